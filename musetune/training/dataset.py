@@ -1,0 +1,245 @@
+"""The data set on disk: what `recipes/prepare.py` writes and `recipes/finetune.py` reads.
+
+    dataset.json          schema, the base and its latent geometry, versions
+    clips.jsonl           one line a clip: id, shard and index, file, sha256, offset_s, duration_s, text, genre, transpose,
+                          lead_sheet, licence, provenance
+    shards/*.safetensors  latents fp16 (n, channels, rows, cols), already scaled by the VAE's scaling factor, and the text
+                          embeddings of each distinct prompt of the shard
+    quarantine.jsonl      files that could not be used, with the reason
+
+A shard is written whole and renamed into place, then its lines are appended; a writer that opens the folder again drops
+whatever a kill left half done. So a clip is either complete or absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What all clips share. rows × cols: the latent's time and frequency sizes; row_s: seconds of one latent row."""
+
+    base: str
+    base_fingerprint: str
+    channels: int
+    rows: int
+    cols: int
+    row_s: float
+    versions: dict[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """One prompt as the U-Net takes it: T5 states (L, 1024) with their mask (L,), and GPT-2's generated states (S, 768)."""
+
+    prompt_embeds: Tensor
+    attention_mask: Tensor
+    generated_prompt_embeds: Tensor
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One stretch of music. `lead_sheet` is LeadSheet JSON whose time 0 is the clip's start; transpose in semitones."""
+
+    id: str
+    file: str
+    sha256: str
+    offset_s: float
+    duration_s: float
+    text: str
+    lead_sheet: dict[str, Any]
+    genre: str | None = None
+    transpose: int = 0
+    licence: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+class DatasetWriter:
+    """Appends clips to a data set folder, creating or continuing it; use as a context manager so that the rest is flushed."""
+
+    def __init__(self, folder: str | Path, info: DatasetInfo, shard_size: int = 256) -> None:
+        self.folder, self.info, self.shard_size = Path(folder), info, shard_size
+        (self.folder / "shards").mkdir(parents=True, exist_ok=True)
+        self._clips: list[Clip] = []
+        self._latents: list[Tensor] = []
+        self._texts: dict[str, TextEmbedding] = {}
+        self._continue()
+
+    def _continue(self) -> None:
+        path = self.folder / "dataset.json"
+        if path.exists():
+            there = _read_info(self.folder)
+            for name in ("base_fingerprint", "channels", "rows", "cols", "row_s"):
+                if getattr(there, name) != getattr(self.info, name):
+                    raise ValueError(
+                        f"{self.folder} was made with {name}={getattr(there, name)!r}, not {getattr(self.info, name)!r}: "
+                        "continue with the same base and clip length, or write to another folder"
+                    )
+        else:
+            _write_atomically(path, json.dumps(asdict(self.info), indent=2))
+        for name in ("clips.jsonl", "quarantine.jsonl"):
+            _drop_partial_line(self.folder / name)
+        clips = self._whole_shards(_read_lines(self.folder / "clips.jsonl"))
+        self.done: set[str] = {c["file"] for c in clips} | {
+            q["file"] for q in _read_lines(self.folder / "quarantine.jsonl")
+        }
+        known = {c["shard"] for c in clips}
+        for shard in (self.folder / "shards").iterdir():
+            if shard.name not in known:
+                shard.unlink()
+        self._next_shard = len(known)
+
+    def _whole_shards(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Drop the last shard's lines where a kill left only some of them."""
+        if not lines:
+            return lines
+        last = lines[-1]["shard"]
+        with safe_open(self.folder / "shards" / last, "pt") as shard:
+            held = shard.get_slice("latents").get_shape()[0]
+        if sum(line["shard"] == last for line in lines) == held:
+            return lines
+        lines = [line for line in lines if line["shard"] != last]
+        _write_atomically(self.folder / "clips.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        return lines
+
+    def add(self, clips: list[Clip], latents: Tensor, texts: dict[str, TextEmbedding]) -> None:
+        """All clips of one source file: latents (n, channels, rows, cols), and the embedding of each text they use."""
+        expected = (len(clips), self.info.channels, self.info.rows, self.info.cols)
+        if tuple(latents.shape) != expected:
+            raise ValueError(f"latents have shape {tuple(latents.shape)}, the data set holds {expected}")
+        missing = {c.text for c in clips} - texts.keys() - self._texts.keys()
+        if missing:
+            raise ValueError(f"no text embedding given for {sorted(missing)}")
+        self._clips += clips
+        self._latents.append(latents.to(torch.float16))
+        self._texts.update({text: texts[text] for text in {"", *(c.text for c in clips)} if text in texts})
+        self.done |= {c.file for c in clips}
+        if len(self._clips) >= self.shard_size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending as one shard."""
+        if not self._clips:
+            return
+        name = f"{self._next_shard:05d}.safetensors"
+        order = list(self._texts)
+        tensors = {"latents": torch.cat(self._latents)}
+        for i, text in enumerate(order):
+            embedding = self._texts[text]
+            tensors[f"text.{i}.prompt_embeds"] = embedding.prompt_embeds.to(torch.float16)
+            tensors[f"text.{i}.generated_prompt_embeds"] = embedding.generated_prompt_embeds.to(torch.float16)
+            tensors[f"text.{i}.attention_mask"] = embedding.attention_mask.to(torch.uint8)
+        scratch = self.folder / "shards" / f"{name}.tmp"
+        save_file({k: v.contiguous() for k, v in tensors.items()}, scratch, {"texts": json.dumps(order)})
+        os.replace(scratch, self.folder / "shards" / name)
+        lines = [{**asdict(c), "shard": name, "index": i} for i, c in enumerate(self._clips)]
+        _append_lines(self.folder / "clips.jsonl", lines)
+        self._next_shard += 1
+        self._clips, self._latents, self._texts = [], [], {}
+
+    def quarantine(self, file: str, reason: str) -> None:
+        """Record a file that cannot be used; it is not tried again."""
+        _append_lines(self.folder / "quarantine.jsonl", [{"file": file, "reason": reason}])
+        self.done.add(file)
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+
+class LatentDataset:
+    """A data set folder in memory: `clips`, `latents` (n, channels, rows, cols) fp16 and `texts` by prompt."""
+
+    def __init__(self, folder: str | Path, *, transposed: bool = True, genre: str | None = None) -> None:
+        self.folder = Path(folder)
+        self.info = _read_info(self.folder)
+        records = _read_lines(self.folder / "clips.jsonl")
+        wanted = [
+            r for r in records if (transposed or not r["transpose"]) and (genre is None or r["genre"] == genre)
+        ]
+        if not wanted:
+            genres = sorted({str(r["genre"]) for r in records})
+            raise ValueError(f"{folder} has no clips of genre {genre!r}; it has {len(records)} clips of {genres}")
+        names = {f.name for f in fields(Clip)}
+        self.clips = [Clip(**{k: v for k, v in r.items() if k in names}) for r in wanted]
+        self.latents = torch.empty(
+            len(wanted), self.info.channels, self.info.rows, self.info.cols, dtype=torch.float16
+        )
+        self.texts: dict[str, TextEmbedding] = {}
+        places: dict[str, list[tuple[int, int]]] = {}
+        for i, record in enumerate(wanted):
+            places.setdefault(record["shard"], []).append((i, record["index"]))
+        for name, pairs in places.items():
+            self._load_shard(self.folder / "shards" / name, pairs)
+        if "" not in self.texts:
+            raise ValueError(f"{folder} lacks the embeddings of the empty prompt, which text dropout needs")
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def _load_shard(self, path: Path, pairs: list[tuple[int, int]]) -> None:
+        with safe_open(path, "pt") as shard:
+            latents = shard.get_tensor("latents")
+            here, there = zip(*pairs, strict=True)
+            self.latents[list(here)] = latents[list(there)]
+            for i, text in enumerate(json.loads(shard.metadata()["texts"])):
+                if text not in self.texts:
+                    names = ("prompt_embeds", "attention_mask", "generated_prompt_embeds")
+                    self.texts[text] = TextEmbedding(*(shard.get_tensor(f"text.{i}.{n}") for n in names))
+
+    def collate_texts(self, prompts: list[str]) -> TextEmbedding:
+        """The embeddings of a batch of prompts, padded to the longest: (B, L, 1024), (B, L), (B, S, 768)."""
+        parts = [self.texts[p] for p in prompts]
+        pad = torch.nn.utils.rnn.pad_sequence
+        return TextEmbedding(
+            pad([p.prompt_embeds.float() for p in parts], batch_first=True),
+            pad([p.attention_mask.long() for p in parts], batch_first=True),
+            torch.stack([p.generated_prompt_embeds.float() for p in parts]),
+        )
+
+
+def _read_info(folder: Path) -> DatasetInfo:
+    path = folder / "dataset.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} is no data set: it has no dataset.json; make one with recipes/prepare.py")
+    raw = json.loads(path.read_text())
+    if raw.get("schema") != SCHEMA:
+        raise ValueError(f"{path} has schema {raw.get('schema')!r}, this version reads {SCHEMA}: run prepare.py again")
+    return DatasetInfo(**raw)
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _append_lines(path: Path, records: list[dict[str, Any]]) -> None:
+    with path.open("a") as file:
+        file.write("".join(json.dumps(r) + "\n" for r in records))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _drop_partial_line(path: Path) -> None:
+    if path.exists() and not (text := path.read_text()).endswith("\n"):
+        _write_atomically(path, text[: text.rfind("\n") + 1])
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    scratch = path.with_name(path.name + ".tmp")
+    scratch.write_text(text)
+    os.replace(scratch, path)

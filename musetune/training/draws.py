@@ -1,0 +1,57 @@
+"""Private randomness: every random number of training is a function of (seed, step, sample id) and nothing else.
+
+So a run that was killed and resumed, or spread over another number of processes, sees the same clips, noise, timesteps
+and dropped conditions, without saving the state of any generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+def generator(seed: int, step: int, sample_id: str) -> torch.Generator:
+    """A CPU generator for one sample of one step (the same sample may come twice in a step: number it in the id)."""
+    digest = hashlib.blake2b(f"{seed}/{step}/{sample_id}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+def stream(n: int, seed: int, start: int, count: int) -> list[int]:
+    """Positions start..start+count of the endless sequence of shuffled epochs over n samples.
+
+    Each epoch is its own permutation, keyed on (seed, epoch); a batch may cross from one into the next.
+    """
+    if n < 1:
+        raise ValueError("cannot draw samples from an empty data set")
+    positions = range(start, start + count)
+    orders = {epoch: permutation(n, seed, epoch) for epoch in {p // n for p in positions}}
+    return [int(orders[p // n][p % n]) for p in positions]
+
+
+def permutation(n: int, seed: int, epoch: int) -> Tensor:
+    """The order of one epoch, (n,) long."""
+    return torch.randperm(n, generator=generator(seed, epoch, "epoch order"))
+
+
+def noise(generators: list[torch.Generator], shape: tuple[int, ...]) -> Tensor:
+    """Standard normal noise (B, *shape), one generator a sample."""
+    return torch.stack([torch.randn(shape, generator=g) for g in generators])
+
+
+def timesteps(generators: list[torch.Generator], n_timesteps: int) -> Tensor:
+    """Uniform timesteps 0 <= t < n_timesteps, (B,) long."""
+    return torch.stack([torch.randint(n_timesteps, (), generator=g) for g in generators])
+
+
+def chance(generators: list[torch.Generator], probability: float) -> Tensor:
+    """True with the given probability, (B,) bool. A number is drawn whatever the probability is."""
+    if not 0 <= probability <= 1:
+        raise ValueError(f"probability={probability} is outside 0..1")
+    return torch.stack([torch.rand((), generator=g) for g in generators]) < probability
+
+
+def integers(generators: list[torch.Generator], high: int) -> Tensor:
+    """Uniform integers 0 <= i < high, (B,) long."""
+    return torch.stack([torch.randint(high, (), generator=g) for g in generators])
