@@ -1,0 +1,69 @@
+"""One training batch: clips in, tensors out, with all augmentation drawn from each sample's own generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from musetune.conditioning import MusicTokens
+from musetune.training.dataset import LatentDataset, TextEmbedding
+from musetune.training.draws import chance
+from musetune.training.tokens import TokenTable, crop, draw_crops, hide_spans, hide_streams
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """How often conditions are hidden: the prompt, each stream, all streams, a stretch of time. All in 0..1."""
+
+    text: float = 0.15
+    stream: float = 0.5
+    condition: float = 0.1
+    span: float = 0.1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """latents (B, channels, rows, cols) float32, the tokens of the same stretch, and the prompts' embeddings."""
+
+    ids: list[str]
+    latents: Tensor
+    tokens: MusicTokens
+    text: TextEmbedding
+
+    def to(self, device: torch.device) -> Batch:
+        text = (self.text.prompt_embeds, self.text.attention_mask, self.text.generated_prompt_embeds)
+        return Batch(
+            self.ids,
+            self.latents.to(device),
+            self.tokens.to(device),
+            TextEmbedding(*(t.to(device) for t in text)),
+        )
+
+
+def draw_batch(
+    dataset: LatentDataset,
+    table: TokenTable,
+    indices: list[int],
+    generators: list[torch.Generator],
+    *,
+    frames_per_row: int,
+    crop_rows: int | None,
+    dropout: Dropout,
+) -> Batch:
+    """The clips `indices`, cropped to `crop_rows` latent rows (None: whole), some of their conditions hidden."""
+    clips = [dataset.clips[i] for i in indices]
+    latents, tokens = dataset.latents[indices].float(), table.batch(indices)
+    frame_s = dataset.info.row_s / frames_per_row
+    if crop_rows is not None:
+        starts = draw_crops(generators, dataset.info.rows, crop_rows)
+        latents = torch.stack([x[:, s : s + crop_rows] for x, s in zip(latents, starts.tolist(), strict=True)])
+        tokens = crop(tokens, starts * frames_per_row, crop_rows * frames_per_row, frame_s)
+    untold = chance(generators, dropout.text).tolist()
+    text = dataset.collate_texts(["" if hide else clip.text for clip, hide in zip(clips, untold, strict=True)])
+    tokens = hide_streams(
+        tokens, generators, stream_dropout=dropout.stream, condition_dropout=dropout.condition
+    )
+    tokens = hide_spans(tokens, generators, frame_s, dropout.span)
+    return Batch([clip.id for clip in clips], latents, tokens, text)

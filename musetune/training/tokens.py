@@ -1,0 +1,140 @@
+"""Music tokens of every clip of a data set, computed once, held small, cropped and partly hidden for each batch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.functional import pad
+from tqdm import tqdm
+
+from musetune.conditioning import MusicTokens, tokenize
+from musetune.theory import LeadSheet
+from musetune.training.dataset import Clip, LatentDataset
+from musetune.training.draws import chance, integers
+
+_CHUNK = 256
+_SMALL = {torch.int64: torch.int16, torch.float32: torch.float16}
+_EXACT = ("event_times_s", "features")  # seconds and tempi need more than half precision
+
+
+class TokenTable:
+    """The tokens of n clips as padded tensors in small types; `batch(indices)` gives them back as MusicTokens."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.tensors = tensors
+
+    def batch(self, indices: list[int]) -> MusicTokens:
+        """Tokens of some clips (B, …), without the padding that none of them needs."""
+        rows = {k: _enlarged(v[indices]) for k, v in self.tensors.items()}
+        mask = rows["event_mask"]
+        longest = max(1, int(mask.any(0).nonzero().max()) + 1) if bool(mask.any()) else 1
+        return MusicTokens.from_tensors({k: v[:, :longest] if k.startswith("event") else v for k, v in rows.items()})
+
+
+def load_tokens(dataset: LatentDataset, frames_per_row: int, *, write: bool = True, quiet: bool = False) -> TokenTable:
+    """Tokens of all clips at `frames_per_row` frames a latent row, from the folder's cache where it is still true.
+
+    The cache is named after the clips and after what the tokenizer says now about three of them, so that a change of
+    either makes a new one. `write` False (processes other than the main one) leaves the folder alone.
+    """
+    info = dataset.info
+    frame_s, n_frames = info.row_s / frames_per_row, info.rows * frames_per_row
+    path = dataset.folder / f"tokens-{_fingerprint(dataset.clips, frame_s, n_frames)}.safetensors"
+    if path.exists():
+        return TokenTable(load_file(path))
+    chunks = [
+        _shrunk(MusicTokens.stack(list(_tokens(dataset.clips[i : i + _CHUNK], frame_s, n_frames))).tensors())
+        for i in tqdm(range(0, len(dataset), _CHUNK), desc="tokens", unit_scale=_CHUNK, unit="clip", disable=quiet)
+    ]
+    longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
+    table = {k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]}
+    if write:
+        scratch = path.with_suffix(f".{os.getpid()}.tmp")
+        save_file(table, scratch)
+        os.replace(scratch, path)
+    return TokenTable(table)
+
+
+def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> MusicTokens:
+    """The tokens of `n_frames` frames beginning at frame `starts` (B,) of each sample; time 0 moves to the crop's start."""
+    index = starts[:, None] + torch.arange(n_frames)
+    frames = tokens.frames.gather(1, index[..., None].expand(-1, -1, tokens.frames.shape[2]))
+    times = tokens.event_times_s - (starts * frame_s)[:, None, None].to(tokens.event_times_s.dtype)
+    seconds = n_frames * frame_s
+    inside = (times[..., 0] < seconds) & (times[..., 1] > 0)
+    return replace(
+        tokens, frames=frames, event_times_s=times.clamp(0, seconds), event_mask=tokens.event_mask & inside
+    )
+
+
+def hide_streams(
+    tokens: MusicTokens, generators: list[torch.Generator], *, stream_dropout: float, condition_dropout: float
+) -> MusicTokens:
+    """Hide each stream with probability `stream_dropout`, and all of them together with `condition_dropout`."""
+    nothing = chance(generators, condition_dropout)
+    present = {
+        name: there & ~nothing & ~chance(generators, stream_dropout) for name, there in sorted(tokens.present.items())
+    }
+    return replace(tokens, present=present)
+
+
+def hide_spans(tokens: MusicTokens, generators: list[torch.Generator], frame_s: float, probability: float) -> MusicTokens:
+    """With `probability`, hide a random stretch (a tenth to a half of the clip) of what the tokens say of its time."""
+    n = tokens.frames.shape[1]
+    struck = chance(generators, probability)
+    length = n // 10 + integers(generators, max(1, n // 2 - n // 10))
+    start = torch.stack([integers([g], max(1, n - int(m)))[0] for g, m in zip(generators, length, strict=True)])
+    frame = torch.arange(n)
+    hidden = struck[:, None] & (frame >= start[:, None]) & (frame < (start + length)[:, None])
+    seconds = torch.stack([start, start + length], 1) * frame_s
+    middle = tokens.event_times_s.mean(2)
+    silent = struck[:, None] & (middle >= seconds[:, :1]) & (middle < seconds[:, 1:])
+    return replace(
+        tokens,
+        frames=tokens.frames.masked_fill(hidden[..., None], 0),
+        event_mask=tokens.event_mask & ~silent,
+    )
+
+
+def _tokens(clips: list[Clip], frame_s: float, n_frames: int) -> Iterator[MusicTokens]:
+    for clip in clips:
+        sheet = LeadSheet.from_json(clip.lead_sheet)
+        yield tokenize(sheet, duration_s=frame_s * n_frames, frame_s=frame_s, n_frames=n_frames)
+
+
+def _fingerprint(clips: list[Clip], frame_s: float, n_frames: int) -> str:
+    digest = hashlib.blake2b(f"{frame_s} {n_frames}".encode(), digest_size=8)
+    for clip in clips:
+        digest.update(clip.id.encode())
+    for tokens in _tokens([clips[0], clips[len(clips) // 2], clips[-1]], frame_s, n_frames):
+        for name, tensor in sorted(tokens.tensors().items()):
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _shrunk(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v if k in _EXACT else v.to(_SMALL.get(v.dtype, v.dtype)) for k, v in tensors.items()}
+
+
+def _enlarged(tensor: Tensor) -> Tensor:
+    return tensor.to({v: k for k, v in _SMALL.items()}.get(tensor.dtype, tensor.dtype))
+
+
+def _padded(name: str, tensor: Tensor, longest: int) -> Tensor:
+    if not name.startswith("event"):
+        return tensor
+    return pad(tensor, [0, 0] * (tensor.ndim - 2) + [0, longest - tensor.shape[1]])
+
+
+def draw_crops(generators: list[torch.Generator], rows: int, crop_rows: int) -> Tensor:
+    """First latent row of a random crop of `crop_rows` out of `rows`, (B,) long."""
+    if not 1 <= crop_rows <= rows:
+        raise ValueError(f"crop_rows={crop_rows} is outside 1..{rows}, the rows of a clip's latent")
+    return integers(generators, rows - crop_rows + 1)
