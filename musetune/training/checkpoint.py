@@ -68,20 +68,38 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return load_file(path / "state.safetensors"), json.loads((path / "state.json").read_text())
 
 
-def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's per-parameter tensors as a flat dictionary `optimizer.<index>.<name>`."""
-    state = optimizer.state_dict()["state"]
-    return {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, values in state.items() for k, v in values.items()}
+def pack_state(
+    named: dict[str, Tensor], optimizer: torch.optim.Optimizer, averages: list[Tensor] | None
+) -> dict[str, Tensor]:
+    """Everything that training changes as one flat dictionary: `model.<name>`, `ema.<name>`, `optimizer.<index>.<name>`.
+
+    named: the trained parameters, in the optimiser's order; averages: their moving averages in the same order.
+    """
+    state = {f"model.{name}": value for name, value in named.items()}
+    if averages is not None:
+        state |= {f"ema.{name}": value for name, value in zip(named, averages, strict=True)}
+    moments = optimizer.state_dict()["state"]
+    return state | {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, values in moments.items() for k, v in values.items()}
 
 
-def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Inverse of `pack_optimizer`, into an optimiser over the same parameters in the same order."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
+def unpack_state(
+    state: dict[str, Tensor], named: dict[str, Tensor], optimizer: torch.optim.Optimizer, averages: list[Tensor] | None
+) -> None:
+    """Inverse of `pack_state`, in place. A state of other parameters raises a ValueError that names them."""
+    saved = {key.removeprefix("model.") for key in state if key.startswith("model.")}
+    if wrong := saved ^ named.keys():
+        raise ValueError(f"the checkpoint has other trained parameters than this run: {sorted(wrong)[:6]}")
+    with torch.no_grad():
+        for i, (name, value) in enumerate(named.items()):
+            value.copy_(state[f"model.{name}"])
+            if averages is not None:
+                averages[i].copy_(state[f"ema.{name}"])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.items():
         if key.startswith("optimizer."):
             _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def truncate_log(path: Path, last_step: int) -> None:

@@ -1,0 +1,283 @@
+"""Train a MusicAdapter (and LoRA) on a data set of cached latents made by recipes/prepare.py.
+
+    accelerate launch recipes/finetune.py recipes/configs/theory.yaml train_data_dir=data/songs output_dir=runs/theory
+
+Knobs: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts where
+those have the same knob. Only the base's U-Net and scheduler are loaded. A run that was killed continues with
+`resume_from_checkpoint=latest`, and ends with the weights and the loss log that it would have had.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, set_seed
+from diffusers import AudioLDM2UNet2DConditionModel, DDPMScheduler
+from diffusers.optimization import get_scheduler
+from diffusers.training_utils import EMAModel
+from omegaconf import MISSING, OmegaConf
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from musetune.adapter import MusicAdapter
+from musetune.conditioning import MusicTokens
+from musetune.training import (
+    Dropout,
+    LatentDataset,
+    TextEmbedding,
+    add_noise,
+    diffusion_loss,
+    draw_batch,
+    draws,
+    load_tokens,
+    snr,
+    target,
+)
+from musetune.training import checkpoint as ckpt
+from musetune.training.memory import enable_gradient_checkpointing
+
+
+@dataclass
+class Config:
+    """Every knob, and the only place where it has a default."""
+
+    pretrained_model_name_or_path: str = MISSING  # the base: a folder or a Hub name with unet/ and scheduler/
+    train_data_dir: str = MISSING  # a data set made by prepare.py
+    output_dir: str = MISSING  # checkpoints, loss.jsonl, logs/, and at the end adapter/
+    seed: int = 0
+    # what is trained
+    theory_adapter: str | None = None  # a theory adapter to freeze, so that only a LoRA (a genre) is trained on top of it
+    rank: int = 0  # of the LoRA; 0 trains none
+    genre: str | None = None  # only this genre's clips
+    transpose_augmentation: bool = True  # also the transposed copies that prepare.py made (audio, chords and key moved together)
+    crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
+    # conditions hidden from the model, so that one adapter serves partial requests and guidance
+    text_dropout: float = 0.15
+    stream_dropout: float = 0.5  # each stream by itself
+    condition_dropout: float = 0.1  # all streams together
+    span_dropout: float = 0.1  # a stretch of time of all streams
+    # optimisation
+    train_batch_size: int = 16  # a process
+    gradient_accumulation_steps: int = 1
+    max_train_steps: int = 10_000
+    max_train_minutes: float | None = None  # stop at a checkpoint after so long; the schedule still follows max_train_steps
+    learning_rate: float = 1e-3
+    lr_scheduler: str = "cosine"
+    lr_warmup_steps: int = 100
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_weight_decay: float = 1e-2
+    adam_epsilon: float = 1e-8
+    max_grad_norm: float = 1.0
+    snr_gamma: float | None = 5.0  # min-SNR weighting; null weighs all timesteps alike
+    use_ema: bool = True
+    ema_decay: float = 0.999
+    mixed_precision: str = "no"  # no or bf16
+    gradient_checkpointing: bool = False
+    cpu: bool = False  # even where there is a GPU
+    max_bad_steps: int = 5  # stop after so many steps in a row without a finite loss
+    # records
+    checkpointing_steps: int = 500
+    checkpoints_total_limit: int | None = 2
+    resume_from_checkpoint: str | None = None  # latest, or a checkpoint's name or path
+    report_to: str | None = "tensorboard"
+    validation_steps: int | None = None  # make audio and charts every so many steps; null never
+    num_validation_clips: int = 4  # lead sheets of the data set's first clips, at fixed seeds
+
+
+class Denoiser(nn.Module):
+    """U-Net and adapter as one module, so that one forward covers all that trains (DDP needs that)."""
+
+    def __init__(self, unet: AudioLDM2UNet2DConditionModel, adapter: MusicAdapter, row_s: float) -> None:
+        super().__init__()
+        self.unet, self.adapter, self.row_s = unet, adapter, row_s
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: MusicTokens, text: TextEmbedding) -> Tensor:
+        """noisy (B, channels, rows, cols), timesteps (B,) → prediction like noisy."""
+        music = self.adapter.prepare(tokens, noisy.shape[2], noisy.shape[3], self.row_s)
+        sample, hidden = self.adapter.inputs(noisy, text.generated_prompt_embeds, music)
+        return self.unet(
+            sample,
+            timesteps,
+            encoder_hidden_states=hidden,
+            encoder_hidden_states_1=text.prompt_embeds,
+            encoder_attention_mask_1=text.attention_mask,
+            return_dict=False,
+        )[0]
+
+
+def build(cfg: Config, row_s: float) -> Denoiser:
+    """The frozen base with an adapter on it; what shall learn has requires_grad."""
+    unet = AudioLDM2UNet2DConditionModel.from_pretrained(
+        cfg.pretrained_model_name_or_path, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
+    ).requires_grad_(False)
+    if cfg.theory_adapter and not cfg.rank:
+        raise ValueError("theory_adapter is frozen: give rank=8 or so, or nothing is left to train")
+    adapter = MusicAdapter.from_pretrained(cfg.theory_adapter) if cfg.theory_adapter else MusicAdapter.for_unet(unet)
+    adapter.requires_grad_(not cfg.theory_adapter).attach(unet)
+    if cfg.rank:
+        adapter.add_lora(cfg.rank)
+    if cfg.gradient_checkpointing:
+        enable_gradient_checkpointing(unet)
+    return Denoiser(unet, adapter, row_s).train()
+
+
+def train(cfg: Config) -> Path:
+    """Train as `cfg` says; returns the folder of the finished adapter."""
+    out = Path(cfg.output_dir)
+    resumed = ckpt.find_checkpoint(out, cfg.resume_from_checkpoint)
+    if resumed is None and ckpt.list_checkpoints(out):
+        raise ValueError(f"{out} holds checkpoints: give resume_from_checkpoint=latest or another output_dir")
+    accelerator = Accelerator(
+        mixed_precision=cfg.mixed_precision, cpu=cfg.cpu, log_with=cfg.report_to, project_dir=out / "logs",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )  # fmt: skip
+    main, rank, device = accelerator.is_main_process, accelerator.process_index, accelerator.device
+
+    dataset = LatentDataset(cfg.train_data_dir, transposed=cfg.transpose_augmentation, genre=cfg.genre)
+    scheduler = DDPMScheduler.from_pretrained(cfg.pretrained_model_name_or_path, subfolder="scheduler")
+    prediction_type, alphas = scheduler.config.prediction_type, scheduler.alphas_cumprod.to(device)
+    set_seed(cfg.seed)
+    model = accelerator.prepare(build(cfg, dataset.info.row_s))
+    plain = accelerator.unwrap_model(model)
+    frames_per_row = plain.adapter.config.frames_per_row
+    with accelerator.main_process_first():
+        table = load_tokens(dataset, frames_per_row, write=main, quiet=not main)
+    dropout = Dropout(cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout)
+
+    named = {name: p for name, p in plain.named_parameters() if p.requires_grad}
+    params = list(named.values())  # a list: a one-shot iterator would leave nothing to clip
+    betas = (cfg.adam_beta1, cfg.adam_beta2)
+    optimizer = torch.optim.AdamW(
+        params, cfg.learning_rate, betas, cfg.adam_epsilon, cfg.adam_weight_decay, foreach=True
+    )
+    factor = get_scheduler(cfg.lr_scheduler, optimizer, cfg.lr_warmup_steps, cfg.max_train_steps).lr_lambdas[0]
+    ema = EMAModel(params, decay=cfg.ema_decay, foreach=True) if cfg.use_ema else None
+    averages = ema.shadow_params if ema else None
+
+    step, bad = 0, 0
+    if resumed:
+        state, meta = ckpt.load_checkpoint(resumed)
+        ckpt.unpack_state(state, named, optimizer, averages)
+        step, bad = meta["step"], meta["bad"]
+        if ema:
+            ema.optimization_step = meta["ema_steps"]
+        if main and (changed := [k for k in EXACT if meta["config"].get(k) != getattr(cfg, k)]):
+            print(f"resuming with other {', '.join(changed)}: not exactly as if uninterrupted", file=sys.stderr)
+    if main:
+        out.mkdir(parents=True, exist_ok=True)
+        ckpt.truncate_log(out / "loss.jsonl", step)
+    if cfg.report_to:
+        accelerator.init_trackers("finetune", {k: str(v) for k, v in asdict(cfg).items()})
+
+    share = cfg.train_batch_size * accelerator.num_processes
+    per_step = share * cfg.gradient_accumulation_steps
+    bar = tqdm(total=cfg.max_train_steps * per_step, initial=step * per_step, unit="sample", disable=not main)
+    deadline = math.inf if cfg.max_train_minutes is None else time.monotonic() + 60 * cfg.max_train_minutes
+    out_of_time = False
+    while step < cfg.max_train_steps and not out_of_time:
+        # All randomness of this step follows from (seed, step, sample), so a resumed run repeats it exactly.
+        indices = draws.stream(len(dataset), cfg.seed, step * per_step, per_step)
+        ids = [dataset.clips[i].id for i in indices]
+        torch.manual_seed(draws.generator(cfg.seed, step, f"process {rank}").initial_seed())  # dropout inside the model
+        losses = []
+        for micro in range(cfg.gradient_accumulation_steps):
+            first = micro * share + rank * cfg.train_batch_size
+            mine = range(first, first + cfg.train_batch_size)
+            generators = [draws.generator(cfg.seed, step, f"{ids[i]} {i}") for i in mine]
+            batch = draw_batch(
+                dataset, table, [indices[i] for i in mine], generators,
+                frames_per_row=frames_per_row, crop_rows=cfg.crop_rows, dropout=dropout,
+            ).to(device)  # fmt: skip
+            t = draws.timesteps(generators, len(alphas)).to(device)
+            noise = draws.noise(generators, batch.latents.shape[1:]).to(device)
+
+            noisy = add_noise(batch.latents, noise, alphas, t)
+            wanted = target(batch.latents, noise, alphas, t, prediction_type)
+            last = micro + 1 == cfg.gradient_accumulation_steps
+            with nullcontext() if last else accelerator.no_sync(model):
+                predicted = model(noisy, t, batch.tokens, batch.text)
+                loss = diffusion_loss(predicted, wanted, snr(alphas, t), prediction_type, cfg.snr_gamma)  # (B,)
+                accelerator.backward(loss.mean() / cfg.gradient_accumulation_steps)
+            losses.append(accelerator.gather(loss.detach()))
+
+        norm = torch.nn.utils.clip_grad_norm_(params, cfg.max_grad_norm)
+        per_sample = torch.cat(losses).tolist()  # as `ids`
+        lr = cfg.learning_rate * factor(step)
+        finite = math.isfinite(sum(per_sample)) and math.isfinite(norm)
+        if finite:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.step()
+            if ema:
+                ema.step(params)
+        optimizer.zero_grad()
+        step, bad = step + 1, 0 if finite else bad + 1
+
+        record = {"step": step, "loss": sum(per_sample) / per_step, "grad_norm": norm.item(), "lr": lr}
+        if main:
+            culprits = [i for i, x in zip(ids, per_sample, strict=True) if not math.isfinite(x)] or ids
+            with (out / "loss.jsonl").open("a") as log:
+                log.write(json.dumps(record if finite else record | {"skipped": culprits}) + "\n")
+            accelerator.log(record, step)
+            bar.update(per_step)
+            bar.set_postfix(loss=f"{record['loss']:.4f}", refresh=False)
+        if bad == cfg.max_bad_steps:
+            raise FloatingPointError(
+                f"no finite loss in {bad} steps in a row: lower learning_rate, or look at the clips under `skipped` in "
+                f"{out / 'loss.jsonl'}; resume from the last checkpoint"
+            )
+
+        out_of_time = bool(broadcast_object_list([time.monotonic() > deadline])[0])
+        if main and (step % cfg.checkpointing_steps == 0 or step == cfg.max_train_steps or out_of_time):
+            meta = {"step": step, "bad": bad, "ema_steps": ema.optimization_step if ema else 0, "config": asdict(cfg)}
+            state = ckpt.pack_state(named, optimizer, averages)
+            ckpt.save_checkpoint(out, step, state, meta, cfg.checkpoints_total_limit)
+        if main and cfg.validation_steps and step % cfg.validation_steps == 0:
+            folder = out / "validation" / f"step-{step}"
+            validate(cfg, dataset, export(cfg, plain, params, ema, folder / "adapter", step), folder)
+    bar.close()
+    if main:
+        export(cfg, plain, params, ema, out / "adapter", step)
+    accelerator.end_training()
+    return out / "adapter"
+
+
+def export(
+    cfg: Config, model: Denoiser, params: list[nn.Parameter], ema: EMAModel | None, folder: Path, step: int
+) -> Path:
+    """Save the adapter (averaged weights, where averaged) with `training.json`: settings, data and versions."""
+    if ema:
+        ema.store(params)
+        ema.copy_to(params)
+    model.adapter.save_pretrained(folder)
+    if ema:
+        ema.restore(params)
+    data = json.loads((Path(cfg.train_data_dir) / "dataset.json").read_text())
+    story = {"step": step, "config": asdict(cfg), "data": data, "versions": versions()}
+    (folder / "training.json").write_text(json.dumps(story, indent=2))
+    return folder
+
+
+def validate(cfg: Config, dataset: LatentDataset, adapter: Path, folder: Path) -> None:
+    """Audio and charts of some lead sheets at fixed seeds, with a pipeline of its own: training's state is not touched."""
+
+
+def load_config(arguments: list[str]) -> Config:
+    """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
+    files = [a for a in arguments if "=" not in a]
+    overrides = OmegaConf.from_dotlist([a for a in arguments if "=" in a])
+    merged = OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)
+    return OmegaConf.to_object(merged)
+
+
+if __name__ == "__main__":
+    train(load_config(sys.argv[1:]))

@@ -1,0 +1,93 @@
+"""Checkpoints: exact, atomic, limited; a failure while saving costs nothing that was there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from musetune.training import checkpoint as ckpt
+
+
+def _trained(steps: int) -> tuple[dict[str, torch.Tensor], torch.optim.AdamW, list[torch.Tensor]]:
+    torch.manual_seed(0)
+    named = {"a": torch.nn.Parameter(torch.randn(3, 2)), "b": torch.nn.Parameter(torch.randn(4))}
+    optimizer = torch.optim.AdamW(named.values(), lr=0.1, foreach=True)
+    averages = [p.detach().clone() for p in named.values()]
+    for _ in range(steps):
+        _step(named, optimizer)
+    return dict(named), optimizer, averages
+
+
+def _step(named: dict[str, torch.nn.Parameter], optimizer: torch.optim.AdamW) -> None:
+    sum((p**3).sum() for p in named.values()).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def test_state_continues_bit_for_bit(tmp_path: Path) -> None:
+    straight, straight_optimizer, _ = _trained(3)
+    path = ckpt.save_checkpoint(tmp_path, 3, ckpt.pack_state(*_trained(3)), {"step": 3})
+    named, optimizer, averages = _trained(0)
+    averages[0].fill_(9)
+    state, meta = ckpt.load_checkpoint(path)
+    ckpt.unpack_state(state, named, optimizer, averages)
+    assert meta == {"step": 3} and torch.equal(averages[0], _trained(3)[2][0])
+    for _ in range(2):
+        _step(straight, straight_optimizer)
+        _step(named, optimizer)
+    assert all(torch.equal(straight[k], named[k]) for k in named)
+
+
+def test_other_parameters_are_named(tmp_path: Path) -> None:
+    named, optimizer, averages = _trained(1)
+    state = ckpt.pack_state(named, optimizer, averages)
+    with pytest.raises(ValueError, match=r"other trained parameters.*'c'"):
+        ckpt.unpack_state(state, {"a": named["a"], "c": named["b"]}, optimizer, averages)
+
+
+def test_limit_keeps_the_newest(tmp_path: Path) -> None:
+    for step in (2, 9, 10, 100):
+        ckpt.save_checkpoint(tmp_path, step, {"x": torch.ones(1) * step}, {}, total_limit=2)
+    assert [p.name for p in ckpt.list_checkpoints(tmp_path)] == ["checkpoint-10", "checkpoint-100"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-100"]
+    with pytest.raises(ValueError, match="checkpoints_total_limit=0"):
+        ckpt.save_checkpoint(tmp_path, 101, {}, {}, total_limit=0)
+
+
+@pytest.mark.parametrize("victim", ["save_file", "_sync"])
+def test_failing_while_saving_keeps_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
+) -> None:
+    ckpt.save_checkpoint(tmp_path, 1, {"x": torch.ones(1)}, {}, total_limit=1)
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ckpt, victim, fail)
+        with pytest.raises(OSError, match="disk full"):
+            ckpt.save_checkpoint(tmp_path, 2, {"x": torch.zeros(1)}, {}, total_limit=1)
+    latest = ckpt.find_checkpoint(tmp_path, "latest")
+    assert latest is not None and ckpt.load_checkpoint(latest)[0]["x"].item() == 1
+    ckpt.save_checkpoint(tmp_path, 2, {"x": torch.zeros(1)}, {}, total_limit=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_find_checkpoint(tmp_path: Path) -> None:
+    assert ckpt.find_checkpoint(tmp_path, None) is None
+    assert ckpt.find_checkpoint(tmp_path, "latest") is None
+    path = ckpt.save_checkpoint(tmp_path, 5, {}, {})
+    assert ckpt.find_checkpoint(tmp_path, "checkpoint-5") == path == ckpt.find_checkpoint(Path("x"), str(path))
+    with pytest.raises(ValueError, match=r"'checkpoint-6' is no checkpoint.*checkpoint-5"):
+        ckpt.find_checkpoint(tmp_path, "checkpoint-6")
+
+
+def test_log_is_cut_after_the_checkpoint(tmp_path: Path) -> None:
+    log = tmp_path / "loss.jsonl"
+    log.write_text("".join(json.dumps({"step": i}) + "\n" for i in range(1, 6)) + '{"ste')
+    ckpt.truncate_log(log, 3)
+    assert log.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'
+    ckpt.truncate_log(tmp_path / "absent.jsonl", 3)

@@ -1,0 +1,43 @@
+"""Randomness is a function of (seed, step, sample) and of nothing else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musetune.training import draws
+
+
+def test_key_alone_decides() -> None:
+    first = draws.noise([draws.generator(1, 2, "a"), draws.generator(1, 2, "b")], (3,))
+    torch.rand(100)  # the global generator moves on, which must not matter
+    again = draws.noise([draws.generator(1, 2, "b"), draws.generator(1, 2, "a")], (3,))
+    assert torch.equal(first, again.flip(0))
+    others = [draws.generator(*key) for key in [(1, 2, "c"), (1, 3, "a"), (2, 2, "a"), (12, 0, "a"), (1, 20, "a")]]
+    rows = torch.cat([first, draws.noise(others, (3,))])
+    assert len(torch.unique(rows, dim=0)) == 7
+
+
+@given(n=st.integers(1, 20), start=st.integers(0, 100), count=st.integers(1, 50), cut=st.integers(0, 50))
+def test_stream_does_not_depend_on_where_it_is_entered(n: int, start: int, count: int, cut: int) -> None:
+    whole = draws.stream(n, 7, 0, start + count + cut)
+    assert draws.stream(n, 7, start, count) == whole[start : start + count]
+
+
+@given(n=st.integers(1, 20), epoch=st.integers(0, 5))
+def test_every_epoch_has_every_clip_once(n: int, epoch: int) -> None:
+    assert sorted(draws.stream(n, 3, n * epoch, n)) == list(range(n))
+
+
+def test_draws_have_their_distributions() -> None:
+    generators = [draws.generator(0, 0, str(i)) for i in range(2000)]
+    assert abs(draws.chance(generators, 0.3).float().mean() - 0.3) < 0.04
+    t = draws.timesteps(generators, 1000)
+    assert t.min() >= 0 and t.max() <= 999 and abs(t.float().mean() - 500) < 25
+    assert set(draws.integers(generators, 3).tolist()) == {0, 1, 2}
+    with pytest.raises(ValueError, match=r"probability=1.5 is outside 0..1"):
+        draws.chance(generators, 1.5)
+    with pytest.raises(ValueError, match="empty data set"):
+        draws.stream(0, 0, 0, 1)
