@@ -1,0 +1,333 @@
+"""Make a data set of cached latents from a folder of music.
+
+    python recipes/prepare.py SRC OUT --base path/to/base [--workers 2] [--transpose -2 3] [--licence CC0]
+
+SRC holds MP3, WAV, FLAC, OGG or MIDI files (MIDI is rendered), in any depth. Each file is decoded, analysed, cut on downbeats
+into clips, and encoded by the base's autoencoder and text encoders; OUT then is all that recipes/finetune.py needs. An
+AudioFolder `metadata.jsonl` in SRC overrides what analysis would find: `file_name`, `text`, `genre`, `licence`, `key`, `bpm`,
+`time_signature`, `chords` (a progression, one chord a bar or with bars as `| C | G/B . Am . |`), or a whole `lead_sheet`.
+
+Run it again and it continues. A file that is corrupt, silent or too short goes to OUT/quarantine.jsonl with the reason; to try
+such files again, delete that file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from musetune.theory import BeatGrid, Key, LeadSheet
+from musetune.theory.leadsheet import KeySpan
+from musetune.training import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding, load_tokens
+
+AUDIO = {".mp3", ".wav", ".flac", ".ogg"}
+MIDI = {".mid", ".midi"}
+SAMPLE_RATE = 16_000
+SILENCE_DB = -60.0  # RMS below this, re full scale, is silence
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source file for a worker."""
+
+    path: Path
+    file: str  # relative to SRC
+    metadata: dict[str, Any]
+    clip_seconds: float
+    transpose: tuple[int, ...]
+    licence: str | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Clips of one file with their waves (n, samples) float32, or the reason why there are none."""
+
+    file: str
+    clips: list[Clip]
+    waves: np.ndarray
+    reason: str | None = None
+
+
+def process(job: Job) -> Result:
+    """Decode, analyse, slice. Runs in a worker; whatever is wrong with the file becomes the reason of its quarantine."""
+    try:
+        clips, waves = slice_file(job)
+        return Result(job.file, clips, np.stack(waves))
+    except Exception as error:  # any decoder may raise anything: the reason is recorded, the other files go on
+        return Result(job.file, [], np.empty(0), f"{type(error).__name__}: {error}")
+
+
+def slice_file(job: Job) -> tuple[list[Clip], list[np.ndarray]]:
+    """The clips of one file at each transposition."""
+    digest = hashlib.sha256(job.path.read_bytes()).hexdigest()
+    original, clips, waves = decode(job, 0), [], []
+    sheet = lead_sheet(job, original)
+    for semitones in (0, *job.transpose):
+        wave = original if semitones == 0 else decode(job, semitones)
+        for start in clip_starts(sheet.downbeats_s, len(wave) / SAMPLE_RATE, job.clip_seconds):
+            clip_wave = cut(wave, start, job.clip_seconds)
+            if loudness_db(clip_wave) < SILENCE_DB:
+                continue
+            moved = sheet.crop(start, job.clip_seconds).transpose(semitones)
+            clips.append(
+                Clip(
+                    id=f"{job.file}@{start:.3f}{f'{semitones:+d}' if semitones else ''}",
+                    file=job.file,
+                    sha256=digest,
+                    offset_s=start,
+                    duration_s=job.clip_seconds,
+                    text=job.metadata.get("text") or describe(sheet),
+                    lead_sheet=moved.to_json(),
+                    genre=sheet.genre,
+                    transpose=semitones,
+                    licence=job.metadata.get("licence", job.licence),
+                    provenance={"lead_sheet_from": "metadata" if "lead_sheet" in job.metadata else "analysis"},
+                )
+            )
+            waves.append(clip_wave)
+    return clips, waves
+
+
+def decode(job: Job, semitones: int) -> np.ndarray:
+    """Mono samples of a file, moved by some semitones. Raises where there is nothing to learn from."""
+    from musetune.audio import load_audio, synthesize
+
+    if job.path.suffix.lower() in MIDI:
+        import pretty_midi
+
+        midi = pretty_midi.PrettyMIDI(str(job.path))
+        for note in (note for i in midi.instruments if not i.is_drum for note in i.notes):
+            note.pitch += semitones
+        wave = synthesize(midi, SAMPLE_RATE)
+    else:
+        wave, _ = load_audio(job.path, SAMPLE_RATE, mono=True)
+        if semitones:
+            import librosa
+
+            wave = librosa.effects.pitch_shift(wave, sr=SAMPLE_RATE, n_steps=semitones)
+    wave = np.asarray(wave, np.float32).squeeze()
+    if not np.isfinite(wave).all():
+        raise ValueError("has samples that are not finite")
+    if len(wave) < (job.clip_seconds - 0.05) * SAMPLE_RATE:
+        raise ValueError(f"too short: {len(wave) / SAMPLE_RATE:.2f} s, a clip takes {job.clip_seconds} s")
+    if loudness_db(wave) < SILENCE_DB:
+        raise ValueError(f"silent: {loudness_db(wave):.0f} dB RMS is below {SILENCE_DB:.0f} dB")
+    return wave
+
+
+def lead_sheet(job: Job, wave: np.ndarray) -> LeadSheet:
+    """What is played: from metadata where it says so, from analysis otherwise."""
+    meta = job.metadata
+    if "lead_sheet" in meta:
+        sheet = LeadSheet.from_json(meta["lead_sheet"])
+    else:
+        from musetune.analysis import analyze
+
+        sheet = analyze(wave, SAMPLE_RATE).lead_sheet
+        if "bpm" in meta and "chords" not in meta:
+            raise ValueError("bpm alone cannot place the beats: give chords too, or a whole lead_sheet")
+        if "chords" in meta:
+            sheet = LeadSheet.parse(
+                meta["chords"],
+                key=str(meta.get("key", sheet.key)),
+                bpm=float(meta.get("bpm", sheet.bpm)),
+                time_signature=str(meta.get("time_signature", sheet.meter)),
+                duration_seconds=len(wave) / SAMPLE_RATE,
+            )
+        elif "key" in meta:
+            sheet = replace(sheet, keys=(KeySpan(sheet.keys[0].start, Key.parse(meta["key"])),))
+    return sheet.with_genre(meta["genre"]) if "genre" in meta else sheet
+
+
+def clip_starts(downbeats_s: np.ndarray, duration_s: float, clip_s: float, slack_s: float = 0.05) -> list[float]:
+    """Starts of clips that do not overlap, each on a downbeat (or at 0 where no downbeat leaves room for a clip)."""
+    starts: list[float] = []
+    for downbeat in downbeats_s:
+        fits = -1e-6 <= downbeat <= duration_s - clip_s + slack_s
+        if fits and (not starts or downbeat >= starts[-1] + clip_s - slack_s):
+            starts.append(max(0.0, float(downbeat)))
+    return starts or [0.0]
+
+
+def cut(wave: np.ndarray, start_s: float, seconds: float) -> np.ndarray:
+    """`seconds` of a wave from `start_s`, with silence where it ends sooner."""
+    n, first = round(seconds * SAMPLE_RATE), round(start_s * SAMPLE_RATE)
+    piece = wave[first : first + n]
+    return np.pad(piece, (0, n - len(piece)))
+
+
+def loudness_db(wave: np.ndarray) -> float:
+    """RMS in dB re full scale."""
+    return 10 * float(np.log10(np.mean(np.square(wave, dtype=np.float64)) + 1e-20))
+
+
+def describe(sheet: LeadSheet) -> str:
+    """A prompt for music that came without one."""
+    pace = "slow" if sheet.bpm < 85 else "fast" if sheet.bpm > 135 else "medium tempo"
+    return f"{pace} {sheet.genre} music" if sheet.genre else f"{pace} music"
+
+
+class Encoder:
+    """The base's ears and words: waves → latents, prompts → embeddings. One of each, in this process."""
+
+    def __init__(self, base: str, clip_seconds: float, device: str) -> None:
+        from musetune.audio import mel_frontend
+        from musetune.pipeline import MuseTunePipeline
+
+        self.pipe = MuseTunePipeline.from_pretrained(base).to(device)
+        self.frontend, self.device = mel_frontend(base), device
+        self.texts: dict[str, TextEmbedding] = {}
+        vocoder = self.pipe.vocoder.config
+        row_s = self.pipe.vae_scale_factor * float(np.prod(vocoder.upsample_rates)) / vocoder.sampling_rate
+        self.rows = round(clip_seconds / row_s)
+        if abs(self.rows * row_s - clip_seconds) > row_s / 2:
+            raise ValueError(f"clip_seconds={clip_seconds} is no whole number of latent rows of {row_s} s")
+        shape = self.latents(np.zeros((1, round(clip_seconds * SAMPLE_RATE)), np.float32)).shape
+        self.info = DatasetInfo(
+            base=str(base),
+            base_fingerprint=fingerprint(self.pipe.components),
+            channels=shape[1],
+            rows=shape[2],
+            cols=shape[3],
+            row_s=row_s,
+            versions={"python": platform.python_version()} | {p: version(p) for p in ("musetune", "torch", "diffusers")},
+        )
+
+    @torch.no_grad()
+    def latents(self, waves: np.ndarray, batch: int = 16) -> torch.Tensor:
+        """waves (n, samples) → the means of the autoencoder's latents, scaled, (n, channels, rows, cols)."""
+        vae, parts = self.pipe.vae, []
+        for some in torch.from_numpy(waves).split(batch):
+            mel = self.frontend(some)[:, :, : self.rows * self.pipe.vae_scale_factor]
+            parts.append(vae.encode(mel.to(self.device, vae.dtype)).latent_dist.mode().float().cpu())
+        return torch.cat(parts) * vae.config.scaling_factor
+
+    @torch.no_grad()
+    def text(self, prompt: str) -> TextEmbedding:
+        """The embeddings of one prompt, by itself as in generation: padding would leak into the language model's words."""
+        if prompt not in self.texts:
+            states, mask, generated = self.pipe.encode_prompt(prompt, self.device, 1, False)
+            self.texts[prompt] = TextEmbedding(states[0].cpu(), mask[0].cpu(), generated[0].cpu())
+        return self.texts[prompt]
+
+
+def fingerprint(modules: dict[str, Any]) -> str:
+    """A hash of the weights that make latents and embeddings (the first 4096 values of each tensor)."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, module in sorted(modules.items()):
+        if isinstance(module, torch.nn.Module) and name not in ("unet", "vocoder"):
+            for key, value in sorted(module.state_dict().items()):
+                digest.update(f"{name}.{key}{tuple(value.shape)}".encode())
+                digest.update(value.flatten()[:4096].float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_metadata(source: Path) -> dict[str, dict[str, Any]]:
+    """`metadata.jsonl` of SRC and its folders, by path relative to SRC."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(source.rglob("metadata.jsonl")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            record = json.loads(line)
+            if "file_name" not in record:
+                raise ValueError(f"{path}, line {number} has no file_name")
+            found[(path.parent / record["file_name"]).relative_to(source).as_posix()] = record
+    return found
+
+
+def run_all(jobs: list[Job], workers: int) -> Iterator[Result]:
+    """Results in the order of the jobs. A file that kills its worker is quarantined like any other bad one."""
+    if workers < 2:
+        yield from map(process, jobs)
+        return
+    pool, queue = new_pool(workers), deque[tuple[Job, Future[Result]]]()
+    waiting = deque(jobs)
+    while waiting or queue:
+        while waiting and len(queue) < 2 * workers:  # a short queue: waves of long songs are large
+            job = waiting.popleft()
+            queue.append((job, pool.submit(process, job)))
+        job, future = queue.popleft()
+        try:
+            yield future.result()
+        except BrokenProcessPool:  # some file of the queue took the process down: try this one alone, the rest anew
+            waiting.extendleft(j for j, _ in reversed(queue))
+            queue.clear()
+            pool = new_pool(workers)
+            with new_pool(1) as alone:
+                try:
+                    yield alone.submit(process, job).result()
+                except BrokenProcessPool:
+                    yield Result(job.file, [], np.empty(0), "killed the process that read it")
+    pool.shutdown()
+
+
+def new_pool(workers: int) -> ProcessPoolExecutor:
+    """Fresh processes of one thread each: forking a process in which torch has threads can hang."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
+
+
+def prepare(args: argparse.Namespace) -> Path:
+    """Do what the arguments say; returns OUT."""
+    source, out = Path(args.src), Path(args.out)
+    files = sorted(p for p in source.rglob("*") if p.suffix.lower() in AUDIO | MIDI)
+    if not files:
+        raise ValueError(f"{source} holds no {', '.join(sorted(AUDIO | MIDI))}")
+    metadata = read_metadata(source)
+    encoder = Encoder(args.base, args.clip_seconds, args.device)
+    with DatasetWriter(out, encoder.info, args.shard_size) as writer:
+        names = {p: p.relative_to(source).as_posix() for p in files}
+        jobs = [
+            Job(p, name, metadata.get(name, {}), args.clip_seconds, tuple(args.transpose), args.licence)
+            for p, name in names.items()
+            if name not in writer.done
+        ]
+        bar = tqdm(run_all(jobs, args.workers), total=len(files), initial=len(files) - len(jobs), unit="file")
+        for result in bar:
+            if result.reason is not None:
+                writer.quarantine(result.file, result.reason)
+                continue
+            texts = {text: encoder.text(text) for text in {"", *(c.text for c in result.clips)}}
+            writer.add(result.clips, encoder.latents(result.waves), texts)
+    if (out / "clips.jsonl").exists():
+        dataset = LatentDataset(out)
+        load_tokens(dataset, args.frames_per_row)
+        print(f"{len(dataset)} clips of {encoder.info.rows * encoder.info.row_s:.2f} s in {out}")
+    if (out / "quarantine.jsonl").exists():
+        count = len((out / "quarantine.jsonl").read_text().splitlines())
+        print(f"{count} files could not be used: see {out / 'quarantine.jsonl'}", file=sys.stderr)
+    return out
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("src", help="folder of audio or MIDI")
+    parser.add_argument("out", help="data set to make or continue")
+    parser.add_argument("--base", required=True, help="the base whose latents to make: a folder or a Hub name")
+    parser.add_argument("--clip-seconds", type=float, default=10.24)
+    parser.add_argument("--transpose", type=int, nargs="*", default=[], help="also copies moved by these semitones")
+    parser.add_argument("--licence", help="of the files, where metadata does not say")
+    parser.add_argument("--workers", type=int, default=2, help="processes that decode and analyse")
+    parser.add_argument("--shard-size", type=int, default=256, help="clips a file of latents, and how much a kill costs")
+    parser.add_argument("--frames-per-row", type=int, default=FRAMES_PER_ROW, help="of the adapter to train")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    prepare(parse(sys.argv[1:]))
