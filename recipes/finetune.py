@@ -14,7 +14,8 @@ import math
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from omegaconf import MISSING, OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
 
+import musetune
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
 from musetune.training import (
@@ -91,6 +93,10 @@ class Config:
     report_to: str | None = "tensorboard"
     validation_steps: int | None = None  # make audio and charts every so many steps; null never
     num_validation_clips: int = 4  # lead sheets of the data set's first clips, at fixed seeds
+
+
+FREE = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps")
+EXACT = [f.name for f in fields(Config) if f.name not in FREE and not f.name.startswith(("checkpoint", "validation"))]
 
 
 class Denoiser(nn.Module):
@@ -159,7 +165,10 @@ def train(cfg: Config) -> Path:
     optimizer = torch.optim.AdamW(
         params, cfg.learning_rate, betas, cfg.adam_epsilon, cfg.adam_weight_decay, foreach=True
     )
-    factor = get_scheduler(cfg.lr_scheduler, optimizer, cfg.lr_warmup_steps, cfg.max_train_steps).lr_lambdas[0]
+    schedule = get_scheduler(
+        cfg.lr_scheduler, optimizer, num_warmup_steps=cfg.lr_warmup_steps, num_training_steps=cfg.max_train_steps
+    )
+    factor = schedule.lr_lambdas[0]  # a function of the step alone, so there is no state to resume
     ema = EMAModel(params, decay=cfg.ema_decay, foreach=True) if cfg.use_ema else None
     averages = ema.shadow_params if ema else None
 
@@ -269,6 +278,11 @@ def export(
 
 def validate(cfg: Config, dataset: LatentDataset, adapter: Path, folder: Path) -> None:
     """Audio and charts of some lead sheets at fixed seeds, with a pipeline of its own: training's state is not touched."""
+
+
+def versions() -> dict[str, str]:
+    """Of what the result depends on."""
+    return {"musetune": musetune.__version__} | {p: version(p) for p in ("torch", "diffusers", "accelerate", "peft")}
 
 
 def load_config(arguments: list[str]) -> Config:

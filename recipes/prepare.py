@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+import musetune
 from musetune.theory import BeatGrid, Key, LeadSheet
 from musetune.theory.leadsheet import KeySpan
 from musetune.training import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding, load_tokens
@@ -206,7 +207,8 @@ class Encoder:
             rows=shape[2],
             cols=shape[3],
             row_s=row_s,
-            versions={"python": platform.python_version()} | {p: version(p) for p in ("musetune", "torch", "diffusers")},
+            versions={"python": platform.python_version(), "musetune": musetune.__version__}
+            | {p: version(p) for p in ("torch", "diffusers", "transformers")},
         )
 
     @torch.no_grad()

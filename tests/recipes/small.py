@@ -1,0 +1,65 @@
+"""A base small enough for tests, and a data set for it with random latents; nothing here needs nano's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AudioLDM2UNet2DConditionModel, DDIMScheduler
+
+from musetune.theory import LeadSheet
+from musetune.training import Clip, DatasetInfo, DatasetWriter, TextEmbedding
+
+REPOSITORY = Path(__file__).parents[2]
+FINETUNE = REPOSITORY / "recipes" / "finetune.py"
+GPT2, T5, ROWS, COLS, ROW_S = 96, 64, 16, 8, 0.128
+SONGS = (["I", "V", "vi", "IV"], ["ii7", "V7", "Imaj7", "Imaj7"], ["i", "iv", "V7", "i"])
+
+
+def make_base(folder: Path, prediction_type: str = "v_prediction") -> Path:
+    """unet/ and scheduler/ of a base, with random weights."""
+    torch.manual_seed(0)
+    AudioLDM2UNet2DConditionModel(
+        sample_size=ROWS,
+        in_channels=8,
+        out_channels=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=((None, GPT2, T5),) * 2,
+        attention_head_dim=4,
+        transformer_layers_per_block=1,
+    ).save_pretrained(folder / "unet")
+    DDIMScheduler(
+        prediction_type=prediction_type,
+        beta_schedule="scaled_linear",
+        beta_start=0.0015,
+        beta_end=0.0195,
+        clip_sample=False,
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def make_dataset(folder: Path, n: int, *, poisoned: tuple[int, ...] = ()) -> Path:
+    """n clips of 2.048 s with random latents, not a number in the poisoned ones."""
+    g = torch.Generator().manual_seed(1)
+
+    def text(length: int) -> TextEmbedding:
+        states, generated = torch.randn(length, T5, generator=g), torch.randn(8, GPT2, generator=g)
+        return TextEmbedding(states, torch.ones(length, dtype=torch.long), generated)
+
+    with DatasetWriter(folder, DatasetInfo("small", "0", 8, ROWS, COLS, ROW_S), shard_size=8) as writer:
+        for i in range(n):
+            key, bpm = ("C minor" if i % 3 == 2 else "F major"), 80 + 7 * i
+            sheet = LeadSheet.from_progression(SONGS[i % 3], key=key, bpm=bpm, duration_seconds=ROWS * ROW_S)
+            latents = torch.randn(1, 8, ROWS, COLS, generator=g)
+            if i in poisoned:
+                latents[:] = torch.nan
+            prompt = f"song {i % 3}"
+            clip = Clip(
+                f"clip{i}", f"{i}.wav", "", 0.0, ROWS * ROW_S, prompt, sheet.to_json(), genre=("pop", "jazz")[i % 2]
+            )
+            writer.add([clip], latents, {"": text(1), prompt: text(2 + i % 3)})
+    return folder

@@ -1,0 +1,137 @@
+"""finetune.py as users run it: exact resume after real kills, non-finite losses, knobs, several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small import FINETUNE, REPOSITORY, make_base, make_dataset
+
+# Runs the recipe, and kills it (SIGKILL: nothing can be tidied) at the n-th call of something.
+KILLER = """
+import os, runpy, signal, sys
+import torch
+from musetune.training import checkpoint as ckpt
+
+recipe, where, nth, *sys.argv[1:] = sys.argv[1:]
+calls = 0
+
+def strike(before, after=lambda *args: None):
+    def struck(*args, **kwargs):
+        global calls
+        calls += 1
+        if calls == int(nth):
+            after(*args)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return before(*args, **kwargs)
+    return struck
+
+if where == "step":  # after the gradient, before the weights move
+    torch.optim.AdamW.step = strike(torch.optim.AdamW.step)
+elif where == "saving":  # half a file is written
+    ckpt.save_file = strike(ckpt.save_file, lambda tensors, path: path.write_bytes(b"half a checkpoint"))
+elif where == "renaming":  # the new checkpoint is whole, but not in its place
+    ckpt._sync = strike(ckpt._sync)
+elif where == "deleting":  # the new one stands, the old one is half gone
+    ckpt.shutil.rmtree = strike(ckpt.shutil.rmtree, lambda path: next(path.iterdir()).unlink())
+runpy.run_path(recipe, run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data"), 10)
+
+
+def finetune(
+    base: Path, data: Path, out: Path, *overrides: str, kill: tuple[str, int] | None = None
+) -> subprocess.CompletedProcess[str]:
+    knobs = {
+        "pretrained_model_name_or_path": base, "train_data_dir": data, "output_dir": out, "cpu": "true",
+        "max_train_steps": 9, "train_batch_size": 4, "lr_warmup_steps": 2, "checkpointing_steps": 4,
+        "checkpoints_total_limit": 1, "report_to": "null",
+    }  # fmt: skip
+    start = ["-c", KILLER, str(FINETUNE), kill[0], str(kill[1])] if kill else [str(FINETUNE)]
+    command = [sys.executable, *start, *(f"{k}={v}" for k, v in knobs.items()), *overrides]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def result(out: Path) -> dict[str, bytes]:
+    """All that must be equal: weights and loss log."""
+    files = [*(out / "adapter").rglob("*.safetensors"), out / "loss.jsonl"]
+    return {str(f.relative_to(out)): f.read_bytes() for f in files}
+
+
+@pytest.fixture(scope="module")
+def straight(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("straight")
+    run = finetune(base, data, out, "rank=2", "gradient_accumulation_steps=2")
+    assert run.returncode == 0, run.stderr
+    return out
+
+
+# 9 steps of 8 clips over 10 clips: step 6 (kill) is in the middle of an epoch, checkpoints come at 4, 8 and 9.
+# A save syncs two files, then their folder (the 3rd) before renaming it; removing what the kill before left is the 1st deletion.
+@pytest.mark.parametrize(
+    "kills",
+    [
+        [("step", 3), ("step", 6), ("saving", 1)],
+        [("saving", 2), ("renaming", 3), ("deleting", 2)],
+    ],
+    ids=["before-first-checkpoint-mid-epoch-and-saving", "saving-renaming-deleting"],
+)
+def test_killed_and_resumed_equals_uninterrupted(
+    base: Path, data: Path, straight: Path, tmp_path: Path, kills: list[tuple[str, int]]
+) -> None:
+    knobs = ("rank=2", "gradient_accumulation_steps=2", "resume_from_checkpoint=latest")
+    for kill in kills:
+        run = finetune(base, data, tmp_path, *knobs, kill=kill)
+        assert run.returncode == -signal.SIGKILL, (kill, run.returncode, run.stderr)
+    run = finetune(base, data, tmp_path, *knobs)
+    assert run.returncode == 0, run.stderr
+    expected, got = result(straight), result(tmp_path)
+    assert len(expected) >= 3 and got.keys() == expected.keys()
+    assert all(got[name] == expected[name] for name in expected)
+    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-9"]
+
+
+def test_log_tells_every_step_and_weights_moved(straight: Path) -> None:
+    lines = [json.loads(line) for line in (straight / "loss.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 10))
+    assert all(line["loss"] > 0 and line["grad_norm"] > 0 for line in lines)
+    assert max(line["lr"] for line in lines) == lines[2]["lr"] == 1e-3
+    story = json.loads((straight / "adapter" / "training.json").read_text())
+    assert story["step"] == 9 and story["config"]["rank"] == 2 and story["data"]["base"] == "small"
+
+
+def test_bad_clips_are_skipped_and_named(base: Path, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "data", 10, poisoned=(3,))
+    run = finetune(base, data, tmp_path / "out", "train_batch_size=2", "max_train_steps=10")
+    assert run.returncode == 0, run.stderr
+    lines = [json.loads(line) for line in (tmp_path / "out" / "loss.jsonl").read_text().splitlines()]
+    skipped = [line["skipped"] for line in lines if "skipped" in line]
+    assert skipped == [["clip3"], ["clip3"]]  # 20 samples of 10 clips: twice
+    from safetensors.torch import load_file
+
+    weights = load_file(tmp_path / "out" / "adapter" / "diffusion_pytorch_model.safetensors")
+    assert all(bool(w.isfinite().all()) for w in weights.values())
+
+
+def test_stops_when_nothing_is_finite(base: Path, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "data", 4, poisoned=(0, 1, 2, 3))
+    run = finetune(base, data, tmp_path / "out")
+    assert run.returncode != 0
+    assert "no finite loss in 5 steps in a row" in run.stderr and "loss.jsonl" in run.stderr
+    assert len((tmp_path / "out" / "loss.jsonl").read_text().splitlines()) == 5
