@@ -1,0 +1,57 @@
+"""Load and save audio files: soundfile and soxr do the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+FORMATS = ("wav", "flac", "mp3", "ogg")
+
+
+def load_audio(path: str | Path, sr: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
+    """Read a WAV, FLAC, OGG or MP3 file as float32 in −1…1, resampled to ``sr`` Hz where given.
+
+    Returns (samples,) for mono, else (channels, samples), and the sampling rate.
+    Raises FileNotFoundError where there is no file and ValueError where it cannot be decoded.
+    """
+    import soundfile
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no such audio file: {path}")
+    try:
+        wave, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path} cannot be decoded ({error.error_string}); give a WAV, FLAC, OGG or MP3 file") from error
+    audio = wave.mean(axis=1) if mono else wave.T
+    if sr is not None and sr != rate:
+        audio = resample(audio, rate, sr)
+        rate = sr
+    return np.ascontiguousarray(audio, dtype=np.float32), rate
+
+
+def resample(audio: np.ndarray, rate: int, sr: int) -> np.ndarray:
+    """Band-limited resampling along the last axis (soxr, high quality)."""
+    import soxr
+
+    return np.asarray(soxr.resample(np.asarray(audio, np.float32).T, rate, sr).T, dtype=np.float32)
+
+
+def save_audio(path: str | Path, audio: np.ndarray, sr: int, format: str | None = None) -> Path:
+    """Write float audio (samples,) or (channels, samples) in −1…1; ``format`` defaults to the suffix.
+
+    WAV and FLAC are 16 bit. Raises ValueError for an unknown format, for values that are not finite or beyond ±1.
+    """
+    import soundfile
+
+    path = Path(path)
+    kind = (format or path.suffix.lstrip(".")).lower()
+    if kind not in FORMATS:
+        raise ValueError(f"format={kind!r} is not one of {', '.join(FORMATS)}")
+    data = np.asarray(audio, dtype=np.float32)
+    if not np.isfinite(data).all() or np.abs(data).max(initial=0.0) > 1.0001:
+        raise ValueError(f"audio must be finite and within −1…1 (peak {np.abs(data).max():.3g}); scale it before saving")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subtype = "PCM_16" if kind in ("wav", "flac") else None
+    soundfile.write(str(path), data.T, sr, format=kind.upper(), subtype=subtype)
+    return path
