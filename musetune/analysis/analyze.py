@@ -1,0 +1,121 @@
+"""From a sound to what is played: `analyze` gives the whole record, `hear` only what a report needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+
+from .bars import Bars, find_bars
+from .beats import FPS, Beats, track_beats
+from .chords import ChordTrack, change_costs, decode, half_beats, pool, spans_of, template_scores
+from .keys import find_key
+from .record import Analysis, assemble
+from .source import Sound, listen
+from .spectrum import Salience, salience
+
+SHORTEST_S = 1.5
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a listener reports of a clip. `intervals_s` (n, 2) covering it, `labels` Harte, `confidence` (n,) 0…1;
+    `beats_s`, `downbeats_s`; `key` and `bpm` are None where nothing tells."""
+
+    intervals_s: np.ndarray
+    labels: list[str]
+    confidence: np.ndarray
+    beats_s: np.ndarray
+    downbeats_s: np.ndarray
+    key: str | None
+    bpm: float | None
+
+
+def analyze(
+    audio: str | PathLike | np.ndarray,
+    sr: int | None = None,
+    *,
+    beats: np.ndarray | None = None,
+    tempo_hint: float | None = None,
+) -> Analysis:
+    """Beats, bars, key and chords of `audio`: a path, or floats (samples,) or (channels, samples) at `sr` Hz.
+
+    `beats` (n ≥ 4,) seconds, rising, replaces beat tracking; `tempo_hint` in bpm settles the octave of the tempo.
+    Raises ValueError for what cannot be read, is silent, is under 1.5 s or has no pulse.
+    """
+    sound = listen(audio, sr)
+    name = sound.source.file or "the array"
+    if sound.silent:
+        raise ValueError(f"{name} is silent ({sound.level_dbfs:.0f} dBFS): nothing to analyse")
+    if sound.duration_s < SHORTEST_S:
+        raise ValueError(f"{name} lasts {sound.duration_s:.2f} s; at least {SHORTEST_S} s are needed to find a beat")
+    found = _given_beats(beats, sound) if beats is not None else track_beats(sound.wave, tempo_hint=tempo_hint)
+    if found is None:
+        raise ValueError(
+            f"{name} has no pulse (fewer than four onsets); give beats=[…] in seconds to analyse it anyway"
+        )
+    notes = salience(sound.wave)
+    bars = _bars(notes, found)
+    track = _chords(notes, found.times_s, sound.duration_s, bars)
+    key, key_confidence = find_key(track, _mean_treble(notes))
+    return assemble(sound, found, bars, track, key, key_confidence)
+
+
+def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard:
+    """Listen to `wave`, floats (samples,) or (channels, samples) at `sr` Hz, without insisting that it is music: silence is one
+    N, a sound without pulse has no beats. Raises ValueError only for what is no sound at all (NaN, wrong shape)."""
+    sound = listen(wave, sr)
+    empty = np.zeros(0)
+    if sound.silent:
+        return Heard(np.array([[0.0, sound.duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
+    found = track_beats(sound.wave, tempo_hint=tempo_hint)
+    notes = salience(sound.wave)
+    bars = _bars(notes, found) if found else None
+    grid = found.times_s if found else np.arange(0, max(sound.duration_s, 0.5) + 0.5, 0.5)
+    track = _chords(notes, grid, sound.duration_s, bars)
+    named = any(label != "N" for label in track.labels)
+    key = find_key(track, _mean_treble(notes))[0] if named else None
+    downbeats = found.times_s[bars.downbeats(len(found.times_s))] if found and bars else empty
+    return Heard(
+        track.intervals_s,
+        track.labels,
+        track.confidence,
+        found.times_s if found else empty,
+        downbeats,
+        key,
+        found.bpm if found else None,
+    )
+
+
+def _given_beats(beats: np.ndarray, sound: Sound) -> Beats:
+    from .beats import onset_strength
+
+    times = np.asarray(beats, float)
+    if times.ndim != 1 or len(times) < 4 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise ValueError(f"beats={beats!r}: give at least four rising times in seconds")
+    if times[0] < 0 or times[-1] > sound.duration_s:
+        raise ValueError(
+            f"beats from {times[0]:.2f} to {times[-1]:.2f} s lie outside the sound (0–{sound.duration_s:.2f} s)"
+        )
+    return Beats(times, 60 / float(np.median(np.diff(times))), 1.0, onset_strength(sound.wave))
+
+
+def _bars(notes: Salience, found: Beats) -> Bars:
+    frames = np.minimum((found.times_s * FPS).round().astype(int), len(found.strength) - 1)
+    return find_bars(notes, found.times_s, found.strength[frames])
+
+
+def _chords(notes: Salience, beats_s: np.ndarray, duration_s: float, bars: Bars | None) -> ChordTrack:
+    edges_s, edges_beat = half_beats(beats_s, duration_s)
+    scores = template_scores(notes, edges_s)
+    downbeats = None
+    if bars is not None:
+        reach = np.arange(-len(edges_beat), len(edges_beat) + 1)
+        downbeats = bars.first + bars.beats_per_bar * reach
+    path, posterior = decode(scores, change_costs(edges_beat, downbeats))
+    return spans_of(path, posterior, edges_s, edges_beat)
+
+
+def _mean_treble(notes: Salience) -> np.ndarray:
+    return pool(notes.chroma(), notes.times_s, np.array([0, notes.times_s[-1] + 1]))[0, 12:]

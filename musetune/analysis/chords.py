@@ -1,0 +1,160 @@
+"""Which chord sounds when: templates against bass and treble chroma, and the likeliest sequence over half beats (Viterbi)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .spectrum import Salience
+
+PITCHES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+SHAPES = {
+    "maj": (0, 4, 7),
+    "min": (0, 3, 7),
+    "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "min7": (0, 3, 7, 10),
+    "dim": (0, 3, 6),
+    "sus2": (0, 2, 7),
+    "sus4": (0, 5, 7),
+}
+QUALITIES = tuple(SHAPES)
+LABELS = tuple(f"{root}:{quality}" for root in PITCHES for quality in QUALITIES) + ("N",)
+N_STATE = len(LABELS) - 1
+# how much likelier a plain triad is than its relatives before anything is heard (nats); from counts in pop music
+PRIOR = {"maj": 0.0, "min": 0.0, "7": -1.2, "maj7": -1.0, "min7": -0.8, "dim": -2.0, "sus2": -2.0, "sus4": -1.6}
+
+
+@dataclass(frozen=True)
+class ChordTrack:
+    """`intervals_s` (n, 2), `labels` Harte, `confidence` (n,) 0…1: mean posterior of the label within its span; `beats`
+    (n, 2) where each span starts and ends in beats of the grid, in halves."""
+
+    intervals_s: np.ndarray
+    labels: list[str]
+    confidence: np.ndarray
+    beats: np.ndarray
+
+
+def half_beats(beats_s: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """(edges in seconds (n+1,), edges in beats (n+1,)): halves of the beats, carried on to both ends of the sound."""
+    first, last = beats_s[1] - beats_s[0], beats_s[-1] - beats_s[-2]
+    before = int(np.ceil(max(beats_s[0], 0) / first))
+    after = int(np.ceil(max(duration_s - beats_s[-1], 0) / last))
+    number = np.arange(-before, len(beats_s) + after)
+    times = np.concatenate(
+        [beats_s[0] - first * np.arange(before, 0, -1), beats_s, beats_s[-1] + last * np.arange(1, after + 1)]
+    )
+    halves = np.arange(number[0], number[-1] + 0.25, 0.5)
+    edges = np.clip(np.interp(halves, number, times), 0, duration_s)
+    keep = np.append(np.diff(edges) > 1e-3, True)
+    return edges[keep], halves[keep]
+
+
+def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
+    """Mean of `values` (frames, d) over each span between edges → (spans, d); a span without a frame takes the nearest one."""
+    total = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(axis=0, dtype=np.float64)])
+    low = np.minimum(np.searchsorted(times_s, edges_s[:-1]), len(times_s) - 1)
+    high = np.maximum(np.searchsorted(times_s, edges_s[1:]), low + 1)
+    return ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> np.ndarray:
+    """(labels − 1, 24) unit vectors: the root in the bass, a little of third and fifth; all notes above."""
+    rows = []
+    for root in range(12):
+        for shape in SHAPES.values():
+            bass, treble = np.zeros(12), np.zeros(12)
+            treble[[(root + step) % 12 for step in shape]] = 1
+            treble[root] = 1.1
+            bass[[(root + step) % 12 for step in shape]] = 0.15
+            bass[root] = 1
+            rows.append(np.concatenate([0.6 * bass / np.linalg.norm(bass), treble / np.linalg.norm(treble)]))
+    rows_array = np.array(rows)
+    return rows_array / np.linalg.norm(rows_array, axis=1, keepdims=True)
+
+
+def template_scores(heard: Salience, edges_s: np.ndarray, sharpness: float = 14.0) -> np.ndarray:
+    """(spans, labels) log-likelihoods up to a constant: sharpness · cosine with each template."""
+    chroma = pool(heard.chroma(), heard.times_s, edges_s)
+    bass, treble = chroma[:, :12], chroma[:, 12:]
+    level = np.linalg.norm(treble, axis=1) + np.linalg.norm(bass, axis=1)
+    unit = np.concatenate(
+        [
+            0.6 * bass / (np.linalg.norm(bass, axis=1, keepdims=True) + 1e-6),
+            treble / (np.linalg.norm(treble, axis=1, keepdims=True) + 1e-6),
+        ],
+        axis=1,
+    )
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True) + 1e-6
+    cosine = unit @ _templates().T
+    prior = np.tile([PRIOR[quality] for quality in QUALITIES], 12)
+    silent = sounding(heard, edges_s) < 0.5
+    nothing = np.where(silent | (level < 1e-3), 50.0, sharpness * 0.6)
+    return np.concatenate([sharpness * cosine + prior, nothing[:, None]], axis=1)
+
+
+def sounding(heard: Salience, edges_s: np.ndarray) -> np.ndarray:
+    """(spans,) share of frames within 45 dB of the loud ones (95th percentile)."""
+    loud = heard.loudness > np.percentile(heard.loudness, 95) * 10 ** (-45 / 20)
+    return pool(loud[:, None].astype(np.float32), heard.times_s, edges_s)[:, 0]
+
+
+def change_costs(edges_beat: np.ndarray, downbeats: np.ndarray | None) -> np.ndarray:
+    """(spans,) log-probability that a chord begins with this span: on a bar line, on a beat, between beats."""
+    at = edges_beat[:-1]
+    cost = np.where(at % 1 == 0, np.log(0.25), np.log(0.02))
+    if downbeats is not None:
+        cost = np.where(np.isin(at, downbeats), np.log(0.6), np.where(at % 1 == 0, np.log(0.15), cost))
+    return cost
+
+
+def decode(scores: np.ndarray, change: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Likeliest state of each span (spans,), and the posterior (spans, labels), when a change costs `change` (log) and any new
+    chord is equally likely. Viterbi and forward–backward; with a uniform change both take O(labels) a span."""
+    n, k = scores.shape
+    stay = np.log1p(-np.exp(change))
+    move = change - np.log(k - 1)
+    best, came = scores[0].copy(), np.zeros((n, k), int)
+    for t in range(1, n):
+        top = int(best.argmax())
+        jump = best[top] + move[t] > best + stay[t]
+        came[t] = np.where(jump, top, np.arange(k))
+        best = np.where(jump, best[top] + move[t], best + stay[t]) + scores[t]
+    path = np.zeros(n, int)
+    path[-1] = best.argmax()
+    for t in range(n - 1, 0, -1):
+        path[t - 1] = came[t, path[t]]
+    return path, _posterior(scores, stay, move)
+
+
+def _posterior(scores: np.ndarray, stay: np.ndarray, move: np.ndarray) -> np.ndarray:
+    likelihood = np.exp(scores - scores.max(axis=1, keepdims=True)) + 1e-30
+    n = len(scores)
+    ahead, behind = np.zeros_like(likelihood), np.ones_like(likelihood)
+    ahead[0] = likelihood[0] / likelihood[0].sum()
+    for t in range(1, n):
+        row = likelihood[t] * (np.exp(stay[t]) * ahead[t - 1] + np.exp(move[t]) * ahead[t - 1].sum())
+        ahead[t] = row / row.sum()
+    for t in range(n - 1, 0, -1):
+        weighted = likelihood[t] * behind[t]
+        row = np.exp(stay[t]) * weighted + np.exp(move[t]) * weighted.sum()
+        behind[t - 1] = row / row.sum()
+    both = ahead * behind
+    return both / both.sum(axis=1, keepdims=True)
+
+
+def spans_of(path: np.ndarray, posterior: np.ndarray, edges_s: np.ndarray, edges_beat: np.ndarray) -> ChordTrack:
+    """Join equal neighbours."""
+    starts = np.flatnonzero(np.append(True, np.diff(path) != 0))
+    ends = np.append(starts[1:], len(path))
+    confidence = [posterior[a:b, path[a]].mean() for a, b in zip(starts, ends, strict=True)]
+    return ChordTrack(
+        np.stack([edges_s[starts], edges_s[ends]], axis=1),
+        [LABELS[path[a]] for a in starts],
+        np.array(confidence),
+        np.stack([edges_beat[starts], edges_beat[ends]], axis=1),
+    )
