@@ -18,13 +18,8 @@ import hashlib
 import json
 import platform
 import sys
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +28,10 @@ import torch
 from tqdm import tqdm
 
 import musetune
-from musetune.theory import BeatGrid, Key, LeadSheet
-from musetune.theory.leadsheet import KeySpan
+from musetune.theory import Key, LeadSheet
 from musetune.training import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding, load_tokens
+from musetune.training.clips import clip_starts, cut, rms_db
+from musetune.training.workers import crash_safe_map
 
 AUDIO = {".mp3", ".wav", ".flac", ".ogg"}
 MIDI = {".mid", ".midi"}
@@ -59,7 +55,6 @@ class Job:
 class Result:
     """Clips of one file with their waves (n, samples) float32, or the reason why there are none."""
 
-    file: str
     clips: list[Clip]
     waves: np.ndarray
     reason: str | None = None
@@ -69,9 +64,9 @@ def process(job: Job) -> Result:
     """Decode, analyse, slice. Runs in a worker; whatever is wrong with the file becomes the reason of its quarantine."""
     try:
         clips, waves = slice_file(job)
-        return Result(job.file, clips, np.stack(waves))
+        return Result(clips, np.stack(waves))
     except Exception as error:  # any decoder may raise anything: the reason is recorded, the other files go on
-        return Result(job.file, [], np.empty(0), f"{type(error).__name__}: {error}")
+        return Result([], np.empty(0), f"{type(error).__name__}: {error}")
 
 
 def slice_file(job: Job) -> tuple[list[Clip], list[np.ndarray]]:
@@ -82,8 +77,8 @@ def slice_file(job: Job) -> tuple[list[Clip], list[np.ndarray]]:
     for semitones in (0, *job.transpose):
         wave = original if semitones == 0 else decode(job, semitones)
         for start in clip_starts(sheet.downbeats_s, len(wave) / SAMPLE_RATE, job.clip_seconds):
-            clip_wave = cut(wave, start, job.clip_seconds)
-            if loudness_db(clip_wave) < SILENCE_DB:
+            clip_wave = cut(wave, SAMPLE_RATE, start, job.clip_seconds)
+            if rms_db(clip_wave) < SILENCE_DB:
                 continue
             moved = sheet.crop(start, job.clip_seconds).transpose(semitones)
             clips.append(
@@ -98,7 +93,7 @@ def slice_file(job: Job) -> tuple[list[Clip], list[np.ndarray]]:
                     genre=sheet.genre,
                     transpose=semitones,
                     licence=job.metadata.get("licence", job.licence),
-                    provenance={"lead_sheet_from": "metadata" if "lead_sheet" in job.metadata else "analysis"},
+                    provenance={"source": str(job.path.name), "metadata": sorted(job.metadata)},
                 )
             )
             waves.append(clip_wave)
@@ -127,8 +122,8 @@ def decode(job: Job, semitones: int) -> np.ndarray:
         raise ValueError("has samples that are not finite")
     if len(wave) < (job.clip_seconds - 0.05) * SAMPLE_RATE:
         raise ValueError(f"too short: {len(wave) / SAMPLE_RATE:.2f} s, a clip takes {job.clip_seconds} s")
-    if loudness_db(wave) < SILENCE_DB:
-        raise ValueError(f"silent: {loudness_db(wave):.0f} dB RMS is below {SILENCE_DB:.0f} dB")
+    if rms_db(wave) < SILENCE_DB:
+        raise ValueError(f"silent: {rms_db(wave):.0f} dB RMS is below {SILENCE_DB:.0f} dB")
     return wave
 
 
@@ -137,45 +132,35 @@ def lead_sheet(job: Job, wave: np.ndarray) -> LeadSheet:
     meta = job.metadata
     if "lead_sheet" in meta:
         sheet = LeadSheet.from_json(meta["lead_sheet"])
+    elif "chords" in meta and "bpm" in meta and "key" in meta:
+        sheet = progression(meta, meta["key"], meta["bpm"], meta.get("time_signature", "4/4"), wave)
     else:
-        from musetune.analysis import analyze
-
-        sheet = analyze(wave, SAMPLE_RATE).lead_sheet
-        if "bpm" in meta and "chords" not in meta:
-            raise ValueError("bpm alone cannot place the beats: give chords too, or a whole lead_sheet")
-        if "chords" in meta:
-            sheet = LeadSheet.parse(
-                meta["chords"],
-                key=str(meta.get("key", sheet.key)),
-                bpm=float(meta.get("bpm", sheet.bpm)),
-                time_signature=str(meta.get("time_signature", sheet.meter)),
-                duration_seconds=len(wave) / SAMPLE_RATE,
-            )
-        elif "key" in meta:
-            sheet = replace(sheet, keys=(KeySpan(sheet.keys[0].start, Key.parse(meta["key"])),))
+        sheet = analysed(meta, wave)
     return sheet.with_genre(meta["genre"]) if "genre" in meta else sheet
 
 
-def clip_starts(downbeats_s: np.ndarray, duration_s: float, clip_s: float, slack_s: float = 0.05) -> list[float]:
-    """Starts of clips that do not overlap, each on a downbeat (or at 0 where no downbeat leaves room for a clip)."""
-    starts: list[float] = []
-    for downbeat in downbeats_s:
-        fits = -1e-6 <= downbeat <= duration_s - clip_s + slack_s
-        if fits and (not starts or downbeat >= starts[-1] + clip_s - slack_s):
-            starts.append(max(0.0, float(downbeat)))
-    return starts or [0.0]
+def analysed(meta: dict[str, Any], wave: np.ndarray) -> LeadSheet:
+    """What analysis hears, under the tempo, key and chords that metadata gives."""
+    from musetune.analysis import analyze
+
+    bpm = float(meta["bpm"]) if "bpm" in meta else None
+    heard = analyze(wave, SAMPLE_RATE, tempo_hint=bpm)
+    if bpm is not None and abs(heard.lead_sheet.bpm / bpm - 1) > 0.04:  # deaf to the hint: lay the beats
+        first, seconds = heard.lead_sheet.grid.time_at(0), len(wave) / SAMPLE_RATE
+        heard = analyze(wave, SAMPLE_RATE, beats=np.arange(first % (60 / bpm), seconds, 60 / bpm))
+    sheet, genre = heard.lead_sheet, heard.genre_analysis
+    if "chords" in meta:
+        sheet = progression(meta, str(meta.get("key", sheet.key)), sheet.bpm, str(sheet.meter), wave)
+    elif "key" in meta:
+        sheet = replace(sheet, keys=(replace(sheet.keys[0], key=Key.parse(meta["key"])),))
+    sure = (genre.get("confidence") or 0) >= 0.5
+    return sheet.with_genre(genre["primary_genre"]) if sure else sheet
 
 
-def cut(wave: np.ndarray, start_s: float, seconds: float) -> np.ndarray:
-    """`seconds` of a wave from `start_s`, with silence where it ends sooner."""
-    n, first = round(seconds * SAMPLE_RATE), round(start_s * SAMPLE_RATE)
-    piece = wave[first : first + n]
-    return np.pad(piece, (0, n - len(piece)))
-
-
-def loudness_db(wave: np.ndarray) -> float:
-    """RMS in dB re full scale."""
-    return 10 * float(np.log10(np.mean(np.square(wave, dtype=np.float64)) + 1e-20))
+def progression(meta: dict[str, Any], key: str, bpm: float, time_signature: str, wave: np.ndarray) -> LeadSheet:
+    """The chords of metadata, from the file's first sample to its last."""
+    seconds = len(wave) / SAMPLE_RATE
+    return LeadSheet.parse(meta["chords"], key=key, bpm=bpm, time_signature=time_signature, duration_seconds=seconds)
 
 
 def describe(sheet: LeadSheet) -> str:
@@ -191,8 +176,8 @@ class Encoder:
         from musetune.audio import mel_frontend
         from musetune.pipeline import MuseTunePipeline
 
-        self.pipe = MuseTunePipeline.from_pretrained(base).to(device)
-        self.frontend, self.device = mel_frontend(base), device
+        self.pipe, self.device = MuseTunePipeline.from_pretrained(base).to(device), device
+        self.frontend = mel_frontend(self.pipe).to(device)
         self.texts: dict[str, TextEmbedding] = {}
         vocoder = self.pipe.vocoder.config
         row_s = self.pipe.vae_scale_factor * float(np.prod(vocoder.upsample_rates)) / vocoder.sampling_rate
@@ -215,14 +200,14 @@ class Encoder:
     def latents(self, waves: np.ndarray, batch: int = 16) -> torch.Tensor:
         """waves (n, samples) → the means of the autoencoder's latents, scaled, (n, channels, rows, cols)."""
         vae, parts = self.pipe.vae, []
-        for some in torch.from_numpy(waves).split(batch):
-            mel = self.frontend(some)[:, :, : self.rows * self.pipe.vae_scale_factor]
+        for some in torch.from_numpy(waves).to(self.device).split(batch):
+            mel = self.frontend(some.float())[:, :, : self.rows * self.pipe.vae_scale_factor]
             parts.append(vae.encode(mel.to(self.device, vae.dtype)).latent_dist.mode().float().cpu())
         return torch.cat(parts) * vae.config.scaling_factor
 
     @torch.no_grad()
     def text(self, prompt: str) -> TextEmbedding:
-        """The embeddings of one prompt, by itself as in generation: padding would leak into the language model's words."""
+        """The embeddings of one prompt, by itself: padding would leak into the language model."""
         if prompt not in self.texts:
             states, mask, generated = self.pipe.encode_prompt(prompt, self.device, 1, False)
             self.texts[prompt] = TextEmbedding(states[0].cpu(), mask[0].cpu(), generated[0].cpu())
@@ -252,37 +237,6 @@ def read_metadata(source: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def run_all(jobs: list[Job], workers: int) -> Iterator[Result]:
-    """Results in the order of the jobs. A file that kills its worker is quarantined like any other bad one."""
-    if workers < 2:
-        yield from map(process, jobs)
-        return
-    pool, queue = new_pool(workers), deque[tuple[Job, Future[Result]]]()
-    waiting = deque(jobs)
-    while waiting or queue:
-        while waiting and len(queue) < 2 * workers:  # a short queue: waves of long songs are large
-            job = waiting.popleft()
-            queue.append((job, pool.submit(process, job)))
-        job, future = queue.popleft()
-        try:
-            yield future.result()
-        except BrokenProcessPool:  # some file of the queue took the process down: try this one alone, the rest anew
-            waiting.extendleft(j for j, _ in reversed(queue))
-            queue.clear()
-            pool = new_pool(workers)
-            with new_pool(1) as alone:
-                try:
-                    yield alone.submit(process, job).result()
-                except BrokenProcessPool:
-                    yield Result(job.file, [], np.empty(0), "killed the process that read it")
-    pool.shutdown()
-
-
-def new_pool(workers: int) -> ProcessPoolExecutor:
-    """Fresh processes of one thread each: forking a process in which torch has threads can hang."""
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
-
-
 def prepare(args: argparse.Namespace) -> Path:
     """Do what the arguments say; returns OUT."""
     source, out = Path(args.src), Path(args.out)
@@ -298,10 +252,10 @@ def prepare(args: argparse.Namespace) -> Path:
             for p, name in names.items()
             if name not in writer.done
         ]
-        bar = tqdm(run_all(jobs, args.workers), total=len(files), initial=len(files) - len(jobs), unit="file")
-        for result in bar:
-            if result.reason is not None:
-                writer.quarantine(result.file, result.reason)
+        results = crash_safe_map(process, jobs, args.workers)
+        for job, result in tqdm(results, total=len(files), initial=len(files) - len(jobs), unit="file"):
+            if result is None or result.reason is not None:
+                writer.quarantine(job.file, result.reason if result else "killed the process that read it")
                 continue
             texts = {text: encoder.text(text) for text in {"", *(c.text for c in result.clips)}}
             writer.add(result.clips, encoder.latents(result.waves), texts)
@@ -325,8 +279,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--transpose", type=int, nargs="*", default=[], help="also copies moved by these semitones")
     parser.add_argument("--licence", help="of the files, where metadata does not say")
     parser.add_argument("--workers", type=int, default=2, help="processes that decode and analyse")
-    parser.add_argument("--shard-size", type=int, default=256, help="clips a file of latents, and how much a kill costs")
-    parser.add_argument("--frames-per-row", type=int, default=FRAMES_PER_ROW, help="of the adapter to train")
+    parser.add_argument("--shard-size", type=int, default=256, help="clips a file of latents; a kill costs as many")
+    parser.add_argument("--frames-per-row", type=int, default=8, help="of the adapter to train")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args(arguments)
 

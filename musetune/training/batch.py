@@ -62,8 +62,6 @@ def draw_batch(
         tokens = crop(tokens, starts * frames_per_row, crop_rows * frames_per_row, frame_s)
     untold = chance(generators, dropout.text).tolist()
     text = dataset.collate_texts(["" if hide else clip.text for clip, hide in zip(clips, untold, strict=True)])
-    tokens = hide_streams(
-        tokens, generators, stream_dropout=dropout.stream, condition_dropout=dropout.condition
-    )
+    tokens = hide_streams(tokens, generators, stream_dropout=dropout.stream, condition_dropout=dropout.condition)
     tokens = hide_spans(tokens, generators, frame_s, dropout.span)
     return Batch([clip.id for clip in clips], latents, tokens, text)

@@ -79,7 +79,9 @@ def pack_state(
     if averages is not None:
         state |= {f"ema.{name}": value for name, value in zip(named, averages, strict=True)}
     moments = optimizer.state_dict()["state"]
-    return state | {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, values in moments.items() for k, v in values.items()}
+    return state | {
+        f"optimizer.{i}.{k}": torch.as_tensor(v) for i, values in moments.items() for k, v in values.items()
+    }
 
 
 def unpack_state(

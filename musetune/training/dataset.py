@@ -169,17 +169,13 @@ class LatentDataset:
         self.folder = Path(folder)
         self.info = _read_info(self.folder)
         records = _read_lines(self.folder / "clips.jsonl")
-        wanted = [
-            r for r in records if (transposed or not r["transpose"]) and (genre is None or r["genre"] == genre)
-        ]
+        wanted = [r for r in records if (transposed or not r["transpose"]) and (genre is None or r["genre"] == genre)]
         if not wanted:
             genres = sorted({str(r["genre"]) for r in records})
             raise ValueError(f"{folder} has no clips of genre {genre!r}; it has {len(records)} clips of {genres}")
         names = {f.name for f in fields(Clip)}
         self.clips = [Clip(**{k: v for k, v in r.items() if k in names}) for r in wanted]
-        self.latents = torch.empty(
-            len(wanted), self.info.channels, self.info.rows, self.info.cols, dtype=torch.float16
-        )
+        self.latents = torch.empty(len(wanted), self.info.channels, self.info.rows, self.info.cols, dtype=torch.float16)
         self.texts: dict[str, TextEmbedding] = {}
         places: dict[str, list[tuple[int, int]]] = {}
         for i, record in enumerate(wanted):

@@ -42,7 +42,9 @@ def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
     epsilon prediction says nothing about x_0: that raises, use v_prediction.
     """
     if gamma <= 0:
-        raise ValueError(f"snr_gamma={gamma} must be positive (the paper takes 5), or null to weigh all timesteps alike")
+        raise ValueError(
+            f"snr_gamma={gamma} must be positive (the paper takes 5), or null to weigh all timesteps alike"
+        )
     clipped = ratio.clamp(max=gamma)
     if prediction_type == "sample":
         return clipped

@@ -69,9 +69,7 @@ def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> 
     times = tokens.event_times_s - (starts * frame_s)[:, None, None].to(tokens.event_times_s.dtype)
     seconds = n_frames * frame_s
     inside = (times[..., 0] < seconds) & (times[..., 1] > 0)
-    return replace(
-        tokens, frames=frames, event_times_s=times.clamp(0, seconds), event_mask=tokens.event_mask & inside
-    )
+    return replace(tokens, frames=frames, event_times_s=times.clamp(0, seconds), event_mask=tokens.event_mask & inside)
 
 
 def hide_streams(
@@ -85,7 +83,9 @@ def hide_streams(
     return replace(tokens, present=present)
 
 
-def hide_spans(tokens: MusicTokens, generators: list[torch.Generator], frame_s: float, probability: float) -> MusicTokens:
+def hide_spans(
+    tokens: MusicTokens, generators: list[torch.Generator], frame_s: float, probability: float
+) -> MusicTokens:
     """With `probability`, hide a random stretch (a tenth to a half of the clip) of what the tokens say of its time."""
     n = tokens.frames.shape[1]
     struck = chance(generators, probability)

@@ -83,7 +83,7 @@ def straight(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 # 9 steps of 8 clips over 10 clips: step 6 (kill) is in the middle of an epoch, checkpoints come at 4, 8 and 9.
-# A save syncs two files, then their folder (the 3rd) before renaming it; removing what the kill before left is the 1st deletion.
+# A save syncs two files, then their folder (the 3rd) before renaming it. Deletion 1 is of what the kill before left.
 @pytest.mark.parametrize(
     "kills",
     [

@@ -58,9 +58,7 @@ def test_limit_keeps_the_newest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("victim", ["save_file", "_sync"])
-def test_failing_while_saving_keeps_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
-) -> None:
+def test_failing_while_saving_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
     ckpt.save_checkpoint(tmp_path, 1, {"x": torch.ones(1)}, {}, total_limit=1)
 
     def fail(*_: object) -> None:
