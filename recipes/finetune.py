@@ -15,7 +15,6 @@ import sys
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -29,7 +28,6 @@ from omegaconf import MISSING, OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
 
-import musetune
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
 from musetune.training import (
@@ -46,6 +44,7 @@ from musetune.training import (
 )
 from musetune.training import checkpoint as ckpt
 from musetune.training.memory import enable_gradient_checkpointing
+from musetune.training.record import averaged, save_adapter
 
 
 @dataclass
@@ -198,6 +197,7 @@ def train(cfg: Config) -> Path:
 
     share = cfg.train_batch_size * accelerator.num_processes
     per_step = share * cfg.gradient_accumulation_steps
+    story = {"config": asdict(cfg), "data": asdict(dataset.info) | {"clips": len(dataset)}}
     bar = tqdm(total=cfg.max_train_steps * per_step, initial=step * per_step, unit="sample", disable=not main)
     deadline = math.inf if cfg.max_train_minutes is None else time.monotonic() + 60 * cfg.max_train_minutes
     out_of_time = False
@@ -261,37 +261,19 @@ def train(cfg: Config) -> Path:
             ckpt.save_checkpoint(out, step, state, meta, cfg.checkpoints_total_limit)
         if main and cfg.validation_steps and step % cfg.validation_steps == 0:
             folder = out / "validation" / f"step-{step}"
-            validate(cfg, dataset, export(cfg, plain, params, ema, folder / "adapter", step), folder)
+            with averaged(params, ema):
+                save_adapter(plain.adapter, folder / "adapter", story | {"step": step})
+            validate(cfg, dataset, folder)
     bar.close()
     if main:
-        export(cfg, plain, params, ema, out / "adapter", step)
+        with averaged(params, ema):
+            save_adapter(plain.adapter, out / "adapter", story | {"step": step})
     accelerator.end_training()
     return out / "adapter"
 
 
-def export(
-    cfg: Config, model: Denoiser, params: list[nn.Parameter], ema: EMAModel | None, folder: Path, step: int
-) -> Path:
-    """Save the adapter (averaged weights, where averaged) with `training.json`: settings, data and versions."""
-    if ema:
-        ema.store(params)
-        ema.copy_to(params)
-    model.adapter.save_pretrained(folder)
-    if ema:
-        ema.restore(params)
-    data = json.loads((Path(cfg.train_data_dir) / "dataset.json").read_text())
-    story = {"step": step, "config": asdict(cfg), "data": data, "versions": versions()}
-    (folder / "training.json").write_text(json.dumps(story, indent=2))
-    return folder
-
-
 def validate(cfg: Config, dataset: LatentDataset, adapter: Path, folder: Path) -> None:
     """Audio and charts of some lead sheets at fixed seeds, with a pipeline of its own: training's state is not touched."""
-
-
-def versions() -> dict[str, str]:
-    """Of what the result depends on."""
-    return {"musetune": musetune.__version__} | {p: version(p) for p in ("torch", "diffusers", "accelerate", "peft")}
 
 
 def load_config(arguments: list[str]) -> Config:

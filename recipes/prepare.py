@@ -16,10 +16,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
 import sys
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +25,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-import musetune
 from musetune.theory import Key, LeadSheet
 from musetune.training import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding, load_tokens
 from musetune.training.clips import clip_starts, cut, rms_db
+from musetune.training.record import versions
 from musetune.training.workers import crash_safe_map
 
 AUDIO = {".mp3", ".wav", ".flac", ".ogg"}
@@ -192,8 +190,7 @@ class Encoder:
             rows=shape[2],
             cols=shape[3],
             row_s=row_s,
-            versions={"python": platform.python_version(), "musetune": musetune.__version__}
-            | {p: version(p) for p in ("torch", "diffusers", "transformers")},
+            versions=versions(),
         )
 
     @torch.no_grad()

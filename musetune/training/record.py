@@ -1,0 +1,44 @@
+"""What a run leaves behind: the adapter's folder and the story of how it came about."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from diffusers.training_utils import EMAModel
+from torch import nn
+
+import musetune
+from musetune.adapter import MusicAdapter
+
+
+def versions() -> dict[str, str]:
+    """Of all that a result depends on."""
+    libraries = ("torch", "diffusers", "transformers", "accelerate", "peft")
+    return {"musetune": musetune.__version__, "python": platform.python_version()} | {p: version(p) for p in libraries}
+
+
+@contextmanager
+def averaged(params: list[nn.Parameter], ema: EMAModel | None) -> Iterator[None]:
+    """Inside, `params` hold their moving averages (where there are any); after it, what they held before."""
+    if ema is None:
+        yield
+        return
+    ema.store(params)
+    ema.copy_to(params)
+    try:
+        yield
+    finally:
+        ema.restore(params)
+
+
+def save_adapter(adapter: MusicAdapter, folder: Path, story: dict[str, Any]) -> Path:
+    """Write the adapter as the Hub holds it, with `training.json` (settings, data, versions)."""
+    adapter.save_pretrained(folder)
+    (folder / "training.json").write_text(json.dumps(story | {"versions": versions()}, indent=2))
+    return folder
