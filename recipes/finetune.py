@@ -150,6 +150,8 @@ def train(cfg: Config) -> Path:
     resumed = ckpt.find_checkpoint(out, cfg.resume_from_checkpoint)
     if resumed is None and ckpt.list_checkpoints(out):
         raise ValueError(f"{out} holds checkpoints: give resume_from_checkpoint=latest or another output_dir")
+    if cfg.mixed_precision not in ("no", "bf16"):
+        raise ValueError(f"mixed_precision={cfg.mixed_precision!r} is not one of no, bf16")
     accelerator = Accelerator(
         mixed_precision=cfg.mixed_precision, cpu=cfg.cpu, log_with=cfg.report_to, project_dir=out / "logs",
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],

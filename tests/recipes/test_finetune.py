@@ -53,16 +53,31 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("data"), 10)
 
 
-def finetune(
-    base: Path, data: Path, out: Path, *overrides: str, kill: tuple[str, int] | None = None
-) -> subprocess.CompletedProcess[str]:
+def knobs_for(base: Path, data: Path, out: Path) -> list[str]:
     knobs = {
         "pretrained_model_name_or_path": base, "train_data_dir": data, "output_dir": out, "cpu": "true",
         "max_train_steps": 9, "train_batch_size": 4, "lr_warmup_steps": 2, "checkpointing_steps": 4,
         "checkpoints_total_limit": 1, "report_to": "null",
     }  # fmt: skip
+    return [f"{k}={v}" for k, v in knobs.items()]
+
+
+def train_here(base: Path, data: Path, out: Path, *overrides: str) -> Path:
+    """The recipe without a process of its own."""
+    if str(FINETUNE.parent) not in sys.path:
+        sys.path.insert(0, str(FINETUNE.parent))
+    import finetune as recipe
+
+    return recipe.train(recipe.load_config([*knobs_for(base, data, out), *overrides]))
+
+
+def finetune(
+    base: Path, data: Path, out: Path, *overrides: str, kill: tuple[str, int] | None = None, processes: int = 1
+) -> subprocess.CompletedProcess[str]:
     start = ["-c", KILLER, str(FINETUNE), kill[0], str(kill[1])] if kill else [str(FINETUNE)]
-    command = [sys.executable, *start, *(f"{k}={v}" for k, v in knobs.items()), *overrides]
+    if processes > 1:  # what `accelerate launch` does for several processes
+        start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *start]
+    command = [sys.executable, *start, *knobs_for(base, data, out), *overrides]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -118,8 +133,7 @@ def test_log_tells_every_step_and_weights_moved(straight: Path) -> None:
 
 def test_bad_clips_are_skipped_and_named(base: Path, tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", 10, poisoned=(3,))
-    run = finetune(base, data, tmp_path / "out", "train_batch_size=2", "max_train_steps=10")
-    assert run.returncode == 0, run.stderr
+    train_here(base, data, tmp_path / "out", "train_batch_size=2", "max_train_steps=10")
     lines = [json.loads(line) for line in (tmp_path / "out" / "loss.jsonl").read_text().splitlines()]
     skipped = [line["skipped"] for line in lines if "skipped" in line]
     assert skipped == [["clip3"], ["clip3"]]  # 20 samples of 10 clips: twice
@@ -131,7 +145,49 @@ def test_bad_clips_are_skipped_and_named(base: Path, tmp_path: Path) -> None:
 
 def test_stops_when_nothing_is_finite(base: Path, tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", 4, poisoned=(0, 1, 2, 3))
-    run = finetune(base, data, tmp_path / "out")
-    assert run.returncode != 0
-    assert "no finite loss in 5 steps in a row" in run.stderr and "loss.jsonl" in run.stderr
+    with pytest.raises(FloatingPointError, match=r"no finite loss in 5 steps in a row.*loss\.jsonl"):
+        train_here(base, data, tmp_path / "out")
     assert len((tmp_path / "out" / "loss.jsonl").read_text().splitlines()) == 5
+
+
+def test_two_processes_train_as_one(base: Path, data: Path, tmp_path: Path) -> None:
+    """The same clips, noise and dropped conditions, so the same losses up to the order of sums."""
+    knobs = ("max_train_steps=3", "gradient_accumulation_steps=2", "condition_dropout=0.3")
+    for name, batch, processes in (("one", 4, 1), ("two", 2, 2)):
+        run = finetune(base, data, tmp_path / name, *knobs, f"train_batch_size={batch}", processes=processes)
+        assert run.returncode == 0, run.stderr
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "loss.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    # accumulation groups the clips of a step otherwise, its sum is the same
+    assert [a["loss"] for a in one] == pytest.approx([b["loss"] for b in two], rel=1e-4)
+    assert [a["grad_norm"] for a in one] == pytest.approx([b["grad_norm"] for b in two], rel=1e-2)
+
+
+def test_refuses_to_overwrite_and_stops_on_time(
+    base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = train_here(base, data, tmp_path, "max_train_minutes=0")
+    assert [p.name for p in tmp_path.glob("checkpoint-*")] == ["checkpoint-1"]
+    assert json.loads((adapter / "training.json").read_text())["step"] == 1
+    with pytest.raises(ValueError, match="give resume_from_checkpoint=latest or another output_dir"):
+        train_here(base, data, tmp_path)
+    train_here(base, data, tmp_path, "resume_from_checkpoint=latest", "learning_rate=0.01", "max_train_steps=2")
+    assert "resuming with other max_train_steps, learning_rate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("learning_rat=1", "learning_rat"),
+        ("train_batch_size=many", "train_batch_size"),
+        ("crop_rows=99", r"crop_rows=99 is outside 1..16"),
+        ("genre=polka", "no clips of genre 'polka'"),
+        ("theory_adapter=somewhere", "rank=8"),
+        ("mixed_precision=fp16", "mixed_precision='fp16'"),
+    ],
+)
+def test_wrong_knobs_say_what_is_wrong(base: Path, data: Path, tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        train_here(base, data, tmp_path, override)
