@@ -7,9 +7,8 @@ from os import PathLike
 
 import numpy as np
 
-from .bars import Bars, find_bars
-from .beats import FPS, Beats, track_beats
-from .chords import ChordTrack, change_costs, decode, half_beats, pool, spans_of, template_scores
+from .beats import Beats, beats_at, track_beats
+from .chords import ChordTrack, change_costs, decode, half_beats, pool, score, spans_of
 from .keys import find_key
 from .record import Analysis, assemble
 from .source import Sound, listen
@@ -50,16 +49,18 @@ def analyze(
         raise ValueError(f"{name} is silent ({sound.level_dbfs:.0f} dBFS): nothing to analyse")
     if sound.duration_s < SHORTEST_S:
         raise ValueError(f"{name} lasts {sound.duration_s:.2f} s; at least {SHORTEST_S} s are needed to find a beat")
-    found = _given_beats(beats, sound) if beats is not None else track_beats(sound.wave, tempo_hint=tempo_hint)
+    notes = salience(sound.wave)
+    if beats is not None:
+        found: Beats | None = beats_at(_checked_beats(beats, sound), sound.wave, notes)
+    else:
+        found = track_beats(sound.wave, notes, tempo_hint=tempo_hint)
     if found is None:
         raise ValueError(
             f"{name} has no pulse (fewer than four onsets); give beats=[…] in seconds to analyse it anyway"
         )
-    notes = salience(sound.wave)
-    bars = _bars(notes, found)
-    track = _chords(notes, found.times_s, sound.duration_s, bars)
+    track = _chords(notes, found.times_s, sound.duration_s, found)
     key, key_confidence = find_key(track, _mean_treble(notes))
-    return assemble(sound, found, bars, track, key, key_confidence)
+    return assemble(sound, found, track, key, key_confidence)
 
 
 def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard:
@@ -69,28 +70,17 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
     empty = np.zeros(0)
     if sound.silent:
         return Heard(np.array([[0.0, sound.duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
-    found = track_beats(sound.wave, tempo_hint=tempo_hint)
     notes = salience(sound.wave)
-    bars = _bars(notes, found) if found else None
+    found = track_beats(sound.wave, notes, tempo_hint=tempo_hint)
     grid = found.times_s if found else np.arange(0, max(sound.duration_s, 0.5) + 0.5, 0.5)
-    track = _chords(notes, grid, sound.duration_s, bars)
+    track = _chords(notes, grid, sound.duration_s, found)
     named = any(label != "N" for label in track.labels)
     key = find_key(track, _mean_treble(notes))[0] if named else None
-    downbeats = found.times_s[bars.downbeats(len(found.times_s))] if found and bars else empty
-    return Heard(
-        track.intervals_s,
-        track.labels,
-        track.confidence,
-        found.times_s if found else empty,
-        downbeats,
-        key,
-        found.bpm if found else None,
-    )
+    beats_s, downbeats_s, bpm = (found.times_s, found.downbeats_s, found.bpm) if found else (empty, empty, None)
+    return Heard(track.intervals_s, track.labels, track.confidence, beats_s, downbeats_s, key, bpm)
 
 
-def _given_beats(beats: np.ndarray, sound: Sound) -> Beats:
-    from .beats import onset_strength
-
+def _checked_beats(beats: np.ndarray, sound: Sound) -> np.ndarray:
     times = np.asarray(beats, float)
     if times.ndim != 1 or len(times) < 4 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(f"beats={beats!r}: give at least four rising times in seconds")
@@ -98,23 +88,18 @@ def _given_beats(beats: np.ndarray, sound: Sound) -> Beats:
         raise ValueError(
             f"beats from {times[0]:.2f} to {times[-1]:.2f} s lie outside the sound (0–{sound.duration_s:.2f} s)"
         )
-    return Beats(times, 60 / float(np.median(np.diff(times))), 1.0, onset_strength(sound.wave))
+    return times
 
 
-def _bars(notes: Salience, found: Beats) -> Bars:
-    frames = np.minimum((found.times_s * FPS).round().astype(int), len(found.strength) - 1)
-    return find_bars(notes, found.times_s, found.strength[frames])
-
-
-def _chords(notes: Salience, beats_s: np.ndarray, duration_s: float, bars: Bars | None) -> ChordTrack:
+def _chords(notes: Salience, beats_s: np.ndarray, duration_s: float, found: Beats | None) -> ChordTrack:
     edges_s, edges_beat = half_beats(beats_s, duration_s)
-    scores = template_scores(notes, edges_s)
+    scores, bass = score(notes, edges_s)
     downbeats = None
-    if bars is not None:
+    if found is not None:
         reach = np.arange(-len(edges_beat), len(edges_beat) + 1)
-        downbeats = bars.first + bars.beats_per_bar * reach
+        downbeats = found.first + found.beats_per_bar * reach
     path, posterior = decode(scores, change_costs(edges_beat, downbeats))
-    return spans_of(path, posterior, edges_s, edges_beat)
+    return spans_of(path, posterior, bass, edges_s, edges_beat)
 
 
 def _mean_treble(notes: Salience) -> np.ndarray:

@@ -1,30 +1,22 @@
-"""Which chord sounds when: templates against bass and treble chroma, and the likeliest sequence over half beats (Viterbi)."""
+"""Which chord sounds when: the network's view of each half beat, and the likeliest sequence (Viterbi)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
+from .nets import NET_QUALITIES, chord_net
 from .spectrum import Salience
 
 PITCHES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SHAPES = {
-    "maj": (0, 4, 7),
-    "min": (0, 3, 7),
-    "7": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11),
-    "min7": (0, 3, 7, 10),
-    "dim": (0, 3, 6),
-    "sus2": (0, 2, 7),
-    "sus4": (0, 5, 7),
-}
-QUALITIES = tuple(SHAPES)
-LABELS = tuple(f"{root}:{quality}" for root in PITCHES for quality in QUALITIES) + ("N",)
-N_STATE = len(LABELS) - 1
-# how much likelier a plain triad is than its relatives before anything is heard (nats); from counts in pop music
-PRIOR = {"maj": 0.0, "min": 0.0, "7": -1.2, "maj7": -1.0, "min7": -0.8, "dim": -2.0, "sus2": -2.0, "sus4": -1.6}
+    "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10), "dim": (0, 3, 6),
+    "sus2": (0, 2, 7), "sus4": (0, 5, 7), "hdim7": (0, 3, 6, 10), "dim7": (0, 3, 6, 9), "aug": (0, 4, 8),
+}  # fmt: skip
+DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "#5", "6", "b7", "7")
+LABELS = tuple(f"{root}:{quality}" for root in PITCHES for quality in NET_QUALITIES) + ("N",)
+INVERSION_SURE = 0.6  # mean probability from which a bass other than the root is reported
 
 
 @dataclass(frozen=True)
@@ -61,40 +53,13 @@ def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.nda
     return ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def _templates() -> np.ndarray:
-    """(labels − 1, 24) unit vectors: the root in the bass, a little of third and fifth; all notes above."""
-    rows = []
-    for root in range(12):
-        for shape in SHAPES.values():
-            bass, treble = np.zeros(12), np.zeros(12)
-            treble[[(root + step) % 12 for step in shape]] = 1
-            treble[root] = 1.1
-            bass[[(root + step) % 12 for step in shape]] = 0.15
-            bass[root] = 1
-            rows.append(np.concatenate([0.6 * bass / np.linalg.norm(bass), treble / np.linalg.norm(treble)]))
-    rows_array = np.array(rows)
-    return rows_array / np.linalg.norm(rows_array, axis=1, keepdims=True)
-
-
-def template_scores(heard: Salience, edges_s: np.ndarray, sharpness: float = 14.0) -> np.ndarray:
-    """(spans, labels) log-likelihoods up to a constant: sharpness · cosine with each template."""
-    chroma = pool(heard.chroma(), heard.times_s, edges_s)
-    bass, treble = chroma[:, :12], chroma[:, 12:]
-    level = np.linalg.norm(treble, axis=1) + np.linalg.norm(bass, axis=1)
-    unit = np.concatenate(
-        [
-            0.6 * bass / (np.linalg.norm(bass, axis=1, keepdims=True) + 1e-6),
-            treble / (np.linalg.norm(treble, axis=1, keepdims=True) + 1e-6),
-        ],
-        axis=1,
-    )
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True) + 1e-6
-    cosine = unit @ _templates().T
-    prior = np.tile([PRIOR[quality] for quality in QUALITIES], 12)
+def score(heard: Salience, edges_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihoods of each chord and N (spans, labels), and log-probabilities of the bass (spans, 12 roots, 12 intervals)."""
+    chords, bass = chord_net(pool(heard.registers(), heard.times_s, edges_s))
     silent = sounding(heard, edges_s) < 0.5
-    nothing = np.where(silent | (level < 1e-3), 50.0, sharpness * 0.6)
-    return np.concatenate([sharpness * cosine + prior, nothing[:, None]], axis=1)
+    chords[silent] = -50.0
+    chords[silent, -1] = 0.0
+    return chords, bass
 
 
 def sounding(heard: Salience, edges_s: np.ndarray) -> np.ndarray:
@@ -147,14 +112,26 @@ def _posterior(scores: np.ndarray, stay: np.ndarray, move: np.ndarray) -> np.nda
     return both / both.sum(axis=1, keepdims=True)
 
 
-def spans_of(path: np.ndarray, posterior: np.ndarray, edges_s: np.ndarray, edges_beat: np.ndarray) -> ChordTrack:
-    """Join equal neighbours."""
+def spans_of(
+    path: np.ndarray, posterior: np.ndarray, bass: np.ndarray, edges_s: np.ndarray, edges_beat: np.ndarray
+) -> ChordTrack:
+    """Join equal neighbours, and name the bass where it is a chord note other than the root and sure enough."""
     starts = np.flatnonzero(np.append(True, np.diff(path) != 0))
     ends = np.append(starts[1:], len(path))
     confidence = [posterior[a:b, path[a]].mean() for a, b in zip(starts, ends, strict=True)]
+    labels = [LABELS[path[a]] + _inversion(int(path[a]), bass[a:b]) for a, b in zip(starts, ends, strict=True)]
     return ChordTrack(
-        np.stack([edges_s[starts], edges_s[ends]], axis=1),
-        [LABELS[path[a]] for a in starts],
-        np.array(confidence),
+        np.stack([edges_s[starts], edges_s[ends]], axis=1), labels, np.array(confidence),
         np.stack([edges_beat[starts], edges_beat[ends]], axis=1),
-    )
+    )  # fmt: skip
+
+
+def _inversion(state: int, bass: np.ndarray) -> str:
+    """ "/3" and the like; empty for root position and for N."""
+    if state == len(LABELS) - 1:
+        return ""
+    root, quality = divmod(state, len(NET_QUALITIES))
+    sure = np.exp(bass[:, root]).mean(axis=0)
+    interval = int(sure.argmax())
+    chord_note = interval in SHAPES[NET_QUALITIES[quality]]
+    return f"/{DEGREES[interval]}" if interval and chord_note and sure[interval] > INVERSION_SURE else ""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .bars import Bars
 from .beats import Beats
 from .chords import ChordTrack
 from .source import Sound, Source
@@ -91,20 +90,20 @@ class Analysis:
         return rows
 
 
-def assemble(sound: Sound, found: Beats, bars: Bars, track: ChordTrack, key: str, key_confidence: float) -> Analysis:
+def assemble(sound: Sound, found: Beats, track: ChordTrack, key: str, key_confidence: float) -> Analysis:
     """Put what was heard into a lead sheet, and look at that."""
     from .genre import genre_analysis
     from .harmony import harmonic_analysis
     from .rhythm import rhythmic_analysis
 
-    sheet, confidence = lead_sheet(found.times_s, bars, track, key, sound.duration_s)
-    rhythm = rhythmic_analysis(found, bars)
+    sheet, confidence = lead_sheet(found, track, key, sound.duration_s)
+    rhythm = rhythmic_analysis(found)
     return Analysis(
         sound.source,
         sheet,
         found.confidence,
         key_confidence,
-        bars.confidence,
+        found.metre_confidence,
         confidence,
         harmonic_analysis(sheet),
         rhythm,
@@ -112,13 +111,11 @@ def assemble(sound: Sound, found: Beats, bars: Bars, track: ChordTrack, key: str
     )
 
 
-def lead_sheet(
-    beats_s: np.ndarray, bars: Bars, track: ChordTrack, key: str, duration_s: float
-) -> tuple[LeadSheet, tuple[float, ...]]:
+def lead_sheet(found: Beats, track: ChordTrack, key: str, duration_s: float) -> tuple[LeadSheet, tuple[float, ...]]:
     """The lead sheet, and the confidence of each of its chord spans. Beat 0 is the first beat; chords before it are cut."""
     from musetune import theory
 
-    grid = theory.BeatGrid(tuple(float(time) for time in beats_s))
+    grid = theory.BeatGrid(tuple(float(time) for time in found.times_s))
     length = Fraction(int(2 * float(grid.beat_at(duration_s)) + 1e-6), 2)
     spans, confidence = [], []
     for (start, end), label, sure in zip(track.beats, track.labels, track.confidence, strict=True):
@@ -126,14 +123,14 @@ def lead_sheet(
         if low < high:
             spans.append(theory.ChordSpan(low, high - low, theory.Chord.parse(label)))
             confidence.append(float(sure))
-    meter = theory.Meter(bars.beats_per_bar, 4)
+    meter = theory.Meter(found.beats_per_bar, 4)
     sheet = theory.LeadSheet(
         chords=tuple(spans),
         keys=(theory.KeySpan(Fraction(0), theory.Key.parse(key)),),
-        meters=(theory.MeterSpan(Fraction(bars.first), meter),),
+        meters=(theory.MeterSpan(Fraction(found.first), meter),),
         grid=grid,
         length=length,
-        first_downbeat=Fraction(bars.first),
+        first_downbeat=Fraction(found.first),
     )
     return sheet, tuple(confidence)
 

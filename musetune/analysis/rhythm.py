@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .bars import Bars
-from .beats import FPS, Beats
+from .beats import Beats
+from .onsets import FPS
 
 STEPS = 4  # grid steps a beat
 # Longuet-Higgins and Lee (1984): the weight of a position is minus the number of times the bar was divided to reach it
@@ -21,27 +21,27 @@ HIERARCHY = {
 }
 
 
-def rhythmic_analysis(found: Beats, bars: Bars) -> dict[str, Any]:
+def rhythmic_analysis(found: Beats) -> dict[str, Any]:
     """The record's `rhythmic_analysis`."""
-    played = onset_grid(found, bars)
-    syncopation = syncopation_index(played, bars.beats_per_bar)
+    played = onset_grid(found)
+    syncopation = syncopation_index(played, found.beats_per_bar)
     variety = position_entropy(played)
     known = syncopation is not None and variety is not None
     return {
         "syncopation_index": syncopation,
         "complexity_score": round((syncopation + variety) / 2, 3) if known else None,  # type: ignore[operator]
-        "time_signature": f"{bars.beats_per_bar}/4",
-        "metric_hierarchy": HIERARCHY[bars.beats_per_bar],
+        "time_signature": f"{found.beats_per_bar}/4",
+        "metric_hierarchy": HIERARCHY[found.beats_per_bar],
         "polyrhythm": None,
         "swing_ratio": swing_ratio(found),
         "tempo_stability": tempo_stability(found.times_s),
     }
 
 
-def onset_grid(found: Beats, bars: Bars) -> np.ndarray:
+def onset_grid(found: Beats) -> np.ndarray:
     """(bars, steps) bool: is there an onset on each sixteenth of each whole bar? An onset is a local maximum above half the mean
     strength of beats, within a quarter step."""
-    first, per_bar = bars.first, bars.beats_per_bar
+    first, per_bar = found.first, found.beats_per_bar
     whole = (len(found.times_s) - 1 - first) // per_bar
     if whole < 1:
         return np.zeros((0, per_bar * STEPS), bool)

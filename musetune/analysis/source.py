@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -60,21 +59,18 @@ def listen(audio: str | PathLike | np.ndarray, sr: int | None = None) -> Sound:
 
 
 def _from_file(path: Path) -> Sound:
-    import soundfile
+    from musetune.audio import load_audio
 
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give one audio file")
-    if not path.exists():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        wave, sr = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path} cannot be read as audio ({error}); WAV, FLAC, OGG and MP3 are read") from error
+    wave, sr = load_audio(path, mono=False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return _sound(wave.T, sr, file=path.name, sha256=digest)
+    return _sound(wave, sr, file=path.name, sha256=digest)
 
 
 def _sound(wave: np.ndarray, sr: int, file: str | None, sha256: str | None) -> Sound:
+    from musetune.audio import resample
+
     name = file or "the array"
     wave = _checked(wave, sr, name)
     source = Source(file, wave.shape[1] / sr, int(sr), wave.shape[0], sha256)
@@ -82,7 +78,7 @@ def _sound(wave: np.ndarray, sr: int, file: str | None, sha256: str | None) -> S
     level = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))
     level_dbfs = 20 * np.log10(level) if level > 0 else -np.inf
     if level_dbfs >= SILENCE_DBFS:
-        mono = _resample(mono * (0.1 / level), sr)
+        mono = resample(mono * (0.1 / level), sr, RATE)
     else:
         mono = np.zeros(max(1, round(source.duration_s * RATE)), np.float32)
     return Sound(mono.astype(np.float32), source, float(level_dbfs))
@@ -115,13 +111,3 @@ def _fold(wave: np.ndarray) -> np.ndarray:
     if np.square(mean, dtype=np.float64).mean() < 0.02 * power.mean():
         return wave[int(power.argmax())]
     return mean
-
-
-def _resample(wave: np.ndarray, sr: int) -> np.ndarray:
-    import librosa
-
-    if sr == RATE or len(wave) < 2:
-        return wave
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return librosa.resample(wave, orig_sr=sr, target_sr=RATE, res_type="soxr_hq")

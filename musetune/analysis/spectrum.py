@@ -34,13 +34,18 @@ class Salience:
     tuning: float
 
     def chroma(self) -> np.ndarray:
-        """(frames, 24): bass chroma (C…B) beside treble chroma, by smooth register profiles that overlap around middle C."""
+        """(frames, 24): bass chroma (C…B) beside treble chroma; the registers overlap around middle C."""
+        low, middle, high = np.split(self.registers(), 3, axis=1)
+        return np.concatenate([low, middle + high], axis=1)
+
+    def registers(self) -> np.ndarray:
+        """(frames, 36): chroma (C…B) of the low, middle and high register, which cross-fade into each other."""
         pitch = np.arange(LOWEST_NOTE, HIGHEST_NOTE + 1)
-        bass = np.clip((60 - pitch) / 12, 0, 1) * np.clip((pitch - 24) / 6, 0.3, 1)
-        treble = np.clip((pitch - 48) / 12, 0, 1) * np.clip((104 - pitch) / 18, 0, 1)
-        fold = np.zeros((N_NOTES, 24), np.float32)
-        fold[np.arange(N_NOTES), pitch % 12] = bass
-        fold[np.arange(N_NOTES), 12 + pitch % 12] = treble
+        edge = np.clip((pitch - 24) / 6, 0.3, 1) * np.clip((HIGHEST_NOTE + 1 - pitch) / 18, 0, 1)
+        above_low, above_middle = np.clip((pitch - 48) / 10, 0, 1), np.clip((pitch - 66) / 10, 0, 1)
+        fold = np.zeros((N_NOTES, 36), np.float32)
+        for register, weight in enumerate((1 - above_low, above_low * (1 - above_middle), above_middle)):
+            fold[np.arange(N_NOTES), 12 * register + pitch % 12] = weight * edge
         return self.notes @ fold
 
 
