@@ -42,8 +42,8 @@ def make_base(folder: Path, prediction_type: str = "v_prediction") -> Path:
     return folder
 
 
-def make_dataset(folder: Path, n: int, *, poisoned: tuple[int, ...] = ()) -> Path:
-    """n clips of 2.048 s with random latents, not a number in the poisoned ones."""
+def make_dataset(folder: Path, n: int, *, poisoned: tuple[int, ...] = (), transposed: tuple[int, ...] = ()) -> Path:
+    """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies."""
     g = torch.Generator().manual_seed(1)
 
     def text(length: int) -> TextEmbedding:
@@ -59,7 +59,15 @@ def make_dataset(folder: Path, n: int, *, poisoned: tuple[int, ...] = ()) -> Pat
                 latents[:] = torch.nan
             prompt = f"song {i % 3}"
             clip = Clip(
-                f"clip{i}", f"{i}.wav", "", 0.0, ROWS * ROW_S, prompt, sheet.to_json(), genre=("pop", "jazz")[i % 2]
+                id=f"clip{i}",
+                file=f"{i}.wav",
+                sha256="",
+                offset_s=0.0,
+                duration_s=ROWS * ROW_S,
+                text=prompt,
+                lead_sheet=sheet.to_json(),
+                genre=("pop", "jazz")[i % 2],
+                transpose=2 if i in transposed else 0,
             )
             writer.add([clip], latents, {"": text(1), prompt: text(2 + i % 3)})
     return folder

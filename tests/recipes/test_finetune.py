@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 from small import FINETUNE, REPOSITORY, make_base, make_dataset
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 # Runs the recipe, and kills it (SIGKILL: nothing can be tidied) at the n-th call of something.
 KILLER = """
@@ -153,9 +156,9 @@ def test_stops_when_nothing_is_finite(base: Path, tmp_path: Path) -> None:
 def test_two_processes_train_as_one(base: Path, data: Path, tmp_path: Path) -> None:
     """The same clips, noise and dropped conditions, so the same losses up to the order of sums."""
     knobs = ("max_train_steps=3", "gradient_accumulation_steps=2", "condition_dropout=0.3")
-    for name, batch, processes in (("one", 4, 1), ("two", 2, 2)):
-        run = finetune(base, data, tmp_path / name, *knobs, f"train_batch_size={batch}", processes=processes)
-        assert run.returncode == 0, run.stderr
+    train_here(base, data, tmp_path / "one", *knobs, "train_batch_size=4")
+    run = finetune(base, data, tmp_path / "two", *knobs, "train_batch_size=2", processes=2)
+    assert run.returncode == 0, run.stderr
     one, two = (
         [json.loads(line) for line in (tmp_path / name / "loss.jsonl").read_text().splitlines()]
         for name in ("one", "two")
@@ -191,3 +194,52 @@ def test_refuses_to_overwrite_and_stops_on_time(
 def test_wrong_knobs_say_what_is_wrong(base: Path, data: Path, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(Exception, match=message):
         train_here(base, data, tmp_path, override)
+
+
+# Knobs that shape training, each with a value that must change the weights or the log.
+SHAPING = {
+    "seed": 1, "rank": 2, "genre": "pop", "crop_rows": 8, "text_dropout": 1.0, "stream_dropout": 0.0,
+    "condition_dropout": 1.0, "span_dropout": 1.0, "train_batch_size": 3, "gradient_accumulation_steps": 2,
+    "max_train_steps": 4, "learning_rate": 1e-2, "lr_scheduler": "constant", "lr_warmup_steps": 1, "adam_beta1": 0.5,
+    "adam_beta2": 0.9, "adam_weight_decay": 0.5, "adam_epsilon": 1e-3, "max_grad_norm": 1e-5, "snr_gamma": "null",
+    "use_ema": "false", "ema_decay": 0.05, "mixed_precision": "bf16", "transpose_augmentation": "false",
+}  # fmt: skip
+ELSEWHERE = {
+    "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "max_train_minutes", "cpu",
+    "gradient_checkpointing", "max_bad_steps", "checkpointing_steps", "checkpoints_total_limit", "report_to",
+    "resume_from_checkpoint", "validation_steps", "num_validation_clips",
+}  # fmt: skip
+
+
+def test_every_knob_acts(base: Path, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "data", 10, transposed=(4, 7))
+    plain = result(train_here(base, data, tmp_path / "plain", "max_train_steps=3").parent)
+    again = result(train_here(base, data, tmp_path / "again", "max_train_steps=3").parent)
+    assert plain == again
+    without_effect = []
+    for name, value in SHAPING.items():
+        AcceleratorState._reset_state(reset_partial_state=True)  # else the first run's precision stays
+        out = train_here(base, data, tmp_path / name, "max_train_steps=3", f"{name}={value}").parent
+        if result(out) == plain:
+            without_effect.append(name)
+    assert not without_effect
+    recipe = sys.modules["finetune"]
+    assert {f.name for f in fields(recipe.Config)} == SHAPING.keys() | ELSEWHERE
+
+
+def test_gradient_checkpointing_changes_nothing(base: Path, data: Path, tmp_path: Path) -> None:
+    plain = train_here(base, data, tmp_path / "a", "max_train_steps=2").parent
+    saving = train_here(base, data, tmp_path / "b", "max_train_steps=2", "gradient_checkpointing=true").parent
+    losses = [
+        [json.loads(s)["grad_norm"] for s in (p / "loss.jsonl").read_text().splitlines()] for p in (plain, saving)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_records(base: Path, data: Path, tmp_path: Path) -> None:
+    train_here(base, data, tmp_path, "max_train_steps=3", "report_to=tensorboard", "checkpoints_total_limit=null",
+               "checkpointing_steps=1")  # fmt: skip
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 3
+    events = EventAccumulator(str(next((tmp_path / "logs" / "finetune").glob("events*")).parent))
+    events.Reload()
+    assert [e.step for e in events.Scalars("loss")] == [1, 2, 3]
