@@ -1,0 +1,159 @@
+"""Songs with chords → rendered clips with exact truth, in six genres, all keys, many tempi.
+
+    python recipes/render_songs.py SONGS OUT clips=6000 seconds=10.24 soundfont=FluidR3Mono_GM.sf3
+
+SONGS is a folder of POP909-like song folders (arrangement.mid, chords.txt, beats.txt, key.txt) or of files that LeadSheet.load reads
+(.mid with chord markers, .musicxml, .jams, .json). OUT gets FLAC files and metadata.jsonl (AudioFolder convention: file_name, text,
+genre, key, bpm, lead_sheet, source). Songs whose folder name ends in a digit of ``held_out`` are left for tests.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from functools import lru_cache, partial
+from multiprocessing import Pool
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+from tqdm import tqdm
+
+from musetune.audio import find_soundfont, save_audio, synthesize
+from musetune.planning.orchestrate import orchestrate, recolour
+from musetune.planning.styles import STYLES
+from musetune.theory import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note
+
+
+@dataclass
+class Config:
+    """Every knob, its default, its meaning."""
+
+    clips: int = 6000
+    seconds: float = 10.24
+    soundfont: str | None = None  # default: what musetune.audio.find_soundfont finds
+    held_out: str = "05"  # last digits of song folders that are never rendered
+    random_share: float = 0.35  # clips whose chords are drawn at random instead of taken from the song
+    waltz_share: float = 0.15  # clips whose bars are squeezed into 3/4
+    seed: int = 0
+    workers: int = 2
+
+
+RANDOM_QUALITIES = {"maj": 38, "min": 28, "7": 10, "maj7": 7, "min7": 9, "sus4": 3, "dim": 2, "hdim7": 2, "aug": 1}
+MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+SHARP = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+
+@lru_cache(maxsize=64)
+def read_song(path: Path) -> LeadSheet:
+    """A song as a lead sheet, chords on half beats, melody on quarters of a beat."""
+    if path.is_file():
+        return LeadSheet.load(path)
+    import pretty_midi
+
+    beats = np.loadtxt(path / "beats.txt")
+    at = partial(np.interp, xp=beats[:, 0], fp=np.arange(len(beats)))
+    spans: list[ChordSpan] = []
+    for line in (path / "chords.txt").read_text().splitlines():
+        start_s, end_s, label = line.split()
+        start, end = (Fraction(round(float(at(float(s))) * 2), 2) for s in (start_s, end_s))
+        if end > start and (not spans or start >= spans[-1].start + spans[-1].beats):
+            spans.append(ChordSpan(start, end - start, Chord.parse(label)))
+    notes = []
+    for note in pretty_midi.PrettyMIDI(str(path / "arrangement.mid")).instruments[0].notes:
+        start, end = (Fraction(round(float(at(s)) * 4), 4) for s in (note.start, note.end))
+        if start < len(beats) - 1:
+            notes.append(Note(start, max(end - start, Fraction(1, 4)), note.pitch, note.velocity))
+    downbeats = np.flatnonzero(beats[:, 2] > 0)
+    bar = int(np.median(np.diff(downbeats))) if len(downbeats) > 1 else 4
+    key = Key.parse(path.joinpath("key.txt").read_text().split()[2].replace(":", " "))
+    return LeadSheet(
+        chords=tuple(s for s in spans if s.start + s.beats <= len(beats) - 1),
+        keys=(KeySpan(Fraction(0), key),),
+        meters=(MeterSpan(Fraction(0), Meter(3 if bar == 3 else 4, 4)),),
+        grid=BeatGrid(tuple(beats[:, 0].tolist())),
+        length=Fraction(len(beats) - 1),
+        melody=tuple(notes),
+        first_downbeat=Fraction(int(downbeats[0]) if len(downbeats) else 0),
+    )
+
+
+def excerpt(song: LeadSheet, cfg: Config, rng: random.Random) -> LeadSheet:
+    """A passage of ``cfg.seconds`` in a genre, tempo, key and metre drawn from ``rng``."""
+    genre = rng.choice(list(STYLES))
+    bpm = rng.uniform(*STYLES[genre].tempo)
+    bar = int(song.meter.beats_per_bar)
+    need = Fraction(int(cfg.seconds * bpm / 60) + 2)
+    waltz = bar == 4 and rng.random() < cfg.waltz_share
+    taken = need * 4 / 3 if waltz else need
+    bars = [b for b in range(int(song.first_downbeat), int(song.length - taken), bar) if b >= 8]
+    start = Fraction(rng.choice(bars or [int(song.first_downbeat)]))
+    sheet = song.slice(start, min(start + taken, song.length)).transpose(rng.randint(-6, 5))
+    if waltz:
+        scale = Fraction(3, 4)
+        chords = tuple(ChordSpan(s.start * scale, s.beats * scale, s.chord) for s in sheet.chords)
+        sheet = replace(sheet, chords=chords, meters=(MeterSpan(Fraction(0), Meter(3, 4)),), melody=(), length=sheet.length * scale)
+    sheet = replace(sheet, grid=BeatGrid.constant(bpm, int(need) + 2), genre=genre, length=need, first_downbeat=Fraction(0))
+    if rng.random() < cfg.random_share:
+        sheet = replace(sheet, chords=random_chords(sheet, rng), melody=())
+    return recolour(sheet, rng) if rng.random() < STYLES[genre].sevenths else sheet
+
+
+def random_chords(sheet: LeadSheet, rng: random.Random) -> tuple[ChordSpan, ...]:
+    """Chords that no song's habits explain: mostly the key's roots, qualities and inversions at random, half bars and bars."""
+    scale = MAJOR if sheet.key.mode == "major" else MINOR
+    bar, spans, at = Fraction(sheet.meter.beats_per_bar), [], Fraction(0)
+    while at < sheet.length:
+        beats = min(rng.choice((bar, bar, bar / 2 if bar % 2 == 0 else Fraction(1), Fraction(1))), sheet.length - at)
+        root = (sheet.key.tonic_pc + rng.choice(scale)) % 12 if rng.random() < 0.75 else rng.randrange(12)
+        quality = rng.choices(list(RANDOM_QUALITIES), list(RANDOM_QUALITIES.values()))[0]
+        third = "b3" if quality in ("min", "min7", "dim", "hdim7") else "3"
+        inversion = rng.random() < 0.15 and not quality.startswith("sus")
+        spans.append(ChordSpan(at, beats, Chord(SHARP[root], quality, third if inversion else "1")))
+        at += beats
+    return tuple(spans)
+
+
+def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
+    """Render clip ``index`` (a function of seed and index alone) and return its metadata row."""
+    rng = random.Random(cfg.seed * 1_000_003 + index)
+    path = rng.choice(songs)
+    sheet = excerpt(read_song(path), cfg, rng)
+    take = orchestrate(sheet, seed=rng.randrange(2**31))
+    name = f"{index // 1000:03d}/{index:06d}.flac"
+    if not (out / name).is_file():
+        wave = synthesize(take.arrangement.to_pretty_midi(), 16000, duration_s=cfg.seconds, soundfont=cfg.soundfont)
+        save_audio(out / name, wave, 16000)
+    sheet = replace(sheet.crop(0.0, cfg.seconds), melody=())
+    return {
+        "file_name": name, "text": take.prompt, "genre": sheet.genre, "key": str(sheet.key), "bpm": round(sheet.bpm, 2),
+        "lead_sheet": sheet.to_json(), "source": path.name,
+    }  # fmt: skip
+
+
+def main() -> None:
+    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
+        raise SystemExit(__doc__ + "\n" + OmegaConf.to_yaml(OmegaConf.structured(Config)))
+    source, out = Path(sys.argv[1]), Path(sys.argv[2])
+    cfg = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.from_dotlist(sys.argv[3:])))
+    assert isinstance(cfg, Config)
+    cfg.soundfont = str(find_soundfont(cfg.soundfont))
+    folders = [p.parent for p in sorted(source.rglob("chords.txt")) if p.parent.name[-1] not in cfg.held_out]
+    files = [p for p in sorted(source.rglob("*")) if p.suffix in (".musicxml", ".jams", ".json")] if not folders else []
+    songs = folders or files
+    if not songs:
+        raise SystemExit(f"no songs under {source}: it needs folders with chords.txt, or .musicxml, .jams or .json lead sheets")
+    (out / "000").mkdir(parents=True, exist_ok=True)
+    work = partial(render, cfg=cfg, songs=songs, out=out)
+    with Pool(cfg.workers) as pool:
+        rows = list(tqdm(pool.imap(work, range(cfg.clips), chunksize=16), total=cfg.clips, desc="rendering", unit="clip"))
+    (out / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    summary = {"songs": len(songs), "soundfont": Path(cfg.soundfont).name, **asdict(cfg)}
+    (out / "render.json").write_text(json.dumps({**summary, "soundfont": Path(cfg.soundfont).name}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
