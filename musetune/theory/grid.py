@@ -1,0 +1,66 @@
+"""Beats to seconds and back: a rubato recording and a metronome are the same type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+BPM_RANGE = (30.0, 300.0)
+
+
+@dataclass(frozen=True)
+class BeatGrid:
+    """Times in seconds of beats 0, 1, 2, …; at least two, strictly rising."""
+
+    times_s: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times_s)
+        if len(times) < 2 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+            raise ValueError(f"a beat grid needs at least two finite, rising times; got {len(times)}")
+
+    @staticmethod
+    def constant(bpm: float, n_beats: int, start_s: float = 0.0) -> BeatGrid:
+        """A metronome at ``bpm`` (30–300) for ``n_beats`` beats. Raises ValueError outside the range."""
+        check_bpm(bpm)
+        return BeatGrid(tuple((start_s + 60.0 / bpm * np.arange(max(n_beats, 1) + 1)).tolist()))
+
+    @cached_property
+    def _times(self) -> np.ndarray:
+        return np.asarray(self.times_s)
+
+    @cached_property
+    def bpm(self) -> float:
+        """60 / the median interval between beats."""
+        return float(60.0 / np.median(np.diff(self._times)))
+
+    def time_at(self, beat: float | Fraction | np.ndarray):  # type: ignore[no-untyped-def]
+        """Seconds of ``beat`` (scalar or array), linear between beats, the outer intervals continued."""
+        return _extend(np.asarray(beat, dtype=float), np.arange(len(self._times), dtype=float), self._times)
+
+    def beat_at(self, time_s: float | np.ndarray):  # type: ignore[no-untyped-def]
+        """Beat position of ``time_s`` (scalar or array)."""
+        return _extend(np.asarray(time_s, dtype=float), self._times, np.arange(len(self._times), dtype=float))
+
+    def shift(self, seconds: float) -> BeatGrid:
+        """The same beats ``seconds`` later."""
+        return BeatGrid(tuple((self._times + seconds).tolist()))
+
+
+def check_bpm(bpm: float) -> None:
+    """Raise ValueError where ``bpm`` lies outside 30–300."""
+    low, high = BPM_RANGE
+    if not low <= bpm <= high:
+        factor = 0.5 if bpm > high else 2.0
+        near = min(max(bpm * factor, low), high)
+        raise ValueError(f"bpm={bpm:g} is outside {low:.0f}–{high:.0f}; did you mean {near:g}?")
+
+
+def _extend(x: np.ndarray, xs: np.ndarray, ys: np.ndarray):  # type: ignore[no-untyped-def]
+    """Linear interpolation that continues the first and last segments outside."""
+    index = np.clip(np.searchsorted(xs, x, side="right") - 1, 0, len(xs) - 2)
+    out = ys[index] + (x - xs[index]) * (ys[index + 1] - ys[index]) / (xs[index + 1] - xs[index])
+    return float(out) if out.ndim == 0 else out

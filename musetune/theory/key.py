@@ -1,0 +1,81 @@
+"""Major and minor keys."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from musetune.theory.names import FLAT_KEYS, FLATS, NOTE_NAMES, SHARPS, pitch_class, suggest, transpose_name
+
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
+TRIADS = {"major": ("maj", "min", "min", "maj", "maj", "min", "dim"), "minor": ("min", "dim", "maj", "min", "min", "maj", "maj")}
+_KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*(major|maj|M|minor|min|m|dur|moll)?$")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key: ``tonic`` as spelled and ``mode`` major or minor."""
+
+    tonic: str
+    mode: str = "major"
+
+    def __post_init__(self) -> None:
+        pitch_class(self.tonic)
+        if self.mode not in SCALES:
+            raise ValueError(f"mode={self.mode!r} is not major or minor{suggest(self.mode, SCALES)}")
+
+    @staticmethod
+    def parse(text: str) -> Key:
+        """Read ``Bb major``, ``f# minor``, ``Am``, ``C``, ``A:min``; a lower-case letter alone is minor.
+
+        Raises ValueError that names the text and the nearest valid spelling.
+        """
+        return _parse(text.strip())
+
+    @property
+    def tonic_pc(self) -> int:
+        """Pitch class of the tonic, 0–11."""
+        return pitch_class(self.tonic)
+
+    @property
+    def uses_flats(self) -> bool:
+        major = self.tonic if self.mode == "major" else transpose_name(self.tonic, 3, True)
+        return major in FLAT_KEYS or "b" in self.tonic
+
+    def __str__(self) -> str:
+        return f"{self.tonic} {self.mode}"
+
+    def transpose(self, semitones: int) -> Key:
+        """The key ``semitones`` higher, spelled with at most six accidentals."""
+        if semitones % 12 == 0:
+            return self
+        pc = (self.tonic_pc + semitones) % 12
+        flats = pc in ((1, 3, 5, 8, 10) if self.mode == "major" else (0, 2, 3, 5, 7, 10))
+        return Key((FLATS if flats else SHARPS)[pc], self.mode)
+
+    def name_of(self, pc: int) -> str:
+        """The name that this key gives to a pitch class."""
+        return (FLATS if self.uses_flats else SHARPS)[pc % 12]
+
+    def degree_pc(self, number: int, offset: int = 0) -> int:
+        """Pitch class of scale degree 1–7, raised by ``offset`` semitones."""
+        return (self.tonic_pc + SCALES[self.mode][number - 1] + offset) % 12
+
+    def degree_name(self, number: int, offset: int = 0) -> str:
+        return self.name_of(self.degree_pc(number, offset))
+
+    def diatonic_triad(self, number: int) -> str:
+        """Quality of the triad on degree 1–7 (natural minor)."""
+        return TRIADS[self.mode][number - 1]
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Key:
+    match = _KEY.match(text)
+    if not match:
+        valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
+        raise ValueError(f"key {text!r} is not a tonic A–G with # or b, then major or minor{suggest(text, valid)}")
+    letter, mode = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
+    minor = mode in ("minor", "min", "m", "moll") or (mode is None and letter[0].islower())
+    return Key(letter[0].upper() + letter[1:], "minor" if minor else "major")

@@ -1,0 +1,267 @@
+"""The lead sheet: chords, keys, metres, tempo, sections and melody on one beat grid. Immutable; everything else reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from musetune.theory.chord import NO_CHORD, Chord
+from musetune.theory.grid import BeatGrid
+from musetune.theory.key import Key
+from musetune.theory.meter import Meter
+from musetune.theory.names import suggest
+
+GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
+
+
+@dataclass(frozen=True)
+class ChordSpan:
+    """A chord that sounds for ``beats`` from beat ``start``."""
+
+    start: Fraction
+    beats: Fraction
+    chord: Chord
+
+    @property
+    def end(self) -> Fraction:
+        return self.start + self.beats
+
+
+@dataclass(frozen=True)
+class KeySpan:
+    """The key from beat ``start`` on."""
+
+    start: Fraction
+    key: Key
+
+
+@dataclass(frozen=True)
+class MeterSpan:
+    """The metre from beat ``start`` on, a bar line."""
+
+    start: Fraction
+    meter: Meter
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the form: ``label`` such as "A" or "chorus"."""
+
+    start: Fraction
+    beats: Fraction
+    label: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A melody note: MIDI ``pitch`` 0–127, ``velocity`` 1–127, in beats."""
+
+    start: Fraction
+    beats: Fraction
+    pitch: int
+    velocity: int = 90
+
+
+@dataclass(frozen=True)
+class LeadSheet:
+    """What is played when. Positions are beats (rational); ``grid`` maps them to seconds; bars start at ``first_downbeat``.
+
+    Raises ValueError for chords that overlap or pass the end, an unknown genre, or no key or metre.
+    """
+
+    chords: tuple[ChordSpan, ...]
+    keys: tuple[KeySpan, ...]
+    meters: tuple[MeterSpan, ...]
+    grid: BeatGrid
+    length: Fraction
+    sections: tuple[Section, ...] = ()
+    genre: str | None = None
+    melody: tuple[Note, ...] = ()
+    first_downbeat: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        if self.length <= 0:
+            raise ValueError(f"length={self.length} beats; a lead sheet needs more than 0")
+        if not self.keys or not self.meters:
+            raise ValueError("a lead sheet needs at least one key and one metre")
+        if self.genre is not None and self.genre not in GENRES:
+            raise ValueError(f"genre={self.genre!r} is not one of {', '.join(GENRES)}{suggest(self.genre, GENRES)}")
+        before = Fraction(0)
+        for span in self.chords:
+            if span.beats <= 0 or span.start < before:
+                raise ValueError(f"chord {span.chord} at beat {span.start} overlaps the chord before, which ends at beat {before}")
+            before = span.end
+        if before > self.length:
+            last = self.chords[-1]
+            raise ValueError(f"chord {last.chord} ends at beat {last.end}, past the sheet's end at beat {self.length}")
+
+    # -- what is asked of it most ------------------------------------------------------------------------------------------
+
+    @property
+    def bpm(self) -> float:
+        return self.grid.bpm
+
+    @property
+    def key(self) -> Key:
+        return self.keys[0].key
+
+    @property
+    def meter(self) -> Meter:
+        return self.meters[0].meter
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from time 0 to the end of the last beat."""
+        return float(self.grid.time_at(self.length))
+
+    @property
+    def beats_s(self) -> np.ndarray:
+        """Times of the beats inside the sheet, (n,) seconds, none before 0."""
+        times = self.grid.time_at(np.arange(int(np.ceil(self.length)), dtype=float))
+        return times[times >= -1e-9]
+
+    @property
+    def downbeats_s(self) -> np.ndarray:
+        """Times of the bar lines, (n,) seconds."""
+        times = self.grid.time_at(np.array(self.downbeats(), dtype=float))
+        return times[times >= -1e-9] if len(times) else times
+
+    @property
+    def chord_intervals_s(self) -> np.ndarray:
+        """(n, 2) seconds; mir_eval's intervals."""
+        beats = np.array([[float(s.start), float(s.end)] for s in self.chords]).reshape(-1, 2)
+        return np.maximum(np.asarray(self.grid.time_at(beats)), 0.0)
+
+    @property
+    def chord_labels(self) -> list[str]:
+        """Harte labels, one an interval."""
+        return [span.chord.harte for span in self.chords]
+
+    def downbeats(self) -> list[Fraction]:
+        """Beat positions of the bar lines."""
+        out: list[Fraction] = []
+        for i, span in enumerate(self.meters):
+            at = self.first_downbeat if i == 0 else span.start
+            end = self.meters[i + 1].start if i + 1 < len(self.meters) else self.length
+            while at < end:
+                out.append(at)
+                at += span.meter.beats_per_bar
+        return out
+
+    def chord_at(self, beat: float | Fraction) -> Chord:
+        """The chord sounding at ``beat``; NO_CHORD in gaps."""
+        for span in self.chords:
+            if span.start <= beat < span.end:
+                return span.chord
+        return NO_CHORD
+
+    def key_at(self, beat: float | Fraction) -> Key:
+        """The key in force at ``beat``."""
+        return next((s.key for s in reversed(self.keys) if s.start <= beat), self.key)
+
+    # -- changes: each returns a new sheet ---------------------------------------------------------------------------------
+
+    def transpose(self, semitones: int) -> LeadSheet:
+        """Chords, keys and melody ``semitones`` higher."""
+        if semitones % 12 == 0:
+            return self
+        keys = tuple(KeySpan(s.start, s.key.transpose(semitones)) for s in self.keys)
+        moved = replace(self, keys=keys)
+        chords = tuple(replace(s, chord=s.chord.transpose(semitones, moved.key_at(s.start).uses_flats)) for s in self.chords)
+        melody = tuple(replace(n, pitch=n.pitch + semitones) for n in self.melody)
+        return replace(moved, chords=chords, melody=melody)
+
+    def slice(self, start_beat: Fraction | int, end_beat: Fraction | int) -> LeadSheet:
+        """Beats ``start_beat`` to ``end_beat``, counted from 0 again, time 0 at the new first beat. Chords are cut at the edges."""
+        start, end = Fraction(start_beat), Fraction(end_beat)
+        if not 0 <= start < end <= self.length:
+            raise ValueError(f"slice {start}–{end} does not lie inside beats 0–{self.length}")
+        beats = start + np.arange(int(np.ceil(end - start)) + 1)
+        times = np.asarray(self.grid.time_at(beats.astype(float)))
+        return self._cut(start, end, BeatGrid(tuple((times - times[0]).tolist())))
+
+    def crop(self, start_s: float, duration_s: float) -> LeadSheet:
+        """The sheet as heard from ``start_s`` on for ``duration_s``: time 0 is ``start_s``; the grid's first beat is the first at or after it
+        or the one that sounds there."""
+        first = int(np.floor(float(self.grid.beat_at(start_s)) + 1e-6))
+        last = float(self.grid.beat_at(start_s + duration_s))
+        first = min(max(first, 0), int(np.ceil(self.length)) - 1)
+        end = min(self.length, Fraction(last).limit_denominator(4096))
+        if end <= first:
+            raise ValueError(f"crop {start_s:.2f}–{start_s + duration_s:.2f} s lies outside 0–{self.duration_s:.2f} s")
+        count = max(int(np.ceil(end - first)), 1) + 1
+        times = np.asarray(self.grid.time_at(np.arange(first, first + count, dtype=float))) - start_s
+        return self._cut(Fraction(first), end, BeatGrid(tuple(times.tolist())))
+
+    def _cut(self, start: Fraction, end: Fraction, grid: BeatGrid) -> LeadSheet:
+        def inside(items):  # type: ignore[no-untyped-def]
+            for item in items:
+                low, high = max(item.start, start), min(item.start + item.beats, end)
+                if high > low:
+                    yield replace(item, start=low - start, beats=high - low)
+
+        downbeats = [b - start for b in self.downbeats() if b >= start]
+        bar = self.meter.beats_per_bar
+        return LeadSheet(
+            chords=tuple(inside(self.chords)),
+            keys=_rebase(self.keys, start, end),
+            meters=_rebase(self.meters, start, end),
+            grid=grid,
+            length=end - start,
+            sections=tuple(inside(self.sections)),
+            genre=self.genre,
+            melody=tuple(inside(self.melody)),
+            first_downbeat=downbeats[0] if downbeats else (self.first_downbeat - start) % bar,
+        )
+
+    # -- in and out --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def from_progression(chords, **settings) -> LeadSheet:  # type: ignore[no-untyped-def]
+        """See ``musetune.theory.progression.from_progression``."""
+        from musetune.theory.progression import from_progression
+
+        return from_progression(chords, **settings)
+
+    @staticmethod
+    def parse(text: str, **settings) -> LeadSheet:  # type: ignore[no-untyped-def]
+        """See ``musetune.theory.progression.parse_chart``."""
+        from musetune.theory.progression import parse_chart
+
+        return parse_chart(text, **settings)
+
+    def to_json(self) -> dict:
+        """A dictionary of plain values; fractions as "3/2". ``from_json`` gives back an equal sheet."""
+        from musetune.theory.jsonform import to_json
+
+        return to_json(self)
+
+    @staticmethod
+    def from_json(data: dict) -> LeadSheet:
+        """The sheet that ``to_json`` wrote. Raises ValueError for another schema version."""
+        from musetune.theory.jsonform import from_json
+
+        return from_json(data)
+
+    def save(self, path: str | Path) -> Path:
+        """Write .json, .mid, .musicxml or .jams."""
+        from musetune.theory.formats import save
+
+        return save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> LeadSheet:
+        """Read .json, .mid, .musicxml (.xml, .mxl) or .jams."""
+        from musetune.theory.formats import load
+
+        return load(path)
+
+
+def _rebase(spans, start: Fraction, end: Fraction) -> tuple:  # type: ignore[no-untyped-def]
+    """Key or metre spans counted from ``start``; the one in force there moves to 0."""
+    current = max((s for s in spans if s.start <= start), key=lambda s: s.start, default=spans[0])
+    later = [replace(s, start=s.start - start) for s in spans if start < s.start < end]
+    return (replace(current, start=Fraction(0)), *later)

@@ -1,0 +1,36 @@
+"""Note names: pitch classes, spellings, and the nearest valid spelling of a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+NOTE_NAMES = tuple(letter + accidental for letter in LETTERS for accidental in ("", "#", "b"))
+FLAT_KEYS = frozenset({"F", "Bb", "Eb", "Ab", "Db", "Gb", "Cb"})
+
+
+def pitch_class(name: str) -> int:
+    """Pitch class 0–11 of a note name such as ``F#``, ``Bb`` or ``Cbb``.
+
+    Raises ValueError for anything else.
+    """
+    if not name or name[0] not in LETTERS or set(name[1:]) - {"#", "b"} or ("#" in name and "b" in name):
+        raise ValueError(f"note {name!r} is not a letter A–G with # or b{suggest(name, NOTE_NAMES)}")
+    return (LETTERS[name[0]] + name.count("#") - name.count("b")) % 12
+
+
+def transpose_name(name: str, semitones: int, flats: bool | None = None) -> str:
+    """The name ``semitones`` higher, with flats where asked or where ``name`` has one; 0 keeps the spelling."""
+    if semitones % 12 == 0:
+        return name
+    use_flats = ("b" in name) if flats is None else flats
+    return (FLATS if use_flats else SHARPS)[(pitch_class(name) + semitones) % 12]
+
+
+def suggest(value: str, valid: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` with the nearest of ``valid``, or nothing where none is near."""
+    near = difflib.get_close_matches(value, list(valid), n=1, cutoff=0.4)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,187 @@
+"""Roman numerals: text in a key → Chord, and Chord in a key → text."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import lru_cache
+
+from musetune.theory.chord import FLAT_DEGREES, QUALITY_INTERVALS, Chord, quality_of
+from musetune.theory.key import SCALES, Key
+from musetune.theory.names import pitch_class, suggest
+
+NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
+_TEXT = re.compile(r"^([b#♭♯]*)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)$")
+FIGURES = {"6": (3, 1), "64": (3, 2), "7": (4, 0), "65": (4, 1), "43": (4, 2), "42": (4, 3), "2": (4, 3), "": (3, 0)}  # tones, inversion
+EXAMPLES = tuple(n + s for n in ("I", "ii", "iii", "IV", "V", "vi", "viio", "bVII", "bVI", "bIII", "i", "iv", "v") for s in ("", "7", "6"))
+EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
+
+
+@lru_cache(maxsize=4096)
+def resolve_roman(text: str, key: Key) -> Chord:
+    """The chord that ``text`` names in ``key``: degree, figures (6, 64, 7, 65, 43, 42), o ø +, maj7, ``/3`` bass, applied ``V7/V``.
+
+    As jazz and pop write it, a bare 7 on a major numeral is the dominant seventh on V and on applied or altered degrees, and the
+    key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it outright. ``6`` is the first inversion;
+    write ``add6`` for the sixth. In minor, vi and vii are those of the natural scale, ``viio`` stands on the leading tone.
+    Augmented sixths and N6 go through music21. Raises ValueError for what no rule reads.
+    """
+    head, slash, target = text.partition("/")
+    if slash and _TEXT.match(target):
+        local = _tonicised(target, key)
+        return resolve_roman(head, local)
+    match = _TEXT.match(head)
+    chord = _plain(match, key) if match else _through_music21(text, key)
+    if chord is None:
+        chord = _through_music21(text, key)
+    if chord is None:
+        raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}")
+    if slash:
+        degree = target if target[0] in "b#1234567" else ""
+        if not degree:
+            raise ValueError(f"chord {text!r}: after '/' comes a numeral (V7/V) or a bass interval (I/3), not {target!r}")
+        chord = Chord(chord.root, chord.quality, degree)
+    return chord
+
+
+def _tonicised(target: str, key: Key) -> Key:
+    """The key that an applied chord points to."""
+    chord = resolve_roman(target, key)
+    assert chord.root is not None
+    return Key(chord.root, "minor" if 3 in QUALITY_INTERVALS[chord.quality] else "major")
+
+
+def _degree(accidentals: str, numeral: str, mark: str, key: Key) -> str:
+    """Name of the root. In minor a diminished vii stands on the raised seventh."""
+    number = NUMERALS.index(numeral.upper()) + 1
+    offset = accidentals.count("#") + accidentals.count("♯") - accidentals.count("b") - accidentals.count("♭")
+    if key.mode == "minor" and offset < 0:  # bVI in minor means the natural sixth, as it does in major
+        major = (key.tonic_pc + SCALES["major"][number - 1] + offset) % 12
+        return key.name_of(major)
+    raised = key.mode == "minor" and number == 7 and numeral == "vii" and mark in ("o", "°", "ø")
+    return key.degree_name(number, offset + int(raised))
+
+
+def _plain(match: re.Match[str], key: Key) -> Chord | None:
+    accidentals, numeral, rest = match.groups()
+    mark = rest[:1] if rest[:1] in ("o", "°", "ø", "+") else ""
+    root = _degree(accidentals, numeral, mark, key)
+    tail = rest[len(mark) :]
+    if tail in FIGURES:
+        tones, inversion = FIGURES[tail]
+        quality = _figured_quality(numeral, mark, tones, root, accidentals, key)
+    elif not mark:
+        named = quality_of(("m" if numeral.islower() and not tail.startswith(("m", "min", "sus", "-")) else "") + tail)
+        quality, inversion = named or "", 0
+    else:
+        return None
+    if not quality:
+        return None
+    interval = QUALITY_INTERVALS[quality][inversion]
+    return Chord(root, quality, FLAT_DEGREES[interval] if inversion else "1")
+
+
+def _figured_quality(numeral: str, mark: str, tones: int, root: str, accidentals: str, key: Key) -> str:
+    if mark:
+        if tones == 3:
+            return {"o": "dim", "°": "dim", "ø": "dim", "+": "aug"}[mark]
+        return {"o": "dim7", "°": "dim7", "ø": "hdim7", "+": "aug"}[mark]
+    if numeral.islower():
+        return "min" if tones == 3 else "min7"
+    if tones == 3:
+        return "maj"
+    diatonic = (pitch_class(root) + 11 - key.tonic_pc) % 12 in SCALES[key.mode]
+    own = (pitch_class(root) - key.tonic_pc) % 12 in ((0, 5) if key.mode == "major" else (3, 8))
+    return "maj7" if own and diatonic and not accidentals else "7"
+
+
+def _through_music21(text: str, key: Key) -> Chord | None:
+    """music21 reads what our table does not: Ger65, It6, Fr43, N6, Cad64. Qualities it finds are mapped by their pitch classes."""
+    from music21 import roman as m21roman
+
+    spelled = key.tonic.replace("b", "-")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            numeral = m21roman.RomanNumeral(text, spelled if key.mode == "major" else spelled.lower())
+            root, bass = numeral.root().pitchClass, numeral.bass().pitchClass
+            tones = {p.pitchClass for p in numeral.pitches}
+        except Exception as error:  # music21 raises many kinds for text that it cannot read; ours names the text
+            raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}") from error
+    return chord_from_pitch_classes(tones, bass, key, root)
+
+
+def chord_from_pitch_classes(tones: set[int], bass: int, key: Key, root: int | None = None) -> Chord | None:
+    """The chord whose tones are exactly ``tones``, the given root tried first, then the bass, then the others; None where none fits."""
+    order = [r for r in (root, bass, *sorted(tones)) if r is not None]
+    for candidate in order:
+        steps = {(t - candidate) % 12 for t in tones}
+        for quality, intervals in QUALITY_INTERVALS.items():
+            if intervals and {i % 12 for i in intervals} == steps:
+                return Chord(key.name_of(candidate), quality, FLAT_DEGREES[(bass - candidate) % 12])
+    return None
+
+
+def scale_degree(chord: Chord, key: Key) -> int:
+    """Semitones of the chord's root above the tonic, 0–11; 12 for N."""
+    return 12 if chord.root_pc is None else (chord.root_pc - key.tonic_pc) % 12
+
+
+@lru_cache(maxsize=8192)
+def roman_of(chord: Chord, key: Key) -> str:
+    """Roman numeral of ``chord`` in ``key``: ``V65``, ``V7/V``, ``bVII``, ``viiø7``, ``Imaj7``; N stays N.
+
+    A major or dominant chord that is not the key's own and stands a fifth above a scale degree is written as applied to it.
+    """
+    if chord.root_pc is None:
+        return "N"
+    applied = _applied_target(chord, key)
+    if applied:
+        return "V" + _suffix(chord, "V") + "/" + applied
+    scale = SCALES[key.mode]
+    degree = scale_degree(chord, key)
+    minor = 3 in QUALITY_INTERVALS[chord.quality]
+    if degree in scale:
+        accidental, number = "", scale.index(degree)
+    elif degree == 11 and key.mode == "minor":
+        accidental, number = ("" if "dim" in chord.quality else "#"), 6
+    else:
+        number = next(i for i, s in enumerate(SCALES["major"]) if s >= degree) if degree < 11 else 6
+        accidental = "" if SCALES["major"][number] == degree else "b"
+        if degree == 6:
+            number, accidental = 3, "#"
+        if key.mode == "minor" and accidental == "" and SCALES["minor"][number] != degree:
+            accidental = "#"
+    numeral = NUMERALS[number].lower() if minor else NUMERALS[number]
+    return accidental + numeral + _suffix(chord, numeral)
+
+
+def _suffix(chord: Chord, numeral: str) -> str:
+    """Quality mark and inversion figures."""
+    quality, inversion = chord.quality, chord.inversion
+    mark = {"dim": "o", "dim7": "o", "hdim7": "ø", "aug": "+"}.get(quality, "")
+    triad = quality in ("maj", "min", "dim", "aug")
+    seventh = quality in ("min7", "dim7", "hdim7") or (quality == "7" and numeral in ("V", "I", "II", "III", "IV", "VI", "VII"))
+    if triad and inversion >= 0:
+        return mark + ("", "6", "64")[inversion]
+    if seventh and inversion >= 0:
+        figures = ("7", "65", "43", "42")[inversion]
+        return mark + ("dom7" if quality == "7" and numeral in ("I", "IV", "III", "VI") and inversion == 0 else figures)
+    named = {"maj7": "maj7", "minmaj7": "maj7", "maj6": "add6", "min6": "add6", "maj9": "maj9", "min9": "9"}.get(quality, quality)
+    return mark + named + ("" if chord.bass == "1" else f"/{chord.bass}")
+
+
+def _applied_target(chord: Chord, key: Key) -> str:
+    """Numeral of the degree that a foreign major or dominant chord is the dominant of; "" where it is none."""
+    if chord.quality not in ("maj", "7") or chord.inversion < 0:
+        return ""
+    degree = scale_degree(chord, key)
+    target = (degree - 7) % 12
+    scale = SCALES[key.mode]
+    if target == 0 or target not in scale or (degree + 4) % 12 in scale or degree not in scale:
+        return ""
+    number = scale.index(target)
+    triad = key.diatonic_triad(number + 1)
+    if triad == "dim":
+        return ""
+    return NUMERALS[number].lower() if triad == "min" else NUMERALS[number]
