@@ -1,0 +1,121 @@
+"""Does the audio follow the lead sheet? What was heard, compared with what was asked, through mir_eval (Raffel et al. 2014)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mir_eval
+import numpy as np
+
+from musetune.analysis import Heard
+
+if TYPE_CHECKING:
+    from musetune.theory import LeadSheet
+
+WINDOW_S = 0.07  # the tolerance of beat evaluation (Dixon 2007; MIREX)
+TEMPO_TOLERANCE = 0.04  # Gouyon et al. 2006
+OCTAVES = (1.0, 2.0, 0.5, 3.0, 1 / 3)  # the multiples that Accuracy 2 forgives
+CHORD_MEASURES = ("root", "majmin", "triads", "tetrads")
+MEASURES = (*CHORD_MEASURES, "beat_f", "downbeat_f", "bar_changes", "tempo_acc1", "tempo_acc2", "key")
+PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+
+def adherence(sheet: LeadSheet, heard: Heard) -> dict[str, float | None]:
+    """Every measure of `MEASURES`, 0…1; None where the sheet asks for nothing that it could measure.
+
+    root, majmin, triads, tetrads: weighted chord symbol recall over the time that the sheet has a chord. beat_f, downbeat_f:
+    F-measure at ±70 ms over the whole clip. bar_changes: share of the chord changes asked for on a bar line that are heard
+    within 70 ms. tempo_acc1, tempo_acc2: 1 within 4 %, or within 4 % of an octave or triple. key: MIREX weighted score.
+    """
+    scores = chord_scores(sheet, heard)
+    scores["beat_f"] = f_measure(inside(sheet, sheet.beats_s), heard.beats_s)
+    scores["downbeat_f"] = f_measure(inside(sheet, sheet.downbeats_s), heard.downbeats_s)
+    scores["bar_changes"] = bar_changes(sheet, heard)
+    scores["tempo_acc1"] = tempo_accuracy(sheet.bpm, heard.bpm, octaves=(1.0,))
+    scores["tempo_acc2"] = tempo_accuracy(sheet.bpm, heard.bpm, octaves=OCTAVES)
+    scores["key"] = key_score(str(sheet.key), heard.key)
+    return scores
+
+
+def chord_scores(sheet: LeadSheet, heard: Heard) -> dict[str, float | None]:
+    """mir_eval's chord comparisons, averaged over time with a chord in the sheet; None where no chord can be compared."""
+    asked_s, asked = np.asarray(sheet.chord_intervals_s, dtype=float), list(sheet.chord_labels)
+    if not len(asked):
+        return dict.fromkeys(CHORD_MEASURES)
+    heard_s, labels = mir_eval.util.adjust_intervals(
+        heard.intervals_s, list(heard.labels), asked_s.min(), asked_s.max(), "N", "N"
+    )
+    asked_s, asked = _fill(asked_s, asked)
+    merged_s, ours, theirs = mir_eval.util.merge_labeled_intervals(asked_s, asked, heard_s, labels)
+    seconds = mir_eval.util.intervals_to_durations(merged_s)
+    sounding = np.array([label != "N" for label in ours])
+    scores: dict[str, float | None] = {}
+    for name in CHORD_MEASURES:
+        same = getattr(mir_eval.chord, name)(ours, theirs)
+        counted = sounding & (same >= 0)  # −1: a chord outside this measure's vocabulary
+        scores[name] = float(np.average(same[counted], weights=seconds[counted])) if counted.any() else None
+    return scores
+
+
+def f_measure(asked_s: np.ndarray, heard_s: np.ndarray) -> float | None:
+    """F-measure of times at ±70 ms, nothing trimmed; None where none was asked for, 0 where none was heard."""
+    if not len(asked_s):
+        return None
+    if not len(heard_s):
+        return 0.0
+    return float(mir_eval.beat.f_measure(np.asarray(asked_s), np.asarray(heard_s), f_measure_threshold=WINDOW_S))
+
+
+def bar_changes(sheet: LeadSheet, heard: Heard) -> float | None:
+    """Share of chord changes asked for on a bar line, the start excepted, with a chord change heard within 70 ms."""
+    changes = _changes(np.asarray(sheet.chord_intervals_s, dtype=float), list(sheet.chord_labels))
+    bars = np.asarray(sheet.downbeats_s, dtype=float)
+    asked = [time for time in changes if len(bars) and np.abs(bars - time).min() < 1e-3]
+    if not asked:
+        return None
+    found = _changes(heard.intervals_s, heard.labels)
+    return float(np.mean([len(found) > 0 and bool(np.abs(found - time).min() <= WINDOW_S) for time in asked]))
+
+
+def tempo_accuracy(asked_bpm: float, heard_bpm: float | None, *, octaves: tuple[float, ...]) -> float:
+    """1.0 where the heard tempo is within 4 % of one of ``octaves`` times the asked one, else 0.0."""
+    if heard_bpm is None:
+        return 0.0
+    return float(any(abs(heard_bpm / (asked_bpm * octave) - 1) <= TEMPO_TOLERANCE for octave in octaves))
+
+
+def key_score(asked: str, heard: str | None) -> float:
+    """MIREX: 1 the same key, 0.5 a fifth off, 0.3 the relative, 0.2 the parallel, else 0."""
+    return 0.0 if heard is None else float(mir_eval.key.weighted_score(_plain_key(asked), _plain_key(heard)))
+
+
+def inside(sheet: LeadSheet, times_s: np.ndarray) -> np.ndarray:
+    """The times that lie in the sheet: from 0 up to its end."""
+    times = np.asarray(times_s, dtype=float)
+    return times[(times >= 0) & (times < sheet.duration_s)]
+
+
+def _plain_key(key: str) -> str:
+    """Any spelling of a key with mir_eval's tonic names."""
+    from musetune.theory import Key
+
+    parsed = Key.parse(key)
+    return f"{PITCH_CLASSES[parsed.tonic_pc]} {parsed.mode}"
+
+
+def _fill(intervals_s: np.ndarray, labels: list[str]) -> tuple[np.ndarray, list[str]]:
+    """The same intervals with N where nothing is asked for, so that they touch."""
+    spans: list[tuple[float, float]] = []
+    names: list[str] = []
+    for (start, end), label in zip(intervals_s, labels, strict=True):
+        if spans and start > spans[-1][1] + 1e-9:
+            spans.append((spans[-1][1], start))
+            names.append("N")
+        spans.append((spans[-1][1] if spans else start, end))
+        names.append(label)
+    return np.array(spans), names
+
+
+def _changes(intervals_s: np.ndarray, labels: list[str]) -> np.ndarray:
+    """Times at which a chord begins that differs from the one before."""
+    return np.array([intervals_s[i, 0] for i in range(1, len(labels)) if labels[i] != labels[i - 1]])

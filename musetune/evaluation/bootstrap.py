@@ -1,0 +1,38 @@
+"""Means with 95 % bootstrap intervals (Efron 1979, percentile method): clips are drawn again with replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over ``n`` clips and the interval that holds 95 % of its bootstrap replicates."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def bootstrap_mean(values: Sequence[float | None], *, replicates: int = 10_000, seed: int = 0) -> Mean | None:
+    """The mean of ``values`` and its 95 % interval; None entries (quantity undefined for a clip) are left out.
+
+    Returns None where nothing is left. Raises ValueError for values that are not finite.
+    """
+    known = np.array([value for value in values if value is not None], dtype=float)
+    if not len(known):
+        return None
+    if not np.isfinite(known).all():
+        raise ValueError(f"values must be finite, got {known[~np.isfinite(known)][0]}; give None for what is undefined")
+    draws = np.random.default_rng(seed).integers(0, len(known), (replicates, len(known)))
+    low, high = np.percentile(known[draws].mean(axis=1), [2.5, 97.5])
+    return Mean(float(known.mean()), float(low), float(high), len(known))
+
+
+def reachable_share(score: float, floor: float, ceiling: float) -> float | None:
+    """(score − floor) / (ceiling − floor): the share of what is reachable; None where the ceiling is not above the floor."""
+    return (score - floor) / (ceiling - floor) if ceiling > floor else None
