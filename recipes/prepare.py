@@ -134,7 +134,7 @@ def lead_sheet(job: Job, wave: np.ndarray) -> LeadSheet:
         sheet = progression(meta, meta["key"], meta["bpm"], meta.get("time_signature", "4/4"), wave)
     else:
         sheet = analysed(meta, wave)
-    return sheet.with_genre(meta["genre"]) if "genre" in meta else sheet
+    return replace(sheet, genre=meta["genre"]) if "genre" in meta else sheet
 
 
 def analysed(meta: dict[str, Any], wave: np.ndarray) -> LeadSheet:
@@ -152,7 +152,7 @@ def analysed(meta: dict[str, Any], wave: np.ndarray) -> LeadSheet:
     elif "key" in meta:
         sheet = replace(sheet, keys=(replace(sheet.keys[0], key=Key.parse(meta["key"])),))
     sure = (genre.get("confidence") or 0) >= 0.5
-    return sheet.with_genre(genre["primary_genre"]) if sure else sheet
+    return replace(sheet, genre=genre["primary_genre"]) if sure else sheet
 
 
 def progression(meta: dict[str, Any], key: str, bpm: float, time_signature: str, wave: np.ndarray) -> LeadSheet:

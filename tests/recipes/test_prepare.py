@@ -1,0 +1,210 @@
+"""prepare.py as users run it, on a folder with all that a folder of music can hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+import torch
+from small import REPOSITORY
+
+from musetune.audio import save_audio
+from musetune.nano import build_nano
+from musetune.theory import LeadSheet
+from musetune.training import LatentDataset, load_tokens
+
+sys.path.insert(0, str(REPOSITORY / "recipes"))
+import prepare as recipe  # noqa: E402
+
+SR = 16_000
+
+
+def tones(sheet: LeadSheet, seconds: float, clicks: float = 0.5) -> np.ndarray:
+    """A click on each beat over the sheet's chords as sines: something to analyse."""
+    time = np.arange(round(seconds * SR)) / SR
+    wave = np.zeros_like(time)
+    for (start, end), span in zip(sheet.chord_intervals_s, sheet.chords, strict=True):
+        here = (time >= start) & (time < end)
+        for pc in span.chord.pitch_classes:
+            wave[here] += 0.1 * np.sin(2 * np.pi * 261.63 * 2 ** (pc / 12) * time[here])
+    for beat in sheet.beats_s:
+        since = time - beat
+        wave += np.where(since >= 0, clicks * np.exp(-80 * since.clip(0)) * np.sin(2 * np.pi * 1000 * since), 0)
+    return (0.5 * wave).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    torch.manual_seed(0)
+    build_nano("tiny").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("music")
+    sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=22, genre="pop")
+    wave = tones(sheet, 22)
+    (folder / "deep").mkdir()
+    save_audio(folder / "told.flac", wave, SR)
+    save_audio(folder / "deep" / "heard.mp3", wave, SR)
+    save_audio(folder / "silent.wav", np.zeros(12 * SR, np.float32), SR)
+    save_audio(folder / "short.ogg", wave[: 2 * SR], SR)
+    (folder / "corrupt.mp3").write_bytes(b"ID3 no music at all" * 50)
+    save_audio(folder / "mistold.wav", wave, SR)
+    (folder / "notes.txt").write_text("not music")
+    midi = pretty_midi.PrettyMIDI(initial_tempo=120)
+    piano = pretty_midi.Instrument(0)
+    for beat in range(24):
+        for pitch in ((48, 60, 64, 67), (43, 59, 62, 67))[beat // 4 % 2]:
+            piano.notes.append(pretty_midi.Note(100, pitch, beat * 0.5, beat * 0.5 + 0.45))
+    midi.instruments.append(piano)
+    midi.write(str(folder / "deep" / "song.mid"))
+    rows = [
+        {"file_name": "told.flac", "text": "a pop song", "lead_sheet": sheet.to_json(), "licence": "CC0"},
+        {"file_name": "mistold.wav", "key": "H major"},
+    ]
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return folder
+
+
+def prepare(source: Path, out: Path, base: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(REPOSITORY / "recipes" / "prepare.py"), str(source), str(out), "--base", str(base)]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    return subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def prepared(source: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prepared")
+    run = prepare(source, out, base, "--clip-seconds", "5.12", "--licence", "CC-BY-4.0")
+    assert run.returncode == 0, run.stderr
+    return out
+
+
+def test_bad_files_are_set_aside_with_the_reason(prepared: Path) -> None:
+    lines = [json.loads(line) for line in (prepared / "quarantine.jsonl").read_text().splitlines()]
+    reasons = {line["file"]: line["reason"] for line in lines}
+    assert reasons.keys() == {"corrupt.mp3", "mistold.wav", "short.ogg", "silent.wav"}
+    assert "cannot be decoded" in reasons["corrupt.mp3"]
+    assert "too short: 2.00 s" in reasons["short.ogg"]
+    assert "silent" in reasons["silent.wav"]
+    assert "H major" in reasons["mistold.wav"]
+
+
+def test_clips_are_complete_and_start_on_downbeats(prepared: Path, source: Path) -> None:
+    data = LatentDataset(prepared)
+    assert {c.file for c in data.clips} == {"told.flac", "deep/heard.mp3", "deep/song.mid"}
+    told = [c for c in data.clips if c.file == "told.flac"]
+    assert [c.offset_s for c in told] == pytest.approx([0, 6, 12]) or len(told) >= 3
+    assert all(c.offset_s % 2 == pytest.approx(0, abs=1e-6) for c in told)  # bars of 2 s
+    assert {(c.text, c.genre, c.licence) for c in told} == {("a pop song", "pop", "CC0")}
+    assert {c.licence for c in data.clips if c.file != "told.flac"} == {"CC-BY-4.0"}
+    import hashlib
+
+    assert told[0].sha256 == hashlib.sha256((source / "told.flac").read_bytes()).hexdigest()
+    whole = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=22, genre="pop")
+    for clip in told:
+        assert LeadSheet.from_json(clip.lead_sheet) == whole.crop(clip.offset_s, 5.12)
+
+
+def test_analysis_fills_what_nobody_told(prepared: Path) -> None:
+    clip = next(c for c in LatentDataset(prepared).clips if c.file == "deep/heard.mp3")
+    sheet = LeadSheet.from_json(clip.lead_sheet)
+    assert sheet.bpm == pytest.approx(120, rel=0.04)
+    assert {span.chord.root for span in sheet.chords} & {"C", "G", "A", "F"}
+    assert "music" in clip.text
+
+
+def test_latents_and_embeddings_are_the_bases(prepared: Path, source: Path, base: Path) -> None:
+    data = LatentDataset(prepared)
+    encoder = recipe.Encoder(str(base), 5.12, "cpu")
+    i, clip = next((i, c) for i, c in enumerate(data.clips) if c.file == "told.flac" and c.offset_s > 1)
+    from musetune.audio import load_audio
+
+    wave = load_audio(source / "told.flac", SR)[0][round(clip.offset_s * SR) :][: round(5.12 * SR)]
+    pipe = encoder.pipe
+    mel = encoder.frontend(torch.from_numpy(wave)[None])
+    with torch.no_grad():
+        latent = pipe.vae.encode(mel).latent_dist.mode() * pipe.vae.config.scaling_factor
+        states, mask, generated = pipe.encode_prompt(clip.text, "cpu", 1, False)
+    assert data.latents[i].shape == (data.info.channels, data.info.rows, data.info.cols)
+    torch.testing.assert_close(data.latents[i].float(), latent[0], rtol=2e-3, atol=2e-3)
+    assert data.info.rows * data.info.row_s == pytest.approx(5.12)
+    text = data.texts[clip.text]
+    torch.testing.assert_close(text.prompt_embeds.float(), states[0], rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(text.generated_prompt_embeds.float(), generated[0], rtol=2e-3, atol=2e-3)
+    assert torch.equal(text.attention_mask.long(), mask[0].long()) and "" in data.texts
+
+
+def test_running_again_adds_nothing_and_tokens_are_stored(prepared: Path, source: Path, base: Path) -> None:
+    before = (prepared / "clips.jsonl").read_bytes(), (prepared / "quarantine.jsonl").read_bytes()
+    tokens = list(prepared.glob("tokens-*.safetensors"))
+    assert len(tokens) == 1
+    args = recipe.parse([str(source), str(prepared), "--base", str(base), "--clip-seconds", "5.12", "--workers", "0"])
+    recipe.prepare(args)
+    assert before == ((prepared / "clips.jsonl").read_bytes(), (prepared / "quarantine.jsonl").read_bytes())
+    assert list(prepared.glob("tokens-*.safetensors")) == tokens
+    load_tokens(LatentDataset(prepared), args.frames_per_row)
+    assert list(prepared.glob("tokens-*.safetensors")) == tokens
+    with pytest.raises(ValueError, match="rows="):
+        recipe.prepare(recipe.parse([str(source), str(prepared), "--base", str(base), "--clip-seconds", "10.24"]))
+
+
+def job(path: Path, **fields: object) -> recipe.Job:
+    given = {"metadata": {}, "clip_seconds": 5.12, "transpose": (), "licence": None}
+    return recipe.Job(path, path.name, **(given | fields))
+
+
+def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
+    import librosa
+
+    sheet = LeadSheet.from_progression(["I", "IV"], key="C major", bpm=120, duration_seconds=18)
+    save_audio(tmp_path / "chords.wav", tones(sheet, 18, clicks=0.0), SR)
+    told = job(tmp_path / "chords.wav", metadata={"lead_sheet": sheet.to_json()}, transpose=(-3,))
+    result = recipe.process(told)
+    assert result.reason is None
+    plain = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == 0]
+    moved = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == -3]
+    assert len(plain) == len(moved) == 3 and len({c.id for c, _ in plain + moved}) == 6
+    for (a, wave), (b, moved_wave) in zip(plain, moved, strict=True):
+        assert LeadSheet.from_json(b.lead_sheet) == LeadSheet.from_json(a.lead_sheet).transpose(-3)
+        chroma, moved_chroma = (librosa.feature.chroma_stft(y=w, sr=SR).mean(1) for w in (wave, moved_wave))
+        assert np.argmax([np.corrcoef(np.roll(chroma, s), moved_chroma)[0, 1] for s in range(12)]) == 9
+
+
+@pytest.mark.parametrize(
+    ("metadata", "check"),
+    [
+        ({"key": "A minor"}, lambda s: str(s.key) == "A minor"),
+        ({"genre": "rock"}, lambda s: s.genre == "rock"),
+        ({"bpm": 60}, lambda s: s.bpm == pytest.approx(60, rel=0.04)),
+        (
+            {"chords": "| D | A |", "key": "D major", "bpm": 120},
+            lambda s: {c.chord.root for c in s.chords} == {"D", "A"} and str(s.key) == "D major" and s.bpm == 120,
+        ),
+        ({"chords": "| Em | % |"}, lambda s: {c.chord.root for c in s.chords} == {"E"}),
+    ],
+    ids=["key", "genre", "bpm", "progression", "chords"],
+)
+def test_metadata_overrides_analysis(source: Path, metadata: dict, check) -> None:  # type: ignore[no-untyped-def]
+    result = recipe.process(job(source / "told.flac", metadata=metadata))
+    assert result.reason is None
+    assert all(check(LeadSheet.from_json(clip.lead_sheet)) for clip in result.clips)
+
+
+def test_silent_stretches_are_left_out(tmp_path: Path) -> None:
+    sheet = LeadSheet.from_progression(["I"], key="C major", bpm=120, duration_seconds=18)
+    wave = tones(sheet, 18)
+    wave[6 * SR : 12 * SR] = 0
+    save_audio(tmp_path / "gap.wav", wave, SR)
+    result = recipe.process(job(tmp_path / "gap.wav", metadata={"lead_sheet": sheet.to_json()}))
+    assert [c.offset_s for c in result.clips] == pytest.approx([0, 12])
