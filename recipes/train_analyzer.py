@@ -45,33 +45,32 @@ def make_example(folder: Path, number: int, seconds: float, soundfont: Path | No
 
 
 def encode_chords(song: Song) -> dict[str, np.ndarray]:
-    """Chords as numbers: intervals_s (n, 2); chord (n, 3): root −1…11, quality index, bass interval."""
+    """Chords as numbers: intervals_s (n, 2); chord (n, 2): root −1…11, quality index."""
     rows = []
     for label in song.labels:
-        root, _, bass = mir_eval.chord.encode(label)
+        root, _, _ = mir_eval.chord.encode(label)
         quality = label.split("/")[0].partition(":")[2] or "maj"
         quality = {"maj6": "maj", "min6": "min", "minmaj7": "min", "9": "7", "maj9": "maj7", "min9": "min7"}.get(
             quality, quality
         )
-        rows.append((root, NET_QUALITIES.index(quality) if root >= 0 else 0, bass % 12))
+        rows.append((root, NET_QUALITIES.index(quality) if root >= 0 else 0))
     return {"intervals_s": song.intervals_s, "chord": np.array(rows)}
 
 
 class ChordNet(nn.Module):
-    """Sees a span relative to one root; says how well each quality on that root explains it, and what the bass would be."""
+    """Sees a span relative to one root; says how well each quality on that root explains it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.add_module("0", nn.Linear(N_CHORD_INPUTS, 80))
         self.add_module("1", nn.Linear(80, 48))
-        self.quality, self.bass = nn.Linear(48, len(NET_QUALITIES)), nn.Linear(48, 12)
-        self.nothing = nn.Linear(48, 1)
+        self.quality, self.nothing = nn.Linear(48, len(NET_QUALITIES)), nn.Linear(48, 1)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(spans, 12, inputs) → logits (spans, 12 · qualities + 1), bass (spans, 12, 12)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(spans, 12, inputs) → logits (spans, 12 · qualities + 1)."""
         hidden = F.dropout(F.relu(self.get_submodule("0")(x)), 0.15, self.training)
         hidden = F.relu(self.get_submodule("1")(hidden))
-        return torch.cat([self.quality(hidden).flatten(1), self.nothing(hidden.mean(1))], 1), self.bass(hidden)
+        return torch.cat([self.quality(hidden).flatten(1), self.nothing(hidden.mean(1))], 1)
 
 
 class BeatNet(nn.Module):
@@ -93,7 +92,7 @@ class BeatNet(nn.Module):
 
 
 def chord_batch(example: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (spans, 12, d), truth (spans, 3), weight (spans,)) on a random grid: half beats, beats, or a wrong tempo's."""
+    """(inputs (spans, 12, d), truth (spans, 2), weight (spans,)) on a random grid: half beats, beats, or a wrong tempo's."""
     beats, times = example["beats_s"], example["times_s"]
     halves = np.interp(
         np.arange(0, len(beats) - 1 + 0.01, rng.choice([0.5, 0.5, 0.5, 1.0, 0.25])), np.arange(len(beats)), beats
@@ -110,7 +109,7 @@ def chord_batch(example: dict[str, np.ndarray], rng: np.random.Generator) -> tup
 
 
 def train_chords(examples: list[dict[str, np.ndarray]], epochs: int = 12) -> ChordNet:
-    """Cross-entropy over all chords and N, and over the bass at the true root."""
+    """Cross-entropy over all chords and N, each span weighted by how much of it the chord fills."""
     torch.manual_seed(0)
     net, rng = ChordNet(), np.random.default_rng(1)
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-3)
@@ -122,12 +121,9 @@ def train_chords(examples: list[dict[str, np.ndarray]], epochs: int = 12) -> Cho
         for start in range(0, len(order) - 3, 4):
             parts = [chord_batch(examples[index], rng) for index in order[start : start + 4]]
             x, truth, weight = (torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True))
-            root, quality, bass = truth.T
+            root, quality = truth.T
             target = torch.where(root >= 0, root * len(NET_QUALITIES) + quality, 12 * len(NET_QUALITIES))
-            logits, bass_logits = net(x)
-            at_root = bass_logits[torch.arange(len(root)), root.clamp(min=0)]
-            each = F.cross_entropy(logits, target, reduction="none", label_smoothing=0.02)
-            each = each + 0.3 * F.cross_entropy(at_root, bass, reduction="none") * (root >= 0)
+            each = F.cross_entropy(net(x), target, reduction="none", label_smoothing=0.02)
             loss = (each * weight).sum() / weight.sum()
             optimizer.zero_grad()
             loss.backward()

@@ -93,13 +93,13 @@ def _checked_beats(beats: np.ndarray, sound: Sound) -> np.ndarray:
 
 def _chords(notes: Salience, beats_s: np.ndarray, duration_s: float, found: Beats | None) -> ChordTrack:
     edges_s, edges_beat = half_beats(beats_s, duration_s)
-    scores, bass = score(notes, edges_s)
+    scores = score(notes, edges_s)
     downbeats = None
     if found is not None:
         reach = np.arange(-len(edges_beat), len(edges_beat) + 1)
         downbeats = found.first + found.beats_per_bar * reach
-    path, posterior = decode(scores, change_costs(edges_beat, downbeats))
-    return spans_of(path, posterior, bass, edges_s, edges_beat)
+    path = decode(scores, change_costs(edges_beat, downbeats))
+    return spans_of(path, scores, edges_s, edges_beat)
 
 
 def _mean_treble(notes: Salience) -> np.ndarray:

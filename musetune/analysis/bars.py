@@ -1,8 +1,8 @@
 """Beats and bar lines together: the likeliest way for a bar pointer to run through the beat network's activations.
 
 The bar-pointer hidden Markov model of Whiteley, Cemgil and Godsill (2006) in the state space of Krebs, Böck and Widmer (ISMIR 2015): a
-state is a tempo and a position in the bar; within a beat the position moves on by one frame, and the tempo may change only at a
-beat. Bars of three and of four run in separate models, and the likelier wins.
+state is a tempo and a position in the bar, and the tempo may change only at a beat. As nothing is decided inside a beat, scores are kept
+where beats begin. Bars of three and of four run in separate models, and the likelier wins.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 POINTER_FPS = 100
 N_TEMPI = 48
 TEMPO_RIGIDITY = 80.0  # nats for a relative change of 1 in the beat's length
+TEMPO_REACH = 4  # how many steps of the tempo grid it may move at one beat
 BEAT_SHARE = 16  # the first sixteenth of a beat is where its onset is expected
 METRE_PRIOR = {4: 0.0, 3: -2.0}  # nats for a whole clip
 
@@ -47,50 +48,62 @@ def point(activation: np.ndarray, bpm_range: tuple[float, float], tempo_weight: 
 
 
 class _Pointer:
-    """States of one metre in a row: beat 0 at tempo 0 from its first frame to its last, tempo 1, …, then beat 1."""
+    """One metre. A path is a chain of beats, each with a place in the bar and a length; scores are kept only where beats begin."""
 
     def __init__(self, lengths: np.ndarray, metre: int) -> None:
         self.lengths, self.metre = lengths, metre
-        every = np.tile(lengths, metre)
-        self.first = np.concatenate([[0], every.cumsum()[:-1]])
-        self.last = every.cumsum() - 1
-        position = np.concatenate([np.arange(length) / length for length in every])
-        beat = np.repeat(np.arange(len(every)) // len(lengths), every)
-        self.kind = np.where(position >= 1 / BEAT_SHARE, 0, np.where(beat == 0, 2, 1))
-        cost = -TEMPO_RIGIDITY * np.abs(lengths[:, None] / lengths[None] - 1)  # from row to column
-        self.move = (cost - np.log(np.exp(cost).sum(axis=1, keepdims=True))).T  # (to, from)
+        padded = np.pad(lengths.astype(float), TEMPO_REACH, constant_values=np.nan)
+        source = np.lib.stride_tricks.sliding_window_view(padded, 2 * TEMPO_REACH + 1)  # of each tempo: which it may come from
+        cost = -TEMPO_RIGIDITY * np.abs(source / lengths[:, None] - 1)
+        self.move = np.where(np.isnan(cost), -np.inf, cost)
 
     def run(self, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Viterbi: (log-likelihood, frames at which beats begin, place of each in its bar)."""
         beat, down = np.clip(activation, 1e-4, 1 - 1e-4).T
         plain = np.clip(beat - down, 1e-4, 1)
-        seen = np.log(np.stack([(1 - np.maximum(beat, down)) / (BEAT_SHARE - 1), plain, down], axis=1))
-        tempi, metre = len(self.lengths), self.metre
-        value = np.full(self.last[-1] + 1, -np.log(self.last[-1] + 1))
-        came = np.zeros((len(activation), metre * tempi), np.int16)
-        value += seen[0][self.kind]
-        for frame in range(1, len(activation)):
-            ends = np.roll(value[self.last].reshape(metre, tempi), 1, axis=0)  # the beat before, beat by beat
-            options = ends[:, None, :] + self.move[None]
-            source = options.argmax(axis=2)
-            came[frame] = source.ravel()
-            value[1:] = value[:-1]
-            value[self.first] = np.take_along_axis(options, source[..., None], axis=2).ravel()
-            value += seen[frame][self.kind]
-        return float(value.max()), *self._back(int(value.argmax()), came)
+        nothing = np.log((1 - np.maximum(beat, down)) / (BEAT_SHARE - 1))
+        total = [np.append(0, np.log(row).cumsum()) for row in (plain, down)]
+        quiet = np.append(0, nothing.cumsum())
+        head = np.maximum(1, np.ceil(self.lengths / BEAT_SHARE).astype(int))
+        sums = np.stack([total[1]] + [total[0]] * (self.metre - 1))  # (metre, frames + 1)
+        begun, came = self._forward(sums, quiet, head)
+        return self._back(begun, came, sums, quiet, head)
 
-    def _back(self, state: int, came: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Follow the pointers from the last frame's `state`."""
-        tempi = len(self.lengths)
-        block = int(np.searchsorted(self.last, state))
-        frame = len(came) - 1 - (state - int(self.first[block]))
-        frames, places = [], []
-        while frame >= 0:
-            frames.append(frame)
-            places.append(block // tempi)
-            if frame == 0:
-                break
-            before = int(came[frame, block])
-            block = (block // tempi - 1) % self.metre * tempi + before
-            frame -= int(self.lengths[before])
-        return np.array(frames[::-1], int), np.array(places[::-1], int)
+    def _forward(self, sums: np.ndarray, quiet: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(begun, came), each (frames, metre, tempi): the best score of all before a beat that begins there, and the tempo of the
+        beat before it (−1: none). No beat is shorter than lengths[0], so that many frames are computed at once."""
+        frames, tempi, block = len(quiet) - 1, len(self.lengths), int(self.lengths[0])
+        begun = np.full((frames, self.metre, tempi), -np.inf)
+        came = np.zeros((frames, self.metre, tempi), np.int16)
+        column, places = np.arange(tempi), np.arange(self.metre)[:, None]
+        for low in range(0, frames, block):
+            now = np.arange(low, min(low + block, frames))[:, None, None]
+            start = now - self.lengths
+            safe = np.maximum(start, 0)
+            ended = begun[safe, places, column] + sums[places, safe + head] - sums[places, safe]
+            ended = np.where(start >= 0, ended + quiet[now] - quiet[safe + head], -np.inf)
+            reach = [(0, 0), (0, 0), (TEMPO_REACH, TEMPO_REACH)]
+            padded = np.pad(np.roll(ended, 1, axis=1), reach, constant_values=-np.inf)
+            options = np.lib.stride_tricks.sliding_window_view(padded, 2 * TEMPO_REACH + 1, axis=2) + self.move
+            source, best = options.argmax(axis=3), options.max(axis=3)
+            opening = (self.lengths > now) & (best < quiet[now])
+            begun[now[:, 0, 0]] = np.where(opening, quiet[now], best)
+            came[now[:, 0, 0]] = np.where(opening, -1, source + column - TEMPO_REACH)
+        return begun, came
+
+    def _back(
+        self, begun: np.ndarray, came: np.ndarray, sums: np.ndarray, quiet: np.ndarray, head: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Choose the last beat, which may run over the end, and follow the chain to the first."""
+        frames = len(begun)
+        start = np.arange(frames)[:, None, None]
+        top = np.minimum(start + head, frames)
+        tail = sums[np.arange(self.metre)[:, None], top] - sums[:, :frames].T[..., None] + quiet[frames] - quiet[top]
+        final = np.where(start + self.lengths >= frames, begun + tail, -np.inf)
+        frame, place, tempo = (int(index) for index in np.unravel_index(int(final.argmax()), final.shape))
+        chain = [(frame, place)]
+        while (before := int(came[frame, place, tempo])) >= 0:
+            frame, place, tempo = frame - int(self.lengths[before]), (place - 1) % self.metre, before
+            chain.append((frame, place))
+        at, places = np.array(chain[::-1]).T
+        return float(final.max()), at, places

@@ -36,8 +36,8 @@ def chord_profile(track: ChordTrack) -> np.ndarray:
 
 
 def split(label: str) -> tuple[int, str]:
-    """'Bb:maj7/3' → (10, 'maj7')."""
-    root, quality = label.split("/")[0].split(":")
+    """'Bb:maj7' → (10, 'maj7')."""
+    root, quality = label.split(":")
     return PITCHES.index(root), quality
 
 

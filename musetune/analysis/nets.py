@@ -44,15 +44,14 @@ def chord_inputs(registers: np.ndarray) -> np.ndarray:
     return relative.reshape(spans, 12, -1).astype(np.float32)
 
 
-def chord_net(registers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(spans, 36) → log-probabilities (spans, 12 · qualities + 1), N last, and of the bass (spans, 12 roots, 12 intervals)."""
+def chord_net(registers: np.ndarray) -> np.ndarray:
+    """(spans, 36) mean registers → log-probabilities (spans, 12 · qualities + 1), N last."""
     w = weights()
     hidden = np.maximum(chord_inputs(registers) @ w["chord.0.weight"].T + w["chord.0.bias"], 0)
     hidden = np.maximum(hidden @ w["chord.1.weight"].T + w["chord.1.bias"], 0)
     quality = hidden @ w["chord.quality.weight"].T + w["chord.quality.bias"]
-    bass = hidden @ w["chord.bass.weight"].T + w["chord.bass.bias"]
     nothing = hidden.mean(axis=1) @ w["chord.nothing.weight"].T + w["chord.nothing.bias"]
-    return log_softmax(np.concatenate([quality.reshape(len(quality), -1), nothing], axis=1)), log_softmax(bass)
+    return log_softmax(np.concatenate([quality.reshape(len(quality), -1), nothing], axis=1))
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
