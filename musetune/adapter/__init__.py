@@ -1,1 +1,5 @@
+"""The plug: time-aligned cross-attention, the frame map, LoRA; attach and detach. Knows tensors, never chords."""
 
+from musetune.adapter.adapter import MusicAdapter, Prepared, music_sites
+
+__all__ = ["MusicAdapter", "Prepared", "music_sites"]

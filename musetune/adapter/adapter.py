@@ -1,0 +1,202 @@
+"""MusicAdapter: all that makes a frozen U-Net obey a lead sheet, in one ModelMixin. Attach, prepare, feed, detach."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.attention_processor import Attention
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from musetune.adapter import lora
+from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
+from musetune.adapter.entry import EntryConv, MapEntry
+from musetune.conditioning import MusicConditioner, MusicTokens
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from diffusers import AudioLDM2UNet2DConditionModel
+
+HEAD_DIM = 32
+LORA_NAME = "music"
+
+
+class Prepared(NamedTuple):
+    """What the U-Net is fed of one set of tokens: frame_map (B, map_channels, rows, cols), already scaled, and the events' stream."""
+
+    frame_map: Tensor
+    stream: MusicStream
+
+
+class MusicAdapter(ModelMixin, ConfigMixin):
+    """Conditioner, one MusicAttention a site, the frame map's entry, and an optional LoRA; one is attached to a U-Net at a time.
+
+    channels: of the sites, in the U-Net's order; text_width: of the GPT-2 stream; entry_channels: of conv_in's output;
+    levels: of the U-Net; cols: columns of the latent grid; frames_per_row: frames folded into a latent row;
+    dim, hidden, map_channels: widths of events, frames and map. ``for_unet`` reads the first five from a U-Net.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: tuple[int, ...] = (96, 128, 128, 128, 128, 96, 96),
+        text_width: int = 96,
+        in_channels: int = 16,
+        entry_channels: int = 64,
+        levels: int = 3,
+        cols: int = 16,
+        frames_per_row: int = 4,
+        dim: int = 128,
+        hidden: int = 96,
+        map_channels: int = 32,
+    ) -> None:
+        super().__init__()
+        self.conditioner = MusicConditioner(dim=dim, hidden=hidden, map_channels=map_channels, cols=cols, frames_per_row=frames_per_row)
+        self.sites = nn.ModuleList(MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM) for c in channels)
+        self.entry = MapEntry(map_channels, entry_channels)
+        self._strength = 1.0
+        self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
+        self._lora_config: LoraConfig | None = None
+        self._lora_folder: Path | None = None
+
+    @classmethod
+    def for_unet(cls, unet: AudioLDM2UNet2DConditionModel, **widths: int) -> MusicAdapter:
+        """A new adapter shaped for ``unet``; ``widths`` override cols, frames_per_row, dim, hidden, map_channels."""
+        sites = music_sites(unet)
+        return cls(
+            channels=tuple(attn.to_q.in_features for attn in sites),
+            text_width=sites[0].to_k.in_features,
+            in_channels=unet.config.in_channels,
+            entry_channels=unet.config.block_out_channels[0],
+            levels=len(unet.config.block_out_channels),
+            **widths,
+        )
+
+    # -- plug --------------------------------------------------------------------------------------------------------------
+
+    def attach(self, unet: AudioLDM2UNet2DConditionModel) -> MusicAdapter:
+        """Plug into ``unet``: processors at its GPT-2 sites, conv_in's wrapper, the saved LoRA where there is one.
+
+        Raises ValueError where the U-Net has other shapes than the adapter was made for, or holds another adapter.
+        """
+        if self._unet:
+            raise ValueError("this adapter is attached already; detach() it first")
+        if isinstance(unet.conv_in, EntryConv):
+            raise ValueError("the U-Net holds another MusicAdapter; detach() that one first")
+        self._check(unet)
+        for index, (attn, layer) in enumerate(zip(music_sites(unet), self.sites)):
+            attn.processor = MusicAttnProcessor(attn.processor, layer, index)
+        unet.conv_in = EntryConv(unet.conv_in, self.entry)
+        self._unet = [unet]
+        if self._lora_folder is not None:
+            self._lora_config = lora.load(unet, LORA_NAME, self._lora_folder)
+        self.strength = self._strength
+        return self
+
+    def detach(self) -> None:
+        """Take everything out; the U-Net is what it was, bit for bit."""
+        unet = self._attached()
+        if self._lora_config is not None:
+            lora.remove(unet, LORA_NAME)
+        unet.conv_in = unet.conv_in.conv
+        for attn in music_sites(unet):
+            attn.processor = attn.processor.base
+        self._unet = []
+
+    def add_lora(self, rank: int, targets: tuple[str, ...] = lora.EVERYTHING) -> None:
+        """Add a fresh LoRA of ``rank`` to the attached U-Net's modules whose names end in ``targets``; only it and the adapter train."""
+        unet = self._attached()
+        if self._lora_config is not None:
+            raise ValueError("this adapter has a LoRA already")
+        self._lora_config = lora.inject(unet, LORA_NAME, rank=rank, targets=targets)
+
+    @property
+    def strength(self) -> float:
+        """Scale of everything that the adapter adds: 0 is the base bit for bit, 1 as trained."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, value: float) -> None:
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"strength={value} is outside 0–1")
+        self._strength = float(value)
+        if self._unet and self._lora_config is not None:
+            lora.set_strength(self._unet[0], LORA_NAME, self._strength)
+
+    # -- feed --------------------------------------------------------------------------------------------------------------
+
+    def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
+        """Embed tokens for latents of rows × cols with ``row_s`` seconds a row; keys and values of all sites, once for all steps."""
+        music = self.conditioner(tokens, rows, cols)
+        pairs = [site.keys_values(music.events, music.times_s) for site in self.sites]
+        angles = row_angles(rows, cols, row_s, self.config.levels, HEAD_DIM, music.events.device)
+        keys, values = (tuple(x) for x in zip(*pairs))
+        return Prepared(music.frame_map, MusicStream(keys, values, music.mask, angles, self._strength))
+
+    def inputs(self, sample: Tensor, generated_prompt_embeds: Tensor, music: Prepared) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
+        """The U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
+        text = (generated_prompt_embeds, music.stream)
+        if music.stream.strength == 0.0:
+            return sample, text
+        return torch.cat([sample, music.frame_map.to(sample.dtype)], dim=1), text
+
+    # -- keep --------------------------------------------------------------------------------------------------------------
+
+    def save_pretrained(self, save_directory: str | Path, **options) -> None:  # type: ignore[no-untyped-def, override]
+        """Write config.json and diffusion_pytorch_model.safetensors, and lora/ in peft's format where there is one."""
+        super().save_pretrained(save_directory, safe_serialization=True, **options)
+        if self._unet and self._lora_config is not None:
+            lora.save(self._unet[0], LORA_NAME, self._lora_config, Path(save_directory) / "lora")
+        elif self._lora_folder is not None and self._lora_folder != Path(save_directory) / "lora":
+            shutil.copytree(self._lora_folder, Path(save_directory) / "lora", dirs_exist_ok=True)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **options) -> MusicAdapter:  # type: ignore[no-untyped-def, override]
+        """Load a folder that ``save_pretrained`` wrote (or a Hub id); its LoRA goes in at ``attach``. Safetensors only."""
+        options.setdefault("use_safetensors", True)
+        adapter = super().from_pretrained(folder, **options)
+        place = Path(folder) / "lora"
+        adapter._lora_folder = place if (place / "adapter_config.json").is_file() else None
+        return adapter
+
+    def trainable_parameters(self) -> list[nn.Parameter]:
+        """The adapter's own parameters and its LoRA's."""
+        own = list(self.parameters())
+        return own + (lora.parameters(self._unet[0], LORA_NAME) if self._unet and self._lora_config is not None else [])
+
+    def _attached(self) -> AudioLDM2UNet2DConditionModel:
+        if not self._unet:
+            raise ValueError("this adapter is not attached; attach(unet) it first")
+        return self._unet[0]
+
+    def _check(self, unet: AudioLDM2UNet2DConditionModel) -> None:
+        here = {
+            "channels": [attn.to_q.in_features for attn in music_sites(unet)],
+            "text_width": music_sites(unet)[0].to_k.in_features,
+            "in_channels": unet.config.in_channels,
+            "entry_channels": unet.config.block_out_channels[0],
+        }
+        wrong = [f"{k}: adapter {list_or(self.config[k])}, U-Net {v}" for k, v in here.items() if list_or(self.config[k]) != v]
+        if wrong:
+            raise ValueError(f"this adapter was made for another U-Net; {'; '.join(wrong)}")
+
+
+def music_sites(unet: AudioLDM2UNet2DConditionModel) -> list[Attention]:
+    """The GPT-2 stream's cross-attentions in the U-Net's order: the first of each group of text streams."""
+    cross = [m for m in unet.modules() if isinstance(m, Attention) and m.is_cross_attention]
+    dims = unet.config.cross_attention_dim
+    streams = sum(d is not None for d in (dims[0] if isinstance(dims[0], list | tuple) else dims))
+    return cross[::streams]
+
+
+def list_or(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _width(channels: int) -> int:
+    """Inner width of a site: half its channels, in whole heads."""
+    return max(HEAD_DIM, channels // 2 // HEAD_DIM * HEAD_DIM)

@@ -1,0 +1,102 @@
+"""Cross-attention from latent rows to music events, with rotary positions in seconds (RoFormer, arXiv 2104.09864)."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+PERIODS_S = (0.25, 60.0)  # fastest and slowest rotation: a semiquaver to a minute
+
+
+class RowAngles(NamedTuple):
+    """Rotation of every query of one U-Net level: ``queries`` = rows · cols; cos and sin (queries, head_dim / 2)."""
+
+    queries: int
+    cos: Tensor
+    sin: Tensor
+
+
+class MusicStream(NamedTuple):
+    """What the sites read: keys and values per site (B, heads, N, head_dim), the events' mask (B, N), row angles per level, strength."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    mask: Tensor
+    angles: tuple[RowAngles, ...]
+    strength: float
+
+
+def frequencies(head_dim: int, device: torch.device) -> Tensor:
+    """Angular frequencies (head_dim / 2,) in radians a second, geometric between PERIODS_S."""
+    fast, slow = (2 * math.pi / p for p in PERIODS_S)
+    return torch.logspace(math.log10(slow), math.log10(fast), head_dim // 2, device=device)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate the halves of x (…, head_dim) as complex numbers by angles (…, head_dim / 2)."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def row_angles(rows: int, cols: int, row_s: float, levels: int, head_dim: int, device: torch.device) -> tuple[RowAngles, ...]:
+    """Angles of every level of a U-Net that halves rows and columns (rounding up); a row's time is its centre."""
+    omega, out = frequencies(head_dim, device), []
+    for _ in range(levels):
+        times = ((torch.arange(rows, device=device) + 0.5) * row_s).repeat_interleave(cols)
+        angle = times[:, None] * omega
+        out.append(RowAngles(rows * cols, angle.cos(), angle.sin()))
+        rows, cols, row_s = -(-rows // 2), -(-cols // 2), row_s * 2
+    return tuple(out)
+
+
+class MusicAttention(nn.Module):
+    """One site's layer: query from the U-Net's hidden states (B, L, channels), keys and values from events; its output starts at zero."""
+
+    def __init__(self, channels: int, dim: int, width: int, heads: int) -> None:
+        super().__init__()
+        if width % (2 * heads):
+            raise ValueError(f"width={width} is not a multiple of twice heads={heads}; rotary positions need even head sizes")
+        self.heads = heads
+        self.to_q = nn.Linear(channels, width, bias=False)
+        self.to_k = nn.Linear(dim, width, bias=False)
+        self.to_v = nn.Linear(dim, width, bias=False)
+        self.to_out = nn.Linear(width, channels)
+        nn.init.zeros_(self.to_out.weight)  # zero: an untrained adapter leaves the base as it is
+        nn.init.zeros_(self.to_out.bias)
+
+    def keys_values(self, events: Tensor, times_s: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N, dim), (B, N) → keys rotated to their time and values, each (B, heads, N, head_dim)."""
+        k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.to_k(events), self.to_v(events)))
+        angle = times_s[:, None, :, None].float() * frequencies(k.shape[-1], k.device)
+        return rotate(k, angle.cos().to(k.dtype), angle.sin().to(k.dtype)), v
+
+    def forward(self, hidden: Tensor, keys: Tensor, values: Tensor, stream: MusicStream) -> Tensor:
+        """(B, L, channels) → what music adds to it, same shape."""
+        angles = next((a for a in stream.angles if a.queries == hidden.shape[1]), None)
+        if angles is None:
+            raise ValueError(f"no level has {hidden.shape[1]} places; levels have {[a.queries for a in stream.angles]}")
+        q = self.to_q(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        q = rotate(q, angles.cos.to(q.dtype), angles.sin.to(q.dtype))
+        out = F.scaled_dot_product_attention(q, keys, values, attn_mask=stream.mask[:, None, None, :])
+        return self.to_out(out.transpose(1, 2).flatten(2))
+
+
+class MusicAttnProcessor:
+    """Wraps a site's own processor: text attention as before, plus music where the text comes as (text, MusicStream)."""
+
+    def __init__(self, base, layer: MusicAttention, index: int) -> None:  # type: ignore[no-untyped-def]
+        self.base, self.layer, self.index = base, layer, index
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **kwargs):  # type: ignore[no-untyped-def]
+        if not isinstance(encoder_hidden_states, tuple):
+            return self.base(attn, hidden_states, encoder_hidden_states, attention_mask, **kwargs)
+        text, stream = encoder_hidden_states
+        out = self.base(attn, hidden_states, text, attention_mask, **kwargs)
+        if stream.strength == 0.0:
+            return out
+        music = self.layer(hidden_states, stream.keys[self.index], stream.values[self.index], stream)
+        return out + stream.strength * music

@@ -1,0 +1,77 @@
+"""LoRA on the U-Net by peft: put in, take out, save, load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+EVERYTHING = (*ATTENTION, "proj_in", "proj_out", "net.0.proj", "net.2", "conv1", "conv2", "conv_shortcut", "time_emb_proj", "conv", "conv_out")
+
+
+def inject(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = EVERYTHING) -> LoraConfig:
+    """Add a LoRA called ``name`` to every module of ``unet`` whose name ends in one of ``targets``; B starts at zero."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    if rank < 1:
+        raise ValueError(f"rank={rank} must be at least 1")
+    pattern = rf".*\.({'|'.join(t.replace('.', '[.]') for t in targets)})|conv_out"
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=pattern, exclude_modules=r"conv_in.*")
+    inject_adapter_in_model(config, unet, adapter_name=name)
+    return config
+
+
+def remove(unet: nn.Module, name: str) -> None:
+    """Take the LoRA ``name`` out; where it was the only one the plain module is back in its place."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for path, module in list(unet.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            if name in module.active_adapters or name in getattr(module, "lora_A", {}):
+                module.delete_adapter(name)
+            if not module.lora_A:  # type: ignore[attr-defined]
+                parent, _, child = path.rpartition(".")
+                setattr(unet.get_submodule(parent), child, module.base_layer)
+
+
+def set_strength(unet: nn.Module, name: str, strength: float) -> None:
+    """Scale the LoRA ``name``; 1 is as trained, 0 adds exactly nothing."""
+    for module in unet.modules():
+        if name in getattr(module, "lora_A", {}):
+            module.set_scale(name, strength)
+
+
+def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:
+    """The LoRA's own parameters, in the modules' order."""
+    return [p for key, p in unet.named_parameters() if f".{name}." in key and "lora_" in key]
+
+
+def save(unet: nn.Module, name: str, config: LoraConfig, folder: Path) -> None:
+    """peft's format: adapter_config.json and adapter_model.safetensors."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(unet, adapter_name=name)
+    save_file({k: v.contiguous() for k, v in state.items()}, folder / "adapter_model.safetensors")
+    config.save_pretrained(str(folder))
+
+
+def load(unet: nn.Module, name: str, folder: Path) -> LoraConfig:
+    """Put the LoRA saved in ``folder`` into ``unet``. Raises ValueError where its keys do not fit."""
+    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    config = LoraConfig.from_pretrained(str(folder))
+    inject_adapter_in_model(config, unet, adapter_name=name)
+    result = set_peft_model_state_dict(unet, load_file(folder / "adapter_model.safetensors"), adapter_name=name)
+    unexpected = list(getattr(result, "unexpected_keys", []) or [])
+    if unexpected:
+        remove(unet, name)
+        raise ValueError(f"the LoRA in {folder} does not fit this U-Net: {len(unexpected)} unknown weights, such as {unexpected[0]}")
+    return config

@@ -1,0 +1,184 @@
+"""MusicTokens: a lead sheet as tensors, and how to make them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from musetune.theory import CADENCES, FUNCTIONS, GENRES, NO_CHORD, QUALITIES, cadences, function_of, scale_degree
+
+if TYPE_CHECKING:
+    from musetune.theory import Chord, LeadSheet
+
+STREAMS = ("chords", "beats", "key", "genre", "function")
+EVENT_FIELDS = ("root", "bass", "quality", "degree", "function", "cadence", "section", "beat_in_bar")
+EVENT_SIZES = (13, 13, len(QUALITIES), 13, len(FUNCTIONS), len(CADENCES), 9, 13)  # values of each field; the last ones mean "none"
+EVENT_STREAMS = ("chords", "chords", "chords", "key", "function", "function", "function", "beats")
+BEAT_COLUMNS, CHORD_COLUMNS = slice(0, 6), slice(6, 43)
+FRAME_FIELDS = (
+    "beat", "downbeat", "beat_sin", "beat_cos", "bar_sin", "bar_cos",
+    *(f"chroma_{i}" for i in range(12)), *(f"bass_{i}" for i in range(12)), *(f"root_{i}" for i in range(12)), "chord_onset",
+)  # fmt: skip
+METERS = ("4/4", "3/4", "2/4", "6/8", "5/4", "7/8", "12/8")
+GLOBAL_FIELDS = ("key_tonic", "mode", "meter", "genre")
+GLOBAL_SIZES = (12, 2, len(METERS) + 1, len(GENRES) + 1)
+KERNEL_S = 0.025  # width of the beat and onset kernels, seconds
+_SECTIONS = "ABCDEFGH"
+
+
+@dataclass(frozen=True)
+class MusicTokens:
+    """What the adapter eats; batch first, times in seconds from the clip's start.
+
+    events (B, N, 8) long, columns EVENT_FIELDS; event_chroma (B, N, 12); event_times_s (B, N, 2) start and end; event_mask (B, N) bool;
+    frames (B, F, 43), columns FRAME_FIELDS; globals (B, 4) long, columns GLOBAL_FIELDS; features (B, 1): log2(bpm / 120);
+    present: for each of STREAMS, (B,) bool, whether the condition is given.
+    """
+
+    events: Tensor
+    event_chroma: Tensor
+    event_times_s: Tensor
+    event_mask: Tensor
+    frames: Tensor
+    globals: Tensor
+    features: Tensor
+    present: dict[str, Tensor]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Flat, for safetensors; ``from_tensors`` is the inverse."""
+        names = ("events", "event_chroma", "event_times_s", "event_mask", "frames", "globals", "features")
+        return {n: getattr(self, n) for n in names} | {f"present.{k}": v for k, v in self.present.items()}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> MusicTokens:
+        plain = {k: v for k, v in tensors.items() if not k.startswith("present.")}
+        return cls(**plain, present={k[8:]: v for k, v in tensors.items() if k.startswith("present.")})
+
+    @classmethod
+    def stack(cls, items: Sequence[MusicTokens]) -> MusicTokens:
+        """Several batches as one; events are padded to the longest."""
+        longest = max(item.events.shape[1] for item in items)
+        tables = [item.tensors() for item in items]
+
+        def column(name: str) -> Tensor:
+            values = [table[name] for table in tables]
+            if name.startswith("event"):
+                values = [pad(v, [0, 0] * (v.ndim - 2) + [0, longest - v.shape[1]]) for v in values]
+            return torch.cat(values)
+
+        return cls.from_tensors({name: column(name) for name in tables[0]})
+
+    def to(self, device: torch.device | str) -> MusicTokens:
+        return MusicTokens.from_tensors({k: v.to(device) for k, v in self.tensors().items()})
+
+    def drop(self, streams: Iterable[str] = STREAMS) -> MusicTokens:
+        """The same tokens with ``streams`` declared absent; all of them by default: the null condition."""
+        gone = set(streams)
+        unknown = gone - set(STREAMS)
+        if unknown:
+            raise ValueError(f"streams {sorted(unknown)} are not among {', '.join(STREAMS)}")
+        return replace(self, present={k: v & (k not in gone) for k, v in self.present.items()})
+
+
+def tokenize(sheet: LeadSheet, *, frame_s: float, n_frames: int, duration_s: float | None = None) -> MusicTokens:
+    """Tokens (B = 1) of a sheet for ``n_frames`` frames of ``frame_s`` seconds, the first beginning at the sheet's time 0.
+
+    Events that begin at or after ``duration_s`` (default: the frames' length) are left out.
+    """
+    seconds = frame_s * n_frames if duration_s is None else duration_s
+    starts, ends, chords = _event_grid(sheet, seconds)
+    times = np.stack([sheet.grid.time_at(starts), sheet.grid.time_at(ends)], axis=1)
+    events = _event_fields(sheet, starts, chords)
+    chroma = np.stack([c.chroma for c in chords]) if chords else np.zeros((0, 12), np.float32)
+    frames = _frames(sheet, frame_s, n_frames)
+    meter = METERS.index(str(sheet.meter)) if str(sheet.meter) in METERS else len(METERS)
+    genre = GENRES.index(sheet.genre) if sheet.genre in GENRES else len(GENRES)
+    globals_ = [sheet.key.tonic_pc, int(sheet.key.mode == "minor"), meter, genre]
+    present = {s: torch.tensor([True]) for s in STREAMS} | {"genre": torch.tensor([sheet.genre is not None])}
+    return MusicTokens(
+        events=torch.from_numpy(events)[None],
+        event_chroma=torch.from_numpy(chroma)[None],
+        event_times_s=torch.from_numpy(times.astype(np.float32))[None],
+        event_mask=torch.ones(1, len(events), dtype=torch.bool),
+        frames=torch.from_numpy(frames)[None],
+        globals=torch.tensor([globals_]),
+        features=torch.tensor([[float(np.log2(sheet.bpm / 120))]]),
+        present=present,
+    )
+
+
+def _event_grid(sheet: LeadSheet, seconds: float) -> tuple[np.ndarray, np.ndarray, list[Chord]]:
+    """Starts and ends in beats and the chord of every event: the beats, and chord changes between them."""
+    length = min(float(sheet.length), float(sheet.grid.beat_at(seconds)))
+    beats = np.arange(0, np.ceil(length - 1e-6))
+    spans = [(float(s.start), float(s.end), s.chord) for s in sheet.chords]
+    changes = [s for s, _, _ in spans if s < length] + [e for _, e, _ in spans if e < length]
+    starts = np.unique(np.round(np.concatenate([beats, changes, [0.0]]), 6))
+    ends = np.append(starts[1:], length)
+    keep = ends > starts
+    starts, ends = starts[keep], ends[keep]
+    edges = np.array([s for s, _, _ in spans])
+    index = np.searchsorted(edges, starts + 1e-6, side="right") - 1
+    chords = [spans[i][2] if i >= 0 and spans[i][1] > at + 1e-6 else NO_CHORD for i, at in zip(index, starts)]
+    return starts, ends, chords
+
+
+def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> np.ndarray:
+    """(N, 8) int64, columns EVENT_FIELDS."""
+    arrivals = {float(c.at_beat): CADENCES.index(c.type) for c in cadences(sheet)}
+    bars = np.array([float(b) for b in sheet.downbeats()] or [float(sheet.first_downbeat)])
+    bar = sheet.meter.beats_per_bar
+    out = np.empty((len(chords), len(EVENT_FIELDS)), np.int64)
+    for i, (at, chord) in enumerate(zip(starts, chords)):
+        key = sheet.key if len(sheet.keys) == 1 else sheet.key_at(at)
+        root = 12 if chord.root_pc is None else chord.root_pc
+        bass = 12 if chord.bass_pc is None else chord.bass_pc
+        section = next((_SECTIONS.find(s.label[:1].upper()) for s in sheet.sections if s.start <= at < s.start + s.beats), -1)
+        before = bars[bars <= at + 1e-6]
+        in_bar = (at - (before[-1] if len(before) else bars[0] - bar * np.ceil((bars[0] - at) / bar))) % bar
+        function = FUNCTIONS.index(function_of(chord, key))
+        cadence = arrivals.get(round(float(at), 6), 0)
+        out[i] = (root, bass, chord.quality_index, scale_degree(chord, key), function, cadence, section % 9, min(int(in_bar + 1e-6), 11))
+    return out
+
+
+def _frames(sheet: LeadSheet, frame_s: float, n_frames: int) -> np.ndarray:
+    """(n_frames, 43) float32, columns FRAME_FIELDS, sampled at the frames' centres."""
+    out = np.zeros((n_frames, len(FRAME_FIELDS)), np.float32)
+    times = (np.arange(n_frames) + 0.5) * frame_s
+    beat = np.asarray(sheet.grid.beat_at(times))
+    inside = (beat >= 0) & (beat < float(sheet.length))
+    phase = (beat - float(sheet.first_downbeat)) / sheet.meter.beats_per_bar
+    out[:, 0] = _kernel(times, sheet.beats_s)
+    out[:, 1] = _kernel(times, sheet.downbeats_s)
+    out[:, 2], out[:, 3] = np.sin(2 * np.pi * beat), np.cos(2 * np.pi * beat)
+    out[:, 4], out[:, 5] = np.sin(2 * np.pi * phase), np.cos(2 * np.pi * phase)
+    out[~inside, :6] = 0
+    for span in sheet.chords:
+        chord = span.chord
+        if chord.root_pc is None or chord.bass_pc is None:
+            continue
+        here = (beat >= float(span.start)) & (beat < float(span.end))
+        out[here, 6:18] = chord.chroma
+        out[here, 18 + chord.bass_pc] = 1
+        out[here, 30 + chord.root_pc] = 1
+    onsets = np.asarray(sheet.grid.time_at(np.array([float(s.start) for s in sheet.chords]))) if sheet.chords else np.zeros(0)
+    out[:, 42] = _kernel(times, onsets)
+    return out
+
+
+def _kernel(times: np.ndarray, events: np.ndarray) -> np.ndarray:
+    """exp(−d² / 2σ²) of the distance to the nearest event."""
+    if len(events) == 0:
+        return np.zeros_like(times)
+    index = np.clip(np.searchsorted(events, times), 1, len(events) - 1) if len(events) > 1 else np.zeros(len(times), int)
+    near = np.abs(times - events[index])
+    if len(events) > 1:
+        near = np.minimum(near, np.abs(times - events[index - 1]))
+    return np.exp(-0.5 * (near / KERNEL_S) ** 2)
