@@ -1,9 +1,10 @@
 """How well the analyser hears, beside Chordino and plain librosa, on songs that its training never saw.
 
-    python benchmarks/analysis.py --songs ../shared/data/pop909 --soundfont FluidR3Mono_GM.sf3 [--count 12] [--drums]
+    python benchmarks/analysis.py --songs ../shared/data/pop909 --soundfont FluidR3Mono_GM.sf3 [--count 12] [--band]
 
-Renders the first minute of held-out POP909 songs (numbers that end in 5), runs every listener on the same files in the same
-run, scores with mir_eval, prints a table. Chordino is a tool for this benchmark only: `pip install vamp chord-extractor`.
+Renders the first minute of held-out POP909 songs (numbers that end in 5), runs every listener on the same files in
+the same run, scores with mir_eval, prints a table. Chordino is a tool for this benchmark only: `pip install vamp
+chord-extractor`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import mir_eval
 import numpy as np
 
 from musetune.analysis import hear
+from musetune.analysis.chords import PITCHES
 from musetune.analysis.corpus import Song, load_pop909, render
 from musetune.analysis.source import RATE
 
@@ -50,7 +52,7 @@ def librosa_listener(wave: np.ndarray) -> dict:
     synced = librosa.util.sync(chroma, cuts, aggregate=np.median)
     triads = [
         (f"{name}:{quality}", np.isin(np.arange(12), [(root + step) % 12 for step in steps]).astype(float))
-        for root, name in enumerate("C Db D Eb E F Gb G Ab A Bb B".split())
+        for root, name in enumerate(PITCHES)
         for quality, steps in (("maj", (0, 4, 7)), ("min", (0, 3, 7)))
     ]
     best = (np.array([row for _, row in triads]) @ (synced / (np.linalg.norm(synced, axis=0) + 1e-9))).argmax(axis=0)
@@ -70,7 +72,7 @@ def _krumhansl(profile: np.ndarray) -> str:
     scores = {
         f"{name} {mode}": np.corrcoef(profile, np.roll(shape, root))[0, 1]
         for mode, shape in (("major", major), ("minor", minor))
-        for root, name in enumerate("C Db D Eb E F F# G Ab A Bb B".split())
+        for root, name in enumerate(PITCHES)
     }
     return max(scores, key=lambda name: scores[name])
 
@@ -113,7 +115,8 @@ def _harte(name: str) -> str:
 
 
 def score(song: Song, said: dict) -> dict[str, float]:
-    """Percent per quantity that the listener gave, by mir_eval; chords by weighted overlap, beats at ±70 ms without trimming."""
+    """Percent per quantity that the listener gave, by mir_eval; chords by weighted overlap, beats at ±70 ms without
+    trimming."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         chords = mir_eval.chord.evaluate(song.intervals_s, song.labels, said["intervals"], said["labels"])
@@ -170,7 +173,8 @@ def main() -> None:
             seconds = time.perf_counter() - began
             rows[name].append(score(song, said) | {"× real time": args.seconds / seconds})
     print(
-        f"{len(folders)} songs {args.start:.0f}–{args.start + args.seconds:.0f} s, {'band' if args.band else 'as written'}; means in %"
+        f"{len(folders)} songs, {args.start:.0f}–{args.start + args.seconds:.0f} s, "
+        f"{'played by a band' if args.band else 'as written'}; means in %"
     )
     print(f"{'':10}" + "".join(f"{column:>13}" for column in COLUMNS))
     for name, scores in rows.items():

@@ -2,9 +2,9 @@
 
     python recipes/train_analyzer.py --songs ../shared/data/pop909 --work out/analyzer [--soundfont FluidR3Mono_GM.sf3]
 
-Songs: POP909 (MIT), as written or with another band, at other tempi, some turned into waltzes. Songs whose number ends in 5 are
-kept for benchmarks/analysis.py, those that end in 0 for other evaluation; neither is read here. Writes
-musetune/analysis/weights.npz. About ten minutes on one core.
+Songs: POP909 (MIT), as written or with another band, at other tempi, some turned into waltzes. Songs whose number
+ends in 5 are kept for benchmarks/analysis.py, those that end in 0 for other evaluation; neither is read here.
+Writes musetune/analysis/weights.npz. About ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from musetune.analysis.corpus import Song, as_waltz, at_tempo, load_pop909, render
 from musetune.analysis.chords import pool
+from musetune.analysis.corpus import Song, as_waltz, at_tempo, load_pop909, render
 from musetune.analysis.nets import DILATIONS, KERNEL, N_CHORD_INPUTS, NET_QUALITIES, WEIGHTS, chord_inputs
 from musetune.analysis.onsets import FEATURE_FPS, N_FEATURES, beat_features, mel_levels
 from musetune.analysis.source import RATE, listen
@@ -92,7 +92,8 @@ class BeatNet(nn.Module):
 
 
 def chord_batch(example: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (spans, 12, d), truth (spans, 2), weight (spans,)) on a random grid: half beats, beats, or a wrong tempo's."""
+    """(inputs (spans, 12, d), truth (spans, 2), weight (spans,)) on a random grid: half beats, beats, or a wrong
+    tempo's."""
     beats, times = example["beats_s"], example["times_s"]
     halves = np.interp(
         np.arange(0, len(beats) - 1 + 0.01, rng.choice([0.5, 0.5, 0.5, 1.0, 0.25])), np.arange(len(beats)), beats
@@ -204,7 +205,7 @@ def main() -> None:
     for number in tqdm(chosen, desc="examples"):
         path = args.work / f"{folders[number].name}.npz"
         if not path.exists():
-            np.savez(path, **make_example(folders[number], int(number), args.seconds, args.soundfont))
+            np.savez(path, **make_example(folders[number], int(number), args.seconds, args.soundfont))  # type: ignore[arg-type]
     examples = load_examples([args.work / f"{folders[number].name}.npz" for number in chosen])
     arrays: dict[str, np.ndarray] = {}
     for prefix, net in (("chord", train_chords(examples)), ("beat", train_beats(examples))):

@@ -64,8 +64,9 @@ def analyze(
 
 
 def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard:
-    """Listen to `wave`, floats (samples,) or (channels, samples) at `sr` Hz, without insisting that it is music: silence is one
-    N, a sound without pulse has no beats. Raises ValueError only for what is no sound at all (NaN, wrong shape)."""
+    """Listen to `wave`, floats (samples,) or (channels, samples) at `sr` Hz, without insisting that it is music:
+    silence is one N, a sound without pulse has no beats. Raises ValueError only for what is no sound at all (NaN,
+    wrong shape)."""
     sound = listen(wave, sr)
     empty = np.zeros(0)
     if sound.silent:

@@ -1,8 +1,9 @@
 """Beats and bar lines together: the likeliest way for a bar pointer to run through the beat network's activations.
 
-The bar-pointer hidden Markov model of Whiteley, Cemgil and Godsill (2006) in the state space of Krebs, Böck and Widmer (ISMIR 2015): a
-state is a tempo and a position in the bar, and the tempo may change only at a beat. As nothing is decided inside a beat, scores are kept
-where beats begin. Bars of three and of four run in separate models, and the likelier wins.
+The bar-pointer hidden Markov model of Whiteley, Cemgil and Godsill (2006) in the state space of Krebs, Böck and
+Widmer (ISMIR 2015): a state is a tempo and a position in the bar, and the tempo may change only at a beat. As
+nothing is decided inside a beat, scores are kept where beats begin. Bars of three and of four run in separate
+models, and the likelier wins.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ METRE_PRIOR = {4: 0.0, 3: -2.0}  # nats for a whole clip
 
 @dataclass(frozen=True)
 class Bars:
-    """`beats` (n,) frames at POINTER_FPS; `beats_per_bar` 3 or 4; `first` index of the first beat that opens a bar; `confidence` 0…1 of
-    the metre against the other."""
+    """`beats` (n,) frames at POINTER_FPS; `beats_per_bar` 3 or 4; `first` index of the first beat that opens a bar;
+    `confidence` 0…1 of the metre against the other."""
 
     beats: np.ndarray
     beats_per_bar: int
@@ -35,7 +36,8 @@ class Bars:
 
 
 def point(activation: np.ndarray, bpm_range: tuple[float, float], tempo_weight: np.ndarray | None = None) -> Bars:
-    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; tempi within `bpm_range`."""
+    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; tempi within
+    `bpm_range`."""
     longest, shortest = (60 * POINTER_FPS / bpm for bpm in bpm_range)
     lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
     runs = {metre: _Pointer(lengths, metre).run(activation) for metre in METRE_PRIOR}
@@ -48,12 +50,15 @@ def point(activation: np.ndarray, bpm_range: tuple[float, float], tempo_weight: 
 
 
 class _Pointer:
-    """One metre. A path is a chain of beats, each with a place in the bar and a length; scores are kept only where beats begin."""
+    """One metre. A path is a chain of beats, each with a place in the bar and a length; scores are kept only where
+    beats begin."""
 
     def __init__(self, lengths: np.ndarray, metre: int) -> None:
         self.lengths, self.metre = lengths, metre
         padded = np.pad(lengths.astype(float), TEMPO_REACH, constant_values=np.nan)
-        source = np.lib.stride_tricks.sliding_window_view(padded, 2 * TEMPO_REACH + 1)  # of each tempo: which it may come from
+        source = np.lib.stride_tricks.sliding_window_view(
+            padded, 2 * TEMPO_REACH + 1
+        )  # of each tempo: which it may come from
         cost = -TEMPO_RIGIDITY * np.abs(source / lengths[:, None] - 1)
         self.move = np.where(np.isnan(cost), -np.inf, cost)
 
@@ -70,8 +75,9 @@ class _Pointer:
         return self._back(begun, came, sums, quiet, head)
 
     def _forward(self, sums: np.ndarray, quiet: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(begun, came), each (frames, metre, tempi): the best score of all before a beat that begins there, and the tempo of the
-        beat before it (−1: none). No beat is shorter than lengths[0], so that many frames are computed at once."""
+        """(begun, came), each (frames, metre, tempi): the best score of all before a beat that begins there, and
+        the tempo of the beat before it (−1: none). No beat is shorter than lengths[0], so that many frames are
+        computed at once."""
         frames, tempi, block = len(quiet) - 1, len(self.lengths), int(self.lengths[0])
         begun = np.full((frames, self.metre, tempi), -np.inf)
         came = np.zeros((frames, self.metre, tempi), np.int16)

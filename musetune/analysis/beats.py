@@ -1,4 +1,5 @@
-"""When the beats are: the network's activations, the bar pointer's path through them, and the exact moment from the onsets."""
+"""When the beats are: the network's activations, the bar pointer's path through them, and the exact moment from the
+onsets."""
 
 from __future__ import annotations
 
@@ -18,8 +19,9 @@ HINT_WIDTH = 1.08  # a hinted tempo is looked for within 8 %
 
 @dataclass(frozen=True)
 class Beats:
-    """`times_s` (n,) beats; `bpm` from their spacing; `confidence` 0…1, mean activation on the beats; `beats_per_bar` 3 or 4; `first`
-    index of the first bar line; `metre_confidence` 0…1; `strength` (frames,) onset strength at FPS."""
+    """`times_s` (n,) beats; `bpm` from their spacing; `confidence` 0…1, mean activation on the beats;
+    `beats_per_bar` 3 or 4; `first` index of the first bar line; `metre_confidence` 0…1; `strength` (frames,) onset
+    strength at FPS."""
 
     times_s: np.ndarray
     bpm: float
@@ -35,7 +37,8 @@ class Beats:
 
 
 def track_beats(wave: np.ndarray, notes: Salience, *, tempo_hint: float | None = None) -> Beats | None:
-    """Beats of `wave` (samples,) at RATE whose notes are `notes`; None where there is no pulse (fewer than four onsets, under 1.5 s).
+    """Beats of `wave` (samples,) at RATE whose notes are `notes`; None where there is no pulse (fewer than four
+    onsets, under 1.5 s).
 
     `tempo_hint` in bpm settles the octave: the tempo is then looked for within 8 % of it.
     """
@@ -64,7 +67,8 @@ def track_beats(wave: np.ndarray, notes: Salience, *, tempo_hint: float | None =
 
 
 def beats_at(times_s: np.ndarray, wave: np.ndarray, notes: Salience) -> Beats:
-    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase."""
+    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each
+    phase."""
     levels = mel_levels(wave)
     activation = _activation(levels, notes)
     near = np.lib.stride_tricks.sliding_window_view(np.pad(activation[:, 1], 3), 7).max(axis=1)
@@ -78,7 +82,8 @@ def beats_at(times_s: np.ndarray, wave: np.ndarray, notes: Salience) -> Beats:
 
 
 def tempo(times_s: np.ndarray) -> float:
-    """Beats a minute: 60 over the median interval, each interval averaged with its neighbours to even out the frame grid."""
+    """Beats a minute: 60 over the median interval, each interval averaged with its neighbours to even out the frame
+    grid."""
     reach = min(4, len(times_s) - 1)
     return 60 * reach / float(np.median(times_s[reach:] - times_s[:-reach]))
 
@@ -102,7 +107,8 @@ def sounding_range(wave: np.ndarray) -> tuple[float, float]:
 
 
 def cover(times_s: np.ndarray, start_s: float, end_s: float) -> tuple[np.ndarray, int]:
-    """Beats from start to end of the sound: those outside dropped, missing ones at either end continued at the pace found there.
+    """Beats from start to end of the sound: those outside dropped, missing ones at either end continued at the pace
+    found there.
 
     Returns the times, and by how many beats the front grew (negative where it shrank).
     """

@@ -1,6 +1,7 @@
 """Which chord sounds when: the network's view of each half beat, and the likeliest sequence (Viterbi).
 
-Chords are in root position: a bass head was trained and told no inversion better than always saying the root, so none is claimed.
+Chords are in root position: a bass head was trained and told no inversion better than always saying the root, so
+none is claimed.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ from .nets import NET_QUALITIES, chord_net
 from .spectrum import Salience
 
 PITCHES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-SHAPES = {
-    "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10), "dim": (0, 3, 6),
-    "sus2": (0, 2, 7), "sus4": (0, 5, 7), "hdim7": (0, 3, 6, 10), "dim7": (0, 3, 6, 9), "aug": (0, 4, 8),
+SHAPES = {  # semitones above the root
+    "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10),
+    "dim": (0, 3, 6), "sus2": (0, 2, 7), "sus4": (0, 5, 7), "hdim7": (0, 3, 6, 10), "dim7": (0, 3, 6, 9),
+    "aug": (0, 4, 8),
 }  # fmt: skip
-LABELS = tuple(f"{root}:{quality}" for root in PITCHES for quality in NET_QUALITIES) + ("N",)
+LABELS = (*(f"{root}:{quality}" for root in PITCHES for quality in NET_QUALITIES), "N")
 SHARPNESS = 1.4  # exponent on the network's probabilities, tuned beside the change costs on songs outside the benchmark
 
 
 @dataclass(frozen=True)
 class ChordTrack:
-    """`intervals_s` (n, 2), `labels` Harte, `confidence` (n,) 0…1: mean of the network's probability of the label over its span; `beats`
-    (n, 2) where each span starts and ends in beats of the grid, in halves."""
+    """`intervals_s` (n, 2), `labels` Harte, `confidence` (n,) 0…1: mean of the network's probability of the label
+    over its span; `beats` (n, 2) where each span starts and ends in beats of the grid, in halves."""
 
     intervals_s: np.ndarray
     labels: list[str]
@@ -48,7 +50,8 @@ def half_beats(beats_s: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.n
 
 
 def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
-    """Mean of `values` (frames, d) over each span between edges → (spans, d); a span without a frame takes the nearest one."""
+    """Mean of `values` (frames, d) over each span between edges → (spans, d); a span without a frame takes the
+    nearest one."""
     total = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(axis=0, dtype=np.float64)])
     low = np.minimum(np.searchsorted(times_s, edges_s[:-1]), len(times_s) - 1)
     high = np.maximum(np.searchsorted(times_s, edges_s[1:]), low + 1)
@@ -73,15 +76,15 @@ def sounding(heard: Salience, edges_s: np.ndarray) -> np.ndarray:
 def change_costs(edges_beat: np.ndarray, downbeats: np.ndarray | None) -> np.ndarray:
     """(spans,) log-probability that a chord begins with this span: on a bar line, on a beat, between beats."""
     at = edges_beat[:-1]
-    cost = np.where(at % 1 == 0, np.log(0.3), np.log(0.05))
+    chance = np.where(at % 1 == 0, 0.3, 0.05)
     if downbeats is not None:
-        cost = np.where(np.isin(at, downbeats), np.log(0.7), cost)
-    return cost
+        chance[np.isin(at, downbeats)] = 0.7
+    return np.log(chance)
 
 
 def decode(scores: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Likeliest state of each span (spans,), by Viterbi, when a chord changes with log-probability `change` (spans,) and any new one
-    is equally likely; which is why O(labels) a span suffices."""
+    """Likeliest state of each span (spans,), by Viterbi, when a chord changes with log-probability `change`
+    (spans,) and any new one is equally likely; which is why O(labels) a span suffices."""
     n, k = scores.shape
     stay = np.log1p(-np.exp(change))
     move = change - np.log(k - 1)

@@ -1,4 +1,5 @@
-"""Songs whose chords, beats and key are known, as sound: POP909 (Wang et al., ISMIR 2020) rendered plainly or with a band.
+"""Songs whose chords, beats and key are known, as sound: POP909 (Wang et al., ISMIR 2020) rendered plainly or with
+a band.
 
 For training and measuring the analyser only.
 """
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Song:
-    """`intervals_s` (n, 2) and Harte `labels`; `beats_s`, `downbeats_s`; `key` as in "Gb:maj", the longest one; all from 0 to
-    `duration_s`."""
+    """`intervals_s` (n, 2) and Harte `labels`; `beats_s`, `downbeats_s`; `key` as in "Gb:maj", the longest one; all
+    from 0 to `duration_s`."""
 
     name: str
     midi: pretty_midi.PrettyMIDI

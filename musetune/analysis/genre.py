@@ -1,5 +1,5 @@
-"""Whose conventions a lead sheet follows. Harmony, tempo and swing only: the colour of the sound is not looked at, so this is a
-score of conventions, not a genre classifier. Each genre is one row; a new row is a new genre."""
+"""Whose conventions a lead sheet follows. Harmony, tempo and swing only: the colour of the sound is not looked at,
+so this is a score of conventions, not a genre classifier. Each genre is one row; a new row is a new genre."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from musetune import theory
 
 @dataclass(frozen=True)
 class Convention:
-    """`tempo` bpm range that is usual; `patterns` named progressions at home; `four_note_share` usual share of chords with four
-    notes or more; `dominant_share` usual share of dominant sevenths; `swing` usual swing ratio range; `cadence` usual types."""
+    """`tempo` bpm range that is usual; `patterns` named progressions at home; `four_note_share` usual share of
+    chords with four notes or more; `dominant_share` usual share of dominant sevenths; `swing` usual swing ratio
+    range; `cadence` usual types."""
 
     tempo: tuple[float, float]
     patterns: tuple[str, ...]
@@ -43,8 +44,8 @@ CONVENTIONS = {
 
 
 def genre_analysis(sheet: theory.LeadSheet, rhythm: dict[str, Any]) -> dict[str, Any]:
-    """The record's `genre_analysis`: softmax of how many conventions hold, `confidence` the winner's share, and the true reasons
-    for the winner. `primary_genre` is null without chords."""
+    """The record's `genre_analysis`: softmax of how many conventions hold, `confidence` the winner's share, and the
+    true reasons for the winner. `primary_genre` is null without chords, and where two genres fit equally well."""
     from .harmony import common_patterns
 
     chords = [span.chord for span in sheet.chords if span.chord.root is not None]
@@ -59,8 +60,11 @@ def genre_analysis(sheet: theory.LeadSheet, rhythm: dict[str, Any]) -> dict[str,
     }
     weight = np.exp([points for points, _ in judged.values()])
     scores = {name: round(float(share), 3) for name, share in zip(judged, weight / weight.sum(), strict=True)}
-    best = max(scores, key=lambda name: scores[name])
-    return {"primary_genre": best, "confidence": scores[best], "scores": scores, "reasons": judged[best][1]}
+    first, second = sorted(scores, key=lambda name: -scores[name])[:2]
+    if scores[first] - scores[second] < 0.01:
+        reasons = [f"{first} and {second} fit equally well"]
+        return {"primary_genre": None, "confidence": 0.0, "scores": scores, "reasons": reasons}
+    return {"primary_genre": first, "confidence": scores[first], "scores": scores, "reasons": judged[first][1]}
 
 
 def _judge(

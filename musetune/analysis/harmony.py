@@ -1,7 +1,8 @@
-"""What the chords do: Roman numerals, functions, named patterns, cadences, voice leading, complexity. Symbols only, no sound.
+"""What the chords do: Roman numerals, functions, named patterns, cadences, voice leading, complexity. Symbols only,
+no sound.
 
-Left null because chord symbols do not tell: parallel fifths and octaves (they need voices). `modulations` is null: one key a
-sheet is found so far.
+Left null because chord symbols do not tell: parallel fifths and octaves (they need voices). `modulations` is null:
+one key a sheet is found so far.
 """
 
 from __future__ import annotations
@@ -60,9 +61,11 @@ def harmonic_analysis(sheet: theory.LeadSheet) -> dict[str, Any]:
 
 
 def common_patterns(sheet: theory.LeadSheet) -> list[dict[str, Any]]:
-    """Named progressions with the beat of the first and the number of occurrences (without overlap), the most frequent first.
+    """Named progressions with the beat of the first and the number of occurrences (without overlap), the most
+    frequent first.
 
-    Compared by root degree and by whether the third is minor; a chord that only changes its quality or bass counts as held.
+    Compared by root degree and by whether the third is minor; a chord that only changes its quality or bass counts
+    as held.
     """
     steps: list[tuple[int, bool]] = []
     starts: list[float] = []
@@ -115,9 +118,9 @@ def _blues(sheet: theory.LeadSheet) -> list[dict[str, Any]]:
 
 
 def voice_leading(chords: list[theory.Chord]) -> dict[str, Any] | None:
-    """Between successive chords: mean size of the smallest voice leading in semitones (taxicab, Tymoczko, A Geometry of Music,
-    2011, ch. 2), mean number of common tones, and smoothness = 1 − mean size / 6, 6 semitones being about the largest smallest
-    motion between two triads. None for fewer than two chords."""
+    """Between successive chords: mean size of the smallest voice leading in semitones (taxicab, Tymoczko, A
+    Geometry of Music, 2011, ch. 2), mean number of common tones, and smoothness = 1 − mean size / 6, 6 semitones
+    being about the largest smallest motion between two triads. None for fewer than two chords."""
     pairs = [(a, b) for a, b in pairwise(chords) if a.pitch_classes != b.pitch_classes]
     if not pairs:
         return None
@@ -136,8 +139,8 @@ def voice_leading(chords: list[theory.Chord]) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=4096)
 def smallest_motion(first: tuple[int, ...], second: tuple[int, ...]) -> int:
-    """Semitones that voices move in all, at least, from one pitch-class set to another; the smaller set doubles the note that
-    costs least."""
+    """Semitones that voices move in all, at least, from one pitch-class set to another; the smaller set doubles the
+    note that costs least."""
     if len(first) > len(second):
         first, second = second, first
     best = 12 * len(second)
@@ -155,8 +158,8 @@ def _apart(a: int, b: int) -> int:
 
 
 def progression_complexity(sheet: theory.LeadSheet, romans: list[str]) -> float | None:
-    """0…1, our own measure: the mean of (a) the entropy of the Roman numerals over log2 12, at most 1, (b) the share of chords with
-    a note outside the key's scale, (c) the share with four or more notes. None without chords."""
+    """0…1, our own measure: the mean of (a) the entropy of the Roman numerals over log2 12, at most 1, (b) the
+    share of chords with a note outside the key's scale, (c) the share with four or more notes. None without chords."""
     chords = [span.chord for span in sheet.chords if span.chord.root is not None]
     if not chords:
         return None

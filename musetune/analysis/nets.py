@@ -27,7 +27,8 @@ def weights() -> dict[str, np.ndarray]:
 
 
 def chord_inputs(registers: np.ndarray) -> np.ndarray:
-    """(spans, 36) mean registers → (spans, 12, N_CHORD_INPUTS): what is heard around each span, relative to each of 12 roots.
+    """(spans, 36) mean registers → (spans, 12, N_CHORD_INPUTS): what is heard around each span, relative to each of
+    12 roots.
 
     One network judges all roots, so it knows every key as well as any other.
     """

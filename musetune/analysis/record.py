@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+
+from musetune import theory
 
 from .beats import Beats
 from .chords import ChordTrack
 from .source import Sound, Source
 
-if TYPE_CHECKING:
-    from musetune.theory import LeadSheet
-
 
 @dataclass(frozen=True)
 class Analysis:
-    """A lead sheet heard in a sound, with confidences 0…1. Times are seconds from the start of the sound, positions beats from
-    `lead_sheet`'s beat 0, which is the first beat heard."""
+    """A lead sheet heard in a sound, with confidences 0…1. Times are seconds from the start of the sound, positions
+    beats from `lead_sheet`'s beat 0, which is the first beat heard.
+
+    Null so far, because nothing here finds them: `sections`, `modulations`, `polyrhythm`, parallel fifths and
+    octaves. Chords have no inversions (see chords.py)."""
 
     source: Source
-    lead_sheet: LeadSheet
+    lead_sheet: theory.LeadSheet
     bpm_confidence: float
     key_confidence: float
     meter_confidence: float
@@ -68,8 +70,6 @@ class Analysis:
         return json.dumps(self.to_json(), indent=indent, ensure_ascii=False, allow_nan=False)
 
     def _chords(self) -> list[dict[str, Any]]:
-        from musetune.theory import function_of, roman_of
-
         sheet, rows = self.lead_sheet, []
         for span, (start, end), confidence in zip(
             sheet.chords, sheet.chord_intervals_s, self.chord_confidence, strict=True
@@ -82,8 +82,8 @@ class Analysis:
                     "start_beat": float(span.start),
                     "beats": float(span.beats),
                     "chord": span.chord.harte,
-                    "roman": None if silent else roman_of(span.chord, sheet.key),
-                    "function": None if silent else function_of(span.chord, sheet.key),
+                    "roman": None if silent else theory.roman_of(span.chord, sheet.key),
+                    "function": None if silent else theory.function_of(span.chord, sheet.key),
                     "confidence": _round(confidence),
                 }
             )
@@ -111,28 +111,36 @@ def assemble(sound: Sound, found: Beats, track: ChordTrack, key: str, key_confid
     )
 
 
-def lead_sheet(found: Beats, track: ChordTrack, key: str, duration_s: float) -> tuple[LeadSheet, tuple[float, ...]]:
-    """The lead sheet, and the confidence of each of its chord spans. Beat 0 is the first beat; chords before it are cut."""
-    from musetune import theory
-
+def lead_sheet(
+    found: Beats, track: ChordTrack, key: str, duration_s: float
+) -> tuple[theory.LeadSheet, tuple[float, ...]]:
+    """The lead sheet, and the confidence of each of its chord spans. Beat 0 is the first beat; chords before it are
+    cut."""
+    tonality = theory.Key.parse(key)
     grid = theory.BeatGrid(tuple(float(time) for time in found.times_s))
     length = Fraction(int(2 * float(grid.beat_at(duration_s)) + 1e-6), 2)
     spans, confidence = [], []
     for (start, end), label, sure in zip(track.beats, track.labels, track.confidence, strict=True):
         low, high = max(Fraction(start), Fraction(0)), min(Fraction(end), length)
         if low < high:
-            spans.append(theory.ChordSpan(low, high - low, theory.Chord.parse(label)))
+            spans.append(theory.ChordSpan(low, high - low, _spelled(label, tonality)))
             confidence.append(float(sure))
     meter = theory.Meter(found.beats_per_bar, 4)
     sheet = theory.LeadSheet(
         chords=tuple(spans),
-        keys=(theory.KeySpan(Fraction(0), theory.Key.parse(key)),),
+        keys=(theory.KeySpan(Fraction(0), tonality),),
         meters=(theory.MeterSpan(Fraction(found.first), meter),),
         grid=grid,
         length=length,
         first_downbeat=Fraction(found.first),
     )
     return sheet, tuple(confidence)
+
+
+def _spelled(label: str, key: theory.Key) -> theory.Chord:
+    """The chord with its root named as `key` names it: Eb:maj, not D#:maj, in Bb major."""
+    chord = theory.Chord.parse(label)
+    return chord if chord.root_pc is None else replace(chord, root=key.name_of(chord.root_pc))
 
 
 def _round(value: Any) -> Any:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ def rhythmic_analysis(found: Beats) -> dict[str, Any]:
 
 
 def onset_grid(found: Beats) -> np.ndarray:
-    """(bars, steps) bool: is there an onset on each sixteenth of each whole bar? An onset is a local maximum above half the mean
-    strength of beats, within a quarter step."""
+    """(bars, steps) bool: is there an onset on each sixteenth of each whole bar? An onset is a local maximum above
+    half the mean strength of beats, within a quarter step."""
     first, per_bar = found.first, found.beats_per_bar
     whole = (len(found.times_s) - 1 - first) // per_bar
     if whole < 1:
@@ -55,14 +56,14 @@ def onset_grid(found: Beats) -> np.ndarray:
 
 
 def syncopation_index(played: np.ndarray, beats_per_bar: int) -> float | None:
-    """Share of onsets that are syncopated after Longuet-Higgins and Lee (1984): followed by silence on a position that is stronger
-    than their own, before the next onset. None under eight onsets."""
+    """Share of onsets that are syncopated after Longuet-Higgins and Lee (1984): followed by silence on a position
+    that is stronger than their own, before the next onset. None under eight onsets."""
     weights = np.tile(_step_weights(beats_per_bar), len(played))
     onsets = np.flatnonzero(played.ravel())
     if len(onsets) < 8:
         return None
     syncopated = 0
-    for here, after in zip(onsets[:-1], onsets[1:], strict=True):
+    for here, after in pairwise(onsets):
         between = weights[here + 1 : after]
         syncopated += bool(len(between) and between.max() > weights[here])
     return round(syncopated / (len(onsets) - 1), 3)
@@ -76,7 +77,8 @@ def _step_weights(beats_per_bar: int) -> np.ndarray:
 
 
 def position_entropy(played: np.ndarray) -> float | None:
-    """0…1, our own measure: entropy of where in the bar onsets fall, over that of the uniform distribution; None without onsets."""
+    """0…1, our own measure: entropy of where in the bar onsets fall, over that of the uniform distribution; None
+    without onsets."""
     counts = played.sum(axis=0) if len(played) else np.zeros(1)
     if counts.sum() < 8:
         return None
@@ -85,11 +87,11 @@ def position_entropy(played: np.ndarray) -> float | None:
 
 
 def swing_ratio(found: Beats) -> float | None:
-    """Long over short half of the beat: the median over beats that have a clear onset between 40 % and 80 % of their way; 1 is even,
-    2 a triplet shuffle. None under eight such beats."""
+    """Long over short half of the beat: the median over beats that have a clear onset between 40 % and 80 % of
+    their way; 1 is even, 2 a triplet shuffle. None under eight such beats."""
     threshold = 0.4 * np.mean([found.strength[min(int(time * FPS), len(found.strength) - 1)] for time in found.times_s])
     ratios = []
-    for start, end in zip(found.times_s[:-1], found.times_s[1:], strict=True):
+    for start, end in pairwise(found.times_s):
         low, high = int((start + 0.4 * (end - start)) * FPS), int((start + 0.8 * (end - start)) * FPS)
         part = found.strength[low:high]
         if len(part) and part.max() > threshold:
@@ -99,8 +101,8 @@ def swing_ratio(found: Beats) -> float | None:
 
 
 def tempo_stability(times_s: np.ndarray) -> float | None:
-    """1 − the coefficient of variation of beat intervals, at least 0; the middle 90 % of intervals, so that a few slips do not
-    count. None under six beats."""
+    """1 − the coefficient of variation of beat intervals, at least 0; the middle 90 % of intervals, so that a few
+    slips do not count. None under six beats."""
     intervals = np.sort(np.diff(times_s))
     if len(intervals) < 5:
         return None

@@ -1,7 +1,7 @@
 """Which notes sound when: a tuned log-frequency spectrum, explained as a non-negative mixture of harmonic notes.
 
-The method is NNLS chroma (Mauch and Dixon, ISMIR 2010): three bins a semitone, tuning from the phase of the mean spectrum,
-local whitening, then non-negative least squares against notes whose partials fall off geometrically.
+The method is NNLS chroma (Mauch and Dixon, ISMIR 2010): three bins a semitone, tuning from the phase of the mean
+spectrum, local whitening, then non-negative least squares against notes whose partials fall off geometrically.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ N_PARTIALS = 16
 
 @dataclass(frozen=True)
 class Salience:
-    """`notes` (frames, N_NOTES) ≥ 0, how strongly each note sounds; `times_s` (frames,) centres; `loudness` (frames,) rms;
-    `tuning` in semitones from A4 = 440 Hz, −0.5…0.5."""
+    """`notes` (frames, N_NOTES) ≥ 0, how strongly each note sounds; `times_s` (frames,) centres; `loudness`
+    (frames,) rms; `tuning` in semitones from A4 = 440 Hz, −0.5…0.5."""
 
     notes: np.ndarray
     times_s: np.ndarray
@@ -71,7 +71,8 @@ def _magnitudes(wave: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _log_frequency_matrix() -> np.ndarray:
-    """(N_BINS, N_FFT // 2 + 1): raised cosines two thirds of a semitone wide, over the linearly interpolated spectrum."""
+    """(N_BINS, N_FFT // 2 + 1): raised cosines two thirds of a semitone wide, over the linearly interpolated
+    spectrum."""
     fine = 40  # interpolation points per FFT bin
     grid = np.arange(1, (N_FFT // 2) * fine) / fine
     semitone = 69 + 12 * np.log2(grid * RATE / N_FFT / 440)
@@ -88,7 +89,8 @@ def _log_frequency_matrix() -> np.ndarray:
 
 
 def _tuning(spectrum: np.ndarray) -> float:
-    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon, 2010)."""
+    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon,
+    2010)."""
     phase = np.exp(2j * np.pi * (np.arange(N_BINS) - 1) / BINS_PER_SEMITONE)
     return float(np.angle(spectrum.sum(axis=0) @ phase) / (2 * np.pi))
 
@@ -132,7 +134,8 @@ def _note_dictionary() -> np.ndarray:
 
 
 def _nnls(spectrum: np.ndarray, dictionary: np.ndarray, iterations: int = 40) -> np.ndarray:
-    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung, 2001)."""
+    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung,
+    2001)."""
     target = spectrum @ dictionary.T
     gram = dictionary @ dictionary.T
     x = target.copy()
