@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,7 +60,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
         self._lora_config: LoraConfig | None = None
-        self._lora_folder: Path | None = None
+        self._lora_weights: dict[str, Tensor] = {}  # while it is not in a U-Net
 
     @classmethod
     def for_unet(cls, unet: AudioLDM2UNet2DConditionModel, **widths: int) -> MusicAdapter:
@@ -92,8 +91,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             attn.processor = MusicAttnProcessor(attn.processor, layer, index)
         unet.conv_in = EntryConv(unet.conv_in, self.entry)
         self._unet = [unet]
-        if self._lora_folder is not None:
-            self._lora_config = lora.load(unet, LORA_NAME, self._lora_folder)
+        if self._lora_config is not None:
+            lora.put(unet, LORA_NAME, self._lora_config, self._lora_weights)
         self.strength = self._strength
         return self
 
@@ -101,6 +100,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         """Take everything out; the U-Net is what it was, bit for bit."""
         unet = self._attached()
         if self._lora_config is not None:
+            self._lora_weights = lora.state(unet, LORA_NAME)
             lora.remove(unet, LORA_NAME)
         unet.conv_in = unet.conv_in.conv
         for attn in music_sites(unet):
@@ -149,10 +149,9 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     def save_pretrained(self, save_directory: str | Path, **options) -> None:  # type: ignore[no-untyped-def, override]
         """Write config.json and diffusion_pytorch_model.safetensors, and lora/ in peft's format where there is one."""
         super().save_pretrained(save_directory, safe_serialization=True, **options)
-        if self._unet and self._lora_config is not None:
-            lora.save(self._unet[0], LORA_NAME, self._lora_config, Path(save_directory) / "lora")
-        elif self._lora_folder is not None and self._lora_folder != Path(save_directory) / "lora":
-            shutil.copytree(self._lora_folder, Path(save_directory) / "lora", dirs_exist_ok=True)
+        if self._lora_config is not None:
+            weights = lora.state(self._unet[0], LORA_NAME) if self._unet else self._lora_weights
+            lora.save(weights, self._lora_config, Path(save_directory) / "lora")
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options) -> MusicAdapter:  # type: ignore[no-untyped-def, override]
@@ -160,7 +159,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         options.setdefault("use_safetensors", True)
         adapter = super().from_pretrained(folder, **options)
         place = Path(folder) / "lora"
-        adapter._lora_folder = place if (place / "adapter_config.json").is_file() else None
+        if (place / "adapter_config.json").is_file():
+            adapter._lora_config, adapter._lora_weights = lora.read(place)
         return adapter
 
     def trainable_parameters(self) -> list[nn.Parameter]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -51,27 +51,37 @@ def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:
     return [p for key, p in unet.named_parameters() if f".{name}." in key and "lora_" in key]
 
 
-def save(unet: nn.Module, name: str, config: LoraConfig, folder: Path) -> None:
-    """peft's format: adapter_config.json and adapter_model.safetensors."""
+def state(unet: nn.Module, name: str) -> dict[str, Tensor]:
+    """The LoRA's weights under peft's keys, copied."""
     from peft import get_peft_model_state_dict
+
+    return {k: v.detach().clone().contiguous() for k, v in get_peft_model_state_dict(unet, adapter_name=name).items()}
+
+
+def save(weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
+    """peft's format: adapter_config.json and adapter_model.safetensors."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(unet, adapter_name=name)
-    save_file({k: v.contiguous() for k, v in state.items()}, folder / "adapter_model.safetensors")
+    save_file(weights, folder / "adapter_model.safetensors")
     config.save_pretrained(str(folder))
 
 
-def load(unet: nn.Module, name: str, folder: Path) -> LoraConfig:
-    """Put the LoRA saved in ``folder`` into ``unet``. Raises ValueError where its keys do not fit."""
-    from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+def read(folder: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
+    """Config and weights that ``save`` wrote."""
+    from peft import LoraConfig
     from safetensors.torch import load_file
 
-    config = LoraConfig.from_pretrained(str(folder))
+    return LoraConfig.from_pretrained(str(folder)), load_file(folder / "adapter_model.safetensors")
+
+
+def put(unet: nn.Module, name: str, config: LoraConfig, weights: dict[str, Tensor]) -> None:
+    """Put a LoRA with these weights into ``unet``. Raises ValueError, and leaves the U-Net as it was, where they do not fit."""
+    from peft import inject_adapter_in_model, set_peft_model_state_dict
+
     inject_adapter_in_model(config, unet, adapter_name=name)
-    result = set_peft_model_state_dict(unet, load_file(folder / "adapter_model.safetensors"), adapter_name=name)
-    unexpected = list(getattr(result, "unexpected_keys", []) or [])
-    if unexpected:
+    strange = set(weights) ^ set(state(unet, name))
+    if strange:
         remove(unet, name)
-        raise ValueError(f"the LoRA in {folder} does not fit this U-Net: {len(unexpected)} unknown weights, such as {unexpected[0]}")
-    return config
+        raise ValueError(f"the LoRA does not fit this U-Net: {len(strange)} weights differ, such as {sorted(strange)[0]}")
+    set_peft_model_state_dict(unet, weights, adapter_name=name)

@@ -1,0 +1,69 @@
+"""Where bases are found, and what makes old AudioLDM 2 folders work with current libraries."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import GPT2LMHeadModel
+
+BASES = Path(__file__).parents[1] / "bases"
+
+
+def find_base(name: str | Path) -> str:
+    """A bundled base's folder by its name ("nano"), else ``name`` as it is: a folder or a Hub id.
+
+    Raises FileNotFoundError for what looks like a path and is none.
+    """
+    bundled = BASES / str(name)
+    if (bundled / "model_index.json").is_file():
+        return str(bundled)
+    text = str(name)
+    if Path(text).exists() or (text.count("/") == 1 and not text.startswith((".", "/", "~"))):
+        return text
+    names = ", ".join(sorted(p.name for p in BASES.glob("*") if (p / "model_index.json").is_file())) or "none"
+    raise FileNotFoundError(f"no base {text!r}: give a folder, a Hub id such as cvssp/audioldm2, or a bundled base ({names})")
+
+
+def language_model(base: str, index: dict[str, Any], **hub: Any) -> GPT2LMHeadModel | None:
+    """The folder's GPT-2 with its generation methods where the index names plain ``GPT2Model``, else None.
+
+    Plain GPT2Model has lost what AudioLDM2Pipeline calls (diffusers issue 12630); GPT2LMHeadModel loads the same weights.
+    """
+    if index.get("language_model", ["", ""])[1] != "GPT2Model":
+        return None
+    from transformers import GPT2LMHeadModel
+
+    return GPT2LMHeadModel.from_pretrained(base, subfolder="language_model", use_safetensors=True, **hub)
+
+
+def find_adapter(name: str | Path) -> str:
+    """An adapter's folder: a path, a bundled name such as "theory", else ``name`` as a Hub id."""
+    path = Path(name)
+    if (path / "config.json").is_file():
+        return str(path)
+    places = (Path(__file__).parents[1] / "_adapters", Path(__file__).parents[2] / "adapters")
+    for place in places:
+        if (place / str(name) / "config.json").is_file():
+            return str(place / str(name))
+    if str(name).count("/") == 1 and not path.exists():
+        from huggingface_hub import snapshot_download
+
+        return snapshot_download(str(name), allow_patterns=["*.json", "*.safetensors", "*.md"])
+    import difflib
+
+    known = sorted({p.parent.name for place in places for p in place.glob("*/config.json")})
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; bundled adapters: {', '.join(known) or 'none'}"
+    raise FileNotFoundError(f"no adapter {str(name)!r}: give a folder with config.json, a bundled name or a Hub id{hint}")
+
+
+def read_index(base: str, **hub: Any) -> dict[str, Any]:
+    """model_index.json of a folder or a Hub id."""
+    if Path(base).is_dir():
+        return json.loads((Path(base) / "model_index.json").read_text())
+    from huggingface_hub import hf_hub_download
+
+    return json.loads(Path(hf_hub_download(base, "model_index.json", **hub)).read_text())

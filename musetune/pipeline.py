@@ -1,0 +1,210 @@
+"""MuseTunePipeline: AudioLDM2Pipeline that plays lead sheets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AudioLDM2Pipeline
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from musetune.adapter import MusicAdapter, Prepared
+from musetune.conditioning import MusicTokens, tokenize
+from musetune.generation.guidance import guide
+from musetune.generation.loading import find_adapter, find_base, language_model, read_index
+from musetune.generation.windows import blend, window_starts
+from musetune.theory import Chord, LeadSheet
+
+
+@dataclass
+class MuseTuneOutput:
+    """audios (n, samples) float32 at ``sampling_rate``, the most obedient first; the sheet that was asked for; a report for each."""
+
+    audios: np.ndarray
+    sampling_rate: int
+    lead_sheet: LeadSheet
+    reports: list[Any] | None = None
+
+
+class MuseTunePipeline(AudioLDM2Pipeline):
+    """AudioLDM 2 with an optional MusicAdapter. Without a lead sheet a call is the stock pipeline's, bit for bit."""
+
+    _optional_components = ["adapter"]
+
+    def __init__(
+        self, vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
+        feature_extractor, unet, scheduler, vocoder, adapter: MusicAdapter | None = None,
+    ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+        super().__init__(
+            vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
+            feature_extractor, unet, scheduler, vocoder,
+        )  # fmt: skip
+        self.register_modules(adapter=adapter)
+        if adapter is not None:
+            adapter.attach(unet)
+
+    @classmethod
+    def from_pretrained(cls, base: str | Path, adapter: str | Path | MusicAdapter | None = None, **options: Any) -> MuseTunePipeline:
+        """Load a base ("nano", a folder, a Hub id such as cvssp/audioldm2) and an adapter (folder, bundled name, Hub id, or object).
+
+        A folder that ``save_pretrained`` wrote brings its own adapter. Weights come from safetensors only.
+        """
+        place = find_base(base)
+        hub = {k: options[k] for k in ("revision", "token", "cache_dir", "local_files_only") if k in options}
+        options.setdefault("use_safetensors", True)
+        if "language_model" not in options:
+            model = language_model(place, read_index(place, **hub), **hub)
+            options |= {"language_model": model} if model is not None else {}
+        pipe = super().from_pretrained(place, **options)
+        if adapter is not None:
+            pipe.load_adapter(adapter)
+        return pipe
+
+    def load_adapter(self, adapter: str | Path | MusicAdapter) -> None:
+        """Attach an adapter in place of the present one; the base is not loaded again."""
+        new = adapter if isinstance(adapter, MusicAdapter) else MusicAdapter.from_pretrained(find_adapter(adapter))
+        new = new.to(self.unet.device, self.unet.dtype).eval()
+        old = self.adapter
+        if old is not None:
+            old.detach()
+        try:
+            new.attach(self.unet)
+        except ValueError:
+            if old is not None:
+                old.attach(self.unet)
+            raise
+        self.register_modules(adapter=new)
+
+    def unload_adapter(self) -> None:
+        """The plain base again."""
+        if self.adapter is not None:
+            self.adapter.detach()
+            self.register_modules(adapter=None)
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+        """Write a complete folder: the plain base, and the adapter with its LoRA under adapter/."""
+        if self.adapter is not None:
+            self.adapter.detach()
+        try:
+            super().save_pretrained(save_directory, **options)
+        finally:
+            if self.adapter is not None:
+                self.adapter.attach(self.unet)
+
+    @property
+    def row_s(self) -> float:
+        """Seconds of one latent row."""
+        vocoder = self.vocoder.config
+        return self.vae_scale_factor * math.prod(vocoder.upsample_rates) / vocoder.sampling_rate
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | None = None,
+        *args: Any,
+        lead_sheet: LeadSheet | None = None,
+        harmonic_progression: str | Sequence[str | Chord] | None = None,
+        key: str = "C major",
+        bpm: float = 120,
+        time_signature: str = "4/4",
+        genre: str | None = None,
+        duration_seconds: float | None = None,
+        music_guidance_scale: float = 2.0,
+        strength: float = 1.0,
+        return_report: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Generate. With a lead sheet or a progression: MuseTuneOutput that follows it; without: AudioLDM2Pipeline's own call.
+
+        harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, in ``key``, ``bpm`` (30–300), ``time_signature``, repeated
+        to ``duration_seconds`` (default 10.24). music_guidance_scale: how hard the music is pushed, beside ``guidance_scale`` for the words;
+        strength: of the adapter, 0–1. ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first.
+        ``num_inference_steps`` (default 20 with music), ``negative_prompt``, ``generator``, ``latents`` as in the stock call.
+        """
+        sheet = self._sheet(lead_sheet, harmonic_progression, key, bpm, time_signature, genre, duration_seconds)
+        if sheet is None:
+            if duration_seconds is not None:
+                options.setdefault("audio_length_in_s", duration_seconds)
+            return super().__call__(prompt, *args, **options)
+        if args:
+            raise TypeError("with a lead sheet, give every argument after the prompt by its name")
+        if self.adapter is None:
+            raise ValueError("a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')")
+        seconds = duration_seconds or sheet.duration_s
+        self.adapter.strength = strength
+        audios = self._play(prompt or "", sheet, seconds, music_guidance_scale, **options)
+        reports = None
+        if return_report or len(audios) > 1:
+            audios, reports = self._rank(audios, sheet)
+        return MuseTuneOutput(audios, self.vocoder.config.sampling_rate, sheet, reports if return_report else None)
+
+    def _sheet(self, sheet, chords, key, bpm, time_signature, genre, seconds) -> LeadSheet | None:  # type: ignore[no-untyped-def]
+        """The one lead sheet that the arguments mean; None for a call without music."""
+        if sheet is not None and chords is not None:
+            raise ValueError("give either lead_sheet or harmonic_progression, not both")
+        if sheet is not None or chords is None:
+            return sheet
+        seconds = seconds or self.unet.config.sample_size * self.row_s
+        settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre, "duration_seconds": seconds}
+        return LeadSheet.parse(chords, **settings) if isinstance(chords, str) else LeadSheet.from_progression(chords, **settings)
+
+    def _play(
+        self, prompt: str, sheet: LeadSheet, seconds: float, music_scale: float, *, guidance_scale: float = 2.5,
+        num_inference_steps: int = 20, negative_prompt: str | None = None, num_waveforms_per_prompt: int = 1,
+        generator: torch.Generator | None = None, latents: Tensor | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """Denoise in three passes a step, decode: (n, samples)."""
+        n, device = num_waveforms_per_prompt, self._execution_device
+        embeds, mask, generated = self.encode_prompt(prompt, device, n, True, negative_prompt=negative_prompt)
+        text = [torch.cat([x, x[n:]]) for x in (embeds, mask, generated)]  # nothing, words, words and music
+        rows = max(8, math.ceil(seconds / self.row_s - 1e-6))
+        size = self.unet.config.sample_size
+        windows = self._windows(sheet, rows, size, n)
+        shape = (n, self.unet.config.in_channels, rows, self.adapter.config.cols)
+        noise = randn_tensor(shape, generator=generator, device=device, dtype=embeds.dtype) if latents is None else latents.to(device)
+        self.scheduler.set_timesteps(num_inference_steps, device=device)
+        latents = noise * self.scheduler.init_noise_sigma
+        for t in self.progress_bar(self.scheduler.timesteps):
+            scaled = self.scheduler.scale_model_input(latents, t)
+
+            def denoise(window: Tensor, index: int, t: Tensor = t) -> Tensor:
+                sample, hidden = self.adapter.inputs(torch.cat([window] * 3), text[2], windows[index])
+                out = self.unet(
+                    sample, t, encoder_hidden_states=hidden, encoder_hidden_states_1=text[0], encoder_attention_mask_1=text[1]
+                )
+                return guide(out.sample, guidance_scale, music_scale)
+
+            predicted = blend(scaled, size, size // 2, denoise)
+            latents = self.scheduler.step(predicted, t, latents).prev_sample
+        mel = self.vae.decode(latents / self.vae.config.scaling_factor).sample
+        audio = self.mel_spectrogram_to_waveform(mel)[:, : round(seconds * self.vocoder.config.sampling_rate)].float().cpu().numpy()
+        return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
+
+    def _windows(self, sheet: LeadSheet, rows: int, size: int, n: int) -> list[Prepared]:
+        """Tokens of every window, embedded, for the three passes of n waveforms."""
+        adapter, out = self.adapter, []
+        frame_s = self.row_s / adapter.config.frames_per_row
+        for start in window_starts(rows, size, size // 2):
+            length = min(size, rows)
+            start_s, seconds = start * self.row_s, length * self.row_s
+            part = sheet if start == 0 else sheet.crop(start_s, seconds)
+            tokens = tokenize(part, frame_s=frame_s, n_frames=length * adapter.config.frames_per_row).to(self._execution_device)
+            batch = MusicTokens.stack([tokens.drop()] * (2 * n) + [tokens] * n)
+            out.append(adapter.prepare(batch, length, adapter.config.cols, self.row_s))
+        return out
+
+    def _rank(self, audios: np.ndarray, sheet: LeadSheet) -> tuple[np.ndarray, list[Any]]:
+        """The waveforms and their reports, the most obedient first."""
+        from musetune.evaluation import report
+
+        reports = [report(audio, self.vocoder.config.sampling_rate, sheet) for audio in audios]
+        order = sorted(range(len(reports)), key=lambda i: -reports[i].score)
+        return audios[order], [reports[i] for i in order]
+
+
