@@ -1,1 +1,22 @@
+"""How well audio follows a lead sheet: recognisers of others, mir_eval's measures, reports and charts."""
 
+from __future__ import annotations
+
+from musetune.evaluation.adherence import MEASURES, adherence
+from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
+from musetune.evaluation.charts import draw_chart, draw_table
+from musetune.evaluation.judges import judge, missing_judges
+from musetune.evaluation.report import make_report
+
+__all__ = [
+    "MEASURES",
+    "Mean",
+    "adherence",
+    "bootstrap_mean",
+    "draw_chart",
+    "draw_table",
+    "judge",
+    "make_report",
+    "missing_judges",
+    "reachable_share",
+]

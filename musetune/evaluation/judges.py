@@ -189,7 +189,7 @@ def _numpy_1_names() -> Iterator[None]:
     """The names that madmom 0.16 needs and that numpy 2 and Python 3.10 dropped, for as long as it runs."""
     added: list[tuple[Any, str, Any]] = [(np, name, kind) for name, kind in (("float", float), ("int", int), ("object", object), ("complex", complex))]
     added += [(collections, name, getattr(collections.abc, name)) for name in ("MutableSequence", "Iterable", "Sequence")]
-    added = [entry for entry in added if not hasattr(entry[0], entry[1])]
+    added = [(owner, name, value) for owner, name, value in added if name not in vars(owner)]
     for owner, name, value in added:
         setattr(owner, name, value)
     try:

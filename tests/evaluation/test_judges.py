@@ -1,0 +1,77 @@
+"""The judges on clips whose music is known."""
+
+from __future__ import annotations
+
+import collections
+
+import numpy as np
+import pytest
+from clips import play
+
+from musetune.evaluation import adherence, judge, judges, missing_judges
+from musetune.theory import LeadSheet
+
+present = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
+
+
+@present
+@pytest.mark.judge
+def test_judges_recognise_a_plain_clip() -> None:
+    sheet = LeadSheet.from_progression(["C", "G", "D", "F"], key="C major", bpm=120, duration_seconds=10.24)
+    scores = adherence(sheet, judge(play(sheet), 16000, tempo_hint=120))
+    assert scores["majmin"] > 0.85
+    assert scores["beat_f"] > 0.9
+    assert scores["tempo_acc1"] == 1.0
+    assert scores["key"] == 1.0
+    wrong = LeadSheet.from_progression(["Eb", "Ab", "Bbm", "Gb"], key="Eb minor", bpm=97, duration_seconds=10.24)
+    assert adherence(wrong, judge(play(sheet), 16000))["majmin"] < 0.1
+
+
+@present
+@pytest.mark.judge
+def test_tempo_hint_settles_the_octave() -> None:
+    sheet = LeadSheet.from_progression(["C", "F"], key="C major", bpm=66, duration_seconds=10.24)
+    beats, downbeats = judges.madmom_beats(play(sheet), 16000, tempo_hint=66)
+    assert judges.tempo_of(beats) == pytest.approx(66, rel=0.04)
+    assert set(downbeats) <= set(beats)
+
+
+@present
+@pytest.mark.judge
+def test_silence_has_no_beats_and_no_chord() -> None:
+    heard = judge(np.zeros(16000 * 3, np.float32), 16000)
+    assert len(heard.beats_s) == 0
+    assert heard.bpm is None
+    assert set(heard.labels) == {"N"}
+
+
+@present
+@pytest.mark.judge
+def test_old_names_are_gone_after_madmom_ran() -> None:
+    judges.madmom_beats(np.zeros(44100, np.float32), 44100)
+    assert "float" not in vars(np)
+    assert not hasattr(collections, "MutableSequence")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("Bbm7/Ab", "Bb:min7/b7"), ("F#m7b5", "F#:hdim7"), ("C", "C:maj"), ("N", "N"), ("E/G#", "E:maj/3"), ("Dmaj7", "D:maj7")],
+)
+def test_names_of_chordino_become_harte(name: str, label: str) -> None:
+    assert judges.harte(name) == label
+
+
+def test_unknown_chord_name_is_an_error() -> None:
+    with pytest.raises(ValueError, match="m7b5"):
+        judges.harte("Cm13")
+
+
+def test_missing_judge_says_how_to_install_it(monkeypatch) -> None:
+    monkeypatch.setitem(judges.MODULES, "madmom", "no_such_module")
+    with pytest.raises(ImportError, match="pip install --no-build-isolation"):
+        judges.judge(np.zeros(16000, np.float32), 16000)
+
+
+def test_stereo_is_refused() -> None:
+    with pytest.raises(ValueError, match="mono"):
+        judges.chordino(np.zeros((2, 16000), np.float32), 16000)

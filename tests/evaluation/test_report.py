@@ -1,0 +1,85 @@
+"""The report, the charts and the intervals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from clips import perfect, play
+
+from musetune.evaluation import bootstrap_mean, draw_chart, draw_table, make_report, reachable_share
+from musetune.evaluation.report import chords_agree
+from musetune.theory import LeadSheet
+
+SHEET = LeadSheet.from_progression(["C", "G7/B", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0)
+
+
+def test_report_of_a_perfect_listener_matches_everywhere() -> None:
+    report = make_report(SHEET, perfect(SHEET), listener="ideal", settings={"seed": 7})
+    assert report["overall"] == 1.0
+    assert all(row["match"] and row["share"] == 1.0 for row in report["chords"])
+    assert report["beats"]["mean_absolute_ms"] == 0.0
+    assert report["settings"] == {"seed": 7}
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_report_names_what_was_heard_instead() -> None:
+    other = LeadSheet.from_progression(["C", "Em", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0)
+    rows = make_report(SHEET, perfect(other))["chords"]
+    assert [row["heard"] for row in rows[:3]] == ["C:maj", "E:min", "A:min"]
+    assert [row["match"] for row in rows[:3]] == [True, False, True]
+
+
+def test_missing_confidence_is_null() -> None:
+    heard = perfect(SHEET)
+    report = make_report(SHEET, replace(heard, confidence=np.full(len(heard.labels), np.nan)))
+    assert {row["confidence"] for row in report["chords"]} == {None}
+    json.dumps(report, allow_nan=False)
+
+
+def test_beat_deviations_are_signed_milliseconds() -> None:
+    heard = perfect(SHEET)
+    late = make_report(SHEET, replace(heard, beats_s=heard.beats_s + 0.02))["beats"]
+    assert set(late["deviation_ms"]) == {20.0}
+    far = make_report(SHEET, replace(heard, beats_s=heard.beats_s[:1]))["beats"]
+    assert far["deviation_ms"][0] == 0.0
+    assert far["deviation_ms"][1:] == [None] * (len(far["asked_s"]) - 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "heard", "agree"),
+    [("C:maj", "C:7", True), ("C:maj", "C:min", False), ("C:dim", "C:dim7", True), ("C:maj", "G:maj", False), ("N", "N", True), ("C:maj", "N", False)],
+)  # fmt: skip
+def test_agreement_of_chords(asked: str, heard: str, agree: bool) -> None:
+    assert chords_agree(asked, heard) is agree
+
+
+def test_chart_shows_more_where_something_was_heard(tmp_path) -> None:
+    wave = play(SHEET)
+    plain = draw_chart(tmp_path / "a" / "plain.png", wave, 16000, SHEET)
+    both = draw_chart(tmp_path / "both.png", wave, 16000, SHEET, perfect(SHEET))
+    assert plain.read_bytes().startswith(b"\x89PNG")
+    assert both.read_bytes() != plain.read_bytes()
+
+
+def test_bootstrap_interval_holds_the_mean_and_shrinks() -> None:
+    rng = np.random.default_rng(1)
+    few, many = (bootstrap_mean(rng.uniform(size=n).tolist()) for n in (10, 1000))
+    assert few.low < few.mean < few.high
+    assert many.high - many.low < few.high - few.low
+    assert (bootstrap_mean([0.2, None, 0.4]).mean, bootstrap_mean([0.2, None, 0.4]).n) == (pytest.approx(0.3), 2)
+    assert bootstrap_mean([None]) is None
+    with pytest.raises(ValueError, match="finite"):
+        bootstrap_mean([0.1, float("nan")])
+
+
+def test_reachable_share() -> None:
+    assert reachable_share(0.5, 0.1, 0.9) == pytest.approx(0.5)
+    assert reachable_share(0.5, 0.9, 0.9) is None
+
+
+def test_table_is_drawn(tmp_path) -> None:
+    table = {"floor": {"majmin": bootstrap_mean([0.1, 0.2])}, "adapter": {"majmin": bootstrap_mean([0.6, 0.7]), "key": None}}
+    assert draw_table(tmp_path / "t.png", table, ["majmin", "key"], title="t").stat().st_size > 5000
