@@ -14,6 +14,7 @@ from diffusers import AudioLDM2Pipeline
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
+import musetune.nano  # noqa: F401  # diffusers finds nano's classes by name once they are imported
 from musetune.adapter import MusicAdapter, Prepared
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.generation.guidance import guide
@@ -131,6 +132,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if sheet is None:
             if duration_seconds is not None:
                 options.setdefault("audio_length_in_s", duration_seconds)
+            if self.adapter is not None:
+                self.adapter.strength = 0.0  # the plain base, bit for bit
             return super().__call__(prompt, *args, **options)
         if args:
             raise TypeError("with a lead sheet, give every argument after the prompt by its name")
