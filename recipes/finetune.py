@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, broadcast_object_list, set_seed
+from accelerate.utils import broadcast_object_list, set_seed
 from diffusers import AudioLDM2UNet2DConditionModel, DDPMScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.optimization import get_scheduler
@@ -31,6 +31,7 @@ from tqdm import tqdm
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
 from musetune.training import (
+    DatasetInfo,
     Dropout,
     LatentDataset,
     TextEmbedding,
@@ -60,6 +61,10 @@ class Config:
         None  # a theory adapter to freeze, so that only a LoRA (a genre) is trained on top of it
     )
     rank: int = 0  # of the LoRA; 0 trains none
+    frames_per_row: int = 4  # of a new adapter: time steps of beats and chroma in a latent row
+    dim: int = 128  # of a new adapter: width of its events
+    hidden: int = 96  # of a new adapter: width of its frames
+    map_channels: int = 32  # of a new adapter: channels of the map that enters the U-Net
     genre: str | None = None  # only this genre's clips
     transpose_augmentation: bool = (
         True  # also the transposed copies that prepare.py made (audio, chords and key moved together)
@@ -126,22 +131,30 @@ class Denoiser(nn.Module):
         )[0]
 
 
-def build(cfg: Config, row_s: float) -> Denoiser:
+def build(cfg: Config, data: DatasetInfo) -> Denoiser:
     """The frozen base with an adapter on it; what shall learn has requires_grad."""
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(
         cfg.pretrained_model_name_or_path, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
     ).requires_grad_(False)
-    if not torch.cuda.is_available() or cfg.cpu:
+    if cfg.cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
-    if cfg.theory_adapter and not cfg.rank:
+    if cfg.theory_adapter is None:
+        widths = {
+            "frames_per_row": cfg.frames_per_row,
+            "dim": cfg.dim,
+            "hidden": cfg.hidden,
+            "map_channels": cfg.map_channels,
+        }
+        adapter = MusicAdapter.for_unet(unet, cols=data.cols, **widths).attach(unet)
+    elif cfg.rank:
+        adapter = MusicAdapter.from_pretrained(cfg.theory_adapter).requires_grad_(False).attach(unet)
+    else:
         raise ValueError("theory_adapter is frozen: give rank=8 or so, or nothing is left to train")
-    adapter = MusicAdapter.from_pretrained(cfg.theory_adapter) if cfg.theory_adapter else MusicAdapter.for_unet(unet)
-    adapter.requires_grad_(not cfg.theory_adapter).attach(unet)
     if cfg.rank:
         adapter.add_lora(cfg.rank)
     if cfg.gradient_checkpointing:
         enable_gradient_checkpointing(unet)
-    return Denoiser(unet, adapter, row_s).train()
+    return Denoiser(unet, adapter, data.row_s).train()
 
 
 def train(cfg: Config) -> Path:
@@ -154,7 +167,6 @@ def train(cfg: Config) -> Path:
         raise ValueError(f"mixed_precision={cfg.mixed_precision!r} is not one of no, bf16")
     accelerator = Accelerator(
         mixed_precision=cfg.mixed_precision, cpu=cfg.cpu, log_with=cfg.report_to, project_dir=out / "logs",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )  # fmt: skip
     main, rank, device = accelerator.is_main_process, accelerator.process_index, accelerator.device
 
@@ -162,7 +174,7 @@ def train(cfg: Config) -> Path:
     scheduler = DDPMScheduler.from_pretrained(cfg.pretrained_model_name_or_path, subfolder="scheduler")
     prediction_type, alphas = scheduler.config.prediction_type, scheduler.alphas_cumprod.to(device)
     set_seed(cfg.seed)
-    model = accelerator.prepare(build(cfg, dataset.info.row_s))
+    model = accelerator.prepare(build(cfg, dataset.info))
     plain = accelerator.unwrap_model(model)
     frames_per_row = plain.adapter.config.frames_per_row
     with accelerator.main_process_first():

@@ -171,8 +171,9 @@ class Encoder:
     """The base's ears and words: waves → latents, prompts → embeddings. One of each, in this process."""
 
     def __init__(self, base: str, clip_seconds: float, device: str) -> None:
-        from musetune.audio import mel_frontend
         from musetune.pipeline import MuseTunePipeline
+
+        from musetune.audio import mel_frontend
 
         self.pipe, self.device = MuseTunePipeline.from_pretrained(base).to(device), device
         self.frontend = mel_frontend(self.pipe).to(device)
@@ -277,7 +278,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--licence", help="of the files, where metadata does not say")
     parser.add_argument("--workers", type=int, default=2, help="processes that decode and analyse")
     parser.add_argument("--shard-size", type=int, default=256, help="clips a file of latents; a kill costs as many")
-    parser.add_argument("--frames-per-row", type=int, default=8, help="of the adapter to train")
+    parser.add_argument("--frames-per-row", type=int, default=4, help="of the adapter to train")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args(arguments)
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -69,7 +68,7 @@ def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> 
     times = tokens.event_times_s - (starts * frame_s)[:, None, None].to(tokens.event_times_s.dtype)
     seconds = n_frames * frame_s
     inside = (times[..., 0] < seconds) & (times[..., 1] > 0)
-    return replace(tokens, frames=frames, event_times_s=times.clamp(0, seconds), event_mask=tokens.event_mask & inside)
+    return replace(tokens, frames=frames, event_times_s=times.clamp(max=seconds), event_mask=tokens.event_mask & inside)
 
 
 def hide_streams(

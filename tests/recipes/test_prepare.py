@@ -20,7 +20,7 @@ from musetune.theory import LeadSheet
 from musetune.training import LatentDataset, load_tokens
 
 sys.path.insert(0, str(REPOSITORY / "recipes"))
-import prepare as recipe  # noqa: E402
+import prepare as recipe
 
 SR = 16_000
 
@@ -142,7 +142,8 @@ def test_latents_and_embeddings_are_the_bases(prepared: Path, source: Path, base
     text = data.texts[clip.text]
     torch.testing.assert_close(text.prompt_embeds.float(), states[0], rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(text.generated_prompt_embeds.float(), generated[0], rtol=2e-3, atol=2e-3)
-    assert torch.equal(text.attention_mask.long(), mask[0].long()) and "" in data.texts
+    assert torch.equal(text.attention_mask.long(), mask[0].long())
+    assert "" in data.texts
 
 
 def test_running_again_adds_nothing_and_tokens_are_stored(prepared: Path, source: Path, base: Path) -> None:
@@ -174,7 +175,8 @@ def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
     assert result.reason is None
     plain = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == 0]
     moved = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == -3]
-    assert len(plain) == len(moved) == 3 and len({c.id for c, _ in plain + moved}) == 6
+    assert len(plain) == len(moved) == 3
+    assert len({c.id for c, _ in plain + moved}) == 6
     for (a, wave), (b, moved_wave) in zip(plain, moved, strict=True):
         assert LeadSheet.from_json(b.lead_sheet) == LeadSheet.from_json(a.lead_sheet).transpose(-3)
         chroma, moved_chroma = (librosa.feature.chroma_stft(y=w, sr=SR).mean(1) for w in (wave, moved_wave))

@@ -34,7 +34,8 @@ def test_state_continues_bit_for_bit(tmp_path: Path) -> None:
     averages[0].fill_(9)
     state, meta = ckpt.load_checkpoint(path)
     ckpt.unpack_state(state, named, optimizer, averages)
-    assert meta == {"step": 3} and torch.equal(averages[0], _trained(3)[2][0])
+    assert meta == {"step": 3}
+    assert torch.equal(averages[0], _trained(3)[2][0])
     for _ in range(2):
         _step(straight, straight_optimizer)
         _step(named, optimizer)
@@ -69,7 +70,8 @@ def test_failing_while_saving_keeps_the_old_one(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(OSError, match="disk full"):
             ckpt.save_checkpoint(tmp_path, 2, {"x": torch.zeros(1)}, {}, total_limit=1)
     latest = ckpt.find_checkpoint(tmp_path, "latest")
-    assert latest is not None and ckpt.load_checkpoint(latest)[0]["x"].item() == 1
+    assert latest is not None
+    assert ckpt.load_checkpoint(latest)[0]["x"].item() == 1
     ckpt.save_checkpoint(tmp_path, 2, {"x": torch.zeros(1)}, {}, total_limit=1)
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-2"]
 

@@ -33,14 +33,17 @@ def test_round_trip(tmp_path: Path) -> None:
             _add(writer, name, genre="jazz", licence="MIT", provenance={"by": "me"})
     assert len(list((tmp_path / "shards").iterdir())) == 2
     data = LatentDataset(tmp_path)
-    assert data.info == INFO and len(data) == 6
+    assert data.info == INFO
+    assert len(data) == 6
     clip = data.clips[3]
     assert (clip.id, clip.offset_s, clip.lead_sheet, clip.licence) == ("bb.wav-1", 0.768, {"v": 1}, "MIT")
     expected = torch.arange(48, 96, dtype=torch.float16).reshape(2, 6, 4) + len("bb.wav")
     assert torch.equal(data.latents[3], expected)
     text = data.collate_texts(["", "song a.wav"])
-    assert text.prompt_embeds.shape == (2, 7, 8) and text.attention_mask.sum(1).tolist() == [1, 7]
-    assert text.prompt_embeds[0, 1:].abs().sum() == 0 and text.generated_prompt_embeds[1, 0, 0] == 7
+    assert text.prompt_embeds.shape == (2, 7, 8)
+    assert text.attention_mask.sum(1).tolist() == [1, 7]
+    assert text.prompt_embeds[0, 1:].abs().sum() == 0
+    assert text.generated_prompt_embeds[1, 0, 0] == 7
 
 
 def test_continues_after_a_kill(tmp_path: Path) -> None:

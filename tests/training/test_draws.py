@@ -35,7 +35,9 @@ def test_draws_have_their_distributions() -> None:
     generators = [draws.generator(0, 0, str(i)) for i in range(2000)]
     assert abs(draws.chance(generators, 0.3).float().mean() - 0.3) < 0.04
     t = draws.timesteps(generators, 1000)
-    assert t.min() >= 0 and t.max() <= 999 and abs(t.float().mean() - 500) < 25
+    assert t.min() >= 0
+    assert t.max() <= 999
+    assert abs(t.float().mean() - 500) < 25
     assert set(draws.integers(generators, 3).tolist()) == {0, 1, 2}
     with pytest.raises(ValueError, match=r"probability=1.5 is outside 0..1"):
         draws.chance(generators, 1.5)
