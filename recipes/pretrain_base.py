@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AudioLDM2Pipeline
+from diffusers.models.attention_processor import AttnProcessor
 from omegaconf import OmegaConf
 from rendered import read_metadata, read_spectrograms
 from tqdm import tqdm
@@ -95,6 +96,8 @@ def main() -> None:
     latents = encode_latents(folder, pipe.vae.cpu())
     model = Trained(pipe).train()
     pipe.unet.to(memory_format=torch.channels_last)
+    if cfg.device == "cpu":
+        pipe.unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
     kept = {k: v.detach().clone() for k, v in model.state_dict().items()}  # exponential moving average
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.01)
     step, state = 0, out / "state.pt"
