@@ -10,6 +10,7 @@ no chord, key or beat reaches it. Stop it at any time; the same command goes on 
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import time
@@ -108,7 +109,8 @@ def main() -> None:
     alphas = pipe.scheduler.alphas_cumprod.to(cfg.device)
     began, mean, bar = time.time(), 0.0, tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
-        optimizer.param_groups[0]["lr"] = cfg.learning_rate * min(1.0, (step + 1) / 200) * (0.525 + 0.475 * np.cos(np.pi * step / cfg.steps))
+        rate = min(1.0, (step + 1) / 200) * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
+        optimizer.param_groups[0]["lr"] = cfg.learning_rate * rate
         clean, words, noise, t = draw(latents, prompts, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16, enabled=cfg.bf16):
             prompt_embeds, mask, generated = pipe.encode_prompt(words, cfg.device, 1, False)

@@ -8,6 +8,7 @@ Stop it at any time; the same command goes on from the last checkpoint.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def main() -> None:
     began, bar, mean = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         warm = min(1.0, (step + 1) / 200)
-        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * np.cos(np.pi * step / cfg.steps))
+        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
         x, y = draw(waves, spectrograms, vae, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16):
             made = vocoder(x)

@@ -2,9 +2,9 @@
 
     python recipes/train_analyzer.py --songs ../shared/data/pop909 --work out/analyzer [--soundfont FluidR3Mono_GM.sf3]
 
-Songs: POP909 (MIT), as written or with another band, at other tempi, some turned into waltzes. Songs whose number
-ends in 5 are kept for benchmarks/analysis.py, those that end in 0 for other evaluation; neither is read here.
-Writes musetune/analysis/weights.npz. About ten minutes on one core.
+Songs: POP909 (MIT), as written or with another band, at other tempi, some turned into waltzes; and made-up chord
+studies, in which sevenths are common. Songs whose number ends in 5 are kept for benchmarks/analysis.py, those that
+end in 0 for other evaluation; neither is read here. Writes musetune/analysis/weights.npz. About six minutes on one core.
 """
 
 from __future__ import annotations
@@ -25,15 +25,19 @@ from musetune.analysis.nets import DILATIONS, KERNEL, N_CHORD_INPUTS, NET_QUALIT
 from musetune.analysis.onsets import FEATURE_FPS, N_FEATURES, beat_features, mel_levels
 from musetune.analysis.source import RATE, listen
 from musetune.analysis.spectrum import salience
+from musetune.analysis.studies import study
 
 
-def make_example(folder: Path, number: int, seconds: float, soundfont: Path | None) -> dict[str, np.ndarray]:
-    """Render a stretch of a song in a random manner; what the networks see of it, and the truth."""
+def make_example(folder: Path | None, number: int, seconds: float, soundfont: Path | None) -> dict[str, np.ndarray]:
+    """Render a stretch of a song in a random manner, or a study; what the networks see of it, and the truth."""
     rng = np.random.default_rng(number)
-    song = load_pop909(folder, start_s=float(rng.uniform(0, 90)), duration_s=seconds)
-    if rng.random() < 0.2:
-        song = as_waltz(song)
-    song = at_tempo(song, float(rng.uniform(0.8, 1.9)))
+    if folder is None:
+        song = study(rng, seconds * 0.7)
+    else:
+        song = load_pop909(folder, start_s=float(rng.uniform(0, 90)), duration_s=seconds)
+        if rng.random() < 0.2:
+            song = as_waltz(song)
+        song = at_tempo(song, float(rng.uniform(0.8, 1.9)))
     wave = render(song, soundfont, rng if rng.random() < 0.65 else None)
     sound = listen(wave + rng.normal(0, 1e-4, len(wave)).astype(np.float32), RATE)
     notes = salience(sound.wave)
@@ -197,16 +201,21 @@ def main() -> None:
     parser.add_argument("--soundfont", type=Path)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--count", type=int, default=280)
+    parser.add_argument("--studies", type=int, default=90)
     parser.add_argument("--seconds", type=float, default=50.0)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     folders = sorted(folder for folder in args.songs.iterdir() if folder.is_dir() and folder.name[-1] not in "05")
     chosen = np.random.default_rng(0).permutation(len(folders))[: args.count]
-    for number in tqdm(chosen, desc="examples"):
-        path = args.work / f"{folders[number].name}.npz"
+    jobs: list[tuple[str, Path | None, int]] = [
+        (folders[number].name, folders[number], int(number)) for number in chosen
+    ]
+    jobs += [(f"study{number}", None, 10_000 + number) for number in range(args.studies)]
+    for name, folder, number in tqdm(jobs, desc="examples"):
+        path = args.work / f"{name}.npz"
         if not path.exists():
-            np.savez(path, **make_example(folders[number], int(number), args.seconds, args.soundfont))  # type: ignore[arg-type]
-    examples = load_examples([args.work / f"{folders[number].name}.npz" for number in chosen])
+            np.savez(path, **make_example(folder, number, args.seconds, args.soundfont))  # type: ignore[arg-type]
+    examples = load_examples([args.work / f"{name}.npz" for name, _, _ in jobs])
     arrays: dict[str, np.ndarray] = {}
     for prefix, net in (("chord", train_chords(examples)), ("beat", train_beats(examples))):
         arrays |= {f"{prefix}.{name}": value.numpy().astype(np.float16) for name, value in net.state_dict().items()}

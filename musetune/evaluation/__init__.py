@@ -6,17 +6,18 @@ from musetune.evaluation.adherence import MEASURES, adherence
 from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
 from musetune.evaluation.charts import draw_chart, draw_table
 from musetune.evaluation.judges import judge, missing_judges
-from musetune.evaluation.report import make_report
+from musetune.evaluation.reports import Report, report
 
 __all__ = [
     "MEASURES",
     "Mean",
+    "Report",
     "adherence",
     "bootstrap_mean",
     "draw_chart",
     "draw_table",
     "judge",
-    "make_report",
     "missing_judges",
     "reachable_share",
+    "report",
 ]

@@ -1,4 +1,5 @@
-"""Pictures: a clip's log-mel with what was asked drawn over it and what was recognised beneath; a table of scores as bars."""
+"""Pictures: a clip's log-mel with what was asked drawn over it and what was recognised beneath; a table of scores as
+bars."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from musetune.analysis import Heard
 from musetune.evaluation.bootstrap import Mean
-from musetune.evaluation.report import chords_agree, longest
+from musetune.evaluation.reports import chords_agree, longest
 
 if TYPE_CHECKING:
     from musetune.theory import LeadSheet
@@ -21,9 +22,16 @@ CONDITIONS = ("#b8b8b8", "#8a8a8a", "#3a6ea5", "#9cc69b", "#5a9367")
 
 
 def draw_chart(
-    path: str | Path, wave: np.ndarray, sr: int, sheet: LeadSheet, heard: Heard | None = None, *, title: str | None = None
+    path: str | Path,
+    wave: np.ndarray,
+    sr: int,
+    sheet: LeadSheet,
+    heard: Heard | None = None,
+    *,
+    title: str | None = None,
 ) -> Path:
-    """Draw mono ``wave`` (samples,) at ``sr`` Hz as log-mel with the sheet's chords and beats over it, to a PNG (or PDF, SVG).
+    """Draw mono ``wave`` (samples,) at ``sr`` Hz as log-mel with the sheet's chords and beats over it, to a PNG (or
+    PDF, SVG).
 
     Beneath, where ``heard`` is given: the recognised chords, green where they agree with the asked one, and beats.
     """
@@ -40,7 +48,10 @@ def draw_chart(
     _over(mel_axis, sheet, duration_s)
     _boxes(asked_axis, sheet.chord_intervals_s, sheet.chord_labels, [ASKED] * len(sheet.chord_labels), "asked")
     if heard:
-        colours = [_verdict(sheet, *span, label) for span, label in zip(heard.intervals_s, heard.labels, strict=True)]
+        colours = [
+            _verdict(sheet, low, high, label)
+            for (low, high), label in zip(heard.intervals_s, heard.labels, strict=True)
+        ]
         _boxes(rest[0], heard.intervals_s, heard.labels, colours, "heard")
         rest[0].vlines(heard.beats_s, 1.0, 1.25, color="black", linewidth=1.0, clip_on=False)
     (rest[0] if heard else asked_axis).set_xlabel("seconds")
@@ -51,7 +62,9 @@ def draw_chart(
     return Path(path)
 
 
-def draw_table(path: str | Path, table: Mapping[str, Mapping[str, Mean | None]], measures: Sequence[str], *, title: str) -> Path:
+def draw_table(
+    path: str | Path, table: Mapping[str, Mapping[str, Mean | None]], measures: Sequence[str], *, title: str
+) -> Path:
     """Draw ``table[condition][measure]`` as groups of bars in percent with their 95 % intervals."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -66,7 +79,9 @@ def draw_table(path: str | Path, table: Mapping[str, Mapping[str, Mean | None]],
         means = np.array([100 * score.mean for _, score in shown])
         spread = np.array([[100 * (s.mean - s.low), 100 * (s.high - s.mean)] for _, s in shown]).reshape(-1, 2).T
         colour = CONDITIONS[index % len(CONDITIONS)]
-        axis.bar(x, means, width, yerr=np.maximum(spread, 0), label=condition, color=colour, error_kw={"linewidth": 0.8})
+        axis.bar(
+            x, means, width, yerr=np.maximum(spread, 0), label=condition, color=colour, error_kw={"linewidth": 0.8}
+        )
     axis.set_xticks(range(len(measures)), measures)
     axis.set_ylim(0, 105)
     axis.set_ylabel("%")
@@ -113,6 +128,12 @@ def _boxes(axis: Any, intervals_s: np.ndarray, labels: Sequence[str], colours: S
 def _verdict(sheet: LeadSheet, start_s: float, end_s: float, label: str) -> str:
     """Green where the recognised chord agrees with what the sheet asks for most of that time."""
     asked = Heard(
-        np.asarray(sheet.chord_intervals_s), list(sheet.chord_labels), np.ones(len(sheet.chord_labels)), np.zeros(0), np.zeros(0), None, None
+        np.asarray(sheet.chord_intervals_s),
+        list(sheet.chord_labels),
+        np.ones(len(sheet.chord_labels)),
+        np.zeros(0),
+        np.zeros(0),
+        None,
+        None,
     )
     return GOOD if chords_agree(longest(asked, start_s, end_s)[0], label) else BAD

@@ -1,7 +1,9 @@
 """Recognisers that we did not train: Chordino for chords, madmom for beats and bars, essentia for the key.
 
-They are tools of the extra ``judge``, never needed to generate. Chordino (Mauch & Dixon, ISMIR 2010; GPL) runs through vamp,
-madmom (Böck et al., ISMIR 2016; models CC BY-NC-SA) and essentia (AGPL) in the process. Each function takes mono float audio
+They are tools of the extra ``judge``, never needed to generate. Chordino (Mauch & Dixon, ISMIR 2010; GPL) runs
+through vamp,
+madmom (Böck et al., ISMIR 2016; models CC BY-NC-SA) and essentia (AGPL) in the process. Each function takes mono
+float audio
 (samples,) in −1…1 at ``sr`` Hz.
 """
 
@@ -61,9 +63,11 @@ def versions() -> dict[str, str]:
 
 
 def judge(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard:
-    """What the three judges hear in ``wave``; ``tempo_hint`` in bpm settles the octave of the tempo for the beat tracker.
+    """What the three judges hear in ``wave``; ``tempo_hint`` in bpm settles the octave of the tempo for the beat
+    tracker.
 
-    Chordino gives no confidences: they are NaN. Raises ImportError, with the command that installs them, where a judge is missing.
+    Chordino gives no confidences: they are NaN. Raises ImportError, with the command that installs them, where a
+    judge is missing.
     """
     _demand(*PACKAGES)
     audio = _at_rate(wave, sr)
@@ -95,8 +99,6 @@ def chordino(wave: np.ndarray, sr: int) -> tuple[np.ndarray, list[str]]:
 
 def harte(name: str) -> str:
     """Chordino's ``Bbm7/Ab`` as Harte ``Bb:min7/b7``. Raises ValueError for a name that it does not write."""
-    from musetune.theory import Chord
-
     if name in ("N", ""):
         return "N"
     head, _, bass = name.partition("/")
@@ -106,8 +108,13 @@ def harte(name: str) -> str:
     label = f"{root}:{QUALITIES[head[len(root) :]]}"
     if not bass:
         return label
-    step = (Chord.parse(f"{bass}:maj").bass_pc - Chord.parse(label).bass_pc) % 12
+    step = (_pitch_class(bass) - _pitch_class(root)) % 12
     return label if step == 0 else f"{label}/{INTERVALS[step]}"
+
+
+def _pitch_class(name: str) -> int:
+    """0…11 of a note name with at most one accidental."""
+    return ("C.D.EF.G.A.B".index(name[0]) + {"#": 1, "b": -1, "": 0}[name[1:]]) % 12
 
 
 def madmom_beats(
@@ -115,7 +122,8 @@ def madmom_beats(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Beat and downbeat times in seconds by madmom's recurrent network and bar model.
 
-    ``tempo_hint`` in bpm restricts the tempo to two thirds up to one and a half times it: the octave is given, the tempo is not.
+    ``tempo_hint`` in bpm restricts the tempo to two thirds up to one and a half times it: the octave is given, the
+    tempo is not.
     """
     _demand("madmom")
     with _numpy_1_names(), warnings.catch_warnings():
@@ -187,8 +195,12 @@ def _demand(*names: str) -> None:
 @contextmanager
 def _numpy_1_names() -> Iterator[None]:
     """The names that madmom 0.16 needs and that numpy 2 and Python 3.10 dropped, for as long as it runs."""
-    added: list[tuple[Any, str, Any]] = [(np, name, kind) for name, kind in (("float", float), ("int", int), ("object", object), ("complex", complex))]
-    added += [(collections, name, getattr(collections.abc, name)) for name in ("MutableSequence", "Iterable", "Sequence")]
+    added: list[tuple[Any, str, Any]] = [
+        (np, name, kind) for name, kind in (("float", float), ("int", int), ("object", object), ("complex", complex))
+    ]
+    added += [
+        (collections, name, getattr(collections.abc, name)) for name in ("MutableSequence", "Iterable", "Sequence")
+    ]
     added = [(owner, name, value) for owner, name, value in added if name not in vars(owner)]
     for owner, name, value in added:
         setattr(owner, name, value)

@@ -123,15 +123,15 @@ class Chord:
         return self if self.root is None else Chord(transpose_name(self.root, semitones, flats), self.quality, self.bass)
 
 
-NO_CHORD = Chord(None, "N")
-
-
 def degree_semitones(degree: str) -> int:
     """Semitones of a Harte interval: ``b7`` → 10, ``#4`` → 6, ``9`` → 14. Raises ValueError for anything else."""
     number = degree.lstrip("b#")
     if number not in DEGREE_SEMITONES:
         raise ValueError(f"interval {degree!r} is not one of {', '.join(DEGREE_SEMITONES)} with b or #{suggest(degree, FLAT_DEGREES)}")
     return DEGREE_SEMITONES[number] + degree.count("#") - degree.count("b")
+
+
+NO_CHORD = Chord(None, "N")
 
 
 def quality_of(suffix: str) -> str | None:

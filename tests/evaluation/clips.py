@@ -1,4 +1,5 @@
-"""A clip that plays a lead sheet plainly: block chords, bass and drums; and what a perfect listener would say of a sheet."""
+"""A clip that plays a lead sheet plainly: block chords, bass and drums; and what a perfect listener would say of a
+sheet."""
 
 from __future__ import annotations
 
@@ -30,5 +31,11 @@ def perfect(sheet: LeadSheet) -> Heard:
     """What a listener says who hears exactly what the sheet asks."""
     labels = list(sheet.chord_labels)
     return Heard(
-        sheet.chord_intervals_s, labels, np.ones(len(labels)), sheet.beats_s, sheet.downbeats_s, str(sheet.key), sheet.bpm
+        sheet.chord_intervals_s,
+        labels,
+        np.ones(len(labels)),
+        sheet.beats_s,
+        sheet.downbeats_s,
+        str(sheet.key),
+        sheet.bpm,
     )

@@ -24,7 +24,10 @@ def test_transposed_chords_score_zero(semitones: int) -> None:
     scores = adherence(SHEET, perfect(SHEET.transpose(semitones)))
     assert scores["root"] < 0.3
     assert scores["beat_f"] == 1.0
-    assert adherence(SHEET, perfect(LeadSheet.from_progression(["Db"], key="Db major", duration_seconds=8.0)))["root"] == 0.0
+    assert (
+        adherence(SHEET, perfect(LeadSheet.from_progression(["Db"], key="Db major", duration_seconds=8.0)))["root"]
+        == 0.0
+    )
 
 
 def test_wrong_quality_keeps_the_root() -> None:

@@ -55,7 +55,14 @@ def test_old_names_are_gone_after_madmom_ran() -> None:
 
 @pytest.mark.parametrize(
     ("name", "label"),
-    [("Bbm7/Ab", "Bb:min7/b7"), ("F#m7b5", "F#:hdim7"), ("C", "C:maj"), ("N", "N"), ("E/G#", "E:maj/3"), ("Dmaj7", "D:maj7")],
+    [
+        ("Bbm7/Ab", "Bb:min7/b7"),
+        ("F#m7b5", "F#:hdim7"),
+        ("C", "C:maj"),
+        ("N", "N"),
+        ("E/G#", "E:maj/3"),
+        ("Dmaj7", "D:maj7"),
+    ],
 )
 def test_names_of_chordino_become_harte(name: str, label: str) -> None:
     assert judges.harte(name) == label

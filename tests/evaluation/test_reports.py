@@ -9,15 +9,22 @@ import numpy as np
 import pytest
 from clips import perfect, play
 
-from musetune.evaluation import bootstrap_mean, draw_chart, draw_table, make_report, reachable_share
-from musetune.evaluation.report import chords_agree
+from musetune.analysis import Heard
+from musetune.evaluation import Report, adherence, bootstrap_mean, draw_chart, draw_table, reachable_share, report
+from musetune.evaluation.reports import chords_agree
 from musetune.theory import LeadSheet
 
-SHEET = LeadSheet.from_progression(["C", "G7/B", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0)
+SHEET = LeadSheet.from_progression(
+    ["C", "G7/B", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0
+)
+
+
+def make_report(sheet: LeadSheet, heard: Heard, settings: dict | None = None) -> dict:
+    return Report(sheet, heard, "ideal", adherence(sheet, heard)).to_json(settings)
 
 
 def test_report_of_a_perfect_listener_matches_everywhere() -> None:
-    report = make_report(SHEET, perfect(SHEET), listener="ideal", settings={"seed": 7})
+    report = make_report(SHEET, perfect(SHEET), settings={"seed": 7})
     assert report["overall"] == 1.0
     assert all(row["match"] and row["share"] == 1.0 for row in report["chords"])
     assert report["beats"]["mean_absolute_ms"] == 0.0
@@ -26,7 +33,9 @@ def test_report_of_a_perfect_listener_matches_everywhere() -> None:
 
 
 def test_report_names_what_was_heard_instead() -> None:
-    other = LeadSheet.from_progression(["C", "Em", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0)
+    other = LeadSheet.from_progression(
+        ["C", "Em", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0
+    )
     rows = make_report(SHEET, perfect(other))["chords"]
     assert [row["heard"] for row in rows[:3]] == ["C:maj", "E:min", "A:min"]
     assert [row["match"] for row in rows[:3]] == [True, False, True]
@@ -81,5 +90,22 @@ def test_reachable_share() -> None:
 
 
 def test_table_is_drawn(tmp_path) -> None:
-    table = {"floor": {"majmin": bootstrap_mean([0.1, 0.2])}, "adapter": {"majmin": bootstrap_mean([0.6, 0.7]), "key": None}}
+    table = {
+        "floor": {"majmin": bootstrap_mean([0.1, 0.2])},
+        "adapter": {"majmin": bootstrap_mean([0.6, 0.7]), "key": None},
+    }
     assert draw_table(tmp_path / "t.png", table, ["majmin", "key"], title="t").stat().st_size > 5000
+
+
+def test_own_analyser_reports_a_plain_clip() -> None:
+    sheet = LeadSheet.from_progression(["C", "G", "D", "F"], key="C major", bpm=120, duration_seconds=8.0)
+    made = report(play(sheet), 16000, sheet)
+    assert made.score > 0.7
+    assert made.listener == "musetune.analysis"
+    shifted = report(play(sheet), 16000, sheet.transpose(6))
+    assert shifted.score < made.score - 0.3
+
+
+def test_unknown_listener_is_an_error() -> None:
+    with pytest.raises(ValueError, match="did you mean 'judges'"):
+        report(np.zeros(16000, np.float32), 16000, SHEET, listener="judge")

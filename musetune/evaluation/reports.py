@@ -1,0 +1,149 @@
+"""The report beside a generated clip: chord by chord and beat by beat, what was asked and what was heard. Plain JSON
+values."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import mir_eval
+import numpy as np
+
+from musetune.analysis import Heard, hear
+from musetune.evaluation.adherence import WINDOW_S, adherence, inside
+from musetune.evaluation.judges import judge
+
+if TYPE_CHECKING:
+    from musetune.theory import LeadSheet
+
+OVERALL = ("majmin", "beat_f")  # what the overall score averages
+LISTENERS = {"musetune": "musetune.analysis", "judges": "Chordino, madmom, essentia"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A lead sheet, what a listener heard in the audio, and how well the two agree (``scores``: all of `adherence`)."""
+
+    sheet: LeadSheet
+    heard: Heard
+    listener: str
+    scores: Mapping[str, float | None]
+
+    @property
+    def score(self) -> float:
+        """Mean of majmin recall and beat F, 0…1; what candidates are ranked by. 0 where the sheet asks for neither."""
+        known = [value for name in OVERALL if (value := self.scores[name]) is not None]
+        return float(np.mean(known)) if known else 0.0
+
+    def to_json(self, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Plain values for json.dumps; ``settings`` (prompt, seed, …) is kept as it is.
+
+        ``chords``: start_s, end_s, asked, heard (longest in that time), share (0…1 of the time that has it),
+        confidence (0…1 or
+        null where the listener has none), match (root and majmin agree). ``beats``: asked_s, heard_s, deviation_ms
+        (heard minus
+        asked, null where none was heard within 70 ms), mean_absolute_ms.
+        """
+        sheet, heard = self.sheet, self.heard
+        return {
+            "schema": 1,
+            "listener": self.listener,
+            "overall": _rounded(self.score),
+            "scores": {name: _rounded(value) for name, value in self.scores.items()},
+            "tempo": {"asked_bpm": _rounded(sheet.bpm, 2), "heard_bpm": _rounded(heard.bpm, 2)},
+            "key": {"asked": str(sheet.key), "heard": heard.key},
+            "chords": chord_rows(sheet, heard),
+            "beats": beat_rows(inside(sheet, sheet.beats_s), heard.beats_s),
+            "downbeats": beat_rows(inside(sheet, sheet.downbeats_s), heard.downbeats_s),
+            "settings": dict(settings or {}),
+        }
+
+
+def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "musetune") -> Report:
+    """Listen to mono ``wave`` (samples,) at ``sr`` Hz and compare it with ``sheet``.
+
+    listener: "musetune", our own analyser, which needs nothing more; or "judges", the recognisers of others
+    (`judges.judge`), which
+    are for claims. Raises ValueError for another name, ImportError where the judges are not installed.
+    """
+    if listener == "musetune":
+        heard = hear(wave, sr, tempo_hint=sheet.bpm)
+    elif listener == "judges":
+        heard = judge(wave, sr, tempo_hint=sheet.bpm)
+    else:
+        raise ValueError(f"listener={listener!r} is not one of {', '.join(LISTENERS)}{suggestion(listener, LISTENERS)}")
+    return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard))
+
+
+def chord_rows(sheet: LeadSheet, heard: Heard) -> list[dict[str, Any]]:
+    """One row a chord of the sheet."""
+    rows = []
+    for (start, end), asked in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
+        if end <= start:
+            continue
+        label, share, confidence = longest(heard, float(start), float(end))
+        rows.append(
+            {
+                "start_s": _rounded(float(start)),
+                "end_s": _rounded(float(end)),
+                "asked": asked,
+                "heard": label,
+                "share": _rounded(share),
+                "confidence": None if np.isnan(confidence) else _rounded(confidence),
+                "match": chords_agree(asked, label),
+            }
+        )
+    return rows
+
+
+def longest(heard: Heard, start_s: float, end_s: float) -> tuple[str, float, float]:
+    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none
+    given)."""
+    seconds: dict[str, float] = {}
+    weighted: dict[str, float] = {}
+    for (low, high), label, sure in zip(heard.intervals_s, heard.labels, heard.confidence, strict=True):
+        overlap = min(high, end_s) - max(low, start_s)
+        if overlap > 0:
+            seconds[label] = seconds.get(label, 0.0) + overlap
+            weighted[label] = weighted.get(label, 0.0) + overlap * sure
+    if not seconds:
+        return "N", 0.0, float("nan")
+    best = max(seconds, key=lambda label: seconds[label])
+    return best, float(seconds[best] / (end_s - start_s)), float(weighted[best] / seconds[best])
+
+
+def chords_agree(asked: str, heard: str) -> bool:
+    """Same root and the same of major and minor; chords that are neither (dim, aug, sus) agree by root and third or
+    fourth."""
+    if "N" in (asked, heard):
+        return asked == heard
+    same = float(mir_eval.chord.majmin([asked], [heard])[0])
+    return bool(same == 1) if same >= 0 else bool(mir_eval.chord.thirds([asked], [heard])[0] == 1)
+
+
+def beat_rows(asked_s: np.ndarray, heard_s: np.ndarray) -> dict[str, Any]:
+    """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their
+    mean size."""
+    deviations: list[float | None] = []
+    for time in asked_s:
+        nearest = float(heard_s[np.abs(heard_s - time).argmin()] - time) if len(heard_s) else np.inf
+        deviations.append(round(1000 * nearest, 1) if abs(nearest) <= WINDOW_S else None)
+    known = [abs(value) for value in deviations if value is not None]
+    return {
+        "asked_s": [_rounded(float(time)) for time in asked_s],
+        "heard_s": [_rounded(float(time)) for time in heard_s],
+        "deviation_ms": deviations,
+        "mean_absolute_ms": _rounded(float(np.mean(known)), 1) if known else None,
+    }
+
+
+def suggestion(name: str, allowed: Iterable[str]) -> str:
+    """ "; did you mean 'judges'?" where one is near, else nothing."""
+    near = difflib.get_close_matches(name, list(allowed), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(float(value), digits)
