@@ -7,16 +7,19 @@ from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
 from musetune.evaluation.charts import draw_chart, draw_table
 from musetune.evaluation.judges import judge, missing_judges
 from musetune.evaluation.reports import Report, report
+from musetune.evaluation.testset import TestSheet, load_test_sheets
 
 __all__ = [
     "MEASURES",
     "Mean",
     "Report",
+    "TestSheet",
     "adherence",
     "bootstrap_mean",
     "draw_chart",
     "draw_table",
     "judge",
+    "load_test_sheets",
     "missing_judges",
     "reachable_share",
     "report",
