@@ -4,7 +4,7 @@
 
 Songs: POP909 (MIT), as written or with another band, at other tempi, some turned into waltzes; and made-up chord
 studies, in which sevenths are common. Songs whose number ends in 5 are kept for benchmarks/analysis.py, those that
-end in 0 for other evaluation; neither is read here. Writes musetune/analysis/weights.npz. About six minutes on one core.
+end in 0 for other evaluation; neither is read here. Writes musetune/analysis/weights.npz. Six minutes on one core.
 """
 
 from __future__ import annotations
@@ -216,8 +216,10 @@ def main() -> None:
         if not path.exists():
             np.savez(path, **make_example(folder, number, args.seconds, args.soundfont))  # type: ignore[arg-type]
     examples = load_examples([args.work / f"{name}.npz" for name, _, _ in jobs])
+    songs = load_examples([args.work / f"{name}.npz" for name, folder, _ in jobs if folder is not None])
     arrays: dict[str, np.ndarray] = {}
-    for prefix, net in (("chord", train_chords(examples)), ("beat", train_beats(examples))):
+    # beats from songs alone: with the studies among them, more slow piano pieces were heard at twice their tempo
+    for prefix, net in (("chord", train_chords(examples)), ("beat", train_beats(songs))):
         arrays |= {f"{prefix}.{name}": value.numpy().astype(np.float16) for name, value in net.state_dict().items()}
     np.savez_compressed(args.out, **arrays)  # type: ignore[arg-type]
     print(f"{args.out}: {args.out.stat().st_size / 1024:.0f} KiB")

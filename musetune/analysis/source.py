@@ -75,14 +75,12 @@ def _sound(wave: np.ndarray, sr: int, file: str | None, sha256: str | None) -> S
     name = file or "the array"
     wave = _checked(wave, sr, name)
     source = Source(file, wave.shape[1] / sr, int(sr), wave.shape[0], sha256)
-    mono = _fold(wave - wave.mean(axis=1, keepdims=True))
-    level = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64))))
+    mono = resample(_fold(wave - wave.mean(axis=1, keepdims=True)), sr, RATE)
+    level = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if len(mono) else 0.0
     level_dbfs = 20 * np.log10(level) if level > 0 else -np.inf
-    if level_dbfs >= SILENCE_DBFS:
-        mono = resample(mono * (0.1 / level), sr, RATE)
-    else:
-        mono = np.zeros(max(1, round(source.duration_s * RATE)), np.float32)
-    return Sound(mono.astype(np.float32), source, float(level_dbfs))
+    if level_dbfs < SILENCE_DBFS:
+        return Sound(np.zeros(max(1, len(mono)), np.float32), source, float(level_dbfs))
+    return Sound((mono * (0.1 / level)).astype(np.float32), source, float(level_dbfs))
 
 
 def _checked(wave: np.ndarray, sr: int, name: str) -> np.ndarray:
