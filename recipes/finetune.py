@@ -13,6 +13,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -30,6 +31,8 @@ from tqdm import tqdm
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
+from musetune.generation.loading import find_base
+from musetune.theory import LeadSheet
 from musetune.training import (
     DatasetInfo,
     Dropout,
@@ -52,7 +55,7 @@ from musetune.training.record import averaged, save_adapter
 class Config:
     """Every knob, and the only place where it has a default."""
 
-    pretrained_model_name_or_path: str = MISSING  # the base: a folder or a Hub name with unet/ and scheduler/
+    pretrained_model_name_or_path: str = MISSING  # the base: nano, a folder or a Hub name with unet/ and scheduler/
     train_data_dir: str = MISSING  # a data set made by prepare.py
     output_dir: str = MISSING  # checkpoints, loss.jsonl, logs/, and at the end adapter/
     seed: int = 0
@@ -134,7 +137,7 @@ class Denoiser(nn.Module):
 def build(cfg: Config, data: DatasetInfo) -> Denoiser:
     """The frozen base with an adapter on it; what shall learn has requires_grad."""
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(
-        cfg.pretrained_model_name_or_path, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
+        find_base(cfg.pretrained_model_name_or_path), subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
     ).requires_grad_(False)
     if cfg.cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
@@ -171,7 +174,7 @@ def train(cfg: Config) -> Path:
     main, rank, device = accelerator.is_main_process, accelerator.process_index, accelerator.device
 
     dataset = LatentDataset(cfg.train_data_dir, transposed=cfg.transpose_augmentation, genre=cfg.genre)
-    scheduler = DDPMScheduler.from_pretrained(cfg.pretrained_model_name_or_path, subfolder="scheduler")
+    scheduler = DDPMScheduler.from_pretrained(find_base(cfg.pretrained_model_name_or_path), subfolder="scheduler")
     prediction_type, alphas = scheduler.config.prediction_type, scheduler.alphas_cumprod.to(device)
     set_seed(cfg.seed)
     model = accelerator.prepare(build(cfg, dataset.info))
@@ -277,7 +280,7 @@ def train(cfg: Config) -> Path:
             folder = out / "validation" / f"step-{step}"
             with averaged(params, ema):
                 save_adapter(plain.adapter, folder / "adapter", story | {"step": step})
-            validate(cfg, dataset, folder)
+            validate(cfg, dataset, folder, step, accelerator.log)
     bar.close()
     if main:
         with averaged(params, ema):
@@ -286,8 +289,24 @@ def train(cfg: Config) -> Path:
     return out / "adapter"
 
 
-def validate(cfg: Config, dataset: LatentDataset, adapter: Path, folder: Path) -> None:
-    """Audio and charts of some lead sheets at fixed seeds, with a pipeline of its own: training's state is not touched."""
+def validate(cfg: Config, data: LatentDataset, folder: Path, step: int, log: Callable[..., None]) -> None:
+    """Audio, charts and scores of the first lead sheets at fixed seeds, by a pipeline of its own and `folder`/adapter."""
+    from musetune.audio import save_audio
+    from musetune.evaluation import draw_chart
+    from musetune.pipeline import MuseTunePipeline
+
+    pipe = MuseTunePipeline.from_pretrained(cfg.pretrained_model_name_or_path, adapter=folder / "adapter")
+    pipe.set_progress_bar_config(disable=True)
+    scores = []
+    for i, clip in enumerate(data.clips[: cfg.num_validation_clips]):
+        generator = torch.Generator().manual_seed(cfg.seed + i)
+        made = pipe(clip.text, lead_sheet=LeadSheet.from_json(clip.lead_sheet), duration_seconds=clip.duration_s,
+                    generator=generator, return_report=True)  # fmt: skip
+        save_audio(folder / f"{i}.wav", made.audios[0], made.sampling_rate)
+        draw_chart(folder / f"{i}.png", made.audios[0], made.sampling_rate, made.lead_sheet, made.reports[0].heard)
+        scores.append(made.reports[0].scores)
+    known = {name: [s[name] for s in scores if s[name] is not None] for name in scores[0]}
+    log({f"validation/{name}": sum(values) / len(values) for name, values in known.items() if values}, step)
 
 
 def load_config(arguments: list[str]) -> Config:

@@ -37,6 +37,10 @@ def remove(unet: nn.Module, name: str) -> None:
             if not module.lora_A:  # type: ignore[attr-defined]
                 parent, _, child = path.rpartition(".")
                 setattr(unet.get_submodule(parent), child, module.base_layer)
+    configs = getattr(unet, "peft_config", {})
+    configs.pop(name, None)
+    if not configs and hasattr(unet, "peft_config"):
+        del unet.peft_config
 
 
 def set_strength(unet: nn.Module, name: str, strength: float) -> None:

@@ -155,8 +155,8 @@ def _frames(sheet: LeadSheet, frame_s: float, n_frames: int) -> np.ndarray:
     beat = np.asarray(sheet.grid.beat_at(times))
     inside = (beat >= 0) & (beat < float(sheet.length))
     phase = (beat - float(sheet.first_downbeat)) / sheet.meter.beats_per_bar
-    out[:, 0] = _kernel(times, sheet.beats_s)
-    out[:, 1] = _kernel(times, sheet.downbeats_s)
+    out[:, 0] = _kernel(times, np.asarray(sheet.grid.time_at(np.arange(np.ceil(sheet.length)))))
+    out[:, 1] = _kernel(times, np.asarray(sheet.grid.time_at(np.array(sheet.downbeats(), dtype=float))))
     out[:, 2], out[:, 3] = np.sin(2 * np.pi * beat), np.cos(2 * np.pi * beat)
     out[:, 4], out[:, 5] = np.sin(2 * np.pi * phase), np.cos(2 * np.pi * phase)
     out[~inside, :6] = 0

@@ -66,15 +66,22 @@ def judge(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Hear
     """What the three judges hear in ``wave``; ``tempo_hint`` in bpm settles the octave of the tempo for the beat
     tracker.
 
-    Chordino gives no confidences: they are NaN. Raises ImportError, with the command that installs them, where a
-    judge is missing.
+    Chordino gives no confidences: they are NaN. Raises ImportError, with the command that installs them, where one is
+    missing.
     """
+    return judge_with_hints(wave, sr, (tempo_hint,))[0]
+
+
+def judge_with_hints(wave: np.ndarray, sr: int, tempo_hints: tuple[float | None, ...]) -> list[Heard]:
+    """`judge` once for every tempo hint, at little more than the cost of one: only beats, downbeats and bpm differ."""
     _demand(*PACKAGES)
     audio = _at_rate(wave, sr)
     intervals_s, labels = chordino(audio, RATE)
-    beats_s, downbeats_s = madmom_beats(audio, RATE, tempo_hint=tempo_hint)
-    confidence = np.full(len(labels), np.nan)
-    return Heard(intervals_s, labels, confidence, beats_s, downbeats_s, essentia_key(audio, RATE), tempo_of(beats_s))
+    confidence, key = np.full(len(labels), np.nan), essentia_key(audio, RATE)
+    return [
+        Heard(intervals_s, labels, confidence, beats_s, downbeats_s, key, tempo_of(beats_s))
+        for beats_s, downbeats_s in madmom_beats(audio, RATE, tempo_hints=tempo_hints)
+    ]
 
 
 def chordino(wave: np.ndarray, sr: int) -> tuple[np.ndarray, list[str]]:
@@ -118,21 +125,22 @@ def _pitch_class(name: str) -> int:
 
 
 def madmom_beats(
-    wave: np.ndarray, sr: int, *, tempo_hint: float | None = None, beats_per_bar: tuple[int, ...] = (3, 4)
-) -> tuple[np.ndarray, np.ndarray]:
-    """Beat and downbeat times in seconds by madmom's recurrent network and bar model.
+    wave: np.ndarray, sr: int, *, tempo_hints: tuple[float | None, ...] = (None,)
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Beat and downbeat times in seconds by madmom's recurrent network and bar model (3 or 4 beats), once for every
+    hint.
 
-    ``tempo_hint`` in bpm restricts the tempo to two thirds up to one and a half times it: the octave is given, the
-    tempo is not.
+    A hint in bpm restricts the tempo to two thirds up to one and a half times it: the octave is given, the tempo is
+    not.
     """
     _demand("madmom")
     with _numpy_1_names(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # madmom 0.16 speaks the numpy and scipy of 2018
         from madmom.audio.signal import Signal
 
-        network, tracker = _madmom(tempo_hint, beats_per_bar)
-        found = np.asarray(tracker(network(Signal(_at_rate(wave, sr), RATE))), dtype=float)
-    return found[:, 0], found[found[:, 1] == 1, 0]
+        activations = _network()(Signal(_at_rate(wave, sr), RATE))
+        found = [np.asarray(_tracker(hint)(activations), dtype=float) for hint in tempo_hints]
+    return [(rows[:, 0], rows[rows[:, 1] == 1, 0]) for rows in found]
 
 
 @lru_cache(maxsize=1)
@@ -142,12 +150,12 @@ def _network() -> Any:
     return RNNDownBeatProcessor()
 
 
-def _madmom(tempo_hint: float | None, beats_per_bar: tuple[int, ...]) -> tuple[Any, Any]:
-    """The network and a bar tracker whose tempo range fits the hint (madmom's own range is 55–215 bpm)."""
+def _tracker(tempo_hint: float | None) -> Any:
+    """A bar tracker whose tempo range fits the hint (madmom's own range is 55–215 bpm)."""
     from madmom.features.downbeats import DBNDownBeatTrackingProcessor, _process_dbn
 
     low, high = (55.0, 215.0) if tempo_hint is None else (tempo_hint / 1.5, tempo_hint * 1.5)
-    tracker = DBNDownBeatTrackingProcessor(beats_per_bar=list(beats_per_bar), min_bpm=low, max_bpm=high, fps=100)
+    tracker = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], min_bpm=low, max_bpm=high, fps=100)
 
     def decode(_: Any, jobs: Iterator[Any]) -> Iterator[np.ndarray]:
         for job in jobs:  # madmom stacks the (path, score) pairs; numpy 2 stacks them only as arrays of objects
@@ -156,7 +164,7 @@ def _madmom(tempo_hint: float | None, beats_per_bar: tuple[int, ...]) -> tuple[A
             yield pair
 
     tracker.map = decode
-    return _network(), tracker
+    return tracker
 
 
 def essentia_key(wave: np.ndarray, sr: int) -> str:

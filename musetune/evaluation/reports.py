@@ -4,6 +4,7 @@ values."""
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,10 @@ class Report:
             "downbeats": beat_rows(inside(sheet, sheet.downbeats_s), heard.downbeats_s),
             "settings": dict(settings or {}),
         }
+
+    def dumps(self, settings: Mapping[str, Any] | None = None) -> str:
+        """`to_json` as text."""
+        return json.dumps(self.to_json(settings), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "musetune") -> Report:

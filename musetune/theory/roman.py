@@ -12,6 +12,7 @@ from musetune.theory.names import pitch_class, suggest
 
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
 _TEXT = re.compile(r"^([b#♭♯]*)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)$")
+_HARD = re.compile(r"[b#]*(?:[IV]+|[iv]+|Ger|It|Fr|N|Cad)[0-9o°ø+b#]*(?:/[b#]*(?:[IV]+|[iv]+)[0-9o°ø+b#]*)?")
 FIGURES = {"6": (3, 1), "64": (3, 2), "7": (4, 0), "65": (4, 1), "43": (4, 2), "42": (4, 3), "2": (4, 3), "": (3, 0)}  # tones, inversion
 EXAMPLES = tuple(n + s for n in ("I", "ii", "iii", "IV", "V", "vi", "viio", "bVII", "bVI", "bIII", "i", "iv", "v") for s in ("", "7", "6"))
 EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
@@ -97,6 +98,8 @@ def _figured_quality(numeral: str, mark: str, tones: int, root: str, accidentals
 
 def _through_music21(text: str, key: Key) -> Chord | None:
     """music21 reads what our table does not: Ger65, It6, Fr43, N6, Cad64. Qualities it finds are mapped by their pitch classes."""
+    if not _HARD.fullmatch(text):  # music21 skips letters that it does not know
+        raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}")
     from music21 import roman as m21roman
 
     spelled = key.tonic.replace("b", "-")
@@ -119,6 +122,9 @@ def chord_from_pitch_classes(tones: set[int], bass: int, key: Key, root: int | N
         for quality, intervals in QUALITY_INTERVALS.items():
             if intervals and {i % 12 for i in intervals} == steps:
                 return Chord(key.name_of(candidate), quality, FLAT_DEGREES[(bass - candidate) % 12])
+    for candidate in order:  # Italian and French sixths: a dominant seventh without its fifth, or with a flat one
+        if {0, 4, 10} <= {(t - candidate) % 12 for t in tones} <= {0, 4, 6, 10}:
+            return Chord(key.name_of(candidate), "7", FLAT_DEGREES[(bass - candidate) % 12])
     return None
 
 

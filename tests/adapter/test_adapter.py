@@ -1,0 +1,208 @@
+"""The plug: exact identity, exact gradients, exact files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AudioLDM2UNet2DConditionModel
+
+from musetune.adapter import MusicAdapter, music_sites
+from musetune.conditioning import MusicTokens, tokenize
+from musetune.theory import LeadSheet
+
+GPT2, T5, ROW_S = 32, 24, 0.128
+SHEETS = [LeadSheet.parse("I V vi IV", bpm=120, duration_seconds=5.12), LeadSheet.parse("ii7 V7", key="Eb", bpm=95, duration_seconds=5.12)]
+
+
+def make_unet(seed: int = 0) -> AudioLDM2UNet2DConditionModel:
+    torch.manual_seed(seed)
+    unet = AudioLDM2UNet2DConditionModel(
+        sample_size=40, in_channels=4, out_channels=4, block_out_channels=(16, 32, 32), layers_per_block=1, norm_num_groups=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=[[None, GPT2, T5]] * 3, attention_head_dim=4,
+    )  # fmt: skip
+    return unet.requires_grad_(False).eval()
+
+
+def make_adapter(unet: AudioLDM2UNet2DConditionModel, *, rank: int = 0, seed: int | None = 1) -> MusicAdapter:
+    """Attached; with a seed every weight is random, so that it does something."""
+    adapter = MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8).attach(unet).eval()
+    if rank:
+        adapter.add_lora(rank)
+    if seed is not None:
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for p in adapter.trainable_parameters():
+                p.normal_(std=0.1)
+    return adapter
+
+
+def tokens(rows: int = 40, sheets: list[LeadSheet] = SHEETS) -> MusicTokens:
+    return MusicTokens.stack([tokenize(s, frame_s=ROW_S / 4, n_frames=4 * rows) for s in sheets])
+
+
+def noise(batch: int = 2, rows: int = 40, seed: int = 0) -> dict[str, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return {
+        "sample": torch.randn(batch, 4, rows, 16, generator=g), "timestep": torch.full((batch,), 300),
+        "text": torch.randn(batch, 8, GPT2, generator=g), "words": torch.randn(batch, 5, T5, generator=g),
+    }  # fmt: skip
+
+
+def run(unet, x: dict[str, torch.Tensor], adapter: MusicAdapter | None = None, music: MusicTokens | None = None) -> torch.Tensor:
+    sample, hidden = x["sample"], x["text"]
+    if adapter is not None:
+        prepared = adapter.prepare(music, sample.shape[2], sample.shape[3], ROW_S)
+        sample, hidden = adapter.inputs(sample, hidden, prepared)
+    return unet(sample, x["timestep"], encoder_hidden_states=hidden, encoder_hidden_states_1=x["words"]).sample
+
+
+def test_sites_are_the_gpt2_cross_attentions() -> None:
+    sites = music_sites(make_unet())
+    assert len(sites) == 7
+    assert all(attn.is_cross_attention and attn.to_k.in_features == GPT2 for attn in sites)
+
+
+def test_fresh_adapter_and_lora_change_nothing_and_detach_restores() -> None:
+    unet, x = make_unet(), noise()
+    plain = run(unet, x)
+    names = list(unet.state_dict())
+    adapter = make_adapter(unet, rank=4, seed=None)
+    assert torch.equal(run(unet, x, adapter, tokens()), plain)
+    assert torch.equal(run(unet, x), plain)
+    adapter.detach()
+    assert torch.equal(run(unet, x), plain)
+    assert list(unet.state_dict()) == names
+
+
+def test_detach_after_training_restores_the_base() -> None:
+    unet, x = make_unet(), noise()
+    plain = run(unet, x)
+    adapter = make_adapter(unet, rank=4)
+    assert not torch.equal(run(unet, x, adapter, tokens()), plain)
+    adapter.detach()
+    assert torch.equal(run(unet, x), plain)
+
+
+def test_strength_scales_from_nothing() -> None:
+    unet, x = make_unet(), noise()
+    plain, adapter = run(unet, x), make_adapter(unet, rank=4)
+    moved = []
+    for strength in (0.0, 0.5, 1.0):
+        adapter.strength = strength
+        moved.append((run(unet, x, adapter, tokens()) - plain).abs().mean().item())
+    assert moved[0] == 0.0
+    assert 0 < moved[1] < moved[2]
+    with pytest.raises(ValueError, match=r"strength=1\.5 is outside 0–1"):
+        adapter.strength = 1.5
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_gradient_reaches_exactly_adapter_and_lora(checkpointing: bool) -> None:
+    unet = make_unet().train()
+    adapter = make_adapter(unet, rank=2).train()
+    if checkpointing:
+        unet.enable_gradient_checkpointing()
+    run(unet, noise(), adapter, tokens()).square().mean().backward()
+    trained = {id(p) for p in adapter.trainable_parameters()}
+    with_gradient = {id(p) for p in (*unet.parameters(), *adapter.parameters()) if p.grad is not None and p.grad.abs().sum() > 0}
+    assert with_gradient <= trained
+    silent = [n for n, p in adapter.named_parameters() if p.grad is None]
+    assert silent == [] or all("null" in name for name in silent)
+    assert len(with_gradient) > 0.9 * len(trained)
+    assert all(p.grad is None for n, p in unet.named_parameters() if "lora_" not in n)
+
+
+def test_checkpointing_gives_the_same_gradient() -> None:
+    grads = []
+    for checkpointing in (False, True):
+        unet = make_unet().train()
+        adapter = make_adapter(unet).train()
+        if checkpointing:
+            unet.enable_gradient_checkpointing()
+        run(unet, noise(), adapter, tokens()).square().mean().backward()
+        grads.append(torch.cat([p.grad.flatten() for p in adapter.parameters() if p.grad is not None]))
+    torch.testing.assert_close(grads[0], grads[1])
+
+
+def test_a_batch_of_two_is_two_of_one() -> None:
+    unet, x = make_unet(), noise()
+    adapter = make_adapter(unet, rank=4)
+    both = run(unet, x, adapter, tokens())
+    for i in range(2):
+        one = {k: v[i : i + 1] for k, v in x.items()}
+        torch.testing.assert_close(run(unet, one, adapter, tokens(sheets=SHEETS[i : i + 1])), both[i : i + 1], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [16, 37, 80])
+def test_any_length(rows: int) -> None:
+    unet = make_unet()
+    adapter = make_adapter(unet)
+    x = noise(rows=rows)
+    assert run(unet, x, adapter, tokens(rows)).shape == x["sample"].shape
+
+
+def test_save_and_load_bit_exact(tmp_path: Path) -> None:
+    unet, x = make_unet(), noise()
+    adapter = make_adapter(unet, rank=4)
+    wanted = run(unet, x, adapter, tokens())
+    adapter.save_pretrained(tmp_path)
+    adapter.detach()
+    loaded = MusicAdapter.from_pretrained(tmp_path).attach(unet).eval()
+    assert torch.equal(run(unet, x, loaded, tokens()), wanted)
+    names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert {"config.json", "diffusion_pytorch_model.safetensors", "lora/adapter_config.json", "lora/adapter_model.safetensors"} <= set(names)
+    assert not [n for n in names if n.endswith((".bin", ".pt", ".pkl"))]
+
+
+def test_switching_adapters_on_one_base() -> None:
+    unet, x = make_unet(), noise()
+    first = make_adapter(unet, rank=4, seed=1)
+    a = run(unet, x, first, tokens())
+    first.detach()
+    second = make_adapter(unet, rank=2, seed=2)
+    b = run(unet, x, second, tokens())
+    second.detach()
+    first.attach(unet)
+    assert torch.equal(run(unet, x, first, tokens()), a)
+    assert not torch.equal(a, b)
+    with pytest.raises(ValueError, match="another MusicAdapter"):
+        second.attach(unet)
+
+
+def test_another_unet_is_refused_and_left_alone() -> None:
+    unet = make_unet()
+    adapter = MusicAdapter(channels=(96,) * 7, text_width=64)
+    plain = run(unet, noise())
+    with pytest.raises(ValueError, match="made for another U-Net"):
+        adapter.attach(unet)
+    assert torch.equal(run(unet, noise()), plain)
+
+
+def test_compiled_unet_gives_the_same() -> None:
+    unet, x = make_unet(), noise()
+    adapter = make_adapter(unet, rank=2)
+    wanted = run(unet, x, adapter, tokens())
+    compiled = torch.compile(unet, backend="aot_eager")
+    with torch.no_grad():
+        torch.testing.assert_close(run(compiled, x, adapter, tokens()), wanted.detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_real_size_trains_at_most_twenty_million() -> None:
+    with torch.device("meta"):
+        unet = AudioLDM2UNet2DConditionModel(
+            sample_size=256, in_channels=8, out_channels=8, block_out_channels=(128, 256, 384, 640), layers_per_block=2,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=[[None, 768, 1024]] * 4, attention_head_dim=8,
+        )  # fmt: skip
+        adapter = MusicAdapter.for_unet(unet, frames_per_row=2).attach(unet)
+        from musetune.adapter.lora import ATTENTION
+
+        adapter.add_lora(16, ATTENTION)
+        count = sum(p.numel() for p in adapter.trainable_parameters())
+    assert sum(p.numel() for n, p in unet.named_parameters() if "lora_" not in n) == pytest.approx(346.9e6, rel=0.01)
+    assert 1e6 < count <= 20e6

@@ -1,0 +1,85 @@
+"""Chords: four notations in, Harte's out."""
+
+from __future__ import annotations
+
+import mir_eval
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musetune.theory import NO_CHORD, QUALITIES, Chord, Key
+from musetune.theory.chord import FLAT_DEGREES
+from musetune.theory.names import NOTE_NAMES
+
+CHORDS = st.builds(Chord, st.sampled_from(NOTE_NAMES), st.sampled_from(QUALITIES[:-1]), st.sampled_from(FLAT_DEGREES))
+C = Key("C")
+
+
+@pytest.mark.parametrize(
+    ("text", "harte"),
+    [
+        ("C", "C:maj"), ("Cm7/Eb", "C:min7/b3"), ("F#m7b5", "F#:hdim7"), ("Bb:maj7/3", "Bb:maj7/3"), ("C:min7/b3", "C:min7/b3"),
+        ("N.C.", "N"), ("Dsus4", "D:sus4"), ("G/B", "G:maj/3"), ("Gm7/F", "G:min7/b7"), ("Ebmaj7", "Eb:maj7"), ("Edim7", "E:dim7"),
+        ("A-7", "A:min7"), ("C6/9", "C:maj6"), ("G13", "G:9"), ("F:maj(9)", "F:maj"), ("C+", "C:aug"), ("Am6", "A:min6"),
+    ],
+)  # fmt: skip
+def test_reads_harte_and_pop(text: str, harte: str) -> None:
+    assert Chord.parse(text).harte == harte
+
+
+@pytest.mark.parametrize(("text", "harte"), [("2m7", "D:min7"), ("1/3", "C:maj/3"), ("6", "A:min"), ("5", "G:maj"), ("4maj7", "F:maj7")])
+def test_reads_nashville(text: str, harte: str) -> None:
+    assert Chord.parse(text, C).harte == harte
+
+
+@given(CHORDS)
+def test_parse_inverts_format(chord: Chord) -> None:
+    assert Chord.parse(chord.harte) == chord
+
+
+@given(CHORDS, st.integers(-24, 24))
+def test_transposition_moves_every_pitch_class(chord: Chord, n: int) -> None:
+    moved = chord.transpose(n)
+    assert {(pc + n) % 12 for pc in chord.pitch_classes} == set(moved.pitch_classes)
+    assert (moved.bass_pc - chord.bass_pc - n) % 12 == 0
+    assert moved.transpose(-n).pitch_classes == chord.pitch_classes
+
+
+@given(CHORDS)
+def test_transposition_by_twelve_changes_nothing(chord: Chord) -> None:
+    assert chord.transpose(12) == chord
+
+
+@given(st.sampled_from(NOTE_NAMES), st.sampled_from([q for q in QUALITIES[:-1] if q != "5"]), st.sampled_from(["1", "3", "5", "b7"]))
+def test_pitch_classes_agree_with_mir_eval(root: str, quality: str, bass: str) -> None:
+    chord = Chord(root, quality, bass)
+    theirs, chroma, bass_step = mir_eval.chord.encode(chord.harte.replace("minmaj7", "minmaj7"), reduce_extended_chords=False)
+    ours = {(pc - chord.root_pc) % 12 for pc in chord.pitch_classes}
+    expected = {i for i in range(12) if chroma[i]} | {int(bass_step)}
+    if quality not in ("9", "maj9", "min9"):
+        assert ours == expected
+    assert theirs == chord.root_pc
+
+
+def test_no_chord_sounds_nothing() -> None:
+    assert NO_CHORD.pitch_classes == ()
+    assert NO_CHORD.transpose(3) == NO_CHORD
+    assert NO_CHORD.chroma.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [("H7", ["'H7'", "A–G", "did you mean"]), ("Cmaj7x", ["'Cmaj7x'", "did you mean"]), ("V7", ["'V7'", "key"]), ("", ["''"])]
+)
+def test_errors_name_the_value_and_the_fix(text: str, named: list[str]) -> None:
+    with pytest.raises(ValueError) as error:
+        Chord.parse(text)
+    assert all(part in str(error.value) for part in named)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_chord_or_a_value_error(text: str) -> None:
+    try:
+        chord = Chord.parse(text, C)
+    except ValueError:
+        return
+    assert Chord.parse(chord.harte) == chord
