@@ -2,8 +2,8 @@
 
     accelerate launch recipes/finetune.py recipes/configs/theory.yaml train_data_dir=data/songs output_dir=runs/theory
 
-Knobs: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts where
-those have the same knob. Only the base's U-Net and scheduler are loaded. A run that was killed continues with
+Knobs: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts
+where those have the same knob. Only the base's U-Net and scheduler are loaded. A run that was killed continues with
 `resume_from_checkpoint=latest`, and ends with the weights and the loss log that it would have had.
 """
 
@@ -13,7 +13,6 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -28,11 +27,11 @@ from diffusers.training_utils import EMAModel
 from omegaconf import MISSING, OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
+from validation import listen
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
 from musetune.generation.loading import find_base
-from musetune.theory import LeadSheet
 from musetune.training import (
     DatasetInfo,
     Dropout,
@@ -45,7 +44,7 @@ from musetune.training import (
     load_tokens,
     snr,
     target,
-)
+)  # fmt: skip
 from musetune.training import checkpoint as ckpt
 from musetune.training.memory import enable_gradient_checkpointing
 from musetune.training.record import averaged, save_adapter
@@ -280,33 +279,14 @@ def train(cfg: Config) -> Path:
             folder = out / "validation" / f"step-{step}"
             with averaged(params, ema):
                 save_adapter(plain.adapter, folder / "adapter", story | {"step": step})
-            validate(cfg, dataset, folder, step, accelerator.log)
+            base, clips = cfg.pretrained_model_name_or_path, dataset.clips[: cfg.num_validation_clips]
+            accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed), step)
     bar.close()
     if main:
         with averaged(params, ema):
             save_adapter(plain.adapter, out / "adapter", story | {"step": step})
     accelerator.end_training()
     return out / "adapter"
-
-
-def validate(cfg: Config, data: LatentDataset, folder: Path, step: int, log: Callable[..., None]) -> None:
-    """Audio, charts and scores of the first lead sheets at fixed seeds, by a pipeline of its own and `folder`/adapter."""
-    from musetune.audio import save_audio
-    from musetune.evaluation import draw_chart
-    from musetune.pipeline import MuseTunePipeline
-
-    pipe = MuseTunePipeline.from_pretrained(cfg.pretrained_model_name_or_path, adapter=folder / "adapter")
-    pipe.set_progress_bar_config(disable=True)
-    scores = []
-    for i, clip in enumerate(data.clips[: cfg.num_validation_clips]):
-        generator = torch.Generator().manual_seed(cfg.seed + i)
-        made = pipe(clip.text, lead_sheet=LeadSheet.from_json(clip.lead_sheet), duration_seconds=clip.duration_s,
-                    generator=generator, return_report=True)  # fmt: skip
-        save_audio(folder / f"{i}.wav", made.audios[0], made.sampling_rate)
-        draw_chart(folder / f"{i}.png", made.audios[0], made.sampling_rate, made.lead_sheet, made.reports[0].heard)
-        scores.append(made.reports[0].scores)
-    known = {name: [s[name] for s in scores if s[name] is not None] for name in scores[0]}
-    log({f"validation/{name}": sum(values) / len(values) for name, values in known.items() if values}, step)
 
 
 def load_config(arguments: list[str]) -> Config:

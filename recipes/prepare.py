@@ -2,13 +2,14 @@
 
     python recipes/prepare.py SRC OUT --base path/to/base [--workers 2] [--transpose -2 3] [--licence CC0]
 
-SRC holds MP3, WAV, FLAC, OGG or MIDI files (MIDI is rendered), in any depth. Each file is decoded, analysed, cut on downbeats
-into clips, and encoded by the base's autoencoder and text encoders; OUT then is all that recipes/finetune.py needs. An
-AudioFolder `metadata.jsonl` in SRC overrides what analysis would find: `file_name`, `text`, `genre`, `licence`, `key`, `bpm`,
-`time_signature`, `chords` (a progression, one chord a bar or with bars as `| C | G/B . Am . |`), or a whole `lead_sheet`.
+SRC holds MP3, WAV, FLAC, OGG or MIDI files (MIDI is rendered), in any depth. Each file is decoded, analysed, cut on
+downbeats into clips, and encoded by the base's autoencoder and text encoders; OUT then is all that recipes/finetune.py
+needs. An AudioFolder `metadata.jsonl` in SRC overrides what analysis would find: `file_name`, `text`, `genre`,
+`licence`, `key`, `bpm`, `time_signature`, `chords` (a progression, one chord a bar, or with bars as
+`| C | G/B . Am . |`), or a whole `lead_sheet`.
 
-Run it again and it continues. A file that is corrupt, silent or too short goes to OUT/quarantine.jsonl with the reason; to try
-such files again, delete that file.
+Run it again and it continues. A file that is corrupt, silent or too short goes to OUT/quarantine.jsonl with the
+reason; to try such files again, delete that file.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Result:
 
 
 def process(job: Job) -> Result:
-    """Decode, analyse, slice. Runs in a worker; whatever is wrong with the file becomes the reason of its quarantine."""
+    """Decode, analyse, slice. In a worker; what is wrong with the file becomes the reason of its quarantine."""
     try:
         clips, waves = slice_file(job)
         return Result(clips, np.stack(waves))
@@ -171,9 +172,8 @@ class Encoder:
     """The base's ears and words: waves → latents, prompts → embeddings. One of each, in this process."""
 
     def __init__(self, base: str, clip_seconds: float, device: str) -> None:
-        from musetune.pipeline import MuseTunePipeline
-
         from musetune.audio import mel_frontend
+        from musetune.pipeline import MuseTunePipeline
 
         self.pipe, self.device = MuseTunePipeline.from_pretrained(base).to(device), device
         self.frontend = mel_frontend(self.pipe).to(device)

@@ -26,6 +26,7 @@ from rendered import read_metadata, read_spectrograms
 from tqdm import tqdm
 
 from musetune.nano import NanoVocoder, PatchAutoencoder, build_nano
+from musetune.nano.folder import save_half
 
 
 @dataclass
@@ -157,8 +158,7 @@ def save(out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: di
     (out / "state.tmp").replace(out / "state.pt")
     current = {k: v.detach().clone() for k, v in model.state_dict().items()}
     model.load_state_dict(kept)
-    pipe.to(torch.float16).save_pretrained(out / "base")
-    pipe.to(torch.float32)
+    save_half(pipe, out / "base")
     model.load_state_dict(current)
 
 

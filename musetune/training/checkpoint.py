@@ -1,7 +1,7 @@
-"""Checkpoints that survive a kill at any moment: written beside, renamed into place, and only then are old ones deleted.
+"""Checkpoints that survive a kill at any moment: written beside, renamed into place, only then are old ones deleted.
 
-A checkpoint is a folder `checkpoint-<step>` with `state.safetensors` (weights, optimiser moments, averages; exact dtypes) and
-`state.json` (step and counters). No pickle, no generator states: see `musetune.training.draws`.
+A checkpoint is a folder `checkpoint-<step>` with `state.safetensors` (weights, optimiser moments, averages; exact
+dtypes) and `state.json` (step and counters). No pickle, no generator states: see `musetune.training.draws`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def find_checkpoint(folder: Path, resume_from: str | None) -> Path | None:
-    """What `resume_from_checkpoint` names: None, `latest` (None if there is none yet), a name in `folder`, or a path."""
+    """What `resume_from_checkpoint` names: None, `latest` (None where there is none), a name in `folder`, or a path."""
     if resume_from is None:
         return None
     if resume_from == "latest":
@@ -71,7 +71,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def pack_state(
     named: dict[str, Tensor], optimizer: torch.optim.Optimizer, averages: list[Tensor] | None
 ) -> dict[str, Tensor]:
-    """Everything that training changes as one flat dictionary: `model.<name>`, `ema.<name>`, `optimizer.<index>.<name>`.
+    """All that training changes as one flat dictionary: `model.<name>`, `ema.<name>`, `optimizer.<index>.<name>`.
 
     named: the trained parameters, in the optimiser's order; averages: their moving averages in the same order.
     """
@@ -105,7 +105,7 @@ def unpack_state(
 
 
 def truncate_log(path: Path, last_step: int) -> None:
-    """Keep the lines of a JSON-lines log up to `last_step`: what a killed run wrote after its checkpoint is done again."""
+    """Keep a JSON-lines log up to `last_step`: what a killed run wrote after its checkpoint is done again."""
     if not path.exists():
         return
     kept = []

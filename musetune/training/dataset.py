@@ -1,10 +1,10 @@
 """The data set on disk: what `recipes/prepare.py` writes and `recipes/finetune.py` reads.
 
     dataset.json          schema, the base and its latent geometry, versions
-    clips.jsonl           one line a clip: id, shard and index, file, sha256, offset_s, duration_s, text, genre, transpose,
-                          lead_sheet, licence, provenance
-    shards/*.safetensors  latents fp16 (n, channels, rows, cols), already scaled by the VAE's scaling factor, and the text
-                          embeddings of each distinct prompt of the shard
+    clips.jsonl           one line a clip: id, shard and index, file, sha256, offset_s, duration_s, text, genre,
+                          transpose, lead_sheet, licence, provenance
+    shards/*.safetensors  latents fp16 (n, channels, rows, cols), already scaled by the VAE's scaling factor, and the
+                          text embeddings of each distinct prompt of the shard
     quarantine.jsonl      files that could not be used, with the reason
 
 A shard is written whole and renamed into place, then its lines are appended; a writer that opens the folder again drops
@@ -43,7 +43,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class TextEmbedding:
-    """One prompt as the U-Net takes it: T5 states (L, 1024) with their mask (L,), and GPT-2's generated states (S, 768)."""
+    """One prompt as the U-Net takes it: T5 states (L, 1024), their mask (L,), GPT-2's generated states (S, 768)."""
 
     prompt_embeds: Tensor
     attention_mask: Tensor
@@ -68,7 +68,7 @@ class Clip:
 
 
 class DatasetWriter:
-    """Appends clips to a data set folder, creating or continuing it; use as a context manager so that the rest is flushed."""
+    """Appends clips to a data set folder, new or begun; a context manager, so that the rest is flushed."""
 
     def __init__(self, folder: str | Path, info: DatasetInfo, shard_size: int = 256) -> None:
         self.folder, self.info, self.shard_size = Path(folder), info, shard_size

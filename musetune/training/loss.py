@@ -5,7 +5,6 @@ Notation: x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise with a_t = `alphas_cumprod[t
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
@@ -38,8 +37,8 @@ def snr(alphas_cumprod: Tensor, timesteps: Tensor) -> Tensor:
 def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
     """Min-SNR-gamma weights (arXiv 2303.09556): min(SNR, gamma) seen as a loss on x_0, for each parameterisation.
 
-    ratio (B,) is the SNR; gamma > 0 (5 in the paper). A schedule with zero terminal SNR has ratio 0 at its end, where an
-    epsilon prediction says nothing about x_0: that raises, use v_prediction.
+    ratio (B,) is the SNR; gamma > 0 (5 in the paper). A schedule with zero terminal SNR has ratio 0 at its end, where
+    an epsilon prediction says nothing about x_0: that raises, use v_prediction.
     """
     if gamma <= 0:
         raise ValueError(
@@ -60,7 +59,7 @@ def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
 def diffusion_loss(
     prediction: Tensor, wanted: Tensor, ratio: Tensor, prediction_type: str, snr_gamma: float | None
 ) -> Tensor:
-    """Squared error of each sample, (B,) float32: mean over its elements, weighted by min-SNR unless `snr_gamma` is None."""
+    """Mean squared error of each sample, (B,) float32, weighted by min-SNR unless `snr_gamma` is None."""
     error = (prediction.float() - wanted.float()).square().flatten(1).mean(1)
     return error if snr_gamma is None else error * min_snr_weight(ratio, snr_gamma, prediction_type)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ def test_laws(bar: float, first: float, duration: float, clip: float) -> None:
     downbeats = np.arange(first, duration, bar)
     starts = clip_starts(downbeats, duration, clip)
     assert starts == sorted(starts)
-    assert all(b - a >= clip - 0.05 for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a >= clip - 0.05 for a, b in pairwise(starts))
     assert all(0 <= s <= duration - clip + 0.05 for s in starts)
     assert starts == [0.0] or all(np.abs(downbeats - s).min() < 1e-9 for s in starts)
     assert len(starts) >= (duration - first) // (clip + bar)  # at most a bar is lost a clip

@@ -76,7 +76,7 @@ def test_selection_and_refusals(tmp_path: Path) -> None:
         _add(writer, "b", genre="rock", transpose=3)
         with pytest.raises(ValueError, match=r"shape \(1, 2, 6, 5\), the data set holds \(1, 2, 6, 4\)"):
             writer.add([Clip("x", "x", "", 0, 1, "", {})], torch.zeros(1, 2, 6, 5), {})
-        with pytest.raises(ValueError, match="no text embedding given for .*new text"):
+        with pytest.raises(ValueError, match=r"no text embedding given for .*new text"):
             writer.add([Clip("x", "x", "", 0, 1, "new text", {})], torch.zeros(1, 2, 6, 4), {})
     assert [c.file for c in LatentDataset(tmp_path, transposed=False).clips] == ["a", "a"]
     assert [c.file for c in LatentDataset(tmp_path, genre="rock").clips] == ["b", "b"]
