@@ -1,0 +1,69 @@
+"""Sound beside obedience: a Fréchet distance on a fixed embedding, and the similarity of prompt and audio by a base's
+own CLAP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from musetune.audio import resample
+
+if TYPE_CHECKING:
+    from diffusers import AudioLDM2Pipeline
+
+WINDOW_S = 1.0
+COEFFICIENTS = 20
+
+
+def timbre(wave: np.ndarray, sr: int) -> np.ndarray:
+    """(seconds, 40): means and standard deviations of 20 MFCCs in each whole second of mono ``wave`` (samples,).
+
+    A fixed embedding that needs no network; it sees spectra and how much they move, neither pitch nor rhythm.
+    """
+    import librosa
+
+    hop = round(0.02 * sr)
+    mfcc = librosa.feature.mfcc(
+        y=np.asarray(wave, np.float32), sr=sr, n_mfcc=COEFFICIENTS, n_fft=2048, hop_length=hop, n_mels=64
+    )
+    frames = round(WINDOW_S * sr / hop)
+    count = mfcc.shape[1] // frames
+    blocks = mfcc[:, : count * frames].reshape(COEFFICIENTS, count, frames)
+    return np.concatenate([blocks.mean(axis=2), blocks.std(axis=2)]).T
+
+
+def frechet_distance(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """|μ₁−μ₂|² + tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) of two sets of embeddings (n, d) (Heusel et al. 2017; for audio Kilgour et
+    al. 2019).
+
+    Raises ValueError where a set has fewer members than dimensions: its covariance would be singular.
+    """
+    from scipy import linalg
+
+    for points in (ours, theirs):
+        if len(points) <= points.shape[1]:
+            raise ValueError(f"{len(points)} embeddings of {points.shape[1]} dimensions are too few; give more audio")
+    first, second = np.cov(ours, rowvar=False), np.cov(theirs, rowvar=False)
+    eigenvalues = linalg.eigvals(first @ second)  # the root's trace is the sum of the roots of these
+    root = np.sqrt(np.clip(eigenvalues.real, 0, None)).sum()
+    shift = ours.mean(axis=0) - theirs.mean(axis=0)
+    return float(shift @ shift + np.trace(first) + np.trace(second) - 2 * root)
+
+
+def clap_similarity(
+    pipe: AudioLDM2Pipeline, prompts: Sequence[str], waves: Sequence[np.ndarray], sr: int
+) -> np.ndarray:
+    """Cosine (n,) of each prompt and its mono wave at ``sr`` Hz by the CLAP inside ``pipe``: −1…1, a column that the
+    base is not
+    independent of."""
+    import torch
+
+    rate = pipe.feature_extractor.sampling_rate
+    inputs = pipe.tokenizer(list(prompts), return_tensors="pt", padding=True)
+    sound = [resample(wave, sr, rate) if rate != sr else wave for wave in waves]
+    features = pipe.feature_extractor(sound, return_tensors="pt", sampling_rate=rate)
+    with torch.no_grad():
+        out = pipe.text_encoder(**inputs, input_features=features.input_features.to(pipe.text_encoder.dtype))
+    return torch.nn.functional.cosine_similarity(out.text_embeds, out.audio_embeds).float().numpy()
