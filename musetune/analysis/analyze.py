@@ -75,10 +75,17 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
     found = track_beats(sound.wave, notes, tempo_hint=tempo_hint)
     grid = found.times_s if found else np.arange(0, max(sound.duration_s, 0.5) + 0.5, 0.5)
     track = _chords(notes, grid, sound.duration_s, found)
-    named = any(label != "N" for label in track.labels)
-    key = find_key(track, _mean_treble(notes))[0] if named else None
+    key, key_confidence = find_key(track, _mean_treble(notes))
     beats_s, downbeats_s, bpm = (found.times_s, found.downbeats_s, found.bpm) if found else (empty, empty, None)
-    return Heard(track.intervals_s, track.labels, track.confidence, beats_s, downbeats_s, key, bpm)
+    return Heard(
+        track.intervals_s,
+        track.labels,
+        track.confidence,
+        beats_s,
+        downbeats_s,
+        key if key_confidence > 0 else None,
+        bpm,
+    )
 
 
 def _checked_beats(beats: np.ndarray, sound: Sound) -> np.ndarray:

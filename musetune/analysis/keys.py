@@ -16,7 +16,11 @@ TONICS = {
 
 
 def find_key(track: ChordTrack, chroma: np.ndarray) -> tuple[str, float]:
-    """("Bb major", confidence 0…1) from the chords of `track` and the mean treble chroma (12,) of the sound."""
+    """("Bb major", confidence 0…1) from the chords of `track` and the mean treble chroma (12,) of the sound.
+
+    Without any chord nothing tells: then ("C major", 0.0)."""
+    if all(label == "N" for label in track.labels):
+        return "C major", 0.0
     profile = chord_profile(track)
     scores = _fit(profile) + 0.5 * _fit(chroma) + _tonic_evidence(track)
     share = np.exp(8 * (scores - scores.max()))

@@ -43,7 +43,7 @@ class Analysis:
                 "source": {key: _round(value) for key, value in asdict(self.source).items()},
                 "bpm": round(sheet.bpm, 2),
                 "bpm_confidence": _round(self.bpm_confidence),
-                "key": str(sheet.key),
+                "key": str(sheet.key) if self.key_confidence > 0 else None,
                 "key_confidence": _round(self.key_confidence),
                 "time_signature": str(sheet.meter),
                 "time_signature_confidence": _round(self.meter_confidence),

@@ -51,22 +51,24 @@ class Salience:
 
 def salience(wave: np.ndarray) -> Salience:
     """Note salience of `wave` (samples,) at RATE."""
-    magnitude = _magnitudes(wave)
-    loudness = np.sqrt(np.square(magnitude).mean(axis=1))
-    spectrum = magnitude @ _log_frequency_matrix().T
+    spectrum, loudness = _log_spectrum(wave)
     tuning = _tuning(spectrum)
     spectrum = _whiten(_retune(spectrum, tuning))
     notes = _nnls(spectrum, _note_dictionary())
     return Salience(notes, np.arange(len(notes)) * HOP / RATE, loudness, tuning)
 
 
-def _magnitudes(wave: np.ndarray) -> np.ndarray:
-    """(frames, N_FFT // 2 + 1), frame k centred on sample k · HOP."""
+def _log_spectrum(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Magnitudes (frames, N_BINS), frame k centred on sample k · HOP, and rms loudness (frames,)."""
     padded = np.pad(wave, N_FFT // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
     window = np.hanning(N_FFT).astype(np.float32)
-    blocks = [np.abs(np.fft.rfft(frames[i : i + 256] * window)).astype(np.float32) for i in range(0, len(frames), 256)]
-    return np.concatenate(blocks)
+    rows, loudness = [], []
+    for start in range(0, len(frames), 256):  # in blocks, to keep memory small
+        magnitude = np.abs(np.fft.rfft(frames[start : start + 256] * window)).astype(np.float32)
+        rows.append(magnitude @ _log_frequency_matrix().T)
+        loudness.append(np.sqrt(np.square(magnitude).mean(axis=1)))
+    return np.concatenate(rows), np.concatenate(loudness)
 
 
 @lru_cache(maxsize=1)

@@ -112,3 +112,13 @@ def test_a_waltz_into_the_lead_sheet() -> None:
     sheet = analyze(song(["F:maj", "C:maj", "D:min", "Bb:maj"] * 2, 110, beats_per_chord=3), SR).lead_sheet
     assert str(sheet.meter) == "3/4"
     assert [span.beats for span in sheet.chords[:-1]] == [3] * 7
+
+
+def test_clicks_have_a_tempo_but_no_chord_and_no_key() -> None:
+    wave = np.where(np.arange(SR * 8) % (SR // 2) < 20, 0.5, 0.0)
+    record = analyze(wave, SR).to_json()
+    assert record["bpm"] == pytest.approx(120, rel=0.02)
+    assert record["key"] is None
+    assert [row["chord"] for row in record["chords"]] == ["N"]
+    assert record["harmonic_analysis"]["roman_numerals"] == []
+    assert record["genre_analysis"]["primary_genre"] is None

@@ -35,8 +35,8 @@ def sheet_of(chords: list[str], key: str = "C major", bpm: float = 120) -> LeadS
 def test_every_field_of_the_schema(analysis: Analysis) -> None:
     record = analysis.to_json()
     assert set(record) >= {
-        "schema", "source", "bpm", "bpm_confidence", "key", "key_confidence", "time_signature", "beats_s", "downbeats_s",
-        "chords", "sections", "harmonic_analysis", "rhythmic_analysis", "genre_analysis",
+        "schema", "source", "bpm", "bpm_confidence", "key", "key_confidence", "time_signature", "beats_s",
+        "downbeats_s", "chords", "sections", "harmonic_analysis", "rhythmic_analysis", "genre_analysis",
     }  # fmt: skip
     assert set(record["chords"][0]) >= {
         "start_s",
