@@ -31,21 +31,10 @@ from validation import listen
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
-from musetune.generation.loading import find_base
-from musetune.training import (
-    DatasetInfo,
-    Dropout,
-    LatentDataset,
-    TextEmbedding,
-    add_noise,
-    diffusion_loss,
-    draw_batch,
-    draws,
-    load_tokens,
-    snr,
-    target,
-)  # fmt: skip
+from musetune.generation.loading import find_adapter, find_base
+from musetune.training import DatasetInfo, Dropout, LatentDataset, TextEmbedding, draw_batch, draws, load_tokens
 from musetune.training import checkpoint as ckpt
+from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
 from musetune.training.record import averaged, save_adapter
 
@@ -59,18 +48,14 @@ class Config:
     output_dir: str = MISSING  # checkpoints, loss.jsonl, logs/, and at the end adapter/
     seed: int = 0
     # what is trained
-    theory_adapter: str | None = (
-        None  # a theory adapter to freeze, so that only a LoRA (a genre) is trained on top of it
-    )
-    rank: int = 0  # of the LoRA; 0 trains none
+    theory_adapter: str | None = None  # an adapter to freeze, so that only a LoRA (a genre) is trained on it
+    rank: int = 0  # of a new LoRA; 0 adds none
     frames_per_row: int = 4  # of a new adapter: time steps of beats and chroma in a latent row
     dim: int = 128  # of a new adapter: width of its events
     hidden: int = 96  # of a new adapter: width of its frames
     map_channels: int = 32  # of a new adapter: channels of the map that enters the U-Net
     genre: str | None = None  # only this genre's clips
-    transpose_augmentation: bool = (
-        True  # also the transposed copies that prepare.py made (audio, chords and key moved together)
-    )
+    transpose_augmentation: bool = True  # also prepare.py's transposed copies (audio, chords and key moved together)
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
     # conditions hidden from the model, so that one adapter serves partial requests and guidance
     text_dropout: float = 0.15
@@ -81,9 +66,7 @@ class Config:
     train_batch_size: int = 16  # a process
     gradient_accumulation_steps: int = 1
     max_train_steps: int = 10_000
-    max_train_minutes: float | None = (
-        None  # stop at a checkpoint after so long; the schedule still follows max_train_steps
-    )
+    max_train_minutes: float | None = None  # stop at a checkpoint then; the schedule still follows max_train_steps
     learning_rate: float = 1e-3
     lr_scheduler: str = "cosine"
     lr_warmup_steps: int = 100
@@ -108,8 +91,9 @@ class Config:
     num_validation_clips: int = 4  # lead sheets of the data set's first clips, at fixed seeds
 
 
-FREE = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps")
-EXACT = [f.name for f in fields(Config) if f.name not in FREE and not f.name.startswith(("checkpoint", "validation"))]
+RECORDS = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
+           "checkpoints_total_limit", "validation_steps", "num_validation_clips")  # fmt: skip
+EXACT = [f.name for f in fields(Config) if f.name not in RECORDS]  # a resumed run repeats the rest
 
 
 class Denoiser(nn.Module):
@@ -140,20 +124,18 @@ def build(cfg: Config, data: DatasetInfo) -> Denoiser:
     ).requires_grad_(False)
     if cfg.cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
-    if cfg.theory_adapter is None:
-        widths = {
-            "frames_per_row": cfg.frames_per_row,
-            "dim": cfg.dim,
-            "hidden": cfg.hidden,
-            "map_channels": cfg.map_channels,
-        }
-        adapter = MusicAdapter.for_unet(unet, cols=data.cols, **widths).attach(unet)
-    elif cfg.rank:
-        adapter = MusicAdapter.from_pretrained(cfg.theory_adapter).requires_grad_(False).attach(unet)
+    if unet.config.in_channels != data.channels:
+        raise ValueError(f"the data set has {data.channels} latent channels, this base {unet.config.in_channels}")
+    if cfg.theory_adapter:  # frozen: all that learns is its LoRA, its own or a new one
+        adapter = MusicAdapter.from_pretrained(find_adapter(cfg.theory_adapter)).requires_grad_(False)
     else:
-        raise ValueError("theory_adapter is frozen: give rank=8 or so, or nothing is left to train")
+        widths = {name: getattr(cfg, name) for name in ("frames_per_row", "dim", "hidden", "map_channels")}
+        adapter = MusicAdapter.for_unet(unet, cols=data.cols, **widths)
+    adapter.attach(unet)
     if cfg.rank:
         adapter.add_lora(cfg.rank)
+    if not any(p.requires_grad for p in adapter.trainable_parameters()):
+        raise ValueError(f"theory_adapter={cfg.theory_adapter} has no LoRA and is frozen: give rank=8 or so")
     if cfg.gradient_checkpointing:
         enable_gradient_checkpointing(unet)
     return Denoiser(unet, adapter, data.row_s).train()
@@ -168,8 +150,8 @@ def train(cfg: Config) -> Path:
     if cfg.mixed_precision not in ("no", "bf16"):
         raise ValueError(f"mixed_precision={cfg.mixed_precision!r} is not one of no, bf16")
     accelerator = Accelerator(
-        mixed_precision=cfg.mixed_precision, cpu=cfg.cpu, log_with=cfg.report_to, project_dir=out / "logs",
-    )  # fmt: skip
+        mixed_precision=cfg.mixed_precision, cpu=cfg.cpu, log_with=cfg.report_to, project_dir=out / "logs"
+    )
     main, rank, device = accelerator.is_main_process, accelerator.process_index, accelerator.device
 
     dataset = LatentDataset(cfg.train_data_dir, transposed=cfg.transpose_augmentation, genre=cfg.genre)

@@ -83,9 +83,10 @@ class DatasetWriter:
         if path.exists():
             there = _read_info(self.folder)
             for name in ("base_fingerprint", "channels", "rows", "cols", "row_s"):
-                if getattr(there, name) != getattr(self.info, name):
+                old, new = getattr(there, name), getattr(self.info, name)
+                if old != new:
                     raise ValueError(
-                        f"{self.folder} was made with {name}={getattr(there, name)!r}, not {getattr(self.info, name)!r}: "
+                        f"{self.folder} was made with {name}={old!r}, not {new!r}: "
                         "continue with the same base and clip length, or write to another folder"
                     )
         else:

@@ -62,7 +62,7 @@ def load_tokens(dataset: LatentDataset, frames_per_row: int, *, write: bool = Tr
 
 
 def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> MusicTokens:
-    """The tokens of `n_frames` frames beginning at frame `starts` (B,) of each sample; time 0 moves to the crop's start."""
+    """The tokens of `n_frames` frames from frame `starts` (B,) on; time 0 moves to the crop's start."""
     index = starts[:, None] + torch.arange(n_frames)
     frames = tokens.frames.gather(1, index[..., None].expand(-1, -1, tokens.frames.shape[2]))
     times = tokens.event_times_s - (starts * frame_s)[:, None, None].to(tokens.event_times_s.dtype)

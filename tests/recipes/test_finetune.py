@@ -11,7 +11,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
 from small import FINETUNE, REPOSITORY, make_base, make_dataset
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -143,8 +145,6 @@ def test_bad_clips_are_skipped_and_named(base: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "out" / "loss.jsonl").read_text().splitlines()]
     skipped = [line["skipped"] for line in lines if "skipped" in line]
     assert skipped == [["clip3"], ["clip3"]]  # 20 samples of 10 clips: twice
-    from safetensors.torch import load_file
-
     weights = load_file(tmp_path / "out" / "adapter" / "diffusion_pytorch_model.safetensors")
     assert all(bool(w.isfinite().all()) for w in weights.values())
 
@@ -190,7 +190,7 @@ def test_refuses_to_overwrite_and_stops_on_time(
         ("train_batch_size=many", "train_batch_size"),
         ("crop_rows=99", r"crop_rows=99 is outside 1..16"),
         ("genre=polka", "no clips of genre 'polka'"),
-        ("theory_adapter=somewhere", "rank=8"),
+        ("theory_adapter=somewhere", "no adapter 'somewhere'"),
         ("mixed_precision=fp16", "mixed_precision='fp16'"),
     ],
 )
@@ -201,7 +201,8 @@ def test_wrong_knobs_say_what_is_wrong(base: Path, data: Path, tmp_path: Path, o
 
 # Knobs that shape training, each with a value that must change the weights or the log.
 SHAPING = {
-    "seed": 1, "rank": 2, "frames_per_row": 2, "dim": 64, "hidden": 48, "map_channels": 8, "genre": "pop", "crop_rows": 8, "text_dropout": 1.0, "stream_dropout": 0.0,
+    "seed": 1, "rank": 2, "frames_per_row": 2, "dim": 64, "hidden": 48, "map_channels": 8,
+    "genre": "pop", "crop_rows": 8, "text_dropout": 1.0, "stream_dropout": 0.0,
     "condition_dropout": 1.0, "span_dropout": 1.0, "train_batch_size": 3, "gradient_accumulation_steps": 2,
     "max_train_steps": 4, "learning_rate": 1e-2, "lr_scheduler": "constant", "lr_warmup_steps": 1, "adam_beta1": 0.5,
     "adam_beta2": 0.9, "adam_weight_decay": 0.5, "adam_epsilon": 1e-3, "max_grad_norm": 1e-5, "snr_gamma": "null",
@@ -246,3 +247,22 @@ def test_records(base: Path, data: Path, tmp_path: Path) -> None:
     events = EventAccumulator(str(next((tmp_path / "logs" / "finetune").glob("events*")).parent))
     events.Reload()
     assert [e.step for e in events.Scalars("loss")] == [1, 2, 3]
+
+
+def test_genre_adapter_trains_only_a_lora(base: Path, data: Path, tmp_path: Path) -> None:
+    """With a LoRA of its own and without: what the theory adapter knew stays bit for bit."""
+    plain = train_here(base, data, tmp_path / "plain", "max_train_steps=3")
+    rich = train_here(base, data, tmp_path / "rich", "max_train_steps=3", "rank=2")
+    for name, theory, rank in (("a", plain, "rank=2"), ("b", rich, "rank=0")):
+        made = train_here(
+            base, data, tmp_path / name, f"theory_adapter={theory}", rank, "genre=jazz", "max_train_steps=4"
+        )
+        weights = "diffusion_pytorch_model.safetensors"
+        assert (made / weights).read_bytes() == (theory / weights).read_bytes()
+        lora = load_file(made / "lora" / "adapter_model.safetensors")
+        assert any(bool(w.any()) for k, w in lora.items() if "lora_B" in k)
+        if rank == "rank=0":
+            before = load_file(theory / "lora" / "adapter_model.safetensors")
+            assert any(not torch.equal(lora[k], before[k]) for k in before)
+    with pytest.raises(ValueError, match="has no LoRA and is frozen: give rank=8"):
+        train_here(base, data, tmp_path / "c", f"theory_adapter={plain}")

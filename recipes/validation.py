@@ -1,0 +1,35 @@
+"""Hear what an adapter makes of some clips' lead sheets: audio, charts, scores. Called by finetune.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from musetune.audio import save_audio
+from musetune.theory import LeadSheet
+from musetune.training import Clip
+
+
+def listen(base: str, adapter: Path, clips: list[Clip], folder: Path, seed: int) -> dict[str, float]:
+    """Generate each clip's lead sheet at a fixed seed into `folder` (n.wav, n.png); returns mean scores by name.
+
+    A pipeline of its own, loaded for the purpose: nothing of training is touched.
+    """
+    from musetune.evaluation import draw_chart
+    from musetune.pipeline import MuseTunePipeline
+
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
+    pipe.set_progress_bar_config(disable=True)
+    scores = []
+    for i, clip in enumerate(clips):
+        sheet, generator = LeadSheet.from_json(clip.lead_sheet), torch.Generator().manual_seed(seed + i)
+        made = pipe(
+            clip.text, lead_sheet=sheet, duration_seconds=clip.duration_s, generator=generator, return_report=True
+        )
+        wave, rate, report = made.audios[0], made.sampling_rate, made.reports[0]
+        save_audio(folder / f"{i}.wav", wave, rate)
+        draw_chart(folder / f"{i}.png", wave, rate, sheet, report.heard, title=clip.text)
+        scores.append(report.scores)
+    known = {name: [s[name] for s in scores if s[name] is not None] for name in scores[0]}
+    return {f"validation/{name}": sum(values) / len(values) for name, values in known.items() if values}
