@@ -16,6 +16,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -27,7 +28,7 @@ from diffusers.training_utils import EMAModel
 from omegaconf import MISSING, OmegaConf
 from torch import Tensor, nn
 from tqdm import tqdm
-from validation import listen
+from validation import listen  # type: ignore[import-not-found]
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
@@ -107,7 +108,7 @@ class Denoiser(nn.Module):
         """noisy (B, channels, rows, cols), timesteps (B,) → prediction like noisy."""
         music = self.adapter.prepare(tokens, noisy.shape[2], noisy.shape[3], self.row_s)
         sample, hidden = self.adapter.inputs(noisy, text.generated_prompt_embeds, music)
-        return self.unet(
+        return self.unet(  # type: ignore[operator]
             sample,
             timesteps,
             encoder_hidden_states=hidden,
@@ -276,7 +277,7 @@ def load_config(arguments: list[str]) -> Config:
     files = [a for a in arguments if "=" not in a]
     overrides = OmegaConf.from_dotlist([a for a in arguments if "=" in a])
     merged = OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)
-    return OmegaConf.to_object(merged)
+    return cast(Config, OmegaConf.to_object(merged))
 
 
 if __name__ == "__main__":

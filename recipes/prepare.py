@@ -175,7 +175,7 @@ class Encoder:
         from musetune.audio import mel_frontend
         from musetune.pipeline import MuseTunePipeline
 
-        self.pipe, self.device = MuseTunePipeline.from_pretrained(base).to(device), device
+        self.pipe, self.device = MuseTunePipeline.from_pretrained(base).to(device), device  # type: ignore[attr-defined]
         self.frontend = mel_frontend(self.pipe).to(device)
         self.texts: dict[str, TextEmbedding] = {}
         vocoder = self.pipe.vocoder.config

@@ -20,7 +20,7 @@ def listen(base: str, adapter: Path, clips: list[Clip], folder: Path, seed: int)
     from musetune.pipeline import MuseTunePipeline
 
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
-    pipe.set_progress_bar_config(disable=True)
+    pipe.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
     scores = []
     for i, clip in enumerate(clips):
         sheet, generator = LeadSheet.from_json(clip.lead_sheet), torch.Generator().manual_seed(seed + i)
