@@ -1,4 +1,4 @@
-# make demo    hear it: analyses a real song, trains an adapter for a short while, generates I V vi IV; leaves out/
+# make demo    hear it: analyses a real song (SONG=file.mp3 for one of yours), trains an adapter for a short while, generates I V vi IV; leaves out/
 # make test    everything; under 25 minutes on two cores
 # make check   ruff and mypy, then the tests
 # Each makes its own environment in .venv at the versions of constraints.txt. PYTHON=python3.12 picks the interpreter.
@@ -24,7 +24,7 @@ soundfont:
 	@tools/debian.sh fluidr3mono-gm-soundfont $(CACHE)/soundfont || echo "going on with the small soundfont of pretty_midi; for a better one set MUSETUNE_SOUNDFONT to an .sf2 or .sf3 file"
 
 demo: install
-	$(RUN) recipes/demo.py
+	$(RUN) recipes/demo.py $(if $(SONG),--song "$(SONG)")
 
 test: install soundfont
 	@$(MAKE) --no-print-directory pytest

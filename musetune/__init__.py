@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musetune.adapter import MusicAdapter
+    from musetune.analysis import Analysis, analyze
+    from musetune.conditioning import MusicTokens
+    from musetune.pipeline import MuseTunePipeline
+    from musetune.theory import BeatGrid, Chord, Key, LeadSheet, Meter
 
 __version__ = "0.1.0"
-_LAZY = {
-    "MuseTunePipeline": "musetune.pipeline",
-    "MusicAdapter": "musetune.adapter",
-    "LeadSheet": "musetune.theory",
+
+# Loaded when first asked for: `import musetune` must not wait for torch.
+_HOMES = {
+    "Analysis": "musetune.analysis",
+    "BeatGrid": "musetune.theory",
     "Chord": "musetune.theory",
     "Key": "musetune.theory",
+    "LeadSheet": "musetune.theory",
+    "Meter": "musetune.theory",
+    "MuseTunePipeline": "musetune.pipeline",
+    "MusicAdapter": "musetune.adapter",
+    "MusicTokens": "musetune.conditioning",
     "analyze": "musetune.analysis",
 }
-__all__ = ["Chord", "Key", "LeadSheet", "MuseTunePipeline", "MusicAdapter", "analyze"]
+
+__all__ = [
+    "Analysis",
+    "BeatGrid",
+    "Chord",
+    "Key",
+    "LeadSheet",
+    "Meter",
+    "MuseTunePipeline",
+    "MusicAdapter",
+    "MusicTokens",
+    "__version__",
+    "analyze",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Heavy packages load when they are first used: importing musetune alone loads no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'musetune' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,180 @@
+"""The whole path in a few minutes, on two CPU cores: analyse a real song, prepare a data set, fine-tune, generate,
+judge.
+
+    python recipes/demo.py [--song FILE] [--out out]
+
+Without --song it fetches three real recordings from Debian's package asc-music (GPL-2+; unpacked into .cache, never
+shipped).
+Leaves in OUT: song.json (what was heard in the song), demo.wav, demo.png and demo.json (I V vi IV in C at 120 bpm by
+the
+shipped adapter, what was asked and what the judges heard), finetuned.wav (the same by the adapter that was just
+trained).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from musetune.audio import load_audio, save_audio
+from musetune.evaluation import draw_chart, missing_judges, report
+from musetune.theory import LeadSheet
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGE, CACHE = "asc-music", REPOSITORY / ".cache" / "asc-music"
+PROMPT = "bright pop song with piano, bass and drums, 120 bpm"
+RATE = 44100
+
+
+def main(arguments: list[str]) -> None:
+    args = parse(arguments)
+    out, began = Path(args.out), time.monotonic()
+    songs = [Path(args.song)] if args.song else fetch_songs()
+    say(1, f"analyse {songs[0].name}")
+    analyse(songs[0], out)
+    say(2, "prepare a data set from real audio: analysed, cut on bar lines, encoded")
+    data = prepare(songs, args, out / "demo-work")
+    say(3, f"fine-tune a genre adapter on it for {args.train_steps} steps, over the frozen theory adapter")
+    trained = finetune(data, args, out / "demo-work")
+    say(4, "generate I V vi IV in C major at 120 bpm")
+    generate(args, out, trained)
+    print(f"\ndone in {time.monotonic() - began:.0f} s; listen to {out / 'demo.wav'}, look at {out / 'demo.png'}")
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--song", help="an MP3, WAV, FLAC or OGG of yours; default: three songs from Debian")
+    parser.add_argument("--out", default="out")
+    parser.add_argument("--base", default="nano")
+    parser.add_argument("--adapter", default="theory")
+    parser.add_argument("--excerpt-seconds", type=float, default=62.0, help="of each song that go into the data set")
+    parser.add_argument("--train-steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=20, help="denoising steps")
+    parser.add_argument("--seed", type=int, default=7)
+    return parser.parse_args(arguments)
+
+
+def say(number: int, what: str) -> None:
+    print(f"\n[{number}/4] {what}", flush=True)
+
+
+def run(*command: str | Path) -> None:
+    """Run one of MuseTune's own commands with this Python, showing it."""
+    line = [str(part) for part in command]
+    print("$ python " + " ".join(line), flush=True)
+    subprocess.run([sys.executable, *line], check=True, cwd=REPOSITORY)
+
+
+def fetch_songs() -> list[Path]:
+    """Three MP3s from Debian's asc-music, unpacked into the cache. Exits with advice where there is no Debian to
+    ask."""
+    unpacked = (
+        subprocess.run([str(REPOSITORY / "tools" / "debian.sh"), PACKAGE, str(CACHE)], check=False).returncode == 0
+    )
+    songs = sorted(CACHE.rglob("*.mp3")) if unpacked else []
+    if not songs:
+        raise SystemExit("no song to analyse: name one of yours, for example  make demo SONG=song.mp3")
+    print(f"songs of the Debian package {PACKAGE}; their licence: {next(CACHE.rglob('copyright'))}")
+    return songs
+
+
+def analyse(song: Path, out: Path) -> None:
+    """Write song.json and print the gist of it."""
+    from musetune.analysis import analyze
+
+    began = time.monotonic()
+    record = analyze(song).to_json()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "song.json").write_text(json.dumps(record, indent=2, ensure_ascii=False))
+    first = " ".join(span["chord"] for span in record["chords"][:8])
+    print(f"{record['key']}, {record['bpm']:.0f} bpm, {record['time_signature']}; {first} …")
+    print(f"{out / 'song.json'}: {record['source']['duration_s']:.0f} s of music in {time.monotonic() - began:.0f} s")
+
+
+def prepare(songs: list[Path], args: argparse.Namespace, work: Path) -> Path:
+    """An excerpt of each song, and the data set made of them."""
+    music, data = work / "music", work / "data"
+    shutil.rmtree(work, ignore_errors=True)
+    for song in songs:
+        wave, rate = load_audio(song, RATE)
+        middle = max(0, len(wave) // 2 - int(args.excerpt_seconds * rate / 2))
+        excerpt = wave[middle : middle + int(args.excerpt_seconds * rate)]
+        save_audio(music / f"{song.stem}.flac", excerpt / max(1.0, abs(excerpt).max()), rate)
+    run(
+        REPOSITORY / "recipes" / "prepare.py",
+        music.resolve(),
+        data.resolve(),
+        "--base",
+        args.base,
+        "--licence",
+        "see its source",
+    )
+    return data
+
+
+def finetune(data: Path, args: argparse.Namespace, work: Path) -> Path:
+    """A LoRA on the data set; returns the adapter's folder."""
+    runs = work / "run"
+    run(
+        REPOSITORY / "recipes" / "finetune.py",
+        REPOSITORY / "recipes" / "configs" / "genre.yaml",
+        f"pretrained_model_name_or_path={args.base}",
+        f"theory_adapter={args.adapter}",
+        f"train_data_dir={data.resolve()}",
+        f"output_dir={runs.resolve()}",
+        f"max_train_steps={args.train_steps}",
+        "train_batch_size=4",
+        "lr_warmup_steps=5",
+        "mixed_precision=no",
+        "report_to=null",
+    )
+    return runs / "adapter"
+
+
+def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
+    """demo.wav with its chart and report by the shipped adapter; finetuned.wav by the one just trained."""
+    import torch
+
+    from musetune.pipeline import MuseTunePipeline
+
+    sheet = LeadSheet.from_progression(
+        ["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=10.24, genre="pop"
+    )
+    pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
+    listener = "musetune" if missing_judges() else "judges"
+    for name in ("demo", "finetuned"):
+        if name == "finetuned":
+            pipe.load_adapter(trained)
+        generator = torch.Generator().manual_seed(args.seed)
+        made = pipe(PROMPT, lead_sheet=sheet, num_inference_steps=args.steps, generator=generator)
+        wave, rate = made.audios[0], made.sampling_rate
+        save_audio(out / f"{name}.wav", wave, rate)
+        judged = report(wave, rate, sheet, listener=listener)
+        print(f"{out / name}.wav: asked {' '.join(sheet.chord_labels)}")
+        print(
+            f"  {judged.listener} heard {' '.join(judged.heard.labels)}; majmin {100 * (judged.scores['majmin'] or 0):.0f} %",
+            end="",
+        )
+        print(f", beat F {100 * (judged.scores['beat_f'] or 0):.0f} %")
+        if name == "demo":
+            settings = {
+                "prompt": PROMPT,
+                "seed": args.seed,
+                "base": args.base,
+                "adapter": args.adapter,
+                "steps": args.steps,
+            }
+            (out / "demo.json").write_text(judged.dumps(settings))
+            draw_chart(
+                out / "demo.png", wave, rate, sheet, judged.heard, title=f"I V vi IV in C major at 120 bpm: {PROMPT}"
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
