@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
-    from musetune.analysis import Analysis, analyze
+    from musetune.analysis import Analysis, analyze  # type: ignore[no-redef]
     from musetune.conditioning import MusicTokens
     from musetune.pipeline import MuseTunePipeline
     from musetune.theory import BeatGrid, Chord, Key, LeadSheet, Meter

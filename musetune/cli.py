@@ -29,7 +29,9 @@ Example: musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key 
 def generate(
     prompt: Annotated[str, typer.Argument(help="what it should sound like: genre, instruments, mood")],
     chords: Annotated[str | None, typer.Option(help="progression or chart; needs an adapter")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="lead sheet instead of --chords: .json, .mid, .musicxml, .jams")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="lead sheet instead of --chords: .json, .mid, .musicxml, .jams")
+    ] = None,
     key: Annotated[str, typer.Option(help="such as 'Bb major' or 'f# minor'")] = "C major",
     bpm: Annotated[float, typer.Option(help="beats a minute, 30–300")] = 120.0,
     meter: Annotated[str, typer.Option(help="time signature")] = "4/4",
@@ -59,7 +61,12 @@ def generate(
 
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter if wanted else None)
     generator = torch.Generator().manual_seed(seed)
-    common = {"num_inference_steps": steps, "guidance_scale": guidance, "num_waveforms_per_prompt": candidates, "generator": generator}
+    common: dict[str, Any] = {
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+        "num_waveforms_per_prompt": candidates,
+        "generator": generator,
+    }
     if wanted is None:
         audio = pipe(prompt, duration_seconds=seconds, **common).audios[0]
     else:
@@ -82,7 +89,9 @@ def _wanted(chords, sheet, key, bpm, meter, genre, seconds):  # type: ignore[no-
         return LeadSheet.load(sheet)
     if chords is None:
         return None
-    return LeadSheet.parse(chords, key=key, bpm=bpm, time_signature=meter, genre=genre, duration_seconds=seconds or 10.24)
+    return LeadSheet.parse(
+        chords, key=key, bpm=bpm, time_signature=meter, genre=genre, duration_seconds=seconds or 10.24
+    )
 
 
 def _tell(out: Path, audio: Any, rate: int, sheet: Any, report: bool, plot: bool) -> None:
@@ -104,7 +113,9 @@ def _tell(out: Path, audio: Any, rate: int, sheet: Any, report: bool, plot: bool
 def analyze(
     files: Annotated[list[Path], typer.Argument(help="MP3, WAV, FLAC or OGG files")],
     as_json: Annotated[bool, typer.Option("--json", help="print the whole record")] = False,
-    sheet: Annotated[Path | None, typer.Option(help="also write the lead sheet of one file: .json, .mid, .musicxml, .jams")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="also write the lead sheet of one file: .json, .mid, .musicxml, .jams")
+    ] = None,
 ) -> None:
     """Hear chords, key, beats, tempo and metre. Several files with --json give one record a line."""
     from musetune.analysis import analyze as analyze_audio
@@ -127,7 +138,9 @@ def _recipe(name: str, arguments: list[str]) -> None:
     """Run a recipe of the repository with this Python."""
     script = Path(__file__).parents[1] / "recipes" / name
     if not script.is_file():
-        raise FileNotFoundError(f"{script} is not there: recipes come with the repository, not with the wheel; clone it to use them")
+        raise FileNotFoundError(
+            f"{script} is not there: recipes come with the repository, not with the wheel; clone it to use them"
+        )
     raise typer.Exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
 
 
@@ -160,8 +173,13 @@ def info(
 
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
     count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
-    told: dict[str, Any] = {"musetune": __version__, **{p: version(p) for p in ("torch", "diffusers", "transformers", "peft")}}
-    told["base"] = {name: count(part) for name, part in pipe.components.items() if hasattr(part, "parameters") and name != "adapter"}
+    told: dict[str, Any] = {
+        "musetune": __version__,
+        **{p: version(p) for p in ("torch", "diffusers", "transformers", "peft")},
+    }
+    told["base"] = {
+        name: count(part) for name, part in pipe.components.items() if hasattr(part, "parameters") and name != "adapter"
+    }
     if pipe.adapter is not None:
         own = sum(p.numel() for p in pipe.adapter.trainable_parameters())
         told["adapter"] = {"parameters": own, "share_of_unet": round(own / (told["base"]["unet"]), 4)}

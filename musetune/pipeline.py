@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,12 +36,12 @@ class MuseTuneOutput:
 class MuseTunePipeline(AudioLDM2Pipeline):
     """AudioLDM 2 with an optional MusicAdapter. Without a lead sheet a call is the stock pipeline's, bit for bit."""
 
-    _optional_components = ["adapter"]
+    _optional_components: ClassVar = ["adapter"]
 
-    def __init__(
+    def __init__(  # type: ignore[no-untyped-def]
         self, vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
         feature_extractor, unet, scheduler, vocoder, adapter: MusicAdapter | None = None,
-    ) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+    ) -> None:  # fmt: skip
         super().__init__(
             vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
             feature_extractor, unet, scheduler, vocoder,
@@ -51,7 +51,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             adapter.attach(unet)
 
     @classmethod
-    def from_pretrained(cls, base: str | Path, adapter: str | Path | MusicAdapter | None = None, **options: Any) -> MuseTunePipeline:
+    def from_pretrained(
+        cls, base: str | Path, adapter: str | Path | MusicAdapter | None = None, **options: Any
+    ) -> MuseTunePipeline:
         """Load a base ("nano", a folder, a Hub id such as cvssp/audioldm2) and an adapter (folder, bundled name, Hub id, or object).
 
         A folder that ``save_pretrained`` wrote brings its own adapter. Weights come from safetensors only.
@@ -138,7 +140,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if args:
             raise TypeError("with a lead sheet, give every argument after the prompt by its name")
         if self.adapter is None:
-            raise ValueError("a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')")
+            raise ValueError(
+                "a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')"
+            )
         seconds = duration_seconds or sheet.duration_s
         self.adapter.strength = strength
         audios = self._play(prompt or "", sheet, seconds, music_guidance_scale, **options)
@@ -154,8 +158,18 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if sheet is not None or chords is None:
             return sheet
         seconds = seconds or self.unet.config.sample_size * self.row_s
-        settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre, "duration_seconds": seconds}
-        return LeadSheet.parse(chords, **settings) if isinstance(chords, str) else LeadSheet.from_progression(chords, **settings)
+        settings = {
+            "key": key,
+            "bpm": bpm,
+            "time_signature": time_signature,
+            "genre": genre,
+            "duration_seconds": seconds,
+        }
+        return (
+            LeadSheet.parse(chords, **settings)
+            if isinstance(chords, str)
+            else LeadSheet.from_progression(chords, **settings)
+        )
 
     def _play(
         self, prompt: str, sheet: LeadSheet, seconds: float, music_scale: float, *, guidance_scale: float = 2.5,
@@ -170,7 +184,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         size = self.unet.config.sample_size
         windows = self._windows(sheet, rows, size, n)
         shape = (n, self.unet.config.in_channels, rows, self.adapter.config.cols)
-        noise = randn_tensor(shape, generator=generator, device=device, dtype=embeds.dtype) if latents is None else latents.to(device)
+        noise = (
+            randn_tensor(shape, generator=generator, device=device, dtype=embeds.dtype)
+            if latents is None
+            else latents.to(device)
+        )
         self.scheduler.set_timesteps(num_inference_steps, device=device)
         latents = noise * self.scheduler.init_noise_sigma
         for t in self.progress_bar(self.scheduler.timesteps):
@@ -179,14 +197,23 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             def denoise(window: Tensor, index: int, t: Tensor = t) -> Tensor:
                 sample, hidden = self.adapter.inputs(torch.cat([window] * 3), text[2], windows[index])
                 out = self.unet(
-                    sample, t, encoder_hidden_states=hidden, encoder_hidden_states_1=text[0], encoder_attention_mask_1=text[1]
+                    sample,
+                    t,
+                    encoder_hidden_states=hidden,
+                    encoder_hidden_states_1=text[0],
+                    encoder_attention_mask_1=text[1],
                 )
                 return guide(out.sample, guidance_scale, music_scale)
 
             predicted = blend(scaled, size, size // 2, denoise)
             latents = self.scheduler.step(predicted, t, latents).prev_sample
         mel = self.vae.decode(latents / self.vae.config.scaling_factor).sample
-        audio = self.mel_spectrogram_to_waveform(mel)[:, : round(seconds * self.vocoder.config.sampling_rate)].float().cpu().numpy()
+        audio = (
+            self.mel_spectrogram_to_waveform(mel)[:, : round(seconds * self.vocoder.config.sampling_rate)]
+            .float()
+            .cpu()
+            .numpy()
+        )
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
     def _windows(self, sheet: LeadSheet, rows: int, size: int, n: int) -> list[Prepared]:
@@ -197,7 +224,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             length = min(size, rows)
             start_s, seconds = start * self.row_s, length * self.row_s
             part = sheet if start == 0 else sheet.crop(start_s, seconds)
-            tokens = tokenize(part, frame_s=frame_s, n_frames=length * adapter.config.frames_per_row).to(self._execution_device)
+            tokens = tokenize(part, frame_s=frame_s, n_frames=length * adapter.config.frames_per_row).to(
+                self._execution_device
+            )
             batch = MusicTokens.stack([tokens.drop()] * (2 * n) + [tokens] * n)
             out.append(adapter.prepare(batch, length, adapter.config.cols, self.row_s))
         return out
@@ -209,5 +238,3 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         reports = [report(audio, self.vocoder.config.sampling_rate, sheet) for audio in audios]
         order = sorted(range(len(reports)), key=lambda i: -reports[i].score)
         return audios[order], [reports[i] for i in order]
-
-

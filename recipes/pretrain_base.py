@@ -63,7 +63,7 @@ def encode_latents(folder: Path, vae: PatchAutoencoder) -> torch.Tensor:
     spectrograms, parts = read_spectrograms(folder), []
     for i in tqdm(range(0, len(spectrograms), 64), desc="latents", unit="batch"):
         x = torch.from_numpy(spectrograms[i : i + 64].astype(np.float32))[:, None]
-        parts.append(vae.encode(x).latent_dist.mode().half())
+        parts.append(vae.encode(x).latent_dist.mode().half())  # type: ignore[union-attr]
     return torch.cat(parts)
 
 
@@ -118,7 +118,11 @@ def main() -> None:
             alpha, sigma = (x.sqrt()[:, None, None, None] for x in (alphas[t], 1 - alphas[t]))
             noisy = (alpha * clean + sigma * noise).to(memory_format=torch.channels_last)
             velocity = pipe.unet(
-                noisy, t, encoder_hidden_states=generated, encoder_hidden_states_1=prompt_embeds, encoder_attention_mask_1=mask
+                noisy,
+                t,
+                encoder_hidden_states=generated,
+                encoder_hidden_states_1=prompt_embeds,
+                encoder_attention_mask_1=mask,
             ).sample
         loss = torch.nn.functional.mse_loss(velocity.float(), alpha * noise - sigma * clean)
         optimizer.zero_grad(set_to_none=True)
@@ -131,19 +135,27 @@ def main() -> None:
             for name, value in kept.items():
                 value.lerp_(current[name], 1 - decay)
         step, mean = step + 1, loss.item() if not mean else 0.98 * mean + 0.02 * loss.item()
-        bar.update(), bar.set_postfix(loss=f"{mean:.4f}", clips_per_s=f"{bar.format_dict['rate'] * cfg.batch:.1f}" if bar.format_dict["rate"] else "")
+        (
+            bar.update(),
+            bar.set_postfix(
+                loss=f"{mean:.4f}",
+                clips_per_s=f"{bar.format_dict['rate'] * cfg.batch:.1f}" if bar.format_dict["rate"] else "",
+            ),
+        )
         if step % cfg.save_every == 0:
             save(out, step, pipe, model, kept, optimizer)
     save(out, step, pipe, model, kept, optimizer)
 
 
-def draw(latents: torch.Tensor, prompts: list[str], cfg: Config, step: int) -> tuple[torch.Tensor, list[str], torch.Tensor, torch.Tensor]:
+def draw(
+    latents: torch.Tensor, prompts: list[str], cfg: Config, step: int
+) -> tuple[torch.Tensor, list[str], torch.Tensor, torch.Tensor]:
     """One batch, a function of (seed, step) alone: latents, prompts, noise, timesteps."""
     rng = random.Random(cfg.seed * 1_000_003 + step)
     generator = torch.Generator().manual_seed(rng.getrandbits(62))
     clips = [rng.randrange(len(latents)) for _ in range(cfg.batch)]
     starts = [rng.randrange(latents.shape[2] - cfg.rows + 1) for _ in clips]
-    clean = torch.stack([latents[c, :, s : s + cfg.rows] for c, s in zip(clips, starts)]).float()
+    clean = torch.stack([latents[c, :, s : s + cfg.rows] for c, s in zip(clips, starts, strict=False)]).float()
     words = ["" if rng.random() < cfg.text_dropout else prompts[c] for c in clips]
     noise = torch.randn(clean.shape, generator=generator)
     # one draw in each of `batch` equal slices of 0…999: same distribution, less noise in the gradient
@@ -154,7 +166,10 @@ def draw(latents: torch.Tensor, prompts: list[str], cfg: Config, step: int) -> t
 def save(out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer) -> None:  # type: ignore[no-untyped-def]
     """The checkpoint, and the pipeline with averaged weights in fp16 under ``out``/base."""
     out.mkdir(parents=True, exist_ok=True)
-    torch.save({"step": step, "model": model.state_dict(), "kept": kept, "optimizer": optimizer.state_dict()}, out / "state.tmp")
+    torch.save(
+        {"step": step, "model": model.state_dict(), "kept": kept, "optimizer": optimizer.state_dict()},
+        out / "state.tmp",
+    )
     (out / "state.tmp").replace(out / "state.pt")
     current = {k: v.detach().clone() for k, v in model.state_dict().items()}
     model.load_state_dict(kept)

@@ -49,7 +49,10 @@ def spectral_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     total = made.new_zeros(())
     for n_fft in N_FFTS:
         window = torch.hann_window(n_fft, device=made.device)
-        a, b = (torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() * (2 / window.sum()) for x in (made, real))
+        a, b = (
+            torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() * (2 / window.sum())
+            for x in (made, real)
+        )
         total = total + ((a + 3e-4).log() - (b + 3e-4).log()).abs().mean()
         root_a, root_b = (a + 1e-7).sqrt(), (b + 1e-7).sqrt()
         total = total + 2 * (root_a - root_b).abs().sum() / root_b.sum()
@@ -61,8 +64,15 @@ def draw(waves, spectrograms, vae, cfg: Config, step: int) -> tuple[torch.Tensor
     rng = np.random.default_rng([cfg.seed, step])
     clips = rng.integers(0, len(waves), cfg.batch)
     rows = rng.integers(0, (spectrograms.shape[1] - cfg.frames) // 8 + 1, cfg.batch) * 8
-    x = torch.from_numpy(np.stack([spectrograms[c, r : r + cfg.frames] for c, r in zip(clips, rows)]).astype(np.float32)).to(cfg.device)
-    y = np.stack([waves[c, r * 256 : (r + cfg.frames) * 256] for c, r in zip(clips, rows)]).astype(np.float32) / 32768
+    x = torch.from_numpy(
+        np.stack([spectrograms[c, r : r + cfg.frames] for c, r in zip(clips, rows, strict=False)]).astype(np.float32)
+    ).to(cfg.device)
+    y = (
+        np.stack([waves[c, r * 256 : (r + cfg.frames) * 256] for c, r in zip(clips, rows, strict=False)]).astype(
+            np.float32
+        )
+        / 32768
+    )
     coded = vae.decode(vae.encode(x[:, None]).latent_dist.mode()).sample[:, 0]
     use = torch.from_numpy(rng.random(cfg.batch) < cfg.coded_share).to(cfg.device)
     return torch.where(use[:, None, None], coded, x), torch.from_numpy(y).to(cfg.device)
@@ -79,7 +89,9 @@ def main() -> None:
     torch.manual_seed(cfg.seed)
     waves, spectrograms = read_waves(folder), read_spectrograms(folder)
     vae = PatchAutoencoder(latent_channels=cfg.latent_channels).to(cfg.device)
-    kept = vae.fit(torch.from_numpy(spectrograms[:: max(1, len(spectrograms) // 400)].astype(np.float32))[:, None].to(cfg.device))
+    kept = vae.fit(
+        torch.from_numpy(spectrograms[:: max(1, len(spectrograms) // 400)].astype(np.float32))[:, None].to(cfg.device)
+    )
     print(f"autoencoder: {cfg.latent_channels} of 64 components keep {kept:.4f} of the variance")
     vocoder = NanoVocoder().to(cfg.device)
     average = NanoVocoder().to(cfg.device).requires_grad_(False)
@@ -88,12 +100,18 @@ def main() -> None:
     step, state = 0, out / "state.pt"
     if state.is_file():
         saved = torch.load(state, weights_only=True, map_location=cfg.device)
-        vocoder.load_state_dict(saved["vocoder"]), average.load_state_dict(saved["average"]), optimizer.load_state_dict(saved["optimizer"])
+        (
+            vocoder.load_state_dict(saved["vocoder"]),
+            average.load_state_dict(saved["average"]),
+            optimizer.load_state_dict(saved["optimizer"]),
+        )
         step = saved["step"]
     began, bar, mean = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         warm = min(1.0, (step + 1) / 200)
-        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
+        optimizer.param_groups[0]["lr"] = (
+            cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
+        )
         x, y = draw(waves, spectrograms, vae, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16):
             made = vocoder(x)
@@ -102,7 +120,11 @@ def main() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 5.0)
         optimizer.step()
-        torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in vocoder.parameters()], 1 - min(cfg.ema, (step + 1) / (step + 10)))
+        torch._foreach_lerp_(
+            list(average.parameters()),
+            [p.detach() for p in vocoder.parameters()],
+            1 - min(cfg.ema, (step + 1) / (step + 10)),
+        )
         step, mean = step + 1, loss.item() if not mean else 0.98 * mean + 0.02 * loss.item()
         bar.update(), bar.set_postfix(loss=f"{mean:.4f}")
         if step % cfg.save_every == 0:
@@ -113,7 +135,12 @@ def main() -> None:
 def save(out: Path, step: int, vocoder, average, optimizer, vae) -> None:  # type: ignore[no-untyped-def]
     """Checkpoint first under another name, then in place: a kill never loses the last one."""
     out.mkdir(parents=True, exist_ok=True)
-    state = {"step": step, "vocoder": vocoder.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
+    state = {
+        "step": step,
+        "vocoder": vocoder.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
     torch.save(state, out / "state.tmp")
     (out / "state.tmp").replace(out / "state.pt")
     average.save_pretrained(out / "vocoder")

@@ -95,8 +95,12 @@ def excerpt(song: LeadSheet, cfg: Config, rng: random.Random) -> LeadSheet:
     if waltz:
         scale = Fraction(3, 4)
         chords = tuple(ChordSpan(s.start * scale, s.beats * scale, s.chord) for s in sheet.chords)
-        sheet = replace(sheet, chords=chords, meters=(MeterSpan(Fraction(0), Meter(3, 4)),), melody=(), length=sheet.length * scale)
-    sheet = replace(sheet, grid=BeatGrid.constant(bpm, int(need) + 2), genre=genre, length=need, first_downbeat=Fraction(0))
+        sheet = replace(
+            sheet, chords=chords, meters=(MeterSpan(Fraction(0), Meter(3, 4)),), melody=(), length=sheet.length * scale
+        )
+    sheet = replace(
+        sheet, grid=BeatGrid.constant(bpm, int(need) + 2), genre=genre, length=need, first_downbeat=Fraction(0)
+    )
     if rng.random() < cfg.random_share:
         sheet = replace(sheet, chords=random_chords(sheet, rng), melody=())
     return recolour(sheet, rng) if rng.random() < STYLES[genre].sevenths else sheet
@@ -145,11 +149,15 @@ def main() -> None:
     files = [p for p in sorted(source.rglob("*")) if p.suffix in (".musicxml", ".jams", ".json")] if not folders else []
     songs = folders or files
     if not songs:
-        raise SystemExit(f"no songs under {source}: it needs folders with chords.txt, or .musicxml, .jams or .json lead sheets")
+        raise SystemExit(
+            f"no songs under {source}: it needs folders with chords.txt, or .musicxml, .jams or .json lead sheets"
+        )
     (out / "000").mkdir(parents=True, exist_ok=True)
     work = partial(render, cfg=cfg, songs=songs, out=out)
     with Pool(cfg.workers) as pool:
-        rows = list(tqdm(pool.imap(work, range(cfg.clips), chunksize=16), total=cfg.clips, desc="rendering", unit="clip"))
+        rows = list(
+            tqdm(pool.imap(work, range(cfg.clips), chunksize=16), total=cfg.clips, desc="rendering", unit="clip")
+        )
     (out / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     summary = {"songs": len(songs), "soundfont": Path(cfg.soundfont).name, **asdict(cfg)}
     (out / "render.json").write_text(json.dumps({**summary, "soundfont": Path(cfg.soundfont).name}, indent=1))

@@ -28,7 +28,9 @@ def read_waves(folder: Path, rate: int = 16000) -> np.ndarray:
     if not cache.is_file():
         files = [folder / row["file_name"] for row in read_metadata(folder)]
         with ThreadPoolExecutor(2) as pool:
-            waves = list(tqdm(pool.map(lambda f: load_audio(f, rate)[0], files), total=len(files), desc="decoding", unit="clip"))
+            waves = list(
+                tqdm(pool.map(lambda f: load_audio(f, rate)[0], files), total=len(files), desc="decoding", unit="clip")
+            )
         np.save(cache, (np.stack(waves) * 32767).astype(np.int16))
     return np.load(cache, mmap_mode="r")
 

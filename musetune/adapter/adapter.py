@@ -17,8 +17,8 @@ from musetune.adapter.entry import EntryConv, MapEntry
 from musetune.conditioning import MusicConditioner, MusicTokens
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
     from diffusers import AudioLDM2UNet2DConditionModel
+    from peft import LoraConfig
 
 HEAD_DIM = 32
 LORA_NAME = "music"
@@ -54,7 +54,9 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         map_channels: int = 32,
     ) -> None:
         super().__init__()
-        self.conditioner = MusicConditioner(dim=dim, hidden=hidden, map_channels=map_channels, cols=cols, frames_per_row=frames_per_row)
+        self.conditioner = MusicConditioner(
+            dim=dim, hidden=hidden, map_channels=map_channels, cols=cols, frames_per_row=frames_per_row
+        )
         self.sites = nn.ModuleList(MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM) for c in channels)
         self.entry = MapEntry(map_channels, entry_channels)
         self._strength = 1.0
@@ -87,8 +89,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if isinstance(unet.conv_in, EntryConv):
             raise ValueError("the U-Net holds another MusicAdapter; detach() that one first")
         self._check(unet)
-        for index, (attn, layer) in enumerate(zip(music_sites(unet), self.sites)):
-            attn.processor = MusicAttnProcessor(attn.processor, layer, index)
+        for index, (attn, layer) in enumerate(zip(music_sites(unet), self.sites, strict=False)):
+            attn.processor = MusicAttnProcessor(attn.processor, layer, index)  # type: ignore[arg-type]
         unet.conv_in = EntryConv(unet.conv_in, self.entry)
         self._unet = [unet]
         if self._lora_config is not None:
@@ -132,12 +134,14 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
         """Embed tokens for latents of rows × cols with ``row_s`` seconds a row; keys and values of all sites, once for all steps."""
         music = self.conditioner(tokens, rows, cols)
-        pairs = [site.keys_values(music.events, music.times_s) for site in self.sites]
+        pairs = [site.keys_values(music.events, music.times_s) for site in self.sites]  # type: ignore[operator]
         angles = row_angles(rows, cols, row_s, self.config.levels, HEAD_DIM, music.events.device)
-        keys, values = (tuple(x) for x in zip(*pairs))
+        keys, values = (tuple(x) for x in zip(*pairs, strict=False))
         return Prepared(music.frame_map, MusicStream(keys, values, music.mask, angles, self._strength))
 
-    def inputs(self, sample: Tensor, generated_prompt_embeds: Tensor, music: Prepared) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
+    def inputs(
+        self, sample: Tensor, generated_prompt_embeds: Tensor, music: Prepared
+    ) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
         """The U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
         text = (generated_prompt_embeds, music.stream)
         if music.stream.strength == 0.0:
@@ -180,7 +184,11 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             "in_channels": unet.config.in_channels,
             "entry_channels": unet.config.block_out_channels[0],
         }
-        wrong = [f"{k}: adapter {list_or(self.config[k])}, U-Net {v}" for k, v in here.items() if list_or(self.config[k]) != v]
+        wrong = [
+            f"{k}: adapter {list_or(self.config[k])}, U-Net {v}"
+            for k, v in here.items()
+            if list_or(self.config[k]) != v
+        ]
         if wrong:
             raise ValueError(f"this adapter was made for another U-Net; {'; '.join(wrong)}")
 

@@ -42,7 +42,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
-def row_angles(rows: int, cols: int, row_s: float, levels: int, head_dim: int, device: torch.device) -> tuple[RowAngles, ...]:
+def row_angles(
+    rows: int, cols: int, row_s: float, levels: int, head_dim: int, device: torch.device
+) -> tuple[RowAngles, ...]:
     """Angles of every level of a U-Net that halves rows and columns (rounding up); a row's time is its centre."""
     omega, out = frequencies(head_dim, device), []
     for _ in range(levels):
@@ -59,7 +61,9 @@ class MusicAttention(nn.Module):
     def __init__(self, channels: int, dim: int, width: int, heads: int) -> None:
         super().__init__()
         if width % (2 * heads):
-            raise ValueError(f"width={width} is not a multiple of twice heads={heads}; rotary positions need even head sizes")
+            raise ValueError(
+                f"width={width} is not a multiple of twice heads={heads}; rotary positions need even head sizes"
+            )
         self.heads = heads
         self.to_q = nn.Linear(channels, width, bias=False)
         self.to_k = nn.Linear(dim, width, bias=False)

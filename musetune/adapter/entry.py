@@ -34,4 +34,3 @@ class EntryConv(nn.Module):
             return self.conv(sample)
         latents, frame_map = sample.split([own, sample.shape[1] - own], dim=1)
         return self.conv(latents) + self._entry[0](frame_map)
-

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from peft import LoraConfig
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-EVERYTHING = (*ATTENTION, "proj_in", "proj_out", "net.0.proj", "net.2", "conv1", "conv2", "conv_shortcut", "time_emb_proj", "conv", "conv_out")
+EVERYTHING = (
+    *ATTENTION,
+    "proj_in",
+    "proj_out",
+    "net.0.proj",
+    "net.2",
+    "conv1",
+    "conv2",
+    "conv_shortcut",
+    "time_emb_proj",
+    "conv",
+    "conv_out",
+)
 
 
 def inject(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = EVERYTHING) -> LoraConfig:
@@ -36,7 +48,7 @@ def remove(unet: nn.Module, name: str) -> None:
                 module.delete_adapter(name)
             if not module.lora_A:  # type: ignore[attr-defined]
                 parent, _, child = path.rpartition(".")
-                setattr(unet.get_submodule(parent), child, module.base_layer)
+                setattr(unet.get_submodule(parent), child, module.base_layer)  # type: ignore[attr-defined]
     configs = getattr(unet, "peft_config", {})
     configs.pop(name, None)
     if not configs and hasattr(unet, "peft_config"):
@@ -47,7 +59,7 @@ def set_strength(unet: nn.Module, name: str, strength: float) -> None:
     """Scale the LoRA ``name``; 1 is as trained, 0 adds exactly nothing."""
     for module in unet.modules():
         if name in getattr(module, "lora_A", {}):
-            module.set_scale(name, strength)
+            module.set_scale(name, strength)  # type: ignore[operator]
 
 
 def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:
@@ -87,5 +99,7 @@ def put(unet: nn.Module, name: str, config: LoraConfig, weights: dict[str, Tenso
     strange = set(weights) ^ set(state(unet, name))
     if strange:
         remove(unet, name)
-        raise ValueError(f"the LoRA does not fit this U-Net: {len(strange)} weights differ, such as {sorted(strange)[0]}")
+        raise ValueError(
+            f"the LoRA does not fit this U-Net: {len(strange)} weights differ, such as {sorted(strange)[0]}"
+        )
     set_peft_model_state_dict(unet, weights, adapter_name=name)

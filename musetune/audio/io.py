@@ -22,7 +22,9 @@ def load_audio(path: str | Path, sr: int | None = None, mono: bool = True) -> tu
     try:
         wave, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path} cannot be decoded ({error.error_string}); give a WAV, FLAC, OGG or MP3 file") from error
+        raise ValueError(
+            f"{path} cannot be decoded ({error.error_string}); give a WAV, FLAC, OGG or MP3 file"
+        ) from error
     audio = wave.mean(axis=1) if mono else wave.T
     if sr is not None and sr != rate:
         audio = resample(audio, rate, sr)
@@ -50,7 +52,9 @@ def save_audio(path: str | Path, audio: np.ndarray, sr: int, format: str | None 
         raise ValueError(f"format={kind!r} is not one of {', '.join(FORMATS)}")
     data = np.asarray(audio, dtype=np.float32)
     if not np.isfinite(data).all() or np.abs(data).max(initial=0.0) > 1.0001:
-        raise ValueError(f"audio must be finite and within −1…1 (peak {np.abs(data).max():.3g}); scale it before saving")
+        raise ValueError(
+            f"audio must be finite and within −1…1 (peak {np.abs(data).max():.3g}); scale it before saving"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     subtype = "PCM_16" if kind in ("wav", "flac") else None
     soundfile.write(str(path), data.T, sr, format=kind.upper(), subtype=subtype)

@@ -29,8 +29,8 @@ class LogMel(nn.Module):
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
         pad = (self.n_fft - self.hop) // 2
         padded = nn.functional.pad(wave[:, None], (pad, pad), mode="reflect")[:, 0]
-        spectrum = torch.stft(padded, self.n_fft, self.hop, window=self.window, center=False, return_complex=True)
-        mel = (self.filters @ spectrum.abs()).clamp_min(1e-5).log()
+        spectrum = torch.stft(padded, self.n_fft, self.hop, window=self.window, center=False, return_complex=True)  # type: ignore[arg-type]
+        mel = (self.filters @ spectrum.abs()).clamp_min(1e-5).log()  # type: ignore[operator]
         return mel.transpose(1, 2).unsqueeze(1)
 
 

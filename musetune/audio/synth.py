@@ -39,7 +39,9 @@ def find_soundfont(path: str | Path | None = None) -> Path:
     bundled = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
     if bundled.is_file():
         return bundled
-    raise FileNotFoundError("no General MIDI soundfont found; `apt install fluidr3mono-gm-soundfont` or set MUSETUNE_SOUNDFONT")
+    raise FileNotFoundError(
+        "no General MIDI soundfont found; `apt install fluidr3mono-gm-soundfont` or set MUSETUNE_SOUNDFONT"
+    )
 
 
 @lru_cache(maxsize=2)
@@ -83,7 +85,7 @@ def synthesize(
             synth.program_select(DRUM_CHANNEL, sfid, 128, 0, True)
         else:
             synth.program_select(channels[index % len(channels)], sfid, 0, instrument.program)
-    total = int(round((midi.get_end_time() + 1.0 if duration_s is None else duration_s) * sample_rate))
+    total = round((midi.get_end_time() + 1.0 if duration_s is None else duration_s) * sample_rate)
     blocks = -(-total // BLOCK)
     parts, at = [], 0
     for block, on, channel, pitch, velocity in _timeline(midi, sample_rate):

@@ -46,7 +46,9 @@ class MusicConditioner(nn.Module):
         self.tempo_null = nn.Parameter(torch.zeros(dim))
         self.context = nn.ModuleList(_ConvBlock(dim, 3, 1) for _ in range(2))
         self.event_norm = nn.LayerNorm(dim)
-        self.nothing = nn.Parameter(torch.randn(dim) * 0.02)  # an event that is always there: attention has somewhere to look
+        self.nothing = nn.Parameter(
+            torch.randn(dim) * 0.02
+        )  # an event that is always there: attention has somewhere to look
         self.frame_null = nn.Parameter(torch.zeros(len(FRAME_FIELDS)))
         self.frame_in = nn.Linear(len(FRAME_FIELDS) + 2, hidden)
         self.global_to_frame = nn.Linear(dim, hidden)
@@ -69,18 +71,20 @@ class MusicConditioner(nn.Module):
         """(B, dim): key, mode, metre, genre, tempo."""
         streams = ("key", "key", "beats", "genre")
         parts = [
-            table(torch.where(tokens.present[stream], column, table.num_embeddings - 1))
-            for table, column, stream in zip(self.globals, tokens.globals.unbind(1), streams)
+            table(torch.where(tokens.present[stream], column, table.weight.shape[0] - 1))  # type: ignore[index]
+            for table, column, stream in zip(self.globals, tokens.globals.unbind(1), streams, strict=False)
         ]
-        tempo = torch.where(tokens.present["beats"][:, None], self.tempo(tokens.features.to(self.tempo.weight.dtype)), self.tempo_null)
+        tempo = torch.where(
+            tokens.present["beats"][:, None], self.tempo(tokens.features.to(self.tempo.weight.dtype)), self.tempo_null
+        )
         return torch.stack(parts).sum(0) + tempo
 
     def _events(self, tokens: MusicTokens, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         present = tokens.present
         x = whole[:, None, :]
-        for table, column, stream in zip(self.fields, tokens.events.unbind(2), EVENT_STREAMS):
+        for table, column, stream in zip(self.fields, tokens.events.unbind(2), EVENT_STREAMS, strict=False):
             there = present[stream] & present["chords"] if stream in ("key", "function") else present[stream]
-            x = x + table(torch.where(there[:, None], column, table.num_embeddings - 1))
+            x = x + table(torch.where(there[:, None], column, table.weight.shape[0] - 1))  # type: ignore[index]
         chroma = tokens.event_chroma * present["chords"][:, None, None]
         x = x + self.chroma(chroma.to(x.dtype))
         mask = tokens.event_mask & (present["chords"] | present["beats"])[:, None]

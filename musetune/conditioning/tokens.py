@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
 
 STREAMS = ("chords", "beats", "key", "genre", "function")
 EVENT_FIELDS = ("root", "bass", "quality", "degree", "function", "cadence", "section", "beat_in_bar")
-EVENT_SIZES = (13, 13, len(QUALITIES), 13, len(FUNCTIONS), len(CADENCES), 9, 13)  # values of each field; the last ones mean "none"
+EVENT_SIZES = (
+    13,
+    13,
+    len(QUALITIES),
+    13,
+    len(FUNCTIONS),
+    len(CADENCES),
+    9,
+    13,
+)  # values of each field; the last ones mean "none"
 EVENT_STREAMS = ("chords", "chords", "chords", "key", "function", "function", "function", "beats")
 BEAT_COLUMNS, CHORD_COLUMNS = slice(0, 6), slice(6, 43)
 FRAME_FIELDS = (
@@ -125,7 +135,9 @@ def _event_grid(sheet: LeadSheet, seconds: float) -> tuple[np.ndarray, np.ndarra
     starts, ends = starts[keep], ends[keep]
     edges = np.array([s for s, _, _ in spans])
     index = np.searchsorted(edges, starts + 1e-6, side="right") - 1
-    chords = [spans[i][2] if i >= 0 and spans[i][1] > at + 1e-6 else NO_CHORD for i, at in zip(index, starts)]
+    chords = [
+        spans[i][2] if i >= 0 and spans[i][1] > at + 1e-6 else NO_CHORD for i, at in zip(index, starts, strict=False)
+    ]
     return starts, ends, chords
 
 
@@ -135,16 +147,27 @@ def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> 
     bars = np.array([float(b) for b in sheet.downbeats()] or [float(sheet.first_downbeat)])
     bar = sheet.meter.beats_per_bar
     out = np.empty((len(chords), len(EVENT_FIELDS)), np.int64)
-    for i, (at, chord) in enumerate(zip(starts, chords)):
+    for i, (at, chord) in enumerate(zip(starts, chords, strict=False)):
         key = sheet.key if len(sheet.keys) == 1 else sheet.key_at(at)
         root = 12 if chord.root_pc is None else chord.root_pc
         bass = 12 if chord.bass_pc is None else chord.bass_pc
-        section = next((_SECTIONS.find(s.label[:1].upper()) for s in sheet.sections if s.start <= at < s.start + s.beats), -1)
+        section = next(
+            (_SECTIONS.find(s.label[:1].upper()) for s in sheet.sections if s.start <= at < s.start + s.beats), -1
+        )
         before = bars[bars <= at + 1e-6]
         in_bar = (at - (before[-1] if len(before) else bars[0] - bar * np.ceil((bars[0] - at) / bar))) % bar
         function = FUNCTIONS.index(function_of(chord, key))
         cadence = arrivals.get(round(float(at), 6), 0)
-        out[i] = (root, bass, chord.quality_index, scale_degree(chord, key), function, cadence, section % 9, min(int(in_bar + 1e-6), 11))
+        out[i] = (
+            root,
+            bass,
+            chord.quality_index,
+            scale_degree(chord, key),
+            function,
+            cadence,
+            section % 9,
+            min(int(in_bar + 1e-6), 11),
+        )
     return out
 
 
@@ -155,7 +178,7 @@ def _frames(sheet: LeadSheet, frame_s: float, n_frames: int) -> np.ndarray:
     beat = np.asarray(sheet.grid.beat_at(times))
     inside = (beat >= 0) & (beat < float(sheet.length))
     phase = (beat - float(sheet.first_downbeat)) / sheet.meter.beats_per_bar
-    out[:, 0] = _kernel(times, np.asarray(sheet.grid.time_at(np.arange(np.ceil(sheet.length)))))
+    out[:, 0] = _kernel(times, np.asarray(sheet.grid.time_at(np.arange(math.ceil(sheet.length)))))
     out[:, 1] = _kernel(times, np.asarray(sheet.grid.time_at(np.array(sheet.downbeats(), dtype=float))))
     out[:, 2], out[:, 3] = np.sin(2 * np.pi * beat), np.cos(2 * np.pi * beat)
     out[:, 4], out[:, 5] = np.sin(2 * np.pi * phase), np.cos(2 * np.pi * phase)
@@ -168,7 +191,11 @@ def _frames(sheet: LeadSheet, frame_s: float, n_frames: int) -> np.ndarray:
         out[here, 6:18] = chord.chroma
         out[here, 18 + chord.bass_pc] = 1
         out[here, 30 + chord.root_pc] = 1
-    onsets = np.asarray(sheet.grid.time_at(np.array([float(s.start) for s in sheet.chords]))) if sheet.chords else np.zeros(0)
+    onsets = (
+        np.asarray(sheet.grid.time_at(np.array([float(s.start) for s in sheet.chords])))
+        if sheet.chords
+        else np.zeros(0)
+    )
     out[:, 42] = _kernel(times, onsets)
     return out
 
@@ -177,7 +204,9 @@ def _kernel(times: np.ndarray, events: np.ndarray) -> np.ndarray:
     """exp(−d² / 2σ²) of the distance to the nearest event."""
     if len(events) == 0:
         return np.zeros_like(times)
-    index = np.clip(np.searchsorted(events, times), 1, len(events) - 1) if len(events) > 1 else np.zeros(len(times), int)
+    index = (
+        np.clip(np.searchsorted(events, times), 1, len(events) - 1) if len(events) > 1 else np.zeros(len(times), int)
+    )
     near = np.abs(times - events[index])
     if len(events) > 1:
         near = np.minimum(near, np.abs(times - events[index - 1]))

@@ -24,7 +24,9 @@ def find_base(name: str | Path) -> str:
     if Path(text).exists() or (text.count("/") == 1 and not text.startswith((".", "/", "~"))):
         return text
     names = ", ".join(sorted(p.name for p in BASES.glob("*") if (p / "model_index.json").is_file())) or "none"
-    raise FileNotFoundError(f"no base {text!r}: give a folder, a Hub id such as cvssp/audioldm2, or a bundled base ({names})")
+    raise FileNotFoundError(
+        f"no base {text!r}: give a folder, a Hub id such as cvssp/audioldm2, or a bundled base ({names})"
+    )
 
 
 def language_model(base: str, index: dict[str, Any], **hub: Any) -> GPT2LMHeadModel | None:
@@ -57,7 +59,9 @@ def find_adapter(name: str | Path) -> str:
     known = sorted({p.parent.name for place in places for p in place.glob("*/config.json")})
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; bundled adapters: {', '.join(known) or 'none'}"
-    raise FileNotFoundError(f"no adapter {str(name)!r}: give a folder with config.json, a bundled name or a Hub id{hint}")
+    raise FileNotFoundError(
+        f"no adapter {str(name)!r}: give a folder with config.json, a bundled name or a Hub id{hint}"
+    )
 
 
 def read_index(base: str, **hub: Any) -> dict[str, Any]:

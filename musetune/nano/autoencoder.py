@@ -44,7 +44,9 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         posterior = DiagonalGaussianDistribution(moments, deterministic=True)
         return AutoencoderKLOutput(latent_dist=posterior) if return_dict else (posterior,)
 
-    def decode(self, z: torch.Tensor, return_dict: bool = True, generator: torch.Generator | None = None) -> DecoderOutput | tuple:
+    def decode(
+        self, z: torch.Tensor, return_dict: bool = True, generator: torch.Generator | None = None
+    ) -> DecoderOutput | tuple:
         """Decode (batch, channels, rows, columns) to a log spectrogram (batch, 1, 8 · rows, 8 · columns)."""
         patches = torch.einsum("bctf,cp->btfp", z * self.std[:, None], self.basis)
         sample = from_patches(patches) + self.mean
@@ -67,7 +69,11 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
 def to_patches(x: torch.Tensor) -> torch.Tensor:
     """(batch, 1, frames, bins) → (batch, rows, columns, 64)."""
     b, _, t, f = x.shape
-    return x.reshape(b, t // PATCH, PATCH, f // PATCH, PATCH).permute(0, 1, 3, 2, 4).reshape(b, t // PATCH, f // PATCH, PATCH * PATCH)
+    return (
+        x.reshape(b, t // PATCH, PATCH, f // PATCH, PATCH)
+        .permute(0, 1, 3, 2, 4)
+        .reshape(b, t // PATCH, f // PATCH, PATCH * PATCH)
+    )
 
 
 def from_patches(patches: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,16 @@ class Size:
 
 SIZES = {
     "nano": Size(),
-    "tiny": Size(channels=(16, 16, 32), text_dim=16, layers=1, clap_audio=4, latent_channels=4, vocoder_dim=16, vocoder_layers=1, vocab=340),
+    "tiny": Size(
+        channels=(16, 16, 32),
+        text_dim=16,
+        layers=1,
+        clap_audio=4,
+        latent_channels=4,
+        vocoder_dim=16,
+        vocoder_layers=1,
+        vocab=340,
+    ),
 }
 
 
@@ -60,7 +69,15 @@ def build_nano(preset: str = "nano", captions: Iterable[str] = CAPTIONS) -> Audi
     size, captions = SIZES[preset], list(captions)
     roberta, t5 = roberta_tokenizer(captions, size.vocab), t5_tokenizer(captions, size.vocab)
     dim, heads = size.text_dim, 4
-    t5_config = T5Config(vocab_size=len(t5), d_model=dim, d_kv=dim // heads, d_ff=4 * dim, num_layers=size.layers, num_heads=heads, dropout_rate=0.0)
+    t5_config = T5Config(
+        vocab_size=len(t5),
+        d_model=dim,
+        d_kv=dim // heads,
+        d_ff=4 * dim,
+        num_layers=size.layers,
+        num_heads=heads,
+        dropout_rate=0.0,
+    )
     gpt_config = GPT2Config(
         vocab_size=1, n_embd=dim, n_head=heads, n_layer=size.layers, n_positions=96, max_new_tokens=8, bos_token_id=0, eos_token_id=0,
         attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
@@ -76,7 +93,10 @@ def build_nano(preset: str = "nano", captions: Iterable[str] = CAPTIONS) -> Audi
         feature_extractor=ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad"),
         unet=_unet(size),
         scheduler=DPMSolverMultistepScheduler(
-            beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", use_karras_sigmas=False, timestep_spacing="trailing"
+            beta_schedule="squaredcos_cap_v2",
+            prediction_type="v_prediction",
+            use_karras_sigmas=False,
+            timestep_spacing="trailing",
         ),
         vocoder=NanoVocoder(dim=size.vocoder_dim, hidden=3 * size.vocoder_dim, layers=size.vocoder_layers),
     )

@@ -34,7 +34,9 @@ class LogSpectrogram(nn.Module):
         super().__init__()
         top = fmin * 2 ** ((bins - 1) / bins_per_octave)
         if top >= sampling_rate / 2:
-            raise ValueError(f"fmin={fmin} and bins={bins} reach {top:.0f} Hz; the Nyquist limit is {sampling_rate // 2} Hz: lower either")
+            raise ValueError(
+                f"fmin={fmin} and bins={bins} reach {top:.0f} Hz; the Nyquist limit is {sampling_rate // 2} Hz: lower either"
+            )
         self.sampling_rate, self.hop, self.bins = sampling_rate, hop, bins
         self.frequencies = fmin * 2 ** (np.arange(bins) / bins_per_octave)
         self.n_ffts = [n for n, _ in windows]
@@ -42,7 +44,11 @@ class LogSpectrogram(nn.Module):
         for i, n_fft in enumerate(self.n_ffts):
             mask = (self.frequencies >= edges[i]) & (self.frequencies < edges[i + 1])
             self.register_buffer(f"window_{i}", torch.hann_window(n_fft), persistent=False)
-            self.register_buffer(f"filters_{i}", _filters(self.frequencies, mask, n_fft, sampling_rate, bins_per_octave), persistent=False)
+            self.register_buffer(
+                f"filters_{i}",
+                _filters(self.frequencies, mask, n_fft, sampling_rate, bins_per_octave),
+                persistent=False,
+            )
 
     @property
     def frames_per_second(self) -> float:
@@ -53,7 +59,9 @@ class LogSpectrogram(nn.Module):
         total: torch.Tensor | None = None
         for i, n_fft in enumerate(self.n_ffts):
             window = getattr(self, f"window_{i}")
-            spectrum = torch.stft(wave, n_fft, self.hop, window=window, center=True, pad_mode="constant", return_complex=True)
+            spectrum = torch.stft(
+                wave, n_fft, self.hop, window=window, center=True, pad_mode="constant", return_complex=True
+            )
             magnitude = spectrum.abs()[..., :frames] * (2 / window.sum())
             part = getattr(self, f"filters_{i}") @ magnitude
             total = part if total is None else total + part
@@ -66,7 +74,9 @@ def _filters(frequencies: np.ndarray, mask: np.ndarray, n_fft: int, rate: int, p
     grid = np.arange(n_fft // 2 + 1) * rate / n_fft
     half = np.maximum(frequencies * (2 ** (1 / per_octave) - 1), rate / n_fft)
     triangles = np.clip(1 - np.abs(grid[None] - frequencies[:, None]) / half[:, None], 0, None)
-    triangles /= np.sqrt(np.maximum((triangles**2).sum(axis=1, keepdims=True), 1e-9))  # noise of equal density reads equal
+    triangles /= np.sqrt(
+        np.maximum((triangles**2).sum(axis=1, keepdims=True), 1e-9)
+    )  # noise of equal density reads equal
     return torch.from_numpy((triangles * mask[:, None]).astype(np.float32))
 
 

@@ -19,10 +19,12 @@ def roberta_tokenizer(captions: Iterable[str], vocab_size: int = 800, max_length
     tokenizer.decoder = decoders.ByteLevel()
     specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(captions, trainer)
     ends = (("</s>", tokenizer.token_to_id("</s>")), ("<s>", tokenizer.token_to_id("<s>")))
-    tokenizer.post_processor = processors.RobertaProcessing(*ends, add_prefix_space=True)
+    tokenizer.post_processor = processors.RobertaProcessing(*ends, add_prefix_space=True)  # type: ignore[arg-type]
     return RobertaTokenizerFast(tokenizer_object=tokenizer, model_max_length=max_length)
 
 
@@ -37,7 +39,11 @@ def t5_tokenizer(captions: Iterable[str], vocab_size: int = 800, max_length: int
     specials = ["<pad>", "</s>", "<unk>"]
     alphabet = list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,.-'&/#")
     trainer = trainers.UnigramTrainer(
-        vocab_size=vocab_size, special_tokens=specials, unk_token="<unk>", initial_alphabet=alphabet, show_progress=False
+        vocab_size=vocab_size,
+        special_tokens=specials,
+        unk_token="<unk>",
+        initial_alphabet=alphabet,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(captions, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -72,8 +72,12 @@ class NanoVocoder(ModelMixin, ConfigMixin):
             nn.init.zeros_(head.bias)
         hertz = 440.0 * 2 ** ((torch.arange(lowest_pitch, highest_pitch + 1) - 69) / 12)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
-        self.register_buffer("omega", 2 * math.pi * hertz.double() * self.hop / sampling_rate, persistent=False)  # radians a frame
-        self.register_buffer("tone_kernel", torch.view_as_real(_tone_kernel(hertz, n_fft, sampling_rate)), persistent=False)
+        self.register_buffer(
+            "omega", 2 * math.pi * hertz.double() * self.hop / sampling_rate, persistent=False
+        )  # radians a frame
+        self.register_buffer(
+            "tone_kernel", torch.view_as_real(_tone_kernel(hertz, n_fft, sampling_rate)), persistent=False
+        )
         centres = torch.tensor(self.frontend.frequencies, dtype=torch.float32)
         self.register_buffer("to_pitches", _interpolation(centres, hertz), persistent=False)
         grid = torch.arange(frequencies) * sampling_rate / n_fft
@@ -119,7 +123,9 @@ class NanoVocoder(ModelMixin, ConfigMixin):
     def _white(self, frames: int, device: torch.device) -> torch.Tensor:
         """The same white noise at every call: STFT (frames, frequencies) of a seeded sequence."""
         noise = torch.randn(frames * self.hop, generator=torch.Generator().manual_seed(NOISE_SEED)).to(device)
-        return torch.stft(noise, self.config.n_fft, self.hop, window=self.window, return_complex=True, pad_mode="constant").T[:frames]
+        return torch.stft(
+            noise, self.config.n_fft, self.hop, window=self.window, return_complex=True, pad_mode="constant"
+        ).T[:frames]
 
     def _istft(self, spectrum: torch.Tensor) -> torch.Tensor:
         samples = spectrum.shape[1] * self.hop

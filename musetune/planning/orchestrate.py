@@ -62,7 +62,11 @@ def describe(genre: str, style: Style, stems: dict[str, Stem], bpm: float, meter
     players = list(dict.fromkeys(players))[: rng.randint(2, 5)]
     band = players[0] if len(players) == 1 else ", ".join(players[:-1]) + " and " + players[-1]
     mood = rng.choice(style.moods)
-    kind = f"{genre} waltz" if meter == "3/4" and rng.random() < 0.5 else f"{genre} {rng.choice(('music', 'song', 'track', 'piece'))}"
+    kind = (
+        f"{genre} waltz"
+        if meter == "3/4" and rng.random() < 0.5
+        else f"{genre} {rng.choice(('music', 'song', 'track', 'piece'))}"
+    )
     wordings = (
         f"{mood} {kind} with {band}, {tempo_word(bpm)}",
         f"a {tempo_word(bpm)} {mood} {kind}, {band}",
@@ -82,7 +86,9 @@ class _Player:
         self.bar = float(sheet.meter.beats_per_bar)
         self.length = float(sheet.length)
         self.first = float(sheet.first_downbeat)
-        self.spans = [(float(s.start), float(s.start + s.beats), s.chord) for s in sheet.chords if s.chord.root is not None]
+        self.spans = [
+            (float(s.start), float(s.start + s.beats), s.chord) for s in sheet.chords if s.chord.root is not None
+        ]
 
     def drums(self, kit: dict[str, str]) -> Iterator[StemNote]:
         for name, pattern in kit.items():
@@ -129,7 +135,7 @@ class _Player:
 
     def _steps(self, pattern: str, holds: bool = False) -> Iterator[tuple[float, float, str]]:
         """(beat, length in beats, symbol) of every struck step in all bars, a bar line at ``first_downbeat``."""
-        bar_steps = int(round(self.bar * self.steps))
+        bar_steps = round(self.bar * self.steps)
         cycle = (pattern * (1 + bar_steps // len(pattern)))[:bar_steps]
         bar_start = self.first - (self.bar if self.first > 0 else 0.0)
         while bar_start < self.length:
@@ -150,6 +156,8 @@ class _Player:
                 yield max(start, beat), min(end, beat + beats), chord
 
     def _bass_pitch(self, chord: Chord, symbol: str, start: float, beat: float) -> int:
+        assert chord.root_pc is not None
+        assert chord.bass_pc is not None
         root = 36 + (chord.bass_pc - 4) % 12 + 4 - (12 if (chord.bass_pc - 4) % 12 > 8 else 0)
         if symbol == "8":
             return root + 12
@@ -177,7 +185,11 @@ def recolour(sheet: LeadSheet, rng: random.Random) -> LeadSheet:
         chord = span.chord
         following = spans[i + 1].chord if i + 1 < len(spans) else None
         if chord.quality == "maj" and chord.root_pc is not None:
-            fifth = following is not None and following.root_pc is not None and (chord.root_pc - following.root_pc) % 12 == 7
+            fifth = (
+                following is not None
+                and following.root_pc is not None
+                and (chord.root_pc - following.root_pc) % 12 == 7
+            )
             on_five = (chord.root_pc - sheet.key.tonic_pc) % 12 == 7
             quality = "7" if fifth or on_five or sheet.genre == "blues" else "maj7"
         elif chord.quality == "min":

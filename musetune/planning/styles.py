@@ -28,7 +28,19 @@ class Style:
     moods: tuple[str, ...] = ()
 
 
-DRUM_NOTES = {"kick": 36, "snare": 38, "rim": 37, "hat": 42, "open": 46, "ride": 51, "crash": 49, "clap": 39, "shaker": 70, "brush": 40, "tom": 45}
+DRUM_NOTES = {
+    "kick": 36,
+    "snare": 38,
+    "rim": 37,
+    "hat": 42,
+    "open": 46,
+    "ride": 51,
+    "crash": 49,
+    "clap": 39,
+    "shaker": 70,
+    "brush": 40,
+    "tom": 45,
+}
 
 PROGRAM_NAMES = {
     0: "piano", 1: "bright piano", 2: "electric grand", 4: "electric piano", 5: "fm electric piano", 6: "harpsichord", 11: "vibraphone",
@@ -119,7 +131,12 @@ STYLES: dict[str, Style] = {
         tempo=(105, 150),
         drums=(
             {"kick": "X...X...X...X...", "clap": "....X.......X...", "hat": "..x...x...x...x."},
-            {"kick": "X...X...X...X...", "snare": "....x.......x...", "open": "..x...x...x...x.", "hat": "xxxxxxxxxxxxxxxx"},
+            {
+                "kick": "X...X...X...X...",
+                "snare": "....x.......x...",
+                "open": "..x...x...x...x.",
+                "hat": "xxxxxxxxxxxxxxxx",
+            },
             {"kick": "X.....X...X.....", "clap": "....X.......X...", "hat": "x.x.x.x.x.x.x.x."},
         ),
         bass=("..R-..R-..R-..R-", "R-R-R-R-R-R-R-R-", "R-8-R-8-R-8-R-8-", "R---------------"),

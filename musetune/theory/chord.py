@@ -40,7 +40,9 @@ ALIASES: dict[str, str] = {
 }  # fmt: skip
 _NAME = re.compile(r"^([A-G](?:##|bb|#|b|♯|♭)?)(.*)$")
 _NUMBER = re.compile(r"^([b#]?)([1-7])(?![0-9]*/?[A-G])(.*)$")
-_ROMAN = re.compile(r"^(?:[b#♭♯]*(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?![a-zA-Z]*[A-G])|Ger|Fr|It|N6|N$|N/|Cad)")
+_ROMAN = re.compile(
+    r"^(?:[b#♭♯]*(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?![a-zA-Z]*[A-G])|Ger|Fr|It|N6|N$|N/|Cad)"
+)
 NO_CHORD_NAMES = frozenset({"N", "N.C.", "NC", "X", "n.c.", "N.C"})
 
 
@@ -57,7 +59,9 @@ class Chord:
 
     def __post_init__(self) -> None:
         if self.quality not in QUALITY_INTERVALS:
-            raise ValueError(f"chord quality {self.quality!r} is not one of {', '.join(QUALITIES)}{suggest(self.quality, QUALITIES)}")
+            raise ValueError(
+                f"chord quality {self.quality!r} is not one of {', '.join(QUALITIES)}{suggest(self.quality, QUALITIES)}"
+            )
         if (self.root is None) != (self.quality == "N"):
             raise ValueError(f"root={self.root!r} with quality={self.quality!r}: only N has no root, and N has none")
         if self.root is not None:
@@ -88,7 +92,7 @@ class Chord:
         if self.root_pc is None:
             return ()
         tones = tuple((self.root_pc + i) % 12 for i in QUALITY_INTERVALS[self.quality])
-        return tones if self.bass_pc in tones else (*tones, self.bass_pc)  # type: ignore[return-value]
+        return tones if self.bass_pc in tones else (*tones, self.bass_pc)  # type: ignore[arg-type]
 
     @property
     def chroma(self) -> np.ndarray:
@@ -120,14 +124,18 @@ class Chord:
 
     def transpose(self, semitones: int, flats: bool | None = None) -> Chord:
         """The chord ``semitones`` higher."""
-        return self if self.root is None else Chord(transpose_name(self.root, semitones, flats), self.quality, self.bass)
+        return (
+            self if self.root is None else Chord(transpose_name(self.root, semitones, flats), self.quality, self.bass)
+        )
 
 
 def degree_semitones(degree: str) -> int:
     """Semitones of a Harte interval: ``b7`` → 10, ``#4`` → 6, ``9`` → 14. Raises ValueError for anything else."""
     number = degree.lstrip("b#")
     if number not in DEGREE_SEMITONES:
-        raise ValueError(f"interval {degree!r} is not one of {', '.join(DEGREE_SEMITONES)} with b or #{suggest(degree, FLAT_DEGREES)}")
+        raise ValueError(
+            f"interval {degree!r} is not one of {', '.join(DEGREE_SEMITONES)} with b or #{suggest(degree, FLAT_DEGREES)}"
+        )
     return DEGREE_SEMITONES[number] + degree.count("#") - degree.count("b")
 
 

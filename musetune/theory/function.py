@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,7 +16,15 @@ FUNCTIONS = (
     "applied_dominant", "borrowed",
 )  # fmt: skip
 CADENCES = ("none", "authentic", "plagal", "half", "deceptive")
-_MAJOR = {0: "tonic", 2: "subdominant_substitute", 4: "tonic_substitute", 5: "subdominant", 7: "dominant", 9: "tonic_substitute", 11: "dominant_substitute"}
+_MAJOR = {
+    0: "tonic",
+    2: "subdominant_substitute",
+    4: "tonic_substitute",
+    5: "subdominant",
+    7: "dominant",
+    9: "tonic_substitute",
+    11: "dominant_substitute",
+}
 _MINOR = {
     0: "tonic", 2: "subdominant_substitute", 3: "tonic_substitute", 5: "subdominant", 7: "dominant", 8: "tonic_substitute",
     10: "dominant_substitute", 11: "dominant_substitute",
@@ -61,7 +70,7 @@ def cadences(sheet: LeadSheet) -> list[Cadence]:
     phrase = set(bars[0::4])
     out: list[Cadence] = []
     spans = [s for s in sheet.chords if s.chord.root is not None]
-    for before, after in zip(spans, spans[1:]):
+    for before, after in itertools.pairwise(spans):
         if before.chord == after.chord:
             continue
         key = sheet.key_at(after.start)
@@ -72,7 +81,9 @@ def cadences(sheet: LeadSheet) -> list[Cadence]:
         if kind is None:
             continue
         weight = 1.0 if after.start in phrase or ends else 0.75 if after.start in bars else 0.5
-        factor = {"authentic": 1.0 if kind[1] == "perfect" else 0.8, "plagal": 0.6, "half": 0.5, "deceptive": 0.6}[kind[0]]
+        factor = {"authentic": 1.0 if kind[1] == "perfect" else 0.8, "plagal": 0.6, "half": 0.5, "deceptive": 0.6}[
+            kind[0]
+        ]
         out.append(Cadence(kind[0], kind[1], after.start, round(weight * factor, 3)))
     return out
 

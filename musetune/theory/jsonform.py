@@ -32,9 +32,14 @@ def to_json(sheet: LeadSheet) -> dict:
 def from_json(data: dict) -> LeadSheet:
     """Inverse of ``to_json``."""
     if data.get("schema") != SCHEMA:
-        raise ValueError(f"lead sheet schema {data.get('schema')!r} is not {SCHEMA}; write it again with this version of musetune")
+        raise ValueError(
+            f"lead sheet schema {data.get('schema')!r} is not {SCHEMA}; write it again with this version of musetune"
+        )
     return LeadSheet(
-        chords=tuple(ChordSpan(Fraction(s), Fraction(b), NO_CHORD if r is None else Chord(r, q, i)) for s, b, r, q, i in data["chords"]),
+        chords=tuple(
+            ChordSpan(Fraction(s), Fraction(b), NO_CHORD if r is None else Chord(r, q, i))
+            for s, b, r, q, i in data["chords"]
+        ),
         keys=tuple(KeySpan(Fraction(s), Key.parse(k)) for s, k in data["keys"]),
         meters=tuple(MeterSpan(Fraction(s), Meter.parse(m)) for s, m in data["meters"]),
         grid=BeatGrid(tuple(data["beats_s"])),

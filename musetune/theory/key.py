@@ -9,7 +9,10 @@ from functools import lru_cache
 from musetune.theory.names import FLAT_KEYS, FLATS, NOTE_NAMES, SHARPS, pitch_class, suggest, transpose_name
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-TRIADS = {"major": ("maj", "min", "min", "maj", "maj", "min", "dim"), "minor": ("min", "dim", "maj", "min", "min", "maj", "maj")}
+TRIADS = {
+    "major": ("maj", "min", "min", "maj", "maj", "min", "dim"),
+    "minor": ("min", "dim", "maj", "min", "min", "maj", "maj"),
+}
 _KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*(major|maj|M|minor|min|m|dur|moll)?$")
 
 

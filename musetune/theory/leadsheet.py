@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -92,7 +93,9 @@ class LeadSheet:
         before = Fraction(0)
         for span in self.chords:
             if span.beats <= 0 or span.start < before:
-                raise ValueError(f"chord {span.chord} at beat {span.start} overlaps the chord before, which ends at beat {before}")
+                raise ValueError(
+                    f"chord {span.chord} at beat {span.start} overlaps the chord before, which ends at beat {before}"
+                )
             before = span.end
         if before > self.length:
             last = self.chords[-1]
@@ -120,7 +123,7 @@ class LeadSheet:
     @property
     def beats_s(self) -> np.ndarray:
         """Times of the beats inside the sheet, (n,) seconds, none before 0."""
-        times = self.grid.time_at(np.arange(int(np.ceil(self.length)), dtype=float))
+        times = self.grid.time_at(np.arange(math.ceil(self.length), dtype=float))
         return times[times >= -1e-9]
 
     @property
@@ -170,7 +173,9 @@ class LeadSheet:
             return self
         keys = tuple(KeySpan(s.start, s.key.transpose(semitones)) for s in self.keys)
         moved = replace(self, keys=keys)
-        chords = tuple(replace(s, chord=s.chord.transpose(semitones, moved.key_at(s.start).uses_flats)) for s in self.chords)
+        chords = tuple(
+            replace(s, chord=s.chord.transpose(semitones, moved.key_at(s.start).uses_flats)) for s in self.chords
+        )
         melody = tuple(replace(n, pitch=n.pitch + semitones) for n in self.melody)
         return replace(moved, chords=chords, melody=melody)
 
@@ -179,8 +184,8 @@ class LeadSheet:
         start, end = Fraction(start_beat), Fraction(end_beat)
         if not 0 <= start < end <= self.length:
             raise ValueError(f"slice {start}–{end} does not lie inside beats 0–{self.length}")
-        beats = start + np.arange(int(np.ceil(end - start)) + 1)
-        times = np.asarray(self.grid.time_at(beats.astype(float)))
+        beats = float(start) + np.arange(math.ceil(end - start) + 1)
+        times = np.asarray(self.grid.time_at(beats))
         return self._cut(start, end, BeatGrid(tuple((times - times[0]).tolist())))
 
     def crop(self, start_s: float, duration_s: float) -> LeadSheet:
@@ -188,11 +193,11 @@ class LeadSheet:
         or the one that sounds there."""
         first = int(np.floor(float(self.grid.beat_at(start_s)) + 1e-6))
         last = float(self.grid.beat_at(start_s + duration_s))
-        first = min(max(first, 0), int(np.ceil(self.length)) - 1)
+        first = min(max(first, 0), math.ceil(self.length) - 1)
         end = min(self.length, Fraction(last).limit_denominator(4096))
         if end <= first:
             raise ValueError(f"crop {start_s:.2f}–{start_s + duration_s:.2f} s lies outside 0–{self.duration_s:.2f} s")
-        count = max(int(np.ceil(end - first)), 1) + 1
+        count = max(math.ceil(end - first), 1) + 1
         times = np.asarray(self.grid.time_at(np.arange(first, first + count, dtype=float))) - start_s
         return self._cut(Fraction(first), end, BeatGrid(tuple(times.tolist())))
 

@@ -29,7 +29,9 @@ def to_midi(sheet: LeadSheet) -> mido.MidiFile:
     meta: list[tuple[int, mido.MetaMessage]] = []
     for meter in sheet.meters:
         m = meter.meter
-        meta.append((ticks(meter.start), mido.MetaMessage("time_signature", numerator=m.numerator, denominator=m.denominator)))
+        meta.append(
+            (ticks(meter.start), mido.MetaMessage("time_signature", numerator=m.numerator, denominator=m.denominator))
+        )
     for span in sheet.keys:
         meta.append((ticks(span.start), mido.MetaMessage("key_signature", key=_key_name(span.key))))
         meta.append((ticks(span.start), mido.MetaMessage("text", text=f"key={span.key}")))
@@ -45,23 +47,33 @@ def to_midi(sheet: LeadSheet) -> mido.MidiFile:
     meta.extend((ticks(s.start), mido.MetaMessage("marker", text=s.chord.harte)) for s in sheet.chords)
     meta.extend((ticks(s.end), mido.MetaMessage("marker", text="N")) for s in _before_gaps(sheet))
     file.tracks.append(_track(meta, ticks(sheet.length)))
-    file.tracks.append(_note_track(CHORDS, 0, [(s.start, s.beats, p, 70) for s in sheet.chords for p in _voicing(s.chord)], ticks))
+    file.tracks.append(
+        _note_track(CHORDS, 0, [(s.start, s.beats, p, 70) for s in sheet.chords for p in _voicing(s.chord)], ticks)
+    )
     if sheet.melody:
-        file.tracks.append(_note_track(MELODY, 1, [(n.start, n.beats, n.pitch, n.velocity) for n in sheet.melody], ticks))
+        file.tracks.append(
+            _note_track(MELODY, 1, [(n.start, n.beats, n.pitch, n.velocity) for n in sheet.melody], ticks)
+        )
     return file
 
 
 def from_midi(file: mido.MidiFile) -> LeadSheet:
     """A sheet from markers that read as chords, key and time signatures, the tempo map, and a track named "melody" where there is one."""
     events = sorted(_events(file), key=lambda e: e[0])
-    meters = [(t, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"] or [(0, Meter(4, 4))]
+    meters = [(t, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"] or [
+        (0, Meter(4, 4))
+    ]
     scale = Fraction(1) / (file.ticks_per_beat * meters[0][1].beat_quarters)
     end = max(t for t, _ in events)
     length = Fraction(end) * scale
     texts = dict(m.text.split("=", 1) for _, m in events if m.type == "text" and "=" in m.text)
     marks = [(t * scale, Chord.parse(m.text)) for t, m in events if m.type == "marker" and _is_chord(m.text)]
     bounds = [at for at, _ in marks[1:]] + [length]
-    chords = tuple(ChordSpan(at, stop - at, c) for (at, c), stop in zip(marks, bounds) if stop > at and c.root is not None)
+    chords = tuple(
+        ChordSpan(at, stop - at, c)
+        for (at, c), stop in zip(marks, bounds, strict=False)
+        if stop > at and c.root is not None
+    )
     signatures = [(t, _read_key(m)) for t, m in events if m.type == "key_signature"]
     exact = [(t, Key.parse(m.text[4:])) for t, m in events if m.type == "text" and m.text.startswith("key=")]
     keys = tuple(KeySpan(t * scale, k) for t, k in (exact or signatures or [(0, Key("C"))]))
@@ -79,7 +91,7 @@ def from_midi(file: mido.MidiFile) -> LeadSheet:
 
 def _ticks(sheet: LeadSheet):  # type: ignore[no-untyped-def]
     """Beats → ticks, by the first metre's beat."""
-    return lambda beat: int(round(beat * sheet.meter.beat_quarters * TICKS))
+    return lambda beat: round(beat * sheet.meter.beat_quarters * TICKS)
 
 
 def _before_gaps(sheet: LeadSheet) -> list[ChordSpan]:

@@ -14,7 +14,7 @@ from musetune.theory.meter import Meter
 from musetune.theory.names import transpose_name
 
 if TYPE_CHECKING:
-    from music21 import stream
+    from music21 import harmony, stream
 
 KINDS = {
     "maj": "major", "min": "minor", "dim": "diminished", "aug": "augmented", "sus2": "suspended-second", "sus4": "suspended-fourth",
@@ -30,22 +30,16 @@ QUALITY_OF = {kind: quality for quality, kind in KINDS.items()} | {
 
 def to_stream(sheet: LeadSheet) -> stream.Score:
     """A score of one part; bars, chord symbols above, melody or rests below."""
-    from music21 import harmony, key, meter, note, stream, tempo
+    from music21 import key, meter, note, stream, tempo
 
     part, beat = stream.Part(), sheet.meter.beat_quarters
     part.insert(0, tempo.MetronomeMark(number=sheet.bpm * float(beat)))
-    for span in sheet.meters:
-        part.insert(span.start * beat, meter.TimeSignature(str(span.meter)))
-    for span in sheet.keys:
-        part.insert(span.start * beat, key.Key(_spell(span.key.tonic), span.key.mode))
+    for metre in sheet.meters:
+        part.insert(metre.start * beat, meter.TimeSignature(str(metre.meter)))
+    for tonality in sheet.keys:
+        part.insert(tonality.start * beat, key.Key(_spell(tonality.key.tonic), tonality.key.mode))
     for span in sheet.chords:
-        if span.chord.root is None:
-            symbol: harmony.ChordSymbol = harmony.NoChord()
-        else:
-            bass = transpose_name(span.chord.root, (span.chord.bass_pc - span.chord.root_pc) % 12)  # type: ignore[operator]
-            symbol = harmony.ChordSymbol(root=_spell(span.chord.root), bass=_spell(bass), kind=KINDS[span.chord.quality])
-        symbol.writeAsChord = False
-        part.insert(span.start * beat, symbol)
+        part.insert(span.start * beat, _symbol(span.chord))
     for item in sheet.melody:
         sounded = note.Note(item.pitch, quarterLength=item.beats * beat)
         sounded.volume.velocity = item.velocity
@@ -61,9 +55,23 @@ def to_stream(sheet: LeadSheet) -> stream.Score:
     return score
 
 
+def _symbol(chord: Chord) -> harmony.Harmony:
+    """music21's chord symbol, written and not voiced."""
+    from music21 import harmony
+
+    if chord.root is None or chord.root_pc is None or chord.bass_pc is None:
+        symbol: harmony.Harmony = harmony.NoChord()
+    else:
+        bass = transpose_name(chord.root, (chord.bass_pc - chord.root_pc) % 12)
+        symbol = harmony.ChordSymbol(root=_spell(chord.root), bass=_spell(bass), kind=KINDS[chord.quality])
+    symbol.writeAsChord = False
+    return symbol
+
+
 def from_stream(score: stream.Stream) -> LeadSheet:
     """The first part's chord symbols, keys, metres, tempo and notes. A sheet without a tempo mark gets 120 quarters a minute."""
-    part = score.parts[0] if score.hasPartLikeStreams() else score
+    parts = score.getElementsByClass("Part")
+    part = parts[0] if parts else score
     flat = part.flatten()
     meters = [(Fraction(m.offset), Meter(m.numerator, m.denominator)) for m in flat.getElementsByClass("TimeSignature")]
     meters = meters or [(Fraction(0), Meter(4, 4))]
@@ -71,11 +79,15 @@ def from_stream(score: stream.Stream) -> LeadSheet:
     end = Fraction(flat.highestTime).limit_denominator(960)
     marks = [(Fraction(s.offset).limit_denominator(960), _chord(s)) for s in flat.getElementsByClass("Harmony")]
     bounds = [at for at, _ in marks[1:]] + [end]
-    chords = tuple(ChordSpan(at / beat, (stop - at) / beat, c) for (at, c), stop in zip(marks, bounds) if c and stop > at)
+    chords = tuple(
+        ChordSpan(at / beat, (stop - at) / beat, c)
+        for (at, c), stop in zip(marks, bounds, strict=False)
+        if c and stop > at
+    )
     tempi = [m for m in flat.getElementsByClass("MetronomeMark") if m.number]
     bpm = tempi[0].getQuarterBPM() / float(beat) if tempi else 120 / float(beat)
     length = end / beat
-    notes = (n for n in flat.notes if n.isNote and n.quarterLength > 0)
+    notes = (n for n in flat.getElementsByClass("Note") if n.isNote and n.quarterLength > 0)
     melody = tuple(
         Note(Fraction(n.offset).limit_denominator(960) / beat, Fraction(n.quarterLength).limit_denominator(960) / beat, n.pitch.midi,
              n.volume.velocity or 90)

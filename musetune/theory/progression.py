@@ -62,7 +62,9 @@ def parse_chart(
     return _build(slots, tonic, bpm, meter, duration_seconds, genre)
 
 
-def _bar(tokens: list[str], before: list[tuple[Fraction, Chord]], key: Key, meter: Meter) -> list[tuple[Fraction, Chord]]:
+def _bar(
+    tokens: list[str], before: list[tuple[Fraction, Chord]], key: Key, meter: Meter
+) -> list[tuple[Fraction, Chord]]:
     """The (beats, chord) slots of one bar."""
     if tokens == [REPEAT]:
         if not before:
@@ -83,7 +85,12 @@ def _bar(tokens: list[str], before: list[tuple[Fraction, Chord]], key: Key, mete
 
 
 def _build(
-    slots: list[tuple[Fraction, Chord]], key: Key, bpm: float, meter: Meter, duration_seconds: float | None, genre: str | None
+    slots: list[tuple[Fraction, Chord]],
+    key: Key,
+    bpm: float,
+    meter: Meter,
+    duration_seconds: float | None,
+    genre: str | None,
 ) -> LeadSheet:
     """Lay the slots end to end; repeat and cut to the duration. Neighbouring equal chords stay apart, as written."""
     if not slots:
@@ -101,7 +108,12 @@ def _build(
         at, i = at + beats, i + 1
     start = Fraction(0)
     return LeadSheet(
-        tuple(spans), (KeySpan(start, key),), (MeterSpan(start, meter),), BeatGrid.constant(bpm, math.ceil(total)), total, genre=genre
+        tuple(spans),
+        (KeySpan(start, key),),
+        (MeterSpan(start, meter),),
+        BeatGrid.constant(bpm, math.ceil(total)),
+        total,
+        genre=genre,
     )
 
 

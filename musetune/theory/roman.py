@@ -13,8 +13,21 @@ from musetune.theory.names import pitch_class, suggest
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
 _TEXT = re.compile(r"^([b#♭♯]*)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)$")
 _HARD = re.compile(r"[b#]*(?:[IV]+|[iv]+|Ger|It|Fr|N|Cad)[0-9o°ø+b#]*(?:/[b#]*(?:[IV]+|[iv]+)[0-9o°ø+b#]*)?")
-FIGURES = {"6": (3, 1), "64": (3, 2), "7": (4, 0), "65": (4, 1), "43": (4, 2), "42": (4, 3), "2": (4, 3), "": (3, 0)}  # tones, inversion
-EXAMPLES = tuple(n + s for n in ("I", "ii", "iii", "IV", "V", "vi", "viio", "bVII", "bVI", "bIII", "i", "iv", "v") for s in ("", "7", "6"))
+FIGURES = {
+    "6": (3, 1),
+    "64": (3, 2),
+    "7": (4, 0),
+    "65": (4, 1),
+    "43": (4, 2),
+    "42": (4, 3),
+    "2": (4, 3),
+    "": (3, 0),
+}  # tones, inversion
+EXAMPLES = tuple(
+    n + s
+    for n in ("I", "ii", "iii", "IV", "V", "vi", "viio", "bVII", "bVI", "bIII", "i", "iv", "v")
+    for s in ("", "7", "6")
+)
 EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
 
 
@@ -40,7 +53,9 @@ def resolve_roman(text: str, key: Key) -> Chord:
     if slash:
         degree = target if target[0] in "b#1234567" else ""
         if not degree:
-            raise ValueError(f"chord {text!r}: after '/' comes a numeral (V7/V) or a bass interval (I/3), not {target!r}")
+            raise ValueError(
+                f"chord {text!r}: after '/' comes a numeral (V7/V) or a bass interval (I/3), not {target!r}"
+            )
         chord = Chord(chord.root, chord.quality, degree)
     return chord
 
@@ -167,13 +182,17 @@ def _suffix(chord: Chord, numeral: str) -> str:
     quality, inversion = chord.quality, chord.inversion
     mark = {"dim": "o", "dim7": "o", "hdim7": "ø", "aug": "+"}.get(quality, "")
     triad = quality in ("maj", "min", "dim", "aug")
-    seventh = quality in ("min7", "dim7", "hdim7") or (quality == "7" and numeral in ("V", "I", "II", "III", "IV", "VI", "VII"))
+    seventh = quality in ("min7", "dim7", "hdim7") or (
+        quality == "7" and numeral in ("V", "I", "II", "III", "IV", "VI", "VII")
+    )
     if triad and inversion >= 0:
         return mark + ("", "6", "64")[inversion]
     if seventh and inversion >= 0:
         figures = ("7", "65", "43", "42")[inversion]
         return mark + ("dom7" if quality == "7" and numeral in ("I", "IV", "III", "VI") and inversion == 0 else figures)
-    named = {"maj7": "maj7", "minmaj7": "maj7", "maj6": "add6", "min6": "add6", "maj9": "maj9", "min9": "9"}.get(quality, quality)
+    named = {"maj7": "maj7", "minmaj7": "maj7", "maj6": "add6", "min6": "add6", "maj9": "maj9", "min9": "9"}.get(
+        quality, quality
+    )
     return mark + named + ("" if chord.bass == "1" else f"/{chord.bass}")
 
 

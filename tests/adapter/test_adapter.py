@@ -13,7 +13,10 @@ from musetune.conditioning import MusicTokens, tokenize
 from musetune.theory import LeadSheet
 
 GPT2, T5, ROW_S = 32, 24, 0.128
-SHEETS = [LeadSheet.parse("I V vi IV", bpm=120, duration_seconds=5.12), LeadSheet.parse("ii7 V7", key="Eb", bpm=95, duration_seconds=5.12)]
+SHEETS = [
+    LeadSheet.parse("I V vi IV", bpm=120, duration_seconds=5.12),
+    LeadSheet.parse("ii7 V7", key="Eb", bpm=95, duration_seconds=5.12),
+]
 
 
 def make_unet(seed: int = 0) -> AudioLDM2UNet2DConditionModel:
@@ -52,7 +55,9 @@ def noise(batch: int = 2, rows: int = 40, seed: int = 0) -> dict[str, torch.Tens
     }  # fmt: skip
 
 
-def run(unet, x: dict[str, torch.Tensor], adapter: MusicAdapter | None = None, music: MusicTokens | None = None) -> torch.Tensor:
+def run(
+    unet, x: dict[str, torch.Tensor], adapter: MusicAdapter | None = None, music: MusicTokens | None = None
+) -> torch.Tensor:
     sample, hidden = x["sample"], x["text"]
     if adapter is not None:
         prepared = adapter.prepare(music, sample.shape[2], sample.shape[3], ROW_S)
@@ -108,7 +113,9 @@ def test_gradient_reaches_exactly_adapter_and_lora(checkpointing: bool) -> None:
         unet.enable_gradient_checkpointing()
     run(unet, noise(), adapter, tokens()).square().mean().backward()
     trained = {id(p) for p in adapter.trainable_parameters()}
-    with_gradient = {id(p) for p in (*unet.parameters(), *adapter.parameters()) if p.grad is not None and p.grad.abs().sum() > 0}
+    with_gradient = {
+        id(p) for p in (*unet.parameters(), *adapter.parameters()) if p.grad is not None and p.grad.abs().sum() > 0
+    }
     assert with_gradient <= trained
     silent = [n for n, p in adapter.named_parameters() if p.grad is None]
     assert silent == [] or all("null" in name for name in silent)
@@ -134,7 +141,9 @@ def test_a_batch_of_two_is_two_of_one() -> None:
     both = run(unet, x, adapter, tokens())
     for i in range(2):
         one = {k: v[i : i + 1] for k, v in x.items()}
-        torch.testing.assert_close(run(unet, one, adapter, tokens(sheets=SHEETS[i : i + 1])), both[i : i + 1], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            run(unet, one, adapter, tokens(sheets=SHEETS[i : i + 1])), both[i : i + 1], atol=1e-5, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("rows", [16, 37, 80])
@@ -154,7 +163,12 @@ def test_save_and_load_bit_exact(tmp_path: Path) -> None:
     loaded = MusicAdapter.from_pretrained(tmp_path).attach(unet).eval()
     assert torch.equal(run(unet, x, loaded, tokens()), wanted)
     names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
-    assert {"config.json", "diffusion_pytorch_model.safetensors", "lora/adapter_config.json", "lora/adapter_model.safetensors"} <= set(names)
+    assert {
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+        "lora/adapter_config.json",
+        "lora/adapter_model.safetensors",
+    } <= set(names)
     assert not [n for n in names if n.endswith((".bin", ".pt", ".pkl"))]
 
 

@@ -10,7 +10,9 @@ from musetune.conditioning import EVENT_FIELDS, STREAMS, MusicConditioner, Music
 from musetune.theory import LeadSheet
 
 FRAME_S = 0.032
-SHEET = LeadSheet.parse("| C | G/B . Am7 . | Dm . . G7 | N |", key="C major", bpm=120, duration_seconds=8.0, genre="jazz")
+SHEET = LeadSheet.parse(
+    "| C | G/B . Am7 . | Dm . . G7 | N |", key="C major", bpm=120, duration_seconds=8.0, genre="jazz"
+)
 WALTZ = LeadSheet.parse("F C7 Bb", key="F major", bpm=90, time_signature="3/4", duration_seconds=8.0)
 
 

@@ -74,14 +74,20 @@ def test_vocoder_is_deterministic_and_keeps_the_pipelines_contract() -> None:
     with torch.no_grad():
         assert torch.equal(vocoder(x), vocoder(x))
         torch.testing.assert_close(vocoder(x[0]), vocoder(x)[0])
-    assert (vocoder.config.model_in_dim, np.prod(vocoder.config.upsample_rates), vocoder.config.sampling_rate) == (128, 256, 16000)
+    assert (vocoder.config.model_in_dim, np.prod(vocoder.config.upsample_rates), vocoder.config.sampling_rate) == (
+        128,
+        256,
+        16000,
+    )
 
 
 def test_stock_pipeline_loads_a_half_precision_folder_and_plays(tmp_path: Path) -> None:
     save_half(build_nano("tiny"), tmp_path)
     pipe = AudioLDM2Pipeline.from_pretrained(tmp_path, use_safetensors=True)
     pipe.set_progress_bar_config(disable=True)
-    assert {next(m.parameters()).dtype for m in (pipe.unet, pipe.text_encoder, pipe.text_encoder_2, pipe.language_model)} == {torch.float32}
+    assert {
+        next(m.parameters()).dtype for m in (pipe.unet, pipe.text_encoder, pipe.text_encoder_2, pipe.language_model)
+    } == {torch.float32}
     audio = pipe("slow jazz", num_inference_steps=2, num_waveforms_per_prompt=2, audio_length_in_s=2.56).audios
     assert audio.shape == (2, 40960)
     assert np.isfinite(audio).all()

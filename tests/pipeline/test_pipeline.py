@@ -38,7 +38,13 @@ def pipe(tiny_base: Path) -> MuseTunePipeline:
 
 
 def play(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
-    request = {"harmonic_progression": "I V vi IV", "bpm": 120, "duration_seconds": 2.56, "num_inference_steps": 2, "generator": seeded()}
+    request = {
+        "harmonic_progression": "I V vi IV",
+        "bpm": 120,
+        "duration_seconds": 2.56,
+        "num_inference_steps": 2,
+        "generator": seeded(),
+    }
     return pipe("warm pop", **(request | settings))
 
 
@@ -46,7 +52,9 @@ def test_prompt_only_is_the_stock_pipeline_bit_for_bit(tiny_base: Path, pipe: Mu
     stock = quiet(AudioLDM2Pipeline.from_pretrained(tiny_base))
     call = {"num_inference_steps": 2, "audio_length_in_s": 2.56}
     wanted = stock("warm pop", generator=seeded(), **call).audios
-    assert np.array_equal(MuseTunePipeline.from_pretrained(tiny_base)("warm pop", generator=seeded(), **call).audios, wanted)
+    assert np.array_equal(
+        MuseTunePipeline.from_pretrained(tiny_base)("warm pop", generator=seeded(), **call).audios, wanted
+    )
     assert np.array_equal(pipe("warm pop", generator=seeded(), **call).audios, wanted)
 
 
@@ -63,7 +71,11 @@ def test_folder_round_trip(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     pipe.save_pretrained(tmp_path / "all")
     assert np.array_equal(play(pipe).audios, wanted)
     assert np.array_equal(play(quiet(MuseTunePipeline.from_pretrained(tmp_path / "all"))).audios, wanted)
-    plain = quiet(DiffusionPipeline.from_pretrained(tmp_path / "all", custom_pipeline=str(tmp_path / "all"), trust_remote_code=True))
+    plain = quiet(
+        DiffusionPipeline.from_pretrained(
+            tmp_path / "all", custom_pipeline=str(tmp_path / "all"), trust_remote_code=True
+        )
+    )
     assert np.array_equal(play(plain).audios, wanted)
 
 
@@ -134,5 +146,7 @@ def test_windows_cover_and_blend_to_what_all_agree_on() -> None:
     assert window_starts(235, 80, 40) == [0, 40, 80, 120, 155]
     latents = torch.randn(2, 3, 100, 4)
     torch.testing.assert_close(blend(latents, 40, 20, lambda window, index: 2 * window), 2 * latents)
-    steps = blend(torch.zeros(1, 1, 60, 1), 40, 20, lambda window, index: torch.full_like(window, float(index)))[0, 0, :, 0]
+    steps = blend(torch.zeros(1, 1, 60, 1), 40, 20, lambda window, index: torch.full_like(window, float(index)))[
+        0, 0, :, 0
+    ]
     assert steps.diff().abs().max() < 0.06

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,11 @@ import pretty_midi
 import pytest
 import torch
 from small import REPOSITORY
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from musetune.audio import save_audio
 from musetune.nano import build_nano
+from musetune.pipeline import MuseTunePipeline
 from musetune.theory import LeadSheet
 from musetune.training import LatentDataset, load_tokens
 
@@ -210,3 +213,51 @@ def test_silent_stretches_are_left_out(tmp_path: Path) -> None:
     save_audio(tmp_path / "gap.wav", wave, SR)
     result = recipe.process(job(tmp_path / "gap.wav", metadata={"lead_sheet": sheet.to_json()}))
     assert [c.offset_s for c in result.clips] == pytest.approx([0, 12])
+
+
+def test_interrupted_and_run_again_is_the_same(
+    source: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = shutil.copytree(source, tmp_path / "audio", ignore=shutil.ignore_patterns("*.mid"))
+
+    def run(out: Path) -> None:
+        options = ["--base", str(base), "--clip-seconds", "5.12", "--workers", "0", "--shard-size", "1"]
+        recipe.prepare(recipe.parse([str(audio), str(out), *options]))
+
+    run(tmp_path / "whole")
+    done: list[str] = []
+    real = recipe.process
+
+    def stop_at_third(job: recipe.Job) -> recipe.Result:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(job.file)
+        return real(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "process", stop_at_third)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "twice")
+    run(tmp_path / "twice")
+    for name in ("clips.jsonl", "quarantine.jsonl"):
+        assert (tmp_path / "twice" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    whole, twice = LatentDataset(tmp_path / "whole"), LatentDataset(tmp_path / "twice")
+    assert torch.equal(whole.latents, twice.latents)
+
+
+def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path: Path) -> None:
+    """prepare's data set trains; validation leaves sound, charts and scores."""
+    import finetune
+
+    knobs = {
+        "pretrained_model_name_or_path": base, "train_data_dir": prepared, "output_dir": tmp_path, "cpu": "true",
+        "max_train_steps": 2, "train_batch_size": 2, "validation_steps": 2, "num_validation_clips": 1, "rank": 2,
+    }  # fmt: skip
+    adapter = finetune.train(finetune.load_config([f"{k}={v}" for k, v in knobs.items()]))
+    assert {p.name for p in (tmp_path / "validation" / "step-2").iterdir()} == {"adapter", "0.wav", "0.png"}
+    events = EventAccumulator(str(next((tmp_path / "logs" / "finetune").glob("events*")).parent))
+    events.Reload()
+    assert {"loss", "validation/majmin", "validation/beat_f"} <= set(events.Tags()["scalars"])
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
+    made = pipe("a pop song", harmonic_progression="I V", bpm=100, duration_seconds=2, num_inference_steps=2)
+    assert np.isfinite(made.audios).all()

@@ -27,7 +27,9 @@ def test_reads_harte_and_pop(text: str, harte: str) -> None:
     assert Chord.parse(text).harte == harte
 
 
-@pytest.mark.parametrize(("text", "harte"), [("2m7", "D:min7"), ("1/3", "C:maj/3"), ("6", "A:min"), ("5", "G:maj"), ("4maj7", "F:maj7")])
+@pytest.mark.parametrize(
+    ("text", "harte"), [("2m7", "D:min7"), ("1/3", "C:maj/3"), ("6", "A:min"), ("5", "G:maj"), ("4maj7", "F:maj7")]
+)
 def test_reads_nashville(text: str, harte: str) -> None:
     assert Chord.parse(text, C).harte == harte
 
@@ -50,10 +52,16 @@ def test_transposition_by_twelve_changes_nothing(chord: Chord) -> None:
     assert chord.transpose(12) == chord
 
 
-@given(st.sampled_from(NOTE_NAMES), st.sampled_from([q for q in QUALITIES[:-1] if q != "5"]), st.sampled_from(["1", "3", "5", "b7"]))
+@given(
+    st.sampled_from(NOTE_NAMES),
+    st.sampled_from([q for q in QUALITIES[:-1] if q != "5"]),
+    st.sampled_from(["1", "3", "5", "b7"]),
+)
 def test_pitch_classes_agree_with_mir_eval(root: str, quality: str, bass: str) -> None:
     chord = Chord(root, quality, bass)
-    theirs, chroma, bass_step = mir_eval.chord.encode(chord.harte.replace("minmaj7", "minmaj7"), reduce_extended_chords=False)
+    theirs, chroma, bass_step = mir_eval.chord.encode(
+        chord.harte.replace("minmaj7", "minmaj7"), reduce_extended_chords=False
+    )
     ours = {(pc - chord.root_pc) % 12 for pc in chord.pitch_classes}
     expected = {i for i in range(12) if chroma[i]} | {int(bass_step)}
     if quality not in ("9", "maj9", "min9"):
@@ -68,7 +76,13 @@ def test_no_chord_sounds_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "named"), [("H7", ["'H7'", "A–G", "did you mean"]), ("Cmaj7x", ["'Cmaj7x'", "did you mean"]), ("V7", ["'V7'", "key"]), ("", ["''"])]
+    ("text", "named"),
+    [
+        ("H7", ["'H7'", "A–G", "did you mean"]),
+        ("Cmaj7x", ["'Cmaj7x'", "did you mean"]),
+        ("V7", ["'V7'", "key"]),
+        ("", ["''"]),
+    ],
 )
 def test_errors_name_the_value_and_the_fix(text: str, named: list[str]) -> None:
     with pytest.raises(ValueError) as error:

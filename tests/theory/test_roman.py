@@ -47,7 +47,8 @@ def test_functions(text: str, function: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chords", "kind"), [("I IV V I", "authentic"), ("I ii V vi", "deceptive"), ("I vi IV I", "plagal"), ("I vi ii V", "half")]
+    ("chords", "kind"),
+    [("I IV V I", "authentic"), ("I ii V vi", "deceptive"), ("I vi IV I", "plagal"), ("I vi ii V", "half")],
 )
 def test_cadences(chords: str, kind: str) -> None:
     assert kind in {c.type for c in cadences(LeadSheet.parse(chords))}
