@@ -77,7 +77,7 @@ def fetch_songs() -> list[Path]:
     unpacked = (
         subprocess.run([str(REPOSITORY / "tools" / "debian.sh"), PACKAGE, str(CACHE)], check=False).returncode == 0
     )
-    songs = sorted(CACHE.rglob("*.mp3")) if unpacked else []
+    songs = sorted(CACHE.rglob("*.mp3"), key=lambda path: path.stat().st_size) if unpacked else []
     if not songs:
         raise SystemExit("no song to analyse: name one of yours, for example  make demo SONG=song.mp3")
     print(f"songs of the Debian package {PACKAGE}; their licence: {next(CACHE.rglob('copyright'))}")

@@ -85,7 +85,7 @@ def finetune(
     command = [sys.executable, *start, *knobs_for(base, data, out), *overrides]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
 
 
 def result(out: Path) -> dict[str, bytes]:

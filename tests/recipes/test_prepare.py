@@ -82,7 +82,7 @@ def prepare(source: Path, out: Path, base: Path, *options: str) -> subprocess.Co
     command = [sys.executable, str(REPOSITORY / "recipes" / "prepare.py"), str(source), str(out), "--base", str(base)]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    return subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=900)
 
 
 @pytest.fixture(scope="module")
