@@ -185,7 +185,7 @@ class Encoder:
             raise ValueError(f"clip_seconds={clip_seconds} is no whole number of latent rows of {row_s} s")
         shape = self.latents(np.zeros((1, round(clip_seconds * SAMPLE_RATE)), np.float32)).shape
         self.info = DatasetInfo(
-            base=str(base),
+            base=Path(base).name if Path(base).is_dir() else base,
             base_fingerprint=fingerprint(self.pipe.components),
             channels=shape[1],
             rows=shape[2],
@@ -216,7 +216,7 @@ def fingerprint(modules: dict[str, Any]) -> str:
     """A hash of the weights that make latents and embeddings (the first 4096 values of each tensor)."""
     digest = hashlib.blake2b(digest_size=8)
     for name, module in sorted(modules.items()):
-        if isinstance(module, torch.nn.Module) and name not in ("unet", "vocoder"):
+        if isinstance(module, torch.nn.Module) and name not in ("unet", "vocoder", "adapter"):
             for key, value in sorted(module.state_dict().items()):
                 digest.update(f"{name}.{key}{tuple(value.shape)}".encode())
                 digest.update(value.flatten()[:4096].float().cpu().numpy().tobytes())

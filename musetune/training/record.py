@@ -38,7 +38,14 @@ def averaged(params: list[nn.Parameter], ema: EMAModel | None) -> Iterator[None]
 
 
 def save_adapter(adapter: MusicAdapter, folder: Path, story: dict[str, Any]) -> Path:
-    """Write the adapter as the Hub holds it, with `training.json` (settings, data, versions)."""
+    """Write the adapter as the Hub holds it, with `training.json`: settings, data, versions; of paths only the names."""
     adapter.save_pretrained(folder)
-    (folder / "training.json").write_text(json.dumps(story | {"versions": versions()}, indent=2))
+    (folder / "training.json").write_text(json.dumps(_without_folders(story) | {"versions": versions()}, indent=2))
     return folder
+
+
+def _without_folders(value: Any) -> Any:
+    """The same without the folders in which files lay: they tell of a machine, not of the training."""
+    if isinstance(value, dict):
+        return {k: _without_folders(v) for k, v in value.items()}
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

@@ -137,6 +137,7 @@ def test_log_tells_every_step_and_weights_moved(straight: Path) -> None:
     assert story["step"] == 9
     assert story["config"]["rank"] == 2
     assert story["data"]["base"] == "small"
+    assert story["config"]["output_dir"] == straight.name  # where it lay is nobody's business
 
 
 def test_bad_clips_are_skipped_and_named(base: Path, tmp_path: Path) -> None:

@@ -245,6 +245,7 @@ def test_interrupted_and_run_again_is_the_same(
     assert torch.equal(whole.latents, twice.latents)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers, under numpy 2
 def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path: Path) -> None:
     """prepare's data set trains; validation leaves sound, charts and scores."""
     import finetune
