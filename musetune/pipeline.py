@@ -22,6 +22,9 @@ from musetune.generation.loading import find_adapter, find_base, language_model,
 from musetune.generation.windows import blend, window_starts
 from musetune.theory import Chord, LeadSheet
 
+# what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
+CUSTOM_PIPELINE = '"""MuseTune\'s pipeline; pip install musetune."""\n\nfrom musetune.pipeline import MuseTunePipeline  # noqa: F401\n'
+
 
 @dataclass
 class MuseTuneOutput:
@@ -96,6 +99,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             self.adapter.detach()
         try:
             super().save_pretrained(save_directory, **options)
+            (Path(save_directory) / "pipeline.py").write_text(CUSTOM_PIPELINE)
         finally:
             if self.adapter is not None:
                 self.adapter.attach(self.unet)

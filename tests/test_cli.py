@@ -27,8 +27,23 @@ def adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_generate_then_analyze(tiny_base: Path, adapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.wav"
-    options = ["--base", tiny_base, "--adapter", adapter, "--steps", "2", "--seconds", "4", "--report", "--plot", "-o", out]
-    done = musetune("generate", "warm jazz trio", "--chords", "ii7 V7 Imaj7 Imaj7", "--key", "Bb major", "--bpm", "132", *options)
+    options = [
+        "--base",
+        tiny_base,
+        "--adapter",
+        adapter,
+        "--steps",
+        "2",
+        "--seconds",
+        "4",
+        "--report",
+        "--plot",
+        "-o",
+        out,
+    ]
+    done = musetune(
+        "generate", "warm jazz trio", "--chords", "ii7 V7 Imaj7 Imaj7", "--key", "Bb major", "--bpm", "132", *options
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(out.with_suffix(".json").read_text())
     assert [row["asked"] for row in report["chords"]][:3] == ["C:min7", "F:7", "Bb:maj7"]

@@ -16,7 +16,6 @@ SHIPPED = (REPOSITORY / "musetune" / "bases" / "nano" / "model_index.json").is_f
 needs_nano = pytest.mark.skipif(not SHIPPED, reason="musetune/bases/nano is not in this checkout")
 
 
-
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
@@ -32,7 +31,13 @@ def of(program: str) -> list[str]:
 
 
 def test_every_command_is_covered_by_a_test_below() -> None:
-    covered = {*of("make "), *of("musetune "), *of("python recipes/"), *of("accelerate launch recipes/"), *of("pip install")}
+    covered = {
+        *of("make "),
+        *of("musetune "),
+        *of("python recipes/"),
+        *of("accelerate launch recipes/"),
+        *of("pip install"),
+    }
     assert set(commands()) == covered
     assert len(of("make ")) >= 2
     assert len(of("musetune ")) >= 3
@@ -40,7 +45,9 @@ def test_every_command_is_covered_by_a_test_below() -> None:
 
 @pytest.mark.parametrize("line", of("make "))
 def test_make_targets_exist(line: str) -> None:
-    done = subprocess.run([*shlex.split(line), "--dry-run"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*shlex.split(line), "--dry-run"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "recipes/demo.py" in done.stdout or "pytest" in done.stdout or "install" in done.stdout
 

@@ -46,7 +46,9 @@ def test_patches_are_a_permutation() -> None:
 
 def test_autoencoder_keeps_what_principal_components_can() -> None:
     torch.manual_seed(0)
-    x = torch.nn.functional.interpolate(torch.randn(16, 1, 16, 16), size=(64, 128), mode="bilinear") + 0.1 * torch.randn(16, 1, 64, 128)
+    x = torch.nn.functional.interpolate(
+        torch.randn(16, 1, 16, 16), size=(64, 128), mode="bilinear"
+    ) + 0.1 * torch.randn(16, 1, 64, 128)
     vae = PatchAutoencoder(latent_channels=16)
     kept = vae.fit(x)
     latents = vae.encode(x).latent_dist.mode()

@@ -41,7 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "text_encoder": tiny.text_encoder,
         "text_encoder_2": t5,
         "projection_model": AudioLDM2ProjectionModel(tiny.text_encoder.config.projection_dim, 1024, 768),
-        "scheduler": DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.0015, beta_end=0.0195, clip_sample=False),
+        "scheduler": DDIMScheduler(
+            beta_schedule="scaled_linear", beta_start=0.0015, beta_end=0.0195, clip_sample=False
+        ),
         "tokenizer": tiny.tokenizer,
         "tokenizer_2": tiny.tokenizer_2,
         "feature_extractor": tiny.feature_extractor,
@@ -59,7 +61,9 @@ def test_the_real_thing_loads_trains_and_plays(folder: Path) -> None:
     unet = pipe.unet.requires_grad_(False)
     assert sum(p.numel() for p in unet.parameters()) == pytest.approx(346.9e6, rel=0.01)
     assert pipe.row_s == pytest.approx(0.04)
-    plain = pipe("warm pop", num_inference_steps=1, audio_length_in_s=0.64, generator=torch.Generator().manual_seed(0)).audios
+    plain = pipe(
+        "warm pop", num_inference_steps=1, audio_length_in_s=0.64, generator=torch.Generator().manual_seed(0)
+    ).audios
     assert plain.shape == (1, 10240)
 
     adapter = MusicAdapter.for_unet(unet, frames_per_row=2)
@@ -77,5 +81,7 @@ def test_the_real_thing_loads_trains_and_plays(folder: Path) -> None:
 
     made = pipe("warm pop", lead_sheet=sheet, num_inference_steps=1, generator=torch.Generator().manual_seed(0))
     assert made.audios.shape == (1, 10240)
-    again = pipe("warm pop", num_inference_steps=1, audio_length_in_s=0.64, generator=torch.Generator().manual_seed(0)).audios
+    again = pipe(
+        "warm pop", num_inference_steps=1, audio_length_in_s=0.64, generator=torch.Generator().manual_seed(0)
+    ).audios
     assert (again == plain).all()
