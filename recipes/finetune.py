@@ -277,9 +277,10 @@ def load_config(arguments: list[str]) -> Config:
     files = [a for a in arguments if "=" not in a]
     overrides = OmegaConf.from_dotlist([a for a in arguments if "=" in a])
     merged = OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)
-    if merged.get("mixed_precision") == "False":  # YAML reads a bare `no` as false
-        merged.mixed_precision = "no"
-    return cast(Config, OmegaConf.to_object(merged))
+    config = cast(Config, OmegaConf.to_object(merged))
+    if config.mixed_precision == "False":  # YAML reads a bare `no` as false
+        config.mixed_precision = "no"
+    return config
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ elif where == "renaming":  # the new checkpoint is whole, but not in its place
     ckpt._sync = strike(ckpt._sync)
 elif where == "deleting":  # the new one stands, the old one is half gone
     ckpt.shutil.rmtree = strike(ckpt.shutil.rmtree, lambda path: next(path.iterdir()).unlink())
+sys.path.insert(0, os.path.dirname(recipe))  # as `python recipe` has it
 runpy.run_path(recipe, run_name="__main__")
 """
 
