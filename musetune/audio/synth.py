@@ -78,7 +78,7 @@ def synthesize(
     ``duration_s`` defaults to the last note's end plus one second. The peak is brought to 0.9 where it would clip.
     """
     synth, sfid = _synth(sample_rate, find_soundfont(soundfont))
-    synth.sounds_off()
+    _silence(synth)
     channels = [c for c in range(16) if c != DRUM_CHANNEL]
     for index, instrument in enumerate(midi.instruments):
         if instrument.is_drum:
@@ -100,11 +100,18 @@ def synthesize(
             synth.noteoff(channel, pitch)
     parts.append(_generate(synth, blocks - at))
     audio = np.concatenate(parts)[:total]
-    synth.sounds_off()
     peak = float(np.abs(audio).max(initial=0.0))
     if peak > 0.9:
         audio = audio * (0.9 / peak)
     return np.ascontiguousarray(audio.T if stereo else audio.mean(axis=1), dtype=np.float32)
+
+
+def _silence(synth) -> None:  # type: ignore[no-untyped-def]
+    """End what the render before left sounding, its releases too, so that every render begins the same."""
+    synth.sounds_off()
+    for _ in range(200):
+        if not np.any(_generate(synth, 32)):
+            return
 
 
 def _generate(synth, blocks: int) -> np.ndarray:  # type: ignore[no-untyped-def]

@@ -24,6 +24,7 @@ import torch
 from musetune.training import checkpoint as ckpt
 
 recipe, where, nth, *sys.argv[1:] = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(recipe))  # as python does for a script
 calls = 0
 
 def strike(before, after=lambda *args: None):
@@ -103,21 +104,21 @@ def straight(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
-# 9 steps of 8 clips over 10 clips: step 6 (kill) is in the middle of an epoch, checkpoints come at 4, 8 and 9.
-# A save syncs two files, then their folder (the 3rd) before renaming it. Deletion 1 is of what the kill before left.
-@pytest.mark.parametrize(
-    "kills",
-    [
-        [("step", 3), ("step", 6), ("saving", 1)],
-        [("saving", 2), ("renaming", 3), ("deleting", 2)],
-    ],
-    ids=["before-first-checkpoint-mid-epoch-and-saving", "saving-renaming-deleting"],
+# 9 steps of 8 clips over 10 clips, checkpoints at 4, 8 and 9. A save syncs two files, then their folder (the 3rd) before
+# renaming it. The 1st deletion is of what the kill before it left, the 2nd of the old checkpoint.
+KILLS = (
+    ("step", 3),  # before there is any checkpoint
+    ("step", 6),  # in the middle of an epoch, and between two checkpoints
+    ("saving", 1),
+    ("renaming", 3),
+    ("deleting", 2),
 )
-def test_killed_and_resumed_equals_uninterrupted(
-    base: Path, data: Path, straight: Path, tmp_path: Path, kills: list[tuple[str, int]]
-) -> None:
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_equals_uninterrupted(base: Path, data: Path, straight: Path, tmp_path: Path) -> None:
     knobs = ("rank=2", "gradient_accumulation_steps=2", "resume_from_checkpoint=latest")
-    for kill in kills:
+    for kill in KILLS:
         run = finetune(base, data, tmp_path, *knobs, kill=kill)
         assert run.returncode == -signal.SIGKILL, (kill, run.returncode, run.stderr)
     run = finetune(base, data, tmp_path, *knobs)
@@ -158,6 +159,7 @@ def test_stops_when_nothing_is_finite(base: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "out" / "loss.jsonl").read_text().splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(base: Path, data: Path, tmp_path: Path) -> None:
     """The same clips, noise and dropped conditions, so the same losses up to the order of sums."""
     knobs = ("max_train_steps=3", "gradient_accumulation_steps=2", "condition_dropout=0.3")
@@ -217,6 +219,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_knob_acts(base: Path, tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", 10, transposed=(4, 7))
     plain = result(train_here(base, data, tmp_path / "plain", "max_train_steps=3").parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musetune.training import draws
@@ -20,12 +20,14 @@ def test_key_alone_decides() -> None:
     assert len(torch.unique(rows, dim=0)) == 7
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 20), start=st.integers(0, 100), count=st.integers(1, 50), cut=st.integers(0, 50))
 def test_stream_does_not_depend_on_where_it_is_entered(n: int, start: int, count: int, cut: int) -> None:
     whole = draws.stream(n, 7, 0, start + count + cut)
     assert draws.stream(n, 7, start, count) == whole[start : start + count]
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 20), epoch=st.integers(0, 5))
 def test_every_epoch_has_every_clip_once(n: int, epoch: int) -> None:
     assert sorted(draws.stream(n, 3, n * epoch, n)) == list(range(n))
