@@ -271,3 +271,15 @@ def test_genre_adapter_trains_only_a_lora(base: Path, data: Path, tmp_path: Path
             assert any(not torch.equal(lora[k], before[k]) for k in before)
     with pytest.raises(ValueError, match="has no LoRA and is frozen: give rank=8"):
         train_here(base, data, tmp_path / "c", f"theory_adapter={plain}")
+
+
+@pytest.mark.parametrize("name", ["theory", "genre", "audioldm2"])
+def test_shipped_configs_are_read(name: str) -> None:
+    sys.path.insert(0, str(FINETUNE.parent))
+    import finetune as recipe
+
+    file = FINETUNE.parent / "configs" / f"{name}.yaml"
+    cfg = recipe.load_config([str(file), "train_data_dir=here", "max_train_steps=7"])
+    assert cfg.pretrained_model_name_or_path in ("nano", "cvssp/audioldm2-music")
+    assert (cfg.max_train_steps, cfg.train_data_dir) == (7, "here")
+    assert (cfg.theory_adapter is None) == (name != "genre")
