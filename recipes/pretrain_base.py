@@ -4,7 +4,7 @@
     python recipes/pretrain_vocoder.py rendered/ runs/vocoder
     python recipes/pretrain_base.py rendered/ runs/vocoder runs/base steps=6000
 
-The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP keeps what pretrain_clap.py taught it. The base hears words only:
+The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given (``clap=FOLDER``), else random. The base hears words only:
 no chord, key or beat reaches it. Stop it at any time; the same command goes on from the last checkpoint.
 """
 
@@ -40,7 +40,7 @@ class Config:
     text_dropout: float = 0.1  # share of prompts replaced by "" (classifier-free guidance)
     ema: float = 0.9995  # averaging of the weights that are kept
     save_every: int = 200
-    clap: str | None = None  # folder of a CLAP that pretrain_clap.py trained
+    clap: str | None = None  # folder with text_encoder/ and tokenizer/ of a trained CLAP; without it CLAP stays random
     seed: int = 0
     device: str = "cpu"
     threads: int = 0  # 0: torch decides
