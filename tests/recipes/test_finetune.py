@@ -279,7 +279,7 @@ def test_shipped_configs_are_read(name: str) -> None:
     import finetune as recipe
 
     file = FINETUNE.parent / "configs" / f"{name}.yaml"
-    cfg = recipe.load_config([str(file), "train_data_dir=here", "max_train_steps=7"])
+    cfg = recipe.load_config([str(file), "train_data_dir=here", "output_dir=out", "max_train_steps=7"])
     assert cfg.pretrained_model_name_or_path in ("nano", "cvssp/audioldm2-music")
     assert (cfg.max_train_steps, cfg.train_data_dir) == (7, "here")
     assert (cfg.theory_adapter is None) == (name != "genre")
