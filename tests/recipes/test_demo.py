@@ -1,0 +1,49 @@
+"""The demo as `make demo` runs it, on a song of our own making and a small base, so that it needs no network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import REPOSITORY
+
+from musetune.adapter import MusicAdapter
+from musetune.audio import save_audio, synthesize
+from musetune.nano import build_nano
+from musetune.planning.orchestrate import orchestrate
+from musetune.theory import LeadSheet
+
+
+@pytest.mark.slow
+def test_demo_leaves_what_it_promises(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    base = build_nano("tiny")
+    base.save_pretrained(tmp_path / "base")
+    MusicAdapter.for_unet(base.unet).save_pretrained(tmp_path / "adapter")
+    sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="D major", bpm=110, duration_seconds=24, genre="pop")
+    wave = synthesize(orchestrate(sheet, seed=1).arrangement.to_pretty_midi(), 44100, duration_s=24)
+    song = save_audio(tmp_path / "song.mp3", np.asarray(wave), 44100)
+    out = tmp_path / "out"
+    command = [sys.executable, str(REPOSITORY / "recipes" / "demo.py"), "--song", str(song), "--out", str(out)]
+    command += [
+        "--base",
+        str(tmp_path / "base"),
+        "--adapter",
+        str(tmp_path / "adapter"),
+        "--train-steps",
+        "2",
+        "--steps",
+        "2",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {"demo.wav", "demo.png", "demo.json", "song.json", "finetuned.wav"} <= {path.name for path in out.iterdir()}
+    report = json.loads((out / "demo.json").read_text())
+    assert [row["asked"] for row in report["chords"]][:4] == ["C:maj", "G:maj", "A:min", "F:maj"]
+    assert report["settings"]["seed"] == 7
+    assert json.loads((out / "song.json").read_text())["bpm"] == pytest.approx(110, rel=0.05)
