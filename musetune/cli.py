@@ -136,10 +136,11 @@ def analyze(
 
 def _recipe(name: str, arguments: list[str]) -> None:
     """Run a recipe of the repository with this Python."""
-    script = Path(__file__).parents[1] / "recipes" / name
-    if not script.is_file():
+    places = (Path(__file__).parents[1] / "recipes", Path(__file__).parent / "_recipes")  # a checkout, a wheel
+    script = next((place / name for place in places if (place / name).is_file()), None)
+    if script is None:
         raise FileNotFoundError(
-            f"{script} is not there: recipes come with the repository, not with the wheel; clone it to use them"
+            f"the recipe {name} is neither in {places[0]} nor in {places[1]}; install musetune anew"
         )
     raise typer.Exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
 
