@@ -115,8 +115,7 @@ def _harte(name: str) -> str:
 
 
 def score(song: Song, said: dict) -> dict[str, float]:
-    """Percent per quantity that the listener gave, by mir_eval; chords by weighted overlap, beats at ±70 ms without
-    trimming."""
+    """Percent per quantity that the listener gave, by mir_eval; chords by weighted overlap, beats at ±70 ms without trimming."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         chords = mir_eval.chord.evaluate(song.intervals_s, song.labels, said["intervals"], said["labels"])

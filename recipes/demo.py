@@ -4,11 +4,9 @@ judge.
     python recipes/demo.py [--song FILE] [--out out]
 
 Without --song it fetches three real recordings from Debian's package asc-music (GPL-2+; unpacked into .cache, never
-shipped).
-Leaves in OUT: song.json (what was heard in the song), demo.wav, demo.png and demo.json (I V vi IV in C at 120 bpm by
-the
-shipped adapter, what was asked and what the judges heard), finetuned.wav (the same by the adapter that was just
-trained).
+shipped). Leaves in OUT: song.json (what was heard in the song), demo.wav, demo.png and demo.json (I V vi IV in C at
+120 bpm by the shipped adapter, what was asked and what the judges heard), finetuned.wav (the same by the adapter that
+was just trained).
 """
 
 from __future__ import annotations
@@ -72,8 +70,7 @@ def run(*command: str | Path) -> None:
 
 
 def fetch_songs() -> list[Path]:
-    """Three MP3s from Debian's asc-music, unpacked into the cache. Exits with advice where there is no Debian to
-    ask."""
+    """Three MP3s from Debian's asc-music, unpacked into the cache. Exits with advice where there is no Debian to ask."""
     unpacked = (
         subprocess.run([str(REPOSITORY / "tools" / "debian.sh"), PACKAGE, str(CACHE)], check=False).returncode == 0
     )

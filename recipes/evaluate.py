@@ -4,10 +4,10 @@ not train.
     python recipes/evaluate.py --base nano --adapter theory --out out/evaluation [--sheets FOLDER] [--limit 8]
 
 For every lead sheet of the test set, at its own fixed seed: floor A the base without adapter; floor B the audio that
-the
-adapter made for another song's lead sheet, scored against this one; the adapter; ceiling A the lead sheet rendered by a
-synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder. Leaves audio/, reports/,
-charts/, results.json, results.md and results.png in OUT and prints the table. Killed, it goes on where it was.
+the adapter made for another song's lead sheet, scored against this one; the adapter; ceiling A the lead sheet
+rendered by a synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder. Leaves
+audio/, reports/, charts/, results.json, results.md and results.png in OUT and prints the table. Killed, it goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -123,8 +123,7 @@ def remember(out: Path, now: dict[str, Any]) -> None:
 
 
 def make_audio(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Namespace, out: Path) -> None:
-    """One WAV a condition and sheet, those that are there left alone. Floor B has none: it is the adapter's on other
-    sheets."""
+    """One WAV a condition and sheet, those that are there left alone. Floor B has none: it is the adapter's on other sheets."""
     makers: dict[str, Callable[[TestSheet], np.ndarray]] = {
         "floor A": lambda test: plain_base(pipe, test, args),
         "adapter": lambda test: obedient(pipe, test, args),
@@ -182,8 +181,7 @@ def through_codec(pipe: MuseTunePipeline, wave: np.ndarray) -> np.ndarray:
 def judge_all(
     pipe: MuseTunePipeline, tests: list[TestSheet], out: Path
 ) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Condition → sheet → scores; reports of earlier runs are read, not judged again. Charts of what the adapter
-    made."""
+    """Condition → sheet → scores; reports of earlier runs are read, not judged again. Charts of what the adapter made."""
     scores: dict[str, dict[str, dict[str, float | None]]] = {condition: {} for condition in CONDITIONS}
     for condition, test, source in tqdm(list(trials(tests)), desc="judges", unit="clip"):
         path = out / "reports" / condition.replace(" ", "-") / f"{test.id}.json"
@@ -223,8 +221,7 @@ def wav(out: Path, condition: str, test: TestSheet) -> Path:
 
 
 def distances(tests: list[TestSheet], out: Path) -> dict[str, float | None]:
-    """Fréchet distance (MFCC statistics) of each condition's clips to ceiling A's; None with too little audio, and
-    for itself."""
+    """Fréchet distance (MFCC statistics) of each condition's clips to ceiling A's; None with too little audio, and for itself."""
     sets = {
         condition: np.concatenate([timbre(*load_audio(wav(out, condition, test))) for test in tests])
         for condition in CONDITIONS

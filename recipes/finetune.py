@@ -50,7 +50,8 @@ class Config:
     seed: int = 0
     # what is trained
     theory_adapter: str | None = None  # an adapter to freeze, so that only a LoRA (a genre) is trained on it
-    rank: int = 0  # of a new LoRA; 0 adds none
+    init_adapter: str | None = None  # an adapter to go on training, such as the one that pretrain_base.py leaves
+    rank: int = 0  # of a new LoRA, where the adapter has none; 0 adds none
     frames_per_row: int = 4  # of a new adapter: time steps of beats and chroma in a latent row
     dim: int = 128  # of a new adapter: width of its events
     hidden: int = 96  # of a new adapter: width of its frames
@@ -127,13 +128,17 @@ def build(cfg: Config, data: DatasetInfo) -> Denoiser:
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
     if unet.config.in_channels != data.channels:
         raise ValueError(f"the data set has {data.channels} latent channels, this base {unet.config.in_channels}")
+    if cfg.theory_adapter and cfg.init_adapter:
+        raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
     if cfg.theory_adapter:  # frozen: all that learns is its LoRA, its own or a new one
         adapter = MusicAdapter.from_pretrained(find_adapter(cfg.theory_adapter)).requires_grad_(False)
+    elif cfg.init_adapter:
+        adapter = MusicAdapter.from_pretrained(find_adapter(cfg.init_adapter))
     else:
         widths = {name: getattr(cfg, name) for name in ("frames_per_row", "dim", "hidden", "map_channels")}
         adapter = MusicAdapter.for_unet(unet, cols=data.cols, **widths)
     adapter.attach(unet)
-    if cfg.rank:
+    if cfg.rank and not adapter.has_lora:
         adapter.add_lora(cfg.rank)
     if not any(p.requires_grad for p in adapter.trainable_parameters()):
         raise ValueError(f"theory_adapter={cfg.theory_adapter} has no LoRA and is frozen: give rank=8 or so")
@@ -268,6 +273,10 @@ def train(cfg: Config) -> Path:
     if main:
         with averaged(params, ema):
             save_adapter(plain.adapter, out / "adapter", story | {"step": step})
+    del (
+        model
+    )  # a DDP that outlives the process group's end joins gloo's threads with the interpreter locked: a deadlock
+    accelerator.free_memory()
     accelerator.end_training()
     return out / "adapter"
 

@@ -2,10 +2,10 @@
 
     python recipes/make_sheets.py SONGS musetune/evaluation/sheets count=32 seconds=10.24
 
-SONGS is a folder of POP909 song folders (chords.txt, beats.txt, key.txt, corrected.mid); only those whose name ends in
-``held_out``, which no training reads, are used, each at most once as long as there are others. Every sheet gets a
-prompt
-and a seed, by which `recipes/evaluate.py` generates and by which `musetune.planning.orchestrate` renders its ceiling.
+SONGS is a folder of POP909 song folders (chords.txt, beats.txt, key.txt, corrected.mid); only those whose name ends
+in ``held_out``, which no training reads, are used, each at most once as long as there are others. Every sheet gets a
+prompt and a seed, by which `recipes/evaluate.py` generates and by which `musetune.planning.orchestrate` renders its
+ceiling.
 """
 
 from __future__ import annotations
@@ -101,8 +101,7 @@ def features(spans: tuple[ChordSpan, ...], bar: int) -> frozenset[str]:
 
 
 def passages(song: Song, beats: int, squeeze: bool) -> list[tuple[ChordSpan, ...]]:
-    """All passages of ``beats`` beats from a bar line on; ``squeeze`` plays bars of four in three (chords that fill
-    bars only)."""
+    """All passages of ``beats`` beats from a bar line on; ``squeeze`` plays bars of four in three (chords that fill bars only)."""
     taken, found = beats * 4 / Fraction(3) if squeeze else Fraction(beats), []
     for start in range(0, int(song.spans[-1].end - taken), song.bar):
         spans = []

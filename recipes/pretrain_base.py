@@ -1,17 +1,19 @@
-"""Train nano's U-Net and text encoders on rendered music: text in, latents out.
+"""Train nano on rendered music: text and lead sheets in, latents out.
 
     python recipes/render_songs.py SONGS rendered/
     python recipes/pretrain_vocoder.py rendered/ runs/vocoder
-    python recipes/pretrain_base.py rendered/ runs/vocoder runs/base steps=6000
+    python recipes/pretrain_clap.py rendered/ runs/clap
+    python recipes/pretrain_base.py rendered/ runs/vocoder runs/base clap=runs/clap steps=4000
 
-The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given (``clap=FOLDER``), else random. The base hears words only:
-no chord, key or beat reaches it. Stop it at any time; the same command goes on from the last checkpoint.
+The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. In `music_share` of the steps the U-Net also
+hears the lead sheet through a MusicAdapter: a model that has seen ten hours of music has no notion of a chord that an adapter could
+call upon later, one that has seen ten thousand has. The folder then holds base/, which works from words alone, and adapter/, where
+finetune.py goes on with the base frozen. Stop it at any time; the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
 
 import math
-import random
 import sys
 import time
 from dataclasses import dataclass
@@ -23,10 +25,20 @@ from diffusers import AudioLDM2Pipeline
 from diffusers.models.attention_processor import AttnProcessor
 from omegaconf import OmegaConf
 from rendered import read_metadata, read_spectrograms
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from musetune.adapter import MusicAdapter
+from musetune.conditioning import MusicTokens
+from musetune.generation.loading import find_base
 from musetune.nano import NanoVocoder, PatchAutoencoder, build_nano
 from musetune.nano.folder import save_half
+from musetune.training import TokenTable, draws, tabulate
+from musetune.training.draws import chance
+from musetune.training.tokens import crop, draw_crops, hide_streams
+
+ROW_S = 0.128  # a latent row of nano
+FRAMES = 4  # frames of beats and chroma in a row
 
 
 @dataclass
@@ -38,8 +50,12 @@ class Config:
     rows: int = 40  # latent rows a crop: 5.12 s
     learning_rate: float = 1e-3  # peak; linear warm-up over 200 steps, cosine to a twentieth
     text_dropout: float = 0.1  # share of prompts replaced by "" (classifier-free guidance)
-    ema: float = 0.9995  # averaging of the weights that are kept
+    music_share: float = 0.85  # steps in which the U-Net hears lead sheets; 0 makes no adapter
+    stream_dropout: float = 0.1  # in those, how often each stream is hidden
+    condition_dropout: float = 0.1  # and all of them
+    ema: float = 0.999  # averaging of the weights that are kept
     save_every: int = 200
+    init: str | None = None  # a base of the same sizes to start from: nano, or a folder
     clap: str | None = None  # folder with text_encoder/ and tokenizer/ of a trained CLAP; without it CLAP stays random
     seed: int = 0
     device: str = "cpu"
@@ -48,40 +64,70 @@ class Config:
     minutes: float = 0.0  # stop after this time; 0: never
 
 
-class Trained(torch.nn.Module):
-    """What is trained, under one roof."""
+class Trained(nn.Module):
+    """What is trained, under one roof: the pipeline's U-Net and text encoders, and the adapter on the U-Net."""
 
-    def __init__(self, pipe: AudioLDM2Pipeline) -> None:
+    def __init__(self, pipe: AudioLDM2Pipeline, adapter: MusicAdapter | None) -> None:
         super().__init__()
         self.unet, self.t5, self.gpt2 = pipe.unet, pipe.text_encoder_2, pipe.language_model
-        self.projection = pipe.projection_model
+        self.projection, self.adapter = pipe.projection_model, adapter
+        self._pipe = [pipe]  # a list: CLAP, autoencoder and vocoder do not train
+
+    def forward(self, noisy: Tensor, t: Tensor, words: list[str], tokens: MusicTokens | None) -> Tensor:
+        """noisy (B, channels, rows, columns), t (B,) → velocity like noisy; without tokens from words alone."""
+        prompt_embeds, mask, generated = self._pipe[0].encode_prompt(words, noisy.device, 1, False)
+        if tokens is not None:
+            music = self.adapter.prepare(tokens, noisy.shape[2], noisy.shape[3], ROW_S)
+            noisy, generated = self.adapter.inputs(noisy, generated, music)
+        return self.unet(
+            noisy.to(memory_format=torch.channels_last), t, encoder_hidden_states=generated,
+            encoder_hidden_states_1=prompt_embeds, encoder_attention_mask_1=mask,
+        ).sample  # fmt: skip
 
 
 @torch.no_grad()
-def encode_latents(folder: Path, vae: PatchAutoencoder) -> torch.Tensor:
-    """float16 (clips, channels, rows, columns) of the whole folder."""
+def encode_latents(folder: Path, vae: PatchAutoencoder) -> Tensor:
+    """float16 (clips, channels, rows, columns) of the whole folder; computed once, kept in latents.pt."""
+    cache = folder / "latents.pt"
+    if cache.is_file():
+        return torch.load(cache, weights_only=True)
     spectrograms, parts = read_spectrograms(folder), []
     for i in tqdm(range(0, len(spectrograms), 64), desc="latents", unit="batch"):
         x = torch.from_numpy(spectrograms[i : i + 64].astype(np.float32))[:, None]
         parts.append(vae.encode(x).latent_dist.mode().half())  # type: ignore[union-attr]
+    torch.save(torch.cat(parts), cache)
     return torch.cat(parts)
 
 
-def assemble(voice: Path, captions: list[str], clap: str | None) -> AudioLDM2Pipeline:
-    """nano with random U-Net and text encoders, the trained autoencoder and vocoder, and CLAP where there is one."""
+def assemble(voice: Path, captions: list[str], cfg: Config) -> AudioLDM2Pipeline:
+    """nano with random U-Net and text encoders (or ``init``'s), the trained autoencoder and vocoder, and CLAP where there is one."""
     from transformers import ClapModel, RobertaTokenizerFast
 
-    pipe = build_nano("nano", captions)
+    if cfg.init:
+        pipe = AudioLDM2Pipeline.from_pretrained(find_base(cfg.init), use_safetensors=True)
+    else:
+        pipe = build_nano("nano", captions)
     parts = {
         "vae": PatchAutoencoder.from_pretrained(voice / "vae", use_safetensors=True),
         "vocoder": NanoVocoder.from_pretrained(voice / "vocoder", use_safetensors=True),
     }
-    if clap:
-        parts["text_encoder"] = ClapModel.from_pretrained(f"{clap}/text_encoder", use_safetensors=True)
-        parts["tokenizer"] = RobertaTokenizerFast.from_pretrained(f"{clap}/tokenizer")
+    if cfg.clap:
+        parts["text_encoder"] = ClapModel.from_pretrained(f"{cfg.clap}/text_encoder", use_safetensors=True)
+        parts["tokenizer"] = RobertaTokenizerFast.from_pretrained(f"{cfg.clap}/tokenizer")
     pipe.register_modules(**parts)
     pipe.text_encoder.requires_grad_(False).eval()
     return pipe
+
+
+def build(pipe: AudioLDM2Pipeline, cols: int, cfg: Config) -> Trained:
+    """The modules that train, in training mode, arranged for speed."""
+    pipe.unet.to(memory_format=torch.channels_last)
+    if cfg.device == "cpu":
+        pipe.unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
+    if not cfg.music_share:
+        return Trained(pipe, None).train()
+    adapter = MusicAdapter.for_unet(pipe.unet, cols=cols, frames_per_row=FRAMES)
+    return Trained(pipe, adapter.to(cfg.device).attach(pipe.unet)).train()
 
 
 def main() -> None:
@@ -93,13 +139,12 @@ def main() -> None:
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.manual_seed(cfg.seed)
-    prompts = [row["text"] for row in read_metadata(folder)]
-    pipe = assemble(voice, sorted(set(prompts)), cfg.clap).to(cfg.device)
+    rows = read_metadata(folder)
+    prompts = [row["text"] for row in rows]
+    pipe = assemble(voice, sorted(set(prompts)), cfg).to(cfg.device)
     latents = encode_latents(folder, pipe.vae.cpu())
-    model = Trained(pipe).train()
-    pipe.unet.to(memory_format=torch.channels_last)
-    if cfg.device == "cpu":
-        pipe.unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
+    table = tabulate([row["lead_sheet"] for row in rows], ROW_S / FRAMES, latents.shape[2] * FRAMES)
+    model = build(pipe, latents.shape[3], cfg)
     kept = {k: v.detach().clone() for k, v in model.state_dict().items()}  # exponential moving average
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.01)
     step, state = 0, out / "state.pt"
@@ -108,63 +153,61 @@ def main() -> None:
         model.load_state_dict(saved["model"]), optimizer.load_state_dict(saved["optimizer"])
         kept, step = saved["kept"], saved["step"]
     alphas = pipe.scheduler.alphas_cumprod.to(cfg.device)
-    began, mean, bar = time.time(), 0.0, tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
+    began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
+    means: dict[str, float] = {}
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         rate = min(1.0, (step + 1) / 200) * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
         optimizer.param_groups[0]["lr"] = cfg.learning_rate * rate
-        clean, words, noise, t = draw(latents, prompts, cfg, step)
+        clean, words, tokens, noise, t = draw(latents, prompts, table, cfg, step)
+        alpha, sigma = (x.sqrt()[:, None, None, None] for x in (alphas[t], 1 - alphas[t]))
         with torch.autocast(cfg.device, torch.bfloat16, enabled=cfg.bf16):
-            prompt_embeds, mask, generated = pipe.encode_prompt(words, cfg.device, 1, False)
-            alpha, sigma = (x.sqrt()[:, None, None, None] for x in (alphas[t], 1 - alphas[t]))
-            noisy = (alpha * clean + sigma * noise).to(memory_format=torch.channels_last)
-            velocity = pipe.unet(
-                noisy,
-                t,
-                encoder_hidden_states=generated,
-                encoder_hidden_states_1=prompt_embeds,
-                encoder_attention_mask_1=mask,
-            ).sample
-        loss = torch.nn.functional.mse_loss(velocity.float(), alpha * noise - sigma * clean)
+            velocity = model(alpha * clean + sigma * noise, t, words, tokens)
+        loss = nn.functional.mse_loss(velocity.float(), alpha * noise - sigma * clean)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        decay = min(cfg.ema, (step + 1) / (step + 10))
-        current = model.state_dict()
-        with torch.no_grad():
-            for name, value in kept.items():
-                value.lerp_(current[name], 1 - decay)
-        step, mean = step + 1, loss.item() if not mean else 0.98 * mean + 0.02 * loss.item()
-        (
-            bar.update(),
-            bar.set_postfix(
-                loss=f"{mean:.4f}",
-                clips_per_s=f"{bar.format_dict['rate'] * cfg.batch:.1f}" if bar.format_dict["rate"] else "",
-            ),
-        )
+        average(kept, model, min(cfg.ema, (step + 1) / (step + 10)))
+        step, name = step + 1, "words" if tokens is None else "music"
+        means[name] = 0.98 * means.get(name, loss.item()) + 0.02 * loss.item()
+        bar.update(), bar.set_postfix({k: f"{v:.4f}" for k, v in means.items()}, refresh=False)
         if step % cfg.save_every == 0:
             save(out, step, pipe, model, kept, optimizer)
     save(out, step, pipe, model, kept, optimizer)
 
 
 def draw(
-    latents: torch.Tensor, prompts: list[str], cfg: Config, step: int
-) -> tuple[torch.Tensor, list[str], torch.Tensor, torch.Tensor]:
-    """One batch, a function of (seed, step) alone: latents, prompts, noise, timesteps."""
-    rng = random.Random(cfg.seed * 1_000_003 + step)
-    generator = torch.Generator().manual_seed(rng.getrandbits(62))
-    clips = [rng.randrange(len(latents)) for _ in range(cfg.batch)]
-    starts = [rng.randrange(latents.shape[2] - cfg.rows + 1) for _ in clips]
-    clean = torch.stack([latents[c, :, s : s + cfg.rows] for c, s in zip(clips, starts, strict=False)]).float()
-    words = ["" if rng.random() < cfg.text_dropout else prompts[c] for c in clips]
-    noise = torch.randn(clean.shape, generator=generator)
+    latents: Tensor, prompts: list[str], table: TokenTable, cfg: Config, step: int
+) -> tuple[Tensor, list[str], MusicTokens | None, Tensor, Tensor]:
+    """One batch, a function of (seed, step) alone: latents, prompts, tokens or None, noise, timesteps."""
+    clips = draws.stream(len(latents), cfg.seed, step * cfg.batch, cfg.batch)
+    generators = [draws.generator(cfg.seed, step, str(i)) for i in range(cfg.batch)]
+    whole = draws.generator(cfg.seed, step, "batch")
+    starts = draw_crops(generators, latents.shape[2], cfg.rows)
+    clean = torch.stack([latents[c, :, s : s + cfg.rows] for c, s in zip(clips, starts.tolist(), strict=True)]).float()
+    untold = chance(generators, cfg.text_dropout).tolist()
+    words = ["" if hide else prompts[c] for c, hide in zip(clips, untold, strict=True)]
+    noise = draws.noise(generators, tuple(clean.shape[1:]))
     # one draw in each of `batch` equal slices of 0…999: same distribution, less noise in the gradient
-    slices = (torch.arange(cfg.batch) + torch.rand(cfg.batch, generator=generator)) / cfg.batch
-    return clean.to(cfg.device), words, noise.to(cfg.device), (slices * 1000).long().clamp_max(999).to(cfg.device)
+    slices = (torch.arange(cfg.batch) + torch.rand(cfg.batch, generator=whole)) / cfg.batch
+    t = (slices * 1000).long().clamp_max(999)
+    tokens = None
+    if torch.rand((), generator=whole) < cfg.music_share:
+        tokens = crop(table.batch(clips), starts * FRAMES, cfg.rows * FRAMES, ROW_S / FRAMES)
+        hidden = {"stream_dropout": cfg.stream_dropout, "condition_dropout": cfg.condition_dropout}
+        tokens = hide_streams(tokens, generators, **hidden).to(cfg.device)
+    return clean.to(cfg.device), words, tokens, noise.to(cfg.device), t.to(cfg.device)
+
+
+@torch.no_grad()
+def average(kept: dict[str, Tensor], model: Trained, decay: float) -> None:
+    current = model.state_dict()
+    for name, value in kept.items():
+        value.lerp_(current[name], 1 - decay)
 
 
 def save(out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer) -> None:  # type: ignore[no-untyped-def]
-    """The checkpoint, and the pipeline with averaged weights in fp16 under ``out``/base."""
+    """The checkpoint, and with averaged weights ``out``/adapter and, in fp16, the pipeline ``out``/base."""
     out.mkdir(parents=True, exist_ok=True)
     torch.save(
         {"step": step, "model": model.state_dict(), "kept": kept, "optimizer": optimizer.state_dict()},
@@ -173,7 +216,12 @@ def save(out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: di
     (out / "state.tmp").replace(out / "state.pt")
     current = {k: v.detach().clone() for k, v in model.state_dict().items()}
     model.load_state_dict(kept)
+    if model.adapter is not None:
+        model.adapter.save_pretrained(out / "adapter")
+        model.adapter.detach()
     save_half(pipe, out / "base")
+    if model.adapter is not None:
+        model.adapter.attach(pipe.unet)
     model.load_state_dict(current)
 
 

@@ -96,8 +96,7 @@ class BeatNet(nn.Module):
 
 
 def chord_batch(example: dict[str, np.ndarray], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (spans, 12, d), truth (spans, 2), weight (spans,)) on a random grid: half beats, beats, or a wrong
-    tempo's."""
+    """(inputs (spans, 12, d), truth (spans, 2), weight (spans,)) on a random grid: half beats, beats, or a wrong tempo's."""
     beats, times = example["beats_s"], example["times_s"]
     halves = np.interp(
         np.arange(0, len(beats) - 1 + 0.01, rng.choice([0.5, 0.5, 0.5, 1.0, 0.25])), np.arange(len(beats)), beats

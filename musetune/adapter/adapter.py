@@ -117,6 +117,11 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         self._lora_config = lora.inject(unet, LORA_NAME, rank=rank, targets=targets)
 
     @property
+    def has_lora(self) -> bool:
+        """Whether a LoRA belongs to the adapter, loaded or added."""
+        return self._lora_config is not None
+
+    @property
     def strength(self) -> float:
         """Scale of everything that the adapter adds: 0 is the base bit for bit, 1 as trained."""
         return self._strength

@@ -67,8 +67,7 @@ def _bass(song: Song, rng: np.random.Generator) -> pretty_midi.Instrument:
 
 
 def _drums(song: Song, rng: np.random.Generator) -> pretty_midi.Instrument:
-    """A bar's pattern on eighths, repeated: kick on the bar line and perhaps elsewhere, snare on the weak beats,
-    hats."""
+    """A bar's pattern on eighths, repeated: kick on the bar line and perhaps elsewhere, snare on the weak beats, hats."""
     import pretty_midi
 
     part = pretty_midi.Instrument(0, is_drum=True, name="DRUMS")

@@ -36,8 +36,7 @@ class Bars:
 
 
 def point(activation: np.ndarray, bpm_range: tuple[float, float], tempo_weight: np.ndarray | None = None) -> Bars:
-    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; tempi within
-    `bpm_range`."""
+    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; tempi within `bpm_range`."""
     longest, shortest = (60 * POINTER_FPS / bpm for bpm in bpm_range)
     lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
     runs = {metre: _Pointer(lengths, metre).run(activation) for metre in METRE_PRIOR}
@@ -50,8 +49,7 @@ def point(activation: np.ndarray, bpm_range: tuple[float, float], tempo_weight: 
 
 
 class _Pointer:
-    """One metre. A path is a chain of beats, each with a place in the bar and a length; scores are kept only where
-    beats begin."""
+    """One metre. A path is a chain of beats, each with a place in the bar and a length; scores are kept only where beats begin."""
 
     def __init__(self, lengths: np.ndarray, metre: int) -> None:
         self.lengths, self.metre = lengths, metre

@@ -1,5 +1,4 @@
-"""When the beats are: the network's activations, the bar pointer's path through them, and the exact moment from the
-onsets."""
+"""When the beats are: the network's activations, the bar pointer's path through them, and the exact moment from the onsets."""
 
 from __future__ import annotations
 
@@ -67,8 +66,7 @@ def track_beats(wave: np.ndarray, notes: Salience, *, tempo_hint: float | None =
 
 
 def beats_at(times_s: np.ndarray, wave: np.ndarray, notes: Salience) -> Beats:
-    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each
-    phase."""
+    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase."""
     levels = mel_levels(wave)
     activation = _activation(levels, notes)
     near = np.lib.stride_tricks.sliding_window_view(np.pad(activation[:, 1], 3), 7).max(axis=1)
@@ -82,8 +80,7 @@ def beats_at(times_s: np.ndarray, wave: np.ndarray, notes: Salience) -> Beats:
 
 
 def tempo(times_s: np.ndarray) -> float:
-    """Beats a minute: 60 over the median interval, each interval averaged with its neighbours to even out the frame
-    grid."""
+    """Beats a minute: 60 over the median interval, each interval averaged with its neighbours to even out the frame grid."""
     reach = min(4, len(times_s) - 1)
     return 60 * reach / float(np.median(times_s[reach:] - times_s[:-reach]))
 

@@ -50,8 +50,7 @@ def half_beats(beats_s: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.n
 
 
 def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
-    """Mean of `values` (frames, d) over each span between edges → (spans, d); a span without a frame takes the
-    nearest one."""
+    """Mean of `values` (frames, d) over each span between edges → (spans, d); a span without a frame takes the nearest one."""
     total = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(axis=0, dtype=np.float64)])
     low = np.minimum(np.searchsorted(times_s, edges_s[:-1]), len(times_s) - 1)
     high = np.maximum(np.searchsorted(times_s, edges_s[1:]), low + 1)

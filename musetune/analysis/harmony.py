@@ -139,8 +139,7 @@ def voice_leading(chords: list[theory.Chord]) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=4096)
 def smallest_motion(first: tuple[int, ...], second: tuple[int, ...]) -> int:
-    """Semitones that voices move in all, at least, from one pitch-class set to another; the smaller set doubles the
-    note that costs least."""
+    """Semitones that voices move in all, at least, from one pitch-class set to another; the smaller set doubles the note that costs least."""
     if len(first) > len(second):
         first, second = second, first
     best = 12 * len(second)

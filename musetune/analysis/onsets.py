@@ -61,8 +61,7 @@ def n_onsets(strength: np.ndarray) -> int:
 
 
 def beat_features(levels: np.ndarray, notes: Salience) -> np.ndarray:
-    """(frames at FEATURE_FPS, N_FEATURES): rises in 32 bands, harmonic change of bass and treble over
-    CHANGE_SPANS_S, level."""
+    """(frames at FEATURE_FPS, N_FEATURES): rises in 32 bands, harmonic change of bass and treble over CHANGE_SPANS_S, level."""
     step = FPS // FEATURE_FPS
     usable = len(levels) // step * step
     rise = rises(levels)[:usable].reshape(-1, step, N_MELS // 2, 2).mean(axis=3).max(axis=1)
@@ -75,8 +74,7 @@ def beat_features(levels: np.ndarray, notes: Salience) -> np.ndarray:
 
 
 def _harmonic_change(notes: Salience, times_s: np.ndarray) -> np.ndarray:
-    """(times, 2 · spans) cosine distance of mean chroma (bass, treble) in the span after each time to that in the
-    span before."""
+    """(times, 2 · spans) cosine distance of mean chroma (bass, treble) in the span after each time to that in the span before."""
     chroma = np.concatenate([np.zeros((1, 24)), notes.chroma().cumsum(axis=0)])
     edges = np.append(notes.times_s, notes.times_s[-1] + notes.times_s[min(1, len(notes.times_s) - 1)]) - 0.023
     total = np.stack([np.interp(np.arange(-2, times_s[-1] + 2, 0.02), edges, column) for column in chroma.T], axis=1)

@@ -114,8 +114,7 @@ def assemble(sound: Sound, found: Beats, track: ChordTrack, key: str, key_confid
 def lead_sheet(
     found: Beats, track: ChordTrack, key: str, duration_s: float
 ) -> tuple[theory.LeadSheet, tuple[float, ...]]:
-    """The lead sheet, and the confidence of each of its chord spans. Beat 0 is the first beat; chords before it are
-    cut."""
+    """The lead sheet, and the confidence of each of its chord spans. Beat 0 is the first beat; chords before it are cut."""
     tonality = theory.Key.parse(key)
     grid = theory.BeatGrid(tuple(float(time) for time in found.times_s))
     length = Fraction(int(2 * float(grid.beat_at(duration_s)) + 1e-6), 2)

@@ -77,8 +77,7 @@ def _step_weights(beats_per_bar: int) -> np.ndarray:
 
 
 def position_entropy(played: np.ndarray) -> float | None:
-    """0…1, our own measure: entropy of where in the bar onsets fall, over that of the uniform distribution; None
-    without onsets."""
+    """0…1, our own measure: entropy of where in the bar onsets fall, over that of the uniform distribution; None without onsets."""
     counts = played.sum(axis=0) if len(played) else np.zeros(1)
     if counts.sum() < 8:
         return None

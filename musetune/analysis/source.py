@@ -28,8 +28,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sound:
-    """`wave` (samples,) float32 at RATE, without constant offset and with root mean square 0.1; `level_dbfs` before
-    that."""
+    """`wave` (samples,) float32 at RATE, without constant offset and with root mean square 0.1; `level_dbfs` before that."""
 
     wave: np.ndarray
     source: Source

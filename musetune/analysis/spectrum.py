@@ -73,8 +73,7 @@ def _log_spectrum(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def _log_frequency_matrix() -> np.ndarray:
-    """(N_BINS, N_FFT // 2 + 1): raised cosines two thirds of a semitone wide, over the linearly interpolated
-    spectrum."""
+    """(N_BINS, N_FFT // 2 + 1): raised cosines two thirds of a semitone wide, over the linearly interpolated spectrum."""
     fine = 40  # interpolation points per FFT bin
     grid = np.arange(1, (N_FFT // 2) * fine) / fine
     semitone = 69 + 12 * np.log2(grid * RATE / N_FFT / 440)
@@ -91,8 +90,7 @@ def _log_frequency_matrix() -> np.ndarray:
 
 
 def _tuning(spectrum: np.ndarray) -> float:
-    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon,
-    2010)."""
+    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon, 2010)."""
     phase = np.exp(2j * np.pi * (np.arange(N_BINS) - 1) / BINS_PER_SEMITONE)
     return float(np.angle(spectrum.sum(axis=0) @ phase) / (2 * np.pi))
 
@@ -136,8 +134,7 @@ def _note_dictionary() -> np.ndarray:
 
 
 def _nnls(spectrum: np.ndarray, dictionary: np.ndarray, iterations: int = 40) -> np.ndarray:
-    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung,
-    2001)."""
+    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung, 2001)."""
     target = spectrum @ dictionary.T
     gram = dictionary @ dictionary.T
     x = target.copy()

@@ -66,8 +66,7 @@ def _loop(rng: np.random.Generator) -> list[tuple[int, str]]:
 
 
 def _comp(tones: list[int], times: np.ndarray, manner: str, rng: np.random.Generator) -> list[pretty_midi.Note]:
-    """All notes of the chord between C3 and C5, some doubled, the root often lowest: held, on each beat, or one
-    after the other."""
+    """All notes of the chord between C3 and C5, some doubled, the root often lowest: held, on each beat, or one after the other."""
     import pretty_midi
 
     low = 48 + int(rng.integers(0, 12))

@@ -34,6 +34,5 @@ def bootstrap_mean(values: Sequence[float | None], *, replicates: int = 10_000, 
 
 
 def reachable_share(score: float, floor: float, ceiling: float) -> float | None:
-    """(score − floor) / (ceiling − floor): the share of what is reachable; None where the ceiling is not above the
-    floor."""
+    """(score − floor) / (ceiling − floor): the share of what is reachable; None where the ceiling is not above the floor."""
     return (score - floor) / (ceiling - floor) if ceiling > floor else None

@@ -1,5 +1,4 @@
-"""Pictures: a clip's log-mel with what was asked drawn over it and what was recognised beneath; a table of scores as
-bars."""
+"""Pictures: a clip's log-mel with what was asked drawn over it and what was recognised beneath; a table of scores as bars."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
 """Recognisers that we did not train: Chordino for chords, madmom for beats and bars, essentia for the key.
 
 They are tools of the extra ``judge``, never needed to generate. Chordino (Mauch & Dixon, ISMIR 2010; GPL) runs
-through vamp,
-madmom (Böck et al., ISMIR 2016; models CC BY-NC-SA) and essentia (AGPL) in the process. Each function takes mono
-float audio
-(samples,) in −1…1 at ``sr`` Hz.
+through vamp, madmom (Böck et al., ISMIR 2016; models CC BY-NC-SA) and essentia (AGPL) in the process. Each function
+takes mono float audio (samples,) in −1…1 at ``sr`` Hz.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The report beside a generated clip: chord by chord and beat by beat, what was asked and what was heard. Plain JSON
-values."""
+"""The report beside a generated clip: chord by chord and beat by beat, what was asked and what was heard. Plain JSON values."""
 
 from __future__ import annotations
 
@@ -42,10 +41,8 @@ class Report:
         """Plain values for json.dumps; ``settings`` (prompt, seed, …) is kept as it is.
 
         ``chords``: start_s, end_s, asked, heard (longest in that time), share (0…1 of the time that has it),
-        confidence (0…1 or
-        null where the listener has none), match (root and majmin agree). ``beats``: asked_s, heard_s, deviation_ms
-        (heard minus
-        asked, null where none was heard within 70 ms), mean_absolute_ms.
+        confidence (0…1 or null where the listener has none), match (root and majmin agree). ``beats``: asked_s,
+        heard_s, deviation_ms (heard minus asked, null where none was heard within 70 ms), mean_absolute_ms.
         """
         sheet, heard = self.sheet, self.heard
         return {
@@ -70,8 +67,8 @@ def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "muse
     """Listen to mono ``wave`` (samples,) at ``sr`` Hz and compare it with ``sheet``.
 
     listener: "musetune", our own analyser, which needs nothing more; or "judges", the recognisers of others
-    (`judges.judge`), which
-    are for claims. Raises ValueError for another name, ImportError where the judges are not installed.
+    (`judges.judge`), which are for claims. Raises ValueError for another name, ImportError where the judges are not
+    installed.
     """
     if listener == "musetune":
         heard = hear(wave, sr, tempo_hint=sheet.bpm)
@@ -104,8 +101,7 @@ def chord_rows(sheet: LeadSheet, heard: Heard) -> list[dict[str, Any]]:
 
 
 def longest(heard: Heard, start_s: float, end_s: float) -> tuple[str, float, float]:
-    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none
-    given)."""
+    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none given)."""
     seconds: dict[str, float] = {}
     weighted: dict[str, float] = {}
     for (low, high), label, sure in zip(heard.intervals_s, heard.labels, heard.confidence, strict=True):
@@ -120,8 +116,7 @@ def longest(heard: Heard, start_s: float, end_s: float) -> tuple[str, float, flo
 
 
 def chords_agree(asked: str, heard: str) -> bool:
-    """Same root and the same of major and minor; chords that are neither (dim, aug, sus) agree by root and third or
-    fourth."""
+    """Same root and the same of major and minor; chords that are neither (dim, aug, sus) agree by root and third or fourth."""
     if "N" in (asked, heard):
         return asked == heard
     same = float(mir_eval.chord.majmin([asked], [heard])[0])
@@ -129,8 +124,7 @@ def chords_agree(asked: str, heard: str) -> bool:
 
 
 def beat_rows(asked_s: np.ndarray, heard_s: np.ndarray) -> dict[str, Any]:
-    """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their
-    mean size."""
+    """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their mean size."""
     deviations: list[float | None] = []
     for time in asked_s:
         nearest = float(heard_s[np.abs(heard_s - time).argmin()] - time) if len(heard_s) else np.inf

@@ -1,5 +1,4 @@
-"""Sound beside obedience: a Fréchet distance on a fixed embedding, and the similarity of prompt and audio by a base's
-own CLAP."""
+"""Sound beside obedience: a Fréchet distance on a fixed embedding, and the similarity of prompt and audio by a base's own CLAP."""
 
 from __future__ import annotations
 
@@ -56,8 +55,7 @@ def clap_similarity(
     pipe: AudioLDM2Pipeline, prompts: Sequence[str], waves: Sequence[np.ndarray], sr: int
 ) -> np.ndarray:
     """Cosine (n,) of each prompt and its mono wave at ``sr`` Hz by the CLAP inside ``pipe``: −1…1, a column that the
-    base is not
-    independent of."""
+    base is not independent of."""
     import torch
 
     rate = pipe.feature_extractor.sampling_rate

@@ -28,8 +28,7 @@ class TestSheet:
 
 def load_test_sheets(place: str | Path | None = None) -> list[TestSheet]:
     """Read ``place``: a folder of JSON records as make_sheets.py writes them, or of lead sheets in any format that
-    LeadSheet.load
-    reads, or one such file. Default: the test set that comes with MuseTune.
+    LeadSheet.load reads, or one such file. Default: the test set that comes with MuseTune.
 
     A plain lead sheet gets the prompt "<genre> music" and a seed by its place in the list. Raises ValueError where
     there is none.

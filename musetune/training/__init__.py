@@ -4,7 +4,7 @@ from musetune.training.batch import Batch, Dropout, draw_batch
 from musetune.training.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from musetune.training.dataset import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
-from musetune.training.tokens import TokenTable, load_tokens
+from musetune.training.tokens import TokenTable, load_tokens, tabulate
 
 __all__ = [
     "Batch",
@@ -21,6 +21,7 @@ __all__ = [
     "find_checkpoint",
     "load_checkpoint",
     "load_tokens",
+    "tabulate",
     "save_checkpoint",
     "snr",
     "target",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -48,17 +48,22 @@ def load_tokens(dataset: LatentDataset, frames_per_row: int, *, write: bool = Tr
     path = dataset.folder / f"tokens-{_fingerprint(dataset.clips, frame_s, n_frames)}.safetensors"
     if path.exists():
         return TokenTable(load_file(path))
-    chunks = [
-        _shrunk(MusicTokens.stack(list(_tokens(dataset.clips[i : i + _CHUNK], frame_s, n_frames))).tensors())
-        for i in tqdm(range(0, len(dataset), _CHUNK), desc="tokens", unit_scale=_CHUNK, unit="clip", disable=quiet)
-    ]
-    longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
-    table = {k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]}
+    table = tabulate([clip.lead_sheet for clip in dataset.clips], frame_s, n_frames, quiet=quiet)
     if write:
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
-        save_file(table, scratch)
+        save_file(table.tensors, scratch)
         os.replace(scratch, path)
-    return TokenTable(table)
+    return table
+
+
+def tabulate(sheets: Sequence[dict], frame_s: float, n_frames: int, *, quiet: bool = False) -> TokenTable:
+    """The tokens of lead sheets given as JSON, each for `n_frames` frames of `frame_s` seconds."""
+    chunks = [
+        _shrunk(MusicTokens.stack(list(_tokens(sheets[i : i + _CHUNK], frame_s, n_frames))).tensors())
+        for i in tqdm(range(0, len(sheets), _CHUNK), desc="tokens", unit_scale=_CHUNK, unit="clip", disable=quiet)
+    ]
+    longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
+    return TokenTable({k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
 
 
 def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> MusicTokens:
@@ -102,17 +107,17 @@ def hide_spans(
     )
 
 
-def _tokens(clips: list[Clip], frame_s: float, n_frames: int) -> Iterator[MusicTokens]:
-    for clip in clips:
-        sheet = LeadSheet.from_json(clip.lead_sheet)
-        yield tokenize(sheet, duration_s=frame_s * n_frames, frame_s=frame_s, n_frames=n_frames)
+def _tokens(sheets: Sequence[dict], frame_s: float, n_frames: int) -> Iterator[MusicTokens]:
+    for sheet in sheets:
+        yield tokenize(LeadSheet.from_json(sheet), duration_s=frame_s * n_frames, frame_s=frame_s, n_frames=n_frames)
 
 
 def _fingerprint(clips: list[Clip], frame_s: float, n_frames: int) -> str:
     digest = hashlib.blake2b(f"{frame_s} {n_frames}".encode(), digest_size=8)
     for clip in clips:
         digest.update(clip.id.encode())
-    for tokens in _tokens([clips[0], clips[len(clips) // 2], clips[-1]], frame_s, n_frames):
+    three = [clip.lead_sheet for clip in (clips[0], clips[len(clips) // 2], clips[-1])]
+    for tokens in _tokens(three, frame_s, n_frames):
         for name, tensor in sorted(tokens.tensors().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
