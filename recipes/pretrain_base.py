@@ -76,7 +76,7 @@ class Trained(nn.Module):
     def forward(self, noisy: Tensor, t: Tensor, words: list[str], tokens: MusicTokens | None) -> Tensor:
         """noisy (B, channels, rows, columns), t (B,) → velocity like noisy; without tokens from words alone."""
         prompt_embeds, mask, generated = self._pipe[0].encode_prompt(words, noisy.device, 1, False)
-        if tokens is not None:
+        if tokens is not None and self.adapter is not None:
             music = self.adapter.prepare(tokens, noisy.shape[2], noisy.shape[3], ROW_S)
             noisy, generated = self.adapter.inputs(noisy, generated, music)
         return self.unet(

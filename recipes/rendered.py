@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from musetune.audio import load_audio
 from musetune.nano import LogSpectrogram
+from musetune.nano.autoencoder import PATCH
 
 
 def read_metadata(folder: Path) -> list[dict]:
@@ -40,9 +41,10 @@ def read_spectrograms(folder: Path) -> np.ndarray:
     cache = folder / "spectrograms.npy"
     if not cache.is_file():
         waves, frontend = read_waves(folder), LogSpectrogram()
-        out = np.empty((len(waves), waves.shape[1] // frontend.hop, frontend.bins), np.float16)
+        frames = waves.shape[1] // (frontend.hop * PATCH) * PATCH  # whole patches
+        out = np.empty((len(waves), frames, frontend.bins), np.float16)
         for i in tqdm(range(0, len(waves), 8), desc="spectrograms", unit="batch"):
             batch = torch.from_numpy(waves[i : i + 8].astype(np.float32) / 32768)
-            out[i : i + 8] = frontend(batch)[:, 0].numpy()
+            out[i : i + 8] = frontend(batch)[:, 0, :frames].numpy()
         np.save(cache, out)
     return np.load(cache, mmap_mode="r")
