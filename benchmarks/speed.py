@@ -1,6 +1,6 @@
 """How fast nano is here: seconds for a clip, clips a second in training, with the adapter and without, as ratios.
 
-    python benchmarks/speed.py [--base nano] [--adapter theory] [--threads 2] [--repeats 3]
+    python benchmarks/speed.py [--base nano] [--adapter theory] [--threads 2] [--repeats 5]
 
 A and B alternate in one run, so that whatever else the machine does falls on both; the table shows medians.
 """
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--base", default="nano")
     parser.add_argument("--adapter", default="theory")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)

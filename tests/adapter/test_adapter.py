@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
+from omegaconf import OmegaConf
 
 from musetune.adapter import MusicAdapter, music_sites
 from musetune.conditioning import MusicTokens, tokenize
@@ -213,10 +214,9 @@ def test_real_size_trains_at_most_twenty_million() -> None:
             up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
             cross_attention_dim=[[None, 768, 1024]] * 4, attention_head_dim=8,
         )  # fmt: skip
-        adapter = MusicAdapter.for_unet(unet, frames_per_row=2).attach(unet)
-        from musetune.adapter.lora import ATTENTION
-
-        adapter.add_lora(16, ATTENTION)
+        config = OmegaConf.load(Path(__file__).parents[2] / "recipes/configs/audioldm2.yaml")
+        adapter = MusicAdapter.for_unet(unet, frames_per_row=config.frames_per_row).attach(unet)
+        adapter.add_lora(config.rank)
         count = sum(p.numel() for p in adapter.trainable_parameters())
     assert sum(p.numel() for n, p in unet.named_parameters() if "lora_" not in n) == pytest.approx(346.9e6, rel=0.01)
     assert 1e6 < count <= 20e6
