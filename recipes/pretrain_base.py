@@ -3,12 +3,14 @@
     python recipes/render_songs.py SONGS rendered/
     python recipes/pretrain_vocoder.py rendered/ runs/vocoder
     python recipes/pretrain_clap.py rendered/ runs/clap
-    python recipes/pretrain_base.py rendered/ runs/vocoder runs/base clap=runs/clap steps=4000
+    python recipes/pretrain_base.py rendered/ runs/vocoder runs/base recipes/configs/nano.yaml clap=runs/clap
+
+Knobs: a YAML file and `key=value` overrides, all fields of `Config` below.
 
 The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. In `music_share` of the steps the U-Net also
 hears the lead sheet through a MusicAdapter: a model that has seen ten hours of music has no notion of a chord that an adapter could
 call upon later, one that has seen ten thousand has. The folder then holds base/, which works from words alone, and adapter/, where
-finetune.py goes on with the base frozen. Stop it at any time; the same command goes on from the last checkpoint.
+finetune.py goes on with the base frozen. The second folder holds vae/ and vocoder/; that of a finished base will do. Stop it at any time; the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -60,7 +63,7 @@ class Config:
     seed: int = 0
     device: str = "cpu"
     threads: int = 0  # 0: torch decides
-    bf16: bool = False  # autocast: faster on accelerators, slower on most CPUs
+    bf16: bool = False  # autocast: faster on accelerators and on CPUs with bf16 instructions, slower on others
     minutes: float = 0.0  # stop after this time; 0: never
 
 
@@ -130,12 +133,18 @@ def build(pipe: AudioLDM2Pipeline, cols: int, cfg: Config) -> Trained:
     return Trained(pipe, adapter.to(cfg.device).attach(pipe.unet)).train()
 
 
+def load_config(arguments: list[str]) -> Config:
+    """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
+    files = [a for a in arguments if "=" not in a]
+    overrides = OmegaConf.from_dotlist([a for a in arguments if "=" in a])
+    return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)))
+
+
 def main() -> None:
     if len(sys.argv) < 4 or sys.argv[1] in ("-h", "--help"):
         raise SystemExit(__doc__ + "\n" + OmegaConf.to_yaml(OmegaConf.structured(Config)))
     folder, voice, out = (Path(a) for a in sys.argv[1:4])
-    cfg = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.from_dotlist(sys.argv[4:])))
-    assert isinstance(cfg, Config)
+    cfg = load_config(sys.argv[4:])
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.manual_seed(cfg.seed)
@@ -146,7 +155,7 @@ def main() -> None:
     table = tabulate([row["lead_sheet"] for row in rows], ROW_S / FRAMES, latents.shape[2] * FRAMES)
     model = build(pipe, latents.shape[3], cfg)
     kept = {k: v.detach().clone() for k, v in model.state_dict().items()}  # exponential moving average
-    optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.01, fused=True)
     step, state = 0, out / "state.pt"
     if state.is_file():
         saved = torch.load(state, weights_only=True, map_location=cfg.device)
@@ -202,8 +211,7 @@ def draw(
 @torch.no_grad()
 def average(kept: dict[str, Tensor], model: Trained, decay: float) -> None:
     current = model.state_dict()
-    for name, value in kept.items():
-        value.lerp_(current[name], 1 - decay)
+    torch._foreach_lerp_(list(kept.values()), [current[name] for name in kept], 1 - decay)
 
 
 def save(out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer) -> None:  # type: ignore[no-untyped-def]
