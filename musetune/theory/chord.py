@@ -34,6 +34,7 @@ ALIASES: dict[str, str] = {
     "-maj7": "minmaj7", "min(maj7)": "minmaj7", "o7": "dim7", "°7": "dim7", "m7b5": "hdim7", "ø": "hdim7", "ø7": "hdim7",
     "-7b5": "hdim7", "min7b5": "hdim7", "hdim": "hdim7", "6": "maj6", "M6": "maj6", "add6": "maj6", "m6": "min6", "-6": "min6",
     "M9": "maj9", "Maj9": "maj9", "m9": "min9", "-9": "min9", "add9": "maj", "add2": "maj", "madd9": "min", "2": "sus2",
+    "aug7": "7", "+7": "7", "7+": "7", "madd6": "min6", "m69": "min6", "mmaj9": "minmaj7", "maj7#5": "maj7",
     "7sus4": "sus4", "7sus": "sus4", "9sus4": "sus4", "sus4(b7)": "sus4", "sus4(b7,9)": "sus4", "11": "9", "13": "9", "maj11": "maj9",
     "maj13": "maj9", "M13": "maj9", "min11": "min9", "m11": "min9", "min13": "min9", "m13": "min9", "7b9": "7", "7#9": "7", "7b5": "7",
     "7#5": "7", "7#11": "7", "7b13": "7", "7alt": "7", "alt": "7", "maj7#11": "maj7", "69": "maj6", "6/9": "maj6", "power": "5", "1": "5",
@@ -122,11 +123,12 @@ class Chord:
     def __str__(self) -> str:
         return self.harte
 
-    def transpose(self, semitones: int, flats: bool | None = None) -> Chord:
-        """The chord ``semitones`` higher."""
-        return (
-            self if self.root is None else Chord(transpose_name(self.root, semitones, flats), self.quality, self.bass)
-        )
+    def transpose(self, semitones: int, key: Key | None = None) -> Chord:
+        """The chord ``semitones`` higher; with the ``key`` that it stands in, spelled for the key ``semitones`` higher."""
+        if self.root is None:
+            return self
+        move = transpose_name if key is None else key.transpose_name
+        return Chord(move(self.root, semitones), self.quality, self.bass)
 
 
 def degree_semitones(degree: str) -> int:
@@ -142,15 +144,48 @@ def degree_semitones(degree: str) -> int:
 NO_CHORD = Chord(None, "N")
 
 
-def quality_of(suffix: str) -> str | None:
-    """The quality that a Harte shorthand or a pop suffix names, else None."""
+def quality_of(suffix: str, harte: bool = False) -> str | None:
+    """The quality that a pop suffix or, with ``harte``, a Harte shorthand names, else None.
+
+    Tones in parentheses count: ``min(b7)`` is min7, ``(1,b3,5)`` min, pop's ``m7(b5)`` hdim7; those that no quality has fold away.
+    """
     plain = suffix.replace("♭", "b").replace("♯", "#").strip()
     if plain in QUALITY_INTERVALS and plain != "N":
         return plain
     if plain in ALIASES:
         return ALIASES[plain]
-    stem = re.sub(r"\([^)]*\)$", "", plain)  # Harte's and pop's added or omitted tones fold away: maj(9), min7(*5)
-    return quality_of(stem) if stem != plain else None
+    listed = re.fullmatch(r"([^()]*)\(([^()]*)\)", plain)
+    if listed is None:
+        return None
+    if not harte and (joined := quality_of(listed[1] + listed[2])):
+        return joined
+    stem = None if harte and not listed[1] else quality_of(listed[1])
+    return _nearest_quality(stem, listed[2].split(","), harte) if stem or not listed[1] else None
+
+
+def _nearest_quality(stem: str | None, items: list[str], harte: bool) -> str | None:
+    """The quality that shares most tones with ``stem`` (None: the root alone) and the ``items``: 9, b7, *5; pop's add9, no3, omit5.
+
+    A quality's fifth may be missing. In pop, b5 and #5 take the place of the fifth. None where nothing fits.
+    """
+    tones = {i % 12 for i in QUALITY_INTERVALS[stem]} if stem else {0}
+    for item in map(str.strip, items):
+        degree = re.sub(r"^(\*|no|omit|add)", "", item)
+        if degree.lstrip("b#") not in DEGREE_SEMITONES:
+            return None
+        if degree in ("b5", "#5") and not harte:
+            tones.discard(7)
+        change = tones.discard if item[0] in "*no" else tones.add
+        change(degree_semitones(degree) % 12)
+    tones.add(0)  # *1 leaves the root out; the chord is still the one on it
+    fits = [q for q, own in QUALITY_INTERVALS.items() if own and set(own) - {7} <= tones]
+    if 7 not in tones and tones != {0}:
+        fits.remove("5")
+    return max(
+        fits,
+        key=lambda q: (len(set(QUALITY_INTERVALS[q]) & tones), len(QUALITY_INTERVALS[q]), q == stem),
+        default=None,
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -172,7 +207,7 @@ def _parse(text: str, key: Key | None) -> Chord:
         roots = [root + s for root in NOTE_NAMES for s in ("", "m", "7", "maj7", "m7", "dim", "aug", "sus4")]
         raise ValueError(
             f"chord {text!r} is not a chord: a root A–G with # or b, then a quality such as m, 7, maj7, m7b5, sus4 or :{', :'.join(QUALITIES[:6])}, "
-            f"then /bass{suggest(text, roots) or suggest('C' + text[1:], roots)}"
+            f"then /bass{suggest(text, roots) or suggest('C' + text[1:], roots, otherwise='C')}"
         )
     return chord
 
@@ -180,14 +215,12 @@ def _parse(text: str, key: Key | None) -> Chord:
 def _absolute(match: re.Match[str]) -> Chord | None:
     """Harte or pop from the regular expression's root and rest; None where the rest is no quality."""
     root, rest = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
-    if rest.startswith("6/9"):
-        return Chord(root, "maj6")
+    if re.fullmatch(r"(m|-|min)?6/9", rest):
+        return Chord(root, "maj6" if rest == "6/9" else "min6")
     body, slash, bass = rest.partition("/")
     explicit = body.startswith(":")
     inner = body[1:] if explicit else body
-    quality = quality_of(inner) if inner or not explicit else None
-    if explicit and inner.startswith("(") and quality is None:
-        quality = "5" if "3" not in inner else "maj"
+    quality = quality_of(inner, harte=explicit) if inner or not explicit else None
     if quality is None or (slash and not bass):
         return None
     if not slash:

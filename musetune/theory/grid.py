@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from numbers import Real
 
 import numpy as np
 
@@ -50,9 +52,23 @@ class BeatGrid:
         return BeatGrid(tuple((self._times + seconds).tolist()))
 
 
+def finite(name: str, value: float | Fraction) -> float:
+    """``value`` as a float. Raises ValueError, which names it, for what is not a number or not finite."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        try:
+            hint = f"; did you mean {float(value):g}?"
+        except (TypeError, ValueError):
+            hint = ""
+        raise ValueError(f"{name}={value!r} is not a number{hint}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value} is not finite")
+    return float(value)
+
+
 def check_bpm(bpm: float) -> None:
-    """Raise ValueError where ``bpm`` lies outside 30–300."""
+    """Raise ValueError where ``bpm`` is no number or lies outside 30–300."""
     low, high = BPM_RANGE
+    bpm = finite("bpm", bpm)
     if not low <= bpm <= high:
         factor = 0.5 if bpm > high else 2.0
         near = min(max(bpm * factor, low), high)

@@ -30,11 +30,22 @@ def to_json(sheet: LeadSheet) -> dict:
 
 
 def from_json(data: dict) -> LeadSheet:
-    """Inverse of ``to_json``."""
+    """Inverse of ``to_json``. Raises ValueError for anything else, another schema version included."""
+    if not isinstance(data, dict):
+        raise ValueError(f"a lead sheet's JSON is an object as to_json writes it, not {type(data).__name__}")
     if data.get("schema") != SCHEMA:
         raise ValueError(
             f"lead sheet schema {data.get('schema')!r} is not {SCHEMA}; write it again with this version of musetune"
         )
+    try:
+        return _sheet(data)
+    except KeyError as error:
+        raise ValueError(f"a lead sheet's JSON needs the field {error}; to_json writes it") from error
+    except (TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"a field of this lead sheet's JSON is not what to_json writes: {error}") from error
+
+
+def _sheet(data: dict) -> LeadSheet:
     return LeadSheet(
         chords=tuple(
             ChordSpan(Fraction(s), Fraction(b), NO_CHORD if r is None else Chord(r, q, i))

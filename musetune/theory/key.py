@@ -6,14 +6,38 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from musetune.theory.names import FLAT_KEYS, FLATS, NOTE_NAMES, SHARPS, pitch_class, suggest, transpose_name
+from musetune.theory.names import (
+    FLAT_KEYS,
+    FLATS,
+    LETTERS,
+    NOTE_NAMES,
+    SHARPS,
+    pitch_class,
+    spell,
+    suggest,
+    transpose_name,
+)
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 TRIADS = {
     "major": ("maj", "min", "min", "maj", "maj", "min", "dim"),
     "minor": ("min", "dim", "maj", "min", "min", "maj", "maj"),
 }
-_KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*(major|maj|M|minor|min|m|dur|moll)?$")
+STEPS = (
+    0,
+    1,
+    1,
+    2,
+    2,
+    3,
+    3,
+    4,
+    5,
+    5,
+    6,
+    6,
+)  # letter above the tonic's for each semitone: b2, b3, #4, b6, b7 where foreign
+_KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*((?i:major|maj|minor|min|dur|moll)|M|m)?$")
 
 
 @dataclass(frozen=True)
@@ -30,7 +54,7 @@ class Key:
 
     @staticmethod
     def parse(text: str) -> Key:
-        """Read ``Bb major``, ``f# minor``, ``Am``, ``C``, ``A:min``; a lower-case letter alone is minor.
+        """Read ``Bb major``, ``f# Minor``, ``Am``, ``C``, ``A:min``; a lower-case letter alone is minor.
 
         Raises ValueError that names the text and the nearest valid spelling.
         """
@@ -58,15 +82,31 @@ class Key:
         return Key((FLATS if flats else SHARPS)[pc], self.mode)
 
     def name_of(self, pc: int) -> str:
-        """The name that this key gives to a pitch class."""
-        return (FLATS if self.uses_flats else SHARPS)[pc % 12]
+        """The name that this key gives to a pitch class: its own degrees, else b2, b3, #4, b6, b7 (in minor #3, #6, #7).
+
+        A name that would need two accidentals gives way to the plain one: D, not Ebb.
+        """
+        name = spell(self.tonic, STEPS[(pc - self.tonic_pc) % 12], pc % 12)
+        return name if len(name) <= 2 else (FLATS if self.uses_flats else SHARPS)[pc % 12]
+
+    def transpose_name(self, name: str, semitones: int) -> str:
+        """The note ``name`` of this key, ``semitones`` higher and spelled for the key that it arrives in: Bb in C, 2 → C in D."""
+        there = self.transpose(semitones)
+        letters = "".join(LETTERS)
+        steps = letters.index(there.tonic[0]) - letters.index(self.tonic[0])
+        pc = (pitch_class(name) + semitones) % 12
+        moved = spell(name, steps, pc)
+        return moved if moved in FLATS or moved in SHARPS else there.name_of(pc)
 
     def degree_pc(self, number: int, offset: int = 0) -> int:
         """Pitch class of scale degree 1–7, raised by ``offset`` semitones."""
         return (self.tonic_pc + SCALES[self.mode][number - 1] + offset) % 12
 
     def degree_name(self, number: int, offset: int = 0) -> str:
-        return self.name_of(self.degree_pc(number, offset))
+        """Name of scale degree 1–7 raised by ``offset`` semitones, on the degree's own letter: bVII in C is Bb, IV in Gb is Cb."""
+        pc = self.degree_pc(number, offset)
+        name = spell(self.tonic, number - 1, pc)
+        return name if len(name) <= 3 else self.name_of(pc)
 
     def diatonic_triad(self, number: int) -> str:
         """Quality of the triad on degree 1–7 (natural minor)."""
@@ -78,7 +118,8 @@ def _parse(text: str) -> Key:
     match = _KEY.match(text)
     if not match:
         valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
-        raise ValueError(f"key {text!r} is not a tonic A–G with # or b, then major or minor{suggest(text, valid)}")
+        hint = suggest(text, valid, otherwise="C major")
+        raise ValueError(f"key {text!r} is not a tonic A–G with # or b, then major or minor{hint}")
     letter, mode = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
-    minor = mode in ("minor", "min", "m", "moll") or (mode is None and letter[0].islower())
+    minor = letter[0].islower() if mode is None else mode == "m" or mode.lower() in ("minor", "min", "moll")
     return Key(letter[0].upper() + letter[1:], "minor" if minor else "major")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,63 +15,27 @@ from musetune.theory.grid import BeatGrid
 from musetune.theory.key import Key
 from musetune.theory.meter import Meter
 from musetune.theory.names import suggest
+from musetune.theory.spans import (
+    ChordSpan,
+    KeySpan,
+    MeterSpan,
+    Note,
+    Section,
+    check_inside,
+    check_order,
+    check_rational,
+)
 
 GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
-
-
-@dataclass(frozen=True)
-class ChordSpan:
-    """A chord that sounds for ``beats`` from beat ``start``."""
-
-    start: Fraction
-    beats: Fraction
-    chord: Chord
-
-    @property
-    def end(self) -> Fraction:
-        return self.start + self.beats
-
-
-@dataclass(frozen=True)
-class KeySpan:
-    """The key from beat ``start`` on."""
-
-    start: Fraction
-    key: Key
-
-
-@dataclass(frozen=True)
-class MeterSpan:
-    """The metre from beat ``start`` on, a bar line."""
-
-    start: Fraction
-    meter: Meter
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the form: ``label`` such as "A" or "chorus"."""
-
-    start: Fraction
-    beats: Fraction
-    label: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """A melody note: MIDI ``pitch`` 0–127, ``velocity`` 1–127, in beats."""
-
-    start: Fraction
-    beats: Fraction
-    pitch: int
-    velocity: int = 90
 
 
 @dataclass(frozen=True)
 class LeadSheet:
     """What is played when. Positions are beats (rational); ``grid`` maps them to seconds; bars start at ``first_downbeat``.
 
-    Raises ValueError for chords that overlap or pass the end, an unknown genre, or no key or metre.
+    A grid that ends before ``length`` goes on at its last interval, as recordings do whose last beats were not heard.
+    Raises ValueError for chords that overlap, chords or notes past the end, keys or metres that are missing or
+    out of order, positions that are not rational, a first downbeat a bar or more before beat 0, or an unknown genre.
     """
 
     chords: tuple[ChordSpan, ...]
@@ -84,22 +49,31 @@ class LeadSheet:
     first_downbeat: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
+        check_rational("length", self.length)
+        check_rational("first_downbeat", self.first_downbeat)
         if self.length <= 0:
             raise ValueError(f"length={self.length} beats; a lead sheet needs more than 0")
-        if not self.keys or not self.meters:
-            raise ValueError("a lead sheet needs at least one key and one metre")
+        check_order("key", self.keys)
+        check_order("metre", self.meters)
+        bar = self.meter.beats_per_bar
+        if self.first_downbeat <= -bar:
+            near = self.first_downbeat % bar
+            raise ValueError(
+                f"first_downbeat={self.first_downbeat} is a bar of {bar} or more before beat 0; did you mean {near}?"
+            )
         if self.genre is not None and self.genre not in GENRES:
             raise ValueError(f"genre={self.genre!r} is not one of {', '.join(GENRES)}{suggest(self.genre, GENRES)}")
         before = Fraction(0)
         for span in self.chords:
-            if span.beats <= 0 or span.start < before:
+            if span.start < before:
                 raise ValueError(
-                    f"chord {span.chord} at beat {span.start} overlaps the chord before, which ends at beat {before}"
+                    f"chord {span.chord} at beat {span.start} overlaps the chord before, which ends at beat {before}; "
+                    f"start it there or cut the chord before"
                 )
+            check_inside(f"chord {span.chord}", span, self.length)
             before = span.end
-        if before > self.length:
-            last = self.chords[-1]
-            raise ValueError(f"chord {last.chord} ends at beat {last.end}, past the sheet's end at beat {self.length}")
+        for note in self.melody:
+            check_inside(f"note {note.pitch} at beat {note.start}", note, self.length)
 
     # -- what is asked of it most ------------------------------------------------------------------------------------------
 
@@ -168,16 +142,12 @@ class LeadSheet:
     # -- changes: each returns a new sheet ---------------------------------------------------------------------------------
 
     def transpose(self, semitones: int) -> LeadSheet:
-        """Chords, keys and melody ``semitones`` higher."""
+        """Chords, keys and melody ``semitones`` higher, spelled for the new keys; notes stay within 0–127 by octaves."""
         if semitones % 12 == 0:
             return self
         keys = tuple(KeySpan(s.start, s.key.transpose(semitones)) for s in self.keys)
-        moved = replace(self, keys=keys)
-        chords = tuple(
-            replace(s, chord=s.chord.transpose(semitones, moved.key_at(s.start).uses_flats)) for s in self.chords
-        )
-        melody = tuple(replace(n, pitch=n.pitch + semitones) for n in self.melody)
-        return replace(moved, chords=chords, melody=melody)
+        chords = tuple(replace(s, chord=s.chord.transpose(semitones, self.key_at(s.start))) for s in self.chords)
+        return replace(self, keys=keys, chords=chords, melody=tuple(n.transpose(semitones) for n in self.melody))
 
     def slice(self, start_beat: Fraction | int, end_beat: Fraction | int) -> LeadSheet:
         """Beats ``start_beat`` to ``end_beat``, counted from 0 again, time 0 at the new first beat. Chords are cut at the edges."""
@@ -208,35 +178,46 @@ class LeadSheet:
                 if high > low:
                     yield replace(item, start=low - start, beats=high - low)
 
-        downbeats = [b - start for b in self.downbeats() if b >= start]
-        bar = self.meter.beats_per_bar
+        meters, lines = _rebase(self.meters, start, end), self.downbeats()
+        beyond = lines[-1] + meters[0].meter.beats_per_bar if lines else self.first_downbeat
         return LeadSheet(
             chords=tuple(inside(self.chords)),
             keys=_rebase(self.keys, start, end),
-            meters=_rebase(self.meters, start, end),
+            meters=meters,
             grid=grid,
             length=end - start,
             sections=tuple(inside(self.sections)),
             genre=self.genre,
             melody=tuple(inside(self.melody)),
-            first_downbeat=downbeats[0] if downbeats else (self.first_downbeat - start) % bar,
+            first_downbeat=next((line for line in lines if line >= start), beyond) - start,
         )
 
     # -- in and out --------------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def from_progression(chords, **settings) -> LeadSheet:  # type: ignore[no-untyped-def]
-        """See ``musetune.theory.progression.from_progression``."""
+    def from_progression(
+        chords: str | Sequence[str | Chord], *, key: str | Key = "C major", bpm: float = 120, time_signature: str | Meter = "4/4",
+        beats_per_chord: int | Fraction | None = None, duration_seconds: float | None = None, genre: str | None = None,
+    ) -> LeadSheet:  # fmt: skip
+        """One chord a bar, or every ``beats_per_chord``; see ``musetune.theory.progression.from_progression``."""
         from musetune.theory.progression import from_progression
 
-        return from_progression(chords, **settings)
+        return from_progression(
+            chords, key=key, bpm=bpm, time_signature=time_signature, beats_per_chord=beats_per_chord,
+            duration_seconds=duration_seconds, genre=genre,
+        )  # fmt: skip
 
     @staticmethod
-    def parse(text: str, **settings) -> LeadSheet:  # type: ignore[no-untyped-def]
-        """See ``musetune.theory.progression.parse_chart``."""
+    def parse(
+        text: str, *, key: str | Key = "C major", bpm: float = 120, time_signature: str | Meter = "4/4",
+        duration_seconds: float | None = None, genre: str | None = None,
+    ) -> LeadSheet:  # fmt: skip
+        """Read a chart such as ``| C | G/B . Am7 . | % |``; see ``musetune.theory.progression.parse_chart``."""
         from musetune.theory.progression import parse_chart
 
-        return parse_chart(text, **settings)
+        return parse_chart(
+            text, key=key, bpm=bpm, time_signature=time_signature, duration_seconds=duration_seconds, genre=genre
+        )
 
     def to_json(self) -> dict:
         """A dictionary of plain values; fractions as "3/2". ``from_json`` gives back an equal sheet."""

@@ -19,14 +19,15 @@ class Meter:
 
     def __post_init__(self) -> None:
         if not 1 <= self.numerator <= 16 or self.denominator not in (2, 4, 8, 16):
-            raise ValueError(f"time signature {self.numerator}/{self.denominator} is outside 1–16 over 2, 4, 8 or 16")
+            hint = suggest(str(self), METERS, otherwise="4/4")
+            raise ValueError(f"time signature {self} is outside 1–16 over 2, 4, 8 or 16{hint}")
 
     @staticmethod
     def parse(text: str) -> Meter:
         """Read ``3/4``. Raises ValueError that names the text and the nearest usual metre."""
         top, slash, bottom = text.strip().partition("/")
-        if not slash or not top.isdigit() or not bottom.isdigit():
-            raise ValueError(f"time signature {text!r} is not like 4/4{suggest(text, METERS)}")
+        if not slash or not top.isdecimal() or not bottom.isdecimal():
+            raise ValueError(f"time signature {text!r} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}")
         return Meter(int(top), int(bottom))
 
     @property

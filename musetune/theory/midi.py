@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from musetune.theory.chord import Chord
+from musetune.theory.formats import FIELD, beats_of, embedded, exact, in_force, quarters_of
 from musetune.theory.grid import BeatGrid
 from musetune.theory.key import Key
-from musetune.theory.leadsheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note
+from musetune.theory.leadsheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note
 from musetune.theory.meter import Meter
 
 if TYPE_CHECKING:
     import mido
 
 TICKS = 480  # a quarter note
+SLOWEST = 0xFFFFFF  # microseconds a quarter, what a tempo event holds
 MELODY, CHORDS = "melody", "chords"
 
 
 def to_midi(sheet: LeadSheet) -> mido.MidiFile:
-    """A type 1 file; its time 0 is the sheet's beat 0, so an offset of the grid is not kept."""
+    """A type 1 file with the exact sheet in a text event; its time 0 is the sheet's beat 0.
+
+    Raises ValueError for a beat longer than MIDI's tempo holds, 16.7 s a quarter.
+    """
     import mido
 
     file = mido.MidiFile(ticks_per_beat=TICKS)
     ticks = _ticks(sheet)
-    meta: list[tuple[int, mido.MetaMessage]] = []
+    file.tracks.append(_track(_meta(sheet, ticks), ticks(sheet.length)))
+    file.tracks.append(
+        _note_track(CHORDS, 0, [(s.start, s.beats, p, 70) for s in sheet.chords for p in _voicing(s.chord)], ticks)
+    )
+    if sheet.melody:
+        file.tracks.append(
+            _note_track(MELODY, 1, [(n.start, n.beats, n.pitch, n.velocity) for n in sheet.melody], ticks)
+        )
+    return file
+
+
+def _meta(sheet: LeadSheet, ticks) -> list[tuple[int, mido.MetaMessage]]:  # type: ignore[no-untyped-def]
+    """(tick, message): the exact sheet, metres, keys, genre, the tempo map and the chords' markers."""
+    import mido
+
+    meta = [(0, mido.MetaMessage("text", text=f"{FIELD}={embedded(sheet)}"))]
     for meter in sheet.meters:
         m = meter.meter
         meta.append(
@@ -38,60 +59,57 @@ def to_midi(sheet: LeadSheet) -> mido.MidiFile:
     if sheet.genre:
         meta.append((0, mido.MetaMessage("text", text=f"genre={sheet.genre}")))
     meta.append((0, mido.MetaMessage("text", text=f"first_downbeat={sheet.first_downbeat}")))
-    last = None
-    for beat, seconds in enumerate(np.diff(sheet.grid.times_s)):
-        tempo = round(seconds * 1e6 / float(sheet.meter.beat_quarters))
-        if tempo != last and beat < sheet.length:
+    last, quarters = None, quarters_of(sheet.meters)
+    for beat, seconds in enumerate(np.diff(sheet.grid.times_s)[: math.ceil(sheet.length)]):
+        tempo = round(seconds * 1e6 / float(quarters(Fraction(beat + 1)) - quarters(Fraction(beat))))
+        if tempo > SLOWEST:
+            raise ValueError(f"beat {beat} lasts {seconds:.1f} s, MIDI holds up to 16.7 s a quarter; save as .json")
+        if tempo != last:
             meta.append((ticks(Fraction(beat)), mido.MetaMessage("set_tempo", tempo=tempo)))
             last = tempo
     meta.extend((ticks(s.start), mido.MetaMessage("marker", text=s.chord.harte)) for s in sheet.chords)
     meta.extend((ticks(s.end), mido.MetaMessage("marker", text="N")) for s in _before_gaps(sheet))
-    file.tracks.append(_track(meta, ticks(sheet.length)))
-    file.tracks.append(
-        _note_track(CHORDS, 0, [(s.start, s.beats, p, 70) for s in sheet.chords for p in _voicing(s.chord)], ticks)
-    )
-    if sheet.melody:
-        file.tracks.append(
-            _note_track(MELODY, 1, [(n.start, n.beats, n.pitch, n.velocity) for n in sheet.melody], ticks)
-        )
-    return file
+    return meta
 
 
 def from_midi(file: mido.MidiFile) -> LeadSheet:
-    """A sheet from markers that read as chords, key and time signatures, the tempo map, and a track named "melody" where there is one."""
+    """A sheet from markers that read as chords, key and time signatures, the tempo map, and a track named "melody" where there is one;
+    exactly the sheet that ``to_midi`` wrote where they still say what it did."""
+    return exact(_texts(_events(file)).get(FIELD), _plain(file), lambda sheet: _plain(to_midi(sheet)))
+
+
+def _plain(file: mido.MidiFile) -> LeadSheet:
+    """What the file says to any program."""
     events = sorted(_events(file), key=lambda e: e[0])
-    meters = [(t, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"] or [
-        (0, Meter(4, 4))
-    ]
-    scale = Fraction(1) / (file.ticks_per_beat * meters[0][1].beat_quarters)
-    end = max(t for t, _ in events)
-    length = Fraction(end) * scale
-    texts = dict(m.text.split("=", 1) for _, m in events if m.type == "text" and "=" in m.text)
-    marks = [(t * scale, Chord.parse(m.text)) for t, m in events if m.type == "marker" and _is_chord(m.text)]
-    bounds = [at for at, _ in marks[1:]] + [length]
-    chords = tuple(
-        ChordSpan(at, stop - at, c)
-        for (at, c), stop in zip(marks, bounds, strict=False)
-        if stop > at and c.root is not None
-    )
-    signatures = [(t, _read_key(m)) for t, m in events if m.type == "key_signature"]
-    exact = [(t, Key.parse(m.text[4:])) for t, m in events if m.type == "text" and m.text.startswith("key=")]
-    keys = tuple(KeySpan(t * scale, k) for t, k in (exact or signatures or [(0, Key("C"))]))
+    if not events:
+        raise ValueError("it has no events")
+    quarter = Fraction(1, file.ticks_per_beat)
+    end = events[-1][0] * quarter
+    signatures = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
+    signatures = in_force(signatures, Meter(4, 4), end)
+    beats = beats_of(signatures)
+    at = lambda tick: beats(tick * quarter)  # noqa: E731
+    length = beats(end)
+    meters = tuple(MeterSpan(beats(q), m) for q, m in signatures)
+    marks = [(at(t), Chord.parse(m.text)) for t, m in events if m.type == "marker" and _is_chord(m.text)]
+    bounds = [start for start, _ in marks[1:]] + [length]
+    texts = _texts(events)
     return LeadSheet(
-        chords=chords,
-        keys=keys,
-        meters=tuple(MeterSpan(t * scale, m) for t, m in meters),
-        grid=_grid(events, scale, length, float(meters[0][1].beat_quarters)),
+        chords=tuple(ChordSpan(a, stop - a, c) for (a, c), stop in zip(marks, bounds) if stop > a),
+        keys=tuple(KeySpan(a, k) for a, k in in_force([(at(t), k) for t, k in _keys(events)], Key("C"), length)),
+        meters=meters,
+        grid=_grid(events, file.ticks_per_beat, quarters_of(meters), math.ceil(length)),
         length=length,
-        genre=texts.get("genre"),
-        melody=_melody(file, scale),
+        genre=texts["genre"] if texts.get("genre") in GENRES else None,
+        melody=_melody(file, at),
         first_downbeat=Fraction(texts.get("first_downbeat", "0")),
     )
 
 
 def _ticks(sheet: LeadSheet):  # type: ignore[no-untyped-def]
-    """Beats → ticks, by the first metre's beat."""
-    return lambda beat: round(beat * sheet.meter.beat_quarters * TICKS)
+    """Beats → ticks."""
+    quarters = quarters_of(sheet.meters)
+    return lambda beat: round(quarters(beat) * TICKS)
 
 
 def _before_gaps(sheet: LeadSheet) -> list[ChordSpan]:
@@ -140,8 +158,21 @@ def _key_name(key: Key) -> str:
     return next(n + minor for n in names if n + minor in _key_signature_encode)
 
 
-def _read_key(message: mido.MetaMessage) -> Key:
-    return Key(message.key.rstrip("m"), "minor" if message.key.endswith("m") else "major")
+def _keys(events) -> list[tuple[int, Key]]:  # type: ignore[no-untyped-def]
+    """(tick, key) of the signatures, spelled as our text beside one says where it means the same signature."""
+    exact = {t: Key.parse(m.text[4:]) for t, m in events if m.type == "text" and m.text.startswith("key=")}
+    found = []
+    for tick, message in events:
+        if message.type == "key_signature":
+            near = exact.get(tick)
+            plain = Key(message.key.rstrip("m"), "minor" if message.key.endswith("m") else "major")
+            found.append((tick, near if near and _key_name(near) == message.key else plain))
+    return found
+
+
+def _texts(events) -> dict[str, str]:  # type: ignore[no-untyped-def]
+    """The text events that read name=value."""
+    return dict(m.text.split("=", 1) for _, m in events if m.type == "text" and "=" in m.text)
 
 
 def _events(file: mido.MidiFile):  # type: ignore[no-untyped-def]
@@ -161,25 +192,26 @@ def _is_chord(text: str) -> bool:
     return True
 
 
-def _grid(events, scale: Fraction, length: Fraction, quarters: float) -> BeatGrid:  # type: ignore[no-untyped-def]
-    """Beat times from the tempo map, microseconds a quarter."""
-    tempi = [(t * scale, m.tempo) for t, m in events if m.type == "set_tempo"] or [(Fraction(0), 500000)]
-    times, now = [0.0], 0.0
-    for beat in range(max(1, -(-length.numerator // length.denominator))):
-        tempo = [v for at, v in tempi if at <= beat] or [500000]
-        now += tempo[-1] * quarters / 1e6
-        times.append(now)
-    return BeatGrid(tuple(times))
+def _grid(events, ticks_per_quarter: int, quarters, count: int) -> BeatGrid:  # type: ignore[no-untyped-def]
+    """Times of beats 0 to ``count`` by the tempo map, microseconds a quarter; MIDI's 120 quarters a minute before it."""
+    tempi = in_force(
+        [(Fraction(t), m.tempo) for t, m in events if m.type == "set_tempo" and t >= 0], 500000, Fraction(2**62)
+    )
+    starts, rates = np.array([float(t) for t, _ in tempi]), np.array([v / 1e6 / ticks_per_quarter for _, v in tempi])
+    reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * rates[:-1])])  # seconds at each change
+    ticks = np.array([float(quarters(Fraction(beat)) * ticks_per_quarter) for beat in range(max(1, count) + 1)])
+    i = np.searchsorted(starts, ticks, side="right") - 1
+    return BeatGrid(tuple((reached[i] + (ticks - starts[i]) * rates[i]).tolist()))
 
 
-def _melody(file: mido.MidiFile, scale: Fraction) -> tuple[Note, ...]:
+def _melody(file: mido.MidiFile, at) -> tuple[Note, ...]:  # type: ignore[no-untyped-def]
     for track in file.tracks:
         if track.name.lower() == MELODY:
-            return tuple(_notes(track, scale))
+            return tuple(sorted(_notes(track, at), key=lambda note: note.start))
     return ()
 
 
-def _notes(track, scale: Fraction):  # type: ignore[no-untyped-def]
+def _notes(track, at):  # type: ignore[no-untyped-def]
     tick, sounding = 0, {}
     for message in track:
         tick += message.time
@@ -187,4 +219,5 @@ def _notes(track, scale: Fraction):  # type: ignore[no-untyped-def]
             sounding[message.note] = (tick, message.velocity)
         elif message.type in ("note_off", "note_on") and message.note in sounding:
             start, velocity = sounding.pop(message.note)
-            yield Note(start * scale, (tick - start) * scale, message.note, velocity)
+            if tick > start:
+                yield Note(at(start), at(tick) - at(start), message.note, velocity)

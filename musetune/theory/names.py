@@ -30,7 +30,15 @@ def transpose_name(name: str, semitones: int, flats: bool | None = None) -> str:
     return (FLATS if use_flats else SHARPS)[(pitch_class(name) + semitones) % 12]
 
 
-def suggest(value: str, valid: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` with the nearest of ``valid``, or nothing where none is near."""
-    near = difflib.get_close_matches(value, list(valid), n=1, cutoff=0.4)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def spell(name: str, steps: int, pc: int) -> str:
+    """Pitch class ``pc`` written on the letter ``steps`` above that of ``name``: ("C", 6, 10) → ``Bb``, ("Gb", 3, 11) → ``Cb``."""
+    letters = "".join(LETTERS)
+    letter = letters[(letters.index(name[0]) + steps) % 7]
+    offset = (pc - LETTERS[letter] + 6) % 12 - 6
+    return letter + ("#" * offset if offset > 0 else "b" * -offset)
+
+
+def suggest(value: str, valid: Iterable[str], otherwise: str = "") -> str:
+    """``"; did you mean 'x'?"`` with the nearest of ``valid``; where none is near, with ``otherwise``, or nothing without it."""
+    near = difflib.get_close_matches(str(value), list(valid), n=1, cutoff=0.4) or [otherwise]
+    return f"; did you mean {near[0]!r}?" if near[0] else ""

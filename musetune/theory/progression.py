@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
 from musetune.theory.chord import Chord
-from musetune.theory.grid import BeatGrid, check_bpm
+from musetune.theory.grid import BeatGrid, check_bpm, finite
 from musetune.theory.key import Key
 from musetune.theory.leadsheet import ChordSpan, KeySpan, LeadSheet, MeterSpan
 from musetune.theory.meter import Meter
 
 HOLD, REPEAT = ".", "%"
+Slot = tuple[Fraction, Chord]  # beats, chord
 
 
 def from_progression(
-    chords: Sequence[str | Chord],
+    chords: str | Sequence[str | Chord],
     *,
     key: str | Key = "C major",
     bpm: float = 120,
@@ -27,13 +29,21 @@ def from_progression(
 ) -> LeadSheet:
     """One chord a bar (or every ``beats_per_chord``), repeated and cut to ``duration_seconds`` where given.
 
-    Raises ValueError for an empty progression, a chord or key that cannot be read, or bpm outside 30–300.
+    A text is read as ``parse_chart`` reads it. Raises ValueError for an empty progression, a chord or key that cannot be
+    read, bpm outside 30–300, a duration or ``beats_per_chord`` that is not above 0, or bars together with ``beats_per_chord``.
     """
     tonic, meter = _key(key), _meter(time_signature)
-    beats = Fraction(beats_per_chord) if beats_per_chord is not None else Fraction(meter.beats_per_bar)
-    if beats <= 0:
-        raise ValueError(f"beats_per_chord={beats} must be above 0")
-    slots = [(beats, c if isinstance(c, Chord) else Chord.parse(c, tonic)) for c in chords]
+    if isinstance(chords, str):
+        slots = _read(chords, tonic, meter)
+        if beats_per_chord is not None and "|" in chords:
+            raise ValueError(f"bars say how long chords last: leave out the bars or beats_per_chord={beats_per_chord}")
+    else:
+        bar = Fraction(meter.beats_per_bar)
+        slots = [(bar, c if isinstance(c, Chord) else Chord.parse(c, tonic)) for c in chords]
+    if beats_per_chord is not None:
+        if finite("beats_per_chord", beats_per_chord) <= 0:
+            raise ValueError(f"beats_per_chord={beats_per_chord} must be above 0")
+        slots = [(Fraction(beats_per_chord), chord) for _, chord in slots]
     return _build(slots, tonic, bpm, meter, duration_seconds, genre)
 
 
@@ -46,46 +56,64 @@ def parse_chart(
     duration_seconds: float | None = None,
     genre: str | None = None,
 ) -> LeadSheet:
-    """Read a chart. Between bars the chords share the bar equally, ``.`` holds the chord before, ``%`` repeats the bar before;
-    text without bars is one chord a bar. Any notation of ``Chord.parse``, mixed. Repeats and cuts to ``duration_seconds``.
+    """Read a chart. Between bars the chords share the bar equally, ``.`` holds the chord before, ``%`` repeats the bar before or,
+    among chords, the chord before; ``|: … :|`` is played twice. Text without bars is one chord a bar; commas separate as spaces
+    do. Any notation of ``Chord.parse``, mixed. Repeats and cuts to ``duration_seconds``.
 
-    Raises ValueError as ``from_progression`` does, and for ``%`` or ``.`` with nothing before it.
+    Raises ValueError as ``from_progression`` does, for ``%`` or ``.`` with nothing before it, and for a ``|:`` that nothing closes.
     """
     tonic, meter = _key(key), _meter(time_signature)
-    tokens = text.replace(",", " ").replace("\n", " ")
-    bars = [bar.split() for bar in tokens.split("|")] if "|" in tokens else [[token] for token in tokens.split()]
-    slots: list[tuple[Fraction, Chord]] = []
-    last: list[tuple[Fraction, Chord]] = []
+    return _build(_read(text, tonic, meter), tonic, bpm, meter, duration_seconds, genre)
+
+
+def _read(text: str, key: Key, meter: Meter) -> list[Slot]:
+    """The slots of a chart."""
+    text = re.sub(r"\([^()]*\)", lambda inside: "".join(inside[0].split()), text)
+    text = _play_repeats(re.sub(r",(?![^()]*\))", " ", text))  # commas in C:maj(9,11) belong to the chord
+    bars = [bar.split() for bar in text.split("|")] if "|" in text else [[token] for token in text.split()]
+    slots: list[Slot] = []
+    last: list[Slot] = []
     for bar in (b for b in bars if b):
-        last = _bar(bar, last, tonic, meter)
+        last = _bar(bar, last, key, meter)
         slots.extend(last)
-    return _build(slots, tonic, bpm, meter, duration_seconds, genre)
+    return slots
 
 
-def _bar(
-    tokens: list[str], before: list[tuple[Fraction, Chord]], key: Key, meter: Meter
-) -> list[tuple[Fraction, Chord]]:
-    """The (beats, chord) slots of one bar."""
+def _play_repeats(text: str) -> str:
+    """``text`` with ``|: … :|`` written out twice. Without its ``|:``, a ``:|`` goes back to the repeat before it or the start."""
+    out, rest = "", text.replace(":|:", ":||:")
+    while ":|" in rest:
+        passage, _, rest = rest.partition(":|")
+        before, _, again = passage.rpartition("|:")
+        out += f"{before}|{again}|{again}|"
+    if "|:" in rest:
+        raise ValueError(f"'|:{rest.partition('|:')[2]}' opens a repeat that nothing closes; end it with ':|'")
+    return out + rest
+
+
+def _bar(tokens: list[str], before: list[Slot], key: Key, meter: Meter) -> list[Slot]:
+    """The slots of one bar."""
     if tokens == [REPEAT]:
         if not before:
             raise ValueError("'%' repeats the bar before, and there is none; write a chord")
         return before
     share = Fraction(meter.beats_per_bar, len(tokens))
-    slots: list[tuple[Fraction, Chord]] = []
+    slots: list[Slot] = []
     for token in tokens:
-        if token != HOLD:
+        if token not in (HOLD, REPEAT):
             slots.append((share, Chord.parse(token, key)))
-        elif slots:
+        elif token == HOLD and slots:
             slots[-1] = (slots[-1][0] + share, slots[-1][1])
-        elif before:
-            slots.append((share, before[-1][1]))
+        elif slots or before:
+            slots.append((share, (slots or before)[-1][1]))
         else:
-            raise ValueError("'.' holds the chord before, and there is none; write a chord")
+            does = "holds" if token == HOLD else "repeats"
+            raise ValueError(f"{token!r} {does} the chord before, and there is none; write a chord")
     return slots
 
 
 def _build(
-    slots: list[tuple[Fraction, Chord]],
+    slots: list[Slot],
     key: Key,
     bpm: float,
     meter: Meter,
@@ -98,7 +126,7 @@ def _build(
     check_bpm(bpm)
     total = sum((beats for beats, _ in slots), Fraction(0))
     if duration_seconds is not None:
-        if not duration_seconds > 0:
+        if finite("duration_seconds", duration_seconds) <= 0:
             raise ValueError(f"duration_seconds={duration_seconds} must be above 0")
         total = Fraction(duration_seconds * bpm / 60).limit_denominator(10**6)
     spans, at, i = [], Fraction(0), 0

@@ -6,13 +6,15 @@ import re
 import warnings
 from functools import lru_cache
 
-from musetune.theory.chord import FLAT_DEGREES, QUALITY_INTERVALS, Chord, quality_of
+from musetune.theory.chord import DEGREE_SEMITONES, FLAT_DEGREES, QUALITY_INTERVALS, Chord, quality_of
 from musetune.theory.key import SCALES, Key
 from musetune.theory.names import pitch_class, suggest
 
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
-_TEXT = re.compile(r"^([b#♭♯]*)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)$")
-_HARD = re.compile(r"[b#]*(?:[IV]+|[iv]+|Ger|It|Fr|N|Cad)[0-9o°ø+b#]*(?:/[b#]*(?:[IV]+|[iv]+)[0-9o°ø+b#]*)?")
+_NUMERAL = "(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)"
+_TEXT = re.compile(rf"^([b#♭♯]*)({_NUMERAL})(?![IViv])(.*)$")
+_HARD = re.compile(rf"[b#]*(?:{_NUMERAL}|Ger|It|Fr|N|Cad)[0-9o°ø+b#]*(?:/[b#]*{_NUMERAL}[0-9o°ø+b#]*)?")
+_SLASHED = re.compile(r"(?<=[IVivo°ø+rt])(6|4)/([5432])(?!\d)")  # V6/5 is V65; add6/5 has its fifth in the bass
 FIGURES = {
     "6": (3, 1),
     "64": (3, 2),
@@ -28,35 +30,42 @@ EXAMPLES = tuple(
     for n in ("I", "ii", "iii", "IV", "V", "vi", "viio", "bVII", "bVI", "bIII", "i", "iv", "v")
     for s in ("", "7", "6")
 )
+MARKS = {"maj": "", "min": "", "dim": "o", "aug": "+", "7": "7", "min7": "7", "dim7": "o7", "hdim7": "ø7"}
+STEMS = MARKS | {
+    "minmaj7": "maj7",
+    "maj6": "add6",
+    "min6": "add6",
+    "min9": "9",
+}  # what roman_of writes after the numeral
 EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
 
 
 @lru_cache(maxsize=4096)
 def resolve_roman(text: str, key: Key) -> Chord:
-    """The chord that ``text`` names in ``key``: degree, figures (6, 64, 7, 65, 43, 42), o ø +, maj7, ``/3`` bass, applied ``V7/V``.
+    """The chord that ``text`` names in ``key``: degree, figures (6, 64, 7, 65, 43, 42; also 6/5), o ø +, maj7, ``/3`` bass, applied ``V7/V``.
 
     As jazz and pop write it, a bare 7 on a major numeral is the dominant seventh on V and on applied or altered degrees, and the
     key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it outright. ``6`` is the first inversion;
     write ``add6`` for the sixth. In minor, vi and vii are those of the natural scale, ``viio`` stands on the leading tone.
     Augmented sixths and N6 go through music21. Raises ValueError for what no rule reads.
     """
-    head, slash, target = text.partition("/")
+    head, slash, target = _SLASHED.sub(r"\1\2", text).replace("6/9", "69").partition("/")
     if slash and _TEXT.match(target):
-        local = _tonicised(target, key)
-        return resolve_roman(head, local)
+        try:
+            return resolve_roman(head, _tonicised(target, key))
+        except ValueError as error:
+            raise ValueError(f"chord {text!r}: {error}") from error
     match = _TEXT.match(head)
-    chord = _plain(match, key) if match else _through_music21(text, key)
-    if chord is None:
-        chord = _through_music21(text, key)
+    chord = (_plain(match, key) if match else None) or _through_music21(head, key)
     if chord is None:
         raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}")
     if slash:
-        degree = target if target[0] in "b#1234567" else ""
-        if not degree:
+        if target.lstrip("b#") not in DEGREE_SEMITONES:
+            hint = suggest(target, (*FLAT_DEGREES, *NUMERALS, *map(str.lower, NUMERALS)))
             raise ValueError(
-                f"chord {text!r}: after '/' comes a numeral (V7/V) or a bass interval (I/3), not {target!r}"
+                f"chord {text!r}: after '/' comes a numeral (V7/V) or a bass interval (I/3), not {target!r}{hint}"
             )
-        chord = Chord(chord.root, chord.quality, degree)
+        chord = Chord(chord.root, chord.quality, target)
     return chord
 
 
@@ -68,14 +77,14 @@ def _tonicised(target: str, key: Key) -> Key:
 
 
 def _degree(accidentals: str, numeral: str, mark: str, key: Key) -> str:
-    """Name of the root. In minor a diminished vii stands on the raised seventh."""
+    """Name of the root. In minor a diminished vii stands on the raised seventh, bviio on the natural one."""
     number = NUMERALS.index(numeral.upper()) + 1
     offset = accidentals.count("#") + accidentals.count("♯") - accidentals.count("b") - accidentals.count("♭")
     if key.mode == "minor" and offset < 0:  # bVI in minor means the natural sixth, as it does in major
-        major = (key.tonic_pc + SCALES["major"][number - 1] + offset) % 12
-        return key.name_of(major)
-    raised = key.mode == "minor" and number == 7 and numeral == "vii" and mark in ("o", "°", "ø")
-    return key.degree_name(number, offset + int(raised))
+        return key.degree_name(number, offset + SCALES["major"][number - 1] - SCALES["minor"][number - 1])
+    if key.mode == "minor" and numeral == "vii" and mark in ("o", "°", "ø"):
+        offset = max(offset, 1)
+    return key.degree_name(number, offset)
 
 
 def _plain(match: re.Match[str], key: Key) -> Chord | None:
@@ -87,13 +96,13 @@ def _plain(match: re.Match[str], key: Key) -> Chord | None:
         tones, inversion = FIGURES[tail]
         quality = _figured_quality(numeral, mark, tones, root, accidentals, key)
     elif not mark:
-        named = quality_of(("m" if numeral.islower() and not tail.startswith(("m", "min", "sus", "-")) else "") + tail)
-        quality, inversion = named or "", 0
+        minor = numeral.islower() and (tail.startswith("maj") or not tail.startswith(("m", "sus", "-")))
+        quality, inversion = quality_of(("m" if minor else "") + tail) or "", 0
     else:
         return None
     if not quality:
         return None
-    interval = QUALITY_INTERVALS[quality][inversion]
+    interval = 8 if mark == "+" and inversion == 2 else QUALITY_INTERVALS[quality][inversion]
     return Chord(root, quality, FLAT_DEGREES[interval] if inversion else "1")
 
 
@@ -101,7 +110,7 @@ def _figured_quality(numeral: str, mark: str, tones: int, root: str, accidentals
     if mark:
         if tones == 3:
             return {"o": "dim", "°": "dim", "ø": "dim", "+": "aug"}[mark]
-        return {"o": "dim7", "°": "dim7", "ø": "hdim7", "+": "aug"}[mark]
+        return {"o": "dim7", "°": "dim7", "ø": "hdim7", "+": "7"}[mark]
     if numeral.islower():
         return "min" if tones == 3 else "min7"
     if tones == 3:
@@ -152,20 +161,23 @@ def scale_degree(chord: Chord, key: Key) -> int:
 def roman_of(chord: Chord, key: Key) -> str:
     """Roman numeral of ``chord`` in ``key``: ``V65``, ``V7/V``, ``bVII``, ``viiø7``, ``Imaj7``; N stays N.
 
-    A major or dominant chord that is not the key's own and stands a fifth above a scale degree is written as applied to it.
+    ``resolve_roman`` reads it as the same root, quality and bass. A major or dominant chord that is not the key's own and stands a
+    fifth above a scale degree is written as applied to it.
     """
     if chord.root_pc is None:
         return "N"
     applied = _applied_target(chord, key)
     if applied:
-        return "V" + _suffix(chord, "V") + "/" + applied
+        return "V" + _suffix(chord) + "/" + applied
     scale = SCALES[key.mode]
     degree = scale_degree(chord, key)
     minor = 3 in QUALITY_INTERVALS[chord.quality]
+    diminished = chord.quality in ("dim", "dim7", "hdim7")
     if degree in scale:
-        accidental, number = "", scale.index(degree)
+        number = scale.index(degree)
+        accidental = "b" if diminished and number == 6 and key.mode == "minor" else ""
     elif degree == 11 and key.mode == "minor":
-        accidental, number = ("" if "dim" in chord.quality else "#"), 6
+        accidental, number = ("" if diminished else "#"), 6
     else:
         number = next(i for i, s in enumerate(SCALES["major"]) if s >= degree) if degree < 11 else 6
         accidental = "" if SCALES["major"][number] == degree else "b"
@@ -174,26 +186,18 @@ def roman_of(chord: Chord, key: Key) -> str:
         if key.mode == "minor" and accidental == "" and SCALES["minor"][number] != degree:
             accidental = "#"
     numeral = NUMERALS[number].lower() if minor else NUMERALS[number]
-    return accidental + numeral + _suffix(chord, numeral)
+    dominant = _figured_quality(numeral, "", 4, chord.root or "", accidental, key) == "7"
+    return accidental + numeral + _suffix(chord, dominant)
 
 
-def _suffix(chord: Chord, numeral: str) -> str:
-    """Quality mark and inversion figures."""
+def _suffix(chord: Chord, dominant: bool = True) -> str:
+    """Quality mark and inversion figures; ``dominant``: a bare 7 on this numeral is the dominant seventh."""
     quality, inversion = chord.quality, chord.inversion
-    mark = {"dim": "o", "dim7": "o", "hdim7": "ø", "aug": "+"}.get(quality, "")
-    triad = quality in ("maj", "min", "dim", "aug")
-    seventh = quality in ("min7", "dim7", "hdim7") or (
-        quality == "7" and numeral in ("V", "I", "II", "III", "IV", "VI", "VII")
-    )
-    if triad and inversion >= 0:
-        return mark + ("", "6", "64")[inversion]
-    if seventh and inversion >= 0:
-        figures = ("7", "65", "43", "42")[inversion]
-        return mark + ("dom7" if quality == "7" and numeral in ("I", "IV", "III", "VI") and inversion == 0 else figures)
-    named = {"maj7": "maj7", "minmaj7": "maj7", "maj6": "add6", "min6": "add6", "maj9": "maj9", "min9": "9"}.get(
-        quality, quality
-    )
-    return mark + named + ("" if chord.bass == "1" else f"/{chord.bass}")
+    stem = STEMS.get(quality, quality) if dominant or quality != "7" else "dom7"
+    if inversion > 0 and stem == MARKS.get(quality):
+        figures = ("6", "64") if len(QUALITY_INTERVALS[quality]) == 3 else ("65", "43", "42")
+        return stem.removesuffix("7") + figures[inversion - 1]
+    return stem + ("" if inversion == 0 else f"/{chord.bass}")
 
 
 def _applied_target(chord: Chord, key: Key) -> str:

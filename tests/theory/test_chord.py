@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetune.theory import NO_CHORD, QUALITIES, Chord, Key
-from musetune.theory.chord import FLAT_DEGREES
-from musetune.theory.names import NOTE_NAMES
+from musetune.theory.chord import FLAT_DEGREES, QUALITY_INTERVALS
+from musetune.theory.names import NOTE_NAMES, pitch_class
 
 CHORDS = st.builds(Chord, st.sampled_from(NOTE_NAMES), st.sampled_from(QUALITIES[:-1]), st.sampled_from(FLAT_DEGREES))
 C = Key("C")
@@ -20,6 +20,10 @@ C = Key("C")
     [
         ("C", "C:maj"), ("Cm7/Eb", "C:min7/b3"), ("F#m7b5", "F#:hdim7"), ("Bb:maj7/3", "Bb:maj7/3"), ("C:min7/b3", "C:min7/b3"),
         ("N.C.", "N"), ("Dsus4", "D:sus4"), ("G/B", "G:maj/3"), ("Gm7/F", "G:min7/b7"), ("Ebmaj7", "Eb:maj7"), ("Edim7", "E:dim7"),
+        ("C:(1,b3,5)", "C:min"), ("C:(1,b3,b5,b7)", "C:hdim7"), ("C:(1,5)", "C:5"), ("C:(1,4,b7)", "C:sus4"), ("C:(1,b3,5)/b3", "C:min/b3"),
+        ("C:min(b7)", "C:min7"), ("C:maj(9,11)", "C:maj"), ("C:7(9)", "C:9"), ("C:min7(*5)", "C:min7"), ("C:sus4(9)", "C:sus4"),
+        ("C:maj(*1)", "C:maj"), ("Cm7(b5)", "C:hdim7"), ("C7(sus4)", "C:sus4"), ("C(no3)", "C:5"), ("C7(#9,b13)", "C:7"), ("Cm6/9", "C:min6"),
+        ("Caug7", "C:7"), ("C+7", "C:7"), ("Cmadd6", "C:min6"), ("C:(1,3,#5,b7)", "C:7"),
         ("A-7", "A:min7"), ("C6/9", "C:maj6"), ("G13", "G:9"), ("F:maj(9)", "F:maj"), ("C+", "C:aug"), ("Am6", "A:min6"),
     ],
 )  # fmt: skip
@@ -32,6 +36,34 @@ def test_reads_harte_and_pop(text: str, harte: str) -> None:
 )
 def test_reads_nashville(text: str, harte: str) -> None:
     assert Chord.parse(text, C).harte == harte
+
+
+@given(CHORDS)
+def test_a_list_of_a_chords_tones_is_the_chord(chord: Chord) -> None:
+    degrees = ",".join(FLAT_DEGREES[i % 12] for i in QUALITY_INTERVALS[chord.quality])
+    assert Chord.parse(f"{chord.root}:({degrees})").quality == chord.quality
+
+
+@pytest.mark.parametrize("text", ["C:(1,b5)", "C:()", "C:maj(x)", "C:N(9)", "C(", "C:maj(9"])
+def test_lists_that_are_no_chord_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a chord"):
+        Chord.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "semitones", "harte"),
+    [("Bb", "C", 2, "C:maj"), ("Bb", "C", 1, "Cb:maj"), ("F", "C", -1, "E:maj"), ("Eb", "C", 4, "G:maj"), ("C#dim7", "C", 2, "D#:dim7"),
+     ("F", "C", 8, "Db:maj"), ("Cb", "Gb", -1, "Bb:maj"), ("G", "D minor", -4, "Eb:maj"), ("Ab", "C", -3, "F:maj")],
+)  # fmt: skip
+def test_transposition_spells_for_the_key_it_arrives_in(text: str, key: str, semitones: int, harte: str) -> None:
+    assert Chord.parse(text).transpose(semitones, Key.parse(key)).harte == harte
+
+
+@given(st.sampled_from(NOTE_NAMES), st.sampled_from(["major", "minor"]), st.integers(0, 11))
+def test_a_key_names_every_pitch_class(tonic: str, mode: str, pc: int) -> None:
+    name = Key(tonic, mode).name_of(pc)
+    assert pitch_class(name) == pc
+    assert len(name) <= 2
 
 
 @given(CHORDS)

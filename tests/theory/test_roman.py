@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from musetune.theory import Chord, Key, LeadSheet, cadences, function_of, roman_of
+from musetune.theory import QUALITIES, Chord, Key, LeadSheet, cadences, function_of, roman_of
+from musetune.theory.chord import FLAT_DEGREES
+from musetune.theory.names import NOTE_NAMES
 
-C, A_MINOR = Key("C"), Key("A", "minor")
+C, A_MINOR, G_FLAT = Key("C"), Key("A", "minor"), Key("Gb")
+KEYS = st.builds(Key, st.sampled_from(NOTE_NAMES), st.sampled_from(["major", "minor"]))
 
 
 @pytest.mark.parametrize(
@@ -17,11 +22,15 @@ C, A_MINOR = Key("C"), Key("A", "minor")
         ("I64", C, "C:maj/5"), ("iv", C, "F:min"), ("bVII", C, "Bb:maj"), ("bVI", C, "Ab:maj"), ("N6", C, "Db:maj/3"),
         ("i", A_MINOR, "A:min"), ("V7", A_MINOR, "E:7"), ("VI", A_MINOR, "F:maj"), ("VII", A_MINOR, "G:maj"), ("viio7", A_MINOR, "G#:dim7"),
         ("iiø7", A_MINOR, "B:hdim7"), ("III", A_MINOR, "C:maj"),
+        ("bviio", A_MINOR, "G:dim"), ("#viio7", A_MINOR, "G#:dim7"), ("bVI", A_MINOR, "F:maj"), ("bII", A_MINOR, "Bb:maj"),
+        ("IV", G_FLAT, "Cb:maj"), ("ii", G_FLAT, "Ab:min"), ("bVI", G_FLAT, "Ebb:maj"), ("V/V", G_FLAT, "Ab:maj"), ("Ger6", C, "Ab:7"),
+        ("V6/5", C, "G:7/3"), ("V4/3", C, "G:7/5"), ("V4/2", C, "G:7/b7"), ("I6/4", C, "C:maj/5"), ("viio6/5", C, "B:dim7/b3"),
+        ("V6/5/V", C, "D:7/3"), ("Vadd6/5", C, "G:maj6/5"), ("I6/9", C, "C:maj6"), ("imaj7", C, "C:minmaj7"), ("iiM7", C, "D:minmaj7"),
+        ("iadd6", C, "C:min6"), ("V+7", C, "G:7"), ("V+42", C, "G:7/b7"), ("I/9", C, "C:maj/9"), ("V7(b9)", C, "G:7"),
     ],
 )  # fmt: skip
 def test_numerals_in_a_key(text: str, key: Key, harte: str) -> None:
-    got, wanted = Chord.parse(text, key), Chord.parse(harte)
-    assert (got.root_pc, got.quality, got.bass_pc) == (wanted.root_pc, wanted.quality, wanted.bass_pc)
+    assert Chord.parse(text, key).harte == harte
 
 
 @pytest.mark.parametrize(("text", "tones"), [("Ger65", {8, 0, 3, 6}), ("It6", {8, 0, 6}), ("Fr43", {8, 0, 2, 6})])
@@ -29,12 +38,21 @@ def test_augmented_sixths_sound_their_notes(text: str, tones: set[int]) -> None:
     assert tones <= set(Chord.parse(text, C).pitch_classes)
 
 
-@pytest.mark.parametrize("key", [C, Key("Eb"), A_MINOR, Key("F#", "minor")], ids=str)
-@pytest.mark.parametrize("text", ["I", "ii7", "iii", "IV", "V7", "vi", "V65", "bII6"])
-def test_what_is_written_reads_as_the_same_chord(text: str, key: Key) -> None:
-    chord = Chord.parse(text, key)
+@given(KEYS, st.integers(0, 11), st.sampled_from(QUALITIES[:-1]), st.sampled_from(FLAT_DEGREES))
+def test_what_is_written_reads_as_the_same_chord(key: Key, pc: int, quality: str, bass: str) -> None:
+    chord = Chord(key.name_of(pc), quality, bass)
     again = Chord.parse(roman_of(chord, key), key)
-    assert (again.root_pc, again.quality, again.bass_pc) == (chord.root_pc, chord.quality, chord.bass_pc)
+    assert (again.root_pc, again.quality, again.bass) == (chord.root_pc, chord.quality, chord.bass)
+    assert again.root == chord.root or len(again.root) > 2  # name_of avoids double accidentals, a numeral writes them
+
+
+@pytest.mark.parametrize(
+    ("chord", "key", "text"),
+    [("C:minmaj7", C, "imaj7"), ("C:min6", C, "iadd6"), ("C:7", C, "Idom7"), ("C:7/3", C, "Idom7/3"), ("G:dim7", A_MINOR, "bviio7"),
+     ("G#:hdim7", A_MINOR, "viiø7"), ("D:7", A_MINOR, "V7/VII"), ("D:7/3", C, "V65/V"), ("B:dim/2", C, "viio/2"), ("G:7/4", C, "V7/4")],
+)  # fmt: skip
+def test_what_is_written(chord: str, key: Key, text: str) -> None:
+    assert roman_of(Chord.parse(chord), key) == text
 
 
 @pytest.mark.parametrize(
@@ -54,6 +72,13 @@ def test_cadences(chords: str, kind: str) -> None:
     assert kind in {c.type for c in cadences(LeadSheet.parse(chords))}
 
 
-def test_an_unreadable_numeral_names_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"VX7.*did you mean|'VX7'"):
-        Chord.parse("VX7", C)
+@pytest.mark.parametrize("text", ["VX7", "VIII", "V7/viii", "viii", "I99"])
+def test_an_unreadable_numeral_names_the_nearest(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}'.*did you mean"):
+        Chord.parse(text, C)
+
+
+@pytest.mark.parametrize("text", ["I/x", "V/", "V7/0"])
+def test_what_follows_the_slash_is_a_numeral_or_an_interval(text: str) -> None:
+    with pytest.raises(ValueError, match="after '/' comes a numeral"):
+        Chord.parse(text, C)
