@@ -10,7 +10,8 @@ Knobs: a YAML file and `key=value` overrides, all fields of `Config` below.
 The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. In `music_share` of the steps the U-Net also
 hears the lead sheet through a MusicAdapter: a model that has seen ten hours of music has no notion of a chord that an adapter could
 call upon later, one that has seen ten thousand has. The folder then holds base/, which works from words alone, and adapter/, where
-finetune.py goes on with the base frozen. The second folder holds vae/ and vocoder/; that of a finished base will do. Stop it at any time; the same command goes on from the last checkpoint.
+finetune.py goes on with the base frozen. The second folder holds vae/ and vocoder/; that of a finished base will do.
+Stop it at any time; the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -27,17 +28,19 @@ import torch
 from diffusers import AudioLDM2Pipeline
 from diffusers.models.attention_processor import AttnProcessor
 from omegaconf import OmegaConf
-from rendered import read_metadata, read_spectrograms
+from rendered import read_metadata, read_rendering, read_spectrograms
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
+from musetune.conditioning.tokens import EVENT_SIZES, GLOBAL_SIZES
 from musetune.generation.loading import find_base
 from musetune.nano import NanoVocoder, PatchAutoencoder, build_nano
-from musetune.nano.folder import save_half
+from musetune.nano.folder import halve, save_half
 from musetune.training import TokenTable, draws, tabulate
 from musetune.training.draws import chance
+from musetune.training.record import save_adapter
 from musetune.training.tokens import crop, draw_crops, hide_streams
 
 ROW_S = 0.128  # a latent row of nano
@@ -137,7 +140,10 @@ def load_config(arguments: list[str]) -> Config:
     """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
     files = [a for a in arguments if "=" not in a]
     overrides = OmegaConf.from_dotlist([a for a in arguments if "=" in a])
-    return cast(Config, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)))
+    return cast(
+        Config,
+        OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)),
+    )
 
 
 def main() -> None:
@@ -161,6 +167,8 @@ def main() -> None:
         saved = torch.load(state, weights_only=True, map_location=cfg.device)
         model.load_state_dict(saved["model"]), optimizer.load_state_dict(saved["optimizer"])
         kept, step = saved["kept"], saved["step"]
+    story = {"config": asdict(cfg), "data": {"clips": len(rows), "rendering": read_rendering(folder)}}
+    unseen = unseen_values(table)
     alphas = pipe.scheduler.alphas_cumprod.to(cfg.device)
     began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
     means: dict[str, float] = {}
@@ -181,8 +189,8 @@ def main() -> None:
         means[name] = 0.98 * means.get(name, loss.item()) + 0.02 * loss.item()
         bar.update(), bar.set_postfix({k: f"{v:.4f}" for k, v in means.items()}, refresh=False)
         if step % cfg.save_every == 0:
-            save(out, step, pipe, model, kept, optimizer)
-    save(out, step, pipe, model, kept, optimizer)
+            save(out, step, pipe, model, kept, optimizer, story, unseen)
+    save(out, step, pipe, model, kept, optimizer, story, unseen)
 
 
 def draw(
@@ -214,8 +222,25 @@ def average(kept: dict[str, Tensor], model: Trained, decay: float) -> None:
     torch._foreach_lerp_(list(kept.values()), [current[name] for name in kept], 1 - decay)
 
 
-def save(out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer) -> None:  # type: ignore[no-untyped-def]
-    """The checkpoint, and with averaged weights ``out``/adapter and, in fp16, the pipeline ``out``/base."""
+@torch.no_grad()
+def unseen_values(table: TokenTable) -> dict[str, Tensor]:
+    """For every embedding of the conditioner, by its name there, which values (size + 1,) no clip of the table has."""
+    events = table.tensors["events"][table.tensors["event_mask"]]
+    columns = {f"fields.{i}": (EVENT_SIZES[i], events[:, i]) for i in range(len(EVENT_SIZES))}
+    whole = table.tensors["globals"]
+    columns |= {f"globals.{i}": (GLOBAL_SIZES[i], whole[:, i]) for i in range(len(GLOBAL_SIZES))}
+    unseen = {name: torch.ones(size + 1, dtype=torch.bool) for name, (size, _) in columns.items()}
+    for name, (size, values) in columns.items():
+        unseen[name][values.long().unique()] = False
+        unseen[name][size] = False  # the null is learned wherever a stream is hidden
+    return unseen
+
+
+def save(
+    out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer: torch.optim.Optimizer, story: dict,
+    unseen: dict,
+) -> None:  # fmt: skip
+    """The checkpoint, and with averaged weights in fp16 ``out``/adapter and the pipeline ``out``/base."""
     out.mkdir(parents=True, exist_ok=True)
     torch.save(
         {"step": step, "model": model.state_dict(), "kept": kept, "optimizer": optimizer.state_dict()},
@@ -225,7 +250,10 @@ def save(out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: di
     current = {k: v.detach().clone() for k, v in model.state_dict().items()}
     model.load_state_dict(kept)
     if model.adapter is not None:
-        model.adapter.save_pretrained(out / "adapter")
+        for name, values in unseen.items():  # what training never showed says nothing, instead of something random
+            weight = model.adapter.conditioner.get_parameter(f"{name}.weight")
+            weight.data[values.to(weight.device)] = 0.0
+        halve(save_adapter(model.adapter, out / "adapter", story | {"step": step}))
         model.adapter.detach()
     save_half(pipe, out / "base")
     if model.adapter is not None:

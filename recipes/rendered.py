@@ -23,6 +23,12 @@ def read_metadata(folder: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines() if line]
 
 
+def read_rendering(folder: Path) -> dict:
+    """How the folder was rendered: render.json's settings; empty where it was made otherwise."""
+    path = folder / "render.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
 def read_waves(folder: Path, rate: int = 16000) -> np.ndarray:
     """int16 (clips, samples) in metadata's order; decoded once, then memory-mapped from ``waves.npy``."""
     cache = folder / "waves.npy"

@@ -39,7 +39,7 @@ METERS = ("4/4", "3/4", "2/4", "6/8", "5/4", "7/8", "12/8")
 GLOBAL_FIELDS = ("key_tonic", "mode", "meter", "genre")
 GLOBAL_SIZES = (12, 2, len(METERS) + 1, len(GENRES) + 1)
 KERNEL_S = 0.025  # width of the beat and onset kernels, seconds
-_SECTIONS = "ABCDEFGH"
+NO_SECTION = 8  # also of a song's ninth and later kinds of section
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,13 @@ def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> 
     arrivals = {float(c.at_beat): CADENCES.index(c.type) for c in cadences(sheet)}
     bars = np.array([float(b) for b in sheet.downbeats()] or [float(sheet.first_downbeat)])
     bar = sheet.meter.beats_per_bar
+    labels = list(dict.fromkeys(s.label for s in sheet.sections))  # numbered by first appearance: A B A C is 0 1 0 2
     out = np.empty((len(chords), len(EVENT_FIELDS)), np.int64)
     for i, (at, chord) in enumerate(zip(starts, chords, strict=False)):
         key = sheet.key if len(sheet.keys) == 1 else sheet.key_at(at)
         root = 12 if chord.root_pc is None else chord.root_pc
         bass = 12 if chord.bass_pc is None else chord.bass_pc
-        section = next(
-            (_SECTIONS.find(s.label[:1].upper()) for s in sheet.sections if s.start <= at < s.start + s.beats), -1
-        )
+        section = next((labels.index(s.label) for s in sheet.sections if s.start <= at < s.start + s.beats), NO_SECTION)
         before = bars[bars <= at + 1e-6]
         in_bar = (at - (before[-1] if len(before) else bars[0] - bar * np.ceil((bars[0] - at) / bar))) % bar
         function = FUNCTIONS.index(function_of(chord, key))
@@ -165,7 +164,7 @@ def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> 
             scale_degree(chord, key),
             function,
             cadence,
-            section % 9,
+            min(section, NO_SECTION),
             min(int(in_bar + 1e-6), 11),
         )
     return out

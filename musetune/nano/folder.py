@@ -16,10 +16,15 @@ def save_half(pipe: DiffusionPipeline, folder: str | Path) -> Path:
 
     transformers loads a model in the dtype that its config names; casting the files only leaves that at float32.
     """
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return halve(folder)
+
+
+def halve(folder: str | Path) -> Path:
+    """Every float32 tensor in the safetensors files under ``folder`` as float16, in place."""
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
-    pipe.save_pretrained(folder, safe_serialization=True)
     for path in sorted(Path(folder).rglob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
