@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from musetune.pipeline import MuseTunePipeline
+    from musetune.theory import LeadSheet
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,87 +30,146 @@ Example: musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key 
 """
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from musetune import __version__
+
+        typer.echo(f"musetune {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="say which version this is")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
 @app.command(help=GENERATE_HELP)
 def generate(
     prompt: Annotated[str, typer.Argument(help="what it should sound like: genre, instruments, mood")],
     chords: Annotated[str | None, typer.Option(help="progression or chart; needs an adapter")] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="lead sheet instead of --chords: .json, .mid, .musicxml, .jams")
+        Path | None,
+        typer.Option(help="lead sheet instead of --chords: .json, .mid, .musicxml, .jams", exists=True, dir_okay=False),
     ] = None,
-    key: Annotated[str, typer.Option(help="such as 'Bb major' or 'f# minor'")] = "C major",
-    bpm: Annotated[float, typer.Option(help="beats a minute, 30–300")] = 120.0,
-    meter: Annotated[str, typer.Option(help="time signature")] = "4/4",
+    key: Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'; default C major")] = None,
+    bpm: Annotated[float | None, typer.Option(help="beats a minute, 30–300; default 120")] = None,
+    meter: Annotated[str | None, typer.Option(help="time signature; default 4/4")] = None,
     genre: Annotated[str | None, typer.Option(help="pop, rock, jazz, blues, classical or electronic")] = None,
     seconds: Annotated[float | None, typer.Option(help="length; default 10.24, or the lead sheet's")] = None,
     base: Annotated[str, typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2")] = "nano",
-    adapter: Annotated[str, typer.Option(help="bundled name, folder or Hub id")] = "theory",
+    adapter: Annotated[
+        str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
+    ] = None,
     steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
-    guidance: Annotated[float, typer.Option(help="how hard the words push")] = 2.5,
-    music_guidance: Annotated[float, typer.Option(help="how hard the music pushes")] = 2.0,
-    strength: Annotated[float, typer.Option(help="of the adapter, 0–1")] = 1.0,
+    guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 2.5,
+    music_guidance: Annotated[float | None, typer.Option(help="how hard the music pushes; default 2", min=0)] = None,
+    strength: Annotated[float | None, typer.Option(help="of the adapter; default 1", min=0, max=1)] = None,
     candidates: Annotated[int, typer.Option(help="make so many and keep the most obedient", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
-    out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write")] = Path("out.wav"),
+    device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
     format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
 ) -> None:
-    kind = format or out.suffix.lstrip(".") or "wav"
+    from musetune.generation.loading import pick_device, quiet
+    from musetune.generation.request import or_default, refuse
+
+    kind = _kind(out, format)
+    wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
+    if wanted is None:
+        music = {"--music-guidance": music_guidance, "--strength": strength, "--adapter": adapter}
+        written = {"--report": report or None, "--plot": plot or None}
+        refuse({**music, **written}, "needs --chords or --sheet: without them the prompt alone decides")
+    if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
+        raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
+    place = pick_device(device)
+    quiet()
+    pipe, adapter = _load(base, adapter, place, wanted is not None)
+    call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
+    call["num_waveforms_per_prompt"] = candidates
+    if wanted is not None:
+        call |= {"music_guidance_scale": or_default(music_guidance, 2.0), "strength": or_default(strength, 1.0)}
+    settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": place, **call}
+    _make(pipe, wanted, settings, call, out, kind, report, plot)
+
+
+def _kind(out: Path, format: str | None) -> str:
+    """The audio format that the options mean."""
+    suffix = out.suffix.lstrip(".").lower()
+    kind = (format or suffix or "wav").lower()
     if kind not in FORMATS:
         raise ValueError(f"format={kind!r} is not one of {', '.join(FORMATS)}")
-    wanted = _wanted(chords, sheet, key, bpm, meter, genre, seconds)
+    if suffix and suffix != kind:
+        raise ValueError(
+            f"--format {kind} contradicts -o {out}: write -o {out.with_suffix('.' + kind)} or leave --format out"
+        )
+    return kind
+
+
+def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
+    """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone."""
+    from musetune.generation.request import positive, refuse, sheet_of
+    from musetune.theory import LeadSheet
+
+    if seconds is not None:
+        positive("--seconds", seconds)
+    if chords is not None and sheet is not None:
+        raise ValueError("give --chords or --sheet, not both")
+    flags = {f"--{name}": value for name, value in options.items()}
+    if chords is None:
+        refuse(flags, f"is the lead sheet's own: leave it out beside --sheet {sheet}" if sheet else "needs --chords")
+        options = {}
+    options["time_signature"] = options.pop("meter", None)
+    loaded = None
+    if sheet is not None:
+        try:
+            loaded = LeadSheet.load(sheet)
+        except Exception as error:  # each format's parser has errors of its own
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"--sheet {sheet} cannot be read as a lead sheet: {reason}") from error
+    return sheet_of(loaded, chords, seconds, 10.24, options)
+
+
+def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[MuseTunePipeline, str | None]:
+    """The pipeline, and the name of the adapter in it where there shall be music."""
+    from musetune.pipeline import MuseTunePipeline
+
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
+    if music and adapter is None:
+        adapter = "theory" if pipe.adapter is None else "the base's own"
+        if pipe.adapter is None:
+            pipe.load_adapter(adapter)
+    return pipe.to(device), adapter
+
+
+def _make(
+    pipe: MuseTunePipeline, sheet: LeadSheet | None, settings: dict[str, Any], call: dict[str, Any],
+    out: Path, kind: str, report: bool, plot: bool,
+) -> None:  # fmt: skip
+    """Generate; write the audio, and the report and the chart beside it."""
     import torch
 
     from musetune.audio import save_audio
-    from musetune.pipeline import MuseTunePipeline
 
-    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter if wanted else None)
-    generator = torch.Generator().manual_seed(seed)
-    common: dict[str, Any] = {
-        "num_inference_steps": steps,
-        "guidance_scale": guidance,
-        "num_waveforms_per_prompt": candidates,
-        "generator": generator,
-    }
-    if wanted is None:
-        audio = pipe(prompt, duration_seconds=seconds, **common).audios[0]
-    else:
-        result = pipe(prompt, lead_sheet=wanted, music_guidance_scale=music_guidance, strength=strength, **common)
-        audio = result.audios[0]
-    rate = pipe.vocoder.config.sampling_rate
+    music: dict[str, Any] = {} if sheet is None else {"lead_sheet": sheet, "return_report": report or plot}
+    made = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
+    audio, rate = made.audios[0], pipe.vocoder.config.sampling_rate
+    audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
     save_audio(out, audio, rate, kind)
     typer.echo(f"{out}: {len(audio) / rate:.2f} s at {rate} Hz")
-    if wanted is not None and (report or plot):
-        _tell(out, audio, rate, wanted, report, plot)
-
-
-def _wanted(chords, sheet, key, bpm, meter, genre, seconds):  # type: ignore[no-untyped-def]
-    """The lead sheet that the options mean, checked before anything heavy is loaded."""
-    from musetune.theory import LeadSheet
-
-    if chords is not None and sheet is not None:
-        raise ValueError("give --chords or --sheet, not both")
-    if sheet is not None:
-        return LeadSheet.load(sheet)
-    if chords is None:
-        return None
-    return LeadSheet.parse(
-        chords, key=key, bpm=bpm, time_signature=meter, genre=genre, duration_seconds=seconds or 10.24
-    )
-
-
-def _tell(out: Path, audio: Any, rate: int, sheet: Any, report: bool, plot: bool) -> None:
-    """Write the report and the chart beside the audio, and say the gist."""
-    from musetune.analysis import hear
-    from musetune.evaluation import draw_chart
-    from musetune.evaluation import report as judge_report
-
-    made = judge_report(audio, rate, sheet)
     if report:
-        out.with_suffix(".json").write_text(made.dumps())
-        typer.echo(f"{out.with_suffix('.json')}: score {made.score:.2f}")
+        path, judged = out.with_suffix(".json"), made.reports[0]
+        path.write_text(judged.dumps(settings | {"duration_seconds": len(audio) / rate}))
+        typer.echo(f"{path}: score {judged.score:.2f}")
     if plot:
-        draw_chart(out.with_suffix(".png"), audio, rate, sheet, hear(audio, rate, tempo_hint=sheet.bpm))
+        from musetune.evaluation import draw_chart
+
+        draw_chart(out.with_suffix(".png"), audio, rate, made.lead_sheet, made.reports[0].heard)
         typer.echo(str(out.with_suffix(".png")))
 
 
@@ -163,49 +227,60 @@ def evaluate(context: typer.Context) -> None:
 @app.command()
 def info(
     base: Annotated[str, typer.Argument(help="a base: nano, a folder or a Hub id")] = "nano",
-    adapter: Annotated[str | None, typer.Option(help="also this adapter")] = "theory",
+    adapter: Annotated[
+        str | None, typer.Option(help="also this adapter; default the base's own, nano's: theory")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Sizes of a base and an adapter, and the versions at work."""
     from importlib.metadata import version
 
     from musetune import __version__
+    from musetune.generation.loading import find_adapter, find_base, quiet
+    from musetune.generation.sizes import adapter_sizes, base_sizes
     from musetune.pipeline import MuseTunePipeline
 
-    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
-    count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
-    told: dict[str, Any] = {
-        "musetune": __version__,
-        **{p: version(p) for p in ("torch", "diffusers", "transformers", "peft")},
-    }
-    told["base"] = {
-        name: count(part) for name, part in pipe.components.items() if hasattr(part, "parameters") and name != "adapter"
-    }
-    if pipe.adapter is not None:
-        own = sum(p.numel() for p in pipe.adapter.trainable_parameters())
-        told["adapter"] = {"parameters": own, "share_of_unet": round(own / (told["base"]["unet"]), 4)}
-        pipe.unload_adapter()
-        told["base"]["unet"] = count(pipe.unet)
-        told["adapter"]["share_of_unet"] = round(own / told["base"]["unet"], 4)
-    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(f"{k}: {v}" for k, v in told.items()))
+    quiet()
+    adapter = adapter or ("theory" if base == "nano" else None)
+    pipe, place = MuseTunePipeline.from_pretrained(base, adapter=adapter), find_base(base)
+    folder = Path(place if Path(place).is_dir() else MuseTunePipeline.download(place, use_safetensors=True))
+    packages = {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
+    told: dict[str, Any] = {"musetune": __version__, **packages}
+    plug = pipe.adapter
+    pipe.unload_adapter()
+    told["base"] = base_sizes(pipe, folder)
+    if plug is not None:
+        files = Path(find_adapter(adapter)) if adapter else folder / "adapter"
+        plug.attach(pipe.unet)  # its LoRA counts
+        told["adapter"] = adapter_sizes(plug, files, told["base"]["unet"]["parameters"])
+    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told)))
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    for name, value in told.items():
+        if name == "base":
+            yield from _lines(value)
+        elif isinstance(value, dict):
+            yield f"{name}: {value['parameters']:,} parameters, {value['mb']:.2f} MB"
+        else:
+            yield f"{name}: {value}"
 
 
 def main() -> None:
     """The console script: errors that a user can mend are one line, without a traceback."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as stop:
-        raise SystemExit(stop.exit_code) from None
+        code = app(standalone_mode=False)  # the exit code, where a command ended by typer.Exit
     except typer.Abort:
         raise SystemExit(130) from None
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        typer.echo(f"musetune: {error}", err=True)
+    except (ValueError, OSError, ImportError) as error:
+        typer.echo(f"musetune: {' '.join(str(error).split()) or type(error).__name__}", err=True)
         raise SystemExit(2) from None
     except Exception as error:
-        if type(error).__module__.startswith("click"):
-            error.show()  # type: ignore[attr-defined]
-            raise SystemExit(error.exit_code) from None  # type: ignore[attr-defined]
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a mistake in the command line itself
+            error.show()
+            raise SystemExit(error.exit_code) from None
         raise
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

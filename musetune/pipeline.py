@@ -19,6 +19,7 @@ from musetune.adapter import MusicAdapter, Prepared
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.generation.guidance import guide
 from musetune.generation.loading import find_adapter, find_base, language_model, read_index
+from musetune.generation.request import NEEDS_MUSIC, check_counts, check_scales, or_default, refuse, sheet_of
 from musetune.generation.windows import blend, window_starts
 from musetune.theory import Chord, LeadSheet
 
@@ -55,27 +56,43 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     @classmethod
     def from_pretrained(
-        cls, base: str | Path, adapter: str | Path | MusicAdapter | None = None, **options: Any
+        cls,
+        base: str | Path,
+        adapter: str | Path | MusicAdapter | None = None,
+        adapter_revision: str | None = None,
+        **options: Any,
     ) -> MuseTunePipeline:
         """Load a base ("nano", a folder, a Hub id such as cvssp/audioldm2) and an adapter (folder, bundled name, Hub id, or object).
 
-        A folder that ``save_pretrained`` wrote brings its own adapter. Weights come from safetensors only.
+        A folder that ``save_pretrained`` wrote brings its own adapter. Weights come from safetensors only. ``options`` are
+        DiffusionPipeline.from_pretrained's; token, cache_dir and local_files_only also serve a Hub adapter, whose revision is
+        ``adapter_revision``.
         """
         place = find_base(base)
-        hub = {k: options[k] for k in ("revision", "token", "cache_dir", "local_files_only") if k in options}
+        access = {k: options[k] for k in ("token", "cache_dir", "local_files_only") if k in options}
+        if isinstance(adapter, str | Path):  # a misspelt name is found before the base is loaded
+            adapter = find_adapter(adapter, **access, **_given(revision=adapter_revision))
         options.setdefault("use_safetensors", True)
         if "language_model" not in options:
-            model = language_model(place, read_index(place, **hub), **hub)
+            hub = access | _given(revision=options.get("revision"))
+            dtype = options.get("dtype", options.get("torch_dtype"))
+            model = language_model(place, read_index(place, **hub), dtype, **hub)
             options |= {"language_model": model} if model is not None else {}
         pipe = super().from_pretrained(place, **options)
         if adapter is not None:
             pipe.load_adapter(adapter)
         return pipe
 
-    def load_adapter(self, adapter: str | Path | MusicAdapter) -> None:
-        """Attach an adapter in place of the present one; the base is not loaded again."""
-        new = adapter if isinstance(adapter, MusicAdapter) else MusicAdapter.from_pretrained(find_adapter(adapter))
-        new = new.to(self.unet.device, self.unet.dtype).eval()
+    def load_adapter(self, adapter: str | Path | MusicAdapter, **hub: Any) -> None:
+        """Attach an adapter in place of the present one; the base is not loaded again.
+
+        hub: revision, token, cache_dir, local_files_only, for an adapter from the Hub.
+        """
+        new = (
+            adapter if isinstance(adapter, MusicAdapter) else MusicAdapter.from_pretrained(find_adapter(adapter, **hub))
+        )
+        # nn.Module's own `to`: ModelMixin's warns of float32 modules although there are none
+        new = torch.nn.Module.to(new, self.unet.device, self.unet.dtype).eval()
         old = self.adapter
         if old is not None:
             old.detach()
@@ -117,27 +134,38 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         *args: Any,
         lead_sheet: LeadSheet | None = None,
         harmonic_progression: str | Sequence[str | Chord] | None = None,
-        key: str = "C major",
-        bpm: float = 120,
-        time_signature: str = "4/4",
+        key: str | None = None,
+        bpm: float | None = None,
+        time_signature: str | None = None,
         genre: str | None = None,
         duration_seconds: float | None = None,
-        music_guidance_scale: float = 2.0,
-        strength: float = 1.0,
+        music_guidance_scale: float | None = None,
+        strength: float | None = None,
         return_report: bool = False,
         **options: Any,
     ) -> Any:
         """Generate. With a lead sheet or a progression: MuseTuneOutput that follows it; without: AudioLDM2Pipeline's own call.
 
-        harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, in ``key``, ``bpm`` (30–300), ``time_signature``, repeated
-        to ``duration_seconds`` (default 10.24). music_guidance_scale: how hard the music is pushed, beside ``guidance_scale`` for the words;
-        strength: of the adapter, 0–1. ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first.
-        ``num_inference_steps`` (default 20 with music), ``negative_prompt``, ``generator``, ``latents`` as in the stock call.
+        harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, in ``key`` (C major), ``bpm`` (30–300; 120), ``time_signature``
+        (4/4), ``genre``, repeated to ``duration_seconds`` (default 10.24). A ``lead_sheet`` has all that itself and is cut to
+        ``duration_seconds``. music_guidance_scale (2): how hard the music is pushed, beside ``guidance_scale`` for the words; strength: of
+        the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first. ``num_inference_steps``
+        (default 20 with music), ``negative_prompt``, ``generator``, ``latents`` as in the stock call.
+        Raises ValueError for values out of range and for arguments that would be ignored.
         """
-        sheet = self._sheet(lead_sheet, harmonic_progression, key, bpm, time_signature, genre, duration_seconds)
+        settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre}
+        default_seconds = self.unet.config.sample_size * self.row_s
+        sheet = sheet_of(lead_sheet, harmonic_progression, duration_seconds, default_seconds, settings)
+        check_scales(guidance_scale=options.get("guidance_scale"), music_guidance_scale=music_guidance_scale)
+        check_counts(**{name: options.get(name) for name in ("num_inference_steps", "num_waveforms_per_prompt")})
         if sheet is None:
+            music = {"music_guidance_scale": music_guidance_scale, "strength": strength}
+            refuse(music | {"return_report": return_report or None}, NEEDS_MUSIC)
             if duration_seconds is not None:
-                options.setdefault("audio_length_in_s", duration_seconds)
+                refuse(
+                    {"audio_length_in_s": options.get("audio_length_in_s")}, "and duration_seconds: give one of them"
+                )
+                options["audio_length_in_s"] = duration_seconds
             if self.adapter is not None:
                 self.adapter.strength = 0.0  # the plain base, bit for bit
             return super().__call__(prompt, *args, **options)
@@ -147,33 +175,15 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             raise ValueError(
                 "a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')"
             )
-        seconds = duration_seconds or sheet.duration_s
-        self.adapter.strength = strength
-        audios = self._play(prompt or "", sheet, seconds, music_guidance_scale, **options)
+        if not isinstance(prompt, str | None):
+            raise ValueError(f"prompt={prompt!r}: with music it is one str; call once for each prompt")
+        self.adapter.strength = or_default(strength, 1.0)
+        seconds = or_default(duration_seconds, sheet.duration_s)
+        audios = self._play(prompt or "", sheet, seconds, or_default(music_guidance_scale, 2.0), **options)
         reports = None
         if return_report or len(audios) > 1:
             audios, reports = self._rank(audios, sheet)
         return MuseTuneOutput(audios, self.vocoder.config.sampling_rate, sheet, reports if return_report else None)
-
-    def _sheet(self, sheet, chords, key, bpm, time_signature, genre, seconds) -> LeadSheet | None:  # type: ignore[no-untyped-def]
-        """The one lead sheet that the arguments mean; None for a call without music."""
-        if sheet is not None and chords is not None:
-            raise ValueError("give either lead_sheet or harmonic_progression, not both")
-        if sheet is not None or chords is None:
-            return sheet
-        seconds = seconds or self.unet.config.sample_size * self.row_s
-        settings = {
-            "key": key,
-            "bpm": bpm,
-            "time_signature": time_signature,
-            "genre": genre,
-            "duration_seconds": seconds,
-        }
-        return (
-            LeadSheet.parse(chords, **settings)
-            if isinstance(chords, str)
-            else LeadSheet.from_progression(chords, **settings)
-        )
 
     def _play(
         self, prompt: str, sheet: LeadSheet, seconds: float, music_scale: float, *, guidance_scale: float = 2.5,
@@ -181,43 +191,45 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         generator: torch.Generator | None = None, latents: Tensor | None = None,
     ) -> np.ndarray:  # fmt: skip
         """Denoise in three passes a step, decode: (n, samples)."""
-        n, device = num_waveforms_per_prompt, self._execution_device
-        embeds, mask, generated = self.encode_prompt(prompt, device, n, True, negative_prompt=negative_prompt)
-        text = [torch.cat([x, x[n:]]) for x in (embeds, mask, generated)]  # nothing, words, words and music
+        n, device, dtype = num_waveforms_per_prompt, self._execution_device, self.unet.dtype
         rows = max(8, math.ceil(seconds / self.row_s - 1e-6))
         size = self.unet.config.sample_size
+        latents = self._noise((n, self.unet.config.in_channels, rows, self.adapter.config.cols), generator, latents)
+        embeds, mask, generated = self.encode_prompt(prompt, device, n, True, negative_prompt=negative_prompt)
+        # three rows a waveform: nothing, words, words and music
+        embeds, mask, generated = (torch.cat([x, x[n:]]) for x in (embeds.to(dtype), mask, generated.to(dtype)))
+        text = {"encoder_hidden_states_1": embeds, "encoder_attention_mask_1": mask}
         windows = self._windows(sheet, rows, size, n)
-        shape = (n, self.unet.config.in_channels, rows, self.adapter.config.cols)
-        noise = (
-            randn_tensor(shape, generator=generator, device=device, dtype=embeds.dtype)
-            if latents is None
-            else latents.to(device)
-        )
         self.scheduler.set_timesteps(num_inference_steps, device=device)
-        latents = noise * self.scheduler.init_noise_sigma
+        latents = latents * self.scheduler.init_noise_sigma
         for t in self.progress_bar(self.scheduler.timesteps):
             scaled = self.scheduler.scale_model_input(latents, t)
 
             def denoise(window: Tensor, index: int, t: Tensor = t) -> Tensor:
-                sample, hidden = self.adapter.inputs(torch.cat([window] * 3), text[2], windows[index])
-                out = self.unet(
-                    sample,
-                    t,
-                    encoder_hidden_states=hidden,
-                    encoder_hidden_states_1=text[0],
-                    encoder_attention_mask_1=text[1],
-                )
-                return guide(out.sample, guidance_scale, music_scale)
+                sample, hidden = self.adapter.inputs(torch.cat([window] * 3), generated, windows[index])
+                out = self.unet(sample, t, encoder_hidden_states=hidden, **text).sample
+                return guide(out, guidance_scale, music_scale)
 
             predicted = blend(scaled, size, size // 2, denoise)
             latents = self.scheduler.step(predicted, t, latents).prev_sample
-        mel = self.vae.decode(latents / self.vae.config.scaling_factor).sample
-        audio = (
-            self.mel_spectrogram_to_waveform(mel)[:, : round(seconds * self.vocoder.config.sampling_rate)]
-            .float()
-            .cpu()
-            .numpy()
-        )
+        return self._decode(latents, round(seconds * self.vocoder.config.sampling_rate))
+
+    def _noise(self, shape: tuple[int, ...], generator: torch.Generator | None, latents: Tensor | None) -> Tensor:
+        """What denoising starts from: ``latents`` where given. Raises ValueError where their shape is another."""
+        device, dtype = self._execution_device, self.unet.dtype
+        if latents is None:
+            return randn_tensor(shape, generator=generator, device=device, dtype=dtype)
+        if tuple(latents.shape) != shape:
+            raise ValueError(
+                f"latents of shape {tuple(latents.shape)} do not fit: this call needs {shape} "
+                "(num_waveforms_per_prompt, channels, latent rows of the duration, columns)"
+            )
+        return latents.to(device, dtype)
+
+    def _decode(self, latents: Tensor, samples: int) -> np.ndarray:
+        """Audio (n, samples) float32, scaled down where it would clip."""
+        mel = self.vae.decode(latents.to(self.vae.dtype) / self.vae.config.scaling_factor).sample
+        audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
     def _windows(self, sheet: LeadSheet, rows: int, size: int, n: int) -> list[Prepared]:
@@ -242,3 +254,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         reports = [report(audio, self.vocoder.config.sampling_rate, sheet) for audio in audios]
         order = sorted(range(len(reports)), key=lambda i: -reports[i].score)
         return audios[order], [reports[i] for i in order]
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    """The arguments that are not None."""
+    return {name: value for name, value in arguments.items() if value is not None}

@@ -199,11 +199,25 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
 
 def music_sites(unet: AudioLDM2UNet2DConditionModel) -> list[Attention]:
-    """The GPT-2 stream's cross-attentions in the U-Net's order: the first of each group of text streams."""
-    cross = [m for m in unet.modules() if isinstance(m, Attention) and m.is_cross_attention]
-    dims = unet.config.cross_attention_dim
-    streams = sum(d is not None for d in (dims[0] if isinstance(dims[0], list | tuple) else dims))
-    return cross[::streams]
+    """The GPT-2 stream's cross-attentions in the U-Net's order.
+
+    A block's ``attentions`` come in groups of one transformer a stream (self, GPT-2, T5); the first that crosses is GPT-2's, and all of
+    its layers are sites.
+    """
+    sites: list[Attention] = []
+    for block in unet.modules():
+        transformers = getattr(block, "attentions", None)
+        if transformers is None:
+            continue
+        streams = len(block.cross_attention_dim)  # type: ignore[arg-type]
+        for first in range(0, len(transformers), streams):  # type: ignore[arg-type]
+            crossing = [_cross_attentions(t) for t in transformers[first : first + streams]]  # type: ignore[index]
+            sites += next((attentions for attentions in crossing if attentions), [])
+    return sites
+
+
+def _cross_attentions(module: nn.Module) -> list[Attention]:
+    return [m for m in module.modules() if isinstance(m, Attention) and m.is_cross_attention]
 
 
 def list_or(value: object) -> object:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from transformers import GPT2LMHeadModel
 
 BASES = Path(__file__).parents[1] / "bases"
@@ -29,20 +30,29 @@ def find_base(name: str | Path) -> str:
     )
 
 
-def language_model(base: str, index: dict[str, Any], **hub: Any) -> GPT2LMHeadModel | None:
+def language_model(
+    base: str, index: dict[str, Any], dtype: torch.dtype | dict[str, torch.dtype] | None = None, **hub: Any
+) -> GPT2LMHeadModel | None:
     """The folder's GPT-2 with its generation methods where the index names plain ``GPT2Model``, else None.
 
+    dtype: of the weights, as DiffusionPipeline.from_pretrained takes it: one for all, or by component with a "default".
     Plain GPT2Model has lost what AudioLDM2Pipeline calls (diffusers issue 12630); GPT2LMHeadModel loads the same weights.
     """
     if index.get("language_model", ["", ""])[1] != "GPT2Model":
         return None
+    import torch
     from transformers import GPT2LMHeadModel
 
-    return GPT2LMHeadModel.from_pretrained(base, subfolder="language_model", use_safetensors=True, **hub)
+    if isinstance(dtype, dict):
+        dtype = dtype.get("language_model", dtype.get("default", torch.float32))
+    return GPT2LMHeadModel.from_pretrained(base, subfolder="language_model", use_safetensors=True, dtype=dtype, **hub)
 
 
-def find_adapter(name: str | Path) -> str:
-    """An adapter's folder: a path, a bundled name such as "theory", else ``name`` as a Hub id."""
+def find_adapter(name: str | Path, **hub: Any) -> str:
+    """An adapter's folder: a path, a bundled name such as "theory", else ``name`` as a Hub id.
+
+    hub: revision, token, cache_dir, local_files_only, for a Hub id. Raises FileNotFoundError for what is none of the three.
+    """
     path = Path(name)
     if (path / "config.json").is_file():
         return str(path)
@@ -53,7 +63,7 @@ def find_adapter(name: str | Path) -> str:
     if str(name).count("/") == 1 and not path.exists():
         from huggingface_hub import snapshot_download
 
-        return snapshot_download(str(name), allow_patterns=["*.json", "*.safetensors", "*.md"])
+        return snapshot_download(str(name), allow_patterns=["*.json", "*.safetensors", "*.md"], **hub)
     import difflib
 
     known = sorted({p.parent.name for place in places for p in place.glob("*/config.json")})
@@ -71,3 +81,26 @@ def read_index(base: str, **hub: Any) -> dict[str, Any]:
     from huggingface_hub import hf_hub_download
 
     return json.loads(Path(hf_hub_download(base, "model_index.json", **hub)).read_text())
+
+
+def pick_device(name: str | None) -> str:
+    """``name`` where it can be used, by default cuda where there is one, else cpu."""
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).cpu()
+    except Exception as error:  # torch raises what it likes: RuntimeError, AssertionError, NotImplementedError
+        raise ValueError(f"device={name!r} cannot be used here; cpu always can ({error})") from error
+    return name
+
+
+def quiet() -> None:
+    """No bars and notices while weights are loaded; the bar of denoising stays."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    for logging in (of_diffusers, of_transformers):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()

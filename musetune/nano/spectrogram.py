@@ -7,6 +7,8 @@ everywhere, an octave is 16 bins (two columns of 8×8 patches), and long windows
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +17,23 @@ from torch import nn
 FLOOR = 1e-4  # log floor: −80 dB below a full-scale sine
 
 
-class LogSpectrogram(nn.Module):
+class ExactBuffers:
+    """Goes before nn.Module: the module's own buffers move between devices but are never rounded. Windows, filters and
+    frequencies stay exact when the weights around them go to half precision."""
+
+    _buffers: dict[str, torch.Tensor | None]
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> ExactBuffers:
+        exact = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[misc]
+        for name, buffer in exact.items():
+            moved = self._buffers[name]
+            if buffer is not None and moved is not None and moved.dtype != buffer.dtype:
+                self._buffers[name] = buffer.to(moved.device)
+        return self
+
+
+class LogSpectrogram(ExactBuffers, nn.Module):
     """Waveform (batch, samples) in −1…1 → natural-log magnitudes (batch, 1, frames, bins); frames = samples // hop.
 
     A full-scale sine on a bin's centre reads about log(1). ``windows`` are (n_fft, highest frequency in Hz) pairs in rising frequency.
@@ -43,7 +61,7 @@ class LogSpectrogram(nn.Module):
         edges = [0.0, *(f for _, f in windows)]
         for i, n_fft in enumerate(self.n_ffts):
             mask = (self.frequencies >= edges[i]) & (self.frequencies < edges[i + 1])
-            self.register_buffer(f"window_{i}", torch.hann_window(n_fft), persistent=False)
+            self.register_buffer(f"window_{i}", torch.hann_window(n_fft, dtype=torch.float32), persistent=False)
             self.register_buffer(
                 f"filters_{i}",
                 _filters(self.frequencies, mask, n_fft, sampling_rate, bins_per_octave),
@@ -55,7 +73,7 @@ class LogSpectrogram(nn.Module):
         return self.sampling_rate / self.hop
 
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
-        frames = wave.shape[-1] // self.hop
+        wave, frames = wave.float(), wave.shape[-1] // self.hop
         total: torch.Tensor | None = None
         for i, n_fft in enumerate(self.n_ffts):
             window = getattr(self, f"window_{i}")

@@ -15,7 +15,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional as F
 
-from musetune.nano.spectrogram import LogSpectrogram
+from musetune.nano.spectrogram import ExactBuffers, LogSpectrogram
 
 NOISE_SEED = 7
 
@@ -36,8 +36,10 @@ class ConvNeXtBlock(nn.Module):
         return x + (self.scale * self.down(F.gelu(self.up(h)))).transpose(1, 2)
 
 
-class NanoVocoder(ModelMixin, ConfigMixin):
+class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
     """Log spectrogram (batch, frames, bins) → waveform (batch, frames · 256) at 16 kHz.
+
+    Weights may be in half precision; the STFT domain and the waveform are float32 always.
 
     ``config.model_in_dim``, ``upsample_rates`` and ``sampling_rate`` are what AudioLDM2Pipeline reads of a vocoder.
     ``frontend`` is the LogSpectrogram that this vocoder inverts.
@@ -70,8 +72,9 @@ class NanoVocoder(ModelMixin, ConfigMixin):
         for head in (self.tones, self.noise, self.residual):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
-        hertz = 440.0 * 2 ** ((torch.arange(lowest_pitch, highest_pitch + 1) - 69) / 12)
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        # every dtype is named: diffusers makes half precision the default while it loads a half-precision pipeline
+        hertz = 440.0 * 2 ** ((torch.arange(lowest_pitch, highest_pitch + 1, dtype=torch.float32) - 69) / 12)
+        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32), persistent=False)
         self.register_buffer(
             "omega", 2 * math.pi * hertz.double() * self.hop / sampling_rate, persistent=False
         )  # radians a frame
@@ -80,7 +83,7 @@ class NanoVocoder(ModelMixin, ConfigMixin):
         )
         centres = torch.tensor(self.frontend.frequencies, dtype=torch.float32)
         self.register_buffer("to_pitches", _interpolation(centres, hertz), persistent=False)
-        grid = torch.arange(frequencies) * sampling_rate / n_fft
+        grid = torch.arange(frequencies, dtype=torch.float32) * sampling_rate / n_fft
         self.register_buffer("to_grid", _interpolation(centres, grid.clamp_min(20.0)), persistent=False)
 
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
@@ -93,11 +96,11 @@ class NanoVocoder(ModelMixin, ConfigMixin):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, frames, bins) → (batch, frames, dim)."""
-        h = self.embed((x + 4.0).transpose(1, 2) / 3.0)
+        h = self.embed(((x + 4.0).transpose(1, 2) / 3.0).to(self.embed.weight.dtype))
         h = self.norm(h.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             h = block(h)
-        return self.final_norm(h.transpose(1, 2)).float()
+        return self.final_norm(h.transpose(1, 2))
 
     def _tones(self, x: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Complex (batch, frames, frequencies): every pitch's running phase, scaled."""
@@ -122,7 +125,8 @@ class NanoVocoder(ModelMixin, ConfigMixin):
 
     def _white(self, frames: int, device: torch.device) -> torch.Tensor:
         """The same white noise at every call: STFT (frames, frequencies) of a seeded sequence."""
-        noise = torch.randn(frames * self.hop, generator=torch.Generator().manual_seed(NOISE_SEED)).to(device)
+        generator = torch.Generator().manual_seed(NOISE_SEED)
+        noise = torch.randn(frames * self.hop, generator=generator, dtype=torch.float32).to(device)
         return torch.stft(
             noise, self.config.n_fft, self.hop, window=self.window, return_complex=True, pad_mode="constant"
         ).T[:frames]
@@ -136,8 +140,8 @@ class NanoVocoder(ModelMixin, ConfigMixin):
 
 def _tone_kernel(hertz: torch.Tensor, n_fft: int, rate: int) -> torch.Tensor:
     """STFT of unit sines, phase zero at the frame's centre: complex (pitches, n_fft // 2 + 1)."""
-    t = (torch.arange(n_fft) - n_fft // 2) / rate
-    return torch.fft.rfft(torch.cos(2 * math.pi * hertz[:, None] * t) * torch.hann_window(n_fft))
+    t = (torch.arange(n_fft, dtype=torch.float32) - n_fft // 2) / rate
+    return torch.fft.rfft(torch.cos(2 * math.pi * hertz[:, None] * t) * torch.hann_window(n_fft, dtype=torch.float32))
 
 
 def _interpolation(centres: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -145,7 +149,7 @@ def _interpolation(centres: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     position = torch.log2(targets / centres[0]) / torch.log2(centres[1] / centres[0])
     position = position.clamp(0, len(centres) - 1)
     low = position.floor().long().clamp_max(len(centres) - 2)
-    weights = torch.zeros(len(centres), len(targets))
+    weights = torch.zeros(len(centres), len(targets), dtype=torch.float32)
     columns = torch.arange(len(targets))
     weights[low, columns] = 1 - (position - low)
     weights[low + 1, columns] = position - low

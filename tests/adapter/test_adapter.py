@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
+from diffusers.models.attention_processor import Attention
 from omegaconf import OmegaConf
 
 from musetune.adapter import MusicAdapter, music_sites
@@ -20,13 +21,13 @@ SHEETS = [
 ]
 
 
-def make_unet(seed: int = 0) -> AudioLDM2UNet2DConditionModel:
+def make_unet(seed: int = 0, depth: int = 1) -> AudioLDM2UNet2DConditionModel:
     torch.manual_seed(seed)
     unet = AudioLDM2UNet2DConditionModel(
         sample_size=40, in_channels=4, out_channels=4, block_out_channels=(16, 32, 32), layers_per_block=1, norm_num_groups=8,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=[[None, GPT2, T5]] * 3, attention_head_dim=4,
+        cross_attention_dim=[[None, GPT2, T5]] * 3, attention_head_dim=4, transformer_layers_per_block=depth,
     )  # fmt: skip
     return unet.requires_grad_(False).eval()
 
@@ -70,6 +71,23 @@ def test_sites_are_the_gpt2_cross_attentions() -> None:
     sites = music_sites(make_unet())
     assert len(sites) == 7
     assert all(attn.is_cross_attention and attn.to_k.in_features == GPT2 for attn in sites)
+
+
+def test_sites_keep_the_order_that_weights_are_stored_in() -> None:
+    unet = make_unet()
+    crossing = [m for m in unet.modules() if isinstance(m, Attention) and m.is_cross_attention]
+    assert [id(m) for m in music_sites(unet)] == [id(m) for m in crossing if m.to_k.in_features == GPT2]
+
+
+def test_deeper_transformers_have_a_site_a_layer() -> None:
+    unet, x = make_unet(depth=2), noise()
+    sites = music_sites(unet)
+    assert len(sites) == 14
+    assert {attn.to_k.in_features for attn in sites} == {GPT2}
+    plain, adapter = run(unet, x), make_adapter(unet)
+    assert not torch.equal(run(unet, x, adapter, tokens()), plain)
+    adapter.detach()
+    assert torch.equal(run(unet, x), plain)
 
 
 def test_fresh_adapter_and_lora_change_nothing_and_detach_restores() -> None:

@@ -83,6 +83,26 @@ def test_vocoder_is_deterministic_and_keeps_the_pipelines_contract() -> None:
     )
 
 
+def test_spectral_buffers_are_exact_whatever_the_weights_are() -> None:
+    vocoder = NanoVocoder(dim=16, hidden=32, layers=1).eval()
+    exact = {name: buffer.clone() for name, buffer in vocoder.named_buffers()}
+    torch.set_default_dtype(torch.float16)  # as diffusers does while it loads a half-precision pipeline
+    try:
+        half = NanoVocoder(dim=16, hidden=32, layers=1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    x = vocoder.frontend(tone(440.0))[:, 0]
+    with torch.no_grad():
+        wanted = vocoder(x)
+        got = vocoder.to(torch.bfloat16)(x.to(torch.bfloat16))
+    assert {p.dtype for p in vocoder.parameters()} == {torch.bfloat16}
+    for module in (half, vocoder):
+        assert all(torch.equal(buffer, exact[name]) for name, buffer in module.named_buffers())
+    assert got.dtype == torch.float32
+    assert (got - wanted).abs().max() < 0.05 * wanted.abs().max()
+    assert vocoder.frontend(tone(440.0).to(torch.bfloat16)).dtype == torch.float32
+
+
 def test_stock_pipeline_loads_a_half_precision_folder_and_plays(tmp_path: Path) -> None:
     save_half(build_nano("tiny"), tmp_path)
     pipe = AudioLDM2Pipeline.from_pretrained(tmp_path, use_safetensors=True)

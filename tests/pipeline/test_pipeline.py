@@ -25,8 +25,18 @@ def quiet(pipe):  # type: ignore[no-untyped-def]
 
 @pytest.fixture
 def pipe(tiny_base: Path) -> MuseTunePipeline:
+    return make_pipe(tiny_base)
+
+
+@pytest.fixture(scope="module")
+def shared_pipe(tiny_base: Path) -> MuseTunePipeline:
+    """For tests that leave it as it is."""
+    return make_pipe(tiny_base)
+
+
+def make_pipe(base: Path) -> MuseTunePipeline:
     """With an adapter and a LoRA of random weights: they do something."""
-    pipe = quiet(MuseTunePipeline.from_pretrained(tiny_base))
+    pipe = quiet(MuseTunePipeline.from_pretrained(base))
     adapter = MusicAdapter.for_unet(pipe.unet, dim=32, hidden=16, map_channels=8)
     pipe.load_adapter(adapter)
     adapter.add_lora(2)
@@ -97,28 +107,87 @@ def test_several_candidates_come_most_obedient_first(pipe: MuseTunePipeline) -> 
     assert made.reports[0].score >= made.reports[1].score
 
 
-def test_thirty_seconds_in_windows_without_seams(pipe: MuseTunePipeline) -> None:
-    audio = play(pipe, duration_seconds=30).audios[0]
-    assert len(audio) == 480_000
-    energy = np.square(audio[: 1024 * 468]).reshape(468, 1024).mean(1)
-    jumps = np.abs(np.diff(np.log(energy + 1e-9)))
-    hop = 40 * pipe.row_s * 16000 / 1024
-    seams = [int(hop * i) for i in range(1, 5)]
-    assert max(jumps[s - 1 : s + 2].max() for s in seams) <= np.quantile(jumps, 0.999)
+def hard_cuts(latents, size, hop, denoise):  # type: ignore[no-untyped-def]
+    """What `blend` must be better than: the later window wins."""
+    out = torch.empty_like(latents)
+    for index, start in enumerate(window_starts(latents.shape[2], size, hop)):
+        out[:, :, start : start + size] = denoise(latents[:, :, start : start + size], index)
+    return out
+
+
+@pytest.mark.parametrize(("join", "seamless"), [(blend, True), (hard_cuts, False)])
+def test_thirty_seconds_in_windows_without_seams(pipe: MuseTunePipeline, monkeypatch, join, seamless: bool) -> None:
+    """Neighbouring windows that disagree in level: no seam may stand out in the mel; where they are cut, it does."""
+    torch.manual_seed(0)
+    smooth = torch.nn.functional.interpolate(torch.randn(16, 1, 16, 16), size=(64, 128), mode="bilinear")
+    pipe.vae.fit(smooth)
+    mels, decode = [], pipe.vae.decode
+
+    def disagree(latents, size, hop, denoise):  # type: ignore[no-untyped-def]
+        return join(latents, size, hop, lambda window, index: denoise(window, index) + 3.0 * (-1) ** index)
+
+    def keep(latents):  # type: ignore[no-untyped-def]
+        mels.append(decode(latents).sample[0, 0])
+        return decode(latents)
+
+    monkeypatch.setattr("musetune.pipeline.blend", disagree)
+    monkeypatch.setattr(pipe.vae, "decode", keep)
+    assert play(pipe, duration_seconds=30).audios.shape == (1, 480_000)
+    rows, size = len(mels[0]) // 8, pipe.unet.config.sample_size
+    jumps = (mels[0][8::8] - mels[0][7:-1:8]).abs().mean(1).numpy()  # over the edge before each row but the first
+    starts = window_starts(rows, size, size // 2)
+    seams = np.array(sorted({*starts[1:], *(start + size for start in starts[:-1])})) - 1
+    elsewhere = np.delete(jumps, seams)
+    assert (jumps[seams].max() <= np.quantile(elsewhere, 0.99)) == seamless
+
+
+def test_a_longer_sheet_is_cut(shared_pipe: MuseTunePipeline) -> None:
+    made = shared_pipe("pop", lead_sheet=FIVE, duration_seconds=2.0, num_inference_steps=1)
+    assert made.audios.shape == (1, 32000)
+    assert made.lead_sheet.duration_s == pytest.approx(2.0, abs=0.01)
+
+
+FIVE = LeadSheet.parse("C G", duration_seconds=5.0)
+ALONE = {"harmonic_progression": None, "bpm": None, "duration_seconds": None}
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lead_sheet": LeadSheet.parse("C")}, "not both"),
+        ({"lead_sheet": FIVE}, "not both"),
         ({"bpm": 900}, "bpm=900 is outside 30–300"),
         ({"harmonic_progression": "H7"}, "'H7'"),
         ({"strength": 2.0}, "outside 0–1"),
+        ({"duration_seconds": -1}, "duration_seconds=-1 is not above 0"),
+        ({"duration_seconds": 0}, "duration_seconds=0 is not above 0"),
+        ({"num_waveforms_per_prompt": 0}, "num_waveforms_per_prompt=0 must be"),
+        ({"num_inference_steps": 0}, "num_inference_steps=0 must be"),
+        ({"music_guidance_scale": -3}, "music_guidance_scale=-3 is below 0"),
+        ({"guidance_scale": -1.5}, "guidance_scale=-1.5 is below 0"),
+        ({"latents": torch.zeros(1, 4, 3, 16)}, r"\(1, 4, 3, 16\) do not fit: this call needs \(1, 4, 20, 16\)"),
+        (ALONE | {"lead_sheet": FIVE, "key": "D major"}, "key='D major' is the lead sheet's own"),
+        (ALONE | {"lead_sheet": FIVE, "bpm": 100}, "bpm=100 is the lead sheet's own"),
+        (ALONE | {"lead_sheet": FIVE, "time_signature": "3/4"}, "time_signature='3/4' is"),
+        (ALONE | {"lead_sheet": FIVE, "genre": "jazz"}, "genre='jazz' is the lead"),
+        (ALONE | {"lead_sheet": FIVE, "duration_seconds": 20}, r"duration_seconds=20 is past .* lasts 5\.00 s"),
+        (ALONE | {"bpm": 100}, "bpm=100 needs music: give harmonic_progression"),
+        (ALONE | {"strength": 0.5}, "strength=0.5 needs music"),
+        (ALONE | {"music_guidance_scale": 0.0}, "music_guidance_scale=0.0 needs music"),
+        (ALONE | {"return_report": True}, "return_report needs music"),
+        (ALONE | {"duration_seconds": 0}, "duration_seconds=0 is not above 0"),
+        (ALONE | {"duration_seconds": 2, "audio_length_in_s": 3}, "give one of them"),
     ],
 )
-def test_errors(pipe: MuseTunePipeline, settings: dict, message: str) -> None:
+def test_errors(shared_pipe: MuseTunePipeline, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        play(pipe, **settings)
+        play(shared_pipe, **settings)
+
+
+def test_wrong_kinds_of_prompt_and_sheet(shared_pipe: MuseTunePipeline) -> None:
+    with pytest.raises(ValueError, match="call once for each prompt"):
+        shared_pipe(["pop", "jazz"], lead_sheet=FIVE)
+    with pytest.raises(TypeError, match="not a LeadSheet: chords go in as harmonic_progression"):
+        shared_pipe("pop", lead_sheet="I V")
 
 
 def test_music_without_an_adapter_says_what_to_do(tiny_base: Path) -> None:
@@ -131,6 +200,26 @@ def test_unknown_names_are_refused(tiny_base: Path) -> None:
         MuseTunePipeline.from_pretrained("nanoo")
     with pytest.raises(FileNotFoundError, match="no adapter 'theorie'"):
         MuseTunePipeline.from_pretrained(tiny_base, adapter="theorie")
+
+
+def test_a_misspelt_adapter_is_found_before_the_base_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no adapter 'theorie'"):
+        MuseTunePipeline.from_pretrained(tmp_path, adapter="theorie")
+
+
+def test_an_adapter_from_the_hub_is_fetched_as_asked(pipe: MuseTunePipeline, tiny_base: Path, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
+    pipe.adapter.save_pretrained(tmp_path / "adapter")
+    asked = []
+
+    def fetch(name: str, allow_patterns: list[str], **options) -> str:  # type: ignore[no-untyped-def]
+        asked.append((name, options))
+        return str(tmp_path / "adapter")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    access = {"token": "t", "cache_dir": str(tmp_path / "cache"), "local_files_only": True}
+    loaded = MuseTunePipeline.from_pretrained(tiny_base, adapter="someone/jazz", adapter_revision="v1", **access)
+    loaded.load_adapter("someone/jazz", revision="v2", **access)
+    assert asked == [("someone/jazz", access | {"revision": v}) for v in ("v1", "v2")]
 
 
 def test_guidance_of_two_conditions() -> None:

@@ -1,0 +1,43 @@
+"""What a base and its adapter weigh: numbers in memory, megabytes on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
+    from musetune.adapter import MusicAdapter
+
+
+def base_sizes(pipe: DiffusionPipeline, folder: Path) -> dict[str, dict[str, Any]]:
+    """For each part of a plain base (no adapter attached) and their "total": parameters, and mb of safetensors in ``folder``/part."""
+    parts = {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
+    sizes = {name: {"parameters": count(part), "mb": megabytes(folder / name)} for name, part in parts.items()}
+    total = {key: round(sum(part[key] for part in sizes.values()), 3) for key in ("parameters", "mb")}
+    return sizes | {"total": total}
+
+
+def adapter_sizes(adapter: MusicAdapter, folder: Path, unet_parameters: int) -> dict[str, Any]:
+    """The same of an attached adapter with its LoRA, and its share of the U-Net."""
+    own = sum(p.numel() for p in adapter.trainable_parameters())
+    return {"parameters": own, "mb": megabytes(folder), "share_of_unet": round(own / unet_parameters, 4)}
+
+
+def count(module: nn.Module) -> int:
+    """How many numbers a module keeps: parameters, and the buffers that nano's autoencoder is made of; shared ones once."""
+    tensors = {id(t): t for t in (*module.parameters(), *_kept_buffers(module))}
+    return sum(t.numel() for t in tensors.values() if t.is_floating_point())
+
+
+def _kept_buffers(module: nn.Module) -> list:
+    kept = module.state_dict().keys()
+    return [buffer for name, buffer in module.named_buffers() if name in kept]
+
+
+def megabytes(folder: Path) -> float:
+    """Of the safetensors files in a folder."""
+    return round(sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6, 3)
