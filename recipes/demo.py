@@ -4,9 +4,9 @@ judge.
     python recipes/demo.py [--song FILE] [--out out]
 
 Without --song it fetches three real recordings from Debian's package asc-music (GPL-2+; unpacked into .cache, never
-shipped). Leaves in OUT: song.json (what was heard in the song), demo.wav, demo.png and demo.json (I V vi IV in C at
-120 bpm by the shipped adapter, what was asked and what the judges heard), finetuned.wav (the same by the adapter that
-was just trained).
+shipped); where Debian cannot be asked it plays three songs of its own on a synthesiser instead, and says so. Leaves in
+OUT: song.json (what was heard in the song), demo.wav, demo.png and demo.json (I V vi IV in C at 120 bpm by the shipped
+adapter, what was asked and what the judges heard), finetuned.wav (the same by the adapter that was just trained).
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE, CACHE = "asc-music", REPOSITORY / ".cache" / "asc-music"
 PROMPT = "bright pop song with piano, bass and drums, 120 bpm"
 RATE = 44100
+RENDERED = {  # where there is no real song: genre, progression, key, bpm
+    "pop": ("I V vi IV IV V I I", "D major", 112),
+    "jazz": ("ii7 V7 Imaj7 Imaj7 ii7 V7 vi7 VI7", "Bb major", 132),
+    "rock": ("i bVII bVI bVII i iv V7 i", "E minor", 124),
+}
+RENDERED_SECONDS = 64.0
 
 
 def main(arguments: list[str]) -> None:
@@ -47,7 +53,9 @@ def main(arguments: list[str]) -> None:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--song", help="an MP3, WAV, FLAC or OGG of yours; default: three songs from Debian")
+    parser.add_argument(
+        "--song", help="an MP3, WAV, FLAC or OGG of yours; default: three songs from Debian, else rendered ones"
+    )
     parser.add_argument("--out", default="out")
     parser.add_argument("--base", default="nano")
     parser.add_argument("--adapter", default="theory")
@@ -70,14 +78,32 @@ def run(*command: str | Path) -> None:
 
 
 def fetch_songs() -> list[Path]:
-    """Three MP3s from Debian's asc-music, unpacked into the cache. Exits with advice where there is no Debian to ask."""
+    """Three MP3s from Debian's asc-music, unpacked into the cache; songs of our own where Debian cannot be asked."""
     unpacked = (
         subprocess.run([str(REPOSITORY / "tools" / "debian.sh"), PACKAGE, str(CACHE)], check=False).returncode == 0
     )
     songs = sorted(CACHE.rglob("*.mp3"), key=lambda path: path.stat().st_size) if unpacked else []
     if not songs:
-        raise SystemExit("no song to analyse: name one of yours, for example  make demo SONG=song.mp3")
+        print(
+            "so these three songs are RENDERED by a synthesiser from lead sheets, not recorded; to hear what a real one"
+        )
+        print("does, name one of yours:  make demo SONG=song.mp3")
+        return render_songs(CACHE.parent / "rendered-songs")
     print(f"songs of the Debian package {PACKAGE}; their licence: {next(CACHE.rglob('copyright'))}")
+    return songs
+
+
+def render_songs(folder: Path) -> list[Path]:
+    """Three songs of about a minute as MP3s, arranged by rule and played by the General MIDI soundfont at hand."""
+    from musetune.audio import synthesize
+    from musetune.planning.orchestrate import orchestrate
+
+    songs = []
+    for seed, (genre, (chords, key, bpm)) in enumerate(RENDERED.items()):
+        sheet = LeadSheet.parse(chords, key=key, bpm=bpm, duration_seconds=RENDERED_SECONDS, genre=genre)
+        midi = orchestrate(sheet, seed=seed).arrangement.to_pretty_midi()
+        wave = synthesize(midi, RATE, duration_s=RENDERED_SECONDS)
+        songs.append(save_audio(folder / f"rendered-{genre}.mp3", wave, RATE))
     return songs
 
 
@@ -111,6 +137,7 @@ def prepare(songs: list[Path], args: argparse.Namespace, work: Path) -> Path:
         args.base,
         "--licence",
         "see its source",
+        "--transpose",  # by nothing: the demo is short
     )
     return data
 

@@ -16,7 +16,6 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -25,7 +24,8 @@ from diffusers import AudioLDM2UNet2DConditionModel, DDPMScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
-from omegaconf import MISSING, OmegaConf
+from knobs import command_line, read  # type: ignore[import-not-found]
+from omegaconf import MISSING
 from torch import Tensor, nn
 from tqdm import tqdm
 from validation import listen  # type: ignore[import-not-found]
@@ -35,6 +35,7 @@ from musetune.conditioning import MusicTokens
 from musetune.generation.loading import find_adapter, find_base
 from musetune.training import DatasetInfo, Dropout, LatentDataset, TextEmbedding, draw_batch, draws, load_tokens
 from musetune.training import checkpoint as ckpt
+from musetune.training.fingerprint import check_base
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
 from musetune.training.record import averaged, save_adapter
@@ -57,7 +58,7 @@ class Config:
     hidden: int = 96  # of a new adapter: width of its frames
     map_channels: int = 32  # of a new adapter: channels of the map that enters the U-Net
     genre: str | None = None  # only this genre's clips
-    transpose_augmentation: bool = True  # also prepare.py's transposed copies (audio, chords and key moved together)
+    transpose_augmentation: bool = True  # also prepare.py's copies, by default 2 semitones lower and 3 higher
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
     # conditions hidden from the model, so that one adapter serves partial requests and guidance
     text_dropout: float = 0.15
@@ -161,7 +162,9 @@ def train(cfg: Config) -> Path:
     main, rank, device = accelerator.is_main_process, accelerator.process_index, accelerator.device
 
     dataset = LatentDataset(cfg.train_data_dir, transposed=cfg.transpose_augmentation, genre=cfg.genre)
-    scheduler = DDPMScheduler.from_pretrained(find_base(cfg.pretrained_model_name_or_path), subfolder="scheduler")
+    base = find_base(cfg.pretrained_model_name_or_path)
+    check_base(base, dataset.info.base_fingerprint, dataset.info.base, cfg.train_data_dir)
+    scheduler = DDPMScheduler.from_pretrained(base, subfolder="scheduler")
     prediction_type, alphas = scheduler.config.prediction_type, scheduler.alphas_cumprod.to(device)
     set_seed(cfg.seed)
     model = accelerator.prepare(build(cfg, dataset.info))
@@ -267,15 +270,14 @@ def train(cfg: Config) -> Path:
             folder = out / "validation" / f"step-{step}"
             with averaged(params, ema):
                 save_adapter(plain.adapter, folder / "adapter", story | {"step": step})
-            base, clips = cfg.pretrained_model_name_or_path, dataset.clips[: cfg.num_validation_clips]
+            clips = dataset.clips[: cfg.num_validation_clips]
             accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed), step)
     bar.close()
     if main:
         with averaged(params, ema):
             save_adapter(plain.adapter, out / "adapter", story | {"step": step})
-    del (
-        model
-    )  # a DDP that outlives the process group's end joins gloo's threads with the interpreter locked: a deadlock
+    # a DDP that outlives the process group's end joins gloo's threads with the interpreter locked: a deadlock
+    del model
     accelerator.free_memory()
     accelerator.end_training()
     return out / "adapter"
@@ -283,14 +285,11 @@ def train(cfg: Config) -> Path:
 
 def load_config(arguments: list[str]) -> Config:
     """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
-    files = [a for a in arguments if "=" not in a]
-    overrides = OmegaConf.from_dotlist([a for a in arguments if "=" in a])
-    merged = OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)
-    config = cast(Config, OmegaConf.to_object(merged))
+    config = read(Config, arguments)
     if config.mixed_precision == "False":  # YAML reads a bare `no` as false
         config.mixed_precision = "no"
     return config
 
 
 if __name__ == "__main__":
-    train(load_config(sys.argv[1:]))
+    train(command_line(load_config, Config, __doc__))

@@ -2,10 +2,11 @@
 
     python recipes/make_sheets.py SONGS musetune/evaluation/sheets count=32 seconds=10.24
 
-SONGS is a folder of POP909 song folders (chords.txt, beats.txt, key.txt, corrected.mid); only those whose name ends
-in ``held_out``, which no training reads, are used, each at most once as long as there are others. Every sheet gets a
-prompt and a seed, by which `recipes/evaluate.py` generates and by which `musetune.planning.orchestrate` renders its
-ceiling.
+SONGS is a folder of POP909 song folders (chords.txt, beats.txt, key.txt, which POP909 itself calls chord_midi.txt,
+beat_midi.txt, key_audio.txt) with the song's file from POP909-CL in each as corrected.mid: POP909's own metres are
+wrong in one song of forty. Only folders whose name ends in ``held_out``, which no training reads, are used, each at
+most once as long as there are others. Every sheet gets a prompt and a seed, by which `recipes/evaluate.py` generates
+and by which `musetune.planning.orchestrate` renders its ceiling.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from omegaconf import OmegaConf
+from knobs import manual, read  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from musetune.planning.orchestrate import orchestrate
@@ -193,10 +194,9 @@ def make(cfg: Config, songs: list[Song]) -> list[dict]:
 
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(__doc__ + "\n" + OmegaConf.to_yaml(OmegaConf.structured(Config)))
+        raise SystemExit(manual(__doc__, Config))
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.from_dotlist(sys.argv[3:])))
-    assert isinstance(cfg, Config)
+    cfg = read(Config, sys.argv[3:])
     folders = sorted(folder for folder in source.iterdir() if folder.name.endswith(cfg.held_out))
     songs = [song for folder in tqdm(folders, unit="song") if (song := read_song(folder)) is not None]
     records = make(cfg, songs)

@@ -1,12 +1,13 @@
 """Make a data set of cached latents from a folder of music.
 
-    python recipes/prepare.py SRC OUT --base path/to/base [--workers 2] [--transpose -2 3] [--licence CC0]
+    python recipes/prepare.py SRC OUT [--base nano] [--workers 2] [--transpose -2 3] [--licence CC0]
 
 SRC holds MP3, WAV, FLAC, OGG or MIDI files (MIDI is rendered), in any depth. Each file is decoded, analysed, cut on
 downbeats into clips, and encoded by the base's autoencoder and text encoders; OUT then is all that recipes/finetune.py
-needs. An AudioFolder `metadata.jsonl` in SRC overrides what analysis would find: `file_name`, `text`, `genre`,
-`licence`, `key`, `bpm`, `time_signature`, `chords` (a progression, one chord a bar, or with bars as
-`| C | G/B . Am . |`), or a whole `lead_sheet`.
+needs, on that same base. Each file goes in thrice, also two semitones lower and three higher, sound, chords and key
+together: an adapter that has heard a song in one key only learns the key with the chords. `--transpose` with other
+semitones changes that, with none leaves it out. An AudioFolder `metadata.jsonl` in SRC overrides what analysis finds;
+recipes/metadata.py says with which fields.
 
 Run it again and it continues. A file that is corrupt, silent or too short goes to OUT/quarantine.jsonl with the
 reason; to try such files again, delete that file.
@@ -16,19 +17,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from metadata import describe, lead_sheet, read_metadata  # type: ignore[import-not-found]
 from tqdm import tqdm
 
-from musetune.theory import Key, LeadSheet
 from musetune.training import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding, load_tokens
 from musetune.training.clips import clip_starts, cut, rms_db
+from musetune.training.fingerprint import fingerprint
 from musetune.training.record import versions
 from musetune.training.workers import crash_safe_map
 
@@ -72,7 +73,7 @@ def slice_file(job: Job) -> tuple[list[Clip], list[np.ndarray]]:
     """The clips of one file at each transposition."""
     digest = hashlib.sha256(job.path.read_bytes()).hexdigest()
     original, clips, waves = decode(job, 0), [], []
-    sheet = lead_sheet(job, original)
+    sheet = lead_sheet(job.metadata, original, SAMPLE_RATE)
     for semitones in (0, *job.transpose):
         wave = original if semitones == 0 else decode(job, semitones)
         for start in clip_starts(sheet.downbeats_s, len(wave) / SAMPLE_RATE, job.clip_seconds):
@@ -126,53 +127,12 @@ def decode(job: Job, semitones: int) -> np.ndarray:
     return wave
 
 
-def lead_sheet(job: Job, wave: np.ndarray) -> LeadSheet:
-    """What is played: from metadata where it says so, from analysis otherwise."""
-    meta = job.metadata
-    if "lead_sheet" in meta:
-        sheet = LeadSheet.from_json(meta["lead_sheet"])
-    elif "chords" in meta and "bpm" in meta and "key" in meta:
-        sheet = progression(meta, meta["key"], meta["bpm"], meta.get("time_signature", "4/4"), wave)
-    else:
-        sheet = analysed(meta, wave)
-    return replace(sheet, genre=meta["genre"]) if "genre" in meta else sheet
-
-
-def analysed(meta: dict[str, Any], wave: np.ndarray) -> LeadSheet:
-    """What analysis hears, under the tempo, key and chords that metadata gives."""
-    from musetune.analysis import analyze
-
-    bpm = float(meta["bpm"]) if "bpm" in meta else None
-    heard = analyze(wave, SAMPLE_RATE, tempo_hint=bpm)
-    if bpm is not None and abs(heard.lead_sheet.bpm / bpm - 1) > 0.04:  # deaf to the hint: lay the beats
-        first, seconds = heard.lead_sheet.grid.time_at(0), len(wave) / SAMPLE_RATE
-        heard = analyze(wave, SAMPLE_RATE, beats=np.arange(first % (60 / bpm), seconds, 60 / bpm))
-    sheet, genre = heard.lead_sheet, heard.genre_analysis
-    if "chords" in meta:
-        sheet = progression(meta, str(meta.get("key", sheet.key)), sheet.bpm, str(sheet.meter), wave)
-    elif "key" in meta:
-        sheet = replace(sheet, keys=(replace(sheet.keys[0], key=Key.parse(meta["key"])),))
-    sure = (genre.get("confidence") or 0) >= 0.5
-    return replace(sheet, genre=genre["primary_genre"]) if sure else sheet
-
-
-def progression(meta: dict[str, Any], key: str, bpm: float, time_signature: str, wave: np.ndarray) -> LeadSheet:
-    """The chords of metadata, from the file's first sample to its last."""
-    seconds = len(wave) / SAMPLE_RATE
-    return LeadSheet.parse(meta["chords"], key=key, bpm=bpm, time_signature=time_signature, duration_seconds=seconds)
-
-
-def describe(sheet: LeadSheet) -> str:
-    """A prompt for music that came without one."""
-    pace = "slow" if sheet.bpm < 85 else "fast" if sheet.bpm > 135 else "medium tempo"
-    return f"{pace} {sheet.genre} music" if sheet.genre else f"{pace} music"
-
-
 class Encoder:
     """The base's ears and words: waves → latents, prompts → embeddings. One of each, in this process."""
 
     def __init__(self, base: str, clip_seconds: float, device: str) -> None:
         from musetune.audio import mel_frontend
+        from musetune.generation.loading import find_base
         from musetune.pipeline import MuseTunePipeline
 
         self.pipe, self.device = MuseTunePipeline.from_pretrained(base).to(device), device  # type: ignore[attr-defined]
@@ -186,7 +146,7 @@ class Encoder:
         shape = self.latents(np.zeros((1, round(clip_seconds * SAMPLE_RATE)), np.float32)).shape
         self.info = DatasetInfo(
             base=Path(base).name if Path(base).is_dir() else base,
-            base_fingerprint=fingerprint(self.pipe.components),
+            base_fingerprint=fingerprint(find_base(base)),
             channels=shape[1],
             rows=shape[2],
             cols=shape[3],
@@ -212,39 +172,18 @@ class Encoder:
         return self.texts[prompt]
 
 
-def fingerprint(modules: dict[str, Any]) -> str:
-    """A hash of the weights that make latents and embeddings (the first 4096 values of each tensor)."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name, module in sorted(modules.items()):
-        if isinstance(module, torch.nn.Module) and name not in ("unet", "vocoder", "adapter"):
-            for key, value in sorted(module.state_dict().items()):
-                digest.update(f"{name}.{key}{tuple(value.shape)}".encode())
-                digest.update(value.flatten()[:4096].float().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def read_metadata(source: Path) -> dict[str, dict[str, Any]]:
-    """`metadata.jsonl` of SRC and its folders, by path relative to SRC."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(source.rglob("metadata.jsonl")):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            record = json.loads(line)
-            if "file_name" not in record:
-                raise ValueError(f"{path}, line {number} has no file_name")
-            found[(path.parent / record["file_name"]).relative_to(source).as_posix()] = record
-    return found
-
-
 def prepare(args: argparse.Namespace) -> Path:
     """Do what the arguments say; returns OUT."""
     source, out = Path(args.src), Path(args.out)
     files = sorted(p for p in source.rglob("*") if p.suffix.lower() in AUDIO | MIDI)
     if not files:
         raise ValueError(f"{source} holds no {', '.join(sorted(AUDIO | MIDI))}")
+    names = {p: p.relative_to(source).as_posix() for p in files}
     metadata = read_metadata(source)
+    if absent := sorted(metadata.keys() - set(names.values())):
+        print(f"metadata.jsonl tells of files that {source} does not hold: {', '.join(absent)}", file=sys.stderr)
     encoder = Encoder(args.base, args.clip_seconds, args.device)
     with DatasetWriter(out, encoder.info, args.shard_size) as writer:
-        names = {p: p.relative_to(source).as_posix() for p in files}
         jobs = [
             Job(p, name, metadata.get(name, {}), args.clip_seconds, tuple(args.transpose), args.licence)
             for p, name in names.items()
@@ -272,9 +211,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("src", help="folder of audio or MIDI")
     parser.add_argument("out", help="data set to make or continue")
-    parser.add_argument("--base", required=True, help="the base whose latents to make: a folder or a Hub name")
+    parser.add_argument("--base", default="nano", help="the base whose latents to make: nano, a folder or a Hub name")
     parser.add_argument("--clip-seconds", type=float, default=10.24)
-    parser.add_argument("--transpose", type=int, nargs="*", default=[], help="also copies moved by these semitones")
+    parser.add_argument(
+        "--transpose", type=int, nargs="*", default=[-2, 3], help="also copies moved by these semitones; default: -2 3"
+    )
     parser.add_argument("--licence", help="of the files, where metadata does not say")
     parser.add_argument("--workers", type=int, default=2, help="processes that decode and analyse")
     parser.add_argument("--shard-size", type=int, default=256, help="clips a file of latents; a kill costs as many")

@@ -21,13 +21,12 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from diffusers import AudioLDM2Pipeline
 from diffusers.models.attention_processor import AttnProcessor
-from omegaconf import OmegaConf
+from knobs import manual, read  # type: ignore[import-not-found]
 from rendered import read_metadata, read_rendering, read_spectrograms
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -136,21 +135,11 @@ def build(pipe: AudioLDM2Pipeline, cols: int, cfg: Config) -> Trained:
     return Trained(pipe, adapter.to(cfg.device).attach(pipe.unet)).train()
 
 
-def load_config(arguments: list[str]) -> Config:
-    """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
-    files = [a for a in arguments if "=" not in a]
-    overrides = OmegaConf.from_dotlist([a for a in arguments if "=" in a])
-    return cast(
-        Config,
-        OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), *map(OmegaConf.load, files), overrides)),
-    )
-
-
 def main() -> None:
     if len(sys.argv) < 4 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(__doc__ + "\n" + OmegaConf.to_yaml(OmegaConf.structured(Config)))
+        raise SystemExit(manual(__doc__, Config))
     folder, voice, out = (Path(a) for a in sys.argv[1:4])
-    cfg = load_config(sys.argv[4:])
+    cfg = read(Config, sys.argv[4:])
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.manual_seed(cfg.seed)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
+from knobs import manual, read  # type: ignore[import-not-found]
 from rendered import read_metadata
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -107,10 +107,9 @@ def test(model: ClapModel, tokenizer: RobertaTokenizerFast, sounds: np.ndarray, 
 
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(__doc__ + "\n" + OmegaConf.to_yaml(OmegaConf.structured(Config)))
+        raise SystemExit(manual(__doc__, Config))
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.from_dotlist(sys.argv[3:])))
-    assert isinstance(cfg, Config)
+    cfg = read(Config, sys.argv[3:])
     texts = [row["text"] for row in read_metadata(folder)]
     if not 2 <= cfg.held_out <= len(texts) - cfg.batch:
         raise SystemExit(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
+from knobs import manual, read  # type: ignore[import-not-found]
 from rendered import read_spectrograms, read_waves
 from tqdm import tqdm
 
@@ -80,10 +80,9 @@ def draw(waves, spectrograms, vae, cfg: Config, step: int) -> tuple[torch.Tensor
 
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(__doc__ + "\n" + OmegaConf.to_yaml(OmegaConf.structured(Config)))
+        raise SystemExit(manual(__doc__, Config))
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.from_dotlist(sys.argv[3:])))
-    assert isinstance(cfg, Config)
+    cfg = read(Config, sys.argv[3:])
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.manual_seed(cfg.seed)

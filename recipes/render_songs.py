@@ -2,9 +2,13 @@
 
     python recipes/render_songs.py SONGS OUT clips=6000 seconds=10.24 soundfont=FluidR3Mono_GM.sf3
 
-SONGS is a folder of POP909-like song folders (arrangement.mid, chords.txt, beats.txt, key.txt) or of files that LeadSheet.load reads
-(.mid with chord markers, .musicxml, .jams, .json). OUT gets FLAC files and metadata.jsonl (AudioFolder convention: file_name, text,
-genre, key, bpm, lead_sheet, source). Songs whose folder name ends in a digit of ``held_out`` are left for tests.
+SONGS holds song folders, lead sheets or both, in any depth. A song folder is one of POP909 (github.com/music-x-lab/POP909-Dataset: NNN.mid,
+chord_midi.txt, beat_midi.txt, key_audio.txt) or has the same under the names arrangement.mid, chords.txt, beats.txt, key.txt: chords are
+start and end in seconds and a Harte label, beats are seconds, beat flag and downbeat flag. A lead sheet is any file that LeadSheet.load
+reads: MIDI (.mid, chords as markers), MusicXML (.musicxml, .xml, .mxl), JAMS (.jams) or our own .json, with chords in it; one without is named and left out.
+
+OUT gets FLAC files and metadata.jsonl (AudioFolder convention: file_name, text, genre, key, bpm, lead_sheet, source). Songs whose folder
+name ends in a digit of ``held_out`` are left for tests.
 """
 
 from __future__ import annotations
@@ -19,13 +23,14 @@ from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
-from omegaconf import OmegaConf
+from knobs import manual, read  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from musetune.audio import find_soundfont, save_audio, synthesize
 from musetune.planning.orchestrate import orchestrate, recolour
 from musetune.planning.styles import STYLES
 from musetune.theory import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note
+from musetune.theory.formats import SUFFIXES
 
 
 @dataclass
@@ -45,6 +50,42 @@ class Config:
 RANDOM_QUALITIES = {"maj": 38, "min": 28, "7": 10, "maj7": 7, "min7": 9, "sus4": 3, "dim": 2, "hdim7": 2, "aug": 1}
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 SHARP = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+PARTS = {  # of a song folder; the second name is that of POP909 as its authors publish it, {} the folder's own
+    "chords": ("chords.txt", "chord_midi.txt"),
+    "beats": ("beats.txt", "beat_midi.txt"),
+    "key": ("key.txt", "key_audio.txt"),
+    "notes": ("arrangement.mid", "{}.mid"),
+}
+
+
+def find_songs(source: Path, held_out: str) -> list[Path]:
+    """Song folders not held out, then the lead sheets that lie in no song folder, each in order of path."""
+    found = sorted(path for name in PARTS["chords"] for path in source.rglob(name))
+    folders = list(dict.fromkeys(path.parent for path in found))
+    inside = set(folders)
+    files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and inside.isdisjoint(p.parents)]
+    return [f for f in folders if f.name[-1] not in held_out] + [f for f in files if has_chords(f)]
+
+
+def has_chords(path: Path) -> bool:
+    """Whether a lead sheet can be read and has chords; says so where not."""
+    try:
+        if read_song(path).chords:
+            return True
+        reason = "it has no chords"
+    except Exception as error:  # any reader may raise anything: the other songs go on
+        reason = f"{type(error).__name__}: {error}"
+    print(f"left out {path}: {reason}", file=sys.stderr)
+    return False
+
+
+def part(folder: Path, kind: str) -> Path:
+    """The file of a song folder that holds its chords, beats, key or notes."""
+    names = [name.format(folder.name) for name in PARTS[kind]]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"the song folder {folder} has neither {' nor '.join(names)}: add its {kind}")
 
 
 @lru_cache(maxsize=64)
@@ -54,22 +95,22 @@ def read_song(path: Path) -> LeadSheet:
         return LeadSheet.load(path)
     import pretty_midi
 
-    beats = np.loadtxt(path / "beats.txt")
+    beats = np.loadtxt(part(path, "beats"))
     at = partial(np.interp, xp=beats[:, 0], fp=np.arange(len(beats)))
     spans: list[ChordSpan] = []
-    for line in (path / "chords.txt").read_text().splitlines():
+    for line in part(path, "chords").read_text().splitlines():
         start_s, end_s, label = line.split()
         start, end = (Fraction(round(float(at(float(s))) * 2), 2) for s in (start_s, end_s))
         if end > start and (not spans or start >= spans[-1].start + spans[-1].beats):
             spans.append(ChordSpan(start, end - start, Chord.parse(label)))
     notes = []
-    for note in pretty_midi.PrettyMIDI(str(path / "arrangement.mid")).instruments[0].notes:
+    for note in pretty_midi.PrettyMIDI(str(part(path, "notes"))).instruments[0].notes:
         start, end = (Fraction(round(float(at(s)) * 4), 4) for s in (note.start, note.end))
         if start < len(beats) - 1:
             notes.append(Note(start, max(end - start, Fraction(1, 4)), note.pitch, note.velocity))
     downbeats = np.flatnonzero(beats[:, 2] > 0)
     bar = int(np.median(np.diff(downbeats))) if len(downbeats) > 1 else 4
-    key = Key.parse(path.joinpath("key.txt").read_text().split()[2].replace(":", " "))
+    key = Key.parse(part(path, "key").read_text().split()[2].replace(":", " "))
     return LeadSheet(
         chords=tuple(s for s in spans if s.start + s.beats <= len(beats) - 1),
         keys=(KeySpan(Fraction(0), key),),
@@ -95,8 +136,14 @@ def excerpt(song: LeadSheet, cfg: Config, rng: random.Random) -> LeadSheet:
     if waltz:
         scale = Fraction(3, 4)
         chords = tuple(ChordSpan(s.start * scale, s.beats * scale, s.chord) for s in sheet.chords)
+        keys = tuple(KeySpan(s.start * scale, s.key) for s in sheet.keys)
         sheet = replace(
-            sheet, chords=chords, meters=(MeterSpan(Fraction(0), Meter(3, 4)),), melody=(), length=sheet.length * scale
+            sheet,
+            chords=chords,
+            keys=keys,
+            meters=(MeterSpan(Fraction(0), Meter(3, 4)),),
+            melody=(),
+            length=sheet.length * scale,
         )
     sheet = replace(
         sheet, grid=BeatGrid.constant(bpm, int(need) + 2), genre=genre, length=need, first_downbeat=Fraction(0)
@@ -140,17 +187,15 @@ def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
 
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(__doc__ + "\n" + OmegaConf.to_yaml(OmegaConf.structured(Config)))
+        raise SystemExit(manual(__doc__, Config))
     source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.from_dotlist(sys.argv[3:])))
-    assert isinstance(cfg, Config)
+    cfg = read(Config, sys.argv[3:])
     cfg.soundfont = str(find_soundfont(cfg.soundfont))
-    folders = [p.parent for p in sorted(source.rglob("chords.txt")) if p.parent.name[-1] not in cfg.held_out]
-    files = [p for p in sorted(source.rglob("*")) if p.suffix in (".musicxml", ".jams", ".json")] if not folders else []
-    songs = folders or files
+    songs = find_songs(source, cfg.held_out)
     if not songs:
         raise SystemExit(
-            f"no songs under {source}: it needs folders with chords.txt, or .musicxml, .jams or .json lead sheets"
+            f"no songs in {source}: give a folder of lead sheets with chords ({', '.join(SUFFIXES)}) or of song folders "
+            f"({', '.join(names[0] for names in PARTS.values())}) whose names end in no digit of held_out={cfg.held_out}"
         )
     (out / "000").mkdir(parents=True, exist_ok=True)
     work = partial(render, cfg=cfg, songs=songs, out=out)

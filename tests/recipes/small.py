@@ -1,9 +1,10 @@
-"""A base small enough for tests, and a data set for it with random latents; nothing here needs nano's weights."""
+"""A base small enough for tests, a data set for it with random latents, and a recording; nothing here needs nano's weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel, DDIMScheduler
 
@@ -13,6 +14,7 @@ from musetune.training import Clip, DatasetInfo, DatasetWriter, TextEmbedding
 REPOSITORY = Path(__file__).parents[2]
 FINETUNE = REPOSITORY / "recipes" / "finetune.py"
 GPT2, T5, ROWS, COLS, ROW_S = 96, 64, 16, 8, 0.128
+SR = 16_000
 SONGS = (["I", "V", "vi", "IV"], ["ii7", "V7", "Imaj7", "Imaj7"], ["i", "iv", "V7", "i"])
 
 
@@ -42,7 +44,9 @@ def make_base(folder: Path, prediction_type: str = "v_prediction") -> Path:
     return folder
 
 
-def make_dataset(folder: Path, n: int, *, poisoned: tuple[int, ...] = (), transposed: tuple[int, ...] = ()) -> Path:
+def make_dataset(
+    folder: Path, n: int, *, poisoned: tuple[int, ...] = (), transposed: tuple[int, ...] = (), made_with: str = "0"
+) -> Path:
     """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies."""
     g = torch.Generator().manual_seed(1)
 
@@ -50,7 +54,7 @@ def make_dataset(folder: Path, n: int, *, poisoned: tuple[int, ...] = (), transp
         states, generated = torch.randn(length, T5, generator=g), torch.randn(8, GPT2, generator=g)
         return TextEmbedding(states, torch.ones(length, dtype=torch.long), generated)
 
-    with DatasetWriter(folder, DatasetInfo("small", "0", 8, ROWS, COLS, ROW_S), shard_size=8) as writer:
+    with DatasetWriter(folder, DatasetInfo("small", made_with, 8, ROWS, COLS, ROW_S), shard_size=8) as writer:
         for i in range(n):
             key, bpm = ("C minor" if i % 3 == 2 else "F major"), 80 + 7 * i
             sheet = LeadSheet.from_progression(SONGS[i % 3], key=key, bpm=bpm, duration_seconds=ROWS * ROW_S)
@@ -71,3 +75,17 @@ def make_dataset(folder: Path, n: int, *, poisoned: tuple[int, ...] = (), transp
             )
             writer.add([clip], latents, {"": text(1), prompt: text(2 + i % 3)})
     return folder
+
+
+def tones(sheet: LeadSheet, seconds: float, clicks: float = 0.5) -> np.ndarray:
+    """A click on each beat over the sheet's chords as sines: something to analyse."""
+    time = np.arange(round(seconds * SR)) / SR
+    wave = np.zeros_like(time)
+    for (start, end), span in zip(sheet.chord_intervals_s, sheet.chords, strict=True):
+        here = (time >= start) & (time < end)
+        for pc in span.chord.pitch_classes:
+            wave[here] += 0.1 * np.sin(2 * np.pi * 261.63 * 2 ** (pc / 12) * time[here])
+    for beat in sheet.beats_s:
+        since = time - beat
+        wave += np.where(since >= 0, clicks * np.exp(-80 * since.clip(0)) * np.sin(2 * np.pi * 1000 * since), 0)
+    return (0.5 * wave).astype(np.float32)

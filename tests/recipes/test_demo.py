@@ -13,7 +13,7 @@ import torch
 from small import REPOSITORY
 
 from musetune.adapter import MusicAdapter
-from musetune.audio import save_audio, synthesize
+from musetune.audio import load_audio, save_audio, synthesize
 from musetune.nano import build_nano
 from musetune.planning.orchestrate import orchestrate
 from musetune.theory import LeadSheet
@@ -47,3 +47,24 @@ def test_demo_leaves_what_it_promises(tmp_path: Path) -> None:
     assert [row["asked"] for row in report["chords"]][:4] == ["C:maj", "G:maj", "A:min", "F:maj"]
     assert report["settings"]["seed"] == 7
     assert json.loads((out / "song.json").read_text())["bpm"] == pytest.approx(110, rel=0.05)
+
+
+def test_without_debian_the_songs_are_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "recipes"))
+    import demo as recipe
+
+    binaries = tmp_path / "bin"  # a system with sh and nothing of Debian's
+    binaries.mkdir()
+    (binaries / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(binaries))
+    monkeypatch.setattr(recipe, "CACHE", tmp_path / "asc-music")
+    monkeypatch.setattr(recipe, "RENDERED_SECONDS", 8.0)
+    songs = recipe.fetch_songs()
+    assert [song.name for song in songs] == ["rendered-pop.mp3", "rendered-jazz.mp3", "rendered-rock.mp3"]
+    assert "RENDERED" in capsys.readouterr().out
+    for song in songs:
+        wave, rate = load_audio(song)
+        assert len(wave) / rate == pytest.approx(8, abs=0.2)
+        assert np.sqrt(np.mean(wave**2)) > 0.01

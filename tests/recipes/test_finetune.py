@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small import FINETUNE, REPOSITORY, make_base, make_dataset
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from musetune.training.fingerprint import fingerprint
 
 # Runs the recipe, and kills it (SIGKILL: nothing can be tidied) at the n-th call of something.
 KILLER = """
@@ -190,8 +192,9 @@ def test_refuses_to_overwrite_and_stops_on_time(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("learning_rat=1", "learning_rat"),
-        ("train_batch_size=many", "train_batch_size"),
+        ("learning_rat=1", "no knob is called learning_rat: did you mean learning_rate"),
+        ("train_batch_size=many", "train_batch_size: Value 'many'"),
+        ("theory.yml", r"no such file: theory\.yml"),
         ("crop_rows=99", r"crop_rows=99 is outside 1..16"),
         ("genre=polka", "no clips of genre 'polka'"),
         ("theory_adapter=somewhere", "no adapter 'somewhere'"),
@@ -201,6 +204,23 @@ def test_refuses_to_overwrite_and_stops_on_time(
 def test_wrong_knobs_say_what_is_wrong(base: Path, data: Path, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(Exception, match=message):
         train_here(base, data, tmp_path, override)
+
+
+def test_refuses_another_base_than_the_data_sets(base: Path, tmp_path: Path) -> None:
+    """A part that a base lacks is not compared; one whose weights differ is named."""
+    for name, value in (("one", 1.0), ("two", 2.0)):
+        make_base(tmp_path / name)
+        for part, weight in (("vae", value), ("text_encoder_2", 0.0)):
+            (tmp_path / name / part).mkdir()
+            save_file({"weight": torch.full((3, 3), weight)}, tmp_path / name / part / "model.safetensors")
+    data = make_dataset(tmp_path / "data", 4, made_with=fingerprint(tmp_path / "one"))
+    with pytest.raises(
+        ValueError, match=r"made by the base small, whose vae differ.* recipes/prepare\.py SRC OUT --base .*two"
+    ):
+        train_here(tmp_path / "two", data, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    for name, place in (("same", tmp_path / "one"), ("bare", base)):
+        train_here(place, data, tmp_path / name, "max_train_steps=1")
 
 
 # Knobs that shape training, each with a value that must change the weights or the log.
@@ -271,15 +291,3 @@ def test_genre_adapter_trains_only_a_lora(base: Path, data: Path, tmp_path: Path
             assert any(not torch.equal(lora[k], before[k]) for k in before)
     with pytest.raises(ValueError, match="has no LoRA and is frozen: give rank=8"):
         train_here(base, data, tmp_path / "c", f"theory_adapter={plain}")
-
-
-@pytest.mark.parametrize("name", ["theory", "genre", "audioldm2"])
-def test_shipped_configs_are_read(name: str) -> None:
-    sys.path.insert(0, str(FINETUNE.parent))
-    import finetune as recipe
-
-    file = FINETUNE.parent / "configs" / f"{name}.yaml"
-    cfg = recipe.load_config([str(file), "train_data_dir=here", "output_dir=out", "max_train_steps=7"])
-    assert cfg.pretrained_model_name_or_path in ("nano", "cvssp/audioldm2-music")
-    assert (cfg.max_train_steps, cfg.train_data_dir) == (7, "here")
-    assert (cfg.theory_adapter is None) == (name != "genre")

@@ -13,7 +13,7 @@ import numpy as np
 import pretty_midi
 import pytest
 import torch
-from small import REPOSITORY
+from small import REPOSITORY, SR, tones
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from musetune.audio import save_audio
@@ -24,22 +24,6 @@ from musetune.training import LatentDataset, load_tokens
 
 sys.path.insert(0, str(REPOSITORY / "recipes"))
 import prepare as recipe
-
-SR = 16_000
-
-
-def tones(sheet: LeadSheet, seconds: float, clicks: float = 0.5) -> np.ndarray:
-    """A click on each beat over the sheet's chords as sines: something to analyse."""
-    time = np.arange(round(seconds * SR)) / SR
-    wave = np.zeros_like(time)
-    for (start, end), span in zip(sheet.chord_intervals_s, sheet.chords, strict=True):
-        here = (time >= start) & (time < end)
-        for pc in span.chord.pitch_classes:
-            wave[here] += 0.1 * np.sin(2 * np.pi * 261.63 * 2 ** (pc / 12) * time[here])
-    for beat in sheet.beats_s:
-        since = time - beat
-        wave += np.where(since >= 0, clicks * np.exp(-80 * since.clip(0)) * np.sin(2 * np.pi * 1000 * since), 0)
-    return (0.5 * wave).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +58,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"file_name": "told.flac", "text": "a pop song", "lead_sheet": sheet.to_json(), "licence": "CC0"},
         {"file_name": "mistold.wav", "key": "H major"},
     ]
-    (folder / "metadata.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    rows.append({"file_name": "deep/gone.wav", "key": "C major"})
+    (folder / "metadata.jsonl").write_text("\n\n".join(json.dumps(r) for r in rows) + "\n \n")
     return folder
 
 
@@ -88,8 +73,10 @@ def prepare(source: Path, out: Path, base: Path, *options: str) -> subprocess.Co
 @pytest.fixture(scope="module")
 def prepared(source: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("prepared")
-    run = prepare(source, out, base, "--clip-seconds", "5.12", "--licence", "CC-BY-4.0")
+    run = prepare(source, out, base, "--clip-seconds", "5.12", "--licence", "CC-BY-4.0", "--transpose")
     assert run.returncode == 0, run.stderr
+    assert "metadata.jsonl tells of files that" in run.stderr
+    assert "does not hold: deep/gone.wav" in run.stderr
     return out
 
 
@@ -153,7 +140,9 @@ def test_running_again_adds_nothing_and_tokens_are_stored(prepared: Path, source
     before = (prepared / "clips.jsonl").read_bytes(), (prepared / "quarantine.jsonl").read_bytes()
     tokens = list(prepared.glob("tokens-*.safetensors"))
     assert len(tokens) == 1
-    args = recipe.parse([str(source), str(prepared), "--base", str(base), "--clip-seconds", "5.12", "--workers", "0"])
+    args = recipe.parse(
+        [str(source), str(prepared), "--base", str(base), "--clip-seconds", "5.12", "--workers", "0", "--transpose"]
+    )
     recipe.prepare(args)
     assert before == ((prepared / "clips.jsonl").read_bytes(), (prepared / "quarantine.jsonl").read_bytes())
     assert list(prepared.glob("tokens-*.safetensors")) == tokens
@@ -197,13 +186,20 @@ def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
             lambda s: {c.chord.root for c in s.chords} == {"D", "A"} and str(s.key) == "D major" and s.bpm == 120,
         ),
         ({"chords": "| Em | % |"}, lambda s: {c.chord.root for c in s.chords} == {"E"}),
+        ({"time_signature": "3/4"}, lambda s: str(s.meter) == "3/4" and np.diff(s.downbeats())[0] == 3),
     ],
-    ids=["key", "genre", "bpm", "progression", "chords"],
+    ids=["key", "genre", "bpm", "progression", "chords", "metre"],
 )
 def test_metadata_overrides_analysis(source: Path, metadata: dict, check) -> None:  # type: ignore[no-untyped-def]
     result = recipe.process(job(source / "told.flac", metadata=metadata))
     assert result.reason is None
     assert all(check(LeadSheet.from_json(clip.lead_sheet)) for clip in result.clips)
+
+
+def test_two_words_suffice_and_songs_are_moved_by_default() -> None:
+    args = recipe.parse(["SRC", "OUT"])
+    assert (args.base, args.transpose) == ("nano", [-2, 3])
+    assert recipe.parse(["SRC", "OUT", "--transpose"]).transpose == []
 
 
 def test_silent_stretches_are_left_out(tmp_path: Path) -> None:
@@ -221,7 +217,7 @@ def test_interrupted_and_run_again_is_the_same(
     audio = shutil.copytree(source, tmp_path / "audio", ignore=shutil.ignore_patterns("*.mid"))
 
     def run(out: Path) -> None:
-        options = ["--base", str(base), "--clip-seconds", "5.12", "--workers", "0", "--shard-size", "1"]
+        options = ["--base", str(base), "--clip-seconds", "5.12", "--workers", "0", "--shard-size", "1", "--transpose"]
         recipe.prepare(recipe.parse([str(audio), str(out), *options]))
 
     run(tmp_path / "whole")

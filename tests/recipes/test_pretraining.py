@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pretty_midi
 import pytest
 import torch
 from small import REPOSITORY
@@ -35,12 +37,19 @@ def run(recipe: str, *arguments: object) -> None:
         sys.argv = before
 
 
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    songs, out = tmp_path_factory.mktemp("songs"), tmp_path_factory.mktemp("rendered")
+def write_songs(folder: Path) -> Path:
+    """One song as MIDI, one as JSON, and what lies about in folders of songs."""
+    folder.mkdir(exist_ok=True)
     for name, (chords, key) in SONGS.items():
         sheet = LeadSheet.parse(chords, key=key, bpm=100, duration_seconds=60)
-        (songs / f"{name}.json").write_text(json.dumps(sheet.to_json()))
+        sheet.save(folder / f"{name}.{'mid' if name == 'major' else 'json'}")
+    (folder / "settings.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    songs, out = write_songs(tmp_path_factory.mktemp("songs")), tmp_path_factory.mktemp("rendered")
     run("render_songs", songs, out, "clips=6", "seconds=6", "workers=1")
     return out
 
@@ -56,21 +65,69 @@ def test_rendering_is_what_its_sheet_says(rendered: Path) -> None:
         assert sheet.duration_s == pytest.approx(6.0)
         assert sheet.chords
         assert row["genre"] in row["text"]
-        assert row["source"] in {"major.json", "minor.json"}
+    assert {row["source"] for row in rows} == {"major.mid", "minor.json"}
     assert len({row["text"] for row in rows}) > 1
 
 
 def test_rendering_is_a_function_of_the_seed(rendered: Path, tmp_path: Path) -> None:
-    songs = tmp_path / "songs"
-    songs.mkdir()
-    for name, (chords, key) in SONGS.items():
-        sheet = LeadSheet.parse(chords, key=key, bpm=100, duration_seconds=60)
-        (songs / f"{name}.json").write_text(json.dumps(sheet.to_json()))
-    run("render_songs", songs, tmp_path / "again", "clips=2", "seconds=6", "workers=1")
+    run("render_songs", write_songs(tmp_path / "songs"), tmp_path / "again", "clips=2", "seconds=6", "workers=1")
     first, again = ((p / "metadata.jsonl").read_text().splitlines() for p in (rendered, tmp_path / "again"))
     assert again == first[:2]
     name = json.loads(again[0])["file_name"]
     assert np.array_equal(load_audio(rendered / name)[0], load_audio(tmp_path / "again" / name)[0])
+
+
+OURS = ("chords.txt", "beats.txt", "key.txt", "arrangement.mid")
+PUBLIC = ("chord_midi.txt", "beat_midi.txt", "key_audio.txt", "{}.mid")
+
+
+def write_song_folder(folder: Path, names: tuple[str, ...]) -> Path:
+    """Eight bars at 120 bpm as POP909 has them, a beat of 0.5 s from 0.25 s on."""
+    folder.mkdir(parents=True)
+    chords, beats, key, notes = (folder / name.format(folder.name) for name in names)
+    chords.write_text(
+        "".join(f"{0.25 + 2 * i}\t{2.25 + 2 * i}\t{c}\n" for i, c in enumerate(["G:maj", "E:min", "C:maj7", "D:7"] * 2))
+    )
+    beats.write_text("".join(f"{0.25 + 0.5 * i} {float(i % 2 == 0)} {float(i % 4 == 0)}\n" for i in range(33)))
+    key.write_text("0.25\t16.25\tG:maj\n")
+    midi = pretty_midi.PrettyMIDI()
+    midi.instruments.append(pretty_midi.Instrument(0, name="MELODY"))
+    midi.instruments[0].notes.append(pretty_midi.Note(90, 67, 0.75, 1.25))
+    midi.write(str(notes))
+    return folder
+
+
+def test_song_folders_and_files_are_found_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import render_songs as recipe
+
+    sheet = LeadSheet.parse("| C | F |", key="C major", bpm=100)
+    for name in ("b.mid", "c.musicxml", "d.jams", "z/a.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        sheet.save(tmp_path / name)
+    (tmp_path / "c.musicxml").rename(tmp_path / "c.xml")
+    pretty_midi.PrettyMIDI().write(str(tmp_path / "chordless.mid"))
+    for name in ("012", "003", "005"):
+        write_song_folder(tmp_path / "pop" / name, PUBLIC if name == "012" else OURS)
+    (tmp_path / "pop" / "012" / "versions").mkdir()
+    sheet.save(tmp_path / "pop" / "012" / "versions" / "012-v1.mid")
+    found = [path.relative_to(tmp_path).as_posix() for path in recipe.find_songs(tmp_path, "05")]
+    assert found == ["pop/003", "pop/012", "b.mid", "c.xml", "d.jams", "z/a.json"]
+    assert "chordless.mid" in capsys.readouterr().err
+    assert [p.name for p in recipe.find_songs(tmp_path / "pop", "")] == ["003", "005", "012"]
+
+
+def test_pop909_as_published_reads_like_ours(tmp_path: Path) -> None:
+    import render_songs as recipe
+
+    public, ours = (write_song_folder(tmp_path / kind / "001", names) for kind, names in (("a", PUBLIC), ("b", OURS)))
+    sheet = recipe.read_song(public)
+    assert sheet == recipe.read_song(ours)
+    assert (str(sheet.key), str(sheet.meter), sheet.chord_labels[:2]) == ("G major", "4/4", ["G:maj", "E:min"])
+    assert [(n.start, n.beats, n.pitch) for n in sheet.melody] == [(Fraction(1), Fraction(1), 67)]
+    (ours / "key.txt").unlink()
+    recipe.read_song.cache_clear()
+    with pytest.raises(FileNotFoundError, match=r"neither key\.txt nor key_audio\.txt"):
+        recipe.read_song(ours)
 
 
 @pytest.mark.slow
