@@ -23,7 +23,7 @@ pytestmark = [
 
 def test_chords_beats_and_key_of_a_song() -> None:
     pytest.importorskip("tinysoundfont")
-    song = load_pop909(SONG, start_s=20, duration_s=20)
+    song = load_pop909(SONG, start_s=20, duration_s=60)  # its first phrase alone could be F# minor
     heard = hear(render(song, rng=np.random.default_rng(3)), RATE)
     *_, any_level = mir_eval.beat.continuity(song.beats_s, heard.beats_s)  # a slow ballad may be tapped in eighths
     assert any_level > 0.8

@@ -233,7 +233,7 @@ SHAPING = {
     "use_ema": "false", "ema_decay": 0.05, "mixed_precision": "bf16", "transpose_augmentation": "false",
 }  # fmt: skip
 ELSEWHERE = {
-    "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "max_train_minutes", "cpu",
+    "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "init_adapter", "max_train_minutes", "cpu",
     "gradient_checkpointing", "max_bad_steps", "checkpointing_steps", "checkpoints_total_limit", "report_to",
     "resume_from_checkpoint", "validation_steps", "num_validation_clips",
 }  # fmt: skip
@@ -291,3 +291,6 @@ def test_genre_adapter_trains_only_a_lora(base: Path, data: Path, tmp_path: Path
             assert any(not torch.equal(lora[k], before[k]) for k in before)
     with pytest.raises(ValueError, match="has no LoRA and is frozen: give rank=8"):
         train_here(base, data, tmp_path / "c", f"theory_adapter={plain}")
+    went_on = train_here(base, data, tmp_path / "d", f"init_adapter={rich}", "learning_rate=0", "max_train_steps=1")
+    for part in ("diffusion_pytorch_model.safetensors", "lora/adapter_model.safetensors"):
+        assert all(torch.equal(v, load_file(rich / part)[k]) for k, v in load_file(went_on / part).items())
