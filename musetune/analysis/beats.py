@@ -32,6 +32,7 @@ class Beats:
 
     @property
     def downbeats_s(self) -> np.ndarray:
+        """Every bar's first beat, seconds."""
         return self.times_s[self.first :: self.beats_per_bar]
 
 

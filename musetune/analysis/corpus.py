@@ -42,6 +42,7 @@ class Song:
 
     @property
     def bpm(self) -> float:
+        """Beats a minute, by the median beat."""
         return 60 / float(np.median(np.diff(self.beats_s)))
 
 

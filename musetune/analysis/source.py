@@ -36,10 +36,12 @@ class Sound:
 
     @property
     def duration_s(self) -> float:
+        """Seconds of the whole source."""
         return self.source.duration_s
 
     @property
     def silent(self) -> bool:
+        """Whether the level lies under SILENCE_DBFS."""
         return self.level_dbfs < SILENCE_DBFS
 
 

@@ -67,6 +67,7 @@ class MusicTokens:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> MusicTokens:
+        """Tokens from what ``tensors`` gave."""
         plain = {k: v for k, v in tensors.items() if not k.startswith("present.")}
         return cls(**plain, present={k[8:]: v for k, v in tensors.items() if k.startswith("present.")})
 
@@ -85,6 +86,7 @@ class MusicTokens:
         return cls.from_tensors({name: column(name) for name in tables[0]})
 
     def to(self, device: torch.device | str) -> MusicTokens:
+        """The same tokens on ``device``."""
         return MusicTokens.from_tensors({k: v.to(device) for k, v in self.tensors().items()})
 
     def drop(self, streams: Iterable[str] = STREAMS) -> MusicTokens:

@@ -12,7 +12,7 @@ from musetune.nano.vocoder import NanoVocoder
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2Pipeline, AudioLDM2UNet2DConditionModel
-    from transformers import ClapModel
+    from transformers import ClapModel, GPT2LMHeadModel, T5EncoderModel
 
 CAPTIONS = (
     "warm pop song with piano, acoustic guitar and drums, medium tempo",
@@ -22,6 +22,9 @@ CAPTIONS = (
     "elegant classical waltz with violin, cello and flute, slow",
     "pulsing electronic track with synth bass, saw lead and warm pad, very fast",
 )
+
+
+HEADS = 4  # of every attention
 
 
 @dataclass(frozen=True)
@@ -62,32 +65,19 @@ def build_nano(preset: str = "nano", captions: Iterable[str] = CAPTIONS) -> Audi
     import torch
     from diffusers import AudioLDM2Pipeline, DPMSolverMultistepScheduler
     from diffusers.pipelines.audioldm2 import AudioLDM2ProjectionModel
-    from transformers import ClapFeatureExtractor, GPT2Config, GPT2LMHeadModel, T5Config, T5EncoderModel
+    from transformers import ClapFeatureExtractor
 
     if preset not in SIZES:
         raise ValueError(f"preset={preset!r} is not one of {', '.join(SIZES)}")
     size, captions = SIZES[preset], list(captions)
     roberta, t5 = roberta_tokenizer(captions, size.vocab), t5_tokenizer(captions, size.vocab)
-    dim, heads = size.text_dim, 4
-    t5_config = T5Config(
-        vocab_size=len(t5),
-        d_model=dim,
-        d_kv=dim // heads,
-        d_ff=4 * dim,
-        num_layers=size.layers,
-        num_heads=heads,
-        dropout_rate=0.0,
-    )
-    gpt_config = GPT2Config(
-        vocab_size=1, n_embd=dim, n_head=heads, n_layer=size.layers, n_positions=96, max_new_tokens=8, bos_token_id=0, eos_token_id=0,
-        attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
-    )  # fmt: skip
+    dim = size.text_dim
     pipe = AudioLDM2Pipeline(
         vae=PatchAutoencoder(latent_channels=size.latent_channels),
         text_encoder=_clap(size, roberta),
-        text_encoder_2=T5EncoderModel(t5_config),
+        text_encoder_2=_t5(size, len(t5)),
         projection_model=AudioLDM2ProjectionModel(dim, dim, dim),
-        language_model=GPT2LMHeadModel(gpt_config),
+        language_model=_gpt2(size),
         tokenizer=roberta,
         tokenizer_2=t5,
         feature_extractor=ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad"),
@@ -100,12 +90,34 @@ def build_nano(preset: str = "nano", captions: Iterable[str] = CAPTIONS) -> Audi
         ),
         vocoder=NanoVocoder(dim=size.vocoder_dim, hidden=3 * size.vocoder_dim, layers=size.vocoder_layers),
     )
-    with torch.no_grad():  # T5's default initialisation assumes a final scale that nano does not have
-        pipe.text_encoder_2.shared.weight.normal_(std=1.0)
     for module in pipe.components.values():
         if isinstance(module, torch.nn.Module):
             module.eval()
     return pipe
+
+
+def _t5(size: Size, vocabulary: int) -> T5EncoderModel:
+    import torch
+    from transformers import T5Config, T5EncoderModel
+
+    config = T5Config(
+        vocab_size=vocabulary, d_model=size.text_dim, d_kv=size.text_dim // HEADS, d_ff=4 * size.text_dim, num_layers=size.layers,
+        num_heads=HEADS, dropout_rate=0.0,
+    )  # fmt: skip
+    encoder = T5EncoderModel(config)
+    with torch.no_grad():  # T5's default initialisation assumes a final scale that nano does not have
+        encoder.shared.weight.normal_(std=1.0)
+    return encoder
+
+
+def _gpt2(size: Size) -> GPT2LMHeadModel:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=1, n_embd=size.text_dim, n_head=HEADS, n_layer=size.layers, n_positions=96, max_new_tokens=8, bos_token_id=0,
+        eos_token_id=0, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config)
 
 
 def _unet(size: Size) -> AudioLDM2UNet2DConditionModel:

@@ -70,6 +70,7 @@ class LogSpectrogram(ExactBuffers, nn.Module):
 
     @property
     def frames_per_second(self) -> float:
+        """Frame rate in Hz."""
         return self.sampling_rate / self.hop
 
     def forward(self, wave: torch.Tensor) -> torch.Tensor:

@@ -91,6 +91,7 @@ class _Player:
         ]
 
     def drums(self, kit: dict[str, str]) -> Iterator[StemNote]:
+        """The kit's patterns, and in most takes a cymbal on the first bar line."""
         for name, pattern in kit.items():
             for beat, _, symbol in self._steps(pattern):
                 velocity = (105 if symbol == "X" else 78) + self.rng.randint(-8, 8)
@@ -99,6 +100,7 @@ class _Player:
             yield StemNote(self.first, 1.0, DRUM_NOTES["crash"], 88)
 
     def bass(self, pattern: str) -> Iterator[StemNote]:
+        """One note a step, struck again where the harmony changes under it."""
         for beat, beats, symbol in self._steps(pattern, holds=True):
             for start, end, chord in self._sounding(beat, beats):
                 restrike = start > beat
@@ -106,6 +108,7 @@ class _Player:
                 yield StemNote(start, end - start, pitch, 92 + self.rng.randint(-8, 8))
 
     def comp(self, pattern: str, low: int) -> Iterator[StemNote]:
+        """Close voicings from MIDI pitch ``low`` up, whole or one tone after another."""
         count = 0
         for beat, beats, symbol in self._steps(pattern, holds=True):
             for start, end, chord in self._sounding(beat, beats):
@@ -117,6 +120,7 @@ class _Player:
                     yield StemNote(start, end - start, pitch, velocity)
 
     def lead(self) -> Iterator[StemNote]:
+        """The sheet's own melody."""
         for note in self.sheet.melody:
             yield StemNote(float(note.start), float(note.beats), note.pitch, 90)
 

@@ -104,6 +104,7 @@ class Chord:
 
     @property
     def quality_index(self) -> int:
+        """Place of the quality in QUALITIES."""
         return QUALITIES.index(self.quality)
 
     @property

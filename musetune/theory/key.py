@@ -67,6 +67,7 @@ class Key:
 
     @property
     def uses_flats(self) -> bool:
+        """Whether the key signature has flats."""
         major = self.tonic if self.mode == "major" else transpose_name(self.tonic, 3, True)
         return major in FLAT_KEYS or "b" in self.tonic
 

@@ -79,14 +79,17 @@ class LeadSheet:
 
     @property
     def bpm(self) -> float:
+        """Beats a minute of the whole grid."""
         return self.grid.bpm
 
     @property
     def key(self) -> Key:
+        """The first key; ``key_at`` tells a later one."""
         return self.keys[0].key
 
     @property
     def meter(self) -> Meter:
+        """The first metre."""
         return self.meters[0].meter
 
     @property

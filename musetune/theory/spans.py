@@ -25,6 +25,7 @@ class ChordSpan:
 
     @property
     def end(self) -> Fraction:
+        """Beat at which it stops."""
         return self.start + self.beats
 
 
