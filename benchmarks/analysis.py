@@ -10,7 +10,6 @@ chord-extractor`.
 from __future__ import annotations
 
 import argparse
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from musetune.analysis import hear
 from musetune.analysis.chords import PITCHES
 from musetune.analysis.corpus import Song, load_pop909, render
 from musetune.analysis.source import RATE
+from musetune.evaluation.judges import chordino, missing_judges
 
 Listener = Callable[[np.ndarray], dict]
 COLUMNS = ("root", "majmin", "sevenths", "bass", "beat F", "downbeat F", "tempo", "key", "× real time")
@@ -78,40 +78,8 @@ def _krumhansl(profile: np.ndarray) -> str:
 
 
 def chordino_listener(wave: np.ndarray) -> dict:
-    import vamp
-    from chord_extractor.extractors import Chordino  # noqa: F401  (its package carries the plugin)
-
-    listing = vamp.collect(wave, RATE, "nnls-chroma:chordino")["list"]
-    times = [float(item["timestamp"]) for item in listing] + [len(wave) / RATE]
-    labels = [_harte(item["label"]) for item in listing]
-    return {"intervals": np.stack([times[:-1], times[1:]], axis=1), "labels": labels}
-
-
-def _harte(name: str) -> str:
-    """Chordino's 'Bbm7/Ab' as Harte 'Bb:min7/b7'."""
-    if name in ("N", ""):
-        return "N"
-    head, _, bass = name.partition("/")
-    root = head[:2] if head[1:2] in ("b", "#") else head[:1]
-    quality = {
-        "": "maj",
-        "m": "min",
-        "6": "maj6",
-        "7": "7",
-        "maj7": "maj7",
-        "m7": "min7",
-        "m6": "min6",
-        "dim": "dim",
-        "dim7": "dim7",
-        "aug": "aug",
-        "m7b5": "hdim7",
-        "sus4": "sus4",
-        "sus2": "sus2",
-    }[head[len(root) :]]
-    if not bass:
-        return f"{root}:{quality}"
-    step = (mir_eval.chord.pitch_class_to_semitone(bass) - mir_eval.chord.pitch_class_to_semitone(root)) % 12
-    return f"{root}:{quality}/" + ("1", "b2", "2", "b3", "3", "4", "b5", "5", "#5", "6", "b7", "7")[step]
+    intervals, labels = chordino(wave, RATE)
+    return {"intervals": intervals, "labels": labels}
 
 
 def score(song: Song, said: dict) -> dict[str, float]:
@@ -152,13 +120,10 @@ def main() -> None:
     )
     args = parser.parse_args()
     listeners: dict[str, Listener] = {"musetune": musetune_listener, "librosa": librosa_listener}
-    try:
-        import chord_extractor
-
-        os.environ.setdefault("VAMP_PATH", str(Path(chord_extractor.__file__).parent / "_lib"))
-        listeners["chordino"] = chordino_listener
-    except ImportError:
+    if "Chordino" in missing_judges():
         print("chordino left out: pip install vamp chord-extractor")
+    else:
+        listeners["chordino"] = chordino_listener
     folders = sorted(folder for folder in args.songs.iterdir() if folder.name.endswith("5"))[: args.count]
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in listeners}
     for number, folder in enumerate(folders):
