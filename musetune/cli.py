@@ -66,7 +66,7 @@ def generate(
     ] = None,
     steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
     guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 2.5,
-    music_guidance: Annotated[float | None, typer.Option(help="how hard the music pushes; default 2", min=0)] = None,
+    music_guidance: Annotated[float | None, typer.Option(help="how hard the music pushes; default 3", min=0)] = None,
     strength: Annotated[float | None, typer.Option(help="of the adapter; default 1", min=0, max=1)] = None,
     candidates: Annotated[int, typer.Option(help="make so many and keep the most obedient", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
@@ -77,7 +77,7 @@ def generate(
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
 ) -> None:
     from musetune.generation.loading import pick_device, quiet
-    from musetune.generation.request import or_default, refuse
+    from musetune.generation.request import MUSIC_GUIDANCE, or_default, refuse
 
     kind = _kind(out, format)
     wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
@@ -93,7 +93,10 @@ def generate(
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call["num_waveforms_per_prompt"] = candidates
     if wanted is not None:
-        call |= {"music_guidance_scale": or_default(music_guidance, 2.0), "strength": or_default(strength, 1.0)}
+        call |= {
+            "music_guidance_scale": or_default(music_guidance, MUSIC_GUIDANCE),
+            "strength": or_default(strength, 1.0),
+        }
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": place, **call}
     _make(pipe, wanted, settings, call, out, kind, report, plot)
 

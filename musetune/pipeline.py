@@ -19,7 +19,17 @@ from musetune.adapter import MusicAdapter, Prepared
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.generation.guidance import guide
 from musetune.generation.loading import find_adapter, find_base, language_model, read_index
-from musetune.generation.request import NEEDS_MUSIC, check_counts, check_scales, or_default, refuse, sheet_of
+from musetune.generation.request import (
+    GUIDANCE_RESCALE,
+    MUSIC_GUIDANCE,
+    NEEDS_MUSIC,
+    check_counts,
+    check_scales,
+    check_share,
+    or_default,
+    refuse,
+    sheet_of,
+)
 from musetune.generation.windows import blend, window_starts
 from musetune.theory import Chord, LeadSheet
 
@@ -148,15 +158,16 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, in ``key`` (C major), ``bpm`` (30–300; 120), ``time_signature``
         (4/4), ``genre``, repeated to ``duration_seconds`` (default 10.24). A ``lead_sheet`` has all that itself and is cut to
-        ``duration_seconds``. music_guidance_scale (2): how hard the music is pushed, beside ``guidance_scale`` for the words; strength: of
+        ``duration_seconds``. music_guidance_scale (3): how hard the music is pushed, beside ``guidance_scale`` for the words; strength: of
         the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first. ``num_inference_steps``
-        (default 20 with music), ``negative_prompt``, ``generator``, ``latents`` as in the stock call.
+        (default 20 with music), ``guidance_rescale`` (0.8; 0–1, only with music), ``negative_prompt``, ``generator``, ``latents`` as in the stock call.
         Raises ValueError for values out of range and for arguments that would be ignored.
         """
         settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre}
         default_seconds = self.unet.config.sample_size * self.row_s
         sheet = sheet_of(lead_sheet, harmonic_progression, duration_seconds, default_seconds, settings)
         check_scales(guidance_scale=options.get("guidance_scale"), music_guidance_scale=music_guidance_scale)
+        check_share(guidance_rescale=options.get("guidance_rescale"))
         check_counts(**{name: options.get(name) for name in ("num_inference_steps", "num_waveforms_per_prompt")})
         if sheet is None:
             music = {"music_guidance_scale": music_guidance_scale, "strength": strength}
@@ -179,7 +190,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             raise ValueError(f"prompt={prompt!r}: with music it is one str; call once for each prompt")
         self.adapter.strength = or_default(strength, 1.0)
         seconds = or_default(duration_seconds, sheet.duration_s)
-        audios = self._play(prompt or "", sheet, seconds, or_default(music_guidance_scale, 2.0), **options)
+        audios = self._play(prompt or "", sheet, seconds, or_default(music_guidance_scale, MUSIC_GUIDANCE), **options)
         reports = None
         if return_report or len(audios) > 1:
             audios, reports = self._rank(audios, sheet)
@@ -188,7 +199,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     def _play(
         self, prompt: str, sheet: LeadSheet, seconds: float, music_scale: float, *, guidance_scale: float = 2.5,
         num_inference_steps: int = 20, negative_prompt: str | None = None, num_waveforms_per_prompt: int = 1,
-        generator: torch.Generator | None = None, latents: Tensor | None = None,
+        generator: torch.Generator | None = None, latents: Tensor | None = None, guidance_rescale: float = GUIDANCE_RESCALE,
     ) -> np.ndarray:  # fmt: skip
         """Denoise in three passes a step, decode: (n, samples)."""
         n, device, dtype = num_waveforms_per_prompt, self._execution_device, self.unet.dtype
@@ -208,7 +219,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             def denoise(window: Tensor, index: int, t: Tensor = t) -> Tensor:
                 sample, hidden = self.adapter.inputs(torch.cat([window] * 3), generated, windows[index])
                 out = self.unet(sample, t, encoder_hidden_states=hidden, **text).sample
-                return guide(out, guidance_scale, music_scale)
+                return guide(out, guidance_scale, music_scale, guidance_rescale)
 
             predicted = blend(scaled, size, size // 2, denoise)
             latents = self.scheduler.step(predicted, t, latents).prev_sample

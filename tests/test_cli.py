@@ -48,7 +48,7 @@ def test_generate_then_analyze(tiny_base: Path, adapter: Path, tmp_path: Path) -
     report = json.loads(out.with_suffix(".json").read_text())
     assert [row["asked"] for row in report["chords"]][:3] == ["C:min7", "F:7", "Bb:maj7"]
     wanted = {"prompt": "warm jazz trio", "seed": 0, "base": str(tiny_base), "adapter": str(adapter), "strength": 1.0}
-    wanted |= {"num_inference_steps": 2, "duration_seconds": 4.0, "guidance_scale": 2.5, "music_guidance_scale": 2.0}
+    wanted |= {"num_inference_steps": 2, "duration_seconds": 4.0, "guidance_scale": 2.5, "music_guidance_scale": 3.0}
     assert wanted.items() <= report["settings"].items()
     assert "2/2" in done.stderr  # the bar of denoising
     assert not [word for word in ("Loading", "float32", "Warning") if word in done.stderr]

@@ -228,6 +228,10 @@ def test_guidance_of_two_conditions() -> None:
     torch.testing.assert_close(guide(stacked, 1.0, 1.0), both)
     torch.testing.assert_close(guide(stacked, 1.0, 0.0), text)
     torch.testing.assert_close(guide(stacked, 0.0, 0.0), nothing)
+    whole = guide(stacked, 5.0, 5.0, rescale=1.0)
+    torch.testing.assert_close(whole.std(1), both.std(1))
+    half = guide(stacked, 5.0, 5.0, rescale=0.5)
+    torch.testing.assert_close(half, (whole + guide(stacked, 5.0, 5.0)) / 2)
 
 
 def test_windows_cover_and_blend_to_what_all_agree_on() -> None:
