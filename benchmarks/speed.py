@@ -54,7 +54,10 @@ def training(base: str, adapter: str) -> dict[str, Callable[[], object]]:
     music = MusicAdapter.from_pretrained(find_adapter(adapter)).train().attach(unets[1])
     config = unets[0].config
     latents = torch.randn(BATCH, config.in_channels, ROWS, music.config.cols)
-    states, mask, generated = (x.expand(BATCH, *x.shape[1:]) for x in pipes[0].encode_prompt("pop", "cpu", 1, False))
+    with torch.no_grad():
+        states, mask, generated = (
+            x.expand(BATCH, *x.shape[1:]) for x in pipes[0].encode_prompt("pop", "cpu", 1, False)
+        )
     frames = ROWS * music.config.frames_per_row
     frame_s = pipes[0].row_s / music.config.frames_per_row
     sheet = LeadSheet.from_progression(
