@@ -53,7 +53,9 @@ def generate(
     chords: Annotated[str | None, typer.Option(help="progression or chart; needs an adapter")] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(help="lead sheet instead of --chords: .json, .mid, .musicxml, .jams", exists=True, dir_okay=False),
+        typer.Option(
+            help="lead sheet instead of --chords: .json, .mid, .musicxml, .mxl, .jams", exists=True, dir_okay=False
+        ),
     ] = None,
     key: Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'; default C major")] = None,
     bpm: Annotated[float | None, typer.Option(help="beats a minute, 30–300; default 120")] = None,
@@ -128,13 +130,7 @@ def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **opt
         refuse(flags, f"is the lead sheet's own: leave it out beside --sheet {sheet}" if sheet else "needs --chords")
         options = {}
     options["time_signature"] = options.pop("meter", None)
-    loaded = None
-    if sheet is not None:
-        try:
-            loaded = LeadSheet.load(sheet)
-        except Exception as error:  # each format's parser has errors of its own
-            reason = str(error) or type(error).__name__
-            raise ValueError(f"--sheet {sheet} cannot be read as a lead sheet: {reason}") from error
+    loaded = None if sheet is None else LeadSheet.load(sheet)
     return sheet_of(loaded, chords, seconds, 10.24, options)
 
 

@@ -138,11 +138,11 @@ def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped
         (["--sheet", "good.json", "--genre", "jazz"], "--genre='jazz' is the lead sheet's own"),
         (["--sheet", "good.json", "--seconds", "20"], "lasts 5.00 s"),
         (["--sheet", "x.json", "--report"], "--report would overwrite --sheet x.json"),
-        (["--sheet", "bad.json"], "--sheet bad.json cannot be read as a lead sheet"),
-        (["--sheet", "empty.mid"], "--sheet empty.mid cannot be read as a lead sheet"),
-        (["--sheet", "bad.mid"], "--sheet bad.mid cannot be read as a lead sheet"),
-        (["--sheet", "bad.musicxml"], "--sheet bad.musicxml cannot be read as a lead sheet"),
-        (["--sheet", "bad.txt"], "--sheet bad.txt cannot be read as a lead sheet"),
+        (["--sheet", "bad.json"], "bad.json is not a lead sheet that musetune wrote as JSON"),
+        (["--sheet", "empty.mid"], "empty.mid is not a standard MIDI file"),
+        (["--sheet", "bad.mid"], "bad.mid is not a standard MIDI file"),
+        (["--sheet", "bad.musicxml"], "bad.musicxml is not a MusicXML score"),
+        (["--sheet", "bad.txt"], "bad.txt: suffix '.txt' is not one of .json"),
     ],
 )
 def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
