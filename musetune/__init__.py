@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
     from musetune.analysis import Analysis, analyze  # type: ignore[no-redef]
+    from musetune.analysis.service import AnalysisService
     from musetune.conditioning import MusicTokens
     from musetune.pipeline import MuseTunePipeline
     from musetune.theory import BeatGrid, Chord, Key, LeadSheet, Meter
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 # Loaded when first asked for: `import musetune` must not wait for torch.
 _HOMES = {
     "Analysis": "musetune.analysis",
+    "AnalysisService": "musetune.analysis.service",
     "BeatGrid": "musetune.theory",
     "Chord": "musetune.theory",
     "Key": "musetune.theory",
@@ -29,6 +31,7 @@ _HOMES = {
 
 __all__ = [
     "Analysis",
+    "AnalysisService",
     "BeatGrid",
     "Chord",
     "Key",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musetune import cli_analyze
+
 if TYPE_CHECKING:
     from musetune.pipeline import MuseTunePipeline
     from musetune.theory import LeadSheet
@@ -172,31 +174,6 @@ def _make(
         typer.echo(str(out.with_suffix(".png")))
 
 
-@app.command()
-def analyze(
-    files: Annotated[list[Path], typer.Argument(help="MP3, WAV, FLAC or OGG files")],
-    as_json: Annotated[bool, typer.Option("--json", help="print the whole record")] = False,
-    sheet: Annotated[
-        Path | None, typer.Option(help="also write the lead sheet of one file: .json, .mid, .musicxml, .jams")
-    ] = None,
-) -> None:
-    """Hear chords, key, beats, tempo and metre. Several files with --json give one record a line."""
-    from musetune.analysis import analyze as analyze_audio
-
-    if sheet is not None and len(files) > 1:
-        raise ValueError("--sheet takes one file")
-    for file in files:
-        found = analyze_audio(file)
-        if sheet is not None:
-            found.lead_sheet.save(sheet)
-        if as_json:
-            typer.echo(found.dumps(indent=2 if len(files) == 1 else None))
-        else:
-            record = found.to_json()
-            typer.echo(f"{file}: {record['key']}, {record['bpm']} bpm, {record['time_signature']}")
-            typer.echo(" ".join(span["chord"] for span in record["chords"]))
-
-
 def _recipe(name: str, arguments: list[str]) -> None:
     """Run a recipe of the repository with this Python."""
     places = (Path(__file__).parents[1] / "recipes", Path(__file__).parent / "_recipes")  # a checkout, a wheel
@@ -207,6 +184,8 @@ def _recipe(name: str, arguments: list[str]) -> None:
         )
     raise typer.Exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
 
+
+app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 
-from .beats import Beats, beats_at, track_beats
-from .chords import ChordTrack, change_costs, decode, half_beats, pool, score, spans_of
-from .keys import find_key
-from .record import Analysis, assemble
-from .source import Sound, listen
+from .assemble import assemble
+from .beats import SHORTEST_S, Beats, bar_lines, bars_by_harmony, beats_at, track_beats
+from .chords import ChordScores, ChordTrack, change_costs, changes, decode, half_beats, score, spans_of
+from .features import Features, extract
+from .keys import KeyTrack, find_keys
+from .record import Analysis
+from .source import SILENCE_DBFS, SYMBOLS, SoundStream, Source, open_sound
 from .spectrum import Salience, salience
-
-SHORTEST_S = 1.5
+from .symbols import analyze_symbols
 
 
 @dataclass(frozen=True)
@@ -37,45 +39,51 @@ def analyze(
     *,
     beats: np.ndarray | None = None,
     tempo_hint: float | None = None,
+    conventions: str | PathLike | None = None,
 ) -> Analysis:
-    """Beats, bars, key and chords of `audio`: a path, or floats (samples,) or (channels, samples) at `sr` Hz.
+    """The record of `audio`: a path, or floats (samples,) or (channels, samples) at `sr` Hz; a path to MIDI, MusicXML or a lead
+    sheet (.json, .jams) is read, not heard.
 
-    `beats` (n ≥ 4,) seconds, rising, replaces beat tracking; `tempo_hint` in bpm settles the octave of the tempo.
-    Raises ValueError for what cannot be read, is silent, is under 1.5 s or has no pulse.
+    `beats` (n ≥ 4,) seconds, rising, replaces beat tracking; `tempo_hint` in bpm settles the octave of the tempo;
+    `conventions` is a YAML file of further genres. Memory is bounded: three hours take under 1 GB. Raises ValueError for
+    what cannot be read, is silent, is under 1.5 s or has no pulse.
     """
-    sound = listen(audio, sr)
-    name = sound.source.file or "the array"
-    if sound.silent:
-        raise ValueError(f"{name} is silent ({sound.level_dbfs:.0f} dBFS): nothing to analyse")
-    if sound.duration_s < SHORTEST_S:
-        raise ValueError(f"{name} lasts {sound.duration_s:.2f} s; at least {SHORTEST_S} s are needed to find a beat")
-    notes = salience(sound.wave)
+    if isinstance(audio, (str, PathLike)) and Path(audio).suffix.lower() in SYMBOLS:
+        return analyze_symbols(Path(audio), conventions=conventions)
+    stream = open_sound(audio, sr)
+    features = extract(stream.blocks())
+    source = _checked_source(stream)
+    notes, levels = salience(features.spectrum, features.loudness), features.levels()
+    found: Beats | None
     if beats is not None:
-        found: Beats | None = beats_at(_checked_beats(beats, sound), sound.wave, notes)
+        found = beats_at(_checked_beats(beats, source), levels, notes)
     else:
-        found = track_beats(sound.wave, notes, tempo_hint=tempo_hint)
+        found = track_beats(levels, notes, tempo_hint=tempo_hint)
     if found is None:
+        name = source.file or "the array"
         raise ValueError(
             f"{name} has no pulse (fewer than four onsets); give beats=[…] in seconds to analyse it anyway"
         )
-    track = _chords(notes, found.times_s, sound.duration_s, found)
-    key, key_confidence = find_key(track, _mean_treble(notes))
-    return assemble(sound, found, track, key, key_confidence)
+    settled, track, scores, edges = _chords(notes, found, source.duration_s)
+    found = settled or found
+    keys = find_keys(track, scores, edges, bar_lines(found, edges))
+    return assemble(source, levels, found, track, scores, keys, edges, conventions)
 
 
 def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard:
     """Listen to `wave`, floats (samples,) or (channels, samples) at `sr` Hz, without insisting that it is music:
     silence is one N, a sound without pulse has no beats. Raises ValueError only for what is no sound at all (NaN,
     wrong shape)."""
-    sound = listen(wave, sr)
-    empty = np.zeros(0)
-    if sound.silent:
-        return Heard(np.array([[0.0, sound.duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
-    notes = salience(sound.wave)
-    found = track_beats(sound.wave, notes, tempo_hint=tempo_hint)
-    grid = found.times_s if found else np.arange(0, max(sound.duration_s, 0.5) + 0.5, 0.5)
-    track = _chords(notes, grid, sound.duration_s, found)
-    key, key_confidence = find_key(track, _mean_treble(notes))
+    stream = open_sound(wave, sr)
+    features: Features = extract(stream.blocks())
+    duration_s, empty = stream.source.duration_s, np.zeros(0)
+    if stream.level_dbfs < SILENCE_DBFS:
+        return Heard(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
+    notes, levels = salience(features.spectrum, features.loudness), features.levels()
+    found = track_beats(levels, notes, tempo_hint=tempo_hint)
+    found, track, scores, edges = _chords(notes, found, duration_s)
+    lines = bar_lines(found, edges) if found else edges[::4]
+    keys: KeyTrack = find_keys(track, scores, edges, lines)
     beats_s, downbeats_s, bpm = (found.times_s, found.downbeats_s, found.bpm) if found else (empty, empty, None)
     return Heard(
         track.intervals_s,
@@ -83,32 +91,42 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
         track.confidence,
         beats_s,
         downbeats_s,
-        key if key_confidence > 0 else None,
+        keys.main if keys.confidence > 0 else None,
         bpm,
     )
 
 
-def _checked_beats(beats: np.ndarray, sound: Sound) -> np.ndarray:
+def _checked_source(stream: SoundStream) -> Source:
+    source = stream.source
+    name = source.file or "the array"
+    if stream.level_dbfs < SILENCE_DBFS:
+        raise ValueError(f"{name} is silent ({stream.level_dbfs:.0f} dBFS): nothing to analyse")
+    if source.duration_s < SHORTEST_S:
+        raise ValueError(f"{name} lasts {source.duration_s:.2f} s; at least {SHORTEST_S} s are needed to find a beat")
+    return source
+
+
+def _checked_beats(beats: np.ndarray, source: Source) -> np.ndarray:
     times = np.asarray(beats, float)
     if times.ndim != 1 or len(times) < 4 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(f"beats={beats!r}: give at least four rising times in seconds")
-    if times[0] < 0 or times[-1] > sound.duration_s:
+    if times[0] < 0 or times[-1] > source.duration_s:
         raise ValueError(
-            f"beats from {times[0]:.2f} to {times[-1]:.2f} s lie outside the sound (0–{sound.duration_s:.2f} s)"
+            f"beats from {times[0]:.2f} to {times[-1]:.2f} s lie outside the sound (0–{source.duration_s:.2f} s)"
         )
     return times
 
 
-def _chords(notes: Salience, beats_s: np.ndarray, duration_s: float, found: Beats | None) -> ChordTrack:
-    edges_s, edges_beat = half_beats(beats_s, duration_s)
+def _chords(
+    notes: Salience, found: Beats | None, duration_s: float
+) -> tuple[Beats | None, ChordTrack, ChordScores, np.ndarray]:
+    """The chords on the grid of the beats, half seconds where there are none; and the beats, their bar lines settled."""
+    grid = np.arange(0, max(duration_s, 0.5) + 0.5, 0.5) if found is None else found.times_s
+    edges_s, edges_beat = half_beats(grid, duration_s)
     scores = score(notes, edges_s)
     downbeats = None
     if found is not None:
-        reach = np.arange(-len(edges_beat), len(edges_beat) + 1)
-        downbeats = found.first + found.beats_per_bar * reach
-    path = decode(scores, change_costs(edges_beat, downbeats))
-    return spans_of(path, scores, edges_s, edges_beat)
-
-
-def _mean_treble(notes: Salience) -> np.ndarray:
-    return pool(notes.chroma(), notes.times_s, np.array([0, notes.times_s[-1] + 1]))[0, 12:]
+        found = bars_by_harmony(found, changes(scores, edges_beat, np.arange(len(found.times_s))))
+        downbeats = bar_lines(found, edges_beat)
+    path = decode(scores.chord, change_costs(edges_beat, downbeats))
+    return found, spans_of(path, scores, edges_s, edges_beat), scores, edges_beat

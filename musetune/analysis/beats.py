@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .bars import POINTER_FPS, point
-from .nets import beat_net
-from .onsets import FEATURE_FPS, FPS, beat_features, mel_levels, n_onsets, onset_strength
-from .source import RATE
-from .spectrum import Salience
+from musetune import theory
 
-BPM_RANGE = (50.0, 215.0)
+from .bars import POINTER_FPS, point
+from .features import FPS
+from .heard import FEATURE_FPS, beat_features
+from .onsets import n_onsets, onset_strengths
+from .spectrum import Salience
+from .vocabulary import BEATS, METERS
+
+BPM_RANGE = (48.0, 215.0)
+CHANGE_WEIGHT = 15.0  # nats that a complete change of chord speaks for a bar line, tuned on songs outside the benchmark
+STAY = 0.5  # nats for what the pointer found
 HINT_WIDTH = 1.08  # a hinted tempo is looked for within 8 %
+SHORTEST_S = 1.5
 
 
 @dataclass(frozen=True)
 class Beats:
-    """`times_s` (n,) beats; `bpm` from their spacing; `confidence` 0…1, mean activation on the beats;
-    `beats_per_bar` 3 or 4; `first` index of the first bar line; `metre_confidence` 0…1; `strength` (frames,) onset
-    strength at FPS."""
+    """`times_s` (n,) beats; `bpm` from their spacing; `confidence` 0…1, mean activation on the beats; `meter`, whose
+    beats these are (dotted quarters in 6/8, eighths in 7/8); `first` index of the first bar line; `metre_confidence`
+    0…1; `odds` (n,) log-odds of a bar line at each beat, as the network hears it; onset strength at FPS: `strength`
+    (frames,) of the whole, `bands` (frames, 3) of low, middle and high register."""
 
     times_s: np.ndarray
     bpm: float
     confidence: float
-    beats_per_bar: int
+    meter: theory.Meter
     first: int
     metre_confidence: float
+    odds: np.ndarray
     strength: np.ndarray
+    bands: np.ndarray
+
+    @property
+    def beats_per_bar(self) -> int:
+        """Beats in a bar."""
+        return self.meter.beats_per_bar
 
     @property
     def downbeats_s(self) -> np.ndarray:
@@ -36,48 +50,68 @@ class Beats:
         return self.times_s[self.first :: self.beats_per_bar]
 
 
-def track_beats(wave: np.ndarray, notes: Salience, *, tempo_hint: float | None = None) -> Beats | None:
-    """Beats of `wave` (samples,) at RATE whose notes are `notes`; None where there is no pulse (fewer than four
+def track_beats(levels: np.ndarray, notes: Salience, *, tempo_hint: float | None = None) -> Beats | None:
+    """Beats of a sound with mel `levels` (frames at FPS, N_MELS) and `notes`; None where there is no pulse (fewer than four
     onsets, under 1.5 s).
 
     `tempo_hint` in bpm settles the octave: the tempo is then looked for within 8 % of it.
     """
-    levels = mel_levels(wave)
-    strength = onset_strength(levels)
-    if len(strength) < 1.5 * FPS or n_onsets(strength) < 4:
+    strength, bands = onset_strengths(levels)
+    if len(strength) < SHORTEST_S * FPS or n_onsets(strength) < 4:
         return None
-    activation = _activation(levels, notes)
+    activation, metres = _heard(levels, notes)
     span = BPM_RANGE if tempo_hint is None else (tempo_hint / HINT_WIDTH, tempo_hint * HINT_WIDTH)
-    bars = point(activation, span)
+    bars = point(activation, metres, span, hinted=tempo_hint is not None)
     if len(bars.beats) < 3:
         return None
-    times, added = cover(_refine(strength, bars.beats) / FPS, *sounding_range(wave))
+    times, added = cover(_refine(strength, bars.beats) / FPS, *sounding_range(levels))
     if len(times) < 3:
         return None
-    first = (bars.first + added) % bars.beats_per_bar
-    return Beats(
-        times,
-        tempo(times),
-        float(activation[bars.beats, 0].mean()),
-        bars.beats_per_bar,
-        first,
-        bars.confidence,
-        strength,
-    )
+    meter = theory.Meter.parse(bars.meter)
+    first = (bars.first + added) % meter.beats_per_bar
+    sure = float(activation[np.minimum(bars.beats, len(activation) - 1), 0].mean())
+    odds = bar_odds(activation, times)
+    return Beats(times, tempo(times), sure, meter, first, bars.confidence, odds, strength, bands)
 
 
-def beats_at(times_s: np.ndarray, wave: np.ndarray, notes: Salience) -> Beats:
-    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase."""
-    levels = mel_levels(wave)
-    activation = _activation(levels, notes)
+def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: Salience) -> Beats:
+    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase and
+    what it thinks of each metre."""
+    activation, metres = _heard(levels, notes)
+    odds = bar_odds(activation, times_s)
+    scores = {
+        (name, first): odds[first :: BEATS[name]].mean() - odds.mean() + metres[METERS.index(name)]
+        for name in METERS
+        for first in range(min(BEATS[name], len(odds)))
+    }
+    name, first = max(scores, key=lambda option: scores[option])
+    other = max(score for option, score in scores.items() if option[0] != name)
+    sure = float(1 / (1 + np.exp(other - scores[name, first])))
+    meter = theory.Meter.parse(name)
+    return Beats(times_s, tempo(times_s), 1.0, meter, first, sure, odds, *onset_strengths(levels))
+
+
+def bar_odds(activation: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """(n,) log-odds of a bar line within 30 ms of each beat, by `activation` (frames at FPS, 2)."""
     near = np.lib.stride_tricks.sliding_window_view(np.pad(activation[:, 1], 3), 7).max(axis=1)
     down = np.clip(near[np.minimum((times_s * FPS).round().astype(int), len(near) - 1)], 1e-3, 1 - 1e-3)
-    odds = np.log(down / (1 - down))
-    scores = {(metre, first): odds[first::metre].mean() - odds.mean() for metre in (4, 3) for first in range(metre)}
-    metre, first = max(scores, key=lambda option: scores[option])
-    other = max(score for option, score in scores.items() if option[0] != metre)
-    sure = float(1 / (1 + np.exp(other - scores[metre, first])))
-    return Beats(times_s, tempo(times_s), 1.0, metre, first, sure, onset_strength(levels))
+    return np.log(down / (1 - down))
+
+
+def bars_by_harmony(found: Beats, changes: np.ndarray) -> Beats:
+    """The same beats, the bar lines where the network hears them and harmony changes: of all places in the bar the one with
+    the highest mean of log-odds + CHANGE_WEIGHT · `changes` (n,) 0…1, how much the chord changes at each beat."""
+    size = min(found.beats_per_bar, len(changes))
+    told = found.odds + CHANGE_WEIGHT * changes
+    worth = [told[place::size].mean() + (STAY if place == found.first else 0.0) for place in range(size)]
+    return replace(found, first=int(np.argmax(worth)))
+
+
+def bar_lines(found: Beats, edges_beat: np.ndarray) -> np.ndarray:
+    """Bar lines in beats of the grid, from before its first to past its last."""
+    bar = found.beats_per_bar
+    low = found.first - bar * int(np.ceil((found.first - edges_beat[0]) / bar))
+    return np.arange(low, edges_beat[-1] + bar, bar)
 
 
 def tempo(times_s: np.ndarray) -> float:
@@ -86,22 +120,22 @@ def tempo(times_s: np.ndarray) -> float:
     return 60 * reach / float(np.median(times_s[reach:] - times_s[:-reach]))
 
 
-def _activation(levels: np.ndarray, notes: Salience) -> np.ndarray:
-    """(frames at POINTER_FPS, 2)."""
-    coarse = beat_net(beat_features(levels, notes))
+def _heard(levels: np.ndarray, notes: Salience) -> tuple[np.ndarray, np.ndarray]:
+    """(frames at POINTER_FPS, 2) activations, (METERS,) log-probabilities."""
+    from .nets import hear_beats
+
+    coarse, metres = hear_beats(beat_features(levels, notes))
     at = np.arange(len(levels)) * FEATURE_FPS / POINTER_FPS
-    return np.stack([np.interp(at, np.arange(len(coarse)), column) for column in coarse.T], axis=1)
+    return np.stack([np.interp(at, np.arange(len(coarse)), column) for column in coarse.T], axis=1), metres
 
 
-def sounding_range(wave: np.ndarray) -> tuple[float, float]:
-    """(start, end) in seconds of what is within 45 dB of the loud parts (95th percentile of 50 ms blocks)."""
-    block = RATE // 20
-    padded = np.pad(wave, (0, -len(wave) % block)).reshape(-1, block)
-    loudness = np.sqrt(np.square(padded).mean(axis=1))
-    loud = np.flatnonzero(loudness > np.percentile(loudness, 95) * 10 ** (-45 / 20))
+def sounding_range(levels: np.ndarray) -> tuple[float, float]:
+    """(start, end) in seconds of what is louder than a fiftieth of the loud parts (95th percentile of mean level)."""
+    loudness = levels.mean(axis=1, dtype=np.float32)
+    loud = np.flatnonzero(loudness > 0.02 * np.percentile(loudness, 95))
     if len(loud) == 0:
-        return 0.0, len(wave) / RATE
-    return float(loud[0] * block / RATE), float(min((loud[-1] + 1) * block, len(wave)) / RATE)
+        return 0.0, len(levels) / FPS
+    return float(loud[0]) / FPS, float(loud[-1] + 1) / FPS
 
 
 def cover(times_s: np.ndarray, start_s: float, end_s: float) -> tuple[np.ndarray, int]:

@@ -1,8 +1,4 @@
-"""Which chord sounds when: the network's view of each half beat, and the likeliest sequence (Viterbi).
-
-Chords are in root position: a bass head was trained and told no inversion better than always saying the root, so
-none is claimed.
-"""
+"""Which chord sounds when: the network's view of each half beat, the likeliest sequence (Viterbi), and the bass of each chord."""
 
 from __future__ import annotations
 
@@ -10,17 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .nets import NET_QUALITIES, chord_net
+from .heard import CHORD_FPS, chord_inputs
 from .spectrum import Salience
+from .vocabulary import LABELS, NO_BASS, QUALITIES, SHAPES
 
-PITCHES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-SHAPES = {  # semitones above the root
-    "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10),
-    "dim": (0, 3, 6), "sus2": (0, 2, 7), "sus4": (0, 5, 7), "hdim7": (0, 3, 6, 10), "dim7": (0, 3, 6, 9),
-    "aug": (0, 4, 8),
-}  # fmt: skip
-LABELS = (*(f"{root}:{quality}" for root in PITCHES for quality in NET_QUALITIES), "N")
+DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 SHARPNESS = 1.4  # exponent on the network's probabilities, tuned beside the change costs on songs outside the benchmark
+BASS_MARGIN = 0.4  # nats by which a chord's other note must be likelier in the bass than its root
 
 
 @dataclass(frozen=True)
@@ -32,6 +24,17 @@ class ChordTrack:
     labels: list[str]
     confidence: np.ndarray
     beats: np.ndarray
+
+
+@dataclass(frozen=True)
+class ChordScores:
+    """Log-probabilities of each span between edges: `chord` (spans, N_CHORDS), `bass` (spans, 13), `key` (spans, N_KEYS);
+    `sounding` (spans,) whether there is anything to hear."""
+
+    chord: np.ndarray
+    bass: np.ndarray
+    key: np.ndarray
+    sounding: np.ndarray
 
 
 def half_beats(beats_s: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -57,13 +60,17 @@ def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.nda
     return ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
 
 
-def score(heard: Salience, edges_s: np.ndarray) -> np.ndarray:
-    """(spans, labels) log-probabilities of each chord and N; N for certain where it is quiet."""
-    chords = chord_net(pool(heard.registers(), heard.times_s, edges_s))
-    silent = sounding(heard, edges_s) < 0.5
-    chords[silent] = -50.0
-    chords[silent, -1] = 0.0
-    return chords
+def score(heard: Salience, edges_s: np.ndarray) -> ChordScores:
+    """What the network holds of each span; N for certain where it is quiet."""
+    from .nets import hear_chords
+
+    frames = hear_chords(*chord_inputs(heard))
+    times = (np.arange(len(frames[0])) + 0.25) / CHORD_FPS
+    chord, bass, key = (pool(rows, times, edges_s) for rows in frames)
+    loud = sounding(heard, edges_s) >= 0.5
+    chord[~loud] = -50.0
+    chord[~loud, -1] = 0.0
+    return ChordScores(chord, bass, key, loud)
 
 
 def sounding(heard: Salience, edges_s: np.ndarray) -> np.ndarray:
@@ -72,12 +79,19 @@ def sounding(heard: Salience, edges_s: np.ndarray) -> np.ndarray:
     return pool(loud[:, None].astype(np.float32), heard.times_s, edges_s)[:, 0]
 
 
+def changes(scores: ChordScores, edges_beat: np.ndarray, beats: np.ndarray) -> np.ndarray:
+    """(beats,) 0…1: one less the Bhattacharyya coefficient of the chords in the half beat before each beat and after it."""
+    at = np.clip(np.searchsorted(edges_beat, beats), 1, len(scores.chord) - 1)
+    before, after = np.exp(scores.chord[at - 1]), np.exp(scores.chord[at])
+    return 1 - np.minimum(np.sqrt(before * after).sum(axis=1) / np.sqrt(before.sum(axis=1) * after.sum(axis=1)), 1)
+
+
 def change_costs(edges_beat: np.ndarray, downbeats: np.ndarray | None) -> np.ndarray:
     """(spans,) log-probability that a chord begins with this span: on a bar line, on a beat, between beats."""
     at = edges_beat[:-1]
-    chance = np.where(at % 1 == 0, 0.3, 0.05)
+    chance = np.where(at % 1 == 0, 0.2, 0.02)
     if downbeats is not None:
-        chance[np.isin(at, downbeats)] = 0.7
+        chance[np.isin(at, downbeats)] = 0.6
     return np.log(chance)
 
 
@@ -100,11 +114,29 @@ def decode(scores: np.ndarray, change: np.ndarray) -> np.ndarray:
     return path
 
 
-def spans_of(path: np.ndarray, scores: np.ndarray, edges_s: np.ndarray, edges_beat: np.ndarray) -> ChordTrack:
-    """Join equal neighbours."""
-    starts = np.flatnonzero(np.append(True, np.diff(path) != 0))
+def spans_of(path: np.ndarray, scores: ChordScores, edges_s: np.ndarray, edges_beat: np.ndarray) -> ChordTrack:
+    """Join equal neighbours, and name the bass."""
+    bass = np.array([bass_step(state, row) for state, row in zip(path, _smooth(path, scores.bass), strict=True)])
+    starts = np.flatnonzero(np.append(True, (np.diff(path) != 0) | (np.diff(bass) != 0)))
     ends = np.append(starts[1:], len(path))
-    confidence = [np.exp(scores[a:b, path[a]]).mean() for a, b in zip(starts, ends, strict=True)]
+    confidence = [np.exp(scores.chord[a:b, path[a]]).mean() for a, b in zip(starts, ends, strict=True)]
     intervals = np.stack([edges_s[starts], edges_s[ends]], axis=1)
     beats = np.stack([edges_beat[starts], edges_beat[ends]], axis=1)
-    return ChordTrack(intervals, [LABELS[path[a]] for a in starts], np.array(confidence), beats)
+    labels = [LABELS[path[a]] + (f"/{DEGREES[bass[a]]}" if bass[a] else "") for a in starts]
+    return ChordTrack(intervals, labels, np.array(confidence), beats)
+
+
+def _smooth(path: np.ndarray, bass: np.ndarray) -> np.ndarray:
+    """(spans, 13) the mean over each chord: its bass is decided once."""
+    starts = np.flatnonzero(np.append(True, np.diff(path) != 0))
+    sizes = np.diff(np.append(starts, len(path)))
+    return np.repeat(np.add.reduceat(bass, starts, axis=0) / sizes[:, None], sizes, axis=0)
+
+
+def bass_step(state: int, bass: np.ndarray) -> int:
+    """Semitones of the bass above the root of chord `state`: a note of the chord, 0 unless another is clearly likelier."""
+    if state == len(LABELS) - 1:
+        return 0
+    root, shape = state // len(QUALITIES), SHAPES[QUALITIES[state % len(QUALITIES)]]
+    likely = max(shape, key=lambda step: bass[(root + step) % NO_BASS])
+    return likely if bass[(root + likely) % NO_BASS] > bass[root] + BASS_MARGIN else 0

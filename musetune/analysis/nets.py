@@ -1,6 +1,7 @@
-"""The two small networks of our own, in numpy: which chord a half beat holds, and where beats and bar lines are.
+"""The two small networks of our own: which chord sounds in each frame, and where beats and bar lines are.
 
-recipes/train_analyzer.py trains them and writes weights.npz (float16) beside this file.
+recipes/train_analyzer.py trains them and writes weights.safetensors (float16) beside this file. Importing this
+module imports torch; the rest of the room does so only when it listens.
 """
 
 from __future__ import annotations
@@ -9,67 +10,121 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-WEIGHTS = Path(__file__).with_name("weights.npz")
-NET_QUALITIES = ("maj", "min", "7", "maj7", "min7", "dim", "sus2", "sus4", "hdim7", "dim7", "aug")
-CONTEXT = 3  # spans on either side that the chord network sees
-LONG_CONTEXT = 16  # spans on either side whose mean chroma tells it the key
-N_CHORD_INPUTS = (2 * CONTEXT + 1) * 36 + 12
-DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128)
-KERNEL = 5
+from .heard import CHORD_FPS, FEATURE_FPS, N_FEATURES
+from .spectrum import N_NOTES
+from .vocabulary import METERS, N_CHORDS, N_KEYS
+
+WEIGHTS = Path(__file__).with_name("weights.safetensors")
+CHANNELS = 4  # three spectrum bins a semitone, and the salience of the note
+CHUNK_S, OVERLAP_S = 120.0, 25.0  # long sounds are read in stretches; the overlap exceeds what the networks see
+
+
+class Block(nn.Module):
+    """A dilated convolution over time, its result added to what came in."""
+
+    def __init__(self, width: int, dilation: int, kernel: int = 5, dropout: float = 0.15) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.mix = nn.Conv1d(width, width, kernel, padding=dilation * (kernel // 2), dilation=dilation)
+        self.out = nn.Conv1d(width, width, 1)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, width, frames) → the same shape."""
+        y = self.out(F.gelu(self.mix(self.norm(x))))
+        return x + F.dropout(y, self.dropout, self.training)
+
+
+class ChordNet(nn.Module):
+    """From the notes of about ±15 s to chord, bass and key of each frame."""
+
+    def __init__(self, width: int = 192, planes: int = 32, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)) -> None:
+        super().__init__()
+        self.near = nn.Conv2d(CHANNELS, planes, (5, 3), padding=(2, 1))
+        self.octave = nn.Conv2d(planes, planes, (1, 13), padding=(0, 6))
+        self.fold = nn.Linear(planes * N_NOTES // 2 + 1, width)
+        self.blocks = nn.ModuleList(Block(width, dilation) for dilation in dilations)
+        self.norm = nn.GroupNorm(1, width)
+        self.chord, self.bass, self.key = (nn.Conv1d(width, size, 1) for size in (N_CHORDS, 13, N_KEYS))
+
+    def forward(self, notes: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`notes` (batch, frames, N_NOTES, CHANNELS), `level` (batch, frames) → logits (batch, frames, …) of chord, bass, key."""
+        x = F.gelu(self.near(notes.permute(0, 3, 1, 2)))
+        x = F.gelu(self.octave(x))
+        x = F.max_pool2d(x, (1, 2)).permute(0, 2, 1, 3).flatten(2)
+        x = self.fold(torch.cat([x, level[..., None]], 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        x = F.gelu(self.norm(x))
+        return tuple(head(x).transpose(1, 2) for head in (self.chord, self.bass, self.key))  # type: ignore[return-value]
+
+
+class BeatNet(nn.Module):
+    """From the rhythm and harmony of about ±20 s to beat, bar line and metre of each frame."""
+
+    def __init__(self, width: int = 64, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> None:
+        super().__init__()
+        self.input = nn.Conv1d(N_FEATURES, width, 5, padding=2)
+        self.blocks = nn.ModuleList(Block(width, dilation, dropout=0.1) for dilation in dilations)
+        self.norm = nn.GroupNorm(1, width)
+        self.beat, self.metre = nn.Conv1d(width, 2, 1), nn.Conv1d(width, len(METERS), 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, frames, N_FEATURES) → logits (batch, frames, 2) of beat and bar line, (batch, frames, metres)."""
+        x = F.gelu(self.input(x.transpose(1, 2)))
+        for block in self.blocks:
+            x = block(x)
+        x = F.gelu(self.norm(x))
+        return self.beat(x).transpose(1, 2), self.metre(x).transpose(1, 2)
 
 
 @lru_cache(maxsize=1)
-def weights() -> dict[str, np.ndarray]:
-    """All arrays of weights.npz as float32."""
-    with np.load(WEIGHTS) as stored:
-        return {name: stored[name].astype(np.float32) for name in stored.files}
+def networks() -> tuple[ChordNet, BeatNet]:
+    """Both, with the weights that come with the package."""
+    from safetensors.torch import load_file
+
+    stored = {name: value.float() for name, value in load_file(WEIGHTS).items()}
+    nets = ChordNet().eval(), BeatNet().eval()
+    for prefix, net in zip(("chord.", "beat."), nets, strict=True):
+        net.load_state_dict({k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)})
+    return nets
 
 
-def chord_inputs(registers: np.ndarray) -> np.ndarray:
-    """(spans, 36) mean registers → (spans, 12, N_CHORD_INPUTS): what is heard around each span, relative to each of
-    12 roots.
-
-    One network judges all roots, so it knows every key as well as any other.
-    """
-    spans = len(registers)
-    level = np.sqrt(registers / (registers.sum(axis=1, keepdims=True) + 1e-3))
-    padded = np.pad(level, ((CONTEXT, CONTEXT), (0, 0))).reshape(-1, 3, 12)
-    near = np.stack([padded[shift : shift + spans] for shift in range(2 * CONTEXT + 1)], axis=1)  # spans, window, 3, 12
-    total = np.concatenate([np.zeros((1, 12)), level.reshape(spans, 3, 12).sum(axis=1).cumsum(axis=0)])
-    low = np.maximum(np.arange(spans) - LONG_CONTEXT, 0)
-    high = np.minimum(np.arange(spans) + LONG_CONTEXT + 1, spans)
-    far = (total[high] - total[low]) / (high - low)[:, None]
-    around = np.concatenate([near.reshape(spans, -1, 12), far[:, None]], axis=1)  # spans, rows, 12
-    relative = np.stack([np.roll(around, -root, axis=2) for root in range(12)], axis=1)
-    return relative.reshape(spans, 12, -1).astype(np.float32)
+def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log-probabilities (frames, …) of chord, bass and key from `notes` (frames, N_NOTES, CHANNELS), `level` (frames,)."""
+    net = networks()[0]
+    pieces = _stretches(len(notes), CHORD_FPS)
+    rows = []
+    with torch.inference_mode():
+        for low, high, inner in pieces:
+            some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
+            out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
+            rows.append([F.log_softmax(logits[0, inner], -1).numpy() for logits in out])
+    chord, bass, key = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return chord, bass, key
 
 
-def chord_net(registers: np.ndarray) -> np.ndarray:
-    """(spans, 36) mean registers → log-probabilities (spans, 12 · qualities + 1), N last."""
-    w = weights()
-    hidden = np.maximum(chord_inputs(registers) @ w["chord.0.weight"].T + w["chord.0.bias"], 0)
-    hidden = np.maximum(hidden @ w["chord.1.weight"].T + w["chord.1.bias"], 0)
-    quality = hidden @ w["chord.quality.weight"].T + w["chord.quality.bias"]
-    nothing = hidden.mean(axis=1) @ w["chord.nothing.weight"].T + w["chord.nothing.bias"]
-    return log_softmax(np.concatenate([quality.reshape(len(quality), -1), nothing], axis=1))
+def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (metres,) of the whole."""
+    net = networks()[1]
+    beats, metres = [], []
+    with torch.inference_mode():
+        for low, high, inner in _stretches(len(features), FEATURE_FPS):
+            beat, metre = net(torch.from_numpy(features[low:high].astype(np.float32))[None])
+            beats.append(torch.sigmoid(beat[0, inner]).numpy())
+            metres.append(F.log_softmax(metre[0, inner], -1).numpy())
+    return np.concatenate(beats), np.concatenate(metres).mean(axis=0)
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Along the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def beat_net(features: np.ndarray) -> np.ndarray:
-    """(frames, N_FEATURES) → (frames, 2) probabilities of a beat and of a bar line at each frame."""
-    w = weights()
-    x = np.maximum(features @ w["beat.input.weight"].T + w["beat.input.bias"], 0)
-    for layer, dilation in enumerate(DILATIONS):
-        kernel = w[f"beat.{layer}.weight"]  # out, in, KERNEL
-        reach = dilation * (KERNEL // 2)
-        padded = np.pad(x, ((reach, reach), (0, 0)))
-        y = sum(padded[tap * dilation : tap * dilation + len(x)] @ kernel[:, :, tap].T for tap in range(KERNEL))
-        x = x + np.maximum(y + w[f"beat.{layer}.bias"], 0)
-    logits = x @ w["beat.output.weight"].T + w["beat.output.bias"]
-    return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+def _stretches(frames: int, fps: float) -> list[tuple[int, int, slice]]:
+    """(from, to, which of these to keep) so that what is kept covers all frames once."""
+    step, reach = int(CHUNK_S * fps), int(OVERLAP_S * fps)
+    out = []
+    for start in range(0, frames, step):
+        low, high = max(start - reach, 0), min(start + step + reach, frames)
+        out.append((low, high, slice(start - low, min(start + step, frames) - low)))
+    return out

@@ -1,105 +1,120 @@
-"""How the rhythm behaves against the metre, from onset strength at sixteenths of the beats.
-
-`polyrhythm` is null: onsets of a mixture do not tell which voice plays against which.
-"""
+"""How the rhythm behaves against the metre: from the onsets heard in three registers, or from notes."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from musetune import theory
+from musetune.theory import syncopation as sync
+from musetune.theory.polyrhythm import polyrhythm, swing_ratio
 
 from .beats import Beats
 from .onsets import FPS
 
-STEPS = 4  # grid steps a beat
-# Longuet-Higgins and Lee (1984): the weight of a position is minus the number of times the bar was divided to reach it
-BEAT_WEIGHTS = {4: (0, -2, -1, -2), 3: (0, -1, -1)}
-HIERARCHY = {
-    4: {"strong_beats": [1, 3], "weights": [1.0, 0.25, 0.5, 0.25]},
-    3: {"strong_beats": [1], "weights": [1.0, 0.25, 0.25]},
-}
+if TYPE_CHECKING:
+    from musetune.theory.score import Score
+
+BANDS = ("low", "middle", "high")  # columns of Beats.bands
+APART_S = 0.06  # an onset is the strongest within this reach
+CLEAR = 0.35  # of a strong onset (90th percentile of its register): a third keeps a drum's click out of the cymbals
+DRUMS = {
+    "kick": (35, 36),
+    "snare": (37, 38, 39, 40),
+    "toms": (41, 43, 45, 47, 48, 50),
+}  # General MIDI; others are cymbals
 
 
 def rhythmic_analysis(found: Beats) -> dict[str, Any]:
-    """The record's `rhythmic_analysis`."""
-    played = onset_grid(found)
-    syncopation = syncopation_index(played, found.beats_per_bar)
-    variety = position_entropy(played)
-    known = syncopation is not None and variety is not None
+    """The record's `rhythmic_analysis` of a recording, its layers the onsets in low, middle and high register."""
+    layers = heard_layers(found)
+    return rhythmic_analysis_of_layers(layers, found.meter, first_downbeat=float(found.first), beats_s=found.times_s)
+
+
+def rhythmic_analysis_of_notes(score: Score) -> dict[str, Any]:
+    """The record's `rhythmic_analysis` of a score in the metre that holds for longest; layers are its parts and drums."""
+    ends = [*(span.start for span in score.meters[1:]), score.length]
+    at = max(range(len(score.meters)), key=lambda i: ends[i] - score.meters[i].start)
+    start, end = score.meters[at].start, ends[at]
+    layers = {name: onsets[(onsets >= start) & (onsets < end)] for name, onsets in score_layers(score).items()}
+    first = score.first_downbeat if at == 0 else start
+    beats_s = np.asarray(score.grid.time_at(np.arange(np.ceil(float(start)), float(end) + 1e-6)))
+    return rhythmic_analysis_of_layers(layers, score.meters[at].meter, first_downbeat=float(first), beats_s=beats_s)
+
+
+def rhythmic_analysis_of_layers(
+    layers: Mapping[str, np.ndarray],
+    meter: theory.Meter,
+    *,
+    first_downbeat: float = 0.0,
+    beats_s: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """The record's `rhythmic_analysis` of onsets in beats (floats) per layer.
+
+    `complexity_score` is the mean of the syncopation index, the entropy of places in the bar and that of intervals
+    between onsets (those that can be told, see `musetune.theory.syncopation`); `polyrhythm` as defined in
+    `musetune.theory.polyrhythm`; `swing_ratio` null in compound metres, whose beats have three parts, and where too
+    few beats are divided in two; `tempo_stability` of `beats_s` (n,) seconds, null without.
+    """
+    groups = sync.groups_of(meter, layers, first_downbeat)
+    index = sync.syncopation_index(layers, meter, first_downbeat=first_downbeat)
+    variety = sync.position_entropy(layers, meter, first_downbeat=first_downbeat)
+    parts = [part for part in (index, variety, sync.interval_entropy(layers)) if part is not None]
+    found = polyrhythm(layers, meter, first_downbeat=first_downbeat)
     return {
-        "syncopation_index": syncopation,
-        "complexity_score": round((syncopation + variety) / 2, 3) if known else None,  # type: ignore[operator]
-        "time_signature": f"{found.beats_per_bar}/4",
-        "metric_hierarchy": HIERARCHY[found.beats_per_bar],
-        "polyrhythm": None,
-        "swing_ratio": swing_ratio(found),
-        "tempo_stability": tempo_stability(found.times_s),
+        "syncopation_index": index,
+        "syncopation_lhl_per_bar": sync.lhl_per_bar(layers, meter, first_downbeat=first_downbeat),
+        "complexity_score": round(sum(parts) / len(parts), 3) if parts else None,
+        "time_signature": str(meter),
+        "metric_hierarchy": sync.metric_hierarchy(meter, groups),
+        "polyrhythm": {
+            "present": found is not None,
+            "ratio": None if found is None else f"{found.ratio[0]}:{found.ratio[1]}",
+            "strength": 0.0 if found is None else found.strength,
+        },
+        "swing_ratio": None if meter.compound else swing_ratio(layers),
+        "tempo_stability": None if beats_s is None else tempo_stability(beats_s),
     }
 
 
-def onset_grid(found: Beats) -> np.ndarray:
-    """(bars, steps) bool: is there an onset on each sixteenth of each whole bar? An onset is a local maximum above
-    half the mean strength of beats, within a quarter step."""
-    first, per_bar = found.first, found.beats_per_bar
-    whole = (len(found.times_s) - 1 - first) // per_bar
-    if whole < 1:
-        return np.zeros((0, per_bar * STEPS), bool)
-    steps = np.arange(whole * per_bar * STEPS) / STEPS + first
-    times = np.interp(steps, np.arange(len(found.times_s)), found.times_s)
-    reach = max(1, int(FPS * 60 / found.bpm / STEPS / 3))
-    strength = np.pad(found.strength, reach)
-    at = np.clip((times * FPS).round().astype(int), 0, len(found.strength) - 1)
-    near = np.lib.stride_tricks.sliding_window_view(strength, 2 * reach + 1)[at].max(axis=1)
-    return (near > 0.5 * near[::STEPS].mean()).reshape(whole, per_bar * STEPS)
+def heard_layers(found: Beats) -> dict[str, np.ndarray]:
+    """Onsets in beats of each register in BANDS: maxima within APART_S that are CLEAR."""
+    index = np.arange(len(found.times_s), dtype=float)
+    frames = {name: onset_frames(column) for name, column in zip(BANDS, found.bands.T, strict=True)}
+    inside = {name: at[(at >= found.times_s[0] - APART_S) & (at <= found.times_s[-1])] for name, at in frames.items()}
+    return {name: np.interp(at, found.times_s, index) for name, at in inside.items()}
 
 
-def syncopation_index(played: np.ndarray, beats_per_bar: int) -> float | None:
-    """Share of onsets that are syncopated after Longuet-Higgins and Lee (1984): followed by silence on a position
-    that is stronger than their own, before the next onset. None under eight onsets."""
-    weights = np.tile(_step_weights(beats_per_bar), len(played))
-    onsets = np.flatnonzero(played.ravel())
-    if len(onsets) < 8:
-        return None
-    syncopated = 0
-    for here, after in pairwise(onsets):
-        between = weights[here + 1 : after]
-        syncopated += bool(len(between) and between.max() > weights[here])
-    return round(syncopated / (len(onsets) - 1), 3)
+def onset_frames(strength: np.ndarray) -> np.ndarray:
+    """(n,) seconds of the onsets in `strength` (frames at FPS,), to a part of a frame by a parabola through the peak."""
+    reach = round(APART_S * FPS)
+    window = np.lib.stride_tricks.sliding_window_view(np.pad(strength, reach), 2 * reach + 1).max(axis=1)
+    peaks = np.flatnonzero((strength == window) & (strength > 0))
+    if not len(peaks):
+        return np.zeros(0)
+    peaks = peaks[np.diff(peaks, prepend=-reach - 1) > reach]  # of a plateau, where it begins
+    peaks = peaks[strength[peaks] >= CLEAR * np.percentile(strength[peaks], 90)]
+    padded = np.pad(strength, 1, mode="edge")
+    before, here, after = padded[peaks], padded[peaks + 1], padded[peaks + 2]
+    bend = before - 2 * here + after
+    shift = np.where(bend < 0, 0.5 * (before - after) / np.minimum(bend, -1e-12), 0.0)
+    return (peaks + np.clip(shift, -0.5, 0.5)) / FPS
 
 
-def _step_weights(beats_per_bar: int) -> np.ndarray:
-    """(beats · STEPS,) metrical weights of the sixteenths of a bar."""
-    deepest = min(BEAT_WEIGHTS[beats_per_bar])
-    rows = [(beat, deepest - 2, deepest - 1, deepest - 2) for beat in BEAT_WEIGHTS[beats_per_bar]]
-    return np.array(rows).ravel()
+def score_layers(score: Score) -> dict[str, np.ndarray]:
+    """Onsets in beats of each part (its voices together) and of kick, snare, toms and cymbals."""
+    rows: dict[str, list[float]] = {}
+    for name, voice in zip(score.names, score.voices, strict=True):
+        rows.setdefault(name, []).extend(float(note.start) for note in voice)
+    for note in score.percussion:
+        drum = next((name for name, pitches in DRUMS.items() if note.pitch in pitches), "cymbals")
+        rows.setdefault(f"drums: {drum}", []).append(float(note.start))
+    return {name: np.unique(onsets) for name, onsets in rows.items()}
 
 
-def position_entropy(played: np.ndarray) -> float | None:
-    """0…1, our own measure: entropy of where in the bar onsets fall, over that of the uniform distribution; None without onsets."""
-    counts = played.sum(axis=0) if len(played) else np.zeros(1)
-    if counts.sum() < 8:
-        return None
-    share = counts[counts > 0] / counts.sum()
-    return round(float(-(share * np.log2(share)).sum() / np.log2(len(counts))), 3)
-
-
-def swing_ratio(found: Beats) -> float | None:
-    """Long over short half of the beat: the median over beats that have a clear onset between 40 % and 80 % of
-    their way; 1 is even, 2 a triplet shuffle. None under eight such beats."""
-    threshold = 0.4 * np.mean([found.strength[min(int(time * FPS), len(found.strength) - 1)] for time in found.times_s])
-    ratios = []
-    for start, end in pairwise(found.times_s):
-        low, high = int((start + 0.4 * (end - start)) * FPS), int((start + 0.8 * (end - start)) * FPS)
-        part = found.strength[low:high]
-        if len(part) and part.max() > threshold:
-            place = ((low + int(part.argmax())) / FPS - start) / (end - start)
-            ratios.append(place / (1 - place))
-    return round(float(np.median(ratios)), 3) if len(ratios) >= 8 else None
-
-
-def tempo_stability(times_s: np.ndarray) -> float | None:
+def tempo_stability(times_s: np.ndarray | Sequence[float]) -> float | None:
     """1 − the coefficient of variation of beat intervals, at least 0; the middle 90 % of intervals, so that a few
     slips do not count. None under six beats."""
     intervals = np.sort(np.diff(times_s))

@@ -1,28 +1,35 @@
-"""The door: a file or an array becomes one mono waveform at RATE, or a ValueError that says what is wrong with it."""
+"""The door: a file or an array becomes mono blocks at RATE, or a ValueError that says what is wrong with it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from musetune.audio.decode import CHUNK_VALUES, MAX_CHANNELS, SAMPLE_RATES, open_decoder
+
+SYMBOLS = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".json", ".jams")  # suffixes of what is read and not heard
 RATE = 22050  # Hz; everything in this room runs at this rate
-SAMPLE_RATES = (4000, 384000)
-MAX_CHANNELS = 64
 SILENCE_DBFS = -70.0  # below this, after the constant offset is taken away, there is nothing to hear
+FOLD_S = 5.0  # channels are folded anew in each stretch of so many seconds
+CROSSFADE_S = 0.05  # from one way of folding to another
+OFFSET_HZ = 2.0  # what moves slower than this is offset, not sound
+LOUDEST = 1e6  # a sample beyond is no sound: floats in files of 16-bit numbers reach 32768
+CANCELLED = 0.02  # the mean of the channels has less than this share of their power: they cancel each other
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the sound came from; the `source` object of the analysis record."""
+    """Where the music came from; the `source` object of the analysis record. Symbols have no rate and no channels."""
 
     file: str | None
     duration_s: float
-    sample_rate: int
-    channels: int
+    sample_rate: int | None
+    channels: int | None
     sha256: str | None
 
 
@@ -45,69 +52,199 @@ class Sound:
         return self.level_dbfs < SILENCE_DBFS
 
 
-def listen(audio: str | PathLike | np.ndarray, sr: int | None = None) -> Sound:
-    """Read `audio`: a path, or an array (samples,) or (channels, samples) of floats with its rate `sr` in Hz.
+class SoundStream:
+    """A sound that is read piece by piece: any length in bounded memory. `file` is the name, None for an array;
+    `sample_rate` in Hz and `channels` are the source's own; `sha256` of the file's bytes, None for an array."""
+
+    def __init__(
+        self, file: str | None, sample_rate: int, channels: int, sha256: str | None, open_: Callable[[], Iterator]
+    ) -> None:
+        self.file, self.sample_rate, self.channels, self.sha256 = file, sample_rate, channels, sha256
+        self._open = open_
+        self._heard: tuple[Source, float] | None = None
+
+    def blocks(self, seconds: float = 30.0) -> Iterator[np.ndarray]:
+        """Consecutive mono float32 blocks at RATE, each of `seconds`, the last one shorter; at the source's own level.
+
+        Each call starts from the beginning. Raises ValueError where there are no samples, or some are not finite.
+        """
+        size, power, count, waiting = max(1, round(seconds * RATE)), 0.0, 0, np.zeros(0, np.float32)
+        frames = 0
+        mono = _Mono(self.sample_rate, self.channels)
+        for last, wave in _and_last(_stretches(self._open(), self.sample_rate)):
+            frames += len(wave)
+            self._check(wave)
+            piece = mono(wave, last)
+            power += float(piece @ piece)
+            count += len(piece)
+            waiting = np.concatenate([waiting, piece])
+            while len(waiting) >= size:
+                yield waiting[:size]
+                waiting = waiting[size:]
+        if frames == 0:
+            raise ValueError(f"{self.file or 'the array'} holds no samples")
+        level = 10 * np.log10(power / count) if power > 0 else -np.inf
+        source = Source(self.file, frames / self.sample_rate, self.sample_rate, self.channels, self.sha256)
+        self._heard = source, float(level)
+        if len(waiting):
+            yield waiting
+
+    def _check(self, wave: np.ndarray) -> None:
+        low, high = float(wave.min(initial=0.0)), float(wave.max(initial=0.0))
+        if not -LOUDEST <= low <= high <= LOUDEST:  # NaN too
+            told = f"samples as large as {high - low:.1g}" if np.isfinite(high - low) else "NaN or infinite samples"
+            raise ValueError(f"{self.file or 'the array'} holds {told}: that is no sound")
+
+    @property
+    def source(self) -> Source:
+        """What was read, its duration counted in decoded samples. Raises RuntimeError before all blocks were taken."""
+        return self._after()[0]
+
+    @property
+    def level_dbfs(self) -> float:
+        """Root mean square of the whole, dB re full scale, −inf for nothing. Raises RuntimeError like `source`."""
+        return self._after()[1]
+
+    def _after(self) -> tuple[Source, float]:
+        if self._heard is None:
+            raise RuntimeError("the duration and the level are known after the last of blocks()")
+        return self._heard
+
+
+def open_sound(audio: str | PathLike | np.ndarray, sr: int | None = None) -> SoundStream:
+    """Open a path, or an array (samples,) or (channels, samples) of floats with its rate `sr` in Hz.
 
     Raises ValueError (FileNotFoundError where no file is) with the reason for whatever cannot be heard as audio.
     """
     if isinstance(audio, (str, PathLike)):
         if sr is not None:
             raise ValueError(f"sr={sr} beside a path: a file knows its own rate; leave sr out")
-        return _from_file(Path(audio))
-    wave = np.asarray(audio)
+        path = Path(audio)
+        head = open_decoder(path)
+        head.close()
+        return SoundStream(path.name, head.rate, head.channels, sha256_of(path), lambda: open_decoder(path).chunks())
     if sr is None:
         raise ValueError("an array needs its sample rate: analyze(wave, sr=44100)")
-    return _sound(wave, sr, file=None, sha256=None)
+    wave = _checked(np.asarray(audio), sr)
+    step = max(1, CHUNK_VALUES // len(wave))
+    starts = range(0, wave.shape[1], step)
+    return SoundStream(None, int(sr), len(wave), None, lambda: (_float(wave[:, i : i + step].T) for i in starts))
 
 
-def _from_file(path: Path) -> Sound:
-    from musetune.audio import load_audio
-
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give one audio file")
-    wave, sr = load_audio(path, mono=False)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return _sound(wave, sr, file=path.name, sha256=digest)
-
-
-def _sound(wave: np.ndarray, sr: int, file: str | None, sha256: str | None) -> Sound:
-    from musetune.audio import resample
-
-    name = file or "the array"
-    wave = _checked(wave, sr, name)
-    source = Source(file, wave.shape[1] / sr, int(sr), wave.shape[0], sha256)
-    mono = resample(_fold(wave - wave.mean(axis=1, keepdims=True)), sr, RATE)
-    level = float(np.sqrt(np.mean(np.square(mono, dtype=np.float64)))) if len(mono) else 0.0
-    level_dbfs = 20 * np.log10(level) if level > 0 else -np.inf
-    if level_dbfs < SILENCE_DBFS:
-        return Sound(np.zeros(max(1, len(mono)), np.float32), source, float(level_dbfs))
-    return Sound((mono * (0.1 / level)).astype(np.float32), source, float(level_dbfs))
+def listen(audio: str | PathLike | np.ndarray, sr: int | None = None) -> Sound:
+    """The whole of a sound at once, for what fits into memory; arguments and errors as for `open_sound`."""
+    stream = open_sound(audio, sr)
+    wave = np.concatenate([*stream.blocks(), np.zeros(0, np.float32)])
+    level = stream.level_dbfs
+    if level < SILENCE_DBFS or not len(wave):
+        return Sound(np.zeros(max(1, len(wave)), np.float32), stream.source, level)
+    return Sound(wave * np.float32(0.1 / 10 ** (level / 20)), stream.source, level)
 
 
-def _checked(wave: np.ndarray, sr: int, name: str) -> np.ndarray:
-    """`wave` as float (channels, samples), or a ValueError."""
+def sha256_of(path: str | PathLike) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Mono:
+    """Samples (frames, channels) in → (samples,) at RATE out, one stretch after another as if they were one."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        import soxr
+
+        self.rate, self.offset = rate, np.zeros(channels, np.float32)
+        self.weights: np.ndarray | None = None
+        self.resampler = None if rate == RATE else soxr.ResampleStream(rate, RATE, 1, dtype="float32", quality="HQ")
+        self.state = np.zeros(1)
+
+    def __call__(self, wave: np.ndarray, last: bool) -> np.ndarray:
+        if (
+            self.weights is None
+        ):  # the first: its offset is taken away at once, else the resampler would ring at the start
+            self.offset = wave.mean(axis=0, dtype=np.float64).astype(np.float32)
+        mono = self._folded(wave - self.offset)
+        if self.resampler is not None:
+            mono = self.resampler.resample_chunk(np.ascontiguousarray(mono), last=last)
+        return self._level(mono)
+
+    def _folded(self, wave: np.ndarray) -> np.ndarray:
+        """The channels weighed and summed; new weights are faded in."""
+        before, after = self.weights, fold_weights(wave)
+        self.weights = after
+        if before is None or (before == after).all():
+            return wave @ after
+        fade = np.minimum(np.arange(len(wave), dtype=np.float32) / (CROSSFADE_S * self.rate), 1)
+        return (wave @ before) * (1 - fade) + (wave @ after) * fade
+
+    def _level(self, mono: np.ndarray) -> np.ndarray:
+        """Without what is left of the offset or wanders, by the leaky differentiator y[n] = x[n] − x[n−1] + R y[n−1]
+        (J. O. Smith, Introduction to Digital Filters, "DC blocker")."""
+        from scipy.signal import lfilter
+
+        leak = np.exp(-2 * np.pi * OFFSET_HZ / RATE)
+        level, self.state = lfilter([1, -1], [1, -leak], mono.astype(np.float64), zi=self.state)
+        return level.astype(np.float32)
+
+
+def fold_weights(wave: np.ndarray) -> np.ndarray:
+    """The weight (channels,) of each channel of `wave` (frames, channels): all alike, or, where they cancel each other
+    (offsets left aside), 1 for the loudest and 0 for the others."""
+    channels = wave.shape[1]
+    alike = np.full(channels, 1 / channels, np.float32)
+    if channels == 1 or not len(wave):
+        return alike
+    power, mono = np.einsum("fc,fc->c", wave, wave) / len(wave), wave @ alike
+    power -= (np.ones(len(wave), np.float32) @ wave / len(wave)) ** 2
+    if mono @ mono / len(wave) - float(mono.mean()) ** 2 >= CANCELLED * power.mean():
+        return alike
+    return np.eye(channels, dtype=np.float32)[power.argmax()]
+
+
+def _stretches(chunks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """The same samples in stretches of FOLD_S seconds (fewer where channels and rate would fill the memory), so that
+    what is decided per stretch does not depend on the decoder's chunks."""
+    size, waiting = round(FOLD_S * rate), None
+    for chunk in chunks:
+        size = min(size, 4 * CHUNK_VALUES // chunk.shape[1])
+        waiting = chunk if waiting is None else np.concatenate([waiting, chunk])
+        while len(waiting) >= size:
+            yield waiting[:size]
+            waiting = waiting[size:]
+    if waiting is not None and len(waiting):
+        yield waiting
+
+
+def _and_last(items: Iterator[np.ndarray]) -> Iterator[tuple[bool, np.ndarray]]:
+    """Each item with whether it is the last."""
+    before = None
+    for item in items:
+        if before is not None:
+            yield False, before
+        before = item
+    if before is not None:
+        yield True, before
+
+
+def _checked(wave: np.ndarray, sr: int) -> np.ndarray:
+    """`wave` as (channels, samples), or a ValueError."""
     if isinstance(sr, bool) or sr != int(sr) or not SAMPLE_RATES[0] <= sr <= SAMPLE_RATES[1]:
         raise ValueError(f"sr={sr!r} is outside {SAMPLE_RATES[0]}–{SAMPLE_RATES[1]} Hz (whole numbers)")
     if not np.issubdtype(wave.dtype, np.floating):
-        raise ValueError(f"{name} holds {wave.dtype}; give floats in -1..1 (int16 samples divided by 32768)")
+        raise ValueError(f"the array holds {wave.dtype}; give floats in -1..1 (int16 samples divided by 32768)")
     if wave.ndim not in (1, 2):
-        raise ValueError(f"{name} has shape {wave.shape}; give (samples,) or (channels, samples)")
+        raise ValueError(f"the array has shape {wave.shape}; give (samples,) or (channels, samples)")
     wave = np.atleast_2d(wave)
     if wave.shape[1] == 0 or wave.shape[0] == 0:
-        raise ValueError(f"{name} holds no samples")
+        raise ValueError("the array holds no samples")
     if wave.shape[0] > MAX_CHANNELS:
         raise ValueError(
-            f"{name} has shape {wave.shape}: {wave.shape[0]} channels; is it (samples, channels)? transpose it"
+            f"the array has shape {wave.shape}: {wave.shape[0]} channels; is it (samples, channels)? transpose it"
         )
     if not np.isfinite(wave).all():
-        raise ValueError(f"{name} holds NaN or infinite samples")
-    return wave.astype(np.float32, copy=False)
+        raise ValueError("the array holds NaN or infinite samples")
+    return wave
 
 
-def _fold(wave: np.ndarray) -> np.ndarray:
-    """(channels, samples) → (samples,): the mean, or, where channels cancel each other, the loudest one."""
-    mean = wave.mean(axis=0)
-    power = np.square(wave, dtype=np.float64).mean(axis=1)
-    if np.square(mean, dtype=np.float64).mean() < 0.02 * power.mean():
-        return wave[int(power.argmax())]
-    return mean
+def _float(wave: np.ndarray) -> np.ndarray:
+    return np.asarray(wave, np.float32)

@@ -25,10 +25,12 @@ N_PARTIALS = 16
 
 @dataclass(frozen=True)
 class Salience:
-    """`notes` (frames, N_NOTES) ≥ 0, how strongly each note sounds; `times_s` (frames,) centres; `loudness`
-    (frames,) rms; `tuning` in semitones from A4 = 440 Hz, −0.5…0.5."""
+    """`notes` (frames, N_NOTES) ≥ 0, how strongly each note sounds; `white` (frames, N_BINS) ≥ 0, the tuned, whitened
+    spectrum; `times_s` (frames,) centres; `loudness` (frames,) rms; `tuning` in semitones from A4 = 440 Hz,
+    −0.5…0.5."""
 
     notes: np.ndarray
+    white: np.ndarray
     times_s: np.ndarray
     loudness: np.ndarray
     tuning: float
@@ -49,31 +51,21 @@ class Salience:
         return self.notes @ fold
 
 
-def salience(wave: np.ndarray) -> Salience:
-    """Note salience of `wave` (samples,) at RATE."""
-    spectrum, loudness = _log_spectrum(wave)
+def salience(spectrum: np.ndarray, loudness: np.ndarray) -> Salience:
+    """Note salience of a log-frequency `spectrum` (frames, N_BINS), frame k centred on k · HOP / RATE seconds."""
     tuning = _tuning(spectrum)
-    spectrum = _whiten(_retune(spectrum, tuning))
-    notes = _nnls(spectrum, _note_dictionary())
-    return Salience(notes, np.arange(len(notes)) * HOP / RATE, loudness, tuning)
-
-
-def _log_spectrum(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Magnitudes (frames, N_BINS), frame k centred on sample k · HOP, and rms loudness (frames,)."""
-    padded = np.pad(wave, N_FFT // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
-    window = np.hanning(N_FFT).astype(np.float32)
-    rows, loudness = [], []
-    for start in range(0, len(frames), 256):  # in blocks, to keep memory small
-        magnitude = np.abs(np.fft.rfft(frames[start : start + 256] * window)).astype(np.float32)
-        rows.append(magnitude @ _log_frequency_matrix().T)
-        loudness.append(np.sqrt(np.square(magnitude).mean(axis=1)))
-    return np.concatenate(rows), np.concatenate(loudness)
+    white, notes = [], []
+    for start in range(0, len(spectrum), 2048):  # in blocks, to keep memory small
+        tuned = _whiten(_retune(spectrum[start : start + 2048].astype(np.float32), tuning))
+        white.append(tuned.astype(np.float16))
+        notes.append(_nnls(tuned, _note_dictionary()))
+    times = np.arange(len(spectrum)) * HOP / RATE
+    return Salience(np.concatenate(notes), np.concatenate(white), times, loudness, tuning)
 
 
 @lru_cache(maxsize=1)
-def _log_frequency_matrix() -> np.ndarray:
-    """(N_BINS, N_FFT // 2 + 1): raised cosines two thirds of a semitone wide, over the linearly interpolated spectrum."""
+def log_frequency_matrix() -> np.ndarray:
+    """(N_FFT // 2 + 1, N_BINS): raised cosines two thirds of a semitone wide, over the linearly interpolated spectrum."""
     fine = 40  # interpolation points per FFT bin
     grid = np.arange(1, (N_FFT // 2) * fine) / fine
     semitone = 69 + 12 * np.log2(grid * RATE / N_FFT / 440)
@@ -86,13 +78,13 @@ def _log_frequency_matrix() -> np.ndarray:
         low, part = grid[near].astype(int), grid[near] % 1
         np.add.at(row, low, weight * (1 - part))
         np.add.at(row, low + 1, weight * part)
-    return matrix
+    return np.ascontiguousarray(matrix.T)
 
 
 def _tuning(spectrum: np.ndarray) -> float:
     """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon, 2010)."""
     phase = np.exp(2j * np.pi * (np.arange(N_BINS) - 1) / BINS_PER_SEMITONE)
-    return float(np.angle(spectrum.sum(axis=0) @ phase) / (2 * np.pi))
+    return float(np.angle(spectrum.sum(axis=0, dtype=np.float64) @ phase) / (2 * np.pi))
 
 
 def _retune(spectrum: np.ndarray, tuning: float) -> np.ndarray:
@@ -108,7 +100,7 @@ def _whiten(spectrum: np.ndarray, half_width: int = 18) -> np.ndarray:
     """What stands out of the surrounding octave, in local standard deviations."""
     total = _running_mean(spectrum, half_width)
     deviation = np.sqrt(np.maximum(_running_mean(np.square(spectrum), half_width) - np.square(total), 0))
-    floor = 1e-3 * deviation.max(initial=0) + 1e-9
+    floor = 1e-3 * deviation.max(axis=1, initial=0, keepdims=True) + 1e-9
     return np.maximum(spectrum - total, 0) / (deviation + floor)
 
 

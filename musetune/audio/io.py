@@ -1,4 +1,4 @@
-"""Load and save audio files: soundfile and soxr do the work."""
+"""Load and save whole audio files: soundfile and soxr do the work."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
+from musetune.audio.decode import open_decoder
+
 FORMATS = ("wav", "flac", "mp3", "ogg")
 
 
 def load_audio(path: str | Path, sr: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
-    """Read a WAV, FLAC, OGG or MP3 file as float32 in −1…1, resampled to ``sr`` Hz where given.
+    """Read an audio file as float32 in −1…1, resampled to ``sr`` Hz where given; musetune.audio.decode names the formats.
 
     Returns (samples,) for mono, else (channels, samples), and the sampling rate.
     Raises FileNotFoundError where there is no file and ValueError where it cannot be decoded.
     """
-    import soundfile
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no such audio file: {path}")
-    try:
-        wave, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"{path} cannot be decoded ({error.error_string}); give a WAV, FLAC, OGG or MP3 file"
-        ) from error
+    decoder = open_decoder(path)
+    rate, pieces = decoder.rate, list(decoder.chunks())
+    wave = np.concatenate(pieces) if pieces else np.empty((0, decoder.channels), np.float32)
     audio = wave.mean(axis=1) if mono else wave.T
     if sr is not None and sr != rate:
         audio = resample(audio, rate, sr)

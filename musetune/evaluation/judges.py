@@ -7,13 +7,10 @@ takes mono float audio (samples,) in −1…1 at ``sr`` Hz.
 
 from __future__ import annotations
 
-import collections
-import collections.abc
 import importlib.util
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from musetune.analysis import Heard
+from musetune.analysis.engines import numpy_1_names
 from musetune.audio import resample
 
 RATE = 44100  # Hz: what the three of them were tuned for
@@ -132,7 +130,7 @@ def madmom_beats(
     not.
     """
     _demand("madmom")
-    with _numpy_1_names(), warnings.catch_warnings():
+    with numpy_1_names(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # madmom 0.16 speaks the numpy and scipy of 2018
         from madmom.audio.signal import Signal
 
@@ -196,22 +194,3 @@ def _demand(*names: str) -> None:
     absent = [name for name in names if name in missing_judges()]
     if absent:
         raise ImportError(f"judges not installed: {', '.join(absent)}. Install them with: {INSTALL}")
-
-
-@contextmanager
-def _numpy_1_names() -> Iterator[None]:
-    """The names that madmom 0.16 needs and that numpy 2 and Python 3.10 dropped, for as long as it runs."""
-    added: list[tuple[Any, str, Any]] = [
-        (np, name, kind) for name, kind in (("float", float), ("int", int), ("object", object), ("complex", complex))
-    ]
-    added += [
-        (collections, name, getattr(collections.abc, name)) for name in ("MutableSequence", "Iterable", "Sequence")
-    ]
-    added = [(owner, name, value) for owner, name, value in added if name not in vars(owner)]
-    for owner, name, value in added:
-        setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        for owner, name, _ in added:
-            delattr(owner, name)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import warnings
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from musetune.theory.chord import DEGREE_SEMITONES, FLAT_DEGREES, QUALITY_INTERVALS, Chord, quality_of
 from musetune.theory.key import SCALES, Key
 from musetune.theory.names import pitch_class, suggest
+
+if TYPE_CHECKING:
+    from musetune.theory.leadsheet import LeadSheet
 
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
 _NUMERAL = "(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)"
@@ -37,6 +41,11 @@ STEMS = MARKS | {
     "min6": "add6",
     "min9": "9",
 }  # what roman_of writes after the numeral
+# Chords with names of their own: semitones of the root above the tonic, quality, bass. It6 and Ger65 share their Chord.
+NAMED = {
+    "N6": (1, "maj", "3"), "It6": (8, "7", "1"), "Ger65": (8, "7", "1"), "Ger6": (8, "7", "1"), "Fr43": (2, "7", "b5"),
+    "Fr6": (2, "7", "b5"), "Cad64": (0, "maj", "5"),
+}  # fmt: skip
 EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
 
 
@@ -47,7 +56,7 @@ def resolve_roman(text: str, key: Key) -> Chord:
     As jazz and pop write it, a bare 7 on a major numeral is the dominant seventh on V and on applied or altered degrees, and the
     key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it outright. ``6`` is the first inversion;
     write ``add6`` for the sixth. In minor, vi and vii are those of the natural scale, ``viio`` stands on the leading tone.
-    Augmented sixths and N6 go through music21. Raises ValueError for what no rule reads.
+    Augmented sixths and N6 stand in NAMED, the rest goes through music21. Raises ValueError for what no rule reads.
     """
     head, slash, target = _SLASHED.sub(r"\1\2", text).replace("6/9", "69").partition("/")
     if slash and _TEXT.match(target):
@@ -56,7 +65,7 @@ def resolve_roman(text: str, key: Key) -> Chord:
         except ValueError as error:
             raise ValueError(f"chord {text!r}: {error}") from error
     match = _TEXT.match(head)
-    chord = (_plain(match, key) if match else None) or _through_music21(head, key)
+    chord = (_plain(match, key) if match else _named(head, key)) or _through_music21(head, key)
     if chord is None:
         raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}")
     if slash:
@@ -67,6 +76,16 @@ def resolve_roman(text: str, key: Key) -> Chord:
             )
         chord = Chord(chord.root, chord.quality, target)
     return chord
+
+
+def _named(text: str, key: Key) -> Chord | None:
+    """N6, Ger65, It6, Fr43, Cad64 (minor where the key is); None for another name."""
+    if text not in NAMED:
+        return None
+    step, quality, bass = NAMED[text]
+    if text == "Cad64" and key.mode == "minor":
+        quality = "min"
+    return Chord(key.name_of((key.tonic_pc + step) % 12), quality, bass)
 
 
 def _tonicised(target: str, key: Key) -> Key:
@@ -214,3 +233,15 @@ def _applied_target(chord: Chord, key: Key) -> str:
     if triad == "dim":
         return ""
     return NUMERALS[number].lower() if triad == "min" else NUMERALS[number]
+
+
+def romans(sheet: LeadSheet) -> list[str]:
+    """One numeral for each span of ``sheet`` that sounds, in the key in force and heard with the chords around it.
+
+    Beyond ``roman_of``: applied dominants, leading-tone and ii chords where they resolve (V7/IV, viio7/V, iiø7/ii), augmented
+    sixths before the dominant (Ger65, Fr43), N6, the cadential Cad64. ``resolve_roman`` reads each as the span's pitch classes
+    and bass; the root may differ where the chord divides the octave evenly.
+    """
+    from musetune.theory.numeral_context import in_context
+
+    return in_context(sheet)

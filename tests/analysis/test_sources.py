@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
 from made_sounds import SR, song
 
 from musetune.analysis import analyze, hear
-from musetune.analysis.source import RATE, listen
+from musetune.analysis.source import RATE, fold_weights, listen, open_sound
 
 PROGRESSION = ["C:maj", "G:maj", "A:min", "F:maj"]
 
@@ -140,3 +145,128 @@ def test_listen_folds_and_resamples() -> None:
     assert sound.wave.dtype == np.float32
     assert sound.source.channels == 3
     assert np.sqrt(np.mean(sound.wave**2)) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_the_same_blocks_whatever_their_length() -> None:
+    wave = np.random.default_rng(2).normal(0, 0.2, (2, 44100 * 13)).astype(np.float32)
+    stream = open_sound(wave, 44100)
+    with pytest.raises(RuntimeError, match="after the last"):
+        stream.source
+    blocks = list(stream.blocks(4))
+    assert [len(block) for block in blocks] == [4 * RATE] * 3 + [RATE]
+    assert stream.source.duration_s == 13
+    assert stream.level_dbfs == pytest.approx(20 * np.log10(np.sqrt(np.mean(np.square(np.concatenate(blocks))))))
+    np.testing.assert_array_equal(np.concatenate(blocks), np.concatenate(list(stream.blocks(0.7))))
+
+
+def test_a_file_is_the_array_in_it(tmp_path) -> None:
+    wave = np.random.default_rng(3).normal(0, 0.1, 48000 * 7).astype(np.float32)
+    soundfile.write(tmp_path / "noise.wav", wave, 48000, subtype="FLOAT")
+    from_file, from_array = listen(tmp_path / "noise.wav"), listen(wave, 48000)
+    np.testing.assert_array_equal(from_file.wave, from_array.wave)
+    assert from_file.source.sha256 == hashlib.sha256((tmp_path / "noise.wav").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("sr", [8000, 44100, 192000])
+def test_offset_is_no_sound(sr: int) -> None:
+    """Not at the edges either, where a resampler would ring; and an offset that jumps is a thump and no more."""
+    assert listen(np.full(3 * sr, 0.5), sr).level_dbfs == -np.inf
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(8 * sr) / sr)
+    jump = np.where(np.arange(8 * sr) < 4 * sr, 0.3, -0.3)
+    assert listen(tone + jump, sr).level_dbfs == pytest.approx(listen(tone, sr).level_dbfs, abs=3)  # else 13 louder
+
+
+def test_channels_that_cancel_are_found_in_each_stretch() -> None:
+    tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(20 * RATE) / RATE).astype(np.float32)
+    other = np.where(np.arange(20 * RATE) < 10 * RATE, tone, -tone)  # out of phase from the middle on
+    wave = np.concatenate(list(open_sound(np.stack([tone, other]), RATE).blocks()))
+    np.testing.assert_allclose(wave[11 * RATE :], tone[11 * RATE :], atol=0.01)
+    np.testing.assert_allclose(wave[: 9 * RATE], tone[: 9 * RATE], atol=0.01)
+    assert np.abs(np.diff(wave)).max() < 1.2 * np.abs(np.diff(tone)).max()  # faded, not cut
+
+
+def test_fold_weights() -> None:
+    noise = np.random.default_rng(4).normal(0, 0.1, (5000, 3)).astype(np.float32)
+    np.testing.assert_allclose(fold_weights(noise), 1 / 3)
+    assert fold_weights(np.stack([noise[:, 0], -1.01 * noise[:, 0]], 1)).tolist() == [0, 1]
+    assert fold_weights(np.zeros((0, 2), np.float32)).tolist() == [0.5, 0.5]
+
+
+def header(
+    rate: int = RATE, channels: int = 1, bits: int = 16, claimed: int | None = None, seconds: float = 3
+) -> bytes:
+    """A WAV file whose header says what it is told to."""
+    data = (3000 * np.sin(np.arange(int(seconds * RATE)) * 0.1)).astype("<i2").tobytes()
+    size = len(data) if claimed is None else claimed
+    block = channels * bits // 8
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * block & 0xFFFFFFFF, block & 0xFFFF, bits)
+    return (
+        struct.pack("<4sI4s", b"RIFF", 36 + size & 0xFFFFFFFF, b"WAVE")
+        + form
+        + struct.pack("<4sI", b"data", size)
+        + data
+    )
+
+
+@pytest.mark.parametrize("claimed", [None, 10**6, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_the_length_is_counted_not_believed(tmp_path, claimed: int | None) -> None:
+    (tmp_path / "lie.wav").write_bytes(header(claimed=claimed))
+    assert listen(tmp_path / "lie.wav").source.duration_s == pytest.approx(3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("lie", "message"),
+    [
+        ({"rate": 0}, "lie.wav"),
+        ({"rate": 1}, "1 Hz"),
+        ({"rate": 2**31 - 1}, "Hz"),
+        ({"channels": 0}, "lie.wav"),
+        ({"channels": 200}, "200 channels"),
+        ({"channels": 60000}, "lie.wav"),
+        ({"bits": 0}, "lie.wav"),
+        ({"seconds": 0}, "no samples"),
+        ({"claimed": 0}, "no samples"),
+    ],
+)
+def test_headers_that_lie(tmp_path, lie: dict, message: str) -> None:
+    (tmp_path / "lie.wav").write_bytes(header(**lie))
+    with pytest.raises(ValueError, match=message):
+        listen(tmp_path / "lie.wav")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_samples_that_are_no_sound(tmp_path, value: float) -> None:
+    wave = np.zeros(30 * RATE, np.float32)
+    wave[20 * RATE] = value
+    soundfile.write(tmp_path / "odd.wav", wave, RATE, subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"odd\.wav holds"):
+        listen(tmp_path / "odd.wav")
+
+
+def test_a_suffix_is_not_believed(tmp_path) -> None:
+    """libsndfile would take .raw and .vox at their word, and .mp3 says nothing of what is inside."""
+    soundfile.write(tmp_path / "tone.wav", 0.1 * np.sin(np.arange(RATE) * 0.1), RATE)
+    for name in ("tone.raw", "tone.vox", "tone.mp3", "tone"):
+        (tmp_path / name).write_bytes((tmp_path / "tone.wav").read_bytes())
+        assert listen(tmp_path / name).source.duration_s == 1
+
+
+@pytest.mark.slow
+def test_three_hours_in_bounded_memory(tmp_path) -> None:
+    """Measured in a process of its own; the whole would take 1.4 GB as floats."""
+    code = """
+import resource, sys, numpy as np, soundfile
+from musetune.analysis.source import open_sound
+with soundfile.SoundFile(sys.argv[1], "w", 16000, 2, "PCM_16") as file:
+    minute = (0.1 * np.random.default_rng(0).normal(size=(60 * 16000, 2))).astype(np.float32)
+    for _ in range(180):
+        file.write(minute)
+del minute
+stream = open_sound(sys.argv[1])
+assert sum(map(len, stream.blocks())) == 180 * 60 * 22050
+assert stream.source.duration_s == 10800
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "long.wav")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 400

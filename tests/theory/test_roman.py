@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetune.theory import QUALITIES, Chord, Key, LeadSheet, cadences, function_of, roman_of
+from musetune.theory import (
+    QUALITIES,
+    Chord,
+    ChordSpan,
+    Key,
+    KeySpan,
+    LeadSheet,
+    cadences,
+    function_of,
+    resolve_roman,
+    roman_of,
+)
 from musetune.theory.chord import FLAT_DEGREES
 from musetune.theory.names import NOTE_NAMES
+from musetune.theory.roman import romans
 
 C, A_MINOR, G_FLAT = Key("C"), Key("A", "minor"), Key("Gb")
 KEYS = st.builds(Key, st.sampled_from(NOTE_NAMES), st.sampled_from(["major", "minor"]))
@@ -82,3 +97,50 @@ def test_an_unreadable_numeral_names_the_nearest(text: str) -> None:
 def test_what_follows_the_slash_is_a_numeral_or_an_interval(text: str) -> None:
     with pytest.raises(ValueError, match="after '/' comes a numeral"):
         Chord.parse(text, C)
+
+
+@pytest.mark.parametrize(
+    ("chords", "key", "numerals"),
+    [
+        ("| Dm7 | G7 | Cmaj7 |", C, "ii7 V7 Imaj7"),
+        ("| C7 | F | Fm | C |", C, "V7/IV IV iv I"),
+        ("| E7 | A7 | D7 | G7 | C |", C, "V7/vi V7/ii V7/V V7 I"),
+        ("| Gm7 | C7 | F | Em7b5 | A7 | Dm |", C, "ii7/IV V7/IV IV iiø7/ii V7/ii ii"),
+        ("| F#dim7 | C/G | G7 | C |", C, "viio7/V Cad64 V7 I"),
+        ("| F#m7b5/A | G |", C, "viiø65/V V"),
+        ("| Adim7 | G |", C, "viio65/V V"),
+        ("| Ab7 | G | C |", C, "Ger65 V I"),
+        ("| Ab7 | C/G | G7 | C |", C, "Ger65 Cad64 V7 I"),
+        ("| D7/G# | G | C |", C, "Fr43 V I"),
+        ("| Db/F | G7 | C |", C, "N6 V7 I"),
+        ("| Bb | F | C |", C, "bVII IV I"),
+        ("| Ab7 | Db |", C, "bVI7 bII"),
+        ("| Am | G | F | E7 |", A_MINOR, "i VII VI V7"),
+        ("| Am | A7 | Dm | G#dim7 | Am |", A_MINOR, "i V7/iv iv viio7 i"),
+        ("| N | C | N | G |", C, "I V"),
+    ],
+)
+def test_numerals_in_context(chords: str, key: Key, numerals: str) -> None:
+    assert romans(LeadSheet.parse(chords, key=key)) == numerals.split()
+
+
+@given(
+    KEYS,
+    st.lists(
+        st.tuples(st.integers(0, 11), st.sampled_from(QUALITIES[:-1]), st.sampled_from(FLAT_DEGREES)),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_numerals_in_context_read_as_their_chords(key: Key, chords: list[tuple[int, str, str]]) -> None:
+    spans = tuple(
+        ChordSpan(Fraction(i), Fraction(1), Chord(key.name_of(pc), quality, bass))
+        for i, (pc, quality, bass) in enumerate(chords)
+    )
+    length = Fraction(len(spans))
+    plain = LeadSheet.parse("| C |", key="C major")
+    sheet = replace(plain, chords=spans, keys=(KeySpan(Fraction(0), key),), length=length)
+    for span, name in zip(spans, romans(sheet), strict=True):
+        again = resolve_roman(name, key)
+        assert set(again.pitch_classes) == set(span.chord.pitch_classes), name
+        assert again.bass_pc == span.chord.bass_pc, name

@@ -1,0 +1,125 @@
+"""The songs that benchmarks/analysis.py plays: held out of all training, on soundfonts that training never saw.
+
+Three sets, after the issue of peers: POP909 songs (numbers that end in 5) as written on FluidR3, the same on
+TimGM6mb, and held-out OpenEWLD tunes on FluidR3, accompanied by MMA (Musical MIDI Accompaniment, GPL, `apt install
+mma`): grooves that nobody here wrote.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from musetune.analysis.corpus import Song, load_pop909
+from musetune.theory import Chord, LeadSheet
+
+GROOVES = {  # of MMA's library: file, groove, bpm
+    "4/4": (
+        ("popballad", "PopBallad1Plus", 78), ("8beat", "8BeatSus", 112), ("softrock", "SoftRockSus", 120), ("bossanova", "BossaNovaSus", 132),
+        ("swing", "Swing1", 140), ("folkrock", "FolkRock", 116), ("rb", "R&B", 96), ("rockballad", "RockBallad", 84),
+        ("basicrock", "BasicRock", 124), ("ballad", "Ballad1", 92),
+    ),
+    "3/4": (("countrywaltz", "CountryWaltz", 150), ("fastwaltz", "FastWaltz", 160)),
+}  # fmt: skip
+SUFFIX = {
+    "maj": "", "min": "m", "7": "7", "maj7": "M7", "min7": "m7", "dim": "dim3", "hdim7": "m7b5", "dim7": "dim7", "aug": "aug",
+    "sus4": "sus4", "sus2": "sus2", "maj6": "6", "min6": "m6", "minmaj7": "mM7", "9": "9", "maj9": "M9", "min9": "m9", "5": "5",
+}  # fmt: skip
+
+
+def pop909(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[Song]:
+    """The first `count` songs whose number ends in 5, the tens even (for the benchmark) or `odd` (for tuning)."""
+    folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == odd]
+    for path in folders[:count]:
+        yield load_pop909(path, 0.0, seconds)
+
+
+def accompanied(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[Song]:
+    """`count` held-out tunes of OpenEWLD (every fifth of its index) as MMA accompanies them, without their melodies."""
+    rows = list(csv.DictReader((folder / "index.csv").open()))[::5]
+    made = 0
+    for row in rows[int(odd) :: 2]:
+        sheet = _usable(folder / row["path"])
+        if made < count and sheet is not None:
+            grooves = GROOVES[str(sheet.meter)]
+            yield accompany(sheet, *grooves[made % len(grooves)], seconds, row["title"])
+            made += 1
+
+
+def _usable(path: Path) -> LeadSheet | None:
+    """The tune in 4/4 or 3/4 with whole bars, cut time counted in quarters."""
+    from train_analyzer import in_quarters
+
+    try:
+        sheet = in_quarters(LeadSheet.load(path))
+    except ValueError as error:
+        print(f"left out {path.name}: {error}", file=sys.stderr)
+        return None
+    fine = str(sheet.meter) in GROOVES and len(sheet.meters) == 1 and sheet.length >= 48
+    return sheet if fine and all((4 * span.start).denominator == 1 for span in sheet.chords) else None
+
+
+def mma_missing() -> str | None:
+    """Why MMA cannot run here, or None."""
+    return None if shutil.which(os.environ.get("MMA", "mma")) else "mma is not on PATH (apt install mma, or set MMA)"
+
+
+def accompany(sheet: LeadSheet, library: str, groove: str, bpm: float, seconds: float, name: str) -> Song:
+    """The tune's chords, repeated to `seconds`, played by MMA in `groove`."""
+    import pretty_midi
+
+    bar = sheet.meter.beats_per_bar
+    bars = int(seconds * bpm / 60 // bar)
+    first = int(sheet.first_downbeat)
+    have = int((sheet.length - first) // bar)
+    until = [*(span.start for span in sheet.chords[1:]), sheet.length]
+    held = [
+        replace(span, beats=end - span.start) for span, end in zip(sheet.chords, until, strict=True)
+    ]  # MMA plays on
+    lines = [f"Tempo {bpm}", f"Time {bar}", f"Use {library}", f"Groove {groove}"]
+    spans: list[tuple[float, float, str]] = []
+    for number in range(bars):
+        start = first + number % have * bar
+        inside = [s for s in held if s.start < start + bar and s.end > start]
+        cells = []
+        for span in inside:
+            low, high = max(float(span.start), start) - start, min(float(span.end), start + bar) - start
+            cells.append(f"{_mma(span.chord)}@{low + 1:g}")
+            spans.append((number * bar + low, number * bar + high, span.chord.harte))
+        silent = not inside or inside[0].start > start  # MMA wants something on beat 1
+        lines.append(f"{number + 1} " + " ".join(["z@1"] * silent + cells))
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "tune.mma", Path(folder) / "tune.mid"
+        source.write_text("\n".join(lines) + "\n")
+        command = [os.environ.get("MMA", "mma"), str(source), "-f", str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not target.exists():
+            raise RuntimeError(f"MMA did not play {name}: {done.stdout.strip().splitlines()[-1:]}")
+        midi = pretty_midi.PrettyMIDI(str(target))
+    beat = 60 / bpm
+    beats = np.arange(bars * bar) * beat
+    key = f"{sheet.keys[0].key.tonic}:{'maj' if sheet.keys[0].key.mode == 'major' else 'min'}"
+    return Song(
+        name, midi, np.array([span[:2] for span in spans]) * beat, [span[2] for span in spans], beats, beats[::bar], key,
+        bars * bar * beat, str(sheet.meter),
+    )  # fmt: skip
+
+
+def _mma(chord: Chord) -> str:
+    if chord.root is None:
+        return "z"
+    bass = (
+        ""
+        if chord.bass == "1"
+        else "/" + ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")[chord.bass_pc or 0]
+    )
+    return chord.root + SUFFIX[chord.quality] + bass

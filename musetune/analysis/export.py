@@ -1,0 +1,166 @@
+"""An analysis as files for other programs: tables (CSV), label tracks (Audacity), scores; and as a chart to read."""
+
+from __future__ import annotations
+
+import bisect
+import csv
+import io
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musetune.theory import Chord, LeadSheet
+from musetune.theory.names import spell
+
+from .cache import Result
+
+KINDS = ("json", "csv", "plot", "midi", "musicxml", "jams", "labels")
+SCORES = {"midi": ".mid", "musicxml": ".musicxml", "jams": ".jams"}
+CHORD_COLUMNS = (
+    "start_s", "end_s", "bar", "beat_in_bar", "beats", "chord", "name", "roman", "function", "key", "section", "confidence",
+)  # fmt: skip
+SUFFIXES = {
+    "maj": "", "min": "m", "dim": "dim", "aug": "aug", "sus2": "sus2", "sus4": "sus4", "7": "7", "maj7": "maj7", "min7": "m7",
+    "minmaj7": "m(maj7)", "dim7": "dim7", "hdim7": "m7b5", "maj6": "6", "min6": "m6", "9": "9", "maj9": "maj9", "min9": "m9",
+    "5": "5",
+}  # fmt: skip
+
+
+def pop_name(chord: Chord) -> str:
+    """The chord as on a lead sheet: `Bbm7/Ab`; `N.C.` for no chord."""
+    if chord.root is None or chord.bass_pc is None:
+        return "N.C."
+    name = chord.root + SUFFIXES[chord.quality]
+    if chord.bass == "1":
+        return name
+    return f"{name}/{spell(chord.root, int(chord.bass.lstrip('b#')) - 1, chord.bass_pc)}"
+
+
+def bar_position(sheet: LeadSheet, beat: Fraction) -> tuple[int, Fraction]:
+    """Bar and beat in it, both from 1, of a beat of the sheet; what comes before the first bar line is bar 0."""
+    lines = sheet.downbeats()
+    bar = bisect.bisect_right(lines, beat)
+    if bar == 0:
+        upbeat = lines[0] - beat if lines else sheet.length - beat
+        return 0, sheet.meter.beats_per_bar - upbeat + 1
+    return bar, beat - lines[bar - 1] + 1
+
+
+def chords_csv(result: Result) -> str:
+    """One line a chord under CHORD_COLUMNS; seconds, bars and beats from 1, `chord` in Harte's notation."""
+    sheet, rows = result.lead_sheet, []
+    for span, told in zip(sheet.chords, result.to_json()["chords"], strict=True):
+        bar, beat = bar_position(sheet, span.start)
+        row = {name: told.get(name) for name in ("start_s", "end_s", "beats", "roman", "function", "confidence")}
+        row |= {"bar": bar, "beat_in_bar": float(beat), "chord": span.chord.harte, "name": pop_name(span.chord)}
+        rows.append(row | {"key": str(sheet.key_at(span.start)), "section": _section_at(sheet, span.start)})
+    return _table(CHORD_COLUMNS, rows)
+
+
+def beats_csv(result: Result) -> str:
+    """One line a beat: `time_s`, `bar` and `beat` from 1 (bar 0 before the first bar line)."""
+    sheet, rows = result.lead_sheet, []
+    for beat in range(-(-sheet.length.numerator // sheet.length.denominator)):
+        bar, inside = bar_position(sheet, Fraction(beat))
+        rows.append({"time_s": round(float(sheet.grid.time_at(beat)), 4), "bar": bar, "beat": float(inside)})
+    return _table(("time_s", "bar", "beat"), rows)
+
+
+def label_tracks(result: Result) -> dict[str, str]:
+    """Audacity label tracks by name, `start TAB end TAB label` in seconds: chords, keys, bars; sections where there are."""
+    sheet = result.lead_sheet
+    chords = [
+        (*interval, pop_name(span.chord)) for interval, span in zip(sheet.chord_intervals_s, sheet.chords, strict=True)
+    ]
+    lines = sheet.grid.time_at(np.array(sheet.downbeats(), dtype=float))
+    bars = [(float(time), float(time), str(number)) for number, time in enumerate(lines, start=1)]
+    tracks: dict[str, list[tuple[float, float, str]]] = {"chords": chords, "keys": key_areas(sheet), "bars": bars}
+    if sheet.sections:
+        tracks["sections"] = section_spans(sheet)
+    return {
+        name: "".join(f"{max(a, 0):.6f}\t{max(b, 0):.6f}\t{label}\n" for a, b, label in rows)
+        for name, rows in tracks.items()
+    }
+
+
+def key_areas(sheet: LeadSheet) -> list[tuple[float, float, str]]:
+    """(start_s, end_s, "D minor") of each key."""
+    starts = [0.0, *(max(0.0, float(sheet.grid.time_at(span.start))) for span in sheet.keys[1:])]
+    ends = [*starts[1:], sheet.duration_s]
+    return [(a, b, str(span.key)) for a, b, span in zip(starts, ends, sheet.keys) if b > a]
+
+
+def section_spans(sheet: LeadSheet) -> list[tuple[float, float, str]]:
+    """(start_s, end_s, label) of each section."""
+    at = sheet.grid.time_at
+    return [(float(at(part.start)), float(at(part.start + part.beats)), part.label) for part in sheet.sections]
+
+
+def chart(sheet: LeadSheet, bars_a_line: int = 4) -> str:
+    """The chords in bars, four bars to a line, `%` for a bar that holds on; a section begins a line under its name."""
+    lines = sheet.downbeats()
+    edges = sorted({Fraction(0), *lines, sheet.length})
+    rows: list[list[str]] = []
+    row: list[str] = []
+    before = ""
+    for low, high in itertools.pairwise(edges):
+        part = next((part.label for part in sheet.sections if low <= part.start < high), None)
+        if row and (part is not None or len(row) == bars_a_line):
+            rows.append(row)
+            row = []
+        if part is not None:
+            rows.append([f"[{part}]"])
+        inside = [pop_name(sheet.chord_at(low))]
+        inside += [pop_name(span.chord) for span in sheet.chords if low < span.start < high]
+        told = " ".join(inside)
+        row.append("%" if told == before and len(inside) == 1 else told)
+        before = inside[-1]
+    return "\n".join("| " + " | ".join(row) + " |" if row[0][0] != "[" else row[0] for row in [*rows, row] if row)
+
+
+def export(result: Result, kind: str, stem: Path, sound: Path | None = None) -> list[Path]:
+    """Write the files of one of KINDS, whose names begin with `stem`; `sound` is what `plot` draws the spectrum of.
+
+    Returns their paths. Raises ValueError for another kind.
+    """
+    if kind in SCORES:
+        return [result.lead_sheet.save(stem.with_name(stem.name + SCORES[kind]))]
+    if kind == "plot":
+        from .plot import draw_analysis
+
+        return [draw_analysis(result, stem.with_name(stem.name + ".png"), sound=sound)]
+    return [_text(stem, suffix, text) for suffix, text in _texts(result, kind)]
+
+
+def _texts(result: Result, kind: str) -> Iterator[tuple[str, str]]:
+    if kind == "json":
+        yield ".json", result.dumps() + "\n"
+    elif kind == "csv":
+        yield ".csv", chords_csv(result)
+        yield ".beats.csv", beats_csv(result)
+    elif kind == "labels":
+        yield from ((f".{name}.txt", text) for name, text in label_tracks(result).items())
+    else:
+        raise ValueError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
+
+
+def _text(stem: Path, suffix: str, text: str) -> Path:
+    path = stem.with_name(stem.name + suffix)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _section_at(sheet: LeadSheet, beat: Fraction) -> str | None:
+    return next((part.label for part in sheet.sections if part.start <= beat < part.start + part.beats), None)
+
+
+def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,125 @@
+"""train_genre.py on a few short clips: three parts split by song, renderings kept, weights that the analyser reads."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+from small import REPOSITORY
+
+from musetune.analysis.genre import network, standardise
+from musetune.analysis.traits import FEATURE_NAMES
+from musetune.audio import find_soundfont, load_audio
+from musetune.theory import GENRES, LeadSheet
+
+
+def recipe(name: str):  # type: ignore[no-untyped-def]
+    """A module of recipes/."""
+    folder = str(REPOSITORY / "recipes")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module(name)
+
+
+def write_pop909(folder: Path, number: int) -> None:
+    """A song of 64 bars of C, F, G, C at 120 bpm."""
+    song = folder / f"{number:03d}"
+    song.mkdir(parents=True)
+    chords, beats = ("C:maj", "F:maj", "G:maj", "C:maj"), range(257)
+    (song / "chords.txt").write_text("".join(f"{2 * i} {2 * i + 2} {chords[i % 4]}\n" for i in range(64)))
+    (song / "beats.txt").write_text("".join(f"{beat / 2} 1.0 {float(beat % 4 == 0)}\n" for beat in beats))
+    (song / "key.txt").write_text("0.0 128.0 C:maj\n")
+    midi = pretty_midi.PrettyMIDI()
+    melody = pretty_midi.Instrument(0, name="MELODY")
+    melody.notes = [pretty_midi.Note(80, 72 + beat % 5, beat / 2, beat / 2 + 0.5) for beat in beats]
+    midi.instruments.append(melody)
+    midi.write(str(song / "arrangement.mid"))
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The knobs that name the songs, and small sizes."""
+    root = tmp_path_factory.mktemp("songs")
+    for number in (1, 5, 9, 10):
+        write_pop909(root / "pop909", number)
+    sheets = root / "openewld"
+    sheets.mkdir()
+    rows = ["path,title,first_performance,genres,styles"]
+    for number in range(12):
+        LeadSheet.parse("| Dm7 | G7 | Cmaj7 | A7 |" * 16, bpm=140).save(sheets / f"{number}.musicxml")
+        rows.append(f"{number}.musicxml,Tune {number},,Jazz:3,Bop:1")
+    (sheets / "index.csv").write_text("\n".join(rows) + "\n")
+    font = find_soundfont()
+    return [
+        f"songs={root / 'pop909'}", f"lead_sheets={sheets}", f"fonts=[{font}]", f"strange_font={font}", f"new_font={font}",
+        "train=12", "calibration=6", "test=6", "seconds=8", "sheets=12", "steps=40", "networks=2",
+    ]  # fmt: skip
+
+
+def run(arguments: list[str]) -> None:
+    before, sys.argv = sys.argv, ["train_genre", *arguments]
+    try:
+        recipe("train_genre").main()
+    finally:
+        sys.argv = before
+
+
+@pytest.mark.slow
+def test_from_songs_to_weights(songs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work, out = tmp_path / "work", tmp_path / "weights.npz"
+    run([*songs, f"work={work}", f"out={out}"])
+    assert "train {'sound':" in capsys.readouterr().out
+    with np.load(out) as stored:
+        w = {name: stored[name].astype(np.float32) for name in stored.files}
+    x = np.full((1, len(FEATURE_NAMES)), np.nan)
+    assert network(standardise(x, w["mean"], w["scale"]), w).shape == (1, len(GENRES))
+    assert w["temperature"].shape == (2,)
+    for part, clips in (("train", 12), ("calibration", 6), ("test", 6)):
+        rows = [json.loads(line) for line in (work / part / "metadata.jsonl").read_text().splitlines()]
+        assert sorted(row["genre"] for row in rows) == sorted(GENRES * (clips // 6))
+        wave, rate = load_audio(work / part / rows[0]["file_name"])
+        assert len(wave) == 8 * rate
+        assert np.abs(wave).max() > 0.05
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("*.flac")}
+    first = out.read_bytes()
+    run([*songs, f"work={work}", f"out={out}"])
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("*.flac")} == before
+    assert out.read_bytes() == first
+
+
+def test_parts_do_not_share_songs(songs: list[str]) -> None:
+    render_genres = recipe("render_genres")
+    pop909, openewld = (Path(word.split("=")[1]) for word in songs[:2])
+    found = render_genres.find_songs(pop909, openewld, 72)
+    names = {part: [path.name for files in sources.values() for path in files] for part, sources in found.items()}
+    assert [names[part][0] for part in ("train", "calibration", "test")] == ["001", "009", "005"]
+    every = [name for part in names.values() for name in part]
+    assert len(every) == len(set(every))
+    assert "010" not in every
+
+
+def test_idioms_are_chords_of_their_key() -> None:
+    import random
+
+    render_genres = recipe("render_genres")
+    for genre in GENRES:
+        for seed in range(12):
+            sheet = render_genres.idiom(genre, 20.0, random.Random(seed))
+            assert sheet.genre == genre
+            assert sheet.duration_s >= 20.0
+            assert all(span.chord.root for span in sheet.chords)
+
+
+def test_a_clip_is_a_function_of_its_seed(songs: list[str], tmp_path: Path) -> None:
+    render_genres = recipe("render_genres")
+    found = render_genres.find_songs(*(Path(word.split("=")[1]) for word in songs[:2]), 72)["train"]
+    font = str(find_soundfont())
+    clips = [render_genres.make_clip("rock", found, tmp_path, font, 6.0, 0.0, seed, True) for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(clips[0][0], clips[1][0])
+    assert clips[0][1] == clips[1][1]
+    assert not np.array_equal(clips[0][0], clips[2][0])
