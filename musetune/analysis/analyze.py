@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -10,7 +10,18 @@ import numpy as np
 
 from .assemble import assemble
 from .beats import SHORTEST_S, Beats, bar_lines, bars_by_harmony, beats_at, track_beats
-from .chords import ChordScores, ChordTrack, change_costs, changes, decode, half_beats, score, spans_of
+from .chords import (
+    ChordFrames,
+    ChordScores,
+    ChordTrack,
+    change_costs,
+    changes,
+    decode,
+    half_beats,
+    hear_frames,
+    score,
+    spans_of,
+)
 from .features import Features, extract
 from .keys import KeyTrack, find_keys
 from .record import Analysis
@@ -53,7 +64,8 @@ def analyze(
     stream = open_sound(audio, sr)
     features = extract(stream.blocks())
     source = _checked_source(stream)
-    notes, levels = salience(features.spectrum, features.loudness), features.levels()
+    levels, frames, notes = _heard(features)
+    del features  # three hours of it are a quarter of a gigabyte
     found: Beats | None
     if beats is not None:
         found = beats_at(_checked_beats(beats, source), levels, notes)
@@ -64,7 +76,7 @@ def analyze(
         raise ValueError(
             f"{name} has no pulse (fewer than four onsets); give beats=[…] in seconds to analyse it anyway"
         )
-    settled, track, scores, edges = _chords(notes, found, source.duration_s)
+    settled, track, scores, edges = _chords(frames, found, source.duration_s)
     found = settled or found
     keys = find_keys(track, scores, edges, bar_lines(found, edges))
     return assemble(source, levels, found, track, scores, keys, edges, conventions)
@@ -79,9 +91,9 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
     duration_s, empty = stream.source.duration_s, np.zeros(0)
     if stream.level_dbfs < SILENCE_DBFS:
         return Heard(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
-    notes, levels = salience(features.spectrum, features.loudness), features.levels()
+    levels, frames, notes = _heard(features)
     found = track_beats(levels, notes, tempo_hint=tempo_hint)
-    found, track, scores, edges = _chords(notes, found, duration_s)
+    found, track, scores, edges = _chords(frames, found, duration_s)
     lines = bar_lines(found, edges) if found else edges[::4]
     keys: KeyTrack = find_keys(track, scores, edges, lines)
     beats_s, downbeats_s, bpm = (found.times_s, found.downbeats_s, found.bpm) if found else (empty, empty, None)
@@ -117,13 +129,20 @@ def _checked_beats(beats: np.ndarray, source: Source) -> np.ndarray:
     return times
 
 
+def _heard(features: Features) -> tuple[np.ndarray, ChordFrames, Salience]:
+    """Mel levels, what the chord network hears, and the notes without the spectrum, which is not needed any more."""
+    notes = salience(features.spectrum, features.loudness)
+    frames = hear_frames(notes)
+    return features.levels(), frames, replace(notes, white=notes.white[:0])
+
+
 def _chords(
-    notes: Salience, found: Beats | None, duration_s: float
+    frames: ChordFrames, found: Beats | None, duration_s: float
 ) -> tuple[Beats | None, ChordTrack, ChordScores, np.ndarray]:
     """The chords on the grid of the beats, half seconds where there are none; and the beats, their bar lines settled."""
     grid = np.arange(0, max(duration_s, 0.5) + 0.5, 0.5) if found is None else found.times_s
     edges_s, edges_beat = half_beats(grid, duration_s)
-    scores = score(notes, edges_s)
+    scores = score(frames, edges_s)
     downbeats = None
     if found is not None:
         found = bars_by_harmony(found, changes(scores, edges_beat, np.arange(len(found.times_s))))

@@ -27,6 +27,17 @@ class ChordTrack:
 
 
 @dataclass(frozen=True)
+class ChordFrames:
+    """Log-probabilities (frames at CHORD_FPS, …) float16 of chord, bass and key; `loudness` (n,) rms at `times_s` (n,)."""
+
+    chord: np.ndarray
+    bass: np.ndarray
+    key: np.ndarray
+    loudness: np.ndarray
+    times_s: np.ndarray
+
+
+@dataclass(frozen=True)
 class ChordScores:
     """Log-probabilities of each span between edges: `chord` (spans, N_CHORDS), `bass` (spans, 13), `key` (spans, N_KEYS);
     `sounding` (spans,) whether there is anything to hear."""
@@ -54,29 +65,33 @@ def half_beats(beats_s: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.n
 
 def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
     """Mean of `values` (frames, d) over each span between edges → (spans, d); a span without a frame takes the nearest one."""
-    total = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(axis=0, dtype=np.float64)])
-    low = np.minimum(np.searchsorted(times_s, edges_s[:-1]), len(times_s) - 1)
-    high = np.maximum(np.searchsorted(times_s, edges_s[1:]), low + 1)
-    return ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
+    at = np.searchsorted(times_s, edges_s)
+    low, end = np.minimum(at[:-1], len(times_s) - 1), max(int(at[-1]), int(min(at[-2], len(times_s) - 1)) + 1)
+    count = np.maximum(np.append(low[1:], end) - low, 1)
+    return np.add.reduceat(values[:end], low, axis=0, dtype=np.float32) / count[:, None].astype(np.float32)
 
 
-def score(heard: Salience, edges_s: np.ndarray) -> ChordScores:
-    """What the network holds of each span; N for certain where it is quiet."""
+def hear_frames(heard: Salience) -> ChordFrames:
+    """What the network hears in each frame."""
     from .nets import hear_chords
 
-    frames = hear_chords(*chord_inputs(heard))
-    times = (np.arange(len(frames[0])) + 0.25) / CHORD_FPS
-    chord, bass, key = (pool(rows, times, edges_s) for rows in frames)
-    loud = sounding(heard, edges_s) >= 0.5
+    return ChordFrames(*hear_chords(*chord_inputs(heard)), heard.loudness, heard.times_s)
+
+
+def score(frames: ChordFrames, edges_s: np.ndarray) -> ChordScores:
+    """What the network holds of each span; N for certain where it is quiet."""
+    times = (np.arange(len(frames.chord)) + 0.25) / CHORD_FPS
+    chord, bass, key = (pool(rows, times, edges_s) for rows in (frames.chord, frames.bass, frames.key))
+    loud = sounding(frames, edges_s) >= 0.5
     chord[~loud] = -50.0
     chord[~loud, -1] = 0.0
     return ChordScores(chord, bass, key, loud)
 
 
-def sounding(heard: Salience, edges_s: np.ndarray) -> np.ndarray:
+def sounding(frames: ChordFrames, edges_s: np.ndarray) -> np.ndarray:
     """(spans,) share of frames within 45 dB of the loud ones (95th percentile)."""
-    loud = heard.loudness > np.percentile(heard.loudness, 95) * 10 ** (-45 / 20)
-    return pool(loud[:, None].astype(np.float32), heard.times_s, edges_s)[:, 0]
+    loud = frames.loudness > np.percentile(frames.loudness, 95) * 10 ** (-45 / 20)
+    return pool(loud[:, None].astype(np.float32), frames.times_s, edges_s)[:, 0]
 
 
 def changes(scores: ChordScores, edges_beat: np.ndarray, beats: np.ndarray) -> np.ndarray:

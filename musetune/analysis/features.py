@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from .source import RATE
-from .spectrum import HOP, N_FFT, log_frequency_matrix
+from .spectrum import HOP, N_BINS, N_FFT, log_frequency_matrix
 
 FPS = 100  # frames a second of the mel levels
 MEL_N_FFT = 1024
@@ -36,9 +36,11 @@ class Features:
 
     def levels(self) -> np.ndarray:
         """(frames at FPS, N_MELS) float16: log10(1 + 100 · mel power) of the sound at RMS."""
-        scale = 1e2 * self.gain**2
-        rows = [np.log10(1 + scale * 10 ** part.astype(np.float32)) for part in parts(self.mel, 8192)]
-        return np.concatenate(rows).astype(np.float16)
+        scale = np.float32(1e2 * self.gain**2)
+        levels = np.empty_like(self.mel)
+        for out, part in zip(parts(levels, 8192), parts(self.mel, 8192), strict=True):
+            out[:] = np.log10(1 + scale * 10 ** part.astype(np.float32))
+        return levels
 
 
 def mel_levels(wave: np.ndarray) -> np.ndarray:
@@ -50,18 +52,25 @@ def extract(blocks: Iterable[np.ndarray]) -> Features:
     """Features of the sound whose consecutive blocks (samples,) at RATE are given; at least one sample."""
     slow = _Framer(N_FFT, lambda k: k * HOP)
     fast = _Framer(MEL_N_FFT, lambda k: k * RATE // FPS)
-    rows: list[tuple[np.ndarray, np.ndarray]] = []
-    mel: list[np.ndarray] = []
+    kept = bytearray(), bytearray(), bytearray()  # grow in place; lists of small arrays would scatter over the heap
     energy, count = 0.0, 0
+
+    def keep(harmony: Iterator[np.ndarray], rhythm: Iterator[np.ndarray]) -> None:
+        for frames in harmony:
+            spectrum, loudness = _harmony(frames)
+            kept[0].extend(spectrum.tobytes())
+            kept[1].extend(loudness.tobytes())
+        for frames in rhythm:
+            kept[2].extend(_rhythm(frames).tobytes())
+
     for block in _pieces(blocks):
         energy, count = energy + float(np.square(block, dtype=np.float64).sum()), count + len(block)
-        rows += [_harmony(frames) for frames in slow.take(block)]
-        mel += [_rhythm(frames) for frames in fast.take(block)]
-    rows += [_harmony(frames) for frames in slow.rest(count)]
-    mel += [_rhythm(frames) for frames in fast.rest(count)]
-    spectrum, loudness = (np.concatenate(column) for column in zip(*rows, strict=True))
+        keep(slow.take(block), fast.take(block))
+    keep(slow.rest(count), fast.rest(count))
+    spectrum = np.frombuffer(kept[0], np.float16).reshape(-1, N_BINS)
+    mel = np.frombuffer(kept[2], np.float16).reshape(-1, N_MELS)
     gain = RMS / np.sqrt(energy / count) if energy > 0 else 1.0
-    return Features(spectrum, loudness, np.concatenate(mel), float(gain), count / RATE)
+    return Features(spectrum, np.frombuffer(kept[1], np.float32), mel, float(gain), count / RATE)
 
 
 def parts(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

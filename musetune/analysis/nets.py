@@ -95,7 +95,7 @@ def networks() -> tuple[ChordNet, BeatNet]:
 
 
 def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log-probabilities (frames, …) of chord, bass and key from `notes` (frames, N_NOTES, CHANNELS), `level` (frames,)."""
+    """Log-probabilities (frames, …) float16 of chord, bass and key from `notes` (frames, N_NOTES, CHANNELS), `level` (frames,)."""
     net = networks()[0]
     pieces = _stretches(len(notes), CHORD_FPS)
     rows = []
@@ -103,7 +103,7 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
         for low, high, inner in pieces:
             some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
             out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
-            rows.append([F.log_softmax(logits[0, inner], -1).numpy() for logits in out])
+            rows.append([F.log_softmax(logits[0, inner], -1).half().numpy() for logits in out])
     chord, bass, key = (np.concatenate(column) for column in zip(*rows, strict=True))
     return chord, bass, key
 

@@ -54,13 +54,13 @@ class Salience:
 def salience(spectrum: np.ndarray, loudness: np.ndarray) -> Salience:
     """Note salience of a log-frequency `spectrum` (frames, N_BINS), frame k centred on k · HOP / RATE seconds."""
     tuning = _tuning(spectrum)
-    white, notes = [], []
+    white = np.empty(spectrum.shape, np.float16)
+    notes = np.empty((len(spectrum), N_NOTES), np.float16)
     for start in range(0, len(spectrum), 2048):  # in blocks, to keep memory small
-        tuned = _whiten(_retune(spectrum[start : start + 2048].astype(np.float32), tuning))
-        white.append(tuned.astype(np.float16))
-        notes.append(_nnls(tuned, _note_dictionary()))
-    times = np.arange(len(spectrum)) * HOP / RATE
-    return Salience(np.concatenate(notes), np.concatenate(white), times, loudness, tuning)
+        here = slice(start, start + 2048)
+        tuned = _whiten(_retune(spectrum[here].astype(np.float32), tuning))
+        white[here], notes[here] = tuned, _nnls(tuned, _note_dictionary())
+    return Salience(notes, white, np.arange(len(spectrum)) * HOP / RATE, loudness, tuning)
 
 
 @lru_cache(maxsize=1)
