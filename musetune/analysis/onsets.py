@@ -7,7 +7,7 @@ import numpy as np
 from .features import FPS, N_MELS
 from .heard import rises
 
-REGISTERS = (slice(0, 5), slice(5, 40), slice(40, N_MELS))  # mel bands: below about 200 Hz, middle, above about 2 kHz
+REGISTERS = (slice(0, 3), slice(3, 35), slice(35, N_MELS))  # mel bands: centres below 200 Hz, middle, above 2 kHz
 BLOCK = 4096
 
 

@@ -104,14 +104,14 @@ def test_salience_finds_the_notes() -> None:
     ("meter", "beats_a_bar"), [("2/4", 2), ("3/4", 3), ("4/4", 4), ("5/4", 5), ("6/8", 2), ("7/8", 7)]
 )
 def test_the_bar_pointer_reads_bars_of_any_length(meter: str, beats_a_bar: int) -> None:
-    activation = np.full((1200, 2), 0.02)
-    beats = np.arange(30, 1200, 47 if meter != "7/8" else 27)
+    activation = np.tile([0.02, 0.005], (1200, 1))
+    beats = np.arange(30, 1180, 47 if meter != "7/8" else 27)
     activation[beats, 0] = 0.9
     activation[beats[1::beats_a_bar]] = 0.9
     opinion = np.where([name == meter for name in METERS], -0.1, -3.0)
     bars = point(activation, opinion, (50, 215))
     assert bars.meter == meter
-    inner = bars.beats[(bars.beats > 25) & (bars.beats < 1190)]
+    inner = bars.beats[(bars.beats > 25) & (bars.beats < beats[-1] + 5)]
     assert len(inner) == len(beats)
     assert np.abs(inner - beats).max() <= 3
     assert np.abs(bars.beats[bars.first] - beats[1::beats_a_bar]).min() <= 3
