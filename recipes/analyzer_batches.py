@@ -28,22 +28,7 @@ def chord_batch(examples: list[Example], frames: int, rng: np.random.Generator) 
         notes[row, :size, low:high] = part[:, low - shift : high - shift]
         level[row, :size] = example["level"][start : start + size]
         target[:, row, :size] = chord_targets(example, (start + np.arange(size) + 0.25) / CHORD_FPS, shift)
-        notes[row] *= coloured(frames, rng)
     return torch.from_numpy(notes), torch.from_numpy(level), torch.from_numpy(target)
-
-
-def coloured(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(frames, N_NOTES, 1) gains: a random equaliser, and a few notes and moments that are not heard (Park et al.,
-    SpecAugment, 2019)."""
-    curve = np.interp(np.arange(N_NOTES), np.linspace(0, N_NOTES - 1, 7), rng.uniform(0.6, 1.3, 7))
-    gain = np.repeat(curve[None], frames, axis=0)
-    for _ in range(int(rng.integers(0, 3))):
-        low = int(rng.integers(N_NOTES))
-        gain[:, low : low + int(rng.integers(1, 7))] = 0
-    for _ in range(int(rng.integers(0, 3))):
-        first = int(rng.integers(frames))
-        gain[first : first + int(rng.integers(1, 9))] = 0
-    return gain[..., None].astype(np.float16)
 
 
 def chord_targets(example: Example, times: np.ndarray, shift: int) -> np.ndarray:

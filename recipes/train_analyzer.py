@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="examples and checkpoints")
     parser.add_argument("--soundfont", type=Path, action="append", required=True, help="may be given several times")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--count", type=int, default=2400, help="examples")
+    parser.add_argument("--count", type=int, default=2800, help="examples")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of an example")
     parser.add_argument("--chord-steps", type=int, default=6000)
     parser.add_argument("--beat-steps", type=int, default=5000)
@@ -87,7 +87,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
         font = args.soundfont[int(rng.choice(len(args.soundfont), p=share(len(args.soundfont))))]
         jobs.append(Job(number, kind, source, font, args.seconds))
     fonts = args.soundfont
-    drums = range(1_000_000, 1_000_000 + round(DRUMS_ALONE * args.count))
+    drums = range(args.count, args.count + round(DRUMS_ALONE * args.count))
     return jobs + [Job(number, "drums", None, fonts[number % len(fonts)], args.seconds) for number in drums]
 
 

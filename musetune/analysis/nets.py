@@ -26,7 +26,7 @@ CHUNK_S, OVERLAP_S = 120.0, 25.0  # long sounds are read in stretches; the overl
 class Block(nn.Module):
     """A dilated convolution over time, its result added to what came in."""
 
-    def __init__(self, width: int, dilation: int, kernel: int = 5, dropout: float = 0.15) -> None:
+    def __init__(self, width: int, dilation: int, kernel: int = 5, dropout: float = 0.1) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(1, width)
         self.mix = nn.Conv1d(width, width, kernel, padding=dilation * (kernel // 2), dilation=dilation)
@@ -69,7 +69,7 @@ class BeatNet(nn.Module):
     def __init__(self, width: int = 64, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> None:
         super().__init__()
         self.input = nn.Conv1d(N_FEATURES, width, 5, padding=2)
-        self.blocks = nn.ModuleList(Block(width, dilation, dropout=0.1) for dilation in dilations)
+        self.blocks = nn.ModuleList(Block(width, dilation) for dilation in dilations)
         self.norm = nn.GroupNorm(1, width)
         self.beat, self.metre = nn.Conv1d(width, 2, 1), nn.Conv1d(width, len(METERS), 1)
 
