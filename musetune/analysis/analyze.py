@@ -23,6 +23,7 @@ from .chords import (
     spans_of,
 )
 from .features import Features, extract
+from .heard import chord_inputs
 from .keys import KeyTrack, find_keys
 from .record import Analysis
 from .source import SILENCE_DBFS, SYMBOLS, SoundStream, Source, open_sound
@@ -62,10 +63,9 @@ def analyze(
     if isinstance(audio, (str, PathLike)) and Path(audio).suffix.lower() in SYMBOLS:
         return analyze_symbols(Path(audio), conventions=conventions)
     stream = open_sound(audio, sr)
-    features = extract(stream.blocks())
+    held = [extract(stream.blocks())]
     source = _checked_source(stream)
-    levels, frames, notes = _heard(features)
-    del features  # three hours of it are a quarter of a gigabyte
+    levels, frames, notes = _heard(held)
     found: Beats | None
     if beats is not None:
         found = beats_at(_checked_beats(beats, source), levels, notes)
@@ -91,7 +91,7 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
     duration_s, empty = stream.source.duration_s, np.zeros(0)
     if stream.level_dbfs < SILENCE_DBFS:
         return Heard(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
-    levels, frames, notes = _heard(features)
+    levels, frames, notes = _heard([features])
     found = track_beats(levels, notes, tempo_hint=tempo_hint)
     found, track, scores, edges = _chords(frames, found, duration_s)
     lines = bar_lines(found, edges) if found else edges[::4]
@@ -129,11 +129,15 @@ def _checked_beats(beats: np.ndarray, source: Source) -> np.ndarray:
     return times
 
 
-def _heard(features: Features) -> tuple[np.ndarray, ChordFrames, Salience]:
-    """Mel levels, what the chord network hears, and the notes without the spectrum, which is not needed any more."""
-    notes = salience(features.spectrum, features.loudness)
-    frames = hear_frames(notes)
-    return features.levels(), frames, replace(notes, white=notes.white[:0])
+def _heard(held: list[Features]) -> tuple[np.ndarray, ChordFrames, Salience]:
+    """Mel levels, what the chord network hears, and the notes without their spectrum. The features are taken out of `held`
+    and each thing is let go of once it is not needed: of three hours, each is over 100 MB."""
+    features = held.pop()
+    notes, levels = salience(features.spectrum, features.loudness), features.levels()
+    del features
+    inputs = chord_inputs(notes)
+    notes = replace(notes, white=notes.white[:0].copy())
+    return levels, hear_frames(inputs, notes), notes
 
 
 def _chords(

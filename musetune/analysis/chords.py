@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .heard import CHORD_FPS, chord_inputs
+from .heard import CHORD_FPS
 from .spectrum import Salience
 from .vocabulary import LABELS, NO_BASS, QUALITIES, SHAPES
 
@@ -71,11 +71,11 @@ def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.nda
     return np.add.reduceat(values[:end], low, axis=0, dtype=np.float32) / count[:, None].astype(np.float32)
 
 
-def hear_frames(heard: Salience) -> ChordFrames:
-    """What the network hears in each frame."""
+def hear_frames(inputs: tuple[np.ndarray, np.ndarray], heard: Salience) -> ChordFrames:
+    """What the network hears in each frame of `inputs`, the `chord_inputs` of `heard`."""
     from .nets import hear_chords
 
-    return ChordFrames(*hear_chords(*chord_inputs(heard)), heard.loudness, heard.times_s)
+    return ChordFrames(*hear_chords(*inputs), heard.loudness, heard.times_s)
 
 
 def score(frames: ChordFrames, edges_s: np.ndarray) -> ChordScores:

@@ -20,7 +20,7 @@ from .vocabulary import METERS, N_CHORDS, N_KEYS
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 CHANNELS = 4  # three spectrum bins a semitone, and the salience of the note
-CHUNK_S, OVERLAP_S = 120.0, 25.0  # long sounds are read in stretches; the overlap exceeds what the networks see
+CHUNK_S, OVERLAP_S = 60.0, 25.0  # long sounds are read in stretches; the overlap exceeds what the networks see
 
 
 class Block(nn.Module):
@@ -98,13 +98,14 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
     """Log-probabilities (frames, …) float16 of chord, bass and key from `notes` (frames, N_NOTES, CHANNELS), `level` (frames,)."""
     net = networks()[0]
     pieces = _stretches(len(notes), CHORD_FPS)
-    rows = []
+    said = [np.empty((len(notes), size), np.float16) for size in (N_CHORDS, 13, N_KEYS)]
     with torch.inference_mode():
         for low, high, inner in pieces:
             some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
             out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
-            rows.append([F.log_softmax(logits[0, inner], -1).half().numpy() for logits in out])
-    chord, bass, key = (np.concatenate(column) for column in zip(*rows, strict=True))
+            for kept, logits in zip(said, out, strict=True):
+                kept[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
+    chord, bass, key = said
     return chord, bass, key
 
 
