@@ -133,7 +133,9 @@ def _heard(held: list[Features]) -> tuple[np.ndarray, ChordFrames, Salience]:
     """Mel levels, what the chord network hears, and the notes without their spectrum. The features are taken out of `held`
     and each thing is let go of once it is not needed: of three hours, each is over 100 MB."""
     features = held.pop()
-    notes, levels = salience(features.spectrum, features.loudness), features.levels()
+    notes = salience(features.spectrum, features.loudness)
+    features = replace(features, spectrum=features.spectrum[:0].copy())
+    levels = features.levels()
     del features
     inputs = chord_inputs(notes)
     notes = replace(notes, white=notes.white[:0].copy())

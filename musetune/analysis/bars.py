@@ -9,6 +9,7 @@ its own, and the likeliest wins.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from .vocabulary import BEATS, METERS
 
 POINTER_FPS = 100
 N_TEMPI = 48
+STRETCH = 600 * POINTER_FPS  # frames looked at in one go
 TEMPO_RIGIDITY = 80.0  # nats for a relative change of 1 in the beat's length
 TEMPO_REACH = 4  # how many steps of the tempo grid it may move at one beat
 BEAT_SHARE = 16  # the first sixteenth of a beat is where its onset is expected
@@ -46,12 +48,25 @@ def point(activation: np.ndarray, metres: np.ndarray, bpm_range: tuple[float, fl
         factor = 1.0 if hinted else FASTER.get(name, 1.0)
         longest, shortest = (60 * POINTER_FPS / bpm / factor for bpm in bpm_range)
         lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
-        runs[name] = _Pointer(lengths, BEATS[name]).run(activation)
+        runs[name] = _along(_Pointer(lengths, BEATS[name]), activation)
     scores = {name: run[0] + METRE_WEIGHT * float(metres[METERS.index(name)]) for name, run in runs.items()}
     best = max(scores, key=lambda name: scores[name])
     frames, place = runs[best][1], runs[best][2]
     first = int((-place[0]) % BEATS[best]) if len(place) else 0
     return Bars(frames, best, first, float(np.exp(metres[METERS.index(best)] - np.logaddexp.reduce(metres))))
+
+
+def _along(pointer: _Pointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """`_Pointer.run` of a piece of any length, in stretches of ten minutes so that memory is bounded; a beat that two
+    stretches both claim counts once."""
+    total, frames, places = 0.0, np.zeros(0, int), np.zeros(0, int)
+    cuts = [*range(0, max(len(activation) - STRETCH // 2, 1), STRETCH), len(activation)]  # no short stretch at the end
+    for start, end in pairwise(cuts):
+        score, beats, place = pointer.run(activation[start:end])
+        new = beats + start > (frames[-1] + pointer.lengths[0] / 2 if len(frames) else -1)
+        total, frames = total + score, np.concatenate([frames, beats[new] + start])
+        places = np.concatenate([places, place[new]])
+    return total, frames, places
 
 
 class _Pointer:

@@ -112,13 +112,13 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
 def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (metres,) of the whole."""
     net = networks()[1]
-    beats, metres = [], []
+    beats, metres = np.empty((len(features), 2), np.float32), np.zeros(len(METERS))
     with torch.inference_mode():
         for low, high, inner in _stretches(len(features), FEATURE_FPS):
             beat, metre = net(torch.from_numpy(features[low:high].astype(np.float32))[None])
-            beats.append(torch.sigmoid(beat[0, inner]).numpy())
-            metres.append(F.log_softmax(metre[0, inner], -1).numpy())
-    return np.concatenate(beats), np.concatenate(metres).mean(axis=0)
+            beats[low + inner.start : low + inner.stop] = torch.sigmoid(beat[0, inner]).numpy()
+            metres += F.log_softmax(metre[0, inner], -1).sum(dim=0).numpy()
+    return beats, metres / max(len(features), 1)
 
 
 def _stretches(frames: int, fps: float) -> list[tuple[int, int, slice]]:

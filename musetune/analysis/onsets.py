@@ -27,7 +27,7 @@ def _salient(rise: np.ndarray, seconds: float = 3.0) -> np.ndarray:
     width = min(len(rise), int(seconds * FPS) | 1)
     window = np.hanning(width + 2)[1:-1]
     excess = np.maximum(rise - np.convolve(rise, window / window.sum(), "same"), 0)
-    return excess / (excess.std() + 1e-9)
+    return (excess / (excess.std() + 1e-9)).astype(np.float32)
 
 
 def n_onsets(strength: np.ndarray) -> int:

@@ -117,6 +117,21 @@ def test_the_bar_pointer_reads_bars_of_any_length(meter: str, beats_a_bar: int) 
     assert np.abs(bars.beats[bars.first] - beats[1::beats_a_bar]).min() <= 3
 
 
+def test_long_pieces_are_pointed_at_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    activation = np.tile([0.02, 0.005], (4000, 1))
+    beats = np.arange(30, 3980, 47)
+    activation[beats, 0] = 0.9
+    activation[beats[::4]] = 0.9
+    opinion = np.log([0.02, 0.02, 0.9, 0.02, 0.02, 0.02])
+    whole = point(activation, opinion, (50, 215))
+    monkeypatch.setattr("musetune.analysis.bars.STRETCH", 1500)
+    cut = point(activation, opinion, (50, 215))
+    assert (cut.meter, cut.first) == (whole.meter, whole.first) == ("4/4", 0)
+    near = np.abs(cut.beats[:, None] - beats).min(axis=1)
+    assert np.mean(near <= 3) > 0.95
+    assert abs(len(cut.beats) - len(beats)) <= 2
+
+
 def test_the_pointer_overrules_a_slight_opinion() -> None:
     """Bar lines on every third beat are three, though the network leans to four."""
     activation = np.full((2400, 2), 0.02)
