@@ -29,7 +29,7 @@ from tqdm import tqdm
 sys.path.append(str(Path(__file__).parents[1] / "recipes"))
 from songs import accompanied, mma_missing, pop909
 
-from musetune.analysis import Heard, hear
+from musetune.analysis import Heard, analyze, hear
 from musetune.analysis.corpus import Song, render
 from musetune.analysis.source import RATE
 
@@ -110,6 +110,19 @@ def told(song: Song, heard: Heard) -> list[tuple[float, float, float]]:
     return [(float(sure[i]), float(r), float(s)) for i, r, s in zip(at, right, lengths, strict=True) if r >= 0]
 
 
+def judged(song: Song, wave: np.ndarray) -> dict[str, tuple[float, float, float]]:
+    """(confidence, whether right, 1) of the record's tempo, metre and key."""
+    found = analyze(wave, RATE)
+    sheet, key = found.lead_sheet, found.key
+    near = abs(sheet.bpm / song.bpm - 1) < 0.04
+    same = key is not None and mir_eval.key.weighted_score(_mir_key(song.key), str(key)) == 1
+    return {
+        "tempo": (found.bpm_confidence, float(near), 1.0),
+        "metre": (found.meter_confidence, float(str(sheet.meter) == song.meter), 1.0),
+        "key": (found.key_confidence, float(same), 1.0),
+    }
+
+
 def reliability(rows: list[tuple[float, float, float]]) -> str:
     """The table, and the expected calibration error above it."""
     sure, right, weight = np.array(rows).T
@@ -121,7 +134,7 @@ def reliability(rows: list[tuple[float, float, float]]) -> str:
             said, was = (np.average(column[here], weights=weight[here]) for column in (sure, right))
             error += share * abs(said - was)
             lines.append(f"  {said:9.2f} {was:9.2f} {100 * share:8.1f} %")
-    return f"expected calibration error {error:.3f}\n       said       was    of time\n" + "\n".join(lines)
+    return f"expected calibration error {error:.3f}\n       said       was     share\n" + "\n".join(lines)
 
 
 def cells(rows: dict[int, list[dict[str, float]]], column: str) -> str:
@@ -152,10 +165,13 @@ def main() -> None:
     absent = {name: reason for name in names if (reason := PEERS[name].missing())}
     rows: dict[str, dict[int, list]] = {name: {} for name in ("musetune", *(n for n in names if n not in absent))}
     chords: list[tuple[float, float, float]] = []
+    others: dict[str, list[tuple[float, float, float]]] = {"tempo": [], "metre": [], "key": []}
     ours(np.random.default_rng(0).normal(0, 0.1, 5 * RATE))  # first calls compile and load
     for number, song, wave in tqdm(list(sets(args)), desc="listening"):
         said, heard = ours(wave)
         chords += told(song, heard)
+        for name, row in judged(song, wave).items():
+            others[name].append(row)
         rows["musetune"].setdefault(number, []).append(score(song, said))
         for name in rows.keys() - {"musetune"}:
             rows[name].setdefault(number, []).append(score(song, PEERS[name].listen(wave)))
@@ -168,6 +184,8 @@ def main() -> None:
     for name, reason in absent.items():
         print(f"\nabsent: {name}: {reason}")
     print("\nchord confidence against sevenths, by time:", reliability(chords))
+    for name, said in others.items():
+        print(f"\n{name} confidence, by song:", reliability(said))
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 
 
 def train(net: nn.Module, name: str, paths: list[Path], args: argparse.Namespace) -> nn.Module:
-    """AdamW, one cycle; goes on from work/NAME.pt. The weights returned are the running mean of the last (0.999 a step)."""
+    """AdamW, one cycle; goes on from work/NAME.pt. The weights returned are the running mean of the last (0.998 a step)."""
     steps = args.chord_steps if name == "chord" else args.beat_steps
     make, loss_of, frames, size = (
         (chord_batch, chord_loss, 320, 8) if name == "chord" else (beat_batch, beat_loss, 2000, 8)

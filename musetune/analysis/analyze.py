@@ -57,7 +57,7 @@ def analyze(
     sheet (.json, .jams) is read, not heard.
 
     `beats` (n ≥ 4,) seconds, rising, replaces beat tracking; `tempo_hint` in bpm settles the octave of the tempo;
-    `conventions` is a YAML file of further genres. Memory is bounded: three hours take under 1 GB. Raises ValueError for
+    `conventions` is a YAML file of further genres. Memory is bounded: three hours take about 1 GB. Raises ValueError for
     what cannot be read, is silent, is under 1.5 s or has no pulse.
     """
     if isinstance(audio, (str, PathLike)) and Path(audio).suffix.lower() in SYMBOLS:
@@ -76,8 +76,10 @@ def analyze(
         raise ValueError(
             f"{name} has no pulse (fewer than four onsets); give beats=[…] in seconds to analyse it anyway"
         )
-    settled, track, scores, edges = _chords(frames, found, source.duration_s)
-    found = settled or found
+    edges_s, edges = half_beats(found.times_s, source.duration_s)
+    scores = score(frames, edges_s)
+    found = bars_by_harmony(found, changes(scores, edges, np.arange(len(found.times_s))))
+    track = _chords(scores, edges_s, edges, found)
     keys = find_keys(track, scores, edges, bar_lines(found, edges))
     return assemble(source, levels, found, track, scores, keys, edges, conventions)
 
@@ -93,7 +95,12 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
         return Heard(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
     levels, frames, notes = _heard([features])
     found = track_beats(levels, notes, tempo_hint=tempo_hint)
-    found, track, scores, edges = _chords(frames, found, duration_s)
+    grid = found.times_s if found else np.arange(0, max(duration_s, 0.5) + 0.5, 0.5)
+    edges_s, edges = half_beats(grid, duration_s)
+    scores = score(frames, edges_s)
+    if found:
+        found = bars_by_harmony(found, changes(scores, edges, np.arange(len(grid))))
+    track = _chords(scores, edges_s, edges, found)
     lines = bar_lines(found, edges) if found else edges[::4]
     keys: KeyTrack = find_keys(track, scores, edges, lines)
     beats_s, downbeats_s, bpm = (found.times_s, found.downbeats_s, found.bpm) if found else (empty, empty, None)
@@ -142,16 +149,8 @@ def _heard(held: list[Features]) -> tuple[np.ndarray, ChordFrames, Salience]:
     return levels, hear_frames(inputs, notes), notes
 
 
-def _chords(
-    frames: ChordFrames, found: Beats | None, duration_s: float
-) -> tuple[Beats | None, ChordTrack, ChordScores, np.ndarray]:
-    """The chords on the grid of the beats, half seconds where there are none; and the beats, their bar lines settled."""
-    grid = np.arange(0, max(duration_s, 0.5) + 0.5, 0.5) if found is None else found.times_s
-    edges_s, edges_beat = half_beats(grid, duration_s)
-    scores = score(frames, edges_s)
-    downbeats = None
-    if found is not None:
-        found = bars_by_harmony(found, changes(scores, edges_beat, np.arange(len(found.times_s))))
-        downbeats = bar_lines(found, edges_beat)
+def _chords(scores: ChordScores, edges_s: np.ndarray, edges_beat: np.ndarray, found: Beats | None) -> ChordTrack:
+    """The likeliest chords of the half beats, which change most readily on the bar lines of `found`."""
+    downbeats = bar_lines(found, edges_beat) if found else None
     path = decode(scores.chord, change_costs(edges_beat, downbeats))
-    return found, spans_of(path, scores, edges_s, edges_beat), scores, edges_beat
+    return spans_of(path, scores, edges_s, edges_beat)

@@ -9,8 +9,6 @@ from os import PathLike
 import numpy as np
 
 from musetune import theory
-from musetune.theory.function import functions
-from musetune.theory.roman import romans
 
 from .beats import Beats
 from .chords import ChordScores, ChordTrack, pool
@@ -41,8 +39,6 @@ def assemble(
         keys.confidence,
         found.metre_confidence,
         confidence,
-        tuple(romans(sheet)),
-        tuple(functions(sheet)),
         harmonic_analysis(sheet),
         rhythm,
         genre_analysis(sheet, rhythm, timbre_features(levels), conventions),

@@ -15,13 +15,16 @@ from musetune.theory.voiceleading import voice_leading
 
 
 def harmonic_analysis(
-    sheet: theory.LeadSheet, voices: Sequence[tuple[theory.Note, ...]] | None = None
+    sheet: theory.LeadSheet,
+    voices: Sequence[tuple[theory.Note, ...]] | None = None,
+    numerals: list[str] | None = None,
 ) -> dict[str, Any]:
     """The record's `harmonic_analysis` of the chords of `sheet` in its local keys; numerals and functions are one a
-    sounding chord. `voices`, where known, tell the top voice of cadences and the voice leading."""
+    sounding chord. `voices`, where known, tell the top voice of cadences and the voice leading; `numerals` are those that
+    the notes told, where they did."""
     from musetune.theory.tonality import modulations
 
-    numerals = romans(sheet)
+    numerals = romans(sheet) if numerals is None else numerals
     return {
         "roman_numerals": numerals,
         "functional_harmony": functions(sheet),

@@ -25,8 +25,6 @@ class Analysis:
     key_confidence: float
     meter_confidence: float
     chord_confidence: tuple[float, ...]
-    romans: tuple[str, ...]
-    functions: tuple[str, ...]
     harmonic_analysis: dict[str, Any]
     rhythmic_analysis: dict[str, Any]
     genre_analysis: dict[str, Any]
@@ -76,7 +74,8 @@ class Analysis:
 
     def _chords(self) -> list[dict[str, Any]]:
         sheet, rows = self.lead_sheet, []
-        told = iter(zip(self.romans, self.functions, strict=True))
+        said = self.harmonic_analysis
+        told = iter(zip(said["roman_numerals"], said["functional_harmony"], strict=True))
         for span, (start, end), confidence in zip(
             sheet.chords, sheet.chord_intervals_s, self.chord_confidence, strict=True
         ):

@@ -3,18 +3,17 @@ the notes tell."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from musetune import theory
-from musetune.theory.function import functions
 from musetune.theory.numerals import analyse
-from musetune.theory.roman import romans
-from musetune.theory.score import Score, read_score
+from musetune.theory.score import read_score
 from musetune.theory.tonality import local_keys
 
 from .genre import genre_analysis
@@ -23,22 +22,26 @@ from .record import Analysis
 from .rhythm import rhythmic_analysis_of_layers, rhythmic_analysis_of_notes
 from .source import Source, sha256_of
 
+T = TypeVar("T")
 SCORES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
 def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) -> Analysis:
-    """The record of the file `path`. Keys that a lead sheet names are its keys; it has one key where the chords may tell of
-    more, so local keys are looked for with that one as the expected one.
+    """The record of the file `path`. Where a sheet names several keys, they are its keys; where it names one, the chords may
+    tell of more, so local keys are looked for, with that one as the expected one.
 
     Raises FileNotFoundError where no file is, ValueError for what cannot be read or holds no music.
     """
-    score = read_score(path) if path.suffix.lower() in SCORES else None
-    sheet = _written(path, score)
+    notes = path.suffix.lower() in SCORES
+    sheet = _unless_unreadable(theory.LeadSheet.load, path) if notes else theory.LeadSheet.load(path)
     numerals: list[str] | None = None
     if sheet is not None and any(span.chord.root is not None for span in sheet.chords):
+        score = _unless_unreadable(read_score, path) if notes else None  # a sheet of chords alone has no notes
         if len(sheet.keys) == 1:
-            sheet = replace(sheet, keys=local_keys(sheet.chords, prior=sheet.key))
-    elif score is not None:
+            shortest = 4 * sheet.meter.beats_per_bar
+            sheet = replace(sheet, keys=local_keys(sheet.chords, prior=sheet.key, min_beats=shortest))
+    elif notes:
+        score = read_score(path)
         sheet, numerals = analyse(score)
     else:
         raise ValueError(f"{path.name} holds no chords; give a lead sheet with chords, or a score with notes")
@@ -51,21 +54,17 @@ def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) ->
         1.0,
         1.0,
         (1.0,) * len(sheet.chords),
-        tuple(numerals or romans(sheet)),
-        tuple(functions(sheet)),
-        harmonic_analysis(sheet, voices),
+        harmonic_analysis(sheet, voices, numerals),
         rhythm,
         genre_analysis(sheet, rhythm, None, conventions),
     )
 
 
-def _written(path: Path, score: Score | None) -> theory.LeadSheet | None:
-    """The lead sheet of the file; None where only the notes of `score` can be read."""
+def _unless_unreadable(read: Callable[[Path], T], path: Path) -> T | None:
+    """What `read` makes of the file; None where it cannot. The other way of reading it then says what is wrong."""
     try:
-        return theory.LeadSheet.load(path)
+        return read(path)
     except ValueError:
-        if score is None:
-            raise
         return None
 
 

@@ -36,7 +36,7 @@ def test_the_chords_alone_tell(labels: list[str], key: str) -> None:
     found = find_keys(*heard(labels * 4))
     assert found.main == key
     assert found.names == (key,)
-    assert found.confidence > 0.3
+    assert 1 / N_KEYS < found.confidence < 0.5  # the network holds its peace
 
 
 def test_a_modulation_is_found_where_it_is() -> None:
@@ -60,7 +60,9 @@ def test_the_network_is_heard() -> None:
     opinion[:, 12 + 9] = -0.01
     labels = ["C:maj", "A:min", "F:maj", "G:maj"] * 2
     assert find_keys(*heard(labels)).main == "C major"
-    assert find_keys(*heard(labels, opinion)).main == "A minor"
+    found = find_keys(*heard(labels, opinion))
+    assert found.main == "A minor"
+    assert found.confidence > 0.9
 
 
 def test_nothing_tells_without_chords() -> None:
