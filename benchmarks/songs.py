@@ -85,7 +85,7 @@ def accompany(sheet: LeadSheet, library: str, groove: str, bpm: float, seconds: 
     held = [
         replace(span, beats=end - span.start) for span, end in zip(sheet.chords, until, strict=True)
     ]  # MMA plays on
-    lines = [f"Tempo {bpm}", f"Time {bar}", f"Use {library}", f"Groove {groove}"]
+    lines = ["RndSeed 7", f"Tempo {bpm}", f"Time {bar}", f"Use {library}", f"Groove {groove}"]
     spans: list[tuple[float, float, str]] = []
     for number in range(bars):
         start = first + number % have * bar
