@@ -14,7 +14,7 @@ import math
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -26,19 +26,19 @@ from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 from knobs import command_line, read  # type: ignore[import-not-found]
 from omegaconf import MISSING
-from torch import Tensor, nn
 from tqdm import tqdm
 from validation import listen  # type: ignore[import-not-found]
 
 from musetune.adapter import MusicAdapter
-from musetune.conditioning import MusicTokens
 from musetune.generation.loading import find_adapter, find_base
-from musetune.training import DatasetInfo, Dropout, LatentDataset, TextEmbedding, draw_batch, draws, load_tokens
+from musetune.training import DatasetInfo, Dropout, LatentDataset, draw_batch, draws, load_tokens
 from musetune.training import checkpoint as ckpt
+from musetune.training.denoiser import Denoiser
 from musetune.training.fingerprint import check_base
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
 from musetune.training.record import averaged, save_adapter
+from musetune.training.tokens import silence_unseen
 
 
 @dataclass
@@ -57,6 +57,13 @@ class Config:
     dim: int = 128  # of a new adapter: width of its events
     hidden: int = 96  # of a new adapter: width of its frames
     map_channels: int = 32  # of a new adapter: channels of the map that enters the U-Net
+    map_entry: bool = True  # of a new adapter: the map joins the latents at the U-Net's first convolution
+    map_modulation: bool = True  # of a new adapter: it scales and shifts what the attention sites hear
+    attended: list[int] | None = None  # of a new adapter: the sites that read events; null all, [] none
+    rotary: bool = True  # of a new adapter: attention knows the events' times
+    event_s: float | None = (
+        None  # of a new adapter: further events so many seconds apart; null: beats and changes alone
+    )
     genre: str | None = None  # only this genre's clips
     transpose_augmentation: bool = True  # also prepare.py's copies, by default 2 semitones lower and 3 higher
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
@@ -65,6 +72,7 @@ class Config:
     stream_dropout: float = 0.5  # each stream by itself
     condition_dropout: float = 0.1  # all streams together
     span_dropout: float = 0.1  # a stretch of time of all streams
+    hidden_streams: list[str] = field(default_factory=list)  # never shown: chords, beats, key, genre, function
     # optimisation
     train_batch_size: int = 16  # a process
     gradient_accumulation_steps: int = 1
@@ -78,6 +86,7 @@ class Config:
     adam_weight_decay: float = 1e-2
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 1.0
+    timestep_sampling: str = "stratified"  # uniform, stratified (one in each slice of 0…999 a batch) or logit_normal
     snr_gamma: float | None = 5.0  # min-SNR weighting; null weighs all timesteps alike
     use_ema: bool = True
     ema_decay: float = 0.999
@@ -96,28 +105,18 @@ class Config:
 
 RECORDS = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
            "checkpoints_total_limit", "validation_steps", "num_validation_clips")  # fmt: skip
+SHAPE = (
+    "frames_per_row",
+    "dim",
+    "hidden",
+    "map_channels",
+    "map_entry",
+    "map_modulation",
+    "attended",
+    "rotary",
+    "event_s",
+)
 EXACT = [f.name for f in fields(Config) if f.name not in RECORDS]  # a resumed run repeats the rest
-
-
-class Denoiser(nn.Module):
-    """U-Net and adapter as one module, so that one forward covers all that trains (DDP needs that)."""
-
-    def __init__(self, unet: AudioLDM2UNet2DConditionModel, adapter: MusicAdapter, row_s: float) -> None:
-        super().__init__()
-        self.unet, self.adapter, self.row_s = unet, adapter, row_s
-
-    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: MusicTokens, text: TextEmbedding) -> Tensor:
-        """noisy (B, channels, rows, cols), timesteps (B,) → prediction like noisy."""
-        music = self.adapter.prepare(tokens, noisy.shape[2], noisy.shape[3], self.row_s)
-        sample, hidden = self.adapter.inputs(noisy, text.generated_prompt_embeds, music)
-        return self.unet(  # type: ignore[operator]
-            sample,
-            timesteps,
-            encoder_hidden_states=hidden,
-            encoder_hidden_states_1=text.prompt_embeds,
-            encoder_attention_mask_1=text.attention_mask,
-            return_dict=False,
-        )[0]
 
 
 def build(cfg: Config, data: DatasetInfo) -> Denoiser:
@@ -136,8 +135,7 @@ def build(cfg: Config, data: DatasetInfo) -> Denoiser:
     elif cfg.init_adapter:
         adapter = MusicAdapter.from_pretrained(find_adapter(cfg.init_adapter))
     else:
-        widths = {name: getattr(cfg, name) for name in ("frames_per_row", "dim", "hidden", "map_channels")}
-        adapter = MusicAdapter.for_unet(unet, cols=data.cols, **widths)
+        adapter = MusicAdapter.for_unet(unet, cols=data.cols, **{name: getattr(cfg, name) for name in SHAPE})
     adapter.attach(unet)
     if cfg.rank and not adapter.has_lora:
         adapter.add_lora(cfg.rank)
@@ -171,8 +169,11 @@ def train(cfg: Config) -> Path:
     plain = accelerator.unwrap_model(model)
     frames_per_row = plain.adapter.config.frames_per_row
     with accelerator.main_process_first():
-        table = load_tokens(dataset, frames_per_row, write=main, quiet=not main)
-    dropout = Dropout(cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout)
+        table = load_tokens(dataset, frames_per_row, plain.adapter.config.event_s, write=main, quiet=not main)
+    if not (cfg.theory_adapter or cfg.init_adapter):
+        silence_unseen(plain.adapter.conditioner, table)
+    shares = (cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout)
+    dropout = Dropout(*shares, tuple(cfg.hidden_streams))
 
     named = {name: p for name, p in plain.named_parameters() if p.requires_grad}
     params = list(named.values())  # a list: a one-shot iterator would leave nothing to clip
@@ -222,7 +223,9 @@ def train(cfg: Config) -> Path:
                 dataset, table, [indices[i] for i in mine], generators,
                 frames_per_row=frames_per_row, crop_rows=cfg.crop_rows, dropout=dropout,
             ).to(device)  # fmt: skip
-            t = draws.timesteps(generators, len(alphas)).to(device)
+            t = draws.timesteps(generators, len(alphas), sampling=cfg.timestep_sampling, places=mine, of=per_step).to(
+                device
+            )
             noise = draws.noise(generators, batch.latents.shape[1:]).to(device)
 
             noisy = add_noise(batch.latents, noise, alphas, t)

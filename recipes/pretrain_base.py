@@ -33,14 +33,13 @@ from tqdm import tqdm
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens
-from musetune.conditioning.tokens import EVENT_SIZES, GLOBAL_SIZES
 from musetune.generation.loading import find_base
 from musetune.nano import NanoVocoder, PatchAutoencoder, build_nano
 from musetune.nano.folder import halve, save_half
 from musetune.training import TokenTable, draws, tabulate
 from musetune.training.draws import chance
 from musetune.training.record import save_adapter
-from musetune.training.tokens import crop, draw_crops, hide_streams
+from musetune.training.tokens import crop, draw_crops, hide_streams, silence_unseen
 
 ROW_S = 0.128  # a latent row of nano
 FRAMES = 4  # frames of beats and chroma in a row
@@ -157,7 +156,8 @@ def main() -> None:
         model.load_state_dict(saved["model"]), optimizer.load_state_dict(saved["optimizer"])
         kept, step = saved["kept"], saved["step"]
     story = {"config": asdict(cfg), "data": {"clips": len(rows), "rendering": read_rendering(folder)}}
-    unseen = unseen_values(table)
+    if model.adapter is not None:
+        silence_unseen(model.adapter.conditioner, table)
     alphas = pipe.scheduler.alphas_cumprod.to(cfg.device)
     began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
     means: dict[str, float] = {}
@@ -178,8 +178,8 @@ def main() -> None:
         means[name] = 0.98 * means.get(name, loss.item()) + 0.02 * loss.item()
         bar.update(), bar.set_postfix({k: f"{v:.4f}" for k, v in means.items()}, refresh=False)
         if step % cfg.save_every == 0:
-            save(out, step, pipe, model, kept, optimizer, story, unseen)
-    save(out, step, pipe, model, kept, optimizer, story, unseen)
+            save(out, step, pipe, model, kept, optimizer, story)
+    save(out, step, pipe, model, kept, optimizer, story)
 
 
 def draw(
@@ -211,23 +211,8 @@ def average(kept: dict[str, Tensor], model: Trained, decay: float) -> None:
     torch._foreach_lerp_(list(kept.values()), [current[name] for name in kept], 1 - decay)
 
 
-@torch.no_grad()
-def unseen_values(table: TokenTable) -> dict[str, Tensor]:
-    """For every embedding of the conditioner, by its name there, which values (size + 1,) no clip of the table has."""
-    events = table.tensors["events"][table.tensors["event_mask"]]
-    columns = {f"fields.{i}": (EVENT_SIZES[i], events[:, i]) for i in range(len(EVENT_SIZES))}
-    whole = table.tensors["globals"]
-    columns |= {f"globals.{i}": (GLOBAL_SIZES[i], whole[:, i]) for i in range(len(GLOBAL_SIZES))}
-    unseen = {name: torch.ones(size + 1, dtype=torch.bool) for name, (size, _) in columns.items()}
-    for name, (size, values) in columns.items():
-        unseen[name][values.long().unique()] = False
-        unseen[name][size] = False  # the null is learned wherever a stream is hidden
-    return unseen
-
-
 def save(
-    out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer: torch.optim.Optimizer, story: dict,
-    unseen: dict,
+    out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer: torch.optim.Optimizer, story: dict
 ) -> None:  # fmt: skip
     """The checkpoint, and with averaged weights in fp16 ``out``/adapter and the pipeline ``out``/base."""
     out.mkdir(parents=True, exist_ok=True)
@@ -239,9 +224,6 @@ def save(
     current = {k: v.detach().clone() for k, v in model.state_dict().items()}
     model.load_state_dict(kept)
     if model.adapter is not None:
-        for name, values in unseen.items():  # what training never showed says nothing, instead of something random
-            weight = model.adapter.conditioner.get_parameter(f"{name}.weight")
-            weight.data[values.to(weight.device)] = 0.0
         halve(save_adapter(model.adapter, out / "adapter", story | {"step": step}))
         model.adapter.detach()
     save_half(pipe, out / "base")

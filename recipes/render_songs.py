@@ -23,12 +23,12 @@ from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
+from excerpts import excerpt  # type: ignore[import-not-found]
 from knobs import manual, read  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from musetune.audio import find_soundfont, save_audio, synthesize
-from musetune.planning.orchestrate import orchestrate, recolour
-from musetune.planning.styles import STYLES
+from musetune.planning.orchestrate import orchestrate
 from musetune.theory import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note
 from musetune.theory.formats import SUFFIXES
 
@@ -43,13 +43,17 @@ class Config:
     held_out: str = "05"  # last digits of song folders that are never rendered
     random_share: float = 0.35  # clips whose chords are drawn at random instead of taken from the song
     waltz_share: float = 0.15  # clips whose bars are squeezed into 3/4
+    compound_share: float = 0.1  # clips whose bars are squeezed into 6/8
+    any_tempo_share: float = (
+        0.2  # clips at 60 to 180 bpm whatever the genre (6/8: 40 to 110 dotted quarters in all clips)
+    )
+    rubato_share: float = 0.15  # clips whose tempo sways by up to a tenth
+    push_share: float = 0.15  # clips in which half of the changes come half a beat early
+    inversion_share: float = 0.15  # clips in which a third of the chords gets its third or fifth as bass
     seed: int = 0
     workers: int = 2
 
 
-RANDOM_QUALITIES = {"maj": 38, "min": 28, "7": 10, "maj7": 7, "min7": 9, "sus4": 3, "dim": 2, "hdim7": 2, "aug": 1}
-MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
-SHARP = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 PARTS = {  # of a song folder; the second name is that of POP909 as its authors publish it, {} the folder's own
     "chords": ("chords.txt", "chord_midi.txt"),
     "beats": ("beats.txt", "beat_midi.txt"),
@@ -120,52 +124,6 @@ def read_song(path: Path) -> LeadSheet:
         melody=tuple(notes),
         first_downbeat=Fraction(int(downbeats[0]) if len(downbeats) else 0),
     )
-
-
-def excerpt(song: LeadSheet, cfg: Config, rng: random.Random) -> LeadSheet:
-    """A passage of ``cfg.seconds`` in a genre, tempo, key and metre drawn from ``rng``."""
-    genre = rng.choice(list(STYLES))
-    bpm = rng.uniform(*STYLES[genre].tempo)
-    bar = int(song.meter.beats_per_bar)
-    need = Fraction(int(cfg.seconds * bpm / 60) + 2)
-    waltz = bar == 4 and rng.random() < cfg.waltz_share
-    taken = need * 4 / 3 if waltz else need
-    bars = [b for b in range(int(song.first_downbeat), int(song.length - taken), bar) if b >= 8]
-    start = Fraction(rng.choice(bars or [int(song.first_downbeat)]))
-    sheet = song.slice(start, min(start + taken, song.length)).transpose(rng.randint(-6, 5))
-    if waltz:
-        scale = Fraction(3, 4)
-        chords = tuple(ChordSpan(s.start * scale, s.beats * scale, s.chord) for s in sheet.chords)
-        keys = tuple(KeySpan(s.start * scale, s.key) for s in sheet.keys)
-        sheet = replace(
-            sheet,
-            chords=chords,
-            keys=keys,
-            meters=(MeterSpan(Fraction(0), Meter(3, 4)),),
-            melody=(),
-            length=sheet.length * scale,
-        )
-    sheet = replace(
-        sheet, grid=BeatGrid.constant(bpm, int(need) + 2), genre=genre, length=need, first_downbeat=Fraction(0)
-    )
-    if rng.random() < cfg.random_share:
-        sheet = replace(sheet, chords=random_chords(sheet, rng), melody=())
-    return recolour(sheet, rng) if rng.random() < STYLES[genre].sevenths else sheet
-
-
-def random_chords(sheet: LeadSheet, rng: random.Random) -> tuple[ChordSpan, ...]:
-    """Chords that no song's habits explain: mostly the key's roots, qualities and inversions at random, half bars and bars."""
-    scale = MAJOR if sheet.key.mode == "major" else MINOR
-    bar, spans, at = Fraction(sheet.meter.beats_per_bar), [], Fraction(0)
-    while at < sheet.length:
-        beats = min(rng.choice((bar, bar, bar / 2 if bar % 2 == 0 else Fraction(1), Fraction(1))), sheet.length - at)
-        root = (sheet.key.tonic_pc + rng.choice(scale)) % 12 if rng.random() < 0.75 else rng.randrange(12)
-        quality = rng.choices(list(RANDOM_QUALITIES), list(RANDOM_QUALITIES.values()))[0]
-        third = "b3" if quality in ("min", "min7", "dim", "hdim7") else "3"
-        inversion = rng.random() < 0.15 and not quality.startswith("sus")
-        spans.append(ChordSpan(at, beats, Chord(SHARP[root], quality, third if inversion else "1")))
-        at += beats
-    return tuple(spans)
 
 
 def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:

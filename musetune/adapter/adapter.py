@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
-from musetune.adapter.entry import EntryConv, MapEntry
-from musetune.conditioning import MusicConditioner, MusicTokens
+from musetune.adapter.entry import EntryConv, MapEntry, MapModulation
+from musetune.conditioning import MusicConditioner, MusicConditioning, MusicTokens
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -36,7 +36,10 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
     channels: of the sites, in the U-Net's order; text_width: of the GPT-2 stream; entry_channels: of conv_in's output;
     levels: of the U-Net; cols: columns of the latent grid; frames_per_row: frames folded into a latent row;
-    dim, hidden, map_channels: widths of events, frames and map. ``for_unet`` reads the first five from a U-Net.
+    dim, hidden, map_channels: widths of events, frames and map; site_levels: the level of each site. ``for_unet`` reads the first five and
+    site_levels from a U-Net. What takes part: map_entry and map_modulation, the map's ways into conv_in and into the sites (the latter needs
+    site_levels); attended: which sites read events, None for all; rotary: whether they know the events' times;
+    event_s: tokenize's, kept for those who make tokens.
     """
 
     @register_to_config
@@ -52,29 +55,44 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         dim: int = 128,
         hidden: int = 96,
         map_channels: int = 32,
+        site_levels: tuple[int, ...] | None = None,
+        map_entry: bool = True,
+        map_modulation: bool = False,
+        attended: tuple[int, ...] | None = None,
+        rotary: bool = True,
+        event_s: float | None = None,
     ) -> None:
         super().__init__()
         self.conditioner = MusicConditioner(
             dim=dim, hidden=hidden, map_channels=map_channels, cols=cols, frames_per_row=frames_per_row
         )
-        self.sites = nn.ModuleList(MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM) for c in channels)
-        self.entry = MapEntry(map_channels, entry_channels)
+        reading = range(len(channels)) if attended is None else attended
+        self.sites = nn.ModuleDict({
+            str(i): MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM, rotary=rotary) for i, c in enumerate(channels) if i in reading
+        })  # fmt: skip
+        self.entry = MapEntry(map_channels, entry_channels) if map_entry else None
+        self.modulation = None
+        if map_modulation:
+            if site_levels is None:
+                raise ValueError("map_modulation=True needs site_levels, one a site; MusicAdapter.for_unet finds them")
+            self.modulation = MapModulation(map_channels, channels, site_levels)
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
         self._lora_config: LoraConfig | None = None
         self._lora_weights: dict[str, Tensor] = {}  # while it is not in a U-Net
 
     @classmethod
-    def for_unet(cls, unet: AudioLDM2UNet2DConditionModel, **widths: int) -> MusicAdapter:
-        """A new adapter shaped for ``unet``; ``widths`` override cols, frames_per_row, dim, hidden, map_channels."""
+    def for_unet(cls, unet: AudioLDM2UNet2DConditionModel, **options: Any) -> MusicAdapter:
+        """A new adapter shaped for ``unet``; ``options`` are the constructor's: cols, the widths, what takes part."""
         sites = music_sites(unet)
         return cls(
+            site_levels=site_levels(unet),
             channels=tuple(attn.to_q.in_features for attn in sites),
             text_width=sites[0].to_k.in_features,
             in_channels=unet.config.in_channels,
             entry_channels=unet.config.block_out_channels[0],
             levels=len(unet.config.block_out_channels),
-            **widths,
+            **options,
         )
 
     # -- plug --------------------------------------------------------------------------------------------------------------
@@ -89,8 +107,9 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if isinstance(unet.conv_in, EntryConv):
             raise ValueError("the U-Net holds another MusicAdapter; detach() that one first")
         self._check(unet)
-        for index, (attn, layer) in enumerate(zip(music_sites(unet), self.sites, strict=False)):
-            attn.processor = MusicAttnProcessor(attn.processor, layer, index)  # type: ignore[arg-type]
+        reading = dict(self.sites.named_children())
+        for index, attn in enumerate(music_sites(unet)):
+            attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
         unet.conv_in = EntryConv(unet.conv_in, self.entry)
         self._unet = [unet]
         if self._lora_config is not None:
@@ -139,17 +158,24 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
         """Embed tokens for latents of rows × cols with ``row_s`` seconds a row; keys and values of all sites, once for all steps."""
         music = self.conditioner(tokens, rows, cols)
-        pairs = [site.keys_values(music.events, music.times_s) for site in self.sites]  # type: ignore[operator]
         angles = row_angles(rows, cols, row_s, self.config.levels, HEAD_DIM, music.events.device)
-        keys, values = (tuple(x) for x in zip(*pairs, strict=False))
-        return Prepared(music.frame_map, MusicStream(keys, values, music.mask, angles, self._strength))
+        keys, values = self._keys_values(music)
+        modulation = () if self.modulation is None else self.modulation(music.frame_map)
+        return Prepared(music.frame_map, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
+
+    def _keys_values(self, music: MusicConditioning) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
+        """Of every site; None where it reads no events."""
+        pairs: list[tuple[Tensor | None, Tensor | None]] = [(None, None)] * len(self.config.channels)
+        for name, site in self.sites.items():
+            pairs[int(name)] = site.keys_values(music.events, music.times_s)  # type: ignore[operator]
+        return tuple(k for k, _ in pairs), tuple(v for _, v in pairs)
 
     def inputs(
         self, sample: Tensor, generated_prompt_embeds: Tensor, music: Prepared
     ) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
         """The U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
         text = (generated_prompt_embeds, music.stream)
-        if music.stream.strength == 0.0:
+        if music.stream.strength == 0.0 or self.entry is None:
             return sample, text
         return torch.cat([sample, music.frame_map.to(sample.dtype)], dim=1), text
 
@@ -214,6 +240,19 @@ def music_sites(unet: AudioLDM2UNet2DConditionModel) -> list[Attention]:
             crossing = [_cross_attentions(t) for t in transformers[first : first + streams]]  # type: ignore[index]
             sites += next((attentions for attentions in crossing if attentions), [])
     return sites
+
+
+def site_levels(unet: AudioLDM2UNet2DConditionModel) -> tuple[int, ...]:
+    """The level of every site of ``music_sites``: 0 at the latents' own size, each further one half of it."""
+    levels: dict[int, int] = {}
+    last = len(unet.down_blocks) - 1
+    for level, block in [
+        *enumerate(unet.down_blocks),
+        (last, unet.mid_block),
+        *((last - i, b) for i, b in enumerate(unet.up_blocks)),
+    ]:
+        levels |= {id(attn): level for attn in _cross_attentions(block)}
+    return tuple(levels[id(attn)] for attn in music_sites(unet))
 
 
 def _cross_attentions(module: nn.Module) -> list[Attention]:

@@ -21,13 +21,15 @@ class RowAngles(NamedTuple):
 
 
 class MusicStream(NamedTuple):
-    """What the sites read: keys and values per site (B, heads, N, head_dim), the events' mask (B, N), row angles per level, strength."""
+    """What the sites read: keys and values per site (B, heads, N, head_dim), the events' mask (B, N), row angles per level, strength,
+    and scale and shift per site (B, places, channels), none without modulation. A site that reads no events has no keys and values."""
 
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
+    keys: tuple[Tensor | None, ...]
+    values: tuple[Tensor | None, ...]
     mask: Tensor
     angles: tuple[RowAngles, ...]
     strength: float
+    modulation: tuple[tuple[Tensor, Tensor], ...] = ()
 
 
 def frequencies(head_dim: int, device: torch.device) -> Tensor:
@@ -56,15 +58,18 @@ def row_angles(
 
 
 class MusicAttention(nn.Module):
-    """One site's layer: query from the U-Net's hidden states (B, L, channels), keys and values from events; its output starts at zero."""
+    """One site's layer: query from the U-Net's hidden states (B, L, channels), keys and values from events; its output starts at zero.
 
-    def __init__(self, channels: int, dim: int, width: int, heads: int) -> None:
+    rotary: turn queries and keys by their time; without it the site knows what sounds, not when.
+    """
+
+    def __init__(self, channels: int, dim: int, width: int, heads: int, *, rotary: bool = True) -> None:
         super().__init__()
         if width % (2 * heads):
             raise ValueError(
                 f"width={width} is not a multiple of twice heads={heads}; rotary positions need even head sizes"
             )
-        self.heads = heads
+        self.heads, self.rotary = heads, rotary
         self.to_q = nn.Linear(channels, width, bias=False)
         self.to_k = nn.Linear(dim, width, bias=False)
         self.to_v = nn.Linear(dim, width, bias=False)
@@ -75,6 +80,8 @@ class MusicAttention(nn.Module):
     def keys_values(self, events: Tensor, times_s: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N, dim), (B, N) → keys rotated to their time and values, each (B, heads, N, head_dim)."""
         k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.to_k(events), self.to_v(events)))
+        if not self.rotary:
+            return k, v
         angle = times_s[:, None, :, None].float() * frequencies(k.shape[-1], k.device)
         return rotate(k, angle.cos().to(k.dtype), angle.sin().to(k.dtype)), v
 
@@ -84,15 +91,19 @@ class MusicAttention(nn.Module):
         if angles is None:
             raise ValueError(f"no level has {hidden.shape[1]} places; levels have {[a.queries for a in stream.angles]}")
         q = self.to_q(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        q = rotate(q, angles.cos.to(q.dtype), angles.sin.to(q.dtype))
+        if self.rotary:
+            q = rotate(q, angles.cos.to(q.dtype), angles.sin.to(q.dtype))
         out = F.scaled_dot_product_attention(q, keys, values, attn_mask=stream.mask[:, None, None, :])
         return self.to_out(out.transpose(1, 2).flatten(2))
 
 
 class MusicAttnProcessor:
-    """Wraps a site's own processor: text attention as before, plus music where the text comes as (text, MusicStream)."""
+    """Wraps a site's own processor: text attention as before, plus music where the text comes as (text, MusicStream).
 
-    def __init__(self, base, layer: MusicAttention, index: int) -> None:  # type: ignore[no-untyped-def]
+    Music is events by attention and the frames' scale and shift of what came in; a site has one of them or both.
+    """
+
+    def __init__(self, base, layer: MusicAttention | None, index: int) -> None:  # type: ignore[no-untyped-def]
         self.base, self.layer, self.index = base, layer, index
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **kwargs):  # type: ignore[no-untyped-def]
@@ -102,5 +113,10 @@ class MusicAttnProcessor:
         out = self.base(attn, hidden_states, text, attention_mask, **kwargs)
         if stream.strength == 0.0:
             return out
-        music = self.layer(hidden_states, stream.keys[self.index], stream.values[self.index], stream)
-        return out + stream.strength * music
+        if self.layer is not None:
+            music = self.layer(hidden_states, stream.keys[self.index], stream.values[self.index], stream)
+            out = out + stream.strength * music
+        if stream.modulation:
+            scale, shift = stream.modulation[self.index]
+            out = torch.add(out, torch.addcmul(shift, scale, hidden_states), alpha=stream.strength)
+        return out

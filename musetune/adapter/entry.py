@@ -1,6 +1,9 @@
-"""The frame map's way in: the U-Net's first convolution, wrapped to take the map as further input channels."""
+"""The frame map's ways in: the U-Net's first convolution, wrapped to take the map as further input channels, and a scale and a shift
+at every site (FiLM, arXiv 1709.07871)."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,10 +23,37 @@ class MapEntry(nn.Module):
         return self.out(F.gelu(self.mix(frame_map)))
 
 
+class MapModulation(nn.Module):
+    """Frame map → per site a scale and a shift of every place and channel; both start at zero. It is computed once for all steps.
+
+    channels and levels: of the sites, a level's grid being half its predecessor's, rounded up.
+    """
+
+    def __init__(self, map_channels: int, channels: tuple[int, ...], levels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.levels = levels
+        halve = partial(nn.Conv2d, map_channels, map_channels, 3, stride=2, padding=1)
+        self.down = nn.ModuleList(halve() for _ in range(max(levels)))
+        self.out = nn.ModuleList(nn.Conv2d(map_channels, 2 * c, 1) for c in channels)
+        for conv in self.out:
+            nn.init.zeros_(conv.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+
+    def forward(self, frame_map: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+        """(B, map_channels, rows, cols) → for each site scale and shift, each (B, places, channels)."""
+        grids = [F.gelu(frame_map)]
+        for conv in self.down:
+            grids.append(F.gelu(conv(grids[-1])))
+        pairs = [
+            conv(grids[level]).flatten(2).transpose(1, 2) for conv, level in zip(self.out, self.levels, strict=True)
+        ]
+        return tuple((x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]) for x in pairs)
+
+
 class EntryConv(nn.Module):
     """Stands where ``conv_in`` stood: (B, in_channels [+ map_channels], rows, cols); without the map it is ``conv_in``."""
 
-    def __init__(self, conv: nn.Conv2d, entry: MapEntry) -> None:
+    def __init__(self, conv: nn.Conv2d, entry: MapEntry | None) -> None:
         super().__init__()
         self.conv = conv
         self._entry = [entry]  # a list keeps the adapter's weights out of the U-Net's state
@@ -33,4 +63,4 @@ class EntryConv(nn.Module):
         if sample.shape[1] == own:
             return self.conv(sample)
         latents, frame_map = sample.split([own, sample.shape[1] - own], dim=1)
-        return self.conv(latents) + self._entry[0](frame_map)
+        return self.conv(latents) + self._entry[0](frame_map)  # type: ignore[misc]  # the map comes only with an entry

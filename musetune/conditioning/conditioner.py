@@ -83,11 +83,10 @@ class MusicConditioner(nn.Module):
         present = tokens.present
         x = whole[:, None, :]
         for table, column, stream in zip(self.fields, tokens.events.unbind(2), EVENT_STREAMS, strict=False):
-            there = present[stream] & present["chords"] if stream in ("key", "function") else present[stream]
-            x = x + table(torch.where(there[:, None], column, table.weight.shape[0] - 1))  # type: ignore[index]
+            x = x + table(torch.where(present[stream][:, None], column, table.weight.shape[0] - 1))  # type: ignore[index]
         chroma = tokens.event_chroma * present["chords"][:, None, None]
         x = x + self.chroma(chroma.to(x.dtype))
-        mask = tokens.event_mask & (present["chords"] | present["beats"])[:, None]
+        mask = tokens.event_mask & (present["chords"] | present["beats"] | present["function"])[:, None]
         for block in self.context:
             x = block(x, mask)
         nothing = (self.nothing + whole)[:, None]

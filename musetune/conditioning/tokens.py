@@ -29,7 +29,7 @@ EVENT_SIZES = (
     9,
     13,
 )  # values of each field; the last ones mean "none"
-EVENT_STREAMS = ("chords", "chords", "chords", "key", "function", "function", "function", "beats")
+EVENT_STREAMS = ("chords", "chords", "chords", "function", "function", "function", "function", "beats")
 BEAT_COLUMNS, CHORD_COLUMNS = slice(0, 6), slice(6, 43)
 FRAME_FIELDS = (
     "beat", "downbeat", "beat_sin", "beat_cos", "bar_sin", "bar_cos",
@@ -98,13 +98,16 @@ class MusicTokens:
         return replace(self, present={k: v & (k not in gone) for k, v in self.present.items()})
 
 
-def tokenize(sheet: LeadSheet, *, frame_s: float, n_frames: int, duration_s: float | None = None) -> MusicTokens:
+def tokenize(
+    sheet: LeadSheet, *, frame_s: float, n_frames: int, duration_s: float | None = None, event_s: float | None = None
+) -> MusicTokens:
     """Tokens (B = 1) of a sheet for ``n_frames`` frames of ``frame_s`` seconds, the first beginning at the sheet's time 0.
 
-    Events that begin at or after ``duration_s`` (default: the frames' length) are left out.
+    Events that begin at or after ``duration_s`` (default: the frames' length) are left out. event_s: further events so many seconds
+    apart; by default there is one a beat, and one a chord change.
     """
     seconds = frame_s * n_frames if duration_s is None else duration_s
-    starts, ends, chords = _event_grid(sheet, seconds)
+    starts, ends, chords = _event_grid(sheet, seconds, event_s)
     times = np.stack([sheet.grid.time_at(starts), sheet.grid.time_at(ends)], axis=1)
     events = _event_fields(sheet, starts, chords)
     chroma = np.stack([c.chroma for c in chords]) if chords else np.zeros((0, 12), np.float32)
@@ -125,10 +128,13 @@ def tokenize(sheet: LeadSheet, *, frame_s: float, n_frames: int, duration_s: flo
     )
 
 
-def _event_grid(sheet: LeadSheet, seconds: float) -> tuple[np.ndarray, np.ndarray, list[Chord]]:
-    """Starts and ends in beats and the chord of every event: the beats, and chord changes between them."""
+def _event_grid(sheet: LeadSheet, seconds: float, event_s: float | None) -> tuple[np.ndarray, np.ndarray, list[Chord]]:
+    """Starts and ends in beats and the chord of every event: the beats, chord changes between them, every ``event_s``."""
     length = min(float(sheet.length), float(sheet.grid.beat_at(seconds)))
     beats = np.arange(0, np.ceil(length - 1e-6))
+    if event_s is not None:
+        regular = np.asarray(sheet.grid.beat_at(np.arange(0, seconds, event_s)))
+        beats = np.concatenate([beats, regular[(regular >= 0) & (regular < length)]])
     spans = [(float(s.start), float(s.end), s.chord) for s in sheet.chords]
     changes = [s for s, _, _ in spans if s < length] + [e for _, e, _ in spans if e < length]
     starts = np.unique(np.round(np.concatenate([beats, changes, [0.0]]), 6))

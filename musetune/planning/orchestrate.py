@@ -9,7 +9,15 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from musetune.planning.styles import DRUM_NOTES, PROGRAM_NAMES, STYLES, Style
+from musetune.planning.styles import (
+    COMPOUND_BASS,
+    COMPOUND_COMPING,
+    COMPOUND_DRUMS,
+    DRUM_NOTES,
+    PROGRAM_NAMES,
+    STYLES,
+    Style,
+)
 from musetune.theory import Chord, LeadSheet
 from musetune.theory.arrangement import Arrangement, Stem, StemNote
 
@@ -33,6 +41,9 @@ def orchestrate(sheet: LeadSheet, *, genre: str | None = None, seed: int = 0) ->
     if name not in STYLES:
         raise ValueError(f"genre={name!r} has no style; choose one of {', '.join(STYLES)}")
     style, rng = STYLES[name], random.Random(seed)
+    if sheet.meter.compound:
+        kits = COMPOUND_DRUMS if style.drum_share else style.drums
+        style = replace(style, drums=kits, bass=COMPOUND_BASS, comping=COMPOUND_COMPING)
     player = _Player(sheet, style, rng)
     stems: dict[str, Stem] = {}
     if rng.random() < style.drum_share:
@@ -82,7 +93,7 @@ class _Player:
 
     def __init__(self, sheet: LeadSheet, style: Style, rng: random.Random) -> None:
         self.sheet, self.rng = sheet, rng
-        self.steps = 3 if style.swing else 4
+        self.steps = 3 if style.swing or sheet.meter.compound else 4
         self.bar = float(sheet.meter.beats_per_bar)
         self.length = float(sheet.length)
         self.first = float(sheet.first_downbeat)

@@ -1,6 +1,7 @@
 """How six genres are played: tempi, instruments and step patterns. Data; ``orchestrate`` reads it.
 
-A pattern is one 4/4 bar of steps, four steps a beat (three where ``swing``); shorter bars read its beginning.
+A pattern is one 4/4 bar of steps, four steps a beat (three where ``swing``); shorter bars read its beginning. Compound metres (6/8) have
+three steps a beat and patterns of one 6/8 bar, ``COMPOUND_*``, which all genres share.
 Drums: ``x`` hit, ``X`` accent. Bass: ``R`` chord's bass, ``5`` fifth, ``8`` octave, ``w`` walk to the next chord.
 Comping: ``x`` the chord, ``-`` goes on sounding, ``.`` silence; ``a`` one chord tone after another.
 """
@@ -51,6 +52,14 @@ PROGRAM_NAMES = {
     52: "choir", 56: "trumpet", 60: "french horn", 61: "brass", 64: "soprano sax", 65: "alto sax", 66: "tenor sax", 68: "oboe", 71: "clarinet",
     73: "flute", 80: "square lead", 81: "saw lead", 87: "synth lead", 88: "pad", 89: "warm pad", 90: "polysynth", 95: "sweep pad",
 }  # fmt: skip
+
+COMPOUND_DRUMS: tuple[dict[str, str], ...] = (
+    {"kick": "X.....", "snare": "...X..", "hat": "xxxxxx"},
+    {"kick": "X....x", "rim": "...X..", "ride": "x.xx.x"},
+    {"kick": "X.x...", "snare": "...X..", "shaker": "xxxxxx"},
+)
+COMPOUND_BASS = ("R-----", "R--5--", "R-R5-8", "R--R--")
+COMPOUND_COMPING = ("x-----", "aaaaaa", "x--x--", "x.xx.x", "a-aa-a")
 
 STYLES: dict[str, Style] = {
     "pop": Style(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
-from musetune.conditioning import MusicTokens, tokenize
+from musetune.conditioning import MusicConditioner, MusicTokens, tokenize
 from musetune.theory import LeadSheet
 from musetune.training.dataset import Clip, LatentDataset
 from musetune.training.draws import chance, integers
@@ -37,7 +37,14 @@ class TokenTable:
         return MusicTokens.from_tensors({k: v[:, :longest] if k.startswith("event") else v for k, v in rows.items()})
 
 
-def load_tokens(dataset: LatentDataset, frames_per_row: int, *, write: bool = True, quiet: bool = False) -> TokenTable:
+def load_tokens(
+    dataset: LatentDataset,
+    frames_per_row: int,
+    event_s: float | None = None,
+    *,
+    write: bool = True,
+    quiet: bool = False,
+) -> TokenTable:
     """Tokens of all clips at `frames_per_row` frames a latent row, from the folder's cache where it is still true.
 
     The cache is named after the clips and after what the tokenizer says now about three of them, so that a change of
@@ -45,10 +52,10 @@ def load_tokens(dataset: LatentDataset, frames_per_row: int, *, write: bool = Tr
     """
     info = dataset.info
     frame_s, n_frames = info.row_s / frames_per_row, info.rows * frames_per_row
-    path = dataset.folder / f"tokens-{_fingerprint(dataset.clips, frame_s, n_frames)}.safetensors"
+    path = dataset.folder / f"tokens-{_fingerprint(dataset.clips, frame_s, n_frames, event_s)}.safetensors"
     if path.exists():
         return TokenTable(load_file(path))
-    table = tabulate([clip.lead_sheet for clip in dataset.clips], frame_s, n_frames, quiet=quiet)
+    table = tabulate([clip.lead_sheet for clip in dataset.clips], frame_s, n_frames, event_s, quiet=quiet)
     if write:
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
         save_file(table.tensors, scratch)
@@ -56,14 +63,31 @@ def load_tokens(dataset: LatentDataset, frames_per_row: int, *, write: bool = Tr
     return table
 
 
-def tabulate(sheets: Sequence[dict], frame_s: float, n_frames: int, *, quiet: bool = False) -> TokenTable:
-    """The tokens of lead sheets given as JSON, each for `n_frames` frames of `frame_s` seconds."""
+def tabulate(
+    sheets: Sequence[dict], frame_s: float, n_frames: int, event_s: float | None = None, *, quiet: bool = False
+) -> TokenTable:
+    """The tokens of lead sheets given as JSON, each for `n_frames` frames of `frame_s` seconds; `event_s` as in tokenize."""
     chunks = [
-        _shrunk(MusicTokens.stack(list(_tokens(sheets[i : i + _CHUNK], frame_s, n_frames))).tensors())
+        _shrunk(MusicTokens.stack(list(_tokens(sheets[i : i + _CHUNK], frame_s, n_frames, event_s))).tensors())
         for i in tqdm(range(0, len(sheets), _CHUNK), desc="tokens", unit_scale=_CHUNK, unit="clip", disable=quiet)
     ]
     longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
     return TokenTable({k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
+
+
+@torch.no_grad()
+def silence_unseen(conditioner: MusicConditioner, table: TokenTable) -> None:
+    """Set to zero what no clip of the table has (a metre, a section): it says nothing then, instead of something random, and never
+    learns. The nulls stay: they are learned wherever a stream is hidden."""
+    events = table.tensors["events"][table.tensors["event_mask"]]
+    seen = {f"fields.{i}": events[:, i] for i in range(len(conditioner.fields))}
+    seen |= {f"globals.{i}": table.tensors["globals"][:, i] for i in range(len(conditioner.globals))}
+    for name, values in seen.items():
+        weight = conditioner.get_parameter(f"{name}.weight")
+        unseen = torch.ones(len(weight), dtype=torch.bool)
+        unseen[values.long().unique()] = False
+        unseen[-1] = False
+        weight[unseen.to(weight.device)] = 0.0
 
 
 def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> MusicTokens:
@@ -107,17 +131,20 @@ def hide_spans(
     )
 
 
-def _tokens(sheets: Sequence[dict], frame_s: float, n_frames: int) -> Iterator[MusicTokens]:
+def _tokens(sheets: Sequence[dict], frame_s: float, n_frames: int, event_s: float | None) -> Iterator[MusicTokens]:
+    seconds = frame_s * n_frames
     for sheet in sheets:
-        yield tokenize(LeadSheet.from_json(sheet), duration_s=frame_s * n_frames, frame_s=frame_s, n_frames=n_frames)
+        yield tokenize(
+            LeadSheet.from_json(sheet), duration_s=seconds, frame_s=frame_s, n_frames=n_frames, event_s=event_s
+        )
 
 
-def _fingerprint(clips: list[Clip], frame_s: float, n_frames: int) -> str:
-    digest = hashlib.blake2b(f"{frame_s} {n_frames}".encode(), digest_size=8)
+def _fingerprint(clips: list[Clip], frame_s: float, n_frames: int, event_s: float | None) -> str:
+    digest = hashlib.blake2b(f"{frame_s} {n_frames} {event_s}".encode(), digest_size=8)
     for clip in clips:
         digest.update(clip.id.encode())
     three = [clip.lead_sheet for clip in (clips[0], clips[len(clips) // 2], clips[-1])]
-    for tokens in _tokens(three, frame_s, n_frames):
+    for tokens in _tokens(three, frame_s, n_frames, event_s):
         for name, tensor in sorted(tokens.tensors().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from diffusers.models.attention_processor import Attention
 from omegaconf import OmegaConf
 
 from musetune.adapter import MusicAdapter, music_sites
+from musetune.adapter.adapter import site_levels
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.theory import LeadSheet
 
@@ -32,9 +33,12 @@ def make_unet(seed: int = 0, depth: int = 1) -> AudioLDM2UNet2DConditionModel:
     return unet.requires_grad_(False).eval()
 
 
-def make_adapter(unet: AudioLDM2UNet2DConditionModel, *, rank: int = 0, seed: int | None = 1) -> MusicAdapter:
-    """Attached; with a seed every weight is random, so that it does something."""
-    adapter = MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8).attach(unet).eval()
+def make_adapter(
+    unet: AudioLDM2UNet2DConditionModel, *, rank: int = 0, seed: int | None = 1, **parts: object
+) -> MusicAdapter:
+    """Attached; with a seed every weight is random, so that it does something. ``parts``: what takes part, by default all."""
+    chosen = {"map_modulation": True} | parts
+    adapter = MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8, **chosen).attach(unet).eval()
     if rank:
         adapter.add_lora(rank)
     if seed is not None:
@@ -109,6 +113,54 @@ def test_detach_after_training_restores_the_base() -> None:
     assert not torch.equal(run(unet, x, adapter, tokens()), plain)
     adapter.detach()
     assert torch.equal(run(unet, x), plain)
+
+
+PARTS = {
+    "events": {"map_entry": False, "map_modulation": False},
+    "events without times": {"map_entry": False, "map_modulation": False, "rotary": False},
+    "some sites": {"map_entry": False, "map_modulation": False, "attended": (0, 4)},
+    "entry": {"attended": (), "map_modulation": False},
+    "modulation": {"attended": (), "map_entry": False},
+}
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS.keys())
+def test_every_part_works_alone_starts_at_nothing_and_survives_saving(parts: dict, tmp_path: Path) -> None:
+    unet, x = make_unet(), noise()
+    plain = run(unet, x)
+    fresh = make_adapter(unet, seed=None, **parts)
+    assert torch.equal(run(unet, x, fresh, tokens()), plain)
+    fresh.detach()
+    adapter = make_adapter(unet, **parts)
+    moved = run(unet, x, adapter, tokens())
+    assert not torch.equal(moved, plain)
+    adapter.save_pretrained(tmp_path)
+    adapter.detach()
+    assert torch.equal(run(unet, x), plain)
+    again = MusicAdapter.from_pretrained(tmp_path).attach(unet).eval()
+    assert torch.equal(run(unet, x, again, tokens()), moved)
+
+
+def test_modulation_follows_the_grid_at_every_level() -> None:
+    """An odd number of rows is halved as the U-Net halves it; a change late in time leaves the early places alone."""
+    unet = make_unet()
+    adapter = make_adapter(unet)
+    late = LeadSheet.parse("| I | V | vi | bVII |", bpm=188, duration_seconds=5.12)
+    early = LeadSheet.parse("| I | V | vi | IV |", bpm=188, duration_seconds=5.12)
+    both = [adapter.prepare(tokens(42, [sheet]).drop(["function"]), 42, 16, ROW_S).stream for sheet in (early, late)]
+    assert site_levels(unet) == (1, 2, 2, 2, 1, 1, 2)
+    for level, site in zip(site_levels(unet), zip(*(s.modulation for s in both), strict=True), strict=True):
+        (scale, shift), (other, _) = site
+        rows = -(-42 // 2**level)
+        assert scale.shape == shift.shape == (1, rows * -(-16 // 2**level), scale.shape[2])
+        moved = (scale != other).flatten(2).any(2)[0].unflatten(0, (rows, -1)).any(1)
+        assert not moved[: rows // 4].any()
+        assert moved[-(rows // 4) :].any()
+
+
+def test_modulation_needs_to_know_the_levels() -> None:
+    with pytest.raises(ValueError, match="for_unet finds them"):
+        MusicAdapter(map_modulation=True)
 
 
 def test_strength_scales_from_nothing() -> None:

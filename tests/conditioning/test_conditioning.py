@@ -95,6 +95,18 @@ def test_every_stream_matters(stream: str) -> None:
     assert not torch.equal(full.events, less.events)
 
 
+def test_numerals_speak_without_the_chords() -> None:
+    """A Roman numeral alone asks for its degree; its key tells which chord that is, and the chord itself stays hidden."""
+    net = conditioner()
+    sheets = [LeadSheet.parse(c, key="C major", bpm=120, duration_seconds=2.56) for c in ("| I V |", "| I vi |")]
+    with torch.no_grad():
+        five, six = (net(tokens(s).drop(["chords"]), 64, 16) for s in sheets)
+        silent = [net(tokens(s).drop(["chords", "function"]), 64, 16) for s in sheets]
+    assert not torch.equal(five.events, six.events)
+    assert torch.equal(five.frame_map, six.frame_map)
+    assert torch.equal(silent[0].events, silent[1].events)
+
+
 def test_wrong_sizes_are_named() -> None:
     with pytest.raises(ValueError, match="need 256 frames"):
         conditioner()(tokenize(SHEET, frame_s=FRAME_S, n_frames=100), 64, 16)

@@ -14,7 +14,7 @@ SHEET = LeadSheet.parse("| C | G/B . Am7 . | F | G7 |", bpm=120)
 
 
 @pytest.mark.parametrize("genre", list(STYLES))
-@pytest.mark.parametrize("meter", ["4/4", "3/4"])
+@pytest.mark.parametrize("meter", ["4/4", "3/4", "6/8"])
 def test_comping_and_bass_sound_only_the_chord(genre: str, meter: str) -> None:
     sheet = LeadSheet.parse("| C | G/B | F | G7 |", bpm=120, time_signature=meter)
     for seed in range(6):
@@ -34,6 +34,14 @@ def test_drums_stay_in_the_kit_and_in_time() -> None:
     assert stem.is_drum
     assert {n.pitch for n in stem.notes} <= set(DRUM_NOTES.values())
     assert all(0 <= n.start < SHEET.length for n in stem.notes)
+
+
+def test_six_eight_is_played_in_threes() -> None:
+    sheet = LeadSheet.parse("| C | F | G | C |", bpm=70, time_signature="6/8")
+    drums = orchestrate(sheet, genre="pop", seed=2).arrangement.stems["drums"]
+    assert max(abs(round(3 * n.start) / 3 - n.start) for n in drums.notes) < 1e-9
+    backbeat = [n.start % 2 for n in drums.notes if n.pitch in (DRUM_NOTES["snare"], DRUM_NOTES["rim"])]
+    assert set(backbeat) == {1.0}
 
 
 def test_same_seed_same_arrangement() -> None:

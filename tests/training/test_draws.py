@@ -40,6 +40,12 @@ def test_draws_have_their_distributions() -> None:
     assert t.min() >= 0
     assert t.max() <= 999
     assert abs(t.float().mean() - 500) < 25
+    slices = [t // 100 for t in draws.timesteps(generators[:10], 1000, sampling="stratified").tolist()]
+    assert slices == list(range(10))
+    middle = draws.timesteps(generators, 1000, sampling="logit_normal")
+    assert ((middle > 250) & (middle < 750)).float().mean() > 0.68  # 0.73 for the logistic of a standard normal
+    with pytest.raises(ValueError, match="'sigmoid' is not one of uniform, stratified, logit_normal"):
+        draws.timesteps(generators, 1000, sampling="sigmoid")
     assert set(draws.integers(generators, 3).tolist()) == {0, 1, 2}
     with pytest.raises(ValueError, match=r"probability=1.5 is outside 0..1"):
         draws.chance(generators, 1.5)

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from musetune.conditioning import EVENT_FIELDS, FRAME_FIELDS, STREAMS, MusicTokens, tokenize
+from musetune.conditioning import EVENT_FIELDS, FRAME_FIELDS, STREAMS, MusicConditioner, MusicTokens, tokenize
+from musetune.conditioning.tokens import METERS
 from musetune.theory import LeadSheet
 from musetune.training import Clip, DatasetInfo, DatasetWriter, Dropout, LatentDataset, TextEmbedding, draws
 from musetune.training import tokens as table_module
 from musetune.training.batch import draw_batch
-from musetune.training.tokens import crop, draw_crops, hide_spans, hide_streams, load_tokens
+from musetune.training.tokens import crop, draw_crops, hide_spans, hide_streams, load_tokens, silence_unseen, tabulate
 
 ROWS, ROW_S, FRAMES = 40, 0.128, 4
 FRAME_S, SECONDS = ROW_S / FRAMES, ROWS * ROW_S
@@ -150,3 +151,14 @@ def test_batch_takes_the_same_stretch_of_latents_and_tokens(data: LatentDataset)
 def test_impossible_crops(rows: int) -> None:
     with pytest.raises(ValueError, match=rf"crop_rows={rows} is outside 1\.\.40"):
         draw_crops(generators(1), ROWS, rows)
+
+
+def test_what_no_clip_has_says_nothing() -> None:
+    """A song in 4/4 leaves the other metres' embeddings at zero; metres seen and the null keep theirs."""
+    table = tabulate([LeadSheet.parse("I V", bpm=120, duration_seconds=2.56).to_json()], 0.032, 80)
+    net = MusicConditioner(dim=16, hidden=8, map_channels=4, cols=4, frames_per_row=4)
+    silence_unseen(net, table)
+    meters = net.get_parameter("globals.2.weight").abs().sum(1) > 0
+    assert meters.tolist() == [True, *[False] * (len(METERS)), True]
+    roots = net.get_parameter("fields.0.weight").abs().sum(1) > 0
+    assert roots.nonzero().flatten().tolist() == [0, 7, 13]

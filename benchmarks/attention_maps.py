@@ -1,0 +1,123 @@
+"""Where do the music attentions look? Over the test set: how much weight each site gives to what sounds at that time.
+
+    python benchmarks/attention_maps.py --base nano --adapter theory --limit 8 --out out/attention
+
+For every site: the mean weight on the event that sounds at the query's time, on its two neighbours, on the event that says "nothing", and on
+the rest; beside it what even weights would give. Averaged over heads, columns, steps and sheets. Leaves a picture of the first sheet, rows
+of time by events, for every site.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from musetune.adapter.attention import MusicAttention, MusicStream, rotate
+from musetune.evaluation import load_test_sheets
+from musetune.pipeline import MuseTunePipeline
+
+KINDS = ("sounding", "neighbours", "nothing", "rest", "even")
+
+
+def main(arguments: list[str]) -> None:
+    args = parse(arguments)
+    pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
+    pipe.set_progress_bar_config(disable=True)
+    shares: dict[str, list[np.ndarray]] = defaultdict(list)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for number, test in enumerate(tqdm(load_test_sheets(args.sheets)[: args.limit], unit="sheet")):
+        maps = watch(pipe, test)
+        starts = np.unique(np.round([*test.sheet.beats_s, *test.sheet.chord_intervals_s[:, 0]], 4))
+        for site, weights in maps.items():
+            shares[site].append(looks(weights, starts, test.sheet.duration_s))
+        if number == 0:
+            draw(args.out / "attention.png", maps, f"{test.id}: {' '.join(test.sheet.chord_labels)}")
+    lines = ["| site | " + " | ".join(KINDS) + " |", "|---" * (1 + len(KINDS)) + "|"]
+    lines += [
+        f"| {s} | " + " | ".join(f"{100 * x:.0f} %" for x in np.mean(rows, 0)) + " |" for s, rows in shares.items()
+    ]
+    (args.out / "attention.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="nano", help="bundled name, folder or Hub name")
+    parser.add_argument("--adapter", default="theory", help="bundled name, folder or Hub name")
+    parser.add_argument("--sheets", help="folder of lead sheets; default: the test set")
+    parser.add_argument("--limit", type=int, help="only the first so many sheets")
+    parser.add_argument("--out", type=Path, default=Path("out/attention"))
+    return parser.parse_args(arguments)
+
+
+def watch(pipe: MuseTunePipeline, test) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
+    """Play a sheet; for each site the weights (rows, 1 + events), means over heads, columns and steps."""
+    seen: dict[str, list[Tensor]] = defaultdict(list)
+
+    def hook(name: str):  # type: ignore[no-untyped-def]
+        def look(layer: MusicAttention, inputs: tuple[Tensor, Tensor, Tensor, MusicStream]) -> None:
+            seen[name].append(weights(layer, *inputs))
+
+        return look
+
+    handles = [site.register_forward_pre_hook(hook(f"site {i}")) for i, site in sorted(pipe.adapter.sites.items())]
+    pipe(test.prompt, lead_sheet=test.sheet, generator=torch.Generator().manual_seed(test.seed))
+    for handle in handles:
+        handle.remove()
+    return {name: torch.stack(maps).mean(0).numpy() for name, maps in seen.items()}
+
+
+def weights(layer: MusicAttention, hidden: Tensor, keys: Tensor, values: Tensor, stream: MusicStream) -> Tensor:
+    """What the layer's attention gives to each event, of the batch's last row, the one that hears the music: (rows, 1 + events)."""
+    angles = next(a for a in stream.angles if a.queries == hidden.shape[1])
+    q = layer.to_q(hidden[-1:]).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+    q = rotate(q, angles.cos, angles.sin) if layer.rotary else q
+    scores = q @ keys[-1:].transpose(-1, -2) / q.shape[-1] ** 0.5
+    scores = scores.masked_fill(~stream.mask[-1:, None, None, :], float("-inf"))
+    each = scores.softmax(-1)[0].mean(0)  # (rows · columns, events)
+    rows = len(torch.unique(angles.cos[:, 0]))
+    return each.unflatten(0, (rows, -1)).mean(1)
+
+
+def looks(weight: np.ndarray, starts: np.ndarray, seconds: float) -> np.ndarray:
+    """KINDS' shares of one site. starts: of the events in seconds; the first column of ``weight`` is "nothing"."""
+    rows, events = weight.shape
+    times = (np.arange(rows) + 0.5) * seconds / rows
+    now = np.clip(np.searchsorted(starts, times, side="right"), 1, events - 1)
+    at = weight[np.arange(rows), now].mean()
+    beside = sum(
+        np.where(
+            (now + step > 0) & (now + step < events), weight[np.arange(rows), np.clip(now + step, 1, events - 1)], 0
+        ).mean()
+        for step in (-1, 1)
+    )
+    nothing = weight[:, 0].mean()
+    return np.array([at, beside, nothing, 1 - at - beside - nothing, 1 / events])
+
+
+def draw(path: Path, maps: dict[str, np.ndarray], title: str) -> None:
+    """One panel a site."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.6 * len(maps), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (name, weight) in zip(np.atleast_1d(figure.subplots(1, len(maps))), maps.items(), strict=True):
+        axis.imshow(weight, aspect="auto", origin="lower", cmap="magma")
+        axis.set_title(name, fontsize=9)
+        axis.set_xlabel("event (0: nothing)")
+    figure.suptitle(title[:120], fontsize=9)
+    figure.supylabel("time")
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

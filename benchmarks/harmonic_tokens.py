@@ -1,0 +1,129 @@
+"""Do Roman numerals, functions and cadences earn their place among the tokens? Does the key?
+
+    python benchmarks/harmonic_tokens.py --base nano --adapter theory --sheets SHEETS --out out/harmonic_tokens
+
+First, cadences: in all twelve keys "I IV V I" and "I IV V vi" are asked for by numerals alone, the chords hidden (`follow`), with the key and
+without. Chordino says what sounds in the last bar: a deceptive cadence that was asked for should be heard as one. Second, on SHEETS
+(development sheets, or the test set): chords and beats as asked with all tokens, and with fewer. Prints two tables, and leaves them in
+OUT/harmonic_tokens.md with the audio beside them; audio that is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from musetune import LeadSheet
+from musetune.audio import load_audio, save_audio
+from musetune.evaluation import bootstrap_mean, load_test_sheets
+from musetune.evaluation.adherence import adherence
+from musetune.evaluation.judges import chordino, judge
+from musetune.evaluation.testset import TestSheet
+from musetune.pipeline import MuseTunePipeline
+from musetune.theory import Chord
+
+ENDINGS = {"authentic, V–I": "| I | IV | V | I |", "deceptive, V–vi": "| I | IV | V | vi |"}
+TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+HEARD = {0: "I", 9: "vi"}  # semitones above the tonic
+BY_NUMERALS = {
+    "numerals and key": ("function", "key", "beats", "genre"),
+    "numerals without the key": ("function", "beats", "genre"),
+    "the key without numerals": ("key", "beats", "genre"),
+}
+ON_SHEETS = {
+    "all": ("chords", "beats", "key", "genre", "function"),
+    "without numerals": ("chords", "beats", "key", "genre"),
+    "without the key": ("chords", "beats", "genre", "function"),
+    "chords and beats alone": ("chords", "beats"),
+    "numerals and key instead of chords": ("function", "key", "beats", "genre"),
+}
+MEASURES = ("root", "majmin", "tetrads", "beat_f", "key")
+
+
+def main(arguments: list[str]) -> None:
+    args = parse(arguments)
+    pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
+    pipe.set_progress_bar_config(disable=True)
+    text = cadence_table(pipe, args) + "\n" + sheet_table(pipe, args)
+    (args.out / "harmonic_tokens.md").write_text(text)
+    print(text)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="nano", help="bundled name, folder or Hub name")
+    parser.add_argument("--adapter", default="theory", help="bundled name, folder or Hub name")
+    parser.add_argument("--sheets", help="folder of lead sheets; default: the test set")
+    parser.add_argument("--limit", type=int, help="only the first so many keys and sheets")
+    parser.add_argument("--out", type=Path, default=Path("out/harmonic_tokens"))
+    return parser.parse_args(arguments)
+
+
+def cadence_table(pipe: MuseTunePipeline, args: argparse.Namespace) -> str:
+    """Share of the last bar's time in which I, vi or anything else is heard, and of all time in which the asked root is."""
+    lines = ["| shown | asked | I | vi | other | root, all bars |", "|---|---|---|---|---|---|"]
+    for name, streams in BY_NUMERALS.items():
+        for ending, chords in ENDINGS.items():
+            time: Counter[str] = Counter()
+            roots = []
+            for i, tonic in enumerate(tqdm(TONICS[: args.limit], desc=f"{name}, {ending}", unit="key")):
+                sheet = LeadSheet.parse(chords, key=f"{tonic} major", bpm=96, duration_seconds=10.0, genre="pop")
+                wave, rate = played(
+                    pipe, args, TestSheet(f"{ending[:4]}-{tonic}", "", "pop song with piano", 500 + i, sheet), streams
+                )
+                time += last_bar(wave, rate, sheet)
+                roots.append(adherence(sheet, judge(wave, rate, tempo_hint=sheet.bpm))["root"])
+            shares = [f"{100 * time[what] / time.total():.0f} %" for what in ("I", "vi", "other")]
+            lines.append(f"| {name} | {ending} | " + " | ".join([*shares, f"{100 * np.mean(roots):.0f} %"]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def last_bar(wave: np.ndarray, rate: int, sheet: LeadSheet) -> Counter[str]:
+    """Seconds of the sheet's last chord in which Chordino hears I, vi and anything else."""
+    start, end = sheet.chord_intervals_s[-1]
+    heard: Counter[str] = Counter()
+    for (low, high), label in zip(*chordino(wave, rate), strict=True):
+        seconds = min(high, end) - max(low, start)
+        root = Chord.parse(label).root_pc
+        if seconds > 0:
+            heard["other" if root is None else HEARD.get((root - sheet.key.tonic_pc) % 12, "other")] += seconds
+    return heard
+
+
+def sheet_table(pipe: MuseTunePipeline, args: argparse.Namespace) -> str:
+    """Adherence over the sheets, by what of them is shown."""
+    lines = ["| shown | " + " | ".join(MEASURES) + " |", "|---" * (1 + len(MEASURES)) + "|"]
+    for name, streams in ON_SHEETS.items():
+        scores = []
+        for test in tqdm(load_test_sheets(args.sheets)[: args.limit], desc=name, unit="sheet"):
+            wave, rate = played(pipe, args, test, streams)
+            scores.append(adherence(test.sheet, judge(wave, rate, tempo_hint=test.sheet.bpm)))
+        means = [bootstrap_mean([s[m] for s in scores]) for m in MEASURES]
+        cells = ["—" if m is None else f"{100 * m.mean:.1f} ({100 * m.low:.0f}–{100 * m.high:.0f})" for m in means]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def played(
+    pipe: MuseTunePipeline, args: argparse.Namespace, test: TestSheet, streams: tuple[str, ...]
+) -> tuple[np.ndarray, int]:
+    """The sheet played with only ``streams`` of it shown; kept as a file."""
+    path = args.out / "-".join(streams) / f"{test.id}.wav"
+    if not path.exists():
+        shown = tuple(s for s in streams if s != "genre" or test.sheet.genre)
+        generator = torch.Generator().manual_seed(test.seed)
+        made = pipe(test.prompt, lead_sheet=test.sheet, follow=shown, generator=generator)
+        save_audio(path, made.audios[0], made.sampling_rate)
+    wave, rate = load_audio(path)
+    return wave, rate
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
