@@ -131,7 +131,7 @@ def play(args: argparse.Namespace, name: str) -> dict[str, dict[str, float | Non
     scores = {}
     for test in tqdm(load_test_sheets(args.sheets), desc=name, unit="sheet"):
         made = pipe(test.prompt, lead_sheet=test.sheet, generator=torch.Generator().manual_seed(test.seed), **follow)
-        heard = judge(made.audios[0], made.sampling_rate, tempo_hint=test.sheet.bpm)
+        heard = judge(made.audios[0], made.sampling_rate, tempo_hint=test.sheet)
         scores[test.id] = adherence(test.sheet, heard)
     return scores
 

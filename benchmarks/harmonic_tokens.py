@@ -79,7 +79,7 @@ def cadence_table(pipe: MuseTunePipeline, args: argparse.Namespace) -> str:
                     pipe, args, TestSheet(f"{ending[:4]}-{tonic}", "", "pop song with piano", 500 + i, sheet), streams
                 )
                 time += last_bar(wave, rate, sheet)
-                roots.append(adherence(sheet, judge(wave, rate, tempo_hint=sheet.bpm))["root"])
+                roots.append(adherence(sheet, judge(wave, rate, tempo_hint=sheet))["root"])
             shares = [f"{100 * time[what] / time.total():.0f} %" for what in ("I", "vi", "other")]
             lines.append(f"| {name} | {ending} | " + " | ".join([*shares, f"{100 * np.mean(roots):.0f} %"]) + " |")
     return "\n".join(lines) + "\n"
@@ -104,7 +104,7 @@ def sheet_table(pipe: MuseTunePipeline, args: argparse.Namespace) -> str:
         scores = []
         for test in tqdm(load_test_sheets(args.sheets)[: args.limit], desc=name, unit="sheet"):
             wave, rate = played(pipe, args, test, streams)
-            scores.append(adherence(test.sheet, judge(wave, rate, tempo_hint=test.sheet.bpm)))
+            scores.append(adherence(test.sheet, judge(wave, rate, tempo_hint=test.sheet)))
         means = [bootstrap_mean([s[m] for s in scores]) for m in MEASURES]
         cells = ["—" if m is None else f"{100 * m.mean:.1f} ({100 * m.low:.0f}–{100 * m.high:.0f})" for m in means]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

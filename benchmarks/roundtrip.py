@@ -1,8 +1,10 @@
-"""What chords survive nano's way out: the rendering, then through spectrogram and vocoder, then through the autoencoder too.
+"""What survives nano's way out: the rendering, then through spectrogram and vocoder, then through the autoencoder too.
 
-    python benchmarks/roundtrip.py [--base nano] [--limit 32] [--soundfont FluidR3Mono_GM.sf3]
+    python benchmarks/roundtrip.py [--base nano] [--limit 60] [--soundfont FluidR3Mono_GM.sf3]
 
-Renders the test sheets, reads each stage with the judges, prints a table: per cent, mean and 95 % bootstrap interval.
+Renders the test sheets, reads each stage with the judges and prints a table: chords and beats in per cent, mean and 95 % bootstrap
+interval, what is lost of majmin and beats clip by clip; and how far the sound is from the original: spectral convergence and log-mel L1
+(0 alike), cosine of the maps of pitch salience (1 alike).
 """
 
 from __future__ import annotations
@@ -17,10 +19,14 @@ from musetune.audio import mel_frontend, synthesize
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
 from musetune.evaluation.judges import judge_with_hints
+from musetune.evaluation.obedience import cell
+from musetune.evaluation.sound import copy_distances
 from musetune.pipeline import MuseTunePipeline
 from musetune.planning.orchestrate import orchestrate
 
 MEASURES = ("root", "majmin", "triads", "tetrads", "beat_f")
+LOST = ("majmin", "beat_f")
+DISTANCES = ("spectral_convergence", "log_mel_l1", "pitch_salience")
 
 
 @torch.no_grad()
@@ -46,12 +52,20 @@ def main() -> None:
         midi = orchestrate(test.sheet, seed=test.seed).arrangement.to_pretty_midi()
         wave = synthesize(midi, rate, duration_s=test.sheet.duration_s, soundfont=args.soundfont)
         for name, made in stages(pipe, wave).items():
-            (heard,) = judge_with_hints(made, rate, (test.sheet.bpm,))
-            scores.setdefault(name, []).append(adherence(test.sheet, heard))
-    print(f"| {len(tests)} sheets | " + " | ".join(MEASURES) + " |\n" + "|---" * (len(MEASURES) + 1) + "|")
+            (heard,) = judge_with_hints(made, rate, (test.sheet,))
+            scores.setdefault(name, []).append(adherence(test.sheet, heard) | copy_distances(wave, made, rate))
+    print_table(scores, len(tests))
+
+
+def print_table(scores: dict[str, list[dict]], count: int) -> None:
+    heads = [f"{count} sheets", *MEASURES, *(f"{m} lost" for m in LOST), *(d.replace("_", " ") for d in DISTANCES)]
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
     for name, rows in scores.items():
-        means = [bootstrap_mean([row[m] for row in rows]) for m in MEASURES]
-        cells = [f"{100 * m.mean:.1f} ({100 * m.low:.0f}–{100 * m.high:.0f})" if m else "—" for m in means]
+        cells = [cell(bootstrap_mean([row[m] for row in rows])) for m in MEASURES]
+        for m in LOST:
+            pairs = [(a[m], b[m]) for a, b in zip(scores["original"], rows, strict=True) if a[m] is not None]
+            cells.append(cell(bootstrap_mean([a - b for a, b in pairs])))
+        cells += [f"{np.mean([row[d] for row in rows]):.3f}" for d in DISTANCES]
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 

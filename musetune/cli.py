@@ -71,6 +71,21 @@ def generate(
     steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
     guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 2.5,
     music_guidance: Annotated[float | None, typer.Option(help="how hard the music pushes; default 3", min=0)] = None,
+    follow: Annotated[
+        list[str] | None, typer.Option(help="chords, beats, key, genre or function, more than once; default all")
+    ] = None,
+    follow_seconds: Annotated[
+        tuple[float, float] | None, typer.Option(help="start and end of the stretch that follows; default all")
+    ] = None,
+    guidance_interval: Annotated[
+        tuple[float, float] | None, typer.Option(help="shares of the steps in which words push; default 0 1")
+    ] = None,
+    music_guidance_interval: Annotated[
+        tuple[float, float] | None, typer.Option(help="the same of the music; default 0 1")
+    ] = None,
+    window_seconds: Annotated[
+        float | None, typer.Option(help="longer audio is made in overlapping windows of so much; default the base's")
+    ] = None,
     strength: Annotated[float | None, typer.Option(help="of the adapter; default 1", min=0, max=1)] = None,
     candidates: Annotated[int, typer.Option(help="make so many and keep the most obedient", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
@@ -81,14 +96,14 @@ def generate(
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
 ) -> None:
     from musetune.generation.loading import pick_device, quiet
-    from musetune.generation.request import MUSIC_GUIDANCE, or_default, refuse
+    from musetune.generation.request import MUSIC_GUIDANCE, or_default
 
     kind = _kind(out, format)
     wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
-    if wanted is None:
-        music = {"--music-guidance": music_guidance, "--strength": strength, "--adapter": adapter}
-        written = {"--report": report or None, "--plot": plot or None}
-        refuse({**music, **written}, "needs --chords or --sheet: without them the prompt alone decides")
+    pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
+    partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
+    music = {"music_guidance_scale": music_guidance, "strength": strength, **partial}
+    _check(wanted, music, {"--adapter": adapter, "--report": report or None, "--plot": plot or None})
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
     place = pick_device(device)
@@ -97,6 +112,7 @@ def generate(
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call["num_waveforms_per_prompt"] = candidates
     if wanted is not None:
+        call |= {name: value for name, value in partial.items() if value is not None}
         call |= {
             "music_guidance_scale": or_default(music_guidance, MUSIC_GUIDANCE),
             "strength": or_default(strength, 1.0),
@@ -134,6 +150,23 @@ def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **opt
     options["time_signature"] = options.pop("meter", None)
     loaded = None if sheet is None else LeadSheet.load(sheet)
     return sheet_of(loaded, chords, seconds, 10.24, options)
+
+
+def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
+    """What needs music is refused without; what asks for a part is held against the sheet, before anything heavy is loaded."""
+    from musetune.generation.request import check_intervals, positive, refuse
+
+    if wanted is None:
+        flags = {f"--{name.removesuffix('_scale').replace('_', '-')}": value for name, value in music.items()}
+        refuse(flags | others, "needs --chords or --sheet: without them the prompt alone decides")
+        return
+    check_intervals(**{name: music[name] for name in ("guidance_interval", "music_guidance_interval")})
+    if music["window_seconds"] is not None:
+        positive("window_seconds", music["window_seconds"])
+    if music["follow"] or music["follow_seconds"]:
+        from musetune.generation.partial import asked_of
+
+        asked_of(wanted, music["follow"], music["follow_seconds"])
 
 
 def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[MuseTunePipeline, str | None]:

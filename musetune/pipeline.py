@@ -15,22 +15,25 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 import musetune.nano  # noqa: F401  # diffusers finds nano's classes by name once they are imported
-from musetune.adapter import MusicAdapter, Prepared
-from musetune.conditioning import MusicTokens, tokenize
-from musetune.generation.guidance import guide
+from musetune.adapter import MusicAdapter
+from musetune.generation.conditions import Conditions, prepare_windows
+from musetune.generation.guidance import ALWAYS, Guidance, Interval, guide, passes
 from musetune.generation.loading import find_adapter, find_base, language_model, read_index
+from musetune.generation.partial import Asked, asked_of
 from musetune.generation.request import (
     GUIDANCE_RESCALE,
     MUSIC_GUIDANCE,
     NEEDS_MUSIC,
     check_counts,
+    check_intervals,
     check_scales,
     check_share,
     or_default,
+    positive,
     refuse,
     sheet_of,
 )
-from musetune.generation.windows import blend, window_starts
+from musetune.generation.windows import blend
 from musetune.theory import Chord, LeadSheet
 
 # what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
@@ -149,7 +152,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         time_signature: str | None = None,
         genre: str | None = None,
         duration_seconds: float | None = None,
+        follow: str | Sequence[str] | None = None,
+        follow_seconds: tuple[float, float] | None = None,
         music_guidance_scale: float | None = None,
+        guidance_interval: Interval | None = None,
+        music_guidance_interval: Interval | None = None,
+        window_seconds: float | None = None,
         strength: float | None = None,
         return_report: bool = False,
         **options: Any,
@@ -158,9 +166,13 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, in ``key`` (C major), ``bpm`` (30–300; 120), ``time_signature``
         (4/4), ``genre``, repeated to ``duration_seconds`` (default 10.24). A ``lead_sheet`` has all that itself and is cut to
-        ``duration_seconds``. music_guidance_scale (3): how hard the music is pushed, beside ``guidance_scale`` for the words; strength: of
-        the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first. ``num_inference_steps``
-        (default 20 with music), ``guidance_rescale`` (0.8; 0–1, only with music), ``negative_prompt``, ``generator``, ``latents`` as in the stock call.
+        ``duration_seconds``. follow: which of chords, beats, key, genre, function count (default: all that the sheet gives), follow_seconds:
+        (start, end) of the stretch in which they do; the rest is left to the model. music_guidance_scale (3): how hard the music is pushed,
+        beside ``guidance_scale`` for the words; music_guidance_interval, guidance_interval: (start, end) of the steps, 0–1, in which they
+        are pushed at all; the other steps are faster. window_seconds: longer audio is made in overlapping windows of so much (default:
+        the base's own length). strength: of the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient
+        first. ``num_inference_steps`` (default 20 with music), ``guidance_rescale`` (0.8; 0–1, only with music), ``negative_prompt``,
+        ``generator``, ``latents`` as in the stock call.
         Raises ValueError for values out of range and for arguments that would be ignored.
         """
         settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre}
@@ -169,17 +181,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         check_scales(guidance_scale=options.get("guidance_scale"), music_guidance_scale=music_guidance_scale)
         check_share(guidance_rescale=options.get("guidance_rescale"))
         check_counts(**{name: options.get(name) for name in ("num_inference_steps", "num_waveforms_per_prompt")})
+        intervals = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
         if sheet is None:
             music = {"music_guidance_scale": music_guidance_scale, "strength": strength}
-            refuse(music | {"return_report": return_report or None}, NEEDS_MUSIC)
-            if duration_seconds is not None:
-                refuse(
-                    {"audio_length_in_s": options.get("audio_length_in_s")}, "and duration_seconds: give one of them"
-                )
-                options["audio_length_in_s"] = duration_seconds
-            if self.adapter is not None:
-                self.adapter.strength = 0.0  # the plain base, bit for bit
-            return super().__call__(prompt, *args, **options)
+            partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
+            refuse(music | partial | intervals | {"return_report": return_report or None}, NEEDS_MUSIC)
+            return self._plain(prompt, args, duration_seconds, options)
         if args:
             raise TypeError("with a lead sheet, give every argument after the prompt by its name")
         if self.adapter is None:
@@ -188,42 +195,71 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             )
         if not isinstance(prompt, str | None):
             raise ValueError(f"prompt={prompt!r}: with music it is one str; call once for each prompt")
+        check_intervals(**intervals)
+        if window_seconds is not None:
+            positive("window_seconds", window_seconds)
+        asked = asked_of(sheet, follow, follow_seconds)
         self.adapter.strength = or_default(strength, 1.0)
+        guidance = Guidance(
+            options.pop("guidance_scale", 2.5),
+            or_default(music_guidance_scale, MUSIC_GUIDANCE),
+            options.pop("guidance_rescale", GUIDANCE_RESCALE),
+            *(or_default(interval, ALWAYS) for interval in intervals.values()),
+        )
         seconds = or_default(duration_seconds, sheet.duration_s)
-        audios = self._play(prompt or "", sheet, seconds, or_default(music_guidance_scale, MUSIC_GUIDANCE), **options)
+        audios = self._play(prompt or "", sheet, seconds, asked, guidance, window_seconds, **options)
         reports = None
         if return_report or len(audios) > 1:
-            audios, reports = self._rank(audios, sheet)
+            audios, reports = self._rank(audios, sheet, asked)
         return MuseTuneOutput(audios, self.vocoder.config.sampling_rate, sheet, reports if return_report else None)
 
+    def _plain(self, prompt: Any, args: tuple[Any, ...], seconds: float | None, options: dict[str, Any]) -> Any:
+        """The stock pipeline's call."""
+        if seconds is not None:
+            refuse({"audio_length_in_s": options.get("audio_length_in_s")}, "and duration_seconds: give one of them")
+            options["audio_length_in_s"] = seconds
+        if self.adapter is not None:
+            self.adapter.strength = 0.0  # the plain base, bit for bit
+        return super().__call__(prompt, *args, **options)
+
     def _play(
-        self, prompt: str, sheet: LeadSheet, seconds: float, music_scale: float, *, guidance_scale: float = 2.5,
+        self, prompt: str, sheet: LeadSheet, seconds: float, asked: Asked, guidance: Guidance, window_seconds: float | None, *,
         num_inference_steps: int = 20, negative_prompt: str | None = None, num_waveforms_per_prompt: int = 1,
-        generator: torch.Generator | None = None, latents: Tensor | None = None, guidance_rescale: float = GUIDANCE_RESCALE,
+        generator: torch.Generator | None = None, latents: Tensor | None = None,
     ) -> np.ndarray:  # fmt: skip
-        """Denoise in three passes a step, decode: (n, samples)."""
-        n, device, dtype = num_waveforms_per_prompt, self._execution_device, self.unet.dtype
-        rows = max(8, math.ceil(seconds / self.row_s - 1e-6))
-        size = self.unet.config.sample_size
+        """Denoise in up to three passes a step, decode: (n, samples)."""
+        n, device, rows = num_waveforms_per_prompt, self._execution_device, self._rows(seconds)
+        size = self.unet.config.sample_size if window_seconds is None else self._rows(window_seconds)
         latents = self._noise((n, self.unet.config.in_channels, rows, self.adapter.config.cols), generator, latents)
-        embeds, mask, generated = self.encode_prompt(prompt, device, n, True, negative_prompt=negative_prompt)
-        # three rows a waveform: nothing, words, words and music
-        embeds, mask, generated = (torch.cat([x, x[n:]]) for x in (embeds.to(dtype), mask, generated.to(dtype)))
-        text = {"encoder_hidden_states_1": embeds, "encoder_attention_mask_1": mask}
-        windows = self._windows(sheet, rows, size, n)
+        windows = prepare_windows(self.adapter, sheet, asked, n, (rows, size, self.row_s), device)
+        conditions = Conditions(n, *self._words(prompt, negative_prompt, n), windows)
         self.scheduler.set_timesteps(num_inference_steps, device=device)
         latents = latents * self.scheduler.init_noise_sigma
-        for t in self.progress_bar(self.scheduler.timesteps):
+        for step, t in enumerate(self.progress_bar(self.scheduler.timesteps)):
+            scales = guidance.at(step, len(self.scheduler.timesteps))
             scaled = self.scheduler.scale_model_input(latents, t)
 
-            def denoise(window: Tensor, index: int, t: Tensor = t) -> Tensor:
-                sample, hidden = self.adapter.inputs(torch.cat([window] * 3), generated, windows[index])
-                out = self.unet(sample, t, encoder_hidden_states=hidden, **text).sample
-                return guide(out, guidance_scale, music_scale, guidance_rescale)
+            def denoise(window: Tensor, index: int, t: Tensor = t, scales: tuple[float, float] = scales) -> Tensor:
+                which = passes(*scales)
+                told = conditions.told(index, which)
+                sample, hidden = self.adapter.inputs(torch.cat([window] * len(which)), told.generated, told.music)
+                out = self.unet(sample, t, encoder_hidden_states=hidden, **told.text).sample
+                return guide(out, *scales, guidance.rescale)
 
             predicted = blend(scaled, size, size // 2, denoise)
             latents = self.scheduler.step(predicted, t, latents).prev_sample
         return self._decode(latents, round(seconds * self.vocoder.config.sampling_rate))
+
+    def _rows(self, seconds: float) -> int:
+        """Latent rows that hold so many seconds, 8 at least."""
+        return max(8, math.ceil(seconds / self.row_s - 1e-6))
+
+    def _words(self, prompt: str, negative_prompt: str | None, n: int) -> tuple[dict[str, Tensor], Tensor]:
+        """The U-Net's arguments of the T5 stream, and GPT-2's embeddings; rows of n waveforms: nothing, words, words again."""
+        device, dtype = self._execution_device, self.unet.dtype
+        embeds, mask, generated = self.encode_prompt(prompt, device, n, True, negative_prompt=negative_prompt)
+        embeds, mask, generated = (torch.cat([x, x[n:]]) for x in (embeds.to(dtype), mask, generated.to(dtype)))
+        return {"encoder_hidden_states_1": embeds, "encoder_attention_mask_1": mask}, generated
 
     def _noise(self, shape: tuple[int, ...], generator: torch.Generator | None, latents: Tensor | None) -> Tensor:
         """What denoising starts from: ``latents`` where given. Raises ValueError where their shape is another."""
@@ -243,27 +279,16 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
-    def _windows(self, sheet: LeadSheet, rows: int, size: int, n: int) -> list[Prepared]:
-        """Tokens of every window, embedded, for the three passes of n waveforms."""
-        adapter, out = self.adapter, []
-        frame_s = self.row_s / adapter.config.frames_per_row
-        for start in window_starts(rows, size, size // 2):
-            length = min(size, rows)
-            start_s, seconds = start * self.row_s, length * self.row_s
-            part = sheet if start == 0 else sheet.crop(start_s, seconds)
-            tokens = tokenize(part, frame_s=frame_s, n_frames=length * adapter.config.frames_per_row).to(
-                self._execution_device
-            )
-            batch = MusicTokens.stack([tokens.drop()] * (2 * n) + [tokens] * n)
-            out.append(adapter.prepare(batch, length, adapter.config.cols, self.row_s))
-        return out
-
-    def _rank(self, audios: np.ndarray, sheet: LeadSheet) -> tuple[np.ndarray, list[Any]]:
-        """The waveforms and their reports, the most obedient first."""
+    def _rank(self, audios: np.ndarray, sheet: LeadSheet, asked: Asked) -> tuple[np.ndarray, list[Any]]:
+        """The waveforms and their reports, the most obedient first; of a stretch where only that was asked for."""
         from musetune.evaluation import report
 
-        reports = [report(audio, self.vocoder.config.sampling_rate, sheet) for audio in audios]
-        order = sorted(range(len(reports)), key=lambda i: -reports[i].score)
+        rate, heard = self.vocoder.config.sampling_rate, audios
+        if asked.stretch_s is not None:
+            start, end = asked.stretch_s
+            sheet, heard = sheet.crop(start, end - start), audios[:, round(start * rate) : round(end * rate)]
+        reports = [report(audio, rate, sheet) for audio in heard]
+        order = sorted(range(len(reports)), key=lambda i: -asked.score(reports[i].scores))
         return audios[order], [reports[i] for i in order]
 
 

@@ -61,10 +61,18 @@ def test_generate_then_analyze(tiny_base: Path, adapter: Path, tmp_path: Path) -
 
 def test_a_sheet_is_cut_to_the_seconds_that_were_asked_for(tiny_base: Path, adapter: Path, tmp_path: Path) -> None:
     sheet = LeadSheet.parse("C G Am F", duration_seconds=20).save(tmp_path / "sheet.json")
-    options = ["--base", tiny_base, "--adapter", adapter, "--steps", "1", "--device", "cpu"]
-    done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, "-o", tmp_path / "d.WAV")
+    options = ["--base", tiny_base, "--adapter", adapter, "--steps", "1", "--device", "cpu", "--report"]
+    part = ["--follow", "chords", "--follow", "key", "--follow-seconds", "0", "1", "--window-seconds", "1.5"]
+    pushed = ["--guidance-interval", "0", "0.8", "--music-guidance-interval", "0.2", "1"]
+    out = tmp_path / "d.WAV"
+    done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, *part, *pushed, "-o", out)
     assert done.returncode == 0, done.stderr
-    assert f"{tmp_path / 'd.WAV'}: 2.00 s at 16000 Hz" in done.stdout
+    assert f"{out}: 2.00 s at 16000 Hz" in done.stdout
+    report = json.loads(out.with_suffix(".json").read_text())
+    wanted = {"follow": ["chords", "key"], "follow_seconds": [0.0, 1.0], "window_seconds": 1.5}
+    wanted |= {"guidance_interval": [0.0, 0.8], "music_guidance_interval": [0.2, 1.0]}
+    assert wanted.items() <= report["settings"].items()
+    assert report["chords"][-1]["end_s"] == 1.0
 
 
 def test_info_weighs_every_part(tiny_base: Path, adapter: Path) -> None:
@@ -130,6 +138,12 @@ def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped
         (["--strength", "0.5"], "--strength=0.5 needs --chords or --sheet"),
         (["--music-guidance", "3"], "--music-guidance=3.0 needs"),
         (["--adapter", "theory"], "--adapter='theory' needs"),
+        (["--follow", "chords"], "--follow=['chords'] needs"),
+        (["--guidance-interval", "0", "1"], "--guidance-interval=(0.0, 1.0) needs"),
+        (["--sheet", "good.json", "--follow", "chord"], "did you mean 'chords'?"),
+        (["--sheet", "good.json", "--follow-seconds", "2", "9"], "follow_seconds=2–9 is not a stretch of 0–5.00 s"),
+        (["--sheet", "good.json", "--music-guidance-interval", "1", "0"], "music_guidance_interval=(1.0, 0.0) is not"),
+        (["--sheet", "good.json", "--window-seconds", "0"], "window_seconds=0.0 is not above 0"),
         (["--device", "cudaa"], "device='cudaa' cannot be used here"),
         (["--sheet", "good.json", "--chords", "I"], "give --chords or --sheet, not both"),
         (["--sheet", "good.json", "--key", "D major"], "--key='D major' is the lead sheet's own"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musetune.evaluation.adherence import MEASURES, adherence
 from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
-from musetune.evaluation.charts import draw_chart, draw_table
+from musetune.evaluation.charts import draw_chart, draw_scatter, draw_table
 from musetune.evaluation.judges import judge, missing_judges
 from musetune.evaluation.reports import Report, report
 from musetune.evaluation.testset import TestSheet, load_test_sheets
@@ -17,6 +17,7 @@ __all__ = [
     "adherence",
     "bootstrap_mean",
     "draw_chart",
+    "draw_scatter",
     "draw_table",
     "judge",
     "load_test_sheets",

@@ -8,6 +8,7 @@ import mir_eval
 import numpy as np
 
 from musetune.analysis import Heard
+from musetune.evaluation.judges import tempo_of
 
 if TYPE_CHECKING:
     from musetune.theory import LeadSheet
@@ -25,15 +26,16 @@ def adherence(sheet: LeadSheet, heard: Heard) -> dict[str, float | None]:
 
     root, majmin, triads, tetrads: weighted chord symbol recall over the time that the sheet has a chord. beat_f,
     downbeat_f: F-measure at ±70 ms over the whole clip. bar_changes: share of the chord changes asked for on a bar
-    line that are heard within 70 ms. tempo_acc1, tempo_acc2: 1 within 4 %, or within 4 % of an octave or triple. key:
-    MIREX weighted score.
+    line that are heard within 70 ms. tempo_acc1, tempo_acc2: 1 within 4 %, or within 4 % of an octave or triple, of the
+    line through the asked beats (in rubato, too, what `judges.tempo_of` says of the heard ones). key: MIREX weighted score.
     """
     scores = chord_scores(sheet, heard)
     scores["beat_f"] = f_measure(inside(sheet, sheet.beats_s), heard.beats_s)
     scores["downbeat_f"] = f_measure(inside(sheet, sheet.downbeats_s), heard.downbeats_s)
     scores["bar_changes"] = bar_changes(sheet, heard)
-    scores["tempo_acc1"] = tempo_accuracy(sheet.bpm, heard.bpm, octaves=(1.0,))
-    scores["tempo_acc2"] = tempo_accuracy(sheet.bpm, heard.bpm, octaves=OCTAVES)
+    bpm = tempo_of(inside(sheet, sheet.beats_s)) or sheet.bpm
+    scores["tempo_acc1"] = tempo_accuracy(bpm, heard.bpm, octaves=(1.0,))
+    scores["tempo_acc2"] = tempo_accuracy(bpm, heard.bpm, octaves=OCTAVES)
     scores["key"] = key_score(str(sheet.key), heard.key)
     return scores
 

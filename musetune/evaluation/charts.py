@@ -1,4 +1,4 @@
-"""Pictures: a clip's log-mel with what was asked drawn over it and what was recognised beneath; a table of scores as bars."""
+"""Pictures: a clip's log-mel with what was asked over it and what was recognised beneath; scores as bars; two listeners' scores as points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HOP = 256
 GOOD, BAD, ASKED = "#3a9e5c", "#c8553d", "#5b7fb8"
-CONDITIONS = ("#b8b8b8", "#8a8a8a", "#3a6ea5", "#9cc69b", "#5a9367")
+CONDITIONS = ("#b8b8b8", "#8a8a8a", "#3a6ea5", "#7ba7d1", "#9cc69b", "#5a9367")
 
 
 def draw_chart(
@@ -86,6 +86,26 @@ def draw_table(
     axis.set_ylabel("%")
     axis.set_title(title, loc="left", fontsize=11)
     axis.legend(ncols=len(table), fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
+    figure.savefig(path, dpi=110)
+    return Path(path)
+
+
+def draw_scatter(
+    path: str | Path, points: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], *, axes: tuple[str, str]
+) -> Path:
+    """Draw ``points[quantity][set]`` = (x, y), each (n,) in 0…1, one panel a quantity and one colour a set; ``axes`` names x and y."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(points), 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (quantity, sets) in zip(figure.subplots(1, len(points), squeeze=False)[0], points.items(), strict=True):
+        axis.plot([0, 100], [0, 100], color="black", linewidth=0.6)
+        for colour, (name, (x, y)) in zip((ASKED, "#b8b8b8", GOOD, BAD), sets.items()):
+            axis.scatter(100 * x, 100 * y, s=18, color=colour, alpha=0.7, label=name)
+        axis.set(xlim=(-3, 103), ylim=(-3, 103), title=quantity, xlabel=f"{axes[0]}, %", ylabel=f"{axes[1]}, %")
+        axis.set_aspect("equal")
+        axis.legend(fontsize=8, frameon=False)
     figure.savefig(path, dpi=110)
     return Path(path)
 

@@ -10,18 +10,22 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from musetune.analysis import Heard
 from musetune.analysis.engines import numpy_1_names
 from musetune.audio import resample
+from musetune.theory import LeadSheet
 
+Hint: TypeAlias = (
+    float | LeadSheet | None
+)  # what the beat tracker is told: a tempo in bpm, a sheet's tempo and metre, nothing
 RATE = 44100  # Hz: what the three of them were tuned for
 PACKAGES = {"Chordino": "chord-extractor", "madmom": "madmom", "essentia": "essentia"}
 MODULES = {"Chordino": "chord_extractor", "madmom": "madmom", "essentia": "essentia"}
@@ -58,9 +62,9 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(package) for name, package in PACKAGES.items()}
 
 
-def judge(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard:
-    """What the three judges hear in ``wave``; ``tempo_hint`` in bpm settles the octave of the tempo for the beat
-    tracker.
+def judge(wave: np.ndarray, sr: int, *, tempo_hint: Hint = None) -> Heard:
+    """What the three judges hear in ``wave``; ``tempo_hint``, bpm or a lead sheet, settles the octave of the tempo for
+    the beat tracker (see `madmom_beats`).
 
     Chordino gives no confidences: they are NaN. Raises ImportError, with the command that installs them, where one is
     missing.
@@ -68,7 +72,7 @@ def judge(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Hear
     return judge_with_hints(wave, sr, (tempo_hint,))[0]
 
 
-def judge_with_hints(wave: np.ndarray, sr: int, tempo_hints: tuple[float | None, ...]) -> list[Heard]:
+def judge_with_hints(wave: np.ndarray, sr: int, tempo_hints: Sequence[Hint]) -> list[Heard]:
     """`judge` once for every tempo hint, at little more than the cost of one: only beats, downbeats and bpm differ."""
     _demand(*PACKAGES)
     audio = _at_rate(wave, sr)
@@ -121,13 +125,14 @@ def _pitch_class(name: str) -> int:
 
 
 def madmom_beats(
-    wave: np.ndarray, sr: int, *, tempo_hints: tuple[float | None, ...] = (None,)
+    wave: np.ndarray, sr: int, *, tempo_hints: Sequence[Hint] = (None,)
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Beat and downbeat times in seconds by madmom's recurrent network and bar model (3 or 4 beats), once for every
     hint.
 
     A hint in bpm restricts the tempo to two thirds up to one and a half times it: the octave is given, the tempo is
-    not.
+    not. A lead sheet as hint gives its tempo and, where the metre is compound, the bar: madmom looks for bars of 3 or 4
+    and would hear 6/8, two beats a bar, as 3/4 at one and a half times the tempo.
     """
     _demand("madmom")
     with numpy_1_names(), warnings.catch_warnings():
@@ -146,12 +151,13 @@ def _network() -> Any:
     return RNNDownBeatProcessor()
 
 
-def _tracker(tempo_hint: float | None) -> Any:
-    """A bar tracker whose tempo range fits the hint (madmom's own range is 55–215 bpm)."""
+def _tracker(hint: Hint) -> Any:
+    """A bar tracker whose tempo range and bars fit the hint (madmom's own range is 55–215 bpm)."""
     from madmom.features.downbeats import DBNDownBeatTrackingProcessor, _process_dbn
 
-    low, high = (55.0, 215.0) if tempo_hint is None else (tempo_hint / 1.5, tempo_hint * 1.5)
-    tracker = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], min_bpm=low, max_bpm=high, fps=100)
+    bpm, bars = (hint.bpm, bars_of(hint)) if isinstance(hint, LeadSheet) else (hint, [3, 4])
+    low, high = (55.0, 215.0) if bpm is None else (bpm / 1.5, bpm * 1.5)
+    tracker = DBNDownBeatTrackingProcessor(beats_per_bar=bars, min_bpm=low, max_bpm=high, fps=100)
 
     def decode(_: Any, jobs: Iterator[Any]) -> Iterator[np.ndarray]:
         for job in jobs:  # madmom stacks the (path, score) pairs; numpy 2 stacks them only as arrays of objects
@@ -161,6 +167,11 @@ def _tracker(tempo_hint: float | None) -> Any:
 
     tracker.map = decode
     return tracker
+
+
+def bars_of(sheet: LeadSheet) -> list[int]:
+    """Lengths in beats of the bars that madmom shall look for: its own, 3 and 4, where the metre is simple."""
+    return [sheet.meter.beats_per_bar] if sheet.meter.compound else [3, 4]
 
 
 def essentia_key(wave: np.ndarray, sr: int) -> str:

@@ -73,7 +73,7 @@ def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "muse
     if listener == "musetune":
         heard = hear(wave, sr, tempo_hint=sheet.bpm)
     elif listener == "judges":
-        heard = judge(wave, sr, tempo_hint=sheet.bpm)
+        heard = judge(wave, sr, tempo_hint=sheet)
     else:
         raise ValueError(f"listener={listener!r} is not one of {', '.join(LISTENERS)}{suggestion(listener, LISTENERS)}")
     return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard))

@@ -87,6 +87,15 @@ def check_share(**shares: float | None) -> None:
             raise ValueError(f"{name}={value} is outside 0–1")
 
 
+def check_intervals(**intervals: tuple[float, float] | None) -> None:
+    """Raise ValueError for what is no part of the denoising steps, 0 the first and 1 the last; None is not given."""
+    for name, value in intervals.items():
+        if value is not None and not (len(value) == 2 and 0 <= value[0] < value[1] <= 1):
+            raise ValueError(
+                f"{name}={value} is not (start, end) with 0 ≤ start < end ≤ 1, shares of the denoising steps"
+            )
+
+
 def check_counts(**counts: int | None) -> None:
     """Raise ValueError for what should be a whole number from 1 on; None is not given."""
     for name, value in counts.items():

@@ -10,7 +10,8 @@ from clips import perfect
 
 from musetune.evaluation import MEASURES, adherence
 from musetune.evaluation.adherence import bar_changes, key_score, tempo_accuracy
-from musetune.theory import LeadSheet
+from musetune.evaluation.judges import tempo_of
+from musetune.theory import BeatGrid, LeadSheet
 
 SHEET = LeadSheet.from_progression(["C", "G", "Am7", "F"], key="C major", bpm=120, duration_seconds=8.0)
 
@@ -94,6 +95,15 @@ def test_tempo_octaves_count_only_in_accuracy_two() -> None:
     assert tempo_accuracy(120, 126, octaves=(1.0,)) == 0.0
     assert tempo_accuracy(120, 60, octaves=(1.0,)) == 0.0
     assert adherence(SHEET, replace(perfect(SHEET), bpm=60.0))["tempo_acc2"] == 1.0
+
+
+def test_tempo_of_rubato_is_the_line_through_the_beats() -> None:
+    times = np.cumsum(
+        np.r_[0.0, np.full(10, 0.6), np.full(9, 0.45)]
+    )  # the median interval is 0.6 s, the line's slope 0.53
+    sheet = replace(SHEET, grid=BeatGrid(tuple(times.tolist())))
+    assert adherence(sheet, replace(perfect(sheet), bpm=tempo_of(sheet.beats_s)))["tempo_acc1"] == 1.0
+    assert adherence(sheet, replace(perfect(sheet), bpm=sheet.bpm))["tempo_acc1"] == 0.0
 
 
 @pytest.mark.parametrize(

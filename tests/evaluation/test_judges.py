@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from clips import play
 
-from musetune.evaluation import adherence, judge, judges, missing_judges
+from musetune.audio import synthesize
+from musetune.evaluation import adherence, judge, judges, load_test_sheets, missing_judges
+from musetune.evaluation.adherence import f_measure
+from musetune.planning.orchestrate import orchestrate
 from musetune.theory import LeadSheet
 
 present = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
@@ -34,6 +37,21 @@ def test_tempo_hint_settles_the_octave() -> None:
     (beats, downbeats), _ = judges.madmom_beats(play(sheet), 16000, tempo_hints=(66, None))
     assert judges.tempo_of(beats) == pytest.approx(66, rel=0.04)
     assert set(downbeats) <= set(beats)
+
+
+@present
+@pytest.mark.judge
+def test_six_eight_is_heard_in_dotted_quarters_once_told() -> None:
+    test = next(test for test in load_test_sheets() if str(test.sheet.meter) == "6/8")
+    midi = orchestrate(test.sheet, seed=test.seed).arrangement.to_pretty_midi()
+    wave = synthesize(midi, 16000, duration_s=test.sheet.duration_s)
+    (beats, _), (among_three_or_four, _) = judges.madmom_beats(wave, 16000, tempo_hints=(test.sheet, test.sheet.bpm))
+    assert f_measure(test.sheet.beats_s, beats) > 0.9 > f_measure(test.sheet.beats_s, among_three_or_four)
+
+
+@pytest.mark.parametrize(("meter", "bars"), [("4/4", [3, 4]), ("2/4", [3, 4]), ("6/8", [2]), ("9/8", [3])])
+def test_only_compound_metres_are_told(meter: str, bars: list[int]) -> None:
+    assert judges.bars_of(LeadSheet.from_progression(["C"], time_signature=meter)) == bars
 
 
 @present

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
+from musetune.evaluation.sound import clap_similarity, copy_distances, frechet_distance, timbre
 
 
 def test_distance_of_a_set_to_itself_is_zero() -> None:
@@ -46,3 +46,17 @@ def test_clap_gives_a_cosine_a_clip() -> None:
     similar = clap_similarity(build_nano("tiny"), ["pop", "jazz"], waves, 16000)
     assert similar.shape == (2,)
     assert np.all(np.abs(similar) <= 1)
+
+
+def test_copies_are_told_from_others() -> None:
+    time = np.arange(16000 * 2) / 16000
+    chord = sum(0.1 * np.sin(2 * np.pi * f * time) for f in (220, 277.2, 329.6)).astype(np.float32)
+    other = sum(0.1 * np.sin(2 * np.pi * f * time) for f in (233.1, 293.7, 349.2)).astype(np.float32)
+    same, upside_down, wrong = (copy_distances(chord, x, 16000) for x in (chord[:-100], -chord, other))
+    for near in (same, upside_down):
+        assert near["spectral_convergence"] == pytest.approx(0, abs=0.05)
+        assert near["log_mel_l1"] == pytest.approx(0, abs=0.05)
+        assert near["pitch_salience"] == pytest.approx(1, abs=0.01)
+    assert wrong["spectral_convergence"] > 0.5
+    assert wrong["log_mel_l1"] > 0.15
+    assert wrong["pitch_salience"] < 0.7

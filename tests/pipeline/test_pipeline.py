@@ -8,19 +8,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AudioLDM2Pipeline, DiffusionPipeline
+from small_pipe import make_pipe, play, quiet, seeded
 
 from musetune import LeadSheet, MuseTunePipeline, MusicAdapter
-from musetune.generation.guidance import guide
 from musetune.generation.windows import blend, window_starts
-
-
-def seeded(seed: int = 1) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def quiet(pipe):  # type: ignore[no-untyped-def]
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 @pytest.fixture
@@ -32,30 +23,6 @@ def pipe(tiny_base: Path) -> MuseTunePipeline:
 def shared_pipe(tiny_base: Path) -> MuseTunePipeline:
     """For tests that leave it as it is."""
     return make_pipe(tiny_base)
-
-
-def make_pipe(base: Path) -> MuseTunePipeline:
-    """With an adapter and a LoRA of random weights: they do something."""
-    pipe = quiet(MuseTunePipeline.from_pretrained(base))
-    adapter = MusicAdapter.for_unet(pipe.unet, dim=32, hidden=16, map_channels=8)
-    pipe.load_adapter(adapter)
-    adapter.add_lora(2)
-    torch.manual_seed(3)
-    with torch.no_grad():
-        for p in adapter.trainable_parameters():
-            p.normal_(std=0.1)
-    return pipe
-
-
-def play(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
-    request = {
-        "harmonic_progression": "I V vi IV",
-        "bpm": 120,
-        "duration_seconds": 2.56,
-        "num_inference_steps": 2,
-        "generator": seeded(),
-    }
-    return pipe("warm pop", **(request | settings))
 
 
 def test_prompt_only_is_the_stock_pipeline_bit_for_bit(tiny_base: Path, pipe: MuseTunePipeline) -> None:
@@ -221,18 +188,6 @@ def test_an_adapter_from_the_hub_is_fetched_as_asked(pipe: MuseTunePipeline, tin
     loaded = MuseTunePipeline.from_pretrained(tiny_base, adapter="someone/jazz", adapter_revision="v1", **access)
     loaded.load_adapter("someone/jazz", revision="v2", **access)
     assert asked == [("someone/jazz", access | {"revision": v}) for v in ("v1", "v2")]
-
-
-def test_guidance_of_two_conditions() -> None:
-    nothing, text, both = torch.randn(3, 1, 4).unbind(0)
-    stacked = torch.cat([nothing, text, both])
-    torch.testing.assert_close(guide(stacked, 1.0, 1.0), both)
-    torch.testing.assert_close(guide(stacked, 1.0, 0.0), text)
-    torch.testing.assert_close(guide(stacked, 0.0, 0.0), nothing)
-    whole = guide(stacked, 5.0, 5.0, rescale=1.0)
-    torch.testing.assert_close(whole.std(1), both.std(1))
-    half = guide(stacked, 5.0, 5.0, rescale=0.5)
-    torch.testing.assert_close(half, (whole + guide(stacked, 5.0, 5.0)) / 2)
 
 
 def test_windows_cover_and_blend_to_what_all_agree_on() -> None:

@@ -1,0 +1,223 @@
+"""How hard to push words and music, and in which steps: clips for every setting, judged by recognisers that we did not train.
+
+    python benchmarks/guidance.py --sheets FOLDER [--base nano] [--adapter theory] [--limit 24] [--out out/guidance]
+
+Every text scale with every music scale, then every interval of the steps for words, for music and for both, at the scales --at.
+FOLDER holds lead sheets for development (`recipes/make_sheets.py`), never those of the test set. Prints a table, per cent with 95 %
+bootstrap intervals, and leaves it in OUT/guidance.md with all figures in OUT/guidance.json; killed, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from musetune.analysis import Heard
+from musetune.audio import find_soundfont, synthesize
+from musetune.evaluation import TestSheet, adherence, bootstrap_mean, judge, load_test_sheets
+from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
+from musetune.generation.guidance import ALWAYS, Guidance, Interval, passes
+from musetune.generation.request import MUSIC_GUIDANCE
+from musetune.pipeline import MuseTunePipeline
+from musetune.planning.orchestrate import orchestrate
+from musetune.theory import LeadSheet
+
+TEXT_GUIDANCE = 2.5
+MEASURES = ("majmin", "triads", "beat_f", "downbeat_f")
+HEADS = ("words", "music", "words in", "music in", *MEASURES, "clap", "Fréchet", "passes a step", "seconds a clip")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Scales of words and music, and the shares of the steps in which they apply."""
+
+    text: float = TEXT_GUIDANCE
+    music: float = MUSIC_GUIDANCE
+    text_interval: Interval = ALWAYS
+    music_interval: Interval = ALWAYS
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """The pipeline's arguments."""
+        scales = {"guidance_scale": self.text, "music_guidance_scale": self.music}
+        return scales | {"guidance_interval": self.text_interval, "music_guidance_interval": self.music_interval}
+
+    @property
+    def name(self) -> str:
+        spans = (f"{low:g}-{high:g}" for low, high in (self.text_interval, self.music_interval))
+        return f"{self.text:g}_{self.music:g}_" + "_".join(spans)
+
+    def passes_a_step(self, steps: int) -> float:
+        """How often the U-Net runs on a waveform in a step, on average: the cost."""
+        guidance = Guidance(self.text, self.music, 0.0, self.text_interval, self.music_interval)
+        return float(np.mean([len(passes(*guidance.at(step, steps))) for step in range(steps)]))
+
+
+def settings(texts: list[float], musics: list[float], at: tuple[float, float], spans: list[Interval]) -> list[Setting]:
+    """The grid of scales, then the intervals ``spans`` at the scales ``at``; none twice."""
+    grid = [Setting(text, music) for text, music in product(texts, musics)]
+    words = [Setting(*at, text_interval=span) for span in spans]
+    music = [Setting(*at, music_interval=span) for span in spans]
+    both = [Setting(*at, text_interval=span, music_interval=span) for span in spans]
+    return list(dict.fromkeys([*grid, *words, *music, *both]))
+
+
+def main() -> None:
+    args = parse()
+    tests, out = load_test_sheets(args.sheets)[: args.limit], Path(args.out)
+    pipe = load(args.base, args.adapter, args.device)
+    remember(out, pipe, {"base": args.base, "adapter": args.adapter, "steps": args.steps})
+    chosen = settings(args.text, args.music, tuple(args.at), args.intervals)
+    made: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in chosen}
+    for setting, test in tqdm(list(product(chosen, tests)), unit="clip"):
+        call = setting.call | {"num_inference_steps": args.steps}
+        made[setting].append(take(pipe, out / "clips" / setting.name / f"{test.id}.json", test, call))
+    rate = pipe.vocoder.config.sampling_rate
+    played = np.concatenate([timbre(wave, rate) for wave in renderings(tests, rate, args.soundfont)])
+    rows = [{**asdict(s), "passes": s.passes_a_step(args.steps), **figures(made[s], tests, played)} for s in chosen]
+    text = f"{len(tests)} lead sheets, {args.steps} steps; % with 95 % bootstrap intervals.\n\n" + table(rows)
+    (out / "guidance.md").write_text(text)
+    (out / "guidance.json").write_text(json.dumps(rows, indent=1, allow_nan=False))
+    print(text)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options(parser, "out/guidance")
+    parser.add_argument("--text", type=float, nargs="*", default=[1.0, 2.5, 3.0, 4.5], help="scales of the words")
+    parser.add_argument("--music", type=float, nargs="*", default=[1.0, 2.0, 3.0, 4.5], help="scales of the music")
+    parser.add_argument(
+        "--at", type=float, nargs=2, default=(TEXT_GUIDANCE, MUSIC_GUIDANCE), help="scales of words and music for the intervals",
+    )  # fmt: skip
+    parser.add_argument(
+        "--intervals", type=interval, nargs="*", default=[(0.0, 0.5), (0.2, 0.8), (0.5, 1.0)],
+        help="shares of the steps, such as 0.2-0.8",
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def options(parser: argparse.ArgumentParser, out: str) -> None:
+    """What this benchmark and partial.py have in common."""
+    parser.add_argument("--sheets", required=True, help="folder of lead sheets for development")
+    parser.add_argument("--base", default="nano", help="bundled name, folder or Hub name")
+    parser.add_argument("--adapter", default="theory", help="bundled name, folder or Hub name")
+    parser.add_argument("--limit", type=int, help="only the first so many lead sheets")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--soundfont", help="of the renderings; default: what musetune.audio.find_soundfont finds")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", default=out)
+
+
+def interval(text: str) -> Interval:
+    low, high = map(float, text.split("-"))
+    return low, high
+
+
+def load(base: str, adapter: str, device: str) -> MuseTunePipeline:
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter).to(device)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def remember(out: Path, pipe: MuseTunePipeline, now: dict[str, Any]) -> None:
+    """Write down what the clips depend on, the weights by a hash; refuse to go on with clips that were made by other things."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in (pipe.unet, pipe.adapter, pipe.vocoder):
+        for name, value in sorted(part.state_dict().items()):
+            digest.update(name.encode() + value.float().cpu().numpy().tobytes())
+    path, now = out / "settings.json", now | {"weights": digest.hexdigest()}
+    if path.exists() and (before := json.loads(path.read_text())) != now:
+        differing = [key for key in now if before.get(key) != now[key]]
+        raise ValueError(f"{out} holds clips of another {', '.join(differing)}; give another --out or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(now, indent=1))
+
+
+def take(pipe: MuseTunePipeline, path: Path, test: TestSheet, call: dict[str, Any]) -> dict[str, Any]:
+    """What was heard in the clip that ``call`` makes of a sheet, its timbre, CLAP similarity and seconds; read where it was made before."""
+    if not path.exists():
+        began = time.perf_counter()
+        generator = torch.Generator().manual_seed(test.seed)
+        wave = pipe(test.prompt, lead_sheet=test.sheet, generator=generator, **call).audios[0]
+        seconds, rate = time.perf_counter() - began, pipe.vocoder.config.sampling_rate
+        clap = float(clap_similarity(pipe, [test.prompt], [wave], rate)[0])
+        record = {"seconds": seconds, "clap": clap, **listen(wave, rate, test.sheet)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".partial").write_text(json.dumps(record))
+        path.with_suffix(".partial").replace(path)
+    return json.loads(path.read_text())
+
+
+def listen(wave: np.ndarray, rate: int, sheet: LeadSheet) -> dict[str, Any]:
+    """What the judges hear, and the timbre of each second, as plain values."""
+    heard = judge(wave, rate, tempo_hint=sheet)
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(heard).items()}
+    del plain["confidence"]  # Chordino has none
+    return {"heard": plain, "timbre": timbre(wave, rate).round(3).tolist()}
+
+
+def heard_in(record: dict[str, Any]) -> Heard:
+    """The Heard that ``listen`` wrote down."""
+    told = record["heard"]
+    times = {name: np.array(told[name], dtype=float) for name in ("beats_s", "downbeats_s")}
+    spans = np.array(told["intervals_s"], dtype=float).reshape(-1, 2)
+    return Heard(spans, told["labels"], np.full(len(spans), np.nan), key=told["key"], bpm=told["bpm"], **times)
+
+
+def renderings(tests: list[TestSheet], rate: int, soundfont: str | None) -> list[np.ndarray]:
+    """The sheets arranged by rule and played by a synthesiser."""
+    waves, font = [], find_soundfont(soundfont)
+    for test in tqdm(tests, desc="renderings"):
+        midi = orchestrate(test.sheet, seed=test.seed).arrangement.to_pretty_midi()
+        waves.append(synthesize(midi, rate, duration_s=test.sheet.duration_s, soundfont=font))
+    return waves
+
+
+def figures(records: list[dict[str, Any]], tests: list[TestSheet], reference: np.ndarray) -> dict[str, Any]:
+    """Means of the measures with their intervals, CLAP similarity, Fréchet distance to ``reference`` (seconds, 40), seconds a clip."""
+    scores = [adherence(test.sheet, heard_in(record)) for record, test in zip(records, tests, strict=True)]
+    means = {name: bootstrap_mean([score[name] for score in scores]) for name in MEASURES}
+    return {
+        **{name: None if mean is None else vars(mean) for name, mean in means.items()},
+        "clap": float(np.mean([record["clap"] for record in records])),
+        "frechet": distance([record["timbre"] for record in records], reference),
+        "seconds": median(record["seconds"] for record in records),
+    }
+
+
+def distance(timbres: list[Any], reference: np.ndarray) -> float | None:
+    """Fréchet distance of clips' timbres to ``reference``; None with too little audio."""
+    points = np.concatenate([np.array(rows) for rows in timbres])
+    return frechet_distance(points, reference) if min(len(points), len(reference)) > points.shape[1] else None
+
+
+def cell(mean: dict[str, float] | None) -> str:
+    """Per cent with its interval."""
+    return "—" if mean is None else f"{100 * mean['mean']:.1f} ({100 * mean['low']:.0f}–{100 * mean['high']:.0f})"
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, one line a setting."""
+    lines = ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]
+    for row in rows:
+        spans = ["{:g}–{:g}".format(*row[name]) for name in ("text_interval", "music_interval")]
+        far = "—" if row["frechet"] is None else f"{row['frechet']:.0f}"
+        cost = [f"{row['clap']:.3f}", far, f"{row['passes']:.2f}", f"{row['seconds']:.1f}"]
+        cells = [f"{row['text']:g}", f"{row['music']:g}", *spans, *(cell(row[name]) for name in MEASURES), *cost]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Parts of a lead sheet, and lengths beyond training's: is what is asked obeyed, and is what is left free still music?
+
+    python benchmarks/partial.py --sheets FOLDER [--long FOLDER] [--base nano] [--adapter theory] [--limit 24] [--out out/partial]
+
+FOLDER holds lead sheets of 10 s for development, --long of 30 s (`recipes/make_sheets.py … seconds=30`). Two tables, left in OUT with all
+figures as JSON; killed, it goes on where it was.
+
+Partial: each clip follows all of its sheet, chords alone, beats alone, the key alone, the first half, or nothing; scored against the whole
+sheet, so that what was not asked for shows the level of chance. Of the clip itself: the share of the time with chords whose notes all
+belong to the heard key; evenness of the heard beats (1 less the coefficient of variation of their distances); chord changes a minute;
+Fréchet distance to renderings of the sheets, which are the last row. Lengths: 5.12, 10.24 and 30 s of the same songs in one pass and in
+overlapping windows, with the scores of each third: training's crops last 5.12 s, so what comes later shows whether positions carry over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import mir_eval
+import numpy as np
+from guidance import cell, distance, heard_in, listen, load, options, remember, renderings, take
+from tqdm import tqdm
+
+from musetune.analysis import Heard
+from musetune.evaluation import TestSheet, adherence, bootstrap_mean, load_test_sheets
+from musetune.evaluation.sound import timbre
+from musetune.pipeline import MuseTunePipeline
+from musetune.theory import Chord, Key, LeadSheet
+
+MEASURES = ("majmin", "beat_f", "downbeat_f", "key")
+SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10, 11)}  # minor with both sevenths
+REQUESTS: dict[str, Callable[[LeadSheet], dict[str, Any]]] = {
+    "all": lambda sheet: {},
+    "chords": lambda sheet: {"follow": ("chords",)},
+    "beats": lambda sheet: {"follow": ("beats",)},
+    "key": lambda sheet: {"follow": ("key",)},
+    "first half": lambda sheet: {"follow_seconds": (0.0, sheet.duration_s / 2)},
+    "nothing": lambda sheet: {"follow": ()},
+}
+LENGTHS = (
+    (5.12, 5.12),
+    (10.24, 10.24),
+    (10.24, 5.12),
+    (30.0, 30.0),
+    (30.0, 10.24),
+    (30.0, 5.12),
+)  # seconds, of a window
+FREE = ("diatonic", "evenness", "changes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options(parser, "out/partial")
+    parser.add_argument("--long", help="folder of lead sheets of 30 s; without it there is no table of lengths")
+    args = parser.parse_args()
+    out, pipe = Path(args.out), load(args.base, args.adapter, args.device)
+    remember(out, pipe, {"base": args.base, "adapter": args.adapter, "steps": args.steps})
+    tests = load_test_sheets(args.sheets)[: args.limit]
+    parts = requests(pipe, tests, args)
+    record: dict[str, Any] = {"parts": parts}
+    text = f"{len(tests)} lead sheets; % with 95 % bootstrap intervals.\n\n" + part_table(parts)
+    if args.long:
+        long = load_test_sheets(args.long)[: args.limit]
+        record["lengths"] = lengths(pipe, long, args)
+        text += f"\n{len(long)} lead sheets of 30 s and their beginnings.\n\n" + length_table(record["lengths"])
+    (out / "partial.md").write_text(text)
+    (out / "partial.json").write_text(json.dumps(record, indent=1, allow_nan=False))
+    print(text)
+
+
+# -- parts -----------------------------------------------------------------------------------------------------------------
+
+
+def requests(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Figures of every request, and of the renderings."""
+    made: dict[str, list[dict[str, Any]]] = {name: [] for name in REQUESTS}
+    for test, name in tqdm(list(product(tests, REQUESTS)), desc="parts", unit="clip"):
+        call = REQUESTS[name](test.sheet) | {"num_inference_steps": args.steps}
+        path = Path(args.out) / "parts" / name.replace(" ", "-") / f"{test.id}.json"
+        made[name].append(take(pipe, path, test, call))
+    rate, played = pipe.vocoder.config.sampling_rate, []
+    for test, wave in zip(tests, renderings(tests, rate, args.soundfont), strict=True):
+        played.append(listen(wave, rate, test.sheet))
+    reference = np.concatenate([np.array(record["timbre"]) for record in played])
+    rows = {name: part_figures(records, tests) for name, records in {**made, "renderings": played}.items()}
+    for name, records in made.items():
+        rows[name]["frechet"] = distance([record["timbre"] for record in records], reference)
+    return rows
+
+
+def part_figures(records: list[dict[str, Any]], tests: list[TestSheet]) -> dict[str, Any]:
+    """Scores of both halves against the sheets, and what the clips are like by themselves."""
+    clips = [(test.sheet, heard_in(record)) for record, test in zip(records, tests, strict=True)]
+    halves = [[between(s, h, i * s.duration_s / 2, (i + 1) * s.duration_s / 2) for s, h in clips] for i in (0, 1)]
+    figures = {name: mean([adherence(*clip)[name] for clip in clips]) for name in MEASURES}
+    for place, half in zip(("first", "second"), halves, strict=True):
+        figures |= {f"{name}, {place} half": mean([adherence(*clip)[name] for clip in half]) for name in MEASURES[:2]}
+    figures |= {name: mean([MUSICAL[name](heard) for _, heard in clips]) for name in FREE}
+    return figures
+
+
+def mean(values: list[float | None]) -> dict[str, float] | None:
+    found = bootstrap_mean(values)
+    return None if found is None else vars(found)
+
+
+def between(sheet: LeadSheet, heard: Heard, start_s: float, end_s: float) -> tuple[LeadSheet, Heard]:
+    """What was asked and heard from ``start_s`` to ``end_s``, times counted from there."""
+    spans, labels = mir_eval.util.adjust_intervals(heard.intervals_s, list(heard.labels), start_s, end_s, "N", "N")
+    beats, bars = (t[(t >= start_s) & (t < end_s)] - start_s for t in (heard.beats_s, heard.downbeats_s))
+    cut = replace(heard, intervals_s=spans - start_s, labels=labels, beats_s=beats, downbeats_s=bars)
+    return sheet.crop(start_s, end_s - start_s), replace(cut, confidence=np.full(len(labels), np.nan))
+
+
+def diatonic(heard: Heard) -> float | None:
+    """Share of the time with chords whose notes all belong to the heard key."""
+    if heard.key is None:
+        return None
+    key = Key.parse(heard.key)
+    scale = {(key.tonic_pc + step) % 12 for step in SCALES[key.mode]}
+    chords = [
+        (Chord.parse(label), high - low) for (low, high), label in zip(heard.intervals_s, heard.labels, strict=True)
+    ]
+    known = [(set(np.flatnonzero(chord.chroma)) <= scale, s) for chord, s in chords if chord.root is not None]
+    return float(np.average([inside for inside, _ in known], weights=[s for _, s in known])) if known else None
+
+
+def evenness(heard: Heard) -> float | None:
+    """1 less the coefficient of variation of the distances of heard beats, not below 0; None below three beats."""
+    gaps = np.diff(heard.beats_s)
+    return max(0.0, 1 - float(gaps.std() / gaps.mean())) if len(gaps) > 1 else None
+
+
+def changes(heard: Heard) -> float:
+    """Chord changes a minute."""
+    seconds = heard.intervals_s[-1, 1] - heard.intervals_s[0, 0]
+    return 60 * sum(a != b for a, b in zip(heard.labels, heard.labels[1:])) / float(seconds)
+
+
+MUSICAL: dict[str, Callable[[Heard], float | None]] = {"diatonic": diatonic, "evenness": evenness, "changes": changes}
+
+
+def part_table(rows: dict[str, dict[str, Any]]) -> str:
+    scores = [name for name in rows["all"] if name not in (*FREE, "frechet")]
+    heads = ("asked for", *scores, "chords in the key", "evenness of beats", "changes a minute", "Fréchet")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for name, row in rows.items():
+        rate = "—" if row["changes"] is None else f"{row['changes']['mean']:.0f}"
+        far = "—" if row.get("frechet") is None else f"{row['frechet']:.0f}"
+        cells = [cell(row[score]) for score in (*scores, "diatonic", "evenness")]
+        lines.append("| " + " | ".join([name, *cells, rate, far]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+# -- lengths ---------------------------------------------------------------------------------------------------------------
+
+
+def lengths(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Figures of every length and window; clips of one length begin the same sheets."""
+    longest = max(seconds for seconds, _ in LENGTHS)
+    if short := [test.id for test in tests if test.sheet.duration_s < longest - 0.1]:
+        raise ValueError(f"--long: {', '.join(short)} last less than {longest:g} s; cut others with make_sheets.py")
+    rate, rows = pipe.vocoder.config.sampling_rate, []
+    waves = renderings(tests, rate, args.soundfont)
+    for seconds, window in LENGTHS:
+        cut = [replace(t, sheet=t.sheet.crop(0.0, seconds)) for t in tests]
+        made = []
+        for test in tqdm(cut, desc=f"{seconds:g} s in windows of {window:g} s", unit="clip"):
+            call = {"num_inference_steps": args.steps, "window_seconds": window}
+            made.append(
+                take(pipe, Path(args.out) / "lengths" / f"{seconds:g}-{window:g}" / f"{test.id}.json", test, call)
+            )
+        reference = np.concatenate([timbre(wave[: round(seconds * rate)], rate) for wave in waves])
+        rows.append({"seconds": seconds, "window": window, **length_figures(made, cut, reference)})
+    return rows
+
+
+def length_figures(records: list[dict[str, Any]], tests: list[TestSheet], reference: np.ndarray) -> dict[str, Any]:
+    """Scores of whole clips and of their thirds, Fréchet distance, seconds a clip."""
+    clips = [(test.sheet, heard_in(record)) for record, test in zip(records, tests, strict=True)]
+    figures: dict[str, Any] = {name: mean([adherence(*clip)[name] for clip in clips]) for name in MEASURES}
+    for name, third in product(MEASURES[:2], range(3)):
+        part = [between(s, h, third * s.duration_s / 3, (third + 1) * s.duration_s / 3) for s, h in clips]
+        figures[f"{name} {third + 1}/3"] = mean([adherence(*clip)[name] for clip in part])
+    figures["frechet"] = distance([record["timbre"] for record in records], reference)
+    figures["made_in"] = median(record["seconds"] for record in records)
+    return figures
+
+
+def length_table(rows: list[dict[str, Any]]) -> str:
+    scores = [name for name in rows[0] if name not in ("seconds", "window", "frechet", "made_in")]
+    heads = ("seconds", "windows", *scores, "Fréchet", "seconds a clip")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in rows:
+        how = "one pass" if row["window"] >= row["seconds"] else f"{row['window']:g} s"
+        far = "—" if row["frechet"] is None else f"{row['frechet']:.0f}"
+        cells = [f"{row['seconds']:g}", how, *(cell(row[score]) for score in scores), far, f"{row['made_in']:.1f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What the U-Net is told: rows of nothing, of words, of words and music, for every window; a step takes those that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from musetune.adapter import MusicAdapter, Prepared
+from musetune.conditioning import MusicTokens, tokenize
+from musetune.generation.partial import Asked
+from musetune.generation.windows import window_starts
+from musetune.theory import LeadSheet
+
+ALL = (0, 1, 2)
+
+
+@dataclass
+class Told:
+    """Conditions of some passes in one window. text: the U-Net's arguments of the T5 stream; generated: GPT-2's (rows, tokens, width)."""
+
+    text: dict[str, Tensor]
+    generated: Tensor
+    music: Prepared
+
+
+@dataclass
+class Conditions:
+    """Those of ``n`` waveforms in three passes (3 n rows: without conditions, with words, with words and music) and every window."""
+
+    n: int
+    text: dict[str, Tensor]
+    generated: Tensor
+    windows: list[Prepared]
+    _chosen: dict[tuple[int, tuple[int, ...]], Told] = field(default_factory=dict)
+
+    def told(self, window: int, which: tuple[int, ...]) -> Told:
+        """The rows of the passes ``which`` (of 0, 1, 2) in a window."""
+        if (window, which) not in self._chosen:
+            music = self.windows[window]
+            if which == ALL:
+                chosen = Told(self.text, self.generated, music)
+            else:
+                rows = torch.cat([torch.arange(p * self.n, (p + 1) * self.n) for p in which]).to(self.generated.device)
+                text = {name: tensor[rows] for name, tensor in self.text.items()}
+                chosen = Told(text, self.generated[rows], some_rows(music, rows))
+            self._chosen[window, which] = chosen
+        return self._chosen[window, which]
+
+
+def prepare_windows(
+    adapter: MusicAdapter, sheet: LeadSheet, asked: Asked, n: int, grid: tuple[int, int, float], device: torch.device
+) -> list[Prepared]:
+    """What ``asked`` leaves of the sheet in every window, embedded for the three passes of ``n`` waveforms.
+
+    grid: latent rows of the whole, of a window, and seconds of one.
+    """
+    rows, size, row_s = grid
+    out, frame_s = [], row_s / adapter.config.frames_per_row
+    length = min(size, rows)
+    for start in window_starts(rows, size, size // 2):
+        start_s = start * row_s
+        part = sheet if start == 0 else sheet.crop(start_s, length * row_s)
+        frames = length * adapter.config.frames_per_row
+        tokens = tokenize(part, frame_s=frame_s, n_frames=frames, event_s=adapter.config.event_s).to(device)
+        batch = MusicTokens.stack([tokens.drop()] * (2 * n) + [asked.hide(tokens, start_s, frame_s)] * n)
+        out.append(adapter.prepare(batch, length, adapter.config.cols, row_s))
+    return out
+
+
+def some_rows(music: Prepared, rows: Tensor) -> Prepared:
+    """The same of some rows of the batch."""
+    stream = music.stream
+    keys, values = (tuple(None if x is None else x[rows] for x in site) for site in (stream.keys, stream.values))
+    modulation = tuple((scale[rows], shift[rows]) for scale, shift in stream.modulation)
+    part = stream._replace(keys=keys, values=values, mask=stream.mask[rows], modulation=modulation)
+    return Prepared(music.frame_map[rows], part)
