@@ -7,7 +7,7 @@ generation does it before its first step; a step then is `MusicAdapter.inputs` a
 128 event tokens on the real U-Net.
 
 Rows: the adapter; the adapter with the LoRA of the recipe (`--rank`); the same with the LoRA merged into the U-Net's
-weights by peft, which rounds them: a plain base needs it unmerged, or loaded anew. All run on the same weights (the merged
+weights, as the pipeline has it while it generates (`MusicAdapter.merged`). All run on the same weights (the merged
 one has its own), in every turn each once, each turn in another order. `added` compares medians; `pairs` is the median of
 the turns' own ratios, `CPU` compares the processor's time: where the three differ, something else kept the machine busy.
 """

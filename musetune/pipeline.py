@@ -207,7 +207,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             *(or_default(interval, ALWAYS) for interval in intervals.values()),
         )
         seconds = or_default(duration_seconds, sheet.duration_s)
-        audios = self._play(prompt or "", sheet, seconds, asked, guidance, window_seconds, **options)
+        with self.adapter.merged():
+            audios = self._play(prompt or "", sheet, seconds, asked, guidance, window_seconds, **options)
         reports = None
         if return_report or len(audios) > 1:
             audios, reports = self._rank(audios, sheet, asked)

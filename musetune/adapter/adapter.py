@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,9 +26,9 @@ LORA_NAME = "music"
 
 
 class Prepared(NamedTuple):
-    """What the U-Net is fed of one set of tokens: frame_map (B, map_channels, rows, cols), already scaled, and the events' stream."""
+    """What the U-Net is fed of one set of tokens: what joins conv_in's output (B, entry_channels, rows, cols), if anything, and the stream."""
 
-    frame_map: Tensor
+    entry: Tensor | None
     stream: MusicStream
 
 
@@ -110,7 +111,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         reading = dict(self.sites.named_children())
         for index, attn in enumerate(music_sites(unet)):
             attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
-        unet.conv_in = EntryConv(unet.conv_in, self.entry)
+        unet.conv_in = EntryConv(unet.conv_in)
         self._unet = [unet]
         if self._lora_config is not None:
             lora.put(unet, LORA_NAME, self._lora_config, self._lora_weights)
@@ -153,6 +154,10 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if self._unet and self._lora_config is not None:
             lora.set_strength(self._unet[0], LORA_NAME, self._strength)
 
+    def merged(self) -> AbstractContextManager[None]:
+        """A context in which the LoRA lies in the U-Net's weights: as fast as none, same sound but for rounding; not for training."""
+        return lora.merged(self._attached()) if self._lora_config is not None else nullcontext()
+
     # -- feed --------------------------------------------------------------------------------------------------------------
 
     def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
@@ -161,7 +166,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         angles = row_angles(rows, cols, row_s, self.config.levels, HEAD_DIM, music.events.device)
         keys, values = self._keys_values(music)
         modulation = () if self.modulation is None else self.modulation(music.frame_map)
-        return Prepared(music.frame_map, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
+        entry = None if self.entry is None else self.entry(music.frame_map)
+        return Prepared(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
 
     def _keys_values(self, music: MusicConditioning) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
         """Of every site; None where it reads no events."""
@@ -175,9 +181,9 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     ) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
         """The U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
         text = (generated_prompt_embeds, music.stream)
-        if music.stream.strength == 0.0 or self.entry is None:
+        if music.stream.strength == 0.0 or music.entry is None:
             return sample, text
-        return torch.cat([sample, music.frame_map.to(sample.dtype)], dim=1), text
+        return torch.cat([sample, music.entry.to(sample.dtype)], dim=1), text
 
     # -- keep --------------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
-"""The frame map's ways in: the U-Net's first convolution, wrapped to take the map as further input channels, and a scale and a shift
-at every site (FiLM, arXiv 1709.07871)."""
+"""The frame map's ways in: what is added to the U-Net's first convolution, and a scale and a shift at every site (FiLM, arXiv 1709.07871).
+
+Both are computed once for all steps. The first travels as further channels of ``sample``, so that checkpointing and compilation see it."""
 
 from __future__ import annotations
 
@@ -44,23 +45,25 @@ class MapModulation(nn.Module):
         grids = [F.gelu(frame_map)]
         for conv in self.down:
             grids.append(F.gelu(conv(grids[-1])))
-        pairs = [
-            conv(grids[level]).flatten(2).transpose(1, 2) for conv, level in zip(self.out, self.levels, strict=True)
-        ]
-        return tuple((x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]) for x in pairs)
+        pairs = (conv(grids[level]).chunk(2, dim=1) for conv, level in zip(self.out, self.levels, strict=True))
+        return tuple((_places(scale), _places(shift)) for scale, shift in pairs)
+
+
+def _places(grid: Tensor) -> Tensor:
+    """(B, channels, rows, cols) → (B, places, channels), in memory as the steps read it."""
+    return grid.flatten(2).transpose(1, 2).contiguous()
 
 
 class EntryConv(nn.Module):
-    """Stands where ``conv_in`` stood: (B, in_channels [+ map_channels], rows, cols); without the map it is ``conv_in``."""
+    """Stands where ``conv_in`` stood: (B, in_channels [+ further], rows, cols); further channels are added to its output."""
 
-    def __init__(self, conv: nn.Conv2d, entry: MapEntry | None) -> None:
+    def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.conv = conv
-        self._entry = [entry]  # a list keeps the adapter's weights out of the U-Net's state
 
     def forward(self, sample: Tensor) -> Tensor:
         own = self.conv.in_channels
         if sample.shape[1] == own:
             return self.conv(sample)
-        latents, frame_map = sample.split([own, sample.shape[1] - own], dim=1)
-        return self.conv(latents) + self._entry[0](frame_map)  # type: ignore[misc]  # the map comes only with an entry
+        latents, music = sample.split([own, sample.shape[1] - own], dim=1)
+        return self.conv(latents) + music

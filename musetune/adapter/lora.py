@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -60,6 +63,26 @@ def set_strength(unet: nn.Module, name: str, strength: float) -> None:
     for module in unet.modules():
         if name in getattr(module, "lora_A", {}):
             module.set_scale(name, strength)  # type: ignore[operator]
+
+
+@contextmanager
+def merged(unet: nn.Module) -> Iterator[None]:
+    """Inside, every LoRA that is on is added into the weights that it adapts, so that it costs nothing; after it they are what they were,
+    bit for bit. Takes as much memory as those weights."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers: list[Any] = [m for m in unet.modules() if isinstance(m, BaseTunerLayer)]
+    kept = [(layer.base_layer.weight, layer.base_layer.weight.detach().clone()) for layer in layers]
+    try:
+        for layer in layers:
+            layer.merge()
+        yield
+    finally:
+        for layer in layers:
+            layer.unmerge()
+        with torch.no_grad():
+            for weight, before in kept:
+                weight.copy_(before)
 
 
 def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:

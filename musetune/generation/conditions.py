@@ -75,4 +75,4 @@ def some_rows(music: Prepared, rows: Tensor) -> Prepared:
     keys, values = (tuple(None if x is None else x[rows] for x in site) for site in (stream.keys, stream.values))
     modulation = tuple((scale[rows], shift[rows]) for scale, shift in stream.modulation)
     part = stream._replace(keys=keys, values=values, mask=stream.mask[rows], modulation=modulation)
-    return Prepared(music.frame_map[rows], part)
+    return Prepared(None if music.entry is None else music.entry[rows], part)

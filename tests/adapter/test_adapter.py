@@ -158,6 +158,24 @@ def test_modulation_follows_the_grid_at_every_level() -> None:
         assert moved[-(rows // 4) :].any()
 
 
+def test_a_merged_lora_sounds_alike_and_leaves_no_trace() -> None:
+    unet, x = make_unet(), noise()
+    adapter = make_adapter(unet, rank=4)
+    before = {name: p.clone() for name, p in unet.state_dict().items()}
+    apart = run(unet, x, adapter, tokens())
+    with adapter.merged():
+        assert not torch.equal(
+            unet.mid_block.resnets[0].conv1.base_layer.weight, before["mid_block.resnets.0.conv1.base_layer.weight"]
+        )
+        torch.testing.assert_close(run(unet, x, adapter, tokens()), apart, atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(p, before[name]) for name, p in unet.state_dict().items())
+    assert torch.equal(run(unet, x, adapter, tokens()), apart)
+    adapter.strength = 0.0
+    adapter_off = run(unet, x, adapter, tokens())
+    with adapter.merged():
+        assert torch.equal(run(unet, x, adapter, tokens()), adapter_off)
+
+
 def test_modulation_needs_to_know_the_levels() -> None:
     with pytest.raises(ValueError, match="for_unet finds them"):
         MusicAdapter(map_modulation=True)
