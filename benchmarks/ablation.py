@@ -1,6 +1,6 @@
 """What each part of the adapter and of its training is worth: variants trained alike for a short while, judged on development sheets.
 
-    python benchmarks/ablation.py DATA BASE SHEETS OUT [--steps 600] [--only "no rotary" "rank 0"]
+    python benchmarks/ablation.py DATA BASE SHEETS OUT [--steps 400] [--only "no rotary" "rank 0"]
 
 DATA is a data set that recipes/prepare.py made with BASE, SHEETS a folder of lead sheets that no training saw and that is not the test set
 (recipes/make_sheets.py with another held_out). Every variant is recipes/finetune.py with a few knobs turned, from the same seed: same clips,
@@ -92,7 +92,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("base", help="the base that it was made with")
     parser.add_argument("sheets", type=Path, help="development sheets")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=600, help="of 16 crops of 5.12 s (default 600)")
+    parser.add_argument("--steps", type=int, default=400, help="of 16 crops of 5.12 s (default 400)")
     parser.add_argument("--only", nargs="+", default=[], metavar="VARIANT", help=f"among {', '.join(VARIANTS)}")
     return parser.parse_args(arguments)
 
@@ -139,16 +139,21 @@ def play(args: argparse.Namespace, name: str) -> dict[str, dict[str, float | Non
 def table(args: argparse.Namespace) -> str:
     """All variants that are done, in the order of VARIANTS."""
     lines = [
-        f"{args.steps} steps of 16 crops; % with 95 % bootstrap intervals.",
+        f"{args.steps} steps of 16 crops; % with 95 % bootstrap intervals; Δ: majmin less that of all parts, sheet by sheet.",
         "",
-        "| variant | trained, share of the U-Net | " + " | ".join(MEASURES) + " |",
-        "|---" * (2 + len(MEASURES)) + "|",
+        "| variant | trained, share of the U-Net | " + " | ".join(MEASURES) + " | Δ majmin |",
+        "|---" * (3 + len(MEASURES)) + "|",
     ]
+    whole = folder(args, "all") / "scores.json"
+    majmin = {k: v["majmin"] for k, v in json.loads(whole.read_text())["clips"].items()} if whole.exists() else {}
     for name in VARIANTS:
         path = folder(args, name) / "scores.json"
         if path.exists():
             scores = json.loads(path.read_text())
             means = [bootstrap_mean([clip[m] for clip in scores["clips"].values()]) for m in MEASURES]
+            means.append(
+                bootstrap_mean([clip["majmin"] - majmin[k] for k, clip in scores["clips"].items() if k in majmin])
+            )
             cells = ["—" if m is None else f"{100 * m.mean:.1f} ({100 * m.low:.0f}–{100 * m.high:.0f})" for m in means]
             own = f"{scores['trainable']['parameters'] / 1e6:.2f} M, {100 * scores['trainable']['share']:.1f} %"
             lines.append(f"| {name} | {own} | " + " | ".join(cells) + " |")
