@@ -51,7 +51,7 @@ class Config:
     seed: int = 0
     # what is trained
     theory_adapter: str | None = None  # an adapter to freeze, so that only a LoRA (a genre) is trained on it
-    init_adapter: str | None = None  # an adapter to go on training, such as the one that pretrain_base.py leaves
+    init_adapter: str | None = None  # an adapter to go on training, with its shape and its LoRA
     rank: int = 0  # of a new LoRA, where the adapter has none; 0 adds none
     frames_per_row: int = 4  # of a new adapter: time steps of beats and chroma in a latent row
     dim: int = 128  # of a new adapter: width of its events

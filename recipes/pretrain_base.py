@@ -1,4 +1,4 @@
-"""Train nano on rendered music: text and lead sheets in, latents out.
+"""Train nano on rendered music: words in, latents out.
 
     python recipes/render_songs.py SONGS rendered/
     python recipes/pretrain_vocoder.py rendered/ runs/vocoder
@@ -7,11 +7,9 @@
 
 Knobs: a YAML file and `key=value` overrides, all fields of `Config` below.
 
-The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. In `music_share` of the steps the U-Net also
-hears the lead sheet through a MusicAdapter: a model that has seen ten hours of music has no notion of a chord that an adapter could
-call upon later, one that has seen ten thousand has. The folder then holds base/, which works from words alone, and adapter/, where
-finetune.py goes on with the base frozen. The second folder holds vae/ and vocoder/; that of a finished base will do.
-Stop it at any time; the same command goes on from the last checkpoint.
+The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. The base hears words alone, no chord and no
+beat: that is what AudioLDM 2 has heard too, and what finetune.py's adapters must make do with. The second folder holds vae/ and vocoder/;
+that of a finished base will do. Stop it at any time; the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -31,18 +29,13 @@ from rendered import read_metadata, read_rendering, read_spectrograms
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from musetune.adapter import MusicAdapter
-from musetune.conditioning import MusicTokens
 from musetune.generation.loading import find_base
 from musetune.nano import NanoVocoder, PatchAutoencoder, build_nano
-from musetune.nano.folder import halve, save_half
-from musetune.training import TokenTable, draws, tabulate
-from musetune.training.draws import chance
-from musetune.training.record import save_adapter
-from musetune.training.tokens import crop, draw_crops, hide_streams, silence_unseen
-
-ROW_S = 0.128  # a latent row of nano
-FRAMES = 4  # frames of beats and chroma in a row
+from musetune.nano.folder import save_half
+from musetune.training import draws
+from musetune.training.loss import add_noise, target
+from musetune.training.record import save_story
+from musetune.training.tokens import draw_crops
 
 
 @dataclass
@@ -54,9 +47,9 @@ class Config:
     rows: int = 40  # latent rows a crop: 5.12 s
     learning_rate: float = 1e-3  # peak; linear warm-up over 200 steps, cosine to a twentieth
     text_dropout: float = 0.1  # share of prompts replaced by "" (classifier-free guidance)
-    music_share: float = 0.85  # steps in which the U-Net hears lead sheets; 0 makes no adapter
-    stream_dropout: float = 0.1  # in those, how often each stream is hidden
-    condition_dropout: float = 0.1  # and all of them
+    prediction_type: str = (
+        "v_prediction"  # or epsilon: what the U-Net answers; a base that goes on from `init` keeps its own
+    )
     ema: float = 0.999  # averaging of the weights that are kept
     save_every: int = 200
     init: str | None = None  # a base of the same sizes to start from: nano, or a folder
@@ -69,20 +62,17 @@ class Config:
 
 
 class Trained(nn.Module):
-    """What is trained, under one roof: the pipeline's U-Net and text encoders, and the adapter on the U-Net."""
+    """What is trained, under one roof: the pipeline's U-Net and text encoders."""
 
-    def __init__(self, pipe: AudioLDM2Pipeline, adapter: MusicAdapter | None) -> None:
+    def __init__(self, pipe: AudioLDM2Pipeline) -> None:
         super().__init__()
         self.unet, self.t5, self.gpt2 = pipe.unet, pipe.text_encoder_2, pipe.language_model
-        self.projection, self.adapter = pipe.projection_model, adapter
+        self.projection = pipe.projection_model
         self._pipe = [pipe]  # a list: CLAP, autoencoder and vocoder do not train
 
-    def forward(self, noisy: Tensor, t: Tensor, words: list[str], tokens: MusicTokens | None) -> Tensor:
-        """noisy (B, channels, rows, columns), t (B,) → velocity like noisy; without tokens from words alone."""
+    def forward(self, noisy: Tensor, t: Tensor, words: list[str]) -> Tensor:
+        """noisy (B, channels, rows, columns), t (B,) → what the scheduler's prediction type says, like noisy."""
         prompt_embeds, mask, generated = self._pipe[0].encode_prompt(words, noisy.device, 1, False)
-        if tokens is not None and self.adapter is not None:
-            music = self.adapter.prepare(tokens, noisy.shape[2], noisy.shape[3], ROW_S)
-            noisy, generated = self.adapter.inputs(noisy, generated, music)
         return self.unet(
             noisy.to(memory_format=torch.channels_last), t, encoder_hidden_states=generated,
             encoder_hidden_states_1=prompt_embeds, encoder_attention_mask_1=mask,
@@ -111,6 +101,7 @@ def assemble(voice: Path, captions: list[str], cfg: Config) -> AudioLDM2Pipeline
         pipe = AudioLDM2Pipeline.from_pretrained(find_base(cfg.init), use_safetensors=True)
     else:
         pipe = build_nano("nano", captions)
+        pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, prediction_type=cfg.prediction_type)
     parts = {
         "vae": PatchAutoencoder.from_pretrained(voice / "vae", use_safetensors=True),
         "vocoder": NanoVocoder.from_pretrained(voice / "vocoder", use_safetensors=True),
@@ -123,15 +114,12 @@ def assemble(voice: Path, captions: list[str], cfg: Config) -> AudioLDM2Pipeline
     return pipe
 
 
-def build(pipe: AudioLDM2Pipeline, cols: int, cfg: Config) -> Trained:
+def build(pipe: AudioLDM2Pipeline, cfg: Config) -> Trained:
     """The modules that train, in training mode, arranged for speed."""
     pipe.unet.to(memory_format=torch.channels_last)
     if cfg.device == "cpu":
         pipe.unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
-    if not cfg.music_share:
-        return Trained(pipe, None).train()
-    adapter = MusicAdapter.for_unet(pipe.unet, cols=cols, frames_per_row=FRAMES)
-    return Trained(pipe, adapter.to(cfg.device).attach(pipe.unet)).train()
+    return Trained(pipe).train()
 
 
 def main() -> None:
@@ -146,8 +134,7 @@ def main() -> None:
     prompts = [row["text"] for row in rows]
     pipe = assemble(voice, sorted(set(prompts)), cfg).to(cfg.device)
     latents = encode_latents(folder, pipe.vae.cpu())
-    table = tabulate([row["lead_sheet"] for row in rows], ROW_S / FRAMES, latents.shape[2] * FRAMES)
-    model = build(pipe, latents.shape[3], cfg)
+    model = build(pipe, cfg)
     kept = {k: v.detach().clone() for k, v in model.state_dict().items()}  # exponential moving average
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.01, fused=True)
     step, state = 0, out / "state.pt"
@@ -156,53 +143,39 @@ def main() -> None:
         model.load_state_dict(saved["model"]), optimizer.load_state_dict(saved["optimizer"])
         kept, step = saved["kept"], saved["step"]
     story = {"config": asdict(cfg), "data": {"clips": len(rows), "rendering": read_rendering(folder)}}
-    if model.adapter is not None:
-        silence_unseen(model.adapter.conditioner, table)
-    alphas = pipe.scheduler.alphas_cumprod.to(cfg.device)
+    kind, alphas = pipe.scheduler.config.prediction_type, pipe.scheduler.alphas_cumprod.to(cfg.device)
     began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
-    means: dict[str, float] = {}
+    mean = math.nan
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         rate = min(1.0, (step + 1) / 200) * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
         optimizer.param_groups[0]["lr"] = cfg.learning_rate * rate
-        clean, words, tokens, noise, t = draw(latents, prompts, table, cfg, step)
-        alpha, sigma = (x.sqrt()[:, None, None, None] for x in (alphas[t], 1 - alphas[t]))
+        clean, words, noise, t = draw(latents, prompts, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16, enabled=cfg.bf16):
-            velocity = model(alpha * clean + sigma * noise, t, words, tokens)
-        loss = nn.functional.mse_loss(velocity.float(), alpha * noise - sigma * clean)
+            predicted = model(add_noise(clean, noise, alphas, t), t, words)
+        loss = nn.functional.mse_loss(predicted.float(), target(clean, noise, alphas, t, kind))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         average(kept, model, min(cfg.ema, (step + 1) / (step + 10)))
-        step, name = step + 1, "words" if tokens is None else "music"
-        means[name] = 0.98 * means.get(name, loss.item()) + 0.02 * loss.item()
-        bar.update(), bar.set_postfix({k: f"{v:.4f}" for k, v in means.items()}, refresh=False)
+        step, mean = step + 1, loss.item() if math.isnan(mean) else 0.98 * mean + 0.02 * loss.item()
+        bar.update(), bar.set_postfix(loss=f"{mean:.4f}", refresh=False)
         if step % cfg.save_every == 0:
             save(out, step, pipe, model, kept, optimizer, story)
     save(out, step, pipe, model, kept, optimizer, story)
 
 
-def draw(
-    latents: Tensor, prompts: list[str], table: TokenTable, cfg: Config, step: int
-) -> tuple[Tensor, list[str], MusicTokens | None, Tensor, Tensor]:
-    """One batch, a function of (seed, step) alone: latents, prompts, tokens or None, noise, timesteps."""
+def draw(latents: Tensor, prompts: list[str], cfg: Config, step: int) -> tuple[Tensor, list[str], Tensor, Tensor]:
+    """One batch, a function of (seed, step) alone: latents, prompts, noise, timesteps."""
     clips = draws.stream(len(latents), cfg.seed, step * cfg.batch, cfg.batch)
     generators = [draws.generator(cfg.seed, step, str(i)) for i in range(cfg.batch)]
-    whole = draws.generator(cfg.seed, step, "batch")
     starts = draw_crops(generators, latents.shape[2], cfg.rows)
     clean = torch.stack([latents[c, :, s : s + cfg.rows] for c, s in zip(clips, starts.tolist(), strict=True)]).float()
-    untold = chance(generators, cfg.text_dropout).tolist()
+    untold = draws.chance(generators, cfg.text_dropout).tolist()
     words = ["" if hide else prompts[c] for c, hide in zip(clips, untold, strict=True)]
     noise = draws.noise(generators, tuple(clean.shape[1:]))
-    # one draw in each of `batch` equal slices of 0…999: same distribution, less noise in the gradient
-    slices = (torch.arange(cfg.batch) + torch.rand(cfg.batch, generator=whole)) / cfg.batch
-    t = (slices * 1000).long().clamp_max(999)
-    tokens = None
-    if torch.rand((), generator=whole) < cfg.music_share:
-        tokens = crop(table.batch(clips), starts * FRAMES, cfg.rows * FRAMES, ROW_S / FRAMES)
-        hidden = {"stream_dropout": cfg.stream_dropout, "condition_dropout": cfg.condition_dropout}
-        tokens = hide_streams(tokens, generators, **hidden).to(cfg.device)
-    return clean.to(cfg.device), words, tokens, noise.to(cfg.device), t.to(cfg.device)
+    t = draws.timesteps(generators, 1000, sampling="stratified")
+    return clean.to(cfg.device), words, noise.to(cfg.device), t.to(cfg.device)
 
 
 @torch.no_grad()
@@ -214,7 +187,7 @@ def average(kept: dict[str, Tensor], model: Trained, decay: float) -> None:
 def save(
     out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer: torch.optim.Optimizer, story: dict
 ) -> None:  # fmt: skip
-    """The checkpoint, and with averaged weights in fp16 ``out``/adapter and the pipeline ``out``/base."""
+    """The checkpoint, and with averaged weights in fp16 the pipeline ``out``/base with the story of its training."""
     out.mkdir(parents=True, exist_ok=True)
     torch.save(
         {"step": step, "model": model.state_dict(), "kept": kept, "optimizer": optimizer.state_dict()},
@@ -223,12 +196,8 @@ def save(
     (out / "state.tmp").replace(out / "state.pt")
     current = {k: v.detach().clone() for k, v in model.state_dict().items()}
     model.load_state_dict(kept)
-    if model.adapter is not None:
-        halve(save_adapter(model.adapter, out / "adapter", story | {"step": step}))
-        model.adapter.detach()
     save_half(pipe, out / "base")
-    if model.adapter is not None:
-        model.adapter.attach(pipe.unet)
+    save_story(out / "base", story | {"step": step})
     model.load_state_dict(current)
 
 

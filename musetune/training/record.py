@@ -38,10 +38,15 @@ def averaged(params: list[nn.Parameter], ema: EMAModel | None) -> Iterator[None]
 
 
 def save_adapter(adapter: MusicAdapter, folder: Path, story: dict[str, Any]) -> Path:
-    """Write the adapter as the Hub holds it, with `training.json`: settings, data, versions; of paths only the names."""
+    """Write the adapter as the Hub holds it, with its `training.json`."""
     adapter.save_pretrained(folder)
-    (folder / "training.json").write_text(json.dumps(_without_folders(story) | {"versions": versions()}, indent=2))
+    save_story(folder, story)
     return folder
+
+
+def save_story(folder: Path, story: dict[str, Any]) -> None:
+    """Write `training.json`: settings, data, versions; of paths only the names."""
+    (folder / "training.json").write_text(json.dumps(_without_folders(story) | {"versions": versions()}, indent=2))
 
 
 def _without_folders(value: Any) -> Any:
