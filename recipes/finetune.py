@@ -57,13 +57,14 @@ class Config:
     dim: int = 128  # of a new adapter: width of its events
     hidden: int = 96  # of a new adapter: width of its frames
     map_channels: int = 32  # of a new adapter: channels of the map that enters the U-Net
-    map_entry: bool = True  # of a new adapter: the map joins the latents at the U-Net's first convolution
-    map_modulation: bool = True  # of a new adapter: it scales and shifts what the attention sites hear
+    map_entry: bool = True  # of a new adapter: the map joins the output of the U-Net's first convolution
+    map_modulation: bool = (
+        True  # of a new adapter: it is added, with a scaled copy of their input, to the sites' outputs
+    )
     attended: list[int] | None = None  # of a new adapter: the sites that read events; null all, [] none
     rotary: bool = True  # of a new adapter: attention knows the events' times
-    event_s: float | None = (
-        None  # of a new adapter: further events so many seconds apart; null: beats and changes alone
-    )
+    event_s: float | None = None  # of a new adapter: further events so far apart, seconds; null: beats and changes
+    hidden_streams: list[str] = field(default_factory=list)  # of a new adapter: never heard: chords, beats, …
     genre: str | None = None  # only this genre's clips
     transpose_augmentation: bool = True  # also prepare.py's copies, by default 2 semitones lower and 3 higher
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
@@ -72,7 +73,6 @@ class Config:
     stream_dropout: float = 0.5  # each stream by itself
     condition_dropout: float = 0.1  # all streams together
     span_dropout: float = 0.1  # a stretch of time of all streams
-    hidden_streams: list[str] = field(default_factory=list)  # never shown: chords, beats, key, genre, function
     # optimisation
     train_batch_size: int = 16  # a process
     gradient_accumulation_steps: int = 1
@@ -105,17 +105,8 @@ class Config:
 
 RECORDS = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
            "checkpoints_total_limit", "validation_steps", "num_validation_clips")  # fmt: skip
-SHAPE = (
-    "frames_per_row",
-    "dim",
-    "hidden",
-    "map_channels",
-    "map_entry",
-    "map_modulation",
-    "attended",
-    "rotary",
-    "event_s",
-)
+SHAPE = ("frames_per_row", "dim", "hidden", "map_channels", "map_entry", "map_modulation", "attended", "rotary", "event_s",
+         "hidden_streams")  # fmt: skip
 EXACT = [f.name for f in fields(Config) if f.name not in RECORDS]  # a resumed run repeats the rest
 
 
@@ -172,8 +163,7 @@ def train(cfg: Config) -> Path:
         table = load_tokens(dataset, frames_per_row, plain.adapter.config.event_s, write=main, quiet=not main)
     if not (cfg.theory_adapter or cfg.init_adapter):
         silence_unseen(plain.adapter.conditioner, table)
-    shares = (cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout)
-    dropout = Dropout(*shares, tuple(cfg.hidden_streams))
+    dropout = Dropout(cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout)
 
     named = {name: p for name, p in plain.named_parameters() if p.requires_grad}
     params = list(named.values())  # a list: a one-shot iterator would leave nothing to clip

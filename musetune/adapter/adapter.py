@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
 from musetune.adapter.entry import EntryConv, MapEntry, MapModulation
-from musetune.conditioning import MusicConditioner, MusicConditioning, MusicTokens
+from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -40,7 +40,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     dim, hidden, map_channels: widths of events, frames and map; site_levels: the level of each site. ``for_unet`` reads the first five and
     site_levels from a U-Net. What takes part: map_entry and map_modulation, the map's ways into conv_in and into the sites (the latter needs
     site_levels); attended: which sites read events, None for all; rotary: whether they know the events' times;
-    event_s: tokenize's, kept for those who make tokens.
+    event_s: tokenize's, kept for those who make tokens; hidden_streams: of STREAMS, never heard. Raises ValueError for what is none of these.
     """
 
     @register_to_config
@@ -62,12 +62,19 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         attended: tuple[int, ...] | None = None,
         rotary: bool = True,
         event_s: float | None = None,
+        hidden_streams: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.conditioner = MusicConditioner(
             dim=dim, hidden=hidden, map_channels=map_channels, cols=cols, frames_per_row=frames_per_row
         )
         reading = range(len(channels)) if attended is None else attended
+        if wrong := sorted(set(reading) - set(range(len(channels)))):
+            raise ValueError(f"attended={wrong} is outside 0–{len(channels) - 1}, the U-Net's sites")
+        if strange := sorted(set(hidden_streams) - set(STREAMS)):
+            raise ValueError(f"hidden_streams={strange} are not among {', '.join(STREAMS)}")
+        if not (reading or map_entry or map_modulation):
+            raise ValueError("nothing takes part: give map_entry, map_modulation or some attended sites")
         self.sites = nn.ModuleDict({
             str(i): MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM, rotary=rotary) for i, c in enumerate(channels) if i in reading
         })  # fmt: skip
@@ -149,7 +156,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     @strength.setter
     def strength(self, value: float) -> None:
         if not 0.0 <= value <= 1.0:
-            raise ValueError(f"strength={value} is outside 0–1")
+            raise ValueError(f"strength={value} is outside 0–1: 0 is the base, 1 as trained")
         self._strength = float(value)
         if self._unet and self._lora_config is not None:
             lora.set_strength(self._unet[0], LORA_NAME, self._strength)
@@ -162,11 +169,11 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
     def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
         """Embed tokens for latents of rows × cols with ``row_s`` seconds a row; keys and values of all sites, once for all steps."""
-        music = self.conditioner(tokens, rows, cols)
+        music = self.conditioner(tokens.drop(self.config.hidden_streams), rows, cols)
         angles = row_angles(rows, cols, row_s, self.config.levels, HEAD_DIM, music.events.device)
         keys, values = self._keys_values(music)
         modulation = () if self.modulation is None else self.modulation(music.frame_map)
-        entry = None if self.entry is None else self.entry(music.frame_map)
+        entry = None if self.entry is None else self.entry(music.frame_map) * self._strength
         return Prepared(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
 
     def _keys_values(self, music: MusicConditioning) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
@@ -220,7 +227,10 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             "text_width": music_sites(unet)[0].to_k.in_features,
             "in_channels": unet.config.in_channels,
             "entry_channels": unet.config.block_out_channels[0],
+            "levels": len(unet.config.block_out_channels),
         }
+        if self.config.site_levels is not None:
+            here["site_levels"] = list(site_levels(unet))
         wrong = [
             f"{k}: adapter {list_or(self.config[k])}, U-Net {v}"
             for k, v in here.items()

@@ -68,18 +68,22 @@ def set_strength(unet: nn.Module, name: str, strength: float) -> None:
 @contextmanager
 def merged(unet: nn.Module) -> Iterator[None]:
     """Inside, every LoRA that is on is added into the weights that it adapts, so that it costs nothing; after it they are what they were,
-    bit for bit. Takes as much memory as those weights."""
+    bit for bit. Takes as much memory as those weights. What is merged already, or offloaded (on ``meta``), stays as it is."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    layers: list[Any] = [m for m in unet.modules() if isinstance(m, BaseTunerLayer)]
-    kept = [(layer.base_layer.weight, layer.base_layer.weight.detach().clone()) for layer in layers]
+    layers: list[Any] = [
+        m for m in unet.modules() if isinstance(m, BaseTunerLayer) and not m.merged and not m.disable_adapters
+    ]
+    layers = [m for m in layers if not m.get_base_layer().weight.is_meta]
+    kept = [(m.get_base_layer().weight, m.get_base_layer().weight.detach().clone()) for m in layers]
     try:
         for layer in layers:
             layer.merge()
         yield
     finally:
         for layer in layers:
-            layer.unmerge()
+            if layer.merged:
+                layer.unmerge()
         with torch.no_grad():
             for weight, before in kept:
                 weight.copy_(before)

@@ -63,6 +63,7 @@ class MusicConditioner(nn.Module):
                 f"latents of {rows}×{cols} need {rows * self.frames_per_row} frames and {self.cols} columns; "
                 f"the tokens have {tokens.frames.shape[1]} frames"
             )
+        tokens = tokens.hold()
         whole = self._global(tokens)
         events, times, mask = self._events(tokens, whole)
         return MusicConditioning(events, times, mask, self._map(tokens, whole, rows))

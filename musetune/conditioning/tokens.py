@@ -30,6 +30,9 @@ EVENT_SIZES = (
     13,
 )  # values of each field; the last ones mean "none"
 EVENT_STREAMS = ("chords", "chords", "chords", "function", "function", "function", "function", "beats")
+HELD = [
+    EVENT_FIELDS.index(n) for n in ("root", "bass", "quality", "degree", "function", "section")
+]  # what a held chord keeps
 BEAT_COLUMNS, CHORD_COLUMNS = slice(0, 6), slice(6, 43)
 FRAME_FIELDS = (
     "beat", "downbeat", "beat_sin", "beat_cos", "bar_sin", "bar_cos",
@@ -89,6 +92,26 @@ class MusicTokens:
         """The same tokens on ``device``."""
         return MusicTokens.from_tensors({k: v.to(device) for k, v in self.tensors().items()})
 
+    def hold(self) -> MusicTokens:
+        """The same where beats are given; where they are not, one event a chord instead of one a beat: else the grid would show through."""
+        alike = (
+            (self.events[:, 1:, HELD] == self.events[:, :-1, HELD]).all(2)
+            & self.event_mask[:, 1:]
+            & self.event_mask[:, :-1]
+        )
+        repeats = pad(alike & ~self.present["beats"][:, None], (1, 0))
+        times = self.event_times_s.clone()
+        for i in range(times.shape[1] - 2, -1, -1):  # a chord lasts as long as its repetitions
+            times[:, i, 1] = torch.where(repeats[:, i + 1], times[:, i + 1, 1], times[:, i, 1])
+        order = repeats.byte().argsort(dim=1, stable=True)  # repetitions go behind the rest
+        return replace(
+            self,
+            events=self.events.gather(1, order[..., None].expand_as(self.events)),
+            event_chroma=self.event_chroma.gather(1, order[..., None].expand_as(self.event_chroma)),
+            event_times_s=times.gather(1, order[..., None].expand_as(times)),
+            event_mask=(self.event_mask & ~repeats).gather(1, order),
+        )
+
     def drop(self, streams: Iterable[str] = STREAMS) -> MusicTokens:
         """The same tokens with ``streams`` declared absent; all of them by default: the null condition."""
         gone = set(streams)
@@ -106,6 +129,8 @@ def tokenize(
     Events that begin at or after ``duration_s`` (default: the frames' length) are left out. event_s: further events so many seconds
     apart; by default there is one a beat, and one a chord change.
     """
+    if event_s is not None and not 0 < event_s < math.inf:
+        raise ValueError(f"event_s={event_s} must be above 0 seconds, or None for beats and changes alone")
     seconds = frame_s * n_frames if duration_s is None else duration_s
     starts, ends, chords = _event_grid(sheet, seconds, event_s)
     times = np.stack([sheet.grid.time_at(starts), sheet.grid.time_at(ends)], axis=1)

@@ -114,10 +114,10 @@ def hide_streams(
 def hide_spans(
     tokens: MusicTokens, generators: list[torch.Generator], frame_s: float, probability: float
 ) -> MusicTokens:
-    """With `probability`, hide a random stretch (a tenth to a half of the clip) of what the tokens say of its time."""
+    """With `probability`, hide a random stretch (a tenth to nine tenths of the clip) of what the tokens say of its time."""
     n = tokens.frames.shape[1]
     struck = chance(generators, probability)
-    length = n // 10 + integers(generators, max(1, n // 2 - n // 10))
+    length = n // 10 + integers(generators, max(1, n - 2 * (n // 10)))
     start = torch.stack([integers([g], max(1, n - int(m)))[0] for g, m in zip(generators, length, strict=True)])
     frame = torch.arange(n)
     hidden = struck[:, None] & (frame >= start[:, None]) & (frame < (start + length)[:, None])

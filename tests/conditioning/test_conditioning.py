@@ -107,6 +107,21 @@ def test_numerals_speak_without_the_chords() -> None:
     assert torch.equal(silent[0].events, silent[1].events)
 
 
+def test_chords_alone_do_not_tell_the_beats() -> None:
+    """The same chords at the same seconds, over two beats each or one: without beats the model is told the same."""
+    net = conditioner()
+    fast, slow = (
+        LeadSheet.parse(c, bpm=b, duration_seconds=8.0) for c, b in (("| C . G . |", 120), ("| C G C G |", 60))
+    )
+    with torch.no_grad():
+        full = [net(tokens(s), 64, 16) for s in (fast, slow)]
+        alone = [net(tokens(s).drop(["beats"]), 64, 16) for s in (fast, slow)]
+    heard = [m.events[m.mask] for m in alone]
+    torch.testing.assert_close(heard[0], heard[1])
+    torch.testing.assert_close(alone[0].times_s[alone[0].mask], alone[1].times_s[alone[1].mask])
+    assert full[0].mask.sum() > full[1].mask.sum()
+
+
 def test_wrong_sizes_are_named() -> None:
     with pytest.raises(ValueError, match="need 256 frames"):
         conditioner()(tokenize(SHEET, frame_s=FRAME_S, n_frames=100), 64, 16)

@@ -119,7 +119,7 @@ def test_spans_hide_frames_and_events_of_the_same_time() -> None:
     assert struck.float().mean().item() == pytest.approx(0.5, abs=0.12)
     share = gone[struck].float().mean(1)
     assert share.min() >= 0.09
-    assert share.max() <= 0.51
+    assert 0.6 < share.max() <= 0.91
     for b in struck.nonzero().flatten().tolist():
         at = gone[b].nonzero().flatten() * FRAME_S
         middle = many.event_times_s[b].mean(1)
