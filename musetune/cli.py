@@ -203,7 +203,9 @@ def _make(
     if plot:
         from musetune.evaluation import draw_chart
 
-        draw_chart(out.with_suffix(".png"), audio, rate, made.lead_sheet, made.reports[0].heard)
+        start, end = call.get("follow_seconds", (0.0, len(audio) / rate))  # what the report is about
+        heard = audio[round(start * rate) : round(end * rate)]
+        draw_chart(out.with_suffix(".png"), heard, rate, made.reports[0].sheet, made.reports[0].heard)
         typer.echo(str(out.with_suffix(".png")))
 
 

@@ -4,8 +4,8 @@ not train.
     python recipes/evaluate.py --suite obedience [--base nano] [--adapter theory] [--out out/evaluation] [--limit 8]
 
 For every lead sheet of the test set, at its own fixed seed: floor A the base without adapter; floor B the audio that
-the adapter made for another song's lead sheet, scored against this one; the adapter; best of 4 what our own report
-ranks first of that clip and three more seeds; ceiling A the lead sheet rendered by a synthesiser; ceiling B that
+the adapter made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the
+words alone name the genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the lead sheet rendered by a synthesiser; ceiling B that
 rendering through the base's spectrogram, autoencoder and vocoder. Leaves audio/, reports/, charts/, results.json,
 results.md, results.png and agreement.png in OUT and prints the table, and how well our own report agrees with the
 judges. Killed, it goes on where it was. The suite "quick" plays three sheets, one a metre: adapter and floor B alone.
@@ -14,10 +14,10 @@ judges. Killed, it goes on where it was. The suite "quick" plays three sheets, o
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
@@ -27,8 +27,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from musetune import __version__
-from musetune.audio import find_soundfont, load_audio, mel_frontend, save_audio, synthesize
+from musetune.audio import load_audio, save_audio
 from musetune.evaluation import (
     MEASURES,
     draw_chart,
@@ -37,43 +36,72 @@ from musetune.evaluation import (
     load_test_sheets,
     report,
 )
-from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines
+from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines, within
 from musetune.evaluation.judges import versions
-from musetune.evaluation.obedience import CONDITIONS, TEXT, cell, judge_clip, lost, markdown, tabulate, three_meters
+from musetune.evaluation.obedience import (
+    CONDITIONS,
+    TEXT,
+    aims,
+    by_metre,
+    judge_clip,
+    lost,
+    markdown,
+    markdown_aims,
+    markdown_metres,
+    strangers,
+    tabulate,
+    three_meters,
+)
+from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered, through_codec, unclipped
 from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
 from musetune.evaluation.testset import TestSheet
 from musetune.generation.request import MUSIC_GUIDANCE
 from musetune.pipeline import MuseTuneOutput, MuseTunePipeline
-from musetune.planning.orchestrate import orchestrate
 from musetune.training.workers import crash_safe_map
 
 SUITES = {"obedience": CONDITIONS, "quick": ("floor B", "adapter")}
+NO_GENRE = ("chords", "beats", "key", "function")  # what the adapter follows while the words alone name the genre
 MORE_SEEDS = (100_000, 200_000, 300_000)  # added to a sheet's own, for best of 4
+CANDIDATES = ("candidate 2", "candidate 3", "candidate 4")  # the same, which are judged of every third sheet
 Clips = dict[str, dict[str, dict[str, Any]]]  # condition → sheet → record
 
 
 def main(arguments: list[str]) -> None:
     args = parse(arguments)
-    judges = versions()  # before minutes of work: are they installed?
+    versions()  # before minutes of work: are the judges installed?
+    began = time.monotonic()
     out, every = Path(args.out), load_test_sheets(args.sheets)
     tests = (every if args.suite == "obedience" else three_meters(every))[: args.limit]
     if len(tests) < 2:
         raise ValueError(f"{len(tests)} lead sheet given; floor B needs another song's, so give at least 2")
     told = settings(args, every)
     remember(out, told)
-    clips = play_and_judge(tests, args, out)
+    clips = play_and_judge(tests, every, args)
+    more = {condition: clips.pop(condition) for condition in CANDIDATES}
+    ranked = within([c[name] for name in more[CANDIDATES[0]] for c in (clips["adapter"], *more.values())])
     table, sound = tabulate(clips), distances(tests, SUITES[args.suite], out)
     sets = {"adapter": list(clips["adapter"].values())}
-    sets["adapter and floor B"] = sets["adapter"] + list(clips["floor B"].values())
+    sets["discrimination: adapter and floor B"] = sets["adapter"] + list(clips["floor B"].values())
     agreed = {name: agreement(records) for name, records in sets.items()}
     losses = {row: lost(clips, row) for row in TEXT} if "floor A" in clips else {}
-    text = markdown(table, sound, len(tests)) + "".join(
-        f"\n{row}, floor A − adapter: {cell(loss)} points.\n" for row, loss in losses.items()
-    )
-    text += "\nCorrelations are Pearson's; Spearman's.\n\n" + plain_lines(agreed)
+    metres, aimed = by_metre(clips, tests), aims(clips)
+    text = "\n".join([markdown(table, sound, len(tests)), markdown_metres(metres), markdown_aims(aimed)])
+    text += "".join(f"\n{row}, floor A − no genre: {cell(loss)} points.\n" for row, loss in losses.items())
+    text += "\nCorrelations are Pearson's; Spearman's. The claim is the adapter's row.\n\n" + plain_lines(agreed)
+    if ranked:
+        text += f"\nSpearman's within a sheet's four candidates, mean of {ranked.n} sheets: {cell(ranked)} %.\n"
     (out / "results.md").write_text(text)
-    figures = {"table": table, "lost": losses, "frechet": sound, "agreement": agreed}
-    record = {"settings": told, "judges": judges, **figures, "clips": {c: scores_of(r) for c, r in clips.items()}}
+    figures = {
+        "table": table,
+        "metres": metres,
+        "aims": aimed,
+        "lost": losses,
+        "frechet": sound,
+        "agreement": agreed,
+        "within": ranked,
+    }
+    run = {"seconds": round(time.monotonic() - began), "workers": args.workers, "limit": args.limit}
+    record = {"settings": told, "run": run, **figures, "clips": {c: scores_of(r) for c, r in clips.items()}}
     (out / "results.json").write_text(json.dumps(record, indent=1, allow_nan=False, default=vars))
     draw_table(out / "results.png", table, MEASURES, title=f"{args.base} with {args.adapter}, {len(tests)} lead sheets")
     scatter = {q: {c: pairs(list(clips[c].values()), q) for c in ("adapter", "floor B")} for q in QUANTITIES}
@@ -110,43 +138,23 @@ def load(base: str, adapter: str, device: str) -> MuseTunePipeline:
 
 
 def settings(args: argparse.Namespace, tests: list[TestSheet]) -> dict[str, Any]:
-    """What the audio depends on; the test set and the weights by a hash."""
+    """What audio and figures depend on; the test set and the weights by a hash."""
     chosen = {k: v for k, v in vars(args).items() if k not in ("out", "limit", "device", "suite", "workers")}
-    chosen["sheets"] = hashlib.blake2b(repr(tests).encode(), digest_size=8).hexdigest()
-    pipe = load(args.base, args.adapter, args.device)
-    modules = {name: getattr(pipe, name) for name in ("unet", "vae", "vocoder", "adapter")}
-    weights = {name: fingerprint(module) for name, module in modules.items()}
-    return {**chosen, "soundfont": find_soundfont(args.soundfont).name, "weights": weights, "musetune": __version__}
+    chosen["sheets"] = hash_of(repr(tests).encode())
+    return {**chosen, **provenance(load(args.base, args.adapter, args.device), args.soundfont)}
 
 
-def fingerprint(module: torch.nn.Module) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}".encode() + value.float().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def remember(out: Path, now: dict[str, Any]) -> None:
-    """Write the settings beside the audio, or refuse to go on with audio that was made with others."""
-    path = out / "settings.json"
-    if path.exists() and (before := json.loads(path.read_text())) != now:
-        differing = [key for key in sorted(now) if before.get(key) != now[key]]
-        raise ValueError(f"{out} holds audio made with another {', '.join(differing)}; give another --out or remove it")
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(now, indent=1))
-
-
-def play_and_judge(tests: list[TestSheet], args: argparse.Namespace, out: Path) -> Clips:
-    """Every clip's record; sheets are played and judged in ``args.workers`` processes, what earlier runs left is read."""
-    jobs = [(test, tests[(index + len(tests) // 2) % len(tests)]) for index, test in enumerate(tests)]
+def play_and_judge(tests: list[TestSheet], every: list[TestSheet], args: argparse.Namespace) -> Clips:
+    """Every clip's record, for ``tests`` of ``every``; sheets are played and judged in ``args.workers`` processes, what earlier runs left is read."""
+    jobs = list(zip(tests, strangers(every, tests), strict=True))
     work = partial(play_and_judge_one, args=args)
-    clips: Clips = {condition: {} for condition in SUITES[args.suite]}
+    clips: Clips = {condition: {} for condition in (*SUITES[args.suite], *CANDIDATES)}
     for (test, stranger), records in tqdm(crash_safe_map(work, jobs, args.workers), total=len(jobs), unit="sheet"):
         if records is None:
             raise RuntimeError(f"the process that played {test.id} died; run this again, it goes on where it was")
         for condition, record in records.items():
             clips[condition][(stranger if condition == "floor B" else test).id] = record
-    return {condition: {test.id: records[test.id] for test in tests} for condition, records in clips.items()}
+    return {c: {test.id: records[test.id] for test in tests if test.id in records} for c, records in clips.items()}
 
 
 def play_and_judge_one(job: tuple[TestSheet, TestSheet], args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -161,6 +169,9 @@ def play_and_judge_one(job: tuple[TestSheet, TestSheet], args: argparse.Namespac
         else:
             about = {condition: test} | ({"floor B": stranger} if condition == "adapter" else {})
             records |= judged(pipe, test, about, out)
+    if all(wav(out, condition, test).exists() for condition in CANDIDATES):
+        for condition in CANDIDATES:
+            records |= judged(pipe, test, {condition: test}, out)
     return records
 
 
@@ -189,16 +200,19 @@ def judged(
 
 def make_audio(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace, out: Path) -> None:
     """A WAV for each condition of the suite, those that are there left alone. Floor B has none: it is the adapter's on other sheets."""
+    rate = pipe.vocoder.config.sampling_rate
+    ceiling = partial(rendered, test.sheet, rate, seed=test.seed, soundfont=args.soundfont)
     makers: dict[str, Callable[[], np.ndarray]] = {
         "floor A": lambda: plain_base(pipe, test, args),
         "adapter": lambda: obedient(pipe, test, args, test.seed).audios[0],
+        "no genre": lambda: obedient(pipe, test, args, test.seed, follow=NO_GENRE).audios[0],
         "best of 4": lambda: best_of_4(pipe, test, args, out),
-        "ceiling A": lambda: rendered(pipe, test, args),
-        "ceiling B": lambda: through_codec(pipe, rendered(pipe, test, args)),
+        "ceiling A": ceiling,
+        "ceiling B": lambda: through_codec(pipe, ceiling()),
     }
     for condition in (c for c in SUITES[args.suite] if c in makers and not wav(out, c, test).exists()):
         partial_file = wav(out, condition, test).with_suffix(f".{os.getpid()}")
-        save_audio(partial_file, makers[condition](), pipe.vocoder.config.sampling_rate, "wav")
+        save_audio(partial_file, makers[condition](), rate, "wav")
         partial_file.replace(wav(out, condition, test))
 
 
@@ -211,14 +225,21 @@ def plain_base(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace
         guidance_scale=args.guidance,
         generator=torch.Generator().manual_seed(test.seed),
     ).audios[0]
-    return np.asarray(made / max(1.0, np.abs(made).max() / 0.99), dtype=np.float32)
+    return unclipped(made)
 
 
-def obedient(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace, *seeds: int) -> MuseTuneOutput:
-    """Prompt and lead sheet, one waveform a seed, the most obedient first by our own report."""
+def obedient(
+    pipe: MuseTunePipeline,
+    test: TestSheet,
+    args: argparse.Namespace,
+    *seeds: int,
+    follow: tuple[str, ...] | None = None,
+) -> MuseTuneOutput:
+    """Prompt and lead sheet (of it what ``follow`` names; None: all), one waveform a seed, the most obedient first by our own report."""
     return pipe(
         test.prompt,
         lead_sheet=test.sheet,
+        follow=follow,
         num_inference_steps=args.steps,
         guidance_scale=args.guidance,
         music_guidance_scale=args.music_guidance,
@@ -229,10 +250,13 @@ def obedient(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace, 
 
 
 def best_of_4(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace, out: Path) -> np.ndarray:
-    """What our own report ranks first of the adapter's clip and three more."""
+    """What our own report ranks first of the adapter's clip and three more, which are written down for every third sheet."""
     first, rate = load_audio(wav(out, "adapter", test))
     more = obedient(pipe, test, args, *(test.seed + step for step in MORE_SEEDS))
     assert more.reports is not None  # they were asked for
+    for condition, wave in zip(CANDIDATES, more.audios, strict=True):
+        if test.seed % 3 == 0:
+            save_audio(wav(out, condition, test), wave, rate)
     return first if report(first, rate, test.sheet).score >= more.reports[0].score else more.audios[0]
 
 
@@ -240,23 +264,6 @@ def same_audio(out: Path, test: TestSheet) -> bool:
     """Whether the best of four is the first."""
     ours, best = (load_audio(wav(out, condition, test))[0] for condition in ("adapter", "best of 4"))
     return len(ours) == len(best) and float(np.abs(ours - best).max()) < 1e-4  # writing in 16 bits rounds
-
-
-def rendered(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace) -> np.ndarray:
-    """The sheet arranged by rule and played by the soundfont."""
-    midi = orchestrate(test.sheet, seed=test.seed).arrangement.to_pretty_midi()
-    rate = pipe.vocoder.config.sampling_rate
-    return synthesize(midi, rate, duration_s=test.sheet.duration_s, soundfont=args.soundfont)
-
-
-@torch.no_grad()
-def through_codec(pipe: MuseTunePipeline, wave: np.ndarray) -> np.ndarray:
-    """Waveform → spectrogram → latents → spectrogram → waveform, as the base's own modules do it."""
-    mel = mel_frontend(pipe).to(pipe.device)(torch.from_numpy(wave)[None].to(pipe.device))
-    whole = mel.shape[2] // pipe.vae_scale_factor * pipe.vae_scale_factor
-    latents = pipe.vae.encode(mel[:, :, :whole]).latent_dist.mode()
-    audio = pipe.mel_spectrogram_to_waveform(pipe.vae.decode(latents).sample).float().cpu().numpy()[0]
-    return np.asarray(audio / max(1.0, np.abs(audio).max() / 0.99), dtype=np.float32)
 
 
 def wav(out: Path, condition: str, test: TestSheet) -> Path:

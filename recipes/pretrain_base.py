@@ -149,7 +149,8 @@ def main() -> None:
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         rate = min(1.0, (step + 1) / 200) * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
         optimizer.param_groups[0]["lr"] = cfg.learning_rate * rate
-        clean, words, noise, t = draw(latents, prompts, cfg, step)
+        torch.manual_seed(draws.generator(cfg.seed, step, "model").initial_seed())  # dropout inside the text encoders
+        clean, words, noise, t = draw(latents, prompts, cfg, step, len(alphas))
         with torch.autocast(cfg.device, torch.bfloat16, enabled=cfg.bf16):
             predicted = model(add_noise(clean, noise, alphas, t), t, words)
         loss = nn.functional.mse_loss(predicted.float(), target(clean, noise, alphas, t, kind))
@@ -160,12 +161,14 @@ def main() -> None:
         average(kept, model, min(cfg.ema, (step + 1) / (step + 10)))
         step, mean = step + 1, loss.item() if math.isnan(mean) else 0.98 * mean + 0.02 * loss.item()
         bar.update(), bar.set_postfix(loss=f"{mean:.4f}", refresh=False)
-        if step % cfg.save_every == 0:
+        if step % cfg.save_every == 0 and step < cfg.steps:
             save(out, step, pipe, model, kept, optimizer, story)
     save(out, step, pipe, model, kept, optimizer, story)
 
 
-def draw(latents: Tensor, prompts: list[str], cfg: Config, step: int) -> tuple[Tensor, list[str], Tensor, Tensor]:
+def draw(
+    latents: Tensor, prompts: list[str], cfg: Config, step: int, n_timesteps: int
+) -> tuple[Tensor, list[str], Tensor, Tensor]:
     """One batch, a function of (seed, step) alone: latents, prompts, noise, timesteps."""
     clips = draws.stream(len(latents), cfg.seed, step * cfg.batch, cfg.batch)
     generators = [draws.generator(cfg.seed, step, str(i)) for i in range(cfg.batch)]
@@ -174,7 +177,7 @@ def draw(latents: Tensor, prompts: list[str], cfg: Config, step: int) -> tuple[T
     untold = draws.chance(generators, cfg.text_dropout).tolist()
     words = ["" if hide else prompts[c] for c, hide in zip(clips, untold, strict=True)]
     noise = draws.noise(generators, tuple(clean.shape[1:]))
-    t = draws.timesteps(generators, 1000, sampling="stratified")
+    t = draws.timesteps(generators, n_timesteps, sampling="stratified")
     return clean.to(cfg.device), words, noise.to(cfg.device), t.to(cfg.device)
 
 

@@ -143,6 +143,17 @@ def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
     }  # fmt: skip
 
 
+def remember(out: Path, now: dict) -> None:
+    """Write the settings beside the clips; refuse to go on among clips that others made (more clips and workers are no others)."""
+    path = out / "render.json"
+    before = json.loads(path.read_text()) if path.is_file() else now
+    other = [k for k in now if k not in ("clips", "workers") and before.get(k) != now[k]]
+    if other:
+        raise SystemExit(f"{out} was rendered with another {', '.join(other)}: give another folder, or remove it")
+    (out / "000").mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(now, indent=1))
+
+
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
         raise SystemExit(manual(__doc__, Config))
@@ -155,15 +166,13 @@ def main() -> None:
             f"no songs in {source}: give a folder of lead sheets with chords ({', '.join(SUFFIXES)}) or of song folders "
             f"({', '.join(names[0] for names in PARTS.values())}) whose names end in no digit of held_out={cfg.held_out}"
         )
-    (out / "000").mkdir(parents=True, exist_ok=True)
+    remember(out, {"songs": len(songs), **asdict(cfg), "soundfont": Path(cfg.soundfont).name})
     work = partial(render, cfg=cfg, songs=songs, out=out)
     with Pool(cfg.workers) as pool:
         rows = list(
             tqdm(pool.imap(work, range(cfg.clips), chunksize=16), total=cfg.clips, desc="rendering", unit="clip")
         )
     (out / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    summary = {"songs": len(songs), "soundfont": Path(cfg.soundfont).name, **asdict(cfg)}
-    (out / "render.json").write_text(json.dumps({**summary, "soundfont": Path(cfg.soundfont).name}, indent=1))
 
 
 if __name__ == "__main__":

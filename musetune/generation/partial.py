@@ -1,4 +1,7 @@
-"""Partial requests: some streams of a lead sheet, or a stretch of its time. The rest is hidden from the model as training hides it."""
+"""Partial requests: some streams of a lead sheet, or a stretch of its time. The rest is hidden from the model as training hides it.
+
+Training hides up to nine tenths of a crop of 5 s; a window of which less is asked is beyond what the model has seen.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from musetune.conditioning import STREAMS, MusicTokens
+from musetune.generation.request import pair
 from musetune.theory import LeadSheet
 
 TIMED = ("chords", "beats", "function")  # what says something of each moment; key and genre hold for all
@@ -33,7 +37,8 @@ class Asked:
 
     def score(self, scores: Mapping[str, float | None]) -> float:
         """How well a clip follows what is asked, 0…1: mean of majmin and beat F where those are asked, else the key's; 0 without any."""
-        asked = STREAMS if self.streams is None else self.streams
+        asked = set(STREAMS if self.streams is None else self.streams)
+        asked |= {"chords"} if asked >= {"function", "key"} else set()  # numerals in a key are chords
         names = [name for stream, name in MEASURES.items() if stream in asked] or ["key"] * ("key" in asked)
         known = [value for name in names if (value := scores[name]) is not None]
         return sum(known) / len(known) if known else 0.0
@@ -45,7 +50,7 @@ def hide_outside(tokens: MusicTokens, first: int, last: int, frame_s: float) -> 
     Where no frame is left, the streams that say something of each moment are absent altogether.
     """
     count = tokens.frames.shape[1]
-    if last <= 0 or first >= count:
+    if min(last, count) <= max(first, 0):
         return tokens.drop(TIMED)
     frame = torch.arange(count, device=tokens.frames.device)
     hidden = (frame < first) | (frame >= last)
@@ -64,6 +69,8 @@ def asked_of(
 
 
 def _streams(sheet: LeadSheet, follow: str | Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(follow, Iterable):
+        raise ValueError(f"follow={follow!r} is not a list of names among {', '.join(STREAMS)}")
     names = (follow,) if isinstance(follow, str) else tuple(follow)
     for name in names:
         if name not in STREAMS:
@@ -77,7 +84,7 @@ def _streams(sheet: LeadSheet, follow: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _stretch(sheet: LeadSheet, seconds: tuple[float, float]) -> tuple[float, float]:
-    start, end = seconds
+    start, end = pair("follow_seconds", seconds)
     if not 0 <= start < end <= sheet.duration_s + 0.01:
         raise ValueError(
             f"follow_seconds={start:g}–{end:g} is not a stretch of 0–{sheet.duration_s:.2f} s, which the lead sheet lasts: "

@@ -84,16 +84,23 @@ def check_share(**shares: float | None) -> None:
     """Raise ValueError for a value outside 0–1; None is not given."""
     for name, value in shares.items():
         if value is not None and not 0 <= value <= 1:
-            raise ValueError(f"{name}={value} is outside 0–1")
+            raise ValueError(f"{name}={value} is outside 0–1; 0 turns it off, 1 is all of it")
 
 
 def check_intervals(**intervals: tuple[float, float] | None) -> None:
     """Raise ValueError for what is no part of the denoising steps, 0 the first and 1 the last; None is not given."""
     for name, value in intervals.items():
-        if value is not None and not (len(value) == 2 and 0 <= value[0] < value[1] <= 1):
-            raise ValueError(
-                f"{name}={value} is not (start, end) with 0 ≤ start < end ≤ 1, shares of the denoising steps"
-            )
+        if value is not None:
+            start, end = pair(name, value)
+            if not 0 <= start < end <= 1:
+                raise ValueError(f"{name}={value} is outside 0 ≤ start < end ≤ 1, shares of the denoising steps")
+
+
+def pair(name: str, value: object) -> tuple[float, float]:
+    """``value`` as (start, end). Raises ValueError, which names it, for what are not two numbers."""
+    if not (isinstance(value, Sequence) and len(value) == 2 and all(isinstance(x, int | float) for x in value)):
+        raise ValueError(f"{name}={value!r} is not (start, end), two numbers")
+    return float(value[0]), float(value[1])
 
 
 def check_counts(**counts: int | None) -> None:

@@ -9,66 +9,9 @@ import torch
 from diffusers import AudioLDM2UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from omegaconf import OmegaConf
+from small_unet import GPT2, SHEETS, make_adapter, make_unet, noise, run, tokens
 
 from musetune.adapter import MusicAdapter, music_sites
-from musetune.adapter.adapter import site_levels
-from musetune.conditioning import MusicTokens, tokenize
-from musetune.theory import LeadSheet
-
-GPT2, T5, ROW_S = 32, 24, 0.128
-SHEETS = [
-    LeadSheet.parse("I V vi IV", bpm=120, duration_seconds=5.12),
-    LeadSheet.parse("ii7 V7", key="Eb", bpm=95, duration_seconds=5.12),
-]
-
-
-def make_unet(seed: int = 0, depth: int = 1) -> AudioLDM2UNet2DConditionModel:
-    torch.manual_seed(seed)
-    unet = AudioLDM2UNet2DConditionModel(
-        sample_size=40, in_channels=4, out_channels=4, block_out_channels=(16, 32, 32), layers_per_block=1, norm_num_groups=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=[[None, GPT2, T5]] * 3, attention_head_dim=4, transformer_layers_per_block=depth,
-    )  # fmt: skip
-    return unet.requires_grad_(False).eval()
-
-
-def make_adapter(
-    unet: AudioLDM2UNet2DConditionModel, *, rank: int = 0, seed: int | None = 1, **parts: object
-) -> MusicAdapter:
-    """Attached; with a seed every weight is random, so that it does something. ``parts``: what takes part, by default all."""
-    chosen = {"map_modulation": True} | parts
-    adapter = MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8, **chosen).attach(unet).eval()
-    if rank:
-        adapter.add_lora(rank)
-    if seed is not None:
-        torch.manual_seed(seed)
-        with torch.no_grad():
-            for p in adapter.trainable_parameters():
-                p.normal_(std=0.1)
-    return adapter
-
-
-def tokens(rows: int = 40, sheets: list[LeadSheet] = SHEETS) -> MusicTokens:
-    return MusicTokens.stack([tokenize(s, frame_s=ROW_S / 4, n_frames=4 * rows) for s in sheets])
-
-
-def noise(batch: int = 2, rows: int = 40, seed: int = 0) -> dict[str, torch.Tensor]:
-    g = torch.Generator().manual_seed(seed)
-    return {
-        "sample": torch.randn(batch, 4, rows, 16, generator=g), "timestep": torch.full((batch,), 300),
-        "text": torch.randn(batch, 8, GPT2, generator=g), "words": torch.randn(batch, 5, T5, generator=g),
-    }  # fmt: skip
-
-
-def run(
-    unet, x: dict[str, torch.Tensor], adapter: MusicAdapter | None = None, music: MusicTokens | None = None
-) -> torch.Tensor:
-    sample, hidden = x["sample"], x["text"]
-    if adapter is not None:
-        prepared = adapter.prepare(music, sample.shape[2], sample.shape[3], ROW_S)
-        sample, hidden = adapter.inputs(sample, hidden, prepared)
-    return unet(sample, x["timestep"], encoder_hidden_states=hidden, encoder_hidden_states_1=x["words"]).sample
 
 
 def test_sites_are_the_gpt2_cross_attentions() -> None:
@@ -113,72 +56,6 @@ def test_detach_after_training_restores_the_base() -> None:
     assert not torch.equal(run(unet, x, adapter, tokens()), plain)
     adapter.detach()
     assert torch.equal(run(unet, x), plain)
-
-
-PARTS = {
-    "events": {"map_entry": False, "map_modulation": False},
-    "events without times": {"map_entry": False, "map_modulation": False, "rotary": False},
-    "some sites": {"map_entry": False, "map_modulation": False, "attended": (0, 4)},
-    "entry": {"attended": (), "map_modulation": False},
-    "modulation": {"attended": (), "map_entry": False},
-}
-
-
-@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS.keys())
-def test_every_part_works_alone_starts_at_nothing_and_survives_saving(parts: dict, tmp_path: Path) -> None:
-    unet, x = make_unet(), noise()
-    plain = run(unet, x)
-    fresh = make_adapter(unet, seed=None, **parts)
-    assert torch.equal(run(unet, x, fresh, tokens()), plain)
-    fresh.detach()
-    adapter = make_adapter(unet, **parts)
-    moved = run(unet, x, adapter, tokens())
-    assert not torch.equal(moved, plain)
-    adapter.save_pretrained(tmp_path)
-    adapter.detach()
-    assert torch.equal(run(unet, x), plain)
-    again = MusicAdapter.from_pretrained(tmp_path).attach(unet).eval()
-    assert torch.equal(run(unet, x, again, tokens()), moved)
-
-
-def test_modulation_follows_the_grid_at_every_level() -> None:
-    """An odd number of rows is halved as the U-Net halves it; a change late in time leaves the early places alone."""
-    unet = make_unet()
-    adapter = make_adapter(unet)
-    late = LeadSheet.parse("| I | V | vi | bVII |", bpm=188, duration_seconds=5.12)
-    early = LeadSheet.parse("| I | V | vi | IV |", bpm=188, duration_seconds=5.12)
-    both = [adapter.prepare(tokens(42, [sheet]).drop(["function"]), 42, 16, ROW_S).stream for sheet in (early, late)]
-    assert site_levels(unet) == (1, 2, 2, 2, 1, 1, 2)
-    for level, site in zip(site_levels(unet), zip(*(s.modulation for s in both), strict=True), strict=True):
-        (scale, shift), (other, _) = site
-        rows = -(-42 // 2**level)
-        assert scale.shape == shift.shape == (1, rows * -(-16 // 2**level), scale.shape[2])
-        moved = (scale != other).flatten(2).any(2)[0].unflatten(0, (rows, -1)).any(1)
-        assert not moved[: rows // 4].any()
-        assert moved[-(rows // 4) :].any()
-
-
-def test_a_merged_lora_sounds_alike_and_leaves_no_trace() -> None:
-    unet, x = make_unet(), noise()
-    adapter = make_adapter(unet, rank=4)
-    before = {name: p.clone() for name, p in unet.state_dict().items()}
-    apart = run(unet, x, adapter, tokens())
-    with adapter.merged():
-        assert not torch.equal(
-            unet.mid_block.resnets[0].conv1.base_layer.weight, before["mid_block.resnets.0.conv1.base_layer.weight"]
-        )
-        torch.testing.assert_close(run(unet, x, adapter, tokens()), apart, atol=1e-4, rtol=1e-4)
-    assert all(torch.equal(p, before[name]) for name, p in unet.state_dict().items())
-    assert torch.equal(run(unet, x, adapter, tokens()), apart)
-    adapter.strength = 0.0
-    adapter_off = run(unet, x, adapter, tokens())
-    with adapter.merged():
-        assert torch.equal(run(unet, x, adapter, tokens()), adapter_off)
-
-
-def test_modulation_needs_to_know_the_levels() -> None:
-    with pytest.raises(ValueError, match="for_unet finds them"):
-        MusicAdapter(map_modulation=True)
 
 
 def test_strength_scales_from_nothing() -> None:

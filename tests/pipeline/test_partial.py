@@ -12,7 +12,7 @@ from small_pipe import make_pipe, play
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.conditioning import MusicTokens, tokenize
-from musetune.generation.partial import TIMED, Asked, hide_outside
+from musetune.generation.partial import TIMED, Asked, asked_of, hide_outside
 from musetune.training.tokens import hide_spans
 
 FRAME_S = 0.032
@@ -155,3 +155,26 @@ ALONE = {"harmonic_progression": None, "bpm": None, "duration_seconds": None}
 def test_errors(pipe: MuseTunePipeline, settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         play(pipe, **settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"follow": 3}, r"follow=3 is not a list of names among chords"),
+        ({"follow_seconds": (1,)}, r"follow_seconds=\(1,\) is not \(start, end\)"),
+        ({"follow_seconds": 3.0}, r"follow_seconds=3\.0 is not \(start, end\)"),
+    ],
+)
+def test_requests_of_the_wrong_kind(options: dict, message: str) -> None:
+    sheet = LeadSheet.parse("| C | G |", bpm=120)
+    renamed = {"seconds" if k == "follow_seconds" else k: v for k, v in options.items()}
+    with pytest.raises(ValueError, match=message):
+        asked_of(sheet, **renamed)
+
+
+def test_a_stretch_of_less_than_a_frame_asks_for_nothing_timed() -> None:
+    sheet = LeadSheet.parse("| C | G |", bpm=120, duration_seconds=2.56)
+    shown = asked_of(sheet, seconds=(1.0, 1.005)).hide(tokenize(sheet, frame_s=0.032, n_frames=80), 0.0, 0.032)
+    assert {name: bool(there) for name, there in shown.present.items()} == {
+        "chords": False, "beats": False, "function": False, "key": True, "genre": False,
+    }  # fmt: skip

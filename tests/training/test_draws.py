@@ -42,6 +42,8 @@ def test_draws_have_their_distributions() -> None:
     assert abs(t.float().mean() - 500) < 25
     slices = [t // 100 for t in draws.timesteps(generators[:10], 1000, sampling="stratified").tolist()]
     assert slices == list(range(10))
+    later = draws.timesteps(generators[:4], 1600, sampling="stratified", places=range(4, 8), of=16)
+    assert [t // 100 for t in later.tolist()] == [4, 5, 6, 7]
     middle = draws.timesteps(generators, 1000, sampling="logit_normal")
     assert ((middle > 250) & (middle < 750)).float().mean() > 0.68  # 0.73 for the logistic of a standard normal
     with pytest.raises(ValueError, match="'sigmoid' is not one of uniform, stratified, logit_normal"):
