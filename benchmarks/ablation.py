@@ -1,11 +1,13 @@
 """What each part of the adapter and of its training is worth: variants trained alike for a short while, judged on development sheets.
 
-    python benchmarks/ablation.py DATA BASE SHEETS OUT [--steps 400] [--only "no rotary" "rank 0"]
+    python benchmarks/ablation.py DATA BASE SHEETS OUT [--steps 400] [--only "no rotary" "no LoRA"]
 
 DATA is a data set that recipes/prepare.py made with BASE, SHEETS a folder of lead sheets that no training saw and that is not the test set
 (recipes/make_sheets.py with another held_out). Every variant is recipes/finetune.py with a few knobs turned, from the same seed: same clips,
-same noise. Each then plays every sheet once at the sheet's seed; Chordino and madmom judge. Killed, it goes on where it was. Prints a table
-with 95 % bootstrap intervals and leaves it in OUT/ablation.md, and in OUT/size.png the curve of obedience over the adapter's size.
+same noise. Each then plays every sheet once at the sheet's seed; Chordino and madmom judge. Killed, it goes on where it was; OUT/settings.json
+and the one in each variant's folder keep it from going on with other steps, data, base, sheets or knobs. Prints a table with 95 % bootstrap
+intervals and leaves it in OUT/ablation.md, and in OUT/size.png the curve of obedience over the adapter's size. The intervals are over the
+sheets; how much the chance of training moves a figure, "all" from two further seeds shows.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from musetune.conditioning import STREAMS
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
 from musetune.evaluation.judges import judge, versions
+from musetune.evaluation.playing import cell, fingerprint, hash_of, remember
 from musetune.pipeline import MuseTunePipeline
 
 FINETUNE = Path(__file__).parents[1] / "recipes" / "finetune.py"
@@ -34,6 +37,8 @@ REFERENCE = {
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {},
+    "all, seed 1": {"seed": 1},
+    "all, seed 2": {"seed": 2},
     "events alone": {"map_entry": False, "map_modulation": False},
     "frames alone": {"attended": "[]"},
     "entry, no modulation": {"map_modulation": False},
@@ -42,7 +47,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "events alone, no rotary": {"map_entry": False, "map_modulation": False, "rotary": False},
     "an event a row": {"event_s": 0.128},
     "events alone, an event a row": {"map_entry": False, "map_modulation": False, "event_s": 0.128},
-    "first three quarters of the sites": {"attended": "[0,1,2,3,4]"},
+    "first three quarters of the sites": {
+        "attended": "[0,1,6,2,3]"
+    },  # as computed: down 0 1, middle 6, up 2 3; left: up 4 5
     "upper level's sites": {"attended": "[0,4,5]"},
     "half as wide": {"dim": 64, "hidden": 48, "map_channels": 16},
     "twice as wide": {"dim": 256, "hidden": 192, "map_channels": 64},
@@ -69,11 +76,12 @@ SIZES = ("no LoRA", "rank 4", "rank 8", "all", "rank 24")
 
 def main(arguments: list[str]) -> None:
     args = parse(arguments)
-    versions()  # before hours of work: are the judges installed?
     unknown = set(args.only) - set(VARIANTS)
     if unknown:
         raise SystemExit(f"no variant {sorted(unknown)}; there are {', '.join(VARIANTS)}")
+    remember(args.out, settings(args))  # before hours of work: are the judges installed, and is OUT of the same?
     for name in args.only or VARIANTS:
+        remember(folder(args, name), {"knobs": REFERENCE | VARIANTS[name]})
         done = folder(args, name) / "scores.json"
         if not done.exists():
             train(args, name)
@@ -99,6 +107,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def folder(args: argparse.Namespace, name: str) -> Path:
     return args.out / name.replace(" ", "-").replace(",", "")
+
+
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What all variants have in common; data, base and sheets by a hash, so that the same elsewhere is the same."""
+    data = b"".join((args.data / name).read_bytes() for name in ("dataset.json", "clips.jsonl"))
+    parts = MuseTunePipeline.from_pretrained(args.base).components
+    return {
+        "steps": args.steps,
+        "data": hash_of(data),
+        "base": {name: fingerprint(part) for name, part in parts.items() if isinstance(part, torch.nn.Module)},
+        "sheets": hash_of(repr(load_test_sheets(args.sheets)).encode()),
+        "judges": versions(),
+    }
 
 
 def train(args: argparse.Namespace, name: str) -> None:
@@ -139,7 +160,8 @@ def play(args: argparse.Namespace, name: str) -> dict[str, dict[str, float | Non
 def table(args: argparse.Namespace) -> str:
     """All variants that are done, in the order of VARIANTS."""
     lines = [
-        f"{args.steps} steps of 16 crops; % with 95 % bootstrap intervals; Δ: majmin less that of all parts, sheet by sheet.",
+        f"{args.steps} steps of 16 crops; % with 95 % bootstrap intervals over the sheets; Δ: majmin less that of all parts, sheet by sheet. "
+        'The intervals know nothing of the chance of training: a Δ counts where it is beyond those of "all, seed 1" and "all, seed 2".',
         "",
         "| variant | trained, share of the U-Net | " + " | ".join(MEASURES) + " | Δ majmin |",
         "|---" * (3 + len(MEASURES)) + "|",
@@ -151,12 +173,10 @@ def table(args: argparse.Namespace) -> str:
         if path.exists():
             scores = json.loads(path.read_text())
             means = [bootstrap_mean([clip[m] for clip in scores["clips"].values()]) for m in MEASURES]
-            means.append(
-                bootstrap_mean([clip["majmin"] - majmin[k] for k, clip in scores["clips"].items() if k in majmin])
-            )
-            cells = ["—" if m is None else f"{100 * m.mean:.1f} ({100 * m.low:.0f}–{100 * m.high:.0f})" for m in means]
+            pairs = [(clip["majmin"], majmin.get(sheet)) for sheet, clip in scores["clips"].items()]
+            means.append(bootstrap_mean([ours - theirs for ours, theirs in pairs if None not in (ours, theirs)]))
             own = f"{scores['trainable']['parameters'] / 1e6:.2f} M, {100 * scores['trainable']['share']:.1f} %"
-            lines.append(f"| {name} | {own} | " + " | ".join(cells) + " |")
+            lines.append(f"| {name} | {own} | " + " | ".join(map(cell, means)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -179,8 +199,9 @@ def draw_sizes(args: argparse.Namespace) -> None:
             for x, m in zip(sizes, means, strict=True)
             if m
         ]
-        x, y, *spread = zip(*points, strict=True)
-        axis.errorbar(x, y, yerr=spread, marker="o", capsize=3, label=measure)
+        if points:
+            x, y, *spread = zip(*points, strict=True)
+            axis.errorbar(x, y, yerr=spread, marker="o", capsize=3, label=measure)
     axis.set(xlabel="trained parameters, % of the U-Net", ylabel="%", ylim=(0, 100), title=f"{args.steps} steps")
     axis.legend(frameon=False)
     figure.savefig(args.out / "size.png", dpi=110)

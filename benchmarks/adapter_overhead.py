@@ -7,9 +7,13 @@ generation does it before its first step; a step then is `MusicAdapter.inputs` a
 128 event tokens on the real U-Net.
 
 Rows: the adapter; the adapter with the LoRA of the recipe (`--rank`); the same with the LoRA merged into the U-Net's
-weights, as the pipeline has it while it generates (`MusicAdapter.merged`). All run on the same weights (the merged
-one has its own), in every turn each once, each turn in another order. `added` compares medians; `pairs` is the median of
-the turns' own ratios, `CPU` compares the processor's time: where the three differ, something else kept the machine busy.
+weights, as the pipeline has it while it generates (`MusicAdapter.merged`). These compare forwards of equal batch: what the
+modules cost. Guidance costs more: a guided step has two rows a clip without music (nothing, words) and three with it (and
+words with music), two again where both scales are equal. The last row compares three with two, merged.
+
+All run on the same weights (the merged one has its own), in every turn each once, each turn in another order. `added`
+compares medians; `pairs` is the median of the turns' own ratios, `CPU` compares the processor's time: where the three
+differ, something else kept the machine busy.
 """
 
 from __future__ import annotations
@@ -20,7 +24,6 @@ from typing import Any
 
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
-from peft.tuners.tuners_utils import BaseTunerLayer
 from realsize import (
     Base,
     adapter_of,
@@ -43,6 +46,15 @@ from torch import Tensor
 from musetune.adapter import MusicAdapter
 
 PLAIN, ADAPTER, LORA, MERGED = "U-Net", "with adapter", "with adapter and LoRA", "with adapter and merged LoRA"
+TWO, THREE = "guided U-Net, 2 rows", "guided step, 3 rows against 2"
+CASES = {
+    PLAIN: (PLAIN, 1, PLAIN),
+    ADAPTER: (ADAPTER, 1, PLAIN),
+    LORA: (LORA, 1, PLAIN),
+    MERGED: (MERGED, 1, PLAIN),
+    TWO: (PLAIN, 2, TWO),
+    THREE: (MERGED, 3, TWO),
+}  # row → variant, rows a clip, the row that it is compared with
 Step = Callable[[], Tensor]
 
 
@@ -51,15 +63,8 @@ def sharing(unet: AudioLDM2UNet2DConditionModel) -> AudioLDM2UNet2DConditionMode
     return copy.deepcopy(unet, {id(p): p for p in unet.parameters()})
 
 
-def merge(unet: torch.nn.Module) -> None:
-    """Every LoRA into the weights that it stands beside."""
-    for module in unet.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.merge()  # type: ignore[operator]
-
-
 def variants(base: Base, rank: int) -> dict[str, tuple[AudioLDM2UNet2DConditionModel, MusicAdapter | None]]:
-    """U-Net and adapter of every row of the table."""
+    """The four U-Nets with their adapters; the LoRA of MERGED is yet to be merged."""
     unet, recipe = unet_of(base), recipe_of(base.name)
     found: dict[str, tuple[AudioLDM2UNet2DConditionModel, MusicAdapter | None]] = {PLAIN: (unet, None)}
     for name, copied, its_rank in (
@@ -67,7 +72,6 @@ def variants(base: Base, rank: int) -> dict[str, tuple[AudioLDM2UNet2DConditionM
     ):  # fmt: skip
         own = copied(unet)
         found[name] = own, adapter_of(own, base, recipe, its_rank)
-    merge(found[MERGED][0])
     return found
 
 
@@ -100,25 +104,27 @@ def step_of(
 def measure(
     name: str, *, events: int, pairs: int, rank: int = 0, rows: int | None = None, batch: int = 1
 ) -> list[dict[str, Any]]:
-    """A row for the plain U-Net and each way of plugging in. Seconds are medians of ``pairs`` turns; ``seconds`` has all."""
+    """A row for each of CASES. Seconds are medians of ``pairs`` turns; ``seconds`` has all."""
     base = base_of(name)
+    found = variants(base, rank)
     made = {
-        what: step_of(unet, adapter, base, rows or base.rows, batch, events)
-        for what, (unet, adapter) in variants(base, rank).items()
+        what: step_of(*found[variant], base, rows or base.rows, each * batch, events)
+        for what, (variant, each, _) in CASES.items()
     }
     steps = {what: step for what, (step, _) in made.items()}
-    for step in steps.values():
-        step()
-    times = alternate(steps, pairs)
-    plain = medians(times[PLAIN])
+    with found[MERGED][1].merged():
+        for step in steps.values():
+            step()
+        times = alternate(steps, pairs)
+    plain = {what: times[against] for what, (_, _, against) in CASES.items()}
     return [
         {
-            "base": base.name, "what": what, "rows": rows or base.rows, "batch": batch, "threads": torch.get_num_threads(),
+            "base": base.name, "what": what, "rows": rows or base.rows, "batch": CASES[what][1] * batch, "threads": torch.get_num_threads(),
             **made[what][1],
             "wall_s": (middle := medians(seen)).wall_s, "cpu_s": middle.cpu_s,
-            "added": middle.wall_s / plain.wall_s - 1,
-            "added_pairs": paired_ratio(seen, times[PLAIN]) - 1,
-            "added_cpu": middle.cpu_s / plain.cpu_s - 1,
+            "added": middle.wall_s / medians(plain[what]).wall_s - 1,
+            "added_pairs": paired_ratio(seen, plain[what]) - 1,
+            "added_cpu": middle.cpu_s / medians(plain[what]).cpu_s - 1,
             "seconds": [t.wall_s for t in seen],
         }
         for what, seen in times.items()
@@ -145,7 +151,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="turns in which every variant runs once; default: 7")
     parser.add_argument("--rank", type=int, default=0, help="of the LoRA; default: the recipe's, 12")
     parser.add_argument(
-        "--batch", type=int, default=1, help="clips a step; guidance takes three a waveform; default: 1"
+        "--batch", type=int, default=1, help="clips a step, a row each but in the guided ones; default: 1"
     )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -1,15 +1,17 @@
-"""Where do the music attentions look? Over the test set: how much weight each site gives to what sounds at that time.
+"""Where do the music attentions look? How much weight does each site give to what sounds at that time?
 
     python benchmarks/attention_maps.py --base nano --adapter theory --limit 8 --out out/attention
 
 For every site: the mean weight on the event that sounds at the query's time, on its two neighbours, on the event that says "nothing", and on
-the rest; beside it what even weights would give. Averaged over heads, columns, steps and sheets. Leaves a picture of the first sheet, rows
-of time by events, for every site.
+the rest; beside it what even weights would give. Averaged over heads, columns, steps and sheets; clips no longer than one window of the
+base. Without --sheets these are the test set's: it explains the weights that are there, and is no ground to choose others by. Leaves a
+picture of the first sheet, rows of time by events, for every site.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -20,8 +22,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from musetune.adapter.attention import MusicAttention, MusicStream, rotate
-from musetune.evaluation import load_test_sheets
+from musetune.conditioning import tokenize
+from musetune.evaluation import TestSheet, load_test_sheets
 from musetune.pipeline import MuseTunePipeline
+from musetune.theory import LeadSheet
 
 KINDS = ("sounding", "neighbours", "nothing", "rest", "even")
 
@@ -34,9 +38,9 @@ def main(arguments: list[str]) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for number, test in enumerate(tqdm(load_test_sheets(args.sheets)[: args.limit], unit="sheet")):
         maps = watch(pipe, test)
-        starts = np.unique(np.round([*test.sheet.beats_s, *test.sheet.chord_intervals_s[:, 0]], 4))
-        for site, weights in maps.items():
-            shares[site].append(looks(weights, starts, test.sheet.duration_s))
+        starts, seconds = event_starts(pipe, test.sheet)
+        for site, weight in maps.items():
+            shares[site].append(looks(weight, starts, seconds))
         if number == 0:
             draw(args.out / "attention.png", maps, f"{test.id}: {' '.join(test.sheet.chord_labels)}")
     lines = ["| site | " + " | ".join(KINDS) + " |", "|---" * (1 + len(KINDS)) + "|"]
@@ -58,7 +62,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def watch(pipe: MuseTunePipeline, test) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
+def event_starts(pipe: MuseTunePipeline, sheet: LeadSheet) -> tuple[np.ndarray, float]:
+    """Starts (events,) in seconds of the tokens that the pipeline makes of a sheet, and how long its latents are, in seconds."""
+    config, rows = pipe.adapter.config, max(8, math.ceil(sheet.duration_s / pipe.row_s - 1e-6))
+    if rows > pipe.unet.config.sample_size:
+        window_s = pipe.unet.config.sample_size * pipe.row_s
+        raise ValueError(
+            f"a sheet of {sheet.duration_s:.2f} s is more than one window of {window_s:.2f} s: give shorter"
+        )
+    per_row = config.frames_per_row
+    tokens = tokenize(sheet, frame_s=pipe.row_s / per_row, n_frames=rows * per_row, event_s=config.event_s)
+    return tokens.event_times_s[0, :, 0].numpy(), rows * pipe.row_s
+
+
+def watch(pipe: MuseTunePipeline, test: TestSheet) -> dict[str, np.ndarray]:
     """Play a sheet; for each site the weights (rows, 1 + events), means over heads, columns and steps."""
     seen: dict[str, list[Tensor]] = defaultdict(list)
 
@@ -88,8 +105,11 @@ def weights(layer: MusicAttention, hidden: Tensor, keys: Tensor, values: Tensor,
 
 
 def looks(weight: np.ndarray, starts: np.ndarray, seconds: float) -> np.ndarray:
-    """KINDS' shares of one site. starts: of the events in seconds; the first column of ``weight`` is "nothing"."""
+    """KINDS' shares of one site, the first four of which sum to 1, from its ``weight`` (rows, 1 + events), the first column of which is
+    "nothing". starts: of the events, seconds; seconds: of all rows. Raises ValueError where starts and columns differ in number."""
     rows, events = weight.shape
+    if events != 1 + len(starts):
+        raise ValueError(f"{events} columns of weights do not fit {len(starts)} events and the one that says nothing")
     times = (np.arange(rows) + 0.5) * seconds / rows
     now = np.clip(np.searchsorted(starts, times, side="right"), 1, events - 1)
     at = weight[np.arange(rows), now].mean()

@@ -10,7 +10,6 @@ bootstrap intervals, and leaves it in OUT/guidance.md with all figures in OUT/gu
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -24,13 +23,12 @@ import torch
 from tqdm import tqdm
 
 from musetune.analysis import Heard
-from musetune.audio import find_soundfont, synthesize
-from musetune.evaluation import TestSheet, adherence, bootstrap_mean, judge, load_test_sheets
+from musetune.evaluation import Mean, TestSheet, adherence, bootstrap_mean, judge, load_test_sheets
+from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered
 from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
 from musetune.generation.guidance import ALWAYS, Guidance, Interval, passes
 from musetune.generation.request import MUSIC_GUIDANCE
 from musetune.pipeline import MuseTunePipeline
-from musetune.planning.orchestrate import orchestrate
 from musetune.theory import LeadSheet
 
 TEXT_GUIDANCE = 2.5
@@ -75,20 +73,20 @@ def settings(texts: list[float], musics: list[float], at: tuple[float, float], s
 
 def main() -> None:
     args = parse()
-    tests, out = load_test_sheets(args.sheets)[: args.limit], Path(args.out)
-    pipe = load(args.base, args.adapter, args.device)
-    remember(out, pipe, {"base": args.base, "adapter": args.adapter, "steps": args.steps})
+    every, out = load_test_sheets(args.sheets), Path(args.out)
+    tests, pipe = every[: args.limit], load(args.base, args.adapter, args.device)
+    remember(out, made_with(pipe, every, steps=args.steps, soundfont=args.soundfont))
     chosen = settings(args.text, args.music, tuple(args.at), args.intervals)
     made: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in chosen}
     for setting, test in tqdm(list(product(chosen, tests)), unit="clip"):
         call = setting.call | {"num_inference_steps": args.steps}
         made[setting].append(take(pipe, out / "clips" / setting.name / f"{test.id}.json", test, call))
     rate = pipe.vocoder.config.sampling_rate
-    played = np.concatenate([timbre(wave, rate) for wave in renderings(tests, rate, args.soundfont)])
+    played = np.concatenate([timbre(wave, rate) for wave in renderings(pipe, tests, args.soundfont)])
     rows = [{**asdict(s), "passes": s.passes_a_step(args.steps), **figures(made[s], tests, played)} for s in chosen]
     text = f"{len(tests)} lead sheets, {args.steps} steps; % with 95 % bootstrap intervals.\n\n" + table(rows)
     (out / "guidance.md").write_text(text)
-    (out / "guidance.json").write_text(json.dumps(rows, indent=1, allow_nan=False))
+    (out / "guidance.json").write_text(json.dumps(rows, indent=1, allow_nan=False, default=vars))
     print(text)
 
 
@@ -130,18 +128,9 @@ def load(base: str, adapter: str, device: str) -> MuseTunePipeline:
     return pipe
 
 
-def remember(out: Path, pipe: MuseTunePipeline, now: dict[str, Any]) -> None:
-    """Write down what the clips depend on, the weights by a hash; refuse to go on with clips that were made by other things."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in (pipe.unet, pipe.adapter, pipe.vocoder):
-        for name, value in sorted(part.state_dict().items()):
-            digest.update(name.encode() + value.float().cpu().numpy().tobytes())
-    path, now = out / "settings.json", now | {"weights": digest.hexdigest()}
-    if path.exists() and (before := json.loads(path.read_text())) != now:
-        differing = [key for key in now if before.get(key) != now[key]]
-        raise ValueError(f"{out} holds clips of another {', '.join(differing)}; give another --out or remove it")
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(now, indent=1))
+def made_with(pipe: MuseTunePipeline, sheets: list[TestSheet], **chosen: Any) -> dict[str, Any]:
+    """What clips depend on, for ``remember``: the settings ``chosen``, the sheets by a hash, and ``pipe``."""
+    return {**chosen, "sheets": hash_of(repr(sheets).encode()), **provenance(pipe, chosen.get("soundfont"))}
 
 
 def take(pipe: MuseTunePipeline, path: Path, test: TestSheet, call: dict[str, Any]) -> dict[str, Any]:
@@ -175,22 +164,18 @@ def heard_in(record: dict[str, Any]) -> Heard:
     return Heard(spans, told["labels"], np.full(len(spans), np.nan), key=told["key"], bpm=told["bpm"], **times)
 
 
-def renderings(tests: list[TestSheet], rate: int, soundfont: str | None) -> list[np.ndarray]:
+def renderings(pipe: MuseTunePipeline, tests: list[TestSheet], soundfont: str | None) -> list[np.ndarray]:
     """The sheets arranged by rule and played by a synthesiser."""
-    waves, font = [], find_soundfont(soundfont)
-    for test in tqdm(tests, desc="renderings"):
-        midi = orchestrate(test.sheet, seed=test.seed).arrangement.to_pretty_midi()
-        waves.append(synthesize(midi, rate, duration_s=test.sheet.duration_s, soundfont=font))
-    return waves
+    rate = pipe.vocoder.config.sampling_rate
+    return [rendered(t.sheet, rate, seed=t.seed, soundfont=soundfont) for t in tqdm(tests, desc="renderings")]
 
 
 def figures(records: list[dict[str, Any]], tests: list[TestSheet], reference: np.ndarray) -> dict[str, Any]:
-    """Means of the measures with their intervals, CLAP similarity, Fréchet distance to ``reference`` (seconds, 40), seconds a clip."""
+    """Means of the measures and of CLAP similarity with their intervals, Fréchet distance to ``reference`` (seconds, 40), seconds a clip."""
     scores = [adherence(test.sheet, heard_in(record)) for record, test in zip(records, tests, strict=True)]
-    means = {name: bootstrap_mean([score[name] for score in scores]) for name in MEASURES}
     return {
-        **{name: None if mean is None else vars(mean) for name, mean in means.items()},
-        "clap": float(np.mean([record["clap"] for record in records])),
+        **{name: bootstrap_mean([score[name] for score in scores]) for name in MEASURES},
+        "clap": bootstrap_mean([record["clap"] for record in records]),
         "frechet": distance([record["timbre"] for record in records], reference),
         "seconds": median(record["seconds"] for record in records),
     }
@@ -202,9 +187,9 @@ def distance(timbres: list[Any], reference: np.ndarray) -> float | None:
     return frechet_distance(points, reference) if min(len(points), len(reference)) > points.shape[1] else None
 
 
-def cell(mean: dict[str, float] | None) -> str:
-    """Per cent with its interval."""
-    return "—" if mean is None else f"{100 * mean['mean']:.1f} ({100 * mean['low']:.0f}–{100 * mean['high']:.0f})"
+def cosine(mean: Mean | None) -> str:
+    """ "0.412 (0.390–0.433)"; a dash where there is nothing."""
+    return "—" if mean is None else f"{mean.mean:.3f} ({mean.low:.3f}–{mean.high:.3f})"
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -213,7 +198,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         spans = ["{:g}–{:g}".format(*row[name]) for name in ("text_interval", "music_interval")]
         far = "—" if row["frechet"] is None else f"{row['frechet']:.0f}"
-        cost = [f"{row['clap']:.3f}", far, f"{row['passes']:.2f}", f"{row['seconds']:.1f}"]
+        cost = [cosine(row["clap"]), far, f"{row['passes']:.2f}", f"{row['seconds']:.1f}"]
         cells = [f"{row['text']:g}", f"{row['music']:g}", *spans, *(cell(row[name]) for name in MEASURES), *cost]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

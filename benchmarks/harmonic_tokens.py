@@ -4,8 +4,9 @@
 
 First, cadences: in all twelve keys "I IV V I" and "I IV V vi" are asked for by numerals alone, the chords hidden (`follow`), with the key and
 without. Chordino says what sounds in the last bar: a deceptive cadence that was asked for should be heard as one. Second, on SHEETS
-(development sheets, or the test set): chords and beats as asked with all tokens, and with fewer. Prints two tables, and leaves them in
-OUT/harmonic_tokens.md with the audio beside them; audio that is there is not made again.
+(development sheets, or the test set): chords and beats as asked with all tokens, and with fewer. Prints two tables, per cent with 95 %
+bootstrap intervals over keys and over sheets, and leaves them in OUT/harmonic_tokens.md with the audio beside them; audio that is there is
+not made again, and OUT/settings.json keeps audio of other weights or sheets from being taken for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from guidance import load, made_with
 from tqdm import tqdm
 
 from musetune import LeadSheet
@@ -24,6 +26,7 @@ from musetune.audio import load_audio, save_audio
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
 from musetune.evaluation.judges import chordino, judge
+from musetune.evaluation.playing import cell, remember
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline import MuseTunePipeline
 from musetune.theory import Chord
@@ -48,9 +51,10 @@ MEASURES = ("root", "majmin", "tetrads", "beat_f", "key")
 
 def main(arguments: list[str]) -> None:
     args = parse(arguments)
-    pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
-    pipe.set_progress_bar_config(disable=True)
-    text = cadence_table(pipe, args) + "\n" + sheet_table(pipe, args)
+    pipe, every = load(args.base, args.adapter, args.device), load_test_sheets(args.sheets)
+    asked = [test for ending in ENDINGS for test in cadences(ending)]
+    remember(args.out, made_with(pipe, every + asked))
+    text = cadence_table(pipe, args) + "\n" + sheet_table(pipe, every[: args.limit], args)
     (args.out / "harmonic_tokens.md").write_text(text)
     print(text)
 
@@ -62,26 +66,35 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--adapter", default="theory", help="bundled name, folder or Hub name")
     parser.add_argument("--sheets", help="folder of lead sheets; default: the test set")
     parser.add_argument("--limit", type=int, help="only the first so many keys and sheets")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=Path("out/harmonic_tokens"))
     return parser.parse_args(arguments)
 
 
+def cadences(ending: str) -> list[TestSheet]:
+    """One of ENDINGS in every key, at fixed seeds."""
+    return [
+        TestSheet(
+            f"{ending[:4]}-{tonic}", "", "pop song with piano", 500 + i,
+            LeadSheet.parse(ENDINGS[ending], key=f"{tonic} major", bpm=96, duration_seconds=10.0, genre="pop"),
+        )
+        for i, tonic in enumerate(TONICS)
+    ]  # fmt: skip
+
+
 def cadence_table(pipe: MuseTunePipeline, args: argparse.Namespace) -> str:
-    """Share of the last bar's time in which I, vi or anything else is heard, and of all time in which the asked root is."""
+    """Share of the last bar's time in which I, vi or anything else is heard, and of all time in which the asked root is; means over keys."""
     lines = ["| shown | asked | I | vi | other | root, all bars |", "|---|---|---|---|---|---|"]
     for name, streams in BY_NUMERALS.items():
-        for ending, chords in ENDINGS.items():
-            time: Counter[str] = Counter()
-            roots = []
-            for i, tonic in enumerate(tqdm(TONICS[: args.limit], desc=f"{name}, {ending}", unit="key")):
-                sheet = LeadSheet.parse(chords, key=f"{tonic} major", bpm=96, duration_seconds=10.0, genre="pop")
-                wave, rate = played(
-                    pipe, args, TestSheet(f"{ending[:4]}-{tonic}", "", "pop song with piano", 500 + i, sheet), streams
-                )
-                time += last_bar(wave, rate, sheet)
-                roots.append(adherence(sheet, judge(wave, rate, tempo_hint=sheet))["root"])
-            shares = [f"{100 * time[what] / time.total():.0f} %" for what in ("I", "vi", "other")]
-            lines.append(f"| {name} | {ending} | " + " | ".join([*shares, f"{100 * np.mean(roots):.0f} %"]) + " |")
+        for ending in ENDINGS:
+            rows: list[dict[str, float | None]] = []
+            for test in tqdm(cadences(ending)[: args.limit], desc=f"{name}, {ending}", unit="key"):
+                wave, rate = played(pipe, args, test, streams)
+                time = last_bar(wave, rate, test.sheet)
+                root = adherence(test.sheet, judge(wave, rate, tempo_hint=test.sheet))["root"]
+                rows.append({what: time[what] / time.total() for what in ("I", "vi", "other")} | {"root": root})
+            cells = [cell(bootstrap_mean([row[what] for row in rows])) for what in rows[0]]
+            lines.append(f"| {name} | {ending} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -97,17 +110,16 @@ def last_bar(wave: np.ndarray, rate: int, sheet: LeadSheet) -> Counter[str]:
     return heard
 
 
-def sheet_table(pipe: MuseTunePipeline, args: argparse.Namespace) -> str:
+def sheet_table(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Namespace) -> str:
     """Adherence over the sheets, by what of them is shown."""
     lines = ["| shown | " + " | ".join(MEASURES) + " |", "|---" * (1 + len(MEASURES)) + "|"]
     for name, streams in ON_SHEETS.items():
         scores = []
-        for test in tqdm(load_test_sheets(args.sheets)[: args.limit], desc=name, unit="sheet"):
+        for test in tqdm(tests, desc=name, unit="sheet"):
             wave, rate = played(pipe, args, test, streams)
             scores.append(adherence(test.sheet, judge(wave, rate, tempo_hint=test.sheet)))
         means = [bootstrap_mean([s[m] for s in scores]) for m in MEASURES]
-        cells = ["—" if m is None else f"{100 * m.mean:.1f} ({100 * m.low:.0f}–{100 * m.high:.0f})" for m in means]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {name} | " + " | ".join(map(cell, means)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -120,7 +132,9 @@ def played(
         shown = tuple(s for s in streams if s != "genre" or test.sheet.genre)
         generator = torch.Generator().manual_seed(test.seed)
         made = pipe(test.prompt, lead_sheet=test.sheet, follow=shown, generator=generator)
-        save_audio(path, made.audios[0], made.sampling_rate)
+        begun = path.with_name(f"begun-{path.name}")
+        save_audio(begun, made.audios[0], made.sampling_rate)
+        begun.replace(path)  # one that is there is whole
     wave, rate = load_audio(path)
     return wave, rate
 

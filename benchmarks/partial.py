@@ -10,6 +10,7 @@ sheet, so that what was not asked for shows the level of chance. Of the clip its
 belong to the heard key; evenness of the heard beats (1 less the coefficient of variation of their distances); chord changes a minute;
 Fréchet distance to renderings of the sheets, which are the last row. Lengths: 5.12, 10.24 and 30 s of the same songs in one pass and in
 overlapping windows, with the scores of each third: training's crops last 5.12 s, so what comes later shows whether positions carry over.
+Beats are matched over the whole clip; a hit belongs to the half or third that it was asked in, any other heard beat to where it is heard.
 """
 
 from __future__ import annotations
@@ -25,17 +26,19 @@ from typing import Any
 
 import mir_eval
 import numpy as np
-from guidance import cell, distance, heard_in, listen, load, options, remember, renderings, take
+from guidance import distance, heard_in, listen, load, made_with, options, renderings, take
 from tqdm import tqdm
 
 from musetune.analysis import Heard
 from musetune.evaluation import TestSheet, adherence, bootstrap_mean, load_test_sheets
+from musetune.evaluation.adherence import WINDOW_S, chord_scores, inside
+from musetune.evaluation.playing import cell, remember
 from musetune.evaluation.sound import timbre
 from musetune.pipeline import MuseTunePipeline
 from musetune.theory import Chord, Key, LeadSheet
+from musetune.theory.key import SCALES
 
 MEASURES = ("majmin", "beat_f", "downbeat_f", "key")
-SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10, 11)}  # minor with both sevenths
 REQUESTS: dict[str, Callable[[LeadSheet], dict[str, Any]]] = {
     "all": lambda sheet: {},
     "chords": lambda sheet: {"follow": ("chords",)},
@@ -61,17 +64,18 @@ def main() -> None:
     parser.add_argument("--long", help="folder of lead sheets of 30 s; without it there is no table of lengths")
     args = parser.parse_args()
     out, pipe = Path(args.out), load(args.base, args.adapter, args.device)
-    remember(out, pipe, {"base": args.base, "adapter": args.adapter, "steps": args.steps})
-    tests = load_test_sheets(args.sheets)[: args.limit]
-    parts = requests(pipe, tests, args)
+    every, chosen = load_test_sheets(args.sheets), {"steps": args.steps, "soundfont": args.soundfont}
+    remember(out, made_with(pipe, every, **chosen))
+    parts = requests(pipe, tests := every[: args.limit], args)
     record: dict[str, Any] = {"parts": parts}
     text = f"{len(tests)} lead sheets; % with 95 % bootstrap intervals.\n\n" + part_table(parts)
     if args.long:
-        long = load_test_sheets(args.long)[: args.limit]
-        record["lengths"] = lengths(pipe, long, args)
+        every = load_test_sheets(args.long)
+        remember(out / "lengths", made_with(pipe, every, **chosen))
+        record["lengths"] = lengths(pipe, long := every[: args.limit], args)
         text += f"\n{len(long)} lead sheets of 30 s and their beginnings.\n\n" + length_table(record["lengths"])
     (out / "partial.md").write_text(text)
-    (out / "partial.json").write_text(json.dumps(record, indent=1, allow_nan=False))
+    (out / "partial.json").write_text(json.dumps(record, indent=1, allow_nan=False, default=vars))
     print(text)
 
 
@@ -86,7 +90,7 @@ def requests(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Name
         path = Path(args.out) / "parts" / name.replace(" ", "-") / f"{test.id}.json"
         made[name].append(take(pipe, path, test, call))
     rate, played = pipe.vocoder.config.sampling_rate, []
-    for test, wave in zip(tests, renderings(tests, rate, args.soundfont), strict=True):
+    for test, wave in zip(tests, renderings(pipe, tests, args.soundfont), strict=True):
         played.append(listen(wave, rate, test.sheet))
     reference = np.concatenate([np.array(record["timbre"]) for record in played])
     rows = {name: part_figures(records, tests) for name, records in {**made, "renderings": played}.items()}
@@ -98,25 +102,37 @@ def requests(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Name
 def part_figures(records: list[dict[str, Any]], tests: list[TestSheet]) -> dict[str, Any]:
     """Scores of both halves against the sheets, and what the clips are like by themselves."""
     clips = [(test.sheet, heard_in(record)) for record, test in zip(records, tests, strict=True)]
-    halves = [[between(s, h, i * s.duration_s / 2, (i + 1) * s.duration_s / 2) for s, h in clips] for i in (0, 1)]
-    figures = {name: mean([adherence(*clip)[name] for clip in clips]) for name in MEASURES}
-    for place, half in zip(("first", "second"), halves, strict=True):
-        figures |= {f"{name}, {place} half": mean([adherence(*clip)[name] for clip in half]) for name in MEASURES[:2]}
-    figures |= {name: mean([MUSICAL[name](heard) for _, heard in clips]) for name in FREE}
-    return figures
+    figures = whole(clips)
+    for i, place in enumerate(("first", "second")):
+        half = [in_part(*clip, i / 2, (i + 1) / 2) for clip in clips]
+        figures |= {f"{name}, {place} half": bootstrap_mean([scores[name] for scores in half]) for name in MEASURES[:2]}
+    return figures | {name: bootstrap_mean([MUSICAL[name](heard) for _, heard in clips]) for name in FREE}
 
 
-def mean(values: list[float | None]) -> dict[str, float] | None:
-    found = bootstrap_mean(values)
-    return None if found is None else vars(found)
+def whole(clips: list[tuple[LeadSheet, Heard]]) -> dict[str, Any]:
+    """Means of MEASURES over whole clips."""
+    scores = [adherence(*clip) for clip in clips]
+    return {name: bootstrap_mean([score[name] for score in scores]) for name in MEASURES}
 
 
-def between(sheet: LeadSheet, heard: Heard, start_s: float, end_s: float) -> tuple[LeadSheet, Heard]:
-    """What was asked and heard from ``start_s`` to ``end_s``, times counted from there."""
-    spans, labels = mir_eval.util.adjust_intervals(heard.intervals_s, list(heard.labels), start_s, end_s, "N", "N")
-    beats, bars = (t[(t >= start_s) & (t < end_s)] - start_s for t in (heard.beats_s, heard.downbeats_s))
-    cut = replace(heard, intervals_s=spans - start_s, labels=labels, beats_s=beats, downbeats_s=bars)
-    return sheet.crop(start_s, end_s - start_s), replace(cut, confidence=np.full(len(labels), np.nan))
+def in_part(sheet: LeadSheet, heard: Heard, first: float, last: float) -> dict[str, float | None]:
+    """majmin and beat_f of the part from ``first`` to ``last``, as shares of the clip; beats by ``beat_f_between``."""
+    start_s, end_s = first * sheet.duration_s, last * sheet.duration_s
+    chords = chord_scores(sheet.crop(start_s, end_s - start_s), replace(heard, intervals_s=heard.intervals_s - start_s))
+    return {"majmin": chords["majmin"], "beat_f": beat_f_between(sheet, heard, start_s, end_s)}
+
+
+def beat_f_between(sheet: LeadSheet, heard: Heard, start_s: float, end_s: float) -> float | None:
+    """F-measure of the beats from ``start_s`` to ``end_s``, matched over the whole clip, so that one heard just outside what it was asked
+    in still is a hit; None where none was asked for."""
+    asked, beats = inside(sheet, sheet.beats_s), np.array(heard.beats_s, dtype=float)
+    hits = mir_eval.util.match_events(asked, beats, WINDOW_S)
+    for i, j in hits:
+        beats[j] = asked[i]
+    wanted, found, right = (
+        int(((times >= start_s) & (times < end_s)).sum()) for times in (asked, beats, asked[[i for i, _ in hits]])
+    )
+    return 2 * right / (wanted + found) if wanted else None
 
 
 def diatonic(heard: Heard) -> float | None:
@@ -124,7 +140,7 @@ def diatonic(heard: Heard) -> float | None:
     if heard.key is None:
         return None
     key = Key.parse(heard.key)
-    scale = {(key.tonic_pc + step) % 12 for step in SCALES[key.mode]}
+    scale = {(key.tonic_pc + step) % 12 for step in (*SCALES[key.mode], 11)}  # minor with both sevenths
     chords = [
         (Chord.parse(label), high - low) for (low, high), label in zip(heard.intervals_s, heard.labels, strict=True)
     ]
@@ -152,7 +168,7 @@ def part_table(rows: dict[str, dict[str, Any]]) -> str:
     heads = ("asked for", *scores, "chords in the key", "evenness of beats", "changes a minute", "Fréchet")
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name, row in rows.items():
-        rate = "—" if row["changes"] is None else f"{row['changes']['mean']:.0f}"
+        rate = "—" if row["changes"] is None else f"{row['changes'].mean:.0f}"
         far = "—" if row.get("frechet") is None else f"{row['frechet']:.0f}"
         cells = [cell(row[score]) for score in (*scores, "diatonic", "evenness")]
         lines.append("| " + " | ".join([name, *cells, rate, far]) + " |")
@@ -168,7 +184,7 @@ def lengths(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Names
     if short := [test.id for test in tests if test.sheet.duration_s < longest - 0.1]:
         raise ValueError(f"--long: {', '.join(short)} last less than {longest:g} s; cut others with make_sheets.py")
     rate, rows = pipe.vocoder.config.sampling_rate, []
-    waves = renderings(tests, rate, args.soundfont)
+    waves = renderings(pipe, tests, args.soundfont)
     for seconds, window in LENGTHS:
         cut = [replace(t, sheet=t.sheet.crop(0.0, seconds)) for t in tests]
         made = []
@@ -185,10 +201,10 @@ def lengths(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Names
 def length_figures(records: list[dict[str, Any]], tests: list[TestSheet], reference: np.ndarray) -> dict[str, Any]:
     """Scores of whole clips and of their thirds, Fréchet distance, seconds a clip."""
     clips = [(test.sheet, heard_in(record)) for record, test in zip(records, tests, strict=True)]
-    figures: dict[str, Any] = {name: mean([adherence(*clip)[name] for clip in clips]) for name in MEASURES}
+    figures = whole(clips)
+    thirds = [[in_part(*clip, third / 3, (third + 1) / 3) for clip in clips] for third in range(3)]
     for name, third in product(MEASURES[:2], range(3)):
-        part = [between(s, h, third * s.duration_s / 3, (third + 1) * s.duration_s / 3) for s, h in clips]
-        figures[f"{name} {third + 1}/3"] = mean([adherence(*clip)[name] for clip in part])
+        figures[f"{name} {third + 1}/3"] = bootstrap_mean([scores[name] for scores in thirds[third]])
     figures["frechet"] = distance([record["timbre"] for record in records], reference)
     figures["made_in"] = median(record["seconds"] for record in records)
     return figures

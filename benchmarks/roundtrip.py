@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from musetune.audio import mel_frontend, synthesize
+from musetune.audio import mel_frontend
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
 from musetune.evaluation.judges import judge_with_hints
-from musetune.evaluation.obedience import cell
+from musetune.evaluation.playing import cell, rendered, through_codec, unclipped
 from musetune.evaluation.sound import copy_distances
 from musetune.pipeline import MuseTunePipeline
-from musetune.planning.orchestrate import orchestrate
 
 MEASURES = ("root", "majmin", "triads", "tetrads", "beat_f")
 LOST = ("majmin", "beat_f")
@@ -34,9 +33,8 @@ def stages(pipe: MuseTunePipeline, wave: np.ndarray) -> dict[str, np.ndarray]:
     """The waveform (samples,) at each stage."""
     mel = mel_frontend(pipe)(torch.from_numpy(wave)[None])
     mel = mel[:, :, : mel.shape[2] // pipe.vae_scale_factor * pipe.vae_scale_factor]
-    coded = pipe.vae.decode(pipe.vae.encode(mel).latent_dist.mode()).sample
-    sing = lambda x: pipe.mel_spectrogram_to_waveform(x).float().numpy()[0]  # noqa: E731
-    return {"original": wave, "vocoded": sing(mel), "autoencoded and vocoded": sing(coded)}
+    vocoded = unclipped(pipe.mel_spectrogram_to_waveform(mel).float().numpy()[0])
+    return {"original": wave, "vocoded": vocoded, "autoencoded and vocoded": through_codec(pipe, wave)}
 
 
 def main() -> None:
@@ -49,8 +47,7 @@ def main() -> None:
     rate, scores = pipe.vocoder.config.sampling_rate, {}
     tests = load_test_sheets()[: args.limit]
     for test in tqdm(tests, unit="sheet"):
-        midi = orchestrate(test.sheet, seed=test.seed).arrangement.to_pretty_midi()
-        wave = synthesize(midi, rate, duration_s=test.sheet.duration_s, soundfont=args.soundfont)
+        wave = rendered(test.sheet, rate, seed=test.seed, soundfont=args.soundfont)
         for name, made in stages(pipe, wave).items():
             (heard,) = judge_with_hints(made, rate, (test.sheet,))
             scores.setdefault(name, []).append(adherence(test.sheet, heard) | copy_distances(wave, made, rate))
@@ -63,8 +60,8 @@ def print_table(scores: dict[str, list[dict]], count: int) -> None:
     for name, rows in scores.items():
         cells = [cell(bootstrap_mean([row[m] for row in rows])) for m in MEASURES]
         for m in LOST:
-            pairs = [(a[m], b[m]) for a, b in zip(scores["original"], rows, strict=True) if a[m] is not None]
-            cells.append(cell(bootstrap_mean([a - b for a, b in pairs])))
+            pairs = [(a[m], b[m]) for a, b in zip(scores["original"], rows, strict=True)]
+            cells.append(cell(bootstrap_mean([a - b for a, b in pairs if None not in (a, b)])))
         cells += [f"{np.mean([row[d] for row in rows]):.3f}" for d in DISTANCES]
         print(f"| {name} | " + " | ".join(cells) + " |")
 

@@ -90,24 +90,25 @@ def test_steps_differ_where_the_adapter_speaks_and_merging_keeps_what_it_says(ba
             torch.manual_seed(3)
             step, _ = adapter_overhead.step_of(which, attached, base, ROWS, 1, 32)
             outputs.append(step())
-        for p in plugged.parameters():
-            p.data = p.data.clone()  # merging writes into the weights, which the plain one shares
-        adapter_overhead.merge(plugged)
-        torch.testing.assert_close(step(), outputs[1], atol=1e-4, rtol=1e-3)
+        with adapter.merged():
+            torch.testing.assert_close(step(), outputs[1], atol=1e-4, rtol=1e-3)
     assert not torch.allclose(outputs[0], outputs[1])
 
 
 def test_overhead_has_a_row_for_each_way_and_counts_them(tiny_base: Path, tmp_path: Path) -> None:
     rows = adapter_overhead.measure(str(tiny_base), events=32, pairs=2, rank=2, rows=ROWS)
-    plain, adapter, lora, merged = rows
-    assert "trained" not in plain
+    plain, adapter, lora, merged, two, three = rows
+    assert "trained" not in plain | two
     assert adapter["trained"] == adapter["own"] == lora["own"]
     assert lora["trained"] == merged["trained"] > adapter["trained"]
-    assert [row["events"] for row in rows[1:]] == [32] * 3
+    assert lora["trained"] == three["trained"]
+    assert [row.get("events") for row in rows] == [None, 32, 32, 32, None, 32]
+    assert [row["batch"] for row in rows] == [1, 1, 1, 1, 2, 3]
     assert all(len(row["seconds"]) == 2 and min(row["seconds"]) > 0 for row in rows)
-    assert plain["added"] == plain["added_pairs"] == 0
+    assert plain["added"] == plain["added_pairs"] == two["added"] == 0
+    assert three["added"] == pytest.approx(three["wall_s"] / two["wall_s"] - 1)
     text = realsize.table(adapter_overhead.lines(rows))
-    assert len(text.splitlines()) == 6
+    assert len(text.splitlines()) == 8
     assert len({line.count("|") for line in text.splitlines()}) == 1
     realsize.finish(rows, tmp_path / "out" / "figures.json")
     assert json.loads((tmp_path / "out" / "figures.json").read_text())["rows"] == rows

@@ -43,6 +43,15 @@ def test_settings_are_the_grid_and_the_intervals_once() -> None:
     assert len({setting.name for setting in chosen}) == len(chosen)
 
 
+def test_similarity_to_the_words_has_its_interval() -> None:
+    records = [record(heard()) | {"clap": clap, "timbre": [[0.0]]} for clap in (0.25, 0.5)]
+    tests = [TestSheet(name, name, "pop", 0, SHEET) for name in "ab"]
+    figures = guidance.figures(records, tests, np.zeros((1, 1)))
+    setting = {"text": 3.0, "music": 2.0, "text_interval": ALWAYS, "music_interval": ALWAYS, "passes": 3.0}
+    row = guidance.table([setting | figures]).splitlines()[-1]
+    assert "| 100.0 (100–100) | 0.375 (0.250–0.500) | — | 3.00 | 1.0 |" in row
+
+
 def test_what_makes_music_of_a_clip() -> None:
     assert partial.diatonic(heard()) == 1.0
     assert partial.diatonic(heard(("C:maj", "F#:maj", "N", "N"))) == 0.5
@@ -56,10 +65,10 @@ def test_halves_are_scored_by_themselves() -> None:
     wrong = heard(("C:maj", "G:maj", "D:maj", "B:maj"))
     test = TestSheet("x", "x", "pop", 0, SHEET)
     figures = partial.part_figures([record(wrong)], [test])
-    assert figures["majmin"]["mean"] == pytest.approx(0.5, abs=0.01)
-    assert figures["majmin, first half"]["mean"] == pytest.approx(1.0)
-    assert figures["majmin, second half"]["mean"] == pytest.approx(0.0)
-    assert figures["beat_f, second half"]["mean"] == pytest.approx(1.0)
+    assert figures["majmin"].mean == pytest.approx(0.5, abs=0.01)
+    assert figures["majmin, first half"].mean == pytest.approx(1.0)
+    assert figures["majmin, second half"].mean == pytest.approx(0.0)
+    assert figures["beat_f, second half"].mean == pytest.approx(1.0)
     assert "| all | 50.0" in partial.part_table({"all": figures})
 
 
@@ -80,5 +89,9 @@ def test_a_sweep_goes_on_where_it_was(tiny_base: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(guidance, "listen", None)  # what is there is read
     guidance.main()
     monkeypatch.setattr(sys, "argv", [*map(str, command), "2"])
-    with pytest.raises(ValueError, match="holds clips of another steps; give another --out or remove it"):
+    with pytest.raises(ValueError, match="holds audio made with another steps; give another --out or remove it"):
+        guidance.main()
+    LeadSheet.parse("C F", duration_seconds=2.5).save(tmp_path / "sheets" / "b.json")
+    monkeypatch.setattr(sys, "argv", [*map(str, command), "1"])
+    with pytest.raises(ValueError, match="another sheets;"):
         guidance.main()
