@@ -5,10 +5,11 @@ not train.
 
 For every lead sheet of the test set, at its own fixed seed: floor A the base without adapter; floor B the audio that
 the adapter made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the
-words alone name the genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the lead sheet rendered by a synthesiser; ceiling B that
-rendering through the base's spectrogram, autoencoder and vocoder. Leaves audio/, reports/, charts/, results.json,
-results.md, results.png and agreement.png in OUT and prints the table, and how well our own report agrees with the
-judges. Killed, it goes on where it was. The suite "quick" plays three sheets, one a metre: adapter and floor B alone.
+words alone name the genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the
+lead sheet rendered by a synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder.
+Leaves audio/, reports/, charts/, results.json, results.md, results.png and agreement.png in OUT and prints the tables,
+and how well our own report agrees with the judges. Killed, it goes on where it was. The suite "quick" plays three
+sheets, one a metre: adapter and floor B alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from musetune.evaluation import (
     load_test_sheets,
     report,
 )
-from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines, within
+from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines, plain_within, within
 from musetune.evaluation.judges import versions
 from musetune.evaluation.obedience import (
     CONDITIONS,
@@ -48,6 +49,7 @@ from musetune.evaluation.obedience import (
     markdown,
     markdown_aims,
     markdown_metres,
+    scores_of,
     strangers,
     tabulate,
     three_meters,
@@ -77,36 +79,43 @@ def main(arguments: list[str]) -> None:
     told = settings(args, every)
     remember(out, told)
     clips = play_and_judge(tests, every, args)
-    more = {condition: clips.pop(condition) for condition in CANDIDATES}
-    ranked = within([c[name] for name in more[CANDIDATES[0]] for c in (clips["adapter"], *more.values())])
-    table, sound = tabulate(clips), distances(tests, SUITES[args.suite], out)
-    sets = {"adapter": list(clips["adapter"].values())}
-    sets["discrimination: adapter and floor B"] = sets["adapter"] + list(clips["floor B"].values())
-    agreed = {name: agreement(records) for name, records in sets.items()}
-    losses = {row: lost(clips, row) for row in TEXT} if "floor A" in clips else {}
-    metres, aimed = by_metre(clips, tests), aims(clips)
-    text = "\n".join([markdown(table, sound, len(tests)), markdown_metres(metres), markdown_aims(aimed)])
-    text += "".join(f"\n{row}, floor A − no genre: {cell(loss)} points.\n" for row, loss in losses.items())
-    text += "\nCorrelations are Pearson's; Spearman's. The claim is the adapter's row.\n\n" + plain_lines(agreed)
-    if ranked:
-        text += f"\nSpearman's within a sheet's four candidates, mean of {ranked.n} sheets: {cell(ranked)} %.\n"
+    text, figures = summary(clips, tests, distances(tests, SUITES[args.suite], out))
     (out / "results.md").write_text(text)
-    figures = {
-        "table": table,
-        "metres": metres,
-        "aims": aimed,
-        "lost": losses,
-        "frechet": sound,
-        "agreement": agreed,
-        "within": ranked,
-    }
     run = {"seconds": round(time.monotonic() - began), "workers": args.workers, "limit": args.limit}
-    record = {"settings": told, "run": run, **figures, "clips": {c: scores_of(r) for c, r in clips.items()}}
+    record = {"settings": told, "run": run, **figures, "clips": {c: scores_of(r) for c, r in clips.items() if r}}
     (out / "results.json").write_text(json.dumps(record, indent=1, allow_nan=False, default=vars))
-    draw_table(out / "results.png", table, MEASURES, title=f"{args.base} with {args.adapter}, {len(tests)} lead sheets")
+    title = f"{args.base} with {args.adapter}, {len(tests)} lead sheets"
+    draw_table(out / "results.png", figures["table"], MEASURES, title=title)
     scatter = {q: {c: pairs(list(clips[c].values()), q) for c in ("adapter", "floor B")} for q in QUANTITIES}
     draw_scatter(out / "agreement.png", scatter, axes=("our report", "the judges"))
     print(text)
+
+
+def summary(clips: Clips, tests: list[TestSheet], sound: dict[str, float | None]) -> tuple[str, dict[str, Any]]:
+    """results.md, and the figures of results.json."""
+    main = {condition: records for condition, records in clips.items() if condition not in CANDIDATES}
+    sets = {"adapter": list(clips["adapter"].values())}
+    sets["discrimination: adapter and floor B"] = sets["adapter"] + list(clips["floor B"].values())
+    ranked = [clips[c][name] for name in clips[CANDIDATES[0]] for c in ("adapter", *CANDIDATES)]
+    figures: dict[str, Any] = {
+        "table": tabulate(main),
+        "metres": by_metre(main, tests),
+        "aims": aims(main),
+        "lost": {row: lost(main, row) for row in TEXT} if "floor A" in main else {},
+        "frechet": sound,
+        "agreement": {name: agreement(records) for name, records in sets.items()},
+        "within": within(ranked),
+    }
+    parts = [
+        markdown(figures["table"], sound, len(tests)),
+        markdown_metres(figures["metres"]),
+        markdown_aims(figures["aims"]),
+        "".join(f"{row}, floor A − no genre: {cell(loss)} points.\n\n" for row, loss in figures["lost"].items()),
+        "Correlations are Pearson's; Spearman's. The claim is the adapter's row.\n\n"
+        + plain_lines(figures["agreement"]),
+        plain_within(figures["within"]),
+    ]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts if part), figures
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -282,14 +291,6 @@ def distances(tests: list[TestSheet], conditions: tuple[str, ...], out: Path) ->
         return {}
     enough = len(reference) > reference.shape[1]
     return {condition: frechet_distance(points, reference) if enough else None for condition, points in sets.items()}
-
-
-def scores_of(records: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Sheet → its scores and what our own report says of them."""
-    return {
-        name: {"scores": r["scores"], "overall": r["overall"], "musetune": r["musetune"]["overall"]}
-        for name, r in records.items()
-    }
 
 
 if __name__ == "__main__":

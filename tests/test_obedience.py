@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -20,15 +21,19 @@ FLOORS = {
     "beat_f": 0.7,
 }  # another song's sheet scores near 0.05 for chords and 0.3 for beats
 
+NANO = BASES / "nano" / "model_index.json"
+CI = bool(os.environ.get("MUSETUNE_CI"))  # there nothing may be missing: the test fails instead of being skipped
+
 pytestmark = [
     pytest.mark.judge,
     pytest.mark.slow,
-    pytest.mark.skipif(bool(missing_judges()), reason=f"missing judges: {', '.join(missing_judges())}"),
-    pytest.mark.skipif(not (BASES / "nano" / "model_index.json").is_file(), reason="nano is not in this checkout"),
+    pytest.mark.skipif(bool(missing_judges()) and not CI, reason=f"missing judges: {', '.join(missing_judges())}"),
+    pytest.mark.skipif(not NANO.is_file() and not CI, reason="nano is not in this checkout"),
 ]
 
 
 def test_three_sheets_are_played(tmp_path: Path) -> None:
+    assert NANO.is_file(), f"{NANO.parent} is not in this checkout: the floor cannot be shown; check the weights in"
     evaluate.main(["--suite", "quick", "--out", str(tmp_path), "--workers", "0"])
     table = json.loads((tmp_path / "results.json").read_text())["table"]
     means = {name: table["adapter"][name]["mean"] for name in FLOORS}

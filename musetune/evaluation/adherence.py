@@ -33,7 +33,7 @@ def adherence(sheet: LeadSheet, heard: Heard) -> dict[str, float | None]:
     scores["beat_f"] = f_measure(inside(sheet, sheet.beats_s), heard.beats_s)
     scores["downbeat_f"] = f_measure(inside(sheet, sheet.downbeats_s), heard.downbeats_s)
     scores["bar_changes"] = bar_changes(sheet, heard)
-    bpm = tempo_of(inside(sheet, sheet.beats_s)) or sheet.bpm
+    bpm = asked_tempo(sheet)
     scores["tempo_acc1"] = tempo_accuracy(bpm, heard.bpm, octaves=(1.0,))
     scores["tempo_acc2"] = tempo_accuracy(bpm, heard.bpm, octaves=OCTAVES)
     scores["key"] = key_score(str(sheet.key), heard.key)
@@ -90,6 +90,11 @@ def tempo_accuracy(asked_bpm: float, heard_bpm: float | None, *, octaves: tuple[
 def key_score(asked: str, heard: str | None) -> float:
     """MIREX: 1 the same key, 0.5 a fifth off, 0.3 the relative, 0.2 the parallel, else 0."""
     return 0.0 if heard is None else float(mir_eval.key.weighted_score(_plain_key(asked), _plain_key(heard)))
+
+
+def asked_tempo(sheet: LeadSheet) -> float:
+    """Beats a minute of the line through the asked beats; the sheet's own where there are fewer than three."""
+    return tempo_of(inside(sheet, sheet.beats_s)) or sheet.bpm
 
 
 def inside(sheet: LeadSheet, times_s: np.ndarray) -> np.ndarray:

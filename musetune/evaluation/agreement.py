@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from musetune.evaluation.bootstrap import Mean
+from musetune.evaluation.bootstrap import Mean, bootstrap_mean
 
 QUANTITIES = ("overall", "majmin", "beat_f")
 REPLICATES = 2000
@@ -19,36 +19,63 @@ def agreement(records: Records) -> dict[str, dict[str, Mean | None]]:
     """For records as `obedience.judge_clip` makes them: Pearson's and Spearman's correlation of the report's and the judges' overall
     score, majmin and beat_f, and over all asked chords the share on which both verdicts are the same, and Cohen's kappa of these.
 
-    Clips are drawn again for the intervals, their chords together. None where fewer than three clips are there, or all alike.
+    For the intervals clips are drawn again, with all records about one clip (the same "audio"; without it each record is a clip of its
+    own) and their chords together; n counts clips. None where fewer than three are there, or all alike.
     """
+    clips = clips_of(records)
     found: dict[str, dict[str, Mean | None]] = {}
     for name in QUANTITIES:
-        ours, theirs = pairs(records, name)
-        ranks = (rankdata(ours), rankdata(theirs))
-        found[name] = {"pearson": correlation(ours, theirs), "spearman": correlation(*ranks, ranked=True)}
+        (ours, theirs), known = pairs(records, name), [_known(record, name) for record in records]
+        found[name] = {
+            kind: correlation(ours, theirs, clips[known], ranked=kind == "spearman") for kind in ("pearson", "spearman")
+        }
     found["chord by chord"] = dict(zip(("same", "kappa"), verdicts(records), strict=True))
     return found
 
 
+def clips_of(records: Records) -> np.ndarray:
+    """(n,): which clip each record is about, by its "audio"."""
+    names = [record.get("audio", f"record {index}") for index, record in enumerate(records)]
+    return np.unique(names, return_inverse=True)[1] if names else np.zeros(0, int)
+
+
 def pairs(records: Records, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n,), (n,): the report's and the judges' score ``name`` of each clip that has both; "overall" is what candidates are ranked by."""
-    both = [(_score(record["musetune"], name), _score(record, name)) for record in records]
-    known = np.array([pair for pair in both if None not in pair], dtype=float).reshape(-1, 2)
+    """(n,), (n,): the report's and the judges' score ``name`` of each record that has both; "overall" is what candidates are ranked by."""
+    both = [(_score(r["musetune"], name), _score(r, name)) for r in records if _known(r, name)]
+    known = np.array(both, dtype=float).reshape(-1, 2)
     return known[:, 0], known[:, 1]
 
 
-def correlation(x: np.ndarray, y: np.ndarray, *, ranked: bool = False, seed: int = 0) -> Mean | None:
-    """Pearson's r of ``x`` (n,) and ``y`` (n,); ``ranked``: each replicate is ranked first, which is Spearman's rho."""
-    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+def correlation(
+    x: np.ndarray, y: np.ndarray, clips: np.ndarray | None = None, *, ranked: bool = False, seed: int = 0
+) -> Mean | None:
+    """Pearson's r of ``x`` (n,) and ``y`` (n,), or with ``ranked`` Spearman's rho; ``clips`` (n,) says which of them are drawn together
+    (default: each alone)."""
+    clips = np.arange(len(x)) if clips is None else clips
+    members = [np.flatnonzero(clips == clip) for clip in np.unique(clips)]
+    if len(members) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    draws = np.random.default_rng(seed).integers(0, len(x), (REPLICATES, len(x)))
-    again = (rankdata(x[draws], axis=1), rankdata(y[draws], axis=1)) if ranked else (x[draws], y[draws])
-    return _interval(float(_pearson(x[None], y[None])[0]), _pearson(*again), len(x))
+    draws = np.random.default_rng(seed).integers(0, len(members), (REPLICATES, len(members)))
+    again = [np.concatenate([members[i] for i in draw]) for draw in draws]
+    value, *replicates = (_pearson(x[i], y[i], ranked) for i in (np.arange(len(x)), *again))
+    return _interval(value, np.array(replicates), len(members))
+
+
+def within(records: Records) -> Mean | None:
+    """Mean over sheets of Spearman's correlation of the report's and the judges' overall score among the candidates for one sheet: does
+    the report rank as the judges would? Records of one sheet share their settings' "id"; sheets on which all are alike are left out."""
+    sheets: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        sheets.setdefault(record["settings"]["id"], []).append(record)
+    found = [_pearson(*pairs(candidates, "overall"), True) for candidates in sheets.values()]
+    return bootstrap_mean([rho if np.isfinite(rho) else None for rho in found])
 
 
 def verdicts(records: Records, *, seed: int = 0) -> tuple[Mean | None, Mean | None]:
     """(share of the asked chords on which both verdicts are the same, Cohen's kappa of them): both 1 where they always agree."""
-    counts = np.array([confusion(record) for record in records], dtype=float).reshape(-1, 4)
+    clips = clips_of(records)
+    each = np.array([confusion(record) for record in records], dtype=float).reshape(-1, 4)
+    counts = np.array([each[clips == clip].sum(axis=0) for clip in np.unique(clips)]).reshape(-1, 4)
     if len(counts) < 3:
         return None, None
     draws = np.random.default_rng(seed).integers(0, len(counts), (REPLICATES, len(counts)))
@@ -81,15 +108,28 @@ def plain_lines(found: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) ->
     return "\n".join(lines) + "\n"
 
 
+def plain_within(found: Mean | None) -> str:
+    """`within` as a sentence; nothing where it says nothing."""
+    if found is None:
+        return ""
+    return f"Among the four candidates for a sheet Spearman's correlation is {_figure(found)} on average of {found.n} sheets.\n"
+
+
 def _score(report: Mapping[str, Any], name: str) -> float | None:
     return report["overall"] if name == "overall" else report["scores"][name]
 
 
-def _pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(replicates,) of two (replicates, n); NaN where one of them is constant."""
-    x, y = (v - v.mean(axis=1, keepdims=True) for v in (x, y))
-    size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    return np.divide((x * y).sum(axis=1), size, out=np.full(len(x), np.nan), where=size > 1e-12)
+def _known(record: Mapping[str, Any], name: str) -> bool:
+    return None not in (_score(record["musetune"], name), _score(record, name))
+
+
+def _pearson(x: np.ndarray, y: np.ndarray, ranked: bool) -> float:
+    """Of two (n,), or of their ranks; NaN where one of them is constant."""
+    if ranked:
+        x, y = rankdata(x), rankdata(y)
+    x, y = x - x.mean(), y - y.mean()
+    size = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / size if size > 1e-12 else float("nan")
 
 
 def _same_and_kappa(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,7 @@ def bootstrap_mean(values: Sequence[float | None], *, replicates: int = 10_000, 
     return Mean(float(known.mean()), float(low), float(high), len(known))
 
 
-def reachable_share(score: float, floor: float, ceiling: float) -> float | None:
-    """(score − floor) / (ceiling − floor): the share of what is reachable; None where the ceiling is not above the floor."""
-    return (score - floor) / (ceiling - floor) if ceiling > floor else None
+def reachable_share(floor: np.ndarray, score: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
+    """(score − floor) / (ceiling − floor), the share of what is reachable, of arrays (n,); NaN where the ceiling is not above the floor."""
+    reach = ceiling - floor
+    return np.divide(score - floor, reach, out=np.full(np.shape(reach), np.nan), where=reach > 0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HOP = 256
 GOOD, BAD, ASKED = "#3a9e5c", "#c8553d", "#5b7fb8"
-CONDITIONS = ("#b8b8b8", "#8a8a8a", "#3a6ea5", "#7ba7d1", "#9cc69b", "#5a9367")
+CONDITIONS = ("#b8b8b8", "#8a8a8a", "#3a6ea5", "#b39ddb", "#7ba7d1", "#9cc69b", "#5a9367")
 
 
 def draw_chart(

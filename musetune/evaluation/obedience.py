@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from musetune.analysis import Heard, analyze
 from musetune.evaluation.adherence import MEASURES, adherence
 from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
 from musetune.evaluation.judges import judge_with_hints
+from musetune.evaluation.playing import cell
 from musetune.evaluation.reports import LISTENERS, Report, report
 
 if TYPE_CHECKING:
     from musetune.evaluation.testset import TestSheet
 
-CONDITIONS = ("floor A", "floor B", "adapter", "best of 4", "ceiling A", "ceiling B")
-UNHINTED = ("beat_f", "downbeat_f", "tempo_acc1", "tempo_acc2")  # also without telling the tracker the asked tempo
+CONDITIONS = ("floor A", "floor B", "adapter", "no genre", "best of 4", "ceiling A", "ceiling B")
+RHYTHM = ("beat_f", "downbeat_f", "tempo_acc1", "tempo_acc2")  # told apart by metre
+UNHINTED = RHYTHM  # also without telling the tracker the asked tempo
 TEXT = ("genre", "clap")
 ROWS = (*MEASURES, *(f"{name} unhinted" for name in UNHINTED), *TEXT)
 JUDGED_BY = (
@@ -26,6 +28,18 @@ JUDGED_BY = (
     "musetune.analysis (genre: the sheet's genre, which the prompt names, is the one heard), the base's own CLAP (clap: "
     "cosine of prompt and audio), Fréchet distance of MFCC statistics to ceiling A."
 )
+EXPLAINED = {
+    "floor A": "Floor A: the base without adapter, given the prompt alone.",
+    "floor B": (
+        "Floor B: the adapter's clip of another song's sheet held against this one; sheets are paired by one seeded shuffle of the whole "
+        "test set, each with the next one in it, so that keys, tempi and metres of a pair are as far apart as chance makes them."
+    ),
+    "no genre": "No genre: the adapter without the sheet's genre, which the prompt alone then names; at the adapter's seed.",
+    "best of 4": "Best of 4: the first of the adapter's clip and three more seeds by our own report.",
+    "ceiling A": "Ceiling A: the sheet arranged by rule and rendered by a synthesiser.",
+    "ceiling B": "Ceiling B: that rendering through the base's spectrogram, autoencoder and vocoder.",
+}
+Clips = Mapping[str, Mapping[str, Mapping[str, Any]]]  # condition → sheet → record
 Table = Mapping[str, Mapping[str, Mean | None]]
 
 
@@ -59,6 +73,22 @@ def genre_of(wave: np.ndarray, sr: int) -> str | None:
         return None
 
 
+def strangers(every: Sequence[TestSheet], playing: Sequence[TestSheet]) -> list[TestSheet]:
+    """For each of ``playing`` the sheet of another song that its clip is held against as floor B: each sheet once, none its own.
+
+    The next in one shuffled ring of ``every``, those that are not played left out: keys, tempi, metres and genres of a pair are as far
+    apart as chance makes them. Neighbours cut from one song are shuffled again (given up after 1000 times: all may be of one song).
+    """
+    wanted = {test.id for test in playing}
+    for seed in range(1000):
+        order = np.random.default_rng(seed).permutation(len(every))
+        ring = [every[i] for i in order if every[i].id in wanted]
+        following = dict(zip((test.id for test in ring), ring[1:] + ring[:1], strict=True))
+        if all(following[test.id].source != test.source for test in ring):
+            break
+    return [following[test.id] for test in playing]
+
+
 def three_meters(tests: Iterable[TestSheet]) -> list[TestSheet]:
     """The first sheet in each metre, in the order of ``tests``: what the suite "quick" plays."""
     first: dict[str, TestSheet] = {}
@@ -67,7 +97,7 @@ def three_meters(tests: Iterable[TestSheet]) -> list[TestSheet]:
     return list(first.values())
 
 
-def tabulate(clips: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Mean | None]]:
+def tabulate(clips: Clips) -> dict[str, dict[str, Mean | None]]:
     """Condition → sheet → record becomes condition → row → mean over the sheets."""
     return {
         condition: {row: bootstrap_mean([record["scores"][row] for record in records.values()]) for row in ROWS}
@@ -75,37 +105,107 @@ def tabulate(clips: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, 
     }
 
 
+def by_metre(clips: Clips, tests: Iterable[TestSheet]) -> dict[str, dict[str, dict[str, Mean | None]]]:
+    """`tabulate` of the sheets in simple metres alone, and of those in compound ones: "simple metres" and "6/8" (where there are any)."""
+    compound = {test.id for test in tests if test.sheet.meter.compound}
+    parts = {
+        name: {c: {i: r for i, r in records.items() if (i in compound) is told} for c, records in clips.items()}
+        for name, told in (("simple metres", False), ("6/8", True))
+    }
+    return {name: tabulate(part) for name, part in parts.items() if any(part.values())}
+
+
+def aims(clips: Clips, *, replicates: int = 10_000, seed: int = 0) -> dict[str, dict[str, Mean | None]]:
+    """Row of `MEASURES` → what of `AIMS` can be said of the conditions that are there, with intervals: sheets are drawn again, the same
+    for all conditions of an aim. Counted are the sheets on which all of these have a score; None where there is none."""
+    return {
+        row: {
+            name: _aim(of, [_column(clips, c, row) for c in needed], replicates, seed)
+            for name, (needed, of) in AIMS.items()
+            if clips.keys() >= set(needed)
+        }
+        for row in MEASURES
+    }
+
+
+def _column(clips: Clips, condition: str, row: str) -> list[float | None]:
+    """Scores of one condition, one a sheet, in the order of the adapter's."""
+    return [clips[condition][sheet]["scores"][row] for sheet in clips["adapter"]]
+
+
+def _aim(of: Callable[..., Any], columns: Sequence[Sequence[float | None]], replicates: int, seed: int) -> Mean | None:
+    """``of`` the columns' means, and its 95 % interval; None where it is undefined."""
+    known = np.array([scores for scores in zip(*columns, strict=True) if None not in scores], dtype=float)
+    if not len(known):
+        return None
+    draws = np.random.default_rng(seed).integers(0, len(known), (replicates, len(known)))
+    value, again = (of(*means) for means in (known.mean(axis=0)[:, None], known[draws].mean(axis=1).T))
+    again = again[np.isfinite(again)]
+    if not (np.isfinite(value[0]) and len(again)):
+        return None
+    low, high = np.percentile(again, [2.5, 97.5])
+    return Mean(float(value[0]), float(low), float(high), len(known))
+
+
+AIMS: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
+    "share of the reachable": (("floor A", "adapter", "ceiling B"), reachable_share),
+    "ceiling B − adapter": (("ceiling B", "adapter"), np.subtract),
+    "floor B − floor A": (("floor B", "floor A"), np.subtract),
+}
+
+
 def markdown(table: Table, sound: Mapping[str, float | None], count: int) -> str:
-    """The table in per cent with 95 % intervals, the share of what is reachable where the floor and ceiling are there, and whose judge
-    each row is."""
-    lines = [f"{count} lead sheets, one seed each; %, mean and 95 % bootstrap interval. {JUDGED_BY}"]
-    if {"floor A", "ceiling B"} <= set(table):
-        lines[0] += " Share: (adapter − floor A) / (ceiling B − floor A)."
-    heads = ["", *table, "share of the reachable"]
-    lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for row in ROWS:
-        cells = [cell(scores[row]) for scores in table.values()]
-        lines.append("| " + " | ".join([row, *cells, _share(table, row)]) + " |")
+    """The table in per cent with 95 % intervals, and above it what its columns are and whose judge each row is."""
+    said = [text for condition, text in EXPLAINED.items() if condition in table]
+    lines = [
+        f"{count} lead sheets, one seed each (best of 4: four); %, mean and 95 % bootstrap interval. "
+        f"{' '.join(said)} {JUDGED_BY}",
+        "",
+    ]
+    rows = {row: [cell(scores[row]) for scores in table.values()] for row in ROWS}
     distances = [sound.get(condition) for condition in table]
-    cells = ["—" if value is None else f"{value:.0f}" for value in distances]
-    lines.append("| " + " | ".join(["Fréchet distance", *cells, "—"]) + " |")
-    return "\n".join(lines) + "\n"
+    rows["Fréchet distance"] = ["—" if value is None else f"{value:.0f}" for value in distances]
+    return "\n".join(lines) + "\n" + _grid("", list(table), rows)
 
 
-def lost(clips: Mapping[str, Mapping[str, Mapping[str, Any]]], row: str) -> Mean | None:
-    """What the adapter loses in ``row`` against the base without it, clip by clip: floor A − adapter, 0…1."""
-    pairs = [(clips["floor A"][name]["scores"][row], ours["scores"][row]) for name, ours in clips["adapter"].items()]
+def markdown_aims(found: Mapping[str, Mapping[str, Mean | None]]) -> str:
+    """`aims` as a table in per cent; nothing where no aim can be stated."""
+    names = list(next(iter(found.values())))
+    if not names:
+        return ""
+    head = (
+        "Aims, in % and points, with 95 % intervals over sheets drawn again, the same ones for every condition. "
+        "Share of the reachable: (adapter − floor A) / (ceiling B − floor A).\n\n"
+    )
+    return head + _grid("", names, {row: [cell(scores[name]) for name in names] for row, scores in found.items()})
+
+
+def markdown_metres(found: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) -> str:
+    """`by_metre`'s rows of `RHYTHM`, one a metre."""
+    tables = list(found.items())
+    rows = {
+        f"{row}, {name}": [cell(scores[row]) for scores in table.values()] for row in RHYTHM for name, table in tables
+    }
+    return "Rhythm by metre; in 6/8 madmom is told the bar.\n\n" + _grid("", list(tables[0][1]), rows)
+
+
+def _grid(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join([corner, *heads]) + " |", "|---" * (len(heads) + 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join([name, *cells]) + " |" for name, cells in rows.items()]) + "\n"
+
+
+def lost(clips: Clips, row: str) -> Mean | None:
+    """What the adapter loses in ``row`` against the base without it where the words alone name the genre, clip by clip: floor A −
+    no genre, 0…1."""
+    ours = clips["no genre"]
+    pairs = [(clips["floor A"][name]["scores"][row], record["scores"][row]) for name, record in ours.items()]
     return bootstrap_mean([a - b for a, b in pairs if a is not None and b is not None])
 
 
-def cell(mean: Mean | None) -> str:
-    """ "85.1 (79–90)" of 0…1; a dash where there is nothing."""
-    return "—" if mean is None else f"{100 * mean.mean:.1f} ({100 * mean.low:.0f}–{100 * mean.high:.0f})"
-
-
-def _share(table: Table, row: str) -> str:
-    floor, ours, ceiling = (table.get(name, {}).get(row) for name in ("floor A", "adapter", "ceiling B"))
-    if row not in MEASURES or not (floor and ours and ceiling):
-        return "—"
-    share = reachable_share(ours.mean, floor.mean, ceiling.mean)
-    return "—" if share is None else f"{100 * share:.0f} %"
+def scores_of(records: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Sheet → its scores and what our own report says of them."""
+    return {
+        name: {"scores": r["scores"], "overall": r["overall"], "musetune": r["musetune"]["overall"]}
+        for name, r in records.items()
+    }

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import mir_eval
 import numpy as np
 
 from musetune.analysis import Heard, hear
-from musetune.evaluation.adherence import WINDOW_S, adherence, inside
-from musetune.evaluation.judges import judge
+from musetune.evaluation.adherence import WINDOW_S, adherence, asked_tempo, inside
+from musetune.evaluation.judges import judge, tempo_of
 
 if TYPE_CHECKING:
     from musetune.theory import LeadSheet
@@ -50,7 +50,7 @@ class Report:
             "listener": self.listener,
             "overall": _rounded(self.score),
             "scores": {name: _rounded(value) for name, value in self.scores.items()},
-            "tempo": {"asked_bpm": _rounded(sheet.bpm, 2), "heard_bpm": _rounded(heard.bpm, 2)},
+            "tempo": {"asked_bpm": _rounded(asked_tempo(sheet), 2), "heard_bpm": _rounded(heard.bpm, 2)},
             "key": {"asked": str(sheet.key), "heard": heard.key},
             "chords": chord_rows(sheet, heard),
             "beats": beat_rows(inside(sheet, sheet.beats_s), heard.beats_s),
@@ -66,12 +66,13 @@ class Report:
 def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "musetune") -> Report:
     """Listen to mono ``wave`` (samples,) at ``sr`` Hz and compare it with ``sheet``.
 
-    listener: "musetune", our own analyser, which needs nothing more; or "judges", the recognisers of others
+    listener: "musetune", our own analyser, which needs nothing more and is told the octave of the tempo alone; or "judges", the recognisers of others
     (`judges.judge`), which are for claims. Raises ValueError for another name, ImportError where the judges are not
     installed.
     """
     if listener == "musetune":
-        heard = hear(wave, sr, tempo_hint=sheet.bpm)
+        heard = hear(wave, sr, tempo_hint=asked_tempo(sheet))
+        heard = replace(heard, bpm=tempo_of(heard.beats_s))  # as the asked one and the judges' are measured
     elif listener == "judges":
         heard = judge(wave, sr, tempo_hint=sheet)
     else:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr, spearmanr
 
-from musetune.evaluation.agreement import agreement, confusion, correlation, plain_lines, verdicts
+from musetune.evaluation.agreement import agreement, confusion, correlation, plain_lines, verdicts, within
 
 
 def record(ours: float, theirs: float, votes: list[tuple[bool, bool]]) -> dict:
@@ -30,7 +30,7 @@ def test_correlations_are_scipys() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=40)
     y = np.exp(x) + rng.normal(size=40)
-    r, rho = correlation(x, y), correlation(*(v.argsort().argsort().astype(float) for v in (x, y)), ranked=True)
+    r, rho = correlation(x, y), correlation(x, y, ranked=True)
     assert r.mean == pytest.approx(pearsonr(x, y).statistic)
     assert rho.mean == pytest.approx(spearmanr(x, y).statistic)
     assert r.low < r.mean < r.high
@@ -73,3 +73,31 @@ def test_an_undefined_score_is_left_out() -> None:
     records = [record(s, s, votes(1, 0, 0, 1)) for s in (0.1, 0.5, 0.9, 0.3)]
     records[3]["scores"]["majmin"] = None
     assert agreement(records)["majmin"]["pearson"].n == 3
+
+
+def test_records_about_one_clip_are_drawn_together() -> None:
+    """Every record twice: no more is known than before, and no interval shrinks."""
+    rng = np.random.default_rng(0)
+    scores = [(a, float(np.clip(a + rng.normal(scale=0.3), 0, 1))) for a in rng.uniform(size=12)]
+    once = [{**record(a, b, votes(2, 1, 0, 1 + i % 3)), "audio": f"clip {i}"} for i, (a, b) in enumerate(scores)]
+    single, double = agreement(once), agreement(once + once)
+    for name, found in single.items():
+        for kind, mean in found.items():
+            again = double[name][kind]
+            assert (again.mean, again.low, again.high, again.n) == pytest.approx((mean.mean, mean.low, mean.high, 12))
+    alone = agreement([{**one, "audio": str(i)} for i, one in enumerate(once + once)])["overall"]["pearson"]
+    assert alone.high - alone.low < single["overall"]["pearson"].high - single["overall"]["pearson"].low
+
+
+def test_ranks_within_a_sheet_are_compared() -> None:
+    """One sheet ranked as the judges do, one the other way round, one that is all alike: 0 on average of two."""
+    places = {
+        "a": [(0.1, 0.2), (0.5, 0.6), (0.9, 0.7)],
+        "b": [(0.1, 0.7), (0.5, 0.6), (0.9, 0.2)],
+        "c": [(0.5, 0.5)] * 3,
+    }
+    made = [{**record(*pair, []), "settings": {"id": name}} for name, pairs in places.items() for pair in pairs]
+    found = within(made)
+    assert found.mean == pytest.approx(0)
+    assert found.n == 2
+    assert within(made[:3]).mean == pytest.approx(1)

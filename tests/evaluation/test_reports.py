@@ -10,9 +10,20 @@ import pytest
 from clips import perfect, play
 
 from musetune.analysis import Heard
-from musetune.evaluation import Report, adherence, bootstrap_mean, draw_chart, draw_table, reachable_share, report
+from musetune.evaluation import (
+    Report,
+    adherence,
+    bootstrap_mean,
+    draw_chart,
+    draw_table,
+    load_test_sheets,
+    reachable_share,
+    report,
+)
+from musetune.evaluation.adherence import asked_tempo
+from musetune.evaluation.playing import rendered
 from musetune.evaluation.reports import chords_agree
-from musetune.theory import LeadSheet
+from musetune.theory import BeatGrid, LeadSheet
 
 SHEET = LeadSheet.from_progression(
     ["C", "G7/B", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0
@@ -85,8 +96,9 @@ def test_bootstrap_interval_holds_the_mean_and_shrinks() -> None:
 
 
 def test_reachable_share() -> None:
-    assert reachable_share(0.5, 0.1, 0.9) == pytest.approx(0.5)
-    assert reachable_share(0.5, 0.9, 0.9) is None
+    shares = reachable_share(np.array([0.1, 0.9]), np.array([0.5, 0.5]), np.array([0.9, 0.9]))
+    assert shares[0] == pytest.approx(0.5)
+    assert np.isnan(shares[1])
 
 
 def test_table_is_drawn(tmp_path) -> None:
@@ -104,6 +116,34 @@ def test_own_analyser_reports_a_plain_clip() -> None:
     assert made.listener == "musetune.analysis"
     shifted = report(play(sheet), 16000, sheet.transpose(6))
     assert shifted.score < made.score - 0.3
+
+
+@pytest.mark.parametrize("faster", [1.07, 1 / 1.07, 1.2])
+def test_own_report_is_not_told_the_tempo(faster: float) -> None:
+    """Played off by more than the accepted 4 %, and heard so."""
+    test = next(test for test in load_test_sheets() if str(test.sheet.meter) == "4/4" and 80 < test.sheet.bpm < 120)
+    grid = BeatGrid(tuple(time / faster for time in test.sheet.grid.times_s))
+    off = replace(test.sheet, grid=grid)
+    made = report(rendered(off, 16000, seed=test.seed), 16000, test.sheet)
+    assert made.scores["tempo_acc1"] == 0
+    assert made.heard.bpm == pytest.approx(faster * asked_tempo(test.sheet), rel=0.02)
+    right = report(rendered(test.sheet, 16000, seed=test.seed), 16000, test.sheet)
+    assert right.scores["tempo_acc1"] == 1
+
+
+def test_own_report_follows_rubato() -> None:
+    swaying = [test for test in load_test_sheets() if np.ptp(np.diff(test.sheet.beats_s)) > 1e-6]
+    made = [report(rendered(test.sheet, 16000, seed=test.seed), 16000, test.sheet) for test in swaying]
+    assert np.mean([one.scores["beat_f"] for one in made]) > 0.8
+    assert np.mean([one.scores["tempo_acc1"] for one in made]) > 0.8
+
+
+def test_one_tempo_is_asked_in_report_and_scores() -> None:
+    times = np.cumsum([0.0, *np.full(6, 0.6), *np.full(5, 0.45)])
+    swaying = replace(SHEET, grid=BeatGrid(tuple(times.tolist())))
+    asked = make_report(swaying, perfect(swaying))["tempo"]["asked_bpm"]
+    assert asked == pytest.approx(asked_tempo(swaying), abs=0.01)
+    assert asked != pytest.approx(swaying.bpm, abs=0.5)
 
 
 def test_unknown_listener_is_an_error() -> None:

@@ -12,6 +12,7 @@ from small_pipe import make_pipe, play
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.conditioning import MusicTokens, tokenize
+from musetune.evaluation import Report
 from musetune.generation.partial import TIMED, Asked, asked_of, hide_outside
 from musetune.training.tokens import hide_spans
 
@@ -123,11 +124,20 @@ def test_candidates_are_ranked_by_what_is_asked() -> None:
     assert Asked(("chords",)).score(scores | {"majmin": None}) == 0.0
 
 
-def test_the_report_is_of_the_stretch(pipe: MuseTunePipeline) -> None:
-    made = play(pipe, follow="beats", follow_seconds=(0.5, 2.0), num_waveforms_per_prompt=2, return_report=True)
-    assert [report.sheet.duration_s for report in made.reports] == pytest.approx([1.5, 1.5], abs=0.01)
+def test_the_report_is_of_the_stretch(pipe: MuseTunePipeline, monkeypatch) -> None:
+    """Of it alone, and ranked by what is asked: here beats, whatever the chords."""
+    waves, beats = [], (0.2, 0.9, 0.5)
+
+    def known(wave: np.ndarray, sr: int, sheet: LeadSheet) -> Report:
+        waves.append(wave)
+        return Report(sheet, None, "known", {"majmin": 1 - beats[len(waves) - 1], "beat_f": beats[len(waves) - 1]})
+
+    monkeypatch.setattr("musetune.evaluation.report", known)
+    made = play(pipe, follow="beats", follow_seconds=(0.5, 2.0), num_waveforms_per_prompt=3, return_report=True)
+    assert [report.sheet.duration_s for report in made.reports] == pytest.approx([1.5] * 3, abs=0.01)
     assert made.lead_sheet.duration_s == pytest.approx(2.56, abs=0.01)
-    assert made.reports[0].scores["beat_f"] >= made.reports[1].scores["beat_f"]
+    assert [report.scores["beat_f"] for report in made.reports] == [0.9, 0.5, 0.2]
+    assert np.array_equal(made.audios[:, 8000:32000], np.stack([waves[1], waves[2], waves[0]]))
 
 
 ALONE = {"harmonic_progression": None, "bpm": None, "duration_seconds": None}

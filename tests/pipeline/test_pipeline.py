@@ -11,6 +11,7 @@ from diffusers import AudioLDM2Pipeline, DiffusionPipeline
 from small_pipe import make_pipe, play, quiet, seeded
 
 from musetune import LeadSheet, MuseTunePipeline, MusicAdapter
+from musetune.evaluation import Report
 from musetune.generation.windows import blend, window_starts
 
 
@@ -68,10 +69,18 @@ def test_adapters_switch_on_one_base(pipe: MuseTunePipeline) -> None:
     assert np.array_equal(play(pipe).audios, wanted)
 
 
-def test_several_candidates_come_most_obedient_first(pipe: MuseTunePipeline) -> None:
-    made = play(pipe, num_waveforms_per_prompt=2, return_report=True)
-    assert made.audios.shape[0] == 2
-    assert made.reports[0].score >= made.reports[1].score
+def test_several_candidates_come_most_obedient_first(pipe: MuseTunePipeline, monkeypatch) -> None:
+    waves, scores = [], (0.2, 0.9, 0.5)
+
+    def known(wave: np.ndarray, sr: int, sheet: LeadSheet) -> Report:
+        waves.append(wave)
+        return Report(sheet, None, "known", {"majmin": scores[len(waves) - 1], "beat_f": scores[len(waves) - 1]})
+
+    monkeypatch.setattr("musetune.evaluation.report", known)
+    made = play(pipe, num_waveforms_per_prompt=3, return_report=True)
+    assert [report.score for report in made.reports] == [0.9, 0.5, 0.2]
+    assert np.array_equal(made.audios, np.stack([waves[1], waves[2], waves[0]]))
+    assert not np.array_equal(waves[0], waves[1])
 
 
 def hard_cuts(latents, size, hop, denoise):  # type: ignore[no-untyped-def]
