@@ -158,8 +158,8 @@ def markdown(table: Table, sound: Mapping[str, float | None], count: int) -> str
     """The table in per cent with 95 % intervals, and above it what its columns are and whose judge each row is."""
     said = [text for condition, text in EXPLAINED.items() if condition in table]
     lines = [
-        f"{count} lead sheets, one seed each (best of 4: four); %, mean and 95 % bootstrap interval. "
-        f"{' '.join(said)} {JUDGED_BY}",
+        f"{count} lead sheets, one seed each{' (best of 4: four)' if 'best of 4' in table else ''}; %, mean and 95 % bootstrap "
+        f"interval. {' '.join(said)} {JUDGED_BY}",
         "",
     ]
     rows = {row: [cell(scores[row]) for scores in table.values()] for row in ROWS}

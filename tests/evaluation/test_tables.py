@@ -85,13 +85,14 @@ def test_table_holds_means_and_says_what_its_columns_are() -> None:
     assert "| Fréchet distance | — | — | 12 | — |" in text
     assert "Chordino" in text
     for told in (
-        "one seed each (best of 4: four)",
+        "one seed each;",
         "Floor A: the base",
         "one seeded shuffle",
         "Ceiling B: that rendering",
     ):
         assert told in text
     assert "Ceiling A" not in markdown(tabulate(made), {}, 2).split("Judges")[0]
+    assert "one seed each (best of 4: four)" in markdown(tabulate(made | {"best of 4": made["adapter"]}), {}, 2)
 
 
 def test_aims_are_shares_and_differences_of_the_same_sheets() -> None:

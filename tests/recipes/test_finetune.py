@@ -229,7 +229,7 @@ SHAPING = {
     "genre": "pop", "crop_rows": 8, "text_dropout": 1.0, "stream_dropout": 0.0,
     "condition_dropout": 1.0, "span_dropout": 1.0, "train_batch_size": 3, "gradient_accumulation_steps": 2,
     "max_train_steps": 4, "learning_rate": 1e-2, "lr_scheduler": "constant", "lr_warmup_steps": 1, "adam_beta1": 0.5,
-    "adam_beta2": 0.9, "adam_weight_decay": 0.5, "adam_epsilon": 1e-3, "max_grad_norm": 1e-5, "snr_gamma": "null",
+    "adam_beta2": 0.9, "adam_weight_decay": 0.5, "adam_epsilon": 1e-3, "max_grad_norm": 1e-5, "snr_gamma": 5.0,
     "use_ema": "false", "ema_decay": 0.05, "mixed_precision": "bf16", "transpose_augmentation": "false", "map_entry": "false",
     "map_modulation": "false", "attended": "[0]", "rotary": "false", "event_s": 0.2, "hidden_streams": "[chords]",
     "timestep_sampling": "uniform",
