@@ -16,6 +16,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -29,7 +30,7 @@ from omegaconf import MISSING
 from tqdm import tqdm
 from validation import listen  # type: ignore[import-not-found]
 
-from musetune.adapter import MusicAdapter
+from musetune.adapter import MusicAdapter, lora
 from musetune.generation.loading import find_adapter, find_base
 from musetune.training import DatasetInfo, Dropout, LatentDataset, draw_batch, draws, load_tokens
 from musetune.training import checkpoint as ckpt
@@ -37,7 +38,7 @@ from musetune.training.denoiser import Denoiser
 from musetune.training.fingerprint import check_base
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
-from musetune.training.record import averaged, save_adapter
+from musetune.training.record import averaged, save_adapter, save_lora
 from musetune.training.tokens import silence_unseen
 
 
@@ -58,9 +59,7 @@ class Config:
     hidden: int = 96  # of a new adapter: width of its frames
     map_channels: int = 32  # of a new adapter: channels of the map that enters the U-Net
     map_entry: bool = True  # of a new adapter: the map joins the output of the U-Net's first convolution
-    map_modulation: bool = (
-        True  # of a new adapter: it is added, with a scaled copy of their input, to the sites' outputs
-    )
+    map_modulation: bool = True  # of a new adapter: it is added, with a scaled copy of their input, to sites' outputs
     attended: list[int] | None = None  # of a new adapter: the sites that read events; null all, [] none
     rotary: bool = True  # of a new adapter: attention knows the events' times
     event_s: float | None = None  # of a new adapter: further events so far apart, seconds; null: beats and changes
@@ -70,6 +69,7 @@ class Config:
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
     # conditions hidden from the model, so that one adapter serves partial requests and guidance
     text_dropout: float = 0.15
+    genre_dropout: float | None = None  # of the genre; null: like every stream. High where a LoRA shall bring the genre
     stream_dropout: float = 0.5  # each stream by itself
     condition_dropout: float = 0.1  # all streams together
     span_dropout: float = 0.1  # a stretch of time of all streams
@@ -103,6 +103,7 @@ class Config:
     num_validation_clips: int = 4  # lead sheets of the data set's first clips, at fixed seeds
 
 
+GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it is trained
 RECORDS = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
            "checkpoints_total_limit", "validation_steps", "num_validation_clips")  # fmt: skip
 SHAPE = ("frames_per_row", "dim", "hidden", "map_channels", "map_entry", "map_modulation", "attended", "rotary", "event_s",
@@ -121,20 +122,30 @@ def build(cfg: Config, data: DatasetInfo) -> Denoiser:
         raise ValueError(f"the data set has {data.channels} latent channels, this base {unet.config.in_channels}")
     if cfg.theory_adapter and cfg.init_adapter:
         raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
-    if cfg.theory_adapter:  # frozen: all that learns is its LoRA, its own or a new one
+    if cfg.theory_adapter and not cfg.rank:
+        raise ValueError(f"theory_adapter={cfg.theory_adapter} is frozen, so a LoRA must learn: give rank=8 or so")
+    if cfg.theory_adapter:
         adapter = MusicAdapter.from_pretrained(find_adapter(cfg.theory_adapter)).requires_grad_(False)
     elif cfg.init_adapter:
         adapter = MusicAdapter.from_pretrained(find_adapter(cfg.init_adapter))
     else:
         adapter = MusicAdapter.for_unet(unet, cols=data.cols, **{name: getattr(cfg, name) for name in SHAPE})
     adapter.attach(unet)
-    if cfg.rank and not adapter.has_lora:
+    if cfg.theory_adapter:
+        lora.stack(unet, GENRE, rank=cfg.rank)
+    elif cfg.rank and not adapter.has_lora:
         adapter.add_lora(cfg.rank)
-    if not any(p.requires_grad for p in adapter.trainable_parameters()):
-        raise ValueError(f"theory_adapter={cfg.theory_adapter} has no LoRA and is frozen: give rank=8 or so")
     if cfg.gradient_checkpointing:
         enable_gradient_checkpointing(unet)
     return Denoiser(unet, adapter, data.row_s).train()
+
+
+def save(cfg: Config, model: Denoiser, folder: Path, story: dict[str, Any]) -> None:
+    """Write what was trained: a genre's LoRA, or a whole adapter."""
+    if cfg.theory_adapter:
+        save_lora(model.unet, GENRE, folder, story)
+    else:
+        save_adapter(model.adapter, folder, story)
 
 
 def train(cfg: Config) -> Path:
@@ -163,7 +174,7 @@ def train(cfg: Config) -> Path:
         table = load_tokens(dataset, frames_per_row, plain.adapter.config.event_s, write=main, quiet=not main)
     if not (cfg.theory_adapter or cfg.init_adapter):
         silence_unseen(plain.adapter.conditioner, table)
-    dropout = Dropout(cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout)
+    dropout = Dropout(cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout, cfg.genre_dropout)
 
     named = {name: p for name, p in plain.named_parameters() if p.requires_grad}
     params = list(named.values())  # a list: a one-shot iterator would leave nothing to clip
@@ -262,13 +273,13 @@ def train(cfg: Config) -> Path:
         if main and cfg.validation_steps and step % cfg.validation_steps == 0:
             folder = out / "validation" / f"step-{step}"
             with averaged(params, ema):
-                save_adapter(plain.adapter, folder / "adapter", story | {"step": step})
+                save(cfg, plain, folder / "adapter", story | {"step": step})
             clips = dataset.clips[: cfg.num_validation_clips]
             accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed), step)
     bar.close()
     if main:
         with averaged(params, ema):
-            save_adapter(plain.adapter, out / "adapter", story | {"step": step})
+            save(cfg, plain, out / "adapter", story | {"step": step})
     # a DDP that outlives the process group's end joins gloo's threads with the interpreter locked: a deadlock
     del model
     accelerator.free_memory()

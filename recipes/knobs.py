@@ -17,7 +17,9 @@ Knobs = TypeVar("Knobs")
 
 
 def read(kind: type[Knobs], arguments: list[str]) -> Knobs:
-    """`[file.yaml …] [key=value …]` → kind. Raises ValueError, in one line, for an unknown, missing or mistyped knob."""
+    """`[file.yaml …] [key=value …]` → kind; `--config` before a file may stand or be left out. Raises ValueError, in one line, for an
+    unknown, missing or mistyped knob."""
+    arguments = [a.removeprefix("--config=") for a in arguments if a != "--config"]
     files = [a for a in arguments if "=" not in a]
     if absent := [name for name in files if not Path(name).is_file()]:
         raise ValueError(f"no such file: {', '.join(absent)}; give YAML files and key=value, or --help")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,14 +32,50 @@ EVERYTHING = (
 
 def inject(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = EVERYTHING) -> LoraConfig:
     """Add a LoRA called ``name`` to every module of ``unet`` whose name ends in one of ``targets``; B starts at zero."""
-    from peft import LoraConfig, inject_adapter_in_model
+    from peft import LoraConfig
 
     if rank < 1:
         raise ValueError(f"rank={rank} must be at least 1")
     pattern = rf".*\.({'|'.join(t.replace('.', '[.]') for t in targets)})|conv_out"
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=pattern, exclude_modules=r"conv_in.*")
-    inject_adapter_in_model(config, unet, adapter_name=name)
+    _inject(unet, name, config)
     return config
+
+
+def _inject(unet: nn.Module, name: str, config: LoraConfig) -> None:
+    """By peft, which warns of a second LoRA; several are meant here."""
+    from peft import inject_adapter_in_model
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Already found a `peft_config` attribute")
+        inject_adapter_in_model(config, unet, adapter_name=name)
+
+
+def stack(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = EVERYTHING) -> LoraConfig:
+    """``inject`` beside the LoRAs that ``unet`` holds, which are frozen and stay on. Raises ValueError where one is called so already."""
+    others = names(unet)
+    if name in others:
+        raise ValueError(f"the U-Net holds a LoRA called {name!r} already")
+    config = inject(unet, name, rank=rank, targets=targets)
+    activate(unet, [*others, name])
+    for other in others:
+        for parameter in parameters(unet, other):
+            parameter.requires_grad_(False)
+    return config
+
+
+def names(unet: nn.Module) -> list[str]:
+    """The LoRAs that ``unet`` holds, on or off, in the order in which they came."""
+    return list(getattr(unet, "peft_config", {}))
+
+
+def activate(unet: nn.Module, active: list[str]) -> None:
+    """Turn on the LoRAs ``active``, and only them."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in unet.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.set_adapter([name for name in active if name in module.lora_A])  # type: ignore[union-attr]
 
 
 def remove(unet: nn.Module, name: str) -> None:
@@ -120,9 +157,9 @@ def read(folder: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
 
 def put(unet: nn.Module, name: str, config: LoraConfig, weights: dict[str, Tensor]) -> None:
     """Put a LoRA with these weights into ``unet``. Raises ValueError, and leaves the U-Net as it was, where they do not fit."""
-    from peft import inject_adapter_in_model, set_peft_model_state_dict
+    from peft import set_peft_model_state_dict
 
-    inject_adapter_in_model(config, unet, adapter_name=name)
+    _inject(unet, name, config)
     strange = set(weights) ^ set(state(unet, name))
     if strange:
         remove(unet, name)

@@ -15,12 +15,14 @@ from musetune.training.tokens import TokenTable, crop, draw_crops, hide_spans, h
 
 @dataclass(frozen=True)
 class Dropout:
-    """How often conditions are hidden: the prompt, each stream, all streams, a stretch of time. All in 0..1."""
+    """How often conditions are hidden: the prompt, each stream, all streams, a stretch of time, the genre (None: like every stream). All in
+    0..1."""
 
     text: float = 0.15
     stream: float = 0.5
     condition: float = 0.1
     span: float = 0.1
+    genre: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ def draw_batch(
         tokens = crop(tokens, starts * frames_per_row, crop_rows * frames_per_row, frame_s)
     untold = chance(generators, dropout.text).tolist()
     text = dataset.collate_texts(["" if hide else clip.text for clip, hide in zip(clips, untold, strict=True)])
-    tokens = hide_streams(tokens, generators, stream_dropout=dropout.stream, condition_dropout=dropout.condition)
+    tokens = hide_streams(
+        tokens,
+        generators,
+        stream_dropout=dropout.stream,
+        condition_dropout=dropout.condition,
+        genre_dropout=dropout.genre,
+    )
     tokens = hide_spans(tokens, generators, frame_s, dropout.span)
     return Batch([clip.id for clip in clips], latents, tokens, text)

@@ -14,7 +14,7 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 
 import musetune
-from musetune.adapter import MusicAdapter
+from musetune.adapter import MusicAdapter, lora
 
 
 def versions() -> dict[str, str]:
@@ -40,6 +40,13 @@ def averaged(params: list[nn.Parameter], ema: EMAModel | None) -> Iterator[None]
 def save_adapter(adapter: MusicAdapter, folder: Path, story: dict[str, Any]) -> Path:
     """Write the adapter as the Hub holds it, with its `training.json`."""
     adapter.save_pretrained(folder)
+    save_story(folder, story)
+    return folder
+
+
+def save_lora(unet: nn.Module, name: str, folder: Path, story: dict[str, Any]) -> Path:
+    """Write the LoRA ``name`` of ``unet`` in peft's format, with its `training.json`."""
+    lora.save(lora.state(unet, name), unet.peft_config[name], folder)  # type: ignore[index]
     save_story(folder, story)
     return folder
 

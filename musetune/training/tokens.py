@@ -101,12 +101,19 @@ def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> 
 
 
 def hide_streams(
-    tokens: MusicTokens, generators: list[torch.Generator], *, stream_dropout: float, condition_dropout: float
+    tokens: MusicTokens,
+    generators: list[torch.Generator],
+    *,
+    stream_dropout: float,
+    condition_dropout: float,
+    genre_dropout: float | None = None,
 ) -> MusicTokens:
-    """Hide each stream with probability `stream_dropout`, and all of them together with `condition_dropout`."""
+    """Hide each stream with probability `stream_dropout` (the genre with its own, where given), and all together with `condition_dropout`."""
     nothing = chance(generators, condition_dropout)
+    often = {} if genre_dropout is None else {"genre": genre_dropout}
     present = {
-        name: there & ~nothing & ~chance(generators, stream_dropout) for name, there in sorted(tokens.present.items())
+        name: there & ~nothing & ~chance(generators, often.get(name, stream_dropout))
+        for name, there in sorted(tokens.present.items())
     }
     return replace(tokens, present=present)
 
