@@ -27,11 +27,10 @@ from musetune.evaluation import Mean, TestSheet, adherence, bootstrap_mean, judg
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered
 from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
 from musetune.generation.guidance import ALWAYS, Guidance, Interval, passes
-from musetune.generation.request import MUSIC_GUIDANCE
+from musetune.generation.request import MUSIC_GUIDANCE, TEXT_GUIDANCE
 from musetune.pipeline import MuseTunePipeline
 from musetune.theory import LeadSheet
 
-TEXT_GUIDANCE = 2.5
 MEASURES = ("majmin", "triads", "beat_f", "downbeat_f")
 HEADS = ("words", "music", "words in", "music in", *MEASURES, "clap", "Fréchet", "passes a step", "seconds a clip")
 
@@ -93,7 +92,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options(parser, "out/guidance")
-    parser.add_argument("--text", type=float, nargs="*", default=[1.0, 2.5, 3.0, 4.5], help="scales of the words")
+    parser.add_argument("--text", type=float, nargs="*", default=[1.0, 2.0, 3.0, 4.5], help="scales of the words")
     parser.add_argument("--music", type=float, nargs="*", default=[1.0, 2.0, 3.0, 4.5], help="scales of the music")
     parser.add_argument(
         "--at", type=float, nargs=2, default=(TEXT_GUIDANCE, MUSIC_GUIDANCE), help="scales of words and music for the intervals",

@@ -69,7 +69,7 @@ def generate(
         str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
     ] = None,
     steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
-    guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 2.5,
+    guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 3.0,
     music_guidance: Annotated[float | None, typer.Option(help="how hard the music pushes; default 3", min=0)] = None,
     follow: Annotated[
         list[str] | None, typer.Option(help="chords, beats, key, genre or function, more than once; default all")

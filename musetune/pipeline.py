@@ -24,6 +24,7 @@ from musetune.generation.request import (
     GUIDANCE_RESCALE,
     MUSIC_GUIDANCE,
     NEEDS_MUSIC,
+    TEXT_GUIDANCE,
     check_counts,
     check_intervals,
     check_scales,
@@ -201,7 +202,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         asked = asked_of(sheet, follow, follow_seconds)
         self.adapter.strength = or_default(strength, 1.0)
         guidance = Guidance(
-            options.pop("guidance_scale", 2.5),
+            options.pop("guidance_scale", TEXT_GUIDANCE),
             or_default(music_guidance_scale, MUSIC_GUIDANCE),
             options.pop("guidance_rescale", GUIDANCE_RESCALE),
             *(or_default(interval, ALWAYS) for interval in intervals.values()),

@@ -57,7 +57,7 @@ from musetune.evaluation.obedience import (
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered, through_codec, unclipped
 from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
 from musetune.evaluation.testset import TestSheet
-from musetune.generation.request import MUSIC_GUIDANCE
+from musetune.generation.request import MUSIC_GUIDANCE, TEXT_GUIDANCE
 from musetune.pipeline import MuseTuneOutput, MuseTunePipeline
 from musetune.training.workers import crash_safe_map
 
@@ -128,7 +128,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", default="out/evaluation")
     parser.add_argument("--limit", type=int, help="only the first so many lead sheets")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=2.5, help="of the words")
+    parser.add_argument("--guidance", type=float, default=TEXT_GUIDANCE, help="of the words")
     parser.add_argument("--music-guidance", type=float, default=MUSIC_GUIDANCE, help="of the lead sheet")
     parser.add_argument("--soundfont", help="of the renderings; default: what musetune.audio.find_soundfont finds")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

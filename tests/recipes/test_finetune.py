@@ -197,7 +197,7 @@ def test_refuses_to_overwrite_and_stops_on_time(
         ("theory.yml", r"no such file: theory\.yml"),
         ("crop_rows=99", r"crop_rows=99 is outside 1..16"),
         ("genre=polka", "no clips of genre 'polka'"),
-        ("theory_adapter=somewhere", "no adapter 'somewhere'"),
+        (["theory_adapter=somewhere", "rank=2"], "no adapter 'somewhere'"),
         ("mixed_precision=fp16", "mixed_precision='fp16'"),
     ],
 )
