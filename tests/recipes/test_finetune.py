@@ -197,13 +197,13 @@ def test_refuses_to_overwrite_and_stops_on_time(
         ("theory.yml", r"no such file: theory\.yml"),
         ("crop_rows=99", r"crop_rows=99 is outside 1..16"),
         ("genre=polka", "no clips of genre 'polka'"),
-        (["theory_adapter=somewhere", "rank=2"], "no adapter 'somewhere'"),
+        ("theory_adapter=somewhere rank=2", "no adapter 'somewhere'"),
         ("mixed_precision=fp16", "mixed_precision='fp16'"),
     ],
 )
 def test_wrong_knobs_say_what_is_wrong(base: Path, data: Path, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(Exception, match=message):
-        train_here(base, data, tmp_path, override)
+        train_here(base, data, tmp_path, *override.split())
 
 
 def test_refuses_another_base_than_the_data_sets(base: Path, tmp_path: Path) -> None:
