@@ -1,0 +1,85 @@
+"""gallery.py on a small base: files, table, README; and the genre suite of evaluate.py on the same adapters."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small import REPOSITORY
+
+from musetune.adapter import MusicAdapter, lora
+from musetune.audio import load_audio
+from musetune.evaluation import missing_judges
+from musetune.nano import build_nano
+from musetune.training.record import save_lora
+
+sys.path.insert(0, str(REPOSITORY / "recipes"))
+import evaluate
+import gallery
+
+judged = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """base, theory, and two genre adapters that change the sound."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    base = build_nano("tiny")
+    base.save_pretrained(folder / "base")
+    adapter = MusicAdapter.for_unet(base.unet)
+    adapter.save_pretrained(folder / "theory")
+    adapter.attach(base.unet)
+    for genre in ("jazz", "rock"):
+        lora.stack(base.unet, genre, rank=2)
+        for parameter in lora.parameters(base.unet, genre):
+            torch.nn.init.normal_(parameter, std=0.05)
+        save_lora(base.unet, genre, folder / genre, {"genre": genre})
+    return folder
+
+
+def common(models: Path) -> list[str]:
+    return ["--base", str(models / "base"), "--adapter", str(models / "theory"), "--steps", "1",
+            "--genres", str(models / "jazz"), str(models / "rock")]  # fmt: skip
+
+
+def test_gallery(models: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("# Title\n\n<!-- gallery -->\nold\n<!-- /gallery -->\n\nThe end.\n")
+    more = ["--seconds", "2.56", "--out", str(tmp_path / "gallery"), "--readme", str(readme)]
+    gallery.main([*common(models), *more])
+    waves = [load_audio(tmp_path / "gallery" / f"{genre}.ogg")[0] for genre in ("jazz", "rock")]
+    assert all(abs(len(wave) / 16000 - 2.56) < 0.05 for wave in waves)
+    assert abs(waves[0] - waves[1]).max() > 0.01
+    assert all((tmp_path / "gallery" / f"{genre}.png").stat().st_size > 10_000 for genre in ("jazz", "rock"))
+    text = readme.read_text()
+    assert text.startswith("# Title\n")
+    assert text.endswith("The end.\n")
+    assert "old" not in text
+    assert "| rock | [rock.ogg](gallery/rock.ogg) | [chart](gallery/rock.png) |" in text
+    readme.write_text("no marks")
+    with pytest.raises(ValueError, match="has no <!-- gallery -->"):
+        gallery.insert(readme, "x")
+
+
+@pytest.mark.judge
+@judged
+def test_genre_suite(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two sheets, two genres: every condition has its figure, the table its rows; a second run reads instead of playing."""
+    call = ["--suite", "genres", "--limit", "2", "--workers", "0", "--out", str(tmp_path), *common(models)]
+    evaluate.main(call)
+    table = capsys.readouterr().out
+    assert table.count("| jazz | ") == table.count("| rock | ") == 1
+    for genre in ("jazz", "rock"):
+        made = json.loads((tmp_path / genre / "results.json").read_text())
+        assert set(made["table"]) == {"theory alone", "adapter", "floor B", "ceiling A", "ceiling B"}
+        assert made["table"]["ceiling A"]["majmin"]["mean"] > made["table"]["floor B"]["majmin"]["mean"]
+        assert made["frechet"] == {"theory alone": None, "adapter": None}  # of 20 seconds nothing can be said
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.wav")}
+    assert len(list((tmp_path / "audio" / "theory-alone").glob("*.wav"))) == 2
+    evaluate.main(call)
+    assert capsys.readouterr().out == table
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.wav")} == before
