@@ -30,14 +30,7 @@ import torch
 from tqdm import tqdm
 
 from musetune.audio import load_audio, save_audio
-from musetune.evaluation import (
-    MEASURES,
-    draw_chart,
-    draw_scatter,
-    draw_table,
-    load_test_sheets,
-    report,
-)
+from musetune.evaluation import MEASURES, draw_chart, draw_scatter, draw_table, load_test_sheets, report
 from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines, plain_within, within
 from musetune.evaluation.judges import versions
 from musetune.evaluation.obedience import (

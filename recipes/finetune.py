@@ -275,7 +275,7 @@ def train(cfg: Config) -> Path:
             with averaged(params, ema):
                 save(cfg, plain, folder / "adapter", story | {"step": step})
             clips = dataset.clips[: cfg.num_validation_clips]
-            accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed), step)
+            accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed, cfg.theory_adapter), step)
     bar.close()
     if main:
         with averaged(params, ema):

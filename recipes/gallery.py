@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from musetune.audio import save_audio
 from musetune.evaluation import draw_chart, missing_judges, report
 from musetune.theory.leadsheet import GENRES
 
+Row = tuple[str, Mapping[str, float | None]]  # a genre and its scores
 MARKS = ("<!-- gallery -->", "<!-- /gallery -->")
 
 
@@ -53,9 +55,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def play(
-    pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Namespace
-) -> tuple[str, dict[str, float | None]]:
+def play(pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Namespace) -> Row:
     """GENRE.ogg and GENRE.png in OUT; the genre and its scores."""
     pipe.set_adapter(genre)
     generator = torch.Generator().manual_seed(args.seed)
@@ -69,7 +69,7 @@ def play(
     return genre, judged.scores
 
 
-def table(rows: list[tuple[str, dict[str, float | None]]], args: argparse.Namespace) -> str:
+def table(rows: list[Row], args: argparse.Namespace) -> str:
     """The gallery in Markdown, links relative to OUT's parent."""
     place = args.out.name
     lines = [f"`{args.chords}` in {args.key} at {args.bpm:g} bpm, seed {args.seed}, nothing picked:", ""]

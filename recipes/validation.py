@@ -11,15 +11,19 @@ from musetune.theory import LeadSheet
 from musetune.training import Clip
 
 
-def listen(base: str, adapter: Path, clips: list[Clip], folder: Path, seed: int) -> dict[str, float]:
-    """Generate each clip's lead sheet at a fixed seed into `folder` (n.wav, n.png); returns mean scores by name.
+def listen(
+    base: str, adapter: Path, clips: list[Clip], folder: Path, seed: int, theory: str | None = None
+) -> dict[str, float]:
+    """Generate each clip's lead sheet at a fixed seed into `folder` (n.wav, n.png); returns mean scores by name. theory: what a LoRA stacks on.
 
     A pipeline of its own, loaded for the purpose: nothing of training is touched.
     """
     from musetune.evaluation import draw_chart
     from musetune.pipeline import MuseTunePipeline
 
-    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=theory or adapter)
+    if theory:
+        pipe.load_adapter(adapter)
     pipe.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
     scores = []
     for i, clip in enumerate(clips):

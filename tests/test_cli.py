@@ -48,7 +48,7 @@ def test_generate_then_analyze(tiny_base: Path, adapter: Path, tmp_path: Path) -
     report = json.loads(out.with_suffix(".json").read_text())
     assert [row["asked"] for row in report["chords"]][:3] == ["C:min7", "F:7", "Bb:maj7"]
     wanted = {"prompt": "warm jazz trio", "seed": 0, "base": str(tiny_base), "adapter": str(adapter), "strength": 1.0}
-    wanted |= {"num_inference_steps": 2, "duration_seconds": 4.0, "guidance_scale": 2.5, "music_guidance_scale": 3.0}
+    wanted |= {"num_inference_steps": 2, "duration_seconds": 4.0, "guidance_scale": 3.0, "music_guidance_scale": 3.0}
     assert wanted.items() <= report["settings"].items()
     assert "2/2" in done.stderr  # the bar of denoising
     assert not [word for word in ("Loading", "float32", "Warning") if word in done.stderr]
@@ -142,7 +142,10 @@ def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped
         (["--guidance-interval", "0", "1"], "--guidance-interval=(0.0, 1.0) needs"),
         (["--sheet", "good.json", "--follow", "chord"], "did you mean 'chords'?"),
         (["--sheet", "good.json", "--follow-seconds", "2", "9"], "follow_seconds=2–9 is not a stretch of 0–5.00 s"),
-        (["--sheet", "good.json", "--music-guidance-interval", "1", "0"], "music_guidance_interval=(1.0, 0.0) is not"),
+        (
+            ["--sheet", "good.json", "--music-guidance-interval", "1", "0"],
+            "music_guidance_interval=(1.0, 0.0) is outside",
+        ),
         (["--sheet", "good.json", "--window-seconds", "0"], "window_seconds=0.0 is not above 0"),
         (["--device", "cudaa"], "device='cudaa' cannot be used here"),
         (["--sheet", "good.json", "--chords", "I"], "give --chords or --sheet, not both"),
