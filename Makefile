@@ -13,7 +13,7 @@ ifeq ($(strip $(MUSETUNE_SOUNDFONT)),)
 unexport MUSETUNE_SOUNDFONT
 endif
 
-.PHONY: install soundfont demo test pytest check lint clean
+.PHONY: install soundfont browser demo test pytest check lint clean
 
 install: $(VENV)/.installed
 
@@ -23,10 +23,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt tools/install.sh
 soundfont:
 	@tools/debian.sh fluidr3mono-gm-soundfont $(CACHE)/soundfont || echo "going on with the small soundfont of pretty_midi; for a better one set MUSETUNE_SOUNDFONT to an .sf2 or .sf3 file"
 
+browser:
+	@tools/debian.sh "chromium-headless-shell fonts-dejavu-core" $(CACHE)/chromium || echo "going on without; the tests of the web page use a Chromium on the PATH or at MUSETUNE_CHROMIUM"
+
 demo: install
 	$(RUN) recipes/demo.py $(if $(SONG),--song "$(SONG)")
 
-test: install soundfont
+test: install soundfont browser
 	@$(MAKE) --no-print-directory pytest
 
 pytest:

@@ -61,6 +61,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no key": {"hidden_streams": "[key]"},
     "min-SNR 5": {"snr_gamma": 5.0},
     "uniform timesteps": {"timestep_sampling": "uniform"},
+    "uniform timesteps, seed 1": {"timestep_sampling": "uniform", "seed": 1},
     "logit-normal timesteps": {"timestep_sampling": "logit_normal"},
     "stream dropout 0.5": {"stream_dropout": 0.5},
     "no span dropout": {"span_dropout": 0.0},

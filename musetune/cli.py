@@ -1,17 +1,16 @@
-"""`musetune generate | analyze | prepare | evaluate | info`: the command line, thin over the package."""
+"""`musetune generate | analyze | prepare | evaluate | push | pull | adapters | info`: the command line, thin over the package."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musetune import cli_analyze
+from musetune import cli_analyze, cli_hub, cli_info, cli_ui
 
 if TYPE_CHECKING:
     from musetune.pipeline import MuseTunePipeline
@@ -62,11 +61,21 @@ def generate(
     key: Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'; default C major")] = None,
     bpm: Annotated[float | None, typer.Option(help="beats a minute, 30–300; default 120")] = None,
     meter: Annotated[str | None, typer.Option(help="time signature; default 4/4")] = None,
-    genre: Annotated[str | None, typer.Option(help="pop, rock, jazz, blues, classical or electronic")] = None,
+    genre: Annotated[
+        str | None,
+        typer.Option(help="pop, rock, jazz, blues, classical or electronic", autocompletion=cli_hub.complete_genre),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="length; default 10.24, or the lead sheet's")] = None,
-    base: Annotated[str, typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2")] = "nano",
+    base: Annotated[
+        str,
+        typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2", autocompletion=cli_hub.complete_base),
+    ] = "nano",
     adapter: Annotated[
-        str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
+        str | None,
+        typer.Option(
+            help="bundled name, folder or Hub id; default the base's own, else theory",
+            autocompletion=cli_hub.complete_adapter,
+        ),
     ] = None,
     steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
     guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 3.0,
@@ -94,6 +103,7 @@ def generate(
     format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
     from musetune.generation.loading import pick_device, quiet
     from musetune.generation.request import MUSIC_GUIDANCE, or_default
@@ -118,7 +128,8 @@ def generate(
             "strength": or_default(strength, 1.0),
         }
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": place, **call}
-    _make(pipe, wanted, settings, call, out, kind, report, plot)
+    told = _make(pipe, wanted, settings, call, out, kind, report, plot)
+    typer.echo(json.dumps(told, indent=2) if as_json else _said(told))
 
 
 def _kind(out: Path, format: str | None) -> str:
@@ -184,8 +195,8 @@ def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[Mus
 def _make(
     pipe: MuseTunePipeline, sheet: LeadSheet | None, settings: dict[str, Any], call: dict[str, Any],
     out: Path, kind: str, report: bool, plot: bool,
-) -> None:  # fmt: skip
-    """Generate; write the audio, and the report and the chart beside it."""
+) -> dict[str, Any]:  # fmt: skip
+    """Generate; write the audio, and the report and the chart beside it. What was written."""
     import torch
 
     from musetune.audio import save_audio
@@ -195,18 +206,26 @@ def _make(
     audio, rate = made.audios[0], pipe.vocoder.config.sampling_rate
     audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
     save_audio(out, audio, rate, kind)
-    typer.echo(f"{out}: {len(audio) / rate:.2f} s at {rate} Hz")
+    told = {"audio": str(out), "seconds": len(audio) / rate, "sampling_rate": rate}
     if report:
         path, judged = out.with_suffix(".json"), made.reports[0]
         path.write_text(judged.dumps(settings | {"duration_seconds": len(audio) / rate}))
-        typer.echo(f"{path}: score {judged.score:.2f}")
+        told |= {"report": str(path), "score": judged.score}
     if plot:
         from musetune.evaluation import draw_chart
 
         start, end = call.get("follow_seconds", (0.0, len(audio) / rate))  # what the report is about
         heard = audio[round(start * rate) : round(end * rate)]
         draw_chart(out.with_suffix(".png"), heard, rate, made.reports[0].sheet, made.reports[0].heard)
-        typer.echo(str(out.with_suffix(".png")))
+        told["plot"] = str(out.with_suffix(".png"))
+    return told
+
+
+def _said(told: dict[str, Any]) -> str:
+    """A line for each file that was written."""
+    lines = [f"{told['audio']}: {told['seconds']:.2f} s at {told['sampling_rate']} Hz"]
+    lines += [f"{told['report']}: score {told['score']:.2f}"] if "report" in told else []
+    return "\n".join(lines + ([told["plot"]] if "plot" in told else []))
 
 
 def _recipe(name: str, arguments: list[str]) -> None:
@@ -221,6 +240,10 @@ def _recipe(name: str, arguments: list[str]) -> None:
 
 
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
+app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
+app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
+app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
+app.command(help=cli_ui.HELP)(cli_ui.ui)
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -237,46 +260,7 @@ def evaluate(context: typer.Context) -> None:
     _recipe("evaluate.py", context.args)
 
 
-@app.command()
-def info(
-    base: Annotated[str, typer.Argument(help="a base: nano, a folder or a Hub id")] = "nano",
-    adapter: Annotated[
-        str | None, typer.Option(help="also this adapter; default the base's own, nano's: theory")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
-) -> None:
-    """Sizes of a base and an adapter, and the versions at work."""
-    from importlib.metadata import version
-
-    from musetune import __version__
-    from musetune.generation.loading import find_adapter, find_base, quiet
-    from musetune.generation.sizes import adapter_sizes, base_sizes
-    from musetune.pipeline import MuseTunePipeline
-
-    quiet()
-    adapter = adapter or ("theory" if base == "nano" else None)
-    pipe, place = MuseTunePipeline.from_pretrained(base, adapter=adapter), find_base(base)
-    folder = Path(place if Path(place).is_dir() else MuseTunePipeline.download(place, use_safetensors=True))
-    packages = {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
-    told: dict[str, Any] = {"musetune": __version__, **packages}
-    plug = pipe.adapter
-    pipe.unload_adapter()
-    told["base"] = base_sizes(pipe, folder)
-    if plug is not None:
-        files = Path(find_adapter(adapter)) if adapter else folder / "adapter"
-        plug.attach(pipe.unet)  # its LoRA counts
-        told["adapter"] = adapter_sizes(plug, files, told["base"]["unet"]["parameters"])
-    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told)))
-
-
-def _lines(told: dict[str, Any]) -> Iterator[str]:
-    for name, value in told.items():
-        if name == "base":
-            yield from _lines(value)
-        elif isinstance(value, dict):
-            yield f"{name}: {value['parameters']:,} parameters, {value['mb']:.2f} MB"
-        else:
-            yield f"{name}: {value}"
+app.command()(cli_info.info)
 
 
 def main() -> None:

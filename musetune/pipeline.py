@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,13 @@ from torch import Tensor
 
 import musetune.nano  # noqa: F401  # diffusers finds nano's classes by name once they are imported
 from musetune.adapter import MusicAdapter
+from musetune.adapter.identity import short_name
+from musetune.adapter.shelf import LoraShelf
+from musetune.generation.adapters import Adapters, lora_name
 from musetune.generation.conditions import Conditions, prepare_windows
+from musetune.generation.folders import fetch, read_reference, theory_of, warn_of_remote_code
 from musetune.generation.guidance import ALWAYS, Guidance, Interval, guide, passes
-from musetune.generation.loading import find_adapter, find_base, language_model, read_index
+from musetune.generation.loading import find_adapter, find_base, is_lora, language_model, read_index
 from musetune.generation.partial import Asked, asked_of
 from musetune.generation.request import (
     GUIDANCE_RESCALE,
@@ -37,9 +42,6 @@ from musetune.generation.request import (
 from musetune.generation.windows import blend
 from musetune.theory import Chord, LeadSheet
 
-# what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
-CUSTOM_PIPELINE = '"""MuseTune\'s pipeline; pip install musetune."""\n\nfrom musetune.pipeline import MuseTunePipeline  # noqa: F401\n'
-
 
 @dataclass
 class MuseTuneOutput:
@@ -51,20 +53,23 @@ class MuseTuneOutput:
     reports: list[Any] | None = None
 
 
-class MuseTunePipeline(AudioLDM2Pipeline):
-    """AudioLDM 2 with an optional MusicAdapter. Without a lead sheet a call is the stock pipeline's, bit for bit."""
+class MuseTunePipeline(Adapters, AudioLDM2Pipeline):
+    """AudioLDM 2 with an optional MusicAdapter and genre LoRAs. Without a lead sheet and without active genre LoRAs a call is the stock
+    pipeline's, bit for bit."""
 
-    _optional_components: ClassVar = ["adapter"]
+    _optional_components: ClassVar = ["adapter", "loras"]
 
     def __init__(  # type: ignore[no-untyped-def]
         self, vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
-        feature_extractor, unet, scheduler, vocoder, adapter: MusicAdapter | None = None,
+        feature_extractor, unet, scheduler, vocoder, adapter: MusicAdapter | None = None, loras: LoraShelf | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
             vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
             feature_extractor, unet, scheduler, vocoder,
         )  # fmt: skip
-        self.register_modules(adapter=adapter)
+        self.register_modules(adapter=adapter, loras=loras)
+        if loras is not None:
+            loras.check(unet)
         if adapter is not None:
             adapter.attach(unet)
 
@@ -78,62 +83,48 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     ) -> MuseTunePipeline:
         """Load a base ("nano", a folder, a Hub id such as cvssp/audioldm2) and an adapter (folder, bundled name, Hub id, or object).
 
-        A folder that ``save_pretrained`` wrote brings its own adapter. Weights come from safetensors only. ``options`` are
-        DiffusionPipeline.from_pretrained's; token, cache_dir and local_files_only also serve a Hub adapter, whose revision is
-        ``adapter_revision``.
+        A genre adapter comes with the theory adapter that it was trained on, unless the base has one. A folder that ``save_pretrained`` wrote
+        brings its own adapters. Weights come from safetensors only. ``options`` are DiffusionPipeline.from_pretrained's; token, cache_dir and
+        local_files_only also serve a Hub adapter, whose revision is ``adapter_revision``, by default ``revision`` where the base is not from
+        the Hub. Warns where remote code is asked for that is not pinned to a commit.
         """
         place = find_base(base)
+        warn_of_remote_code(place, options)
         access = {k: options[k] for k in ("token", "cache_dir", "local_files_only") if k in options}
+        if adapter_revision is None and Path(place).is_dir():
+            adapter_revision = options.get("revision")
+        name = None
         if isinstance(adapter, str | Path):  # a misspelt name is found before the base is loaded
-            adapter = find_adapter(adapter, **access, **_given(revision=adapter_revision))
+            folder = find_adapter(adapter, **access, **_given(revision=adapter_revision))
+            adapter, name = folder, lora_name(adapter, folder) if is_lora(folder) else None
         options.setdefault("use_safetensors", True)
-        if "language_model" not in options:
-            hub = access | _given(revision=options.get("revision"))
-            dtype = options.get("dtype", options.get("torch_dtype"))
-            model = language_model(place, read_index(place, **hub), dtype, **hub)
-            options |= {"language_model": model} if model is not None else {}
-        pipe = super().from_pretrained(place, **options)
+        hub = access | _given(revision=options.get("revision"))
+        index = read_index(place, **hub)
+        place, theory = fetch(place, index, **hub), theory_of(adapter, index, **access)
+        if (reference := read_reference(index)) is not None:
+            pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
+            reference.load_adapters(place, index, pipe)
+        else:
+            if "language_model" not in options:
+                model = language_model(place, index, options.get("dtype", options.get("torch_dtype")), **hub)
+                options |= _given(language_model=model)
+            pipe = super().from_pretrained(place, **options)
+            pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
+        if theory is not None:
+            pipe.load_adapter(theory)
         if adapter is not None:
-            pipe.load_adapter(adapter)
+            pipe.load_adapter(adapter, name)
         return pipe
 
-    def load_adapter(self, adapter: str | Path | MusicAdapter, **hub: Any) -> None:
-        """Attach an adapter in place of the present one; the base is not loaded again.
+    def push_adapter_to_hub(self, repo_id: str, name: str | None = None, **hub: Any) -> str:
+        """Push what ``save_adapter`` writes to a repository of the Hub, "me/musetune-jazz". hub: token, revision, private, message.
 
-        hub: revision, token, cache_dir, local_files_only, for an adapter from the Hub.
+        Returns what the Hub calls the commit. name: by default the active genre LoRA, else the theory adapter.
         """
-        new = (
-            adapter if isinstance(adapter, MusicAdapter) else MusicAdapter.from_pretrained(find_adapter(adapter, **hub))
-        )
-        # nn.Module's own `to`: ModelMixin's warns of float32 modules although there are none
-        new = torch.nn.Module.to(new, self.unet.device, self.unet.dtype).eval()
-        old = self.adapter
-        if old is not None:
-            old.detach()
-        try:
-            new.attach(self.unet)
-        except ValueError:
-            if old is not None:
-                old.attach(self.unet)
-            raise
-        self.register_modules(adapter=new)
+        from musetune.hub import push
 
-    def unload_adapter(self) -> None:
-        """The plain base again."""
-        if self.adapter is not None:
-            self.adapter.detach()
-            self.register_modules(adapter=None)
-
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
-        """Write a complete folder: the plain base, and the adapter with its LoRA under adapter/."""
-        if self.adapter is not None:
-            self.adapter.detach()
-        try:
-            super().save_pretrained(save_directory, **options)
-            (Path(save_directory) / "pipeline.py").write_text(CUSTOM_PIPELINE)
-        finally:
-            if self.adapter is not None:
-                self.adapter.attach(self.unet)
+        with tempfile.TemporaryDirectory() as folder:
+            return push(self.save_adapter(folder, name), repo_id, **hub)
 
     @property
     def row_s(self) -> float:
@@ -200,7 +191,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if window_seconds is not None:
             positive("window_seconds", window_seconds)
         asked = asked_of(sheet, follow, follow_seconds)
-        self.adapter.strength = or_default(strength, 1.0)
+        strength = or_default(strength, 1.0)
+        check_share(strength=strength)
         guidance = Guidance(
             options.pop("guidance_scale", TEXT_GUIDANCE),
             or_default(music_guidance_scale, MUSIC_GUIDANCE),
@@ -208,7 +200,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             *(or_default(interval, ALWAYS) for interval in intervals.values()),
         )
         seconds = or_default(duration_seconds, sheet.duration_s)
-        with self.adapter.merged():
+        with self._sounding(strength, music=True):
             audios = self._play(prompt or "", sheet, seconds, asked, guidance, window_seconds, **options)
         reports = None
         if return_report or len(audios) > 1:
@@ -220,9 +212,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if seconds is not None:
             refuse({"audio_length_in_s": options.get("audio_length_in_s")}, "and duration_seconds: give one of them")
             options["audio_length_in_s"] = seconds
-        if self.adapter is not None:
-            self.adapter.strength = 0.0  # the plain base, bit for bit
-        return super().__call__(prompt, *args, **options)
+        with self._sounding(1.0, music=False):
+            return super().__call__(prompt, *args, **options)
 
     def _play(
         self, prompt: str, sheet: LeadSheet, seconds: float, asked: Asked, guidance: Guidance, window_seconds: float | None, *,

@@ -1,27 +1,34 @@
 #!/bin/sh
-# Unpack the Debian package $1 into the folder $2 without installing it; nothing happens where $2 is there already.
+# Unpack the Debian packages $1 (a name, or several in one word) and what they need beyond what is installed into the folder $2, without
+# installing them; nothing happens where $2 is there already.
 set -eu
-package=$1 folder=$2
+packages=$1 folder=$2
 [ -d "$folder" ] && exit 0
 command -v apt-get >/dev/null && command -v dpkg >/dev/null || {
-    echo "$package comes from Debian and this system has no apt-get" >&2
+    echo "$packages comes from Debian and this system has no apt-get" >&2
     exit 2
 }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
 cd "$scratch"
-if ! apt-get download "$package" >log 2>&1; then # no list of packages yet: fetch one of our own, which needs no root
+# shellcheck disable=SC2086
+fetch() {
+    needed=$(apt-get "$@" --simulate install --no-install-recommends $packages 2>>log | awk '/^Inst/ {print $2}')
+    apt-get "$@" download $(printf '%s\n' $packages $needed | sort -u) >>log 2>&1
+}
+if ! fetch; then # no list of packages yet, or an old one: fetch one of our own, which needs no root
     mkdir -p lists/partial cache/archives/partial
-    private="-o Dir::State::Lists=$scratch/lists -o Dir::Cache=$scratch/cache -o APT::Sandbox::User=$(id -un)"
-    # shellcheck disable=SC2086
-    apt-get $private update >>log 2>&1 && apt-get $private download "$package" >>log 2>&1 || {
-        echo "cannot download the Debian package $package:" >&2
+    set -- -o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o "APT::Sandbox::User=$(id -un)"
+    apt-get "$@" update >>log 2>&1 && fetch "$@" || {
+        echo "cannot download the Debian packages $packages:" >&2
         tail -n 3 log >&2
         exit 3
     }
 fi
-dpkg -x ./*.deb unpacked
+for file in ./*.deb; do
+    dpkg -x "$file" unpacked
+done
 cd "$OLDPWD"
 mkdir -p "$(dirname "$folder")"
 mv "$scratch/unpacked" "$folder"

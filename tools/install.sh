@@ -10,7 +10,7 @@ export PIP_CONSTRAINT="$PWD/constraints.txt"
 # torch first and by its exact version, so that no other package's range chooses a larger build
 $pip install --quiet torch==2.13.0
 $pip install --quiet "setuptools<81" wheel numpy cython
-$pip install --quiet --editable ".[train,judge,dev]"
+$pip install --quiet --editable ".[train,judge,ui,dev]"
 # tinysoundfont asks for pyaudio, which only playback needs and which does not build without portaudio
 $pip install --quiet --no-deps tinysoundfont
 # these three compile against the numpy that is installed and do not say so

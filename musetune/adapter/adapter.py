@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
 from musetune.adapter.entry import EntryConv, MapEntry, MapModulation
+from musetune.adapter.identity import Card, read_card
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     dim, hidden, map_channels: widths of events, frames and map; site_levels: the level of each site. ``for_unet`` reads the first five and
     site_levels from a U-Net. What takes part: map_entry and map_modulation, the map's ways into conv_in and into the sites (the latter needs
     site_levels); attended: which sites read events, None for all; rotary: whether they know the events' times;
-    event_s: tokenize's, kept for those who make tokens; hidden_streams: of STREAMS, never heard. Raises ValueError for what is none of these.
+    event_s: tokenize's, kept for those who make tokens; hidden_streams: of STREAMS, never heard; lora: whether it was saved with one.
+    Raises ValueError for what is none of these.
     """
 
     @register_to_config
@@ -63,6 +65,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         rotary: bool = True,
         event_s: float | None = None,
         hidden_streams: tuple[str, ...] = (),
+        lora: bool = False,
     ) -> None:
         super().__init__()
         self.conditioner = MusicConditioner(
@@ -84,6 +87,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             if site_levels is None:
                 raise ValueError("map_modulation=True needs site_levels, one a site; MusicAdapter.for_unet finds them")
             self.modulation = MapModulation(map_channels, channels, site_levels)
+        self.card: Card | None = None
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
         self._lora_config: LoraConfig | None = None
@@ -108,26 +112,26 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     def attach(self, unet: AudioLDM2UNet2DConditionModel) -> MusicAdapter:
         """Plug into ``unet``: processors at its GPT-2 sites, conv_in's wrapper, the saved LoRA where there is one.
 
-        Raises ValueError where the U-Net has other shapes than the adapter was made for, or holds another adapter.
+        Raises ValueError, and leaves the U-Net as it was, where it has other shapes than the adapter was made for, or another adapter.
         """
         if self._unet:
             raise ValueError("this adapter is attached already; detach() it first")
         if isinstance(unet.conv_in, EntryConv):
             raise ValueError("the U-Net holds another MusicAdapter; detach() that one first")
         self._check(unet)
+        if self._lora_config is not None:
+            lora.put(unet, LORA_NAME, self._lora_config, self._lora_weights)
         reading = dict(self.sites.named_children())
         for index, attn in enumerate(music_sites(unet)):
             attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
         unet.conv_in = EntryConv(unet.conv_in)
         self._unet = [unet]
-        if self._lora_config is not None:
-            lora.put(unet, LORA_NAME, self._lora_config, self._lora_weights)
         self.strength = self._strength
         return self
 
     def detach(self) -> None:
         """Take everything out; the U-Net is what it was, bit for bit."""
-        unet = self._attached()
+        unet = self.unet
         if self._lora_config is not None:
             self._lora_weights = lora.state(unet, LORA_NAME)
             lora.remove(unet, LORA_NAME)
@@ -138,7 +142,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
     def add_lora(self, rank: int, targets: tuple[str, ...] = lora.EVERYTHING) -> None:
         """Add a fresh LoRA of ``rank`` to the attached U-Net's modules whose names end in ``targets``; only it and the adapter train."""
-        unet = self._attached()
+        unet = self.unet
         if self._lora_config is not None:
             raise ValueError("this adapter has a LoRA already")
         self._lora_config = lora.inject(unet, LORA_NAME, rank=rank, targets=targets)
@@ -163,7 +167,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
     def merged(self) -> AbstractContextManager[None]:
         """A context in which the LoRA lies in the U-Net's weights: as fast as none, same sound but for rounding; not for training."""
-        return lora.merged(self._attached()) if self._lora_config is not None else nullcontext()
+        return lora.merged(self.unet) if self._lora_config is not None else nullcontext()
 
     # -- feed --------------------------------------------------------------------------------------------------------------
 
@@ -195,20 +199,30 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     # -- keep --------------------------------------------------------------------------------------------------------------
 
     def save_pretrained(self, save_directory: str | Path, **options) -> None:  # type: ignore[no-untyped-def, override]
-        """Write config.json and diffusion_pytorch_model.safetensors, and lora/ in peft's format where there is one."""
+        """Write config.json and diffusion_pytorch_model.safetensors, lora/ in peft's format and musetune.json where there are such."""
+        self.register_to_config(lora=self.has_lora)
         super().save_pretrained(save_directory, safe_serialization=True, **options)
         if self._lora_config is not None:
             weights = lora.state(self._unet[0], LORA_NAME) if self._unet else self._lora_weights
             lora.save(weights, self._lora_config, Path(save_directory) / "lora")
+        if self.card is not None:
+            self.card.write(save_directory)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options) -> MusicAdapter:  # type: ignore[no-untyped-def, override]
-        """Load a folder that ``save_pretrained`` wrote (or a Hub id); its LoRA goes in at ``attach``. Safetensors only."""
+        """Load a folder that ``save_pretrained`` wrote; its LoRA goes in at ``attach``. Safetensors only.
+
+        Raises ValueError where its musetune.json is of another schema version, and where its LoRA is missing.
+        """
         options.setdefault("use_safetensors", True)
         adapter = super().from_pretrained(folder, **options)
-        place = Path(folder) / "lora"
+        adapter.card, place = read_card(folder), Path(folder) / "lora"
         if (place / "adapter_config.json").is_file():
             adapter._lora_config, adapter._lora_weights = lora.read(place)
+        elif adapter.config.lora:
+            raise ValueError(
+                f"{folder} has lost its lora/: get the whole folder, by MuseTunePipeline.from_pretrained or musetune pull"
+            )
         return adapter
 
     def trainable_parameters(self) -> list[nn.Parameter]:
@@ -216,7 +230,9 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         own = list(self.parameters())
         return own + (lora.parameters(self._unet[0], LORA_NAME) if self._unet and self._lora_config is not None else [])
 
-    def _attached(self) -> AudioLDM2UNet2DConditionModel:
+    @property
+    def unet(self) -> AudioLDM2UNet2DConditionModel:
+        """What it is attached to. Raises ValueError where it is not."""
         if not self._unet:
             raise ValueError("this adapter is not attached; attach(unet) it first")
         return self._unet[0]

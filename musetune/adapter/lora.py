@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +77,7 @@ def activate(unet: nn.Module, active: list[str]) -> None:
 
     for module in unet.modules():
         if isinstance(module, BaseTunerLayer):
-            module.set_adapter([name for name in active if name in module.lora_A])  # type: ignore[union-attr]
+            module.set_adapter([name for name in active if name in module.lora_A])  # type: ignore[union-attr, operator]
 
 
 def remove(unet: nn.Module, name: str) -> None:
@@ -102,25 +104,54 @@ def set_strength(unet: nn.Module, name: str, strength: float) -> None:
             module.set_scale(name, strength)  # type: ignore[operator]
 
 
+class Part(NamedTuple):
+    """A LoRA's share of one weight: scale · up (out, r, …) @ down (r, in, …)."""
+
+    down: Tensor
+    up: Tensor
+    scale: float
+
+    def added_to(self, weight: Tensor) -> Tensor:
+        """``weight`` (out, in, …) in float32 with this on top; kernels of 1 × 1 and matrices are the same."""
+        down, up = (part.to(weight.device, torch.float32).flatten(1) for part in (self.down, self.up))
+        return weight.float() + self.scale * (up @ down).view_as(weight)
+
+
+def plain_weights(unet: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights of the U-Net under the names that they have without adapter and LoRA."""
+    names = (
+        (name.replace(".base_layer.", "."), weight) for name, weight in unet.named_parameters() if ".lora_" not in name
+    )
+    return {name.replace("conv_in.conv.", "conv_in.", 1): weight for name, weight in names}
+
+
 @contextmanager
-def merged(unet: nn.Module) -> Iterator[None]:
+def merged(unet: nn.Module, beside: Mapping[str, Sequence[Part]] | None = None) -> Iterator[None]:
     """Inside, every LoRA that is on is added into the weights that it adapts, so that it costs nothing; after it they are what they were,
-    bit for bit. Takes as much memory as those weights. What is merged already, or offloaded (on ``meta``), stays as it is."""
+    bit for bit. Takes as much memory as those weights. What is merged already, or offloaded (on ``meta``), stays as it is.
+    beside: parts that come on top, by the plain name of their weight; they cannot do without, so an offloaded weight raises ValueError."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     layers: list[Any] = [
         m for m in unet.modules() if isinstance(m, BaseTunerLayer) and not m.merged and not m.disable_adapters
     ]
-    layers = [m for m in layers if not m.get_base_layer().weight.is_meta]
-    kept = [(m.get_base_layer().weight, m.get_base_layer().weight.detach().clone()) for m in layers]
+    layers = [m for m in layers if not m.get_base_layer().weight.is_meta and any(map(m.scaling.get, m.active_adapters))]
+    weights = plain_weights(unet) if beside else {}
+    extra = [(weights[name], parts) for name, parts in (beside or {}).items()]
+    if any(weight.is_meta for weight, _ in extra):
+        raise ValueError("a LoRA cannot be added to weights that are offloaded: use enable_model_cpu_offload instead")
+    touched = {id(weight): weight for weight in [m.get_base_layer().weight for m in layers] + [w for w, _ in extra]}
+    kept = [(weight, weight.detach().clone()) for weight in touched.values()]
     try:
         for layer in layers:
             layer.merge()
+        with torch.no_grad():
+            for weight, parts in extra:
+                weight.copy_(reduce(lambda sum_, part: part.added_to(sum_), parts, weight.detach()))
         yield
     finally:
         for layer in layers:
-            if layer.merged:
-                layer.unmerge()
+            layer.merged_adapters.clear()  # peft's `unmerge` would first subtract, which rounds
         with torch.no_grad():
             for weight, before in kept:
                 weight.copy_(before)
@@ -133,9 +164,10 @@ def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:
 
 def state(unet: nn.Module, name: str) -> dict[str, Tensor]:
     """The LoRA's weights under peft's keys, copied."""
-    from peft import get_peft_model_state_dict
-
-    return {k: v.detach().clone().contiguous() for k, v in get_peft_model_state_dict(unet, adapter_name=name).items()}
+    own = re.compile(rf"(.*\.lora_[^.]+)\.{re.escape(name)}((?:\.|$).*)")
+    found = {key: own.fullmatch(key) for key, _ in unet.named_parameters() if ".lora_" in key}
+    weights = dict(unet.named_parameters())
+    return {m[1] + m[2]: weights[key].detach().clone().contiguous() for key, m in found.items() if m}
 
 
 def save(weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
@@ -159,11 +191,12 @@ def put(unet: nn.Module, name: str, config: LoraConfig, weights: dict[str, Tenso
     """Put a LoRA with these weights into ``unet``. Raises ValueError, and leaves the U-Net as it was, where they do not fit."""
     from peft import set_peft_model_state_dict
 
-    _inject(unet, name, config)
-    strange = set(weights) ^ set(state(unet, name))
-    if strange:
+    try:
+        _inject(unet, name, config)
+        here, given = ({key: tuple(w.shape) for key, w in of.items()} for of in (state(unet, name), weights))
+        if strange := sorted(key for key in here.keys() | given if here.get(key) != given.get(key)):
+            raise ValueError(f"the LoRA does not fit this U-Net: {len(strange)} weights differ, such as {strange[0]}")
+    except ValueError:
         remove(unet, name)
-        raise ValueError(
-            f"the LoRA does not fit this U-Net: {len(strange)} weights differ, such as {sorted(strange)[0]}"
-        )
+        raise
     set_peft_model_state_dict(unet, weights, adapter_name=name)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from musetune.theory import Chord, LeadSheet
-from musetune.theory.names import spell
+from musetune.theory import LeadSheet
+from musetune.theory.show import pop_name
 
 from .cache import Result
 
@@ -23,21 +23,6 @@ SCORES = {"midi": ".mid", "musicxml": ".musicxml", "jams": ".jams"}
 CHORD_COLUMNS = (
     "start_s", "end_s", "bar", "beat_in_bar", "beats", "chord", "name", "roman", "function", "key", "section", "confidence",
 )  # fmt: skip
-SUFFIXES = {
-    "maj": "", "min": "m", "dim": "dim", "aug": "aug", "sus2": "sus2", "sus4": "sus4", "7": "7", "maj7": "maj7", "min7": "m7",
-    "minmaj7": "m(maj7)", "dim7": "dim7", "hdim7": "m7b5", "maj6": "6", "min6": "m6", "9": "9", "maj9": "maj9", "min9": "m9",
-    "5": "5",
-}  # fmt: skip
-
-
-def pop_name(chord: Chord) -> str:
-    """The chord as on a lead sheet: `Bbm7/Ab`; `N.C.` for no chord."""
-    if chord.root is None or chord.bass_pc is None:
-        return "N.C."
-    name = chord.root + SUFFIXES[chord.quality]
-    if chord.bass == "1":
-        return name
-    return f"{name}/{spell(chord.root, int(chord.bass.lstrip('b#')) - 1, chord.bass_pc)}"
 
 
 def bar_position(sheet: LeadSheet, beat: Fraction) -> tuple[int, Fraction]:

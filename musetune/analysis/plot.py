@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musetune.theory import LeadSheet
+from musetune.theory.show import pop_name
 
 from .cache import Result
 from .chromagram import chord_tones, chromagram
-from .export import key_areas, pop_name, section_spans
+from .export import key_areas, section_spans
 from .source import SYMBOLS
 
 if TYPE_CHECKING:

@@ -72,6 +72,12 @@ class Analysis:
         """`to_json` as text."""
         return json.dumps(self.to_json(), indent=indent, ensure_ascii=False, allow_nan=False)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .notebook import analysis_html
+
+        return analysis_html(self)
+
     def _chords(self) -> list[dict[str, Any]]:
         sheet, rows = self.lead_sheet, []
         said = self.harmonic_analysis

@@ -248,6 +248,12 @@ class LeadSheet:
 
         return load(path)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the chart and a piano roll."""
+        from musetune.theory.show import sheet_html
+
+        return sheet_html(self)
+
 
 def _rebase(spans, start: Fraction, end: Fraction) -> tuple:  # type: ignore[no-untyped-def]
     """Key or metre spans counted from ``start``; the one in force there moves to 0."""

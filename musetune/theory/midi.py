@@ -34,7 +34,7 @@ def to_midi(sheet: LeadSheet) -> mido.MidiFile:
     ticks = _ticks(sheet)
     file.tracks.append(_track(_meta(sheet, ticks), ticks(sheet.length)))
     file.tracks.append(
-        _note_track(CHORDS, 0, [(s.start, s.beats, p, 70) for s in sheet.chords for p in _voicing(s.chord)], ticks)
+        _note_track(CHORDS, 0, [(s.start, s.beats, p, 70) for s in sheet.chords for p in voicing(s.chord)], ticks)
     )
     if sheet.melody:
         file.tracks.append(
@@ -140,7 +140,7 @@ def _note_track(name: str, channel: int, notes, ticks):  # type: ignore[no-untyp
     return _track(sorted(events, key=lambda e: (e[0], e[1].type == "note_on")), 0)
 
 
-def _voicing(chord: Chord) -> list[int]:
+def voicing(chord: Chord) -> list[int]:
     """Bass below C3 and the chord's tones from C3 up."""
     if chord.bass_pc is None:
         return []

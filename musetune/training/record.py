@@ -14,7 +14,9 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 
 import musetune
-from musetune.adapter import MusicAdapter, lora
+from musetune.adapter import MusicAdapter
+from musetune.adapter.identity import Card, read_card, short_name
+from musetune.adapter.lorafile import from_unet
 
 
 def versions() -> dict[str, str]:
@@ -38,17 +40,30 @@ def averaged(params: list[nn.Parameter], ema: EMAModel | None) -> Iterator[None]
 
 
 def save_adapter(adapter: MusicAdapter, folder: Path, story: dict[str, Any]) -> Path:
-    """Write the adapter as the Hub holds it, with its `training.json`."""
+    """Write the attached adapter as the Hub holds it, with `training.json` and `musetune.json`."""
+    adapter.card = card_of(adapter.unet, "theory", folder, story)
     adapter.save_pretrained(folder)
     save_story(folder, story)
     return folder
 
 
 def save_lora(unet: nn.Module, name: str, folder: Path, story: dict[str, Any]) -> Path:
-    """Write the LoRA ``name`` of ``unet`` in peft's format, with its `training.json`."""
-    lora.save(lora.state(unet, name), unet.peft_config[name], folder)  # type: ignore[index]
+    """Write the LoRA ``name`` of ``unet`` in peft's format, with its `training.json` and `musetune.json`."""
+    from_unet(unet, name, card_of(unet, "lora", folder, story)).write(folder)
     save_story(folder, story)
     return folder
+
+
+def card_of(unet: nn.Module, kind: str, folder: Path, story: dict[str, Any]) -> Card:
+    """Of a fresh adapter: called as its genre, else as its run; for the base and on the theory adapter that ``story``'s config names."""
+    config: dict[str, Any] = story.get("config", {})
+    genre, theory = config.get("genre"), config.get("theory_adapter")
+    name = genre or short_name(Path(config.get("output_dir", folder)).resolve())
+    base = short_name(config.get("pretrained_model_name_or_path", "unknown"))
+    if theory is not None:
+        known = read_card(theory) if Path(theory).is_dir() else None
+        theory = short_name(theory) if known is None else known.name
+    return Card.of(unet, kind, name, base, genre=genre, theory=theory)
 
 
 def save_story(folder: Path, story: dict[str, Any]) -> None:

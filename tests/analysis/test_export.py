@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from musetune.analysis.cache import Stored
-from musetune.analysis.export import KINDS, bar_position, beats_csv, chart, chords_csv, export, label_tracks, pop_name
+from musetune.analysis.export import KINDS, bar_position, beats_csv, chart, chords_csv, export, label_tracks
 from musetune.theory import Chord, Key, LeadSheet
 from musetune.theory.chord import FLAT_DEGREES, QUALITIES
+from musetune.theory.show import pop_name
 from musetune.theory.spans import KeySpan, Section
 
 

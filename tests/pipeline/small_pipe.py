@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
 
 from musetune import MuseTunePipeline, MusicAdapter
+
+sys.path.append(str(Path(__file__).parents[1] / "adapter"))
+from small_lora import genre_folder, random_lora
+
+__all__ = [
+    "genre_folder",
+    "random_lora",
+    "seeded",
+    "quiet",
+    "make_pipe",
+    "play",
+    "genre_folders",
+    "words",
+    "music",
+    "GENRES",
+]
+GENRES = ("jazz", "rock", "blues")
 
 
 def seeded(seed: int = 1) -> torch.Generator:
@@ -40,3 +58,21 @@ def play(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
         "generator": seeded(),
     }
     return pipe("warm pop", **(request | settings))
+
+
+def genre_folders(base: Path, out: Path) -> Path:
+    """``out`` with a genre adapter for this base in a folder each."""
+    unet = MuseTunePipeline.from_pretrained(base).unet
+    for seed, name in enumerate(GENRES, start=11):
+        genre_folder(unet, out / name, seed)
+    return out
+
+
+def words(pipe: MuseTunePipeline):  # type: ignore[no-untyped-def]
+    """Audio of words alone, as short as can be."""
+    return pipe("warm pop", num_inference_steps=1, audio_length_in_s=1.28, generator=seeded()).audios
+
+
+def music(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
+    """Audio with music, as short as can be."""
+    return play(pipe, num_inference_steps=1, duration_seconds=1.28, **settings).audios

@@ -61,9 +61,10 @@ def test_outside_the_interval_the_scale_is_one(pipe: MuseTunePipeline) -> None:
 @pytest.mark.parametrize(
     ("settings", "rows"),
     [
-        ({}, [3, 3]),
-        ({"guidance_interval": (0, 0.5), "music_guidance_interval": (0, 0.5)}, [3, 1]),
-        ({"guidance_interval": (0, 0.5)}, [3, 2]),
+        ({}, [2, 2]),  # by default both are pushed alike
+        ({"guidance_scale": 2.0}, [3, 3]),
+        ({"guidance_scale": 2.0, "guidance_interval": (0, 0.5), "music_guidance_interval": (0, 0.5)}, [3, 1]),
+        ({"guidance_scale": 2.0, "guidance_interval": (0, 0.5)}, [3, 2]),
         ({"guidance_scale": 3.0, "num_waveforms_per_prompt": 2}, [4, 4]),
     ],
 )

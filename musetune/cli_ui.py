@@ -1,0 +1,40 @@
+"""`musetune ui`: the web page."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew.
+
+It is served to this machine alone; --host 0.0.0.0 lets others in. Needs the extra ui: pip install "musetune[ui]"
+
+Example: musetune ui --port 7861 --no-open
+"""
+
+
+def ui(
+    host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to serve on", min=1, max=65535)] = 7860,
+    base: Annotated[str, typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2")] = "nano",
+    adapter: Annotated[
+        str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
+) -> None:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        from musetune.serve.page import Page, launch
+    except ImportError as error:
+        raise ImportError(f'the web page needs gradio: pip install "musetune[ui]" ({error})') from error
+    from musetune.serve.work import load
+
+    pipe = load(base, adapter, device)
+    with tempfile.TemporaryDirectory(prefix="musetune-ui-") as folder:
+        typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)")
+        launch(Page(pipe, Path(folder)), host, port, open_browser=open_browser)

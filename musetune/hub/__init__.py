@@ -1,0 +1,8 @@
+"""Adapters to and from the Hugging Face Hub: push, pull, the model card, and what is at hand. Light: imports no torch."""
+
+from musetune.hub.card import card
+from musetune.hub.contents import shareable
+from musetune.hub.listing import AtHand, at_hand
+from musetune.hub.transfer import HubError, pull, push
+
+__all__ = ["push", "pull", "card", "HubError", "shareable", "at_hand", "AtHand"]

@@ -1,0 +1,180 @@
+"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none, and errors say what to do."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+from musetune.hub.card import card
+from musetune.hub.contents import ADAPTER_KINDS, PIPELINE, PIPELINE_FILES, WEIGHTS, kind_of, shareable
+from musetune.hub.listing import read_json
+
+PATTERNS = [f"*{suffix}" for suffix in ADAPTER_KINDS]
+OURS = {*WEIGHTS, *(weights for _, weights in WEIGHTS.values()), "musetune.json", "training.json", "results.json"}
+OURS |= {f"lora/{name}" for name in ("adapter_config.json", "adapter_model.safetensors")}
+
+
+class HubError(OSError):
+    """What went wrong between here and the Hub, in one line: what, and what to do."""
+
+
+def push(
+    folder: str | Path, repo_id: str, *, token: str | None = None, revision: str | None = None,
+    private: bool | None = None, message: str | None = None,
+) -> str:  # fmt: skip
+    """Put an adapter's (or a whole pipeline's) folder into a repository of the Hub, in one commit, and return that commit's URL.
+
+    The repository, and the branch ``revision``, are made where there are none, and a model card where an adapter's folder has no README.md. An
+    adapter's file that the folder has no more is deleted there. token: with write access; default: HF_TOKEN, or what `hf auth login` left.
+    private: of a new repository. message: the commit's. Raises ValueError for a folder that holds what is not shared
+    (`musetune.hub.contents`), HubError where the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    folder = Path(folder)
+    repo_id, names = _checked(repo_id), shareable(folder)
+    added = [CommitOperationAdd(name, str(folder / name)) for name in names]
+    if "README.md" not in names and PIPELINE not in names:
+        added.append(CommitOperationAdd("README.md", card(folder, repo_id=repo_id, revision=revision).encode()))
+    api = HfApi(token=token)
+    with _explained(repo_id, revision, "push"):
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
+        stale = OURS & set(api.list_repo_files(repo_id, revision=revision)) - set(names)
+        gone = [CommitOperationDelete(name, is_folder=False) for name in sorted(stale)]
+        name = read_json(folder / "musetune.json").get("name") or folder.resolve().name
+        summary = message or f"Push {name} with musetune"
+        return api.create_commit(repo_id, [*gone, *added], commit_message=summary, revision=revision).commit_url
+
+
+def pull(
+    repo_id: str, *, revision: str | None = None, token: str | None = None, cache_dir: str | Path | None = None,
+    out: str | Path | None = None, local_files_only: bool = False,
+) -> Path:  # fmt: skip
+    """The folder of an adapter (or a pipeline) of the Hub: in the cache, or as a copy at ``out``, a folder that is new or empty.
+
+    Only safetensors, JSON, Markdown, PNG and audio are fetched (of a whole pipeline also pipeline.py and its tokenizers' files), and each is
+    checked to be that. revision: branch, tag or commit. local_files_only: what the cache holds. Raises HubError where the
+    Hub cannot be reached or has no such repository, FileExistsError for an ``out`` with files, ValueError for what is no adapter.
+    """
+    from huggingface_hub import constants, snapshot_download
+
+    repo_id = _checked(repo_id)
+    if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
+        raise FileExistsError(f"{out} is there already and not empty: name a new folder")
+    fetch: dict[str, Any] = {"revision": revision, "token": token, "local_files_only": local_files_only}
+    with _explained(repo_id, revision, "pull"):
+        folder = Path(snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=PATTERNS, **fetch))
+        if (folder / PIPELINE).is_file():
+            snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=[*PATTERNS, *PIPELINE_FILES], **fetch)
+    if kind_of(folder) is None:
+        raise ValueError(f"{repo_id} holds no adapter, or none in safetensors: look at {constants.ENDPOINT}/{repo_id}")
+    try:
+        names = shareable(folder, strict=False)
+    except ValueError as error:
+        raise ValueError(f"{repo_id} is not used: {error}") from error
+    return folder if out is None else _copy(folder, names, Path(out))
+
+
+def _copy(folder: Path, names: list[str], out: Path) -> Path:
+    """Copies beside ``out`` first, then renames: nobody sees half of it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
+        whole = Path(beside) / out.name
+        for name in names:
+            (whole / name).parent.mkdir(parents=True, exist_ok=True)
+            copyfile(folder / name, whole / name)
+        if out.exists():
+            out.rmdir()
+        whole.rename(out)
+    return out
+
+
+def _checked(repo_id: str) -> str:
+    """``repo_id`` where it is one. Raises ValueError."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+        if repo_id.count("/") == 1:
+            return repo_id
+    except HFValidationError as error:
+        raise ValueError(f"repo_id={repo_id!r}: {error}") from error
+    raise ValueError(f"repo_id={repo_id!r} is not owner/name, such as me/musetune-jazz")
+
+
+@contextmanager
+def _explained(repo_id: str, revision: str | None, doing: str) -> Iterator[None]:
+    """Errors of huggingface_hub as HubError, others as they are."""
+    try:
+        yield
+    except Exception as error:
+        told = explain(error, repo_id, revision, doing)
+        if told is None:
+            raise
+        raise HubError(told) from error
+
+
+def explain(error: BaseException, repo_id: str, revision: str | None, doing: str) -> str | None:
+    """One line about an error of huggingface_hub or beneath it, None for errors that are not the Hub's or the wire's."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    if type(error) is ValueError:  # such as a README.md that the Hub's validation refuses
+        return None
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    answer = next((e for e in chain if isinstance(e, HfHubHTTPError)), None)
+    if answer is not None:
+        return _answered(answer, repo_id, revision, doing)
+    at = f"{repo_id}{f' at {revision}' if revision else ''}"
+    if any(isinstance(e, OfflineModeIsEnabled) for e in chain):
+        cached = f" and the cache has not the whole of {at}" if doing == "pull" else ""
+        return f"HF_HUB_OFFLINE is set{cached}: unset it to {doing}"
+    broken = next((e for e in reversed(chain) if _on_the_wire(e)), None)
+    if broken is not None:
+        left = "nothing was committed" if doing == "push" else f"the cache has not the whole of {at}"
+        return (
+            f"the connection to {constants.ENDPOINT} failed ({type(broken).__name__}: {broken}), and {left}: try again"
+        )
+    if any(isinstance(e, LocalEntryNotFoundError) for e in chain):
+        return f"the cache has not the whole of {at}: pull it once without local_files_only"
+    return None
+
+
+def _on_the_wire(error: BaseException) -> bool:
+    """Whether an error is of the connection: httpx's or requests' (which one depends on huggingface_hub's version), xet's, or the system's."""
+    package = type(error).__module__.split(".")[0]
+    packages = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "hf_xet")
+    cut = isinstance(error, OSError) and "Consistency check failed" in str(error)  # a download that ended early
+    return cut or package in packages or isinstance(error, ConnectionError | TimeoutError)
+
+
+def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str:
+    """The same where the Hub answered, and with an error."""
+    from huggingface_hub import constants, get_token
+    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+    response: Any = error.response
+    status, login = response.status_code, f"{constants.ENDPOINT}/settings/tokens"
+    said = f": {error.server_message}" if error.server_message else ""
+    if isinstance(error, RevisionNotFoundError):
+        return f"{repo_id} has no revision {revision or 'main'!r}: give a branch, a tag or a commit of it"
+    if isinstance(error, EntryNotFoundError):
+        return f"{repo_id} has no such file ({response.url})"
+    if status == 403:
+        return f"the token may not {doing} {repo_id} (403){said}; make one with write access at {login}"
+    refused = "Invalid credentials" in (response.headers.get("X-Error-Message") or "")
+    if status == 401 and doing == "push" and not refused and get_token() is None:
+        return f"the Hub wants to know who you are (401): run `hf auth login`, set HF_TOKEN or give a token made at {login}"
+    if status == 401 and (refused or doing == "push"):
+        return f"the Hub does not accept the token (401){said}; make one at {login}, then run `hf auth login`"
+    if isinstance(error, RepositoryNotFoundError) or status == 404:
+        return f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check the name, or run `hf auth login`"
+    return f"the Hub did not {doing} {repo_id} ({status}){said or f': {error}'}; try again later"
