@@ -52,6 +52,12 @@ class MuseTuneOutput:
     lead_sheet: LeadSheet
     reports: list[Any] | None = None
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: players, the chart with what was recognised, a piano roll."""
+        from musetune.generation.notebook import output_html
+
+        return output_html(self.audios, self.sampling_rate, self.lead_sheet, self.reports)
+
 
 class MuseTunePipeline(Adapters, AudioLDM2Pipeline):
     """AudioLDM 2 with an optional MusicAdapter and genre LoRAs. Without a lead sheet and without active genre LoRAs a call is the stock

@@ -49,7 +49,7 @@ from musetune.evaluation.obedience import (
     three_meters,
 )
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered, through_codec, unclipped
-from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
+from musetune.evaluation.sound import clap_similarity, timbre, timbre_distance
 from musetune.evaluation.testset import TestSheet
 from musetune.generation.request import MUSIC_GUIDANCE, TEXT_GUIDANCE
 from musetune.pipeline import MuseTuneOutput, MuseTunePipeline
@@ -60,6 +60,7 @@ SUITES = {"obedience": CONDITIONS, "quick": ("floor B", "adapter")}
 NO_GENRE = ("chords", "beats", "key", "function")  # what the adapter follows while the words alone name the genre
 MORE_SEEDS = (100_000, 200_000, 300_000)  # added to a sheet's own, for best of 4
 CANDIDATES = ("candidate 2", "candidate 3", "candidate 4")  # the same, which are judged of every third sheet
+EVERY_OTHER = ("no genre",)  # conditions of every other sheet alone
 Clips = dict[str, dict[str, dict[str, Any]]]  # condition → sheet → record
 
 
@@ -170,7 +171,7 @@ def play_and_judge_one(job: tuple[TestSheet, TestSheet], args: argparse.Namespac
     pipe = load(args.base, args.adapter, args.device)
     make_audio(pipe, test, args, out)
     records: dict[str, dict[str, Any]] = {}
-    for condition in (c for c in SUITES[args.suite] if c != "floor B"):
+    for condition in (c for c in conditions(args.suite, test) if c != "floor B"):
         if condition == "best of 4" and same_audio(out, test):
             records[condition] = records["adapter"]
         else:
@@ -217,10 +218,15 @@ def make_audio(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace
         "ceiling A": ceiling,
         "ceiling B": lambda: through_codec(pipe, ceiling()),
     }
-    for condition in (c for c in SUITES[args.suite] if c in makers and not wav(out, c, test).exists()):
+    for condition in (c for c in conditions(args.suite, test) if c in makers and not wav(out, c, test).exists()):
         partial_file = wav(out, condition, test).with_suffix(f".{os.getpid()}")
         save_audio(partial_file, makers[condition](), rate, "wav")
         partial_file.replace(wav(out, condition, test))
+
+
+def conditions(suite: str, test: TestSheet) -> tuple[str, ...]:
+    """Those of ``suite`` that ``test`` takes part in."""
+    return tuple(c for c in SUITES[suite] if c not in EVERY_OTHER or test.seed % 2 == 0)
 
 
 def plain_base(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace) -> np.ndarray:
@@ -236,12 +242,8 @@ def plain_base(pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace
 
 
 def obedient(
-    pipe: MuseTunePipeline,
-    test: TestSheet,
-    args: argparse.Namespace,
-    *seeds: int,
-    follow: tuple[str, ...] | None = None,
-) -> MuseTuneOutput:
+    pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace, *seeds: int, follow: tuple[str, ...] | None = None,
+) -> MuseTuneOutput:  # fmt: skip
     """Prompt and lead sheet (of it what ``follow`` names; None: all), one waveform a seed, the most obedient first by our own report."""
     return pipe(
         test.prompt,
@@ -277,18 +279,14 @@ def wav(out: Path, condition: str, test: TestSheet) -> Path:
     return out / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
 
 
-def distances(tests: list[TestSheet], conditions: tuple[str, ...], out: Path) -> dict[str, float | None]:
+def distances(tests: list[TestSheet], suite: tuple[str, ...], out: Path) -> dict[str, float | None]:
     """Fréchet distance of each condition's clips to ceiling A's; None with too little audio. Empty where there is no ceiling A."""
-    sets = {
-        condition: np.concatenate([timbre(*load_audio(wav(out, condition, test))) for test in tests])
-        for condition in conditions
-        if condition != "floor B"
-    }
-    reference = sets.pop("ceiling A", None)
-    if reference is None:
+    clips = {c: [wav(out, c, test) for test in tests] for c in suite if c != "floor B"}
+    sets = {c: [timbre(*load_audio(path)) for path in paths if path.exists()] for c, paths in clips.items()}
+    if "ceiling A" not in sets:
         return {}
-    enough = len(reference) > reference.shape[1]
-    return {condition: frechet_distance(points, reference) if enough else None for condition, points in sets.items()}
+    reference = sets.pop("ceiling A")
+    return {condition: timbre_distance(ours, reference) for condition, ours in sets.items()}
 
 
 if __name__ == "__main__":

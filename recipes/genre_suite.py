@@ -27,7 +27,7 @@ from musetune.evaluation import MEASURES, Mean, adherence, bootstrap_mean, load_
 from musetune.evaluation.judges import judge_with_hints
 from musetune.evaluation.obedience import genre_of, strangers
 from musetune.evaluation.playing import cell, provenance, remember, rendered, through_codec
-from musetune.evaluation.sound import frechet_distance, timbre
+from musetune.evaluation.sound import timbre, timbre_distance
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline import MuseTunePipeline
 from musetune.training.workers import crash_safe_map
@@ -142,15 +142,9 @@ def heard(path: Path, *tests: TestSheet) -> list[Scores]:
 def distances(genre: str, tests: list[TestSheet], every: list[TestSheet], args: argparse.Namespace) -> Sound:
     """Fréchet distance to the genre's held-out clips, of the theory adapter alone and with the genre; None with too little audio."""
     name = name_of(genre)
-    ours = {c: _timbres([audio(test, c, args) for test in tests]) for c in (THEORY, name)}
-    if any(len(points) <= points.shape[1] for points in ours.values()):
-        return dict.fromkeys(ours)
-    theirs = _timbres([audio(test, f"{name} ceiling A", args) for test in every])
-    return {c: frechet_distance(points, theirs) for c, points in ours.items()}
-
-
-def _timbres(paths: list[Path]) -> np.ndarray:
-    return np.concatenate([timbre(*load_audio(path)) for path in paths])
+    theirs = [timbre(*load_audio(audio(test, f"{name} ceiling A", args))) for test in every]
+    ours = {c: [timbre(*load_audio(audio(test, c, args))) for test in tests] for c in (THEORY, name)}
+    return {c: timbre_distance(points, theirs) for c, points in ours.items()}
 
 
 def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, args: argparse.Namespace) -> str:

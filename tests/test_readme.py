@@ -36,7 +36,7 @@ def test_python(tmp_path: Path) -> None:
 
 def test_commands(tmp_path: Path) -> None:
     """In the README's order: later ones read what earlier ones wrote."""
-    assert {c.split()[1] for c in COMMANDS} == {"generate", "analyze", "info"}
+    assert {c.split()[1] for c in COMMANDS} == {"generate", "analyze", "info", "adapters"}
     for command in COMMANDS:
         fewer = ["--steps", "8"] if " generate " in command else []
         run(["-m", "musetune.cli", *shlex.split(command)[1:], *fewer], tmp_path)

@@ -30,6 +30,11 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         "musetune/bases/nano/model_index.json",
         "musetune/_adapters/theory/config.json",
         "musetune/_adapters/theory/diffusion_pytorch_model.safetensors",
+        "musetune/_adapters/theory/lora/adapter_model.safetensors",
+        "musetune/_adapters/jazz/adapter_model.safetensors",
+        "musetune/_adapters/jazz/musetune.json",
+        "musetune/serve/page.css",
+        "musetune/serve/page.js",
         "musetune/_recipes/prepare.py",
         "musetune/_recipes/configs/theory.yaml",
     }

@@ -34,7 +34,7 @@ EXPLAINED = {
         "Floor B: the adapter's clip of another song's sheet held against this one; sheets are paired by one seeded shuffle of the whole "
         "test set, each with the next one in it, so that keys, tempi and metres of a pair are as far apart as chance makes them."
     ),
-    "no genre": "No genre: the adapter without the sheet's genre, which the prompt alone then names; at the adapter's seed.",
+    "no genre": "No genre: the adapter without the sheet's genre, which the prompt alone then names; every other sheet, at the adapter's seed.",
     "best of 4": "Best of 4: the first of the adapter's clip and three more seeds by our own report.",
     "ceiling A": "Ceiling A: the sheet arranged by rule and rendered by a synthesiser.",
     "ceiling B": "Ceiling B: that rendering through the base's spectrogram, autoencoder and vocoder.",

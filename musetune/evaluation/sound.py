@@ -84,6 +84,13 @@ def frechet_distance(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(shift @ shift + np.trace(first) + np.trace(second) - 2 * root)
 
 
+def timbre_distance(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> float | None:
+    """`frechet_distance` of two sets of clips, each clip's `timbre` given; None with too little audio."""
+    sets = [np.concatenate(list(clips)) for clips in (ours, theirs)]
+    enough = all(len(points) > points.shape[1] for points in sets)
+    return frechet_distance(sets[0], sets[1]) if enough else None
+
+
 def clap_similarity(
     pipe: AudioLDM2Pipeline, prompts: Sequence[str], waves: Sequence[np.ndarray], sr: int
 ) -> np.ndarray:

@@ -66,9 +66,9 @@ def find_adapter(name: str | Path, **hub: Any) -> str:
         if is_adapter(place) or any(place.glob("*.bin")):
             return _safe(place)
     if str(name).count("/") == 1 and not path.exists():
-        from huggingface_hub import snapshot_download
+        from musetune.hub import pull
 
-        return _safe(snapshot_download(str(name), allow_patterns=["*.json", "*.safetensors", "*.md"], **hub))
+        return str(pull(str(name), **hub))
     import difflib
 
     known = sorted({p.name for place in PLACES for p in place.glob("*") if is_adapter(p)})

@@ -55,8 +55,9 @@ def base_of(name: str) -> Base:
 def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None = None) -> str:
     """README.md of an adapter's folder: YAML for the Hub, then words, tables, sounds and a snippet to run.
 
-    Reads musetune.json (kind, name, genre, base, theory), and training.json, results.json, audio and PNG files where they are. repo_id,
-    revision: where it will lie, for the snippet and the players. Raises FileNotFoundError without musetune.json, ValueError for no adapter.
+    Reads musetune.json (kind, name, genre, base, theory), and training.json, results.json, audio and PNG files, and notes.md (what only a
+    person can say) where they are. repo_id, revision: where it will lie, for the snippet and the players.
+    Raises FileNotFoundError without musetune.json, ValueError for no adapter.
     """
     folder = Path(folder)
     if kind_of(folder) not in WHAT:
@@ -76,6 +77,7 @@ def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None
         "## Play it\n\n`pip install musetune`, then\n\n" + _snippet(told, repo_id or name, revision),
         *_media(folder, repo_id, revision or "main"),
         *_training(read_json(folder / "training.json"), told),
+        *([(folder / "notes.md").read_text().strip()] if (folder / "notes.md").is_file() else []),
         *_adherence(read_json(folder / "results.json")),
         f"## Licence\n\n{base.reason}",
     ]
@@ -162,6 +164,8 @@ def _adherence(results: dict[str, Any]) -> list[str]:
     measures = list(dict.fromkeys(measure for cells in table.values() for measure in cells))
     rows = [[measure, *(_cell(cells.get(measure)) for cells in table.values())] for measure in measures]
     lines = ["| " + " | ".join(row) + " |" for row in [["", *table], ["---"] * (len(table) + 1), *rows]]
+    if distances := results.get("frechet"):
+        lines.append("| Fréchet distance | " + " | ".join(_distance(distances.get(c)) for c in table) + " |")
     about = f"{results['n']} lead sheets" if results.get("n") else "lead sheets"
     made = f" Made by `{results['command']}`." if results.get("command") else ""
     words = (
@@ -169,6 +173,11 @@ def _adherence(results: dict[str, Any]) -> list[str]:
         f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that through the base's codec).{made}"
     )
     return ["## Adherence\n\n" + words + "\n\n" + "\n".join(lines)]
+
+
+def _distance(value: float | None) -> str:
+    """Of MFCC statistics, to renderings."""
+    return "—" if value is None else f"{value:.0f}"
 
 
 def _cell(value: dict[str, float] | None) -> str:
