@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import render_songs  # type: ignore[import-not-found]
+from excerpts import SHARP, excerpt  # type: ignore[import-not-found]
 
 from musetune.analysis.source import RATE
 from musetune.audio import synthesize
@@ -108,7 +109,7 @@ def draw_sheet(
     while song is None:
         song = read_song(rng.choice(source), kept)
     while True:
-        sheet = render_songs.excerpt(song, knobs, rng)
+        sheet = excerpt(song, knobs, rng)
         if sheet.genre == genre and sheet.chords:
             return sheet
 
@@ -119,7 +120,7 @@ def idiom(genre: str, seconds: float, rng: random.Random) -> LeadSheet:
     minor = in_minor(first)
     more = [loop for loop in IDIOMS[genre] if in_minor(loop) == minor]
     loops = [first] if genre in ("blues", "electronic") else [first, rng.choice(more)]
-    key = f"{rng.choice(render_songs.SHARP)} {'minor' if minor else 'major'}"
+    key = f"{rng.choice(SHARP)} {'minor' if minor else 'major'}"
     bpm, metre = rng.uniform(*STYLES[genre].tempo), 3 if rng.random() < 0.12 else 4
     beats = max(1, round(metre * rng.choice(CHORD_BARS[genre]))) if metre == 4 else metre
     count = int(seconds * bpm / 60 / beats) + 2

@@ -28,7 +28,15 @@ ALLOWED: dict[str, set[str]] = {
     "hub": {"adapter"},
     "pipeline": {"generation", "conditioning", "adapter", "planning", "audio", "evaluation", "theory", "nano", "hub"},
 }
-TOP = {"__init__", "cli", "cli_analyze", "cli_hub", "cli_info", "cli_ui", "serve"}  # may import every room; nobody imports cli
+TOP = {
+    "__init__",
+    "cli",
+    "cli_analyze",
+    "cli_hub",
+    "cli_info",
+    "cli_ui",
+    "serve",
+}  # may import every room; nobody imports cli
 DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml"}  # import name → name on the registry, where they differ
 JUDGES = {"vamp", "chord_extractor", "madmom", "essentia"}  # installed by `make`, see CONTRIBUTING.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
 
 THEORY = "theory"  # what an adapter without a card is called
-STORY = ("README.md", "training.json", "results.json", "sample.flac", "chart.png")  # what goes on with an adapter
+STORY = (
+    "README.md",
+    "notes.md",
+    "training.json",
+    "results.json",
+    "sample.flac",
+    "sample.json",
+    "chart.png",
+)  # what goes on with an adapter
 
 
 @dataclass(frozen=True)

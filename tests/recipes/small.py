@@ -57,7 +57,10 @@ def make_dataset(
     with DatasetWriter(folder, DatasetInfo("small", made_with, 8, ROWS, COLS, ROW_S), shard_size=8) as writer:
         for i in range(n):
             key, bpm = ("C minor" if i % 3 == 2 else "F major"), 80 + 7 * i
-            sheet = LeadSheet.from_progression(SONGS[i % 3], key=key, bpm=bpm, duration_seconds=ROWS * ROW_S)
+            genre = ("pop", "jazz")[i % 2]
+            sheet = LeadSheet.from_progression(
+                SONGS[i % 3], key=key, bpm=bpm, duration_seconds=ROWS * ROW_S, genre=genre
+            )
             latents = torch.randn(1, 8, ROWS, COLS, generator=g)
             if i in poisoned:
                 latents[:] = torch.nan
@@ -70,7 +73,7 @@ def make_dataset(
                 duration_s=ROWS * ROW_S,
                 text=prompt,
                 lead_sheet=sheet.to_json(),
-                genre=("pop", "jazz")[i % 2],
+                genre=genre,
                 transpose=2 if i in transposed else 0,
             )
             writer.add([clip], latents, {"": text(1), prompt: text(2 + i % 3)})

@@ -86,7 +86,7 @@ def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.M
     try:
         chord, bass, key = nets.hear_chords(np.zeros((50, 80, 4), np.float16), np.zeros(50, np.float16))
         assert (chord.shape[1], bass.shape[1], key.shape[1]) == (169, 13, 24)
-        np.testing.assert_allclose(np.exp(chord).sum(axis=1), 1, rtol=1e-4)
+        np.testing.assert_allclose(np.exp(chord).sum(axis=1), 1, rtol=1e-3)  # in half precision
     finally:
         nets.networks.cache_clear()
     before = out.read_bytes()
