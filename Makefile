@@ -32,8 +32,9 @@ demo: install
 test: install soundfont browser
 	@$(MAKE) --no-print-directory pytest
 
+# a process for each core, of one thread each: the nets of the tests are too small for more
 pytest:
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: install
 	$(VENV)/bin/ruff check .
