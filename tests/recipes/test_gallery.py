@@ -18,6 +18,7 @@ from musetune.training.record import save_lora
 
 sys.path.insert(0, str(REPOSITORY / "recipes"))
 import evaluate
+
 import gallery
 
 judged = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
