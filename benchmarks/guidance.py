@@ -58,7 +58,7 @@ class Setting:
     def passes_a_step(self, steps: int) -> float:
         """How often the U-Net runs on a waveform in a step, on average: the cost."""
         guidance = Guidance(self.text, self.music, 0.0, self.text_interval, self.music_interval)
-        return float(np.mean([len(passes(*guidance.at(step, steps))) for step in range(steps)]))
+        return float(np.mean([len(passes(guidance.at(step, steps))) for step in range(steps)]))
 
 
 def settings(texts: list[float], musics: list[float], at: tuple[float, float], spans: list[Interval]) -> list[Setting]:

@@ -26,6 +26,7 @@ from musetune.generation.loading import find_base
 from musetune.theory import LeadSheet
 
 sys.path.append(str(Path(__file__).parents[1] / "recipes"))
+import building
 import finetune
 from knobs import read
 
@@ -89,7 +90,7 @@ def unet_of(base: Base) -> AudioLDM2UNet2DConditionModel:
 
 def adapter_of(unet: AudioLDM2UNet2DConditionModel, base: Base, recipe: finetune.Config, rank: int = 0) -> MusicAdapter:
     """The recipe's new adapter, attached; with a LoRA of ``rank`` where that is not 0."""
-    options = {name: getattr(recipe, name) for name in finetune.SHAPE}
+    options = {name: getattr(recipe, name) for name in building.SHAPE}
     adapter = MusicAdapter.for_unet(unet, cols=base.cols, **options).attach(unet).eval()
     if rank:
         adapter.add_lora(rank)

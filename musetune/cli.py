@@ -1,4 +1,4 @@
-"""`musetune generate | analyze | prepare | evaluate | push | pull | adapters | info`: the command line, thin over the package."""
+"""`musetune generate | plan | compose | analyze | prepare | evaluate | push | pull | adapters | info`: the command line, thin over the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musetune import cli_analyze, cli_hub, cli_info, cli_ui
+from musetune import cli_analyze, cli_compose, cli_hub, cli_info, cli_ui
 
 if TYPE_CHECKING:
     from musetune.pipeline import MuseTunePipeline
@@ -239,6 +239,8 @@ def _recipe(name: str, arguments: list[str]) -> None:
     raise typer.Exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
 
 
+app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
+app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from diffusers import AudioLDM2Pipeline
-from diffusers.utils.torch_utils import randn_tensor
-from torch import Tensor
 
 import musetune.nano  # noqa: F401  # diffusers finds nano's classes by name once they are imported
 from musetune.adapter import MusicAdapter
 from musetune.adapter.identity import short_name
 from musetune.adapter.shelf import LoraShelf
 from musetune.generation.adapters import Adapters, lora_name
-from musetune.generation.conditions import Conditions, prepare_windows
 from musetune.generation.folders import fetch, read_reference, theory_of, warn_of_remote_code
-from musetune.generation.guidance import ALWAYS, Guidance, Interval, guide, passes
+from musetune.generation.guidance import ALWAYS, Guidance, Interval
 from musetune.generation.loading import find_adapter, find_base, is_lora, language_model, read_index
+from musetune.generation.output import MuseTuneOutput
 from musetune.generation.partial import Asked, asked_of
+from musetune.generation.piece import Piece
+from musetune.generation.playing import Playing
 from musetune.generation.request import (
     GUIDANCE_RESCALE,
     MUSIC_GUIDANCE,
     NEEDS_MUSIC,
+    STEM_GUIDANCE,
     TEXT_GUIDANCE,
     check_counts,
     check_intervals,
@@ -39,27 +38,12 @@ from musetune.generation.request import (
     refuse,
     sheet_of,
 )
-from musetune.generation.windows import blend
+from musetune.generation.songs import Songs, mixed
 from musetune.theory import Chord, LeadSheet
+from musetune.theory.arrangement import Arrangement
 
 
-@dataclass
-class MuseTuneOutput:
-    """audios (n, samples) float32 at ``sampling_rate``, the most obedient first; the sheet that was asked for; a report for each."""
-
-    audios: np.ndarray
-    sampling_rate: int
-    lead_sheet: LeadSheet
-    reports: list[Any] | None = None
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: players, the chart with what was recognised, a piano roll."""
-        from musetune.generation.notebook import output_html
-
-        return output_html(self.audios, self.sampling_rate, self.lead_sheet, self.reports)
-
-
-class MuseTunePipeline(Adapters, AudioLDM2Pipeline):
+class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
     """AudioLDM 2 with an optional MusicAdapter and genre LoRAs. Without a lead sheet and without active genre LoRAs a call is the stock
     pipeline's, bit for bit."""
 
@@ -132,12 +116,6 @@ class MuseTunePipeline(Adapters, AudioLDM2Pipeline):
         with tempfile.TemporaryDirectory() as folder:
             return push(self.save_adapter(folder, name), repo_id, **hub)
 
-    @property
-    def row_s(self) -> float:
-        """Seconds of one latent row."""
-        vocoder = self.vocoder.config
-        return self.vae_scale_factor * math.prod(vocoder.upsample_rates) / vocoder.sampling_rate
-
     @torch.no_grad()
     def __call__(
         self,
@@ -152,7 +130,10 @@ class MuseTunePipeline(Adapters, AudioLDM2Pipeline):
         duration_seconds: float | None = None,
         follow: str | Sequence[str] | None = None,
         follow_seconds: tuple[float, float] | None = None,
+        arrangement: Arrangement | None = None,
+        stems: bool = False,
         music_guidance_scale: float | None = None,
+        stem_guidance_scale: float | None = None,
         guidance_interval: Interval | None = None,
         music_guidance_interval: Interval | None = None,
         window_seconds: float | None = None,
@@ -160,58 +141,63 @@ class MuseTunePipeline(Adapters, AudioLDM2Pipeline):
         return_report: bool = False,
         **options: Any,
     ) -> Any:
-        """Generate. With a lead sheet or a progression: MuseTuneOutput that follows it; without: AudioLDM2Pipeline's own call.
+        """Generate: MuseTuneOutput that follows a lead sheet, a progression or a plan of its own; without, AudioLDM2Pipeline's own call.
 
         harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, in ``key`` (C major), ``bpm`` (30–300; 120), ``time_signature``
         (4/4), ``genre``, repeated to ``duration_seconds`` (default 10.24). A ``lead_sheet`` has all that itself and is cut to
-        ``duration_seconds``. follow: which of chords, beats, key, genre, function count (default: all that the sheet gives), follow_seconds:
-        (start, end) of the stretch in which they do; the rest is left to the model. music_guidance_scale (3): how hard the music is pushed,
-        beside ``guidance_scale`` for the words; music_guidance_interval, guidance_interval: (start, end) of the steps, 0–1, in which they
-        are pushed at all; the other steps are faster. window_seconds: longer audio is made in overlapping windows of so much (default:
-        the base's own length). strength: of the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient
-        first. ``num_inference_steps`` (default 20 with music), ``guidance_rescale`` (0.8; 0–1, only with music), ``negative_prompt``,
+        ``duration_seconds``. With neither, but with ``duration_seconds`` and an adapter, the prompt is planned (``plan``; key, bpm,
+        time_signature and genre are pinned where given) to the nearest whole bar, arranged (``arrange``), played and reported on;
+        ``audio_length_in_s`` asks for the stock call. arrangement: the players' notes; stems=True: each player's audio too, their sum
+        instead of one take. follow: which of chords, beats, key, genre, function and, with an arrangement, drums, bass, comping, lead count
+        (default: all there is), follow_seconds: (start, end) of the stretch in which they do; the rest is left to the model.
+        music_guidance_scale (3): how hard the music is pushed, stem_guidance_scale (3): the players' notes, beside ``guidance_scale`` for
+        the words; music_guidance_interval, guidance_interval: (start, end) of the steps, 0–1, in which they are pushed at all; the other
+        steps are faster. window_seconds: longer audio is made in overlapping windows of so much (default: the base's own length).
+        strength: of the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first.
+        ``num_inference_steps`` (default 20 with music), ``guidance_rescale`` (0.8; 0–1, only with music), ``negative_prompt``,
         ``generator``, ``latents`` as in the stock call.
         Raises ValueError for values out of range and for arguments that would be ignored.
         """
         settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre}
+        scales = {"music_guidance_scale": music_guidance_scale, "stem_guidance_scale": stem_guidance_scale}
+        intervals = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
+        check_scales(guidance_scale=options.get("guidance_scale"), **scales)
+        check_share(guidance_rescale=options.get("guidance_rescale"), strength=strength)
+        check_counts(**{name: options.get(name) for name in ("num_inference_steps", "num_waveforms_per_prompt")})
+        check_intervals(**intervals)
+        song = self._writes(lead_sheet, harmonic_progression, arrangement, duration_seconds)
+        if song:
+            lead_sheet, arrangement = self._write(prompt, duration_seconds, _given(**settings), options)
+            settings, duration_seconds, return_report = {}, None, True
         default_seconds = self.unet.config.sample_size * self.row_s
         sheet = sheet_of(lead_sheet, harmonic_progression, duration_seconds, default_seconds, settings)
-        check_scales(guidance_scale=options.get("guidance_scale"), music_guidance_scale=music_guidance_scale)
-        check_share(guidance_rescale=options.get("guidance_rescale"))
-        check_counts(**{name: options.get(name) for name in ("num_inference_steps", "num_waveforms_per_prompt")})
-        intervals = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
         if sheet is None:
-            music = {"music_guidance_scale": music_guidance_scale, "strength": strength}
             partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
-            refuse(music | partial | intervals | {"return_report": return_report or None}, NEEDS_MUSIC)
+            music = {"strength": strength, "arrangement": arrangement, "return_report": return_report or None}
+            refuse(scales | partial | intervals | music | {"stems": stems or None}, NEEDS_MUSIC)
             return self._plain(prompt, args, duration_seconds, options)
-        if args:
-            raise TypeError("with a lead sheet, give every argument after the prompt by its name")
-        if self.adapter is None:
-            raise ValueError(
-                "a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')"
-            )
-        if not isinstance(prompt, str | None):
-            raise ValueError(f"prompt={prompt!r}: with music it is one str; call once for each prompt")
-        check_intervals(**intervals)
+        self._check_music(prompt, args, None if song else arrangement, stems, song, options)
+        heard = None if self.adapter.stems is None else arrangement
         if window_seconds is not None:
             positive("window_seconds", window_seconds)
-        asked = asked_of(sheet, follow, follow_seconds)
-        strength = or_default(strength, 1.0)
-        check_share(strength=strength)
         guidance = Guidance(
             options.pop("guidance_scale", TEXT_GUIDANCE),
             or_default(music_guidance_scale, MUSIC_GUIDANCE),
             options.pop("guidance_rescale", GUIDANCE_RESCALE),
-            *(or_default(interval, ALWAYS) for interval in intervals.values()),
+            or_default(guidance_interval, ALWAYS),
+            or_default(music_guidance_interval, ALWAYS),
+            None if heard is None else or_default(stem_guidance_scale, STEM_GUIDANCE),
         )
-        seconds = or_default(duration_seconds, sheet.duration_s)
-        with self._sounding(strength, music=True):
-            audios = self._play(prompt or "", sheet, seconds, asked, guidance, window_seconds, **options)
+        asked = asked_of(sheet, follow, follow_seconds, heard)
+        piece = Piece(sheet, heard, asked, guidance, or_default(duration_seconds, sheet.duration_s), window_seconds)
+        with self._sounding(or_default(strength, 1.0), music=True):
+            parts = self._solos(piece, **options) if stems else None
+            audios = self._play(prompt or "", piece, **options) if parts is None else mixed(parts)
         reports = None
         if return_report or len(audios) > 1:
             audios, reports = self._rank(audios, sheet, asked)
-        return MuseTuneOutput(audios, self.vocoder.config.sampling_rate, sheet, reports if return_report else None)
+        rate = self.vocoder.config.sampling_rate
+        return MuseTuneOutput(audios, rate, sheet, reports if return_report else None, arrangement, parts)
 
     def _plain(self, prompt: Any, args: tuple[Any, ...], seconds: float | None, options: dict[str, Any]) -> Any:
         """The stock pipeline's call."""
@@ -221,62 +207,32 @@ class MuseTunePipeline(Adapters, AudioLDM2Pipeline):
         with self._sounding(1.0, music=False):
             return super().__call__(prompt, *args, **options)
 
-    def _play(
-        self, prompt: str, sheet: LeadSheet, seconds: float, asked: Asked, guidance: Guidance, window_seconds: float | None, *,
-        num_inference_steps: int = 20, negative_prompt: str | None = None, num_waveforms_per_prompt: int = 1,
-        generator: torch.Generator | None = None, latents: Tensor | None = None,
-    ) -> np.ndarray:  # fmt: skip
-        """Denoise in up to three passes a step, decode: (n, samples)."""
-        n, device, rows = num_waveforms_per_prompt, self._execution_device, self._rows(seconds)
-        size = self.unet.config.sample_size if window_seconds is None else self._rows(window_seconds)
-        latents = self._noise((n, self.unet.config.in_channels, rows, self.adapter.config.cols), generator, latents)
-        windows = prepare_windows(self.adapter, sheet, asked, n, (rows, size, self.row_s), device)
-        conditions = Conditions(n, *self._words(prompt, negative_prompt, n), windows)
-        self.scheduler.set_timesteps(num_inference_steps, device=device)
-        latents = latents * self.scheduler.init_noise_sigma
-        for step, t in enumerate(self.progress_bar(self.scheduler.timesteps)):
-            scales = guidance.at(step, len(self.scheduler.timesteps))
-            scaled = self.scheduler.scale_model_input(latents, t)
-
-            def denoise(window: Tensor, index: int, t: Tensor = t, scales: tuple[float, float] = scales) -> Tensor:
-                which = passes(*scales)
-                told = conditions.told(index, which)
-                sample, hidden = self.adapter.inputs(torch.cat([window] * len(which)), told.generated, told.music)
-                out = self.unet(sample, t, encoder_hidden_states=hidden, **told.text).sample
-                return guide(out, *scales, guidance.rescale)
-
-            predicted = blend(scaled, size, size // 2, denoise)
-            latents = self.scheduler.step(predicted, t, latents).prev_sample
-        return self._decode(latents, round(seconds * self.vocoder.config.sampling_rate))
-
-    def _rows(self, seconds: float) -> int:
-        """Latent rows that hold so many seconds, 8 at least."""
-        return max(8, math.ceil(seconds / self.row_s - 1e-6))
-
-    def _words(self, prompt: str, negative_prompt: str | None, n: int) -> tuple[dict[str, Tensor], Tensor]:
-        """The U-Net's arguments of the T5 stream, and GPT-2's embeddings; rows of n waveforms: nothing, words, words again."""
-        device, dtype = self._execution_device, self.unet.dtype
-        embeds, mask, generated = self.encode_prompt(prompt, device, n, True, negative_prompt=negative_prompt)
-        embeds, mask, generated = (torch.cat([x, x[n:]]) for x in (embeds.to(dtype), mask, generated.to(dtype)))
-        return {"encoder_hidden_states_1": embeds, "encoder_attention_mask_1": mask}, generated
-
-    def _noise(self, shape: tuple[int, ...], generator: torch.Generator | None, latents: Tensor | None) -> Tensor:
-        """What denoising starts from: ``latents`` where given. Raises ValueError where their shape is another."""
-        device, dtype = self._execution_device, self.unet.dtype
-        if latents is None:
-            return randn_tensor(shape, generator=generator, device=device, dtype=dtype)
-        if tuple(latents.shape) != shape:
+    def _check_music(
+        self,
+        prompt: Any,
+        args: tuple[Any, ...],
+        arrangement: Arrangement | None,
+        stems: bool,
+        song: bool,
+        options: dict[str, Any],
+    ) -> None:
+        """Raise ValueError or TypeError for what a call with music cannot do."""
+        if args:
+            raise TypeError("with a lead sheet, give every argument after the prompt by its name")
+        if self.adapter is None:
             raise ValueError(
-                f"latents of shape {tuple(latents.shape)} do not fit: this call needs {shape} "
-                "(num_waveforms_per_prompt, channels, latent rows of the duration, columns)"
+                "a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')"
             )
-        return latents.to(device, dtype)
-
-    def _decode(self, latents: Tensor, samples: int) -> np.ndarray:
-        """Audio (n, samples) float32, scaled down where it would clip."""
-        mel = self.vae.decode(latents.to(self.vae.dtype) / self.vae.config.scaling_factor).sample
-        audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
-        return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
+        if not isinstance(prompt, str | None):
+            raise ValueError(f"prompt={prompt!r}: with music it is one str; call once for each prompt")
+        if (arrangement is not None or stems) and self.adapter.stems is None:
+            raise ValueError(
+                "this adapter reads no stems: load one that does, such as 'theory', or leave out arrangement and stems"
+            )
+        if stems and not song and arrangement is None:
+            raise ValueError("stems=True needs notes for the players: give arrangement=pipe.arrange(sheet)")
+        if stems and options.get("num_waveforms_per_prompt", 1) != 1:
+            raise ValueError("stems=True makes one waveform: leave out num_waveforms_per_prompt")
 
     def _rank(self, audios: np.ndarray, sheet: LeadSheet, asked: Asked) -> tuple[np.ndarray, list[Any]]:
         """The waveforms and their reports, the most obedient first; of a stretch where only that was asked for."""

@@ -9,7 +9,8 @@ words alone name the genre; best of 4 what our own report ranks first of its cli
 lead sheet rendered by a synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder.
 Leaves audio/, reports/, charts/, results.json, results.md, results.png and agreement.png in OUT and prints the tables,
 and how well our own report agrees with the judges. Killed, it goes on where it was. The suite "quick" plays three
-sheets, one a metre: adapter and floor B alone. "genres" measures genre adapters (recipes/genre_suite.py).
+sheets, one a metre: adapter and floor B alone. "genres" measures genre adapters (recipes/genre_suite.py), "stems" what
+the notes of an arrangement bring (recipes/stem_suite.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import genre_suite  # type: ignore[import-not-found]
 import numpy as np
+import stem_suite  # type: ignore[import-not-found]
 import torch
 from tqdm import tqdm
 
@@ -57,6 +59,7 @@ from musetune.theory.leadsheet import GENRES
 from musetune.training.workers import crash_safe_map
 
 SUITES = {"obedience": CONDITIONS, "quick": ("floor B", "adapter")}
+OTHERS = {"genres": genre_suite.main, "stems": stem_suite.main}
 NO_GENRE = ("chords", "beats", "key", "function")  # what the adapter follows while the words alone name the genre
 MORE_SEEDS = (100_000, 200_000, 300_000)  # added to a sheet's own, for best of 4
 CANDIDATES = ("candidate 2", "candidate 3", "candidate 4")  # the same, which are judged of every third sheet
@@ -67,8 +70,8 @@ Clips = dict[str, dict[str, dict[str, Any]]]  # condition → sheet → record
 def main(arguments: list[str]) -> None:
     args = parse(arguments)
     versions()  # before minutes of work: are the judges installed?
-    if args.suite == "genres":
-        return genre_suite.main(args)
+    if args.suite in OTHERS:
+        return OTHERS[args.suite](args)
     began = time.monotonic()
     out, every = Path(args.out), load_test_sheets(args.sheets)
     tests = (every if args.suite == "obedience" else three_meters(every))[: args.limit]
@@ -119,10 +122,11 @@ def summary(clips: Clips, tests: list[TestSheet], sound: dict[str, float | None]
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--suite", choices=[*SUITES, "genres"], default="obedience", help="default: obedience")
+    parser.add_argument("--suite", choices=[*SUITES, *OTHERS], default="obedience", help="default: obedience")
     parser.add_argument("--base", default="nano", help="bundled name, folder or Hub name")
     parser.add_argument("--adapter", default="theory", help="bundled name, folder or Hub name")
     parser.add_argument("--genres", nargs="+", default=list(GENRES), help="of the suite genres: adapters to stack")
+    parser.add_argument("--arranger", choices=["rule", "model"], default="rule", help="of the suite stems: whose notes")
     parser.add_argument("--sheets", help="folder or file of lead sheets; default: the test set of musetune.evaluation")
     parser.add_argument("--out", default="out/evaluation")
     parser.add_argument("--limit", type=int, help="only the first so many lead sheets")
@@ -147,7 +151,8 @@ def load(base: str, adapter: str, device: str) -> MuseTunePipeline:
 
 def settings(args: argparse.Namespace, tests: list[TestSheet]) -> dict[str, Any]:
     """What audio and figures depend on; the test set and the weights by a hash."""
-    chosen = {k: v for k, v in vars(args).items() if k not in ("out", "limit", "device", "suite", "genres", "workers")}
+    apart = ("out", "limit", "device", "suite", "genres", "arranger", "workers")
+    chosen = {k: v for k, v in vars(args).items() if k not in apart}
     chosen["sheets"] = hash_of(repr(tests).encode())
     return {**chosen, **provenance(load(args.base, args.adapter, args.device), args.soundfont)}
 

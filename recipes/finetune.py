@@ -13,16 +13,15 @@ import json
 import math
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, set_seed
-from diffusers import AudioLDM2UNet2DConditionModel, DDPMScheduler
-from diffusers.models.attention_processor import AttnProcessor
+from building import build, save  # type: ignore[import-not-found]
+from diffusers import DDPMScheduler
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 from knobs import command_line, read  # type: ignore[import-not-found]
@@ -30,15 +29,12 @@ from omegaconf import MISSING
 from tqdm import tqdm
 from validation import listen  # type: ignore[import-not-found]
 
-from musetune.adapter import MusicAdapter, lora
-from musetune.generation.loading import find_adapter, find_base
-from musetune.training import DatasetInfo, Dropout, LatentDataset, draw_batch, draws, load_tokens
+from musetune.generation.loading import find_base
+from musetune.training import Dropout, LatentDataset, draw_batch, draws, load_tokens
 from musetune.training import checkpoint as ckpt
-from musetune.training.denoiser import Denoiser
 from musetune.training.fingerprint import check_base
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
-from musetune.training.memory import enable_gradient_checkpointing
-from musetune.training.record import averaged, save_adapter, save_lora
+from musetune.training.record import averaged
 from musetune.training.tokens import silence_unseen
 
 
@@ -51,7 +47,13 @@ class Config:
     output_dir: str = MISSING  # checkpoints, loss.jsonl, logs/, and at the end adapter/
     seed: int = 0
     # what is trained
-    theory_adapter: str | None = None  # an adapter to freeze, so that only a LoRA (a genre) is trained on it
+    theory_adapter: str | None = (
+        None  # an adapter to freeze, so that only a LoRA (a genre) or its stem branch is trained
+    )
+    stem_hidden: int = (
+        0  # width of the branch that reads stems, which the frozen adapter gets, or has; 0: a LoRA trains
+    )
+    stem_channels: int = 48  # of a new such branch: channels of its map
     init_adapter: str | None = None  # an adapter to go on training, with its shape and its LoRA
     rank: int = 0  # of a new LoRA, where the adapter has none; 0 adds none
     frames_per_row: int = 4  # of a new adapter: time steps of beats and chroma in a latent row
@@ -71,6 +73,7 @@ class Config:
     text_dropout: float = 0.15
     genre_dropout: float | None = None  # of the genre; null: like every stream. High where a LoRA shall bring the genre
     stream_dropout: float = 0.5  # each stream by itself
+    stem_dropout: float | None = None  # each stem; null: like every stream
     condition_dropout: float = 0.1  # all streams together
     span_dropout: float = 0.1  # a stretch of time of all streams
     # optimisation
@@ -103,49 +106,9 @@ class Config:
     num_validation_clips: int = 4  # lead sheets of the data set's first clips, at fixed seeds
 
 
-GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it is trained
 RECORDS = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
            "checkpoints_total_limit", "validation_steps", "num_validation_clips")  # fmt: skip
-SHAPE = ("frames_per_row", "dim", "hidden", "map_channels", "map_entry", "map_modulation", "attended", "rotary", "event_s",
-         "hidden_streams")  # fmt: skip
 EXACT = [f.name for f in fields(Config) if f.name not in RECORDS]  # a resumed run repeats the rest
-
-
-def build(cfg: Config, data: DatasetInfo) -> Denoiser:
-    """The frozen base with an adapter on it; what shall learn has requires_grad."""
-    unet = AudioLDM2UNet2DConditionModel.from_pretrained(
-        find_base(cfg.pretrained_model_name_or_path), subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
-    ).requires_grad_(False)
-    if cfg.cpu or not torch.cuda.is_available():
-        unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
-    if unet.config.in_channels != data.channels:
-        raise ValueError(f"the data set has {data.channels} latent channels, this base {unet.config.in_channels}")
-    if cfg.theory_adapter and cfg.init_adapter:
-        raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
-    if cfg.theory_adapter and not cfg.rank:
-        raise ValueError(f"theory_adapter={cfg.theory_adapter} is frozen, so a LoRA must learn: give rank=8 or so")
-    if cfg.theory_adapter:
-        adapter = MusicAdapter.from_pretrained(find_adapter(cfg.theory_adapter)).requires_grad_(False)
-    elif cfg.init_adapter:
-        adapter = MusicAdapter.from_pretrained(find_adapter(cfg.init_adapter))
-    else:
-        adapter = MusicAdapter.for_unet(unet, cols=data.cols, **{name: getattr(cfg, name) for name in SHAPE})
-    adapter.attach(unet)
-    if cfg.theory_adapter:
-        lora.stack(unet, GENRE, rank=cfg.rank)
-    elif cfg.rank and not adapter.has_lora:
-        adapter.add_lora(cfg.rank)
-    if cfg.gradient_checkpointing:
-        enable_gradient_checkpointing(unet)
-    return Denoiser(unet, adapter, data.row_s).train()
-
-
-def save(cfg: Config, model: Denoiser, folder: Path, story: dict[str, Any]) -> None:
-    """Write what was trained: a genre's LoRA, or a whole adapter."""
-    if cfg.theory_adapter:
-        save_lora(model.unet, GENRE, folder, story)
-    else:
-        save_adapter(model.adapter, folder, story)
 
 
 def train(cfg: Config) -> Path:
@@ -174,7 +137,11 @@ def train(cfg: Config) -> Path:
         table = load_tokens(dataset, frames_per_row, plain.adapter.config.event_s, write=main, quiet=not main)
     if not (cfg.theory_adapter or cfg.init_adapter):
         silence_unseen(plain.adapter.conditioner, table)
-    dropout = Dropout(cfg.text_dropout, cfg.stream_dropout, cfg.condition_dropout, cfg.span_dropout, cfg.genre_dropout)
+    hidden = (getattr(cfg, f"{name}_dropout") for name in ("text", "stream", "condition", "span", "genre", "stem"))
+    dropout = Dropout(*hidden)
+    frozen = ExitStack()
+    if cfg.theory_adapter and cfg.stem_hidden:
+        frozen.enter_context(plain.adapter.merged())  # its LoRA lies in the weights and costs nothing
 
     named = {name: p for name, p in plain.named_parameters() if p.requires_grad}
     params = list(named.values())  # a list: a one-shot iterator would leave nothing to clip
@@ -280,6 +247,7 @@ def train(cfg: Config) -> Path:
     if main:
         with averaged(params, ema):
             save(cfg, plain, out / "adapter", story | {"step": step})
+    frozen.close()
     # a DDP that outlives the process group's end joins gloo's threads with the interpreter locked: a deadlock
     del model
     accelerator.free_memory()

@@ -11,6 +11,7 @@ lies, and any of
                            heard bar line to the end. With key and bpm nothing is analysed: the first bar then starts
                            with the file
     lead_sheet             all of it, in LeadSheet's JSON
+    arrangement            what the players do, in Arrangement's JSON, on the beats of `lead_sheet`, which it needs
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from musetune.theory import Key, KeySpan, LeadSheet, Meter, MeterSpan
+from musetune.theory.arrangement import Arrangement
 
 
 def read_metadata(source: Path) -> dict[str, dict[str, Any]]:
@@ -62,6 +64,15 @@ def lead_sheet(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:
         if "chords" in meta:
             sheet = laid(sheet, meta["chords"])
     return replace(sheet, genre=meta["genre"]) if "genre" in meta else sheet
+
+
+def arrangement(meta: dict[str, Any], sheet: LeadSheet) -> Arrangement | None:
+    """The notes that `meta` gives, if any, on the grid of the lead sheet that it gives."""
+    if "arrangement" not in meta:
+        return None
+    if "lead_sheet" not in meta:
+        raise ValueError("has an arrangement without the lead_sheet whose beats it counts: give both")
+    return Arrangement.from_json(meta["arrangement"], sheet.grid)
 
 
 def analysed(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from metadata import describe, lead_sheet, read_metadata  # type: ignore[import-not-found]
+from metadata import arrangement, describe, lead_sheet, read_metadata  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from musetune.training import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding, load_tokens
@@ -81,6 +81,9 @@ def slice_file(job: Job) -> tuple[list[Clip], list[np.ndarray]]:
             if rms_db(clip_wave) < SILENCE_DB:
                 continue
             moved = sheet.crop(start, job.clip_seconds).transpose(semitones)
+            played = arrangement(job.metadata, sheet)
+            if played is not None:
+                played = played.crop(start, job.clip_seconds, moved.grid).transpose(semitones)
             clips.append(
                 Clip(
                     id=f"{job.file}@{start:.3f}{f'{semitones:+d}' if semitones else ''}",
@@ -90,6 +93,7 @@ def slice_file(job: Job) -> tuple[list[Clip], list[np.ndarray]]:
                     duration_s=job.clip_seconds,
                     text=job.metadata.get("text") or describe(sheet),
                     lead_sheet=moved.to_json(),
+                    arrangement=None if played is None else played.to_json(),
                     genre=sheet.genre,
                     transpose=semitones,
                     licence=job.metadata.get("licence", job.licence),

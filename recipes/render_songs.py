@@ -7,7 +7,7 @@ chord_midi.txt, beat_midi.txt, key_audio.txt) or has the same under the names ar
 start and end in seconds and a Harte label, beats are seconds, beat flag and downbeat flag. A lead sheet is any file that LeadSheet.load
 reads: MIDI (.mid, chords as markers), MusicXML (.musicxml, .xml, .mxl), JAMS (.jams) or our own .json, with chords in it; one without is named and left out.
 
-OUT gets FLAC files and metadata.jsonl (AudioFolder convention: file_name, text, genre, key, bpm, lead_sheet, source). Songs whose folder
+OUT gets FLAC files and metadata.jsonl (AudioFolder convention: file_name, text, genre, key, bpm, lead_sheet, arrangement, source). Songs whose folder
 name ends in a digit of ``held_out`` are left for tests.
 """
 
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from excerpts import excerpt  # type: ignore[import-not-found]
 from knobs import manual, read  # type: ignore[import-not-found]
+from players import free, solo  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from musetune.audio import find_soundfont, save_audio, synthesize
@@ -50,6 +51,8 @@ class Config:
     rubato_share: float = 0.15  # clips whose tempo sways by up to a tenth
     push_share: float = 0.15  # clips in which half of the changes come half a beat early
     inversion_share: float = 0.15  # clips in which a third of the chords gets its third or fifth as bass
+    free_share: float = 0.0  # clips whose players' notes are drawn at random instead of taken from patterns
+    solo_share: float = 0.0  # clips in which one player is alone
     seed: int = 0
     workers: int = 2
 
@@ -132,6 +135,9 @@ def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
     path = rng.choice(songs)
     sheet = excerpt(read_song(path), cfg, rng)
     take = orchestrate(sheet, seed=rng.randrange(2**31))
+    for share, other in ((cfg.free_share, free), (cfg.solo_share, solo)):
+        if share and rng.random() < share:  # no draw where there is no share: older renderings come out the same
+            take = other(take, sheet, rng)
     name = f"{index // 1000:03d}/{index:06d}.flac"
     if not (out / name).is_file():
         wave = synthesize(take.arrangement.to_pretty_midi(), 16000, duration_s=cfg.seconds, soundfont=cfg.soundfont)
@@ -139,7 +145,7 @@ def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
     sheet = replace(sheet.crop(0.0, cfg.seconds), melody=())
     return {
         "file_name": name, "text": take.prompt, "genre": sheet.genre, "key": str(sheet.key), "bpm": round(sheet.bpm, 2),
-        "lead_sheet": sheet.to_json(), "source": path.name,
+        "lead_sheet": sheet.to_json(), "arrangement": take.arrangement.to_json(), "source": path.name,
     }  # fmt: skip
 
 

@@ -13,6 +13,9 @@ $pip install --quiet "setuptools<81" wheel numpy cython
 $pip install --quiet --editable ".[train,judge,ui,dev]"
 # tinysoundfont asks for pyaudio, which only playback needs and which does not build without portaudio
 $pip install --quiet --no-deps tinysoundfont
+# basic-pitch asks for TensorFlow and ADTLib for fpdf, which neither needs here: one runs on onnxruntime, the other's weights are read
+$pip install --quiet --no-deps basic-pitch
+$pip install --quiet --no-deps --no-build-isolation adtlib
 # these three compile against the numpy that is installed and do not say so
 $pip install --quiet --no-deps --no-build-isolation vamp chord-extractor madmom
 touch "$venv/.installed"

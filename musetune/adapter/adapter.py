@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.attention_processor import Attention
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
@@ -16,6 +15,8 @@ from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
 from musetune.adapter.entry import EntryConv, MapEntry, MapModulation
 from musetune.adapter.identity import Card, read_card
+from musetune.adapter.sites import music_sites, site_levels
+from musetune.adapter.stems import StemBranch
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     dim, hidden, map_channels: widths of events, frames and map; site_levels: the level of each site. ``for_unet`` reads the first five and
     site_levels from a U-Net. What takes part: map_entry and map_modulation, the map's ways into conv_in and into the sites (the latter needs
     site_levels); attended: which sites read events, None for all; rotary: whether they know the events' times;
-    event_s: tokenize's, kept for those who make tokens; hidden_streams: of STREAMS, never heard; lora: whether it was saved with one.
+    event_s: tokenize's, kept for those who make tokens; hidden_streams: of STREAMS, never heard; stem_hidden and stem_channels: widths of
+    the branch that reads stems, 0 without; lora: whether it was saved with one.
     Raises ValueError for what is none of these.
     """
 
@@ -65,6 +67,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         rotary: bool = True,
         event_s: float | None = None,
         hidden_streams: tuple[str, ...] = (),
+        stem_hidden: int = 0,
+        stem_channels: int = 48,
         lora: bool = False,
     ) -> None:
         super().__init__()
@@ -87,6 +91,9 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             if site_levels is None:
                 raise ValueError("map_modulation=True needs site_levels, one a site; MusicAdapter.for_unet finds them")
             self.modulation = MapModulation(map_channels, channels, site_levels)
+        self.stems: StemBranch | None = None
+        if stem_hidden:
+            self.add_stems(stem_hidden, stem_channels)
         self.card: Card | None = None
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
@@ -147,6 +154,20 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             raise ValueError("this adapter has a LoRA already")
         self._lora_config = lora.inject(unet, LORA_NAME, rank=rank, targets=targets)
 
+    def add_stems(self, hidden: int, channels: int) -> StemBranch:
+        """Add a fresh branch that reads stems: it changes nothing until it is trained, and nothing ever where no stems are given."""
+        shape = self.config
+        if shape.stem_hidden and self.stems is not None:
+            raise ValueError("this adapter reads stems already")
+        if shape.site_levels is None:
+            raise ValueError("a branch for stems needs site_levels; MusicAdapter.for_unet finds them")
+        self.register_to_config(stem_hidden=hidden, stem_channels=channels)
+        self.stems = StemBranch(
+            hidden=hidden, map_channels=channels, cols=shape.cols, frames_per_row=shape.frames_per_row,
+            entry_channels=shape.entry_channels, channels=tuple(shape.channels), levels=tuple(shape.site_levels),
+        )  # fmt: skip
+        return self.stems
+
     @property
     def has_lora(self) -> bool:
         """Whether a LoRA belongs to the adapter, loaded or added."""
@@ -173,11 +194,15 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
     def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
         """Embed tokens for latents of rows × cols with ``row_s`` seconds a row; keys and values of all sites, once for all steps."""
-        music = self.conditioner(tokens.drop(self.config.hidden_streams), rows, cols)
+        tokens = tokens.drop(self.config.hidden_streams)
+        music = self.conditioner(tokens, rows, cols)
         angles = row_angles(rows, cols, row_s, self.config.levels, HEAD_DIM, music.events.device)
         keys, values = self._keys_values(music)
         modulation = () if self.modulation is None else self.modulation(music.frame_map)
-        entry = None if self.entry is None else self.entry(music.frame_map) * self._strength
+        entry = None if self.entry is None else self.entry(music.frame_map)
+        if self.stems is not None:
+            entry, modulation = self.stems.join(entry, modulation, tokens, rows)
+        entry = None if entry is None else entry * self._strength
         return Prepared(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
 
     def _keys_values(self, music: MusicConditioning) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
@@ -254,41 +279,6 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         ]
         if wrong:
             raise ValueError(f"this adapter was made for another U-Net; {'; '.join(wrong)}")
-
-
-def music_sites(unet: AudioLDM2UNet2DConditionModel) -> list[Attention]:
-    """The GPT-2 stream's cross-attentions in the U-Net's order.
-
-    A block's ``attentions`` come in groups of one transformer a stream (self, GPT-2, T5); the first that crosses is GPT-2's, and all of
-    its layers are sites.
-    """
-    sites: list[Attention] = []
-    for block in unet.modules():
-        transformers = getattr(block, "attentions", None)
-        if transformers is None:
-            continue
-        streams = len(block.cross_attention_dim)  # type: ignore[arg-type]
-        for first in range(0, len(transformers), streams):  # type: ignore[arg-type]
-            crossing = [_cross_attentions(t) for t in transformers[first : first + streams]]  # type: ignore[index]
-            sites += next((attentions for attentions in crossing if attentions), [])
-    return sites
-
-
-def site_levels(unet: AudioLDM2UNet2DConditionModel) -> tuple[int, ...]:
-    """The level of every site of ``music_sites``: 0 at the latents' own size, each further one half of it."""
-    levels: dict[int, int] = {}
-    last = len(unet.down_blocks) - 1
-    for level, block in [
-        *enumerate(unet.down_blocks),
-        (last, unet.mid_block),
-        *((last - i, b) for i, b in enumerate(unet.up_blocks)),
-    ]:
-        levels |= {id(attn): level for attn in _cross_attentions(block)}
-    return tuple(levels[id(attn)] for attn in music_sites(unet))
-
-
-def _cross_attentions(module: nn.Module) -> list[Attention]:
-    return [m for m in module.modules() if isinstance(m, Attention) and m.is_cross_attention]
 
 
 def list_or(value: object) -> object:

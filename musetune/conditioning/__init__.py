@@ -1,15 +1,29 @@
 """Lead sheets as tensors, and their embedding."""
 
 from musetune.conditioning.conditioner import MusicConditioner, MusicConditioning
-from musetune.conditioning.tokens import EVENT_FIELDS, FRAME_FIELDS, GLOBAL_FIELDS, STREAMS, MusicTokens, tokenize
+from musetune.conditioning.stem_conditioner import StemConditioner
+from musetune.conditioning.stems import STEM_FIELDS, STEM_STREAMS
+from musetune.conditioning.tokens import (
+    EVENT_FIELDS,
+    FRAME_FIELDS,
+    GLOBAL_FIELDS,
+    SHEET_STREAMS,
+    STREAMS,
+    MusicTokens,
+    tokenize,
+)
 
 __all__ = [
     "EVENT_FIELDS",
     "FRAME_FIELDS",
     "GLOBAL_FIELDS",
+    "SHEET_STREAMS",
+    "STEM_FIELDS",
+    "STEM_STREAMS",
     "STREAMS",
     "MusicConditioner",
     "MusicConditioning",
     "MusicTokens",
+    "StemConditioner",
     "tokenize",
 ]

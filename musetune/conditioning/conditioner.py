@@ -44,7 +44,7 @@ class MusicConditioner(nn.Module):
         self.globals = nn.ModuleList(nn.Embedding(size + 1, dim) for size in GLOBAL_SIZES)
         self.tempo = nn.Linear(1, dim)
         self.tempo_null = nn.Parameter(torch.zeros(dim))
-        self.context = nn.ModuleList(_ConvBlock(dim, 3, 1) for _ in range(2))
+        self.context = nn.ModuleList(ConvBlock(dim, 3, 1) for _ in range(2))
         self.event_norm = nn.LayerNorm(dim)
         self.nothing = nn.Parameter(
             torch.randn(dim) * 0.02
@@ -52,7 +52,7 @@ class MusicConditioner(nn.Module):
         self.frame_null = nn.Parameter(torch.zeros(len(FRAME_FIELDS)))
         self.frame_in = nn.Linear(len(FRAME_FIELDS) + 2, hidden)
         self.global_to_frame = nn.Linear(dim, hidden)
-        self.frame_blocks = nn.ModuleList(_ConvBlock(hidden, 5, dilation) for dilation in (1, 2, 4))
+        self.frame_blocks = nn.ModuleList(ConvBlock(hidden, 5, dilation) for dilation in (1, 2, 4))
         self.fold = nn.Linear(hidden * frames_per_row, 2 * hidden)
         self.unfold = nn.Linear(2 * hidden, map_channels * cols)
 
@@ -110,7 +110,7 @@ class MusicConditioner(nn.Module):
         return self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
 
 
-class _ConvBlock(nn.Module):
+class ConvBlock(nn.Module):
     """Residual: normalise, convolve along time, GELU, mix; (B, T, dim) in and out. Masked-out places read as zero padding."""
 
     def __init__(self, dim: int, kernel: int, dilation: int) -> None:

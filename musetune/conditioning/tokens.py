@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from musetune.conditioning.stems import STEM_FIELDS, STEM_STREAMS, stem_frames
 from musetune.theory import CADENCES, FUNCTIONS, GENRES, NO_CHORD, QUALITIES, cadences, function_of, scale_degree
 
 if TYPE_CHECKING:
     from musetune.theory import Chord, LeadSheet
+    from musetune.theory.arrangement import Arrangement
 
-STREAMS = ("chords", "beats", "key", "genre", "function")
+SHEET_STREAMS = ("chords", "beats", "key", "genre", "function")
+STREAMS = (*SHEET_STREAMS, *STEM_STREAMS)
 EVENT_FIELDS = ("root", "bass", "quality", "degree", "function", "cadence", "section", "beat_in_bar")
 EVENT_SIZES = (
     13,
@@ -50,7 +53,8 @@ class MusicTokens:
     """What the adapter eats; batch first, times in seconds from the clip's start.
 
     events (B, N, 8) long, columns EVENT_FIELDS; event_chroma (B, N, 12); event_times_s (B, N, 2) start and end; event_mask (B, N) bool;
-    frames (B, F, 43), columns FRAME_FIELDS; globals (B, 4) long, columns GLOBAL_FIELDS; features (B, 1): log2(bpm / 120);
+    frames (B, F, 43), columns FRAME_FIELDS; stems (B, F, 50), columns STEM_FIELDS, 0 without an arrangement, HIDDEN where nothing is said;
+    globals (B, 4) long, columns GLOBAL_FIELDS; features (B, 1): log2(bpm / 120);
     present: for each of STREAMS, (B,) bool, whether the condition is given.
     """
 
@@ -59,13 +63,14 @@ class MusicTokens:
     event_times_s: Tensor
     event_mask: Tensor
     frames: Tensor
+    stems: Tensor
     globals: Tensor
     features: Tensor
     present: dict[str, Tensor]
 
     def tensors(self) -> dict[str, Tensor]:
         """Flat, for safetensors; ``from_tensors`` is the inverse."""
-        names = ("events", "event_chroma", "event_times_s", "event_mask", "frames", "globals", "features")
+        names = ("events", "event_chroma", "event_times_s", "event_mask", "frames", "stems", "globals", "features")
         return {n: getattr(self, n) for n in names} | {f"present.{k}": v for k, v in self.present.items()}
 
     @classmethod
@@ -122,12 +127,19 @@ class MusicTokens:
 
 
 def tokenize(
-    sheet: LeadSheet, *, frame_s: float, n_frames: int, duration_s: float | None = None, event_s: float | None = None
+    sheet: LeadSheet,
+    *,
+    frame_s: float,
+    n_frames: int,
+    duration_s: float | None = None,
+    event_s: float | None = None,
+    arrangement: Arrangement | None = None,
 ) -> MusicTokens:
     """Tokens (B = 1) of a sheet for ``n_frames`` frames of ``frame_s`` seconds, the first beginning at the sheet's time 0.
 
     Events that begin at or after ``duration_s`` (default: the frames' length) are left out. event_s: further events so many seconds
-    apart; by default there is one a beat, and one a chord change.
+    apart; by default there is one a beat, and one a chord change. arrangement: what the players do, on a grid with the sheet's time 0; all
+    stem streams are given with it, a stem that it lacks being silent.
     """
     if event_s is not None and not 0 < event_s < math.inf:
         raise ValueError(f"event_s={event_s} must be above 0 seconds, or None for beats and changes alone")
@@ -137,16 +149,22 @@ def tokenize(
     events = _event_fields(sheet, starts, chords)
     chroma = np.stack([c.chroma for c in chords]) if chords else np.zeros((0, 12), np.float32)
     frames = _frames(sheet, frame_s, n_frames)
+    centres = (np.arange(n_frames) + 0.5) * frame_s
+    stems = np.zeros((n_frames, len(STEM_FIELDS)), np.float32)
+    if arrangement is not None:
+        stems = stem_frames(arrangement, centres, KERNEL_S)
     meter = METERS.index(str(sheet.meter)) if str(sheet.meter) in METERS else len(METERS)
     genre = GENRES.index(sheet.genre) if sheet.genre in GENRES else len(GENRES)
     globals_ = [sheet.key.tonic_pc, int(sheet.key.mode == "minor"), meter, genre]
-    present = {s: torch.tensor([True]) for s in STREAMS} | {"genre": torch.tensor([sheet.genre is not None])}
+    present = {s: torch.tensor([True]) for s in SHEET_STREAMS} | {"genre": torch.tensor([sheet.genre is not None])}
+    present |= {s: torch.tensor([arrangement is not None]) for s in STEM_STREAMS}
     return MusicTokens(
         events=torch.from_numpy(events)[None],
         event_chroma=torch.from_numpy(chroma)[None],
         event_times_s=torch.from_numpy(times.astype(np.float32))[None],
         event_mask=torch.ones(1, len(events), dtype=torch.bool),
         frames=torch.from_numpy(frames)[None],
+        stems=torch.from_numpy(stems)[None],
         globals=torch.tensor([globals_]),
         features=torch.tensor([[float(np.log2(sheet.bpm / 120))]]),
         present=present,

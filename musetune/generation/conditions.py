@@ -1,4 +1,4 @@
-"""What the U-Net is told: rows of nothing, of words, of words and music, for every window; a step takes those that it needs."""
+"""What the U-Net is told: rows of nothing, of words, of words and music, perhaps of stems too, for every window; a step takes those that it needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import torch
 from torch import Tensor
 
 from musetune.adapter import MusicAdapter, Prepared
-from musetune.conditioning import MusicTokens, tokenize
-from musetune.generation.partial import Asked
+from musetune.conditioning import STEM_STREAMS, MusicTokens, tokenize
+from musetune.generation.piece import Piece
 from musetune.generation.windows import window_starts
-from musetune.theory import LeadSheet
-
-ALL = (0, 1, 2)
 
 
 @dataclass
@@ -27,19 +24,21 @@ class Told:
 
 @dataclass
 class Conditions:
-    """Those of ``n`` waveforms in three passes (3 n rows: without conditions, with words, with words and music) and every window."""
+    """Those of ``n`` waveforms at every level (``levels`` · n rows: without conditions, with words, with words and music, with stems too) and
+    in every window."""
 
     n: int
+    levels: int
     text: dict[str, Tensor]
     generated: Tensor
     windows: list[Prepared]
     _chosen: dict[tuple[int, tuple[int, ...]], Told] = field(default_factory=dict)
 
     def told(self, window: int, which: tuple[int, ...]) -> Told:
-        """The rows of the passes ``which`` (of 0, 1, 2) in a window."""
+        """The rows of the levels ``which`` (of 0 … levels − 1) in a window."""
         if (window, which) not in self._chosen:
             music = self.windows[window]
-            if which == ALL:
+            if which == tuple(range(self.levels)):
                 chosen = Told(self.text, self.generated, music)
             else:
                 rows = torch.cat([torch.arange(p * self.n, (p + 1) * self.n) for p in which]).to(self.generated.device)
@@ -50,9 +49,9 @@ class Conditions:
 
 
 def prepare_windows(
-    adapter: MusicAdapter, sheet: LeadSheet, asked: Asked, n: int, grid: tuple[int, int, float], device: torch.device
+    adapter: MusicAdapter, piece: Piece, n: int, grid: tuple[int, int, float], device: torch.device
 ) -> list[Prepared]:
-    """What ``asked`` leaves of the sheet in every window, embedded for the three passes of ``n`` waveforms.
+    """What is asked for of a piece's sheet and arrangement in every window, embedded for all levels of ``n`` waveforms.
 
     grid: latent rows of the whole, of a window, and seconds of one.
     """
@@ -61,10 +60,13 @@ def prepare_windows(
     length = min(size, rows)
     for start in window_starts(rows, size, size // 2):
         start_s = start * row_s
-        part = sheet if start == 0 else sheet.crop(start_s, length * row_s)
+        part = piece.sheet if start == 0 else piece.sheet.crop(start_s, length * row_s)
         frames = length * adapter.config.frames_per_row
-        tokens = tokenize(part, frame_s=frame_s, n_frames=frames, event_s=adapter.config.event_s).to(device)
-        batch = MusicTokens.stack([tokens.drop()] * (2 * n) + [asked.hide(tokens, start_s, frame_s)] * n)
+        played = None if piece.arrangement is None else piece.arrangement.shift(-start_s)
+        options = {"frame_s": frame_s, "n_frames": frames, "event_s": adapter.config.event_s}
+        tokens = piece.asked.hide(tokenize(part, arrangement=played, **options).to(device), start_s, frame_s)
+        levels = [tokens.drop()] * 2 + [tokens.drop(STEM_STREAMS)] + [tokens] * (played is not None)
+        batch = MusicTokens.stack([level for level in levels for _ in range(n)])
         out.append(adapter.prepare(batch, length, adapter.config.cols, row_s))
     return out
 

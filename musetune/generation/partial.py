@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from musetune.conditioning import STREAMS, MusicTokens
+from musetune.conditioning import STEM_STREAMS, STREAMS, MusicTokens
+from musetune.conditioning.stems import HIDDEN
 from musetune.generation.request import pair
 from musetune.theory import LeadSheet
+from musetune.theory.arrangement import Arrangement
 
-TIMED = ("chords", "beats", "function")  # what says something of each moment; key and genre hold for all
+TIMED = ("chords", "beats", "function", *STEM_STREAMS)  # what says something of each moment; key and genre hold for all
 MEASURES = {"chords": "majmin", "beats": "beat_f"}  # what candidates are ranked by
 
 
@@ -56,19 +58,26 @@ def hide_outside(tokens: MusicTokens, first: int, last: int, frame_s: float) -> 
     hidden = (frame < first) | (frame >= last)
     middle = tokens.event_times_s.mean(2)
     heard = (middle >= first * frame_s) & (middle < last * frame_s)
-    return replace(tokens, frames=tokens.frames.masked_fill(hidden[:, None], 0), event_mask=tokens.event_mask & heard)
-
-
-def asked_of(
-    sheet: LeadSheet, follow: str | Iterable[str] | None = None, seconds: tuple[float, float] | None = None
-) -> Asked:
-    """The request, checked against its sheet. Raises ValueError for streams that there are none of, and stretches outside the sheet."""
-    return Asked(
-        None if follow is None else _streams(sheet, follow), None if seconds is None else _stretch(sheet, seconds)
+    return replace(
+        tokens,
+        frames=tokens.frames.masked_fill(hidden[:, None], 0),
+        stems=tokens.stems.masked_fill(hidden[:, None], HIDDEN),
+        event_mask=tokens.event_mask & heard,
     )
 
 
-def _streams(sheet: LeadSheet, follow: str | Iterable[str]) -> tuple[str, ...]:
+def asked_of(
+    sheet: LeadSheet,
+    follow: str | Iterable[str] | None = None,
+    seconds: tuple[float, float] | None = None,
+    arrangement: Arrangement | None = None,
+) -> Asked:
+    """The request, checked against its sheet. Raises ValueError for streams that there are none of, and stretches outside the sheet."""
+    streams = None if follow is None else _streams(sheet, follow, arrangement)
+    return Asked(streams, None if seconds is None else _stretch(sheet, seconds))
+
+
+def _streams(sheet: LeadSheet, follow: str | Iterable[str], arrangement: Arrangement | None) -> tuple[str, ...]:
     if not isinstance(follow, Iterable):
         raise ValueError(f"follow={follow!r} is not a list of names among {', '.join(STREAMS)}")
     names = (follow,) if isinstance(follow, str) else tuple(follow)
@@ -80,6 +89,8 @@ def _streams(sheet: LeadSheet, follow: str | Iterable[str]) -> tuple[str, ...]:
     for name, there in (("chords", bool(sheet.chords)), ("genre", sheet.genre is not None)):
         if name in names and not there:
             raise ValueError(f"follow names {name}, which the lead sheet has not: leave it out, or give the sheet some")
+    if arrangement is None and (stems := [name for name in names if name in STEM_STREAMS]):
+        raise ValueError(f"follow names {', '.join(stems)}, of which there are no notes: give an arrangement")
     return names
 
 

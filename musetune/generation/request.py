@@ -13,6 +13,7 @@ T = TypeVar("T")
 # others three
 MUSIC_GUIDANCE = 3.0
 TEXT_GUIDANCE = 3.0
+STEM_GUIDANCE = 3.0
 GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
 NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_sheet"
 

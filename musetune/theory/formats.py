@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 import zipfile
@@ -11,12 +12,16 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from musetune.theory.leadsheet import LeadSheet, MeterSpan
 from musetune.theory.meter import Meter
+
+if TYPE_CHECKING:
+    import jams
+    from music21 import stream
 
 T = TypeVar("T")
 FIELD = "musetune"  # the name under which a file of another format carries the exact sheet
@@ -43,17 +48,46 @@ def save(sheet: LeadSheet, path: str | Path) -> Path:
     elif kind == ".jams":
         from musetune.theory.jamsform import to_jams
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # jams calls jsonschema the old way
-            to_jams(sheet).save(str(path), fmt="jams")
+        write_jams(to_jams(sheet), path)
     else:
         from musetune.theory.musicxml import to_stream
 
-        with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
-            made = Path(folder) / ("sheet.mxl" if kind == ".mxl" else "sheet.musicxml")
-            to_stream(sheet).write("musicxml", fp=str(made))
-            shutil.copyfile(made, path)
+        write_score(to_stream(sheet), path)
     return path
+
+
+def write_jams(data: jams.JAMS, path: Path) -> None:
+    """``data`` as a file, checked against the schema."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # jams calls jsonschema the old way
+        data.save(str(path), fmt="jams")
+
+
+def write_score(score: stream.Score, path: Path) -> None:
+    """``score``, whose notation is made (music21 would take tuplets apart), as MusicXML, compressed where the suffix is .mxl."""
+    from music21.musicxml.archiveTools import compressXML
+
+    with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
+        made = Path(folder) / "sheet.musicxml"
+        score.write("musicxml", fp=str(made), makeNotation=False)
+        made.write_text(_with_players(made.read_text("utf-8"), score), "utf-8")
+        if path.suffix.lower() == ".mxl":
+            compressXML(str(made))
+            made = made.with_suffix(".mxl")
+        shutil.copyfile(made, path)
+
+
+def _with_players(text: str, score: stream.Score) -> str:
+    """The notation with each hit's own instrument, where music21 writes one instrument for a whole chord of them."""
+    players: list[str] = []
+    for part in score.parts:
+        hits = [
+            hit for item in part.recurse().notes for hit in getattr(item, "notes", [item]) if "Unpitched" in hit.classes
+        ]
+        if len(part.getElementsByClass("Instrument")) > 1:
+            players += [hit.storedInstrument.instrumentId for hit in hits]
+    following = iter(players)
+    return re.sub(r'(?<=<instrument id=")percussion-[^"]*(?=" />)', lambda _: next(following), text)
 
 
 def load(path: str | Path) -> LeadSheet:
@@ -121,6 +155,11 @@ def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], Lead
         return read
 
 
+def like(read: LeadSheet, sheet: LeadSheet) -> LeadSheet:
+    """``sheet`` as a file says it that shows no sections: those of older versions carried them in the exact sheet alone."""
+    return sheet if read.sections else replace(sheet, sections=())
+
+
 def _agree(a: LeadSheet, b: LeadSheet) -> bool:
     """Equal, but for beat times within 0.05 % and velocities: programs round both."""
     if len(a.grid.times_s) != len(b.grid.times_s) or not np.allclose(
@@ -135,6 +174,12 @@ def in_force(found: Sequence[tuple[Fraction, T]], default: T, length: Fraction) 
     """What holds from where on: the first found (else ``default``) from 0, the last found at each place before ``length``."""
     holds = {Fraction(0): found[0][1] if found else default} | dict(found[1:])
     return sorted(((at, value) for at, value in holds.items() if at < length or at == 0), key=lambda pair: pair[0])
+
+
+def until_next(found: Sequence[tuple[Fraction, T]], length: Fraction) -> list[tuple[Fraction, Fraction, T]]:
+    """(start, stop, value) of what holds until the next begins, the last to ``length``; what the next replaces at once is left out."""
+    stops = [start for start, _ in found[1:]] + [length]
+    return [(start, stop, value) for (start, value), stop in zip(found, stops) if stop > start]
 
 
 def quarters_of(meters: Sequence[MeterSpan]) -> Callable[[Fraction], Fraction]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from musetune.theory.chord import Chord
-from musetune.theory.formats import FIELD, beats_of, embedded, exact, in_force, quarters_of
+from musetune.theory.formats import FIELD, beats_of, embedded, exact, in_force, like, quarters_of, until_next
 from musetune.theory.grid import BeatGrid
 from musetune.theory.key import Key
-from musetune.theory.leadsheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note
+from musetune.theory.leadsheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
 from musetune.theory.meter import Meter
 
 if TYPE_CHECKING:
     import mido
 
+Ticks = Callable[[Fraction], int]
 TICKS = 480  # a quarter note
 SLOWEST = 0xFFFFFF  # microseconds a quarter, what a tempo event holds
 MELODY, CHORDS = "melody", "chords"
+MELODIES = (MELODY, "lead", "vocals")  # tracks that are read as the melody, by name; the first that there is
 
 
 def to_midi(sheet: LeadSheet) -> mido.MidiFile:
@@ -30,21 +33,24 @@ def to_midi(sheet: LeadSheet) -> mido.MidiFile:
     """
     import mido
 
-    file = mido.MidiFile(ticks_per_beat=TICKS)
-    ticks = _ticks(sheet)
-    file.tracks.append(_track(_meta(sheet, ticks), ticks(sheet.length)))
-    file.tracks.append(
-        _note_track(CHORDS, 0, [(s.start, s.beats, p, 70) for s in sheet.chords for p in voicing(s.chord)], ticks)
-    )
+    file, ticks = mido.MidiFile(ticks_per_beat=TICKS), ticks_of(sheet)
+    file.tracks.append(conductor(sheet))
+    chords = [(s.start, s.beats, p, 70) for s in sheet.chords for p in voicing(s.chord)]
+    file.tracks.append(_note_track(CHORDS, 0, chords, ticks))
     if sheet.melody:
-        file.tracks.append(
-            _note_track(MELODY, 1, [(n.start, n.beats, n.pitch, n.velocity) for n in sheet.melody], ticks)
-        )
+        notes = [(n.start, n.beats, n.pitch, n.velocity) for n in sheet.melody]
+        file.tracks.append(_note_track(MELODY, 1, notes, ticks))
     return file
 
 
-def _meta(sheet: LeadSheet, ticks) -> list[tuple[int, mido.MetaMessage]]:  # type: ignore[no-untyped-def]
-    """(tick, message): the exact sheet, metres, keys, genre, the tempo map and the chords' markers."""
+def conductor(sheet: LeadSheet, more: Sequence[mido.MetaMessage] = ()) -> mido.MidiTrack:
+    """The first track: the exact sheet, metres, keys, genre, the tempo map, markers of chords and sections, and ``more`` at its beginning."""
+    ticks = ticks_of(sheet)
+    return track_of([*((0, message) for message in more), *_meta(sheet, ticks)], ticks(sheet.length))
+
+
+def _meta(sheet: LeadSheet, ticks: Ticks) -> list[tuple[int, mido.MetaMessage]]:
+    """(tick, message): the exact sheet, metres, keys, genre, the tempo map, the chords' markers, the sections' in brackets."""
     import mido
 
     meta = [(0, mido.MetaMessage("text", text=f"{FIELD}={embedded(sheet)}"))]
@@ -59,54 +65,74 @@ def _meta(sheet: LeadSheet, ticks) -> list[tuple[int, mido.MetaMessage]]:  # typ
     if sheet.genre:
         meta.append((0, mido.MetaMessage("text", text=f"genre={sheet.genre}")))
     meta.append((0, mido.MetaMessage("text", text=f"first_downbeat={sheet.first_downbeat}")))
+    meta.extend((ticks(s.start), mido.MetaMessage("marker", text=f"[{_latin(s.label)}]")) for s in sheet.sections)
+    meta.extend(_tempi(sheet, ticks))
+    meta.extend((ticks(s.start), mido.MetaMessage("marker", text=s.chord.harte)) for s in sheet.chords)
+    meta.extend((ticks(s.end), mido.MetaMessage("marker", text="N")) for s in _before_gaps(sheet))
+    return meta
+
+
+def _tempi(sheet: LeadSheet, ticks: Ticks) -> Iterator[tuple[int, mido.MetaMessage]]:
+    """(tick, message) wherever a beat is longer or shorter than the one before."""
+    import mido
+
     last, quarters = None, quarters_of(sheet.meters)
     for beat, seconds in enumerate(np.diff(sheet.grid.times_s)[: math.ceil(sheet.length)]):
         tempo = round(seconds * 1e6 / float(quarters(Fraction(beat + 1)) - quarters(Fraction(beat))))
         if tempo > SLOWEST:
             raise ValueError(f"beat {beat} lasts {seconds:.1f} s, MIDI holds up to 16.7 s a quarter; save as .json")
         if tempo != last:
-            meta.append((ticks(Fraction(beat)), mido.MetaMessage("set_tempo", tempo=tempo)))
+            yield ticks(Fraction(beat)), mido.MetaMessage("set_tempo", tempo=tempo)
             last = tempo
-    meta.extend((ticks(s.start), mido.MetaMessage("marker", text=s.chord.harte)) for s in sheet.chords)
-    meta.extend((ticks(s.end), mido.MetaMessage("marker", text="N")) for s in _before_gaps(sheet))
-    return meta
+
+
+def _latin(text: str) -> str:
+    """What a MIDI text holds."""
+    return text.encode("latin-1", "replace").decode("latin-1")
 
 
 def from_midi(file: mido.MidiFile) -> LeadSheet:
-    """A sheet from markers that read as chords, key and time signatures, the tempo map, and a track named "melody" where there is one;
-    exactly the sheet that ``to_midi`` wrote where they still say what it did."""
-    return exact(_texts(_events(file)).get(FIELD), _plain(file), lambda sheet: _plain(to_midi(sheet)))
+    """A sheet from markers that read as chords or, in brackets, as sections, key and time signatures, the tempo map, and a track named
+    "melody", "lead" or "vocals" where there is one; exactly the sheet that ``to_midi`` wrote where they still say what it did."""
+    read = _plain(file)
+    return exact(texts_of(events_of(file)).get(FIELD), read, lambda sheet: _plain(to_midi(like(read, sheet))))
 
 
 def _plain(file: mido.MidiFile) -> LeadSheet:
     """What the file says to any program."""
-    events = sorted(_events(file), key=lambda e: e[0])
+    events = sorted(events_of(file), key=lambda e: e[0])
     if not events:
         raise ValueError("it has no events")
     quarter = Fraction(1, file.ticks_per_beat)
     end = events[-1][0] * quarter
-    signatures = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
-    signatures = in_force(signatures, Meter(4, 4), end)
+    signatures = signatures_of(events, quarter, end)
     beats = beats_of(signatures)
     at = lambda tick: beats(tick * quarter)  # noqa: E731
     length = beats(end)
     meters = tuple(MeterSpan(beats(q), m) for q, m in signatures)
     marks = [(at(t), Chord.parse(m.text)) for t, m in events if m.type == "marker" and _is_chord(m.text)]
-    bounds = [start for start, _ in marks[1:]] + [length]
-    texts = _texts(events)
+    parts = [(at(t), m.text[1:-1]) for t, m in events if m.type == "marker" and m.text[:1] + m.text[-1:] == "[]"]
+    texts = texts_of(events)
     return LeadSheet(
-        chords=tuple(ChordSpan(a, stop - a, c) for (a, c), stop in zip(marks, bounds) if stop > a),
+        chords=tuple(ChordSpan(a, stop - a, c) for a, stop, c in until_next(marks, length)),
         keys=tuple(KeySpan(a, k) for a, k in in_force([(at(t), k) for t, k in _keys(events)], Key("C"), length)),
         meters=meters,
         grid=_grid(events, file.ticks_per_beat, quarters_of(meters), math.ceil(length)),
         length=length,
+        sections=tuple(Section(a, stop - a, label) for a, stop, label in until_next(parts, length)),
         genre=texts["genre"] if texts.get("genre") in GENRES else None,
         melody=_melody(file, at),
         first_downbeat=Fraction(texts.get("first_downbeat", "0")),
     )
 
 
-def _ticks(sheet: LeadSheet):  # type: ignore[no-untyped-def]
+def signatures_of(events, quarter: Fraction, end: Fraction) -> list[tuple[Fraction, Meter]]:  # type: ignore[no-untyped-def]
+    """(quarters, metre) of the time signatures; 4/4 where there is none."""
+    found = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
+    return in_force(found, Meter(4, 4), end)
+
+
+def ticks_of(sheet: LeadSheet) -> Ticks:
     """Beats → ticks."""
     quarters = quarters_of(sheet.meters)
     return lambda beat: round(quarters(beat) * TICKS)
@@ -118,7 +144,7 @@ def _before_gaps(sheet: LeadSheet) -> list[ChordSpan]:
     return [s for s in sheet.chords if s.end not in starts and s.end < sheet.length]
 
 
-def _track(events, end: int):  # type: ignore[no-untyped-def]
+def track_of(events, end: int) -> mido.MidiTrack:  # type: ignore[no-untyped-def]
     """Absolute ticks → a track of delta times, its end at ``end``."""
     import mido
 
@@ -137,7 +163,7 @@ def _note_track(name: str, channel: int, notes, ticks):  # type: ignore[no-untyp
     for start, beats, pitch, velocity in notes:
         events.append((ticks(start + beats), mido.Message("note_off", note=pitch, channel=channel)))
         events.append((ticks(start), mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)))
-    return _track(sorted(events, key=lambda e: (e[0], e[1].type == "note_on")), 0)
+    return track_of(sorted(events, key=lambda e: (e[0], e[1].type == "note_on")), 0)
 
 
 def voicing(chord: Chord) -> list[int]:
@@ -170,12 +196,12 @@ def _keys(events) -> list[tuple[int, Key]]:  # type: ignore[no-untyped-def]
     return found
 
 
-def _texts(events) -> dict[str, str]:  # type: ignore[no-untyped-def]
+def texts_of(events) -> dict[str, str]:  # type: ignore[no-untyped-def]
     """The text events that read name=value."""
     return dict(m.text.split("=", 1) for _, m in events if m.type == "text" and "=" in m.text)
 
 
-def _events(file: mido.MidiFile):  # type: ignore[no-untyped-def]
+def events_of(file: mido.MidiFile):  # type: ignore[no-untyped-def]
     """(tick, message) of all tracks."""
     for track in file.tracks:
         tick = 0
@@ -205,10 +231,9 @@ def _grid(events, ticks_per_quarter: int, quarters, count: int) -> BeatGrid:  # 
 
 
 def _melody(file: mido.MidiFile, at) -> tuple[Note, ...]:  # type: ignore[no-untyped-def]
-    for track in file.tracks:
-        if track.name.lower() == MELODY:
-            return tuple(sorted(_notes(track, at), key=lambda note: note.start))
-    return ()
+    found = {track.name.lower(): track for track in reversed(file.tracks)}
+    track = next((found[name] for name in MELODIES if name in found), ())
+    return tuple(sorted(_notes(track, at), key=lambda note: (note.start, note.pitch)))
 
 
 def _notes(track, at):  # type: ignore[no-untyped-def]

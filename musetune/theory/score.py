@@ -130,11 +130,10 @@ def _from_midi(path: Path) -> Score:
     file = mido.MidiFile(str(path), clip=True)
     if file.ticks_per_beat <= 0:
         raise ValueError(f"it counts {file.ticks_per_beat} ticks a quarter; only musical time is read")
-    events = sorted(midi._events(file), key=lambda e: e[0])
+    events = sorted(midi.events_of(file), key=lambda e: e[0])
     quarter = Fraction(1, file.ticks_per_beat)
-    tracks = [list(_midi_notes(track, quarter)) for track in file.tracks]
+    tracks = [list(midi_notes(track, quarter)) for track in file.tracks]
     end = max((note[1] for notes in tracks for _, note in notes), default=Fraction(0))
-    metres = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
     lines, drums = [], []
     for number, (track, notes) in enumerate(zip(file.tracks, tracks), start=1):
         drums += [note for channel, note in notes if channel == DRUMS]
@@ -142,14 +141,14 @@ def _from_midi(path: Path) -> Score:
             if channel != DRUMS:
                 name = track.name.strip() or f"track {number}"
                 lines += [(name, voice) for voice in _voices([note for _, note in group])]
-    pickup = Fraction(midi._texts(events).get("first_downbeat", "0"))
+    pickup = Fraction(midi.texts_of(events).get("first_downbeat", "0"))
     grid = lambda meters, count: midi._grid(events, file.ticks_per_beat, quarters_of(meters), count)  # noqa: E731
     keys = [(t * quarter, k) for t, k in midi._keys(events)]
-    signatures = in_force(metres, Meter(4, 4), end)
+    signatures = midi.signatures_of(events, quarter, end)
     return score_of(lines, drums, signatures, keys, end, grid, pickup * signatures[0][1].beat_quarters)
 
 
-def _midi_notes(track: mido.MidiTrack, quarter: Fraction) -> Iterator[tuple[int, Event]]:
+def midi_notes(track: mido.MidiTrack, quarter: Fraction) -> Iterator[tuple[int, Event]]:
     """(channel, note) of a track; a note that is struck again ends there."""
     tick = 0
     sounding: dict[tuple[int, int], tuple[int, int]] = {}

@@ -15,14 +15,15 @@ from musetune.training.tokens import TokenTable, crop, draw_crops, hide_spans, h
 
 @dataclass(frozen=True)
 class Dropout:
-    """How often conditions are hidden: the prompt, each stream, all streams, a stretch of time, the genre (None: like every stream). All in
-    0..1."""
+    """How often conditions are hidden: the prompt, each stream, all streams, a stretch of time; the genre and each stem (None: like every
+    stream). All in 0..1."""
 
     text: float = 0.15
     stream: float = 0.5
     condition: float = 0.1
     span: float = 0.1
     genre: float | None = None
+    stem: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def draw_batch(
         stream_dropout=dropout.stream,
         condition_dropout=dropout.condition,
         genre_dropout=dropout.genre,
+        stem_dropout=dropout.stem,
     )
     tokens = hide_spans(tokens, generators, frame_s, dropout.span)
     return Batch([clip.id for clip in clips], latents, tokens, text)

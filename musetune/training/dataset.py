@@ -2,7 +2,7 @@
 
     dataset.json          schema, the base and its latent geometry, versions
     clips.jsonl           one line a clip: id, shard and index, file, sha256, offset_s, duration_s, text, genre,
-                          transpose, lead_sheet, licence, provenance
+                          transpose, lead_sheet, licence, provenance, arrangement
     shards/*.safetensors  latents fp16 (n, channels, rows, cols), already scaled by the VAE's scaling factor, and the
                           text embeddings of each distinct prompt of the shard
     quarantine.jsonl      files that could not be used, with the reason
@@ -52,7 +52,8 @@ class TextEmbedding:
 
 @dataclass(frozen=True)
 class Clip:
-    """One stretch of music. `lead_sheet` is LeadSheet JSON whose time 0 is the clip's start; transpose in semitones."""
+    """One stretch of music. `lead_sheet` is LeadSheet JSON whose time 0 is the clip's start; transpose in semitones.
+    arrangement: Arrangement JSON on the lead sheet's beats, where the players' notes are known."""
 
     id: str
     file: str
@@ -65,6 +66,7 @@ class Clip:
     transpose: int = 0
     licence: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    arrangement: dict[str, Any] | None = None
 
 
 class DatasetWriter:

@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
 
-from musetune.conditioning import MusicConditioner, MusicTokens, tokenize
+from musetune.conditioning import SHEET_STREAMS, STEM_STREAMS, MusicConditioner, MusicTokens, tokenize
+from musetune.conditioning.stems import HIDDEN
 from musetune.theory import LeadSheet
+from musetune.theory.arrangement import Arrangement
 from musetune.training.dataset import Clip, LatentDataset
 from musetune.training.draws import chance, integers
 
@@ -55,7 +57,7 @@ def load_tokens(
     path = dataset.folder / f"tokens-{_fingerprint(dataset.clips, frame_s, n_frames, event_s)}.safetensors"
     if path.exists():
         return TokenTable(load_file(path))
-    table = tabulate([clip.lead_sheet for clip in dataset.clips], frame_s, n_frames, event_s, quiet=quiet)
+    table = tabulate(*_told(dataset.clips), frame_s, n_frames, event_s, quiet=quiet)
     if write:
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
         save_file(table.tensors, scratch)
@@ -64,11 +66,19 @@ def load_tokens(
 
 
 def tabulate(
-    sheets: Sequence[dict], frame_s: float, n_frames: int, event_s: float | None = None, *, quiet: bool = False
+    sheets: Sequence[dict],
+    arrangements: Sequence[dict | None],
+    frame_s: float,
+    n_frames: int,
+    event_s: float | None = None,
+    *,
+    quiet: bool = False,
 ) -> TokenTable:
-    """The tokens of lead sheets given as JSON, each for `n_frames` frames of `frame_s` seconds; `event_s` as in tokenize."""
+    """The tokens of lead sheets and their arrangements, where known, given as JSON, each for `n_frames` frames of `frame_s` seconds;
+    `event_s` as in tokenize."""
+    pairs = list(zip(sheets, arrangements, strict=True))
     chunks = [
-        _shrunk(MusicTokens.stack(list(_tokens(sheets[i : i + _CHUNK], frame_s, n_frames, event_s))).tensors())
+        _shrunk(MusicTokens.stack(list(_tokens(pairs[i : i + _CHUNK], frame_s, n_frames, event_s))).tensors())
         for i in tqdm(range(0, len(sheets), _CHUNK), desc="tokens", unit_scale=_CHUNK, unit="clip", disable=quiet)
     ]
     longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
@@ -93,11 +103,12 @@ def silence_unseen(conditioner: MusicConditioner, table: TokenTable) -> None:
 def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> MusicTokens:
     """The tokens of `n_frames` frames from frame `starts` (B,) on; time 0 moves to the crop's start."""
     index = starts[:, None] + torch.arange(n_frames)
-    frames = tokens.frames.gather(1, index[..., None].expand(-1, -1, tokens.frames.shape[2]))
+    frames, stems = (x.gather(1, index[..., None].expand(-1, -1, x.shape[2])) for x in (tokens.frames, tokens.stems))
     times = tokens.event_times_s - (starts * frame_s)[:, None, None].to(tokens.event_times_s.dtype)
     seconds = n_frames * frame_s
     inside = (times[..., 0] < seconds) & (times[..., 1] > 0)
-    return replace(tokens, frames=frames, event_times_s=times.clamp(max=seconds), event_mask=tokens.event_mask & inside)
+    mask = tokens.event_mask & inside
+    return replace(tokens, frames=frames, stems=stems, event_mask=mask, event_times_s=times.clamp(max=seconds))
 
 
 def hide_streams(
@@ -107,14 +118,16 @@ def hide_streams(
     stream_dropout: float,
     condition_dropout: float,
     genre_dropout: float | None = None,
+    stem_dropout: float | None = None,
 ) -> MusicTokens:
-    """Hide each stream with probability `stream_dropout` (the genre with its own, where given), and all together with `condition_dropout`."""
+    """Hide each stream with probability `stream_dropout` (the genre and each stem with their own, where given), and all together with
+    `condition_dropout`."""
     nothing = chance(generators, condition_dropout)
-    often = {} if genre_dropout is None else {"genre": genre_dropout}
-    present = {
-        name: there & ~nothing & ~chance(generators, often.get(name, stream_dropout))
-        for name, there in sorted(tokens.present.items())
-    }
+    often = {"genre": genre_dropout} | dict.fromkeys(STEM_STREAMS, stem_dropout)
+    present = dict(tokens.present)
+    for name in (*sorted(SHEET_STREAMS), *STEM_STREAMS):  # in this order, which fixes the draws
+        share = often.get(name)
+        present[name] = present[name] & ~nothing & ~chance(generators, stream_dropout if share is None else share)
     return replace(tokens, present=present)
 
 
@@ -134,15 +147,28 @@ def hide_spans(
     return replace(
         tokens,
         frames=tokens.frames.masked_fill(hidden[..., None], 0),
+        stems=tokens.stems.masked_fill(hidden[..., None], HIDDEN),
         event_mask=tokens.event_mask & ~silent,
     )
 
 
-def _tokens(sheets: Sequence[dict], frame_s: float, n_frames: int, event_s: float | None) -> Iterator[MusicTokens]:
-    seconds = frame_s * n_frames
-    for sheet in sheets:
+def _told(clips: Sequence[Clip]) -> tuple[list[dict], list[dict | None]]:
+    return [clip.lead_sheet for clip in clips], [clip.arrangement for clip in clips]
+
+
+def _tokens(
+    pairs: Sequence[tuple[dict, dict | None]], frame_s: float, n_frames: int, event_s: float | None
+) -> Iterator[MusicTokens]:
+    for sheet_json, arrangement_json in pairs:
+        sheet = LeadSheet.from_json(sheet_json)
+        arrangement = None if arrangement_json is None else Arrangement.from_json(arrangement_json, sheet.grid)
         yield tokenize(
-            LeadSheet.from_json(sheet), duration_s=seconds, frame_s=frame_s, n_frames=n_frames, event_s=event_s
+            sheet,
+            duration_s=frame_s * n_frames,
+            frame_s=frame_s,
+            n_frames=n_frames,
+            event_s=event_s,
+            arrangement=arrangement,
         )
 
 
@@ -150,8 +176,8 @@ def _fingerprint(clips: list[Clip], frame_s: float, n_frames: int, event_s: floa
     digest = hashlib.blake2b(f"{frame_s} {n_frames} {event_s}".encode(), digest_size=8)
     for clip in clips:
         digest.update(clip.id.encode())
-    three = [clip.lead_sheet for clip in (clips[0], clips[len(clips) // 2], clips[-1])]
-    for tokens in _tokens(three, frame_s, n_frames, event_s):
+    three = _told([clips[0], clips[len(clips) // 2], clips[-1]])
+    for tokens in _tokens(list(zip(*three, strict=True)), frame_s, n_frames, event_s):
         for name, tensor in sorted(tokens.tensors().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import torch
 from small_unet import ROW_S, make_adapter, make_unet, noise, run, tokens
 
 from musetune.adapter import MusicAdapter
-from musetune.adapter.adapter import site_levels
+from musetune.adapter.sites import site_levels
 from musetune.theory import LeadSheet
 
 PARTS = {
@@ -112,7 +112,17 @@ def test_a_config_of_before_loads(tmp_path: Path) -> None:
     adapter.save_pretrained(tmp_path)
     adapter.detach()
     path = tmp_path / "config.json"
-    new = ("site_levels", "map_entry", "map_modulation", "attended", "rotary", "event_s", "hidden_streams")
+    new = (
+        "site_levels",
+        "map_entry",
+        "map_modulation",
+        "attended",
+        "rotary",
+        "event_s",
+        "hidden_streams",
+        "stem_hidden",
+        "stem_channels",
+    )
     path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k not in new}))
     assert torch.equal(run(unet, x, MusicAdapter.from_pretrained(tmp_path).attach(unet).eval(), tokens()), moved)
 
@@ -130,7 +140,7 @@ def test_what_an_adapter_never_heard_it_does_not_hear() -> None:
     ("options", "message"),
     [
         ({"attended": (0, 99)}, r"attended=\[99\] is outside 0–6"),
-        ({"hidden_streams": ("drums",)}, r"hidden_streams=\['drums'\] are not among chords, beats"),
+        ({"hidden_streams": ("strings",)}, r"hidden_streams=\['strings'\] are not among chords, beats"),
         ({"attended": (), "map_entry": False}, "nothing takes part"),
     ],
 )

@@ -14,7 +14,7 @@ import adapter_overhead
 import realsize
 
 from musetune import LeadSheet
-from musetune.adapter.adapter import music_sites
+from musetune.adapter.sites import music_sites
 
 
 @pytest.fixture

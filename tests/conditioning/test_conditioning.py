@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from musetune.conditioning import EVENT_FIELDS, STREAMS, MusicConditioner, MusicTokens, tokenize
+from musetune.conditioning import EVENT_FIELDS, SHEET_STREAMS, MusicConditioner, MusicTokens, tokenize
 from musetune.theory import LeadSheet
 
 FRAME_S = 0.032
@@ -87,7 +87,7 @@ def test_absent_streams_hide_their_contents() -> None:
     assert not hidden[0].mask[:, 1:].any()
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", SHEET_STREAMS)
 def test_every_stream_matters(stream: str) -> None:
     net = conditioner()
     with torch.no_grad():

@@ -148,7 +148,7 @@ ALONE = {"harmonic_progression": None, "bpm": None, "duration_seconds": None}
     [
         (
             {"follow": "chord"},
-            "follow='chord' is not one of chords, beats, key, genre, function; did you mean 'chords'",
+            "follow='chord' is not one of chords, beats, key, genre, function, drums, bass, comping, lead; did you mean 'chords'",
         ),
         ({"follow": ("chords", "melody")}, "follow='melody' is not one of"),
         ({"follow": ("genre",)}, "follow names genre, which the lead sheet has not"),
@@ -187,4 +187,5 @@ def test_a_stretch_of_less_than_a_frame_asks_for_nothing_timed() -> None:
     shown = asked_of(sheet, seconds=(1.0, 1.005)).hide(tokenize(sheet, frame_s=0.032, n_frames=80), 0.0, 0.032)
     assert {name: bool(there) for name, there in shown.present.items()} == {
         "chords": False, "beats": False, "function": False, "key": True, "genre": False,
+        "drums": False, "bass": False, "comping": False, "lead": False,
     }  # fmt: skip

@@ -106,7 +106,7 @@ def test_thirty_seconds_in_windows_without_seams(pipe: MuseTunePipeline, monkeyp
         mels.append(decode(latents).sample[0, 0])
         return decode(latents)
 
-    monkeypatch.setattr("musetune.pipeline.blend", disagree)
+    monkeypatch.setattr("musetune.generation.playing.blend", disagree)
     monkeypatch.setattr(pipe.vae, "decode", keep)
     made = play(pipe, duration_seconds=30)
     assert made.audios.shape == (1, 480_000)

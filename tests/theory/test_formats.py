@@ -123,7 +123,7 @@ def test_midi_has_what_other_programs_read(tmp_path: Path) -> None:
     seconds = [s.time for s in file.time_signature_changes]
     assert seconds == pytest.approx([0, CHANGES.grid.time_at(9) - CHANGES.grid.time_at(0)], abs=1e-4)
     markers = [m.text for track in mido.MidiFile(path).tracks for m in track if m.type == "marker"]
-    assert markers == ["C:maj", "A:min", "N", "D:maj"]
+    assert markers == ["[A]", "C:maj", "[refrain ?]", "A:min", "N", "D:maj"]
 
 
 def _without_field(path: Path) -> Path:

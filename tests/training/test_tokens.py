@@ -9,7 +9,9 @@ import torch
 
 from musetune.conditioning import EVENT_FIELDS, FRAME_FIELDS, STREAMS, MusicConditioner, MusicTokens, tokenize
 from musetune.conditioning.tokens import METERS
+from musetune.planning.orchestrate import orchestrate
 from musetune.theory import LeadSheet
+from musetune.theory.arrangement import Arrangement
 from musetune.training import Clip, DatasetInfo, DatasetWriter, Dropout, LatentDataset, TextEmbedding, draws
 from musetune.training import tokens as table_module
 from musetune.training.batch import draw_batch
@@ -24,8 +26,8 @@ def sheet(i: int) -> LeadSheet:
     return LeadSheet.from_progression(chords, key="Eb major", bpm=90 + 11 * i, duration_seconds=SECONDS, genre="jazz")
 
 
-def tokens_of(s: LeadSheet) -> MusicTokens:
-    return tokenize(s, frame_s=FRAME_S, n_frames=ROWS * FRAMES)
+def tokens_of(s: LeadSheet, arrangement: Arrangement | None = None) -> MusicTokens:
+    return tokenize(s, frame_s=FRAME_S, n_frames=ROWS * FRAMES, arrangement=arrangement)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_crop_is_what_the_cropped_sheet_would_say(i: int, start: int) -> None:
 
 
 def test_streams_are_hidden_as_often_as_asked() -> None:
-    many = MusicTokens.stack([tokens_of(sheet(0))] * 400)
+    many = MusicTokens.stack([tokens_of(sheet(0), arrangement=orchestrate(sheet(0)).arrangement)] * 400)
     hidden = hide_streams(many, generators(400), stream_dropout=0.5, condition_dropout=0.2)
     there = torch.stack([hidden.present[s] for s in STREAMS])
     assert there.float().mean(1).tolist() == pytest.approx([0.8 * 0.5] * len(STREAMS), abs=0.08)
@@ -107,6 +109,9 @@ def test_streams_are_hidden_as_often_as_asked() -> None:
     assert nothing == pytest.approx(0.2 + 0.8 * 0.5 ** len(STREAMS), abs=0.07)
     kept = hide_streams(many, generators(400), stream_dropout=0, condition_dropout=0)
     assert all(torch.equal(kept.present[s], many.present[s]) for s in STREAMS)
+    stems = hide_streams(many, generators(400), stream_dropout=0, condition_dropout=0, stem_dropout=0.3).present
+    assert stems["chords"].all()
+    assert stems["drums"].float().mean().item() == pytest.approx(0.7, abs=0.08)
     keyless = hide_streams(many.drop(["key"]), generators(400), stream_dropout=0, condition_dropout=0)
     assert not keyless.present["key"].any()
 
@@ -155,7 +160,7 @@ def test_impossible_crops(rows: int) -> None:
 
 def test_what_no_clip_has_says_nothing() -> None:
     """A song in 4/4 leaves the other metres' embeddings at zero; metres seen and the null keep theirs."""
-    table = tabulate([LeadSheet.parse("I V", bpm=120, duration_seconds=2.56).to_json()], 0.032, 80)
+    table = tabulate([LeadSheet.parse("I V", bpm=120, duration_seconds=2.56).to_json()], [None], 0.032, 80)
     net = MusicConditioner(dim=16, hidden=8, map_channels=4, cols=4, frames_per_row=4)
     silence_unseen(net, table)
     meters = net.get_parameter("globals.2.weight").abs().sum(1) > 0

@@ -1,0 +1,38 @@
+"""Stem frames → a map for the latent grid. Learned nulls stand in for absent stems; where none is given the map is nothing at all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from musetune.conditioning.conditioner import ConvBlock
+from musetune.conditioning.stems import HIDDEN, STEM_COLUMNS, STEM_FIELDS, STEM_STREAMS
+from musetune.conditioning.tokens import MusicTokens
+
+
+class StemConditioner(nn.Module):
+    """``frames_per_row`` frames are folded into each latent row. hidden: width of the frame network; cols: columns of the latent grid."""
+
+    def __init__(self, *, hidden: int, map_channels: int, cols: int, frames_per_row: int) -> None:
+        super().__init__()
+        self.map_channels, self.cols, self.frames_per_row = map_channels, cols, frames_per_row
+        self.null = nn.Parameter(torch.zeros(len(STEM_FIELDS)))
+        self.frame_in = nn.Linear(len(STEM_FIELDS) + len(STEM_STREAMS), hidden)
+        self.blocks = nn.ModuleList(ConvBlock(hidden, 5, dilation) for dilation in (1, 2, 4))
+        self.fold = nn.Linear(hidden * frames_per_row, 2 * hidden)
+        self.unfold = nn.Linear(2 * hidden, map_channels * cols)
+
+    def forward(self, tokens: MusicTokens, rows: int) -> tuple[Tensor, Tensor]:
+        """Tokens of rows · frames_per_row frames → the map (B, map_channels, rows, cols), and (B,) bool: whether any stem is given."""
+        dtype = self.null.dtype
+        given = torch.stack([tokens.present[stream] for stream in STEM_STREAMS], 1)  # (B, 4)
+        told = tokens.stems != HIDDEN
+        for index, stream in enumerate(STEM_STREAMS):
+            told[..., STEM_COLUMNS[stream]] &= given[:, None, index, None]
+        flags = torch.stack([told[..., columns[0]] for columns in STEM_COLUMNS.values()], -1).to(dtype)
+        x = self.frame_in(torch.cat([torch.where(told, tokens.stems.to(dtype), self.null), flags], -1))
+        for block in self.blocks:
+            x = block(x)
+        x = F.gelu(self.fold(x.unflatten(1, (rows, self.frames_per_row)).flatten(2)))
+        return self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2), given.any(1)
