@@ -74,6 +74,7 @@ class Config:
     genre_dropout: float | None = None  # of the genre; null: like every stream. High where a LoRA shall bring the genre
     stream_dropout: float = 0.5  # each stream by itself
     stem_dropout: float | None = None  # each stem; null: like every stream
+    arrangement_dropout: float = 0.0  # all stems together
     condition_dropout: float = 0.1  # all streams together
     span_dropout: float = 0.1  # a stretch of time of all streams
     # optimisation
@@ -137,7 +138,10 @@ def train(cfg: Config) -> Path:
         table = load_tokens(dataset, frames_per_row, plain.adapter.config.event_s, write=main, quiet=not main)
     if not (cfg.theory_adapter or cfg.init_adapter):
         silence_unseen(plain.adapter.conditioner, table)
-    hidden = (getattr(cfg, f"{name}_dropout") for name in ("text", "stream", "condition", "span", "genre", "stem"))
+    hidden = (
+        getattr(cfg, f"{name}_dropout")
+        for name in ("text", "stream", "condition", "span", "genre", "stem", "arrangement")
+    )
     dropout = Dropout(*hidden)
     frozen = ExitStack()
     if cfg.theory_adapter and cfg.stem_hidden:
@@ -244,10 +248,10 @@ def train(cfg: Config) -> Path:
             clips = dataset.clips[: cfg.num_validation_clips]
             accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed, cfg.theory_adapter), step)
     bar.close()
+    frozen.close()  # before the adapter describes the base that it is for
     if main:
         with averaged(params, ema):
             save(cfg, plain, out / "adapter", story | {"step": step})
-    frozen.close()
     # a DDP that outlives the process group's end joins gloo's threads with the interpreter locked: a deadlock
     del model
     accelerator.free_memory()

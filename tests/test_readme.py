@@ -36,11 +36,11 @@ def test_python(tmp_path: Path) -> None:
 
 def test_commands(tmp_path: Path) -> None:
     """In the README's order: later ones read what earlier ones wrote."""
-    assert {c.split()[1] for c in COMMANDS} == {"generate", "analyze", "info", "adapters"}
+    assert {c.split()[1] for c in COMMANDS} == {"generate", "analyze", "info", "adapters", "plan", "compose"}
     for command in COMMANDS:
         fewer = ["--steps", "8"] if " generate " in command else []
         run(["-m", "musetune.cli", *shlex.split(command)[1:], *fewer], tmp_path)
-    assert (tmp_path / "out.json").is_file()
+    assert {name for name in ("out.json", "song.musicxml", "take2.mid") if not (tmp_path / name).is_file()} == set()
 
 
 def test_recipes_named_in_the_readme_exist() -> None:

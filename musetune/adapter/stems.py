@@ -36,7 +36,7 @@ class StemBranch(nn.Module):
         self, entry: Tensor | None, modulation: Modulation, tokens: MusicTokens, rows: int
     ) -> tuple[Tensor | None, Modulation]:
         """The lead sheet's entry and modulation (none: ``None``, ``()``) with the stems' on top."""
-        if not any(bool(tokens.present[stream].any()) for stream in STEM_STREAMS):
+        if not self.training and not any(bool(tokens.present[stream].any()) for stream in STEM_STREAMS):
             return entry, modulation
         frame_map, given = self.conditioner(tokens, rows)
         own = self.entry(frame_map) * given[:, None, None, None]

@@ -42,7 +42,7 @@ ALIASES: dict[str, str] = {
 _NAME = re.compile(r"^([A-G](?:##|bb|#|b|♯|♭)?)(.*)$")
 _NUMBER = re.compile(r"^([b#]?)([1-7])(?![0-9]*/?[A-G])(.*)$")
 _ROMAN = re.compile(
-    r"^(?:[b#♭♯]*(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?![a-zA-Z]*[A-G])|Ger|Fr|It|N6|N$|N/|Cad)"
+    r"^(?:[b#♭♯]*(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?![a-zA-Z]*[A-G])|Ger|Fr|It|N6|N$|N/|Cad(?!d))"
 )
 NO_CHORD_NAMES = frozenset({"N", "N.C.", "NC", "X", "n.c.", "N.C"})
 

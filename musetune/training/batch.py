@@ -16,7 +16,7 @@ from musetune.training.tokens import TokenTable, crop, draw_crops, hide_spans, h
 @dataclass(frozen=True)
 class Dropout:
     """How often conditions are hidden: the prompt, each stream, all streams, a stretch of time; the genre and each stem (None: like every
-    stream). All in 0..1."""
+    stream), all stems. All in 0..1."""
 
     text: float = 0.15
     stream: float = 0.5
@@ -24,6 +24,7 @@ class Dropout:
     span: float = 0.1
     genre: float | None = None
     stem: float | None = None
+    arrangement: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def draw_batch(
         condition_dropout=dropout.condition,
         genre_dropout=dropout.genre,
         stem_dropout=dropout.stem,
+        arrangement_dropout=dropout.arrangement,
     )
     tokens = hide_spans(tokens, generators, frame_s, dropout.span)
     return Batch([clip.id for clip in clips], latents, tokens, text)

@@ -119,15 +119,19 @@ def hide_streams(
     condition_dropout: float,
     genre_dropout: float | None = None,
     stem_dropout: float | None = None,
+    arrangement_dropout: float = 0.0,
 ) -> MusicTokens:
-    """Hide each stream with probability `stream_dropout` (the genre and each stem with their own, where given), and all together with
-    `condition_dropout`."""
+    """Hide each stream with probability `stream_dropout` (the genre and each stem with their own, where given), all stems together with
+    `arrangement_dropout`, and everything with `condition_dropout`."""
     nothing = chance(generators, condition_dropout)
     often = {"genre": genre_dropout} | dict.fromkeys(STEM_STREAMS, stem_dropout)
     present = dict(tokens.present)
     for name in (*sorted(SHEET_STREAMS), *STEM_STREAMS):  # in this order, which fixes the draws
         share = often.get(name)
         present[name] = present[name] & ~nothing & ~chance(generators, stream_dropout if share is None else share)
+    if arrangement_dropout:
+        alone = chance(generators, arrangement_dropout)
+        present |= {name: present[name] & ~alone for name in STEM_STREAMS}
     return replace(tokens, present=present)
 
 

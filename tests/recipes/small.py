@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel, DDIMScheduler
 
+from musetune.planning.orchestrate import orchestrate
 from musetune.theory import LeadSheet
 from musetune.training import Clip, DatasetInfo, DatasetWriter, TextEmbedding
 
@@ -45,9 +46,16 @@ def make_base(folder: Path, prediction_type: str = "v_prediction") -> Path:
 
 
 def make_dataset(
-    folder: Path, n: int, *, poisoned: tuple[int, ...] = (), transposed: tuple[int, ...] = (), made_with: str = "0"
+    folder: Path,
+    n: int,
+    *,
+    poisoned: tuple[int, ...] = (),
+    transposed: tuple[int, ...] = (),
+    made_with: str = "0",
+    played: bool = False,
 ) -> Path:
-    """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies."""
+    """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies; with
+    the players' notes where ``played``."""
     g = torch.Generator().manual_seed(1)
 
     def text(length: int) -> TextEmbedding:
@@ -73,6 +81,7 @@ def make_dataset(
                 duration_s=ROWS * ROW_S,
                 text=prompt,
                 lead_sheet=sheet.to_json(),
+                arrangement=orchestrate(sheet, seed=i).arrangement.to_json() if played else None,
                 genre=genre,
                 transpose=2 if i in transposed else 0,
             )

@@ -232,12 +232,12 @@ SHAPING = {
     "adam_beta2": 0.9, "adam_weight_decay": 0.5, "adam_epsilon": 1e-3, "max_grad_norm": 1e-5, "snr_gamma": 5.0,
     "use_ema": "false", "ema_decay": 0.05, "mixed_precision": "bf16", "transpose_augmentation": "false", "map_entry": "false",
     "map_modulation": "false", "attended": "[0]", "rotary": "false", "event_s": 0.2, "hidden_streams": "[chords]",
-    "timestep_sampling": "uniform", "genre_dropout": 1.0,
+    "timestep_sampling": "uniform", "genre_dropout": 1.0, "stem_hidden": 16,
 }  # fmt: skip
 ELSEWHERE = {
     "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "init_adapter", "max_train_minutes", "cpu",
     "gradient_checkpointing", "max_bad_steps", "checkpointing_steps", "checkpoints_total_limit", "report_to",
-    "resume_from_checkpoint", "validation_steps", "num_validation_clips",
+    "resume_from_checkpoint", "validation_steps", "num_validation_clips", "stem_channels", "stem_dropout",
 }  # fmt: skip
 
 
@@ -293,7 +293,7 @@ def test_genre_adapter_trains_only_a_lora(base: Path, data: Path, tmp_path: Path
         weights = load_file(made / "adapter_model.safetensors")
         assert {w.shape[0] for k, w in weights.items() if "lora_A" in k} == {3}
         assert any(bool(w.any()) for k, w in weights.items() if "lora_B" in k)
-    with pytest.raises(ValueError, match="is frozen, so a LoRA must learn: give rank=8"):
+    with pytest.raises(ValueError, match="is frozen: give rank=8 or so, or stem_hidden=128"):
         train_here(base, data, tmp_path / "c", f"theory_adapter={plain}")
 
 
@@ -302,3 +302,25 @@ def test_init_adapter_goes_on(base: Path, data: Path, tmp_path: Path) -> None:
     went_on = train_here(base, data, tmp_path / "d", f"init_adapter={rich}", "learning_rate=0", "max_train_steps=1")
     for part in ("diffusion_pytorch_model.safetensors", "lora/adapter_model.safetensors"):
         assert all(torch.equal(v, load_file(rich / part)[k]) for k, v in load_file(went_on / part).items())
+
+
+def test_a_stem_branch_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_path: Path) -> None:
+    played = make_dataset(tmp_path / "played", 6, played=True)
+    before = train_here(base, data, tmp_path / "before", "rank=2", "max_train_steps=3")
+    knobs = (f"theory_adapter={before}", "stem_hidden=16", "stem_channels=8", "condition_dropout=0")
+    adapter = train_here(base, played, tmp_path / "stems", *knobs, "max_train_steps=3")
+    old, new = (load_file(f / "diffusion_pytorch_model.safetensors") for f in (before, adapter))
+    assert {name.split(".")[0] for name in new.keys() - old.keys()} == {"stems"}
+    assert all(torch.equal(old[name], new[name]) for name in old)
+    assert new["stems.entry.out.weight"].abs().max() > 0
+    cards = [json.loads((f / "musetune.json").read_text())["unet"] for f in (before, adapter)]
+    assert cards[0] == cards[1]  # of the plain base, though the LoRA lay in its weights
+    assert new["stems.modulation.out.0.weight"].shape[1] == 8
+    unheard = train_here(base, played, tmp_path / "unheard", *knobs, "stem_dropout=1.0", "max_train_steps=1")
+    assert not load_file(unheard / "diffusion_pytorch_model.safetensors")["stems.entry.out.weight"].any()
+    again = train_here(
+        base, played, tmp_path / "more", f"theory_adapter={adapter}", "stem_hidden=16", "max_train_steps=2"
+    )
+    moved = load_file(again / "diffusion_pytorch_model.safetensors")
+    assert not torch.equal(moved["stems.entry.out.weight"], new["stems.entry.out.weight"])
+    assert moved.keys() == new.keys()

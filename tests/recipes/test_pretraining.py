@@ -64,6 +64,8 @@ def test_rendering_is_what_its_sheet_says(rendered: Path) -> None:
         assert sheet.duration_s == pytest.approx(6.0)
         assert sheet.chords
         assert row["genre"] in row["text"]
+        assert set(row["arrangement"]) <= {"drums", "bass", "guitar", "keys", "lead"}
+        assert all(stem["notes"] and stem["source"] == "rule" for stem in row["arrangement"].values())
     assert {row["source"] for row in rows} == {"major.mid", "minor.json"}
     assert len({row["text"] for row in rows}) > 1
 

@@ -129,3 +129,9 @@ def test_any_text_is_a_chord_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert Chord.parse(chord.harte) == chord
+
+
+def test_added_ninths_are_no_cadential_six_four() -> None:
+    key = Key.parse("C major")
+    assert str(Chord.parse("Cadd9/E", key)) == "C:maj/3"
+    assert str(Chord.parse("Cad64", key)) == "C:maj/5"

@@ -1,0 +1,201 @@
+"""The planner's recipe: captions say what holds, a cut run goes on exactly, LoRA goes onto a T5 and comes back from its folder."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+sys.path.insert(0, str(RECIPES))
+
+import planner_captions as captions  # noqa: E402
+import planner_examples as drawing  # noqa: E402
+import planner_songs as songs  # noqa: E402
+import train_planner as recipe  # noqa: E402
+
+from musetune.planning.plan_grammar import parse  # noqa: E402
+from musetune.planning.plan_language import bars_in  # noqa: E402
+from musetune.planning.plan_text import normalise  # noqa: E402
+from musetune.planning.plan_vocab import END  # noqa: E402
+from musetune.planning.planner import Planner  # noqa: E402
+from musetune.theory import GENRES, Key, LeadSheet  # noqa: E402
+
+CHANGES = ("I V vi IV I V vi IV ii V I I ii V I I", "i VI III VII i VI III VII iv V i i iv V i i")
+
+
+def made_songs() -> list[songs.Song]:
+    """Songs of sixteen bars in two modes and six genres, some of which fall to validation."""
+    out = []
+    for index in range(60):
+        key, changes = (("C major", CHANGES[0]), ("A minor", CHANGES[1]))[index % 2]
+        sheet = LeadSheet.from_progression(changes, key=key, bpm=90 + index, genre=GENRES[index % 6])
+        name = f"made/{index}"
+        out.append(
+            songs.Song(name, "made", songs.held_out("made", name), True, (4, 12) if index % 3 == 0 else None, sheet)
+        )
+    return out
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("songs") / "songs.jsonl"
+    path.write_text("\n".join(json.dumps(vars(s) | {"sheet": s.sheet.to_json()}) for s in made_songs()) + "\n")
+    assert songs.read(path) == made_songs()
+    return path
+
+
+def knobs(lines: Path, out: Path, *more: str) -> recipe.Config:
+    small = (
+        "d_model=32",
+        "heads=2",
+        "d_ff=32",
+        "encoder_layers=1",
+        "decoder_layers=1",
+        "vocab=400",
+        "batch_songs=2",
+        "batch_orders=3",
+    )
+    return recipe.load_config(
+        [f"songs={lines}", f"output_dir={out}", *small, "max_train_steps=4", "validation_steps=2", "warmup=1", *more]
+    )
+
+
+def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(lines, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "sample_prompts", lambda examples: ["a slow waltz in C minor, 32 bars"])
+    whole = recipe.train(knobs(lines, tmp_path / "whole"))
+    recipe.train(knobs(lines, tmp_path / "cut", "stop_after=2"))
+    cut = recipe.train(knobs(lines, tmp_path / "cut", "resume_from_checkpoint=latest"))
+    one, two = (load_file(folder / "model.safetensors") for folder in (whole, cut))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert all(value.dtype == torch.float16 for value in one.values())
+    logs = [(tmp_path / name / "loss.jsonl").read_text() for name in ("whole", "cut")]
+    assert logs[0] == logs[1]
+    with pytest.raises(ValueError, match="holds checkpoints"):
+        recipe.train(knobs(lines, tmp_path / "cut"))
+    sheet = Planner.from_pretrained(whole).plan("a song", bars=4, key="D major")
+    assert (sheet.key, sheet.length) == (Key("D"), 4 * sheet.meter.beats_per_bar)
+
+
+def small_t5(folder: Path) -> Path:
+    """A T5 of its own vocabulary with untied embeddings, as flan-t5 has, and random weights."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    from musetune.nano.tokenizers import t5_tokenizer
+
+    tokenizer = t5_tokenizer(["a slow waltz in C minor, 32 bars", "fast rock at 140 bpm"], vocab_size=120)
+    config = T5Config(
+        vocab_size=len(tokenizer) + 40, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False, decoder_start_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    weights = load_file(folder / "model.safetensors")  # transformers 5 makes them tied whatever the config says: untie
+    save_file(
+        weights | {"lm_head.weight": torch.randn(config.vocab_size, 16)}, folder / "model.safetensors", {"format": "pt"}
+    )
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_lora_on_a_t5_learns_and_comes_back(lines, tmp_path):
+    base = small_t5(tmp_path / "base")
+    before = load_file(base / "model.safetensors")
+    folder = recipe.train(knobs(lines, tmp_path / "out", f"base={base}", "lora_rank=2"))
+    assert (folder / "adapter_config.json").is_file()
+    assert not (folder / "model.safetensors").exists()
+    planner = Planner.from_pretrained(folder)
+    weights = planner.model.state_dict()
+    attention = [name for name in before if name.endswith(("SelfAttention.q.weight", "EncDecAttention.v.weight"))]
+    assert any(not torch.equal(weights[name], before[name]) for name in attention)
+    assert torch.equal(
+        weights["encoder.block.0.layer.1.DenseReluDense.wo.weight"],
+        before["encoder.block.0.layer.1.DenseReluDense.wo.weight"],
+    )
+    head, old = weights["lm_head.weight"], before["lm_head.weight"]
+    assert weights["shared.weight"].shape[0] == len(head) >= len(planner.tokenizer)
+    assert (head[: len(old)] - old).abs().max() < 0.1  # its own, a few steps away, not the embeddings
+    assert not torch.equal(head[: len(old)], old)
+    for side in ("encoder", "decoder"):
+        assert not torch.equal(weights[f"{side}.embed_tokens.weight"][: len(old)], before["shared.weight"])
+    sheet = planner.plan("a fast waltz", bars=4, key="E minor")
+    assert (str(sheet.key), sheet.length) == ("E minor", 4 * sheet.meter.beats_per_bar)
+
+
+def test_examples_are_plans_and_their_captions_hold():
+    examples, rng = drawing.Examples(made_songs()), random.Random(0)
+    for _ in range(150):
+        text, plan = examples.song(rng)
+        assert len(plan.sheet().chords)
+        short = [label for label in plan.form if len(plan.content[label]) < 4 and label not in ("intro", "outro")]
+        if not short:
+            assert parse([*plan.words(), END]) == plan
+        if plan.asked[0] == "seconds":
+            assert bars_in(plan.asked[1], plan.bpm, plan.meter) == plan.bars
+        if plan.asked[0] == "bars":
+            assert f"{plan.bars:03d}" in normalise(text)
+
+
+def test_orders_name_what_they_say_they_name():
+    rng = random.Random(1)
+    for _ in range(300):
+        text, plan, named = drawing.order(rng)
+        low, spelled = text.lower(), normalise(text).lower()
+        if "tonic" in named:
+            assert plan.key.tonic.lower() in spelled
+        if "genre" in named:
+            assert any(word.lower() in low for word in captions.GENRE_WORDS[plan.genre])
+        if plan.asked[0] != "open":
+            assert f"{plan.asked[1]:03d}" in spelled
+        if "bpm" in named and f"{round(plan.bpm):03d}" not in spelled:
+            said = [word for word in captions.TEMPO_WORDS if word in low]
+            assert any(captions.TEMPO_WORDS[word][0] <= plan.bpm <= captions.TEMPO_WORDS[word][1] for word in said)
+
+
+def test_what_is_not_named_is_not_learned():
+    from musetune.planning.plan_tokenizer import plan_ids, train_tokenizer
+
+    tokenizer = train_tokenizer(["a song"], 300)
+    _, plan, _ = drawing.order(random.Random(2))
+    batch = recipe.collate([("a song", plan.words(body=False)[:-1], {"bpm", "asked"})], tokenizer, plan_ids(tokenizer))
+    assert (batch["labels"][0, :4] == -100).all()
+    assert (batch["labels"][0, 4:7] >= 0).all()
+    assert (batch["decoder_input_ids"][0, 1:5] >= 0).all()
+
+
+def test_held_out_songs_are_in_neither_part():
+    learned, held = songs.split(made_songs())
+    assert learned
+    assert held
+    assert not {s.name for s in learned} & {s.name for s in held}
+    assert not any(s.test for s in (*learned, *held))
+    assert songs.held_out("pop909", "215")
+    assert not songs.held_out("pop909", "216")
+
+
+def test_genres_of_the_index():
+    assert songs.genre_of("Rock:3", "Doo Wop:3", "The Bells of St. Mary's") == "rock"
+    assert songs.genre_of("Stage & Screen:2", "Swing:1", "Some Tune") == "jazz"
+    assert songs.genre_of("Jazz:5", "Rhythm & Blues:1", "Trouble in Mind Blues") == "blues"
+    assert songs.genre_of("", "", "Some Tune") == "pop"
+
+
+def test_a_downbeat_that_lies_off_is_moved():
+    sheet = LeadSheet.parse("| C | G | Am | F | C | G | F | C |")
+    late = [span.__class__(span.start + 1, span.beats, span.chord) for span in sheet.chords]
+    assert songs.phase(list(sheet.chords), sheet.meter) == 0
+    assert songs.phase(late, sheet.meter) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(7, "seven"), (32, "thirty-two"), (100, "a hundred"), (128, "a hundred and twenty-eight")]
+)
+def test_numbers_in_words_are_read_back(number, words):
+    assert captions.in_words(number) == words
+    assert normalise(words) == f"{number:03d}"
