@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NANO = Path(__file__).parent / "weights" / "planner"
 MOST_WORDS = 20_000  # more than any grammar lets a model write
+TOP_P = 0.9  # of what may come next the likeliest words that make up so much (nucleus sampling, arXiv 1904.09751): a digit is rarely slipped
 
 
 class Planner:
@@ -98,7 +99,7 @@ class Planner:
         read = read_prompts(self.tokenizer, prompts).to(self.model.device)
         grammar = PlanGrammar(pins, self.ids, self.model.config.vocab_size)
         drawing = (
-            {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": 1.0}
+            {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": TOP_P}
             if temperature
             else {"do_sample": False}
         )

@@ -237,7 +237,7 @@ SHAPING = {
 ELSEWHERE = {
     "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "init_adapter", "max_train_minutes", "cpu",
     "gradient_checkpointing", "max_bad_steps", "checkpointing_steps", "checkpoints_total_limit", "report_to",
-    "resume_from_checkpoint", "validation_steps", "num_validation_clips", "stem_channels", "stem_dropout",
+    "resume_from_checkpoint", "validation_steps", "num_validation_clips", "stem_channels", "stem_dropout", "arrangement_dropout",
 }  # fmt: skip
 
 
@@ -316,7 +316,7 @@ def test_a_stem_branch_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_pa
     cards = [json.loads((f / "musetune.json").read_text())["unet"] for f in (before, adapter)]
     assert cards[0] == cards[1]  # of the plain base, though the LoRA lay in its weights
     assert new["stems.modulation.out.0.weight"].shape[1] == 8
-    unheard = train_here(base, played, tmp_path / "unheard", *knobs, "stem_dropout=1.0", "max_train_steps=1")
+    unheard = train_here(base, played, tmp_path / "unheard", *knobs, "arrangement_dropout=1.0", "max_train_steps=1")
     assert not load_file(unheard / "diffusion_pytorch_model.safetensors")["stems.entry.out.weight"].any()
     again = train_here(
         base, played, tmp_path / "more", f"theory_adapter={adapter}", "stem_hidden=16", "max_train_steps=2"
