@@ -2,10 +2,11 @@
 
     python benchmarks/planner.py SONGS.jsonl [--planner nano] [--out planner.json] [--seed 0] [--samples 40] [--prompts FILE]
 
-SONGS.jsonl is what recipes/planner_songs.py wrote; only its held-out songs are measured on.
+SONGS.jsonl is what recipes/planner_songs.py wrote; only its held-out songs (recipes/song_split.py) are measured on.
 
-- obedience: prompts of benchmarks/planner_prompts.jsonl, written by hand apart from the captions that the planner learned from; the share of the
-  attributes they name that hold in the plan (tempo words by ranges; seconds to half a bar; tonics as pitch classes).
+- obedience: prompts written by hand apart from the captions that the planner learned from; the share of the attributes they name that hold in
+  the plan (tempo words by ranges; seconds to half a bar; tonics as pitch classes). planner_prompts_test.jsonl is for measuring alone;
+  planner_prompts.jsonl is for development: captions were widened after what it missed.
 - perplexity per chord of held-out progressions: bars, inversions and places in the bar of each section once, told the plan's first line and
   form; beside n-gram models (interpolated Kneser-Ney) trained on all bars of the same training songs, one for each mode. The same words
   are counted on both sides (all but section headings, which the form foretells), and divided by the same number of chords.
@@ -246,7 +247,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--out", type=Path, default=Path("planner.json"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=40)
-    parser.add_argument("--prompts", type=Path, default=Path(__file__).with_name("planner_prompts.jsonl"))
+    parser.add_argument("--prompts", type=Path, default=Path(__file__).with_name("planner_prompts_test.jsonl"))
     told = parser.parse_args(arguments)
     planner = Planner.from_pretrained(told.planner)
     songs = read_songs(told.songs)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from arranger_mma import Groove, accompany, grooves  # type: ignore[import-not-found]
-from arranger_songs import Song, Track, for_tests, lead_sheets, midi_folder, pop909  # type: ignore[import-not-found]
+from arranger_songs import Song, Track, lead_sheets, midi_folder, pop909  # type: ignore[import-not-found]
+from song_split import for_tests  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from musetune.planning.stem_grammar import contexts, read_events, write

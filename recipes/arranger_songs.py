@@ -1,13 +1,11 @@
 """Songs with players: lead sheet and tracks of drums, bass, guitar, keys and lead, read from POP909, OpenEWLD, MIDI files and WAD files.
 
-The split by song, the same everywhere: of POP909 the folders whose number ends in 5 are for tests; of lead sheets and MIDI files those
-whose path's SHA-1 ends in 0 or 1.
+Which of them are for tests says recipes/song_split.py.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import itertools
 import struct
@@ -46,13 +44,6 @@ class Song:
     source: str
     sheet: LeadSheet
     tracks: dict[str, Track] = field(default_factory=dict)
-
-
-def for_tests(name: str, source: str) -> bool:
-    """Whether a song is never trained on."""
-    if source == "pop909":
-        return name.endswith("5")
-    return hashlib.sha1(name.encode()).hexdigest()[-1] in "01"
 
 
 def pop909(root: Path) -> Iterator[Song]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from diffusers import AudioLDM2UNet2DConditionModel
+from diffusers import AudioLDM2UNet2DConditionModel, DiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 
 from musetune.adapter import MusicAdapter, lora
+from musetune.audio import mel_frontend
 from musetune.generation.loading import find_adapter, find_base
 from musetune.training.denoiser import Denoiser
 from musetune.training.memory import enable_gradient_checkpointing
@@ -27,8 +31,9 @@ SHAPE = ("frames_per_row", "dim", "hidden", "map_channels", "map_entry", "map_mo
 
 def build(cfg: Config, data: DatasetInfo) -> Denoiser:
     """The frozen base with an adapter on it; what shall learn has requires_grad."""
+    base = find_base(cfg.pretrained_model_name_or_path)
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(
-        find_base(cfg.pretrained_model_name_or_path), subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
+        base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
     ).requires_grad_(False)
     if cfg.cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
@@ -36,7 +41,9 @@ def build(cfg: Config, data: DatasetInfo) -> Denoiser:
         raise ValueError(f"the data set has {data.channels} latent channels, this base {unet.config.in_channels}")
     adapter = make_adapter(cfg, unet, data.cols).attach(unet)
     if cfg.stem_hidden:
-        stems = adapter.stems or adapter.add_stems(cfg.stem_hidden, cfg.stem_channels)
+        if cfg.new_stems:
+            adapter.stems = None
+        stems = adapter.stems or adapter.add_stems(cfg.stem_hidden, cfg.stem_channels, bin_hz(base))
         if cfg.theory_adapter:
             unet.requires_grad_(False)  # the theory adapter's LoRA too
             stems.requires_grad_(True)
@@ -47,6 +54,13 @@ def build(cfg: Config, data: DatasetInfo) -> Denoiser:
     if cfg.gradient_checkpointing:
         enable_gradient_checkpointing(unet)
     return Denoiser(unet, adapter, data.row_s).train()
+
+
+def bin_hz(base: str) -> np.ndarray:
+    """Hertz of the bins of the base's spectrogram; of the base only the vocoder is loaded."""
+    library, name = DiffusionPipeline.load_config(base)["vocoder"]
+    vocoder = getattr(import_module(library), name).from_pretrained(base, subfolder="vocoder")
+    return mel_frontend(SimpleNamespace(vocoder=vocoder)).frequencies
 
 
 def make_adapter(cfg: Config, unet: AudioLDM2UNet2DConditionModel, cols: int) -> MusicAdapter:

@@ -3,7 +3,8 @@
     accelerate launch recipes/finetune.py recipes/configs/theory.yaml train_data_dir=data/songs output_dir=runs/theory
 
 Knobs: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts
-where those have the same knob. Only the base's U-Net and scheduler are loaded. A run that was killed continues with
+where those have the same knob. Only the base's U-Net and scheduler are loaded, and its vocoder for a new
+branch that reads stems. A run that was killed continues with
 `resume_from_checkpoint=latest`, and ends with the weights and the loss log that it would have had.
 """
 
@@ -54,6 +55,7 @@ class Config:
         0  # width of the branch that reads stems, which the frozen adapter gets, or has; 0: a LoRA trains
     )
     stem_channels: int = 48  # of a new such branch: channels of its map
+    new_stems: bool = False  # a fresh branch instead of the one that the adapter has
     init_adapter: str | None = None  # an adapter to go on training, with its shape and its LoRA
     rank: int = 0  # of a new LoRA, where the adapter has none; 0 adds none
     frames_per_row: int = 4  # of a new adapter: time steps of beats and chroma in a latent row
@@ -143,8 +145,8 @@ def train(cfg: Config) -> Path:
         for name in ("text", "stream", "condition", "span", "genre", "stem", "arrangement")
     )
     dropout = Dropout(*hidden)
-    frozen = ExitStack()
-    if cfg.theory_adapter and cfg.stem_hidden:
+    frozen, stems_alone = ExitStack(), bool(cfg.theory_adapter and cfg.stem_hidden)
+    if stems_alone:
         frozen.enter_context(plain.adapter.merged())  # its LoRA lies in the weights and costs nothing
 
     named = {name: p for name, p in plain.named_parameters() if p.requires_grad}
@@ -243,12 +245,15 @@ def train(cfg: Config) -> Path:
             ckpt.save_checkpoint(out, step, state, meta, cfg.checkpoints_total_limit)
         if main and cfg.validation_steps and step % cfg.validation_steps == 0:
             folder = out / "validation" / f"step-{step}"
+            frozen.close()  # the adapter describes the base that it is for
             with averaged(params, ema):
                 save(cfg, plain, folder / "adapter", story | {"step": step})
-            clips = dataset.clips[: cfg.num_validation_clips]
-            accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed, cfg.theory_adapter), step)
+            if stems_alone:
+                frozen.enter_context(plain.adapter.merged())
+            clips, theory = dataset.clips[: cfg.num_validation_clips], None if stems_alone else cfg.theory_adapter
+            accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed, theory), step)
     bar.close()
-    frozen.close()  # before the adapter describes the base that it is for
+    frozen.close()
     if main:
         with averaged(params, ema):
             save(cfg, plain, out / "adapter", story | {"step": step})

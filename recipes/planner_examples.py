@@ -2,7 +2,7 @@
 
 Two kinds. A *song*: a run of its sections, in any key, sometimes barred anew, with its own genre; a caption of what then holds. An
 *order*: a caption of facts drawn at random and the plan's first line alone, so that obeying depends on no song; only what the caption
-names is learned from it.
+names is learned from it. Most orders hold two numbers, a tempo and a length, so that their roles are told apart.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from planner_captions import TEMPO_WORDS, Facts, caption  # type: ignore[import-not-found]
+from planner_captions import Facts, caption  # type: ignore[import-not-found]
 from planner_songs import Song  # type: ignore[import-not-found]
+from planner_words import COMMON, TEMPO_WORDS  # type: ignore[import-not-found]
 
 from musetune.planning.plan_form import derive_form
 from musetune.planning.plan_given import FREE_LETTERS, WRITTEN
@@ -35,6 +36,7 @@ METERS = (
 REBARRED = {
     "4/4": ("3/4", "3/4", "6/8", "6/8", "12/8", "2/2", "2/4", "5/4", "7/8")
 }  # metres that a song in 4/4 can be moved to
+EXACT = 0.5  # share of orders with a tempo and a length in numbers
 Sections = list[tuple[str, tuple[Bar, ...]]]
 Pair = tuple[str, list[int], set[str] | None]  # caption, places of words, what to learn of the first line (None: all)
 
@@ -87,8 +89,9 @@ def order(rng: random.Random) -> tuple[str, Plan, set[str]]:
     """A caption, a plan without chords whose first line it describes, and what the caption names of it."""
     mode = rng.choice(("major", "minor"))
     tonic = rng.choice((*(MAJORS if mode == "major" else MINORS), rng.choice(RARE)))
-    bpm, word = tempo(None, None, rng)
-    kind = rng.choice(("bars", "bars", "seconds", "seconds", "open"))
+    exact = rng.random() < EXACT
+    bpm, word = tempo(None, None, rng, worded=0.3 if exact else 0.6)
+    kind = rng.choice(("bars", "seconds") if exact else ("bars", "bars", "seconds", "seconds", "open"))
     count = rng.choice((rng.randint(1, 64), rng.choice((4, 8, 12, 16, 20, 24, 32, 40, 48, 64)), rng.randint(1, 200)))
     if kind == "seconds":
         count = rng.choice((rng.randint(5, 120), 5 * rng.randint(1, 60), 30 * rng.randint(1, 12), rng.randint(5, 400)))
@@ -101,7 +104,7 @@ def order(rng: random.Random) -> tuple[str, Plan, set[str]]:
         (),
         {},
     )
-    text, named = caption(facts_of(plan, word), rng)
+    text, named = caption(facts_of(plan, word), rng, exact=exact)
     return text, plan, named | {"asked"}
 
 
@@ -110,10 +113,10 @@ def facts_of(plan: Plan, word: str | None, form: str = "") -> Facts:
     return Facts(plan.genre, str(plan.meter), plan.key.mode, plan.key.tonic, round(plan.bpm), word, plan.asked, form)
 
 
-def tempo(own: float | None, genre: str | None, rng: random.Random) -> tuple[int, str | None]:
-    """Beats a minute, and in four of ten cases a word for it: the song's own, its genre's or any."""
-    if rng.random() < 0.4:
-        word = rng.choice(list(TEMPO_WORDS))
+def tempo(own: float | None, genre: str | None, rng: random.Random, worded: float = 0.4) -> tuple[int, str | None]:
+    """Beats a minute, and with the chance ``worded`` a word for it: the song's own, its genre's or any."""
+    if rng.random() < worded:
+        word = rng.choice((*TEMPO_WORDS, *COMMON))
         return rng.randint(*TEMPO_WORDS[word]), word
     if genre is not None and rng.random() < 0.6:
         low, high = STYLES[genre].tempo

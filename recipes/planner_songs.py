@@ -3,8 +3,7 @@
     python recipes/planner_songs.py SHARED/data songs.jsonl
 
 SHARED/data holds pop909/ and openewld/ (its README says what they are). music21's corpus adds Bach chorales, analysed by
-`musetune.theory.numerals`. What is held out: POP909 folders whose number ends in 5, and of the others songs whose sha1 of the
-name begins with 0, 1 or 2 of sixteen (`held_out`, the one rule that training and measuring share).
+`musetune.theory.numerals`. Which songs are held out for measuring says recipes/song_split.py.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from song_split import for_tests  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from musetune.theory import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan
@@ -53,13 +53,6 @@ class Song:
     timed: bool
     sung: tuple[int, int] | None
     sheet: LeadSheet
-
-
-def held_out(source: str, name: str) -> bool:
-    """Whether a song is for measuring only."""
-    if source == "pop909":
-        return name[-1] == "5"
-    return hashlib.sha1(name.encode()).hexdigest()[0] in "012"
 
 
 def validation(song: Song) -> bool:
@@ -212,7 +205,7 @@ def whole(
         genre=genre,
     )
     sung = tuple(min(max(round(at / bar) - first, 0), last - first) for at in tune) if tune else None
-    yield Song(name, source, held_out(source, name), bpm is not None, sung, sheet)  # type: ignore[arg-type]
+    yield Song(name, source, for_tests(name, source), bpm is not None, sung, sheet)  # type: ignore[arg-type]
 
 
 def shift(key: Key, home: Key) -> int:

@@ -64,6 +64,7 @@ class Config:
     train_batch_size: int = 8  # passages
     longest: int = 1100  # tokens of a passage; later stems are left out of longer ones
     stem_dropout: float = 0.25  # how often a stem is left out, so that the others learn to do without
+    only: str | None = None  # learn this stem alone; the others are read where they come first
     learning_rate: float = 2.0e-3
     lr_warmup_steps: int = 100
     decay_steps: int = 500
@@ -80,23 +81,24 @@ Text = tuple[np.ndarray, np.ndarray]  # tokens (n,), contexts (n, 10)
 
 
 def text_of(example: Example, rng: random.Random, cfg: Config, dropout: float) -> Text:
-    """A passage's text: one version of each stem in order, some left out at random, never all."""
+    """A passage's text: one version of each stem in order, some left out at random, never all. The stem of cfg.only is in it, and last."""
     order = [s for s in STEMS if s in example.stems]
-    kept = [s for s in order if rng.random() >= dropout] or [rng.choice(order)]
+    order = order[: order.index(cfg.only) + 1] if cfg.only else order
+    kept = [s for s in order if s == cfg.only or rng.random() >= dropout] or [rng.choice(order)]
     head = example.passage.head()
     parts: list[Text] = [(np.array(head), np.array(contexts(head, example.passage)))]
     size = len(head)
     for stem in kept:
         tokens, table, _ = rng.choice(example.stems[stem])
-        if size + len(tokens) > cfg.longest and len(parts) > 1:
+        if stem != cfg.only and size + len(tokens) > cfg.longest and len(parts) > 1:
             continue
         parts.append((tokens, table))
         size += len(tokens)
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def batch_of(texts: list[Text]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(tokens, contexts, targets): padded; a target of −100 counts nothing: padding, the head and the choice of the next stem."""
+def batch_of(texts: list[Text], only: str | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(tokens, contexts, targets): padded; a target of −100 counts nothing: padding, the head, the next stem's choice, all stems but ``only``."""
     longest = max(len(t) for t, _ in texts)
     tokens = torch.zeros(len(texts), longest, dtype=torch.long)
     table = torch.zeros(len(texts), longest, 10, dtype=torch.long)
@@ -109,7 +111,8 @@ def batch_of(texts: list[Text]) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
         )
         following = tokens[row, 1:size].clone()
         stem = (following >= STEM) & (following < STEM + len(STEMS))
-        targets[row, : size - 1] = torch.where(stem | (torch.arange(size - 1) < 4), -100, following)
+        foreign = table[row, : size - 1, 0] != STEMS.index(only) + 1 if only else stem
+        targets[row, : size - 1] = torch.where(stem | foreign | (torch.arange(size - 1) < 4), -100, following)
     return tokens, table, targets
 
 
@@ -122,7 +125,7 @@ def draw(examples: list[Example], step: int, cfg: Config) -> tuple[torch.Tensor,
     order = list(range(8))
     rng.shuffle(order)
     first = order[place] * cfg.train_batch_size
-    return batch_of(chosen[first : first + cfg.train_batch_size])
+    return batch_of(chosen[first : first + cfg.train_batch_size], cfg.only)
 
 
 def loss_of(
@@ -141,7 +144,7 @@ def validate(model: StemTransformer, examples: list[Example], cfg: Config) -> fl
     total, count = 0.0, 0
     for first in range(0, min(len(examples), cfg.validation_passages), 8):
         texts = [text_of(e, random.Random(i), cfg, 0.0) for i, e in enumerate(examples[first : first + 8])]
-        batch = batch_of(texts)
+        batch = batch_of(texts, cfg.only)
         total += loss_of(model.eval(), batch, cfg.mixed_precision == "bf16", "sum").item()
         count += int((batch[2] >= 0).sum())
     model.train()
@@ -195,7 +198,9 @@ def summary(examples: list[Example]) -> dict:
 
 def train(cfg: Config) -> None:
     """The loop."""
-    examples = prepare(cfg)
+    if cfg.only and cfg.only not in STEMS:
+        raise ValueError(f"only={cfg.only} is no stem: give one of {', '.join(STEMS)}")
+    examples = [e for e in prepare(cfg) if not cfg.only or cfg.only in e.stems]
     learned, held = ([e for e in examples if e.split == s] for s in ("train", "validation"))
     random.Random(0).shuffle(held)
     out, mixed = Path(cfg.work_dir), cfg.mixed_precision == "bf16"

@@ -5,14 +5,14 @@
     python recipes/train_planner.py --config recipes/configs/planner.yaml songs=songs.jsonl output_dir=out base=google/flan-t5-small \
         learning_rate=3e-4 warmup=100
 
-Resumable (resume_from_checkpoint=latest). The model with the least loss on the validation songs is what output_dir/planner gets, fp16.
+Resumable (resume_from_checkpoint=latest); a run that is cut short, or whose time is over, validates first. The model with the least loss on the
+validation songs is what output_dir/planner gets, fp16.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import random
 import time
 import warnings
 from dataclasses import asdict, dataclass
@@ -23,15 +23,15 @@ import torch
 from diffusers.training_utils import EMAModel
 from knobs import command_line, read  # type: ignore[import-not-found]
 from omegaconf import MISSING
-from planner_captions import FILLERS, GENRE_WORDS, METER_WORDS, MOODS_OF, NOUNS, TEMPO_WORDS  # type: ignore[import-not-found]
-from planner_examples import Examples, Pair, order, pairs  # type: ignore[import-not-found]
+from planner_batches import batches, collate, sample_prompts  # type: ignore[import-not-found]
+from planner_examples import Examples, pairs  # type: ignore[import-not-found]
 from planner_songs import read as read_songs  # type: ignore[import-not-found]
 from planner_songs import split
 from torch import Tensor
 from tqdm import tqdm
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
-from musetune.planning.plan_tokenizer import add_plan_words, make_room, plan_ids, read_prompts, train_tokenizer
+from musetune.planning.plan_tokenizer import add_plan_words, make_room, plan_ids, train_tokenizer
 from musetune.training import checkpoint as ckpt
 
 
@@ -62,23 +62,12 @@ class Config:
     cooldown: float = 0.25  # last share of the steps, or of the time, in which it falls
     weight_decay: float = 0.01
     ema_decay: float = 0.998
-    validation_steps: int = 250  # also a checkpoint
+    validation_steps: int = 250  # also a checkpoint; the last step always
     patience: int = 12  # validations without gain before it stops
     resume_from_checkpoint: str | None = None
     seed: int = 0
     threads: int | None = None  # of torch; null: its own choice
     stop_after: int | None = None  # steps of this call alone, for tests of resuming
-
-
-LINE = {
-    "genre": [0],
-    "meter": [1],
-    "mode": [2],
-    "tonic": [3],
-    "bpm": [4, 5, 6],
-    "asked": [7, 8, 9, 10],
-}  # places in the first line
-BUCKET = 4  # batches sorted by length together
 
 
 def build(cfg: Config, prompts: list[str]) -> tuple[Any, Any]:
@@ -106,46 +95,6 @@ def build(cfg: Config, prompts: list[str]) -> tuple[Any, Any]:
         return get_peft_model(model, lora), tokenizer
 
 
-def sample_prompts(examples: Examples) -> list[str]:
-    """What the tokenizer learns from: captions of orders and songs, and every word of the tables."""
-    rng = random.Random("words")
-    tables = [*GENRE_WORDS.values(), *METER_WORDS.values(), *MOODS_OF.values(), TEMPO_WORDS, FILLERS, NOUNS]
-    words = [f"{word} {word.capitalize()}" for table in tables for word in table]
-    titles = [song.name.split("/")[-2].replace("_", " ") for song in examples.songs if "/" in song.name]
-    return [order(rng)[0] for _ in range(12000)] + words * 3 + titles
-
-
-def collate(batch: list[Pair], tokenizer: Any, ids: list[int]) -> dict[str, Tensor]:
-    """input_ids, attention_mask (B, prompt) and labels (B, words), −100 where nothing is to be learned."""
-    labels = torch.full((len(batch), max(len(words) for _, words, _ in batch) + 1), -100)
-    inputs = torch.full_like(labels, tokenizer.pad_token_id)
-    for row, (_, words, named) in enumerate(batch):
-        places = [*words, len(ids) - 1] if named is None else words
-        labels[row, : len(places)] = inputs[row, : len(places)] = torch.tensor([ids[place] for place in places])
-        for name in set(LINE) - named if named is not None else ():
-            labels[row, LINE[name]] = -100
-    shifted = inputs.roll(1, 1)  # the decoder hears the masked words too: they are its past
-    shifted[:, 0] = tokenizer.pad_token_id
-    read = read_prompts(tokenizer, [text for text, _, _ in batch])
-    return {
-        "input_ids": read.input_ids,
-        "attention_mask": read.attention_mask,
-        "labels": labels,
-        "decoder_input_ids": shifted,
-    }
-
-
-def batches(examples: Examples, cfg: Config, step: int, tokenizer: Any, ids: list[int]) -> list[dict[str, Tensor]]:
-    """What step ``step`` learns from: songs of like length, from BUCKET steps' worth, and orders."""
-    block, place = divmod(step, BUCKET)
-    songs = pairs(examples, f"{cfg.seed}/block {block}", cfg.batch_songs * BUCKET, 0)
-    songs.sort(key=lambda pair: len(pair[1]))
-    places = random.Random(f"{cfg.seed}/places {block}").sample(range(BUCKET), BUCKET)
-    chosen = songs[places[place] * cfg.batch_songs :][: cfg.batch_songs]
-    orders = pairs(examples, f"{cfg.seed}/orders {step}", 0, cfg.batch_orders)
-    return [collate(part, tokenizer, ids) for part in (chosen, orders) if part]
-
-
 def word_loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
     """Mean cross-entropy of the words to be learned."""
     labels = batch["labels"]
@@ -164,6 +113,15 @@ def validate(model: Any, held: dict[str, list[dict[str, Tensor]]]) -> dict[str, 
     out = {name: sum(float(word_loss(model, batch)) for batch in parts) / len(parts) for name, parts in held.items()}
     model.train()
     return out | {"validation": sum(out.values())}
+
+
+def trials(held: Examples, tokenizer: Any, ids: list[int]) -> dict[str, list[dict[str, Tensor]]]:
+    """Batches to validate on: songs and orders, always the same."""
+    kinds = {"songs": pairs(held, "validation", 128, 0), "orders": pairs(held, "validation", 0, 160)}
+    return {
+        name: [collate(some[i : i + 32], tokenizer, ids) for i in range(0, len(some), 32)]
+        for name, some in kinds.items()
+    }
 
 
 def is_table(name: str) -> bool:
@@ -194,94 +152,117 @@ def pace(cfg: Config, step: int, minutes: float) -> float:
     return min(1.0, (step + 1) / cfg.warmup) * min(1.0, max(left / cfg.cooldown, 0.02))
 
 
+class Run:
+    """A training under way: what learns, how far it has come and what was best."""
+
+    def __init__(self, cfg: Config) -> None:
+        self.cfg, self.out = cfg, Path(cfg.output_dir)
+        resumed = ckpt.find_checkpoint(self.out, cfg.resume_from_checkpoint)
+        if resumed is None and ckpt.list_checkpoints(self.out):
+            raise ValueError(f"{self.out} holds checkpoints: give resume_from_checkpoint=latest or another output_dir")
+        torch.manual_seed(cfg.seed)
+        learned, held = split(read_songs(Path(cfg.songs)))
+        if not learned or not held:
+            counts = f"{len(learned)} songs to learn from and {len(held)} to validate on"
+            raise ValueError(f"{cfg.songs} has {counts}: give more songs")
+        self.examples = Examples(learned)
+        self.model, self.tokenizer = build(cfg, [] if cfg.base else sample_prompts(self.examples))
+        self.ids = plan_ids(self.tokenizer)
+        self.trial = trials(Examples(held), self.tokenizer, self.ids)
+        free = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
+        self.named = dict(sorted(free, key=lambda one: not is_table(one[0])))
+        self.params = list(self.named.values())
+        tables = sum(map(is_table, self.named))
+        groups = [
+            {"params": self.params[:tables], "factor": cfg.embedding_rate},
+            {"params": self.params[tables:], "factor": 1.0},
+        ]
+        self.optimizer = torch.optim.AdamW(
+            groups, cfg.learning_rate, (0.9, 0.98), weight_decay=cfg.weight_decay, foreach=True
+        )
+        self.ema = EMAModel(self.params, decay=cfg.ema_decay, foreach=True)
+        self.step, self.spent, self.best, self.since = 0, 0.0, math.inf, 0
+        if resumed:
+            state, meta = ckpt.load_checkpoint(resumed)
+            ckpt.unpack_state(state, self.named, self.optimizer, self.ema.shadow_params)
+            self.step, self.spent, self.best, self.since = (meta[k] for k in ("step", "minutes", "best", "since"))
+            self.ema.optimization_step = meta["ema_steps"]
+        self.story = {"config": asdict(cfg) | {"songs": Path(cfg.songs).name, "output_dir": self.out.name},
+                      "songs": {"train": len(learned), "validation": len(held)},
+                      "parameters": sum(p.numel() for p in self.model.parameters()), "trained": sum(p.numel() for p in self.params)}  # fmt: skip
+        self.model.train()
+        self.began, self.first = time.monotonic(), self.step
+
+    def minutes(self) -> float:
+        """Of training so far, earlier calls' too."""
+        return self.spent + (time.monotonic() - self.began) / 60
+
+    def ended(self) -> bool:
+        """Whether steps, time or patience are used up."""
+        cfg = self.cfg
+        late = bool(cfg.max_train_minutes) and self.minutes() >= cfg.max_train_minutes  # type: ignore[operator]
+        called = bool(cfg.stop_after) and self.step - self.first >= cfg.stop_after  # type: ignore[operator]
+        return self.step >= cfg.max_train_steps or self.since >= cfg.patience or late or called
+
+    def learn(self) -> dict[str, Any]:
+        """One step; its line of the log."""
+        cfg = self.cfg
+        lr = cfg.learning_rate * pace(cfg, self.step, self.minutes())
+        torch.manual_seed(cfg.seed * 1_000_003 + self.step)  # dropout of this step
+        sizes = {"songs": cfg.batch_songs, "orders": cfg.batch_orders, "seed": cfg.seed}
+        parts = batches(self.examples, self.tokenizer, self.ids, self.step, **sizes)
+        loss = torch.stack([word_loss(self.model, batch) for batch in parts]).sum()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.params, 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["factor"]
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.step(self.params)
+        self.step += 1
+        return {"step": self.step, "loss": round(loss.item(), 4), "lr": lr}
+
+    def judge(self) -> dict[str, float]:
+        """Validation losses of the averaged weights, which are kept if they are the best; writes a checkpoint."""
+        self.ema.store(self.params)
+        self.ema.copy_to(self.params)
+        found = validate(self.model, self.trial)
+        self.since = 0 if found["validation"] < self.best else self.since + 1
+        if self.since == 0:
+            self.best = found["validation"]
+            story = self.story | {"step": self.step, "validation_loss": self.best}
+            save(self.model, self.tokenizer, self.out / "planner", story)
+        self.ema.restore(self.params)
+        meta = {"step": self.step, "minutes": self.minutes(), "best": self.best, "since": self.since,
+                "ema_steps": self.ema.optimization_step}  # fmt: skip
+        state = ckpt.pack_state(self.named, self.optimizer, self.ema.shadow_params)
+        ckpt.save_checkpoint(self.out, self.step, state, meta, 1)
+        return found
+
+
 def train(cfg: Config) -> Path:
-    """Train as ``cfg`` says; the folder of the best model."""
-    out, best_folder = Path(cfg.output_dir), Path(cfg.output_dir) / "planner"
-    resumed = ckpt.find_checkpoint(out, cfg.resume_from_checkpoint)
-    if resumed is None and ckpt.list_checkpoints(out):
-        raise ValueError(f"{out} holds checkpoints: give resume_from_checkpoint=latest or another output_dir")
+    """Train as ``cfg`` says; the folder of the best model. However it ends, the last step is validated."""
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    torch.manual_seed(cfg.seed)
-    learned, held = split(read_songs(Path(cfg.songs)))
-    if not learned or not held:
-        raise ValueError(
-            f"{cfg.songs} has {len(learned)} songs to learn from and {len(held)} to validate on: give more songs"
-        )
-    examples = Examples(learned)
-    model, tokenizer = build(cfg, [] if cfg.base else sample_prompts(examples))
-    ids = plan_ids(tokenizer)
-    kinds = {
-        "songs": pairs(Examples(held), "validation", 128, 0),
-        "orders": pairs(Examples(held), "validation", 0, 160),
-    }
-    trial = {
-        name: [collate(some[i : i + 32], tokenizer, ids) for i in range(0, len(some), 32)]
-        for name, some in kinds.items()
-    }
-
-    named = dict(
-        sorted(((n, p) for n, p in model.named_parameters() if p.requires_grad), key=lambda one: not is_table(one[0]))
-    )
-    params = list(named.values())
-    tables = sum(is_table(name) for name in named)
-    groups = [{"params": params[:tables], "factor": cfg.embedding_rate}, {"params": params[tables:], "factor": 1.0}]
-    optimizer = torch.optim.AdamW(groups, cfg.learning_rate, (0.9, 0.98), weight_decay=cfg.weight_decay, foreach=True)
-    ema = EMAModel(params, decay=cfg.ema_decay, foreach=True)
-    step, spent, best, since = 0, 0.0, math.inf, 0
-    if resumed:
-        state, meta = ckpt.load_checkpoint(resumed)
-        ckpt.unpack_state(state, named, optimizer, ema.shadow_params)
-        step, spent, best, since, ema.optimization_step = (
-            meta[k] for k in ("step", "minutes", "best", "since", "ema_steps")
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    ckpt.truncate_log(out / "loss.jsonl", step)
-    story = {"config": asdict(cfg) | {"songs": Path(cfg.songs).name, "output_dir": out.name}, "songs": {"train": len(learned), "validation": len(held)},
-             "parameters": sum(p.numel() for p in model.parameters()), "trained": sum(p.numel() for p in params)}  # fmt: skip
-
-    model.train()
-    began, first = time.monotonic(), step
-    bar = tqdm(total=cfg.max_train_steps, initial=step, unit="step")
-    while step < cfg.max_train_steps and since < cfg.patience:
-        minutes = spent + (time.monotonic() - began) / 60
-        if (cfg.max_train_minutes and minutes >= cfg.max_train_minutes) or (
-            cfg.stop_after and step - first >= cfg.stop_after
-        ):
-            break
-        lr = cfg.learning_rate * pace(cfg, step, minutes)
-        torch.manual_seed(cfg.seed * 1_000_003 + step)  # dropout of this step
-        losses = [word_loss(model, batch) for batch in batches(examples, cfg, step, tokenizer, ids)]
-        loss = torch.stack(losses).sum()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(params, 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * group["factor"]
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.step(params)
-        step += 1
+    run = Run(cfg)
+    run.out.mkdir(parents=True, exist_ok=True)
+    ckpt.truncate_log(run.out / "loss.jsonl", run.step)
+    bar = tqdm(total=cfg.max_train_steps, initial=run.step, unit="step")
+    ended = run.ended()
+    while not ended:
+        record = run.learn()
+        ended = run.ended()
+        if ended or run.step % cfg.validation_steps == 0:
+            record |= run.judge()
+            ended = ended or run.ended()
+            losses = ", ".join(f"{name} {record[name]:.4f}" for name in run.trial)
+            bar.write(f"step {run.step}: loss {record['loss']:.3f}, validation: {losses}, best {run.best:.4f}")
         bar.update()
-        bar.set_postfix(loss=f"{loss.item():.3f}", best=f"{best:.3f}", refresh=False)
-        record: dict[str, Any] = {"step": step, "loss": round(loss.item(), 4), "lr": lr}
-        if step % cfg.validation_steps == 0 or step == cfg.max_train_steps:
-            ema.store(params)
-            ema.copy_to(params)
-            record |= validate(model, trial)
-            since = 0 if record["validation"] < best else since + 1
-            if since == 0:
-                best = record["validation"]
-                save(model, tokenizer, best_folder, story | {"step": step, "validation_loss": best})
-            ema.restore(params)
-            meta = {"step": step, "minutes": minutes, "best": best, "since": since, "ema_steps": ema.optimization_step}
-            ckpt.save_checkpoint(out, step, ckpt.pack_state(named, optimizer, ema.shadow_params), meta, 1)
-            bar.write(
-                f"step {step}: loss {record['loss']:.3f}, validation: songs {record['songs']:.4f}, orders {record['orders']:.4f}, best {best:.4f}"
-            )
-        with (out / "loss.jsonl").open("a") as log:
+        bar.set_postfix(loss=f"{record['loss']:.3f}", best=f"{run.best:.3f}", refresh=False)
+        with (run.out / "loss.jsonl").open("a") as log:
             log.write(json.dumps(record) + "\n")
     bar.close()
-    return best_folder
+    return run.out / "planner"
 
 
 def load_config(arguments: list[str]) -> Config:

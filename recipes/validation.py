@@ -8,13 +8,15 @@ import torch
 
 from musetune.audio import save_audio
 from musetune.theory import LeadSheet
+from musetune.theory.arrangement import Arrangement
 from musetune.training import Clip
 
 
 def listen(
     base: str, adapter: Path, clips: list[Clip], folder: Path, seed: int, theory: str | None = None
 ) -> dict[str, float]:
-    """Generate each clip's lead sheet at a fixed seed into `folder` (n.wav, n.png); returns mean scores by name. theory: what a LoRA stacks on.
+    """Generate each clip's lead sheet, and its players' notes where the adapter reads them, at a fixed seed into `folder` (n.wav, n.png);
+    returns mean scores by name. theory: what a LoRA stacks on.
 
     A pipeline of its own, loaded for the purpose: nothing of training is touched.
     """
@@ -28,9 +30,12 @@ def listen(
     scores = []
     for i, clip in enumerate(clips):
         sheet, generator = LeadSheet.from_json(clip.lead_sheet), torch.Generator().manual_seed(seed + i)
+        notes = None
+        if pipe.adapter.stems is not None and clip.arrangement is not None:
+            notes = Arrangement.from_json(clip.arrangement, sheet.grid)
         made = pipe(
-            clip.text, lead_sheet=sheet, duration_seconds=clip.duration_s, generator=generator, return_report=True
-        )
+            clip.text, lead_sheet=sheet, arrangement=notes, duration_seconds=clip.duration_s, generator=generator, return_report=True
+        )  # fmt: skip
         wave, rate, report = made.audios[0], made.sampling_rate, made.reports[0]
         save_audio(folder / f"{i}.wav", wave, rate)
         draw_chart(folder / f"{i}.png", wave, rate, sheet, report.heard, title=clip.text)

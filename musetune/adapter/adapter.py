@@ -20,6 +20,7 @@ from musetune.adapter.stems import StemBranch
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
 
 if TYPE_CHECKING:
+    import numpy as np
     from diffusers import AudioLDM2UNet2DConditionModel
     from peft import LoraConfig
 
@@ -43,7 +44,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     site_levels from a U-Net. What takes part: map_entry and map_modulation, the map's ways into conv_in and into the sites (the latter needs
     site_levels); attended: which sites read events, None for all; rotary: whether they know the events' times;
     event_s: tokenize's, kept for those who make tokens; hidden_streams: of STREAMS, never heard; stem_hidden and stem_channels: widths of
-    the branch that reads stems, 0 without; lora: whether it was saved with one.
+    the branch that reads stems, 0 without; stem_bins: bins of the base's spectrum in a column, for that branch; lora: whether it was saved with one.
     Raises ValueError for what is none of these.
     """
 
@@ -69,6 +70,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         hidden_streams: tuple[str, ...] = (),
         stem_hidden: int = 0,
         stem_channels: int = 48,
+        stem_bins: int = 8,
         lora: bool = False,
     ) -> None:
         super().__init__()
@@ -93,7 +95,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             self.modulation = MapModulation(map_channels, channels, site_levels)
         self.stems: StemBranch | None = None
         if stem_hidden:
-            self.add_stems(stem_hidden, stem_channels)
+            self.stems = self._branch()
         self.card: Card | None = None
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
@@ -154,19 +156,26 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             raise ValueError("this adapter has a LoRA already")
         self._lora_config = lora.inject(unet, LORA_NAME, rank=rank, targets=targets)
 
-    def add_stems(self, hidden: int, channels: int) -> StemBranch:
-        """Add a fresh branch that reads stems: it changes nothing until it is trained, and nothing ever where no stems are given."""
+    def add_stems(self, hidden: int, channels: int, bin_hz: np.ndarray) -> StemBranch:
+        """Add a fresh branch that reads stems: it changes nothing until it is trained, and nothing ever where no stems are given.
+        bin_hz: where the bins of the base's spectrogram lie, rising, as many in each column of the latents (`musetune.audio.mel_frontend`)."""
         shape = self.config
-        if shape.stem_hidden and self.stems is not None:
+        if self.stems is not None:
             raise ValueError("this adapter reads stems already")
         if shape.site_levels is None:
             raise ValueError("a branch for stems needs site_levels; MusicAdapter.for_unet finds them")
-        self.register_to_config(stem_hidden=hidden, stem_channels=channels)
-        self.stems = StemBranch(
-            hidden=hidden, map_channels=channels, cols=shape.cols, frames_per_row=shape.frames_per_row,
-            entry_channels=shape.entry_channels, channels=tuple(shape.channels), levels=tuple(shape.site_levels),
-        )  # fmt: skip
+        self.register_to_config(stem_hidden=hidden, stem_channels=channels, stem_bins=len(bin_hz) // shape.cols)
+        self.stems = self._branch()
+        self.stems.conditioner.sketch.draw(bin_hz)
         return self.stems
+
+    def _branch(self) -> StemBranch:
+        shape = self.config
+        return StemBranch(
+            hidden=shape.stem_hidden, map_channels=shape.stem_channels, cols=shape.cols, bins=shape.stem_bins,
+            frames_per_row=shape.frames_per_row, entry_channels=shape.entry_channels, channels=tuple(shape.channels),
+            levels=tuple(shape.site_levels),
+        )  # fmt: skip
 
     @property
     def has_lora(self) -> bool:

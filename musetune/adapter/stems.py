@@ -22,12 +22,12 @@ class StemBranch(nn.Module):
     """
 
     def __init__(
-        self, *, hidden: int, map_channels: int, cols: int, frames_per_row: int, entry_channels: int, channels: tuple[int, ...],
-        levels: tuple[int, ...],
+        self, *, hidden: int, map_channels: int, cols: int, bins: int, frames_per_row: int, entry_channels: int,
+        channels: tuple[int, ...], levels: tuple[int, ...],
     ) -> None:  # fmt: skip
         super().__init__()
         self.conditioner = StemConditioner(
-            hidden=hidden, map_channels=map_channels, cols=cols, frames_per_row=frames_per_row
+            hidden=hidden, map_channels=map_channels, cols=cols, bins=bins, frames_per_row=frames_per_row
         )
         self.entry = MapEntry(map_channels, entry_channels)
         self.modulation = MapModulation(map_channels, channels, levels)

@@ -22,6 +22,7 @@ class LogMel(nn.Module):
 
         super().__init__()
         self.sampling_rate, self.n_fft, self.hop, self.bins = sampling_rate, n_fft, hop, bins
+        self.frequencies = librosa.mel_frequencies(bins + 2, fmin=0, fmax=sampling_rate / 2)[1:-1]
         filters = librosa.filters.mel(sr=sampling_rate, n_fft=n_fft, n_mels=bins, fmin=0, fmax=sampling_rate / 2)
         self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
@@ -35,7 +36,8 @@ class LogMel(nn.Module):
 
 
 def mel_frontend(base: DiffusionPipeline) -> nn.Module:
-    """The module that turns waveforms (batch, samples) into what ``base.vae`` encodes, (batch, 1, frames, bins).
+    """The module that turns waveforms (batch, samples) into what ``base.vae`` encodes, (batch, 1, frames, bins); ``frequencies`` (bins,)
+    are its bins' hertz. Of ``base`` only the vocoder is looked at.
 
     A vocoder that carries its own ``frontend`` (nano's) decides; otherwise it is AudioLDM 2's log-mel.
     """

@@ -7,14 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musetune.conditioning.conditioner import ConvBlock
+from musetune.conditioning.sketch import StemSketch
 from musetune.conditioning.stems import HIDDEN, STEM_COLUMNS, STEM_FIELDS, STEM_STREAMS
 from musetune.conditioning.tokens import MusicTokens
 
 
 class StemConditioner(nn.Module):
-    """``frames_per_row`` frames are folded into each latent row. hidden: width of the frame network; cols: columns of the latent grid."""
+    """``frames_per_row`` frames are folded into each latent row. hidden: width of the frame network; cols: columns of the latent grid;
+    bins: of the base's spectrum in each."""
 
-    def __init__(self, *, hidden: int, map_channels: int, cols: int, frames_per_row: int) -> None:
+    def __init__(self, *, hidden: int, map_channels: int, cols: int, bins: int, frames_per_row: int) -> None:
         super().__init__()
         self.map_channels, self.cols, self.frames_per_row = map_channels, cols, frames_per_row
         self.null = nn.Parameter(torch.zeros(len(STEM_FIELDS)))
@@ -22,6 +24,9 @@ class StemConditioner(nn.Module):
         self.blocks = nn.ModuleList(ConvBlock(hidden, 5, dilation) for dilation in (1, 2, 4))
         self.fold = nn.Linear(hidden * frames_per_row, 2 * hidden)
         self.unfold = nn.Linear(2 * hidden, map_channels * cols)
+        self.sketch = StemSketch(
+            hidden=hidden, map_channels=map_channels, cols=cols, bins=bins, frames_per_row=frames_per_row
+        )
 
     def forward(self, tokens: MusicTokens, rows: int) -> tuple[Tensor, Tensor]:
         """Tokens of rows · frames_per_row frames → the map (B, map_channels, rows, cols), and (B,) bool: whether any stem is given."""
@@ -31,8 +36,10 @@ class StemConditioner(nn.Module):
         for index, stream in enumerate(STEM_STREAMS):
             told[..., STEM_COLUMNS[stream]] &= given[:, None, index, None]
         flags = torch.stack([told[..., columns[0]] for columns in STEM_COLUMNS.values()], -1).to(dtype)
-        x = self.frame_in(torch.cat([torch.where(told, tokens.stems.to(dtype), self.null), flags], -1))
+        stems = tokens.stems.to(dtype)
+        x = self.frame_in(torch.cat([torch.where(told, stems, self.null), flags], -1))
         for block in self.blocks:
             x = block(x)
         x = F.gelu(self.fold(x.unflatten(1, (rows, self.frames_per_row)).flatten(2)))
-        return self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2), given.any(1)
+        frame_map = self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
+        return frame_map + self.sketch(stems * told, rows), given.any(1)

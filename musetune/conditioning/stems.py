@@ -24,13 +24,13 @@ DRUM_CLASSES = {  # General MIDI percussion; what is in none of these is "other"
     "other": (),
 }
 HIDDEN = -1.0  # a value of frames that say nothing, as if the stem were not given there
-OCTAVES = range(2, 8)  # of the lead, C4 = MIDI 60; lower and higher ones count as the nearest
+OCTAVES = {"bass": range(1, 5), "lead": range(2, 8)}  # C4 = MIDI 60; lower and higher ones count as the nearest
 PITCH_CLASSES = range(12)
 STEM_FIELDS = (
     *(f"drums_{name}" for name in DRUM_CLASSES),
-    *(f"bass_pitch_{i}" for i in PITCH_CLASSES), "bass_onset",
+    *(f"bass_pitch_{i}" for i in PITCH_CLASSES), *(f"bass_octave_{i}" for i in OCTAVES["bass"]), "bass_onset",
     *(f"comping_pitch_{i}" for i in PITCH_CLASSES), "comping_onset",
-    *(f"lead_pitch_{i}" for i in PITCH_CLASSES), *(f"lead_octave_{i}" for i in OCTAVES), "lead_onset",
+    *(f"lead_pitch_{i}" for i in PITCH_CLASSES), *(f"lead_octave_{i}" for i in OCTAVES["lead"]), "lead_onset",
 )  # fmt: skip
 STEM_COLUMNS = {  # of STEM_FIELDS
     stream: [i for i, field in enumerate(STEM_FIELDS) if field.startswith(f"{stream}_")] for stream in STEM_STREAMS
@@ -43,7 +43,7 @@ def drum_class(pitch: int) -> str:
 
 
 def stem_frames(arrangement: Arrangement, times_s: np.ndarray, kernel_s: float) -> np.ndarray:
-    """(n, 50) float32, columns STEM_FIELDS, at ``times_s`` (n,) of the arrangement's own time.
+    """(n, 54) float32, columns STEM_FIELDS, at ``times_s`` (n,) of the arrangement's own time.
 
     Hits and onsets are kernels exp(−d² / 2 kernel_s²) of the distance to the nearest, hits by their velocity; pitches are 1 while they sound.
     """
@@ -60,9 +60,9 @@ def stem_frames(arrangement: Arrangement, times_s: np.ndarray, kernel_s: float) 
                 continue
             here = slice(*np.searchsorted(times_s, (start, max(end, start + kernel_s))))
             out[here, column[f"{stream}_pitch_{note.pitch % 12}"]] = 1
-            if stream == "lead":
-                octave = min(max(note.pitch // 12 - 1, OCTAVES[0]), OCTAVES[-1])
-                out[here, column[f"lead_octave_{octave}"]] = 1
+            if stream in OCTAVES:
+                octave = min(max(note.pitch // 12 - 1, OCTAVES[stream][0]), OCTAVES[stream][-1])
+                out[here, column[f"{stream}_octave_{octave}"]] = 1
     return out
 
 

@@ -53,7 +53,7 @@ class MusicTokens:
     """What the adapter eats; batch first, times in seconds from the clip's start.
 
     events (B, N, 8) long, columns EVENT_FIELDS; event_chroma (B, N, 12); event_times_s (B, N, 2) start and end; event_mask (B, N) bool;
-    frames (B, F, 43), columns FRAME_FIELDS; stems (B, F, 50), columns STEM_FIELDS, 0 without an arrangement, HIDDEN where nothing is said;
+    frames (B, F, 43), columns FRAME_FIELDS; stems (B, F, 54), columns STEM_FIELDS, 0 without an arrangement, HIDDEN where nothing is said;
     globals (B, 4) long, columns GLOBAL_FIELDS; features (B, 1): log2(bpm / 120);
     present: for each of STREAMS, (B,) bool, whether the condition is given.
     """

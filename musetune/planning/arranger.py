@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "weights" / "arranger"
 ALIASES = {"vocals": "lead"}
+GREEDY = 1e-6  # a temperature at which all but the likeliest token has no chance, and after a copy the next likeliest
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,18 @@ class Arranger:
 
         A section that recurs with the same chords re-uses what was written for its label. A sheet's own melody counts as a given lead. In a
         metre that the transformer has never heard (5/4, say) all stems are rule-made and say so (``Stem.source``). "vocals" is another name
-        of "lead". temperature: above 0. progress: told (stems of passages written, all of them). The same seed gives the same notes.
-        Raises ValueError for an unknown stem or temperature.
+        of "lead". temperature: 0 takes the likeliest token each time, 1 draws as the model thinks, more is wilder. progress: told (stems of
+        passages written, all of them). The same seed gives the same notes. Raises ValueError for an unknown stem or a temperature outside 0–10.
         """
+        if not 0 <= temperature <= 10:
+            raise ValueError(f"temperature={temperature} is outside 0–10: 0 is the likeliest, 0.9 is usual")
         wanted = check_stems(stems)
         kept = given_stems(sheet, given, wanted)
         writing = tuple(s for s in wanted if s not in kept)
         if not known_meters(sheet):
             written = rule_stems(sheet, writing, seed=seed)
         else:
-            written = self._write(sheet, writing, kept, seed, temperature, progress)
+            written = self._write(sheet, writing, kept, seed, temperature or GREEDY, progress)
         order = [s for s in STEMS if s in written or s in kept]
         return Arrangement(sheet.grid, {s: kept[s] if s in kept else written[s] for s in order})
 

@@ -44,7 +44,7 @@ def orchestrate(sheet: LeadSheet, *, genre: str | None = None, seed: int = 0) ->
     if sheet.meter.compound:
         kits = COMPOUND_DRUMS if style.drum_share else style.drums
         style = replace(style, drums=kits, bass=COMPOUND_BASS, comping=COMPOUND_COMPING)
-    player = _Player(sheet, style, rng)
+    player = Player(sheet, style, rng)
     stems: dict[str, Stem] = {}
     if rng.random() < style.drum_share:
         stems["drums"] = Stem(0, tuple(player.drums(rng.choice(style.drums))), is_drum=True)
@@ -88,7 +88,7 @@ def describe(genre: str, style: Style, stems: dict[str, Stem], bpm: float, meter
     return rng.choice(wordings)
 
 
-class _Player:
+class Player:
     """Reads a sheet and a style and yields notes; one method a role."""
 
     def __init__(self, sheet: LeadSheet, style: Style, rng: random.Random) -> None:

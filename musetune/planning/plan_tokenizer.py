@@ -31,7 +31,7 @@ def train_tokenizer(prompts: Iterable[str], vocab_size: int = 1000) -> PreTraine
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(map(normalise, prompts), trainer)
+    tokenizer.train_from_iterator((normalise(prompt).lower() for prompt in prompts), trainer)
     end = ("</s>", tokenizer.token_to_id("</s>"))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[end]
@@ -45,7 +45,12 @@ def train_tokenizer(prompts: Iterable[str], vocab_size: int = 1000) -> PreTraine
 
 def add_plan_words(tokenizer: Any) -> int:
     """Give ``tokenizer`` the words of the plan language that it lacks; how many."""
-    return int(tokenizer.add_tokens(list(TOKENS), special_tokens=True))
+    from tokenizers import AddedToken
+
+    words = [
+        AddedToken(token, lstrip=True, normalized=False, special=True) for token in TOKENS
+    ]  # spaces before them say nothing
+    return int(tokenizer.add_tokens(words, special_tokens=True))
 
 
 def make_room(model: Any, tokenizer: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from musetune.planning.orchestrate import _Player
+from musetune.planning.orchestrate import Player
 from musetune.planning.styles import COMPOUND_BASS, COMPOUND_COMPING, COMPOUND_DRUMS, STYLES
 from musetune.theory import LeadSheet
 from musetune.theory.arrangement import Stem
@@ -30,7 +30,7 @@ def rule_stems(sheet: LeadSheet, stems: tuple[str, ...], *, seed: int = 0) -> di
     if sheet.meter.compound:
         kits = COMPOUND_DRUMS if style.drum_share else style.drums
         style = replace(style, drums=kits, bass=COMPOUND_BASS, comping=COMPOUND_COMPING)
-    player = _Player(sheet, style, rng)
+    player = Player(sheet, style, rng)
     out = {}
     for stem in stems:
         if stem == "drums":

@@ -122,6 +122,7 @@ def test_a_config_of_before_loads(tmp_path: Path) -> None:
         "hidden_streams",
         "stem_hidden",
         "stem_channels",
+        "stem_bins",
     )
     path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k not in new}))
     assert torch.equal(run(unet, x, MusicAdapter.from_pretrained(tmp_path).attach(unet).eval(), tokens()), moved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_unet import ROW_S, SHEETS, make_adapter, make_unet, noise, run, tokens
@@ -11,6 +12,8 @@ from small_unet import ROW_S, SHEETS, make_adapter, make_unet, noise, run, token
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import STEM_STREAMS, MusicTokens, tokenize
 from musetune.planning.orchestrate import orchestrate
+
+BIN_HZ = 30.87 * 2 ** (np.arange(128) / 16)
 
 
 def played(rows: int = 40) -> MusicTokens:
@@ -26,7 +29,7 @@ def grown(adapter: MusicAdapter) -> MusicAdapter:
     """With a branch of random weights."""
     torch.manual_seed(2)
     with torch.no_grad():
-        for p in adapter.add_stems(16, 8).eval().parameters():
+        for p in adapter.add_stems(16, 8, BIN_HZ).eval().parameters():
             p.normal_(std=0.1)
     return adapter
 
@@ -35,10 +38,10 @@ def test_a_fresh_branch_changes_nothing() -> None:
     unet, x = make_unet(), noise()
     adapter = make_adapter(unet)
     before = run(unet, x, adapter, played())
-    adapter.add_stems(16, 8).eval()
+    adapter.add_stems(16, 8, BIN_HZ).eval()
     assert torch.equal(run(unet, x, adapter, played()), before)
     with pytest.raises(ValueError, match="reads stems already"):
-        adapter.add_stems(16, 8)
+        adapter.add_stems(16, 8, BIN_HZ)
 
 
 def test_stems_are_heard_and_only_where_they_are_given() -> None:
@@ -79,4 +82,4 @@ def test_an_adapter_that_knows_no_levels_gets_no_branch() -> None:
     adapter = make_adapter(make_unet())
     adapter.register_to_config(site_levels=None)
     with pytest.raises(ValueError, match="needs site_levels"):
-        adapter.add_stems(16, 8)
+        adapter.add_stems(16, 8, BIN_HZ)

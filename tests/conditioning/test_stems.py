@@ -32,7 +32,7 @@ def tokens(arrangement: Arrangement | None = PLAYED) -> MusicTokens:
 
 def net() -> StemConditioner:
     torch.manual_seed(0)
-    return StemConditioner(hidden=16, map_channels=8, cols=4, frames_per_row=4).eval()
+    return StemConditioner(hidden=16, map_channels=8, cols=4, bins=8, frames_per_row=4).eval()
 
 
 def column(frames: MusicTokens, field: str) -> np.ndarray:
@@ -41,7 +41,7 @@ def column(frames: MusicTokens, field: str) -> np.ndarray:
 
 def test_every_field_belongs_to_one_stream() -> None:
     assert sorted(i for columns in STEM_COLUMNS.values() for i in columns) == list(range(len(STEM_FIELDS)))
-    assert [len(STEM_COLUMNS[s]) for s in STEM_STREAMS] == [5, 13, 13, 19]
+    assert [len(STEM_COLUMNS[s]) for s in STEM_STREAMS] == [5, 17, 13, 19]
 
 
 def test_hits_onsets_and_pitches_lie_where_they_are_played() -> None:
@@ -51,6 +51,7 @@ def test_hits_onsets_and_pitches_lie_where_they_are_played() -> None:
     assert column(found, "drums_kick").max() > 1.5 * column(found, "drums_snare").max()  # by velocity
     assert (column(found, "bass_pitch_0") == ((times > 0) & (times < 1.0))).all()
     assert (column(found, "bass_pitch_7") == ((times >= 1.0) & (times < 1.5))).all()
+    assert (column(found, "bass_octave_2") == (times < 1.5)).all()
     assert (column(found, "comping_pitch_4") == (times < 0.5)).all()
     assert (column(found, "lead_octave_6") == ((times >= 0.5) & (times < 1.0))).all()
     assert not column(found, "drums_hat").any()

@@ -141,6 +141,14 @@ def test_errors_name_the_stem(tiny: Arranger) -> None:
         tiny.arrange(song(), temperature=-1)
 
 
+def test_temperature_0_is_the_likeliest_whatever_the_seed(tiny: Arranger) -> None:
+    sheet = song()
+    one, other = (tiny.arrange(sheet, temperature=0, seed=seed).stems for seed in (1, 2))
+    assert all(one[stem].notes == other[stem].notes for stem in STEMS)
+    assert any(stem.notes for stem in one.values())
+    assert tiny.arrange(sheet, temperature=1, seed=1).stems != tiny.arrange(sheet, temperature=1, seed=2).stems
+
+
 def test_passages_follow_sections() -> None:
     sheet = song(24, "AB")
     assert [(p.label, p.part, p.passage.bars, float(p.start)) for p in places_of(sheet)] == [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel, DDIMScheduler
+from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 from musetune.planning.orchestrate import orchestrate
 from musetune.theory import LeadSheet
@@ -20,7 +22,7 @@ SONGS = (["I", "V", "vi", "IV"], ["ii7", "V7", "Imaj7", "Imaj7"], ["i", "iv", "V
 
 
 def make_base(folder: Path, prediction_type: str = "v_prediction") -> Path:
-    """unet/ and scheduler/ of a base, with random weights."""
+    """unet/, scheduler/ and vocoder/ of a base, with random weights."""
     torch.manual_seed(0)
     AudioLDM2UNet2DConditionModel(
         sample_size=ROWS,
@@ -42,6 +44,10 @@ def make_base(folder: Path, prediction_type: str = "v_prediction") -> Path:
         beta_end=0.0195,
         clip_sample=False,
     ).save_pretrained(folder / "scheduler")
+    widths = {"upsample_initial_channel": 16, "upsample_rates": [4], "upsample_kernel_sizes": [8]}
+    SpeechT5HifiGan(SpeechT5HifiGanConfig(model_in_dim=8 * COLS, **widths)).save_pretrained(folder / "vocoder")
+    index = {"_class_name": "AudioLDM2Pipeline", "vocoder": ["transformers", "SpeechT5HifiGan"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
     return folder
 
 

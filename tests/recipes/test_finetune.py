@@ -237,7 +237,8 @@ SHAPING = {
 ELSEWHERE = {
     "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "init_adapter", "max_train_minutes", "cpu",
     "gradient_checkpointing", "max_bad_steps", "checkpointing_steps", "checkpoints_total_limit", "report_to",
-    "resume_from_checkpoint", "validation_steps", "num_validation_clips", "stem_channels", "stem_dropout", "arrangement_dropout",
+    "resume_from_checkpoint", "validation_steps", "num_validation_clips", "stem_channels", "new_stems", "stem_dropout",
+    "arrangement_dropout",
 }  # fmt: skip
 
 
@@ -324,3 +325,15 @@ def test_a_stem_branch_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_pa
     moved = load_file(again / "diffusion_pytorch_model.safetensors")
     assert not torch.equal(moved["stems.entry.out.weight"], new["stems.entry.out.weight"])
     assert moved.keys() == new.keys()
+    fresh = train_here(
+        base,
+        played,
+        tmp_path / "fresh",
+        f"theory_adapter={adapter}",
+        "stem_hidden=8",
+        "new_stems=true",
+        "max_train_steps=1",
+    )
+    assert (
+        load_file(fresh / "diffusion_pytorch_model.safetensors")["stems.conditioner.sketch.look.weight"].shape[0] == 8
+    )

@@ -258,3 +258,11 @@ def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path:
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
     made = pipe("a pop song", harmonic_progression="I V", bpm=100, duration_seconds=2, num_inference_steps=2)
     assert np.isfinite(made.audios).all()
+    more = {
+        "output_dir": tmp_path / "stems", "rank": 0, "theory_adapter": adapter, "stem_hidden": 8, "stem_channels": 8, "validation_steps": 1,
+    }  # fmt: skip
+    stems = finetune.train(finetune.load_config([f"{k}={v}" for k, v in (knobs | more).items()]))
+    heard = tmp_path / "stems" / "validation" / "step-1"
+    assert (heard / "0.wav").is_file()
+    cards = [json.loads((f / "musetune.json").read_text())["unet"] for f in (adapter, heard / "adapter", stems)]
+    assert cards[0] == cards[1] == cards[2]  # of the plain base, though the LoRA lies in its weights while stems train

@@ -171,6 +171,35 @@ def test_examples_hold_what_is_played(data: Path) -> None:
     )
 
 
+def test_one_stem_alone_is_learned(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import random
+
+    import train_arranger as recipe  # type: ignore[import-not-found]
+    from arranger_data import collect, store  # type: ignore[import-not-found]
+
+    examples = collect(data / "songs", None, [], None, seed=0, workers=1)
+    without = next(e for e in examples if e.split == "train")
+    del without.stems["keys"]
+    cfg = recipe.Config(work_dir=str(tmp_path), only="keys", dim=16, layers=1, heads=2, ffn=16, max_train_steps=1)
+    example = next(e for e in examples if set(e.stems) == {"bass", "keys", "lead"})
+    bass, keys = (example.stems[s][0][0].tolist() for s in ("bass", "keys"))
+    head = example.passage.head()
+    for dropout, before in ((0.0, [*head, *bass]), (1.0, head)):
+        text = recipe.text_of(example, random.Random(0), cfg, dropout)
+        assert text[0].tolist() == [*before, *keys]
+        targets = recipe.batch_of([text], "keys")[2][0]
+        assert targets.tolist() == [-100] * len(before) + keys[1:] + [-100]
+    store(examples, tmp_path / "examples.npz")
+    drawn = []
+    draw = recipe.draw
+    monkeypatch.setattr(recipe, "draw", lambda learned, *more: drawn.extend(learned) or draw(learned, *more))
+    recipe.train(cfg)
+    assert len(drawn) == sum(e.split == "train" for e in examples) - 1
+    assert all("keys" in e.stems for e in drawn)
+    with pytest.raises(ValueError, match="only=flute is no stem: give one of drums, bass"):
+        recipe.train(recipe.Config(work_dir=str(tmp_path), only="flute"))
+
+
 def test_mma_is_told_chords_and_heard_in_beats(data: Path) -> None:
     from arranger_mma import accompany, chart, grooves  # type: ignore[import-not-found]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +19,8 @@ sys.path.insert(0, str(RECIPES))
 import planner_captions as captions  # noqa: E402
 import planner_examples as drawing  # noqa: E402
 import planner_songs as songs  # noqa: E402
+import planner_words as tables  # noqa: E402
+import song_split  # noqa: E402
 import train_planner as recipe  # noqa: E402
 
 from musetune.planning.plan_grammar import parse  # noqa: E402
@@ -37,7 +41,9 @@ def made_songs() -> list[songs.Song]:
         sheet = LeadSheet.from_progression(changes, key=key, bpm=90 + index, genre=GENRES[index % 6])
         name = f"made/{index}"
         out.append(
-            songs.Song(name, "made", songs.held_out("made", name), True, (4, 12) if index % 3 == 0 else None, sheet)
+            songs.Song(
+                name, "made", song_split.for_tests(name, "made"), True, (4, 12) if index % 3 == 0 else None, sheet
+            )
         )
     return out
 
@@ -81,6 +87,21 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(lines, tmp_path, monkeypatc
         recipe.train(knobs(lines, tmp_path / "cut"))
     sheet = Planner.from_pretrained(whole).plan("a song", bars=4, key="D major")
     assert (sheet.key, sheet.length) == (Key("D"), 4 * sheet.meter.beats_per_bar)
+
+
+@pytest.mark.parametrize("end", ["stop_after=3", "max_train_minutes=0.5"])
+def test_when_time_runs_out_the_last_steps_are_kept(lines, tmp_path, monkeypatch, end):
+    seconds = itertools.count(0, 3)  # each look at the clock is three seconds later
+    monkeypatch.setattr(recipe, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr(recipe, "sample_prompts", lambda examples: ["a slow waltz in C minor, 32 bars"])
+    more = ("max_train_steps=50", "validation_steps=40", end)
+    folder = recipe.train(knobs(lines, tmp_path / "out", *more))
+    told = [json.loads(line) for line in (tmp_path / "out/loss.jsonl").read_text().splitlines()]
+    story = json.loads((folder / "training.json").read_text())
+    assert 1 < len(told) < 40
+    assert ["validation" in line for line in told] == [False] * (len(told) - 1) + [True]
+    assert (story["step"], story["validation_loss"]) == (told[-1]["step"], told[-1]["validation"])
+    assert (tmp_path / "out" / f"checkpoint-{told[-1]['step']}").exists()
 
 
 def small_t5(folder: Path) -> Path:
@@ -150,12 +171,48 @@ def test_orders_name_what_they_say_they_name():
         if "tonic" in named:
             assert plan.key.tonic.lower() in spelled
         if "genre" in named:
-            assert any(word.lower() in low for word in captions.GENRE_WORDS[plan.genre])
+            assert any(word.lower() in low for word in tables.GENRE_WORDS[plan.genre])
         if plan.asked[0] != "open":
             assert f"{plan.asked[1]:03d}" in spelled
         if "bpm" in named and f"{round(plan.bpm):03d}" not in spelled:
-            said = [word for word in captions.TEMPO_WORDS if word in low]
-            assert any(captions.TEMPO_WORDS[word][0] <= plan.bpm <= captions.TEMPO_WORDS[word][1] for word in said)
+            assert any(low_bpm <= plan.bpm <= high for low_bpm, high in tempi_said(low))
+
+
+def tempi_said(text: str) -> list[tuple[int, int]]:
+    """What the tempo words in a caption allow."""
+    return [tempi for word, tempi in tables.TEMPO_WORDS.items() if word in text]
+
+
+def test_most_orders_hold_a_tempo_and_a_length_in_numbers_in_either_order():
+    rng, first, with_word = random.Random(3), {"tempo": 0, "length": 0}, 0
+    for _ in range(400):
+        text, plan, named = drawing.order(rng)
+        tempo, length = (normalise(text).find(f"{number:03d}") for number in (round(plan.bpm), plan.asked[1]))
+        if plan.asked[0] == "open" or tempo < 0 or length < 0:
+            continue
+        assert "bpm" in named
+        first["tempo" if tempo < length else "length"] += 1
+        with_word += any(low <= plan.bpm <= high for low, high in tempi_said(text.lower()))
+    assert sum(first.values()) > 200
+    assert min(first.values()) > 80
+    assert with_word > 40
+
+
+@pytest.mark.parametrize("asked", [("bars", 32), ("seconds", 90), ("seconds", 145), ("seconds", 30), ("seconds", 180)])
+def test_lengths_are_read_back_however_they_are_said(asked):
+    rng = random.Random(4)
+    for _ in range(100):
+        spelled = normalise(captions.length_words(asked, rng))
+        assert f"{asked[1]:03d} {asked[0]}" in spelled or f"bars: {asked[1]:03d}" in spelled
+        assert normalise(rng.choice(captions.amounts(asked, rng))) == f"{asked[1]:03d} {asked[0]}"
+
+
+def test_a_tempo_word_beside_a_number_holds():
+    facts = captions.Facts("rock", "4/4", "minor", "E", 140, "fast", ("open", 0))
+    rng = random.Random(5)
+    texts = [captions.caption(facts, rng, exact=True)[0].lower() for _ in range(50)]
+    assert all("fast" in text and "140" in normalise(text) for text in texts)
+    assert {text.find("fast") < text.find("140") for text in texts if "140" in text} == {True, False}
 
 
 def test_what_is_not_named_is_not_learned():
@@ -175,8 +232,6 @@ def test_held_out_songs_are_in_neither_part():
     assert held
     assert not {s.name for s in learned} & {s.name for s in held}
     assert not any(s.test for s in (*learned, *held))
-    assert songs.held_out("pop909", "215")
-    assert not songs.held_out("pop909", "216")
 
 
 def test_genres_of_the_index():
