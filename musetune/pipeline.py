@@ -27,7 +27,7 @@ from musetune.generation.request import (
     GUIDANCE_RESCALE,
     MUSIC_GUIDANCE,
     NEEDS_MUSIC,
-    STEM_GUIDANCE,
+    PLAYED_GUIDANCE,
     TEXT_GUIDANCE,
     check_counts,
     check_intervals,
@@ -150,8 +150,8 @@ class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
         ``audio_length_in_s`` asks for the stock call. arrangement: the players' notes; stems=True: each player's audio too, their sum
         instead of one take. follow: which of chords, beats, key, genre, function and, with an arrangement, drums, bass, comping, lead count
         (default: all there is), follow_seconds: (start, end) of the stretch in which they do; the rest is left to the model.
-        music_guidance_scale (3): how hard the music is pushed, stem_guidance_scale (3): the players' notes, beside ``guidance_scale`` for
-        the words; music_guidance_interval, guidance_interval: (start, end) of the steps, 0–1, in which they are pushed at all; the other
+        music_guidance_scale: how hard the music is pushed, stem_guidance_scale: the players' notes, beside ``guidance_scale`` for the
+        words (3 each; with notes 2.5); music_guidance_interval, guidance_interval: (start, end) of the steps, 0–1, in which they are pushed at all; the other
         steps are faster. window_seconds: longer audio is made in overlapping windows of so much (default: the base's own length).
         strength: of the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first.
         ``num_inference_steps`` (default 20 with music), ``guidance_rescale`` (0.8; 0–1, only with music), ``negative_prompt``,
@@ -181,12 +181,12 @@ class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
         if window_seconds is not None:
             positive("window_seconds", window_seconds)
         guidance = Guidance(
-            options.pop("guidance_scale", TEXT_GUIDANCE),
-            or_default(music_guidance_scale, MUSIC_GUIDANCE),
+            options.pop("guidance_scale", TEXT_GUIDANCE if heard is None else PLAYED_GUIDANCE),
+            or_default(music_guidance_scale, MUSIC_GUIDANCE if heard is None else PLAYED_GUIDANCE),
             options.pop("guidance_rescale", GUIDANCE_RESCALE),
             or_default(guidance_interval, ALWAYS),
             or_default(music_guidance_interval, ALWAYS),
-            None if heard is None else or_default(stem_guidance_scale, STEM_GUIDANCE),
+            None if heard is None else or_default(stem_guidance_scale, PLAYED_GUIDANCE),
         )
         asked = asked_of(sheet, follow, follow_seconds, heard)
         piece = Piece(sheet, heard, asked, guidance, or_default(duration_seconds, sheet.duration_s), window_seconds)

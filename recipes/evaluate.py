@@ -53,7 +53,7 @@ from musetune.evaluation.obedience import (
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered, through_codec, unclipped
 from musetune.evaluation.sound import clap_similarity, timbre, timbre_distance
 from musetune.evaluation.testset import TestSheet
-from musetune.generation.request import MUSIC_GUIDANCE, TEXT_GUIDANCE
+from musetune.generation.request import MUSIC_GUIDANCE, PLAYED_GUIDANCE, TEXT_GUIDANCE
 from musetune.pipeline import MuseTuneOutput, MuseTunePipeline
 from musetune.theory.leadsheet import GENRES
 from musetune.training.workers import crash_safe_map
@@ -133,6 +133,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=TEXT_GUIDANCE, help="of the words")
     parser.add_argument("--music-guidance", type=float, default=MUSIC_GUIDANCE, help="of the lead sheet")
+    parser.add_argument(
+        "--played-guidance", type=float, default=PLAYED_GUIDANCE, help="of the suite stems: of words, sheet and notes where notes are given"
+    )  # fmt: skip
     parser.add_argument("--soundfont", help="of the renderings; default: what musetune.audio.find_soundfont finds")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
@@ -288,10 +291,8 @@ def distances(tests: list[TestSheet], suite: tuple[str, ...], out: Path) -> dict
     """Fréchet distance of each condition's clips to ceiling A's; None with too little audio. Empty where there is no ceiling A."""
     clips = {c: [wav(out, c, test) for test in tests] for c in suite if c != "floor B"}
     sets = {c: [timbre(*load_audio(path)) for path in paths if path.exists()] for c, paths in clips.items()}
-    if "ceiling A" not in sets:
-        return {}
-    reference = sets.pop("ceiling A")
-    return {condition: timbre_distance(ours, reference) for condition, ours in sets.items()}
+    reference = sets.pop("ceiling A", None)
+    return {} if reference is None else {c: timbre_distance(ours, reference) for c, ours in sets.items()}
 
 
 if __name__ == "__main__":

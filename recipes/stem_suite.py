@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> None:
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """What the audio and the figures depend on."""
-    names = ("base", "adapter", "arranger", "steps", "guidance", "music_guidance", "sheets")
+    names = ("base", "adapter", "arranger", "steps", "guidance", "music_guidance", "played_guidance", "sheets")
     chosen = {name: getattr(args, name) for name in names} | {"transcribers": transcriber_versions()}
     return chosen | provenance(load(args), args.soundfont)
 
@@ -160,10 +160,12 @@ def make(
         return unclipped(pipe(test.prompt, generator=torch.Generator().manual_seed(test.seed), **options).audios[0])
 
     obedient = {"lead_sheet": sheet, "music_guidance_scale": args.music_guidance}
+    names = ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")
+    played = {"lead_sheet": sheet, "arrangement": notes} | dict.fromkeys(names, args.played_guidance)
     makers: dict[str, Callable[[], np.ndarray]] = {
         "floor A": lambda: play(audio_length_in_s=sheet.duration_s),
         "without notes": lambda: play(**obedient),
-        "with notes": lambda: play(**obedient, arrangement=notes),
+        "with notes": lambda: play(**played),
         "ceiling A": render,
         "ceiling B": lambda: through_codec(pipe, render()),
     }

@@ -13,7 +13,7 @@ T = TypeVar("T")
 # others three
 MUSIC_GUIDANCE = 3.0
 TEXT_GUIDANCE = 3.0
-STEM_GUIDANCE = 3.0
+PLAYED_GUIDANCE = 2.5  # of all three where there are notes: pushed harder, melodies gain and drums lose their colours (benchmarks/README.md)
 GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
 NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_sheet"
 

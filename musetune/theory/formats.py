@@ -70,7 +70,7 @@ def write_score(score: stream.Score, path: Path) -> None:
     with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
         made = Path(folder) / "sheet.musicxml"
         score.write("musicxml", fp=str(made), makeNotation=False)
-        made.write_text(_with_players(made.read_text("utf-8"), score), "utf-8")
+        made.write_text(_without_naturals(_with_players(made.read_text("utf-8"), score)), "utf-8")
         if path.suffix.lower() == ".mxl":
             compressXML(str(made))
             made = made.with_suffix(".mxl")
@@ -88,6 +88,11 @@ def _with_players(text: str, score: stream.Score) -> str:
             players += [hit.storedInstrument.instrumentId for hit in hits]
     following = iter(players)
     return re.sub(r'(?<=<instrument id=")percussion-[^"]*(?=" />)', lambda _: next(following), text)
+
+
+def _without_naturals(text: str) -> str:
+    """Chord symbols without the natural signs that music21 gives a root after a sharp or flat of its letter: F after F#m is not F♮."""
+    return re.sub(r"\s*<(root|bass)-alter>0</\1-alter>", "", text)
 
 
 def load(path: str | Path) -> LeadSheet:

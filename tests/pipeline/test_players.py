@@ -12,6 +12,7 @@ import torch
 from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
+from musetune.audio import mel_frontend
 from musetune.generation.songs import RELATED, section_noise, solo_prompt
 from musetune.planning.orchestrate import orchestrate
 from musetune.theory import Section
@@ -28,7 +29,7 @@ def pipe(tiny_base: Path) -> MuseTunePipeline:
     pipe = make_pipe(tiny_base)
     torch.manual_seed(4)
     with torch.no_grad():
-        for p in pipe.adapter.add_stems(16, 8).parameters():
+        for p in pipe.adapter.add_stems(16, 8, mel_frontend(pipe).frequencies).parameters():
             p.normal_(std=0.1)
     return pipe
 
@@ -47,7 +48,9 @@ def test_notes_are_heard_and_given_back(pipe: MuseTunePipeline) -> None:
 
 
 def test_a_scale_of_zero_and_following_no_stem_are_as_without(pipe: MuseTunePipeline) -> None:
-    plain = play(pipe, **MUSIC, guidance_rescale=0.0).audios
+    plain = play(
+        pipe, **MUSIC, guidance_scale=2.5, music_guidance_scale=2.5, guidance_rescale=0.0
+    ).audios  # notes' defaults
     sheet_only = ["chords", "beats", "key", "genre", "function"]
     np.testing.assert_allclose(with_notes(pipe, follow=sheet_only, guidance_rescale=0.0).audios, plain, atol=2e-3)
     np.testing.assert_allclose(with_notes(pipe, stem_guidance_scale=0.0, guidance_rescale=0.0).audios, plain, atol=2e-3)

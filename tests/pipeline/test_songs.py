@@ -10,6 +10,7 @@ import torch
 from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
+from musetune.audio import mel_frontend
 from musetune.evaluation import Report
 
 ALONE = {"harmonic_progression": None, "bpm": None, "duration_seconds": 6, "num_inference_steps": 1}
@@ -20,7 +21,7 @@ def pipe(tiny_base: Path) -> MuseTunePipeline:
     pipe = make_pipe(tiny_base)
     torch.manual_seed(4)
     with torch.no_grad():
-        for p in pipe.adapter.add_stems(16, 8).parameters():
+        for p in pipe.adapter.add_stems(16, 8, mel_frontend(pipe).frequencies).parameters():
             p.normal_(std=0.1)
     return pipe
 

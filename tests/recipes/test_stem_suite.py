@@ -13,7 +13,7 @@ from small import REPOSITORY
 
 from musetune.adapter import MusicAdapter
 from musetune.analysis import Heard
-from musetune.audio import load_audio
+from musetune.audio import load_audio, mel_frontend
 from musetune.evaluation import load_test_sheets, missing_judges
 from musetune.evaluation.notes import NOTE_MEASURES
 from musetune.evaluation.transcription import missing_transcribers
@@ -36,7 +36,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = build_nano("tiny")
     base.save_pretrained(folder / "base")
     adapter = MusicAdapter.for_unet(base.unet)
-    branch = adapter.add_stems(8, 8)
+    branch = adapter.add_stems(8, 8, mel_frontend(base).frequencies)
     for weights in branch.parameters():
         torch.nn.init.normal_(weights, std=0.5)  # so that notes change the audio
     adapter.save_pretrained(folder / "adapter")

@@ -160,6 +160,15 @@ def test_plain_musicxml_spells_every_quality(tmp_path: Path, quality: str) -> No
     assert [s.chord for s in LeadSheet.load(_without_field(path)).chords] == chords
 
 
+def test_a_root_after_its_sharp_needs_no_natural(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.musicxml"
+    tune = tuple(Note(Fraction(i), Fraction(1), 65 + i % 2) for i in range(16))
+    replace(LeadSheet.parse("D F#m F C/F", key="D", bpm=100, duration_seconds=9.6), melody=tune).save(path)
+    text = path.read_text()
+    assert text.count("<root-alter>1</root-alter>") == 1
+    assert "-alter>0</" not in text
+
+
 def test_an_edit_in_another_program_counts(tmp_path: Path) -> None:
     score = CUT.save(tmp_path / "sheet.musicxml")
     score.write_text(score.read_text().replace("<kind>minor</kind>", "<kind>major</kind>"))
