@@ -52,9 +52,15 @@ def page(address: str) -> Iterator[Any]:
 
 
 def fill(page: Any, field: str, value: str) -> None:
+    """Type a value until it stays: a field just unfolded is still being set to its default, over what was typed at once."""
     place = page.locator(f"#{field} textarea, #{field} input[type=number]").first
-    place.fill(value)
-    place.press("Tab")
+    for _ in range(20):
+        place.fill(value)
+        place.press("Tab")
+        page.wait_for_timeout(300)
+        if place.input_value() == value:
+            return
+    pytest.fail(f"#{field} does not keep {value!r} but shows {place.input_value()!r}")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,8 @@ def test_wrong_chord_shows_its_message_beside_the_field(page: Any) -> None:
 
 
 def test_steps_are_counted_while_it_generates(played: Any) -> None:
-    assert [text for text in played.evaluate("() => window.told") if re.search(rf"\d/{STEPS} steps", text)]
+    told = [text.split("\n")[0] for text in played.evaluate("() => window.told")]
+    assert [line for line in told if re.search(rf"\d/{STEPS} steps", line)], told
 
 
 def test_player_and_chart_move_with_time(played: Any) -> None:
