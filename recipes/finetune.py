@@ -10,33 +10,13 @@ branch that reads stems. A run that was killed continues with
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-import time
-from contextlib import ExitStack, nullcontext
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, set_seed
-from building import build, save  # type: ignore[import-not-found]
-from diffusers import DDPMScheduler
-from diffusers.optimization import get_scheduler
-from diffusers.training_utils import EMAModel
+from finetune_run import Run  # type: ignore[import-not-found]
 from knobs import command_line, read  # type: ignore[import-not-found]
 from omegaconf import MISSING
 from tqdm import tqdm
-from validation import listen  # type: ignore[import-not-found]
-
-from musetune.generation.loading import find_base
-from musetune.training import Dropout, LatentDataset, draw_batch, draws, load_tokens
-from musetune.training import checkpoint as ckpt
-from musetune.training.fingerprint import check_base
-from musetune.training.loss import add_noise, diffusion_loss, snr, target
-from musetune.training.record import averaged
-from musetune.training.tokens import silence_unseen
 
 
 @dataclass
@@ -109,159 +89,18 @@ class Config:
     num_validation_clips: int = 4  # lead sheets of the data set's first clips, at fixed seeds
 
 
-RECORDS = ("output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
-           "checkpoints_total_limit", "validation_steps", "num_validation_clips")  # fmt: skip
-EXACT = [f.name for f in fields(Config) if f.name not in RECORDS]  # a resumed run repeats the rest
-
-
 def train(cfg: Config) -> Path:
     """Train as `cfg` says; returns the folder of the finished adapter."""
-    out = Path(cfg.output_dir)
-    resumed = ckpt.find_checkpoint(out, cfg.resume_from_checkpoint)
-    if resumed is None and ckpt.list_checkpoints(out):
-        raise ValueError(f"{out} holds checkpoints: give resume_from_checkpoint=latest or another output_dir")
-    if cfg.mixed_precision not in ("no", "bf16"):
-        raise ValueError(f"mixed_precision={cfg.mixed_precision!r} is not one of no, bf16")
-    accelerator = Accelerator(
-        mixed_precision=cfg.mixed_precision, cpu=cfg.cpu, log_with=cfg.report_to, project_dir=out / "logs"
-    )
-    main, rank, device = accelerator.is_main_process, accelerator.process_index, accelerator.device
-
-    dataset = LatentDataset(cfg.train_data_dir, transposed=cfg.transpose_augmentation, genre=cfg.genre)
-    base = find_base(cfg.pretrained_model_name_or_path)
-    check_base(base, dataset.info.base_fingerprint, dataset.info.base, cfg.train_data_dir)
-    scheduler = DDPMScheduler.from_pretrained(base, subfolder="scheduler")
-    prediction_type, alphas = scheduler.config.prediction_type, scheduler.alphas_cumprod.to(device)
-    set_seed(cfg.seed)
-    model = accelerator.prepare(build(cfg, dataset.info))
-    plain = accelerator.unwrap_model(model)
-    frames_per_row = plain.adapter.config.frames_per_row
-    with accelerator.main_process_first():
-        table = load_tokens(dataset, frames_per_row, plain.adapter.config.event_s, write=main, quiet=not main)
-    if not (cfg.theory_adapter or cfg.init_adapter):
-        silence_unseen(plain.adapter.conditioner, table)
-    hidden = (
-        getattr(cfg, f"{name}_dropout")
-        for name in ("text", "stream", "condition", "span", "genre", "stem", "arrangement")
-    )
-    dropout = Dropout(*hidden)
-    frozen, stems_alone = ExitStack(), bool(cfg.theory_adapter and cfg.stem_hidden)
-    if stems_alone:
-        frozen.enter_context(plain.adapter.merged())  # its LoRA lies in the weights and costs nothing
-
-    named = {name: p for name, p in plain.named_parameters() if p.requires_grad}
-    params = list(named.values())  # a list: a one-shot iterator would leave nothing to clip
-    betas = (cfg.adam_beta1, cfg.adam_beta2)
-    optimizer = torch.optim.AdamW(
-        params, cfg.learning_rate, betas, cfg.adam_epsilon, cfg.adam_weight_decay, foreach=True
-    )
-    schedule = get_scheduler(
-        cfg.lr_scheduler, optimizer, num_warmup_steps=cfg.lr_warmup_steps, num_training_steps=cfg.max_train_steps
-    )
-    factor = schedule.lr_lambdas[0]  # a function of the step alone, so there is no state to resume
-    ema = EMAModel(params, decay=cfg.ema_decay, foreach=True) if cfg.use_ema else None
-    averages = ema.shadow_params if ema else None
-
-    step, bad = 0, 0
-    if resumed:
-        state, meta = ckpt.load_checkpoint(resumed)
-        ckpt.unpack_state(state, named, optimizer, averages)
-        step, bad = meta["step"], meta["bad"]
-        if ema:
-            ema.optimization_step = meta["ema_steps"]
-        if main and (changed := [k for k in EXACT if meta["config"].get(k) != getattr(cfg, k)]):
-            print(f"resuming with other {', '.join(changed)}: not exactly as if uninterrupted", file=sys.stderr)
-    if main:
-        out.mkdir(parents=True, exist_ok=True)
-        ckpt.truncate_log(out / "loss.jsonl", step)
-    if cfg.report_to:
-        accelerator.init_trackers("finetune", {k: str(v) for k, v in asdict(cfg).items()})
-
-    share = cfg.train_batch_size * accelerator.num_processes
-    per_step = share * cfg.gradient_accumulation_steps
-    story = {"config": asdict(cfg), "data": asdict(dataset.info) | {"clips": len(dataset)}}
-    bar = tqdm(total=cfg.max_train_steps * per_step, initial=step * per_step, unit="sample", disable=not main)
-    deadline = math.inf if cfg.max_train_minutes is None else time.monotonic() + 60 * cfg.max_train_minutes
-    out_of_time = False
-    while step < cfg.max_train_steps and not out_of_time:
-        # All randomness of this step follows from (seed, step, sample), so a resumed run repeats it exactly.
-        indices = draws.stream(len(dataset), cfg.seed, step * per_step, per_step)
-        ids = [dataset.clips[i].id for i in indices]
-        torch.manual_seed(draws.generator(cfg.seed, step, f"process {rank}").initial_seed())  # dropout inside the model
-        losses = []
-        for micro in range(cfg.gradient_accumulation_steps):
-            first = micro * share + rank * cfg.train_batch_size
-            mine = range(first, first + cfg.train_batch_size)
-            generators = [draws.generator(cfg.seed, step, f"{ids[i]} {i}") for i in mine]
-            batch = draw_batch(
-                dataset, table, [indices[i] for i in mine], generators,
-                frames_per_row=frames_per_row, crop_rows=cfg.crop_rows, dropout=dropout,
-            ).to(device)  # fmt: skip
-            t = draws.timesteps(generators, len(alphas), sampling=cfg.timestep_sampling, places=mine, of=per_step).to(
-                device
-            )
-            noise = draws.noise(generators, batch.latents.shape[1:]).to(device)
-
-            noisy = add_noise(batch.latents, noise, alphas, t)
-            wanted = target(batch.latents, noise, alphas, t, prediction_type)
-            last = micro + 1 == cfg.gradient_accumulation_steps
-            with nullcontext() if last else accelerator.no_sync(model):
-                predicted = model(noisy, t, batch.tokens, batch.text)
-                loss = diffusion_loss(predicted, wanted, snr(alphas, t), prediction_type, cfg.snr_gamma)  # (B,)
-                accelerator.backward(loss.mean() / cfg.gradient_accumulation_steps)
-            losses.append(accelerator.gather(loss.detach()))
-
-        norm = torch.nn.utils.clip_grad_norm_(params, cfg.max_grad_norm)
-        per_sample = torch.cat(losses).tolist()  # as `ids`
-        lr = cfg.learning_rate * factor(step)
-        finite = math.isfinite(sum(per_sample)) and math.isfinite(norm)
-        if finite:
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            optimizer.step()
-            if ema:
-                ema.step(params)
-        optimizer.zero_grad()
-        step, bad = step + 1, 0 if finite else bad + 1
-
-        record = {"step": step, "loss": sum(per_sample) / per_step, "grad_norm": norm.item(), "lr": lr}
-        if main:
-            culprits = [i for i, x in zip(ids, per_sample, strict=True) if not math.isfinite(x)] or ids
-            with (out / "loss.jsonl").open("a") as log:
-                log.write(json.dumps(record if finite else record | {"skipped": culprits}) + "\n")
-            accelerator.log(record, step)
-            bar.update(per_step)
-            bar.set_postfix(loss=f"{record['loss']:.4f}", refresh=False)
-        if bad == cfg.max_bad_steps:
-            raise FloatingPointError(
-                f"no finite loss in {bad} steps in a row: lower learning_rate, or look at the clips under `skipped` in "
-                f"{out / 'loss.jsonl'}; resume from the last checkpoint"
-            )
-
-        out_of_time = bool(broadcast_object_list([time.monotonic() > deadline])[0])
-        if main and (step % cfg.checkpointing_steps == 0 or step == cfg.max_train_steps or out_of_time):
-            meta = {"step": step, "bad": bad, "ema_steps": ema.optimization_step if ema else 0, "config": asdict(cfg)}
-            state = ckpt.pack_state(named, optimizer, averages)
-            ckpt.save_checkpoint(out, step, state, meta, cfg.checkpoints_total_limit)
-        if main and cfg.validation_steps and step % cfg.validation_steps == 0:
-            folder = out / "validation" / f"step-{step}"
-            frozen.close()  # the adapter describes the base that it is for
-            with averaged(params, ema):
-                save(cfg, plain, folder / "adapter", story | {"step": step})
-            if stems_alone:
-                frozen.enter_context(plain.adapter.merged())
-            clips, theory = dataset.clips[: cfg.num_validation_clips], None if stems_alone else cfg.theory_adapter
-            accelerator.log(listen(base, folder / "adapter", clips, folder, cfg.seed, theory), step)
+    run = Run(cfg)
+    size = run.per_step
+    bar = tqdm(total=cfg.max_train_steps * size, initial=run.step * size, unit="sample", disable=not run.main)
+    while not run.ended():
+        record = run.learn()
+        run.keep()
+        bar.update(size)
+        bar.set_postfix(loss=f"{record['loss']:.4f}", refresh=False)
     bar.close()
-    frozen.close()
-    if main:
-        with averaged(params, ema):
-            save(cfg, plain, out / "adapter", story | {"step": step})
-    # a DDP that outlives the process group's end joins gloo's threads with the interpreter locked: a deadlock
-    del model
-    accelerator.free_memory()
-    accelerator.end_training()
-    return out / "adapter"
+    return run.finish()
 
 
 def load_config(arguments: list[str]) -> Config:
