@@ -33,7 +33,7 @@ from musetune.evaluation.notes import NOTE_MEASURES, gain, note_scores, share_re
 from musetune.evaluation.obedience import strangers
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, through_codec, unclipped
 from musetune.evaluation.testset import TestSheet
-from musetune.evaluation.transcription import transcribe, transcriber_versions
+from musetune.evaluation.transcription import LOUD_DB, STRUCK, transcribe, transcriber_versions
 from musetune.pipeline import MuseTunePipeline
 from musetune.planning.orchestrate import orchestrate
 from musetune.theory.arrangement import Arrangement
@@ -81,6 +81,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     """What the audio and the figures depend on."""
     names = ("base", "adapter", "arranger", "steps", "guidance", "music_guidance", "played_guidance", "sheets")
     chosen = {name: getattr(args, name) for name in names} | {"transcribers": transcriber_versions()}
+    chosen["strokes"] = {"loud_db": LOUD_DB, "above": STRUCK}
     return chosen | provenance(load(args), args.soundfont)
 
 
