@@ -41,6 +41,7 @@ class Config:
     minutes: float = 0.0  # stop after this time; 0: never
 
 
+HEADROOM = 1.0  # log magnitude, 8.7 dB: so much louder than the loudest rendering a bin may sound
 N_FFTS = (512, 1024, 2048, 4096)
 
 
@@ -92,8 +93,9 @@ def main() -> None:
         torch.from_numpy(spectrograms[:: max(1, len(spectrograms) // 400)].astype(np.float32))[:, None].to(cfg.device)
     )
     print(f"autoencoder: {cfg.latent_channels} of 64 components keep {kept:.4f} of the variance")
-    vocoder = NanoVocoder().to(cfg.device)
-    average = NanoVocoder().to(cfg.device).requires_grad_(False)
+    loudest = [round(float(x), 2) for x in spectrograms.max(axis=(0, 1)) + HEADROOM]
+    vocoder = NanoVocoder(loudest=loudest).to(cfg.device)
+    average = NanoVocoder(loudest=loudest).to(cfg.device).requires_grad_(False)
     average.load_state_dict(vocoder.state_dict())
     optimizer = torch.optim.AdamW(vocoder.parameters(), lr=cfg.learning_rate, betas=(0.8, 0.99), weight_decay=0.01)
     step, state = 0, out / "state.pt"

@@ -8,6 +8,7 @@ scales starts from the input's own magnitudes, so an untrained vocoder already s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -42,7 +43,8 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
     Weights may be in half precision; the STFT domain and the waveform are float32 always.
 
     ``config.model_in_dim``, ``upsample_rates`` and ``sampling_rate`` are what AudioLDM2Pipeline reads of a vocoder.
-    ``frontend`` is the LogSpectrogram that this vocoder inverts.
+    ``frontend`` is the LogSpectrogram that this vocoder inverts. ``loudest`` (bins,): what is louder sounds as loud as this; guidance
+    now and then drives a few cells far beyond all music, and one such burst would make the rest of a clip too soft to hear.
     """
 
     @register_to_config
@@ -57,6 +59,7 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         n_fft: int = 1024,
         lowest_pitch: int = 24,
         highest_pitch: int = 108,
+        loudest: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.hop = math.prod(upsample_rates)
@@ -74,6 +77,8 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
             nn.init.zeros_(head.bias)
         # every dtype is named: diffusers makes half precision the default while it loads a half-precision pipeline
         hertz = 440.0 * 2 ** ((torch.arange(lowest_pitch, highest_pitch + 1, dtype=torch.float32) - 69) / 12)
+        cut = None if loudest is None else torch.tensor(loudest, dtype=torch.float32)
+        self.register_buffer("ceiling", cut, persistent=False)
         self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float32), persistent=False)
         self.register_buffer(
             "omega", 2 * math.pi * hertz.double() * self.hop / sampling_rate, persistent=False
@@ -89,6 +94,8 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
         single = spectrogram.dim() == 2
         x = spectrogram[None] if single else spectrogram
+        if self.ceiling is not None:
+            x = torch.minimum(x, self.ceiling.to(x.dtype))
         features = self.features(x)
         spectrum = self._tones(x, features) + self._noise(x, features) + self._residual(x, features)
         wave = self._istft(spectrum)

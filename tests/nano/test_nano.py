@@ -83,6 +83,22 @@ def test_vocoder_is_deterministic_and_keeps_the_pipelines_contract() -> None:
     )
 
 
+def test_what_is_louder_than_all_music_sounds_as_loud_as_its_bins_ceiling(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    NanoVocoder(dim=16, hidden=32, layers=1, loudest=[-2.0] * 64 + [-3.0] * 64).save_pretrained(tmp_path)
+    cut = NanoVocoder.from_pretrained(tmp_path).eval()
+    free = NanoVocoder.from_pretrained(tmp_path, loudest=None).eval()
+    calm = torch.full((1, 24, 128), -6.0)
+    burst = calm.clone()
+    burst[:, 8:10, 11], burst[:, 8:10, 100] = 2.0, 0.0
+    capped = calm.clone()
+    capped[:, 8:10, 11], capped[:, 8:10, 100] = -2.0, -3.0
+    with torch.no_grad():
+        assert torch.equal(cut(calm), free(calm))
+        assert torch.equal(cut(burst), free(capped))
+        assert free(burst).abs().max() > 5 * cut(burst).abs().max()
+
+
 def test_spectral_buffers_are_exact_whatever_the_weights_are() -> None:
     vocoder = NanoVocoder(dim=16, hidden=32, layers=1).eval()
     exact = {name: buffer.clone() for name, buffer in vocoder.named_buffers()}
