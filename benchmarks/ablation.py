@@ -3,7 +3,7 @@
     python benchmarks/ablation.py DATA BASE SHEETS OUT [--steps 400] [--only "no rotary" "no LoRA"]
 
 DATA is a data set that recipes/prepare.py made with BASE, SHEETS a folder of lead sheets that no training saw and that is not the test set
-(recipes/make_sheets.py with another held_out). Every variant is recipes/finetune.py with a few knobs turned, from the same seed: same clips,
+(recipes/evaluation/make_sheets.py with another held_out). Every variant is recipes/finetune.py with a few knobs turned, from the same seed: same clips,
 same noise. Each then plays every sheet once at the sheet's seed; Chordino and madmom judge. Killed, it goes on where it was; OUT/settings.json
 and the one in each variant's folder keep it from going on with other steps, data, base, sheets or knobs. Prints a table with 95 % bootstrap
 intervals and leaves it in OUT/ablation.md, and in OUT/size.png the curve of obedience over the adapter's size. The intervals are over the
@@ -27,7 +27,7 @@ from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
 from musetune.evaluation.judges import judge, versions
 from musetune.evaluation.playing import cell, fingerprint, hash_of, remember
-from musetune.pipeline import MuseTunePipeline
+from musetune.pipeline.pipeline import MuseTunePipeline
 
 FINETUNE = Path(__file__).parents[1] / "recipes" / "finetune.py"
 MEASURES = ("majmin", "triads", "tetrads", "beat_f", "downbeat_f", "tempo_acc1")

@@ -22,10 +22,10 @@ import torch
 from realsize import Base, Time, adapter_of, base_of, finish, parser_of, recipe_of, table, timed, unet_of
 
 from musetune.adapter import lora
-from musetune.adapter.identity import Card
-from musetune.adapter.lora import Part
-from musetune.adapter.lorafile import Lora
-from musetune.pipeline import MuseTunePipeline
+from musetune.adapter.lora import LoraDelta
+from musetune.adapter.lora_files import Lora
+from musetune.adapter.metadata import AdapterMetadata
+from musetune.pipeline.pipeline import MuseTunePipeline
 
 GENRES = ("jazz", "rock")
 LOAD, SWAP, IN, OUT = "load_adapter from disk", "set_adapter", "active LoRAs into the weights", "weights put back"
@@ -52,8 +52,10 @@ def write_genre(pipe: MuseTunePipeline, folder: Path, rank: int, seed: int) -> P
             name = key.removesuffix(".lora_A.weight")
             out, *inside = weights[f"{name}.weight"].shape
             down = torch.randn(rank, *inside, generator=drawn) * 0.02
-            parts[name] = Part(down, torch.randn(out, rank, *(1,) * (len(inside) - 1), generator=drawn) * 0.02, 1.0)
-    Lora(parts, Card.of(pipe.unet, "lora", folder.name, "random", genre=folder.name)).write(folder)
+            parts[name] = LoraDelta(
+                down, torch.randn(out, rank, *(1,) * (len(inside) - 1), generator=drawn) * 0.02, 1.0
+            )
+    Lora(parts, AdapterMetadata.of(pipe.unet, "lora", folder.name, "random", genre=folder.name)).write(folder)
     return folder
 
 

@@ -46,7 +46,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from musetune.conditioning import MusicTokens
-from musetune.training import TextEmbedding
+from musetune.datasets import TextEmbedding
 from musetune.training.denoiser import Denoiser
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing

@@ -29,16 +29,18 @@ from tqdm import tqdm
 sys.path.append(str(Path(__file__).parents[1] / "recipes"))
 from songs import accompanied, mma_missing, pop909
 
-from musetune.analysis import Heard, analyze, hear
-from musetune.analysis.corpus import Song, render
-from musetune.analysis.source import RATE
+from musetune.analysis import analyze, hear
+from musetune.audio.source import RATE
+from musetune.datasets.band import render
+from musetune.datasets.corpus import Song
+from musetune.symbols.estimate import Estimate
 
 COLUMNS = ("root", "majmin", "sevenths", "inversions", "beat F", "AMLt", "downbeat F", "tempo", "key", "× real time")
 FIELDS = ("intervals", "labels", "beats", "downbeats", "bpm", "key")
 BINS = 10
 
 
-def ours(wave: np.ndarray) -> tuple[dict, Heard]:
+def ours(wave: np.ndarray) -> tuple[dict, Estimate]:
     """What the analyser says, in the terms of the peers."""
     began = time.process_time()
     heard = hear(wave, RATE)
@@ -92,7 +94,7 @@ def _mir_key(label: str) -> str:
     return f"{tonic} {'major' if mode.startswith('maj') else 'minor'}"
 
 
-def told(song: Song, heard: Heard) -> list[tuple[float, float, float]]:
+def told(song: Song, heard: Estimate) -> list[tuple[float, float, float]]:
     """(confidence, whether right, seconds) of each chord heard: right as sevenths are counted, weighed by time."""
     intervals, labels = mir_eval.util.adjust_intervals(
         heard.intervals_s, list(heard.labels), 0, song.duration_s, "N", "N"

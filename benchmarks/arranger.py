@@ -2,7 +2,7 @@
 
     python benchmarks/arranger.py EXAMPLES.npz [--model nano] [--out arranger.json] [--passages 160] [--seed 0]
 
-EXAMPLES.npz is what recipes/train_arranger.py keeps in its work_dir: passages of training and test songs. Drawn are passages of the test songs;
+EXAMPLES.npz is what recipes/arranger/train.py keeps in its work_dir: passages of training and test songs. Drawn are passages of the test songs;
 on the chords of each the model and the rule (step patterns of the genre) write all stems, and stand beside what the songs' own players, or
 MMA's grooves, play there ("songs", the first version of each stem).
 
@@ -37,18 +37,18 @@ import torch
 from arranger_measures import Runs, Tally, commonplace, divergence, symbols
 from planner_ngram import NGram
 
-from musetune.planning.arranger import Arranger, events_in, places_of
-from musetune.planning.stem_copies import RUN
-from musetune.planning.stem_grammar import contexts, read_events
-from musetune.planning.stem_language import STEPS, VOCABULARY, Event, Passage, beats_of
-from musetune.planning.stem_rules import rule_stems
-from musetune.planning.stem_writing import Request, compose
-from musetune.theory import QUALITIES, BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
-from musetune.theory.arrangement import STEMS
-from musetune.theory.names import FLATS
+from musetune.planning.arranger.arranger import Arranger, events_in, places_of
+from musetune.planning.arranger.copies import RUN
+from musetune.planning.arranger.grammar import contexts, read_events
+from musetune.planning.arranger.language import STEPS, VOCABULARY, Event, Passage, beats_of
+from musetune.planning.arranger.rule_stems import rule_stems
+from musetune.planning.arranger.writing import Request, compose
+from musetune.symbols import QUALITIES, BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
+from musetune.symbols.arrangement import STEMS
+from musetune.symbols.names import FLATS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from arranger_data import Example, restore  # type: ignore[import-not-found]
+from musetune.datasets.arranger.examples import Example, restore
 
 Stems = dict[str, list[Event]]
 ORDERS = (3,)

@@ -2,7 +2,7 @@
 
     python benchmarks/arranger_split.py JOINT_DIR drums=DIR bass=DIR … [--out arranger_split.json] [--passages N] [--seed 0]
 
-The folders are work_dirs of recipes/train_arranger.py: JOINT_DIR without only=, the others with only=STEM, all with the same examples.npz (read
+The folders are work_dirs of recipes/arranger/train.py: JOINT_DIR without only=, the others with only=STEM, all with the same examples.npz (read
 from JOINT_DIR). Both models read the same passages, the first version of each stem, the stems before it told, and are asked for the same tokens:
 the stem's own, from its first bar to its end, without a grammar's mask. Their best checkpoints count.
 
@@ -27,13 +27,13 @@ import torch
 from torch.nn import functional as F
 
 from musetune.evaluation import bootstrap_mean
-from musetune.planning.stem_grammar import contexts, read_events
-from musetune.planning.stem_model import StemTransformer
-from musetune.theory.arrangement import STEMS
+from musetune.planning.arranger.grammar import contexts, read_events
+from musetune.planning.arranger.model import StemTransformer
+from musetune.symbols.arrangement import STEMS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from arranger_data import Example, restore  # type: ignore[import-not-found]
-from train_arranger import Text, batch_of  # type: ignore[import-not-found]
+from musetune.datasets.arranger.batches import Text, batch_of
+from musetune.datasets.arranger.examples import Example, restore
 
 
 def best(folder: Path) -> tuple[StemTransformer, dict]:

@@ -24,8 +24,8 @@ from tqdm import tqdm
 from musetune.adapter.attention import MusicAttention, MusicStream, rotate
 from musetune.conditioning import tokenize
 from musetune.evaluation import TestSheet, load_test_sheets
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import LeadSheet
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import LeadSheet
 
 KINDS = ("sounding", "neighbours", "nothing", "rest", "even")
 

@@ -41,20 +41,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from musetune.audio import mel_frontend
-from musetune.generation.loading import BASES, quiet
-from musetune.nano.build import CAPTIONS
-from musetune.pipeline import MuseTunePipeline
-from musetune.training import (
-    Clip,
-    DatasetInfo,
-    DatasetWriter,
-    Dropout,
-    LatentDataset,
-    TextEmbedding,
-    draw_batch,
-    draws,
-    load_tokens,
-)  # fmt: skip
+from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding  # fmt: skip
+from musetune.hub.locate import BASES
+from musetune.models.nano.build import CAPTIONS
+from musetune.pipeline.loading import quiet
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.training import Dropout, draw_batch, load_tokens, seeding  # fmt: skip
 
 EVENTS = 32  # chords and beats of a song's clip
 CLAP_TOKENS = 512  # AudioLDM 2 pads every prompt to so many
@@ -154,8 +146,8 @@ def tasks(
     device = torch.device(learner.device)
 
     def step(cached: bool) -> float:
-        indices = draws.stream(len(dataset), 0, 0, batch)
-        generators = [draws.generator(0, 0, str(i)) for i in range(batch)]
+        indices = seeding.stream(len(dataset), 0, 0, batch)
+        generators = [seeding.generator(0, 0, str(i)) for i in range(batch)]
         drawn = draw_batch(
             dataset, tokens, indices, generators, frames_per_row=per_row, crop_rows=None, dropout=Dropout(text=0.0)
         ).to(device)

@@ -1,6 +1,6 @@
 """At which level and threshold the drum transcriber hears best: ADTLib judges a wave by its loudness, so a judge of mixes must settle both.
 
-    python recipes/render_songs.py SONGS rendered clips=40 seed=99
+    python recipes/base/render_songs.py SONGS rendered clips=40 seed=99
     python benchmarks/drum_judge.py rendered [--base nano] [--out drum_judge.json]
 
 Only a synthesiser's renderings are heard (of songs for training), plain and through the base's autoencoder and vocoder: nothing that an adapter
@@ -27,9 +27,9 @@ from musetune.audio import load_audio
 from musetune.evaluation import transcription
 from musetune.evaluation.notes import WINDOW_S, strokes_of
 from musetune.evaluation.playing import through_codec
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import LeadSheet
-from musetune.theory.arrangement import Arrangement
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement
 
 STEP_DB, AROUND_DB = 3, 6
 SPAN_DB = range(-36, 19, STEP_DB)  # of the peak of the percussive part, re full scale
@@ -43,7 +43,7 @@ WAYS: dict[str, Callable[[np.ndarray], float]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rendered", type=Path, help="folder of recipes/render_songs.py")
+    parser.add_argument("rendered", type=Path, help="folder of recipes/base/render_songs.py")
     parser.add_argument("--base", default="nano", help="whose autoencoder and vocoder the renderings also pass")
     parser.add_argument("--out", type=Path, default=Path("drum_judge.json"))
     args = parser.parse_args()

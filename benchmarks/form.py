@@ -21,7 +21,7 @@ from tqdm import tqdm
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import save_audio
 from musetune.evaluation import bootstrap_mean
-from musetune.generation import songs
+from musetune.pipeline import songs
 
 PROMPTS = (
     "bright pop song with piano and drums, AABA", "a sad waltz for piano and strings", "driving rock song at 140 bpm, verse and chorus",

@@ -2,7 +2,7 @@
 
     python benchmarks/genre.py WORK [--count 144] [--real rock=FOLDER --real classical=FOLDER …] [--seconds 120]
 
-WORK is what recipes/train_genre.py made; its part `test` holds songs that training never saw, half of them on a soundfont
+WORK is what recipes/analyzer/train_genre.py made; its part `test` holds songs that training never saw, half of them on a soundfont
 that it never saw, half with equalisation, noise and MP3 loss. Every clip is analysed from its file. Prints accuracy by
 kind of clip, without the sound too, the confusions, the expected calibration error (Naeini et al., AAAI 2015) with its
 reliability table. `--real` names recordings whose genre is known: of each file the middle is heard and what is said is
@@ -21,12 +21,12 @@ import numpy as np
 from tqdm import tqdm
 
 from musetune.analysis import analyze
-from musetune.analysis.features import mel_levels
-from musetune.analysis.genre import genre_analysis
-from musetune.analysis.source import RATE, listen
-from musetune.analysis.timbre import timbre_features
+from musetune.analysis.genre.classifier import genre_analysis
+from musetune.analysis.listening.features import mel_levels
+from musetune.analysis.listening.timbre import timbre_features
 from musetune.audio import load_audio
-from musetune.theory import GENRES
+from musetune.audio.source import RATE, listen
+from musetune.symbols import GENRES
 
 SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a")
 STEMS = ("song.ogg", "guitar.ogg")

@@ -3,7 +3,7 @@
     python benchmarks/guidance.py --sheets FOLDER [--base nano] [--adapter theory] [--limit 24] [--out out/guidance]
 
 Every text scale with every music scale, then every interval of the steps for words, for music and for both, at the scales --at.
-FOLDER holds lead sheets for development (`recipes/make_sheets.py`), never those of the test set. Prints a table, per cent with 95 %
+FOLDER holds lead sheets for development (`recipes/evaluation/make_sheets.py`), never those of the test set. Prints a table, per cent with 95 %
 bootstrap intervals, and leaves it in OUT/guidance.md with all figures in OUT/guidance.json; killed, it goes on where it was.
 """
 
@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from musetune.analysis import Heard
 from musetune.evaluation import Mean, TestSheet, adherence, bootstrap_mean, judge, load_test_sheets
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered
 from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
-from musetune.generation.guidance import ALWAYS, Guidance, Interval, passes
-from musetune.generation.request import MUSIC_GUIDANCE, TEXT_GUIDANCE
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import LeadSheet
+from musetune.pipeline.guidance import ALWAYS, Guidance, Interval, passes
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.pipeline.request import MUSIC_GUIDANCE, TEXT_GUIDANCE
+from musetune.symbols import LeadSheet
+from musetune.symbols.estimate import Estimate
 
 MEASURES = ("majmin", "triads", "beat_f", "downbeat_f")
 HEADS = ("words", "music", "words in", "music in", *MEASURES, "clap", "Fréchet", "passes a step", "seconds a clip")
@@ -155,12 +155,12 @@ def listen(wave: np.ndarray, rate: int, sheet: LeadSheet) -> dict[str, Any]:
     return {"heard": plain, "timbre": timbre(wave, rate).round(3).tolist()}
 
 
-def heard_in(record: dict[str, Any]) -> Heard:
-    """The Heard that ``listen`` wrote down."""
+def heard_in(record: dict[str, Any]) -> Estimate:
+    """The Estimate that ``listen`` wrote down."""
     told = record["heard"]
     times = {name: np.array(told[name], dtype=float) for name in ("beats_s", "downbeats_s")}
     spans = np.array(told["intervals_s"], dtype=float).reshape(-1, 2)
-    return Heard(spans, told["labels"], np.full(len(spans), np.nan), key=told["key"], bpm=told["bpm"], **times)
+    return Estimate(spans, told["labels"], np.full(len(spans), np.nan), key=told["key"], bpm=told["bpm"], **times)
 
 
 def renderings(pipe: MuseTunePipeline, tests: list[TestSheet], soundfont: str | None) -> list[np.ndarray]:

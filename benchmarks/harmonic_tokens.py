@@ -28,8 +28,8 @@ from musetune.evaluation.adherence import adherence
 from musetune.evaluation.judges import chordino, judge
 from musetune.evaluation.playing import cell, remember
 from musetune.evaluation.testset import TestSheet
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import Chord
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import Chord
 
 ENDINGS = {"authentic, V–I": "| I | IV | V | I |", "deceptive, V–vi": "| I | IV | V | vi |"}
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")

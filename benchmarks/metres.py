@@ -2,7 +2,7 @@
 
     python benchmarks/metres.py --data ../shared/data [--songs 8]
 
-POP909 songs in 4/4 (numbers that end in 5), some eighths of each bar cut out (`musetune.analysis.corpus.in_metre`), on
+POP909 songs in 4/4 (numbers that end in 5), some eighths of each bar cut out (`musetune.datasets.corpus.in_metre`), on
 TimGM6mb, which training never heard; a third wander in tempo. Per cent.
 """
 
@@ -17,10 +17,10 @@ import numpy as np
 from tqdm import tqdm
 
 from musetune.analysis import analyze
-from musetune.analysis.band import with_band
-from musetune.analysis.corpus import HALVES, Song, in_metre, load_pop909, rubato
-from musetune.analysis.source import RATE
 from musetune.audio import synthesize
+from musetune.audio.source import RATE
+from musetune.datasets.band import with_band
+from musetune.datasets.corpus import HALVES, Song, in_metre, load_pop909, rubato
 
 
 def recast(song: Song, meter: str, number: int) -> tuple[Song, np.ndarray]:

@@ -34,13 +34,14 @@ import numpy as np
 from music21.exceptions21 import Music21Exception
 from tqdm import tqdm
 
-from musetune.theory import Key, resolve_roman
-from musetune.theory.chord import QUALITY_INTERVALS
-from musetune.theory.formats import quarters_of
-from musetune.theory.numeral_frames import frames_of
-from musetune.theory.numeral_notation import from_stream, parsed_notation
-from musetune.theory.numerals import analyse
-from musetune.theory.score import Score
+from musetune.formats.notation import from_stream, parsed_notation
+from musetune.symbols import Key
+from musetune.symbols.chord import QUALITY_INTERVALS
+from musetune.symbols.score import Score
+from musetune.symbols.timeline import quarters_of
+from musetune.theory.numerals import resolve_roman
+from musetune.theory.numerals.frames import frames_of
+from musetune.theory.numerals.score_analysis import analyse
 
 MEASURES = ("key", "degree", "quality", "inversion", "full")
 TEST = 60

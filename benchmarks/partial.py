@@ -2,7 +2,7 @@
 
     python benchmarks/partial.py --sheets FOLDER [--long FOLDER] [--base nano] [--adapter theory] [--limit 24] [--out out/partial]
 
-FOLDER holds lead sheets of 10 s for development, --long of 30 s (`recipes/make_sheets.py … seconds=30`). Two tables, left in OUT with all
+FOLDER holds lead sheets of 10 s for development, --long of 30 s (`recipes/evaluation/make_sheets.py … seconds=30`). Two tables, left in OUT with all
 figures as JSON; killed, it goes on where it was.
 
 Partial: each clip follows all of its sheet, chords alone, beats alone, the key alone, the first half, or nothing; scored against the whole
@@ -29,14 +29,14 @@ import numpy as np
 from guidance import distance, heard_in, listen, load, made_with, options, renderings, take
 from tqdm import tqdm
 
-from musetune.analysis import Heard
 from musetune.evaluation import TestSheet, adherence, bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import WINDOW_S, chord_scores, inside
 from musetune.evaluation.playing import cell, remember
 from musetune.evaluation.sound import timbre
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import Chord, Key, LeadSheet
-from musetune.theory.key import SCALES
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import Chord, Key, LeadSheet
+from musetune.symbols.estimate import Estimate
+from musetune.symbols.key import SCALES
 
 MEASURES = ("majmin", "beat_f", "downbeat_f", "key")
 REQUESTS: dict[str, Callable[[LeadSheet], dict[str, Any]]] = {
@@ -109,20 +109,20 @@ def part_figures(records: list[dict[str, Any]], tests: list[TestSheet]) -> dict[
     return figures | {name: bootstrap_mean([MUSICAL[name](heard) for _, heard in clips]) for name in FREE}
 
 
-def whole(clips: list[tuple[LeadSheet, Heard]]) -> dict[str, Any]:
+def whole(clips: list[tuple[LeadSheet, Estimate]]) -> dict[str, Any]:
     """Means of MEASURES over whole clips."""
     scores = [adherence(*clip) for clip in clips]
     return {name: bootstrap_mean([score[name] for score in scores]) for name in MEASURES}
 
 
-def in_part(sheet: LeadSheet, heard: Heard, first: float, last: float) -> dict[str, float | None]:
+def in_part(sheet: LeadSheet, heard: Estimate, first: float, last: float) -> dict[str, float | None]:
     """majmin and beat_f of the part from ``first`` to ``last``, as shares of the clip; beats by ``beat_f_between``."""
     start_s, end_s = first * sheet.duration_s, last * sheet.duration_s
     chords = chord_scores(sheet.crop(start_s, end_s - start_s), replace(heard, intervals_s=heard.intervals_s - start_s))
     return {"majmin": chords["majmin"], "beat_f": beat_f_between(sheet, heard, start_s, end_s)}
 
 
-def beat_f_between(sheet: LeadSheet, heard: Heard, start_s: float, end_s: float) -> float | None:
+def beat_f_between(sheet: LeadSheet, heard: Estimate, start_s: float, end_s: float) -> float | None:
     """F-measure of the beats from ``start_s`` to ``end_s``, matched over the whole clip, so that one heard just outside what it was asked
     in still is a hit; None where none was asked for."""
     asked, beats = inside(sheet, sheet.beats_s), np.array(heard.beats_s, dtype=float)
@@ -135,7 +135,7 @@ def beat_f_between(sheet: LeadSheet, heard: Heard, start_s: float, end_s: float)
     return 2 * right / (wanted + found) if wanted else None
 
 
-def diatonic(heard: Heard) -> float | None:
+def diatonic(heard: Estimate) -> float | None:
     """Share of the time with chords whose notes all belong to the heard key."""
     if heard.key is None:
         return None
@@ -148,19 +148,23 @@ def diatonic(heard: Heard) -> float | None:
     return float(np.average([inside for inside, _ in known], weights=[s for _, s in known])) if known else None
 
 
-def evenness(heard: Heard) -> float | None:
+def evenness(heard: Estimate) -> float | None:
     """1 less the coefficient of variation of the distances of heard beats, not below 0; None below three beats."""
     gaps = np.diff(heard.beats_s)
     return max(0.0, 1 - float(gaps.std() / gaps.mean())) if len(gaps) > 1 else None
 
 
-def changes(heard: Heard) -> float:
+def changes(heard: Estimate) -> float:
     """Chord changes a minute."""
     seconds = heard.intervals_s[-1, 1] - heard.intervals_s[0, 0]
     return 60 * sum(a != b for a, b in zip(heard.labels, heard.labels[1:])) / float(seconds)
 
 
-MUSICAL: dict[str, Callable[[Heard], float | None]] = {"diatonic": diatonic, "evenness": evenness, "changes": changes}
+MUSICAL: dict[str, Callable[[Estimate], float | None]] = {
+    "diatonic": diatonic,
+    "evenness": evenness,
+    "changes": changes,
+}
 
 
 def part_table(rows: dict[str, dict[str, Any]]) -> str:

@@ -23,10 +23,10 @@ from musetune.evaluation import adherence, bootstrap_mean, judge, load_test_shee
 from musetune.evaluation.notes import note_scores
 from musetune.evaluation.testset import TestSheet
 from musetune.evaluation.transcription import transcribe
-from musetune.generation.songs import mixed, solos
-from musetune.pipeline import MuseTunePipeline
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory.arrangement import Arrangement
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.pipeline.songs import mixed, solos
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols.arrangement import Arrangement
 
 COLUMNS = {"drums": "strokes_f", "bass": "bass_pitch", "lead": "lead_pitch", "chords": "majmin"}
 ROWS = ("drums", "bass", "guitar", "keys", "lead", "all")

@@ -2,7 +2,7 @@
 
     python benchmarks/planner.py SONGS.jsonl [--planner nano] [--out planner.json] [--seed 0] [--samples 160] [--prompts FILE]
 
-SONGS.jsonl is what recipes/planner_songs.py wrote; only its held-out songs (recipes/song_split.py) are measured on.
+SONGS.jsonl is what recipes/planner/collect_songs.py wrote; only its held-out songs (musetune/datasets/song_split.py) are measured on.
 
 - obedience: prompts written by hand apart from the captions that the planner learned from; the share of the attributes they name that hold in
   the plan (tempo words by ranges; seconds to half a bar; tonics as pitch classes). planner_prompts_test.jsonl is for measuring alone;
@@ -33,19 +33,19 @@ import torch
 from planner_ngram import HEADING, NGram, chords_in, random_walk, stream, written
 from tqdm import tqdm
 
-from musetune.planning.plan_given import Pins
-from musetune.planning.plan_language import Plan
-from musetune.planning.plan_tokenizer import read_prompts
-from musetune.planning.plan_vocab import RANGE
-from musetune.planning.planner import Planner
-from musetune.theory import GENRES, Chord, Key, LeadSheet
-from musetune.theory.cadence import find_cadences
-from musetune.theory.patterns import find_patterns
+from musetune.planning.planner.language import Plan
+from musetune.planning.planner.pins import Pins
+from musetune.planning.planner.planner import Planner
+from musetune.planning.planner.tokenizer import read_prompts
+from musetune.planning.planner.vocabulary import RANGE
+from musetune.symbols import GENRES, Chord, Key, LeadSheet
+from musetune.theory.harmony.cadence import find_cadences
+from musetune.theory.harmony.patterns import find_patterns
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from planner_examples import labelled, sections_of  # type: ignore[import-not-found]
-from planner_songs import Song  # type: ignore[import-not-found]
-from planner_songs import read as read_songs
+from musetune.datasets.planner.examples import labelled, sections_of
+from musetune.datasets.planner.songs import Song
+from musetune.datasets.planner.songs import read as read_songs
 
 ATTRIBUTES = ("tonic", "mode", "meter", "bpm", "genre", "bars", "seconds")
 LEAST_SONGS = 8  # of a genre, for a divergence to mean something

@@ -9,10 +9,10 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from musetune.planning.plan_given import Pins
-from musetune.planning.plan_grammar import song
-from musetune.planning.plan_language import Bar, Plan, bar_words
-from musetune.planning.plan_vocab import CHORDS, RANGE, chord_at
+from musetune.planning.planner.grammar import song
+from musetune.planning.planner.language import Bar, Plan, bar_words
+from musetune.planning.planner.pins import Pins
+from musetune.planning.planner.vocabulary import CHORDS, RANGE, chord_at
 
 HEADING = -1  # stands before the first bar of a section, for every section alike
 DISCOUNT = 0.75

@@ -22,13 +22,14 @@ from tqdm import tqdm
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens, tokenize
-from musetune.generation.loading import find_base
-from musetune.theory import LeadSheet
+from musetune.hub.locate import find_base
+from musetune.symbols import LeadSheet
 
 sys.path.append(str(Path(__file__).parents[1] / "recipes"))
-import building
 import finetune
-from knobs import read
+
+from musetune.training import setup as building
+from musetune.training.config import read
 
 REPOSITORY = Path(__file__).parents[1]
 SHAPES = REPOSITORY / "tests" / "data" / "audioldm2"

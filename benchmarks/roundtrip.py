@@ -21,7 +21,7 @@ from musetune.evaluation.adherence import adherence
 from musetune.evaluation.judges import judge_with_hints
 from musetune.evaluation.playing import cell, rendered, through_codec, unclipped
 from musetune.evaluation.sound import copy_distances
-from musetune.pipeline import MuseTunePipeline
+from musetune.pipeline.pipeline import MuseTunePipeline
 
 MEASURES = ("root", "majmin", "triads", "tetrads", "beat_f")
 LOST = ("majmin", "beat_f")

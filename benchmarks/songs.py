@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musetune.analysis.corpus import Song, load_pop909
-from musetune.theory import Chord, LeadSheet
+from musetune.datasets.corpus import Song, load_pop909
+from musetune.symbols import Chord, LeadSheet
 
 GROOVES = {  # of MMA's library: file, groove, bpm
     "4/4": (
@@ -57,7 +57,7 @@ def accompanied(folder: Path, count: int, seconds: float, odd: bool = False) -> 
 
 def _usable(path: Path) -> LeadSheet | None:
     """The tune in 4/4 or 3/4 with whole bars, cut time counted in quarters."""
-    from train_analyzer import in_quarters
+    from musetune.datasets.corpus import in_quarters
 
     try:
         sheet = in_quarters(LeadSheet.load(path))

@@ -17,9 +17,9 @@ from diffusers.models.attention_processor import AttnProcessor
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import tokenize
-from musetune.generation.loading import find_adapter
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import LeadSheet
+from musetune.hub.locate import find_adapter
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import LeadSheet
 
 BATCH, ROWS = 16, 40
 

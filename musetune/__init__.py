@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
     from musetune.analysis import Analysis, analyze  # type: ignore[no-redef]
-    from musetune.analysis.service import AnalysisService
+    from musetune.analysis.service.service import AnalysisService
     from musetune.conditioning import MusicTokens
-    from musetune.pipeline import MuseTunePipeline
-    from musetune.theory import BeatGrid, Chord, Key, LeadSheet, Meter
+    from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.symbols import BeatGrid, Chord, Key, LeadSheet, Meter
 
 __version__ = "0.1.0"
 
 # Loaded when first asked for: `import musetune` must not wait for torch.
 _HOMES = {
     "Analysis": "musetune.analysis",
-    "AnalysisService": "musetune.analysis.service",
-    "BeatGrid": "musetune.theory",
-    "Chord": "musetune.theory",
-    "Key": "musetune.theory",
-    "LeadSheet": "musetune.theory",
-    "Meter": "musetune.theory",
+    "AnalysisService": "musetune.analysis.service.service",
+    "BeatGrid": "musetune.symbols",
+    "Chord": "musetune.symbols",
+    "Key": "musetune.symbols",
+    "LeadSheet": "musetune.symbols",
+    "Meter": "musetune.symbols",
     "MuseTunePipeline": "musetune.pipeline",
     "MusicAdapter": "musetune.adapter",
     "MusicTokens": "musetune.conditioning",

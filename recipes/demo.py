@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 
 from musetune.audio import load_audio, save_audio
-from musetune.evaluation import draw_chart, missing_judges, report
-from musetune.theory import LeadSheet
+from musetune.display.evaluation_charts import draw_chart
+from musetune.evaluation import missing_judges, report
+from musetune.symbols import LeadSheet
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE, CACHE = "asc-music", REPOSITORY / ".cache" / "asc-music"
@@ -96,7 +97,7 @@ def fetch_songs() -> list[Path]:
 def render_songs(folder: Path) -> list[Path]:
     """Three songs of about a minute as MP3s, arranged by rule and played by the General MIDI soundfont at hand."""
     from musetune.audio import synthesize
-    from musetune.planning.orchestrate import orchestrate
+    from musetune.planning.rules.orchestrate import orchestrate
 
     songs = []
     for seed, (genre, (chords, key, bpm)) in enumerate(RENDERED.items()):
@@ -165,7 +166,7 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
     """demo.wav with its chart and report by the shipped adapter; finetuned.wav by the one just trained."""
     import torch
 
-    from musetune.pipeline import MuseTunePipeline
+    from musetune.pipeline.pipeline import MuseTunePipeline
 
     sheet = LeadSheet.from_progression(
         ["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=10.24, genre="pop"

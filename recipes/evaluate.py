@@ -25,14 +25,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import genre_suite  # type: ignore[import-not-found]
 import numpy as np
-import stem_suite  # type: ignore[import-not-found]
 import torch
 from tqdm import tqdm
 
 from musetune.audio import load_audio, save_audio
-from musetune.evaluation import MEASURES, draw_chart, draw_scatter, draw_table, load_test_sheets, report
+from musetune.display.evaluation_charts import draw_chart, draw_scatter, draw_table
+from musetune.evaluation import MEASURES, load_test_sheets, report
 from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines, plain_within, within
 from musetune.evaluation.judges import versions
 from musetune.evaluation.obedience import (
@@ -45,18 +44,20 @@ from musetune.evaluation.obedience import (
     markdown,
     markdown_aims,
     markdown_metres,
+    mismatched_sheets,
     scores_of,
-    strangers,
     tabulate,
     three_meters,
 )
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered, through_codec, unclipped
 from musetune.evaluation.sound import clap_similarity, timbre, timbre_distance
 from musetune.evaluation.testset import TestSheet
-from musetune.generation.request import MUSIC_GUIDANCE, PLAYED_GUIDANCE, TEXT_GUIDANCE
-from musetune.pipeline import MuseTuneOutput, MuseTunePipeline
-from musetune.theory.leadsheet import GENRES
-from musetune.training.workers import crash_safe_map
+from musetune.pipeline.pipeline import MuseTuneOutput, MuseTunePipeline
+from musetune.pipeline.request import MUSIC_GUIDANCE, PLAYED_GUIDANCE, TEXT_GUIDANCE
+from musetune.processes import crash_safe_map
+from musetune.suites import genres as genre_suite
+from musetune.suites import stems as stem_suite
+from musetune.symbols.lead_sheet import GENRES
 
 SUITES = {"obedience": CONDITIONS, "quick": ("floor B", "adapter")}
 OTHERS = {"genres": genre_suite.main, "stems": stem_suite.main}
@@ -162,7 +163,7 @@ def settings(args: argparse.Namespace, tests: list[TestSheet]) -> dict[str, Any]
 
 def play_and_judge(tests: list[TestSheet], every: list[TestSheet], args: argparse.Namespace) -> Clips:
     """Every clip's record, for ``tests`` of ``every``; sheets are played and judged in ``args.workers`` processes, what earlier runs left is read."""
-    jobs = list(zip(tests, strangers(every, tests), strict=True))
+    jobs = list(zip(tests, mismatched_sheets(every, tests), strict=True))
     work = partial(play_and_judge_one, args=args)
     clips: Clips = {condition: {} for condition in (*SUITES[args.suite], *CANDIDATES)}
     for (test, stranger), records in tqdm(crash_safe_map(work, jobs, args.workers), total=len(jobs), unit="sheet"):

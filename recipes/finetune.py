@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finetune_run import Run  # type: ignore[import-not-found]
-from knobs import command_line, read  # type: ignore[import-not-found]
 from omegaconf import MISSING
 from tqdm import tqdm
+
+from musetune.training.config import command_line, read
+from musetune.training.finetune_run import Run
 
 
 @dataclass

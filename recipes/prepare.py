@@ -7,7 +7,7 @@ downbeats into clips, and encoded by the base's autoencoder and text encoders; O
 needs, on that same base. Each file goes in thrice, also two semitones lower and three higher, sound, chords and key
 together: an adapter that has heard a song in one key only learns the key with the chords. `--transpose` with other
 semitones changes that, with none leaves it out. An AudioFolder `metadata.jsonl` in SRC overrides what analysis finds;
-recipes/metadata.py says with which fields.
+musetune/datasets/metadata.py says with which fields.
 
 Run it again and it continues. A file that is corrupt, silent or too short goes to OUT/quarantine.jsonl with the
 reason; to try such files again, delete that file.
@@ -24,14 +24,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from metadata import arrangement, describe, lead_sheet, read_metadata  # type: ignore[import-not-found]
 from tqdm import tqdm
 
-from musetune.training import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding, load_tokens
-from musetune.training.clips import clip_starts, cut, rms_db
-from musetune.training.fingerprint import fingerprint
-from musetune.training.record import versions
-from musetune.training.workers import crash_safe_map
+from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
+from musetune.datasets.clips import clip_starts, cut, rms_db
+from musetune.datasets.fingerprint import fingerprint
+from musetune.datasets.metadata import arrangement, describe, lead_sheet, read_metadata
+from musetune.processes import crash_safe_map
+from musetune.training import load_tokens
+from musetune.training.run_info import versions
 
 AUDIO = {".mp3", ".wav", ".flac", ".ogg"}
 MIDI = {".mid", ".midi"}
@@ -136,8 +137,8 @@ class Encoder:
 
     def __init__(self, base: str, clip_seconds: float, device: str) -> None:
         from musetune.audio import mel_frontend
-        from musetune.generation.loading import find_base
-        from musetune.pipeline import MuseTunePipeline
+        from musetune.hub.locate import find_base
+        from musetune.pipeline.pipeline import MuseTunePipeline
 
         self.pipe, self.device = MuseTunePipeline.from_pretrained(base).to(device), device  # type: ignore[attr-defined]
         self.frontend = mel_frontend(self.pipe).to(device)

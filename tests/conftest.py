@@ -17,7 +17,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with nano's layout at toy widths, random weights."""
     import torch
 
-    from musetune.nano import build_nano
+    from musetune.models.nano import build_nano
 
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("tiny")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from musetune.evaluation import missing_judges
-from musetune.generation.loading import BASES
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-import evaluate
+from musetune.hub.locate import BASES
+from recipes import evaluate
 
 FLOORS = {
     "majmin": 0.5,

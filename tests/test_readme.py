@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from musetune.generation.loading import BASES
+from musetune.hub.locate import BASES
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()

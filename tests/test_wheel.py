@@ -27,7 +27,7 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         names = set(archive.namelist())
     there = {
         "musetune/py.typed",
-        "musetune/bases/nano/model_index.json",
+        "musetune/models/bases/nano/model_index.json",
         "musetune/_adapters/theory/config.json",
         "musetune/_adapters/theory/diffusion_pytorch_model.safetensors",
         "musetune/_adapters/theory/lora/adapter_model.safetensors",
@@ -50,7 +50,7 @@ def test_wheel_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = (
-        "import musetune; from musetune.generation.loading import find_adapter, find_base; "
+        "import musetune; from musetune.hub.locate import find_adapter, find_base; "
         "print(musetune.__file__, find_base('nano'), find_adapter('theory'))"
     )
     environment = {"PYTHONPATH": str(tmp_path), "PATH": ""}

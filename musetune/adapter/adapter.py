@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
-from musetune.adapter.entry import EntryConv, MapEntry, MapModulation
-from musetune.adapter.identity import Card, read_card
+from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
+from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
-from musetune.adapter.stems import StemBranch
+from musetune.adapter.stem_branch import StemBranch
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if map_modulation:
             if site_levels is None:
                 raise ValueError("map_modulation=True needs site_levels, one a site; MusicAdapter.for_unet finds them")
-            self.modulation = MapModulation(map_channels, channels, site_levels)
+            self.modulation = FiLM(map_channels, channels, site_levels)
         self.stems: StemBranch | None = None
         if stem_hidden:
             self.stems = self._branch()
-        self.card: Card | None = None
+        self.card: AdapterMetadata | None = None
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
         self._lora_config: LoraConfig | None = None
@@ -125,7 +125,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         """
         if self._unet:
             raise ValueError("this adapter is attached already; detach() it first")
-        if isinstance(unet.conv_in, EntryConv):
+        if isinstance(unet.conv_in, ConditionedConvIn):
             raise ValueError("the U-Net holds another MusicAdapter; detach() that one first")
         self._check(unet)
         if self._lora_config is not None:
@@ -133,7 +133,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         reading = dict(self.sites.named_children())
         for index, attn in enumerate(music_sites(unet)):
             attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
-        unet.conv_in = EntryConv(unet.conv_in)
+        unet.conv_in = ConditionedConvIn(unet.conv_in)
         self._unet = [unet]
         self.strength = self._strength
         return self
@@ -250,7 +250,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         """
         options.setdefault("use_safetensors", True)
         adapter = super().from_pretrained(folder, **options)
-        adapter.card, place = read_card(folder), Path(folder) / "lora"
+        adapter.card, place = read_adapter_metadata(folder), Path(folder) / "lora"
         if (place / "adapter_config.json").is_file():
             adapter._lora_config, adapter._lora_weights = lora.read(place)
         elif adapter.config.lora:

@@ -104,7 +104,7 @@ def set_strength(unet: nn.Module, name: str, strength: float) -> None:
             module.set_scale(name, strength)  # type: ignore[operator]
 
 
-class Part(NamedTuple):
+class LoraDelta(NamedTuple):
     """A LoRA's share of one weight: scale · up (out, r, …) @ down (r, in, …)."""
 
     down: Tensor
@@ -126,7 +126,7 @@ def plain_weights(unet: nn.Module) -> dict[str, nn.Parameter]:
 
 
 @contextmanager
-def merged(unet: nn.Module, beside: Mapping[str, Sequence[Part]] | None = None) -> Iterator[None]:
+def merged(unet: nn.Module, beside: Mapping[str, Sequence[LoraDelta]] | None = None) -> Iterator[None]:
     """Inside, every LoRA that is on is added into the weights that it adapts, so that it costs nothing; after it they are what they were,
     bit for bit. Takes as much memory as those weights. What is merged already, or offloaded (on ``meta``), stays as it is.
     beside: parts that come on top, by the plain name of their weight; they cannot do without, so an offloaded weight raises ValueError."""

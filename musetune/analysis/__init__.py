@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .analyze import Heard, analyze, hear
-from .record import Analysis
+from musetune.analysis.analyze import analyze, hear
+from musetune.analysis.record import Analysis
+from musetune.symbols.estimate import Estimate
 
-__all__ = ["Analysis", "Heard", "analyze", "hear"]
+__all__ = ["Analysis", "Estimate", "analyze", "hear"]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from .assemble import assemble
-from .beats import SHORTEST_S, Beats, bar_lines, bars_by_harmony, beats_at, track_beats
-from .chords import (
+from musetune.analysis.assemble import assemble
+from musetune.analysis.from_symbols import analyze_symbols
+from musetune.analysis.listening.beats import SHORTEST_S, Beats, bar_lines, bars_by_harmony, beats_at, track_beats
+from musetune.analysis.listening.chords import (
     ChordFrames,
     ChordScores,
     ChordTrack,
@@ -22,27 +23,13 @@ from .chords import (
     score,
     spans_of,
 )
-from .features import Features, extract
-from .heard import chord_inputs
-from .keys import KeyTrack, find_keys
-from .record import Analysis
-from .source import SILENCE_DBFS, SYMBOLS, SoundStream, Source, open_sound
-from .spectrum import Salience, salience
-from .symbols import analyze_symbols
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What a listener reports of a clip. `intervals_s` (n, 2) covering it, `labels` Harte, `confidence` (n,) 0…1;
-    `beats_s`, `downbeats_s`; `key` and `bpm` are None where nothing tells."""
-
-    intervals_s: np.ndarray
-    labels: list[str]
-    confidence: np.ndarray
-    beats_s: np.ndarray
-    downbeats_s: np.ndarray
-    key: str | None
-    bpm: float | None
+from musetune.analysis.listening.features import Features, extract
+from musetune.analysis.listening.keys import KeyTrack, find_keys
+from musetune.analysis.listening.network_inputs import chord_inputs
+from musetune.analysis.listening.spectrum import Salience, salience
+from musetune.analysis.record import Analysis
+from musetune.audio.source import SILENCE_DBFS, SYMBOLS, SoundStream, Source, open_sound
+from musetune.symbols.estimate import Estimate
 
 
 def analyze(
@@ -84,7 +71,7 @@ def analyze(
     return assemble(source, levels, found, track, scores, keys, edges, conventions)
 
 
-def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard:
+def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Estimate:
     """Listen to `wave`, floats (samples,) or (channels, samples) at `sr` Hz, without insisting that it is music:
     silence is one N, a sound without pulse has no beats. Raises ValueError only for what is no sound at all (NaN,
     wrong shape)."""
@@ -92,7 +79,7 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
     features: Features = extract(stream.blocks())
     duration_s, empty = stream.source.duration_s, np.zeros(0)
     if stream.level_dbfs < SILENCE_DBFS:
-        return Heard(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
+        return Estimate(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
     levels, frames, notes = _heard([features])
     found = track_beats(levels, notes, tempo_hint=tempo_hint)
     grid = found.times_s if found else np.arange(0, max(duration_s, 0.5) + 0.5, 0.5)
@@ -104,7 +91,7 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Heard
     lines = bar_lines(found, edges) if found else edges[::4]
     keys: KeyTrack = find_keys(track, scores, edges, lines)
     beats_s, downbeats_s, bpm = (found.times_s, found.downbeats_s, found.bpm) if found else (empty, empty, None)
-    return Heard(
+    return Estimate(
         track.intervals_s,
         track.labels,
         track.confidence,

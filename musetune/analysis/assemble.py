@@ -8,20 +8,19 @@ from os import PathLike
 
 import numpy as np
 
-from musetune import theory
-
-from .beats import Beats
-from .chords import ChordScores, ChordTrack, pool
-from .features import FPS
-from .genre import genre_analysis
-from .harmony import harmonic_analysis
-from .keys import KeyTrack
-from .record import Analysis, spelled
-from .rhythm import rhythmic_analysis
-from .sections import find_parts
-from .source import Source
-from .timbre import timbre_features
-from .vocabulary import LABELS, PITCHES, SHAPES
+from musetune.analysis.genre.classifier import genre_analysis
+from musetune.analysis.harmonic_analysis import harmonic_analysis
+from musetune.analysis.listening.beats import Beats
+from musetune.analysis.listening.chords import ChordScores, ChordTrack, pool
+from musetune.analysis.listening.features import FPS
+from musetune.analysis.listening.keys import KeyTrack
+from musetune.analysis.listening.sections import find_parts
+from musetune.analysis.listening.timbre import timbre_features
+from musetune.analysis.listening.vocabulary import LABELS, PITCHES, SHAPES
+from musetune.analysis.record import Analysis, spelled
+from musetune.analysis.rhythmic_analysis import rhythmic_analysis
+from musetune.audio.source import Source
+from musetune.symbols import BeatGrid, ChordSpan, Key, KeySpan, LeadSheet, MeterSpan, Section
 
 
 def assemble(
@@ -47,9 +46,9 @@ def assemble(
 
 def lead_sheet(
     found: Beats, track: ChordTrack, keys: KeyTrack, duration_s: float
-) -> tuple[theory.LeadSheet, tuple[float, ...]]:
+) -> tuple[LeadSheet, tuple[float, ...]]:
     """The lead sheet, and the confidence of each of its chord spans. Beat 0 is the first beat; chords before it are cut."""
-    grid = theory.BeatGrid(tuple(float(time) for time in found.times_s))
+    grid = BeatGrid(tuple(float(time) for time in found.times_s))
     length = Fraction(int(2 * float(grid.beat_at(duration_s)) + 1e-6), 2)
     areas = key_spans(keys, length)
     spans, confidence = [], []
@@ -57,12 +56,12 @@ def lead_sheet(
         low, high = max(Fraction(start), Fraction(0)), min(Fraction(end), length)
         if low < high:
             key = [area.key for area in areas if area.start <= low][-1]
-            spans.append(theory.ChordSpan(low, high - low, spelled(label, key)))
+            spans.append(ChordSpan(low, high - low, spelled(label, key)))
             confidence.append(float(sure))
-    sheet = theory.LeadSheet(
+    sheet = LeadSheet(
         chords=tuple(spans),
         keys=areas,
-        meters=(theory.MeterSpan(Fraction(found.first), found.meter),),
+        meters=(MeterSpan(Fraction(found.first), found.meter),),
         grid=grid,
         length=length,
         first_downbeat=Fraction(found.first),
@@ -70,26 +69,24 @@ def lead_sheet(
     return sheet, tuple(confidence)
 
 
-def key_spans(keys: KeyTrack, length: Fraction) -> tuple[theory.KeySpan, ...]:
+def key_spans(keys: KeyTrack, length: Fraction) -> tuple[KeySpan, ...]:
     """Key areas from beat 0 on."""
-    spans: list[theory.KeySpan] = []
+    spans: list[KeySpan] = []
     for start, name in zip(keys.starts, keys.names, strict=True):
         at = max(Fraction(start).limit_denominator(2), Fraction(0))
         if spans and spans[-1].start == at:
             spans.pop()
         if at < length:
-            spans.append(theory.KeySpan(at, theory.Key.parse(name)))
+            spans.append(KeySpan(at, Key.parse(name)))
     return tuple(spans)
 
 
-def sections(
-    sheet: theory.LeadSheet, levels: np.ndarray, scores: ChordScores, edges_beat: np.ndarray
-) -> tuple[theory.Section, ...]:
+def sections(sheet: LeadSheet, levels: np.ndarray, scores: ChordScores, edges_beat: np.ndarray) -> tuple[Section, ...]:
     """The form in whole bars; what stands before the first and after the last bar line joins its neighbour."""
     bar, first = sheet.meter.beats_per_bar, float(sheet.first_downbeat)
     count = int((float(sheet.length) - first) // bar)
     if count < 1:
-        return (theory.Section(Fraction(0), sheet.length, "A"),)
+        return (Section(Fraction(0), sheet.length, "A"),)
     lines = first + bar * np.arange(count + 1)
     centres = (edges_beat[:-1] + edges_beat[1:]) / 2
     tones = np.array([[pitch in pitch_classes(label) for pitch in range(12)] for label in LABELS], np.float32)
@@ -97,9 +94,7 @@ def sections(
     colour = pool(levels, np.arange(len(levels)) / FPS, np.asarray(sheet.grid.time_at(lines)))
     parts = find_parts(harmony, (colour - colour.mean(axis=0)) / (colour.std(axis=0) + 1e-6))
     cuts = [Fraction(0), *(Fraction(int(first + bar * part.start)) for part in parts[1:]), sheet.length]
-    return tuple(
-        theory.Section(low, high - low, part.label) for low, high, part in zip(cuts, cuts[1:], parts, strict=False)
-    )
+    return tuple(Section(low, high - low, part.label) for low, high, part in zip(cuts, cuts[1:], parts, strict=False))
 
 
 def pitch_classes(label: str) -> set[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import csv
 import io
 import itertools
@@ -13,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from musetune.theory import LeadSheet
-from musetune.theory.show import pop_name
-
-from .cache import Result
+from musetune.formats.chart_text import pop_name
+from musetune.formats.labels import bar_position, key_areas, section_spans
+from musetune.symbols import LeadSheet
+from musetune.symbols.estimate import AnalysisResult
 
 KINDS = ("json", "csv", "plot", "midi", "musicxml", "jams", "labels")
 SCORES = {"midi": ".mid", "musicxml": ".musicxml", "jams": ".jams"}
@@ -25,17 +24,7 @@ CHORD_COLUMNS = (
 )  # fmt: skip
 
 
-def bar_position(sheet: LeadSheet, beat: Fraction) -> tuple[int, Fraction]:
-    """Bar and beat in it, both from 1, of a beat of the sheet; what comes before the first bar line is bar 0."""
-    lines = sheet.downbeats()
-    bar = bisect.bisect_right(lines, beat)
-    if bar == 0:
-        upbeat = lines[0] - beat if lines else sheet.length - beat
-        return 0, sheet.meter.beats_per_bar - upbeat + 1
-    return bar, beat - lines[bar - 1] + 1
-
-
-def chords_csv(result: Result) -> str:
+def chords_csv(result: AnalysisResult) -> str:
     """One line a chord under CHORD_COLUMNS; seconds, bars and beats from 1, `chord` in Harte's notation."""
     sheet, rows = result.lead_sheet, []
     for span, told in zip(sheet.chords, result.to_json()["chords"], strict=True):
@@ -46,7 +35,7 @@ def chords_csv(result: Result) -> str:
     return _table(CHORD_COLUMNS, rows)
 
 
-def beats_csv(result: Result) -> str:
+def beats_csv(result: AnalysisResult) -> str:
     """One line a beat: `time_s`, `bar` and `beat` from 1 (bar 0 before the first bar line)."""
     sheet, rows = result.lead_sheet, []
     for beat in range(-(-sheet.length.numerator // sheet.length.denominator)):
@@ -55,7 +44,7 @@ def beats_csv(result: Result) -> str:
     return _table(("time_s", "bar", "beat"), rows)
 
 
-def label_tracks(result: Result) -> dict[str, str]:
+def label_tracks(result: AnalysisResult) -> dict[str, str]:
     """Audacity label tracks by name, `start TAB end TAB label` in seconds: chords, keys, bars; sections where there are."""
     sheet = result.lead_sheet
     chords = [
@@ -70,19 +59,6 @@ def label_tracks(result: Result) -> dict[str, str]:
         name: "".join(f"{max(a, 0):.6f}\t{max(b, 0):.6f}\t{label}\n" for a, b, label in rows)
         for name, rows in tracks.items()
     }
-
-
-def key_areas(sheet: LeadSheet) -> list[tuple[float, float, str]]:
-    """(start_s, end_s, "D minor") of each key."""
-    starts = [0.0, *(max(0.0, float(sheet.grid.time_at(span.start))) for span in sheet.keys[1:])]
-    ends = [*starts[1:], sheet.duration_s]
-    return [(a, b, str(span.key)) for a, b, span in zip(starts, ends, sheet.keys) if b > a]
-
-
-def section_spans(sheet: LeadSheet) -> list[tuple[float, float, str]]:
-    """(start_s, end_s, label) of each section."""
-    at = sheet.grid.time_at
-    return [(float(at(part.start)), float(at(part.start + part.beats)), part.label) for part in sheet.sections]
 
 
 def chart(sheet: LeadSheet, bars_a_line: int = 4) -> str:
@@ -107,7 +83,7 @@ def chart(sheet: LeadSheet, bars_a_line: int = 4) -> str:
     return "\n".join("| " + " | ".join(row) + " |" if row[0][0] != "[" else row[0] for row in [*rows, row] if row)
 
 
-def export(result: Result, kind: str, stem: Path, sound: Path | None = None) -> list[Path]:
+def export(result: AnalysisResult, kind: str, stem: Path, sound: Path | None = None) -> list[Path]:
     """Write the files of one of KINDS, whose names begin with `stem`; `sound` is what `plot` draws the spectrum of.
 
     Returns their paths. Raises ValueError for another kind.
@@ -115,13 +91,13 @@ def export(result: Result, kind: str, stem: Path, sound: Path | None = None) -> 
     if kind in SCORES:
         return [result.lead_sheet.save(stem.with_name(stem.name + SCORES[kind]))]
     if kind == "plot":
-        from .plot import draw_analysis
+        from musetune.display.analysis_plot import draw_analysis
 
         return [draw_analysis(result, stem.with_name(stem.name + ".png"), sound=sound)]
     return [_text(stem, suffix, text) for suffix, text in _texts(result, kind)]
 
 
-def _texts(result: Result, kind: str) -> Iterator[tuple[str, str]]:
+def _texts(result: AnalysisResult, kind: str) -> Iterator[tuple[str, str]]:
     if kind == "json":
         yield ".json", result.dumps() + "\n"
     elif kind == "csv":

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from musetune import theory
-
-from .source import Source
+from musetune.audio.source import Source
+from musetune.symbols import Chord, Key, LeadSheet
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Analysis:
     the start of the sound, positions beats from `lead_sheet`'s beat 0, which is the first beat heard."""
 
     source: Source
-    lead_sheet: theory.LeadSheet
+    lead_sheet: LeadSheet
     bpm_confidence: float
     key_confidence: float
     meter_confidence: float
@@ -30,7 +29,7 @@ class Analysis:
     genre_analysis: dict[str, Any]
 
     @property
-    def key(self) -> theory.Key | None:
+    def key(self) -> Key | None:
         """The key that lasts longest; None where nothing tells."""
         return main_key(self.lead_sheet) if self.key_confidence > 0 else None
 
@@ -74,7 +73,7 @@ class Analysis:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from .notebook import analysis_html
+        from musetune.display.analysis_html import analysis_html
 
         return analysis_html(self)
 
@@ -101,18 +100,18 @@ class Analysis:
         return rows
 
 
-def main_key(sheet: theory.LeadSheet) -> theory.Key:
+def main_key(sheet: LeadSheet) -> Key:
     """The key in force for most beats."""
     ends = [*(span.start for span in sheet.keys[1:]), sheet.length]
-    total: dict[theory.Key, Fraction] = {}
+    total: dict[Key, Fraction] = {}
     for span, end in zip(sheet.keys, ends, strict=True):
         total[span.key] = total.get(span.key, Fraction(0)) + max(end - span.start, Fraction(0))
     return max(total, key=lambda key: total[key])
 
 
-def spelled(label: str, key: theory.Key) -> theory.Chord:
+def spelled(label: str, key: Key) -> Chord:
     """The chord with its root named as `key` names it: Eb:maj, not D#:maj, in Bb major."""
-    chord = theory.Chord.parse(label)
+    chord = Chord.parse(label)
     return chord if chord.root_pc is None else replace(chord, root=key.name_of(chord.root_pc))
 
 

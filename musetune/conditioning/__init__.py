@@ -2,7 +2,7 @@
 
 from musetune.conditioning.conditioner import MusicConditioner, MusicConditioning
 from musetune.conditioning.stem_conditioner import StemConditioner
-from musetune.conditioning.stems import STEM_FIELDS, STEM_STREAMS
+from musetune.conditioning.stem_frames import STEM_FIELDS, STEM_STREAMS
 from musetune.conditioning.tokens import (
     EVENT_FIELDS,
     FRAME_FIELDS,

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musetune.conditioning.conditioner import ConvBlock
-from musetune.conditioning.sketch import StemSketch
-from musetune.conditioning.stems import HIDDEN, STEM_COLUMNS, STEM_FIELDS, STEM_STREAMS
+from musetune.conditioning.harmonic_templates import HarmonicTemplateEncoder
+from musetune.conditioning.stem_frames import HIDDEN, STEM_COLUMNS, STEM_FIELDS, STEM_STREAMS
 from musetune.conditioning.tokens import MusicTokens
 
 
@@ -24,7 +24,7 @@ class StemConditioner(nn.Module):
         self.blocks = nn.ModuleList(ConvBlock(hidden, 5, dilation) for dilation in (1, 2, 4))
         self.fold = nn.Linear(hidden * frames_per_row, 2 * hidden)
         self.unfold = nn.Linear(2 * hidden, map_channels * cols)
-        self.sketch = StemSketch(
+        self.sketch = HarmonicTemplateEncoder(
             hidden=hidden, map_channels=map_channels, cols=cols, bins=bins, frames_per_row=frames_per_row
         )
 

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from musetune.conditioning.stems import STEM_FIELDS, STEM_STREAMS, stem_frames
-from musetune.theory import CADENCES, FUNCTIONS, GENRES, NO_CHORD, QUALITIES, cadences, function_of, scale_degree
+from musetune.conditioning.stem_frames import STEM_FIELDS, STEM_STREAMS, stem_frames
+from musetune.symbols import GENRES, NO_CHORD, QUALITIES
+from musetune.theory.harmony import CADENCES, FUNCTIONS, cadences, function_of
+from musetune.theory.numerals import scale_degree
 
 if TYPE_CHECKING:
-    from musetune.theory import Chord, LeadSheet
-    from musetune.theory.arrangement import Arrangement
+    from musetune.symbols import Chord, LeadSheet
+    from musetune.symbols.arrangement import Arrangement
 
 SHEET_STREAMS = ("chords", "beats", "key", "genre", "function")
 STREAMS = (*SHEET_STREAMS, *STEM_STREAMS)

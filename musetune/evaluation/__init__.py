@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from musetune.display.evaluation_charts import draw_chart, draw_scatter, draw_table
 from musetune.evaluation.adherence import MEASURES, adherence
 from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
-from musetune.evaluation.charts import draw_chart, draw_scatter, draw_table
 from musetune.evaluation.judges import judge, missing_judges
 from musetune.evaluation.reports import Report, report
 from musetune.evaluation.testset import TestSheet, load_test_sheets

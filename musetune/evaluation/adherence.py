@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import mir_eval
 import numpy as np
 
-from musetune.analysis import Heard
 from musetune.evaluation.judges import tempo_of
+from musetune.symbols.estimate import Estimate
 
 if TYPE_CHECKING:
-    from musetune.theory import LeadSheet
+    from musetune.symbols import LeadSheet
 
 WINDOW_S = 0.07  # the tolerance of beat evaluation (Dixon 2007; MIREX)
 TEMPO_TOLERANCE = 0.04  # Gouyon et al. 2006
@@ -21,7 +21,7 @@ MEASURES = (*CHORD_MEASURES, "beat_f", "downbeat_f", "bar_changes", "tempo_acc1"
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
-def adherence(sheet: LeadSheet, heard: Heard) -> dict[str, float | None]:
+def adherence(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
     """Every measure of `MEASURES`, 0…1; None where the sheet asks for nothing that it could measure.
 
     root, majmin, triads, tetrads: weighted chord symbol recall over the time that the sheet has a chord. beat_f,
@@ -40,7 +40,7 @@ def adherence(sheet: LeadSheet, heard: Heard) -> dict[str, float | None]:
     return scores
 
 
-def chord_scores(sheet: LeadSheet, heard: Heard) -> dict[str, float | None]:
+def chord_scores(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
     """mir_eval's chord comparisons, averaged over time with a chord in the sheet; None where no chord can be compared."""
     asked_s, asked = np.asarray(sheet.chord_intervals_s, dtype=float), list(sheet.chord_labels)
     if not len(asked):
@@ -69,7 +69,7 @@ def f_measure(asked_s: np.ndarray, heard_s: np.ndarray) -> float | None:
     return float(mir_eval.beat.f_measure(np.asarray(asked_s), np.asarray(heard_s), f_measure_threshold=WINDOW_S))
 
 
-def bar_changes(sheet: LeadSheet, heard: Heard) -> float | None:
+def bar_changes(sheet: LeadSheet, heard: Estimate) -> float | None:
     """Share of chord changes asked for on a bar line, the start excepted, with a chord change heard within 70 ms."""
     changes = _changes(np.asarray(sheet.chord_intervals_s, dtype=float), list(sheet.chord_labels))
     bars = np.asarray(sheet.downbeats_s, dtype=float)
@@ -105,7 +105,7 @@ def inside(sheet: LeadSheet, times_s: np.ndarray) -> np.ndarray:
 
 def _plain_key(key: str) -> str:
     """Any spelling of a key with mir_eval's tonic names."""
-    from musetune.theory import Key
+    from musetune.symbols import Key
 
     parsed = Key.parse(key)
     return f"{PITCH_CLASSES[parsed.tonic_pc]} {parsed.mode}"

@@ -18,10 +18,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from musetune.analysis import Heard
-from musetune.analysis.engines import numpy_1_names
+from musetune.analysis.listening.engines import numpy_1_names
 from musetune.audio import resample
-from musetune.theory import LeadSheet
+from musetune.symbols import LeadSheet
+from musetune.symbols.estimate import Estimate
 
 Hint: TypeAlias = (
     float | LeadSheet | None
@@ -62,7 +62,7 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(package) for name, package in PACKAGES.items()}
 
 
-def judge(wave: np.ndarray, sr: int, *, tempo_hint: Hint = None) -> Heard:
+def judge(wave: np.ndarray, sr: int, *, tempo_hint: Hint = None) -> Estimate:
     """What the three judges hear in ``wave``; ``tempo_hint``, bpm or a lead sheet, settles the octave of the tempo for
     the beat tracker (see `madmom_beats`).
 
@@ -72,14 +72,14 @@ def judge(wave: np.ndarray, sr: int, *, tempo_hint: Hint = None) -> Heard:
     return judge_with_hints(wave, sr, (tempo_hint,))[0]
 
 
-def judge_with_hints(wave: np.ndarray, sr: int, tempo_hints: Sequence[Hint]) -> list[Heard]:
+def judge_with_hints(wave: np.ndarray, sr: int, tempo_hints: Sequence[Hint]) -> list[Estimate]:
     """`judge` once for every tempo hint, at little more than the cost of one: only beats, downbeats and bpm differ."""
     _demand(*PACKAGES)
     audio = _at_rate(wave, sr)
     intervals_s, labels = chordino(audio, RATE)
     confidence, key = np.full(len(labels), np.nan), essentia_key(audio, RATE)
     return [
-        Heard(intervals_s, labels, confidence, beats_s, downbeats_s, key, tempo_of(beats_s))
+        Estimate(intervals_s, labels, confidence, beats_s, downbeats_s, key, tempo_of(beats_s))
         for beats_s, downbeats_s in madmom_beats(audio, RATE, tempo_hints=tempo_hints)
     ]
 

@@ -13,7 +13,7 @@ from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
 from musetune.evaluation.transcription import Transcription
 
 if TYPE_CHECKING:
-    from musetune.theory.arrangement import Arrangement
+    from musetune.symbols.arrangement import Arrangement
 
 WINDOW_S = 0.05  # the tolerance of onsets in MIREX and mir_eval
 MIDDLE_C = 60  # the bass is what is heard below it, the lead from it upwards

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musetune.analysis import Heard, analyze
+from musetune.analysis import analyze
 from musetune.evaluation.adherence import MEASURES, adherence
 from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
 from musetune.evaluation.judges import judge_with_hints
 from musetune.evaluation.playing import cell
 from musetune.evaluation.reports import LISTENERS, Report, report
+from musetune.symbols.estimate import Estimate
 
 if TYPE_CHECKING:
     from musetune.evaluation.testset import TestSheet
@@ -43,7 +44,7 @@ Clips = Mapping[str, Mapping[str, Mapping[str, Any]]]  # condition → sheet →
 Table = Mapping[str, Mapping[str, Mean | None]]
 
 
-def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[list[dict[str, Any]], Heard]:
+def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[list[dict[str, Any]], Estimate]:
     """Listen once to mono ``wave`` (samples,) at ``sr`` Hz and compare it with each of ``tests``: one record a sheet, and what the
     judges heard, told the first one's tempo.
 
@@ -73,7 +74,7 @@ def genre_of(wave: np.ndarray, sr: int) -> str | None:
         return None
 
 
-def strangers(every: Sequence[TestSheet], playing: Sequence[TestSheet]) -> list[TestSheet]:
+def mismatched_sheets(every: Sequence[TestSheet], playing: Sequence[TestSheet]) -> list[TestSheet]:
     """For each of ``playing`` the sheet of another song that its clip is held against as floor B: each sheet once, none its own.
 
     The next in one shuffled ring of ``every``, those that are not played left out: keys, tempi, metres and genres of a pair are as far

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import torch
     from diffusers import AudioLDM2Pipeline
 
-    from musetune.theory import LeadSheet
+    from musetune.symbols import LeadSheet
 
 
 def rendered(sheet: LeadSheet, sr: int, *, seed: int, soundfont: str | Path | None = None) -> np.ndarray:
     """The sheet arranged by rule and played by the soundfont (default: what `find_soundfont` finds): mono (samples,) at ``sr`` Hz."""
-    from musetune.planning.orchestrate import orchestrate
+    from musetune.planning.rules.orchestrate import orchestrate
 
     midi = orchestrate(sheet, seed=seed).arrangement.to_pretty_midi()
     return synthesize(midi, sr, duration_s=sheet.duration_s, soundfont=soundfont)

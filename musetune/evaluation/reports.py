@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import mir_eval
 import numpy as np
 
-from musetune.analysis import Heard, hear
+from musetune.analysis import hear
 from musetune.evaluation.adherence import WINDOW_S, adherence, asked_tempo, inside
 from musetune.evaluation.judges import judge, tempo_of
+from musetune.symbols.estimate import Estimate
+from musetune.theory.harmony.comparison import chords_agree, longest
 
 if TYPE_CHECKING:
-    from musetune.theory import LeadSheet
+    from musetune.symbols import LeadSheet
 
 OVERALL = ("majmin", "beat_f")  # what the overall score averages
 LISTENERS = {"musetune": "musetune.analysis", "judges": "Chordino, madmom, essentia"}
@@ -27,7 +28,7 @@ class Report:
     """A lead sheet, what a listener heard in the audio, and how well the two agree (``scores``: all of `adherence`)."""
 
     sheet: LeadSheet
-    heard: Heard
+    heard: Estimate
     listener: str
     scores: Mapping[str, float | None]
 
@@ -80,7 +81,7 @@ def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "muse
     return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard))
 
 
-def chord_rows(sheet: LeadSheet, heard: Heard) -> list[dict[str, Any]]:
+def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[dict[str, Any]]:
     """One row a chord of the sheet."""
     rows = []
     for (start, end), asked in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
@@ -99,29 +100,6 @@ def chord_rows(sheet: LeadSheet, heard: Heard) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def longest(heard: Heard, start_s: float, end_s: float) -> tuple[str, float, float]:
-    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none given)."""
-    seconds: dict[str, float] = {}
-    weighted: dict[str, float] = {}
-    for (low, high), label, sure in zip(heard.intervals_s, heard.labels, heard.confidence, strict=True):
-        overlap = min(high, end_s) - max(low, start_s)
-        if overlap > 0:
-            seconds[label] = seconds.get(label, 0.0) + overlap
-            weighted[label] = weighted.get(label, 0.0) + overlap * sure
-    if not seconds:
-        return "N", 0.0, float("nan")
-    best = max(seconds, key=lambda label: seconds[label])
-    return best, float(seconds[best] / (end_s - start_s)), float(weighted[best] / seconds[best])
-
-
-def chords_agree(asked: str, heard: str) -> bool:
-    """Same root and the same of major and minor; chords that are neither (dim, aug, sus) agree by root and third or fourth."""
-    if "N" in (asked, heard):
-        return asked == heard
-    same = float(mir_eval.chord.majmin([asked], [heard])[0])
-    return bool(same == 1) if same >= 0 else bool(mir_eval.chord.thirds([asked], [heard])[0] == 1)
 
 
 def beat_rows(asked_s: np.ndarray, heard_s: np.ndarray) -> dict[str, Any]:

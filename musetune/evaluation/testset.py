@@ -1,4 +1,4 @@
-"""The test set: lead sheets that no training saw, each with a prompt and a seed. Made by recipes/make_sheets.py."""
+"""The test set: lead sheets that no training saw, each with a prompt and a seed. Made by recipes/evaluation/make_sheets.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from musetune.theory import LeadSheet
+    from musetune.symbols import LeadSheet
 
 SHEETS = Path(__file__).parent / "sheets"
 
@@ -33,7 +33,7 @@ def load_test_sheets(place: str | Path | None = None) -> list[TestSheet]:
     A plain lead sheet gets the prompt "<genre> music" and a seed by its place in the list. Raises ValueError where
     there is none.
     """
-    from musetune.theory import LeadSheet
+    from musetune.symbols import LeadSheet
 
     root = Path(place) if place is not None else SHEETS
     files = (

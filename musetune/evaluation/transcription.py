@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from musetune.analysis.engines import numpy_1_names
+from musetune.analysis.listening.engines import numpy_1_names
 from musetune.audio import resample
 from musetune.evaluation import adtlib
 

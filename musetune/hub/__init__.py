@@ -2,7 +2,7 @@
 
 from musetune.hub.card import card
 from musetune.hub.contents import shareable
-from musetune.hub.listing import AtHand, at_hand
+from musetune.hub.listing import ListedAdapter, list_adapters
 from musetune.hub.transfer import HubError, pull, push
 
-__all__ = ["push", "pull", "card", "HubError", "shareable", "at_hand", "AtHand"]
+__all__ = ["push", "pull", "card", "HubError", "shareable", "list_adapters", "ListedAdapter"]

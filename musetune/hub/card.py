@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from musetune.hub.contents import AUDIO, kind_of
-from musetune.hub.listing import read_json, weigh
+from musetune.hub.listing import folder_size, read_json
 
 
 class Base(NamedTuple):
@@ -100,7 +100,7 @@ def _front_matter(told: dict[str, Any], base: Base, folder: Path) -> str:
 
 
 def _what(told: dict[str, Any], folder: Path) -> str:
-    parameters, mb = weigh(folder)
+    parameters, mb = folder_size(folder)
     does = WHAT[told["kind"]].format(base=told["base"], sound=told.get("genre") or told.get("name"))
     return f"{does} {parameters / 1e6:.2f} M parameters, {mb:.1f} MB of safetensors."
 

@@ -16,7 +16,7 @@ SHOWN = ("majmin", "beat_f")  # of results.json
 
 
 @dataclass(frozen=True)
-class AtHand:
+class ListedAdapter:
     """An adapter that can be loaded: ``pipe.load_adapter(name)`` where it is bundled or cached, else ``load_adapter(folder)``.
 
     name; kind: "theory" or "lora"; genre, base: None where the folder does not say; parameters: how many; mb: of safetensors; adherence: mean
@@ -34,7 +34,7 @@ class AtHand:
     folder: str
 
 
-def at_hand(places: Iterable[str | Path] = (), *, cache_dir: str | Path | None = None) -> list[AtHand]:
+def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | None = None) -> list[ListedAdapter]:
     """Bundled adapters, those in the Hub's cache (default: huggingface_hub's), and those in ``places``: adapters' folders, or folders of them.
 
     Raises FileNotFoundError for a place that is no folder.
@@ -66,7 +66,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def weigh(folder: Path) -> tuple[int, float]:
+def folder_size(folder: Path) -> tuple[int, float]:
     """How many numbers an adapter's safetensors hold, and their megabytes."""
     from safetensors import safe_open
 
@@ -101,11 +101,13 @@ def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
             yield repo.repo_id, revisions[-1].snapshot_path
 
 
-def _describe(folder: Path, name: str | None, source: str) -> AtHand:
+def _describe(folder: Path, name: str | None, source: str) -> ListedAdapter:
     told = read_json(folder / "musetune.json")
     measured = (read_json(folder / "results.json").get("table") or {}).get("adapter") or {}
     adherence = {measure: (measured.get(measure) or {}).get("mean") for measure in SHOWN}
     kind = told.get("kind") or kind_of(folder) or "theory"
-    parameters, mb = weigh(folder)
+    parameters, mb = folder_size(folder)
     name = name or told.get("name") or folder.resolve().name
-    return AtHand(name, kind, told.get("genre"), told.get("base"), parameters, mb, adherence, source, str(folder))
+    return ListedAdapter(
+        name, kind, told.get("genre"), told.get("base"), parameters, mb, adherence, source, str(folder)
+    )

@@ -1,8 +1,18 @@
-"""nano: a base small enough for two CPU cores, with AudioLDM 2's architecture and folder layout."""
+"""The former name of ``musetune.models.nano``: bases that 0.1.0 saved name ``musetune.nano.autoencoder`` in model_index.json."""
 
-from musetune.nano.autoencoder import PatchAutoencoder
-from musetune.nano.build import build_nano
-from musetune.nano.spectrogram import LogSpectrogram
-from musetune.nano.vocoder import NanoVocoder
+import sys
+
+from musetune.models.nano import (
+    LogSpectrogram,
+    NanoVocoder,
+    PatchAutoencoder,
+    autoencoder,
+    build_nano,
+    spectrogram,
+    vocoder,
+)
+
+for _module in (autoencoder, spectrogram, vocoder):  # classes must be the same whichever name loads them
+    sys.modules[_module.__name__.replace("musetune.models.nano", __name__)] = _module
 
 __all__ = ["LogSpectrogram", "NanoVocoder", "PatchAutoencoder", "build_nano"]

@@ -1,1 +1,1 @@
-"""Lead sheets into notes: how six genres are played, and arrangements by rule."""
+"""Lead sheets into songs: plans from words, notes for players, arrangements by rule."""

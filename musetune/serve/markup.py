@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from musetune.analysis.notebook import marks, summary
-from musetune.analysis.source import SYMBOLS
+from musetune.audio.source import SYMBOLS
+from musetune.display.analysis_html import marks, summary
+from musetune.display.charts import chart_html, facts
+from musetune.formats.chart_text import pop_name
 from musetune.serve.work import Take
-from musetune.theory import Chord, LeadSheet
-from musetune.theory.roman import romans
-from musetune.theory.show import chart_html, facts, pop_name
+from musetune.symbols import Chord, LeadSheet
+from musetune.theory.numerals.context import romans
 
 SCORES = {"majmin": "chords", "tetrads": "sevenths", "beat_f": "beats", "downbeat_f": "bar lines"}
 

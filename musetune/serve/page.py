@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from musetune.formats.files import SUFFIXES
 from musetune.serve import markup
 from musetune.serve.work import SECONDS, Order, genres_of, hand_over, listen, play
-from musetune.theory import BPM_RANGE, GENRES
-from musetune.theory.formats import SUFFIXES
-from musetune.theory.meter import METERS
+from musetune.symbols import BPM_RANGE, GENRES
+from musetune.symbols.meter import METERS
 
 if TYPE_CHECKING:
-    from musetune.pipeline import MuseTunePipeline
+    from musetune.pipeline.pipeline import MuseTunePipeline
 
 HERE = Path(__file__).parent
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "Gb", "G", "Ab", "A", "Bb", "B")
@@ -159,7 +159,7 @@ class Page:
 
     def take_over(self, sheet: dict[str, Any]) -> tuple[Any, ...]:
         """A heard lead sheet in the fields of the first tab: chords, key, tempo, metre, genre, length; and that tab."""
-        from musetune.theory import LeadSheet
+        from musetune.symbols import LeadSheet
 
         order = hand_over(LeadSheet.from_json(sheet))
         key = gr.update(value=order.key, choices=sorted({*KEYS, order.key}, key=([*KEYS, order.key]).index))

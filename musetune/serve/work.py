@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musetune.theory import GENRES, LeadSheet
-from musetune.theory.show import chart_text
+from musetune.formats.chart_text import chart_text
+from musetune.symbols import GENRES, LeadSheet
 
 if TYPE_CHECKING:
-    from musetune.pipeline import MuseTunePipeline
+    from musetune.pipeline.pipeline import MuseTunePipeline
 
 log = logging.getLogger(__name__)
 SECONDS = (2.0, 60.0)  # what the page makes
@@ -70,8 +70,8 @@ class Take:
 
 def load(base: str, adapter: str | None, device: str | None = None) -> MuseTunePipeline:
     """The pipeline with a theory adapter (default: the base's own, else "theory") and, silent, the bundled genre adapters that fit."""
-    from musetune.generation.loading import pick_device, quiet
-    from musetune.pipeline import MuseTunePipeline
+    from musetune.pipeline.loading import pick_device, quiet
+    from musetune.pipeline.pipeline import MuseTunePipeline
 
     place = pick_device(device)
     quiet()
@@ -84,7 +84,7 @@ def load(base: str, adapter: str | None, device: str | None = None) -> MuseTuneP
 
 def genre_folders() -> list[Path]:
     """The genre adapters that come with MuseTune."""
-    from musetune.generation.loading import PLACES, is_lora
+    from musetune.hub.locate import PLACES, is_lora
 
     found = {folder.name: folder for place in PLACES for folder in sorted(place.glob("*")) if is_lora(folder)}
     return [found[name] for name in sorted(found)]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from musetune.conditioning import MusicTokens
-from musetune.training.dataset import LatentDataset, TextEmbedding
-from musetune.training.draws import chance
+from musetune.datasets.latent_dataset import LatentDataset, TextEmbedding
+from musetune.training.seeding import chance
 from musetune.training.tokens import TokenTable, crop, draw_crops, hide_spans, hide_streams
 
 

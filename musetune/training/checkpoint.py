@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill at any moment: written beside, renamed into place, only then are old ones deleted.
 
 A checkpoint is a folder `checkpoint-<step>` with `state.safetensors` (weights, optimiser moments, averages; exact
-dtypes) and `state.json` (step and counters). No pickle, no generator states: see `musetune.training.draws`.
+dtypes) and `state.json` (step and counters). No pickle, no generator states: see `musetune.training.seeding`.
 """
 
 from __future__ import annotations

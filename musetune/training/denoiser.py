@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from musetune.adapter import MusicAdapter
     from musetune.conditioning import MusicTokens
-    from musetune.training.dataset import TextEmbedding
+    from musetune.datasets.latent_dataset import TextEmbedding
 
 
 class Denoiser(nn.Module):

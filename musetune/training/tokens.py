@@ -14,11 +14,11 @@ from torch.nn.functional import pad
 from tqdm import tqdm
 
 from musetune.conditioning import SHEET_STREAMS, STEM_STREAMS, MusicConditioner, MusicTokens, tokenize
-from musetune.conditioning.stems import HIDDEN
-from musetune.theory import LeadSheet
-from musetune.theory.arrangement import Arrangement
-from musetune.training.dataset import Clip, LatentDataset
-from musetune.training.draws import chance, integers
+from musetune.conditioning.stem_frames import HIDDEN
+from musetune.datasets.latent_dataset import Clip, LatentDataset
+from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement
+from musetune.training.seeding import chance, integers
 
 _CHUNK = 256
 _SMALL = {torch.int64: torch.int16, torch.float32: torch.float16}
@@ -86,7 +86,7 @@ def tabulate(
 
 
 @torch.no_grad()
-def silence_unseen(conditioner: MusicConditioner, table: TokenTable) -> None:
+def zero_unseen_embeddings(conditioner: MusicConditioner, table: TokenTable) -> None:
     """Set to zero what no clip of the table has (a metre, a section): it says nothing then, instead of something random, and never
     learns. The nulls stay: they are learned wherever a stream is hidden."""
     events = table.tensors["events"][table.tensors["event_mask"]]

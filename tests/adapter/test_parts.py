@@ -11,7 +11,7 @@ from small_unet import ROW_S, make_adapter, make_unet, noise, run, tokens
 
 from musetune.adapter import MusicAdapter
 from musetune.adapter.sites import site_levels
-from musetune.theory import LeadSheet
+from musetune.symbols import LeadSheet
 
 PARTS = {
     "events": {"map_entry": False, "map_modulation": False},

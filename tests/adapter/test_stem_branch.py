@@ -11,7 +11,7 @@ from small_unet import ROW_S, SHEETS, make_adapter, make_unet, noise, run, token
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import STEM_STREAMS, MusicTokens, tokenize
-from musetune.planning.orchestrate import orchestrate
+from musetune.planning.rules.orchestrate import orchestrate
 
 BIN_HZ = 30.87 * 2 ** (np.arange(128) / 16)
 

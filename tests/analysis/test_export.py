@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from musetune.analysis.cache import Stored
-from musetune.analysis.export import KINDS, bar_position, beats_csv, chart, chords_csv, export, label_tracks
-from musetune.theory import Chord, Key, LeadSheet
-from musetune.theory.chord import FLAT_DEGREES, QUALITIES
-from musetune.theory.show import pop_name
-from musetune.theory.spans import KeySpan, Section
+from musetune.analysis.export import KINDS, beats_csv, chart, chords_csv, export, label_tracks
+from musetune.analysis.service.cache import Stored
+from musetune.formats.chart_text import pop_name
+from musetune.formats.labels import bar_position
+from musetune.symbols import Chord, Key, LeadSheet
+from musetune.symbols.chord import FLAT_DEGREES, QUALITIES
+from musetune.symbols.spans import KeySpan, Section
 
 
 def stored(sheet: LeadSheet) -> Stored:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from musetune.analysis.source import open_sound
-from musetune.theory import LeadSheet
+from musetune.audio.source import open_sound
+from musetune.symbols import LeadSheet
 
 RATE = 22050
 SLOWEST_S = 5.0  # of processor time, for one file

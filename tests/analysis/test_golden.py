@@ -8,13 +8,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from musetune.analysis.beats import track_beats
-from musetune.analysis.features import extract
-from musetune.analysis.harmony import harmonic_analysis
-from musetune.analysis.rhythm import rhythmic_analysis, rhythmic_analysis_of_layers
-from musetune.analysis.source import listen
-from musetune.analysis.spectrum import salience
-from musetune.theory import ChordSpan, Key, KeySpan, LeadSheet, Meter, resolve_roman
+from musetune.analysis.harmonic_analysis import harmonic_analysis
+from musetune.analysis.listening.beats import track_beats
+from musetune.analysis.listening.features import extract
+from musetune.analysis.listening.spectrum import salience
+from musetune.analysis.rhythmic_analysis import rhythmic_analysis, rhythmic_analysis_of_layers
+from musetune.audio.source import listen
+from musetune.symbols import ChordSpan, Key, KeySpan, LeadSheet, Meter
+from musetune.theory.numerals import resolve_roman
 
 SON = (0, 0.75, 1.5, 2.5, 3)
 
@@ -37,7 +38,7 @@ def patterns(said: dict) -> dict[str, int]:
 def test_bach_chorale() -> None:
     """Aus meines Herzens Grunde, BWV 269, with Andrew Jones's analysis (music21's corpus), voices from its score."""
     corpus = pytest.importorskip("music21.corpus")
-    from musetune.theory.numeral_notation import from_stream
+    from musetune.formats.notation import from_stream
 
     analysis = corpus.parse("bach/choraleAnalyses/riemenschneider001.rntxt").flatten()
     score = from_stream(corpus.parse("bach/bwv269"))

@@ -9,7 +9,7 @@ import pytest
 from made_sounds import SR, song
 
 from musetune.analysis import Analysis, analyze
-from musetune.theory import LeadSheet
+from musetune.symbols import LeadSheet
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from musetune.analysis import hear
-from musetune.analysis.corpus import as_waltz, at_tempo, load_pop909, render
-from musetune.analysis.source import RATE
+from musetune.audio.source import RATE
+from musetune.datasets.band import render
+from musetune.datasets.corpus import as_waltz, at_tempo, load_pop909
 
 SHARED = Path(os.environ.get("MUSETUNE_SHARED", Path(__file__).parents[2] / "../shared"))
 SONG = SHARED / "data/pop909/025"

@@ -15,8 +15,8 @@ from musetune.audio import LogMel, find_soundfont, load_audio, resample, save_au
 pytest.importorskip("tinysoundfont", reason="pip install --no-deps tinysoundfont")
 from musetune.audio import synthesize
 from musetune.audio.decode import open_decoder
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory import LeadSheet
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import LeadSheet
 
 
 @pytest.mark.parametrize("format", ["wav", "flac", "mp3", "ogg"])

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 import attention_maps
 import harmonic_tokens
+import numpy as np
 import partial
+import pytest
 import roundtrip
+import torch
 from small_pipe import make_pipe, quiet
 
 from musetune import LeadSheet, MuseTunePipeline
-from musetune.analysis import Heard
 from musetune.evaluation import TestSheet, missing_judges
 from musetune.evaluation.playing import rendered
+from musetune.symbols.estimate import Estimate
 
 SHEET = LeadSheet.parse("C G Am F", duration_seconds=8)  # 120 bpm
 BEATS = np.arange(0, 8, 0.5)
 
 
-def heard(beats_s: np.ndarray, labels: tuple[str, ...] = ("C:maj", "G:maj", "A:min", "F:maj")) -> Heard:
+def heard(beats_s: np.ndarray, labels: tuple[str, ...] = ("C:maj", "G:maj", "A:min", "F:maj")) -> Estimate:
     edges = np.linspace(0, 8, len(labels) + 1)
     spans = np.stack([edges[:-1], edges[1:]], axis=1)
-    return Heard(spans, list(labels), np.full(len(labels), np.nan), beats_s, BEATS[::4], "C major", 120.0)
+    return Estimate(spans, list(labels), np.full(len(labels), np.nan), beats_s, BEATS[::4], "C major", 120.0)
 
 
 # -- harmonic_tokens.py ----------------------------------------------------------------------------------------------------

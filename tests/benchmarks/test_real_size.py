@@ -6,14 +6,12 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import adapter_overhead
 import adapter_training
 import cached_training
+import pytest
 import realsize
+import torch
 
 from musetune.adapter import MusicAdapter
 

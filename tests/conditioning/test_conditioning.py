@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musetune.conditioning import EVENT_FIELDS, SHEET_STREAMS, MusicConditioner, MusicTokens, tokenize
-from musetune.theory import LeadSheet
+from musetune.symbols import LeadSheet
 
 FRAME_S = 0.032
 SHEET = LeadSheet.parse(

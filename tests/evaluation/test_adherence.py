@@ -11,7 +11,7 @@ from clips import perfect
 from musetune.evaluation import MEASURES, adherence
 from musetune.evaluation.adherence import bar_changes, key_score, tempo_accuracy
 from musetune.evaluation.judges import tempo_of
-from musetune.theory import BeatGrid, LeadSheet
+from musetune.symbols import BeatGrid, LeadSheet
 
 SHEET = LeadSheet.from_progression(["C", "G", "Am7", "F"], key="C major", bpm=120, duration_seconds=8.0)
 

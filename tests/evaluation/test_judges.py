@@ -11,8 +11,8 @@ from clips import play
 from musetune.audio import synthesize
 from musetune.evaluation import adherence, judge, judges, load_test_sheets, missing_judges
 from musetune.evaluation.adherence import f_measure
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory import LeadSheet
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import LeadSheet
 
 present = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
 

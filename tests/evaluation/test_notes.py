@@ -20,9 +20,9 @@ from musetune.evaluation.notes import (
     strokes_of,
 )
 from musetune.evaluation.transcription import Transcription, missing_transcribers, transcribe
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory import LeadSheet
-from musetune.theory.arrangement import Arrangement, Stem, StemNote
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
 present = pytest.mark.skipif(bool(missing_transcribers()), reason=f"not installed: {', '.join(missing_transcribers())}")
 SECONDS = 8.0

@@ -8,8 +8,8 @@ import torch
 
 from musetune.evaluation import bootstrap_mean, missing_judges, playing
 from musetune.evaluation.sound import copy_distances
-from musetune.nano import build_nano
-from musetune.theory import LeadSheet
+from musetune.models.nano import build_nano
+from musetune.symbols import LeadSheet
 
 SHEET = LeadSheet.from_progression(["C", "G", "D", "F"], key="C major", bpm=120, duration_seconds=2.56)
 

@@ -9,28 +9,20 @@ import numpy as np
 import pytest
 from clips import perfect, play
 
-from musetune.analysis import Heard
-from musetune.evaluation import (
-    Report,
-    adherence,
-    bootstrap_mean,
-    draw_chart,
-    draw_table,
-    load_test_sheets,
-    reachable_share,
-    report,
-)
+from musetune.display.evaluation_charts import draw_chart, draw_table
+from musetune.evaluation import Report, adherence, bootstrap_mean, load_test_sheets, reachable_share, report
 from musetune.evaluation.adherence import asked_tempo
 from musetune.evaluation.playing import rendered
-from musetune.evaluation.reports import chords_agree
-from musetune.theory import BeatGrid, LeadSheet
+from musetune.symbols import BeatGrid, LeadSheet
+from musetune.symbols.estimate import Estimate
+from musetune.theory.harmony.comparison import chords_agree
 
 SHEET = LeadSheet.from_progression(
     ["C", "G7/B", "Am"], key="C major", bpm=100, time_signature="3/4", duration_seconds=6.0
 )
 
 
-def make_report(sheet: LeadSheet, heard: Heard, settings: dict | None = None) -> dict:
+def make_report(sheet: LeadSheet, heard: Estimate, settings: dict | None = None) -> dict:
     return Report(sheet, heard, "ideal", adherence(sheet, heard)).to_json(settings)
 
 

@@ -40,7 +40,7 @@ def test_timbre_tells_noise_from_a_tone() -> None:
 
 
 def test_clap_gives_a_cosine_a_clip() -> None:
-    from musetune.nano import build_nano
+    from musetune.models.nano import build_nano
 
     waves = [np.random.default_rng(i).normal(size=16000).astype(np.float32) * 0.1 for i in range(2)]
     similar = clap_similarity(build_nano("tiny"), ["pop", "jazz"], waves, 16000)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from clips import perfect, play
 
-from musetune.evaluation import adherence, draw_scatter, load_test_sheets, missing_judges
+from musetune.display.evaluation_charts import draw_scatter
+from musetune.evaluation import adherence, load_test_sheets, missing_judges
 from musetune.evaluation.obedience import (
     ROWS,
     aims,
@@ -19,12 +20,12 @@ from musetune.evaluation.obedience import (
     markdown,
     markdown_aims,
     markdown_metres,
-    strangers,
+    mismatched_sheets,
     tabulate,
     three_meters,
 )
 from musetune.evaluation.testset import TestSheet
-from musetune.theory import LeadSheet
+from musetune.symbols import LeadSheet
 
 SHEET = LeadSheet.from_progression(["C", "G", "D", "F"], key="C major", bpm=120, duration_seconds=8.0, genre="pop")
 COMPOUND = LeadSheet.from_progression(["C", "G"], key="C major", bpm=80, time_signature="6/8", duration_seconds=8.0)
@@ -66,7 +67,7 @@ def test_quick_suite_has_one_sheet_a_metre() -> None:
 def test_strangers_are_songs_of_all_distances() -> None:
     """No pairing that fixes the distance of keys, and with it the score: a perfect performance of the strangers scores above nothing."""
     tests = load_test_sheets()
-    others = strangers(tests, tests)
+    others = mismatched_sheets(tests, tests)
     assert sorted(other.id for other in others) == [test.id for test in tests]
     assert all(other.source != test.source for other, test in zip(others, tests, strict=True))
     shifts = {(b.sheet.key.tonic_pc - a.sheet.key.tonic_pc) % 12 for a, b in zip(tests, others, strict=True)}
@@ -74,8 +75,8 @@ def test_strangers_are_songs_of_all_distances() -> None:
     scores = [adherence(b.sheet, perfect(a.sheet))["majmin"] for a, b in zip(tests, others, strict=True)]
     assert 0 < np.mean(scores) < 0.2
     few = tests[5:12]
-    assert sorted(other.id for other in strangers(tests, few)) == [test.id for test in few]
-    assert all(other.id != test.id for other, test in zip(strangers(tests, few), few, strict=True))
+    assert sorted(other.id for other in mismatched_sheets(tests, few)) == [test.id for test in few]
+    assert all(other.id != test.id for other, test in zip(mismatched_sheets(tests, few), few, strict=True))
 
 
 def test_table_holds_means_and_says_what_its_columns_are() -> None:

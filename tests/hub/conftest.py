@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from server import LoopbackHub
-
-sys.path.append(str(Path(__file__).parents[1] / "pipeline"))  # small_pipe
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from server import LoopbackHub
 
-from musetune.hub import at_hand
+from musetune.hub import list_adapters
 
 Make = Callable[..., Path]
 REPO = "me/musetune-jazz"
@@ -131,4 +131,4 @@ def test_bash_completes(musetune: Callable, tmp_path: Path, line: str, wanted: l
 
 
 def test_bundled_adapters_are_named(tmp_path: Path) -> None:
-    assert "theory" in [one.name for one in at_hand(cache_dir=tmp_path) if one.source == "bundled"]
+    assert "theory" in [one.name for one in list_adapters(cache_dir=tmp_path) if one.source == "bundled"]

@@ -67,7 +67,7 @@ def test_the_scan_sees_pickles_of_every_kind() -> None:
 
 def test_what_ships_holds_none() -> None:
     assert scan(REPOSITORY / "adapters") == {}
-    assert scan(REPOSITORY / "musetune" / "bases") == {}
+    assert scan(REPOSITORY / "musetune" / "models" / "bases") == {}
 
 
 def test_the_packages_own_arrays_load_without_pickles() -> None:

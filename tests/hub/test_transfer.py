@@ -18,7 +18,7 @@ from small_pipe import genre_folder, make_pipe, music, play, quiet
 
 from musetune import MuseTunePipeline
 from musetune.audio import load_audio
-from musetune.hub import HubError, at_hand, pull, push, shareable
+from musetune.hub import HubError, list_adapters, pull, push, shareable
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -286,7 +286,9 @@ def test_what_is_at_hand(hub: LoopbackHub, make_folder: Make, tmp_path: Path) ->
     push(folder, REPO)
     pull(REPO)
     assert len(scan_cache_dir(constants.HF_HUB_CACHE).repos) == 1
-    found = {(one.source, one.name): one for one in at_hand([tmp_path / "shelf"], cache_dir=constants.HF_HUB_CACHE)}
+    found = {
+        (one.source, one.name): one for one in list_adapters([tmp_path / "shelf"], cache_dir=constants.HF_HUB_CACHE)
+    }
     assert ("bundled", "theory") in found
     jazz = found["cache", REPO]
     assert (jazz.kind, jazz.genre, jazz.base, jazz.parameters) == ("lora", "jazz", "nano", 32)
@@ -296,4 +298,4 @@ def test_what_is_at_hand(hub: LoopbackHub, make_folder: Make, tmp_path: Path) ->
     bare = found["folder", "bare"]
     assert (bare.kind, bare.genre, bare.adherence) == ("theory", None, {"majmin": None, "beat_f": None})
     with pytest.raises(FileNotFoundError, match="no folder"):
-        at_hand([tmp_path / "nowhere"])
+        list_adapters([tmp_path / "nowhere"])

@@ -16,7 +16,7 @@ from small_pipe import GENRES, genre_folder, genre_folders, make_pipe, music, qu
 
 from musetune import MuseTunePipeline
 from musetune.adapter import lora
-from musetune.adapter.identity import read_card
+from musetune.adapter.metadata import read_adapter_metadata
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_fused_pipelines_save_their_plain_base(pipe: MuseTunePipeline, tmp_path:
     pipe.save_adapter(tmp_path / "jazz")
     assert np.array_equal(music(pipe), wanted)
     assert np.array_equal(music(quiet(MuseTunePipeline.from_pretrained(tmp_path / "all"))), wanted)
-    read_card(tmp_path / "jazz").check(make_pipe(tmp_path / "all").unet)
+    read_adapter_metadata(tmp_path / "jazz").check(make_pipe(tmp_path / "all").unet)
 
 
 def test_a_thousand_swaps_leak_nothing(pipe: MuseTunePipeline, genres: Path) -> None:
@@ -262,7 +262,7 @@ def spoil(folder: Path, how: str) -> None:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 9}))
     elif how == "base":
         torch.manual_seed(99)
-        from musetune.nano import build_nano
+        from musetune.models.nano import build_nano
 
         genre_folder(build_nano("tiny").unet, folder, 5)
     elif how == "shapes":
@@ -337,14 +337,14 @@ def test_an_adapter_is_saved_as_the_hub_holds_it(pipe: MuseTunePipeline, genres:
     pipe.save_adapter(tmp_path / "theory", "theory")
     fresh = quiet(MuseTunePipeline.from_pretrained(pipe_base(pipe), adapter=tmp_path / "theory"))
     fresh.load_adapter(tmp_path / "jazz")
-    assert read_card(tmp_path / "theory").kind == "theory"
+    assert read_adapter_metadata(tmp_path / "theory").kind == "theory"
     assert list(fresh.adapters) == ["theory", "jazz"]
     assert np.array_equal(music(fresh), wanted)
     pipe.set_adapter({"jazz": 0.5, "rock": 0.5})
     with pytest.raises(ValueError, match="several adapters are active, jazz, rock: give name="):
         pipe.save_adapter(tmp_path / "mix")
     pipe.set_adapter(None)
-    assert read_card(pipe.save_adapter(tmp_path / "default")).kind == "theory"
+    assert read_adapter_metadata(pipe.save_adapter(tmp_path / "default")).kind == "theory"
     pipe.unload_adapter()
     with pytest.raises(ValueError, match="no adapter is active"):
         pipe.save_adapter(tmp_path / "nothing")

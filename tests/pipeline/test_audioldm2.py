@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from diffusers.pipelines.audioldm2 import AudioLDM2ProjectionModel
     from transformers import GPT2Config, GPT2Model, SpeechT5HifiGan, SpeechT5HifiGanConfig, T5Config, T5EncoderModel
 
-    from musetune.nano import build_nano
+    from musetune.models.nano import build_nano
 
     out = tmp_path_factory.mktemp("audioldm2")
     torch.manual_seed(0)

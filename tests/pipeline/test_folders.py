@@ -13,9 +13,9 @@ from diffusers import DiffusionPipeline
 from small_pipe import GENRES, genre_folder, genre_folders, make_pipe, music, quiet, random_lora, words
 
 from musetune import MuseTunePipeline
-from musetune.adapter.lorafile import DIFFUSERS, PEFT
-from musetune.generation.folders import warn_of_remote_code
-from musetune.generation.loading import find_adapter
+from musetune.adapter.lora_files import DIFFUSERS, PEFT
+from musetune.hub.locate import find_adapter
+from musetune.pipeline.folders import warn_of_remote_code
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_nano_is_referred_to_by_its_name(tmp_path: Path) -> None:
 def test_a_genre_adapter_brings_its_theory(
     tiny_base: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musetune.generation.loading.PLACES", (made,))
+    monkeypatch.setattr("musetune.hub.locate.PLACES", (made,))
     pipe = quiet(MuseTunePipeline.from_pretrained(tiny_base, adapter=made / "jazz"))
     assert mix_of(pipe) == {"theory": 1, "jazz": 1}
     assert np.array_equal(music(pipe), music(quiet(MuseTunePipeline.from_pretrained(tiny_base, adapter="jazz"))))

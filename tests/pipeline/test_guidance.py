@@ -10,7 +10,7 @@ import torch
 from small_pipe import make_pipe, play
 
 from musetune import MuseTunePipeline
-from musetune.generation.guidance import Guidance, guide, passes
+from musetune.pipeline.guidance import Guidance, guide, passes
 
 
 @pytest.fixture(scope="module")

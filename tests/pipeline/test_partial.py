@@ -13,7 +13,7 @@ from small_pipe import make_pipe, play
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.evaluation import Report
-from musetune.generation.partial import TIMED, Asked, asked_of, hide_outside
+from musetune.pipeline.partial import TIMED, ConditionMask, condition_mask, hide_outside
 from musetune.training.tokens import hide_spans
 
 FRAME_S = 0.032
@@ -34,7 +34,7 @@ def of_sheet(pipe: MuseTunePipeline, sheet: LeadSheet, **settings) -> np.ndarray
     return play(pipe, **(alone | settings)).audios
 
 
-def sheet_of(chords: str, key: str = "C major", genre: str | None = None) -> LeadSheet:
+def resolve_lead_sheet(chords: str, key: str = "C major", genre: str | None = None) -> LeadSheet:
     return LeadSheet.from_progression(
         chords.split(), key=key, bpm=120, beats_per_chord=1, duration_seconds=2.5, genre=genre
     )
@@ -42,16 +42,16 @@ def sheet_of(chords: str, key: str = "C major", genre: str | None = None) -> Lea
 
 CHORDS = "C F G F C"
 OTHERS = {
-    "chords": sheet_of("C Am G Am C"),
-    "key": sheet_of(CHORDS, key="F major"),
-    "genre": sheet_of(CHORDS, genre="jazz"),
-    "beats": replace(sheet_of(CHORDS), first_downbeat=sheet_of(CHORDS).length // 5),
+    "chords": resolve_lead_sheet("C Am G Am C"),
+    "key": resolve_lead_sheet(CHORDS, key="F major"),
+    "genre": resolve_lead_sheet(CHORDS, genre="jazz"),
+    "beats": replace(resolve_lead_sheet(CHORDS), first_downbeat=resolve_lead_sheet(CHORDS).length // 5),
 }
 
 
 @pytest.mark.parametrize("followed", ["chords", "beats", "key", "genre"])
 def test_only_what_is_followed_is_heard(pipe: MuseTunePipeline, followed: str) -> None:
-    sheet = sheet_of(CHORDS, genre="pop")
+    sheet = resolve_lead_sheet(CHORDS, genre="pop")
     audio = of_sheet(pipe, sheet, follow=followed)
     for changed, other in OTHERS.items():
         other = other if other.genre else replace(other, genre="pop")
@@ -60,20 +60,20 @@ def test_only_what_is_followed_is_heard(pipe: MuseTunePipeline, followed: str) -
 
 
 def test_following_nothing_is_no_music(pipe: MuseTunePipeline) -> None:
-    nothing = of_sheet(pipe, sheet_of(CHORDS), follow=(), guidance_rescale=0.0)
-    unpushed = of_sheet(pipe, sheet_of(CHORDS), music_guidance_scale=0.0, guidance_rescale=0.0)
+    nothing = of_sheet(pipe, resolve_lead_sheet(CHORDS), follow=(), guidance_rescale=0.0)
+    unpushed = of_sheet(pipe, resolve_lead_sheet(CHORDS), music_guidance_scale=0.0, guidance_rescale=0.0)
     np.testing.assert_allclose(nothing, unpushed, atol=1e-5)
-    assert np.abs(of_sheet(pipe, sheet_of(CHORDS), guidance_rescale=0.0) - nothing).max() > 1e-3
+    assert np.abs(of_sheet(pipe, resolve_lead_sheet(CHORDS), guidance_rescale=0.0) - nothing).max() > 1e-3
 
 
 def test_following_everything_changes_nothing(pipe: MuseTunePipeline) -> None:
-    sheet = sheet_of(CHORDS, genre="pop")
+    sheet = resolve_lead_sheet(CHORDS, genre="pop")
     everything = {"follow": ("chords", "beats", "key", "genre", "function"), "follow_seconds": (0.0, sheet.duration_s)}
     assert np.array_equal(of_sheet(pipe, sheet, **everything), of_sheet(pipe, sheet))
 
 
 def test_a_stretch_is_deaf_to_the_rest(pipe: MuseTunePipeline) -> None:
-    sheets = sheet_of("C F G F C"), sheet_of("C F G Dm F")  # alike for 1.5 s
+    sheets = resolve_lead_sheet("C F G F C"), resolve_lead_sheet("C F G Dm F")  # alike for 1.5 s
     first, second = (of_sheet(pipe, sheet, follow_seconds=(0.0, 1.5)) for sheet in sheets)
     np.testing.assert_allclose(first, second, atol=1e-5)
     first, second = (of_sheet(pipe, sheet, follow_seconds=(0.0, 2.0)) for sheet in sheets)
@@ -94,14 +94,14 @@ def test_hidden_as_training_hides(tokens: MusicTokens) -> None:
 
 @pytest.mark.parametrize("stretch_s", [(0.0, 3.0), (9.0, 12.0)])
 def test_a_window_beside_the_stretch_hears_of_no_moment(tokens: MusicTokens, stretch_s: tuple[float, float]) -> None:
-    present = Asked(stretch_s=stretch_s).hide(tokens, 3.5, FRAME_S).present  # the window: 3.5 to 8.62 s
+    present = ConditionMask(stretch_s=stretch_s).hide(tokens, 3.5, FRAME_S).present  # the window: 3.5 to 8.62 s
     assert {name for name, there in present.items() if there} == {"chords", "beats", "key", "genre", "function"} - set(
         TIMED
     )
 
 
 def test_a_stretch_is_counted_from_the_windows_start(tokens: MusicTokens) -> None:
-    shifted = Asked(stretch_s=(4.5, 6.5)).hide(tokens, 3.5, FRAME_S)
+    shifted = ConditionMask(stretch_s=(4.5, 6.5)).hide(tokens, 3.5, FRAME_S)
     assert torch.equal(shifted.frames, hide_outside(tokens, 31, 94, FRAME_S).frames)
 
 
@@ -120,8 +120,8 @@ def test_windows_of_any_length(pipe: MuseTunePipeline) -> None:
 def test_candidates_are_ranked_by_what_is_asked() -> None:
     scores = {"majmin": 0.2, "beat_f": 0.8, "key": 0.5}
     asked = (None, ("chords", "key"), ("beats",), ("key",), ("genre",))
-    assert [Asked(streams).score(scores) for streams in asked] == pytest.approx([0.5, 0.2, 0.8, 0.5, 0.0])
-    assert Asked(("chords",)).score(scores | {"majmin": None}) == 0.0
+    assert [ConditionMask(streams).score(scores) for streams in asked] == pytest.approx([0.5, 0.2, 0.8, 0.5, 0.0])
+    assert ConditionMask(("chords",)).score(scores | {"majmin": None}) == 0.0
 
 
 def test_the_report_is_of_the_stretch(pipe: MuseTunePipeline, monkeypatch) -> None:
@@ -179,12 +179,12 @@ def test_requests_of_the_wrong_kind(options: dict, message: str) -> None:
     sheet = LeadSheet.parse("| C | G |", bpm=120)
     renamed = {"seconds" if k == "follow_seconds" else k: v for k, v in options.items()}
     with pytest.raises(ValueError, match=message):
-        asked_of(sheet, **renamed)
+        condition_mask(sheet, **renamed)
 
 
 def test_a_stretch_of_less_than_a_frame_asks_for_nothing_timed() -> None:
     sheet = LeadSheet.parse("| C | G |", bpm=120, duration_seconds=2.56)
-    shown = asked_of(sheet, seconds=(1.0, 1.005)).hide(tokenize(sheet, frame_s=0.032, n_frames=80), 0.0, 0.032)
+    shown = condition_mask(sheet, seconds=(1.0, 1.005)).hide(tokenize(sheet, frame_s=0.032, n_frames=80), 0.0, 0.032)
     assert {name: bool(there) for name, there in shown.present.items()} == {
         "chords": False, "beats": False, "function": False, "key": True, "genre": False,
         "drums": False, "bass": False, "comping": False, "lead": False,

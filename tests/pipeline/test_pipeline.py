@@ -12,7 +12,7 @@ from small_pipe import make_pipe, play, quiet, seeded
 
 from musetune import LeadSheet, MuseTunePipeline, MusicAdapter
 from musetune.evaluation import Report
-from musetune.generation.windows import blend, window_starts
+from musetune.pipeline.windows import blend, window_starts
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_thirty_seconds_in_windows_without_seams(pipe: MuseTunePipeline, monkeyp
         mels.append(decode(latents).sample[0, 0])
         return decode(latents)
 
-    monkeypatch.setattr("musetune.generation.playing.blend", disagree)
+    monkeypatch.setattr("musetune.pipeline.playing.blend", disagree)
     monkeypatch.setattr(pipe.vae, "decode", keep)
     made = play(pipe, duration_seconds=30)
     assert made.audios.shape == (1, 480_000)

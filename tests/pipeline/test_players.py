@@ -13,10 +13,10 @@ from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import mel_frontend
-from musetune.generation.songs import RELATED, section_noise, solo_prompt
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory import Section
-from musetune.theory.arrangement import Arrangement, Stem
+from musetune.pipeline.songs import RELATED, section_noise, solo_prompt
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import Section
+from musetune.symbols.arrangement import Arrangement, Stem
 
 SHEET = LeadSheet.parse("I V vi IV", bpm=120, duration_seconds=2.56, genre="pop")
 NOTES = orchestrate(SHEET, seed=1).arrangement

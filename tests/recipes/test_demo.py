@@ -14,9 +14,9 @@ from small import REPOSITORY
 
 from musetune.adapter import MusicAdapter
 from musetune.audio import load_audio, save_audio, synthesize
-from musetune.nano import build_nano
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory import LeadSheet
+from musetune.models.nano import build_nano
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import LeadSheet
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_without_debian_the_songs_are_rendered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(REPOSITORY / "recipes"))
-    import demo as recipe
+    from recipes import demo as recipe
 
     binaries = tmp_path / "bin"  # a system with sh and nothing of Debian's
     binaries.mkdir()

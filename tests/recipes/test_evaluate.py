@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import REPOSITORY
 
 from musetune.adapter import MusicAdapter
 from musetune.evaluation import MEASURES, Report, load_test_sheets, missing_judges
-from musetune.nano import build_nano
-from musetune.theory import LeadSheet
-from musetune.theory.leadsheet import GENRES
-
-sys.path.insert(0, str(REPOSITORY / "recipes"))
-import evaluate
-import make_sheets
+from musetune.models.nano import build_nano
+from musetune.symbols import LeadSheet
+from musetune.symbols.lead_sheet import GENRES
+from recipes import evaluate
+from recipes.evaluation import make_sheets
 
 pytestmark = pytest.mark.judge
 judged = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from small import FINETUNE, REPOSITORY, make_base, make_dataset
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from musetune.training.fingerprint import fingerprint
+from musetune.datasets.fingerprint import fingerprint
 
 # Runs the recipe, and kills it (SIGKILL: nothing can be tidied) at the n-th call of something.
 KILLER = """
@@ -73,9 +73,7 @@ def knobs_for(base: Path, data: Path, out: Path) -> list[str]:
 
 def train_here(base: Path, data: Path, out: Path, *overrides: str) -> Path:
     """The recipe without a process of its own."""
-    if str(FINETUNE.parent) not in sys.path:
-        sys.path.insert(0, str(FINETUNE.parent))
-    import finetune as recipe
+    from recipes import finetune as recipe
 
     return recipe.train(recipe.load_config([*knobs_for(base, data, out), *overrides]))
 

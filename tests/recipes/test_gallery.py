@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from small import REPOSITORY
 
 from musetune.adapter import MusicAdapter, lora
 from musetune.audio import load_audio
 from musetune.evaluation import missing_judges
-from musetune.nano import build_nano
-from musetune.training.record import save_lora
-
-sys.path.insert(0, str(REPOSITORY / "recipes"))
-import evaluate
-
-import gallery
+from musetune.models.nano import build_nano
+from musetune.training.run_info import save_lora
+from recipes import evaluate
+from recipes.evaluation import gallery
 
 judged = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
 

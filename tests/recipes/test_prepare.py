@@ -17,13 +17,12 @@ from small import REPOSITORY, SR, tones
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from musetune.audio import save_audio
-from musetune.nano import build_nano
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import LeadSheet
-from musetune.training import LatentDataset, load_tokens
-
-sys.path.insert(0, str(REPOSITORY / "recipes"))
-import prepare as recipe
+from musetune.datasets import LatentDataset
+from musetune.models.nano import build_nano
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import LeadSheet
+from musetune.training import load_tokens
+from recipes import prepare as recipe
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +243,7 @@ def test_interrupted_and_run_again_is_the_same(
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers, under numpy 2
 def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path: Path) -> None:
     """prepare's data set trains; validation leaves sound, charts and scores."""
-    import finetune
+    from recipes import finetune
 
     knobs = {
         "pretrained_model_name_or_path": base, "train_data_dir": prepared, "output_dir": tmp_path, "cpu": "true",

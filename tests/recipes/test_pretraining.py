@@ -12,11 +12,10 @@ import numpy as np
 import pretty_midi
 import pytest
 import torch
-from small import REPOSITORY
 
 from musetune.audio import load_audio
-from musetune.pipeline import MuseTunePipeline
-from musetune.theory import LeadSheet
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import LeadSheet
 
 SONGS = {
     "major": ("| C | G/B | Am7 | F | Dm7 | G7 | Cmaj7 | C |", "C major"),
@@ -26,12 +25,9 @@ SONGS = {
 
 def run(recipe: str, *arguments: object) -> None:
     """A recipe's main() in this process, as its command line would have it."""
-    folder = str(REPOSITORY / "recipes")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     before, sys.argv = sys.argv, [recipe, *map(str, arguments)]
     try:
-        importlib.import_module(recipe).main()
+        importlib.import_module(f"recipes.base.{recipe}").main()
     finally:
         sys.argv = before
 
@@ -99,7 +95,7 @@ def write_song_folder(folder: Path, names: tuple[str, ...]) -> Path:
 
 
 def test_song_folders_and_files_are_found_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import render_songs as recipe
+    from musetune.datasets.rendering import songs as recipe
 
     sheet = LeadSheet.parse("| C | F |", key="C major", bpm=100)
     for name in ("b.mid", "c.musicxml", "d.jams", "z/a.json"):
@@ -118,7 +114,7 @@ def test_song_folders_and_files_are_found_in_order(tmp_path: Path, capsys: pytes
 
 
 def test_pop909_as_published_reads_like_ours(tmp_path: Path) -> None:
-    import render_songs as recipe
+    from musetune.datasets.rendering import songs as recipe
 
     public, ours = (write_song_folder(tmp_path / kind / "001", names) for kind, names in (("a", PUBLIC), ("b", OURS)))
     sheet = recipe.read_song(public)

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musetune.theory import LeadSheet
+from musetune.symbols import LeadSheet
 
 REPOSITORY = Path(__file__).parents[2]
-RECIPE = REPOSITORY / "recipes" / "train_analyzer.py"
-sys.path.append(str(RECIPE.parent))
+RECIPE = REPOSITORY / "recipes" / "analyzer" / "train.py"
 
 
 def make_song(folder: Path, roots: tuple[int, ...]) -> None:
@@ -76,7 +75,7 @@ def run(data: Path, *more: str) -> subprocess.CompletedProcess:
 
 @pytest.mark.slow
 def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from musetune.analysis import nets
+    from musetune.analysis.listening import networks as nets
 
     out = data / "weights.safetensors"
     run(data, "--out", str(out))
@@ -96,7 +95,7 @@ def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.M
 
 
 def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
-    from analyzer_examples import Job, played
+    from musetune.datasets.analyzer.examples import Job, played
 
     song = played(Job(3, "metre", data / "songs/001", Path("unused"), 40.0), np.random.default_rng(1))
     assert song.meter != "4/4"
@@ -107,7 +106,7 @@ def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
 
 
 def test_transposition_moves_notes_and_truth_together(data: Path) -> None:
-    from analyzer_batches import chord_targets
+    from musetune.datasets.analyzer.batches import chord_targets
 
     example = {"intervals_s": np.array([[0.0, 2.0]]), "chord": np.array([[9, 1, 0]]), "key": np.array(12 + 9)}
     chord, bass, key = chord_targets(example, np.array([0.5, 3.0]), 5)
@@ -117,7 +116,7 @@ def test_transposition_moves_notes_and_truth_together(data: Path) -> None:
 
 
 def test_cut_time_is_counted_in_quarters() -> None:
-    from train_analyzer import in_quarters
+    from musetune.datasets.corpus import in_quarters
 
     sheet = LeadSheet.from_progression(["I", "V"], key="C major", time_signature="2/2")
     moved = in_quarters(sheet)

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from musetune.planning.stem_grammar import read_events
-from musetune.planning.stem_language import Harmony, Passage
-from musetune.theory import LeadSheet, Note
+from musetune.planning.arranger.grammar import read_events
+from musetune.planning.arranger.language import Harmony, Passage
+from musetune.symbols import LeadSheet, Note
 
 REPOSITORY = Path(__file__).parents[2]
-RECIPE = REPOSITORY / "recipes" / "train_arranger.py"
-sys.path.append(str(RECIPE.parent))
+RECIPE = REPOSITORY / "recipes" / "arranger" / "train.py"
 
 # Plays a kick and a bass note on each beat, a guitar chord on every other, in bars of four, for as many bars as the file has.
 STAND_IN = """
@@ -139,7 +138,7 @@ def test_the_recipe_writes_weights_that_play(data: Path) -> None:
         story["data"]["training_tokens"]
     )
 
-    from musetune.planning.arranger import Arranger
+    from musetune.planning.arranger.arranger import Arranger
 
     made = Arranger.from_pretrained(data / "nano").arrange(LeadSheet.from_progression(["I", "V"] * 2), seed=1)
     assert set(made.stems) == {"drums", "bass", "guitar", "keys", "lead"}
@@ -147,7 +146,7 @@ def test_the_recipe_writes_weights_that_play(data: Path) -> None:
 
 
 def test_examples_hold_what_is_played(data: Path) -> None:
-    from arranger_data import collect, restore, store  # type: ignore[import-not-found]
+    from musetune.datasets.arranger.examples import collect, restore, store
 
     examples = collect(data / "songs", None, [data / "midi"], None, seed=0, workers=1)
     assert {e.split for e in examples if e.song == "pop909/005"} == {"test"}
@@ -174,8 +173,8 @@ def test_examples_hold_what_is_played(data: Path) -> None:
 def test_one_stem_alone_is_learned(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import random
 
-    import train_arranger as recipe  # type: ignore[import-not-found]
-    from arranger_data import collect, store  # type: ignore[import-not-found]
+    from musetune.datasets.arranger.examples import collect, store
+    from recipes.arranger import train as recipe
 
     examples = collect(data / "songs", None, [], None, seed=0, workers=1)
     without = next(e for e in examples if e.split == "train")
@@ -201,7 +200,7 @@ def test_one_stem_alone_is_learned(data: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_mma_is_told_chords_and_heard_in_beats(data: Path) -> None:
-    from arranger_mma import accompany, chart, grooves  # type: ignore[import-not-found]
+    from musetune.datasets.arranger.mma import accompany, chart, grooves
 
     known = {g.name: g for g in grooves(data / "mma")}
     assert {(g.name, g.genre, g.meter) for g in known.values()} == {
@@ -220,8 +219,8 @@ def test_mma_is_told_chords_and_heard_in_beats(data: Path) -> None:
 
 
 def test_swing_and_hands() -> None:
-    from arranger_data import is_swung, swung
-    from arranger_songs import estimate_chords, estimate_key, even_bars, split_hands  # type: ignore[import-not-found]
+    from musetune.datasets.arranger.examples import is_swung, swung
+    from musetune.datasets.arranger.songs import estimate_chords, estimate_key, even_bars, split_hands
 
     assert [swung(x) for x in (1.0, 1.5, 1.75)] == pytest.approx([1.0, 1 + 2 / 3, 1 + 5 / 6])
     assert is_swung({"drums": [(b + 2 / 3, b + 1, 42) for b in range(8)]})

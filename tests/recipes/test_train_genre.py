@@ -10,19 +10,15 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 import pytest
-from small import REPOSITORY
 
-from musetune.analysis.genre import network, standardise
-from musetune.analysis.traits import FEATURE_NAMES
+from musetune.analysis.genre.classifier import network, standardise
+from musetune.analysis.genre.traits import FEATURE_NAMES
 from musetune.audio import find_soundfont, load_audio
-from musetune.theory import GENRES, LeadSheet
+from musetune.symbols import GENRES, LeadSheet
 
 
 def recipe(name: str):  # type: ignore[no-untyped-def]
     """A module of recipes/."""
-    folder = str(REPOSITORY / "recipes")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     return importlib.import_module(name)
 
 
@@ -64,7 +60,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def run(arguments: list[str]) -> None:
     before, sys.argv = sys.argv, ["train_genre", *arguments]
     try:
-        recipe("train_genre").main()
+        recipe("recipes.analyzer.train_genre").main()
     finally:
         sys.argv = before
 
@@ -93,7 +89,7 @@ def test_from_songs_to_weights(songs: list[str], tmp_path: Path, capsys: pytest.
 
 
 def test_parts_do_not_share_songs(songs: list[str]) -> None:
-    render_genres = recipe("render_genres")
+    render_genres = recipe("musetune.datasets.rendering.genres")
     pop909, openewld = (Path(word.split("=")[1]) for word in songs[:2])
     found = render_genres.find_songs(pop909, openewld, 72)
     names = {part: [path.name for files in sources.values() for path in files] for part, sources in found.items()}
@@ -106,7 +102,7 @@ def test_parts_do_not_share_songs(songs: list[str]) -> None:
 def test_idioms_are_chords_of_their_key() -> None:
     import random
 
-    render_genres = recipe("render_genres")
+    render_genres = recipe("musetune.datasets.rendering.genres")
     for genre in GENRES:
         for seed in range(12):
             sheet = render_genres.idiom(genre, 20.0, random.Random(seed))
@@ -116,7 +112,7 @@ def test_idioms_are_chords_of_their_key() -> None:
 
 
 def test_a_clip_is_a_function_of_its_seed(songs: list[str], tmp_path: Path) -> None:
-    render_genres = recipe("render_genres")
+    render_genres = recipe("musetune.datasets.rendering.genres")
     found = render_genres.find_songs(*(Path(word.split("=")[1]) for word in songs[:2]), 72)["train"]
     font = str(find_soundfont())
     clips = [render_genres.make_clip("rock", found, tmp_path, font, 6.0, 0.0, seed, True) for seed in (3, 3, 4)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,21 +13,21 @@ import torch
 from safetensors.torch import load_file, save_file
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-sys.path.insert(0, str(RECIPES))
 
-import planner_captions as captions  # noqa: E402
-import planner_examples as drawing  # noqa: E402
-import planner_songs as songs  # noqa: E402
-import planner_words as tables  # noqa: E402
-import song_split  # noqa: E402
-import train_planner as recipe  # noqa: E402
-
-from musetune.planning.plan_grammar import parse  # noqa: E402
-from musetune.planning.plan_language import bars_in  # noqa: E402
-from musetune.planning.plan_text import normalise  # noqa: E402
-from musetune.planning.plan_vocab import END  # noqa: E402
-from musetune.planning.planner import Planner  # noqa: E402
-from musetune.theory import GENRES, Key, LeadSheet  # noqa: E402
+from musetune.datasets import song_split
+from musetune.datasets.planner import (
+    captions,
+    songs,
+)
+from musetune.datasets.planner import examples as drawing
+from musetune.datasets.planner import words as tables
+from musetune.planning.planner.grammar import parse
+from musetune.planning.planner.language import bars_in
+from musetune.planning.planner.planner import Planner
+from musetune.planning.planner.prompt_text import normalise
+from musetune.planning.planner.vocabulary import END
+from musetune.symbols import GENRES, Key, LeadSheet
+from recipes.planner import train as recipe
 
 CHANGES = ("I V vi IV I V vi IV ii V I I ii V I I", "i VI III VII i VI III VII iv V i i iv V i i")
 
@@ -108,7 +107,7 @@ def small_t5(folder: Path) -> Path:
     """A T5 of its own vocabulary with untied embeddings, as flan-t5 has, and random weights."""
     from transformers import T5Config, T5ForConditionalGeneration
 
-    from musetune.nano.tokenizers import t5_tokenizer
+    from musetune.models.nano.tokenizers import t5_tokenizer
 
     tokenizer = t5_tokenizer(["a slow waltz in C minor, 32 bars", "fast rock at 140 bpm"], vocab_size=120)
     config = T5Config(
@@ -216,7 +215,7 @@ def test_a_tempo_word_beside_a_number_holds():
 
 
 def test_what_is_not_named_is_not_learned():
-    from musetune.planning.plan_tokenizer import plan_ids, train_tokenizer
+    from musetune.planning.planner.tokenizer import plan_ids, train_tokenizer
 
     tokenizer = train_tokenizer(["a song"], 300)
     _, plan, _ = drawing.order(random.Random(2))

@@ -13,8 +13,8 @@ from browser import REPOSITORY, find_chromium, missing, served
 
 from musetune import LeadSheet
 from musetune.audio import save_audio, synthesize
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory.show import chart_text
+from musetune.formats.chart_text import chart_text
+from musetune.planning.rules.orchestrate import orchestrate
 
 CHORDS = "| Cmaj7 | G/B Am7 | F V7 |"
 WAIT_MS = 240_000  # for work on a busy machine

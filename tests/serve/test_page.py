@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from musetune import LeadSheet
-from musetune.cli import app
+from musetune.cli.app import app
 
 gr = pytest.importorskip("gradio", reason="the page is of the extra ui")
 ORDER = ("| C | F G |", "C major", 100, "4/4", 3.0, "any", "x", 1, 1)

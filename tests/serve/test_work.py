@@ -13,7 +13,7 @@ import soundfile
 
 from musetune import LeadSheet
 from musetune.audio import save_audio, synthesize
-from musetune.planning.orchestrate import orchestrate
+from musetune.planning.rules.orchestrate import orchestrate
 from musetune.serve import markup
 from musetune.serve.work import KEPT, Order, genres_of, hand_over, listen, load, play, stack
 

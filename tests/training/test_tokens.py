@@ -9,13 +9,22 @@ import torch
 
 from musetune.conditioning import EVENT_FIELDS, FRAME_FIELDS, STREAMS, MusicConditioner, MusicTokens, tokenize
 from musetune.conditioning.tokens import METERS
-from musetune.planning.orchestrate import orchestrate
-from musetune.theory import LeadSheet
-from musetune.theory.arrangement import Arrangement
-from musetune.training import Clip, DatasetInfo, DatasetWriter, Dropout, LatentDataset, TextEmbedding, draws
+from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement
+from musetune.training import Dropout, seeding
 from musetune.training import tokens as table_module
 from musetune.training.batch import draw_batch
-from musetune.training.tokens import crop, draw_crops, hide_spans, hide_streams, load_tokens, silence_unseen, tabulate
+from musetune.training.tokens import (
+    crop,
+    draw_crops,
+    hide_spans,
+    hide_streams,
+    load_tokens,
+    tabulate,
+    zero_unseen_embeddings,
+)
 
 ROWS, ROW_S, FRAMES = 40, 0.128, 4
 FRAME_S, SECONDS = ROW_S / FRAMES, ROWS * ROW_S
@@ -44,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> LatentDataset:
 
 
 def generators(n: int, step: int = 0) -> list[torch.Generator]:
-    return [draws.generator(0, step, str(i)) for i in range(n)]
+    return [seeding.generator(0, step, str(i)) for i in range(n)]
 
 
 def test_table_gives_back_what_the_tokenizer_said(data: LatentDataset) -> None:
@@ -162,7 +171,7 @@ def test_what_no_clip_has_says_nothing() -> None:
     """A song in 4/4 leaves the other metres' embeddings at zero; metres seen and the null keep theirs."""
     table = tabulate([LeadSheet.parse("I V", bpm=120, duration_seconds=2.56).to_json()], [None], 0.032, 80)
     net = MusicConditioner(dim=16, hidden=8, map_channels=4, cols=4, frames_per_row=4)
-    silence_unseen(net, table)
+    zero_unseen_embeddings(net, table)
     meters = net.get_parameter("globals.2.weight").abs().sum(1) > 0
     assert meters.tolist() == [True, *[False] * (len(METERS)), True]
     roots = net.get_parameter("fields.0.weight").abs().sum(1) > 0

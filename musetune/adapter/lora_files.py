@@ -1,0 +1,177 @@
+"""A LoRA as a folder: peft's format, which we write, and what diffusers writes. Safetensors only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from musetune.adapter import lora
+from musetune.adapter.lora import LoraDelta
+from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PEFT, DIFFUSERS = "adapter_model.safetensors", "pytorch_lora_weights.safetensors"
+PREFIXES = re.compile(r"^(base_model\.model\.|unet\.)+")
+WEIGHT = re.compile(r"(?P<module>.+)\.lora_(?P<half>[AB])(\.[\w-]+)?\.weight")
+NEUTRAL = ("gaussian", "orthogonal", "eva")  # ways to begin that leave the base's weights alone
+
+
+@dataclass(frozen=True)
+class Lora:
+    """What a LoRA adds: a LoraDelta for the weight of each module, by the module's name in the plain U-Net; its card, if it has one."""
+
+    parts: Mapping[str, LoraDelta]
+    card: AdapterMetadata | None = None
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(part.down.numel() + part.up.numel() for part in self.parts.values())
+
+    def check(self, unet: nn.Module) -> None:
+        """Raise ValueError that names what differs where this LoRA is not for ``unet``."""
+        if self.card is not None:
+            self.card.check(unet)
+        weights = lora.plain_weights(unet)
+        if strange := sorted(name for name in self.parts if f"{name}.weight" not in weights):
+            raise ValueError(f"the LoRA does not fit this U-Net, which has no {_some(strange)}")
+        wrong = [
+            f"{name}: {tuple(part.up.shape)} by {tuple(part.down.shape)} for a weight of {tuple(weights[f'{name}.weight'].shape)}"
+            for name, part in self.parts.items()
+            if not _fits(part, weights[f"{name}.weight"])
+        ]
+        if wrong:
+            raise ValueError(f"the LoRA does not fit this U-Net; wrong shapes of {_some(wrong)}")
+
+    def write(self, folder: str | Path) -> None:
+        """peft's format, and the card."""
+        from peft import LoraConfig
+
+        ranks = {name: part.down.shape[0] for name, part in self.parts.items()}
+        alphas = {name: part.scale * ranks[name] for name, part in self.parts.items()}
+        rank, alpha = (Counter(of.values()).most_common(1)[0][0] for of in (ranks, alphas))
+        config = LoraConfig(
+            r=int(rank), lora_alpha=alpha, target_modules=sorted(self.parts),  # type: ignore[arg-type]
+            rank_pattern={f"^{name}": r for name, r in ranks.items() if r != rank},
+            alpha_pattern={f"^{name}": a for name, a in alphas.items() if a != alpha},
+        )  # fmt: skip
+        weights = {
+            f"{name}.lora_{half}.weight": tensor.contiguous()
+            for name, part in self.parts.items()
+            for half, tensor in (("A", part.down), ("B", part.up))
+        }
+        lora.save(weights, config, Path(folder))
+        if self.card is not None:
+            self.card.write(folder)
+
+
+def read_lora(folder: str | Path) -> Lora:
+    """A LoRA's folder, by peft or by diffusers. Raises ValueError for what is not a plain LoRA on a U-Net."""
+    from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+    from safetensors import safe_open
+
+    place = Path(folder)
+    path = next((place / name for name in (PEFT, DIFFUSERS) if (place / name).is_file()), None)
+    if path is None:
+        raise ValueError(f"{place} holds neither {PEFT} nor {DIFFUSERS}: only safetensors are read")
+    with safe_open(path, framework="pt") as file:
+        weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    config = _peft_config(place) if path.name == PEFT else _diffusers_config(about)
+    plain = {PREFIXES.sub("", key): weight for key, weight in weights.items()}
+    alphas = {key.removesuffix(".alpha"): plain.pop(key).item() for key in list(plain) if key.endswith(".alpha")}
+    renamed = convert_unet_state_dict_to_peft(
+        {key.replace(".processor.", "."): weight for key, weight in plain.items()}
+    )
+    return Lora(_parts(renamed, alphas, config, path.name), read_adapter_metadata(place))
+
+
+def from_unet(unet: nn.Module, name: str, card: AdapterMetadata | None = None) -> Lora:
+    """The LoRA ``name`` that was injected into ``unet``, copied."""
+    config: Any = unet.peft_config[name]  # type: ignore[index]
+    return Lora(_parts(lora.state(unet, name), {}, config.to_dict(), name), card)
+
+
+def _parts(
+    weights: Mapping[str, Tensor], alphas: Mapping[str, float], config: Mapping[str, Any], source: str
+) -> dict[str, LoraDelta]:
+    halves: dict[str, dict[str, Tensor]] = {}
+    strange = []
+    for key, weight in weights.items():
+        if (match := WEIGHT.fullmatch(key)) and weight.ndim in (2, 4):
+            halves.setdefault(match["module"], {})[match["half"]] = weight
+        else:
+            strange.append(key)
+    strange += [
+        f"{module}.lora_{'B' if 'A' in pair else 'A'} (missing)" for module, pair in halves.items() if len(pair) < 2
+    ]
+    if strange or not halves:
+        raise ValueError(
+            f"{source} is not a plain LoRA of a U-Net: {_some(sorted(strange)) if strange else 'it is empty'}"
+        )
+    unknown = sorted(set(alphas) - set(halves))
+    if unknown:
+        raise ValueError(f"{source} has an alpha without weights: {_some(unknown)}")
+    return {
+        module: LoraDelta(pair["A"], pair["B"], _scale(module, pair["A"].shape[0], alphas, config))
+        for module, pair in halves.items()
+    }
+
+
+def _scale(module: str, rank: int, alphas: Mapping[str, float], config: Mapping[str, Any]) -> float:
+    """alpha / rank, by peft's rules; the file's own alpha counts more than the config's, without either it is 1."""
+    from peft.utils.other import get_pattern_key
+
+    patterns: dict[str, float] = config.get("alpha_pattern") or {}
+    own = patterns.get(get_pattern_key(list(patterns), module), config.get("lora_alpha", rank))
+    alpha = alphas.get(module, own)
+    return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def _peft_config(folder: Path) -> dict[str, Any]:
+    """adapter_config.json. Raises ValueError for what is no LoRA, or one whose training changed the base."""
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text()) if path.is_file() else {}
+    kind, start = config.get("peft_type", "LORA"), config.get("init_lora_weights", True)
+    if kind != "LORA":
+        raise ValueError(f"{path.name} says peft_type={kind!r}: only LORA is supported")
+    if isinstance(start, str) and start.lower() not in NEUTRAL:
+        raise ValueError(
+            f"{path.name} says init_lora_weights={start!r}, which changes the base: convert it to a plain LoRA with peft"
+        )
+    return config
+
+
+def _diffusers_config(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys prefixed."""
+    config = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    return {key.removeprefix("unet."): value for key, value in config.items()}
+
+
+def _fits(part: LoraDelta, weight: Tensor) -> bool:
+    """Whether up @ down has the weight's shape; a 1 × 1 kernel may come as a matrix."""
+    (out, rank), shape = part.up.flatten(1).shape, tuple(weight.shape)
+    inside = part.down.flatten(1).shape
+    kernel = tuple(part.down.shape[1:]) if part.down.ndim == 4 else (*part.down.shape[1:], *(1,) * (weight.ndim - 2))
+    return (
+        rank == part.down.shape[0] == inside[0]
+        and (out, *kernel)[: weight.ndim] == shape
+        and weight.numel() == out * inside[1]
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def named(found: Lora, name: str) -> Lora:
+    """The same, its card with this name."""
+    return found if found.card is None else replace(found, card=replace(found.card, name=name))

@@ -1,0 +1,122 @@
+"""The identity card of an adapter, musetune.json: what it is called, and the U-Net that it was made for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from musetune.adapter.lora import plain_weights
+
+if TYPE_CHECKING:
+    from typing import Self
+
+SCHEMA = 1
+FILE = "musetune.json"
+KINDS = ("theory", "lora")
+SAMPLES = 64
+SAME_BASE = 0.02  # relative distance of sketches: bfloat16 moves them by 0.002, another training by much more
+
+
+@dataclass(frozen=True)
+class AdapterMetadata:
+    """kind: theory (a MusicAdapter) or lora; base: the name or Hub id that it was made for; theory: the adapter that a LoRA was trained on.
+
+    shapes: hash of the names and shapes of the plain U-Net; sketch: 64 of its weights, by which single and half precision of one base
+    agree while another base of the same shapes differs.
+    """
+
+    kind: str
+    name: str
+    base: str
+    shapes: str
+    sketch: tuple[float, ...]
+    genre: str | None = None
+    theory: str | None = None
+
+    @classmethod
+    def of(cls, unet: nn.Module, kind: str, name: str, base: str, **about: str | None) -> Self:
+        """A new card for ``unet``, whatever is attached to it. about: genre, theory."""
+        if kind not in KINDS:
+            raise ValueError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
+        return cls(kind, name, base, shapes_of(unet), weight_fingerprint(unet), **about)
+
+    def write(self, folder: str | Path) -> None:
+        """``folder``/musetune.json."""
+        text = {
+            "schema": SCHEMA,
+            "kind": self.kind,
+            "name": self.name,
+            "genre": self.genre,
+            "base": self.base,
+            "theory": self.theory,
+        }
+        text["unet"] = {"shapes": self.shapes, "sketch": list(self.sketch)}  # type: ignore[assignment]
+        (Path(folder) / FILE).write_text(json.dumps(text, indent=2) + "\n")
+
+    def check(self, unet: nn.Module) -> None:
+        """Raise ValueError that says what differs where ``unet`` is not the one that this adapter was made for."""
+        who = f"the adapter {self.name!r} was made for another U-Net, that of {self.base!r}: "
+        if shapes_of(unet) != self.shapes:
+            raise ValueError(f"{who}names or shapes of the weights differ; load that base")
+        here = weight_fingerprint(unet)
+        if here and (apart := _distance(self.sketch, here)) > SAME_BASE:
+            raise ValueError(
+                f"{who}its shapes are this one's, its weights differ by {100 * apart:.0f} %; load that base"
+            )
+
+
+def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
+    """The card in a folder, None where there is none. Raises ValueError for another schema version and for what is no card."""
+    path = Path(folder) / FILE
+    if not path.is_file():
+        return None
+    try:
+        text: Any = json.loads(path.read_text())
+        if text["schema"] != SCHEMA:
+            raise ValueError(
+                f"{path} has schema version {text['schema']}, this musetune reads {SCHEMA}: update musetune, or make the adapter again"
+            )
+        unet, about = text["unet"], {key: text[key] for key in ("kind", "name", "base", "genre", "theory")}
+        sketch = tuple(map(float, unet["sketch"]))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no identity card: {type(error).__name__} {error}") from error
+    if about["kind"] not in KINDS or len(sketch) not in (0, SAMPLES):
+        raise ValueError(
+            f"{path}: kind={about['kind']!r} must be one of {', '.join(KINDS)}, and sketch {SAMPLES} numbers"
+        )
+    return AdapterMetadata(shapes=unet["shapes"], sketch=sketch, **about)
+
+
+def shapes_of(unet: nn.Module) -> str:
+    """Hash of all names and shapes of the plain U-Net."""
+    lines = sorted(f"{name} {tuple(weight.shape)}" for name, weight in plain_weights(unet).items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def weight_fingerprint(unet: nn.Module) -> tuple[float, ...]:
+    """The middle value of 64 matrices, evenly spread over the U-Net by name; () where weights are offloaded."""
+    matrices = [weight for _, weight in sorted(plain_weights(unet).items()) if weight.ndim > 1]
+    chosen = [matrices[i * len(matrices) // SAMPLES] for i in range(SAMPLES)]
+    if any(weight.is_meta for weight in chosen):
+        return ()
+    values = torch.stack([w.detach().flatten()[w.numel() // 2].float().cpu() for w in chosen])
+    return tuple(float(f"{value:.6g}") for value in values.tolist())
+
+
+def _distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Relative to the first; 0 where it was not taken."""
+    a, b = torch.tensor(one), torch.tensor(other)
+    return float((a - b).norm() / a.norm().clamp(min=1e-12)) if one else 0.0
+
+
+def short_name(place: str | Path) -> str:
+    """What a base or an adapter is called: a folder by its last part, a bundled name or a Hub id as it is."""
+    text = str(place)
+    is_path = Path(text).is_dir() or Path(text).is_absolute() or text.startswith((".", "~"))
+    return Path(text).resolve().name if is_path else text

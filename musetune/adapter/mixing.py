@@ -1,0 +1,92 @@
+"""LoraShelf: the resident genre LoRAs of a pipeline and their mix; a component of its folder, as the MusicAdapter is."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+
+from musetune.adapter.lora import LoraDelta
+from musetune.adapter.lora_files import Lora, read_lora
+
+MAX_WEIGHT = 2.0
+
+
+class LoraMixer(ModelMixin, ConfigMixin):
+    """LoRAs by name, and how much each counts: 0 is resident but silent, 1 as trained.
+
+    They are never injected into the U-Net: ``parts`` is what ``lora.merged`` adds to its weights while something is generated, so a swap
+    touches no module, and what a mix sounds like does not depend on the order in which it came about.
+    """
+
+    @register_to_config
+    def __init__(self, mix: dict[str, float] | None = None) -> None:
+        super().__init__()
+        self.loras: dict[str, Lora] = {}
+        self.mix: dict[str, float] = {}
+        self.register_buffer("place", torch.zeros(()), persistent=False)  # gives the module a device and a dtype
+
+    def put(self, name: str, lora: Lora) -> None:
+        """Keep ``lora`` under ``name``, silent; one of this name is replaced. Raises ValueError for what is no name."""
+        if not re.fullmatch(r"\w[\w -]*", name):
+            raise ValueError(f"name={name!r}: a name has letters, digits, '_', '-' and spaces; give another name=…")
+        self.loras[name] = lora
+        self.mix[name] = 0.0
+
+    def remove(self, name: str) -> None:
+        """Forget a LoRA; the others keep their weights."""
+        self.known(name)
+        del self.loras[name], self.mix[name]
+
+    def set(self, weights: Mapping[str, float]) -> None:
+        """Let each LoRA count so much, 0–2, and those not named nothing. Raises ValueError, and changes nothing, for others."""
+        for name, weight in weights.items():
+            self.known(name)
+            if not (isinstance(weight, int | float) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
+                raise ValueError(f"the weight {name}={weight!r} is outside 0–{MAX_WEIGHT:g}: 0 is silent, 1 as trained")
+        self.mix = {name: float(weights.get(name, 0.0)) for name in self.loras}
+
+    def known(self, name: str) -> Lora:
+        """The LoRA ``name``. Raises ValueError where there is none."""
+        if name not in self.loras:
+            raise ValueError(
+                f"no genre adapter {name!r} is loaded; there are {', '.join(self.loras) or 'none'}: load_adapter(…)"
+            )
+        return self.loras[name]
+
+    def parts(self, strength: float = 1.0) -> dict[str, list[LoraDelta]]:
+        """What the mix adds, by the plain name of the weight, always in the names' order, scaled by ``strength``."""
+        found: dict[str, list[LoraDelta]] = {}
+        for name in sorted(self.loras):
+            scale = self.mix[name] * strength
+            for module, part in self.loras[name].parts.items() if scale else ():
+                found.setdefault(f"{module}.weight", []).append(part._replace(scale=part.scale * scale))
+        return found
+
+    def check(self, unet: nn.Module) -> None:
+        """Raise ValueError where one of them is not for ``unet``."""
+        for lora in self.loras.values():
+            lora.check(unet)
+
+    def save_pretrained(self, save_directory: str | Path, **options) -> None:  # type: ignore[no-untyped-def, override]
+        """config.json with the mix, and each LoRA in peft's format in a folder of its name. ``options`` of other formats have no meaning."""
+        self.register_to_config(mix=self.mix)
+        self.save_config(save_directory)
+        for name, lora in self.loras.items():
+            lora.write(Path(save_directory) / name)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **options) -> LoraMixer:  # type: ignore[no-untyped-def, override]
+        """What ``save_pretrained`` wrote. Of ``options`` only torch_dtype counts; the LoRAs keep the precision of their files."""
+        shelf = cls(**{k: v for k, v in cls.load_config(folder).items() if k == "mix"})
+        weights = dict(shelf.config.mix or {})
+        for name in weights:
+            shelf.put(name, read_lora(Path(folder) / name))
+        shelf.set(weights)
+        return nn.Module.to(shelf, dtype=options.get("torch_dtype"))

@@ -1,0 +1,1 @@
+"""Which genre a piece is nearest to, and why."""

@@ -1,0 +1,148 @@
+"""Which genre a piece is nearest to, how sure that is, and what in the piece speaks for it.
+
+Six genres are told by a small classifier over harmony, rhythm and timbre (recipes/analyzer/train_genre.py), its confidence
+calibrated on songs and a soundfont that it was not trained on. Genres of a user's file, for which there is no training
+data, are scored by their conventions alone, on one scale with the six: share(u) = softmax over all genres of
+`Convention.points`; what is left over is divided among the trained genres as the classifier says. A row with the name of
+a built-in genre takes that genre's place and is scored by conventions too.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musetune.analysis.genre.conventions import WEIGHTS, Check, Convention, built_in, load_conventions
+from musetune.analysis.genre.traits import FEATURE_NAMES, HARMONY_NAMES, RHYTHM_NAMES, features, traits
+from musetune.symbols import GENRES, LeadSheet
+
+WEIGHTS_FILE = Path(__file__).with_name("genre_weights.npz")
+FAR = 3.0  # standard deviations: what lies further off is held to be as far as this
+MOST_REASONS = 6
+UNDECIDED = 0.01  # two genres as near as this are not told apart
+GROUPS = {
+    "harmony": slice(0, len(HARMONY_NAMES)),
+    "rhythm": slice(len(HARMONY_NAMES), len(HARMONY_NAMES) + len(RHYTHM_NAMES)),
+    "sound": slice(len(HARMONY_NAMES) + len(RHYTHM_NAMES), len(FEATURE_NAMES)),
+}
+
+
+def genre_analysis(
+    sheet: LeadSheet,
+    rhythm: dict[str, Any],
+    timbre: np.ndarray | None = None,
+    conventions: str | PathLike | None = None,
+) -> dict[str, Any]:
+    """The record's `genre_analysis`: `primary_genre`, `confidence` (its score), `scores` by genre (they sum to 1) and
+    `reasons`, each true of this piece.
+
+    `rhythm` is the record's `rhythmic_analysis`; `timbre` comes from `timbre_features`, None where there is no sound;
+    `conventions` is a YAML file with further genres (see conventions.py, which also says what it raises).
+    `primary_genre` is null where no chords are heard, and where two genres fit equally well.
+    """
+    own = load_conventions(conventions) if conventions is not None else ()
+    replaced = {row.genre for row in own}
+    rows = (*(row for row in built_in() if row.genre not in replaced), *own)
+    piece = traits(sheet, rhythm, timbre)
+    if not piece.chords:
+        return {"primary_genre": None, "confidence": 0.0, "scores": {}, "reasons": ["no chords heard"]}
+    x = features(sheet, rhythm, timbre)
+    checks = {row.genre: row.checks(piece) for row in rows}
+    scores = _rounded(_combined(classify(x), rows, own, checks))
+    first, second = sorted(scores, key=lambda name: -scores[name])[:2]
+    if scores[first] - scores[second] < UNDECIDED:
+        reasons = [f"{first} and {second} fit equally well ({scores[first]:.2f}, {scores[second]:.2f})"]
+        return {"primary_genre": None, "confidence": 0.0, "scores": scores, "reasons": reasons}
+    reasons = _kept(first, checks)
+    if first not in replaced:
+        reasons += _evidence(first, x)
+    reasons = reasons or [f"nearest to {first} as a whole; none of its written conventions is kept"]
+    return {"primary_genre": first, "confidence": scores[first], "scores": scores, "reasons": reasons}
+
+
+def _combined(
+    trained: dict[str, float], rows: tuple[Convention, ...], own: tuple[Convention, ...], checks: dict[str, list[Check]]
+) -> dict[str, float]:
+    """Score of every row's genre; see the module's docstring."""
+    if not own:
+        return trained
+    points = np.array([row.points(checks[row.genre]) for row in rows])
+    share = np.exp(points - points.max())
+    by_convention = dict(zip((row.genre for row in rows), share / share.sum(), strict=True))
+    names = {row.genre for row in own}
+    left = 1 - sum(by_convention[name] for name in names)
+    known = sum(value for name, value in trained.items() if name not in names)
+    return {
+        row.genre: by_convention[row.genre] if row.genre in names else left * trained[row.genre] / known for row in rows
+    }
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, float]:
+    """To three places; the largest takes what rounding leaves, so that the sum is 1."""
+    rounded = {name: round(float(value), 3) for name, value in scores.items()}
+    first = max(rounded, key=lambda name: rounded[name])
+    rounded[first] = round(rounded[first] + 1 - sum(rounded.values()), 3)
+    return rounded
+
+
+def _kept(genre: str, checks: dict[str, list[Check]]) -> list[str]:
+    """Reasons for `genre`, those first that speak against most other genres; what holds for all alike is left out."""
+    ranked = []
+    for check in checks[genre]:
+        also = sum(
+            any(other.kept and other.subject == check.subject for other in rows)
+            for name, rows in checks.items()
+            if name != genre
+        )
+        if check.kept and also < len(checks) - 1:
+            ranked.append((also, -WEIGHTS[check.kind], check.reason))
+    return [reason for _, _, reason in sorted(ranked)][:MOST_REASONS]
+
+
+def _evidence(genre: str, x: np.ndarray) -> list[str]:
+    """Which of harmony, rhythm and sound the classifier's score for `genre` rests on most, and the score without it."""
+    whole = classify(x)[genre]
+    without = {}
+    for name, columns in GROUPS.items():
+        if np.isnan(x[columns]).all():
+            continue
+        blind = x.copy()
+        blind[columns] = np.nan
+        without[name] = classify(blind)[genre]
+    group = min(without, key=lambda name: without[name])
+    if whole - without[group] < 0.05:
+        return []
+    return [f"its {group} speaks for {genre}: {whole:.2f} by the classifier, {without[group]:.2f} without it"]
+
+
+def classify(x: np.ndarray) -> dict[str, float]:
+    """Calibrated probability of each trained genre from `features` (len(FEATURE_NAMES),), NaN where not known."""
+    w = weights()
+    logits = network(standardise(x[None], w["mean"], w["scale"]), w)[0]
+    logits = logits / w["temperature"][0 if np.isnan(x[GROUPS["sound"]]).all() else 1]
+    share = np.exp(logits - logits.max())
+    return dict(zip(GENRES, map(float, share / share.sum()), strict=True))
+
+
+def standardise(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(n, features) → (n, features + groups): deviations within ±FAR, 0 where not known; last, which groups are known."""
+    z = np.nan_to_num(np.clip((x - mean) / scale, -FAR, FAR))
+    known = [~np.isnan(x[:, columns]).all(axis=1) for columns in GROUPS.values()]
+    return np.concatenate([z, np.stack(known, axis=1)], axis=1).astype(np.float32)
+
+
+def network(z: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
+    """(n, features + groups) → (n, genres) logits: the mean of a few networks of one hidden layer."""
+    hidden = np.maximum(np.einsum("ni,mih->mnh", z, w["w1"]) + w["b1"][:, None], 0)
+    return (np.einsum("mnh,mhg->mng", hidden, w["w2"]) + w["b2"][:, None]).mean(axis=0)
+
+
+@lru_cache(maxsize=1)
+def weights() -> dict[str, np.ndarray]:
+    """mean, scale (features,); w1 (m, inputs, hidden), b1, w2, b2; temperature (2,) without and with a sound."""
+    with np.load(WEIGHTS_FILE) as stored:
+        return {name: stored[name].astype(np.float32) for name in stored.files}

@@ -1,0 +1,229 @@
+"""What a genre usually does, as written in genres/*.yaml or in a user's file, and which of it a piece does.
+
+    genre: bossa nova
+    tempo: [110, 160]                  # bpm
+    progressions: [ii-V-I, backdoor]   # names of musetune.theory.harmony.patterns
+    chords:                            # share of the time that chords of this kind sound, 0–1
+      four notes: [0.6, 1.0]
+    rhythm:
+      swing: [0.9, 1.2]                # long half of the beat over the short one
+      syncopation: [0.2, 0.8]          # syncopation_index of the record
+      metres: [4/4, 2/4]
+    sound: [drums, mellow]             # words of SOUND_WORDS
+
+All but `genre` may be left out; several genres in one file are parted by a line `---`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from musetune.analysis.genre.traits import CHORD_KINDS, SOUND_WORDS, Traits
+from musetune.symbols import BPM_RANGE, Meter
+from musetune.symbols.names import suggest
+
+BUILT_IN = Path(__file__).with_name("genres")
+FIELDS = ("genre", "tempo", "progressions", "chords", "rhythm", "sound")
+RHYTHM_FIELDS = ("swing", "syncopation", "metres")
+WEIGHTS = {
+    "progressions": 1.5,
+    "chords": 1.5,
+    "tempo": 0.75,
+    "swing": 1.0,
+    "syncopation": 0.5,
+    "metres": 0.25,
+    "sound": 1.5,
+}
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One convention held against a piece: does the piece keep it, and in words how, with the piece's own value."""
+
+    kind: str  # of WEIGHTS
+    subject: str  # the same for the same question asked by two genres
+    kept: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A genre's row; what is None or empty is not asked. Ranges include both ends."""
+
+    genre: str
+    tempo: Range | None = None
+    progressions: tuple[str, ...] = ()
+    chords: tuple[tuple[str, Range], ...] = ()
+    swing: Range | None = None
+    syncopation: Range | None = None
+    metres: tuple[str, ...] = ()
+    sound: tuple[str, ...] = ()
+
+    def checks(self, piece: Traits) -> list[Check]:
+        """Every convention that the piece's traits can decide; a reason is true where `kept`."""
+        rows = [
+            _within("tempo", f"{piece.bpm:.0f} bpm lies in {self.genre}'s {{}}", piece.bpm, self.tempo, "{:.0f}"),
+            _within("swing", f"swing ratio {piece.swing} lies in {self.genre}'s {{}}", piece.swing, self.swing, "{:g}"),
+            _within(
+                "syncopation", f"syncopation {piece.syncopation} lies in {self.genre}'s {{}}", piece.syncopation,
+                self.syncopation, "{:g}",
+            ),
+        ]  # fmt: skip
+        for kind, span in self.chords:
+            share = piece.chords.get(kind)
+            text = f"{kind}: {share or 0:.0%} of the chords' time, in {self.genre}'s {{}}"
+            rows.append(_within("chords", text, share, span, "{:.0%}", subject=kind))
+        found = [row for row in rows if row is not None]
+        if self.progressions and piece.chords:
+            used = [name for name in piece.patterns if name in self.progressions]
+            found += [Check("progressions", name, True, f"uses {name}") for name in used]
+            found += [] if used else [Check("progressions", "", False, "")]
+        if self.metres:
+            found.append(
+                Check("metres", "metre", piece.metre in self.metres, f"{piece.metre} is usual in {self.genre}")
+            )
+        for word in self.sound if piece.sound else ():
+            measure, low, high = SOUND_WORDS[word]
+            value = piece.sound[measure]
+            reason = f"{word}: {measure} {value:.2f} lies in {low:g}–{high:g}"
+            found.append(Check("sound", word, low <= value <= high, reason))
+        return found
+
+    def points(self, checks: Iterable[Check]) -> float:
+        """Sum over kinds of weight · (share of its checks kept · 2 − 1): above 0 where more is kept than broken."""
+        kept: dict[str, list[bool]] = {}
+        for check in checks:
+            kept.setdefault(check.kind, []).append(check.kept)
+        return sum(WEIGHTS[kind] * (2 * sum(rows) / len(rows) - 1) for kind, rows in kept.items())
+
+
+def _within(
+    kind: str, text: str, value: float | None, span: Range | None, number: str, subject: str = ""
+) -> Check | None:
+    """The check of a range; None where either is unknown. `text` has {} where the range goes."""
+    if value is None or span is None:
+        return None
+    low, high = span
+    return Check(
+        kind, subject or kind, low <= value <= high, text.format(f"{number.format(low)}–{number.format(high)}")
+    )
+
+
+@lru_cache(maxsize=1)
+def built_in() -> tuple[Convention, ...]:
+    """The six genres of this package, in the order of musetune.symbols.GENRES."""
+    from musetune.symbols import GENRES
+
+    rows = {row.genre: row for path in sorted(BUILT_IN.glob("*.yaml")) for row in load_conventions(path)}
+    return tuple(rows[genre] for genre in GENRES)
+
+
+def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
+    """The genres of a YAML file.
+
+    Raises FileNotFoundError where there is none, ValueError that names the file, the entry, what is allowed and the fix
+    for anything that is not as this module's docstring shows.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}; give a YAML file of genres, such as those in {BUILT_IN}")
+    try:
+        documents = [row for row in yaml.safe_load_all(file.read_text(encoding="utf-8")) if row is not None]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from None
+    if not documents:
+        raise ValueError(f"{file.name} is empty; it needs at least genre: NAME and one of {', '.join(FIELDS[1:])}")
+    rows = tuple(_convention(row, file.name) for row in documents)
+    names = [row.genre for row in rows]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{file.name} has two genres called {twice!r}; put their conventions into one")
+    return rows
+
+
+def _convention(row: Any, where: str) -> Convention:
+    if not isinstance(row, dict):
+        raise ValueError(f"{where} holds {row!r}; a genre is a mapping with the entries {', '.join(FIELDS)}")
+    _known(row, FIELDS, where)
+    genre = row.get("genre")
+    if not isinstance(genre, str) or not genre.strip():
+        raise ValueError(f"{where}: genre={genre!r} is not a name; write for example genre: bossa nova")
+    where = f"{where}, genre {genre}"
+    if len(row) == 1:
+        raise ValueError(f"{where} has no conventions; add at least one of {', '.join(FIELDS[1:])}")
+    rhythm, chords = _mapping(row, "rhythm", where), _mapping(row, "chords", where)
+    _known(rhythm, RHYTHM_FIELDS, f"{where}, rhythm")
+    _known(chords, tuple(CHORD_KINDS), f"{where}, chords")
+    return Convention(
+        genre.strip(),
+        _range(row, "tempo", BPM_RANGE, where),
+        _names(row, "progressions", pattern_names(), where),
+        tuple((kind, span) for kind in chords if (span := _range(chords, kind, (0.0, 1.0), f"{where}, chords"))),
+        _range(rhythm, "swing", (0.5, 4.0), f"{where}, rhythm"),
+        _range(rhythm, "syncopation", (0.0, 1.0), f"{where}, rhythm"),
+        _names(rhythm, "metres", None, f"{where}, rhythm"),
+        _names(row, "sound", tuple(SOUND_WORDS), where),
+    )
+
+
+def pattern_names() -> tuple[str, ...]:
+    """What a progression may be called."""
+    from musetune.theory.harmony.patterns import PATTERNS
+
+    return tuple(pattern.name for pattern in PATTERNS)
+
+
+def _known(row: dict, allowed: tuple[str, ...], where: str) -> None:
+    for name in row:
+        if name not in allowed:
+            raise ValueError(
+                f"{where}: unknown entry {name!r}; allowed are {', '.join(allowed)}{suggest(str(name), allowed)}"
+            )
+
+
+def _mapping(row: dict, name: str, where: str) -> dict:
+    value = row.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: {name}={value!r} is not a mapping; indent its entries below it")
+    return value
+
+
+def _range(row: dict, name: str, allowed: Range, where: str) -> Range | None:
+    value = row.get(name)
+    if name not in row:
+        return None
+    numbers = isinstance(value, list) and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in value)
+    if not numbers or len(value) != 2:  # type: ignore[arg-type]
+        low, high = allowed
+        raise ValueError(f"{where}: {name}={value!r} is not two numbers; write for example {name}: [{low:g}, {high:g}]")
+    low, high = value  # type: ignore[misc]
+    if not allowed[0] <= low <= high <= allowed[1]:
+        fix = f"write [{high:g}, {low:g}]" if low > high else "move it inside"
+        raise ValueError(f"{where}: {name}={value!r} does not rise within {allowed[0]:g}–{allowed[1]:g}; {fix}")
+    return float(low), float(high)
+
+
+def _names(row: dict, name: str, allowed: tuple[str, ...] | None, where: str) -> tuple[str, ...]:
+    """A list of words; `allowed` None: time signatures."""
+    value = row.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise ValueError(f"{where}: {name}={value!r} is not a list of words; write for example {name}: [a, b]")
+    check: Callable[[str], object] = Meter.parse
+    for word in value:
+        if allowed is None:
+            try:
+                check(word)
+            except ValueError as error:
+                raise ValueError(f"{where}: {name}: {error}") from None
+        elif word not in allowed:
+            raise ValueError(
+                f"{where}: {name} has no {word!r}; allowed are {', '.join(allowed)}{suggest(word, allowed)}"
+            )
+    return tuple(value)

@@ -1,0 +1,1 @@
+"""From sound to features, and from features to chords, beats, bars, keys and sections."""

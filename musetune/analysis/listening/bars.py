@@ -1,0 +1,140 @@
+"""Beats and bar lines together: the likeliest way for a bar pointer to run through the beat network's activations.
+
+The bar-pointer hidden Markov model of Whiteley, Cemgil and Godsill (2006) in the state space of Krebs, Böck and
+Widmer (ISMIR 2015): a state is a tempo and a position in the bar, and the tempo may change only at a beat. As
+nothing is decided inside a beat, scores are kept where beats begin. Each number of beats a bar runs in a model of
+its own, and the likeliest wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from musetune.analysis.listening.vocabulary import BEATS, METERS
+
+POINTER_FPS = 100
+N_TEMPI = 48
+STRETCH = 600 * POINTER_FPS  # frames looked at in one go
+TEMPO_RIGIDITY = 80.0  # nats for a relative change of 1 in the beat's length
+TEMPO_REACH = 4  # how many steps of the tempo grid it may move at one beat
+BEAT_SHARE = 16  # the first sixteenth of a beat is where its onset is expected
+METRE_MARGIN = 4.0  # metres that the network holds this many nats less likely than the best are not tried
+METRE_WEIGHT = 12.0  # what a nat of the network's mean opinion is worth against the pointer's likelihood
+FLOOR = 1e-4  # of an activation
+NONE = 127  # no beat before
+FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted quarters
+
+
+@dataclass(frozen=True)
+class Bars:
+    """`beats` (n,) frames at POINTER_FPS; `meter` such as "6/8"; `first` index of the first beat that opens a bar;
+    `confidence` 0…1 of the metre against the others."""
+
+    beats: np.ndarray
+    meter: str
+    first: int
+    confidence: float
+
+
+def point(activation: np.ndarray, metres: np.ndarray, bpm_range: tuple[float, float], hinted: bool = False) -> Bars:
+    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; `metres` (METERS,)
+    log-probabilities; tempi within `bpm_range`, which is for quarters unless `hinted`."""
+    likely = [name for name, value in zip(METERS, metres, strict=True) if value > metres.max() - METRE_MARGIN]
+    runs = {}
+    for name in likely:
+        factor = 1.0 if hinted else FASTER.get(name, 1.0)
+        longest, shortest = (60 * POINTER_FPS / bpm / factor for bpm in bpm_range)
+        lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
+        runs[name] = _along(_Pointer(lengths, BEATS[name]), activation)
+    scores = {name: run[0] + METRE_WEIGHT * float(metres[METERS.index(name)]) for name, run in runs.items()}
+    best = max(scores, key=lambda name: scores[name])
+    frames, place = runs[best][1], runs[best][2]
+    first = int((-place[0]) % BEATS[best]) if len(place) else 0
+    return Bars(frames, best, first, float(np.exp(metres[METERS.index(best)] - np.logaddexp.reduce(metres))))
+
+
+def _along(pointer: _Pointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """`_Pointer.run` of a piece of any length, in stretches of ten minutes so that memory is bounded; a beat that two
+    stretches both claim counts once."""
+    total, frames, places = 0.0, np.zeros(0, int), np.zeros(0, int)
+    cuts = [*range(0, max(len(activation) - STRETCH // 2, 1), STRETCH), len(activation)]  # no short stretch at the end
+    for start, end in pairwise(cuts):
+        score, beats, place = pointer.run(activation[start:end])
+        new = beats + start > (frames[-1] + pointer.lengths[0] / 2 if len(frames) else -1)
+        total, frames = total + score, np.concatenate([frames, beats[new] + start])
+        places = np.concatenate([places, place[new]])
+    return total, frames, places
+
+
+class _Pointer:
+    """One number of beats. A path is a chain of beats, each with a place in the bar and a length; scores are kept only where
+    beats begin, and only as far back as the longest beat; where each came from is kept for good (a byte a state)."""
+
+    def __init__(self, lengths: np.ndarray, metre: int) -> None:
+        self.lengths, self.metre = lengths, metre
+        padded = np.pad(lengths.astype(float), TEMPO_REACH, constant_values=np.nan)
+        source = np.lib.stride_tricks.sliding_window_view(
+            padded, 2 * TEMPO_REACH + 1
+        )  # of each tempo: which it may come from
+        cost = -TEMPO_RIGIDITY * np.abs(source / lengths[:, None] - 1)
+        self.move = np.where(np.isnan(cost), -np.inf, cost).astype(np.float32)
+
+    def run(self, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Viterbi: (log-likelihood, frames at which beats begin, place of each in its bar)."""
+        beat, down = np.clip(activation, FLOOR, 1 - FLOOR).T
+        plain = np.clip(beat - down, FLOOR, 1)
+        nothing = np.log((1 - np.maximum(beat, down)) / (BEAT_SHARE - 1))
+        total = [np.append(0, np.log(row).cumsum()) for row in (plain, down)]
+        quiet = np.append(0, nothing.cumsum())
+        head = np.maximum(1, np.ceil(self.lengths / BEAT_SHARE).astype(int))
+        sums = np.stack([total[1]] + [total[0]] * (self.metre - 1))  # (metre, frames + 1)
+        came, tail = self._forward(sums, quiet, head)
+        return self._back(came, tail, sums, quiet, head)
+
+    def _forward(self, sums: np.ndarray, quiet: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`came` (frames, metre, tempi): steps to the tempo of the beat before (NONE: there is none); and the last
+        max(lengths) rows of the best score of all before a beat that begins there. No beat is shorter than lengths[0], so
+        that many frames are computed at once."""
+        frames, tempi, block = len(quiet) - 1, len(self.lengths), int(self.lengths[0])
+        reach = int(self.lengths[-1])
+        begun = np.full((reach + block, self.metre, tempi), -np.inf)  # rows: frames low − reach … low + block
+        came = np.full((frames, self.metre, tempi), NONE, np.int8)
+        column, places = np.arange(tempi), np.arange(self.metre)[:, None]
+        edge = [(0, 0), (0, 0), (TEMPO_REACH, TEMPO_REACH)]
+        for low in range(0, frames, block):
+            now = np.arange(low, min(low + block, frames))[:, None, None]
+            start = now - self.lengths
+            safe = np.maximum(start, 0)
+            ended = begun[start - low + reach, places, column] + sums[places, safe + head] - sums[places, safe]
+            ended = np.where(start >= 0, ended + quiet[now] - quiet[safe + head], -np.inf)
+            padded = np.pad(np.roll(ended, 1, axis=1), edge, constant_values=-np.inf)
+            options = np.lib.stride_tricks.sliding_window_view(padded, 2 * TEMPO_REACH + 1, axis=2) + self.move
+            source, best = options.argmax(axis=3), options.max(axis=3)
+            opening = (self.lengths > now) & (best < quiet[now])
+            begun[reach : reach + len(now)] = np.where(opening, quiet[now], best)
+            came[now[:, 0, 0]] = np.where(opening, NONE, source - TEMPO_REACH)
+            begun = np.roll(begun, -len(now), axis=0)
+        return came, begun[:reach][-min(reach, frames) :]
+
+    def _back(
+        self, came: np.ndarray, begun: np.ndarray, sums: np.ndarray, quiet: np.ndarray, head: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Choose the last beat, which may run over the end, and follow the chain to the first."""
+        frames = len(came)
+        low = frames - len(begun)
+        start = np.arange(low, frames)[:, None, None]
+        top = np.minimum(start + head, frames)
+        tail = sums[np.arange(self.metre)[:, None], top] - sums[:, low:frames].T[..., None] + quiet[frames] - quiet[top]
+        final = np.where(start + self.lengths >= frames, begun + tail, -np.inf)
+        frame, place, tempo = (int(index) for index in np.unravel_index(int(final.argmax()), final.shape))
+        frame += low
+        chain = [(frame, place)]
+        while (step := int(came[frame, place, tempo])) != NONE:
+            before = tempo + step
+            frame, place, tempo = frame - int(self.lengths[before]), (place - 1) % self.metre, before
+            chain.append((frame, place))
+        at, places = np.array(chain[::-1]).T
+        return float(final.max()), at, places

@@ -1,0 +1,143 @@
+"""Analyses kept on disk, so that the same bytes are heard once: by content, version of the analyser and options."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from musetune.symbols import LeadSheet
+from musetune.symbols.estimate import AnalysisResult
+
+PACKAGE = Path(__file__).parents[2]
+ROOMS = ("analysis", "audio", "formats", "symbols", "theory")  # whose files decide what is heard
+LIBRARIES = ("numpy", "scipy", "librosa", "soxr", "soundfile", "music21")
+FORGET_DAYS = 30  # entries of a version that nobody asked for so long are removed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A `AnalysisResult` read back: the `record` as `Analysis.to_json` gave it, and the lead sheet."""
+
+    record: dict[str, Any]
+    lead_sheet: LeadSheet
+
+    def to_json(self) -> dict[str, Any]:
+        """The record."""
+        return self.record
+
+    def dumps(self, indent: int | None = 2) -> str:
+        """The record as text."""
+        return json.dumps(self.record, indent=indent, ensure_ascii=False, allow_nan=False)
+
+    def packed(self) -> dict[str, Any]:
+        """As plain values, for `unpacked`."""
+        return {"record": self.record, "lead_sheet": self.lead_sheet.to_json()}
+
+    @staticmethod
+    def unpacked(data: Mapping[str, Any]) -> Stored:
+        """What `packed` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        if not isinstance(data["record"], dict):
+            raise TypeError(f"record is a {type(data['record']).__name__}, not an object")
+        return Stored(data["record"], LeadSheet.from_json(data["lead_sheet"]))
+
+    @staticmethod
+    def of(result: AnalysisResult) -> Stored:
+        """The same of a fresh analysis."""
+        return Stored(result.to_json(), result.lead_sheet)
+
+    def named(self, file: str) -> Stored:
+        """The same, of a file of this name: equal bytes may have many."""
+        source = (self.record.get("source") or {}) | {"file": file}
+        return Stored(self.record | {"source": source}, self.lead_sheet)
+
+
+@lru_cache(maxsize=1)
+def analyser_version() -> str:
+    """Twelve hexadecimal digits that change with any file of the analyser, its weights and its libraries' versions."""
+    digest = hashlib.sha256()
+    for room in ROOMS:
+        for path in sorted((PACKAGE / room).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for name in LIBRARIES:
+        digest.update(f"{name} {metadata.version(name)}\0".encode())
+    return digest.hexdigest()[:12]
+
+
+def default_folder() -> Path:
+    """$MUSETUNE_CACHE, or `musetune/analysis` in the user's folder for caches (~/.cache on Linux)."""
+    import platformdirs
+
+    asked = os.environ.get("MUSETUNE_CACHE")
+    return Path(asked) if asked else Path(platformdirs.user_cache_dir("musetune")) / "analysis"
+
+
+class Cache:
+    """A folder with one file an analysis. Safe with many processes: a file appears whole or not at all."""
+
+    def __init__(self, folder: str | os.PathLike | None = None) -> None:
+        self.root = Path(folder) if folder is not None else default_folder()
+
+    def path(self, sha256: str, options: Mapping[str, Any]) -> Path:
+        """Where the analysis of bytes with this hash under these options lies, or would."""
+        asked = json.dumps(options, sort_keys=True, allow_nan=False)
+        return self.root / analyser_version() / f"{hashlib.sha256(f'{sha256} {asked}'.encode()).hexdigest()}.json.gz"
+
+    def load(self, sha256: str, options: Mapping[str, Any]) -> Stored | None:
+        """The analysis, None where there is none or its file is damaged (which is removed)."""
+        path = self.path(sha256, options)
+        try:
+            return Stored.unpacked(json.loads(gzip.decompress(path.read_bytes())))
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+            log.warning("%s in the cache is damaged (%s): analysed anew", path.name, error)
+            path.unlink(missing_ok=True)
+            return None
+
+    def save(self, sha256: str, options: Mapping[str, Any], stored: Stored) -> None:
+        """Keep it. A folder that cannot be written to costs a warning only: the analysis is there all the same."""
+        path = self.path(sha256, options)
+        try:
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._forget()
+            os.utime(path.parent)
+            _write(path, gzip.compress(json.dumps(stored.packed(), allow_nan=False).encode(), compresslevel=6, mtime=0))
+        except OSError as error:
+            log.warning("the cache %s cannot be written (%s); --no-cache leaves it alone", self.root, error)
+
+    def _forget(self) -> None:
+        """Remove what versions kept that were not used for FORGET_DAYS."""
+        oldest = time.time() - FORGET_DAYS * 86400
+        for folder in self.root.iterdir():
+            if folder.is_dir() and len(folder.name) == 12 and folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside and rename over: a reader sees the old file or the new one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,141 @@
+"""The analyser for programs that do many things at once: `await service.analyze_music(path)`."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from musetune.analysis.service.batch import cores
+from musetune.analysis.service.cache import Cache, Stored
+from musetune.analysis.service.worker import Job, Worker, check_file
+from musetune.audio.source import sha256_of
+
+
+@dataclass
+class _Shared:
+    """One computation, and how many await it."""
+
+    task: asyncio.Task[Stored]
+    waiting: int = 0
+
+
+class AnalysisService:
+    """Analyses in processes of its own, at most `max_concurrent` at a time (default: one a core).
+
+    Requests for equal bytes and options that overlap in time share one computation; results are kept in the cache
+    (`cache=None`: nowhere). Use it as `async with AnalysisService() as service:`, or `await service.close()`.
+    """
+
+    def __init__(self, *, max_concurrent: int | None = None, cache: Cache | str | None = "default") -> None:
+        count = cores() if max_concurrent is None else max_concurrent
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"max_concurrent={max_concurrent!r} is not a whole number above 0")
+        self.max_concurrent = count
+        self._cache = Cache() if cache == "default" else Cache(cache) if isinstance(cache, str) else cache
+        self._workers = [Worker() for _ in range(count)]
+        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()  # the last one is warm
+        for worker in self._workers:
+            self._idle.put_nowait(worker)
+        self._threads = ThreadPoolExecutor(count + 2, thread_name_prefix="musetune")  # two for files and hashes
+        self._shared: dict[tuple[Any, ...], _Shared] = {}
+        self._closed = False
+
+    async def analyze_music(
+        self, path: str | PathLike, *, beats: str = "musetune", tempo_hint: float | None = None
+    ) -> dict[str, Any]:
+        """The analysis record of a file as plain values (ANALYSIS_SCHEMA): `bpm`, `key`, `chords`, `harmonic_analysis`,
+        `rhythmic_analysis`, `genre_analysis` and the rest. It is the caller's own to change.
+
+        Raises what `musetune.analyze` raises; RuntimeError once the service is closed. Cancelling the last one who
+        awaits a file stops its computation.
+        """
+        self._open()
+        job = Job(str(path), beats, tempo_hint)
+        digest = await self._in_thread(_digest, Path(path))
+        self._open()
+        key = (digest, *job.options.items())
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = _Shared(asyncio.ensure_future(self._compute(digest, job)))
+            shared.task.add_done_callback(lambda _: self._forget(key, shared))
+        shared.waiting += 1
+        try:
+            found = await asyncio.shield(shared.task)
+        except asyncio.CancelledError:
+            if shared.waiting == 1 and not shared.task.done():
+                self._forget(key, shared)
+                shared.task.cancel()
+                await asyncio.wait([shared.task])
+            raise
+        finally:
+            shared.waiting -= 1
+        return copy.deepcopy(found.named(Path(path).name).record)
+
+    def _open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this AnalysisService is closed; make a new one")
+
+    def _forget(self, key: tuple[Any, ...], shared: _Shared) -> None:
+        if self._shared.get(key) is shared:
+            del self._shared[key]
+
+    async def _compute(self, digest: str, job: Job) -> Stored:
+        if self._cache is not None:
+            kept = await self._in_thread(self._cache.load, digest, job.options)
+            if kept is not None:
+                return kept
+        worker = await self._idle.get()
+        try:
+            found = await self._by(worker, job)
+        finally:
+            self._idle.put_nowait(worker)
+        if self._cache is not None:
+            await self._in_thread(self._cache.save, digest, job.options, found)
+        return found
+
+    async def _by(self, worker: Worker, job: Job) -> Stored:
+        """Run `job`; where this is cancelled, the process is stopped, not left to its work."""
+        running = asyncio.get_running_loop().run_in_executor(self._threads, worker.run, job)
+        try:
+            return (await asyncio.shield(running)).result
+        except asyncio.CancelledError:
+            while not running.done():
+                worker.kill()  # again and again: it may just be starting
+                await asyncio.wait([running], timeout=0.05)
+            running.exception()  # it was told of
+            raise
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    async def close(self) -> None:
+        """Stop what is running (who awaits it is cancelled) and end the processes. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        tasks = [shared.task for shared in self._shared.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in self._workers:
+            worker.close()
+        self._threads.shutdown(wait=True)
+
+    async def __aenter__(self) -> AnalysisService:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _digest(path: Path) -> str:
+    check_file(path)
+    return sha256_of(path)

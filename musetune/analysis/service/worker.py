@@ -1,0 +1,229 @@
+"""A process that analyses one file after another, so that no decoder can take the caller down and every core can work.
+
+The two sides speak lines of JSON over pipes: a `Job` in, an `Answer` out. Processes and not threads: one that crashes or
+is stopped takes nothing with it, and two threads took 15 % more processor time than one for the same four songs (they
+wait for Python's lock)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from musetune.analysis.listening.engines import beats_of
+from musetune.analysis.service.cache import Cache, Stored
+from musetune.audio.source import SYMBOLS, sha256_of
+
+PATIENCE_S = 7200.0  # a file may take so long; then its process is stopped
+PROGRAM = "from musetune.analysis.service.worker import main; main()"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # one each: the cores are shared by processes
+BUILTIN: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (ValueError, FileNotFoundError, PermissionError, OSError, ImportError, MemoryError)
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to analyse, and what to write of it: `outputs`, kinds of `export.KINDS`, under names that begin with
+    `stem`. `beats` is one of `engines.ENGINES`; `genres` a YAML file of further genres; `cache` a folder, None to
+    leave the cache alone."""
+
+    path: str
+    beats: str = "musetune"
+    tempo_hint: float | None = None
+    genres: str | None = None
+    cache: str | None = None
+    outputs: tuple[str, ...] = ()
+    stem: str | None = None
+    sheet: str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the analysis depends on beside the file's bytes; its kind, since symbols are read by suffix."""
+        genres = None if self.genres is None else sha256_of(self.genres)
+        suffix = Path(self.path).suffix.lower()
+        return {"beats": self.beats, "tempo_hint": self.tempo_hint, "genres": genres, "suffix": suffix}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The analysis, whether it came from the cache, the files written, and what the reader should know (warnings)."""
+
+    result: Stored
+    cached: bool = False
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class WorkerDied(RuntimeError):
+    """The process ended in the middle of a file: a crash in a decoder, no memory, or it was stopped."""
+
+
+def perform(job: Job) -> Answer:
+    """Do a job, in this process. Raises what the analysis raises."""
+    from musetune.analysis.analyze import analyze
+    from musetune.analysis.export import export
+
+    path = Path(job.path)
+    check_file(path)
+    cache = None if job.cache is None else Cache(job.cache)
+    with _notes() as notes:
+        digest = sha256_of(path)
+        found = cache.load(digest, job.options) if cache is not None else None
+        cached = found is not None
+        if found is None:
+            beats = None if path.suffix.lower() in SYMBOLS else beats_of(path, job.beats)
+            found = Stored.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
+            if cache is not None:
+                cache.save(digest, job.options, found)
+        found = found.named(path.name)
+        files = [file for kind in job.outputs for file in export(found, kind, Path(job.stem or path), sound=path)]
+        if job.sheet is not None:
+            files.append(found.lead_sheet.save(job.sheet))
+    return Answer(found, cached, tuple(map(str, files)), tuple(notes))
+
+
+def check_file(path: Path) -> None:
+    """Raise FileNotFoundError where there is nothing, ValueError where there is a folder or a device."""
+    if not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    if not path.is_file():
+        raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'no regular file'}; give one file")
+
+
+@contextmanager
+def _notes() -> Iterator[list[str]]:
+    """The package's warnings while it lasts."""
+    notes: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: notes.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("musetune")
+    logger.addHandler(handler)
+    try:
+        yield notes
+    finally:
+        logger.removeHandler(handler)
+
+
+def main() -> None:
+    """The process's side: answers on what was standard output, where nothing else may write from now on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and closes the pipe
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer = perform(Job(**asked | {"outputs": tuple(asked["outputs"])}))
+            told = {
+                "result": answer.result.packed(),
+                "cached": answer.cached,
+                "files": answer.files,
+                "notes": answer.notes,
+            }
+        except Exception as error:  # the files after this one go on
+            told = {"error": _nearest(error), "message": _message(error)}
+        answers.write(json.dumps(told) + "\n")
+        answers.flush()
+
+
+def _nearest(error: Exception) -> str | None:
+    return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in BUILTIN), None)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__ if _nearest(error) else f"{type(error).__name__}: {error}"
+
+
+class Worker:
+    """The caller's side. The process starts with the first job and again after it died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 what the process says beside its answers; for `_buried`
+
+    def run(self, job: Job) -> Answer:
+        """Do `job` there, and wait. Raises what `perform` raises (RuntimeError for a fault of the analyser itself), and
+        WorkerDied."""
+        started = time.monotonic()
+        try:
+            requests, answers = self._pipes()
+            watchdog = threading.Timer(PATIENCE_S, self.kill)
+            watchdog.start()
+            try:
+                requests.write(json.dumps(asdict(job)) + "\n")
+                requests.flush()
+                line = answers.readline()
+            finally:
+                watchdog.cancel()
+        except OSError:  # the pipe broke
+            line = ""
+        if not line.endswith("\n"):
+            raise WorkerDied(f"{job.path}: {self._buried(time.monotonic() - started)}")
+        told = json.loads(line)
+        if "message" in told:
+            raise BUILTIN.get(told["error"], RuntimeError)(told["message"])
+        return Answer(Stored.unpacked(told["result"]), told["cached"], tuple(told["files"]), tuple(told["notes"]))
+
+    def kill(self) -> None:
+        """Stop the process in whatever it does: `run`, in its thread, raises WorkerDied."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """Stop the process for good and wait for its end."""
+        self.kill()
+        with self._lock:
+            if self._process is not None:
+                self._bury(self._process)
+                self._process = None
+            self._errors.close()
+
+    def _pipes(self) -> tuple[IO[str], IO[str]]:
+        with self._lock:
+            if self._process is None:
+                command = [sys.executable, "-P", "-c", PROGRAM]  # -P: no module of the current folder gets in between
+                places = os.pathsep.join(place or os.getcwd() for place in sys.path)
+                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": places}
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=environment,
+                    text=True, encoding="utf-8",
+                )  # fmt: skip
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            return self._process.stdin, self._process.stdout
+
+    def _buried(self, seconds: float) -> str:
+        """How the process ended, and its last words."""
+        with self._lock:
+            process, self._process = self._process, None
+        code = None if process is None else self._bury(process)
+        how = f"by signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
+        self._errors.seek(0)
+        words = self._errors.read().decode(errors="replace").strip().splitlines()
+        self._errors.truncate(0)
+        return f"the process that analysed it ended after {seconds:.1f} s {how}" + (f": {words[-1]}" if words else "")
+
+    @staticmethod
+    def _bury(process: subprocess.Popen[str]) -> int:
+        process.kill()
+        code = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):  # a job that was being written to it
+                    pipe.close()
+        return code

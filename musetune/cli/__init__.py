@@ -1,0 +1,5 @@
+"""The command line, thin over the package."""
+
+from musetune.cli.app import app, main
+
+__all__ = ["app", "main"]

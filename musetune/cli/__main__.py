@@ -1,0 +1,5 @@
+"""``python -m musetune.cli``."""
+
+from musetune.cli.app import main
+
+main()

@@ -1,0 +1,163 @@
+"""`musetune analyze`: any number of files through the analyser, and what it hears as text, tables, pictures and scores."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from musetune.analysis.service.worker import Job
+    from musetune.symbols.estimate import AnalysisResult
+
+HELP = """Hear chords, key, beats, tempo, metre and form.
+
+FILES are audio (MP3, WAV, FLAC, OGG; M4A and others where ffmpeg is installed), MIDI, MusicXML, lead sheets (.json), or
+folders of them. One file is printed as a chart; many as a line each. Files written are named after the music:
+song.mp3.analysis.csv, .beats.csv, .png, .mid, .musicxml, .jams, and .chords.txt, .keys.txt, .bars.txt, .sections.txt
+for Audacity. They lie beside it or, with --out, in that folder.
+
+Examples:
+
+  musetune analyze song.mp3                                 key, tempo, metre, and the chords in bars
+
+  musetune analyze song.mp3 --plot --labels                 a picture to read; label tracks to import in Audacity
+
+  musetune analyze song.mp3 --json | jq .key                the whole record
+
+  musetune analyze ~/Music --csv --out tables --jobs 4      a library; run it again and only new files are heard
+
+  musetune analyze take.wav --sheet take.musicxml           a lead sheet to edit, and to give back to musetune generate
+
+Exit code: 0 all went well, 1 some files could not be analysed, 2 none could.
+"""
+
+
+def analyze(
+    files: Annotated[list[Path], typer.Argument(help="music, or folders of it", metavar="FILES...")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print the whole record (one a line, of many); with --out, write it")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="write tables of the chords and of the beats")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="draw chords, beats, keys, cadences and form, as PNG")] = False,
+    midi: Annotated[bool, typer.Option("--midi", help="write the lead sheet as MIDI")] = False,
+    musicxml: Annotated[bool, typer.Option("--musicxml", help="write the lead sheet as MusicXML")] = False,
+    jams: Annotated[bool, typer.Option("--jams", help="write the lead sheet as JAMS")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="write Audacity label tracks")] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="write the lead sheet of one file here: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="folder for what is written", file_okay=False)] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="processes; default: one a core", min=1)] = None,
+    beats: Annotated[str, typer.Option(help="who hears the beats: musetune, madmom or beat_this")] = "musetune",
+    tempo_hint: Annotated[
+        float | None, typer.Option(help="about how many beats a minute: settles half or double", min=30, max=300)
+    ] = None,
+    genres: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of genres of your own, as musetune/analysis/genres/*.yaml", dir_okay=False, exists=True
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="analyse anew, and keep nothing")] = False,
+) -> None:
+    from musetune.analysis.genre.conventions import load_conventions
+    from musetune.analysis.listening.engines import check_engine
+    from musetune.analysis.service.batch import cores
+
+    check_engine(beats)
+    wanted = {
+        "json": as_json and out is not None, "csv": csv, "plot": plot, "midi": midi, "musicxml": musicxml, "jams": jams,
+        "labels": labels,
+    }  # fmt: skip
+    outputs = tuple(kind for kind, asked in wanted.items() if asked)
+    if genres is not None:
+        load_conventions(genres)
+    options = {"beats": beats, "tempo_hint": tempo_hint, "genres": None if genres is None else str(genres)}
+    work = _jobs(files, outputs, out, sheet, options, no_cache)
+    _run(work, jobs or cores(), as_json and out is None)
+
+
+def _jobs(
+    places: list[Path], outputs: tuple[str, ...], out: Path | None, sheet: Path | None, options: dict[str, Any],
+    no_cache: bool,
+) -> list[Job]:  # fmt: skip
+    """What to do, checked before anything is done."""
+    from musetune.analysis.service.batch import MARK, find_files
+    from musetune.analysis.service.cache import default_folder
+    from musetune.analysis.service.worker import Job
+    from musetune.formats.files import SUFFIXES
+
+    found = find_files(places)
+    if sheet is not None and len(found) > 1:
+        raise ValueError(f"--sheet takes one file, not {len(found)}; --midi, --musicxml and --jams take many")
+    if sheet is not None and sheet.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"--sheet {sheet}: suffix {sheet.suffix!r} is not one of {', '.join(SUFFIXES)}")
+    if sheet is not None and sheet.exists() and sheet.samefile(found[0][0]):
+        raise ValueError(f"--sheet {sheet} would overwrite the music itself: give it another name")
+    work: dict[Path, Job] = {}
+    for path, name in found:
+        folder = path.parent if out is None else out / name.parent
+        stem = folder / f"{path.name}{MARK}"
+        if stem in work and outputs:
+            raise ValueError(
+                f"{work[stem].path} and {path} would both write {stem}.*: give the folder above, or analyse them one by one"
+            )
+        if out is not None and outputs:
+            folder.mkdir(parents=True, exist_ok=True)
+        cache = None if no_cache else str(default_folder())
+        saved = None if sheet is None else str(sheet)
+        work[stem if outputs else path] = Job(
+            str(path), **options, cache=cache, outputs=outputs, stem=str(stem), sheet=saved
+        )
+    return list(work.values())
+
+
+def _run(work: list[Job], processes: int, as_json: bool) -> None:
+    """Do it, say what was heard, and what could not be. Ends the program with 1 or 2 where something could not be."""
+    from tqdm import tqdm
+
+    from musetune.analysis.service.batch import reason, run_jobs
+
+    failed: list[str] = []
+    kept, alone = 0, len(work) == 1
+    bar = tqdm(total=len(work), unit="file", disable=alone, file=sys.stderr)
+    with bar, closing(run_jobs(work, processes)) as answers:
+        for job, answer in answers:
+            if isinstance(answer, Exception):
+                failed.append(reason(answer) if job.path in str(answer) else f"{job.path}: {reason(answer)}")
+            else:
+                kept += answer.cached
+                for note in answer.notes:
+                    tqdm.write(f"musetune: {note}", file=sys.stderr)
+                told = answer.result.dumps(2 if alone else None) if as_json else _told(job.path, answer.result, alone)
+                tqdm.write("\n".join([told, *([] if as_json else answer.files)]), file=sys.stdout)
+            bar.update()
+    if alone and failed:
+        typer.echo(f"musetune: {failed[0]}", err=True)
+    elif not alone:
+        cached = f", {kept} from the cache" if kept else ""
+        typer.echo(f"{len(work) - len(failed)} of {len(work)} files analysed{cached}", err=True)
+        for line in failed:
+            typer.echo(f"  {line}", err=True)
+    if failed:
+        raise typer.Exit(2 if len(failed) == len(work) else 1)
+
+
+def _told(path: str, result: AnalysisResult, whole: bool) -> str:
+    """One line of what was heard, with the chart beneath where `whole`."""
+    from musetune.analysis.export import chart
+
+    record = result.to_json()
+    bpm, seconds = record.get("bpm"), (record.get("source") or {}).get("duration_s")
+    genre = (record.get("genre_analysis") or {}).get("primary_genre")
+    parts = [
+        record.get("key") or "no key", None if bpm is None else f"{bpm:.1f} bpm", record.get("time_signature"), genre,
+        None if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}",
+    ]  # fmt: skip
+    line = f"{path}: {', '.join(part for part in parts if part)}"
+    return f"{line}\n{chart(result.lead_sheet)}" if whole else line

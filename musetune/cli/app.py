@@ -1,0 +1,292 @@
+"""`musetune generate | plan | compose | analyze | prepare | evaluate | push | pull | adapters | info`: the command line, thin over the package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musetune.cli import analyze as cli_analyze
+from musetune.cli import compose as cli_compose
+from musetune.cli import hub as cli_hub
+from musetune.cli import info as cli_info
+from musetune.cli import ui as cli_ui
+
+if TYPE_CHECKING:
+    from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.symbols import LeadSheet
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Make AudioLDM 2 play the chords, the key and the beat that you ask for.",
+)
+FORMATS = ("wav", "flac", "mp3")
+GENERATE_HELP = """Generate audio that follows chords.
+
+Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . | % |": the
+chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the prompt alone decides.
+
+Example: musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav --report
+"""
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from musetune import __version__
+
+        typer.echo(f"musetune {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="say which version this is")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command(help=GENERATE_HELP)
+def generate(
+    prompt: Annotated[str, typer.Argument(help="what it should sound like: genre, instruments, mood")],
+    chords: Annotated[str | None, typer.Option(help="progression or chart; needs an adapter")] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="lead sheet instead of --chords: .json, .mid, .musicxml, .mxl, .jams", exists=True, dir_okay=False
+        ),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'; default C major")] = None,
+    bpm: Annotated[float | None, typer.Option(help="beats a minute, 30–300; default 120")] = None,
+    meter: Annotated[str | None, typer.Option(help="time signature; default 4/4")] = None,
+    genre: Annotated[
+        str | None,
+        typer.Option(help="pop, rock, jazz, blues, classical or electronic", autocompletion=cli_hub.complete_genre),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="length; default 10.24, or the lead sheet's")] = None,
+    base: Annotated[
+        str,
+        typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2", autocompletion=cli_hub.complete_base),
+    ] = "nano",
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="bundled name, folder or Hub id; default the base's own, else theory",
+            autocompletion=cli_hub.complete_adapter,
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
+    guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 3.0,
+    music_guidance: Annotated[float | None, typer.Option(help="how hard the music pushes; default 3", min=0)] = None,
+    follow: Annotated[
+        list[str] | None, typer.Option(help="chords, beats, key, genre or function, more than once; default all")
+    ] = None,
+    follow_seconds: Annotated[
+        tuple[float, float] | None, typer.Option(help="start and end of the stretch that follows; default all")
+    ] = None,
+    guidance_interval: Annotated[
+        tuple[float, float] | None, typer.Option(help="shares of the steps in which words push; default 0 1")
+    ] = None,
+    music_guidance_interval: Annotated[
+        tuple[float, float] | None, typer.Option(help="the same of the music; default 0 1")
+    ] = None,
+    window_seconds: Annotated[
+        float | None, typer.Option(help="longer audio is made in overlapping windows of so much; default the base's")
+    ] = None,
+    strength: Annotated[float | None, typer.Option(help="of the adapter; default 1", min=0, max=1)] = None,
+    candidates: Annotated[int, typer.Option(help="make so many and keep the most obedient", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
+    device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
+    format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
+    report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
+    plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
+) -> None:
+    from musetune.pipeline.loading import pick_device, quiet
+    from musetune.pipeline.request import MUSIC_GUIDANCE, or_default
+
+    kind = _kind(out, format)
+    wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
+    pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
+    partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
+    music = {"music_guidance_scale": music_guidance, "strength": strength, **partial}
+    _check(wanted, music, {"--adapter": adapter, "--report": report or None, "--plot": plot or None})
+    if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
+        raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
+    place = pick_device(device)
+    quiet()
+    pipe, adapter = _load(base, adapter, place, wanted is not None)
+    call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
+    call["num_waveforms_per_prompt"] = candidates
+    if wanted is not None:
+        call |= {name: value for name, value in partial.items() if value is not None}
+        call |= {
+            "music_guidance_scale": or_default(music_guidance, MUSIC_GUIDANCE),
+            "strength": or_default(strength, 1.0),
+        }
+    settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": place, **call}
+    told = _make(pipe, wanted, settings, call, out, kind, report, plot)
+    typer.echo(json.dumps(told, indent=2) if as_json else _said(told))
+
+
+def _kind(out: Path, format: str | None) -> str:
+    """The audio format that the options mean."""
+    suffix = out.suffix.lstrip(".").lower()
+    kind = (format or suffix or "wav").lower()
+    if kind not in FORMATS:
+        raise ValueError(f"format={kind!r} is not one of {', '.join(FORMATS)}")
+    if suffix and suffix != kind:
+        raise ValueError(
+            f"--format {kind} contradicts -o {out}: write -o {out.with_suffix('.' + kind)} or leave --format out"
+        )
+    return kind
+
+
+def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
+    """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone."""
+    from musetune.pipeline.request import positive, reject_arguments, resolve_lead_sheet
+    from musetune.symbols import LeadSheet
+
+    if seconds is not None:
+        positive("--seconds", seconds)
+    if chords is not None and sheet is not None:
+        raise ValueError("give --chords or --sheet, not both")
+    flags = {f"--{name}": value for name, value in options.items()}
+    if chords is None:
+        reject_arguments(
+            flags, f"is the lead sheet's own: leave it out beside --sheet {sheet}" if sheet else "needs --chords"
+        )
+        options = {}
+    options["time_signature"] = options.pop("meter", None)
+    loaded = None if sheet is None else LeadSheet.load(sheet)
+    return resolve_lead_sheet(loaded, chords, seconds, 10.24, options)
+
+
+def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
+    """What needs music is refused without; what asks for a part is held against the sheet, before anything heavy is loaded."""
+    from musetune.pipeline.request import check_intervals, positive, reject_arguments
+
+    if wanted is None:
+        flags = {f"--{name.removesuffix('_scale').replace('_', '-')}": value for name, value in music.items()}
+        reject_arguments(flags | others, "needs --chords or --sheet: without them the prompt alone decides")
+        return
+    check_intervals(**{name: music[name] for name in ("guidance_interval", "music_guidance_interval")})
+    if music["window_seconds"] is not None:
+        positive("window_seconds", music["window_seconds"])
+    if music["follow"] or music["follow_seconds"]:
+        from musetune.pipeline.partial import condition_mask
+
+        condition_mask(wanted, music["follow"], music["follow_seconds"])
+
+
+def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[MuseTunePipeline, str | None]:
+    """The pipeline, and the name of the adapter in it where there shall be music."""
+    from musetune.pipeline.pipeline import MuseTunePipeline
+
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
+    if music and adapter is None:
+        adapter = "theory" if pipe.adapter is None else "the base's own"
+        if pipe.adapter is None:
+            pipe.load_adapter(adapter)
+    return pipe.to(device), adapter
+
+
+def _make(
+    pipe: MuseTunePipeline, sheet: LeadSheet | None, settings: dict[str, Any], call: dict[str, Any],
+    out: Path, kind: str, report: bool, plot: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Generate; write the audio, and the report and the chart beside it. What was written."""
+    import torch
+
+    from musetune.audio import save_audio
+
+    music: dict[str, Any] = {} if sheet is None else {"lead_sheet": sheet, "return_report": report or plot}
+    made = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
+    audio, rate = made.audios[0], pipe.vocoder.config.sampling_rate
+    audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
+    save_audio(out, audio, rate, kind)
+    told = {"audio": str(out), "seconds": len(audio) / rate, "sampling_rate": rate}
+    if report:
+        path, judged = out.with_suffix(".json"), made.reports[0]
+        path.write_text(judged.dumps(settings | {"duration_seconds": len(audio) / rate}))
+        told |= {"report": str(path), "score": judged.score}
+    if plot:
+        from musetune.display.evaluation_charts import draw_chart
+
+        start, end = call.get("follow_seconds", (0.0, len(audio) / rate))  # what the report is about
+        heard = audio[round(start * rate) : round(end * rate)]
+        draw_chart(out.with_suffix(".png"), heard, rate, made.reports[0].sheet, made.reports[0].heard)
+        told["plot"] = str(out.with_suffix(".png"))
+    return told
+
+
+def _said(told: dict[str, Any]) -> str:
+    """A line for each file that was written."""
+    lines = [f"{told['audio']}: {told['seconds']:.2f} s at {told['sampling_rate']} Hz"]
+    lines += [f"{told['report']}: score {told['score']:.2f}"] if "report" in told else []
+    return "\n".join(lines + ([told["plot"]] if "plot" in told else []))
+
+
+def _recipe(name: str, arguments: list[str]) -> None:
+    """Run a recipe of the repository with this Python."""
+    places = (Path(__file__).parents[2] / "recipes", Path(__file__).parents[1] / "_recipes")  # a checkout, a wheel
+    script = next((place / name for place in places if (place / name).is_file()), None)
+    if script is None:
+        raise FileNotFoundError(
+            f"the recipe {name} is neither in {places[0]} nor in {places[1]}; install musetune anew"
+        )
+    raise typer.Exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
+
+
+app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
+app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
+app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
+app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
+app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
+app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
+app.command(help=cli_ui.HELP)(cli_ui.ui)
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=PASS_ON)
+def prepare(context: typer.Context) -> None:
+    """Make a data set of cached latents from a folder of music (recipes/prepare.py; --help lists its options)."""
+    _recipe("prepare.py", context.args)
+
+
+@app.command(context_settings=PASS_ON)
+def evaluate(context: typer.Context) -> None:
+    """Measure how well generated audio follows lead sheets (recipes/evaluate.py; --help lists its options)."""
+    _recipe("evaluate.py", context.args)
+
+
+app.command()(cli_info.info)
+
+
+def main() -> None:
+    """The console script: errors that a user can mend are one line, without a traceback."""
+    try:
+        code = app(standalone_mode=False)  # the exit code, where a command ended by typer.Exit
+    except typer.Abort:
+        raise SystemExit(130) from None
+    except (ValueError, OSError, ImportError) as error:
+        typer.echo(f"musetune: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+        raise SystemExit(2) from None
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a mistake in the command line itself
+            error.show()
+            raise SystemExit(error.exit_code) from None
+        raise
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

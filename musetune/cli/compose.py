@@ -1,0 +1,256 @@
+"""`musetune plan | compose`: from a sentence to a song's plan, to every player's notes, to MIDI, notation, JAMS and audio."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musetune.cli.hub import complete_adapter, complete_base, complete_genre
+from musetune.cli.song import given_notes, like, output_of, pins_of, stem_names
+
+if TYPE_CHECKING:
+    from musetune.symbols import LeadSheet
+    from musetune.symbols.arrangement import Arrangement
+
+PLAN_HELP = """Write a song's plan: form, chords, key, tempo, metre.
+
+PROMPT says what song: genre, mood, tempo, key, metre, length, in your words. Options pin what must be exactly so; what neither the
+prompt nor an option says is written by the structure transformer. The plan is printed by sections and, with -o, saved to be edited.
+
+--from PLAN goes on from a plan that you edited (.json, or .mid, .musicxml, .mxl, .jams from another program). All that is in it stays:
+bars without a chord are written, and bars after its end where --bars or --seconds ask for more. --key transposes it, --bpm and --genre
+replace its own. To have a part written anew, take its chords out; to start afresh with some of it, pin that with the options.
+
+Examples:
+
+  musetune plan "slow sad ballad in A minor, waltz time" -o ballad.json
+
+  musetune plan "bright pop" --key "D minor" --chords "i VII VI V" --form AABA
+
+  musetune plan --from ballad.json --key "C minor" --bpm 84 -o second.json
+
+  musetune plan "late-night jazz" --bars 32 --seed 3 -o tune.musicxml
+"""
+COMPOSE_HELP = """Compose a song: plan it, write notes for every player, save them.
+
+PROMPT and the options of `musetune plan` decide the plan, --from goes on from one. Drums, bass, guitar, keys and lead are then written on
+it, sections that come back with the notes that they had. What is printed says of each player who wrote the notes: the model, a rule
+(a fixed pattern, where the model has none), or you.
+
+Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams, --parts, --plan and --audio,
+and without a suffix in -o, --midi is meant.
+
+Examples:
+
+  musetune compose "a sad waltz for piano and strings" --midi --musicxml -o waltz
+
+  musetune compose "funky rock at 110 bpm" --stems drums,bass -o groove.mid
+
+  musetune compose "bossa nova" --from edited.json --given mybass.mid -o song.mid
+
+  musetune compose --given song.json --stems bass --plan -o take2    another bass
+
+  musetune compose "lo-fi beats" --seconds 30 --audio --stems-audio -o lofi
+"""
+WRITERS = {
+    "model": "written by the model",
+    "rule": "a rule-made pattern, not the model's",
+    "given": "yours, as given",
+}
+
+Prompt = Annotated[str, typer.Argument(help="what song: genre, mood, tempo, key, length, …", show_default=False)]
+KeyOption = Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'")]
+Bpm = Annotated[float | None, typer.Option(help="beats a minute, 30–300")]
+Metre = Annotated[str | None, typer.Option(help="time signature, such as 3/4 or 6/8")]
+Genre = Annotated[
+    str | None,
+    typer.Option(help="pop, rock, jazz, blues, classical or electronic", autocompletion=complete_genre),
+]
+Chords = Annotated[
+    str | None, typer.Option(help="of the first section: 'i VII VI V', 'Am7 D7', or a chart '| C | F . G7 . |'")
+]
+Form = Annotated[str | None, typer.Option(help="sections: AABA, or with bars 'verse:8 chorus:8 verse:8'")]
+Bars = Annotated[int | None, typer.Option(help="length in bars", min=1)]
+Seconds = Annotated[float | None, typer.Option(help="length, to the nearest bar")]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", help="plan to go on from: .json, .mid, .musicxml, .mxl, .jams", exists=True, dir_okay=False),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(help="how freely it is written: lower is plainer, 1 as it was learned; default 0.9", min=0),
+]
+Seed = Annotated[int, typer.Option(help="same seed, same song")]
+PlannerOption = Annotated[str, typer.Option(help="structure transformer: nano, a folder, or a Hub id")]
+ArrangerOption = Annotated[str, typer.Option(help="stem transformer: nano, or a folder")]
+Json = Annotated[bool, typer.Option("--json", help="print it for programs")]
+
+
+def plan(
+    prompt: Prompt = "",
+    key: KeyOption = None,
+    bpm: Bpm = None,
+    meter: Metre = None,
+    genre: Genre = None,
+    chords: Chords = None,
+    form: Form = None,
+    bars: Bars = None,
+    seconds: Seconds = None,
+    from_: From = None,
+    seed: Seed = 0,
+    temperature: Temperature = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="save it: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False)
+    ] = None,
+    planner: PlannerOption = "nano",
+    as_json: Json = False,
+) -> None:
+    from musetune.display.plan_chart import chart
+    from musetune.formats.files import SUFFIXES
+
+    if out is not None and out.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"-o {out}: suffix {out.suffix!r} is not one of {', '.join(SUFFIXES)}")
+    pins = pins_of(prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds)  # fmt: skip
+    free = {} if temperature is None else {"temperature": temperature}
+    sheet = _planned(prompt, planner, pins | free | {"seed": seed})
+    files = [] if out is None else [str(sheet.save(out))]
+    told = described(sheet) | {"prompt": prompt, "seed": seed, "files": files}
+    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join([*chart(sheet), *files]))
+
+
+def compose(
+    prompt: Prompt = "",
+    key: KeyOption = None,
+    bpm: Bpm = None,
+    meter: Metre = None,
+    genre: Genre = None,
+    chords: Chords = None,
+    form: Form = None,
+    bars: Bars = None,
+    seconds: Seconds = None,
+    from_: From = None,
+    seed: Seed = 0,
+    temperature: Temperature = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="name of all files; a suffix such as .mid asks for that file")
+    ] = Path("song"),
+    stems: Annotated[
+        str | None,
+        typer.Option(help="who is written, of drums,bass,guitar,keys,lead (or vocals); default all that --given lacks"),
+    ] = None,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            help="notes of yours, .mid or .json, that stay as they are; without --from their tempo, metre, length and chords too",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    midi: Annotated[bool, typer.Option("--midi", help="write NAME.mid, a track a player")] = False,
+    musicxml: Annotated[bool, typer.Option("--musicxml", help="write NAME.musicxml: lead sheet and parts")] = False,
+    mxl: Annotated[bool, typer.Option("--mxl", help="write NAME.mxl, the same compressed")] = False,
+    jams: Annotated[bool, typer.Option("--jams", help="write NAME.jams: chords, beats, form and notes")] = False,
+    parts: Annotated[bool, typer.Option("--parts", help="write a MusicXML file a player into NAME.parts")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="write NAME.json: plan and notes, for --from and --given")
+    ] = False,
+    audio: Annotated[bool, typer.Option("--audio", help="render it too: NAME.wav")] = False,
+    stems_audio: Annotated[
+        bool,
+        typer.Option("--stems-audio", help="and each player alone: NAME.bass.wav and so on; their sum is NAME.wav"),
+    ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(help="of the audio: a folder or a Hub id; default nano", autocompletion=complete_base),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="bundled name, folder or Hub id; default the base's own, else theory", autocompletion=complete_adapter
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
+    planner: PlannerOption = "nano",
+    arranger: ArrangerOption = "nano",
+    as_json: Json = False,
+) -> None:
+    from musetune.display.plan_chart import chart
+    from musetune.pipeline.request import reject_arguments
+    from musetune.symbols.arrangement import STEMS
+
+    flags = {"midi": midi, "musicxml": musicxml, "mxl": mxl, "jams": jams, "plan": plan}
+    output = output_of(out, {kind for kind, asked in flags.items() if asked}, parts, audio or stems_audio, stems_audio)
+    output.check(given, from_)
+    sound = {"base": base, "adapter": adapter, "steps": steps}
+    if not output.audio:
+        reject_arguments({f"--{name}": value for name, value in sound.items()}, "needs --audio")
+    named = () if stems is None else stem_names(stems)
+    yours, source = given_notes(given, from_, named)
+    pins = pins_of(prompt, source, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds)  # fmt: skip
+    if given is not None and source is None:
+        pins = like(given, pins)
+    free = {} if temperature is None else {"temperature": temperature}
+    sheet = _planned(prompt, planner, pins | free | {"seed": seed})
+    song = _arranged(sheet, arranger, {"stems": named or STEMS, "given": yours, "seed": seed} | free)
+    files = list(output.write(sheet, song, prompt.strip() or output.name.name))
+    if output.audio:
+        heard = {name: value for name, value in sound.items() if value is not None}
+        files += output.render(prompt, sheet, song, heard, seed)
+    names = [str(file) for file in files]
+    told = described(sheet) | {"prompt": prompt, "seed": seed, "stems": players(song), "files": names}
+    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join([*chart(sheet), "", *_cast(song), "", *names]))
+
+
+# -- writing the song --------------------------------------------------------------------------------------------------
+
+
+def _planned(prompt: str, planner: str, options: dict[str, Any]) -> LeadSheet:
+    from musetune.pipeline.loading import quiet
+    from musetune.planning.planner.planner import Planner
+
+    quiet()
+    return Planner.from_pretrained(planner).plan(prompt, **options)
+
+
+def _arranged(sheet: LeadSheet, arranger: str, options: dict[str, Any]) -> Arrangement:
+    """Every player's notes, their writing shown on stderr."""
+    from tqdm import tqdm
+
+    from musetune.planning.arranger.arranger import Arranger
+
+    with tqdm(unit="passage", desc="notes", file=sys.stderr, leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return Arranger.from_pretrained(arranger).arrange(sheet, progress=progress, **options)
+
+
+# -- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def described(sheet: LeadSheet) -> dict[str, Any]:
+    """The plan for programs: what it is, its sections with their charts, and all of it under "sheet"."""
+    from musetune.display.plan_chart import sections_of
+
+    return {
+        "key": str(sheet.key), "bpm": sheet.bpm, "time_signature": str(sheet.meter), "genre": sheet.genre,
+        "seconds": sheet.duration_s, "bars": len(sheet.downbeats()), "sections": list(sections_of(sheet)), "sheet": sheet.to_json(),
+    }  # fmt: skip
+
+
+def players(song: Arrangement) -> list[dict[str, Any]]:
+    """Who plays how much, and who wrote it."""
+    return [{"name": n, "program": s.program, "notes": len(s.notes), "source": s.source} for n, s in song.stems.items()]
+
+
+def _cast(song: Arrangement) -> Iterator[str]:
+    """The same to read."""
+    for player in players(song):
+        yield f"{player['name']:8} {player['notes']:5} notes  {WRITERS[player['source']]}"

@@ -1,0 +1,57 @@
+"""`musetune info`: what a base and an adapter weigh, and the versions at work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from musetune.cli.hub import complete_adapter, complete_base
+
+
+def info(
+    base: Annotated[
+        str, typer.Argument(help="a base: nano, a folder or a Hub id", autocompletion=complete_base)
+    ] = "nano",
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="also this adapter; default the base's own, nano's: theory", autocompletion=complete_adapter),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Sizes of a base and an adapter, and the versions at work."""
+    from importlib.metadata import version
+
+    from musetune import __version__
+    from musetune.hub.locate import find_adapter, find_base
+    from musetune.pipeline.loading import quiet
+    from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.pipeline.sizes import adapter_sizes, base_sizes
+
+    quiet()
+    adapter = adapter or ("theory" if base == "nano" else None)
+    pipe, place = MuseTunePipeline.from_pretrained(base, adapter=adapter), find_base(base)
+    folder = Path(place if Path(place).is_dir() else MuseTunePipeline.download(place, use_safetensors=True))
+    packages = {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
+    told: dict[str, Any] = {"musetune": __version__, **packages}
+    plug = pipe.adapter
+    pipe.unload_adapter()
+    told["base"] = base_sizes(pipe, folder)
+    if plug is not None:
+        files = Path(find_adapter(adapter)) if adapter else folder / "adapter"
+        plug.attach(pipe.unet)  # its LoRA counts
+        told["adapter"] = adapter_sizes(plug, files, told["base"]["unet"]["parameters"])
+    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told)))
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    for name, value in told.items():
+        if name == "base":
+            yield from _lines(value)
+        elif isinstance(value, dict):
+            yield f"{name}: {value['parameters']:,} parameters, {value['mb']:.2f} MB"
+        else:
+            yield f"{name}: {value}"

@@ -1,0 +1,174 @@
+"""What the options of `musetune plan | compose` mean, checked before anything heavy is loaded; and the files that they ask for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musetune.symbols import LeadSheet
+    from musetune.symbols.arrangement import Arrangement
+
+KINDS = {"midi": ".mid", "musicxml": ".musicxml", "mxl": ".mxl", "jams": ".jams", "plan": ".json"}  # option → suffix
+NAMES = {"vocals": "lead", "vocal": "lead"}  # other names that --stems takes
+
+
+def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
+    """The planner's arguments, each option checked by name. source: the plan to go on from."""
+    from musetune.pipeline.request import positive, reject_arguments
+    from musetune.symbols import GENRES, Key, LeadSheet, Meter
+    from musetune.symbols.beat_grid import check_bpm
+    from musetune.symbols.names import suggest
+
+    pins = {name: value for name, value in options.items() if value is not None}
+    if not prompt.strip() and source is None and not pins:
+        raise ValueError("say what song in PROMPT, pin something such as --chords, or go on from a plan with --from")
+    if source is not None:
+        own = {f"--{name}": options.get(name) for name in ("meter", "chords", "form")}
+        reject_arguments(own, f"is the plan's own beside {source}: edit it there, or leave the plan out")
+        pins["sheet"] = LeadSheet.load(source)
+    if "bars" in pins and "seconds" in pins:
+        raise ValueError(f"--bars {pins['bars']} and --seconds {pins['seconds']:g} both say how long: give one of them")
+    if "bpm" in pins:
+        check_bpm(pins["bpm"])
+    if "seconds" in pins:
+        positive("--seconds", pins["seconds"])
+        pins["duration_seconds"] = pins.pop("seconds")
+    if "meter" in pins:
+        pins["time_signature"] = str(Meter.parse(pins.pop("meter")))
+    if "key" in pins:
+        pins["key"] = str(Key.parse(pins["key"]))
+    if pins.get("genre", "pop") not in GENRES:
+        raise ValueError(f"--genre {pins['genre']!r} is not one of {', '.join(GENRES)}{suggest(pins['genre'], GENRES)}")
+    if "form" in pins:
+        pins["sections"] = form_of(pins.pop("form"))
+    return pins
+
+
+def form_of(text: str) -> str | list[str | tuple[str, int]]:
+    """``verse:8 chorus:8 verse`` as labels with bars where they are told; a form without bars, such as AABA, as it is.
+
+    Raises ValueError for bars that are no number above 0.
+    """
+    if ":" not in text:
+        return text
+    out: list[str | tuple[str, int]] = []
+    for word in text.replace(",", " ").split():
+        label, colon, bars = word.partition(":")
+        if colon and (not label or not bars.isdecimal() or not int(bars)):
+            raise ValueError(f"--form {text!r}: {word!r} is not like verse:8, a label and how many bars")
+        out.append((label, int(bars)) if colon else label)
+    return out
+
+
+def stem_names(text: str) -> tuple[str, ...]:
+    """The players that ``text`` names, in the order in which they are written. Raises ValueError for another name."""
+    from musetune.symbols.arrangement import STEMS
+    from musetune.symbols.names import suggest
+
+    wanted = [NAMES.get(word.lower(), word.lower()) for word in text.replace(",", " ").split()]
+    for word in wanted:
+        if word not in STEMS:
+            raise ValueError(f"--stems {text!r}: {word!r} is not one of {', '.join(STEMS)}{suggest(word, STEMS)}")
+    if not wanted:
+        raise ValueError(f"--stems {text!r} names nobody; choose of {', '.join(STEMS)}")
+    return tuple(name for name in STEMS if name in wanted)
+
+
+def given_notes(
+    given: Path | None, source: Path | None, anew: tuple[str, ...]
+) -> tuple[Arrangement | None, Path | None]:
+    """The user's notes but for the players to be written ``anew``, each stem marked as theirs; and the plan to go on from, which ``given``
+    is too where it has chords."""
+    if given is None:
+        return None, source
+    from musetune.formats.songs import load_arrangement
+    from musetune.symbols import LeadSheet
+
+    song = load_arrangement(given)
+    kept = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
+    return replace(song, stems=kept), given if source is None and LeadSheet.load(given).chords else source
+
+
+def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
+    """``pins`` with the tempo, the metre and the length in bars of the user's notes where these are not pinned."""
+    from musetune.symbols import LeadSheet
+
+    sheet = LeadSheet.load(given)
+    own: dict[str, Any] = {"bpm": sheet.bpm, "time_signature": str(sheet.meter)}
+    if not {"bars", "duration_seconds", "sections"} & set(pins):
+        own["bars"] = math.ceil(sheet.length / sheet.meter.beats_per_bar)
+    return own | pins
+
+
+@dataclass(frozen=True)
+class Output:
+    """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where ``stems_audio``."""
+
+    name: Path
+    suffixes: tuple[str, ...]
+    parts: bool
+    audio: bool
+    stems_audio: bool
+
+    def path(self, suffix: str) -> Path:
+        """NAME with ``suffix``; a dot in the name is part of it."""
+        return self.name.with_name(self.name.name + suffix)
+
+    def check(self, *sources: Path | None) -> None:
+        """Raise ValueError where a file would be written over one that is read, or into a folder that is not there."""
+        if not self.name.absolute().parent.is_dir():
+            raise ValueError(f"-o {self.name}: there is no folder {self.name.parent}; make it first")
+        for path in map(self.path, self.suffixes):
+            for source in sources:
+                if source is not None and path.exists() and path.samefile(source):
+                    raise ValueError(f"-o {self.name} would overwrite {source}, which is read: give another name")
+
+    def write(self, sheet: LeadSheet, song: Arrangement, title: str) -> Iterator[Path]:
+        """Notes as files."""
+        from musetune.formats.songs import save_parts, save_song
+
+        for suffix in self.suffixes:
+            yield save_song(sheet, song, self.path(suffix), title=title)
+        if self.parts:
+            yield from save_parts(sheet, song, self.path(".parts"), title=title).values()
+
+    def render(
+        self, prompt: str, sheet: LeadSheet, song: Arrangement, sound: dict[str, Any], seed: int
+    ) -> Iterator[Path]:
+        """Audio as files; ``sound``: base, adapter and steps where they are not the defaults."""
+        import torch
+
+        from musetune.audio import save_audio
+        from musetune.pipeline.loading import pick_device, quiet
+        from musetune.pipeline.pipeline import MuseTunePipeline
+
+        quiet()
+        pipe = MuseTunePipeline.from_pretrained(sound.get("base", "nano"), adapter=sound.get("adapter"))
+        if pipe.adapter is None:
+            pipe.load_adapter("theory")
+        pipe.to(pick_device(None))
+        made = pipe(
+            prompt, lead_sheet=sheet, arrangement=song, stems=self.stems_audio, generator=torch.Generator().manual_seed(seed),
+            num_inference_steps=sound.get("steps", 20),
+        )  # fmt: skip
+        takes = {"": made.audios[0]} | {f".{name}": take for name, take in (made.stems or {}).items()}
+        for name, take in takes.items():
+            save_audio(self.path(f"{name}.wav"), take, made.sampling_rate, "wav")
+            yield self.path(f"{name}.wav")
+
+
+def output_of(out: Path, kinds: set[str], parts: bool, audio: bool, stems_audio: bool) -> Output:
+    """What -o and the flags mean; MIDI where they say nothing."""
+    suffixes = [suffix for kind, suffix in KINDS.items() if kind in kinds]
+    tail = out.suffix.lower()
+    tail = {".midi": ".mid", ".xml": ".musicxml"}.get(tail, tail)
+    if tail in (*KINDS.values(), ".wav"):
+        out, audio = out.with_suffix(""), audio or tail == ".wav"
+        suffixes += [tail] if tail != ".wav" and tail not in suffixes else []
+    if not suffixes and not parts and not audio:
+        suffixes = [".mid"]
+    return Output(out, tuple(suffixes), parts, audio, stems_audio)

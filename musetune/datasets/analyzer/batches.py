@@ -1,0 +1,62 @@
+"""Batches for recipes/analyzer/train.py: random excerpts of examples, transposed and coloured, with their targets."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from musetune.analysis.listening.network_inputs import CHORD_FPS, FEATURE_FPS, N_FEATURES
+from musetune.analysis.listening.networks import CHANNELS
+from musetune.analysis.listening.spectrum import N_NOTES
+from musetune.analysis.listening.vocabulary import N_CHORDS, N_KEYS, NO_BASS, QUALITIES
+
+Example = dict[str, np.ndarray]
+IGNORE = -100
+
+
+def chord_batch(examples: list[Example], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Random excerpts, transposed by −6…5 semitones: notes, level; targets (batch, frames) of chord, bass, key."""
+    notes = np.zeros((len(examples), frames, N_NOTES, CHANNELS), np.float16)
+    level = np.full((len(examples), frames), -3, np.float16)
+    target = np.full((3, len(examples), frames), IGNORE)
+    for row, example in enumerate(examples):
+        start, shift = int(rng.integers(0, max(1, len(example["notes"]) - frames))), int(rng.integers(-6, 6))
+        part = example["notes"][start : start + frames]
+        size = len(part)
+        low, high = max(0, shift), N_NOTES + min(0, shift)
+        notes[row, :size, low:high] = part[:, low - shift : high - shift]
+        level[row, :size] = example["level"][start : start + size]
+        target[:, row, :size] = chord_targets(example, (start + np.arange(size) + 0.25) / CHORD_FPS, shift)
+    return torch.from_numpy(notes), torch.from_numpy(level), torch.from_numpy(target)
+
+
+def chord_targets(example: Example, times: np.ndarray, shift: int) -> np.ndarray:
+    """(3, times): classes of chord, bass and key, `shift` semitones up; IGNORE outside the annotation."""
+    at = np.searchsorted(example["intervals_s"][:, 0], times, side="right") - 1
+    inside = (at >= 0) & (times < example["intervals_s"][np.maximum(at, 0), 1])
+    root, quality, bass = example["chord"][np.maximum(at, 0)].T
+    chord = np.where(root < 0, N_CHORDS - 1, (root + shift) % 12 * len(QUALITIES) + quality)
+    bass = np.where(root < 0, NO_BASS, (bass + shift) % 12)
+    key = int(example["key"])
+    key = IGNORE if key == N_KEYS else (key % 12 + shift) % 12 + key // 12 * 12
+    return np.where(inside, np.stack([chord, bass, np.full(len(times), key)]), IGNORE)
+
+
+def beat_batch(examples: list[Example], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Random excerpts: features; targets (batch, frames, 2), their mask (batch, frames), metre (batch,)."""
+    x = np.zeros((len(examples), frames, N_FEATURES), np.float32)
+    target, mask = np.zeros((len(examples), frames, 2), np.float32), np.zeros((len(examples), frames), np.float32)
+    for row, example in enumerate(examples):
+        start = int(rng.integers(0, max(1, len(example["rhythm"]) - frames)))
+        part = example["rhythm"][start : start + frames].astype(np.float32)
+        x[row, : len(part)], mask[row, : len(part)] = part, 1
+        for column, name in enumerate(("beats_s", "downbeats_s")):
+            at = (example[name] * FEATURE_FPS).round().astype(int) - start
+            for shift, value in ((-1, 0.5), (1, 0.5), (0, 1.0)):
+                near = at + shift
+                target[row, near[(near >= 0) & (near < len(part))], column] = value
+        mask[row, : max(0, int(example["beats_s"][0] * FEATURE_FPS) - 2 - start)] = 0
+        mask[row, max(0, int(example["beats_s"][-1] * FEATURE_FPS) + 3 - start) :] = 0
+    metre = np.array([int(example["meter"]) for example in examples])
+    return torch.from_numpy(x), torch.from_numpy(target), torch.from_numpy(mask), torch.from_numpy(metre)

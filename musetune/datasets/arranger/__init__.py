@@ -1,0 +1,1 @@
+"""Songs with players, and examples for the stem transformer."""

@@ -1,0 +1,1 @@
+"""Songs, captions and examples for the structure transformer."""

@@ -1,0 +1,239 @@
+"""Captions for a song's own attributes, in varied wording: what the structure transformer learns to read.
+
+`caption(facts, rng)` names some of the facts and says which; what it leaves out stays open. Beside a tempo word may stand the number,
+which is what counts. The words are in planner_words.py.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from musetune.datasets.planner.words import (
+    ASKING,
+    BARE,
+    FILLERS,
+    GENRE_WORDS,
+    GOING,
+    ITALIAN,
+    LASTING,
+    METER_WORDS,
+    MOODS_OF,
+    NOUNS,
+)
+from musetune.planning.planner.numbers import TENS, UNITS
+
+_UNITS, _TENS = list(UNITS), list(TENS)
+BOTH = 0.25  # share of captions with a tempo word that also say the number
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What holds in a song: ``tempo_word`` a word whose range holds bpm, or None; ``asked`` as Plan has it; ``form`` such as "AABA" or ""."""
+
+    genre: str
+    meter: str
+    mode: str
+    tonic: str
+    bpm: int
+    tempo_word: str | None
+    asked: tuple[str, int]
+    form: str = ""
+
+
+def in_words(number: int) -> str:
+    """``32`` → ``"thirty-two"``, up to 999."""
+    if number < 20:
+        return _UNITS[number]
+    if number < 100:
+        return _TENS[number // 10 - 2] + (f"-{_UNITS[number % 10]}" if number % 10 else "")
+    rest = number % 100
+    head = "a hundred" if number < 200 else f"{_UNITS[number // 100]} hundred"
+    return head + (f" and {in_words(rest)}" if rest else "")
+
+
+def number(value: int, rng: random.Random) -> str:
+    """Digits, or one time in five words."""
+    return in_words(value) if rng.random() < 0.2 else str(value)
+
+
+def amounts(asked: tuple[str, int], rng: random.Random) -> list[str]:
+    """Ways to say how long: ``"16 bars"``, ``"a minute and a half"``, ``"1:30"``."""
+    kind, count = asked
+    said = number(count, rng)
+    if kind == "bars":
+        return [f"{said} bars", f"{said} bars", f"{said} bars", f"{said} measures", f"{count}bars"]
+    ways = [f"{said} seconds", f"{said} seconds", f"{said} seconds", f"{count} s", f"{count} sec", f"{count} secs"]
+    ways += [] if count % 10 == 0 and 20 <= count <= 90 else [f"{count}s"]  # "80s rock" is no length
+    minutes, seconds = divmod(count, 60)
+    if minutes and seconds == 0:
+        many = "a minute" if minutes == 1 else f"{number(minutes, rng)} minutes"
+        return ways + 4 * [many] + [f"{minutes}:00", f"{minutes} min"]
+    if minutes:
+        one = f"{number(minutes, rng)} minute" + ("s" if minutes > 1 else "")
+        ways += [f"{minutes}:{seconds:02d}"] * 3 + [f"{minutes} min {seconds} s", f"{minutes}m{seconds}s"]
+        ways += [f"{one} and {number(seconds, rng)} seconds", f"{one} {in_words(seconds)}"]
+    if seconds == 30:
+        ways += 2 * [("half a minute", "a minute and a half", f"{minutes}.5 minutes")[min(minutes, 2)]]
+    return ways
+
+
+def length_words(asked: tuple[str, int], rng: random.Random) -> str:
+    """A way to say ``asked`` after the noun; what ends in -bar, -second or -minute stands before it."""
+    kind, count = asked
+    if rng.random() < 0.1:
+        if kind == "seconds" and count % 60 == 0 and rng.random() < 0.5:
+            return f"{number(count // 60, rng)}-minute"
+        return f"{number(count, rng)}-{kind[:-1]}"
+    if kind == "bars" and rng.random() < 0.05:
+        return f"bars: {count}"
+    return rng.choice(LASTING).format(rng.choice(amounts(asked, rng)))
+
+
+def key_words(facts: Facts, rng: random.Random) -> list[str]:
+    """Ways to say the key."""
+    letter, sign = facts.tonic[0], facts.tonic[1:]
+    name = facts.tonic
+    if sign:
+        word = {"#": "sharp", "b": "flat"}[sign]
+        name = rng.choice((facts.tonic, f"{letter} {word}", f"{letter}-{word}", letter + {"#": "♯", "b": "♭"}[sign]))
+    mode = facts.mode
+    short = name + ("m" if mode == "minor" and len(name) < 3 else f" {mode[:3]}")
+    ways = [f"in {name} {mode}"] * 4 + [f"{name} {mode}", f"key of {name} {mode}", f"in the key of {name} {mode}", f"in {short}", short,
+            f"in {name} {mode.capitalize()}", f"key: {name} {mode}", f"{name} {mode[:3]}", f"in {name}-{mode}"]  # fmt: skip
+    return ways + ([f"in {name}", f"key of {name}", f"in the key of {name}"] if mode == "major" else [])
+
+
+def tempo_number(bpm: int, rng: random.Random) -> str:
+    """A way to say the tempo as a number."""
+    said = number(bpm, rng)
+    if rng.random() < 0.25:
+        return rng.choice(BARE).format(said)
+    units = (
+        f"{said} bpm",
+        f"{said} bpm",
+        f"{said} BPM",
+        f"{bpm}bpm",
+        f"{said} beats per minute",
+        f"{said} beats a minute",
+    )
+    return rng.choice(GOING).format(rng.choice(units))
+
+
+def tempo_word(word: str, rng: random.Random) -> str:
+    """A way to say a tempo's word after the noun."""
+    if word in ITALIAN:
+        ways = (word, f"tempo: {word}", word.capitalize(), f"played {word}", f"at an {word} tempo", f"marked {word}")
+    else:
+        ways = (
+            f"at a {word} tempo",
+            word,
+            f"{word} tempo",
+            f"tempo {word}",
+            f"at a {word} pace",
+            f"and it should be {word}",
+        )
+    return rng.choice(ways)
+
+
+def _tempo(facts: Facts, rng: random.Random, front: list[str], tails: list[str], exact: bool) -> None:
+    """The tempo into the wording: a number, a word, or both, of which the number is what counts."""
+    word, said = facts.tempo_word, tempo_number(facts.bpm, rng)
+    both = word is not None and (exact or rng.random() < BOTH)
+    if word is None:
+        tails.append(said)
+    elif both and rng.random() < 0.3:
+        tails.append(
+            rng.choice(("{0}, {1}", "{0} {1}", "{1}, {0}", "{0} ({1})", "{1} ({0})", "{0}: {1}")).format(word, said)
+        )
+    else:
+        if rng.random() < 0.6:
+            front.insert(rng.randrange(len(front) + 1), word)
+        else:
+            tails.append(tempo_word(word, rng))
+        if both:
+            tails.append(said)
+
+
+def _length(facts: Facts, rng: random.Random, front: list[str], tails: list[str]) -> str:
+    """The length into the wording; what the phrase begins with if it is "two minutes of …"."""
+    if facts.asked[0] == "open":
+        return ""
+    if rng.random() < 0.15:
+        return rng.choice(amounts(facts.asked, rng)) + " of "
+    way = length_words(facts.asked, rng)
+    (front if way.endswith(("-bar", "-second", "-minute")) else tails).append(way)
+    return ""
+
+
+def caption(facts: Facts, rng: random.Random, named: float = 0.6, exact: bool = False) -> tuple[str, set[str]]:
+    """A wording and the facts that it names: each with the chance ``named``, a length or a tempo word that was asked for always.
+    ``exact``: the tempo is named, as a number."""
+    front: list[str] = []
+    tails: list[str] = []
+    told = {name for name in ("genre", "meter", "tonic") if rng.random() < named}
+    if exact or facts.tempo_word is not None or rng.random() < named:
+        told.add("bpm")
+    lead = _length(facts, rng, front, tails)
+    told |= _mode(facts, rng, front, tails, "tonic" in told)
+    if "bpm" in told:
+        _tempo(facts, rng, front, tails, exact)
+    noun = rng.choice(NOUNS)
+    if "meter" in told:
+        way = rng.choice(METER_WORDS[facts.meter])
+        if facts.meter == "3/4" and rng.random() < 0.4:
+            noun = "waltz"
+        else:
+            tails.append(way if way.startswith("in ") or rng.random() < 0.4 else f"in {way}")
+    if facts.form and rng.random() < 0.6:
+        tails.append(rng.choice(("form {}", "{} form", "in {} form", "with the form {}", "{}")).format(facts.form))
+    if "genre" in told:
+        front.append(rng.choice(GENRE_WORDS[facts.genre]))
+        noun = "" if noun != "waltz" and rng.random() < 0.35 else noun
+    if rng.random() < 0.35:
+        tails.append(rng.choice(FILLERS))
+    return wording(front, noun, tails, rng, lead), told
+
+
+def _mode(facts: Facts, rng: random.Random, front: list[str], tails: list[str], tonic: bool) -> set[str]:
+    """Key, mode or mood into the wording; {"mode"} where they tell the mode."""
+    told = tonic
+    if tonic:
+        tails.append(rng.choice(key_words(facts, rng)))
+    elif rng.random() < 0.35:
+        ways = ("in a {} key", "in {}", "{} key", "{}-key", "in a {} mode", "{} mode")
+        tails.append(rng.choice(ways).format(facts.mode))
+        told = True
+    if rng.random() < 0.55:
+        kind = rng.choice((*MOODS_OF, "any")) if told else rng.choice((facts.mode, facts.mode, "any"))
+        front.append(rng.choice(MOODS_OF[kind]))
+        told = told or kind == facts.mode
+    return {"mode"} if told else set()
+
+
+def wording(front: list[str], noun: str, tails: list[str], rng: random.Random, lead: str = "") -> str:
+    """The parts put together: as a phrase (``lead`` in its article's place), as a list or as sentences; sometimes all small or large letters."""
+    rng.shuffle(tails)
+    style = rng.random() * (0.6 if lead else 1)
+    what = " ".join([*front, noun] if noun else front)
+    if style < 0.6:
+        article = lead or rng.choice(("a ", "a ", "the ", "some ", ""))
+        text = rng.choice(ASKING) + article + what
+        for tail in tails:
+            text += rng.choice((" ", " ", ", ")) + tail
+    elif style < 0.85:
+        alone = noun and (rng.random() < 0.3 or noun == "waltz" or not front + tails)
+        items = [*front, *([noun] if alone else []), *tails]
+        rng.shuffle(items)
+        text = rng.choice((", ", ", ", ", ", "; ", " ", " / ", ". ", " - ")).join(items)
+    else:
+        text = rng.choice(ASKING) + "a " + what + rng.choice((".", ".", ":", "!"))
+        for tail in tails:
+            text += rng.choice((" It is ", " It should be ", " Make it ", " ", " ", " Please ")) + tail + "."
+    case: Callable[[str], str] = rng.choices((str, str.lower, str.upper, _sentence), (6, 3, 0.6, 2))[0]
+    return case(text) + rng.choice(("", "", "", ".", "!", ""))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

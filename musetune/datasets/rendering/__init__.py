@@ -1,0 +1,1 @@
+"""Lead sheets to rendered clips with exact truth."""

@@ -1,0 +1,225 @@
+"""Clips in six genres for train_genre.py: a song, a lead sheet or a progression that is idiomatic of the genre, arranged by
+musetune.planning.rules.orchestrate in one of its six styles, with uneven timing, other dynamics, distortion, reverb,
+equalisation, noise and MP3 loss. Each genre gets the room and the freedom of tempo that its recordings have."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from musetune.audio import synthesize
+from musetune.audio.source import RATE
+from musetune.datasets.rendering import songs as render_songs
+from musetune.datasets.rendering.excerpts import SHARP, excerpt
+from musetune.datasets.rendering.settings import Config
+from musetune.planning.rules.orchestrate import orchestrate, recolour
+from musetune.planning.rules.styles import STYLES
+from musetune.symbols import BeatGrid, LeadSheet
+from musetune.symbols.arrangement import Arrangement, Stem
+
+PARTS = ("train", "calibration", "test")
+
+IDIOMS: dict[str, tuple[str, ...]] = {  # one chord a bar, or two bars, or half a bar
+    "pop": ("I V vi IV", "vi IV I V", "I vi IV V", "IV V iii vi", "I IV vi V", "I V vi iii IV I IV V", "I Imaj7 IV iv"),
+    "rock": (
+        "I bVII IV I", "I IV V IV", "i bVI bVII i", "I IV bVII IV", "i bVII bVI bVII", "I V IV IV", "i bIII bVII IV",
+    ),
+    "jazz": (
+        "ii7 V7 Imaj7 VI7", "ii7 V7 Imaj7 Imaj7", "Imaj7 vi7 ii7 V7", "iii7 VI7 ii7 V7", "iiø7 V7 i7 i7", "Imaj7 II7 ii7 V7",
+        "i7 i7 iv7 iv7 iiø7 V7 i7 V7", "Imaj7 IV7 iii7 VI7 ii7 V7 Imaj7 V7", "iv7 bVII7 bIIImaj7 bVImaj7 iiø7 V7 i7 i7",
+    ),
+    "blues": (
+        "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7", "I7 IV7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 I7", "I I I I7 IV IV I I V IV I V7",
+        "i7 i7 i7 i7 iv7 iv7 i7 i7 V7 iv7 i7 V7", "I7 V7 IV7 IV7 I7 V7 I7 V7", "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 V7 I7 I7",
+    ),
+    "classical": (
+        "I IV V I", "I ii V7 I", "i iv V i", "I vi ii V7 I", "i iio V7 i", "I V7/V V I", "I IV viio iii vi ii V7 I",
+        "i V i bVI iv V7 i i", "I V vi iii IV I IV V", "i V7/iv iv V7", "I viio/V V V7", "i bVII bVI V",
+    ),
+    "electronic": (
+        "vi IV I V", "i bVI bIII bVII", "i i bVI bVII", "i iv bVI bVII", "i i i i", "IV I V vi", "i bVII iv iv", "i i iv iv",
+    ),
+}  # fmt: skip
+CHORD_BARS = {"pop": (1, 1, 0.5), "rock": (1, 1, 2), "jazz": (1, 1, 0.5), "blues": (1,), "classical": (1, 0.5, 0.5),
+              "electronic": (1, 1, 2)}  # fmt: skip
+RUBATO = {"classical": 0.06, "jazz": 0.015, "blues": 0.015, "pop": 0.008, "rock": 0.01, "electronic": 0.0}  # of a beat
+LABELS = {"jazz": ("Jazz",), "pop": ("Pop", "Rock"), "rock": ("Rock",), "blues": ("Blues",)}  # OpenEWLD's words
+DISTORTED = (29, 30)  # General MIDI programs that are played through an amplifier
+
+
+def part_of(number: int) -> str | None:
+    """The part that a song of this number belongs to."""
+    return {0: None, 5: "test", 9: "calibration"}.get(number % 10, "train")
+
+
+def find_songs(pop909: Path, openewld: Path, pool: int) -> dict[str, dict[str, list[Path]]]:
+    """Part → "songs" (at most `pool`) or one of OpenEWLD's genres (at most a quarter of that) → files."""
+    found: dict[str, dict[str, list[Path]]] = {part: {"songs": []} for part in PARTS}
+    for folder in sorted(path for path in pop909.iterdir() if path.name.isdecimal()):
+        if part := part_of(int(folder.name)):
+            found[part]["songs"].append(folder)
+    with (openewld / "index.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if part := part_of(zlib.crc32(row["path"].encode())):
+                found[part].setdefault(row["genres"].split(":")[0], []).append(openewld / row["path"])
+    return {
+        part: {name: _some(files, pool if name == "songs" else pool // 4) for name, files in sources.items()}
+        for part, sources in found.items()
+    }
+
+
+def _some(files: list[Path], most: int) -> list[Path]:
+    """At most `most` of them, evenly spread."""
+    return files[:: -(-len(files) // most)]
+
+
+def read_song(path: Path, kept: Path) -> LeadSheet | None:
+    """The lead sheet of a song, stored in the folder `kept` for the next time; None where it is short or unreadable."""
+    stored = kept / f"{zlib.crc32(str(path).encode()):08x}.json"
+    if not stored.is_file():
+        try:
+            data = render_songs.read_song(path).to_json()
+        except (ValueError, KeyError, IndexError) as error:
+            print(f"left out {path.name}: {error}")
+            data = None
+        stored.write_text(json.dumps(data))
+    data = json.loads(stored.read_text())
+    sheet = LeadSheet.from_json(data) if data else None
+    return sheet if sheet and len(sheet.chords) >= 8 and sheet.meter.beats_per_bar in (3, 4) else None
+
+
+def draw_sheet(
+    genre: str, songs: dict[str, list[Path]], kept: Path, seconds: float, idiom_share: float, rng: random.Random
+) -> LeadSheet:
+    """A song's passage or an idiomatic progression, at a tempo of the genre's."""
+    if rng.random() < idiom_share:
+        return idiom(genre, seconds, rng)
+    labels = [label for label in LABELS.get(genre, ()) if songs.get(label)]
+    source = (
+        songs[rng.choice(labels)] if labels and rng.random() < (0.8 if genre == "jazz" else 0.2) else songs["songs"]
+    )
+    knobs = Config(seconds=seconds, random_share=0.05, waltz_share=0.1)
+    song = None
+    while song is None:
+        song = read_song(rng.choice(source), kept)
+    while True:
+        sheet = excerpt(song, knobs, rng)
+        if sheet.genre == genre and sheet.chords:
+            return sheet
+
+
+def idiom(genre: str, seconds: float, rng: random.Random) -> LeadSheet:
+    """One or two of the genre's progressions over and over, in a random key, sometimes in three."""
+    first = rng.choice(IDIOMS[genre])
+    minor = in_minor(first)
+    more = [loop for loop in IDIOMS[genre] if in_minor(loop) == minor]
+    loops = [first] if genre in ("blues", "electronic") else [first, rng.choice(more)]
+    key = f"{rng.choice(SHARP)} {'minor' if minor else 'major'}"
+    bpm, metre = rng.uniform(*STYLES[genre].tempo), 3 if rng.random() < 0.12 else 4
+    beats = max(1, round(metre * rng.choice(CHORD_BARS[genre]))) if metre == 4 else metre
+    count = int(seconds * bpm / 60 / beats) + 2
+    chords = [chord for loop in loops for chord in loop.split() * rng.choice((1, 2))]
+    sheet = LeadSheet.from_progression(
+        (chords * (count // len(chords) + 1))[:count], key=key, bpm=bpm, time_signature=f"{metre}/4",
+        beats_per_chord=beats, genre=genre,
+    )  # fmt: skip
+    return recolour(sheet, rng) if genre not in ("jazz", "blues") and rng.random() < 0.1 else sheet
+
+
+def in_minor(loop: str) -> bool:
+    """Whether the tonic of a progression is a minor chord."""
+    return any(chord.rstrip("7") == "i" for chord in loop.split())
+
+
+def perform(arrangement: Arrangement, genre: str, rng: np.random.Generator) -> Arrangement:
+    """The arrangement by hand: rubato, uneven onsets and velocities, parts that rest for a while."""
+    spacing = np.diff(arrangement.grid.times_s)
+    drift = np.convolve(rng.normal(0, 1, len(spacing) + 7), np.hanning(10)[1:-1] / 2, "valid")[: len(spacing)]
+    times = np.concatenate([[0.0], np.cumsum(spacing * np.exp(RUBATO[genre] * rng.uniform(0, 1.5) * drift))])
+    loose = 0.0 if genre == "electronic" else rng.uniform(0.0, 0.014) / spacing.mean()
+    stems = {}
+    for name, stem in arrangement.stems.items():
+        loud, shift = rng.uniform(0.6, 1.1), rng.normal(0, 0.3, len(stem.notes))
+        rests = rng.uniform(0, len(times), 2) if rng.random() < 0.25 and name != "bass" else np.full(2, np.inf)
+        notes = tuple(
+            replace(
+                note,
+                start=max(0.0, note.start + loose * float(rng.normal())),
+                velocity=int(np.clip(note.velocity * loud + 20 * move, 20, 127)),
+            )
+            for note, move in zip(stem.notes, shift, strict=True)
+            if not (np.abs(note.start - rests) < 4).any()
+        )
+        stems[name] = replace(stem, notes=notes)
+    return Arrangement(BeatGrid(tuple(times.tolist())), stems)
+
+
+def play(arrangement: Arrangement, seconds: float, font: str, rng: np.random.Generator) -> np.ndarray:
+    """(samples,) at RATE; distorted guitars go through an amplifier in half of the clips."""
+    drive = rng.uniform(3, 30) if rng.random() < 0.6 else 0.0
+
+    def sound(stems: dict[str, Stem]) -> np.ndarray:
+        midi = Arrangement(arrangement.grid, stems).to_pretty_midi()
+        return synthesize(midi, RATE, duration_s=seconds, soundfont=font)
+
+    hot = {n: s for n, s in arrangement.stems.items() if s.program in DISTORTED and not s.is_drum and drive and s.notes}
+    wave = sound({name: stem for name, stem in arrangement.stems.items() if name not in hot})
+    if hot:
+        guitar = np.tanh(drive * sound(hot))
+        wave = wave + guitar * (np.abs(wave).std() + 0.02) * rng.uniform(0.4, 1.2) / (guitar.std() + 1e-6)
+    return wave
+
+
+def produce(wave: np.ndarray, genre: str, rng: np.random.Generator) -> np.ndarray:
+    """Dynamics, reverb, saturation: what a hall or a studio adds."""
+    swell = np.interp(np.arange(len(wave)), np.linspace(0, len(wave), 7), rng.normal(0, 1, 7))
+    depth_db = rng.uniform(0, 8 if genre == "classical" else 4)
+    wave = wave * 10 ** (depth_db * swell / 20)
+    if rng.random() < (0.7 if genre == "classical" else 0.4):
+        decay_s = rng.uniform(0.8, 3.0) if genre == "classical" else rng.uniform(0.2, 1.2)
+        tail = rng.normal(0, 1, int(decay_s * RATE)) * np.exp(-6.9 * np.arange(int(decay_s * RATE)) / (decay_s * RATE))
+        size = len(wave) + len(tail)
+        wet = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(tail, size), size)[: len(wave)]
+        wave = wave + wet * rng.uniform(0.1, 0.7) * wave.std() / (wet.std() + 1e-9)
+    if genre not in ("classical", "jazz") and rng.random() < 0.4:
+        wave = np.tanh(rng.uniform(1, 4) * wave / (np.abs(wave).max() + 1e-9))
+    return wave
+
+
+def degrade(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Equalisation of up to 8 dB, noise at 25–50 dB below, MP3 at low quality; each in most clips."""
+    import soundfile
+
+    if rng.random() < 0.8:
+        rate = np.fft.rfftfreq(len(wave), 1 / RATE)
+        gain_db = np.interp(np.log2(rate + 20), np.linspace(4, 14, 8), rng.normal(0, 4, 8).clip(-8, 8))
+        wave = np.fft.irfft(np.fft.rfft(wave) * 10 ** (gain_db / 20), len(wave))
+    if rng.random() < 0.6:
+        wave = wave + rng.normal(0, 1, len(wave)) * wave.std() * 10 ** (-rng.uniform(25, 50) / 20)
+    wave = wave * (0.8 / (np.abs(wave).max() + 1e-9))
+    if rng.random() < 0.6:
+        file = io.BytesIO()
+        soundfile.write(file, wave, RATE, format="MP3", compression_level=float(rng.uniform(0.3, 0.99)))
+        file.seek(0)
+        wave = soundfile.read(file)[0][: len(wave)].clip(-1, 1)
+    return wave.astype(np.float32)
+
+
+def make_clip(
+    genre: str, songs: dict[str, list[Path]], kept: Path, font: str, seconds: float, idiom_share: float, seed: int,
+    rough: bool,
+) -> tuple[np.ndarray, LeadSheet]:  # fmt: skip
+    """(samples,) at RATE and the lead sheet that is played; a function of its arguments alone."""
+    draw, rng = random.Random(seed), np.random.default_rng(seed)
+    sheet = draw_sheet(genre, songs, kept, seconds, idiom_share, draw)
+    played = perform(orchestrate(sheet, seed=seed).arrangement, genre, rng)
+    wave = produce(play(played, seconds, font, rng), genre, rng)
+    wave = degrade(wave, rng) if rough else wave * (0.8 / (np.abs(wave).max() + 1e-9))
+    return wave.astype(np.float32), sheet.crop(0.0, seconds)

@@ -1,0 +1,123 @@
+"""Songs with chords, read as lead sheets, and one rendered clip of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from musetune.audio import save_audio, synthesize
+from musetune.datasets.rendering.excerpts import excerpt
+from musetune.datasets.rendering.players import free, solo
+from musetune.datasets.rendering.settings import Config
+from musetune.formats.files import SUFFIXES
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note
+
+PARTS = {  # of a song folder; the second name is that of POP909 as its authors publish it, {} the folder's own
+    "chords": ("chords.txt", "chord_midi.txt"),
+    "beats": ("beats.txt", "beat_midi.txt"),
+    "key": ("key.txt", "key_audio.txt"),
+    "notes": ("arrangement.mid", "{}.mid"),
+}
+
+
+def find_songs(source: Path, held_out: str) -> list[Path]:
+    """Song folders not held out, then the lead sheets that lie in no song folder, each in order of path."""
+    found = sorted(path for name in PARTS["chords"] for path in source.rglob(name))
+    folders = list(dict.fromkeys(path.parent for path in found))
+    inside = set(folders)
+    files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and inside.isdisjoint(p.parents)]
+    return [f for f in folders if f.name[-1] not in held_out] + [f for f in files if has_chords(f)]
+
+
+def has_chords(path: Path) -> bool:
+    """Whether a lead sheet can be read and has chords; says so where not."""
+    try:
+        if read_song(path).chords:
+            return True
+        reason = "it has no chords"
+    except Exception as error:  # any reader may raise anything: the other songs go on
+        reason = f"{type(error).__name__}: {error}"
+    print(f"left out {path}: {reason}", file=sys.stderr)
+    return False
+
+
+def part(folder: Path, kind: str) -> Path:
+    """The file of a song folder that holds its chords, beats, key or notes."""
+    names = [name.format(folder.name) for name in PARTS[kind]]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"the song folder {folder} has neither {' nor '.join(names)}: add its {kind}")
+
+
+@lru_cache(maxsize=64)
+def read_song(path: Path) -> LeadSheet:
+    """A song as a lead sheet, chords on half beats, melody on quarters of a beat."""
+    if path.is_file():
+        return LeadSheet.load(path)
+    import pretty_midi
+
+    beats = np.loadtxt(part(path, "beats"))
+    at = partial(np.interp, xp=beats[:, 0], fp=np.arange(len(beats)))
+    spans: list[ChordSpan] = []
+    for line in part(path, "chords").read_text().splitlines():
+        start_s, end_s, label = line.split()
+        start, end = (Fraction(round(float(at(float(s))) * 2), 2) for s in (start_s, end_s))
+        if end > start and (not spans or start >= spans[-1].start + spans[-1].beats):
+            spans.append(ChordSpan(start, end - start, Chord.parse(label)))
+    notes = []
+    for note in pretty_midi.PrettyMIDI(str(part(path, "notes"))).instruments[0].notes:
+        start, end = (Fraction(round(float(at(s)) * 4), 4) for s in (note.start, note.end))
+        if start < len(beats) - 1:
+            notes.append(Note(start, max(end - start, Fraction(1, 4)), note.pitch, note.velocity))
+    downbeats = np.flatnonzero(beats[:, 2] > 0)
+    bar = int(np.median(np.diff(downbeats))) if len(downbeats) > 1 else 4
+    key = Key.parse(part(path, "key").read_text().split()[2].replace(":", " "))
+    return LeadSheet(
+        chords=tuple(s for s in spans if s.start + s.beats <= len(beats) - 1),
+        keys=(KeySpan(Fraction(0), key),),
+        meters=(MeterSpan(Fraction(0), Meter(3 if bar == 3 else 4, 4)),),
+        grid=BeatGrid(tuple(beats[:, 0].tolist())),
+        length=Fraction(len(beats) - 1),
+        melody=tuple(notes),
+        first_downbeat=Fraction(int(downbeats[0]) if len(downbeats) else 0),
+    )
+
+
+def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
+    """Render clip ``index`` (a function of seed and index alone) and return its metadata row."""
+    rng = random.Random(cfg.seed * 1_000_003 + index)
+    path = rng.choice(songs)
+    sheet = excerpt(read_song(path), cfg, rng)
+    take = orchestrate(sheet, seed=rng.randrange(2**31))
+    for share, other in ((cfg.free_share, free), (cfg.solo_share, solo)):
+        if share and rng.random() < share:  # no draw where there is no share: older renderings come out the same
+            take = other(take, sheet, rng)
+    name = f"{index // 1000:03d}/{index:06d}.flac"
+    if not (out / name).is_file():
+        wave = synthesize(take.arrangement.to_pretty_midi(), 16000, duration_s=cfg.seconds, soundfont=cfg.soundfont)
+        save_audio(out / name, wave, 16000)
+    sheet = replace(sheet.crop(0.0, cfg.seconds), melody=())
+    return {
+        "file_name": name, "text": take.prompt, "genre": sheet.genre, "key": str(sheet.key), "bpm": round(sheet.bpm, 2),
+        "lead_sheet": sheet.to_json(), "arrangement": take.arrangement.to_json(), "source": path.name,
+    }  # fmt: skip
+
+
+def remember(out: Path, now: dict) -> None:
+    """Write the settings beside the clips; refuse to go on among clips that others made (more clips and workers are no others)."""
+    path = out / "render.json"
+    before = json.loads(path.read_text()) if path.is_file() else now
+    other = [k for k in now if k not in ("clips", "workers") and before.get(k) != now[k]]
+    if other:
+        raise SystemExit(f"{out} was rendered with another {', '.join(other)}: give another folder, or remove it")
+    (out / "000").mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(now, indent=1))

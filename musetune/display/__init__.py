@@ -1,0 +1,1 @@
+"""What people look at: charts, piano rolls, plots, HTML for notebooks and the page."""

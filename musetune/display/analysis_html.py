@@ -1,0 +1,59 @@
+"""What a notebook and the web page show of an analysis: what was heard and how surely, the chart with its numerals, a piano roll."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import Any
+
+from musetune.display.charts import Under, chart_html, roll_svg
+from musetune.symbols.estimate import AnalysisResult
+
+FAINTEST = 0.35  # how strongly a chord shows whose confidence is 0
+
+
+def analysis_html(result: AnalysisResult) -> str:
+    """Chart and piano roll under a line of facts; the surer a chord, the darker it is."""
+    record = result.to_json()
+    return (
+        chart_html(result.lead_sheet, marks(record), heading=summary(record))
+        + _findings(record)
+        + roll_svg(result.lead_sheet)
+    )
+
+
+def marks(record: dict[str, Any]) -> list[Under]:
+    """For each chord of a record its numeral, and its confidence as darkness."""
+    return [
+        Under(row["roman"] or "", opacity=FAINTEST + (1 - FAINTEST) * float(row["confidence"]))
+        for row in record["chords"]
+    ]
+
+
+def summary(record: dict[str, Any]) -> str:
+    """File, key, tempo, metre and genre with their confidences, as far as they are known."""
+    source, genre = record.get("source") or {}, record.get("genre_analysis") or {}
+    told = [
+        source.get("file"),
+        _sure(record.get("key"), record.get("key_confidence")),
+        _sure(f"{record['bpm']:.1f} bpm", record.get("bpm_confidence")) if record.get("bpm") else None,
+        _sure(record.get("time_signature"), record.get("time_signature_confidence")),
+        _sure(genre.get("primary_genre"), genre.get("confidence")),
+    ]
+    return " · ".join(part for part in told if part)
+
+
+def _sure(value: str | None, confidence: float | None) -> str | None:
+    return f"{value} ({100 * confidence:.0f} %)" if value and confidence is not None else value
+
+
+def _findings(record: dict[str, Any]) -> str:
+    """Named patterns and cadences, and how often each was found."""
+    harmony = record["harmonic_analysis"]
+    patterns = {one["name"]: one["occurrences"] for one in harmony["common_patterns"]}
+    cadences = Counter(one["type"] for one in harmony["cadences"])
+    lines = []
+    for title, found in (("Patterns", patterns), ("Cadences", cadences)):
+        words = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in found.items())
+        lines += [f"<div><small>{title}: {escape(words)}</small></div>"] if words else []
+    return "".join(lines)

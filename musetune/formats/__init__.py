@@ -1,0 +1,1 @@
+"""Symbols as files and text: JSON, MIDI, MusicXML, JAMS, charts, engraved parts."""

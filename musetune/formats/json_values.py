@@ -1,0 +1,62 @@
+"""LeadSheet ↔ plain JSON values, exact and versioned."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from musetune.symbols.beat_grid import BeatGrid
+from musetune.symbols.chord import NO_CHORD, Chord
+from musetune.symbols.key import Key
+from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.meter import Meter
+
+SCHEMA = 1
+
+
+def to_json(sheet: LeadSheet) -> dict:
+    """Spans as lists [start, beats, …]; fractions as strings."""
+    return {
+        "schema": SCHEMA,
+        "chords": [[str(s.start), str(s.beats), s.chord.root, s.chord.quality, s.chord.bass] for s in sheet.chords],
+        "keys": [[str(s.start), str(s.key)] for s in sheet.keys],
+        "meters": [[str(s.start), str(s.meter)] for s in sheet.meters],
+        "beats_s": list(sheet.grid.times_s),
+        "length": str(sheet.length),
+        "sections": [[str(s.start), str(s.beats), s.label] for s in sheet.sections],
+        "genre": sheet.genre,
+        "melody": [[str(n.start), str(n.beats), n.pitch, n.velocity] for n in sheet.melody],
+        "first_downbeat": str(sheet.first_downbeat),
+    }
+
+
+def from_json(data: dict) -> LeadSheet:
+    """Inverse of ``to_json``. Raises ValueError for anything else, another schema version included."""
+    if not isinstance(data, dict):
+        raise ValueError(f"a lead sheet's JSON is an object as to_json writes it, not {type(data).__name__}")
+    if data.get("schema") != SCHEMA:
+        raise ValueError(
+            f"lead sheet schema {data.get('schema')!r} is not {SCHEMA}; write it again with this version of musetune"
+        )
+    try:
+        return _sheet(data)
+    except KeyError as error:
+        raise ValueError(f"a lead sheet's JSON needs the field {error}; to_json writes it") from error
+    except (TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"a field of this lead sheet's JSON is not what to_json writes: {error}") from error
+
+
+def _sheet(data: dict) -> LeadSheet:
+    return LeadSheet(
+        chords=tuple(
+            ChordSpan(Fraction(s), Fraction(b), NO_CHORD if r is None else Chord(r, q, i))
+            for s, b, r, q, i in data["chords"]
+        ),
+        keys=tuple(KeySpan(Fraction(s), Key.parse(k)) for s, k in data["keys"]),
+        meters=tuple(MeterSpan(Fraction(s), Meter.parse(m)) for s, m in data["meters"]),
+        grid=BeatGrid(tuple(data["beats_s"])),
+        length=Fraction(data["length"]),
+        sections=tuple(Section(Fraction(s), Fraction(b), label) for s, b, label in data["sections"]),
+        genre=data["genre"],
+        melody=tuple(Note(Fraction(s), Fraction(b), p, v) for s, b, p, v in data["melody"]),
+        first_downbeat=Fraction(data["first_downbeat"]),
+    )

@@ -1,0 +1,249 @@
+"""LeadSheet ↔ MIDI: chords as markers in Harte's spelling and as voiced notes, key, metre, a tempo map that keeps rubato."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from musetune.formats.exact_sheet import FIELD, embedded, exact, like
+from musetune.symbols.beat_grid import BeatGrid
+from musetune.symbols.chord import Chord
+from musetune.symbols.key import Key
+from musetune.symbols.lead_sheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.meter import Meter
+from musetune.symbols.timeline import beats_of, in_force, quarters_of, until_next
+
+if TYPE_CHECKING:
+    import mido
+
+Ticks = Callable[[Fraction], int]
+TICKS = 480  # a quarter note
+SLOWEST = 0xFFFFFF  # microseconds a quarter, what a tempo event holds
+MELODY, CHORDS = "melody", "chords"
+MELODIES = (MELODY, "lead", "vocals")  # tracks that are read as the melody, by name; the first that there is
+
+
+def to_midi(sheet: LeadSheet) -> mido.MidiFile:
+    """A type 1 file with the exact sheet in a text event; its time 0 is the sheet's beat 0.
+
+    Raises ValueError for a beat longer than MIDI's tempo holds, 16.7 s a quarter.
+    """
+    import mido
+
+    file, ticks = mido.MidiFile(ticks_per_beat=TICKS), ticks_of(sheet)
+    file.tracks.append(conductor(sheet))
+    chords = [(s.start, s.beats, p, 70) for s in sheet.chords for p in voicing(s.chord)]
+    file.tracks.append(_note_track(CHORDS, 0, chords, ticks))
+    if sheet.melody:
+        notes = [(n.start, n.beats, n.pitch, n.velocity) for n in sheet.melody]
+        file.tracks.append(_note_track(MELODY, 1, notes, ticks))
+    return file
+
+
+def conductor(sheet: LeadSheet, more: Sequence[mido.MetaMessage] = ()) -> mido.MidiTrack:
+    """The first track: the exact sheet, metres, keys, genre, the tempo map, markers of chords and sections, and ``more`` at its beginning."""
+    ticks = ticks_of(sheet)
+    return track_of([*((0, message) for message in more), *_meta(sheet, ticks)], ticks(sheet.length))
+
+
+def _meta(sheet: LeadSheet, ticks: Ticks) -> list[tuple[int, mido.MetaMessage]]:
+    """(tick, message): the exact sheet, metres, keys, genre, the tempo map, the chords' markers, the sections' in brackets."""
+    import mido
+
+    meta = [(0, mido.MetaMessage("text", text=f"{FIELD}={embedded(sheet)}"))]
+    for meter in sheet.meters:
+        m = meter.meter
+        meta.append(
+            (ticks(meter.start), mido.MetaMessage("time_signature", numerator=m.numerator, denominator=m.denominator))
+        )
+    for span in sheet.keys:
+        meta.append((ticks(span.start), mido.MetaMessage("key_signature", key=_key_name(span.key))))
+        meta.append((ticks(span.start), mido.MetaMessage("text", text=f"key={span.key}")))
+    if sheet.genre:
+        meta.append((0, mido.MetaMessage("text", text=f"genre={sheet.genre}")))
+    meta.append((0, mido.MetaMessage("text", text=f"first_downbeat={sheet.first_downbeat}")))
+    meta.extend((ticks(s.start), mido.MetaMessage("marker", text=f"[{_latin(s.label)}]")) for s in sheet.sections)
+    meta.extend(_tempi(sheet, ticks))
+    meta.extend((ticks(s.start), mido.MetaMessage("marker", text=s.chord.harte)) for s in sheet.chords)
+    meta.extend((ticks(s.end), mido.MetaMessage("marker", text="N")) for s in _before_gaps(sheet))
+    return meta
+
+
+def _tempi(sheet: LeadSheet, ticks: Ticks) -> Iterator[tuple[int, mido.MetaMessage]]:
+    """(tick, message) wherever a beat is longer or shorter than the one before."""
+    import mido
+
+    last, quarters = None, quarters_of(sheet.meters)
+    for beat, seconds in enumerate(np.diff(sheet.grid.times_s)[: math.ceil(sheet.length)]):
+        tempo = round(seconds * 1e6 / float(quarters(Fraction(beat + 1)) - quarters(Fraction(beat))))
+        if tempo > SLOWEST:
+            raise ValueError(f"beat {beat} lasts {seconds:.1f} s, MIDI holds up to 16.7 s a quarter; save as .json")
+        if tempo != last:
+            yield ticks(Fraction(beat)), mido.MetaMessage("set_tempo", tempo=tempo)
+            last = tempo
+
+
+def _latin(text: str) -> str:
+    """What a MIDI text holds."""
+    return text.encode("latin-1", "replace").decode("latin-1")
+
+
+def from_midi(file: mido.MidiFile) -> LeadSheet:
+    """A sheet from markers that read as chords or, in brackets, as sections, key and time signatures, the tempo map, and a track named
+    "melody", "lead" or "vocals" where there is one; exactly the sheet that ``to_midi`` wrote where they still say what it did."""
+    read = _plain(file)
+    return exact(texts_of(events_of(file)).get(FIELD), read, lambda sheet: _plain(to_midi(like(read, sheet))))
+
+
+def _plain(file: mido.MidiFile) -> LeadSheet:
+    """What the file says to any program."""
+    events = sorted(events_of(file), key=lambda e: e[0])
+    if not events:
+        raise ValueError("it has no events")
+    quarter = Fraction(1, file.ticks_per_beat)
+    end = events[-1][0] * quarter
+    signatures = signatures_of(events, quarter, end)
+    beats = beats_of(signatures)
+    at = lambda tick: beats(tick * quarter)  # noqa: E731
+    length = beats(end)
+    meters = tuple(MeterSpan(beats(q), m) for q, m in signatures)
+    marks = [(at(t), Chord.parse(m.text)) for t, m in events if m.type == "marker" and _is_chord(m.text)]
+    parts = [(at(t), m.text[1:-1]) for t, m in events if m.type == "marker" and m.text[:1] + m.text[-1:] == "[]"]
+    texts = texts_of(events)
+    return LeadSheet(
+        chords=tuple(ChordSpan(a, stop - a, c) for a, stop, c in until_next(marks, length)),
+        keys=tuple(KeySpan(a, k) for a, k in in_force([(at(t), k) for t, k in _keys(events)], Key("C"), length)),
+        meters=meters,
+        grid=_grid(events, file.ticks_per_beat, quarters_of(meters), math.ceil(length)),
+        length=length,
+        sections=tuple(Section(a, stop - a, label) for a, stop, label in until_next(parts, length)),
+        genre=texts["genre"] if texts.get("genre") in GENRES else None,
+        melody=_melody(file, at),
+        first_downbeat=Fraction(texts.get("first_downbeat", "0")),
+    )
+
+
+def signatures_of(events, quarter: Fraction, end: Fraction) -> list[tuple[Fraction, Meter]]:  # type: ignore[no-untyped-def]
+    """(quarters, metre) of the time signatures; 4/4 where there is none."""
+    found = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
+    return in_force(found, Meter(4, 4), end)
+
+
+def ticks_of(sheet: LeadSheet) -> Ticks:
+    """Beats → ticks."""
+    quarters = quarters_of(sheet.meters)
+    return lambda beat: round(quarters(beat) * TICKS)
+
+
+def _before_gaps(sheet: LeadSheet) -> list[ChordSpan]:
+    """Chords after which nothing sounds for a while."""
+    starts = {s.start for s in sheet.chords}
+    return [s for s in sheet.chords if s.end not in starts and s.end < sheet.length]
+
+
+def track_of(events, end: int) -> mido.MidiTrack:  # type: ignore[no-untyped-def]
+    """Absolute ticks → a track of delta times, its end at ``end``."""
+    import mido
+
+    track, now = mido.MidiTrack(), 0
+    for tick, message in sorted(events, key=lambda e: e[0]):
+        track.append(message.copy(time=tick - now))
+        now = tick
+    track.append(mido.MetaMessage("end_of_track", time=max(0, end - now)))
+    return track
+
+
+def _note_track(name: str, channel: int, notes, ticks):  # type: ignore[no-untyped-def]
+    import mido
+
+    events = [(0, mido.MetaMessage("track_name", name=name))]
+    for start, beats, pitch, velocity in notes:
+        events.append((ticks(start + beats), mido.Message("note_off", note=pitch, channel=channel)))
+        events.append((ticks(start), mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)))
+    return track_of(sorted(events, key=lambda e: (e[0], e[1].type == "note_on")), 0)
+
+
+def voicing(chord: Chord) -> list[int]:
+    """Bass below C3 and the chord's tones from C3 up."""
+    if chord.bass_pc is None:
+        return []
+    return [36 + chord.bass_pc, *sorted(48 + pc for pc in set(chord.pitch_classes))]
+
+
+def _key_name(key: Key) -> str:
+    """The name that MIDI's key signature knows; an enharmonic one for keys beyond seven accidentals."""
+    from musetune.symbols.names import FLATS, SHARPS
+
+    names = [key.tonic, FLATS[key.tonic_pc], SHARPS[key.tonic_pc]]
+    from mido.midifiles.meta import _key_signature_encode
+
+    minor = "m" if key.mode == "minor" else ""
+    return next(n + minor for n in names if n + minor in _key_signature_encode)
+
+
+def _keys(events) -> list[tuple[int, Key]]:  # type: ignore[no-untyped-def]
+    """(tick, key) of the signatures, spelled as our text beside one says where it means the same signature."""
+    exact = {t: Key.parse(m.text[4:]) for t, m in events if m.type == "text" and m.text.startswith("key=")}
+    found = []
+    for tick, message in events:
+        if message.type == "key_signature":
+            near = exact.get(tick)
+            plain = Key(message.key.rstrip("m"), "minor" if message.key.endswith("m") else "major")
+            found.append((tick, near if near and _key_name(near) == message.key else plain))
+    return found
+
+
+def texts_of(events) -> dict[str, str]:  # type: ignore[no-untyped-def]
+    """The text events that read name=value."""
+    return dict(m.text.split("=", 1) for _, m in events if m.type == "text" and "=" in m.text)
+
+
+def events_of(file: mido.MidiFile):  # type: ignore[no-untyped-def]
+    """(tick, message) of all tracks."""
+    for track in file.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            yield tick, message
+
+
+def _is_chord(text: str) -> bool:
+    try:
+        Chord.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _grid(events, ticks_per_quarter: int, quarters, count: int) -> BeatGrid:  # type: ignore[no-untyped-def]
+    """Times of beats 0 to ``count`` by the tempo map, microseconds a quarter; MIDI's 120 quarters a minute before it."""
+    tempi = in_force(
+        [(Fraction(t), m.tempo) for t, m in events if m.type == "set_tempo" and t >= 0], 500000, Fraction(2**62)
+    )
+    starts, rates = np.array([float(t) for t, _ in tempi]), np.array([v / 1e6 / ticks_per_quarter for _, v in tempi])
+    reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * rates[:-1])])  # seconds at each change
+    ticks = np.array([float(quarters(Fraction(beat)) * ticks_per_quarter) for beat in range(max(1, count) + 1)])
+    i = np.searchsorted(starts, ticks, side="right") - 1
+    return BeatGrid(tuple((reached[i] + (ticks - starts[i]) * rates[i]).tolist()))
+
+
+def _melody(file: mido.MidiFile, at) -> tuple[Note, ...]:  # type: ignore[no-untyped-def]
+    found = {track.name.lower(): track for track in reversed(file.tracks)}
+    track = next((found[name] for name in MELODIES if name in found), ())
+    return tuple(sorted(_notes(track, at), key=lambda note: (note.start, note.pitch)))
+
+
+def _notes(track, at):  # type: ignore[no-untyped-def]
+    tick, sounding = 0, {}
+    for message in track:
+        tick += message.time
+        if message.type == "note_on" and message.velocity:
+            sounding[message.note] = (tick, message.velocity)
+        elif message.type in ("note_off", "note_on") and message.note in sounding:
+            start, velocity = sounding.pop(message.note)
+            if tick > start:
+                yield Note(at(start), at(tick) - at(start), message.note, velocity)

@@ -1,0 +1,107 @@
+"""Notes on paper: the voices of a MIDI or MusicXML file with metres, key signatures, tempo and pick-up, in beats."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musetune.formats.score_events import Event, score_of
+from musetune.symbols.score import Score
+from musetune.symbols.timeline import quarters_of
+
+if TYPE_CHECKING:
+    import mido
+
+SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
+DRUMS = 9  # the General MIDI channel of percussion, counted from 0
+LEAP = 12  # semitones that a voice of a MIDI track leaps at most before another voice takes the note
+
+
+def read_score(path: str | Path) -> Score:
+    """The score in ``path``: .mid, .midi, .musicxml, .xml, .mxl. Ties are joined, grace notes dropped, repeats not expanded.
+
+    Chords are split into voices from the top; transposing instruments are read as they sound. A score without a tempo gets
+    120 quarters a minute. Raises FileNotFoundError, and ValueError for another suffix, what is not such a file, or no notes.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path.name}: suffix {path.suffix!r} is not one of {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"no such score: {path}")
+    midi = path.suffix.lower() in (".mid", ".midi")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # music21 and mido remark on what they pass over
+            if midi:
+                return _from_midi(path)
+            from musetune.formats.notation import from_musicxml
+
+            return from_musicxml(path)
+    except Exception as error:  # the libraries have errors of their own
+        kind = "a standard MIDI file" if midi else "a MusicXML score"
+        raise ValueError(f"{path.name} is not {kind} with notes: {str(error) or type(error).__name__}") from error
+
+
+# -- what both need ----------------------------------------------------------------------------------------------------
+
+
+# -- MIDI --------------------------------------------------------------------------------------------------------------
+
+
+def _from_midi(path: Path) -> Score:
+    import mido
+
+    from musetune.formats import midi
+
+    file = mido.MidiFile(str(path), clip=True)
+    if file.ticks_per_beat <= 0:
+        raise ValueError(f"it counts {file.ticks_per_beat} ticks a quarter; only musical time is read")
+    events = sorted(midi.events_of(file), key=lambda e: e[0])
+    quarter = Fraction(1, file.ticks_per_beat)
+    tracks = [list(midi_notes(track, quarter)) for track in file.tracks]
+    end = max((note[1] for notes in tracks for _, note in notes), default=Fraction(0))
+    lines, drums = [], []
+    for number, (track, notes) in enumerate(zip(file.tracks, tracks), start=1):
+        drums += [note for channel, note in notes if channel == DRUMS]
+        for channel, group in groupby(sorted(notes, key=lambda n: n[0]), key=lambda n: n[0]):
+            if channel != DRUMS:
+                name = track.name.strip() or f"track {number}"
+                lines += [(name, voice) for voice in _voices([note for _, note in group])]
+    pickup = Fraction(midi.texts_of(events).get("first_downbeat", "0"))
+    grid = lambda meters, count: midi._grid(events, file.ticks_per_beat, quarters_of(meters), count)  # noqa: E731
+    keys = [(t * quarter, k) for t, k in midi._keys(events)]
+    signatures = midi.signatures_of(events, quarter, end)
+    return score_of(lines, drums, signatures, keys, end, grid, pickup * signatures[0][1].beat_quarters)
+
+
+def midi_notes(track: mido.MidiTrack, quarter: Fraction) -> Iterator[tuple[int, Event]]:
+    """(channel, note) of a track; a note that is struck again ends there."""
+    tick = 0
+    sounding: dict[tuple[int, int], tuple[int, int]] = {}
+    for message in track:
+        tick += message.time
+        if message.type not in ("note_on", "note_off"):
+            continue
+        place = (message.channel, message.note)
+        if place in sounding:
+            start, velocity = sounding.pop(place)
+            if tick > start:
+                yield message.channel, (start * quarter, tick * quarter, message.note, velocity, None)
+        if message.type == "note_on" and message.velocity:
+            sounding[place] = (tick, message.velocity)
+
+
+def _voices(notes: list[Event]) -> list[list[Event]]:
+    """Lines in which no two notes sound at once: a note, the highest first, goes on the nearest line that is silent."""
+    lines: list[list[Event]] = []
+    for event in sorted(notes, key=lambda e: (e[0], -e[2])):
+        free = [line for line in lines if line[-1][1] <= event[0] and abs(line[-1][2] - event[2]) <= LEAP]
+        if free:
+            min(free, key=lambda line: abs(line[-1][2] - event[2])).append(event)
+        else:
+            lines.append([event])
+    return lines

@@ -1,0 +1,123 @@
+"""Folders that hold a whole pipeline, or name their base instead of holding it; and what is not to be trusted in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from musetune.adapter import MusicAdapter
+from musetune.adapter.metadata import read_adapter_metadata
+from musetune.adapter.mixing import LoraMixer
+from musetune.hub.locate import find_adapter, find_base, is_lora
+
+BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
+OURS = ("adapter", "loras")
+FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
+COMMIT = re.compile(r"[0-9a-f]{7,40}")
+# what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
+CUSTOM_PIPELINE = '"""MuseTune\'s pipeline; pip install musetune."""\n\nfrom musetune.pipeline import MuseTunePipeline  # noqa: F401\n'
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A base that others can find: a bundled one's name or a Hub id, and its revision."""
+
+    name: str
+    revision: str | None
+
+    def load_adapters(self, folder: str | Path, index: Mapping[str, Any], pipe: Any) -> None:
+        """What the folder itself holds, in place of what came with the base."""
+        pipe.unload_adapter()
+        if holds(index, "adapter"):
+            pipe.load_adapter(MusicAdapter.from_pretrained(Path(folder) / "adapter"))
+        if holds(index, "loras"):
+            loras = LoraMixer.from_pretrained(Path(folder) / "loras")
+            loras.check(pipe.unet)
+            loras = torch.nn.Module.to(loras, pipe.unet.device, pipe.unet.dtype)
+            pipe.register_modules(loras=loras)  # type: ignore[attr-defined]
+
+
+def read_reference(index: Mapping[str, Any]) -> Reference | None:
+    """The base that a model_index.json names, None where its folder holds one."""
+    return Reference(index[BASE]["name"], index[BASE].get("revision")) if BASE in index else None
+
+
+def write_reference(pipe: Any, folder: str | Path, name: str, revision: str | None) -> None:
+    """A folder with the pipeline's adapters that names its base. Raises ValueError for a base that nobody else could find."""
+    import diffusers
+
+    try:
+        find_base(name)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"reference: others cannot find the base {name!r}; give reference='nano' or its Hub id"
+        ) from error
+    parts = {part: getattr(pipe, part) for part in OURS if getattr(pipe, part) is not None}
+    index = {
+        "_class_name": type(pipe).__name__,
+        "_diffusers_version": diffusers.__version__,
+        BASE: {"name": name, "revision": revision},
+    }
+    index |= {part: [type(one).__module__, type(one).__name__] for part, one in parts.items()}
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    (Path(folder) / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    for part, one in parts.items():
+        one.save_pretrained(Path(folder) / part)
+
+
+def holds(index: Mapping[str, Any], part: str) -> bool:
+    """Whether a pipeline's folder has this component."""
+    return isinstance(index.get(part), list) and index[part][0] is not None
+
+
+def fetch(place: str, index: Mapping[str, Any], **hub: Any) -> str:
+    """The whole folder of a Hub pipeline that holds adapters; any other ``place`` as it is.
+
+    DiffusionPipeline.download leaves files out that it does not know, such as those of a MusicAdapter's LoRA.
+    """
+    if Path(place).is_dir() or not any(holds(index, part) for part in OURS):
+        return place
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(place, allow_patterns=list(FILES), **hub)
+
+
+def theory_of(adapter: object, index: Mapping[str, Any], **hub: Any) -> str | None:
+    """The folder of the theory adapter that a genre adapter's folder was trained on; None where none is needed, or the base has its own."""
+    if not (isinstance(adapter, str) and is_lora(adapter)) or holds(index, "adapter"):
+        return None
+    card = read_adapter_metadata(adapter)
+    if card is None or card.theory is None:
+        return None
+    try:
+        return find_adapter(card.theory, **hub)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"{card.name!r} was trained on the theory adapter {card.theory!r}, which is not at hand: load that one as adapter=…, "
+            f"then pipe.load_adapter({card.name!r})"
+        ) from error
+
+
+def warn_of_remote_code(place: str, options: Mapping[str, Any]) -> None:
+    """Warn where code from the Hub would run that is not pinned to a commit; MuseTune itself never needs such code."""
+    if not options.get("trust_remote_code"):
+        return
+    code, revision = options.get("custom_pipeline"), options.get("custom_revision")
+    sources = {place: options.get("revision")}
+    if code is not None:
+        sources[str(code)] = revision or (options.get("revision") if code == place else None)
+    for source, pin in sources.items():
+        if not Path(source).exists() and not (pin and COMMIT.fullmatch(pin)):
+            what = "custom_revision" if source == code != place else "revision"
+            warnings.warn(
+                f"trust_remote_code=True runs whatever {source} holds at {pin or 'main'} today: pin it, {what}='<commit hash>', or leave "
+                "trust_remote_code out, which MuseTunePipeline does not need",
+                stacklevel=3,
+            )

@@ -1,0 +1,50 @@
+"""What makes old AudioLDM 2 folders work with current libraries, and where a pipeline runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import GPT2LMHeadModel
+
+
+def language_model(
+    base: str, index: dict[str, Any], dtype: torch.dtype | dict[str, torch.dtype] | None = None, **hub: Any
+) -> GPT2LMHeadModel | None:
+    """The folder's GPT-2 with its generation methods where the index names plain ``GPT2Model``, else None.
+
+    dtype: of the weights, as DiffusionPipeline.from_pretrained takes it: one for all, or by component with a "default".
+    Plain GPT2Model has lost what AudioLDM2Pipeline calls (diffusers issue 12630); GPT2LMHeadModel loads the same weights.
+    """
+    if index.get("language_model", ["", ""])[1] != "GPT2Model":
+        return None
+    import torch
+    from transformers import GPT2LMHeadModel
+
+    if isinstance(dtype, dict):
+        dtype = dtype.get("language_model", dtype.get("default", torch.float32))
+    return GPT2LMHeadModel.from_pretrained(base, subfolder="language_model", use_safetensors=True, dtype=dtype, **hub)
+
+
+def pick_device(name: str | None) -> str:
+    """``name`` where it can be used, by default cuda where there is one, else cpu."""
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).cpu()
+    except Exception as error:  # torch raises what it likes: RuntimeError, AssertionError, NotImplementedError
+        raise ValueError(f"device={name!r} cannot be used here; cpu always can ({error})") from error
+    return name
+
+
+def quiet() -> None:
+    """No bars and notices while weights are loaded; the bar of denoising stays."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    for logging in (of_diffusers, of_transformers):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()

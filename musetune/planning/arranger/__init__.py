@@ -1,0 +1,1 @@
+"""A lead sheet to the notes of five players: language, grammar, stem transformer."""

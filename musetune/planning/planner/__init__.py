@@ -1,0 +1,1 @@
+"""A sentence to a song plan: grammar, language, structure transformer."""

@@ -1,0 +1,135 @@
+"""Going on from a lead sheet: what it has stays to the letter, bars without chords and bars beyond its end are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from musetune.planning.planner.form import derive_form
+from musetune.planning.planner.language import Bar, Plan, bars_in, bars_of
+from musetune.planning.planner.pins import MOST_BARS, Pins
+from musetune.planning.planner.request import (
+    Asked,
+    Request,
+    called,
+    check_genre,
+    check_length,
+    read_key,
+    read_meter,
+    worded,
+)
+from musetune.planning.planner.vocabulary import LETTERS, MOST_SECTION
+from musetune.symbols import BeatGrid, Key, LeadSheet, Section
+from musetune.symbols.beat_grid import check_bpm
+
+
+def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
+    """Pins that keep ``sheet``. Raises ValueError for a sheet with a pickup or a change of metre, and for pins that contradict it."""
+    sheet = _settled(sheet, told)
+    per_bar = sheet.meter.beats_per_bar
+    bars = bars_of(sheet)
+    asked = (
+        told.bars if told.duration_seconds is None else bars_in(told.duration_seconds, round(sheet.bpm, 6), sheet.meter)
+    )
+    total = len(bars) if asked is None else asked
+    if not len(bars) <= total <= MOST_BARS:
+        raise ValueError(
+            f"{total} bars asked for, the sheet has {len(bars)}: cut it with sheet.slice, or ask for {len(bars)}–{MOST_BARS}"
+        )
+    form, names = _form_of(sheet, bars)
+    content = {(label, index): bar for label, stretch in form for index, bar in enumerate(stretch) if bar}
+    pins = Pins(
+        genre=sheet.genre, meter=sheet.meter, keys=(worded(sheet.key),), bpm=round(sheet.bpm, 6), bars=total, closed=total == len(bars),
+        form=tuple((label, len(stretch)) for label, stretch in form), content=lambda _key, _meter: content,
+    )  # fmt: skip
+
+    def finish(plan: Plan) -> LeadSheet:
+        return _joined(sheet, replace(plan, key=sheet.key).sheet(called(plan, names)), per_bar)
+
+    return Request(pins, finish)
+
+
+def _settled(sheet: LeadSheet, told: Asked) -> LeadSheet:
+    """The sheet in the key, tempo and genre that are asked for, its pins checked."""
+    check_length(told)
+    check_genre(told.genre)
+    read_meter(sheet.meter)
+    if told.chords is not None or told.sections is not None:
+        raise ValueError("a sheet brings its own chords and sections: edit them in the sheet, or leave the sheet out")
+    if sheet.first_downbeat:
+        raise ValueError(
+            f"the sheet begins with a pickup of {sheet.first_downbeat} beats: go on from sheet.slice({sheet.first_downbeat}, {sheet.length})"
+        )
+    if len({span.meter for span in sheet.meters}) > 1 or told.time_signature not in (
+        None,
+        sheet.meter,
+        str(sheet.meter),
+    ):
+        raise ValueError(
+            f"the sheet is in {', '.join(str(s.meter) for s in sheet.meters)}; a plan has one metre, and the sheet's cannot be changed here"
+        )
+    key = read_key(told.key)
+    if key is not None and key.mode != sheet.key.mode:
+        raise ValueError(
+            f"key={str(key)!r} is not a transposition of the sheet's {sheet.key}: give a {sheet.key.mode} key, or edit its chords"
+        )
+    if key is not None:
+        sheet = _in_key(sheet, key)
+    if told.bpm is not None:
+        check_bpm(told.bpm)
+        sheet = replace(sheet, grid=BeatGrid.constant(told.bpm, int(sheet.length)))
+    return replace(sheet, genre=told.genre or sheet.genre)
+
+
+def _in_key(sheet: LeadSheet, key: Key) -> LeadSheet:
+    moved = sheet.transpose((key.tonic_pc - sheet.key.tonic_pc + 6) % 12 - 6)
+    return replace(moved, keys=(replace(moved.keys[0], key=key), *moved.keys[1:]))
+
+
+def _form_of(sheet: LeadSheet, bars: list[Bar]) -> tuple[list[tuple[str, list[Bar]]], dict[str, str]]:
+    """(letter, its bars) in order and the sheet's names for the letters; sections whose bars differ get letters of their own."""
+    form: list[tuple[str, list[Bar]]] = []
+    seen: list[tuple[str, list[Bar], str]] = []
+    at = 0
+    for name, count in _stretches(sheet, bars):
+        here = bars[at : at + count]
+        letter = next((letter for its, there, letter in seen if its == name and there == here), None)
+        if letter is None:
+            if len(seen) == len(LETTERS):
+                raise ValueError(
+                    f"the sheet has more than {len(LETTERS)} different sections; go on from a part of it (sheet.slice)"
+                )
+            letter = LETTERS[len(seen)]
+            seen.append((name, here, letter))
+        form.append((letter, here))
+        at += count
+    return form, {letter: name for name, _, letter in seen}
+
+
+def _stretches(sheet: LeadSheet, bars: list[Bar]) -> list[tuple[str, int]]:
+    """(name, bars) from one beginning of a section to the next, none longer than a plan's sections; found from the chords where none is named."""
+    if not sheet.sections:
+        return derive_form(bars)
+    per_bar = sheet.meter.beats_per_bar
+    starts = {min(max(round(s.start / per_bar), 0), len(bars) - 1): s.label for s in sheet.sections}
+    starts.setdefault(0, sheet.sections[0].label)
+    lines = [*sorted(starts), len(bars)]
+    out: list[tuple[str, int]] = []
+    for start, end in pairwise(lines):
+        out += [(starts[start], min(MOST_SECTION, end - at)) for at in range(start, end, MOST_SECTION)]
+    return out
+
+
+def _joined(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
+    """``old`` with what ``new`` has in its empty bars and beyond its end."""
+    taken = {bar for span in old.chords for bar in range(int(span.start // per_bar), int(-(-span.end // per_bar)))}
+    chords = [*old.chords, *(span for span in new.chords if int(span.start // per_bar) not in taken)]
+    last = -(-old.length // per_bar) * per_bar
+    if old.chords and old.chords[-1].end == old.length < last:  # a begun bar becomes a whole one
+        chords[len(old.chords) - 1] = replace(old.chords[-1], beats=last - old.chords[-1].start)
+    beyond: Sequence[Section] = [section for section in new.sections if not old.sections or section.start >= last]
+    return replace(
+        old, chords=tuple(sorted(chords, key=lambda span: span.start)), length=new.length, genre=old.genre or new.genre,
+        sections=(*old.sections, *beyond) if old.sections else tuple(beyond),
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""Decoding under the grammar: whatever a model thinks, what it writes is a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from musetune.planning.planner.grammar import song
+from musetune.planning.planner.pins import Pins
+from musetune.planning.planner.vocabulary import END, RANGE
+
+COLDER = 2.0  # numbers are copied more often than made up: digits are drawn at half the temperature
+
+
+class _Row:
+    """One plan as it grows, and the places ``allowed`` next."""
+
+    def __init__(self, pins: Pins) -> None:
+        self.grammar = song(pins)
+        self.allowed = next(self.grammar)
+
+    def push(self, word: int) -> None:
+        """Go on by a word; after the end, whatever comes is padding."""
+        if self.allowed is not DONE:
+            try:
+                self.allowed = self.grammar.send(word)
+            except StopIteration:
+                self.allowed = DONE
+
+
+DONE = (END,)  # compared by identity: the grammar yields tuples of its own
+
+
+class PlanGrammar(LogitsProcessor):
+    """Leaves to each row of a batch the tokens that its grammar allows. ``ids``: token of each place, the END's last."""
+
+    def __init__(self, pins: Sequence[Pins], ids: Sequence[int], vocab_size: int) -> None:
+        self.pins = list(pins)
+        self.rows: list[_Row] = []
+        self.seen: Tensor | None = None
+        self.place = {token: place for place, token in enumerate(ids)}
+        tokens = torch.tensor(ids)
+
+        @lru_cache(maxsize=4096)
+        def forbidden(allowed: tuple[int, ...]) -> Tensor:
+            mask = torch.ones(vocab_size, dtype=torch.bool)
+            mask[tokens[list(allowed)]] = False
+            return mask
+
+        self.forbidden = forbidden
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """input_ids (rows, words + 1), the first the decoder's start; scores (rows, vocabulary). Raises ValueError where rows and grammars are not as many."""
+        if len(input_ids) != len(self.pins):
+            raise ValueError(f"{len(input_ids)} rows for {len(self.pins)} grammars: give one grammar a row")
+        if self.seen is None or not torch.equal(
+            self.seen, input_ids[:, :-1]
+        ):  # a new song, or beams that changed places
+            self.rows, new = [_Row(one) for one in self.pins], input_ids[:, 1:]
+        else:
+            new = input_ids[:, -1:]
+        for row, tokens in zip(self.rows, new.tolist(), strict=True):
+            for token in tokens:
+                row.push(self.place.get(token, END))
+        self.seen = input_ids
+        digits = torch.tensor([row.allowed[0] in RANGE["digit"] for row in self.rows], device=scores.device)
+        scores = torch.where(digits[:, None], COLDER * scores, scores)
+        masks = torch.stack([self.forbidden(row.allowed) for row in self.rows])
+        return scores.masked_fill(masks.to(scores.device), -torch.inf)

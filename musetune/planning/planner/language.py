@@ -1,0 +1,175 @@
+"""A song plan as words and as a lead sheet.
+
+    <genre:pop> <meter:4/4> <mode:minor> <tonic:D> <1> <2> <0>            120 beats a minute
+    <bars> <0> <1> <6>                                                    what was asked: bars, seconds or nothing (<open>)
+    <section:A> <bars:8> <section:B> <bars:4> <section:A> </form>         A comes back, so its length is not said again
+    <section:A> <0:min> <10:maj> <bass:4> <step:4> <5:maj> …              bars of A, then of B
+
+A chord's word begins a bar; ``<step:k>`` puts a further chord into it, k half beats (in compound metres thirds of a beat) after the bar
+line; ``<bass:n>`` puts the tone n semitones above the root into the bass. A section is written once, however often it comes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import NamedTuple
+
+from musetune.planning.planner.vocabulary import FIRST, LABELS, LENGTHS, RANGE, chord_place, place
+from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
+from musetune.symbols.chord import FLAT_DEGREES, degree_semitones
+
+
+class PlanChord(NamedTuple):
+    """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root."""
+
+    step: int
+    degree: int
+    quality: str
+    bass: int = 0
+
+
+Bar = tuple[PlanChord, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A song: ``asked`` is ("bars", 16), ("seconds", 60) or ("open", 0); ``form`` names sections in order, ``content`` has their bars."""
+
+    genre: str
+    meter: Meter
+    key: Key
+    bpm: float
+    asked: tuple[str, int]
+    form: tuple[str, ...]
+    content: dict[str, tuple[Bar, ...]]
+
+    @property
+    def bars(self) -> int:
+        """Bars of the whole song."""
+        return sum(len(self.content[label]) for label in self.form)
+
+    def words(self, body: bool = True) -> list[int]:
+        """Places of the words that say this plan; without ``body`` up to the end of the form."""
+        out = [place(f"<genre:{self.genre}>"), place(f"<meter:{self.meter}>"), place(f"<mode:{self.key.mode}>")]
+        out += [place(f"<tonic:{self.key.tonic}>"), *digits(round(self.bpm))]
+        out += [
+            FIRST["length"] + LENGTHS.index(self.asked[0]),
+            *(digits(self.asked[1]) if self.asked[0] != "open" else ()),
+        ]
+        for index, label in enumerate(self.form):
+            out.append(FIRST["label"] + LABELS.index(label))
+            if label not in self.form[:index]:
+                out.append(FIRST["count"] + len(self.content[label]) - 1)
+        out.append(FIRST["formed"])
+        for label in dict.fromkeys(self.form) if body else ():
+            out.append(FIRST["label"] + LABELS.index(label))
+            for bar in self.content[label]:
+                out += bar_words(bar)
+        return out
+
+    def sheet(self, labels: dict[str, str] | None = None) -> LeadSheet:
+        """The lead sheet; ``labels`` says what the sections shall be called."""
+        beats, per_bar = step_beats(self.meter), Fraction(self.meter.beats_per_bar)
+        spans: list[ChordSpan] = []
+        sections: list[Section] = []
+        start = Fraction(0)
+        for label in self.form:
+            bars = self.content[label]
+            sections.append(Section(start, per_bar * len(bars), (labels or {}).get(label, label)))
+            for bar in bars:
+                ends = [chord.step * beats for chord in bar[1:]] + [per_bar]
+                for chord, end in zip(bar, ends, strict=True):
+                    at = chord.step * beats
+                    spans.append(ChordSpan(start + at, end - at, sounding(chord, self.key)))
+                start += per_bar
+        zero, grid = Fraction(0), BeatGrid.constant(self.bpm, int(start))
+        return LeadSheet(
+            tuple(spans),
+            (KeySpan(zero, self.key),),
+            (MeterSpan(zero, self.meter),),
+            grid,
+            start,
+            tuple(sections),
+            self.genre,
+        )
+
+
+def digits(number: int) -> list[int]:
+    """The words of a number 0–999, three digits."""
+    return [FIRST["digit"] + int(digit) for digit in f"{number:03d}"]
+
+
+def bar_words(bar: Bar) -> list[int]:
+    """The words of a bar."""
+    out: list[int] = []
+    for chord in bar:
+        if chord.step:
+            out.append(RANGE["step"][chord.step - 1])
+        out.append(chord_place(chord.degree, chord.quality))
+        if chord.bass:
+            out.append(RANGE["bass"][chord.bass - 1])
+    return out
+
+
+def steps_per_beat(meter: Meter) -> int:
+    """Places in a beat where a chord may begin."""
+    return 3 if meter.compound else 2
+
+
+def step_beats(meter: Meter) -> Fraction:
+    """Beats of a step."""
+    return Fraction(1, steps_per_beat(meter))
+
+
+def sounding(chord: PlanChord, key: Key) -> Chord:
+    """The chord in ``key``, spelled as the key does."""
+    if chord.quality == "N":
+        return Chord(None, "N")
+    return Chord(key.name_of((key.tonic_pc + chord.degree) % 12), chord.quality, FLAT_DEGREES[chord.bass])
+
+
+def relative(chord: Chord, key: Key, step: int) -> PlanChord:
+    """``chord`` as this language has it."""
+    if chord.root_pc is None:
+        return PlanChord(step, 0, "N")
+    return PlanChord(step, (chord.root_pc - key.tonic_pc) % 12, chord.quality, degree_semitones(chord.bass) % 12)
+
+
+def bars_of(sheet: LeadSheet, key: Key | None = None) -> list[Bar]:
+    """The chords of each bar from beat 0 on, in ``key`` (default: the sheet's), a begun bar counted whole.
+
+    A chord sounds on from the bar before where none begins on the bar line; a bar that no chord reaches is empty. Chords that begin
+    between two steps move to the nearer one; of two on one step the later stays.
+    """
+    key, per_beat, per_bar = key or sheet.key, steps_per_beat(sheet.meter), sheet.meter.beats_per_bar
+    steps = per_bar * per_beat
+    found: list[dict[int, Chord]] = [{} for _ in range(math.ceil(sheet.length / per_bar))]
+    for span in sheet.chords:
+        first, last = round(span.start * per_beat), round(span.end * per_beat)
+        for bar in range(first // steps, -(-last // steps)):
+            if bar < len(found) and last > first:
+                found[bar][max(first - bar * steps, 0)] = span.chord
+    return [_bar(chords, key) for chords in found]
+
+
+def _bar(chords: dict[int, Chord], key: Key) -> Bar:
+    """A bar's chords in order; the first from the bar line on, equal neighbours as one."""
+    out: list[PlanChord] = []
+    for step in sorted(chords):
+        chord = relative(chords[step], key, step if out else 0)
+        if not out or out[-1][1:] != chord[1:]:
+            out.append(chord)
+    return tuple(out)
+
+
+def bars_in(seconds: float, bpm: float, meter: Meter) -> int:
+    """Whole bars nearest to ``seconds`` at ``bpm``, one at least."""
+    return max(1, round(seconds * bpm / 60 / meter.beats_per_bar))
+
+
+def with_bars(plan: Plan, form: Sequence[str], content: dict[str, tuple[Bar, ...]]) -> Plan:
+    """``plan`` with another form."""
+    return replace(plan, form=tuple(form), content=content)

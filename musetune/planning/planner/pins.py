@@ -1,0 +1,63 @@
+"""What is given to a plan before it is written, and how large it may become."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from musetune.planning.planner.language import Bar, bars_in
+from musetune.symbols import BPM_RANGE, Key, Meter
+
+MOST_BARS = 512  # of a song
+OPEN_BARS = 128  # of a song whose length nobody named
+WRITTEN = 96  # bars that are written out, unless a form is pinned: what is longer comes back
+FREE_LETTERS = 8  # sections that a model may make up
+SHORTEST, LONGEST = 4, 32  # bars of a section that it makes up; a rest that is shorter may be one too
+INTRO = 16  # most bars of an intro
+FULL = 60  # bars of a section whose length follows from the song's, so that all can be made to add up
+
+
+def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], Bar]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What is given. ``keys``: those to choose from. ``bars`` or ``seconds``: the length, of which one may be given. ``form``: (label, bars or
+    None) of the first sections; ``closed``: there are no others. ``content(key, meter)``: bars by (label, number). ``unit``: bars of
+    a progression of which the first section shall hold a whole number, where its length is free."""
+
+    genre: str | None = None
+    meter: Meter | None = None
+    keys: tuple[Key, ...] | None = None
+    bpm: float | None = None
+    bars: int | None = None
+    seconds: float | None = None
+    form: tuple[tuple[str, int | None], ...] = ()
+    closed: bool = False
+    content: Callable[[Key, Meter], dict[tuple[str, int], Bar]] = _nothing
+    unit: int | None = None
+
+    @property
+    def least(self) -> int:
+        """Fewest bars that the pinned sections have, 0 without any."""
+        return sum(count or 1 for _, count in self.form)
+
+    @property
+    def most(self) -> int:
+        """Most bars that the song can have: the sections of a closed form are not longer than FULL."""
+        return min(MOST_BARS, sum(count or FULL for _, count in self.form)) if self.closed else MOST_BARS
+
+    def tempi(self, meter: Meter) -> range:
+        """Beats a minute to choose from in ``meter``: the pinned ones, or such that the song's bars fit into the pinned seconds."""
+        low, high = map(int, BPM_RANGE)
+        least, most = max(1, self.least), self.most
+        if self.bpm is not None:
+            fits = self.seconds is None or least <= bars_in(self.seconds, self.bpm, meter) <= most
+            return range(round(self.bpm), round(self.bpm) + 1) if fits else range(0)
+        if self.seconds is not None:
+            bar = meter.beats_per_bar * 60 / self.seconds  # the tempo at which the song is one bar long
+            low = max(low, math.ceil((least - 0.49) * bar)) if least > 1 else low
+            high = min(high, int((most + 0.49) * bar))
+        return range(low, high + 1)

@@ -1,0 +1,207 @@
+"""What a caller pins, read and checked, as the grammar's Pins, and the plan that comes back as a lead sheet in the caller's own names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral
+
+from musetune.planning.planner.language import Bar, Plan, bars_of
+from musetune.planning.planner.pins import MOST_BARS, Pins
+from musetune.planning.planner.sections import share
+from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
+from musetune.symbols import GENRES, Chord, Key, LeadSheet, Meter
+from musetune.symbols.beat_grid import check_bpm, finite
+from musetune.symbols.meter import METERS
+from musetune.symbols.names import suggest
+from musetune.theory.harmony.modulation import local_keys
+
+Sections = str | Sequence[str | tuple[str, int]]
+MOST_SECONDS = 999
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments of ``Planner.plan`` that pin something, as they were given."""
+
+    key: str | Key | None = None
+    bpm: float | None = None
+    time_signature: str | Meter | None = None
+    genre: str | None = None
+    chords: str | Sequence[str | Chord] | None = None
+    sections: Sections | None = None
+    bars: int | None = None
+    duration_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """``pins`` for the grammar and what makes a lead sheet of the plan that it lets pass."""
+
+    pins: Pins
+    finish: Callable[[Plan], LeadSheet]
+
+
+def request(told: Asked) -> Request:
+    """Pins for a song that begins with nothing. Raises ValueError for what cannot be."""
+    meter, key = read_meter(told.time_signature), read_key(told.key)
+    if told.bpm is not None:
+        check_bpm(told.bpm)
+    check_genre(told.genre)
+    check_length(told)
+    form, names = read_sections(told.sections, told.bars)
+    pins = Pins(
+        genre=told.genre, meter=meter, keys=(worded(key),) if key else None, bpm=told.bpm, bars=told.bars, seconds=told.duration_seconds,
+        form=tuple(form), closed=bool(form) and not _goes_on(form, told),
+    )  # fmt: skip
+    if told.chords is not None:
+        pins = with_chords(pins, told.chords, key)
+    return Request(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(called(plan, names)))
+
+
+def called(plan: Plan, names: dict[str, str]) -> dict[str, str]:
+    """What each label of a plan shall be called: as the caller does, and what the model added by letters that he has not used."""
+    free = (name for name in (*LETTERS, *(f"{letter}'" for letter in LETTERS)) if name not in names.values())
+    return {
+        label: names.get(label) or (next(free) if label in LETTERS else label) for label in dict.fromkeys(plan.form)
+    }
+
+
+def read_key(key: str | Key | None) -> Key | None:
+    """A key or None."""
+    return Key.parse(key) if isinstance(key, str) else key
+
+
+def worded(key: Key) -> Key:
+    """The key by the name that the plan language has for it: E# minor is F minor."""
+    names = [name for name in TONICS if Key(name).tonic_pc == key.tonic_pc]
+    return key if key.tonic in names else Key(names[0], key.mode)
+
+
+def read_meter(meter: str | Meter | None) -> Meter | None:
+    """A metre or None. Raises ValueError for one that plans do not have."""
+    found = Meter.parse(meter) if isinstance(meter, str) else meter
+    if found is not None and str(found) not in METERS:
+        raise ValueError(f"time_signature={str(found)!r} is not one that songs are planned in: {', '.join(METERS)}")
+    return found
+
+
+def check_genre(genre: str | None) -> None:
+    """Raise ValueError for a genre that does not exist."""
+    if genre is not None and genre not in GENRES:
+        raise ValueError(f"genre={genre!r} is not one of {', '.join(GENRES)}{suggest(genre, GENRES)}")
+
+
+def check_length(told: Asked) -> None:
+    """Raise ValueError for bars or seconds out of range, or both of them."""
+    if told.bars is not None and told.duration_seconds is not None:
+        raise ValueError(
+            f"bars={told.bars} and duration_seconds={told.duration_seconds} both say how long: give one, and bpm for the other"
+        )
+    if told.bars is not None and (
+        isinstance(told.bars, bool) or not isinstance(told.bars, Integral) or not 1 <= told.bars <= MOST_BARS
+    ):
+        raise ValueError(f"bars={told.bars!r} is not a whole number 1–{MOST_BARS}")
+    if told.duration_seconds is not None and not 0 < finite("duration_seconds", told.duration_seconds) <= MOST_SECONDS:
+        raise ValueError(f"duration_seconds={told.duration_seconds:g} is outside 0–{MOST_SECONDS}")
+
+
+def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tuple[str, int | None]], dict[str, str]]:
+    """(label of the language, bars or None) in order, and what the labels are to be called.
+
+    "AABA" is four sections, "verse chorus" two. Raises ValueError for none, for too many labels, for bars outside 1–64, for a label that
+    comes back with other bars, and for sections that do not fit into ``bars``.
+    """
+    if sections is None:
+        return [], {}
+    if isinstance(sections, str):
+        plain = sections.strip()
+        sections = (
+            list(plain) if re.fullmatch(r"[A-Z]+", plain) else [word for word in re.split(r"[\s,–-]+", plain) if word]
+        )
+    pairs = [(one, None) if isinstance(one, str) else (str(one[0]), one[1]) for one in sections]
+    if not pairs:
+        raise ValueError('sections names none: give such as "AABA" or [("verse", 8), ("chorus", 8)]')
+    labels = dict.fromkeys(name for name, _ in pairs)
+    if len(labels) > len(LETTERS):
+        raise ValueError(f"sections has {len(labels)} different labels; a plan holds at most {len(LETTERS)}")
+    told: dict[str, int] = {}
+    for name, count in pairs:
+        if count is None:
+            continue
+        if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= MOST_SECTION:
+            raise ValueError(f"section {name!r} has bars={count!r}: give a whole number 1–{MOST_SECTION}")
+        if told.setdefault(name, int(count)) != count:
+            raise ValueError(
+                f"section {name!r} has {told[name]} bars and then {count}: a section that comes back is the same, so name the other apart"
+            )
+    letter = dict(zip(labels, LETTERS))
+    form: list[tuple[str, int | None]] = [(letter[name], told.get(name)) for name, _ in pairs]
+    if bars is not None:
+        _fits(form, bars)
+    return form, {letter[name]: name for name in labels}
+
+
+def _fits(form: list[tuple[str, int | None]], bars: int) -> None:
+    """Raise ValueError where the sections cannot have ``bars`` bars."""
+    fixed = sum(count or 0 for _, count in form)
+    free = [label for label, count in form if count is None]
+    if bars < fixed + len(free):
+        raise ValueError(
+            f"bars={bars} do not hold sections of {fixed + len(free)} bars: ask for more bars or fewer sections"
+        )
+    if free and share(free, bars - fixed) is None:
+        raise ValueError(
+            f"bars={bars} cannot be shared out so that sections of one label are alike: try {bars - 1} or {bars + 1}"
+        )
+
+
+def _goes_on(form: list[tuple[str, int | None]], told: Asked) -> bool:
+    """Whether the song may be longer than its pinned sections."""
+    return all(count for _, count in form) and (told.bars is not None or told.duration_seconds is not None)
+
+
+def with_chords(pins: Pins, chords: str | Sequence[str | Chord], key: Key | None) -> Pins:
+    """``pins`` with a progression in the first section, and, where no key is given, the keys that it allows."""
+    keys = pins.keys or _keys_of(chords)
+
+    def bars(key: Key, meter: Meter) -> list[Bar]:
+        return bars_of(LeadSheet.from_progression(chords, key=key, time_signature=meter))
+
+    found = bars(key or keys[0], pins.meter or Meter(4, 4))
+    if len(found) > MOST_SECTION:
+        raise ValueError(f"chords has {len(found)} bars; a section has at most {MOST_SECTION}: give them as a sheet")
+
+    def content(key: Key, meter: Meter) -> dict[tuple[str, int], Bar]:
+        given = bars(key, meter)
+        return {place: given[index % len(given)] for index, place in enumerate(_places(pins, len(given)))}
+
+    return replace(pins, keys=keys, content=content, unit=len(found))
+
+
+def _places(pins: Pins, count: int) -> list[tuple[str, int]]:
+    """The bars that a progression of ``count`` bars fills: the first section; what it is too short for goes on in the next ones."""
+    lengths = dict(pins.form) or {"A": None}
+    out: list[tuple[str, int]] = []
+    for label, length in lengths.items():
+        if not out or len(out) < count:
+            room = length or MOST_SECTION
+            out += [(label, index) for index in range(room if not out else min(room, count - len(out)))]
+    return out
+
+
+def _keys_of(chords: str | Sequence[str | Chord]) -> tuple[Key, ...]:
+    """Keys that a progression leaves open: of numerals all of the mode that their tonic has; of chords the best one and its relative."""
+    tokens = [c for c in (re.split(r"[\s|,:%.]+", chords) if isinstance(chords, str) else chords) if c]
+    try:
+        absolute = [c if isinstance(c, Chord) else Chord.parse(c) for c in tokens]
+    except ValueError:  # numerals or numbers, or a mistake that reading them in a key will name
+        tonic = next((str(c) for c in tokens if re.match(r"^(i|I)(?![ivIV])", str(c))), "")
+        modes = {"i": ("minor",), "I": ("major",)}.get(tonic[:1], MODES)
+        return tuple(Key(name, mode) for mode in modes for name in TONICS)
+    spans = LeadSheet.from_progression([c for c in absolute if c.root] or ["C"]).chords
+    best = local_keys(spans, min_beats=10**6)[0].key
+    other = Key(best.transpose(-3 if best.mode == "major" else 3).tonic, "minor" if best.mode == "major" else "major")
+    roots = {(c.root_pc, c.quality[:3] == "min") for c in absolute}
+    return tuple(worded(key) for key in (best, other) if key == best or (key.tonic_pc, key.mode == "minor") in roots)

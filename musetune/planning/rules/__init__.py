@@ -1,0 +1,1 @@
+"""Arrangements by rule: how six genres are played."""

@@ -1,0 +1,1 @@
+"""Evaluation suites that generate with a pipeline and judge what they hear."""

@@ -1,0 +1,220 @@
+"""evaluate.py --suite stems: does the audio play the notes that it was given, and does it play them better with the notes than without?
+
+Of each lead sheet one arrangement (--arranger rule: `orchestrate`'s, with drums, bass and lead wherever the genre has them; model: what
+the pipeline's arranger writes), heard by transcribers that we did not train (musetune.evaluation.transcription), at one seed:
+
+without notes   the adapter given the lead sheet alone
+with notes      the same and the arrangement: the claim
+floor A         the base without adapter, given the prompt alone
+floor B         the clip with another song's notes, held against these
+another take    the clip with notes held against another arrangement of its sheet: what chords, beat and genre tell of the notes
+ceiling A, B    the arrangement rendered by a synthesiser; that rendering through the base's spectrogram, autoencoder and vocoder
+
+Leaves audio/ with a record beside each clip, results.json, results.md and results.png in OUT. Killed, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from musetune.audio import load_audio, save_audio, synthesize
+from musetune.display.evaluation_charts import draw_table
+from musetune.evaluation import Mean, adherence, bootstrap_mean, judge, load_test_sheets
+from musetune.evaluation.notes import NOTE_MEASURES, gain, note_scores, share_reached
+from musetune.evaluation.obedience import mismatched_sheets
+from musetune.evaluation.playing import cell, hash_of, provenance, remember, through_codec, unclipped
+from musetune.evaluation.testset import TestSheet
+from musetune.evaluation.transcription import LOUD_DB, STRUCK, transcribe, transcriber_versions
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.processes import crash_safe_map
+from musetune.symbols.arrangement import Arrangement
+
+SHEETS = 24  # unless --limit says another number
+PLAYED = ("floor A", "without notes", "with notes", "ceiling A", "ceiling B")  # those with audio of their own
+CONDITIONS = ("floor A", "floor B", "another take", "without notes", "with notes", "ceiling A", "ceiling B")
+SHEET_ROWS = ("majmin", "beat_f")  # does it still follow the sheet? By Chordino and madmom
+ROWS = (*NOTE_MEASURES, *SHEET_ROWS)
+TAKES = 20  # seeds that are tried for a take with all players
+ANOTHER = 50_000  # added to a sheet's seed, for another take
+JUDGES = (
+    "Judges, none of which had a part in training: of the percussive part ADTLib (drums_f: kick, snare and metal counted together, and "
+    "each by itself) and madmom (strokes_f: any stroke), of the harmonic part basic-pitch (bass: the lowest note heard below middle C, "
+    "lead: the highest from it upwards; pitch and chroma: share of the stem's time, f: notes), scored by mir_eval, ±50 ms, ±quarter tone; "
+    "Chordino (majmin) and madmom (beat_f)."
+)
+Scores = dict[str, float | None]
+Table = dict[str, dict[str, Scores]]  # condition → sheet → scores
+
+
+def main(args: argparse.Namespace) -> None:
+    """Play, judge, write; goes on where it was."""
+    out, every = Path(args.out), load_test_sheets(args.sheets)
+    count = min(args.limit or SHEETS, len(every))
+    tests = [every[i * len(every) // count] for i in range(count)]
+    if len(tests) < 2:
+        raise ValueError(f"{len(tests)} lead sheet given; floor B needs another song's, so give at least 2")
+    told = settings(args)
+    remember(out, told)
+    jobs = list(zip(tests, mismatched_sheets(every, tests), strict=True))
+    scores: Table = {condition: {} for condition in CONDITIONS}
+    for (test, stranger), found in tqdm(
+        crash_safe_map(partial(play_and_judge, args=args), jobs, args.workers), total=len(jobs), unit="sheet"
+    ):
+        if found is None:
+            raise RuntimeError(f"the process that played {test.id} died; run this again, it goes on where it was")
+        for condition, record in found.items():
+            scores[condition][(stranger if condition == "floor B" else test).id] = record
+    write(out, {c: {test.id: records[test.id] for test in tests} for c, records in scores.items()}, told, args)
+
+
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+    """What the audio and the figures depend on."""
+    names = ("base", "adapter", "arranger", "steps", "guidance", "music_guidance", "played_guidance", "sheets")
+    chosen = {name: getattr(args, name) for name in names} | {"transcribers": transcriber_versions()}
+    chosen["strokes"] = {"loud_db": LOUD_DB, "above": STRUCK}
+    return chosen | provenance(load(args), args.soundfont)
+
+
+def load(args: argparse.Namespace) -> MuseTunePipeline:
+    """The pipeline, once in each process."""
+    return _load(args.base, args.adapter, args.device)
+
+
+@lru_cache(maxsize=1)
+def _load(base: str, adapter: str, device: str) -> MuseTunePipeline:
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter).to(device)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def play_and_judge(job: tuple[TestSheet, TestSheet], args: argparse.Namespace) -> dict[str, Scores]:
+    """Condition → scores of one sheet's clips; those of floor B are about the second sheet of ``job``, another song's."""
+    test, stranger = job
+    notes = arranged(test, args)
+    found: dict[str, Scores] = {}
+    for condition in PLAYED:
+        if condition == "with notes":
+            asked = {
+                condition: notes,
+                "floor B": arranged(stranger, args),
+                "another take": arranged(test, args, ANOTHER),
+            }
+        else:
+            asked = {condition: notes}
+        found |= heard(test, condition, asked, args)
+    return found
+
+
+def arranged(test: TestSheet, args: argparse.Namespace, further: int = 0) -> Arrangement:
+    """The notes of a sheet: by rule the first take with the most players, or what the pipeline's arranger writes."""
+    seed = test.seed + further
+    if args.arranger == "model":
+        return load(args).arrange(test.sheet, seed=seed)
+    takes = (orchestrate(test.sheet, seed=seed + i).arrangement for i in range(TAKES))
+    return max(takes, key=lambda take: len({"drums", "bass", "lead"} & take.stems.keys()))
+
+
+def heard(
+    test: TestSheet, condition: str, asked: dict[str, Arrangement], args: argparse.Namespace
+) -> dict[str, Scores]:
+    """Condition → scores of the clip of the first of ``asked`` against each arrangement; played and judged where no record says so."""
+    path = Path(args.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
+    record, hashes = path.with_suffix(".json"), {c: hash_of(repr(notes).encode()) for c, notes in asked.items()}
+    known: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {"asked": hashes}
+    if "scores" in known and known["asked"] == hashes:
+        return known["scores"]
+    if not path.exists() or known["asked"][condition] != hashes[condition]:
+        pipe, partial_file = load(args), path.with_suffix(".partial")
+        wave = make(pipe, test, condition, asked[condition], args)
+        save_audio(partial_file, wave, pipe.vocoder.config.sampling_rate, "wav")
+        partial_file.replace(path)
+    wave, rate = load_audio(path)
+    transcribed, sheet = transcribe(wave, rate), test.sheet
+    obeyed = adherence(sheet, judge(wave, rate, tempo_hint=sheet))
+    scores = {c: dict.fromkeys(SHEET_ROWS) | note_scores(n, transcribed, sheet.duration_s) for c, n in asked.items()}
+    scores[condition] |= {row: obeyed[row] for row in SHEET_ROWS}
+    record.write_text(json.dumps({"asked": hashes, "scores": scores}, allow_nan=False))
+    return scores
+
+
+def make(
+    pipe: MuseTunePipeline, test: TestSheet, condition: str, notes: Arrangement, args: argparse.Namespace
+) -> np.ndarray:
+    """The waveform (samples,) of one condition."""
+    rate, sheet = pipe.vocoder.config.sampling_rate, test.sheet
+
+    def render() -> np.ndarray:
+        return synthesize(notes.to_pretty_midi(), rate, duration_s=sheet.duration_s, soundfont=args.soundfont)
+
+    def play(**music: Any) -> np.ndarray:
+        options = {"num_inference_steps": args.steps, "guidance_scale": args.guidance, **music}
+        return unclipped(pipe(test.prompt, generator=torch.Generator().manual_seed(test.seed), **options).audios[0])
+
+    obedient = {"lead_sheet": sheet, "music_guidance_scale": args.music_guidance}
+    names = ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")
+    played = {"lead_sheet": sheet, "arrangement": notes} | dict.fromkeys(names, args.played_guidance)
+    makers: dict[str, Callable[[], np.ndarray]] = {
+        "floor A": lambda: play(audio_length_in_s=sheet.duration_s),
+        "without notes": lambda: play(**obedient),
+        "with notes": lambda: play(**played),
+        "ceiling A": render,
+        "ceiling B": lambda: through_codec(pipe, render()),
+    }
+    return makers[condition]()
+
+
+def write(out: Path, scores: Table, told: dict[str, Any], args: argparse.Namespace) -> None:
+    """results.json, results.md and results.png; prints the table."""
+    table = {c: {row: bootstrap_mean([s[row] for s in clips.values()]) for row in ROWS} for c, clips in scores.items()}
+    columns = {c: {row: [s[row] for s in scores[c].values()] for row in ROWS} for c in ("without notes", "with notes")}
+    gains = {row: gain(columns["without notes"][row], columns["with notes"][row]) for row in ROWS}
+    reached = {
+        row: share_reached(*(table[c][row] for c in ("without notes", "with notes", "ceiling B"))) for row in ROWS
+    }
+    count = len(scores["with notes"])
+    text = markdown(table, gains, reached, count)
+    (out / "results.md").write_text(text)
+    figures = {"table": table, "gains": gains, "share": reached, "clips": scores}
+    command = f"python recipes/evaluate.py --suite stems --arranger {args.arranger} --limit {count}"
+    record = {"command": command, "settings": told, **figures}
+    (out / "results.json").write_text(json.dumps(record, indent=1, allow_nan=False, default=asdict))
+    title = f"{args.base} with {args.adapter}, {count} lead sheets, notes by {args.arranger}"
+    draw_table(out / "results.png", table, NOTE_MEASURES, title=title)
+    print(text)
+
+
+def markdown(
+    table: dict[str, dict[str, Mean | None]],
+    gains: dict[str, Mean | None],
+    reached: dict[str, float | None],
+    count: int,
+) -> str:
+    """The table in per cent with 95 % intervals, and what its columns are."""
+    heads = [*table, "gain", "share"]
+    lines = [
+        f"{count} lead sheets, one arrangement and one seed each; %, mean and 95 % bootstrap interval. Floor A: the base, given the prompt "
+        "alone. Floor B: the clip with another song's notes held against these. Another take: the clip with notes held against another "
+        "arrangement of its sheet. Ceiling A: the arrangement rendered by a synthesiser. Ceiling B: that through the base's codec. Gain: "
+        "with − without notes, clip by clip, in points. Share: of the way from without notes to ceiling B, "
+        f"(with − without) / (ceiling B − without). {JUDGES}",
+        "",
+        "| " + " | ".join(["", *heads]) + " |",
+        "|---" * (len(heads) + 1) + "|",
+    ]
+    for row in ROWS:
+        share = reached[row]
+        part = "—" if share is None else f"{100 * share:.0f}"
+        cells = [row, *(cell(means[row]) for means in table.values()), cell(gains[row]), part]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,31 @@
+"""Chords, keys, meters, beats, lead sheets, scores, arrangements: plain immutable values. Needs numpy only."""
+
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote
+from musetune.symbols.beat_grid import BPM_RANGE, BeatGrid
+from musetune.symbols.chord import NO_CHORD, QUALITIES, Chord
+from musetune.symbols.key import Key
+from musetune.symbols.lead_sheet import GENRES, LeadSheet
+from musetune.symbols.meter import Meter
+from musetune.symbols.score import Score
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
+
+__all__ = [
+    "BPM_RANGE",
+    "GENRES",
+    "NO_CHORD",
+    "QUALITIES",
+    "Arrangement",
+    "BeatGrid",
+    "Chord",
+    "ChordSpan",
+    "Key",
+    "KeySpan",
+    "LeadSheet",
+    "Meter",
+    "MeterSpan",
+    "Note",
+    "Score",
+    "Section",
+    "Stem",
+    "StemNote",
+]

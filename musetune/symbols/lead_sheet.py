@@ -1,0 +1,249 @@
+"""The lead sheet: chords, keys, metres, tempo, sections and melody on one beat grid. Immutable; everything else reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from musetune.symbols.beat_grid import BeatGrid
+from musetune.symbols.chord import NO_CHORD, Chord
+from musetune.symbols.handover import upstairs
+from musetune.symbols.key import Key
+from musetune.symbols.meter import Meter
+from musetune.symbols.names import suggest
+from musetune.symbols.spans import (
+    ChordSpan,
+    KeySpan,
+    MeterSpan,
+    Note,
+    Section,
+    check_inside,
+    check_order,
+    check_rational,
+)
+
+GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
+
+
+@dataclass(frozen=True)
+class LeadSheet:
+    """What is played when. Positions are beats (rational); ``grid`` maps them to seconds; bars start at ``first_downbeat``.
+
+    A grid that ends before ``length`` goes on at its last interval, as recordings do whose last beats were not heard.
+    Raises ValueError for chords that overlap, chords or notes past the end, keys or metres that are missing or
+    out of order, positions that are not rational, a first downbeat a bar or more before beat 0, or an unknown genre.
+    """
+
+    chords: tuple[ChordSpan, ...]
+    keys: tuple[KeySpan, ...]
+    meters: tuple[MeterSpan, ...]
+    grid: BeatGrid
+    length: Fraction
+    sections: tuple[Section, ...] = ()
+    genre: str | None = None
+    melody: tuple[Note, ...] = ()
+    first_downbeat: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        check_rational("length", self.length)
+        check_rational("first_downbeat", self.first_downbeat)
+        if self.length <= 0:
+            raise ValueError(f"length={self.length} beats; a lead sheet needs more than 0")
+        check_order("key", self.keys)
+        check_order("metre", self.meters)
+        bar = self.meter.beats_per_bar
+        if self.first_downbeat <= -bar:
+            near = self.first_downbeat % bar
+            raise ValueError(
+                f"first_downbeat={self.first_downbeat} is a bar of {bar} or more before beat 0; did you mean {near}?"
+            )
+        if self.genre is not None and self.genre not in GENRES:
+            raise ValueError(f"genre={self.genre!r} is not one of {', '.join(GENRES)}{suggest(self.genre, GENRES)}")
+        before = Fraction(0)
+        for span in self.chords:
+            if span.start < before:
+                raise ValueError(
+                    f"chord {span.chord} at beat {span.start} overlaps the chord before, which ends at beat {before}; "
+                    f"start it there or cut the chord before"
+                )
+            check_inside(f"chord {span.chord}", span, self.length)
+            before = span.end
+        for note in self.melody:
+            check_inside(f"note {note.pitch} at beat {note.start}", note, self.length)
+
+    # -- what is asked of it most ------------------------------------------------------------------------------------------
+
+    @property
+    def bpm(self) -> float:
+        """Beats a minute of the whole grid."""
+        return self.grid.bpm
+
+    @property
+    def key(self) -> Key:
+        """The first key; ``key_at`` tells a later one."""
+        return self.keys[0].key
+
+    @property
+    def meter(self) -> Meter:
+        """The first metre."""
+        return self.meters[0].meter
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from time 0 to the end of the last beat."""
+        return float(self.grid.time_at(self.length))
+
+    @property
+    def beats_s(self) -> np.ndarray:
+        """Times of the beats inside the sheet, (n,) seconds, none before 0."""
+        times = self.grid.time_at(np.arange(math.ceil(self.length), dtype=float))
+        return times[times >= -1e-9]
+
+    @property
+    def downbeats_s(self) -> np.ndarray:
+        """Times of the bar lines, (n,) seconds."""
+        times = self.grid.time_at(np.array(self.downbeats(), dtype=float))
+        return times[times >= -1e-9] if len(times) else times
+
+    @property
+    def chord_intervals_s(self) -> np.ndarray:
+        """(n, 2) seconds; mir_eval's intervals."""
+        beats = np.array([[float(s.start), float(s.end)] for s in self.chords]).reshape(-1, 2)
+        return np.maximum(np.asarray(self.grid.time_at(beats)), 0.0)
+
+    @property
+    def chord_labels(self) -> list[str]:
+        """Harte labels, one an interval."""
+        return [span.chord.harte for span in self.chords]
+
+    def downbeats(self) -> list[Fraction]:
+        """Beat positions of the bar lines."""
+        out: list[Fraction] = []
+        for i, span in enumerate(self.meters):
+            at = self.first_downbeat if i == 0 else span.start
+            end = self.meters[i + 1].start if i + 1 < len(self.meters) else self.length
+            while at < end:
+                out.append(at)
+                at += span.meter.beats_per_bar
+        return out
+
+    def chord_at(self, beat: float | Fraction) -> Chord:
+        """The chord sounding at ``beat``; NO_CHORD in gaps."""
+        for span in self.chords:
+            if span.start <= beat < span.end:
+                return span.chord
+        return NO_CHORD
+
+    def key_at(self, beat: float | Fraction) -> Key:
+        """The key in force at ``beat``."""
+        return next((s.key for s in reversed(self.keys) if s.start <= beat), self.key)
+
+    # -- changes: each returns a new sheet ---------------------------------------------------------------------------------
+
+    def transpose(self, semitones: int) -> LeadSheet:
+        """Chords, keys and melody ``semitones`` higher, spelled for the new keys; notes stay within 0–127 by octaves."""
+        if semitones % 12 == 0:
+            return self
+        keys = tuple(KeySpan(s.start, s.key.transpose(semitones)) for s in self.keys)
+        chords = tuple(replace(s, chord=s.chord.transpose(semitones, self.key_at(s.start))) for s in self.chords)
+        return replace(self, keys=keys, chords=chords, melody=tuple(n.transpose(semitones) for n in self.melody))
+
+    def slice(self, start_beat: Fraction | int, end_beat: Fraction | int) -> LeadSheet:
+        """Beats ``start_beat`` to ``end_beat``, counted from 0 again, time 0 at the new first beat. Chords are cut at the edges."""
+        start, end = Fraction(start_beat), Fraction(end_beat)
+        if not 0 <= start < end <= self.length:
+            raise ValueError(f"slice {start}–{end} does not lie inside beats 0–{self.length}")
+        beats = float(start) + np.arange(math.ceil(end - start) + 1)
+        times = np.asarray(self.grid.time_at(beats))
+        return self._cut(start, end, BeatGrid(tuple((times - times[0]).tolist())))
+
+    def crop(self, start_s: float, duration_s: float) -> LeadSheet:
+        """The sheet as heard from ``start_s`` on for ``duration_s``: time 0 is ``start_s``; the grid's first beat is the first at or after it
+        or the one that sounds there."""
+        first = int(np.floor(float(self.grid.beat_at(start_s)) + 1e-6))
+        last = float(self.grid.beat_at(start_s + duration_s))
+        first = min(max(first, 0), math.ceil(self.length) - 1)
+        end = min(self.length, Fraction(last).limit_denominator(4096))
+        if end <= first:
+            raise ValueError(f"crop {start_s:.2f}–{start_s + duration_s:.2f} s lies outside 0–{self.duration_s:.2f} s")
+        count = max(math.ceil(end - first), 1) + 1
+        times = np.asarray(self.grid.time_at(np.arange(first, first + count, dtype=float))) - start_s
+        return self._cut(Fraction(first), end, BeatGrid(tuple(times.tolist())))
+
+    def _cut(self, start: Fraction, end: Fraction, grid: BeatGrid) -> LeadSheet:
+        def inside(items):  # type: ignore[no-untyped-def]
+            for item in items:
+                low, high = max(item.start, start), min(item.start + item.beats, end)
+                if high > low:
+                    yield replace(item, start=low - start, beats=high - low)
+
+        meters, lines = _rebase(self.meters, start, end), self.downbeats()
+        beyond = lines[-1] + meters[0].meter.beats_per_bar if lines else self.first_downbeat
+        return LeadSheet(
+            chords=tuple(inside(self.chords)),
+            keys=_rebase(self.keys, start, end),
+            meters=meters,
+            grid=grid,
+            length=end - start,
+            sections=tuple(inside(self.sections)),
+            genre=self.genre,
+            melody=tuple(inside(self.melody)),
+            first_downbeat=next((line for line in lines if line >= start), beyond) - start,
+        )
+
+    # -- in and out --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def from_progression(
+        chords: str | Sequence[str | Chord], *, key: str | Key = "C major", bpm: float = 120, time_signature: str | Meter = "4/4",
+        beats_per_chord: int | Fraction | None = None, duration_seconds: float | None = None, genre: str | None = None,
+    ) -> LeadSheet:  # fmt: skip
+        """One chord a bar, or every ``beats_per_chord``; see ``musetune.formats.chart_text.from_progression``."""
+        return upstairs("from_progression")(
+            chords, key=key, bpm=bpm, time_signature=time_signature, beats_per_chord=beats_per_chord,
+            duration_seconds=duration_seconds, genre=genre,
+        )  # fmt: skip
+
+    @staticmethod
+    def parse(
+        text: str, *, key: str | Key = "C major", bpm: float = 120, time_signature: str | Meter = "4/4",
+        duration_seconds: float | None = None, genre: str | None = None,
+    ) -> LeadSheet:  # fmt: skip
+        """Read a chart such as ``| C | G/B . Am7 . | % |``; see ``musetune.formats.chart_text.parse_chart``."""
+        return upstairs("parse_chart")(
+            text, key=key, bpm=bpm, time_signature=time_signature, duration_seconds=duration_seconds, genre=genre
+        )
+
+    def to_json(self) -> dict:
+        """A dictionary of plain values; fractions as "3/2". ``from_json`` gives back an equal sheet."""
+        return upstairs("to_json")(self)
+
+    @staticmethod
+    def from_json(data: dict) -> LeadSheet:
+        """The sheet that ``to_json`` wrote. Raises ValueError for another schema version."""
+        return upstairs("from_json")(data)
+
+    def save(self, path: str | Path) -> Path:
+        """Write .json, .mid, .musicxml or .jams."""
+        return upstairs("save")(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> LeadSheet:
+        """Read .json, .mid, .musicxml (.xml, .mxl) or .jams."""
+        return upstairs("load")(path)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the chart and a piano roll."""
+        return upstairs("sheet_html")(self)
+
+
+def _rebase(spans, start: Fraction, end: Fraction) -> tuple:  # type: ignore[no-untyped-def]
+    """Key or metre spans counted from ``start``; the one in force there moves to 0."""
+    current = max((s for s in spans if s.start <= start), key=lambda s: s.start, default=spans[0])
+    later = [replace(s, start=s.start - start) for s in spans if start < s.start < end]
+    return (replace(current, start=Fraction(0)), *later)

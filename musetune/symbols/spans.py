@@ -1,0 +1,126 @@
+"""What a lead sheet holds at its beats: chords, keys, metres, sections, notes. Each checks its own numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from numbers import Integral, Rational
+
+from musetune.symbols.chord import Chord
+from musetune.symbols.key import Key
+from musetune.symbols.meter import Meter
+
+
+@dataclass(frozen=True)
+class ChordSpan:
+    """A chord that sounds for ``beats`` (above 0) from beat ``start`` (0 or later). Raises ValueError outside these."""
+
+    start: Fraction
+    beats: Fraction
+    chord: Chord
+
+    def __post_init__(self) -> None:
+        check_start(f"chord {self.chord}", self.start)
+        check_beats(f"chord {self.chord} at beat {self.start}", self.beats)
+
+    @property
+    def end(self) -> Fraction:
+        """Beat at which it stops."""
+        return self.start + self.beats
+
+
+@dataclass(frozen=True)
+class KeySpan:
+    """The key from beat ``start`` (0 or later) on."""
+
+    start: Fraction
+    key: Key
+
+    def __post_init__(self) -> None:
+        check_start(f"key {self.key}", self.start)
+
+
+@dataclass(frozen=True)
+class MeterSpan:
+    """The metre from beat ``start`` (0 or later) on, a bar line."""
+
+    start: Fraction
+    meter: Meter
+
+    def __post_init__(self) -> None:
+        check_start(f"time signature {self.meter}", self.start)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the form: ``label`` such as "A" or "chorus"; ``start`` 0 or later, ``beats`` above 0."""
+
+    start: Fraction
+    beats: Fraction
+    label: str
+
+    def __post_init__(self) -> None:
+        check_start(f"section {self.label!r}", self.start)
+        check_beats(f"section {self.label!r} at beat {self.start}", self.beats)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A melody note: MIDI ``pitch`` 0–127, ``velocity`` 1–127; from beat ``start`` (0 or later) for ``beats`` (above 0)."""
+
+    start: Fraction
+    beats: Fraction
+    pitch: int
+    velocity: int = 90
+
+    def __post_init__(self) -> None:
+        check_start(f"note {self.pitch}", self.start)
+        check_beats(f"note {self.pitch} at beat {self.start}", self.beats)
+        for name, value, low in (("pitch", self.pitch, 0), ("velocity", self.velocity, 1)):
+            if not isinstance(value, Integral) or not low <= value <= 127:
+                raise ValueError(f"note at beat {self.start}: {name}={value!r} is not a whole number {low}–127")
+
+    def transpose(self, semitones: int) -> Note:
+        """The note ``semitones`` higher, moved by octaves where that leaves 0–127."""
+        pitch = self.pitch + semitones
+        over = max(pitch - 127, 0)
+        return replace(self, pitch=pitch % 12 if pitch < 0 else pitch - -(-over // 12) * 12)
+
+
+def check_start(what: str, start: Fraction) -> None:
+    """Raise ValueError where ``start`` is not rational or lies before beat 0."""
+    check_rational(f"{what}: start", start)
+    if start < 0:
+        raise ValueError(f"{what} starts at beat {start}, before beat 0, where a lead sheet begins; count from there")
+
+
+def check_beats(what: str, beats: Fraction) -> None:
+    """Raise ValueError where ``beats`` is not rational or not above 0."""
+    check_rational(f"{what}: beats", beats)
+    if beats <= 0:
+        raise ValueError(f"{what} lasts beats={beats}; it must last more than 0")
+
+
+def check_rational(what: str, value: Fraction) -> None:
+    """Raise ValueError where ``value`` is not an int or a Fraction: a float would not survive files exactly."""
+    if not isinstance(value, Rational):
+        near = Fraction(value).limit_denominator(48) if isinstance(value, float) and value - value == 0 else None
+        hint = "" if near is None else f"; did you mean {near!r}?"
+        raise ValueError(f"{what}={value!r} is not a whole number or a Fraction of beats{hint}")
+
+
+def check_inside(what: str, span: ChordSpan | Note, length: Fraction) -> None:
+    """Raise ValueError where ``span`` ends after beat ``length``."""
+    end = span.start + span.beats
+    if end > length:
+        fix = f"cut it to {length - span.start} beats" if span.start < length else "leave it out"
+        raise ValueError(f"{what} ends at beat {end}, past the sheet's end at beat {length}; {fix} or set length={end}")
+
+
+def check_order(what: str, spans: tuple[KeySpan, ...] | tuple[MeterSpan, ...]) -> None:
+    """Raise ValueError where there is no span or one starts before the span that precedes it."""
+    if not spans:
+        raise ValueError(f"a lead sheet needs at least one {what}")
+    starts = [span.start for span in spans]
+    if starts != sorted(starts):
+        raise ValueError(f"{what}s start at beats {', '.join(map(str, starts))}; put them in order of time")

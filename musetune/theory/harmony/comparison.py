@@ -1,0 +1,30 @@
+"""Asked and recognised chords compared, label by label."""
+
+from __future__ import annotations
+
+import mir_eval
+
+from musetune.symbols.estimate import Estimate
+
+
+def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, float]:
+    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none given)."""
+    seconds: dict[str, float] = {}
+    weighted: dict[str, float] = {}
+    for (low, high), label, sure in zip(heard.intervals_s, heard.labels, heard.confidence, strict=True):
+        overlap = min(high, end_s) - max(low, start_s)
+        if overlap > 0:
+            seconds[label] = seconds.get(label, 0.0) + overlap
+            weighted[label] = weighted.get(label, 0.0) + overlap * sure
+    if not seconds:
+        return "N", 0.0, float("nan")
+    best = max(seconds, key=lambda label: seconds[label])
+    return best, float(seconds[best] / (end_s - start_s)), float(weighted[best] / seconds[best])
+
+
+def chords_agree(asked: str, heard: str) -> bool:
+    """Same root and the same of major and minor; chords that are neither (dim, aug, sus) agree by root and third or fourth."""
+    if "N" in (asked, heard):
+        return asked == heard
+    same = float(mir_eval.chord.majmin([asked], [heard])[0])
+    return bool(same == 1) if same >= 0 else bool(mir_eval.chord.thirds([asked], [heard])[0] == 1)

@@ -1,0 +1,1 @@
+"""Rhythm: metric hierarchy, syncopation, polyrhythm, swing."""

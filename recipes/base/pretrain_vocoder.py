@@ -1,0 +1,152 @@
+"""Train nano's autoencoder (one fit) and vocoder on rendered music.
+
+    python recipes/base/pretrain_vocoder.py rendered/ runs/vocoder steps=20000 batch=12
+
+The vocoder sees spectrograms that have passed the autoencoder, as it will when it sings what the U-Net dreams.
+Stop it at any time; the same command goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from musetune.datasets.rendering.folder import read_spectrograms, read_waves
+from musetune.models.nano import NanoVocoder, PatchAutoencoder
+from musetune.training.config import manual, read
+
+
+@dataclass
+class Config:
+    """Every knob, its default, its meaning."""
+
+    steps: int = 20000  # optimiser steps
+    batch: int = 12  # crops a step
+    frames: int = 128  # frames a crop: 2.05 s
+    learning_rate: float = 6e-4  # peak; cosine to a twentieth
+    latent_channels: int = 16  # principal components kept of each 8×8 patch
+    coded_share: float = 0.75  # crops whose spectrogram has passed the autoencoder
+    ema: float = 0.999  # averaging of the weights that are kept
+    save_every: int = 250
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 0  # 0: torch decides
+    minutes: float = 0.0  # stop after this time; 0: never
+
+
+HEADROOM = 1.0  # log magnitude, 8.7 dB: so much louder than the loudest rendering a bin may sound
+N_FFTS = (512, 1024, 2048, 4096)
+
+
+def spectral_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Multi-resolution STFT loss: L1 of log magnitudes plus L1 of square roots, relative (arXiv 1910.11480)."""
+    total = made.new_zeros(())
+    for n_fft in N_FFTS:
+        window = torch.hann_window(n_fft, device=made.device)
+        a, b = (
+            torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() * (2 / window.sum())
+            for x in (made, real)
+        )
+        total = total + ((a + 3e-4).log() - (b + 3e-4).log()).abs().mean()
+        root_a, root_b = (a + 1e-7).sqrt(), (b + 1e-7).sqrt()
+        total = total + 2 * (root_a - root_b).abs().sum() / root_b.sum()
+    return total / len(N_FFTS)
+
+
+def draw(waves, spectrograms, vae, cfg: Config, step: int) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[no-untyped-def]
+    """One batch, a function of (seed, step) alone: spectrogram crops (batch, frames, bins) and waves (batch, samples)."""
+    rng = np.random.default_rng([cfg.seed, step])
+    clips = rng.integers(0, len(waves), cfg.batch)
+    rows = rng.integers(0, (spectrograms.shape[1] - cfg.frames) // 8 + 1, cfg.batch) * 8
+    x = torch.from_numpy(
+        np.stack([spectrograms[c, r : r + cfg.frames] for c, r in zip(clips, rows, strict=False)]).astype(np.float32)
+    ).to(cfg.device)
+    y = (
+        np.stack([waves[c, r * 256 : (r + cfg.frames) * 256] for c, r in zip(clips, rows, strict=False)]).astype(
+            np.float32
+        )
+        / 32768
+    )
+    coded = vae.decode(vae.encode(x[:, None]).latent_dist.mode()).sample[:, 0]
+    use = torch.from_numpy(rng.random(cfg.batch) < cfg.coded_share).to(cfg.device)
+    return torch.where(use[:, None, None], coded, x), torch.from_numpy(y).to(cfg.device)
+
+
+def main() -> None:
+    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
+        raise SystemExit(manual(__doc__, Config))
+    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+    cfg = read(Config, sys.argv[3:])
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    torch.manual_seed(cfg.seed)
+    waves, spectrograms = read_waves(folder), read_spectrograms(folder)
+    vae = PatchAutoencoder(latent_channels=cfg.latent_channels).to(cfg.device)
+    kept = vae.fit(
+        torch.from_numpy(spectrograms[:: max(1, len(spectrograms) // 400)].astype(np.float32))[:, None].to(cfg.device)
+    )
+    print(f"autoencoder: {cfg.latent_channels} of 64 components keep {kept:.4f} of the variance")
+    loudest = [round(float(x), 2) for x in spectrograms.max(axis=(0, 1)) + HEADROOM]
+    vocoder = NanoVocoder(loudest=loudest).to(cfg.device)
+    average = NanoVocoder(loudest=loudest).to(cfg.device).requires_grad_(False)
+    average.load_state_dict(vocoder.state_dict())
+    optimizer = torch.optim.AdamW(vocoder.parameters(), lr=cfg.learning_rate, betas=(0.8, 0.99), weight_decay=0.01)
+    step, state = 0, out / "state.pt"
+    if state.is_file():
+        saved = torch.load(state, weights_only=True, map_location=cfg.device)
+        (
+            vocoder.load_state_dict(saved["vocoder"]),
+            average.load_state_dict(saved["average"]),
+            optimizer.load_state_dict(saved["optimizer"]),
+        )
+        step = saved["step"]
+    began, bar, mean = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
+    while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
+        warm = min(1.0, (step + 1) / 200)
+        optimizer.param_groups[0]["lr"] = (
+            cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
+        )
+        x, y = draw(waves, spectrograms, vae, cfg, step)
+        with torch.autocast(cfg.device, torch.bfloat16):
+            made = vocoder(x)
+        loss = spectral_loss(made.float()[:, 512:-512], y[:, 512:-512])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 5.0)
+        optimizer.step()
+        torch._foreach_lerp_(
+            list(average.parameters()),
+            [p.detach() for p in vocoder.parameters()],
+            1 - min(cfg.ema, (step + 1) / (step + 10)),
+        )
+        step, mean = step + 1, loss.item() if not mean else 0.98 * mean + 0.02 * loss.item()
+        bar.update(), bar.set_postfix(loss=f"{mean:.4f}")
+        if step % cfg.save_every == 0:
+            save(out, step, vocoder, average, optimizer, vae)
+    save(out, step, vocoder, average, optimizer, vae)
+
+
+def save(out: Path, step: int, vocoder, average, optimizer, vae) -> None:  # type: ignore[no-untyped-def]
+    """Checkpoint first under another name, then in place: a kill never loses the last one."""
+    out.mkdir(parents=True, exist_ok=True)
+    state = {
+        "step": step,
+        "vocoder": vocoder.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    torch.save(state, out / "state.tmp")
+    (out / "state.tmp").replace(out / "state.pt")
+    average.save_pretrained(out / "vocoder")
+    vae.save_pretrained(out / "vae")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Ten-second clips of known tempo, metre, chords and key."""
+
+from __future__ import annotations
+
+import mir_eval
+import numpy as np
+import pytest
+from made_sounds import SR, song
+
+from musetune.analysis import analyze, hear
+from musetune.analysis.listening.bars import point
+from musetune.analysis.listening.features import extract
+from musetune.analysis.listening.spectrum import LOWEST_NOTE, Salience, salience
+from musetune.analysis.listening.vocabulary import METERS
+from musetune.audio.source import listen
+
+
+def notes_of(wave: np.ndarray) -> Salience:
+    features = extract([listen(wave, SR).wave])
+    return salience(features.spectrum, features.loudness)
+
+
+LOOP = ["C:maj", "G:maj", "A:min", "F:maj"] * 8
+
+
+def clip(
+    labels: list[str], bpm: float, beats_per_chord: int = 4, offset_s: float = 0.0, tuning: float = 0.0
+) -> np.ndarray:
+    wave = song(labels, bpm, beats_per_chord, offset_s=offset_s, tuning=tuning)
+    return wave[: int(10.24 * SR)]
+
+
+@pytest.mark.parametrize("bpm", [60, 83, 100, 120, 160])
+def test_beats_and_strict_tempo(bpm: float) -> None:
+    heard = hear(clip(LOOP[:7], bpm, offset_s=0.23), SR)
+    assert heard.bpm == pytest.approx(bpm, rel=0.02)
+    truth = np.arange(0.23, 10.24, 60 / bpm)
+    truth = truth[truth < heard.intervals_s[-1, 1]]
+    assert mir_eval.beat.f_measure(truth, heard.beats_s) > 0.9
+
+
+@pytest.mark.parametrize("bpm", [80, 110])
+def test_bar_lines(bpm: float) -> None:
+    heard = hear(clip(LOOP[:8], bpm), SR)
+    truth = np.arange(0, 10.24, 4 * 60 / bpm)
+    assert mir_eval.beat.f_measure(truth, heard.downbeats_s) > 0.85
+
+
+@pytest.mark.parametrize("bpm", [66, 132, 144])
+def test_a_hint_settles_the_octave(bpm: float) -> None:
+    """Without one, 132 and 144 in this manner are heard half as fast."""
+    heard = hear(clip(LOOP[:7], bpm), SR, tempo_hint=bpm)
+    assert heard.bpm == pytest.approx(bpm, rel=0.03)
+    assert mir_eval.beat.f_measure(np.arange(0, heard.intervals_s[-1, 1], 60 / bpm), heard.beats_s) > 0.9
+
+
+@pytest.mark.parametrize("shift", [0, 1, 5, 8])
+def test_chords_and_key_in_any_key(shift: int) -> None:
+    names = ["C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"]
+    labels = [
+        f"{names[(names.index(name) + shift) % 12]}:{quality}"
+        for name, quality in (label.split(":") for label in LOOP[:5])
+    ]
+    heard = hear(clip(labels, 118), SR)
+    assert heard.labels == labels
+    assert mir_eval.key.weighted_score(f"{names[shift]} major", heard.key) == 1
+    assert (heard.confidence > 0.3).all()
+    assert (heard.confidence <= 1).all()
+
+
+def test_sevenths() -> None:
+    labels = ["D:min7", "G:7", "C:maj7", "A:min7"]
+    heard = hear(song(labels, 100), SR)
+    durations = np.diff(heard.intervals_s, axis=1)[:, 0]
+    share = (
+        sum(seconds for label, seconds in zip(heard.labels, durations, strict=True) if label in labels)
+        / durations.sum()
+    )
+    assert share > 0.7
+
+
+@pytest.mark.parametrize("tuning", [-0.4, 0.3])
+def test_tuning(tuning: float) -> None:
+    wave = clip(LOOP[:5], 118, tuning=tuning)
+    assert notes_of(wave).tuning == pytest.approx(tuning, abs=0.08)
+    assert hear(wave, SR).labels == LOOP[:5]
+
+
+def test_no_chord_under_drums_alone() -> None:
+    heard = hear(song(["N", "N", "C:maj", "C:maj"], 120), SR)
+    assert heard.labels[-1] == "C:maj"
+    assert heard.labels[0] == "N"
+
+
+def test_salience_finds_the_notes() -> None:
+    t = np.arange(SR * 2) / SR
+    wave = sum(0.6**k * np.sin(2 * np.pi * 220 * (k + 1) * t) for k in range(8))  # A3
+    notes = notes_of(wave)
+    assert notes.notes[20].argmax() + LOWEST_NOTE == 57
+    assert notes.chroma()[20, 12:].argmax() == 9
+
+
+@pytest.mark.parametrize(
+    ("meter", "beats_a_bar"), [("2/4", 2), ("3/4", 3), ("4/4", 4), ("5/4", 5), ("6/8", 2), ("7/8", 7)]
+)
+def test_the_bar_pointer_reads_bars_of_any_length(meter: str, beats_a_bar: int) -> None:
+    activation = np.tile([0.02, 0.005], (1200, 1))
+    beats = np.arange(30, 1180, 47 if meter != "7/8" else 27)
+    activation[beats, 0] = 0.9
+    activation[beats[1::beats_a_bar]] = 0.9
+    opinion = np.where([name == meter for name in METERS], -0.1, -3.0)
+    bars = point(activation, opinion, (50, 215))
+    assert bars.meter == meter
+    inner = bars.beats[(bars.beats > 25) & (bars.beats < beats[-1] + 5)]
+    assert len(inner) == len(beats)
+    assert np.abs(inner - beats).max() <= 3
+    assert np.abs(bars.beats[bars.first] - beats[1::beats_a_bar]).min() <= 3
+
+
+def test_long_pieces_are_pointed_at_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    activation = np.tile([0.02, 0.005], (4000, 1))
+    beats = np.arange(30, 3980, 47)
+    activation[beats, 0] = 0.9
+    activation[beats[::4]] = 0.9
+    opinion = np.log([0.02, 0.02, 0.9, 0.02, 0.02, 0.02])
+    whole = point(activation, opinion, (50, 215))
+    monkeypatch.setattr("musetune.analysis.listening.bars.STRETCH", 1500)
+    cut = point(activation, opinion, (50, 215))
+    assert (cut.meter, cut.first) == (whole.meter, whole.first) == ("4/4", 0)
+    near = np.abs(cut.beats[:, None] - beats).min(axis=1)
+    assert np.mean(near <= 3) > 0.95
+    assert abs(len(cut.beats) - len(beats)) <= 2
+
+
+def test_the_pointer_overrules_a_slight_opinion() -> None:
+    """Bar lines on every third beat are three, though the network leans to four."""
+    activation = np.full((2400, 2), 0.02)
+    beats = np.arange(30, 2400, 50)
+    activation[beats, 0] = 0.9
+    activation[beats[::3]] = 0.9
+    assert point(activation, np.log([0.05, 0.3, 0.5, 0.05, 0.05, 0.05]), (50, 215)).meter == "3/4"
+
+
+def test_a_waltz_into_the_lead_sheet() -> None:
+    sheet = analyze(song(["F:maj", "C:maj", "D:min", "Bb:maj"] * 2, 110, beats_per_chord=3), SR).lead_sheet
+    assert str(sheet.meter) == "3/4"
+    assert [span.beats for span in sheet.chords[:-1]] == [3] * 7
+
+
+def test_clicks_have_a_tempo_but_no_chord_and_no_key() -> None:
+    wave = np.where(np.arange(SR * 8) % (SR // 2) < 20, 0.5, 0.0)
+    record = analyze(wave, SR).to_json()
+    assert record["bpm"] == pytest.approx(120, rel=0.02)
+    assert record["key"] is None
+    assert [row["chord"] for row in record["chords"]] == ["N"]
+    assert record["harmonic_analysis"]["roman_numerals"] == []
+    assert record["genre_analysis"]["primary_genre"] is None

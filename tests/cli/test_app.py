@@ -1,0 +1,187 @@
+"""The command line: audio, report and chart out; errors in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from musetune import LeadSheet, MuseTunePipeline, MusicAdapter, __version__, cli
+
+
+def musetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "musetune.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adapter")
+    unet = MuseTunePipeline.from_pretrained(tiny_base).unet
+    MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8).save_pretrained(folder)
+    return folder
+
+
+def test_generate_then_analyze(tiny_base: Path, adapter: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    options = [
+        "--base",
+        tiny_base,
+        "--adapter",
+        adapter,
+        "--steps",
+        "2",
+        "--seconds",
+        "4",
+        "--report",
+        "--plot",
+        "-o",
+        out,
+    ]
+    done = musetune(
+        "generate", "warm jazz trio", "--chords", "ii7 V7 Imaj7 Imaj7", "--key", "Bb major", "--bpm", "132", *options
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.with_suffix(".json").read_text())
+    assert [row["asked"] for row in report["chords"]][:3] == ["C:min7", "F:7", "Bb:maj7"]
+    wanted = {"prompt": "warm jazz trio", "seed": 0, "base": str(tiny_base), "adapter": str(adapter), "strength": 1.0}
+    wanted |= {"num_inference_steps": 2, "duration_seconds": 4.0, "guidance_scale": 3.0, "music_guidance_scale": 3.0}
+    assert wanted.items() <= report["settings"].items()
+    assert "2/2" in done.stderr  # the bar of denoising
+    assert not [word for word in ("Loading", "float32", "Warning") if word in done.stderr]
+    assert out.with_suffix(".png").stat().st_size > 10_000
+    heard = musetune("analyze", out, "--json")
+    assert heard.returncode in (0, 2)
+    if heard.returncode == 0:
+        assert json.loads(heard.stdout)["schema"] == 1
+
+
+def test_a_sheet_is_cut_to_the_seconds_that_were_asked_for(tiny_base: Path, adapter: Path, tmp_path: Path) -> None:
+    sheet = LeadSheet.parse("C G Am F", duration_seconds=20).save(tmp_path / "sheet.json")
+    options = ["--base", tiny_base, "--adapter", adapter, "--steps", "1", "--device", "cpu", "--report"]
+    part = ["--follow", "chords", "--follow", "key", "--follow-seconds", "0", "1", "--window-seconds", "1.5"]
+    pushed = ["--guidance-interval", "0", "0.8", "--music-guidance-interval", "0.2", "1"]
+    out = tmp_path / "d.WAV"
+    done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, *part, *pushed, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert f"{out}: 2.00 s at 16000 Hz" in done.stdout
+    report = json.loads(out.with_suffix(".json").read_text())
+    wanted = {"follow": ["chords", "key"], "follow_seconds": [0.0, 1.0], "window_seconds": 1.5}
+    wanted |= {"guidance_interval": [0.0, 0.8], "music_guidance_interval": [0.2, 1.0]}
+    assert wanted.items() <= report["settings"].items()
+    assert report["chords"][-1]["end_s"] == 1.0
+
+
+def test_info_weighs_every_part(tiny_base: Path, adapter: Path) -> None:
+    done = musetune("info", tiny_base, "--adapter", adapter, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    parts = ("vae", "text_encoder", "text_encoder_2", "projection_model", "language_model", "unet", "vocoder", "total")
+    assert set(told["base"]) == set(parts)
+    assert all(told["base"][part]["parameters"] > 0 and told["base"][part]["mb"] > 0 for part in parts)
+    assert told["base"]["vae"]["parameters"] == 128 + 4 * 64 + 4 * 16
+    assert told["adapter"]["parameters"] > 0
+    assert told["adapter"]["mb"] == pytest.approx((adapter / WEIGHTS).stat().st_size / 1e6, abs=1e-3)
+
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def test_no_such_base_is_one_line(tmp_path: Path) -> None:
+    done = musetune("generate", "x", "--base", "nanoo", "-o", tmp_path / "x.wav")
+    assert done.returncode == 2
+    assert "no base 'nanoo'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["foo"], 2, "No such command 'foo'"),
+        (["generate"], 2, "Missing argument"),
+        (["generate", "x", "--strength", "3"], 2, "--strength"),
+        (["generate", "x", "--guidance", "-1"], 2, "--guidance"),
+        (["generate", "x", "--sheet", "nowhere.json"], 2, "does not exist"),
+        (["--version"], 0, f"musetune {__version__}"),
+    ],
+)
+def test_usage_without_traceback(arguments: list[str], code: int, message: str) -> None:
+    done = musetune(*arguments)
+    assert done.returncode == code
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped-def]
+    """The same in this process, for what ends before anything is loaded: the exit code."""
+    monkeypatch.setattr(sys, "argv", ["musetune", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code or 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--chords", "H7"], "'H7'"),
+        (["--chords", "I V", "--bpm", "900"], "bpm=900 is outside 30–300"),
+        (["--chords", "I V", "--key", "H major"], "did you mean"),
+        (["--format", "aac"], "format='aac' is not one of wav, flac, mp3"),
+        (["--format", "mp3"], "--format mp3 contradicts -o"),
+        (["--seconds", "0"], "--seconds=0.0 is not above 0"),
+        (["--bpm", "90"], "--bpm=90.0 needs --chords"),
+        (["--report"], "--report needs --chords or --sheet"),
+        (["--plot"], "--plot needs --chords or --sheet"),
+        (["--strength", "0.5"], "--strength=0.5 needs --chords or --sheet"),
+        (["--music-guidance", "3"], "--music-guidance=3.0 needs"),
+        (["--adapter", "theory"], "--adapter='theory' needs"),
+        (["--follow", "chords"], "--follow=['chords'] needs"),
+        (["--guidance-interval", "0", "1"], "--guidance-interval=(0.0, 1.0) needs"),
+        (["--sheet", "good.json", "--follow", "chord"], "did you mean 'chords'?"),
+        (["--sheet", "good.json", "--follow-seconds", "2", "9"], "follow_seconds=2–9 is not a stretch of 0–5.00 s"),
+        (
+            ["--sheet", "good.json", "--music-guidance-interval", "1", "0"],
+            "music_guidance_interval=(1.0, 0.0) is outside",
+        ),
+        (["--sheet", "good.json", "--window-seconds", "0"], "window_seconds=0.0 is not above 0"),
+        (["--device", "cudaa"], "device='cudaa' cannot be used here"),
+        (["--sheet", "good.json", "--chords", "I"], "give --chords or --sheet, not both"),
+        (["--sheet", "good.json", "--key", "D major"], "--key='D major' is the lead sheet's own"),
+        (["--sheet", "good.json", "--bpm", "90"], "--bpm=90.0 is the lead sheet's own"),
+        (["--sheet", "good.json", "--meter", "3/4"], "--meter='3/4' is the lead sheet's own"),
+        (["--sheet", "good.json", "--genre", "jazz"], "--genre='jazz' is the lead sheet's own"),
+        (["--sheet", "good.json", "--seconds", "20"], "lasts 5.00 s"),
+        (["--sheet", "x.json", "--report"], "--report would overwrite --sheet x.json"),
+        (["--sheet", "bad.json"], "bad.json is not a lead sheet that musetune wrote as JSON"),
+        (["--sheet", "empty.mid"], "empty.mid is not a standard MIDI file"),
+        (["--sheet", "bad.mid"], "bad.mid is not a standard MIDI file"),
+        (["--sheet", "bad.musicxml"], "bad.musicxml is not a MusicXML score"),
+        (["--sheet", "bad.txt"], "bad.txt: suffix '.txt' is not one of .json"),
+    ],
+)
+def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    for name in ("good.json", "x.json"):
+        LeadSheet.parse("C G", duration_seconds=5).save(tmp_path / name)
+    for name in ("bad.json", "bad.mid", "bad.musicxml", "bad.txt", "empty.mid"):
+        (tmp_path / name).write_text("" if name == "empty.mid" else "this is no sheet")
+    assert here(monkeypatch, "generate", "x", *options, "-o", "x.wav") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_a_recipes_exit_code_is_passed_on(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(
+        "musetune.cli.app.subprocess.run", lambda command, check: subprocess.CompletedProcess(command, 3)
+    )
+    assert here(monkeypatch, "prepare", "nothing") == 3
+
+
+def test_help_teaches() -> None:
+    done = musetune("generate", "--help")
+    assert done.returncode == 0
+    assert "I V vi IV" in done.stdout

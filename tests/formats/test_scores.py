@@ -1,0 +1,115 @@
+"""Scores from MIDI and MusicXML: voices, ties, metres, pick-up, tempo; clear errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import mido
+import pytest
+from music21 import corpus, meter, note, stream, tie
+
+from musetune.formats.notation import from_stream
+from musetune.formats.scores import read_score
+from musetune.symbols import Key, LeadSheet, Meter
+from musetune.symbols.score import Score
+
+
+def silent_between(score: Score) -> bool:
+    """Whether no voice has two notes at once."""
+    return all(a.start + a.beats <= b.start for voice in score.voices for a, b in pairwise(voice))
+
+
+@pytest.fixture(scope="module")
+def chorale(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scores") / "chorale.musicxml"
+    corpus.parse("bach/bwv269").write("musicxml", fp=str(path))
+    return path
+
+
+def test_a_chorale_has_four_voices_and_a_pickup(chorale: Path) -> None:
+    score = read_score(chorale)
+    assert len(score.voices) == 4
+    assert score.meters[0].meter == Meter(3, 4)
+    assert score.first_downbeat == 1
+    assert score.signatures[0].key == Key("G")
+    assert [voice[0].pitch for voice in score.voices] == [67, 62, 59, 43]
+    assert [line[0] for line in score.fifths] == [1, 2, 5, 1]  # G D B G
+    assert silent_between(score)
+    assert score.downbeats()[:3] == [1, 4, 7]
+
+
+def bar(number: int, *items: note.GeneralNote) -> stream.Measure:
+    out = stream.Measure(number=number)
+    for item in items:
+        out.append(item)
+    return out
+
+
+def test_ties_are_joined_and_grace_notes_dropped() -> None:
+    held, goes_on = note.Note("C4", quarterLength=4), note.Note("C4", quarterLength=2)
+    held.tie, goes_on.tie = tie.Tie("start"), tie.Tie("stop")
+    first = bar(1, note.Note("E4", quarterLength=1).getGrace(), held)
+    first.insert(0, meter.TimeSignature("4/4"))
+    score = from_stream(stream.Score([stream.Part([first, bar(2, goes_on, note.Note("D4", quarterLength=2))])]))
+    assert [(n.start, n.beats, n.pitch) for n in score.voices[0]] == [(0, 6, 60), (6, 2, 62)]
+
+
+def test_an_irregular_bar_restarts_the_count() -> None:
+    bars = [bar(1, note.Note("C4", quarterLength=4)), bar(2, note.Note("C4", quarterLength=3))]
+    bars += [bar(3, note.Note("D4", quarterLength=4)), bar(4, note.Note("E4", quarterLength=4))]
+    bars[0].insert(0, meter.TimeSignature("4/4"))
+    assert from_stream(stream.Score([stream.Part(bars)])).downbeats() == [0, 4, 7, 11]
+
+
+def test_midi_keeps_tempo_metre_percussion_and_overlapping_notes(tmp_path: Path) -> None:
+    file = mido.MidiFile(ticks_per_beat=480)
+    keys, drums = mido.MidiTrack(), mido.MidiTrack()
+    keys += [
+        mido.MetaMessage("track_name", name="Piano"), mido.MetaMessage("time_signature", numerator=6, denominator=8),
+        mido.MetaMessage("set_tempo", tempo=400_000), mido.Message("note_on", note=60, velocity=80),
+        mido.Message("note_on", note=64, velocity=80), mido.Message("note_off", note=64, time=720),
+        mido.Message("note_on", note=65, velocity=80), mido.Message("note_off", note=65, time=720), mido.Message("note_off", note=60),
+    ]  # fmt: skip
+    drums += [
+        mido.Message("note_on", note=38, channel=9, velocity=90),
+        mido.Message("note_off", note=38, channel=9, time=240),
+    ]
+    file.tracks += [keys, drums]
+    file.save(tmp_path / "a.mid")
+    score = read_score(tmp_path / "a.mid")
+    assert score.meters[0].meter == Meter(6, 8)
+    assert [[(n.start, n.beats, n.pitch) for n in voice] for voice in score.voices] == [
+        [(0, 1, 64), (1, 1, 65)],
+        [(0, 2, 60)],
+    ]
+    assert score.names == ("Piano", "Piano")
+    assert [(n.pitch, n.beats) for n in score.percussion] == [(38, Fraction(1, 3))]
+    assert score.grid.bpm == pytest.approx(100)
+    assert score.fifths == ()
+
+
+def test_a_lead_sheet_saved_as_midi_keeps_its_pickup(tmp_path: Path) -> None:
+    sheet = LeadSheet.parse("| C | F | G7 | C |", key="C major", bpm=96)
+    score = read_score(sheet.save(tmp_path / "b.mid"))
+    assert score.length == sheet.length
+    assert score.first_downbeat == sheet.first_downbeat
+    assert score.grid.bpm == pytest.approx(96, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["x.mid", "x.musicxml", "x.mxl", "x.xml"])
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF garbage", b"MThd\0\0\0\6\0\1\0\0\1\xe0", b"<score-partwise/>", b"PK\3\4 broken"]
+)
+def test_garbage_is_a_value_error_that_names_the_file(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=name):
+        read_score(tmp_path / name)
+
+
+def test_another_suffix_and_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\.wav"):
+        read_score(tmp_path / "a.wav")
+    with pytest.raises(FileNotFoundError, match="none"):
+        read_score(tmp_path / "none.mid")

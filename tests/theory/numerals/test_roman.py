@@ -1,0 +1,137 @@
+"""Roman numerals both ways, function, cadences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musetune.symbols import QUALITIES, Chord, ChordSpan, Key, KeySpan, LeadSheet
+from musetune.symbols.chord import FLAT_DEGREES
+from musetune.symbols.names import NOTE_NAMES
+from musetune.theory.harmony import cadences, function_of
+from musetune.theory.numerals import resolve_roman, roman_of
+from musetune.theory.numerals.context import romans
+
+C, A_MINOR, G_FLAT = Key("C"), Key("A", "minor"), Key("Gb")
+KEYS = st.builds(Key, st.sampled_from(NOTE_NAMES), st.sampled_from(["major", "minor"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "harte"),
+    [
+        ("I", C, "C:maj"), ("ii7", C, "D:min7"), ("V7", C, "G:7"), ("Imaj7", C, "C:maj7"), ("viio", C, "B:dim"), ("viiø7", C, "B:hdim7"),
+        ("V7/V", C, "D:7"), ("V/vi", C, "E:maj"), ("V65", C, "G:7/3"), ("V43", C, "G:7/5"), ("V42", C, "G:7/b7"), ("IV6", C, "F:maj/3"),
+        ("I64", C, "C:maj/5"), ("iv", C, "F:min"), ("bVII", C, "Bb:maj"), ("bVI", C, "Ab:maj"), ("N6", C, "Db:maj/3"),
+        ("i", A_MINOR, "A:min"), ("V7", A_MINOR, "E:7"), ("VI", A_MINOR, "F:maj"), ("VII", A_MINOR, "G:maj"), ("viio7", A_MINOR, "G#:dim7"),
+        ("iiø7", A_MINOR, "B:hdim7"), ("III", A_MINOR, "C:maj"),
+        ("bviio", A_MINOR, "G:dim"), ("#viio7", A_MINOR, "G#:dim7"), ("bVI", A_MINOR, "F:maj"), ("bII", A_MINOR, "Bb:maj"),
+        ("IV", G_FLAT, "Cb:maj"), ("ii", G_FLAT, "Ab:min"), ("bVI", G_FLAT, "Ebb:maj"), ("V/V", G_FLAT, "Ab:maj"), ("Ger6", C, "Ab:7"),
+        ("V6/5", C, "G:7/3"), ("V4/3", C, "G:7/5"), ("V4/2", C, "G:7/b7"), ("I6/4", C, "C:maj/5"), ("viio6/5", C, "B:dim7/b3"),
+        ("V6/5/V", C, "D:7/3"), ("Vadd6/5", C, "G:maj6/5"), ("I6/9", C, "C:maj6"), ("imaj7", C, "C:minmaj7"), ("iiM7", C, "D:minmaj7"),
+        ("iadd6", C, "C:min6"), ("V+7", C, "G:7"), ("V+42", C, "G:7/b7"), ("I/9", C, "C:maj/9"), ("V7(b9)", C, "G:7"),
+    ],
+)  # fmt: skip
+def test_numerals_in_a_key(text: str, key: Key, harte: str) -> None:
+    assert Chord.parse(text, key).harte == harte
+
+
+@pytest.mark.parametrize(("text", "tones"), [("Ger65", {8, 0, 3, 6}), ("It6", {8, 0, 6}), ("Fr43", {8, 0, 2, 6})])
+def test_augmented_sixths_sound_their_notes(text: str, tones: set[int]) -> None:
+    assert tones <= set(Chord.parse(text, C).pitch_classes)
+
+
+@given(KEYS, st.integers(0, 11), st.sampled_from(QUALITIES[:-1]), st.sampled_from(FLAT_DEGREES))
+def test_what_is_written_reads_as_the_same_chord(key: Key, pc: int, quality: str, bass: str) -> None:
+    chord = Chord(key.name_of(pc), quality, bass)
+    again = Chord.parse(roman_of(chord, key), key)
+    assert (again.root_pc, again.quality, again.bass) == (chord.root_pc, chord.quality, chord.bass)
+    assert again.root == chord.root or len(again.root) > 2  # name_of avoids double accidentals, a numeral writes them
+
+
+@pytest.mark.parametrize(
+    ("chord", "key", "text"),
+    [("C:minmaj7", C, "imaj7"), ("C:min6", C, "iadd6"), ("C:7", C, "Idom7"), ("C:7/3", C, "Idom7/3"), ("G:dim7", A_MINOR, "bviio7"),
+     ("G#:hdim7", A_MINOR, "viiø7"), ("D:7", A_MINOR, "V7/VII"), ("D:7/3", C, "V65/V"), ("B:dim/2", C, "viio/2"), ("G:7/4", C, "V7/4")],
+)  # fmt: skip
+def test_what_is_written(chord: str, key: Key, text: str) -> None:
+    assert roman_of(Chord.parse(chord), key) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "function"),
+    [("I", "tonic"), ("vi", "tonic_substitute"), ("IV", "subdominant"), ("ii7", "subdominant_substitute"), ("V7", "dominant"),
+     ("viio", "dominant_substitute"), ("V7/V", "applied_dominant"), ("iv", "borrowed"), ("bVII", "borrowed")],
+)  # fmt: skip
+def test_functions(text: str, function: str) -> None:
+    assert function_of(Chord.parse(text, C), C) == function
+
+
+@pytest.mark.parametrize(
+    ("chords", "kind"),
+    [("I IV V I", "authentic"), ("I ii V vi", "deceptive"), ("I vi IV I", "plagal"), ("I vi ii V", "half")],
+)
+def test_cadences(chords: str, kind: str) -> None:
+    assert kind in {c.type for c in cadences(LeadSheet.parse(chords))}
+
+
+@pytest.mark.parametrize("text", ["VX7", "VIII", "V7/viii", "viii", "I99"])
+def test_an_unreadable_numeral_names_the_nearest(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}'.*did you mean"):
+        Chord.parse(text, C)
+
+
+@pytest.mark.parametrize("text", ["I/x", "V/", "V7/0"])
+def test_what_follows_the_slash_is_a_numeral_or_an_interval(text: str) -> None:
+    with pytest.raises(ValueError, match="after '/' comes a numeral"):
+        Chord.parse(text, C)
+
+
+@pytest.mark.parametrize(
+    ("chords", "key", "numerals"),
+    [
+        ("| Dm7 | G7 | Cmaj7 |", C, "ii7 V7 Imaj7"),
+        ("| C7 | F | Fm | C |", C, "V7/IV IV iv I"),
+        ("| E7 | A7 | D7 | G7 | C |", C, "V7/vi V7/ii V7/V V7 I"),
+        ("| Gm7 | C7 | F | Em7b5 | A7 | Dm |", C, "ii7/IV V7/IV IV iiø7/ii V7/ii ii"),
+        ("| F#dim7 | C/G | G7 | C |", C, "viio7/V Cad64 V7 I"),
+        ("| F#m7b5/A | G |", C, "viiø65/V V"),
+        ("| Adim7 | G |", C, "viio65/V V"),
+        ("| Ab7 | G | C |", C, "Ger65 V I"),
+        ("| Ab7 | C/G | G7 | C |", C, "Ger65 Cad64 V7 I"),
+        ("| D7/G# | G | C |", C, "Fr43 V I"),
+        ("| Db/F | G7 | C |", C, "N6 V7 I"),
+        ("| Bb | F | C |", C, "bVII IV I"),
+        ("| Ab7 | Db |", C, "bVI7 bII"),
+        ("| Am | G | F | E7 |", A_MINOR, "i VII VI V7"),
+        ("| Am | A7 | Dm | G#dim7 | Am |", A_MINOR, "i V7/iv iv viio7 i"),
+        ("| N | C | N | G |", C, "I V"),
+    ],
+)
+def test_numerals_in_context(chords: str, key: Key, numerals: str) -> None:
+    assert romans(LeadSheet.parse(chords, key=key)) == numerals.split()
+
+
+@given(
+    KEYS,
+    st.lists(
+        st.tuples(st.integers(0, 11), st.sampled_from(QUALITIES[:-1]), st.sampled_from(FLAT_DEGREES)),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_numerals_in_context_read_as_their_chords(key: Key, chords: list[tuple[int, str, str]]) -> None:
+    spans = tuple(
+        ChordSpan(Fraction(i), Fraction(1), Chord(key.name_of(pc), quality, bass))
+        for i, (pc, quality, bass) in enumerate(chords)
+    )
+    length = Fraction(len(spans))
+    plain = LeadSheet.parse("| C |", key="C major")
+    sheet = replace(plain, chords=spans, keys=(KeySpan(Fraction(0), key),), length=length)
+    for span, name in zip(spans, romans(sheet), strict=True):
+        again = resolve_roman(name, key)
+        assert set(again.pitch_classes) == set(span.chord.pitch_classes), name
+        assert again.bass_pc == span.chord.bass_pc, name
