@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -24,10 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core, as the peers
 import mir_eval
 import numpy as np
 from peers import PEERS
-from tqdm import tqdm
-
-sys.path.append(str(Path(__file__).parents[1] / "recipes"))
 from songs import accompanied, mma_missing, pop909
+from tqdm import tqdm
 
 from musetune.analysis import analyze, hear
 from musetune.audio.source import RATE

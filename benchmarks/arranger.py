@@ -24,7 +24,6 @@ import argparse
 import json
 import math
 import random
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -37,6 +36,7 @@ import torch
 from arranger_measures import Runs, Tally, commonplace, divergence, symbols
 from planner_ngram import NGram
 
+from musetune.datasets.arranger.examples import Example, restore
 from musetune.planning.arranger.arranger import Arranger, events_in, places_of
 from musetune.planning.arranger.copies import RUN
 from musetune.planning.arranger.grammar import contexts, read_events
@@ -46,9 +46,6 @@ from musetune.planning.arranger.writing import Request, compose
 from musetune.symbols import QUALITIES, BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
 from musetune.symbols.arrangement import STEMS
 from musetune.symbols.names import FLATS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from musetune.datasets.arranger.examples import Example, restore
 
 Stems = dict[str, list[Event]]
 ORDERS = (3,)

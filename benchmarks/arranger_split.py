@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,14 +25,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from musetune.datasets.arranger.batches import Text, batch_of
+from musetune.datasets.arranger.examples import Example, restore
 from musetune.evaluation import bootstrap_mean
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols.arrangement import STEMS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from musetune.datasets.arranger.batches import Text, batch_of
-from musetune.datasets.arranger.examples import Example, restore
 
 
 def best(folder: Path) -> tuple[StemTransformer, dict]:

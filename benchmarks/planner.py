@@ -22,7 +22,6 @@ import argparse
 import json
 import math
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +32,9 @@ import torch
 from planner_ngram import HEADING, NGram, chords_in, random_walk, stream, written
 from tqdm import tqdm
 
+from musetune.datasets.planner.examples import labelled, sections_of
+from musetune.datasets.planner.songs import Song
+from musetune.datasets.planner.songs import read as read_songs
 from musetune.planning.planner.language import Plan
 from musetune.planning.planner.pins import Pins
 from musetune.planning.planner.planner import Planner
@@ -41,11 +43,6 @@ from musetune.planning.planner.vocabulary import RANGE
 from musetune.symbols import GENRES, Chord, Key, LeadSheet
 from musetune.theory.harmony.cadence import find_cadences
 from musetune.theory.harmony.patterns import find_patterns
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "recipes"))
-from musetune.datasets.planner.examples import labelled, sections_of
-from musetune.datasets.planner.songs import Song
-from musetune.datasets.planner.songs import read as read_songs
 
 ATTRIBUTES = ("tonic", "mode", "meter", "bpm", "genre", "bars", "seconds")
 LEAST_SONGS = 8  # of a genre, for a divergence to mean something
