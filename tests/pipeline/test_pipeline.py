@@ -44,6 +44,7 @@ def test_same_seed_same_audio_and_music_matters(pipe: MuseTunePipeline) -> None:
     assert not np.array_equal(play(pipe, generator=seeded(2)).audios, first)
 
 
+@pytest.mark.slow
 def test_folder_round_trip(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     wanted = play(pipe).audios
     pipe.save_pretrained(tmp_path / "all")
@@ -184,6 +185,7 @@ def test_a_misspelt_adapter_is_found_before_the_base_is_loaded(tmp_path: Path) -
         MuseTunePipeline.from_pretrained(tmp_path, adapter="theorie")
 
 
+@pytest.mark.slow
 def test_an_adapter_from_the_hub_is_fetched_as_asked(pipe: MuseTunePipeline, tiny_base: Path, tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
     pipe.adapter.save_pretrained(tmp_path / "adapter")
     asked = []
