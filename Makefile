@@ -1,6 +1,7 @@
 # make demo    hear it: analyses a real song (SONG=file.mp3 for one of yours), trains an adapter for a short while, generates I V vi IV; leaves out/
 # make test    everything; under 25 minutes on two cores
 # make check   ruff and mypy, then the tests
+# make docs    the site into build/site; a broken link or a missing page is an error
 # Each makes its own environment in .venv at the versions of constraints.txt. PYTHON=python3.12 picks the interpreter.
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ ifeq ($(strip $(MUSETUNE_SOUNDFONT)),)
 unexport MUSETUNE_SOUNDFONT
 endif
 
-.PHONY: install soundfont browser demo test pytest check lint clean
+.PHONY: install soundfont browser demo test pytest check lint docs clean
 
 install: $(VENV)/.installed
 
@@ -42,6 +43,10 @@ lint: install
 	$(VENV)/bin/mypy
 
 check: lint test
+
+docs: install
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[docs]"
+	$(RUN) -m mkdocs build --strict --site-dir build/site
 
 clean:
 	rm -rf $(VENV) $(CACHE) out build dist
