@@ -158,7 +158,8 @@ def genres() -> str:
             continue
         before, after = record["table"]["theory alone"], record["table"]["adapter"]
         changes = [
-            f"{per_cent(before[name])} → {per_cent(after[name])}" for name in ("majmin", "beat_f", "downbeat_f", "genre")
+            f"{per_cent(before[name])} → {per_cent(after[name])}"
+            for name in ("majmin", "beat_f", "downbeat_f", "genre")
         ]
         distance = record["frechet"]
         rows.append([path.parent.name, *changes, f"{distance['theory alone']:.0f} → {distance['adapter']:.0f}"])
