@@ -1,10 +1,12 @@
-"""Every Python and bash block of docs/ runs, a page in one process, with fewer denoising and training steps; or its page says why not.
+"""Every Python and bash block of docs/ runs, with fewer denoising and training steps; or its page says why not.
 
-`<!-- not run: reason -->` before a block leaves it out. What shortens a command is in `FEWER`, and nothing else is changed.
+`<!-- not run: reason -->` before a block leaves it out. A call of the pipeline takes `STEPS` denoising steps, commands get what `FEWER` says,
+and nothing else is changed.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -22,20 +24,31 @@ FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*$")
 RUN = ("python", "bash")
 SHOWN = ("", "text", "json", "yaml", "mermaid")  # blocks that are no code to run
+STEPS = 2
 FEWER = {
-    "musetune generate": "--steps 4",
+    "musetune generate": f"--steps {STEPS}",
     "python recipes/prepare.py": "--workers 0 --transpose",
     "python recipes/finetune.py": "max_train_steps=2 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no validation_steps=null report_to=null",
 }
 PLAYER = '''
-import os, runpy, shlex, sys, warnings
+import json, os, runpy, shlex, sys, traceback
 import torch
 torch.set_num_threads(1)
 from diffusers.utils import logging
 logging.disable_progress_bar()
 
+def shorten():
+    from musetune import MuseTunePipeline
+    call = MuseTunePipeline.__call__
+
+    def shorter(self, *args, **options):
+        options["num_inference_steps"] = STEPS
+        return call(self, *args, **options)
+
+    MuseTunePipeline.__call__ = shorter
+
 def command(line):
-    """A line of a shell block in this process: musetune, or a recipe."""
+    # a line of a shell block, in this process: musetune, or a recipe
     words = shlex.split(line)
     sys.argv = words[1:] if words[0] == "python" else words
     try:
@@ -43,7 +56,7 @@ def command(line):
             from musetune.cli import main
             main()
         else:
-            sys.path.insert(0, os.path.dirname(os.path.join(REPOSITORY, words[1])))
+            sys.path.insert(0, os.path.join(REPOSITORY, os.path.dirname(words[1])))
             runpy.run_path(os.path.join(REPOSITORY, words[1]), run_name="__main__")
     except SystemExit as end:
         if end.code not in (None, 0):
@@ -59,6 +72,18 @@ def play(blocks):
             for line in code:
                 print("$", line, flush=True)
                 command(line)
+
+def main(pages, out):
+    shorten()
+    failures = {}
+    for name, (folder, blocks) in pages.items():
+        os.chdir(folder)
+        try:
+            play(blocks)
+        except Exception:
+            failures[name] = traceback.format_exc()
+    with open(out, "w") as file:
+        json.dump(failures, file)
 '''
 
 
@@ -90,7 +115,7 @@ def commands_of(code: str) -> list[str]:
     out = []
     for command in filter(None, commands):
         more = next((f" {extra}" for start, extra in FEWER.items() if command.startswith(start)), "")
-        audio = " --steps 4" if command.startswith("musetune compose") and "-audio" in command else ""
+        audio = f" --steps {STEPS}" if command.startswith("musetune compose") and "-audio" in command else ""
         out.append(command + more + audio)
     return out
 
@@ -106,7 +131,9 @@ def test_every_block_runs_or_says_why_not() -> None:
             assert block.reason is None or (block.language in RUN and len(block.reason) > 10), place
             if block.language == "bash" and block.reason is None:
                 for command in commands_of(block.code):
-                    assert command.startswith(("musetune ", "python recipes/")), f"{place}: {command!r} is not run: say why"
+                    assert command.startswith(("musetune ", "python recipes/")), (
+                        f"{place}: {command!r} is not run: say why"
+                    )
 
 
 def test_recipes_and_configs_that_pages_name_exist() -> None:
@@ -115,18 +142,35 @@ def test_recipes_and_configs_that_pages_name_exist() -> None:
     assert not [name for name in sorted(named) if not (REPOSITORY / name).is_file()]
 
 
+def name_of(page: Path) -> str:
+    """The page's place within docs/."""
+    return page.relative_to(DOCS).as_posix()
+
+
+@pytest.fixture(scope="module")
+def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Page → what went wrong. All pages that are tested play in one process, which loads torch once; each has a folder of its own."""
+    folder = tmp_path_factory.mktemp("pages")
+    items = [item for item in request.session.items if item.name.startswith("test_page_runs[")]
+    wanted = {item.callspec.params["page"] for item in items}  # type: ignore[attr-defined]
+    pages = {}
+    for number, page in enumerate(p for p in PAGES if p in wanted):
+        place = folder / str(number)
+        place.mkdir()
+        (place / "recipes").symlink_to(REPOSITORY / "recipes")
+        blocks = [b for b in blocks_of(page) if b.language in RUN and not b.reason]
+        plain = [(b.language, b.code if b.language == "python" else commands_of(b.code), f"{name_of(page)}:{b.line}") for b in blocks]  # fmt: skip
+        pages[name_of(page)] = (str(place), plain)
+    script, out = folder / "pages_of_the_docs.py", folder / "failures.json"
+    head = f"REPOSITORY, STEPS = {str(REPOSITORY)!r}, {STEPS}\n"
+    script.write_text(f'{head}{PLAYER}\nif __name__ == "__main__":\n    main({pages!r}, {str(out)!r})\n')
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert out.is_file(), done.stdout[-1500:] + done.stderr[-3000:]
+    return json.loads(out.read_text())
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not (BASES / "nano" / "model_index.json").is_file(), reason="nano's weights are not in this checkout")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_page_runs(page: Path, tmp_path: Path) -> None:
-    blocks = [
-        (b.language, b.code if b.language == "python" else commands_of(b.code), f"{page.name}:{b.line}")
-        for b in blocks_of(page)
-        if b.language in RUN and not b.reason
-    ]
-    (tmp_path / "recipes").symlink_to(REPOSITORY / "recipes")
-    code = f"REPOSITORY = {str(REPOSITORY)!r}\n{PLAYER}\nplay({blocks!r})\n"
-    script = tmp_path / "page_of_the_docs.py"
-    script.write_text(f"{code}" if "__main__" in code else code)
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_page_runs(page: Path, failures: dict[str, str]) -> None:
+    assert name_of(page) not in failures, failures[name_of(page)]
