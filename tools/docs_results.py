@@ -168,6 +168,47 @@ def genres() -> str:
     return f"Command: `{'`, `'.join(sorted(commands))}`\n\n" + table(columns, rows)
 
 
+HOURS = """## Hours of training, computed {{ #training_hours }}
+
+Arithmetic of a training = steps × clips a step × TFLOP a clip. Steps and clips are read from `recipes/configs/*.yaml`, TFLOP a clip from
+[cached training](#cached_training). Hours = arithmetic / sustained speed / 3600. The **sustained** speed is what a machine really does, which is a part of
+what its maker promises: measure yours with `python benchmarks/adapter_training.py --device cuda`. nano's 14 crops a second on two
+cores ([sizes and times](#cost_figures)) are 0.08 TFLOP/s. *n* GPUs divide the hours by *n* at best. These hours are computed, not measured.
+
+{table}"""
+TRAININGS = (
+    ("genre adapter on nano", "genre", "nano"),
+    ("theory adapter on nano", "theory", "nano"),
+    ("theory adapter on AudioLDM 2", "audioldm2", "audioldm2"),
+)  # what is trained, its file in recipes/configs, its base in cached_training.json
+SPEEDS = (0.08, 10, 30, 100)  # TFLOP/s, sustained
+
+
+def training_hours() -> str:
+    """The table of computed hours."""
+    import yaml
+
+    measured = json.loads((FOLDER / "cached_training.json").read_text())
+    column = {name: i for i, name in enumerate(measured["columns"])}
+    cached = {row[0]: row for row in measured["rows"] if row[column["from"]] == "cached"}
+    rows = []
+    for what, config, base in TRAININGS:
+        settings = yaml.safe_load((REPOSITORY / "recipes" / "configs" / f"{config}.yaml").read_text())
+        clips = settings["train_batch_size"] * settings.get("gradient_accumulation_steps", 1)
+        a_clip = cached[base][column["TFLOP"]] / cached[base][column["batch"]]
+        total = settings["max_train_steps"] * clips * a_clip
+        hours = [_hours(total / speed / 3600) for speed in SPEEDS]
+        rows.append(
+            [what, f"{settings['max_train_steps']:,} × {clips}", f"{a_clip:.2g}", f"{total / 1000:.3g}", *hours]
+        )
+    columns = ["training", "steps × clips", "TFLOP a clip", "PFLOP in all"]
+    return HOURS.format(table=table(columns + [f"hours at {speed:g} TFLOP/s" for speed in SPEEDS], rows)).rstrip()
+
+
+def _hours(hours: float) -> str:
+    return "—" if hours > 100 else "under 0.1" if hours < 0.1 else f"{hours:.1f}"
+
+
 INDEX = """{generated}
 
 # Results
@@ -221,6 +262,7 @@ def pages() -> dict[Path, str]:
     for page, title in PAGES.items():
         mine = [(path, record) for path, record in ordered if record["page"] == page]
         parts = [GENERATED, f"# {title}", *(section(path, record) for path, record in mine)]
+        parts += [training_hours()] if page == "cost" else []
         out[FOLDER / f"{page}.md"] = "\n\n".join(parts) + "\n"
     sources = [f"- [{p.name}]({p.name}): {r['title']}" for p, r in ordered]
     out[FOLDER / "index.md"] = INDEX.format(
@@ -235,7 +277,8 @@ def pages() -> dict[Path, str]:
 
 def section(path: Path, record: dict[str, Any]) -> str:
     """One table with its command before it and its reading after it."""
-    lines = [f"## {record['title']} {{ #{path.stem} }}", record["about"], f"Command: `{record['command']}`"]
+    lines = [f"## {record['title']} {{ #{path.stem} }}", record["about"]]
+    lines += [] if "command" in record["columns"] else [f"Command: `{record['command']}`"]
     lines.append(table(record["columns"], record["rows"]).rstrip())
     lines += ["\n".join(f"- {sentence}" for sentence in record["reading"])] if record.get("reading") else []
     return "\n\n".join(lines)

@@ -30,7 +30,7 @@ FEWER = {
     "python recipes/prepare.py": "--workers 0 --transpose",
     "python recipes/finetune.py": "max_train_steps=2 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no validation_steps=null report_to=null",
 }
-PLAYER = '''
+PLAYER = """
 import json, os, runpy, shlex, sys, traceback
 import torch
 torch.set_num_threads(1)
@@ -84,7 +84,7 @@ def main(pages, out):
             failures[name] = traceback.format_exc()
     with open(out, "w") as file:
         json.dump(failures, file)
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def test_every_block_runs_or_says_why_not() -> None:
 
 
 def test_recipes_and_configs_that_pages_name_exist() -> None:
-    named = {name for p in DOCS.rglob("*.md") for name in re.findall(r"\b(?:recipes|benchmarks|tools)/[\w/]+\.(?:py|yaml|sh)\b", p.read_text())}  # fmt: skip
+    path = re.compile(r"(?<![\w/])(?:recipes|benchmarks|tools)/[\w/]+\.(?:py|yaml|sh)\b")
+    named = {name for page in DOCS.rglob("*.md") for name in path.findall(page.read_text())}
     assert named
     assert not [name for name in sorted(named) if not (REPOSITORY / name).is_file()]
 
@@ -170,7 +171,9 @@ def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (BASES / "nano" / "model_index.json").is_file(), reason="nano's weights are not in this checkout")
+@pytest.mark.skipif(
+    not (BASES / "nano" / "model_index.json").is_file(), reason="nano's weights are not in this checkout"
+)
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_page_runs(page: Path, failures: dict[str, str]) -> None:
     assert name_of(page) not in failures, failures[name_of(page)]
