@@ -1,24 +1,34 @@
 # make demo    hear it: analyses a real song (SONG=file.mp3 for one of yours), trains an adapter for a short while, generates I V vi IV; leaves out/
+# make quick   what one runs between edits: no judges, browser, recipes or slow tests; under 2 minutes on two cores
 # make test    everything; under 25 minutes on two cores
 # make check   ruff and mypy, then the tests
-# Each makes its own environment in .venv at the versions of constraints.txt. PYTHON=python3.12 picks the interpreter.
+# make fuzz    hostile input to every reader for hours: rounds of FUZZ_EXAMPLES inputs a reader until FUZZ_SECONDS have passed
+# Each makes its own environment in .venv at the versions of constraints.txt. PYTHON=python3.12 picks the interpreter;
+# JUDGES=no leaves out the recognisers that are compiled, and the tests that need them are skipped.
 
 PYTHON ?= python3
+JUDGES ?= yes
+FUZZ_EXAMPLES ?= 20000
+FUZZ_SECONDS ?= 14400
 VENV := .venv
 CACHE := .cache
 RUN := $(VENV)/bin/python
 SOUNDFONT := $(CACHE)/soundfont/usr/share/sounds/sf3/FluidR3Mono_GM.sf3
-export MUSETUNE_SOUNDFONT = $(wildcard $(abspath $(SOUNDFONT)))
+# one that the environment names comes first
 ifeq ($(strip $(MUSETUNE_SOUNDFONT)),)
-unexport MUSETUNE_SOUNDFONT
+ifneq ($(wildcard $(SOUNDFONT)),)
+export MUSETUNE_SOUNDFONT := $(abspath $(SOUNDFONT))
 endif
+endif
+# a process for each core, of one thread each: the nets of the tests are too small for more
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
 
-.PHONY: install soundfont browser demo test pytest check lint clean
+.PHONY: install soundfont browser demo quick test pytest fuzz check lint clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt tools/install.sh
-	PYTHON=$(PYTHON) tools/install.sh $(VENV)
+	PYTHON=$(PYTHON) JUDGES=$(JUDGES) tools/install.sh $(VENV)
 
 soundfont:
 	@tools/debian.sh fluidr3mono-gm-soundfont $(CACHE)/soundfont || echo "going on with the small soundfont of pretty_midi; for a better one set MUSETUNE_SOUNDFONT to an .sf2 or .sf3 file"
@@ -29,12 +39,23 @@ browser:
 demo: install
 	$(RUN) recipes/demo.py $(if $(SONG),--song "$(SONG)")
 
+quick: install
+	$(PYTEST) --dist worksteal -m "not slow and not judge and not browser and not recipe and not real_size"
+
 test: install soundfont browser
 	@$(MAKE) --no-print-directory pytest
 
-# a process for each core, of one thread each: the nets of the tests are too small for more
+# the networks of the real size come last and alone: beside other tests they would take the memory of two
 pytest:
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) --dist loadfile -m "not real_size"
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m real_size
+
+fuzz: install
+	@export MUSETUNE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES); end=$$(($$(date +%s) + $(FUZZ_SECONDS))); round=0; \
+	while [ $$round = 0 ] || [ $$(date +%s) -lt $$end ]; do \
+		round=$$((round + 1)); echo "round $$round of $(FUZZ_EXAMPLES) inputs a reader"; \
+		$(PYTEST) --dist worksteal -m fuzz --hypothesis-seed=$$(date +%s) || exit 1; \
+	done
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -1,15 +1,32 @@
-"""What all tests share: no deadlines on a busy machine, a small base with random weights, the folder of songs."""
+"""What all tests share: no deadlines on a busy machine, memory that is given back, a small base, the folder of songs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from memory import give_back
 
 settings.register_profile("musetune", deadline=None)
 settings.load_profile("musetune")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in tests/recipes: each of these tests runs a recipe."""
+    for item in items:
+        if (HERE / "recipes") in item.path.parents:
+            item.add_marker(pytest.mark.recipe)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_given_back() -> Iterator[None]:
+    """After each module, so that a process of 2,000 tests stays small; a pipeline of the real size is 2 GB."""
+    yield
+    give_back()
 
 
 @pytest.fixture(scope="session")

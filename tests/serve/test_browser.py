@@ -20,7 +20,7 @@ CHORDS = "| Cmaj7 | G/B Am7 | F V7 |"
 WAIT_MS = 240_000  # for work on a busy machine
 STEPS = 50  # the most that the field takes: a fast machine is still at it when the page first asks how far it is
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
