@@ -113,9 +113,9 @@ class AdapterManager:
         """Forget the adapter ``name``, theory or genre; None: all of them."""
         with self._changing():
             pipe = self.pipe
-            theory = pipe.adapter is not None and name in (None, _name_of(pipe.adapter))
-            if theory:
-                pipe.adapter.detach()
+            adapter = pipe.adapter
+            if theory := adapter is not None and name in (None, _name_of(adapter)):
+                adapter.detach()
                 pipe.register_modules(adapter=None)
             if name is None:
                 pipe.register_modules(loras=None)
