@@ -8,15 +8,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
+from omegaconf import OmegaConf
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,12 +25,6 @@ from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.hub.locate import find_base
 from musetune.symbols import LeadSheet
-
-sys.path.append(str(Path(__file__).parents[1] / "recipes"))
-import finetune
-
-from musetune.training import setup as building
-from musetune.training.config import read
 
 REPOSITORY = Path(__file__).parents[1]
 SHAPES = REPOSITORY / "tests" / "data" / "audioldm2"
@@ -77,10 +72,36 @@ def base_of(name: str) -> Base:
     return Base(Path(name).name, unet, unet["sample_size"], vocoder["model_in_dim"] // halved, row_s)
 
 
-def recipe_of(name: str) -> finetune.Config:
-    """The knobs of the recipe that trains a theory adapter on this base; they say what its adapter is."""
-    config = RECIPES / "configs" / ("audioldm2.yaml" if name == "audioldm2" else "theory.yaml")
-    return read(finetune.Config, [str(config), "train_data_dir=unused", "output_dir=unused"])
+@dataclass(frozen=True)
+class TheoryRecipe:
+    """What a benchmark takes of the configuration that trains a theory adapter; defaults as in recipes/finetune.py."""
+
+    rank: int = 0
+    frames_per_row: int = 4
+    dim: int = 128
+    hidden: int = 96
+    map_channels: int = 32
+    map_entry: bool = True
+    map_modulation: bool = True
+    attended: list[int] | None = None
+    rotary: bool = True
+    event_s: float | None = None
+    hidden_streams: list[str] = field(default_factory=list)
+    learning_rate: float = 1e-3
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.999
+    snr_gamma: float | None = None
+
+
+SHAPE = (
+    "frames_per_row", "dim", "hidden", "map_channels", "map_entry", "map_modulation", "attended", "rotary", "event_s", "hidden_streams",
+)  # fmt: skip
+
+
+def recipe_of(name: str) -> TheoryRecipe:
+    """The options of the recipe that trains a theory adapter on this base; they say what its adapter is."""
+    given = OmegaConf.load(RECIPES / "configs" / ("audioldm2.yaml" if name == "audioldm2" else "theory.yaml"))
+    return TheoryRecipe(**{f.name: given[f.name] for f in fields(TheoryRecipe) if f.name in given})
 
 
 def unet_of(base: Base) -> AudioLDM2UNet2DConditionModel:
@@ -89,9 +110,9 @@ def unet_of(base: Base) -> AudioLDM2UNet2DConditionModel:
     return AudioLDM2UNet2DConditionModel.from_config(base.unet).requires_grad_(False).eval()
 
 
-def adapter_of(unet: AudioLDM2UNet2DConditionModel, base: Base, recipe: finetune.Config, rank: int = 0) -> MusicAdapter:
+def adapter_of(unet: AudioLDM2UNet2DConditionModel, base: Base, recipe: TheoryRecipe, rank: int = 0) -> MusicAdapter:
     """The recipe's new adapter, attached; with a LoRA of ``rank`` where that is not 0."""
-    options = {name: getattr(recipe, name) for name in building.SHAPE}
+    options = {name: getattr(recipe, name) for name in SHAPE}
     adapter = MusicAdapter.for_unet(unet, cols=base.cols, **options).attach(unet).eval()
     if rank:
         adapter.add_lora(rank)

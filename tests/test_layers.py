@@ -178,6 +178,7 @@ def test_import_is_light(module: str) -> None:
     assert loaded.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_package_names_load_when_asked_for() -> None:
     names = run(
         "import musetune; print([getattr(musetune, n).__name__ for n in ('Chord', 'LeadSheet', 'MuseTunePipeline')])"
