@@ -7,6 +7,7 @@ and nothing else is changed.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -165,7 +166,8 @@ def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     script, out = folder / "pages_of_the_docs.py", folder / "failures.json"
     head = f"REPOSITORY, STEPS = {str(REPOSITORY)!r}, {STEPS}\n"
     script.write_text(f'{head}{PLAYER}\nif __name__ == "__main__":\n    main({pages!r}, {str(out)!r})\n')
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, env=environment)
     assert out.is_file(), done.stdout[-1500:] + done.stderr[-3000:]
     return json.loads(out.read_text())
 
