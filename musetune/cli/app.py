@@ -109,8 +109,9 @@ def generate(
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
+    from musetune.pipeline.checks import or_default
     from musetune.pipeline.loading import pick_device, quiet
-    from musetune.pipeline.request import MUSIC_GUIDANCE, or_default
+    from musetune.pipeline.request import MUSIC_GUIDANCE
 
     kind = _kind(out, format)
     wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
@@ -151,11 +152,12 @@ def _kind(out: Path, format: str | None) -> str:
 
 def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
     """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone."""
-    from musetune.pipeline.request import positive, reject_arguments, resolve_lead_sheet
+    from musetune.pipeline.checks import check_positive, reject_arguments
+    from musetune.pipeline.request import resolve_lead_sheet
     from musetune.symbols import LeadSheet
 
     if seconds is not None:
-        positive("--seconds", seconds)
+        check_positive("--seconds", seconds)
     if chords is not None and sheet is not None:
         raise ValueError("give --chords or --sheet, not both")
     flags = {f"--{name}": value for name, value in options.items()}
@@ -171,7 +173,7 @@ def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **opt
 
 def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
     """What needs music is refused without; what asks for a part is held against the sheet, before anything heavy is loaded."""
-    from musetune.pipeline.request import check_intervals, positive, reject_arguments
+    from musetune.pipeline.checks import check_intervals, check_positive, reject_arguments
 
     if wanted is None:
         flags = {f"--{name.removesuffix('_scale').replace('_', '-')}": value for name, value in music.items()}
@@ -179,9 +181,9 @@ def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, An
         return
     check_intervals(**{name: music[name] for name in ("guidance_interval", "music_guidance_interval")})
     if music["window_seconds"] is not None:
-        positive("window_seconds", music["window_seconds"])
+        check_positive("window_seconds", music["window_seconds"])
     if music["follow"] or music["follow_seconds"]:
-        from musetune.pipeline.partial import condition_mask
+        from musetune.pipeline.condition_mask import condition_mask
 
         condition_mask(wanted, music["follow"], music["follow_seconds"])
 

@@ -18,7 +18,7 @@ NAMES = {"vocals": "lead", "vocal": "lead"}  # other names that --stems takes
 
 def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     """The planner's arguments, each option checked by name. source: the plan to go on from."""
-    from musetune.pipeline.request import positive, reject_arguments
+    from musetune.pipeline.checks import check_positive, reject_arguments
     from musetune.symbols import GENRES, Key, LeadSheet, Meter
     from musetune.symbols.beat_grid import check_bpm
     from musetune.symbols.names import suggest
@@ -35,7 +35,7 @@ def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     if "bpm" in pins:
         check_bpm(pins["bpm"])
     if "seconds" in pins:
-        positive("--seconds", pins["seconds"])
+        check_positive("--seconds", pins["seconds"])
         pins["duration_seconds"] = pins.pop("seconds")
     if "meter" in pins:
         pins["time_signature"] = str(Meter.parse(pins.pop("meter")))

@@ -179,9 +179,7 @@ def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path,
 
 
 def test_a_recipes_exit_code_is_passed_on(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(
-        "musetune.cli.app.subprocess.run", lambda command, check: subprocess.CompletedProcess(command, 3)
-    )
+    monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 3))
     assert here(monkeypatch, "prepare", "nothing") == 3
 
 

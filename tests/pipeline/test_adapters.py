@@ -101,7 +101,7 @@ def test_a_mix_is_the_sum_whatever_the_order(pipe: MuseTunePipeline) -> None:
                 by_hand[f"{name}.weight"]
             )
     pipe.adapter.strength = 0.0
-    with pipe._sounding(1.0, music=False):
+    with pipe.adapter_manager.playing(1.0, music=False):
         for name, weight in lora.plain_weights(pipe.unet).items():
             torch.testing.assert_close(weight.data, by_hand[name], atol=1e-5, rtol=1e-5)
 
@@ -207,7 +207,7 @@ def test_a_thousand_swaps_leak_nothing(pipe: MuseTunePipeline, genres: Path) -> 
     def swap(i: int) -> None:
         pipe.set_adapter({GENRES[i % 3]: 1.0, GENRES[(i + 1) % 3]: 0.5})
         if i % 5 == 0:
-            with pipe._sounding(1.0, music=True):
+            with pipe.adapter_manager.playing(1.0, music=True):
                 pass
         if i % 10 == 0:
             pipe.load_adapter(genres / GENRES[i % 3])

@@ -107,7 +107,7 @@ def test_thirty_seconds_in_windows_without_seams(pipe: MuseTunePipeline, monkeyp
         mels.append(decode(latents).sample[0, 0])
         return decode(latents)
 
-    monkeypatch.setattr("musetune.pipeline.playing.blend", disagree)
+    monkeypatch.setattr("musetune.pipeline.sampler.blend", disagree)
     monkeypatch.setattr(pipe.vae, "decode", keep)
     made = play(pipe, duration_seconds=30)
     assert made.audios.shape == (1, 480_000)
@@ -162,8 +162,8 @@ def test_errors(shared_pipe: MuseTunePipeline, settings: dict, message: str) -> 
 
 
 def test_wrong_kinds_of_prompt_and_sheet(shared_pipe: MuseTunePipeline) -> None:
-    with pytest.raises(ValueError, match="call once for each prompt"):
-        shared_pipe(["pop", "jazz"], lead_sheet=FIVE)
+    with pytest.raises(ValueError, match="is not a str or a list of str"):
+        shared_pipe(["pop", 3], lead_sheet=FIVE)
     with pytest.raises(TypeError, match="not a LeadSheet: chords go in as harmonic_progression"):
         shared_pipe("pop", lead_sheet="I V")
 
