@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +18,7 @@ from musetune.cli import compose as cli_compose
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
 from musetune.cli import ui as cli_ui
+from musetune.cli.song import check_text
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
@@ -113,6 +117,7 @@ def generate(
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.request import MUSIC_GUIDANCE
 
+    check_text("PROMPT", prompt)
     kind = _kind(out, format)
     wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
@@ -274,20 +279,34 @@ app.command()(cli_info.info)
 
 
 def main() -> None:
-    """The console script: errors that a user can mend are one line, without a traceback."""
+    """Run the console script. Errors are one line, without a traceback, unless $MUSETUNE_TRACEBACK is set."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a file's name may hold bytes that are no text: printed as \xe9, \udce9
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)  # the exit code, where a command ended by typer.Exit
     except typer.Abort:
         raise SystemExit(130) from None
     except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"musetune: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+        _complain(" ".join(str(error).split()) or type(error).__name__, error)
         raise SystemExit(2) from None
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # a mistake in the command line itself
             error.show()
             raise SystemExit(error.exit_code) from None
-        raise
+        name = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _complain(f"{name} (a fault of MuseTune; please report it with what MUSETUNE_TRACEBACK=1 shows)", error)
+        raise SystemExit(70) from None
     raise SystemExit(code)
+
+
+def _complain(text: str, error: Exception) -> None:
+    """Print what went wrong; with $MUSETUNE_TRACEBACK also where."""
+    if os.environ.get("MUSETUNE_TRACEBACK"):
+        traceback.print_exception(error)
+    typer.echo(f"musetune: {text}", err=True)
 
 
 if __name__ == "__main__":

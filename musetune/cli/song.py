@@ -16,6 +16,14 @@ KINDS = {"midi": ".mid", "musicxml": ".musicxml", "mxl": ".mxl", "jams": ".jams"
 NAMES = {"vocals": "lead", "vocal": "lead"}  # other names that --stems takes
 
 
+def check_text(name: str, text: str) -> None:
+    """Raise ValueError for words that are no text: bytes of another encoding than the shell's."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} {text!r} is no text at character {error.start + 1}: write it in UTF-8") from None
+
+
 def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     """The planner's arguments, each option checked by name. source: the plan to go on from."""
     from musetune.pipeline.checks import check_positive, reject_arguments
@@ -23,6 +31,7 @@ def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     from musetune.symbols.beat_grid import check_bpm
     from musetune.symbols.names import suggest
 
+    check_text("PROMPT", prompt)
     pins = {name: value for name, value in options.items() if value is not None}
     if not prompt.strip() and source is None and not pins:
         raise ValueError("say what song in PROMPT, pin something such as --chords, or go on from a plan with --from")
