@@ -133,7 +133,9 @@ def open_sound(audio: str | PathLike | np.ndarray, sr: int | None = None) -> Sou
         path = Path(audio)
         head = open_decoder(path)
         head.close()
-        return SoundStream(text_name(path), head.rate, head.channels, sha256_of(path), lambda: open_decoder(path).chunks())
+        return SoundStream(
+            text_name(path), head.rate, head.channels, sha256_of(path), lambda: open_decoder(path).chunks()
+        )
     if sr is None:
         raise ValueError("an array needs its sample rate: analyze(wave, sr=44100)")
     wave = _checked(np.asarray(audio), sr)
