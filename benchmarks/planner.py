@@ -167,7 +167,9 @@ def divergence(one: Counter[str], other: Counter[str]) -> float:
 
 
 def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int) -> dict[str, Any]:
-    """By genre and feature: the planner's, the trigram's, the random walk's and, as a floor, the data's own divergence."""
+    """By genre and feature: the planner's, the trigram's, the random walk's and, as a floor, the data's own
+    divergence.
+    """
     out: dict[str, Any] = {}
     rng = random.Random(seed)
     for genre in tqdm(GENRES, desc="divergence", unit="genre"):

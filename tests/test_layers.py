@@ -80,7 +80,9 @@ def import_graph() -> dict[str, set[str]]:
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Sets of modules that reach each other, each sorted (strongly connected components of two or more; Tarjan, 1972)."""
+    """Sets of modules that reach each other, each sorted (strongly connected components of two or more; Tarjan,
+    1972).
+    """
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

@@ -90,7 +90,9 @@ def heard_layers(found: Beats) -> dict[str, np.ndarray]:
 
 
 def onset_frames(strength: np.ndarray) -> np.ndarray:
-    """(n,) seconds of the onsets in `strength` (frames at FPS,), to a part of a frame by a parabola through the peak."""
+    """(n,) seconds of the onsets in `strength` (frames at FPS,), to a part of a frame by a parabola through the
+    peak.
+    """
     reach = round(APART_S * FPS)
     window = np.lib.stride_tricks.sliding_window_view(np.pad(strength, reach), 2 * reach + 1).max(axis=1)
     peaks = np.flatnonzero((strength == window) & (strength > 0))

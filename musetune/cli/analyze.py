@@ -1,4 +1,4 @@
-"""`musetune analyze`: any number of files through the analyser, and what it hears as text, tables, pictures and scores."""
+"""`musetune analyze`: files through the analyser, and what it recognises as text, tables, pictures and scores."""
 
 from __future__ import annotations
 

@@ -129,7 +129,9 @@ def classify(x: np.ndarray) -> dict[str, float]:
 
 
 def standardise(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(n, features) → (n, features + groups): deviations within ±FAR, 0 where not known; last, which groups are known."""
+    """(n, features) → (n, features + groups): deviations within ±FAR, 0 where not known; last, which groups are
+    known.
+    """
     z = np.nan_to_num(np.clip((x - mean) / scale, -FAR, FAR))
     known = [~np.isnan(x[:, columns]).all(axis=1) for columns in GROUPS.values()]
     return np.concatenate([z, np.stack(known, axis=1)], axis=1).astype(np.float32)

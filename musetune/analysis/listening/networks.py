@@ -115,7 +115,9 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (metres,) of the whole."""
+    """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (metres,) of the
+    whole.
+    """
     net = networks()[1]
     beats, metres = np.empty((len(features), 2), np.float32), np.zeros(len(METERS))
     with torch.inference_mode():
