@@ -41,7 +41,7 @@ from musetune.planning.planner.planner import Planner
 from musetune.planning.planner.tokenizer import read_prompts
 from musetune.planning.planner.vocabulary import RANGE
 from musetune.symbols import GENRES, Chord, Key, LeadSheet
-from musetune.theory.harmony.cadence import find_cadences
+from musetune.theory.harmony.cadence import cadences
 from musetune.theory.harmony.patterns import find_patterns
 
 ATTRIBUTES = ("tonic", "mode", "meter", "bpm", "genre", "bars", "seconds")
@@ -140,7 +140,7 @@ def features(sheets: Iterable[LeadSheet]) -> dict[str, Counter[str]]:
     for sheet in sheets:
         for span in sheet.chords:
             out["chords"][_chord_type(span.chord, sheet.key)] += 1
-        out["cadences"].update(c.subtype or c.type for c in find_cadences(sheet))
+        out["cadences"].update(c.subtype or c.type for c in cadences(sheet))
         for found in find_patterns(sheet):
             out["patterns"][found.pattern.name] += found.occurrences
     return out

@@ -32,6 +32,7 @@ def leave_a_mark_and_wait(folder: str) -> None:
     time.sleep(60)
 
 
+@pytest.mark.slow
 def test_crash_costs_only_its_item() -> None:
     assert list(crash_safe_map(work, [2, -1, 3], 1)) == [(2, 4), (-1, None), (3, 9)]
 
@@ -40,6 +41,7 @@ def test_without_processes() -> None:
     assert list(crash_safe_map(work, [3, 1], 0)) == [(3, 9), (1, 1)]
 
 
+@pytest.mark.slow
 def test_parallel_map_raises_what_the_function_raises_and_where_a_process_dies() -> None:
     assert list(parallel_map(work, [3, 1], 1)) == [9, 1]
     assert list(parallel_map(work, [2], 0)) == [4]
@@ -49,6 +51,7 @@ def test_parallel_map_raises_what_the_function_raises_and_where_a_process_dies()
         list(parallel_map(work, [-1], 1))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
 @pytest.mark.parametrize("thread", [False, True], ids=["main thread", "other thread"])
 def test_workers_end_with_their_parent(tmp_path: Path, thread: bool) -> None:
@@ -89,6 +92,7 @@ def running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_pool_of_a_thread_lasts_when_the_thread_that_began_it_is_gone() -> None:
     answers = crash_safe_map(work, [2, 3], 1)
     first: list[object] = []

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from musetune.symbols import LeadSheet, Note
-from musetune.theory.harmony.cadence import find_cadences
+from musetune.theory.harmony.cadence import cadences
 from musetune.theory.harmony.complexity import progression_complexity
-from musetune.theory.harmony.functions import functions
+from musetune.theory.harmony.function import functions
 from musetune.theory.harmony.patterns import find_patterns
 from musetune.theory.harmony.voice_leading import voice_leading
 from musetune.theory.numerals.context import romans
@@ -37,7 +37,7 @@ def harmonic_analysis(
                 "at_beat": float(cadence.at_beat),
                 "at_s": round(float(sheet.grid.time_at(cadence.at_beat)), 4),
             }
-            for cadence in find_cadences(sheet, voices)
+            for cadence in cadences(sheet, voices)
         ],
         "voice_leading": voice_leading(sheet, voices),
         "modulations": [

@@ -14,7 +14,12 @@ from torch.nn.functional import pad
 
 from musetune.conditioning.stem_frames import STEM_FIELDS, STEM_STREAMS, stem_frames
 from musetune.symbols import GENRES, NO_CHORD, QUALITIES
-from musetune.theory.harmony import CADENCES, FUNCTIONS, cadences, function_of
+from musetune.theory.harmony.conditioning_vocabulary import (
+    CONDITIONING_CADENCES,
+    CONDITIONING_FUNCTIONS,
+    conditioning_cadences,
+    conditioning_function,
+)
 from musetune.theory.numerals import scale_degree
 
 if TYPE_CHECKING:
@@ -29,8 +34,8 @@ EVENT_SIZES = (
     13,
     len(QUALITIES),
     13,
-    len(FUNCTIONS),
-    len(CADENCES),
+    len(CONDITIONING_FUNCTIONS),
+    len(CONDITIONING_CADENCES),
     9,
     13,
 )  # values of each field; the last ones mean "none"
@@ -196,7 +201,7 @@ def _event_grid(sheet: LeadSheet, seconds: float, event_s: float | None) -> tupl
 
 def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> np.ndarray:
     """(N, 8) int64, columns EVENT_FIELDS."""
-    arrivals = {float(c.at_beat): CADENCES.index(c.type) for c in cadences(sheet)}
+    arrivals = {float(c.at_beat): CONDITIONING_CADENCES.index(c.type) for c in conditioning_cadences(sheet)}
     bars = np.array([float(b) for b in sheet.downbeats()] or [float(sheet.first_downbeat)])
     bar = sheet.meter.beats_per_bar
     labels = list(dict.fromkeys(s.label for s in sheet.sections))  # numbered by first appearance: A B A C is 0 1 0 2
@@ -208,7 +213,7 @@ def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> 
         section = next((labels.index(s.label) for s in sheet.sections if s.start <= at < s.start + s.beats), NO_SECTION)
         before = bars[bars <= at + 1e-6]
         in_bar = (at - (before[-1] if len(before) else bars[0] - bar * np.ceil((bars[0] - at) / bar))) % bar
-        function = FUNCTIONS.index(function_of(chord, key))
+        function = CONDITIONING_FUNCTIONS.index(conditioning_function(chord, key))
         cadence = arrivals.get(round(float(at), 6), 0)
         out[i] = (
             root,

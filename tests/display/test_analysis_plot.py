@@ -17,7 +17,7 @@ from musetune.display.analysis_plot import colour_of, draw_analysis, systems
 from musetune.display.chromagram import chord_tones, chromagram
 from musetune.symbols import LeadSheet
 from musetune.symbols.spans import Section
-from musetune.theory.harmony.functions import FUNCTIONS
+from musetune.theory.harmony.function import FUNCTIONS
 
 
 def stored(sheet: LeadSheet) -> Stored:

@@ -1,5 +1,6 @@
-"""What chords do: functions, cadences, patterns, voice leading, key areas, complexity."""
+"""What chords do: functions, cadences, patterns, voice leading, key areas, complexity; and the vocabulary that adapters learned from."""
 
-from musetune.theory.harmony.functions import CADENCES, FUNCTIONS, Cadence, cadences, function_of
+from musetune.theory.harmony.cadence import CADENCES, Cadence, cadences
+from musetune.theory.harmony.function import FUNCTIONS, functions
 
-__all__ = ["CADENCES", "FUNCTIONS", "Cadence", "cadences", "function_of"]
+__all__ = ["CADENCES", "FUNCTIONS", "Cadence", "cadences", "functions"]

@@ -1,4 +1,4 @@
-"""Where phrases close: cadences weighed by metre and by a model of where phrases end."""
+"""Cadences: where phrases close, weighed by metre and by a model of where phrases end."""
 
 from __future__ import annotations
 
@@ -13,25 +13,53 @@ from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.spans import ChordSpan, Note
-from musetune.theory.harmony.functions import Cadence, function_in, functions, is_cadential_six_four
+from musetune.theory.harmony.function import function_in, functions, is_cadential_six_four
 from musetune.theory.numerals.roman import scale_degree
 from musetune.theory.rhythm.syncopation import weights
 
 Voice = tuple[Note, ...]
+CADENCES = ("authentic", "plagal", "half", "deceptive")
 FACTORS = {"perfect": 1.0, "imperfect": 0.8, "plagal": 0.6, "deceptive": 0.6, "half": 0.6}
 CLOSED = {"perfect": 0.45, "imperfect": 0.6, "plagal": 0.5, "deceptive": 0.4, "half": 0.55}  # least closure
 
 
-def find_cadences(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> list[Cadence]:
-    """The cadences that close a phrase, in order, with ``strength`` = how sure the phrase ends here × how firmly this type closes.
+@dataclass(frozen=True)
+class Cadence:
+    """The close of a phrase.
 
-    ``theory.cadences`` reports every V–I, as the model was conditioned on it; here a V–I inside a phrase is none.
-    Types: authentic, V or vii° (with the leading tone) or its tritone substitute to I: ``perfect`` where V and I stand in root
-    position and, where ``voices`` or a melody are at hand, the tonic is on top, else ``imperfect`` (Caplin, Classical Form, 1998,
-    ch. 2, who calls for all three); plagal IV–I; deceptive V–vi, –VI or –IV6; half, arrival on V in root position, from what is
-    no V itself or from a cadential six-four. Functions are those of the key at the arrival.
-    Closure: see ``Phrases.closure``. Of two arrivals within half a bar, and of a half cadence and what its dominant resolves to, the
-    stronger stays.
+    Args:
+        type: One of CADENCES.
+        subtype: "perfect" or "imperfect" for an authentic cadence, else "".
+        at_beat: Beat at which its last chord begins.
+        strength: 0–1.
+    """
+
+    type: str
+    subtype: str
+    at_beat: Fraction
+    strength: float
+
+
+def cadences(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> list[Cadence]:
+    """Cadences that close a phrase, in order; a V–I inside a phrase is none.
+
+    Authentic: V or vii° (with the leading tone) or its tritone substitute to I; ``perfect`` where V and I stand in root position and,
+    where a melody is at hand, the tonic is on top (Caplin, Classical Form, 1998, ch. 2, calls for all three). Plagal: IV–I. Deceptive:
+    V–vi, –VI or –IV6. Half: arrival on V in root position, from what is no V itself or from a cadential six-four. Functions are those
+    of the key at the arrival. Of two arrivals within half a bar, and of a half cadence and what its dominant resolves to, the stronger
+    stays.
+
+    Args:
+        sheet: Chords, keys, metres, sections and perhaps a melody.
+        voices: Notes of a score's voices, whose top line counts as the melody; None takes the sheet's own melody.
+
+    Returns:
+        Cadences by time. ``strength`` is how sure the phrase ends there (``Phrases.closure``) times how firmly the type closes.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> [(c.type, c.subtype, int(c.at_beat)) for c in cadences(LeadSheet.parse("| C | F | G7 | C |"))]
+        [('authentic', 'perfect', 12)]
     """
     phrases = Phrases(sheet, tuple(sheet.melody) if voices is None else _top(voices))
     out: list[Cadence] = []

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.theory.harmony.functions import key_pitch_classes
+from musetune.theory.harmony.function import key_pitch_classes
 
 PARTS = ("variety", "surprise", "chromaticism", "richness")
 

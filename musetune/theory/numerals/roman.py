@@ -181,7 +181,7 @@ def roman_of(chord: Chord, key: Key) -> str:
     """
     if chord.root_pc is None:
         return "N"
-    applied = _applied_target(chord, key)
+    applied = applied_target(chord, key)
     if applied:
         return "V" + _suffix(chord) + "/" + applied
     scale = SCALES[key.mode]
@@ -215,7 +215,7 @@ def _suffix(chord: Chord, dominant: bool = True) -> str:
     return stem + ("" if inversion == 0 else f"/{chord.bass}")
 
 
-def _applied_target(chord: Chord, key: Key) -> str:
+def applied_target(chord: Chord, key: Key) -> str:
     """Numeral of the degree that a foreign major or dominant chord is the dominant of; "" where it is none."""
     if chord.quality not in ("maj", "7") or chord.inversion < 0:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from musetune.symbols import LeadSheet
-from musetune.theory.harmony.functions import RECORD_FUNCTIONS, functions
+from musetune.theory.harmony.function import FUNCTIONS, functions
 
 
 def said(chart: str, key: str = "C major") -> list[str]:
@@ -39,7 +39,7 @@ def said(chart: str, key: str = "C major") -> list[str]:
 )  # fmt: skip
 def test_functions(chart: str, key: str, expected: list[str]) -> None:
     assert said(chart, key) == expected
-    assert set(expected) <= set(RECORD_FUNCTIONS)
+    assert set(expected) <= set(FUNCTIONS)
 
 
 def test_they_move_with_the_key() -> None:

@@ -1,4 +1,4 @@
-"""Roman numerals both ways, function, cadences."""
+"""Roman numerals both ways."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from musetune.symbols import QUALITIES, Chord, ChordSpan, Key, KeySpan, LeadSheet
 from musetune.symbols.chord import FLAT_DEGREES
 from musetune.symbols.names import NOTE_NAMES
-from musetune.theory.harmony import cadences, function_of
 from musetune.theory.numerals import resolve_roman, roman_of
 from musetune.theory.numerals.context import romans
 
@@ -59,23 +58,6 @@ def test_what_is_written_reads_as_the_same_chord(key: Key, pc: int, quality: str
 )  # fmt: skip
 def test_what_is_written(chord: str, key: Key, text: str) -> None:
     assert roman_of(Chord.parse(chord), key) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "function"),
-    [("I", "tonic"), ("vi", "tonic_substitute"), ("IV", "subdominant"), ("ii7", "subdominant_substitute"), ("V7", "dominant"),
-     ("viio", "dominant_substitute"), ("V7/V", "applied_dominant"), ("iv", "borrowed"), ("bVII", "borrowed")],
-)  # fmt: skip
-def test_functions(text: str, function: str) -> None:
-    assert function_of(Chord.parse(text, C), C) == function
-
-
-@pytest.mark.parametrize(
-    ("chords", "kind"),
-    [("I IV V I", "authentic"), ("I ii V vi", "deceptive"), ("I vi IV I", "plagal"), ("I vi ii V", "half")],
-)
-def test_cadences(chords: str, kind: str) -> None:
-    assert kind in {c.type for c in cadences(LeadSheet.parse(chords))}
 
 
 @pytest.mark.parametrize("text", ["VX7", "VIII", "V7/viii", "viii", "I99"])

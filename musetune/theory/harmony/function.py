@@ -1,59 +1,27 @@
-"""Harmonic function and cadences from chords in a key: what the model is conditioned on, and what the record says."""
+"""Harmonic functions: what each chord of a lead sheet does in its key, by what comes before and after it."""
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
-from fractions import Fraction
-
-from musetune.symbols.chord import Chord
+from musetune.symbols.chord import QUALITY_INTERVALS, Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.theory.numerals.roman import roman_of, scale_degree
+from musetune.theory.numerals.roman import applied_target, scale_degree
 
 FUNCTIONS = (
-    "none", "tonic", "tonic_substitute", "subdominant", "subdominant_substitute", "dominant", "dominant_substitute",
-    "applied_dominant", "borrowed",
-)  # fmt: skip
-CADENCES = ("none", "authentic", "plagal", "half", "deceptive")
-_MAJOR = {
-    0: "tonic",
-    2: "subdominant_substitute",
-    4: "tonic_substitute",
-    5: "subdominant",
-    7: "dominant",
-    9: "tonic_substitute",
-    11: "dominant_substitute",
-}
-_MINOR = {
-    0: "tonic", 2: "subdominant_substitute", 3: "tonic_substitute", 5: "subdominant", 7: "dominant", 8: "tonic_substitute",
-    10: "dominant_substitute", 11: "dominant_substitute",
-}  # fmt: skip
-_OWN_COLOURS = ("sus2", "sus4", "5", "N")
-
-
-def function_of(chord: Chord, key: Key) -> str:
-    """One of FUNCTIONS (Riemann's three with their substitutes): by root degree where the chord is the key's own.
-
-    A chord applied to another degree is ``applied_dominant``; any other chord with foreign tones is ``borrowed``.
-    """
-    if chord.root_pc is None:
-        return "none"
-    if "/" in roman_of(chord, key) and roman_of(chord, key).partition("/")[2][0] in "IViv":
-        return "applied_dominant"
-    degree = scale_degree(chord, key)
-    table = _MAJOR if key.mode == "major" else _MINOR
-    scale = set(SCALES[key.mode]) | ({11} if key.mode == "minor" and degree in (7, 11) else set())
-    foreign = [pc for pc in chord.pitch_classes[:3] if (pc - key.tonic_pc) % 12 not in scale]
-    if degree not in table or (foreign and chord.quality not in _OWN_COLOURS):
-        return "borrowed"
-    return table[degree]
-
-
-RECORD_FUNCTIONS = (
     "tonic", "tonic_substitute", "subdominant", "subdominant_substitute", "predominant", "dominant", "dominant_substitute",
     "applied_dominant", "applied_subdominant", "borrowed_tonic", "borrowed_subdominant", "borrowed_dominant", "chromatic",
 )  # fmt: skip
+_OWN = {
+    "major": {
+        0: "tonic", 2: "subdominant_substitute", 4: "tonic_substitute", 5: "subdominant", 7: "dominant", 9: "tonic_substitute",
+        11: "dominant_substitute",
+    },
+    "minor": {
+        0: "tonic", 2: "subdominant_substitute", 3: "tonic_substitute", 5: "subdominant", 7: "dominant", 8: "tonic_substitute",
+        10: "dominant_substitute", 11: "dominant_substitute",
+    },
+}  # fmt: skip
+_OPEN = ("sus2", "sus4", "5")  # without a third: a foreign tone does not make them borrowed
 _DOMINANT_SHAPES = ("maj", "7", "9", "aug")
 _DIMINISHED = ("dim", "dim7", "hdim7")
 _BORROWED = {
@@ -63,12 +31,23 @@ _BORROWED = {
 
 
 def functions(sheet: LeadSheet) -> list[str]:
-    """One of RECORD_FUNCTIONS for each sounding chord, in its local key and by what comes before and after it.
+    """Function of each sounding chord, in its local key and by what comes before and after it.
 
-    ``function_of`` looks at one chord alone and is what the model was conditioned on; this is what the record says. Riemann's three
-    functions with their substitutes, and: a cadential six-four is a dominant; Neapolitan and augmented sixths are ``predominant``;
-    a chord that resolves as a dominant (or its tritone substitute, or a leading-tone chord) to another degree than the tonic is
-    ``applied_dominant``, the ii before it ``applied_subdominant``; borrowed chords say what they do; ``chromatic`` is the rest.
+    Riemann's three functions (Vereinfachte Harmonielehre, 1893) with their substitutes, and: a cadential six-four is a dominant;
+    Neapolitan and augmented sixths are ``predominant``; a chord that resolves as a dominant (or its tritone substitute, or a
+    leading-tone chord) to another degree than the tonic is ``applied_dominant``, the ii before it ``applied_subdominant``;
+    borrowed chords say what they do; ``chromatic`` is the rest.
+
+    Args:
+        sheet: Chords and keys.
+
+    Returns:
+        One of FUNCTIONS for each chord span that sounds; silences have none.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> functions(LeadSheet.parse("| C | A7 | Dm | G7 |"))
+        ['tonic', 'applied_dominant', 'subdominant_substitute', 'dominant']
     """
     spans = [span for span in sheet.chords if span.chord.root is not None]
     out: list[str] = []
@@ -83,7 +62,7 @@ def functions(sheet: LeadSheet) -> list[str]:
 
 
 def function_in(chord: Chord, key: Key, before: Chord | None, follower: tuple[Chord, str] | None) -> str:
-    """One of RECORD_FUNCTIONS for a sounding ``chord`` in ``key``, between ``before`` and the ``follower`` with its function."""
+    """Function, one of FUNCTIONS, of a sounding ``chord`` in ``key``, between ``before`` and the ``follower`` with its function."""
     degree = scale_degree(chord, key)
     to = None if follower is None else scale_degree(follower[0], key)
     if is_cadential_six_four(chord, key, follower and follower[0]):
@@ -97,12 +76,19 @@ def function_in(chord: Chord, key: Key, before: Chord | None, follower: tuple[Ch
             return "applied_subdominant"
     if _applies(chord, key, degree, to, follower and follower[0]):
         return "applied_dominant"
-    own = function_of(chord, key)
-    if own in ("borrowed", "applied_dominant"):
+    own = _own(chord, key, degree)
+    if own is None:
         return _borrowed(chord, key, degree, to, before)
     if key.mode == "minor" and degree == 8 and to in (2, 7):
         return "subdominant_substitute"
     return own
+
+
+def _own(chord: Chord, key: Key, degree: int) -> str | None:
+    """Function of a chord of the key's own scale (in minor V and vii with the raised seventh); None where its triad has foreign tones."""
+    scale = set(SCALES[key.mode]) | ({11} if key.mode == "minor" and degree in (7, 11) else set())
+    own = all((degree + step) % 12 in scale for step in QUALITY_INTERVALS[chord.quality][:3])
+    return _OWN[key.mode].get(degree) if own or chord.quality in _OPEN else None
 
 
 def is_cadential_six_four(chord: Chord, key: Key, after: Chord | None) -> bool:
@@ -147,7 +133,7 @@ def _applies(chord: Chord, key: Key, degree: int, to: int | None, after: Chord |
         return after is not None and after.quality in ("maj", "maj7", "maj6")  # to a borrowed degree: Eb7 Ab in C
     if seventh and foreign and to == (degree - 1) % 12 and to in scale:
         return degree not in (0, 5)
-    by_shape = function_of(chord, key) == "applied_dominant" and degree not in (0, 5)
+    by_shape = applied_target(chord, key) != "" and degree not in (0, 5)
     return by_shape and (seventh or to is None or to == (degree + 1) % 12)
 
 
@@ -163,56 +149,3 @@ def _borrowed(chord: Chord, key: Key, degree: int, to: int | None, before: Chord
     if degree in (4, 9) and key.mode == "minor":
         return "borrowed_tonic"
     return "chromatic" if degree == 2 and chord.quality in _DOMINANT_SHAPES else _BORROWED.get(degree, "chromatic")
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """``type`` of CADENCES at the beat of arrival; ``subtype`` perfect or imperfect for authentic; strength 0–1."""
-
-    type: str
-    subtype: str
-    at_beat: Fraction
-    strength: float
-
-
-def cadences(sheet: LeadSheet) -> list[Cadence]:
-    """Cadences at chord changes, weighed by metre: full strength on a bar line at a four-bar boundary or the end, less elsewhere.
-
-    Authentic: dominant to tonic; perfect where both are in root position. Plagal: subdominant to tonic. Deceptive: dominant to
-    vi (VI). Half: arrival on the dominant at the end of a four-bar group or of the sheet.
-    """
-    bars = sheet.downbeats()
-    phrase = set(bars[0::4])
-    out: list[Cadence] = []
-    spans = [s for s in sheet.chords if s.chord.root is not None]
-    for before, after in itertools.pairwise(spans):
-        if before.chord == after.chord:
-            continue
-        key = sheet.key_at(after.start)
-        kind = _kind(before.chord, after.chord, key)
-        ends = after.end in phrase or after.end == sheet.length
-        if kind == ("half", "") and not ends:
-            kind = None
-        if kind is None:
-            continue
-        weight = 1.0 if after.start in phrase or ends else 0.75 if after.start in bars else 0.5
-        factor = {"authentic": 1.0 if kind[1] == "perfect" else 0.8, "plagal": 0.6, "half": 0.5, "deceptive": 0.6}[
-            kind[0]
-        ]
-        out.append(Cadence(kind[0], kind[1], after.start, round(weight * factor, 3)))
-    return out
-
-
-def _kind(before: Chord, after: Chord, key: Key) -> tuple[str, str] | None:
-    first, second = function_of(before, key), function_of(after, key)
-    dominant = first in ("dominant", "dominant_substitute") and scale_degree(before, key) in (7, 11)
-    if dominant and second == "tonic":
-        perfect = before.inversion == 0 and after.inversion == 0 and first == "dominant"
-        return "authentic", "perfect" if perfect else "imperfect"
-    if dominant and scale_degree(after, key) == (9 if key.mode == "major" else 8):
-        return "deceptive", ""
-    if first == "subdominant" and second == "tonic":
-        return "plagal", ""
-    if second == "dominant" and after.inversion == 0 and after.quality in ("maj", "7"):
-        return "half", ""
-    return None
