@@ -258,14 +258,11 @@ app.command()(cli_info.info)
 def main(*command: str) -> None:
     """Run the console script, or one `command` of it. Errors are one line, without a traceback, unless $MUSETUNE_TRACEBACK is set."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a file's name may hold bytes that are no text: printed as \xe9, \udce9
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(
-            [*command, *sys.argv[1:]], standalone_mode=False
-        )  # the exit code, where a command ended by typer.Exit
+        # the exit code, where a command ended by typer.Exit
+        code = app([*command, *sys.argv[1:]], standalone_mode=False)
     except typer.Abort:
         raise SystemExit(130) from None
     except (ValueError, OSError, ImportError) as error:
