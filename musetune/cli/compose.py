@@ -1,4 +1,6 @@
-"""`musetune plan | compose`: from a sentence to a song's plan, to every player's notes, to MIDI, notation, JAMS and audio."""
+"""`musetune plan | compose`: from a sentence to a song's plan, to every player's notes, to MIDI, notation, JAMS and
+audio.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,9 @@ def plan(
 
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"-o {out}: suffix {out.suffix!r} is not one of {', '.join(SUFFIXES)}")
-    pins = pins_of(prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds)  # fmt: skip
+    pins = pins_of(
+        prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
+    )
     free = {} if temperature is None else {"temperature": temperature}
     sheet = _planned(prompt, planner, pins | free | {"seed": seed})
     files = [] if out is None else [str(sheet.save(out))]
@@ -146,7 +150,8 @@ def compose(
     given: Annotated[
         Path | None,
         typer.Option(
-            help="notes of yours, .mid or .json, that stay as they are; without --from their tempo, metre, length and chords too",
+            help="notes of yours, .mid or .json, that stay as they are; without --from their tempo, metre, length and "
+            "chords too",
             exists=True,
             dir_okay=False,
         ),
@@ -191,7 +196,9 @@ def compose(
         reject_arguments({f"--{name}": value for name, value in sound.items()}, "needs --audio")
     named = () if stems is None else stem_names(stems)
     yours, source = given_notes(given, from_, named)
-    pins = pins_of(prompt, source, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds)  # fmt: skip
+    pins = pins_of(
+        prompt, source, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
+    )
     if given is not None and source is None:
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
@@ -240,9 +247,15 @@ def described(sheet: LeadSheet) -> dict[str, Any]:
     from musetune.display.plan_chart import sections_of
 
     return {
-        "key": str(sheet.key), "bpm": sheet.bpm, "time_signature": str(sheet.meter), "genre": sheet.genre,
-        "seconds": sheet.duration_s, "bars": len(sheet.downbeats()), "sections": list(sections_of(sheet)), "sheet": sheet.to_json(),
-    }  # fmt: skip
+        "key": str(sheet.key),
+        "bpm": sheet.bpm,
+        "time_signature": str(sheet.meter),
+        "genre": sheet.genre,
+        "seconds": sheet.duration_s,
+        "bars": len(sheet.downbeats()),
+        "sections": list(sections_of(sheet)),
+        "sheet": sheet.to_json(),
+    }
 
 
 def players(song: Arrangement) -> list[dict[str, Any]]:

@@ -1,4 +1,6 @@
-"""`musetune push | pull | adapters`: adapters to and from the Hugging Face Hub, what is at hand, and what a shell may complete."""
+"""`musetune push | pull | adapters`: adapters to and from the Hugging Face Hub, what is at hand, and what a shell may
+complete.
+"""
 
 from __future__ import annotations
 

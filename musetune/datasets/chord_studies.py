@@ -77,7 +77,10 @@ def _loop(rng: np.random.Generator) -> tuple[list[tuple[int, str, int]], str]:
 def _comp(
     tones: list[int], bass: int, times: np.ndarray, manner: str, rng: np.random.Generator
 ) -> list[pretty_midi.Note]:
-    """All notes of the chord between C3 and C5, some doubled, the bass below: held, on each beat, or one after the other."""
+    """All notes of the chord between C3 and C5, some doubled, the bass below.
+
+    Held, on each beat, or one after the other.
+    """
     import pretty_midi
 
     low = 48 + int(rng.integers(0, 12))

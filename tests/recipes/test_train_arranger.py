@@ -19,7 +19,8 @@ from musetune.symbols import LeadSheet, Note
 REPOSITORY = Path(__file__).parents[2]
 RECIPE = REPOSITORY / "recipes" / "arranger" / "train.py"
 
-# Plays a kick and a bass note on each beat, a guitar chord on every other, in bars of four, for as many bars as the file has.
+# Plays a kick and a bass note on each beat, a guitar chord on every other, in bars of four, for as many bars as the
+# file has.
 STAND_IN = """
 import sys
 import mido
