@@ -42,7 +42,20 @@ _KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*((?i:major|maj|minor|min|
 
 @dataclass(frozen=True)
 class Key:
-    """A key: ``tonic`` as spelled and ``mode`` major or minor."""
+    """Major or minor key.
+
+    Args:
+        tonic: Note name as spelled, "Bb".
+        mode: "major" or "minor".
+
+    Raises:
+        ValueError: For a tonic or mode that does not exist.
+
+    Example:
+        >>> key = Key.parse("Bbm")
+        >>> str(key), str(key.transpose(2)), key.name_of(6)
+        ('Bb minor', 'C minor', 'Gb')
+    """
 
     tonic: str
     mode: str = "major"
@@ -75,7 +88,7 @@ class Key:
         return f"{self.tonic} {self.mode}"
 
     def transpose(self, semitones: int) -> Key:
-        """The key ``semitones`` higher, spelled with at most six accidentals."""
+        """Move the key ``semitones`` up, spelled with at most six accidentals."""
         if semitones % 12 == 0:
             return self
         pc = (self.tonic_pc + semitones) % 12
@@ -83,9 +96,7 @@ class Key:
         return Key((FLATS if flats else SHARPS)[pc], self.mode)
 
     def name_of(self, pc: int) -> str:
-        """The name that this key gives to a pitch class.
-
-        Its own degrees, else b2, b3, #4, b6, b7 (in minor #3, #6, #7).
+        """Name that this key gives to a pitch class: its own degrees, else b2, b3, #4, b6, b7 (in minor #3, #6, #7).
 
         A name that would need two accidentals gives way to the plain one: D, not Ebb.
         """
@@ -93,9 +104,11 @@ class Key:
         return name if len(name) <= 2 else (FLATS if self.uses_flats else SHARPS)[pc % 12]
 
     def transpose_name(self, name: str, semitones: int) -> str:
-        """The note ``name`` of this key, ``semitones`` higher and spelled for the key that it arrives in.
+        """Move a note of this key ``semitones`` up, spelled for the key that it arrives in.
 
-        Bb in C, 2 → C in D.
+        Example:
+            >>> Key("C").transpose_name("Bb", 2), Key("C").transpose_name("Bb", 1)
+            ('C', 'Cb')
         """
         there = self.transpose(semitones)
         letters = "".join(LETTERS)
@@ -111,7 +124,9 @@ class Key:
     def degree_name(self, number: int, offset: int = 0) -> str:
         """Name of scale degree 1–7 raised by ``offset`` semitones, on the degree's own letter.
 
-        BVII in C is Bb, IV in Gb is Cb.
+        Example:
+            >>> Key("C").degree_name(7, -1), Key("Gb").degree_name(4)
+            ('Bb', 'Cb')
         """
         pc = self.degree_pc(number, offset)
         name = spell(self.tonic, number - 1, pc)

@@ -12,7 +12,20 @@ METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "7/4", "2/2", "3/8", "5/8", "6/8", 
 
 @dataclass(frozen=True)
 class Meter:
-    """A time signature. 6/8, 9/8 and 12/8 count dotted quarters; every other metre counts its denominator."""
+    """Time signature. 6/8, 9/8 and 12/8 count dotted quarters; every other metre counts its denominator.
+
+    Args:
+        numerator: Upper number, 1–16.
+        denominator: Lower number: 2, 4, 8 or 16.
+
+    Raises:
+        ValueError: For numbers outside these; it names the nearest usual metre.
+
+    Example:
+        >>> meter = Meter.parse("6/8")
+        >>> meter.beats_per_bar, meter.beat_quarters
+        (2, Fraction(3, 2))
+    """
 
     numerator: int
     denominator: int
@@ -24,7 +37,11 @@ class Meter:
 
     @staticmethod
     def parse(text: str) -> Meter:
-        """Read ``3/4``. Raises ValueError that names the text and the nearest usual metre."""
+        """Read ``3/4``.
+
+        Raises:
+            ValueError: For what is no time signature; it names the text and the nearest usual metre.
+        """
         top, slash, bottom = text.strip().partition("/")
         if not slash or not top.isdecimal() or not bottom.isdecimal():
             raise ValueError(f"time signature {text!r} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}")
@@ -32,6 +49,7 @@ class Meter:
 
     @property
     def compound(self) -> bool:
+        """Whether the beat divides in three, as in 6/8, 9/8 and 12/8."""
         return self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
 
     @property
