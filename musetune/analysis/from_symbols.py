@@ -1,5 +1,7 @@
-"""The record of what is written: a lead sheet, MIDI or MusicXML. Chord symbols are taken as they stand; where there are none,
-the notes tell."""
+"""The record of what is written: a lead sheet, MIDI or MusicXML.
+
+Chord symbols are taken as they stand; where there are none, the notes tell.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,10 @@ SCORES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
 def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) -> Analysis:
-    """The record of the file `path`. Where a sheet names several keys, they are its keys; where it names one, the chords may
-    tell of more, so local keys are looked for, with that one as the expected one.
+    """The record of the file `path`.
+
+    Where a sheet names several keys, they are its keys; where it names one, the chords may tell of more, so local keys
+    are looked for, with that one as the expected one.
 
     Raises FileNotFoundError where no file is, ValueError for what cannot be read or holds no music.
     """

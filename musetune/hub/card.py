@@ -1,4 +1,4 @@
-"""The model card, made from what lies in an adapter's folder: its identity, its training, what was measured, its sounds and pictures."""
+"""The model card of an adapter's folder: its identity, its training, what was measured, its sounds and pictures."""
 
 from __future__ import annotations
 
@@ -24,14 +24,20 @@ class Base(NamedTuple):
 NANO = Base(
     "musetune/nano",
     "apache-2.0",
-    "Apache-2.0, inherited from the base: nano, which ships with MuseTune under Apache-2.0 (`musetune/nano` is its name here), "
+    "Apache-2.0, inherited from the base: nano, which ships with MuseTune under Apache-2.0 (`musetune/nano` is its "
+    "name here), "
     "and an adapter is a part of it that was trained further.",
 )
 NON_COMMERCIAL = (
-    "CC BY-NC-SA 4.0, inherited from the base: {base} is under CC BY-NC-SA 4.0, and an adapter is made from its weights, so its "
-    "share-alike clause holds: not for commercial use, and what is made from this adapter is shared under the same licence."
+    "CC BY-NC-SA 4.0, inherited from the base: {base} is under CC BY-NC-SA 4.0, and an adapter is made from its "
+    "weights, so its "
+    "share-alike clause holds: not for commercial use, and what is made from this adapter is shared under the same "
+    "licence."
 )
-UNKNOWN = "Whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This card cannot tell which it is."
+UNKNOWN = (
+    "Whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This "
+    "card cannot tell which it is."
+)
 HEAR = """```python
 from musetune import MuseTunePipeline
 from musetune.audio import save_audio
@@ -42,7 +48,10 @@ save_audio("out.wav", output.audios[0], output.sampling_rate)
 ```"""
 WHAT = {
     "theory": "Makes {base}, a text-to-music diffusion model, follow a lead sheet: its chords, key, meter and beats.",
-    "lora": "Gives {base} the sound of {sound}, stacked on a theory adapter that makes it follow a lead sheet's chords, key, meter and beats.",
+    "lora": (
+        "Gives {base} the sound of {sound}, stacked on a theory adapter that makes it follow a lead sheet's chords, "
+        "key, meter and beats."
+    ),
 }
 
 
@@ -74,7 +83,8 @@ def base_of(name: str) -> Base:
 def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None = None) -> str:
     """Write the model card of an adapter's folder: YAML for the Hub, then words, tables, sounds and a snippet to run.
 
-    The card says what musetune.json says (kind, name, genre, base, theory), and what training.json, results.json, audio and PNG files, and
+    The card says what musetune.json says (kind, name, genre, base, theory), and what training.json, results.json, audio
+    and PNG files, and
     notes.md (what only a person can say) say where they are.
 
     Args:
@@ -87,7 +97,8 @@ def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None
 
     Raises:
         FileNotFoundError: without musetune.json.
-        ValueError: for a folder without adapter, and for a file whose fields are not what they should be; it names file and field.
+        ValueError: for a folder without adapter, and for a file whose fields are not what they should be; it names file
+        and field.
 
     Example:
         >>> from musetune.hub import card
@@ -119,7 +130,8 @@ def _identity(folder: Path) -> tuple[Base, Identity]:
     metadata = read_json(path)
     if not metadata:
         raise FileNotFoundError(
-            f"{folder} has no musetune.json, which says what base it is for: pipe.save_adapter(folder) writes it; or write README.md yourself"
+            f"{folder} has no musetune.json, which says what base it is for: pipe.save_adapter(folder) writes it; or "
+            f"write README.md yourself"
         )
     kind, name, genre, base_name, theory = (
         text_field(metadata, key, str(path)) for key in ("kind", "name", "genre", "base", "theory")
@@ -178,7 +190,7 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
 
 
 def _prompt_of(folder: Path, sound: str) -> str:
-    """Return the prompt in the report that `musetune generate --report` writes beside a sound, else the sound's name."""
+    """Return the prompt in the report that `musetune generate --report` wrote beside a sound, else its name."""
     path = (folder / sound).with_suffix(".json")
     prompt = text_field(object_field(read_json(path), "settings", str(path)), "prompt", str(path))
     return " ".join((prompt or Path(sound).stem).split())
@@ -229,8 +241,10 @@ def _adherence(path: Path) -> list[str]:
     about = f"{sheets} lead sheets" if sheets else "lead sheets"
     origin = f" Made by `{command}`." if command else ""
     words = (
-        f"How well the audio of {about} follows them, in per cent, mean and 95 % interval. A floor is what chance gives (A: the base without adapter; "
-        f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that through the base's codec).{origin}"
+        f"How well the audio of {about} follows them, in per cent, mean and 95 % interval. A floor is what chance "
+        f"gives (A: the base without adapter; "
+        f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that "
+        f"through the base's codec).{origin}"
     )
     return ["## Adherence\n\n" + words + "\n\n" + "\n".join(lines)]
 

@@ -32,8 +32,8 @@ PIPELINE_FILES = ("pipeline.py", "*.txt", "*.model")  # beside them in a whole p
 
 
 SECRET_NAMES = re.compile(  # such as token.json, aws_credentials.json; tokenizer.json and added_tokens.json are none
-    r"(.*[-_. ])?(token|secrets?|credentials?|passwords?|passwd|api[-_]?keys?|auth|private[-_]?keys?|service[-_]?account|id_rsa)([-_. ].*)?"
-    r"|tokens"
+    r"tokens|(.*[-_. ])?(token|secrets?|credentials?|passwords?|passwd|auth|id_rsa|(api|private)[-_]?keys?|"
+    r"service[-_]?account)([-_. ].*)?"
 )
 SECRETS = {  # what a text must not hold → what that is
     rb"hf_[A-Za-z0-9]{30,}": "a token of the Hugging Face Hub",
@@ -60,7 +60,8 @@ def shareable(folder: str | Path, *, strict: bool = True) -> list[str]:
 
     Args:
         folder: an adapter's, or a whole pipeline's.
-        strict: refuse the folder for a file of another kind, a link, or a secret, as before a push; else leave files of other kinds out and
+        strict: refuse the folder for a file of another kind, a link, or a secret, as before a push; else leave files of
+        other kinds out and
             follow links, which the Hub's cache is made of.
 
     Returns:
@@ -68,7 +69,8 @@ def shareable(folder: str | Path, *, strict: bool = True) -> list[str]:
 
     Raises:
         FileNotFoundError: where there is no such folder.
-        ValueError: for a folder that holds neither an adapter nor a pipeline, and for what ``strict`` refuses; it names the file.
+        ValueError: for a folder that holds neither an adapter nor a pipeline, and for what ``strict`` refuses; it names
+        the file.
 
     Example:
         >>> from musetune.hub import shareable
@@ -154,14 +156,17 @@ def _refuse_secrets(path: Path, name: Path) -> None:
 
 
 def is_pickle(head: bytes) -> bool:
-    """Return whether bytes begin like a pickle (protocols 2 to 5), torch.save's zip or its old format, or numpy's array of anything."""
+    """Return whether bytes begin like a pickle (protocols 2 to 5), a file of torch.save, or an array of numpy's."""
     protocol = len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
     return protocol or head.startswith((b"PK\x03\x04", b"\x93NUMPY", b"\x1f\x8b", b"BZh"))
 
 
 def _refusal(name: Path, folder: Path, kind: str) -> str:
     if name.suffix.lower() in PICKLED:
-        return f"{name.as_posix()} in {folder} can hold a pickle, which can run code when it is loaded: save the weights as safetensors, and take it out"
+        return (
+            f"{name.as_posix()} in {folder} can hold a pickle, which can run code when it is loaded: save the weights "
+            "as safetensors, and take it out"
+        )
     kinds = ", ".join((*ADAPTER_KINDS, *(PIPELINE_FILES if kind == "pipeline" else ())))
     return f"{name.as_posix()} in {folder} is none of {kinds}: only these are shared; take it out"
 

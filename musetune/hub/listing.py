@@ -1,4 +1,7 @@
-"""Adapters at hand: those that ship with the package, those in the Hub's cache, those in folders. Reads headers, loads no weights."""
+"""Adapters at hand: those that ship with the package, those in the Hub's cache, those in folders.
+
+Reads headers, loads no weights.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,10 @@ def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | 
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file, {} where there is none. Raises ValueError, with the file's name, for anything else."""
+    """Return the JSON object in a file, {} where there is none.
+
+    Raises ValueError, with the file's name, for anything else.
+    """
     return read_json_object(path) if path.is_file() else {}
 
 
@@ -88,7 +94,8 @@ def folder_size(folder: Path) -> tuple[int, float]:
         size += path.stat().st_size
         try:
             with safe_open(path, framework="numpy") as file:
-                parameters += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping
+                names = file.keys()
+                parameters += sum(math.prod(file.get_slice(name).get_shape()) for name in names)
         except SafetensorError as error:
             raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
     return parameters, round(size / 1e6, 3)

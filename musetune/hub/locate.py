@@ -91,7 +91,8 @@ def _require_safetensors(folder: Path) -> str:
     if not any(folder.glob("*.safetensors")):
         pickles = ", ".join(sorted(p.name for p in folder.glob("*") if p.suffix in PICKLES))
         raise ValueError(
-            f"{folder} holds no safetensors{f' but {pickles}' if pickles else ''}: nothing else is read, since a pickle such as a .bin may "
+            f"{folder} holds no safetensors{f' but {pickles}' if pickles else ''}: nothing else is read, since a "
+            f"pickle such as a .bin may "
             "run any code when it is opened; ask its author for safetensors, or convert it where that can do no harm"
         )
     return str(folder)

@@ -1,4 +1,4 @@
-"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none, and errors say what to do."""
+"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def push(
 ) -> str:
     """Put an adapter's or a whole pipeline's folder into a repository of the Hub, in one commit.
 
-    The repository and the branch are made where there are none. A model card is made where an adapter's folder has no README.md. An
+    The repository and the branch are made where there are none. A model card is made where an adapter's folder has no
+    README.md. An
     adapter's file that the folder no longer has is deleted on the Hub. ``files_to_push`` says beforehand what is sent.
 
     Args:
@@ -121,7 +122,8 @@ def pull(
 ) -> Path:
     """Fetch an adapter or a pipeline from the Hub, into the cache or into a folder.
 
-    Only safetensors, JSON, Markdown, PNG and audio are fetched (of a whole pipeline also pipeline.py and its tokenizers' files), and each
+    Only safetensors, JSON, Markdown, PNG and audio are fetched (of a whole pipeline also pipeline.py and its
+    tokenizers' files), and each
     is checked to be that.
 
     Args:
@@ -204,7 +206,7 @@ def _explained(repo_id: str, revision: str | None, doing: str) -> Iterator[None]
 
 
 def explain(error: BaseException, repo_id: str, revision: str | None, doing: str) -> str | None:
-    """Return one line about an error of huggingface_hub or beneath it, None for errors that are not the Hub's or the wire's."""
+    """Return one line about an error of the Hub or the wire, None for any other."""
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -232,7 +234,10 @@ def explain(error: BaseException, repo_id: str, revision: str | None, doing: str
 
 
 def _on_the_wire(error: BaseException) -> bool:
-    """Return whether an error is of the connection: httpx's or requests' (which one depends on huggingface_hub's version), xet's, or the system's."""
+    """Return whether an error is of the connection: httpx's, requests', xet's, or the system's.
+
+    Which of the first two depends on the version of huggingface_hub.
+    """
     package = type(error).__module__.split(".")[0]
     packages = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "hf_xet")
     cut = isinstance(error, OSError) and "Consistency check failed" in str(error)  # a download that ended early
@@ -255,9 +260,13 @@ def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str
         return f"the token may not {doing} {repo_id} (403){said}; make one with write access at {login}"
     refused = "Invalid credentials" in (response.headers.get("X-Error-Message") or "")
     if status == 401 and doing == "push" and not refused and get_token() is None:
-        return f"the Hub wants to know who you are (401): run `hf auth login`, set HF_TOKEN or give a token made at {login}"
+        remedy = f"run `hf auth login`, set HF_TOKEN or give a token made at {login}"
+        return f"the Hub wants to know who you are (401): {remedy}"
     if status == 401 and (refused or doing == "push"):
         return f"the Hub does not accept the token (401){said}; make one at {login}, then run `hf auth login`"
     if isinstance(error, RepositoryNotFoundError) or status == 404:
-        return f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check the name, or run `hf auth login`"
+        return (
+            f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check "
+            "the name, or run `hf auth login`"
+        )
     return f"the Hub did not {doing} {repo_id} ({status}){said or f': {error}'}; try again later"
