@@ -13,7 +13,7 @@ from typing import Any
 
 from musetune.formats.json_object import number_field, object_field, read_json_object, text_field
 from musetune.hub.contents import kind_of
-from musetune.hub.locate import BUNDLED_ADAPTERS
+from musetune.hub.places import BUNDLED_ADAPTERS
 
 SHOWN = ("majmin", "beat_f")  # of results.json
 

@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from musetune.formats.json_object import read_json_object
+from musetune.hub.places import BASES, BUNDLED_ADAPTERS
 
-BASES = Path(__file__).parents[1] / "models" / "bases"
-BUNDLED_ADAPTERS = (  # in a wheel, in a checkout
-    Path(__file__).parents[1] / "_adapters",
-    Path(__file__).parents[2] / "adapters",
-)
 LORA_MARKS = ("adapter_config.json", "pytorch_lora_weights.safetensors")  # peft's, diffusers'
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
