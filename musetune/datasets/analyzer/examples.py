@@ -111,6 +111,7 @@ def drums_alone(song: Song) -> Song:
 
 
 def varied(song: Song, rng: np.random.Generator) -> Song:
+    """Three songs of ten with rubato of some strength, the others as they are."""
     return rubato(song, rng, float(rng.choice([0.02, 0.05, 0.12]))) if rng.random() < 0.3 else song
 
 

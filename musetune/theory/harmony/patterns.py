@@ -29,7 +29,7 @@ DOMINANTS = ("7", "9")
 
 @dataclass(frozen=True)
 class Pattern:
-    """``name``, ``steps`` as text, and ``kind``:
+    """``name``, ``steps`` as text, and ``kind``.
 
     loop: goes round; any rotation counts where it comes round twice, the order as named where it comes once. ``least`` chords (all
     of them by default) must be there in a row.
