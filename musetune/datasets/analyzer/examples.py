@@ -136,7 +136,7 @@ def arranged(path: Path, seconds: float, rng: np.random.Generator) -> Song:
     if rng.random() < STYLES[genre].sevenths * 0.4:
         sheet = recolour(sheet, chance)
     midi = orchestrate(sheet, seed=chance.randrange(2**31)).arrangement.to_pretty_midi()
-    labels = [span.chord.harte for span in sheet.chords]
+    labels = [span.chord.simplify().harte for span in sheet.chords]
     return Song(
         path.stem, midi, np.array(sheet.chord_intervals_s), labels, np.array(sheet.beats_s), np.array(sheet.downbeats_s),
         str(sheet.keys[0].key).replace(" ", ":"), float(sheet.grid.time_at(sheet.length)), meter,
