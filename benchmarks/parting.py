@@ -2,10 +2,11 @@
 
     python benchmarks/parting.py [--sheets 8] [--out out/parting]
 
-Of test sheets with the rule-made arrangement of most players, every player is played alone (`pipe(…, stems=True)`). Each player's audio, and
-their sum, is held against the notes of drums (strokes_f by madmom), bass and lead (share of the time at the right pitch, by basic-pitch) and
-against the chords (majmin by Chordino); beside it the same of a synthesiser's renderings. A player's own column should be high, the others
-as low as the synthesiser's: a solo bass tells chords too. Prints two tables and writes parting.json.
+Of test sheets with the rule-made arrangement of most players, every player is played alone (`pipe(…, stems=True)`).
+Each player's audio, and their sum, is held against the notes of drums (strokes_f by madmom), bass and lead (share of
+the time at the right pitch, by basic-pitch) and against the chords (majmin by Chordino); beside it the same of a
+synthesiser's renderings. A player's own column should be high, the others as low as the synthesiser's: a solo bass
+tells chords too. Prints two tables and writes parting.json.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from musetune.evaluation.notes import note_scores
 from musetune.evaluation.testset import TestSheet
 from musetune.evaluation.transcription import transcribe
 from musetune.pipeline.pipeline import MuseTunePipeline
-from musetune.pipeline.songs import mixed, solos
+from musetune.pipeline.songs import mix_stems, solo_arrangements
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols.arrangement import Arrangement
 
@@ -62,9 +63,13 @@ def main() -> None:
 def played(pipe: MuseTunePipeline, test: TestSheet, notes: Arrangement, steps: int) -> dict[str, np.ndarray]:
     """Each player's audio by the pipeline, and their mix."""
     song = pipe(
-        test.prompt, lead_sheet=test.sheet, arrangement=notes, stems=True, num_inference_steps=steps,
+        test.prompt,
+        lead_sheet=test.sheet,
+        arrangement=notes,
+        stems=True,
+        num_inference_steps=steps,
         generator=torch.Generator().manual_seed(test.seed),
-    )  # fmt: skip
+    )
     return {**song.stems, "all": song.audios[0]}
 
 
@@ -72,9 +77,9 @@ def rendered(notes: Arrangement, test: TestSheet) -> dict[str, np.ndarray]:
     """The same by a synthesiser."""
     parts = {
         name: synthesize(alone.to_pretty_midi(), 16000, duration_s=test.sheet.duration_s)
-        for name, alone in solos(notes).items()
+        for name, alone in solo_arrangements(notes).items()
     }
-    whole = mixed(parts)[0]
+    whole = mix_stems(parts)[0]
     peak = max(1.0, float(np.abs(whole).max()))
     return {name: audio / peak for name, audio in {**parts, "all": whole}.items()}
 

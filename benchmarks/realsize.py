@@ -1,4 +1,6 @@
-"""What the benchmarks of the real size share: a base's shapes with random weights, a recipe's adapter on them, inputs, timing, tables.
+"""What the benchmarks of the real size share.
+
+A base's shapes with random weights, a recipe's adapter on them, inputs, timing, tables.
 
 Cost follows from shapes alone, so nothing is downloaded: AudioLDM 2's configs lie in tests/data/audioldm2.
 """
@@ -8,15 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
+from omegaconf import OmegaConf
 from torch import Tensor
 from tqdm import tqdm
 
@@ -24,12 +27,6 @@ from musetune.adapter import MusicAdapter
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.hub.locate import find_base
 from musetune.symbols import LeadSheet
-
-sys.path.append(str(Path(__file__).parents[1] / "recipes"))
-import finetune
-
-from musetune.training import setup as building
-from musetune.training.config import read
 
 REPOSITORY = Path(__file__).parents[1]
 SHAPES = REPOSITORY / "tests" / "data" / "audioldm2"
@@ -49,7 +46,10 @@ class Base(NamedTuple):
 
 
 class Time(NamedTuple):
-    """Seconds by the clock, and of all of this process's threads together: the latter does not see what else the machine does."""
+    """Seconds by the clock, and of all of this process's threads together.
+
+    The latter does not see what else the machine does.
+    """
 
     wall_s: float
     cpu_s: float
@@ -77,10 +77,45 @@ def base_of(name: str) -> Base:
     return Base(Path(name).name, unet, unet["sample_size"], vocoder["model_in_dim"] // halved, row_s)
 
 
-def recipe_of(name: str) -> finetune.Config:
-    """The knobs of the recipe that trains a theory adapter on this base; they say what its adapter is."""
-    config = RECIPES / "configs" / ("audioldm2.yaml" if name == "audioldm2" else "theory.yaml")
-    return read(finetune.Config, [str(config), "train_data_dir=unused", "output_dir=unused"])
+@dataclass(frozen=True)
+class TheoryRecipe:
+    """What a benchmark takes of the configuration that trains a theory adapter; defaults as in recipes/finetune.py."""
+
+    rank: int = 0
+    frames_per_row: int = 4
+    dim: int = 128
+    hidden: int = 96
+    map_channels: int = 32
+    map_entry: bool = True
+    map_modulation: bool = True
+    attended: list[int] | None = None
+    rotary: bool = True
+    event_s: float | None = None
+    hidden_streams: list[str] = field(default_factory=list)
+    learning_rate: float = 1e-3
+    max_grad_norm: float = 1.0
+    ema_decay: float = 0.999
+    snr_gamma: float | None = None
+
+
+SHAPE = (
+    "frames_per_row",
+    "dim",
+    "hidden",
+    "map_channels",
+    "map_entry",
+    "map_modulation",
+    "attended",
+    "rotary",
+    "event_s",
+    "hidden_streams",
+)
+
+
+def recipe_of(name: str) -> TheoryRecipe:
+    """The options of the recipe that trains a theory adapter on this base; they say what its adapter is."""
+    given = OmegaConf.load(RECIPES / "configs" / ("audioldm2.yaml" if name == "audioldm2" else "theory.yaml"))
+    return TheoryRecipe(**{f.name: given[f.name] for f in fields(TheoryRecipe) if f.name in given})
 
 
 def unet_of(base: Base) -> AudioLDM2UNet2DConditionModel:
@@ -89,9 +124,9 @@ def unet_of(base: Base) -> AudioLDM2UNet2DConditionModel:
     return AudioLDM2UNet2DConditionModel.from_config(base.unet).requires_grad_(False).eval()
 
 
-def adapter_of(unet: AudioLDM2UNet2DConditionModel, base: Base, recipe: finetune.Config, rank: int = 0) -> MusicAdapter:
+def adapter_of(unet: AudioLDM2UNet2DConditionModel, base: Base, recipe: TheoryRecipe, rank: int = 0) -> MusicAdapter:
     """The recipe's new adapter, attached; with a LoRA of ``rank`` where that is not 0."""
-    options = {name: getattr(recipe, name) for name in building.SHAPE}
+    options = {name: getattr(recipe, name) for name in SHAPE}
     adapter = MusicAdapter.for_unet(unet, cols=base.cols, **options).attach(unet).eval()
     if rank:
         adapter.add_lora(rank)
@@ -99,7 +134,10 @@ def adapter_of(unet: AudioLDM2UNet2DConditionModel, base: Base, recipe: finetune
 
 
 def busy_sheet(events: int, seconds: float) -> LeadSheet:
-    """A sheet with exactly so many events, evenly spread, a chord each. Raises ValueError where they are too few or too many."""
+    """A sheet with exactly so many events, evenly spread, a chord each.
+
+    Raises ValueError where they are too few or too many.
+    """
     per_beat = next(
         (n for n in range(1, events + 1) if events % n == 0 and 60 * events / n / seconds <= FASTEST_BPM), 0
     )
@@ -119,7 +157,10 @@ def tokens_of(events: int, base: Base, rows: int, adapter: MusicAdapter, batch: 
 
 
 def words_of(base: Base, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What a prompt is to the U-Net: T5 states (B, 32, width), their mask (B, 32), GPT-2's states (B, 8, width); random."""
+    """What a prompt is to the U-Net.
+
+    T5 states (B, 32, width), their mask (B, 32), GPT-2's states (B, 8, width); random.
+    """
     _, gpt2, t5 = base.unet["cross_attention_dim"][0]
     mask = torch.ones(batch, PROMPT_TOKENS, dtype=torch.long)
     return torch.randn(batch, PROMPT_TOKENS, t5), mask, torch.randn(batch, GENERATED_TOKENS, gpt2)

@@ -13,6 +13,7 @@ whatever a kill left half done. So a clip is either complete or absent.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -190,6 +191,15 @@ class LatentDataset:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def digest(self) -> str:
+        """A hash of all that training reads of the clips, 16 hex digits: another one means other data."""
+        digest = hashlib.blake2b(digest_size=8)
+        for clip in self.clips:
+            digest.update(json.dumps(asdict(clip), sort_keys=True).encode())
+            digest.update(self.texts[clip.text].prompt_embeds.contiguous().numpy().tobytes())
+        digest.update(self.latents.numpy().tobytes())
+        return digest.hexdigest()
 
     def _load_shard(self, path: Path, pairs: list[tuple[int, int]]) -> None:
         with safe_open(path, "pt") as shard:

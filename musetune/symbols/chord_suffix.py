@@ -1,8 +1,8 @@
-"""What stands after a chord's root: pop suffixes and Harte's shorthands with intervals in parentheses, read and written exactly.
+"""What stands after a chord's root: pop suffixes, Harte's shorthands and lists of intervals, read and written exactly.
 
-A pop suffix is read by a grammar, not from a list: third, fifth, seventh and extensions in any order that players write, so that
-``C7b9b13``, ``C7(b13,b9)`` and ``C7(b9/13-)`` are one chord. Harte's are those of Harte et al., ISMIR 2005.
-"""
+A pop suffix is read by a grammar, not from a list: third, fifth, seventh and extensions in any order that players
+write, so that ``C7b9b13``, ``C7(b13,b9)`` and ``C7(b9/13-)`` are one chord. Harte's are those of Harte et al., ISMIR
+2005."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from musetune.symbols.qualities import (
 )
 
 _SIGNS = str.maketrans({
-    "♭": "b", "♯": "#", "△": "^", "∆": "^", "Δ": "^", "º": "o", "°": "o", "˚": "o", "Ø": "ø", "−": "-", "–": "-", "‐": "-", "‑": "-",
+    "♭": "b", "♯": "#", "△": "^", "∆": "^", "Δ": "^", "º": "o", "°": "o", "˚": "o", "Ø": "ø",
+    "−": "-", "–": "-", "‐": "-", "‑": "-",
 })  # fmt: skip
 _TOKEN = re.compile(
     r"(?P<mark>[(),/ ])"
@@ -41,15 +42,21 @@ _LIST = re.compile(r"(\*?)([b#]*)(\d+)")
 
 
 SUFFIXES = {
-    "maj": "", "min": "m", "dim": "dim", "aug": "aug", "sus2": "sus2", "sus4": "sus4", "7": "7", "maj7": "maj7", "min7": "m7",
-    "minmaj7": "m(maj7)", "dim7": "dim7", "hdim7": "m7b5", "maj6": "6", "min6": "m6", "9": "9", "maj9": "maj9", "min9": "m9",
-    "5": "5",
+    "maj": "", "min": "m", "dim": "dim", "aug": "aug", "sus2": "sus2", "sus4": "sus4", "7": "7", "maj7": "maj7",
+    "min7": "m7", "minmaj7": "m(maj7)", "dim7": "dim7", "hdim7": "m7b5", "maj6": "6", "min6": "m6", "9": "9",
+    "maj9": "maj9", "min9": "m9", "5": "5",
 }  # fmt: skip
 # Names of exact chords that players know; any other is a quality with a list
 _USUAL = (
-    "7sus4", "9sus4", "13sus4", "maj7sus4", "7sus2", "add9", "madd9", "6/9", "m6/9", "11", "13", "m11", "m13", "maj13", "aug7", "aug9",
-    "7b5", "maj7#5", "maj7b5", "m7b5(9)", "no3", "7no3", "7no5",
+    "7sus4", "9sus4", "13sus4", "maj7sus4", "7sus2", "add9", "madd9", "6/9", "m6/9", "11", "13", "m11", "m13", "maj13",
+    "aug7", "aug9", "7b5", "maj7#5", "maj7b5", "m7b5(9)", "no3", "7no3", "7no5",
 )  # fmt: skip
+
+
+# Words that put tones at steps outright
+_STEMS = {
+    "half": {3: 3, 5: 6, 7: 10}, "dim": {3: 3, 5: 6}, "aug": {5: 8}, "plus": {5: 8}, "alt": {5: 8, 7: 10, 9: 15},
+}  # fmt: skip
 
 
 def plain_signs(text: str) -> str:
@@ -58,7 +65,7 @@ def plain_signs(text: str) -> str:
 
 
 def split_bass(suffix: str) -> tuple[str, str]:
-    """A pop suffix without its bass, and the bass: a note name or a Harte interval after the last slash, "" where there is none."""
+    """A pop suffix without its bass, and the bass: a note name or a Harte interval after the last slash, else ""."""
     head, slash, tail = suffix.rpartition("/")
     if slash and head.count("(") == head.count(")") and (_BASS.fullmatch(tail) or re.fullmatch("[A-G][b#]{0,2}", tail)):
         return head, tail
@@ -66,7 +73,7 @@ def split_bass(suffix: str) -> tuple[str, str]:
 
 
 class _Tones:
-    """The notes of a chord while its suffix is read, by scale step: 3 the third or what is suspended in its place, 5 the fifth, …"""
+    """Notes of a chord while its suffix is read, by scale step: 3 the third or what is suspended in its place, …"""
 
     def __init__(self) -> None:
         self.steps: dict[int, set[int]] = {1: {0}, 3: {4}, 5: {7}}
@@ -79,7 +86,7 @@ class _Tones:
         self.steps.setdefault(step, set()).add(semitones)
 
     def drop(self, step: int) -> None:
-        """No third, no fifth, …; what is suspended stands at the third's place, a diminished seventh may be called a sixth."""
+        """Leave a step out; what is suspended stands at the third's place, a diminished seventh is a sixth too."""
         self.put(step)
         self.put(20 + step)
         if step in (2, 4, 6):
@@ -96,7 +103,7 @@ class _Tones:
             self.put(7, 11 if self.major_seventh else 9 if self.diminished else 10)
 
     def figure(self, number: int) -> None:
-        """7, 9, 11 or 13: the seventh and what is stacked on it; the natural eleventh below a thirteenth only where the third is minor."""
+        """Stack 7, 9, 11 or 13; the natural eleventh below a thirteenth only where the third is minor."""
         self.seventh()
         for step in (9, 11, 13):
             if step <= number and not (step == 11 and number == 13 and self.steps.get(3) != {3}):
@@ -158,25 +165,18 @@ def _balanced(text: str) -> bool:
 
 def _word(tones: _Tones, kind: str, value: str, degree: str | None, first: bool) -> bool:
     """Take in a token that is no bare number; False where it cannot stand there."""
-    if kind == "major":
+    if kind in _STEMS:
+        for step, tone in _STEMS[kind].items():
+            tones.put(step, tone)
+        tones.diminished |= kind == "dim"
+    elif kind in ("major", "triad"):
         tones.major_seventh = True
         if value == "^" or tones.steps.get(7):
             tones.put(7, 11)
-    elif kind == "triad":
-        tones.major_seventh = True
-    elif kind == "minor" or (kind == "minus" and first):
-        if tones.steps[3] != {4}:
+    elif kind == "minor" or kind == "minus":
+        if tones.steps[3] != {4} or (kind == "minus" and not first):
             return False
         tones.put(3, 3)
-    elif kind == "half":
-        tones.put(3, 3), tones.put(5, 6), tones.put(7, 10)
-    elif kind == "dim":
-        tones.diminished = True
-        tones.put(3, 3), tones.put(5, 6)
-    elif kind in ("aug", "plus"):
-        tones.put(5, 8)
-    elif kind == "alt":
-        tones.put(5, 8), tones.put(7, 10), tones.put(9, 15)
     elif kind == "power":
         tones.put(3)
     elif kind == "sus":
@@ -188,7 +188,7 @@ def _word(tones: _Tones, kind: str, value: str, degree: str | None, first: bool)
         tones.drop(int(value.lstrip("b#")))
     elif kind == "sign":
         return _altered(tones, value, int(degree or 0), first)
-    return kind != "minus" or first
+    return True
 
 
 def _altered(tones: _Tones, sign: str, degree: int, first: bool) -> bool:
@@ -247,10 +247,10 @@ def _signed(degree: str) -> int:
 
 
 def read_harte(text: str) -> tuple[int, ...] | None:
-    """Semitones above the root that a Harte chord says after its colon, without the bass: ``min7``, ``7(#9)``, ``(1,b3,5)``, ``9(*3,11)``.
+    """Semitones above the root that a Harte chord says after its colon, without the bass; None where it is none.
 
-    Pop suffixes are read as well. A b5 or #5 in the list takes the place of the shorthand's fifth, as annotators mean it, unless the
-    list names 5 too.
+    Pop suffixes are read as well. A b5 or #5 in the list takes the place of the shorthand's fifth, as annotators mean
+    it, unless the list names 5 too.
 
     Example:
         >>> read_harte("7(#9)"), read_harte("min7(*5)"), read_harte("(1,b3,5)"), read_harte("x")
@@ -295,7 +295,7 @@ def quality_tones(quality: str) -> tuple[int, ...]:
 
 
 def write_list(quality: str, intervals: Iterable[int]) -> str:
-    """Harte's shorthand and list for ``intervals`` beside ``quality``: ``7(#9)``, ``7(*5,#5)``; the quality alone where it says them."""
+    """Harte's shorthand and list for ``intervals`` beside ``quality``: ``7(#9)``, ``7(*5,#5)``, ``min7``."""
     tones = tuple(intervals)
     if not tones:
         return quality
@@ -313,7 +313,7 @@ def _changes(quality: str, tones: tuple[int, ...]) -> tuple[list[str], list[str]
 
 
 def write_suffix(quality: str, intervals: Iterable[int]) -> str:
-    """Pop suffix of ``intervals`` beside ``quality``, which ``read_suffix`` reads as the same notes: ``m7``, ``7(#9)``, ``13``.
+    """Pop suffix of ``intervals`` beside ``quality``, which ``read_suffix`` reads as the same notes.
 
     Example:
         >>> write_suffix("7", (0, 4, 7, 10, 15)), write_suffix("9", (0, 4, 7, 10, 14, 21)), write_suffix("min7", ())

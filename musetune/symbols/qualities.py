@@ -41,7 +41,7 @@ def degree_semitones(degree: str) -> int:
 
 
 def degree_name(semitones: int, chord: Iterable[int]) -> str:
-    """Harte interval of a tone 0–21 semitones above the root of ``chord``: 6 is ``#4`` beside a perfect fifth, else ``b5``."""
+    """Harte interval of a tone 0–21 semitones above the root of ``chord``: 6 is ``#4`` beside a 5, else ``b5``."""
     if semitones > 11:
         return _UPPER[semitones]
     if semitones in (6, 8) and 7 in chord:
@@ -61,7 +61,7 @@ def normal_intervals(intervals: Iterable[int]) -> tuple[int, ...]:
     wrong = [i for i in values if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i <= 127]
     if wrong or not values:
         raise ValueError(
-            f"intervals={quoted(values)} must be one or more whole numbers 0–127, semitones above the root, such as (0, 4, 7)"
+            f"intervals={quoted(values)} must be one or more whole numbers 0–127, semitones above the root: (0, 4, 7)"
         )
     out: list[int] = []
     low = [i if i <= HIGHEST else HIGHEST - 11 + (i - HIGHEST + 11) % 12 for i in values]
@@ -75,10 +75,14 @@ def normal_intervals(intervals: Iterable[int]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def nearest_quality(intervals: tuple[int, ...]) -> str:
-    """Quality of QUALITIES that says most of ``intervals`` (as ``normal_intervals`` gives them) and, where one can, adds nothing to them.
+    """Quality of QUALITIES that says most of ``intervals`` and, where one can, adds nothing to them.
 
-    Only a quality's perfect fifth may be missing. A minor third under a flat fifth is a diminished chord. A thirteenth on a dominant
-    seventh stands for the ninth too, as players read G7(13) and G13. Where no quality fits, the one that shares most tones.
+    Only a quality's perfect fifth may be missing. A minor third under a flat fifth is a diminished chord. A thirteenth
+    on a dominant seventh stands for the ninth too, as players read G7(13) and G13. Where no quality fits, the one that
+    shares most tones.
+
+    Args:
+        intervals: Semitones above the root, as ``normal_intervals`` gives them.
 
     Example:
         >>> nearest_quality((0, 4, 7, 10, 15)), nearest_quality((0, 5, 7, 10, 14)), nearest_quality((0, 3, 6, 10))

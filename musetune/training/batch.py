@@ -65,8 +65,8 @@ def draw_batch(
         starts = draw_crops(generators, dataset.info.rows, crop_rows)
         latents = torch.stack([x[:, s : s + crop_rows] for x, s in zip(latents, starts.tolist(), strict=True)])
         tokens = crop(tokens, starts * frames_per_row, crop_rows * frames_per_row, frame_s)
-    untold = chance(generators, dropout.text).tolist()
-    text = dataset.collate_texts(["" if hide else clip.text for clip, hide in zip(clips, untold, strict=True)])
+    wordless = chance(generators, dropout.text).tolist()
+    text = dataset.collate_texts(["" if hide else clip.text for clip, hide in zip(clips, wordless, strict=True)])
     tokens = hide_streams(
         tokens,
         generators,

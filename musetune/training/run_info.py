@@ -1,17 +1,17 @@
-"""What a run leaves behind: the adapter's folder and the story of how it came about."""
+"""What a run leaves behind: the adapter's folder, and the run info that says how it came about."""
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from diffusers.training_utils import EMAModel
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 import musetune
 from musetune.adapter import MusicAdapter
@@ -20,43 +20,71 @@ from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, sh
 
 
 def versions() -> dict[str, str]:
-    """Of all that a result depends on."""
+    """Versions of all that a result depends on, by name."""
     libraries = ("torch", "diffusers", "transformers", "accelerate", "peft")
     return {"musetune": musetune.__version__, "python": platform.python_version()} | {p: version(p) for p in libraries}
 
 
 @contextmanager
-def averaged(params: list[nn.Parameter], ema: EMAModel | None) -> Iterator[None]:
-    """Inside, `params` hold their moving averages (where there are any); after it, what they held before."""
-    if ema is None:
+def averaged(params: Sequence[nn.Parameter], averages: Sequence[Tensor] | None) -> Iterator[None]:
+    """Inside, `params` hold their moving averages; after it, what they held before.
+
+    Args:
+        params: The trained parameters.
+        averages: Their moving averages in the same order; None changes nothing.
+    """
+    if averages is None:
         yield
         return
-    ema.store(params)
-    ema.copy_to(params)
+    before = [p.detach().clone() for p in params]
+    with torch.no_grad():
+        for p, average in zip(params, averages, strict=True):
+            p.copy_(average)
     try:
         yield
     finally:
-        ema.restore(params)
+        with torch.no_grad():
+            for p, value in zip(params, before, strict=True):
+                p.copy_(value)
 
 
-def save_adapter(adapter: MusicAdapter, folder: Path, story: dict[str, Any]) -> Path:
-    """Write the attached adapter as the Hub holds it, with `training.json` and `musetune.json`."""
-    adapter.card = card_of(adapter.unet, "theory", folder, story)
+def save_adapter(adapter: MusicAdapter, folder: Path, run_info: Mapping[str, Any]) -> Path:
+    """Write an attached adapter as the Hub holds it, with `training.json` and `musetune.json`.
+
+    Args:
+        adapter: On its U-Net.
+        folder: Made where it is missing.
+        run_info: `config`, `data`, `step`: how it came about.
+
+    Returns:
+        The folder.
+    """
+    adapter.card = describe_adapter(adapter.unet, "theory", folder, run_info)
     adapter.save_pretrained(folder)
-    save_run_info(folder, story)
+    save_run_info(folder, run_info)
     return folder
 
 
-def save_lora(unet: nn.Module, name: str, folder: Path, story: dict[str, Any]) -> Path:
-    """Write the LoRA ``name`` of ``unet`` in peft's format, with its `training.json` and `musetune.json`."""
-    from_unet(unet, name, card_of(unet, "lora", folder, story)).write(folder)
-    save_run_info(folder, story)
+def save_lora(unet: nn.Module, name: str, folder: Path, run_info: Mapping[str, Any]) -> Path:
+    """Write one LoRA of a U-Net in peft's format, with its `training.json` and `musetune.json`.
+
+    Args:
+        unet: Holds the LoRA.
+        name: The LoRA's in `unet`.
+        folder: Made where it is missing.
+        run_info: `config`, `data`, `step`: how it came about.
+
+    Returns:
+        The folder.
+    """
+    from_unet(unet, name, describe_adapter(unet, "lora", folder, run_info)).write(folder)
+    save_run_info(folder, run_info)
     return folder
 
 
-def card_of(unet: nn.Module, kind: str, folder: Path, story: dict[str, Any]) -> AdapterMetadata:
-    """Of a fresh adapter: called as its genre, else as its run; for the base and on the theory adapter that ``story``'s config names."""
-    config: dict[str, Any] = story.get("config", {})
+def describe_adapter(unet: nn.Module, kind: str, folder: Path, run_info: Mapping[str, Any]) -> AdapterMetadata:
+    """Metadata for a fresh adapter: named as its genre, else as its run; for the base and the theory adapter that its config names."""
+    config: dict[str, Any] = run_info.get("config", {})
     genre, theory = config.get("genre"), config.get("theory_adapter")
     name = genre or short_name(Path(config.get("output_dir", folder)).resolve())
     base = short_name(config.get("pretrained_model_name_or_path", "unknown"))
@@ -66,13 +94,14 @@ def card_of(unet: nn.Module, kind: str, folder: Path, story: dict[str, Any]) -> 
     return AdapterMetadata.of(unet, kind, name, base, genre=genre, theory=theory)
 
 
-def save_run_info(folder: Path, story: dict[str, Any]) -> None:
+def save_run_info(folder: Path, run_info: Mapping[str, Any]) -> None:
     """Write `training.json`: settings, data, versions; of paths only the names."""
-    (folder / "training.json").write_text(json.dumps(_without_folders(story) | {"versions": versions()}, indent=2))
+    content = _without_folders(dict(run_info)) | {"versions": versions()}
+    (folder / "training.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
 def _without_folders(value: Any) -> Any:
-    """The same without the folders in which files lay: they tell of a machine, not of the training."""
+    """The value with paths cut to their last part: where files lay tells of a machine, not of the training."""
     if isinstance(value, dict):
         return {k: _without_folders(v) for k, v in value.items()}
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

@@ -13,14 +13,19 @@ import torch
 from torch import Tensor
 
 
-def generator(seed: int, step: int, sample_id: str) -> torch.Generator:
-    """A CPU generator for one sample of one step (the same sample may come twice in a step: number it in the id)."""
+def integer(seed: int, step: int, sample_id: str) -> int:
+    """A seed of 63 bits for one sample of one step; number a sample that comes twice in a step in its id."""
     digest = hashlib.blake2b(f"{seed}/{step}/{sample_id}".encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(seed: int, step: int, sample_id: str) -> torch.Generator:
+    """A CPU generator for one sample of one step, seeded by `integer`."""
+    return torch.Generator().manual_seed(integer(seed, step, sample_id))
 
 
 def stream(n: int, seed: int, start: int, count: int) -> list[int]:
-    """Positions start..start+count of the endless sequence of shuffled epochs over n samples.
+    """Samples at the positions start..start+count of the endless sequence of shuffled epochs over n samples.
 
     Each epoch is its own permutation, keyed on (seed, epoch); a batch may cross from one into the next.
     """
@@ -44,16 +49,16 @@ def noise(generators: list[torch.Generator], shape: tuple[int, ...]) -> Tensor:
 def timesteps(
     generators: list[torch.Generator],
     n_timesteps: int,
-    *,
     sampling: str = "uniform",
+    *,
     places: Sequence[int] | None = None,
     of: int | None = None,
 ) -> Tensor:
     """Timesteps 0 <= t < n_timesteps, (B,) long.
 
-    sampling: uniform; stratified, each sample in its own of ``of`` equal slices, the one at its place in the step (default: B slices in
-    order), which leaves the distribution over a shuffled run uniform and takes noise out of the gradient; logit_normal, the middle more
-    often (arXiv 2403.03206, location 0, scale 1).
+    sampling: uniform; stratified, each sample in its own of ``of`` equal slices, the one at its place in the step
+    (default: B slices in order), which leaves the distribution over a shuffled run uniform and takes noise out of the
+    gradient; logit_normal, the middle more often (arXiv 2403.03206, location 0, scale 1).
     """
     if sampling == "uniform":
         return torch.stack([torch.randint(n_timesteps, (), generator=g) for g in generators])

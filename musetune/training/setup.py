@@ -1,59 +1,204 @@
-"""What finetune.py trains: a frozen base with an adapter on it, and how the trained part is kept."""
+"""What finetune.py trains with: the processes, a frozen base with an adapter on it, and which of its parts learn."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from diffusers import AudioLDM2UNet2DConditionModel, DiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 
 from musetune.adapter import MusicAdapter, lora
 from musetune.audio import mel_frontend
-from musetune.hub.locate import find_adapter, find_base
-from musetune.training.denoiser import Denoiser
-from musetune.training.memory import enable_gradient_checkpointing
-from musetune.training.run_info import save_adapter, save_lora
-
-if TYPE_CHECKING:
-    from finetune import Config  # type: ignore[import-not-found]
-
-    from musetune.datasets import DatasetInfo
+from musetune.hub.locate import find_adapter
 
 GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it is trained
-SHAPE = ("frames_per_row", "dim", "hidden", "map_channels", "map_entry", "map_modulation", "attended", "rotary", "event_s",
-         "hidden_streams")  # fmt: skip
+PRECISIONS = ("no", "bf16")
 
 
-def build(cfg: Config, data: DatasetInfo) -> Denoiser:
-    """The frozen base with an adapter on it; what shall learn has requires_grad."""
-    base = find_base(cfg.pretrained_model_name_or_path)
+def resolve_mixed_precision(wanted: str | None) -> str:
+    """The precision of the forward pass: the configuration's, else what `accelerate launch` was told, else `no`.
+
+    Args:
+        wanted: no, bf16, or None to leave it to `accelerate launch`.
+
+    Raises:
+        ValueError: It is another one.
+    """
+    launched = os.environ.get("ACCELERATE_MIXED_PRECISION")
+    precision = launched or "no" if wanted is None else wanted
+    if precision not in PRECISIONS:
+        source = "accelerate launch --mixed_precision" if wanted is None else "mixed_precision"
+        raise ValueError(f"{source}={precision!r} is not one of {', '.join(PRECISIONS)}")
+    if launched and launched != precision and os.environ.get("LOCAL_RANK", "0") == "0":
+        print(
+            f"mixed_precision={precision} of the recipe counts: accelerate launch's {launched} is ignored "
+            "(mixed_precision=null leaves it to accelerate)",
+            file=sys.stderr,
+        )
+    return precision
+
+
+def start_accelerator(mixed_precision: str, *, cpu: bool, report_to: str | None, logs: Path) -> Accelerator:
+    """The processes that train, one or several.
+
+    Args:
+        mixed_precision: no or bf16.
+        cpu: Train on the CPU even where there is a GPU.
+        report_to: A tracker such as tensorboard; None: none.
+        logs: The tracker's folder.
+    """
+    accelerator = Accelerator(
+        mixed_precision=mixed_precision,
+        cpu=cpu,
+        log_with=report_to,
+        project_dir=logs,
+        # a configuration may leave parts of an adapter without use (attended=[]), which DDP otherwise waits for
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    asked = int(os.environ.get("WORLD_SIZE", 0))
+    several = asked > 1 or (not asked and {"MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys())
+    if several and accelerator.num_processes == 1:
+        print(
+            f"one process trains, though {asked or 'several'} were asked for, so a step has fewer samples: start them "
+            f"with "
+            "accelerate launch --multi_gpu, or on CPUs with torchrun --nproc_per_node=2",
+            file=sys.stderr,
+        )
+    return accelerator
+
+
+def load_unet(base: str, channels: int, *, cpu: bool) -> AudioLDM2UNet2DConditionModel:
+    """The base's U-Net, frozen, in float32.
+
+    Args:
+        base: Its folder or Hub id.
+        channels: Of the data set's latents.
+        cpu: It will train on a CPU.
+
+    Raises:
+        ValueError: It reads latents of other channels.
+    """
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(
         base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
     ).requires_grad_(False)
-    if cfg.cpu or not torch.cuda.is_available():
+    if cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
-    if unet.config.in_channels != data.channels:
-        raise ValueError(f"the data set has {data.channels} latent channels, this base {unet.config.in_channels}")
-    adapter = make_adapter(cfg, unet, data.cols).attach(unet)
-    if cfg.stem_hidden:
-        if cfg.new_stems:
+    if unet.config.in_channels != channels:
+        raise ValueError(f"the data set has {channels} latent channels, this base {unet.config.in_channels}")
+    return unet
+
+
+def attach_adapter(
+    unet: AudioLDM2UNet2DConditionModel,
+    cols: int,
+    *,
+    theory_adapter: str | None,
+    init_adapter: str | None,
+    frames_per_row: int,
+    dim: int,
+    hidden: int,
+    map_channels: int,
+    map_entry: bool,
+    map_modulation: bool,
+    attended: Sequence[int] | None,
+    rotary: bool,
+    event_s: float | None,
+    hidden_streams: Sequence[str],
+) -> MusicAdapter:
+    """The adapter on the U-Net: `theory_adapter` frozen, `init_adapter` to go on training, or a new one of the shape
+    that the others say.
+
+    Args:
+        unet: Gets the adapter.
+        cols: Columns (frequencies) of the latents.
+        theory_adapter: Name, folder or Hub id; None: it is not frozen.
+        init_adapter: Name, folder or Hub id; None: a new one.
+        frames_per_row: Of a new adapter, as all below: time steps of beats and chroma in a latent row.
+        dim: Width of its events.
+        hidden: Width of its frames.
+        map_channels: Channels of the map that enters the U-Net.
+        map_entry: Whether the map joins the output of the U-Net's first convolution.
+        map_modulation: Whether it is added to the attention sites' outputs.
+        attended: Sites that read events; None: all.
+        rotary: Whether attention knows the events' times.
+        event_s: Seconds between further events; None: beats and changes only.
+        hidden_streams: Streams that it never reads.
+
+    Raises:
+        ValueError: Both a frozen and a trained adapter are given.
+    """
+    if theory_adapter and init_adapter:
+        raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
+    if theory_adapter:
+        return MusicAdapter.from_pretrained(find_adapter(theory_adapter)).requires_grad_(False).attach(unet)
+    if init_adapter:
+        return MusicAdapter.from_pretrained(find_adapter(init_adapter)).attach(unet)
+    return MusicAdapter.for_unet(
+        unet,
+        cols=cols,
+        frames_per_row=frames_per_row,
+        dim=dim,
+        hidden=hidden,
+        map_channels=map_channels,
+        map_entry=map_entry,
+        map_modulation=map_modulation,
+        attended=attended,
+        rotary=rotary,
+        event_s=event_s,
+        hidden_streams=hidden_streams,
+    ).attach(unet)
+
+
+def choose_trained_parts(
+    adapter: MusicAdapter,
+    base: str,
+    *,
+    frozen: bool,
+    rank: int,
+    stem_hidden: int,
+    stem_channels: int,
+    new_stems: bool,
+) -> None:
+    """Give what shall learn requires_grad.
+
+    On a frozen adapter a LoRA or the branch for stems alone, else all of the adapter.
+
+    Args:
+        adapter: On its U-Net.
+        base: Folder or Hub id, whose vocoder says what a new branch for stems hears.
+        frozen: Whether the adapter is `theory_adapter`.
+        rank: Of a LoRA, where it has none; 0 adds none.
+        stem_hidden: Width of the branch for stems; 0: none.
+        stem_channels: Channels of a new one's map.
+        new_stems: Replace the branch that the adapter has.
+
+    Raises:
+        ValueError: A frozen adapter with nothing, or two things, to learn.
+    """
+    unet = adapter.unet
+    if frozen and bool(rank) == bool(stem_hidden):
+        raise ValueError("theory_adapter is frozen: give rank=8 or so, or stem_hidden=128 or so")
+    if stem_hidden:
+        if new_stems:
             adapter.stems = None
-        stems = adapter.stems or adapter.add_stems(cfg.stem_hidden, cfg.stem_channels, bin_hz(base))
-        if cfg.theory_adapter:
+        stems = adapter.stems or adapter.add_stems(stem_hidden, stem_channels, bin_hz(base))
+        if frozen:
             unet.requires_grad_(False)  # the theory adapter's LoRA too
             stems.requires_grad_(True)
-    elif cfg.theory_adapter:
-        lora.stack(unet, GENRE, rank=cfg.rank)
-    elif cfg.rank and not adapter.has_lora:
-        adapter.add_lora(cfg.rank)
-    if cfg.gradient_checkpointing:
-        enable_gradient_checkpointing(unet)
-    return Denoiser(unet, adapter, data.row_s).train()
+    elif frozen:
+        lora.stack(unet, GENRE, rank=rank)
+    elif rank and not adapter.has_lora:
+        adapter.add_lora(rank)
 
 
 def bin_hz(base: str) -> np.ndarray:
@@ -63,22 +208,26 @@ def bin_hz(base: str) -> np.ndarray:
     return mel_frontend(SimpleNamespace(vocoder=vocoder)).frequencies
 
 
-def make_adapter(cfg: Config, unet: AudioLDM2UNet2DConditionModel, cols: int) -> MusicAdapter:
-    """The adapter that the knobs mean, frozen where it is ``theory_adapter``."""
-    if cfg.theory_adapter and cfg.init_adapter:
-        raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
-    if cfg.theory_adapter and bool(cfg.rank) == bool(cfg.stem_hidden):
-        raise ValueError(f"theory_adapter={cfg.theory_adapter} is frozen: give rank=8 or so, or stem_hidden=128 or so")
-    if cfg.theory_adapter:
-        return MusicAdapter.from_pretrained(find_adapter(cfg.theory_adapter)).requires_grad_(False)
-    if cfg.init_adapter:
-        return MusicAdapter.from_pretrained(find_adapter(cfg.init_adapter))
-    return MusicAdapter.for_unet(unet, cols=cols, **{name: getattr(cfg, name) for name in SHAPE})
+def merge_lora(adapter: MusicAdapter) -> ExitStack:
+    """Lay the adapter's LoRA into the base's weights, where it costs nothing, until the stack is closed."""
+    merged = ExitStack()
+    merged.enter_context(adapter.merged())
+    return merged
 
 
-def save(cfg: Config, model: Denoiser, folder: Path, story: dict[str, Any]) -> None:
-    """Write what was trained: a genre's LoRA, or a whole adapter."""
-    if cfg.theory_adapter and not cfg.stem_hidden:
-        save_lora(model.unet, GENRE, folder, story)
-    else:
-        save_adapter(model.adapter, folder, story)
+@contextmanager
+def unmerged(adapter: MusicAdapter, merged: ExitStack | None) -> Iterator[None]:
+    """Inside, the base is plain again, so that a saved adapter describes the base that it is for.
+
+    Args:
+        adapter: Whose LoRA it is.
+        merged: What `merge_lora` gave; None where nothing is merged.
+    """
+    if merged is None:
+        yield
+        return
+    merged.close()
+    try:
+        yield
+    finally:
+        merged.enter_context(adapter.merged())

@@ -57,7 +57,7 @@ def load_tokens(
     path = dataset.folder / f"tokens-{_fingerprint(dataset.clips, frame_s, n_frames, event_s)}.safetensors"
     if path.exists():
         return TokenTable(load_file(path))
-    table = tabulate(*_told(dataset.clips), frame_s, n_frames, event_s, quiet=quiet)
+    table = tabulate(*_symbols_of(dataset.clips), frame_s, n_frames, event_s, quiet=quiet)
     if write:
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
         save_file(table.tensors, scratch)
@@ -156,7 +156,7 @@ def hide_spans(
     )
 
 
-def _told(clips: Sequence[Clip]) -> tuple[list[dict], list[dict | None]]:
+def _symbols_of(clips: Sequence[Clip]) -> tuple[list[dict], list[dict | None]]:
     return [clip.lead_sheet for clip in clips], [clip.arrangement for clip in clips]
 
 
@@ -180,7 +180,7 @@ def _fingerprint(clips: list[Clip], frame_s: float, n_frames: int, event_s: floa
     digest = hashlib.blake2b(f"{frame_s} {n_frames} {event_s}".encode(), digest_size=8)
     for clip in clips:
         digest.update(clip.id.encode())
-    three = _told([clips[0], clips[len(clips) // 2], clips[-1]])
+    three = _symbols_of([clips[0], clips[len(clips) // 2], clips[-1]])
     for tokens in _tokens(list(zip(*three, strict=True)), frame_s, n_frames, event_s):
         for name, tensor in sorted(tokens.tensors().items()):
             digest.update(name.encode() + tensor.contiguous().numpy().tobytes())

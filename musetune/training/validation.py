@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,13 +13,23 @@ from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
 
 
-def listen(
-    base: str, adapter: Path, clips: list[Clip], folder: Path, seed: int, theory: str | None = None
+def generate_and_score(
+    base: str, adapter: Path, clips: Sequence[Clip], folder: Path, seed: int, theory: str | None = None
 ) -> dict[str, float]:
-    """Generate each clip's lead sheet, and its players' notes where the adapter reads them, at a fixed seed into `folder` (n.wav, n.png);
-    returns mean scores by name. theory: what a LoRA stacks on.
+    """Generate clips' lead sheets, and their players' notes where the adapter reads them, and score what comes out.
 
-    A pipeline of its own, loaded for the purpose: nothing of training is touched.
+    A pipeline of its own is loaded for the purpose: nothing of training is touched.
+
+    Args:
+        base: Folder or Hub id.
+        adapter: The adapter's folder.
+        clips: Whose prompts and lead sheets are played.
+        folder: Gets n.wav and n.png of each clip.
+        seed: Of the first clip; each next one's is one higher.
+        theory: The adapter that a LoRA stacks on; None: `adapter` stands by itself.
+
+    Returns:
+        Mean scores, 0…1, by `validation/<measure>`.
     """
     from musetune.display.evaluation_charts import draw_chart
     from musetune.pipeline.pipeline import MuseTunePipeline
@@ -33,10 +44,15 @@ def listen(
         notes = None
         if pipe.adapter.stems is not None and clip.arrangement is not None:
             notes = Arrangement.from_json(clip.arrangement, sheet.grid)
-        made = pipe(
-            clip.text, lead_sheet=sheet, arrangement=notes, duration_seconds=clip.duration_s, generator=generator, return_report=True
-        )  # fmt: skip
-        wave, rate, report = made.audios[0], made.sampling_rate, made.reports[0]
+        output = pipe(
+            clip.text,
+            lead_sheet=sheet,
+            arrangement=notes,
+            duration_seconds=clip.duration_s,
+            generator=generator,
+            return_report=True,
+        )
+        wave, rate, report = output.audios[0], output.sampling_rate, output.reports[0]
         save_audio(folder / f"{i}.wav", wave, rate)
         draw_chart(folder / f"{i}.png", wave, rate, sheet, report.heard, title=clip.text)
         scores.append(report.scores)

@@ -1,9 +1,13 @@
-"""The benchmarks of the real size on a toy base: what they count is right, and the music is really there. No clock is judged."""
+"""The benchmarks of the real size on a toy base: what they count is right, and the music is really there.
+
+No clock is judged.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import adapter_overhead
@@ -14,6 +18,7 @@ import realsize
 import torch
 
 from musetune.adapter import MusicAdapter
+from recipes import finetune
 
 ROWS = 16
 
@@ -29,6 +34,8 @@ def test_the_shapes_are_those_of_the_bases() -> None:
     assert (nano.rows, nano.cols, nano.row_s) == (80, 16, pytest.approx(0.128))
     assert realsize.recipe_of("audioldm2").frames_per_row == 2
     assert realsize.recipe_of("nano").frames_per_row == 4
+    defaults, ours = finetune.Config(), realsize.TheoryRecipe()
+    assert {f.name: getattr(defaults, f.name) for f in fields(ours)} == asdict(ours)
     with pytest.raises(FileNotFoundError, match="give the folder of a base"):
         realsize.config_of(Path(__file__).parent, "unet")
 
@@ -157,6 +164,7 @@ def test_both_sources_give_the_same_latents_and_words(tiny_base: Path, base: rea
     assert fresh.attention_mask.shape[1] == kept.attention_mask.shape[0]
 
 
+@pytest.mark.slow
 def test_waveforms_cost_more_operations_than_what_is_cached(tiny_base: Path) -> None:
     cached, waveforms = cached_training.measure(str(tiny_base), batch=2, turns=1, rows=ROWS)
     assert (cached["what"], waveforms["what"]) == ("cached", "waveforms")

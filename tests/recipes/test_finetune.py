@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,35 +20,42 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from musetune.datasets.fingerprint import fingerprint
 
-# Runs the recipe, and kills it (SIGKILL: nothing can be tidied) at the n-th call of something.
+# Runs the recipe, and kills it (SIGKILL: nothing can be tidied) at the n-th time that something happens to its files.
 KILLER = """
-import os, runpy, signal, sys
+import os, re, runpy, signal, sys
+from pathlib import Path
 import torch
-from musetune.training import checkpoint as ckpt
 
 recipe, where, nth, *sys.argv[1:] = sys.argv[1:]
-sys.path.insert(0, os.path.dirname(recipe))  # as python does for a script
-calls = 0
+times = 0
 
-def strike(before, after=lambda *args: None):
-    def struck(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == int(nth):
-            after(*args)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return before(*args, **kwargs)
-    return struck
+def strike():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def happens():
+    global times
+    times += 1
+    return times == int(nth)
+
+def watch(event, arguments):
+    if where == "saving" and event == "open" and str(arguments[0]).endswith("state.json") and "w" in str(arguments[1]):
+        if happens():  # half a file of weights is written
+            weights = Path(arguments[0]).with_name("state.safetensors")
+            os.truncate(weights, weights.stat().st_size // 2)
+            strike()
+    elif where == "renaming" and event == "os.rename" and re.search(r"checkpoint-[0-9]+$", str(arguments[1])):
+        # the new one is whole, but not in its place
+        if not Path(arguments[0]).name.startswith("checkpoint") and happens():
+            strike()
+    elif where == "deleting" and event == "shutil.rmtree" and happens():  # the new one stands, the old one is half gone
+        next(Path(arguments[0]).iterdir()).unlink()
+        strike()
 
 if where == "step":  # after the gradient, before the weights move
-    torch.optim.AdamW.step = strike(torch.optim.AdamW.step)
-elif where == "saving":  # half a file is written
-    ckpt.save_file = strike(ckpt.save_file, lambda tensors, path: path.write_bytes(b"half a checkpoint"))
-elif where == "renaming":  # the new checkpoint is whole, but not in its place
-    ckpt._sync = strike(ckpt._sync)
-elif where == "deleting":  # the new one stands, the old one is half gone
-    ckpt.shutil.rmtree = strike(ckpt.shutil.rmtree, lambda path: next(path.iterdir()).unlink())
-sys.path.insert(0, os.path.dirname(recipe))  # as `python recipe` has it
+    move = torch.optim.AdamW.step
+    torch.optim.AdamW.step = lambda *args, **kwargs: strike() if happens() else move(*args, **kwargs)
+else:
+    sys.addaudithook(watch)
 runpy.run_path(recipe, run_name="__main__")
 """
 
@@ -104,13 +112,13 @@ def straight(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
-# 9 steps of 8 clips over 10 clips, checkpoints at 4, 8 and 9. A save syncs two files, then their folder (the 3rd) before
-# renaming it. The 1st deletion is of what the kill before it left, the 2nd of the old checkpoint.
+# 9 steps of 8 clips over 10 clips, checkpoints at 4, 8 and 9. The 1st deletion is of what the kill before it left, the
+# 2nd of the old checkpoint.
 KILLS = (
     ("step", 3),  # before there is any checkpoint
     ("step", 6),  # in the middle of an epoch, and between two checkpoints
     ("saving", 1),
-    ("renaming", 3),
+    ("renaming", 1),
     ("deleting", 2),
 )
 
@@ -175,6 +183,122 @@ def test_two_processes_train_as_one(base: Path, data: Path, tmp_path: Path) -> N
     assert [a["grad_norm"] for a in one] == pytest.approx([b["grad_norm"] for b in two], rel=1e-2)
 
 
+DDP = {
+    "no events": ("attended=[]",),
+    "no map": ("map_entry=false", "map_modulation=false", "gradient_checkpointing=true"),
+    "a LoRA alone": ("theory_adapter={theory}", "rank=2"),
+    "stems alone": ("theory_adapter={theory}", "stem_hidden=8", "stem_channels=8", "condition_dropout=0"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("knobs", DDP.values(), ids=list(DDP))
+def test_two_processes_train_what_one_does(base: Path, straight: Path, tmp_path: Path, knobs: tuple[str, ...]) -> None:
+    data = make_dataset(tmp_path / "data", 6, played=True)
+    knobs = tuple(knob.format(theory=straight / "adapter") for knob in knobs)
+    run = finetune(base, data, tmp_path / "out", *knobs, "max_train_steps=2", processes=2)
+    assert run.returncode == 0, run.stderr
+    assert len((tmp_path / "out" / "loss.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_resume_from_an_older_checkpoint_is_the_run_from_then_on(
+    base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = ("max_train_steps=6", "checkpointing_steps=2", "checkpoints_total_limit=null")
+    train_here(base, data, tmp_path, *steps)
+    other = ("resume_from_checkpoint=checkpoint-2", "learning_rate=0.05")
+    train_here(base, data, tmp_path, *steps, *other)
+    said = capsys.readouterr().err
+    assert "resuming with other learning_rate: not exactly" in said
+    assert "removed checkpoint-4, checkpoint-6: of the run that this one leaves at step 2" in said
+    rates = [
+        json.loads((tmp_path / f"checkpoint-{n}/state.json").read_text())["config"]["learning_rate"] for n in (2, 4, 6)
+    ]
+    assert rates == [1e-3, 0.05, 0.05]
+    train_here(base, data, tmp_path, "max_train_steps=4", "checkpointing_steps=2", *other)  # ends before what it leaves
+    assert sorted(p.name for p in tmp_path.glob("checkpoint-*")) == ["checkpoint-4"]
+
+
+def test_a_resume_on_other_data_says_so(
+    base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    train_here(base, copy, tmp_path / "out", "max_train_steps=1")
+    lines = (copy / "clips.jsonl").read_text().splitlines(keepends=True)
+    (copy / "clips.jsonl").write_text("".join(lines[:7]))
+    train_here(base, copy, tmp_path / "out", "max_train_steps=2", "resume_from_checkpoint=latest")
+    assert "resuming with other max_train_steps, clips (10 then, 7 now), clips' digest" in capsys.readouterr().err
+    (copy / "clips.jsonl").write_text("".join(lines[:7]).replace("song 1", "song 2"))  # as many, with other texts
+    train_here(base, copy, tmp_path / "out", "max_train_steps=2", "resume_from_checkpoint=latest")
+    assert "resuming with other clips' digest" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_named_with_the_older_one(base: Path, data: Path, tmp_path: Path) -> None:
+    steps = ("checkpointing_steps=1", "checkpoints_total_limit=null")
+    train_here(base, data, tmp_path, *steps, "max_train_steps=2")
+    (tmp_path / "checkpoint-2" / "state.safetensors").write_bytes(b"half")
+    with pytest.raises(ValueError, match=r"checkpoint-2 is damaged.*resume_from_checkpoint=checkpoint-1"):
+        train_here(base, data, tmp_path, *steps, "max_train_steps=3", "resume_from_checkpoint=latest")
+    train_here(base, data, tmp_path, *steps, "max_train_steps=3", "resume_from_checkpoint=checkpoint-1")
+    assert sorted(p.name for p in tmp_path.glob("checkpoint-*")) == [f"checkpoint-{n}" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("launched", "knobs", "precision", "said"),
+    [
+        ("bf16", (), "bf16", ""),
+        ("no", (), "no", ""),
+        (None, (), "no", ""),
+        (
+            "bf16",
+            ("mixed_precision=no",),
+            "no",
+            "mixed_precision=no of the recipe counts: accelerate launch's bf16 is ignored",
+        ),
+        ("no", ("mixed_precision=bf16",), "bf16", "mixed_precision=bf16 of the recipe counts"),
+    ],
+)
+def test_accelerate_launchs_precision_counts(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    launched: str | None, knobs: tuple[str, ...], precision: str, said: str,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    if launched is not None:
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    AcceleratorState._reset_state(reset_partial_state=True)  # else the first run's precision stays
+    adapter = train_here(base, data, tmp_path, "max_train_steps=1", *knobs)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert json.loads((adapter / "training.json").read_text())["config"]["mixed_precision"] == precision
+    err = capsys.readouterr().err
+    assert said in err
+    assert bool(said) == ("mixed_precision" in err)
+
+
+def test_fp16_of_accelerate_launch_is_refused(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    with pytest.raises(ValueError, match="accelerate launch --mixed_precision='fp16' is not one of no, bf16"):
+        train_here(base, data, tmp_path)
+
+
+@pytest.mark.slow
+def test_one_process_where_two_were_asked_for_is_said(base: Path, data: Path, tmp_path: Path) -> None:
+    """`accelerate launch --cpu --num_processes 2` starts one process."""
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", str(FINETUNE)]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, *launch, *knobs_for(base, data, tmp_path), "max_train_steps=1"],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "one process trains, though several were asked for" in run.stderr
+
+
 def test_refuses_to_overwrite_and_stops_on_time(
     base: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,7 +314,7 @@ def test_refuses_to_overwrite_and_stops_on_time(
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("learning_rat=1", "no knob is called learning_rat: did you mean learning_rate"),
+        ("learning_rat=1", "no option is called learning_rat: did you mean learning_rate"),
         ("train_batch_size=many", "train_batch_size: Value 'many'"),
         ("theory.yml", r"no such file: theory\.yml"),
         ("crop_rows=99", r"crop_rows=99 is outside 1..16"),
@@ -223,21 +347,65 @@ def test_refuses_another_base_than_the_data_sets(base: Path, tmp_path: Path) -> 
 
 # Knobs that shape training, each with a value that must change the weights or the log.
 SHAPING = {
-    "seed": 1, "rank": 2, "frames_per_row": 2, "dim": 64, "hidden": 48, "map_channels": 8,
-    "genre": "pop", "crop_rows": 8, "text_dropout": 1.0, "stream_dropout": 0.0,
-    "condition_dropout": 1.0, "span_dropout": 1.0, "train_batch_size": 3, "gradient_accumulation_steps": 2,
-    "max_train_steps": 4, "learning_rate": 1e-2, "lr_scheduler": "constant", "lr_warmup_steps": 1, "adam_beta1": 0.5,
-    "adam_beta2": 0.9, "adam_weight_decay": 0.5, "adam_epsilon": 1e-3, "max_grad_norm": 1e-5, "snr_gamma": 5.0,
-    "use_ema": "false", "ema_decay": 0.05, "mixed_precision": "bf16", "transpose_augmentation": "false", "map_entry": "false",
-    "map_modulation": "false", "attended": "[0]", "rotary": "false", "event_s": 0.2, "hidden_streams": "[chords]",
-    "timestep_sampling": "uniform", "genre_dropout": 1.0, "stem_hidden": 16,
-}  # fmt: skip
+    "seed": 1,
+    "rank": 2,
+    "frames_per_row": 2,
+    "dim": 64,
+    "hidden": 48,
+    "map_channels": 8,
+    "genre": "pop",
+    "crop_rows": 8,
+    "text_dropout": 1.0,
+    "stream_dropout": 0.0,
+    "condition_dropout": 1.0,
+    "span_dropout": 1.0,
+    "train_batch_size": 3,
+    "gradient_accumulation_steps": 2,
+    "max_train_steps": 4,
+    "learning_rate": 1e-2,
+    "lr_scheduler": "constant",
+    "lr_warmup_steps": 1,
+    "adam_beta1": 0.5,
+    "adam_beta2": 0.9,
+    "adam_weight_decay": 0.5,
+    "adam_epsilon": 1e-3,
+    "max_grad_norm": 1e-5,
+    "snr_gamma": 5.0,
+    "use_ema": "false",
+    "ema_decay": 0.05,
+    "mixed_precision": "bf16",
+    "transpose_augmentation": "false",
+    "map_entry": "false",
+    "map_modulation": "false",
+    "attended": "[0]",
+    "rotary": "false",
+    "event_s": 0.2,
+    "hidden_streams": "[chords]",
+    "timestep_sampling": "uniform",
+    "genre_dropout": 1.0,
+    "stem_hidden": 16,
+}
 ELSEWHERE = {
-    "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "init_adapter", "max_train_minutes", "cpu",
-    "gradient_checkpointing", "max_bad_steps", "checkpointing_steps", "checkpoints_total_limit", "report_to",
-    "resume_from_checkpoint", "validation_steps", "num_validation_clips", "stem_channels", "new_stems", "stem_dropout",
+    "pretrained_model_name_or_path",
+    "train_data_dir",
+    "output_dir",
+    "theory_adapter",
+    "init_adapter",
+    "max_train_minutes",
+    "cpu",
+    "gradient_checkpointing",
+    "max_bad_steps",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "report_to",
+    "resume_from_checkpoint",
+    "validation_steps",
+    "num_validation_clips",
+    "stem_channels",
+    "new_stems",
+    "stem_dropout",
     "arrangement_dropout",
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
@@ -253,7 +421,8 @@ def test_every_knob_acts(base: Path, tmp_path: Path) -> None:
         if result(out) == plain:
             without_effect.append(name)
     assert not without_effect
-    recipe = sys.modules["finetune"]
+    from recipes import finetune as recipe
+
     assert {f.name for f in fields(recipe.Config)} == SHAPING.keys() | ELSEWHERE
 
 
@@ -267,8 +436,15 @@ def test_gradient_checkpointing_changes_nothing(base: Path, data: Path, tmp_path
 
 
 def test_records(base: Path, data: Path, tmp_path: Path) -> None:
-    train_here(base, data, tmp_path, "max_train_steps=3", "report_to=tensorboard", "checkpoints_total_limit=null",
-               "checkpointing_steps=1")  # fmt: skip
+    train_here(
+        base,
+        data,
+        tmp_path,
+        "max_train_steps=3",
+        "report_to=tensorboard",
+        "checkpoints_total_limit=null",
+        "checkpointing_steps=1",
+    )
     assert len(list(tmp_path.glob("checkpoint-*"))) == 3
     events = EventAccumulator(str(next((tmp_path / "logs" / "finetune").glob("events*")).parent))
     events.Reload()
@@ -276,7 +452,10 @@ def test_records(base: Path, data: Path, tmp_path: Path) -> None:
 
 
 def test_genre_adapter_trains_only_a_lora(base: Path, data: Path, tmp_path: Path) -> None:
-    """On a theory adapter with a LoRA of its own and without: a folder in peft's format that holds nothing of the theory adapter."""
+    """On a theory adapter with a LoRA of its own and without.
+
+    A folder in peft's format that holds nothing of the theory adapter.
+    """
     plain = train_here(base, data, tmp_path / "plain", "max_train_steps=3")
     rich = train_here(base, data, tmp_path / "rich", "max_train_steps=3", "rank=2")
     for name, theory in (("a", plain), ("b", rich)):

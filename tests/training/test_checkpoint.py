@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,15 +60,15 @@ def test_limit_keeps_the_newest(tmp_path: Path) -> None:
         ckpt.save_checkpoint(tmp_path, 101, {}, {}, total_limit=0)
 
 
-@pytest.mark.parametrize("victim", ["save_file", "_sync"])
-def test_failing_while_saving_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_failing_while_saving_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     ckpt.save_checkpoint(tmp_path, 1, {"x": torch.ones(1)}, {}, total_limit=1)
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ckpt, victim, fail)
+        patch.setattr(os, call, fail)
         with pytest.raises(OSError, match="disk full"):
             ckpt.save_checkpoint(tmp_path, 2, {"x": torch.zeros(1)}, {}, total_limit=1)
     latest = ckpt.find_checkpoint(tmp_path, "latest")
@@ -80,9 +82,60 @@ def test_find_checkpoint(tmp_path: Path) -> None:
     assert ckpt.find_checkpoint(tmp_path, None) is None
     assert ckpt.find_checkpoint(tmp_path, "latest") is None
     path = ckpt.save_checkpoint(tmp_path, 5, {}, {})
-    assert ckpt.find_checkpoint(tmp_path, "checkpoint-5") == path == ckpt.find_checkpoint(Path("x"), str(path))
+    assert ckpt.find_checkpoint(tmp_path, "checkpoint-5") == path == ckpt.find_checkpoint(tmp_path / "x", str(path))
     with pytest.raises(ValueError, match=r"'checkpoint-6' is no checkpoint.*checkpoint-5"):
         ckpt.find_checkpoint(tmp_path, "checkpoint-6")
+    with pytest.raises(ValueError, match="give resume_from_checkpoint=latest or another output_dir"):
+        ckpt.find_checkpoint(tmp_path, None)
+    other = ckpt.save_checkpoint(tmp_path / "other", 3, {}, {})
+    with pytest.raises(ValueError, match="lies elsewhere"):
+        ckpt.find_checkpoint(tmp_path, str(other))
+
+
+def test_later_checkpoints_of_another_run_go(tmp_path: Path) -> None:
+    for step in (2, 4, 6):
+        ckpt.save_checkpoint(tmp_path, step, {"x": torch.ones(1)}, {})
+    assert ckpt.remove_later_checkpoints(tmp_path, 4) == ["checkpoint-6"]
+    assert ckpt.remove_later_checkpoints(tmp_path, 4) == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
+
+
+def _halve(folder: Path) -> None:
+    weights = folder / "state.safetensors"
+    os.truncate(weights, weights.stat().st_size // 2)
+
+
+def _flip(folder: Path) -> None:
+    weights = folder / "state.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "half the weights": _halve,
+    "one bit": _flip,
+    "no weights": lambda folder: (folder / "state.safetensors").unlink(),
+    "no counters": lambda folder: (folder / "state.json").unlink(),
+    "empty counters": lambda folder: (folder / "state.json").write_text(""),
+    "counters that are none": lambda folder: (folder / "state.json").write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+def test_a_damaged_checkpoint_names_the_older_one_to_take(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    for step in (2, 4, 6):
+        ckpt.save_checkpoint(tmp_path, step, {"x": torch.ones(1) * step}, {"step": step})
+    _halve(tmp_path / "checkpoint-4")
+    damage(tmp_path / "checkpoint-6")
+    for name in ("latest", "checkpoint-6"):
+        path = ckpt.find_checkpoint(tmp_path, name)
+        assert path is not None
+        with pytest.raises(ValueError, match=r"checkpoint-6 is damaged.*give resume_from_checkpoint=checkpoint-2"):
+            ckpt.load_checkpoint(path)
+    _flip(tmp_path / "checkpoint-2")
+    with pytest.raises(ValueError, match="no older one is whole"):
+        ckpt.load_checkpoint(tmp_path / "checkpoint-6")
 
 
 def test_log_is_cut_after_the_checkpoint(tmp_path: Path) -> None:

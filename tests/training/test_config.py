@@ -18,7 +18,7 @@ from recipes import finetune as recipe
             0,
             ["accelerate launch recipes/finetune.py", "learning_rate: float = 1e-3", "snr_gamma", "min-SNR"],
         ),
-        (["max_train_step=3"], 1, ["finetune.py: no knob is called max_train_step: did you mean max_train_steps"]),
+        (["max_train_step=3"], 1, ["finetune.py: no option is called max_train_step: did you mean max_train_steps"]),
         (["train_data_dir=x", "output_dir=y"], 1, ["finetune.py: give pretrained_model_name_or_path=…"]),
     ],
 )
