@@ -143,7 +143,7 @@ def arranged(path: Path, seconds: float, rng: np.random.Generator) -> Song:
     if rng.random() < STYLES[genre].sevenths * 0.4:
         sheet = recolour(sheet, chance)
     midi = orchestrate(sheet, seed=chance.randrange(2**31)).arrangement.to_pretty_midi()
-    labels = [span.chord.harte for span in sheet.chords]
+    labels = [span.chord.simplify().harte for span in sheet.chords]
     return Song(
         path.stem,
         midi,
