@@ -152,6 +152,7 @@ class SndfileDecoder:
         self.rate, self.channels = int(self.file.samplerate), int(self.file.channels)
 
     def chunks(self) -> Iterator[np.ndarray]:
+        """Yield float32 samples (n, channels) until the file ends or is damaged."""
         size, done, more = max(READ_FRAMES, CHUNK_VALUES // self.channels), 0, True
         try:
             while more:
@@ -187,6 +188,7 @@ class SndfileDecoder:
         log.warning("%s is damaged at %.1f s (%s): what stands before it is used", self.path, frames / self.rate, why)
 
     def close(self) -> None:
+        """Close the file."""
         if not self.source.closed:
             self.file.close()
             self.source.close()
@@ -238,6 +240,7 @@ class FfmpegDecoder:
         return f"{self.path} cannot be decoded (libsndfile: {self.reason.rstrip('.')}; ffmpeg: {why})"
 
     def chunks(self) -> Iterator[np.ndarray]:
+        """Yield float32 samples (n, channels) until ffmpeg ends."""
         frame, done = 4 * self.channels, 0
         size = frame * max(1, CHUNK_VALUES // self.channels)
         try:
@@ -255,6 +258,7 @@ class FfmpegDecoder:
             self.close()
 
     def close(self) -> None:
+        """End ffmpeg."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
