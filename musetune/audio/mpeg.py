@@ -164,19 +164,24 @@ class MpegFile(io.RawIOBase):
         self.file, self.at = path.open("rb"), 0
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a byte of the stream, counted as files count; return it."""
         self.at = max(0, offset + (0 if whence == io.SEEK_SET else self.at if whence == io.SEEK_CUR else self.size))
         return self.at
 
     def tell(self) -> int:
+        """Return the byte that is read next."""
         return self.at
 
     def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; return how many bytes there were."""
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view) and self.at < self.size:
             begin, source, length = self.parts[bisect.bisect_right(self.parts, self.at, key=lambda part: part[0]) - 1]
@@ -194,6 +199,7 @@ class MpegFile(io.RawIOBase):
         return filled
 
     def close(self) -> None:
+        """Close the file."""
         self.file.close()
         super().close()
 
