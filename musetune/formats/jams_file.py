@@ -13,7 +13,8 @@ from musetune.formats.exact_sheet import FIELD, embedded, exact
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 from musetune.symbols.meter import Meter
 from musetune.symbols.timeline import in_force
 

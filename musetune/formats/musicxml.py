@@ -13,7 +13,8 @@ from musetune.formats.note_values import GRID, written
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 from musetune.symbols.meter import Meter
 from musetune.symbols.names import spell
 from musetune.symbols.timeline import beats_of, in_force, quarters_of, until_next

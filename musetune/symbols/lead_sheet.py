@@ -32,7 +32,7 @@ from musetune.symbols.spans import (
 )
 
 Lasting = TypeVar("Lasting", ChordSpan, Section, Note)
-InForce = TypeVar("InForce", KeySpan, MeterSpan)
+Held = TypeVar("Held", KeySpan, MeterSpan)
 GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
 
 
@@ -134,7 +134,7 @@ class LeadSheet:
     @property
     def downbeats_s(self) -> np.ndarray:
         """Times of the bar lines, (n,) seconds."""
-        times = self.grid.time_at(np.array(self.downbeats(), dtype=float))
+        times: np.ndarray = self.grid.time_at(np.array(self.downbeats(), dtype=float))
         return times[times >= -1e-9] if len(times) else times
 
     @property
@@ -361,8 +361,8 @@ class LeadSheet:
         return html
 
 
-def _rebase(spans: tuple[InForce, ...], start: Fraction, end: Fraction) -> tuple[InForce, ...]:
+def _rebase(spans: tuple[Held, ...], start: Fraction, end: Fraction) -> tuple[Held, ...]:
     """Key or metre spans counted from ``start``; the one in force there moves to 0."""
     current = max((s for s in spans if s.start <= start), key=lambda s: s.start, default=spans[0])
-    later = [replace(s, start=s.start - start) for s in spans if start < s.start < end]
+    later: list[Held] = [replace(s, start=s.start - start) for s in spans if start < s.start < end]
     return (replace(current, start=Fraction(0)), *later)
