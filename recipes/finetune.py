@@ -2,9 +2,10 @@
 
     accelerate launch recipes/finetune.py recipes/configs/theory.yaml train_data_dir=data/songs output_dir=runs/theory
 
-Options: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts where those
-have the same one. Only the base's U-Net and scheduler are loaded, and its vocoder for a new branch that reads stems. A run that was
-killed continues with `resume_from_checkpoint=latest`, and ends with the weights and the loss log that it would have had.
+Options: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts
+where those have the same one. Only the base's U-Net and scheduler are loaded, and its vocoder for a new branch that
+reads stems. A run that was killed continues with `resume_from_checkpoint=latest`, and ends with the weights and the
+loss log that it would have had.
 """
 
 from __future__ import annotations
@@ -210,9 +211,9 @@ class Drawing(TypedDict):
 class Setup(NamedTuple):
     """What the loop works on.
 
-    drawing: how a batch is drawn; facts: what a resumed run must have alike to be exact; alphas: of the noise schedule, (timesteps,);
-    model: the denoiser as it is trained, perhaps in DDP's wrapper; denoiser: without; factor: step → factor of the learning rate;
-    merged: a frozen LoRA that lies in the base's weights, if any.
+    drawing: how a batch is drawn; facts: what a resumed run must have alike to be exact; alphas: of the noise schedule,
+    (timesteps,); model: the denoiser as it is trained, perhaps in DDP's wrapper; denoiser: without; factor: step →
+    factor of the learning rate; merged: a frozen LoRA that lies in the base's weights, if any.
     """
 
     accelerator: Accelerator

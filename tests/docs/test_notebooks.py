@@ -1,4 +1,4 @@
-"""The notebooks of examples/ run from top to bottom at reduced length, hold no large output, and show sound, charts and piano rolls."""
+"""The notebooks of examples/ run from top to bottom at reduced length, let one hear something, and hold no large output."""
 
 from __future__ import annotations
 
