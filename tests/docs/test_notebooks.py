@@ -1,4 +1,4 @@
-"""The notebooks of examples/ run from top to bottom at reduced length, let one hear something, and hold no large output."""
+"""The notebooks of examples/ run from top to bottom at reduced length, have sound in them, and hold no large output."""
 
 from __future__ import annotations
 
