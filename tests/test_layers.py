@@ -41,7 +41,7 @@ ROOMS = (
 )
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
 DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml"}  # import name → name on the registry, where they differ
-JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # installed by `make`, see CONTRIBUTING.md
+JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
 
 
