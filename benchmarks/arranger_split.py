@@ -35,16 +35,20 @@ from musetune.evaluation import bootstrap_mean
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols.arrangement import STEMS
+from musetune.training.checkpoint import find_checkpoint, load_checkpoint
 
 
 def best(folder: Path) -> tuple[StemTransformer, dict]:
     """The best checkpoint's model, and what its training was."""
-    state = torch.load(folder / "best.pt", weights_only=True)
-    model = StemTransformer(**{k: state["config"][k] for k in ("dim", "layers", "heads", "ffn")})
-    model.load_state_dict(state["model"])
+    path = find_checkpoint(folder / "best", "latest")
+    if path is None:
+        raise FileNotFoundError(f"{folder} has no best/: give the work_dir of recipes/arranger/train.py")
+    tensors, meta = load_checkpoint(path)
+    model = StemTransformer(**{k: meta["config"][k] for k in ("dim", "layers", "heads", "ffn")})
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     log = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
-    story = {"step": state["step"], "validation": state["validation"], "tokens": log[state["step"] - 1]["tokens"]}
-    return model.eval(), {**story, "only": state["config"].get("only")}
+    info = {"step": meta["step"], "validation": meta["validation"], "tokens": log[meta["step"] - 1]["tokens"]}
+    return model.eval(), {**info, "only": meta["config"].get("only")}
 
 
 def text_up_to(stem: str, example: Example) -> Text:

@@ -205,6 +205,37 @@ def unpack_state(
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def resume_latest(
+    folder: Path,
+    named: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    averages: Sequence[Tensor] | None = None,
+) -> dict[str, Any]:
+    """Go on from the newest checkpoint of a folder, in place; for recipes whose same command goes on by itself.
+
+    Args:
+        folder: The run's.
+        named: The trained parameters, in the optimiser's order.
+        optimizer: Gets the moments.
+        averages: Get the moving averages; None where there are none.
+
+    Returns:
+        The checkpoint's counters; empty where there is none.
+
+    Raises:
+        ValueError: The checkpoint is damaged, or of other parameters, or the folder holds a run of MuseTune 0.1.0.
+    """
+    latest = find_checkpoint(folder, "latest")
+    if latest is None:
+        for former in ("state.pt", "checkpoint.pt"):
+            if (folder / former).exists():
+                raise ValueError(f"{folder / former} is of MuseTune 0.1.0: finish with that, or give another folder")
+        return {}
+    tensors, meta = load_checkpoint(latest)
+    unpack_state(tensors, named, optimizer, averages)
+    return meta
+
+
 def truncate_log(path: Path, last_step: int) -> None:
     """Keep a JSON-lines log up to `last_step`: what a killed run wrote after its checkpoint is done again."""
     if not path.exists():

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -40,7 +39,7 @@ from musetune.planning.rules.orchestrate import orchestrate
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.key import SCALES
-from musetune.training.config import manual, read
+from musetune.training.config import folders_and_config
 
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SEVENTHS = ("7", "maj7", "min7", "minmaj7", "dim7", "hdim7", "9", "maj9", "min9")
@@ -62,7 +61,7 @@ PROFILES = {
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     count: int = 60
     seconds: float = 10.24
@@ -274,10 +273,7 @@ def make(cfg: Config, songs: list[Song]) -> tuple[list[dict], str]:
 
 
 def main() -> None:
-    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(manual(__doc__, Config))
-    source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = read(Config, sys.argv[3:])
+    (source, out), cfg = folders_and_config(("SONGS", "OUT"), Config, __doc__)
     folders = sorted(folder for folder in source.iterdir() if folder.name.endswith(cfg.held_out))
     songs = [song for folder in tqdm(folders, unit="song") if (song := read_song(folder)) is not None]
     records, told = make(cfg, songs)

@@ -158,7 +158,7 @@ def test_lora_on_a_t5_learns_and_comes_back(lines, tmp_path):
 
 
 def test_examples_are_plans_and_their_captions_hold():
-    examples, rng = drawing.Examples(made_songs()), random.Random(0)
+    examples, rng = drawing.PlannerExamples(made_songs()), random.Random(0)
     for _ in range(150):
         text, plan = examples.song(rng)
         assert len(plan.sheet().chords)

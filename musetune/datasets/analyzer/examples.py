@@ -30,7 +30,7 @@ KINDS = {"plain": 0.3, "band": 0.25, "metre": 0.13, "study": 0.12, "sheet": 0.2}
 
 
 @dataclass(frozen=True)
-class Job:
+class ExampleJob:
     """One example: a function of these values alone. `source` a POP909 folder or a lead sheet; None for a study."""
 
     number: int
@@ -40,7 +40,7 @@ class Job:
     seconds: float
 
 
-def make_example(job: Job) -> dict[str, np.ndarray]:
+def make_example(job: ExampleJob) -> dict[str, np.ndarray]:
     """What the networks see, and the truth, ready to be stored."""
     rng = np.random.default_rng(job.number)
     song = played(job, rng)
@@ -81,7 +81,7 @@ def encode_chords(labels: list[str]) -> np.ndarray:
     return np.array(rows)
 
 
-def played(job: Job, rng: np.random.Generator) -> Song:
+def played(job: ExampleJob, rng: np.random.Generator) -> Song:
     """The notes and their truth."""
     if job.kind in ("study", "drums"):
         song = varied(study(rng, job.seconds * 0.7), rng)

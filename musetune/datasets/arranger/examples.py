@@ -11,7 +11,6 @@ import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from musetune.datasets.song_split import for_tests
 from musetune.planning.arranger.grammar import contexts, read_events, write
 from musetune.planning.arranger.language import COMPOUND, MAX_BARS, METERS, STEPS, Event, Harmony, Passage, hit_of
 from musetune.planning.arranger.passages import bars_of, nearest_step, passage_at
+from musetune.processes import parallel_map
 from musetune.symbols import Meter, MeterSpan
 from musetune.symbols.arrangement import STEMS
 
@@ -234,9 +234,8 @@ def collect(
                 break
             found += twins(song, random.Random(f"twin {song.name} {song.sheet.length}"))
     jobs = [(song, mma, known, seed, accompanied) for song in found]
-    with Pool(workers) as pool:
-        parts = tqdm(pool.imap(_work, jobs, chunksize=4), total=len(jobs), desc="writing", unit="song")
-        return with_halves([example for part in parts for example in part])
+    parts = tqdm(parallel_map(_work, jobs, workers), total=len(jobs), desc="writing", unit="song")
+    return with_halves([example for part in parts for example in part])
 
 
 def store(examples: list[Example], path: Path) -> None:

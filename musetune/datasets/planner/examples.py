@@ -57,7 +57,7 @@ def sections_of(song: Song) -> Sections:
     return out + ([("outro", tuple(bars[last:]))] if last < len(bars) else [])
 
 
-class Examples:
+class PlannerExamples:
     """Draws pairs from ``songs``.
 
     Genres with fewer songs come more often than their share (by the root of their count).
@@ -199,7 +199,7 @@ def rebar(bar: Bar, meter: Meter) -> Bar:
     return tuple(moved.values())
 
 
-def pairs(examples: Examples, seed: object, songs: int, orders: int) -> list[Pair]:
+def pairs(examples: PlannerExamples, seed: object, songs: int, orders: int) -> list[Pair]:
     """(caption, places of words, what to learn of the first line or None for all): songs first."""
     rng = random.Random(f"{seed}")
     out: list[Pair] = []

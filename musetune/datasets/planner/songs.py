@@ -273,9 +273,3 @@ def read(path: Path) -> list[Song]:
         Song(**row | {"sheet": LeadSheet.from_json(row["sheet"]), "sung": tuple(row["sung"]) if row["sung"] else None})
         for row in rows
     ]
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        raise SystemExit(__doc__)
-    write(Path(sys.argv[1]), Path(sys.argv[2]))
