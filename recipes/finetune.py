@@ -116,7 +116,7 @@ class Config:
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 1.0
     timestep_sampling: str = "stratified"  # uniform, stratified (one in each slice of 0…999 a batch) or logit_normal
-    snr_gamma: float | None = None  # min-SNR weights, 5 with epsilon; with v-prediction they undo chords (CONTRIBUTING)
+    snr_gamma: float | None = None  # min-SNR weights, 5 with epsilon; with v-prediction they undo chords (decisions.md)
     use_ema: bool = True
     ema_decay: float = 0.999
     mixed_precision: str | None = None  # no or bf16; null: what accelerate launch says, else no

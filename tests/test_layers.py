@@ -41,7 +41,7 @@ ROOMS = (
 )
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
 DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml"}  # import name → name on the registry, where they differ
-JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # installed by `make`, see CONTRIBUTING.md
+JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
 
 
@@ -80,7 +80,9 @@ def import_graph() -> dict[str, set[str]]:
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Sets of modules that reach each other, each sorted (strongly connected components of two or more; Tarjan, 1972)."""
+    """Sets of modules that reach each other, each sorted (strongly connected components of two or more; Tarjan,
+    1972).
+    """
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

@@ -34,10 +34,13 @@ app = typer.Typer(
 FORMATS = ("wav", "flac", "mp3")
 GENERATE_HELP = """Generate audio that follows chords.
 
-Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . | % |": the
-chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the prompt alone decides.
+Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . |
+% |": the chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the
+prompt alone decides.
 
-Example: musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav --report
+Example:
+
+  musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav
 """
 
 

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 PLAN_HELP = """Write a song's plan: form, chords, key, tempo, metre.
 
-PROMPT says what song: genre, mood, tempo, key, metre, length, in your words. Options pin what must be exactly so; what neither the
-prompt nor an option says is written by the structure transformer. The plan is printed by sections and, with -o, saved to be edited.
+PROMPT says what song: genre, mood, tempo, key, metre, length, in your words. Options pin what must be exactly
+so; what neither the prompt nor an option says is written by the structure transformer. The plan is printed by
+sections and, with -o, saved to be edited.
 
---from PLAN goes on from a plan that you edited (.json, or .mid, .musicxml, .mxl, .jams from another program). All that is in it stays:
-bars without a chord are written, and bars after its end where --bars or --seconds ask for more. --key transposes it, --bpm and --genre
-replace its own. To have a part written anew, take its chords out; to start afresh with some of it, pin that with the options.
+--from PLAN goes on from a plan that you edited (.json, or .mid, .musicxml, .mxl, .jams from another program).
+All that is in it stays: bars without a chord are written, and bars after its end where --bars or --seconds ask
+for more. --key transposes it, --bpm and --genre replace its own. To have a part written anew, take its chords
+out; to start afresh with some of it, pin that with the options.
 
 Examples:
 
@@ -40,12 +42,12 @@ Examples:
 """
 COMPOSE_HELP = """Compose a song: plan it, write notes for every player, save them.
 
-PROMPT and the options of `musetune plan` decide the plan, --from goes on from one. Drums, bass, guitar, keys and lead are then written on
-it, sections that come back with the notes that they had. What is printed says of each player who wrote the notes: the model, a rule
-(a fixed pattern, where the model has none), or you.
+PROMPT and the options of `musetune plan` decide the plan, --from goes on from one. Drums, bass, guitar, keys
+and lead are then written on it, sections that come back with the notes that they had. What is printed says of
+each player who wrote the notes: the model, a rule (a fixed pattern, where the model has none), or you.
 
-Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams, --parts, --plan and --audio,
-and without a suffix in -o, --midi is meant.
+Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams,
+--parts, --plan and --audio, and without a suffix in -o, --midi is meant.
 
 Examples:
 

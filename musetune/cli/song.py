@@ -120,7 +120,9 @@ def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Output:
-    """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where ``stems_audio``."""
+    """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where
+    ``stems_audio``.
+    """
 
     name: Path
     suffixes: tuple[str, ...]

@@ -57,7 +57,9 @@ def study(rng: np.random.Generator, seconds: float) -> Song:
 
 
 def _loop(rng: np.random.Generator) -> tuple[list[tuple[int, str, int]], str]:
-    """(root, quality, bass above the root) of each chord, and the key: within one key, or anything anywhere ("none")."""
+    """(root, quality, bass above the root) of each chord, and the key: within one key, or anything anywhere
+    ("none").
+    """
     size, tonic = int(rng.integers(4, 9)), int(rng.integers(12))
     if rng.random() < 0.6:
         sevenths, minor = rng.random(), rng.random() < 0.4

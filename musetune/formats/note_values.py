@@ -118,7 +118,9 @@ def _within(places: list[Fraction], cell: Cell) -> list[Fraction]:
 
 
 def _fitted(cell: Cell, meter: Meter, onsets: list[Fraction], ends: list[Fraction]) -> Cell:
-    """The grid for a beat: one that all fits, else one that the onsets fit, else the nearer of sixteenths and triplets."""
+    """The grid for a beat: one that all fits, else one that the onsets fit, else the nearer of sixteenths and
+    triplets.
+    """
     grids = _grids(cell, meter)
     for places in (onsets + ends, onsets):
         for grid in grids:
@@ -209,7 +211,9 @@ def _on_grid(place: Fraction, cells: list[Cell]) -> bool:
 def _values(
     low: Fraction, high: Fraction, cells: list[Cell], compound: bool
 ) -> Iterator[tuple[Fraction, Fraction, str]]:
-    """(start, length, "inside" in a tuplet) of the values from ``low`` to ``high``; what crosses a beat starts on one."""
+    """(start, length, "inside" in a tuplet) of the values from ``low`` to ``high``; what crosses a beat starts on
+    one.
+    """
     bounds = {cell.start for cell in cells} | {cells[-1].end}
     while low < high:
         cell = next(cell for cell in cells if cell.start <= low < cell.end)

@@ -1,4 +1,6 @@
-"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none, and errors say what to do."""
+"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none, and errors say what to
+do.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +138,9 @@ def _explained(repo_id: str, revision: str | None, doing: str) -> Iterator[None]
 
 
 def explain(error: BaseException, repo_id: str, revision: str | None, doing: str) -> str | None:
-    """One line about an error of huggingface_hub or beneath it, None for errors that are not the Hub's or the wire's."""
+    """One line about an error of huggingface_hub or beneath it, None for errors that are not the Hub's or the
+    wire's.
+    """
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 

@@ -114,7 +114,9 @@ def make_room(folder: Path, most: int) -> None:
 
 
 def _counted(receive: Receive, limit: int) -> Receive:
-    """``receive`` that raises TooLargeError once more than ``limit`` bytes have come: a length need not be announced."""
+    """``receive`` that raises TooLargeError once more than ``limit`` bytes have come: a length need not be
+    announced.
+    """
     so_far = 0
 
     async def counted() -> Message:

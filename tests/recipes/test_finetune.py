@@ -44,7 +44,8 @@ def watch(event, arguments):
             os.truncate(weights, weights.stat().st_size // 2)
             strike()
     elif where == "renaming" and event == "os.rename" and re.search(r"checkpoint-[0-9]+$", str(arguments[1])):
-        if not Path(arguments[0]).name.startswith("checkpoint") and happens():  # the new one is whole, but not in its place
+        # the new one is whole, but not in its place
+        if not Path(arguments[0]).name.startswith("checkpoint") and happens():
             strike()
     elif where == "deleting" and event == "shutil.rmtree" and happens():  # the new one stands, the old one is half gone
         next(Path(arguments[0]).iterdir()).unlink()

@@ -24,7 +24,7 @@ N_PARTIALS = 16
 
 
 @dataclass(frozen=True)
-class Salience:
+class NoteSalience:
     """`notes` (frames, N_NOTES) ≥ 0, how strongly each note sounds; `white` (frames, N_BINS) ≥ 0, the tuned, whitened
     spectrum; `times_s` (frames,) centres; `loudness` (frames,) rms; `tuning` in semitones from A4 = 440 Hz,
     −0.5…0.5."""
@@ -51,7 +51,7 @@ class Salience:
         return self.notes @ fold
 
 
-def salience(spectrum: np.ndarray, loudness: np.ndarray) -> Salience:
+def salience(spectrum: np.ndarray, loudness: np.ndarray) -> NoteSalience:
     """Note salience of a log-frequency `spectrum` (frames, N_BINS), frame k centred on k · HOP / RATE seconds."""
     tuning = _tuning(spectrum)
     white = np.empty(spectrum.shape, np.float16)
@@ -60,12 +60,14 @@ def salience(spectrum: np.ndarray, loudness: np.ndarray) -> Salience:
         here = slice(start, start + 2048)
         tuned = _whiten(_retune(spectrum[here].astype(np.float32), tuning))
         white[here], notes[here] = tuned, _nnls(tuned, _note_dictionary())
-    return Salience(notes, white, np.arange(len(spectrum)) * HOP / RATE, loudness, tuning)
+    return NoteSalience(notes, white, np.arange(len(spectrum)) * HOP / RATE, loudness, tuning)
 
 
 @lru_cache(maxsize=1)
 def log_frequency_matrix() -> np.ndarray:
-    """(N_FFT // 2 + 1, N_BINS): raised cosines two thirds of a semitone wide, over the linearly interpolated spectrum."""
+    """(N_FFT // 2 + 1, N_BINS): raised cosines two thirds of a semitone wide, over the linearly interpolated
+    spectrum.
+    """
     fine = 40  # interpolation points per FFT bin
     grid = np.arange(1, (N_FFT // 2) * fine) / fine
     semitone = 69 + 12 * np.log2(grid * RATE / N_FFT / 440)
@@ -82,7 +84,9 @@ def log_frequency_matrix() -> np.ndarray:
 
 
 def _tuning(spectrum: np.ndarray) -> float:
-    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon, 2010)."""
+    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon,
+    2010).
+    """
     phase = np.exp(2j * np.pi * (np.arange(N_BINS) - 1) / BINS_PER_SEMITONE)
     return float(np.angle(spectrum.sum(axis=0, dtype=np.float64) @ phase) / (2 * np.pi))
 
@@ -126,7 +130,9 @@ def _note_dictionary() -> np.ndarray:
 
 
 def _nnls(spectrum: np.ndarray, dictionary: np.ndarray, iterations: int = 40) -> np.ndarray:
-    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung, 2001)."""
+    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung,
+    2001).
+    """
     target = spectrum @ dictionary.T
     gram = dictionary @ dictionary.T
     x = target.copy()

@@ -1,4 +1,6 @@
-"""Numerals from notes: a chorale beside its analysis, and the chords that a student has to know, set for four voices."""
+"""Numerals from notes: a chorale beside its analysis, and the chords that a student has to know, set for four
+voices.
+"""
 
 from __future__ import annotations
 
