@@ -71,9 +71,9 @@ def command_line(load: Callable[[list[str]], ConfigType], kind: type[ConfigType]
 
 
 def folders_and_config(names: Sequence[str], kind: type[ConfigType], text: str | None) -> tuple[list[Path], ConfigType]:
-    """What this process's arguments mean to a recipe that is called with folders first: `FOLDER … [file.yaml …] [key=value …]`.
+    """What this process's arguments mean to a recipe that takes folders first.
 
-    With fewer words, or with --help, it prints the manual and leaves.
+    They are `FOLDER … [file.yaml …] [key=value …]`. With fewer words, or with --help, it prints the manual and leaves.
 
     Args:
         names: Of the folders, as the manual calls them.

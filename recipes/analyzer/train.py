@@ -6,8 +6,8 @@
 Songs: POP909 (MIT) whose number ends neither in 0 nor in 5, and OpenEWLD (MIT) but every fifth; those left out are
 for benchmarks/analysis.py. The soundfonts are Debian's musescore-general-soundfont, opl3-soundfont and
 csound-soundfont; FluidR3 and TimGM6mb are left for the benchmark. Rendering resumes where it stopped, and so does
-training (checkpoints in work/chord and work/beat). Writes the analyser's own weights, or `out`. About an hour and a half
-on two cores.
+training (checkpoints in work/chord and work/beat). Writes the analyser's own weights, or `out`.
+About an hour and a half on two cores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from musetune.analysis.listening.networks import WEIGHTS, BeatNet, ChordNet
 from musetune.analysis.listening.vocabulary import METERS
-from musetune.datasets.analyzer.batches import Example, beat_batch, chord_batch
+from musetune.datasets.analyzer.batches import ExampleArrays, beat_batch, chord_batch
 from musetune.datasets.analyzer.examples import DRUMS_ALONE, KINDS, ExampleJob, make_example
 from musetune.datasets.corpus import in_quarters
 from musetune.processes import parallel_map
@@ -231,7 +231,7 @@ def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Modul
     return mean.module.eval()
 
 
-def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[Example]:
+def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[ExampleArrays]:
     """The named arrays of each example."""
     examples = []
     for path in tqdm(paths, desc="reading"):

@@ -36,7 +36,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from musetune.datasets.arranger.batches import Text, batch_of
-from musetune.datasets.arranger.examples import Example, collect, restore, store
+from musetune.datasets.arranger.examples import ArrangerExample, collect, restore, store
 from musetune.planning.arranger.copy_filter import GUARDED, CopyFilter, runs_of
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.model import StemTransformer
@@ -89,7 +89,7 @@ class Config:
 BITS_A_RUN, LARGEST = 12, 2_000_000  # of copies.npz; bytes at most
 
 
-def text_of(example: Example, rng: random.Random, cfg: Config, dropout: float) -> Text:
+def text_of(example: ArrangerExample, rng: random.Random, cfg: Config, dropout: float) -> Text:
     """A passage's text: one version of each stem in order, some left out at random, never all.
 
     The stem of cfg.only is in it, and last.
@@ -109,7 +109,7 @@ def text_of(example: Example, rng: random.Random, cfg: Config, dropout: float) -
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def draw(examples: list[Example], step: int, cfg: Config) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def draw(examples: list[ArrangerExample], step: int, cfg: Config) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Step's batch, a function of seed and step alone.
 
     Passages of like length come together: eight batches are drawn and sorted at once.
@@ -135,7 +135,7 @@ def loss_of(
 
 
 @torch.inference_mode()
-def validate(model: StemTransformer, examples: list[Example], cfg: Config) -> float:
+def validate(model: StemTransformer, examples: list[ArrangerExample], cfg: Config) -> float:
     """Nats a token over the first passages for validation, no stem left out."""
     total, count = 0.0, 0
     for first in range(0, min(len(examples), cfg.validation_passages), 8):
@@ -153,7 +153,7 @@ def rate(step: int, cfg: Config) -> float:
     return cfg.learning_rate * warm * min((cfg.max_train_steps - step) / max(cfg.decay_steps, 1), 1.0)
 
 
-def prepare(cfg: Config) -> list[Example]:
+def prepare(cfg: Config) -> list[ArrangerExample]:
     """The examples in work_dir, made first where they are missing."""
     path = Path(cfg.work_dir) / "examples.npz"
     if not path.is_file():
@@ -175,7 +175,7 @@ def prepare(cfg: Config) -> list[Example]:
     return restore(path)
 
 
-def summary(examples: list[Example]) -> dict:
+def summary(examples: list[ArrangerExample]) -> dict:
     """What the examples hold: songs, passages and tokens by split, and tokens by stem and collection."""
     tokens: Counter[str] = Counter()
     for example in examples:
@@ -239,7 +239,7 @@ def train(cfg: Config) -> None:
         bar.set_postfix(loss=f"{record['loss']:.3f}", best=f"{best:.3f}", refresh=False)
 
 
-def runs(examples: list[Example]) -> set[int]:
+def runs(examples: list[ArrangerExample]) -> set[int]:
     """Digests of all runs of thirteen notes in what was trained on."""
     found: set[int] = set()
     for example in tqdm([e for e in examples if e.split == "train"], desc="runs", unit="passage"):

@@ -23,7 +23,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from musetune.audio import find_soundfont
-from musetune.datasets.rendering.settings import Config
+from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.datasets.rendering.songs import PARTS, find_songs, remember, render
 from musetune.formats.files import SUFFIXES
 from musetune.processes import parallel_map
@@ -31,7 +31,7 @@ from musetune.training.config import folders_and_config
 
 
 def main() -> None:
-    (source, out), cfg = folders_and_config(("SONGS", "OUT"), Config, __doc__)
+    (source, out), cfg = folders_and_config(("SONGS", "OUT"), RenderingConfig, __doc__)
     cfg.soundfont = str(find_soundfont(cfg.soundfont))
     songs = find_songs(source, cfg.held_out)
     if not songs:
