@@ -11,7 +11,7 @@ import numpy as np
 
 from musetune.planning.arranger.language import COMPOUND, STEPS, Passage, StemEvent
 from musetune.symbols import QUALITIES
-from musetune.symbols.chord import QUALITY_INTERVALS
+from musetune.symbols.qualities import QUALITY_INTERVALS
 
 SCALES = {"major": {0, 2, 4, 5, 7, 9, 11}, "minor": {0, 2, 3, 5, 7, 8, 10, 11}}  # minor with its raised seventh
 MINE = np.uint64(0x9E3779B97F4A7C15)

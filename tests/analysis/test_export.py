@@ -17,7 +17,7 @@ from musetune.analysis.service.cache import StoredAnalysis
 from musetune.formats.chart_text import pop_name
 from musetune.formats.labels import bar_position
 from musetune.symbols import Chord, Key, LeadSheet
-from musetune.symbols.chord import FLAT_DEGREES, QUALITIES
+from musetune.symbols.qualities import FLAT_DEGREES, QUALITIES
 from musetune.symbols.spans import KeySpan, Section
 
 

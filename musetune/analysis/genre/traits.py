@@ -10,8 +10,8 @@ import numpy as np
 
 from musetune.analysis.listening.timbre import TIMBRE_NAMES
 from musetune.symbols import Chord, Key, LeadSheet
-from musetune.symbols.chord import QUALITY_INTERVALS
 from musetune.symbols.key import SCALES
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals import scale_degree
 
 DOMINANTS = ("7", "9")

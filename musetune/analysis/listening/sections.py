@@ -47,7 +47,7 @@ def find_parts(harmony: np.ndarray, colour: np.ndarray) -> list[FormPart]:
 
 
 def _letter(number: int) -> str:
-    """A … Z, AA, AB, …"""
+    """A … Z, AA, AB and so on."""
     return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
 
 

@@ -46,7 +46,7 @@ class Arranger:
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path = "nano") -> Arranger:
-        """ "nano", which is shipped, or a folder that recipes/arranger/train.py wrote.
+        """Load "nano", which is shipped, or a folder that recipes/arranger/train.py wrote.
 
         Raises FileNotFoundError for a folder without weights.
         """

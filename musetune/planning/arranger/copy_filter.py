@@ -33,6 +33,7 @@ def features(events: Iterable[StemEvent], stem: str) -> list[Feature]:
 
 
 def feature(before: StemEvent, now: StemEvent, stem: str) -> Feature:
+    """What two notes in a row are compared by: their interval, the later one's onset and, but for the lead, length."""
     return now.pitch - before.pitch, now.step - before.step, 0 if stem == "lead" else now.steps
 
 
@@ -75,6 +76,7 @@ class CopyFilter:
         return any(digest(found[end - RUN + 1 : end], stem) in self for end in ends)
 
     def save(self, folder: Path) -> None:
+        """Write the table into a folder."""
         np.savez_compressed(folder / FILE, bits=self.bits)
 
     @staticmethod

@@ -139,10 +139,12 @@ class Passage:
 
     @property
     def bar_steps(self) -> int:
+        """Steps of a bar."""
         return STEPS * beats_of(self.meter)
 
     @property
     def steps(self) -> int:
+        """Steps of the passage."""
         return self.bars * self.bar_steps
 
     def head(self) -> list[int]:

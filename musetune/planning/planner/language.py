@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from musetune.planning.planner.vocabulary import FIRST, LABELS, LENGTHS, RANGE, chord_place, place
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
-from musetune.symbols.chord import FLAT_DEGREES, degree_semitones
+from musetune.symbols.qualities import FLAT_DEGREES, degree_semitones
 
 
 class PlanChord(NamedTuple):

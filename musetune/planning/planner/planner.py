@@ -36,9 +36,7 @@ class Planner:
 
     @staticmethod
     def from_pretrained(name: str | Path = "nano", **hub: Any) -> Planner:
-        """ "nano" (in the package), a folder or a Hub id; ``hub``.
-
-        What transformers' from_pretrained takes (revision, token, …).
+        """Load "nano" (in the package), a folder or a Hub id; ``hub`` is what transformers' from_pretrained takes.
 
         A folder that recipes/planner/train.py made with ``base=`` holds a LoRA: its base is loaded and the LoRA merged
         into it. Raises ValueError for a tokenizer without the words of the plan language, OSError for a folder that is
