@@ -35,7 +35,7 @@ from musetune.evaluation import bootstrap_mean
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols.arrangement import STEMS
-from musetune.training.checkpoint import find_checkpoint, load_checkpoint
+from musetune.training.checkpoint import find_checkpoint, load_checkpoint, load_parameters
 
 
 def best(folder: Path) -> tuple[StemTransformer, dict]:
@@ -45,7 +45,7 @@ def best(folder: Path) -> tuple[StemTransformer, dict]:
         raise FileNotFoundError(f"{folder} has no best/: give the work_dir of recipes/arranger/train.py")
     tensors, meta = load_checkpoint(path)
     model = StemTransformer(**{k: meta["config"][k] for k in ("dim", "layers", "heads", "ffn")})
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    load_parameters(model, tensors)
     log = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
     info = {"step": meta["step"], "validation": meta["validation"], "tokens": log[meta["step"] - 1]["tokens"]}
     return model.eval(), {**info, "only": meta["config"].get("only")}

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _SCRATCH = ".writing-"
@@ -234,6 +234,25 @@ def resume_latest(
     tensors, meta = load_checkpoint(latest)
     unpack_state(tensors, named, optimizer, averages)
     return meta
+
+
+def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint's parameters into a model, in place, for use without its optimiser.
+
+    Args:
+        model: Of the shape that was trained.
+        tensors: What `load_checkpoint` gave.
+
+    Raises:
+        ValueError: The checkpoint is of other parameters.
+    """
+    named = dict(model.named_parameters())  # tied weights stand here once, as in the checkpoint
+    saved = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    if wrong := saved.keys() ^ named.keys():
+        raise ValueError(f"the checkpoint has other parameters than the model: {sorted(wrong)[:6]}")
+    with torch.no_grad():
+        for name, value in named.items():
+            value.copy_(saved[name])
 
 
 def truncate_log(path: Path, last_step: int) -> None:

@@ -44,6 +44,7 @@ from musetune.symbols.arrangement import STEMS
 from musetune.training.checkpoint import (
     find_checkpoint,
     load_checkpoint,
+    load_parameters,
     pack_state,
     resume_latest,
     save_checkpoint,
@@ -256,7 +257,7 @@ def read_best(work_dir: Path) -> tuple[StemTransformer, dict[str, Any]]:
         raise ValueError(f"{work_dir} has no best/: train first, or give the work_dir of a training")
     tensors, meta = load_checkpoint(path)
     model = StemTransformer(**{k: meta["config"][k] for k in ("dim", "layers", "heads", "ffn")})
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    load_parameters(model, tensors)
     return model, meta
 
 

@@ -95,7 +95,7 @@ def encode_latents(folder: Path, vae: PatchAutoencoder) -> Tensor:
     for i in tqdm(range(0, len(spectrograms), 64), desc="latents", unit="batch"):
         x = torch.from_numpy(spectrograms[i : i + 64].astype(np.float32))[:, None]
         parts.append(vae.encode(x).latent_dist.mode().half())  # type: ignore[union-attr]
-    latents = torch.cat(parts)
+    latents = torch.cat(parts).contiguous()
     save_file({"latents": latents}, cache)
     return latents
 
