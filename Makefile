@@ -2,6 +2,7 @@
 # make quick   what one runs between edits: no judges, browser, recipes or slow tests; under 2 minutes on two cores
 # make test    everything; under 25 minutes on two cores
 # make check   ruff and mypy, then the tests
+# make docs    the site into build/site; a broken link or a missing page is an error
 # make fuzz    hostile input to every reader for hours: rounds of FUZZ_EXAMPLES inputs a reader until FUZZ_SECONDS have passed
 # Each makes its own environment in .venv at the versions of constraints.txt. PYTHON=python3.12 picks the interpreter;
 # JUDGES=no leaves out the recognisers that are compiled, and the tests that need them are skipped.
@@ -23,7 +24,7 @@ endif
 # a process for each core, of one thread each: the nets of the tests are too small for more
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
 
-.PHONY: install soundfont browser demo quick test pytest fuzz check lint clean
+.PHONY: install soundfont browser demo quick test pytest fuzz check lint docs clean
 
 install: $(VENV)/.installed
 
@@ -63,6 +64,10 @@ lint: install
 	$(VENV)/bin/mypy
 
 check: lint test
+
+docs: install
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[docs]"
+	$(RUN) -m mkdocs build --strict --site-dir build/site
 
 clean:
 	rm -rf $(VENV) $(CACHE) out build dist

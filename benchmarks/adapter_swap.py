@@ -94,7 +94,7 @@ def measure(name: str, *, rank: int, swaps: int, loads: int) -> dict[str, Any]:
 
 def _around(pipe: MuseTunePipeline) -> tuple[Time, Time]:
     """What a generation does with the weights before its first step and after its last."""
-    context = pipe._sounding(1.0, music=True)
+    context = pipe.adapter_manager.playing(1.0, music=True)
     return timed(context.__enter__), timed(lambda: context.__exit__(None, None, None))
 
 

@@ -24,7 +24,7 @@ from musetune.evaluation.notes import note_scores
 from musetune.evaluation.testset import TestSheet
 from musetune.evaluation.transcription import transcribe
 from musetune.pipeline.pipeline import MuseTunePipeline
-from musetune.pipeline.songs import mixed, solos
+from musetune.pipeline.songs import mix_stems, solo_arrangements
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols.arrangement import Arrangement
 
@@ -72,9 +72,9 @@ def rendered(notes: Arrangement, test: TestSheet) -> dict[str, np.ndarray]:
     """The same by a synthesiser."""
     parts = {
         name: synthesize(alone.to_pretty_midi(), 16000, duration_s=test.sheet.duration_s)
-        for name, alone in solos(notes).items()
+        for name, alone in solo_arrangements(notes).items()
     }
-    whole = mixed(parts)[0]
+    whole = mix_stems(parts)[0]
     peak = max(1.0, float(np.abs(whole).max()))
     return {name: audio / peak for name, audio in {**parts, "all": whole}.items()}
 

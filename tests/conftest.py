@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if (HERE / "recipes") in item.path.parents:
             item.add_marker(pytest.mark.recipe)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made to no later look for cycles: it would take two seconds each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,10 +17,9 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "musetune"
 # From the ground floor up; a room may import those before it. Why a room stands where it does: docs/design/architecture.md
 ROOMS = (
-    "symbols", "processes", "audio", "theory", "formats", "display", "models", "conditioning", "analysis", "planning", "evaluation", "adapter",
-    "hub", "pipeline", "datasets", "training", "suites", "serve", "cli",
+    "symbols", "processes", "audio", "theory", "formats", "display", "models", "nano", "conditioning", "analysis", "planning",
+    "evaluation", "adapter", "hub", "pipeline", "datasets", "training", "suites", "serve", "cli",
 )  # fmt: skip
-FORMER = {"nano"}  # names that files of older versions hold: they import the rooms that took their place
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
 DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml"}  # import name → name on the registry, where they differ
 JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # installed by `make`, see CONTRIBUTING.md
@@ -95,15 +94,13 @@ def test_rooms_import_downwards_only() -> None:
     up = []
     for module, imported in sorted(import_graph().items()):
         room = room_of(module)
-        if not room or room in FORMER:
+        if not room:
             continue
         assert room in ROOMS, (
             f"{room} is a new room: say in tests/test_layers.py and docs/design/architecture.md where it stands"
         )
-        up += [
-            f"{module} → {other}" for other in sorted(imported)
-            if room_of(other) and (room_of(other) in FORMER or ROOMS.index(room_of(other)) > ROOMS.index(room))
-        ]  # fmt: skip
+        others = (other for other in sorted(imported) if room_of(other))
+        up += [f"{module} → {other}" for other in others if ROOMS.index(room_of(other)) > ROOMS.index(room)]
     assert not up, "these imports point up: " + ", ".join(up)
 
 
@@ -178,6 +175,7 @@ def test_import_is_light(module: str) -> None:
     assert loaded.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_package_names_load_when_asked_for() -> None:
     names = run(
         "import musetune; print([getattr(musetune, n).__name__ for n in ('Chord', 'LeadSheet', 'MuseTunePipeline')])"

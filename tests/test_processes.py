@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from musetune.processes import crash_safe_map
 
 
@@ -14,6 +16,7 @@ def work(item: int) -> int:
     return item * item
 
 
+@pytest.mark.slow
 def test_crash_costs_only_its_item() -> None:
     assert list(crash_safe_map(work, [2, -1, 3], 1)) == [(2, 4), (-1, None), (3, 9)]
 

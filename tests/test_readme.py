@@ -26,6 +26,7 @@ def run(arguments: list[str], folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_python(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert blocks
@@ -34,6 +35,7 @@ def test_python(tmp_path: Path) -> None:
     assert (tmp_path / "sheet.musicxml").is_file()
 
 
+@pytest.mark.slow
 def test_commands(tmp_path: Path) -> None:
     """In the README's order: later ones read what earlier ones wrote."""
     assert {c.split()[1] for c in COMMANDS} == {"generate", "analyze", "info", "adapters", "plan", "compose"}

@@ -15,7 +15,7 @@ from musetune.analysis.genre.classifier import genre_analysis
 from musetune.analysis.harmonic_analysis import harmonic_analysis
 from musetune.analysis.record import Analysis
 from musetune.analysis.rhythmic_analysis import rhythmic_analysis_of_layers, rhythmic_analysis_of_notes
-from musetune.audio.source import Source, sha256_of
+from musetune.audio.source import Source, sha256_of, text_name
 from musetune.formats.scores import read_score
 from musetune.symbols import LeadSheet
 from musetune.theory.harmony.modulation import local_keys
@@ -47,7 +47,7 @@ def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) ->
     voices = score.voices if score is not None and score.voices else None
     rhythm = rhythmic_analysis_of_notes(score) if score is not None else _of_chords(sheet)
     return Analysis(
-        Source(path.name, float(sheet.grid.time_at(sheet.length)), None, None, sha256_of(path)),
+        Source(text_name(path), float(sheet.grid.time_at(sheet.length)), None, None, sha256_of(path)),
         sheet,
         1.0,
         1.0,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +18,7 @@ from musetune.cli import compose as cli_compose
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
 from musetune.cli import ui as cli_ui
+from musetune.cli.song import check_text
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
@@ -109,9 +113,11 @@ def generate(
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
+    from musetune.pipeline.checks import or_default
     from musetune.pipeline.loading import pick_device, quiet
-    from musetune.pipeline.request import MUSIC_GUIDANCE, or_default
+    from musetune.pipeline.request import MUSIC_GUIDANCE
 
+    check_text("PROMPT", prompt)
     kind = _kind(out, format)
     wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
@@ -151,11 +157,12 @@ def _kind(out: Path, format: str | None) -> str:
 
 def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
     """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone."""
-    from musetune.pipeline.request import positive, reject_arguments, resolve_lead_sheet
+    from musetune.pipeline.checks import check_positive, reject_arguments
+    from musetune.pipeline.request import resolve_lead_sheet
     from musetune.symbols import LeadSheet
 
     if seconds is not None:
-        positive("--seconds", seconds)
+        check_positive("--seconds", seconds)
     if chords is not None and sheet is not None:
         raise ValueError("give --chords or --sheet, not both")
     flags = {f"--{name}": value for name, value in options.items()}
@@ -171,7 +178,7 @@ def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **opt
 
 def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
     """What needs music is refused without; what asks for a part is held against the sheet, before anything heavy is loaded."""
-    from musetune.pipeline.request import check_intervals, positive, reject_arguments
+    from musetune.pipeline.checks import check_intervals, check_positive, reject_arguments
 
     if wanted is None:
         flags = {f"--{name.removesuffix('_scale').replace('_', '-')}": value for name, value in music.items()}
@@ -179,9 +186,9 @@ def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, An
         return
     check_intervals(**{name: music[name] for name in ("guidance_interval", "music_guidance_interval")})
     if music["window_seconds"] is not None:
-        positive("window_seconds", music["window_seconds"])
+        check_positive("window_seconds", music["window_seconds"])
     if music["follow"] or music["follow_seconds"]:
-        from musetune.pipeline.partial import condition_mask
+        from musetune.pipeline.condition_mask import condition_mask
 
         condition_mask(wanted, music["follow"], music["follow_seconds"])
 
@@ -272,20 +279,34 @@ app.command()(cli_info.info)
 
 
 def main() -> None:
-    """The console script: errors that a user can mend are one line, without a traceback."""
+    """Run the console script. Errors are one line, without a traceback, unless $MUSETUNE_TRACEBACK is set."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a file's name may hold bytes that are no text: printed as \xe9, \udce9
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)  # the exit code, where a command ended by typer.Exit
     except typer.Abort:
         raise SystemExit(130) from None
     except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"musetune: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+        _complain(" ".join(str(error).split()) or type(error).__name__, error)
         raise SystemExit(2) from None
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # a mistake in the command line itself
             error.show()
             raise SystemExit(error.exit_code) from None
-        raise
+        name = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _complain(f"{name} (a fault of MuseTune; please report it with what MUSETUNE_TRACEBACK=1 shows)", error)
+        raise SystemExit(70) from None
     raise SystemExit(code)
+
+
+def _complain(text: str, error: Exception) -> None:
+    """Print what went wrong; with $MUSETUNE_TRACEBACK also where."""
+    if os.environ.get("MUSETUNE_TRACEBACK"):
+        traceback.print_exception(error)
+    typer.echo(f"musetune: {text}", err=True)
 
 
 if __name__ == "__main__":

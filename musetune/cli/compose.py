@@ -180,7 +180,7 @@ def compose(
     as_json: Json = False,
 ) -> None:
     from musetune.display.plan_chart import chart
-    from musetune.pipeline.request import reject_arguments
+    from musetune.pipeline.checks import reject_arguments
     from musetune.symbols.arrangement import STEMS
 
     flags = {"midi": midi, "musicxml": musicxml, "mxl": mxl, "jams": jams, "plan": plan}

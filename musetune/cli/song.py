@@ -16,13 +16,22 @@ KINDS = {"midi": ".mid", "musicxml": ".musicxml", "mxl": ".mxl", "jams": ".jams"
 NAMES = {"vocals": "lead", "vocal": "lead"}  # other names that --stems takes
 
 
+def check_text(name: str, text: str) -> None:
+    """Raise ValueError for words that are no text: bytes of another encoding than the shell's."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} {text!r} is no text at character {error.start + 1}: write it in UTF-8") from None
+
+
 def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     """The planner's arguments, each option checked by name. source: the plan to go on from."""
-    from musetune.pipeline.request import positive, reject_arguments
+    from musetune.pipeline.checks import check_positive, reject_arguments
     from musetune.symbols import GENRES, Key, LeadSheet, Meter
     from musetune.symbols.beat_grid import check_bpm
     from musetune.symbols.names import suggest
 
+    check_text("PROMPT", prompt)
     pins = {name: value for name, value in options.items() if value is not None}
     if not prompt.strip() and source is None and not pins:
         raise ValueError("say what song in PROMPT, pin something such as --chords, or go on from a plan with --from")
@@ -35,7 +44,7 @@ def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     if "bpm" in pins:
         check_bpm(pins["bpm"])
     if "seconds" in pins:
-        positive("--seconds", pins["seconds"])
+        check_positive("--seconds", pins["seconds"])
         pins["duration_seconds"] = pins.pop("seconds")
     if "meter" in pins:
         pins["time_signature"] = str(Meter.parse(pins.pop("meter")))

@@ -1,4 +1,4 @@
-"""What the U-Net is told: rows of nothing, of words, of words and music, perhaps of stems too, for every window; a step takes those that it needs."""
+"""The conditions of a call: rows of nothing, of words, of words and music, perhaps of notes too, for every window."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from torch import Tensor
 
 from musetune.adapter import MusicAdapter, Prepared
 from musetune.conditioning import STEM_STREAMS, MusicTokens, tokenize
-from musetune.pipeline.piece import Piece
+from musetune.pipeline.request import GenerationRequest
 from musetune.pipeline.windows import window_starts
 
 
 @dataclass
 class ConditionBatch:
-    """Conditions of some passes in one window. text: the U-Net's arguments of the T5 stream; generated: GPT-2's (rows, tokens, width)."""
+    """Conditions of some passes in one window.
+
+    Attributes:
+        text: the U-Net's arguments of the T5 stream.
+        generated: GPT-2's embeddings (rows, tokens, width).
+        music: what the adapter adds.
+    """
 
     text: dict[str, Tensor]
     generated: Tensor
@@ -24,55 +30,68 @@ class ConditionBatch:
 
 @dataclass
 class Conditions:
-    """Those of ``n`` waveforms at every level (``levels`` · n rows: without conditions, with words, with words and music, with stems too) and
-    in every window."""
+    """Conditions of ``n`` waveforms at every level and in every window.
+
+    The levels are nested: 0 nothing, 1 words, 2 words and music, 3 notes too; ``levels`` · ``n`` rows, level after level.
+    """
 
     n: int
     levels: int
     text: dict[str, Tensor]
     generated: Tensor
     windows: list[Prepared]
-    _chosen: dict[tuple[int, tuple[int, ...]], ConditionBatch] = field(default_factory=dict)
+    _selected: dict[tuple[int, tuple[int, ...]], ConditionBatch] = field(default_factory=dict)
 
-    def told(self, window: int, which: tuple[int, ...]) -> ConditionBatch:
-        """The rows of the levels ``which`` (of 0 … levels − 1) in a window."""
-        if (window, which) not in self._chosen:
+    def select(self, window: int, levels: tuple[int, ...]) -> ConditionBatch:
+        """Return the rows of some ``levels`` in a window; kept, since most steps need the same."""
+        if (window, levels) not in self._selected:
             music = self.windows[window]
-            if which == tuple(range(self.levels)):
-                chosen = ConditionBatch(self.text, self.generated, music)
+            if levels == tuple(range(self.levels)):
+                batch = ConditionBatch(self.text, self.generated, music)
             else:
-                rows = torch.cat([torch.arange(p * self.n, (p + 1) * self.n) for p in which]).to(self.generated.device)
+                rows = torch.cat([torch.arange(i * self.n, (i + 1) * self.n) for i in levels]).to(self.generated.device)
                 text = {name: tensor[rows] for name, tensor in self.text.items()}
-                chosen = ConditionBatch(text, self.generated[rows], some_rows(music, rows))
-            self._chosen[window, which] = chosen
-        return self._chosen[window, which]
+                batch = ConditionBatch(text, self.generated[rows], select_rows(music, rows))
+            self._selected[window, levels] = batch
+        return self._selected[window, levels]
 
 
 def prepare_windows(
-    adapter: MusicAdapter, piece: Piece, n: int, grid: tuple[int, int, float], device: torch.device
+    adapter: MusicAdapter, request: GenerationRequest, rows: int, window_rows: int, row_s: float, device: torch.device
 ) -> list[Prepared]:
-    """What is asked for of a piece's sheet and arrangement in every window, embedded for all levels of ``n`` waveforms.
+    """Embed what a request follows of its sheets and arrangements, window by window, at all levels.
 
-    grid: latent rows of the whole, of a window, and seconds of one.
+    Args:
+        rows: latent rows of the whole.
+        window_rows: latent rows of a window.
+        row_s: seconds of a latent row.
     """
-    rows, size, row_s = grid
-    out, frame_s = [], row_s / adapter.config.frames_per_row
-    length = min(size, rows)
-    for start in window_starts(rows, size, size // 2):
+    frame_s, per_row = row_s / adapter.config.frames_per_row, adapter.config.frames_per_row
+    length = min(window_rows, rows)
+    windows = []
+    for start in window_starts(rows, window_rows, window_rows // 2):
         start_s = start * row_s
-        part = piece.sheet if start == 0 else piece.sheet.crop(start_s, length * row_s)
-        frames = length * adapter.config.frames_per_row
-        played = None if piece.arrangement is None else piece.arrangement.shift(-start_s)
-        options = {"frame_s": frame_s, "n_frames": frames, "event_s": adapter.config.event_s}
-        tokens = piece.asked.hide(tokenize(part, arrangement=played, **options).to(device), start_s, frame_s)
-        levels = [tokens.drop()] * 2 + [tokens.drop(STEM_STREAMS)] + [tokens] * (played is not None)
-        batch = MusicTokens.stack([level for level in levels for _ in range(n)])
-        out.append(adapter.prepare(batch, length, adapter.config.cols, row_s))
-    return out
+        levels: list[list[MusicTokens]] = [[] for _ in range(request.guidance.levels)]
+        for music in request.music:
+            sheet, notes = music.lead_sheet, music.arrangement
+            tokens = tokenize(
+                sheet if start == 0 else sheet.crop(start_s, length * row_s),
+                arrangement=None if notes is None else notes.shift(-start_s),
+                frame_s=frame_s,
+                n_frames=length * per_row,
+                event_s=adapter.config.event_s,
+            ).to(device)
+            tokens = music.mask.hide(tokens, start_s, frame_s)
+            nested = [tokens.drop()] * 2 + [tokens.drop(STEM_STREAMS), tokens]
+            for level, own in zip(levels, nested):
+                level += [own] * request.waveforms
+        batch = MusicTokens.stack([tokens for level in levels for tokens in level])
+        windows.append(adapter.prepare(batch, length, adapter.config.cols, row_s))
+    return windows
 
 
-def some_rows(music: Prepared, rows: Tensor) -> Prepared:
-    """The same of some rows of the batch."""
+def select_rows(music: Prepared, rows: Tensor) -> Prepared:
+    """Return some rows of the batch."""
     stream = music.stream
     keys, values = (tuple(None if x is None else x[rows] for x in site) for site in (stream.keys, stream.values))
     modulation = tuple((scale[rows], shift[rows]) for scale, shift in stream.modulation)

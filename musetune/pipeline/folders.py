@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+import musetune.adapter.shelf  # diffusers loads only from modules that are imported: folders of 0.1.0 name these two
+import musetune.nano  # noqa: F401
 from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import read_adapter_metadata
 from musetune.adapter.mixing import LoraMixer

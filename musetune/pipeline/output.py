@@ -14,18 +14,26 @@ if TYPE_CHECKING:
 
 @dataclass
 class MuseTuneOutput:
-    """audios (n, samples) float32 at ``sampling_rate``, the most obedient first; the sheet that was asked for; a report for each.
+    """Audio and what it was to follow.
 
-    arrangement: the players' notes, where there are some. stems: with ``stems=True``, audio of each player (samples,) float32, whose sum
-    is the one waveform of ``audios``.
+    Attributes:
+        audios: array (n, samples) float32 at ``sampling_rate`` (a tensor with ``output_type="pt"``); of each prompt the
+            most obedient first. With ``output_type="latent"`` the latents.
+        sampling_rate: samples a second.
+        lead_sheet: the sheet that was asked for or written; of a batch the first.
+        reports: one a waveform, with ``return_report=True``.
+        arrangement: the players' notes, where there are some; of a batch the first.
+        stems: with ``stems=True`` audio of each player (samples,) float32, whose sum is the one waveform of ``audios``.
+        lead_sheets: one a prompt.
     """
 
-    audios: np.ndarray
+    audios: Any
     sampling_rate: int
     lead_sheet: LeadSheet
     reports: list[Any] | None = None
     arrangement: Arrangement | None = None
     stems: dict[str, np.ndarray] | None = None
+    lead_sheets: tuple[LeadSheet, ...] = ()
 
     @property
     def plan(self) -> LeadSheet:

@@ -2,69 +2,113 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from diffusers import AudioLDM2Pipeline
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
 
 import musetune.models.nano  # noqa: F401  # diffusers finds nano's classes by name once they are imported
 from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
-from musetune.pipeline.adapters import Adapters, lora_name
-from musetune.pipeline.folders import fetch, read_reference, theory_of, warn_of_remote_code
-from musetune.pipeline.guidance import ALWAYS, Guidance, Interval
-from musetune.pipeline.loading import language_model
-from musetune.pipeline.output import MuseTuneOutput
-from musetune.pipeline.partial import ConditionMask, condition_mask
-from musetune.pipeline.piece import Piece
-from musetune.pipeline.playing import Playing
-from musetune.pipeline.request import (
-    GUIDANCE_RESCALE,
-    MUSIC_GUIDANCE,
-    NEEDS_MUSIC,
-    PLAYED_GUIDANCE,
-    TEXT_GUIDANCE,
+from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
+from musetune.pipeline.checks import (
     check_counts,
     check_intervals,
+    check_positive,
     check_scales,
-    check_share,
+    check_shares,
+    given_arguments,
+    one_a_prompt,
     or_default,
-    positive,
     reject_arguments,
-    resolve_lead_sheet,
 )
-from musetune.pipeline.songs import Songs, mixed
-from musetune.symbols import Chord, LeadSheet
-from musetune.symbols.arrangement import Arrangement
+from musetune.pipeline.conditions import Conditions, prepare_windows
+from musetune.pipeline.folders import (
+    CUSTOM_PIPELINE,
+    fetch,
+    read_reference,
+    theory_of,
+    warn_of_remote_code,
+    write_reference,
+)
+from musetune.pipeline.guidance import Interval
+from musetune.pipeline.loading import language_model
+from musetune.pipeline.output import MuseTuneOutput
+from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
+from musetune.pipeline.sampler import Generators, relate_sections, sample
+from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
+from musetune.symbols import Arrangement, Chord, LeadSheet
+
+OUTPUT_TYPES = ("np", "pt", "latent")
 
 
-class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
-    """AudioLDM 2 with an optional MusicAdapter and genre LoRAs. Without a lead sheet and without active genre LoRAs a call is the stock
-    pipeline's, bit for bit."""
+class MuseTunePipeline(AudioLDM2Pipeline):
+    """AudioLDM 2 with an optional MusicAdapter and genre LoRAs.
+
+    Without a lead sheet and without active genre LoRAs a call is the stock pipeline's, bit for bit.
+
+    Args:
+        vae, text_encoder, …, vocoder: as of ``AudioLDM2Pipeline``.
+        adapter: a theory adapter; it is attached to ``unet``.
+        loras: the resident genre LoRAs.
+
+    Example:
+        >>> pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")  # doctest: +SKIP
+        >>> pipe("bright pop song", harmonic_progression="I V vi IV", key="C major", bpm=120)  # doctest: +SKIP
+    """
 
     _optional_components: ClassVar = ["adapter", "loras"]
 
     def __init__(  # type: ignore[no-untyped-def]
-        self, vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
-        feature_extractor, unet, scheduler, vocoder, adapter: MusicAdapter | None = None, loras: LoraMixer | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        vae,
+        text_encoder,
+        text_encoder_2,
+        projection_model,
+        language_model,
+        tokenizer,
+        tokenizer_2,
+        feature_extractor,
+        unet,
+        scheduler,
+        vocoder,
+        adapter: MusicAdapter | None = None,
+        loras: LoraMixer | None = None,
+    ) -> None:
         super().__init__(
-            vae, text_encoder, text_encoder_2, projection_model, language_model, tokenizer, tokenizer_2,
-            feature_extractor, unet, scheduler, vocoder,
-        )  # fmt: skip
+            vae,
+            text_encoder,
+            text_encoder_2,
+            projection_model,
+            language_model,
+            tokenizer,
+            tokenizer_2,
+            feature_extractor,
+            unet,
+            scheduler,
+            vocoder,
+        )
         self.register_modules(adapter=adapter, loras=loras)
+        self.base_name = "unknown"
+        self.base_revision: str | None = None
+        self.adapter_manager = AdapterManager(self)
         if loras is not None:
             loras.check(unet)
         if adapter is not None:
             adapter.attach(unet)
 
     @classmethod
+    @torch.random.fork_rng(devices=[])  # loading draws random numbers; the caller's generator is left alone
     def from_pretrained(
         cls,
         base: str | Path,
@@ -86,10 +130,10 @@ class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
             adapter_revision = options.get("revision")
         name = None
         if isinstance(adapter, str | Path):  # a misspelt name is found before the base is loaded
-            folder = find_adapter(adapter, **access, **_given(revision=adapter_revision))
+            folder = find_adapter(adapter, **access, **given_arguments(revision=adapter_revision))
             adapter, name = folder, lora_name(adapter, folder) if is_lora(folder) else None
         options.setdefault("use_safetensors", True)
-        hub = access | _given(revision=options.get("revision"))
+        hub = access | given_arguments(revision=options.get("revision"))
         index = read_index(place, **hub)
         place, theory = fetch(place, index, **hub), theory_of(adapter, index, **access)
         if (reference := read_reference(index)) is not None:
@@ -98,7 +142,7 @@ class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
         else:
             if "language_model" not in options:
                 model = language_model(place, index, options.get("dtype", options.get("torch_dtype")), **hub)
-                options |= _given(language_model=model)
+                options |= given_arguments(language_model=model)
             pipe = super().from_pretrained(place, **options)
             pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
         if theory is not None:
@@ -117,12 +161,152 @@ class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
         with tempfile.TemporaryDirectory() as folder:
             return push(self.save_adapter(folder, name), repo_id, **hub)
 
+    # -- adapters ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def adapters(self) -> dict[str, AdapterInfo]:
+        """The loaded adapters by name: the theory adapter first, then the genre LoRAs."""
+        return self.adapter_manager.infos()
+
+    def load_adapter(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
+        """Attach a theory adapter in place of the present one, or add a genre LoRA, which is active alone then; the base stays loaded.
+
+        Args:
+            adapter: a folder, a bundled name, a Hub id, or a MusicAdapter. A genre LoRA: ours, or any for this U-Net by peft or diffusers.
+            name: what to call it, by default as its metadata say, else as its folder or repository; a LoRA of that name is replaced.
+            hub: revision, token, cache_dir, local_files_only.
+
+        Raises:
+            ValueError: that says what differs, and changes nothing, where it was made for another U-Net; while adapters are fused.
+            FileNotFoundError: where there is no such adapter.
+        """
+        self.adapter_manager.load(adapter, name, **hub)
+
+    def set_adapter(self, mix: str | Mapping[str, float] | None) -> None:
+        """Let genre LoRAs count: one, several with weights 0–2 such as {"jazz": 0.7, "blues": 0.3}, or None: the theory adapter alone.
+
+        Raises:
+            ValueError: for a name that is not loaded or a weight outside 0–2, and changes nothing.
+        """
+        self.adapter_manager.set(mix)
+
+    def unload_adapter(self, name: str | None = None) -> None:
+        """Forget the adapter ``name``, theory or genre; None: all of them, the plain base again."""
+        self.adapter_manager.unload(name)
+
+    def fuse_adapter(self) -> None:
+        """Add all active LoRAs into the U-Net's weights until ``unfuse_adapter``: calls need not do it each time. Keeps a copy of the weights.
+
+        Calls of another strength, and those without music, still get what they ask for.
+
+        Raises:
+            ValueError: where there is nothing to fuse.
+        """
+        self.adapter_manager.fuse()
+
+    def unfuse_adapter(self) -> None:
+        """Give the U-Net its own weights back, bit for bit.
+
+        Raises:
+            ValueError: where nothing is fused.
+        """
+        self.adapter_manager.unfuse()
+
+    unfuse = unfuse_adapter
+
+    def save_adapter(self, folder: str | Path, name: str | None = None) -> Path:
+        """Write an adapter as the Hub holds it, with its metadata.
+
+        Args:
+            folder: is made where it is not there.
+            name: by default the active genre LoRA, else the theory adapter.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ValueError: where several are active, or none is loaded.
+        """
+        return self.adapter_manager.save(folder, name)
+
+    def save_pretrained(self, save_directory: str | Path, reference: bool | str = False, **options: Any) -> None:
+        """Write a complete folder: the plain base, the theory adapter with its LoRA under adapter/, genre LoRAs with their mix under loras/.
+
+        Args:
+            save_directory: is made where it is not there.
+            reference: name the base instead of writing it, as nano or a Hub id; True: as it was loaded.
+            options: as of ``DiffusionPipeline.save_pretrained``; with ``reference`` they have no meaning.
+
+        Raises:
+            ValueError: where ``reference`` is a folder, which nobody else could find.
+        """
+        with self.adapter_manager.detached():
+            if reference:
+                name = self.base_name if reference is True else reference
+                write_reference(self, save_directory, name, self.base_revision if name == self.base_name else None)
+            else:
+                super().save_pretrained(save_directory, **options)
+            (Path(save_directory) / "pipeline.py").write_text(CUSTOM_PIPELINE)
+
+    # -- songs -------------------------------------------------------------------------------------------------------------
+
+    def plan(self, prompt: str, **pins: Any) -> LeadSheet:
+        """Write a song's plan from words, by the structure transformer.
+
+        Args:
+            prompt: what the song should be.
+            pins: as of ``musetune.planning.planner.planner.plan``: key, bpm, chords, …
+        """
+        from musetune.planning.planner.planner import plan
+
+        return plan(prompt, **pins)
+
+    def arrange(self, sheet: LeadSheet, **options: Any) -> Arrangement:
+        """Write notes of drums, bass, guitar, keys and lead for a plan.
+
+        Args:
+            sheet: the plan.
+            options: as of ``musetune.planning.arranger.arranger.arrange``.
+        """
+        from musetune.planning.arranger.arranger import arrange
+
+        return arrange(sheet, **options)
+
+    # -- the call ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def row_s(self) -> float:
+        """Seconds of one latent row."""
+        vocoder = self.vocoder.config
+        return self.vae_scale_factor * math.prod(vocoder.upsample_rates) / vocoder.sampling_rate
+
     @torch.no_grad()
     def __call__(
         self,
-        prompt: str | None = None,
-        *args: Any,
-        lead_sheet: LeadSheet | None = None,
+        prompt: str | list[str] | None = None,
+        transcription: str | list[str] | None = None,
+        audio_length_in_s: float | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        negative_prompt: str | list[str] | None = None,
+        num_waveforms_per_prompt: int | None = 1,
+        eta: float = 0.0,
+        generator: Generators = None,
+        latents: Tensor | None = None,
+        prompt_embeds: Tensor | None = None,
+        negative_prompt_embeds: Tensor | None = None,
+        generated_prompt_embeds: Tensor | None = None,
+        negative_generated_prompt_embeds: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        negative_attention_mask: Tensor | None = None,
+        max_new_tokens: int | None = None,
+        return_dict: bool = True,
+        callback: Callable[[int, int, Tensor], None] | None = None,
+        callback_steps: int | None = 1,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        output_type: str | None = "np",
+        *,
+        lead_sheet: LeadSheet | list[LeadSheet] | None = None,
         harmonic_progression: str | Sequence[str | Chord] | None = None,
         key: str | None = None,
         bpm: float | None = None,
@@ -131,125 +315,412 @@ class MuseTunePipeline(Songs, Playing, Adapters, AudioLDM2Pipeline):
         duration_seconds: float | None = None,
         follow: str | Sequence[str] | None = None,
         follow_seconds: tuple[float, float] | None = None,
-        arrangement: Arrangement | None = None,
+        arrangement: Arrangement | list[Arrangement] | None = None,
         stems: bool = False,
         music_guidance_scale: float | None = None,
         stem_guidance_scale: float | None = None,
         guidance_interval: Interval | None = None,
         music_guidance_interval: Interval | None = None,
+        guidance_rescale: float | None = None,
         window_seconds: float | None = None,
         strength: float | None = None,
         return_report: bool = False,
-        **options: Any,
+        callback_on_step_end: Callable[[Any, int, int, dict[str, Tensor]], dict[str, Tensor] | None] | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
-        """Generate: MuseTuneOutput that follows a lead sheet, a progression or a plan of its own; without, AudioLDM2Pipeline's own call.
+        """Generate audio that follows a lead sheet, a progression or a plan of its own; without music, as AudioLDM2Pipeline does.
 
-        harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, in ``key`` (C major), ``bpm`` (30–300; 120), ``time_signature``
-        (4/4), ``genre``, repeated to ``duration_seconds`` (default 10.24). A ``lead_sheet`` has all that itself and is cut to
-        ``duration_seconds``. With neither, but with ``duration_seconds`` and an adapter, the prompt is planned (``plan``; key, bpm,
-        time_signature and genre are pinned where given) to the nearest whole bar, arranged (``arrange``), played and reported on;
-        ``audio_length_in_s`` asks for the stock call. arrangement: the players' notes; stems=True: each player's audio too, their sum
-        instead of one take. follow: which of chords, beats, key, genre, function and, with an arrangement, drums, bass, comping, lead count
-        (default: all there is), follow_seconds: (start, end) of the stretch in which they do; the rest is left to the model.
-        music_guidance_scale: how hard the music is pushed, stem_guidance_scale: the players' notes, beside ``guidance_scale`` for the
-        words (3 each; with notes 2.5); music_guidance_interval, guidance_interval: (start, end) of the steps, 0–1, in which they are pushed at all; the other
-        steps are faster. window_seconds: longer audio is made in overlapping windows of so much (default: the base's own length).
-        strength: of the adapter, 0–1 (1). ``num_waveforms_per_prompt`` = n returns n waveforms, the most obedient first.
-        ``num_inference_steps`` (default 20 with music), ``guidance_rescale`` (0.8; 0–1, only with music), ``negative_prompt``,
-        ``generator``, ``latents`` as in the stock call.
-        Raises ValueError for values out of range and for arguments that would be ignored.
+        With music the stock arguments mean what they mean there; those that differ are listed.
+
+        Args:
+            prompt: words, or a list of them: a batch, with one lead sheet (and arrangement) for each, or one for all.
+            audio_length_in_s: seconds; with a lead sheet or a progression the same as ``duration_seconds``.
+            num_inference_steps: denoising steps; default 200, with music 20.
+            guidance_scale: how hard the words are pushed; default 3.5, with music 3, with notes 2.5.
+            num_waveforms_per_prompt: candidates; with music the most obedient of a prompt comes first.
+            generator: one for all, or a list of one for each waveform.
+            lead_sheet: the music; it has key, tempo, meter and genre itself and is cut to ``duration_seconds``.
+            harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, repeated to ``duration_seconds`` (default 10.24).
+            key: of the progression or the song; "C major" where not given.
+            bpm: 30–300; 120.
+            time_signature: "4/4".
+            genre: one of musetune's genres.
+            duration_seconds: with neither sheet nor progression, but with an adapter, the prompt is planned (``plan``; key, bpm,
+                time_signature and genre are pinned where given) to the nearest whole bar, arranged (``arrange``), played and reported on.
+            follow: which of chords, beats, key, genre, function and, with an arrangement, drums, bass, comping, lead count; default all.
+            follow_seconds: (start, end) of the stretch in which they do; the rest is left to the model.
+            arrangement: the players' notes.
+            stems: each player's audio too, their sum instead of one take.
+            music_guidance_scale: how hard the music is pushed beside the words; 3, with notes 2.5.
+            stem_guidance_scale: how hard the notes are pushed; 2.5.
+            guidance_interval: (start, end) of the steps, 0–1, in which words are pushed at all; the other steps are faster.
+            music_guidance_interval: the like for music and notes.
+            guidance_rescale: 0–1; 0.8; only with music.
+            window_seconds: longer audio is made in overlapping windows of so much; default the base's own length.
+            strength: of the adapters, 0–1; 1.
+            return_report: listen to each waveform and report what was obeyed.
+            callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it returns under "latents"
+                goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
+            callback_on_step_end_tensor_inputs: only "latents".
+
+        Returns:
+            MuseTuneOutput with music, else AudioPipelineOutput; a tuple of one array with ``return_dict=False``.
+
+        Raises:
+            ValueError: for values out of range and for arguments that would be ignored.
+            TypeError: for a lead sheet that is none.
         """
+        self._interrupt = False
         settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre}
-        scales = {"music_guidance_scale": music_guidance_scale, "stem_guidance_scale": stem_guidance_scale}
         intervals = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
-        check_scales(guidance_scale=options.get("guidance_scale"), **scales)
-        check_share(guidance_rescale=options.get("guidance_rescale"), strength=strength)
-        check_counts(**{name: options.get(name) for name in ("num_inference_steps", "num_waveforms_per_prompt")})
-        check_intervals(**intervals)
-        song = self._writes(lead_sheet, harmonic_progression, arrangement, duration_seconds)
-        if song:
-            lead_sheet, arrangement = self._write(prompt, duration_seconds, _given(**settings), options)
-            settings, duration_seconds, return_report = {}, None, True
-        default_seconds = self.unet.config.sample_size * self.row_s
-        sheet = resolve_lead_sheet(lead_sheet, harmonic_progression, duration_seconds, default_seconds, settings)
-        if sheet is None:
-            partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
-            music = {"strength": strength, "arrangement": arrangement, "return_report": return_report or None}
-            reject_arguments(scales | partial | intervals | music | {"stems": stems or None}, NEEDS_MUSIC)
-            return self._plain(prompt, args, duration_seconds, options)
-        self._check_music(prompt, args, None if song else arrangement, stems, song, options)
-        heard = None if self.adapter.stems is None else arrangement
-        if window_seconds is not None:
-            positive("window_seconds", window_seconds)
-        guidance = Guidance(
-            options.pop("guidance_scale", TEXT_GUIDANCE if heard is None else PLAYED_GUIDANCE),
-            or_default(music_guidance_scale, MUSIC_GUIDANCE if heard is None else PLAYED_GUIDANCE),
-            options.pop("guidance_rescale", GUIDANCE_RESCALE),
-            or_default(guidance_interval, ALWAYS),
-            or_default(music_guidance_interval, ALWAYS),
-            None if heard is None else or_default(stem_guidance_scale, PLAYED_GUIDANCE),
+        scales = {"music_guidance_scale": music_guidance_scale, "stem_guidance_scale": stem_guidance_scale}
+        check_scales(guidance_scale=guidance_scale, **scales)
+        check_shares(guidance_rescale=guidance_rescale, strength=strength, eta=eta)
+        check_counts(
+            num_inference_steps=num_inference_steps,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            callback_steps=callback_steps,
         )
-        asked = condition_mask(sheet, follow, follow_seconds, heard)
-        piece = Piece(sheet, heard, asked, guidance, or_default(duration_seconds, sheet.duration_s), window_seconds)
-        with self._sounding(or_default(strength, 1.0), music=True):
-            parts = self._solos(piece, **options) if stems else None
-            audios = self._play(prompt or "", piece, **options) if parts is None else mixed(parts)
-        reports = None
-        if return_report or len(audios) > 1:
-            audios, reports = self._rank(audios, sheet, asked)
-        rate = self.vocoder.config.sampling_rate
-        return MuseTuneOutput(audios, rate, sheet, reports if return_report else None, arrangement, parts)
-
-    def _plain(self, prompt: Any, args: tuple[Any, ...], seconds: float | None, options: dict[str, Any]) -> Any:
-        """The stock pipeline's call."""
-        if seconds is not None:
-            reject_arguments(
-                {"audio_length_in_s": options.get("audio_length_in_s")}, "and duration_seconds: give one of them"
+        check_intervals(**intervals)
+        if duration_seconds is not None:
+            reject_arguments({"audio_length_in_s": audio_length_in_s}, "and duration_seconds: give one of them")
+        if list(callback_on_step_end_tensor_inputs) != ["latents"]:
+            raise ValueError(
+                f"callback_on_step_end_tensor_inputs={callback_on_step_end_tensor_inputs!r}: only ['latents']"
             )
-            options["audio_length_in_s"] = seconds
-        with self._sounding(1.0, music=False):
-            return super().__call__(prompt, *args, **options)
+        on_step = self._on_step(callback, callback_steps or 1, callback_on_step_end)
+        prompts: list[Any] = prompt if isinstance(prompt, list) else [prompt]
+        waveforms = num_waveforms_per_prompt or 1
+        music = (lead_sheet, harmonic_progression, arrangement)
+        song = False
+        if self.adapter is not None and duration_seconds is not None and all(one is None for one in music):
+            song = True
+            lead_sheet, arrangement = self._write_song(prompt, duration_seconds, generator, given_arguments(**settings))
+            settings, duration_seconds, return_report = {}, None, True
+        if lead_sheet is None and harmonic_progression is None:
+            partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
+            other = {"strength": strength, "arrangement": arrangement, "guidance_rescale": guidance_rescale}
+            flags: dict[str, Any] = {"return_report": return_report or None, "stems": stems or None}
+            if duration_seconds is not None:
+                check_positive("duration_seconds", duration_seconds)
+            reject_arguments(flags | settings | scales | partial | intervals | other, NEEDS_MUSIC)
+            stock = given_arguments(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
+            with self.adapter_manager.playing(1.0, music=False):
+                return self._stock_call(
+                    callback_on_step_end,
+                    prompt=prompt,
+                    transcription=transcription,
+                    audio_length_in_s=or_default(duration_seconds, audio_length_in_s),
+                    negative_prompt=negative_prompt,
+                    num_waveforms_per_prompt=num_waveforms_per_prompt,
+                    eta=eta,
+                    generator=generator,
+                    latents=latents,
+                    prompt_embeds=prompt_embeds,
+                    negative_prompt_embeds=negative_prompt_embeds,
+                    generated_prompt_embeds=generated_prompt_embeds,
+                    negative_generated_prompt_embeds=negative_generated_prompt_embeds,
+                    attention_mask=attention_mask,
+                    negative_attention_mask=negative_attention_mask,
+                    max_new_tokens=max_new_tokens,
+                    return_dict=return_dict,
+                    callback=callback,
+                    callback_steps=callback_steps,
+                    cross_attention_kwargs=cross_attention_kwargs,
+                    output_type=output_type,
+                    **stock,
+                )
+        if output_type not in OUTPUT_TYPES:
+            raise ValueError(f"output_type={output_type!r} is not one of {', '.join(OUTPUT_TYPES)}")
+        if prompt_embeds is not None:
+            reject_arguments({"prompt": prompt, "transcription": transcription}, "and prompt_embeds: give one of them")
+            prompts = [None] * len(prompt_embeds)
+        request = build_request(
+            prompts,
+            lead_sheet=lead_sheet,
+            harmonic_progression=harmonic_progression,
+            settings=settings,
+            seconds=or_default(duration_seconds, audio_length_in_s),
+            default_seconds=self._default_seconds,
+            arrangement=arrangement,
+            adapter=self.adapter,
+            song=song,
+            follow=follow,
+            follow_seconds=follow_seconds,
+            guidance_scale=guidance_scale,
+            music_guidance_scale=music_guidance_scale,
+            stem_guidance_scale=stem_guidance_scale,
+            guidance_rescale=guidance_rescale,
+            guidance_interval=guidance_interval,
+            music_guidance_interval=music_guidance_interval,
+            window_seconds=window_seconds,
+            steps=num_inference_steps,
+            waveforms=waveforms,
+            strength=strength,
+            stems=stems,
+        )
+        sheets = tuple(music.lead_sheet for music in request.music)
+        words = {
+            "transcription": transcription,
+            "negative_prompt": negative_prompt,
+            "prompt_embeds": prompt_embeds,
+            "negative_prompt_embeds": negative_prompt_embeds,
+            "generated_prompt_embeds": generated_prompt_embeds,
+            "negative_generated_prompt_embeds": negative_generated_prompt_embeds,
+            "attention_mask": attention_mask,
+            "negative_attention_mask": negative_attention_mask,
+            "max_new_tokens": max_new_tokens,
+        }
+        sampling = {"eta": eta, "cross_attention_kwargs": cross_attention_kwargs, "on_step": on_step}
+        with self.adapter_manager.playing(request.strength, music=True):
+            if stems:
+                solos = self._generate_solos(request, words, generator, latents, **sampling)
+                audios = mix_stems(solos)
+            else:
+                solos = None
+                made = self._generate(request, prompts, words, generator, latents, **sampling)
+                if output_type == "latent":
+                    self.maybe_free_model_hooks()
+                    return (
+                        MuseTuneOutput(made, self._rate, sheets[0], lead_sheets=tuple(sheets))
+                        if return_dict
+                        else (made,)
+                    )
+                audios = self._decode(made, round(request.seconds * self._rate))
+        self.maybe_free_model_hooks()
+        reports: list[Any] | None = None
+        if return_report or waveforms > 1:
+            audios, reports = self._rank(audios, request)
+        result: Any = torch.from_numpy(audios) if output_type == "pt" else audios
+        if not return_dict:
+            return (result,)
+        return MuseTuneOutput(
+            result,
+            self._rate,
+            sheets[0],
+            reports if return_report else None,
+            arrangement[0] if isinstance(arrangement, list) else arrangement,
+            solos,
+            sheets,
+        )
 
-    def _check_music(
+    @property
+    def _rate(self) -> int:
+        """Samples a second."""
+        return int(self.vocoder.config.sampling_rate)
+
+    @property
+    def _default_seconds(self) -> float:
+        """The base's own length."""
+        return float(self.unet.config.sample_size * self.row_s)
+
+    def _stock_call(self, callback_on_step_end: Any, **arguments: Any) -> Any:
+        """Call the stock pipeline, which has no ``callback_on_step_end``."""
+        if callback_on_step_end is not None:
+            legacy, every = arguments["callback"], arguments["callback_steps"] or 1
+
+            def callback(step: int, t: int, latents: Tensor) -> None:
+                changed = callback_on_step_end(self, step, t, {"latents": latents}) or {}
+                latents.copy_(changed.get("latents", latents))
+                if self._interrupt:
+                    raise ValueError(
+                        "a call without music cannot be interrupted: give it music, or raise from the callback"
+                    )
+                if legacy is not None and step % every == 0:
+                    legacy(step, t, latents)
+
+            arguments |= {"callback": callback, "callback_steps": 1}
+        return super().__call__(**arguments)
+
+    def _on_step(self, callback: Any, callback_steps: int, callback_on_step_end: Any) -> Any:
+        """Return what the sampler calls after each step: both kinds of callback, and the interrupt; None where there is nothing to call."""
+        if callback is None and callback_on_step_end is None:
+            return None
+
+        def on_step(step: int, t: Tensor, latents: Tensor) -> Tensor | None:
+            if callback_on_step_end is not None:
+                changed = callback_on_step_end(self, step, t, {"latents": latents}) or {}
+                latents = changed.get("latents", latents)
+            if callback is not None and step % callback_steps == 0:
+                callback(step // getattr(self.scheduler, "order", 1), t, latents)
+            return latents
+
+        return on_step
+
+    def _write_song(
+        self, prompt: Any, seconds: float, generator: Generators, pins: dict[str, Any]
+    ) -> tuple[LeadSheet, Arrangement]:
+        """Write the plan and the arrangement of a song of ``seconds``; the generator's seed is the song's, else the global generator draws one."""
+        check_positive("duration_seconds", seconds)
+        if not isinstance(prompt, str):
+            raise ValueError(f"prompt={prompt!r}: a song is written from one str; call once for each prompt")
+        first = generator[0] if isinstance(generator, list) else generator
+        seed = int(torch.randint(2**31, ())) if first is None else first.initial_seed() % 2**31
+        sheet = self.plan(prompt, duration_seconds=seconds, seed=seed, **pins)
+        return sheet, self.arrange(sheet, seed=seed)
+
+    def _generate(
         self,
-        prompt: Any,
-        args: tuple[Any, ...],
-        arrangement: Arrangement | None,
-        stems: bool,
-        song: bool,
-        options: dict[str, Any],
-    ) -> None:
-        """Raise ValueError or TypeError for what a call with music cannot do."""
-        if args:
-            raise TypeError("with a lead sheet, give every argument after the prompt by its name")
-        if self.adapter is None:
-            raise ValueError(
-                "a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')"
-            )
-        if not isinstance(prompt, str | None):
-            raise ValueError(f"prompt={prompt!r}: with music it is one str; call once for each prompt")
-        if (arrangement is not None or stems) and self.adapter.stems is None:
-            raise ValueError(
-                "this adapter reads no stems: load one that does, such as 'theory', or leave out arrangement and stems"
-            )
-        if stems and not song and arrangement is None:
-            raise ValueError("stems=True needs notes for the players: give arrangement=pipe.arrange(sheet)")
-        if stems and options.get("num_waveforms_per_prompt", 1) != 1:
-            raise ValueError("stems=True makes one waveform: leave out num_waveforms_per_prompt")
+        request: GenerationRequest,
+        prompts: list[str | None],
+        words: dict[str, Any],
+        generator: Generators,
+        latents: Tensor | None,
+        *,
+        eta: float,
+        cross_attention_kwargs: dict[str, Any] | None,
+        on_step: Any,
+    ) -> Tensor:
+        """Return the latents of all waveforms, (B, channels, rows, cols)."""
+        rows = self._rows(request.seconds)
+        window_rows = (
+            self.unet.config.sample_size if request.window_seconds is None else self._rows(request.window_seconds)
+        )
+        noise = self._noise(request, generator, latents)
+        windows = prepare_windows(self.adapter, request, rows, window_rows, self.row_s, self._execution_device)
+        text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels)
+        conditions = Conditions(request.batch_size, request.guidance.levels, text, generated, windows)
+        return sample(
+            self.unet,
+            self.adapter,
+            self.scheduler,
+            conditions,
+            request.guidance,
+            noise,
+            steps=request.steps,
+            window_rows=window_rows,
+            generator=generator,
+            eta=eta,
+            cross_attention_kwargs=cross_attention_kwargs,
+            progress=self.progress_bar,
+            on_step=self._stoppable(on_step),
+        )
 
-    def _rank(self, audios: np.ndarray, sheet: LeadSheet, asked: ConditionMask) -> tuple[np.ndarray, list[Any]]:
-        """The waveforms and their reports, the most obedient first; of a stretch where only that was asked for."""
+    def _stoppable(self, on_step: Any) -> Any:
+        """Return ``on_step`` that also stops the sampler where ``pipe._interrupt`` is set."""
+        if on_step is None:
+            return None
+
+        def stoppable(step: int, t: Tensor, latents: Tensor) -> Tensor | None:
+            changed = on_step(step, t, latents)
+            return None if self._interrupt else changed
+
+        return stoppable
+
+    def _generate_solos(
+        self,
+        request: GenerationRequest,
+        words: dict[str, Any],
+        generator: Generators,
+        latents: Tensor | None,
+        **sampling: Any,
+    ) -> dict[str, np.ndarray]:
+        """Return audio (samples,) of each player under its own notes and words, from one noise; scaled so that their sum does not clip."""
+        (music,) = request.music
+        assert music.arrangement is not None  # _check_music saw to it
+        noise = self._noise(request, generator, latents)
+        solos = {}
+        for name, alone in solo_arrangements(music.arrangement).items():
+            prompt = solo_prompt(alone.stems[name], music.lead_sheet.genre)
+            own = replace(request, music=(replace(music, arrangement=alone),))
+            made = self._generate(own, [prompt], words, generator, noise, **sampling)
+            solos[name] = self._decode(made, round(request.seconds * self._rate))[0]
+        if not solos:
+            raise ValueError("stems=True, and no player of the arrangement has a note")
+        peak = float(np.abs(mix_stems(solos)).max())
+        return {name: audio / max(1.0, peak / 0.99) for name, audio in solos.items()}
+
+    def _rows(self, seconds: float) -> int:
+        """Latent rows that hold so many seconds, 8 at least."""
+        return max(8, math.ceil(seconds / self.row_s - 1e-6))
+
+    def _encode_words(
+        self, prompts: list[str | None], words: dict[str, Any], waveforms: int, levels: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the U-Net's arguments of the T5 stream, and GPT-2's embeddings: rows of no words, and of words at every other level.
+
+        Prompts are encoded one by one: padding would leak into the language model.
+        """
+        device, dtype = self._execution_device, self.unet.dtype
+        if words["prompt_embeds"] is not None:
+            parts = [self.encode_prompt(None, device, waveforms, True, **words)]
+        else:
+            lists = [one_a_prompt(name, words[name], len(prompts)) for name in ("transcription", "negative_prompt")]
+            parts = [
+                self.encode_prompt(
+                    prompt or "",
+                    device,
+                    waveforms,
+                    True,
+                    **words | {"transcription": script, "negative_prompt": negative},
+                )
+                for prompt, script, negative in zip(prompts, *lists, strict=True)
+            ]
+        longest = max(mask.shape[1] for _, mask, _ in parts)
+        halves: list[list[list[Tensor]]] = [
+            [[], []],
+            [[], []],
+            [[], []],
+        ]  # embeddings, masks, GPT-2's; without words and with
+        for embeds, mask, generated in parts:
+            lacking = longest - mask.shape[1]
+            padded = (
+                torch.nn.functional.pad(embeds.to(dtype), (0, 0, 0, lacking)),
+                torch.nn.functional.pad(mask, (0, lacking)),
+            )
+            for kind, tensor in zip(halves, (*padded, generated.to(dtype)), strict=True):
+                for half, rows in zip(kind, tensor.chunk(2), strict=True):
+                    half.append(rows)
+        embeds, mask, generated = (torch.cat([*without, *(levels - 1) * with_words]) for without, with_words in halves)
+        return {"encoder_hidden_states_1": embeds, "encoder_attention_mask_1": mask}, generated
+
+    def _noise(self, request: GenerationRequest, generator: Generators, latents: Tensor | None) -> Tensor:
+        """Return what denoising starts from: ``latents`` where given, else noise that is alike where sections recur.
+
+        Raises:
+            ValueError: where their shape is another, or there are not as many generators as waveforms.
+        """
+        device, dtype, waveforms = self._execution_device, self.unet.dtype, request.waveforms
+        shape = (
+            request.batch_size,
+            self.unet.config.in_channels,
+            self._rows(request.seconds),
+            self.adapter.config.cols,
+        )
+        if isinstance(generator, list) and len(generator) != shape[0]:
+            raise ValueError(f"generator holds {len(generator)} for {shape[0]} waveforms: give one, or one for each")
+        if latents is None:
+            noise = randn_tensor(shape, generator=generator, device=device, dtype=dtype)
+            for i, music in enumerate(request.music):
+                relate_sections(noise[i * waveforms : (i + 1) * waveforms], music.lead_sheet, self.row_s)
+            return noise
+        if tuple(latents.shape) != shape:
+            raise ValueError(
+                f"latents of shape {tuple(latents.shape)} do not fit: this call needs {shape} "
+                "(num_waveforms_per_prompt of every prompt, channels, latent rows of the duration, columns)"
+            )
+        return latents.to(device, dtype)
+
+    def _decode(self, latents: Tensor, samples: int) -> np.ndarray:
+        """Return audio (B, samples) float32, scaled down where it would clip."""
+        mel = self.vae.decode(latents.to(self.vae.dtype) / self.vae.config.scaling_factor).sample
+        audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
+        return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
+
+    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Any]]:
+        """Return the waveforms and their reports, the most obedient of each prompt first; of a stretch where only that was asked for."""
         from musetune.evaluation import report
 
-        rate, heard = self.vocoder.config.sampling_rate, audios
-        if asked.stretch_s is not None:
-            start, end = asked.stretch_s
-            sheet, heard = sheet.crop(start, end - start), audios[:, round(start * rate) : round(end * rate)]
-        reports = [report(audio, rate, sheet) for audio in heard]
-        order = sorted(range(len(reports)), key=lambda i: -asked.score(reports[i].scores))
-        return audios[order], [reports[i] for i in order]
-
-
-def _given(**arguments: Any) -> dict[str, Any]:
-    """The arguments that are not None."""
-    return {name: value for name, value in arguments.items() if value is not None}
+        ranked, reports = [], []
+        for i, music in enumerate(request.music):
+            own = audios[i * request.waveforms : (i + 1) * request.waveforms]
+            sheet, audible = music.lead_sheet, own
+            if music.mask.stretch_s is not None:
+                start, end = music.mask.stretch_s
+                sheet = sheet.crop(start, end - start)
+                audible = own[:, round(start * self._rate) : round(end * self._rate)]
+            listened = [report(audio, self._rate, sheet) for audio in audible]
+            order = sorted(range(len(listened)), key=lambda j: -music.mask.score(listened[j].scores))
+            ranked.append(own[order])
+            reports += [listened[j] for j in order]
+        return np.concatenate(ranked), reports

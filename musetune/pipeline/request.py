@@ -1,21 +1,158 @@
-"""What a call asks for: its lead sheet, from arguments that are checked before anything is loaded or computed. No torch."""
+"""What a call asks for, checked once before anything is loaded or computed. No torch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from musetune.symbols import Chord, LeadSheet
+from musetune.pipeline.checks import check_positive, given_arguments, one_a_prompt, or_default, reject_arguments
+from musetune.symbols import Arrangement, Chord, LeadSheet
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from musetune.adapter import MusicAdapter
+    from musetune.pipeline.condition_mask import ConditionMask
+    from musetune.pipeline.guidance import Guidance, Interval
+
 # The defaults (benchmarks/guidance.py, development sheets): 2 and 4 obey as well within the intervals; equal scales need two passes a step,
 # others three
 MUSIC_GUIDANCE = 3.0
 TEXT_GUIDANCE = 3.0
-PLAYED_GUIDANCE = 2.5  # of all three where there are notes: pushed harder, melodies gain and drums lose their colours (benchmarks/README.md)
+# Of all three scales where there are notes: pushed harder, melodies gain and drums lose their colours (benchmarks/README.md)
+PLAYED_GUIDANCE = 2.5
 GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
+STEPS_WITH_MUSIC = 20
 NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_sheet"
+
+
+@dataclass(frozen=True)
+class MusicRequest:
+    """The music of one prompt: its lead sheet, the players' notes where there are some, and how much of both is to be followed."""
+
+    lead_sheet: LeadSheet
+    arrangement: Arrangement | None
+    mask: ConditionMask
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """Everything that a call with music asks for.
+
+    Attributes:
+        music: one a prompt.
+        guidance: scales of words, music and notes, and where they apply.
+        seconds: length of the audio; of every prompt's.
+        window_seconds: longer audio is made in windows of so much; None: the base's own length.
+        steps: denoising steps.
+        waveforms: candidates a prompt.
+        strength: of all adapters, 0–1.
+        stems: each player's audio too, whose sum is the waveform.
+    """
+
+    music: tuple[MusicRequest, ...]
+    guidance: Guidance
+    seconds: float
+    window_seconds: float | None = None
+    steps: int = STEPS_WITH_MUSIC
+    waveforms: int = 1
+    strength: float = 1.0
+    stems: bool = False
+
+    @property
+    def batch_size(self) -> int:
+        """Waveforms of all prompts together."""
+        return len(self.music) * self.waveforms
+
+
+def build_request(
+    prompts: Sequence[object],
+    *,
+    lead_sheet: LeadSheet | list[LeadSheet] | None,
+    harmonic_progression: str | Sequence[str | Chord] | None,
+    settings: Mapping[str, Any],
+    seconds: float | None,
+    default_seconds: float,
+    arrangement: Arrangement | list[Arrangement] | None,
+    adapter: MusicAdapter | None,
+    song: bool,
+    follow: str | Sequence[str] | None,
+    follow_seconds: tuple[float, float] | None,
+    guidance_scale: float | None,
+    music_guidance_scale: float | None,
+    stem_guidance_scale: float | None,
+    guidance_rescale: float | None,
+    guidance_interval: Interval | None,
+    music_guidance_interval: Interval | None,
+    window_seconds: float | None,
+    steps: int | None,
+    waveforms: int,
+    strength: float | None,
+    stems: bool,
+) -> GenerationRequest:
+    """Build the request of a call with music, checked as a whole; single values are checked by then.
+
+    Args:
+        prompts: one a batch item; str, or None where embeddings are given.
+        adapter: the pipeline's; it says whether notes can be read.
+        song: whether sheet and arrangement were written for this call: then notes that the adapter cannot read are no mistake.
+
+    Raises:
+        ValueError: for what a call with music cannot do.
+        TypeError: for a lead sheet that is none.
+    """
+    from musetune.pipeline.condition_mask import condition_mask
+    from musetune.pipeline.guidance import ALWAYS, Guidance
+
+    sheets = [
+        sheet
+        for one in one_a_prompt("lead_sheet", lead_sheet, len(prompts))
+        if (sheet := resolve_lead_sheet(one, harmonic_progression, seconds, default_seconds, settings))
+    ]
+    arrangements = one_a_prompt("arrangement", arrangement, len(prompts))
+    if adapter is None:
+        raise ValueError(
+            "a lead sheet needs an adapter: from_pretrained(base, adapter='theory') or load_adapter('theory')"
+        )
+    if not prompts or not all(isinstance(one, str | None) for one in prompts):
+        raise ValueError(f"prompt={prompts!r} is not a str or a list of str")
+    if seconds is None and len({round(sheet.duration_s, 2) for sheet in sheets}) > 1:
+        lengths = ", ".join(f"{sheet.duration_s:.2f}" for sheet in sheets)
+        raise ValueError(f"the lead sheets last {lengths} s: give duration_seconds, one length for the batch")
+    if adapter.stems is None and (stems or (arrangement is not None and not song)):
+        raise ValueError(
+            "this adapter reads no stems: load one that does, such as 'theory', or leave out arrangement and stems"
+        )
+    if stems and len(prompts) > 1:
+        raise ValueError("stems=True plays one prompt: call once for each")
+    if stems and arrangement is None:
+        raise ValueError("stems=True needs notes for the players: give arrangement=pipe.arrange(sheet)")
+    if stems and waveforms != 1:
+        raise ValueError("stems=True makes one waveform: leave out num_waveforms_per_prompt")
+    if window_seconds is not None:
+        check_positive("window_seconds", window_seconds)
+    notes = [None if adapter.stems is None else one for one in arrangements]
+    played = any(one is not None for one in notes)
+    guidance = Guidance(
+        or_default(guidance_scale, PLAYED_GUIDANCE if played else TEXT_GUIDANCE),
+        or_default(music_guidance_scale, PLAYED_GUIDANCE if played else MUSIC_GUIDANCE),
+        or_default(guidance_rescale, GUIDANCE_RESCALE),
+        or_default(guidance_interval, ALWAYS),
+        or_default(music_guidance_interval, ALWAYS),
+        or_default(stem_guidance_scale, PLAYED_GUIDANCE) if played else None,
+    )
+    return GenerationRequest(
+        music=tuple(
+            MusicRequest(sheet, own, condition_mask(sheet, follow, follow_seconds, own))
+            for sheet, own in zip(sheets, notes, strict=True)
+        ),
+        guidance=guidance,
+        seconds=or_default(seconds, sheets[0].duration_s),
+        window_seconds=window_seconds,
+        steps=or_default(steps, STEPS_WITH_MUSIC),
+        waveforms=waveforms,
+        strength=or_default(strength, 1.0),
+        stems=stems,
+    )
 
 
 def resolve_lead_sheet(
@@ -25,32 +162,44 @@ def resolve_lead_sheet(
     default_seconds: float,
     settings: Mapping[str, Any],
 ) -> LeadSheet | None:
-    """The one lead sheet that the arguments mean, cut to ``seconds`` where given; None for a call without music.
+    """Return the one lead sheet that the arguments mean, cut to ``seconds`` where given; None for a call without music.
 
-    settings: key, bpm, time_signature, genre, None where not given; they belong to a progression, which repeats until ``seconds``.
-    Raises ValueError for settings that would be ignored and for a sheet that ends a beat or more before ``seconds``.
+    Args:
+        lead_sheet: as the call got it; it has key, tempo, meter and genre itself.
+        progression: chords to be read in ``settings``, repeated until ``seconds``.
+        seconds: length of the audio, above 0.
+        default_seconds: length of a progression where ``seconds`` is None.
+        settings: key, bpm, time_signature, genre; None where not given.
+
+    Raises:
+        ValueError: for settings that would be ignored and for a sheet that ends a beat or more before ``seconds``.
     """
     if seconds is not None:
-        positive("duration_seconds", seconds)
+        check_positive("duration_seconds", seconds)
     if lead_sheet is not None and progression is not None:
         raise ValueError("give either lead_sheet or harmonic_progression, not both")
     if lead_sheet is not None:
         reject_arguments(
             settings, "is the lead sheet's own: leave it out, or give harmonic_progression=… instead of lead_sheet"
         )
-        return fitted(lead_sheet, seconds)
+        return fit_lead_sheet(lead_sheet, seconds)
     if progression is None:
         reject_arguments(settings, NEEDS_MUSIC)
         return None
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = given_arguments(**settings)
     given["duration_seconds"] = or_default(seconds, default_seconds)
     if isinstance(progression, str):
         return LeadSheet.parse(progression, **given)
     return LeadSheet.from_progression(progression, **given)
 
 
-def fitted(sheet: LeadSheet, seconds: float | None) -> LeadSheet:
-    """``sheet`` cut to ``seconds``. Raises TypeError for what is no lead sheet, ValueError where it ends a beat or more too soon."""
+def fit_lead_sheet(sheet: LeadSheet, seconds: float | None) -> LeadSheet:
+    """Return ``sheet`` cut to ``seconds``.
+
+    Raises:
+        TypeError: for what is no lead sheet.
+        ValueError: where it ends a beat or more before ``seconds``.
+    """
     if not isinstance(sheet, LeadSheet):
         raise TypeError(
             f"lead_sheet={sheet!r} is a {type(sheet).__name__}, not a LeadSheet: chords go in as harmonic_progression=…, "
@@ -64,58 +213,3 @@ def fitted(sheet: LeadSheet, seconds: float | None) -> LeadSheet:
             "no more than that, or give a progression, which repeats"
         )
     return sheet.crop(0.0, seconds) if seconds < sheet.duration_s else sheet
-
-
-def reject_arguments(arguments: Mapping[str, object], why: str) -> None:
-    """Raise ValueError that names the first of ``arguments`` that was given; None is not given."""
-    for name, value in arguments.items():
-        if value is not None:
-            raise ValueError(f"{name if value is True else f'{name}={value!r}'} {why}")
-
-
-def positive(name: str, value: float) -> None:
-    """Raise ValueError unless ``value`` is a finite number above 0."""
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name}={value} is not above 0 and finite")
-
-
-def check_scales(**scales: float | None) -> None:
-    """Raise ValueError for a guidance scale below 0; None is not given."""
-    for name, value in scales.items():
-        if value is not None and not 0 <= value < math.inf:
-            raise ValueError(f"{name}={value} is below 0 or not finite; 0 turns it off, 1 to 7 is usual")
-
-
-def check_share(**shares: float | None) -> None:
-    """Raise ValueError for a value outside 0–1; None is not given."""
-    for name, value in shares.items():
-        if value is not None and not 0 <= value <= 1:
-            raise ValueError(f"{name}={value} is outside 0–1; 0 turns it off, 1 is all of it")
-
-
-def check_intervals(**intervals: tuple[float, float] | None) -> None:
-    """Raise ValueError for what is no part of the denoising steps, 0 the first and 1 the last; None is not given."""
-    for name, value in intervals.items():
-        if value is not None:
-            start, end = pair(name, value)
-            if not 0 <= start < end <= 1:
-                raise ValueError(f"{name}={value} is outside 0 ≤ start < end ≤ 1, shares of the denoising steps")
-
-
-def pair(name: str, value: object) -> tuple[float, float]:
-    """``value`` as (start, end). Raises ValueError, which names it, for what are not two numbers."""
-    if not (isinstance(value, Sequence) and len(value) == 2 and all(isinstance(x, int | float) for x in value)):
-        raise ValueError(f"{name}={value!r} is not (start, end), two numbers")
-    return float(value[0]), float(value[1])
-
-
-def check_counts(**counts: int | None) -> None:
-    """Raise ValueError for what should be a whole number from 1 on; None is not given."""
-    for name, value in counts.items():
-        if value is not None and (value != int(value) or value < 1):
-            raise ValueError(f"{name}={value} must be a whole number from 1 on")
-
-
-def or_default(value: T | None, default: T) -> T:
-    """``value``, or ``default`` where it is None; 0 is a value."""
-    return default if value is None else value

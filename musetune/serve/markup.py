@@ -1,5 +1,7 @@
-"""The page's own HTML: messages under fields, the player with its lane of chords, what was heard beside what was asked. Made of words and numbers only:
-page.css gives it a look, page.js moves it."""
+"""The page's own HTML: messages under fields, the player with its lane of chords, what was recognised beside the request.
+
+Made of words and numbers only, all escaped: page.css gives it a look, page.js moves it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,11 @@ SCORES = {"majmin": "chords", "tetrads": "sevenths", "beat_f": "beats", "downbea
 def wrong(error: Exception | str) -> str:
     """What is wrong with a field, to stand under it."""
     return f'<div class="mt-wrong" role="alert">{escape(str(error))}</div>'
+
+
+def waiting(progress: str) -> str:
+    """That work goes on, and how far it is."""
+    return f'<div class="mt-hint">{escape(progress) or "waiting for its turn"} …</div>'
 
 
 def right(loop: LeadSheet, seconds: float) -> str:

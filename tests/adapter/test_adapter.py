@@ -162,6 +162,7 @@ def test_another_unet_is_refused_and_left_alone() -> None:
     assert torch.equal(run(unet, noise()), plain)
 
 
+@pytest.mark.slow
 def test_compiled_unet_gives_the_same() -> None:
     unet, x = make_unet(), noise()
     adapter = make_adapter(unet, rank=2)

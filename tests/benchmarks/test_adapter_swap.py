@@ -32,6 +32,6 @@ def test_what_it_loads_does_something(tiny_base: Path, tmp_path: Path) -> None:
     pipe.load_adapter(adapter_swap.write_genre(pipe, tmp_path / "jazz", 2, seed=0))
     active, before = pipe.adapters, pipe.unet.conv_out.base_layer.weight.clone()
     assert {name: info.weight for name, info in active.items()} == {"theory": 1.0, "jazz": 1.0}
-    with pipe._sounding(1.0, music=True):
+    with pipe.adapter_manager.playing(1.0, music=True):
         assert (pipe.unet.conv_out.base_layer.weight != before).any()
     assert active["jazz"].parameters > 0

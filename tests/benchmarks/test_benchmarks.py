@@ -70,6 +70,7 @@ def test_halves_are_scored_by_themselves() -> None:
     assert "| all | 50.0" in partial.part_table({"all": figures})
 
 
+@pytest.mark.slow
 @pytest.mark.judge
 @pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
 def test_a_sweep_goes_on_where_it_was(tiny_base: Path, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]

@@ -161,6 +161,7 @@ def test_both_sources_give_the_same_latents_and_words(tiny_base: Path, base: rea
     assert fresh.attention_mask.shape[1] == kept.attention_mask.shape[0]
 
 
+@pytest.mark.slow
 def test_waveforms_cost_more_operations_than_what_is_cached(tiny_base: Path) -> None:
     cached, waveforms = cached_training.measure(str(tiny_base), batch=2, turns=1, rows=ROWS)
     assert (cached["what"], waveforms["what"]) == ("cached", "waveforms")

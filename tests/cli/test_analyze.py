@@ -56,6 +56,7 @@ def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped
     return stop.value.code or 0
 
 
+@pytest.mark.slow
 def test_one_file_is_a_chart(folder: Path, tmp_path: Path) -> None:
     done = musetune(folder / "one.wav", "--sheet", tmp_path / "one.musicxml")
     assert done.returncode == 0, done.stderr
@@ -65,6 +66,7 @@ def test_one_file_is_a_chart(folder: Path, tmp_path: Path) -> None:
     assert LeadSheet.load(tmp_path / "one.musicxml").chord_labels == ["C:maj", "G:maj", "A:min", "F:maj"]
 
 
+@pytest.mark.slow
 def test_a_bad_file_does_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = musetune(folder, "--csv", "--labels", "--json", "--plot", "--out", out, "--jobs", "2")
@@ -81,6 +83,7 @@ def test_a_bad_file_does_not_stop_the_others(folder: Path, tmp_path: Path) -> No
     assert [json.loads(line)["source"]["file"] for line in again.stdout.splitlines()] == ["two.flac", "one.wav"]
 
 
+@pytest.mark.slow
 def test_no_cache_keeps_nothing(folder: Path, cache: Path) -> None:
     assert musetune(folder / "one.wav", "--json", "--no-cache").returncode == 0
     assert not cache.exists()

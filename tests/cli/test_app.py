@@ -25,6 +25,7 @@ def adapter(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_generate_then_analyze(tiny_base: Path, adapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.wav"
     options = [
@@ -59,6 +60,7 @@ def test_generate_then_analyze(tiny_base: Path, adapter: Path, tmp_path: Path) -
         assert json.loads(heard.stdout)["schema"] == 1
 
 
+@pytest.mark.slow
 def test_a_sheet_is_cut_to_the_seconds_that_were_asked_for(tiny_base: Path, adapter: Path, tmp_path: Path) -> None:
     sheet = LeadSheet.parse("C G Am F", duration_seconds=20).save(tmp_path / "sheet.json")
     options = ["--base", tiny_base, "--adapter", adapter, "--steps", "1", "--device", "cpu", "--report"]
@@ -75,6 +77,7 @@ def test_a_sheet_is_cut_to_the_seconds_that_were_asked_for(tiny_base: Path, adap
     assert report["chords"][-1]["end_s"] == 1.0
 
 
+@pytest.mark.slow
 def test_info_weighs_every_part(tiny_base: Path, adapter: Path) -> None:
     done = musetune("info", tiny_base, "--adapter", adapter, "--json")
     assert done.returncode == 0, done.stderr
@@ -90,6 +93,7 @@ def test_info_weighs_every_part(tiny_base: Path, adapter: Path) -> None:
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
+@pytest.mark.slow
 def test_no_such_base_is_one_line(tmp_path: Path) -> None:
     done = musetune("generate", "x", "--base", "nanoo", "-o", tmp_path / "x.wav")
     assert done.returncode == 2
@@ -175,9 +179,7 @@ def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path,
 
 
 def test_a_recipes_exit_code_is_passed_on(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(
-        "musetune.cli.app.subprocess.run", lambda command, check: subprocess.CompletedProcess(command, 3)
-    )
+    monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 3))
     assert here(monkeypatch, "prepare", "nothing") == 3
 
 

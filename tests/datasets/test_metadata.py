@@ -14,6 +14,7 @@ from musetune.datasets import metadata as recipe
 from musetune.symbols import LeadSheet, Meter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"key": "C major"}, {"bpm": 120}, {"time_signature": "4/4"}], ids=str)
 def test_given_chords_lie_on_the_beats_that_are_heard(tmp_path: Path, more: dict[str, object]) -> None:
     sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=22)

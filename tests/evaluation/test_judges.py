@@ -17,6 +17,7 @@ from musetune.symbols import LeadSheet
 present = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
 
 
+@pytest.mark.slow
 @present
 @pytest.mark.judge
 def test_judges_recognise_a_plain_clip() -> None:

@@ -31,6 +31,7 @@ def musetune(hub: LoopbackHub, tmp_path: Path) -> Callable[..., subprocess.Compl
     return run
 
 
+@pytest.mark.slow
 def test_push_pull_and_list(musetune: Callable, hub: LoopbackHub, make_folder: Make, tmp_path: Path) -> None:
     folder = make_folder()
     pushed = musetune("push", folder, REPO, "--private", "-m", "rank 2", "--json")
@@ -54,6 +55,7 @@ def test_push_pull_and_list(musetune: Callable, hub: LoopbackHub, make_folder: M
     assert [REPO, "lora", "jazz", "nano", "32", "0.00", "85.1", "94.2", "cache"] in rows
 
 
+@pytest.mark.slow
 def test_generate_tells_programs_what_it_wrote(musetune: Callable, tiny_base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.wav"
     done = musetune("generate", "x", "--base", tiny_base, "--steps", "1", "--seconds", "2", "-o", out, "--json")

@@ -47,6 +47,7 @@ def test_push_then_pull_is_the_same_folder_and_a_card(hub: LoopbackHub, make_fol
     assert [path.name for path in out.parent.iterdir()] == ["jazz"]
 
 
+@pytest.mark.slow
 def test_pull_into_an_empty_cache_plays_the_same_audio(hub: LoopbackHub, tiny_base: Path, tmp_path: Path) -> None:
     pipe = make_pipe(tiny_base)
     push(pipe.save_adapter(tmp_path / "theory"), "me/theory")
@@ -66,6 +67,7 @@ def test_pull_into_an_empty_cache_plays_the_same_audio(hub: LoopbackHub, tiny_ba
     assert np.array_equal(music(direct), theirs)
 
 
+@pytest.mark.slow
 def test_the_cards_snippet_runs(
     hub: LoopbackHub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +82,7 @@ def test_the_cards_snippet_runs(
     assert len(load_audio("out.wav")[0]) == 32000
 
 
+@pytest.mark.slow
 def test_a_whole_pipeline_goes_too(hub: LoopbackHub, tiny_base: Path, tmp_path: Path) -> None:
     pipe = make_pipe(tiny_base)
     pipe.save_pretrained(tmp_path / "whole")

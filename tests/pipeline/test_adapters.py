@@ -44,6 +44,7 @@ def untouched(pipe: MuseTunePipeline, before: dict[str, torch.Tensor]) -> bool:
     return now.keys() == before.keys() and all(torch.equal(weight, before[name]) for name, weight in now.items())
 
 
+@pytest.mark.slow
 def test_a_genre_is_resident_under_its_name_and_active_alone(tiny_base: Path, genres: Path) -> None:
     pipe = make_pipe(tiny_base)
     theory_alone, before = music(pipe), weights_of(pipe)
@@ -63,6 +64,7 @@ def test_a_genre_is_resident_under_its_name_and_active_alone(tiny_base: Path, ge
     assert untouched(pipe, before)
 
 
+@pytest.mark.slow
 def test_jazz_rock_jazz_is_bit_identical_and_none_is_the_theory_alone(tiny_base: Path, pipe: MuseTunePipeline) -> None:
     before = weights_of(pipe)
     theory_alone = music(make_pipe(tiny_base))
@@ -99,11 +101,12 @@ def test_a_mix_is_the_sum_whatever_the_order(pipe: MuseTunePipeline) -> None:
                 by_hand[f"{name}.weight"]
             )
     pipe.adapter.strength = 0.0
-    with pipe._sounding(1.0, music=False):
+    with pipe.adapter_manager.playing(1.0, music=False):
         for name, weight in lora.plain_weights(pipe.unet).items():
             torch.testing.assert_close(weight.data, by_hand[name], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_strength_scales_the_genre_with_the_theory(pipe: MuseTunePipeline) -> None:
     pipe.set_adapter("jazz")
     heard = [music(pipe, strength=strength) for strength in (0.0, 0.5, 1.0)]
@@ -140,6 +143,7 @@ def test_unloading_one_leaves_the_others(pipe: MuseTunePipeline) -> None:
         pipe.unload_adapter("jazz")
 
 
+@pytest.mark.slow
 def test_a_new_theory_adapter_keeps_the_genres(tiny_base: Path, pipe: MuseTunePipeline) -> None:
     pipe.set_adapter("jazz")
     wanted, first = music(pipe), pipe.adapter
@@ -183,6 +187,7 @@ def test_fused_adapters_are_not_changed_by_halves(pipe: MuseTunePipeline, genres
         pipe.fuse_adapter()
 
 
+@pytest.mark.slow
 def test_fused_pipelines_save_their_plain_base(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     pipe.set_adapter("jazz")
     wanted = music(pipe)
@@ -194,6 +199,7 @@ def test_fused_pipelines_save_their_plain_base(pipe: MuseTunePipeline, tmp_path:
     read_adapter_metadata(tmp_path / "jazz").check(make_pipe(tmp_path / "all").unet)
 
 
+@pytest.mark.slow
 def test_a_thousand_swaps_leak_nothing(pipe: MuseTunePipeline, genres: Path) -> None:
     pipe.set_adapter("jazz")
     wanted, before = music(pipe), weights_of(pipe)
@@ -201,7 +207,7 @@ def test_a_thousand_swaps_leak_nothing(pipe: MuseTunePipeline, genres: Path) -> 
     def swap(i: int) -> None:
         pipe.set_adapter({GENRES[i % 3]: 1.0, GENRES[(i + 1) % 3]: 0.5})
         if i % 5 == 0:
-            with pipe._sounding(1.0, music=True):
+            with pipe.adapter_manager.playing(1.0, music=True):
                 pass
         if i % 10 == 0:
             pipe.load_adapter(genres / GENRES[i % 3])
@@ -306,6 +312,7 @@ def test_a_theory_adapter_of_another_base_is_refused_and_the_old_one_stays(pipe:
     assert np.array_equal(music(pipe), wanted)
 
 
+@pytest.mark.slow
 def test_names(pipe: MuseTunePipeline, genres: Path, tmp_path: Path) -> None:
     for name in ("pop", "keys", "music", "bossa nova"):  # those that would clash with a module's own are fine
         pipe.load_adapter(genres / "jazz", name=name)

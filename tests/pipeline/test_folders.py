@@ -39,6 +39,7 @@ def mix_of(pipe: MuseTunePipeline) -> dict[str, float]:
     return {name: info.weight for name, info in pipe.adapters.items()}
 
 
+@pytest.mark.slow
 def test_a_folder_holds_everything_and_loads_both_ways(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     wanted, mix, plain = music(pipe), mix_of(pipe), words(pipe)
     pipe.save_pretrained(tmp_path / "all")
@@ -66,6 +67,7 @@ def test_what_was_unloaded_is_not_in_the_folder_any_more(pipe: MuseTunePipeline,
     assert mix_of(MuseTunePipeline.from_pretrained(tmp_path / "all")) == {"theory": 1, "jazz": 0.7, "blues": 0.3}
 
 
+@pytest.mark.slow
 def test_a_folder_may_name_its_base(pipe: MuseTunePipeline, tiny_base: Path, tmp_path: Path) -> None:
     wanted, mix = music(pipe), mix_of(pipe)
     pipe.save_pretrained(tmp_path / "light", reference=str(tiny_base))
@@ -95,6 +97,7 @@ def test_nano_is_referred_to_by_its_name(tmp_path: Path) -> None:
     assert list(MuseTunePipeline.from_pretrained(tmp_path).adapters) == ["theory"]
 
 
+@pytest.mark.slow
 def test_a_genre_adapter_brings_its_theory(
     tiny_base: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +162,7 @@ def test_pickles_are_refused_unread(tmp_path: Path, files: tuple[str, ...]) -> N
         find_adapter(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_hub_pipeline_with_adapters_is_fetched_whole(pipe: MuseTunePipeline, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """diffusers' own download would leave out the theory adapter's LoRA."""
     wanted = music(pipe)

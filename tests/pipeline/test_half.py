@@ -47,6 +47,7 @@ def wanted(folder: Path) -> list[np.ndarray]:
     return words_and_music(MuseTunePipeline.from_pretrained(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["loaded", "moved"])
 def test_bfloat16_sounds_like_float32(folder: Path, wanted: list[np.ndarray], how: str) -> None:
     if how == "loaded":

@@ -13,7 +13,8 @@ from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import mel_frontend
-from musetune.pipeline.songs import RELATED, section_noise, solo_prompt
+from musetune.pipeline.sampler import RELATED, relate_sections
+from musetune.pipeline.songs import solo_prompt
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols import Section
 from musetune.symbols.arrangement import Arrangement, Stem
@@ -95,8 +96,8 @@ def test_an_adapter_that_reads_no_stems_says_so(tiny_base: Path) -> None:
 def test_sections_of_one_label_begin_alike() -> None:
     sheet = LeadSheet.parse("| I | V | vi | IV |", bpm=120, duration_seconds=16)
     parts = tuple(Section(Fraction(8 * i), Fraction(8), label) for i, label in enumerate("ABAC"))
-    shape, args = (1, 4, 125, 16), (0.128, seeded(3), torch.device("cpu"), torch.float32)
-    noise = section_noise(shape, replace(sheet, sections=parts), *args)
+    plain = torch.randn((1, 4, 125, 16), generator=seeded(3))
+    noise = relate_sections(plain.clone(), replace(sheet, sections=parts), 0.128)
     a, b, again, c = (noise[:, :, s : s + 31].flatten() for s in (0, 31, 62, 94))
 
     def alike(x: torch.Tensor, y: torch.Tensor) -> float:
@@ -105,5 +106,4 @@ def test_sections_of_one_label_begin_alike() -> None:
     assert alike(a, again) == pytest.approx(RELATED, abs=0.03)
     assert max(abs(alike(a, b)), abs(alike(a, c))) < 0.08
     assert again.std().item() == pytest.approx(1, abs=0.05)
-    args = (0.128, seeded(3), torch.device("cpu"), torch.float32)
-    assert torch.equal(section_noise(shape, sheet, *args), torch.randn(shape, generator=seeded(3)))
+    assert torch.equal(relate_sections(plain.clone(), sheet, 0.128), plain)

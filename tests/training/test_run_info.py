@@ -19,6 +19,7 @@ def story(base: Path, **config: str | None) -> dict:
     return {"config": {"pretrained_model_name_or_path": str(base), "output_dir": "/somewhere/runs/mine"} | config}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("genre", "name"), [("jazz", "jazz"), (None, "mine")])
 def test_a_genre_is_left_with_its_card_and_loads(tiny_base: Path, tmp_path: Path, genre: str | None, name: str) -> None:
     pipe = make_pipe(tiny_base)

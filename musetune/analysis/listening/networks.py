@@ -88,7 +88,8 @@ def networks() -> tuple[ChordNet, BeatNet]:
     from safetensors.torch import load_file
 
     stored = {name: value.float() for name, value in load_file(WEIGHTS).items()}
-    nets = ChordNet().eval(), BeatNet().eval()
+    with torch.random.fork_rng(devices=[]):  # their first weights are random; the caller's generator is left alone
+        nets = ChordNet().eval(), BeatNet().eval()
     for prefix, net in zip(("chord.", "beat."), nets, strict=True):
         net.load_state_dict({k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)})
     return nets

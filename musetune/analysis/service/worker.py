@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from musetune.analysis.listening.engines import beats_of
 from musetune.analysis.service.cache import Cache, Stored
-from musetune.audio.source import SYMBOLS, sha256_of
+from musetune.audio.source import SYMBOLS, sha256_of, text_name
 
 PATIENCE_S = 7200.0  # a file may take so long; then its process is stopped
 PROGRAM = "from musetune.analysis.service.worker import main; main()"
@@ -87,7 +87,7 @@ def perform(job: Job) -> Answer:
             found = Stored.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
             if cache is not None:
                 cache.save(digest, job.options, found)
-        found = found.named(path.name)
+        found = found.named(text_name(path))
         files = [file for kind in job.outputs for file in export(found, kind, Path(job.stem or path), sound=path)]
         if job.sheet is not None:
             files.append(found.lead_sheet.save(job.sheet))

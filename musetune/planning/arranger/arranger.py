@@ -45,10 +45,13 @@ class Arranger:
     @staticmethod
     def from_pretrained(name_or_path: str | Path = "nano") -> Arranger:
         """ "nano", which is shipped, or a folder that recipes/arranger/train.py wrote. Raises FileNotFoundError for a folder without weights."""
+        import torch
+
         from musetune.planning.arranger.model import StemTransformer
 
         folder = SHIPPED if name_or_path == "nano" else Path(name_or_path)
-        return Arranger(StemTransformer.from_pretrained(folder), Copies.load(folder))
+        with torch.random.fork_rng(devices=[]):  # loading draws random numbers; the caller's generator is left alone
+            return Arranger(StemTransformer.from_pretrained(folder), Copies.load(folder))
 
     def arrange(
         self, sheet: LeadSheet, *, stems: tuple[str, ...] = STEMS, given: Arrangement | None = None, seed: int = 0,

@@ -44,9 +44,10 @@ class Planner:
 
         where = str(NANO) if str(name) == "nano" else str(name)
         tokenizer = AutoTokenizer.from_pretrained(where, **hub)
-        if not _is_lora(where, hub):
-            return Planner(T5ForConditionalGeneration.from_pretrained(where, dtype=torch.float32, **hub), tokenizer)
-        return Planner(_merged(where, tokenizer, hub), tokenizer)
+        with torch.random.fork_rng(devices=[]):  # loading draws random numbers; the caller's generator is left alone
+            if not _is_lora(where, hub):
+                return Planner(T5ForConditionalGeneration.from_pretrained(where, dtype=torch.float32, **hub), tokenizer)
+            return Planner(_merged(where, tokenizer, hub), tokenizer)
 
     def plan(
         self,

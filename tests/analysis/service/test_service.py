@@ -158,6 +158,7 @@ def test_max_concurrent_is_checked(count) -> None:  # type: ignore[no-untyped-de
         AnalysisService(max_concurrent=count)
 
 
+@pytest.mark.slow
 def test_the_record_of_a_song_and_the_cache(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """The real thing, once: a process, all fields; then from the cache, without one."""
     path = tmp_path / "song.wav"

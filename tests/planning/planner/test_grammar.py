@@ -44,6 +44,7 @@ def check(plan: Plan) -> LeadSheet:
     return sheet
 
 
+@pytest.mark.slow
 def test_a_thousand_plans_of_a_model_that_knows_nothing_all_add_up():
     planner = small_planner()
     with torch.no_grad():

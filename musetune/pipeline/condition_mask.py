@@ -13,7 +13,7 @@ import torch
 
 from musetune.conditioning import STEM_STREAMS, STREAMS, MusicTokens
 from musetune.conditioning.stem_frames import HIDDEN
-from musetune.pipeline.request import pair
+from musetune.pipeline.checks import pair
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
 
@@ -23,7 +23,7 @@ MEASURES = {"chords": "majmin", "beats": "beat_f"}  # what candidates are ranked
 
 @dataclass(frozen=True)
 class ConditionMask:
-    """What the music shall follow: ``streams`` of the sheet, from ``start_s`` to ``end_s``; None: all of them, all of it."""
+    """The part of a lead sheet that the music shall follow: ``streams`` of the sheet, from ``start_s`` to ``end_s``; None: all of them, all of it."""
 
     streams: tuple[str, ...] | None = None
     stretch_s: tuple[float, float] | None = None
@@ -39,9 +39,9 @@ class ConditionMask:
 
     def score(self, scores: Mapping[str, float | None]) -> float:
         """How well a clip follows what is asked, 0…1: mean of majmin and beat F where those are asked, else the key's; 0 without any."""
-        asked = set(STREAMS if self.streams is None else self.streams)
-        asked |= {"chords"} if asked >= {"function", "key"} else set()  # numerals in a key are chords
-        names = [name for stream, name in MEASURES.items() if stream in asked] or ["key"] * ("key" in asked)
+        wanted = set(STREAMS if self.streams is None else self.streams)
+        wanted |= {"chords"} if wanted >= {"function", "key"} else set()  # numerals in a key are chords
+        names = [name for stream, name in MEASURES.items() if stream in wanted] or ["key"] * ("key" in wanted)
         known = [value for name in names if (value := scores[name]) is not None]
         return sum(known) / len(known) if known else 0.0
 
@@ -57,12 +57,12 @@ def hide_outside(tokens: MusicTokens, first: int, last: int, frame_s: float) -> 
     frame = torch.arange(count, device=tokens.frames.device)
     hidden = (frame < first) | (frame >= last)
     middle = tokens.event_times_s.mean(2)
-    heard = (middle >= first * frame_s) & (middle < last * frame_s)
+    inside = (middle >= first * frame_s) & (middle < last * frame_s)
     return replace(
         tokens,
         frames=tokens.frames.masked_fill(hidden[:, None], 0),
         stems=tokens.stems.masked_fill(hidden[:, None], HIDDEN),
-        event_mask=tokens.event_mask & heard,
+        event_mask=tokens.event_mask & inside,
     )
 
 
@@ -72,7 +72,7 @@ def condition_mask(
     seconds: tuple[float, float] | None = None,
     arrangement: Arrangement | None = None,
 ) -> ConditionMask:
-    """The request, checked against its sheet. Raises ValueError for streams that there are none of, and stretches outside the sheet."""
+    """Check a partial request against its sheet and return it. Raises ValueError for streams that there are none of, and stretches outside the sheet."""
     streams = None if follow is None else _streams(sheet, follow, arrangement)
     return ConditionMask(streams, None if seconds is None else _stretch(sheet, seconds))
 

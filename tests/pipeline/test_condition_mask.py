@@ -13,7 +13,7 @@ from small_pipe import make_pipe, play
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.evaluation import Report
-from musetune.pipeline.partial import TIMED, ConditionMask, condition_mask, hide_outside
+from musetune.pipeline.condition_mask import TIMED, ConditionMask, condition_mask, hide_outside
 from musetune.training.tokens import hide_spans
 
 FRAME_S = 0.032

@@ -1,0 +1,321 @@
+"""The adapters of one pipeline: a theory adapter that makes the base obey, genre LoRAs that stack on it and swap in an instant."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from musetune.adapter import MusicAdapter, lora
+from musetune.adapter.lora_files import Lora, named, read_lora
+from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
+from musetune.adapter.mixing import LoraMixer
+from musetune.hub.locate import find_adapter, is_lora
+
+if TYPE_CHECKING:
+    from diffusers import AudioLDM2UNet2DConditionModel
+    from torch import nn
+
+THEORY = "theory"  # the name of an adapter without metadata
+COMPANIONS = (
+    "README.md",
+    "notes.md",
+    "training.json",
+    "results.json",
+    "sample.flac",
+    "sample.json",
+    "chart.png",
+)  # files that travel with an adapter
+# One lock a U-Net, whichever pipelines share it: weights that one call merges must not reach another
+_LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+_NEW_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """A loaded adapter.
+
+    Attributes:
+        name: what ``set_adapter`` and ``unload_adapter`` call it.
+        kind: "theory" or "lora" (a genre).
+        genre: the genre that it learned, None where it does not say.
+        base: the base that it was made for, None where it does not say.
+        parameters: how many numbers it holds.
+        weight: 0 is resident but silent, 1 as trained; up to 2.
+    """
+
+    name: str
+    kind: str
+    genre: str | None
+    base: str | None
+    parameters: int
+    weight: float
+
+
+class AdapterHost(Protocol):
+    """A pipeline as its AdapterManager sees it."""
+
+    unet: AudioLDM2UNet2DConditionModel
+    adapter: MusicAdapter | None
+    loras: LoraMixer | None
+    base_name: str
+
+    def register_modules(self, **modules: object) -> None: ...
+
+
+class AdapterManager:
+    """Loads, mixes, fuses and saves the adapters of ``pipe``, whose components ``unet``, ``adapter`` and ``loras`` it reads and replaces.
+
+    Calls that share a U-Net wait for each other, in every thread and every pipeline: outside of them its weights are the base's.
+    """
+
+    def __init__(self, pipe: AdapterHost) -> None:
+        self.pipe = pipe
+        self._fused: ExitStack | None = None
+        self._folders: dict[str, Path] = {}  # where a loaded adapter's companions lie
+        self._playing = 0  # calls of this thread that are under way, for whoever changes adapters from a callback
+
+    # -- what is loaded ----------------------------------------------------------------------------------------------------
+
+    def infos(self) -> dict[str, AdapterInfo]:
+        """What is loaded, by name: the theory adapter first, then the genre LoRAs."""
+        infos = {}
+        adapter, loras = self.pipe.adapter, self.pipe.loras
+        if adapter is not None:
+            name, size = _name_of(adapter), sum(p.numel() for p in adapter.trainable_parameters())
+            infos[name] = _info(name, "theory", adapter.card, size, 1.0)
+        if loras is not None:
+            for name, one in loras.loras.items():
+                infos[name] = _info(name, "lora", one.card, one.parameters, loras.mix[name])
+        return infos
+
+    def load(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
+        """Attach a theory adapter in place of the present one, or add a genre LoRA; see ``MuseTunePipeline.load_adapter``."""
+        with self._changing(), torch.random.fork_rng(devices=[]):  # the caller's generator is left alone
+            if isinstance(adapter, MusicAdapter):
+                self._attach(adapter, name)
+                return
+            folder = find_adapter(adapter, **hub)
+            if is_lora(folder):
+                self._stack(read_lora(folder), name or lora_name(adapter, folder), Path(folder))
+            else:
+                self._attach(MusicAdapter.from_pretrained(folder), name, Path(folder))
+
+    def unload(self, name: str | None = None) -> None:
+        """Forget the adapter ``name``, theory or genre; None: all of them."""
+        with self._changing():
+            pipe = self.pipe
+            adapter = pipe.adapter
+            if theory := adapter is not None and name in (None, _name_of(adapter)):
+                adapter.detach()
+                pipe.register_modules(adapter=None)
+            if name is None:
+                pipe.register_modules(loras=None)
+            elif not theory:
+                (pipe.loras or LoraMixer()).remove(name)
+                if pipe.loras is not None and not pipe.loras.loras:
+                    pipe.register_modules(loras=None)
+
+    def set(self, mix: str | Mapping[str, float] | None) -> None:
+        """Let the genre LoRAs of ``mix`` count; see ``MuseTunePipeline.set_adapter``."""
+        with self._changing():
+            weights = {mix: 1.0} if isinstance(mix, str) else dict(mix or {})
+            (self.pipe.loras or LoraMixer()).set(weights)
+
+    def _attach(self, new: MusicAdapter, name: str | None, folder: Path | None = None) -> None:
+        pipe = self.pipe
+        if new.card is not None:
+            new.card.check(pipe.unet)
+        label = _name_of(new) if name is None else name
+        if pipe.loras is not None and label in pipe.loras.loras:
+            raise ValueError(f"a genre adapter is called {label!r}: give another name=…")
+        # nn.Module's own `to`: ModelMixin's warns of float32 modules although there are none
+        new = torch.nn.Module.to(new, pipe.unet.device, pipe.unet.dtype).eval()
+        old = pipe.adapter
+        if old is not None:
+            old.detach()
+        try:
+            new.attach(pipe.unet)
+        except ValueError:
+            if old is not None:
+                old.attach(pipe.unet)
+            raise
+        if name is not None:
+            new.card = (
+                replace(new.card, name=name)
+                if new.card
+                else AdapterMetadata.of(pipe.unet, "theory", name, pipe.base_name)
+            )
+        pipe.register_modules(adapter=new)
+        self._remember(label, folder)
+
+    def _stack(self, new: Lora, name: str, folder: Path) -> None:
+        pipe = self.pipe
+        if pipe.adapter is not None and name == _name_of(pipe.adapter):
+            raise ValueError(f"the theory adapter is called {name!r}: give another name=…")
+        new.check(pipe.unet)
+        loras = pipe.loras or torch.nn.Module.to(LoraMixer(), pipe.unet.device, pipe.unet.dtype)
+        loras.put(name, named(new, name))
+        loras.set({name: 1.0})
+        pipe.register_modules(loras=loras)
+        self._remember(name, folder)
+
+    def _remember(self, name: str, folder: Path | None) -> None:
+        self._folders.pop(name, None)
+        if folder is not None:
+            self._folders[name] = folder
+
+    # -- in the U-Net's weights --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def playing(self, strength: float, *, music: bool) -> Iterator[None]:
+        """A context in which the U-Net plays at ``strength`` with all that is active in its weights.
+
+        With ``music`` the theory adapter counts too, without it only the genre LoRAs. After it the U-Net's weights are what they were, bit
+        for bit. Other threads that want the same U-Net wait.
+        """
+        with self._lock():
+            self._playing += 1
+            try:
+                theory = self.pipe.adapter is not None and self.pipe.adapter.has_lora  # is part of what is fused
+                if self._fused is not None and strength == 1.0 and (music or not theory):
+                    yield
+                    return
+                with self.unfused():
+                    if self.pipe.adapter is not None:
+                        self.pipe.adapter.strength = strength if music else 0.0
+                    with lora.merged(self.pipe.unet, self._deltas(strength)):
+                        yield
+            finally:
+                self._playing -= 1
+
+    def fuse(self) -> None:
+        """Add all active LoRAs into the U-Net's weights; see ``MuseTunePipeline.fuse_adapter``."""
+        with self._changing():
+            self._fuse()
+
+    def unfuse(self) -> None:
+        """Give the U-Net its own weights back; see ``MuseTunePipeline.unfuse_adapter``."""
+        with self._lock():
+            self._check_idle()
+            self._unfuse()
+
+    def _fuse(self) -> None:
+        adapter = self.pipe.adapter
+        if not (adapter is not None and adapter.has_lora) and not any(self._mix().values()):
+            raise ValueError("there is no active LoRA to fuse: load_adapter(…) or set_adapter(…) first")
+        if adapter is not None:
+            adapter.strength = 1.0
+        fused = ExitStack()
+        fused.enter_context(lora.merged(self.pipe.unet, self._deltas(1.0)))
+        self._fused = fused
+
+    def _unfuse(self) -> None:
+        if self._fused is None:
+            raise ValueError("nothing is fused: fuse_adapter() first")
+        self._fused.close()
+        self._fused = None
+
+    @contextmanager
+    def unfused(self) -> Iterator[None]:
+        """A context in which nothing is fused."""
+        with self._lock():
+            fused = self._fused is not None
+            if fused:
+                self._unfuse()
+            try:
+                yield
+            finally:
+                if fused:
+                    self._fuse()
+
+    @contextmanager
+    def detached(self) -> Iterator[None]:
+        """A context in which the U-Net is the plain base, without the theory adapter."""
+        with self.unfused():
+            adapter = self.pipe.adapter
+            if adapter is not None:
+                adapter.detach()
+            try:
+                yield
+            finally:
+                if adapter is not None:
+                    adapter.attach(self.pipe.unet)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A context in which adapters may change: nothing plays, nothing is fused."""
+        with self._lock():
+            self._check_idle()
+            if self._fused is not None:
+                raise ValueError("the adapters are fused into the U-Net's weights: unfuse_adapter() first")
+            yield
+
+    def _check_idle(self) -> None:
+        if self._playing:
+            raise ValueError("the pipeline is generating: change adapters after the call, not from its callback")
+
+    def _lock(self) -> threading.RLock:
+        with _NEW_LOCK:
+            return _LOCKS.setdefault(self.pipe.unet, threading.RLock())
+
+    def _mix(self) -> Mapping[str, float]:
+        return {} if self.pipe.loras is None else self.pipe.loras.mix
+
+    def _deltas(self, strength: float) -> dict[str, list[lora.LoraDelta]]:
+        return {} if self.pipe.loras is None else self.pipe.loras.parts(strength)
+
+    # -- on disk -----------------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path, name: str | None = None) -> Path:
+        """Write an adapter as the Hub holds it; see ``MuseTunePipeline.save_adapter``."""
+        pipe, target = self.pipe, Path(folder)
+        name = name or self._the_active_one()
+        target.mkdir(parents=True, exist_ok=True)
+        with self.unfused():
+            if pipe.adapter is not None and name == _name_of(pipe.adapter):
+                pipe.adapter.card = pipe.adapter.card or AdapterMetadata.of(pipe.unet, "theory", name, pipe.base_name)
+                pipe.adapter.save_pretrained(target)
+            else:
+                one = (pipe.loras or LoraMixer()).known(name)
+                replace(one, card=one.card or AdapterMetadata.of(pipe.unet, "lora", name, pipe.base_name)).write(target)
+        source = self._folders.get(name)
+        if source is not None and source.resolve() != target.resolve():
+            for file in COMPANIONS:
+                if (source / file).is_file():
+                    shutil.copy(source / file, target / file)
+        return target
+
+    def _the_active_one(self) -> str:
+        """The adapter that is meant where none is named."""
+        active = [name for name, weight in self._mix().items() if weight]
+        if len(active) > 1:
+            raise ValueError(f"several adapters are active, {', '.join(active)}: give name=…")
+        if active:
+            return active[0]
+        if self.pipe.adapter is None:
+            raise ValueError("no adapter is active: give name=…, or load_adapter(…) first")
+        return _name_of(self.pipe.adapter)
+
+
+def lora_name(wanted: str | Path, folder: str | Path) -> str:
+    """The name of the LoRA in ``folder``: as its metadata says, else made of what the user asked for."""
+    card = read_adapter_metadata(folder)
+    return card.name if card else re.sub(r"[^\w-]+", "-", short_name(wanted).split("/")[-1]).strip("-") or "lora"
+
+
+def _name_of(adapter: MusicAdapter) -> str:
+    return THEORY if adapter.card is None else adapter.card.name
+
+
+def _info(name: str, kind: str, card: AdapterMetadata | None, parameters: int, weight: float) -> AdapterInfo:
+    genre, base = (None, None) if card is None else (card.genre, card.base)
+    return AdapterInfo(name, kind, genre, base, parameters, weight)

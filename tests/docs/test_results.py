@@ -1,0 +1,54 @@
+"""The pages of docs/results/ are what their figures say, and benchmarks/README.md says nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tools import docs_results
+
+REPOSITORY = Path(__file__).parents[2]
+BENCHMARKS = REPOSITORY / "benchmarks" / "README.md"
+
+
+def test_pages_are_fresh() -> None:
+    stale = [p.name for p, text in docs_results.pages().items() if not p.is_file() or p.read_text() != text]
+    assert not stale, f"run python tools/docs_results.py: {stale}"
+
+
+def test_a_changed_figure_makes_its_page_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in docs_results.FOLDER.iterdir():
+        (tmp_path / path.name).write_text(path.read_text())
+    monkeypatch.setattr(docs_results, "FOLDER", tmp_path)
+    printed = "some words\n\n| measure | value |\n|---|---|\n| spectral convergence | 0.99 |\n"
+    docs_results.take("roundtrip", printed)
+    assert json.loads((tmp_path / "roundtrip.json").read_text())["rows"] == [["spectral convergence", 0.99]]
+    stale = [p.name for p, text in docs_results.pages().items() if p.read_text() != text]
+    assert stale == ["cost.md"]
+
+
+def test_take_refuses_what_holds_no_table() -> None:
+    with pytest.raises(SystemExit, match="no Markdown table"):
+        docs_results.take("roundtrip", "nothing here")
+    with pytest.raises(SystemExit, match="does not exist"):
+        docs_results.take("no such table", "| a |\n|---|\n| 1 |")
+
+
+@pytest.mark.parametrize("text", ["62.2 (56–69)", "-58.8 (-66–-52)", "0.733 (0.691–0.772)", "1.73×", "12", "3.00", "—"])
+def test_cells_survive_reading_and_writing(text: str) -> None:
+    value = docs_results.read_cell(text)
+    decimals = len(text.split(" ")[0].partition(".")[2]) if not isinstance(value, str) else 0
+    assert docs_results.cell(value, decimals) == text
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_file(), reason="this checkout has no benchmarks/README.md")
+def test_tables_of_the_benchmarks_are_in_the_figures() -> None:
+    """A figure that is changed in benchmarks/README.md alone is found here; `docs_results.py --take` puts it right."""
+    known = [json.loads(path.read_text()) for path in docs_results.FOLDER.glob("*.json")]
+    figures = [(record["columns"], record["rows"]) for record in known]
+    for columns, rows in docs_results.read_tables(BENCHMARKS.read_text()):
+        plain = [[cell.strip("*") if isinstance(cell, str) else cell for cell in row] for row in rows]
+        plain = [[docs_results.read_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in plain]
+        assert (columns, plain) in figures, f"the table {columns} of benchmarks/README.md is in no docs/results/*.json"

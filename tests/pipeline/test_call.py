@@ -1,0 +1,226 @@
+"""The call as others know it: the stock pipeline's arguments with music, batches, generators, callbacks, threads."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AudioLDM2Pipeline, DDIMScheduler, DDPMScheduler
+from small_pipe import genre_folders, make_pipe, play, seeded, words
+
+from musetune import LeadSheet, MuseTunePipeline
+from musetune.adapter import lora
+
+SHEETS = [LeadSheet.parse(text, bpm=120, duration_seconds=1.28) for text in ("I V", "| Am F . G |")]
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_base: Path) -> MuseTunePipeline:
+    return make_pipe(tiny_base)
+
+
+def short(pipe: MuseTunePipeline, **settings: Any) -> Any:
+    return play(pipe, **({"duration_seconds": 1.28} | settings))
+
+
+def test_signature_is_the_stock_pipelines_and_more() -> None:
+    """Same names in the same order by position, same defaults but for those that differ with music; the rest by name, nothing swallowed."""
+    own, stock = (inspect.signature(cls.__call__).parameters for cls in (MuseTunePipeline, AudioLDM2Pipeline))
+    positional = [name for name, one in own.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    assert positional == list(stock)
+    other = {name for name in stock if own[name].default != stock[name].default}
+    assert other == {"num_inference_steps", "guidance_scale"}  # None: what is usual with music or without
+    assert not [name for name, one in own.items() if one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
+
+
+def test_each_stock_argument_works_with_music(pipe: MuseTunePipeline) -> None:
+    """One by one: an argument that changes what is played changes it, one that says the same again does not."""
+    plain = short(pipe).audios
+    embeds, mask, generated = pipe.encode_prompt("warm pop", pipe.device, 1, True)
+    nothing, some = (slice(0, 1), slice(1, 2))
+    spelled = {
+        "prompt_embeds": embeds[some], "negative_prompt_embeds": embeds[nothing], "attention_mask": mask[some],
+        "negative_attention_mask": mask[nothing], "generated_prompt_embeds": generated[some],
+        "negative_generated_prompt_embeds": generated[nothing],
+    }  # fmt: skip
+    request = {"harmonic_progression": "I V vi IV", "bpm": 120, "duration_seconds": 1.28, "num_inference_steps": 2}
+    np.testing.assert_allclose(pipe(generator=seeded(), **request, **spelled).audios, plain, atol=1e-5)
+    same: dict[str, Any] = {
+        "max_new_tokens": None, "transcription": None, "eta": 0.0, "cross_attention_kwargs": {}, "guidance_scale": 3.0,
+        "num_waveforms_per_prompt": 1, "callback_steps": 2,
+    }  # fmt: skip
+    for name, value in same.items():
+        assert np.array_equal(short(pipe, **{name: value}).audios, plain), name
+    changing: dict[str, Any] = {
+        "negative_prompt": "noise", "guidance_scale": 1.5, "num_inference_steps": 3, "latents": torch.ones(1, 4, 10, 16),
+    }  # fmt: skip
+    for name, value in changing.items():
+        assert not np.array_equal(short(pipe, **{name: value}).audios, plain), name
+    assert np.array_equal(short(pipe, duration_seconds=None, audio_length_in_s=1.28).audios, plain)
+    (as_tuple,) = short(pipe, return_dict=False)
+    assert np.array_equal(as_tuple, plain)
+    assert torch.equal(short(pipe, output_type="pt").audios, torch.from_numpy(plain))
+    assert short(pipe, output_type="latent").audios.shape == (1, 4, 10, 16)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"eta": 0.5}, "eta=0.5 has no meaning for DPMSolver"),
+        ({"eta": 2}, "eta=2 is outside 0–1"),
+        ({"output_type": "wav"}, "output_type='wav' is not one of np, pt, latent"),
+        ({"callback_steps": 0}, "callback_steps=0 must be a whole number"),
+        ({"callback_on_step_end_tensor_inputs": ["noise"]}, "only \\['latents'\\]"),
+        ({"audio_length_in_s": 2.0}, "audio_length_in_s=2.0 and duration_seconds: give one"),
+        ({"prompt_embeds": torch.zeros(1, 2, 64)}, "prompt='warm pop' and prompt_embeds: give one"),
+        ({"generator": [seeded(), seeded()]}, "generator holds 2 for 1 waveforms"),
+        ({"num_inference_steps": [3]}, r"num_inference_steps=\[3\] must be a whole number"),
+        ({"strength": "loud"}, "strength=loud is outside 0–1"),
+    ],
+)
+def test_stock_arguments_that_cannot_be_met_say_so(pipe: MuseTunePipeline, settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        short(pipe, **settings)
+
+
+def test_numpy_numbers_are_numbers(pipe: MuseTunePipeline) -> None:
+    assert np.array_equal(short(pipe, strength=np.float32(1)).audios, short(pipe, strength=1).audios)
+
+
+def test_a_batch_is_its_prompts_one_by_one(pipe: MuseTunePipeline) -> None:
+    prompts = ["warm pop", "a long and cold piece of jazz for piano"]
+    together = pipe(prompts, lead_sheet=SHEETS, num_inference_steps=2, generator=[seeded(1), seeded(2)])
+    assert together.audios.shape[0] == 2
+    assert together.lead_sheets == tuple(SHEETS)
+    for i, (prompt, sheet) in enumerate(zip(prompts, SHEETS, strict=True)):
+        alone = pipe(prompt, lead_sheet=sheet, num_inference_steps=2, generator=seeded(i + 1)).audios[0]
+        np.testing.assert_allclose(together.audios[i], alone, atol=2e-3)
+
+
+def test_a_batch_needs_one_sheet_each_and_one_length(pipe: MuseTunePipeline) -> None:
+    with pytest.raises(ValueError, match="lead_sheet holds 2 for 3 prompts"):
+        pipe(["a", "b", "c"], lead_sheet=SHEETS)
+    longer = LeadSheet.parse("I V", bpm=120, duration_seconds=4)
+    with pytest.raises(ValueError, match=r"the lead sheets last 1\.28, 4\.00 s: give duration_seconds"):
+        pipe(["a", "b"], lead_sheet=[SHEETS[0], longer])
+
+
+def test_candidates_of_a_batch_have_their_own_reports(pipe: MuseTunePipeline) -> None:
+    made = pipe(["a", "b"], lead_sheet=SHEETS, num_inference_steps=1, num_waveforms_per_prompt=2, return_report=True)
+    assert made.audios.shape[0] == len(made.reports) == 4
+    assert [report.sheet for report in made.reports] == [SHEETS[0]] * 2 + [SHEETS[1]] * 2
+
+
+def test_a_generator_for_each_waveform(pipe: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MuseTunePipeline, "_rank", lambda self, audios, request: (audios, []))
+    both = short(pipe, num_waveforms_per_prompt=2, generator=[seeded(1), seeded(5)]).audios
+    for i, seed in enumerate((1, 5)):
+        np.testing.assert_allclose(both[i], short(pipe, generator=seeded(seed)).audios[0], atol=2e-3)
+
+
+def test_callbacks_see_each_step_may_change_it_and_may_stop(pipe: MuseTunePipeline) -> None:
+    plain, steps, legacy = short(pipe, num_inference_steps=3).audios, [], []
+
+    def watch(given: Any, step: int, t: Any, tensors: dict) -> dict:
+        steps.append((step, tuple(tensors["latents"].shape)))
+        assert given is pipe
+        return {}
+
+    watched = short(
+        pipe,
+        num_inference_steps=3,
+        callback=lambda step, t, latents: legacy.append(step),
+        callback_steps=2,
+        callback_on_step_end=watch,
+    ).audios
+    assert np.array_equal(watched, plain)
+    assert steps == [(i, (1, 4, 10, 16)) for i in range(3)]
+    assert legacy == [0, 2]
+    changed = short(pipe, callback_on_step_end=lambda p, i, t, tensors: {"latents": 0 * tensors["latents"]}).audios
+    assert not np.array_equal(changed, plain)
+
+    def stop(given: Any, step: int, t: Any, tensors: dict) -> dict:
+        given._interrupt = step == 1
+        steps.append(step)
+        return {}
+
+    steps.clear()
+    stopped = short(pipe, num_inference_steps=9, callback_on_step_end=stop)
+    assert steps == [0, 1]
+    assert stopped.audios.shape == plain.shape
+    assert np.array_equal(short(pipe, num_inference_steps=3).audios, plain)  # the next call is not stopped
+
+
+def test_words_alone_know_the_newer_callback_too(pipe: MuseTunePipeline) -> None:
+    wanted, seen = words(pipe), []
+    made = pipe(
+        "warm pop", num_inference_steps=1, audio_length_in_s=1.28, generator=seeded(),
+        callback_on_step_end=lambda p, step, t, tensors: seen.append(step),
+    )  # fmt: skip
+    assert np.array_equal(made.audios, wanted)
+    assert seen == [0]
+
+
+def test_stochastic_schedulers_draw_from_the_callers_generator(pipe: MuseTunePipeline) -> None:
+    before = pipe.scheduler
+    try:
+        pipe.scheduler = DDPMScheduler.from_config(before.config, clip_sample=False)
+        first = short(pipe, num_inference_steps=3).audios
+        torch.rand(3)
+        assert np.array_equal(short(pipe, num_inference_steps=3).audios, first)
+        pipe.scheduler = DDIMScheduler.from_config(before.config, clip_sample=False)
+        drawn = [short(pipe, num_inference_steps=3, eta=eta).audios for eta in (0.0, 1.0, 1.0)]
+        assert np.array_equal(drawn[1], drawn[2])
+        assert not np.array_equal(drawn[0], drawn[1])
+    finally:
+        pipe.scheduler = before
+
+
+def test_a_song_without_generator_draws_from_the_global_one(pipe: MuseTunePipeline) -> None:
+    alone = {
+        "harmonic_progression": None,
+        "bpm": None,
+        "duration_seconds": 4,
+        "num_inference_steps": 1,
+        "generator": None,
+    }
+    torch.manual_seed(5)
+    first = play(pipe, **alone)
+    torch.manual_seed(5)
+    again = play(pipe, **alone)
+    assert first.plan == again.plan
+    assert np.array_equal(first.audios, again.audios)
+
+
+def test_threads_wait_for_each_other_and_leave_the_base_alone(tiny_base: Path, tmp_path: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    genres = genre_folders(tiny_base, tmp_path)
+    pipe.load_adapter(genres / "jazz")
+    before = {name: weight.clone() for name, weight in lora.plain_weights(pipe.unet).items()}
+    wanted = [short(pipe, generator=seeded(seed), strength=strength).audios for seed, strength in ((1, 1.0), (2, 0.5))]
+    found: dict[int, np.ndarray] = {}
+
+    def work(i: int, strength: float) -> None:
+        for _ in range(2):
+            found[i] = short(pipe, generator=seeded(i + 1), strength=strength).audios
+
+    threads = [threading.Thread(target=work, args=(i, strength)) for i, strength in enumerate((1.0, 0.5))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(torch.equal(weight, before[name]) for name, weight in lora.plain_weights(pipe.unet).items())
+    for i in (0, 1):
+        assert np.array_equal(found[i], wanted[i])
+
+
+def test_adapters_cannot_change_while_the_pipeline_plays(tiny_base: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    with pytest.raises(ValueError, match="the pipeline is generating: change adapters after the call"):
+        short(pipe, callback_on_step_end=lambda p, i, t, tensors: p.unload_adapter())
+    assert short(pipe).audios.shape == (1, 20480)

@@ -1,0 +1,307 @@
+"""Write the pages of docs/results/ from results.json files, so that no figure is copied by hand.
+
+    python tools/docs_results.py                 write the pages
+    python tools/docs_results.py --check         say which pages differ from their figures; exit code 1 where some do
+    python benchmarks/guidance.py --sheets … | python tools/docs_results.py --take guidance
+                                                 put the first table that a benchmark printed into docs/results/guidance.json
+
+Two kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured. `docs/results/*.json` hold what a benchmark
+printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what follows from it). A cell is text,
+a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[1]
+FOLDER = REPOSITORY / "docs" / "results"
+ADAPTERS = REPOSITORY / "adapters"
+GENERATED = "<!-- Written by tools/docs_results.py from the named results.json files: do not edit. -->"
+INTERVAL = re.compile(r"^\*{0,2}(-?[\d.]+) \((-?[\d.]+)–(-?[\d.]+)\)\*{0,2}$")
+NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
+PAGES = {
+    "adapter": "What each part of the adapter is worth",
+    "songs": "Plans, notes and players",
+    "analysis": "Analysis",
+    "cost": "Time, memory and size",
+}
+MEASURES = {
+    "root": "chord roots",
+    "majmin": "major and minor chords",
+    "triads": "triads",
+    "tetrads": "chords with sevenths",
+    "beat_f": "beats, F",
+    "downbeat_f": "bar lines, F",
+    "bar_changes": "chord changes on bar lines",
+    "tempo_acc1": "tempo within 4 %",
+    "key": "key (weighted)",
+    "genre": "genre, by our analyser",
+    "clap": "likeness to the words (CLAP of nano)",
+}
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table; numbers of a column get equally many decimals."""
+    rows = [list(row) for row in rows]
+    decimals = [max((_decimals(row[i]) for row in rows), default=0) for i in range(len(columns))]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(cell(v, d) for v, d in zip(row, decimals, strict=True)) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def cell(value: Any, decimals: int) -> str:
+    """A cell as text: 62.2 (56–69), 3.00, or the text itself."""
+    if isinstance(value, dict):
+        ends = max(_places(value["low"]), _places(value["high"]))
+        return f"{value['mean']:.{decimals}f} ({value['low']:.{ends}f}–{value['high']:.{ends}f})"
+    return f"{value:.{decimals}f}" if isinstance(value, (int, float)) else str(value)
+
+
+def _decimals(value: Any) -> int:
+    return _places(value["mean"]) if isinstance(value, dict) else _places(value) if not isinstance(value, str) else 0
+
+
+def _places(number: float) -> int:
+    return len(repr(number).partition(".")[2]) if isinstance(number, float) else 0
+
+
+def read_cell(text: str) -> Any:
+    """The value that a printed cell stands for."""
+    text = text.strip()
+    if found := INTERVAL.match(text):
+        mean, low, high = (float(part) if "." in part else int(part) for part in found.groups())
+        return {"mean": mean, "low": low, "high": high}
+    if NUMBER.match(text):
+        return float(text) if "." in text else int(text)
+    return text
+
+
+def read_tables(markdown: str) -> list[tuple[list[str], list[list[Any]]]]:
+    """Columns and rows of every table in a Markdown text."""
+    found: list[tuple[list[str], list[list[Any]]]] = []
+    inside = False
+    for line in markdown.splitlines():
+        if not line.startswith("|"):
+            inside = False
+            continue
+        cells = [part.strip() for part in line.strip().strip("|").split("|")]
+        if set("".join(cells)) <= set("-: ") and inside:
+            continue
+        if not inside:
+            found.append((cells, []))
+            inside = True
+        else:
+            found[-1][1].append([read_cell(part) for part in cells])
+    return found
+
+
+def take(name: str, printed: str) -> Path:
+    """Replace the table of docs/results/NAME.json by the first one in ``printed``."""
+    path = FOLDER / f"{name}.json"
+    if not path.is_file():
+        raise SystemExit(f"{path.name} does not exist: write it with page, order, title, command and about first")
+    tables = read_tables(printed)
+    if not tables:
+        raise SystemExit("no Markdown table on standard input: pipe a benchmark's output into this command")
+    record = json.loads(path.read_text())
+    record["columns"], record["rows"] = tables[0]
+    path.write_text(dumps(record))
+    return path
+
+
+def dumps(record: dict[str, Any]) -> str:
+    """JSON with a row a line."""
+    rows = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in record["rows"])
+    head = json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=1, ensure_ascii=False)
+    return head[:-2] + ',\n "rows": [\n' + rows + "\n ]\n}\n"
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def per_cent(value: dict[str, float] | None) -> str:
+    """A mean with its interval in per cent."""
+    if value is None:
+        return "—"
+    mean, low, high = (100 * value[name] for name in ("mean", "low", "high"))
+    return f"{mean:.1f} ({low:.0f}–{high:.0f})"
+
+
+def obedience() -> str:
+    """The theory adapter's table, from adapters/theory/results.json."""
+    record = json.loads((ADAPTERS / "theory" / "results.json").read_text())
+    found, distance = record["table"], record["frechet"]
+    rows: list[list[str]] = []
+    for name, words in MEASURES.items():
+        rows.append([words, *(per_cent(scores.get(name)) for scores in found.values())])
+    for name in ("beat_f", "downbeat_f", "tempo_acc1"):
+        told = f"{MEASURES[name]}, judge told nothing"
+        rows.append([told, *(per_cent(scores.get(f"{name} unhinted")) for scores in found.values())])
+    fad = ["—" if distance.get(name) is None else f"{distance[name]:.0f}" for name in found]
+    rows.append(["Fréchet distance of timbre", *fad])
+    return f"Command: `{record['command']}` ({record['n']} lead sheets)\n\n" + table(["", *found], rows)
+
+
+def genres() -> str:
+    """What each genre adapter changes, from adapters/GENRE/results.json."""
+    rows, commands = [], set()
+    for path in sorted(ADAPTERS.glob("*/results.json")):
+        record = json.loads(path.read_text())
+        if "theory alone" not in record["table"]:
+            continue
+        before, after = record["table"]["theory alone"], record["table"]["adapter"]
+        changes = [
+            f"{per_cent(before[name])} → {per_cent(after[name])}"
+            for name in ("majmin", "beat_f", "downbeat_f", "genre")
+        ]
+        distance = record["frechet"]
+        rows.append([path.parent.name, *changes, f"{distance['theory alone']:.0f} → {distance['adapter']:.0f}"])
+        commands.add(record["command"])
+    columns = ["genre", *(MEASURES[n] for n in ("majmin", "beat_f", "downbeat_f", "genre")), "Fréchet distance"]
+    return f"Command: `{'`, `'.join(sorted(commands))}`\n\n" + table(columns, rows)
+
+
+HOURS = """## Hours of training, computed {{ #training_hours }}
+
+Arithmetic of a training = steps × clips a step × TFLOP a clip. Steps and clips are read from `recipes/configs/*.yaml`, TFLOP a clip from
+[cached training](#cached_training). Hours = arithmetic / sustained speed / 3600. The **sustained** speed is what a machine really does, which is a part of
+what its maker promises: measure yours with `python benchmarks/adapter_training.py --device cuda`. nano's 14 crops a second on two
+cores ([sizes and times](#cost_figures)) are 0.08 TFLOP/s. *n* GPUs divide the hours by *n* at best. These hours are computed, not measured.
+
+{table}"""
+TRAININGS = (
+    ("genre adapter on nano", "genre", "nano"),
+    ("theory adapter on nano", "theory", "nano"),
+    ("theory adapter on AudioLDM 2", "audioldm2", "audioldm2"),
+)  # what is trained, its file in recipes/configs, its base in cached_training.json
+SPEEDS = (0.08, 10, 30, 100)  # TFLOP/s, sustained
+
+
+def training_hours() -> str:
+    """The table of computed hours."""
+    import yaml
+
+    measured = json.loads((FOLDER / "cached_training.json").read_text())
+    column = {name: i for i, name in enumerate(measured["columns"])}
+    cached = {row[0]: row for row in measured["rows"] if row[column["from"]] == "cached"}
+    rows = []
+    for what, config, base in TRAININGS:
+        settings = yaml.safe_load((REPOSITORY / "recipes" / "configs" / f"{config}.yaml").read_text())
+        clips = settings["train_batch_size"] * settings.get("gradient_accumulation_steps", 1)
+        a_clip = cached[base][column["TFLOP"]] / cached[base][column["batch"]]
+        total = settings["max_train_steps"] * clips * a_clip
+        hours = [_hours(total / speed / 3600) for speed in SPEEDS]
+        rows.append(
+            [what, f"{settings['max_train_steps']:,} × {clips}", f"{a_clip:.2g}", f"{total / 1000:.3g}", *hours]
+        )
+    columns = ["training", "steps × clips", "TFLOP a clip", "PFLOP in all"]
+    return HOURS.format(table=table(columns + [f"hours at {speed:g} TFLOP/s" for speed in SPEEDS], rows)).rstrip()
+
+
+def _hours(hours: float) -> str:
+    return "—" if hours > 100 else "under 0.1" if hours < 0.1 else f"{hours:.1f}"
+
+
+INDEX = """{generated}
+
+# Results
+
+Every table on these pages is written by `python tools/docs_results.py`. The script reads `adapters/*/results.json`, which
+`recipes/evaluate.py` wrote, and [the JSON files beside this page](#sources), which hold what a benchmark printed. A test fails where
+a page and its figures differ.
+
+How to read a cell: `90.0 (88–92)` is a mean in per cent with its 95 % bootstrap interval over the lead sheets.
+
+All music behind these figures is arranged by rule and rendered with one soundfont. The figures do not say how an adapter fares on
+recordings.
+
+## Does nano obey? {{ #obedience }}
+
+Sixty lead sheets from songs that no training saw, one seed each, nothing picked. The judges had no part in training: Chordino for chords,
+madmom for beats, essentia for the key.
+
+- **floor A**: the base without an adapter.
+- **floor B**: the adapter's audio for another song's lead sheet.
+- **adapter**: the shipped theory adapter.
+- **best of 4**: the clip that MuseTune's own report ranks first of four seeds.
+- **ceiling A**: the lead sheet played by a synthesiser.
+- **ceiling B**: the synthesiser's audio through nano's autoencoder and vocoder.
+
+{obedience}
+An adapter that reaches ceiling B plays as well as the judges can tell. The key's ceiling is low because ten seconds often leave a key open.
+
+![A chart: the log-mel spectrogram of a generated clip, its chords and beats as requested and as recognised](../assets/theory-chart.png)
+
+## What a genre adapter changes {{ #genres }}
+
+Twelve lead sheets that name no genre, with the prompt "music". Each cell shows the theory adapter alone, then the genre adapter stacked on it. The
+Fréchet distance is to held-out renderings of that genre: lower is nearer.
+
+{genres}
+## More tables
+
+{more}
+## Sources {{ #sources }}
+
+{sources}
+"""
+
+
+def pages() -> dict[Path, str]:
+    """Every page of docs/results/ with its text."""
+    records = {path: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+    ordered = sorted(records.items(), key=lambda item: (item[1]["page"], item[1]["order"]))
+    out: dict[Path, str] = {}
+    for page, title in PAGES.items():
+        mine = [(path, record) for path, record in ordered if record["page"] == page]
+        parts = [GENERATED, f"# {title}", *(section(path, record) for path, record in mine)]
+        parts += [training_hours()] if page == "cost" else []
+        out[FOLDER / f"{page}.md"] = "\n\n".join(parts) + "\n"
+    sources = [f"- [{p.name}]({p.name}): {r['title']}" for p, r in ordered]
+    out[FOLDER / "index.md"] = INDEX.format(
+        generated=GENERATED,
+        obedience=obedience(),
+        genres=genres(),
+        more="\n".join(f"- [{title}]({page}.md)" for page, title in PAGES.items()) + "\n",
+        sources="\n".join(sources),
+    )
+    return out
+
+
+def section(path: Path, record: dict[str, Any]) -> str:
+    """One table with its command before it and its reading after it."""
+    lines = [f"## {record['title']} {{ #{path.stem} }}", record["about"]]
+    lines += [] if "command" in record["columns"] else [f"Command: `{record['command']}`"]
+    lines.append(table(record["columns"], record["rows"]).rstrip())
+    lines += ["\n".join(f"- {sentence}" for sentence in record["reading"])] if record.get("reading") else []
+    return "\n\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is stale")
+    parser.add_argument("--take", metavar="NAME", help="put the table on standard input into docs/results/NAME.json")
+    args = parser.parse_args(arguments)
+    if args.take:
+        print(take(args.take, sys.stdin.read()))
+    stale = [path for path, text in pages().items() if not path.is_file() or path.read_text() != text]
+    if args.check:
+        for path in stale:
+            print(f"{path.relative_to(REPOSITORY)} differs from its figures: run python tools/docs_results.py")
+        return 1 if stale else 0
+    for path in stale:
+        path.write_text(pages()[path])
+        print(path.relative_to(REPOSITORY))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
