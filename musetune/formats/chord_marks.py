@@ -12,11 +12,15 @@ from musetune.symbols.remarks import remark
 
 Mark = tuple[Fraction, str]  # place in beats, text
 LETTER = re.compile(r"[A-H][1-48]?'{0,2}")  # A, B2, C': a part of the form as often as a chord
-SYMBOL = re.compile(r"[A-H](?:#|b|♯|♭|m|M|maj|min|dim|aug|sus|add|alt|\d|[-+°øoΔ△∆^/(:])\S*")  # what means to be a chord
+SYMBOL = re.compile(
+    r"[A-H](?:#|b|♯|♭|m|M|maj|min|dim|aug|sus|add|alt|\d|[-+°øoΔ△∆^/(:])\S*"
+)  # what means to be a chord
 UNREAD = None  # the place of a symbol that could not be read: nothing is known to sound there
 
 
-def chords_of(marks: Sequence[Mark], agrees: Callable[[Fraction, Chord], bool | None], what: str) -> list[tuple[Fraction, Chord | None]]:
+def chords_of(
+    marks: Sequence[Mark], agrees: Callable[[Fraction, Chord], bool | None], what: str
+) -> list[tuple[Fraction, Chord | None]]:
     """(beat, chord) of the ``marks`` that are chord symbols, UNREAD where one is meant that cannot be read, which is remarked.
 
     A letter alone, or with a small number, is a rehearsal mark unless the other marks are chord symbols beyond doubt or, where all are such

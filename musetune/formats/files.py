@@ -1,4 +1,4 @@
-"""Lead sheets as files, by suffix; and what the notations share: beats and quarter notes, and the exact sheet inside a file."""
+"""Lead sheets as files, by suffix."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import json
 import re
 import shutil
 import warnings
-import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from musetune.formats.reading import reading
 from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.limits import JSON_BYTES, parse_json, read_bytes
+from musetune.symbols.remarks import collected, remark
 
 if TYPE_CHECKING:
     import jams
     from music21 import stream
 
-T = TypeVar("T")
 KINDS = {
     ".json": "a lead sheet that musetune wrote as JSON", ".mid": "a standard MIDI file", ".midi": "a standard MIDI file",
     ".musicxml": "a MusicXML score", ".xml": "a MusicXML score", ".mxl": "a compressed MusicXML score", ".jams": "a JAMS file",
@@ -61,13 +62,22 @@ def write_score(score: stream.Score, path: Path) -> None:
     from music21.musicxml.archiveTools import compressXML
 
     with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
-        made = Path(folder) / "sheet.musicxml"
-        score.write("musicxml", fp=str(made), makeNotation=False)
-        made.write_text(_without_naturals(_with_players(made.read_text("utf-8"), score)), "utf-8")
+        written = Path(folder) / "sheet.musicxml"
+        written.write_bytes(score_bytes(score))
         if path.suffix.lower() == ".mxl":
-            compressXML(str(made))
-            made = made.with_suffix(".mxl")
-        shutil.copyfile(made, path)
+            compressXML(str(written))
+            written = written.with_suffix(".mxl")
+        shutil.copyfile(written, path)
+
+
+def score_bytes(score: stream.Score) -> bytes:
+    """``score`` as MusicXML."""
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    exporter = GeneralObjectExporter(score)
+    exporter.makeNotation = False
+    text = exporter.parse().decode("utf-8")
+    return _without_naturals(_with_players(text, score)).encode("utf-8")
 
 
 def _with_players(text: str, score: stream.Score) -> str:
@@ -97,11 +107,11 @@ def load(path: str | Path) -> LeadSheet:
     kind = _kind(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such lead sheet: {path}")
-    try:
-        return _read(path, kind)
-    except Exception as error:  # every library has errors of its own
-        why = str(error) or type(error).__name__
-        raise ValueError(f"{path.name} is not {KINDS[kind]} that gives a lead sheet: {why}") from error
+    with collected() as said, reading(path, f"{KINDS[kind]} that gives a lead sheet"):
+        sheet = _read(path, kind)
+    for text in said:
+        remark(text if text.startswith(path.name) else f"{path.name}: {text}")
+    return sheet
 
 
 def _kind(path: Path) -> str:
@@ -113,27 +123,17 @@ def _kind(path: Path) -> str:
 
 def _read(path: Path, kind: str) -> LeadSheet:
     if kind == ".json":
-        return LeadSheet.from_json(json.loads(path.read_text()))
+        return LeadSheet.from_json(parse_json(read_bytes(path, JSON_BYTES)))
     if kind in (".mid", ".midi"):
-        import mido
-
         from musetune.formats.midi import from_midi
+        from musetune.formats.smf import read_midi
 
-        return from_midi(mido.MidiFile(str(path)))
+        return from_midi(read_midi(path))
     if kind == ".jams":
-        import jams
+        from musetune.formats.jams_file import from_json
 
-        from musetune.formats.jams_file import from_jams
+        return from_json(parse_json(read_bytes(path, JSON_BYTES)))
+    from musetune.formats.musicxml import from_notation
+    from musetune.formats.musicxml_reader import read_notation
 
-        return from_jams(jams.load(str(path), validate=False, fmt="jams"))
-    from music21 import converter
-
-    from musetune.formats.musicxml import from_stream
-
-    with TemporaryDirectory() as folder:  # music21 goes by the suffix, in lower case
-        copy = Path(folder) / ("sheet.mxl" if zipfile.is_zipfile(path) else "sheet.musicxml")
-        shutil.copyfile(path, copy)
-        return from_stream(converter.parse(str(copy), format="musicxml", forceSource=True))
-
-
-# -- what MIDI, MusicXML and JAMS share ------------------------------------------------------------------------------------
+    return from_notation(read_notation(path))

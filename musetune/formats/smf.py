@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     import mido
 
 TEXTS = {1: "text", 3: "track_name", 5: "lyrics", 6: "marker", 7: "cue_marker"}
-CHANNEL = {0x8: ("note_off", 2), 0x9: ("note_on", 2), 0xA: ("", 2), 0xB: ("", 2), 0xC: ("program_change", 1), 0xD: ("", 1), 0xE: ("", 2)}
+CHANNEL = {
+    0x8: ("note_off", 2),
+    0x9: ("note_on", 2),
+    0xA: ("", 2),
+    0xB: ("", 2),
+    0xC: ("program_change", 1),
+    0xD: ("", 1),
+    0xE: ("", 2),
+}
 SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages, which no file should hold
 FIFTHS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 MINORS = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
@@ -96,7 +104,7 @@ def _in_order(file: mido.MidiFile) -> None:
             mido.MetaMessage("time_signature", numerator=4, denominator=4),
         ]
         track[:0] = begin if start else []
-        start += length
+        start += -(-length // file.ticks_per_beat) * file.ticks_per_beat  # a sequence begins on a beat
         limits.check_count("quarters of music", start / file.ticks_per_beat, limits.BEATS)
 
 
