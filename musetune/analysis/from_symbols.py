@@ -1,5 +1,5 @@
-"""The record of what is written: a lead sheet, MIDI or MusicXML. Chord symbols are taken as they stand; where there are none,
-the notes tell."""
+"""The record of what is written: a lead sheet, MIDI or MusicXML. Chord symbols are taken as they stand; where there
+are none, the notes tell."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ SCORES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) -> Analysis:
     """Record of what is written in the file `path`.
 
-    Where a sheet names several keys, they are its keys; where it names one, the chords may tell of more, so local keys are looked for, with
-    that one as the expected one. What the reader mended or left out is in the record's `remarks`.
+    Where a sheet names several keys, they are its keys; where it names one, the chords may tell of more, so local
+    keys are looked for, with that one as the expected one. What the reader mended or left out is in the record's
+    `remarks`.
 
     Raises:
         FileNotFoundError: Where no file is.
@@ -90,7 +91,10 @@ def _score_beside(path: Path) -> Score | None:
 
 
 def _of_notes(score: Score, sheet: LeadSheet | None) -> tuple[LeadSheet, Score, list[str]]:
-    """The chords that the notes make, N.C. where nothing with a pitch sounds for a bar or longer; sections as the file names them."""
+    """The chords that the notes make, N.C. where nothing with a pitch sounds for a bar or longer;
+
+    sections as the file names them.
+    """
     from_notes, numerals = analyse(score)
     silences = silences_of(score)
     chords: list[ChordSpan] = []
@@ -109,7 +113,7 @@ def _of_notes(score: Score, sheet: LeadSheet | None) -> tuple[LeadSheet, Score, 
 
 
 def silences_of(score: Score) -> list[tuple[Fraction, Fraction]]:
-    """(start, end) in beats of the silences, a bar or longer, of all voices with pitches, from the first to the last."""
+    """(start, end) in beats of the silences of all voices with pitches that last a bar or longer."""
     end, out = Fraction(0), []
     for note in sorted((note for voice in score.voices for note in voice), key=lambda note: note.start):
         if note.start - end >= score.meters[0].meter.beats_per_bar:

@@ -36,7 +36,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Sound:
-    """`wave` (samples,) float32 at RATE, without constant offset and with root mean square 0.1; `level_dbfs` before that."""
+    """`wave` (samples,) float32 at RATE, without constant offset and with root mean square 0.1; `level_dbfs` before
+    that.
+    """
 
     wave: np.ndarray
     source: Source
@@ -113,7 +115,9 @@ class SoundStream:
 
 
 def text_name(path: str | PathLike) -> str:
-    r"""Name of a file as text that every encoding of Unicode takes: bytes of a name that are no UTF-8 stand as ``\xe9``.
+    r"""Name of a file as text that every encoding of Unicode takes.
+
+    Bytes of a name that are no UTF-8 stand as ``\xe9``.
 
     Example:
         >>> text_name(b"songs/caf\xe9.mp3".decode(errors="surrogateescape"))

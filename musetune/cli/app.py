@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 import traceback
 from pathlib import Path
@@ -15,9 +14,12 @@ import typer
 
 from musetune.cli import analyze as cli_analyze
 from musetune.cli import compose as cli_compose
+from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
+from musetune.cli import prepare as cli_prepare
 from musetune.cli import ui as cli_ui
+from musetune.cli.lists import ListsCommand
 from musetune.cli.song import check_text
 
 if TYPE_CHECKING:
@@ -32,10 +34,13 @@ app = typer.Typer(
 FORMATS = ("wav", "flac", "mp3")
 GENERATE_HELP = """Generate audio that follows chords.
 
-Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . | % |": the
-chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the prompt alone decides.
+Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . |
+% |": the chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the
+prompt alone decides.
 
-Example: musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav --report
+Example:
+
+  musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav
 """
 
 
@@ -241,17 +246,6 @@ def _said(told: dict[str, Any]) -> str:
     return "\n".join(lines + ([told["plot"]] if "plot" in told else []))
 
 
-def _recipe(name: str, arguments: list[str]) -> None:
-    """Run a recipe of the repository with this Python."""
-    places = (Path(__file__).parents[2] / "recipes", Path(__file__).parents[1] / "_recipes")  # a checkout, a wheel
-    script = next((place / name for place in places if (place / name).is_file()), None)
-    if script is None:
-        raise FileNotFoundError(
-            f"the recipe {name} is neither in {places[0]} nor in {places[1]}; install musetune anew"
-        )
-    raise typer.Exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
-
-
 app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
 app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
@@ -259,34 +253,19 @@ app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
 app.command(help=cli_ui.HELP)(cli_ui.ui)
-
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-
-
-@app.command(context_settings=PASS_ON)
-def prepare(context: typer.Context) -> None:
-    """Make a data set of cached latents from a folder of music (recipes/prepare.py; --help lists its options)."""
-    _recipe("prepare.py", context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def evaluate(context: typer.Context) -> None:
-    """Measure how well generated audio follows lead sheets (recipes/evaluate.py; --help lists its options)."""
-    _recipe("evaluate.py", context.args)
-
-
+app.command(help=cli_prepare.HELP, cls=ListsCommand)(cli_prepare.prepare)
+app.command(help=cli_evaluate.HELP, cls=ListsCommand)(cli_evaluate.evaluate)
 app.command()(cli_info.info)
 
 
-def main() -> None:
-    """Run the console script. Errors are one line, without a traceback, unless $MUSETUNE_TRACEBACK is set."""
+def main(*command: str) -> None:
+    """Run the console script, or one `command` of it. Errors are one line, without a traceback, unless $MUSETUNE_TRACEBACK is set."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a file's name may hold bytes that are no text: printed as \xe9, \udce9
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)  # the exit code, where a command ended by typer.Exit
+        # the exit code, where a command ended by typer.Exit
+        code = app([*command, *sys.argv[1:]], standalone_mode=False)
     except typer.Abort:
         raise SystemExit(130) from None
     except (ValueError, OSError, ImportError) as error:

@@ -1,4 +1,7 @@
-"""What the options of `musetune plan | compose` mean, checked before anything heavy is loaded; and the files that they ask for."""
+"""What the options of `musetune plan | compose` mean, checked before anything heavy is loaded.
+
+And the files that they ask for.
+"""
 
 from __future__ import annotations
 
@@ -90,8 +93,10 @@ def stem_names(text: str) -> tuple[str, ...]:
 def given_notes(
     given: Path | None, source: Path | None, anew: tuple[str, ...]
 ) -> tuple[Arrangement | None, Path | None]:
-    """The user's notes but for the players to be written ``anew``, each stem marked as theirs; and the plan to go on from, which ``given``
-    is too where it has chords."""
+    """The user's notes but for the players to be written ``anew``, each stem marked as theirs.
+
+    And the plan to go on from, which ``given`` is too where it has chords.
+    """
     if given is None:
         return None, source
     from musetune.formats.songs import load_arrangement
@@ -115,7 +120,9 @@ def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Output:
-    """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where ``stems_audio``."""
+    """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where
+    ``stems_audio``.
+    """
 
     name: Path
     suffixes: tuple[str, ...]
@@ -161,9 +168,13 @@ class Output:
             pipe.load_adapter("theory")
         pipe.to(pick_device(None))
         made = pipe(
-            prompt, lead_sheet=sheet, arrangement=song, stems=self.stems_audio, generator=torch.Generator().manual_seed(seed),
+            prompt,
+            lead_sheet=sheet,
+            arrangement=song,
+            stems=self.stems_audio,
+            generator=torch.Generator().manual_seed(seed),
             num_inference_steps=sound.get("steps", 20),
-        )  # fmt: skip
+        )
         takes = {"": made.audios[0]} | {f".{name}": take for name, take in (made.stems or {}).items()}
         for name, take in takes.items():
             save_audio(self.path(f"{name}.wav"), take, made.sampling_rate, "wav")

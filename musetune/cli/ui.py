@@ -11,8 +11,8 @@ import typer
 
 HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew.
 
-It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a proxy with another name add
---allow-host NAME. Needs the extra ui: pip install "musetune[ui]"
+It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a
+proxy with another name add --allow-host NAME. Needs the extra ui: pip install "musetune[ui]"
 
 Example: musetune ui --port 7861 --no-open
 """

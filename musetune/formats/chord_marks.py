@@ -21,12 +21,12 @@ UNREAD = None  # the place of a symbol that could not be read: nothing is known 
 def chords_of(
     marks: Sequence[Mark], agrees: Callable[[Fraction, Chord], bool | None], what: str
 ) -> list[tuple[Fraction, Chord | None]]:
-    """(beat, chord) of the ``marks`` that are chord symbols, UNREAD where one is meant that cannot be read, which is remarked.
+    """(beat, chord) of the ``marks`` that are chord symbols, UNREAD where one is meant that cannot be read, which is
+    remarked.
 
-    A letter alone, or with a small number, is a rehearsal mark unless the other marks are chord symbols beyond doubt or, where all are such
-    letters, they are not the first of the alphabet and the notes agree. agrees: whether a chord sounds from a beat on; None without notes.
-    what: the marks' name in a remark.
-    """
+    A letter alone, or with a small number, is a rehearsal mark unless the other marks are chord symbols beyond doubt
+    or, where all are such letters, they are not the first of the alphabet and the notes agree. agrees: whether a
+    chord sounds from a beat on; None without notes. what: the marks' name in a remark."""
     if not marks:
         return []
     read = {text: _parsed(text) for text in {text for _, text in marks}}

@@ -21,7 +21,10 @@ def embedded(sheet: LeadSheet) -> str:
 
 
 def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], LeadSheet]) -> LeadSheet:
-    """The sheet ``embedded`` as ``text`` where a file ``written`` of it says what was ``read``; else ``read``: the file was edited."""
+    """The sheet ``embedded`` as ``text`` where a file ``written`` of it says what was ``read``;
+
+    else ``read``: the file was edited.
+    """
     if not text:
         return read
     try:
@@ -38,7 +41,9 @@ def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], Lead
 
 
 def like(read: LeadSheet, sheet: LeadSheet) -> LeadSheet:
-    """``sheet`` as a file says it that shows no sections: those of older versions carried them in the exact sheet alone."""
+    """``sheet`` as a file says it that shows no sections: those of older versions carried them in the exact sheet
+    alone.
+    """
     return sheet if read.sections else replace(sheet, sections=())
 
 

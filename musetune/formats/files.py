@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import warnings
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from musetune.formats.reading import reading
@@ -17,12 +14,16 @@ from musetune.symbols.remarks import collected, remark
 
 if TYPE_CHECKING:
     import jams
-    from music21 import stream
 
 KINDS = {
-    ".json": "a lead sheet that musetune wrote as JSON", ".mid": "a standard MIDI file", ".midi": "a standard MIDI file",
-    ".musicxml": "a MusicXML score", ".xml": "a MusicXML score", ".mxl": "a compressed MusicXML score", ".jams": "a JAMS file",
-}  # fmt: skip
+    ".json": "a lead sheet that musetune wrote as JSON",
+    ".mid": "a standard MIDI file",
+    ".midi": "a standard MIDI file",
+    ".musicxml": "a MusicXML score",
+    ".xml": "a MusicXML score",
+    ".mxl": "a compressed MusicXML score",
+    ".jams": "a JAMS file",
+}
 SUFFIXES = tuple(KINDS)
 
 
@@ -44,7 +45,7 @@ def save(sheet: LeadSheet, path: str | Path) -> Path:
 
         write_jams(to_jams(sheet), path)
     else:
-        from musetune.formats.musicxml import to_stream
+        from musetune.formats.musicxml import to_stream, write_score
 
         write_score(to_stream(sheet), path)
     return path
@@ -57,49 +58,9 @@ def write_jams(data: jams.JAMS, path: Path) -> None:
         data.save(str(path), fmt="jams")
 
 
-def write_score(score: stream.Score, path: Path) -> None:
-    """``score``, whose notation is made (music21 would take tuplets apart), as MusicXML, compressed where the suffix is .mxl."""
-    from music21.musicxml.archiveTools import compressXML
-
-    with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
-        written = Path(folder) / "sheet.musicxml"
-        written.write_bytes(score_bytes(score))
-        if path.suffix.lower() == ".mxl":
-            compressXML(str(written))
-            written = written.with_suffix(".mxl")
-        shutil.copyfile(written, path)
-
-
-def score_bytes(score: stream.Score) -> bytes:
-    """``score`` as MusicXML."""
-    from music21.musicxml.m21ToXml import GeneralObjectExporter
-
-    exporter = GeneralObjectExporter(score)
-    exporter.makeNotation = False
-    text = exporter.parse().decode("utf-8")
-    return _without_naturals(_with_players(text, score)).encode("utf-8")
-
-
-def _with_players(text: str, score: stream.Score) -> str:
-    """The notation with each hit's own instrument, where music21 writes one instrument for a whole chord of them."""
-    players: list[str] = []
-    for part in score.parts:
-        hits = [
-            hit for item in part.recurse().notes for hit in getattr(item, "notes", [item]) if "Unpitched" in hit.classes
-        ]
-        if len(part.getElementsByClass("Instrument")) > 1:
-            players += [hit.storedInstrument.instrumentId for hit in hits]
-    following = iter(players)
-    return re.sub(r'(?<=<instrument id=")percussion-[^"]*(?=" />)', lambda _: next(following), text)
-
-
-def _without_naturals(text: str) -> str:
-    """Chord symbols without the natural signs that music21 gives a root after a sharp or flat of its letter: F after F#m is not F♮."""
-    return re.sub(r"\s*<(root|bass)-alter>0</\1-alter>", "", text)
-
-
 def load(path: str | Path) -> LeadSheet:
-    """Read a lead sheet: exactly what ``save`` wrote, or, where the file was edited since or is not ours, what it plainly says.
+    """Read a lead sheet: exactly what ``save`` wrote, or, where the file was edited since or is not ours, what it
+    plainly says.
 
     Raises FileNotFoundError, and ValueError for another suffix or what cannot be read as the suffix says.
     """

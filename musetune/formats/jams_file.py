@@ -72,7 +72,10 @@ def _position(sheet: LeadSheet, beat: int) -> int:
 
 
 def from_jams(data: jams.JAMS) -> LeadSheet:
-    """The sheet of what ``to_jams`` writes, and of any JAMS with chord and beat annotations. Raises ValueError where either is missing."""
+    """The sheet of what ``to_jams`` writes, and of any JAMS with chord and beat annotations.
+
+    Raises ValueError where either is missing.
+    """
     return from_json(_values(data))
 
 
@@ -122,9 +125,7 @@ def _plain(annotations: list[Any], sandbox: dict[str, Any]) -> LeadSheet:
         rows = [(beat(r.time), beat(r.time + r.duration), r.value, r.time) for r in _rows(annotations, *names)]
         for start, stop, value, time in rows:
             if stop <= start and value not in ("N", "X"):
-                remark(
-                    f"{names[0]} {shortened(value)!r} at {time:.2f} s lies outside the beats or between two grains; it is left out"
-                )
+                remark(f"{names[0]} {shortened(value)!r} at {time:.2f} s lies outside the beats; it is left out")
         return [(start, stop - start, value, time) for start, stop, value, time in rows if stop > start]
 
     keys = [(beat(r.time), key) for r in _rows(annotations, "key_mode") if (key := read_key(r.value)) is not None]
@@ -159,9 +160,7 @@ def _chords(spans: list[tuple[Fraction, Fraction, Any, float]]) -> tuple[ChordSp
         try:
             chord = _chord(value)
         except ValueError as error:
-            remark(
-                f"the chord {shortened(_label(value))!r} at {time:.2f} s could not be read, and no chord is taken to stand there: {error}"
-            )
+            remark(f"the chord {shortened(_label(value))!r} at {time:.2f} s could not be read; none is taken: {error}")
             continue
         if stop > start:
             chords.append(ChordSpan(start, stop - start, chord))
@@ -207,7 +206,9 @@ def _place_in_bar(value: Any) -> tuple[int | None, Meter | None]:
 def _meters(
     places: list[tuple[int | None, Meter | None]], stated: object, length: Fraction
 ) -> tuple[tuple[MeterSpan, ...], Fraction]:
-    """The meters by the beats' numbers, ``stated`` (ours, in the sandbox) where it has as many beats, and the first downbeat."""
+    """The meters by the beats' numbers, ``stated`` (ours, in the sandbox) where it has as many beats, and the first
+    downbeat.
+    """
     lines = [i for i, (place, _) in enumerate(places) if place == 1]
     try:
         known = Meter.parse(stated) if isinstance(stated, str) else None
@@ -236,7 +237,10 @@ def _meters(
 
 
 def _rows(annotations: list[Any], *names: str) -> list[Observation]:
-    """Observations of the first annotation in one of these namespaces, by time. Raises ValueError where there are too many."""
+    """Observations of the first annotation in one of these namespaces, by time.
+
+    Raises ValueError where there are too many.
+    """
     for name in names:
         for annotation in annotations:
             if isinstance(annotation, dict) and annotation.get("namespace") == name and annotation.get("data"):

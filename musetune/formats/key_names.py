@@ -1,4 +1,7 @@
-"""Keys as files name them: by fifths and mode, in church modes, or none at all. Ours are major and minor; what is folded is remarked."""
+"""Keys as files name them: by fifths and mode, in church modes, or none at all. Ours are major and minor;
+
+what is folded is remarked.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,24 @@ from musetune.symbols.remarks import remark
 
 # mode → fifths from the tonic of the major key with the same signature to its own, and the mode that it is kept as
 MODES = {
-    "major": (0, "major"), "ionian": (0, "major"), "lydian": (-1, "major"), "mixolydian": (1, "major"), "dorian": (2, "minor"),
-    "minor": (3, "minor"), "aeolian": (3, "minor"), "phrygian": (4, "minor"), "locrian": (5, "minor"),
-}  # fmt: skip
+    "major": (0, "major"),
+    "ionian": (0, "major"),
+    "lydian": (-1, "major"),
+    "mixolydian": (1, "major"),
+    "dorian": (2, "minor"),
+    "minor": (3, "minor"),
+    "aeolian": (3, "minor"),
+    "phrygian": (4, "minor"),
+    "locrian": (5, "minor"),
+}
 _NAME = re.compile(r"([A-Ga-g](?:##|bb|#|b|♯|♭)?)[\s:_-]*([A-Za-z]*)")
 
 
 def key_of_fifths(fifths: int, mode: str | None) -> Key | None:
-    """The key with so many sharps (flats below 0) in ``mode``, major where none is written. Raises nothing: an unknown mode is remarked."""
+    """The key with so many sharps (flats below 0) in ``mode``, major where none is written.
+
+    Raises nothing: an unknown mode is remarked.
+    """
     name = (mode or "major").strip().lower()
     if name in ("", "none"):
         name = "major"
@@ -30,7 +43,9 @@ def key_of_fifths(fifths: int, mode: str | None) -> Key | None:
 
 
 def key_in_mode(tonic: str, mode: str) -> Key:
-    """The key on ``tonic`` in one of MODES: a church mode is kept as major or minor, whichever its third makes it, and remarked."""
+    """The key on ``tonic`` in one of MODES: a church mode is kept as major or minor, whichever its third makes it, and
+    remarked.
+    """
     kept = MODES[mode][1]
     if mode not in ("major", "minor", "ionian", "aeolian"):
         remark(f"the key {tonic} {mode} is kept as {tonic} {kept}, the nearer of the two modes that keys have here")
@@ -38,7 +53,8 @@ def key_in_mode(tonic: str, mode: str) -> Key:
 
 
 def read_key(text: object) -> Key | None:
-    """The key that a label names: ``D:dorian``, ``Bb:major``, ``A minor``; None for ``N`` and for what is none, which is remarked.
+    """The key that a label names: ``D:dorian``, ``Bb:major``, ``A minor``; None for ``N`` and for what is none, which
+    is remarked.
 
     Example:
         >>> read_key("A:minor")

@@ -1,4 +1,6 @@
-"""LeadSheet ↔ MIDI: chords as markers in Harte's spelling and as voiced notes, key, meter, a tempo map that keeps rubato."""
+"""LeadSheet ↔ MIDI: chords as markers in Harte's spelling and as voiced notes, key, meter, a tempo map that keeps
+rubato.
+"""
 
 from __future__ import annotations
 
@@ -49,13 +51,17 @@ def to_midi(sheet: LeadSheet) -> mido.MidiFile:
 
 
 def conductor(sheet: LeadSheet, more: Sequence[mido.MetaMessage] = ()) -> mido.MidiTrack:
-    """The first track: the exact sheet, meters, keys, genre, the tempo map, markers of chords and sections, and ``more`` at its beginning."""
+    """The first track: the exact sheet, meters, keys, genre, the tempo map, markers of chords and sections, and
+    ``more`` at its beginning.
+    """
     ticks = ticks_of(sheet)
     return track_of([*((0, message) for message in more), *_meta(sheet, ticks)], ticks(sheet.length))
 
 
 def _meta(sheet: LeadSheet, ticks: Ticks) -> list[tuple[int, mido.MetaMessage]]:
-    """(tick, message): the exact sheet, meters, keys, genre, the tempo map, the chords' markers, the sections' in brackets."""
+    """(tick, message): the exact sheet, meters, keys, genre, the tempo map, the chords' markers, the sections' in
+    brackets.
+    """
     import mido
 
     meta = [(0, mido.MetaMessage("text", text=f"{FIELD}={embedded(sheet)}"))]
@@ -97,8 +103,9 @@ def _latin(text: str) -> str:
 
 
 def from_midi(file: mido.MidiFile) -> LeadSheet:
-    """A sheet from a file's markers that are chord symbols or, in brackets, sections, its keys, meters and tempi, and a track named
-    "melody", "lead" or "vocals"; exactly the sheet that ``to_midi`` wrote where they still say what it did.
+    """A sheet from a file's markers that are chord symbols or, in brackets, sections, its keys, meters and tempi, and
+    a track named "melody", "lead" or "vocals"; exactly the sheet that ``to_midi`` wrote where they still say what it
+    did.
 
     Markers that are no chords are sections. What cannot be read is remarked; see ``musetune.symbols.remarks``.
     """
@@ -148,7 +155,9 @@ def first_downbeat_of(texts: dict[str, str], meter: Meter) -> Fraction:
 
 
 def _marks(file: mido.MidiFile, events, at) -> tuple[list, list]:  # type: ignore[no-untyped-def,type-arg]
-    """(beat, chord) of the chord symbols, and (beat, label) of the sections: markers first, then cue points, texts and lyrics."""
+    """(beat, chord) of the chord symbols, and (beat, label) of the sections: markers first, then cue points, texts and
+    lyrics.
+    """
     onsets = sorted((t, m.note % 12) for t, m in events if m.type == "note_on" and m.velocity and m.channel != 9)
     ticks = [tick for tick, _ in onsets]
 
@@ -266,7 +275,10 @@ def events_of(file: mido.MidiFile):  # type: ignore[no-untyped-def]
 
 
 def _grid(events, ticks_per_quarter: int, quarters, count: int) -> BeatGrid:  # type: ignore[no-untyped-def]
-    """Times of beats 0 to ``count`` by the tempo map; 120 quarters a minute before its first tempo, as the standard has it."""
+    """Times of beats 0 to ``count`` by the tempo map;
+
+    120 quarters a minute before its first tempo, as the standard has it.
+    """
     tempi = [(Fraction(t, ticks_per_quarter), m.tempo / 1e6) for t, m in events if m.type == "set_tempo" and t >= 0]
     return tempo_grid([(Fraction(0), 0.5), *tempi], quarters, count)
 

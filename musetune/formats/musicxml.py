@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from musetune.formats.engraving import Page, flat, pitched, staff
@@ -23,11 +27,25 @@ if TYPE_CHECKING:
     from music21.base import Music21Object
 
 KINDS = {
-    "maj": "major", "min": "minor", "dim": "diminished", "aug": "augmented", "sus2": "suspended-second", "sus4": "suspended-fourth",
-    "7": "dominant-seventh", "maj7": "major-seventh", "min7": "minor-seventh", "minmaj7": "minor-major-seventh",
-    "dim7": "diminished-seventh", "hdim7": "half-diminished-seventh", "maj6": "major-sixth", "min6": "minor-sixth",
-    "9": "dominant-ninth", "maj9": "major-ninth", "min9": "minor-ninth", "5": "power",
-}  # fmt: skip
+    "maj": "major",
+    "min": "minor",
+    "dim": "diminished",
+    "aug": "augmented",
+    "sus2": "suspended-second",
+    "sus4": "suspended-fourth",
+    "7": "dominant-seventh",
+    "maj7": "major-seventh",
+    "min7": "minor-seventh",
+    "minmaj7": "minor-major-seventh",
+    "dim7": "diminished-seventh",
+    "hdim7": "half-diminished-seventh",
+    "maj6": "major-sixth",
+    "min6": "minor-sixth",
+    "9": "dominant-ninth",
+    "maj9": "major-ninth",
+    "min9": "minor-ninth",
+    "5": "power",
+}
 
 
 def to_stream(sheet: LeadSheet) -> stream.Score:
@@ -107,11 +125,55 @@ def _symbol(chord: Chord) -> harmony.Harmony:
     return symbol
 
 
-def from_notation(said: Notation) -> LeadSheet:
-    """The chord symbols of all parts, keys, meters, tempi, and the first pitched staff as the melody; exactly the sheet that ``to_stream``
-    wrote where they still say what it did. A score without a tempo gets 120 quarters a minute."""
-    from musetune.formats.files import score_bytes
+def write_score(score: stream.Score, path: Path) -> None:
+    """``score``, whose notation is made (music21 would take tuplets apart), as MusicXML, compressed where the suffix
+    is .mxl.
+    """
+    from music21.musicxml.archiveTools import compressXML
 
+    with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
+        written = Path(folder) / "sheet.musicxml"
+        written.write_bytes(score_bytes(score))
+        if path.suffix.lower() == ".mxl":
+            compressXML(str(written))
+            written = written.with_suffix(".mxl")
+        shutil.copyfile(written, path)
+
+
+def score_bytes(score: stream.Score) -> bytes:
+    """``score`` as MusicXML."""
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    exporter = GeneralObjectExporter(score)
+    exporter.makeNotation = False
+    text = exporter.parse().decode("utf-8")
+    return _without_naturals(_with_players(text, score)).encode("utf-8")
+
+
+def _with_players(text: str, score: stream.Score) -> str:
+    """The notation with each hit's own instrument, where music21 writes one instrument for a whole chord of them."""
+    players: list[str] = []
+    for part in score.parts:
+        hits = [
+            hit for item in part.recurse().notes for hit in getattr(item, "notes", [item]) if "Unpitched" in hit.classes
+        ]
+        if len(part.getElementsByClass("Instrument")) > 1:
+            players += [hit.storedInstrument.instrumentId for hit in hits]
+    following = iter(players)
+    return re.sub(r'(?<=<instrument id=")percussion-[^"]*(?=" />)', lambda _: next(following), text)
+
+
+def _without_naturals(text: str) -> str:
+    """Chord symbols without the natural signs that music21 gives a root after a sharp or flat of its letter: F after
+    F#m is not F♮.
+    """
+    return re.sub(r"\s*<(root|bass)-alter>0</\1-alter>", "", text)
+
+
+def from_notation(said: Notation) -> LeadSheet:
+    """The chord symbols of all parts, keys, meters, tempi, and the first pitched staff as the melody; exactly the
+    sheet that ``to_stream`` wrote where they still say what it did. A score without a tempo gets 120 quarters a
+    minute."""
     read = _plain(said)
     again = lambda sheet: _plain(parse_notation(score_bytes(to_stream(like(read, sheet)))))  # noqa: E731
     return exact(said.fields.get(FIELD), read, again)
@@ -139,7 +201,10 @@ def _plain(said: Notation) -> LeadSheet:
 
 
 def _melody(said: Notation) -> list[tuple[Fraction, Fraction, int, int]]:
-    """(start, stop, pitch, velocity) of the first staff with pitches, in quarters; of the notes of a chord the highest."""
+    """(start, stop, pitch, velocity) of the first staff with pitches, in quarters;
+
+    of the notes of a chord the highest.
+    """
     lines = said.staves[0].lines if said.staves else []
     top: dict[Fraction, tuple[Fraction, Fraction, int, int]] = {}
     for start, stop, pitch, velocity, _ in sorted((e for line in lines for e in line), key=lambda e: (e[0], e[2])):

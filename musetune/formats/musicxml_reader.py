@@ -1,8 +1,8 @@
-"""MusicXML → what it says in quarter notes: bars, keys, tempi, chord symbols, rehearsal marks, voices. Read by ourselves, so that work is
-bounded and nothing is lost in silence.
+"""MusicXML → what it says in quarter notes: bars, keys, tempi, chord symbols, rehearsal marks, voices. Read by
+ourselves, so that work is bounded and nothing is lost in silence.
 
-After MusicXML 4.0 (W3C Music Notation Community Group, 2021). Repeats are not played out, grace and cue notes do not sound.
-"""
+After MusicXML 4.0 (W3C Music Notation Community Group, 2021). Repeats are not played out, grace and cue notes do not
+sound."""
 
 from __future__ import annotations
 
@@ -24,10 +24,18 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 FINEST = 96  # places are read to this part of a quarter note; programs round tuplets
-UNITS = {
-    "maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": Fraction(1, 2), "16th": Fraction(1, 4),
-    "32nd": Fraction(1, 8), "64th": Fraction(1, 16),
-}  # fmt: skip
+UNITS: dict[str, int | Fraction] = {
+    "maxima": 32,
+    "long": 16,
+    "breve": 8,
+    "whole": 4,
+    "half": 2,
+    "quarter": 1,
+    "eighth": Fraction(1, 2),
+    "16th": Fraction(1, 4),
+    "32nd": Fraction(1, 8),
+    "64th": Fraction(1, 16),
+}
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 LETTERS = "CDEFGAB"
 SNARE = 38
@@ -43,7 +51,10 @@ class Staff:
 
 @dataclass
 class Notation:
-    """What a score says, places in quarters. ``meters`` restart at the bars after irregular ones; ``pickup``: before the first full bar."""
+    """What a score says, places in quarters. ``meters`` restart at the bars after irregular ones;
+
+    ``pickup``: before the first full bar.
+    """
 
     staves: list[Staff] = field(default_factory=list)
     drums: list[Event] = field(default_factory=list)
@@ -58,12 +69,18 @@ class Notation:
 
 
 def read_notation(path: Path) -> Notation:
-    """What the score in a .musicxml, .xml or .mxl file says. Raises ValueError for what is no score or lies beyond the limits."""
+    """What the score in a .musicxml, .xml or .mxl file says.
+
+    Raises ValueError for what is no score or lies beyond the limits.
+    """
     return parse_notation(notation_bytes(path))
 
 
 def notation_bytes(path: Path) -> bytes:
-    """The XML in the file; in a compressed one, of the first member that its container names, else the first outside META-INF."""
+    """The XML in the file;
+
+    in a compressed one, of the first member that its container names, else the first outside META-INF.
+    """
     with path.open("rb") as file:
         packed = file.read(4) == b"PK\3\4"
     if not packed:
@@ -175,9 +192,7 @@ def _gather_symbols(out: Notation, parts: list[_Part], starts: list[Fraction]) -
                 at = starts[i] + place
                 near = found.setdefault(at, symbol)
                 if near is not symbol and not near.same_as(symbol):
-                    remark(
-                        f"bar {i + 1} of {part.name!r}: the symbol {symbol} stands where {near} does; the first one is read"
-                    )
+                    remark(f"bar {i + 1} of {part.name!r}: {symbol} stands where {near} does; the first is read")
     check_count("chord symbols", len(found), CHORDS)
     out.symbols = sorted(found.items(), key=lambda pair: pair[0])
 
@@ -304,7 +319,9 @@ class _Part:
                 bar.rehearsals.append((at, shortened(mark.text)))
         sound = item if item.tag == "sound" else item.find("sound")
         said = None if sound is None else sound.get("tempo")
-        paces = [pace for mark in item.iterfind("direction-type/metronome") if (pace := _metronome(mark)) is not None]
+        paces: list[float | None] = [
+            pace for mark in item.iterfind("direction-type/metronome") if (pace := _metronome(mark)) is not None
+        ]
         if not paces and said is not None:
             paces = [_pace(said)]
         if paces and paces[0] is None:
@@ -388,7 +405,9 @@ class _Part:
 
 
 def stacked(notes: list[Event]) -> list[list[Event]]:
-    """Lines in which no two notes sound at once: each note, the highest of a chord first, goes on the first silent line."""
+    """Lines in which no two notes sound at once: each note, the highest of a chord first, goes on the first silent
+    line.
+    """
     lines: list[list[Event]] = []
     for event in sorted(notes, key=lambda e: (e[0], -e[2])):
         free = next((line for line in lines if line[-1][1] <= event[0]), None)

@@ -23,7 +23,10 @@ _HARMONY = re.compile(rb"<harmony\b[^>]*?(?:/>|>.*?</harmony>)", re.DOTALL)
 
 
 def parsed_notation(path: Path) -> stream.Score:
-    """What music21 reads in the file, at sounding pitch, chord symbols and analyses left aside. Raises ValueError without parts."""
+    """What music21 reads in the file, at sounding pitch, chord symbols and analyses left aside.
+
+    Raises ValueError without parts.
+    """
     from music21 import converter, stream
 
     text = _HARMONY.sub(b"", notation_bytes(path))  # music21 gives up on symbols that it cannot read
@@ -117,7 +120,9 @@ def _key(signature) -> Key:  # type: ignore[no-untyped-def]
 
 
 def _metres(part: stream.Part) -> tuple[list[tuple[Fraction, Meter]], Fraction]:
-    """(quarters, metre) of the time signatures and of the bars after irregular ones, and the quarters before the first full bar."""
+    """(quarters, metre) of the time signatures and of the bars after irregular ones, and the quarters before the first
+    full bar.
+    """
     metres: list[tuple[Fraction, Meter]] = []
     pickup = Fraction(0)
     due = Fraction(0)

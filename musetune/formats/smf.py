@@ -1,8 +1,8 @@
-"""The bytes of a standard MIDI file → tracks. What a file says wrongly is passed over or mended and remarked; what it says rightly is kept.
+"""The bytes of a standard MIDI file → tracks. What a file says wrongly is passed over or mended and remarked; what it
+says rightly is kept.
 
-After "Standard MIDI Files 1.0" (MIDI Manufacturers Association, 1988): unknown chunks are skipped, tempo is 120 and the meter 4/4 until the
-file says otherwise, the tracks of a type 2 file are sequences of their own.
-"""
+After "Standard MIDI Files 1.0" (MIDI Manufacturers Association, 1988): unknown chunks are skipped, tempo is 120 and
+the meter 4/4 until the file says otherwise, the tracks of a type 2 file are sequences of their own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ MINORS = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#",
 
 
 def read_midi(path: Path) -> mido.MidiFile:
-    """The file at ``path`` with its tracks: notes, programs, tempi, meters, keys and texts; whatever else sounds is left out.
+    """The file at ``path`` with its tracks: notes, programs, tempi, meters, keys and texts; whatever else sounds is
+    left out.
 
     Raises ValueError for what has no header or no track, counts no ticks a quarter, or lies beyond the limits.
     """
@@ -74,7 +75,10 @@ def parse_midi(data: bytes) -> mido.MidiFile:
 
 
 def _next_chunk(data: bytes, at: int) -> tuple[int, int, int] | None:
-    """Where the next track's bytes begin and end, and where to look on; other chunks are skipped, as the standard says."""
+    """Where the next track's bytes begin and end, and where to look on;
+
+    other chunks are skipped, as the standard says.
+    """
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
         low, high = at + 8, at + 8 + size
@@ -147,7 +151,7 @@ class _Track:
                 self._say("has no end; what stands in it is read")
         except _TooLong:
             raise ValueError(
-                f"track {self.number}: its times add up to more than {limits.BEATS} quarters; cut it into shorter pieces"
+                f"track {self.number}: its times add up to more than {limits.BEATS} quarters; cut it into pieces"
             ) from None
         except EOFError:
             self._say(f"breaks off at byte {self.stop}; what stands before is read")
@@ -182,9 +186,10 @@ class _Track:
         self.at += count
         return self.data[self.at - count : self.at]
 
-    def _system(self, byte: int) -> None:
+    def _system(self, byte: int) -> mido.Message | None:
         """System exclusive and its like, passed over."""
         self._bytes(self._number() if byte in (0xF0, 0xF7) else SYSTEM.get(byte, 0))
+        return None
 
     def _channel(self, byte: int) -> mido.Message | None:
         import mido

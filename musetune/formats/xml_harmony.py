@@ -19,20 +19,46 @@ MAJOR, MINOR, DIMINISHED, AUGMENTED = ({1: 0, 3: t, 5: f} for t, f in ((4, 7), (
 NINTH, ELEVENTH, THIRTEENTH = {9: 14}, {9: 14, 11: 17}, {9: 14, 11: 17, 13: 21}
 SEVENTHS = {"dominant": MAJOR | {7: 10}, "major": MAJOR | {7: 11}, "minor": MINOR | {7: 10}}
 KINDS = {
-    "major": MAJOR, "minor": MINOR, "augmented": AUGMENTED, "diminished": DIMINISHED, "power": {1: 0, 5: 7},
-    "dominant": SEVENTHS["dominant"], "major-seventh": SEVENTHS["major"], "minor-seventh": SEVENTHS["minor"],
-    "diminished-seventh": DIMINISHED | {7: 9}, "augmented-seventh": AUGMENTED | {7: 10}, "half-diminished": DIMINISHED | {7: 10},
-    "major-minor": MINOR | {7: 11}, "major-sixth": MAJOR | {6: 9}, "minor-sixth": MINOR | {6: 9},
-    **{f"{name}-{size}": tones | more for name, tones in SEVENTHS.items()
-       for size, more in (("ninth", NINTH), ("11th", ELEVENTH), ("13th", THIRTEENTH))},
-    "suspended-second": {1: 0, 2: 2, 5: 7}, "suspended-fourth": {1: 0, 4: 5, 5: 7},
-    "Neapolitan": MAJOR, "Italian": {1: 0, 3: 4, 7: 10}, "French": {1: 0, 3: 4, 5: 6, 7: 10}, "German": MAJOR | {7: 10},
+    "major": MAJOR,
+    "minor": MINOR,
+    "augmented": AUGMENTED,
+    "diminished": DIMINISHED,
+    "power": {1: 0, 5: 7},
+    "dominant": SEVENTHS["dominant"],
+    "major-seventh": SEVENTHS["major"],
+    "minor-seventh": SEVENTHS["minor"],
+    "diminished-seventh": DIMINISHED | {7: 9},
+    "augmented-seventh": AUGMENTED | {7: 10},
+    "half-diminished": DIMINISHED | {7: 10},
+    "major-minor": MINOR | {7: 11},
+    "major-sixth": MAJOR | {6: 9},
+    "minor-sixth": MINOR | {6: 9},
+    **{
+        f"{name}-{size}": tones | more
+        for name, tones in SEVENTHS.items()
+        for size, more in (("ninth", NINTH), ("11th", ELEVENTH), ("13th", THIRTEENTH))
+    },
+    "suspended-second": {1: 0, 2: 2, 5: 7},
+    "suspended-fourth": {1: 0, 4: 5, 5: 7},
+    "Neapolitan": MAJOR,
+    "Italian": {1: 0, 3: 4, 7: 10},
+    "French": {1: 0, 3: 4, 5: 6, 7: 10},
+    "German": MAJOR | {7: 10},
     "Tristan": {1: 0, 3: 3, 5: 6, 7: 10},
     # as some programs write them
-    "min": MINOR, "aug": AUGMENTED, "dim": DIMINISHED, "maj7": SEVENTHS["major"], "min7": SEVENTHS["minor"], "maj69": MAJOR | {6: 9, 9: 14},
-    "dominant-seventh": SEVENTHS["dominant"], "half-diminished-seventh": DIMINISHED | {7: 10}, "minor-major-seventh": MINOR | {7: 11},
-    "minor-major": MINOR | {7: 11}, "augmented-ninth": AUGMENTED | {7: 10, 9: 14}, "suspended-fourth-seventh": {1: 0, 4: 5, 5: 7, 7: 10},
-}  # fmt: skip
+    "min": MINOR,
+    "aug": AUGMENTED,
+    "dim": DIMINISHED,
+    "maj7": SEVENTHS["major"],
+    "min7": SEVENTHS["minor"],
+    "maj69": MAJOR | {6: 9, 9: 14},
+    "dominant-seventh": SEVENTHS["dominant"],
+    "half-diminished-seventh": DIMINISHED | {7: 10},
+    "minor-major-seventh": MINOR | {7: 11},
+    "minor-major": MINOR | {7: 11},
+    "augmented-ninth": AUGMENTED | {7: 10, 9: 14},
+    "suspended-fourth-seventh": {1: 0, 4: 5, 5: 7, 7: 10},
+}
 SCALE = {
     1: 0,
     2: 2,
@@ -49,10 +75,17 @@ SCALE = {
     13: 21,
 }  # an added seventh is minor
 NAMES = {  # Harte's interval of each semitone above the root, by degree
-    1: {0: "1"}, 2: {1: "b2", 2: "2", 3: "#2"}, 3: {3: "b3", 4: "3"}, 4: {4: "b4", 5: "4", 6: "#4"}, 5: {6: "b5", 7: "5", 8: "#5"},
-    6: {8: "b6", 9: "6", 10: "#6"}, 7: {9: "bb7", 10: "b7", 11: "7"}, 9: {13: "b9", 14: "9", 15: "#9"},
-    11: {16: "b11", 17: "11", 18: "#11"}, 13: {20: "b13", 21: "13", 22: "#13"},
-}  # fmt: skip
+    1: {0: "1"},
+    2: {1: "b2", 2: "2", 3: "#2"},
+    3: {3: "b3", 4: "3"},
+    4: {4: "b4", 5: "4", 6: "#4"},
+    5: {6: "b5", 7: "5", 8: "#5"},
+    6: {8: "b6", 9: "6", 10: "#6"},
+    7: {9: "bb7", 10: "b7", 11: "7"},
+    9: {13: "b9", 14: "9", 15: "#9"},
+    11: {16: "b11", 17: "11", 18: "#11"},
+    13: {20: "b13", 21: "13", 22: "#13"},
+}
 PLAIN = (
     "1",
     "b9",
@@ -89,9 +122,7 @@ class Symbol:
             chord = Chord.parse(self.numeral, key)
             return chord if not self.tones or chord.root is None else chord_of(chord.root, dict(self.tones), chord.bass)
         except ValueError as error:
-            remark(
-                f"{self.where}: the chord symbol {self} could not be read, and no chord is taken to stand there: {error}"
-            )
+            remark(f"{self.where}: the chord symbol {self} could not be read, none is taken to be there: {error}")
             return None
 
     def same_as(self, other: Symbol) -> bool:
@@ -171,7 +202,9 @@ def _tones(harmony: Element) -> dict[int, int]:
 
 
 def _altered(tones: dict[int, int], harmony: Element) -> dict[int, int]:
-    """``tones`` with the <degree>s: an alteration is relative to the kind's own degree, an added one to a dominant chord."""
+    """``tones`` with the <degree>s: an alteration is relative to the kind's own degree, an added one to a dominant
+    chord.
+    """
     for degree in harmony.findall("degree"):
         number, alter = _number(degree.findtext("degree-value")), _number(degree.findtext("degree-alter"))
         change = (degree.findtext("degree-type") or "add").strip()
@@ -189,7 +222,9 @@ def _altered(tones: dict[int, int], harmony: Element) -> dict[int, int]:
 
 
 def chord_of(root: str, tones: dict[int, int], bass: str = "1") -> Chord:
-    """The chord on ``root`` of ``tones``, scale degree → semitones: by its quality where one has just these tones, else tone by tone."""
+    """The chord on ``root`` of ``tones``, scale degree → semitones: by its quality where one has just these tones,
+    else tone by tone.
+    """
     sounding = {step % 12 for step in tones.values()}
     for quality, own in QUALITY_INTERVALS.items():
         if own and {step % 12 for step in own} == sounding:

@@ -20,8 +20,8 @@ class StoppedError(Exception):
 class Errand(Generic[Result]):
     """Work in a thread of its own, one piece at a time, for somebody who may leave.
 
-    Iterating gives None about every BEAT_S while the work goes on and its result at last, or raises what the work raised. A generator that is
-    closed, or not asked for news for PATIENCE_S, stops the work: ``check`` raises in it.
+    Iterating gives None about every BEAT_S while the work goes on and its result at last, or raises what the work
+    raised. A generator that is closed, or not asked for news for PATIENCE_S, stops the work: ``check`` raises in it.
 
     Args:
         work: what is to be done; calls ``check`` of its errand often.

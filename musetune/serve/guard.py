@@ -1,8 +1,8 @@
 """Who may talk to the page, and how much: checked before gradio sees a request.
 
-A page of another site can make the reader's browser send requests to a server on the reader's own machine. Its own name gives it away:
-``Origin`` says whose script asks, and ``Host`` says by what name the server was reached. A name that an attacker points at 127.0.0.1 (DNS
-rebinding) is not among those that this server answers to.
+A page of another site can make the reader's browser send requests to a server on the reader's own machine. Its own name
+gives it away: ``Origin`` says whose script asks, and ``Host`` says by what name the server was reached. A name that an
+attacker points at 127.0.0.1 (DNS rebinding) is not among those that this server answers to.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class Guard:
 
     Args:
         app: what answers where nothing is wrong.
-        names: host names that the server answers to, beside localhost and this machine's own name. A numeric address needs no name: nobody
-            can point it elsewhere.
-        uploads: the folder that uploads are written to. The oldest go when a new one would bring them beyond ``UPLOADS`` bytes.
+        names: host names that the server answers to, beside localhost and this machine's own name. A numeric address
+            needs no name: nobody can point it elsewhere.
+        uploads: the folder that uploads are written to. The oldest go when a new one would bring them beyond
+            ``UPLOADS`` bytes.
     """
 
     def __init__(self, app: App, names: Iterable[str] = (), uploads: Path | None = None) -> None:
@@ -113,7 +114,9 @@ def make_room(folder: Path, most: int) -> None:
 
 
 def _counted(receive: Receive, limit: int) -> Receive:
-    """``receive`` that raises TooLargeError once more than ``limit`` bytes have come: a length need not be announced."""
+    """``receive`` that raises TooLargeError once more than ``limit`` bytes have come: a length need not be
+    announced.
+    """
     so_far = 0
 
     async def counted() -> Message:

@@ -1,4 +1,7 @@
-"""The page: what to play and how, a player with its chords; and a song to listen to, whose progression can be played anew."""
+"""The page: what to play and how, a player with its chords.
+
+And a song to listen to, whose progression can be played anew.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +134,8 @@ class Page:
         taken_over = [self.chords, self.key, self.bpm, self.meter, self.genre, self.seconds, self.tabs]
         self.hand.click(self.take_over, self.song_sheet, taken_over, **private)
 
-    # -- what the fields do; each can be called without a browser --------------------------------------------------------
+    # -- what the fields do; each can be called without a browser
+    # --------------------------------------------------------
 
     def check(self, chords: str, key: str, bpm: float, meter: str, seconds: float) -> str:
         """How a progression is understood, or what is wrong with it, as HTML to stand under its field."""
@@ -157,8 +161,8 @@ class Page:
     ) -> Iterator[tuple[Any, Any]]:
         """Generate: how far it is, and at last the take and what stands under the chord field, as HTML.
 
-        A generator, so that gradio lets go of it when its client leaves; then the work stops at the next step. ``mix``: a weight for each of
-        ``genres``.
+        A generator, so that gradio lets go of it when its client leaves; then the work stops at the next step. ``mix``:
+        a weight for each of ``genres``.
         """
         genre_or_none = None if genre == ANY else genre
         weights = dict(zip(self.genres, mix, strict=True))
@@ -175,8 +179,9 @@ class Page:
             yield NOTHING_YET, markup.wrong(error)
 
     def analyse(self, path: str) -> Iterator[tuple[Any, Any, Any]]:
-        """Analyse a song: how far it is, and at last what was recognised as HTML, its lead sheet as JSON for `take_over`, and the button
-        that does that, pressable or not."""
+        """Analyse a song: how far it is, and at last what was recognised as HTML, its lead sheet as JSON for
+        `take_over`, and the button that does that, pressable or not.
+        """
         errand = Errand(lambda errand: listen(path, self.analyser, errand), self.turn)
         try:
             for answer in errand:
@@ -190,7 +195,10 @@ class Page:
             yield markup.wrong(error), None, gr.update(interactive=False)
 
     def take_over(self, sheet: dict[str, Any]) -> tuple[Any, ...]:
-        """The lead sheet of a song in the fields of the first tab: chords, key, tempo, meter, genre, length; and that tab."""
+        """The lead sheet of a song in the fields of the first tab.
+
+        Chords, key, tempo, meter, genre, length; and that tab.
+        """
         from musetune.symbols import LeadSheet
 
         order = hand_over(LeadSheet.from_json(sheet))

@@ -87,7 +87,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Take:
-    """One answer to an order: its sheet, the report's JSON (`evaluation.Report.to_json`), and files by name: WAV, MIDI, MusicXML, JAMS."""
+    """One answer to an order: its sheet, the report's JSON (`evaluation.Report.to_json`), and files by name.
+
+    WAV, MIDI, MusicXML, JAMS.
+    """
 
     order: Order
     sheet: LeadSheet
@@ -97,7 +100,9 @@ class Take:
 
 
 def load(base: str, adapter: str | None, device: str | None = None) -> MuseTunePipeline:
-    """The pipeline with a theory adapter (default: the base's own, else "theory") and, silent, the bundled genre adapters that fit."""
+    """The pipeline with a theory adapter (default: the base's own, else "theory") and, silent, the bundled genre
+    adapters that fit.
+    """
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.pipeline import MuseTunePipeline
 
@@ -119,7 +124,10 @@ def genre_folders() -> list[Path]:
 
 
 def stack(pipe: MuseTunePipeline, folders: Iterable[Path]) -> list[str]:
-    """Load genre adapters, all silent; those of another base are left out. Returns the names of all that there are now."""
+    """Load genre adapters, all silent; those of another base are left out.
+
+    Returns the names of all that there are now.
+    """
     for folder in folders:
         if folder.name in pipe.adapters:
             continue
@@ -240,7 +248,9 @@ def _answer(worker: Worker, job: Job, errand: Errand[Any] | None) -> Answer:
 
 
 def hand_over(sheet: LeadSheet) -> Order:
-    """An analysed sheet as an order that can be changed: its chart as text from the first bar line on, at a steady tempo.
+    """An analysed sheet as an order that can be changed.
+
+    Its chart as text from the first bar line on, at a steady tempo.
 
     The length is the sheet's, within `SECONDS`; a key that changes is written out in the chords.
     """

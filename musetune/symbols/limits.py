@@ -1,4 +1,6 @@
-"""The guard before every reader: how large, how many, how long and how deep strangers' input may be, checked before the work is done."""
+"""The guard before every reader: how large, how many, how long and how deep strangers' input may be, checked before
+the work is done.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ def check_count(what: str, count: float | Fraction, most: float) -> None:
 
 
 def fraction(text: object) -> Fraction:
-    """The number that ``text`` says as ``3``, ``3/2`` or ``1.5``, ``DIGITS`` digits at most; no exponents, which may ask for gigabytes.
+    """The number that ``text`` says as ``3``, ``3/2`` or ``1.5``, ``DIGITS`` digits at most; no exponents, which may
+    ask for gigabytes.
 
     Raises ValueError for anything else.
 
@@ -72,7 +75,10 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text of at most ``JSON_BYTES``. Raises ValueError for what is no JSON, NaN and infinities included."""
+    """The value of a JSON text of at most ``JSON_BYTES``.
+
+    Raises ValueError for what is no JSON, NaN and infinities included.
+    """
     check_count("bytes of JSON", len(data), JSON_BYTES)
     try:
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
@@ -141,7 +147,10 @@ def open_archive(path: Path) -> zipfile.ZipFile:
 
 
 def read_member(pack: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """The bytes of a member, never more than ``most`` unpacked, whatever its header says. Raises ValueError otherwise."""
+    """The bytes of a member, never more than ``most`` unpacked, whatever its header says.
+
+    Raises ValueError otherwise.
+    """
     size = pack.getinfo(name).file_size
     if size > most:
         raise ValueError(f"its member {shortened(name)!r} takes {size} bytes, more than {most}")

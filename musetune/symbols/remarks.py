@@ -1,8 +1,7 @@
 """What a reader passed over or mended: said once, in plain words, to whoever reads the file.
 
-Without a collector a remark is a warning of the logger ``musetune.remarks``, which Python prints to standard error; inside ``collected`` it
-waits in a list, so that the analysis record can keep it.
-"""
+Without a collector a remark is a warning of the logger ``musetune.remarks``, which Python prints to standard error;
+inside ``collected`` it waits in a list, so that the analysis record can keep it."""
 
 from __future__ import annotations
 

@@ -55,8 +55,12 @@ def test_the_record_is_printed_and_the_bad_file_named(odd: Path, tmp_path: Path)
     assert rb"caf\udce9 <b>.mid" in done.stderr
 
 
-@pytest.mark.parametrize("error", [RecursionError("deep"), OverflowError("cannot fit"), KeyError("chord"), TypeError("x")], ids=repr)  # fmt: skip
-def test_a_fault_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    "error", [RecursionError("deep"), OverflowError("cannot fit"), KeyError("chord"), TypeError("x")], ids=repr
+)
+def test_a_fault_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(**options: object) -> None:
         raise error
 

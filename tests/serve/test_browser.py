@@ -1,4 +1,7 @@
-"""The page in a real headless browser: what a user types, hears, sees and takes home. Screenshots: out/ui.png, out/ui-narrow.png."""
+"""The page in a real headless browser: what a user types, hears, sees and takes home.
+
+Screenshots: out/ui.png, out/ui-narrow.png.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ def page(address: str) -> Iterator[Any]:
 
 
 def fill(page: Any, field: str, value: str) -> None:
-    """Type a value until it stays: a field just unfolded is still being set to its default, over what was typed at once."""
+    """Type a value until it stays.
+
+    A field just unfolded is still being set to its default, over what was typed at once.
+    """
     place = page.locator(f"#{field} textarea, #{field} input[type=number]").first
     for _ in range(20):
         place.fill(value)
@@ -73,7 +79,8 @@ def played(page: Any) -> Any:
     fill(page, "steps", str(STEPS))
     fill(page, "seed", "5")
     page.evaluate(
-        "() => { const take = document.querySelector('#take'); window.takes = []; new MutationObserver(() => window.takes.push(take.innerText))"
+        "() => { const take = document.querySelector('#take'); window.takes = []; new MutationObserver(() => "
+        "window.takes.push(take.innerText))"
         ".observe(take, {subtree: true, childList: true, characterData: true}); }"
     )
     page.locator("#generate").click()
@@ -112,7 +119,10 @@ def test_player_and_chart_move_with_time(played: Any) -> None:
     assert (
         page.locator("#take .mt-row").nth(1).locator(".mt-hit, .mt-miss").count() == 5
     )  # what was recognised beside it
-    seen = "() => [document.querySelector('#take audio').currentTime, document.querySelector('#take .mt-strip').getBoundingClientRect().x]"
+    seen = (
+        "() => [document.querySelector('#take audio').currentTime, document.querySelector('#take "
+        ".mt-strip').getBoundingClientRect().x]"
+    )
     start, left = page.evaluate(seen)
     page.evaluate("() => { document.querySelector('#take audio').play() }")
     page.wait_for_function("() => document.querySelector('#take audio').currentTime > 0.8")

@@ -1,4 +1,7 @@
-"""Who may talk to the page and how much, over real HTTP; clients that leave; uploads that do not stay. The pipeline is a stand-in that sleeps."""
+"""Who may talk to the page and how much, over real HTTP; clients that leave; uploads that do not stay.
+
+The pipeline is a stand-in that sleeps.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ STEP_S = 0.1
 
 
 class SlowPipe:
-    """Fifty steps of a tenth of a second, as far as the page knows; counts who is at work and how many steps were made."""
+    """Fifty steps of a tenth of a second, as far as the page knows.
+
+    Counts who is at work and how many steps were made.
+    """
 
     def __init__(self) -> None:
         self.adapters: dict[str, Any] = {}
@@ -123,9 +129,16 @@ def wait_until(condition: Any, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "", "localhost.evil", "0x7f.1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "", "localhost.evil", "0x7f.1"]
+)
 def test_a_name_that_somebody_points_here_is_refused(served: Served, host: str) -> None:
-    for method, path in (("GET", "/"), ("GET", "/config"), ("POST", "/gradio_api/queue/join"), ("POST", "/gradio_api/upload")):  # fmt: skip
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/config"),
+        ("POST", "/gradio_api/queue/join"),
+        ("POST", "/gradio_api/upload"),
+    ):
         status, answer = served.request(method, path, headers={"Host": host})
         assert (status, answer[:9]) == (403, b"musetune:"), (method, path)
 
@@ -281,5 +294,10 @@ def test_websockets_and_numbers(tmp_path: Path) -> None:
     assert sent[0]["type"] == "websocket.close"
     known = Guard(app, ["Studio"])
     assert [known.knows(host) for host in ("studio:1", "10.0.0.1", "[fe80::1]:80", "2130706433", "[", "a b")] == [
-        True, True, True, False, False, False,
-    ]  # fmt: skip
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]

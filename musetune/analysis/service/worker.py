@@ -1,8 +1,9 @@
 """A process that analyses one file after another, so that no decoder can take the caller down and every core can work.
 
-The two sides speak lines of JSON over pipes: a `Job` in, an `Answer` out. Processes and not threads: one that crashes or
-is stopped takes nothing with it, and two threads took 15 % more processor time than one for the same four songs (they
-wait for Python's lock)."""
+The two sides speak lines of JSON over pipes: a `Job` in, an `Answer` out. Processes and not threads: one that crashes
+or is stopped takes nothing with it, and two threads took 15 % more processor time than one for the same four songs
+(they wait for Python's lock).
+"""
 
 from __future__ import annotations
 
@@ -202,9 +203,14 @@ class Worker:
                 places = os.pathsep.join(place or os.getcwd() for place in sys.path)
                 environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": places}
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=environment,
-                    text=True, encoding="utf-8",
-                )  # fmt: skip
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    env=environment,
+                    text=True,
+                    encoding="utf-8",
+                )
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             return self._process.stdin, self._process.stdout
