@@ -39,16 +39,16 @@ from planner_ngram import NGram
 
 from musetune.datasets.arranger.examples import Example, restore
 from musetune.planning.arranger.arranger import Arranger, events_in, places_of
-from musetune.planning.arranger.copies import RUN
+from musetune.planning.arranger.copy_filter import RUN
 from musetune.planning.arranger.grammar import contexts, read_events
-from musetune.planning.arranger.language import STEPS, VOCABULARY, Event, Passage, beats_of
+from musetune.planning.arranger.language import STEPS, VOCABULARY, Passage, StemEvent, beats_of
 from musetune.planning.arranger.rule_stems import rule_stems
-from musetune.planning.arranger.writing import Request, compose
+from musetune.planning.arranger.sampling import StemRequest, compose
 from musetune.symbols import QUALITIES, BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
 from musetune.symbols.arrangement import STEMS
 from musetune.symbols.names import FLATS
 
-Stems = dict[str, list[Event]]
+Stems = dict[str, list[StemEvent]]
 ORDERS = (3,)
 
 
@@ -197,7 +197,7 @@ def main() -> None:
     learned = [e for e in examples if e.split == "train"]
     tests = [e for e in examples if e.split == "test"]
     drawn = random.Random(args.seed).sample(tests, min(args.passages, len(tests)))
-    requests = [Request(e.passage, STEMS) for e in drawn]
+    requests = [StemRequest(e.passage, STEMS) for e in drawn]
     written = {
         "songs": [by_song(e) for e in drawn],
         "model": compose(arranger.model, requests, seed=args.seed, copies=arranger.copies),

@@ -40,8 +40,8 @@ from tqdm import tqdm
 from musetune.datasets.planner.examples import labelled, sections_of
 from musetune.datasets.planner.songs import Song
 from musetune.datasets.planner.songs import read as read_songs
+from musetune.planning.planner.constraints import PlanConstraints
 from musetune.planning.planner.language import Plan
-from musetune.planning.planner.pins import Pins
 from musetune.planning.planner.planner import Planner
 from musetune.planning.planner.tokenizer import read_prompts
 from musetune.planning.planner.vocabulary import RANGE
@@ -76,7 +76,7 @@ def obedience(planner: Planner, path: Path, seed: int) -> dict[str, Any]:
     missed = []
     for at in tqdm(range(0, len(rows), BATCH), desc="obedience", unit="batch"):
         part = rows[at : at + BATCH]
-        plans = planner.write([row["prompt"] for row in part], [Pins()] * len(part), seed=seed + at)
+        plans = planner.write([row["prompt"] for row in part], [PlanConstraints()] * len(part), seed=seed + at)
         for row, plan in zip(part, plans, strict=True):
             held = obeyed(row, plan.sheet())
             for name, is_so in held.items():
@@ -182,7 +182,9 @@ def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int
         halves = [features(song.sheet for song in part) for part in (here[::2], here[1::2])]
         modes = [song.sheet.key.mode for song in rng.choices(here, k=samples)]
         pins = [
-            Pins(genre=genre, bars=32, bpm=100.0, meter=here[0].sheet.meter.parse("4/4"), keys=(Key("C", mode),))
+            PlanConstraints(
+                genre=genre, bars=32, bpm=100.0, meter=here[0].sheet.meter.parse("4/4"), keys=(Key("C", mode),)
+            )
             for mode in modes
         ]
         ngrams = {
@@ -207,7 +209,7 @@ def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int
     return out
 
 
-def _parts(pins: list[Pins]) -> list[list[Pins]]:
+def _parts(pins: list[PlanConstraints]) -> list[list[PlanConstraints]]:
     return [pins[i : i + BATCH] for i in range(0, len(pins), BATCH)]
 
 

@@ -291,6 +291,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
 
 def list_or(value: object) -> object:
+    """A tuple as a list, which JSON has; anything else as it is."""
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -25,9 +25,10 @@ SAME_BASE = 0.02  # relative distance of sketches: bfloat16 moves them by 0.002,
 
 @dataclass(frozen=True)
 class AdapterMetadata:
-    """kind: theory (a MusicAdapter) or lora; base.
+    """What an adapter is and what it fits.
 
-    The name or Hub id that it was made for; theory: the adapter that a LoRA was trained on.
+    kind: theory (a MusicAdapter) or lora. base: the name or Hub id that it was made for. theory: the adapter that a
+    LoRA was trained on.
 
     shapes: hash of the names and shapes of the plain U-Net; sketch: 64 of its weights, by which single and half
     precision of one base agree while another base of the same shapes differs.

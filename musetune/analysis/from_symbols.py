@@ -15,7 +15,7 @@ from musetune.analysis.genre.classifier import genre_analysis
 from musetune.analysis.harmonic_analysis import harmonic_analysis
 from musetune.analysis.record import Analysis
 from musetune.analysis.rhythmic_analysis import rhythmic_analysis_of_layers, rhythmic_analysis_of_notes
-from musetune.audio.source import Source, sha256_of, text_name
+from musetune.audio.source import MusicSource, sha256_of, text_name
 from musetune.formats.scores import read_score
 from musetune.symbols import NO_CHORD, ChordSpan, LeadSheet, Score
 from musetune.symbols.remarks import collected, remark
@@ -45,7 +45,7 @@ def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) ->
     voices = score.voices if score is not None and score.voices else None
     rhythm = rhythmic_analysis_of_notes(score) if score is not None else _of_chords(sheet)
     return Analysis(
-        Source(text_name(path), float(sheet.grid.time_at(sheet.length)), None, None, sha256_of(path)),
+        MusicSource(text_name(path), float(sheet.grid.time_at(sheet.length)), None, None, sha256_of(path)),
         sheet,
         1.0,
         1.0,
@@ -91,9 +91,9 @@ def _score_beside(path: Path) -> Score | None:
 
 
 def _of_notes(score: Score, sheet: LeadSheet | None) -> tuple[LeadSheet, Score, list[str]]:
-    """The chords that the notes make, N.C. where nothing with a pitch sounds for a bar or longer;
+    """The chords that the notes make, N.C. where nothing with a pitch sounds for a bar or longer.
 
-    sections as the file names them.
+    The sections are those that the file names.
     """
     from_notes, numerals = analyse(score)
     silences = silences_of(score)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from musetune.audio.source import Source
+from musetune.audio.source import MusicSource
 from musetune.symbols import Chord, Key, LeadSheet
 
 
@@ -21,7 +21,7 @@ class Analysis:
     heard.
     """
 
-    source: Source
+    source: MusicSource
     lead_sheet: LeadSheet
     bpm_confidence: float
     key_confidence: float

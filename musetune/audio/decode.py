@@ -94,6 +94,7 @@ class SndfileDecoder:
         self.rate, self.channels = int(self.file.samplerate), int(self.file.channels)
 
     def chunks(self) -> Iterator[np.ndarray]:
+        """Yield float32 samples (n, channels) until the file ends or is damaged."""
         size, done, more = max(READ_FRAMES, CHUNK_VALUES // self.channels), 0, True
         try:
             while more:
@@ -128,6 +129,7 @@ class SndfileDecoder:
         log.warning("%s is damaged at %.1f s (%s): what stands before it is used", self.path, frames / self.rate, why)
 
     def close(self) -> None:
+        """Close the file."""
         if self.descriptor is not None:
             self.file.close()
             os.close(self.descriptor)
@@ -180,6 +182,7 @@ class FfmpegDecoder:
         return f"{self.path} cannot be decoded (libsndfile: {self.reason.rstrip('.')}; ffmpeg: {why})"
 
     def chunks(self) -> Iterator[np.ndarray]:
+        """Yield float32 samples (n, channels) until ffmpeg ends."""
         frame, done = 4 * self.channels, 0
         size = frame * max(1, CHUNK_VALUES // self.channels)
         try:
@@ -196,6 +199,7 @@ class FfmpegDecoder:
             self.close()
 
     def close(self) -> None:
+        """End ffmpeg."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

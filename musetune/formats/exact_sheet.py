@@ -21,9 +21,9 @@ def embedded(sheet: LeadSheet) -> str:
 
 
 def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], LeadSheet]) -> LeadSheet:
-    """The sheet ``embedded`` as ``text`` where a file ``written`` of it says what was ``read``;
+    """The sheet ``embedded`` as ``text`` while the file still says what it did; else ``read``: the file was edited.
 
-    else ``read``: the file was edited.
+    written: sheet → what a file of it says.
     """
     if not text:
         return read

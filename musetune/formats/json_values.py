@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
@@ -16,7 +18,7 @@ def to_json(sheet: LeadSheet) -> dict:
     """Spans as lists [start, beats, …]; fractions as strings."""
     return {
         "schema": SCHEMA,
-        "chords": [[str(s.start), str(s.beats), s.chord.root, s.chord.quality, s.chord.bass] for s in sheet.chords],
+        "chords": [_chord_row(span) for span in sheet.chords],
         "keys": [[str(s.start), str(s.key)] for s in sheet.keys],
         "meters": [[str(s.start), str(s.meter)] for s in sheet.meters],
         "beats_s": list(sheet.grid.times_s),
@@ -44,6 +46,18 @@ def from_json(data: dict) -> LeadSheet:
         raise ValueError(f"a field of this lead sheet's JSON is not what to_json writes: {error}") from error
 
 
+def _chord_row(span: ChordSpan) -> list:
+    """Start, beats, root, quality, bass; then the intervals where the quality does not say them."""
+    chord = span.chord
+    row: list = [str(span.start), str(span.beats), chord.root, chord.quality, chord.bass]
+    return [*row, list(chord.intervals)] if chord.intervals else row
+
+
+def _chord(root: str, quality: str, bass: str, intervals: Sequence[int] = ()) -> Chord:
+    """The exact chord; its quality is that of its intervals where they are given."""
+    return Chord.from_intervals(root, intervals, bass) if intervals else Chord(root, quality, bass)
+
+
 def _sheet(data: dict) -> LeadSheet:
     for field, most in (
         ("chords", CHORDS),
@@ -56,8 +70,8 @@ def _sheet(data: dict) -> LeadSheet:
     check_count("beats of length", fraction(data["length"]), BEATS)
     return LeadSheet(
         chords=tuple(
-            ChordSpan(fraction(s), fraction(b), NO_CHORD if r is None else Chord(r, q, i))
-            for s, b, r, q, i in data["chords"]
+            ChordSpan(fraction(s), fraction(b), NO_CHORD if r is None else _chord(r, q, i, *notes))
+            for s, b, r, q, i, *notes in data["chords"]
         ),
         keys=tuple(KeySpan(fraction(s), Key.parse(k)) for s, k in data["keys"]),
         meters=tuple(MeterSpan(fraction(s), Meter.parse(m)) for s, m in data["meters"]),

@@ -1,6 +1,6 @@
-"""Keys as files name them: by fifths and mode, in church modes, or none at all. Ours are major and minor;
+"""Keys as files name them: by fifths and mode, in church modes, or none at all.
 
-what is folded is remarked.
+Ours are major and minor; what is folded is remarked.
 """
 
 from __future__ import annotations

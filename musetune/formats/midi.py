@@ -275,10 +275,7 @@ def events_of(file: mido.MidiFile):  # type: ignore[no-untyped-def]
 
 
 def _grid(events, ticks_per_quarter: int, quarters, count: int) -> BeatGrid:  # type: ignore[no-untyped-def]
-    """Times of beats 0 to ``count`` by the tempo map;
-
-    120 quarters a minute before its first tempo, as the standard has it.
-    """
+    """Times of beats 0 to ``count`` by the tempo map; 120 quarters a minute before its first tempo."""
     tempi = [(Fraction(t, ticks_per_quarter), m.tempo / 1e6) for t, m in events if m.type == "set_tempo" and t >= 0]
     return tempo_grid([(Fraction(0), 0.5), *tempi], quarters, count)
 

@@ -15,6 +15,7 @@ from musetune.formats.engraving import Page, flat, pitched, staff
 from musetune.formats.exact_sheet import FIELD, embedded, exact, like
 from musetune.formats.musicxml_reader import Notation, parse_notation
 from musetune.formats.note_values import GRID, written
+from musetune.formats.xml_harmony import degrees_of
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
@@ -121,6 +122,9 @@ def _symbol(chord: Chord) -> harmony.Harmony:
     else:
         bass = spell(chord.root, int(chord.bass.lstrip("b#")) - 1, chord.bass_pc)
         symbol = harmony.ChordSymbol(root=flat(chord.root), bass=flat(bass), kind=KINDS[chord.quality])
+        for change, degree, alter in degrees_of(chord, KINDS[chord.quality]):
+            step = harmony.ChordStepModification(change, degree, alter)
+            symbol.addChordStepModification(step, updatePitches=False)
     symbol.writeAsChord = False
     return symbol
 
@@ -201,9 +205,9 @@ def _plain(said: Notation) -> LeadSheet:
 
 
 def _melody(said: Notation) -> list[tuple[Fraction, Fraction, int, int]]:
-    """(start, stop, pitch, velocity) of the first staff with pitches, in quarters;
+    """The sheet of a score: all its chord symbols, keys, meters, tempi, and its first pitched staff as the melody.
 
-    of the notes of a chord the highest.
+    Exactly the sheet that ``to_stream`` wrote where the score still says what it did. Without a tempo: 120 quarters a minute.
     """
     lines = said.staves[0].lines if said.staves else []
     top: dict[Fraction, tuple[Fraction, Fraction, int, int]] = {}

@@ -51,9 +51,9 @@ class Staff:
 
 @dataclass
 class Notation:
-    """What a score says, places in quarters. ``meters`` restart at the bars after irregular ones;
+    """What a score says, places in quarters.
 
-    ``pickup``: before the first full bar.
+    ``meters`` restart at the bars after irregular ones; ``pickup``: before the first full bar.
     """
 
     staves: list[Staff] = field(default_factory=list)
@@ -77,9 +77,9 @@ def read_notation(path: Path) -> Notation:
 
 
 def notation_bytes(path: Path) -> bytes:
-    """The XML in the file;
+    """The XML in the file.
 
-    in a compressed one, of the first member that its container names, else the first outside META-INF.
+    In a compressed one: of the first member that its container names, else the first outside META-INF.
     """
     with path.open("rb") as file:
         packed = file.read(4) == b"PK\3\4"

@@ -75,10 +75,7 @@ def parse_midi(data: bytes) -> mido.MidiFile:
 
 
 def _next_chunk(data: bytes, at: int) -> tuple[int, int, int] | None:
-    """Where the next track's bytes begin and end, and where to look on;
-
-    other chunks are skipped, as the standard says.
-    """
+    """Where the next track's bytes begin and end, and where to look on; other chunks are skipped."""
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
         low, high = at + 8, at + 8 + size

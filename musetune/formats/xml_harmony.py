@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from musetune.symbols.chord import NO_CHORD, QUALITY_INTERVALS, Chord
+from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
 from musetune.symbols.limits import fraction, shortened
 from musetune.symbols.names import LETTERS, pitch_class, transpose_name
+from musetune.symbols.qualities import degree_name
 from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
@@ -74,32 +75,6 @@ SCALE = {
     12: 19,
     13: 21,
 }  # an added seventh is minor
-NAMES = {  # Harte's interval of each semitone above the root, by degree
-    1: {0: "1"},
-    2: {1: "b2", 2: "2", 3: "#2"},
-    3: {3: "b3", 4: "3"},
-    4: {4: "b4", 5: "4", 6: "#4"},
-    5: {6: "b5", 7: "5", 8: "#5"},
-    6: {8: "b6", 9: "6", 10: "#6"},
-    7: {9: "bb7", 10: "b7", 11: "7"},
-    9: {13: "b9", 14: "9", 15: "#9"},
-    11: {16: "b11", 17: "11", 18: "#11"},
-    13: {20: "b13", 21: "13", 22: "#13"},
-}
-PLAIN = (
-    "1",
-    "b9",
-    "9",
-    "b3",
-    "3",
-    "11",
-    "b5",
-    "5",
-    "#5",
-    "6",
-    "b7",
-    "7",
-)  # the name of a semitone whose degree is unusual
 
 
 @dataclass(frozen=True)
@@ -222,15 +197,32 @@ def _altered(tones: dict[int, int], harmony: Element) -> dict[int, int]:
 
 
 def chord_of(root: str, tones: dict[int, int], bass: str = "1") -> Chord:
-    """The chord on ``root`` of ``tones``, scale degree → semitones: by its quality where one has just these tones,
-    else tone by tone.
+    """The chord on ``root`` of exactly these ``tones``, scale degree → semitones."""
+    return Chord.from_intervals(root, sorted({step % 12 if step < 0 else step for step in tones.values()}), bass)
+
+
+def degrees_of(chord: Chord, kind: str) -> list[tuple[str, int, int]]:
+    """(type, degree, alteration) of the <degree>s that make a chord of ``kind`` the exact ``chord``.
+
+    Example:
+        >>> degrees_of(Chord.parse("C7(b5,#9)"), "dominant")
+        [('alter', 5, -1), ('add', 9, 1)]
     """
-    sounding = {step % 12 for step in tones.values()}
-    for quality, own in QUALITY_INTERVALS.items():
-        if own and {step % 12 for step in own} == sounding:
-            return Chord(root, quality, bass)
-    named = [NAMES.get(abs(degree), {}).get(step) or PLAIN[step % 12] for degree, step in tones.items()]
-    return Chord.parse(f"{root}:({','.join(named)})" + ("" if bass == "1" else f"/{bass}"))
+    if not chord.intervals:
+        return []
+    base, sounding = KINDS[kind], {step % 12 for step in chord.intervals}
+    missing = {degree: step for degree, step in base.items() if step % 12 not in sounding}
+    there = {step % 12 for step in base.values()}
+    out = []
+    for step in chord.intervals:
+        if step % 12 in there:
+            continue
+        number = int(degree_name(step, chord.intervals).lstrip("b#"))
+        if number in missing:
+            out.append(("alter", number, step - missing.pop(number)))
+        else:
+            out.append(("add", number, step - SCALE[number]))
+    return [("subtract", degree, 0) for degree in missing] + out
 
 
 def _interval(root: str, bass: str) -> str:

@@ -27,7 +27,7 @@ PIPELINE_FILES = ("pipeline.py", "*.txt", "*.model")  # beside them in a whole p
 
 
 def kind_of(folder: Path) -> str | None:
-    """ "theory" or "lora" for an adapter's folder, "pipeline" for a whole pipeline's, None for any other."""
+    """Return "theory" or "lora" for an adapter's folder, "pipeline" for a whole pipeline's, None for any other."""
     if (folder / PIPELINE).is_file():
         return "pipeline"
     return next(

@@ -36,6 +36,7 @@ class Meter:
 
     @property
     def compound(self) -> bool:
+        """Whether beats are groups of three, as in 6/8 and 12/8."""
         return self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
 
     @property

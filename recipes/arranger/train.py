@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from musetune.datasets.arranger.batches import Text, batch_of
 from musetune.datasets.arranger.examples import Example, collect, restore, store
-from musetune.planning.arranger.copies import GUARDED, Copies, runs_of
+from musetune.planning.arranger.copy_filter import GUARDED, CopyFilter, runs_of
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols.arrangement import STEMS
@@ -262,7 +262,7 @@ def package(cfg: Config, target: Path) -> None:
     }
     examples = prepare(cfg)
     known = runs(examples)
-    Copies.of(known, min(BITS_A_RUN * len(known) // 8 + 1, LARGEST)).save(target)
+    CopyFilter.of(known, min(BITS_A_RUN * len(known) // 8 + 1, LARGEST)).save(target)
     story = {
         "step": state["step"],
         "validation_nats_a_token": state["validation"],

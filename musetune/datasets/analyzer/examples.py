@@ -111,6 +111,7 @@ def drums_alone(song: Song) -> Song:
 
 
 def varied(song: Song, rng: np.random.Generator) -> Song:
+    """Three songs of ten with rubato of some strength, the others as they are."""
     return rubato(song, rng, float(rng.choice([0.02, 0.05, 0.12]))) if rng.random() < 0.3 else song
 
 
@@ -142,7 +143,7 @@ def arranged(path: Path, seconds: float, rng: np.random.Generator) -> Song:
     if rng.random() < STYLES[genre].sevenths * 0.4:
         sheet = recolour(sheet, chance)
     midi = orchestrate(sheet, seed=chance.randrange(2**31)).arrangement.to_pretty_midi()
-    labels = [span.chord.harte for span in sheet.chords]
+    labels = [span.chord.simplify().harte for span in sheet.chords]
     return Song(
         path.stem,
         midi,

@@ -21,7 +21,16 @@ from musetune.datasets.arranger.mma import Groove, accompany, grooves
 from musetune.datasets.arranger.songs import Song, Track, lead_sheets, midi_folder, pop909
 from musetune.datasets.song_split import for_tests
 from musetune.planning.arranger.grammar import contexts, read_events, write
-from musetune.planning.arranger.language import COMPOUND, MAX_BARS, METERS, STEPS, Event, Harmony, Passage, hit_of
+from musetune.planning.arranger.language import (
+    COMPOUND,
+    MAX_BARS,
+    METERS,
+    STEPS,
+    Passage,
+    PassageChord,
+    StemEvent,
+    hit_of,
+)
 from musetune.planning.arranger.passages import bars_of, nearest_step, passage_at
 from musetune.symbols import Meter, MeterSpan
 from musetune.symbols.arrangement import STEMS
@@ -58,7 +67,7 @@ def split_of(song: Song) -> str:
     return "validation" if random.Random(song.name).random() < 0.04 else "train"
 
 
-def events_of(track: Track, stem: str, passage: Passage, start: float, swing: bool = False) -> list[Event]:
+def events_of(track: Track, stem: str, passage: Passage, start: float, swing: bool = False) -> list[StemEvent]:
     """A track's notes inside the passage, on its grid.
 
     Each beat on sixteenths or triplets, whichever is nearer to its onsets.
@@ -79,8 +88,8 @@ def events_of(track: Track, stem: str, passage: Passage, start: float, swing: bo
             if stem == "drums":
                 hits[step].add(pitch)
             else:
-                events.append(Event(step, pitch - passage.offset, max(round(length * STEPS), 2)))
-    return events + [Event(step, hit_of(pitches)) for step, pitches in sorted(hits.items())]
+                events.append(StemEvent(step, pitch - passage.offset, max(round(length * STEPS), 2)))
+    return events + [StemEvent(step, hit_of(pitches)) for step, pitches in sorted(hits.items())]
 
 
 def swung(beats: float) -> float:
@@ -261,7 +270,7 @@ def restore(path: Path) -> list[Example]:
         heads, sources = json.loads(str(file["heads"])), json.loads(str(file["sources"]))
     examples = []
     for head in heads:
-        harmony = tuple(Harmony(**chord) for chord in head["passage"].pop("harmony"))
+        harmony = tuple(PassageChord(**chord) for chord in head["passage"].pop("harmony"))
         examples.append(Example(head["split"], head["song"], Passage(**head["passage"], harmony=harmony), {}))
     ends = np.cumsum(index[:, 2])
     for (i, stem, size), end, source in zip(index, ends, sources):

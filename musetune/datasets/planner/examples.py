@@ -17,9 +17,9 @@ from functools import lru_cache
 from musetune.datasets.planner.captions import Facts, caption
 from musetune.datasets.planner.songs import Song
 from musetune.datasets.planner.words import COMMON, TEMPO_WORDS
-from musetune.planning.planner.form import derive_form
-from musetune.planning.planner.language import Bar, Plan, PlanChord, bars_in, bars_of, steps_per_beat
-from musetune.planning.planner.pins import FREE_LETTERS, WRITTEN
+from musetune.planning.planner.constraints import FREE_LETTERS, WRITTEN
+from musetune.planning.planner.form_detection import derive_form
+from musetune.planning.planner.language import Plan, PlanBar, PlanChord, bars_in, bars_of, steps_per_beat
 from musetune.planning.planner.vocabulary import LETTERS
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import GENRES, Key, Meter
@@ -37,7 +37,7 @@ REBARRED = {
     "4/4": ("3/4", "3/4", "6/8", "6/8", "12/8", "2/2", "2/4", "5/4", "7/8")
 }  # metres that a song in 4/4 can be moved to
 EXACT = 0.5  # share of orders with a tempo and a length in numbers
-Sections = list[tuple[str, tuple[Bar, ...]]]
+Sections = list[tuple[str, tuple[PlanBar, ...]]]
 Pair = tuple[str, list[int], set[str] | None]  # caption, places of words, what to learn of the first line (None: all)
 
 
@@ -145,7 +145,7 @@ def asked(plan: Plan, rng: random.Random) -> tuple[str, int]:
     return ("bars", plan.bars) if kind != "open" else ("open", 0)
 
 
-def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ...]]]:
+def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dict[str, tuple[PlanBar, ...]]]:
     """A run of sections: the whole song, or some; the last one cut short now and then. Letters begin at A again."""
     first, last = 0, len(sections)
     if rng.random() < 0.7:
@@ -160,14 +160,14 @@ def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dic
     return labelled(chosen)
 
 
-def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ...]]]:
+def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[PlanBar, ...]]]:
     """The form and what its sections hold, with letters from A on.
 
     Ends before a plan would become larger than one may be made up.
     """
     form: list[str] = []
     names: dict[str, str] = {}
-    content: dict[str, tuple[Bar, ...]] = {}
+    content: dict[str, tuple[PlanBar, ...]] = {}
     for label, bars in chosen:
         if label not in names:
             letters = sum(len(name) == 1 for name in names.values())
@@ -181,7 +181,7 @@ def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ..
     return tuple(form), content
 
 
-def rebar(bar: Bar, meter: Meter) -> Bar:
+def rebar(bar: PlanBar, meter: Meter) -> PlanBar:
     """A bar of 4/4 in another metre.
 
     Chords keep their share of the bar in compound and two-beat metres, else their beat.

@@ -77,6 +77,7 @@ class LogSpectrogram(ExactBuffers, nn.Module):
         return self.sampling_rate / self.hop
 
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
+        """Log spectrogram (B, frames, bins) of waves (B, samples)."""
         wave, frames = wave.float(), wave.shape[-1] // self.hop
         total: torch.Tensor | None = None
         for i, n_fft in enumerate(self.n_ffts):

@@ -34,6 +34,7 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((dim,), 0.2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add to x (B, channels, frames) what the block makes of it."""
         h = self.norm(self.depthwise(x).transpose(1, 2))
         return x + (self.scale * self.down(F.gelu(self.up(h)))).transpose(1, 2)
 
@@ -94,6 +95,7 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         self.register_buffer("to_grid", _interpolation(centres, grid.clamp_min(20.0)), persistent=False)
 
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Waves (B, samples) of spectrograms (B, frames, bins); (samples,) of one (frames, bins)."""
         single = spectrogram.dim() == 2
         x = spectrogram[None] if single else spectrogram
         if self.ceiling is not None:
