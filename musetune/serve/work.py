@@ -117,9 +117,9 @@ def load(base: str, adapter: str | None, device: str | None = None) -> MuseTuneP
 
 def genre_folders() -> list[Path]:
     """The genre adapters that come with MuseTune."""
-    from musetune.hub.locate import PLACES, is_lora
+    from musetune.hub.locate import BUNDLED_ADAPTERS, is_lora
 
-    found = {folder.name: folder for place in PLACES for folder in sorted(place.glob("*")) if is_lora(folder)}
+    found = {folder.name: folder for place in BUNDLED_ADAPTERS for folder in sorted(place.glob("*")) if is_lora(folder)}
     return [found[name] for name in sorted(found)]
 
 
