@@ -175,9 +175,10 @@ def _without_naturals(text: str) -> str:
 
 
 def from_notation(said: Notation) -> LeadSheet:
-    """The chord symbols of all parts, keys, meters, tempi, and the first pitched staff as the melody; exactly the
-    sheet that ``to_stream`` wrote where they still say what it did. A score without a tempo gets 120 quarters a
-    minute."""
+    """The sheet of a score: all its chord symbols, keys, meters, tempi, and its first pitched staff as the melody.
+
+    Exactly the sheet that ``to_stream`` wrote where the score still says what it did. Without a tempo: 120 a minute.
+    """
     read = _plain(said)
     again = lambda sheet: _plain(parse_notation(score_bytes(to_stream(like(read, sheet)))))  # noqa: E731
     return exact(said.fields.get(FIELD), read, again)
@@ -205,10 +206,7 @@ def _plain(said: Notation) -> LeadSheet:
 
 
 def _melody(said: Notation) -> list[tuple[Fraction, Fraction, int, int]]:
-    """The sheet of a score: all its chord symbols, keys, meters, tempi, and its first pitched staff as the melody.
-
-    Exactly the sheet that ``to_stream`` wrote where the score still says what it did. Without a tempo: 120 quarters a minute.
-    """
+    """(start, stop, pitch, velocity) in quarters of the first staff with pitches; of a chord the highest."""
     lines = said.staves[0].lines if said.staves else []
     top: dict[Fraction, tuple[Fraction, Fraction, int, int]] = {}
     for start, stop, pitch, velocity, _ in sorted((e for line in lines for e in line), key=lambda e: (e[0], e[2])):
