@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from musetune.analysis.assemble import assemble
+from musetune.analysis.build import assemble
 from musetune.analysis.from_symbols import analyze_symbols
-from musetune.analysis.listening.beats import SHORTEST_S, Beats, bar_lines, bars_by_harmony, beats_at, track_beats
+from musetune.analysis.listening.beats import SHORTEST_S, BeatTrack, bar_lines, bars_by_harmony, beats_at, track_beats
 from musetune.analysis.listening.chords import (
     ChordFrames,
     ChordScores,
@@ -23,12 +23,12 @@ from musetune.analysis.listening.chords import (
     score,
     spans_of,
 )
-from musetune.analysis.listening.features import Features, extract
+from musetune.analysis.listening.features import SpectralFeatures, extract
 from musetune.analysis.listening.keys import KeyTrack, find_keys
 from musetune.analysis.listening.network_inputs import chord_inputs
-from musetune.analysis.listening.spectrum import Salience, salience
+from musetune.analysis.listening.spectrum import NoteSalience, salience
 from musetune.analysis.record import Analysis
-from musetune.audio.source import SILENCE_DBFS, SYMBOLS, SoundStream, Source, open_sound
+from musetune.audio.source import SILENCE_DBFS, SYMBOLS, MusicSource, SoundStream, open_sound
 from musetune.symbols.estimate import Estimate
 
 
@@ -54,7 +54,7 @@ def analyze(
     held = [extract(stream.blocks())]
     source = _checked_source(stream)
     levels, frames, notes = _heard(held)
-    found: Beats | None
+    found: BeatTrack | None
     if beats is not None:
         found = beats_at(_checked_beats(beats, source), levels, notes)
     else:
@@ -77,7 +77,7 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Estim
     silence is one N, a sound without pulse has no beats. Raises ValueError only for what is no sound at all (NaN,
     wrong shape)."""
     stream = open_sound(wave, sr)
-    features: Features = extract(stream.blocks())
+    features: SpectralFeatures = extract(stream.blocks())
     duration_s, empty = stream.source.duration_s, np.zeros(0)
     if stream.level_dbfs < SILENCE_DBFS:
         return Estimate(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
@@ -103,7 +103,7 @@ def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Estim
     )
 
 
-def _checked_source(stream: SoundStream) -> Source:
+def _checked_source(stream: SoundStream) -> MusicSource:
     source = stream.source
     name = source.file or "the array"
     if stream.level_dbfs < SILENCE_DBFS:
@@ -113,7 +113,7 @@ def _checked_source(stream: SoundStream) -> Source:
     return source
 
 
-def _checked_beats(beats: np.ndarray, source: Source) -> np.ndarray:
+def _checked_beats(beats: np.ndarray, source: MusicSource) -> np.ndarray:
     times = np.asarray(beats, float)
     if times.ndim != 1 or len(times) < 4 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError(f"beats={beats!r}: give at least four rising times in seconds")
@@ -124,7 +124,7 @@ def _checked_beats(beats: np.ndarray, source: Source) -> np.ndarray:
     return times
 
 
-def _heard(held: list[Features]) -> tuple[np.ndarray, ChordFrames, Salience]:
+def _heard(held: list[SpectralFeatures]) -> tuple[np.ndarray, ChordFrames, NoteSalience]:
     """Mel levels, what the chord network hears, and the notes without their spectrum.
 
     The features are taken out of `held` and each thing is let go of once it is not needed: of three hours, each is over
@@ -140,7 +140,7 @@ def _heard(held: list[Features]) -> tuple[np.ndarray, ChordFrames, Salience]:
     return levels, hear_frames(inputs, notes), notes
 
 
-def _chords(scores: ChordScores, edges_s: np.ndarray, edges_beat: np.ndarray, found: Beats | None) -> ChordTrack:
+def _chords(scores: ChordScores, edges_s: np.ndarray, edges_beat: np.ndarray, found: BeatTrack | None) -> ChordTrack:
     """The likeliest chords of the half beats, which change most readily on the bar lines of `found`."""
     downbeats = bar_lines(found, edges_beat) if found else None
     path = decode(scores.chord, change_costs(edges_beat, downbeats))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from musetune.audio.source import Source
+from musetune.audio.source import MusicSource
 from musetune.symbols import Chord, Key, LeadSheet
 
 
@@ -21,7 +21,7 @@ class Analysis:
     heard.
     """
 
-    source: Source
+    source: MusicSource
     lead_sheet: LeadSheet
     bpm_confidence: float
     key_confidence: float
@@ -30,6 +30,7 @@ class Analysis:
     harmonic_analysis: dict[str, Any]
     rhythmic_analysis: dict[str, Any]
     genre_analysis: dict[str, Any]
+    remarks: tuple[str, ...] = ()  # what the reader of a score or lead sheet mended or left out
 
     @property
     def key(self) -> Key | None:
@@ -68,6 +69,7 @@ class Analysis:
                 "rhythmic_analysis": self.rhythmic_analysis,
                 "genre_analysis": self.genre_analysis,
             }
+            | ({"remarks": list(self.remarks)} if self.remarks else {})
         )
 
     def dumps(self, indent: int | None = 2) -> str:

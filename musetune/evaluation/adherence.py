@@ -49,7 +49,8 @@ def chord_scores(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
 
     None where no chord can be compared.
     """
-    asked_s, asked = np.asarray(sheet.chord_intervals_s, dtype=float), list(sheet.chord_labels)
+    asked_s = np.asarray(sheet.chord_intervals_s, dtype=float)
+    asked = [span.chord.simplify().harte for span in sheet.chords]  # qualities are what listeners can tell
     if not len(asked):
         return dict.fromkeys(CHORD_MEASURES)
     heard_s, labels = mir_eval.util.adjust_intervals(

@@ -123,7 +123,7 @@ def beat_rows(asked_s: np.ndarray, heard_s: np.ndarray) -> dict[str, Any]:
 
 
 def suggestion(name: str, allowed: Iterable[str]) -> str:
-    """ "; did you mean 'judges'?" where one is near, else nothing."""
+    """Return "; did you mean 'judges'?" where one is near, else nothing."""
     near = difflib.get_close_matches(name, list(allowed), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -245,6 +245,7 @@ def same_audio(out: Path, test: TestSheet) -> bool:
 
 
 def wav(out: Path, condition: str, test: TestSheet) -> Path:
+    """Path of a clip's audio."""
     return out / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
 
 

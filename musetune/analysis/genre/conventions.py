@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from musetune.analysis.genre.traits import CHORD_KINDS, SOUND_WORDS, Traits
+from musetune.analysis.genre.traits import CHORD_KINDS, SOUND_WORDS, GenreTraits
 from musetune.symbols import BPM_RANGE, Meter
 from musetune.symbols.names import suggest
 
@@ -45,7 +45,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Check:
+class ConventionCheck:
     """One convention held against a piece: does the piece keep it, and in words how, with the piece's own value."""
 
     kind: str  # of WEIGHTS
@@ -67,7 +67,7 @@ class Convention:
     metres: tuple[str, ...] = ()
     sound: tuple[str, ...] = ()
 
-    def checks(self, piece: Traits) -> list[Check]:
+    def checks(self, piece: GenreTraits) -> list[ConventionCheck]:
         """Every convention that the piece's traits can decide; a reason is true where `kept`."""
         rows = [
             _within("tempo", f"{piece.bpm:.0f} bpm lies in {self.genre}'s {{}}", piece.bpm, self.tempo, "{:.0f}"),
@@ -84,20 +84,22 @@ class Convention:
         found = [row for row in rows if row is not None]
         if self.progressions and piece.chords:
             used = [name for name in piece.patterns if name in self.progressions]
-            found += [Check("progressions", name, True, f"uses {name}") for name in used]
-            found += [] if used else [Check("progressions", "", False, "")]
+            found += [ConventionCheck("progressions", name, True, f"uses {name}") for name in used]
+            found += [] if used else [ConventionCheck("progressions", "", False, "")]
         if self.metres:
             found.append(
-                Check("metres", "metre", piece.metre in self.metres, f"{piece.metre} is usual in {self.genre}")
+                ConventionCheck(
+                    "metres", "metre", piece.metre in self.metres, f"{piece.metre} is usual in {self.genre}"
+                )
             )
         for word in self.sound if piece.sound else ():
             measure, low, high = SOUND_WORDS[word]
             value = piece.sound[measure]
             reason = f"{word}: {measure} {value:.2f} lies in {low:g}–{high:g}"
-            found.append(Check("sound", word, low <= value <= high, reason))
+            found.append(ConventionCheck("sound", word, low <= value <= high, reason))
         return found
 
-    def points(self, checks: Iterable[Check]) -> float:
+    def points(self, checks: Iterable[ConventionCheck]) -> float:
         """Sum over kinds of weight · (share of its checks kept · 2 − 1): above 0 where more is kept than broken."""
         kept: dict[str, list[bool]] = {}
         for check in checks:
@@ -107,12 +109,12 @@ class Convention:
 
 def _within(
     kind: str, text: str, value: float | None, span: Range | None, number: str, subject: str = ""
-) -> Check | None:
+) -> ConventionCheck | None:
     """The check of a range; None where either is unknown. `text` has {} where the range goes."""
     if value is None or span is None:
         return None
     low, high = span
-    return Check(
+    return ConventionCheck(
         kind, subject or kind, low <= value <= high, text.format(f"{number.format(low)}–{number.format(high)}")
     )
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from musetune.analysis.listening.timbre import TIMBRE_NAMES
 from musetune.symbols import Chord, Key, LeadSheet
-from musetune.symbols.chord import QUALITY_INTERVALS
 from musetune.symbols.key import SCALES
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals import scale_degree
 
 DOMINANTS = ("7", "9")
@@ -75,7 +75,7 @@ def _scale(key: Key) -> set[int]:
 
 
 @dataclass(frozen=True)
-class Traits:
+class GenreTraits:
     """`bpm`; `metre` as in 4/4; `patterns` names found; `chords` share by CHORD_KINDS, empty without chords; `swing` and
     `syncopation` of the record's rhythm, None where not told; `sound` by TIMBRE_NAMES, empty without sound."""
 
@@ -88,12 +88,12 @@ class Traits:
     sound: dict[str, float]
 
 
-def traits(sheet: LeadSheet, rhythm: dict[str, Any], timbre: np.ndarray | None) -> Traits:
+def traits(sheet: LeadSheet, rhythm: dict[str, Any], timbre: np.ndarray | None) -> GenreTraits:
     """The traits of a lead sheet with the record's `rhythmic_analysis` and, where there is a sound, its timbre."""
     from musetune.theory.harmony.patterns import find_patterns
 
     shares = chord_shares(sheet)
-    return Traits(
+    return GenreTraits(
         sheet.bpm,
         str(sheet.meter),
         tuple(dict.fromkeys(found.pattern.name for found in find_patterns(sheet))) if shares else (),

@@ -29,7 +29,7 @@ FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted q
 
 
 @dataclass(frozen=True)
-class Bars:
+class BarTrack:
     """`beats` (n,) frames at POINTER_FPS; `meter` such as "6/8"; `first` index of the first beat that opens a bar;
     `confidence` 0…1 of the metre against the others."""
 
@@ -39,7 +39,7 @@ class Bars:
     confidence: float
 
 
-def point(activation: np.ndarray, metres: np.ndarray, bpm_range: tuple[float, float], hinted: bool = False) -> Bars:
+def point(activation: np.ndarray, metres: np.ndarray, bpm_range: tuple[float, float], hinted: bool = False) -> BarTrack:
     """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; `metres` (METERS,)
     log-probabilities; tempi within `bpm_range`, which is for quarters unless `hinted`."""
     likely = [name for name, value in zip(METERS, metres, strict=True) if value > metres.max() - METRE_MARGIN]
@@ -48,15 +48,15 @@ def point(activation: np.ndarray, metres: np.ndarray, bpm_range: tuple[float, fl
         factor = 1.0 if hinted else FASTER.get(name, 1.0)
         longest, shortest = (60 * POINTER_FPS / bpm / factor for bpm in bpm_range)
         lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
-        runs[name] = _along(_Pointer(lengths, BEATS[name]), activation)
+        runs[name] = _along(_BarPointer(lengths, BEATS[name]), activation)
     scores = {name: run[0] + METRE_WEIGHT * float(metres[METERS.index(name)]) for name, run in runs.items()}
     best = max(scores, key=lambda name: scores[name])
     frames, place = runs[best][1], runs[best][2]
     first = int((-place[0]) % BEATS[best]) if len(place) else 0
-    return Bars(frames, best, first, float(np.exp(metres[METERS.index(best)] - np.logaddexp.reduce(metres))))
+    return BarTrack(frames, best, first, float(np.exp(metres[METERS.index(best)] - np.logaddexp.reduce(metres))))
 
 
-def _along(pointer: _Pointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def _along(pointer: _BarPointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """`_Pointer.run` of a piece of any length, in stretches of ten minutes so that memory is bounded; a beat that two
     stretches both claim counts once."""
     total, frames, places = 0.0, np.zeros(0, int), np.zeros(0, int)
@@ -69,7 +69,7 @@ def _along(pointer: _Pointer, activation: np.ndarray) -> tuple[float, np.ndarray
     return total, frames, places
 
 
-class _Pointer:
+class _BarPointer:
     """One number of beats.
 
     A path is a chain of beats, each with a place in the bar and a length; scores are kept only where beats begin, and

@@ -12,7 +12,7 @@ from musetune.analysis.listening.bars import POINTER_FPS, point
 from musetune.analysis.listening.features import FPS
 from musetune.analysis.listening.network_inputs import FEATURE_FPS, beat_features
 from musetune.analysis.listening.onsets import n_onsets, onset_strengths
-from musetune.analysis.listening.spectrum import Salience
+from musetune.analysis.listening.spectrum import NoteSalience
 from musetune.analysis.listening.vocabulary import BEATS, METERS
 from musetune.symbols import Meter
 
@@ -28,7 +28,7 @@ SHORTEST_S = 1.5
 
 
 @dataclass(frozen=True)
-class Beats:
+class BeatTrack:
     """`times_s` (n,) beats; `bpm` from their spacing; `confidence` 0…1, how often the tempo is right where the
     network hears the beats so clearly (TEMPO_ODDS); `meter`, whose
     beats these are (dotted quarters in 6/8, eighths in 7/8); `first` index of the first bar line; `metre_confidence`
@@ -56,7 +56,7 @@ class Beats:
         return self.times_s[self.first :: self.beats_per_bar]
 
 
-def track_beats(levels: np.ndarray, notes: Salience, *, tempo_hint: float | None = None) -> Beats | None:
+def track_beats(levels: np.ndarray, notes: NoteSalience, *, tempo_hint: float | None = None) -> BeatTrack | None:
     """Beats of a sound with mel `levels` (frames at FPS, N_MELS) and `notes`.
 
     None where there is no pulse (fewer than four onsets, under 1.5 s).
@@ -79,10 +79,10 @@ def track_beats(levels: np.ndarray, notes: Salience, *, tempo_hint: float | None
     heard = float(activation[np.minimum(bars.beats, len(activation) - 1), 0].mean())
     sure = float(1 / (1 + np.exp(TEMPO_ODDS[1] - TEMPO_ODDS[0] * heard)))
     odds = bar_odds(activation, times)
-    return Beats(times, tempo(times), sure, meter, first, bars.confidence, odds, strength, bands)
+    return BeatTrack(times, tempo(times), sure, meter, first, bars.confidence, odds, strength, bands)
 
 
-def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: Salience) -> Beats:
+def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: NoteSalience) -> BeatTrack:
     """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase
     and what it thinks of each metre.
     """
@@ -97,7 +97,7 @@ def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: Salience) -> Beats:
     other = max(score for option, score in scores.items() if option[0] != name)
     sure = float(1 / (1 + np.exp(other - scores[name, first])))
     meter = Meter.parse(name)
-    return Beats(times_s, tempo(times_s), 1.0, meter, first, sure, odds, *onset_strengths(levels))
+    return BeatTrack(times_s, tempo(times_s), 1.0, meter, first, sure, odds, *onset_strengths(levels))
 
 
 def bar_odds(activation: np.ndarray, times_s: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ def bar_odds(activation: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     return np.log(down / (1 - down))
 
 
-def bars_by_harmony(found: Beats, changes: np.ndarray) -> Beats:
+def bars_by_harmony(found: BeatTrack, changes: np.ndarray) -> BeatTrack:
     """The same beats, the bar lines where the network hears them and harmony changes.
 
     Of all places in the bar the one with the highest mean of log-odds + CHANGE_WEIGHT · `changes` (n,) 0…1, how much
@@ -119,7 +119,7 @@ def bars_by_harmony(found: Beats, changes: np.ndarray) -> Beats:
     return replace(found, first=int(np.argmax(worth)))
 
 
-def bar_lines(found: Beats, edges_beat: np.ndarray) -> np.ndarray:
+def bar_lines(found: BeatTrack, edges_beat: np.ndarray) -> np.ndarray:
     """Bar lines in beats of the grid, from before its first to past its last."""
     bar = found.beats_per_bar
     low = found.first - bar * int(np.ceil((found.first - edges_beat[0]) / bar))
@@ -134,7 +134,7 @@ def tempo(times_s: np.ndarray) -> float:
     return 60 * reach / float(np.median(times_s[reach:] - times_s[:-reach]))
 
 
-def _heard(levels: np.ndarray, notes: Salience) -> tuple[np.ndarray, np.ndarray]:
+def _heard(levels: np.ndarray, notes: NoteSalience) -> tuple[np.ndarray, np.ndarray]:
     """(frames at POINTER_FPS, 2) activations, (METERS,) log-probabilities."""
     from musetune.analysis.listening.networks import hear_beats
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from musetune.analysis.listening.features import FPS, N_MELS
-from musetune.analysis.listening.spectrum import HOP, N_NOTES, Salience
+from musetune.analysis.listening.spectrum import HOP, N_NOTES, NoteSalience
 from musetune.audio.source import RATE
 
 PAIR = 2  # spectrum frames that make a frame of the chord network
@@ -17,7 +17,7 @@ BLOCK = 4096  # frames at a time, to keep memory small
 N_FEATURES = 2 * BANDS + 2 * len(CHANGE_SPANS_S) + 1
 
 
-def chord_inputs(heard: Salience) -> tuple[np.ndarray, np.ndarray]:
+def chord_inputs(heard: NoteSalience) -> tuple[np.ndarray, np.ndarray]:
     """(frames at CHORD_FPS, N_NOTES, 4) float16: three bins a semitone and the note's salience; (frames,) level in
     units of 20 dB, 0 at the loud frames (95th percentile), at least −3.
     """
@@ -40,7 +40,7 @@ def _paired(rows: np.ndarray, low: int, count: int) -> np.ndarray:
     return some.reshape(count, PAIR, -1).mean(axis=1, dtype=np.float32)
 
 
-def beat_features(levels: np.ndarray, heard: Salience) -> np.ndarray:
+def beat_features(levels: np.ndarray, heard: NoteSalience) -> np.ndarray:
     """(frames at FEATURE_FPS, N_FEATURES) float16: rises and levels in BANDS bands, harmonic change of bass and treble
     over CHANGE_SPANS_S, level; `levels` (frames at FPS, N_MELS).
     """
@@ -83,7 +83,7 @@ def rises(levels: np.ndarray, low: int = 0, high: int | None = None) -> np.ndarr
     return rise[low - first :]
 
 
-def _harmonic_change(heard: Salience, times_s: np.ndarray, out: np.ndarray) -> None:
+def _harmonic_change(heard: NoteSalience, times_s: np.ndarray, out: np.ndarray) -> None:
     """Into `out` (times, 2 · spans).
 
     Cosine distance of mean chroma (bass, treble) in the span after each time to that in the span before.

@@ -23,7 +23,7 @@ CHANNELS = 4  # three spectrum bins a semitone, and the salience of the note
 CHUNK_S, OVERLAP_S = 60.0, 25.0  # long sounds are read in stretches; the overlap exceeds what the networks see
 
 
-class Block(nn.Module):
+class DilatedBlock(nn.Module):
     """A dilated convolution over time, its result added to what came in."""
 
     def __init__(self, width: int, dilation: int, kernel: int = 5, dropout: float = 0.1) -> None:
@@ -47,7 +47,7 @@ class ChordNet(nn.Module):
         self.near = nn.Conv2d(CHANNELS, planes, (5, 3), padding=(2, 1))
         self.octave = nn.Conv2d(planes, planes, (1, 13), padding=(0, 6))
         self.fold = nn.Linear(planes * N_NOTES // 2 + 1, width)
-        self.blocks = nn.ModuleList(Block(width, dilation) for dilation in dilations)
+        self.blocks = nn.ModuleList(DilatedBlock(width, dilation) for dilation in dilations)
         self.norm = nn.GroupNorm(1, width)
         self.chord, self.bass, self.key = (nn.Conv1d(width, size, 1) for size in (N_CHORDS, 13, N_KEYS))
 
@@ -71,7 +71,7 @@ class BeatNet(nn.Module):
     def __init__(self, width: int = 64, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> None:
         super().__init__()
         self.input = nn.Conv1d(N_FEATURES, width, 5, padding=2)
-        self.blocks = nn.ModuleList(Block(width, dilation) for dilation in dilations)
+        self.blocks = nn.ModuleList(DilatedBlock(width, dilation) for dilation in dilations)
         self.norm = nn.GroupNorm(1, width)
         self.beat, self.metre = nn.Conv1d(width, 2, 1), nn.Conv1d(width, len(METERS), 1)
 

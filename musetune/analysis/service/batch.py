@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
-from musetune.analysis.service.worker import Answer, Job, Worker, WorkerDied
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDied
 
 AUDIO = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4", ".aif", ".aiff", ".wma", ".caf")
 SCORES = (".mid", ".midi", ".musicxml", ".mxl")  # in a folder; .xml and .json may be anything: name them one by one
@@ -48,18 +48,20 @@ def _is_music(path: Path) -> bool:
     return path.suffix.lower() in AUDIO + SCORES and MARK not in path.name and path.is_file()
 
 
-def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Answer | Exception], None, None]:
+def run_jobs(
+    jobs: Iterable[AnalysisJob], workers: int
+) -> Generator[tuple[AnalysisJob, JobResult | Exception], None, None]:
     """Each job with its answer or its error, in the order of the jobs, by so many processes.
 
     Closing the iterator stops the processes.
     """
-    waiting, running = deque(jobs), deque[tuple[Job, Future[Answer]]]()
-    crew = [Worker() for _ in range(min(workers, len(waiting)))]
-    idle: SimpleQueue[Worker] = SimpleQueue()
+    waiting, running = deque(jobs), deque[tuple[AnalysisJob, Future[JobResult]]]()
+    crew = [AnalysisWorker() for _ in range(min(workers, len(waiting)))]
+    idle: SimpleQueue[AnalysisWorker] = SimpleQueue()
     for worker in crew:
         idle.put(worker)
 
-    def one(job: Job) -> Answer:
+    def one(job: AnalysisJob) -> JobResult:
         worker = idle.get()
         try:
             return worker.run(job)
@@ -81,7 +83,7 @@ def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Answer |
 class _Crew:
     """All workers and the threads that wait for them, to be stopped together."""
 
-    def __init__(self, workers: list[Worker], threads: ThreadPoolExecutor) -> None:
+    def __init__(self, workers: list[AnalysisWorker], threads: ThreadPoolExecutor) -> None:
         self.workers, self.threads = workers, threads
 
     def close(self) -> None:

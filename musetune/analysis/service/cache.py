@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredAnalysis:
     """A `AnalysisResult` read back: the `record` as `Analysis.to_json` gave it, and the lead sheet."""
 
     record: dict[str, Any]
@@ -49,21 +49,21 @@ class Stored:
         return {"record": self.record, "lead_sheet": self.lead_sheet.to_json()}
 
     @staticmethod
-    def unpacked(data: Mapping[str, Any]) -> Stored:
+    def unpacked(data: Mapping[str, Any]) -> StoredAnalysis:
         """What `packed` gave. Raises KeyError, TypeError or ValueError for anything else."""
         if not isinstance(data["record"], dict):
             raise TypeError(f"record is a {type(data['record']).__name__}, not an object")
-        return Stored(data["record"], LeadSheet.from_json(data["lead_sheet"]))
+        return StoredAnalysis(data["record"], LeadSheet.from_json(data["lead_sheet"]))
 
     @staticmethod
-    def of(result: AnalysisResult) -> Stored:
+    def of(result: AnalysisResult) -> StoredAnalysis:
         """The same of a fresh analysis."""
-        return Stored(result.to_json(), result.lead_sheet)
+        return StoredAnalysis(result.to_json(), result.lead_sheet)
 
-    def named(self, file: str) -> Stored:
+    def named(self, file: str) -> StoredAnalysis:
         """The same, of a file of this name: equal bytes may have many."""
         source = (self.record.get("source") or {}) | {"file": file}
-        return Stored(self.record | {"source": source}, self.lead_sheet)
+        return StoredAnalysis(self.record | {"source": source}, self.lead_sheet)
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +88,7 @@ def default_folder() -> Path:
     return Path(asked) if asked else Path(platformdirs.user_cache_dir("musetune")) / "analysis"
 
 
-class Cache:
+class AnalysisCache:
     """A folder with one file an analysis. Safe with many processes: a file appears whole or not at all."""
 
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
@@ -99,11 +99,11 @@ class Cache:
         asked = json.dumps(options, sort_keys=True, allow_nan=False)
         return self.root / analyser_version() / f"{hashlib.sha256(f'{sha256} {asked}'.encode()).hexdigest()}.json.gz"
 
-    def load(self, sha256: str, options: Mapping[str, Any]) -> Stored | None:
+    def load(self, sha256: str, options: Mapping[str, Any]) -> StoredAnalysis | None:
         """The analysis, None where there is none or its file is damaged (which is removed)."""
         path = self.path(sha256, options)
         try:
-            return Stored.unpacked(json.loads(gzip.decompress(path.read_bytes())))
+            return StoredAnalysis.unpacked(json.loads(gzip.decompress(path.read_bytes())))
         except FileNotFoundError:
             return None
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
@@ -111,7 +111,7 @@ class Cache:
             path.unlink(missing_ok=True)
             return None
 
-    def save(self, sha256: str, options: Mapping[str, Any], stored: Stored) -> None:
+    def save(self, sha256: str, options: Mapping[str, Any], stored: StoredAnalysis) -> None:
         """Keep it. A folder that cannot be written to costs a warning only: the analysis is there all the same."""
         path = self.path(sha256, options)
         try:

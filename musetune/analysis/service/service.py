@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from musetune.analysis.service.batch import cores
-from musetune.analysis.service.cache import Cache, Stored
-from musetune.analysis.service.worker import Job, Worker, check_file
+from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, check_file
 from musetune.audio.source import sha256_of, text_name
 
 
@@ -21,7 +21,7 @@ from musetune.audio.source import sha256_of, text_name
 class _Shared:
     """One computation, and how many await it."""
 
-    task: asyncio.Task[Stored]
+    task: asyncio.Task[StoredAnalysis]
     waiting: int = 0
 
 
@@ -32,14 +32,16 @@ class AnalysisService:
     (`cache=None`: nowhere). Use it as `async with AnalysisService() as service:`, or `await service.close()`.
     """
 
-    def __init__(self, *, max_concurrent: int | None = None, cache: Cache | str | None = "default") -> None:
+    def __init__(self, *, max_concurrent: int | None = None, cache: AnalysisCache | str | None = "default") -> None:
         count = cores() if max_concurrent is None else max_concurrent
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(f"max_concurrent={max_concurrent!r} is not a whole number above 0")
         self.max_concurrent = count
-        self._cache = Cache() if cache == "default" else Cache(cache) if isinstance(cache, str) else cache
-        self._workers = [Worker() for _ in range(count)]
-        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()  # the last one is warm
+        self._cache = (
+            AnalysisCache() if cache == "default" else AnalysisCache(cache) if isinstance(cache, str) else cache
+        )
+        self._workers = [AnalysisWorker() for _ in range(count)]
+        self._idle: asyncio.LifoQueue[AnalysisWorker] = asyncio.LifoQueue()  # the last one is warm
         for worker in self._workers:
             self._idle.put_nowait(worker)
         self._threads = ThreadPoolExecutor(count + 2, thread_name_prefix="musetune")  # two for files and hashes
@@ -56,7 +58,7 @@ class AnalysisService:
         awaits a file stops its computation.
         """
         self._open()
-        job = Job(str(path), beats, tempo_hint)
+        job = AnalysisJob(str(path), beats, tempo_hint)
         digest = await self._in_thread(_digest, Path(path))
         self._open()
         key = (digest, *job.options.items())
@@ -85,7 +87,7 @@ class AnalysisService:
         if self._shared.get(key) is shared:
             del self._shared[key]
 
-    async def _compute(self, digest: str, job: Job) -> Stored:
+    async def _compute(self, digest: str, job: AnalysisJob) -> StoredAnalysis:
         if self._cache is not None:
             kept = await self._in_thread(self._cache.load, digest, job.options)
             if kept is not None:
@@ -99,7 +101,7 @@ class AnalysisService:
             await self._in_thread(self._cache.save, digest, job.options, found)
         return found
 
-    async def _by(self, worker: Worker, job: Job) -> Stored:
+    async def _by(self, worker: AnalysisWorker, job: AnalysisJob) -> StoredAnalysis:
         """Run `job`; where this is cancelled, the process is stopped, not left to its work."""
         running = asyncio.get_running_loop().run_in_executor(self._threads, worker.run, job)
         try:

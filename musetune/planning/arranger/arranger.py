@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musetune.planning.arranger.copies import Copies
-from musetune.planning.arranger.language import STEPS, Event, Passage, hit_of
+from musetune.planning.arranger.copy_filter import CopyFilter
+from musetune.planning.arranger.language import STEPS, Passage, StemEvent, hit_of
 from musetune.planning.arranger.notes import stem_notes
-from musetune.planning.arranger.passages import Bar, bars_of, cuts, known_meters, nearest_step, passage_at
+from musetune.planning.arranger.passages import SheetBar, bars_of, cuts, known_meters, nearest_step, passage_at
 from musetune.planning.arranger.rule_stems import program_of, rule_stems
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
@@ -29,7 +29,7 @@ GREEDY = 1e-6  # a temperature at which all but the likeliest token has no chanc
 
 
 @dataclass(frozen=True)
-class Place:
+class PassagePosition:
     """Where a passage stands in the song: its first beat, and which passage of which section it is."""
 
     start: Fraction
@@ -41,12 +41,12 @@ class Place:
 class Arranger:
     """Writes stems for lead sheets; see ``arrange``."""
 
-    def __init__(self, model: StemTransformer, copies: Copies | None = None) -> None:
+    def __init__(self, model: StemTransformer, copies: CopyFilter | None = None) -> None:
         self.model, self.copies = model, copies
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path = "nano") -> Arranger:
-        """ "nano", which is shipped, or a folder that recipes/arranger/train.py wrote.
+        """Load "nano", which is shipped, or a folder that recipes/arranger/train.py wrote.
 
         Raises FileNotFoundError for a folder without weights.
         """
@@ -56,7 +56,7 @@ class Arranger:
 
         folder = SHIPPED if name_or_path == "nano" else Path(name_or_path)
         with torch.random.fork_rng(devices=[]):  # loading draws random numbers; the caller's generator is left alone
-            return Arranger(StemTransformer.from_pretrained(folder), Copies.load(folder))
+            return Arranger(StemTransformer.from_pretrained(folder), CopyFilter.load(folder))
 
     def arrange(
         self,
@@ -98,13 +98,13 @@ class Arranger:
         temperature: float,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Stem]:
-        from musetune.planning.arranger.writing import Request, compose
+        from musetune.planning.arranger.sampling import StemRequest, compose
 
         places = places_of(sheet)
-        music: list[tuple[Place, Request]] = []  # what is written, each once
+        music: list[tuple[PassagePosition, StemRequest]] = []  # what is written, each once
         chosen = []
         for place in places:
-            request = Request(place.passage, stems, {s: events_in(stem, s, place) for s, stem in given.items()})
+            request = StemRequest(place.passage, stems, {s: events_in(stem, s, place) for s, stem in given.items()})
             same = [i for i, (p, r) in enumerate(music) if recurs(p, place) and r.given == request.given]
             chosen.append(same[0] if same else len(music))
             if not same:
@@ -169,9 +169,9 @@ def given_stems(sheet: LeadSheet, given: Arrangement | None, wanted: tuple[str, 
     return kept
 
 
-def places_of(sheet: LeadSheet) -> list[Place]:
+def places_of(sheet: LeadSheet) -> list[PassagePosition]:
     """The song cut into passages of up to eight bars of one section and metre."""
-    groups: list[list[Bar]] = []
+    groups: list[list[SheetBar]] = []
     for bar in bars_of(sheet):
         if groups and (groups[-1][0].section, groups[-1][0].meter) == (bar.section, bar.meter):
             groups[-1].append(bar)
@@ -183,13 +183,13 @@ def places_of(sheet: LeadSheet) -> list[Place]:
         label = None if section is None else sheet.sections[section].label
         for part, size in enumerate(cuts(len(group))):
             places.append(
-                Place(group[at].start, passage_at(sheet, group[at].start, size, group[at].meter), label, part)
+                PassagePosition(group[at].start, passage_at(sheet, group[at].start, size, group[at].meter), label, part)
             )
             at += size
     return places
 
 
-def recurs(before: Place, now: Place) -> bool:
+def recurs(before: PassagePosition, now: PassagePosition) -> bool:
     """Whether a passage is the same part of a section with the same label, metre, mode and chords.
 
     The key may be another.
@@ -199,7 +199,7 @@ def recurs(before: Place, now: Place) -> bool:
     return same and now.label is not None and (before.label, before.part) == (now.label, now.part)
 
 
-def events_in(stem: Stem, name: str, place: Place) -> list[Event]:
+def events_in(stem: Stem, name: str, place: PassagePosition) -> list[StemEvent]:
     """A given stem's notes inside a passage, moved to the nearest step of its grid."""
     passage, events = place.passage, []
     hits: dict[int, set[int]] = {}
@@ -211,5 +211,5 @@ def events_in(stem: Stem, name: str, place: Place) -> list[Event]:
         if name == "drums":
             hits.setdefault(step, set()).add(note.pitch)
         else:
-            events.append(Event(step, note.pitch - passage.offset, max(round(note.beats * STEPS), 2)))
-    return events + [Event(step, hit_of(pitches)) for step, pitches in sorted(hits.items())]
+            events.append(StemEvent(step, note.pitch - passage.offset, max(round(note.beats * STEPS), 2)))
+    return events + [StemEvent(step, hit_of(pitches)) for step, pitches in sorted(hits.items())]

@@ -82,7 +82,7 @@ class StemTransformer(nn.Module):
         return model.eval()
 
 
-class Steps:
+class StemDecoder:
     """The same network one token a row at a time, keys and values kept.
 
     Five times as fast as transformers' own on a CPU.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 
-from musetune.planning.planner.language import Bar, Plan, PlanChord, bar_words, bars_in, digits, steps_per_beat
-from musetune.planning.planner.pins import Pins
+from musetune.planning.planner.constraints import PlanConstraints
+from musetune.planning.planner.language import Plan, PlanBar, PlanChord, bar_words, bars_in, digits, steps_per_beat
 from musetune.planning.planner.sections import form as sections
 from musetune.planning.planner.vocabulary import CHORDS, END, FIRST, LABELS, LENGTHS, MODES, RANGE, TONICS, chord_at
 from musetune.symbols import GENRES, Key, Meter
@@ -19,10 +19,10 @@ from musetune.symbols.meter import METERS
 
 Words = tuple[int, ...]
 Step = Generator[Words, int, int]
-FREE = Pins()
+FREE = PlanConstraints()
 
 
-def song(pins: Pins = FREE) -> Generator[Words, int, Plan]:
+def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     """The grammar of a whole plan; see this module's description."""
     genre = GENRES[(yield from _one("genre", GENRES, (pins.genre,) if pins.genre else GENRES))]
     meters = [m for m in ([str(pins.meter)] if pins.meter else METERS) if pins.tempi(Meter.parse(m))]
@@ -49,7 +49,7 @@ def song(pins: Pins = FREE) -> Generator[Words, int, Plan]:
     return Plan(genre, meter, key, bpm, asked, form, content)
 
 
-def parse(words: Sequence[int], pins: Pins = FREE) -> Plan:
+def parse(words: Sequence[int], pins: PlanConstraints = FREE) -> Plan:
     """The plan that ``words`` (their places, the END among them) say.
 
     Raises ValueError for the first word that cannot stand where it does.
@@ -84,7 +84,9 @@ def _number(low: int, high: int) -> Step:
     return value
 
 
-def _length(pins: Pins, bpm: float, meter: Meter) -> Generator[Words, int, tuple[tuple[str, int], int | None]]:
+def _length(
+    pins: PlanConstraints, bpm: float, meter: Meter
+) -> Generator[Words, int, tuple[tuple[str, int], int | None]]:
     """What is asked, and the bars that it makes: None where that is open."""
     least, most = max(1, pins.least), pins.most
     if pins.bars is not None:
@@ -116,8 +118,8 @@ def _forced(words: Sequence[int]) -> Generator[Words, int, None]:
 
 
 def _body(
-    counts: dict[str, int], given: dict[tuple[str, int], Bar], meter: Meter
-) -> Generator[Words, int, dict[str, tuple[Bar, ...]]]:
+    counts: dict[str, int], given: dict[tuple[str, int], PlanBar], meter: Meter
+) -> Generator[Words, int, dict[str, tuple[PlanBar, ...]]]:
     """The bars of each section."""
     items: list[tuple[str, int]] = [(label, index) for label, count in counts.items() for index in range(-1, count)]
     firsts: list[Words] = [
@@ -128,7 +130,7 @@ def _body(
         else CHORDS
         for label, index in items
     ]
-    content: dict[str, list[Bar]] = {label: [] for label in counts}
+    content: dict[str, list[PlanBar]] = {label: [] for label in counts}
     steps = meter.beats_per_bar * steps_per_beat(meter)
     word = yield firsts[0]
     for (label, index), follow in zip(items, [*firsts[1:], (END,)], strict=True):
@@ -144,7 +146,7 @@ def _body(
     return {label: tuple(bars) for label, bars in content.items()}
 
 
-def _bar(word: int, follow: Words, steps: int) -> Generator[Words, int, tuple[Bar, int]]:
+def _bar(word: int, follow: Words, steps: int) -> Generator[Words, int, tuple[PlanBar, int]]:
     """A free bar that begins with the chord ``word``; also the word of ``follow`` that came after it."""
     bar = [PlanChord(0, *chord_at(word))]
     ends = frozenset(follow)

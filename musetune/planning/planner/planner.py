@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musetune.planning.planner.continuation import constraints_from_sheet
-from musetune.planning.planner.request import Asked, Sections, request
+from musetune.planning.planner.constraints_from_arguments import PlanArguments, Sections, request_from_arguments
+from musetune.planning.planner.constraints_from_sheet import request_from_sheet
 
 if TYPE_CHECKING:
+    from musetune.planning.planner.constraints import PlanConstraints
     from musetune.planning.planner.language import Plan
-    from musetune.planning.planner.pins import Pins
     from musetune.symbols import Chord, Key, LeadSheet, Meter
 
 NANO = Path(__file__).parent / "weights"
@@ -36,9 +36,7 @@ class Planner:
 
     @staticmethod
     def from_pretrained(name: str | Path = "nano", **hub: Any) -> Planner:
-        """ "nano" (in the package), a folder or a Hub id; ``hub``.
-
-        What transformers' from_pretrained takes (revision, token, …).
+        """Load "nano" (in the package), a folder or a Hub id; ``hub`` is what transformers' from_pretrained takes.
 
         A folder that recipes/planner/train.py made with ``base=`` holds a LoRA: its base is loaded and the LoRA merged
         into it. Raises ValueError for a tokenizer without the words of the plan language, OSError for a folder that is
@@ -83,17 +81,17 @@ class Planner:
         likeliest word each time, 1 draws as the model thinks, more is wilder. The same seed, the same plan. Raises
         ValueError for what cannot be, or for pins that contradict each other.
         """
-        told = Asked(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
-        wanted = request(told) if sheet is None else constraints_from_sheet(sheet, told)
+        told = PlanArguments(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
+        wanted = request_from_arguments(told) if sheet is None else request_from_sheet(sheet, told)
         return wanted.finish(self.write([prompt], [wanted.pins], seed=seed, temperature=temperature)[0])
 
     def write(
-        self, prompts: Sequence[str], pins: Sequence[Pins], *, seed: int = 0, temperature: float = 0.9
+        self, prompts: Sequence[str], pins: Sequence[PlanConstraints], *, seed: int = 0, temperature: float = 0.9
     ) -> list[Plan]:
         """A plan for each prompt under its pins, written side by side."""
         import torch
 
-        from musetune.planning.planner.decode import PlanGrammar
+        from musetune.planning.planner.constrained_decoding import PlanGrammar
         from musetune.planning.planner.grammar import parse
         from musetune.planning.planner.tokenizer import read_prompts
         from musetune.planning.planner.vocabulary import END

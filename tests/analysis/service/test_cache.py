@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from musetune.analysis.service import cache as caching
-from musetune.analysis.service.cache import Cache, Stored, analyser_version, default_folder
+from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis, analyser_version, default_folder
 from musetune.symbols import LeadSheet
 
-STORED = Stored({"source": {"file": "a.wav"}, "bpm": 120.0, "key": "C major"}, LeadSheet.parse("| C | G/B |"))
+STORED = StoredAnalysis({"source": {"file": "a.wav"}, "bpm": 120.0, "key": "C major"}, LeadSheet.parse("| C | G/B |"))
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
+def cache(tmp_path: Path) -> AnalysisCache:
+    return AnalysisCache(tmp_path / "cache")
 
 
-def test_what_was_kept_comes_back(cache: Cache) -> None:
+def test_what_was_kept_comes_back(cache: AnalysisCache) -> None:
     assert cache.load("ab", {}) is None
     cache.save("ab", {"beats": "madmom"}, STORED)
     assert cache.load("ab", {"beats": "madmom"}) == STORED
@@ -30,7 +30,7 @@ def test_what_was_kept_comes_back(cache: Cache) -> None:
     assert [path.suffix for path in cache.root.rglob("*") if path.is_file()] == [".gz"]  # no leavings
 
 
-def test_another_analyser_hears_anew(cache: Cache, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_another_analyser_hears_anew(cache: AnalysisCache, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     cache.save("ab", {}, STORED)
     monkeypatch.setattr(caching, "analyser_version", lambda: "0" * 12)
     assert cache.load("ab", {}) is None
@@ -49,7 +49,7 @@ def test_the_version_is_that_of_code_and_weights(monkeypatch, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk", None, "half"])
-def test_damage_is_removed(cache: Cache, damage: bytes | str | None, caplog) -> None:  # type: ignore[no-untyped-def]
+def test_damage_is_removed(cache: AnalysisCache, damage: bytes | str | None, caplog) -> None:  # type: ignore[no-untyped-def]
     cache.save("ab", {}, STORED)
     path = cache.path("ab", {})
     whole = path.read_bytes()
@@ -68,11 +68,11 @@ def test_damage_is_removed(cache: Cache, damage: bytes | str | None, caplog) -> 
 
 def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "file").write_text("in the way")
-    Cache(tmp_path / "file").save("ab", {}, STORED)
+    AnalysisCache(tmp_path / "file").save("ab", {}, STORED)
     assert "--no-cache" in caplog.text
 
 
-def test_writers_at_once_leave_one_whole_file(cache: Cache) -> None:
+def test_writers_at_once_leave_one_whole_file(cache: AnalysisCache) -> None:
     threads = [threading.Thread(target=cache.save, args=("ab", {}, STORED)) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -82,7 +82,7 @@ def test_writers_at_once_leave_one_whole_file(cache: Cache) -> None:
     assert len([path for path in cache.root.rglob("*") if path.is_file()]) == 1
 
 
-def test_old_versions_are_forgotten(cache: Cache) -> None:
+def test_old_versions_are_forgotten(cache: AnalysisCache) -> None:
     for name, days in (("a" * 12, 99), ("b" * 12, 1), ("not a version", 99)):
         (cache.root / name).mkdir(parents=True)
         os.utime(cache.root / name, (time.time() - days * 86400,) * 2)

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from musetune.planning.arranger import arranger as arranging
 from musetune.planning.arranger.arranger import SHIPPED, Arranger, arrange, places_of
-from musetune.planning.arranger.language import METERS, PLAYERS
+from musetune.planning.arranger.language import METERS, STEM_RANGES
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols import GENRES, Key, KeySpan, LeadSheet, Note, Section
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
@@ -42,7 +42,7 @@ def song(
 
 def check(arrangement: Arrangement, sheet: LeadSheet) -> None:
     for name, stem in arrangement.stems.items():
-        player = PLAYERS[name]
+        player = STEM_RANGES[name]
         assert stem.is_drum == (name == "drums")
         assert 0 <= stem.program <= 127
         for note in stem.notes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from musetune.analysis.genre.classifier import genre_analysis
 from musetune.analysis.harmonic_analysis import harmonic_analysis
-from musetune.analysis.listening.beats import Beats
+from musetune.analysis.listening.beats import BeatTrack
 from musetune.analysis.listening.chords import ChordScores, ChordTrack, pool
 from musetune.analysis.listening.features import FPS
 from musetune.analysis.listening.keys import KeyTrack
@@ -19,14 +19,14 @@ from musetune.analysis.listening.timbre import timbre_features
 from musetune.analysis.listening.vocabulary import LABELS, PITCHES, SHAPES
 from musetune.analysis.record import Analysis, spelled
 from musetune.analysis.rhythmic_analysis import rhythmic_analysis
-from musetune.audio.source import Source
+from musetune.audio.source import MusicSource
 from musetune.symbols import BeatGrid, ChordSpan, Key, KeySpan, LeadSheet, MeterSpan, Section
 
 
 def assemble(
-    source: Source,
+    source: MusicSource,
     levels: np.ndarray,
-    found: Beats,
+    found: BeatTrack,
     track: ChordTrack,
     scores: ChordScores,
     keys: KeyTrack,
@@ -53,7 +53,7 @@ def assemble(
 
 
 def lead_sheet(
-    found: Beats, track: ChordTrack, keys: KeyTrack, duration_s: float
+    found: BeatTrack, track: ChordTrack, keys: KeyTrack, duration_s: float
 ) -> tuple[LeadSheet, tuple[float, ...]]:
     """The lead sheet, and the confidence of each of its chord spans.
 

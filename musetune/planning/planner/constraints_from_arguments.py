@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 
-from musetune.planning.planner.language import Bar, Plan, bars_of
-from musetune.planning.planner.pins import MOST_BARS, Pins
+from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.language import Plan, PlanBar, bars_of
 from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Chord, Key, LeadSheet, Meter
@@ -24,7 +24,7 @@ MOST_SECONDS = 999
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlanArguments:
     """The arguments of ``Planner.plan`` that pin something, as they were given."""
 
     key: str | Key | None = None
@@ -38,14 +38,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Request:
+class PlanRequest:
     """``pins`` for the grammar and what makes a lead sheet of the plan that it lets pass."""
 
-    pins: Pins
+    pins: PlanConstraints
     finish: Callable[[Plan], LeadSheet]
 
 
-def request(told: Asked) -> Request:
+def request_from_arguments(told: PlanArguments) -> PlanRequest:
     """Pins for a song that begins with nothing. Raises ValueError for what cannot be."""
     meter, key = read_meter(told.time_signature), read_key(told.key)
     if told.bpm is not None:
@@ -53,10 +53,10 @@ def request(told: Asked) -> Request:
     check_genre(told.genre)
     check_length(told)
     form, names = read_sections(told.sections, told.bars)
-    pins = Pins(
+    pins = PlanConstraints(
         genre=told.genre,
         meter=meter,
-        keys=(worded(key),) if key else None,
+        keys=(spell_key(key),) if key else None,
         bpm=told.bpm,
         bars=told.bars,
         seconds=told.duration_seconds,
@@ -65,10 +65,10 @@ def request(told: Asked) -> Request:
     )
     if told.chords is not None:
         pins = with_chords(pins, told.chords, key)
-    return Request(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(called(plan, names)))
+    return PlanRequest(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(name_sections(plan, names)))
 
 
-def called(plan: Plan, names: dict[str, str]) -> dict[str, str]:
+def name_sections(plan: Plan, names: dict[str, str]) -> dict[str, str]:
     """What each label of a plan shall be called.
 
     As the caller does, and what the model added by letters that he has not used.
@@ -84,7 +84,7 @@ def read_key(key: str | Key | None) -> Key | None:
     return Key.parse(key) if isinstance(key, str) else key
 
 
-def worded(key: Key) -> Key:
+def spell_key(key: Key) -> Key:
     """The key by the name that the plan language has for it: E# minor is F minor."""
     names = [name for name in TONICS if Key(name).tonic_pc == key.tonic_pc]
     return key if key.tonic in names else Key(names[0], key.mode)
@@ -104,7 +104,7 @@ def check_genre(genre: str | None) -> None:
         raise ValueError(f"genre={genre!r} is not one of {', '.join(GENRES)}{suggest(genre, GENRES)}")
 
 
-def check_length(told: Asked) -> None:
+def check_length(told: PlanArguments) -> None:
     """Raise ValueError for bars or seconds out of range, or both of them."""
     if told.bars is not None and told.duration_seconds is not None:
         raise ValueError(
@@ -170,30 +170,30 @@ def _fits(form: list[tuple[str, int | None]], bars: int) -> None:
         )
 
 
-def _goes_on(form: list[tuple[str, int | None]], told: Asked) -> bool:
+def _goes_on(form: list[tuple[str, int | None]], told: PlanArguments) -> bool:
     """Whether the song may be longer than its pinned sections."""
     return all(count for _, count in form) and (told.bars is not None or told.duration_seconds is not None)
 
 
-def with_chords(pins: Pins, chords: str | Sequence[str | Chord], key: Key | None) -> Pins:
+def with_chords(pins: PlanConstraints, chords: str | Sequence[str | Chord], key: Key | None) -> PlanConstraints:
     """``pins`` with a progression in the first section, and, where no key is given, the keys that it allows."""
     keys = pins.keys or _keys_of(chords)
 
-    def bars(key: Key, meter: Meter) -> list[Bar]:
+    def bars(key: Key, meter: Meter) -> list[PlanBar]:
         return bars_of(LeadSheet.from_progression(chords, key=key, time_signature=meter))
 
     found = bars(key or keys[0], pins.meter or Meter(4, 4))
     if len(found) > MOST_SECTION:
         raise ValueError(f"chords has {len(found)} bars; a section has at most {MOST_SECTION}: give them as a sheet")
 
-    def content(key: Key, meter: Meter) -> dict[tuple[str, int], Bar]:
+    def content(key: Key, meter: Meter) -> dict[tuple[str, int], PlanBar]:
         given = bars(key, meter)
         return {place: given[index % len(given)] for index, place in enumerate(_places(pins, len(given)))}
 
     return replace(pins, keys=keys, content=content, unit=len(found))
 
 
-def _places(pins: Pins, count: int) -> list[tuple[str, int]]:
+def _places(pins: PlanConstraints, count: int) -> list[tuple[str, int]]:
     """The bars that a progression of ``count`` bars fills.
 
     The first section; what it is too short for goes on in the next ones.
@@ -223,4 +223,4 @@ def _keys_of(chords: str | Sequence[str | Chord]) -> tuple[Key, ...]:
     best = local_keys(spans, min_beats=10**6)[0].key
     other = Key(best.transpose(-3 if best.mode == "major" else 3).tonic, "minor" if best.mode == "major" else "major")
     roots = {(c.root_pc, c.quality[:3] == "min") for c in absolute}
-    return tuple(worded(key) for key in (best, other) if key == best or (key.tonic_pc, key.mode == "minor") in roots)
+    return tuple(spell_key(key) for key in (best, other) if key == best or (key.tonic_pc, key.mode == "minor") in roots)

@@ -9,25 +9,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from musetune.planning.planner.form import derive_form
-from musetune.planning.planner.language import Bar, Plan, bars_in, bars_of
-from musetune.planning.planner.pins import MOST_BARS, Pins
-from musetune.planning.planner.request import (
-    Asked,
-    Request,
-    called,
+from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.constraints_from_arguments import (
+    PlanArguments,
+    PlanRequest,
     check_genre,
     check_length,
+    name_sections,
     read_key,
     read_meter,
-    worded,
+    spell_key,
 )
+from musetune.planning.planner.form_detection import derive_form
+from musetune.planning.planner.language import Plan, PlanBar, bars_in, bars_of
 from musetune.planning.planner.vocabulary import LETTERS, MOST_SECTION
 from musetune.symbols import BeatGrid, Key, LeadSheet, Section
 from musetune.symbols.beat_grid import check_bpm
 
 
-def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
+def request_from_sheet(sheet: LeadSheet, told: PlanArguments) -> PlanRequest:
     """Pins that keep ``sheet``.
 
     Raises ValueError for a sheet with a pickup or a change of metre, and for pins that contradict it.
@@ -46,10 +46,10 @@ def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
         )
     form, names = _form_of(sheet, bars)
     content = {(label, index): bar for label, stretch in form for index, bar in enumerate(stretch) if bar}
-    pins = Pins(
+    pins = PlanConstraints(
         genre=sheet.genre,
         meter=sheet.meter,
-        keys=(worded(sheet.key),),
+        keys=(spell_key(sheet.key),),
         bpm=round(sheet.bpm, 6),
         bars=total,
         closed=total == len(bars),
@@ -58,12 +58,12 @@ def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
     )
 
     def finish(plan: Plan) -> LeadSheet:
-        return _joined(sheet, replace(plan, key=sheet.key).sheet(called(plan, names)), per_bar)
+        return _joined(sheet, replace(plan, key=sheet.key).sheet(name_sections(plan, names)), per_bar)
 
-    return Request(pins, finish)
+    return PlanRequest(pins, finish)
 
 
-def _settled(sheet: LeadSheet, told: Asked) -> LeadSheet:
+def _settled(sheet: LeadSheet, told: PlanArguments) -> LeadSheet:
     """The sheet in the key, tempo and genre that are asked for, its pins checked."""
     check_length(told)
     check_genre(told.genre)
@@ -103,12 +103,12 @@ def _in_key(sheet: LeadSheet, key: Key) -> LeadSheet:
     return replace(moved, keys=(replace(moved.keys[0], key=key), *moved.keys[1:]))
 
 
-def _form_of(sheet: LeadSheet, bars: list[Bar]) -> tuple[list[tuple[str, list[Bar]]], dict[str, str]]:
+def _form_of(sheet: LeadSheet, bars: list[PlanBar]) -> tuple[list[tuple[str, list[PlanBar]]], dict[str, str]]:
     """(letter, its bars) in order and the sheet's names for the letters; sections whose bars differ get letters of
     their own.
     """
-    form: list[tuple[str, list[Bar]]] = []
-    seen: list[tuple[str, list[Bar], str]] = []
+    form: list[tuple[str, list[PlanBar]]] = []
+    seen: list[tuple[str, list[PlanBar], str]] = []
     at = 0
     for name, count in _stretches(sheet, bars):
         here = bars[at : at + count]
@@ -125,7 +125,7 @@ def _form_of(sheet: LeadSheet, bars: list[Bar]) -> tuple[list[tuple[str, list[Ba
     return form, {letter: name for name, _, letter in seen}
 
 
-def _stretches(sheet: LeadSheet, bars: list[Bar]) -> list[tuple[str, int]]:
+def _stretches(sheet: LeadSheet, bars: list[PlanBar]) -> list[tuple[str, int]]:
     """(name, bars) from one beginning of a section to the next, none longer than a plan's sections; found from the
     chords where none is named.
     """
