@@ -31,6 +31,7 @@ from musetune.symbols import BPM_RANGE, Meter
 from musetune.symbols.names import suggest
 
 LARGEST = 2**16  # bytes of a file of genres
+LONGEST_NAME = 60
 BUILT_IN = Path(__file__).with_name("genres")
 FIELDS = ("genre", "tempo", "progressions", "chords", "rhythm", "sound")
 RHYTHM_FIELDS = ("swing", "syncopation", "metres")
@@ -183,8 +184,8 @@ def _convention(row: Any, where: str) -> Convention:
         raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
     _known(row, FIELDS, where)
     genre = row.get("genre")
-    if not isinstance(genre, str) or not genre.strip():
-        raise ValueError(f"{where}: genre={short(genre)} is not a name; write for example genre: bossa nova")
+    if not isinstance(genre, str) or not 0 < len(genre.strip()) <= LONGEST_NAME:
+        raise ValueError(f"{where}: genre={short(genre)} is not a name of 1–{LONGEST_NAME} characters; write for example genre: bossa nova")
     where = f"{where}, genre {genre}"
     if len(row) == 1:
         raise ValueError(f"{where} has no conventions; add at least one of {', '.join(FIELDS[1:])}")
