@@ -22,10 +22,10 @@ from musetune.analysis import analyze
 from musetune.audio import synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.band import with_band
-from musetune.datasets.corpus import HALVES, Song, in_metre, load_pop909, rubato
+from musetune.datasets.corpus import HALVES, AnnotatedSong, in_metre, load_pop909, rubato
 
 
-def recast(song: Song, meter: str, number: int) -> tuple[Song, np.ndarray]:
+def recast(song: AnnotatedSong, meter: str, number: int) -> tuple[AnnotatedSong, np.ndarray]:
     """The song in `meter` and its sound."""
     import pretty_midi
 

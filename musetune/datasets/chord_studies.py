@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musetune.analysis.listening.vocabulary import BEATS, PITCHES, SHAPES
-from musetune.datasets.corpus import Song
+from musetune.datasets.corpus import AnnotatedSong
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -28,7 +28,7 @@ DIATONIC = (  # (degree, triad, seventh) of the major scale; its minor is the sa
 )  # fmt: skip
 
 
-def study(rng: np.random.Generator, seconds: float) -> Song:
+def study(rng: np.random.Generator, seconds: float) -> AnnotatedSong:
     """A loop of four to eight chords, comped and with a line of chord notes above, for `seconds`; every metre."""
     import pretty_midi
 
@@ -53,7 +53,7 @@ def study(rng: np.random.Generator, seconds: float) -> Song:
         lead.notes += _line(tones, times, rng)
     midi = pretty_midi.PrettyMIDI()
     midi.instruments += [comp, lead]
-    return Song("study", midi, np.array(spans), labels, beats, beats[::metre], key, seconds, meter)
+    return AnnotatedSong("study", midi, np.array(spans), labels, beats, beats[::metre], key, seconds, meter)
 
 
 def _loop(rng: np.random.Generator) -> tuple[list[tuple[int, str, int]], str]:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -40,7 +39,7 @@ from musetune.planning.rules.orchestrate import orchestrate
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.key import SCALES
-from musetune.training.config import manual, read
+from musetune.training.config import folders_and_config
 
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SEVENTHS = ("7", "maj7", "min7", "minmaj7", "dim7", "hdim7", "9", "maj9", "min9")
@@ -62,7 +61,7 @@ PROFILES = {
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     count: int = 60
     seconds: float = 10.24
@@ -76,7 +75,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Song:
+class SourceSong:
     """Chords in beats from the first bar line on, the bar's length in beats, the key."""
 
     name: str
@@ -85,7 +84,7 @@ class Song:
     key: Key
 
 
-def read_song(folder: Path) -> Song | None:
+def read_song(folder: Path) -> SourceSong | None:
     """A song with one key and steady bars, chords on half beats; None for the others (metre from corrected.mid)."""
     import pretty_midi
 
@@ -107,7 +106,7 @@ def read_song(folder: Path) -> Song | None:
     phases = Counter(span.start % bar for span in spans)
     if not steady or not spans or phases.most_common(1)[0][0] != 0:
         return None  # most chords must begin on a bar line, or the bar lines are not to be trusted
-    return Song(folder.name, tuple(spans), bar, Key.parse(keys[0].replace(":", " ")))
+    return SourceSong(folder.name, tuple(spans), bar, Key.parse(keys[0].replace(":", " ")))
 
 
 def features(spans: tuple[ChordSpan, ...], bar: int) -> frozenset[str]:
@@ -124,7 +123,7 @@ def features(spans: tuple[ChordSpan, ...], bar: int) -> frozenset[str]:
     return frozenset(found)
 
 
-def passages(song: Song, beats: Fraction, bar: int) -> list[tuple[ChordSpan, ...]]:
+def passages(song: SourceSong, beats: Fraction, bar: int) -> list[tuple[ChordSpan, ...]]:
     """All passages of ``beats`` beats from a bar line on that have three chords or more, none over half the time, and
     hardly a rest.
 
@@ -191,15 +190,17 @@ def anticipate(spans: tuple[ChordSpan, ...], early: Fraction) -> tuple[ChordSpan
 class Shelf:
     """Songs, how often each was used, and how many of the passages looked at fix their key."""
 
-    def __init__(self, songs: list[Song], rng: random.Random) -> None:
+    def __init__(self, songs: list[SourceSong], rng: random.Random) -> None:
         self.songs, self.rng = songs, rng
         self.used: Counter[str] = Counter()
         self.taken: set[tuple[Chord, ...]] = set()
         self.seen = self.fixed = 0
 
-    def choose(self, mode: str, beats: Fraction, bar: int, wish: frozenset[str]) -> tuple[Song, tuple[ChordSpan, ...]]:
+    def choose(
+        self, mode: str, beats: Fraction, bar: int, wish: frozenset[str]
+    ) -> tuple[SourceSong, tuple[ChordSpan, ...]]:
         """(song, spans) that has most of the wish, from the songs used least; ties are drawn."""
-        candidates: list[tuple[int, float, Song, tuple[ChordSpan, ...]]] = []
+        candidates: list[tuple[int, float, SourceSong, tuple[ChordSpan, ...]]] = []
         for song in self.songs:
             if song.key.mode != mode or song.bar not in (bar, 4):
                 continue
@@ -248,7 +249,7 @@ def frames(cfg: Config, rng: random.Random) -> list[tuple[Meter, BeatGrid, bool]
     return [frame for pair in pairs for frame in rng.sample(pair, len(pair))]
 
 
-def make(cfg: Config, songs: list[Song]) -> tuple[list[dict], str]:
+def make(cfg: Config, songs: list[SourceSong]) -> tuple[list[dict], str]:
     """The records of the test set, and what is to be said of them."""
     rng = random.Random(cfg.seed)
     shelf, genres = Shelf(songs, rng), Counter[str]()
@@ -274,10 +275,7 @@ def make(cfg: Config, songs: list[Song]) -> tuple[list[dict], str]:
 
 
 def main() -> None:
-    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(manual(__doc__, Config))
-    source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = read(Config, sys.argv[3:])
+    (source, out), cfg = folders_and_config(("SONGS", "OUT"), Config, __doc__)
     folders = sorted(folder for folder in source.iterdir() if folder.name.endswith(cfg.held_out))
     songs = [song for folder in tqdm(folders, unit="song") if (song := read_song(folder)) is not None]
     records, told = make(cfg, songs)

@@ -8,10 +8,10 @@ import pytest
 from musetune.analysis.listening.vocabulary import BEATS
 from musetune.datasets.band import BAR, with_band
 from musetune.datasets.chord_studies import METER_SHARE, study
-from musetune.datasets.corpus import EIGHTHS, HALVES, Song, at_tempo, in_metre, rubato
+from musetune.datasets.corpus import EIGHTHS, HALVES, AnnotatedSong, at_tempo, in_metre, rubato
 
 
-def made(meter: str = "4/4", seed: int = 0) -> Song:
+def made(meter: str = "4/4", seed: int = 0) -> AnnotatedSong:
     rng = np.random.default_rng(seed)
     while (song := study(rng, 40.0)).meter != meter:
         pass

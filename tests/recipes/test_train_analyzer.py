@@ -59,18 +59,10 @@ def run(data: Path, *more: str) -> subprocess.CompletedProcess:
     import pretty_midi
 
     font = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
-    command = [
-        sys.executable,
-        str(RECIPE),
-        "--songs",
-        str(data / "songs"),
-        "--sheets",
-        str(data),
-        "--work",
-        str(data / "work"),
-    ]
-    command += ["--soundfont", str(font), "--count", "10", "--seconds", "40", "--chord-steps", "2", "--beat-steps", "2"]
-    return subprocess.run([*command, "--workers", "1", *more], capture_output=True, text=True, check=True)
+    folders = [f"songs={data / 'songs'}", f"sheets={data}", f"work={data / 'work'}", f"soundfonts=[{font}]"]
+    sizes = ["count=10", "seconds=40", "chord_steps=2", "beat_steps=2", "workers=1"]
+    command = [sys.executable, str(RECIPE), *folders, *sizes]
+    return subprocess.run([*command, *more], capture_output=True, text=True, check=True)
 
 
 @pytest.mark.slow
@@ -78,7 +70,7 @@ def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.M
     from musetune.analysis.listening import networks as nets
 
     out = data / "weights.safetensors"
-    run(data, "--out", str(out))
+    run(data, f"out={out}")
     assert out.stat().st_size < 4e6
     monkeypatch.setattr(nets, "WEIGHTS", out)
     nets.networks.cache_clear()
@@ -89,15 +81,15 @@ def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.M
     finally:
         nets.networks.cache_clear()
     before = out.read_bytes()
-    again = run(data, "--out", str(out))  # nothing is rendered or trained twice
+    again = run(data, f"out={out}")  # nothing is rendered or trained twice
     assert out.read_bytes() == before
     assert "1/2" not in again.stderr
 
 
 def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
-    from musetune.datasets.analyzer.examples import Job, played
+    from musetune.datasets.analyzer.examples import ExampleJob, played
 
-    song = played(Job(3, "metre", data / "songs/001", Path("unused"), 40.0), np.random.default_rng(1))
+    song = played(ExampleJob(3, "metre", data / "songs/001", Path("unused"), 40.0), np.random.default_rng(1))
     assert song.meter != "4/4"
     onsets = np.array([note.start for part in song.midi.instruments if part.name == "PIANO" for note in part.notes])
     near = np.abs(onsets[:, None] - song.downbeats_s).min(axis=1)

@@ -34,7 +34,7 @@ from recipes.planner import train as recipe
 CHANGES = ("I V vi IV I V vi IV ii V I I ii V I I", "i VI III VII i VI III VII iv V i i iv V i i")
 
 
-def made_songs() -> list[songs.Song]:
+def made_songs() -> list[songs.PlannerSong]:
     """Songs of sixteen bars in two modes and six genres, some of which fall to validation."""
     out = []
     for index in range(60):
@@ -42,7 +42,7 @@ def made_songs() -> list[songs.Song]:
         sheet = LeadSheet.from_progression(changes, key=key, bpm=90 + index, genre=GENRES[index % 6])
         name = f"made/{index}"
         out.append(
-            songs.Song(
+            songs.PlannerSong(
                 name, "made", song_split.for_tests(name, "made"), True, (4, 12) if index % 3 == 0 else None, sheet
             )
         )
@@ -158,7 +158,7 @@ def test_lora_on_a_t5_learns_and_comes_back(lines, tmp_path):
 
 
 def test_examples_are_plans_and_their_captions_hold():
-    examples, rng = drawing.Examples(made_songs()), random.Random(0)
+    examples, rng = drawing.PlannerExamples(made_songs()), random.Random(0)
     for _ in range(150):
         text, plan = examples.song(rng)
         assert len(plan.sheet().chords)
@@ -216,7 +216,7 @@ def test_lengths_are_read_back_however_they_are_said(asked):
 
 
 def test_a_tempo_word_beside_a_number_holds():
-    facts = captions.Facts("rock", "4/4", "minor", "E", 140, "fast", ("open", 0))
+    facts = captions.CaptionFacts("rock", "4/4", "minor", "E", 140, "fast", ("open", 0))
     rng = random.Random(5)
     texts = [captions.caption(facts, rng, exact=True)[0].lower() for _ in range(50)]
     assert all("fast" in text and "140" in normalise(text) for text in texts)

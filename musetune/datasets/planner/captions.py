@@ -29,7 +29,7 @@ BOTH = 0.25  # share of captions with a tempo word that also say the number
 
 
 @dataclass(frozen=True)
-class Facts:
+class CaptionFacts:
     """What holds in a song: ``tempo_word`` a word whose range holds bpm, or None; ``asked`` as Plan has it.
 
     ``form`` such as "AABA" or "".
@@ -94,7 +94,7 @@ def length_words(asked: tuple[str, int], rng: random.Random) -> str:
     return rng.choice(LASTING).format(rng.choice(amounts(asked, rng)))
 
 
-def key_words(facts: Facts, rng: random.Random) -> list[str]:
+def key_words(facts: CaptionFacts, rng: random.Random) -> list[str]:
     """Ways to say the key."""
     letter, sign = facts.tonic[0], facts.tonic[1:]
     name = facts.tonic
@@ -149,7 +149,7 @@ def tempo_word(word: str, rng: random.Random) -> str:
     return rng.choice(ways)
 
 
-def _tempo(facts: Facts, rng: random.Random, front: list[str], tails: list[str], exact: bool) -> None:
+def _tempo(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str], exact: bool) -> None:
     """The tempo into the wording: a number, a word, or both, of which the number is what counts."""
     word, said = facts.tempo_word, tempo_number(facts.bpm, rng)
     both = word is not None and (exact or rng.random() < BOTH)
@@ -168,7 +168,7 @@ def _tempo(facts: Facts, rng: random.Random, front: list[str], tails: list[str],
             tails.append(said)
 
 
-def _length(facts: Facts, rng: random.Random, front: list[str], tails: list[str]) -> str:
+def _length(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str]) -> str:
     """The length into the wording; what the phrase begins with if it is "two minutes of …"."""
     if facts.asked[0] == "open":
         return ""
@@ -179,7 +179,7 @@ def _length(facts: Facts, rng: random.Random, front: list[str], tails: list[str]
     return ""
 
 
-def caption(facts: Facts, rng: random.Random, named: float = 0.6, exact: bool = False) -> tuple[str, set[str]]:
+def caption(facts: CaptionFacts, rng: random.Random, named: float = 0.6, exact: bool = False) -> tuple[str, set[str]]:
     """A wording and the facts that it names.
 
     Each with the chance ``named``, a length or a tempo word that was asked for always. ``exact``: the tempo is named,
@@ -211,7 +211,7 @@ def caption(facts: Facts, rng: random.Random, named: float = 0.6, exact: bool = 
     return wording(front, noun, tails, rng, lead), told
 
 
-def _mode(facts: Facts, rng: random.Random, front: list[str], tails: list[str], tonic: bool) -> set[str]:
+def _mode(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str], tonic: bool) -> set[str]:
     """Key, mode or mood into the wording; {"mode"} where they tell the mode."""
     told = tonic
     if tonic:

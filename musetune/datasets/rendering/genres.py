@@ -21,7 +21,7 @@ from musetune.audio import synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.rendering import songs as render_songs
 from musetune.datasets.rendering.excerpts import SHARP, excerpt
-from musetune.datasets.rendering.settings import Config
+from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.planning.rules.orchestrate import orchestrate, recolour
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import BeatGrid, LeadSheet
@@ -142,7 +142,7 @@ def draw_sheet(
     source = (
         songs[rng.choice(labels)] if labels and rng.random() < (0.8 if genre == "jazz" else 0.2) else songs["songs"]
     )
-    knobs = Config(seconds=seconds, random_share=0.05, waltz_share=0.1)
+    knobs = RenderingConfig(seconds=seconds, random_share=0.05, waltz_share=0.1)
     song = None
     while song is None:
         song = read_song(rng.choice(source), kept)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Config:
+class RenderingConfig:
     """Every knob, its default, its meaning."""
 
     clips: int = 6000

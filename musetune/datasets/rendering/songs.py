@@ -15,7 +15,7 @@ import numpy as np
 from musetune.audio import save_audio, synthesize
 from musetune.datasets.rendering.excerpts import excerpt
 from musetune.datasets.rendering.players import free, solo
-from musetune.datasets.rendering.settings import Config
+from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.formats.files import SUFFIXES
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note
@@ -92,7 +92,7 @@ def read_song(path: Path) -> LeadSheet:
     )
 
 
-def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
+def render(index: int, cfg: RenderingConfig, songs: list[Path], out: Path) -> dict:
     """Render clip ``index`` (a function of seed and index alone) and return its metadata row."""
     rng = random.Random(cfg.seed * 1_000_003 + index)
     path = rng.choice(songs)
