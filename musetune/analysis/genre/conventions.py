@@ -185,7 +185,9 @@ def _convention(row: Any, where: str) -> Convention:
     _known(row, FIELDS, where)
     genre = row.get("genre")
     if not isinstance(genre, str) or not 0 < len(genre.strip()) <= LONGEST_NAME:
-        raise ValueError(f"{where}: genre={short(genre)} is not a name of 1–{LONGEST_NAME} characters; write for example genre: bossa nova")
+        raise ValueError(
+            f"{where}: genre={short(genre)} is not a name of 1–{LONGEST_NAME} characters; write for example genre: bossa nova"
+        )
     where = f"{where}, genre {genre}"
     if len(row) == 1:
         raise ValueError(f"{where} has no conventions; add at least one of {', '.join(FIELDS[1:])}")
