@@ -46,12 +46,12 @@ def make_example(job: ExampleJob) -> dict[str, np.ndarray]:
     song = played(job, rng)
     wave, factor = record(song, job.soundfont, rng)
     features = extract([wave])
-    heard = salience(features.spectrum, features.loudness)
-    notes, level = chord_inputs(heard)
+    pitches = salience(features.spectrum, features.loudness)
+    notes, level = chord_inputs(pitches)
     return {
         "notes": notes,
         "level": level,
-        "rhythm": beat_features(features.levels(), heard),
+        "rhythm": beat_features(features.levels(), pitches),
         "beats_s": song.beats_s * factor,
         "downbeats_s": song.downbeats_s * factor,
         "meter": np.array(METERS.index(song.meter)),

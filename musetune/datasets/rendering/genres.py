@@ -98,17 +98,17 @@ def part_of(number: int) -> str | None:
 
 def find_songs(pop909: Path, openewld: Path, pool: int) -> dict[str, dict[str, list[Path]]]:
     """Part → "songs" (at most `pool`) or one of OpenEWLD's genres (at most a quarter of that) → files."""
-    found: dict[str, dict[str, list[Path]]] = {part: {"songs": []} for part in PARTS}
+    sources_by_part: dict[str, dict[str, list[Path]]] = {part: {"songs": []} for part in PARTS}
     for folder in sorted(path for path in pop909.iterdir() if path.name.isdecimal()):
         if part := part_of(int(folder.name)):
-            found[part]["songs"].append(folder)
+            sources_by_part[part]["songs"].append(folder)
     with (openewld / "index.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if part := part_of(zlib.crc32(row["path"].encode())):
-                found[part].setdefault(row["genres"].split(":")[0], []).append(openewld / row["path"])
+                sources_by_part[part].setdefault(row["genres"].split(":")[0], []).append(openewld / row["path"])
     return {
         part: {name: _some(files, pool if name == "songs" else pool // 4) for name, files in sources.items()}
-        for part, sources in found.items()
+        for part, sources in sources_by_part.items()
     }
 
 
