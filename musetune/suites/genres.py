@@ -159,7 +159,7 @@ def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, sett
     }
     lost = {row: loss(records, name, row) for row in ("majmin", "beat_f", "downbeat_f")}
     frechet = {THEORY: sound[THEORY], "adapter": sound[name]}
-    story = {
+    record = {
         "command": f"python recipes/evaluate.py --suite genres --limit {len(records)}",
         "n": len(records),
         "table": table,
@@ -168,7 +168,7 @@ def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, sett
     }
     path = Path(settings.out) / name / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(story, indent=1, allow_nan=False, default=asdict))
+    path.write_text(json.dumps(record, indent=1, allow_nan=False, default=asdict))
     return "| " + " | ".join([name, *_cells(table, frechet)]) + " |"
 
 

@@ -95,8 +95,8 @@ def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
         A weight a sample, (B,).
 
     Raises:
-        ValueError: `gamma` is not positive, the prediction type is none of these, or epsilon is predicted at a ratio of 0
-            (the end of a zero-terminal-SNR schedule), where it says nothing about x_0: use v_prediction there.
+        ValueError: `gamma` is not positive, the prediction type is none of these, or epsilon is predicted at a ratio of
+            0 (the end of a zero-terminal-SNR schedule), where it says nothing about x_0: use v_prediction there.
 
     Example:
         >>> import torch

@@ -49,7 +49,7 @@ HIDDEN_SHARE = {"harmony": 0.1, "rhythm": 0.1, "sound": 0.15}  # of the training
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     songs: str = MISSING  # POP909's folders
     lead_sheets: str = MISSING  # OpenEWLD: index.csv and its files
