@@ -37,7 +37,7 @@ import torch
 from arranger_measures import Runs, Tally, commonplace, divergence, symbols
 from planner_ngram import NGram
 
-from musetune.datasets.arranger.examples import Example, restore
+from musetune.datasets.arranger.examples import ArrangerExample, restore
 from musetune.planning.arranger.arranger import Arranger, events_in, places_of
 from musetune.planning.arranger.copy_filter import RUN
 from musetune.planning.arranger.grammar import contexts, read_events
@@ -82,12 +82,12 @@ def by_rule(passage: Passage, seed: int) -> Stems:
     return {name: events_in(stem, name, place) for name, stem in rule_stems(sheet, STEMS, seed=seed).items()}
 
 
-def by_song(example: Example) -> Stems:
+def by_song(example: ArrangerExample) -> Stems:
     """What the song's own players play."""
     return {s: read_events(v[0][0].tolist(), example.passage)[s] for s, v in example.stems.items()}
 
 
-def measures(examples: Sequence[Example], written: dict[str, list[Stems]]) -> dict:
+def measures(examples: Sequence[ArrangerExample], written: dict[str, list[Stems]]) -> dict:
     """Table 1: by stem and writer, over the passages in which the song has that stem."""
     out: dict = {}
     for stem in STEMS:
@@ -108,7 +108,7 @@ def measures(examples: Sequence[Example], written: dict[str, list[Stems]]) -> di
 
 
 @torch.no_grad()
-def likelihood(arranger: Arranger, examples: Sequence[Example], learned: Sequence[Example]) -> dict:
+def likelihood(arranger: Arranger, examples: Sequence[ArrangerExample], learned: Sequence[ArrangerExample]) -> dict:
     """Table 2: nats a token and a note."""
     losses, notes, tokens = defaultdict(float), defaultdict(int), defaultdict(int)
     for example in examples:
@@ -139,7 +139,9 @@ def likelihood(arranger: Arranger, examples: Sequence[Example], learned: Sequenc
     return out
 
 
-def copies(examples: Sequence[Example], learned: Sequence[Example], written: dict[str, list[Stems]]) -> dict:
+def copies(
+    examples: Sequence[ArrangerExample], learned: Sequence[ArrangerExample], written: dict[str, list[Stems]]
+) -> dict:
     """Table 3: what runs of notes the training passages hold too."""
     out: dict = {}
     for stem in STEMS:

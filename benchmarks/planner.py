@@ -38,7 +38,7 @@ from planner_ngram import HEADING, NGram, chords_in, random_walk, stream, writte
 from tqdm import tqdm
 
 from musetune.datasets.planner.examples import labelled, sections_of
-from musetune.datasets.planner.songs import Song
+from musetune.datasets.planner.songs import PlannerSong
 from musetune.datasets.planner.songs import read as read_songs
 from musetune.planning.planner.constraints import PlanConstraints
 from musetune.planning.planner.language import Plan
@@ -89,7 +89,7 @@ def obedience(planner: Planner, path: Path, seed: int) -> dict[str, Any]:
     return {"prompts": len(rows), "share": sum(every) / len(every), "of": len(every), "by": shares, "missed": missed}
 
 
-def whole_plan(song: Song) -> Plan:
+def whole_plan(song: PlannerSong) -> Plan:
     """A song as a plan, its sections once each, cut where examples are."""
     form, content = labelled(sections_of(song))
     sheet = song.sheet
@@ -116,7 +116,7 @@ def ngram_nats(model: NGram, words: Sequence[int]) -> float:
     return sum(-math.log(model.p(words[:i], word)) for i, word in enumerate(words) if word != HEADING)
 
 
-def perplexity(planner: Planner, learned: Sequence[Song], held: Sequence[Song]) -> dict[str, Any]:
+def perplexity(planner: Planner, learned: Sequence[PlannerSong], held: Sequence[PlannerSong]) -> dict[str, Any]:
     """Perplexity per chord of held-out songs, for the planner and n-grams of three orders."""
     streams = {
         mode: [stream([bars for _, bars in sections_of(s)]) for s in learned if s.sheet.key.mode == mode]
@@ -166,7 +166,7 @@ def divergence(one: Counter[str], other: Counter[str]) -> float:
     )
 
 
-def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int) -> dict[str, Any]:
+def divergences(planner: Planner, songs: Sequence[PlannerSong], samples: int, seed: int) -> dict[str, Any]:
     """By genre and feature: the planner's, the trigram's, the random walk's and, as a floor, the data's own
     divergence.
     """

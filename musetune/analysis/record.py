@@ -30,6 +30,7 @@ class Analysis:
     harmonic_analysis: dict[str, Any]
     rhythmic_analysis: dict[str, Any]
     genre_analysis: dict[str, Any]
+    remarks: tuple[str, ...] = ()  # what the reader of a score or lead sheet mended or left out
 
     @property
     def key(self) -> Key | None:
@@ -68,6 +69,7 @@ class Analysis:
                 "rhythmic_analysis": self.rhythmic_analysis,
                 "genre_analysis": self.genre_analysis,
             }
+            | ({"remarks": list(self.remarks)} if self.remarks else {})
         )
 
     def dumps(self, indent: int | None = 2) -> str:

@@ -13,9 +13,9 @@ from musetune.symbols.chord import Chord
 from musetune.symbols.chord_suffix import write_suffix
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan
 from musetune.symbols.meter import Meter
 from musetune.symbols.names import spell
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan
 
 FINEST = 4  # parts of a beat in which a chart as text is written
 HOLD, REPEAT = ".", "%"

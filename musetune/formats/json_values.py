@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
+from musetune.symbols.limits import BEATS, CHORDS, EVENTS, check_count, fraction
 from musetune.symbols.meter import Meter
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 
 SCHEMA = 1
 
@@ -60,17 +60,26 @@ def _chord(root: str, quality: str, bass: str, intervals: Sequence[int] = ()) ->
 
 
 def _sheet(data: dict) -> LeadSheet:
+    for field, most in (
+        ("chords", CHORDS),
+        ("beats_s", BEATS + 2),
+        ("melody", EVENTS),
+        ("keys", CHORDS),
+        ("meters", CHORDS),
+    ):
+        check_count(f"entries in {field}", len(data[field]), most)
+    check_count("beats of length", fraction(data["length"]), BEATS)
     return LeadSheet(
         chords=tuple(
-            ChordSpan(Fraction(s), Fraction(b), NO_CHORD if r is None else _chord(r, q, i, *notes))
+            ChordSpan(fraction(s), fraction(b), NO_CHORD if r is None else _chord(r, q, i, *notes))
             for s, b, r, q, i, *notes in data["chords"]
         ),
-        keys=tuple(KeySpan(Fraction(s), Key.parse(k)) for s, k in data["keys"]),
-        meters=tuple(MeterSpan(Fraction(s), Meter.parse(m)) for s, m in data["meters"]),
+        keys=tuple(KeySpan(fraction(s), Key.parse(k)) for s, k in data["keys"]),
+        meters=tuple(MeterSpan(fraction(s), Meter.parse(m)) for s, m in data["meters"]),
         grid=BeatGrid(tuple(data["beats_s"])),
-        length=Fraction(data["length"]),
-        sections=tuple(Section(Fraction(s), Fraction(b), label) for s, b, label in data["sections"]),
+        length=fraction(data["length"]),
+        sections=tuple(Section(fraction(s), fraction(b), label) for s, b, label in data["sections"]),
         genre=data["genre"],
-        melody=tuple(Note(Fraction(s), Fraction(b), p, v) for s, b, p, v in data["melody"]),
-        first_downbeat=Fraction(data["first_downbeat"]),
+        melody=tuple(Note(fraction(s), fraction(b), p, v) for s, b, p, v in data["melody"]),
+        first_downbeat=fraction(data["first_downbeat"]),
     )

@@ -73,7 +73,7 @@ def split_bass(suffix: str) -> tuple[str, str]:
 
 
 class _Tones:
-    """Notes of a chord while its suffix is read, by scale step: 3 the third or what is suspended in its place, and so on."""
+    """Notes of a chord while its suffix is read, by scale step: 3 for the third or what is suspended in its place."""
 
     def __init__(self) -> None:
         self.steps: dict[int, set[int]] = {1: {0}, 3: {4}, 5: {7}}

@@ -141,7 +141,8 @@ class LeadSheet:
     def chord_intervals_s(self) -> np.ndarray:
         """Times of the chords, (n, 2) seconds; mir_eval's intervals."""
         beats = np.array([[float(s.start), float(s.end)] for s in self.chords]).reshape(-1, 2)
-        return np.maximum(np.asarray(self.grid.time_at(beats)), 0.0)
+        times: np.ndarray = np.maximum(self.grid.time_at(beats), 0.0)
+        return times
 
     @property
     def chord_labels(self) -> list[str]:
@@ -364,5 +365,5 @@ class LeadSheet:
 def _rebase(spans: tuple[Held, ...], start: Fraction, end: Fraction) -> tuple[Held, ...]:
     """Key or metre spans counted from ``start``; the one in force there moves to 0."""
     current = max((s for s in spans if s.start <= start), key=lambda s: s.start, default=spans[0])
-    later: list[Held] = [replace(s, start=s.start - start) for s in spans if start < s.start < end]
-    return (replace(current, start=Fraction(0)), *later)
+    first: Held = replace(current, start=Fraction(0))
+    return first, *(replace(s, start=s.start - start) for s in spans if start < s.start < end)

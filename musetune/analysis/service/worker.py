@@ -89,6 +89,8 @@ def perform(job: AnalysisJob) -> JobResult:
             if cache is not None:
                 cache.save(digest, job.options, found)
         found = found.named(text_name(path))
+        if cached:  # a fresh analysis has said them
+            notes.extend(f"{text_name(path)}: {text}" for text in found.record.get("remarks", ()))
         files = [file for kind in job.outputs for file in export(found, kind, Path(job.stem or path), sound=path)]
         if job.sheet is not None:
             files.append(found.lead_sheet.save(job.sheet))

@@ -84,8 +84,9 @@ def plan_ids(tokenizer: Any) -> list[int]:
 
 
 def read_prompts(tokenizer: Any, prompts: Sequence[str]) -> Any:
-    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``normalise`` and ``shared_words`` spell them, cut at
-    LONGEST_PROMPT tokens.
+    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``normalise`` and ``shared_words`` spell them.
+
+    They are cut at LONGEST_PROMPT tokens.
     """
     plain = [shared_words(normalise(prompt)) for prompt in prompts]
     return tokenizer(plain, return_tensors="pt", padding=True, truncation=True, max_length=LONGEST_PROMPT)

@@ -48,8 +48,8 @@ def complexity_parts(sheet: LeadSheet, romans: Sequence[str]) -> dict[str, float
     Returns:
         variety = H(x) / log2 12, at most 1; surprise = H(next x | x) / log2 4, at most 1, over changes of chord: 0 for
         a loop that never varies, 1 where four numerals may follow with equal chance; chromaticism = share of the
-        chords' time with a note outside the local key's scale (in minor, the raised seventh is inside); richness = share of
-        time with four or more notes. None without chords.
+        chords' time with a note outside the local key's scale (in minor, the raised seventh is inside); richness =
+        share of time with four or more notes. None without chords.
 
     Raises:
         ValueError: Where there is not one numeral a sounding chord.

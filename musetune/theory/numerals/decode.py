@@ -146,7 +146,9 @@ def _kind(quality: str) -> int:
     return kinds.get(quality, 5)
 
 
-def _column(key: tuple[int, str], entry: NumeralEntry, spelled: bool, weights: CostWeights) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def _column(
+    key: tuple[int, str], entry: NumeralEntry, spelled: bool, weights: CostWeights
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """(bins,) cost of each note, (12,) of each missing tone, (4,) bass of each inversion: one state's."""
     tonic, mode = key
     own = [tonic + tone for tone in entry.tones]
@@ -200,7 +202,9 @@ def _opening(model: CostModel, signature: int | None, weights: CostWeights) -> n
     return out
 
 
-def _search(frames: ScoreFrames, model: CostModel, cuts: np.ndarray, opening: np.ndarray, weights: CostWeights) -> list[tuple[int, int, int]]:
+def _search(
+    frames: ScoreFrames, model: CostModel, cuts: np.ndarray, opening: np.ndarray, weights: CostWeights
+) -> list[tuple[int, int, int]]:
     """[(first, last, state)] of the cheapest chain of segments between ``cuts``."""
     heard = (frames.notes, frames.classes, frames.bass)
     sums = [np.vstack([np.zeros(a.shape[1]), np.cumsum(a, axis=0)])[cuts] for a in heard] + [frames.places[cuts]]
@@ -239,7 +243,7 @@ def segment_costs(
 ) -> np.ndarray:
     """(L, S) cost of L segments with these sums, each as each state."""
     heard = np.minimum(1.0, classes / (0.08 * classes.sum(1, keepdims=True) + 1e-6))
-    out = notes.astype(np.float32) @ model.foreign
+    out: np.ndarray = notes.astype(np.float32) @ model.foreign
     out += (1.0 - heard).astype(np.float32) @ model.required
     out += bass_costs(model, weights, bass, quarters).min(0)
     return out

@@ -36,8 +36,8 @@ def groups_of(meter: Meter, layers: Layers | None = None, first_downbeat: float 
 
     Args:
         meter: The metre.
-        layers: Onsets in beats by layer. Where a metre has several groupings (5/4, 7/8), that whose groups begin with most
-            onsets counts, the usual one without layers or in a tie.
+        layers: Onsets in beats by layer. Where a metre has several groupings (5/4, 7/8), that whose groups begin with
+            most onsets counts, the usual one without layers or in a tie.
         first_downbeat: Beat of the first bar line.
 
     Example:
