@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -29,6 +30,8 @@ from musetune.analysis.genre.traits import CHORD_KINDS, SOUND_WORDS, GenreTraits
 from musetune.symbols import BPM_RANGE, Meter
 from musetune.symbols.names import suggest
 
+LARGEST = 2**16  # bytes of a file of genres
+LONGEST_NAME = 60
 BUILT_IN = Path(__file__).with_name("genres")
 FIELDS = ("genre", "tempo", "progressions", "chords", "rhythm", "sound")
 RHYTHM_FIELDS = ("swing", "syncopation", "metres")
@@ -42,6 +45,16 @@ WEIGHTS = {
     "sound": 1.5,
 }
 Range = tuple[float, float]
+_shorten = Repr()
+_shorten.maxstring = _shorten.maxother = 80
+
+
+def short(value: object) -> str:
+    """Show a value of a user's file in a message, cut where it is long."""
+    try:
+        return _shorten.repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a {type(value).__name__} of very many digits"
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,18 @@ def _within(
     )
 
 
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
+    """Reads YAML without anchors: a few of them can stand for more than fits into memory."""
+
+    def compose_node(self, parent: object, index: object) -> object:
+        """Refuse what refers to another place."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "write values out: * is not read", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+
 @lru_cache(maxsize=1)
 def built_in() -> tuple[Convention, ...]:
     """The six genres of this package, in the order of musetune.symbols.GENRES."""
@@ -137,10 +162,14 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}; give a YAML file of genres, such as those in {BUILT_IN}")
+    if file.stat().st_size > LARGEST:
+        raise ValueError(f"{file.name} has more than {LARGEST} bytes; a genre takes some 300: split the file")
     try:
-        documents = [row for row in yaml.safe_load_all(file.read_text(encoding="utf-8")) if row is not None]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from None
+        documents = [row for row in yaml.load_all(file.read_bytes().decode(), _PlainLoader) if row is not None]
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # of dates and numbers Python's own errors
+        raise ValueError(f"{file.name} is not YAML: {' '.join(str(error).split())[:300]}") from None
+    except RecursionError:
+        raise ValueError(f"{file.name} is not a list of genres: it nests too deeply") from None
     if not documents:
         raise ValueError(f"{file.name} is empty; it needs at least genre: NAME and one of {', '.join(FIELDS[1:])}")
     rows = tuple(_convention(row, file.name) for row in documents)
@@ -152,11 +181,13 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
 
 def _convention(row: Any, where: str) -> Convention:
     if not isinstance(row, dict):
-        raise ValueError(f"{where} holds {row!r}; a genre is a mapping with the entries {', '.join(FIELDS)}")
+        raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
     _known(row, FIELDS, where)
     genre = row.get("genre")
-    if not isinstance(genre, str) or not genre.strip():
-        raise ValueError(f"{where}: genre={genre!r} is not a name; write for example genre: bossa nova")
+    if not isinstance(genre, str) or not 0 < len(genre.strip()) <= LONGEST_NAME:
+        raise ValueError(
+            f"{where}: genre={short(genre)} is not a name of 1–{LONGEST_NAME} characters; write for example genre: bossa nova"
+        )
     where = f"{where}, genre {genre}"
     if len(row) == 1:
         raise ValueError(f"{where} has no conventions; add at least one of {', '.join(FIELDS[1:])}")
@@ -186,14 +217,14 @@ def _known(row: dict, allowed: tuple[str, ...], where: str) -> None:
     for name in row:
         if name not in allowed:
             raise ValueError(
-                f"{where}: unknown entry {name!r}; allowed are {', '.join(allowed)}{suggest(str(name), allowed)}"
+                f"{where}: unknown entry {short(name)}; allowed are {', '.join(allowed)}{suggest(short(name), allowed)}"
             )
 
 
 def _mapping(row: dict, name: str, where: str) -> dict:
     value = row.get(name, {})
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: {name}={value!r} is not a mapping; indent its entries below it")
+        raise ValueError(f"{where}: {name}={short(value)} is not a mapping; indent its entries below it")
     return value
 
 
@@ -204,11 +235,13 @@ def _range(row: dict, name: str, allowed: Range, where: str) -> Range | None:
     numbers = isinstance(value, list) and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in value)
     if not numbers or len(value) != 2:  # type: ignore[arg-type]
         low, high = allowed
-        raise ValueError(f"{where}: {name}={value!r} is not two numbers; write for example {name}: [{low:g}, {high:g}]")
+        raise ValueError(
+            f"{where}: {name}={short(value)} is not two numbers; write for example {name}: [{low:g}, {high:g}]"
+        )
     low, high = value  # type: ignore[misc]
     if not allowed[0] <= low <= high <= allowed[1]:
-        fix = f"write [{high:g}, {low:g}]" if low > high else "move it inside"
-        raise ValueError(f"{where}: {name}={value!r} does not rise within {allowed[0]:g}–{allowed[1]:g}; {fix}")
+        fix = f"write [{short(high)}, {short(low)}]" if low > high else "move it inside"
+        raise ValueError(f"{where}: {name}={short(value)} does not rise within {allowed[0]:g}–{allowed[1]:g}; {fix}")
     return float(low), float(high)
 
 
@@ -216,7 +249,7 @@ def _names(row: dict, name: str, allowed: tuple[str, ...] | None, where: str) ->
     """A list of words; `allowed` None: time signatures."""
     value = row.get(name, [])
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise ValueError(f"{where}: {name}={value!r} is not a list of words; write for example {name}: [a, b]")
+        raise ValueError(f"{where}: {name}={short(value)} is not a list of words; write for example {name}: [a, b]")
     check: Callable[[str], object] = Meter.parse
     for word in value:
         if allowed is None:
@@ -226,6 +259,6 @@ def _names(row: dict, name: str, allowed: tuple[str, ...] | None, where: str) ->
                 raise ValueError(f"{where}: {name}: {error}") from None
         elif word not in allowed:
             raise ValueError(
-                f"{where}: {name} has no {word!r}; allowed are {', '.join(allowed)}{suggest(word, allowed)}"
+                f"{where}: {name} has no {short(word)}; allowed are {', '.join(allowed)}{suggest(word, allowed)}"
             )
     return tuple(value)

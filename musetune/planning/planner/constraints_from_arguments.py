@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 
 from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
 from musetune.planning.planner.language import Plan, PlanBar, bars_of
@@ -21,6 +21,11 @@ from musetune.theory.harmony.modulation import local_keys
 
 Sections = str | Sequence[str | tuple[str, int]]
 MOST_SECONDS = 999
+MOST_CHORDS = 10_000  # characters of a progression or of section names: many times what any song needs
+TYPES: dict[str, tuple[type, ...]] = {
+    "key": (str, Key), "bpm": (Real,), "time_signature": (str, Meter), "genre": (str,), "chords": (str, Sequence),
+    "sections": (str, Sequence), "duration_seconds": (Real,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class PlanRequest:
 
 def request_from_arguments(told: PlanArguments) -> PlanRequest:
     """Pins for a song that begins with nothing. Raises ValueError for what cannot be."""
+    check_types(told)
     meter, key = read_meter(told.time_signature), read_key(told.key)
     if told.bpm is not None:
         check_bpm(told.bpm)
@@ -66,6 +72,21 @@ def request_from_arguments(told: PlanArguments) -> PlanRequest:
     if told.chords is not None:
         pins = with_chords(pins, told.chords, key)
     return PlanRequest(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(name_sections(plan, names)))
+
+
+def check_types(told: PlanArguments) -> None:
+    """Raise ValueError for arguments of another type, and for more chords or sections than any song has."""
+    for name, kinds in TYPES.items():
+        value = getattr(told, name)
+        if value is not None and not isinstance(value, kinds):
+            raise ValueError(f"{name} is a {type(value).__name__}; give {' or '.join(kind.__name__ for kind in kinds)}")
+    chords, sections = told.chords, told.sections
+    if chords is not None and len(chords) > MOST_CHORDS:
+        raise ValueError(f"chords has {len(chords)} characters or chords; at most {MOST_CHORDS} are read")
+    if not isinstance(chords, (str, type(None))) and not all(isinstance(one, (str, Chord)) for one in chords):
+        raise ValueError("chords holds something else than text and Chord: write each as text, such as 'Am7'")
+    if sections is not None and len(sections) > MOST_CHORDS:
+        raise ValueError(f"sections has {len(sections)} characters or sections; a song has at most {MOST_BARS}")
 
 
 def name_sections(plan: Plan, names: dict[str, str]) -> dict[str, str]:
@@ -132,9 +153,11 @@ def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tup
         sections = (
             list(plain) if re.fullmatch(r"[A-Z]+", plain) else [word for word in re.split(r"[\s,–-]+", plain) if word]
         )
-    pairs = [(one, None) if isinstance(one, str) else (str(one[0]), one[1]) for one in sections]
+    pairs = [_section(one) for one in sections]
     if not pairs:
         raise ValueError('sections names none: give such as "AABA" or [("verse", 8), ("chorus", 8)]')
+    if len(pairs) > MOST_BARS:
+        raise ValueError(f"sections names {len(pairs)}; a song has at most {MOST_BARS} bars")
     labels = dict.fromkeys(name for name, _ in pairs)
     if len(labels) > len(LETTERS):
         raise ValueError(f"sections has {len(labels)} different labels; a plan holds at most {len(LETTERS)}")
@@ -154,6 +177,15 @@ def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tup
     if bars is not None:
         _fits(form, bars)
     return form, {letter[name]: name for name in labels}
+
+
+def _section(one: str | tuple[str, int]) -> tuple[str, int | None]:
+    """Return (name, bars or None). Raises ValueError for what is neither a name nor a name with its bars."""
+    if isinstance(one, str):
+        return one, None
+    if not isinstance(one, (tuple, list)) or len(one) != 2 or not isinstance(one[0], str):
+        raise ValueError(f'sections holds a {type(one).__name__} that is no name and no ("verse", 8)')
+    return one[0], one[1]
 
 
 def _fits(form: list[tuple[str, int | None]], bars: int) -> None:

@@ -93,6 +93,7 @@ class Planner:
 
         from musetune.planning.planner.constrained_decoding import PlanGrammar
         from musetune.planning.planner.grammar import parse
+        from musetune.planning.planner.prompt_text import check_prompt
         from musetune.planning.planner.tokenizer import read_prompts
         from musetune.planning.planner.vocabulary import END
 
@@ -100,7 +101,7 @@ class Planner:
             raise ValueError(
                 f"temperature={temperature} is outside 0–10: 0 is the likeliest plan, 1 what the model thinks"
             )
-        read = read_prompts(self.tokenizer, prompts).to(self.model.device)
+        read = read_prompts(self.tokenizer, [check_prompt(prompt) for prompt in prompts]).to(self.model.device)
         grammar = PlanGrammar(pins, self.ids, self.model.config.vocab_size)
         drawing = (
             {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": TOP_P}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import threading
 import time
@@ -13,7 +15,9 @@ from musetune.analysis.service import cache as caching
 from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis, analyser_version, default_folder
 from musetune.symbols import LeadSheet
 
-STORED = StoredAnalysis({"source": {"file": "a.wav"}, "bpm": 120.0, "key": "C major"}, LeadSheet.parse("| C | G/B |"))
+PARTS = {"chords": [{"chord": "C:maj"}, {"chord": "G:maj/3"}], "harmonic_analysis": {}, "rhythmic_analysis": {}}
+RECORD = {"source": {"file": "a.wav"}, "bpm": 120.0, "key": "C major", "genre_analysis": {}, **PARTS}
+STORED = StoredAnalysis(RECORD, LeadSheet.parse("| C | G/B |"))
 
 
 @pytest.fixture
@@ -55,8 +59,6 @@ def test_damage_is_removed(cache: AnalysisCache, damage: bytes | str | None, cap
     whole = path.read_bytes()
     content = whole[: len(whole) // 2] if damage == "half" else damage
     if content is None:  # sound gzip, but of something else
-        import gzip
-
         content = gzip.compress(b'{"record": [], "lead_sheet": {}}')
     path.write_bytes(content)  # type: ignore[arg-type]
     assert cache.load("ab", {}) is None
@@ -101,3 +103,46 @@ def test_where_it_lies(monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-
     assert default_folder() == tmp_path
     monkeypatch.delenv("MUSETUNE_CACHE")
     assert default_folder().parts[-2:] == ("musetune", "analysis")
+
+
+def hostile_entries() -> dict[str, bytes]:
+    """What somebody else may have written where an analysis lies."""
+    good = STORED.packed()
+
+    def packed(**changes: object) -> bytes:
+        return gzip.compress(json.dumps(good | {"record": RECORD | changes}).encode())
+
+    return {
+        "bomb": gzip.compress(b" " * 2**27),
+        "deep": gzip.compress(b"[" * 10**6),
+        "no object": gzip.compress(b"[]"),
+        "null": gzip.compress(b"null"),
+        "half": packed()[:-20],
+        "no gzip": b"\x1f\x8b" + b"\xff" * 100,
+        "latin": gzip.compress(b'{"record": "\xe9"}'),
+        "source": packed(source="x"),
+        "rows": packed(chords=[{"chord": "C:maj"}]),
+        "texts": packed(chords=["a", "b"]),
+        "infinite": packed(bpm=float("inf")),
+        "number": gzip.compress(b'{"record": ' + b"9" * 5000 + b"}"),
+        "sheet": gzip.compress(json.dumps(good | {"lead_sheet": {"chords": 5}}).encode()),
+    }
+
+
+@pytest.mark.parametrize("data", hostile_entries().values(), ids=hostile_entries())
+def test_a_hostile_entry_is_removed_and_analysed_anew(data: bytes, tmp_path: Path) -> None:
+    cache = AnalysisCache(tmp_path)
+    path = cache.path("0" * 64, {})
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    assert cache.load("0" * 64, {}) is None
+    assert not path.exists()
+
+
+def test_entries_that_are_no_files(tmp_path: Path) -> None:
+    cache = AnalysisCache(tmp_path)
+    for number, make in enumerate((Path.mkdir, os.mkfifo)):
+        path = cache.path(str(number), {})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+        assert cache.load(str(number), {}) is None
