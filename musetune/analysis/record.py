@@ -34,7 +34,7 @@ class Analysis:
         >>> from musetune import LeadSheet, analyze
         >>> analysis = analyze(LeadSheet.parse("| Am | F | C | G |", bpm=90).save("loop.mid"))
         >>> analysis.to_json()["harmonic_analysis"]["roman_numerals"]
-        ['i', 'VI', 'III', 'VII']
+        ['vi', 'IV', 'I', 'V']
     """
 
     source: MusicSource
