@@ -114,8 +114,8 @@ def _drums(song: AnnotatedSong, rng: np.random.Generator) -> pretty_midi.Instrum
     number = np.arange(len(song.beats_s))
     per_beat, bar = EIGHTHS[song.meter], BAR[song.meter]
     for sixteenth in range((len(song.beats_s) - 1) * per_beat * 2):
-        place = (sixteenth / 2 - song.phase * per_beat) % bar
-        if not (hits := pattern.get(place)):
+        step = (sixteenth / 2 - song.phase * per_beat) % bar
+        if not (hits := pattern.get(step)):
             continue
         position = sixteenth / 2 / per_beat
         if per_beat == 2 and swing != 0.5:

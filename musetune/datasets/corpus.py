@@ -131,10 +131,10 @@ def rubato(song: AnnotatedSong, rng: np.random.Generator, depth: float = 0.15) -
 
 def as_waltz(song: AnnotatedSong) -> AnnotatedSong:
     """The song in three: the last beat of every bar of four is cut out, and what follows moves up."""
-    return in_metre(song, "3/4")
+    return in_meter(song, "3/4")
 
 
-def in_metre(song: AnnotatedSong, meter: str) -> AnnotatedSong:
+def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
     """A song in four made into one in `meter`: some eighths of each bar (or of each two) are cut out, and what follows
     moves up; what stands before the first bar line goes. Raises ValueError where the song is not in four."""
     if song.meter != "4/4":

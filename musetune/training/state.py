@@ -90,7 +90,8 @@ def learning_rate_factor(
     Of the step alone, so nothing of it is resumed.
     """
     schedule = get_scheduler(name, optimizer, num_warmup_steps=warmup_steps, num_training_steps=steps)
-    return schedule.lr_lambdas[0]
+    factor: Callable[[int], float] = schedule.lr_lambdas[0]
+    return factor
 
 
 def save_state(

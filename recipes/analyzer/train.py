@@ -170,14 +170,14 @@ def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 
     A tenth of the cross-entropy of the metre at each frame.
     """
-    x, target, mask, metre = batch
+    x, target, mask, meter = batch
     with torch.autocast("cpu", torch.bfloat16):
         beat, kind = net(x)
     each = F.binary_cross_entropy_with_logits(
         beat.float(), target, pos_weight=torch.tensor([3.0, 6.0]), reduction="none"
     )
-    of_metre = F.cross_entropy(kind.float().transpose(1, 2), metre[:, None].expand(-1, x.shape[1]), reduction="none")
-    return ((each.sum(2) + 0.1 * of_metre) * mask).sum() / mask.sum()
+    of_meter = F.cross_entropy(kind.float().transpose(1, 2), meter[:, None].expand(-1, x.shape[1]), reduction="none")
+    return ((each.sum(2) + 0.1 * of_meter) * mask).sum() / mask.sum()
 
 
 def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Module:

@@ -115,13 +115,13 @@ def draw(examples: list[ArrangerExample], step: int, cfg: Config) -> tuple[torch
 
     Passages of like length come together: eight batches are drawn and sorted at once.
     """
-    pool, place = divmod(step, 8)
+    pool, index = divmod(step, 8)
     rng = random.Random(f"{cfg.seed} {pool}")
     chosen = [text_of(rng.choice(examples), rng, cfg, cfg.stem_dropout) for _ in range(8 * cfg.train_batch_size)]
     chosen.sort(key=lambda t: len(t[0]))
     order = list(range(8))
     rng.shuffle(order)
-    first = order[place] * cfg.train_batch_size
+    first = order[index] * cfg.train_batch_size
     return batch_of(chosen[first : first + cfg.train_batch_size], cfg.only)
 
 
@@ -162,7 +162,7 @@ def prepare(cfg: Config) -> list[ArrangerExample]:
             raise SystemExit(f"{path} is not there yet: give songs=, sheets= or midi=, folders of songs")
         path.parent.mkdir(parents=True, exist_ok=True)
         songs, sheets, mma = (Path(p) if p else None for p in (cfg.songs, cfg.sheets, cfg.mma))
-        found = collect(
+        examples = collect(
             songs,
             sheets,
             [Path(p) for p in cfg.midi],
@@ -172,7 +172,7 @@ def prepare(cfg: Config) -> list[ArrangerExample]:
             accompanied=cfg.accompanied,
             limit=cfg.limit,
         )
-        store(found, path)
+        store(examples, path)
     return restore(path)
 
 
@@ -211,7 +211,7 @@ def train(cfg: Config) -> None:
     by_weight = {id(weight): name for name, weight in model.named_parameters()}
     named = {by_weight[id(weight)]: weight for weight in (*matrices, *others)}
     meta = resume_latest(out, named, optimizer)
-    step, best, heard = meta.get("step", 0), meta.get("best") or math.inf, meta.get("tokens", 0)
+    step, best, tokens = meta.get("step", 0), meta.get("best") or math.inf, meta.get("tokens", 0)
     truncate_log(out / "loss.jsonl", step)
     deadline = math.inf if cfg.max_train_minutes is None else time.monotonic() + 60 * cfg.max_train_minutes
     bar = tqdm(total=cfg.max_train_steps, initial=step, unit="step")
@@ -224,15 +224,15 @@ def train(cfg: Config) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), cfg.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
-        step, heard = step + 1, heard + int((batch[2] >= 0).sum())
-        record = {"step": step, "loss": loss.item(), "tokens": heard}
+        step, tokens = step + 1, tokens + int((batch[2] >= 0).sum())
+        record = {"step": step, "loss": loss.item(), "tokens": tokens}
         if step % cfg.checkpointing_steps == 0 or step == cfg.max_train_steps:
             record["validation"] = validate(model, held, cfg)
             if record["validation"] < best:
                 best = record["validation"]
                 facts = {"step": step, "validation": best, "config": asdict(cfg)}
                 save_checkpoint(out / "best", step, pack_state(named, optimizer), facts, total_limit=1)
-            facts = {"step": step, "best": best, "tokens": heard}
+            facts = {"step": step, "best": best, "tokens": tokens}
             save_checkpoint(out, step, pack_state(named, optimizer), facts, total_limit=1)
         with (out / "loss.jsonl").open("a") as log:
             log.write(json.dumps(record) + "\n")
@@ -242,12 +242,12 @@ def train(cfg: Config) -> None:
 
 def runs(examples: list[ArrangerExample]) -> set[int]:
     """Digests of all runs of thirteen notes in what was trained on."""
-    found: set[int] = set()
+    digests: set[int] = set()
     for example in tqdm([e for e in examples if e.split == "train"], desc="runs", unit="passage"):
         for stem in set(GUARDED) & set(example.stems):
             for tokens, _, _ in example.stems[stem]:
-                found.update(runs_of(read_events(tokens.tolist(), example.passage)[stem], stem))
-    return found
+                digests.update(runs_of(read_events(tokens.tolist(), example.passage)[stem], stem))
+    return digests
 
 
 def read_best(work_dir: Path) -> tuple[StemTransformer, dict[str, Any]]:

@@ -84,9 +84,9 @@ def similarity(
 ) -> Tensor:
     """Logits (clips, texts) of spectrograms (B, frames, bins) and words."""
     words = tokenizer(texts, padding=True, truncation=True, max_length=64, return_tensors="pt").to(device)
-    heard = torch.from_numpy(sounds.astype(np.float32))[:, None].to(device)
+    spectrograms = torch.from_numpy(sounds.astype(np.float32))[:, None].to(device)
     longer = torch.zeros(len(sounds), 1, dtype=torch.bool, device=device)
-    return model(input_features=heard, is_longer=longer, **words).logits_per_audio
+    return model(input_features=spectrograms, is_longer=longer, **words).logits_per_audio
 
 
 @torch.no_grad()
@@ -96,16 +96,16 @@ def test(model: ClapModel, tokenizer: RobertaTokenizerFast, sounds: np.ndarray, 
     Share of first places for the right one, both ways; chance is 0.031.
     """
     model.eval()
-    found, size = {"clip_by_words": 0, "words_by_clip": 0}, min(32, len(texts))
+    hits, size = {"clip_by_words": 0, "words_by_clip": 0}, min(32, len(texts))
     groups = [range(i, i + size) for i in range(0, len(texts) - size + 1, size)]
     for group in groups:
         words = [texts[i] for i in group]
         logits = similarity(model, tokenizer, sounds[group.start : group.stop], words, cfg.device)
         same = torch.tensor([[a == b for b in words] for a in words], device=logits.device)
-        found["words_by_clip"] += int(same.gather(1, logits.argmax(1, keepdim=True)).sum())
-        found["clip_by_words"] += int(same.gather(0, logits.argmax(0, keepdim=True)).sum())
+        hits["words_by_clip"] += int(same.gather(1, logits.argmax(1, keepdim=True)).sum())
+        hits["clip_by_words"] += int(same.gather(0, logits.argmax(0, keepdim=True)).sum())
     model.train()
-    return {name: round(n / (size * len(groups)), 4) for name, n in found.items()}
+    return {name: round(n / (size * len(groups)), 4) for name, n in hits.items()}
 
 
 def main() -> None:
@@ -141,11 +141,11 @@ def main() -> None:
         bar.update(), bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
         if step % cfg.save_every == 0 or step == cfg.steps:
             save_checkpoint(out, step, pack_state(named, optimizer), {"step": step}, total_limit=1)
-            heard = test(model, tokenizer, sounds[train:], texts[train:], cfg)
-            tqdm.write(f"step {step}: {heard}")
+            retrieval = test(model, tokenizer, sounds[train:], texts[train:], cfg)
+            tqdm.write(f"step {step}: {retrieval}")
             model.save_pretrained(out / "text_encoder")
             tokenizer.save_pretrained(out / "tokenizer")
-            (out / "heard.json").write_text(json.dumps({"steps": step, **heard}, indent=1) + "\n")
+            (out / "heard.json").write_text(json.dumps({"steps": step, **retrieval}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

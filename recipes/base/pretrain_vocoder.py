@@ -45,14 +45,14 @@ HEADROOM = 1.0  # log magnitude, 8.7 dB: so much louder than the loudest renderi
 N_FFTS = (512, 1024, 2048, 4096)
 
 
-def spectral_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+def spectral_loss(output: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     """Multi-resolution STFT loss: L1 of log magnitudes plus L1 of square roots, relative (arXiv 1910.11480)."""
-    total = made.new_zeros(())
+    total = output.new_zeros(())
     for n_fft in N_FFTS:
-        window = torch.hann_window(n_fft, device=made.device)
+        window = torch.hann_window(n_fft, device=output.device)
         a, b = (
             torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() * (2 / window.sum())
-            for x in (made, real)
+            for x in (output, real)
         )
         total = total + ((a + 3e-4).log() - (b + 3e-4).log()).abs().mean()
         root_a, root_b = (a + 1e-7).sqrt(), (b + 1e-7).sqrt()
@@ -103,8 +103,8 @@ def main() -> None:
         )
         x, y = draw(waves, spectrograms, vae, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16):
-            made = vocoder(x)
-        loss = spectral_loss(made.float()[:, 512:-512], y[:, 512:-512])
+            output = vocoder(x)
+        loss = spectral_loss(output.float()[:, 512:-512], y[:, 512:-512])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 5.0)

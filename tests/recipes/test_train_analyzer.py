@@ -86,6 +86,40 @@ def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.M
     assert "1/2" not in again.stderr
 
 
+def test_a_training_that_was_cut_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, moments, averages, schedule: all as if it had not been cut after three steps of five."""
+    import torch
+    from torch import nn
+
+    from recipes.analyzer import train as recipe
+
+    def batch(examples: list[int], frames: int, rng: np.random.Generator) -> torch.Tensor:
+        return torch.from_numpy(rng.normal(size=(4, 3)).astype(np.float32))
+
+    def trained(work: Path, cut: int | None) -> dict[str, torch.Tensor]:
+        left = [cut or 100]
+
+        def loss(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return (net(x) - x.sum(1, keepdim=True)).square().mean()
+
+        monkeypatch.setattr(recipe, "chord_loss", loss)
+        torch.manual_seed(1)
+        cfg = recipe.Config(work=str(work), chord_steps=5, checkpointing_steps=1)
+        return recipe.train(nn.Linear(3, 1), "chord", [], cfg).state_dict()
+
+    monkeypatch.setattr(recipe, "chord_batch", batch)
+    monkeypatch.setattr(recipe, "load_examples", lambda paths, names: list(range(8)))
+    whole = trained(tmp_path / "whole", None)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut", 3)
+    again = trained(tmp_path / "cut", None)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert [path.name for path in (tmp_path / "cut" / "chord").iterdir()] == ["checkpoint-5"]
+
+
 def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
     from musetune.datasets.analyzer.examples import ExampleJob, played
 

@@ -134,10 +134,10 @@ def test_the_recipe_writes_weights_that_play(data: Path) -> None:
     assert (data / "work/loss.jsonl").read_text().startswith(log)
     assert [json.loads(line)["step"] for line in (data / "work/loss.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5]
     run(data, f"package={data / 'nano'}")
-    story = json.loads((data / "nano/training.json").read_text())
-    assert story["data"]["songs"]["test"] >= 1
+    info = json.loads((data / "nano/training.json").read_text())
+    assert info["data"]["songs"]["test"] >= 1
     assert {"drums from mma", "guitar from mma", "lead from pop909", "keys from midi", "lead from openewld"} <= set(
-        story["data"]["training_tokens"]
+        info["data"]["training_tokens"]
     )
 
     from musetune.planning.arranger.arranger import Arranger

@@ -58,5 +58,5 @@ def beat_batch(examples: list[ExampleArrays], frames: int, rng: np.random.Genera
                 target[row, near[(near >= 0) & (near < len(part))], column] = value
         mask[row, : max(0, int(example["beats_s"][0] * FEATURE_FPS) - 2 - start)] = 0
         mask[row, max(0, int(example["beats_s"][-1] * FEATURE_FPS) + 3 - start) :] = 0
-    metre = np.array([int(example["meter"]) for example in examples])
-    return torch.from_numpy(x), torch.from_numpy(target), torch.from_numpy(mask), torch.from_numpy(metre)
+    meter = np.array([int(example["meter"]) for example in examples])
+    return torch.from_numpy(x), torch.from_numpy(target), torch.from_numpy(mask), torch.from_numpy(meter)

@@ -23,7 +23,7 @@ from musetune.analysis.listening.vocabulary import FOLDED, METERS, N_KEYS, NO_BA
 from musetune.audio import synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.chord_studies import study
-from musetune.datasets.corpus import HALVES, AnnotatedSong, at_tempo, in_metre, load_pop909, rubato
+from musetune.datasets.corpus import HALVES, AnnotatedSong, at_tempo, in_meter, load_pop909, rubato
 
 DRUMS_ALONE = 0.04  # examples without a chord, as a share of the others
 KINDS = {"plain": 0.3, "band": 0.25, "metre": 0.13, "study": 0.12, "sheet": 0.2}
@@ -46,12 +46,12 @@ def make_example(job: ExampleJob) -> dict[str, np.ndarray]:
     song = played(job, rng)
     wave, factor = record(song, job.soundfont, rng)
     features = extract([wave])
-    heard = salience(features.spectrum, features.loudness)
-    notes, level = chord_inputs(heard)
+    pitches = salience(features.spectrum, features.loudness)
+    notes, level = chord_inputs(pitches)
     return {
         "notes": notes,
         "level": level,
-        "rhythm": beat_features(features.levels(), heard),
+        "rhythm": beat_features(features.levels(), pitches),
         "beats_s": song.beats_s * factor,
         "downbeats_s": song.downbeats_s * factor,
         "meter": np.array(METERS.index(song.meter)),
@@ -92,7 +92,7 @@ def played(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
     start = min(float(rng.uniform(0, 100)), max(0.0, last_beat(job.source) - job.seconds))
     song = load_pop909(job.source, start_s=start, duration_s=job.seconds)
     if job.kind == "metre" and song.meter == "4/4" and len(song.beats_s) > 16:
-        song = in_metre(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.2, 0.2, 0.15])))
+        song = in_meter(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.2, 0.2, 0.15])))
         return at_tempo(song, float(rng.uniform(0.7, 1.4)))
     return varied(at_tempo(song, float(rng.uniform(0.85, 1.25)) if rng.random() < 0.5 else 1.0), rng)
 

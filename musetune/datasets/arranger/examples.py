@@ -238,13 +238,13 @@ def collect(
     known = grooves(mma) if mma else []
     readers = [pop909(songs)] if songs else []
     readers += ([lead_sheets(sheets)] if sheets else []) + [midi_folder(folder) for folder in midi]
-    found: list[PlayedSong] = []
+    collection: list[PlayedSong] = []
     for reader in readers:
         for number, song in enumerate(tqdm(reader, desc="reading", unit="song")):
             if limit is not None and number >= limit:
                 break
-            found += twins(song, random.Random(f"twin {song.name} {song.sheet.length}"))
-    jobs = [(song, mma, known, seed, accompanied) for song in found]
+            collection += twins(song, random.Random(f"twin {song.name} {song.sheet.length}"))
+    jobs = [(song, mma, known, seed, accompanied) for song in collection]
     parts = tqdm(parallel_map(_work, jobs, workers), total=len(jobs), desc="writing", unit="song")
     return with_halves([example for part in parts for example in part])
 

@@ -280,9 +280,9 @@ def estimate_key(notes: Track) -> Key:
     chroma: Counter[int] = Counter()
     for start, end, pitch in notes:
         chroma[pitch % 12] += min(end - start, 4.0)  # type: ignore[assignment]
-    heard = np.array([chroma[pc] for pc in range(12)], float)
+    durations = np.array([chroma[pc] for pc in range(12)], float)
     fits = {
-        (tonic, mode): np.corrcoef(np.roll(profile, tonic), heard)[0, 1]
+        (tonic, mode): np.corrcoef(np.roll(profile, tonic), durations)[0, 1]
         for tonic in range(12)
         for mode, profile in (("major", MAJOR_PROFILE), ("minor", MINOR_PROFILE))
     }

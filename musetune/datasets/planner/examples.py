@@ -83,7 +83,7 @@ class PlannerExamples:
         plan = Plan(
             genre, meter, Key(rng.choice(MAJORS if mode == "major" else MINORS), mode), bpm, ("open", 0), form, content
         )
-        plan = replace(plan, asked=asked(plan, rng))
+        plan = replace(plan, asked=requested_length(plan, rng))
         letters = "".join(label[0].upper() if len(label) == 1 else "" for label in form)
         facts = facts_of(
             plan, word, letters if 1 < len(letters) < 9 and len(letters) == len(form) and rng.random() < 0.3 else ""
@@ -132,7 +132,7 @@ def tempo(own: float | None, genre: str | None, rng: random.Random, worded: floa
     return rng.choice((rng.randint(50, 180), 5 * rng.randint(8, 44), rng.randint(36, 240))), None
 
 
-def asked(plan: Plan, rng: random.Random) -> tuple[str, int]:
+def requested_length(plan: Plan, rng: random.Random) -> tuple[str, int]:
     """What a caption asks for so that the plan has this many bars.
 
     Bars, seconds (round ones where they do) or nothing.

@@ -256,14 +256,14 @@ def shift(key: Key, home: Key) -> int:
 
 def write(data: Path, out: Path) -> None:
     """All songs as lines of JSON."""
-    found = [
+    songs = [
         *tqdm(pop909(data / "pop909"), desc="POP909"),
         *tqdm(openewld(data / "openewld"), desc="OpenEWLD"),
         *chorales(),
     ]
-    lines = [json.dumps(vars(song) | {"sheet": song.sheet.to_json()}) for song in found]
+    lines = [json.dumps(vars(song) | {"sheet": song.sheet.to_json()}) for song in songs]
     out.write_text("\n".join(lines) + "\n")
-    print(f"{len(found)} songs, {sum(song.test for song in found)} of them held out, in {out}")
+    print(f"{len(songs)} songs, {sum(song.test for song in songs)} of them held out, in {out}")
 
 
 def read(path: Path) -> list[PlannerSong]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class RenderingConfig:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     clips: int = 6000
     seconds: float = 10.24

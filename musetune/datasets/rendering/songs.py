@@ -30,8 +30,8 @@ PARTS = {  # of a song folder; the second name is that of POP909 as its authors 
 
 def find_songs(source: Path, held_out: str) -> list[Path]:
     """Song folders not held out, then the lead sheets that lie in no song folder, each in order of path."""
-    found = sorted(path for name in PARTS["chords"] for path in source.rglob(name))
-    folders = list(dict.fromkeys(path.parent for path in found))
+    chord_files = sorted(path for name in PARTS["chords"] for path in source.rglob(name))
+    folders = list(dict.fromkeys(path.parent for path in chord_files))
     inside = set(folders)
     files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and inside.isdisjoint(p.parents)]
     return [f for f in folders if f.name[-1] not in held_out] + [f for f in files if has_chords(f)]
