@@ -115,7 +115,8 @@ def test_short_bars_hold_their_chords() -> None:
 
 def score(harmony: str, attributes: str = "") -> bytes:
     """A bar of C4 with ``harmony`` over it."""
-    return f"""<score-partwise version="4.0"><part-list><score-part id="P"><part-name>M</part-name></score-part></part-list>
+    return f"""<score-partwise version="4.0"><part-list>
+<score-part id="P"><part-name>M</part-name></score-part></part-list>
 <part id="P"><measure number="1"><attributes><divisions>1</divisions>{attributes}<time><beats>4</beats>
 <beat-type>4</beat-type></time></attributes>{harmony}<note><pitch><step>C</step><octave>4</octave></pitch>
 <duration>4</duration></note></measure></part></score-partwise>""".encode()

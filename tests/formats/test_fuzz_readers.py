@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import resource
 import time
 import zipfile
@@ -176,6 +177,7 @@ def test_any_chart(text: str) -> None:
     survives(LeadSheet.parse, text)
 
 
+BAR = b"<score-partwise><part><measure>%s</measure></part></score-partwise>"
 BOMBS = {
     "exponent.json": json.dumps(SHEET.to_json() | {"length": "1e999999999"}).encode(),
     "digits.json": json.dumps(SHEET.to_json() | {"length": "9" * 5000}).encode(),
@@ -189,8 +191,8 @@ BOMBS = {
     "deep.musicxml": b"<score-partwise>" + b"<part>" * 100_000,
     "many.musicxml": b"<score-partwise><part>" + b"<measure/>" * 1_000_000 + b"</part></score-partwise>",
     "entities.musicxml": b'<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><score-partwise>&b;</score-partwise>',
-    "long.musicxml": b"<score-partwise><part><measure><note><duration>1e999999999</duration></note></measure></part></score-partwise>",
-    "hours.musicxml": b"<score-partwise><part><measure><forward><duration>99999999999</duration></forward></measure></part></score-partwise>",
+    "long.musicxml": BAR % b"<note><duration>1e999999999</duration></note>",
+    "hours.musicxml": BAR % b"<forward><duration>99999999999</duration></forward>",
 }
 
 
@@ -218,7 +220,7 @@ def test_what_asks_for_too_much_is_refused_before_the_work(tmp_path: Path, name:
     path = tmp_path / name
     path.write_bytes(BOMBS[name])
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    with pytest.raises(ValueError, match=name) as error:
+    with pytest.raises(ValueError, match=re.escape(name)) as error:
         LeadSheet.load(path)
     assert not any(word in str(error.value) for word in WORDS)
     assert time.process_time() - started < 5  # under 1 s on an idle machine
@@ -240,6 +242,6 @@ def test_what_asks_for_too_much_is_refused_before_the_work(tmp_path: Path, name:
 )
 def test_charts_that_multiply_are_refused_soon(text: str) -> None:
     started = time.process_time()
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"chord|chart|repeat|section"):
         LeadSheet.parse(text)
     assert time.process_time() - started < 5
