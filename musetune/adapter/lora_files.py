@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from musetune.adapter import lora
+from musetune.adapter.finite import check_finite
 from musetune.adapter.lora import LoraDelta
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 
@@ -77,14 +78,18 @@ class Lora:
 def read_lora(folder: str | Path) -> Lora:
     """A LoRA's folder, by peft or by diffusers. Raises ValueError for what is not a plain LoRA on a U-Net."""
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     place = Path(folder)
     path = next((place / name for name in (PEFT, DIFFUSERS) if (place / name).is_file()), None)
     if path is None:
         raise ValueError(f"{place} holds neither {PEFT} nor {DIFFUSERS}: only safetensors are read")
-    with safe_open(path, framework="pt") as file:
-        weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
+    check_finite(f"the LoRA {place.name}", weights)
     config = _peft_config(place) if path.name == PEFT else _diffusers_config(about)
     plain = {PREFIXES.sub("", key): weight for key, weight in weights.items()}
     alphas = {key.removesuffix(".alpha"): plain.pop(key).item() for key in list(plain) if key.endswith(".alpha")}
@@ -139,7 +144,12 @@ def _scale(module: str, rank: int, alphas: Mapping[str, float], config: Mapping[
 def _peft_config(folder: Path) -> dict[str, Any]:
     """adapter_config.json. Raises ValueError for what is no LoRA, or one whose training changed the base."""
     path = folder / "adapter_config.json"
-    config = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): get it anew") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is a {type(config).__name__}, not an object: get it anew")
     kind, start = config.get("peft_type", "LORA"), config.get("init_lora_weights", True)
     if kind != "LORA":
         raise ValueError(f"{path.name} says peft_type={kind!r}: only LORA is supported")
