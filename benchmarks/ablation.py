@@ -1,12 +1,15 @@
-"""What each part of the adapter and of its training is worth: variants trained alike for a short while, judged on development sheets.
+"""What each part of the adapter and of its training is worth.
+
+Variants trained alike for a short while, judged on development sheets.
 
     python benchmarks/ablation.py DATA BASE SHEETS OUT [--steps 400] [--only "no rotary" "no LoRA"]
 
-DATA is a data set that recipes/prepare.py made with BASE, SHEETS a folder of lead sheets that no training saw and that is not the test set
-(recipes/evaluation/make_sheets.py with another held_out). Every variant is recipes/finetune.py with a few knobs turned, from the same seed: same clips,
-same noise. Each then plays every sheet once at the sheet's seed; Chordino and madmom judge. Killed, it goes on where it was; OUT/settings.json
-and the one in each variant's folder keep it from going on with other steps, data, base, sheets or knobs. Prints a table with 95 % bootstrap
-intervals and leaves it in OUT/ablation.md, and in OUT/size.png the curve of obedience over the adapter's size. The intervals are over the
+DATA is a data set that recipes/prepare.py made with BASE, SHEETS a folder of lead sheets that no training saw and that
+is not the test set (recipes/evaluation/make_sheets.py with another held_out). Every variant is recipes/finetune.py with
+a few knobs turned, from the same seed: same clips, same noise. Each then plays every sheet once at the sheet's seed;
+Chordino and madmom judge. Killed, it goes on where it was; OUT/settings.json and the one in each variant's folder keep
+it from going on with other steps, data, base, sheets or knobs. Prints a table with 95 % bootstrap intervals and leaves
+it in OUT/ablation.md, and in OUT/size.png the curve of obedience over the adapter's size. The intervals are over the
 sheets; how much the chance of training moves a figure, "all" from two further seeds shows.
 """
 
@@ -161,8 +164,10 @@ def play(args: argparse.Namespace, name: str) -> dict[str, dict[str, float | Non
 def table(args: argparse.Namespace) -> str:
     """All variants that are done, in the order of VARIANTS."""
     lines = [
-        f"{args.steps} steps of 16 crops; % with 95 % bootstrap intervals over the sheets; Δ: majmin less that of all parts, sheet by sheet. "
-        'The intervals know nothing of the chance of training: a Δ counts where it is beyond those of "all, seed 1" and "all, seed 2".',
+        f"{args.steps} steps of 16 crops; % with 95 % bootstrap intervals over the sheets; Δ: majmin less that of all "
+        f"parts, sheet by sheet. "
+        'The intervals know nothing of the chance of training: a Δ counts where it is beyond those of "all, seed 1" '
+        'and "all, seed 2".',
         "",
         "| variant | trained, share of the U-Net | " + " | ".join(MEASURES) + " | Δ majmin |",
         "|---" * (3 + len(MEASURES)) + "|",

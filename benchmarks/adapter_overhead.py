@@ -3,13 +3,13 @@
     python benchmarks/adapter_overhead.py [--base audioldm2 nano] [--events 128] [--pairs 7] [--threads 2]
 
 Music is embedded once (`MusicAdapter.prepare`: keys and values of all sites, the map, what is added at the sites), as a
-generation does it before its first step; a step then is `MusicAdapter.inputs` and the U-Net's forward. The aim is 3 % at
-128 event tokens on the real U-Net.
+generation does it before its first step; a step then is `MusicAdapter.inputs` and the U-Net's forward. The aim is 3 %
+at 128 event tokens on the real U-Net.
 
 Rows: the adapter; the adapter with the LoRA of the recipe (`--rank`); the same with the LoRA merged into the U-Net's
-weights, as the pipeline has it while it generates (`MusicAdapter.merged`). These compare forwards of equal batch: what the
-modules cost. Guidance costs more: a guided step has two rows a clip without music (nothing, words) and three with it (and
-words with music), two again where both scales are equal. The last row compares three with two, merged.
+weights, as the pipeline has it while it generates (`MusicAdapter.merged`). These compare forwards of equal batch: what
+the modules cost. Guidance costs more: a guided step has two rows a clip without music (nothing, words) and three with
+it (and words with music), two again where both scales are equal. The last row compares three with two, merged.
 
 All run on the same weights (the merged one has its own), in every turn each once, each turn in another order. `added`
 compares medians; `pairs` is the median of the turns' own ratios, `CPU` compares the processor's time: where the three
@@ -40,7 +40,7 @@ from realsize import (
     tokens_of,
     unet_of,
     words_of,
-)  # fmt: skip
+)
 from torch import Tensor
 
 from musetune.adapter import MusicAdapter
@@ -68,8 +68,10 @@ def variants(base: Base, rank: int) -> dict[str, tuple[AudioLDM2UNet2DConditionM
     unet, recipe = unet_of(base), recipe_of(base.name)
     found: dict[str, tuple[AudioLDM2UNet2DConditionModel, MusicAdapter | None]] = {PLAIN: (unet, None)}
     for name, copied, its_rank in (
-        (ADAPTER, sharing, 0), (LORA, sharing, rank or recipe.rank), (MERGED, copy.deepcopy, rank or recipe.rank),
-    ):  # fmt: skip
+        (ADAPTER, sharing, 0),
+        (LORA, sharing, rank or recipe.rank),
+        (MERGED, copy.deepcopy, rank or recipe.rank),
+    ):
         own = copied(unet)
         found[name] = own, adapter_of(own, base, recipe, its_rank)
     return found
@@ -119,16 +121,21 @@ def measure(
     plain = {what: times[against] for what, (_, _, against) in CASES.items()}
     return [
         {
-            "base": base.name, "what": what, "rows": rows or base.rows, "batch": CASES[what][1] * batch, "threads": torch.get_num_threads(),
+            "base": base.name,
+            "what": what,
+            "rows": rows or base.rows,
+            "batch": CASES[what][1] * batch,
+            "threads": torch.get_num_threads(),
             **made[what][1],
-            "wall_s": (middle := medians(seen)).wall_s, "cpu_s": middle.cpu_s,
+            "wall_s": (middle := medians(seen)).wall_s,
+            "cpu_s": middle.cpu_s,
             "added": middle.wall_s / medians(plain[what]).wall_s - 1,
             "added_pairs": paired_ratio(seen, plain[what]) - 1,
             "added_cpu": middle.cpu_s / medians(plain[what]).cpu_s - 1,
             "seconds": [t.wall_s for t in seen],
         }
         for what, seen in times.items()
-    ]  # fmt: skip
+    ]
 
 
 def lines(rows: list[dict[str, Any]]) -> list[list[str]]:
@@ -136,12 +143,15 @@ def lines(rows: list[dict[str, Any]]) -> list[list[str]]:
     head = ["base", "a step of", "parameters added", "seconds", "added", "pairs", "CPU", "prepared once, s"]
     body = [
         [
-            row["base"], row["what"], f"{row.get('trained', 0) / 1e6:.2f} M", f"{row['wall_s']:.3f}",
+            row["base"],
+            row["what"],
+            f"{row.get('trained', 0) / 1e6:.2f} M",
+            f"{row['wall_s']:.3f}",
             *(f"{100 * row[k]:+.1f} %" if "trained" in row else "" for k in ("added", "added_pairs", "added_cpu")),
             f"{row['prepare_s']:.3f}" if "trained" in row else "",
         ]
         for row in rows
-    ]  # fmt: skip
+    ]
     return [head, *body]
 
 

@@ -1,12 +1,14 @@
-"""What genre adapters cost on the real U-Net, by the clock: loading from disk, swapping, and having the active ones in the weights.
+"""What genre adapters cost on the real U-Net, by the clock.
+
+Loading from disk, swapping, and having the active ones in the weights.
 
     python benchmarks/adapter_swap.py [--base audioldm2 nano] [--rank 16] [--swaps 1000] [--loads 5]
 
-The theory adapter of the recipe with its LoRA is attached; two genre LoRAs of ``--rank`` on every layer that the recipe's adapts lie
-on disk as `pipe.save_adapter` writes them. Rows: `load_adapter` of a folder (read, checked against the U-Net, resident); `set_adapter`
-between resident ones; and what a generation spends once, whatever is active: adding the active LoRAs to the weights before its first
-step and putting the weights back after its last. The aims are 500 ms and 50 ms. Then how much memory the process gained over all
-swaps, and whether the U-Net's weights are what they were.
+The theory adapter of the recipe with its LoRA is attached; two genre LoRAs of ``--rank`` on every layer that the
+recipe's adapts lie on disk as `pipe.save_adapter` writes them. Rows: `load_adapter` of a folder (read, checked against
+the U-Net, resident); `set_adapter` between resident ones; and what a generation spends once, whatever is active: adding
+the active LoRAs to the weights before its first step and putting the weights back after its last. The aims are 500 ms
+and 50 ms. Then how much memory the process gained over all swaps, and whether the U-Net's weights are what they were.
 
 Medians and worst, by the clock and by the processor's time: where the two differ, something else kept the machine busy.
 """
@@ -86,10 +88,14 @@ def measure(name: str, *, rank: int, swaps: int, loads: int) -> dict[str, Any]:
     times |= {IN: [first for first, _ in around], OUT: [last for _, last in around]}
     same = all(torch.equal(weight, before[key]) for key, weight in lora.plain_weights(pipe.unet).items())
     return {
-        "base": base.name, "rank": rank, "parameters": pipe.adapters[GENRES[0]].parameters, "threads": torch.get_num_threads(),
-        "gained_mb": gained, "weights_as_before": same,
+        "base": base.name,
+        "rank": rank,
+        "parameters": pipe.adapters[GENRES[0]].parameters,
+        "threads": torch.get_num_threads(),
+        "gained_mb": gained,
+        "weights_as_before": same,
         "times": {what: [tuple(t) for t in seen] for what, seen in times.items()},
-    }  # fmt: skip
+    }
 
 
 def _around(pipe: MuseTunePipeline) -> tuple[Time, Time]:
@@ -103,13 +109,17 @@ def lines(rows: list[dict[str, Any]]) -> list[list[str]]:
     head = ["base", "LoRA", "what", "times", "median, ms", "worst, ms", "CPU median, ms", "aim, ms"]
     body = [
         [
-            row["base"], f"rank {row['rank']}, {row['parameters'] / 1e6:.2f} M", what, str(len(times)),
-            *_milliseconds([wall for wall, _ in times]), _milliseconds([cpu for _, cpu in times])[0],
+            row["base"],
+            f"rank {row['rank']}, {row['parameters'] / 1e6:.2f} M",
+            what,
+            str(len(times)),
+            *_milliseconds([wall for wall, _ in times]),
+            _milliseconds([cpu for _, cpu in times])[0],
             f"{1000 * AIMS_S[what]:.0f}" if what in AIMS_S else "",
         ]
         for row in rows
         for what, times in row["times"].items()
-    ]  # fmt: skip
+    ]
     return [head, *body]
 
 

@@ -1,15 +1,16 @@
 """What training the adapter takes: parameters, memory and time of a step, by batch and with or without checkpointing.
 
-    python benchmarks/adapter_training.py [--base audioldm2] [--batch 1 4] [--steps 2] [--device cpu|cuda] [--json out.json]
+    python benchmarks/adapter_training.py [--base audioldm2] [--batch 1 4] [--steps 2] [--device cpu|cuda] [--json
+    out.json]
 
-A step is that of recipes/finetune.py on cached latents: music embedded and injected into the frozen U-Net, min-SNR loss,
-backward, clipping, AdamW, average of the weights; adapter and LoRA are those of the base's recipe. Latents and words are
-random, since neither memory nor time depends on them; there are 128 event tokens.
+A step is that of recipes/finetune.py on cached latents: music embedded and injected into the frozen U-Net, min-SNR
+loss, backward, clipping, AdamW, average of the weights; adapter and LoRA are those of the base's recipe. Latents and
+words are random, since neither memory nor time depends on them; there are 128 event tokens.
 
 Every combination runs in a process of its own, so that its peak is its own: the most memory that the process ever had
 resident (`VmHWM` on Linux), or on cuda the most that torch had allocated. `before` is what it held when the first step
-began: weights, optimiser, libraries. Seconds are medians by the clock; `CPU seconds`, the processor's own, leave out what else the
-machine did meanwhile. A combination that the system kills for its memory is reported as such.
+began: weights, optimiser, libraries. Seconds are medians by the clock; `CPU seconds`, the processor's own, leave out
+what else the machine did meanwhile. A combination that the system kills for its memory is reported as such.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from realsize import (
     tokens_of,
     unet_of,
     words_of,
-)  # fmt: skip
+)
 from torch import Tensor
 from tqdm import tqdm
 
@@ -118,10 +119,19 @@ def measure(trial: Trial) -> dict[str, Any]:
     times = [timed(lambda: losses.append(learner.step(latents, tokens, text))) for _ in range(1 + trial.steps)][1:]
     own = count(learner.adapter)
     return trial._asdict() | {
-        "base": base.name, "rows": rows, "events": tokens.events.shape[1], "device": _device(trial.device),
-        "parameters": learner.base_parameters, "adapter": own, "lora": sum(p.numel() for p in learner.trained) - own,
-        "peak": peak(trial.device), "before": before, "seconds": [t.wall_s for t in times], "cpu_seconds": [t.cpu_s for t in times], "losses": losses,
-    }  # fmt: skip
+        "base": base.name,
+        "rows": rows,
+        "events": tokens.events.shape[1],
+        "device": _device(trial.device),
+        "parameters": learner.base_parameters,
+        "adapter": own,
+        "lora": sum(p.numel() for p in learner.trained) - own,
+        "peak": peak(trial.device),
+        "before": before,
+        "seconds": [t.wall_s for t in times],
+        "cpu_seconds": [t.cpu_s for t in times],
+        "losses": losses,
+    }
 
 
 def peak(device: str) -> int:
@@ -171,11 +181,17 @@ def lines(rows: list[dict[str, Any]]) -> list[list[str]]:
             body.append([*start, *[""] * 4, "killed by the system", *[""] * 4])
             continue
         seconds, trained = median(row["seconds"]), row["adapter"] + row["lora"]
-        body.append([
-            *start, *(f"{row[k] / 1e6:.2f} M" for k in ("parameters", "adapter", "lora")),
-            f"{100 * trained / row['parameters']:.1f} %", *(f"{row[k] / 1e9:.1f}" for k in ("peak", "before")),
-            f"{seconds:.2f}", f"{median(row['cpu_seconds']):.2f}", f"{60 * row['batch'] / seconds:.1f}",
-        ])  # fmt: skip
+        body.append(
+            [
+                *start,
+                *(f"{row[k] / 1e6:.2f} M" for k in ("parameters", "adapter", "lora")),
+                f"{100 * trained / row['parameters']:.1f} %",
+                *(f"{row[k] / 1e9:.1f}" for k in ("peak", "before")),
+                f"{seconds:.2f}",
+                f"{median(row['cpu_seconds']):.2f}",
+                f"{60 * row['batch'] / seconds:.1f}",
+            ]
+        )
     return [head, *body]
 
 
@@ -184,9 +200,12 @@ def main() -> None:
     parser.set_defaults(base=["audioldm2"])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="clips a step; default: 1 4")
     parser.add_argument(
-        "--checkpointing", nargs="+", choices=["no", "yes"], default=["no", "yes"],
+        "--checkpointing",
+        nargs="+",
+        choices=["no", "yes"],
+        default=["no", "yes"],
         help="compute activations again in the backward pass instead of keeping them; default: both",
-    )  # fmt: skip
+    )
     parser.add_argument("--steps", type=int, default=2, help="that count, after one that does not; default: 2")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
     parser.add_argument("--mixed-precision", choices=["no", "bf16"], default="no", help="default: no")

@@ -1,13 +1,15 @@
-"""How well the analyser hears, beside the listeners that install here, on songs and soundfonts that its training never saw.
+"""How well the analyser hears, beside the listeners that install here, on songs and soundfonts that its training never
+saw.
 
-    python benchmarks/analysis.py --data ../shared/data [--fluid FluidR3Mono_GM.sf3] [--songs 15] [--others 10] [--peers chordino,madmom]
+    python benchmarks/analysis.py --data ../shared/data [--fluid FluidR3Mono_GM.sf3] [--songs 15] [--others 10] [--peers
+    chordino,madmom]
 
 Three sets, in this order in each cell: POP909 songs (numbers that end in 5, tens even) as written on FluidR3, the
 same on TimGM6mb, and OpenEWLD tunes accompanied by MMA on FluidR3 (see songs.py; left out where mma is not
 installed). Every listener hears the same samples in the same run, each on one core; scores by mir_eval in per cent
-(beats at ±70 ms without trimming), and how much faster than real time (by processor time). Peers: see peers.py; those that cannot run
-are named as absent. Then how far the analyser's confidences can be believed: expected calibration error (Guo et al.,
-ICML 2017) over ten bins, and the reliability table.
+(beats at ±70 ms without trimming), and how much faster than real time (by processor time). Peers: see peers.py; those
+that cannot run are named as absent. Then how far the analyser's confidences can be believed: expected calibration error
+(Guo et al., ICML 2017) over ten bins, and the reliability table.
 """
 
 from __future__ import annotations
@@ -175,7 +177,8 @@ def main() -> None:
         for name in rows.keys() - {"musetune"}:
             rows[name].setdefault(number, []).append(score(song, PEERS[name].listen(wave)))
     print(
-        f"{args.songs} POP909 songs on FluidR3 / the same on TimGM6mb / tunes by MMA on FluidR3; {args.seconds:.0f} s each; means"
+        f"{args.songs} POP909 songs on FluidR3 / the same on TimGM6mb / tunes by MMA on FluidR3; {args.seconds:.0f} s "
+        f"each; means"
     )
     print("| | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))
     for name, per_set in rows.items():

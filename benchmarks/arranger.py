@@ -2,19 +2,20 @@
 
     python benchmarks/arranger.py EXAMPLES.npz [--model nano] [--out arranger.json] [--passages 160] [--seed 0]
 
-EXAMPLES.npz is what recipes/arranger/train.py keeps in its work_dir: passages of training and test songs. Drawn are passages of the test songs;
-on the chords of each the model and the rule (step patterns of the genre) write all stems, and stand beside what the songs' own players, or
-MMA's grooves, play there ("songs", the first version of each stem).
+EXAMPLES.npz is what recipes/arranger/train.py keeps in its work_dir: passages of training and test songs. Drawn are
+passages of the test songs; on the chords of each the model and the rule (step patterns of the genre) write all stems,
+and stand beside what the songs' own players, or MMA's grooves, play there ("songs", the first version of each stem).
 
-- chord tones: per cent of the notes on a beat that belong to the chord; out of key: per cent of notes outside the scale (minor with its raised
-  seventh); notes a bar; eighths: per cent of onsets on half beats (compound time: thirds); rhythm: Jensen-Shannon divergence in bits of the
-  onsets' places in the bar from those of the songs, beside it one half of the songs against the other: as near as it gets.
-- likelihood: nats a token and nats a note, the earlier stems and the chords told, beside trigrams of each stem's tokens (interpolated
-  Kneser-Ney, order 3) trained on the same training passages. Without a grammar's mask on either side.
-- copies: notes of the longest run that training passages hold too, as (interval, steps since the note before, length): transposed is the same,
-  and notes of a chord count one by one from below. "tune" leaves lengths out. Of drums a note is a hit. "songs" shows what test songs share
-  with training songs by themselves. Of runs of thirteen: per cent known; of these, per cent one note repeated, and per cent that at least
-  five training songs share.
+- chord tones: per cent of the notes on a beat that belong to the chord; out of key: per cent of notes outside the scale
+  (minor with its raised seventh); notes a bar; eighths: per cent of onsets on half beats (compound time: thirds);
+  rhythm: Jensen-Shannon divergence in bits of the onsets' places in the bar from those of the songs, beside it one half
+  of the songs against the other: as near as it gets.
+- likelihood: nats a token and nats a note, the earlier stems and the chords told, beside trigrams of each stem's tokens
+  (interpolated Kneser-Ney, order 3) trained on the same training passages. Without a grammar's mask on either side.
+- copies: notes of the longest run that training passages hold too, as (interval, steps since the note before, length):
+  transposed is the same, and notes of a chord count one by one from below. "tune" leaves lengths out. Of drums a note
+  is a hit. "songs" shows what test songs share with training songs by themselves. Of runs of thirteen: per cent known;
+  of these, per cent one note repeated, and per cent that at least five training songs share.
 - seconds to arrange 60 s, all stems.
 """
 
@@ -65,9 +66,13 @@ def sheet_of(passage: Passage) -> LeadSheet:
         if h.root < 12
     )
     return LeadSheet(
-        spans, (KeySpan(Fraction(0), Key(FLATS[tonic], passage.mode)),), (MeterSpan(Fraction(0), Meter.parse(passage.meter)),),
-        BeatGrid.constant(passage.bpm, int(length)), length, genre=passage.genre,
-    )  # fmt: skip
+        spans,
+        (KeySpan(Fraction(0), Key(FLATS[tonic], passage.mode)),),
+        (MeterSpan(Fraction(0), Meter.parse(passage.meter)),),
+        BeatGrid.constant(passage.bpm, int(length)),
+        length,
+        genre=passage.genre,
+    )
 
 
 def by_rule(passage: Passage, seed: int) -> Stems:
@@ -154,7 +159,9 @@ def copies(examples: Sequence[Example], learned: Sequence[Example], written: dic
 
 
 def seconds(arranger: Arranger, seed: int) -> dict:
-    """Table 4: a song of 32 bars at 128 bpm, 60 s, sections A A B A and A B C D of eight bars, wall clock and processor."""
+    """Table 4: a song of 32 bars at 128 bpm, 60 s, sections A A B A and A B C D of eight bars, wall clock and
+    processor.
+    """
     out = {}
     for form in ("AABA", "ABCD"):
         sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"] * 8, key="Eb major", bpm=128, genre="pop")
@@ -198,11 +205,17 @@ def main() -> None:
         "model unguarded": compose(arranger.model, requests, seed=args.seed),
     }
     results = {
-        "passages": len(drawn), "songs": len({e.song for e in drawn}), "seed": args.seed, "measures": measures(drawn, written),
-        "likelihood": likelihood(arranger, drawn, learned), "copies": copies(drawn, learned, written), "seconds": seconds(arranger, args.seed),
-    }  # fmt: skip
+        "passages": len(drawn),
+        "songs": len({e.song for e in drawn}),
+        "seed": args.seed,
+        "measures": measures(drawn, written),
+        "likelihood": likelihood(arranger, drawn, learned),
+        "copies": copies(drawn, learned, written),
+        "seconds": seconds(arranger, args.seed),
+    }
     print(
-        f"{results['passages']} passages of {results['songs']} test songs, {sum(beats_of(e.passage.meter) * e.passage.bars for e in drawn)} beats"
+        f"{results['passages']} passages of {results['songs']} test songs, "
+        f"{sum(beats_of(e.passage.meter) * e.passage.bars for e in drawn)} beats"
     )
     table("harmony, density, rhythm", flat(results["measures"]))
     table("likelihood, nats a token and a note", results["likelihood"], 3)

@@ -1,14 +1,18 @@
-"""One stem transformer for all stems, or one for each: the likelihood of the test songs' notes; prints a table and writes JSON.
+"""One stem transformer for all stems, or one for each.
 
-    python benchmarks/arranger_split.py JOINT_DIR drums=DIR bass=DIR … [--out arranger_split.json] [--passages N] [--seed 0]
+The likelihood of the test songs' notes; prints a table and writes JSON.
 
-The folders are work_dirs of recipes/arranger/train.py: JOINT_DIR without only=, the others with only=STEM, all with the same examples.npz (read
-from JOINT_DIR). Both models read the same passages, the first version of each stem, the stems before it told, and are asked for the same tokens:
-the stem's own, from its first bar to its end, without a grammar's mask. Their best checkpoints count.
+    python benchmarks/arranger_split.py JOINT_DIR drums=DIR bass=DIR … [--out arranger_split.json] [--passages N]
+    [--seed 0]
+
+The folders are work_dirs of recipes/arranger/train.py: JOINT_DIR without only=, the others with only=STEM, all with the
+same examples.npz (read from JOINT_DIR). Both models read the same passages, the first version of each stem, the stems
+before it told, and are asked for the same tokens: the stem's own, from its first bar to its end, without a grammar's
+mask. Their best checkpoints count.
 
 - nats a token, nats a note: joint / single, over all of the stem's tokens or notes (of drums: hits).
-- single − joint: the mean over songs of the difference in nats a token, with its 95 % bootstrap interval over songs. Above 0 the joint model
-  is better. It is about the test songs: how another seed would train is not in it.
+- single − joint: the mean over songs of the difference in nats a token, with its 95 % bootstrap interval over songs.
+  Above 0 the joint model is better. It is about the test songs: how another seed would train is not in it.
 - steps and tokens heard say what each model's training was.
 """
 
@@ -71,10 +75,16 @@ def compare(joint: StemTransformer, single: StemTransformer, stem: str, examples
     gap = bootstrap_mean(((sums[:, 1] - sums[:, 0]) / sums[:, 2]).tolist())
     assert gap
     return {
-        "songs": len(songs), "passages": len(examples), "tokens": int(tokens), "notes": int(notes),
-        "joint": ours / tokens, "single": own / tokens, "joint_note": ours / notes, "single_note": own / notes,
+        "songs": len(songs),
+        "passages": len(examples),
+        "tokens": int(tokens),
+        "notes": int(notes),
+        "joint": ours / tokens,
+        "single": own / tokens,
+        "joint_note": ours / notes,
+        "single_note": own / notes,
         "single_minus_joint": [gap.mean, gap.low, gap.high],
-    }  # fmt: skip
+    }
 
 
 def show(stem: str, row: dict) -> None:

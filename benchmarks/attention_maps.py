@@ -2,10 +2,11 @@
 
     python benchmarks/attention_maps.py --base nano --adapter theory --limit 8 --out out/attention
 
-For every site: the mean weight on the event that sounds at the query's time, on its two neighbours, on the event that says "nothing", and on
-the rest; beside it what even weights would give. Averaged over heads, columns, steps and sheets; clips no longer than one window of the
-base. Without --sheets these are the test set's: it explains the weights that are there, and is no ground to choose others by. Leaves a
-picture of the first sheet, rows of time by events, for every site.
+For every site: the mean weight on the event that sounds at the query's time, on its two neighbours, on the event that
+says "nothing", and on the rest; beside it what even weights would give. Averaged over heads, columns, steps and sheets;
+clips no longer than one window of the base. Without --sheets these are the test set's: it explains the weights that are
+there, and is no ground to choose others by. Leaves a picture of the first sheet, rows of time by events, for every
+site.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def event_starts(pipe: MuseTunePipeline, sheet: LeadSheet) -> tuple[np.ndarray, float]:
-    """Starts (events,) in seconds of the tokens that the pipeline makes of a sheet, and how long its latents are, in seconds."""
+    """Starts (events,) in seconds of the tokens that the pipeline makes of a sheet, and how long its latents are, in
+    seconds.
+    """
     config, rows = pipe.adapter.config, max(8, math.ceil(sheet.duration_s / pipe.row_s - 1e-6))
     if rows > pipe.unet.config.sample_size:
         window_s = pipe.unet.config.sample_size * pipe.row_s
@@ -93,7 +96,10 @@ def watch(pipe: MuseTunePipeline, test: TestSheet) -> dict[str, np.ndarray]:
 
 
 def weights(layer: MusicAttention, hidden: Tensor, keys: Tensor, values: Tensor, stream: MusicStream) -> Tensor:
-    """What the layer's attention gives to each event, of the batch's last row, the one that hears the music: (rows, 1 + events)."""
+    """What the layer's attention gives to each event, of the batch's last row, the one that hears the music.
+
+    (rows, 1 + events).
+    """
     angles = next(a for a in stream.angles if a.queries == hidden.shape[1])
     q = layer.to_q(hidden[-1:]).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
     q = rotate(q, angles.cos, angles.sin) if layer.rotary else q
@@ -105,8 +111,10 @@ def weights(layer: MusicAttention, hidden: Tensor, keys: Tensor, values: Tensor,
 
 
 def looks(weight: np.ndarray, starts: np.ndarray, seconds: float) -> np.ndarray:
-    """KINDS' shares of one site, the first four of which sum to 1, from its ``weight`` (rows, 1 + events), the first column of which is
-    "nothing". starts: of the events, seconds; seconds: of all rows. Raises ValueError where starts and columns differ in number."""
+    """KINDS' shares of one site, the first four of which sum to 1, from its ``weight`` (rows, 1 + events), the first
+    column of which is "nothing". starts: of the events, seconds; seconds: of all rows. Raises ValueError where starts
+    and columns differ in number.
+    """
     rows, events = weight.shape
     if events != 1 + len(starts):
         raise ValueError(f"{events} columns of weights do not fit {len(starts)} events and the one that says nothing")

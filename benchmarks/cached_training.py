@@ -4,9 +4,9 @@
 
 `cached` is what recipes/finetune.py does: latents and prompts' embeddings come from a data set that recipes/prepare.py
 made once. `waveforms` is what a training script without one does in every step: spectrogram, the autoencoder's encoder,
-CLAP, T5 and GPT-2 on the batch, nothing of it trained; its waves are in memory, decoded. Then both make the same step of
-adapter and LoRA. nano has its weights; audioldm2 has the true shapes, T5-large and CLAP's RoBERTa among them, with random
-weights, since cost follows from shapes.
+CLAP, T5 and GPT-2 on the batch, nothing of it trained; its waves are in memory, decoded. Then both make the same step
+of adapter and LoRA. nano has its weights; audioldm2 has the true shapes, T5-large and CLAP's RoBERTa among them, with
+random weights, since cost follows from shapes.
 
 TFLOP of a step (`torch.utils.flop_counter`) stands beside the seconds: its ratio is the one to expect on a machine with
 nothing else to do. `CPU` is the ratio of the processor's own time.
@@ -36,24 +36,27 @@ from realsize import (
     paired_ratio,
     parser_of,
     table,
-)  # fmt: skip
+)
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from musetune.audio import mel_frontend
-from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding  # fmt: skip
+from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
 from musetune.hub.locate import BASES
 from musetune.models.nano.build import CAPTIONS
 from musetune.pipeline.loading import quiet
 from musetune.pipeline.pipeline import MuseTunePipeline
-from musetune.training import Dropout, draw_batch, load_tokens, seeding  # fmt: skip
+from musetune.training import Dropout, draw_batch, load_tokens, seeding
 
 EVENTS = 32  # chords and beats of a song's clip
 CLAP_TOKENS = 512  # AudioLDM 2 pads every prompt to so many
 
 
 def real_pipeline(folder: Path) -> AudioLDM2Pipeline:
-    """AudioLDM 2 by the configs in ``folder``, random weights: only the U-Net is left small, for the learner has its own."""
+    """AudioLDM 2 by the configs in ``folder``, random weights.
+
+    Only the U-Net is left small, for the learner has its own.
+    """
     from diffusers.pipelines.audioldm2 import AudioLDM2ProjectionModel
     from transformers import (
         ClapConfig,
@@ -67,7 +70,7 @@ def real_pipeline(folder: Path) -> AudioLDM2Pipeline:
         T5Config,
         T5EncoderModel,
         T5TokenizerFast,
-    )  # fmt: skip
+    )
 
     t5 = T5Config(
         vocab_size=32128, d_model=1024, d_kv=64, d_ff=2816, num_layers=24, num_heads=16, feed_forward_proj="gated-gelu"
@@ -99,7 +102,10 @@ def _stand_in(config: dict[str, Any]) -> AudioLDM2UNet2DConditionModel:
 
 
 class Ears:
-    """What makes latents and embeddings, as a training script without a data set calls it: a batch at a time, nothing kept."""
+    """What makes latents and embeddings, as a training script without a data set calls it.
+
+    A batch at a time, nothing kept.
+    """
 
     def __init__(self, folder: Path, device: str) -> None:
         self.pipe = real_pipeline(folder) if folder == SHAPES else MuseTunePipeline.from_pretrained(folder)
@@ -128,9 +134,16 @@ def write_dataset(folder: Path, base: Base, rows: int, waves: Tensor, ears: Ears
         for i, wave in enumerate(waves):
             prompts = {"", CAPTIONS[i % len(CAPTIONS)]}
             clip = Clip(
-                id=str(i), file=f"{i}.wav", sha256="", offset_s=0.0, duration_s=seconds, text=CAPTIONS[i % len(CAPTIONS)],
-                lead_sheet=sheet, genre=None, transpose=0,
-            )  # fmt: skip
+                id=str(i),
+                file=f"{i}.wav",
+                sha256="",
+                offset_s=0.0,
+                duration_s=seconds,
+                text=CAPTIONS[i % len(CAPTIONS)],
+                lead_sheet=sheet,
+                genre=None,
+                transpose=0,
+            )
             texts = {p: ears.text([p]) for p in prompts}
             alone = {p: TextEmbedding(*(x[0].cpu() for x in vars(text).values())) for p, text in texts.items()}
             writer.add([clip], ears.latents(wave[None]).cpu(), alone)
@@ -162,7 +175,9 @@ def tasks(
 def measure(
     name: str, *, batch: int, turns: int, rows: int | None = None, checkpointing: bool = False, device: str = "cpu"
 ) -> list[dict[str, Any]]:
-    """A row for either source: median seconds of a step, clips a second, FLOP, and the ratios of the first to the second."""
+    """A row for either source: median seconds of a step, clips a second, FLOP, and the ratios of the first to the
+    second.
+    """
     base = base_of(name)
     rows = rows or base.rows
     ears = Ears(folder_of(name), device)
@@ -182,10 +197,12 @@ def measure(
     }
     common = {"base": base.name, "rows": rows, "batch": batch, "checkpointing": checkpointing, "device": device}
     return [
-        common | {"what": what, "wall_s": middle.wall_s, "cpu_s": middle.cpu_s, "clips_s": batch / middle.wall_s}
-        | {"flop": flop[what], "seconds": [t.wall_s for t in times[what]]} | (ratios if what == "cached" else {})
+        common
+        | {"what": what, "wall_s": middle.wall_s, "cpu_s": middle.cpu_s, "clips_s": batch / middle.wall_s}
+        | {"flop": flop[what], "seconds": [t.wall_s for t in times[what]]}
+        | (ratios if what == "cached" else {})
         for what, middle in (("cached", cached), ("waveforms", waveforms))
-    ]  # fmt: skip
+    ]
 
 
 def count_flop(task: Callable[[], object]) -> int:
@@ -215,12 +232,18 @@ def lines(rows: list[dict[str, Any]]) -> list[list[str]]:
         head,
         *(
             [
-                row["base"], row["what"], str(row["batch"]), "yes" if row["checkpointing"] else "no", f"{row['wall_s']:.2f}",
-                f"{row['clips_s']:.3g}", f"{row['flop'] / 1e12:.3f}", *(f"{row[k]:.2f}×" if k in row else "" for k in ratios),
+                row["base"],
+                row["what"],
+                str(row["batch"]),
+                "yes" if row["checkpointing"] else "no",
+                f"{row['wall_s']:.2f}",
+                f"{row['clips_s']:.3g}",
+                f"{row['flop'] / 1e12:.3f}",
+                *(f"{row[k]:.2f}×" if k in row else "" for k in ratios),
             ]
             for row in rows
         ),
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

@@ -1,13 +1,16 @@
-"""At which level and threshold the drum transcriber hears best: ADTLib judges a wave by its loudness, so a judge of mixes must settle both.
+"""At which level and threshold the drum transcriber hears best.
+
+ADTLib judges a wave by its loudness, so a judge of mixes must settle both.
 
     python recipes/base/render_songs.py SONGS rendered clips=40 seed=99
     python benchmarks/drum_judge.py rendered [--base nano] [--out drum_judge.json]
 
-Only a synthesiser's renderings are heard (of songs for training), plain and through the base's autoencoder and vocoder: nothing that an adapter
-made, so the choice favours none. The percussive part of each is brought to levels 3 dB apart, by its peak, by its root mean square, or by the
-99th percentile of its magnitude; F-measures of strokes within 50 ms are pooled over clips. How loud a clip is by any of these says little of how
-loud one of its strokes is, so what counts is the mean F over a level and those up to 6 dB from it: a choice beside a cliff would measure
-loudness. Prints for each way and kind the best level and threshold, F there and around it; writes JSON.
+Only a synthesiser's renderings are heard (of songs for training), plain and through the base's autoencoder and vocoder:
+nothing that an adapter made, so the choice favours none. The percussive part of each is brought to levels 3 dB apart,
+by its peak, by its root mean square, or by the 99th percentile of its magnitude; F-measures of strokes within 50 ms are
+pooled over clips. How loud a clip is by any of these says little of how loud one of its strokes is, so what counts is
+the mean F over a level and those up to 6 dB from it: a choice beside a cliff would measure loudness. Prints for each
+way and kind the best level and threshold, F there and around it; writes JSON.
 """
 
 from __future__ import annotations
@@ -62,15 +65,18 @@ def main() -> None:
     for way, kinds in found.items():
         for kind, record in kinds.items():
             around = "  ".join(f"{db:+d} dB {f:.2f}" for db, f in record["around"].items())
-            print(f"{way:5} {kind:6} level {record['level_db']:+4d} dB, above {record['threshold']:.2f}: "
-                  f"F {record['f']:.3f}, ±6 dB {record['robust_f']:.3f}   ({around})")  # fmt: skip
+            print(
+                f"{way:5} {kind:6} level {record['level_db']:+4d} dB, above {record['threshold']:.2f}: "
+                f"F {record['f']:.3f}, ±6 dB {record['robust_f']:.3f}   ({around})"
+            )
         print(f"{way:5} mean of kinds, ±6 dB: {np.mean([record['robust_f'] for record in kinds.values()]):.3f}")
     args.out.write_text(json.dumps({"clips": len(clips), "found": found}, indent=1))
 
 
 def measured(struck: np.ndarray, rate: int, asked: dict[str, np.ndarray]) -> dict[str, Any]:
-    """How far each way's measure lies under the peak, in dB, and by kind, for every level of the peak and threshold, how many strokes were
-    heard where asked for, heard, asked for."""
+    """How far each way's measure lies under the peak, in dB, and by kind, for every level of the peak and threshold,
+    how many strokes were heard where asked for, heard, asked for.
+    """
     peak = float(np.abs(struck).max())
     under = {way: 20 * np.log10(peak / size(struck)) for way, size in WAYS.items()}
     counts = {kind: np.zeros((len(SPAN_DB), len(THRESHOLDS), 3), int) for kind in transcription.DRUMS}
@@ -87,7 +93,10 @@ def measured(struck: np.ndarray, rate: int, asked: dict[str, np.ndarray]) -> dic
 
 
 def best(clips: list[dict[str, Any]], way: str, kind: str) -> dict[str, Any]:
-    """Level, threshold and F of the greatest mean F over `AROUND_DB`; levels at which every clip was heard alone count."""
+    """Level, threshold and F of the greatest mean F over `AROUND_DB`.
+
+    Levels at which every clip was heard alone count.
+    """
     unders = [clip["under"][way] for clip in clips]
     levels = np.arange(round(SPAN_DB[0] - min(unders)), SPAN_DB[-1] - max(unders), STEP_DB)  # of the way's measure
     f = np.array([pooled_f(clips, way, kind, level) for level in levels])  # (levels, thresholds)
@@ -105,7 +114,9 @@ def best(clips: list[dict[str, Any]], way: str, kind: str) -> dict[str, Any]:
 
 
 def pooled_f(clips: list[dict[str, Any]], way: str, kind: str, level_db: float) -> np.ndarray:
-    """F (thresholds,) of all clips' strokes where each clip lies at ``level_db`` by ``way``, to the next level that was heard."""
+    """F (thresholds,) of all clips' strokes where each clip lies at ``level_db`` by ``way``, to the next level that was
+    heard.
+    """
     places = [round((level_db + clip["under"][way] - SPAN_DB[0]) / STEP_DB) for clip in clips]
     hits, heard, asked = sum(clip["counts"][kind][place] for clip, place in zip(clips, places, strict=True)).T
     return 2 * hits / np.maximum(heard + asked, 1)

@@ -1,10 +1,13 @@
-"""Do sections come back? Songs planned, arranged and played from prompts; how alike sections sound within a label and between labels.
+"""Do sections come back?
+
+Songs planned, arranged and played from prompts; how alike sections sound within a label and between labels.
 
     python benchmarks/form.py [--songs 6] [--seconds 40] [--out out/form]
 
-Two sections are held against each other beat by beat: the cosine of their constant-Q frames (librosa, 7 octaves, in decibels above the
-song's own mean of each bin), averaged over each beat, over as many beats as the shorter has. Columns: pairs of one label, pairs of two, and
-the same songs with noise that is not related (RELATED = 0). Prints a table and writes form.json.
+Two sections are held against each other beat by beat: the cosine of their constant-Q frames (librosa, 7 octaves, in
+decibels above the song's own mean of each bin), averaged over each beat, over as many beats as the shorter has.
+Columns: pairs of one label, pairs of two, and the same songs with noise that is not related (RELATED = 0). Prints a
+table and writes form.json.
 """
 
 from __future__ import annotations
@@ -24,9 +27,13 @@ from musetune.evaluation import bootstrap_mean
 from musetune.pipeline import songs
 
 PROMPTS = (
-    "bright pop song with piano and drums, AABA", "a sad waltz for piano and strings", "driving rock song at 140 bpm, verse and chorus",
-    "smooth late night jazz in F major", "slow blues in E minor", "calm electronic piece in A minor, 110 bpm",
-)  # fmt: skip
+    "bright pop song with piano and drums, AABA",
+    "a sad waltz for piano and strings",
+    "driving rock song at 140 bpm, verse and chorus",
+    "smooth late night jazz in F major",
+    "slow blues in E minor",
+    "calm electronic piece in A minor, 110 bpm",
+)
 HOP = 512
 
 
@@ -52,9 +59,12 @@ def main() -> None:
         for correlation, suffix in ((related, ""), (0.0, ", noise unrelated")):
             songs.RELATED = correlation
             made = pipe(
-                prompt, lead_sheet=sheet, arrangement=notes, num_inference_steps=args.steps,
+                prompt,
+                lead_sheet=sheet,
+                arrangement=notes,
+                num_inference_steps=args.steps,
                 generator=torch.Generator().manual_seed(number),
-            )  # fmt: skip
+            )
             save_audio(out / f"{number}{'-unrelated' if suffix else ''}.flac", made.audios[0], made.sampling_rate)
             within, between = alikeness(made.audios[0], made.sampling_rate, sheet)
             found["within" + suffix] += within

@@ -2,11 +2,11 @@
 
     python benchmarks/genre.py WORK [--count 144] [--real rock=FOLDER --real classical=FOLDER …] [--seconds 120]
 
-WORK is what recipes/analyzer/train_genre.py made; its part `test` holds songs that training never saw, half of them on a soundfont
-that it never saw, half with equalisation, noise and MP3 loss. Every clip is analysed from its file. Prints accuracy by
-kind of clip, without the sound too, the confusions, the expected calibration error (Naeini et al., AAAI 2015) with its
-reliability table. `--real` names recordings whose genre is known: of each file the middle is heard and what is said is
-printed. A folder that holds song.ogg and guitar.ogg is one recording in two stems; they are mixed.
+WORK is what recipes/analyzer/train_genre.py made; its part `test` holds songs that training never saw, half of them on
+a soundfont that it never saw, half with equalisation, noise and MP3 loss. Every clip is analysed from its file. Prints
+accuracy by kind of clip, without the sound too, the confusions, the expected calibration error (Naeini et al., AAAI
+2015) with its reliability table. `--real` names recordings whose genre is known: of each file the middle is heard and
+what is said is printed. A folder that holds song.ogg and guitar.ogg is one recording in two stems; they are mixed.
 """
 
 from __future__ import annotations
@@ -70,8 +70,12 @@ def held_out(work: Path, count: int) -> None:
     for name, answers in (("all", said), ("harmony and rhythm alone", blind)):
         right = np.array([answer["primary_genre"] for answer in answers]) == truth
         print(f"\n{name}: {len(truth)} clips, accuracy {right.mean():.1%}")
-        for kind, part in (("known font, clean", ~new & ~rough), ("known font, degraded", ~new & rough),
-                           ("new font, clean", new & ~rough), ("new font, degraded", new & rough)):  # fmt: skip
+        for kind, part in (
+            ("known font, clean", ~new & ~rough),
+            ("known font, degraded", ~new & rough),
+            ("new font, clean", new & ~rough),
+            ("new font, degraded", new & rough),
+        ):
             print(f"  {kind:22}{part.sum():5} clips {right[part].mean() if part.any() else np.nan:7.1%}")
         error, table = calibration(np.array([max(answer["scores"].values()) for answer in answers]), right)
         print(f"  expected calibration error {error:.3f}")

@@ -1,10 +1,13 @@
-"""How hard to push words and music, and in which steps: clips for every setting, judged by recognisers that we did not train.
+"""How hard to push words and music, and in which steps.
+
+Clips for every setting, judged by recognisers that we did not train.
 
     python benchmarks/guidance.py --sheets FOLDER [--base nano] [--adapter theory] [--limit 24] [--out out/guidance]
 
-Every text scale with every music scale, then every interval of the steps for words, for music and for both, at the scales --at.
-FOLDER holds lead sheets for development (`recipes/evaluation/make_sheets.py`), never those of the test set. Prints a table, per cent with 95 %
-bootstrap intervals, and leaves it in OUT/guidance.md with all figures in OUT/guidance.json; killed, it goes on where it was.
+Every text scale with every music scale, then every interval of the steps for words, for music and for both, at the
+scales --at. FOLDER holds lead sheets for development (`recipes/evaluation/make_sheets.py`), never those of the test
+set. Prints a table, per cent with 95 % bootstrap intervals, and leaves it in OUT/guidance.md with all figures in
+OUT/guidance.json; killed, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -95,12 +98,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--text", type=float, nargs="*", default=[1.0, 2.0, 3.0, 4.5], help="scales of the words")
     parser.add_argument("--music", type=float, nargs="*", default=[1.0, 2.0, 3.0, 4.5], help="scales of the music")
     parser.add_argument(
-        "--at", type=float, nargs=2, default=(TEXT_GUIDANCE, MUSIC_GUIDANCE), help="scales of words and music for the intervals",
-    )  # fmt: skip
+        "--at",
+        type=float,
+        nargs=2,
+        default=(TEXT_GUIDANCE, MUSIC_GUIDANCE),
+        help="scales of words and music for the intervals",
+    )
     parser.add_argument(
-        "--intervals", type=interval, nargs="*", default=[(0.0, 0.5), (0.2, 0.8), (0.5, 1.0)],
+        "--intervals",
+        type=interval,
+        nargs="*",
+        default=[(0.0, 0.5), (0.2, 0.8), (0.5, 1.0)],
         help="shares of the steps, such as 0.2-0.8",
-    )  # fmt: skip
+    )
     return parser.parse_args()
 
 
@@ -133,7 +143,10 @@ def made_with(pipe: MuseTunePipeline, sheets: list[TestSheet], **chosen: Any) ->
 
 
 def take(pipe: MuseTunePipeline, path: Path, test: TestSheet, call: dict[str, Any]) -> dict[str, Any]:
-    """What was heard in the clip that ``call`` makes of a sheet, its timbre, CLAP similarity and seconds; read where it was made before."""
+    """What was heard in the clip that ``call`` makes of a sheet, its timbre, CLAP similarity and seconds.
+
+    Read where it was made before.
+    """
     if not path.exists():
         began = time.perf_counter()
         generator = torch.Generator().manual_seed(test.seed)
@@ -170,7 +183,9 @@ def renderings(pipe: MuseTunePipeline, tests: list[TestSheet], soundfont: str | 
 
 
 def figures(records: list[dict[str, Any]], tests: list[TestSheet], reference: np.ndarray) -> dict[str, Any]:
-    """Means of the measures and of CLAP similarity with their intervals, Fréchet distance to ``reference`` (seconds, 40), seconds a clip."""
+    """Means of the measures and of CLAP similarity with their intervals, Fréchet distance to ``reference`` (seconds,
+    40), seconds a clip.
+    """
     scores = [adherence(test.sheet, heard_in(record)) for record, test in zip(records, tests, strict=True)]
     return {
         **{name: bootstrap_mean([score[name] for score in scores]) for name in MEASURES},

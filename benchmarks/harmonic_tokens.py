@@ -2,11 +2,12 @@
 
     python benchmarks/harmonic_tokens.py --base nano --adapter theory --sheets SHEETS --out out/harmonic_tokens
 
-First, cadences: in all twelve keys "I IV V I" and "I IV V vi" are asked for by numerals alone, the chords hidden (`follow`), with the key and
-without. Chordino says what sounds in the last bar: a deceptive cadence that was asked for should be heard as one. Second, on SHEETS
-(development sheets, or the test set): chords and beats as asked with all tokens, and with fewer. Prints two tables, per cent with 95 %
-bootstrap intervals over keys and over sheets, and leaves them in OUT/harmonic_tokens.md with the audio beside them; audio that is there is
-not made again, and OUT/settings.json keeps audio of other weights or sheets from being taken for it.
+First, cadences: in all twelve keys "I IV V I" and "I IV V vi" are asked for by numerals alone, the chords hidden
+(`follow`), with the key and without. Chordino says what sounds in the last bar: a deceptive cadence that was asked for
+should be heard as one. Second, on SHEETS (development sheets, or the test set): chords and beats as asked with all
+tokens, and with fewer. Prints two tables, per cent with 95 % bootstrap intervals over keys and over sheets, and leaves
+them in OUT/harmonic_tokens.md with the audio beside them; audio that is there is not made again, and OUT/settings.json
+keeps audio of other weights or sheets from being taken for it.
 """
 
 from __future__ import annotations
@@ -75,15 +76,20 @@ def cadences(ending: str) -> list[TestSheet]:
     """One of ENDINGS in every key, at fixed seeds."""
     return [
         TestSheet(
-            f"{ending[:4]}-{tonic}", "", "pop song with piano", 500 + i,
+            f"{ending[:4]}-{tonic}",
+            "",
+            "pop song with piano",
+            500 + i,
             LeadSheet.parse(ENDINGS[ending], key=f"{tonic} major", bpm=96, duration_seconds=10.0, genre="pop"),
         )
         for i, tonic in enumerate(TONICS)
-    ]  # fmt: skip
+    ]
 
 
 def cadence_table(pipe: MuseTunePipeline, args: argparse.Namespace) -> str:
-    """Share of the last bar's time in which I, vi or anything else is heard, and of all time in which the asked root is; means over keys."""
+    """Share of the last bar's time in which I, vi or anything else is heard, and of all time in which the asked root
+    is; means over keys.
+    """
     lines = ["| shown | asked | I | vi | other | root, all bars |", "|---|---|---|---|---|---|"]
     for name, streams in BY_NUMERALS.items():
         for ending in ENDINGS:

@@ -28,7 +28,10 @@ def load_chordino() -> Listener:
 
 
 def load_madmom() -> Listener:
-    """CNN and CRF chords, recurrent beats and bars of 3 or 4 (DBN), CNN key; models of Böck and Korzeniowski, 2016–18."""
+    """CNN and CRF chords, recurrent beats and bars of 3 or 4 (DBN), CNN key.
+
+    Models of Böck and Korzeniowski, 2016–18.
+    """
     _old_names()
     from madmom.audio.signal import Signal
     from madmom.features.chords import CNNChordFeatureProcessor, CRFChordRecognitionProcessor

@@ -1,4 +1,6 @@
-"""Which metre, where the beats and the bar lines: held-out songs recast in six metres, with rubato, played by a band with drums.
+"""Which metre, where the beats and the bar lines.
+
+Held-out songs recast in six metres, with rubato, played by a band with drums.
 
     python benchmarks/metres.py --data ../shared/data [--songs 8]
 

@@ -1,16 +1,18 @@
 """Parts of a lead sheet, and lengths beyond training's: is what is asked obeyed, and is what is left free still music?
 
-    python benchmarks/partial.py --sheets FOLDER [--long FOLDER] [--base nano] [--adapter theory] [--limit 24] [--out out/partial]
+    python benchmarks/partial.py --sheets FOLDER [--long FOLDER] [--base nano] [--adapter theory] [--limit 24] [--out
+    out/partial]
 
-FOLDER holds lead sheets of 10 s for development, --long of 30 s (`recipes/evaluation/make_sheets.py … seconds=30`). Two tables, left in OUT with all
-figures as JSON; killed, it goes on where it was.
+FOLDER holds lead sheets of 10 s for development, --long of 30 s (`recipes/evaluation/make_sheets.py … seconds=30`). Two
+tables, left in OUT with all figures as JSON; killed, it goes on where it was.
 
-Partial: each clip follows all of its sheet, chords alone, beats alone, the key alone, the first half, or nothing; scored against the whole
-sheet, so that what was not asked for shows the level of chance. Of the clip itself: the share of the time with chords whose notes all
-belong to the heard key; evenness of the heard beats (1 less the coefficient of variation of their distances); chord changes a minute;
-Fréchet distance to renderings of the sheets, which are the last row. Lengths: 5.12, 10.24 and 30 s of the same songs in one pass and in
-overlapping windows, with the scores of each third: training's crops last 5.12 s, so what comes later shows whether positions carry over.
-Beats are matched over the whole clip; a hit belongs to the half or third that it was asked in, any other heard beat to where it is heard.
+Partial: each clip follows all of its sheet, chords alone, beats alone, the key alone, the first half, or nothing;
+scored against the whole sheet, so that what was not asked for shows the level of chance. Of the clip itself: the share
+of the time with chords whose notes all belong to the heard key; evenness of the heard beats (1 less the coefficient of
+variation of their distances); chord changes a minute; Fréchet distance to renderings of the sheets, which are the last
+row. Lengths: 5.12, 10.24 and 30 s of the same songs in one pass and in overlapping windows, with the scores of each
+third: training's crops last 5.12 s, so what comes later shows whether positions carry over. Beats are matched over the
+whole clip; a hit belongs to the half or third that it was asked in, any other heard beat to where it is heard.
 """
 
 from __future__ import annotations
@@ -79,7 +81,8 @@ def main() -> None:
     print(text)
 
 
-# -- parts -----------------------------------------------------------------------------------------------------------------
+# -- parts
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def requests(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -123,8 +126,9 @@ def in_part(sheet: LeadSheet, heard: Estimate, first: float, last: float) -> dic
 
 
 def beat_f_between(sheet: LeadSheet, heard: Estimate, start_s: float, end_s: float) -> float | None:
-    """F-measure of the beats from ``start_s`` to ``end_s``, matched over the whole clip, so that one heard just outside what it was asked
-    in still is a hit; None where none was asked for."""
+    """F-measure of the beats from ``start_s`` to ``end_s``, matched over the whole clip, so that one heard just outside
+    what it was asked in still is a hit; None where none was asked for.
+    """
     asked, beats = inside(sheet, sheet.beats_s), np.array(heard.beats_s, dtype=float)
     hits = mir_eval.util.match_events(asked, beats, WINDOW_S)
     for i, j in hits:
@@ -179,7 +183,8 @@ def part_table(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-# -- lengths ---------------------------------------------------------------------------------------------------------------
+# -- lengths
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def lengths(pipe: MuseTunePipeline, tests: list[TestSheet], args: argparse.Namespace) -> list[dict[str, Any]]:

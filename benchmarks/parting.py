@@ -2,10 +2,11 @@
 
     python benchmarks/parting.py [--sheets 8] [--out out/parting]
 
-Of test sheets with the rule-made arrangement of most players, every player is played alone (`pipe(…, stems=True)`). Each player's audio, and
-their sum, is held against the notes of drums (strokes_f by madmom), bass and lead (share of the time at the right pitch, by basic-pitch) and
-against the chords (majmin by Chordino); beside it the same of a synthesiser's renderings. A player's own column should be high, the others
-as low as the synthesiser's: a solo bass tells chords too. Prints two tables and writes parting.json.
+Of test sheets with the rule-made arrangement of most players, every player is played alone (`pipe(…, stems=True)`).
+Each player's audio, and their sum, is held against the notes of drums (strokes_f by madmom), bass and lead (share of
+the time at the right pitch, by basic-pitch) and against the chords (majmin by Chordino); beside it the same of a
+synthesiser's renderings. A player's own column should be high, the others as low as the synthesiser's: a solo bass
+tells chords too. Prints two tables and writes parting.json.
 """
 
 from __future__ import annotations
@@ -62,9 +63,13 @@ def main() -> None:
 def played(pipe: MuseTunePipeline, test: TestSheet, notes: Arrangement, steps: int) -> dict[str, np.ndarray]:
     """Each player's audio by the pipeline, and their mix."""
     song = pipe(
-        test.prompt, lead_sheet=test.sheet, arrangement=notes, stems=True, num_inference_steps=steps,
+        test.prompt,
+        lead_sheet=test.sheet,
+        arrangement=notes,
+        stems=True,
+        num_inference_steps=steps,
         generator=torch.Generator().manual_seed(test.seed),
-    )  # fmt: skip
+    )
     return {**song.stems, "all": song.audios[0]}
 
 

@@ -187,7 +187,9 @@ PEERS = {
 
 
 def report() -> None:
-    """A line for each peer: absent and why, or version, licence, speed on a minute of block chords and what it hears."""
+    """A line for each peer: absent and why, or version, licence, speed on a minute of block chords and what it
+    hears.
+    """
     wave = block_chords(60.0)
     for peer in PEERS.values():
         reason = peer.missing()

@@ -1,18 +1,23 @@
 """The structure transformer, measured; prints tables and writes JSON.
 
-    python benchmarks/planner.py SONGS.jsonl [--planner nano] [--out planner.json] [--seed 0] [--samples 160] [--prompts FILE]
+    python benchmarks/planner.py SONGS.jsonl [--planner nano] [--out planner.json] [--seed 0] [--samples 160] [--prompts
+    FILE]
 
-SONGS.jsonl is what recipes/planner/collect_songs.py wrote; only its held-out songs (musetune/datasets/song_split.py) are measured on.
+SONGS.jsonl is what recipes/planner/collect_songs.py wrote; only its held-out songs (musetune/datasets/song_split.py)
+are measured on.
 
-- obedience: prompts written by hand apart from the captions that the planner learned from; the share of the attributes they name that hold in
-  the plan (tempo words by ranges; seconds to half a bar; tonics as pitch classes). planner_prompts_test.jsonl is for measuring alone;
-  planner_prompts.jsonl is for development: captions were widened after what it missed.
-- perplexity per chord of held-out progressions: bars, inversions and places in the bar of each section once, told the plan's first line and
-  form; beside n-gram models (interpolated Kneser-Ney) trained on all bars of the same training songs, one for each mode. The same words
-  are counted on both sides (all but section headings, which the form foretells), and divided by the same number of chords.
-- divergence (Jensen-Shannon, bits) of chord types, cadences and named patterns from the data's within each genre, for the planner, the
-  trigram and a random walk, on forms of 32 bars, 160 of each: few songs look far from any others, and of 40 the divergence comes out up to
-  twice as large. "songs" is one half of the genre's songs against the other: as near as it gets.
+- obedience: prompts written by hand apart from the captions that the planner learned from; the share of the attributes
+  they name that hold in the plan (tempo words by ranges; seconds to half a bar; tonics as pitch classes).
+  planner_prompts_test.jsonl is for measuring alone; planner_prompts.jsonl is for development: captions were widened
+  after what it missed.
+- perplexity per chord of held-out progressions: bars, inversions and places in the bar of each section once, told the
+  plan's first line and form; beside n-gram models (interpolated Kneser-Ney) trained on all bars of the same training
+  songs, one for each mode. The same words are counted on both sides (all but section headings, which the form
+  foretells), and divided by the same number of chords.
+- divergence (Jensen-Shannon, bits) of chord types, cadences and named patterns from the data's within each genre, for
+  the planner, the trigram and a random walk, on forms of 32 bars, 160 of each: few songs look far from any others, and
+  of 40 the divergence comes out up to twice as large. "songs" is one half of the genre's songs against the other: as
+  near as it gets.
 - seconds to plan a song of 60 s, prompt by prompt.
 """
 
@@ -162,7 +167,9 @@ def divergence(one: Counter[str], other: Counter[str]) -> float:
 
 
 def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int) -> dict[str, Any]:
-    """By genre and feature: the planner's, the trigram's, the random walk's and, as a floor, the data's own divergence."""
+    """By genre and feature: the planner's, the trigram's, the random walk's and, as a floor, the data's own
+    divergence.
+    """
     out: dict[str, Any] = {}
     rng = random.Random(seed)
     for genre in tqdm(GENRES, desc="divergence", unit="genre"):

@@ -1,4 +1,6 @@
-"""What the structure transformer is measured against: an n-gram model with back-off, and a random walk, over the same words.
+"""What the structure transformer is measured against.
+
+An n-gram model with back-off, and a random walk, over the same words.
 
 Interpolated Kneser-Ney smoothing (Kneser & Ney 1995; Chen & Goodman 1999, section 2.7), one discount.
 """
@@ -25,7 +27,10 @@ def stream(sections: Sequence[Sequence[Bar]]) -> list[int]:
 
 
 class NGram:
-    """P(word | the ``order`` − 1 words before), learned from streams; words that never came share a uniform rest of ``vocabulary`` words."""
+    """P(word | the ``order`` − 1 words before), learned from streams.
+
+    Words that never came share a uniform rest of ``vocabulary`` words.
+    """
 
     def __init__(self, streams: Sequence[Sequence[int]], order: int = 3, vocabulary: int = len(CHORDS) + 25) -> None:
         self.order, self.vocabulary = order, vocabulary

@@ -1,4 +1,6 @@
-"""What the benchmarks of the real size share: a base's shapes with random weights, a recipe's adapter on them, inputs, timing, tables.
+"""What the benchmarks of the real size share.
+
+A base's shapes with random weights, a recipe's adapter on them, inputs, timing, tables.
 
 Cost follows from shapes alone, so nothing is downloaded: AudioLDM 2's configs lie in tests/data/audioldm2.
 """
@@ -44,7 +46,10 @@ class Base(NamedTuple):
 
 
 class Time(NamedTuple):
-    """Seconds by the clock, and of all of this process's threads together: the latter does not see what else the machine does."""
+    """Seconds by the clock, and of all of this process's threads together.
+
+    The latter does not see what else the machine does.
+    """
 
     wall_s: float
     cpu_s: float
@@ -94,8 +99,17 @@ class TheoryRecipe:
 
 
 SHAPE = (
-    "frames_per_row", "dim", "hidden", "map_channels", "map_entry", "map_modulation", "attended", "rotary", "event_s", "hidden_streams",
-)  # fmt: skip
+    "frames_per_row",
+    "dim",
+    "hidden",
+    "map_channels",
+    "map_entry",
+    "map_modulation",
+    "attended",
+    "rotary",
+    "event_s",
+    "hidden_streams",
+)
 
 
 def recipe_of(name: str) -> TheoryRecipe:
@@ -120,7 +134,10 @@ def adapter_of(unet: AudioLDM2UNet2DConditionModel, base: Base, recipe: TheoryRe
 
 
 def busy_sheet(events: int, seconds: float) -> LeadSheet:
-    """A sheet with exactly so many events, evenly spread, a chord each. Raises ValueError where they are too few or too many."""
+    """A sheet with exactly so many events, evenly spread, a chord each.
+
+    Raises ValueError where they are too few or too many.
+    """
     per_beat = next(
         (n for n in range(1, events + 1) if events % n == 0 and 60 * events / n / seconds <= FASTEST_BPM), 0
     )
@@ -140,7 +157,10 @@ def tokens_of(events: int, base: Base, rows: int, adapter: MusicAdapter, batch: 
 
 
 def words_of(base: Base, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What a prompt is to the U-Net: T5 states (B, 32, width), their mask (B, 32), GPT-2's states (B, 8, width); random."""
+    """What a prompt is to the U-Net.
+
+    T5 states (B, 32, width), their mask (B, 32), GPT-2's states (B, 8, width); random.
+    """
     _, gpt2, t5 = base.unet["cross_attention_dim"][0]
     mask = torch.ones(batch, PROMPT_TOKENS, dtype=torch.long)
     return torch.randn(batch, PROMPT_TOKENS, t5), mask, torch.randn(batch, GENERATED_TOKENS, gpt2)

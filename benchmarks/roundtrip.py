@@ -2,9 +2,9 @@
 
     python benchmarks/roundtrip.py [--base nano] [--limit 60] [--soundfont FluidR3Mono_GM.sf3]
 
-Renders the test sheets, reads each stage with the judges and prints a table: chords and beats in per cent, mean and 95 % bootstrap
-interval, what is lost of majmin and beats clip by clip; and how far the sound is from the original: spectral convergence and log-mel L1
-(0 alike), cosine of the maps of pitch salience (1 alike).
+Renders the test sheets, reads each stage with the judges and prints a table: chords and beats in per cent, mean and 95
+% bootstrap interval, what is lost of majmin and beats clip by clip; and how far the sound is from the original:
+spectral convergence and log-mel L1 (0 alike), cosine of the maps of pitch salience (1 alike).
 """
 
 from __future__ import annotations

@@ -24,16 +24,39 @@ from musetune.symbols import Chord, LeadSheet
 
 GROOVES = {  # of MMA's library: file, groove, bpm
     "4/4": (
-        ("popballad", "PopBallad1Plus", 78), ("8beat", "8BeatSus", 112), ("softrock", "SoftRockSus", 120), ("bossanova", "BossaNovaSus", 132),
-        ("swing", "Swing1", 140), ("folkrock", "FolkRock", 116), ("rb", "R&B", 96), ("rockballad", "RockBallad", 84),
-        ("basicrock", "BasicRock", 124), ("ballad", "Ballad1", 92),
+        ("popballad", "PopBallad1Plus", 78),
+        ("8beat", "8BeatSus", 112),
+        ("softrock", "SoftRockSus", 120),
+        ("bossanova", "BossaNovaSus", 132),
+        ("swing", "Swing1", 140),
+        ("folkrock", "FolkRock", 116),
+        ("rb", "R&B", 96),
+        ("rockballad", "RockBallad", 84),
+        ("basicrock", "BasicRock", 124),
+        ("ballad", "Ballad1", 92),
     ),
     "3/4": (("countrywaltz", "CountryWaltz", 150), ("fastwaltz", "FastWaltz", 160)),
-}  # fmt: skip
+}
 SUFFIX = {
-    "maj": "", "min": "m", "7": "7", "maj7": "M7", "min7": "m7", "dim": "dim3", "hdim7": "m7b5", "dim7": "dim7", "aug": "aug",
-    "sus4": "sus4", "sus2": "sus2", "maj6": "6", "min6": "m6", "minmaj7": "mM7", "9": "9", "maj9": "M9", "min9": "m9", "5": "5",
-}  # fmt: skip
+    "maj": "",
+    "min": "m",
+    "7": "7",
+    "maj7": "M7",
+    "min7": "m7",
+    "dim": "dim3",
+    "hdim7": "m7b5",
+    "dim7": "dim7",
+    "aug": "aug",
+    "sus4": "sus4",
+    "sus2": "sus2",
+    "maj6": "6",
+    "min6": "m6",
+    "minmaj7": "mM7",
+    "9": "9",
+    "maj9": "M9",
+    "min9": "m9",
+    "5": "5",
+}
 
 
 def pop909(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[Song]:
@@ -109,9 +132,16 @@ def accompany(sheet: LeadSheet, library: str, groove: str, bpm: float, seconds: 
     beats = np.arange(bars * bar) * beat
     key = f"{sheet.keys[0].key.tonic}:{'maj' if sheet.keys[0].key.mode == 'major' else 'min'}"
     return Song(
-        name, midi, np.array([span[:2] for span in spans]) * beat, [span[2] for span in spans], beats, beats[::bar], key,
-        bars * bar * beat, str(sheet.meter),
-    )  # fmt: skip
+        name,
+        midi,
+        np.array([span[:2] for span in spans]) * beat,
+        [span[2] for span in spans],
+        beats,
+        beats[::bar],
+        key,
+        bars * bar * beat,
+        str(sheet.meter),
+    )
 
 
 def _mma(chord: Chord) -> str:

@@ -183,7 +183,8 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
         judged = report(wave, rate, sheet, listener=listener)
         print(f"{out / name}.wav: asked {' '.join(sheet.chord_labels)}")
         print(
-            f"  {judged.listener} heard {' '.join(judged.heard.labels)}; majmin {100 * (judged.scores['majmin'] or 0):.0f} %",
+            f"  {judged.listener} heard {' '.join(judged.heard.labels)}; majmin "
+            f"{100 * (judged.scores['majmin'] or 0):.0f} %",
             end="",
         )
         print(f", beat F {100 * (judged.scores['beat_f'] or 0):.0f} %")

@@ -2,9 +2,10 @@
 
     accelerate launch recipes/finetune.py recipes/configs/theory.yaml train_data_dir=data/songs output_dir=runs/theory
 
-Options: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts where those
-have the same one. Only the base's U-Net and scheduler are loaded, and its vocoder for a new branch that reads stems. A run that was
-killed continues with `resume_from_checkpoint=latest`, and ends with the weights and the loss log that it would have had.
+Options: the YAML file and `key=value` overrides, all fields of `Config` below, named as in diffusers' training scripts
+where those have the same one. Only the base's U-Net and scheduler are loaded, and its vocoder for a new branch that
+reads stems. A run that was killed continues with `resume_from_checkpoint=latest`, and ends with the weights and the
+loss log that it would have had.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Config:
     adam_epsilon: float = 1e-8
     max_grad_norm: float = 1.0
     timestep_sampling: str = "stratified"  # uniform, stratified (one in each slice of 0…999 a batch) or logit_normal
-    snr_gamma: float | None = None  # min-SNR weights, 5 with epsilon; with v-prediction they undo chords (CONTRIBUTING)
+    snr_gamma: float | None = None  # min-SNR weights, 5 with epsilon; with v-prediction they undo chords (decisions.md)
     use_ema: bool = True
     ema_decay: float = 0.999
     mixed_precision: str | None = None  # no or bf16; null: what accelerate launch says, else no
@@ -210,9 +211,9 @@ class Drawing(TypedDict):
 class Setup(NamedTuple):
     """What the loop works on.
 
-    drawing: how a batch is drawn; facts: what a resumed run must have alike to be exact; alphas: of the noise schedule, (timesteps,);
-    model: the denoiser as it is trained, perhaps in DDP's wrapper; denoiser: without; factor: step → factor of the learning rate;
-    merged: a frozen LoRA that lies in the base's weights, if any.
+    drawing: how a batch is drawn; facts: what a resumed run must have alike to be exact; alphas: of the noise schedule,
+    (timesteps,); model: the denoiser as it is trained, perhaps in DDP's wrapper; denoiser: without; factor: step →
+    factor of the learning rate; merged: a frozen LoRA that lies in the base's weights, if any.
     """
 
     accelerator: Accelerator

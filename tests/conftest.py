@@ -1,4 +1,6 @@
-"""What all tests share: no deadlines on a busy machine, memory that is given back, a small base, the folder of songs."""
+"""What all tests share: no deadlines on a busy machine, memory that is given back, a small base, the folder of
+songs.
+"""
 
 from __future__ import annotations
 

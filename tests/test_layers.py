@@ -15,14 +15,33 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "musetune"
-# From the ground floor up; a room may import those before it. Why a room stands where it does: docs/design/architecture.md
+# From the ground floor up; a room may import those before it. Why a room stands where it does:
+# docs/design/architecture.md
 ROOMS = (
-    "symbols", "processes", "audio", "theory", "formats", "display", "models", "nano", "conditioning", "analysis", "planning",
-    "evaluation", "adapter", "hub", "pipeline", "datasets", "training", "suites", "serve", "cli",
-)  # fmt: skip
+    "symbols",
+    "processes",
+    "audio",
+    "theory",
+    "formats",
+    "display",
+    "models",
+    "nano",
+    "conditioning",
+    "analysis",
+    "planning",
+    "evaluation",
+    "adapter",
+    "hub",
+    "pipeline",
+    "datasets",
+    "training",
+    "suites",
+    "serve",
+    "cli",
+)
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
 DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml"}  # import name → name on the registry, where they differ
-JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # installed by `make`, see CONTRIBUTING.md
+JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
 
 
@@ -33,7 +52,10 @@ def module_of(path: Path) -> str:
 
 
 def names_imported(source: str, package: list[str]) -> Iterator[str]:
-    """Dotted names of all that source text in ``package`` imports, anywhere in it: functions and TYPE_CHECKING count, relative imports are resolved."""
+    """Dotted names of all that source text in ``package`` imports, anywhere in it.
+
+    Functions and TYPE_CHECKING count, relative imports are resolved.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -58,7 +80,9 @@ def import_graph() -> dict[str, set[str]]:
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Sets of modules that reach each other, each sorted (strongly connected components of two or more; Tarjan, 1972)."""
+    """Sets of modules that reach each other, each sorted (strongly connected components of two or more; Tarjan,
+    1972).
+    """
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

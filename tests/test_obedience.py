@@ -10,7 +10,7 @@ import pytest
 
 from musetune.evaluation import missing_judges
 from musetune.hub.locate import BASES
-from recipes import evaluate
+from musetune.suites import run_suite
 
 FLOORS = {
     "majmin": 0.5,
@@ -31,7 +31,7 @@ pytestmark = [
 
 def test_three_sheets_are_played(tmp_path: Path) -> None:
     assert NANO.is_file(), f"{NANO.parent} is not in this checkout: the floor cannot be shown; check the weights in"
-    evaluate.main(["--suite", "quick", "--out", str(tmp_path), "--workers", "0"])
+    run_suite("quick", out=tmp_path, workers=0)
     table = json.loads((tmp_path / "results.json").read_text())["table"]
     means = {name: table["adapter"][name]["mean"] for name in FLOORS}
     assert all(means[name] > floor for name, floor in FLOORS.items()), means

@@ -1,4 +1,4 @@
-"""What a user gets: the wheel carries the base, the adapters, the recipes, the test sheets and the types."""
+"""What a user gets: the wheel carries the base, the adapters, the test sheets and the types."""
 
 from __future__ import annotations
 
@@ -35,18 +35,20 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         "musetune/_adapters/jazz/musetune.json",
         "musetune/serve/page.css",
         "musetune/serve/page.js",
-        "musetune/_recipes/prepare.py",
-        "musetune/_recipes/configs/theory.yaml",
+        "musetune/datasets/prepare.py",
+        "musetune/suites/obedience.py",
     }
     assert there <= names, there - names
     assert sum(name.startswith("musetune/evaluation/sheets/") for name in names) >= 24
-    assert not [name for name in names if "__pycache__" in name or name.startswith("tests")]
+    assert not [
+        name for name in names if "__pycache__" in name or name.startswith(("tests", "recipes", "musetune/_recipes"))
+    ]
     assert wheel.stat().st_size < 60e6
 
 
 @pytest.mark.slow
 def test_wheel_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
-    """Unpacked away from the repository it finds its base, its adapters and its recipes."""
+    """Unpacked away from the repository it finds its base and its adapters, and its commands run."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = (

@@ -1,4 +1,6 @@
-"""mkdocs' hook: sounds and charts that lie elsewhere in the repository join the site, so that no copy of them can go stale."""
+"""mkdocs' hook: sounds and charts that lie elsewhere in the repository join the site, so that no copy of them can go
+stale.
+"""
 
 from __future__ import annotations
 

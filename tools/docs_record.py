@@ -1,4 +1,6 @@
-"""Write docs/reference/analysis-record.md from docs/analysis_record.schema.json: the record field by field, with units and sources.
+"""Write docs/reference/analysis-record.md from docs/analysis_record.schema.json.
+
+The record field by field, with units and sources.
 
 python tools/docs_record.py [--check]
 """

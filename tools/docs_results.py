@@ -3,11 +3,12 @@
     python tools/docs_results.py                 write the pages
     python tools/docs_results.py --check         say which pages differ from their figures; exit code 1 where some do
     python benchmarks/guidance.py --sheets … | python tools/docs_results.py --take guidance
-                                                 put the first table that a benchmark printed into docs/results/guidance.json
+                                                 put the first table that a benchmark printed into
+                                                 docs/results/guidance.json
 
-Two kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured. `docs/results/*.json` hold what a benchmark
-printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what follows from it). A cell is text,
-a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
+Two kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured. `docs/results/*.json` hold what
+a benchmark printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what
+follows from it). A cell is text, a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
 """
 
 from __future__ import annotations

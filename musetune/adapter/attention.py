@@ -21,8 +21,10 @@ class RowAngles(NamedTuple):
 
 
 class MusicStream(NamedTuple):
-    """What the sites read: keys and values per site (B, heads, N, head_dim), the events' mask (B, N), row angles per level, strength,
-    and scale and shift per site (B, places, channels), none without modulation. A site that reads no events has no keys and values."""
+    """What the sites read: keys and values per site (B, heads, N, head_dim), the events' mask (B, N), row angles per
+    level, strength, and scale and shift per site (B, places, channels), none without modulation. A site that reads no
+    events has no keys and values.
+    """
 
     keys: tuple[Tensor | None, ...]
     values: tuple[Tensor | None, ...]
@@ -58,7 +60,9 @@ def row_angles(
 
 
 class MusicAttention(nn.Module):
-    """One site's layer: query from the U-Net's hidden states (B, L, channels), keys and values from events; its output starts at zero.
+    """One site's layer: query from the U-Net's hidden states (B, L, channels), keys and values from events.
+
+    Its output starts at zero.
 
     rotary: turn queries and keys by their time; without it the site knows what sounds, not when.
     """

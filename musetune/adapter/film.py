@@ -1,6 +1,9 @@
-"""The frame map's ways in: what is added to the U-Net's first convolution, and a scale and a shift at every site (FiLM, arXiv 1709.07871).
+"""The frame map's ways in: what is added to the U-Net's first convolution, and a scale and a shift at every site (FiLM,
+arXiv 1709.07871).
 
-Both are computed once for all steps. The first travels as further channels of ``sample``, so that checkpointing and compilation see it."""
+Both are computed once for all steps. The first travels as further channels of ``sample``, so that checkpointing and
+compilation see it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from torch.nn import functional as F
 
 
 class MapEntry(nn.Module):
-    """Frame map (B, map_channels, rows, cols) → what is added to conv_in's output; the last convolution starts at zero."""
+    """Frame map (B, map_channels, rows, cols) → what is added to conv_in's output.
+
+    The last convolution starts at zero.
+    """
 
     def __init__(self, map_channels: int, channels: int) -> None:
         super().__init__()
@@ -25,7 +31,9 @@ class MapEntry(nn.Module):
 
 
 class FiLM(nn.Module):
-    """Frame map → per site a scale and a shift of every place and channel; both start at zero. It is computed once for all steps.
+    """Frame map → per site a scale and a shift of every place and channel; both start at zero.
+
+    It is computed once for all steps.
 
     channels and levels: of the sites, a level's grid being half its predecessor's, rounded up.
     """
@@ -55,7 +63,10 @@ def _places(grid: Tensor) -> Tensor:
 
 
 class ConditionedConvIn(nn.Module):
-    """Stands where ``conv_in`` stood: (B, in_channels [+ further], rows, cols); further channels are added to its output."""
+    """Stands where ``conv_in`` stood.
+
+    (B, in_channels [+ further], rows, cols); further channels are added to its output.
+    """
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()

@@ -33,7 +33,10 @@ EVERYTHING = (
 
 
 def inject(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = EVERYTHING) -> LoraConfig:
-    """Add a LoRA called ``name`` to every module of ``unet`` whose name ends in one of ``targets``; B starts at zero."""
+    """Add a LoRA called ``name`` to every module of ``unet`` whose name ends in one of ``targets``.
+
+    B starts at zero.
+    """
     from peft import LoraConfig
 
     if rank < 1:
@@ -54,7 +57,10 @@ def _inject(unet: nn.Module, name: str, config: LoraConfig) -> None:
 
 
 def stack(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = EVERYTHING) -> LoraConfig:
-    """``inject`` beside the LoRAs that ``unet`` holds, which are frozen and stay on. Raises ValueError where one is called so already."""
+    """``inject`` beside the LoRAs that ``unet`` holds, which are frozen and stay on.
+
+    Raises ValueError where one is called so already.
+    """
     others = names(unet)
     if name in others:
         raise ValueError(f"the U-Net holds a LoRA called {name!r} already")
@@ -127,9 +133,12 @@ def plain_weights(unet: nn.Module) -> dict[str, nn.Parameter]:
 
 @contextmanager
 def merged(unet: nn.Module, beside: Mapping[str, Sequence[LoraDelta]] | None = None) -> Iterator[None]:
-    """Inside, every LoRA that is on is added into the weights that it adapts, so that it costs nothing; after it they are what they were,
-    bit for bit. Takes as much memory as those weights. What is merged already, or offloaded (on ``meta``), stays as it is.
-    beside: parts that come on top, by the plain name of their weight; they cannot do without, so an offloaded weight raises ValueError."""
+    """Inside, every LoRA that is on is added into the weights that it adapts, so that it costs nothing.
+
+    After it they are what they were, bit for bit. Takes as much memory as those weights. What is merged already, or
+    offloaded (on ``meta``), stays as it is. beside: parts that come on top, by the plain name of their weight; they
+    cannot do without, so an offloaded weight raises ValueError.
+    """
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     layers: list[Any] = [
@@ -188,7 +197,10 @@ def read(folder: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
 
 
 def put(unet: nn.Module, name: str, config: LoraConfig, weights: dict[str, Tensor]) -> None:
-    """Put a LoRA with these weights into ``unet``. Raises ValueError, and leaves the U-Net as it was, where they do not fit."""
+    """Put a LoRA with these weights into ``unet``.
+
+    Raises ValueError, and leaves the U-Net as it was, where they do not fit.
+    """
     from peft import set_peft_model_state_dict
 
     try:

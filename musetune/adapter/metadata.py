@@ -25,10 +25,12 @@ SAME_BASE = 0.02  # relative distance of sketches: bfloat16 moves them by 0.002,
 
 @dataclass(frozen=True)
 class AdapterMetadata:
-    """kind: theory (a MusicAdapter) or lora; base: the name or Hub id that it was made for; theory: the adapter that a LoRA was trained on.
+    """kind: theory (a MusicAdapter) or lora; base.
 
-    shapes: hash of the names and shapes of the plain U-Net; sketch: 64 of its weights, by which single and half precision of one base
-    agree while another base of the same shapes differs.
+    The name or Hub id that it was made for; theory: the adapter that a LoRA was trained on.
+
+    shapes: hash of the names and shapes of the plain U-Net; sketch: 64 of its weights, by which single and half
+    precision of one base agree while another base of the same shapes differs.
     """
 
     kind: str
@@ -72,7 +74,10 @@ class AdapterMetadata:
 
 
 def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
-    """The card in a folder, None where there is none. Raises ValueError for another schema version and for what is no card."""
+    """The card in a folder, None where there is none.
+
+    Raises ValueError for another schema version and for what is no card.
+    """
     path = Path(folder) / FILE
     if not path.is_file():
         return None
@@ -80,7 +85,8 @@ def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
         text: Any = json.loads(path.read_text())
         if text["schema"] != SCHEMA:
             raise ValueError(
-                f"{path} has schema version {text['schema']}, this musetune reads {SCHEMA}: update musetune, or make the adapter again"
+                f"{path} has schema version {text['schema']}, this musetune reads {SCHEMA}: update musetune, or make "
+                f"the adapter again"
             )
         unet, about = text["unet"], {key: text[key] for key in ("kind", "name", "base", "genre", "theory")}
         sketch = tuple(map(float, unet["sketch"]))

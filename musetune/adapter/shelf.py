@@ -1,4 +1,7 @@
-"""The former home of ``LoraMixer``: pipelines that 0.1.0 saved name ``musetune.adapter.shelf.LoraShelf`` in model_index.json."""
+"""The former home of ``LoraMixer``.
+
+Pipelines that 0.1.0 saved name ``musetune.adapter.shelf.LoraShelf`` in model_index.json.
+"""
 
 # diffusers looks in a component's module for the base class that says how it is loaded
 from diffusers.models.modeling_utils import ModelMixin

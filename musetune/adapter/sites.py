@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def music_sites(unet: AudioLDM2UNet2DConditionModel) -> list[Attention]:
     """The GPT-2 stream's cross-attentions in the U-Net's order.
 
-    A block's ``attentions`` come in groups of one transformer a stream (self, GPT-2, T5); the first that crosses is GPT-2's, and all of
-    its layers are sites.
+    A block's ``attentions`` come in groups of one transformer a stream (self, GPT-2, T5); the first that crosses is
+    GPT-2's, and all of its layers are sites.
     """
     sites: list[Attention] = []
     for block in unet.modules():

@@ -16,15 +16,25 @@ Modulation = tuple[tuple[Tensor, Tensor], ...]
 
 
 class StemBranch(nn.Module):
-    """Starts as nothing, like every part of an adapter; where a row of the batch has no stem, it adds exactly nothing there.
+    """Starts as nothing, like every part of an adapter.
+
+    Where a row of the batch has no stem, it adds exactly nothing there.
 
     channels and levels: of the sites; see MusicAdapter for the rest.
     """
 
     def __init__(
-        self, *, hidden: int, map_channels: int, cols: int, bins: int, frames_per_row: int, entry_channels: int,
-        channels: tuple[int, ...], levels: tuple[int, ...],
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        hidden: int,
+        map_channels: int,
+        cols: int,
+        bins: int,
+        frames_per_row: int,
+        entry_channels: int,
+        channels: tuple[int, ...],
+        levels: tuple[int, ...],
+    ) -> None:
         super().__init__()
         self.conditioner = StemConditioner(
             hidden=hidden, map_channels=map_channels, cols=cols, bins=bins, frames_per_row=frames_per_row

@@ -40,12 +40,13 @@ def analyze(
     tempo_hint: float | None = None,
     conventions: str | PathLike | None = None,
 ) -> Analysis:
-    """The record of `audio`: a path, or floats (samples,) or (channels, samples) at `sr` Hz; a path to MIDI, MusicXML or a lead
-    sheet (.json, .jams) is read, not heard.
+    """The record of `audio`: a path, or floats (samples,) or (channels, samples) at `sr` Hz.
+
+    A path to MIDI, MusicXML or a lead sheet (.json, .jams) is read, not heard.
 
     `beats` (n ≥ 4,) seconds, rising, replaces beat tracking; `tempo_hint` in bpm settles the octave of the tempo;
-    `conventions` is a YAML file of further genres. Memory is bounded: three hours take about 1 GB. Raises ValueError for
-    what cannot be read, is silent, is under 1.5 s or has no pulse.
+    `conventions` is a YAML file of further genres. Memory is bounded: three hours take about 1 GB. Raises ValueError
+    for what cannot be read, is silent, is under 1.5 s or has no pulse.
     """
     if isinstance(audio, (str, PathLike)) and Path(audio).suffix.lower() in SYMBOLS:
         return analyze_symbols(Path(audio), conventions=conventions)
@@ -124,8 +125,11 @@ def _checked_beats(beats: np.ndarray, source: Source) -> np.ndarray:
 
 
 def _heard(held: list[Features]) -> tuple[np.ndarray, ChordFrames, Salience]:
-    """Mel levels, what the chord network hears, and the notes without their spectrum. The features are taken out of `held`
-    and each thing is let go of once it is not needed: of three hours, each is over 100 MB."""
+    """Mel levels, what the chord network hears, and the notes without their spectrum.
+
+    The features are taken out of `held` and each thing is let go of once it is not needed: of three hours, each is over
+    100 MB.
+    """
     features = held.pop()
     notes = salience(features.spectrum, features.loudness)
     features = replace(features, spectrum=features.spectrum[:0].copy())

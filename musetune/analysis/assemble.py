@@ -24,10 +24,18 @@ from musetune.symbols import BeatGrid, ChordSpan, Key, KeySpan, LeadSheet, Meter
 
 
 def assemble(
-    source: Source, levels: np.ndarray, found: Beats, track: ChordTrack, scores: ChordScores, keys: KeyTrack,
-    edges_beat: np.ndarray, conventions: str | PathLike | None = None,
-) -> Analysis:  # fmt: skip
-    """The record of a sound with mel `levels`, beats `found`, chords `track`, whose half beats between `edges_beat` have `scores`."""
+    source: Source,
+    levels: np.ndarray,
+    found: Beats,
+    track: ChordTrack,
+    scores: ChordScores,
+    keys: KeyTrack,
+    edges_beat: np.ndarray,
+    conventions: str | PathLike | None = None,
+) -> Analysis:
+    """The record of a sound with mel `levels`, beats `found`, chords `track`, whose half beats between `edges_beat`
+    have `scores`.
+    """
     sheet, confidence = lead_sheet(found, track, keys, source.duration_s)
     sheet = replace(sheet, sections=sections(sheet, levels, scores, edges_beat))
     rhythm = rhythmic_analysis(found)
@@ -47,7 +55,10 @@ def assemble(
 def lead_sheet(
     found: Beats, track: ChordTrack, keys: KeyTrack, duration_s: float
 ) -> tuple[LeadSheet, tuple[float, ...]]:
-    """The lead sheet, and the confidence of each of its chord spans. Beat 0 is the first beat; chords before it are cut."""
+    """The lead sheet, and the confidence of each of its chord spans.
+
+    Beat 0 is the first beat; chords before it are cut.
+    """
     grid = BeatGrid(tuple(float(time) for time in found.times_s))
     length = Fraction(int(2 * float(grid.beat_at(duration_s)) + 1e-6), 2)
     areas = key_spans(keys, length)

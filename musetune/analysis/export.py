@@ -20,8 +20,19 @@ from musetune.symbols.estimate import AnalysisResult
 KINDS = ("json", "csv", "plot", "midi", "musicxml", "jams", "labels")
 SCORES = {"midi": ".mid", "musicxml": ".musicxml", "jams": ".jams"}
 CHORD_COLUMNS = (
-    "start_s", "end_s", "bar", "beat_in_bar", "beats", "chord", "name", "roman", "function", "key", "section", "confidence",
-)  # fmt: skip
+    "start_s",
+    "end_s",
+    "bar",
+    "beat_in_bar",
+    "beats",
+    "chord",
+    "name",
+    "roman",
+    "function",
+    "key",
+    "section",
+    "confidence",
+)
 
 
 def chords_csv(result: AnalysisResult) -> str:
@@ -45,7 +56,10 @@ def beats_csv(result: AnalysisResult) -> str:
 
 
 def label_tracks(result: AnalysisResult) -> dict[str, str]:
-    """Audacity label tracks by name, `start TAB end TAB label` in seconds: chords, keys, bars; sections where there are."""
+    """Audacity label tracks by name, `start TAB end TAB label` in seconds.
+
+    Chords, keys, bars; sections where there are.
+    """
     sheet = result.lead_sheet
     chords = [
         (*interval, pop_name(span.chord)) for interval, span in zip(sheet.chord_intervals_s, sheet.chords, strict=True)

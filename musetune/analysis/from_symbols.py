@@ -1,5 +1,7 @@
-"""The record of what is written: a lead sheet, MIDI or MusicXML. Chord symbols are taken as they stand; where there are none,
-the notes tell."""
+"""The record of what is written: a lead sheet, MIDI or MusicXML.
+
+Chord symbols are taken as they stand; where there are none, the notes tell.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from musetune.analysis.genre.classifier import genre_analysis
 from musetune.analysis.harmonic_analysis import harmonic_analysis
 from musetune.analysis.record import Analysis
 from musetune.analysis.rhythmic_analysis import rhythmic_analysis_of_layers, rhythmic_analysis_of_notes
-from musetune.audio.source import Source, sha256_of
+from musetune.audio.source import Source, sha256_of, text_name
 from musetune.formats.scores import read_score
 from musetune.symbols import LeadSheet
 from musetune.theory.harmony.modulation import local_keys
@@ -26,8 +28,10 @@ SCORES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
 def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) -> Analysis:
-    """The record of the file `path`. Where a sheet names several keys, they are its keys; where it names one, the chords may
-    tell of more, so local keys are looked for, with that one as the expected one.
+    """The record of the file `path`.
+
+    Where a sheet names several keys, they are its keys; where it names one, the chords may tell of more, so local keys
+    are looked for, with that one as the expected one.
 
     Raises FileNotFoundError where no file is, ValueError for what cannot be read or holds no music.
     """
@@ -47,7 +51,7 @@ def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) ->
     voices = score.voices if score is not None and score.voices else None
     rhythm = rhythmic_analysis_of_notes(score) if score is not None else _of_chords(sheet)
     return Analysis(
-        Source(path.name, float(sheet.grid.time_at(sheet.length)), None, None, sha256_of(path)),
+        Source(text_name(path), float(sheet.grid.time_at(sheet.length)), None, None, sha256_of(path)),
         sheet,
         1.0,
         1.0,

@@ -20,8 +20,9 @@ def harmonic_analysis(
     numerals: list[str] | None = None,
 ) -> dict[str, Any]:
     """The record's `harmonic_analysis` of the chords of `sheet` in its local keys; numerals and functions are one a
-    sounding chord. `voices`, where known, tell the top voice of cadences and the voice leading; `numerals` are those that
-    the notes told, where they did."""
+    sounding chord. `voices`, where known, tell the top voice of cadences and the voice leading; `numerals` are those
+    that the notes told, where they did.
+    """
     from musetune.theory.harmony.modulation import modulations
 
     numerals = romans(sheet) if numerals is None else numerals

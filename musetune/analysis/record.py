@@ -15,8 +15,11 @@ from musetune.symbols import Chord, Key, LeadSheet
 
 @dataclass(frozen=True)
 class Analysis:
-    """A lead sheet heard in a sound or read from symbols, with confidences 0…1 (1 for what was read). Times are seconds from
-    the start of the sound, positions beats from `lead_sheet`'s beat 0, which is the first beat heard."""
+    """A lead sheet heard in a sound or read from symbols, with confidences 0…1 (1 for what was read).
+
+    Times are seconds from the start of the sound, positions beats from `lead_sheet`'s beat 0, which is the first beat
+    heard.
+    """
 
     source: Source
     lead_sheet: LeadSheet

@@ -33,7 +33,10 @@ def rhythmic_analysis(found: Beats) -> dict[str, Any]:
 
 
 def rhythmic_analysis_of_notes(score: Score) -> dict[str, Any]:
-    """The record's `rhythmic_analysis` of a score in the metre that holds for longest; layers are its parts and drums."""
+    """The record's `rhythmic_analysis` of a score in the metre that holds for longest.
+
+    Layers are its parts and drums.
+    """
     ends = [*(span.start for span in score.meters[1:]), score.length]
     at = max(range(len(score.meters)), key=lambda i: ends[i] - score.meters[i].start)
     start, end = score.meters[at].start, ends[at]
@@ -54,8 +57,8 @@ def rhythmic_analysis_of_layers(
 
     `complexity_score` is the mean of the syncopation index, the entropy of places in the bar and that of intervals
     between onsets (those that can be told, see `musetune.theory.rhythm.syncopation`); `polyrhythm` as defined in
-    `musetune.theory.rhythm.polyrhythm`; `swing_ratio` null in compound metres, whose beats have three parts, and where too
-    few beats are divided in two; `tempo_stability` of `beats_s` (n,) seconds, null without.
+    `musetune.theory.rhythm.polyrhythm`; `swing_ratio` null in compound metres, whose beats have three parts, and where
+    too few beats are divided in two; `tempo_stability` of `beats_s` (n,) seconds, null without.
     """
     groups = sync.groups_of(meter, layers, first_downbeat)
     index = sync.syncopation_index(layers, meter, first_downbeat=first_downbeat)
@@ -87,7 +90,9 @@ def heard_layers(found: Beats) -> dict[str, np.ndarray]:
 
 
 def onset_frames(strength: np.ndarray) -> np.ndarray:
-    """(n,) seconds of the onsets in `strength` (frames at FPS,), to a part of a frame by a parabola through the peak."""
+    """(n,) seconds of the onsets in `strength` (frames at FPS,), to a part of a frame by a parabola through the
+    peak.
+    """
     reach = round(APART_S * FPS)
     window = np.lib.stride_tricks.sliding_window_view(np.pad(strength, reach), 2 * reach + 1).max(axis=1)
     peaks = np.flatnonzero((strength == window) & (strength > 0))

@@ -12,7 +12,9 @@ FORMATS = ("wav", "flac", "mp3", "ogg")
 
 
 def load_audio(path: str | Path, sr: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
-    """Read an audio file as float32 in −1…1, resampled to ``sr`` Hz where given; musetune.audio.decode names the formats.
+    """Read an audio file as float32 in −1…1, resampled to ``sr`` Hz where given.
+
+    Musetune.audio.decode names the formats.
 
     Returns (samples,) for mono, else (channels, samples), and the sampling rate.
     Raises FileNotFoundError where there is no file and ValueError where it cannot be decoded.

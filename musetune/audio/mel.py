@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 class LogMel(nn.Module):
-    """AudioLDM 2's log-mel: 64 Slaney bins 0–8000 Hz, n_fft = window = 1024, hop 160 at 16 kHz, natural log, floor 1e-5.
+    """AudioLDM 2's log-mel: 64 Slaney bins 0–8000 Hz, n_fft = window = 1024, hop 160 at 16 kHz, natural log, floor
+    1e-5.
 
     Waveform (batch, samples) in −1…1 → (batch, 1, samples // 160, 64).
     """
@@ -36,8 +37,9 @@ class LogMel(nn.Module):
 
 
 def mel_frontend(base: DiffusionPipeline) -> nn.Module:
-    """The module that turns waveforms (batch, samples) into what ``base.vae`` encodes, (batch, 1, frames, bins); ``frequencies`` (bins,)
-    are its bins' hertz. Of ``base`` only the vocoder is looked at.
+    """The module that turns waveforms (batch, samples) into what ``base.vae`` encodes, (batch, 1, frames, bins).
+
+    ``frequencies`` (bins,) are its bins' hertz. Of ``base`` only the vocoder is looked at.
 
     A vocoder that carries its own ``frontend`` (nano's) decides; otherwise it is AudioLDM 2's log-mel.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -35,7 +36,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Sound:
-    """`wave` (samples,) float32 at RATE, without constant offset and with root mean square 0.1; `level_dbfs` before that."""
+    """`wave` (samples,) float32 at RATE, without constant offset and with root mean square 0.1; `level_dbfs` before
+    that.
+    """
 
     wave: np.ndarray
     source: Source
@@ -111,6 +114,18 @@ class SoundStream:
         return self._heard
 
 
+def text_name(path: str | PathLike) -> str:
+    r"""Name of a file as text that every encoding of Unicode takes.
+
+    Bytes of a name that are no UTF-8 stand as ``\xe9``.
+
+    Example:
+        >>> text_name(b"songs/caf\xe9.mp3".decode(errors="surrogateescape"))
+        'caf\\xe9.mp3'
+    """
+    return os.fsencode(Path(path).name).decode("utf-8", "backslashreplace")
+
+
 def open_sound(audio: str | PathLike | np.ndarray, sr: int | None = None) -> SoundStream:
     """Open a path, or an array (samples,) or (channels, samples) of floats with its rate `sr` in Hz.
 
@@ -122,7 +137,9 @@ def open_sound(audio: str | PathLike | np.ndarray, sr: int | None = None) -> Sou
         path = Path(audio)
         head = open_decoder(path)
         head.close()
-        return SoundStream(path.name, head.rate, head.channels, sha256_of(path), lambda: open_decoder(path).chunks())
+        return SoundStream(
+            text_name(path), head.rate, head.channels, sha256_of(path), lambda: open_decoder(path).chunks()
+        )
     if sr is None:
         raise ValueError("an array needs its sample rate: analyze(wave, sr=44100)")
     wave = _checked(np.asarray(audio), sr)

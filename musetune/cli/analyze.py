@@ -1,4 +1,4 @@
-"""`musetune analyze`: any number of files through the analyser, and what it hears as text, tables, pictures and scores."""
+"""`musetune analyze`: files through the analyser, and what it recognises as text, tables, pictures and scores."""
 
 from __future__ import annotations
 
@@ -83,9 +83,13 @@ def analyze(
 
 
 def _jobs(
-    places: list[Path], outputs: tuple[str, ...], out: Path | None, sheet: Path | None, options: dict[str, Any],
+    places: list[Path],
+    outputs: tuple[str, ...],
+    out: Path | None,
+    sheet: Path | None,
+    options: dict[str, Any],
     no_cache: bool,
-) -> list[Job]:  # fmt: skip
+) -> list[Job]:
     """What to do, checked before anything is done."""
     from musetune.analysis.service.batch import MARK, find_files
     from musetune.analysis.service.cache import default_folder
@@ -105,7 +109,8 @@ def _jobs(
         stem = folder / f"{path.name}{MARK}"
         if stem in work and outputs:
             raise ValueError(
-                f"{work[stem].path} and {path} would both write {stem}.*: give the folder above, or analyse them one by one"
+                f"{work[stem].path} and {path} would both write {stem}.*: give the folder above, or analyse them one "
+                f"by one"
             )
         if out is not None and outputs:
             folder.mkdir(parents=True, exist_ok=True)

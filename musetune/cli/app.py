@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
-import subprocess
+import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +14,13 @@ import typer
 
 from musetune.cli import analyze as cli_analyze
 from musetune.cli import compose as cli_compose
+from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
+from musetune.cli import prepare as cli_prepare
 from musetune.cli import ui as cli_ui
+from musetune.cli.lists import ListsCommand
+from musetune.cli.song import check_text
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
@@ -28,10 +34,13 @@ app = typer.Typer(
 FORMATS = ("wav", "flac", "mp3")
 GENERATE_HELP = """Generate audio that follows chords.
 
-Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . | % |": the
-chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the prompt alone decides.
+Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . |
+% |": the chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the
+prompt alone decides.
 
-Example: musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav --report
+Example:
+
+  musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav
 """
 
 
@@ -113,6 +122,7 @@ def generate(
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.request import MUSIC_GUIDANCE
 
+    check_text("PROMPT", prompt)
     kind = _kind(out, format)
     wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
@@ -236,17 +246,6 @@ def _said(told: dict[str, Any]) -> str:
     return "\n".join(lines + ([told["plot"]] if "plot" in told else []))
 
 
-def _recipe(name: str, arguments: list[str]) -> None:
-    """Run a recipe of the repository with this Python."""
-    places = (Path(__file__).parents[2] / "recipes", Path(__file__).parents[1] / "_recipes")  # a checkout, a wheel
-    script = next((place / name for place in places if (place / name).is_file()), None)
-    if script is None:
-        raise FileNotFoundError(
-            f"the recipe {name} is neither in {places[0]} nor in {places[1]}; install musetune anew"
-        )
-    raise typer.Exit(subprocess.run([sys.executable, str(script), *arguments], check=False).returncode)
-
-
 app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
 app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
@@ -254,40 +253,39 @@ app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
 app.command(help=cli_ui.HELP)(cli_ui.ui)
-
-PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-
-
-@app.command(context_settings=PASS_ON)
-def prepare(context: typer.Context) -> None:
-    """Make a data set of cached latents from a folder of music (recipes/prepare.py; --help lists its options)."""
-    _recipe("prepare.py", context.args)
-
-
-@app.command(context_settings=PASS_ON)
-def evaluate(context: typer.Context) -> None:
-    """Measure how well generated audio follows lead sheets (recipes/evaluate.py; --help lists its options)."""
-    _recipe("evaluate.py", context.args)
-
-
+app.command(help=cli_prepare.HELP, cls=ListsCommand)(cli_prepare.prepare)
+app.command(help=cli_evaluate.HELP, cls=ListsCommand)(cli_evaluate.evaluate)
 app.command()(cli_info.info)
 
 
-def main() -> None:
-    """The console script: errors that a user can mend are one line, without a traceback."""
+def main(*command: str) -> None:
+    """Run the console script, or one `command` of it. Errors are one line, without a traceback, unless $MUSETUNE_TRACEBACK is set."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)  # the exit code, where a command ended by typer.Exit
+        # the exit code, where a command ended by typer.Exit
+        code = app([*command, *sys.argv[1:]], standalone_mode=False)
     except typer.Abort:
         raise SystemExit(130) from None
     except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"musetune: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+        _complain(" ".join(str(error).split()) or type(error).__name__, error)
         raise SystemExit(2) from None
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # a mistake in the command line itself
             error.show()
             raise SystemExit(error.exit_code) from None
-        raise
+        name = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        _complain(f"{name} (a fault of MuseTune; please report it with what MUSETUNE_TRACEBACK=1 shows)", error)
+        raise SystemExit(70) from None
     raise SystemExit(code)
+
+
+def _complain(text: str, error: Exception) -> None:
+    """Print what went wrong; with $MUSETUNE_TRACEBACK also where."""
+    if os.environ.get("MUSETUNE_TRACEBACK"):
+        traceback.print_exception(error)
+    typer.echo(f"musetune: {text}", err=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""`musetune plan | compose`: from a sentence to a song's plan, to every player's notes, to MIDI, notation, JAMS and audio."""
+"""`musetune plan | compose`: from a sentence to a song's plan, to every player's notes, to MIDI, notation, JAMS and
+audio.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 
 PLAN_HELP = """Write a song's plan: form, chords, key, tempo, metre.
 
-PROMPT says what song: genre, mood, tempo, key, metre, length, in your words. Options pin what must be exactly so; what neither the
-prompt nor an option says is written by the structure transformer. The plan is printed by sections and, with -o, saved to be edited.
+PROMPT says what song: genre, mood, tempo, key, metre, length, in your words. Options pin what must be exactly
+so; what neither the prompt nor an option says is written by the structure transformer. The plan is printed by
+sections and, with -o, saved to be edited.
 
---from PLAN goes on from a plan that you edited (.json, or .mid, .musicxml, .mxl, .jams from another program). All that is in it stays:
-bars without a chord are written, and bars after its end where --bars or --seconds ask for more. --key transposes it, --bpm and --genre
-replace its own. To have a part written anew, take its chords out; to start afresh with some of it, pin that with the options.
+--from PLAN goes on from a plan that you edited (.json, or .mid, .musicxml, .mxl, .jams from another program).
+All that is in it stays: bars without a chord are written, and bars after its end where --bars or --seconds ask
+for more. --key transposes it, --bpm and --genre replace its own. To have a part written anew, take its chords
+out; to start afresh with some of it, pin that with the options.
 
 Examples:
 
@@ -38,12 +42,12 @@ Examples:
 """
 COMPOSE_HELP = """Compose a song: plan it, write notes for every player, save them.
 
-PROMPT and the options of `musetune plan` decide the plan, --from goes on from one. Drums, bass, guitar, keys and lead are then written on
-it, sections that come back with the notes that they had. What is printed says of each player who wrote the notes: the model, a rule
-(a fixed pattern, where the model has none), or you.
+PROMPT and the options of `musetune plan` decide the plan, --from goes on from one. Drums, bass, guitar, keys
+and lead are then written on it, sections that come back with the notes that they had. What is printed says of
+each player who wrote the notes: the model, a rule (a fixed pattern, where the model has none), or you.
 
-Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams, --parts, --plan and --audio,
-and without a suffix in -o, --midi is meant.
+Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams,
+--parts, --plan and --audio, and without a suffix in -o, --midi is meant.
 
 Examples:
 
@@ -115,7 +119,9 @@ def plan(
 
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"-o {out}: suffix {out.suffix!r} is not one of {', '.join(SUFFIXES)}")
-    pins = pins_of(prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds)  # fmt: skip
+    pins = pins_of(
+        prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
+    )
     free = {} if temperature is None else {"temperature": temperature}
     sheet = _planned(prompt, planner, pins | free | {"seed": seed})
     files = [] if out is None else [str(sheet.save(out))]
@@ -146,7 +152,8 @@ def compose(
     given: Annotated[
         Path | None,
         typer.Option(
-            help="notes of yours, .mid or .json, that stay as they are; without --from their tempo, metre, length and chords too",
+            help="notes of yours, .mid or .json, that stay as they are; without --from their tempo, metre, length and "
+            "chords too",
             exists=True,
             dir_okay=False,
         ),
@@ -191,7 +198,9 @@ def compose(
         reject_arguments({f"--{name}": value for name, value in sound.items()}, "needs --audio")
     named = () if stems is None else stem_names(stems)
     yours, source = given_notes(given, from_, named)
-    pins = pins_of(prompt, source, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds)  # fmt: skip
+    pins = pins_of(
+        prompt, source, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
+    )
     if given is not None and source is None:
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
@@ -240,9 +249,15 @@ def described(sheet: LeadSheet) -> dict[str, Any]:
     from musetune.display.plan_chart import sections_of
 
     return {
-        "key": str(sheet.key), "bpm": sheet.bpm, "time_signature": str(sheet.meter), "genre": sheet.genre,
-        "seconds": sheet.duration_s, "bars": len(sheet.downbeats()), "sections": list(sections_of(sheet)), "sheet": sheet.to_json(),
-    }  # fmt: skip
+        "key": str(sheet.key),
+        "bpm": sheet.bpm,
+        "time_signature": str(sheet.meter),
+        "genre": sheet.genre,
+        "seconds": sheet.duration_s,
+        "bars": len(sheet.downbeats()),
+        "sections": list(sections_of(sheet)),
+        "sheet": sheet.to_json(),
+    }
 
 
 def players(song: Arrangement) -> list[dict[str, Any]]:

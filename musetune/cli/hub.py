@@ -1,4 +1,6 @@
-"""`musetune push | pull | adapters`: adapters to and from the Hugging Face Hub, what is at hand, and what a shell may complete."""
+"""`musetune push | pull | adapters`: adapters to and from the Hugging Face Hub, what is at hand, and what a shell may
+complete.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
 
 PUSH_HELP = """Put an adapter's folder on the Hugging Face Hub, in one commit.
 
-FOLDER is what training or pipe.save_adapter wrote, or a whole pipeline's; only safetensors, JSON, Markdown, PNG and audio are
-sent. Where it has no README.md, the model card is made from musetune.json, training.json and results.json. The repository is
-made where there is none. The token is --token, HF_TOKEN, or what `hf auth login` left.
+FOLDER is what training or pipe.save_adapter wrote, or a whole pipeline's; only safetensors, JSON, Markdown, PNG
+and audio are sent. Where it has no README.md, the model card is made from musetune.json, training.json and
+results.json. The repository is made where there is none. The token is --token, HF_TOKEN, or what `hf auth
+login` left.
 
 Examples:
 
@@ -28,8 +31,8 @@ Examples:
 """
 PULL_HELP = """Fetch an adapter from the Hugging Face Hub.
 
-Into the cache, where `--adapter owner/name` finds it, also offline; or, with --out, into a folder of your own. Nothing but safetensors,
-JSON, Markdown, PNG and audio is fetched of an adapter, and each file is checked.
+Into the cache, where `--adapter owner/name` finds it, also offline; or, with --out, into a folder of your own.
+Nothing but safetensors, JSON, Markdown, PNG and audio is fetched of an adapter, and each file is checked.
 
 Examples:
 
@@ -39,7 +42,7 @@ Examples:
 
   musetune generate "late-night trio" --chords "ii7 V7 I" --adapter me/musetune-jazz
 """
-ADAPTERS_HELP = """List the adapters at hand: those that come with musetune, those in the Hub's cache, and those in PLACES.
+ADAPTERS_HELP = """List the adapters at hand: those that come with musetune, in the Hub's cache, and in PLACES.
 
 Adherence is what results.json in the adapter's folder says, in per cent: chords right (majmin) and beats right (F).
 

@@ -1,4 +1,7 @@
-"""What the options of `musetune plan | compose` mean, checked before anything heavy is loaded; and the files that they ask for."""
+"""What the options of `musetune plan | compose` mean, checked before anything heavy is loaded.
+
+And the files that they ask for.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,14 @@ KINDS = {"midi": ".mid", "musicxml": ".musicxml", "mxl": ".mxl", "jams": ".jams"
 NAMES = {"vocals": "lead", "vocal": "lead"}  # other names that --stems takes
 
 
+def check_text(name: str, text: str) -> None:
+    """Raise ValueError for words that are no text: bytes of another encoding than the shell's."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} {text!r} is no text at character {error.start + 1}: write it in UTF-8") from None
+
+
 def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     """The planner's arguments, each option checked by name. source: the plan to go on from."""
     from musetune.pipeline.checks import check_positive, reject_arguments
@@ -23,6 +34,7 @@ def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     from musetune.symbols.beat_grid import check_bpm
     from musetune.symbols.names import suggest
 
+    check_text("PROMPT", prompt)
     pins = {name: value for name, value in options.items() if value is not None}
     if not prompt.strip() and source is None and not pins:
         raise ValueError("say what song in PROMPT, pin something such as --chords, or go on from a plan with --from")
@@ -81,8 +93,10 @@ def stem_names(text: str) -> tuple[str, ...]:
 def given_notes(
     given: Path | None, source: Path | None, anew: tuple[str, ...]
 ) -> tuple[Arrangement | None, Path | None]:
-    """The user's notes but for the players to be written ``anew``, each stem marked as theirs; and the plan to go on from, which ``given``
-    is too where it has chords."""
+    """The user's notes but for the players to be written ``anew``, each stem marked as theirs.
+
+    And the plan to go on from, which ``given`` is too where it has chords.
+    """
     if given is None:
         return None, source
     from musetune.formats.songs import load_arrangement
@@ -106,7 +120,9 @@ def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Output:
-    """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where ``stems_audio``."""
+    """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where
+    ``stems_audio``.
+    """
 
     name: Path
     suffixes: tuple[str, ...]
@@ -152,9 +168,13 @@ class Output:
             pipe.load_adapter("theory")
         pipe.to(pick_device(None))
         made = pipe(
-            prompt, lead_sheet=sheet, arrangement=song, stems=self.stems_audio, generator=torch.Generator().manual_seed(seed),
+            prompt,
+            lead_sheet=sheet,
+            arrangement=song,
+            stems=self.stems_audio,
+            generator=torch.Generator().manual_seed(seed),
             num_inference_steps=sound.get("steps", 20),
-        )  # fmt: skip
+        )
         takes = {"": made.audios[0]} | {f".{name}": take for name, take in (made.stems or {}).items()}
         for name, take in takes.items():
             save_audio(self.path(f"{name}.wav"), take, made.sampling_rate, "wav")

@@ -11,7 +11,8 @@ import typer
 
 HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew.
 
-It is served to this machine alone; --host 0.0.0.0 lets others in. Needs the extra ui: pip install "musetune[ui]"
+It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a
+proxy with another name add --allow-host NAME. Needs the extra ui: pip install "musetune[ui]"
 
 Example: musetune ui --port 7861 --no-open
 """
@@ -25,6 +26,9 @@ def ui(
         str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
     ] = None,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="a further name by which the page may be opened, more than once")
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
 ) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -36,5 +40,7 @@ def ui(
 
     pipe = load(base, adapter, device)
     with tempfile.TemporaryDirectory(prefix="musetune-ui-") as folder:
+        takes = Path(folder) / "takes"
+        takes.mkdir()
         typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)")
-        launch(Page(pipe, Path(folder)), host, port, open_browser=open_browser)
+        launch(Page(pipe, takes), host, port, open_browser=open_browser, allow_hosts=allow_host or [])

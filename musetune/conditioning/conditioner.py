@@ -1,4 +1,7 @@
-"""MusicTokens → embeddings: events for cross-attention, a map for the latent grid. Learned nulls stand in for absent streams."""
+"""MusicTokens → embeddings: events for cross-attention, a map for the latent grid.
+
+Learned nulls stand in for absent streams.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ class MusicConditioning:
 
 
 class MusicConditioner(nn.Module):
-    """Embeds tokens. ``frames_per_row`` frames are folded into each latent row; the map says per column what sounds where.
+    """Embeds tokens.
+
+    ``frames_per_row`` frames are folded into each latent row; the map says per column what sounds where.
 
     dim: width of the event embeddings; hidden: width of the frame network; cols: columns of the latent grid.
     """
@@ -111,7 +116,10 @@ class MusicConditioner(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Residual: normalise, convolve along time, GELU, mix; (B, T, dim) in and out. Masked-out places read as zero padding."""
+    """Residual: normalise, convolve along time, GELU, mix; (B, T, dim) in and out.
+
+    Masked-out places read as zero padding.
+    """
 
     def __init__(self, dim: int, kernel: int, dilation: int) -> None:
         super().__init__()

@@ -22,10 +22,13 @@ DRUM_BANDS_HZ = {
 
 
 class HarmonicTemplateEncoder(nn.Module):
-    """Stem frames → a map for the latent grid. A stream's notes select rows of a table, one a pitch or drum, of what they light up in a
-    spectrum of ``cols`` · ``bins`` bins; ``draw`` fills the tables with harmonic partials and bands, training goes on from there.
+    """Stem frames → a map for the latent grid.
 
-    frames_per_row: frames folded into a latent row; bins: of the spectrum in a column of the latent grid; hidden: width.
+    A stream's notes select rows of a table, one a pitch or drum, of what they light up in a spectrum of ``cols`` ·
+    ``bins`` bins; ``draw`` fills the tables with harmonic partials and bands, training goes on from there.
+
+    frames_per_row: frames folded into a latent row; bins: of the spectrum in a column of the latent grid; hidden:
+    width.
     """
 
     def __init__(self, *, hidden: int, map_channels: int, cols: int, bins: int, frames_per_row: int) -> None:
@@ -38,7 +41,10 @@ class HarmonicTemplateEncoder(nn.Module):
 
     @torch.no_grad()
     def draw(self, bin_hz: np.ndarray) -> None:
-        """Fill the tables for a spectrum whose bins lie at ``bin_hz`` (cols · bins,) rising hertz. Raises ValueError for another number."""
+        """Fill the tables for a spectrum whose bins lie at ``bin_hz`` (cols · bins,) rising hertz.
+
+        Raises ValueError for another number.
+        """
         if len(bin_hz) != self.cols * self.bins:
             raise ValueError(f"{len(bin_hz)} bins do not make {self.cols} columns of {self.bins}")
         kinds = {"drums": [band(low, high, bin_hz) for low, high in DRUM_BANDS_HZ.values()]}
@@ -48,7 +54,9 @@ class HarmonicTemplateEncoder(nn.Module):
             table.copy_(torch.from_numpy(np.stack(kinds[stream]).astype(np.float32)))
 
     def forward(self, stems: Tensor, rows: int) -> Tensor:
-        """Frames (B, rows · frames_per_row, columns STEM_FIELDS), 0 where nothing is told → (B, map_channels, rows, cols)."""
+        """Frames (B, rows · frames_per_row, columns STEM_FIELDS), 0 where nothing is told → (B, map_channels, rows,
+        cols).
+        """
         hits = _columns(stems, "drums_") @ self.tables["drums"]
         drawn = [hits, *(picture for stream in PITCHED for picture in self._pictures(stream, stems))]
         grid = torch.cat([_folded(picture, rows, self.cols) for picture in drawn], 1)
@@ -64,7 +72,9 @@ class HarmonicTemplateEncoder(nn.Module):
 
 
 def harmonic_lines(pitch: int, bin_hz: np.ndarray) -> np.ndarray:
-    """(bins,) float32: the partials 1…8 of a MIDI pitch, the k-th 1/k high, each shared out between the two bins around it."""
+    """(bins,) float32: the partials 1…8 of a MIDI pitch, the k-th 1/k high, each shared out between the two bins around
+    it.
+    """
     hertz = 440.0 * 2 ** ((pitch - 69) / 12) * np.arange(1, PARTIALS + 1)
     place = np.interp(hertz, bin_hz, np.arange(len(bin_hz)), left=np.nan, right=np.nan)
     near = np.clip(1 - np.abs(np.arange(len(bin_hz))[None] - place[:, None]), 0, None)

@@ -1,4 +1,7 @@
-"""Stem frames → a map for the latent grid. Learned nulls stand in for absent stems; where none is given the map is nothing at all."""
+"""Stem frames → a map for the latent grid.
+
+Learned nulls stand in for absent stems; where none is given the map is nothing at all.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from musetune.conditioning.tokens import MusicTokens
 
 
 class StemConditioner(nn.Module):
-    """``frames_per_row`` frames are folded into each latent row. hidden: width of the frame network; cols: columns of the latent grid;
-    bins: of the base's spectrum in each."""
+    """``frames_per_row`` frames are folded into each latent row. hidden: width of the frame network; cols: columns of
+    the latent grid; bins: of the base's spectrum in each.
+    """
 
     def __init__(self, *, hidden: int, map_channels: int, cols: int, bins: int, frames_per_row: int) -> None:
         super().__init__()
@@ -29,7 +33,10 @@ class StemConditioner(nn.Module):
         )
 
     def forward(self, tokens: MusicTokens, rows: int) -> tuple[Tensor, Tensor]:
-        """Tokens of rows · frames_per_row frames → the map (B, map_channels, rows, cols), and (B,) bool: whether any stem is given."""
+        """Tokens of rows · frames_per_row frames → the map (B, map_channels, rows, cols), and (B,) bool.
+
+        Whether any stem is given.
+        """
         dtype = self.null.dtype
         given = torch.stack([tokens.present[stream] for stream in STEM_STREAMS], 1)  # (B, 4)
         told = tokens.stems != HIDDEN

@@ -1,4 +1,7 @@
-"""Stems as frames: what the players do at each moment, for the adapter. A stem that is given and plays nothing is silence, not absence."""
+"""Stems as frames: what the players do at each moment, for the adapter.
+
+A stem that is given and plays nothing is silence, not absence.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,8 @@ def drum_class(pitch: int) -> str:
 def stem_frames(arrangement: Arrangement, times_s: np.ndarray, kernel_s: float) -> np.ndarray:
     """(n, 54) float32, columns STEM_FIELDS, at ``times_s`` (n,) of the arrangement's own time.
 
-    Hits and onsets are kernels exp(−d² / 2 kernel_s²) of the distance to the nearest, hits by their velocity; pitches are 1 while they sound.
+    Hits and onsets are kernels exp(−d² / 2 kernel_s²) of the distance to the nearest, hits by their velocity; pitches
+    are 1 while they sound.
     """
     out = np.zeros((len(times_s), len(STEM_FIELDS)), np.float32)
     column = {field: i for i, field in enumerate(STEM_FIELDS)}

@@ -45,9 +45,17 @@ HELD = [
 ]  # what a held chord keeps
 BEAT_COLUMNS, CHORD_COLUMNS = slice(0, 6), slice(6, 43)
 FRAME_FIELDS = (
-    "beat", "downbeat", "beat_sin", "beat_cos", "bar_sin", "bar_cos",
-    *(f"chroma_{i}" for i in range(12)), *(f"bass_{i}" for i in range(12)), *(f"root_{i}" for i in range(12)), "chord_onset",
-)  # fmt: skip
+    "beat",
+    "downbeat",
+    "beat_sin",
+    "beat_cos",
+    "bar_sin",
+    "bar_cos",
+    *(f"chroma_{i}" for i in range(12)),
+    *(f"bass_{i}" for i in range(12)),
+    *(f"root_{i}" for i in range(12)),
+    "chord_onset",
+)
 METERS = ("4/4", "3/4", "2/4", "6/8", "5/4", "7/8", "12/8")
 GLOBAL_FIELDS = ("key_tonic", "mode", "meter", "genre")
 GLOBAL_SIZES = (12, 2, len(METERS) + 1, len(GENRES) + 1)
@@ -59,10 +67,10 @@ NO_SECTION = 8  # also of a song's ninth and later kinds of section
 class MusicTokens:
     """What the adapter eats; batch first, times in seconds from the clip's start.
 
-    events (B, N, 8) long, columns EVENT_FIELDS; event_chroma (B, N, 12); event_times_s (B, N, 2) start and end; event_mask (B, N) bool;
-    frames (B, F, 43), columns FRAME_FIELDS; stems (B, F, 54), columns STEM_FIELDS, 0 without an arrangement, HIDDEN where nothing is said;
-    globals (B, 4) long, columns GLOBAL_FIELDS; features (B, 1): log2(bpm / 120);
-    present: for each of STREAMS, (B,) bool, whether the condition is given.
+    events (B, N, 8) long, columns EVENT_FIELDS; event_chroma (B, N, 12); event_times_s (B, N, 2) start and end;
+    event_mask (B, N) bool; frames (B, F, 43), columns FRAME_FIELDS; stems (B, F, 54), columns STEM_FIELDS, 0 without an
+    arrangement, HIDDEN where nothing is said; globals (B, 4) long, columns GLOBAL_FIELDS; features (B, 1): log2(bpm /
+    120); present: for each of STREAMS, (B,) bool, whether the condition is given.
     """
 
     events: Tensor
@@ -105,7 +113,10 @@ class MusicTokens:
         return MusicTokens.from_tensors({k: v.to(device) for k, v in self.tensors().items()})
 
     def hold(self) -> MusicTokens:
-        """The same where beats are given; where they are not, one event a chord instead of one a beat: else the grid would show through."""
+        """The same where beats are given; where they are not, one event a chord instead of one a beat.
+
+        Else the grid would show through.
+        """
         alike = (
             (self.events[:, 1:, HELD] == self.events[:, :-1, HELD]).all(2)
             & self.event_mask[:, 1:]
@@ -142,11 +153,12 @@ def tokenize(
     event_s: float | None = None,
     arrangement: Arrangement | None = None,
 ) -> MusicTokens:
-    """Tokens (B = 1) of a sheet for ``n_frames`` frames of ``frame_s`` seconds, the first beginning at the sheet's time 0.
+    """Tokens (B = 1) of a sheet for ``n_frames`` frames of ``frame_s`` seconds, the first beginning at the sheet's time
+    0.
 
-    Events that begin at or after ``duration_s`` (default: the frames' length) are left out. event_s: further events so many seconds
-    apart; by default there is one a beat, and one a chord change. arrangement: what the players do, on a grid with the sheet's time 0; all
-    stem streams are given with it, a stem that it lacks being silent.
+    Events that begin at or after ``duration_s`` (default: the frames' length) are left out. event_s: further events so
+    many seconds apart; by default there is one a beat, and one a chord change. arrangement: what the players do, on a
+    grid with the sheet's time 0; all stem streams are given with it, a stem that it lacks being silent.
     """
     if event_s is not None and not 0 < event_s < math.inf:
         raise ValueError(f"event_s={event_s} must be above 0 seconds, or None for beats and changes alone")
@@ -179,7 +191,10 @@ def tokenize(
 
 
 def _event_grid(sheet: LeadSheet, seconds: float, event_s: float | None) -> tuple[np.ndarray, np.ndarray, list[Chord]]:
-    """Starts and ends in beats and the chord of every event: the beats, chord changes between them, every ``event_s``."""
+    """Starts and ends in beats and the chord of every event.
+
+    The beats, chord changes between them, every ``event_s``.
+    """
     length = min(float(sheet.length), float(sheet.grid.beat_at(seconds)))
     beats = np.arange(0, np.ceil(length - 1e-6))
     if event_s is not None:

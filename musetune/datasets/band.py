@@ -42,15 +42,21 @@ LEAD_PROGRAMS = (0, 11, 22, 26, 30, 40, 42, 52, 53, 56, 65, 66, 71, 73, 80, 81)
 BASS_PROGRAMS = (32, 33, 34, 35, 36, 38, 39, 43)
 KICK, SNARE, STICK, CLAP, HAT, OPEN_HAT, RIDE, SHAKER = 36, 38, 37, 39, 42, 46, 51, 70
 GROUPS = {  # eighths on which the bar is felt to begin anew
-    "2/4": ((0, 2),), "3/4": ((0, 2, 4),), "4/4": ((0, 2, 4, 6),), "5/4": ((0, 6), (0, 4), (0, 2, 4, 6, 8)), "6/8": ((0, 3),),
+    "2/4": ((0, 2),),
+    "3/4": ((0, 2, 4),),
+    "4/4": ((0, 2, 4, 6),),
+    "5/4": ((0, 6), (0, 4), (0, 2, 4, 6, 8)),
+    "6/8": ((0, 3),),
     "7/8": ((0, 2, 4), (0, 3, 5), (0, 4)),
-}  # fmt: skip
+}
 BAR = {"2/4": 4, "3/4": 6, "4/4": 8, "5/4": 10, "6/8": 6, "7/8": 7}  # eighths
 
 
 def with_band(song: Song, rng: np.random.Generator, drums: float = 0.75) -> pretty_midi.PrettyMIDI:
-    """The song played by other instruments, mostly with a bass line and, in a share `drums` of cases, drums: what a mixed
-    recording is nearer to."""
+    """The song played by other instruments, mostly with a bass line and, in a share `drums` of cases, drums.
+
+    What a mixed recording is nearer to.
+    """
     import pretty_midi
 
     band = pretty_midi.PrettyMIDI()

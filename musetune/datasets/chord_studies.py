@@ -57,7 +57,9 @@ def study(rng: np.random.Generator, seconds: float) -> Song:
 
 
 def _loop(rng: np.random.Generator) -> tuple[list[tuple[int, str, int]], str]:
-    """(root, quality, bass above the root) of each chord, and the key: within one key, or anything anywhere ("none")."""
+    """(root, quality, bass above the root) of each chord, and the key: within one key, or anything anywhere
+    ("none").
+    """
     size, tonic = int(rng.integers(4, 9)), int(rng.integers(12))
     if rng.random() < 0.6:
         sevenths, minor = rng.random(), rng.random() < 0.4
@@ -77,7 +79,10 @@ def _loop(rng: np.random.Generator) -> tuple[list[tuple[int, str, int]], str]:
 def _comp(
     tones: list[int], bass: int, times: np.ndarray, manner: str, rng: np.random.Generator
 ) -> list[pretty_midi.Note]:
-    """All notes of the chord between C3 and C5, some doubled, the bass below: held, on each beat, or one after the other."""
+    """All notes of the chord between C3 and C5, some doubled, the bass below.
+
+    Held, on each beat, or one after the other.
+    """
     import pretty_midi
 
     low = 48 + int(rng.integers(0, 12))

@@ -18,7 +18,8 @@ from musetune.symbols import BeatGrid, LeadSheet, Meter
 if TYPE_CHECKING:
     import pretty_midi
 
-HALVES = {  # which eighths of the bars of four are kept to make another metre; beats of 7/8 are eighths, of 6/8 three of them
+# which eighths of the bars of four are kept to make another metre; beats of 7/8 are eighths, of 6/8 three of them
+HALVES = {
     "2/4": "11110000", "3/4": "11111100", "5/4": "1111110011110000", "6/8": "11111100", "7/8": "11111110",
 }  # fmt: skip
 EIGHTHS = {"2/4": 2, "3/4": 2, "4/4": 2, "5/4": 2, "6/8": 3, "7/8": 1}  # in a beat
@@ -26,8 +27,9 @@ EIGHTHS = {"2/4": 2, "3/4": 2, "4/4": 2, "5/4": 2, "6/8": 3, "7/8": 1}  # in a b
 
 @dataclass(frozen=True)
 class Song:
-    """`intervals_s` (n, 2) and Harte `labels`; `beats_s`, `downbeats_s`; `key` as in "Gb:maj", the longest one; all from 0
-    to `duration_s`; `meter` such as "6/8", whose beats are dotted quarters (in 7/8 eighths)."""
+    """`intervals_s` (n, 2) and Harte `labels`; `beats_s`, `downbeats_s`; `key` as in "Gb:maj", the longest one; all
+    from 0 to `duration_s`; `meter` such as "6/8", whose beats are dotted quarters (in 7/8 eighths).
+    """
 
     name: str
     midi: pretty_midi.PrettyMIDI
@@ -182,6 +184,13 @@ def in_quarters(sheet: LeadSheet) -> LeadSheet:
     keys = tuple(replace(span, start=2 * span.start) for span in sheet.keys)
     meters = tuple(replace(span, start=2 * span.start, meter=Meter(4, 4)) for span in sheet.meters)
     return replace(
-        sheet, chords=chords, keys=keys, meters=meters, melody=(), sections=(), length=2 * sheet.length,
-        grid=BeatGrid.constant(120, int(2 * sheet.length) + 1), first_downbeat=2 * sheet.first_downbeat,
-    )  # fmt: skip
+        sheet,
+        chords=chords,
+        keys=keys,
+        meters=meters,
+        melody=(),
+        sections=(),
+        length=2 * sheet.length,
+        grid=BeatGrid.constant(120, int(2 * sheet.length) + 1),
+        first_downbeat=2 * sheet.first_downbeat,
+    )

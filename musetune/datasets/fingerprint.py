@@ -30,7 +30,8 @@ def fingerprint(base: str | Path) -> str:
 
 
 def check_base(base: str | Path, made_with: str, made_by: str, data: str | Path) -> None:
-    """Raise ValueError where `base` and the fingerprint of a data set's base, `made_with`, have a part in different states.
+    """Raise ValueError where `base` and the fingerprint of a data set's base, `made_with`, have a part in different
+    states.
 
     `made_by` is that base's name, `data` the data set's folder. A part that one of the two lacks is not compared:
     training needs unet/ and scheduler/ only.
@@ -40,7 +41,8 @@ def check_base(base: str | Path, made_with: str, made_by: str, data: str | Path)
     )
     if other := [name for name in PARTS if name in here and name in there and here[name] != there[name]]:
         raise ValueError(
-            f"{data} was made by the base {made_by}, whose {', '.join(other)} differ from those of {base}: its latents and "
+            f"{data} was made by the base {made_by}, whose {', '.join(other)} differ from those of {base}: its latents "
+            f"and "
             f"embeddings mean nothing to this base; train on the base that made them, or make another data set with "
             f"recipes/prepare.py SRC OUT --base {base}"
         )

@@ -1,4 +1,4 @@
-"""The data set on disk: what `recipes/prepare.py` writes and `recipes/finetune.py` reads.
+"""The data set on disk: what `prepare` writes and `recipes/finetune.py` reads.
 
     dataset.json          schema, the base and its latent geometry, versions
     clips.jsonl           one line a clip: id, shard and index, file, sha256, offset_s, duration_s, text, genre,
@@ -53,8 +53,22 @@ class TextEmbedding:
 
 @dataclass(frozen=True)
 class Clip:
-    """One stretch of music. `lead_sheet` is LeadSheet JSON whose time 0 is the clip's start; transpose in semitones.
-    arrangement: Arrangement JSON on the lead sheet's beats, where the players' notes are known."""
+    """One stretch of music, and what is known of it.
+
+    Attributes:
+        id: Unique in the data set.
+        file: The source file, relative to the source folder.
+        sha256: Of that file.
+        offset_s: Where the clip begins in it, seconds.
+        duration_s: Seconds.
+        text: The prompt.
+        lead_sheet: LeadSheet JSON whose time 0 is the clip's start.
+        genre: A genre's name; None where it is unknown.
+        transpose: Semitones by which the recording was moved; 0 for the recording itself.
+        licence: Of the recording.
+        provenance: What is known of where it comes from.
+        arrangement: Arrangement JSON on the lead sheet's beats; None where the players' notes are unknown.
+    """
 
     id: str
     file: str
@@ -71,7 +85,31 @@ class Clip:
 
 
 class DatasetWriter:
-    """Appends clips to a data set folder, new or begun; a context manager, so that the rest is flushed."""
+    """A data set folder, new or begun, to which clips are appended; a context manager, so that the rest is flushed.
+
+    Args:
+        folder: Made where it is missing.
+        info: What all clips share.
+        shard_size: Clips a file of latents, at least 1; a kill costs as many.
+
+    Attributes:
+        done: The source files that are in it or set aside.
+        provenance: Those files' provenance, as it was when they were added.
+
+    Raises:
+        ValueError: The folder holds clips of another base or of another size.
+
+    Example:
+        >>> import tempfile, torch
+        >>> info = DatasetInfo("nano", "", channels=2, rows=4, cols=3, row_s=0.128)
+        >>> clip = Clip("a@0", "a.wav", "", 0.0, 0.512, "a song", lead_sheet={})
+        >>> text = TextEmbedding(torch.zeros(1, 8), torch.ones(1), torch.zeros(2, 8))
+        >>> folder = tempfile.mkdtemp()
+        >>> with DatasetWriter(folder, info) as writer:
+        ...     writer.add([clip], torch.zeros(1, 2, 4, 3), {"": text, "a song": text})
+        >>> len(LatentDataset(folder))
+        1
+    """
 
     def __init__(self, folder: str | Path, info: DatasetInfo, shard_size: int = 256) -> None:
         self.folder, self.info, self.shard_size = Path(folder), info, shard_size
@@ -97,9 +135,9 @@ class DatasetWriter:
         for name in ("clips.jsonl", "quarantine.jsonl"):
             _drop_partial_line(self.folder / name)
         clips = self._whole_shards(_read_lines(self.folder / "clips.jsonl"))
-        self.done: set[str] = {c["file"] for c in clips} | {
-            q["file"] for q in _read_lines(self.folder / "quarantine.jsonl")
-        }
+        records = [*_read_lines(self.folder / "quarantine.jsonl"), *clips]
+        self.provenance: dict[str, dict[str, Any]] = {r["file"]: r.get("provenance", {}) for r in records}
+        self.done: set[str] = set(self.provenance)
         known = {c["shard"] for c in clips}
         for shard in (self.folder / "shards").iterdir():
             if shard.name not in known:
@@ -120,7 +158,16 @@ class DatasetWriter:
         return lines
 
     def add(self, clips: list[Clip], latents: Tensor, texts: dict[str, TextEmbedding]) -> None:
-        """All clips of one source file: latents (n, channels, rows, cols), and the embedding of each text they use."""
+        """Add all clips of one source file.
+
+        Args:
+            clips: n of them.
+            latents: (n, channels, rows, cols), scaled by the autoencoder's scaling factor.
+            texts: The embedding of each text that the clips use, and of "".
+
+        Raises:
+            ValueError: The latents have another shape, or a text has no embedding.
+        """
         expected = (len(clips), self.info.channels, self.info.rows, self.info.cols)
         if tuple(latents.shape) != expected:
             raise ValueError(f"latents have shape {tuple(latents.shape)}, the data set holds {expected}")
@@ -154,9 +201,10 @@ class DatasetWriter:
         self._next_shard += 1
         self._clips, self._latents, self._texts = [], [], {}
 
-    def quarantine(self, file: str, reason: str) -> None:
-        """Record a file that cannot be used; it is not tried again."""
-        _append_lines(self.folder / "quarantine.jsonl", [{"file": file, "reason": reason}])
+    def quarantine(self, file: str, reason: str, provenance: dict[str, Any] | None = None) -> None:
+        """Record a file that cannot be used, so that it is not tried again."""
+        record = {"file": file, "reason": reason} | ({"provenance": provenance} if provenance else {})
+        _append_lines(self.folder / "quarantine.jsonl", [record])
         self.done.add(file)
 
     def __enter__(self) -> DatasetWriter:
@@ -167,7 +215,23 @@ class DatasetWriter:
 
 
 class LatentDataset:
-    """A data set folder in memory: `clips`, `latents` (n, channels, rows, cols) fp16 and `texts` by prompt."""
+    """A data set folder in memory.
+
+    Args:
+        folder: As `prepare` or a `DatasetWriter` left it.
+        transposed: Take copies in other keys too.
+        genre: Take this genre's clips alone; None: all.
+
+    Attributes:
+        info: What all clips share.
+        clips: n of them.
+        latents: (n, channels, rows, cols), fp16.
+        texts: Embeddings by prompt.
+
+    Raises:
+        FileNotFoundError: The folder is no data set.
+        ValueError: It has no such clips, or another schema.
+    """
 
     def __init__(self, folder: str | Path, *, transposed: bool = True, genre: str | None = None) -> None:
         self.folder = Path(folder)
@@ -233,7 +297,7 @@ def _read_info(folder: Path) -> DatasetInfo:
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line] if path.exists() else []
 
 
 def _append_lines(path: Path, records: list[dict[str, Any]]) -> None:

@@ -1,7 +1,7 @@
-"""What is played in a recording: from metadata.jsonl where it says so, from analysis otherwise. Used by prepare.py.
+"""What is played in a recording: from metadata.jsonl or metadata.csv where they say so, from analysis otherwise. Used by `prepare`.
 
-A line of metadata.jsonl (AudioFolder convention) is an object with `file_name`, relative to where the metadata.jsonl
-lies, and any of
+A line of metadata.jsonl, a row of metadata.csv (AudioFolder's convention) has a `file_name`, relative to where the metadata lies,
+and any of
 
     text, genre, licence   taken as they are
     bpm                    the tempo; beats are heard near it, and laid at it where they are heard otherwise
@@ -12,14 +12,23 @@ lies, and any of
                            with the file
     lead_sheet             all of it, in LeadSheet's JSON
     arrangement            what the players do, in Arrangement's JSON, on the beats of `lead_sheet`, which it needs
+
+A field that is null, or an empty cell, is not given. Other fields are left alone.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import json
 import math
+import os
+import posixpath
+import re
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,22 +38,183 @@ import numpy as np
 from musetune.symbols import Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.arrangement import Arrangement
 
+TEXTS = ("text", "genre", "licence", "time_signature", "key", "chords")
+OBJECTS = ("lead_sheet", "arrangement")
+_FILE_NAME = re.compile(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+
+@dataclass(frozen=True)
+class MetadataRow:
+    """What one row of metadata says of one file.
+
+    Attributes:
+        fields: By name, as the module's docstring lists them.
+        place: Path and line of the row, for messages.
+        fault: Why the row cannot be used; None where it can.
+    """
+
+    fields: dict[str, Any]
+    place: str
+    fault: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """A hash of what the row says, 16 hex digits."""
+        content = json.dumps([self.fields, self.fault], sort_keys=True)
+        return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
 
 def read_metadata(source: Path) -> dict[str, dict[str, Any]]:
-    """`metadata.jsonl` of SRC and its folders, by path relative to SRC. Raises ValueError for a line that is no record."""
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(source.rglob("metadata.jsonl")):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            if not line.strip():
+    """Read the metadata of a folder and its subfolders, all of which must be right.
+
+    Args:
+        source: Holds audio and, in any depth, metadata.jsonl or metadata.csv.
+
+    Returns:
+        Fields of each file, by its path relative to `source`.
+
+    Raises:
+        ValueError: A row is wrong; the message names file and line.
+    """
+    rows, faults = scan_metadata(source)
+    faults += [f"{row.place}: {row.fault}" for row in rows.values() if row.fault]
+    if faults:
+        raise ValueError(faults[0])
+    return {name: row.fields for name, row in rows.items()}
+
+
+def scan_metadata(source: Path) -> tuple[dict[str, MetadataRow], list[str]]:
+    """Read the metadata of a folder and its subfolders, with what is wrong in it.
+
+    Args:
+        source: Holds audio and, in any depth, metadata.jsonl or metadata.csv.
+
+    Returns:
+        The row of each file, by its path relative to `source`; and, for rows of which one cannot say which file they mean, what
+        is wrong with them, with file and line.
+    """
+    rows: dict[str, MetadataRow] = {}
+    faults: list[str] = []
+    for folder, folders, files in os.walk(source):
+        folders.sort()
+        for kind, read in (("metadata.jsonl", _json_rows), ("metadata.csv", _csv_rows)):
+            path = Path(folder, kind)
+            if kind not in files or not path.is_file():  # a FIFO would be waited for
                 continue
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number} is no JSON: {error}") from None
-            if not isinstance(record, dict) or "file_name" not in record:
-                raise ValueError(f'{path}, line {number} has no file_name: write {{"file_name": "song.mp3", …}}')
-            found[(path.parent / record["file_name"]).relative_to(source).as_posix()] = record
-    return found
+                for number, fields, fault in read(path.read_bytes()):
+                    row = MetadataRow(fields, f"{path}, line {number}", fault or _fault(fields))
+                    name = _name_of(row, path.parent.relative_to(source))
+                    if name is None:
+                        faults.append(f"{row.place}: {row.fault or _no_file(fields)}")
+                    elif name in rows and rows[name].fields != row.fields:
+                        both = f"{rows[name].place} says something else of the same file: keep one of them"
+                        rows[name] = replace(row, fault=row.fault or both)
+                    else:
+                        rows[name] = row
+            except OSError as error:
+                faults.append(f"{path} cannot be read: {error.strerror}")
+    return rows, faults
+
+
+def _json_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None]]:
+    """(line, fields, fault) of JSON lines, which end at "\\n" alone: U+2028 and the like may stand in a string."""
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if not line.strip():
+            continue
+        text = line.decode("utf-8", "surrogateescape")
+        try:
+            line.decode("utf-8")
+            record = json.loads(text)
+        except UnicodeDecodeError as error:
+            yield number, _guess(text), f"is not UTF-8: {error.reason} at byte {error.start}"
+        except (ValueError, RecursionError) as error:
+            yield number, _guess(text), f"is no JSON: {error}"
+        else:
+            if isinstance(record, dict):
+                yield number, {name: value for name, value in record.items() if value is not None}, None
+            else:
+                yield number, {}, 'is no object: write {"file_name": "song.mp3", …}'
+
+
+def _guess(text: str) -> dict[str, Any]:
+    """The file that a broken line of JSON means, where that much of it can be read."""
+    found = _FILE_NAME.search(text)
+    try:
+        return {"file_name": json.loads(found[1])} if found else {}
+    except ValueError:
+        return {}
+
+
+def _csv_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None]]:
+    """(line, fields, fault) of a CSV file with a head."""
+    text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    head: list[str] | None = None
+    while True:
+        number = lines.line_num + 1  # where the row begins
+        try:
+            cells = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield number, {}, f"is no CSV: {error}"
+            continue
+        if not any(cells):
+            continue
+        if head is None:
+            head = [cell.strip() for cell in cells]
+            if "file_name" not in head:
+                yield (
+                    lines.line_num,
+                    {},
+                    "has no column file_name: the first line names the columns, as file_name,text,genre",
+                )
+                return
+            continue
+        fields: dict[str, Any] = {name: cell for name, cell in zip(head, cells) if cell.strip()}
+        fault = None if len(cells) <= len(head) else f"has {len(cells)} cells, the head {len(head)}"
+        try:
+            if "bpm" in fields:
+                fields["bpm"] = float(fields["bpm"])
+            fields |= {name: json.loads(fields[name]) for name in OBJECTS if name in fields}
+        except (ValueError, RecursionError) as error:
+            fault = f"has a cell that cannot be read: {error}"
+        yield number, fields, fault
+
+
+def _fault(fields: dict[str, Any]) -> str | None:
+    """What is wrong with a row's values; None for nothing."""
+    for name in TEXTS:
+        value = fields.get(name, "")
+        if not isinstance(value, str):
+            return f"{name} is {value!r:.60}: give a string"
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return f"{name} has characters that are not UTF-8"
+    for name in OBJECTS:
+        if not isinstance(fields.get(name, {}), dict):
+            return f"{name} is {fields[name]!r:.60}: give an object, as to_json() writes it"
+    bpm = fields.get("bpm", 120)
+    if isinstance(bpm, bool) or not isinstance(bpm, (int, float)) or not 0 < bpm < 10_000:
+        return f"bpm is {bpm!r:.60}: give a number over 0"
+    return None
+
+
+def _name_of(row: MetadataRow, folder: Path) -> str | None:
+    """Path relative to the source of the file that a row in `folder` means; None where it names none within."""
+    name = row.fields.get("file_name")
+    if not isinstance(name, str) or not name or name.startswith("/"):
+        return None
+    name = posixpath.normpath((folder / name).as_posix())
+    return None if name.startswith("../") else name
+
+
+def _no_file(fields: dict[str, Any]) -> str:
+    if "file_name" not in fields:
+        return 'has no file_name: write {"file_name": "song.mp3", …}'
+    return f"file_name is {fields['file_name']!r:.60}: give a path relative to the metadata's folder"
 
 
 def lead_sheet(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:
@@ -53,8 +223,13 @@ def lead_sheet(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:
         sheet = LeadSheet.from_json(meta["lead_sheet"])
     elif "chords" in meta and "bpm" in meta and "key" in meta:
         meter = meta.get("time_signature", "4/4")
-        told = {"key": meta["key"], "bpm": meta["bpm"], "time_signature": meter}
-        sheet = LeadSheet.parse(meta["chords"], **told, duration_seconds=len(wave) / rate)
+        sheet = LeadSheet.parse(
+            meta["chords"],
+            key=meta["key"],
+            bpm=meta["bpm"],
+            time_signature=meter,
+            duration_seconds=len(wave) / rate,
+        )
     else:
         sheet = analysed(meta, wave, rate)
         if "time_signature" in meta:

@@ -1,7 +1,9 @@
-"""The split by song that the stem transformer, the planner and their benchmarks share: what is for tests was never trained on.
+"""The split by song that the stem transformer, the planner and their benchmarks share.
 
-Of POP909 the folders whose number ends in 5; of lead sheets and MIDI files those whose path's (of the planner's chorales, file name's)
-SHA-1 ends in 0 or 1.
+What is for tests was never trained on.
+
+Of POP909 the folders whose number ends in 5; of lead sheets and MIDI files those whose path's (of the planner's
+chorales, file name's) SHA-1 ends in 0 or 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a notebook and the web page show of an analysis: what was heard and how surely, the chart with its numerals, a piano roll."""
+"""What a notebook and the web page show of an analysis.
+
+What was heard and how surely, the chart with its numerals, a piano roll.
+"""
 
 from __future__ import annotations
 

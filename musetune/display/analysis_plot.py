@@ -44,9 +44,13 @@ KEY_COLOUR, SECTION_COLOUR, BEAT_COLOUR, BAR_COLOUR, CADENCE_COLOUR = (
     "#b03a2e",
 )
 CADENCE_NAMES = {
-    ("authentic", "perfect"): "PAC", ("authentic", "imperfect"): "IAC", ("authentic", None): "AC", ("plagal", None): "PC",
-    ("half", None): "HC", ("deceptive", None): "DC",
-}  # fmt: skip
+    ("authentic", "perfect"): "PAC",
+    ("authentic", "imperfect"): "IAC",
+    ("authentic", None): "AC",
+    ("plagal", None): "PC",
+    ("half", None): "HC",
+    ("deceptive", None): "DC",
+}
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,11 @@ class System:
 
 
 def draw_analysis(result: AnalysisResult, path: str | PathLike, *, sound: str | PathLike | None = None) -> Path:
-    """Draw `result` as PNG, PDF or SVG, by the suffix of `path`. The chromagram is that of the file `sound`; without one,
-    or where it is no audio, it shows the tones of the chords. Raises ValueError where `sound` cannot be decoded."""
+    """Draw `result` as PNG, PDF or SVG, by the suffix of `path`.
+
+    The chromagram is that of the file `sound`; without one, or where it is no audio, it shows the tones of the chords.
+    Raises ValueError where `sound` cannot be decoded.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -114,8 +121,10 @@ def draw_analysis(result: AnalysisResult, path: str | PathLike, *, sound: str | 
 
 
 def systems(sheet: LeadSheet, end_s: float) -> tuple[list[tuple[float, float]], float]:
-    """(start, end) in seconds of each system, and the seconds that its width stands for. A system ends before the bar that
-    would not fit; where bars are too long for that, or there are none, in the midst."""
+    """(start, end) in seconds of each system, and the seconds that its width stands for.
+
+    A system ends before the bar that would not fit; where bars are too long for that, or there are none, in the midst.
+    """
     count = min(max(1, round(end_s / ROW_S)), MAX_ROWS)
     lines = np.asarray(sheet.grid.time_at(np.array(sheet.downbeats(), dtype=float)))
     longest = float(np.diff(lines).max(initial=0.0)) if len(lines) > 1 else 0.0
@@ -218,9 +227,15 @@ def _legend(figure: Figure, height_in: float) -> None:
     handles = [Patch(color=COLOURS[family], label=family) for family in named]
     handles += [Patch(color=KEY_COLOUR, label="key"), Patch(color=SECTION_COLOUR, label="section")]
     figure.legend(
-        handles=handles, ncols=len(handles), fontsize=8, frameon=False, loc="lower left", handlelength=1.2,
-        columnspacing=1.4, bbox_to_anchor=(LEFT_IN / WIDTH_IN - 0.006, 0.0),
-    )  # fmt: skip
+        handles=handles,
+        ncols=len(handles),
+        fontsize=8,
+        frameon=False,
+        loc="lower left",
+        handlelength=1.2,
+        columnspacing=1.4,
+        bbox_to_anchor=(LEFT_IN / WIDTH_IN - 0.006, 0.0),
+    )
     told = "▲ cadence: PAC, IAC perfect, imperfect authentic; HC half; PC plagal; DC deceptive"
     place = (1 - RIGHT_IN / WIDTH_IN, 0.15 / height_in)
     figure.text(*place, told, fontsize=7.5, ha="right", color=CADENCE_COLOUR)

@@ -1,4 +1,7 @@
-"""A lead sheet to look at: chord names as musicians write them, a chart as text and as HTML, a piano roll as SVG; no scripts, no other files."""
+"""A lead sheet to look at: chord names as musicians write them, a chart as text and as HTML, a piano roll as SVG.
+
+No scripts, no other files.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ def facts(sheet: LeadSheet) -> str:
 
 
 def chart_html(sheet: LeadSheet, under: Sequence[Under] | None = None, *, heading: str | None = None) -> str:
-    """The chart in bars, as many to a line as fit, with a word ``under`` each chord (one a span; default: its Roman numeral).
+    """The chart in bars, as many to a line as fit, with a word ``under`` each chord (one a span; default: its Roman
+    numeral).
 
     heading: what stands above (default: `facts`). Bars after the first 96 are only counted.
     """
@@ -51,27 +55,39 @@ def chart_html(sheet: LeadSheet, under: Sequence[Under] | None = None, *, headin
     rest = f"<div>… and {len(bars) - MAX_BARS} more bars</div>" if len(bars) > MAX_BARS else ""
     title = facts(sheet) if heading is None else heading
     return (
-        f'<div class="musetune-chart" style="max-width:56em"><div style="opacity:.75;margin:.2em 0 .5em">{escape(title)}</div>'
-        f'<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(min(11em,45%),1fr));row-gap:.5em">{cells}</div>{rest}</div>'
+        f'<div class="musetune-chart" style="max-width:56em"><div style="opacity:.75;margin:.2em 0 .5em">'
+        f"{escape(title)}</div>"
+        f'<div style="display:grid;grid-template-columns:repeat(auto-fill,minmax(min(11em,45%),1fr));row-gap:.5em">'
+        f"{cells}</div>{rest}</div>"
     )
 
 
 def _bar_html(sheet: LeadSheet, under: Sequence[Under], low: Fraction, high: Fraction) -> str:
-    """One bar; its chords have widths in proportion to their beats. A section's name stands above the bar in which it begins."""
+    """One bar; its chords have widths in proportion to their beats.
+
+    A section's name stands above the bar in which it begins.
+    """
     part = next((section.label for section in sheet.sections if low <= section.start < high), "")
     words = "".join(
-        f'<span style="flex:{float(min(span.end, high) - max(span.start, low)):g} 1 0;min-width:0;opacity:{mark.opacity:.2f}">'
+        f'<span style="flex:{float(min(span.end, high) - max(span.start, low)):g} 1 0;min-width:0;'
+        f'opacity:{mark.opacity:.2f}">'
         f'<b style="font-size:1.15em">{escape(pop_name(span.chord)) if span.start >= low else "%"}</b><br>'
         f'<small style="color:{mark.colour}">{escape(mark.text) if span.start >= low else "&nbsp;"}</small></span>'
         for span, mark in zip(sheet.chords, under, strict=True)
         if span.start < high and span.end > low
     )
     name = f'<small style="opacity:.6">{escape(part)}</small>' if part else ""
-    return f'<div style="border-left:2px solid currentColor;padding:0 .5em;line-height:1.35">{name}<div style="display:flex;gap:.4em">{words}</div></div>'
+    return (
+        f'<div style="border-left:2px solid currentColor;padding:0 .5em;line-height:1.35">{name}<div '
+        f'style="display:flex;gap:.4em">{words}</div></div>'
+    )
 
 
 def roll_svg(sheet: LeadSheet) -> str:
-    """A piano roll of the melody over the chords' notes, time from left to right, bar lines and C's lined; its first two minutes."""
+    """A piano roll of the melody over the chords' notes, time from left to right, bar lines and C's lined.
+
+    Its first two minutes.
+    """
     notes = list(_notes(sheet))
     if not notes:
         return ""
@@ -84,17 +100,20 @@ def roll_svg(sheet: LeadSheet) -> str:
     )
     octaves = "".join(
         f'<path d="M0 {y(pitch) + ROLL_PITCH}H{width:.1f}" stroke="currentColor" opacity=".12"/>'
-        f'<text x="2" y="{y(pitch) + ROLL_PITCH - 1}" font-size="9" fill="currentColor" opacity=".5">C{pitch // 12 - 1}</text>'
+        f'<text x="2" y="{y(pitch) + ROLL_PITCH - 1}" font-size="9" fill="currentColor" opacity=".5">'
+        f"C{pitch // 12 - 1}</text>"
         for pitch in range(low, high + 1)
         if pitch % 12 == 0
     )
     boxes = "".join(
-        f'<rect x="{start * ROLL_SECOND:.1f}" y="{y(pitch)}" width="{max(1.0, (end - start) * ROLL_SECOND - 1.5):.1f}" height="{ROLL_PITCH - 1}" '
+        f'<rect x="{start * ROLL_SECOND:.1f}" y="{y(pitch)}" width="{max(1.0, (end - start) * ROLL_SECOND - 1.5):.1f}" '
+        f'height="{ROLL_PITCH - 1}" '
         f'rx="1" fill="{colour}"/>'
         for start, end, pitch, colour in notes
     )
     return (
-        f'<svg class="musetune-roll" role="img" aria-label="piano roll" viewBox="0 0 {width:.1f} {height}" width="{width:.0f}" '
+        f'<svg class="musetune-roll" role="img" aria-label="piano roll" viewBox="0 0 {width:.1f} {height}" '
+        f'width="{width:.0f}" '
         f'height="{height}" style="max-width:100%;height:auto;margin:.8em 0">{bars}{octaves}{boxes}</svg>'
     )
 

@@ -17,8 +17,9 @@ LOWEST_HZ, HIGHEST_HZ = 55.0, 2200.0
 
 
 def chromagram(sound: str | PathLike, column_s: float) -> np.ndarray:
-    """(12, columns) 0…1, a column every `column_s` seconds: magnitudes of 55–2200 Hz by pitch class, each column over its
-    highest. Read in blocks, so that any length fits."""
+    """(12, columns) 0…1, a column every `column_s` seconds: magnitudes of 55–2200 Hz by pitch class, each column over
+    its highest. Read in blocks, so that any length fits.
+    """
     columns: list[np.ndarray] = []
     bank = _bank()
     for spectrum in _spectra(sound):

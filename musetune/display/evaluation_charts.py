@@ -1,4 +1,7 @@
-"""Pictures: a clip's log-mel with what was asked over it and what was recognised beneath; scores as bars; two listeners' scores as points."""
+"""Pictures: a clip's log-mel with what was asked over it and what was recognised beneath; scores as bars.
+
+Two listeners' scores as points.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,10 @@ def draw_table(
 def draw_scatter(
     path: str | Path, points: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], *, axes: tuple[str, str]
 ) -> Path:
-    """Draw ``points[quantity][set]`` = (x, y), each (n,) in 0…1, one panel a quantity and one colour a set; ``axes`` names x and y."""
+    """Draw ``points[quantity][set]`` = (x, y), each (n,) in 0…1, one panel a quantity and one colour a set.
+
+    ``axes`` names x and y.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,7 @@
-"""What a notebook shows of generated audio: a player each, the chart with what was recognised under each chord, the piano roll of what was asked."""
+"""What a notebook shows of generated audio.
+
+A player each, the chart with what was recognised under each chord, the piano roll of what was asked.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ def output_html(audios: np.ndarray, sampling_rate: int, sheet: LeadSheet, report
     """``audios`` (n, samples) at ``sampling_rate`` Hz that were to follow ``sheet``; ``reports``: one each, or None."""
     shown = []
     for index, audio in enumerate(audios):
-        player = f'<audio controls preload="metadata" src="{flac_uri(audio, sampling_rate)}" style="width:min(100%,40em)"></audio>'
+        player = (
+            f'<audio controls preload="metadata" src="{flac_uri(audio, sampling_rate)}" style="width:min(100%,40em)">'
+            f"</audio>"
+        )
         if reports is None:
             shown.append(player)
             continue

@@ -24,7 +24,10 @@ def sections_of(sheet: LeadSheet) -> Iterator[dict[str, Any]]:
 
 
 def chart(sheet: LeadSheet) -> Iterator[str]:
-    """The plan to read: what it is, then a line for every LINE bars; a section that comes back unchanged is named alone."""
+    """The plan to read: what it is, then a line for every LINE bars.
+
+    A section that comes back unchanged is named alone.
+    """
     yield facts(sheet)
     parts = list(sections_of(sheet))
     width = max(len(part["label"]) for part in parts)

@@ -1,4 +1,7 @@
-"""Does the audio follow the lead sheet? What was heard, compared with what was asked, through mir_eval (Raffel et al. 2014)."""
+"""Does the audio follow the lead sheet?
+
+What was heard, compared with what was asked, through mir_eval (Raffel et al. 2014).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ def adherence(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
     root, majmin, triads, tetrads: weighted chord symbol recall over the time that the sheet has a chord. beat_f,
     downbeat_f: F-measure at ±70 ms over the whole clip. bar_changes: share of the chord changes asked for on a bar
     line that are heard within 70 ms. tempo_acc1, tempo_acc2: 1 within 4 %, or within 4 % of an octave or triple, of the
-    line through the asked beats (in rubato, too, what `judges.tempo_of` says of the heard ones). key: MIREX weighted score.
+    line through the asked beats (in rubato, too, what `judges.tempo_of` says of the heard ones). key: MIREX weighted
+    score.
     """
     scores = chord_scores(sheet, heard)
     scores["beat_f"] = f_measure(inside(sheet, sheet.beats_s), heard.beats_s)
@@ -41,7 +45,10 @@ def adherence(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
 
 
 def chord_scores(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
-    """mir_eval's chord comparisons, averaged over time with a chord in the sheet; None where no chord can be compared."""
+    """mir_eval's chord comparisons, averaged over time with a chord in the sheet.
+
+    None where no chord can be compared.
+    """
     asked_s, asked = np.asarray(sheet.chord_intervals_s, dtype=float), list(sheet.chord_labels)
     if not len(asked):
         return dict.fromkeys(CHORD_MEASURES)

@@ -1,8 +1,9 @@
-"""ADTLib's drum transcribers (Southall, Stables & Hockman, ISMIR 2017) without TensorFlow 1, for which that package was written.
+"""ADTLib's drum transcribers (Southall, Stables & Hockman, ISMIR 2017) without TensorFlow 1, for which that package was
+written.
 
-Its published weights are read from the installed package's checkpoints and run through the network that lies beside them in its graph
-files: two bidirectional pairs of LSTM layers, soft attention over three frames before and after, two classes. On random spectrograms
-the activations are those of the graph files in TensorFlow 2.21 to 1e-6.
+Its published weights are read from the installed package's checkpoints and run through the network that lies beside
+them in its graph files: two bidirectional pairs of LSTM layers, soft attention over three frames before and after, two
+classes. On random spectrograms the activations are those of the graph files in TensorFlow 2.21 to 1e-6.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ RATE, FRAME, HOP = 44100, 2048, 512  # of the spectrogram: magnitudes of 1024 bi
 
 
 def activations(spectrogram: np.ndarray, instrument: str) -> np.ndarray:
-    """(frames,) 0…1: how sure the network of ``instrument`` is that it is struck, for magnitudes (frames, 1024) of a wave in −1…1."""
+    """(frames,) 0…1: how sure the network of ``instrument`` is that it is struck, for magnitudes (frames, 1024) of a
+    wave in −1…1.
+    """
     w = weights(instrument)
     first = _both_ways(np.asarray(spectrogram, np.float32), w, "1")
     second = _both_ways(first, w, "2")
@@ -63,7 +66,10 @@ def _lstm(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=3)
 def weights(instrument: str) -> dict[str, np.ndarray]:
-    """Name → array of the installed package's network. Raises ImportError where ADTLib is not installed, KeyError for another instrument."""
+    """Name → array of the installed package's network.
+
+    Raises ImportError where ADTLib is not installed, KeyError for another instrument.
+    """
     spec = find_spec("ADTLib")  # not imported: that would ask for TensorFlow 1
     if spec is None or spec.origin is None:
         raise ImportError("ADTLib is not installed: pip install --no-build-isolation --no-deps adtlib==2.1.2")
@@ -71,7 +77,8 @@ def weights(instrument: str) -> dict[str, np.ndarray]:
 
 
 def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
-    """The float32 variables of a TensorFlow checkpoint of one shard (tensorflow/core/util/tensor_bundle), the optimiser's left out.
+    """The float32 variables of a TensorFlow checkpoint of one shard (tensorflow/core/util/tensor_bundle), the
+    optimiser's left out.
 
     ``prefix``.index is a LevelDB table of name → BundleEntryProto, ``prefix``.data-00000-of-00001 the values.
     """

@@ -1,4 +1,7 @@
-"""Does our own report agree with the judges? Correlation of scores over clips, and chord by chord whether both say "match"."""
+"""Does our own report agree with the judges?
+
+Correlation of scores over clips, and chord by chord whether both say "match".
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,14 @@ Records = Sequence[Mapping[str, Any]]
 
 
 def agreement(records: Records) -> dict[str, dict[str, Mean | None]]:
-    """For records as `obedience.judge_clip` makes them: Pearson's and Spearman's correlation of the report's and the judges' overall
-    score, majmin and beat_f, and over all asked chords the share on which both verdicts are the same, and Cohen's kappa of these.
+    """For records as `obedience.judge_clip` makes them.
 
-    For the intervals clips are drawn again, with all records about one clip (the same "audio"; without it each record is a clip of its
-    own) and their chords together; n counts clips. None where fewer than three are there, or all alike.
+    Pearson's and Spearman's correlation of the report's and the judges' overall score, majmin and beat_f, and over all
+    asked chords the share on which both verdicts are the same, and Cohen's kappa of these.
+
+    For the intervals clips are drawn again, with all records about one clip (the same "audio"; without it each record
+    is a clip of its own) and their chords together; n counts clips. None where fewer than three are there, or all
+    alike.
     """
     clips = clips_of(records)
     found: dict[str, dict[str, Mean | None]] = {}
@@ -40,7 +46,9 @@ def clips_of(records: Records) -> np.ndarray:
 
 
 def pairs(records: Records, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n,), (n,): the report's and the judges' score ``name`` of each record that has both; "overall" is what candidates are ranked by."""
+    """(n,), (n,): the report's and the judges' score ``name`` of each record that has both; "overall" is what
+    candidates are ranked by.
+    """
     both = [(_score(r["musetune"], name), _score(r, name)) for r in records if _known(r, name)]
     known = np.array(both, dtype=float).reshape(-1, 2)
     return known[:, 0], known[:, 1]
@@ -49,8 +57,10 @@ def pairs(records: Records, name: str) -> tuple[np.ndarray, np.ndarray]:
 def correlation(
     x: np.ndarray, y: np.ndarray, clips: np.ndarray | None = None, *, ranked: bool = False, seed: int = 0
 ) -> Mean | None:
-    """Pearson's r of ``x`` (n,) and ``y`` (n,), or with ``ranked`` Spearman's rho; ``clips`` (n,) says which of them are drawn together
-    (default: each alone)."""
+    """Pearson's r of ``x`` (n,) and ``y`` (n,), or with ``ranked`` Spearman's rho.
+
+    ``clips`` (n,) says which of them are drawn together (default: each alone).
+    """
     clips = np.arange(len(x)) if clips is None else clips
     members = [np.flatnonzero(clips == clip) for clip in np.unique(clips)]
     if len(members) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -62,8 +72,10 @@ def correlation(
 
 
 def within(records: Records) -> Mean | None:
-    """Mean over sheets of Spearman's correlation of the report's and the judges' overall score among the candidates for one sheet: does
-    the report rank as the judges would? Records of one sheet share their settings' "id"; sheets on which all are alike are left out."""
+    """Mean over sheets of Spearman's correlation of the report's and the judges' overall score among the candidates for
+    one sheet: does the report rank as the judges would? Records of one sheet share their settings' "id"; sheets on
+    which all are alike are left out.
+    """
     sheets: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         sheets.setdefault(record["settings"]["id"], []).append(record)
@@ -72,7 +84,9 @@ def within(records: Records) -> Mean | None:
 
 
 def verdicts(records: Records, *, seed: int = 0) -> tuple[Mean | None, Mean | None]:
-    """(share of the asked chords on which both verdicts are the same, Cohen's kappa of them): both 1 where they always agree."""
+    """(share of the asked chords on which both verdicts are the same, Cohen's kappa of them): both 1 where they always
+    agree.
+    """
     clips = clips_of(records)
     each = np.array([confusion(record) for record in records], dtype=float).reshape(-1, 4)
     counts = np.array([each[clips == clip].sum(axis=0) for clip in np.unique(clips)]).reshape(-1, 4)
@@ -112,7 +126,10 @@ def plain_within(found: Mean | None) -> str:
     """`within` as a sentence; nothing where it says nothing."""
     if found is None:
         return ""
-    return f"Among the four candidates for a sheet Spearman's correlation is {_figure(found)} on average of {found.n} sheets.\n"
+    return (
+        f"Among the four candidates for a sheet Spearman's correlation is {_figure(found)} on average of {found.n} "
+        f"sheets.\n"
+    )
 
 
 def _score(report: Mapping[str, Any], name: str) -> float | None:
@@ -133,7 +150,9 @@ def _pearson(x: np.ndarray, y: np.ndarray, ranked: bool) -> float:
 
 
 def _same_and_kappa(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 4) confusions → observed agreement (n,), and what it is beyond chance as a share of what it could be (Cohen 1960)."""
+    """(n, 4) confusions → observed agreement (n,), and what it is beyond chance as a share of what it could be (Cohen
+    1960).
+    """
     total = counts.sum(axis=1)
     same = (counts[:, 0] + counts[:, 3]) / total
     ours, theirs = (counts[:, 0] + counts[:, 1]) / total, (counts[:, 0] + counts[:, 2]) / total

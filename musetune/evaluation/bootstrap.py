@@ -34,6 +34,8 @@ def bootstrap_mean(values: Sequence[float | None], *, replicates: int = 10_000, 
 
 
 def reachable_share(floor: np.ndarray, score: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
-    """(score − floor) / (ceiling − floor), the share of what is reachable, of arrays (n,); NaN where the ceiling is not above the floor."""
+    """(score − floor) / (ceiling − floor), the share of what is reachable, of arrays (n,); NaN where the ceiling is not
+    above the floor.
+    """
     reach = ceiling - floor
     return np.divide(score - floor, reach, out=np.full(np.shape(reach), np.nan), where=reach > 0)

@@ -1,4 +1,7 @@
-"""Does the audio play the notes that it was given? An arrangement compared with what transcribers hear, through mir_eval."""
+"""Does the audio play the notes that it was given?
+
+An arrangement compared with what transcribers hear, through mir_eval.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,17 @@ Scores = dict[str, float | None]
 
 
 def note_scores(arrangement: Arrangement, heard: Transcription, duration_s: float) -> Scores:
-    """Every measure of `NOTE_MEASURES`, 0…1, over the first ``duration_s`` of ``arrangement``; None for a stem that plays nothing in it.
+    """Every measure of `NOTE_MEASURES`, 0…1, over the first ``duration_s`` of ``arrangement``.
 
-    drums_f: F-measure of strokes within 50 ms and of the right kind, all kinds counted together; kick_f, snare_f, metal_f: each kind by
-    itself (None where the stem has none); strokes_f: any stroke against any drum, by another judge. bass_pitch, lead_pitch: share of the
-    time the stem sounds in which the lowest note heard below middle C, or the highest from it upwards, is its own within a quarter tone
-    (mir_eval.melody raw pitch accuracy); bass_chroma, lead_chroma: the same, octaves forgiven; bass_f, lead_f: F-measure of notes, onset
-    within 50 ms and pitch within a quarter tone, of what is heard lowest or highest as it begins. Raises ValueError for a duration that is not positive.
+    None for a stem that plays nothing in it.
+
+    drums_f: F-measure of strokes within 50 ms and of the right kind, all kinds counted together; kick_f, snare_f,
+    metal_f: each kind by itself (None where the stem has none); strokes_f: any stroke against any drum, by another
+    judge. bass_pitch, lead_pitch: share of the time the stem sounds in which the lowest note heard below middle C, or
+    the highest from it upwards, is its own within a quarter tone (mir_eval.melody raw pitch accuracy); bass_chroma,
+    lead_chroma: the same, octaves forgiven; bass_f, lead_f: F-measure of notes, onset within 50 ms and pitch within a
+    quarter tone, of what is heard lowest or highest as it begins. Raises ValueError for a duration that is not
+    positive.
     """
     if not duration_s > 0:
         raise ValueError(f"duration_s={duration_s} must be positive; give the clip's length in seconds")
@@ -56,7 +63,10 @@ def drum_scores(asked: Mapping[str, np.ndarray], heard: Transcription) -> Scores
 
 
 def pitch_scores(stem: str, asked: np.ndarray, heard: np.ndarray, lowest: bool) -> Scores:
-    """The stem's rows of `PITCH_ROWS`; ``asked`` and ``heard`` are notes (n, 3): onset and end in seconds, MIDI pitch."""
+    """The stem's rows of `PITCH_ROWS`; ``asked`` and ``heard`` are notes (n, 3).
+
+    Onset and end in seconds, MIDI pitch.
+    """
     if not len(asked):
         return {f"{stem}_{measure}": None for measure in ("pitch", "chroma", "f")}
     times_s = np.arange(0, asked[:, 1].max(), FRAME_S)
@@ -80,7 +90,9 @@ def onset_f(asked_s: np.ndarray, heard_s: np.ndarray) -> float | None:
 
 
 def note_f(asked: np.ndarray, heard: np.ndarray) -> float | None:
-    """F-measure of notes (n, 3), onset within 50 ms and pitch within a quarter tone, ends free (mir_eval.transcription); as `onset_f`."""
+    """F-measure of notes (n, 3), onset within 50 ms and pitch within a quarter tone, ends free
+    (mir_eval.transcription); as `onset_f`.
+    """
     if not len(asked):
         return None
     if not len(heard):
@@ -98,7 +110,9 @@ def strokes_of(arrangement: Arrangement, duration_s: float) -> dict[str, np.ndar
 
 
 def notes_of(arrangement: Arrangement, stem: str, duration_s: float) -> np.ndarray:
-    """(n, 3), sorted: onset and end in seconds and MIDI pitch of the stem's notes that begin in the first ``duration_s``, cut there."""
+    """(n, 3), sorted: onset and end in seconds and MIDI pitch of the stem's notes that begin in the first
+    ``duration_s``, cut there.
+    """
     if stem not in arrangement.stems:
         return np.zeros((0, 3))
     time_at = arrangement.grid.time_at
@@ -116,7 +130,9 @@ def as_notes(strokes: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def line(notes: np.ndarray, times_s: np.ndarray, lowest: bool) -> np.ndarray:
-    """(n,): hertz of the lowest or highest of ``notes`` (m, 3) that sounds at each of ``times_s`` (n,), 0 where none does."""
+    """(n,): hertz of the lowest or highest of ``notes`` (m, 3) that sounds at each of ``times_s`` (n,), 0 where none
+    does.
+    """
     pitches = np.full(len(times_s), np.nan)
     choose = np.fmin if lowest else np.fmax
     for onset, end, pitch in notes:
@@ -143,12 +159,17 @@ def hertz_of(pitches: np.ndarray) -> np.ndarray:
 
 
 def gain(without: Sequence[float | None], with_notes: Sequence[float | None]) -> Mean | None:
-    """Mean of what the notes bring over the clips that have both scores, and its interval: clips are drawn again in pairs."""
+    """Mean of what the notes bring over the clips that have both scores, and its interval.
+
+    Clips are drawn again in pairs.
+    """
     return bootstrap_mean([b - a for a, b in zip(without, with_notes, strict=True) if a is not None and b is not None])
 
 
 def share_reached(without: Mean | None, with_notes: Mean | None, ceiling: Mean | None) -> float | None:
-    """(with − without) / (ceiling − without) of three means; None where one is not known or the ceiling is not above the floor."""
+    """(with − without) / (ceiling − without) of three means; None where one is not known or the ceiling is not above
+    the floor.
+    """
     if without is None or with_notes is None or ceiling is None:
         return None
     share = float(reachable_share(*(np.array(mean.mean) for mean in (without, with_notes, ceiling))))

@@ -24,18 +24,23 @@ UNHINTED = RHYTHM  # also without telling the tracker the asked tempo
 TEXT = ("genre", "clap")
 ROWS = (*MEASURES, *(f"{name} unhinted" for name in UNHINTED), *TEXT)
 JUDGED_BY = (
-    "Judges, none of which had a part in training: Chordino (root to tetrads, bar_changes), madmom (beat_f, downbeat_f, "
+    "Judges, none of which had a part in training: Chordino (root to tetrads, bar_changes), madmom (beat_f, downbeat_f,"
+    " "
     "tempo; told the asked tempo, and 6/8 where it is asked; unhinted: told nothing), essentia (key). Ours: "
-    "musetune.analysis (genre: the sheet's genre, which the prompt names, is the one heard), the base's own CLAP (clap: "
+    "musetune.analysis (genre: the sheet's genre, which the prompt names, is the one heard), the base's own CLAP "
+    "(clap: "
     "cosine of prompt and audio), Fréchet distance of MFCC statistics to ceiling A."
 )
 EXPLAINED = {
     "floor A": "Floor A: the base without adapter, given the prompt alone.",
     "floor B": (
-        "Floor B: the adapter's clip of another song's sheet held against this one; sheets are paired by one seeded shuffle of the whole "
-        "test set, each with the next one in it, so that keys, tempi and metres of a pair are as far apart as chance makes them."
+        "Floor B: the adapter's clip of another song's sheet held against this one; sheets are paired by one seeded "
+        "shuffle of the whole "
+        "test set, each with the next one in it, so that keys, tempi and metres of a pair are as far apart as chance "
+        "makes them."
     ),
-    "no genre": "No genre: the adapter without the sheet's genre, which the prompt alone then names; every other sheet, at the adapter's seed.",
+    "no genre": "No genre: the adapter without the sheet's genre, which the prompt alone then names; every other sheet,"
+    " at the adapter's seed.",
     "best of 4": "Best of 4: the first of the adapter's clip and three more seeds by our own report.",
     "ceiling A": "Ceiling A: the sheet arranged by rule and rendered by a synthesiser.",
     "ceiling B": "Ceiling B: that rendering through the base's spectrogram, autoencoder and vocoder.",
@@ -45,11 +50,13 @@ Table = Mapping[str, Mapping[str, Mean | None]]
 
 
 def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[list[dict[str, Any]], Estimate]:
-    """Listen once to mono ``wave`` (samples,) at ``sr`` Hz and compare it with each of ``tests``: one record a sheet, and what the
-    judges heard, told the first one's tempo.
+    """Listen once to mono ``wave`` (samples,) at ``sr`` Hz and compare it with each of ``tests``.
 
-    A record is the judges' `Report.to_json`, whose ``scores`` also hold those of `UNHINTED` and "genre" (0 or 1, null where the sheet
-    has none); ``musetune`` is our own analyser's report of the same clip. Raises ImportError where judges are missing.
+    One record a sheet, and what the judges heard, told the first one's tempo.
+
+    A record is the judges' `Report.to_json`, whose ``scores`` also hold those of `UNHINTED` and "genre" (0 or 1, null
+    where the sheet has none); ``musetune`` is our own analyser's report of the same clip. Raises ImportError where
+    judges are missing.
     """
     *hinted, free = judge_with_hints(wave, sr, (*(test.sheet for test in tests), None))
     genre, records = genre_of(wave, sr), []
@@ -67,7 +74,10 @@ def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[l
 
 
 def genre_of(wave: np.ndarray, sr: int) -> str | None:
-    """The genre that our analyser hears in mono ``wave`` (samples,), told nothing; None where it is silent or has no pulse."""
+    """The genre that our analyser hears in mono ``wave`` (samples,), told nothing.
+
+    None where it is silent or has no pulse.
+    """
     try:
         return analyze(wave, sr).genre_analysis["primary_genre"]
     except ValueError:
@@ -75,10 +85,13 @@ def genre_of(wave: np.ndarray, sr: int) -> str | None:
 
 
 def mismatched_sheets(every: Sequence[TestSheet], playing: Sequence[TestSheet]) -> list[TestSheet]:
-    """For each of ``playing`` the sheet of another song that its clip is held against as floor B: each sheet once, none its own.
+    """For each of ``playing`` the sheet of another song that its clip is held against as floor B.
 
-    The next in one shuffled ring of ``every``, those that are not played left out: keys, tempi, metres and genres of a pair are as far
-    apart as chance makes them. Neighbours cut from one song are shuffled again (given up after 1000 times: all may be of one song).
+    Each sheet once, none its own.
+
+    The next in one shuffled ring of ``every``, those that are not played left out: keys, tempi, metres and genres of a
+    pair are as far apart as chance makes them. Neighbours cut from one song are shuffled again (given up after 1000
+    times: all may be of one song).
     """
     wanted = {test.id for test in playing}
     for seed in range(1000):
@@ -107,7 +120,9 @@ def tabulate(clips: Clips) -> dict[str, dict[str, Mean | None]]:
 
 
 def by_metre(clips: Clips, tests: Iterable[TestSheet]) -> dict[str, dict[str, dict[str, Mean | None]]]:
-    """`tabulate` of the sheets in simple metres alone, and of those in compound ones: "simple metres" and "6/8" (where there are any)."""
+    """`tabulate` of the sheets in simple metres alone, and of those in compound ones: "simple metres" and "6/8" (where
+    there are any).
+    """
     compound = {test.id for test in tests if test.sheet.meter.compound}
     parts = {
         name: {c: {i: r for i, r in records.items() if (i in compound) is told} for c, records in clips.items()}
@@ -117,8 +132,11 @@ def by_metre(clips: Clips, tests: Iterable[TestSheet]) -> dict[str, dict[str, di
 
 
 def aims(clips: Clips, *, replicates: int = 10_000, seed: int = 0) -> dict[str, dict[str, Mean | None]]:
-    """Row of `MEASURES` → what of `AIMS` can be said of the conditions that are there, with intervals: sheets are drawn again, the same
-    for all conditions of an aim. Counted are the sheets on which all of these have a score; None where there is none."""
+    """Row of `MEASURES` → what of `AIMS` can be said of the conditions that are there, with intervals.
+
+    Sheets are drawn again, the same for all conditions of an aim. Counted are the sheets on which all of these have a
+    score; None where there is none.
+    """
     return {
         row: {
             name: _aim(of, [_column(clips, c, row) for c in needed], replicates, seed)
@@ -159,7 +177,8 @@ def markdown(table: Table, sound: Mapping[str, float | None], count: int) -> str
     """The table in per cent with 95 % intervals, and above it what its columns are and whose judge each row is."""
     said = [text for condition, text in EXPLAINED.items() if condition in table]
     lines = [
-        f"{count} lead sheets, one seed each{' (best of 4: four)' if 'best of 4' in table else ''}; %, mean and 95 % bootstrap "
+        f"{count} lead sheets, one seed each{' (best of 4: four)' if 'best of 4' in table else ''}; %, mean and 95 % "
+        f"bootstrap "
         f"interval. {' '.join(said)} {JUDGED_BY}",
         "",
     ]
@@ -197,8 +216,10 @@ def _grid(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) 
 
 
 def lost(clips: Clips, row: str) -> Mean | None:
-    """What the adapter loses in ``row`` against the base without it where the words alone name the genre, clip by clip: floor A −
-    no genre, 0…1."""
+    """What the adapter loses in ``row`` against the base without it where the words alone name the genre, clip by clip.
+
+    Floor A − no genre, 0…1.
+    """
     ours = clips["no genre"]
     pairs = [(clips["floor A"][name]["scores"][row], record["scores"][row]) for name, record in ours.items()]
     return bootstrap_mean([a - b for a, b in pairs if a is not None and b is not None])

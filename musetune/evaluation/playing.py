@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def rendered(sheet: LeadSheet, sr: int, *, seed: int, soundfont: str | Path | None = None) -> np.ndarray:
-    """The sheet arranged by rule and played by the soundfont (default: what `find_soundfont` finds): mono (samples,) at ``sr`` Hz."""
+    """The sheet arranged by rule and played by the soundfont (default: what `find_soundfont` finds).
+
+    Mono (samples,) at ``sr`` Hz.
+    """
     from musetune.planning.rules.orchestrate import orchestrate
 
     midi = orchestrate(sheet, seed=seed).arrangement.to_pretty_midi()
@@ -30,7 +33,9 @@ def rendered(sheet: LeadSheet, sr: int, *, seed: int, soundfont: str | Path | No
 
 
 def through_codec(pipe: AudioLDM2Pipeline, wave: np.ndarray) -> np.ndarray:
-    """Mono waveform (samples,) at the vocoder's rate → spectrogram → latents → spectrogram → waveform, by the base's own modules."""
+    """Mono waveform (samples,) at the vocoder's rate → spectrogram → latents → spectrogram → waveform, by the base's
+    own modules.
+    """
     import torch
 
     with torch.no_grad():
@@ -55,8 +60,10 @@ def fingerprint(module: torch.nn.Module) -> str:
 
 
 def provenance(pipe: AudioLDM2Pipeline, soundfont: str | Path | None = None) -> dict[str, Any]:
-    """What audio and figures depend on beside the request: every network of ``pipe`` (text encoders and adapter too) and our analyser's
-    weights by their hashes, the scheduler, the judges' versions, the soundfont's name and MuseTune's version.
+    """What audio and figures depend on beside the request.
+
+    Every network of ``pipe`` (text encoders and adapter too) and our analyser's weights by their hashes, the scheduler,
+    the judges' versions, the soundfont's name and MuseTune's version.
 
     Raises ImportError where judges are missing.
     """
@@ -83,8 +90,10 @@ def hash_of(*parts: bytes) -> str:
 
 
 def remember(out: Path, now: dict[str, Any]) -> None:
-    """Write what the audio depends on to settings.json in ``out``. Raises ValueError where it holds audio that depends on something
-    else."""
+    """Write what the audio depends on to settings.json in ``out``.
+
+    Raises ValueError where it holds audio that depends on something else.
+    """
     path = out / "settings.json"
     if path.exists() and (before := json.loads(path.read_text())) != now:
         differing = [key for key in sorted(now.keys() | before.keys()) if before.get(key) != now.get(key)]

@@ -1,4 +1,7 @@
-"""The report beside a generated clip: chord by chord and beat by beat, what was asked and what was heard. Plain JSON values."""
+"""The report beside a generated clip: chord by chord and beat by beat, what was asked and what was heard.
+
+Plain JSON values.
+"""
 
 from __future__ import annotations
 
@@ -67,9 +70,9 @@ class Report:
 def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "musetune") -> Report:
     """Listen to mono ``wave`` (samples,) at ``sr`` Hz and compare it with ``sheet``.
 
-    listener: "musetune", our own analyser, which needs nothing more and is told the octave of the tempo alone; or "judges", the recognisers of others
-    (`judges.judge`), which are for claims. Raises ValueError for another name, ImportError where the judges are not
-    installed.
+    listener: "musetune", our own analyser, which needs nothing more and is told the octave of the tempo alone; or
+    "judges", the recognisers of others (`judges.judge`), which are for claims. Raises ValueError for another name,
+    ImportError where the judges are not installed.
     """
     if listener == "musetune":
         heard = hear(wave, sr, tempo_hint=asked_tempo(sheet))
@@ -103,7 +106,9 @@ def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[dict[str, Any]]:
 
 
 def beat_rows(asked_s: np.ndarray, heard_s: np.ndarray) -> dict[str, Any]:
-    """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their mean size."""
+    """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their
+    mean size.
+    """
     deviations: list[float | None] = []
     for time in asked_s:
         nearest = float(heard_s[np.abs(heard_s - time).argmin()] - time) if len(heard_s) else np.inf

@@ -1,5 +1,6 @@
-"""Sound beside obedience: how far a copy is from its original, a Fréchet distance on a fixed embedding, and the similarity of
-prompt and audio by a base's own CLAP."""
+"""Sound beside obedience: how far a copy is from its original, a Fréchet distance on a fixed embedding, and the
+similarity of prompt and audio by a base's own CLAP.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +22,13 @@ HARMONICS = (1, 2, 3, 4)
 
 
 def copy_distances(original: np.ndarray, copy: np.ndarray, sr: int) -> dict[str, float]:
-    """How far mono ``copy`` (samples,) is from ``original`` (samples,) at ``sr`` Hz, phases aside; the longer one is cut.
+    """How far mono ``copy`` (samples,) is from ``original`` (samples,) at ``sr`` Hz, phases aside.
 
-    spectral_convergence: ‖|X| − |Y|‖ / ‖|X|‖ of the magnitudes (Arik et al. 2018), 0 alike. log_mel_l1: mean difference of 80 log-mel
-    bands in nepers, 0 alike. pitch_salience: cosine of the two maps of harmonic salience (librosa), 1 alike. Neither may be silent.
+    The longer one is cut.
+
+    spectral_convergence: ‖|X| − |Y|‖ / ‖|X|‖ of the magnitudes (Arik et al. 2018), 0 alike. log_mel_l1: mean difference
+    of 80 log-mel bands in nepers, 0 alike. pitch_salience: cosine of the two maps of harmonic salience (librosa), 1
+    alike. Neither may be silent.
     """
     import librosa
 

@@ -1,4 +1,7 @@
-"""The test set: lead sheets that no training saw, each with a prompt and a seed. Made by recipes/evaluation/make_sheets.py."""
+"""The test set: lead sheets that no training saw, each with a prompt and a seed.
+
+Made by recipes/evaluation/make_sheets.py.
+"""
 
 from __future__ import annotations
 

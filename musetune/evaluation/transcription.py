@@ -1,9 +1,9 @@
 """Transcribers that we did not train: what notes and drum strokes are heard in a mix.
 
-librosa's median filters (Fitzgerald, DAFx 2010) part it into what holds and what strikes. basic-pitch (Bittner et al., ICASSP 2022;
-Apache-2.0) writes notes of the first at its own thresholds. Of the second ADTLib (Southall et al., ISMIR 2017; BSD) says when kick, snare
-and metal are struck, madmom's convolutional network (Schlüter & Böck, MML 2013; CC BY-NC-SA) when anything is. Tools of the extra
-``judge``, never needed to generate.
+librosa's median filters (Fitzgerald, DAFx 2010) part it into what holds and what strikes. basic-pitch (Bittner et al.,
+ICASSP 2022; Apache-2.0) writes notes of the first at its own thresholds. Of the second ADTLib (Southall et al., ISMIR
+2017; BSD) says when kick, snare and metal are struck, madmom's convolutional network (Schlüter & Böck, MML 2013; CC
+BY-NC-SA) when anything is. Tools of the extra ``judge``, never needed to generate.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ INSTALL = (
     "pip install --no-build-isolation --no-deps madmom basic-pitch==0.4.0 adtlib==2.1.2"
 )
 DRUMS = ("kick", "snare", "metal")
-# ADTLib hears recordings of drums, and hears more the louder they are. So each kind is judged at a loudness of its own (dB of full scale of the
-# 99th percentile of the percussive part's magnitude: one loud stroke does not count) above an activation of its own: where it hears a
-# synthesiser's renderings best and 6 dB more or less matter least (benchmarks/drum_judge.py).
+# ADTLib hears recordings of drums, and hears more the louder they are. So each kind is judged at a loudness of its own
+# (dB of full scale of the 99th percentile of the percussive part's magnitude: one loud stroke does not count) above an
+# activation of its own: where it hears a synthesiser's renderings best and 6 dB more or less matter least
+# (benchmarks/drum_judge.py).
 LOUD, LOUD_DB = 0.99, {"kick": -30, "snare": -27, "metal": -15}
 STRUCK = {"kick": 0.02, "snare": 0.02, "metal": 0.1}
 ANY_STROKE = 0.54  # madmom's own threshold
@@ -43,8 +44,11 @@ ANY_STROKE = 0.54  # madmom's own threshold
 
 @dataclass(frozen=True)
 class Transcription:
-    """What is heard: ``notes`` (n, 3) onset and end in seconds and MIDI pitch; ``drums`` strokes in seconds (n,) of "kick", "snare" and
-    "metal" (hats, cymbals, shakers: the transcriber does not part them); ``strokes`` (n,) strokes of any kind by another judge."""
+    """What is heard: ``notes`` (n, 3) onset and end in seconds and MIDI pitch.
+
+    ``drums`` strokes in seconds (n,) of "kick", "snare" and "metal" (hats, cymbals, shakers: the transcriber does not
+    part them); ``strokes`` (n,) strokes of any kind by another judge.
+    """
 
     notes: np.ndarray
     drums: dict[str, np.ndarray]
@@ -65,7 +69,8 @@ def transcriber_versions() -> dict[str, str]:
 def transcribe(wave: np.ndarray, sr: int) -> Transcription:
     """What is heard in mono ``wave`` (samples,) in −1…1 at ``sr`` Hz.
 
-    Raises ImportError, with the command that installs them, where a transcriber is missing, ValueError for another shape.
+    Raises ImportError, with the command that installs them, where a transcriber is missing, ValueError for another
+    shape.
     """
     _demand()
     if np.ndim(wave) != 1:
@@ -119,7 +124,10 @@ def _unlogged() -> Iterator[None]:
 
 
 def drum_strokes(wave: np.ndarray, sr: int) -> dict[str, np.ndarray]:
-    """Seconds (n,) at which each of `DRUMS` is struck, by ADTLib; ``wave`` is scaled to one loudness, so that its own does not matter."""
+    """Seconds (n,) at which each of `DRUMS` is struck, by ADTLib.
+
+    ``wave`` is scaled to one loudness, so that its own does not matter.
+    """
     if _silent(wave):
         return {name: np.zeros(0) for name in DRUMS}
     loud = max(

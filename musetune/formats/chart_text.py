@@ -16,10 +16,25 @@ from musetune.symbols.meter import Meter
 from musetune.symbols.names import spell
 
 SUFFIXES = {
-    "maj": "", "min": "m", "dim": "dim", "aug": "aug", "sus2": "sus2", "sus4": "sus4", "7": "7", "maj7": "maj7", "min7": "m7",
-    "minmaj7": "m(maj7)", "dim7": "dim7", "hdim7": "m7b5", "maj6": "6", "min6": "m6", "9": "9", "maj9": "maj9", "min9": "m9",
+    "maj": "",
+    "min": "m",
+    "dim": "dim",
+    "aug": "aug",
+    "sus2": "sus2",
+    "sus4": "sus4",
+    "7": "7",
+    "maj7": "maj7",
+    "min7": "m7",
+    "minmaj7": "m(maj7)",
+    "dim7": "dim7",
+    "hdim7": "m7b5",
+    "maj6": "6",
+    "min6": "m6",
+    "9": "9",
+    "maj9": "maj9",
+    "min9": "m9",
     "5": "5",
-}  # fmt: skip
+}
 FINEST = 4  # parts of a beat in which a chart as text is written
 HOLD, REPEAT = ".", "%"
 Slot = tuple[Fraction, Chord]  # beats, chord
@@ -37,8 +52,9 @@ def from_progression(
 ) -> LeadSheet:
     """One chord a bar (or every ``beats_per_chord``), repeated and cut to ``duration_seconds`` where given.
 
-    A text is read as ``parse_chart`` reads it. Raises ValueError for an empty progression, a chord or key that cannot be
-    read, bpm outside 30–300, a duration or ``beats_per_chord`` that is not above 0, or bars together with ``beats_per_chord``.
+    A text is read as ``parse_chart`` reads it. Raises ValueError for an empty progression, a chord or key that cannot
+    be read, bpm outside 30–300, a duration or ``beats_per_chord`` that is not above 0, or bars together with
+    ``beats_per_chord``.
     """
     tonic, meter = _key(key), _meter(time_signature)
     if isinstance(chords, str):
@@ -64,11 +80,14 @@ def parse_chart(
     duration_seconds: float | None = None,
     genre: str | None = None,
 ) -> LeadSheet:
-    """Read a chart. Between bars the chords share the bar equally, ``.`` holds the chord before, ``%`` repeats the bar before or,
-    among chords, the chord before; ``|: … :|`` is played twice. Text without bars is one chord a bar; commas separate as spaces
-    do. Any notation of ``Chord.parse``, mixed. Repeats and cuts to ``duration_seconds``.
+    """Read a chart.
 
-    Raises ValueError as ``from_progression`` does, for ``%`` or ``.`` with nothing before it, and for a ``|:`` that nothing closes.
+    Between bars the chords share the bar equally, ``.`` holds the chord before, ``%`` repeats the bar before or, among
+    chords, the chord before; ``|: … :|`` is played twice. Text without bars is one chord a bar; commas separate as
+    spaces do. Any notation of ``Chord.parse``, mixed. Repeats and cuts to ``duration_seconds``.
+
+    Raises ValueError as ``from_progression`` does, for ``%`` or ``.`` with nothing before it, and for a ``|:`` that
+    nothing closes.
     """
     tonic, meter = _key(key), _meter(time_signature)
     return _build(_read(text, tonic, meter), tonic, bpm, meter, duration_seconds, genre)
@@ -88,7 +107,10 @@ def _read(text: str, key: Key, meter: Meter) -> list[Slot]:
 
 
 def _play_repeats(text: str) -> str:
-    """``text`` with ``|: … :|`` written out twice. Without its ``|:``, a ``:|`` goes back to the repeat before it or the start."""
+    """``text`` with ``|: … :|`` written out twice.
+
+    Without its ``|:``, a ``:|`` goes back to the repeat before it or the start.
+    """
     out, rest = "", text.replace(":|:", ":||:")
     while ":|" in rest:
         passage, _, rest = rest.partition(":|")
@@ -174,7 +196,8 @@ def pop_name(chord: Chord) -> str:
 def chart_text(sheet: LeadSheet) -> str:
     """The chords in bars as ``LeadSheet.parse`` reads them, from the first bar line on: ``| C | G/B . Am7 . | % |``.
 
-    What stands between quarters of a beat moves to the one before it; a last bar that is not whole is filled up by its last chord.
+    What stands between quarters of a beat moves to the one before it; a last bar that is not whole is filled up by its
+    last chord.
     """
     bars: list[str] = []
     before = ""

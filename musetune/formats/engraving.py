@@ -23,16 +23,32 @@ DRUMS = 9  # the General MIDI channel of percussion, counted from 0
 OTHER = ("C5", "diamond", "Percussion")
 # General MIDI's percussion as drum set notation: where it is written, its head, its name
 KIT = {
-    35: ("F4", "normal", "Acoustic Bass Drum"), 36: ("F4", "normal", "Bass Drum"), 37: ("C5", "x", "Side Stick"),
-    38: ("C5", "normal", "Snare"), 39: ("C5", "triangle", "Hand Clap"), 40: ("C5", "slash", "Electric Snare"),
-    41: ("G4", "normal", "Low Floor Tom"), 42: ("G5", "x", "Closed Hi-Hat"), 43: ("A4", "normal", "High Floor Tom"),
-    44: ("D4", "x", "Pedal Hi-Hat"), 45: ("B4", "normal", "Low Tom"), 46: ("G5", "circle-x", "Open Hi-Hat"),
-    47: ("D5", "normal", "Low-Mid Tom"), 48: ("E5", "normal", "High-Mid Tom"), 49: ("A5", "x", "Crash Cymbal"),
-    50: ("E5", "diamond", "High Tom"), 51: ("F5", "x", "Ride Cymbal"), 52: ("B5", "diamond", "China Cymbal"),
-    53: ("F5", "diamond", "Ride Bell"), 54: ("B5", "triangle", "Tambourine"), 55: ("B5", "x", "Splash Cymbal"),
-    56: ("E5", "triangle", "Cowbell"), 57: ("A5", "circle-x", "Crash Cymbal 2"), 59: ("F5", "circle-x", "Ride Cymbal 2"),
+    35: ("F4", "normal", "Acoustic Bass Drum"),
+    36: ("F4", "normal", "Bass Drum"),
+    37: ("C5", "x", "Side Stick"),
+    38: ("C5", "normal", "Snare"),
+    39: ("C5", "triangle", "Hand Clap"),
+    40: ("C5", "slash", "Electric Snare"),
+    41: ("G4", "normal", "Low Floor Tom"),
+    42: ("G5", "x", "Closed Hi-Hat"),
+    43: ("A4", "normal", "High Floor Tom"),
+    44: ("D4", "x", "Pedal Hi-Hat"),
+    45: ("B4", "normal", "Low Tom"),
+    46: ("G5", "circle-x", "Open Hi-Hat"),
+    47: ("D5", "normal", "Low-Mid Tom"),
+    48: ("E5", "normal", "High-Mid Tom"),
+    49: ("A5", "x", "Crash Cymbal"),
+    50: ("E5", "diamond", "High Tom"),
+    51: ("F5", "x", "Ride Cymbal"),
+    52: ("B5", "diamond", "China Cymbal"),
+    53: ("F5", "diamond", "Ride Bell"),
+    54: ("B5", "triangle", "Tambourine"),
+    55: ("B5", "x", "Splash Cymbal"),
+    56: ("E5", "triangle", "Cowbell"),
+    57: ("A5", "circle-x", "Crash Cymbal 2"),
+    59: ("F5", "circle-x", "Ride Cymbal 2"),
     70: ("C6", "x", "Maracas"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -47,10 +63,16 @@ class Page:
 
 
 def staff(
-    part: stream.Part, sign: str, page: Page, content: list[list[Piece]], draw: Callable[[Piece, Key], GeneralNote],
+    part: stream.Part,
+    sign: str,
+    page: Page,
+    content: list[list[Piece]],
+    draw: Callable[[Piece, Key], GeneralNote],
     above: Sequence[tuple[Fraction, Music21Object]] = (),
-) -> stream.Part:  # fmt: skip
-    """``part`` filled with measures of ``content``, one list a bar, with what is ``above`` at its quarters. A short first bar is number 0.
+) -> stream.Part:
+    """``part`` filled with measures of ``content``, one list a bar, with what is ``above`` at its quarters.
+
+    A short first bar is number 0.
 
     sign: music21's name of the clef.
     """
@@ -131,7 +153,10 @@ def _in_tuplet(item: GeneralNote, piece: Piece) -> GeneralNote:
 
 
 def melodic(name: str, program: int, sounds: Iterable[Sound], page: Page) -> list[stream.Part]:
-    """The staves of a stem with pitches: two for keys, split at middle C, else one; bass and guitar in the clefs that they read."""
+    """The staves of a stem with pitches.
+
+    Two for keys, split at middle C, else one; bass and guitar in the clefs that they read.
+    """
     from music21 import stream
 
     sounds = list(sounds)

@@ -19,7 +19,10 @@ def embedded(sheet: LeadSheet) -> str:
 
 
 def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], LeadSheet]) -> LeadSheet:
-    """The sheet ``embedded`` as ``text`` where a file ``written`` of it says what was ``read``; else ``read``: the file was edited."""
+    """The sheet ``embedded`` as ``text`` where a file ``written`` of it says what was ``read``; else ``read``.
+
+    The file was edited.
+    """
     try:
         sheet = LeadSheet.from_json(json.loads(text or "null"))
         return sheet if _agree(written(sheet), read) else read
@@ -28,7 +31,9 @@ def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], Lead
 
 
 def like(read: LeadSheet, sheet: LeadSheet) -> LeadSheet:
-    """``sheet`` as a file says it that shows no sections: those of older versions carried them in the exact sheet alone."""
+    """``sheet`` as a file says it that shows no sections: those of older versions carried them in the exact sheet
+    alone.
+    """
     return sheet if read.sections else replace(sheet, sections=())
 
 

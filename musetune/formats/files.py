@@ -1,4 +1,7 @@
-"""Lead sheets as files, by suffix; and what the notations share: beats and quarter notes, and the exact sheet inside a file."""
+"""Lead sheets as files, by suffix; and what the notations share.
+
+Beats and quarter notes, and the exact sheet inside a file.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 KINDS = {
-    ".json": "a lead sheet that musetune wrote as JSON", ".mid": "a standard MIDI file", ".midi": "a standard MIDI file",
-    ".musicxml": "a MusicXML score", ".xml": "a MusicXML score", ".mxl": "a compressed MusicXML score", ".jams": "a JAMS file",
-}  # fmt: skip
+    ".json": "a lead sheet that musetune wrote as JSON",
+    ".mid": "a standard MIDI file",
+    ".midi": "a standard MIDI file",
+    ".musicxml": "a MusicXML score",
+    ".xml": "a MusicXML score",
+    ".mxl": "a compressed MusicXML score",
+    ".jams": "a JAMS file",
+}
 SUFFIXES = tuple(KINDS)
 
 
@@ -57,7 +65,9 @@ def write_jams(data: jams.JAMS, path: Path) -> None:
 
 
 def write_score(score: stream.Score, path: Path) -> None:
-    """``score``, whose notation is made (music21 would take tuplets apart), as MusicXML, compressed where the suffix is .mxl."""
+    """``score``, whose notation is made (music21 would take tuplets apart), as MusicXML, compressed where the suffix is
+    .mxl.
+    """
     from music21.musicxml.archiveTools import compressXML
 
     with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
@@ -84,12 +94,16 @@ def _with_players(text: str, score: stream.Score) -> str:
 
 
 def _without_naturals(text: str) -> str:
-    """Chord symbols without the natural signs that music21 gives a root after a sharp or flat of its letter: F after F#m is not F♮."""
+    """Chord symbols without the natural signs that music21 gives a root after a sharp or flat of its letter.
+
+    F after F#m is not F♮.
+    """
     return re.sub(r"\s*<(root|bass)-alter>0</\1-alter>", "", text)
 
 
 def load(path: str | Path) -> LeadSheet:
-    """Read a lead sheet: exactly what ``save`` wrote, or, where the file was edited since or is not ours, what it plainly says.
+    """Read a lead sheet: exactly what ``save`` wrote, or, where the file was edited since or is not ours, what it
+    plainly says.
 
     Raises FileNotFoundError, and ValueError for another suffix or what cannot be read as the suffix says.
     """
@@ -136,4 +150,5 @@ def _read(path: Path, kind: str) -> LeadSheet:
         return from_stream(converter.parse(str(copy), format="musicxml", forceSource=True))
 
 
-# -- what MIDI, MusicXML and JAMS share ------------------------------------------------------------------------------------
+# -- what MIDI, MusicXML and JAMS share
+# ------------------------------------------------------------------------------------

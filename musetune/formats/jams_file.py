@@ -69,7 +69,10 @@ def _position(sheet: LeadSheet, beat: int) -> int:
 
 
 def from_jams(data: jams.JAMS) -> LeadSheet:
-    """Read what ``to_jams`` writes, and any JAMS with chord and beat annotations. Raises ValueError where either is missing."""
+    """Read what ``to_jams`` writes, and any JAMS with chord and beat annotations.
+
+    Raises ValueError where either is missing.
+    """
     return exact(getattr(data.sandbox, FIELD, None), _plain(data), lambda sheet: _plain(to_jams(sheet)))
 
 

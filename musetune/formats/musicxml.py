@@ -23,15 +23,37 @@ if TYPE_CHECKING:
     from music21.base import Music21Object
 
 KINDS = {
-    "maj": "major", "min": "minor", "dim": "diminished", "aug": "augmented", "sus2": "suspended-second", "sus4": "suspended-fourth",
-    "7": "dominant-seventh", "maj7": "major-seventh", "min7": "minor-seventh", "minmaj7": "minor-major-seventh",
-    "dim7": "diminished-seventh", "hdim7": "half-diminished-seventh", "maj6": "major-sixth", "min6": "minor-sixth",
-    "9": "dominant-ninth", "maj9": "major-ninth", "min9": "minor-ninth", "5": "power",
-}  # fmt: skip
+    "maj": "major",
+    "min": "minor",
+    "dim": "diminished",
+    "aug": "augmented",
+    "sus2": "suspended-second",
+    "sus4": "suspended-fourth",
+    "7": "dominant-seventh",
+    "maj7": "major-seventh",
+    "min7": "minor-seventh",
+    "minmaj7": "minor-major-seventh",
+    "dim7": "diminished-seventh",
+    "hdim7": "half-diminished-seventh",
+    "maj6": "major-sixth",
+    "min6": "minor-sixth",
+    "9": "dominant-ninth",
+    "maj9": "major-ninth",
+    "min9": "minor-ninth",
+    "5": "power",
+}
 QUALITY_OF = {kind: quality for quality, kind in KINDS.items()} | {
-    "augmented-seventh": "7", "dominant-11th": "9", "major-11th": "maj9", "minor-11th": "min9", "dominant-13th": "9", "major-13th": "maj9",
-    "minor-13th": "min9", "augmented-major-seventh": "maj7", "Neapolitan": "maj", "pedal": "maj",
-}  # fmt: skip
+    "augmented-seventh": "7",
+    "dominant-11th": "9",
+    "major-11th": "maj9",
+    "minor-11th": "min9",
+    "dominant-13th": "9",
+    "major-13th": "maj9",
+    "minor-13th": "min9",
+    "augmented-major-seventh": "maj7",
+    "Neapolitan": "maj",
+    "pedal": "maj",
+}
 
 
 FINEST = (
@@ -117,8 +139,11 @@ def _symbol(chord: Chord) -> harmony.Harmony:
 
 
 def from_stream(score: stream.Stream) -> LeadSheet:
-    """The first part's chord symbols, keys, metres, tempo and notes; exactly the sheet that ``to_stream`` wrote where they still say
-    what it did. A score without a tempo mark gets 120 quarters a minute."""
+    """The first part's chord symbols, keys, metres, tempo and notes.
+
+    Exactly the sheet that ``to_stream`` wrote where they still say what it did. A score without a tempo mark gets 120
+    quarters a minute.
+    """
     texts, read = score.metadata.getCustom(FIELD) if score.metadata else (), _plain(score)
     return exact(str(texts[0]) if texts else None, read, lambda sheet: _plain(to_stream(like(read, sheet))))
 

@@ -32,7 +32,10 @@ def from_musicxml(path: Path) -> Score:
 
 
 def parsed_notation(path: Path) -> stream.Score:
-    """What music21 reads in the file, at sounding pitch, chord symbols and analyses left aside. Raises ValueError without parts."""
+    """What music21 reads in the file, at sounding pitch, chord symbols and analyses left aside.
+
+    Raises ValueError without parts.
+    """
     from music21 import converter, stream
 
     text = _HARMONY.sub(b"", _notation(path))  # music21 gives up on symbols that it cannot read
@@ -45,7 +48,9 @@ def parsed_notation(path: Path) -> stream.Score:
 
 
 def _notation(path: Path) -> bytes:
-    """The XML in the file; in a compressed one, of the first member that its container names, else the first outside META-INF."""
+    """The XML in the file; in a compressed one, of the first member that its container names, else the first outside
+    META-INF.
+    """
     if not zipfile.is_zipfile(path):
         return path.read_bytes()
     with zipfile.ZipFile(path) as pack:
@@ -107,7 +112,10 @@ def _lines(part: stream.Part, drums: list[Event]) -> list[list[Event]]:
 
 
 def _stacked(notes: list[Event]) -> list[list[Event]]:
-    """Lines in which no two notes sound at once: each note, the highest of a chord first, goes on the first silent line."""
+    """Lines in which no two notes sound at once.
+
+    Each note, the highest of a chord first, goes on the first silent line.
+    """
     lines: list[list[Event]] = []
     for event in sorted(notes, key=lambda e: (e[0], -e[2])):
         free = next((line for line in lines if line[-1][1] <= event[0]), None)
@@ -157,7 +165,9 @@ def _key(signature) -> Key:  # type: ignore[no-untyped-def]
 
 
 def _metres(part: stream.Part) -> tuple[list[tuple[Fraction, Meter]], Fraction]:
-    """(quarters, metre) of the time signatures and of the bars after irregular ones, and the quarters before the first full bar."""
+    """(quarters, metre) of the time signatures and of the bars after irregular ones, and the quarters before the first
+    full bar.
+    """
     metres: list[tuple[Fraction, Meter]] = []
     pickup = Fraction(0)
     due = Fraction(0)

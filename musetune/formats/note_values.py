@@ -1,4 +1,7 @@
-"""Notes as they sound → note values as they are written: a grid for every beat, ties, tuplets that add up. Fractions of a quarter note only."""
+"""Notes as they sound → note values as they are written: a grid for every beat, ties, tuplets that add up.
+
+Fractions of a quarter note only.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ ODD = tuple(sorted({*PLAIN, *(Fraction(n, GRID) for n in (16, 8, 4, 2, 1))}, rev
 
 @dataclass(frozen=True)
 class Cell:
-    """A beat as it is written: from ``start`` for ``length`` quarters, in ``steps`` equal ones. triple: of a beat that has none by nature."""
+    """A beat as it is written: from ``start`` for ``length`` quarters, in ``steps`` equal ones. triple.
+
+    Of a beat that has none by nature.
+    """
 
     start: Fraction
     length: Fraction
@@ -39,7 +45,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Piece:
-    """One symbol: a rest where ``heads`` is empty, else a note or chord of (pitch, velocity, tied from before, tied to what follows).
+    """One symbol: a rest where ``heads`` is empty, else a note or chord of (pitch, velocity, tied from before, tied to
+    what follows).
 
     tuplet: "" for none, else its place in the bracket: "start", "inside", "stop".
     """
@@ -53,8 +60,10 @@ class Piece:
 def written(
     sounds: Iterable[Sound], bars: Sequence[Bar], cuts: Iterable[Fraction] = (), *, single: bool = False
 ) -> list[list[Piece]]:
-    """The pieces of every bar, which add up to it exactly. Notes that sound together are chords, tied on where one of them lasts longer;
-    with ``single`` a note ends where the next begins and the highest of a chord stays.
+    """The pieces of every bar, which add up to it exactly.
+
+    Notes that sound together are chords, tied on where one of them lasts longer; with ``single`` a note ends where the
+    next begins and the highest of a chord stays.
 
     ``cuts``: quarters at which rests end and begin again where the grid has them, such as chord symbols.
     """
@@ -89,7 +98,10 @@ def cells_of(sounds: Sequence[Sound], bars: Sequence[Bar]) -> list[Cell]:
 
 
 def _beats(bars: Sequence[Bar]) -> Iterator[tuple[Cell, Meter]]:
-    """Beats of at most a quarter (dotted, in compound metres); a bar that is no whole number of them begins with the rest, as pickups do."""
+    """Beats of at most a quarter (dotted, in compound metres).
+
+    A bar that is no whole number of them begins with the rest, as pickups do.
+    """
     for start, stop, meter in bars:
         length = meter.beat_quarters if meter.compound else min(meter.beat_quarters, Fraction(1))
         first = (stop - start) % length
@@ -106,7 +118,9 @@ def _within(places: list[Fraction], cell: Cell) -> list[Fraction]:
 
 
 def _fitted(cell: Cell, meter: Meter, onsets: list[Fraction], ends: list[Fraction]) -> Cell:
-    """The grid for a beat: one that all fits, else one that the onsets fit, else the nearer of sixteenths and triplets."""
+    """The grid for a beat: one that all fits, else one that the onsets fit, else the nearer of sixteenths and
+    triplets.
+    """
     grids = _grids(cell, meter)
     for places in (onsets + ends, onsets):
         for grid in grids:
@@ -129,7 +143,10 @@ def _grids(cell: Cell, meter: Meter) -> list[Cell]:
 
 
 def snapped(sounds: Sequence[Sound], cells: Sequence[Cell]) -> list[Sound]:
-    """Starts and stops on the grid; what is shorter than a step lasts one. What begins after the last bar is left out."""
+    """Starts and stops on the grid; what is shorter than a step lasts one.
+
+    What begins after the last bar is left out.
+    """
     starts = [cell.start for cell in cells]
     end, out = cells[-1].end, []
     for a, b, pitch, velocity in sounds:
@@ -194,7 +211,9 @@ def _on_grid(place: Fraction, cells: list[Cell]) -> bool:
 def _values(
     low: Fraction, high: Fraction, cells: list[Cell], compound: bool
 ) -> Iterator[tuple[Fraction, Fraction, str]]:
-    """(start, length, "inside" in a tuplet) of the values from ``low`` to ``high``; what crosses a beat starts on one."""
+    """(start, length, "inside" in a tuplet) of the values from ``low`` to ``high``; what crosses a beat starts on
+    one.
+    """
     bounds = {cell.start for cell in cells} | {cells[-1].end}
     while low < high:
         cell = next(cell for cell in cells if cell.start <= low < cell.end)

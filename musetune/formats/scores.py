@@ -22,10 +22,13 @@ LEAP = 12  # semitones that a voice of a MIDI track leaps at most before another
 
 
 def read_score(path: str | Path) -> Score:
-    """The score in ``path``: .mid, .midi, .musicxml, .xml, .mxl. Ties are joined, grace notes dropped, repeats not expanded.
+    """The score in ``path``: .mid, .midi, .musicxml, .xml, .mxl.
 
-    Chords are split into voices from the top; transposing instruments are read as they sound. A score without a tempo gets
-    120 quarters a minute. Raises FileNotFoundError, and ValueError for another suffix, what is not such a file, or no notes.
+    Ties are joined, grace notes dropped, repeats not expanded.
+
+    Chords are split into voices from the top; transposing instruments are read as they sound. A score without a tempo
+    gets 120 quarters a minute. Raises FileNotFoundError, and ValueError for another suffix, what is not such a file, or
+    no notes.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:

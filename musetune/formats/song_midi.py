@@ -1,4 +1,7 @@
-"""Lead sheet with stems ↔ MIDI: one named track a stem after the conductor's, drums on channel 10; and whose track is whose in other files."""
+"""Lead sheet with stems ↔ MIDI.
+
+One named track a stem after the conductor's, drums on channel 10; and whose track is whose in other files.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,12 @@ DRUMS = 9  # the General MIDI channel of percussion, counted from 0
 CHANNELS = [channel for channel in range(16) if channel != DRUMS]
 # What a track's name says, the first that fits; then what its General MIDI program says, up to and with each number
 NAMES = (
-    ("drums", r"drum|percussion|\bperc\b|\bkit\b|beat"), ("bass", r"\bbass|bass\b|\bbs\b"), ("guitar", r"guitar|\bgtr|\bgit"),
-    ("lead", r"lead|melod|vocal|\bvox\b|voice|singer|\bsing"), ("keys", r"key|piano|organ|rhodes|clav|synth|string|pad\b|chord|comp"),
-)  # fmt: skip
+    ("drums", r"drum|percussion|\bperc\b|\bkit\b|beat"),
+    ("bass", r"\bbass|bass\b|\bbs\b"),
+    ("guitar", r"guitar|\bgtr|\bgit"),
+    ("lead", r"lead|melod|vocal|\bvox\b|voice|singer|\bsing"),
+    ("keys", r"key|piano|organ|rhodes|clav|synth|string|pad\b|chord|comp"),
+)
 PROGRAMS = ((23, "keys"), (31, "guitar"), (39, "bass"), (55, "keys"), (87, "lead"), (95, "keys"))
 
 
@@ -41,7 +47,8 @@ class Track(NamedTuple):
 def song_midi(sheet: LeadSheet, arrangement: Arrangement) -> mido.MidiFile:
     """A type 1 file: the conductor's track of the lead sheet with the exact sheet and stems, then a track a stem.
 
-    What sounds outside the sheet is cut, and a pitch that is struck again ends there. Raises ValueError for more than 15 stems with pitches.
+    What sounds outside the sheet is cut, and a pitch that is struck again ends there. Raises ValueError for more than
+    15 stems with pitches.
     """
     import mido
 
@@ -89,9 +96,12 @@ def _track(name: str, stem: Stem, channel: int, ticks: midi.Ticks, end: int) -> 
 
 
 def stems_of(file: mido.MidiFile) -> Arrangement:
-    """The stems that ``song_midi`` wrote, exactly, where the tracks still say what it did; else what the tracks say, as given ones.
+    """The stems that ``song_midi`` wrote, exactly, where the tracks still say what it did.
 
-    Raises ValueError without notes, and for a track that neither its channel nor its name nor its program makes one of the stems.
+    Else what the tracks say, as given ones.
+
+    Raises ValueError without notes, and for a track that neither its channel nor its name nor its program makes one of
+    the stems.
     """
     if file.ticks_per_beat <= 0:
         raise ValueError(f"it counts {file.ticks_per_beat} ticks a quarter; only musical time is read")
@@ -127,7 +137,10 @@ def _plain(file: mido.MidiFile, played: list[Track], sheet: LeadSheet) -> Arrang
 
 
 def stem_name(track: str, program: int, drums: bool) -> str:
-    """The stem that a track is, by its channel, its name, its program, in this order. Raises ValueError where none of them tells."""
+    """The stem that a track is, by its channel, its name, its program, in this order.
+
+    Raises ValueError where none of them tells.
+    """
     if drums:
         return "drums"
     words = re.sub(r"[_\W]+", " ", track.lower())

@@ -28,12 +28,14 @@ FINEST = 960  # parts of a beat to which a lead's places become a melody's
 
 
 def save_song(sheet: LeadSheet, arrangement: Arrangement, path: str | Path, *, title: str = "Song") -> Path:
-    """Write ``sheet`` with its stems as the suffix says: .mid, .midi (a track a stem), .musicxml, .xml, .mxl (the lead sheet, then a part
-    a stem), .jams (notes a stem beside chords, beats, keys, sections), .json (both, exactly).
+    """Write ``sheet`` with its stems as the suffix says.
 
-    ``LeadSheet.load`` reads the file as a sheet whose melody is the lead (JSON: as the sheet itself), ``load_arrangement`` the stems of MIDI
-    and JSON, exactly; to players and readers what sounds outside the sheet is cut. title: of the notation.
-    Raises ValueError for another suffix or for notes out of range.
+    .mid, .midi (a track a stem), .musicxml, .xml, .mxl (the lead sheet, then a part a stem), .jams (notes a stem beside
+    chords, beats, keys, sections), .json (both, exactly).
+
+    ``LeadSheet.load`` reads the file as a sheet whose melody is the lead (JSON: as the sheet itself),
+    ``load_arrangement`` the stems of MIDI and JSON, exactly; to players and readers what sounds outside the sheet is
+    cut. title: of the notation. Raises ValueError for another suffix or for notes out of range.
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -61,7 +63,10 @@ def save_song(sheet: LeadSheet, arrangement: Arrangement, path: str | Path, *, t
 def save_parts(
     sheet: LeadSheet, arrangement: Arrangement, folder: str | Path, *, title: str = "Song"
 ) -> dict[str, Path]:
-    """A MusicXML file a player in ``folder``, made where there is none: ``lead sheet.musicxml`` and one a stem. Name → file."""
+    """A MusicXML file a player in ``folder``, made where there is none: ``lead sheet.musicxml`` and one a stem.
+
+    Name → file.
+    """
     from music21 import stream
 
     from musetune.formats.engraving import joined
@@ -80,10 +85,13 @@ def save_parts(
 
 
 def load_arrangement(path: str | Path) -> Arrangement:
-    """The stems in a MIDI file or in a .json that ``save_song`` wrote: exactly, or, where it was edited since or is not ours, what its tracks
-    say; each track is a stem by its channel (10: drums), its name or its program, and its ``source`` "given".
+    """The stems in a MIDI file or in a .json that ``save_song`` wrote.
 
-    Raises FileNotFoundError, and ValueError for another suffix, a file without notes, or a track that is none of the stems.
+    Exactly, or, where it was edited since or is not ours, what its tracks say; each track is a stem by its channel (10:
+    drums), its name or its program, and its ``source`` "given".
+
+    Raises FileNotFoundError, and ValueError for another suffix, a file without notes, or a track that is none of the
+    stems.
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -193,9 +201,12 @@ def _sounds(sheet: LeadSheet, stem: Stem) -> list[Sound]:
 
 
 def song_jams(sheet: LeadSheet, arrangement: Arrangement) -> jams.JAMS:
-    """The sheet's annotations and notes a stem (note_midi), in seconds from 0 on; their sandboxes tell stem, program, source and velocities.
+    """The sheet's annotations and notes a stem (note_midi), in seconds from 0 on.
 
-    The lead's are the sheet's melody, the first annotation of notes. Raises ValueError for a sheet that ends before time 0.
+    Their sandboxes tell stem, program, source and velocities.
+
+    The lead's are the sheet's melody, the first annotation of notes. Raises ValueError for a sheet that ends before
+    time 0.
     """
     import jams
 

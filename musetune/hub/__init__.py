@@ -1,4 +1,7 @@
-"""Adapters to and from the Hugging Face Hub: push, pull, the model card, and what is at hand. Light: imports no torch."""
+"""Adapters to and from the Hugging Face Hub: push, pull, the model card, and what is at hand.
+
+Light: imports no torch.
+"""
 
 from musetune.hub.card import card
 from musetune.hub.contents import shareable

@@ -1,4 +1,7 @@
-"""The model card, made from what lies in an adapter's folder: its identity, its training, what was measured, its sounds and pictures."""
+"""The model card, made from what lies in an adapter's folder.
+
+Its identity, its training, what was measured, its sounds and pictures.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,20 @@ class Base(NamedTuple):
 NANO = Base(
     "musetune/nano",
     "apache-2.0",
-    "Apache-2.0, inherited from the base: nano, which ships with MuseTune under Apache-2.0 (`musetune/nano` is its name here), "
+    "Apache-2.0, inherited from the base: nano, which ships with MuseTune under Apache-2.0 (`musetune/nano` is its "
+    "name here), "
     "and an adapter is a part of it that was trained further.",
 )
 NON_COMMERCIAL = (
-    "CC BY-NC-SA 4.0, inherited from the base: {base} is under CC BY-NC-SA 4.0, and an adapter is made from its weights, so its "
-    "share-alike clause holds: not for commercial use, and what is made from this adapter is shared under the same licence."
+    "CC BY-NC-SA 4.0, inherited from the base: {base} is under CC BY-NC-SA 4.0, and an adapter is made from its "
+    "weights, so its "
+    "share-alike clause holds: not for commercial use, and what is made from this adapter is shared under the same "
+    "licence."
 )
-UNKNOWN = "Whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This card cannot tell which it is."
+UNKNOWN = (
+    "Whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This card "
+    "cannot tell which it is."
+)
 HEAR = """```python
 from musetune import MuseTunePipeline
 from musetune.audio import save_audio
@@ -38,12 +47,16 @@ save_audio("out.wav", made.audios[0], made.sampling_rate)
 ```"""
 WHAT = {
     "theory": "Makes {base}, a text-to-music diffusion model, follow a lead sheet: its chords, key, metre and beats.",
-    "lora": "Gives {base} the sound of {sound}, stacked on a theory adapter that makes it follow a lead sheet's chords, key, metre and beats.",
+    "lora": "Gives {base} the sound of {sound}, stacked on a theory adapter that makes it follow a lead sheet's chords,"
+    " key, metre and beats.",
 }
 
 
 def base_of(name: str) -> Base:
-    """Id, licence and its reason of a base by the name that an adapter's ``musetune.json`` gives: "nano", a Hub id, or a folder's name."""
+    """Id, licence and its reason of a base by the name that an adapter's ``musetune.json`` gives.
+
+    "nano", a Hub id, or a folder's name.
+    """
     if name == "nano":
         return NANO
     repo_id = name if name.count("/") == 1 and not name.startswith((".", "/", "~")) else None
@@ -55,9 +68,9 @@ def base_of(name: str) -> Base:
 def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None = None) -> str:
     """README.md of an adapter's folder: YAML for the Hub, then words, tables, sounds and a snippet to run.
 
-    Reads musetune.json (kind, name, genre, base, theory), and training.json, results.json, audio and PNG files, and notes.md (what only a
-    person can say) where they are. repo_id, revision: where it will lie, for the snippet and the players.
-    Raises FileNotFoundError without musetune.json, ValueError for no adapter.
+    Reads musetune.json (kind, name, genre, base, theory), and training.json, results.json, audio and PNG files, and
+    notes.md (what only a person can say) where they are. repo_id, revision: where it will lie, for the snippet and the
+    players. Raises FileNotFoundError without musetune.json, ValueError for no adapter.
     """
     folder = Path(folder)
     if kind_of(folder) not in WHAT:
@@ -65,7 +78,8 @@ def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None
     told = read_json(folder / "musetune.json")
     if not told:
         raise FileNotFoundError(
-            f"{folder} has no musetune.json, which says what base it is for: pipe.save_adapter(folder) writes it; or write README.md yourself"
+            f"{folder} has no musetune.json, which says what base it is for: pipe.save_adapter(folder) writes it; or "
+            f"write README.md yourself"
         )
     base, name = base_of(told["base"]), told.get("name") or folder.resolve().name
     if base.repo_id is None:
@@ -116,7 +130,9 @@ def _media(folder: Path, repo_id: str | None, revision: str) -> list[str]:
     from huggingface_hub import constants
 
     stem = "" if repo_id is None else f"{constants.ENDPOINT}/{repo_id}/resolve/{revision}/"
-    players = [f'{_prompt_of(folder, name)}\n\n<audio controls src="{stem}{name}"></audio>' for name in _files(folder, AUDIO)]  # fmt: skip
+    players = [
+        f'{_prompt_of(folder, name)}\n\n<audio controls src="{stem}{name}"></audio>' for name in _files(folder, AUDIO)
+    ]
     pictures = [f"![{Path(name).stem}]({name})" for name in _files(folder, (".png",))]
     return ["## Hear it, see it", *players, *pictures] if players or pictures else []
 
@@ -169,8 +185,10 @@ def _adherence(results: dict[str, Any]) -> list[str]:
     about = f"{results['n']} lead sheets" if results.get("n") else "lead sheets"
     made = f" Made by `{results['command']}`." if results.get("command") else ""
     words = (
-        f"How well the audio of {about} follows them, in per cent, mean and 95 % interval. A floor is what chance gives (A: the base without adapter; "
-        f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that through the base's codec).{made}"
+        f"How well the audio of {about} follows them, in per cent, mean and 95 % interval. A floor is what chance "
+        f"gives (A: the base without adapter; "
+        f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that through "
+        f"the base's codec).{made}"
     )
     return ["## Adherence\n\n" + words + "\n\n" + "\n".join(lines)]
 

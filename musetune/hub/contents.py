@@ -30,14 +30,17 @@ def kind_of(folder: Path) -> str | None:
     """ "theory" or "lora" for an adapter's folder, "pipeline" for a whole pipeline's, None for any other."""
     if (folder / PIPELINE).is_file():
         return "pipeline"
-    return next((kind for mark, (kind, file) in WEIGHTS.items() if all((folder / f).is_file() for f in (mark, file))), None)  # fmt: skip
+    return next(
+        (kind for mark, (kind, file) in WEIGHTS.items() if all((folder / f).is_file() for f in (mark, file))), None
+    )
 
 
 def shareable(folder: Path, *, strict: bool = True) -> list[str]:
     """The names, with "/", of a folder's files that may be shared, sorted; names that begin with a dot are left out.
 
-    strict: refuse the folder for a file of another kind; else leave that file out. Raises FileNotFoundError where there is no such folder,
-    ValueError where it holds neither an adapter nor a pipeline, a file of another kind, or one that is not what its name says.
+    strict: refuse the folder for a file of another kind; else leave that file out. Raises FileNotFoundError where there
+    is no such folder, ValueError where it holds neither an adapter nor a pipeline, a file of another kind, or one that
+    is not what its name says.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: give an adapter's, such as pipe.save_adapter writes")
@@ -81,18 +84,25 @@ def check(path: Path, name: str) -> None:
         elif not head.startswith(starts):
             raise ValueError(f"it starts with {head[:4]!r}")
     except Exception as error:  # safetensors raises its own kind
-        raise ValueError(f"{name} is not what its name says, {suffix[1:]} ({error}): write it anew, or take it out") from error  # fmt: skip
+        raise ValueError(
+            f"{name} is not what its name says, {suffix[1:]} ({error}): write it anew, or take it out"
+        ) from error
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether bytes begin like a pickle (protocols 2 to 5), torch.save's zip or its old format, or numpy's array of anything."""
+    """Whether bytes begin like a pickle (protocols 2 to 5), torch.save's zip or its old format, or numpy's array of
+    anything.
+    """
     protocol = len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
     return protocol or head.startswith((b"PK\x03\x04", b"\x93NUMPY", b"\x1f\x8b", b"BZh"))
 
 
 def _refusal(name: Path, folder: Path, kind: str) -> str:
     if name.suffix.lower() in PICKLED:
-        return f"{name.as_posix()} in {folder} can hold a pickle, which can run code when it is loaded: save the weights as safetensors, and take it out"
+        return (
+            f"{name.as_posix()} in {folder} can hold a pickle, which can run code when it is loaded: save the weights "
+            f"as safetensors, and take it out"
+        )
     kinds = ", ".join((*ADAPTER_KINDS, *(PIPELINE_FILES if kind == "pipeline" else ())))
     return f"{name.as_posix()} in {folder} is none of {kinds}: only these are shared; take it out"
 

@@ -1,4 +1,7 @@
-"""What adapters are at hand: those that ship with the package, those in the Hub's cache, those in folders. Reads headers, loads no weights."""
+"""What adapters are at hand: those that ship with the package, those in the Hub's cache, those in folders.
+
+Reads headers, loads no weights.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ SHOWN = ("majmin", "beat_f")  # of results.json
 
 @dataclass(frozen=True)
 class ListedAdapter:
-    """An adapter that can be loaded: ``pipe.load_adapter(name)`` where it is bundled or cached, else ``load_adapter(folder)``.
+    """An adapter that can be loaded.
 
-    name; kind: "theory" or "lora"; genre, base: None where the folder does not say; parameters: how many; mb: of safetensors; adherence: mean
-    of majmin and of beat_f, 0–1, None where it was not measured; source: "bundled", "cache" or "folder"; folder: where it lies.
+    ``pipe.load_adapter(name)`` where it is bundled or cached, else ``load_adapter(folder)``.
+
+    name; kind: "theory" or "lora"; genre, base: None where the folder does not say; parameters: how many; mb: of
+    safetensors; adherence: mean of majmin and of beat_f, 0–1, None where it was not measured; source: "bundled",
+    "cache" or "folder"; folder: where it lies.
     """
 
     name: str
@@ -35,7 +41,9 @@ class ListedAdapter:
 
 
 def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | None = None) -> list[ListedAdapter]:
-    """Bundled adapters, those in the Hub's cache (default: huggingface_hub's), and those in ``places``: adapters' folders, or folders of them.
+    """Bundled adapters, those in the Hub's cache (default: huggingface_hub's), and those in ``places``.
+
+    Adapters' folders, or folders of them.
 
     Raises FileNotFoundError for a place that is no folder.
     """
@@ -54,7 +62,10 @@ def bundled_names() -> list[str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds, {} where there is none. Raises ValueError, with the file's name, for what is no JSON object."""
+    """What a JSON file holds, {} where there is none.
+
+    Raises ValueError, with the file's name, for what is no JSON object.
+    """
     if not path.is_file():
         return {}
     try:

@@ -39,8 +39,8 @@ PLACES = (
 def find_adapter(name: str | Path, **hub: Any) -> str:
     """An adapter's folder, theory or genre: a path, a bundled name such as "theory", else ``name`` as a Hub id.
 
-    hub: revision, token, cache_dir, local_files_only, for a Hub id. Raises FileNotFoundError for what is none of the three, ValueError
-    where the weights are no safetensors.
+    hub: revision, token, cache_dir, local_files_only, for a Hub id. Raises FileNotFoundError for what is none of the
+    three, ValueError where the weights are no safetensors.
     """
     path = Path(name)
     for place in (path, *(place / str(name) for place in PLACES)):
@@ -77,7 +77,8 @@ def _safe(folder: str | Path) -> str:
             sorted(p.name for p in Path(folder).glob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
         )
         raise ValueError(
-            f"{folder} holds no safetensors{f' but {pickles}' if pickles else ''}: nothing else is read, since a pickle such as a .bin may "
+            f"{folder} holds no safetensors{f' but {pickles}' if pickles else ''}: nothing else is read, since a "
+            f"pickle such as a .bin may "
             "run any code when it is opened; ask its author for safetensors, or convert it where that can do no harm"
         )
     return str(folder)

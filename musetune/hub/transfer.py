@@ -1,4 +1,6 @@
-"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none, and errors say what to do."""
+"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none, and errors say what to
+do.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,22 @@ class HubError(OSError):
 
 
 def push(
-    folder: str | Path, repo_id: str, *, token: str | None = None, revision: str | None = None,
-    private: bool | None = None, message: str | None = None,
-) -> str:  # fmt: skip
-    """Put an adapter's (or a whole pipeline's) folder into a repository of the Hub, in one commit, and return that commit's URL.
+    folder: str | Path,
+    repo_id: str,
+    *,
+    token: str | None = None,
+    revision: str | None = None,
+    private: bool | None = None,
+    message: str | None = None,
+) -> str:
+    """Put an adapter's (or a whole pipeline's) folder into a repository of the Hub, in one commit, and return that
+    commit's URL.
 
-    The repository, and the branch ``revision``, are made where there are none, and a model card where an adapter's folder has no README.md. An
-    adapter's file that the folder has no more is deleted there. token: with write access; default: HF_TOKEN, or what `hf auth login` left.
-    private: of a new repository. message: the commit's. Raises ValueError for a folder that holds what is not shared
-    (`musetune.hub.contents`), HubError where the Hub cannot be reached or refuses.
+    The repository, and the branch ``revision``, are made where there are none, and a model card where an adapter's
+    folder has no README.md. An adapter's file that the folder has no more is deleted there. token: with write access;
+    default: HF_TOKEN, or what `hf auth login` left. private: of a new repository. message: the commit's. Raises
+    ValueError for a folder that holds what is not shared (`musetune.hub.contents`), HubError where the Hub cannot be
+    reached or refuses.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -53,14 +62,22 @@ def push(
 
 
 def pull(
-    repo_id: str, *, revision: str | None = None, token: str | None = None, cache_dir: str | Path | None = None,
-    out: str | Path | None = None, local_files_only: bool = False,
-) -> Path:  # fmt: skip
-    """The folder of an adapter (or a pipeline) of the Hub: in the cache, or as a copy at ``out``, a folder that is new or empty.
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """The folder of an adapter (or a pipeline) of the Hub.
 
-    Only safetensors, JSON, Markdown, PNG and audio are fetched (of a whole pipeline also pipeline.py and its tokenizers' files), and each is
-    checked to be that. revision: branch, tag or commit. local_files_only: what the cache holds. Raises HubError where the
-    Hub cannot be reached or has no such repository, FileExistsError for an ``out`` with files, ValueError for what is no adapter.
+    In the cache, or as a copy at ``out``, a folder that is new or empty.
+
+    Only safetensors, JSON, Markdown, PNG and audio are fetched (of a whole pipeline also pipeline.py and its
+    tokenizers' files), and each is checked to be that. revision: branch, tag or commit. local_files_only: what the
+    cache holds. Raises HubError where the Hub cannot be reached or has no such repository, FileExistsError for an
+    ``out`` with files, ValueError for what is no adapter.
     """
     from huggingface_hub import constants, snapshot_download
 
@@ -121,7 +138,9 @@ def _explained(repo_id: str, revision: str | None, doing: str) -> Iterator[None]
 
 
 def explain(error: BaseException, repo_id: str, revision: str | None, doing: str) -> str | None:
-    """One line about an error of huggingface_hub or beneath it, None for errors that are not the Hub's or the wire's."""
+    """One line about an error of huggingface_hub or beneath it, None for errors that are not the Hub's or the
+    wire's.
+    """
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -149,7 +168,10 @@ def explain(error: BaseException, repo_id: str, revision: str | None, doing: str
 
 
 def _on_the_wire(error: BaseException) -> bool:
-    """Whether an error is of the connection: httpx's or requests' (which one depends on huggingface_hub's version), xet's, or the system's."""
+    """Whether an error is of the connection.
+
+    Httpx's or requests' (which one depends on huggingface_hub's version), xet's, or the system's.
+    """
     package = type(error).__module__.split(".")[0]
     packages = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "hf_xet")
     cut = isinstance(error, OSError) and "Consistency check failed" in str(error)  # a download that ended early
@@ -172,9 +194,15 @@ def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str
         return f"the token may not {doing} {repo_id} (403){said}; make one with write access at {login}"
     refused = "Invalid credentials" in (response.headers.get("X-Error-Message") or "")
     if status == 401 and doing == "push" and not refused and get_token() is None:
-        return f"the Hub wants to know who you are (401): run `hf auth login`, set HF_TOKEN or give a token made at {login}"
+        return (
+            f"the Hub wants to know who you are (401): run `hf auth login`, set HF_TOKEN or give a token made at "
+            f"{login}"
+        )
     if status == 401 and (refused or doing == "push"):
         return f"the Hub does not accept the token (401){said}; make one at {login}, then run `hf auth login`"
     if isinstance(error, RepositoryNotFoundError) or status == 404:
-        return f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check the name, or run `hf auth login`"
+        return (
+            f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check "
+            f"the name, or run `hf auth login`"
+        )
     return f"the Hub did not {doing} {repo_id} ({status}){said or f': {error}'}; try again later"

@@ -1,4 +1,7 @@
-"""The former name of ``musetune.models.nano``: bases that 0.1.0 saved name ``musetune.nano.autoencoder`` in model_index.json."""
+"""The former name of ``musetune.models.nano``.
+
+Bases that 0.1.0 saved name ``musetune.nano.autoencoder`` in model_index.json.
+"""
 
 import sys
 

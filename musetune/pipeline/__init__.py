@@ -1,4 +1,7 @@
-"""MuseTunePipeline: AudioLDM 2 that follows lead sheets. Loaded when first asked for, so that its light neighbours need no torch."""
+"""MuseTunePipeline: AudioLDM 2 that follows lead sheets.
+
+Loaded when first asked for, so that its light neighbours need no torch.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Partial requests: some streams of a lead sheet, or a stretch of its time. The rest is hidden from the model as training hides it.
+"""Partial requests: some streams of a lead sheet, or a stretch of its time.
+
+The rest is hidden from the model as training hides it.
 
 Training hides up to nine tenths of a crop of 5 s; a window of which less is asked is beyond what the model has seen.
 """
@@ -23,13 +25,18 @@ MEASURES = {"chords": "majmin", "beats": "beat_f"}  # what candidates are ranked
 
 @dataclass(frozen=True)
 class ConditionMask:
-    """The part of a lead sheet that the music shall follow: ``streams`` of the sheet, from ``start_s`` to ``end_s``; None: all of them, all of it."""
+    """The part of a lead sheet that the music shall follow.
+
+    ``streams`` of the sheet, from ``start_s`` to ``end_s``; None: all of them, all of it.
+    """
 
     streams: tuple[str, ...] | None = None
     stretch_s: tuple[float, float] | None = None
 
     def hide(self, tokens: MusicTokens, start_s: float, frame_s: float) -> MusicTokens:
-        """The tokens (B, …) of a window that begins at ``start_s`` with frames of ``frame_s``, without what is not asked for."""
+        """The tokens (B, …) of a window that begins at ``start_s`` with frames of ``frame_s``, without what is not
+        asked for.
+        """
         if self.streams is not None:
             tokens = tokens.drop(set(STREAMS) - set(self.streams))
         if self.stretch_s is None:
@@ -38,7 +45,10 @@ class ConditionMask:
         return hide_outside(tokens, first, last, frame_s)
 
     def score(self, scores: Mapping[str, float | None]) -> float:
-        """How well a clip follows what is asked, 0…1: mean of majmin and beat F where those are asked, else the key's; 0 without any."""
+        """How well a clip follows what is asked, 0…1.
+
+        Mean of majmin and beat F where those are asked, else the key's; 0 without any.
+        """
         wanted = set(STREAMS if self.streams is None else self.streams)
         wanted |= {"chords"} if wanted >= {"function", "key"} else set()  # numerals in a key are chords
         names = [name for stream, name in MEASURES.items() if stream in wanted] or ["key"] * ("key" in wanted)
@@ -47,7 +57,9 @@ class ConditionMask:
 
 
 def hide_outside(tokens: MusicTokens, first: int, last: int, frame_s: float) -> MusicTokens:
-    """Silence outside frames ``first`` up to ``last``: frames 0, events whose middle lies there masked (training's `hide_spans`).
+    """Silence outside frames ``first`` up to ``last``.
+
+    Frames 0, events whose middle lies there masked (training's `hide_spans`).
 
     Where no frame is left, the streams that say something of each moment are absent altogether.
     """
@@ -72,7 +84,10 @@ def condition_mask(
     seconds: tuple[float, float] | None = None,
     arrangement: Arrangement | None = None,
 ) -> ConditionMask:
-    """Check a partial request against its sheet and return it. Raises ValueError for streams that there are none of, and stretches outside the sheet."""
+    """Check a partial request against its sheet and return it.
+
+    Raises ValueError for streams that there are none of, and stretches outside the sheet.
+    """
     streams = None if follow is None else _streams(sheet, follow, arrangement)
     return ConditionMask(streams, None if seconds is None else _stretch(sheet, seconds))
 
@@ -98,7 +113,8 @@ def _stretch(sheet: LeadSheet, seconds: tuple[float, float]) -> tuple[float, flo
     start, end = pair("follow_seconds", seconds)
     if not 0 <= start < end <= sheet.duration_s + 0.01:
         raise ValueError(
-            f"follow_seconds={start:g}–{end:g} is not a stretch of 0–{sheet.duration_s:.2f} s, which the lead sheet lasts: "
+            f"follow_seconds={start:g}–{end:g} is not a stretch of 0–{sheet.duration_s:.2f} s, which the lead sheet "
+            f"lasts: "
             "give its start and its end in seconds"
         )
     return float(start), float(end)

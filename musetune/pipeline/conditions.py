@@ -32,7 +32,8 @@ class ConditionBatch:
 class Conditions:
     """Conditions of ``n`` waveforms at every level and in every window.
 
-    The levels are nested: 0 nothing, 1 words, 2 words and music, 3 notes too; ``levels`` · ``n`` rows, level after level.
+    The levels are nested: 0 nothing, 1 words, 2 words and music, 3 notes too; ``levels`` · ``n`` rows, level after
+    level.
     """
 
     n: int

@@ -1,4 +1,7 @@
-"""Classifier-free guidance with nested conditions: words, music on top of words, stems on top of music, each within an interval of the steps."""
+"""Classifier-free guidance with nested conditions.
+
+Words, music on top of words, stems on top of music, each within an interval of the steps.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ ALWAYS: Interval = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class Guidance:
-    """Scales of words, music and, where they are given, stems, and where they apply: shares of the denoising steps, 0 the first (noise).
+    """Scales of words, music and, where they are given, stems, and where they apply.
 
-    Outside its interval a scale is 1: the condition alone, not pushed (arXiv 2404.07724). Stems share the music's interval.
-    rescale: see ``guide``.
+    Shares of the denoising steps, 0 the first (noise).
+
+    Outside its interval a scale is 1: the condition alone, not pushed (arXiv 2404.07724). Stems share the music's
+    interval. rescale: see ``guide``.
     """
 
     text: float
@@ -26,7 +31,10 @@ class Guidance:
     stems: float | None = None
 
     def at(self, step: int, steps: int) -> tuple[float, ...]:
-        """The scales in ``step`` (0 … steps − 1), in the order of their nesting; a step belongs to where its middle lies."""
+        """The scales in ``step`` (0 … steps − 1), in the order of their nesting.
+
+        A step belongs to where its middle lies.
+        """
         middle = (step + 0.5) / steps
         text, music = (low <= middle <= high for low, high in (self.text_interval, self.music_interval))
         scales = (self.text if text else 1.0, self.music if music else 1.0)
@@ -44,22 +52,28 @@ def factors(scales: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def passes(scales: tuple[float, ...]) -> tuple[int, ...]:
-    """Which levels ``guide`` needs: 0 without conditions, 1 with words, 2 with words and music, 3 with stems too; the last always, for the
-    rescaling. Those whose factor is 0 are left out: without conditions at a text scale of 1, words alone where both scales are equal.
+    """Which levels ``guide`` needs.
+
+    0 without conditions, 1 with words, 2 with words and music, 3 with stems too; the last always, for the rescaling.
+    Those whose factor is 0 are left out: without conditions at a text scale of 1, words alone where both scales are
+    equal.
     """
     return tuple(level for level, factor in enumerate(factors(scales)) if factor != 0 or level == len(scales))
 
 
 def guide(predictions: Tensor, scales: tuple[float, ...], rescale: float = 0.0) -> Tensor:
-    """ε∅ + w_text (ε_text − ε∅) + w_music (ε_both − ε_text) …, as InstructPix2Pix orders two conditions (arXiv 2211.09800).
+    """ε∅ + w_text (ε_text − ε∅) + w_music (ε_both − ε_text) …, as InstructPix2Pix orders two conditions (arXiv
+    2211.09800).
 
     predictions (k · B, …): the k that ``passes`` names, in its order; returns (B, …).
-    rescale 0…1: how far the result goes back to the last level's own standard deviation, against over-exposure (arXiv 2305.08891, eq. 15–16).
+    rescale 0…1: how far the result goes back to the last level's own standard deviation, against over-exposure (arXiv
+    2305.08891, eq. 15–16).
     """
     which = passes(scales)
     found = dict(zip(which, predictions.chunk(len(which)), strict=True))
     full = found[len(scales)]
-    # as differences from level to level, so that scales of 1 give the last level exactly; what is not there has the factor 0
+    # as differences from level to level, so that scales of 1 give the last level exactly; what is not there has the
+    # factor 0
     levels = [full] * (len(scales) + 1)
     for level in reversed(range(len(scales))):
         levels[level] = found.get(level, levels[level + 1])

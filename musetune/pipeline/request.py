@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from musetune.pipeline.condition_mask import ConditionMask
     from musetune.pipeline.guidance import Guidance, Interval
 
-# The defaults (benchmarks/guidance.py, development sheets): 2 and 4 obey as well within the intervals; equal scales need two passes a step,
-# others three
+# The defaults (benchmarks/guidance.py, development sheets): 2 and 4 obey as well within the intervals; equal scales
+# need two passes a step, others three
 MUSIC_GUIDANCE = 3.0
 TEXT_GUIDANCE = 3.0
-# Of all three scales where there are notes: pushed harder, melodies gain and drums lose their colours (benchmarks/README.md)
+# Of all three scales where there are notes: pushed harder, melodies gain and drums lose their colours
+# (benchmarks/README.md)
 PLAYED_GUIDANCE = 2.5
 GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
 STEPS_WITH_MUSIC = 20
@@ -27,7 +28,9 @@ NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_shee
 
 @dataclass(frozen=True)
 class MusicRequest:
-    """The music of one prompt: its lead sheet, the players' notes where there are some, and how much of both is to be followed."""
+    """The music of one prompt: its lead sheet, the players' notes where there are some, and how much of both is to be
+    followed.
+    """
 
     lead_sheet: LeadSheet
     arrangement: Arrangement | None
@@ -94,7 +97,8 @@ def build_request(
     Args:
         prompts: one a batch item; str, or None where embeddings are given.
         adapter: the pipeline's; it says whether notes can be read.
-        song: whether sheet and arrangement were written for this call: then notes that the adapter cannot read are no mistake.
+        song: whether sheet and arrangement were written for this call: then notes that the adapter cannot read are no
+            mistake.
 
     Raises:
         ValueError: for what a call with music cannot do.
@@ -202,14 +206,16 @@ def fit_lead_sheet(sheet: LeadSheet, seconds: float | None) -> LeadSheet:
     """
     if not isinstance(sheet, LeadSheet):
         raise TypeError(
-            f"lead_sheet={sheet!r} is a {type(sheet).__name__}, not a LeadSheet: chords go in as harmonic_progression=…, "
+            f"lead_sheet={sheet!r} is a {type(sheet).__name__}, not a LeadSheet: chords go in as "
+            f"harmonic_progression=…, "
             "files through LeadSheet.load"
         )
     if seconds is None:
         return sheet
     if seconds >= sheet.duration_s + 60 / sheet.bpm:
         raise ValueError(
-            f"duration_seconds={seconds:g} is past the end of the lead sheet, which lasts {sheet.duration_s:.2f} s: ask for "
+            f"duration_seconds={seconds:g} is past the end of the lead sheet, which lasts {sheet.duration_s:.2f} s: "
+            f"ask for "
             "no more than that, or give a progression, which repeats"
         )
     return sheet.crop(0.0, seconds) if seconds < sheet.duration_s else sheet

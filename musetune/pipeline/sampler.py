@@ -43,7 +43,8 @@ def sample(
 ) -> Tensor:
     """Denoise ``latents`` under ``conditions``.
 
-    Each step predicts every window once for each level of guidance that counts in it, guides, blends the windows and lets the scheduler step.
+    Each step predicts every window once for each level of guidance that counts in it, guides, blends the windows and
+    lets the scheduler step.
 
     Args:
         latents: (B, channels, rows, cols) standard normal noise.
@@ -52,7 +53,8 @@ def sample(
         generator: randomness of stochastic schedulers, one for all or one a waveform.
         eta: of DDIM (arXiv 2010.02502), 0–1; 0 is deterministic.
         progress: wraps the timesteps, as ``tqdm`` does.
-        on_step: called with (step, timestep, latents) after each step; returns the latents to go on with, or None to stop there.
+        on_step: called with (step, timestep, latents) after each step; returns the latents to go on with, or None to
+            stop there.
 
     Returns:
         (B, channels, rows, cols) latents.

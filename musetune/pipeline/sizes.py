@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def base_sizes(pipe: DiffusionPipeline, folder: Path) -> dict[str, dict[str, Any]]:
-    """For each part of a plain base (no adapter attached) and their "total": parameters, and mb of safetensors in ``folder``/part."""
+    """For each part of a plain base (no adapter attached) and their "total".
+
+    Parameters, and mb of safetensors in ``folder``/part.
+    """
     parts = {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
     sizes = {name: {"parameters": count(part), "mb": megabytes(folder / name)} for name, part in parts.items()}
     total = {key: round(sum(part[key] for part in sizes.values()), 3) for key in ("parameters", "mb")}
@@ -28,7 +31,10 @@ def adapter_sizes(adapter: MusicAdapter, folder: Path, unet_parameters: int) -> 
 
 
 def count(module: nn.Module) -> int:
-    """How many numbers a module keeps: parameters, and the buffers that nano's autoencoder is made of; shared ones once."""
+    """How many numbers a module keeps.
+
+    Parameters, and the buffers that nano's autoencoder is made of; shared ones once.
+    """
     tensors = {id(t): t for t in (*module.parameters(), *_kept_buffers(module))}
     return sum(t.numel() for t in tensors.values() if t.is_floating_point())
 

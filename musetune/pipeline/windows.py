@@ -19,7 +19,8 @@ def window_starts(rows: int, size: int, hop: int) -> list[int]:
 
 
 def blend(latents: Tensor, size: int, hop: int, denoise: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Predict every window of ``latents`` (B, C, rows, cols) and average where they overlap, weights falling towards window ends.
+    """Predict every window of ``latents`` (B, C, rows, cols) and average where they overlap, weights falling towards
+    window ends.
 
     ``denoise(window, index)`` predicts one window (B, C, ≤ size, cols).
     """

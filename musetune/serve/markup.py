@@ -1,5 +1,8 @@
-"""The page's own HTML: messages under fields, the player with its lane of chords, what was heard beside what was asked. Made of words and numbers only:
-page.css gives it a look, page.js moves it."""
+"""The page's own HTML: messages under fields, the player with its lane of chords, what was recognised beside the
+request.
+
+Made of words and numbers only, all escaped: page.css gives it a look, page.js moves it.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,11 @@ def wrong(error: Exception | str) -> str:
     return f'<div class="mt-wrong" role="alert">{escape(str(error))}</div>'
 
 
+def waiting(progress: str) -> str:
+    """That work goes on, and how far it is."""
+    return f'<div class="mt-hint">{escape(progress) or "waiting for its turn"} …</div>'
+
+
 def right(loop: LeadSheet, seconds: float) -> str:
     """How a progression was understood: its chart, once."""
     again = "" if loop.duration_s >= seconds else f", repeated to {seconds:g} s"
@@ -47,7 +55,10 @@ def take_html(take: Take) -> str:
 
 
 def song_html(path: Path, record: dict[str, Any], sheet: LeadSheet) -> str:
-    """Player, lane and chart of an analysed song; the surer a chord, the darker it is. What is no sound has no player."""
+    """Player, lane and chart of an analysed song; the surer a chord, the darker it is.
+
+    What is no sound has no player.
+    """
     seconds, under = float((record.get("source") or {}).get("duration_s") or sheet.duration_s), marks(record)
     cells = [
         _cell(row["start_s"], row["end_s"], pop_name(Chord.parse(row["chord"])), mark.text, opacity=mark.opacity)
@@ -70,15 +81,19 @@ def scores_html(report: Mapping[str, Any]) -> str:
     tempo, key = report["tempo"], report["key"]
     heard = f"{tempo['heard_bpm']:.0f} bpm" if tempo["heard_bpm"] else "no pulse"
     rows = "".join(
-        f"<tr class='{_verdict(row)}'><td>{row['start_s']:.1f}–{row['end_s']:.1f} s</td><td>{escape(pop_name(Chord.parse(row['asked'])))}</td>"
-        f"<td>{escape(pop_name(Chord.parse(row['heard'])))}</td><td>{_percent(row['share'])}</td><td>{_percent(row['confidence'])}</td>"
+        f"<tr class='{_verdict(row)}'><td>{row['start_s']:.1f}–{row['end_s']:.1f} s</td><td>"
+        f"{escape(pop_name(Chord.parse(row['asked'])))}</td>"
+        f"<td>{escape(pop_name(Chord.parse(row['heard'])))}</td><td>{_percent(row['share'])}</td><td>"
+        f"{_percent(row['confidence'])}</td>"
         f"<td>{'✓' if row['match'] else '✗'}</td></tr>"
         for row in report["chords"]
     )
     return (
-        f'<div class="mt-scores">{tiles}</div><div class="mt-fact">Tempo: asked {tempo["asked_bpm"] or 0:.0f} bpm, heard {heard}. '
+        f'<div class="mt-scores">{tiles}</div><div class="mt-fact">Tempo: asked {tempo["asked_bpm"] or 0:.0f} bpm, '
+        f"heard {heard}. "
         f"Key: asked {escape(key['asked'])}, heard {escape(key['heard'] or 'none')}.</div>"
-        '<details class="mt-details"><summary>Chord by chord</summary><table class="mt-table"><thead><tr><th>time</th><th>asked</th><th>heard</th>'
+        '<details class="mt-details"><summary>Chord by chord</summary><table class="mt-table"><thead><tr><th>time</th>'
+        "<th>asked</th><th>heard</th>"
         f"<th>of the time</th><th>sure</th><th>match</th></tr></thead><tbody>{rows}</tbody></table></details>"
     )
 
@@ -92,7 +107,8 @@ def _player(sound: Path | None, lane: str, legend: Sequence[str]) -> str:
     audio = f'<audio controls preload="auto" src="{url(sound)}"></audio>' if sound else ""
     names = "".join(f"<span>{name}</span>" for name in legend)
     return (
-        f'<div class="mt-player" data-rows="{len(legend)}">{audio}<div class="mt-window"><div class="mt-strip">{lane}</div>'
+        f'<div class="mt-player" data-rows="{len(legend)}">{audio}<div class="mt-window"><div class="mt-strip">'
+        f"{lane}</div>"
         f'<div class="mt-head"></div><div class="mt-legend">{names}</div></div></div>'
     )
 
@@ -104,7 +120,10 @@ def _lane(sheet: LeadSheet, asked: Sequence[str], heard: Sequence[str], seconds:
         f'<i class="{"mt-bar" if round(float(time), 3) in bars else "mt-beat"}" style="--s:{time:.3f}"></i>'
         for time in sheet.beats_s[sheet.beats_s <= seconds]
     )
-    return f'{beats}<div class="mt-row">{"".join(asked)}</div><div class="mt-row">{"".join(heard)}</div><i class="mt-end" style="--s:{seconds:.3f}"></i>'
+    return (
+        f'{beats}<div class="mt-row">{"".join(asked)}</div><div class="mt-row">{"".join(heard)}</div><i class="mt-end" '
+        f'style="--s:{seconds:.3f}"></i>'
+    )
 
 
 def _asked(sheet: LeadSheet) -> list[str]:
@@ -124,7 +143,8 @@ def _cell(start: float, end: float, name: str, under: str, kind: str = "mt-plain
     """A chord in the lane: a button that goes there."""
     return (
         f'<button type="button" class="mt-cell {kind}" data-start="{start:.3f}" data-end="{end:.3f}" '
-        f'style="--s:{start:.3f};--d:{end - start:.3f};--o:{opacity:.2f}"><b>{escape(name)}</b><small>{escape(under)}</small></button>'
+        f'style="--s:{start:.3f};--d:{end - start:.3f};--o:{opacity:.2f}"><b>{escape(name)}</b><small>'
+        f"{escape(under)}</small></button>"
     )
 
 

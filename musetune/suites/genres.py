@@ -1,4 +1,4 @@
-"""evaluate.py --suite genres: what a genre adapter changes, and whether it still obeys.
+"""The suite "genres": what a genre adapter changes, and whether it still obeys.
 
 Every lead sheet loses its genre and gets the same wordless prompt, so that nothing but the adapter can bring one. It is
 played by the theory adapter alone, then with each genre's adapter on it, at the same seed. Held beside: the adapter's
@@ -10,7 +10,6 @@ arranged in the genre, from songs that no training saw. Leaves OUT/genres.md, an
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -31,6 +30,7 @@ from musetune.evaluation.sound import timbre, timbre_distance
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.processes import crash_safe_map
+from musetune.suites.settings import EvaluationSettings
 
 PROMPT = "music"
 THEORY = "theory alone"
@@ -39,21 +39,21 @@ Scores = dict[str, Any]  # measure → 0…1 or None; "heard" → genre
 Sound = dict[str, float | None]
 
 
-def main(args: argparse.Namespace) -> None:
+def run(settings: EvaluationSettings) -> None:
     """Play, judge, write; goes on where it was."""
-    out, every = Path(args.out), [plain(test) for test in load_test_sheets(args.sheets)]
-    tests = every[:: max(1, len(every) // (args.limit or len(every)))][: args.limit]
+    out, every = Path(settings.out), [plain(test) for test in load_test_sheets(settings.sheets)]
+    tests = every[:: max(1, len(every) // (settings.limit or len(every)))][: settings.limit]
     if len(tests) < 2:
         raise ValueError(f"{len(tests)} lead sheet given; floor B needs another song's, so give at least 2")
-    remember(out, settings(args))
-    work = partial(play_and_judge, args=args)
+    remember(out, recorded_settings(settings))
+    work = partial(play_and_judge, settings=settings)
     jobs = list(zip(tests, mismatched_sheets(every, tests), strict=True))
     records = {}
-    for (test, _), scores in tqdm(crash_safe_map(work, jobs, args.workers), total=len(jobs), unit="sheet"):
+    for (test, _), scores in tqdm(crash_safe_map(work, jobs, settings.workers), total=len(jobs), unit="sheet"):
         if scores is None:
             raise RuntimeError(f"the process that played {test.id} died; run this again, it goes on where it was")
         records[test.id] = scores
-    rows = [row_of(genre, records, distances(genre, tests, every, args), args) for genre in args.genres]
+    rows = [row_of(genre, records, distances(genre, tests, every, settings), settings) for genre in settings.genres]
     text = f"{len(tests)} lead sheets without genre, prompt {PROMPT!r}; %, mean and 95 % interval; theory alone → with the genre.\n\n"
     text += "\n".join([f"| genre | {' | '.join(HEADS)} |", "|---" * (len(HEADS) + 1) + "|", *rows]) + "\n"
     (out / "genres.md").write_text(text)
@@ -65,15 +65,16 @@ def plain(test: TestSheet) -> TestSheet:
     return replace(test, prompt=PROMPT, sheet=replace(test.sheet, genre=None))
 
 
-def settings(args: argparse.Namespace) -> dict[str, Any]:
+def recorded_settings(settings: EvaluationSettings) -> dict[str, Any]:
     """What the audio depends on."""
     names = ("base", "adapter", "genres", "steps", "guidance", "music_guidance", "sheets")
-    return {name: getattr(args, name) for name in names} | provenance(load(args), args.soundfont)
+    chosen = {name: getattr(settings, name) for name in names} | {"genres": list(settings.genres)}
+    return chosen | provenance(load(settings), settings.soundfont)
 
 
-def load(args: argparse.Namespace) -> MuseTunePipeline:
+def load(settings: EvaluationSettings) -> MuseTunePipeline:
     """The pipeline with every genre's adapter resident, once in each process."""
-    return _load(args.base, args.adapter, tuple(args.genres), args.device)
+    return _load(settings.base, settings.adapter, settings.genres, settings.device)
 
 
 @lru_cache(maxsize=1)
@@ -85,42 +86,42 @@ def _load(base: str, theory: str, genres: tuple[str, ...], device: str) -> MuseT
     return pipe
 
 
-def play_and_judge(job: tuple[TestSheet, TestSheet], args: argparse.Namespace) -> dict[str, Scores]:
+def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSettings) -> dict[str, Scores]:
     """Condition → scores of one sheet; conditions are `THEORY`, and of each genre its name, "floor B", "ceiling A", "ceiling B"."""
     (test, stranger), found = job, {}
-    found[THEORY] = heard(audio(test, THEORY, args), test)[0]
-    for genre in map(name_of, args.genres):
-        found[genre], found[f"{genre} floor B"] = heard(audio(test, genre, args), test, stranger)
+    found[THEORY] = heard(audio(test, THEORY, settings), test)[0]
+    for genre in map(name_of, settings.genres):
+        found[genre], found[f"{genre} floor B"] = heard(audio(test, genre, settings), test, stranger)
         for ceiling in ("ceiling A", "ceiling B"):
-            found[f"{genre} {ceiling}"] = heard(audio(test, f"{genre} {ceiling}", args), test)[0]
+            found[f"{genre} {ceiling}"] = heard(audio(test, f"{genre} {ceiling}", settings), test)[0]
     return found
 
 
-def audio(test: TestSheet, condition: str, args: argparse.Namespace) -> Path:
+def audio(test: TestSheet, condition: str, settings: EvaluationSettings) -> Path:
     """The clip's file, made where it is not there yet."""
-    path = Path(args.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
+    path = Path(settings.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
     if not path.exists():
-        pipe = load(args)
+        pipe = load(settings)
         partial_file = path.with_suffix(".partial")
-        save_audio(partial_file, make(pipe, test, condition, args), pipe.vocoder.config.sampling_rate, "wav")
+        save_audio(partial_file, make(pipe, test, condition, settings), pipe.vocoder.config.sampling_rate, "wav")
         partial_file.replace(path)
     return path
 
 
-def make(pipe: MuseTunePipeline, test: TestSheet, condition: str, args: argparse.Namespace) -> np.ndarray:
+def make(pipe: MuseTunePipeline, test: TestSheet, condition: str, settings: EvaluationSettings) -> np.ndarray:
     """The waveform (samples,) of one condition."""
     genre, _, ceiling = condition.partition(" ceiling ")
     if ceiling:
         sheet, rate = replace(test.sheet, genre=genre), pipe.vocoder.config.sampling_rate
-        wave = rendered(sheet, rate, seed=test.seed, soundfont=args.soundfont)
+        wave = rendered(sheet, rate, seed=test.seed, soundfont=settings.soundfont)
         return wave if ceiling == "A" else through_codec(pipe, wave)
     pipe.set_adapter(None if condition == THEORY else genre)
     return pipe(
         test.prompt,
         lead_sheet=test.sheet,
-        num_inference_steps=args.steps,
-        guidance_scale=args.guidance,
-        music_guidance_scale=args.music_guidance,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance,
+        music_guidance_scale=settings.music_guidance,
         generator=torch.Generator().manual_seed(test.seed),
     ).audios[0]
 
@@ -139,15 +140,15 @@ def heard(path: Path, *tests: TestSheet) -> list[Scores]:
     return scores
 
 
-def distances(genre: str, tests: list[TestSheet], every: list[TestSheet], args: argparse.Namespace) -> Sound:
+def distances(genre: str, tests: list[TestSheet], every: list[TestSheet], settings: EvaluationSettings) -> Sound:
     """Fréchet distance to the genre's held-out clips, of the theory adapter alone and with the genre; None with too little audio."""
     name = name_of(genre)
-    theirs = [timbre(*load_audio(audio(test, f"{name} ceiling A", args))) for test in every]
-    ours = {c: [timbre(*load_audio(audio(test, c, args))) for test in tests] for c in (THEORY, name)}
+    theirs = [timbre(*load_audio(audio(test, f"{name} ceiling A", settings))) for test in every]
+    ours = {c: [timbre(*load_audio(audio(test, c, settings))) for test in tests] for c in (THEORY, name)}
     return {c: timbre_distance(points, theirs) for c, points in ours.items()}
 
 
-def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, args: argparse.Namespace) -> str:
+def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, settings: EvaluationSettings) -> str:
     """Writes the genre's results.json; returns its row of the table."""
     name = name_of(genre)
     columns = {THEORY: THEORY, "adapter": name} | {c: f"{name} {c}" for c in ("floor B", "ceiling A", "ceiling B")}
@@ -165,7 +166,7 @@ def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, args
         "lost": lost,
         "frechet": frechet,
     }
-    path = Path(args.out) / name / "results.json"
+    path = Path(settings.out) / name / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(story, indent=1, allow_nan=False, default=asdict))
     return "| " + " | ".join([name, *_cells(table, frechet)]) + " |"

@@ -1,4 +1,4 @@
-"""evaluate.py --suite stems: does the audio play the notes that it was given, and does it play them better with the notes than without?
+"""The suite "stems": does the audio play the notes that it was given, and does it play them better with the notes than without?
 
 Of each lead sheet one arrangement (--arranger rule: `orchestrate`'s, with drums, bass and lead wherever the genre has them; model: what
 the pipeline's arranger writes), heard by transcribers that we did not train (musetune.evaluation.transcription), at one seed:
@@ -15,7 +15,6 @@ Leaves audio/ with a record beside each clip, results.json, results.md and resul
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -38,6 +37,7 @@ from musetune.evaluation.transcription import LOUD_DB, STRUCK, transcribe, trans
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.processes import crash_safe_map
+from musetune.suites.settings import EvaluationSettings
 from musetune.symbols.arrangement import Arrangement
 
 SHEETS = 24  # unless --limit says another number
@@ -57,38 +57,40 @@ Scores = dict[str, float | None]
 Table = dict[str, dict[str, Scores]]  # condition → sheet → scores
 
 
-def main(args: argparse.Namespace) -> None:
+def run(settings: EvaluationSettings) -> None:
     """Play, judge, write; goes on where it was."""
-    out, every = Path(args.out), load_test_sheets(args.sheets)
-    count = min(args.limit or SHEETS, len(every))
+    out, every = Path(settings.out), load_test_sheets(settings.sheets)
+    count = min(settings.limit or SHEETS, len(every))
     tests = [every[i * len(every) // count] for i in range(count)]
     if len(tests) < 2:
         raise ValueError(f"{len(tests)} lead sheet given; floor B needs another song's, so give at least 2")
-    told = settings(args)
-    remember(out, told)
+    recorded = recorded_settings(settings)
+    remember(out, recorded)
     jobs = list(zip(tests, mismatched_sheets(every, tests), strict=True))
     scores: Table = {condition: {} for condition in CONDITIONS}
     for (test, stranger), found in tqdm(
-        crash_safe_map(partial(play_and_judge, args=args), jobs, args.workers), total=len(jobs), unit="sheet"
+        crash_safe_map(partial(play_and_judge, settings=settings), jobs, settings.workers),
+        total=len(jobs),
+        unit="sheet",
     ):
         if found is None:
             raise RuntimeError(f"the process that played {test.id} died; run this again, it goes on where it was")
         for condition, record in found.items():
             scores[condition][(stranger if condition == "floor B" else test).id] = record
-    write(out, {c: {test.id: records[test.id] for test in tests} for c, records in scores.items()}, told, args)
+    write(out, {c: {test.id: records[test.id] for test in tests} for c, records in scores.items()}, recorded, settings)
 
 
-def settings(args: argparse.Namespace) -> dict[str, Any]:
+def recorded_settings(settings: EvaluationSettings) -> dict[str, Any]:
     """What the audio and the figures depend on."""
     names = ("base", "adapter", "arranger", "steps", "guidance", "music_guidance", "played_guidance", "sheets")
-    chosen = {name: getattr(args, name) for name in names} | {"transcribers": transcriber_versions()}
+    chosen = {name: getattr(settings, name) for name in names} | {"transcribers": transcriber_versions()}
     chosen["strokes"] = {"loud_db": LOUD_DB, "above": STRUCK}
-    return chosen | provenance(load(args), args.soundfont)
+    return chosen | provenance(load(settings), settings.soundfont)
 
 
-def load(args: argparse.Namespace) -> MuseTunePipeline:
+def load(settings: EvaluationSettings) -> MuseTunePipeline:
     """The pipeline, once in each process."""
-    return _load(args.base, args.adapter, args.device)
+    return _load(settings.base, settings.adapter, settings.device)
 
 
 @lru_cache(maxsize=1)
@@ -98,45 +100,45 @@ def _load(base: str, adapter: str, device: str) -> MuseTunePipeline:
     return pipe
 
 
-def play_and_judge(job: tuple[TestSheet, TestSheet], args: argparse.Namespace) -> dict[str, Scores]:
+def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSettings) -> dict[str, Scores]:
     """Condition → scores of one sheet's clips; those of floor B are about the second sheet of ``job``, another song's."""
     test, stranger = job
-    notes = arranged(test, args)
+    notes = arranged(test, settings)
     found: dict[str, Scores] = {}
     for condition in PLAYED:
         if condition == "with notes":
             asked = {
                 condition: notes,
-                "floor B": arranged(stranger, args),
-                "another take": arranged(test, args, ANOTHER),
+                "floor B": arranged(stranger, settings),
+                "another take": arranged(test, settings, ANOTHER),
             }
         else:
             asked = {condition: notes}
-        found |= heard(test, condition, asked, args)
+        found |= heard(test, condition, asked, settings)
     return found
 
 
-def arranged(test: TestSheet, args: argparse.Namespace, further: int = 0) -> Arrangement:
+def arranged(test: TestSheet, settings: EvaluationSettings, further: int = 0) -> Arrangement:
     """The notes of a sheet: by rule the first take with the most players, or what the pipeline's arranger writes."""
     seed = test.seed + further
-    if args.arranger == "model":
-        return load(args).arrange(test.sheet, seed=seed)
+    if settings.arranger == "model":
+        return load(settings).arrange(test.sheet, seed=seed)
     takes = (orchestrate(test.sheet, seed=seed + i).arrangement for i in range(TAKES))
     return max(takes, key=lambda take: len({"drums", "bass", "lead"} & take.stems.keys()))
 
 
 def heard(
-    test: TestSheet, condition: str, asked: dict[str, Arrangement], args: argparse.Namespace
+    test: TestSheet, condition: str, asked: dict[str, Arrangement], settings: EvaluationSettings
 ) -> dict[str, Scores]:
     """Condition → scores of the clip of the first of ``asked`` against each arrangement; played and judged where no record says so."""
-    path = Path(args.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
+    path = Path(settings.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
     record, hashes = path.with_suffix(".json"), {c: hash_of(repr(notes).encode()) for c, notes in asked.items()}
     known: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {"asked": hashes}
     if "scores" in known and known["asked"] == hashes:
         return known["scores"]
     if not path.exists() or known["asked"][condition] != hashes[condition]:
-        pipe, partial_file = load(args), path.with_suffix(".partial")
-        wave = make(pipe, test, condition, asked[condition], args)
+        pipe, partial_file = load(settings), path.with_suffix(".partial")
+        wave = make(pipe, test, condition, asked[condition], settings)
         save_audio(partial_file, wave, pipe.vocoder.config.sampling_rate, "wav")
         partial_file.replace(path)
     wave, rate = load_audio(path)
@@ -149,21 +151,21 @@ def heard(
 
 
 def make(
-    pipe: MuseTunePipeline, test: TestSheet, condition: str, notes: Arrangement, args: argparse.Namespace
+    pipe: MuseTunePipeline, test: TestSheet, condition: str, notes: Arrangement, settings: EvaluationSettings
 ) -> np.ndarray:
     """The waveform (samples,) of one condition."""
     rate, sheet = pipe.vocoder.config.sampling_rate, test.sheet
 
     def render() -> np.ndarray:
-        return synthesize(notes.to_pretty_midi(), rate, duration_s=sheet.duration_s, soundfont=args.soundfont)
+        return synthesize(notes.to_pretty_midi(), rate, duration_s=sheet.duration_s, soundfont=settings.soundfont)
 
     def play(**music: Any) -> np.ndarray:
-        options = {"num_inference_steps": args.steps, "guidance_scale": args.guidance, **music}
+        options = {"num_inference_steps": settings.steps, "guidance_scale": settings.guidance, **music}
         return unclipped(pipe(test.prompt, generator=torch.Generator().manual_seed(test.seed), **options).audios[0])
 
-    obedient = {"lead_sheet": sheet, "music_guidance_scale": args.music_guidance}
+    obedient = {"lead_sheet": sheet, "music_guidance_scale": settings.music_guidance}
     names = ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")
-    played = {"lead_sheet": sheet, "arrangement": notes} | dict.fromkeys(names, args.played_guidance)
+    played = {"lead_sheet": sheet, "arrangement": notes} | dict.fromkeys(names, settings.played_guidance)
     makers: dict[str, Callable[[], np.ndarray]] = {
         "floor A": lambda: play(audio_length_in_s=sheet.duration_s),
         "without notes": lambda: play(**obedient),
@@ -174,7 +176,7 @@ def make(
     return makers[condition]()
 
 
-def write(out: Path, scores: Table, told: dict[str, Any], args: argparse.Namespace) -> None:
+def write(out: Path, scores: Table, recorded: dict[str, Any], settings: EvaluationSettings) -> None:
     """results.json, results.md and results.png; prints the table."""
     table = {c: {row: bootstrap_mean([s[row] for s in clips.values()]) for row in ROWS} for c, clips in scores.items()}
     columns = {c: {row: [s[row] for s in scores[c].values()] for row in ROWS} for c in ("without notes", "with notes")}
@@ -186,10 +188,10 @@ def write(out: Path, scores: Table, told: dict[str, Any], args: argparse.Namespa
     text = markdown(table, gains, reached, count)
     (out / "results.md").write_text(text)
     figures = {"table": table, "gains": gains, "share": reached, "clips": scores}
-    command = f"python recipes/evaluate.py --suite stems --arranger {args.arranger} --limit {count}"
-    record = {"command": command, "settings": told, **figures}
+    command = f"python recipes/evaluate.py --suite stems --arranger {settings.arranger} --limit {count}"
+    record = {"command": command, "settings": recorded, **figures}
     (out / "results.json").write_text(json.dumps(record, indent=1, allow_nan=False, default=asdict))
-    title = f"{args.base} with {args.adapter}, {count} lead sheets, notes by {args.arranger}"
+    title = f"{settings.base} with {settings.adapter}, {count} lead sheets, notes by {settings.arranger}"
     draw_table(out / "results.png", table, NOTE_MEASURES, title=title)
     print(text)
 

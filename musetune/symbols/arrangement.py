@@ -29,7 +29,8 @@ SOURCES = ("model", "rule", "given")
 class Stem:
     """The notes of one player; ``program`` is a General MIDI program (0–127), ignored for drums.
 
-    source: who wrote them: "model" (a stem transformer), "rule" (a rule-made pattern), "given" (the user). Raises ValueError for another.
+    source: who wrote them: "model" (a stem transformer), "rule" (a rule-made pattern), "given" (the user). Raises
+    ValueError for another.
     """
 
     program: int
@@ -50,14 +51,19 @@ class Arrangement:
     stems: dict[str, Stem] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The stems as plain values, each note [start, beats, pitch, velocity] to 1e-4 beats; the grid is the lead sheet's."""
+        """The stems as plain values, each note [start, beats, pitch, velocity] to 1e-4 beats.
+
+        The grid is the lead sheet's.
+        """
         return {
             name: {
-                "program": stem.program, "is_drum": stem.is_drum, "source": stem.source,
+                "program": stem.program,
+                "is_drum": stem.is_drum,
+                "source": stem.source,
                 "notes": [[round(n.start, 4), round(n.beats, 4), n.pitch, n.velocity] for n in stem.notes],
             }
             for name, stem in self.stems.items()
-        }  # fmt: skip
+        }
 
     @staticmethod
     def from_json(data: dict[str, Any], grid: BeatGrid) -> Arrangement:
@@ -77,7 +83,8 @@ class Arrangement:
         return replace(self, grid=self.grid.shift(seconds))
 
     def crop(self, start_s: float, duration_s: float, grid: BeatGrid) -> Arrangement:
-        """What sounds from ``start_s`` for ``duration_s`` seconds, its beats counted on ``grid``, whose time 0 is ``start_s``.
+        """What sounds from ``start_s`` for ``duration_s`` seconds, its beats counted on ``grid``, whose time 0 is
+        ``start_s``.
 
         A note that sounds already keeps its onset, before beat 0.
         """

@@ -1,4 +1,7 @@
-"""What a listener makes of a sound, and what every analysis gives: plain values that judges, reports and pictures share."""
+"""What a listener makes of a sound, and what every analysis gives.
+
+Plain values that judges, reports and pictures share.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What symbols hand over to rooms above them: reading numerals, files and charts, and drawing.
 
-``Chord.parse``, ``LeadSheet.load``, ``save``, ``parse``, … are thin methods for users' sake; what they do is done upstairs. This is the one
-place where a lower room reaches up, by name and only when asked, so that ``symbols`` imports nothing above itself. ``tests/test_layers.py``
-checks that every name here exists and that no other file does the like.
+``Chord.parse``, ``LeadSheet.load``, ``save``, ``parse``, … are thin methods for users' sake; what they do is done
+upstairs. This is the one place where a lower room reaches up, by name and only when asked, so that ``symbols`` imports
+nothing above itself. ``tests/test_layers.py`` checks that every name here exists and that no other file does the like.
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ class Key:
         return Key((FLATS if flats else SHARPS)[pc], self.mode)
 
     def name_of(self, pc: int) -> str:
-        """The name that this key gives to a pitch class: its own degrees, else b2, b3, #4, b6, b7 (in minor #3, #6, #7).
+        """The name that this key gives to a pitch class.
+
+        Its own degrees, else b2, b3, #4, b6, b7 (in minor #3, #6, #7).
 
         A name that would need two accidentals gives way to the plain one: D, not Ebb.
         """
@@ -91,7 +93,10 @@ class Key:
         return name if len(name) <= 2 else (FLATS if self.uses_flats else SHARPS)[pc % 12]
 
     def transpose_name(self, name: str, semitones: int) -> str:
-        """The note ``name`` of this key, ``semitones`` higher and spelled for the key that it arrives in: Bb in C, 2 → C in D."""
+        """The note ``name`` of this key, ``semitones`` higher and spelled for the key that it arrives in.
+
+        Bb in C, 2 → C in D.
+        """
         there = self.transpose(semitones)
         letters = "".join(LETTERS)
         steps = letters.index(there.tonic[0]) - letters.index(self.tonic[0])
@@ -104,7 +109,10 @@ class Key:
         return (self.tonic_pc + SCALES[self.mode][number - 1] + offset) % 12
 
     def degree_name(self, number: int, offset: int = 0) -> str:
-        """Name of scale degree 1–7 raised by ``offset`` semitones, on the degree's own letter: bVII in C is Bb, IV in Gb is Cb."""
+        """Name of scale degree 1–7 raised by ``offset`` semitones, on the degree's own letter.
+
+        BVII in C is Bb, IV in Gb is Cb.
+        """
         pc = self.degree_pc(number, offset)
         name = spell(self.tonic, number - 1, pc)
         return name if len(name) <= 3 else self.name_of(pc)

@@ -1,4 +1,7 @@
-"""The lead sheet: chords, keys, metres, tempo, sections and melody on one beat grid. Immutable; everything else reads it."""
+"""The lead sheet: chords, keys, metres, tempo, sections and melody on one beat grid.
+
+Immutable; everything else reads it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
 
 @dataclass(frozen=True)
 class LeadSheet:
-    """What is played when. Positions are beats (rational); ``grid`` maps them to seconds; bars start at ``first_downbeat``.
+    """What is played when.
+
+    Positions are beats (rational); ``grid`` maps them to seconds; bars start at ``first_downbeat``.
 
     A grid that ends before ``length`` goes on at its last interval, as recordings do whose last beats were not heard.
     Raises ValueError for chords that overlap, chords or notes past the end, keys or metres that are missing or
@@ -76,7 +81,8 @@ class LeadSheet:
         for note in self.melody:
             check_inside(f"note {note.pitch} at beat {note.start}", note, self.length)
 
-    # -- what is asked of it most ------------------------------------------------------------------------------------------
+    # -- what is asked of it most
+    # ------------------------------------------------------------------------------------------
 
     @property
     def bpm(self) -> float:
@@ -143,10 +149,14 @@ class LeadSheet:
         """The key in force at ``beat``."""
         return next((s.key for s in reversed(self.keys) if s.start <= beat), self.key)
 
-    # -- changes: each returns a new sheet ---------------------------------------------------------------------------------
+    # -- changes: each returns a new sheet
+    # ---------------------------------------------------------------------------------
 
     def transpose(self, semitones: int) -> LeadSheet:
-        """Chords, keys and melody ``semitones`` higher, spelled for the new keys; notes stay within 0–127 by octaves."""
+        """Chords, keys and melody ``semitones`` higher, spelled for the new keys.
+
+        Notes stay within 0–127 by octaves.
+        """
         if semitones % 12 == 0:
             return self
         keys = tuple(KeySpan(s.start, s.key.transpose(semitones)) for s in self.keys)
@@ -154,7 +164,10 @@ class LeadSheet:
         return replace(self, keys=keys, chords=chords, melody=tuple(n.transpose(semitones) for n in self.melody))
 
     def slice(self, start_beat: Fraction | int, end_beat: Fraction | int) -> LeadSheet:
-        """Beats ``start_beat`` to ``end_beat``, counted from 0 again, time 0 at the new first beat. Chords are cut at the edges."""
+        """Beats ``start_beat`` to ``end_beat``, counted from 0 again, time 0 at the new first beat.
+
+        Chords are cut at the edges.
+        """
         start, end = Fraction(start_beat), Fraction(end_beat)
         if not 0 <= start < end <= self.length:
             raise ValueError(f"slice {start}–{end} does not lie inside beats 0–{self.length}")
@@ -163,8 +176,10 @@ class LeadSheet:
         return self._cut(start, end, BeatGrid(tuple((times - times[0]).tolist())))
 
     def crop(self, start_s: float, duration_s: float) -> LeadSheet:
-        """The sheet as heard from ``start_s`` on for ``duration_s``: time 0 is ``start_s``; the grid's first beat is the first at or after it
-        or the one that sounds there."""
+        """The sheet as heard from ``start_s`` on for ``duration_s``.
+
+        Time 0 is ``start_s``; the grid's first beat is the first at or after it or the one that sounds there.
+        """
         first = int(np.floor(float(self.grid.beat_at(start_s)) + 1e-6))
         last = float(self.grid.beat_at(start_s + duration_s))
         first = min(max(first, 0), math.ceil(self.length) - 1)
@@ -196,24 +211,41 @@ class LeadSheet:
             first_downbeat=next((line for line in lines if line >= start), beyond) - start,
         )
 
-    # -- in and out --------------------------------------------------------------------------------------------------------
+    # -- in and out
+    # --------------------------------------------------------------------------------------------------------
 
     @staticmethod
     def from_progression(
-        chords: str | Sequence[str | Chord], *, key: str | Key = "C major", bpm: float = 120, time_signature: str | Meter = "4/4",
-        beats_per_chord: int | Fraction | None = None, duration_seconds: float | None = None, genre: str | None = None,
-    ) -> LeadSheet:  # fmt: skip
+        chords: str | Sequence[str | Chord],
+        *,
+        key: str | Key = "C major",
+        bpm: float = 120,
+        time_signature: str | Meter = "4/4",
+        beats_per_chord: int | Fraction | None = None,
+        duration_seconds: float | None = None,
+        genre: str | None = None,
+    ) -> LeadSheet:
         """One chord a bar, or every ``beats_per_chord``; see ``musetune.formats.chart_text.from_progression``."""
         return upstairs("from_progression")(
-            chords, key=key, bpm=bpm, time_signature=time_signature, beats_per_chord=beats_per_chord,
-            duration_seconds=duration_seconds, genre=genre,
-        )  # fmt: skip
+            chords,
+            key=key,
+            bpm=bpm,
+            time_signature=time_signature,
+            beats_per_chord=beats_per_chord,
+            duration_seconds=duration_seconds,
+            genre=genre,
+        )
 
     @staticmethod
     def parse(
-        text: str, *, key: str | Key = "C major", bpm: float = 120, time_signature: str | Meter = "4/4",
-        duration_seconds: float | None = None, genre: str | None = None,
-    ) -> LeadSheet:  # fmt: skip
+        text: str,
+        *,
+        key: str | Key = "C major",
+        bpm: float = 120,
+        time_signature: str | Meter = "4/4",
+        duration_seconds: float | None = None,
+        genre: str | None = None,
+    ) -> LeadSheet:
         """Read a chart such as ``| C | G/B . Am7 . | % |``; see ``musetune.formats.chart_text.parse_chart``."""
         return upstairs("parse_chart")(
             text, key=key, bpm=bpm, time_signature=time_signature, duration_seconds=duration_seconds, genre=genre

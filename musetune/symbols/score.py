@@ -14,11 +14,11 @@ from musetune.symbols.spans import KeySpan, MeterSpan, Note
 class Score:
     """The notes of a piece. Places are beats (rational), which ``grid`` maps to seconds.
 
-    ``voices``: one tuple of notes a voice, in order, no two of a voice at once; ``names``: the part's name of each voice.
-    ``percussion``: unpitched notes, pitch by General MIDI. ``signatures``: keys as written, major where no mode is written.
-    ``meters`` start at bar lines; one of the same metre as before restarts the count after an irregular bar.
-    ``first_downbeat``: beats before the first full bar. ``fifths``: places of the notes' names on the line of fifths
-    (C 0, G 1, F −1, B♭ −2, F♯ 6), one tuple a voice; empty where the file has no note names (MIDI).
+    ``voices``: one tuple of notes a voice, in order, no two of a voice at once; ``names``: the part's name of each
+    voice. ``percussion``: unpitched notes, pitch by General MIDI. ``signatures``: keys as written, major where no mode
+    is written. ``meters`` start at bar lines; one of the same metre as before restarts the count after an irregular
+    bar. ``first_downbeat``: beats before the first full bar. ``fifths``: places of the notes' names on the line of
+    fifths (C 0, G 1, F −1, B♭ −2, F♯ 6), one tuple a voice; empty where the file has no note names (MIDI).
     """
 
     voices: tuple[tuple[Note, ...], ...]

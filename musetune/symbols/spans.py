@@ -66,7 +66,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Note:
-    """A melody note: MIDI ``pitch`` 0–127, ``velocity`` 1–127; from beat ``start`` (0 or later) for ``beats`` (above 0)."""
+    """A melody note: MIDI ``pitch`` 0–127, ``velocity`` 1–127.
+
+    From beat ``start`` (0 or later) for ``beats`` (above 0).
+    """
 
     start: Fraction
     beats: Fraction

@@ -1,10 +1,10 @@
 """Training: the cached data set, the loss, private randomness, exact checkpoints. No loop: the loop is the recipe."""
 
 from musetune.datasets.latent_dataset import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
+from musetune.datasets.tokens import TokenTable, load_tokens, tabulate
 from musetune.training.batch import Batch, Dropout, draw_batch
 from musetune.training.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
-from musetune.training.tokens import TokenTable, load_tokens, tabulate
 
 __all__ = [
     "Batch",

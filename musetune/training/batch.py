@@ -9,8 +9,9 @@ from torch import Tensor
 
 from musetune.conditioning import MusicTokens
 from musetune.datasets.latent_dataset import LatentDataset, TextEmbedding
+from musetune.datasets.tokens import TokenTable
 from musetune.training.seeding import chance
-from musetune.training.tokens import TokenTable, crop, draw_crops, hide_spans, hide_streams
+from musetune.training.tokens import crop, draw_crops, hide_spans, hide_streams
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Checkpoints that survive a kill at any moment: written beside, renamed into place, only then are old ones deleted.
 
-A checkpoint is a folder `checkpoint-<step>` with `state.safetensors` (weights, optimiser moments, averages; exact dtypes) and
-`state.json` (step, counters, and the digest of the former). No pickle, no generator states: see `musetune.training.seeding`.
+A checkpoint is a folder `checkpoint-<step>` with `state.safetensors` (weights, optimiser moments, averages; exact
+dtypes) and `state.json` (step, counters, and the digest of the former). No pickle, no generator states: see
+`musetune.training.seeding`.
 """
 
 from __future__ import annotations
@@ -170,7 +171,9 @@ def unpack_state(
     optimizer: torch.optim.Optimizer,
     averages: Sequence[Tensor] | None = None,
 ) -> None:
-    """Write a packed state back into the parameters, the optimiser and the averages, in place: the inverse of `pack_state`.
+    """Write a packed state back into the parameters, the optimiser and the averages, in place.
+
+    The inverse of `pack_state`.
 
     Args:
         state: What `pack_state` gave.

@@ -1,4 +1,7 @@
-"""A recipe's configuration from YAML files and `key=value` words, and its manual. The options are the fields of a dataclass."""
+"""A recipe's configuration from YAML files and `key=value` words, and its manual.
+
+The options are the fields of a dataclass.
+"""
 
 from __future__ import annotations
 

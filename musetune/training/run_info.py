@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import musetune
 from musetune.adapter import MusicAdapter
 from musetune.adapter.lora_files import from_unet
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
-
-
-def versions() -> dict[str, str]:
-    """Versions of all that a result depends on, by name."""
-    libraries = ("torch", "diffusers", "transformers", "accelerate", "peft")
-    return {"musetune": musetune.__version__, "python": platform.python_version()} | {p: version(p) for p in libraries}
+from musetune.datasets.versions import library_versions
 
 
 @contextmanager
@@ -96,7 +88,7 @@ def describe_adapter(unet: nn.Module, kind: str, folder: Path, run_info: Mapping
 
 def save_run_info(folder: Path, run_info: Mapping[str, Any]) -> None:
     """Write `training.json`: settings, data, versions; of paths only the names."""
-    content = _without_folders(dict(run_info)) | {"versions": versions()}
+    content = _without_folders(dict(run_info)) | {"versions": library_versions()}
     (folder / "training.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 

@@ -56,9 +56,9 @@ def timesteps(
 ) -> Tensor:
     """Timesteps 0 <= t < n_timesteps, (B,) long.
 
-    sampling: uniform; stratified, each sample in its own of ``of`` equal slices, the one at its place in the step (default: B slices in
-    order), which leaves the distribution over a shuffled run uniform and takes noise out of the gradient; logit_normal, the middle more
-    often (arXiv 2403.03206, location 0, scale 1).
+    sampling: uniform; stratified, each sample in its own of ``of`` equal slices, the one at its place in the step
+    (default: B slices in order), which leaves the distribution over a shuffled run uniform and takes noise out of the
+    gradient; logit_normal, the middle more often (arXiv 2403.03206, location 0, scale 1).
     """
     if sampling == "uniform":
         return torch.stack([torch.randint(n_timesteps, (), generator=g) for g in generators])

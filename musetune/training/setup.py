@@ -69,7 +69,8 @@ def start_accelerator(mixed_precision: str, *, cpu: bool, report_to: str | None,
     several = asked > 1 or (not asked and {"MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys())
     if several and accelerator.num_processes == 1:
         print(
-            f"one process trains, though {asked or 'several'} were asked for, so a step has fewer samples: start them with "
+            f"one process trains, though {asked or 'several'} were asked for, so a step has fewer samples: start them "
+            f"with "
             "accelerate launch --multi_gpu, or on CPUs with torchrun --nproc_per_node=2",
             file=sys.stderr,
         )
@@ -114,7 +115,8 @@ def attach_adapter(
     event_s: float | None,
     hidden_streams: Sequence[str],
 ) -> MusicAdapter:
-    """The adapter on the U-Net: `theory_adapter` frozen, `init_adapter` to go on training, or a new one of the shape that the others say.
+    """The adapter on the U-Net: `theory_adapter` frozen, `init_adapter` to go on training, or a new one of the shape
+    that the others say.
 
     Args:
         unet: Gets the adapter.
@@ -167,7 +169,9 @@ def choose_trained_parts(
     stem_channels: int,
     new_stems: bool,
 ) -> None:
-    """Give what shall learn requires_grad: on a frozen adapter a LoRA or the branch for stems alone, else all of the adapter.
+    """Give what shall learn requires_grad.
+
+    On a frozen adapter a LoRA or the branch for stems alone, else all of the adapter.
 
     Args:
         adapter: On its U-Net.

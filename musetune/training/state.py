@@ -85,7 +85,10 @@ def make_state(
 def learning_rate_factor(
     optimizer: torch.optim.Optimizer, name: str, warmup_steps: int, steps: int
 ) -> Callable[[int], float]:
-    """One of diffusers' schedules as a function step → factor of the peak rate; of the step alone, so nothing of it is resumed."""
+    """One of diffusers' schedules as a function step → factor of the peak rate.
+
+    Of the step alone, so nothing of it is resumed.
+    """
     schedule = get_scheduler(name, optimizer, num_warmup_steps=warmup_steps, num_training_steps=steps)
     return schedule.lr_lambdas[0]
 
@@ -152,7 +155,9 @@ def resume_state(
 
 
 def begin(folder: Path, step: int, changed: list[str]) -> None:
-    """Make the run's folder ready for step `step` + 1: what another run left beyond it goes, and what is otherwise is said.
+    """Make the run's folder ready for step `step` + 1.
+
+    What another run left beyond it goes, and what is otherwise is said.
 
     Args:
         folder: The run's folder, made where it is missing.
@@ -187,12 +192,15 @@ def stop_where_nothing_is_finite(state: TrainingState, max_bad_steps: int, log: 
     """Raise FloatingPointError after `max_bad_steps` steps in a row without a finite loss, whose clips `log` names."""
     if state.bad_steps >= max_bad_steps:
         raise FloatingPointError(
-            f"no finite loss in {state.bad_steps} steps in a row: lower learning_rate, or look at the clips under `skipped` "
+            f"no finite loss in {state.bad_steps} steps in a row: lower learning_rate, or look at the clips under "
+            f"`skipped` "
             f"in {log}; resume from the last checkpoint"
         )
 
 
 def out_of_time(began: float, minutes: float | None) -> bool:
-    """Whether `minutes` (None: no limit) have passed since `began` (time.monotonic()), as the main process's clock says."""
+    """Whether `minutes` (None: no limit) have passed since `began` (time.monotonic()), as the main process's clock
+    says.
+    """
     late = minutes is not None and time.monotonic() - began > 60 * minutes
     return bool(broadcast_object_list([late])[0])

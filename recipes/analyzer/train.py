@@ -1,6 +1,7 @@
 """Train the analyser's two small networks on rendered songs: which chord, and where the beat is.
 
-    python recipes/analyzer/train.py --songs ../shared/data/pop909 --sheets ../shared/data/openewld --work out/analyzer \\
+    python recipes/analyzer/train.py --songs ../shared/data/pop909 --sheets ../shared/data/openewld --work out/analyzer
+    \\
         --soundfont MuseScore_General_Full.sf3 --soundfont OPL-3_FM_128M.sf2 --soundfont sf_GMbank.sf2
 
 Songs: POP909 (MIT) whose number ends neither in 0 nor in 5, and OpenEWLD (MIT) but every fifth; those left out are
@@ -58,7 +59,8 @@ def main() -> None:
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB")
 
 
-# -- examples ------------------------------------------------------------------------------------------------------------
+# -- examples
+# ------------------------------------------------------------------------------------------------------------
 
 
 def make_examples(args: argparse.Namespace) -> list[Path]:
@@ -117,7 +119,10 @@ class Write:
 
 
 def lead_sheets(folder: Path, cache: Path, held_out: bool = False) -> Iterator[Path]:
-    """OpenEWLD's tunes as JSON, cut time counted in quarters; every fifth is held out. What cannot be read is left out."""
+    """OpenEWLD's tunes as JSON, cut time counted in quarters; every fifth is held out.
+
+    What cannot be read is left out.
+    """
     from musetune.symbols import LeadSheet
 
     cache.mkdir(parents=True, exist_ok=True)
@@ -137,7 +142,8 @@ def lead_sheets(folder: Path, cache: Path, held_out: bool = False) -> Iterator[P
             yield path
 
 
-# -- training ------------------------------------------------------------------------------------------------------------
+# -- training
+# ------------------------------------------------------------------------------------------------------------
 
 
 def chord_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
@@ -154,8 +160,10 @@ def chord_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 
 
 def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-    """Binary cross-entropy, beats weighing three times and bar lines six times as much as the frames between; a tenth of
-    the cross-entropy of the metre at each frame."""
+    """Binary cross-entropy, beats weighing three times and bar lines six times as much as the frames between.
+
+    A tenth of the cross-entropy of the metre at each frame.
+    """
     x, target, mask, metre = batch
     with torch.autocast("cpu", torch.bfloat16):
         beat, kind = net(x)
@@ -167,7 +175,10 @@ def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 
 
 def train(net: nn.Module, name: str, paths: list[Path], args: argparse.Namespace) -> nn.Module:
-    """AdamW, one cycle; goes on from work/NAME.pt. The weights returned are the running mean of the last (0.998 a step)."""
+    """AdamW, one cycle; goes on from work/NAME.pt.
+
+    The weights returned are the running mean of the last (0.998 a step).
+    """
     steps = args.chord_steps if name == "chord" else args.beat_steps
     make, loss_of, frames, size = (
         (chord_batch, chord_loss, 320, 8) if name == "chord" else (beat_batch, beat_loss, 2000, 8)

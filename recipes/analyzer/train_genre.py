@@ -1,6 +1,7 @@
 """Train the genre classifier on renderings in six styles, heard by the analyser itself.
 
-    python recipes/analyzer/train_genre.py songs=POP909 lead_sheets=OPENEWLD work=out/genre fonts=[A.sf2,B.sf3] strange_font=C.sf2 new_font=D.sf2
+    python recipes/analyzer/train_genre.py songs=POP909 lead_sheets=OPENEWLD work=out/genre fonts=[A.sf2,B.sf3]
+    strange_font=C.sf2 new_font=D.sf2
 
 Three parts, split by song: `train` (any other song), `calibration` (numbers ending in 9; half on strange_font), `test`
 (5; half on new_font, which nothing else uses). Numbers ending in 0 are left alone. A lead sheet's number is the CRC of
@@ -71,7 +72,10 @@ class Config:
 
 
 def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
-    """Rows of work/PART/metadata.jsonl: file_name, genre, font, rough (degraded?), lead_sheet; renders what is missing."""
+    """Rows of work/PART/metadata.jsonl: file_name, genre, font, rough (degraded?), lead_sheet.
+
+    Renders what is missing.
+    """
     folder = Path(cfg.work) / part
     folder.mkdir(parents=True, exist_ok=True)
     kept = Path(cfg.work) / "sheets"
@@ -96,8 +100,12 @@ def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
             wave, sheet = make_clip(genre, songs, kept, font, cfg.seconds, cfg.idiom_share, seed, rough)
             save_audio(folder / name, wave, RATE)
             rows[name] = {
-                "file_name": name, "genre": genre, "font": Path(font).name, "rough": rough, "lead_sheet": sheet.to_json(),
-            }  # fmt: skip
+                "file_name": name,
+                "genre": genre,
+                "font": Path(font).name,
+                "rough": rough,
+                "lead_sheet": sheet.to_json(),
+            }
             file.write(json.dumps(rows[name]) + "\n")
             file.flush()
     return [rows[f"{index:05d}.flac"] for index in range(getattr(cfg, part))]
@@ -181,10 +189,11 @@ def fit(parts: list[Examples], cfg: Config) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(cfg.seed)
     size = x.shape[1] + len(GROUPS)
     w = {
-        "w1": torch.randn(cfg.networks, size, cfg.hidden) / size**0.5, "b1": torch.zeros(cfg.networks, cfg.hidden),
+        "w1": torch.randn(cfg.networks, size, cfg.hidden) / size**0.5,
+        "b1": torch.zeros(cfg.networks, cfg.hidden),
         "w2": torch.randn(cfg.networks, cfg.hidden, len(GENRES)) / cfg.hidden**0.5,
         "b2": torch.zeros(cfg.networks, len(GENRES)),
-    }  # fmt: skip
+    }
     for value in w.values():
         value.requires_grad_()
     optimizer = torch.optim.AdamW(w.values(), 4e-3, weight_decay=0.1)
@@ -226,7 +235,10 @@ def accuracy(w: dict[str, np.ndarray], part: Examples) -> float:
 
 
 def make_analyser_run() -> None:
-    """Untrained weights, to which all genres are alike, where there are none of today's size: `analyze` asks for some."""
+    """Untrained weights, to which all genres are alike, where there are none of today's size.
+
+    `analyze` asks for some.
+    """
     size = len(FEATURE_NAMES)
     if WEIGHTS_FILE.is_file():
         with np.load(WEIGHTS_FILE) as stored:

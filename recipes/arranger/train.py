@@ -1,19 +1,21 @@
 """Train the stem transformer: songs with players → tokens → weights. Two steps, the first is kept in work_dir.
 
-    python recipes/arranger/train.py recipes/configs/arranger.yaml songs=pop909 sheets=openewld midi=[freedoom,openmsx] mma=mma work_dir=runs/arranger
-    python recipes/arranger/train.py recipes/configs/arranger.yaml work_dir=runs/arranger package=musetune/planning/weights/arranger
+    python recipes/arranger/train.py recipes/configs/arranger.yaml songs=pop909 sheets=openewld midi=[freedoom,openmsx]
+    mma=mma work_dir=runs/arranger python recipes/arranger/train.py recipes/configs/arranger.yaml work_dir=runs/arranger
+    package=musetune/planning/weights/arranger
 
-songs: folders as POP909 has them (melody → lead; the piano's lowest notes below C3 → bass, the rest → keys). sheets: OpenEWLD (melody → lead,
-and its genres). midi: folders with MIDI files, or WAD files that hold some. mma: the unpacked package of Musical MIDI Accompaniment, whose
-human-written grooves are applied to the songs' chords for drums, bass, guitar and keys. Any of the four may be left out. On Debian:
+songs: folders as POP909 has them (melody → lead; the piano's lowest notes below C3 → bass, the rest → keys). sheets:
+OpenEWLD (melody → lead, and its genres). midi: folders with MIDI files, or WAD files that hold some. mma: the unpacked
+package of Musical MIDI Accompaniment, whose human-written grooves are applied to the songs' chords for drums, bass,
+guitar and keys. Any of the four may be left out. On Debian:
 
     apt-get download mma freedoom openttd-openmsx && for deb in *.deb; do dpkg -x $deb ${deb%%_*}; done
     PYTHONPATH=mma/usr/share/mma python3 mma/usr/bin/mma -G
 
-A run that was stopped goes on from its last checkpoint and repeats exactly what it would have done. The rate is constant after the
-warm-up and falls to nothing over the last decay_steps, so that max_train_steps may be changed on the way. package=FOLDER trains nothing:
-it writes the best checkpoint (lowest validation loss) there, half precision, with training.json and copies.npz, the training songs' runs of
-thirteen notes, which decoding keeps from repeating.
+A run that was stopped goes on from its last checkpoint and repeats exactly what it would have done. The rate is
+constant after the warm-up and falls to nothing over the last decay_steps, so that max_train_steps may be changed on the
+way. package=FOLDER trains nothing: it writes the best checkpoint (lowest validation loss) there, half precision, with
+training.json and copies.npz, the training songs' runs of thirteen notes, which decoding keeps from repeating.
 """
 
 from __future__ import annotations
@@ -80,7 +82,10 @@ BITS_A_RUN, LARGEST = 12, 2_000_000  # of copies.npz; bytes at most
 
 
 def text_of(example: Example, rng: random.Random, cfg: Config, dropout: float) -> Text:
-    """A passage's text: one version of each stem in order, some left out at random, never all. The stem of cfg.only is in it, and last."""
+    """A passage's text: one version of each stem in order, some left out at random, never all.
+
+    The stem of cfg.only is in it, and last.
+    """
     order = [s for s in STEMS if s in example.stems]
     order = order[: order.index(cfg.only) + 1] if cfg.only else order
     kept = [s for s in order if s == cfg.only or rng.random() >= dropout] or [rng.choice(order)]
@@ -97,7 +102,10 @@ def text_of(example: Example, rng: random.Random, cfg: Config, dropout: float) -
 
 
 def draw(examples: list[Example], step: int, cfg: Config) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Step's batch, a function of seed and step alone. Passages of like length come together: eight batches are drawn and sorted at once."""
+    """Step's batch, a function of seed and step alone.
+
+    Passages of like length come together: eight batches are drawn and sorted at once.
+    """
     pool, place = divmod(step, 8)
     rng = random.Random(f"{cfg.seed} {pool}")
     chosen = [text_of(rng.choice(examples), rng, cfg, cfg.stem_dropout) for _ in range(8 * cfg.train_batch_size)]
@@ -173,7 +181,7 @@ def summary(examples: list[Example]) -> dict:
         "passages": {s: len(own) for s, own in splits.items()},
         "training_tokens": dict(sorted(tokens.items())),
         "split": "POP909 folders ending in 5 and files whose path's SHA-1 ends in 0 or 1 are for tests",
-    }  # fmt: skip
+    }
 
 
 def train(cfg: Config) -> None:

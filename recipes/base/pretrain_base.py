@@ -7,9 +7,10 @@
 
 Knobs: a YAML file and `key=value` overrides, all fields of `Config` below.
 
-The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. The base hears words alone, no chord and no
-beat: that is what AudioLDM 2 has heard too, and what finetune.py's adapters must make do with. The second folder holds vae/ and vocoder/;
-that of a finished base will do. Stop it at any time; the same command goes on from the last checkpoint.
+The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. The base hears words alone,
+no chord and no beat: that is what AudioLDM 2 has heard too, and what finetune.py's adapters must make do with. The
+second folder holds vae/ and vocoder/; that of a finished base will do. Stop it at any time; the same command goes on
+from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -74,9 +75,12 @@ class Trained(nn.Module):
         """noisy (B, channels, rows, columns), t (B,) → what the scheduler's prediction type says, like noisy."""
         prompt_embeds, mask, generated = self._pipe[0].encode_prompt(words, noisy.device, 1, False)
         return self.unet(
-            noisy.to(memory_format=torch.channels_last), t, encoder_hidden_states=generated,
-            encoder_hidden_states_1=prompt_embeds, encoder_attention_mask_1=mask,
-        ).sample  # fmt: skip
+            noisy.to(memory_format=torch.channels_last),
+            t,
+            encoder_hidden_states=generated,
+            encoder_hidden_states_1=prompt_embeds,
+            encoder_attention_mask_1=mask,
+        ).sample
 
 
 @torch.no_grad()
@@ -94,7 +98,9 @@ def encode_latents(folder: Path, vae: PatchAutoencoder) -> Tensor:
 
 
 def assemble(voice: Path, captions: list[str], cfg: Config) -> AudioLDM2Pipeline:
-    """nano with random U-Net and text encoders (or ``init``'s), the trained autoencoder and vocoder, and CLAP where there is one."""
+    """nano with random U-Net and text encoders (or ``init``'s), the trained autoencoder and vocoder, and CLAP where
+    there is one.
+    """
     from transformers import ClapModel, RobertaTokenizerFast
 
     if cfg.init:
@@ -188,8 +194,14 @@ def average(kept: dict[str, Tensor], model: Trained, decay: float) -> None:
 
 
 def save(
-    out: Path, step: int, pipe: AudioLDM2Pipeline, model: Trained, kept: dict, optimizer: torch.optim.Optimizer, story: dict
-) -> None:  # fmt: skip
+    out: Path,
+    step: int,
+    pipe: AudioLDM2Pipeline,
+    model: Trained,
+    kept: dict,
+    optimizer: torch.optim.Optimizer,
+    story: dict,
+) -> None:
     """The checkpoint, and with averaged weights in fp16 the pipeline ``out``/base with the story of its training."""
     out.mkdir(parents=True, exist_ok=True)
     torch.save(

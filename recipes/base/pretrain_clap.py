@@ -3,8 +3,9 @@
     python recipes/base/render_songs.py SONGS rendered/
     python recipes/base/pretrain_clap.py rendered/ runs/clap steps=1500
 
-Writes text_encoder/ and tokenizer/, which pretrain_base.py takes as clap=runs/clap, and heard.json: how often the right one of 32
-held-out clips is found by its words, and the right words by their clip. Stop it at any time; the same command goes on.
+Writes text_encoder/ and tokenizer/, which pretrain_base.py takes as clap=runs/clap, and heard.json: how often the right
+one of 32 held-out clips is found by its words, and the right words by their clip. Stop it at any time; the same command
+goes on.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ def similarity(
 
 @torch.no_grad()
 def test(model: ClapModel, tokenizer: RobertaTokenizerFast, sounds: np.ndarray, texts: list[str], cfg: Config) -> dict:
-    """Retrieval among 32 held-out clips at a time: share of first places for the right one, both ways; chance is 0.031."""
+    """Retrieval among 32 held-out clips at a time.
+
+    Share of first places for the right one, both ways; chance is 0.031.
+    """
     model.eval()
     found, size = {"clip_by_words": 0, "words_by_clip": 0}, min(32, len(texts))
     groups = [range(i, i + size) for i in range(0, len(texts) - size + 1, size)]

@@ -61,7 +61,10 @@ def spectral_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 
 
 def draw(waves, spectrograms, vae, cfg: Config, step: int) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[no-untyped-def]
-    """One batch, a function of (seed, step) alone: spectrogram crops (batch, frames, bins) and waves (batch, samples)."""
+    """One batch, a function of (seed, step) alone.
+
+    Spectrogram crops (batch, frames, bins) and waves (batch, samples).
+    """
     rng = np.random.default_rng([cfg.seed, step])
     clips = rng.integers(0, len(waves), cfg.batch)
     rows = rng.integers(0, (spectrograms.shape[1] - cfg.frames) // 8 + 1, cfg.batch) * 8

@@ -2,13 +2,15 @@
 
     python recipes/base/render_songs.py SONGS OUT clips=6000 seconds=10.24 soundfont=FluidR3Mono_GM.sf3
 
-SONGS holds song folders, lead sheets or both, in any depth. A song folder is one of POP909 (github.com/music-x-lab/POP909-Dataset: NNN.mid,
-chord_midi.txt, beat_midi.txt, key_audio.txt) or has the same under the names arrangement.mid, chords.txt, beats.txt, key.txt: chords are
-start and end in seconds and a Harte label, beats are seconds, beat flag and downbeat flag. A lead sheet is any file that LeadSheet.load
-reads: MIDI (.mid, chords as markers), MusicXML (.musicxml, .xml, .mxl), JAMS (.jams) or our own .json, with chords in it; one without is named and left out.
+SONGS holds song folders, lead sheets or both, in any depth. A song folder is one of POP909
+(github.com/music-x-lab/POP909-Dataset: NNN.mid, chord_midi.txt, beat_midi.txt, key_audio.txt) or has the same under the
+names arrangement.mid, chords.txt, beats.txt, key.txt: chords are start and end in seconds and a Harte label, beats are
+seconds, beat flag and downbeat flag. A lead sheet is any file that LeadSheet.load reads: MIDI (.mid, chords as
+markers), MusicXML (.musicxml, .xml, .mxl), JAMS (.jams) or our own .json, with chords in it; one without is named and
+left out.
 
-OUT gets FLAC files and metadata.jsonl (AudioFolder convention: file_name, text, genre, key, bpm, lead_sheet, arrangement, source). Songs whose folder
-name ends in a digit of ``held_out`` are left for tests.
+OUT gets FLAC files and metadata.jsonl (AudioFolder convention: file_name, text, genre, key, bpm, lead_sheet,
+arrangement, source). Songs whose folder name ends in a digit of ``held_out`` are left for tests.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ def main() -> None:
     songs = find_songs(source, cfg.held_out)
     if not songs:
         raise SystemExit(
-            f"no songs in {source}: give a folder of lead sheets with chords ({', '.join(SUFFIXES)}) or of song folders "
-            f"({', '.join(names[0] for names in PARTS.values())}) whose names end in no digit of held_out={cfg.held_out}"
+            f"no songs in {source}: give a folder of lead sheets with chords ({', '.join(SUFFIXES)}) or of song "
+            f"folders "
+            f"({', '.join(names[0] for names in PARTS.values())}) whose names end in no digit of "
+            f"held_out={cfg.held_out}"
         )
     remember(out, {"songs": len(songs), **asdict(cfg), "soundfont": Path(cfg.soundfont).name})
     work = partial(render, cfg=cfg, songs=songs, out=out)

@@ -1,6 +1,7 @@
 """The README's gallery: one progression in every genre, by the theory adapter with each genre's adapter on it.
 
-    python recipes/evaluation/gallery.py [--chords "I V vi IV"] [--key "C major"] [--bpm 110] [--out gallery] [--readme README.md]
+    python recipes/evaluation/gallery.py [--chords "I V vi IV"] [--key "C major"] [--bpm 110] [--out gallery] [--readme
+    README.md]
 
 Writes a short OGG and a chart for each genre into OUT, and the table between README's gallery marks. One seed for all,
 nothing is picked; the figures are the judges', or our own analyser's where they are not installed.

@@ -1,4 +1,5 @@
-"""Cut the test set: lead sheets of held-out songs in all keys, both modes, many tempi, 4/4, 3/4 and 6/8, some in rubato.
+"""Cut the test set: lead sheets of held-out songs in all keys, both modes, many tempi, 4/4, 3/4 and 6/8, some in
+rubato.
 
     python recipes/evaluation/make_sheets.py SONGS musetune/evaluation/sheets
     python recipes/evaluation/make_sheets.py SONGS devsheets held_out=1 seed=1 count=24 waltzes=5 compound=3 rubato=2
@@ -124,7 +125,8 @@ def features(spans: tuple[ChordSpan, ...], bar: int) -> frozenset[str]:
 
 
 def passages(song: Song, beats: Fraction, bar: int) -> list[tuple[ChordSpan, ...]]:
-    """All passages of ``beats`` beats from a bar line on that have three chords or more, none over half the time, and hardly a rest.
+    """All passages of ``beats`` beats from a bar line on that have three chords or more, none over half the time, and
+    hardly a rest.
 
     A song in 4 plays in bars of 3 or 2 beats those passages in which every change falls on a beat then too.
     """
@@ -174,7 +176,9 @@ def roles(chord: Chord) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
 
 
 def anticipate(spans: tuple[ChordSpan, ...], early: Fraction) -> tuple[ChordSpan, ...]:
-    """Every second chord change ``early`` beats early, as pop and jazz players push them (POP909's labels lie on beats)."""
+    """Every second chord change ``early`` beats early, as pop and jazz players push them (POP909's labels lie on
+    beats).
+    """
     pushed = list(spans)
     for index in range(1, len(pushed), 2):
         before, span = pushed[index - 1], pushed[index]
@@ -223,8 +227,10 @@ def pick_genre(bpm: float, used: Counter[str]) -> str:
 
 
 def frames(cfg: Config, rng: random.Random) -> list[tuple[Meter, BeatGrid, bool]]:
-    """(metre, beats, whether in rubato) of every sheet, shuffled, but two neighbours in tempo follow each other: they will be a major and
-    a minor sheet, so that neither mode is the faster. Raises ValueError where ``count`` is too small for them."""
+    """(metre, beats, whether in rubato) of every sheet, shuffled, but two neighbours in tempo follow each other: they
+    will be a major and a minor sheet, so that neither mode is the faster. Raises ValueError where ``count`` is too
+    small for them.
+    """
     plain = cfg.count - cfg.waltzes - cfg.compound
     if plain < cfg.rubato:
         raise ValueError(

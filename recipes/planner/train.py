@@ -2,11 +2,12 @@
 
     python recipes/planner/collect_songs.py SHARED/data songs.jsonl
     python recipes/planner/train.py --config recipes/configs/planner.yaml songs=songs.jsonl output_dir=out
-    python recipes/planner/train.py --config recipes/configs/planner.yaml songs=songs.jsonl output_dir=out base=google/flan-t5-small \
+    python recipes/planner/train.py --config recipes/configs/planner.yaml songs=songs.jsonl output_dir=out
+    base=google/flan-t5-small \
         learning_rate=3e-4 warmup=100
 
-Resumable (resume_from_checkpoint=latest); a run that is cut short, or whose time is over, validates first. The model with the least loss on the
-validation songs is what output_dir/planner gets, fp16.
+Resumable (resume_from_checkpoint=latest); a run that is cut short, or whose time is over, validates first. The model
+with the least loss on the validation songs is what output_dir/planner gets, fp16.
 """
 
 from __future__ import annotations
@@ -75,10 +76,18 @@ def build(cfg: Config, prompts: list[str]) -> tuple[Any, Any]:
     if cfg.base is None:
         tokenizer = train_tokenizer(prompts, cfg.vocab)
         config = T5Config(
-            vocab_size=len(tokenizer), d_model=cfg.d_model, d_kv=cfg.d_model // cfg.heads, d_ff=cfg.d_ff, num_layers=cfg.encoder_layers,
-            num_decoder_layers=cfg.decoder_layers, num_heads=cfg.heads, dropout_rate=cfg.dropout, pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id, decoder_start_token_id=tokenizer.pad_token_id,
-        )  # fmt: skip
+            vocab_size=len(tokenizer),
+            d_model=cfg.d_model,
+            d_kv=cfg.d_model // cfg.heads,
+            d_ff=cfg.d_ff,
+            num_layers=cfg.encoder_layers,
+            num_decoder_layers=cfg.decoder_layers,
+            num_heads=cfg.heads,
+            dropout_rate=cfg.dropout,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=tokenizer.pad_token_id,
+        )
         return T5ForConditionalGeneration(config), tokenizer
     from peft import LoraConfig, get_peft_model
 
@@ -87,9 +96,14 @@ def build(cfg: Config, prompts: list[str]) -> tuple[Any, Any]:
     model = T5ForConditionalGeneration.from_pretrained(cfg.base)
     resize_embeddings(model, tokenizer)
     lora = LoraConfig(  # the plan's words are new: the tables that write and hear them learn whole
-        r=cfg.lora_rank, lora_alpha=2 * cfg.lora_rank, lora_dropout=0.05, target_modules=["q", "k", "v", "o"],
-        modules_to_save=["embed_tokens", "lm_head"], task_type="SEQ_2_SEQ_LM", base_model_name_or_path=cfg.base,
-    )  # fmt: skip
+        r=cfg.lora_rank,
+        lora_alpha=2 * cfg.lora_rank,
+        lora_dropout=0.05,
+        target_modules=["q", "k", "v", "o"],
+        modules_to_save=["embed_tokens", "lm_head"],
+        task_type="SEQ_2_SEQ_LM",
+        base_model_name_or_path=cfg.base,
+    )
     with warnings.catch_warnings():  # peft 0.21 asks transformers 5 for a property by its old name
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         return get_peft_model(model, lora), tokenizer
@@ -145,7 +159,10 @@ def save(model: Any, tokenizer: Any, folder: Path, story: dict[str, Any]) -> Non
 
 
 def pace(cfg: Config, step: int, minutes: float) -> float:
-    """Factor of the learning rate: up, level, and down to a fiftieth over the last ``cooldown`` of the steps or of the time."""
+    """Factor of the learning rate.
+
+    Up, level, and down to a fiftieth over the last ``cooldown`` of the steps or of the time.
+    """
     left = 1 - step / cfg.max_train_steps
     if cfg.max_train_minutes:
         left = min(left, 1 - minutes / cfg.max_train_minutes)
@@ -187,9 +204,12 @@ class Run:
             ckpt.unpack_state(state, self.named, self.optimizer, self.ema.shadow_params)
             self.step, self.spent, self.best, self.since = (meta[k] for k in ("step", "minutes", "best", "since"))
             self.ema.optimization_step = meta["ema_steps"]
-        self.story = {"config": asdict(cfg) | {"songs": Path(cfg.songs).name, "output_dir": self.out.name},
-                      "songs": {"train": len(learned), "validation": len(held)},
-                      "parameters": sum(p.numel() for p in self.model.parameters()), "trained": sum(p.numel() for p in self.params)}  # fmt: skip
+        self.story = {
+            "config": asdict(cfg) | {"songs": Path(cfg.songs).name, "output_dir": self.out.name},
+            "songs": {"train": len(learned), "validation": len(held)},
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "trained": sum(p.numel() for p in self.params),
+        }
         self.model.train()
         self.began, self.first = time.monotonic(), self.step
 
@@ -233,8 +253,13 @@ class Run:
             story = self.story | {"step": self.step, "validation_loss": self.best}
             save(self.model, self.tokenizer, self.out / "planner", story)
         self.ema.restore(self.params)
-        meta = {"step": self.step, "minutes": self.minutes(), "best": self.best, "since": self.since,
-                "ema_steps": self.ema.optimization_step}  # fmt: skip
+        meta = {
+            "step": self.step,
+            "minutes": self.minutes(),
+            "best": self.best,
+            "since": self.since,
+            "ema_steps": self.ema.optimization_step,
+        }
         state = ckpt.pack_state(self.named, self.optimizer, self.ema.shadow_params)
         ckpt.save_checkpoint(self.out, self.step, state, meta, 1)
         return found

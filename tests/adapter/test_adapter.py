@@ -175,11 +175,16 @@ def test_compiled_unet_gives_the_same() -> None:
 def test_real_size_trains_at_most_twenty_million() -> None:
     with torch.device("meta"):
         unet = AudioLDM2UNet2DConditionModel(
-            sample_size=256, in_channels=8, out_channels=8, block_out_channels=(128, 256, 384, 640), layers_per_block=2,
+            sample_size=256,
+            in_channels=8,
+            out_channels=8,
+            block_out_channels=(128, 256, 384, 640),
+            layers_per_block=2,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            cross_attention_dim=[[None, 768, 1024]] * 4, attention_head_dim=8,
-        )  # fmt: skip
+            cross_attention_dim=[[None, 768, 1024]] * 4,
+            attention_head_dim=8,
+        )
         config = OmegaConf.load(Path(__file__).parents[2] / "recipes/configs/audioldm2.yaml")
         adapter = MusicAdapter.for_unet(unet, frames_per_row=config.frames_per_row).attach(unet)
         adapter.add_lora(config.rank)

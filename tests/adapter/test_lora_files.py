@@ -1,4 +1,7 @@
-"""LoRAs from peft, from diffusers and from us: what comes in adds the same to the weights; what does not fit is refused by name."""
+"""LoRAs from peft, from diffusers and from us.
+
+What comes in adds the same to the weights; what does not fit is refused by name.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,20 @@ def put_by_peft(unet: nn.Module, folder: Path) -> None:
 
 
 def by_peft(folder: Path, *, rslora: bool = False, prefix: str = "base_model.model.") -> nn.Module:
-    """A U-Net with a LoRA that peft put in and whose folder peft's own functions wrote; conv and linear, two ranks, two alphas."""
+    """A U-Net with a LoRA that peft put in and whose folder peft's own functions wrote.
+
+    Conv and linear, two ranks, two alphas.
+    """
     unet = make_unet()
     config = LoraConfig(
-        r=4, lora_alpha=6, target_modules=["to_q", "to_v", "conv1", "conv_out"], use_rslora=rslora, rank_pattern={"mid_block.*to_q": 2},
-        alpha_pattern={"conv1": 3}, init_lora_weights=False,
-    )  # fmt: skip
+        r=4,
+        lora_alpha=6,
+        target_modules=["to_q", "to_v", "conv1", "conv_out"],
+        use_rslora=rslora,
+        rank_pattern={"mid_block.*to_q": 2},
+        alpha_pattern={"conv1": 3},
+        init_lora_weights=False,
+    )
     torch.manual_seed(5)
     inject_adapter_in_model(config, unet, adapter_name="default")
     weights = lora.state(unet, "default")
@@ -131,9 +142,10 @@ def test_parts_are_merged_beside_the_theory_lora_and_leave_no_trace() -> None:
 def test_offloaded_weights_are_refused_not_forgotten() -> None:
     unet = make_unet()
     one = random_lora(unet, 1)
-    with pytest.raises(ValueError, match="weights that are offloaded"), lora.merged(
-        unet.to("meta"), {f"{name}.weight": [part] for name, part in one.parts.items()}
-    ):  # fmt: skip
+    with (
+        pytest.raises(ValueError, match="weights that are offloaded"),
+        lora.merged(unet.to("meta"), {f"{name}.weight": [part] for name, part in one.parts.items()}),
+    ):
         raise AssertionError("never here")
 
 

@@ -1,4 +1,7 @@
-"""Pieces whose analysis a musician knows: what the analyser says of them, from symbols and, for three of them, from sound."""
+"""Pieces whose analysis a musician knows.
+
+What the analyser says of them, from symbols and, for three of them, from sound.
+"""
 
 from __future__ import annotations
 
@@ -75,9 +78,19 @@ def test_twelve_bar_blues() -> None:
     assert patterns(said) == {"12-bar blues": 1}
     assert said["roman_numerals"][-4:] == ["V7", "IVdom7", "Idom7", "Idom7"]
     assert said["functional_harmony"] == [
-        "tonic", "subdominant", "tonic", "tonic", "subdominant", "subdominant", "tonic", "tonic", "dominant", "subdominant",
-        "tonic", "tonic",
-    ]  # fmt: skip
+        "tonic",
+        "subdominant",
+        "tonic",
+        "tonic",
+        "subdominant",
+        "subdominant",
+        "tonic",
+        "tonic",
+        "dominant",
+        "subdominant",
+        "tonic",
+        "tonic",
+    ]
     assert cadences(said)[-1] == ("plagal", "", 40)
 
 
@@ -85,9 +98,15 @@ def test_autumn_leaves_like_chain() -> None:
     said = of("| Cm7 | F7 | Bbmaj7 | Ebmaj7 | Am7b5 | D7 | Gm | Gm |", "G minor")
     assert said["roman_numerals"] == ["iv7", "VII7", "IIImaj7", "VImaj7", "iiø7", "V7", "i", "i"]
     assert said["functional_harmony"] == [
-        "subdominant", "applied_dominant", "tonic_substitute", "subdominant_substitute", "subdominant_substitute", "dominant",
-        "tonic", "tonic",
-    ]  # fmt: skip
+        "subdominant",
+        "applied_dominant",
+        "tonic_substitute",
+        "subdominant_substitute",
+        "subdominant_substitute",
+        "dominant",
+        "tonic",
+        "tonic",
+    ]
     assert patterns(said) == {"ii-V-I": 1, "ii-V-i": 1, "circle of fifths (minor)": 1}
     assert cadences(said) == [("authentic", "perfect", 24)]
 
@@ -105,8 +124,12 @@ def test_deceptive_cadence() -> None:
     said = of("| C | F | G7 | Am | Dm | C/G G7 | C | C |", "C major")
     assert said["roman_numerals"] == ["I", "IV", "V7", "vi", "ii", "Cad64", "V7", "I", "I"]
     assert said["functional_harmony"][2:7] == [
-        "dominant", "tonic_substitute", "subdominant_substitute", "dominant", "dominant",
-    ]  # fmt: skip
+        "dominant",
+        "tonic_substitute",
+        "subdominant_substitute",
+        "dominant",
+        "dominant",
+    ]
     assert cadences(said) == [("deceptive", "", 12), ("authentic", "perfect", 24)]
 
 

@@ -20,9 +20,21 @@ def analysis() -> Analysis:
 def test_every_field_of_the_schema(analysis: Analysis) -> None:
     record = analysis.to_json()
     assert set(record) >= {
-        "schema", "source", "bpm", "bpm_confidence", "key", "key_confidence", "time_signature", "beats_s",
-        "downbeats_s", "chords", "sections", "harmonic_analysis", "rhythmic_analysis", "genre_analysis",
-    }  # fmt: skip
+        "schema",
+        "source",
+        "bpm",
+        "bpm_confidence",
+        "key",
+        "key_confidence",
+        "time_signature",
+        "beats_s",
+        "downbeats_s",
+        "chords",
+        "sections",
+        "harmonic_analysis",
+        "rhythmic_analysis",
+        "genre_analysis",
+    }
     assert set(record["chords"][0]) >= {
         "start_s",
         "end_s",
@@ -34,13 +46,23 @@ def test_every_field_of_the_schema(analysis: Analysis) -> None:
         "confidence",
     }
     assert set(record["harmonic_analysis"]) >= {
-        "roman_numerals", "functional_harmony", "common_patterns", "cadences", "voice_leading", "modulations",
+        "roman_numerals",
+        "functional_harmony",
+        "common_patterns",
+        "cadences",
+        "voice_leading",
+        "modulations",
         "progression_complexity",
-    }  # fmt: skip
+    }
     assert set(record["rhythmic_analysis"]) >= {
-        "syncopation_index", "complexity_score", "time_signature", "metric_hierarchy", "polyrhythm",
-        "swing_ratio", "tempo_stability",
-    }  # fmt: skip
+        "syncopation_index",
+        "complexity_score",
+        "time_signature",
+        "metric_hierarchy",
+        "polyrhythm",
+        "swing_ratio",
+        "tempo_stability",
+    }
     assert set(record["genre_analysis"]) == {"primary_genre", "confidence", "scores", "reasons"}
 
 

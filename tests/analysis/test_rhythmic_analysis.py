@@ -22,8 +22,14 @@ from musetune.symbols import BeatGrid, Key, KeySpan, Meter, MeterSpan, Note
 from musetune.symbols.score import Score
 
 FIELDS = {
-    "syncopation_index", "complexity_score", "time_signature", "metric_hierarchy", "polyrhythm", "swing_ratio", "tempo_stability",
-}  # fmt: skip
+    "syncopation_index",
+    "complexity_score",
+    "time_signature",
+    "metric_hierarchy",
+    "polyrhythm",
+    "swing_ratio",
+    "tempo_stability",
+}
 
 
 def beats(layers: dict[str, list[float]], meter: str = "4/4", n_beats: int = 33, bpm: float = 120) -> SimpleNamespace:
@@ -37,9 +43,16 @@ def beats(layers: dict[str, list[float]], meter: str = "4/4", n_beats: int = 33,
             bands[:, column] += np.exp(-(((clock - at) / 0.012) ** 2))
     metre = Meter.parse(meter)
     return SimpleNamespace(
-        times_s=times, bpm=bpm, confidence=1.0, meter=metre, beats_per_bar=metre.beats_per_bar, first=0, metre_confidence=1.0,
-        strength=bands.sum(axis=1), bands=bands,
-    )  # fmt: skip
+        times_s=times,
+        bpm=bpm,
+        confidence=1.0,
+        meter=metre,
+        beats_per_bar=metre.beats_per_bar,
+        first=0,
+        metre_confidence=1.0,
+        strength=bands.sum(axis=1),
+        bands=bands,
+    )
 
 
 def every(step: float, start: float = 0.0) -> list[float]:

@@ -254,7 +254,10 @@ def test_a_suffix_is_not_believed(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_three_hours_in_bounded_memory(tmp_path) -> None:
-    """Measured in a process of its own (its resource usage would begin with its parent's); the whole would take 1.4 GB as floats."""
+    """Measured in a process of its own (its resource usage would begin with its parent's).
+
+    The whole would take 1.4 GB as floats.
+    """
     if not Path("/proc/self/status").is_file():
         pytest.skip("needs Linux's /proc to tell the memory of one process")
     code = """

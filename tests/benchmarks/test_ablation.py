@@ -1,4 +1,6 @@
-"""The ablation: its table from scores that are there, which site is computed when, and what it refuses to go on with."""
+"""The ablation: its table from scores that are there, which site is computed when, and what it refuses to go on
+with.
+"""
 
 from __future__ import annotations
 

@@ -35,8 +35,12 @@ def test_settings_are_the_grid_and_the_intervals_once() -> None:
     half = (0.0, 0.5)
     chosen = guidance.settings([1.0, 2.5], [3.0], (2.5, 3.0), [ALWAYS, half])
     assert [(s.text, s.text_interval, s.music_interval) for s in chosen] == [
-        (1.0, ALWAYS, ALWAYS), (2.5, ALWAYS, ALWAYS), (2.5, half, ALWAYS), (2.5, ALWAYS, half), (2.5, half, half)
-    ]  # fmt: skip
+        (1.0, ALWAYS, ALWAYS),
+        (2.5, ALWAYS, ALWAYS),
+        (2.5, half, ALWAYS),
+        (2.5, ALWAYS, half),
+        (2.5, half, half),
+    ]
     assert [setting.passes_a_step(20) for setting in chosen] == [2.0, 3.0, 2.5, 3.0, 2.0]
     assert len({setting.name for setting in chosen}) == len(chosen)
 

@@ -28,7 +28,8 @@ def heard(beats_s: np.ndarray, labels: tuple[str, ...] = ("C:maj", "G:maj", "A:m
     return Estimate(spans, list(labels), np.full(len(labels), np.nan), beats_s, BEATS[::4], "C major", 120.0)
 
 
-# -- harmonic_tokens.py ----------------------------------------------------------------------------------------------------
+# -- harmonic_tokens.py
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_seconds_of_the_last_bar_by_what_is_heard_above_the_tonic(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +57,8 @@ def test_a_played_deceptive_cadence_is_heard_as_one() -> None:
         assert time[what] > time.total() / 2
 
 
-# -- attention_maps.py -----------------------------------------------------------------------------------------------------
+# -- attention_maps.py
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_even_weights_give_even_and_sharp_ones_what_sounds() -> None:
@@ -90,7 +92,8 @@ def test_every_site_is_watched_and_one_without_queries_looks_evenly(tiny_base: P
         attention_maps.event_starts(pipe, LeadSheet.parse("C G", duration_seconds=60))
 
 
-# -- roundtrip.py ----------------------------------------------------------------------------------------------------------
+# -- roundtrip.py
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_stages_are_three_of_one_length_and_differ(tiny_base: Path) -> None:
@@ -115,7 +118,8 @@ def test_what_is_lost_is_counted_clip_by_clip(capsys: pytest.CaptureFixture[str]
     assert vocoded[head.index("beat_f lost")] == "0.0 (0–0)"
 
 
-# -- partial.py ------------------------------------------------------------------------------------------------------------
+# -- partial.py
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_beat_heard_just_before_its_half_is_a_hit_of_that_half() -> None:

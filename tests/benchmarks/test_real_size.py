@@ -1,4 +1,7 @@
-"""The benchmarks of the real size on a toy base: what they count is right, and the music is really there. No clock is judged."""
+"""The benchmarks of the real size on a toy base: what they count is right, and the music is really there.
+
+No clock is judged.
+"""
 
 from __future__ import annotations
 

@@ -178,9 +178,35 @@ def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path,
     assert message in lines[0]
 
 
-def test_a_recipes_exit_code_is_passed_on(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 3))
-    assert here(monkeypatch, "prepare", "nothing") == 3
+def test_evaluate_hands_every_option_over(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from musetune import suites
+
+    given: dict[str, object] = {}
+    monkeypatch.setattr(suites, "run_suite", lambda suite, **options: given.update(suite=suite, **options))
+    words = "--suite genres --genres jazz blues --base b --adapter a --arranger model --sheets s --out o --limit 3 --steps 4"
+    more = "--guidance 1 --music-guidance 2 --played-guidance 5 --soundfont f --device cpu --workers 0"
+    assert not here(monkeypatch, "evaluate", *words.split(), *more.split())
+    assert given == {
+        "suite": "genres", "genres": ["jazz", "blues"], "base": "b", "adapter": "a", "arranger": "model", "sheets": "s", "out": Path("o"),
+        "limit": 3, "steps": 4, "guidance": 1.0, "music_guidance": 2.0, "played_guidance": 5.0, "soundfont": "f", "device": "cpu",
+        "workers": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--suite", "all"], "suite='all' is not one of obedience"), (["--arranger", "x"], "arranger='x'")],
+)
+def test_evaluate_refuses_what_is_no_suite(monkeypatch, capsys, words: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+    assert here(monkeypatch, "evaluate", *words) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["prepare", "evaluate"])
+def test_the_recipe_is_the_command(name: str) -> None:
+    script = Path(__file__).parents[2] / "recipes" / f"{name}.py"
+    run = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True)
+    assert {"--base", "--device", "--workers"} <= set(run.stdout.replace(",", " ").split())
 
 
 def test_help_teaches() -> None:

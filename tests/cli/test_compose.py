@@ -1,4 +1,6 @@
-"""`musetune plan` and `musetune compose`: what is pinned stays, files are what they say, errors are one line; weights at random but once."""
+"""`musetune plan` and `musetune compose`: what is pinned stays, files are what they say, errors are one line; weights
+at random but once.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,10 @@ def test_an_edited_plan_goes_on(run, models) -> None:  # type: ignore[no-untyped
 
 
 def test_the_same_seed_the_same_song(run, models) -> None:  # type: ignore[no-untyped-def]
-    made = [json.loads(run("compose", "x", "--bars", "4", "--seed", seed, "--json", "--plan", *models, "-o", "a")[1]) for seed in (1, 1, 2)]  # fmt: skip
+    made = [
+        json.loads(run("compose", "x", "--bars", "4", "--seed", seed, "--json", "--plan", *models, "-o", "a")[1])
+        for seed in (1, 1, 2)
+    ]
     assert made[0] == made[1]
     assert made[0]["sheet"] != made[2]["sheet"]
 
@@ -211,23 +216,32 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
         (["plan", "x", "--key", "H minor"], "key 'H minor' is not a tonic"),
         (["plan", "x", "--bpm", "400"], "bpm=400 is outside 30–300; did you mean 200?"),
         (["plan", "x", "--meter", "4"], "time signature '4' is not like 3/4"),
-        (["plan", "x", "--genre", "rok"], "--genre 'rok' is not one of pop, rock, jazz, blues, classical, electronic; did you mean 'rock'?"),
+        (
+            ["plan", "x", "--genre", "rok"],
+            "--genre 'rok' is not one of pop, rock, jazz, blues, classical, electronic; did you mean 'rock'?",
+        ),
         (["plan", "x", "--bars", "8", "--seconds", "9"], "--bars 8 and --seconds 9 both say how long"),
         (["plan", "x", "--seconds", "0"], "--seconds=0.0 is not above 0"),
         (["plan", "x", "--form", "verse:8 chorus:x"], "'chorus:x' is not like verse:8"),
         (["plan", "x", "--from", "good.json", "--chords", "I"], "--chords='I' is the plan's own beside good.json"),
         (["plan", "x", "--from", "bad.json"], "bad.json is not a lead sheet"),
         (["compose"], "say what song in PROMPT"),
-        (["compose", "x", "--stems", "drums,base"], "'base' is not one of drums, bass, guitar, keys, lead; did you mean 'bass'?"),
+        (
+            ["compose", "x", "--stems", "drums,base"],
+            "'base' is not one of drums, bass, guitar, keys, lead; did you mean 'bass'?",
+        ),
         (["compose", "x", "--stems", ","], "names nobody"),
         (["compose", "x", "--steps", "5"], "--steps=5 needs --audio"),
         (["compose", "x", "--base", "nano"], "--base='nano' needs --audio"),
         (["compose", "x", "-o", "no/where"], "there is no folder no; make it first"),
-        (["compose", "x", "--given", "good.json"], "good.json is not a song that musetune wrote as JSON that gives stems: it has no stems"),
+        (
+            ["compose", "x", "--given", "good.json"],
+            "good.json is not a song that musetune wrote as JSON that gives stems: it has no stems",
+        ),
         (["compose", "x", "--given", "bass.mid", "-o", "bass"], "-o bass would overwrite bass.mid, which is read"),
         (["compose", "x", "--planner", "./nowhere"], "nowhere"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_line(run, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
     LeadSheet.parse("C G", duration_seconds=5).save("good.json")
     Path("bad.json").write_text("no plan")

@@ -96,7 +96,10 @@ def test_every_stream_matters(stream: str) -> None:
 
 
 def test_numerals_speak_without_the_chords() -> None:
-    """A Roman numeral alone asks for its degree; its key tells which chord that is, and the chord itself stays hidden."""
+    """A Roman numeral alone asks for its degree.
+
+    Its key tells which chord that is, and the chord itself stays hidden.
+    """
     net = conditioner()
     sheets = [LeadSheet.parse(c, key="C major", bpm=120, duration_seconds=2.56) for c in ("| I V |", "| I vi |")]
     with torch.no_grad():

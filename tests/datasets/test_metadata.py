@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -36,10 +39,97 @@ def test_a_told_metre_starts_its_bars_where_chords_change() -> None:
     assert waltz.downbeats() == sheet.downbeats()
 
 
-def test_wrong_metadata_is_named(tmp_path: Path) -> None:
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.wav"}\n\n{"text": "no name"}\n')
-    with pytest.raises(ValueError, match=r"metadata\.jsonl, line 3 has no file_name"):
+def write(folder: Path, content: str | bytes, name: str = "metadata.jsonl") -> Path:
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+ROW = '{"file_name": "a.wav", "text": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (ROW + '\n{"text": "no name"}\n', "line 3: has no file_name"),
+        ("file_name: a.wav\n", "line 1: is no JSON"),
+        ("[" * 100_000, "line 1: is no JSON"),
+        ('["a.wav"]\n', "line 1: is no object"),
+        (ROW.encode() + '{"file_name": "b.wav", "text": "Frédéric"}\n'.encode("latin1"), "line 2: is not UTF-8"),
+        (ROW.encode("utf-16"), "line 1: is not UTF-8"),
+        ('{"file_name": "/elsewhere/a.wav"}', "line 1: file_name is '/elsewhere/a.wav': give a path relative"),
+        ('{"file_name": "../a.wav"}', "line 1: file_name is '../a.wav'"),
+        ('{"file_name": 5}', "line 1: file_name is 5"),
+        ('{"file_name": null}', "line 1: has no file_name"),
+        ('{"file_name": "a.wav", "text": 1999}', "line 1: text is 1999: give a string"),
+        ('{"file_name": "a.wav", "text": ["a", "b"]}', "line 1: text is ['a', 'b']: give a string"),
+        ('{"file_name": "a.wav", "text": "\\ud800"}', "line 1: text has characters that are not UTF-8"),
+        ('{"file_name": "a.wav", "bpm": "fast"}', "line 1: bpm is 'fast': give a number"),
+        ('{"file_name": "a.wav", "bpm": true}', "line 1: bpm is True: give a number"),
+        ('{"file_name": "a.wav", "bpm": NaN}', "line 1: bpm is nan: give a number"),
+        ('{"file_name": "a.wav", "lead_sheet": "C G"}', "line 1: lead_sheet is 'C G': give an object"),
+        (ROW + '{"file_name": "./a.wav", "text": "y"}', "line 2:  … line 1 says something else of the same file"),
+    ],
+)
+def test_wrong_metadata_is_named_with_file_and_line(tmp_path: Path, content: str | bytes, message: str) -> None:
+    write(tmp_path, content)
+    with pytest.raises(ValueError, match=r"metadata\.jsonl, line") as raised:
         recipe.read_metadata(tmp_path)
-    (tmp_path / "metadata.jsonl").write_text("file_name: a.wav\n")
-    with pytest.raises(ValueError, match=r"metadata\.jsonl, line 1 is no JSON"):
+    assert all(part in str(raised.value) for part in message.split(" … "))
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"])
+def test_lines_end_at_newlines_alone(tmp_path: Path, character: str) -> None:
+    text = f"x{character}y"
+    write(tmp_path, json.dumps({"file_name": "a.wav", "text": text}, ensure_ascii=False) + "\r\n")
+    assert recipe.read_metadata(tmp_path)["a.wav"]["text"] == text
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path, name: str) -> None:
+    content = ROW if name == "metadata.jsonl" else "file_name,text\na.wav,x\n"
+    write(tmp_path, b"\xef\xbb\xbf" + content.encode(), name)
+    assert recipe.read_metadata(tmp_path)["a.wav"]["text"] == "x"
+
+
+def test_csv_is_read_as_json_lines_are(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    write(
+        tmp_path / "deep",
+        'file_name,text,genre,bpm\r\n"a, b.wav","two\nlines",jazz,97.5\r\nc.wav,,,\r\n',
+        "metadata.csv",
+    )
+    assert recipe.read_metadata(tmp_path) == {
+        "deep/a, b.wav": {"file_name": "a, b.wav", "text": "two\nlines", "genre": "jazz", "bpm": 97.5},
+        "deep/c.wav": {"file_name": "c.wav"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name;text\na.wav;x\n", "line 1: has no column file_name"),
+        ("file_name,bpm\na.wav,fast\n", "line 2: has a cell that cannot be read: .*fast"),
+        ("file_name,text\na.wav,x,y\n", "line 2: has 3 cells, the head 2"),
+        ('file_name,text\na.wav,"x\nb.wav,y\n', "line 2: is no CSV"),
+        ("file_name,lead_sheet\na.wav,{\n", "line 2: has a cell that cannot be read"),
+        (b"file_name,text\na.wav,caf\xe9\n", "line 2: text has characters that are not UTF-8"),
+    ],
+)
+def test_wrong_csv_is_named_with_file_and_line(tmp_path: Path, content: str | bytes, message: str) -> None:
+    write(tmp_path, content, "metadata.csv")
+    with pytest.raises(ValueError, match=re.escape("metadata.csv, ") + message):
         recipe.read_metadata(tmp_path)
+
+
+def test_bad_rows_leave_the_others_alone_and_name_their_file_where_they_can(tmp_path: Path) -> None:
+    lines = [ROW.strip(), '{"file_name": "b.wav", "text": x}', '{"text": "?"}', '{"file_name": "c.wav", "bpm": 90}']
+    rows, faults = recipe.scan_metadata(write(tmp_path, "\n".join(lines)))
+    assert {name: row.fault is None for name, row in rows.items()} == {"a.wav": True, "b.wav": False, "c.wav": True}
+    assert "line 2" in rows["b.wav"].place
+    assert len(faults) == 1
+    assert "line 3" in faults[0]
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metadata.jsonl")
+    assert recipe.scan_metadata(tmp_path) == ({}, [])

@@ -1,7 +1,7 @@
 """Every Python and bash block of docs/ runs, with fewer denoising and training steps; or its page says why not.
 
-`<!-- not run: reason -->` before a block leaves it out. A call of the pipeline takes `STEPS` denoising steps, commands get what `FEWER` says,
-and nothing else is changed.
+`<!-- not run: reason -->` before a block leaves it out. A call of the pipeline takes `STEPS` denoising steps, commands
+get what `FEWER` says, and nothing else is changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ STEPS = 2
 FEWER = {
     "musetune generate": f"--steps {STEPS}",
     "python recipes/prepare.py": "--workers 0 --transpose",
-    "python recipes/finetune.py": "max_train_steps=2 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no validation_steps=null report_to=null",
+    "python recipes/finetune.py": "max_train_steps=2 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no "
+    "validation_steps=null report_to=null",
 }
 PLAYER = """
 import json, os, runpy, shlex, sys, traceback
@@ -151,7 +152,10 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture(scope="module")
 def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Page → what went wrong. All pages that are tested play in one process, which loads torch once; each has a folder of its own."""
+    """Page → what went wrong.
+
+    All pages that are tested play in one process, which loads torch once; each has a folder of its own.
+    """
     folder = tmp_path_factory.mktemp("pages")
     items = [item for item in request.session.items if item.name.startswith("test_page_runs[")]
     wanted = {item.callspec.params["page"] for item in items}  # type: ignore[attr-defined]
@@ -161,7 +165,10 @@ def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         place.mkdir()
         (place / "recipes").symlink_to(REPOSITORY / "recipes")
         blocks = [b for b in blocks_of(page) if b.language in RUN and not b.reason]
-        plain = [(b.language, b.code if b.language == "python" else commands_of(b.code), f"{name_of(page)}:{b.line}") for b in blocks]  # fmt: skip
+        plain = [
+            (b.language, b.code if b.language == "python" else commands_of(b.code), f"{name_of(page)}:{b.line}")
+            for b in blocks
+        ]
         pages[name_of(page)] = (str(place), plain)
     script, out = folder / "pages_of_the_docs.py", folder / "failures.json"
     head = f"REPOSITORY, STEPS = {str(REPOSITORY)!r}, {STEPS}\n"

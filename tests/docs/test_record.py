@@ -1,4 +1,7 @@
-"""The analysis record is what docs/analysis_record.schema.json says: a real record of a short clip, and records of scores."""
+"""The analysis record is what docs/analysis_record.schema.json says.
+
+A real record of a short clip, and records of scores.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ def recording() -> dict[str, Any]:
     piano, drums = pretty_midi.Instrument(0), pretty_midi.Instrument(0, is_drum=True)
     for bar, pitches in enumerate([(48, 60, 64, 67), (43, 59, 62, 67), (45, 60, 64, 69), (41, 60, 65, 69)]):
         piano.notes += [pretty_midi.Note(90, pitch, 2 * bar, 2 * bar + 1.9) for pitch in pitches]
-        drums.notes += [pretty_midi.Note(100, 36 if beat % 2 == 0 else 38, t := 2 * bar + beat / 2, t + 0.1) for beat in range(4)]  # fmt: skip
+        drums.notes += [
+            pretty_midi.Note(100, 36 if beat % 2 == 0 else 38, t := 2 * bar + beat / 2, t + 0.1) for beat in range(4)
+        ]
     midi.instruments += [piano, drums]
     return analyze(synthesize(midi, 22050, duration_s=8), 22050).to_json()
 

@@ -1,4 +1,7 @@
-"""The site without mkdocs: every page is in the navigation, every link and anchor resolves, every API name exists. With mkdocs: it builds."""
+"""The site without mkdocs: every page is in the navigation, every link and anchor resolves, every API name exists.
+
+With mkdocs: it builds.
+"""
 
 from __future__ import annotations
 

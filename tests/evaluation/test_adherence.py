@@ -71,8 +71,15 @@ def test_beats_of_the_first_seconds_count() -> None:
 
 def test_silence_scores_zero_and_raises_nothing() -> None:
     nothing = replace(
-        perfect(SHEET), intervals_s=np.array([[0.0, 8.0]]), labels=["N"], confidence=np.ones(1), beats_s=np.zeros(0), downbeats_s=np.zeros(0), key=None, bpm=None  # noqa: E501
-    )  # fmt: skip
+        perfect(SHEET),
+        intervals_s=np.array([[0.0, 8.0]]),
+        labels=["N"],
+        confidence=np.ones(1),
+        beats_s=np.zeros(0),
+        downbeats_s=np.zeros(0),
+        key=None,
+        bpm=None,
+    )
     assert adherence(SHEET, nothing) == dict.fromkeys(MEASURES, 0.0)
 
 

@@ -1,4 +1,7 @@
-"""Scores of notes: what a perfect listener, a deaf one and one who errs in a known way get; and the judges on a rendering."""
+"""Scores of notes: what a perfect listener, a deaf one and one who errs in a known way get.
+
+And the judges on a rendering.
+"""
 
 from __future__ import annotations
 

@@ -62,8 +62,15 @@ def test_beat_deviations_are_signed_milliseconds() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "heard", "agree"),
-    [("C:maj", "C:7", True), ("C:maj", "C:min", False), ("C:dim", "C:dim7", True), ("C:maj", "G:maj", False), ("N", "N", True), ("C:maj", "N", False)],
-)  # fmt: skip
+    [
+        ("C:maj", "C:7", True),
+        ("C:maj", "C:min", False),
+        ("C:dim", "C:dim7", True),
+        ("C:maj", "G:maj", False),
+        ("N", "N", True),
+        ("C:maj", "N", False),
+    ],
+)
 def test_agreement_of_chords(asked: str, heard: str, agree: bool) -> None:
     assert chords_agree(asked, heard) is agree
 

@@ -65,7 +65,10 @@ def test_quick_suite_has_one_sheet_a_metre() -> None:
 
 
 def test_strangers_are_songs_of_all_distances() -> None:
-    """No pairing that fixes the distance of keys, and with it the score: a perfect performance of the strangers scores above nothing."""
+    """No pairing that fixes the distance of keys, and with it the score.
+
+    A perfect performance of the strangers scores above nothing.
+    """
     tests = load_test_sheets()
     others = mismatched_sheets(tests, tests)
     assert sorted(other.id for other in others) == [test.id for test in tests]
@@ -110,7 +113,10 @@ def test_aims_are_shares_and_differences_of_the_same_sheets() -> None:
 
 
 def test_aims_are_paired() -> None:
-    """Sheets differ much, the conditions on each of them by the same: the difference is sure, though both means are not."""
+    """Sheets differ much, the conditions on each of them by the same.
+
+    The difference is sure, though both means are not.
+    """
     values = np.linspace(0, 0.8, 20)
     made = {
         name: {str(i): {"scores": dict.fromkeys(ROWS, float(v + more))} for i, v in enumerate(values)}

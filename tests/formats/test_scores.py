@@ -67,11 +67,16 @@ def test_midi_keeps_tempo_metre_percussion_and_overlapping_notes(tmp_path: Path)
     file = mido.MidiFile(ticks_per_beat=480)
     keys, drums = mido.MidiTrack(), mido.MidiTrack()
     keys += [
-        mido.MetaMessage("track_name", name="Piano"), mido.MetaMessage("time_signature", numerator=6, denominator=8),
-        mido.MetaMessage("set_tempo", tempo=400_000), mido.Message("note_on", note=60, velocity=80),
-        mido.Message("note_on", note=64, velocity=80), mido.Message("note_off", note=64, time=720),
-        mido.Message("note_on", note=65, velocity=80), mido.Message("note_off", note=65, time=720), mido.Message("note_off", note=60),
-    ]  # fmt: skip
+        mido.MetaMessage("track_name", name="Piano"),
+        mido.MetaMessage("time_signature", numerator=6, denominator=8),
+        mido.MetaMessage("set_tempo", tempo=400_000),
+        mido.Message("note_on", note=60, velocity=80),
+        mido.Message("note_on", note=64, velocity=80),
+        mido.Message("note_off", note=64, time=720),
+        mido.Message("note_on", note=65, velocity=80),
+        mido.Message("note_off", note=65, time=720),
+        mido.Message("note_off", note=60),
+    ]
     drums += [
         mido.Message("note_on", note=38, channel=9, velocity=90),
         mido.Message("note_off", note=38, channel=9, time=240),

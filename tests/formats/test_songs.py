@@ -46,10 +46,15 @@ def song(metre: str, seed: int = 0, pickup: int = 1, rubato: bool = True) -> tup
     names = ["C", "Eb:maj7", "N", "G7/B"]
     chords = [ChordSpan(a, b - a, Chord.parse(name)) for a, b, name in zip(places, [*places[1:], length], names)]
     sheet = LeadSheet(
-        chords=tuple(chords), keys=(KeySpan(F(0), Key("C")), KeySpan(places[3], Key("Db"))), meters=(MeterSpan(F(0), meter),),
-        grid=BeatGrid((0.0, *np.cumsum(steps).tolist())), length=length, genre="pop", first_downbeat=F(pickup),
+        chords=tuple(chords),
+        keys=(KeySpan(F(0), Key("C")), KeySpan(places[3], Key("Db"))),
+        meters=(MeterSpan(F(0), meter),),
+        grid=BeatGrid((0.0, *np.cumsum(steps).tolist())),
+        length=length,
+        genre="pop",
+        first_downbeat=F(pickup),
         sections=(Section(F(0), places[2], "A"), Section(places[2], length - places[2], "chorus")),
-    )  # fmt: skip
+    )
     programs = {"lead": 73, "bass": 33, "guitar": 27, "keys": 4}
     stems = {n: Stem(p, tuple(notes(rng, meter, length, n)), source="model") for n, p in programs.items()}
     beaten = [
@@ -159,7 +164,10 @@ def test_nothing_is_lost_in_notation(written) -> None:  # type: ignore[no-untype
 
 
 def test_tuplets_are_whole_and_values_exist(written) -> None:  # type: ignore[no-untyped-def]
-    """Every symbol's length is what its type, dots and tuplet say; brackets open and close in one bar around whole beats."""
+    """Every symbol's length is what its type, dots and tuplet say.
+
+    Brackets open and close in one bar around whole beats.
+    """
     sheet, _, path, _ = written
     types = {
         "breve": 8,
@@ -329,7 +337,8 @@ def test_tracks_of_others_are_told_by_channel_name_and_program(tmp_path: Path) -
 def test_what_is_no_stem_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
-        match=r"odd\.mid is not a standard MIDI file.*track 'Thunder' with program 122 is none of drums, bass.*name the track",
+        match=r"odd\.mid is not a standard MIDI file.*track 'Thunder' with program 122 is none of drums, bass.*name "
+        r"the track",
     ):
         load_arrangement(plain(("Thunder", 0, 122, [(0, 9, 50)]), path=tmp_path / "odd.mid"))
     with pytest.raises(ValueError, match="it has no notes"):
@@ -382,7 +391,10 @@ def test_jams_validates_and_has_notes_a_stem(tmp_path: Path) -> None:
 
 
 def test_notation_takes_what_was_played_freely(tmp_path: Path) -> None:
-    """Notes off every grid, before beat 0 and past the end: bars still add up, and each note is within a sixteenth of a quarter's step."""
+    """Notes off every grid, before beat 0 and past the end.
+
+    Bars still add up, and each note is within a sixteenth of a quarter's step.
+    """
     rng = random.Random(3)
     sheet, _ = song("4/4", pickup=0, rubato=False)
     played = tuple(StemNote(rng.uniform(-0.3, 15.9), rng.uniform(0.02, 6), rng.randint(40, 80), 80) for _ in range(60))

@@ -28,7 +28,10 @@ def missing(what: str) -> None:
 
 
 def find_chromium() -> tuple[Path, dict[str, str]]:
-    """$MUSETUNE_CHROMIUM, else what `make browser` unpacked, else one on the PATH; and the environment that it needs."""
+    """$MUSETUNE_CHROMIUM, else what `make browser` unpacked, else one on the PATH.
+
+    And the environment that it needs.
+    """
     asked = os.environ.get("MUSETUNE_CHROMIUM")
     unpacked = UNPACKED / "usr/lib/chromium/chromium-headless-shell"
     found = asked or (str(unpacked) if unpacked.is_file() else next(filter(None, map(shutil.which, NAMES)), None))

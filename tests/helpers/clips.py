@@ -1,4 +1,7 @@
-"""A clip that plays a lead sheet plainly: block chords, bass and drums; and what a perfect listener would say of a sheet."""
+"""A clip that plays a lead sheet plainly.
+
+Block chords, bass and drums; and what a perfect listener would say of a sheet.
+"""
 
 from __future__ import annotations
 

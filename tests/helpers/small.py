@@ -1,4 +1,7 @@
-"""A base small enough for tests, a data set for it with random latents, and a recording; nothing here needs nano's weights."""
+"""A base small enough for tests, a data set for it with random latents, and a recording.
+
+Nothing here needs nano's weights.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +63,10 @@ def make_dataset(
     made_with: str = "0",
     played: bool = False,
 ) -> Path:
-    """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies; with
-    the players' notes where ``played``."""
+    """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies.
+
+    With the players' notes where ``played``.
+    """
     g = torch.Generator().manual_seed(1)
 
     def text(length: int) -> TextEmbedding:

@@ -19,18 +19,28 @@ SHEETS = [
 def make_unet(seed: int = 0, depth: int = 1) -> AudioLDM2UNet2DConditionModel:
     torch.manual_seed(seed)
     unet = AudioLDM2UNet2DConditionModel(
-        sample_size=40, in_channels=4, out_channels=4, block_out_channels=(16, 32, 32), layers_per_block=1, norm_num_groups=8,
+        sample_size=40,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 32, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=[[None, GPT2, T5]] * 3, attention_head_dim=4, transformer_layers_per_block=depth,
-    )  # fmt: skip
+        cross_attention_dim=[[None, GPT2, T5]] * 3,
+        attention_head_dim=4,
+        transformer_layers_per_block=depth,
+    )
     return unet.requires_grad_(False).eval()
 
 
 def make_adapter(
     unet: AudioLDM2UNet2DConditionModel, *, rank: int = 0, seed: int | None = 1, **parts: object
 ) -> MusicAdapter:
-    """Attached; with a seed every weight is random, so that it does something. ``parts``: what takes part, by default all."""
+    """Attached; with a seed every weight is random, so that it does something.
+
+    ``parts``: what takes part, by default all.
+    """
     chosen = {"map_modulation": True} | parts
     adapter = MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8, **chosen).attach(unet).eval()
     if rank:
@@ -50,9 +60,11 @@ def tokens(rows: int = 40, sheets: list[LeadSheet] = SHEETS) -> MusicTokens:
 def noise(batch: int = 2, rows: int = 40, seed: int = 0) -> dict[str, torch.Tensor]:
     g = torch.Generator().manual_seed(seed)
     return {
-        "sample": torch.randn(batch, 4, rows, 16, generator=g), "timestep": torch.full((batch,), 300),
-        "text": torch.randn(batch, 8, GPT2, generator=g), "words": torch.randn(batch, 5, T5, generator=g),
-    }  # fmt: skip
+        "sample": torch.randn(batch, 4, rows, 16, generator=g),
+        "timestep": torch.full((batch,), 300),
+        "text": torch.randn(batch, 8, GPT2, generator=g),
+        "words": torch.randn(batch, 5, T5, generator=g),
+    }
 
 
 def run(

@@ -14,7 +14,9 @@ from server import LoopbackHub
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub]:
-    """A running LoopbackHub that huggingface_hub takes for the Hub, with an empty cache, the token "write", and no waiting before retries."""
+    """A running LoopbackHub that huggingface_hub takes for the Hub, with an empty cache, the token "write", and no
+    waiting before retries.
+    """
     from huggingface_hub import constants, file_download
     from huggingface_hub.utils import _http
 

@@ -1,7 +1,8 @@
 """A Hub on loopback: the endpoints that huggingface_hub uses for models, over real HTTP, kept in memory.
 
-Files of many bytes go the Git LFS way (batch, upload, verify) and come from another host name, as on the Hub. A test can make it fail:
-``cut_uploads`` and ``cut_downloads`` count the transfers whose connection is to break off in the middle.
+Files of many bytes go the Git LFS way (batch, upload, verify) and come from another host name, as on the Hub. A test
+can make it fail: ``cut_uploads`` and ``cut_downloads`` count the transfers whose connection is to break off in the
+middle.
 """
 
 from __future__ import annotations
@@ -21,7 +22,17 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 LARGE = (".safetensors", ".flac", ".wav", ".png", ".bin")  # what .gitattributes of a new repository sends to LFS
-LICENCES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "openrail", "other", "unknown"}  # fmt: skip
+LICENCES = {
+    "apache-2.0",
+    "mit",
+    "cc-by-4.0",
+    "cc-by-sa-4.0",
+    "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0",
+    "openrail",
+    "other",
+    "unknown",
+}
 RELATIONS = {"adapter", "finetune", "merge", "quantized"}
 TASKS = {"text-to-audio", "text-to-speech", "text-to-image", "audio-to-audio", "text-generation"}
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -125,8 +136,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.storage(path.removeprefix("/lfs/"), body)
         user, writes = self.who()
         routes = {
-            r"/api/whoami-v2": self.whoami, r"/api/repos/create": self.create, r"/api/validate-yaml": self.validate,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)": self.info, r"/api/models/(?P<repo>[^/]+/[^/]+)/revision/(?P<rev>[^/]+)": self.info,
+            r"/api/whoami-v2": self.whoami,
+            r"/api/repos/create": self.create,
+            r"/api/validate-yaml": self.validate,
+            r"/api/models/(?P<repo>[^/]+/[^/]+)": self.info,
+            r"/api/models/(?P<repo>[^/]+/[^/]+)/revision/(?P<rev>[^/]+)": self.info,
             r"/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<rev>[^/]+)": self.tree,
             r"/api/models/(?P<repo>[^/]+/[^/]+)/refs": self.refs,
             r"/api/models/(?P<repo>[^/]+/[^/]+)/branch/(?P<rev>[^/]+)": self.branch,
@@ -134,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             r"/api/models/(?P<repo>[^/]+/[^/]+)/commit/(?P<rev>[^/]+)": self.commit,
             r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/(?P<what>batch|verify)": self.lfs,
             r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<file>.+)": self.resolve,
-        }  # fmt: skip
+        }
         for pattern, act in routes.items():
             if match := re.fullmatch(pattern, path):
                 told = {name: unquote(value) for name, value in match.groupdict().items()}
@@ -197,7 +211,16 @@ class Handler(BaseHTTPRequestHandler):
     def info(self, user: str | None, body: bytes, repo: str, rev: str = "main") -> None:
         oid, files = self.files(self.repo(repo, user), rev)
         siblings = [{"rfilename": name} for name in sorted(files)]
-        self.answer({"id": repo, "modelId": repo, "sha": oid, "private": self.server.repos[repo].private, "tags": [], "siblings": siblings})  # fmt: skip
+        self.answer(
+            {
+                "id": repo,
+                "modelId": repo,
+                "sha": oid,
+                "private": self.server.repos[repo].private,
+                "tags": [],
+                "siblings": siblings,
+            }
+        )
 
     def tree(self, user: str | None, body: bytes, repo: str, rev: str) -> None:
         _, files = self.files(self.repo(repo, user), rev)

@@ -22,7 +22,13 @@ REPO = "me/musetune-jazz"
 @pytest.fixture
 def musetune(hub: LoopbackHub, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command line in a home of its own, before the Hub on loopback."""
-    known = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "write", "COLUMNS": "200"}  # fmt: skip
+    known = {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_TOKEN": "write",
+        "COLUMNS": "200",
+    }
 
     def run(*arguments: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "musetune.cli", *map(str, arguments)]
@@ -48,8 +54,10 @@ def test_push_pull_and_list(musetune: Callable, hub: LoopbackHub, make_folder: M
     found = {(one["source"], one["name"]): one for one in listed}
     assert found["cache", REPO]["genre"] == "jazz"
     assert found["folder", "jazz"] == found["cache", REPO] | {
-        "name": "jazz", "source": "folder", "folder": str(tmp_path / "copy"),
-    }  # fmt: skip
+        "name": "jazz",
+        "source": "folder",
+        "folder": str(tmp_path / "copy"),
+    }
     rows = [line.split() for line in musetune("adapters").stdout.splitlines()]
     assert rows[0] == ["name", "kind", "genre", "base", "parameters", "MB", "majmin", "beat", "F", "where"]
     assert [REPO, "lora", "jazz", "nano", "32", "0.00", "85.1", "94.2", "cache"] in rows
@@ -126,7 +134,10 @@ def test_bash_completes(musetune: Callable, tmp_path: Path, line: str, wanted: l
         [program, "--show-completion", "bash"], capture_output=True, text=True, check=True,
         env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
     ).stdout  # fmt: skip
-    script = f'{source}\nCOMP_WORDS=({" ".join(words)})\nCOMP_CWORD={len(words) - 1}\n_musetune_completion musetune\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
+    script = (
+        f"{source}\nCOMP_WORDS=({' '.join(words)})\nCOMP_CWORD={len(words) - 1}\n_musetune_completion musetune\nprintf "
+        f'"%s\\n" "${{COMPREPLY[@]}}"'
+    )
     env = os.environ | {"HF_HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}"}
     done = subprocess.run([bash, "-c", script], capture_output=True, text=True, check=True, env=env)
     assert done.stdout.split() == wanted

@@ -1,4 +1,7 @@
-"""Push and pull against a Hub on loopback: what arrives is what was sent, and what fails says why and leaves nothing behind."""
+"""Push and pull against a Hub on loopback.
+
+What arrives is what was sent, and what fails says why and leaves nothing behind.
+"""
 
 from __future__ import annotations
 

@@ -177,8 +177,11 @@ def test_fused_adapters_are_not_changed_by_halves(pipe: MuseTunePipeline, genres
         pipe.unfuse_adapter()
     pipe.fuse_adapter()  # the theory adapter's LoRA alone
     for act in (
-        lambda: pipe.set_adapter("jazz"), lambda: pipe.load_adapter(genres / "jazz"), pipe.unload_adapter, pipe.fuse_adapter,
-    ):  # fmt: skip
+        lambda: pipe.set_adapter("jazz"),
+        lambda: pipe.load_adapter(genres / "jazz"),
+        pipe.unload_adapter,
+        pipe.fuse_adapter,
+    ):
         with pytest.raises(ValueError, match=r"unfuse_adapter\(\) first"):
             act()
     pipe.unfuse_adapter()

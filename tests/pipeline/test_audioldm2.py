@@ -1,4 +1,7 @@
-"""A folder as cvssp/audioldm2 lies on the Hub, true sizes, random weights: it loads, trains a step, generates a step."""
+"""A folder as cvssp/audioldm2 lies on the Hub, true sizes, random weights.
+
+It loads, trains a step, generates a step.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,10 @@ def short(pipe: MuseTunePipeline, **settings: Any) -> Any:
 
 
 def test_signature_is_the_stock_pipelines_and_more() -> None:
-    """Same names in the same order by position, same defaults but for those that differ with music; the rest by name, nothing swallowed."""
+    """Same names in the same order by position, same defaults but for those that differ with music.
+
+    The rest by name, nothing swallowed.
+    """
     own, stock = (inspect.signature(cls.__call__).parameters for cls in (MuseTunePipeline, AudioLDM2Pipeline))
     positional = [name for name, one in own.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
     assert positional == list(stock)
@@ -44,10 +47,13 @@ def test_each_stock_argument_works_with_music(pipe: MuseTunePipeline) -> None:
     embeds, mask, generated = pipe.encode_prompt("warm pop", pipe.device, 1, True)
     nothing, some = (slice(0, 1), slice(1, 2))
     spelled = {
-        "prompt_embeds": embeds[some], "negative_prompt_embeds": embeds[nothing], "attention_mask": mask[some],
-        "negative_attention_mask": mask[nothing], "generated_prompt_embeds": generated[some],
+        "prompt_embeds": embeds[some],
+        "negative_prompt_embeds": embeds[nothing],
+        "attention_mask": mask[some],
+        "negative_attention_mask": mask[nothing],
+        "generated_prompt_embeds": generated[some],
         "negative_generated_prompt_embeds": generated[nothing],
-    }  # fmt: skip
+    }
     request = {"harmonic_progression": "I V vi IV", "bpm": 120, "duration_seconds": 1.28, "num_inference_steps": 2}
     np.testing.assert_allclose(pipe(generator=seeded(), **request, **spelled).audios, plain, atol=1e-5)
     same: dict[str, Any] = {
@@ -57,8 +63,11 @@ def test_each_stock_argument_works_with_music(pipe: MuseTunePipeline) -> None:
     for name, value in same.items():
         assert np.array_equal(short(pipe, **{name: value}).audios, plain), name
     changing: dict[str, Any] = {
-        "negative_prompt": "noise", "guidance_scale": 1.5, "num_inference_steps": 3, "latents": torch.ones(1, 4, 10, 16),
-    }  # fmt: skip
+        "negative_prompt": "noise",
+        "guidance_scale": 1.5,
+        "num_inference_steps": 3,
+        "latents": torch.ones(1, 4, 10, 16),
+    }
     for name, value in changing.items():
         assert not np.array_equal(short(pipe, **{name: value}).audios, plain), name
     assert np.array_equal(short(pipe, duration_seconds=None, audio_length_in_s=1.28).audios, plain)
@@ -159,9 +168,12 @@ def test_callbacks_see_each_step_may_change_it_and_may_stop(pipe: MuseTunePipeli
 def test_words_alone_know_the_newer_callback_too(pipe: MuseTunePipeline) -> None:
     wanted, seen = words(pipe), []
     made = pipe(
-        "warm pop", num_inference_steps=1, audio_length_in_s=1.28, generator=seeded(),
+        "warm pop",
+        num_inference_steps=1,
+        audio_length_in_s=1.28,
+        generator=seeded(),
         callback_on_step_end=lambda p, step, t, tensors: seen.append(step),
-    )  # fmt: skip
+    )
     assert np.array_equal(made.audios, wanted)
     assert seen == [0]
 

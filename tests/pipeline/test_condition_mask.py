@@ -1,4 +1,7 @@
-"""Parts of a lead sheet: some of its streams, a stretch of its time; long audio in windows of a chosen length and in one pass."""
+"""Parts of a lead sheet: some of its streams, a stretch of its time.
+
+Long audio in windows of a chosen length and in one pass.
+"""
 
 from __future__ import annotations
 
@@ -148,7 +151,8 @@ ALONE = {"harmonic_progression": None, "bpm": None, "duration_seconds": None}
     [
         (
             {"follow": "chord"},
-            "follow='chord' is not one of chords, beats, key, genre, function, drums, bass, comping, lead; did you mean 'chords'",
+            "follow='chord' is not one of chords, beats, key, genre, function, drums, bass, comping, lead; did you "
+            "mean 'chords'",
         ),
         ({"follow": ("chords", "melody")}, "follow='melody' is not one of"),
         ({"follow": ("genre",)}, "follow names genre, which the lead sheet has not"),
@@ -186,6 +190,13 @@ def test_a_stretch_of_less_than_a_frame_asks_for_nothing_timed() -> None:
     sheet = LeadSheet.parse("| C | G |", bpm=120, duration_seconds=2.56)
     shown = condition_mask(sheet, seconds=(1.0, 1.005)).hide(tokenize(sheet, frame_s=0.032, n_frames=80), 0.0, 0.032)
     assert {name: bool(there) for name, there in shown.present.items()} == {
-        "chords": False, "beats": False, "function": False, "key": True, "genre": False,
-        "drums": False, "bass": False, "comping": False, "lead": False,
-    }  # fmt: skip
+        "chords": False,
+        "beats": False,
+        "function": False,
+        "key": True,
+        "genre": False,
+        "drums": False,
+        "bass": False,
+        "comping": False,
+        "lead": False,
+    }

@@ -1,4 +1,7 @@
-"""Folders of a whole pipeline with genres, or with a base by reference; from_pretrained with a genre; remote code; pickles."""
+"""Folders of a whole pipeline with genres, or with a base by reference; from_pretrained with a genre; remote code.
+
+Pickles.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Guidance of words and music: the formula, the passes that it needs, the intervals of the steps in which it applies."""
+"""Guidance of words and music.
+
+The formula, the passes that it needs, the intervals of the steps in which it applies.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A prompt and a duration are a song: planned, arranged, played; by the shipped planner and arranger on a small base."""
+"""A prompt and a duration are a song.
+
+Planned, arranged, played; by the shipped planner and arranger on a small base.
+"""
 
 from __future__ import annotations
 

@@ -6,17 +6,20 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_evaluation import quick_settings
 
 from musetune.adapter import MusicAdapter
 from musetune.evaluation import MEASURES, Report, load_test_sheets, missing_judges
 from musetune.models.nano import build_nano
+from musetune.suites import obedience as evaluate
+from musetune.suites import run_suite
 from musetune.symbols import LeadSheet
 from musetune.symbols.lead_sheet import GENRES
-from recipes import evaluate
 from recipes.evaluation import make_sheets
 
 pytestmark = pytest.mark.judge
@@ -33,25 +36,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def options(models: Path, out: Path, *more: str) -> list[str]:
-    return [
-        "--base",
-        str(models / "base"),
-        "--adapter",
-        str(models / "adapter"),
-        "--out",
-        str(out),
-        "--steps",
-        "2",
-        *more,
-    ]
+def play(models: Path, out: Path, **options: Any) -> None:
+    run_suite(base=str(models / "base"), adapter=str(models / "adapter"), out=out, steps=2, **options)
 
 
 @judged
 @pytest.mark.slow
 def test_protocol_runs_resumes_and_refuses_other_settings(models: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
-    evaluate.main(options(models, out, "--limit", "2", "--workers", "2"))
+    play(models, out, limit=2, workers=2)
     table = capsys.readouterr().out
     assert all(f" {condition} |" in table for condition in evaluate.CONDITIONS)
     assert all(f"| {name} |" in table for name in (*MEASURES, "genre", "clap"))
@@ -75,12 +68,12 @@ def test_protocol_runs_resumes_and_refuses_other_settings(models: Path, tmp_path
     assert not [path for path in (out / "audio").rglob("*") if path.is_file() and path not in audio]
     stamps = {path: path.stat().st_mtime_ns for path in audio}
     audio[0].unlink()
-    evaluate.main(options(models, out, "--limit", "2", "--workers", "0"))
+    play(models, out, limit=2, workers=0)
     assert capsys.readouterr().out == table  # the same seeds, the same audio, the same table
     assert [path for path in audio if path.stat().st_mtime_ns != stamps[path]] == [audio[0]]
 
     with pytest.raises(ValueError, match="made with another guidance"):
-        evaluate.main(options(models, out, "--limit", "2", "--guidance", "4"))
+        play(models, out, limit=2, guidance=4.0)
 
 
 @pytest.mark.parametrize(("scores", "chosen"), [((0.3, 0.5, 0.9, 0.1), 2), ((0.7, 0.5, 0.6, 0.1), 0)])
@@ -88,10 +81,11 @@ def test_best_of_4_is_what_the_own_report_ranks_first(
     models: Path, tmp_path: Path, monkeypatch, scores: tuple[float, ...], chosen: int
 ) -> None:
     test = replace(load_test_sheets()[0], seed=999)  # of every third seed the candidates are kept
-    args = evaluate.parse(options(models, tmp_path, "--workers", "0"))
-    pipe = evaluate.load(args.base, args.adapter, "cpu")
+    base, adapter = str(models / "base"), str(models / "adapter")
+    settings = quick_settings("obedience", models / "base", models / "adapter", tmp_path)
+    pipe = evaluate.load(base, adapter, "cpu")
     seeds = (test.seed, *(test.seed + step for step in evaluate.MORE_SEEDS))
-    alone = [evaluate.obedient(pipe, test, args, seed).audios[0] for seed in seeds]
+    alone = [evaluate.obedient(pipe, test, settings, seed).audios[0] for seed in seeds]
 
     def known(wave: np.ndarray, sr: int, sheet: LeadSheet) -> Report:
         score = scores[nearest(wave, alone)]
@@ -100,7 +94,7 @@ def test_best_of_4_is_what_the_own_report_ranks_first(
     monkeypatch.setattr("musetune.evaluation.report", known)
     monkeypatch.setattr(evaluate, "report", known)
     monkeypatch.setitem(evaluate.SUITES, "obedience", ("adapter", "best of 4"))
-    evaluate.make_audio(pipe, test, args, tmp_path)
+    evaluate.make_audio(pipe, test, settings, tmp_path)
     first, best = (evaluate.load_audio(evaluate.wav(tmp_path, c, test))[0] for c in ("adapter", "best of 4"))
     assert nearest(first, alone) == 0, "the adapter's clip is the first seed's, whatever it scores"
     assert nearest(best, alone) == chosen
@@ -118,7 +112,7 @@ def nearest(wave: np.ndarray, waves: list[np.ndarray]) -> int:
 @judged
 def test_one_sheet_is_too_few(models: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 2"):
-        evaluate.main(options(models, tmp_path, "--limit", "1"))
+        play(models, tmp_path, limit=1)
 
 
 def test_the_test_set_is_what_it_must_be() -> None:

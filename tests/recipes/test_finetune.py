@@ -44,7 +44,8 @@ def watch(event, arguments):
             os.truncate(weights, weights.stat().st_size // 2)
             strike()
     elif where == "renaming" and event == "os.rename" and re.search(r"checkpoint-[0-9]+$", str(arguments[1])):
-        if not Path(arguments[0]).name.startswith("checkpoint") and happens():  # the new one is whole, but not in its place
+        # the new one is whole, but not in its place
+        if not Path(arguments[0]).name.startswith("checkpoint") and happens():
             strike()
     elif where == "deleting" and event == "shutil.rmtree" and happens():  # the new one stands, the old one is half gone
         next(Path(arguments[0]).iterdir()).unlink()
@@ -111,8 +112,8 @@ def straight(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
-# 9 steps of 8 clips over 10 clips, checkpoints at 4, 8 and 9. The 1st deletion is of what the kill before it left, the 2nd of
-# the old checkpoint.
+# 9 steps of 8 clips over 10 clips, checkpoints at 4, 8 and 9. The 1st deletion is of what the kill before it left, the
+# 2nd of the old checkpoint.
 KILLS = (
     ("step", 3),  # before there is any checkpoint
     ("step", 6),  # in the middle of an epoch, and between two checkpoints
@@ -289,8 +290,11 @@ def test_one_process_where_two_were_asked_for_is_said(base: Path, data: Path, tm
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     run = subprocess.run(
         [sys.executable, *launch, *knobs_for(base, data, tmp_path), "max_train_steps=1"],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert run.returncode == 0, run.stderr
     assert "one process trains, though several were asked for" in run.stderr
 
@@ -343,21 +347,65 @@ def test_refuses_another_base_than_the_data_sets(base: Path, tmp_path: Path) -> 
 
 # Knobs that shape training, each with a value that must change the weights or the log.
 SHAPING = {
-    "seed": 1, "rank": 2, "frames_per_row": 2, "dim": 64, "hidden": 48, "map_channels": 8,
-    "genre": "pop", "crop_rows": 8, "text_dropout": 1.0, "stream_dropout": 0.0,
-    "condition_dropout": 1.0, "span_dropout": 1.0, "train_batch_size": 3, "gradient_accumulation_steps": 2,
-    "max_train_steps": 4, "learning_rate": 1e-2, "lr_scheduler": "constant", "lr_warmup_steps": 1, "adam_beta1": 0.5,
-    "adam_beta2": 0.9, "adam_weight_decay": 0.5, "adam_epsilon": 1e-3, "max_grad_norm": 1e-5, "snr_gamma": 5.0,
-    "use_ema": "false", "ema_decay": 0.05, "mixed_precision": "bf16", "transpose_augmentation": "false", "map_entry": "false",
-    "map_modulation": "false", "attended": "[0]", "rotary": "false", "event_s": 0.2, "hidden_streams": "[chords]",
-    "timestep_sampling": "uniform", "genre_dropout": 1.0, "stem_hidden": 16,
-}  # fmt: skip
+    "seed": 1,
+    "rank": 2,
+    "frames_per_row": 2,
+    "dim": 64,
+    "hidden": 48,
+    "map_channels": 8,
+    "genre": "pop",
+    "crop_rows": 8,
+    "text_dropout": 1.0,
+    "stream_dropout": 0.0,
+    "condition_dropout": 1.0,
+    "span_dropout": 1.0,
+    "train_batch_size": 3,
+    "gradient_accumulation_steps": 2,
+    "max_train_steps": 4,
+    "learning_rate": 1e-2,
+    "lr_scheduler": "constant",
+    "lr_warmup_steps": 1,
+    "adam_beta1": 0.5,
+    "adam_beta2": 0.9,
+    "adam_weight_decay": 0.5,
+    "adam_epsilon": 1e-3,
+    "max_grad_norm": 1e-5,
+    "snr_gamma": 5.0,
+    "use_ema": "false",
+    "ema_decay": 0.05,
+    "mixed_precision": "bf16",
+    "transpose_augmentation": "false",
+    "map_entry": "false",
+    "map_modulation": "false",
+    "attended": "[0]",
+    "rotary": "false",
+    "event_s": 0.2,
+    "hidden_streams": "[chords]",
+    "timestep_sampling": "uniform",
+    "genre_dropout": 1.0,
+    "stem_hidden": 16,
+}
 ELSEWHERE = {
-    "pretrained_model_name_or_path", "train_data_dir", "output_dir", "theory_adapter", "init_adapter", "max_train_minutes", "cpu",
-    "gradient_checkpointing", "max_bad_steps", "checkpointing_steps", "checkpoints_total_limit", "report_to",
-    "resume_from_checkpoint", "validation_steps", "num_validation_clips", "stem_channels", "new_stems", "stem_dropout",
+    "pretrained_model_name_or_path",
+    "train_data_dir",
+    "output_dir",
+    "theory_adapter",
+    "init_adapter",
+    "max_train_minutes",
+    "cpu",
+    "gradient_checkpointing",
+    "max_bad_steps",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "report_to",
+    "resume_from_checkpoint",
+    "validation_steps",
+    "num_validation_clips",
+    "stem_channels",
+    "new_stems",
+    "stem_dropout",
     "arrangement_dropout",
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
@@ -388,8 +436,15 @@ def test_gradient_checkpointing_changes_nothing(base: Path, data: Path, tmp_path
 
 
 def test_records(base: Path, data: Path, tmp_path: Path) -> None:
-    train_here(base, data, tmp_path, "max_train_steps=3", "report_to=tensorboard", "checkpoints_total_limit=null",
-               "checkpointing_steps=1")  # fmt: skip
+    train_here(
+        base,
+        data,
+        tmp_path,
+        "max_train_steps=3",
+        "report_to=tensorboard",
+        "checkpoints_total_limit=null",
+        "checkpointing_steps=1",
+    )
     assert len(list(tmp_path.glob("checkpoint-*"))) == 3
     events = EventAccumulator(str(next((tmp_path / "logs" / "finetune").glob("events*")).parent))
     events.Reload()
@@ -397,7 +452,10 @@ def test_records(base: Path, data: Path, tmp_path: Path) -> None:
 
 
 def test_genre_adapter_trains_only_a_lora(base: Path, data: Path, tmp_path: Path) -> None:
-    """On a theory adapter with a LoRA of its own and without: a folder in peft's format that holds nothing of the theory adapter."""
+    """On a theory adapter with a LoRA of its own and without.
+
+    A folder in peft's format that holds nothing of the theory adapter.
+    """
     plain = train_here(base, data, tmp_path / "plain", "max_train_steps=3")
     rich = train_here(base, data, tmp_path / "rich", "max_train_steps=3", "rank=2")
     for name, theory in (("a", plain), ("b", rich)):

@@ -1,4 +1,4 @@
-"""gallery.py on a small base: files, table, README; and the genre suite of evaluate.py on the same adapters."""
+"""gallery.py on a small base: files, table, README; and the genre suite on the same adapters."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from musetune.adapter import MusicAdapter, lora
 from musetune.audio import load_audio
 from musetune.evaluation import missing_judges
 from musetune.models.nano import build_nano
+from musetune.suites import run_suite
 from musetune.training.run_info import save_lora
-from recipes import evaluate
 from recipes.evaluation import gallery
 
 judged = pytest.mark.skipif(bool(missing_judges()), reason=f"not installed: {', '.join(missing_judges())}")
@@ -65,8 +65,9 @@ def test_gallery(models: Path, tmp_path: Path) -> None:
 @judged
 def test_genre_suite(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two sheets, two genres: every condition has its figure, the table its rows; a second run reads instead of playing."""
-    call = ["--suite", "genres", "--limit", "2", "--workers", "0", "--out", str(tmp_path), *common(models)]
-    evaluate.main(call)
+    adapters = {"adapter": str(models / "theory"), "genres": [str(models / "jazz"), str(models / "rock")]}
+    options = {"base": str(models / "base"), "limit": 2, "workers": 0, "out": tmp_path, "steps": 1}
+    run_suite("genres", **adapters, **options)
     table = capsys.readouterr().out
     assert table.count("| jazz | ") == table.count("| rock | ") == 1
     for genre in ("jazz", "rock"):
@@ -76,6 +77,6 @@ def test_genre_suite(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         assert made["frechet"] == {"theory alone": None, "adapter": None}  # of 20 seconds nothing can be said
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.wav")}
     assert len(list((tmp_path / "audio" / "theory-alone").glob("*.wav"))) == 2
-    evaluate.main(call)
+    run_suite("genres", **adapters, **options)
     assert capsys.readouterr().out == table
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.wav")} == before

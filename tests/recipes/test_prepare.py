@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pretty_midi
@@ -17,12 +19,15 @@ from small import REPOSITORY, SR, tones
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from musetune.audio import save_audio
+from musetune.cli import main
+from musetune.cli.prepare import semitones
 from musetune.datasets import LatentDataset
+from musetune.datasets import prepare as recipe
+from musetune.datasets.metadata import MetadataRow
 from musetune.models.nano import build_nano
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import LeadSheet
 from musetune.training import load_tokens
-from recipes import prepare as recipe
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +79,7 @@ def prepared(source: Path, base: Path, tmp_path_factory: pytest.TempPathFactory)
     out = tmp_path_factory.mktemp("prepared")
     run = prepare(source, out, base, "--clip-seconds", "5.12", "--licence", "CC-BY-4.0", "--transpose")
     assert run.returncode == 0, run.stderr
-    assert "metadata.jsonl tells of files that" in run.stderr
+    assert "metadata tells of files that" in run.stderr
     assert "does not hold: deep/gone.wav" in run.stderr
     return out
 
@@ -115,7 +120,7 @@ def test_analysis_fills_what_nobody_told(prepared: Path) -> None:
 
 def test_latents_and_embeddings_are_the_bases(prepared: Path, source: Path, base: Path) -> None:
     data = LatentDataset(prepared)
-    encoder = recipe.Encoder(str(base), 5.12, "cpu")
+    encoder = recipe.LatentEncoder(str(base), 5.12, "cpu")
     i, clip = next((i, c) for i, c in enumerate(data.clips) if c.file == "told.flac" and c.offset_s > 1)
     from musetune.audio import load_audio
 
@@ -139,21 +144,18 @@ def test_running_again_adds_nothing_and_tokens_are_stored(prepared: Path, source
     before = (prepared / "clips.jsonl").read_bytes(), (prepared / "quarantine.jsonl").read_bytes()
     tokens = list(prepared.glob("tokens-*.safetensors"))
     assert len(tokens) == 1
-    args = recipe.parse(
-        [str(source), str(prepared), "--base", str(base), "--clip-seconds", "5.12", "--workers", "0", "--transpose"]
-    )
-    recipe.prepare(args)
+    recipe.prepare(source, prepared, base=str(base), clip_seconds=5.12, workers=0, transpose=())
     assert before == ((prepared / "clips.jsonl").read_bytes(), (prepared / "quarantine.jsonl").read_bytes())
     assert list(prepared.glob("tokens-*.safetensors")) == tokens
-    load_tokens(LatentDataset(prepared), args.frames_per_row)
+    load_tokens(LatentDataset(prepared), 4)
     assert list(prepared.glob("tokens-*.safetensors")) == tokens
     with pytest.raises(ValueError, match="rows="):
-        recipe.prepare(recipe.parse([str(source), str(prepared), "--base", str(base), "--clip-seconds", "10.24"]))
+        recipe.prepare(source, prepared, base=str(base))
 
 
-def job(path: Path, **fields: object) -> recipe.Job:
-    given = {"metadata": {}, "clip_seconds": 5.12, "transpose": (), "licence": None}
-    return recipe.Job(path, path.name, **(given | fields))
+def job(path: Path, metadata: dict | None = None, transpose: tuple[int, ...] = ()) -> recipe.SliceJob:
+    row = MetadataRow(metadata or {}, "metadata.jsonl, line 1")
+    return recipe.SliceJob(path, path.name, row, clip_seconds=5.12, transpose=transpose, licence=None)
 
 
 def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
     sheet = LeadSheet.from_progression(["I", "IV"], key="C major", bpm=120, duration_seconds=18)
     save_audio(tmp_path / "chords.wav", tones(sheet, 18, clicks=0.0), SR)
     told = job(tmp_path / "chords.wav", metadata={"lead_sheet": sheet.to_json()}, transpose=(-3,))
-    result = recipe.process(told)
+    result = recipe.slice_or_reason(told)
     assert result.reason is None
     plain = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == 0]
     moved = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == -3]
@@ -190,15 +192,32 @@ def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
     ids=["key", "genre", "bpm", "progression", "chords", "metre"],
 )
 def test_metadata_overrides_analysis(source: Path, metadata: dict, check) -> None:  # type: ignore[no-untyped-def]
-    result = recipe.process(job(source / "told.flac", metadata=metadata))
+    result = recipe.slice_or_reason(job(source / "told.flac", metadata=metadata))
     assert result.reason is None
     assert all(check(LeadSheet.from_json(clip.lead_sheet)) for clip in result.clips)
 
 
-def test_two_words_suffice_and_songs_are_moved_by_default() -> None:
-    args = recipe.parse(["SRC", "OUT"])
-    assert (args.base, args.transpose) == ("nano", [-2, 3])
-    assert recipe.parse(["SRC", "OUT", "--transpose"]).transpose == []
+@pytest.mark.parametrize(
+    ("words", "transpose"),
+    [([], (-2, 3)), (["--transpose"], ()), (["--transpose", "-5", "+1", "--workers", "0"], (-5, 1))],
+    ids=["default", "none", "some"],
+)
+def test_two_words_suffice_and_songs_are_moved_by_default(
+    words: list[str], transpose: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict] = []
+    monkeypatch.setattr(recipe, "prepare", lambda *args, **options: calls.append({"args": args, **options}))
+    monkeypatch.setattr(sys, "argv", ["musetune", "prepare", "SRC", "OUT", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    assert calls[0]["args"] == (Path("SRC"), Path("OUT"))
+    assert (calls[0]["base"], calls[0]["transpose"]) == ("nano", transpose)
+
+
+def test_semitones_are_whole() -> None:
+    with pytest.raises(ValueError, match="give whole semitones"):
+        semitones("1.5")
 
 
 def test_silent_stretches_are_left_out(tmp_path: Path) -> None:
@@ -206,7 +225,7 @@ def test_silent_stretches_are_left_out(tmp_path: Path) -> None:
     wave = tones(sheet, 18)
     wave[6 * SR : 12 * SR] = 0
     save_audio(tmp_path / "gap.wav", wave, SR)
-    result = recipe.process(job(tmp_path / "gap.wav", metadata={"lead_sheet": sheet.to_json()}))
+    result = recipe.slice_or_reason(job(tmp_path / "gap.wav", metadata={"lead_sheet": sheet.to_json()}))
     assert [c.offset_s for c in result.clips] == pytest.approx([0, 12])
 
 
@@ -216,21 +235,20 @@ def test_interrupted_and_run_again_is_the_same(
     audio = shutil.copytree(source, tmp_path / "audio", ignore=shutil.ignore_patterns("*.mid"))
 
     def run(out: Path) -> None:
-        options = ["--base", str(base), "--clip-seconds", "5.12", "--workers", "0", "--shard-size", "1", "--transpose"]
-        recipe.prepare(recipe.parse([str(audio), str(out), *options]))
+        recipe.prepare(audio, out, base=str(base), clip_seconds=5.12, workers=0, shard_size=1, transpose=())
 
     run(tmp_path / "whole")
     done: list[str] = []
-    real = recipe.process
+    real = recipe.slice_or_reason
 
-    def stop_at_third(job: recipe.Job) -> recipe.Result:
+    def stop_at_third(job: recipe.SliceJob) -> recipe.SlicedFile:
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(job.file)
         return real(job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipe, "process", stop_at_third)
+        patch.setattr(recipe, "slice_or_reason", stop_at_third)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "twice")
     run(tmp_path / "twice")
@@ -238,6 +256,145 @@ def test_interrupted_and_run_again_is_the_same(
         assert (tmp_path / "twice" / name).read_text() == (tmp_path / "whole" / name).read_text()
     whole, twice = LatentDataset(tmp_path / "whole"), LatentDataset(tmp_path / "twice")
     assert torch.equal(whole.latents, twice.latents)
+
+
+def small_source(folder: Path, *names: str | bytes) -> Path:
+    """Files of one song, and metadata that says all of it: nothing is analysed."""
+    folder.mkdir()
+    sheet = LeadSheet.from_progression(["I", "V"], key="C major", bpm=120, duration_seconds=6)
+    save_audio(folder / "first.wav", tones(sheet, 6), SR)
+    content = (folder / "first.wav").read_bytes()
+    (folder / "first.wav").unlink()
+    for name in names:
+        with open(os.path.join(os.fsencode(folder), os.fsencode(name)), "wb") as file:
+            file.write(content)
+    return folder
+
+
+def say(folder: Path, *rows: dict | str) -> None:
+    told = {"key": "C major", "bpm": 120, "chords": "| C | G |"}
+    lines = [row if isinstance(row, str) else json.dumps(told | row) for row in rows]
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+
+
+def quick(source: Path, out: Path, base: Path, **options: Any) -> dict[str, list[dict]]:
+    """Prepare in this process; the lines of clips.jsonl and quarantine.jsonl."""
+    recipe.prepare(source, out, **({"base": str(base), "clip_seconds": 5.12, "workers": 0, "transpose": ()} | options))
+    return {
+        name: [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("clips", "quarantine")
+        if (out / f"{name}.jsonl").exists()
+    }
+
+
+def test_one_bad_row_sets_its_file_aside_and_no_other(base: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    source = small_source(tmp_path / "in", "a.wav", "b.wav", "c.wav", "d.wav")
+    rows = (
+        {"file_name": "a.wav"},
+        {"file_name": "b.wav", "text": 1999},
+        '{"file_name": "c.wav", oops}',
+        "{}",
+        {"file_name": "d.wav"},
+    )
+    say(source, *rows)
+    made = quick(source, tmp_path / "out", base)
+    assert {clip["file"] for clip in made["clips"]} == {"a.wav", "d.wav"}
+    reasons = {line["file"]: line["reason"] for line in made["quarantine"]}
+    assert reasons.keys() == {"b.wav", "c.wav"}
+    assert "metadata.jsonl, line 2: text is 1999" in reasons["b.wav"]
+    assert "metadata.jsonl, line 3: is no JSON" in reasons["c.wav"]
+    assert "metadata.jsonl, line 4: has no file_name" in capsys.readouterr().err
+
+
+def test_a_rerun_notices_other_metadata_and_options(base: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    source = small_source(tmp_path / "in", "a.wav", "b.wav", "c.wav")
+    say(source, {"file_name": "a.wav"}, {"file_name": "b.wav"}, {"file_name": "c.wav", "key": "H major"})
+    before = quick(source, tmp_path / "out", base)
+    assert len(before["quarantine"]) == 1
+    capsys.readouterr()
+    assert quick(source, tmp_path / "out", base) == before
+    err = capsys.readouterr().err
+    assert "changed" not in err
+    assert "begun" not in err
+    say(source, {"file_name": "a.wav", "text": "new"}, {"file_name": "b.wav"}, {"file_name": "c.wav"})
+    assert quick(source, tmp_path / "out", base, transpose=(2,), licence="CC0") == before
+    err = capsys.readouterr().err
+    assert "metadata has changed since a.wav, c.wav went into" in err
+    assert "delete quarantine.jsonl" in err
+    assert "begun with --transpose [], not [2]: the 3 files that are done stay" in err
+    assert "begun with --licence None, not CC0" in err
+
+
+def test_names_that_are_not_utf8_pass(base: Path, tmp_path: Path) -> None:
+    source = small_source(tmp_path / "in", b"caf\xe9.wav", "déjà.wav")
+    say(source, {"file_name": "déjà.wav"})
+    (source / "metadata.csv").write_text("file_name,text,key,bpm,chords\ncaf\\xe9.wav,coffee,C major,120,| C | G |\n")
+    out = tmp_path / "out"
+    made = quick(source, out, base)
+    assert {clip["file"]: clip["text"] for clip in made["clips"]} == {
+        "caf\\xe9.wav": "coffee",
+        "déjà.wav": made["clips"][-1]["text"],
+    }
+    assert quick(source, out, base) == made
+    data = LatentDataset(out)
+    assert load_tokens(data, 4).batch([0, 1]).frames.shape[0] == 2
+    assert len(data.digest()) == 16
+
+
+def test_what_is_no_music_is_left_out_with_a_word(base: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    source = small_source(tmp_path / "in", "a.wav", "._a.wav", "._b.mp3")
+    say(source, {"file_name": "a.wav"})
+    os.mkfifo(source / "pipe.wav")
+    (source / "gone.flac").symlink_to("nowhere")
+    made = quick(source, tmp_path / "out", base)
+    assert {clip["file"] for clip in made["clips"]} == {"a.wav"}
+    assert "quarantine" not in made
+    err = capsys.readouterr().err
+    assert "left out pipe.wav: a FIFO, not a file" in err
+    assert "left out gone.flac: a link to nothing" in err
+    assert "left out 2 files that macOS writes beside the real ones, such as ._a.wav" in err
+
+
+def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = small_source(tmp_path / "in", "a.wav")
+    (source / "closed").mkdir()
+    scan = os.scandir
+
+    def refuse(path: str) -> Any:  # tests may run as root, whom nothing is closed to
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    files, remarks = recipe.find_music(source)
+    assert list(files) == ["a.wav"]
+    assert len(remarks) == 1
+    assert "left out the folder" in remarks[0]
+    assert "closed: Permission denied" in remarks[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
+def test_a_killed_run_leaves_no_processes(source: Path, base: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(REPOSITORY / "recipes" / "prepare.py"), str(source), str(tmp_path / "out")]
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.Popen([*command, "--base", str(base), "--workers", "2"], env=os.environ | {"PYTHONPATH": path})
+    deadline, workers = time.monotonic() + 120, []
+    while not workers:
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.2)
+        workers = [pid for pid in children(run.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    run.kill()
+    run.wait()
+    deadline = time.monotonic() + 4
+    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in workers):
+        assert time.monotonic() < deadline, "workers outlive a killed run"
+        time.sleep(0.1)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers, under numpy 2

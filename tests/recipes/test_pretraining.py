@@ -1,4 +1,7 @@
-"""The recipes that make nano, one after the other on a few short clips: rendering, vocoder, CLAP, base; each resumed."""
+"""The recipes that make nano, one after the other on a few short clips.
+
+Rendering, vocoder, CLAP, base; each resumed.
+"""
 
 from __future__ import annotations
 

@@ -19,13 +19,15 @@ from musetune.symbols import LeadSheet, Note
 REPOSITORY = Path(__file__).parents[2]
 RECIPE = REPOSITORY / "recipes" / "arranger" / "train.py"
 
-# Plays a kick and a bass note on each beat, a guitar chord on every other, in bars of four, for as many bars as the file has.
+# Plays a kick and a bass note on each beat, a guitar chord on every other, in bars of four, for as many bars as the
+# file has.
 STAND_IN = """
 import sys
 import mido
 bars = sum(line.split()[0].isdigit() for line in open(sys.argv[1]) if line.strip())
 file = mido.MidiFile(ticks_per_beat=192)
-for name, channel, program, pitches, every in (("Drum", 9, 0, (36,), 1), ("Bass", 1, 32, (36,), 1), ("Chord", 2, 25, (60, 64, 67), 2)):
+TRACKS = (("Drum", 9, 0, (36,), 1), ("Bass", 1, 32, (36,), 1), ("Chord", 2, 25, (60, 64, 67), 2))
+for name, channel, program, pitches, every in TRACKS:
     events = [(0, mido.Message("program_change", channel=channel, program=program))]
     for beat in range(0, 4 * bars, every):
         for pitch in pitches:

@@ -52,9 +52,19 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (sheets / "index.csv").write_text("\n".join(rows) + "\n")
     font = find_soundfont()
     return [
-        f"songs={root / 'pop909'}", f"lead_sheets={sheets}", f"fonts=[{font}]", f"strange_font={font}", f"new_font={font}",
-        "train=12", "calibration=6", "test=6", "seconds=8", "sheets=12", "steps=40", "networks=2",
-    ]  # fmt: skip
+        f"songs={root / 'pop909'}",
+        f"lead_sheets={sheets}",
+        f"fonts=[{font}]",
+        f"strange_font={font}",
+        f"new_font={font}",
+        "train=12",
+        "calibration=6",
+        "test=6",
+        "seconds=8",
+        "sheets=12",
+        "steps=40",
+        "networks=2",
+    ]
 
 
 def run(arguments: list[str]) -> None:

@@ -1,4 +1,6 @@
-"""The planner's recipe: captions say what holds, a cut run goes on exactly, LoRA goes onto a T5 and comes back from its folder."""
+"""The planner's recipe: captions say what holds, a cut run goes on exactly, LoRA goes onto a T5 and comes back from its
+folder.
+"""
 
 from __future__ import annotations
 
@@ -111,9 +113,16 @@ def small_t5(folder: Path) -> Path:
 
     tokenizer = t5_tokenizer(["a slow waltz in C minor, 32 bars", "fast rock at 140 bpm"], vocab_size=120)
     config = T5Config(
-        vocab_size=len(tokenizer) + 40, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False, decoder_start_token_id=0,
-    )  # fmt: skip
+        vocab_size=len(tokenizer) + 40,
+        d_model=16,
+        d_kv=8,
+        d_ff=16,
+        num_layers=1,
+        num_heads=2,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+        decoder_start_token_id=0,
+    )
     torch.manual_seed(0)
     T5ForConditionalGeneration(config).save_pretrained(folder)
     weights = load_file(folder / "model.safetensors")  # transformers 5 makes them tied whatever the config says: untie

@@ -1,4 +1,7 @@
-"""The page in a real headless browser: what a user types, hears, sees and takes home. Screenshots: out/ui.png, out/ui-narrow.png."""
+"""The page in a real headless browser: what a user types, hears, sees and takes home.
+
+Screenshots: out/ui.png, out/ui-narrow.png.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ def page(address: str) -> Iterator[Any]:
 
 
 def fill(page: Any, field: str, value: str) -> None:
-    """Type a value until it stays: a field just unfolded is still being set to its default, over what was typed at once."""
+    """Type a value until it stays.
+
+    A field just unfolded is still being set to its default, over what was typed at once.
+    """
     place = page.locator(f"#{field} textarea, #{field} input[type=number]").first
     for _ in range(20):
         place.fill(value)
@@ -73,7 +79,8 @@ def played(page: Any) -> Any:
     fill(page, "steps", str(STEPS))
     fill(page, "seed", "5")
     page.evaluate(
-        "() => { const take = document.querySelector('#take'); window.told = []; new MutationObserver(() => window.told.push(take.innerText))"
+        "() => { const take = document.querySelector('#take'); window.takes = []; new MutationObserver(() => "
+        "window.takes.push(take.innerText))"
         ".observe(take, {subtree: true, childList: true, characterData: true}); }"
     )
     page.locator("#generate").click()
@@ -83,21 +90,21 @@ def played(page: Any) -> Any:
 
 def test_wrong_chord_shows_its_message_beside_the_field(page: Any) -> None:
     page.locator("#chords textarea").fill("I V Hm7")
-    told = page.locator("#told .mt-wrong")
-    told.wait_for()
-    assert "'Hm7' is not a chord" in told.inner_text()
-    field, message = page.locator("#chords").bounding_box(), told.bounding_box()
+    wrong = page.locator("#reading .mt-wrong")
+    wrong.wait_for()
+    assert "'Hm7' is not a chord" in wrong.inner_text()
+    field, message = page.locator("#chords").bounding_box(), wrong.bounding_box()
     assert 0 <= message["y"] - (field["y"] + field["height"]) < 60
     assert abs(message["x"] - field["x"]) < 40
     page.locator("#chords textarea").fill("I V vi")
-    page.locator("#told .musetune-chart").wait_for()
-    assert told.count() == 0
-    assert re.sub(r"\s+", " ", page.locator("#told .musetune-chart").inner_text()).endswith("C I G V Am vi")
+    page.locator("#reading .musetune-chart").wait_for()
+    assert wrong.count() == 0
+    assert re.sub(r"\s+", " ", page.locator("#reading .musetune-chart").inner_text()).endswith("C I G V Am vi")
 
 
 def test_steps_are_counted_while_it_generates(played: Any) -> None:
-    told = [text.split("\n")[0] for text in played.evaluate("() => window.told")]
-    assert [line for line in told if re.search(rf"\d/{STEPS} steps", line)], told
+    lines = [text.split("\n")[0] for text in played.evaluate("() => window.takes")]
+    assert [line for line in lines if re.search(rf"\d/{STEPS} steps", line)], lines
 
 
 def test_player_and_chart_move_with_time(played: Any) -> None:
@@ -112,7 +119,10 @@ def test_player_and_chart_move_with_time(played: Any) -> None:
     assert (
         page.locator("#take .mt-row").nth(1).locator(".mt-hit, .mt-miss").count() == 5
     )  # what was recognised beside it
-    seen = "() => [document.querySelector('#take audio').currentTime, document.querySelector('#take .mt-strip').getBoundingClientRect().x]"
+    seen = (
+        "() => [document.querySelector('#take audio').currentTime, document.querySelector('#take "
+        ".mt-strip').getBoundingClientRect().x]"
+    )
     start, left = page.evaluate(seen)
     page.evaluate("() => { document.querySelector('#take audio').play() }")
     page.wait_for_function("() => document.querySelector('#take audio').currentTime > 0.8")
@@ -174,7 +184,7 @@ def test_second_tab_hands_an_uploaded_song_over(played: Any, tmp_path: Path) -> 
     text = page.locator("#chords textarea").input_value()
     assert chart_text(LeadSheet.parse(text, key="F major")) == text
     assert abs(float(page.locator("#bpm input[type=number]").input_value()) - 100) <= 2
-    page.wait_for_function("() => /F major/.test(document.querySelector('#told').innerText)")
+    page.wait_for_function("() => /F major/.test(document.querySelector('#reading').innerText)")
 
 
 def test_what_is_no_song_says_so(played: Any, tmp_path: Path) -> None:

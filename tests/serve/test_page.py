@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,12 @@ def in_a_loop(make: Callable[[], Any]) -> Any:
     return asyncio.run(made())
 
 
+def last(answers: Iterator[Any]) -> Any:
+    """What a generator of the page gives at last."""
+    *_, answer = answers
+    return answer
+
+
 @pytest.fixture(scope="module")
 def page(full_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     from musetune.serve.page import Page
@@ -42,18 +49,44 @@ def test_live_check(page: Any) -> None:
     assert ">Cm7<" in page.check("ii7", "Bb major", 120, "3/4", 10.24)
 
 
-def test_generation_and_its_refusal(page: Any) -> None:
-    take, told = page.generate(*ORDER)
-    assert "musetune-1.wav" in take
-    assert "mt-right" in told
-    take, told = page.generate("Hm", *ORDER[1:])
+def test_the_live_check_is_bounded(page: Any) -> None:
+    """40 kB of chords took 40 seconds, and what multiplies by repeats even longer."""
+    started = time.process_time()
+    for chords in ("C " * 20_000, "|: " * 13_000, "V/" * 20_000, "| C G " * 330, "((((" * 500):
+        page.check(chords, "C major", 300, "4/4", 60)
+    assert "40,000 characters" in page.check("C " * 20_000, "C major", 120, "4/4", 10.24)
+    for seconds in (1e9, float("nan"), float("inf"), -1, "x", None):
+        assert "Length: " in page.check("C", "C major", 120, "4/4", seconds)
+    assert "mt-wrong" in page.check("C", "C" * 10**6, 120, "4/4", 10.24)
+    assert "mt-wrong" in page.check("C", "C major", 120, "4/" + "4" * 10**6, 10.24)
+    assert time.process_time() - started < 6
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "field"),
+    [(7, 1.5e300, "Seed"), (7, None, "Seed"), (8, 10**9, "Steps"), (8, float("nan"), "Steps"), (4, 1e9, "Length"),
+     (6, "x" * 10**6, "Prompt"), (6, None, "Prompt"), (5, "j" * 10**6, "Genre")],
+)  # fmt: skip
+def test_orders_that_no_field_can_hold_are_refused_unplayed(page: Any, at: int, value: Any, field: str) -> None:
+    order = list(ORDER)
+    order[at] = value
+    take, reading = last(page.generate(*order))
     assert "<audio" not in take
-    assert "mt-wrong" in told
+    assert f"{field}: " in reading
+
+
+def test_generation_and_its_refusal(page: Any) -> None:
+    take, reading = last(page.generate(*ORDER))
+    assert "musetune-1.wav" in take
+    assert "mt-right" in reading
+    take, reading = last(page.generate("Hm", *ORDER[1:]))
+    assert "<audio" not in take
+    assert "mt-wrong" in reading
 
 
 def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
     path = LeadSheet.parse("| D | A7 |", key="D major", bpm=90).save(tmp_path / "a.mid")
-    found, sheet, button = page.analyse(str(path))
+    found, sheet, button = last(page.analyse(str(path)))
     assert "mt-cell" in found
     assert button["interactive"]
     chords, key, bpm, meter, _, _, tabs = page.take_over(sheet)
@@ -65,7 +98,7 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
         "play",
     )
     (tmp_path / "b.mid").write_bytes(b"no music")
-    found, sheet, button = page.analyse(str(tmp_path / "b.mid"))
+    found, sheet, button = last(page.analyse(str(tmp_path / "b.mid")))
     assert "mt-wrong" in found
     assert sheet is None
     assert not button["interactive"]
@@ -100,5 +133,5 @@ def test_the_command_serves_loopback_by_default(full_base: Path, monkeypatch: py
     arguments = ["ui", "--base", str(full_base), "--no-open"]
     done = in_a_loop(lambda: CliRunner().invoke(app, arguments, catch_exceptions=False))
     assert done.exit_code == 0
-    assert asked == {"host": "127.0.0.1", "port": 7860, "open_browser": False}
+    assert asked == {"host": "127.0.0.1", "port": 7860, "open_browser": False, "allow_hosts": []}
     assert "http://127.0.0.1:7860" in done.output

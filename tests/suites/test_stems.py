@@ -1,13 +1,15 @@
-"""evaluate.py --suite stems on a small base: every condition, its resume, whose notes it is held against, and the table."""
+"""The suite "stems" on a small base: every condition, its resume, whose notes it is held against, and the table."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_evaluation import quick_settings
 
 from musetune.adapter import MusicAdapter
 from musetune.audio import load_audio, mel_frontend
@@ -15,10 +17,11 @@ from musetune.evaluation import load_test_sheets, missing_judges
 from musetune.evaluation.notes import NOTE_MEASURES
 from musetune.evaluation.transcription import missing_transcribers
 from musetune.models.nano import build_nano
+from musetune.suites import run_suite
 from musetune.suites import stems as stem_suite
+from musetune.suites.settings import EvaluationSettings
 from musetune.symbols import LeadSheet
 from musetune.symbols.estimate import Estimate
-from recipes import evaluate
 
 absent = [*missing_judges(), *missing_transcribers()]
 pytestmark = [pytest.mark.judge, pytest.mark.skipif(bool(absent), reason=f"not installed: {', '.join(absent)}")]
@@ -39,9 +42,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def options(models: Path, out: Path, *more: str) -> list[str]:
-    names = ["--base", str(models / "base"), "--adapter", str(models / "adapter"), "--out", str(out)]
-    return ["--suite", "stems", *names, "--steps", "2", "--workers", "0", *more]
+def play(models: Path, out: Path, **options: Any) -> None:
+    paths = {"base": str(models / "base"), "adapter": str(models / "adapter")}
+    run_suite("stems", **paths, out=out, steps=2, workers=0, **options)
+
+
+def settings_of(models: Path, out: Path) -> EvaluationSettings:
+    return quick_settings("stems", models / "base", models / "adapter", out)
 
 
 def perfect(sheet: LeadSheet) -> Estimate:
@@ -55,7 +62,7 @@ def test_suite_plays_judges_and_goes_on(models: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(
         stem_suite, "judge", lambda wave, sr, tempo_hint: perfect(tempo_hint)
     )  # tested with the obedience suite
-    evaluate.main(options(models, tmp_path, "--limit", "2"))
+    play(models, tmp_path, limit=2)
     table = capsys.readouterr().out
     assert all(f" {condition} |" in table for condition in (*stem_suite.CONDITIONS, "gain", "share"))
     assert all(f"| {row} |" in table for row in (*NOTE_MEASURES, "majmin"))
@@ -76,28 +83,30 @@ def test_suite_plays_judges_and_goes_on(models: Path, tmp_path: Path, monkeypatc
     assert np.abs(pair[0] - pair[1]).max() > 1e-3
     stamps = {path: path.stat().st_mtime_ns for path in clips}
     clips[0].with_suffix(".json").unlink()
-    evaluate.main(options(models, tmp_path, "--limit", "2"))
+    play(models, tmp_path, limit=2)
     assert capsys.readouterr().out == table
     assert {path: path.stat().st_mtime_ns for path in clips} == stamps
     with pytest.raises(ValueError, match="made with another guidance"):
-        evaluate.main(options(models, tmp_path, "--limit", "2", "--guidance", "4"))
+        play(models, tmp_path, limit=2, guidance=4.0)
 
 
 def test_floors_are_the_same_clip_against_other_notes(models: Path, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Floor B is about the stranger's arrangement, another take about this sheet's; neither is played by itself."""
     told: dict[str, dict] = {}
-    monkeypatch.setattr(stem_suite, "heard", lambda test, condition, asked, args: told.update({condition: asked}) or {})
-    args = evaluate.parse(options(models, tmp_path))
+    monkeypatch.setattr(
+        stem_suite, "heard", lambda test, condition, asked, settings: told.update({condition: asked}) or {}
+    )
+    settings = settings_of(models, tmp_path)
     test, stranger = load_test_sheets()[2:4]
-    stem_suite.play_and_judge((test, stranger), args)
+    stem_suite.play_and_judge((test, stranger), settings)
     mine, other, take = (told["with notes"][c] for c in ("with notes", "floor B", "another take"))
     assert (
         mine
-        == stem_suite.arranged(test, args)
+        == stem_suite.arranged(test, settings)
         == told["ceiling B"]["ceiling B"]
         == told["without notes"]["without notes"]
     )
-    assert other == stem_suite.arranged(stranger, args)
+    assert other == stem_suite.arranged(stranger, settings)
     assert take != mine
     assert take.grid == mine.grid
     assert {"drums", "bass", "lead"} <= mine.stems.keys() & take.stems.keys()
@@ -106,15 +115,15 @@ def test_floors_are_the_same_clip_against_other_notes(models: Path, tmp_path: Pa
 def test_other_notes_are_played_anew(models: Path, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     made: list[float] = []
 
-    def make(pipe, test, condition, notes, args) -> np.ndarray:  # type: ignore[no-untyped-def]
+    def make(pipe, test, condition, notes, settings) -> np.ndarray:  # type: ignore[no-untyped-def]
         made.append(notes.stems["bass"].notes[0].pitch)
         return np.zeros(16000, np.float32)
 
     monkeypatch.setattr(stem_suite, "make", make)
-    args, test = evaluate.parse(options(models, tmp_path)), load_test_sheets()[2]
-    notes, others = stem_suite.arranged(test, args), stem_suite.arranged(load_test_sheets()[5], args)
+    settings, test = settings_of(models, tmp_path), load_test_sheets()[2]
+    notes, others = stem_suite.arranged(test, settings), stem_suite.arranged(load_test_sheets()[5], settings)
     first, again, another = (
-        stem_suite.heard(test, "with notes", {"with notes": given}, args) for given in (notes, notes, others)
+        stem_suite.heard(test, "with notes", {"with notes": given}, settings) for given in (notes, notes, others)
     )
     assert first == again
     assert first["with notes"]["bass_f"] == another["with notes"]["bass_f"] == 0.0
@@ -123,4 +132,4 @@ def test_other_notes_are_played_anew(models: Path, tmp_path: Path, monkeypatch) 
 
 def test_one_sheet_is_too_few_for_stems(models: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 2"):
-        evaluate.main(options(models, tmp_path, "--limit", "1"))
+        play(models, tmp_path, limit=1)

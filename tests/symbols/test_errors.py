@@ -53,8 +53,15 @@ def test_settings_and_text(call: Callable[[], object], named: list[str]) -> None
 
 @pytest.mark.parametrize(
     ("text", "key"),
-    [("C MAJOR", "C major"), ("Bb Major", "Bb major"), ("f# Minor", "F# minor"), ("CM", "C major"), ("Cm", "C minor"), ("C Moll", "C minor")],
-)  # fmt: skip
+    [
+        ("C MAJOR", "C major"),
+        ("Bb Major", "Bb major"),
+        ("f# Minor", "F# minor"),
+        ("CM", "C major"),
+        ("Cm", "C minor"),
+        ("C Moll", "C minor"),
+    ],
+)
 def test_mode_words_are_read_in_any_case(text: str, key: str) -> None:
     assert str(Key.parse(text)) == key
 

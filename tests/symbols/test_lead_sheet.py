@@ -20,8 +20,10 @@ TOKENS = st.sampled_from(["C", "G/B", "Am7", "F:maj7", "V7", "ii", "N.C.", "."])
 BARS = st.lists(st.lists(TOKENS, min_size=1, max_size=4), min_size=1, max_size=5).filter(lambda bars: bars[0][0] != ".")
 SHEETS = st.builds(
     lambda bars, bpm, meter: LeadSheet.parse("|".join(["", *map(" ".join, bars), ""]), bpm=bpm, time_signature=meter),
-    BARS, st.floats(30, 300), st.sampled_from(["4/4", "3/4", "6/8", "5/4"]),
-)  # fmt: skip
+    BARS,
+    st.floats(30, 300),
+    st.sampled_from(["4/4", "3/4", "6/8", "5/4"]),
+)
 
 
 def test_chart_shares_bars_holds_and_repeats() -> None:

@@ -10,6 +10,7 @@ import torch
 from musetune.conditioning import EVENT_FIELDS, FRAME_FIELDS, STREAMS, MusicConditioner, MusicTokens, tokenize
 from musetune.conditioning.tokens import METERS
 from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
+from musetune.datasets.tokens import load_tokens, tabulate
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
@@ -21,8 +22,6 @@ from musetune.training.tokens import (
     draw_crops,
     hide_spans,
     hide_streams,
-    load_tokens,
-    tabulate,
     zero_unseen_embeddings,
 )
 

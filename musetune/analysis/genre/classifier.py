@@ -1,10 +1,10 @@
 """Which genre a piece is nearest to, how sure that is, and what in the piece speaks for it.
 
-Six genres are told by a small classifier over harmony, rhythm and timbre (recipes/analyzer/train_genre.py), its confidence
-calibrated on songs and a soundfont that it was not trained on. Genres of a user's file, for which there is no training
-data, are scored by their conventions alone, on one scale with the six: share(u) = softmax over all genres of
-`Convention.points`; what is left over is divided among the trained genres as the classifier says. A row with the name of
-a built-in genre takes that genre's place and is scored by conventions too.
+Six genres are told by a small classifier over harmony, rhythm and timbre (recipes/analyzer/train_genre.py), its
+confidence calibrated on songs and a soundfont that it was not trained on. Genres of a user's file, for which there is
+no training data, are scored by their conventions alone, on one scale with the six: share(u) = softmax over all genres
+of `Convention.points`; what is left over is divided among the trained genres as the classifier says. A row with the
+name of a built-in genre takes that genre's place and is scored by conventions too.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def classify(x: np.ndarray) -> dict[str, float]:
 
 
 def standardise(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """(n, features) → (n, features + groups): deviations within ±FAR, 0 where not known; last, which groups are known."""
+    """(n, features) → (n, features + groups): deviations within ±FAR, 0 where not known; last, which groups are
+    known.
+    """
     z = np.nan_to_num(np.clip((x - mean) / scale, -FAR, FAR))
     known = [~np.isnan(x[:, columns]).all(axis=1) for columns in GROUPS.values()]
     return np.concatenate([z, np.stack(known, axis=1)], axis=1).astype(np.float32)

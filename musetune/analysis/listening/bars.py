@@ -70,8 +70,11 @@ def _along(pointer: _Pointer, activation: np.ndarray) -> tuple[float, np.ndarray
 
 
 class _Pointer:
-    """One number of beats. A path is a chain of beats, each with a place in the bar and a length; scores are kept only where
-    beats begin, and only as far back as the longest beat; where each came from is kept for good (a byte a state)."""
+    """One number of beats.
+
+    A path is a chain of beats, each with a place in the bar and a length; scores are kept only where beats begin, and
+    only as far back as the longest beat; where each came from is kept for good (a byte a state).
+    """
 
     def __init__(self, lengths: np.ndarray, metre: int) -> None:
         self.lengths, self.metre = lengths, metre
@@ -96,8 +99,9 @@ class _Pointer:
 
     def _forward(self, sums: np.ndarray, quiet: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`came` (frames, metre, tempi): steps to the tempo of the beat before (NONE: there is none); and the last
-        max(lengths) rows of the best score of all before a beat that begins there. No beat is shorter than lengths[0], so
-        that many frames are computed at once."""
+        max(lengths) rows of the best score of all before a beat that begins there. No beat is shorter than lengths[0],
+        so that many frames are computed at once.
+        """
         frames, tempi, block = len(quiet) - 1, len(self.lengths), int(self.lengths[0])
         reach = int(self.lengths[-1])
         begun = np.full((reach + block, self.metre, tempi), -np.inf)  # rows: frames low − reach … low + block

@@ -1,4 +1,6 @@
-"""When the beats are: the network's activations, the bar pointer's path through them, and the exact moment from the onsets."""
+"""When the beats are: the network's activations, the bar pointer's path through them, and the exact moment from the
+onsets.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,9 @@ class Beats:
 
 
 def track_beats(levels: np.ndarray, notes: Salience, *, tempo_hint: float | None = None) -> Beats | None:
-    """Beats of a sound with mel `levels` (frames at FPS, N_MELS) and `notes`; None where there is no pulse (fewer than four
-    onsets, under 1.5 s).
+    """Beats of a sound with mel `levels` (frames at FPS, N_MELS) and `notes`.
+
+    None where there is no pulse (fewer than four onsets, under 1.5 s).
 
     `tempo_hint` in bpm settles the octave: the tempo is then looked for from 1 / 1.4 to 1.4 times it.
     """
@@ -80,8 +83,9 @@ def track_beats(levels: np.ndarray, notes: Salience, *, tempo_hint: float | None
 
 
 def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: Salience) -> Beats:
-    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase and
-    what it thinks of each metre."""
+    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase
+    and what it thinks of each metre.
+    """
     activation, metres = _heard(levels, notes)
     odds = bar_odds(activation, times_s)
     scores = {
@@ -104,8 +108,11 @@ def bar_odds(activation: np.ndarray, times_s: np.ndarray) -> np.ndarray:
 
 
 def bars_by_harmony(found: Beats, changes: np.ndarray) -> Beats:
-    """The same beats, the bar lines where the network hears them and harmony changes: of all places in the bar the one with
-    the highest mean of log-odds + CHANGE_WEIGHT · `changes` (n,) 0…1, how much the chord changes at each beat."""
+    """The same beats, the bar lines where the network hears them and harmony changes.
+
+    Of all places in the bar the one with the highest mean of log-odds + CHANGE_WEIGHT · `changes` (n,) 0…1, how much
+    the chord changes at each beat.
+    """
     size = min(found.beats_per_bar, len(changes))
     told = found.odds + CHANGE_WEIGHT * changes
     worth = [told[place::size].mean() + (STAY if place == found.first else 0.0) for place in range(size)]
@@ -120,7 +127,9 @@ def bar_lines(found: Beats, edges_beat: np.ndarray) -> np.ndarray:
 
 
 def tempo(times_s: np.ndarray) -> float:
-    """Beats a minute: 60 over the median interval, each interval averaged with its neighbours to even out the frame grid."""
+    """Beats a minute: 60 over the median interval, each interval averaged with its neighbours to even out the frame
+    grid.
+    """
     reach = min(4, len(times_s) - 1)
     return 60 * reach / float(np.median(times_s[reach:] - times_s[:-reach]))
 

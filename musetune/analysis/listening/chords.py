@@ -1,4 +1,6 @@
-"""Which chord sounds when: the network's view of each half beat, the likeliest sequence (Viterbi), and the bass of each chord."""
+"""Which chord sounds when: the network's view of each half beat, the likeliest sequence (Viterbi), and the bass of each
+chord.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ class ChordTrack:
 
 @dataclass(frozen=True)
 class ChordFrames:
-    """Log-probabilities (frames at CHORD_FPS, …) float16 of chord, bass and key; `loudness` (n,) rms at `times_s` (n,)."""
+    """Log-probabilities (frames at CHORD_FPS, …) float16 of chord, bass and key.
+
+    `loudness` (n,) rms at `times_s` (n,).
+    """
 
     chord: np.ndarray
     bass: np.ndarray
@@ -39,8 +44,11 @@ class ChordFrames:
 
 @dataclass(frozen=True)
 class ChordScores:
-    """Log-probabilities of each span between edges: `chord` (spans, N_CHORDS), `bass` (spans, 13), `key` (spans, N_KEYS);
-    `sounding` (spans,) whether there is anything to hear."""
+    """Log-probabilities of each span between edges.
+
+    `chord` (spans, N_CHORDS), `bass` (spans, 13), `key` (spans, N_KEYS); `sounding` (spans,) whether there is anything
+    to hear.
+    """
 
     chord: np.ndarray
     bass: np.ndarray
@@ -64,7 +72,10 @@ def half_beats(beats_s: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.n
 
 
 def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.ndarray:
-    """Mean of `values` (frames, d) over each span between edges → (spans, d); a span without a frame takes the nearest one."""
+    """Mean of `values` (frames, d) over each span between edges → (spans, d).
+
+    A span without a frame takes the nearest one.
+    """
     at = np.searchsorted(times_s, edges_s)
     low, end = np.minimum(at[:-1], len(times_s) - 1), max(int(at[-1]), int(min(at[-2], len(times_s) - 1)) + 1)
     count = np.maximum(np.append(low[1:], end) - low, 1)
@@ -95,7 +106,9 @@ def sounding(frames: ChordFrames, edges_s: np.ndarray) -> np.ndarray:
 
 
 def changes(scores: ChordScores, edges_beat: np.ndarray, beats: np.ndarray) -> np.ndarray:
-    """(beats,) 0…1: one less the Bhattacharyya coefficient of the chords in the half beat before each beat and after it."""
+    """(beats,) 0…1: one less the Bhattacharyya coefficient of the chords in the half beat before each beat and after
+    it.
+    """
     at = np.clip(np.searchsorted(edges_beat, beats), 1, len(scores.chord) - 1)
     before, after = np.exp(scores.chord[at - 1]), np.exp(scores.chord[at])
     return 1 - np.minimum(np.sqrt(before * after).sum(axis=1) / np.sqrt(before.sum(axis=1) * after.sum(axis=1)), 1)
@@ -149,7 +162,10 @@ def _smooth(path: np.ndarray, bass: np.ndarray) -> np.ndarray:
 
 
 def bass_step(state: int, bass: np.ndarray) -> int:
-    """Semitones of the bass above the root of chord `state`: a note of the chord, 0 unless another is clearly likelier."""
+    """Semitones of the bass above the root of chord `state`.
+
+    A note of the chord, 0 unless another is clearly likelier.
+    """
     if state == len(LABELS) - 1:
         return 0
     root, shape = state // len(QUALITIES), SHAPES[QUALITIES[state % len(QUALITIES)]]

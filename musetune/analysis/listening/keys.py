@@ -1,5 +1,8 @@
-"""In which key, and where it changes: the network's view of each half beat, the chords' fit to Temperley's profiles, and the
-likeliest sequence of keys over the bars."""
+"""In which key, and where it changes.
+
+The network's view of each half beat, the chords' fit to Temperley's profiles, and the likeliest sequence of keys over
+the bars.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ class KeyTrack:
 
 
 def find_keys(track: ChordTrack, scores: ChordScores, edges_beat: np.ndarray, bars: np.ndarray) -> KeyTrack:
-    """Keys of the chords of `track`, whose half beats between `edges_beat` have `scores`; changes fall on `bars` (beats)."""
+    """Keys of the chords of `track`, whose half beats between `edges_beat` have `scores`.
+
+    Changes fall on `bars` (beats).
+    """
     if all(label == "N" for label in track.labels):
         return KeyTrack((0.0,), ("C major",), "C major", 0.0)
     lines = np.unique(

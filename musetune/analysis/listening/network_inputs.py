@@ -18,8 +18,9 @@ N_FEATURES = 2 * BANDS + 2 * len(CHANGE_SPANS_S) + 1
 
 
 def chord_inputs(heard: Salience) -> tuple[np.ndarray, np.ndarray]:
-    """(frames at CHORD_FPS, N_NOTES, 4) float16: three bins a semitone and the note's salience; (frames,) level in units
-    of 20 dB, 0 at the loud frames (95th percentile), at least −3."""
+    """(frames at CHORD_FPS, N_NOTES, 4) float16: three bins a semitone and the note's salience; (frames,) level in
+    units of 20 dB, 0 at the loud frames (95th percentile), at least −3.
+    """
     count = max(len(heard.notes) // PAIR, 1)
     stacked = np.empty((count, N_NOTES, 4), np.float16)
     for low in range(0, count, BLOCK):
@@ -40,8 +41,9 @@ def _paired(rows: np.ndarray, low: int, count: int) -> np.ndarray:
 
 
 def beat_features(levels: np.ndarray, heard: Salience) -> np.ndarray:
-    """(frames at FEATURE_FPS, N_FEATURES) float16: rises and levels in BANDS bands, harmonic change of bass and treble over
-    CHANGE_SPANS_S, level; `levels` (frames at FPS, N_MELS)."""
+    """(frames at FEATURE_FPS, N_FEATURES) float16: rises and levels in BANDS bands, harmonic change of bass and treble
+    over CHANGE_SPANS_S, level; `levels` (frames at FPS, N_MELS).
+    """
     step = FPS // FEATURE_FPS
     count = len(levels) // step
     out = np.empty((count, N_FEATURES), np.float16)
@@ -70,7 +72,9 @@ def _halved(rows: np.ndarray) -> np.ndarray:
 
 
 def rises(levels: np.ndarray, low: int = 0, high: int | None = None) -> np.ndarray:
-    """(frames low…high, bands) ≥ 0: growth within 20 ms beyond what neighbouring bands held before (SuperFlux, Böck 2013)."""
+    """(frames low…high, bands) ≥ 0: growth within 20 ms beyond what neighbouring bands held before (SuperFlux, Böck
+    2013).
+    """
     first = max(low - 2, 0)
     part = levels[first:high].astype(np.float32)
     wide = np.maximum.reduce([part, np.roll(part, 1, 1), np.roll(part, -1, 1)])
@@ -80,8 +84,10 @@ def rises(levels: np.ndarray, low: int = 0, high: int | None = None) -> np.ndarr
 
 
 def _harmonic_change(heard: Salience, times_s: np.ndarray, out: np.ndarray) -> None:
-    """Into `out` (times, 2 · spans): cosine distance of mean chroma (bass, treble) in the span after each time to that in
-    the span before."""
+    """Into `out` (times, 2 · spans).
+
+    Cosine distance of mean chroma (bass, treble) in the span after each time to that in the span before.
+    """
     if not len(times_s):
         return
     chroma = np.concatenate([np.zeros((1, 24)), heard.chroma().cumsum(axis=0, dtype=np.float64)])

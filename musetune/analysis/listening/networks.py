@@ -52,7 +52,9 @@ class ChordNet(nn.Module):
         self.chord, self.bass, self.key = (nn.Conv1d(width, size, 1) for size in (N_CHORDS, 13, N_KEYS))
 
     def forward(self, notes: Tensor, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`notes` (batch, frames, N_NOTES, CHANNELS), `level` (batch, frames) → logits (batch, frames, …) of chord, bass, key."""
+        """`notes` (batch, frames, N_NOTES, CHANNELS), `level` (batch, frames) → logits (batch, frames, …) of chord,
+        bass, key.
+        """
         x = F.gelu(self.near(notes.permute(0, 3, 1, 2)))
         x = F.gelu(self.octave(x))
         x = F.max_pool2d(x, (1, 2)).permute(0, 2, 1, 3).flatten(2)
@@ -96,7 +98,9 @@ def networks() -> tuple[ChordNet, BeatNet]:
 
 
 def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log-probabilities (frames, …) float16 of chord, bass and key from `notes` (frames, N_NOTES, CHANNELS), `level` (frames,)."""
+    """Log-probabilities (frames, …) float16 of chord, bass and key from `notes` (frames, N_NOTES, CHANNELS), `level`
+    (frames,).
+    """
     net = networks()[0]
     pieces = _stretches(len(notes), CHORD_FPS)
     said = [np.empty((len(notes), size), np.float16) for size in (N_CHORDS, 13, N_KEYS)]
@@ -111,7 +115,9 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (metres,) of the whole."""
+    """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (metres,) of the
+    whole.
+    """
     net = networks()[1]
     beats, metres = np.empty((len(features), 2), np.float32), np.zeros(len(METERS))
     with torch.inference_mode():

@@ -12,8 +12,9 @@ BLOCK = 4096
 
 
 def onset_strengths(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`levels` (frames at FPS, N_MELS) → (frames,) and (frames, 3): onset strength of the whole and of the low, middle and
-    high register, ≥ 0, in standard deviations of each."""
+    """`levels` (frames at FPS, N_MELS) → (frames,) and (frames, 3): onset strength of the whole and of the low, middle
+    and high register, ≥ 0, in standard deviations of each.
+    """
     rows = []
     for low in range(0, len(levels), BLOCK):
         rise = rises(levels, low, min(low + BLOCK, len(levels)))

@@ -30,8 +30,9 @@ class Part:
 
 
 def find_parts(harmony: np.ndarray, colour: np.ndarray) -> list[Part]:
-    """Parts of a piece whose bars have `harmony` (bars, d) ≥ 0, such as chord probabilities, and `colour` (bars, e), such as
-    standardised mel levels. Under eight bars everything is one part."""
+    """Parts of a piece whose bars have `harmony` (bars, d) ≥ 0, such as chord probabilities, and `colour` (bars, e),
+    such as standardised mel levels. Under eight bars everything is one part.
+    """
     bars = len(harmony)
     group = max(1, -(-bars // MOST_UNITS))
     if group > 1:

@@ -65,7 +65,9 @@ def salience(spectrum: np.ndarray, loudness: np.ndarray) -> Salience:
 
 @lru_cache(maxsize=1)
 def log_frequency_matrix() -> np.ndarray:
-    """(N_FFT // 2 + 1, N_BINS): raised cosines two thirds of a semitone wide, over the linearly interpolated spectrum."""
+    """(N_FFT // 2 + 1, N_BINS): raised cosines two thirds of a semitone wide, over the linearly interpolated
+    spectrum.
+    """
     fine = 40  # interpolation points per FFT bin
     grid = np.arange(1, (N_FFT // 2) * fine) / fine
     semitone = 69 + 12 * np.log2(grid * RATE / N_FFT / 440)
@@ -82,7 +84,9 @@ def log_frequency_matrix() -> np.ndarray:
 
 
 def _tuning(spectrum: np.ndarray) -> float:
-    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon, 2010)."""
+    """Semitones by which the whole is off A4 = 440 Hz, from the phase at one cycle a semitone (Mauch and Dixon,
+    2010).
+    """
     phase = np.exp(2j * np.pi * (np.arange(N_BINS) - 1) / BINS_PER_SEMITONE)
     return float(np.angle(spectrum.sum(axis=0, dtype=np.float64) @ phase) / (2 * np.pi))
 
@@ -126,7 +130,9 @@ def _note_dictionary() -> np.ndarray:
 
 
 def _nnls(spectrum: np.ndarray, dictionary: np.ndarray, iterations: int = 40) -> np.ndarray:
-    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung, 2001)."""
+    """Non-negative `x` (frames, notes) with x @ dictionary ≈ spectrum, by multiplicative updates (Lee and Seung,
+    2001).
+    """
     target = spectrum @ dictionary.T
     gram = dictionary @ dictionary.T
     x = target.copy()

@@ -14,7 +14,7 @@ from typing import Any
 from musetune.analysis.service.batch import cores
 from musetune.analysis.service.cache import Cache, Stored
 from musetune.analysis.service.worker import Job, Worker, check_file
-from musetune.audio.source import sha256_of
+from musetune.audio.source import sha256_of, text_name
 
 
 @dataclass
@@ -75,7 +75,7 @@ class AnalysisService:
             raise
         finally:
             shared.waiting -= 1
-        return copy.deepcopy(found.named(Path(path).name).record)
+        return copy.deepcopy(found.named(text_name(path)).record)
 
     def _open(self) -> None:
         if self._closed:

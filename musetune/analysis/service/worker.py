@@ -1,8 +1,9 @@
 """A process that analyses one file after another, so that no decoder can take the caller down and every core can work.
 
-The two sides speak lines of JSON over pipes: a `Job` in, an `Answer` out. Processes and not threads: one that crashes or
-is stopped takes nothing with it, and two threads took 15 % more processor time than one for the same four songs (they
-wait for Python's lock)."""
+The two sides speak lines of JSON over pipes: a `Job` in, an `Answer` out. Processes and not threads: one that crashes
+or is stopped takes nothing with it, and two threads took 15 % more processor time than one for the same four songs
+(they wait for Python's lock).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from typing import IO, Any
 
 from musetune.analysis.listening.engines import beats_of
 from musetune.analysis.service.cache import Cache, Stored
-from musetune.audio.source import SYMBOLS, sha256_of
+from musetune.audio.source import SYMBOLS, sha256_of, text_name
 
 PATIENCE_S = 7200.0  # a file may take so long; then its process is stopped
 PROGRAM = "from musetune.analysis.service.worker import main; main()"
@@ -87,7 +88,7 @@ def perform(job: Job) -> Answer:
             found = Stored.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
             if cache is not None:
                 cache.save(digest, job.options, found)
-        found = found.named(path.name)
+        found = found.named(text_name(path))
         files = [file for kind in job.outputs for file in export(found, kind, Path(job.stem or path), sound=path)]
         if job.sheet is not None:
             files.append(found.lead_sheet.save(job.sheet))
@@ -200,9 +201,14 @@ class Worker:
                 places = os.pathsep.join(place or os.getcwd() for place in sys.path)
                 environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": places}
                 self._process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=environment,
-                    text=True, encoding="utf-8",
-                )  # fmt: skip
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                    env=environment,
+                    text=True,
+                    encoding="utf-8",
+                )
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             return self._process.stdin, self._process.stdout

@@ -1,4 +1,5 @@
-"""Examples for recipes/analyzer/train.py: a song played and recorded in some manner, what the networks see of it, and the truth.
+"""Examples for recipes/analyzer/train.py: a song played and recorded in some manner, what the networks see of it, and
+the truth.
 
 Songs: POP909 as written, with another band, in other metres, with a wandering tempo; lead sheets of OpenEWLD
 arranged in six genres; made-up chord studies. Sound: several soundfonts, a voice-like lead, detuning, reverb,
@@ -48,11 +49,16 @@ def make_example(job: Job) -> dict[str, np.ndarray]:
     heard = salience(features.spectrum, features.loudness)
     notes, level = chord_inputs(heard)
     return {
-        "notes": notes, "level": level, "rhythm": beat_features(features.levels(), heard),
-        "beats_s": song.beats_s * factor, "downbeats_s": song.downbeats_s * factor,
-        "meter": np.array(METERS.index(song.meter)), "key": np.array(key_number(song.key)),
-        "intervals_s": song.intervals_s * factor, "chord": encode_chords(song.labels),
-    }  # fmt: skip
+        "notes": notes,
+        "level": level,
+        "rhythm": beat_features(features.levels(), heard),
+        "beats_s": song.beats_s * factor,
+        "downbeats_s": song.downbeats_s * factor,
+        "meter": np.array(METERS.index(song.meter)),
+        "key": np.array(key_number(song.key)),
+        "intervals_s": song.intervals_s * factor,
+        "chord": encode_chords(song.labels),
+    }
 
 
 def key_number(key: str) -> int:
@@ -138,9 +144,16 @@ def arranged(path: Path, seconds: float, rng: np.random.Generator) -> Song:
     midi = orchestrate(sheet, seed=chance.randrange(2**31)).arrangement.to_pretty_midi()
     labels = [span.chord.harte for span in sheet.chords]
     return Song(
-        path.stem, midi, np.array(sheet.chord_intervals_s), labels, np.array(sheet.beats_s), np.array(sheet.downbeats_s),
-        str(sheet.keys[0].key).replace(" ", ":"), float(sheet.grid.time_at(sheet.length)), meter,
-    )  # fmt: skip
+        path.stem,
+        midi,
+        np.array(sheet.chord_intervals_s),
+        labels,
+        np.array(sheet.beats_s),
+        np.array(sheet.downbeats_s),
+        str(sheet.keys[0].key).replace(" ", ":"),
+        float(sheet.grid.time_at(sheet.length)),
+        meter,
+    )
 
 
 def record(song: Song, soundfont: Path, rng: np.random.Generator) -> tuple[np.ndarray, float]:
@@ -168,7 +181,9 @@ def record(song: Song, soundfont: Path, rng: np.random.Generator) -> tuple[np.nd
 
 
 def sing(notes: list, samples: int, rng: np.random.Generator) -> np.ndarray:
-    """(samples,) of unit deviation: a gliding, vibrating tone with two formants and some breath on the highest of `notes`."""
+    """(samples,) of unit deviation: a gliding, vibrating tone with two formants and some breath on the highest of
+    `notes`.
+    """
     time = np.arange(samples) / RATE
     pitch, loud = np.zeros(samples), np.zeros(samples)
     for note in sorted(notes, key=lambda note: note.start):

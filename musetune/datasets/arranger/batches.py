@@ -12,7 +12,9 @@ Text = tuple[np.ndarray, np.ndarray]  # tokens (n,), contexts (n, 10)
 
 
 def batch_of(texts: list[Text], only: str | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(tokens, contexts, targets): padded; a target of −100 counts nothing: padding, the head, the next stem's choice, all stems but ``only``."""
+    """(tokens, contexts, targets): padded; a target of −100 counts nothing: padding, the head, the next stem's choice,
+    all stems but ``only``.
+    """
     longest = max(len(t) for t, _ in texts)
     tokens = torch.zeros(len(texts), longest, dtype=torch.long)
     table = torch.zeros(len(texts), longest, 10, dtype=torch.long)

@@ -1,4 +1,7 @@
-"""Songs → what the stem transformer learns from: for each passage its head and, stem by stem, tokens with their contexts."""
+"""Songs → what the stem transformer learns from.
+
+For each passage its head and, stem by stem, tokens with their contexts.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,9 @@ SWUNG = 0.6  # share of off-beat onsets on the triplet from which a groove count
 
 @dataclass
 class Example:
-    """A passage: ``split``, where it is from, its head, and for each stem one or two versions as (tokens (n,), contexts (n, 10), source)."""
+    """A passage: ``split``, where it is from, its head, and for each stem one or two versions as (tokens (n,), contexts
+    (n, 10), source).
+    """
 
     split: str
     song: str
@@ -54,7 +59,9 @@ def split_of(song: Song) -> str:
 
 
 def events_of(track: Track, stem: str, passage: Passage, start: float, swing: bool = False) -> list[Event]:
-    """A track's notes inside the passage, on its grid: each beat on sixteenths or triplets, whichever is nearer to its onsets.
+    """A track's notes inside the passage, on its grid.
+
+    Each beat on sixteenths or triplets, whichever is nearer to its onsets.
 
     ``swing`` moves straight eighths to triplets, as players do who read them in a swung groove.
     """
@@ -123,7 +130,9 @@ def compound_twin(song: Song, meter: str) -> Song:
 
 
 def examples(song: Song, mma: Path | None, known: list[Groove], seed: int, accompanied: float = 1.0) -> list[Example]:
-    """A song's passages: its own tracks, and those that MMA plays to its chords where it has none (of pop songs a share ``accompanied``)."""
+    """A song's passages: its own tracks, and those that MMA plays to its chords where it has none (of pop songs a share
+    ``accompanied``).
+    """
     rng = random.Random(f"{seed} {song.name} {song.sheet.meter} {song.sheet.length}")
     pieces = cut(song, rng)
     played: list[dict[str, Track]] = [{} for _ in pieces]
@@ -131,8 +140,10 @@ def examples(song: Song, mma: Path | None, known: list[Groove], seed: int, accom
         genre = [
             rng.choices(*zip(*POP_GENRES.items()))[0] if song.source == "pop909" else song.sheet.genre for _ in pieces
         ]
-        fits = [[g for g in known if g.meter == p.meter and g.genre == own] or [g for g in known if g.meter == p.meter]
-                for (_, p), own in zip(pieces, genre)]  # fmt: skip
+        fits = [
+            [g for g in known if g.meter == p.meter and g.genre == own] or [g for g in known if g.meter == p.meter]
+            for (_, p), own in zip(pieces, genre)
+        ]
         part = -(-len(pieces) // GROOVES)
         chosen = [rng.choice(own) for own in fits[::part] if own]
         if chosen:  # there are none in 2/4
@@ -199,10 +210,20 @@ def _work(job: tuple[Song, Path | None, list[Groove], int, float]) -> list[Examp
 
 
 def collect(
-    songs: Path | None, sheets: Path | None, midi: list[Path], mma: Path | None, *, seed: int, workers: int,
-    accompanied: float = 0.5, limit: int | None = None,
-) -> list[Example]:  # fmt: skip
-    """All examples of all collections that are given; ``limit`` songs of each, MMA beside a share ``accompanied`` of the pop songs."""
+    songs: Path | None,
+    sheets: Path | None,
+    midi: list[Path],
+    mma: Path | None,
+    *,
+    seed: int,
+    workers: int,
+    accompanied: float = 0.5,
+    limit: int | None = None,
+) -> list[Example]:
+    """All examples of all collections that are given.
+
+    ``limit`` songs of each, MMA beside a share ``accompanied`` of the pop songs.
+    """
     known = grooves(mma) if mma else []
     readers = [pop909(songs)] if songs else []
     readers += ([lead_sheets(sheets)] if sheets else []) + [midi_folder(folder) for folder in midi]
@@ -224,9 +245,13 @@ def store(examples: list[Example], path: Path) -> None:
     heads = [{"split": e.split, "song": e.song, "passage": asdict(e.passage)} for e in examples]
     index = [[i, STEMS.index(stem), len(v[0])] for i, stem, v in versions]
     np.savez_compressed(
-        path, tokens=np.concatenate([v[0] for *_, v in versions]), contexts=np.concatenate([v[1] for *_, v in versions]),
-        index=np.array(index, np.int32), heads=json.dumps(heads), sources=json.dumps([v[2] for *_, v in versions]),
-    )  # fmt: skip
+        path,
+        tokens=np.concatenate([v[0] for *_, v in versions]),
+        contexts=np.concatenate([v[1] for *_, v in versions]),
+        index=np.array(index, np.int32),
+        heads=json.dumps(heads),
+        sources=json.dumps([v[2] for *_, v in versions]),
+    )
 
 
 def restore(path: Path) -> list[Example]:

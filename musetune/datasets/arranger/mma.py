@@ -1,7 +1,9 @@
-"""Players for any chord chart: the grooves of MMA (Musical MIDI Accompaniment), human-written patterns which that program applies to chords.
+"""Players for any chord chart.
 
-Its unpacked Debian package is given as a folder: `apt-get download mma && dpkg -x mma_*.deb mma`, then once, to index its grooves,
-`PYTHONPATH=mma/usr/share/mma python3 mma/usr/bin/mma -G`.
+The grooves of MMA (Musical MIDI Accompaniment), human-written patterns which that program applies to chords.
+
+Its unpacked Debian package is given as a folder: `apt-get download mma && dpkg -x mma_*.deb mma`, then once, to index
+its grooves, `PYTHONPATH=mma/usr/share/mma python3 mma/usr/bin/mma -G`.
 """
 
 from __future__ import annotations
@@ -22,19 +24,38 @@ from musetune.symbols import QUALITIES
 from musetune.symbols.names import FLATS
 
 SUFFIXES = {
-    "maj": "", "min": "m", "dim": "dim", "aug": "aug", "sus2": "sus2", "sus4": "sus4", "7": "7", "maj7": "M7", "min7": "m7", "minmaj7": "mM7",
-    "dim7": "dim7", "hdim7": "m7b5", "maj6": "6", "min6": "m6", "9": "9", "maj9": "M9", "min9": "m9", "5": "5",
-}  # fmt: skip
+    "maj": "",
+    "min": "m",
+    "dim": "dim",
+    "aug": "aug",
+    "sus2": "sus2",
+    "sus4": "sus4",
+    "7": "7",
+    "maj7": "M7",
+    "min7": "m7",
+    "minmaj7": "mM7",
+    "dim7": "dim7",
+    "hdim7": "m7b5",
+    "maj6": "6",
+    "min6": "m6",
+    "9": "9",
+    "maj9": "M9",
+    "min9": "m9",
+    "5": "5",
+}
 # Genre by the groove file's name; the first that fits counts.
 GENRE_WORDS = (
     ("classical", "arpeggio|bolero|hymn|lullaby|march|pianoballad|serenade|stringballad|vienese|^waltz|fastwaltz"),
     ("blues", "blues|boggie|boogie|shuffle"),
-    ("jazz", "jazz|swing|bebop|bigband|bossa|dixie|evans|foxtrot|mambo|charleston|ragtime|rhumba|samba|salsa|son$|strut|"
-             "beguine|broadway|softshoe|quickstep|fusion|cubanguitar|chacha|showtune|latin"),
+    (
+        "jazz",
+        "jazz|swing|bebop|bigband|bossa|dixie|evans|foxtrot|mambo|charleston|ragtime|rhumba|samba|salsa|son$|strut|"
+        "beguine|broadway|softshoe|quickstep|fusion|cubanguitar|chacha|showtune|latin",
+    ),
     ("electronic", "ambient|dance|dnb|electro|hiphop|hip-hop|house|rave|techno|trance|trip|thr$"),
     ("rock", "rock|metal|mtl|punk|hrk|twist|ska|bald|slow16|jive"),
     ("pop", "."),
-)  # fmt: skip
+)
 LEFT_OUT = re.compile(r"INTRO|END|FILL|METRONOME|NONE|COUNT|\d?F[AB]$")
 
 
@@ -105,7 +126,10 @@ def _chord(root: int, quality: int, bass: int, tonic: int) -> str:
 
 
 def play(mma: Path, text: str) -> list[tuple[int, bool, str, Track]]:
-    """Run MMA on a file's text: (program, whether drums, the track's name, notes in its beats). Raises RuntimeError with its words."""
+    """Run MMA on a file's text: (program, whether drums, the track's name, notes in its beats).
+
+    Raises RuntimeError with its words.
+    """
     import mido
 
     with tempfile.TemporaryDirectory() as folder:
@@ -113,8 +137,10 @@ def play(mma: Path, text: str) -> list[tuple[int, bool, str, Track]]:
         source.write_text(text)
         done = subprocess.run(
             [sys.executable, str(mma / "usr/bin/mma"), str(source), "-w", "-f", str(target)],
-            env={**os.environ, "PYTHONPATH": str(mma / "usr/share/mma")}, capture_output=True, text=True,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONPATH": str(mma / "usr/share/mma")},
+            capture_output=True,
+            text=True,
+        )
         if not target.is_file():
             raise RuntimeError(f"MMA: {done.stdout.strip()[-300:]}")
         file = mido.MidiFile(target)

@@ -1,4 +1,5 @@
-"""Songs with players: lead sheet and tracks of drums, bass, guitar, keys and lead, read from POP909, OpenEWLD, MIDI files and WAD files.
+"""Songs with players: lead sheet and tracks of drums, bass, guitar, keys and lead, read from POP909, OpenEWLD, MIDI
+files and WAD files.
 
 Which of them are for tests says musetune/datasets/song_split.py.
 """
@@ -27,11 +28,27 @@ from musetune.symbols.names import FLATS
 Track = list[tuple[float, float, int]]  # start and end in beats, MIDI pitch
 SPLIT_LOW = 48  # MIDI pitch: a piano's lowest notes below it are its bass
 GENRES = {
-    "Jazz": "jazz", "Rock": "rock", "Pop": "pop", "Classical": "classical", "Stage & Screen": "pop", "Latin": "jazz", "Funk / Soul": "pop",
-    "Blues": "blues", "Electronic": "electronic", "Folk, World, & Country": "pop",
-}  # fmt: skip
-TEMPLATES = {"maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "min7": (0, 3, 7, 10), "maj7": (0, 4, 7, 11), "dim": (0, 3, 6),
-             "sus4": (0, 5, 7), "5": (0, 7)}  # fmt: skip
+    "Jazz": "jazz",
+    "Rock": "rock",
+    "Pop": "pop",
+    "Classical": "classical",
+    "Stage & Screen": "pop",
+    "Latin": "jazz",
+    "Funk / Soul": "pop",
+    "Blues": "blues",
+    "Electronic": "electronic",
+    "Folk, World, & Country": "pop",
+}
+TEMPLATES = {
+    "maj": (0, 4, 7),
+    "min": (0, 3, 7),
+    "7": (0, 4, 7, 10),
+    "min7": (0, 3, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "dim": (0, 3, 6),
+    "sus4": (0, 5, 7),
+    "5": (0, 7),
+}
 MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)  # Krumhansl & Kessler 1982
 MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
@@ -47,8 +64,10 @@ class Song:
 
 
 def pop909(root: Path) -> Iterator[Song]:
-    """Melody as lead; of the piano the lowest notes below C3 as bass, the rest as keys. A song is cut where its bars lengthen or shorten;
-    one whose metre is unclear is left out."""
+    """Melody as lead; of the piano the lowest notes below C3 as bass, the rest as keys.
+
+    A song is cut where its bars lengthen or shorten; one whose metre is unclear is left out.
+    """
     for folder in sorted(p for p in root.iterdir() if (p / "chords.txt").is_file()):
         try:
             yield from _pop_song(folder)
@@ -85,7 +104,9 @@ def _pop_song(folder: Path) -> Iterator[Song]:
 
 
 def even_bars(lines: np.ndarray, bar: int, least: int = 8) -> Iterator[tuple[int, int]]:
-    """(start, end) in beats of the stretches of ``least`` bars or more in which each bar line is ``bar`` beats after the last."""
+    """(start, end) in beats of the stretches of ``least`` bars or more in which each bar line is ``bar`` beats after
+    the last.
+    """
     breaks = [0, *(np.flatnonzero(np.diff(lines) != bar) + 1), len(lines)]
     for first, after in itertools.pairwise(breaks):
         if after - first > least:
@@ -122,7 +143,10 @@ def lead_sheets(root: Path) -> Iterator[Song]:
 
 
 def midi_folder(root: Path) -> Iterator[Song]:
-    """MIDI files in any depth, and the MIDI music inside WAD files (lumps D_*); chords and key are estimated from the notes."""
+    """MIDI files in any depth, and the MIDI music inside WAD files (lumps D_*).
+
+    Chords and key are estimated from the notes.
+    """
     for path in sorted(root.rglob("*")):
         kind = path.suffix.lower()
         files = [(path.name, path.read_bytes())] if kind in (".mid", ".midi") else []
@@ -148,7 +172,10 @@ def wad_music(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def midi_song(name: str, data: bytes, genre: str) -> Song:
-    """A MIDI file's players by their programs. Raises ValueError where the metre changes or the notes keep off its grid."""
+    """A MIDI file's players by their programs.
+
+    Raises ValueError where the metre changes or the notes keep off its grid.
+    """
     import pretty_midi
 
     file = pretty_midi.PrettyMIDI(io.BytesIO(data))
@@ -158,9 +185,13 @@ def midi_song(name: str, data: bytes, genre: str) -> Song:
     meter = Meter(*signatures.pop())
     quarter = file.resolution * float(meter.beat_quarters)
     parts = [
-        (p.program, p.is_drum, [(file.time_to_tick(n.start) / quarter, file.time_to_tick(n.end) / quarter, n.pitch) for n in p.notes])
+        (
+            p.program,
+            p.is_drum,
+            [(file.time_to_tick(n.start) / quarter, file.time_to_tick(n.end) / quarter, n.pitch) for n in p.notes],
+        )
         for p in file.instruments
-    ]  # fmt: skip
+    ]
     tracks = players(parts)
     onsets = [s for track in tracks.values() for s, _, _ in track]
     off = np.mean([abs(nearest_step(s, str(meter)) / 12 - s) > 0.03 for s in onsets]) if onsets else 1.0
@@ -173,15 +204,22 @@ def midi_song(name: str, data: bytes, genre: str) -> Song:
     tempi = file.get_tempo_changes()[1]
     bpm = min(max(float(tempi[0]) / float(meter.beat_quarters), 30), 300)
     sheet = LeadSheet(
-        tuple(estimate_chords(tonal, int(length))), (KeySpan(Fraction(0), estimate_key(tonal)),), (MeterSpan(Fraction(0), meter),),
-        BeatGrid.constant(bpm, int(length)), length, genre=genre,
-    )  # fmt: skip
+        tuple(estimate_chords(tonal, int(length))),
+        (KeySpan(Fraction(0), estimate_key(tonal)),),
+        (MeterSpan(Fraction(0), meter),),
+        BeatGrid.constant(bpm, int(length)),
+        length,
+        genre=genre,
+    )
     return Song(name, "midi", sheet, tracks)
 
 
 def players(parts: list[tuple[int, bool, Track]]) -> dict[str, Track]:
-    """Stems by General MIDI program: drums, 32–39 bass, 24–31 guitar, 0–23 keys; lead is the busiest high line of single notes.
-    A part of fewer than eight notes counts for nothing."""
+    """Stems by General MIDI program.
+
+    Drums, 32–39 bass, 24–31 guitar, 0–23 keys; lead is the busiest high line of single notes. A part of fewer than
+    eight notes counts for nothing.
+    """
     kinds: dict[str, list[Track]] = defaultdict(list)
     for program, drum, notes in parts:
         if len(notes) < 8:
@@ -202,7 +240,9 @@ def players(parts: list[tuple[int, bool, Track]]) -> dict[str, Track]:
 
 
 def estimate_chords(notes: Track, beats: int) -> Iterator[ChordSpan]:
-    """One chord every two beats: the template whose tones hold most of what sounds, its root favoured by the lowest note."""
+    """One chord every two beats: the template whose tones hold most of what sounds, its root favoured by the lowest
+    note.
+    """
     before: ChordSpan | None = None
     for start in range(0, beats, 2):
         end = min(start + 2, beats)

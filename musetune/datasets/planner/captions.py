@@ -1,7 +1,7 @@
 """Captions for a song's own attributes, in varied wording: what the structure transformer learns to read.
 
-`caption(facts, rng)` names some of the facts and says which; what it leaves out stays open. Beside a tempo word may stand the number,
-which is what counts. The words are in planner_words.py.
+`caption(facts, rng)` names some of the facts and says which; what it leaves out stays open. Beside a tempo word may
+stand the number, which is what counts. The words are in planner_words.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ BOTH = 0.25  # share of captions with a tempo word that also say the number
 
 @dataclass(frozen=True)
 class Facts:
-    """What holds in a song: ``tempo_word`` a word whose range holds bpm, or None; ``asked`` as Plan has it; ``form`` such as "AABA" or ""."""
+    """What holds in a song: ``tempo_word`` a word whose range holds bpm, or None; ``asked`` as Plan has it.
+
+    ``form`` such as "AABA" or "".
+    """
 
     genre: str
     meter: str
@@ -100,8 +103,17 @@ def key_words(facts: Facts, rng: random.Random) -> list[str]:
         name = rng.choice((facts.tonic, f"{letter} {word}", f"{letter}-{word}", letter + {"#": "♯", "b": "♭"}[sign]))
     mode = facts.mode
     short = name + ("m" if mode == "minor" and len(name) < 3 else f" {mode[:3]}")
-    ways = [f"in {name} {mode}"] * 4 + [f"{name} {mode}", f"key of {name} {mode}", f"in the key of {name} {mode}", f"in {short}", short,
-            f"in {name} {mode.capitalize()}", f"key: {name} {mode}", f"{name} {mode[:3]}", f"in {name}-{mode}"]  # fmt: skip
+    ways = [f"in {name} {mode}"] * 4 + [
+        f"{name} {mode}",
+        f"key of {name} {mode}",
+        f"in the key of {name} {mode}",
+        f"in {short}",
+        short,
+        f"in {name} {mode.capitalize()}",
+        f"key: {name} {mode}",
+        f"{name} {mode[:3]}",
+        f"in {name}-{mode}",
+    ]
     return ways + ([f"in {name}", f"key of {name}", f"in the key of {name}"] if mode == "major" else [])
 
 
@@ -168,8 +180,11 @@ def _length(facts: Facts, rng: random.Random, front: list[str], tails: list[str]
 
 
 def caption(facts: Facts, rng: random.Random, named: float = 0.6, exact: bool = False) -> tuple[str, set[str]]:
-    """A wording and the facts that it names: each with the chance ``named``, a length or a tempo word that was asked for always.
-    ``exact``: the tempo is named, as a number."""
+    """A wording and the facts that it names.
+
+    Each with the chance ``named``, a length or a tempo word that was asked for always. ``exact``: the tempo is named,
+    as a number.
+    """
     front: list[str] = []
     tails: list[str] = []
     told = {name for name in ("genre", "meter", "tonic") if rng.random() < named}
@@ -213,7 +228,10 @@ def _mode(facts: Facts, rng: random.Random, front: list[str], tails: list[str], 
 
 
 def wording(front: list[str], noun: str, tails: list[str], rng: random.Random, lead: str = "") -> str:
-    """The parts put together: as a phrase (``lead`` in its article's place), as a list or as sentences; sometimes all small or large letters."""
+    """The parts put together: as a phrase (``lead`` in its article's place), as a list or as sentences.
+
+    Sometimes all small or large letters.
+    """
     rng.shuffle(tails)
     style = rng.random() * (0.6 if lead else 1)
     what = " ".join([*front, noun] if noun else front)

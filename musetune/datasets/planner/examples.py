@@ -1,8 +1,9 @@
 """Songs → pairs of a caption and the words of a plan, drawn anew at each turn.
 
-Two kinds. A *song*: a run of its sections, in any key, sometimes barred anew, with its own genre; a caption of what then holds. An
-*order*: a caption of facts drawn at random and the plan's first line alone, so that obeying depends on no song; only what the caption
-names is learned from it. Most orders hold two numbers, a tempo and a length, so that their roles are told apart.
+Two kinds. A *song*: a run of its sections, in any key, sometimes barred anew, with its own genre; a caption of what
+then holds. An *order*: a caption of facts drawn at random and the plan's first line alone, so that obeying depends on
+no song; only what the caption names is learned from it. Most orders hold two numbers, a tempo and a length, so that
+their roles are told apart.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ Pair = tuple[str, list[int], set[str] | None]  # caption, places of words, what 
 
 
 def sections_of(song: Song) -> Sections:
-    """The song's sections, found from its chords; bars before the tune begins are an intro, bars after it ends an outro."""
+    """The song's sections, found from its chords.
+
+    Bars before the tune begins are an intro, bars after it ends an outro.
+    """
     bars = bars_of(song.sheet)
     first, last = song.sung or (0, len(bars))
     first, last = first if first <= 16 else 0, last if len(bars) - last <= 16 else len(bars)
@@ -54,7 +58,10 @@ def sections_of(song: Song) -> Sections:
 
 
 class Examples:
-    """Draws pairs from ``songs``; genres with fewer songs come more often than their share (by the root of their count)."""
+    """Draws pairs from ``songs``.
+
+    Genres with fewer songs come more often than their share (by the root of their count).
+    """
 
     def __init__(self, songs: Sequence[Song]) -> None:
         self.songs = list(songs)
@@ -124,7 +131,10 @@ def tempo(own: float | None, genre: str | None, rng: random.Random, worded: floa
 
 
 def asked(plan: Plan, rng: random.Random) -> tuple[str, int]:
-    """What a caption asks for so that the plan has this many bars: bars, seconds (round ones where they do) or nothing."""
+    """What a caption asks for so that the plan has this many bars.
+
+    Bars, seconds (round ones where they do) or nothing.
+    """
     kind = rng.choice(("bars", "seconds", "open"))
     if kind == "seconds":
         exact = plan.bars * plan.meter.beats_per_bar * 60 / plan.bpm
@@ -151,7 +161,10 @@ def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dic
 
 
 def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ...]]]:
-    """The form and what its sections hold, with letters from A on; ends before a plan would become larger than one may be made up."""
+    """The form and what its sections hold, with letters from A on.
+
+    Ends before a plan would become larger than one may be made up.
+    """
     form: list[str] = []
     names: dict[str, str] = {}
     content: dict[str, tuple[Bar, ...]] = {}
@@ -169,7 +182,10 @@ def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ..
 
 
 def rebar(bar: Bar, meter: Meter) -> Bar:
-    """A bar of 4/4 in another metre: chords keep their share of the bar in compound and two-beat metres, else their beat."""
+    """A bar of 4/4 in another metre.
+
+    Chords keep their share of the bar in compound and two-beat metres, else their beat.
+    """
     steps = meter.beats_per_bar * steps_per_beat(meter)
     shrunk = meter.compound or meter.beats_per_bar == 2
     share = (

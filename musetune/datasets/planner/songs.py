@@ -2,8 +2,9 @@
 
     python recipes/planner/collect_songs.py SHARED/data songs.jsonl
 
-SHARED/data holds pop909/ and openewld/ (its README says what they are). music21's corpus adds Bach chorales, analysed by
-`musetune.theory.numerals.score_analysis`. Which songs are held out for measuring says musetune/datasets/song_split.py.
+SHARED/data holds pop909/ and openewld/ (its README says what they are). music21's corpus adds Bach chorales, analysed
+by `musetune.theory.numerals.score_analysis`. Which songs are held out for measuring says
+musetune/datasets/song_split.py.
 """
 
 from __future__ import annotations
@@ -27,25 +28,55 @@ from musetune.symbols.meter import METERS
 from musetune.theory.harmony.modulation import local_keys
 
 GENRE_OF = {  # Discogs' genres, which OpenEWLD's index counts, → ours; the others say nothing that we can name
-    "Pop": "pop", "Rock": "rock", "Jazz": "jazz", "Blues": "blues", "Classical": "classical", "Electronic": "electronic",
-}  # fmt: skip
+    "Pop": "pop",
+    "Rock": "rock",
+    "Jazz": "jazz",
+    "Blues": "blues",
+    "Classical": "classical",
+    "Electronic": "electronic",
+}
 STYLE_OF = {  # where the genre says nothing, or says less than the style does
-    "Swing": "jazz", "Big Band": "jazz", "Dixieland": "jazz", "Hard Bop": "jazz", "Post Bop": "jazz", "Cool Jazz": "jazz", "Ragtime": "jazz",
-    "Bop": "jazz", "Smooth Jazz": "jazz", "Soul-Jazz": "jazz", "Rock & Roll": "rock", "Pop Rock": "rock", "Romantic": "classical",
-    "Neo-Romantic": "classical", "Modern Classical": "classical", "Baroque": "classical", "Opera": "classical", "Electric Blues": "blues",
-    "Country Blues": "blues", "Chicago Blues": "blues", "Delta Blues": "blues", "Piano Blues": "blues",
-}  # fmt: skip
+    "Swing": "jazz",
+    "Big Band": "jazz",
+    "Dixieland": "jazz",
+    "Hard Bop": "jazz",
+    "Post Bop": "jazz",
+    "Cool Jazz": "jazz",
+    "Ragtime": "jazz",
+    "Bop": "jazz",
+    "Smooth Jazz": "jazz",
+    "Soul-Jazz": "jazz",
+    "Rock & Roll": "rock",
+    "Pop Rock": "rock",
+    "Romantic": "classical",
+    "Neo-Romantic": "classical",
+    "Modern Classical": "classical",
+    "Baroque": "classical",
+    "Opera": "classical",
+    "Electric Blues": "blues",
+    "Country Blues": "blues",
+    "Chicago Blues": "blues",
+    "Delta Blues": "blues",
+    "Piano Blues": "blues",
+}
 METRES = {  # POP909: beats of a bar in beats.txt, metre of corrected.mid → metre, and beats of the file in one of ours
-    (4, "4/4"): ("4/4", 1), (6, "3/4"): ("3/4", 1), (6, "3/8"): ("6/8", 3), (6, "6/8"): ("6/8", 3), (3, "3/4"): ("3/4", 1),
-}  # fmt: skip
+    (4, "4/4"): ("4/4", 1),
+    (6, "3/4"): ("3/4", 1),
+    (6, "3/8"): ("6/8", 3),
+    (6, "6/8"): ("6/8", 3),
+    (3, "3/4"): ("3/4", 1),
+}
 PHASE = 1.2  # how much more must begin elsewhere for a downbeat to move
 CHORALES = 160  # of Bach's in music21's corpus: as many as a genre needs to be heard beside 700 pop songs
 
 
 @dataclass(frozen=True)
 class Song:
-    """``sheet``: one metre, one key, whole bars from a bar line on, no gaps. ``sung``: bars before the tune and bars up to its end, or
-    None where there is no tune to tell; ``timed``: whether the tempo is the song's own."""
+    """``sheet``: one metre, one key, whole bars from a bar line on, no gaps.
+
+    ``sung``: bars before the tune and bars up to its end, or None where there is no tune to tell; ``timed``: whether
+    the tempo is the song's own.
+    """
 
     name: str
     source: str
@@ -116,9 +147,12 @@ def pop909(folder: Path) -> Iterator[Song]:
 
 
 def phase(spans: list[ChordSpan], meter: Meter) -> int:
-    """Beats by which bars begin late: that place in the bar where most chords begin (by their length), if it is clearly another than 0.
+    """Beats by which bars begin late.
 
-    The downbeats of beats.txt were found automatically; in a quarter of the songs (183 of 806) they lie a beat or two off.
+    That place in the bar where most chords begin (by their length), if it is clearly another than 0.
+
+    The downbeats of beats.txt were found automatically; in a quarter of the songs (183 of 806) they lie a beat or two
+    off.
     """
     bar = meter.beats_per_bar
     weight = [0.0] * bar
@@ -178,9 +212,15 @@ def chorales() -> Iterator[Song]:
 
 
 def whole(
-    name: str, source: str, spans: list[ChordSpan], keys: list[KeySpan], meter: Meter, bpm: float | None, genre: str,
+    name: str,
+    source: str,
+    spans: list[ChordSpan],
+    keys: list[KeySpan],
+    meter: Meter,
+    bpm: float | None,
+    genre: str,
     tune: tuple[Fraction, Fraction] | None = None,
-) -> Iterator[Song]:  # fmt: skip
+) -> Iterator[Song]:
     """The song cut to the bars in which it has chords, later keys moved to the first; nothing where fewer than 4
     bars are left or the metre is one that plans do not have."""
     bar = meter.beats_per_bar

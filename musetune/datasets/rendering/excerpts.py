@@ -1,4 +1,7 @@
-"""A passage of a song, recast: genre, tempo, key, metre and chords drawn anew, so that a model hears them apart from each other."""
+"""A passage of a song, recast.
+
+Genre, tempo, key, metre and chords drawn anew, so that a model hears them apart from each other.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,14 @@ RANDOM_QUALITIES = {"maj": 38, "min": 28, "7": 10, "maj7": 7, "min7": 9, "sus4":
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 SHARP = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 BASSES = {  # qualities that are inverted, with their third and fifth
-    "maj": ("3", "5"), "7": ("3", "5"), "maj7": ("3", "5"), "min": ("b3", "5"), "min7": ("b3", "5"), "dim": ("b3", "b5"), "hdim7": ("b3", "b5"),
-}  # fmt: skip
+    "maj": ("3", "5"),
+    "7": ("3", "5"),
+    "maj7": ("3", "5"),
+    "min": ("b3", "5"),
+    "min7": ("b3", "5"),
+    "dim": ("b3", "b5"),
+    "hdim7": ("b3", "b5"),
+}
 ANY_TEMPO, COMPOUND_TEMPO = (60, 180), (40, 110)  # bpm
 
 
@@ -79,7 +88,10 @@ def squeeze(sheet: LeadSheet, meter: Meter) -> LeadSheet:
 
 
 def random_chords(sheet: LeadSheet, rng: random.Random) -> tuple[ChordSpan, ...]:
-    """Chords that no song's habits explain: mostly the key's roots, qualities and inversions at random, half bars and bars."""
+    """Chords that no song's habits explain.
+
+    Mostly the key's roots, qualities and inversions at random, half bars and bars.
+    """
     scale = MAJOR if sheet.key.mode == "major" else MINOR
     bar, spans, at = Fraction(sheet.meter.beats_per_bar), [], Fraction(0)
     while at < sheet.length:

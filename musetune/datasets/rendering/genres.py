@@ -1,6 +1,9 @@
-"""Clips in six genres for train_genre.py: a song, a lead sheet or a progression that is idiomatic of the genre, arranged by
-musetune.planning.rules.orchestrate in one of its six styles, with uneven timing, other dynamics, distortion, reverb,
-equalisation, noise and MP3 loss. Each genre gets the room and the freedom of tempo that its recordings have."""
+"""Clips in six genres for train_genre.py.
+
+A song, a lead sheet or a progression that is idiomatic of the genre, arranged by musetune.planning.rules.orchestrate in
+one of its six styles, with uneven timing, other dynamics, distortion, reverb, equalisation, noise and MP3 loss. Each
+genre gets the room and the freedom of tempo that its recordings have.
+"""
 
 from __future__ import annotations
 
@@ -29,24 +32,58 @@ PARTS = ("train", "calibration", "test")
 IDIOMS: dict[str, tuple[str, ...]] = {  # one chord a bar, or two bars, or half a bar
     "pop": ("I V vi IV", "vi IV I V", "I vi IV V", "IV V iii vi", "I IV vi V", "I V vi iii IV I IV V", "I Imaj7 IV iv"),
     "rock": (
-        "I bVII IV I", "I IV V IV", "i bVI bVII i", "I IV bVII IV", "i bVII bVI bVII", "I V IV IV", "i bIII bVII IV",
+        "I bVII IV I",
+        "I IV V IV",
+        "i bVI bVII i",
+        "I IV bVII IV",
+        "i bVII bVI bVII",
+        "I V IV IV",
+        "i bIII bVII IV",
     ),
     "jazz": (
-        "ii7 V7 Imaj7 VI7", "ii7 V7 Imaj7 Imaj7", "Imaj7 vi7 ii7 V7", "iii7 VI7 ii7 V7", "iiø7 V7 i7 i7", "Imaj7 II7 ii7 V7",
-        "i7 i7 iv7 iv7 iiø7 V7 i7 V7", "Imaj7 IV7 iii7 VI7 ii7 V7 Imaj7 V7", "iv7 bVII7 bIIImaj7 bVImaj7 iiø7 V7 i7 i7",
+        "ii7 V7 Imaj7 VI7",
+        "ii7 V7 Imaj7 Imaj7",
+        "Imaj7 vi7 ii7 V7",
+        "iii7 VI7 ii7 V7",
+        "iiø7 V7 i7 i7",
+        "Imaj7 II7 ii7 V7",
+        "i7 i7 iv7 iv7 iiø7 V7 i7 V7",
+        "Imaj7 IV7 iii7 VI7 ii7 V7 Imaj7 V7",
+        "iv7 bVII7 bIIImaj7 bVImaj7 iiø7 V7 i7 i7",
     ),
     "blues": (
-        "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7", "I7 IV7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 I7", "I I I I7 IV IV I I V IV I V7",
-        "i7 i7 i7 i7 iv7 iv7 i7 i7 V7 iv7 i7 V7", "I7 V7 IV7 IV7 I7 V7 I7 V7", "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 V7 I7 I7",
+        "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7",
+        "I7 IV7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 I7",
+        "I I I I7 IV IV I I V IV I V7",
+        "i7 i7 i7 i7 iv7 iv7 i7 i7 V7 iv7 i7 V7",
+        "I7 V7 IV7 IV7 I7 V7 I7 V7",
+        "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 V7 I7 I7",
     ),
     "classical": (
-        "I IV V I", "I ii V7 I", "i iv V i", "I vi ii V7 I", "i iio V7 i", "I V7/V V I", "I IV viio iii vi ii V7 I",
-        "i V i bVI iv V7 i i", "I V vi iii IV I IV V", "i V7/iv iv V7", "I viio/V V V7", "i bVII bVI V",
+        "I IV V I",
+        "I ii V7 I",
+        "i iv V i",
+        "I vi ii V7 I",
+        "i iio V7 i",
+        "I V7/V V I",
+        "I IV viio iii vi ii V7 I",
+        "i V i bVI iv V7 i i",
+        "I V vi iii IV I IV V",
+        "i V7/iv iv V7",
+        "I viio/V V V7",
+        "i bVII bVI V",
     ),
     "electronic": (
-        "vi IV I V", "i bVI bIII bVII", "i i bVI bVII", "i iv bVI bVII", "i i i i", "IV I V vi", "i bVII iv iv", "i i iv iv",
+        "vi IV I V",
+        "i bVI bIII bVII",
+        "i i bVI bVII",
+        "i iv bVI bVII",
+        "i i i i",
+        "IV I V vi",
+        "i bVII iv iv",
+        "i i iv iv",
     ),
-}  # fmt: skip
+}
 CHORD_BARS = {"pop": (1, 1, 0.5), "rock": (1, 1, 2), "jazz": (1, 1, 0.5), "blues": (1,), "classical": (1, 0.5, 0.5),
               "electronic": (1, 1, 2)}  # fmt: skip
 RUBATO = {"classical": 0.06, "jazz": 0.015, "blues": 0.015, "pop": 0.008, "rock": 0.01, "electronic": 0.0}  # of a beat
@@ -127,9 +164,13 @@ def idiom(genre: str, seconds: float, rng: random.Random) -> LeadSheet:
     count = int(seconds * bpm / 60 / beats) + 2
     chords = [chord for loop in loops for chord in loop.split() * rng.choice((1, 2))]
     sheet = LeadSheet.from_progression(
-        (chords * (count // len(chords) + 1))[:count], key=key, bpm=bpm, time_signature=f"{metre}/4",
-        beats_per_chord=beats, genre=genre,
-    )  # fmt: skip
+        (chords * (count // len(chords) + 1))[:count],
+        key=key,
+        bpm=bpm,
+        time_signature=f"{metre}/4",
+        beats_per_chord=beats,
+        genre=genre,
+    )
     return recolour(sheet, rng) if genre not in ("jazz", "blues") and rng.random() < 0.1 else sheet
 
 
@@ -213,9 +254,15 @@ def degrade(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def make_clip(
-    genre: str, songs: dict[str, list[Path]], kept: Path, font: str, seconds: float, idiom_share: float, seed: int,
+    genre: str,
+    songs: dict[str, list[Path]],
+    kept: Path,
+    font: str,
+    seconds: float,
+    idiom_share: float,
+    seed: int,
     rough: bool,
-) -> tuple[np.ndarray, LeadSheet]:  # fmt: skip
+) -> tuple[np.ndarray, LeadSheet]:
     """(samples,) at RATE and the lead sheet that is played; a function of its arguments alone."""
     draw, rng = random.Random(seed), np.random.default_rng(seed)
     sheet = draw_sheet(genre, songs, kept, seconds, idiom_share, draw)

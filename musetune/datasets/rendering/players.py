@@ -1,4 +1,7 @@
-"""Other players for a rendered clip: notes that no pattern explains, and one player alone, so that a model learns to play what is written."""
+"""Other players for a rendered clip.
+
+Notes that no pattern explains, and one player alone, so that a model learns to play what is written.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ RHYTHMS = ((1.0, 1.0, 2.0), (0.5, 0.5, 1.0, 1.5), (0.25, 0.5, 0.5, 0.75, 1.0), (
 
 
 def free(take: Take, sheet: LeadSheet, rng: random.Random) -> Take:
-    """The take's players with other notes: drum hits, rhythms and lines drawn at random on the beats' grid, chords where the sheet has them."""
+    """The take's players with other notes.
+
+    Drum hits, rhythms and lines drawn at random on the beats' grid, chords where the sheet has them.
+    """
     stems = dict(take.arrangement.stems)
     if "lead" not in stems and rng.random() < 0.6:
         stems["lead"] = Stem(rng.choice(STYLES[sheet.genre or "pop"].lead_programs), ())

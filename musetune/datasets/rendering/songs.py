@@ -107,13 +107,22 @@ def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
         save_audio(out / name, wave, 16000)
     sheet = replace(sheet.crop(0.0, cfg.seconds), melody=())
     return {
-        "file_name": name, "text": take.prompt, "genre": sheet.genre, "key": str(sheet.key), "bpm": round(sheet.bpm, 2),
-        "lead_sheet": sheet.to_json(), "arrangement": take.arrangement.to_json(), "source": path.name,
-    }  # fmt: skip
+        "file_name": name,
+        "text": take.prompt,
+        "genre": sheet.genre,
+        "key": str(sheet.key),
+        "bpm": round(sheet.bpm, 2),
+        "lead_sheet": sheet.to_json(),
+        "arrangement": take.arrangement.to_json(),
+        "source": path.name,
+    }
 
 
 def remember(out: Path, now: dict) -> None:
-    """Write the settings beside the clips; refuse to go on among clips that others made (more clips and workers are no others)."""
+    """Write the settings beside the clips.
+
+    Refuse to go on among clips that others made (more clips and workers are no others).
+    """
     path = out / "render.json"
     before = json.loads(path.read_text()) if path.is_file() else now
     other = [k for k in now if k not in ("clips", "workers") and before.get(k) != now[k]]

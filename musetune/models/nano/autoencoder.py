@@ -14,8 +14,8 @@ PATCH = 8
 class PatchAutoencoder(ModelMixin, ConfigMixin):
     """Log spectrogram (batch, 1, frames, bins) ↔ latents (batch, latent_channels, frames / 8, bins / 8).
 
-    Deterministic: the "distribution" has no variance. ``fit`` sets the weights from data; nothing is learned by gradient.
-    ``block_out_channels`` only tells pipelines the factor 8, as AutoencoderKL's does.
+    Deterministic: the "distribution" has no variance. ``fit`` sets the weights from data; nothing is learned by
+    gradient. ``block_out_channels`` only tells pipelines the factor 8, as AutoencoderKL's does.
     """
 
     @register_to_config

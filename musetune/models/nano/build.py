@@ -101,9 +101,14 @@ def _t5(size: Size, vocabulary: int) -> T5EncoderModel:
     from transformers import T5Config, T5EncoderModel
 
     config = T5Config(
-        vocab_size=vocabulary, d_model=size.text_dim, d_kv=size.text_dim // HEADS, d_ff=4 * size.text_dim, num_layers=size.layers,
-        num_heads=HEADS, dropout_rate=0.0,
-    )  # fmt: skip
+        vocab_size=vocabulary,
+        d_model=size.text_dim,
+        d_kv=size.text_dim // HEADS,
+        d_ff=4 * size.text_dim,
+        num_layers=size.layers,
+        num_heads=HEADS,
+        dropout_rate=0.0,
+    )
     encoder = T5EncoderModel(config)
     with torch.no_grad():  # T5's default initialisation assumes a final scale that nano does not have
         encoder.shared.weight.normal_(std=1.0)
@@ -114,9 +119,18 @@ def _gpt2(size: Size) -> GPT2LMHeadModel:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
-        vocab_size=1, n_embd=size.text_dim, n_head=HEADS, n_layer=size.layers, n_positions=96, max_new_tokens=8, bos_token_id=0,
-        eos_token_id=0, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
-    )  # fmt: skip
+        vocab_size=1,
+        n_embd=size.text_dim,
+        n_head=HEADS,
+        n_layer=size.layers,
+        n_positions=96,
+        max_new_tokens=8,
+        bos_token_id=0,
+        eos_token_id=0,
+        attn_pdrop=0.0,
+        embd_pdrop=0.0,
+        resid_pdrop=0.0,
+    )
     return GPT2LMHeadModel(config)
 
 
@@ -143,13 +157,28 @@ def _clap(size: Size, tokenizer) -> ClapModel:  # type: ignore[no-untyped-def]
 
     dim = size.text_dim
     text = ClapTextConfig(
-        vocab_size=len(tokenizer), hidden_size=dim, num_hidden_layers=size.layers, num_attention_heads=4, intermediate_size=2 * dim,
-        max_position_embeddings=80, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=tokenizer.pad_token_id,
+        vocab_size=len(tokenizer),
+        hidden_size=dim,
+        num_hidden_layers=size.layers,
+        num_attention_heads=4,
+        intermediate_size=2 * dim,
+        max_position_embeddings=80,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=tokenizer.pad_token_id,
         projection_dim=dim,
-    )  # fmt: skip
+    )
     stages = [1, 1, 1, 1]
     audio = ClapAudioConfig(
-        patch_embeds_hidden_size=size.clap_audio, depths=stages, num_attention_heads=[1, 2, 2, 4], hidden_size=size.clap_audio * 8,
-        projection_dim=dim, drop_path_rate=0.0, hidden_dropout_prob=0.0, num_hidden_layers=4, num_classes=2, aff_block_r=1,
-    )  # fmt: skip
+        patch_embeds_hidden_size=size.clap_audio,
+        depths=stages,
+        num_attention_heads=[1, 2, 2, 4],
+        hidden_size=size.clap_audio * 8,
+        projection_dim=dim,
+        drop_path_rate=0.0,
+        hidden_dropout_prob=0.0,
+        num_hidden_layers=4,
+        num_classes=2,
+        aff_block_r=1,
+    )
     return ClapModel(ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=dim))

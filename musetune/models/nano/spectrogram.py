@@ -1,7 +1,8 @@
 """nano's own "mel": a log-frequency spectrogram, 16 bins an octave over eight octaves, one analysis window a register.
 
-AudioLDM 2's 64 mel bins are 100 Hz wide at the bottom, where a semitone is 8 Hz: chords drown. Here a semitone is 1⅓ bins
-everywhere, an octave is 16 bins (two columns of 8×8 patches), and long windows serve low notes while short ones keep drums sharp.
+AudioLDM 2's 64 mel bins are 100 Hz wide at the bottom, where a semitone is 8 Hz: chords drown. Here a semitone is 1⅓
+bins everywhere, an octave is 16 bins (two columns of 8×8 patches), and long windows serve low notes while short ones
+keep drums sharp.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class ExactBuffers:
 class LogSpectrogram(ExactBuffers, nn.Module):
     """Waveform (batch, samples) in −1…1 → natural-log magnitudes (batch, 1, frames, bins); frames = samples // hop.
 
-    A full-scale sine on a bin's centre reads about log(1). ``windows`` are (n_fft, highest frequency in Hz) pairs in rising frequency.
+    A full-scale sine on a bin's centre reads about log(1). ``windows`` are (n_fft, highest frequency in Hz) pairs in
+    rising frequency.
     """
 
     def __init__(
@@ -53,7 +55,8 @@ class LogSpectrogram(ExactBuffers, nn.Module):
         top = fmin * 2 ** ((bins - 1) / bins_per_octave)
         if top >= sampling_rate / 2:
             raise ValueError(
-                f"fmin={fmin} and bins={bins} reach {top:.0f} Hz; the Nyquist limit is {sampling_rate // 2} Hz: lower either"
+                f"fmin={fmin} and bins={bins} reach {top:.0f} Hz; the Nyquist limit is {sampling_rate // 2} Hz: lower "
+                f"either"
             )
         self.sampling_rate, self.hop, self.bins = sampling_rate, hop, bins
         self.frequencies = fmin * 2 ** (np.arange(bins) / bins_per_octave)
@@ -89,7 +92,9 @@ class LogSpectrogram(ExactBuffers, nn.Module):
 
 
 def _filters(frequencies: np.ndarray, mask: np.ndarray, n_fft: int, rate: int, per_octave: int) -> torch.Tensor:
-    """Triangles (bins, n_fft // 2 + 1) around the masked centres, one bin spacing or one FFT bin wide to each side, peak 1."""
+    """Triangles (bins, n_fft // 2 + 1) around the masked centres, one bin spacing or one FFT bin wide to each side,
+    peak 1.
+    """
     grid = np.arange(n_fft // 2 + 1) * rate / n_fft
     half = np.maximum(frequencies * (2 ** (1 / per_octave) - 1), rate / n_fft)
     triangles = np.clip(1 - np.abs(grid[None] - frequencies[:, None]) / half[:, None], 0, None)

@@ -1,8 +1,9 @@
-"""Spectrogram → waveform: ConvNeXt blocks at frame rate and an inverse STFT (Vocos, arXiv 2306.00814), with a harmonic prior.
+"""Spectrogram → waveform: ConvNeXt blocks at frame rate and an inverse STFT (Vocos, arXiv 2306.00814), with a harmonic
+prior.
 
-Three parts are added in the STFT domain: a bank of sinusoids on the equal-tempered grid whose phases run on by themselves
-(tones stay coherent without learning phase), white noise, and a free complex residual. The network only scales them; what it
-scales starts from the input's own magnitudes, so an untrained vocoder already sounds.
+Three parts are added in the STFT domain: a bank of sinusoids on the equal-tempered grid whose phases run on by
+themselves (tones stay coherent without learning phase), white noise, and a free complex residual. The network only
+scales them; what it scales starts from the input's own magnitudes, so an untrained vocoder already sounds.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
     Weights may be in half precision; the STFT domain and the waveform are float32 always.
 
     ``config.model_in_dim``, ``upsample_rates`` and ``sampling_rate`` are what AudioLDM2Pipeline reads of a vocoder.
-    ``frontend`` is the LogSpectrogram that this vocoder inverts. ``loudest`` (bins,): what is louder sounds as loud as this; guidance
-    now and then drives a few cells far beyond all music, and one such burst would make the rest of a clip too soft to hear.
+    ``frontend`` is the LogSpectrogram that this vocoder inverts. ``loudest`` (bins,): what is louder sounds as loud as
+    this; guidance now and then drives a few cells far beyond all music, and one such burst would make the rest of a
+    clip too soft to hear.
     """
 
     @register_to_config

@@ -1,4 +1,6 @@
-"""LeadSheet → Arrangement: the stem transformer writes drums, bass, guitar, keys and lead, each after those that are already written."""
+"""LeadSheet → Arrangement: the stem transformer writes drums, bass, guitar, keys and lead, each after those that are
+already written.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,10 @@ class Arranger:
 
     @staticmethod
     def from_pretrained(name_or_path: str | Path = "nano") -> Arranger:
-        """ "nano", which is shipped, or a folder that recipes/arranger/train.py wrote. Raises FileNotFoundError for a folder without weights."""
+        """ "nano", which is shipped, or a folder that recipes/arranger/train.py wrote.
+
+        Raises FileNotFoundError for a folder without weights.
+        """
         import torch
 
         from musetune.planning.arranger.model import StemTransformer
@@ -54,15 +59,23 @@ class Arranger:
             return Arranger(StemTransformer.from_pretrained(folder), Copies.load(folder))
 
     def arrange(
-        self, sheet: LeadSheet, *, stems: tuple[str, ...] = STEMS, given: Arrangement | None = None, seed: int = 0,
-        temperature: float = 0.9, progress: Callable[[int, int], None] | None = None,
-    ) -> Arrangement:  # fmt: skip
-        """Notes for ``stems`` on the sheet's chords, metre, key and sections, conditioned on ``given`` stems, which stay as they are.
+        self,
+        sheet: LeadSheet,
+        *,
+        stems: tuple[str, ...] = STEMS,
+        given: Arrangement | None = None,
+        seed: int = 0,
+        temperature: float = 0.9,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Arrangement:
+        """Notes for ``stems`` on the sheet's chords, metre, key and sections, conditioned on ``given`` stems, which
+        stay as they are.
 
-        A section that recurs with the same chords re-uses what was written for its label. A sheet's own melody counts as a given lead. In a
-        metre that the transformer has never heard (5/4, say) all stems are rule-made and say so (``Stem.source``). "vocals" is another name
-        of "lead". temperature: 0 takes the likeliest token each time, 1 draws as the model thinks, more is wilder. progress: told (stems of
-        passages written, all of them). The same seed gives the same notes. Raises ValueError for an unknown stem or a temperature outside 0–10.
+        A section that recurs with the same chords re-uses what was written for its label. A sheet's own melody counts
+        as a given lead. In a metre that the transformer has never heard (5/4, say) all stems are rule-made and say so
+        (``Stem.source``). "vocals" is another name of "lead". temperature: 0 takes the likeliest token each time, 1
+        draws as the model thinks, more is wilder. progress: told (stems of passages written, all of them). The same
+        seed gives the same notes. Raises ValueError for an unknown stem or a temperature outside 0–10.
         """
         if not 0 <= temperature <= 10:
             raise ValueError(f"temperature={temperature} is outside 0–10: 0 is the likeliest, 0.9 is usual")
@@ -77,9 +90,14 @@ class Arranger:
         return Arrangement(sheet.grid, {s: kept[s] if s in kept else written[s] for s in order})
 
     def _write(
-        self, sheet: LeadSheet, stems: tuple[str, ...], given: dict[str, Stem], seed: int, temperature: float,
+        self,
+        sheet: LeadSheet,
+        stems: tuple[str, ...],
+        given: dict[str, Stem],
+        seed: int,
+        temperature: float,
         progress: Callable[[int, int], None] | None,
-    ) -> dict[str, Stem]:  # fmt: skip
+    ) -> dict[str, Stem]:
         from musetune.planning.arranger.writing import Request, compose
 
         places = places_of(sheet)
@@ -113,9 +131,15 @@ def _arranger(name_or_path: str) -> Arranger:
 
 
 def arrange(
-    sheet: LeadSheet, *, model: str = "nano", stems: tuple[str, ...] = STEMS, given: Arrangement | None = None, seed: int = 0,
-    temperature: float = 0.9, progress: Callable[[int, int], None] | None = None,
-) -> Arrangement:  # fmt: skip
+    sheet: LeadSheet,
+    *,
+    model: str = "nano",
+    stems: tuple[str, ...] = STEMS,
+    given: Arrangement | None = None,
+    seed: int = 0,
+    temperature: float = 0.9,
+    progress: Callable[[int, int], None] | None = None,
+) -> Arrangement:
     """``Arranger.arrange`` with a model that is loaded once."""
     return _arranger(str(model)).arrange(
         sheet, stems=stems, given=given, seed=seed, temperature=temperature, progress=progress
@@ -123,7 +147,10 @@ def arrange(
 
 
 def check_stems(stems: tuple[str, ...]) -> tuple[str, ...]:
-    """The stems by their own names, in the order in which they are written. Raises ValueError for one that does not exist."""
+    """The stems by their own names, in the order in which they are written.
+
+    Raises ValueError for one that does not exist.
+    """
     names = [ALIASES.get(s, s) for s in ((stems,) if isinstance(stems, str) else stems)]
     if unknown := [s for s in names if s not in STEMS]:
         raise ValueError(f"stem {unknown[0]!r} is not one of {', '.join(STEMS)} (or vocals, another name of lead)")
@@ -163,7 +190,10 @@ def places_of(sheet: LeadSheet) -> list[Place]:
 
 
 def recurs(before: Place, now: Place) -> bool:
-    """Whether a passage is the same part of a section with the same label, metre, mode and chords; the key may be another."""
+    """Whether a passage is the same part of a section with the same label, metre, mode and chords.
+
+    The key may be another.
+    """
     one, other = before.passage, now.passage
     same = (one.bars, one.meter, one.mode, one.harmony) == (other.bars, other.meter, other.mode, other.harmony)
     return same and now.label is not None and (before.label, before.part) == (now.label, now.part)

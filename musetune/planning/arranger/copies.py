@@ -1,8 +1,10 @@
-"""What the training songs hold, as runs of notes, so that decoding can keep from repeating more than twelve of them in a row.
+"""What the training songs hold, as runs of notes, so that decoding can keep from repeating more than twelve of them in
+a row.
 
-A note counts as its interval to the note before (notes of a chord from the lowest up), the steps since that note began, and its length:
-transposed copies are copies. For lead the length does not count: a tune is the same with its notes cut short. Runs of thirteen are kept in
-a Bloom filter, a set that never misses what it holds and is wrong about one in some hundreds of what it does not hold.
+A note counts as its interval to the note before (notes of a chord from the lowest up), the steps since that note began,
+and its length: transposed copies are copies. For lead the length does not count: a tune is the same with its notes cut
+short. Runs of thirteen are kept in a Bloom filter, a set that never misses what it holds and is wrong about one in some
+hundreds of what it does not hold.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ class Copies:
         return all(self.bits[byte] >> bit & 1 for byte, bit in _places(value, len(self.bits)))
 
     def repeats(self, events: list[Event], fresh: list[Event], stem: str) -> bool:
-        """Whether one of ``fresh``, the notes of the onset that follows ``events``, ends a run of thirteen from the training songs."""
+        """Whether one of ``fresh``, the notes of the onset that follows ``events``, ends a run of thirteen from the
+        training songs.
+        """
         if stem not in GUARDED or len(events) + len(fresh) < RUN:
             return False
         notes = [*events[-(RUN - 1) :], *sorted(fresh, key=lambda e: e.pitch)]

@@ -1,4 +1,7 @@
-"""The grammar of stems: what may follow, what harmony a token stands on, and the notes that it means. One walker reads one text."""
+"""The grammar of stems: what may follow, what harmony a token stands on, and the notes that it means.
+
+One walker reads one text.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,8 @@ from musetune.symbols import QUALITIES
 from musetune.symbols.arrangement import STEMS
 
 NOWHERE = MAX_BEATS * len(OFFSETS)  # the place of tokens that stand at no position
-# Sizes of what comes with a token: stem, bar, bars left, place, chord's root, quality, bass, next chord's root, quality, beats until then.
+# Sizes of what comes with a token: stem, bar, bars left, place, chord's root, quality, bass, next chord's root,
+# quality, beats until then.
 CONTEXT = (
     len(STEMS) + 1, MAX_BARS + 1, MAX_BARS + 1, NOWHERE + 1, 13, len(QUALITIES), 13, 14, len(QUALITIES) + 1, 6,
 )  # fmt: skip
@@ -92,7 +96,10 @@ class Walker:
         return [stem, where, self.passage.bars - bar, place, *self._chords[beat_step]]
 
     def allowed(self) -> np.ndarray:
-        """(VOCABULARY,) true where a token may follow inside a stem. Raises RuntimeError between stems, where the caller decides."""
+        """(VOCABULARY,) true where a token may follow inside a stem.
+
+        Raises RuntimeError between stems, where the caller decides.
+        """
         if not self.stem:
             raise RuntimeError("no stem is being written: push a stem token first")
         p, player = self.passage, PLAYERS[self.stem]
@@ -144,7 +151,10 @@ def _note_mask(low: int, high: int, room: int) -> np.ndarray:
 
 
 def _chord_features(passage: Passage) -> list[tuple[int, int, int, int, int, int]]:
-    """For each step: root, quality and bass of the chord; root and quality of the next (13 and the last: none); beats until it, up to 5."""
+    """For each step: root, quality and bass of the chord; root and quality of the next (13 and the last: none).
+
+    Beats until it, up to 5.
+    """
     out: list[tuple[int, int, int, int, int, int]] = []
     for i, chord in enumerate(passage.harmony):
         following = passage.harmony[i + 1] if i + 1 < len(passage.harmony) else None
@@ -160,8 +170,8 @@ def _chord_features(passage: Passage) -> list[tuple[int, int, int, int, int, int
 def write(stem: str, events: list[Event], passage: Passage) -> list[int]:
     """The tokens of a stem that plays ``events``, from its stem token to its end.
 
-    Events off the grid, out of the stem's range or beyond what it may hold in a bar or at once are left out; of an onset's lengths the
-    median counts.
+    Events off the grid, out of the stem's range or beyond what it may hold in a bar or at once are left out; of an
+    onset's lengths the median counts.
     """
     onsets: dict[int, list[Event]] = {}
     for event in sorted(events, key=lambda e: (e.step, e.pitch)):

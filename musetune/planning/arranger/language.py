@@ -1,10 +1,12 @@
-"""The tokens that the stem transformer reads and writes. Pitches are relative to the key, positions to the bar (as in REMI, arXiv 2002.00212).
+"""The tokens that the stem transformer reads and writes.
 
-A passage is at most eight bars of one metre. Its text is a head, ``start genre metre mode tempo``, and for each stem, in the order of
-``STEMS``: the stem's own token, then for each bar a bar token and its onsets, then an end token. An onset of drums is a position and
-one token for all that is struck; of another stem a position, one or more pitches upwards, and the length that they share.
-Twelve steps make a beat; onsets stand on sixteenths and triplets. There are no chord tokens: every token is read with the harmony that
-sounds where it stands (``stem_grammar.Walker.context``).
+Pitches are relative to the key, positions to the bar (as in REMI, arXiv 2002.00212).
+
+A passage is at most eight bars of one metre. Its text is a head, ``start genre metre mode tempo``, and for each stem,
+in the order of ``STEMS``: the stem's own token, then for each bar a bar token and its onsets, then an end token. An
+onset of drums is a position and one token for all that is struck; of another stem a position, one or more pitches
+upwards, and the length that they share. Twelve steps make a beat; onsets stand on sixteenths and triplets. There are no
+chord tokens: every token is read with the harmony that sounds where it stands (``stem_grammar.Walker.context``).
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ LOWEST, HIGHEST = 22, 100  # MIDI pitches written in C, see ``tonic_offset``
 
 @dataclass(frozen=True)
 class Player:
-    """What a stem may hold: MIDI pitches ``low`` to ``high``, ``voices`` notes at once, ``onsets`` in a bar of four beats."""
+    """What a stem may hold: MIDI pitches ``low`` to ``high``, ``voices`` notes at once, ``onsets`` in a bar of four
+    beats.
+    """
 
     low: int
     high: int
@@ -50,9 +54,17 @@ BODY = ("kick", "snare", "stick")
 CYMBALS = ("", "hat", "open", "ride", "crash", "shaker")
 TOMS = ("", "low tom", "high tom")
 DRUM_CLASSES = {
-    "kick": (36, 35), "snare": (38, 40), "stick": (37, 39, 31), "hat": (42, 44), "open": (46,), "ride": (51, 53, 59), "crash": (49, 52, 55, 57),
-    "low tom": (43, 41, 45), "high tom": (48, 47, 50), "shaker": (70,),
-}  # fmt: skip
+    "kick": (36, 35),
+    "snare": (38, 40),
+    "stick": (37, 39, 31),
+    "hat": (42, 44),
+    "open": (46,),
+    "ride": (51, 53, 59),
+    "crash": (49, 52, 55, 57),
+    "low tom": (43, 41, 45),
+    "high tom": (48, 47, 50),
+    "shaker": (70,),
+}
 LOUDER = ("crash", "open", "ride", "hat", "shaker")  # of two cymbals at once the first is kept
 HITS = 8 * len(CYMBALS) * len(TOMS)
 
@@ -79,7 +91,9 @@ VOCABULARY = _at
 
 @dataclass(frozen=True)
 class Event:
-    """An onset's note: ``step`` from the passage's start, ``pitch`` as if the tonic were C (drums: a hit, 1–143), ``steps`` long."""
+    """An onset's note: ``step`` from the passage's start, ``pitch`` as if the tonic were C (drums: a hit, 1–143),
+    ``steps`` long.
+    """
 
     step: int
     pitch: int
@@ -98,9 +112,12 @@ class Harmony:
 
 @dataclass(frozen=True)
 class Passage:
-    """What up to eight bars of one metre stand on. ``harmony`` starts at step 0 and covers all bars; ``offset`` as ``tonic_offset``.
+    """What up to eight bars of one metre stand on.
 
-    Raises ValueError for a metre that the language lacks, a number of bars outside 1–8, or harmony that does not start at 0.
+    ``harmony`` starts at step 0 and covers all bars; ``offset`` as ``tonic_offset``.
+
+    Raises ValueError for a metre that the language lacks, a number of bars outside 1–8, or harmony that does not start
+    at 0.
     """
 
     genre: str | None

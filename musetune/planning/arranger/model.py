@@ -1,4 +1,6 @@
-"""The stem transformer: a small Llama (transformers) whose every token is read with the harmony that sounds where it stands."""
+"""The stem transformer: a small Llama (transformers) whose every token is read with the harmony that sounds where it
+stands.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,18 @@ class StemTransformer(nn.Module):
         self.shape = {"dim": dim, "layers": layers, "heads": heads, "ffn": ffn}
         self.lm = LlamaForCausalLM(
             LlamaConfig(
-                vocab_size=VOCABULARY, hidden_size=dim, num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=heads,
-                intermediate_size=ffn, max_position_embeddings=4096, tie_word_embeddings=True, bos_token_id=None, eos_token_id=None,
+                vocab_size=VOCABULARY,
+                hidden_size=dim,
+                num_hidden_layers=layers,
+                num_attention_heads=heads,
+                num_key_value_heads=heads,
+                intermediate_size=ffn,
+                max_position_embeddings=4096,
+                tie_word_embeddings=True,
+                bos_token_id=None,
+                eos_token_id=None,
             )
-        )  # fmt: skip
+        )
         self.context = nn.EmbeddingBag(sum(CONTEXT), dim, mode="sum")
         nn.init.normal_(self.context.weight, std=0.02)
         firsts = torch.tensor([sum(CONTEXT[:i]) for i in range(len(CONTEXT))])
@@ -37,7 +47,9 @@ class StemTransformer(nn.Module):
         self.register_buffer("firsts", firsts, persistent=False)
 
     def forward(self, tokens: Tensor, contexts: Tensor) -> Tensor:
-        """tokens (batch, n) and contexts (batch, n, 10), integers → logits (batch, n, VOCABULARY) of what follows each token."""
+        """tokens (batch, n) and contexts (batch, n, 10), integers → logits (batch, n, VOCABULARY) of what follows each
+        token.
+        """
         rows = (contexts + self.firsts).flatten(0, 1)
         harmony = self.context(rows).view(*tokens.shape, -1)
         return self.lm(inputs_embeds=self.lm.model.embed_tokens(tokens) + harmony, use_cache=False).logits
@@ -53,7 +65,10 @@ class StemTransformer(nn.Module):
 
     @staticmethod
     def from_pretrained(folder: str | Path) -> StemTransformer:
-        """Read what ``save_pretrained`` wrote. Raises FileNotFoundError for a folder without it, ValueError for another token language."""
+        """Read what ``save_pretrained`` wrote.
+
+        Raises FileNotFoundError for a folder without it, ValueError for another token language.
+        """
         path = Path(folder)
         for name in (CONFIG, WEIGHTS):
             if not (path / name).is_file():
@@ -68,7 +83,9 @@ class StemTransformer(nn.Module):
 
 
 class Steps:
-    """The same network one token a row at a time, keys and values kept: five times as fast as transformers' own on a CPU.
+    """The same network one token a row at a time, keys and values kept.
+
+    Five times as fast as transformers' own on a CPU.
 
     Norms' gains are folded into the matrices after them, and the rotation of queries and keys is two matrices more.
     """

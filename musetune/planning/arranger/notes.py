@@ -1,4 +1,7 @@
-"""Events of a passage → notes of a stem: pitches in the passage's key, lengths that end where the next note begins, accents by metre."""
+"""Events of a passage → notes of a stem.
+
+Pitches in the passage's key, lengths that end where the next note begins, accents by metre.
+"""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ from musetune.symbols.beat_grid import BPM_RANGE
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar line at beat ``start`` (before 0 in a sheet that begins inside a bar), its metre, and the section that it starts in."""
+    """A bar line at beat ``start`` (before 0 in a sheet that begins inside a bar), its metre, and the section that it
+    starts in.
+    """
 
     start: Fraction
     meter: str

@@ -1,4 +1,6 @@
-"""Rule-made stems: the named fallback where the stem transformer has never heard the metre, and what it is compared with."""
+"""Rule-made stems: the named fallback where the stem transformer has never heard the metre, and what it is compared
+with.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stems from the transformer: several passages are written side by side, stem after stem, each token drawn from what the grammar allows."""
+"""Stems from the transformer.
+
+Several passages are written side by side, stem after stem, each token drawn from what the grammar allows.
+"""
 
 from __future__ import annotations
 
@@ -80,13 +83,19 @@ class _Row:
                 chances = np.exp(scaled - scaled.max())
 
     def _rests_too_long(self) -> bool:
-        """Whether the bar that is open must not stay empty: who is asked to play does not leave out more bars in a row than ``RESTS``."""
+        """Whether the bar that is open must not stay empty.
+
+        Who is asked to play does not leave out more bars in a row than ``RESTS``.
+        """
         walker = self.walker
         most = min(RESTS[walker.stem], walker.passage.bars - 1)
         return walker.bar >= 0 and walker.closed and not walker.onsets and walker.rests >= most
 
     def _copied(self, token: int) -> bool:
-        """Whether the token completes a note that ends a run from the training songs: a pitch of lead, a length of the others."""
+        """Whether the token completes a note that ends a run from the training songs.
+
+        A pitch of lead, a length of the others.
+        """
         walker, stem = self.walker, self.walker.stem
         if self.copies is None or not (PITCH <= token < LENGTH if stem == "lead" else LENGTH <= token < HIT):
             return False
@@ -97,14 +106,20 @@ class _Row:
 
 
 def compose(
-    model: StemTransformer, requests: list[Request], *, seed: int = 0, temperature: float = 0.9, least: float = 0.05,
-    copies: Copies | None = None, progress: Callable[[int, int], None] | None = None,
-) -> list[dict[str, list[Event]]]:  # fmt: skip
+    model: StemTransformer,
+    requests: list[Request],
+    *,
+    seed: int = 0,
+    temperature: float = 0.9,
+    least: float = 0.05,
+    copies: Copies | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, list[Event]]]:
     """Write what each request asks for; the same seed, the same notes.
 
-    temperature: above 0; lower is plainer. least: tokens whose chance is below this share of the likeliest one's are never drawn, 0–1.
-    copies: runs of notes that are not to be written again. progress: told (stems written, stems in all).
-    Returns for each request its stems' events. Raises ValueError outside these ranges.
+    temperature: above 0; lower is plainer. least: tokens whose chance is below this share of the likeliest one's are
+    never drawn, 0–1. copies: runs of notes that are not to be written again. progress: told (stems written, stems in
+    all). Returns for each request its stems' events. Raises ValueError outside these ranges.
     """
     if not temperature > 0:
         raise ValueError(f"temperature={temperature} is not above 0; 0.9 is usual")

@@ -1,4 +1,7 @@
-"""Going on from a lead sheet: what it has stays to the letter, bars without chords and bars beyond its end are written."""
+"""Going on from a lead sheet.
+
+What it has stays to the letter, bars without chords and bars beyond its end are written.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ from musetune.symbols.beat_grid import check_bpm
 
 
 def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
-    """Pins that keep ``sheet``. Raises ValueError for a sheet with a pickup or a change of metre, and for pins that contradict it."""
+    """Pins that keep ``sheet``.
+
+    Raises ValueError for a sheet with a pickup or a change of metre, and for pins that contradict it.
+    """
     sheet = _settled(sheet, told)
     per_bar = sheet.meter.beats_per_bar
     bars = bars_of(sheet)
@@ -35,14 +41,21 @@ def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
     total = len(bars) if asked is None else asked
     if not len(bars) <= total <= MOST_BARS:
         raise ValueError(
-            f"{total} bars asked for, the sheet has {len(bars)}: cut it with sheet.slice, or ask for {len(bars)}–{MOST_BARS}"
+            f"{total} bars asked for, the sheet has {len(bars)}: cut it with sheet.slice, or ask for "
+            f"{len(bars)}–{MOST_BARS}"
         )
     form, names = _form_of(sheet, bars)
     content = {(label, index): bar for label, stretch in form for index, bar in enumerate(stretch) if bar}
     pins = Pins(
-        genre=sheet.genre, meter=sheet.meter, keys=(worded(sheet.key),), bpm=round(sheet.bpm, 6), bars=total, closed=total == len(bars),
-        form=tuple((label, len(stretch)) for label, stretch in form), content=lambda _key, _meter: content,
-    )  # fmt: skip
+        genre=sheet.genre,
+        meter=sheet.meter,
+        keys=(worded(sheet.key),),
+        bpm=round(sheet.bpm, 6),
+        bars=total,
+        closed=total == len(bars),
+        form=tuple((label, len(stretch)) for label, stretch in form),
+        content=lambda _key, _meter: content,
+    )
 
     def finish(plan: Plan) -> LeadSheet:
         return _joined(sheet, replace(plan, key=sheet.key).sheet(called(plan, names)), per_bar)
@@ -59,7 +72,8 @@ def _settled(sheet: LeadSheet, told: Asked) -> LeadSheet:
         raise ValueError("a sheet brings its own chords and sections: edit them in the sheet, or leave the sheet out")
     if sheet.first_downbeat:
         raise ValueError(
-            f"the sheet begins with a pickup of {sheet.first_downbeat} beats: go on from sheet.slice({sheet.first_downbeat}, {sheet.length})"
+            f"the sheet begins with a pickup of {sheet.first_downbeat} beats: go on from "
+            f"sheet.slice({sheet.first_downbeat}, {sheet.length})"
         )
     if len({span.meter for span in sheet.meters}) > 1 or told.time_signature not in (
         None,
@@ -67,12 +81,14 @@ def _settled(sheet: LeadSheet, told: Asked) -> LeadSheet:
         str(sheet.meter),
     ):
         raise ValueError(
-            f"the sheet is in {', '.join(str(s.meter) for s in sheet.meters)}; a plan has one metre, and the sheet's cannot be changed here"
+            f"the sheet is in {', '.join(str(s.meter) for s in sheet.meters)}; a plan has one metre, and the sheet's "
+            f"cannot be changed here"
         )
     key = read_key(told.key)
     if key is not None and key.mode != sheet.key.mode:
         raise ValueError(
-            f"key={str(key)!r} is not a transposition of the sheet's {sheet.key}: give a {sheet.key.mode} key, or edit its chords"
+            f"key={str(key)!r} is not a transposition of the sheet's {sheet.key}: give a {sheet.key.mode} key, or edit "
+            f"its chords"
         )
     if key is not None:
         sheet = _in_key(sheet, key)
@@ -88,7 +104,9 @@ def _in_key(sheet: LeadSheet, key: Key) -> LeadSheet:
 
 
 def _form_of(sheet: LeadSheet, bars: list[Bar]) -> tuple[list[tuple[str, list[Bar]]], dict[str, str]]:
-    """(letter, its bars) in order and the sheet's names for the letters; sections whose bars differ get letters of their own."""
+    """(letter, its bars) in order and the sheet's names for the letters; sections whose bars differ get letters of
+    their own.
+    """
     form: list[tuple[str, list[Bar]]] = []
     seen: list[tuple[str, list[Bar], str]] = []
     at = 0
@@ -108,7 +126,9 @@ def _form_of(sheet: LeadSheet, bars: list[Bar]) -> tuple[list[tuple[str, list[Ba
 
 
 def _stretches(sheet: LeadSheet, bars: list[Bar]) -> list[tuple[str, int]]:
-    """(name, bars) from one beginning of a section to the next, none longer than a plan's sections; found from the chords where none is named."""
+    """(name, bars) from one beginning of a section to the next, none longer than a plan's sections; found from the
+    chords where none is named.
+    """
     if not sheet.sections:
         return derive_form(bars)
     per_bar = sheet.meter.beats_per_bar
@@ -130,6 +150,9 @@ def _joined(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
         chords[len(old.chords) - 1] = replace(old.chords[-1], beats=last - old.chords[-1].start)
     beyond: Sequence[Section] = [section for section in new.sections if not old.sections or section.start >= last]
     return replace(
-        old, chords=tuple(sorted(chords, key=lambda span: span.start)), length=new.length, genre=old.genre or new.genre,
+        old,
+        chords=tuple(sorted(chords, key=lambda span: span.start)),
+        length=new.length,
+        genre=old.genre or new.genre,
         sections=(*old.sections, *beyond) if old.sections else tuple(beyond),
-    )  # fmt: skip
+    )

@@ -36,7 +36,10 @@ DONE = (END,)  # compared by identity: the grammar yields tuples of its own
 
 
 class PlanGrammar(LogitsProcessor):
-    """Leaves to each row of a batch the tokens that its grammar allows. ``ids``: token of each place, the END's last."""
+    """Leaves to each row of a batch the tokens that its grammar allows.
+
+    ``ids``: token of each place, the END's last.
+    """
 
     def __init__(self, pins: Sequence[Pins], ids: Sequence[int], vocab_size: int) -> None:
         self.pins = list(pins)
@@ -54,7 +57,10 @@ class PlanGrammar(LogitsProcessor):
         self.forbidden = forbidden
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """input_ids (rows, words + 1), the first the decoder's start; scores (rows, vocabulary). Raises ValueError where rows and grammars are not as many."""
+        """input_ids (rows, words + 1), the first the decoder's start; scores (rows, vocabulary).
+
+        Raises ValueError where rows and grammars are not as many.
+        """
         if len(input_ids) != len(self.pins):
             raise ValueError(f"{len(input_ids)} rows for {len(self.pins)} grammars: give one grammar a row")
         if self.seen is None or not torch.equal(

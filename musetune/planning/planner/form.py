@@ -1,7 +1,7 @@
 """Sections of a song that names none: stretches whose roots come back.
 
-The song is cut where that says it shortest (minimum description length): a stretch like an earlier one costs less than a new one,
-stretches of 8 and 16 bars less than odd ones.
+The song is cut where that says it shortest (minimum description length): a stretch like an earlier one costs less than
+a new one, stretches of 8 and 16 bars less than odd ones.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ LONGEST = 16
 
 
 def derive_form(bars: Sequence[Bar]) -> list[tuple[str, int]]:
-    """(letter, bars) of the sections of a song, in order; the same letter for stretches of one length that agree in ALIKE of their bars.
+    """(letter, bars) of the sections of a song, in order; the same letter for stretches of one length that agree in
+    ALIKE of their bars.
 
-    Letters go on from A; where more than 24 would be needed the last one stands for all further stretches of its length.
+    Letters go on from A; where more than 24 would be needed the last one stands for all further stretches of its
+    length.
     """
     plain = [bar[0].degree if bar else -1 for bar in bars]
     lengths = _cut(plain)

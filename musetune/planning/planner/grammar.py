@@ -1,7 +1,8 @@
 """The grammar of plans, as one generator: it yields the words that may come next and is sent the word that came.
 
-`song(pins)` returns the Plan at the end, so that what writes, checks and reads a plan is the same code. What is pinned leaves one word to
-choose from. All sums are done here: seconds become whole bars at the tempo and metre that were written, and sections add up to them.
+`song(pins)` returns the Plan at the end, so that what writes, checks and reads a plan is the same code. What is pinned
+leaves one word to choose from. All sums are done here: seconds become whole bars at the tempo and metre that were
+written, and sections add up to them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def song(pins: Pins = FREE) -> Generator[Words, int, Plan]:
     if not meters:
         at = "any tempo" if pins.bpm is None else f"{pins.bpm:g} bpm"
         raise ValueError(
-            f"duration_seconds={pins.seconds} does not hold the song's {pins.least}–{pins.most} bars at {at}: ask for other ones"
+            f"duration_seconds={pins.seconds} does not hold the song's {pins.least}–{pins.most} bars at {at}: ask for "
+            f"other ones"
         )
     meter = Meter.parse(METERS[(yield from _one("meter", METERS, meters))])
     keys = (
@@ -48,7 +50,10 @@ def song(pins: Pins = FREE) -> Generator[Words, int, Plan]:
 
 
 def parse(words: Sequence[int], pins: Pins = FREE) -> Plan:
-    """The plan that ``words`` (their places, the END among them) say. Raises ValueError for the first word that cannot stand where it does."""
+    """The plan that ``words`` (their places, the END among them) say.
+
+    Raises ValueError for the first word that cannot stand where it does.
+    """
     grammar = song(pins)
     allowed = next(grammar)
     for index, word in enumerate(words):
@@ -116,9 +121,13 @@ def _body(
     """The bars of each section."""
     items: list[tuple[str, int]] = [(label, index) for label, count in counts.items() for index in range(-1, count)]
     firsts: list[Words] = [
-        (FIRST["label"] + LABELS.index(label),) if index < 0 else (bar_words(given[label, index])[0],) if (label, index) in given else CHORDS
+        (FIRST["label"] + LABELS.index(label),)
+        if index < 0
+        else (bar_words(given[label, index])[0],)
+        if (label, index) in given
+        else CHORDS
         for label, index in items
-    ]  # fmt: skip
+    ]
     content: dict[str, list[Bar]] = {label: [] for label in counts}
     steps = meter.beats_per_bar * steps_per_beat(meter)
     word = yield firsts[0]

@@ -1,10 +1,16 @@
-"""Numbers of prompts in one spelling: digits for words, ``bpm``, ``bars`` and ``seconds`` for all that means the same, seconds for minutes."""
+"""Numbers of prompts in one spelling.
+
+Digits for words, ``bpm``, ``bars`` and ``seconds`` for all that means the same, seconds for minutes.
+"""
 
 from __future__ import annotations
 
 import re
 
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 UNITS = {word: value for value, word in enumerate(_UNITS.split())}
 TENS = {word: 10 * value for value, word in enumerate(_TENS.split(), 2)}
@@ -13,13 +19,15 @@ _ONE = "|".join(list(UNITS)[1:10])
 _TEN = "|".join(sorted((*list(UNITS)[10:], *TENS), key=len, reverse=True))
 _SMALL = rf"(?:{_WORD})(?:[ -](?:{_WORD}))?"
 _NUMBER = re.compile(
-    rf"\b(?:(?:(?:a|{_ONE})[ -])?hundred(?:(?: and |[ -]){_SMALL})?|(?:one|two)[ -](?:{_TEN})(?:[ -](?:{_ONE}))?|{_SMALL})\b",
+    rf"\b(?:(?:(?:a|{_ONE})[ -])?hundred(?:(?: and |[ -]){_SMALL})?|(?:one|two)[ -](?:{_TEN})(?:[ "
+    rf"-](?:{_ONE}))?|{_SMALL})\b",
     re.IGNORECASE,
 )
 _DOZEN = re.compile(r"\b(?:(half a|an?|one|two|three|four|five) )?dozen\b", re.IGNORECASE)
 _DOZENS = {"half a": 6, "two": 24, "three": 36, "four": 48, "five": 60}
 _DECADE = re.compile(  # "80s rock", "the 1990s": no length
-    r"(?:\b(?:19|20)\d|(?<=the )'?[2-9]|\b[2-9](?=0s[ -](?:rock|pop|jazz|blues|synth|disco|dance|style|sound|feel|vibe|music|song|hit|tune)))0'?s\b",
+    r"(?:\b(?:19|20)\d|(?<=the )'?[2-9]|\b[2-9](?=0s[ "
+    r"-](?:rock|pop|jazz|blues|synth|disco|dance|style|sound|feel|vibe|music|song|hit|tune)))0'?s\b",
     re.IGNORECASE,
 )
 _BPM = re.compile(
@@ -31,7 +39,8 @@ _CLOCK = re.compile(
 _MINUTES = re.compile(
     r"(?:\b(a(?= minute|-minute)|half an?|half)|\b(\d+(?:\.\d+)?))(?: and a half)?"
     r"(?:[ -]?(?:minutes?|mins?\.?)(?![a-z])|(?<=\d) ?m(?= ?\d+ ?s|\b))(?: and a half)?"
-    r"(?:(?:,| and)? ?(\d+)[ -]?(?:seconds?|secs?|s)\b| ([0-5]?\d)(?![\d/:]|[ -]?(?:bpm|bars?|beats?|measures?|to|on|\d)\b| \d))?",
+    r"(?:(?:,| and)? ?(\d+)[ -]?(?:seconds?|secs?|s)\b| ([0-5]?\d)(?![\d/:]|[ "
+    r"-]?(?:bpm|bars?|beats?|measures?|to|on|\d)\b| \d))?",
     re.IGNORECASE,
 )
 _SECONDS = re.compile(r"(\d)[ -]?(?:seconds?|secs?|s)\b", re.IGNORECASE)
@@ -39,7 +48,9 @@ _BARS = re.compile(r"(\d)[ -]?(?:bars?|measures?)\b", re.IGNORECASE)
 
 
 def spelled(text: str) -> str:
-    """``"twelve-bar tune at one twenty BPM"`` → ``"012 bars tune at 120 bpm"``: each whole number three digits, fractions cut off."""
+    """``"twelve-bar tune at one twenty BPM"`` → ``"012 bars tune at 120 bpm"``: each whole number three digits,
+    fractions cut off.
+    """
     text = _DOZEN.sub(lambda m: str(_DOZENS.get((m[1] or "a").lower(), 12)), text)
     text = _NUMBER.sub(lambda m: " ".join(map(str, numbers(m[0]))), text)
     text = _DECADE.sub("decade", text)

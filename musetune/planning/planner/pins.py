@@ -24,9 +24,13 @@ def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], Bar]:
 
 @dataclass(frozen=True)
 class Pins:
-    """What is given. ``keys``: those to choose from. ``bars`` or ``seconds``: the length, of which one may be given. ``form``: (label, bars or
-    None) of the first sections; ``closed``: there are no others. ``content(key, meter)``: bars by (label, number). ``unit``: bars of
-    a progression of which the first section shall hold a whole number, where its length is free."""
+    """What is given.
+
+    ``keys``: those to choose from. ``bars`` or ``seconds``: the length, of which one may be given. ``form``: (label,
+    bars or None) of the first sections; ``closed``: there are no others. ``content(key, meter)``: bars by (label,
+    number). ``unit``: bars of a progression of which the first section shall hold a whole number, where its length is
+    free.
+    """
 
     genre: str | None = None
     meter: Meter | None = None
@@ -50,7 +54,10 @@ class Pins:
         return min(MOST_BARS, sum(count or FULL for _, count in self.form)) if self.closed else MOST_BARS
 
     def tempi(self, meter: Meter) -> range:
-        """Beats a minute to choose from in ``meter``: the pinned ones, or such that the song's bars fit into the pinned seconds."""
+        """Beats a minute to choose from in ``meter``.
+
+        The pinned ones, or such that the song's bars fit into the pinned seconds.
+        """
         low, high = map(int, BPM_RANGE)
         least, most = max(1, self.least), self.most
         if self.bpm is not None:

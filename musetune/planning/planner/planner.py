@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 NANO = Path(__file__).parent / "weights"
 MOST_WORDS = 20_000  # more than any grammar lets a model write
-TOP_P = 0.9  # of what may come next the likeliest words that make up so much (nucleus sampling, arXiv 1904.09751): a digit is rarely slipped
+# of what may come next the likeliest words that make up so much (nucleus sampling, arXiv 1904.09751): a digit is rarely
+# slipped
+TOP_P = 0.9
 
 
 class Planner:
@@ -34,10 +36,13 @@ class Planner:
 
     @staticmethod
     def from_pretrained(name: str | Path = "nano", **hub: Any) -> Planner:
-        """ "nano" (in the package), a folder or a Hub id; ``hub``: what transformers' from_pretrained takes (revision, token, …).
+        """ "nano" (in the package), a folder or a Hub id; ``hub``.
 
-        A folder that recipes/planner/train.py made with ``base=`` holds a LoRA: its base is loaded and the LoRA merged into it.
-        Raises ValueError for a tokenizer without the words of the plan language, OSError for a folder that is none of these.
+        What transformers' from_pretrained takes (revision, token, …).
+
+        A folder that recipes/planner/train.py made with ``base=`` holds a LoRA: its base is loaded and the LoRA merged
+        into it. Raises ValueError for a tokenizer without the words of the plan language, OSError for a folder that is
+        none of these.
         """
         import torch
         from transformers import AutoTokenizer, T5ForConditionalGeneration
@@ -67,15 +72,16 @@ class Planner:
     ) -> LeadSheet:
         """A song after ``prompt``; what is given is kept exactly, the rest is written.
 
-        key: such as "D minor". bpm: 30–300 beats a minute (in 6/8 dotted quarters). time_signature: such as "6/8". genre: one of
-        theory.GENRES. chords: a progression or chart in any notation (Roman, Nashville, pop, Harte); it fills the first section, again and
-        again, and is cut where it ends; absolute chords also choose the key. sections: "AABA", "verse chorus verse" or [("verse", 8),
-        ("chorus", 8)]; a label that comes back has the same bars. Where bars or duration_seconds ask for more than the lengths given, the
-        song goes on freely. bars 1–512 or duration_seconds up to 999 (rounded to whole bars), not both.
-        sheet: a plan to go on from. All of its chords, keys, sections, tempo stay; bars without any chord are written, and bars beyond its
-        end where ``bars`` or ``duration_seconds`` ask for more; key= transposes it, bpm= and genre= replace its own.
-        temperature: 0 takes the likeliest word each time, 1 draws as the model thinks, more is wilder. The same seed, the same plan.
-        Raises ValueError for what cannot be, or for pins that contradict each other.
+        key: such as "D minor". bpm: 30–300 beats a minute (in 6/8 dotted quarters). time_signature: such as "6/8".
+        genre: one of theory.GENRES. chords: a progression or chart in any notation (Roman, Nashville, pop, Harte); it
+        fills the first section, again and again, and is cut where it ends; absolute chords also choose the key.
+        sections: "AABA", "verse chorus verse" or [("verse", 8), ("chorus", 8)]; a label that comes back has the same
+        bars. Where bars or duration_seconds ask for more than the lengths given, the song goes on freely. bars 1–512 or
+        duration_seconds up to 999 (rounded to whole bars), not both. sheet: a plan to go on from. All of its chords,
+        keys, sections, tempo stay; bars without any chord are written, and bars beyond its end where ``bars`` or
+        ``duration_seconds`` ask for more; key= transposes it, bpm= and genre= replace its own. temperature: 0 takes the
+        likeliest word each time, 1 draws as the model thinks, more is wilder. The same seed, the same plan. Raises
+        ValueError for what cannot be, or for pins that contradict each other.
         """
         told = Asked(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
         wanted = request(told) if sheet is None else constraints_from_sheet(sheet, told)
@@ -106,9 +112,15 @@ class Planner:
         with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(seed)
             out = self.model.generate(
-                input_ids=read.input_ids, attention_mask=read.attention_mask, logits_processor=[grammar], max_new_tokens=MOST_WORDS,
-                num_beams=1, pad_token_id=self.tokenizer.pad_token_id, eos_token_id=self.tokenizer.eos_token_id, **drawing,
-            )  # fmt: skip
+                input_ids=read.input_ids,
+                attention_mask=read.attention_mask,
+                logits_processor=[grammar],
+                max_new_tokens=MOST_WORDS,
+                num_beams=1,
+                pad_token_id=self.tokenizer.pad_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
+                **drawing,
+            )
         words = [[grammar.place.get(token, END) for token in row] for row in out[:, 1:].tolist()]
         return [parse(row, one) for row, one in zip(words, pins, strict=True)]
 

@@ -1,4 +1,6 @@
-"""Prompts before they are read: numbers and their units in one spelling (``plan_numbers``), sharps and flats as signs, small letters.
+"""Prompts before they are read.
+
+Numbers and their units in one spelling (``plan_numbers``), sharps and flats as signs, small letters.
 
 This is spelling, no understanding: which number is a tempo and which a length is the model's to find out.
 """
@@ -31,10 +33,12 @@ def normalise(prompt: str) -> str:
 
 
 def shared_words(text: str) -> str:
-    """What ``normalise`` gave, with the words that prompts and plans share as the plan's: digits, metres, note names, major and minor, genres.
+    """What ``normalise`` gave, with the words that prompts and plans share as the plan's.
 
-    ``"Jazz in F# minor, 006/008"`` → ``"<genre:jazz> in <tonic:F#> <mode:minor>, <meter:6/8>"``. What was to be copied is then the same token on
-    both sides. All other words get small letters; angle brackets of the text itself go first.
+    Digits, metres, note names, major and minor, genres.
+
+    ``"Jazz in F# minor, 006/008"`` → ``"<genre:jazz> in <tonic:F#> <mode:minor>, <meter:6/8>"``. What was to be copied
+    is then the same token on both sides. All other words get small letters; angle brackets of the text itself go first.
     """
     text = text.replace("<", " ").replace(">", " ")
     text = _METER.sub(

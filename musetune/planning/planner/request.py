@@ -1,4 +1,6 @@
-"""What a caller pins, read and checked, as the grammar's Pins, and the plan that comes back as a lead sheet in the caller's own names."""
+"""What a caller pins, read and checked, as the grammar's Pins, and the plan that comes back as a lead sheet in the
+caller's own names.
+"""
 
 from __future__ import annotations
 
@@ -52,16 +54,25 @@ def request(told: Asked) -> Request:
     check_length(told)
     form, names = read_sections(told.sections, told.bars)
     pins = Pins(
-        genre=told.genre, meter=meter, keys=(worded(key),) if key else None, bpm=told.bpm, bars=told.bars, seconds=told.duration_seconds,
-        form=tuple(form), closed=bool(form) and not _goes_on(form, told),
-    )  # fmt: skip
+        genre=told.genre,
+        meter=meter,
+        keys=(worded(key),) if key else None,
+        bpm=told.bpm,
+        bars=told.bars,
+        seconds=told.duration_seconds,
+        form=tuple(form),
+        closed=bool(form) and not _goes_on(form, told),
+    )
     if told.chords is not None:
         pins = with_chords(pins, told.chords, key)
     return Request(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(called(plan, names)))
 
 
 def called(plan: Plan, names: dict[str, str]) -> dict[str, str]:
-    """What each label of a plan shall be called: as the caller does, and what the model added by letters that he has not used."""
+    """What each label of a plan shall be called.
+
+    As the caller does, and what the model added by letters that he has not used.
+    """
     free = (name for name in (*LETTERS, *(f"{letter}'" for letter in LETTERS)) if name not in names.values())
     return {
         label: names.get(label) or (next(free) if label in LETTERS else label) for label in dict.fromkeys(plan.form)
@@ -97,7 +108,8 @@ def check_length(told: Asked) -> None:
     """Raise ValueError for bars or seconds out of range, or both of them."""
     if told.bars is not None and told.duration_seconds is not None:
         raise ValueError(
-            f"bars={told.bars} and duration_seconds={told.duration_seconds} both say how long: give one, and bpm for the other"
+            f"bars={told.bars} and duration_seconds={told.duration_seconds} both say how long: give one, and bpm for "
+            f"the other"
         )
     if told.bars is not None and (
         isinstance(told.bars, bool) or not isinstance(told.bars, Integral) or not 1 <= told.bars <= MOST_BARS
@@ -110,8 +122,8 @@ def check_length(told: Asked) -> None:
 def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tuple[str, int | None]], dict[str, str]]:
     """(label of the language, bars or None) in order, and what the labels are to be called.
 
-    "AABA" is four sections, "verse chorus" two. Raises ValueError for none, for too many labels, for bars outside 1–64, for a label that
-    comes back with other bars, and for sections that do not fit into ``bars``.
+    "AABA" is four sections, "verse chorus" two. Raises ValueError for none, for too many labels, for bars outside 1–64,
+    for a label that comes back with other bars, and for sections that do not fit into ``bars``.
     """
     if sections is None:
         return [], {}
@@ -134,7 +146,8 @@ def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tup
             raise ValueError(f"section {name!r} has bars={count!r}: give a whole number 1–{MOST_SECTION}")
         if told.setdefault(name, int(count)) != count:
             raise ValueError(
-                f"section {name!r} has {told[name]} bars and then {count}: a section that comes back is the same, so name the other apart"
+                f"section {name!r} has {told[name]} bars and then {count}: a section that comes back is the same, so "
+                f"name the other apart"
             )
     letter = dict(zip(labels, LETTERS))
     form: list[tuple[str, int | None]] = [(letter[name], told.get(name)) for name, _ in pairs]
@@ -181,7 +194,10 @@ def with_chords(pins: Pins, chords: str | Sequence[str | Chord], key: Key | None
 
 
 def _places(pins: Pins, count: int) -> list[tuple[str, int]]:
-    """The bars that a progression of ``count`` bars fills: the first section; what it is too short for goes on in the next ones."""
+    """The bars that a progression of ``count`` bars fills.
+
+    The first section; what it is too short for goes on in the next ones.
+    """
     lengths = dict(pins.form) or {"A": None}
     out: list[tuple[str, int]] = []
     for label, length in lengths.items():
@@ -192,7 +208,10 @@ def _places(pins: Pins, count: int) -> list[tuple[str, int]]:
 
 
 def _keys_of(chords: str | Sequence[str | Chord]) -> tuple[Key, ...]:
-    """Keys that a progression leaves open: of numerals all of the mode that their tonic has; of chords the best one and its relative."""
+    """Keys that a progression leaves open.
+
+    Of numerals all of the mode that their tonic has; of chords the best one and its relative.
+    """
     tokens = [c for c in (re.split(r"[\s|,:%.]+", chords) if isinstance(chords, str) else chords) if c]
     try:
         absolute = [c if isinstance(c, Chord) else Chord.parse(c) for c in tokens]

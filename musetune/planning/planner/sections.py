@@ -11,7 +11,9 @@ FORMED = FIRST["formed"]
 
 
 class _Form:
-    """Sections so far: ``form`` in order, ``counts`` bars of each label, ``left`` bars to the end (``closed``: exactly)."""
+    """Sections so far: ``form`` in order, ``counts`` bars of each label, ``left`` bars to the end (``closed``:
+    exactly).
+    """
 
     def __init__(self, pins: Pins, total: int | None) -> None:
         self.form: list[str] = []
@@ -84,7 +86,10 @@ def form(pins: Pins, total: int | None) -> Generator[tuple[int, ...], int, tuple
 
 
 def _given_lengths(pins: Pins, total: int | None) -> dict[str, int]:
-    """Bars of the pinned labels: as given, else a share of ``total``; where that is open, those lengths are the model's to choose."""
+    """Bars of the pinned labels: as given, else a share of ``total``.
+
+    Where that is open, those lengths are the model's to choose.
+    """
     told = {label: count for label, count in pins.form if count}
     free = [label for label, _ in pins.form if label not in told]
     if not free or total is None or not pins.closed:
@@ -98,7 +103,10 @@ def _given_lengths(pins: Pins, total: int | None) -> dict[str, int]:
 
 
 def share(order: Sequence[str], bars: int) -> dict[str, int] | None:
-    """Lengths for the labels of ``order`` that add up to ``bars``, as alike as can be, multiples of 4 before others; None where there are none."""
+    """Lengths for the labels of ``order`` that add up to ``bars``, as alike as can be, multiples of 4 before others.
+
+    None where there are none.
+    """
     for unit in (4, 2, 1):
         usual = max(unit, round(bars / len(order) / unit) * unit)
         for rest in sorted(

@@ -1,4 +1,7 @@
-"""The tokenizer of prompts and plans: byte-level BPE for words, one token for each digit and each word of the plan language."""
+"""The tokenizer of prompts and plans.
+
+Byte-level BPE for words, one token for each digit and each word of the plan language.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ LONGEST_PROMPT = 96  # tokens; the rest is not read
 
 
 def train_tokenizer(prompts: Iterable[str], vocab_size: int = 1000) -> PreTrainedTokenizerFast:
-    """A tokenizer for ``prompts``, bytes for what they do not have, and the plan's words after its ``vocab_size`` pieces."""
+    """A tokenizer for ``prompts``, bytes for what they do not have, and the plan's words after its ``vocab_size``
+    pieces.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -54,24 +59,33 @@ def add_plan_words(tokenizer: Any) -> int:
 
 
 def resize_embeddings(model: Any, tokenizer: Any) -> None:
-    """Give a T5 an embedding for each word of ``tokenizer``. A head of its own, as flan-t5 has, stays one: transformers 5 would tie it."""
+    """Give a T5 an embedding for each word of ``tokenizer``.
+
+    A head of its own, as flan-t5 has, stays one: transformers 5 would tie it.
+    """
     model.config.tie_word_embeddings = model.lm_head.weight is model.shared.weight
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
 
 
 def plan_ids(tokenizer: Any) -> list[int]:
-    """The token ids of plan_vocab.TOKENS in order, then that of the end. Raises ValueError for a tokenizer without them."""
+    """The token ids of plan_vocab.TOKENS in order, then that of the end.
+
+    Raises ValueError for a tokenizer without them.
+    """
     ids = tokenizer.convert_tokens_to_ids(list(TOKENS))
     known = tokenizer.get_vocab()
     if lacking := [token for token in TOKENS if token not in known]:
         raise ValueError(
-            f"the tokenizer lacks {len(lacking)} words of the plan language, {lacking[0]} for one: train it with recipes/planner/train.py"
+            f"the tokenizer lacks {len(lacking)} words of the plan language, {lacking[0]} for one: train it with "
+            f"recipes/planner/train.py"
         )
     return [*ids, tokenizer.eos_token_id]
 
 
 def read_prompts(tokenizer: Any, prompts: Sequence[str]) -> Any:
-    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``plan_text`` spells them, cut at LONGEST_PROMPT tokens."""
+    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``plan_text`` spells them, cut at
+    LONGEST_PROMPT tokens.
+    """
     plain = [shared_words(normalise(prompt)) for prompt in prompts]
     return tokenizer(plain, return_tensors="pt", padding=True, truncation=True, max_length=LONGEST_PROMPT)

@@ -1,7 +1,8 @@
 """The words of the plan language, and where each kind of them lies in the list.
 
-A plan is key-relative: chords are semitones above the tonic, so every key has the same words. ``TOKENS`` is their order; a word's place
-in it is what the grammar speaks of, and ``END`` is one past the last: the tokenizer's own end of a sequence.
+A plan is key-relative: chords are semitones above the tonic, so every key has the same words. ``TOKENS`` is their
+order; a word's place in it is what the grammar speaks of, and ``END`` is one past the last: the tokenizer's own end of
+a sequence.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How six genres are played: tempi, instruments and step patterns. Data; ``orchestrate`` reads it.
 
-A pattern is one 4/4 bar of steps, four steps a beat (three where ``swing``); shorter bars read its beginning. Compound metres (6/8) have
-three steps a beat and patterns of one 6/8 bar, ``COMPOUND_*``, which all genres share.
-Drums: ``x`` hit, ``X`` accent. Bass: ``R`` chord's bass, ``5`` fifth, ``8`` octave, ``w`` walk to the next chord.
-Comping: ``x`` the chord, ``-`` goes on sounding, ``.`` silence; ``a`` one chord tone after another.
+A pattern is one 4/4 bar of steps, four steps a beat (three where ``swing``); shorter bars read its beginning. Compound
+metres (6/8) have three steps a beat and patterns of one 6/8 bar, ``COMPOUND_*``, which all genres share. Drums: ``x``
+hit, ``X`` accent. Bass: ``R`` chord's bass, ``5`` fifth, ``8`` octave, ``w`` walk to the next chord. Comping: ``x`` the
+chord, ``-`` goes on sounding, ``.`` silence; ``a`` one chord tone after another.
 """
 
 from __future__ import annotations
@@ -44,14 +44,56 @@ DRUM_NOTES = {
 }
 
 PROGRAM_NAMES = {
-    0: "piano", 1: "bright piano", 2: "electric grand", 4: "electric piano", 5: "fm electric piano", 6: "harpsichord", 11: "vibraphone",
-    16: "organ", 18: "rock organ", 19: "church organ", 22: "harmonica", 24: "nylon guitar", 25: "acoustic guitar",
-    26: "jazz guitar", 27: "clean guitar", 28: "muted guitar", 29: "overdriven guitar", 30: "distorted guitar",
-    32: "upright bass", 33: "electric bass", 34: "picked bass", 35: "fretless bass", 38: "synth bass", 39: "synth bass",
-    40: "violin", 42: "cello", 43: "double bass", 45: "pizzicato strings", 46: "harp", 48: "strings", 49: "slow strings", 50: "synth strings",
-    52: "choir", 56: "trumpet", 60: "french horn", 61: "brass", 64: "soprano sax", 65: "alto sax", 66: "tenor sax", 68: "oboe", 71: "clarinet",
-    73: "flute", 80: "square lead", 81: "saw lead", 87: "synth lead", 88: "pad", 89: "warm pad", 90: "polysynth", 95: "sweep pad",
-}  # fmt: skip
+    0: "piano",
+    1: "bright piano",
+    2: "electric grand",
+    4: "electric piano",
+    5: "fm electric piano",
+    6: "harpsichord",
+    11: "vibraphone",
+    16: "organ",
+    18: "rock organ",
+    19: "church organ",
+    22: "harmonica",
+    24: "nylon guitar",
+    25: "acoustic guitar",
+    26: "jazz guitar",
+    27: "clean guitar",
+    28: "muted guitar",
+    29: "overdriven guitar",
+    30: "distorted guitar",
+    32: "upright bass",
+    33: "electric bass",
+    34: "picked bass",
+    35: "fretless bass",
+    38: "synth bass",
+    39: "synth bass",
+    40: "violin",
+    42: "cello",
+    43: "double bass",
+    45: "pizzicato strings",
+    46: "harp",
+    48: "strings",
+    49: "slow strings",
+    50: "synth strings",
+    52: "choir",
+    56: "trumpet",
+    60: "french horn",
+    61: "brass",
+    64: "soprano sax",
+    65: "alto sax",
+    66: "tenor sax",
+    68: "oboe",
+    71: "clarinet",
+    73: "flute",
+    80: "square lead",
+    81: "saw lead",
+    87: "synth lead",
+    88: "pad",
+    89: "warm pad",
+    90: "polysynth",
+    95: "sweep pad",
+}
 
 COMPOUND_DRUMS: tuple[dict[str, str], ...] = (
     {"kick": "X.....", "snare": "...X..", "hat": "xxxxxx"},

@@ -1,4 +1,7 @@
-"""What chords do: functions, cadences, patterns, voice leading, key areas, complexity; and the vocabulary that adapters learned from."""
+"""What chords do: functions, cadences, patterns, voice leading, key areas, complexity.
+
+And the vocabulary that adapters learned from.
+"""
 
 from musetune.theory.harmony.cadence import CADENCES, Cadence, cadences
 from musetune.theory.harmony.function import FUNCTIONS, functions

@@ -43,18 +43,19 @@ class Cadence:
 def cadences(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> list[Cadence]:
     """Cadences that close a phrase, in order; a V–I inside a phrase is none.
 
-    Authentic: V or vii° (with the leading tone) or its tritone substitute to I; ``perfect`` where V and I stand in root position and,
-    where a melody is at hand, the tonic is on top (Caplin, Classical Form, 1998, ch. 2, calls for all three). Plagal: IV–I. Deceptive:
-    V–vi, –VI or –IV6. Half: arrival on V in root position, from what is no V itself or from a cadential six-four. Functions are those
-    of the key at the arrival. Of two arrivals within half a bar, and of a half cadence and what its dominant resolves to, the stronger
-    stays.
+    Authentic: V or vii° (with the leading tone) or its tritone substitute to I; ``perfect`` where V and I stand in root
+    position and, where a melody is at hand, the tonic is on top (Caplin, Classical Form, 1998, ch. 2, calls for all
+    three). Plagal: IV–I. Deceptive: V–vi, –VI or –IV6. Half: arrival on V in root position, from what is no V itself or
+    from a cadential six-four. Functions are those of the key at the arrival. Of two arrivals within half a bar, and of
+    a half cadence and what its dominant resolves to, the stronger stays.
 
     Args:
         sheet: Chords, keys, metres, sections and perhaps a melody.
         voices: Notes of a score's voices, whose top line counts as the melody; None takes the sheet's own melody.
 
     Returns:
-        Cadences by time. ``strength`` is how sure the phrase ends there (``Phrases.closure``) times how firmly the type closes.
+        Cadences by time. ``strength`` is how sure the phrase ends there (``Phrases.closure``) times how firmly the type
+        closes.
 
     Example:
         >>> from musetune.symbols import LeadSheet
@@ -137,13 +138,15 @@ class Phrases:
         return self.spans[index].start
 
     def closure(self, index: int, *, firm: bool = False) -> float:
-        """0…1: how sure a phrase ends with the harmony that begins at chord ``index``: 1 − Π (1 − evidence), times the metre.
+        """0…1: how sure a phrase ends with the harmony that begins at chord ``index``.
 
-        Evidence: 1 for the end of the sheet, 0.9 for the end of a section; 0.7 (0.5 where a melody is at hand) for the end of a
-        four-bar group, 0.35 (0.25) of a two-bar group, counted from the section's first bar line; up to 0.5 (0.35) where the
-        harmony lasts twice the median of the four before; up to 0.8 where a melody note's wait for the next one is twice the
-        median wait of the twelve before; 0.5 where ``firm`` (a perfect cadence) and a melody bears it out. Metre: 1 on a bar line,
-        less on weaker beats, 0.5 between beats.
+        1 − Π (1 − evidence), times the metre.
+
+        Evidence: 1 for the end of the sheet, 0.9 for the end of a section; 0.7 (0.5 where a melody is at hand) for the
+        end of a four-bar group, 0.35 (0.25) of a two-bar group, counted from the section's first bar line; up to 0.5
+        (0.35) where the harmony lasts twice the median of the four before; up to 0.8 where a melody note's wait for the
+        next one is twice the median wait of the twelve before; 0.5 where ``firm`` (a perfect cadence) and a melody
+        bears it out. Metre: 1 on a bar line, less on weaker beats, 0.5 between beats.
         """
         start, end = self.spans[index].start, self.end(index)
         heard = bool(self.melody)
@@ -170,7 +173,9 @@ class Phrases:
         return 0.5 + 0.5 * 2.0 ** int(weights(meter, 1)[int(place)])
 
     def _grouping(self, start: Fraction, end: Fraction) -> float:
-        """0.7 where the harmony reaches the end of a four-bar group and begins within its last two bars, 0.35 for two bars."""
+        """0.7 where the harmony reaches the end of a four-bar group and begins within its last two bars, 0.35 for two
+        bars.
+        """
         lines = self._lines
         begin = max((s.start for s in self.sheet.sections if s.start <= start), default=lines[0])
         origin = max(0, bisect_right(lines, begin) - 1)
@@ -192,7 +197,9 @@ class Phrases:
         return min(1.0, max(0.0, float(end - self.spans[index].start) / usual - 1))
 
     def _waiting(self, start: Fraction, end: Fraction) -> float:
-        """0…1: the longest wait after a melody note of the harmony, or its first bar, 0 at 1.25 of the median, 1 at twice."""
+        """0…1: the longest wait after a melody note of the harmony, or its first bar, 0 at 1.25 of the median, 1 at
+        twice.
+        """
         onsets = self._onsets
         last = min(end, start + self.sheet.meter.beats_per_bar)
         low, high = bisect_right(onsets, start) - 1, bisect_right(onsets, last - Fraction(1, 100))
@@ -206,8 +213,9 @@ class Phrases:
         return min(1.0, max(0.0, (wait / median(usual) - 1.25) / 0.75))
 
     def tonic_on_top(self, index: int, tonic: int) -> bool | None:
-        """Whether the melody has the pitch class ``tonic`` at chord ``index`` or within a beat, as an appoggiatura resolves; None
-        where no melody sounds."""
+        """Whether the melody has the pitch class ``tonic`` at chord ``index`` or within a beat, as an appoggiatura
+        resolves; None where no melody sounds.
+        """
         start = self.spans[index].start
         low, high = bisect_right(self._onsets, start) - 1, bisect_right(self._onsets, start + 1)
         notes = [n for n in self.melody[max(0, low) : high] if n.start + n.beats > start]

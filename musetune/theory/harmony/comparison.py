@@ -8,7 +8,9 @@ from musetune.symbols.estimate import Estimate
 
 
 def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, float]:
-    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none given)."""
+    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none
+    given).
+    """
     seconds: dict[str, float] = {}
     weighted: dict[str, float] = {}
     for (low, high), label, sure in zip(heard.intervals_s, heard.labels, heard.confidence, strict=True):
@@ -23,7 +25,10 @@ def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, 
 
 
 def chords_agree(asked: str, heard: str) -> bool:
-    """Same root and the same of major and minor; chords that are neither (dim, aug, sus) agree by root and third or fourth."""
+    """Same root and the same of major and minor.
+
+    Chords that are neither (dim, aug, sus) agree by root and third or fourth.
+    """
     if "N" in (asked, heard):
         return asked == heard
     same = float(mir_eval.chord.majmin([asked], [heard])[0])

@@ -15,7 +15,10 @@ PARTS = ("variety", "surprise", "chromaticism", "richness")
 
 
 def progression_complexity(sheet: LeadSheet, romans: Sequence[str]) -> float | None:
-    """0…1, our own measure: the mean of ``complexity_parts``. ``romans``: a numeral for each sounding chord. None without chords."""
+    """0…1, our own measure: the mean of ``complexity_parts``.
+
+    ``romans``: a numeral for each sounding chord. None without chords.
+    """
     parts = complexity_parts(sheet, romans)
     return None if parts is None else round(sum(parts.values()) / len(PARTS), 3)
 
@@ -23,10 +26,10 @@ def progression_complexity(sheet: LeadSheet, romans: Sequence[str]) -> float | N
 def complexity_parts(sheet: LeadSheet, romans: Sequence[str]) -> dict[str, float] | None:
     """PARTS, each 0…1; None without chords. With numerals x as symbols:
 
-    variety = H(x) / log2 12, at most 1; surprise = H(next x | x) / log2 4, at most 1, over changes of chord: 0 for a loop that never
-    varies, 1 where four numerals may follow with equal chance; chromaticism = share of the chords' time with a note outside the
-    local key's scale (in minor, the raised seventh is inside); richness = share of time with four or more notes.
-    Raises ValueError where there is not one numeral a sounding chord.
+    variety = H(x) / log2 12, at most 1; surprise = H(next x | x) / log2 4, at most 1, over changes of chord: 0 for a
+    loop that never varies, 1 where four numerals may follow with equal chance; chromaticism = share of the chords' time
+    with a note outside the local key's scale (in minor, the raised seventh is inside); richness = share of time with
+    four or more notes. Raises ValueError where there is not one numeral a sounding chord.
     """
     spans = [span for span in sheet.chords if span.chord.root is not None]
     if len(spans) != len(romans):

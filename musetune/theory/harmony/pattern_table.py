@@ -1,4 +1,7 @@
-"""The named progressions: (name, kind, steps, other name, least chords); kinds and notation are those of ``patterns``."""
+"""The named progressions: (name, kind, steps, other name, least chords).
+
+Kinds and notation are those of ``patterns``.
+"""
 
 from __future__ import annotations
 

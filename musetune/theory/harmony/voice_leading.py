@@ -24,13 +24,14 @@ DOUBLED = 0.5  # share of moments in octaves from which on two voices double eac
 def voice_leading(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> dict[str, Any] | None:
     """The record's ``voice_leading``; None for fewer than two different chords (from symbols) or no voice that moves.
 
-    ``from`` says what it rests on. "voices": the notes; motion and common tones from one chord to the next, parallels at every
-    moment at which voices move. "symbols": the closest voicing over the written bass (``closest_moves``), which is what a player
-    with a chart would do who moves as little as possible; its parallels are those that the progression invites, not heard ones.
-    ``mean_motion_semitones``: sum over voices at a chord change, from symbols without the bass, and the least there is (Tymoczko,
-    A Geometry of Music, 2011, ch. 2: taxicab size); ``common_tones``: mean number of pitch classes (symbols) or of voices that
-    keep their pitch; ``smoothness`` = 1 − motion a voice / WIDEST, at least 0: 2 semitones a voice is the most that the smallest
-    voice leading between two triads takes, 7 a fifth.
+    ``from`` says what it rests on. "voices": the notes; motion and common tones from one chord to the next, parallels
+    at every moment at which voices move. "symbols": the closest voicing over the written bass (``closest_moves``),
+    which is what a player with a chart would do who moves as little as possible; its parallels are those that the
+    progression invites, not heard ones. ``mean_motion_semitones``: sum over voices at a chord change, from symbols
+    without the bass, and the least there is (Tymoczko, A Geometry of Music, 2011, ch. 2: taxicab size);
+    ``common_tones``: mean number of pitch classes (symbols) or of voices that keep their pitch; ``smoothness`` = 1 −
+    motion a voice / WIDEST, at least 0: 2 semitones a voice is the most that the smallest voice leading between two
+    triads takes, 7 a fifth.
     """
     if voices is not None and any(len(voice) > 1 for voice in voices):
         return _from_voices(sheet, [voice for voice in voices if voice])
@@ -80,8 +81,9 @@ def _row(source: str, sizes: list, each: list[float], common: list[int], moments
 def _similar(moves: Moves) -> tuple[int, int, int, int]:
     """Parallel fifths, parallel octaves (unisons too), direct fifths and octaves of one moment.
 
-    Parallel: two voices a fifth (octave, unison) apart move the same way to another. Direct: the outer voices move the same way
-    into one from another interval, the upper by a leap of more than a whole tone (Aldwell and Schachter, ch. 5).
+    Parallel: two voices a fifth (octave, unison) apart move the same way to another. Direct: the outer voices move the
+    same way into one from another interval, the upper by a leap of more than a whole tone (Aldwell and Schachter, ch.
+    5).
     """
     parallel, direct = {7: 0, 0: 0}, {7: 0, 0: 0}
     for (a, b), (c, d) in combinations(moves, 2):
@@ -99,7 +101,10 @@ def _similar(moves: Moves) -> tuple[int, int, int, int]:
 
 
 def _across(voices: Iterable[Voice], beat: Fraction) -> Moves:
-    """Moves of the voices that sound just before ``beat`` and at it, from the lowest (after the move) up; a rest is no move."""
+    """Moves of the voices that sound just before ``beat`` and at it, from the lowest (after the move) up.
+
+    A rest is no move.
+    """
     moves = []
     for voice in voices:
         at = bisect_right(voice, beat, key=lambda note: note.start) - 1
@@ -114,8 +119,10 @@ def _across(voices: Iterable[Voice], beat: Fraction) -> Moves:
 
 
 def _doublings(voices: list[Voice]) -> set[int]:
-    """Indices of voices that double another at the octave or unison for DOUBLED of their notes or more: that is colour, not
-    counterpoint."""
+    """Indices of voices that double another at the octave or unison for DOUBLED of their notes or more.
+
+    That is colour, not counterpoint.
+    """
     out: set[int] = set()
     starts = [{note.start: note.pitch for note in voice} for voice in voices]
     for one, two in combinations(range(len(voices)), 2):
@@ -131,14 +138,17 @@ def _doublings(voices: list[Voice]) -> set[int]:
 
 @lru_cache(maxsize=4096)
 def smallest_motion(first: tuple[int, ...], second: tuple[int, ...]) -> int:
-    """Semitones that voices move in all, at least, from one set of pitch classes to another (assignment by Jonker and Volgenant, in
-    scipy); the smaller set doubles the notes that cost least."""
+    """Semitones that voices move in all, at least, from one set of pitch classes to another (assignment by Jonker and
+    Volgenant, in scipy); the smaller set doubles the notes that cost least.
+    """
     return int(sum(abs(step) for _, step in smallest_steps(first, second)))
 
 
 @lru_cache(maxsize=4096)
 def smallest_steps(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """(place in ``first``, signed semitones −6…6) of each voice of the smallest motion, which has as many as the larger set."""
+    """(place in ``first``, signed semitones −6…6) of each voice of the smallest motion, which has as many as the larger
+    set.
+    """
     from scipy.optimize import linear_sum_assignment
 
     steps = (np.array(second)[None, :] - np.array(first)[:, None] + 6) % 12 - 6
@@ -155,8 +165,11 @@ def smallest_steps(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[tup
 
 
 def closest_moves(chords: Sequence[Chord]) -> Iterator[Moves]:
-    """Moves of the closest voicing at each chord change: the bass to the nearest written bass between E2 and E♭3, above it the chord's
-    tones by ``smallest_steps``, starting around middle C. N ends a chain of voices; what follows starts anew."""
+    """Moves of the closest voicing at each chord change.
+
+    The bass to the nearest written bass between E2 and E♭3, above it the chord's tones by ``smallest_steps``, starting
+    around middle C. N ends a chain of voices; what follows starts anew.
+    """
     bass, upper = 0, []
     before: Chord | None = None
     for chord in chords:

@@ -25,8 +25,12 @@ INFINITE = np.float32(1e9)
 
 @dataclass(frozen=True)
 class Weights:
-    """The constants. Costs are in natural logarithms of odds; notes count by quarters. Set by hand, then by some twenty trials on the
-    openings (50 quarters) of 40 development pieces of ``benchmarks/numerals.py``; no statistics of its analyses went in."""
+    """The constants.
+
+    Costs are in natural logarithms of odds; notes count by quarters. Set by hand, then by some twenty trials on the
+    openings (50 quarters) of 40 development pieces of ``benchmarks/numerals.py``; no statistics of its analyses went
+    in.
+    """
 
     notes: float = 14.0  # of all that foreign notes cost
     chromatic: float = 1.3  # a foreign note outside the key's scale, against 1 for one inside
@@ -50,7 +54,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Segment:
-    """Stretches ``first`` to ``last`` (exclusive): ``entry`` in ``inversion``, in ``key`` (place of the tonic in fifths, mode)."""
+    """Stretches ``first`` to ``last`` (exclusive).
+
+    ``entry`` in ``inversion``, in ``key`` (place of the tonic in fifths, mode).
+    """
 
     first: int
     last: int
@@ -74,7 +81,10 @@ class Model:
 
 
 def decode(frames: Frames, signature: int | None, weights: Weights) -> list[Segment]:
-    """The segments of the cheapest reading. ``signature``: sharps (flats below 0) at the beginning, None where not known."""
+    """The segments of the cheapest reading.
+
+    ``signature``: sharps (flats below 0) at the beginning, None where not known.
+    """
     model = model_of(frames.spelled, _keys(frames, signature), weights)
     cuts = np.append(np.flatnonzero(frames.starts), len(frames.level))
     path = _search(frames, model, cuts, _opening(model, signature, weights), weights)
@@ -82,8 +92,9 @@ def decode(frames: Frames, signature: int | None, weights: Weights) -> list[Segm
 
 
 def _keys(frames: Frames, signature: int | None) -> tuple[tuple[int, str], ...]:
-    """(place of the tonic in fifths, mode) of the keys that hold some stretch of music better than others: the LIKELY best of any
-    WINDOW by the notes outside their scales, and those of the signature; all majors, then all minors."""
+    """(place of the tonic in fifths, mode) of the keys that hold some stretch of music better than others: the LIKELY
+    best of any WINDOW by the notes outside their scales, and those of the signature; all majors, then all minors.
+    """
     if frames.spelled:
         heard = np.cumsum(frames.notes.sum(0))
         centre = int(np.searchsorted(heard, heard[-1] / 2)) - CENTRE - 2
@@ -105,7 +116,9 @@ def _keys(frames: Frames, signature: int | None) -> tuple[tuple[int, str], ...]:
 
 @lru_cache(maxsize=64)
 def model_of(spelled: bool, keys: tuple[tuple[int, str], ...], weights: Weights) -> Model:
-    """The arrays for these ``keys``, majors before minors, over names of notes where they are known, else over pitch classes."""
+    """The arrays for these ``keys``, majors before minors, over names of notes where they are known, else over pitch
+    classes.
+    """
     states: list[tuple[int, Entry]] = []
     spans: list[slice] = []
     for number, (_, mode) in enumerate(keys):
@@ -115,12 +128,15 @@ def model_of(spelled: bool, keys: tuple[tuple[int, str], ...], weights: Weights)
     names = [(7 * keys[k][0] % 12 + e.root) % 12 * 100 + _kind(e.quality) for k, e in states]
     chord = np.unique(names, return_inverse=True)[1]
     return Model(
-        keys=keys, states=tuple(states), spans=tuple(spans),
+        keys=keys,
+        states=tuple(states),
+        spans=tuple(spans),
         foreign=np.array([c[0] for c in columns], np.float32).T.copy(),
         required=np.array([c[1] for c in columns], np.float32).T.copy(),
         lowest=np.array([c[2] for c in columns]).T.copy(),
-        chord=chord, moves=_moves(keys, weights),
-    )  # fmt: skip
+        chord=chord,
+        moves=_moves(keys, weights),
+    )
 
 
 def _kind(quality: str) -> int:
@@ -159,7 +175,9 @@ def _column(key: tuple[int, str], entry: Entry, spelled: bool, weights: Weights)
 
 
 def _moves(keys: tuple[tuple[int, str], ...], weights: Weights) -> np.ndarray:
-    """(K, K) cost of a change of key, by the distance of the signatures; parallel keys count as one fifth, and so do respelled ones."""
+    """(K, K) cost of a change of key, by the distance of the signatures; parallel keys count as one fifth, and so do
+    respelled ones.
+    """
     signs = np.array([place - (3 if mode == "minor" else 0) for place, mode in keys])
     tonics = np.array([7 * place % 12 for place, _ in keys])
     apart = np.abs(signs[:, None] - signs[None])
@@ -230,9 +248,11 @@ def bass_costs(model: Model, weights: Weights, bass: np.ndarray, quarters: np.nd
 
 
 def _step(model: Model, weights: Weights):  # type: ignore[no-untyped-def]
-    """A function from (S,) totals at a place to (S,) cheapest ways into each state and (S,) the states that they come from.
+    """A function from (S,) totals at a place to (S,) cheapest ways into each state and (S,) the states that they come
+    from.
 
-    A change of key first reads the chord that ends here in the new key (where that key lacks it, as a foreign chord), then goes on.
+    A change of key first reads the chord that ends here in the new key (where that key lacks it, as a foreign chord),
+    then goes on.
     """
     members, back = _members(model), np.ascontiguousarray(model.moves.T)
     blocks = [_block(model, weights, mode) for mode in dict.fromkeys(mode for _, mode in model.keys)]
@@ -267,7 +287,9 @@ def _step(model: Model, weights: Weights):  # type: ignore[no-untyped-def]
 
 
 def _block(model: Model, weights: Weights, mode: str):  # type: ignore[no-untyped-def]
-    """Of the keys in ``mode``: their numbers, chords a key, slice of states, (keys, chords) sounding chords, (to, from) costs of steps."""
+    """Of the keys in ``mode``: their numbers, chords a key, slice of states, (keys, chords) sounding chords, (to, from)
+    costs of steps.
+    """
     numbers, size = [k for k, (_, m) in enumerate(model.keys) if m == mode], len(entries(mode))
     states = slice(model.spans[numbers[0]].start, model.spans[numbers[-1]].stop)
     table = np.ascontiguousarray((weights.scale * transitions(mode)).T, np.float32)

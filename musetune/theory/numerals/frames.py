@@ -1,4 +1,6 @@
-"""A score as evidence: how long each note name sounds in each small stretch of time, what is lowest there, and how strong its start is."""
+"""A score as evidence: how long each note name sounds in each small stretch of time, what is lowest there, and how
+strong its start is.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,12 @@ SHORT = 0.5  # a note counts at least for this part of the stretch that it begin
 
 @dataclass(frozen=True)
 class Frames:
-    """n stretches between ``places`` (n + 1, quarters). ``notes`` (n, BINS) weight by place in fifths (unspelled: of C … by pitch class,
-    0–11), in quarters; ``classes`` (n, 12) the same by pitch class; ``bass`` (n, 12); ``starts`` (n,) may a chord begin here; ``level`` (n,)
-    0 bar line, 1 strong beat, 2 beat, 3 half beat, 4 finer; ``spelled``: whether note names are known."""
+    """n stretches between ``places`` (n + 1, quarters).
+
+    ``notes`` (n, BINS) weight by place in fifths (unspelled: of C … by pitch class, 0–11), in quarters; ``classes`` (n,
+    12) the same by pitch class; ``bass`` (n, 12); ``starts`` (n,) may a chord begin here; ``level`` (n,) 0 bar line, 1
+    strong beat, 2 beat, 3 half beat, 4 finer; ``spelled``: whether note names are known.
+    """
 
     places: np.ndarray
     notes: np.ndarray

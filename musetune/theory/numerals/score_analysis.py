@@ -24,9 +24,9 @@ def analyse_score(score: Score) -> LeadSheet:
 def analyse(score: Score, weights: Weights = STANDARD) -> tuple[LeadSheet, list[str]]:
     """The lead sheet of ``score`` (chords with inversions, local keys) and the numeral of each chord in it.
 
-    Keys and chords are found together, at the least cost; see ``numeral_decode``. The numerals tell more than ``romans`` of the sheet
-    can: Italian from German sixths, cadential 6/4 chords. Note names, where the score has them, tell enharmonic chords apart.
-    Raises ValueError for a score whose voices are all silent.
+    Keys and chords are found together, at the least cost; see ``numeral_decode``. The numerals tell more than
+    ``romans`` of the sheet can: Italian from German sixths, cadential 6/4 chords. Note names, where the score has them,
+    tell enharmonic chords apart. Raises ValueError for a score whose voices are all silent.
     """
     if not score.voices:
         raise ValueError("the score has no pitched notes; harmony needs some")

@@ -21,8 +21,9 @@ FEWEST_SWINGS = 8
 
 @dataclass(frozen=True)
 class Polyrhythm:
-    """``ratio`` such as (3, 2), larger first; ``strength`` 0…1, the share of spans in which both layers play that have it;
-    ``span`` in beats; the two ``layers``, that of the larger number first; ``count`` of spans."""
+    """``ratio`` such as (3, 2), larger first; ``strength`` 0…1, the share of spans in which both layers play that have
+    it; ``span`` in beats; the two ``layers``, that of the larger number first; ``count`` of spans.
+    """
 
     ratio: tuple[int, int]
     strength: float
@@ -34,11 +35,11 @@ class Polyrhythm:
 def polyrhythm(layers: Mapping[str, np.ndarray], meter: Meter, *, first_downbeat: float = 0.0) -> Polyrhythm | None:
     """The polyrhythm that holds for most of the time, or None.
 
-    Spans of 1, 2, 3 and 4 beats and a bar are laid over the piece from every beat on. In each, a layer holds n where its onsets
-    are n, one of them at the start, and evenly spaced. Two layers with n and m that have no common divisor, both above 1, are n:m;
-    what divides (4 against 2, 6 against 3) is only a finer layer. It must hold in FEWEST spans, two of them neighbours, and in
-    PRESENT of those in which both layers play: a triplet fill is no polyrhythm, and neither is swing, whose long and short notes
-    are not even. ``layers`` are onsets in beats.
+    Spans of 1, 2, 3 and 4 beats and a bar are laid over the piece from every beat on. In each, a layer holds n where
+    its onsets are n, one of them at the start, and evenly spaced. Two layers with n and m that have no common divisor,
+    both above 1, are n:m; what divides (4 against 2, 6 against 3) is only a finer layer. It must hold in FEWEST spans,
+    two of them neighbours, and in PRESENT of those in which both layers play: a triplet fill is no polyrhythm, and
+    neither is swing, whose long and short notes are not even. ``layers`` are onsets in beats.
     """
     found = list(_candidates(layers, meter, first_downbeat))
     return max(found, key=lambda one: (one.strength * one.count * one.span, -one.span), default=None)
@@ -59,7 +60,9 @@ def _candidates(layers: Mapping[str, np.ndarray], meter: Meter, first_downbeat: 
 
 
 def divisions(onsets: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """(spans,) into how many even parts the ``onsets`` (n,) divide each span between ``edges``; 0 without onsets, −1 where uneven."""
+    """(spans,) into how many even parts the ``onsets`` (n,) divide each span between ``edges``; 0 without onsets, −1
+    where uneven.
+    """
     starts, spans = edges[:-1], np.diff(edges)
     slack = LATE * np.minimum(1.0, spans)
     low, high = np.searchsorted(onsets, starts - slack), np.searchsorted(onsets, edges[1:] - slack)
@@ -85,8 +88,11 @@ def _ratios(first: np.ndarray, second: np.ndarray, names: tuple[str, str], span:
 
 
 def swing_ratio(layers: Mapping[str, np.ndarray]) -> float | None:
-    """Long over short part of the beat: the median over beats of a layer that are divided in two, by one onset between 40 % and
-    80 % of the way; 1 is even, 2 a triplet shuffle. None under FEWEST_SWINGS such beats."""
+    """Long over short part of the beat.
+
+    The median over beats of a layer that are divided in two, by one onset between 40 % and 80 % of the way; 1 is even,
+    2 a triplet shuffle. None under FEWEST_SWINGS such beats.
+    """
     places = []
     for onsets in layers.values():
         ordered = np.sort(np.asarray(onsets, float))

@@ -222,9 +222,15 @@ def test_a_users_row_replaces_a_built_in_one(tmp_path: Path) -> None:
 def test_points_count_what_is_kept_against_what_is_broken(tango: Path) -> None:
     (row,) = load_conventions(tango)
     assert row == Convention(
-        "tango", (110, 125), ("i-iv-V-i",), (("minor", (0.3, 1.0)), ("triads", (0.5, 1.0))), (0.9, 1.1), (0.2, 0.6),
-        ("4/4", "2/4"), (),
-    )  # fmt: skip
+        "tango",
+        (110, 125),
+        ("i-iv-V-i",),
+        (("minor", (0.3, 1.0)), ("triads", (0.5, 1.0))),
+        (0.9, 1.1),
+        (0.2, 0.6),
+        ("4/4", "2/4"),
+        (),
+    )
 
 
 BAD = {

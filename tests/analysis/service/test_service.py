@@ -258,7 +258,10 @@ def test_another_engines_beats(body: str, error, message: str, tmp_path: Path, m
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "beat_this").mkdir()
     (tmp_path / "beat_this/__init__.py").touch()
-    code = f"class File2Beats:\n    def __init__(self, checkpoint_path, device): ...\n    def __call__(self, path): {body}\n"
+    code = (
+        f"class File2Beats:\n    def __init__(self, checkpoint_path, device): ...\n    def __call__(self, path): "
+        f"{body}\n"
+    )
     (tmp_path / "beat_this/inference.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()

@@ -58,9 +58,13 @@ def check(arrangement: Arrangement, sheet: LeadSheet) -> None:
 
 @settings(max_examples=10)
 @given(
-    st.sampled_from(METERS), st.sampled_from(["C major", "F# minor", "Eb major", "B minor"]), st.sampled_from([None, *GENRES]),
-    st.sampled_from(["", "AB", "ABA"]), st.integers(0, 2**31), st.integers(0, 3),
-)  # fmt: skip
+    st.sampled_from(METERS),
+    st.sampled_from(["C major", "F# minor", "Eb major", "B minor"]),
+    st.sampled_from([None, *GENRES]),
+    st.sampled_from(["", "AB", "ABA"]),
+    st.integers(0, 2**31),
+    st.integers(0, 3),
+)
 def test_every_arrangement_is_playable(
     tiny: Arranger, meter: str, key: str, genre: str | None, labels: str, seed: int, cut: int
 ) -> None:
@@ -152,8 +156,11 @@ def test_temperature_0_is_the_likeliest_whatever_the_seed(tiny: Arranger) -> Non
 def test_passages_follow_sections() -> None:
     sheet = song(24, "AB")
     assert [(p.label, p.part, p.passage.bars, float(p.start)) for p in places_of(sheet)] == [
-        ("A", 0, 8, 0), ("A", 1, 4, 32), ("B", 0, 8, 48), ("B", 1, 4, 80),
-    ]  # fmt: skip
+        ("A", 0, 8, 0),
+        ("A", 1, 4, 32),
+        ("B", 0, 8, 48),
+        ("B", 1, 4, 80),
+    ]
 
 
 def test_module_function_loads_once(tiny: Arranger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,10 @@ def test_bars_and_cuts() -> None:
 
 
 def test_a_bar_holds_no_more_than_its_player_plays() -> None:
-    """What is beyond the limits is left out: onsets in a bar, notes at once (the outer voices stay), notes out of range or off the grid."""
+    """What is beyond the limits is left out.
+
+    Onsets in a bar, notes at once (the outer voices stay), notes out of range or off the grid.
+    """
     own = passage("2/4", 1)
     many = [Event(s, 36, 3) for s in (0, 3, 6, 9, 12, 15)]
     assert [e.step for e in read_events(write("bass", many, own), own)["bass"]] == [0, 3, 6, 9]

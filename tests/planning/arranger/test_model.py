@@ -18,8 +18,14 @@ from musetune.symbols.arrangement import STEMS
 CHORDS = (Harmony(0, 0, 0, 0), Harmony(24, 7, 7, 11))
 PASSAGES = [
     Passage("rock", meter, mode, 90, offset, bars, CHORDS)
-    for meter, mode, offset, bars in (("4/4", "major", 0, 2), ("3/4", "minor", -6, 4), ("6/8", "major", 5, 3), ("12/8", "minor", 2, 1), ("2/4", "major", -1, 4))
-]  # fmt: skip
+    for meter, mode, offset, bars in (
+        ("4/4", "major", 0, 2),
+        ("3/4", "minor", -6, 4),
+        ("6/8", "major", 5, 3),
+        ("12/8", "minor", 2, 1),
+        ("2/4", "major", -1, 4),
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +144,10 @@ def test_copies_know_transposed_runs_and_little_else() -> None:
 
 
 def test_guard_breaks_off_a_copy(tiny: StemTransformer, tmp_path: Path) -> None:
-    """Everything that the model would write at this seed is declared a training song: now no run of thirteen notes comes again."""
+    """Everything that the model would write at this seed is declared a training song.
+
+    Now no run of thirteen notes comes again.
+    """
     requests = [Request(p, ("keys", "lead")) for p in PASSAGES]
     free = compose(tiny, requests, seed=1)
     known = {d for own in free for stem in own for d in runs_of(own[stem], stem)}

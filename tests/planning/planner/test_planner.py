@@ -1,4 +1,7 @@
-"""A planner is a folder; the same seed is the same plan; prompts are spelled alike; the one in the package does what it is told."""
+"""A planner is a folder; the same seed is the same plan; prompts are spelled alike.
+
+The one in the package does what it is told.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,10 @@ def test_sections_are_found_where_chords_come_back():
 
 
 def test_importing_the_planner_loads_no_torch():
-    code = "import sys, musetune.planning.planner.planner; assert not {'torch', 'transformers', 'music21'} & set(sys.modules)"
+    code = (
+        "import sys, musetune.planning.planner.planner; assert not {'torch', 'transformers', 'music21'} & "
+        "set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -69,8 +69,11 @@ def test_chords_choose_the_mode_or_the_key(planner):
 def test_a_chart_keeps_its_inversions_and_places(planner):
     sheet = planner.plan("x", key="G major", chords="| G . G/B C | D/F# |", bars=2, time_signature="4/4")
     assert [(span.start, span.chord.harte) for span in sheet.chords] == [
-        (0, "G:maj"), (2, "G:maj/3"), (3, "C:maj"), (4, "D:maj/3"),
-    ]  # fmt: skip
+        (0, "G:maj"),
+        (2, "G:maj/3"),
+        (3, "C:maj"),
+        (4, "D:maj/3"),
+    ]
 
 
 def edited() -> LeadSheet:
@@ -79,9 +82,13 @@ def edited() -> LeadSheet:
     zero = Fraction(0)
     return LeadSheet(
         tuple(ChordSpan(Fraction(a), Fraction(b), Chord.parse(c)) for a, b, c in spans),
-        (KeySpan(zero, Key("C")), KeySpan(Fraction(16), Key("F"))), (MeterSpan(zero, Meter(4, 4)),), BeatGrid.constant(91, 32),
-        Fraction(32), (Section(zero, Fraction(16), "verse"), Section(Fraction(16), Fraction(16), "verse")), "jazz",
-    )  # fmt: skip
+        (KeySpan(zero, Key("C")), KeySpan(Fraction(16), Key("F"))),
+        (MeterSpan(zero, Meter(4, 4)),),
+        BeatGrid.constant(91, 32),
+        Fraction(32),
+        (Section(zero, Fraction(16), "verse"), Section(Fraction(16), Fraction(16), "verse")),
+        "jazz",
+    )
 
 
 def test_going_on_keeps_the_sheet_and_writes_its_gaps(planner):

@@ -123,7 +123,9 @@ def test_vamps_go_round_four_times() -> None:
 
 @pytest.mark.parametrize("chords", ["C Dm Em F G Am Bdim", "Cmaj7 Dm7 Em7 Fmaj7 G7 Am7 Bm7b5"])
 def test_random_chords_are_not_full_of_patterns(chords: str) -> None:
-    """32 chords of a key at random hold less than half an occurrence of all names together, on average over 100 draws."""
+    """32 chords of a key at random hold less than half an occurrence of all names together, on average over 100
+    draws.
+    """
     rng = random.Random(1)
     pool, total = chords.split(), 0
     for _ in range(100):

@@ -1,4 +1,6 @@
-"""Numerals from notes: a chorale beside its analysis, and the chords that a student has to know, set for four voices."""
+"""Numerals from notes: a chorale beside its analysis, and the chords that a student has to know, set for four
+voices.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,14 @@ def score_of(chords: str, key: str = "C major", beats: int = 2) -> Score:
     )
     length = Fraction(len(rows) * beats)
     return Score(
-        voices, ("B", "T", "A", "S"), (), (MeterSpan(Fraction(0), Meter(4, 4)),), (KeySpan(Fraction(0), Key.parse(key)),),
-        BeatGrid.constant(90, int(length)), length,
-    )  # fmt: skip
+        voices,
+        ("B", "T", "A", "S"),
+        (),
+        (MeterSpan(Fraction(0), Meter(4, 4)),),
+        (KeySpan(Fraction(0), Key.parse(key)),),
+        BeatGrid.constant(90, int(length)),
+        length,
+    )
 
 
 def names_of(chords: str, key: str = "C major") -> list[str]:
@@ -97,7 +104,10 @@ def test_every_name_of_the_table_reads_as_its_chord(mode: str) -> None:
 
 @pytest.mark.parametrize(("number", "roots", "keys"), [(1, 0.9, 0.9), (3, 0.9, 0.9), (5, 0.85, 0.75), (10, 0.9, 0.4)])
 def test_a_chorale_is_heard_as_its_analyst_heard_it(number: int, roots: float, keys: float) -> None:
-    """At the starts of the analyst's chords, the shares of right roots and keys; music21's corpus has both. The tenth is Phrygian."""
+    """At the starts of the analyst's chords, the shares of right roots and keys; music21's corpus has both.
+
+    The tenth is Phrygian.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = corpus.parse(f"bach/choraleAnalyses/riemenschneider{number:03}.rntxt")

@@ -1,0 +1,61 @@
+"""`musetune prepare`: a data set of cached latents from a folder of music."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = """Make a data set of cached latents from a folder of music.
+
+SRC holds MP3, WAV, FLAC, OGG or MIDI files (MIDI is rendered), in any depth. Each file is decoded, analysed, cut on
+downbeats into clips, and encoded by the base's autoencoder and text encoders; OUT then is all that recipes/finetune.py
+needs, on that same base. Each file goes in thrice, also two semitones lower and three higher, sound, chords and key
+together: an adapter that has heard a song in one key only learns the key with the chords. `--transpose` with other
+semitones changes that, with none leaves it out. An AudioFolder metadata.jsonl or metadata.csv in SRC overrides what
+analysis finds: file_name and any of text, genre, licence, bpm, time_signature, key, chords, lead_sheet, arrangement.
+
+Run it again and it continues. A file that is corrupt, silent or too short, or of which metadata says something that
+cannot be, goes to OUT/quarantine.jsonl with the reason; to try such files again, delete that file.
+
+Example: musetune prepare ~/Music/mine data/mine --licence CC0 --transpose -2 3
+"""
+
+
+def prepare(
+    src: Annotated[Path, typer.Argument(help="folder of audio or MIDI")],
+    out: Annotated[Path, typer.Argument(help="data set to make or continue")],
+    base: Annotated[str, typer.Option(help="the base whose latents to make: nano, a folder or a Hub id")] = "nano",
+    clip_seconds: Annotated[float, typer.Option(help="length of a clip")] = 10.24,
+    transpose: Annotated[
+        str, typer.Option(help="also copies moved by these semitones; none after it: no copies", metavar="SEMITONES…")
+    ] = "-2 3",
+    licence: Annotated[str | None, typer.Option(help="of the files, where metadata does not say")] = None,
+    workers: Annotated[int, typer.Option(help="processes that decode and analyse; 0: this one", min=0)] = 2,
+    shard_size: Annotated[int, typer.Option(help="clips a file of latents; a kill costs as many", min=1)] = 256,
+    frames_per_row: Annotated[int, typer.Option(help="of the adapter to train", min=1)] = 4,
+    device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+) -> None:
+    from musetune.datasets.prepare import prepare as make
+
+    make(
+        src,
+        out,
+        base=base,
+        clip_seconds=clip_seconds,
+        transpose=semitones(transpose),
+        licence=licence,
+        workers=workers,
+        shard_size=shard_size,
+        frames_per_row=frames_per_row,
+        device=device,
+    )
+
+
+def semitones(words: str) -> tuple[int, ...]:
+    """Whole numbers from a string; raises ValueError for what is none."""
+    try:
+        return tuple(int(word) for word in words.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(f"--transpose {words!r}: give whole semitones, as --transpose -2 3") from None
