@@ -169,6 +169,20 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             pipe.load_adapter(adapter, name)
         return pipe
 
+    @classmethod
+    def from_pipe(cls, pipeline: Any, **options: Any) -> MuseTunePipeline:
+        """Make a pipeline of another's components, which both share then; no memory is copied.
+
+        Args:
+            pipeline: an AudioLDM2Pipeline or MuseTunePipeline.
+            options: components to take instead, and what ``DiffusionPipeline.from_pipe`` takes.
+        """
+        parts = {name: part for name, part in pipeline.components.items() if name not in options}
+        pipe = super().from_pipe(pipeline, **parts | options)
+        pipe.base_name = getattr(pipeline, "base_name", pipe.base_name)
+        pipe.base_revision = getattr(pipeline, "base_revision", None)
+        return pipe
+
     def push_adapter_to_hub(self, repo_id: str, name: str | None = None, **hub: Any) -> str:
         """Push what ``save_adapter`` writes to a repository of the Hub, "me/musetune-jazz". hub: token, revision, private, message.
 
