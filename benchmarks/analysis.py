@@ -31,7 +31,7 @@ from tqdm import tqdm
 from musetune.analysis import analyze, hear
 from musetune.audio.source import RATE
 from musetune.datasets.band import render
-from musetune.datasets.corpus import Song
+from musetune.datasets.corpus import AnnotatedSong
 from musetune.symbols.estimate import Estimate
 
 COLUMNS = ("root", "majmin", "sevenths", "inversions", "beat F", "AMLt", "downbeat F", "tempo", "key", "× real time")
@@ -48,7 +48,7 @@ def ours(wave: np.ndarray) -> tuple[dict, Estimate]:
     return dict(zip(FIELDS, values, strict=True)) | {"cpu_seconds": seconds}, heard
 
 
-def sets(args: argparse.Namespace) -> Iterator[tuple[int, Song, np.ndarray]]:
+def sets(args: argparse.Namespace) -> Iterator[tuple[int, AnnotatedSong, np.ndarray]]:
     """(set, song, sound) of all songs."""
     for number, font in enumerate((args.fluid, timgm6mb())):
         for song in pop909(args.data / "pop909", args.songs, args.seconds):
@@ -67,7 +67,7 @@ def timgm6mb() -> Path:
     return Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
 
 
-def score(song: Song, said: dict) -> dict[str, float]:
+def score(song: AnnotatedSong, said: dict) -> dict[str, float]:
     """Per cent per quantity that the listener gave."""
     row: dict[str, float] = {}
     with warnings.catch_warnings():
@@ -93,7 +93,7 @@ def _mir_key(label: str) -> str:
     return f"{tonic} {'major' if mode.startswith('maj') else 'minor'}"
 
 
-def told(song: Song, heard: Estimate) -> list[tuple[float, float, float]]:
+def told(song: AnnotatedSong, heard: Estimate) -> list[tuple[float, float, float]]:
     """(confidence, whether right, seconds) of each chord heard: right as sevenths are counted, weighed by time."""
     intervals, labels = mir_eval.util.adjust_intervals(
         heard.intervals_s, list(heard.labels), 0, song.duration_s, "N", "N"
@@ -111,7 +111,7 @@ def told(song: Song, heard: Estimate) -> list[tuple[float, float, float]]:
     return [(float(sure[i]), float(r), float(s)) for i, r, s in zip(at, right, lengths, strict=True) if r >= 0]
 
 
-def judged(song: Song, wave: np.ndarray) -> dict[str, tuple[float, float, float]]:
+def judged(song: AnnotatedSong, wave: np.ndarray) -> dict[str, tuple[float, float, float]]:
     """(confidence, whether right, 1) of the record's tempo, metre and key."""
     found = analyze(wave, RATE)
     sheet, key = found.lead_sheet, found.key

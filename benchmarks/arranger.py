@@ -37,18 +37,18 @@ import torch
 from arranger_measures import Runs, Tally, commonplace, divergence, symbols
 from planner_ngram import NGram
 
-from musetune.datasets.arranger.examples import Example, restore
-from musetune.planning.arranger.arranger import Arranger, events_in, places_of
-from musetune.planning.arranger.copies import RUN
+from musetune.datasets.arranger.examples import ArrangerExample, restore
+from musetune.planning.arranger.arranger import Arranger, events_in, positions_of
+from musetune.planning.arranger.copy_filter import RUN
 from musetune.planning.arranger.grammar import contexts, read_events
-from musetune.planning.arranger.language import STEPS, VOCABULARY, Event, Passage, beats_of
+from musetune.planning.arranger.language import STEPS, VOCABULARY, Passage, StemEvent, beats_of
 from musetune.planning.arranger.rule_stems import rule_stems
-from musetune.planning.arranger.writing import Request, compose
+from musetune.planning.arranger.sampling import StemRequest, compose
 from musetune.symbols import QUALITIES, BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
 from musetune.symbols.arrangement import STEMS
 from musetune.symbols.names import FLATS
 
-Stems = dict[str, list[Event]]
+Stems = dict[str, list[StemEvent]]
 ORDERS = (3,)
 
 
@@ -78,16 +78,16 @@ def sheet_of(passage: Passage) -> LeadSheet:
 def by_rule(passage: Passage, seed: int) -> Stems:
     """What the rule plays there, as events on the grid."""
     sheet = sheet_of(passage)
-    place = replace(places_of(sheet)[0], passage=passage)
+    place = replace(positions_of(sheet)[0], passage=passage)
     return {name: events_in(stem, name, place) for name, stem in rule_stems(sheet, STEMS, seed=seed).items()}
 
 
-def by_song(example: Example) -> Stems:
+def by_song(example: ArrangerExample) -> Stems:
     """What the song's own players play."""
     return {s: read_events(v[0][0].tolist(), example.passage)[s] for s, v in example.stems.items()}
 
 
-def measures(examples: Sequence[Example], written: dict[str, list[Stems]]) -> dict:
+def measures(examples: Sequence[ArrangerExample], written: dict[str, list[Stems]]) -> dict:
     """Table 1: by stem and writer, over the passages in which the song has that stem."""
     out: dict = {}
     for stem in STEMS:
@@ -108,7 +108,7 @@ def measures(examples: Sequence[Example], written: dict[str, list[Stems]]) -> di
 
 
 @torch.no_grad()
-def likelihood(arranger: Arranger, examples: Sequence[Example], learned: Sequence[Example]) -> dict:
+def likelihood(arranger: Arranger, examples: Sequence[ArrangerExample], learned: Sequence[ArrangerExample]) -> dict:
     """Table 2: nats a token and a note."""
     losses, notes, tokens = defaultdict(float), defaultdict(int), defaultdict(int)
     for example in examples:
@@ -139,7 +139,9 @@ def likelihood(arranger: Arranger, examples: Sequence[Example], learned: Sequenc
     return out
 
 
-def copies(examples: Sequence[Example], learned: Sequence[Example], written: dict[str, list[Stems]]) -> dict:
+def copies(
+    examples: Sequence[ArrangerExample], learned: Sequence[ArrangerExample], written: dict[str, list[Stems]]
+) -> dict:
     """Table 3: what runs of notes the training passages hold too."""
     out: dict = {}
     for stem in STEMS:
@@ -197,7 +199,7 @@ def main() -> None:
     learned = [e for e in examples if e.split == "train"]
     tests = [e for e in examples if e.split == "test"]
     drawn = random.Random(args.seed).sample(tests, min(args.passages, len(tests)))
-    requests = [Request(e.passage, STEMS) for e in drawn]
+    requests = [StemRequest(e.passage, STEMS) for e in drawn]
     written = {
         "songs": [by_song(e) for e in drawn],
         "model": compose(arranger.model, requests, seed=args.seed, copies=arranger.copies),

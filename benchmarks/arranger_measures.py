@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from musetune.planning.arranger.language import COMPOUND, STEPS, Event, Passage
+from musetune.planning.arranger.language import COMPOUND, STEPS, Passage, StemEvent
 from musetune.symbols import QUALITIES
-from musetune.symbols.chord import QUALITY_INTERVALS
+from musetune.symbols.qualities import QUALITY_INTERVALS
 
 SCALES = {"major": {0, 2, 4, 5, 7, 9, 11}, "minor": {0, 2, 3, 5, 7, 8, 10, 11}}  # minor with its raised seventh
 MINE = np.uint64(0x9E3779B97F4A7C15)
@@ -29,7 +29,7 @@ class Tally:
     onsets: Counter[tuple[str, int]] = field(default_factory=Counter)  # (metre, step in the bar)
     eighths: int = 0  # onsets on the half of a beat (compound time: its thirds)
 
-    def add(self, events: Iterable[Event], passage: Passage, drums: bool) -> None:
+    def add(self, events: Iterable[StemEvent], passage: Passage, drums: bool) -> None:
         """Count a passage's notes; drums have no pitch."""
         self.bars += passage.bars
         grid = STEPS // 3 if passage.meter in COMPOUND else STEPS // 2
@@ -77,7 +77,7 @@ def divergence(one: Counter, other: Counter) -> float:
 Symbols = list[int]  # one a note
 
 
-def symbols(events: Iterable[Event], stem: str, lengths: bool) -> Symbols:
+def symbols(events: Iterable[StemEvent], stem: str, lengths: bool) -> Symbols:
     """A passage as notes after the first: interval (drums: what is struck), steps since the note before and, with ``lengths``, length."""
     notes = sorted(events, key=lambda e: (e.step, e.pitch))
     out = []

@@ -30,24 +30,28 @@ import torch
 from torch.nn import functional as F
 
 from musetune.datasets.arranger.batches import Text, batch_of
-from musetune.datasets.arranger.examples import Example, restore
+from musetune.datasets.arranger.examples import ArrangerExample, restore
 from musetune.evaluation import bootstrap_mean
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols.arrangement import STEMS
+from musetune.training.checkpoint import find_checkpoint, load_checkpoint, load_parameters
 
 
 def best(folder: Path) -> tuple[StemTransformer, dict]:
     """The best checkpoint's model, and what its training was."""
-    state = torch.load(folder / "best.pt", weights_only=True)
-    model = StemTransformer(**{k: state["config"][k] for k in ("dim", "layers", "heads", "ffn")})
-    model.load_state_dict(state["model"])
+    path = find_checkpoint(folder / "best", "latest")
+    if path is None:
+        raise FileNotFoundError(f"{folder} has no best/: give the work_dir of recipes/arranger/train.py")
+    tensors, meta = load_checkpoint(path)
+    model = StemTransformer(**{k: meta["config"][k] for k in ("dim", "layers", "heads", "ffn")})
+    load_parameters(model, tensors)
     log = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
-    story = {"step": state["step"], "validation": state["validation"], "tokens": log[state["step"] - 1]["tokens"]}
-    return model.eval(), {**story, "only": state["config"].get("only")}
+    info = {"step": meta["step"], "validation": meta["validation"], "tokens": log[meta["step"] - 1]["tokens"]}
+    return model.eval(), {**info, "only": meta["config"].get("only")}
 
 
-def text_up_to(stem: str, example: Example) -> Text:
+def text_up_to(stem: str, example: ArrangerExample) -> Text:
     """The passage's head and the first version of each stem up to ``stem``: tokens (n,), contexts (n, 10)."""
     head = example.passage.head()
     order = [s for s in STEMS[: STEMS.index(stem) + 1] if s in example.stems]
@@ -56,14 +60,14 @@ def text_up_to(stem: str, example: Example) -> Text:
 
 
 @torch.inference_mode()
-def nats(model: StemTransformer, stem: str, example: Example) -> tuple[float, int]:
+def nats(model: StemTransformer, stem: str, example: ArrangerExample) -> tuple[float, int]:
     """(sum, count) of the cross entropies of the stem's tokens."""
     tokens, table, targets = batch_of([text_up_to(stem, example)], stem)
     each = F.cross_entropy(model(tokens, table)[0], targets[0], ignore_index=-100, reduction="none")
     return each.sum().item(), int((targets >= 0).sum())
 
 
-def compare(joint: StemTransformer, single: StemTransformer, stem: str, examples: Sequence[Example]) -> dict:
+def compare(joint: StemTransformer, single: StemTransformer, stem: str, examples: Sequence[ArrangerExample]) -> dict:
     """The stem's row of the table."""
     songs: dict[str, list[np.ndarray]] = defaultdict(list)  # of each passage: joint's sum, single's sum, tokens, notes
     for example in examples:

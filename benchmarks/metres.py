@@ -4,7 +4,7 @@ Held-out songs recast in six metres, with rubato, played by a band with drums.
 
     python benchmarks/metres.py --data ../shared/data [--songs 8]
 
-POP909 songs in 4/4 (numbers that end in 5), some eighths of each bar cut out (`musetune.datasets.corpus.in_metre`), on
+POP909 songs in 4/4 (numbers that end in 5), some eighths of each bar cut out (`musetune.datasets.corpus.in_meter`), on
 TimGM6mb, which training never heard; a third wander in tempo. Per cent.
 """
 
@@ -22,15 +22,15 @@ from musetune.analysis import analyze
 from musetune.audio import synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.band import with_band
-from musetune.datasets.corpus import HALVES, Song, in_metre, load_pop909, rubato
+from musetune.datasets.corpus import HALVES, AnnotatedSong, in_meter, load_pop909, rubato
 
 
-def recast(song: Song, meter: str, number: int) -> tuple[Song, np.ndarray]:
+def recast(song: AnnotatedSong, meter: str, number: int) -> tuple[AnnotatedSong, np.ndarray]:
     """The song in `meter` and its sound."""
     import pretty_midi
 
     rng = np.random.default_rng((number, len(meter)))
-    song = song if meter == "4/4" else in_metre(song, meter)
+    song = song if meter == "4/4" else in_meter(song, meter)
     song = rubato(song, rng, 0.08) if number % 3 == 0 else song
     font = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
     return song, synthesize(with_band(song, rng, drums=1.0), RATE, duration_s=song.duration_s, soundfont=font)

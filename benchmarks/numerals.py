@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from musetune.formats.notation import from_stream, parsed_notation
 from musetune.symbols import Key
-from musetune.symbols.chord import QUALITY_INTERVALS
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.symbols.score import Score
 from musetune.symbols.timeline import quarters_of
 from musetune.theory.numerals import resolve_roman

@@ -38,10 +38,10 @@ from planner_ngram import HEADING, NGram, chords_in, random_walk, stream, writte
 from tqdm import tqdm
 
 from musetune.datasets.planner.examples import labelled, sections_of
-from musetune.datasets.planner.songs import Song
+from musetune.datasets.planner.songs import PlannerSong
 from musetune.datasets.planner.songs import read as read_songs
+from musetune.planning.planner.constraints import PlanConstraints
 from musetune.planning.planner.language import Plan
-from musetune.planning.planner.pins import Pins
 from musetune.planning.planner.planner import Planner
 from musetune.planning.planner.tokenizer import read_prompts
 from musetune.planning.planner.vocabulary import RANGE
@@ -76,7 +76,7 @@ def obedience(planner: Planner, path: Path, seed: int) -> dict[str, Any]:
     missed = []
     for at in tqdm(range(0, len(rows), BATCH), desc="obedience", unit="batch"):
         part = rows[at : at + BATCH]
-        plans = planner.write([row["prompt"] for row in part], [Pins()] * len(part), seed=seed + at)
+        plans = planner.write([row["prompt"] for row in part], [PlanConstraints()] * len(part), seed=seed + at)
         for row, plan in zip(part, plans, strict=True):
             held = obeyed(row, plan.sheet())
             for name, is_so in held.items():
@@ -89,7 +89,7 @@ def obedience(planner: Planner, path: Path, seed: int) -> dict[str, Any]:
     return {"prompts": len(rows), "share": sum(every) / len(every), "of": len(every), "by": shares, "missed": missed}
 
 
-def whole_plan(song: Song) -> Plan:
+def whole_plan(song: PlannerSong) -> Plan:
     """A song as a plan, its sections once each, cut where examples are."""
     form, content = labelled(sections_of(song))
     sheet = song.sheet
@@ -116,7 +116,7 @@ def ngram_nats(model: NGram, words: Sequence[int]) -> float:
     return sum(-math.log(model.p(words[:i], word)) for i, word in enumerate(words) if word != HEADING)
 
 
-def perplexity(planner: Planner, learned: Sequence[Song], held: Sequence[Song]) -> dict[str, Any]:
+def perplexity(planner: Planner, learned: Sequence[PlannerSong], held: Sequence[PlannerSong]) -> dict[str, Any]:
     """Perplexity per chord of held-out songs, for the planner and n-grams of three orders."""
     streams = {
         mode: [stream([bars for _, bars in sections_of(s)]) for s in learned if s.sheet.key.mode == mode]
@@ -166,7 +166,7 @@ def divergence(one: Counter[str], other: Counter[str]) -> float:
     )
 
 
-def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int) -> dict[str, Any]:
+def divergences(planner: Planner, songs: Sequence[PlannerSong], samples: int, seed: int) -> dict[str, Any]:
     """By genre and feature: the planner's, the trigram's, the random walk's and, as a floor, the data's own
     divergence.
     """
@@ -182,7 +182,9 @@ def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int
         halves = [features(song.sheet for song in part) for part in (here[::2], here[1::2])]
         modes = [song.sheet.key.mode for song in rng.choices(here, k=samples)]
         pins = [
-            Pins(genre=genre, bars=32, bpm=100.0, meter=here[0].sheet.meter.parse("4/4"), keys=(Key("C", mode),))
+            PlanConstraints(
+                genre=genre, bars=32, bpm=100.0, meter=here[0].sheet.meter.parse("4/4"), keys=(Key("C", mode),)
+            )
             for mode in modes
         ]
         ngrams = {
@@ -207,7 +209,7 @@ def divergences(planner: Planner, songs: Sequence[Song], samples: int, seed: int
     return out
 
 
-def _parts(pins: list[Pins]) -> list[list[Pins]]:
+def _parts(pins: list[PlanConstraints]) -> list[list[PlanConstraints]]:
     return [pins[i : i + BATCH] for i in range(0, len(pins), BATCH)]
 
 

@@ -11,9 +11,9 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from musetune.planning.planner.constraints import PlanConstraints
 from musetune.planning.planner.grammar import song
-from musetune.planning.planner.language import Bar, Plan, bar_words
-from musetune.planning.planner.pins import Pins
+from musetune.planning.planner.language import Plan, PlanBar, bar_words
 from musetune.planning.planner.vocabulary import CHORDS, RANGE, chord_at
 
 HEADING = -1  # stands before the first bar of a section, for every section alike
@@ -21,7 +21,7 @@ DISCOUNT = 0.75
 Draw = Callable[[Sequence[int], Sequence[int], random.Random], int]  # words before, words allowed → word
 
 
-def stream(sections: Sequence[Sequence[Bar]]) -> list[int]:
+def stream(sections: Sequence[Sequence[PlanBar]]) -> list[int]:
     """The words of a song's bars, a HEADING before each section."""
     return [word for bars in sections for word in (HEADING, *(w for bar in bars for w in bar_words(bar)))]
 
@@ -67,7 +67,7 @@ def random_walk(before: Sequence[int], allowed: Sequence[int], rng: random.Rando
     return rng.choice(plain or list(allowed))
 
 
-def written(pins: Pins, draw: Draw, rng: random.Random) -> Plan:
+def written(pins: PlanConstraints, draw: Draw, rng: random.Random) -> Plan:
     """A plan whose first line and form are pinned or drawn evenly and whose bars ``draw`` writes."""
     grammar, before = song(pins), []  # type: ignore[var-annotated]
     allowed = next(grammar)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musetune.datasets.corpus import Song, load_pop909
+from musetune.datasets.corpus import AnnotatedSong, load_pop909
 from musetune.symbols import Chord, LeadSheet
 
 GROOVES = {  # of MMA's library: file, groove, bpm
@@ -59,14 +59,14 @@ SUFFIX = {
 }
 
 
-def pop909(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[Song]:
+def pop909(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[AnnotatedSong]:
     """The first `count` songs whose number ends in 5, the tens even (for the benchmark) or `odd` (for tuning)."""
     folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == odd]
     for path in folders[:count]:
         yield load_pop909(path, 0.0, seconds)
 
 
-def accompanied(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[Song]:
+def accompanied(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[AnnotatedSong]:
     """`count` held-out tunes of OpenEWLD (every fifth of its index) as MMA accompanies them, without their melodies."""
     rows = list(csv.DictReader((folder / "index.csv").open()))[::5]
     made = 0
@@ -96,7 +96,7 @@ def mma_missing() -> str | None:
     return None if shutil.which(os.environ.get("MMA", "mma")) else "mma is not on PATH (apt install mma, or set MMA)"
 
 
-def accompany(sheet: LeadSheet, library: str, groove: str, bpm: float, seconds: float, name: str) -> Song:
+def accompany(sheet: LeadSheet, library: str, groove: str, bpm: float, seconds: float, name: str) -> AnnotatedSong:
     """The tune's chords, repeated to `seconds`, played by MMA in `groove`."""
     import pretty_midi
 
@@ -131,7 +131,7 @@ def accompany(sheet: LeadSheet, library: str, groove: str, bpm: float, seconds: 
     beat = 60 / bpm
     beats = np.arange(bars * bar) * beat
     key = f"{sheet.keys[0].key.tonic}:{'maj' if sheet.keys[0].key.mode == 'major' else 'min'}"
-    return Song(
+    return AnnotatedSong(
         name,
         midi,
         np.array([span[:2] for span in spans]) * beat,

@@ -177,8 +177,8 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
         if name == "finetuned":
             pipe.load_adapter(trained)
         generator = torch.Generator().manual_seed(args.seed)
-        made = pipe(PROMPT, lead_sheet=sheet, num_inference_steps=args.steps, generator=generator)
-        wave, rate = made.audios[0], made.sampling_rate
+        output = pipe(PROMPT, lead_sheet=sheet, num_inference_steps=args.steps, generator=generator)
+        wave, rate = output.audios[0], output.sampling_rate
         save_audio(out / f"{name}.wav", wave, rate)
         judged = report(wave, rate, sheet, listener=listener)
         print(f"{out / name}.wav: asked {' '.join(sheet.chord_labels)}")

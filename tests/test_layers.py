@@ -40,7 +40,7 @@ ROOMS = (
     "cli",
 )
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
-DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml"}  # import name → name on the registry, where they differ
+DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml", "starlette": "gradio"}  # import name → name on the registry
 JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
 
@@ -177,11 +177,17 @@ def test_only_the_handover_reaches_up_by_name() -> None:
 
 
 def test_nobody_imports_the_recipes_or_the_command_line() -> None:
+    """Recipes are scripts: neither the package nor a benchmark nor another recipe imports one."""
     for module, imported in import_graph().items():
         if room_of(module) != "cli":
             assert not {name for name in imported if room_of(name) == "cli"}, module
-    for path in [*PACKAGE.rglob("*.py"), *(REPOSITORY / "benchmarks").glob("*.py")]:
-        assert not [name for name in names_imported(path.read_text(), []) if name.split(".")[0] == "recipes"], path
+    recipes = sorted((REPOSITORY / "recipes").rglob("*.py"))
+    names = {"recipes", *(path.stem for path in recipes if path.parent.name == "recipes")}
+    for path in [*PACKAGE.rglob("*.py"), *(REPOSITORY / "benchmarks").glob("*.py"), *recipes]:
+        source = path.read_text()
+        neighbours = names | ({other.stem for other in path.parent.glob("*.py")} if path in recipes else set())
+        assert not [name for name in names_imported(source, []) if name.split(".")[0] in neighbours], path
+        assert "sys.path." not in source, path
 
 
 def run(code: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ HEAD = """<!-- Written by tools/docs_record.py from docs/analysis_record.schema.
 
 # The analysis record
 
-`musetune analyze song.mp3 --json` prints one JSON object. `musetune.analyze(path).to_json()` returns the same object as a dictionary. The
-[JSON Schema](../analysis_record.schema.json) describes it for programs; a test validates a real record against the schema and fails
-where the record has a field that the schema does not name.
+`musetune analyze song.mp3 --json` prints one JSON object. `musetune.analyze(path).to_json()` returns the same object as
+a dictionary. The [JSON Schema](../analysis_record.schema.json) describes it for programs; a test validates a real record
+against the schema and fails where the record has a field that the schema does not name.
 
 {about}
 
@@ -79,7 +80,7 @@ def page() -> str:
         unit = field.get("unit") or field.get("items", {}).get("unit") or ""
         cells = (f"`{path}`", kind(field), unit, field.get("description", ""), field.get("source", ""))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    out = [HEAD.format(about=schema["description"])]
+    out = [HEAD.format(about=textwrap.fill(schema["description"], 120))]
     for title, rows in parts.items():
         table = ["| field | type | unit | meaning | source |", "|---|---|---|---|---|", *rows]
         out.append(f"## {title}\n\n" + "\n".join(table) + "\n\n")

@@ -17,6 +17,7 @@ import argparse
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -171,10 +172,11 @@ def genres() -> str:
 
 HOURS = """## Hours of training, computed {{ #training_hours }}
 
-Arithmetic of a training = steps × clips a step × TFLOP a clip. Steps and clips are read from `recipes/configs/*.yaml`, TFLOP a clip from
-[cached training](#cached_training). Hours = arithmetic / sustained speed / 3600. The **sustained** speed is what a machine really does, which is a part of
-what its maker promises: measure yours with `python benchmarks/adapter_training.py --device cuda`. nano's 14 crops a second on two
-cores ([sizes and times](#cost_figures)) are 0.08 TFLOP/s. *n* GPUs divide the hours by *n* at best. These hours are computed, not measured.
+Arithmetic of a training = steps × clips a step × TFLOP a clip. Steps and clips are read from `recipes/configs/*.yaml`,
+TFLOP a clip from [cached training](#cached_training). Hours = arithmetic / sustained speed / 3600. The **sustained**
+speed is what a machine really does, which is a part of what its maker promises: measure yours with `python
+benchmarks/adapter_training.py --device cuda`. nano's 14 crops a second on two cores ([sizes and times](#cost_figures))
+are 0.08 TFLOP/s. *n* GPUs divide the hours by *n* at best. These hours are computed, not measured.
 
 {table}"""
 TRAININGS = (
@@ -214,19 +216,19 @@ INDEX = """{generated}
 
 # Results
 
-Every table on these pages is written by `python tools/docs_results.py`. The script reads `adapters/*/results.json`, which
-`recipes/evaluate.py` wrote, and [the JSON files beside this page](#sources), which hold what a benchmark printed. A test fails where
-a page and its figures differ.
+Every table on these pages is written by `python tools/docs_results.py`. The script reads `adapters/*/results.json`,
+which `recipes/evaluate.py` wrote, and [the JSON files beside this page](#sources), which hold what a benchmark printed.
+A test fails where a page and its figures differ.
 
 How to read a cell: `90.0 (88–92)` is a mean in per cent with its 95 % bootstrap interval over the lead sheets.
 
-All music behind these figures is arranged by rule and rendered with one soundfont. The figures do not say how an adapter fares on
-recordings.
+All music behind these figures is arranged by rule and rendered with one soundfont. The figures do not say how an
+adapter fares on recordings.
 
 ## Does nano obey? {{ #obedience }}
 
-Sixty lead sheets from songs that no training saw, one seed each, nothing picked. The judges had no part in training: Chordino for chords,
-madmom for beats, essentia for the key.
+Sixty lead sheets from songs that no training saw, one seed each, nothing picked. The judges had no part in training:
+Chordino for chords, madmom for beats, essentia for the key.
 
 - **floor A**: the base without an adapter.
 - **floor B**: the adapter's audio for another song's lead sheet.
@@ -235,15 +237,15 @@ madmom for beats, essentia for the key.
 - **ceiling A**: the lead sheet played by a synthesiser.
 - **ceiling B**: the synthesiser's audio through nano's autoencoder and vocoder.
 
-{obedience}
-An adapter that reaches ceiling B plays as well as the judges can tell. The key's ceiling is low because ten seconds often leave a key open.
+{obedience} An adapter that reaches ceiling B plays as well as the judges can tell. The key's ceiling is low because ten
+seconds often leave a key open.
 
 ![A chart: the log-mel spectrogram of a generated clip, its chords and beats as requested and as recognised](../assets/theory-chart.png)
 
 ## What a genre adapter changes {{ #genres }}
 
-Twelve lead sheets that name no genre, with the prompt "music". Each cell shows the theory adapter alone, then the genre adapter stacked on it. The
-Fréchet distance is to held-out renderings of that genre: lower is nearer.
+Twelve lead sheets that name no genre, with the prompt "music". Each cell shows the theory adapter alone, then the genre
+adapter stacked on it. The Fréchet distance is to held-out renderings of that genre: lower is nearer.
 
 {genres}
 ## More tables
@@ -276,12 +278,17 @@ def pages() -> dict[Path, str]:
     return out
 
 
+def wrapped(text: str, mark: str = "") -> str:
+    """A paragraph or, with a mark, an item of a list, in lines of 120 columns."""
+    return textwrap.fill(text, 120, initial_indent=mark, subsequent_indent=" " * len(mark), break_on_hyphens=False)
+
+
 def section(path: Path, record: dict[str, Any]) -> str:
     """One table with its command before it and its reading after it."""
-    lines = [f"## {record['title']} {{ #{path.stem} }}", record["about"]]
+    lines = [f"## {record['title']} {{ #{path.stem} }}", wrapped(record["about"])]
     lines += [] if "command" in record["columns"] else [f"Command: `{record['command']}`"]
     lines.append(table(record["columns"], record["rows"]).rstrip())
-    lines += ["\n".join(f"- {sentence}" for sentence in record["reading"])] if record.get("reading") else []
+    lines += ["\n".join(wrapped(sentence, "- ") for sentence in record["reading"])] if record.get("reading") else []
     return "\n\n".join(lines)
 
 

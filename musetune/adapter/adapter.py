@@ -19,6 +19,7 @@ from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
+from musetune.models.sizes import check_sizes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 HEAD_DIM = 32
 LORA_NAME = "music"
+OWNER = "MusicAdapter"  # in errors
 
 
 class Prepared(NamedTuple):
@@ -75,6 +77,19 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         lora: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(OWNER, 128, sites=len(channels), levels=levels, frames_per_row=frames_per_row)
+        check_sizes(OWNER, 256, cols=cols, stem_bins=stem_bins)
+        check_sizes(
+            OWNER, 1024, map_channels=map_channels, stem_channels=stem_channels, stem_hidden=stem_hidden or None
+        )
+        check_sizes(OWNER, 4096, dim=dim, hidden=hidden, channels=channels, entry_channels=entry_channels)
+        check_sizes(OWNER, 4096, text_width=text_width, in_channels=in_channels)
+        if site_levels is not None and not (
+            len(site_levels) == len(channels) and all(level in range(levels) for level in site_levels)
+        ):
+            raise ValueError(
+                f"{OWNER}: site_levels={site_levels} are not {len(channels)} levels from 0 to {levels - 1}"
+            )
         self.conditioner = MusicConditioner(
             dim=dim, hidden=hidden, map_channels=map_channels, cols=cols, frames_per_row=frames_per_row
         )
@@ -310,6 +325,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
 
 def list_or(value: object) -> object:
+    """A tuple as a list, which JSON has; anything else as it is."""
     return list(value) if isinstance(value, tuple) else value
 
 

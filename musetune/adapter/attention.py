@@ -111,6 +111,7 @@ class MusicAttnProcessor:
         self.base, self.layer, self.index = base, layer, index
 
     def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **kwargs):  # type: ignore[no-untyped-def]
+        """Attend to the words as before, and add what the music says where it is given."""
         if not isinstance(encoder_hidden_states, tuple):
             return self.base(attn, hidden_states, encoder_hidden_states, attention_mask, **kwargs)
         text, stream = encoder_hidden_states

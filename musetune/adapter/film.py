@@ -27,6 +27,7 @@ class MapEntry(nn.Module):
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, frame_map: Tensor) -> Tensor:
+        """Mix the frame map (B, channels, rows, cols) and bring it to its output's width."""
         return self.out(F.gelu(self.mix(frame_map)))
 
 
@@ -73,6 +74,7 @@ class ConditionedConvIn(nn.Module):
         self.conv = conv
 
     def forward(self, sample: Tensor) -> Tensor:
+        """Convolve the latents, and add the music's channels where the sample (B, channels, rows, cols) has them."""
         own = self.conv.in_channels
         if sample.shape[1] == own:
             return self.conv(sample)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from musetune.adapter.lora_config import FILE, read_lora_config
+
 if TYPE_CHECKING:
     from peft import LoraConfig
 
@@ -189,11 +191,30 @@ def save(weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
 
 
 def read(folder: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
-    """Config and weights that ``save`` wrote."""
+    """Read config and weights that ``save`` wrote.
+
+    Raises:
+        ValueError: for damaged files, and where the config asks for a higher rank than the weights have.
+    """
     from peft import LoraConfig
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return LoraConfig.from_pretrained(str(folder)), load_file(folder / "adapter_model.safetensors")
+    path = folder / "adapter_model.safetensors"
+    settings = read_lora_config(folder)
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
+    highest = max((weight.shape[0] for key, weight in weights.items() if ".lora_A" in key and weight.ndim), default=0)
+    asked = max([settings.get("r") or 1, *(settings.get("rank_pattern") or {}).values()])
+    if asked > highest:
+        raise ValueError(f"{folder} says rank {asked} where the weights have {highest}: get the whole folder anew")
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{folder / FILE} is not a LoRA's configuration ({error}): get it anew") from error
+    return config, weights
 
 
 def put(unet: nn.Module, name: str, config: LoraConfig, weights: dict[str, Tensor]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +14,9 @@ from torch import nn
 from musetune.adapter import lora
 from musetune.adapter.finite import check_finite
 from musetune.adapter.lora import LoraDelta
+from musetune.adapter.lora_config import check_lora_config, pattern_value, read_lora_config
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
+from musetune.formats.json_object import parse_json_object
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 PEFT, DIFFUSERS = "adapter_model.safetensors", "pytorch_lora_weights.safetensors"
 PREFIXES = re.compile(r"^(base_model\.model\.|unet\.)+")
 WEIGHT = re.compile(r"(?P<module>.+)\.lora_(?P<half>[AB])(\.[\w-]+)?\.weight")
-NEUTRAL = ("gaussian", "orthogonal", "eva")  # ways to begin that leave the base's weights alone
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Lora:
 
     @property
     def parameters(self) -> int:
-        """How many numbers were trained."""
+        """The count of trained numbers."""
         return sum(part.down.numel() + part.up.numel() for part in self.parts.values())
 
     def check(self, unet: nn.Module) -> None:
@@ -54,7 +54,7 @@ class Lora:
             raise ValueError(f"the LoRA does not fit this U-Net; wrong shapes of {_some(wrong)}")
 
     def write(self, folder: str | Path) -> None:
-        """peft's format, and the card."""
+        """Write peft's format, and musetune.json where there is metadata."""
         from peft import LoraConfig
 
         ranks = {name: part.down.shape[0] for name, part in self.parts.items()}
@@ -76,7 +76,11 @@ class Lora:
 
 
 def read_lora(folder: str | Path) -> Lora:
-    """A LoRA's folder, by peft or by diffusers. Raises ValueError for what is not a plain LoRA on a U-Net."""
+    """Read a LoRA's folder, by peft or by diffusers.
+
+    Raises:
+        ValueError: for what is not a plain LoRA on a U-Net, and for damaged files.
+    """
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
     from safetensors import SafetensorError, safe_open
 
@@ -90,9 +94,9 @@ def read_lora(folder: str | Path) -> Lora:
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
     check_finite(f"the LoRA {place.name}", weights)
-    config = _peft_config(place) if path.name == PEFT else _diffusers_config(about)
+    config = read_lora_config(place) if path.name == PEFT else _diffusers_config(about, str(path))
     plain = {PREFIXES.sub("", key): weight for key, weight in weights.items()}
-    alphas = {key.removesuffix(".alpha"): plain.pop(key).item() for key in list(plain) if key.endswith(".alpha")}
+    alphas = {key.removesuffix(".alpha"): _number(key, plain.pop(key)) for key in list(plain) if key.endswith(".alpha")}
     renamed = convert_unet_state_dict_to_peft(
         {key.replace(".processor.", "."): weight for key, weight in plain.items()}
     )
@@ -100,7 +104,7 @@ def read_lora(folder: str | Path) -> Lora:
 
 
 def from_unet(unet: nn.Module, name: str, card: AdapterMetadata | None = None) -> Lora:
-    """The LoRA ``name`` that was injected into ``unet``, copied."""
+    """Return a copy of the LoRA ``name`` that was injected into ``unet``."""
     config: Any = unet.peft_config[name]  # type: ignore[index]
     return Lora(_parts(lora.state(unet, name), {}, config.to_dict(), name), card)
 
@@ -132,42 +136,25 @@ def _parts(
 
 
 def _scale(module: str, rank: int, alphas: Mapping[str, float], config: Mapping[str, Any]) -> float:
-    """alpha / rank, by peft's rules; the file's own alpha counts more than the config's, without either it is 1."""
-    from peft.utils.other import get_pattern_key
+    """Return alpha / rank, by peft's rules.
 
-    patterns: dict[str, float] = config.get("alpha_pattern") or {}
-    own = patterns.get(get_pattern_key(list(patterns), module), config.get("lora_alpha", rank))
+    The file's own alpha counts more than the config's; without either the scale is 1.
+    """
+    own = pattern_value(
+        config.get("alpha_pattern") or {}, module, rank if (alpha := config.get("lora_alpha")) is None else alpha
+    )
     alpha = alphas.get(module, own)
     return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
 
-def _peft_config(folder: Path) -> dict[str, Any]:
-    """adapter_config.json. Raises ValueError for what is no LoRA, or one whose training changed the base."""
-    path = folder / "adapter_config.json"
-    try:
-        config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}): get it anew") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} is a {type(config).__name__}, not an object: get it anew")
-    kind, start = config.get("peft_type", "LORA"), config.get("init_lora_weights", True)
-    if kind != "LORA":
-        raise ValueError(f"{path.name} says peft_type={kind!r}: only LORA is supported")
-    if isinstance(start, str) and start.lower() not in NEUTRAL:
-        raise ValueError(
-            f"{path.name} says init_lora_weights={start!r}, which changes the base: convert it to a plain LoRA with peft"
-        )
-    return config
-
-
-def _diffusers_config(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys prefixed."""
-    config = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    return {key.removeprefix("unet."): value for key, value in config.items()}
+def _diffusers_config(metadata: Mapping[str, str], source: str) -> dict[str, Any]:
+    """Return what newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys prefixed."""
+    config = parse_json_object(metadata.get("lora_adapter_metadata", "{}"), source)
+    return check_lora_config({key.removeprefix("unet."): value for key, value in config.items()}, source)
 
 
 def _fits(part: LoraDelta, weight: Tensor) -> bool:
-    """Whether up @ down has the weight's shape; a 1 × 1 kernel may come as a matrix."""
+    """Return whether up @ down has the weight's shape; a 1 × 1 kernel may come as a matrix."""
     (out, rank), shape = part.up.flatten(1).shape, tuple(weight.shape)
     inside = part.down.flatten(1).shape
     kernel = tuple(part.down.shape[1:]) if part.down.ndim == 4 else (*part.down.shape[1:], *(1,) * (weight.ndim - 2))
@@ -178,10 +165,16 @@ def _fits(part: LoraDelta, weight: Tensor) -> bool:
     )
 
 
+def _number(key: str, alpha: Tensor) -> float:
+    if alpha.numel() != 1:
+        raise ValueError(f"{key} holds {alpha.numel()} numbers, not one")
+    return float(alpha.item())
+
+
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def named(found: Lora, name: str) -> Lora:
-    """The same, its card with this name."""
+    """Return ``found`` with another name in its metadata."""
     return found if found.card is None else replace(found, card=replace(found.card, name=name))

@@ -1,9 +1,10 @@
-"""The identity card of an adapter, musetune.json: what it is called, and the U-Net that it was made for."""
+"""An adapter's metadata, musetune.json: what it is called, and the U-Net that it was made for."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from musetune.adapter.lora import plain_weights
+from musetune.formats.json_object import number_field, object_field, read_json_object, text_field
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,9 +27,10 @@ SAME_BASE = 0.02  # relative distance of sketches: bfloat16 moves them by 0.002,
 
 @dataclass(frozen=True)
 class AdapterMetadata:
-    """kind: theory (a MusicAdapter) or lora; base.
+    """What an adapter is and what it fits.
 
-    The name or Hub id that it was made for; theory: the adapter that a LoRA was trained on.
+    kind: theory (a MusicAdapter) or lora. base: the name or Hub id that it was made for. theory: the adapter that a
+    LoRA was trained on.
 
     shapes: hash of the names and shapes of the plain U-Net; sketch: 64 of its weights, by which single and half
     precision of one base agree while another base of the same shapes differs.
@@ -74,29 +77,42 @@ class AdapterMetadata:
 
 
 def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
-    """The card in a folder, None where there is none.
+    """Return the metadata in a folder's musetune.json, None where there is none.
 
-    Raises ValueError for another schema version and for what is no card.
+    Raises:
+        ValueError: for another schema version and for what is no adapter's metadata.
     """
     path = Path(folder) / FILE
     if not path.is_file():
         return None
     try:
-        text: Any = json.loads(path.read_text())
-        if text["schema"] != SCHEMA:
+        values = read_json_object(path)
+        if values["schema"] != SCHEMA:
             raise ValueError(
-                f"{path} has schema version {text['schema']}, this musetune reads {SCHEMA}: update musetune, or make "
-                f"the adapter again"
+                f"it has schema version {repr(values['schema'])[:20]}, this musetune reads {SCHEMA}: update musetune, "
+                f"or make the adapter again"
             )
-        unet, about = text["unet"], {key: text[key] for key in ("kind", "name", "base", "genre", "theory")}
-        sketch = tuple(map(float, unet["sketch"]))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no identity card: {type(error).__name__} {error}") from error
-    if about["kind"] not in KINDS or len(sketch) not in (0, SAMPLES):
-        raise ValueError(
-            f"{path}: kind={about['kind']!r} must be one of {', '.join(KINDS)}, and sketch {SAMPLES} numbers"
-        )
-    return AdapterMetadata(shapes=unet["shapes"], sketch=sketch, **about)
+        kind, name, base = (_required(values, key) for key in ("kind", "name", "base"))
+        genre, theory = (text_field(values, key, FILE) for key in ("genre", "theory"))
+        unet = object_field(values, "unet", FILE)
+        shapes, sketch = _required(unet, "shapes"), unet["sketch"]
+        if not isinstance(sketch, list) or len(sketch) not in (0, SAMPLES):
+            raise ValueError(f"its sketch must be {SAMPLES} numbers")
+        numbers = [number_field({"sketch": value}, "sketch", FILE) for value in sketch]
+        if kind not in KINDS or None in numbers:
+            raise ValueError(f"kind={kind!r} must be one of {', '.join(KINDS)}, and sketch {SAMPLES} numbers")
+    except KeyError as error:
+        raise ValueError(f"{path} is no adapter's metadata: it has no {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no adapter's metadata: {error}") from error
+    fingerprint = tuple(float(value) for value in numbers if value is not None)
+    return AdapterMetadata(kind, name, base, shapes, fingerprint, genre, theory)
+
+
+def _required(values: Mapping[str, Any], key: str) -> str:
+    if (text := text_field(values, key, FILE)) is None:
+        raise KeyError(key)
+    return text
 
 
 def shapes_of(unet: nn.Module) -> str:

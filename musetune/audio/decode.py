@@ -1,9 +1,12 @@
-"""Read audio files piece by piece: libsndfile for WAV, FLAC, OGG and MP3, ffmpeg, where there is one, for the rest."""
+"""Read audio files piece by piece: libsndfile for WAV, FLAC, OGG and MP3, ffmpeg, where there is one, for the rest.
+
+Memory is bounded whatever a header claims: samples are counted as they are decoded, and no file gives more than
+MAX_HOURS of sound, so that a few bytes which stand for days of silence end soon.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import struct
 import subprocess
@@ -15,11 +18,15 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
+from musetune.audio.mpeg import MpegFile, MpegFrames, find_frames
+
 CHUNK_VALUES = 2**21  # numbers decoded at once, 8 MiB, whatever the rate and the channels
 READ_FRAMES = 8192  # asked of libsndfile at once: so many are lost where a file is damaged
 PATIENCE_S = 30.0  # ffmpeg may be silent for so long; then it is stopped
 MAX_CHANNELS = 64
 SAMPLE_RATES = (4000, 384000)  # Hz
+MAX_HOURS = 12
+MPEG = (".mp3", ".mp2", ".mpga")
 # What ffmpeg may read: sound and film. Its playlists and scripts can name other files and addresses.
 DEMUXERS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,opus,tta,w64,wav,wv"
 
@@ -42,27 +49,63 @@ class Decoder(Protocol):
 
 
 def open_decoder(path: str | Path) -> Decoder:
-    """Open an audio file. Raises FileNotFoundError where there is no file, ValueError where nothing here decodes it."""
+    """Open an audio file for reading piece by piece.
+
+    Args:
+        path: A WAV, FLAC, OGG or MP3 file (MP3 also where junk stands before it), or, with ffmpeg, any other sound.
+
+    Returns:
+        A decoder of 1–MAX_CHANNELS channels at 4–384 kHz.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is a folder or a device, it is empty, nothing here decodes it, or its channels or its rate lie
+            outside what is read.
+    """
     import soundfile
 
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give one audio file")
-    if not path.is_file():
-        raise FileNotFoundError(f"no such audio file: {path}")
+    check_regular(path)
     try:
-        decoder: Decoder = SndfileDecoder(path)
+        decoder: Decoder = _sndfile(path)
     except soundfile.LibsndfileError as error:
-        decoder = _other(path, error.error_string)
+        # of an MP3 that it cannot open libsndfile says that it may be a pipe
+        reason = "no MP3 frames" if "pipe" in error.error_string else error.error_string
+        decoder = _with_ffmpeg(path, reason)
     low, high = SAMPLE_RATES
     if not 1 <= decoder.channels <= MAX_CHANNELS or not low <= decoder.rate <= high:
-        told = f"{decoder.channels} channels at {decoder.rate} Hz"
+        claim = f"{decoder.channels} channels at {decoder.rate} Hz"
         decoder.close()
-        raise ValueError(f"{path} says it has {told}; 1–{MAX_CHANNELS} channels at {low}–{high} Hz can be read")
+        raise ValueError(f"{path} says it has {claim}; 1–{MAX_CHANNELS} channels at {low}–{high} Hz can be read")
     return decoder
 
 
-def _other(path: Path, reason: str) -> Decoder:
+def check_regular(path: Path) -> None:
+    """Raise FileNotFoundError where there is no file, ValueError for a folder, a pipe, a socket or a device."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give one audio file")
+    if not path.exists():
+        raise FileNotFoundError(f"no such audio file: {path}")
+    if not path.is_file():
+        raise ValueError(f"{path} is a pipe, a socket or a device; give an audio file")
+
+
+def _sndfile(path: Path) -> SndfileDecoder:
+    """Return libsndfile's decoder: of the file as it is where that is all of it, else of its MPEG frames alone."""
+    import soundfile
+
+    frames = find_frames(path) if path.suffix.lower() in MPEG else None
+    if frames is None or frames.whole:
+        try:
+            return SndfileDecoder(path)
+        except soundfile.LibsndfileError:
+            if frames is None:
+                raise
+    log.warning("%s is more than an MP3 stream: its %d frames are read, the rest is skipped", path, frames.count)
+    return SndfileDecoder(path, frames)
+
+
+def _with_ffmpeg(path: Path, reason: str) -> Decoder:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} cannot be decoded: the file is empty")
     program = shutil.which("ffmpeg")
@@ -74,39 +117,56 @@ def _other(path: Path, reason: str) -> Decoder:
     return FfmpegDecoder(path, program, reason)
 
 
-class SndfileDecoder:
-    """libsndfile. Opened by descriptor: by name it would take a suffix such as .raw or .vox at its word."""
+def check_length(path: Path, frames: int, rate: int) -> None:
+    """Raise ValueError where so many frames at a rate in Hz are more than MAX_HOURS."""
+    if frames > MAX_HOURS * 3600 * rate:
+        raise ValueError(f"{path} lasts more than {MAX_HOURS} h: cut it into shorter files")
 
-    def __init__(self, path: Path) -> None:
+
+class SndfileDecoder:
+    """An open file of libsndfile's.
+
+    It is opened by descriptor: by name libsndfile would take a suffix such as .raw or .vox at its word.
+
+    Args:
+        path: The file.
+        frames: Of an MP3 file that has more than these; None: libsndfile reads the file as it is.
+
+    Raises:
+        soundfile.LibsndfileError: libsndfile does not know what this is.
+    """
+
+    def __init__(self, path: Path, frames: MpegFrames | None = None) -> None:
         import soundfile
 
         self.path = path
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self.source = path.open("rb", buffering=0) if frames is None else MpegFile(path, frames)
         try:
-            self.file = soundfile.SoundFile(descriptor, closefd=False)
-            self.file.seekable = lambda: (
-                False
-            )  # else it seeks after each read, which decodes twice or fails in damaged files
+            source = self.source.fileno() if frames is None else self.source
+            self.file = soundfile.SoundFile(source, closefd=False)
+            # else it seeks after each read, which decodes twice or fails in damaged files
+            self.file.seekable = lambda: False
         except BaseException:
-            os.close(descriptor)
+            self.source.close()
             raise
-        self.descriptor: int | None = descriptor
         self.rate, self.channels = int(self.file.samplerate), int(self.file.channels)
 
     def chunks(self) -> Iterator[np.ndarray]:
+        """Yield float32 samples (n, channels) until the file ends or is damaged."""
         size, done, more = max(READ_FRAMES, CHUNK_VALUES // self.channels), 0, True
         try:
             while more:
                 buffer = np.empty((size, self.channels), np.float32)
                 filled, more = self._fill(buffer, done)
                 done += filled
+                check_length(self.path, done, self.rate)
                 if filled:
                     yield buffer[:filled]
         finally:
             self.close()
 
     def _fill(self, buffer: np.ndarray, done: int) -> tuple[int, bool]:
-        """The frames read into `buffer`, after `done` before, and whether there may be more."""
+        """Read frames into `buffer`, after `done` before; return how many, and whether there may be more."""
         import soundfile
 
         filled = 0
@@ -128,10 +188,10 @@ class SndfileDecoder:
         log.warning("%s is damaged at %.1f s (%s): what stands before it is used", self.path, frames / self.rate, why)
 
     def close(self) -> None:
-        if self.descriptor is not None:
+        """Close the file."""
+        if not self.source.closed:
             self.file.close()
-            os.close(self.descriptor)
-            self.descriptor = None
+            self.source.close()
 
 
 class FfmpegDecoder:
@@ -174,28 +234,31 @@ class FfmpegDecoder:
         self.process.kill()
         self.process.wait()
         self.errors.seek(0)
-        said = self.errors.read().decode(errors="replace").strip().splitlines()
+        lines = self.errors.read().decode(errors="replace").strip().splitlines()
         self.close()
-        why = f"no sound within {PATIENCE_S:.0f} s" if self.stalled else said[-1] if said else "it gave no sound"
+        why = f"no sound within {PATIENCE_S:.0f} s" if self.stalled else lines[-1] if lines else "it gave no sound"
         return f"{self.path} cannot be decoded (libsndfile: {self.reason.rstrip('.')}; ffmpeg: {why})"
 
     def chunks(self) -> Iterator[np.ndarray]:
+        """Yield float32 samples (n, channels) until ffmpeg ends."""
         frame, done = 4 * self.channels, 0
         size = frame * max(1, CHUNK_VALUES // self.channels)
         try:
             while len(data := self._read(size)) >= frame:
                 done += len(data) // frame
+                check_length(self.path, done, self.rate)
                 wave = np.frombuffer(data[: len(data) // frame * frame], ">f4")
                 yield wave.astype(np.float32).reshape(-1, self.channels)
             if done == 0 or self.stalled:
                 raise ValueError(self._failure())
             if self.process.wait() != 0:
-                told = "%s is damaged (ffmpeg stopped at %.1f s): what stands before it is used"
-                log.warning(told, self.path, done / self.rate)
+                message = "%s is damaged (ffmpeg stopped at %.1f s): what stands before it is used"
+                log.warning(message, self.path, done / self.rate)
         finally:
             self.close()
 
     def close(self) -> None:
+        """End ffmpeg."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()

@@ -29,6 +29,7 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
+        """Log-mel spectrogram (B, frames, bands) of waves (B, samples)."""
         pad = (self.n_fft - self.hop) // 2
         padded = nn.functional.pad(wave[:, None], (pad, pad), mode="reflect")[:, 0]
         spectrum = torch.stft(padded, self.n_fft, self.hop, window=self.window, center=False, return_complex=True)  # type: ignore[arg-type]

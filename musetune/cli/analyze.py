@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from musetune.analysis.service.worker import Job
+    from musetune.analysis.service.worker import AnalysisJob
     from musetune.symbols.estimate import AnalysisResult
 
 HELP = """Hear chords, key, beats, tempo, metre and form.
@@ -89,11 +89,11 @@ def _jobs(
     sheet: Path | None,
     options: dict[str, Any],
     no_cache: bool,
-) -> list[Job]:
+) -> list[AnalysisJob]:
     """What to do, checked before anything is done."""
     from musetune.analysis.service.batch import MARK, find_files
     from musetune.analysis.service.cache import default_folder
-    from musetune.analysis.service.worker import Job
+    from musetune.analysis.service.worker import AnalysisJob
     from musetune.formats.files import SUFFIXES
 
     found = find_files(places)
@@ -103,7 +103,7 @@ def _jobs(
         raise ValueError(f"--sheet {sheet}: suffix {sheet.suffix!r} is not one of {', '.join(SUFFIXES)}")
     if sheet is not None and sheet.exists() and sheet.samefile(found[0][0]):
         raise ValueError(f"--sheet {sheet} would overwrite the music itself: give it another name")
-    work: dict[Path, Job] = {}
+    work: dict[Path, AnalysisJob] = {}
     for path, name in found:
         folder = path.parent if out is None else out / name.parent
         stem = folder / f"{path.name}{MARK}"
@@ -116,13 +116,13 @@ def _jobs(
             folder.mkdir(parents=True, exist_ok=True)
         cache = None if no_cache else str(default_folder())
         saved = None if sheet is None else str(sheet)
-        work[stem if outputs else path] = Job(
+        work[stem if outputs else path] = AnalysisJob(
             str(path), **options, cache=cache, outputs=outputs, stem=str(stem), sheet=saved
         )
     return list(work.values())
 
 
-def _run(work: list[Job], processes: int, as_json: bool) -> None:
+def _run(work: list[AnalysisJob], processes: int, as_json: bool) -> None:
     """Do it, say what was heard, and what could not be. Ends the program with 1 or 2 where something could not be."""
     from tqdm import tqdm
 

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 PUSH_HELP = """Put an adapter's folder on the Hugging Face Hub, in one commit.
 
 FOLDER is what training or pipe.save_adapter wrote, or a whole pipeline's; only safetensors, JSON, Markdown, PNG
-and audio are sent. Where it has no README.md, the model card is made from musetune.json, training.json and
-results.json. The repository is made where there is none. The token is --token, HF_TOKEN, or what `hf auth
-login` left.
+and audio are sent, and their list is shown first. Links and what looks like a secret are refused. Where it has no
+README.md, the model card is made from musetune.json, training.json and results.json. The repository is made where
+there is none. The token is --token, HF_TOKEN, or what `hf auth login` left.
 
 Examples:
 
   musetune push adapters/jazz me/musetune-jazz
+
+  musetune push adapters/jazz me/musetune-jazz --dry-run        nothing but the list
 
   musetune push adapters/jazz me/musetune-jazz --private --message "rank 16"
 
@@ -65,10 +67,15 @@ def push(
     private: Annotated[bool, typer.Option("--private", help="a new repository that only you see")] = False,
     token: Token = None,
     message: Annotated[str | None, typer.Option("--message", "-m", help="of the commit")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only list what would be sent")] = False,
     as_json: Json = False,
 ) -> None:
     from musetune import hub
 
+    names = hub.files_to_push(folder)
+    typer.echo(f"{'would push' if dry_run else 'pushing'} to {repo}: {', '.join(names)}", err=not dry_run)
+    if dry_run:
+        return
     url = hub.push(folder, repo, token=token, revision=revision, private=private or None, message=message)
     typer.echo(json.dumps({"repo": repo, "commit": url}, indent=2) if as_json else url)
 

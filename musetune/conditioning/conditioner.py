@@ -128,5 +128,6 @@ class ConvBlock(nn.Module):
         self.mix = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Add a convolution over time to x (B, frames, width); where the mask (B, frames) is 0 nothing is read."""
         h = self.norm(x) if mask is None else self.norm(x) * mask[..., None]
         return x + self.mix(F.gelu(self.conv(h.transpose(1, 2)).transpose(1, 2)))

@@ -13,7 +13,7 @@ from musetune.datasets.corpus import EIGHTHS
 if TYPE_CHECKING:
     import pretty_midi
 
-    from musetune.datasets.corpus import Song
+    from musetune.datasets.corpus import AnnotatedSong
 
 KEYS_PROGRAMS = (
     0,
@@ -52,7 +52,7 @@ GROUPS = {  # eighths on which the bar is felt to begin anew
 BAR = {"2/4": 4, "3/4": 6, "4/4": 8, "5/4": 10, "6/8": 6, "7/8": 7}  # eighths
 
 
-def with_band(song: Song, rng: np.random.Generator, drums: float = 0.75) -> pretty_midi.PrettyMIDI:
+def with_band(song: AnnotatedSong, rng: np.random.Generator, drums: float = 0.75) -> pretty_midi.PrettyMIDI:
     """The song played by other instruments, mostly with a bass line and, in a share `drums` of cases, drums.
 
     What a mixed recording is nearer to.
@@ -79,7 +79,7 @@ def with_band(song: Song, rng: np.random.Generator, drums: float = 0.75) -> pret
     return band
 
 
-def _bass(song: Song, rng: np.random.Generator) -> pretty_midi.Instrument:
+def _bass(song: AnnotatedSong, rng: np.random.Generator) -> pretty_midi.Instrument:
     """The written bass at each change, and on every beat, every half or not again."""
     import mir_eval
     import pretty_midi
@@ -102,7 +102,7 @@ def _bass(song: Song, rng: np.random.Generator) -> pretty_midi.Instrument:
     return part
 
 
-def _drums(song: Song, rng: np.random.Generator) -> pretty_midi.Instrument:
+def _drums(song: AnnotatedSong, rng: np.random.Generator) -> pretty_midi.Instrument:
     """A bar's pattern, repeated: kick on the bar line and perhaps elsewhere, snare on weak places, hats on eighths or
     sixteenths, at times swung."""
     import pretty_midi
@@ -114,8 +114,8 @@ def _drums(song: Song, rng: np.random.Generator) -> pretty_midi.Instrument:
     number = np.arange(len(song.beats_s))
     per_beat, bar = EIGHTHS[song.meter], BAR[song.meter]
     for sixteenth in range((len(song.beats_s) - 1) * per_beat * 2):
-        place = (sixteenth / 2 - song.phase * per_beat) % bar
-        if not (hits := pattern.get(place)):
+        step = (sixteenth / 2 - song.phase * per_beat) % bar
+        if not (hits := pattern.get(step)):
             continue
         position = sixteenth / 2 / per_beat
         if per_beat == 2 and swing != 0.5:
@@ -155,7 +155,9 @@ def _pattern(meter: str, rng: np.random.Generator) -> dict[float, list[tuple[int
     }
 
 
-def render(song: Song, soundfont: str | Path | None = None, rng: np.random.Generator | None = None) -> np.ndarray:
+def render(
+    song: AnnotatedSong, soundfont: str | Path | None = None, rng: np.random.Generator | None = None
+) -> np.ndarray:
     """(samples,) at RATE: as written, or with a band where `rng` is given."""
     from musetune.audio import synthesize
 

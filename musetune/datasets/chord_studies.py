@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musetune.analysis.listening.vocabulary import BEATS, PITCHES, SHAPES
-from musetune.datasets.corpus import Song
+from musetune.datasets.corpus import AnnotatedSong
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -28,18 +28,19 @@ DIATONIC = (  # (degree, triad, seventh) of the major scale; its minor is the sa
 )  # fmt: skip
 
 
-def study(rng: np.random.Generator, seconds: float) -> Song:
+def study(rng: np.random.Generator, seconds: float) -> AnnotatedSong:
     """A loop of four to eight chords, comped and with a line of chord notes above, for `seconds`; every metre."""
     import pretty_midi
 
     meter = str(rng.choice(list(METER_SHARE), p=list(METER_SHARE.values())))
-    metre = BEATS[meter]
+    beats_per_bar = BEATS[meter]
     low, high = {"6/8": (45, 95), "7/8": (170, 300)}.get(meter, (60, 180))
     beat = 60 / rng.uniform(low, high)
     start = float(rng.uniform(0, 0.6))
     beats = start + beat * np.arange(int((seconds - start) / beat) + 1)
     chords, key = _loop(rng)
-    length = int(rng.choice([metre, metre, metre, metre // 2 if meter == "4/4" else metre, 2 * metre]))
+    some = beats_per_bar // 2 if meter == "4/4" else beats_per_bar
+    length = int(rng.choice([beats_per_bar, beats_per_bar, beats_per_bar, some, 2 * beats_per_bar]))
     spans, labels = [], []
     comp, lead = pretty_midi.Instrument(0, name="PIANO"), pretty_midi.Instrument(0, name="MELODY")
     manner = str(rng.choice(["held", "beats", "broken"]))
@@ -53,7 +54,7 @@ def study(rng: np.random.Generator, seconds: float) -> Song:
         lead.notes += _line(tones, times, rng)
     midi = pretty_midi.PrettyMIDI()
     midi.instruments += [comp, lead]
-    return Song("study", midi, np.array(spans), labels, beats, beats[::metre], key, seconds, meter)
+    return AnnotatedSong("study", midi, np.array(spans), labels, beats, beats[::beats_per_bar], key, seconds, meter)
 
 
 def _loop(rng: np.random.Generator) -> tuple[list[tuple[int, str, int]], str]:

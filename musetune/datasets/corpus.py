@@ -26,7 +26,7 @@ EIGHTHS = {"2/4": 2, "3/4": 2, "4/4": 2, "5/4": 2, "6/8": 3, "7/8": 1}  # in a b
 
 
 @dataclass(frozen=True)
-class Song:
+class AnnotatedSong:
     """`intervals_s` (n, 2) and Harte `labels`; `beats_s`, `downbeats_s`; `key` as in "Gb:maj", the longest one; all
     from 0 to `duration_s`; `meter` such as "6/8", whose beats are dotted quarters (in 7/8 eighths).
     """
@@ -59,7 +59,7 @@ class Song:
         return 60 / float(np.median(np.diff(self.beats_s)))
 
 
-def load_pop909(folder: Path, start_s: float = 0.0, duration_s: float = 60.0) -> Song:
+def load_pop909(folder: Path, start_s: float = 0.0, duration_s: float = 60.0) -> AnnotatedSong:
     """The stretch of the song in `folder` from `start_s` on, its time 0 there."""
     import pretty_midi
 
@@ -84,7 +84,7 @@ def load_pop909(folder: Path, start_s: float = 0.0, duration_s: float = 60.0) ->
     share = [min(float(b), end_s) - max(float(a), start_s) for a, b, _ in keys]
     downbeats = table[table[:, 2] == 1, 0]
     bar = np.median(np.diff(np.flatnonzero(table[:, 2] == 1))) if len(downbeats) > 2 else 4
-    return Song(
+    return AnnotatedSong(
         folder.name,
         midi,
         np.array([span[:2] for span in spans]).reshape(-1, 2),
@@ -97,7 +97,7 @@ def load_pop909(folder: Path, start_s: float = 0.0, duration_s: float = 60.0) ->
     )
 
 
-def warped(song: Song, moved: Callable[[np.ndarray], np.ndarray]) -> Song:
+def warped(song: AnnotatedSong, moved: Callable[[np.ndarray], np.ndarray]) -> AnnotatedSong:
     """The song with every time t at `moved(t)`, which must not fall; chords and notes that shrink to nothing go."""
     intervals = moved(song.intervals_s)
     kept = intervals[:, 1] - intervals[:, 0] > 1e-3
@@ -112,12 +112,12 @@ def warped(song: Song, moved: Callable[[np.ndarray], np.ndarray]) -> Song:
     )
 
 
-def at_tempo(song: Song, factor: float) -> Song:
+def at_tempo(song: AnnotatedSong, factor: float) -> AnnotatedSong:
     """The song played `factor` times as fast."""
     return warped(song, lambda time: time / factor)
 
 
-def rubato(song: Song, rng: np.random.Generator, depth: float = 0.15) -> Song:
+def rubato(song: AnnotatedSong, rng: np.random.Generator, depth: float = 0.15) -> AnnotatedSong:
     """The song with a tempo that wanders by `depth` (standard deviation, smoothed over some six seconds), and in one of
     three with a sudden change."""
     time = np.arange(0, song.duration_s + 1, 0.5)
@@ -129,12 +129,12 @@ def rubato(song: Song, rng: np.random.Generator, depth: float = 0.15) -> Song:
     return warped(song, lambda t: np.interp(t, np.append(time, time[-1] + 0.5), position))
 
 
-def as_waltz(song: Song) -> Song:
+def as_waltz(song: AnnotatedSong) -> AnnotatedSong:
     """The song in three: the last beat of every bar of four is cut out, and what follows moves up."""
-    return in_metre(song, "3/4")
+    return in_meter(song, "3/4")
 
 
-def in_metre(song: Song, meter: str) -> Song:
+def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
     """A song in four made into one in `meter`: some eighths of each bar (or of each two) are cut out, and what follows
     moves up; what stands before the first bar line goes. Raises ValueError where the song is not in four."""
     if song.meter != "4/4":

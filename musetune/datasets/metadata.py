@@ -49,12 +49,12 @@ class MetadataRow:
 
     Attributes:
         fields: By name, as the module's docstring lists them.
-        place: Path and line of the row, for messages.
+        location: Path and line of the row, for messages.
         fault: Why the row cannot be used; None where it can.
     """
 
     fields: dict[str, Any]
-    place: str
+    location: str
     fault: str | None = None
 
     @property
@@ -77,7 +77,7 @@ def read_metadata(source: Path) -> dict[str, dict[str, Any]]:
         ValueError: A row is wrong; the message names file and line.
     """
     rows, faults = scan_metadata(source)
-    faults += [f"{row.place}: {row.fault}" for row in rows.values() if row.fault]
+    faults += [f"{row.location}: {row.fault}" for row in rows.values() if row.fault]
     if faults:
         raise ValueError(faults[0])
     return {name: row.fields for name, row in rows.items()}
@@ -106,9 +106,9 @@ def scan_metadata(source: Path) -> tuple[dict[str, MetadataRow], list[str]]:
                     row = MetadataRow(fields, f"{path}, line {number}", fault or _fault(fields))
                     name = _name_of(row, path.parent.relative_to(source))
                     if name is None:
-                        faults.append(f"{row.place}: {row.fault or _no_file(fields)}")
+                        faults.append(f"{row.location}: {row.fault or _no_file(fields)}")
                     elif name in rows and rows[name].fields != row.fields:
-                        both = f"{rows[name].place} says something else of the same file: keep one of them"
+                        both = f"{rows[name].location} says something else of the same file: keep one of them"
                         rows[name] = replace(row, fault=row.fault or both)
                     else:
                         rows[name] = row
@@ -139,9 +139,9 @@ def _json_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None
 
 def _guess(text: str) -> dict[str, Any]:
     """The file that a broken line of JSON means, where that much of it can be read."""
-    found = _FILE_NAME.search(text)
+    match = _FILE_NAME.search(text)
     try:
-        return {"file_name": json.loads(found[1])} if found else {}
+        return {"file_name": json.loads(match[1])} if match else {}
     except ValueError:
         return {}
 
@@ -255,11 +255,11 @@ def analysed(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:
     from musetune.analysis import analyze
 
     bpm = float(meta["bpm"]) if "bpm" in meta else None
-    heard = analyze(wave, rate, tempo_hint=bpm)
-    if bpm is not None and abs(heard.lead_sheet.bpm / bpm - 1) > 0.04:  # deaf to the hint: lay the beats
-        first, seconds = heard.lead_sheet.grid.time_at(0), len(wave) / rate
-        heard = analyze(wave, rate, beats=np.arange(first % (60 / bpm), seconds, 60 / bpm))
-    sheet, genre = heard.lead_sheet, heard.genre_analysis
+    analysis = analyze(wave, rate, tempo_hint=bpm)
+    if bpm is not None and abs(analysis.lead_sheet.bpm / bpm - 1) > 0.04:  # deaf to the hint: lay the beats
+        first, seconds = analysis.lead_sheet.grid.time_at(0), len(wave) / rate
+        analysis = analyze(wave, rate, beats=np.arange(first % (60 / bpm), seconds, 60 / bpm))
+    sheet, genre = analysis.lead_sheet, analysis.genre_analysis
     sure = (genre.get("confidence") or 0) >= 0.5
     return replace(sheet, genre=genre["primary_genre"]) if sure else sheet
 

@@ -96,9 +96,11 @@ def prepare(
         The folder `out`.
 
     Raises:
-        ValueError: There is no music in `source`, or `out` was made with another base or clip length.
+        ValueError: `source` is no folder or has no music in it, or `out` was made with another base or clip length.
     """
     source, out = Path(source), Path(out)
+    if not source.is_dir():
+        raise ValueError(f"{source} is no folder: give one with {', '.join(sorted(AUDIO | MIDI))} in it")
     files, remarks = find_music(source)
     if not files:
         raise ValueError(" · ".join([f"{source} holds no {', '.join(sorted(AUDIO | MIDI))}", *remarks]))
@@ -231,16 +233,16 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
     """The clips of one file at each transposition, and their waves (samples,). Raises ValueError where there are none."""
     metadata = job.row.fields
     if job.row.fault:
-        raise ValueError(f"{job.row.place}: {job.row.fault}")
+        raise ValueError(f"{job.row.location}: {job.row.fault}")
     digest = hashlib.sha256(job.path.read_bytes()).hexdigest()
     original, clips, waves = decode(job, 0), [], []
     try:
         sheet = lead_sheet(metadata, original, SAMPLE_RATE)
         players = arrangement(metadata, sheet)
     except Exception as error:
-        if not job.row.place:
+        if not job.row.location:
             raise
-        raise ValueError(f"{job.row.place}: {error}") from error
+        raise ValueError(f"{job.row.location}: {error}") from error
     for semitones in (0, *job.transpose):
         wave = original if semitones == 0 else decode(job, semitones)
         for start in clip_starts(sheet.downbeats_s, len(wave) / SAMPLE_RATE, job.clip_seconds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -70,8 +71,8 @@ def load_tokens(
 
 
 def tabulate(
-    sheets: Sequence[dict],
-    arrangements: Sequence[dict | None],
+    sheets: Sequence[dict[str, Any]],
+    arrangements: Sequence[dict[str, Any] | None],
     frame_s: float,
     n_frames: int,
     event_s: float | None = None,
@@ -89,12 +90,12 @@ def tabulate(
     return TokenTable({k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
 
 
-def _symbols_of(clips: Sequence[Clip]) -> tuple[list[dict], list[dict | None]]:
+def _symbols_of(clips: Sequence[Clip]) -> tuple[list[dict[str, Any]], list[dict[str, Any] | None]]:
     return [clip.lead_sheet for clip in clips], [clip.arrangement for clip in clips]
 
 
 def _tokens(
-    pairs: Sequence[tuple[dict, dict | None]], frame_s: float, n_frames: int, event_s: float | None
+    pairs: Sequence[tuple[dict[str, Any], dict[str, Any] | None]], frame_s: float, n_frames: int, event_s: float | None
 ) -> Iterator[MusicTokens]:
     for sheet_json, arrangement_json in pairs:
         sheet = LeadSheet.from_json(sheet_json)

@@ -26,13 +26,16 @@ class Interval(Protocol):
     """A mean with its interval, each 0…1."""
 
     @property
-    def mean(self) -> float: ...
+    def mean(self) -> float:
+        """Middle of the interval."""
 
     @property
-    def low(self) -> float: ...
+    def low(self) -> float:
+        """Lower end of the interval."""
 
     @property
-    def high(self) -> float: ...
+    def high(self) -> float:
+        """Upper end of the interval."""
 
 
 def draw_chart(

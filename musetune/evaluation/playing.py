@@ -103,7 +103,7 @@ def remember(out: Path, now: dict[str, Any]) -> None:
 
 
 def cell(mean: Mean | None) -> str:
-    """ "85.1 (79–90)" of 0…1; a dash where there is nothing."""
+    """Write "85.1 (79–90)" of 0…1; a dash where there is nothing."""
     return "—" if mean is None else f"{100 * mean.mean:.1f} ({100 * mean.low:.0f}–{100 * mean.high:.0f})"
 
 

@@ -10,31 +10,12 @@ from fractions import Fraction
 
 from musetune.symbols.beat_grid import BeatGrid, check_bpm, finite
 from musetune.symbols.chord import Chord
+from musetune.symbols.chord_suffix import write_suffix
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan
 from musetune.symbols.meter import Meter
 from musetune.symbols.names import spell
 
-SUFFIXES = {
-    "maj": "",
-    "min": "m",
-    "dim": "dim",
-    "aug": "aug",
-    "sus2": "sus2",
-    "sus4": "sus4",
-    "7": "7",
-    "maj7": "maj7",
-    "min7": "m7",
-    "minmaj7": "m(maj7)",
-    "dim7": "dim7",
-    "hdim7": "m7b5",
-    "maj6": "6",
-    "min6": "m6",
-    "9": "9",
-    "maj9": "maj9",
-    "min9": "m9",
-    "5": "5",
-}
 FINEST = 4  # parts of a beat in which a chart as text is written
 HOLD, REPEAT = ".", "%"
 Slot = tuple[Fraction, Chord]  # beats, chord
@@ -184,10 +165,10 @@ def _meter(meter: str | Meter) -> Meter:
 
 
 def pop_name(chord: Chord) -> str:
-    """The chord as on a lead sheet: ``Bbm7/Ab``; ``N.C.`` for no chord."""
+    """Chord as on a lead sheet, with its exact notes: ``Bbm7/Ab``, ``C7(#9)``; ``N.C.`` for no chord."""
     if chord.root is None or chord.bass_pc is None:
         return "N.C."
-    name = chord.root + SUFFIXES[chord.quality]
+    name = chord.root + write_suffix(chord.quality, chord.intervals)
     if chord.bass == "1":
         return name
     return f"{name}/{spell(chord.root, int(chord.bass.lstrip('b#')) - 1, chord.bass_pc)}"

@@ -59,6 +59,7 @@ class Page:
     keys: tuple[tuple[Fraction, Key], ...]
 
     def key_at(self, place: Fraction) -> Key:
+        """Key at a place in quarters; C major before the first."""
         return next((key for at, key in reversed(self.keys) if at <= place), Key("C"))
 
 

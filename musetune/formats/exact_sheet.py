@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.limits import parse_json
+from musetune.symbols.remarks import collected, remark
 
 FIELD = "musetune"  # the name under which a file of another format carries the exact sheet
 
@@ -19,15 +21,23 @@ def embedded(sheet: LeadSheet) -> str:
 
 
 def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], LeadSheet]) -> LeadSheet:
-    """The sheet ``embedded`` as ``text`` where a file ``written`` of it says what was ``read``; else ``read``.
+    """The sheet ``embedded`` as ``text`` while the file still says what it did; else ``read``: the file was edited.
 
-    The file was edited.
+    written: sheet → what a file of it says.
     """
-    try:
-        sheet = LeadSheet.from_json(json.loads(text or "null"))
-        return sheet if _agree(written(sheet), read) else read
-    except ValueError:
+    if not text:
         return read
+    try:
+        sheet = LeadSheet.from_json(parse_json(text))
+    except ValueError as error:
+        remark(f"the exact sheet inside the file cannot be read, what the file plainly says counts: {error}")
+        return read
+    with collected():  # what our own writing says of itself is no news
+        try:
+            again = written(sheet)
+        except ValueError:  # a sheet that this format cannot hold was not written into it
+            return read
+    return sheet if _agree(again, read) else read
 
 
 def like(read: LeadSheet, sheet: LeadSheet) -> LeadSheet:

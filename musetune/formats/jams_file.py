@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import warnings
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from musetune.formats.exact_sheet import FIELD, embedded, exact
+from musetune.formats.key_names import read_key
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.lead_sheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, parse_json, shortened
 from musetune.symbols.meter import Meter
+from musetune.symbols.remarks import remark
 from musetune.symbols.timeline import in_force
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ GRAIN = 48  # chord positions are read to this part of a beat
 
 
 def to_jams(sheet: LeadSheet) -> jams.JAMS:
-    """Annotations in seconds from 0 on, where the schema begins; metre and genre in the sandbox, and the exact sheet.
+    """Annotations in seconds from 0 on, where the schema begins; meter and genre in the sandbox, and the exact sheet.
 
     Raises ValueError for a sheet that ends before time 0.
     """
@@ -69,48 +72,200 @@ def _position(sheet: LeadSheet, beat: int) -> int:
 
 
 def from_jams(data: jams.JAMS) -> LeadSheet:
-    """Read what ``to_jams`` writes, and any JAMS with chord and beat annotations.
+    """The sheet of what ``to_jams`` writes, and of any JAMS with chord and beat annotations.
 
     Raises ValueError where either is missing.
     """
-    return exact(getattr(data.sandbox, FIELD, None), _plain(data), lambda sheet: _plain(to_jams(sheet)))
+    return from_json(_values(data))
 
 
-def _plain(data: jams.JAMS) -> LeadSheet:
+def from_json(data: object) -> LeadSheet:
+    """The sheet of a JAMS file's JSON, as ``from_jams`` says; what is mended or left out is remarked.
+
+    Raises ValueError for what is no JAMS, and without beats.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
+        raise ValueError("it has no list of annotations")
+    sandbox = data.get("sandbox")
+    sandbox = sandbox if isinstance(sandbox, dict) else {}
+    text = sandbox.get(FIELD)
+    read = _plain(data["annotations"], sandbox)
+    again = lambda sheet: _plain(*((v := _values(to_jams(sheet)))["annotations"], v["sandbox"]))  # noqa: E731
+    return exact(text if isinstance(text, str) else None, read, again)
+
+
+def _values(data: jams.JAMS) -> dict[str, Any]:
+    """The plain values that the file of ``data`` holds."""
+    values: dict[str, Any] = parse_json(data.dumps())
+    return values
+
+
+class Observation(NamedTuple):
+    """One row of an annotation: seconds and what holds there."""
+
+    time: float
+    duration: float
+    value: Any
+
+
+def _plain(annotations: list[Any], sandbox: dict[str, Any]) -> LeadSheet:
     """What the annotations say; positions to ``GRAIN``."""
-    beats = _rows(data, "beat")
+    beats = _rows(annotations, "beat", "beat_position")
     if len(beats) < 2:
         raise ValueError("this JAMS has no beat annotation; a lead sheet needs one")
+    check_count("beats", len(beats), BEATS)
+    check_count("seconds of music", max(abs(row.time) for row in beats), DURATION_S)
     grid = BeatGrid(tuple(row.time for row in beats))
     length = Fraction(len(beats) - 1)
 
     def beat(seconds: float) -> Fraction:
         return min(max(Fraction(round(float(grid.beat_at(seconds)) * GRAIN), GRAIN), Fraction(0)), length)
 
-    def spans(*names: str) -> list[tuple]:
-        found = [(beat(r.time), beat(r.time + r.duration), r.value) for r in _rows(data, *names)]
-        return [(start, stop - start, value) for start, stop, value in found if stop > start]
+    def spans(*names: str) -> list[tuple[Fraction, Fraction, Any, float]]:
+        rows = [(beat(r.time), beat(r.time + r.duration), r.value, r.time) for r in _rows(annotations, *names)]
+        for start, stop, value, time in rows:
+            if stop <= start and value not in ("N", "X"):
+                remark(f"{names[0]} {shortened(value)!r} at {time:.2f} s lies outside the beats; it is left out")
+        return [(start, stop - start, value, time) for start, stop, value, time in rows if stop > start]
 
-    keys = [(beat(r.time), Key.parse(r.value)) for r in _rows(data, "key_mode")]
-    positions = [row.value for row in beats]
-    bar = int(max((p for p in positions if p is not None), default=4))
-    meter = Meter.parse(data.sandbox.meter) if hasattr(data.sandbox, "meter") else Meter(bar, 4)
+    keys = [(beat(r.time), key) for r in _rows(annotations, "key_mode") if (key := read_key(r.value)) is not None]
+    keys = in_force(keys, Key("C"), length)
+    meters, first = _meters([_place_in_bar(row.value) for row in beats], sandbox.get("meter"), length)
+    chords = _chords(spans("chord", "chord_harte", "chord_roman"))
+    notes = [Note(a, b, pitch) for a, b, value, _ in spans("note_midi") if (pitch := _pitch(value)) is not None]
+    check_count("notes", len(notes), EVENTS)
     return LeadSheet(
-        chords=tuple(ChordSpan(a, b, Chord.parse(c)) for a, b, c in spans("chord", "chord_harte")),
-        keys=tuple(KeySpan(at, key) for at, key in in_force(keys, Key("C"), length)),
-        meters=(MeterSpan(Fraction(0), meter),),
+        chords=chords,
+        keys=tuple(KeySpan(at, key) for at, key in keys),
+        meters=meters,
         grid=grid,
         length=length,
-        sections=tuple(Section(*part) for part in spans("segment_open")),
-        genre=getattr(data.sandbox, "genre", None),
-        melody=tuple(Note(a, b, round(pitch)) for a, b, pitch in spans("note_midi")),
-        first_downbeat=Fraction(next((i for i, p in enumerate(positions) if p == 1), 0)),
+        sections=tuple(
+            Section(a, b, shortened(label)) for a, b, label, _ in spans("segment_open", "segment_salami_upper")
+        ),
+        genre=sandbox.get("genre") if sandbox.get("genre") in GENRES else None,
+        melody=tuple(notes),
+        first_downbeat=first,
     )
 
 
-def _rows(data: jams.JAMS, *names: str) -> list:
-    """Observations of the first annotation in one of these namespaces, by time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = [a for name in names for a in data.annotations.search(namespace=f"^{name}$")]
-    return sorted(found[0].data, key=lambda row: row.time) if found else []
+def _chords(spans: list[tuple[Fraction, Fraction, Any, float]]) -> tuple[ChordSpan, ...]:
+    """The chords, each cut where the next begins; labels that cannot be read are remarked and leave a gap."""
+    check_count("chords", len(spans), CHORDS)
+    chords: list[ChordSpan] = []
+    for i, (start, beats, value, time) in enumerate(spans):
+        stop = min([start + beats, *(other[0] for other in spans[i + 1 : i + 2])])
+        if stop < start + beats:
+            remark(f"chord {shortened(_label(value))!r} at {time:.2f} s reaches into the next one; it is cut there")
+        try:
+            chord = _chord(value)
+        except ValueError as error:
+            remark(f"the chord {shortened(_label(value))!r} at {time:.2f} s could not be read; none is taken: {error}")
+            continue
+        if stop > start:
+            chords.append(ChordSpan(start, stop - start, chord))
+    return tuple(chords)
+
+
+def _label(value: Any) -> str:
+    return f"{value.get('chord')} in {value.get('tonic')}" if isinstance(value, dict) else str(value)
+
+
+def _chord(value: Any) -> Chord:
+    """The chord of a Harte label, or of a numeral with its tonic (namespace chord_roman)."""
+    if isinstance(value, dict) and isinstance(value.get("chord"), str):
+        return Chord.parse(value["chord"][:100], read_key(value.get("tonic")))
+    if not isinstance(value, str):
+        raise ValueError("a chord is a label such as C:min7")
+    return Chord.parse(value)
+
+
+def _pitch(value: Any) -> int | None:
+    """The nearest of MIDI's pitches; None for what is none, which is remarked."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and -0.5 <= value < 127.5:
+        return round(value)
+    remark(f"the note {shortened(value)} is no pitch 0–127; it is left out")
+    return None
+
+
+def _place_in_bar(value: Any) -> tuple[int | None, Meter | None]:
+    """The beat's number in its bar, and its meter where the observation says it (namespace beat_position)."""
+    meter = None
+    if isinstance(value, dict):
+        beats, units = value.get("num_beats"), value.get("beat_units")
+        if isinstance(beats, int) and isinstance(units, int):
+            try:
+                meter = Meter(beats, units)
+            except ValueError as error:
+                remark(f"a meter is left out: {error}")
+        value = value.get("position")
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value and abs(value) < 1000
+    return (int(value) if whole and value == int(value) else None), meter
+
+
+def _meters(
+    places: list[tuple[int | None, Meter | None]], stated: object, length: Fraction
+) -> tuple[tuple[MeterSpan, ...], Fraction]:
+    """The meters by the beats' numbers, ``stated`` (ours, in the sandbox) where it has as many beats, and the first
+    downbeat.
+    """
+    lines = [i for i, (place, _) in enumerate(places) if place == 1]
+    try:
+        known = Meter.parse(stated) if isinstance(stated, str) else None
+    except ValueError as error:
+        remark(f"the meter {shortened(stated)!r} is left out: {error}")
+        known = None
+    gaps = [b - a for a, b in itertools.pairwise(lines)]
+    numbers = [place for place, _ in places if place is not None]
+    if not lines or (set(gaps) == {1} and max(numbers) == 1):
+        meter = known or Meter(max(numbers, default=4) if 2 <= max(numbers, default=4) <= 32 else 4, 4)
+        return (MeterSpan(Fraction(0), meter),), Fraction(lines[0] if lines else 0)
+    if not gaps:
+        gaps = [max(numbers)]
+    elif len(places) - lines[-1] > gaps[-1]:  # the last bar is longer than the one before
+        gaps.append(len(places) - 1 - lines[-1])
+    else:
+        gaps.append(gaps[-1])
+    spans: list[MeterSpan] = []
+    for line, gap in zip(lines, gaps):
+        own = places[line][1]
+        near = known if known is not None and known.beats_per_bar == gap else Meter(min(max(gap, 1), 255), 4)
+        meter = own if own is not None and own.beats_per_bar == gap else near
+        if not spans or spans[-1].meter != meter:
+            spans.append(MeterSpan(Fraction(line if spans else 0), meter))
+    return tuple(span for span in spans if span.start < length), Fraction(lines[0])
+
+
+def _rows(annotations: list[Any], *names: str) -> list[Observation]:
+    """Observations of the first annotation in one of these namespaces, by time.
+
+    Raises ValueError where there are too many.
+    """
+    for name in names:
+        for annotation in annotations:
+            if isinstance(annotation, dict) and annotation.get("namespace") == name and annotation.get("data"):
+                return _observed(annotation["data"], name)
+    return []
+
+
+def _observed(data: Any, name: str) -> list[Observation]:
+    """The rows of an annotation's data: a list of observations, or lists by field."""
+    if isinstance(data, dict):
+        columns = [data.get(field) for field in ("time", "duration", "value")]
+        if not all(isinstance(column, list) for column in columns):
+            raise ValueError(f"its annotation {name!r} has no lists of time, duration and value")
+        rows = [dict(zip(("time", "duration", "value"), row)) for row in zip(*columns)]  # type: ignore[arg-type]
+    else:
+        rows = data if isinstance(data, list) else []
+    check_count(f"observations of {name!r}", len(rows), EVENTS)
+    out, left = [], 0
+    for row in rows:
+        times = [row.get(field) if isinstance(row, dict) else None for field in ("time", "duration")]
+        times[1] = 0.0 if times[1] is None else times[1]
+        if not all(isinstance(t, (int, float)) and not isinstance(t, bool) and abs(t) < 1e9 for t in times):
+            left += 1
+            continue
+        out.append(Observation(float(times[0]), float(times[1]), row.get("value")))  # type: ignore[arg-type]
+    if left:
+        remark(f"{left} observations of {name!r} have no time in seconds; they are left out")
+    return sorted(out, key=lambda row: row.time)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Sequence
 
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.limits import BEATS, CHORDS, EVENTS, check_count, fraction
 from musetune.symbols.meter import Meter
 
 SCHEMA = 1
@@ -17,7 +18,7 @@ def to_json(sheet: LeadSheet) -> dict:
     """Spans as lists [start, beats, …]; fractions as strings."""
     return {
         "schema": SCHEMA,
-        "chords": [[str(s.start), str(s.beats), s.chord.root, s.chord.quality, s.chord.bass] for s in sheet.chords],
+        "chords": [_chord_row(span) for span in sheet.chords],
         "keys": [[str(s.start), str(s.key)] for s in sheet.keys],
         "meters": [[str(s.start), str(s.meter)] for s in sheet.meters],
         "beats_s": list(sheet.grid.times_s),
@@ -45,18 +46,39 @@ def from_json(data: dict) -> LeadSheet:
         raise ValueError(f"a field of this lead sheet's JSON is not what to_json writes: {error}") from error
 
 
+def _chord_row(span: ChordSpan) -> list:
+    """Start, beats, root, quality, bass; then the intervals where the quality does not say them."""
+    chord = span.chord
+    row: list = [str(span.start), str(span.beats), chord.root, chord.quality, chord.bass]
+    return [*row, list(chord.intervals)] if chord.intervals else row
+
+
+def _chord(root: str, quality: str, bass: str, intervals: Sequence[int] = ()) -> Chord:
+    """The exact chord; its quality is that of its intervals where they are given."""
+    return Chord.from_intervals(root, intervals, bass) if intervals else Chord(root, quality, bass)
+
+
 def _sheet(data: dict) -> LeadSheet:
+    for field, most in (
+        ("chords", CHORDS),
+        ("beats_s", BEATS + 2),
+        ("melody", EVENTS),
+        ("keys", CHORDS),
+        ("meters", CHORDS),
+    ):
+        check_count(f"entries in {field}", len(data[field]), most)
+    check_count("beats of length", fraction(data["length"]), BEATS)
     return LeadSheet(
         chords=tuple(
-            ChordSpan(Fraction(s), Fraction(b), NO_CHORD if r is None else Chord(r, q, i))
-            for s, b, r, q, i in data["chords"]
+            ChordSpan(fraction(s), fraction(b), NO_CHORD if r is None else _chord(r, q, i, *notes))
+            for s, b, r, q, i, *notes in data["chords"]
         ),
-        keys=tuple(KeySpan(Fraction(s), Key.parse(k)) for s, k in data["keys"]),
-        meters=tuple(MeterSpan(Fraction(s), Meter.parse(m)) for s, m in data["meters"]),
+        keys=tuple(KeySpan(fraction(s), Key.parse(k)) for s, k in data["keys"]),
+        meters=tuple(MeterSpan(fraction(s), Meter.parse(m)) for s, m in data["meters"]),
         grid=BeatGrid(tuple(data["beats_s"])),
-        length=Fraction(data["length"]),
-        sections=tuple(Section(Fraction(s), Fraction(b), label) for s, b, label in data["sections"]),
+        length=fraction(data["length"]),
+        sections=tuple(Section(fraction(s), fraction(b), label) for s, b, label in data["sections"]),
         genre=data["genre"],
-        melody=tuple(Note(Fraction(s), Fraction(b), p, v) for s, b, p, v in data["melody"]),
-        first_downbeat=Fraction(data["first_downbeat"]),
+        melody=tuple(Note(fraction(s), fraction(b), p, v) for s, b, p, v in data["melody"]),
+        first_downbeat=fraction(data["first_downbeat"]),
     )

@@ -1,21 +1,27 @@
-"""LeadSheet ↔ MIDI: chords as markers in Harte's spelling and as voiced notes, key, metre, a tempo map that keeps rubato."""
+"""LeadSheet ↔ MIDI: chords as markers in Harte's spelling and as voiced notes, key, meter, a tempo map that keeps
+rubato.
+"""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from musetune.formats.chord_marks import UNREAD, chords_of
 from musetune.formats.exact_sheet import FIELD, embedded, exact, like
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.limits import BEATS, check_count, fraction, shortened
 from musetune.symbols.meter import Meter
-from musetune.symbols.timeline import beats_of, in_force, quarters_of, until_next
+from musetune.symbols.remarks import remark
+from musetune.symbols.timeline import beats_of, in_force, quarters_of, tempo_grid, until_next
 
 if TYPE_CHECKING:
     import mido
@@ -45,13 +51,17 @@ def to_midi(sheet: LeadSheet) -> mido.MidiFile:
 
 
 def conductor(sheet: LeadSheet, more: Sequence[mido.MetaMessage] = ()) -> mido.MidiTrack:
-    """The first track: the exact sheet, metres, keys, genre, the tempo map, markers of chords and sections, and ``more`` at its beginning."""
+    """The first track: the exact sheet, meters, keys, genre, the tempo map, markers of chords and sections, and
+    ``more`` at its beginning.
+    """
     ticks = ticks_of(sheet)
     return track_of([*((0, message) for message in more), *_meta(sheet, ticks)], ticks(sheet.length))
 
 
 def _meta(sheet: LeadSheet, ticks: Ticks) -> list[tuple[int, mido.MetaMessage]]:
-    """(tick, message): the exact sheet, metres, keys, genre, the tempo map, the chords' markers, the sections' in brackets."""
+    """(tick, message): the exact sheet, meters, keys, genre, the tempo map, the chords' markers, the sections' in
+    brackets.
+    """
     import mido
 
     meta = [(0, mido.MetaMessage("text", text=f"{FIELD}={embedded(sheet)}"))]
@@ -93,8 +103,12 @@ def _latin(text: str) -> str:
 
 
 def from_midi(file: mido.MidiFile) -> LeadSheet:
-    """A sheet from markers that read as chords or, in brackets, as sections, key and time signatures, the tempo map, and a track named
-    "melody", "lead" or "vocals" where there is one; exactly the sheet that ``to_midi`` wrote where they still say what it did."""
+    """A sheet from a file's markers that are chord symbols or, in brackets, sections, its keys, meters and tempi, and
+    a track named "melody", "lead" or "vocals"; exactly the sheet that ``to_midi`` wrote where they still say what it
+    did.
+
+    Markers that are no chords are sections. What cannot be read is remarked; see ``musetune.symbols.remarks``.
+    """
     read = _plain(file)
     return exact(texts_of(events_of(file)).get(FIELD), read, lambda sheet: _plain(to_midi(like(read, sheet))))
 
@@ -106,31 +120,76 @@ def _plain(file: mido.MidiFile) -> LeadSheet:
         raise ValueError("it has no events")
     quarter = Fraction(1, file.ticks_per_beat)
     end = events[-1][0] * quarter
+    if end <= 0:
+        raise ValueError("it lasts 0 quarters: nothing in it has a length")
+    check_count("quarters of music", end, BEATS)
     signatures = signatures_of(events, quarter, end)
     beats = beats_of(signatures)
     at = lambda tick: beats(tick * quarter)  # noqa: E731
     length = beats(end)
+    check_count("beats of music", length, BEATS)
     meters = tuple(MeterSpan(beats(q), m) for q, m in signatures)
-    marks = [(at(t), Chord.parse(m.text)) for t, m in events if m.type == "marker" and _is_chord(m.text)]
-    parts = [(at(t), m.text[1:-1]) for t, m in events if m.type == "marker" and m.text[:1] + m.text[-1:] == "[]"]
+    marks, parts = _marks(file, events, at)
     texts = texts_of(events)
     return LeadSheet(
-        chords=tuple(ChordSpan(a, stop - a, c) for a, stop, c in until_next(marks, length)),
+        chords=tuple(ChordSpan(a, stop - a, c) for a, stop, c in until_next(marks, length) if c is not UNREAD),
         keys=tuple(KeySpan(a, k) for a, k in in_force([(at(t), k) for t, k in _keys(events)], Key("C"), length)),
         meters=meters,
         grid=_grid(events, file.ticks_per_beat, quarters_of(meters), math.ceil(length)),
         length=length,
-        sections=tuple(Section(a, stop - a, label) for a, stop, label in until_next(parts, length)),
+        sections=tuple(Section(a, stop - a, shortened(label)) for a, stop, label in until_next(parts, length)),
         genre=texts["genre"] if texts.get("genre") in GENRES else None,
         melody=_melody(file, at),
-        first_downbeat=Fraction(texts.get("first_downbeat", "0")),
+        first_downbeat=first_downbeat_of(texts, meters[0].meter),
     )
 
 
+def first_downbeat_of(texts: dict[str, str], meter: Meter) -> Fraction:
+    """The beat of the first bar line, 0 where our text event does not say it."""
+    try:
+        first = fraction(texts.get("first_downbeat", "0"))
+    except ValueError as error:
+        remark(f"its text first_downbeat is left out: {error}")
+        return Fraction(0)
+    return first if -meter.beats_per_bar < first <= BEATS else Fraction(0)
+
+
+def _marks(file: mido.MidiFile, events, at) -> tuple[list, list]:  # type: ignore[no-untyped-def,type-arg]
+    """(beat, chord) of the chord symbols, and (beat, label) of the sections: markers first, then cue points, texts and
+    lyrics.
+    """
+    onsets = sorted((t, m.note % 12) for t, m in events if m.type == "note_on" and m.velocity and m.channel != 9)
+    ticks = [tick for tick, _ in onsets]
+
+    def agrees(beat: Fraction, chord: Chord) -> bool | None:
+        """Whether the chord's root and another of its tones are struck in the beat from ``beat`` on."""
+        if not onsets:
+            return None
+        low, high = bisect_left(beats, beat), bisect_left(beats, beat + 1)
+        struck = {pitch for _, pitch in onsets[low:high]}
+        return chord.root_pc in struck and len(struck & set(chord.pitch_classes)) > 1
+
+    beats = [at(tick) for tick in ticks]
+    sections: list[tuple[Fraction, str]] = []
+    for kind in ("marker", "cue_marker", "text", "lyrics"):
+        texts = [(at(t), m.text.strip()) for t, m in events if m.type == kind]
+        labels = [(beat, text[1:-1]) for beat, text in texts if text[:1] + text[-1:] == "[]" and len(text) > 2]
+        plain = [(beat, text) for beat, text in texts if text and text[:1] + text[-1:] != "[]"]
+        chords = chords_of(plain, agrees, kind.replace("_", " "))
+        if kind in ("text", "lyrics") and 2 * len(chords) < len(plain):
+            continue
+        if kind in ("marker", "cue_marker"):
+            places = {beat for beat, _ in chords}
+            sections = sections or labels or [mark for mark in plain if mark[0] not in places]
+        if chords:
+            return chords, sections
+    return [], sections
+
+
 def signatures_of(events, quarter: Fraction, end: Fraction) -> list[tuple[Fraction, Meter]]:  # type: ignore[no-untyped-def]
-    """(quarters, metre) of the time signatures; 4/4 where there is none."""
+    """(quarters, meter) of the time signatures; 4/4 before the first, as the standard has it."""
     found = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
-    return in_force(found, Meter(4, 4), end)
+    return in_force([(Fraction(0), Meter(4, 4)), *found], Meter(4, 4), end)
 
 
 def ticks_of(sheet: LeadSheet) -> Ticks:
@@ -187,14 +246,18 @@ def _key_name(key: Key) -> str:
 
 def _keys(events) -> list[tuple[int, Key]]:  # type: ignore[no-untyped-def]
     """(tick, key) of the signatures, spelled as our text beside one says where it means the same signature."""
-    exact = {t: Key.parse(m.text[4:]) for t, m in events if m.type == "text" and m.text.startswith("key=")}
-    found = []
+    exact = {t: m.text[4:] for t, m in events if m.type == "text" and m.text.startswith("key=")}
+    keys = []
     for tick, message in events:
         if message.type == "key_signature":
-            near = exact.get(tick)
             plain = Key(message.key.rstrip("m"), "minor" if message.key.endswith("m") else "major")
-            found.append((tick, near if near and _key_name(near) == message.key else plain))
-    return found
+            try:
+                near = Key.parse(exact.get(tick, str(plain)))
+            except ValueError as error:
+                remark(f"its text key={shortened(exact[tick])} is left out: {error}")
+                near = plain
+            keys.append((tick, near if _key_name(near) == message.key else plain))
+    return keys
 
 
 def texts_of(events) -> dict[str, str]:  # type: ignore[no-untyped-def]
@@ -211,24 +274,10 @@ def events_of(file: mido.MidiFile):  # type: ignore[no-untyped-def]
             yield tick, message
 
 
-def _is_chord(text: str) -> bool:
-    try:
-        Chord.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _grid(events, ticks_per_quarter: int, quarters, count: int) -> BeatGrid:  # type: ignore[no-untyped-def]
-    """Times of beats 0 to ``count`` by the tempo map, microseconds a quarter; MIDI's 120 quarters a minute before it."""
-    tempi = in_force(
-        [(Fraction(t), m.tempo) for t, m in events if m.type == "set_tempo" and t >= 0], 500000, Fraction(2**62)
-    )
-    starts, rates = np.array([float(t) for t, _ in tempi]), np.array([v / 1e6 / ticks_per_quarter for _, v in tempi])
-    reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * rates[:-1])])  # seconds at each change
-    ticks = np.array([float(quarters(Fraction(beat)) * ticks_per_quarter) for beat in range(max(1, count) + 1)])
-    i = np.searchsorted(starts, ticks, side="right") - 1
-    return BeatGrid(tuple((reached[i] + (ticks - starts[i]) * rates[i]).tolist()))
+    """Times of beats 0 to ``count`` by the tempo map; 120 quarters a minute before its first tempo."""
+    tempi = [(Fraction(t, ticks_per_quarter), m.tempo / 1e6) for t, m in events if m.type == "set_tempo" and t >= 0]
+    return tempo_grid([(Fraction(0), 0.5), *tempi], quarters, count)
 
 
 def _melody(file: mido.MidiFile, at) -> tuple[Note, ...]:  # type: ignore[no-untyped-def]

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from musetune.formats.engraving import Page, flat, pitched, staff
 from musetune.formats.exact_sheet import FIELD, embedded, exact, like
+from musetune.formats.musicxml_reader import Notation, parse_notation
 from musetune.formats.note_values import GRID, written
-from musetune.symbols.beat_grid import BeatGrid
+from musetune.formats.xml_harmony import degrees_of
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
 from musetune.symbols.meter import Meter
 from musetune.symbols.names import spell
-from musetune.symbols.timeline import beats_of, in_force, quarters_of, until_next
+from musetune.symbols.timeline import beats_of, in_force, quarters_of, tempo_grid, until_next
 
 if TYPE_CHECKING:
     from music21 import harmony, stream
@@ -42,23 +47,6 @@ KINDS = {
     "min9": "minor-ninth",
     "5": "power",
 }
-QUALITY_OF = {kind: quality for quality, kind in KINDS.items()} | {
-    "augmented-seventh": "7",
-    "dominant-11th": "9",
-    "major-11th": "maj9",
-    "minor-11th": "min9",
-    "dominant-13th": "9",
-    "major-13th": "maj9",
-    "minor-13th": "min9",
-    "augmented-major-seventh": "maj7",
-    "Neapolitan": "maj",
-    "pedal": "maj",
-}
-
-
-FINEST = (
-    96  # positions are read to this part of a quarter; music21 cuts the offset of a chord to a whole division, 1e-4
-)
 
 
 def to_stream(sheet: LeadSheet) -> stream.Score:
@@ -108,14 +96,14 @@ def _place(sheet: LeadSheet) -> Callable[[Fraction], Fraction]:
 
 
 def _bars(sheet: LeadSheet, at: Callable[[Fraction], Fraction]) -> list[tuple[Fraction, Fraction, Meter]]:
-    """(start, stop, metre) of each bar, in quarters from 0 to the end of the last one."""
+    """(start, stop, meter) of each bar, in quarters from 0 to the end of the last one."""
     first, bar = sheet.first_downbeat, sheet.meter.beats_per_bar
     pickup = [first - n * bar for n in range(1, math.ceil(first / bar))]
     lines = sorted({min(first, Fraction(0)), *pickup, *sheet.downbeats()})
-    metres = [[s.meter for s in sheet.meters if s.start <= max(line, sheet.meters[0].start)][-1] for line in lines]
-    end = first if lines[-1] < first else lines[-1] + metres[-1].beats_per_bar
+    meters = [[s.meter for s in sheet.meters if s.start <= max(line, sheet.meters[0].start)][-1] for line in lines]
+    end = first if lines[-1] < first else lines[-1] + meters[-1].beats_per_bar
     places = [at(max(line, Fraction(0))) for line in (*lines, end)]
-    return [(a, b, metre) for a, b, metre in zip(places, places[1:], metres) if b > a]
+    return [(a, b, meter) for a, b, meter in zip(places, places[1:], meters) if b > a]
 
 
 def _marks(sheet: LeadSheet) -> dict[Fraction, Chord]:
@@ -134,82 +122,94 @@ def _symbol(chord: Chord) -> harmony.Harmony:
     else:
         bass = spell(chord.root, int(chord.bass.lstrip("b#")) - 1, chord.bass_pc)
         symbol = harmony.ChordSymbol(root=flat(chord.root), bass=flat(bass), kind=KINDS[chord.quality])
+        for change, degree, alter in degrees_of(chord, KINDS[chord.quality]):
+            step = harmony.ChordStepModification(change, degree, alter)
+            symbol.addChordStepModification(step, updatePitches=False)
     symbol.writeAsChord = False
     return symbol
 
 
-def from_stream(score: stream.Stream) -> LeadSheet:
-    """The first part's chord symbols, keys, metres, tempo and notes.
-
-    Exactly the sheet that ``to_stream`` wrote where they still say what it did. A score without a tempo mark gets 120
-    quarters a minute.
+def write_score(score: stream.Score, path: Path) -> None:
+    """``score``, whose notation is made (music21 would take tuplets apart), as MusicXML, compressed where the suffix
+    is .mxl.
     """
-    texts, read = score.metadata.getCustom(FIELD) if score.metadata else (), _plain(score)
-    return exact(str(texts[0]) if texts else None, read, lambda sheet: _plain(to_stream(like(read, sheet))))
+    from music21.musicxml.archiveTools import compressXML
+
+    with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
+        written = Path(folder) / "sheet.musicxml"
+        written.write_bytes(score_bytes(score))
+        if path.suffix.lower() == ".mxl":
+            compressXML(str(written))
+            written = written.with_suffix(".mxl")
+        shutil.copyfile(written, path)
 
 
-def _plain(score: stream.Stream) -> LeadSheet:
+def score_bytes(score: stream.Score) -> bytes:
+    """``score`` as MusicXML."""
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    exporter = GeneralObjectExporter(score)
+    exporter.makeNotation = False
+    text = exporter.parse().decode("utf-8")
+    return _without_naturals(_with_players(text, score)).encode("utf-8")
+
+
+def _with_players(text: str, score: stream.Score) -> str:
+    """The notation with each hit's own instrument, where music21 writes one instrument for a whole chord of them."""
+    players: list[str] = []
+    for part in score.parts:
+        hits = [
+            hit for item in part.recurse().notes for hit in getattr(item, "notes", [item]) if "Unpitched" in hit.classes
+        ]
+        if len(part.getElementsByClass("Instrument")) > 1:
+            players += [hit.storedInstrument.instrumentId for hit in hits]
+    following = iter(players)
+    return re.sub(r'(?<=<instrument id=")percussion-[^"]*(?=" />)', lambda _: next(following), text)
+
+
+def _without_naturals(text: str) -> str:
+    """Chord symbols without the natural signs that music21 gives a root after a sharp or flat of its letter: F after
+    F#m is not F♮.
+    """
+    return re.sub(r"\s*<(root|bass)-alter>0</\1-alter>", "", text)
+
+
+def from_notation(said: Notation) -> LeadSheet:
+    """The sheet of a score: all its chord symbols, keys, meters, tempi, and its first pitched staff as the melody.
+
+    Exactly the sheet that ``to_stream`` wrote where the score still says what it did. Without a tempo: 120 a minute.
+    """
+    read = _plain(said)
+    again = lambda sheet: _plain(parse_notation(score_bytes(to_stream(like(read, sheet)))))  # noqa: E731
+    return exact(said.fields.get(FIELD), read, again)
+
+
+def _plain(said: Notation) -> LeadSheet:
     """What the notation says."""
-    staves = score.getElementsByClass("Part")
-    part = staves[0] if staves else score
-    flat = part.flatten()
-    end = _fraction(flat.highestTime)
-    signatures = [(_fraction(m.offset), Meter(m.numerator, m.denominator)) for m in flat["TimeSignature"]]
-    signatures = in_force(signatures, Meter(4, 4), end)
-    at = beats_of(signatures)
-    length, meters = at(end), tuple(MeterSpan(at(q), m) for q, m in signatures)
-    marks = [(at(_fraction(s.offset)), _chord(s)) for s in flat["ChordSymbol"]]
-    parts = [(at(_fraction(m.offset)), str(m.content)) for m in flat["RehearsalMark"]]
-    keys = in_force([(at(_fraction(s.offset)), _key(s)) for s in flat["KeySignature"]], Key("C"), length)
-    tempi = [m for m in flat["MetronomeMark"] if m.number]
-    pace, quarters = 60 / (tempi[0].getQuarterBPM() if tempi else 120), quarters_of(meters)
+    at = beats_of(said.meters)
+    length, meters = at(said.end), tuple(MeterSpan(at(q), m) for q, m in said.meters)
+    keys = in_force([(at(q), key) for q, key in said.keys], Key("C"), length)
+    key_at = lambda beat: next((key for start, key in reversed(keys) if start <= beat), keys[0][1])  # noqa: E731
+    marks = [(at(q), symbol.chord_in(key_at(at(q)))) for q, symbol in said.symbols]
+    parts = [(at(q), text) for q, text in said.rehearsals]
+    tempi = in_force(said.tempi, 0.5, said.end)
     return LeadSheet(
-        chords=tuple(ChordSpan(a, stop - a, c) for a, stop, c in until_next(marks, length)),
+        chords=tuple(ChordSpan(a, stop - a, c) for a, stop, c in until_next(marks, length) if c is not None),
         sections=tuple(Section(a, stop - a, label) for a, stop, label in until_next(parts, length)),
         keys=tuple(KeySpan(start, k) for start, k in keys),
         meters=meters,
-        grid=BeatGrid(tuple(pace * float(quarters(Fraction(beat))) for beat in range(math.ceil(length) + 1))),
+        grid=tempo_grid(tempi, quarters_of(meters), math.ceil(length)),
         length=length,
-        melody=tuple(Note(at(a), at(b) - at(a), pitch, v) for a, b, pitch, v in _notes(flat, end)),
-        first_downbeat=at(_pickup(part)),
+        melody=tuple(Note(at(a), at(b) - at(a), pitch, v) for a, b, pitch, v in _melody(said)),
+        first_downbeat=at(said.pickup),
     )
 
 
-def _fraction(offset: float | Fraction) -> Fraction:
-    """music21's offset, a float or a fraction."""
-    return Fraction(offset).limit_denominator(FINEST)
-
-
-def _pickup(part: stream.Stream) -> Fraction:
-    """Quarters before the first downbeat: a first bar that is short of its metre."""
-    bars = part.getElementsByClass("Measure")
-    held = _fraction(bars[0].highestTime) if len(bars) > 1 or (bars and bars[0].paddingLeft) else Fraction(0)
-    return held if held < _fraction(bars[0].barDuration.quarterLength if bars else 0) else Fraction(0)
-
-
-def _notes(flat: stream.Stream, end: Fraction) -> list[tuple[Fraction, Fraction, int, int]]:
-    """(start, stop, pitch, velocity), in quarters up to ``end``, ties joined."""
-    notes: list[tuple[Fraction, Fraction, int, int]] = []
-    for item in flat["Note"]:
-        start, pitch = _fraction(item.offset), item.pitch.midi
-        stop = min(start + _fraction(item.quarterLength), end)
-        if stop > start and item.tie and item.tie.type != "start" and notes and notes[-1][1:3] == (start, pitch):
-            notes[-1] = (notes[-1][0], stop, *notes[-1][2:])
-        elif stop > start:
-            notes.append((start, stop, pitch, item.volume.velocity or 90))
-    return notes
-
-
-def _key(signature) -> Key:  # type: ignore[no-untyped-def]
-    found = signature if hasattr(signature, "tonic") else signature.asKey("major")
-    return Key(found.tonic.name.replace("-", "b"), found.mode)
-
-
-def _chord(symbol) -> Chord:  # type: ignore[no-untyped-def]
-    """music21's chord symbol as ours."""
-    if symbol.chordKind == "none" or "NoChord" in symbol.classes:
-        return NO_CHORD
-    root = symbol.root().name.replace("-", "b")
-    bass = symbol.bass().name.replace("-", "b") if symbol.bass() is not None else root
-    quality = QUALITY_OF.get(symbol.chordKind, "maj")
-    return Chord.parse(f"{root}:{quality}/{bass}") if bass != root else Chord(root, quality)
+def _melody(said: Notation) -> list[tuple[Fraction, Fraction, int, int]]:
+    """(start, stop, pitch, velocity) in quarters of the first staff with pitches; of a chord the highest."""
+    lines = said.staves[0].lines if said.staves else []
+    top: dict[Fraction, tuple[Fraction, Fraction, int, int]] = {}
+    for start, stop, pitch, velocity, _ in sorted((e for line in lines for e in line), key=lambda e: (e[0], e[2])):
+        if min(stop, said.end) > start:
+            top[start] = (start, min(stop, said.end), pitch, velocity)
+    return list(top.values())

@@ -1,34 +1,25 @@
-"""MusicXML → Score through music21: voices, ties, metres with their irregular bars, tempo."""
+"""Streams of music21, such as those of its corpus → Score: voices, ties, meters with their irregular bars, tempo."""
 
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from musetune.formats.musicxml_reader import notation_bytes, stacked
 from musetune.formats.score_events import Event, score_of
-from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.key import Key
 from musetune.symbols.meter import Meter
 from musetune.symbols.score import Score
-from musetune.symbols.timeline import in_force, quarters_of
+from musetune.symbols.timeline import in_force, quarters_of, tempo_grid
 
 if TYPE_CHECKING:
     from music21 import stream
 
 FINEST = 96  # places are read to this part of a quarter note
-LARGEST = 1 << 28  # bytes of notation; a compressed file that claims more is no score
 _HARMONY = re.compile(rb"<harmony\b[^>]*?(?:/>|>.*?</harmony>)", re.DOTALL)
-
-
-def from_musicxml(path: Path) -> Score:
-    """The score in a .musicxml, .xml or .mxl file. Raises ValueError without notes."""
-    return from_stream(parsed_notation(path))
 
 
 def parsed_notation(path: Path) -> stream.Score:
@@ -38,34 +29,13 @@ def parsed_notation(path: Path) -> stream.Score:
     """
     from music21 import converter, stream
 
-    text = _HARMONY.sub(b"", _notation(path))  # music21 gives up on symbols that it cannot read
+    text = _HARMONY.sub(b"", notation_bytes(path))  # music21 gives up on symbols that it cannot read
     parsed = converter.parse(text, format="musicxml", forceSource=True)
     if not isinstance(parsed, stream.Score) or not parsed.parts:
         raise ValueError("it has no parts")
     if any(i.transposition for i in parsed.recurse().getElementsByClass("Instrument")):
         parsed = parsed.toSoundingPitch()
     return parsed
-
-
-def _notation(path: Path) -> bytes:
-    """The XML in the file; in a compressed one, of the first member that its container names, else the first outside
-    META-INF.
-    """
-    if not zipfile.is_zipfile(path):
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as pack:
-        names = [
-            n for n in pack.namelist() if not n.startswith("META-INF") and n.lower().endswith((".xml", ".musicxml"))
-        ]
-        if "META-INF/container.xml" in pack.namelist():
-            named = re.findall(r'full-path="([^"]+)"', pack.read("META-INF/container.xml").decode("utf-8", "replace"))
-            names = [name for name in named if name in pack.namelist()] + names
-        if not names:
-            raise ValueError("the archive holds no MusicXML")
-        size = pack.getinfo(names[0]).file_size
-        if size > LARGEST:
-            raise ValueError(f"its notation takes {size} bytes, more than {LARGEST}")
-        return pack.read(names[0])
 
 
 def from_stream(parsed: stream.Score) -> Score:
@@ -81,7 +51,7 @@ def from_stream(parsed: stream.Score) -> Score:
     metres, pickup = _metres(first)
     keys = [(_offset(s, first), _key(s)) for s in first.recurse().getElementsByClass("KeySignature")]
     tempi = [(_offset(m, first), 60 / m.getQuarterBPM()) for m in _marks(parts) if m.getQuarterBPM()]
-    grid = lambda meters, count: _grid(in_force(tempi, 0.5, end), quarters_of(meters), count)  # noqa: E731
+    grid = lambda meters, count: tempo_grid(in_force(tempi, 0.5, end), quarters_of(meters), count)  # noqa: E731
     return score_of(lines, drums, metres, keys, end, grid, pickup)
 
 
@@ -108,22 +78,7 @@ def _lines(part: stream.Part, drums: list[Event]) -> list[list[Event]]:
             shift = start + (_quarters(voice.offset) if voices else 0)
             for item in voice.notes:
                 _place(item, shift, found.setdefault(number, []), drums)
-    return [line for number in sorted(found) for line in _stacked(found[number])]
-
-
-def _stacked(notes: list[Event]) -> list[list[Event]]:
-    """Lines in which no two notes sound at once.
-
-    Each note, the highest of a chord first, goes on the first silent line.
-    """
-    lines: list[list[Event]] = []
-    for event in sorted(notes, key=lambda e: (e[0], -e[2])):
-        free = next((line for line in lines if line[-1][1] <= event[0]), None)
-        if free is None:
-            lines.append([event])
-        else:
-            free.append(event)
-    return lines
+    return [line for number in sorted(found) for line in stacked(found[number])]
 
 
 def _place(item, shift: Fraction, notes: list[Event], drums: list[Event]) -> None:  # type: ignore[no-untyped-def]
@@ -184,12 +139,3 @@ def _metres(part: stream.Part) -> tuple[list[tuple[Fraction, Meter]], Fraction]:
             metres.append((start, metre))
         due = start + (held if number == 0 and pickup else full)
     return metres or [(Fraction(0), metre)], pickup
-
-
-def _grid(tempi: list[tuple[Fraction, float]], quarters, count: int) -> BeatGrid:  # type: ignore[no-untyped-def]
-    """Times of beats 0 to ``count`` by (quarters, seconds a quarter)."""
-    starts, rates = np.array([float(q) for q, _ in tempi]), np.array([r for _, r in tempi])
-    reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * rates[:-1])])
-    places = np.array([float(quarters(Fraction(beat))) for beat in range(max(1, count) + 1)])
-    i = np.searchsorted(starts, places, side="right") - 1
-    return BeatGrid(tuple((reached[i] + (places - starts[i]) * rates[i]).tolist()))

@@ -23,9 +23,9 @@ ODD = tuple(sorted({*PLAIN, *(Fraction(n, GRID) for n in (16, 8, 4, 2, 1))}, rev
 
 @dataclass(frozen=True)
 class Cell:
-    """A beat as it is written: from ``start`` for ``length`` quarters, in ``steps`` equal ones. triple.
+    """A beat as it is written: from ``start`` for ``length`` quarters, in ``steps`` equal ones.
 
-    Of a beat that has none by nature.
+    triple: it is divided in three, of a beat that has no triplets by nature.
     """
 
     start: Fraction
@@ -35,6 +35,7 @@ class Cell:
 
     @property
     def end(self) -> Fraction:
+        """Where the stretch ends."""
         return self.start + self.length
 
     def snap(self, place: Fraction) -> Fraction:

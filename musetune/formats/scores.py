@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musetune.formats.reading import reading
 from musetune.formats.score_events import Event, score_of
 from musetune.symbols.score import Score
-from musetune.symbols.timeline import quarters_of
+from musetune.symbols.timeline import in_force, quarters_of, tempo_grid
 
 if TYPE_CHECKING:
     import mido
@@ -36,33 +36,26 @@ def read_score(path: str | Path) -> Score:
     if not path.is_file():
         raise FileNotFoundError(f"no such score: {path}")
     midi = path.suffix.lower() in (".mid", ".midi")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # music21 and mido remark on what they pass over
-            if midi:
-                return _from_midi(path)
-            from musetune.formats.notation import from_musicxml
-
-            return from_musicxml(path)
-    except Exception as error:  # the libraries have errors of their own
-        kind = "a standard MIDI file" if midi else "a MusicXML score"
-        raise ValueError(f"{path.name} is not {kind} with notes: {str(error) or type(error).__name__}") from error
+    kind = "a standard MIDI file" if midi else "a MusicXML score"
+    with reading(path, f"{kind} with notes"):
+        return _from_midi(path) if midi else _from_musicxml(path)
 
 
-# -- what both need ----------------------------------------------------------------------------------------------------
+def _from_musicxml(path: Path) -> Score:
+    from musetune.formats.musicxml_reader import read_notation
 
-
-# -- MIDI --------------------------------------------------------------------------------------------------------------
+    said = read_notation(path)
+    tempi = in_force(said.tempi, 0.5, said.end)
+    grid = lambda meters, count: tempo_grid(tempi, quarters_of(meters), count)  # noqa: E731
+    lines = [(staff.name, line) for staff in said.staves for line in staff.lines]
+    return score_of(lines, said.drums, said.meters, said.keys, said.end, grid, said.pickup)
 
 
 def _from_midi(path: Path) -> Score:
-    import mido
-
     from musetune.formats import midi
+    from musetune.formats.smf import read_midi
 
-    file = mido.MidiFile(str(path), clip=True)
-    if file.ticks_per_beat <= 0:
-        raise ValueError(f"it counts {file.ticks_per_beat} ticks a quarter; only musical time is read")
+    file = read_midi(path)
     events = sorted(midi.events_of(file), key=lambda e: e[0])
     quarter = Fraction(1, file.ticks_per_beat)
     tracks = [list(midi_notes(track, quarter)) for track in file.tracks]
@@ -74,10 +67,10 @@ def _from_midi(path: Path) -> Score:
             if channel != DRUMS:
                 name = track.name.strip() or f"track {number}"
                 lines += [(name, voice) for voice in _voices([note for _, note in group])]
-    pickup = Fraction(midi.texts_of(events).get("first_downbeat", "0"))
     grid = lambda meters, count: midi._grid(events, file.ticks_per_beat, quarters_of(meters), count)  # noqa: E731
     keys = [(t * quarter, k) for t, k in midi._keys(events)]
     signatures = midi.signatures_of(events, quarter, end)
+    pickup = midi.first_downbeat_of(midi.texts_of(events), signatures[0][1])
     return score_of(lines, drums, signatures, keys, end, grid, pickup * signatures[0][1].beat_quarters)
 
 

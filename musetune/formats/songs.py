@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musetune.formats.files import KINDS, SUFFIXES, write_jams, write_score
+from musetune.formats.files import KINDS, SUFFIXES, write_jams
+from musetune.formats.reading import reading
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
 from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.limits import JSON_BYTES, parse_json, read_bytes
+from musetune.symbols.remarks import collected, remark
 from musetune.symbols.spans import Note
 from musetune.symbols.timeline import quarters_of
 
@@ -56,6 +58,8 @@ def save_song(sheet: LeadSheet, arrangement: Arrangement, path: str | Path, *, t
     elif kind == ".jams":
         write_jams(song_jams(sheet, arrangement), path)
     else:
+        from musetune.formats.musicxml import write_score
+
         write_score(song_score(sheet, arrangement, title), path)
     return path
 
@@ -70,7 +74,7 @@ def save_parts(
     from music21 import stream
 
     from musetune.formats.engraving import joined
-    from musetune.formats.musicxml import lead_part, with_field
+    from musetune.formats.musicxml import lead_part, with_field, write_score
 
     _check(arrangement)
     folder, sheet = Path(folder), with_lead(sheet, arrangement)
@@ -101,29 +105,26 @@ def load_arrangement(path: str | Path) -> Arrangement:
         )
     if not path.is_file():
         raise FileNotFoundError(f"no such file of stems: {path}")
-    try:
-        return _read(path, kind)
-    except Exception as error:  # mido and json have errors of their own
-        what = "a song that musetune wrote as JSON" if kind == ".json" else KINDS[kind]
-        why = str(error) or type(error).__name__
-        raise ValueError(f"{path.name} is not {what} that gives stems: {why}") from error
+    what = "a song that musetune wrote as JSON" if kind == ".json" else KINDS[kind]
+    with collected() as said, reading(path, f"{what} that gives stems"):
+        arrangement = _read(path, kind)
+    for text in said:
+        remark(f"{path.name}: {text}")
+    return arrangement
 
 
 def _read(path: Path, kind: str) -> Arrangement:
     if kind == ".json":
-        data = json.loads(path.read_text())
+        data = parse_json(read_bytes(path, JSON_BYTES))
         if not isinstance(data, dict) or not data.get("stems"):
             raise ValueError("it has no stems")
-        found = Arrangement.from_json(data["stems"], LeadSheet.from_json(data).grid)
-        _check(found)
-        return found
-    import mido
-
+        arrangement = Arrangement.from_json(data["stems"], LeadSheet.from_json(data).grid)
+        _check(arrangement)
+        return arrangement
+    from musetune.formats.smf import read_midi
     from musetune.formats.song_midi import stems_of
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # mido remarks on what it passes over
-        return stems_of(mido.MidiFile(str(path), clip=True))
+    return stems_of(read_midi(path))
 
 
 # -- what the formats share --------------------------------------------------------------------------------------------

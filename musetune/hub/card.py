@@ -1,19 +1,20 @@
-"""The model card, made from what lies in an adapter's folder.
-
-Its identity, its training, what was measured, its sounds and pictures.
-"""
+"""The model card of an adapter's folder: its identity, its training, what was measured, its sounds and pictures."""
 
 from __future__ import annotations
 
+import html
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
+from musetune.formats.json_object import number_field, object_field, text_field
 from musetune.hub.contents import AUDIO, kind_of
 from musetune.hub.listing import folder_size, read_json
 
 
 class Base(NamedTuple):
-    """A base as the Hub knows it: its id, its licence as the Hub spells it, and in words."""
+    """A base as the Hub knows it: its id, its licence as the Hub spells it, and that licence in words."""
 
     repo_id: str | None
     licence: str | None
@@ -34,28 +35,42 @@ NON_COMMERCIAL = (
     "licence."
 )
 UNKNOWN = (
-    "Whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This card "
-    "cannot tell which it is."
+    "Whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This "
+    "card cannot tell which it is."
 )
 HEAR = """```python
 from musetune import MuseTunePipeline
 from musetune.audio import save_audio
 
 pipe = MuseTunePipeline.from_pretrained("{base}", adapter="{adapter}"{revision})
-made = pipe("{prompt}", harmonic_progression="ii7 V7 Imaj7 Imaj7", key="Bb major", bpm=120, duration_seconds=8)
-save_audio("out.wav", made.audios[0], made.sampling_rate)
+output = pipe("{prompt}", harmonic_progression="ii7 V7 Imaj7 Imaj7", key="Bb major", bpm=120, duration_seconds=8)
+save_audio("out.wav", output.audios[0], output.sampling_rate)
 ```"""
 WHAT = {
-    "theory": "Makes {base}, a text-to-music diffusion model, follow a lead sheet: its chords, key, metre and beats.",
-    "lora": "Gives {base} the sound of {sound}, stacked on a theory adapter that makes it follow a lead sheet's chords,"
-    " key, metre and beats.",
+    "theory": "Makes {base}, a text-to-music diffusion model, follow a lead sheet: its chords, key, meter and beats.",
+    "lora": (
+        "Gives {base} the sound of {sound}, stacked on a theory adapter that makes it follow a lead sheet's chords, "
+        "key, meter and beats."
+    ),
 }
 
 
-def base_of(name: str) -> Base:
-    """Id, licence and its reason of a base by the name that an adapter's ``musetune.json`` gives.
+@dataclass(frozen=True)
+class Identity:
+    """What musetune.json says of an adapter, for its card: names as anybody may read them."""
 
-    "nano", a Hub id, or a folder's name.
+    kind: str
+    name: str
+    genre: str | None
+    base: str
+    theory: str | None
+
+
+def base_of(name: str) -> Base:
+    """Return id and licence of a base.
+
+    Args:
+        name: as an adapter's musetune.json gives it: "nano", a Hub id, or a folder's name.
     """
     if name == "nano":
         return NANO
@@ -66,74 +81,107 @@ def base_of(name: str) -> Base:
 
 
 def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None = None) -> str:
-    """README.md of an adapter's folder: YAML for the Hub, then words, tables, sounds and a snippet to run.
+    """Write the model card of an adapter's folder: YAML for the Hub, then words, tables, sounds and a snippet to run.
 
-    Reads musetune.json (kind, name, genre, base, theory), and training.json, results.json, audio and PNG files, and
-    notes.md (what only a person can say) where they are. repo_id, revision: where it will lie, for the snippet and the
-    players. Raises FileNotFoundError without musetune.json, ValueError for no adapter.
+    The card says what musetune.json says (kind, name, genre, base, theory), and what training.json, results.json, audio
+    and PNG files, and
+    notes.md (what only a person can say) say where they are.
+
+    Args:
+        folder: an adapter's.
+        repo_id: the repository where it will lie, for the snippet and the players.
+        revision: the branch there; default: main.
+
+    Returns:
+        The text of README.md.
+
+    Raises:
+        FileNotFoundError: without musetune.json.
+        ValueError: for a folder without adapter, and for a file whose fields are not what they should be; it names file
+        and field.
+
+    Example:
+        >>> from musetune.hub import card
+        >>> from musetune.hub.locate import find_adapter
+        >>> card(find_adapter("theory"), repo_id="me/theory").splitlines()[1]
+        'base_model: musetune/nano'
     """
     folder = Path(folder)
     if kind_of(folder) not in WHAT:
         raise ValueError(f"{folder} holds no adapter: pipe.save_adapter(folder) writes one")
-    told = read_json(folder / "musetune.json")
-    if not told:
-        raise FileNotFoundError(
-            f"{folder} has no musetune.json, which says what base it is for: pipe.save_adapter(folder) writes it; or "
-            f"write README.md yourself"
-        )
-    base, name = base_of(told["base"]), told.get("name") or folder.resolve().name
-    if base.repo_id is None:
-        told["base"] = Path(told["base"]).name  # where it lies on this machine is nobody's business
+    base, identity = _identity(folder)
+    notes = folder / "notes.md"
     parts = [
-        f"---\n{_front_matter(told, base, folder)}\n---",
-        f"# {name}: a MuseTune {'genre' if told['kind'] == 'lora' else 'theory'} adapter",
-        _what(told, folder),
-        "## Play it\n\n`pip install musetune`, then\n\n" + _snippet(told, repo_id or name, revision),
+        f"---\n{_front_matter(identity, base, folder)}\n---",
+        f"# {identity.name}: a MuseTune {'genre' if identity.kind == 'lora' else 'theory'} adapter",
+        _summary(identity, folder),
+        "## Play it\n\n`pip install musetune`, then\n\n" + _snippet(identity, repo_id or identity.name, revision),
         *_media(folder, repo_id, revision or "main"),
-        *_training(read_json(folder / "training.json"), told),
-        *([(folder / "notes.md").read_text().strip()] if (folder / "notes.md").is_file() else []),
-        *_adherence(read_json(folder / "results.json")),
+        *_training(folder / "training.json", identity),
+        *([notes.read_text(encoding="utf-8").strip()] if notes.is_file() else []),
+        *_adherence(folder / "results.json"),
         f"## Licence\n\n{base.reason}",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(told: dict[str, Any], base: Base, folder: Path) -> str:
-    """What the Hub reads, through huggingface_hub's own writer."""
+def _identity(folder: Path) -> tuple[Base, Identity]:
+    path = folder / "musetune.json"
+    metadata = read_json(path)
+    if not metadata:
+        raise FileNotFoundError(
+            f"{folder} has no musetune.json, which says what base it is for: pipe.save_adapter(folder) writes it; or "
+            f"write README.md yourself"
+        )
+    kind, name, genre, base_name, theory = (
+        text_field(metadata, key, str(path)) for key in ("kind", "name", "genre", "base", "theory")
+    )
+    if kind not in WHAT or not base_name:
+        raise ValueError(
+            f"{path} says kind={kind!r} and base={base_name!r}: it needs one of {', '.join(WHAT)}, and a base"
+        )
+    base = base_of(base_name)
+    if base.repo_id is None:
+        base_name = Path(base_name).name  # where it lies on this machine is nobody's business
+    return base, Identity(kind, name or folder.resolve().name, genre, base_name, theory)
+
+
+def _front_matter(identity: Identity, base: Base, folder: Path) -> str:
+    """Return what the Hub reads, through huggingface_hub's own writer."""
     from huggingface_hub import ModelCardData
 
-    genre = told.get("genre")
-    tags = ["musetune", "music", "chords", "audioldm2", "adapter", *(["lora"] if told["kind"] == "lora" else [])]
+    tags = ["musetune", "music", "chords", "audioldm2", "adapter", *(["lora"] if identity.kind == "lora" else [])]
     data: dict[str, Any] = {"library_name": "diffusers", "pipeline_tag": "text-to-audio", "license": base.licence}
     if base.repo_id is not None:
         data |= {"base_model": base.repo_id, "base_model_relation": "adapter"}
-    data["tags"] = [*tags, *([genre] if genre else [])]
+    data["tags"] = [*tags, *([identity.genre] if identity.genre else [])]
     widgets = [{"text": _prompt_of(folder, sound), "output": {"url": sound}} for sound in _files(folder, AUDIO)]
     data |= {"widget": widgets} if widgets else {}
     return ModelCardData(**data).to_yaml()
 
 
-def _what(told: dict[str, Any], folder: Path) -> str:
+def _summary(identity: Identity, folder: Path) -> str:
     parameters, mb = folder_size(folder)
-    does = WHAT[told["kind"]].format(base=told["base"], sound=told.get("genre") or told.get("name"))
-    return f"{does} {parameters / 1e6:.2f} M parameters, {mb:.1f} MB of safetensors."
+    what = WHAT[identity.kind].format(base=identity.base, sound=identity.genre or identity.name)
+    return f"{what} {parameters / 1e6:.2f} M parameters, {mb:.1f} MB of safetensors."
 
 
-def _snippet(told: dict[str, Any], adapter: str, revision: str | None) -> str:
+def _snippet(identity: Identity, adapter: str, revision: str | None) -> str:
     pinned = "" if revision is None else f', adapter_revision="{revision}"'
-    prompt = f"{told['genre']} band" if told.get("genre") else "warm jazz trio"
-    return HEAR.format(base=told["base"], adapter=adapter, revision=pinned, prompt=prompt)
+    prompt = f"{identity.genre} band" if identity.genre else "warm jazz trio"
+    return HEAR.format(base=identity.base, adapter=adapter, revision=pinned, prompt=prompt)
 
 
 def _media(folder: Path, repo_id: str | None, revision: str) -> list[str]:
-    """Players and pictures. The Hub's page needs a player's whole address."""
+    """Return players and pictures. The Hub's page needs a player's whole address."""
     from huggingface_hub import constants
 
     stem = "" if repo_id is None else f"{constants.ENDPOINT}/{repo_id}/resolve/{revision}/"
     players = [
-        f'{_prompt_of(folder, name)}\n\n<audio controls src="{stem}{name}"></audio>' for name in _files(folder, AUDIO)
+        f'{html.escape(_prompt_of(folder, name), quote=False)}\n\n<audio controls src="{stem}{quote(name)}"></audio>'
+        for name in _files(folder, AUDIO)
     ]
-    pictures = [f"![{Path(name).stem}]({name})" for name in _files(folder, (".png",))]
+    pictures = [f"![{html.escape(Path(name).stem)}]({quote(name)})" for name in _files(folder, (".png",))]
     return ["## Hear it, see it", *players, *pictures] if players or pictures else []
 
 
@@ -142,64 +190,74 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
 
 
 def _prompt_of(folder: Path, sound: str) -> str:
-    """The prompt in the report that `musetune generate --report` writes beside a sound, else the sound's name."""
-    report = read_json((folder / sound).with_suffix(".json"))
-    return str(report.get("settings", {}).get("prompt") or Path(sound).stem)
+    """Return the prompt in the report that `musetune generate --report` wrote beside a sound, else its name."""
+    path = (folder / sound).with_suffix(".json")
+    prompt = text_field(object_field(read_json(path), "settings", str(path)), "prompt", str(path))
+    return " ".join((prompt or Path(sound).stem).split())
 
 
-def _training(story: dict[str, Any], told: dict[str, Any]) -> list[str]:
-    """What training.json says, in a list; nothing without one."""
-    if not story:
+def _training(path: Path, identity: Identity) -> list[str]:
+    """Return what training.json says, as a list; nothing without one."""
+    record = read_json(path)
+    if not record:
         return []
-    config, data = story.get("config", {}), story.get("data", {})
+    source = str(path)
+    config, data, versions = (object_field(record, key, source) for key in ("config", "data", "versions"))
+    clips, rows, row_s = (number_field(data, key, source) for key in ("clips", "rows", "row_s"))
+    steps, batch = number_field(record, "step", source), number_field(config, "train_batch_size", source)
+    genre = text_field(config, "genre", source)
     lines = []
-    if "clips" in data:
-        long = f" of {data['rows'] * data['row_s']:.2f} s" if {"rows", "row_s"} <= data.keys() else ""
-        lines.append(f"{data['clips']:,} clips{long}{_some(config, ' of the genre {}', 'genre')}")
-    if story.get("step"):
-        lines.append(f"{story['step']:,} steps" + _some(config, " of {} clips each", "train_batch_size"))
-    if told.get("theory"):
-        lines.append(f"with the theory adapter {told['theory']} frozen beneath it")
-    for text, key in (("LoRA of rank {}", "rank"), ("learning rate {}", "learning_rate"), ("seed {}", "seed")):
-        lines += [line] if (line := _some(config, text, key)) else []
-    if story.get("versions"):
-        lines.append(", ".join(f"{name} {number}" for name, number in story["versions"].items()))
-    listed = "\n".join(f"- {line}" for line in lines)
-    return [f"## What it was trained on\n\n{listed}\n\n`training.json` has every setting."]
+    if clips is not None:
+        length = "" if rows is None or row_s is None else f" of {rows * row_s:.2f} s"
+        lines.append(f"{clips:,} clips{length}" + (f" of the genre {genre}" if genre else ""))
+    if steps:
+        lines.append(f"{steps:,} steps" + ("" if batch is None else f" of {batch} clips each"))
+    if identity.theory:
+        lines.append(f"with the theory adapter {identity.theory} frozen beneath it")
+    for words, key in (("LoRA of rank {}", "rank"), ("learning rate {}", "learning_rate"), ("seed {}", "seed")):
+        value = number_field(config, key, source)
+        lines += [] if value is None else [words.format(value)]
+    if versions:
+        lines.append(", ".join(f"{name} {text_field(versions, name, source)}" for name in versions))
+    items = "\n".join(f"- {line}" for line in lines)
+    return [f"## What it was trained on\n\n{items}\n\n`training.json` has every setting."]
 
 
-def _some(values: dict[str, Any], text: str, key: str) -> str:
-    return "" if values.get(key) is None else text.format(values[key])
-
-
-def _adherence(results: dict[str, Any]) -> list[str]:
-    """The table of results.json, in per cent, with its floors and ceilings; nothing without one."""
-    table = {condition: cells for condition, cells in (results.get("table") or {}).items() if cells}
-    if not table:
+def _adherence(path: Path) -> list[str]:
+    """Return the table of results.json, in per cent, with its floors and ceilings; nothing without one."""
+    results, source = read_json(path), str(path)
+    table = object_field(results, "table", source)
+    columns = {name: cells for name in table if (cells := object_field(table, name, source))}
+    if not columns:
         return []
-    measures = list(dict.fromkeys(measure for cells in table.values() for measure in cells))
-    rows = [[measure, *(_cell(cells.get(measure)) for cells in table.values())] for measure in measures]
-    lines = ["| " + " | ".join(row) + " |" for row in [["", *table], ["---"] * (len(table) + 1), *rows]]
-    if distances := results.get("frechet"):
-        lines.append("| Fréchet distance | " + " | ".join(_distance(distances.get(c)) for c in table) + " |")
-    about = f"{results['n']} lead sheets" if results.get("n") else "lead sheets"
-    made = f" Made by `{results['command']}`." if results.get("command") else ""
+    measures = list(dict.fromkeys(measure for cells in columns.values() for measure in cells))
+    rows = [[measure, *(_cell(cells, measure, source) for cells in columns.values())] for measure in measures]
+    lines = ["| " + " | ".join(row) + " |" for row in [["", *columns], ["---"] * (len(columns) + 1), *rows]]
+    if distances := object_field(results, "frechet", source):
+        lines.append(
+            "| Fréchet distance | " + " | ".join(_distance(distances, name, source) for name in columns) + " |"
+        )
+    sheets, command = number_field(results, "n", source), text_field(results, "command", source)
+    about = f"{sheets} lead sheets" if sheets else "lead sheets"
+    origin = f" Made by `{command}`." if command else ""
     words = (
         f"How well the audio of {about} follows them, in per cent, mean and 95 % interval. A floor is what chance "
         f"gives (A: the base without adapter; "
-        f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that through "
-        f"the base's codec).{made}"
+        f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that "
+        f"through the base's codec).{origin}"
     )
     return ["## Adherence\n\n" + words + "\n\n" + "\n".join(lines)]
 
 
-def _distance(value: float | None) -> str:
-    """Of MFCC statistics, to renderings."""
+def _distance(distances: dict[str, Any], name: str, source: str) -> str:
+    """Return the distance of MFCC statistics to those of renderings."""
+    value = number_field(distances, name, source)
     return "—" if value is None else f"{value:.0f}"
 
 
-def _cell(value: dict[str, float] | None) -> str:
-    if value is None:
+def _cell(cells: dict[str, Any], measure: str, source: str) -> str:
+    interval = object_field(cells, measure, source)
+    mean, low, high = (number_field(interval, key, source) for key in ("mean", "low", "high"))
+    if mean is None or low is None or high is None:
         return "—"
-    mean, low, high = (100 * value[key] for key in ("mean", "low", "high"))
-    return f"{mean:.1f} ({low:.0f}–{high:.0f})"
+    return f"{100 * mean:.1f} ({100 * low:.0f}–{100 * high:.0f})"

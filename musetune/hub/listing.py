@@ -1,32 +1,37 @@
-"""What adapters are at hand: those that ship with the package, those in the Hub's cache, those in folders.
+"""Adapters at hand: those that ship with the package, those in the Hub's cache, those in folders.
 
 Reads headers, loads no weights.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from musetune.formats.json_object import number_field, object_field, read_json_object, text_field
 from musetune.hub.contents import kind_of
+from musetune.hub.places import BUNDLED_ADAPTERS
 
-BUNDLED = (Path(__file__).parents[2] / "adapters", Path(__file__).parents[1] / "_adapters")  # a checkout's, a wheel's
 SHOWN = ("majmin", "beat_f")  # of results.json
 
 
 @dataclass(frozen=True)
 class ListedAdapter:
-    """An adapter that can be loaded.
+    """An adapter that can be loaded: by its name where it is bundled or cached, else by its folder.
 
-    ``pipe.load_adapter(name)`` where it is bundled or cached, else ``load_adapter(folder)``.
-
-    name; kind: "theory" or "lora"; genre, base: None where the folder does not say; parameters: how many; mb: of
-    safetensors; adherence: mean of majmin and of beat_f, 0–1, None where it was not measured; source: "bundled",
-    "cache" or "folder"; folder: where it lies.
+    Attributes:
+        name: what ``pipe.load_adapter`` takes; for ``source`` "folder" only a title.
+        kind: "theory" or "lora".
+        genre: the genre of a LoRA, None where the folder does not say.
+        base: the base that it was made for, None where the folder does not say.
+        parameters: how many numbers its safetensors hold.
+        mb: megabytes of safetensors.
+        adherence: means of majmin and beat_f, 0–1, None where not measured.
+        source: "bundled", "cache" or "folder".
+        folder: where it lies.
     """
 
     name: str
@@ -41,56 +46,63 @@ class ListedAdapter:
 
 
 def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | None = None) -> list[ListedAdapter]:
-    """Bundled adapters, those in the Hub's cache (default: huggingface_hub's), and those in ``places``.
+    """List the adapters that are bundled, in the Hub's cache and in ``places``.
 
-    Adapters' folders, or folders of them.
+    Args:
+        places: adapters' folders, or folders of such folders.
+        cache_dir: the Hub's cache, by default huggingface_hub's.
 
-    Raises FileNotFoundError for a place that is no folder.
+    Returns:
+        One entry an adapter: bundled ones first, then the cache's, then those in ``places``.
+
+    Raises:
+        FileNotFoundError: for a place that is no folder.
+        ValueError: with the file's name, for a damaged adapter.
+
+    Example:
+        >>> from musetune.hub import list_adapters
+        >>> "theory" in [adapter.name for adapter in list_adapters()]
+        True
     """
-    found = [_describe(folder, folder.name, "bundled") for place in BUNDLED for folder in _adapters_in(place)]
-    found += [_describe(folder, repo, "cache") for repo, folder in _cached(cache_dir)]
+    listed = [_describe(folder, folder.name, "bundled") for place in BUNDLED_ADAPTERS for folder in _adapters_in(place)]
+    listed += [_describe(folder, repo, "cache") for repo, folder in _cached(cache_dir)]
     for place in map(Path, places):
         if not place.is_dir():
             raise FileNotFoundError(f"no folder {place}: give an adapter's, or one that holds adapters' folders")
-        found += [_describe(folder, None, "folder") for folder in _adapters_in(place)]
-    return found
-
-
-def bundled_names() -> list[str]:
-    """Names of the adapters that ship with the package."""
-    return [folder.name for place in BUNDLED for folder in _adapters_in(place)]
+        listed += [_describe(folder, None, "folder") for folder in _adapters_in(place)]
+    return listed
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds, {} where there is none.
+    """Return the JSON object in a file, {} where there is none.
 
-    Raises ValueError, with the file's name, for what is no JSON object.
+    Raises ValueError, with the file's name, for anything else.
     """
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}): write it anew, or take it out") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds {type(value).__name__}, not an object: write it anew, or take it out")
-    return value
+    return read_json_object(path) if path.is_file() else {}
 
 
 def folder_size(folder: Path) -> tuple[int, float]:
-    """How many numbers an adapter's safetensors hold, and their megabytes."""
-    from safetensors import safe_open
+    """Return how many numbers a folder's safetensors hold, and their megabytes.
+
+    Raises:
+        ValueError: with the file's name, for a damaged one.
+    """
+    from safetensors import SafetensorError, safe_open
 
     parameters, size = 0, 0
     for path in folder.rglob("*.safetensors"):
         size += path.stat().st_size
-        with safe_open(path, framework="numpy") as file:
-            parameters += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping
+        try:
+            with safe_open(path, framework="numpy") as file:
+                names = file.keys()
+                parameters += sum(math.prod(file.get_slice(name).get_shape()) for name in names)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
     return parameters, round(size / 1e6, 3)
 
 
 def _adapters_in(place: Path) -> Iterator[Path]:
-    """``place`` itself where it is an adapter's folder, else those right in it."""
+    """Yield ``place`` itself where it is an adapter's folder, else the adapters' folders right in it."""
     if kind_of(place) in ("theory", "lora"):
         yield place
     elif place.is_dir():
@@ -98,7 +110,7 @@ def _adapters_in(place: Path) -> Iterator[Path]:
 
 
 def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
-    """Repository and folder of each adapter in the Hub's cache: main's, else the latest revision's."""
+    """Yield repository and folder of each adapter in the Hub's cache: main's, else the latest revision's."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
@@ -113,12 +125,22 @@ def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def _describe(folder: Path, name: str | None, source: str) -> ListedAdapter:
-    told = read_json(folder / "musetune.json")
-    measured = (read_json(folder / "results.json").get("table") or {}).get("adapter") or {}
-    adherence = {measure: (measured.get(measure) or {}).get("mean") for measure in SHOWN}
-    kind = told.get("kind") or kind_of(folder) or "theory"
+    path, results = folder / "musetune.json", folder / "results.json"
+    metadata = read_json(path)
+    measured = object_field(object_field(read_json(results), "table", str(results)), "adapter", str(results))
+    adherence = {
+        measure: number_field(object_field(measured, measure, str(results)), "mean", str(results)) for measure in SHOWN
+    }
+    title, genre, base, kind = (text_field(metadata, key, str(path)) for key in ("name", "genre", "base", "kind"))
     parameters, mb = folder_size(folder)
-    name = name or told.get("name") or folder.resolve().name
     return ListedAdapter(
-        name, kind, told.get("genre"), told.get("base"), parameters, mb, adherence, source, str(folder)
+        name=name or title or folder.resolve().name,
+        kind=kind or kind_of(folder) or "theory",
+        genre=genre,
+        base=base,
+        parameters=parameters,
+        mb=mb,
+        adherence=adherence,
+        source=source,
+        folder=str(folder),
     )

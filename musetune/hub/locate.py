@@ -1,21 +1,31 @@
-"""Where bases and adapters are found: bundled names, folders, the Hub."""
+"""Where bases and adapters lie: bundled names, folders, the Hub. Imports no torch."""
 
 from __future__ import annotations
 
-import json
+import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
+from musetune.formats.json_object import read_json_object
+from musetune.hub.places import BASES, BUNDLED_ADAPTERS
 
-BASES = Path(__file__).parents[1] / "models" / "bases"
+LORA_MARKS = ("adapter_config.json", "pytorch_lora_weights.safetensors")  # peft's, diffusers'
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 def find_base(name: str | Path) -> str:
-    """A bundled base's folder by its name ("nano"), else ``name`` as it is: a folder or a Hub id.
+    """Return a bundled base's folder by its name ("nano"), else ``name`` as it is: a folder or a Hub id.
 
-    Raises FileNotFoundError for what looks like a path and is none.
+    Args:
+        name: a bundled name, a folder, or a Hub id such as "cvssp/audioldm2".
+
+    Raises:
+        FileNotFoundError: for what looks like a path and is none.
+
+    Example:
+        >>> from musetune.hub.locate import find_base
+        >>> find_base("cvssp/audioldm2-music")
+        'cvssp/audioldm2-music'
     """
     bundled = BASES / str(name)
     if (bundled / "model_index.json").is_file():
@@ -29,30 +39,32 @@ def find_base(name: str | Path) -> str:
     )
 
 
-LORA_MARKS = ("adapter_config.json", "pytorch_lora_weights.safetensors")  # of peft, of diffusers
-PLACES = (
-    Path(__file__).parents[1] / "_adapters",
-    Path(__file__).parents[2] / "adapters",
-)  # bundled: in a wheel, in the repository
-
-
 def find_adapter(name: str | Path, **hub: Any) -> str:
-    """An adapter's folder, theory or genre: a path, a bundled name such as "theory", else ``name`` as a Hub id.
+    """Return an adapter's folder, theory or genre, and fetch it where it lies on the Hub.
 
-    hub: revision, token, cache_dir, local_files_only, for a Hub id. Raises FileNotFoundError for what is none of the
-    three, ValueError where the weights are no safetensors.
+    Args:
+        name: a folder, a bundled name such as "theory", or a Hub id.
+        hub: revision, token, cache_dir, local_files_only, for a Hub id; see ``musetune.hub.pull``.
+
+    Raises:
+        FileNotFoundError: for what is none of the three; it names the nearest bundled name.
+        ValueError: where the weights are no safetensors.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from musetune.hub.locate import find_adapter
+        >>> Path(find_adapter("theory")).name
+        'theory'
     """
     path = Path(name)
-    for place in (path, *(place / str(name) for place in PLACES)):
-        if is_adapter(place) or any(place.glob("*.bin")):
-            return _safe(place)
+    for folder in (path, *(folder / str(name) for folder in BUNDLED_ADAPTERS)):
+        if is_adapter(folder) or any(folder.glob("*.bin")):
+            return _require_safetensors(folder)
     if str(name).count("/") == 1 and not path.exists():
-        from musetune.hub import pull
+        from musetune.hub.transfer import pull
 
         return str(pull(str(name), **hub))
-    import difflib
-
-    known = sorted({p.name for place in PLACES for p in place.glob("*") if is_adapter(p)})
+    known = sorted({p.name for folder in BUNDLED_ADAPTERS for p in folder.glob("*") if is_adapter(p)})
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; bundled adapters: {', '.join(known) or 'none'}"
     raise FileNotFoundError(
@@ -61,21 +73,19 @@ def find_adapter(name: str | Path, **hub: Any) -> str:
 
 
 def is_lora(folder: str | Path) -> bool:
-    """Whether a folder holds a LoRA, by peft or by diffusers, and not a MusicAdapter."""
+    """Return whether a folder holds a LoRA, by peft or by diffusers, and not a MusicAdapter."""
     return any((Path(folder) / mark).is_file() for mark in LORA_MARKS)
 
 
 def is_adapter(folder: str | Path) -> bool:
-    """Whether a folder holds a MusicAdapter or a LoRA."""
+    """Return whether a folder holds a MusicAdapter or a LoRA."""
     return (Path(folder) / "config.json").is_file() or is_lora(folder)
 
 
-def _safe(folder: str | Path) -> str:
-    """``folder``. Raises ValueError where it has no safetensors, perhaps pickles instead."""
-    if not any(Path(folder).glob("*.safetensors")):
-        pickles = ", ".join(
-            sorted(p.name for p in Path(folder).glob("*") if p.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-        )
+def _require_safetensors(folder: Path) -> str:
+    """Return ``folder`` as text. Raises ValueError where it has no safetensors, perhaps pickles instead."""
+    if not any(folder.glob("*.safetensors")):
+        pickles = ", ".join(sorted(p.name for p in folder.glob("*") if p.suffix in PICKLES))
         raise ValueError(
             f"{folder} holds no safetensors{f' but {pickles}' if pickles else ''}: nothing else is read, since a "
             f"pickle such as a .bin may "
@@ -85,9 +95,17 @@ def _safe(folder: str | Path) -> str:
 
 
 def read_index(base: str, **hub: Any) -> dict[str, Any]:
-    """model_index.json of a folder or a Hub id."""
+    """Return model_index.json of a folder or a Hub id.
+
+    Args:
+        base: what ``find_base`` returned.
+        hub: revision, token, cache_dir, local_files_only, for a Hub id.
+
+    Raises:
+        ValueError: where it is no JSON object.
+    """
     if Path(base).is_dir():
-        return json.loads((Path(base) / "model_index.json").read_text())
+        return read_json_object(Path(base) / "model_index.json")
     from huggingface_hub import hf_hub_download
 
-    return json.loads(Path(hf_hub_download(base, "model_index.json", **hub)).read_text())
+    return read_json_object(hf_hub_download(base, "model_index.json", **hub))

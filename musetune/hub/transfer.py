@@ -1,6 +1,4 @@
-"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none, and errors say what to
-do.
-"""
+"""To the Hub and back: a push is one commit or none, a pull leaves a whole folder or none."""
 
 from __future__ import annotations
 
@@ -11,17 +9,19 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+from musetune.formats.json_object import text_field
 from musetune.hub.card import card
 from musetune.hub.contents import ADAPTER_KINDS, PIPELINE, PIPELINE_FILES, WEIGHTS, kind_of, shareable
 from musetune.hub.listing import read_json
 
+README = "README.md"
 PATTERNS = [f"*{suffix}" for suffix in ADAPTER_KINDS]
 OURS = {*WEIGHTS, *(weights for _, weights in WEIGHTS.values()), "musetune.json", "training.json", "results.json"}
 OURS |= {f"lora/{name}" for name in ("adapter_config.json", "adapter_model.safetensors")}
 
 
 class HubError(OSError):
-    """What went wrong between here and the Hub, in one line: what, and what to do."""
+    """A failure between here and the Hub, in one line: what went wrong, and what to do."""
 
 
 def push(
@@ -33,22 +33,37 @@ def push(
     private: bool | None = None,
     message: str | None = None,
 ) -> str:
-    """Put an adapter's (or a whole pipeline's) folder into a repository of the Hub, in one commit, and return that
-    commit's URL.
+    """Put an adapter's or a whole pipeline's folder into a repository of the Hub, in one commit.
 
-    The repository, and the branch ``revision``, are made where there are none, and a model card where an adapter's
-    folder has no README.md. An adapter's file that the folder has no more is deleted there. token: with write access;
-    default: HF_TOKEN, or what `hf auth login` left. private: of a new repository. message: the commit's. Raises
-    ValueError for a folder that holds what is not shared (`musetune.hub.contents`), HubError where the Hub cannot be
-    reached or refuses.
+    The repository and the branch are made where there are none. A model card is made where an adapter's folder has no
+    README.md. An
+    adapter's file that the folder no longer has is deleted on the Hub. ``files_to_push`` says beforehand what is sent.
+
+    Args:
+        folder: what ``pipe.save_adapter`` or ``pipe.save_pretrained`` wrote.
+        repo_id: "owner/name".
+        token: with write access; default: HF_TOKEN, or what `hf auth login` left.
+        revision: a branch; default: main.
+        private: whether a new repository is private; default: as the account has it.
+        message: the commit's.
+
+    Returns:
+        The commit's URL.
+
+    Raises:
+        ValueError: for a folder that holds what is not shared; see ``shareable``.
+        HubError: where the Hub cannot be reached or refuses.
+
+    Example:
+        >>> from musetune.hub import push
+        >>> push("adapters/jazz", "me/musetune-jazz", revision="v2")  # doctest: +SKIP
+        'https://huggingface.co/me/musetune-jazz/commit/…'
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    folder = Path(folder)
-    repo_id, names = _checked(repo_id), shareable(folder)
-    added = [CommitOperationAdd(name, str(folder / name)) for name in names]
-    if "README.md" not in names and PIPELINE not in names:
-        added.append(CommitOperationAdd("README.md", card(folder, repo_id=repo_id, revision=revision).encode()))
+    folder, repo_id = Path(folder), _checked(repo_id)
+    names = files_to_push(folder)
+    added = [CommitOperationAdd(name, _content(folder, name, repo_id, revision)) for name in names]
     api = HfApi(token=token)
     with _explained(repo_id, revision, "push"):
         api.create_repo(repo_id, private=private, exist_ok=True)
@@ -56,9 +71,44 @@ def push(
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         stale = OURS & set(api.list_repo_files(repo_id, revision=revision)) - set(names)
         gone = [CommitOperationDelete(name, is_folder=False) for name in sorted(stale)]
-        name = read_json(folder / "musetune.json").get("name") or folder.resolve().name
-        summary = message or f"Push {name} with musetune"
+        summary = message or f"Push {_title(folder)} with musetune"
         return api.create_commit(repo_id, [*gone, *added], commit_message=summary, revision=revision).commit_url
+
+
+def files_to_push(folder: str | Path) -> list[str]:
+    """List what ``push`` would send of a folder, checked: its files, and README.md where that is made.
+
+    Args:
+        folder: an adapter's, or a whole pipeline's.
+
+    Returns:
+        Names relative to the folder, with "/".
+
+    Raises:
+        FileNotFoundError: where there is no such folder.
+        ValueError: for a folder that holds what is not shared; see ``shareable``.
+
+    Example:
+        >>> from musetune.hub import files_to_push
+        >>> from musetune.hub.locate import find_adapter
+        >>> [name for name in files_to_push(find_adapter("theory")) if name.startswith("lora/")]
+        ['lora/adapter_config.json', 'lora/adapter_model.safetensors']
+    """
+    names = shareable(folder)
+    return names if README in names or PIPELINE in names else [*names, README]
+
+
+def _content(folder: Path, name: str, repo_id: str, revision: str | None) -> str | bytes:
+    """Return a file's path, or the card's text where README.md is made."""
+    path = folder / name
+    if name == README and not path.is_file():
+        return card(folder, repo_id=repo_id, revision=revision).encode()
+    return str(path)
+
+
+def _title(folder: Path) -> str:
+    path = folder / "musetune.json"
+    return text_field(read_json(path), "name", str(path)) or folder.resolve().name
 
 
 def pull(
@@ -70,14 +120,32 @@ def pull(
     out: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """The folder of an adapter (or a pipeline) of the Hub.
-
-    In the cache, or as a copy at ``out``, a folder that is new or empty.
+    """Fetch an adapter or a pipeline from the Hub, into the cache or into a folder.
 
     Only safetensors, JSON, Markdown, PNG and audio are fetched (of a whole pipeline also pipeline.py and its
-    tokenizers' files), and each is checked to be that. revision: branch, tag or commit. local_files_only: what the
-    cache holds. Raises HubError where the Hub cannot be reached or has no such repository, FileExistsError for an
-    ``out`` with files, ValueError for what is no adapter.
+    tokenizers' files), and each
+    is checked to be that.
+
+    Args:
+        repo_id: "owner/name".
+        revision: a branch, tag or commit; default: main.
+        token: for a private repository; default: HF_TOKEN, or what `hf auth login` left.
+        cache_dir: the Hub's cache, by default huggingface_hub's.
+        out: a new or empty folder for a copy.
+        local_files_only: take what the cache holds, and ask nobody.
+
+    Returns:
+        The folder: in the cache, or ``out``.
+
+    Raises:
+        HubError: where the Hub cannot be reached or has no such repository.
+        FileExistsError: for an ``out`` with files.
+        ValueError: for what is no adapter.
+
+    Example:
+        >>> from musetune.hub import pull
+        >>> pull("me/musetune-jazz", out="jazz")  # doctest: +SKIP
+        PosixPath('jazz')
     """
     from huggingface_hub import constants, snapshot_download
 
@@ -99,7 +167,7 @@ def pull(
 
 
 def _copy(folder: Path, names: list[str], out: Path) -> Path:
-    """Copies beside ``out`` first, then renames: nobody sees half of it."""
+    """Copy to beside ``out`` first, then rename: nobody sees half of it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
         whole = Path(beside) / out.name
@@ -113,7 +181,7 @@ def _copy(folder: Path, names: list[str], out: Path) -> Path:
 
 
 def _checked(repo_id: str) -> str:
-    """``repo_id`` where it is one. Raises ValueError."""
+    """Return ``repo_id`` where it is one. Raises ValueError."""
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
     try:
@@ -127,20 +195,18 @@ def _checked(repo_id: str) -> str:
 
 @contextmanager
 def _explained(repo_id: str, revision: str | None, doing: str) -> Iterator[None]:
-    """Errors of huggingface_hub as HubError, others as they are."""
+    """A context that turns errors of huggingface_hub into HubError, and leaves others as they are."""
     try:
         yield
     except Exception as error:
-        told = explain(error, repo_id, revision, doing)
-        if told is None:
+        explanation = explain(error, repo_id, revision, doing)
+        if explanation is None:
             raise
-        raise HubError(told) from error
+        raise HubError(explanation) from error
 
 
 def explain(error: BaseException, repo_id: str, revision: str | None, doing: str) -> str | None:
-    """One line about an error of huggingface_hub or beneath it, None for errors that are not the Hub's or the
-    wire's.
-    """
+    """Return one line about an error of the Hub or the wire, None for any other."""
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -168,9 +234,9 @@ def explain(error: BaseException, repo_id: str, revision: str | None, doing: str
 
 
 def _on_the_wire(error: BaseException) -> bool:
-    """Whether an error is of the connection.
+    """Return whether an error is of the connection: httpx's, requests', xet's, or the system's.
 
-    Httpx's or requests' (which one depends on huggingface_hub's version), xet's, or the system's.
+    Which of the first two depends on the version of huggingface_hub.
     """
     package = type(error).__module__.split(".")[0]
     packages = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "hf_xet")
@@ -179,7 +245,7 @@ def _on_the_wire(error: BaseException) -> bool:
 
 
 def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str:
-    """The same where the Hub answered, and with an error."""
+    """Return one line about an error that the Hub answered with."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -194,15 +260,13 @@ def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str
         return f"the token may not {doing} {repo_id} (403){said}; make one with write access at {login}"
     refused = "Invalid credentials" in (response.headers.get("X-Error-Message") or "")
     if status == 401 and doing == "push" and not refused and get_token() is None:
-        return (
-            f"the Hub wants to know who you are (401): run `hf auth login`, set HF_TOKEN or give a token made at "
-            f"{login}"
-        )
+        remedy = f"run `hf auth login`, set HF_TOKEN or give a token made at {login}"
+        return f"the Hub wants to know who you are (401): {remedy}"
     if status == 401 and (refused or doing == "push"):
         return f"the Hub does not accept the token (401){said}; make one at {login}, then run `hf auth login`"
     if isinstance(error, RepositoryNotFoundError) or status == 404:
         return (
             f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check "
-            f"the name, or run `hf auth login`"
+            "the name, or run `hf auth login`"
         )
     return f"the Hub did not {doing} {repo_id} ({status}){said or f': {error}'}; try again later"

@@ -68,7 +68,8 @@ class AdapterHost(Protocol):
     loras: LoraMixer | None
     base_name: str
 
-    def register_modules(self, **modules: object) -> None: ...
+    def register_modules(self, **modules: object) -> None:
+        """Replace components of the pipeline."""
 
 
 class AdapterManager:

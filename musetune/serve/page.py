@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from musetune.analysis.service.worker import Worker, WorkerDied
+from musetune.analysis.service.worker import AnalysisWorker, WorkerDied
 from musetune.formats.files import SUFFIXES
 from musetune.serve import markup
 from musetune.serve.errand import Errand, StoppedError
@@ -47,7 +47,7 @@ class Page:
 
     def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
         self.pipe, self.folder, self.genres = pipe, folder, genres_of(pipe)
-        self.turn, self.analyser = threading.Lock(), Worker()
+        self.turn, self.analyser = threading.Lock(), AnalysisWorker()
         cleaning = (UPLOADS_KEPT_S // 6, UPLOADS_KEPT_S)  # how often, and how old what goes is; seconds
         with gr.Blocks(title="MuseTune", analytics_enabled=False, delete_cache=cleaning) as self.blocks:
             gr.HTML('<div class="mt-title"><h1>MuseTune</h1><p>Music that plays your chords.</p></div>')

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musetune.analysis.service.worker import Answer, Job, Worker
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult
 from musetune.formats.chart_text import chart_text
 from musetune.serve.errand import BEAT_S, Errand
 from musetune.symbols import GENRES, LeadSheet
@@ -117,9 +117,9 @@ def load(base: str, adapter: str | None, device: str | None = None) -> MuseTuneP
 
 def genre_folders() -> list[Path]:
     """The genre adapters that come with MuseTune."""
-    from musetune.hub.locate import PLACES, is_lora
+    from musetune.hub.locate import BUNDLED_ADAPTERS, is_lora
 
-    found = {folder.name: folder for place in PLACES for folder in sorted(place.glob("*")) if is_lora(folder)}
+    found = {folder.name: folder for place in BUNDLED_ADAPTERS for folder in sorted(place.glob("*")) if is_lora(folder)}
     return [found[name] for name in sorted(found)]
 
 
@@ -202,7 +202,7 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
 
 
 def listen(
-    path: str | Path, worker: Worker | None = None, errand: Errand[Any] | None = None
+    path: str | Path, worker: AnalysisWorker | None = None, errand: Errand[Any] | None = None
 ) -> tuple[dict[str, Any], LeadSheet]:
     """Analyse a song (audio, MIDI, MusicXML or a lead sheet) in a process of its own.
 
@@ -218,9 +218,9 @@ def listen(
         ValueError: for what cannot be read, has no pulse, or takes longer than LISTENING_S.
         StoppedError: where nobody waits any more.
     """
-    own = Worker() if worker is None else worker
+    own = AnalysisWorker() if worker is None else worker
     try:
-        result = _answer(own, Job(str(path)), errand).result
+        result = _answer(own, AnalysisJob(str(path)), errand).result
     finally:
         if worker is None:
             own.close()
@@ -228,7 +228,7 @@ def listen(
     return result.record, replace(result.lead_sheet, genre=genre if genre in GENRES else None)
 
 
-def _answer(worker: Worker, job: Job, errand: Errand[Any] | None) -> Answer:
+def _answer(worker: AnalysisWorker, job: AnalysisJob, errand: Errand[Any] | None) -> JobResult:
     """What the worker says to a job; it is killed when the time is up or nobody waits any more."""
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:

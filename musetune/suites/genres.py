@@ -88,13 +88,13 @@ def _load(base: str, theory: str, genres: tuple[str, ...], device: str) -> MuseT
 
 def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSettings) -> dict[str, Scores]:
     """Condition → scores of one sheet; conditions are `THEORY`, and of each genre its name, "floor B", "ceiling A", "ceiling B"."""
-    (test, stranger), found = job, {}
-    found[THEORY] = heard(audio(test, THEORY, settings), test)[0]
+    (test, stranger), scores = job, {}
+    scores[THEORY] = score_clip(audio(test, THEORY, settings), test)[0]
     for genre in map(name_of, settings.genres):
-        found[genre], found[f"{genre} floor B"] = heard(audio(test, genre, settings), test, stranger)
+        scores[genre], scores[f"{genre} floor B"] = score_clip(audio(test, genre, settings), test, stranger)
         for ceiling in ("ceiling A", "ceiling B"):
-            found[f"{genre} {ceiling}"] = heard(audio(test, f"{genre} {ceiling}", settings), test)[0]
-    return found
+            scores[f"{genre} {ceiling}"] = score_clip(audio(test, f"{genre} {ceiling}", settings), test)[0]
+    return scores
 
 
 def audio(test: TestSheet, condition: str, settings: EvaluationSettings) -> Path:
@@ -126,17 +126,17 @@ def make(pipe: MuseTunePipeline, test: TestSheet, condition: str, settings: Eval
     ).audios[0]
 
 
-def heard(path: Path, *tests: TestSheet) -> list[Scores]:
+def score_clip(path: Path, *tests: TestSheet) -> list[Scores]:
     """Scores of a clip against each sheet, with the genre that our analyser hears under "heard"; read where they are there."""
     record = path.with_suffix(".json")
-    asked = [test.id for test in tests]
-    if record.exists() and (known := json.loads(record.read_text()))["asked"] == asked:
+    ids = [test.id for test in tests]
+    if record.exists() and (known := json.loads(record.read_text()))["asked"] == ids:
         return known["scores"]
     wave, rate = load_audio(path)
     listenings = judge_with_hints(wave, rate, [test.sheet for test in tests])
     genre = genre_of(wave, rate)
     scores = [{**adherence(test.sheet, h), "heard": genre} for test, h in zip(tests, listenings, strict=True)]
-    record.write_text(json.dumps({"asked": asked, "scores": scores}, allow_nan=False))
+    record.write_text(json.dumps({"asked": ids, "scores": scores}, allow_nan=False))
     return scores
 
 
@@ -159,7 +159,7 @@ def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, sett
     }
     lost = {row: loss(records, name, row) for row in ("majmin", "beat_f", "downbeat_f")}
     frechet = {THEORY: sound[THEORY], "adapter": sound[name]}
-    story = {
+    record = {
         "command": f"python recipes/evaluate.py --suite genres --limit {len(records)}",
         "n": len(records),
         "table": table,
@@ -168,7 +168,7 @@ def row_of(genre: str, records: dict[str, dict[str, Scores]], sound: Sound, sett
     }
     path = Path(settings.out) / name / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(story, indent=1, allow_nan=False, default=asdict))
+    path.write_text(json.dumps(record, indent=1, allow_nan=False, default=asdict))
     return "| " + " | ".join([name, *_cells(table, frechet)]) + " |"
 
 

@@ -162,16 +162,16 @@ def judged(
         return known
     condition = next(iter(about))
     wave, rate = load_audio(wav(out, condition, test))
-    made, heard = judge_clip(wave, rate, list(about.values()))
+    judgements, estimate = judge_clip(wave, rate, list(about.values()))
     records = {}
-    for c, record in zip(about, made, strict=True):
+    for c, record in zip(about, judgements, strict=True):
         record["scores"]["clap"] = float(clap_similarity(pipe, [about[c].prompt], [wave], rate)[0])
         records[c] = {"audio": test.id, **record}
         paths[c].parent.mkdir(parents=True, exist_ok=True)
         paths[c].write_text(json.dumps(records[c], indent=1, allow_nan=False))
     if condition == "adapter":
         title = f"{test.id}: {test.prompt}"
-        draw_chart(out / "charts" / f"{test.id}.png", wave, rate, test.sheet, heard, title=title)
+        draw_chart(out / "charts" / f"{test.id}.png", wave, rate, test.sheet, estimate, title=title)
     return records
 
 
@@ -200,14 +200,14 @@ def conditions(suite: str, test: TestSheet) -> tuple[str, ...]:
 
 def plain_base(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSettings) -> np.ndarray:
     """The prompt alone."""
-    made = pipe(
+    wave = pipe(
         test.prompt,
         audio_length_in_s=test.sheet.duration_s,
         num_inference_steps=settings.steps,
         guidance_scale=settings.guidance,
         generator=torch.Generator().manual_seed(test.seed),
     ).audios[0]
-    return unclipped(made)
+    return unclipped(wave)
 
 
 def obedient(
@@ -245,6 +245,7 @@ def same_audio(out: Path, test: TestSheet) -> bool:
 
 
 def wav(out: Path, condition: str, test: TestSheet) -> Path:
+    """Path of a clip's audio."""
     return out / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
 
 

@@ -68,14 +68,14 @@ def run(settings: EvaluationSettings) -> None:
     remember(out, recorded)
     jobs = list(zip(tests, mismatched_sheets(every, tests), strict=True))
     scores: Table = {condition: {} for condition in CONDITIONS}
-    for (test, stranger), found in tqdm(
+    for (test, stranger), scores_by_condition in tqdm(
         crash_safe_map(partial(play_and_judge, settings=settings), jobs, settings.workers),
         total=len(jobs),
         unit="sheet",
     ):
-        if found is None:
+        if scores_by_condition is None:
             raise RuntimeError(f"the process that played {test.id} died; run this again, it goes on where it was")
-        for condition, record in found.items():
+        for condition, record in scores_by_condition.items():
             scores[condition][(stranger if condition == "floor B" else test).id] = record
     write(out, {c: {test.id: records[test.id] for test in tests} for c, records in scores.items()}, recorded, settings)
 
@@ -104,18 +104,18 @@ def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSetting
     """Condition → scores of one sheet's clips; those of floor B are about the second sheet of ``job``, another song's."""
     test, stranger = job
     notes = arranged(test, settings)
-    found: dict[str, Scores] = {}
+    scores: dict[str, Scores] = {}
     for condition in PLAYED:
         if condition == "with notes":
-            asked = {
+            arrangements = {
                 condition: notes,
                 "floor B": arranged(stranger, settings),
                 "another take": arranged(test, settings, ANOTHER),
             }
         else:
-            asked = {condition: notes}
-        found |= heard(test, condition, asked, settings)
-    return found
+            arrangements = {condition: notes}
+        scores |= score_clip(test, condition, arrangements, settings)
+    return scores
 
 
 def arranged(test: TestSheet, settings: EvaluationSettings, further: int = 0) -> Arrangement:
@@ -127,24 +127,26 @@ def arranged(test: TestSheet, settings: EvaluationSettings, further: int = 0) ->
     return max(takes, key=lambda take: len({"drums", "bass", "lead"} & take.stems.keys()))
 
 
-def heard(
-    test: TestSheet, condition: str, asked: dict[str, Arrangement], settings: EvaluationSettings
+def score_clip(
+    test: TestSheet, condition: str, arrangements: dict[str, Arrangement], settings: EvaluationSettings
 ) -> dict[str, Scores]:
     """Condition → scores of the clip of the first of ``asked`` against each arrangement; played and judged where no record says so."""
     path = Path(settings.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
-    record, hashes = path.with_suffix(".json"), {c: hash_of(repr(notes).encode()) for c, notes in asked.items()}
+    record, hashes = path.with_suffix(".json"), {c: hash_of(repr(notes).encode()) for c, notes in arrangements.items()}
     known: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {"asked": hashes}
     if "scores" in known and known["asked"] == hashes:
         return known["scores"]
     if not path.exists() or known["asked"][condition] != hashes[condition]:
         pipe, partial_file = load(settings), path.with_suffix(".partial")
-        wave = make(pipe, test, condition, asked[condition], settings)
+        wave = make(pipe, test, condition, arrangements[condition], settings)
         save_audio(partial_file, wave, pipe.vocoder.config.sampling_rate, "wav")
         partial_file.replace(path)
     wave, rate = load_audio(path)
     transcribed, sheet = transcribe(wave, rate), test.sheet
     obeyed = adherence(sheet, judge(wave, rate, tempo_hint=sheet))
-    scores = {c: dict.fromkeys(SHEET_ROWS) | note_scores(n, transcribed, sheet.duration_s) for c, n in asked.items()}
+    scores = {
+        c: dict.fromkeys(SHEET_ROWS) | note_scores(n, transcribed, sheet.duration_s) for c, n in arrangements.items()
+    }
     scores[condition] |= {row: obeyed[row] for row in SHEET_ROWS}
     record.write_text(json.dumps({"asked": hashes, "scores": scores}, allow_nan=False))
     return scores

@@ -2,10 +2,11 @@
 
 from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 from musetune.symbols.beat_grid import BPM_RANGE, BeatGrid
-from musetune.symbols.chord import NO_CHORD, QUALITIES, Chord
+from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
 from musetune.symbols.meter import Meter
+from musetune.symbols.qualities import QUALITIES
 from musetune.symbols.score import Score
 from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 

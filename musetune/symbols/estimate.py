@@ -31,8 +31,11 @@ class AnalysisResult(Protocol):
     """What an analysis gives, freshly made or from the cache."""
 
     @property
-    def lead_sheet(self) -> LeadSheet: ...
+    def lead_sheet(self) -> LeadSheet:
+        """What was recognised, as a lead sheet."""
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain values."""
 
-    def dumps(self, indent: int | None = 2) -> str: ...
+    def dumps(self, indent: int | None = 2) -> str:
+        """The record as text."""

@@ -111,7 +111,7 @@ class Key:
     def degree_name(self, number: int, offset: int = 0) -> str:
         """Name of scale degree 1–7 raised by ``offset`` semitones, on the degree's own letter.
 
-        BVII in C is Bb, IV in Gb is Cb.
+        In C bVII is Bb, in Gb IV is Cb.
         """
         pc = self.degree_pc(number, offset)
         name = spell(self.tonic, number - 1, pc)

@@ -8,30 +8,35 @@ from fractions import Fraction
 from musetune.symbols.names import suggest
 
 METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "7/4", "2/2", "3/8", "5/8", "6/8", "7/8", "9/8", "12/8")
+DENOMINATORS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 @dataclass(frozen=True)
 class Meter:
-    """A time signature. 6/8, 9/8 and 12/8 count dotted quarters; every other metre counts its denominator."""
+    """A time signature: 1–255 over a power of 2 up to 128, all that MIDI and MusicXML hold.
+
+    6/8, 9/8 and 12/8 count dotted quarters; every other meter counts its denominator.
+    """
 
     numerator: int
     denominator: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.numerator <= 16 or self.denominator not in (2, 4, 8, 16):
+        if not 1 <= self.numerator <= 255 or self.denominator not in DENOMINATORS:
             hint = suggest(str(self), METERS, otherwise="4/4")
-            raise ValueError(f"time signature {self} is outside 1–16 over 2, 4, 8 or 16{hint}")
+            raise ValueError(f"time signature {self} is outside 1–255 over a power of 2 up to 128{hint}")
 
     @staticmethod
     def parse(text: str) -> Meter:
         """Read ``3/4``. Raises ValueError that names the text and the nearest usual metre."""
         top, slash, bottom = text.strip().partition("/")
-        if not slash or not top.isdecimal() or not bottom.isdecimal():
+        if not slash or not (top.isdecimal() and bottom.isdecimal()) or len(text) > 20:
             raise ValueError(f"time signature {text!r} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}")
         return Meter(int(top), int(bottom))
 
     @property
     def compound(self) -> bool:
+        """Whether beats are groups of three, as in 6/8 and 12/8."""
         return self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
 
     @property

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
+import numpy as np
+
+from musetune.symbols.beat_grid import BeatGrid
+from musetune.symbols.limits import DURATION_S, check_count
 from musetune.symbols.meter import Meter
 from musetune.symbols.spans import MeterSpan
 
@@ -25,19 +30,40 @@ def until_next(found: Sequence[tuple[Fraction, T]], length: Fraction) -> list[tu
 
 
 def quarters_of(meters: Sequence[MeterSpan]) -> Callable[[Fraction], Fraction]:
-    """Beats → quarter notes; every metre's beats have their own length."""
-    knots = [(span.start, span.meter.beat_quarters) for span in meters]
-    return lambda beat: _travel(knots, beat)
+    """Beats → quarter notes; every meter's beats have their own length."""
+    return _travel([(span.start, span.meter.beat_quarters) for span in meters])
 
 
 def beats_of(meters: Sequence[tuple[Fraction, Meter]]) -> Callable[[Fraction], Fraction]:
-    """Quarter notes → beats, given where in quarter notes each metre begins."""
-    knots = [(at, 1 / meter.beat_quarters) for at, meter in meters]
-    return lambda quarter: _travel(knots, quarter)
+    """Quarter notes → beats, given where in quarter notes each meter begins."""
+    return _travel([(at, 1 / meter.beat_quarters) for at, meter in meters])
 
 
-def _travel(knots: list[tuple[Fraction, Fraction]], to: Fraction) -> Fraction:
-    """The way from 0 to ``to`` where each (start, rate) gives the speed up to the next."""
-    stops = [start for start, _ in knots[1:]] + [to]
-    ways = ((min(stop, to) - start) * rate for (start, rate), stop in zip(knots, stops) if start < to)
-    return sum(ways, Fraction(0))
+def _travel(knots: list[tuple[Fraction, Fraction]]) -> Callable[[Fraction], Fraction]:
+    """Place → the way to it from the first knot, where each (start, rate) gives the speed up to the next."""
+    starts, reached = [start for start, _ in knots], [Fraction(0)]
+    for (start, rate), stop in zip(knots, starts[1:]):
+        reached.append(reached[-1] + (stop - start) * rate)
+
+    def way(to: Fraction) -> Fraction:
+        i = bisect_right(starts, to) - 1
+        return reached[i] + (to - starts[i]) * knots[i][1] if i >= 0 else Fraction(0)
+
+    return way
+
+
+def tempo_grid(
+    tempi: Sequence[tuple[Fraction, float]], quarters: Callable[[Fraction], Fraction], count: int
+) -> BeatGrid:
+    """Times of beats 0 to ``count`` (1 at least) by tempi in order, (quarters, seconds a quarter), the first from 0 on.
+
+    Raises ValueError beyond ``DURATION_S`` seconds.
+    """
+    last = dict(tempi)  # of two at one place the later counts
+    starts, rates = np.array([float(q) for q in last]), np.array(list(last.values()))
+    reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * rates[:-1])])  # seconds at each change
+    places = np.array([float(quarters(Fraction(beat))) for beat in range(max(1, count) + 1)])
+    i = np.searchsorted(starts, places, side="right") - 1
+    times = reached[i] + (places - starts[i]) * rates[i]
+    check_count("seconds of music", float(times[-1]), DURATION_S)
+    return BeatGrid(tuple(times.tolist()))

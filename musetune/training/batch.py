@@ -16,8 +16,17 @@ from musetune.training.tokens import crop, draw_crops, hide_spans, hide_streams
 
 @dataclass(frozen=True)
 class Dropout:
-    """How often conditions are hidden: the prompt, each stream, all streams, a stretch of time; the genre and each stem (None: like every
-    stream), all stems. All in 0..1."""
+    """How often conditions are hidden from the model, so that one adapter serves partial requests and guidance.
+
+    Attributes:
+        text: Of the prompt, 0…1 as all of them.
+        stream: Of each stream by itself.
+        condition: Of all streams together.
+        span: Of a stretch of time of all streams.
+        genre: Of the genre; None: as every stream.
+        stem: Of each stem; None: as every stream.
+        arrangement: Of all stems together.
+    """
 
     text: float = 0.15
     stream: float = 0.5
@@ -58,7 +67,20 @@ def draw_batch(
     crop_rows: int | None,
     dropout: Dropout,
 ) -> Batch:
-    """The clips `indices`, cropped to `crop_rows` latent rows (None: whole), some of their conditions hidden."""
+    """One batch of clips, cropped, with some of their conditions hidden.
+
+    Args:
+        dataset: Holds the clips.
+        table: Their tokens.
+        indices: Of the batch's clips, B of them.
+        generators: One a sample; all that is drawn for it comes from it.
+        frames_per_row: Frames of beats and chroma in a latent row.
+        crop_rows: Latent rows of a random crop, in 1…rows; None takes whole clips.
+        dropout: How often conditions are hidden.
+
+    Raises:
+        ValueError: `crop_rows` is outside that range.
+    """
     clips = [dataset.clips[i] for i in indices]
     latents, tokens = dataset.latents[indices].float(), table.batch(indices)
     frame_s = dataset.info.row_s / frames_per_row

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _SCRATCH = ".writing-"
@@ -203,6 +203,56 @@ def unpack_state(
             _, index, name = key.split(".", 2)
             moments.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def resume_latest(
+    folder: Path,
+    named: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    averages: Sequence[Tensor] | None = None,
+) -> dict[str, Any]:
+    """Go on from the newest checkpoint of a folder, in place; for recipes whose same command goes on by itself.
+
+    Args:
+        folder: The run's.
+        named: The trained parameters, in the optimiser's order.
+        optimizer: Gets the moments.
+        averages: Get the moving averages; None where there are none.
+
+    Returns:
+        The checkpoint's counters; empty where there is none.
+
+    Raises:
+        ValueError: The checkpoint is damaged, or of other parameters, or the folder holds a run of MuseTune 0.1.0.
+    """
+    latest = find_checkpoint(folder, "latest")
+    if latest is None:
+        for former in ("state.pt", "checkpoint.pt"):
+            if (folder / former).exists():
+                raise ValueError(f"{folder / former} is of MuseTune 0.1.0: finish with that, or give another folder")
+        return {}
+    tensors, meta = load_checkpoint(latest)
+    unpack_state(tensors, named, optimizer, averages)
+    return meta
+
+
+def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint's parameters into a model, in place, for use without its optimiser.
+
+    Args:
+        model: Of the shape that was trained.
+        tensors: What `load_checkpoint` gave.
+
+    Raises:
+        ValueError: The checkpoint is of other parameters.
+    """
+    named = dict(model.named_parameters())  # tied weights stand here once, as in the checkpoint
+    saved = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    if wrong := saved.keys() ^ named.keys():
+        raise ValueError(f"the checkpoint has other parameters than the model: {sorted(wrong)[:6]}")
+    with torch.no_grad():
+        for name, value in named.items():
+            value.copy_(saved[name])
 
 
 def truncate_log(path: Path, last_step: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar, cast
@@ -66,5 +66,28 @@ def command_line(load: Callable[[list[str]], ConfigType], kind: type[ConfigType]
         raise SystemExit(0)
     try:
         return load(arguments)
+    except ValueError as error:
+        raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from None
+
+
+def folders_and_config(names: Sequence[str], kind: type[ConfigType], text: str | None) -> tuple[list[Path], ConfigType]:
+    """What this process's arguments mean to a recipe that takes folders first.
+
+    They are `FOLDER … [file.yaml …] [key=value …]`. With fewer words, or with --help, it prints the manual and leaves.
+
+    Args:
+        names: Of the folders, as the manual calls them.
+        kind: The dataclass whose fields are the options.
+        text: The recipe's docstring.
+    """
+    arguments = sys.argv[1:]
+    if len(arguments) < len(names) or {"-h", "--help"} & set(arguments):
+        print(manual(text, kind))
+        raise SystemExit(0 if not arguments or {"-h", "--help"} & set(arguments) else f"give {' '.join(names)}")
+    folders = arguments[: len(names)]
+    try:
+        if options := [word for word in folders if "=" in word]:
+            raise ValueError(f"{options[0]} stands where a folder is meant: give {' '.join(names)} first")
+        return [Path(folder) for folder in folders], read(kind, arguments[len(names) :])
     except ValueError as error:
         raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from None

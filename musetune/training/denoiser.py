@@ -25,7 +25,7 @@ class Denoiser(nn.Module):
         """noisy (B, channels, rows, cols), timesteps (B,) → prediction like noisy."""
         music = self.adapter.prepare(tokens, noisy.shape[2], noisy.shape[3], self.row_s)
         sample, hidden = self.adapter.inputs(noisy, text.generated_prompt_embeds, music)
-        return self.unet(  # type: ignore[operator]
+        predicted: Tensor = self.unet(
             sample,
             timesteps,
             encoder_hidden_states=hidden,
@@ -33,3 +33,4 @@ class Denoiser(nn.Module):
             encoder_attention_mask_1=text.attention_mask,
             return_dict=False,
         )[0]
+        return predicted

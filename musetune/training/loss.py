@@ -11,13 +11,49 @@ PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
 def add_noise(latents: Tensor, noise: Tensor, alphas_cumprod: Tensor, timesteps: Tensor) -> Tensor:
-    """x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise. latents, noise (B, ...); timesteps (B,) long."""
+    """Noised latents x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise (DDPM, arXiv 2006.11239, equation 4).
+
+    Args:
+        latents: x_0, (B, ...).
+        noise: Standard normal, like `latents`.
+        alphas_cumprod: a_t of every timestep, (timesteps,), each in 0…1.
+        timesteps: One a sample, (B,) long.
+
+    Returns:
+        x_t, like `latents`.
+
+    Example:
+        >>> import torch
+        >>> add_noise(torch.ones(1, 1), torch.zeros(1, 1), torch.tensor([0.25]), torch.tensor([0]))
+        tensor([[0.5000]])
+    """
     a = _per_sample(alphas_cumprod[timesteps], latents)
     return a.sqrt() * latents + (1 - a).sqrt() * noise
 
 
 def target(latents: Tensor, noise: Tensor, alphas_cumprod: Tensor, timesteps: Tensor, prediction_type: str) -> Tensor:
-    """What the network predicts: the noise, v = sqrt(a_t) noise - sqrt(1 - a_t) x_0 (arXiv 2202.00512), or x_0."""
+    """The answer that the network is trained to give.
+
+    Args:
+        latents: x_0, (B, ...).
+        noise: What was added, like `latents`.
+        alphas_cumprod: a_t of every timestep, (timesteps,).
+        timesteps: One a sample, (B,) long.
+        prediction_type: `epsilon`: the noise; `sample`: x_0; `v_prediction`: v = sqrt(a_t) noise - sqrt(1 - a_t) x_0
+            (arXiv 2202.00512, appendix D).
+
+    Returns:
+        A tensor like `latents`.
+
+    Raises:
+        ValueError: The prediction type is none of these.
+
+    Example:
+        >>> import torch
+        >>> x, noise, t = torch.ones(1, 1), torch.ones(1, 1), torch.tensor([0])
+        >>> round(target(x, noise, torch.tensor([0.36]), t, "v_prediction").item(), 3)  # 0.6 - 0.8
+        -0.2
+    """
     if prediction_type == "epsilon":
         return noise
     if prediction_type == "sample":
@@ -29,7 +65,20 @@ def target(latents: Tensor, noise: Tensor, alphas_cumprod: Tensor, timesteps: Te
 
 
 def snr(alphas_cumprod: Tensor, timesteps: Tensor) -> Tensor:
-    """Signal-to-noise ratio a_t / (1 - a_t) of each timestep, (B,)."""
+    """Signal-to-noise ratio a_t / (1 - a_t) of each sample (arXiv 2107.00630).
+
+    Args:
+        alphas_cumprod: a_t of every timestep, (timesteps,).
+        timesteps: One a sample, (B,) long.
+
+    Returns:
+        (B,), at least 0.
+
+    Example:
+        >>> import torch
+        >>> snr(torch.tensor([0.75]), torch.tensor([0]))
+        tensor([3.])
+    """
     a = alphas_cumprod[timesteps]
     return a / (1 - a)
 
@@ -37,8 +86,22 @@ def snr(alphas_cumprod: Tensor, timesteps: Tensor) -> Tensor:
 def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
     """Min-SNR-gamma weights (arXiv 2303.09556): min(SNR, gamma) seen as a loss on x_0, for each parameterisation.
 
-    ratio (B,) is the SNR; gamma > 0 (5 in the paper). A schedule with zero terminal SNR has ratio 0 at its end, where
-    an epsilon prediction says nothing about x_0: that raises, use v_prediction.
+    Args:
+        ratio: The signal-to-noise ratio of each sample, (B,).
+        gamma: Over 0; 5 in the paper.
+        prediction_type: epsilon, v_prediction or sample.
+
+    Returns:
+        A weight a sample, (B,).
+
+    Raises:
+        ValueError: `gamma` is not positive, the prediction type is none of these, or epsilon is predicted at a ratio of
+            0 (the end of a zero-terminal-SNR schedule), where it says nothing about x_0: use v_prediction there.
+
+    Example:
+        >>> import torch
+        >>> min_snr_weight(torch.tensor([1.0, 20.0]), 5.0, "epsilon")
+        tensor([1.0000, 0.2500])
     """
     if gamma <= 0:
         raise ValueError(
@@ -59,7 +122,23 @@ def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
 def diffusion_loss(
     prediction: Tensor, wanted: Tensor, ratio: Tensor, prediction_type: str, snr_gamma: float | None
 ) -> Tensor:
-    """Mean squared error of each sample, (B,) float32, weighted by min-SNR unless `snr_gamma` is None."""
+    """Mean squared error of each sample, weighted by min-SNR.
+
+    Args:
+        prediction: The network's answer, (B, ...).
+        wanted: What `target` says, like `prediction`.
+        ratio: The signal-to-noise ratio of each sample, (B,).
+        prediction_type: epsilon, v_prediction or sample.
+        snr_gamma: Of `min_snr_weight`; None weighs all timesteps alike.
+
+    Returns:
+        (B,), float32.
+
+    Example:
+        >>> import torch
+        >>> diffusion_loss(torch.zeros(2, 3), torch.ones(2, 3), torch.ones(2), "epsilon", None)
+        tensor([1., 1.])
+    """
     error = (prediction.float() - wanted.float()).square().flatten(1).mean(1)
     return error if snr_gamma is None else error * min_snr_weight(ratio, snr_gamma, prediction_type)
 

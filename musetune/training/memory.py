@@ -16,7 +16,7 @@ def enable_gradient_checkpointing(unet: AudioLDM2UNet2DConditionModel) -> None:
     The U-Net's blocks hand their seven arguments to `Transformer2DModel` by position, as if it lacked
     `added_cond_kwargs`, so that a mask lands in the wrong place and raises; here they go by name.
     """
-    unet.enable_gradient_checkpointing(_recompute)  # type: ignore[attr-defined]
+    unet.enable_gradient_checkpointing(_recompute)
 
 
 def _recompute(module: torch.nn.Module, *args: Any) -> Any:

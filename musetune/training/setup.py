@@ -65,13 +65,12 @@ def start_accelerator(mixed_precision: str, *, cpu: bool, report_to: str | None,
         # a configuration may leave parts of an adapter without use (attended=[]), which DDP otherwise waits for
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    asked = int(os.environ.get("WORLD_SIZE", 0))
-    several = asked > 1 or (not asked and {"MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys())
+    world_size = int(os.environ.get("WORLD_SIZE", 0))
+    several = world_size > 1 or (not world_size and {"MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys())
     if several and accelerator.num_processes == 1:
         print(
-            f"one process trains, though {asked or 'several'} were asked for, so a step has fewer samples: start them "
-            f"with "
-            "accelerate launch --multi_gpu, or on CPUs with torchrun --nproc_per_node=2",
+            f"one process trains, though {world_size or 'several'} were asked for, so a step has fewer samples: "
+            "start them with accelerate launch --multi_gpu, or on CPUs with torchrun --nproc_per_node=2",
             file=sys.stderr,
         )
     return accelerator
@@ -139,11 +138,12 @@ def attach_adapter(
     """
     if theory_adapter and init_adapter:
         raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
-    if theory_adapter:
-        return MusicAdapter.from_pretrained(find_adapter(theory_adapter)).requires_grad_(False).attach(unet)
-    if init_adapter:
-        return MusicAdapter.from_pretrained(find_adapter(init_adapter)).attach(unet)
-    return MusicAdapter.for_unet(
+    adapter: MusicAdapter
+    if theory_adapter or init_adapter:
+        adapter = MusicAdapter.from_pretrained(find_adapter(theory_adapter or init_adapter or ""))
+        adapter.requires_grad_(not theory_adapter)
+        return adapter.attach(unet)
+    adapter = MusicAdapter.for_unet(
         unet,
         cols=cols,
         frames_per_row=frames_per_row,
@@ -156,7 +156,8 @@ def attach_adapter(
         rotary=rotary,
         event_s=event_s,
         hidden_streams=hidden_streams,
-    ).attach(unet)
+    )
+    return adapter.attach(unet)
 
 
 def choose_trained_parts(
@@ -205,7 +206,8 @@ def bin_hz(base: str) -> np.ndarray:
     """Hertz of the bins of the base's spectrogram; of the base only the vocoder is loaded."""
     library, name = DiffusionPipeline.load_config(base)["vocoder"]
     vocoder = getattr(import_module(library), name).from_pretrained(base, subfolder="vocoder")
-    return mel_frontend(SimpleNamespace(vocoder=vocoder)).frequencies
+    frequencies: np.ndarray = mel_frontend(SimpleNamespace(vocoder=vocoder)).frequencies
+    return frequencies
 
 
 def merge_lora(adapter: MusicAdapter) -> ExitStack:

@@ -23,7 +23,7 @@ def zero_unseen_embeddings(conditioner: MusicConditioner, table: TokenTable) -> 
     for name, values in seen.items():
         weight = conditioner.get_parameter(f"{name}.weight")
         unseen = torch.ones(len(weight), dtype=torch.bool)
-        unseen[values.long().unique()] = False
+        unseen[torch.unique(values.long())] = False
         unseen[-1] = False
         weight[unseen.to(weight.device)] = 0.0
 

@@ -37,7 +37,7 @@ def generate_and_score(
     pipe = MuseTunePipeline.from_pretrained(base, adapter=theory or adapter)
     if theory:
         pipe.load_adapter(adapter)
-    pipe.set_progress_bar_config(disable=True)  # type: ignore[attr-defined]
+    pipe.set_progress_bar_config(disable=True)
     scores = []
     for i, clip in enumerate(clips):
         sheet, generator = LeadSheet.from_json(clip.lead_sheet), torch.Generator().manual_seed(seed + i)

@@ -1,96 +1,106 @@
 """Train the analyser's two small networks on rendered songs: which chord, and where the beat is.
 
-    python recipes/analyzer/train.py --songs ../shared/data/pop909 --sheets ../shared/data/openewld --work out/analyzer
-    \\
-        --soundfont MuseScore_General_Full.sf3 --soundfont OPL-3_FM_128M.sf2 --soundfont sf_GMbank.sf2
+    python recipes/analyzer/train.py songs=../shared/data/pop909 sheets=../shared/data/openewld work=out/analyzer \\
+        soundfonts=[MuseScore_General_Full.sf3,OPL-3_FM_128M.sf2,sf_GMbank.sf2]
 
 Songs: POP909 (MIT) whose number ends neither in 0 nor in 5, and OpenEWLD (MIT) but every fifth; those left out are
 for benchmarks/analysis.py. The soundfonts are Debian's musescore-general-soundfont, opl3-soundfont and
 csound-soundfont; FluidR3 and TimGM6mb are left for the benchmark. Rendering resumes where it stopped, and so does
-training (work/*.pt). Writes musetune/analysis/weights.safetensors. About an hour and a half on two cores.
+training (checkpoints in work/chord and work/beat). Writes the analyser's own weights, or `out`.
+About an hour and a half on two cores.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from collections.abc import Iterator
-from multiprocessing import get_context
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from omegaconf import MISSING
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from musetune.analysis.listening.networks import WEIGHTS, BeatNet, ChordNet
 from musetune.analysis.listening.vocabulary import METERS
-from musetune.datasets.analyzer.batches import Example, beat_batch, chord_batch
-from musetune.datasets.analyzer.examples import DRUMS_ALONE, KINDS, Job, make_example
+from musetune.datasets.analyzer.batches import ExampleArrays, beat_batch, chord_batch
+from musetune.datasets.analyzer.examples import DRUMS_ALONE, KINDS, ExampleJob, make_example
 from musetune.datasets.corpus import in_quarters
+from musetune.processes import parallel_map
+from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.config import command_line, read
+
+
+@dataclass
+class Config:
+    """Every option, and the only place where it has a default."""
+
+    songs: str = MISSING  # the folder pop909
+    sheets: str = MISSING  # the folder openewld
+    work: str = MISSING  # examples and checkpoints
+    soundfonts: list[str] = field(default_factory=list)  # half of the examples are played by the first
+    out: str | None = None  # the weights; null: the analyser's own
+    count: int = 2800  # examples
+    seconds: float = 60.0  # of an example
+    chord_steps: int = 6000
+    beat_steps: int = 5000
+    checkpointing_steps: int = 500
+    workers: int = 2  # processes that render
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--songs", type=Path, required=True, help="the folder pop909")
-    parser.add_argument("--sheets", type=Path, required=True, help="the folder openewld")
-    parser.add_argument("--work", type=Path, required=True, help="examples and checkpoints")
-    parser.add_argument("--soundfont", type=Path, action="append", required=True, help="may be given several times")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--count", type=int, default=2800, help="examples")
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of an example")
-    parser.add_argument("--chord-steps", type=int, default=6000)
-    parser.add_argument("--beat-steps", type=int, default=5000)
-    parser.add_argument("--workers", type=int, default=2)
-    args = parser.parse_args()
-    paths = make_examples(args)
-    from safetensors.torch import save_file
-
+    cfg = command_line(lambda words: read(Config, words), Config, __doc__)
+    if not cfg.soundfonts:
+        raise SystemExit("give soundfonts=[A.sf2,B.sf3]: the examples are played by them")
+    out, paths = Path(cfg.out or WEIGHTS), make_examples(cfg)
     weights: dict[str, Tensor] = {}
     for prefix, net in (
-        ("chord", train(ChordNet(), "chord", paths, args)),
-        ("beat", train(BeatNet(), "beat", paths, args)),
+        ("chord", train(ChordNet(), "chord", paths, cfg)),
+        ("beat", train(BeatNet(), "beat", paths, cfg)),
     ):
         weights |= {f"{prefix}.{name}": value.half().contiguous() for name, value in net.state_dict().items()}
-    save_file(weights, args.out)
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB")
+    save_file(weights, out)
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
 # -- examples
 # ------------------------------------------------------------------------------------------------------------
 
 
-def make_examples(args: argparse.Namespace) -> list[Path]:
+def make_examples(cfg: Config) -> list[Path]:
     """Render what is missing; the files of all examples."""
-    (args.work / "examples").mkdir(parents=True, exist_ok=True)
-    jobs = plan(args)
-    missing = [job for job in jobs if not place(args.work, job).exists()]
+    folder = Path(cfg.work) / "examples"
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = plan(cfg)
+    missing = [job for job in jobs if not example_path(folder, job).exists()]
     missing.sort(key=lambda job: str(job.soundfont))  # few changes of soundfont in a worker
-    with get_context("spawn").Pool(args.workers) as pool:
-        work = pool.imap_unordered(Write(args.work), missing, chunksize=4)
-        for _ in tqdm(work, total=len(missing), desc="examples"):
-            pass
-    return [place(args.work, job) for job in jobs if place(args.work, job).exists()]
+    work = parallel_map(partial(write_example, folder), missing, cfg.workers)
+    for _ in tqdm(work, total=len(missing), desc="examples"):
+        pass
+    return [example_path(folder, job) for job in jobs if example_path(folder, job).exists()]
 
 
-def plan(args: argparse.Namespace) -> list[Job]:
-    """What to render; a function of the arguments alone."""
-    songs = sorted(folder for folder in args.songs.iterdir() if folder.is_dir() and folder.name[-1] not in "05")
-    sheets = list(lead_sheets(args.sheets, args.work / "sheets"))
+def plan(cfg: Config) -> list[ExampleJob]:
+    """What to render; a function of the options alone."""
+    songs = sorted(folder for folder in Path(cfg.songs).iterdir() if folder.is_dir() and folder.name[-1] not in "05")
+    sheets = list(lead_sheets(Path(cfg.sheets), Path(cfg.work) / "sheets"))
+    fonts = [Path(font) for font in cfg.soundfonts]
     rng, jobs = np.random.default_rng(0), []
-    for number in range(args.count):
+    for number in range(cfg.count):
         kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
         source = {"study": None, "sheet": sheets[int(rng.integers(len(sheets)))]}.get(
             kind, songs[int(rng.integers(len(songs)))]
         )
-        font = args.soundfont[int(rng.choice(len(args.soundfont), p=share(len(args.soundfont))))]
-        jobs.append(Job(number, kind, source, font, args.seconds))
-    fonts = args.soundfont
-    drums = range(args.count, args.count + round(DRUMS_ALONE * args.count))
-    return jobs + [Job(number, "drums", None, fonts[number % len(fonts)], args.seconds) for number in drums]
+        font = fonts[int(rng.choice(len(fonts), p=share(len(fonts))))]
+        jobs.append(ExampleJob(number, kind, source, font, cfg.seconds))
+    drums = range(cfg.count, cfg.count + round(DRUMS_ALONE * cfg.count))
+    return jobs + [ExampleJob(number, "drums", None, fonts[number % len(fonts)], cfg.seconds) for number in drums]
 
 
 def share(fonts: int) -> np.ndarray:
@@ -98,24 +108,20 @@ def share(fonts: int) -> np.ndarray:
     return np.ones(1) if fonts == 1 else np.array([0.5] + [0.5 / (fonts - 1)] * (fonts - 1))
 
 
-def place(work: Path, job: Job) -> Path:
-    return work / "examples" / f"{job.number:05d}.npz"
+def example_path(folder: Path, job: ExampleJob) -> Path:
+    """The file of an example."""
+    return folder / f"{job.number:05d}.npz"
 
 
-class Write:
-    """Makes one example and stores it whole or not at all."""
-
-    def __init__(self, work: Path) -> None:
-        self.work = work
-
-    def __call__(self, job: Job) -> None:
-        example = make_example(job)
-        if len(example["beats_s"]) < 8 or not len(example["chord"]):
-            return
-        path = place(self.work, job)
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **example)  # type: ignore[arg-type]
-        part.rename(path)
+def write_example(folder: Path, job: ExampleJob) -> None:
+    """Make one example and store it whole or, where too little is heard in it, not at all."""
+    example = make_example(job)
+    if len(example["beats_s"]) < 8 or not len(example["chord"]):
+        return
+    path = example_path(folder, job)
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **example)  # type: ignore[arg-type]
+    part.rename(path)
 
 
 def lead_sheets(folder: Path, cache: Path, held_out: bool = False) -> Iterator[Path]:
@@ -164,22 +170,22 @@ def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 
     A tenth of the cross-entropy of the metre at each frame.
     """
-    x, target, mask, metre = batch
+    x, target, mask, meter = batch
     with torch.autocast("cpu", torch.bfloat16):
         beat, kind = net(x)
     each = F.binary_cross_entropy_with_logits(
         beat.float(), target, pos_weight=torch.tensor([3.0, 6.0]), reduction="none"
     )
-    of_metre = F.cross_entropy(kind.float().transpose(1, 2), metre[:, None].expand(-1, x.shape[1]), reduction="none")
-    return ((each.sum(2) + 0.1 * of_metre) * mask).sum() / mask.sum()
+    of_meter = F.cross_entropy(kind.float().transpose(1, 2), meter[:, None].expand(-1, x.shape[1]), reduction="none")
+    return ((each.sum(2) + 0.1 * of_meter) * mask).sum() / mask.sum()
 
 
-def train(net: nn.Module, name: str, paths: list[Path], args: argparse.Namespace) -> nn.Module:
-    """AdamW, one cycle; goes on from work/NAME.pt.
+def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Module:
+    """AdamW, one cycle; goes on from the last checkpoint in work/NAME.
 
     The weights returned are the running mean of the last (0.998 a step).
     """
-    steps = args.chord_steps if name == "chord" else args.beat_steps
+    steps = cfg.chord_steps if name == "chord" else cfg.beat_steps
     make, loss_of, frames, size = (
         (chord_batch, chord_loss, 320, 8) if name == "chord" else (beat_batch, beat_loss, 2000, 8)
     )
@@ -193,13 +199,14 @@ def train(net: nn.Module, name: str, paths: list[Path], args: argparse.Namespace
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.15)
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
-    state, first = args.work / f"{name}.pt", 0
-    held: dict[str, Any] = {"net": net, "optimizer": optimizer, "schedule": schedule, "mean": mean}
-    if state.exists():
-        stored = torch.load(state, weights_only=True)
-        first = stored.pop("step")
-        for key, value in stored.items():
-            held[key].load_state_dict(value)
+    folder, named, averages = Path(cfg.work) / name, dict(net.named_parameters()), list(mean.module.parameters())
+    meta = resume_latest(folder, named, optimizer, averages)
+    first = meta.get("step", 0)
+    if first:
+        mean.n_averaged.fill_(first)
+        schedule.load_state_dict(schedule.state_dict() | meta["schedule"])
+        for group, saved in zip(optimizer.param_groups, meta["groups"], strict=True):
+            group |= {"lr": saved["lr"], "betas": tuple(saved["betas"])}
     progress, running = tqdm(range(first, steps), desc=name, initial=first, total=steps), None
     for step in progress:
         rng = np.random.default_rng((7, step))
@@ -213,14 +220,18 @@ def train(net: nn.Module, name: str, paths: list[Path], args: argparse.Namespace
         mean.update_parameters(net)
         running = loss.item() if running is None else running + 0.02 * (loss.item() - running)
         progress.set_postfix(loss=f"{running:.3f}", refresh=False)
-        if (step + 1) % 500 == 0 or step + 1 == steps:
-            part = state.with_suffix(".part")
-            torch.save({"step": step + 1} | {key: value.state_dict() for key, value in held.items()}, part)
-            part.rename(state)
+        if (step + 1) % cfg.checkpointing_steps == 0 or step + 1 == steps:
+            moving = ("last_epoch", "_step_count", "_last_lr")
+            meta = {
+                "step": step + 1,
+                "schedule": {key: value for key, value in schedule.state_dict().items() if key in moving},
+                "groups": [{"lr": group["lr"], "betas": group["betas"]} for group in optimizer.param_groups],
+            }
+            save_checkpoint(folder, step + 1, pack_state(named, optimizer, averages), meta, total_limit=1)
     return mean.module.eval()
 
 
-def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[Example]:
+def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[ExampleArrays]:
     """The named arrays of each example."""
     examples = []
     for path in tqdm(paths, desc="reading"):

@@ -49,7 +49,7 @@ HIDDEN_SHARE = {"harmony": 0.1, "rhythm": 0.1, "sound": 0.15}  # of the training
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     songs: str = MISSING  # POP909's folders
     lead_sheets: str = MISSING  # OpenEWLD: index.csv and its files
@@ -255,16 +255,16 @@ def make_analyser_run() -> None:
 def main() -> None:
     cfg = command_line(lambda words: read(Config, words), Config, __doc__)
     make_analyser_run()
-    heard = {part: hear_part(part, render_part(part, cfg), cfg) for part in PARTS}
-    w = fit([*(examples(heard["train"], view) for view in VIEWS), drawn(cfg)], cfg)
-    silent = [examples(heard["calibration"], view) for view in VIEWS[1:]]
-    sound = [examples(heard["calibration"], "sound")]
+    parts = {part: hear_part(part, render_part(part, cfg), cfg) for part in PARTS}
+    w = fit([*(examples(parts["train"], view) for view in VIEWS), drawn(cfg)], cfg)
+    silent = [examples(parts["calibration"], view) for view in VIEWS[1:]]
+    sound = [examples(parts["calibration"], "sound")]
     w["temperature"] = np.array([temperature(w, silent), temperature(w, sound)])
     out = Path(cfg.out or WEIGHTS_FILE)
     np.savez_compressed(out, **{name: value.astype(np.float16) for name, value in w.items()})  # type: ignore[arg-type]
     print(f"{out}: {out.stat().st_size / 1024:.0f} KiB; temperatures {w['temperature'].round(2).tolist()}")
     for part in PARTS:
-        print(part, {view: round(accuracy(w, examples(heard[part], view)), 3) for view in VIEWS})
+        print(part, {view: round(accuracy(w, examples(parts[part], view)), 3) for view in VIEWS})
 
 
 if __name__ == "__main__":

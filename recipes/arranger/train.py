@@ -27,6 +27,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,20 +36,28 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from musetune.datasets.arranger.batches import Text, batch_of
-from musetune.datasets.arranger.examples import Example, collect, restore, store
-from musetune.planning.arranger.copies import GUARDED, Copies, runs_of
+from musetune.datasets.arranger.examples import ArrangerExample, collect, restore, store
+from musetune.planning.arranger.copy_filter import GUARDED, CopyFilter, runs_of
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols.arrangement import STEMS
-from musetune.training.checkpoint import truncate_log
+from musetune.training.checkpoint import (
+    find_checkpoint,
+    load_checkpoint,
+    load_parameters,
+    pack_state,
+    resume_latest,
+    save_checkpoint,
+    truncate_log,
+)
 from musetune.training.config import command_line, read
 
 
 @dataclass
 class Config:
-    """Every knob, and the only place where it has a default."""
+    """Every option, and the only place where it has a default."""
 
-    work_dir: str = MISSING  # examples.npz, checkpoint.pt, best.pt, loss.jsonl
+    work_dir: str = MISSING  # examples.npz, checkpoint-*/, best/, loss.jsonl
     songs: str | None = None  # a folder of song folders as POP909 has them
     sheets: str | None = None  # a folder with lead sheets and index.csv as OpenEWLD has them
     midi: list[str] = field(default_factory=list)  # folders with MIDI or WAD files
@@ -81,7 +90,7 @@ class Config:
 BITS_A_RUN, LARGEST = 12, 2_000_000  # of copies.npz; bytes at most
 
 
-def text_of(example: Example, rng: random.Random, cfg: Config, dropout: float) -> Text:
+def text_of(example: ArrangerExample, rng: random.Random, cfg: Config, dropout: float) -> Text:
     """A passage's text: one version of each stem in order, some left out at random, never all.
 
     The stem of cfg.only is in it, and last.
@@ -101,18 +110,18 @@ def text_of(example: Example, rng: random.Random, cfg: Config, dropout: float) -
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
-def draw(examples: list[Example], step: int, cfg: Config) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def draw(examples: list[ArrangerExample], step: int, cfg: Config) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Step's batch, a function of seed and step alone.
 
     Passages of like length come together: eight batches are drawn and sorted at once.
     """
-    pool, place = divmod(step, 8)
+    pool, index = divmod(step, 8)
     rng = random.Random(f"{cfg.seed} {pool}")
     chosen = [text_of(rng.choice(examples), rng, cfg, cfg.stem_dropout) for _ in range(8 * cfg.train_batch_size)]
     chosen.sort(key=lambda t: len(t[0]))
     order = list(range(8))
     rng.shuffle(order)
-    first = order[place] * cfg.train_batch_size
+    first = order[index] * cfg.train_batch_size
     return batch_of(chosen[first : first + cfg.train_batch_size], cfg.only)
 
 
@@ -127,7 +136,7 @@ def loss_of(
 
 
 @torch.inference_mode()
-def validate(model: StemTransformer, examples: list[Example], cfg: Config) -> float:
+def validate(model: StemTransformer, examples: list[ArrangerExample], cfg: Config) -> float:
     """Nats a token over the first passages for validation, no stem left out."""
     total, count = 0.0, 0
     for first in range(0, min(len(examples), cfg.validation_passages), 8):
@@ -145,7 +154,7 @@ def rate(step: int, cfg: Config) -> float:
     return cfg.learning_rate * warm * min((cfg.max_train_steps - step) / max(cfg.decay_steps, 1), 1.0)
 
 
-def prepare(cfg: Config) -> list[Example]:
+def prepare(cfg: Config) -> list[ArrangerExample]:
     """The examples in work_dir, made first where they are missing."""
     path = Path(cfg.work_dir) / "examples.npz"
     if not path.is_file():
@@ -153,7 +162,7 @@ def prepare(cfg: Config) -> list[Example]:
             raise SystemExit(f"{path} is not there yet: give songs=, sheets= or midi=, folders of songs")
         path.parent.mkdir(parents=True, exist_ok=True)
         songs, sheets, mma = (Path(p) if p else None for p in (cfg.songs, cfg.sheets, cfg.mma))
-        found = collect(
+        examples = collect(
             songs,
             sheets,
             [Path(p) for p in cfg.midi],
@@ -163,11 +172,11 @@ def prepare(cfg: Config) -> list[Example]:
             accompanied=cfg.accompanied,
             limit=cfg.limit,
         )
-        store(found, path)
+        store(examples, path)
     return restore(path)
 
 
-def summary(examples: list[Example]) -> dict:
+def summary(examples: list[ArrangerExample]) -> dict:
     """What the examples hold: songs, passages and tokens by split, and tokens by stem and collection."""
     tokens: Counter[str] = Counter()
     for example in examples:
@@ -198,13 +207,12 @@ def train(cfg: Config) -> None:
     others = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": cfg.adam_weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, cfg.learning_rate, (0.9, 0.98), foreach=True)
-    step, best, heard = 0, math.inf, 0
-    if (out / "checkpoint.pt").is_file():
-        state = torch.load(out / "checkpoint.pt", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, best, heard = state["step"], state["best"], state["heard"]
-        truncate_log(out / "loss.jsonl", step)
+    # in the optimiser's order, so that its moments go with their weights
+    by_weight = {id(weight): name for name, weight in model.named_parameters()}
+    named = {by_weight[id(weight)]: weight for weight in (*matrices, *others)}
+    meta = resume_latest(out, named, optimizer)
+    step, best, tokens = meta.get("step", 0), meta.get("best") or math.inf, meta.get("tokens", 0)
+    truncate_log(out / "loss.jsonl", step)
     deadline = math.inf if cfg.max_train_minutes is None else time.monotonic() + 60 * cfg.max_train_minutes
     bar = tqdm(total=cfg.max_train_steps, initial=step, unit="step")
     while step < cfg.max_train_steps and time.monotonic() < deadline:
@@ -216,60 +224,60 @@ def train(cfg: Config) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), cfg.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
-        step, heard = step + 1, heard + int((batch[2] >= 0).sum())
-        record = {"step": step, "loss": loss.item(), "tokens": heard}
+        step, tokens = step + 1, tokens + int((batch[2] >= 0).sum())
+        record = {"step": step, "loss": loss.item(), "tokens": tokens}
         if step % cfg.checkpointing_steps == 0 or step == cfg.max_train_steps:
             record["validation"] = validate(model, held, cfg)
             if record["validation"] < best:
                 best = record["validation"]
-                torch.save(
-                    {"model": model.state_dict(), "step": step, "validation": best, "config": asdict(cfg)},
-                    out / "best.pt",
-                )
-            state = {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "step": step,
-                "best": best,
-                "heard": heard,
-            }
-            torch.save(state, out / "checkpoint.part")
-            (out / "checkpoint.part").replace(out / "checkpoint.pt")
+                facts = {"step": step, "validation": best, "config": asdict(cfg)}
+                save_checkpoint(out / "best", step, pack_state(named, optimizer), facts, total_limit=1)
+            facts = {"step": step, "best": best, "tokens": tokens}
+            save_checkpoint(out, step, pack_state(named, optimizer), facts, total_limit=1)
         with (out / "loss.jsonl").open("a") as log:
             log.write(json.dumps(record) + "\n")
         bar.update()
         bar.set_postfix(loss=f"{record['loss']:.3f}", best=f"{best:.3f}", refresh=False)
 
 
-def runs(examples: list[Example]) -> set[int]:
+def runs(examples: list[ArrangerExample]) -> set[int]:
     """Digests of all runs of thirteen notes in what was trained on."""
-    found: set[int] = set()
+    digests: set[int] = set()
     for example in tqdm([e for e in examples if e.split == "train"], desc="runs", unit="passage"):
         for stem in set(GUARDED) & set(example.stems):
             for tokens, _, _ in example.stems[stem]:
-                found.update(runs_of(read_events(tokens.tolist(), example.passage)[stem], stem))
-    return found
+                digests.update(runs_of(read_events(tokens.tolist(), example.passage)[stem], stem))
+    return digests
+
+
+def read_best(work_dir: Path) -> tuple[StemTransformer, dict[str, Any]]:
+    """The model with the lowest validation loss, and its step, validation and config."""
+    path = find_checkpoint(work_dir / "best", "latest")
+    if path is None:
+        raise ValueError(f"{work_dir} has no best/: train first, or give the work_dir of a training")
+    tensors, meta = load_checkpoint(path)
+    model = StemTransformer(**{k: meta["config"][k] for k in ("dim", "layers", "heads", "ffn")})
+    load_parameters(model, tensors)
+    return model, meta
 
 
 def package(cfg: Config, target: Path) -> None:
-    """Best checkpoint → folder with config.json, model.safetensors, training.json and copies.npz."""
-    state = torch.load(Path(cfg.work_dir) / "best.pt", weights_only=True)
-    model = StemTransformer(**{k: state["config"][k] for k in ("dim", "layers", "heads", "ffn")})
-    model.load_state_dict(state["model"])
+    """Write the best model into a folder: config.json, model.safetensors, training.json and copies.npz."""
+    model, meta = read_best(Path(cfg.work_dir))
     model.save_pretrained(target)
     own = {
-        k: v for k, v in state["config"].items() if k not in ("songs", "sheets", "midi", "mma", "work_dir", "package")
+        k: v for k, v in meta["config"].items() if k not in ("songs", "sheets", "midi", "mma", "work_dir", "package")
     }
     examples = prepare(cfg)
     known = runs(examples)
-    Copies.of(known, min(BITS_A_RUN * len(known) // 8 + 1, LARGEST)).save(target)
-    story = {
-        "step": state["step"],
-        "validation_nats_a_token": state["validation"],
+    CopyFilter.of(known, min(BITS_A_RUN * len(known) // 8 + 1, LARGEST)).save(target)
+    info = {
+        "step": meta["step"],
+        "validation_nats_a_token": meta["validation"],
         "config": own,
         "data": summary(examples),
     }
-    (target / "training.json").write_text(json.dumps(story, indent=1) + "\n")
+    (target / "training.json").write_text(json.dumps(info, indent=1) + "\n")
 
 
 def main() -> None:

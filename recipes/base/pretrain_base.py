@@ -5,7 +5,7 @@
     python recipes/base/pretrain_clap.py rendered/ runs/clap
     python recipes/base/pretrain_base.py rendered/ runs/vocoder runs/base recipes/configs/nano.yaml clap=runs/clap
 
-Knobs: a YAML file and `key=value` overrides, all fields of `Config` below.
+Options: a YAML file and `key=value` overrides, all fields of `Config` below.
 
 The text encoders (T5, GPT-2, projection) train with the U-Net; CLAP stays as it is given. The base hears words alone,
 no chord and no beat: that is what AudioLDM 2 has heard too, and what finetune.py's adapters must make do with. The
@@ -16,15 +16,16 @@ from the last checkpoint.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AudioLDM2Pipeline
 from diffusers.models.attention_processor import AttnProcessor
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -33,15 +34,16 @@ from musetune.hub.locate import find_base
 from musetune.models.nano import NanoVocoder, PatchAutoencoder, build_nano
 from musetune.models.nano.folder import save_half
 from musetune.training import seeding
-from musetune.training.config import manual, read
+from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.config import folders_and_config
 from musetune.training.loss import add_noise, target
-from musetune.training.run_info import save_run_info
+from musetune.training.run_info import averaged, save_run_info
 from musetune.training.tokens import draw_crops
 
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     steps: int = 6000  # optimiser steps
     batch: int = 16  # crops a step
@@ -85,16 +87,17 @@ class Trained(nn.Module):
 
 @torch.no_grad()
 def encode_latents(folder: Path, vae: PatchAutoencoder) -> Tensor:
-    """float16 (clips, channels, rows, columns) of the whole folder; computed once, kept in latents.pt."""
-    cache = folder / "latents.pt"
+    """float16 (clips, channels, rows, columns) of the whole folder; computed once, kept in latents.safetensors."""
+    cache = folder / "latents.safetensors"
     if cache.is_file():
-        return torch.load(cache, weights_only=True)
+        return load_file(cache)["latents"]
     spectrograms, parts = read_spectrograms(folder), []
     for i in tqdm(range(0, len(spectrograms), 64), desc="latents", unit="batch"):
         x = torch.from_numpy(spectrograms[i : i + 64].astype(np.float32))[:, None]
         parts.append(vae.encode(x).latent_dist.mode().half())  # type: ignore[union-attr]
-    torch.save(torch.cat(parts), cache)
-    return torch.cat(parts)
+    latents = torch.cat(parts).contiguous()
+    save_file({"latents": latents}, cache)
+    return latents
 
 
 def assemble(voice: Path, captions: list[str], cfg: Config) -> AudioLDM2Pipeline:
@@ -129,10 +132,7 @@ def build(pipe: AudioLDM2Pipeline, cfg: Config) -> Trained:
 
 
 def main() -> None:
-    if len(sys.argv) < 4 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(manual(__doc__, Config))
-    folder, voice, out = (Path(a) for a in sys.argv[1:4])
-    cfg = read(Config, sys.argv[4:])
+    (folder, voice, out), cfg = folders_and_config(("RENDERED", "VOCODER", "OUT"), Config, __doc__)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.manual_seed(cfg.seed)
@@ -141,14 +141,11 @@ def main() -> None:
     pipe = assemble(voice, sorted(set(prompts)), cfg).to(cfg.device)
     latents = encode_latents(folder, pipe.vae.cpu())
     model = build(pipe, cfg)
-    kept = {k: v.detach().clone() for k, v in model.state_dict().items()}  # exponential moving average
+    named = dict(model.named_parameters())
+    averages = [p.detach().clone() for p in named.values()]
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.01, fused=True)
-    step, state = 0, out / "state.pt"
-    if state.is_file():
-        saved = torch.load(state, weights_only=True, map_location=cfg.device)
-        model.load_state_dict(saved["model"]), optimizer.load_state_dict(saved["optimizer"])
-        kept, step = saved["kept"], saved["step"]
-    story = {"config": asdict(cfg), "data": {"clips": len(rows), "rendering": read_rendering(folder)}}
+    step = resume_latest(out, named, optimizer, averages).get("step", 0)
+    info = {"config": asdict(cfg), "data": {"clips": len(rows), "rendering": read_rendering(folder)}}
     kind, alphas = pipe.scheduler.config.prediction_type, pipe.scheduler.alphas_cumprod.to(cfg.device)
     began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
     mean = math.nan
@@ -164,12 +161,13 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        average(kept, model, min(cfg.ema, (step + 1) / (step + 10)))
+        decay = min(cfg.ema, (step + 1) / (step + 10))
+        torch._foreach_lerp_(averages, [p.detach() for p in named.values()], 1 - decay)
         step, mean = step + 1, loss.item() if math.isnan(mean) else 0.98 * mean + 0.02 * loss.item()
         bar.update(), bar.set_postfix(loss=f"{mean:.4f}", refresh=False)
         if step % cfg.save_every == 0 and step < cfg.steps:
-            save(out, step, pipe, model, kept, optimizer, story)
-    save(out, step, pipe, model, kept, optimizer, story)
+            save(out, step, pipe, named, averages, optimizer, info)
+    save(out, step, pipe, named, averages, optimizer, info)
 
 
 def draw(
@@ -180,40 +178,27 @@ def draw(
     generators = [seeding.generator(cfg.seed, step, str(i)) for i in range(cfg.batch)]
     starts = draw_crops(generators, latents.shape[2], cfg.rows)
     clean = torch.stack([latents[c, :, s : s + cfg.rows] for c, s in zip(clips, starts.tolist(), strict=True)]).float()
-    untold = seeding.chance(generators, cfg.text_dropout).tolist()
-    words = ["" if hide else prompts[c] for c, hide in zip(clips, untold, strict=True)]
+    wordless = seeding.chance(generators, cfg.text_dropout).tolist()
+    words = ["" if hide else prompts[c] for c, hide in zip(clips, wordless, strict=True)]
     noise = seeding.noise(generators, tuple(clean.shape[1:]))
     t = seeding.timesteps(generators, n_timesteps, sampling="stratified")
     return clean.to(cfg.device), words, noise.to(cfg.device), t.to(cfg.device)
-
-
-@torch.no_grad()
-def average(kept: dict[str, Tensor], model: Trained, decay: float) -> None:
-    current = model.state_dict()
-    torch._foreach_lerp_(list(kept.values()), [current[name] for name in kept], 1 - decay)
 
 
 def save(
     out: Path,
     step: int,
     pipe: AudioLDM2Pipeline,
-    model: Trained,
-    kept: dict,
+    named: dict[str, nn.Parameter],
+    averages: list[Tensor],
     optimizer: torch.optim.Optimizer,
-    story: dict,
+    info: dict[str, Any],
 ) -> None:
-    """The checkpoint, and with averaged weights in fp16 the pipeline ``out``/base with the story of its training."""
-    out.mkdir(parents=True, exist_ok=True)
-    torch.save(
-        {"step": step, "model": model.state_dict(), "kept": kept, "optimizer": optimizer.state_dict()},
-        out / "state.tmp",
-    )
-    (out / "state.tmp").replace(out / "state.pt")
-    current = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    model.load_state_dict(kept)
-    save_half(pipe, out / "base")
-    save_run_info(out / "base", story | {"step": step})
-    model.load_state_dict(current)
+    """Write the checkpoint, and with averaged weights in fp16 the pipeline ``out``/base with its run info."""
+    save_checkpoint(out, step, pack_state(named, optimizer, averages), {"step": step}, total_limit=1)
+    with averaged(list(named.values()), averages):
+        save_half(pipe, out / "base")
+    save_run_info(out / "base", info | {"step": step})
 
 
 if __name__ == "__main__":

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from dataclasses import dataclass
-from multiprocessing import Pool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +25,10 @@ from tqdm import tqdm
 from musetune.audio import load_audio
 from musetune.datasets.rendering.folder import read_metadata
 from musetune.models.nano import build_nano
+from musetune.processes import parallel_map
 from musetune.training import seeding
-from musetune.training.config import manual, read
+from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.config import folders_and_config
 
 if TYPE_CHECKING:
     from transformers import ClapModel, RobertaTokenizerFast
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     steps: int = 1500  # optimiser steps
     batch: int = 48  # clips a step, each told from all others
@@ -66,9 +66,8 @@ def read_features(folder: Path, workers: int) -> np.ndarray:
     cache = folder / "clap.npy"
     if not cache.is_file():
         files = [folder / row["file_name"] for row in read_metadata(folder)]
-        with Pool(workers) as pool:
-            work = pool.imap(features_of, files, chunksize=16)
-            np.save(cache, np.stack(list(tqdm(work, total=len(files), desc="CLAP spectrograms", unit="clip"))))
+        work = parallel_map(features_of, files, workers)
+        np.save(cache, np.stack(list(tqdm(work, total=len(files), desc="CLAP spectrograms", unit="clip"))))
     return np.load(cache, mmap_mode="r")
 
 
@@ -85,9 +84,9 @@ def similarity(
 ) -> Tensor:
     """Logits (clips, texts) of spectrograms (B, frames, bins) and words."""
     words = tokenizer(texts, padding=True, truncation=True, max_length=64, return_tensors="pt").to(device)
-    heard = torch.from_numpy(sounds.astype(np.float32))[:, None].to(device)
+    spectrograms = torch.from_numpy(sounds.astype(np.float32))[:, None].to(device)
     longer = torch.zeros(len(sounds), 1, dtype=torch.bool, device=device)
-    return model(input_features=heard, is_longer=longer, **words).logits_per_audio
+    return model(input_features=spectrograms, is_longer=longer, **words).logits_per_audio
 
 
 @torch.no_grad()
@@ -97,23 +96,20 @@ def test(model: ClapModel, tokenizer: RobertaTokenizerFast, sounds: np.ndarray, 
     Share of first places for the right one, both ways; chance is 0.031.
     """
     model.eval()
-    found, size = {"clip_by_words": 0, "words_by_clip": 0}, min(32, len(texts))
+    hits, size = {"clip_by_words": 0, "words_by_clip": 0}, min(32, len(texts))
     groups = [range(i, i + size) for i in range(0, len(texts) - size + 1, size)]
     for group in groups:
         words = [texts[i] for i in group]
         logits = similarity(model, tokenizer, sounds[group.start : group.stop], words, cfg.device)
         same = torch.tensor([[a == b for b in words] for a in words], device=logits.device)
-        found["words_by_clip"] += int(same.gather(1, logits.argmax(1, keepdim=True)).sum())
-        found["clip_by_words"] += int(same.gather(0, logits.argmax(0, keepdim=True)).sum())
+        hits["words_by_clip"] += int(same.gather(1, logits.argmax(1, keepdim=True)).sum())
+        hits["clip_by_words"] += int(same.gather(0, logits.argmax(0, keepdim=True)).sum())
     model.train()
-    return {name: round(n / (size * len(groups)), 4) for name, n in found.items()}
+    return {name: round(n / (size * len(groups)), 4) for name, n in hits.items()}
 
 
 def main() -> None:
-    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(manual(__doc__, Config))
-    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = read(Config, sys.argv[3:])
+    (folder, out), cfg = folders_and_config(("RENDERED", "OUT"), Config, __doc__)
     texts = [row["text"] for row in read_metadata(folder)]
     if not 2 <= cfg.held_out <= len(texts) - cfg.batch:
         raise SystemExit(
@@ -126,11 +122,8 @@ def main() -> None:
     pipe = build_nano("nano", sorted(set(texts)))
     model, tokenizer = pipe.text_encoder.to(cfg.device).train(), pipe.tokenizer
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.05)
-    step, state = 0, out / "state.pt"
-    if state.is_file():
-        saved = torch.load(state, weights_only=True, map_location=cfg.device)
-        model.load_state_dict(saved["model"]), optimizer.load_state_dict(saved["optimizer"])
-        step = saved["step"]
+    named = dict(model.named_parameters())
+    step = resume_latest(out, named, optimizer).get("step", 0)
     began, mean, bar = time.time(), 0.0, tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         rate = min(1.0, (step + 1) / 100) * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
@@ -147,14 +140,12 @@ def main() -> None:
         step, mean = step + 1, loss.item() if not mean else 0.98 * mean + 0.02 * loss.item()
         bar.update(), bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
         if step % cfg.save_every == 0 or step == cfg.steps:
-            out.mkdir(parents=True, exist_ok=True)
-            torch.save({"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, out / "new.pt")
-            (out / "new.pt").replace(state)
-            heard = test(model, tokenizer, sounds[train:], texts[train:], cfg)
-            tqdm.write(f"step {step}: {heard}")
+            save_checkpoint(out, step, pack_state(named, optimizer), {"step": step}, total_limit=1)
+            retrieval = test(model, tokenizer, sounds[train:], texts[train:], cfg)
+            tqdm.write(f"step {step}: {retrieval}")
             model.save_pretrained(out / "text_encoder")
             tokenizer.save_pretrained(out / "tokenizer")
-            (out / "heard.json").write_text(json.dumps({"steps": step, **heard}, indent=1) + "\n")
+            (out / "heard.json").write_text(json.dumps({"steps": step, **retrieval}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Stop it at any time; the same command goes on from the last checkpoint.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,13 @@ from tqdm import tqdm
 
 from musetune.datasets.rendering.folder import read_spectrograms, read_waves
 from musetune.models.nano import NanoVocoder, PatchAutoencoder
-from musetune.training.config import manual, read
+from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.config import folders_and_config
 
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     steps: int = 20000  # optimiser steps
     batch: int = 12  # crops a step
@@ -45,14 +45,14 @@ HEADROOM = 1.0  # log magnitude, 8.7 dB: so much louder than the loudest renderi
 N_FFTS = (512, 1024, 2048, 4096)
 
 
-def spectral_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+def spectral_loss(output: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     """Multi-resolution STFT loss: L1 of log magnitudes plus L1 of square roots, relative (arXiv 1910.11480)."""
-    total = made.new_zeros(())
+    total = output.new_zeros(())
     for n_fft in N_FFTS:
-        window = torch.hann_window(n_fft, device=made.device)
+        window = torch.hann_window(n_fft, device=output.device)
         a, b = (
             torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() * (2 / window.sum())
-            for x in (made, real)
+            for x in (output, real)
         )
         total = total + ((a + 3e-4).log() - (b + 3e-4).log()).abs().mean()
         root_a, root_b = (a + 1e-7).sqrt(), (b + 1e-7).sqrt()
@@ -60,33 +60,25 @@ def spectral_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     return total / len(N_FFTS)
 
 
-def draw(waves, spectrograms, vae, cfg: Config, step: int) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[no-untyped-def]
-    """One batch, a function of (seed, step) alone.
-
-    Spectrogram crops (batch, frames, bins) and waves (batch, samples).
-    """
+def draw(
+    waves: np.ndarray, spectrograms: np.ndarray, vae: PatchAutoencoder, cfg: Config, step: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One batch, a function of (seed, step) alone: spectrogram crops (batch, frames, bins), waves (batch, samples)."""
     rng = np.random.default_rng([cfg.seed, step])
     clips = rng.integers(0, len(waves), cfg.batch)
     rows = rng.integers(0, (spectrograms.shape[1] - cfg.frames) // 8 + 1, cfg.batch) * 8
-    x = torch.from_numpy(
-        np.stack([spectrograms[c, r : r + cfg.frames] for c, r in zip(clips, rows, strict=False)]).astype(np.float32)
-    ).to(cfg.device)
-    y = (
-        np.stack([waves[c, r * 256 : (r + cfg.frames) * 256] for c, r in zip(clips, rows, strict=False)]).astype(
-            np.float32
-        )
-        / 32768
-    )
-    coded = vae.decode(vae.encode(x[:, None]).latent_dist.mode()).sample[:, 0]
+    crops = [spectrograms[c, r : r + cfg.frames] for c, r in zip(clips, rows, strict=True)]
+    x = torch.from_numpy(np.stack(crops).astype(np.float32)).to(cfg.device)
+    played = [waves[c, r * 256 : (r + cfg.frames) * 256] for c, r in zip(clips, rows, strict=True)]
+    y = torch.from_numpy(np.stack(played).astype(np.float32) / 32768)
+    latents = vae.encode(x[:, None]).latent_dist.mode()  # type: ignore[union-attr]
+    coded = vae.decode(latents).sample[:, 0]  # type: ignore[union-attr]
     use = torch.from_numpy(rng.random(cfg.batch) < cfg.coded_share).to(cfg.device)
-    return torch.where(use[:, None, None], coded, x), torch.from_numpy(y).to(cfg.device)
+    return torch.where(use[:, None, None], coded, x), y.to(cfg.device)
 
 
 def main() -> None:
-    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(manual(__doc__, Config))
-    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = read(Config, sys.argv[3:])
+    (folder, out), cfg = folders_and_config(("RENDERED", "OUT"), Config, __doc__)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     torch.manual_seed(cfg.seed)
@@ -101,15 +93,8 @@ def main() -> None:
     average = NanoVocoder(loudest=loudest).to(cfg.device).requires_grad_(False)
     average.load_state_dict(vocoder.state_dict())
     optimizer = torch.optim.AdamW(vocoder.parameters(), lr=cfg.learning_rate, betas=(0.8, 0.99), weight_decay=0.01)
-    step, state = 0, out / "state.pt"
-    if state.is_file():
-        saved = torch.load(state, weights_only=True, map_location=cfg.device)
-        (
-            vocoder.load_state_dict(saved["vocoder"]),
-            average.load_state_dict(saved["average"]),
-            optimizer.load_state_dict(saved["optimizer"]),
-        )
-        step = saved["step"]
+    named, averages = dict(vocoder.named_parameters()), list(average.parameters())
+    step = resume_latest(out, named, optimizer, averages).get("step", 0)
     began, bar, mean = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         warm = min(1.0, (step + 1) / 200)
@@ -118,14 +103,14 @@ def main() -> None:
         )
         x, y = draw(waves, spectrograms, vae, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16):
-            made = vocoder(x)
-        loss = spectral_loss(made.float()[:, 512:-512], y[:, 512:-512])
+            output = vocoder(x)
+        loss = spectral_loss(output.float()[:, 512:-512], y[:, 512:-512])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 5.0)
         optimizer.step()
         torch._foreach_lerp_(
-            list(average.parameters()),
+            averages,
             [p.detach() for p in vocoder.parameters()],
             1 - min(cfg.ema, (step + 1) / (step + 10)),
         )
@@ -136,17 +121,17 @@ def main() -> None:
     save(out, step, vocoder, average, optimizer, vae)
 
 
-def save(out: Path, step: int, vocoder, average, optimizer, vae) -> None:  # type: ignore[no-untyped-def]
-    """Checkpoint first under another name, then in place: a kill never loses the last one."""
-    out.mkdir(parents=True, exist_ok=True)
-    state = {
-        "step": step,
-        "vocoder": vocoder.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    torch.save(state, out / "state.tmp")
-    (out / "state.tmp").replace(out / "state.pt")
+def save(
+    out: Path,
+    step: int,
+    vocoder: NanoVocoder,
+    average: NanoVocoder,
+    optimizer: torch.optim.Optimizer,
+    vae: PatchAutoencoder,
+) -> None:
+    """Write the checkpoint, and the averaged vocoder and the autoencoder as a base has them."""
+    named, averages = dict(vocoder.named_parameters()), list(average.parameters())
+    save_checkpoint(out, step, pack_state(named, optimizer, averages), {"step": step}, total_limit=1)
     average.save_pretrained(out / "vocoder")
     vae.save_pretrained(out / "vae")
 

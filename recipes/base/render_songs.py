@@ -16,26 +16,22 @@ arrangement, source). Songs whose folder name ends in a digit of ``held_out`` ar
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from functools import partial
-from multiprocessing import Pool
 from pathlib import Path
 
 from tqdm import tqdm
 
 from musetune.audio import find_soundfont
-from musetune.datasets.rendering.settings import Config
+from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.datasets.rendering.songs import PARTS, find_songs, remember, render
 from musetune.formats.files import SUFFIXES
-from musetune.training.config import manual, read
+from musetune.processes import parallel_map
+from musetune.training.config import folders_and_config
 
 
 def main() -> None:
-    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(manual(__doc__, Config))
-    source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = read(Config, sys.argv[3:])
+    (source, out), cfg = folders_and_config(("SONGS", "OUT"), RenderingConfig, __doc__)
     cfg.soundfont = str(find_soundfont(cfg.soundfont))
     songs = find_songs(source, cfg.held_out)
     if not songs:
@@ -47,10 +43,8 @@ def main() -> None:
         )
     remember(out, {"songs": len(songs), **asdict(cfg), "soundfont": Path(cfg.soundfont).name})
     work = partial(render, cfg=cfg, songs=songs, out=out)
-    with Pool(cfg.workers) as pool:
-        rows = list(
-            tqdm(pool.imap(work, range(cfg.clips), chunksize=16), total=cfg.clips, desc="rendering", unit="clip")
-        )
+    clips = parallel_map(work, range(cfg.clips), cfg.workers)
+    rows = list(tqdm(clips, total=cfg.clips, desc="rendering", unit="clip"))
     (out / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

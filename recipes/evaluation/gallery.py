@@ -61,8 +61,8 @@ def play(pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Na
     """GENRE.ogg and GENRE.png in OUT; the genre and its scores."""
     pipe.set_adapter(genre)
     generator = torch.Generator().manual_seed(args.seed)
-    made = pipe(f"{genre} music", lead_sheet=sheet, num_inference_steps=args.steps, generator=generator)
-    wave, rate = made.audios[0], made.sampling_rate
+    output = pipe(f"{genre} music", lead_sheet=sheet, num_inference_steps=args.steps, generator=generator)
+    wave, rate = output.audios[0], output.sampling_rate
     judged = report(wave, rate, sheet, listener="musetune" if missing_judges() else "judges")
     save_audio(args.out / f"{genre}.ogg", wave, rate)
     draw_chart(
@@ -73,12 +73,12 @@ def play(pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Na
 
 def table(rows: list[Row], args: argparse.Namespace) -> str:
     """The gallery in Markdown, links relative to OUT's parent."""
-    place = args.out.name
+    folder = args.out.name
     lines = [f"`{args.chords}` in {args.key} at {args.bpm:g} bpm, seed {args.seed}, nothing picked:", ""]
     lines += ["| genre | listen | chart | chords (majmin) | beat F |", "|---|---|---|---|---|"]
     for genre, scores in rows:
         figures = " | ".join(percent(scores[name]) for name in ("majmin", "beat_f"))
-        lines.append(f"| {genre} | [{genre}.ogg]({place}/{genre}.ogg) | [chart]({place}/{genre}.png) | {figures} |")
+        lines.append(f"| {genre} | [{genre}.ogg]({folder}/{genre}.ogg) | [chart]({folder}/{genre}.png) | {figures} |")
     return "\n".join(lines)
 
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -40,7 +39,7 @@ from musetune.planning.rules.orchestrate import orchestrate
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.key import SCALES
-from musetune.training.config import manual, read
+from musetune.training.config import folders_and_config
 
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SEVENTHS = ("7", "maj7", "min7", "minmaj7", "dim7", "hdim7", "9", "maj9", "min9")
@@ -62,7 +61,7 @@ PROFILES = {
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     count: int = 60
     seconds: float = 10.24
@@ -76,7 +75,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class Song:
+class SourceSong:
     """Chords in beats from the first bar line on, the bar's length in beats, the key."""
 
     name: str
@@ -85,7 +84,7 @@ class Song:
     key: Key
 
 
-def read_song(folder: Path) -> Song | None:
+def read_song(folder: Path) -> SourceSong | None:
     """A song with one key and steady bars, chords on half beats; None for the others (metre from corrected.mid)."""
     import pretty_midi
 
@@ -107,30 +106,30 @@ def read_song(folder: Path) -> Song | None:
     phases = Counter(span.start % bar for span in spans)
     if not steady or not spans or phases.most_common(1)[0][0] != 0:
         return None  # most chords must begin on a bar line, or the bar lines are not to be trusted
-    return Song(folder.name, tuple(spans), bar, Key.parse(keys[0].replace(":", " ")))
+    return SourceSong(folder.name, tuple(spans), bar, Key.parse(keys[0].replace(":", " ")))
 
 
 def features(spans: tuple[ChordSpan, ...], bar: int) -> frozenset[str]:
     """What a passage has of the things that a test set must hold."""
-    found = set()
+    names = set()
     if sum(s.chord.quality in SEVENTHS for s in spans) >= 2:
-        found.add("sevenths")
+        names.add("sevenths")
     if any(s.chord.inversion for s in spans):
-        found.add("inversions")
+        names.add("inversions")
     if max(Counter(s.start // bar for s in spans).values()) >= 2:
-        found.add("two a bar")
+        names.add("two a bar")
     if any(s.start.denominator > 1 for s in spans):
-        found.add("off beat")
-    return frozenset(found)
+        names.add("off beat")
+    return frozenset(names)
 
 
-def passages(song: Song, beats: Fraction, bar: int) -> list[tuple[ChordSpan, ...]]:
+def passages(song: SourceSong, beats: Fraction, bar: int) -> list[tuple[ChordSpan, ...]]:
     """All passages of ``beats`` beats from a bar line on that have three chords or more, none over half the time, and
     hardly a rest.
 
     A song in 4 plays in bars of 3 or 2 beats those passages in which every change falls on a beat then too.
     """
-    scale, found = Fraction(bar, song.bar), []
+    scale, passages_of_song = Fraction(bar, song.bar), []
     spans = [ChordSpan(s.start * scale, s.beats * scale, s.chord) for s in song.spans]
     starts, ends = [s.start for s in spans], [s.end for s in spans]
     for start in range(0, int(spans[-1].end - beats), bar):
@@ -145,8 +144,8 @@ def passages(song: Song, beats: Fraction, bar: int) -> list[tuple[ChordSpan, ...
             if span.chord.root is not None:
                 lasts[span.chord] = lasts.get(span.chord, Fraction(0)) + span.beats
         if len(lasts) >= 3 and max(lasts.values()) <= beats / 2 and sum(lasts.values()) >= Fraction(9, 10) * beats:
-            found.append(tuple(cut))
-    return found
+            passages_of_song.append(tuple(cut))
+    return passages_of_song
 
 
 def fixes_key(spans: tuple[ChordSpan, ...], key: Key) -> bool:
@@ -157,11 +156,11 @@ def fixes_key(spans: tuple[ChordSpan, ...], key: Key) -> bool:
     longest = max(beats[[c == chord for c in chords]].sum() for chord in chords)
     lasts = beats @ tonic
     fits = (beats @ inside >= DIATONIC * beats.sum()) & (tonic[0] | tonic[-1] | (lasts > longest - 1e-6)) & (lasts > 0)
-    asked = KEYS.index((key.tonic_pc, key.mode))
-    if not fits[asked] or lasts[asked] <= np.max(np.delete(lasts * fits, asked)):
+    index = KEYS.index((key.tonic_pc, key.mode))
+    if not fits[index] or lasts[index] <= np.max(np.delete(lasts * fits, index)):
         return False
     tones = beats @ np.array([[(pc in c.pitch_classes) + (pc == c.bass_pc) for pc in range(12)] for c in chords])
-    return bool(asked == np.argmax([np.corrcoef(tones, np.roll(PROFILES[mode], pc))[0, 1] for pc, mode in KEYS]))
+    return bool(index == np.argmax([np.corrcoef(tones, np.roll(PROFILES[mode], pc))[0, 1] for pc, mode in KEYS]))
 
 
 @lru_cache(maxsize=4096)
@@ -191,21 +190,23 @@ def anticipate(spans: tuple[ChordSpan, ...], early: Fraction) -> tuple[ChordSpan
 class Shelf:
     """Songs, how often each was used, and how many of the passages looked at fix their key."""
 
-    def __init__(self, songs: list[Song], rng: random.Random) -> None:
+    def __init__(self, songs: list[SourceSong], rng: random.Random) -> None:
         self.songs, self.rng = songs, rng
         self.used: Counter[str] = Counter()
         self.taken: set[tuple[Chord, ...]] = set()
         self.seen = self.fixed = 0
 
-    def choose(self, mode: str, beats: Fraction, bar: int, wish: frozenset[str]) -> tuple[Song, tuple[ChordSpan, ...]]:
+    def choose(
+        self, mode: str, beats: Fraction, bar: int, wish: frozenset[str]
+    ) -> tuple[SourceSong, tuple[ChordSpan, ...]]:
         """(song, spans) that has most of the wish, from the songs used least; ties are drawn."""
-        candidates: list[tuple[int, float, Song, tuple[ChordSpan, ...]]] = []
+        candidates: list[tuple[int, float, SourceSong, tuple[ChordSpan, ...]]] = []
         for song in self.songs:
             if song.key.mode != mode or song.bar not in (bar, 4):
                 continue
-            found = passages(song, beats, bar)
-            fixed = [spans for spans in found if fixes_key(spans, song.key)]
-            self.seen, self.fixed = self.seen + len(found), self.fixed + len(fixed)
+            every = passages(song, beats, bar)
+            fixed = [spans for spans in every if fixes_key(spans, song.key)]
+            self.seen, self.fixed = self.seen + len(every), self.fixed + len(fixed)
             for spans in fixed:
                 if tuple(s.chord for s in spans) not in self.taken:
                     missing = len(wish - features(spans, bar))
@@ -248,7 +249,7 @@ def frames(cfg: Config, rng: random.Random) -> list[tuple[Meter, BeatGrid, bool]
     return [frame for pair in pairs for frame in rng.sample(pair, len(pair))]
 
 
-def make(cfg: Config, songs: list[Song]) -> tuple[list[dict], str]:
+def make(cfg: Config, songs: list[SourceSong]) -> tuple[list[dict], str]:
     """The records of the test set, and what is to be said of them."""
     rng = random.Random(cfg.seed)
     shelf, genres = Shelf(songs, rng), Counter[str]()
@@ -265,26 +266,23 @@ def make(cfg: Config, songs: list[Song]) -> tuple[list[dict], str]:
         sheet = replace(sheet, genre=pick_genre(sheet.bpm * float(meter.beat_quarters), genres))
         name = f"{index + 1:02d}-{str(sheet.key).replace(' ', '-').replace('#', 's')}-{sheet.genre}-{sheet.bpm:.0f}"
         seed = cfg.seed + 1000 + index
-        found = sorted(features(sheet.chords, meter.beats_per_bar) | ({"rubato"} if free else set()))
-        told = {"prompt": orchestrate(sheet, seed=seed).prompt, "seed": seed, "features": found}
-        records.append({"id": name, "source": f"POP909 {song.name}", **told, "lead_sheet": sheet.to_json()})
+        names = sorted(features(sheet.chords, meter.beats_per_bar) | ({"rubato"} if free else set()))
+        request = {"prompt": orchestrate(sheet, seed=seed).prompt, "seed": seed, "features": names}
+        records.append({"id": name, "source": f"POP909 {song.name}", **request, "lead_sheet": sheet.to_json()})
     counted = Counter(name for record in records for name in record["features"])
     share = f"{shelf.fixed} of {shelf.seen} passages looked at fix their key"
     return records, f"{len(shelf.used)} of {len(songs)} songs used; {share}; {dict(counted)}; {dict(genres)}"
 
 
 def main() -> None:
-    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(manual(__doc__, Config))
-    source, out = Path(sys.argv[1]), Path(sys.argv[2])
-    cfg = read(Config, sys.argv[3:])
+    (source, out), cfg = folders_and_config(("SONGS", "OUT"), Config, __doc__)
     folders = sorted(folder for folder in source.iterdir() if folder.name.endswith(cfg.held_out))
     songs = [song for folder in tqdm(folders, unit="song") if (song := read_song(folder)) is not None]
-    records, told = make(cfg, songs)
+    records, summary = make(cfg, songs)
     out.mkdir(parents=True, exist_ok=True)
     for record in records:
         (out / f"{record['id']}.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(f"{len(records)} sheets in {out}, seed {cfg.seed}: {told}")
+    print(f"{len(records)} sheets in {out}, seed {cfg.seed}: {summary}")
 
 
 if __name__ == "__main__":

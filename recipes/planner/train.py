@@ -12,6 +12,7 @@ with the least loss on the validation songs is what output_dir/planner gets, fp1
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -28,17 +29,28 @@ from tqdm import tqdm
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
 from musetune.datasets.planner.batches import batches, collate, sample_prompts
-from musetune.datasets.planner.examples import Examples, pairs
+from musetune.datasets.planner.examples import PlannerExamples, pairs
 from musetune.datasets.planner.songs import read as read_songs
 from musetune.datasets.planner.songs import split
 from musetune.planning.planner.tokenizer import add_plan_words, plan_ids, resize_embeddings, train_tokenizer
-from musetune.training import checkpoint as ckpt
+from musetune.training.checkpoint import (
+    find_checkpoint,
+    load_checkpoint,
+    pack_state,
+    save_checkpoint,
+    unpack_state,
+)
 from musetune.training.config import command_line, read
+from musetune.training.run_info import averaged
+from musetune.training.state import TrainingState, begin, differences
+
+# What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
+RECORDS = ("songs", "output_dir", "resume_from_checkpoint", "threads", "stop_after")
 
 
 @dataclass
 class Config:
-    """Every knob, its default, its meaning."""
+    """Every option, its default, its meaning."""
 
     songs: str = MISSING  # what recipes/planner/collect_songs.py wrote
     output_dir: str = MISSING
@@ -129,7 +141,7 @@ def validate(model: Any, held: dict[str, list[dict[str, Tensor]]]) -> dict[str, 
     return out | {"validation": sum(out.values())}
 
 
-def trials(held: Examples, tokenizer: Any, ids: list[int]) -> dict[str, list[dict[str, Tensor]]]:
+def trials(held: PlannerExamples, tokenizer: Any, ids: list[int]) -> dict[str, list[dict[str, Tensor]]]:
     """Batches to validate on: songs and orders, always the same."""
     kinds = {"songs": pairs(held, "validation", 128, 0), "orders": pairs(held, "validation", 0, 160)}
     return {
@@ -143,7 +155,7 @@ def is_table(name: str) -> bool:
     return any(part in name for part in ("shared", "embed_tokens", "lm_head"))
 
 
-def save(model: Any, tokenizer: Any, folder: Path, story: dict[str, Any]) -> None:
+def save(model: Any, tokenizer: Any, folder: Path, info: dict[str, Any]) -> None:
     """Half-precision weights (of a LoRA: its own alone), tokenizer and training.json."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
@@ -155,7 +167,7 @@ def save(model: Any, tokenizer: Any, folder: Path, story: dict[str, Any]) -> Non
         folder, state_dict=state, **({"save_embedding_layers": False} if hasattr(model, "peft_config") else {})
     )
     tokenizer.save_pretrained(folder)
-    (folder / "training.json").write_text(json.dumps(story, indent=1) + "\n")
+    (folder / "training.json").write_text(json.dumps(info, indent=1) + "\n")
 
 
 def pace(cfg: Config, step: int, minutes: float) -> float:
@@ -169,125 +181,123 @@ def pace(cfg: Config, step: int, minutes: float) -> float:
     return min(1.0, (step + 1) / cfg.warmup) * min(1.0, max(left / cfg.cooldown, 0.02))
 
 
-class Run:
-    """A training under way: what learns, how far it has come and what was best."""
-
-    def __init__(self, cfg: Config) -> None:
-        self.cfg, self.out = cfg, Path(cfg.output_dir)
-        resumed = ckpt.find_checkpoint(self.out, cfg.resume_from_checkpoint)
-        if resumed is None and ckpt.list_checkpoints(self.out):
-            raise ValueError(f"{self.out} holds checkpoints: give resume_from_checkpoint=latest or another output_dir")
-        torch.manual_seed(cfg.seed)
-        learned, held = split(read_songs(Path(cfg.songs)))
-        if not learned or not held:
-            counts = f"{len(learned)} songs to learn from and {len(held)} to validate on"
-            raise ValueError(f"{cfg.songs} has {counts}: give more songs")
-        self.examples = Examples(learned)
-        self.model, self.tokenizer = build(cfg, [] if cfg.base else sample_prompts(self.examples))
-        self.ids = plan_ids(self.tokenizer)
-        self.trial = trials(Examples(held), self.tokenizer, self.ids)
-        free = [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
-        self.named = dict(sorted(free, key=lambda one: not is_table(one[0])))
-        self.params = list(self.named.values())
-        tables = sum(map(is_table, self.named))
-        groups = [
-            {"params": self.params[:tables], "factor": cfg.embedding_rate},
-            {"params": self.params[tables:], "factor": 1.0},
-        ]
-        self.optimizer = torch.optim.AdamW(
-            groups, cfg.learning_rate, (0.9, 0.98), weight_decay=cfg.weight_decay, foreach=True
-        )
-        self.ema = EMAModel(self.params, decay=cfg.ema_decay, foreach=True)
-        self.step, self.spent, self.best, self.since = 0, 0.0, math.inf, 0
-        if resumed:
-            state, meta = ckpt.load_checkpoint(resumed)
-            ckpt.unpack_state(state, self.named, self.optimizer, self.ema.shadow_params)
-            self.step, self.spent, self.best, self.since = (meta[k] for k in ("step", "minutes", "best", "since"))
-            self.ema.optimization_step = meta["ema_steps"]
-        self.story = {
-            "config": asdict(cfg) | {"songs": Path(cfg.songs).name, "output_dir": self.out.name},
-            "songs": {"train": len(learned), "validation": len(held)},
-            "parameters": sum(p.numel() for p in self.model.parameters()),
-            "trained": sum(p.numel() for p in self.params),
-        }
-        self.model.train()
-        self.began, self.first = time.monotonic(), self.step
-
-    def minutes(self) -> float:
-        """Of training so far, earlier calls' too."""
-        return self.spent + (time.monotonic() - self.began) / 60
-
-    def ended(self) -> bool:
-        """Whether steps, time or patience are used up."""
-        cfg = self.cfg
-        late = bool(cfg.max_train_minutes) and self.minutes() >= cfg.max_train_minutes  # type: ignore[operator]
-        called = bool(cfg.stop_after) and self.step - self.first >= cfg.stop_after  # type: ignore[operator]
-        return self.step >= cfg.max_train_steps or self.since >= cfg.patience or late or called
-
-    def learn(self) -> dict[str, Any]:
-        """One step; its line of the log."""
-        cfg = self.cfg
-        lr = cfg.learning_rate * pace(cfg, self.step, self.minutes())
-        torch.manual_seed(cfg.seed * 1_000_003 + self.step)  # dropout of this step
-        sizes = {"songs": cfg.batch_songs, "orders": cfg.batch_orders, "seed": cfg.seed}
-        parts = batches(self.examples, self.tokenizer, self.ids, self.step, **sizes)
-        loss = torch.stack([word_loss(self.model, batch) for batch in parts]).sum()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.params, 1.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * group["factor"]
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.ema.step(self.params)
-        self.step += 1
-        return {"step": self.step, "loss": round(loss.item(), 4), "lr": lr}
-
-    def judge(self) -> dict[str, float]:
-        """Validation losses of the averaged weights, which are kept if they are the best; writes a checkpoint."""
-        self.ema.store(self.params)
-        self.ema.copy_to(self.params)
-        found = validate(self.model, self.trial)
-        self.since = 0 if found["validation"] < self.best else self.since + 1
-        if self.since == 0:
-            self.best = found["validation"]
-            story = self.story | {"step": self.step, "validation_loss": self.best}
-            save(self.model, self.tokenizer, self.out / "planner", story)
-        self.ema.restore(self.params)
-        meta = {
-            "step": self.step,
-            "minutes": self.minutes(),
-            "best": self.best,
-            "since": self.since,
-            "ema_steps": self.ema.optimization_step,
-        }
-        state = ckpt.pack_state(self.named, self.optimizer, self.ema.shadow_params)
-        ckpt.save_checkpoint(self.out, self.step, state, meta, 1)
-        return found
-
-
 def train(cfg: Config) -> Path:
     """Train as ``cfg`` says; the folder of the best model. However it ends, the last step is validated."""
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    run = Run(cfg)
-    run.out.mkdir(parents=True, exist_ok=True)
-    ckpt.truncate_log(run.out / "loss.jsonl", run.step)
-    bar = tqdm(total=cfg.max_train_steps, initial=run.step, unit="step")
-    ended = run.ended()
+    out = Path(cfg.output_dir)
+    checkpoint = find_checkpoint(out, cfg.resume_from_checkpoint)
+    torch.manual_seed(cfg.seed)
+    learned, held = split(read_songs(Path(cfg.songs)))
+    if not learned or not held:
+        counts = f"{len(learned)} songs to learn from and {len(held)} to validate on"
+        raise ValueError(f"{cfg.songs} has {counts}: give more songs")
+    examples = PlannerExamples(learned)
+    model, tokenizer = build(cfg, [] if cfg.base else sample_prompts(examples))
+    ids = plan_ids(tokenizer)
+    held_batches = trials(PlannerExamples(held), tokenizer, ids)
+    state = make_state(model, cfg)
+    standing, changed = Standing(), []
+    facts = {"songs": len(learned), "songs' digest": hashlib.sha256(Path(cfg.songs).read_bytes()).hexdigest()[:16]}
+    if checkpoint:
+        tensors, meta = load_checkpoint(checkpoint)
+        unpack_state(tensors, state.named, state.optimizer, state.averages)
+        state.step, state.ema.optimization_step = meta["step"], meta["ema_steps"]
+        standing = Standing(meta["best"], meta["since"], meta["minutes"])
+        changed = differences(meta, config=asdict(cfg), data=facts, records=RECORDS)
+    begin(out, state.step, changed)
+    info = describe(cfg, model, state, len(learned), len(held))
+    began, first = time.monotonic(), state.step
+    bar = tqdm(total=cfg.max_train_steps, initial=state.step, unit="step")
+    ended = is_over(cfg, state.step, standing, first, standing.minutes)
+    model.train()
     while not ended:
-        record = run.learn()
-        ended = run.ended()
-        if ended or run.step % cfg.validation_steps == 0:
-            record |= run.judge()
-            ended = ended or run.ended()
-            losses = ", ".join(f"{name} {record[name]:.4f}" for name in run.trial)
-            bar.write(f"step {run.step}: loss {record['loss']:.3f}, validation: {losses}, best {run.best:.4f}")
+        minutes = standing.minutes + (time.monotonic() - began) / 60  # of training so far, earlier calls' too
+        lr = cfg.learning_rate * pace(cfg, state.step, minutes)
+        torch.manual_seed(cfg.seed * 1_000_003 + state.step)  # dropout of this step
+        sizes = {"songs": cfg.batch_songs, "orders": cfg.batch_orders, "seed": cfg.seed}
+        parts = batches(examples, tokenizer, ids, state.step, **sizes)
+        loss = torch.stack([word_loss(model, batch) for batch in parts]).sum()  # nats a word of songs, and of orders
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(state.parameters, 1.0)
+        for group in state.optimizer.param_groups:
+            group["lr"] = lr * group["factor"]
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        state.ema.step(state.parameters)
+        state.step += 1
+
+        record = {"step": state.step, "loss": round(loss.item(), 4), "lr": lr}
+        minutes = standing.minutes + (time.monotonic() - began) / 60
+        ended = is_over(cfg, state.step, standing, first, minutes)
+        if ended or state.step % cfg.validation_steps == 0:
+            with averaged(state.parameters, state.averages):
+                losses = validate(model, held_batches)
+                if standing.improve(losses["validation"]):
+                    best = {"step": state.step, "validation_loss": standing.best}
+                    save(model, tokenizer, out / "planner", info | best)
+            meta = {"step": state.step, "minutes": minutes, "best": standing.best, "since": standing.since}
+            meta |= {"ema_steps": state.ema.optimization_step, "config": asdict(cfg), "data": facts}
+            save_checkpoint(out, state.step, pack_state(state.named, state.optimizer, state.averages), meta, 1)
+            record |= losses
+            ended = ended or standing.since >= cfg.patience
+            said = ", ".join(f"{name} {losses[name]:.4f}" for name in held_batches)
+            bar.write(f"step {state.step}: loss {record['loss']:.3f}, validation: {said}, best {standing.best:.4f}")
         bar.update()
-        bar.set_postfix(loss=f"{record['loss']:.3f}", best=f"{run.best:.3f}", refresh=False)
-        with (run.out / "loss.jsonl").open("a") as log:
+        bar.set_postfix(loss=f"{record['loss']:.3f}", best=f"{standing.best:.3f}", refresh=False)
+        with (out / "loss.jsonl").open("a") as log:
             log.write(json.dumps(record) + "\n")
     bar.close()
-    return run.out / "planner"
+    return out / "planner"
+
+
+@dataclass
+class Standing:
+    """The least validation loss so far, validations since then, and minutes of the calls before this one."""
+
+    best: float = math.inf
+    since: int = 0
+    minutes: float = 0.0
+
+    def improve(self, loss: float) -> bool:
+        """Take a validation's loss; whether it is the least so far."""
+        better = loss < self.best
+        self.best, self.since = (loss, 0) if better else (self.best, self.since + 1)
+        return better
+
+
+@dataclass
+class PlannerState(TrainingState):
+    """As every state of training, always with averages."""
+
+    ema: EMAModel
+
+
+def make_state(model: Any, cfg: Config) -> PlannerState:
+    """AdamW over what learns, the tables of words first and at their own rate."""
+    free = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    named = dict(sorted(free, key=lambda one: not is_table(one[0])))
+    params, tables = list(named.values()), sum(map(is_table, named))
+    groups = [{"params": params[:tables], "factor": cfg.embedding_rate}, {"params": params[tables:], "factor": 1.0}]
+    optimizer = torch.optim.AdamW(groups, cfg.learning_rate, (0.9, 0.98), weight_decay=cfg.weight_decay, foreach=True)
+    return PlannerState(named, optimizer, EMAModel(params, decay=cfg.ema_decay, foreach=True))
+
+
+def describe(cfg: Config, model: Any, state: TrainingState, learned: int, held: int) -> dict[str, Any]:
+    """The run info that goes with the model."""
+    return {
+        "config": asdict(cfg) | {"songs": Path(cfg.songs).name, "output_dir": Path(cfg.output_dir).name},
+        "songs": {"train": learned, "validation": held},
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "trained": sum(p.numel() for p in state.parameters),
+    }
+
+
+def is_over(cfg: Config, step: int, standing: Standing, first: int, minutes: float) -> bool:
+    """Whether steps, time or patience are used up, or the steps of this call, which began after step ``first``."""
+    late = cfg.max_train_minutes is not None and minutes >= cfg.max_train_minutes
+    called = cfg.stop_after is not None and step - first >= cfg.stop_after
+    return step >= cfg.max_train_steps or standing.since >= cfg.patience or late or called
 
 
 def load_config(arguments: list[str]) -> Config:

@@ -6,6 +6,7 @@ What comes in adds the same to the weights; what does not fit is refused by name
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from small_lora import random_lora
-from small_unet import make_unet, noise, run
+from small_unet import make_adapter, make_unet, noise, run
 from torch import nn
 
 from musetune.adapter import lora
+from musetune.adapter.lora_config import check_lora_config, pattern_value
 from musetune.adapter.lora_files import DIFFUSERS, PEFT, Lora, from_unet, read_lora
 
 
@@ -217,3 +219,80 @@ def test_a_theory_lora_of_other_shapes_leaves_the_unet_as_it_was(tmp_path: Path)
         MusicAdapter.from_pretrained(tmp_path).attach(unet)
     assert list(unet.state_dict()) == names
     assert torch.equal(run(unet, x), plain)
+
+
+EVIL = ("(a+)+b", "(.|..)*x", "a?" * 40, ".*.*.*.*x", "(..|..)" * 20, "(.*)*", r"(\w+){9}", "[a-z]+[a-z]+[a-z]+!")
+
+
+@pytest.mark.parametrize("pattern", EVIL)
+@pytest.mark.parametrize("key", ["alpha_pattern", "rank_pattern", "target_modules"])
+def test_a_pattern_that_runs_for_ever_is_refused_at_once(pattern: str, key: str) -> None:
+    value = pattern if key == "target_modules" else {pattern: 2}
+    with pytest.raises(ValueError, match=r"has the pattern .*, which could take for ever"):
+        check_lora_config({key: value}, "adapter_config.json")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "conv1",
+        "mid_block.*to_q",
+        r"^down_blocks\.0\.attentions\.1\.to_out\.0",
+        "up_blocks.*[.](to_k|to_v)",
+        "conv_in.*",
+    ],
+)
+def test_plain_patterns_pass(pattern: str) -> None:
+    config = {"alpha_pattern": {pattern: 2}, "rank_pattern": {pattern: 2}, "target_modules": [pattern]}
+    assert check_lora_config(config, "adapter_config.json") == config
+
+
+def test_all_patterns_that_pass_are_quick() -> None:
+    name = "down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_out.0" + "a" * 40
+    patterns = {".*.*!": 1.0, "(.*|.)x(a|.)!": 1.0, "a*a*!": 1.0, "(?:..|..)(?:..|..).*!": 1.0}
+    check_lora_config({"alpha_pattern": patterns}, "adapter_config.json")
+    start = time.perf_counter()
+    for i in range(100):
+        assert pattern_value(patterns, f"{name}{i}", 3.0) == 3.0
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r": 10**12}, "r=1000000000000: a rank is a whole number from 1 to 4096"),
+        ({"r": 2.5}, r"r=2\.5: a rank"),
+        ({"r": "4"}, "r='4', which is not a number"),
+        ({"rank_pattern": {"to_q": 10**9}}, "to_q=1000000000: a rank"),
+        ({"rank_pattern": [1]}, "rank_pattern=.1., which is not an object"),
+        ({"lora_alpha": float("nan")}, "lora_alpha=nan, which is not a finite number"),
+        ({"alpha_pattern": {"to_q": []}}, "which is not a number"),
+        ({"target_modules": 7}, "is not a list of at most"),
+        ({"target_modules": [7]}, "a pattern that is not a text"),
+        ({"alpha_pattern": {"(": 1}}, "which is none"),
+        ({"init_lora_weights": "pissa"}, "which changes the base"),
+    ],
+)
+def test_garbage_in_a_configuration_is_a_value_error(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_lora_config(change, "adapter_config.json")
+
+
+def test_the_theory_adapters_own_lora_is_checked_before_anything_is_allocated(tmp_path: Path) -> None:
+    unet = make_unet()
+    adapter = make_adapter(unet, rank=2)
+    adapter.save_pretrained(tmp_path)
+    path = tmp_path / "lora" / "adapter_config.json"
+    whole = json.loads(path.read_text())
+    for change, message in (
+        ({"r": 4000}, "says rank 4000 where the weights have 2"),
+        ({"peft_type": "VERA"}, "only LORA"),
+    ):
+        path.write_text(json.dumps(whole | change))
+        with pytest.raises(ValueError, match=message):
+            lora.read(tmp_path / "lora")
+    path.write_text(json.dumps(whole))
+    weights = tmp_path / "lora" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(ValueError, match=r"adapter_model\.safetensors is not a whole safetensors file"):
+        lora.read(tmp_path / "lora")

@@ -1,4 +1,4 @@
-"""The identity card: it knows its U-Net in every precision and with whatever is attached, and no other."""
+"""An adapter's metadata: it knows its U-Net in every precision and with whatever is attached, and no other."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_other_shapes_are_refused(card: AdapterMetadata) -> None:
     [
         ({"schema": 2}, "schema version 2, this musetune reads 1: update musetune"),
         ({"kind": "voice"}, "kind='voice' must be one of theory, lora"),
-        ({"unet": {"shapes": "x"}}, "no identity card: KeyError 'sketch'"),
-        ({"unet": {"shapes": "x", "sketch": [1, 2]}}, "sketch 64 numbers"),
-        ({"unet": None}, "no identity card: TypeError"),
+        ({"unet": {"shapes": "x"}}, "no adapter's metadata: it has no 'sketch'"),
+        ({"unet": {"shapes": "x", "sketch": [1, 2]}}, "sketch must be 64 numbers"),
+        ({"unet": None}, "no adapter's metadata: it has no 'shapes'"),
     ],
 )
 def test_another_schema_and_what_is_no_card(card: AdapterMetadata, tmp_path: Path, change: dict, message: str) -> None:
@@ -69,7 +69,7 @@ def test_another_schema_and_what_is_no_card(card: AdapterMetadata, tmp_path: Pat
 
 def test_no_json_is_no_card(tmp_path: Path) -> None:
     (tmp_path / "musetune.json").write_text("{")
-    with pytest.raises(ValueError, match="no identity card: JSONDecodeError"):
+    with pytest.raises(ValueError, match=r"no adapter's metadata: .* is not JSON"):
         read_adapter_metadata(tmp_path)
     with pytest.raises(ValueError, match="kind='voice' is not one of theory, lora"):
         AdapterMetadata.of(make_unet(), "voice", "jazz", "nano")
@@ -95,3 +95,25 @@ def test_the_shipped_theory_adapter_is_for_nano() -> None:
 def test_a_short_name_tells_of_no_machine(tmp_path: Path) -> None:
     names = ["nano", "cvssp/audioldm2", str(tmp_path), str(tmp_path / "gone"), "./runs/base"]
     assert list(map(short_name, names)) == ["nano", "cvssp/audioldm2", tmp_path.name, "gone", "base"]
+
+
+FINE = {"schema": True, "sketch": []} | dict.fromkeys(("name", "base", "genre", "theory", "shapes"), "x")  # True is 1
+
+
+@pytest.mark.parametrize("key", ["schema", "kind", "name", "base", "genre", "theory", "unet", "shapes", "sketch"])
+def test_any_garbage_is_metadata_or_a_value_error(card: AdapterMetadata, tmp_path: Path, key: str) -> None:
+    card.write(tmp_path)
+    path = tmp_path / "musetune.json"
+    whole = json.loads(path.read_text())
+    for value in ([], {}, [[]] * 64, ["1"] * 64, [10**400] * 64, [float("nan")] * 64, 7, True, float("inf"), "x"):
+        inner = {"unet": whole["unet"] | {key: value}} if key in whole["unet"] else {key: value}
+        path.write_text(json.dumps(whole | inner))
+        if value == FINE.get(key):
+            assert isinstance(read_adapter_metadata(tmp_path), AdapterMetadata)
+            continue
+        with pytest.raises(ValueError, match=r"musetune\.json is no adapter's metadata"):
+            read_adapter_metadata(tmp_path)
+    for text in (b"[" * 100_000, b"\xff", b"[]", b"null", b""):
+        path.write_bytes(text)
+        with pytest.raises(ValueError, match=r"musetune\.json is no adapter's metadata"):
+            read_adapter_metadata(tmp_path)

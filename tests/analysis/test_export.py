@@ -13,21 +13,21 @@ from pathlib import Path
 import pytest
 
 from musetune.analysis.export import KINDS, beats_csv, chart, chords_csv, export, label_tracks
-from musetune.analysis.service.cache import Stored
+from musetune.analysis.service.cache import StoredAnalysis
 from musetune.formats.chart_text import pop_name
 from musetune.formats.labels import bar_position
 from musetune.symbols import Chord, Key, LeadSheet
-from musetune.symbols.chord import FLAT_DEGREES, QUALITIES
+from musetune.symbols.qualities import FLAT_DEGREES, QUALITIES
 from musetune.symbols.spans import KeySpan, Section
 
 
-def stored(sheet: LeadSheet) -> Stored:
+def stored(sheet: LeadSheet) -> StoredAnalysis:
     rows = [
         {"start_s": round(float(a), 4), "end_s": round(float(b), 4), "beats": float(span.beats), "roman": "I",
          "function": "tonic", "confidence": 0.5}
         for (a, b), span in zip(sheet.chord_intervals_s, sheet.chords, strict=True)
     ]  # fmt: skip
-    return Stored({"source": {"file": "x.wav", "duration_s": sheet.duration_s}, "chords": rows}, sheet)
+    return StoredAnalysis({"source": {"file": "x.wav", "duration_s": sheet.duration_s}, "chords": rows}, sheet)
 
 
 @pytest.fixture

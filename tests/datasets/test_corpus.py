@@ -8,10 +8,10 @@ import pytest
 from musetune.analysis.listening.vocabulary import BEATS
 from musetune.datasets.band import BAR, with_band
 from musetune.datasets.chord_studies import METER_SHARE, study
-from musetune.datasets.corpus import EIGHTHS, HALVES, Song, at_tempo, in_metre, rubato
+from musetune.datasets.corpus import EIGHTHS, HALVES, AnnotatedSong, at_tempo, in_meter, rubato
 
 
-def made(meter: str = "4/4", seed: int = 0) -> Song:
+def made(meter: str = "4/4", seed: int = 0) -> AnnotatedSong:
     rng = np.random.default_rng(seed)
     while (song := study(rng, 40.0)).meter != meter:
         pass
@@ -21,7 +21,7 @@ def made(meter: str = "4/4", seed: int = 0) -> Song:
 @pytest.mark.parametrize("meter", list(HALVES))
 def test_a_song_in_four_becomes_one_in_another_metre(meter: str) -> None:
     song = made()
-    other = in_metre(song, meter)
+    other = in_meter(song, meter)
     assert other.meter == meter
     assert other.beats_per_bar == BEATS[meter]
     np.testing.assert_allclose(other.downbeats_s, other.beats_s[:: BEATS[meter]])
@@ -35,7 +35,7 @@ def test_a_song_in_four_becomes_one_in_another_metre(meter: str) -> None:
 
 def test_only_songs_in_four_can_be_recast() -> None:
     with pytest.raises(ValueError, match="only songs in 4/4"):
-        in_metre(made("3/4"), "5/4")
+        in_meter(made("3/4"), "5/4")
 
 
 def test_tempo_and_rubato_move_everything() -> None:

@@ -125,7 +125,7 @@ def test_bad_rows_leave_the_others_alone_and_name_their_file_where_they_can(tmp_
     lines = [ROW.strip(), '{"file_name": "b.wav", "text": x}', '{"text": "?"}', '{"file_name": "c.wav", "bpm": 90}']
     rows, faults = recipe.scan_metadata(write(tmp_path, "\n".join(lines)))
     assert {name: row.fault is None for name, row in rows.items()} == {"a.wav": True, "b.wav": False, "c.wav": True}
-    assert "line 2" in rows["b.wav"].place
+    assert "line 2" in rows["b.wav"].location
     assert len(faults) == 1
     assert "line 3" in faults[0]
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from made_sounds import SR, tone
 
-from musetune.analysis.service.cache import Stored
+from musetune.analysis.service.cache import StoredAnalysis
 from musetune.display.analysis_plot import colour_of, draw_analysis, systems
 from musetune.display.chromagram import chord_tones, chromagram
 from musetune.symbols import LeadSheet
@@ -20,11 +20,11 @@ from musetune.symbols.spans import Section
 from musetune.theory.harmony.function import FUNCTIONS
 
 
-def stored(sheet: LeadSheet) -> Stored:
+def stored(sheet: LeadSheet) -> StoredAnalysis:
     rows = [{"roman": "I", "function": "tonic"} for _ in sheet.chords]
     cadences = [{"type": "authentic", "subtype": "perfect", "strength": 0.9, "at_s": 4.0}]
     record = {"source": {"file": "x.wav"}, "key": "C major", "bpm": 120.0, "time_signature": "4/4", "chords": rows}
-    return Stored(record | {"harmonic_analysis": {"cadences": cadences}}, sheet)
+    return StoredAnalysis(record | {"harmonic_analysis": {"cadences": cadences}}, sheet)
 
 
 @pytest.mark.parametrize(("bars", "count"), [(2, 1), (15, 1), (30, 2), (150, 10), (5400, 36)])

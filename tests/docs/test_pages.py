@@ -25,15 +25,15 @@ FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*$")
 RUN = ("python", "bash")
 SHOWN = ("", "text", "json", "yaml", "mermaid")  # blocks that are no code to run
-STEPS = 2
+STEPS = 1
 FEWER = {
     "musetune generate": f"--steps {STEPS}",
     "python recipes/prepare.py": "--workers 0 --transpose",
-    "python recipes/finetune.py": "max_train_steps=2 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no "
+    "python recipes/finetune.py": "max_train_steps=1 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no "
     "validation_steps=null report_to=null",
 }
 PLAYER = """
-import json, os, runpy, shlex, sys, traceback
+import json, os, runpy, shlex, sys, time, traceback
 import torch
 torch.set_num_threads(1)
 from diffusers.utils import logging
@@ -80,10 +80,12 @@ def main(pages, out):
     failures = {}
     for name, (folder, blocks) in pages.items():
         os.chdir(folder)
+        began = time.process_time()
         try:
             play(blocks)
         except Exception:
             failures[name] = traceback.format_exc()
+        print(f"== {name}: {time.process_time() - began:.1f} s of the processor", flush=True)
     with open(out, "w") as file:
         json.dump(failures, file)
 """
@@ -175,6 +177,7 @@ def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     script.write_text(f'{head}{PLAYER}\nif __name__ == "__main__":\n    main({pages!r}, {str(out)!r})\n')
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, env=environment)
+    print("\n".join(line for line in done.stdout.splitlines() if line.startswith("== ")))
     assert out.is_file(), done.stdout[-1500:] + done.stderr[-3000:]
     return json.loads(out.read_text())
 

@@ -21,7 +21,7 @@ from tools import docs_hooks
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
-PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "design"]
+PAGES = sorted(DOCS.rglob("*.md"))
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+?)(?:\s*\{\s*#([\w-]+)\s*\})?$", re.MULTILINE)
@@ -64,7 +64,7 @@ def anchors(page: Path) -> set[str]:
 def test_navigation_and_folder_hold_the_same_pages() -> None:
     named, there = list(entries(CONFIG["nav"])), {page.relative_to(DOCS).as_posix() for page in PAGES}
     assert len(named) == len(set(named))
-    assert {name for name in named if not name.startswith("design/")} == there
+    assert set(named) == there
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from music21 import converter
 
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note, Section
-from musetune.symbols.chord import NO_CHORD, QUALITIES
+from musetune.symbols.chord import NO_CHORD
+from musetune.symbols.qualities import QUALITIES
 
 SUFFIXES = ["json", "mid", "midi", "musicxml", "xml", "mxl", "jams"]
 F = Fraction

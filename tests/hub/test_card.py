@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import ModelCard
 from server import LoopbackHub
 
-from musetune.hub import card
+from musetune.hub import card, list_adapters
 
 Make = Callable[..., Path]
 
@@ -90,4 +90,67 @@ def test_what_is_no_adapter_has_no_card(make_folder: Make, tmp_path: Path) -> No
         card(folder)
     (folder / "musetune.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"has no musetune\.json, which says what base it is for"):
+        card(folder)
+
+
+GARBAGE = ([], {}, "x", 7, True, float("nan"), 10**400, [[1]], {"mean": []}, "<script>", None)
+
+
+@pytest.mark.parametrize("file", ["musetune.json", "training.json", "results.json", "sample.json"])
+def test_any_value_at_any_place_gives_a_card_or_a_value_error(make_folder: Make, file: str) -> None:
+    folder = make_folder()
+    (folder / "sample.json").write_text(json.dumps({"settings": {"prompt": "trio"}}))
+    whole = json.loads((folder / file).read_text())
+    cards, messages = 0, []
+    for path in places(whole):
+        for value in GARBAGE:
+            (folder / file).write_text(json.dumps(replaced(whole, path, value)))
+            for work in (card, lambda folder: list_adapters([folder])):
+                try:
+                    work(folder)
+                    cards += 1
+                except FileNotFoundError:
+                    assert (path, value) == ((), {})  # an empty object says no base
+                except ValueError as error:
+                    messages.append(str(error))
+    assert cards > 10
+    assert len(messages) > 10
+    assert all(file in message for message in messages)
+
+
+def places(value: object, path: tuple = ()) -> list[tuple]:
+    """Return the way to every value within ``value``."""
+    inner = value.items() if isinstance(value, dict) else []
+    return [path, *(way for key, one in inner for way in places(one, (*path, key)))]
+
+
+def replaced(value: object, path: tuple, new: object) -> object:
+    if not path:
+        return new
+    assert isinstance(value, dict)
+    return value | {path[0]: replaced(value[path[0]], path[1:], new)}
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"\xff\xfe", b'{"kind": "lora"', b'{"n": ' + b"9" * 5000 + b"}"])
+def test_text_that_is_no_json_is_a_value_error(make_folder: Make, text: bytes) -> None:
+    folder = make_folder()
+    (folder / "musetune.json").write_bytes(text)
+    with pytest.raises(ValueError, match=r"musetune\.json is not JSON"):
+        card(folder)
+
+
+def test_words_and_names_cannot_leave_their_place(make_folder: Make) -> None:
+    folder = make_folder()
+    (folder / "sample.flac").rename(folder / 'a" onerror="x.flac')
+    (folder / 'a" onerror="x.json').write_text(json.dumps({"settings": {"prompt": "<img src=x>\n# trio"}}))
+    body = card(folder).split("---\n", 2)[2]
+    assert 'src="a%22%20onerror%3D%22x.flac"' in body
+    assert "&lt;img src=x&gt; # trio" in body
+
+
+def test_a_damaged_weights_file_is_named(make_folder: Make) -> None:
+    folder = make_folder()
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:20])
+    with pytest.raises(ValueError, match=r"adapter_model\.safetensors is not a whole safetensors file"):
         card(folder)

@@ -145,3 +145,10 @@ def test_bash_completes(musetune: Callable, tmp_path: Path, line: str, wanted: l
 
 def test_bundled_adapters_are_named(tmp_path: Path) -> None:
     assert "theory" in [one.name for one in list_adapters(cache_dir=tmp_path) if one.source == "bundled"]
+
+
+def test_a_dry_run_only_lists(musetune: Callable, hub: LoopbackHub, make_folder: Make) -> None:
+    done = musetune("push", make_folder(), REPO, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"would push to {REPO}: adapter_config.json, adapter_model.safetensors, chart.png")
+    assert not hub.repos

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from small_pipe import genre_folder, make_pipe, music, play, quiet
 
 from musetune import MuseTunePipeline
 from musetune.audio import load_audio
-from musetune.hub import HubError, list_adapters, pull, push, shareable
+from musetune.hub import HubError, files_to_push, list_adapters, pull, push, shareable
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -305,3 +306,73 @@ def test_what_is_at_hand(hub: LoopbackHub, make_folder: Make, tmp_path: Path) ->
     assert (bare.kind, bare.genre, bare.adherence) == ("theory", None, {"majmin": None, "beat_f": None})
     with pytest.raises(FileNotFoundError, match="no folder"):
         list_adapters([tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize("name", ["README.md", "notes.md", "lora", "training.json"])
+def test_links_are_not_followed(hub: LoopbackHub, make_folder: Make, tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "secret"
+    if name == "lora":
+        secret.mkdir()
+        (secret / "training.json").write_text("{}")
+    else:
+        secret.write_text("{}")
+    folder = make_folder()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(secret)
+    with pytest.raises(ValueError, match=rf"{name} in .* is a link: put a copy"):
+        push(folder, REPO)
+    assert not hub.repos
+
+
+def test_a_pipe_in_the_folder_does_not_hang(hub: LoopbackHub, make_folder: Make) -> None:
+    folder = make_folder()
+    os.mkfifo(folder / "more.json")
+    with pytest.raises(ValueError, match=r"more\.json in .* is neither a file nor a folder"):
+        push(folder, REPO)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("token.json", "{}", r"token\.json is called as secrets are"),
+        ("tokens.json", "{}", r"tokens\.json is called as secrets are"),
+        ("lora/aws_credentials.json", "{}", "is called as secrets are"),
+        ("api-key.md", "x", "is called as secrets are"),
+        (
+            "README.md",
+            "my token is hf_" + "Ab1" * 12,
+            r"README\.md holds what looks like a token of the Hugging Face Hub",
+        ),
+        ("training.json", '{"argv": "ghp_' + "a1" * 18 + '"}', "a token of GitHub"),
+        ("notes.md", "-----BEGIN OPENSSH PRIVATE KEY-----", "a private key"),
+    ],
+)
+def test_secrets_are_refused(hub: LoopbackHub, make_folder: Make, name: str, text: str, message: str) -> None:
+    folder = make_folder()
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        push(folder, REPO)
+    assert not hub.repos
+
+
+def test_tokenizers_are_no_secrets(tiny_base: Path) -> None:
+    names = files_to_push(tiny_base)
+    assert {"tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"} <= set(names)
+    assert "README.md" not in names  # a pipeline's folder gets no adapter's card
+
+
+def test_the_list_is_what_is_pushed(hub: LoopbackHub, make_folder: Make, tmp_path: Path) -> None:
+    folder = make_folder()
+    names = files_to_push(folder)
+    push(folder, REPO)
+    assert contents(pull(REPO, out=tmp_path / "out")).keys() == set(names)
+    assert names[-1] == "README.md"
+    assert not hub.repos.keys() - {REPO}
+
+
+def test_what_the_project_ships_can_be_pushed() -> None:
+    bundled = [one.folder for one in list_adapters() if one.source == "bundled"]
+    assert len(bundled) > 5
+    for folder in bundled:
+        assert len(files_to_push(folder)) >= 3

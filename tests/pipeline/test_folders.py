@@ -104,7 +104,7 @@ def test_nano_is_referred_to_by_its_name(tmp_path: Path) -> None:
 def test_a_genre_adapter_brings_its_theory(
     tiny_base: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musetune.hub.locate.PLACES", (made,))
+    monkeypatch.setattr("musetune.hub.locate.BUNDLED_ADAPTERS", (made,))
     pipe = quiet(MuseTunePipeline.from_pretrained(tiny_base, adapter=made / "jazz"))
     assert mix_of(pipe) == {"theory": 1, "jazz": 1}
     assert np.array_equal(music(pipe), music(quiet(MuseTunePipeline.from_pretrained(tiny_base, adapter="jazz"))))

@@ -1,4 +1,4 @@
-"""finetune.py as users run it: exact resume after real kills, non-finite losses, knobs, several processes."""
+"""finetune.py as users run it: exact resume after real kills, non-finite losses, options, several processes."""
 
 from __future__ import annotations
 
@@ -70,20 +70,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("data"), 10)
 
 
-def knobs_for(base: Path, data: Path, out: Path) -> list[str]:
-    knobs = {
+def options_for(base: Path, data: Path, out: Path) -> list[str]:
+    options = {
         "pretrained_model_name_or_path": base, "train_data_dir": data, "output_dir": out, "cpu": "true",
         "max_train_steps": 9, "train_batch_size": 4, "lr_warmup_steps": 2, "checkpointing_steps": 4,
         "checkpoints_total_limit": 1, "report_to": "null",
     }  # fmt: skip
-    return [f"{k}={v}" for k, v in knobs.items()]
+    return [f"{k}={v}" for k, v in options.items()]
 
 
 def train_here(base: Path, data: Path, out: Path, *overrides: str) -> Path:
     """The recipe without a process of its own."""
     from recipes import finetune as recipe
 
-    return recipe.train(recipe.load_config([*knobs_for(base, data, out), *overrides]))
+    return recipe.train(recipe.load_config([*options_for(base, data, out), *overrides]))
 
 
 def finetune(
@@ -92,7 +92,7 @@ def finetune(
     start = ["-c", KILLER, str(FINETUNE), kill[0], str(kill[1])] if kill else [str(FINETUNE)]
     if processes > 1:  # what `accelerate launch` does for several processes
         start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *start]
-    command = [sys.executable, *start, *knobs_for(base, data, out), *overrides]
+    command = [sys.executable, *start, *options_for(base, data, out), *overrides]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
@@ -125,11 +125,11 @@ KILLS = (
 
 @pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(base: Path, data: Path, straight: Path, tmp_path: Path) -> None:
-    knobs = ("rank=2", "gradient_accumulation_steps=2", "resume_from_checkpoint=latest")
+    options = ("rank=2", "gradient_accumulation_steps=2", "resume_from_checkpoint=latest")
     for kill in KILLS:
-        run = finetune(base, data, tmp_path, *knobs, kill=kill)
+        run = finetune(base, data, tmp_path, *options, kill=kill)
         assert run.returncode == -signal.SIGKILL, (kill, run.returncode, run.stderr)
-    run = finetune(base, data, tmp_path, *knobs)
+    run = finetune(base, data, tmp_path, *options)
     assert run.returncode == 0, run.stderr
     expected, got = result(straight), result(tmp_path)
     assert len(expected) >= 3
@@ -143,11 +143,11 @@ def test_log_tells_every_step_and_weights_moved(straight: Path) -> None:
     assert [line["step"] for line in lines] == list(range(1, 10))
     assert all(line["loss"] > 0 and line["grad_norm"] > 0 for line in lines)
     assert max(line["lr"] for line in lines) == lines[2]["lr"] == 1e-3
-    story = json.loads((straight / "adapter" / "training.json").read_text())
-    assert story["step"] == 9
-    assert story["config"]["rank"] == 2
-    assert story["data"]["base"] == "small"
-    assert story["config"]["output_dir"] == straight.name  # where it lay is nobody's business
+    info = json.loads((straight / "adapter" / "training.json").read_text())
+    assert info["step"] == 9
+    assert info["config"]["rank"] == 2
+    assert info["data"]["base"] == "small"
+    assert info["config"]["output_dir"] == straight.name  # where it lay is nobody's business
 
 
 def test_bad_clips_are_skipped_and_named(base: Path, tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_stops_when_nothing_is_finite(base: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_train_as_one(base: Path, data: Path, tmp_path: Path) -> None:
     """The same clips, noise and dropped conditions, so the same losses up to the order of sums."""
-    knobs = ("max_train_steps=3", "gradient_accumulation_steps=2", "condition_dropout=0.3")
-    train_here(base, data, tmp_path / "one", *knobs, "train_batch_size=4")
-    run = finetune(base, data, tmp_path / "two", *knobs, "train_batch_size=2", processes=2)
+    options = ("max_train_steps=3", "gradient_accumulation_steps=2", "condition_dropout=0.3")
+    train_here(base, data, tmp_path / "one", *options, "train_batch_size=4")
+    run = finetune(base, data, tmp_path / "two", *options, "train_batch_size=2", processes=2)
     assert run.returncode == 0, run.stderr
     one, two = (
         [json.loads(line) for line in (tmp_path / name / "loss.jsonl").read_text().splitlines()]
@@ -192,11 +192,13 @@ DDP = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("knobs", DDP.values(), ids=list(DDP))
-def test_two_processes_train_what_one_does(base: Path, straight: Path, tmp_path: Path, knobs: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("options", DDP.values(), ids=list(DDP))
+def test_two_processes_train_what_one_does(
+    base: Path, straight: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     data = make_dataset(tmp_path / "data", 6, played=True)
-    knobs = tuple(knob.format(theory=straight / "adapter") for knob in knobs)
-    run = finetune(base, data, tmp_path / "out", *knobs, "max_train_steps=2", processes=2)
+    options = tuple(option.format(theory=straight / "adapter") for option in options)
+    run = finetune(base, data, tmp_path / "out", *options, "max_train_steps=2", processes=2)
     assert run.returncode == 0, run.stderr
     assert len((tmp_path / "out" / "loss.jsonl").read_text().splitlines()) == 2
 
@@ -245,7 +247,7 @@ def test_a_damaged_checkpoint_is_named_with_the_older_one(base: Path, data: Path
 
 
 @pytest.mark.parametrize(
-    ("launched", "knobs", "precision", "said"),
+    ("launched", "options", "precision", "said"),
     [
         ("bf16", (), "bf16", ""),
         ("no", (), "no", ""),
@@ -261,13 +263,13 @@ def test_a_damaged_checkpoint_is_named_with_the_older_one(base: Path, data: Path
 )
 def test_accelerate_launchs_precision_counts(
     base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    launched: str | None, knobs: tuple[str, ...], precision: str, said: str,
+    launched: str | None, options: tuple[str, ...], precision: str, said: str,
 ) -> None:  # fmt: skip
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
     if launched is not None:
         monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
     AcceleratorState._reset_state(reset_partial_state=True)  # else the first run's precision stays
-    adapter = train_here(base, data, tmp_path, "max_train_steps=1", *knobs)
+    adapter = train_here(base, data, tmp_path, "max_train_steps=1", *options)
     AcceleratorState._reset_state(reset_partial_state=True)
     assert json.loads((adapter / "training.json").read_text())["config"]["mixed_precision"] == precision
     err = capsys.readouterr().err
@@ -289,7 +291,7 @@ def test_one_process_where_two_were_asked_for_is_said(base: Path, data: Path, tm
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", str(FINETUNE)]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     run = subprocess.run(
-        [sys.executable, *launch, *knobs_for(base, data, tmp_path), "max_train_steps=1"],
+        [sys.executable, *launch, *options_for(base, data, tmp_path), "max_train_steps=1"],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -323,7 +325,7 @@ def test_refuses_to_overwrite_and_stops_on_time(
         ("mixed_precision=fp16", "mixed_precision='fp16'"),
     ],
 )
-def test_wrong_knobs_say_what_is_wrong(base: Path, data: Path, tmp_path: Path, override: str, message: str) -> None:
+def test_wrong_options_say_what_is_wrong(base: Path, data: Path, tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(Exception, match=message):
         train_here(base, data, tmp_path, *override.split())
 
@@ -345,7 +347,7 @@ def test_refuses_another_base_than_the_data_sets(base: Path, tmp_path: Path) -> 
         train_here(place, data, tmp_path / name, "max_train_steps=1")
 
 
-# Knobs that shape training, each with a value that must change the weights or the log.
+# Options that shape training, each with a value that must change the weights or the log.
 SHAPING = {
     "seed": 1,
     "rank": 2,
@@ -409,7 +411,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.slow
-def test_every_knob_acts(base: Path, tmp_path: Path) -> None:
+def test_every_option_acts(base: Path, tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", 10, transposed=(4, 7))
     plain = result(train_here(base, data, tmp_path / "plain", "max_train_steps=3").parent)
     again = result(train_here(base, data, tmp_path / "again", "max_train_steps=3").parent)
@@ -485,8 +487,8 @@ def test_init_adapter_goes_on(base: Path, data: Path, tmp_path: Path) -> None:
 def test_a_stem_branch_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_path: Path) -> None:
     played = make_dataset(tmp_path / "played", 6, played=True)
     before = train_here(base, data, tmp_path / "before", "rank=2", "max_train_steps=3")
-    knobs = (f"theory_adapter={before}", "stem_hidden=16", "stem_channels=8", "condition_dropout=0")
-    adapter = train_here(base, played, tmp_path / "stems", *knobs, "max_train_steps=3")
+    options = (f"theory_adapter={before}", "stem_hidden=16", "stem_channels=8", "condition_dropout=0")
+    adapter = train_here(base, played, tmp_path / "stems", *options, "max_train_steps=3")
     old, new = (load_file(f / "diffusion_pytorch_model.safetensors") for f in (before, adapter))
     assert {name.split(".")[0] for name in new.keys() - old.keys()} == {"stems"}
     assert all(torch.equal(old[name], new[name]) for name in old)
@@ -494,7 +496,7 @@ def test_a_stem_branch_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_pa
     cards = [json.loads((f / "musetune.json").read_text())["unet"] for f in (before, adapter)]
     assert cards[0] == cards[1]  # of the plain base, though the LoRA lay in its weights
     assert new["stems.modulation.out.0.weight"].shape[1] == 8
-    unheard = train_here(base, played, tmp_path / "unheard", *knobs, "arrangement_dropout=1.0", "max_train_steps=1")
+    unheard = train_here(base, played, tmp_path / "unheard", *options, "arrangement_dropout=1.0", "max_train_steps=1")
     assert not load_file(unheard / "diffusion_pytorch_model.safetensors")["stems.entry.out.weight"].any()
     again = train_here(
         base, played, tmp_path / "more", f"theory_adapter={adapter}", "stem_hidden=16", "max_train_steps=2"

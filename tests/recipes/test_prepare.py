@@ -355,6 +355,14 @@ def test_what_is_no_music_is_left_out_with_a_word(base: Path, tmp_path: Path, ca
     assert "left out 2 files that macOS writes beside the real ones, such as ._a.wav" in err
 
 
+def test_a_source_without_music_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere is no folder"):
+        recipe.prepare(tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "._a.wav").touch()
+    with pytest.raises(ValueError, match=r"holds no .*\.wav · left out 1 files that macOS writes"):
+        recipe.prepare(tmp_path, tmp_path / "out")
+
+
 def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = small_source(tmp_path / "in", "a.wav")
     (source / "closed").mkdir()
@@ -402,11 +410,11 @@ def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path:
     """prepare's data set trains; validation leaves sound, charts and scores."""
     from recipes import finetune
 
-    knobs = {
+    options = {
         "pretrained_model_name_or_path": base, "train_data_dir": prepared, "output_dir": tmp_path, "cpu": "true",
         "max_train_steps": 2, "train_batch_size": 2, "validation_steps": 2, "num_validation_clips": 1, "rank": 2,
     }  # fmt: skip
-    adapter = finetune.train(finetune.load_config([f"{k}={v}" for k, v in knobs.items()]))
+    adapter = finetune.train(finetune.load_config([f"{k}={v}" for k, v in options.items()]))
     assert {p.name for p in (tmp_path / "validation" / "step-2").iterdir()} == {"adapter", "0.wav", "0.png"}
     events = EventAccumulator(str(next((tmp_path / "logs" / "finetune").glob("events*")).parent))
     events.Reload()
@@ -417,7 +425,7 @@ def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path:
     more = {
         "output_dir": tmp_path / "stems", "rank": 0, "theory_adapter": adapter, "stem_hidden": 8, "stem_channels": 8, "validation_steps": 1,
     }  # fmt: skip
-    stems = finetune.train(finetune.load_config([f"{k}={v}" for k, v in (knobs | more).items()]))
+    stems = finetune.train(finetune.load_config([f"{k}={v}" for k, v in (options | more).items()]))
     heard = tmp_path / "stems" / "validation" / "step-1"
     assert (heard / "0.wav").is_file()
     cards = [json.loads((f / "musetune.json").read_text())["unet"] for f in (adapter, heard / "adapter", stems)]

@@ -19,6 +19,7 @@ import torch
 from musetune.audio import load_audio
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import LeadSheet
+from musetune.training.checkpoint import load_checkpoint
 
 SONGS = {
     "major": ("| C | G/B | Am7 | F | Dm7 | G7 | Cmaj7 | C |", "C major"),
@@ -132,7 +133,12 @@ def test_pop909_as_published_reads_like_ours(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_vocoder_clap_and_base_train_and_resume(rendered: Path, tmp_path: Path) -> None:
-    run("pretrain_vocoder", rendered, tmp_path / "vocoder", "steps=1", "batch=2", "frames=64")
+    vocoder = ("pretrain_vocoder", rendered, tmp_path / "vocoder", "batch=2", "frames=64")
+    run(*vocoder, "steps=1")
+    before, _ = load_checkpoint(tmp_path / "vocoder" / "checkpoint-1")
+    run(*vocoder, "steps=2")
+    after, _ = load_checkpoint(tmp_path / "vocoder" / "checkpoint-2")
+    assert {int(after[name]) - int(before[name]) for name in after if name.endswith(".step")} == {1}
     clap = ("pretrain_clap", rendered, tmp_path / "clap", "batch=4", "held_out=2", "save_every=1", "workers=1")
     run(*clap, "steps=1")
     run(*clap, "steps=2")
@@ -143,13 +149,36 @@ def test_vocoder_clap_and_base_train_and_resume(rendered: Path, tmp_path: Path) 
     base = ("pretrain_base", rendered, tmp_path / "vocoder", tmp_path / "base", "batch=2", "rows=40")
     base += (f"clap={tmp_path / 'clap'}",)
     run(*base, "steps=2")
-    before = torch.load(tmp_path / "base" / "state.pt", weights_only=True)
+    before, _ = load_checkpoint(tmp_path / "base" / "checkpoint-2")
     run(*base, "steps=4")
-    after = torch.load(tmp_path / "base" / "state.pt", weights_only=True)
-    assert (before["step"], after["step"]) == (2, 4)
-    moved = {k.split(".")[0] for k, v in after["model"].items() if not torch.equal(v, before["model"][k])}
-    assert moved == {"unet", "t5", "gpt2", "projection"}
+    after, meta = load_checkpoint(tmp_path / "base" / "checkpoint-4")
+    assert meta["step"] == 4
+    assert not (tmp_path / "base" / "checkpoint-2").exists()
+    trained = [name for name in after if name.startswith("model.")]
+    assert {name.split(".")[1] for name in trained if not torch.equal(after[name], before[name])} == {
+        "unet", "t5", "gpt2", "projection",
+    }  # fmt: skip
+    assert not list(tmp_path.rglob("*.pt"))
     assert json.loads((tmp_path / "base" / "base" / "training.json").read_text())["step"] == 4
     pipe = MuseTunePipeline.from_pretrained(tmp_path / "base" / "base")
     made = pipe("pop song", duration_seconds=2.56, num_inference_steps=2)
     assert np.isfinite(made.audios[0]).all()
+
+
+def test_a_run_of_the_former_format_is_not_begun_anew(rendered: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"state\.pt is of MuseTune 0\.1\.0: finish with that"):
+        run("pretrain_vocoder", rendered, tmp_path, "steps=1", "batch=2", "frames=64")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["only-one"], "give RENDERED OUT"),
+        (["in", "steps=3"], "steps=3 stands where a folder is meant: give RENDERED OUT first"),
+        (["in", "out", "step=3"], "no option is called step: did you mean steps"),
+    ],
+)
+def test_wrong_words_are_named(arguments: list[str], message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        run("pretrain_vocoder", *arguments)

@@ -59,18 +59,10 @@ def run(data: Path, *more: str) -> subprocess.CompletedProcess:
     import pretty_midi
 
     font = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
-    command = [
-        sys.executable,
-        str(RECIPE),
-        "--songs",
-        str(data / "songs"),
-        "--sheets",
-        str(data),
-        "--work",
-        str(data / "work"),
-    ]
-    command += ["--soundfont", str(font), "--count", "10", "--seconds", "40", "--chord-steps", "2", "--beat-steps", "2"]
-    return subprocess.run([*command, "--workers", "1", *more], capture_output=True, text=True, check=True)
+    folders = [f"songs={data / 'songs'}", f"sheets={data}", f"work={data / 'work'}", f"soundfonts=[{font}]"]
+    sizes = ["count=10", "seconds=40", "chord_steps=2", "beat_steps=2", "workers=1"]
+    command = [sys.executable, str(RECIPE), *folders, *sizes]
+    return subprocess.run([*command, *more], capture_output=True, text=True, check=True)
 
 
 @pytest.mark.slow
@@ -78,7 +70,7 @@ def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.M
     from musetune.analysis.listening import networks as nets
 
     out = data / "weights.safetensors"
-    run(data, "--out", str(out))
+    run(data, f"out={out}")
     assert out.stat().st_size < 4e6
     monkeypatch.setattr(nets, "WEIGHTS", out)
     nets.networks.cache_clear()
@@ -89,15 +81,49 @@ def test_the_recipe_writes_weights_that_listen(data: Path, monkeypatch: pytest.M
     finally:
         nets.networks.cache_clear()
     before = out.read_bytes()
-    again = run(data, "--out", str(out))  # nothing is rendered or trained twice
+    again = run(data, f"out={out}")  # nothing is rendered or trained twice
     assert out.read_bytes() == before
     assert "1/2" not in again.stderr
 
 
-def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
-    from musetune.datasets.analyzer.examples import Job, played
+def test_a_training_that_was_cut_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, moments, averages, schedule: all as if it had not been cut after three steps of five."""
+    import torch
+    from torch import nn
 
-    song = played(Job(3, "metre", data / "songs/001", Path("unused"), 40.0), np.random.default_rng(1))
+    from recipes.analyzer import train as recipe
+
+    def batch(examples: list[int], frames: int, rng: np.random.Generator) -> torch.Tensor:
+        return torch.from_numpy(rng.normal(size=(4, 3)).astype(np.float32))
+
+    def trained(work: Path, cut: int | None) -> dict[str, torch.Tensor]:
+        left = [cut or 100]
+
+        def loss(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return (net(x) - x.sum(1, keepdim=True)).square().mean()
+
+        monkeypatch.setattr(recipe, "chord_loss", loss)
+        torch.manual_seed(1)
+        cfg = recipe.Config(work=str(work), chord_steps=5, checkpointing_steps=1)
+        return recipe.train(nn.Linear(3, 1), "chord", [], cfg).state_dict()
+
+    monkeypatch.setattr(recipe, "chord_batch", batch)
+    monkeypatch.setattr(recipe, "load_examples", lambda paths, names: list(range(8)))
+    whole = trained(tmp_path / "whole", None)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut", 3)
+    again = trained(tmp_path / "cut", None)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert [path.name for path in (tmp_path / "cut" / "chord").iterdir()] == ["checkpoint-5"]
+
+
+def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
+    from musetune.datasets.analyzer.examples import ExampleJob, played
+
+    song = played(ExampleJob(3, "metre", data / "songs/001", Path("unused"), 40.0), np.random.default_rng(1))
     assert song.meter != "4/4"
     onsets = np.array([note.start for part in song.midi.instruments if part.name == "PIANO" for note in part.notes])
     near = np.abs(onsets[:, None] - song.downbeats_s).min(axis=1)

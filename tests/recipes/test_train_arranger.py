@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from musetune.planning.arranger.grammar import read_events
-from musetune.planning.arranger.language import Harmony, Passage
+from musetune.planning.arranger.language import Passage, PassageChord
 from musetune.symbols import LeadSheet, Note
 
 REPOSITORY = Path(__file__).parents[2]
@@ -134,10 +134,10 @@ def test_the_recipe_writes_weights_that_play(data: Path) -> None:
     assert (data / "work/loss.jsonl").read_text().startswith(log)
     assert [json.loads(line)["step"] for line in (data / "work/loss.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5]
     run(data, f"package={data / 'nano'}")
-    story = json.loads((data / "nano/training.json").read_text())
-    assert story["data"]["songs"]["test"] >= 1
+    info = json.loads((data / "nano/training.json").read_text())
+    assert info["data"]["songs"]["test"] >= 1
     assert {"drums from mma", "guitar from mma", "lead from pop909", "keys from midi", "lead from openewld"} <= set(
-        story["data"]["training_tokens"]
+        info["data"]["training_tokens"]
     )
 
     from musetune.planning.arranger.arranger import Arranger
@@ -210,7 +210,13 @@ def test_mma_is_told_chords_and_heard_in_beats(data: Path) -> None:
         ("JAZZWALTZ", "jazz", "3/4"),
     }
     passage = Passage(
-        "jazz", "4/4", "major", 120, -2, 2, (Harmony(0, 0, 0, 0), Harmony(24, 7, 6, 11), Harmony(48, 12, 18, 12))
+        "jazz",
+        "4/4",
+        "major",
+        120,
+        -2,
+        2,
+        (PassageChord(0, 0, 0, 0), PassageChord(24, 7, 6, 11), PassageChord(48, 12, 18, 12)),
     )
     text = chart([(passage, known["SWING"])], [10], 120, seed=4)
     assert text.splitlines()[2:] == ["Groove SWING", "1 Bb F7/A@3", "2 z"]

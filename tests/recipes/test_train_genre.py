@@ -39,7 +39,7 @@ def write_pop909(folder: Path, number: int) -> None:
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The knobs that name the songs, and small sizes."""
+    """The options that name the songs, and small sizes."""
     root = tmp_path_factory.mktemp("songs")
     for number in (1, 5, 9, 10):
         write_pop909(root / "pop909", number)

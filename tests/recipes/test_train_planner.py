@@ -34,7 +34,7 @@ from recipes.planner import train as recipe
 CHANGES = ("I V vi IV I V vi IV ii V I I ii V I I", "i VI III VII i VI III VII iv V i i iv V i i")
 
 
-def made_songs() -> list[songs.Song]:
+def made_songs() -> list[songs.PlannerSong]:
     """Songs of sixteen bars in two modes and six genres, some of which fall to validation."""
     out = []
     for index in range(60):
@@ -42,7 +42,7 @@ def made_songs() -> list[songs.Song]:
         sheet = LeadSheet.from_progression(changes, key=key, bpm=90 + index, genre=GENRES[index % 6])
         name = f"made/{index}"
         out.append(
-            songs.Song(
+            songs.PlannerSong(
                 name, "made", song_split.for_tests(name, "made"), True, (4, 12) if index % 3 == 0 else None, sheet
             )
         )
@@ -57,7 +57,7 @@ def lines(tmp_path_factory) -> Path:
     return path
 
 
-def knobs(lines: Path, out: Path, *more: str) -> recipe.Config:
+def config_for(lines: Path, out: Path, *more: str) -> recipe.Config:
     small = (
         "d_model=32",
         "heads=2",
@@ -75,9 +75,9 @@ def knobs(lines: Path, out: Path, *more: str) -> recipe.Config:
 
 def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(lines, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "sample_prompts", lambda examples: ["a slow waltz in C minor, 32 bars"])
-    whole = recipe.train(knobs(lines, tmp_path / "whole"))
-    recipe.train(knobs(lines, tmp_path / "cut", "stop_after=2"))
-    cut = recipe.train(knobs(lines, tmp_path / "cut", "resume_from_checkpoint=latest"))
+    whole = recipe.train(config_for(lines, tmp_path / "whole"))
+    recipe.train(config_for(lines, tmp_path / "cut", "stop_after=2"))
+    cut = recipe.train(config_for(lines, tmp_path / "cut", "resume_from_checkpoint=latest"))
     one, two = (load_file(folder / "model.safetensors") for folder in (whole, cut))
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -85,9 +85,22 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(lines, tmp_path, monkeypatc
     logs = [(tmp_path / name / "loss.jsonl").read_text() for name in ("whole", "cut")]
     assert logs[0] == logs[1]
     with pytest.raises(ValueError, match="holds checkpoints"):
-        recipe.train(knobs(lines, tmp_path / "cut"))
+        recipe.train(config_for(lines, tmp_path / "cut"))
     sheet = Planner.from_pretrained(whole).plan("a song", bars=4, key="D major")
     assert (sheet.key, sheet.length) == (Key("D"), 4 * sheet.meter.beats_per_bar)
+
+
+def test_a_resume_on_other_songs_says_so(lines, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipe, "sample_prompts", lambda examples: ["a slow waltz in C minor, 32 bars"])
+    recipe.train(config_for(lines, tmp_path / "out", "stop_after=1"))
+    assert "resuming" not in capsys.readouterr().err
+    fewer = tmp_path / "fewer.jsonl"
+    fewer.write_text("".join(lines.read_text().splitlines(keepends=True)[:50]))
+    more = ("resume_from_checkpoint=latest", "learning_rate=0.01", "stop_after=1")
+    recipe.train(config_for(fewer, tmp_path / "out", *more))
+    said = next(line for line in capsys.readouterr().err.splitlines() if "resuming with other" in line)
+    assert "learning_rate, songs (" in said
+    assert "songs' digest (" in said
 
 
 @pytest.mark.parametrize("end", ["stop_after=3", "max_train_minutes=0.5"])
@@ -96,13 +109,13 @@ def test_when_time_runs_out_the_last_steps_are_kept(lines, tmp_path, monkeypatch
     monkeypatch.setattr(recipe, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     monkeypatch.setattr(recipe, "sample_prompts", lambda examples: ["a slow waltz in C minor, 32 bars"])
     more = ("max_train_steps=50", "validation_steps=40", end)
-    folder = recipe.train(knobs(lines, tmp_path / "out", *more))
-    told = [json.loads(line) for line in (tmp_path / "out/loss.jsonl").read_text().splitlines()]
-    story = json.loads((folder / "training.json").read_text())
-    assert 1 < len(told) < 40
-    assert ["validation" in line for line in told] == [False] * (len(told) - 1) + [True]
-    assert (story["step"], story["validation_loss"]) == (told[-1]["step"], told[-1]["validation"])
-    assert (tmp_path / "out" / f"checkpoint-{told[-1]['step']}").exists()
+    folder = recipe.train(config_for(lines, tmp_path / "out", *more))
+    records = [json.loads(line) for line in (tmp_path / "out/loss.jsonl").read_text().splitlines()]
+    info = json.loads((folder / "training.json").read_text())
+    assert 1 < len(records) < 40
+    assert ["validation" in line for line in records] == [False] * (len(records) - 1) + [True]
+    assert (info["step"], info["validation_loss"]) == (records[-1]["step"], records[-1]["validation"])
+    assert (tmp_path / "out" / f"checkpoint-{records[-1]['step']}").exists()
 
 
 def small_t5(folder: Path) -> Path:
@@ -136,7 +149,7 @@ def small_t5(folder: Path) -> Path:
 def test_lora_on_a_t5_learns_and_comes_back(lines, tmp_path):
     base = small_t5(tmp_path / "base")
     before = load_file(base / "model.safetensors")
-    folder = recipe.train(knobs(lines, tmp_path / "out", f"base={base}", "lora_rank=2"))
+    folder = recipe.train(config_for(lines, tmp_path / "out", f"base={base}", "lora_rank=2"))
     assert (folder / "adapter_config.json").is_file()
     assert not (folder / "model.safetensors").exists()
     planner = Planner.from_pretrained(folder)
@@ -158,7 +171,7 @@ def test_lora_on_a_t5_learns_and_comes_back(lines, tmp_path):
 
 
 def test_examples_are_plans_and_their_captions_hold():
-    examples, rng = drawing.Examples(made_songs()), random.Random(0)
+    examples, rng = drawing.PlannerExamples(made_songs()), random.Random(0)
     for _ in range(150):
         text, plan = examples.song(rng)
         assert len(plan.sheet().chords)
@@ -216,7 +229,7 @@ def test_lengths_are_read_back_however_they_are_said(asked):
 
 
 def test_a_tempo_word_beside_a_number_holds():
-    facts = captions.Facts("rock", "4/4", "minor", "E", 140, "fast", ("open", 0))
+    facts = captions.CaptionFacts("rock", "4/4", "minor", "E", 140, "fast", ("open", 0))
     rng = random.Random(5)
     texts = [captions.caption(facts, rng, exact=True)[0].lower() for _ in range(50)]
     assert all("fast" in text and "140" in normalise(text) for text in texts)

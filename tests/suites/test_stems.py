@@ -92,19 +92,19 @@ def test_suite_plays_judges_and_goes_on(models: Path, tmp_path: Path, monkeypatc
 
 def test_floors_are_the_same_clip_against_other_notes(models: Path, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Floor B is about the stranger's arrangement, another take about this sheet's; neither is played by itself."""
-    told: dict[str, dict] = {}
+    arrangements: dict[str, dict] = {}
     monkeypatch.setattr(
-        stem_suite, "heard", lambda test, condition, asked, settings: told.update({condition: asked}) or {}
+        stem_suite, "score_clip", lambda test, condition, asked, settings: arrangements.update({condition: asked}) or {}
     )
     settings = settings_of(models, tmp_path)
     test, stranger = load_test_sheets()[2:4]
     stem_suite.play_and_judge((test, stranger), settings)
-    mine, other, take = (told["with notes"][c] for c in ("with notes", "floor B", "another take"))
+    mine, other, take = (arrangements["with notes"][c] for c in ("with notes", "floor B", "another take"))
     assert (
         mine
         == stem_suite.arranged(test, settings)
-        == told["ceiling B"]["ceiling B"]
-        == told["without notes"]["without notes"]
+        == arrangements["ceiling B"]["ceiling B"]
+        == arrangements["without notes"]["without notes"]
     )
     assert other == stem_suite.arranged(stranger, settings)
     assert take != mine
@@ -123,7 +123,7 @@ def test_other_notes_are_played_anew(models: Path, tmp_path: Path, monkeypatch) 
     settings, test = settings_of(models, tmp_path), load_test_sheets()[2]
     notes, others = stem_suite.arranged(test, settings), stem_suite.arranged(load_test_sheets()[5], settings)
     first, again, another = (
-        stem_suite.heard(test, "with notes", {"with notes": given}, settings) for given in (notes, notes, others)
+        stem_suite.score_clip(test, "with notes", {"with notes": given}, settings) for given in (notes, notes, others)
     )
     assert first == again
     assert first["with notes"]["bass_f"] == another["with notes"]["bass_f"] == 0.0

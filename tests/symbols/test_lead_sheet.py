@@ -50,7 +50,7 @@ def test_progression_repeats_and_its_last_bar_is_cut() -> None:
         ("| F |: C | G :| A |", ["F:maj", "C:maj", "G:maj", "C:maj", "G:maj", "A:maj"], [0, 4, 8, 12, 16, 20]),
         ("|: C :|: G :|", ["C:maj", "C:maj", "G:maj", "G:maj"], [0, 4, 8, 12]),
         ("|C|G:|", ["C:maj", "G:maj", "C:maj", "G:maj"], [0, 4, 8, 12]),
-        ("C:maj(9,11) G", ["C:maj", "G:maj"], [0, 4]),
+        ("C:maj(9,11) G", ["C:maj(9,11)", "G:maj"], [0, 4]),
         ("C, G:min(b7, 9),F", ["C:maj", "G:min9", "F:maj"], [0, 4, 8]),
     ],
 )

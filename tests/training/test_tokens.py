@@ -10,12 +10,12 @@ import torch
 from musetune.conditioning import EVENT_FIELDS, FRAME_FIELDS, STREAMS, MusicConditioner, MusicTokens, tokenize
 from musetune.conditioning.tokens import METERS
 from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
+from musetune.datasets import tokens as table_module
 from musetune.datasets.tokens import load_tokens, tabulate
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
 from musetune.training import Dropout, seeding
-from musetune.training import tokens as table_module
 from musetune.training.batch import draw_batch
 from musetune.training.tokens import (
     crop,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from musetune.analysis.genre.conventions import WEIGHTS, Check, Convention, built_in, load_conventions
+from musetune.analysis.genre.conventions import WEIGHTS, Convention, ConventionCheck, built_in, load_conventions
 from musetune.analysis.genre.traits import FEATURE_NAMES, HARMONY_NAMES, RHYTHM_NAMES, features, traits
 from musetune.symbols import GENRES, LeadSheet
 
@@ -65,7 +65,10 @@ def genre_analysis(
 
 
 def _combined(
-    trained: dict[str, float], rows: tuple[Convention, ...], own: tuple[Convention, ...], checks: dict[str, list[Check]]
+    trained: dict[str, float],
+    rows: tuple[Convention, ...],
+    own: tuple[Convention, ...],
+    checks: dict[str, list[ConventionCheck]],
 ) -> dict[str, float]:
     """Score of every row's genre; see the module's docstring."""
     if not own:
@@ -89,7 +92,7 @@ def _rounded(scores: dict[str, float]) -> dict[str, float]:
     return rounded
 
 
-def _kept(genre: str, checks: dict[str, list[Check]]) -> list[str]:
+def _kept(genre: str, checks: dict[str, list[ConventionCheck]]) -> list[str]:
     """Reasons for `genre`, those first that speak against most other genres; what holds for all alike is left out."""
     ranked = []
     for check in checks[genre]:

@@ -21,14 +21,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from musetune.analysis.genre.traits import CHORD_KINDS, SOUND_WORDS, Traits
+from musetune.analysis.genre.traits import CHORD_KINDS, SOUND_WORDS, GenreTraits
 from musetune.symbols import BPM_RANGE, Meter
 from musetune.symbols.names import suggest
 
+LARGEST = 2**16  # bytes of a file of genres
+LONGEST_NAME = 60
 BUILT_IN = Path(__file__).with_name("genres")
 FIELDS = ("genre", "tempo", "progressions", "chords", "rhythm", "sound")
 RHYTHM_FIELDS = ("swing", "syncopation", "metres")
@@ -42,10 +45,20 @@ WEIGHTS = {
     "sound": 1.5,
 }
 Range = tuple[float, float]
+_shorten = Repr()
+_shorten.maxstring = _shorten.maxother = 80
+
+
+def short(value: object) -> str:
+    """Show a value of a user's file in a message, cut where it is long."""
+    try:
+        return _shorten.repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a {type(value).__name__} of very many digits"
 
 
 @dataclass(frozen=True)
-class Check:
+class ConventionCheck:
     """One convention held against a piece: does the piece keep it, and in words how, with the piece's own value."""
 
     kind: str  # of WEIGHTS
@@ -64,10 +77,10 @@ class Convention:
     chords: tuple[tuple[str, Range], ...] = ()
     swing: Range | None = None
     syncopation: Range | None = None
-    metres: tuple[str, ...] = ()
+    meters: tuple[str, ...] = ()
     sound: tuple[str, ...] = ()
 
-    def checks(self, piece: Traits) -> list[Check]:
+    def checks(self, piece: GenreTraits) -> list[ConventionCheck]:
         """Every convention that the piece's traits can decide; a reason is true where `kept`."""
         rows = [
             _within("tempo", f"{piece.bpm:.0f} bpm lies in {self.genre}'s {{}}", piece.bpm, self.tempo, "{:.0f}"),
@@ -84,20 +97,22 @@ class Convention:
         found = [row for row in rows if row is not None]
         if self.progressions and piece.chords:
             used = [name for name in piece.patterns if name in self.progressions]
-            found += [Check("progressions", name, True, f"uses {name}") for name in used]
-            found += [] if used else [Check("progressions", "", False, "")]
-        if self.metres:
+            found += [ConventionCheck("progressions", name, True, f"uses {name}") for name in used]
+            found += [] if used else [ConventionCheck("progressions", "", False, "")]
+        if self.meters:
             found.append(
-                Check("metres", "metre", piece.metre in self.metres, f"{piece.metre} is usual in {self.genre}")
+                ConventionCheck(
+                    "metres", "metre", piece.meter in self.meters, f"{piece.meter} is usual in {self.genre}"
+                )
             )
         for word in self.sound if piece.sound else ():
             measure, low, high = SOUND_WORDS[word]
             value = piece.sound[measure]
             reason = f"{word}: {measure} {value:.2f} lies in {low:g}–{high:g}"
-            found.append(Check("sound", word, low <= value <= high, reason))
+            found.append(ConventionCheck("sound", word, low <= value <= high, reason))
         return found
 
-    def points(self, checks: Iterable[Check]) -> float:
+    def points(self, checks: Iterable[ConventionCheck]) -> float:
         """Sum over kinds of weight · (share of its checks kept · 2 − 1): above 0 where more is kept than broken."""
         kept: dict[str, list[bool]] = {}
         for check in checks:
@@ -107,14 +122,26 @@ class Convention:
 
 def _within(
     kind: str, text: str, value: float | None, span: Range | None, number: str, subject: str = ""
-) -> Check | None:
+) -> ConventionCheck | None:
     """The check of a range; None where either is unknown. `text` has {} where the range goes."""
     if value is None or span is None:
         return None
     low, high = span
-    return Check(
+    return ConventionCheck(
         kind, subject or kind, low <= value <= high, text.format(f"{number.format(low)}–{number.format(high)}")
     )
+
+
+class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
+    """Reads YAML without anchors: a few of them can stand for more than fits into memory."""
+
+    def compose_node(self, parent: object, index: object) -> object:
+        """Refuse what refers to another place."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "write values out: * is not read", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
 
 
 @lru_cache(maxsize=1)
@@ -135,10 +162,14 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"no file {file}; give a YAML file of genres, such as those in {BUILT_IN}")
+    if file.stat().st_size > LARGEST:
+        raise ValueError(f"{file.name} has more than {LARGEST} bytes; a genre takes some 300: split the file")
     try:
-        documents = [row for row in yaml.safe_load_all(file.read_text(encoding="utf-8")) if row is not None]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from None
+        documents = [row for row in yaml.load_all(file.read_bytes().decode(), _PlainLoader) if row is not None]
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # of dates and numbers Python's own errors
+        raise ValueError(f"{file.name} is not YAML: {' '.join(str(error).split())[:300]}") from None
+    except RecursionError:
+        raise ValueError(f"{file.name} is not a list of genres: it nests too deeply") from None
     if not documents:
         raise ValueError(f"{file.name} is empty; it needs at least genre: NAME and one of {', '.join(FIELDS[1:])}")
     rows = tuple(_convention(row, file.name) for row in documents)
@@ -150,11 +181,14 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
 
 def _convention(row: Any, where: str) -> Convention:
     if not isinstance(row, dict):
-        raise ValueError(f"{where} holds {row!r}; a genre is a mapping with the entries {', '.join(FIELDS)}")
+        raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
     _known(row, FIELDS, where)
     genre = row.get("genre")
-    if not isinstance(genre, str) or not genre.strip():
-        raise ValueError(f"{where}: genre={genre!r} is not a name; write for example genre: bossa nova")
+    if not isinstance(genre, str) or not 0 < len(genre.strip()) <= LONGEST_NAME:
+        raise ValueError(
+            f"{where}: genre={short(genre)} is not a name of 1–{LONGEST_NAME} characters; "
+            "write for example genre: bossa nova"
+        )
     where = f"{where}, genre {genre}"
     if len(row) == 1:
         raise ValueError(f"{where} has no conventions; add at least one of {', '.join(FIELDS[1:])}")
@@ -184,14 +218,14 @@ def _known(row: dict, allowed: tuple[str, ...], where: str) -> None:
     for name in row:
         if name not in allowed:
             raise ValueError(
-                f"{where}: unknown entry {name!r}; allowed are {', '.join(allowed)}{suggest(str(name), allowed)}"
+                f"{where}: unknown entry {short(name)}; allowed are {', '.join(allowed)}{suggest(short(name), allowed)}"
             )
 
 
 def _mapping(row: dict, name: str, where: str) -> dict:
     value = row.get(name, {})
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: {name}={value!r} is not a mapping; indent its entries below it")
+        raise ValueError(f"{where}: {name}={short(value)} is not a mapping; indent its entries below it")
     return value
 
 
@@ -202,11 +236,13 @@ def _range(row: dict, name: str, allowed: Range, where: str) -> Range | None:
     numbers = isinstance(value, list) and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in value)
     if not numbers or len(value) != 2:  # type: ignore[arg-type]
         low, high = allowed
-        raise ValueError(f"{where}: {name}={value!r} is not two numbers; write for example {name}: [{low:g}, {high:g}]")
+        raise ValueError(
+            f"{where}: {name}={short(value)} is not two numbers; write for example {name}: [{low:g}, {high:g}]"
+        )
     low, high = value  # type: ignore[misc]
     if not allowed[0] <= low <= high <= allowed[1]:
-        fix = f"write [{high:g}, {low:g}]" if low > high else "move it inside"
-        raise ValueError(f"{where}: {name}={value!r} does not rise within {allowed[0]:g}–{allowed[1]:g}; {fix}")
+        fix = f"write [{short(high)}, {short(low)}]" if low > high else "move it inside"
+        raise ValueError(f"{where}: {name}={short(value)} does not rise within {allowed[0]:g}–{allowed[1]:g}; {fix}")
     return float(low), float(high)
 
 
@@ -214,7 +250,7 @@ def _names(row: dict, name: str, allowed: tuple[str, ...] | None, where: str) ->
     """A list of words; `allowed` None: time signatures."""
     value = row.get(name, [])
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
-        raise ValueError(f"{where}: {name}={value!r} is not a list of words; write for example {name}: [a, b]")
+        raise ValueError(f"{where}: {name}={short(value)} is not a list of words; write for example {name}: [a, b]")
     check: Callable[[str], object] = Meter.parse
     for word in value:
         if allowed is None:
@@ -224,6 +260,6 @@ def _names(row: dict, name: str, allowed: tuple[str, ...] | None, where: str) ->
                 raise ValueError(f"{where}: {name}: {error}") from None
         elif word not in allowed:
             raise ValueError(
-                f"{where}: {name} has no {word!r}; allowed are {', '.join(allowed)}{suggest(word, allowed)}"
+                f"{where}: {name} has no {short(word)}; allowed are {', '.join(allowed)}{suggest(word, allowed)}"
             )
     return tuple(value)

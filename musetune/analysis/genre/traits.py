@@ -10,8 +10,8 @@ import numpy as np
 
 from musetune.analysis.listening.timbre import TIMBRE_NAMES
 from musetune.symbols import Chord, Key, LeadSheet
-from musetune.symbols.chord import QUALITY_INTERVALS
 from musetune.symbols.key import SCALES
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals import scale_degree
 
 DOMINANTS = ("7", "9")
@@ -75,12 +75,12 @@ def _scale(key: Key) -> set[int]:
 
 
 @dataclass(frozen=True)
-class Traits:
+class GenreTraits:
     """`bpm`; `metre` as in 4/4; `patterns` names found; `chords` share by CHORD_KINDS, empty without chords; `swing` and
     `syncopation` of the record's rhythm, None where not told; `sound` by TIMBRE_NAMES, empty without sound."""
 
     bpm: float
-    metre: str
+    meter: str
     patterns: tuple[str, ...]
     chords: dict[str, float]
     swing: float | None
@@ -88,12 +88,12 @@ class Traits:
     sound: dict[str, float]
 
 
-def traits(sheet: LeadSheet, rhythm: dict[str, Any], timbre: np.ndarray | None) -> Traits:
+def traits(sheet: LeadSheet, rhythm: dict[str, Any], timbre: np.ndarray | None) -> GenreTraits:
     """The traits of a lead sheet with the record's `rhythmic_analysis` and, where there is a sound, its timbre."""
     from musetune.theory.harmony.patterns import find_patterns
 
     shares = chord_shares(sheet)
-    return Traits(
+    return GenreTraits(
         sheet.bpm,
         str(sheet.meter),
         tuple(dict.fromkeys(found.pattern.name for found in find_patterns(sheet))) if shares else (),
@@ -162,10 +162,10 @@ def _loops(sheet: LeadSheet) -> list[float]:
 
 
 def _rhythm(sheet: LeadSheet, rhythm: dict[str, Any]) -> np.ndarray:
-    metre = sheet.meter
+    meter = sheet.meter
     told = [rhythm.get(name) for name in ("swing_ratio", "syncopation_index", "complexity_score", "tempo_stability")]
     values = [
-        np.log2(sheet.bpm), metre.numerator % 3 == 0 and not metre.compound, metre.compound, metre.numerator in (5, 7),
+        np.log2(sheet.bpm), meter.numerator % 3 == 0 and not meter.compound, meter.compound, meter.numerator in (5, 7),
         *(np.nan if value is None else value for value in told),
     ]  # fmt: skip
     return np.array(values, float)

@@ -23,7 +23,7 @@ CHANNELS = 4  # three spectrum bins a semitone, and the salience of the note
 CHUNK_S, OVERLAP_S = 60.0, 25.0  # long sounds are read in stretches; the overlap exceeds what the networks see
 
 
-class Block(nn.Module):
+class DilatedBlock(nn.Module):
     """A dilated convolution over time, its result added to what came in."""
 
     def __init__(self, width: int, dilation: int, kernel: int = 5, dropout: float = 0.1) -> None:
@@ -47,7 +47,7 @@ class ChordNet(nn.Module):
         self.near = nn.Conv2d(CHANNELS, planes, (5, 3), padding=(2, 1))
         self.octave = nn.Conv2d(planes, planes, (1, 13), padding=(0, 6))
         self.fold = nn.Linear(planes * N_NOTES // 2 + 1, width)
-        self.blocks = nn.ModuleList(Block(width, dilation) for dilation in dilations)
+        self.blocks = nn.ModuleList(DilatedBlock(width, dilation) for dilation in dilations)
         self.norm = nn.GroupNorm(1, width)
         self.chord, self.bass, self.key = (nn.Conv1d(width, size, 1) for size in (N_CHORDS, 13, N_KEYS))
 
@@ -71,7 +71,7 @@ class BeatNet(nn.Module):
     def __init__(self, width: int = 64, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> None:
         super().__init__()
         self.input = nn.Conv1d(N_FEATURES, width, 5, padding=2)
-        self.blocks = nn.ModuleList(Block(width, dilation) for dilation in dilations)
+        self.blocks = nn.ModuleList(DilatedBlock(width, dilation) for dilation in dilations)
         self.norm = nn.GroupNorm(1, width)
         self.beat, self.metre = nn.Conv1d(width, 2, 1), nn.Conv1d(width, len(METERS), 1)
 
@@ -103,14 +103,14 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     net = networks()[0]
     pieces = _stretches(len(notes), CHORD_FPS)
-    said = [np.empty((len(notes), size), np.float16) for size in (N_CHORDS, 13, N_KEYS)]
+    outputs = [np.empty((len(notes), size), np.float16) for size in (N_CHORDS, 13, N_KEYS)]
     with torch.inference_mode():
         for low, high, inner in pieces:
             some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
             out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
-            for kept, logits in zip(said, out, strict=True):
+            for kept, logits in zip(outputs, out, strict=True):
                 kept[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
-    chord, bass, key = said
+    chord, bass, key = outputs
     return chord, bass, key
 
 
@@ -119,13 +119,13 @@ def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     whole.
     """
     net = networks()[1]
-    beats, metres = np.empty((len(features), 2), np.float32), np.zeros(len(METERS))
+    beats, meters = np.empty((len(features), 2), np.float32), np.zeros(len(METERS))
     with torch.inference_mode():
         for low, high, inner in _stretches(len(features), FEATURE_FPS):
-            beat, metre = net(torch.from_numpy(features[low:high].astype(np.float32))[None])
+            beat, meter = net(torch.from_numpy(features[low:high].astype(np.float32))[None])
             beats[low + inner.start : low + inner.stop] = torch.sigmoid(beat[0, inner]).numpy()
-            metres += F.log_softmax(metre[0, inner], -1).sum(dim=0).numpy()
-    return beats, metres / max(len(features), 1)
+            meters += F.log_softmax(meter[0, inner], -1).sum(dim=0).numpy()
+    return beats, meters / max(len(features), 1)
 
 
 def _stretches(frames: int, fps: float) -> list[tuple[int, int, slice]]:

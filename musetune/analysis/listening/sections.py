@@ -21,7 +21,7 @@ MOST_UNITS = 1500  # longer pieces are looked at in groups of bars
 
 
 @dataclass(frozen=True)
-class Part:
+class FormPart:
     """Bars `start` to `end` (exclusive), `label` "A", "B", … in order of appearance; equal labels sound alike."""
 
     start: int
@@ -29,7 +29,7 @@ class Part:
     label: str
 
 
-def find_parts(harmony: np.ndarray, colour: np.ndarray) -> list[Part]:
+def find_parts(harmony: np.ndarray, colour: np.ndarray) -> list[FormPart]:
     """Parts of a piece whose bars have `harmony` (bars, d) ≥ 0, such as chord probabilities, and `colour` (bars, e),
     such as standardised mel levels. Under eight bars everything is one part.
     """
@@ -41,11 +41,13 @@ def find_parts(harmony: np.ndarray, colour: np.ndarray) -> list[Part]:
     stretches = list(itertools.pairwise(starts))
     kinds = _kinds(_unit(harmony), _unit(colour), stretches)
     names = {kind: _letter(place) for place, kind in enumerate(dict.fromkeys(kinds))}
-    return [Part(a * group, min(b * group, bars), names[kind]) for (a, b), kind in zip(stretches, kinds, strict=True)]
+    return [
+        FormPart(a * group, min(b * group, bars), names[kind]) for (a, b), kind in zip(stretches, kinds, strict=True)
+    ]
 
 
 def _letter(number: int) -> str:
-    """A … Z, AA, AB, …"""
+    """A … Z, AA, AB and so on."""
     return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
 
 

@@ -24,7 +24,7 @@ N_PARTIALS = 16
 
 
 @dataclass(frozen=True)
-class Salience:
+class NoteSalience:
     """`notes` (frames, N_NOTES) ≥ 0, how strongly each note sounds; `white` (frames, N_BINS) ≥ 0, the tuned, whitened
     spectrum; `times_s` (frames,) centres; `loudness` (frames,) rms; `tuning` in semitones from A4 = 440 Hz,
     −0.5…0.5."""
@@ -51,7 +51,7 @@ class Salience:
         return self.notes @ fold
 
 
-def salience(spectrum: np.ndarray, loudness: np.ndarray) -> Salience:
+def salience(spectrum: np.ndarray, loudness: np.ndarray) -> NoteSalience:
     """Note salience of a log-frequency `spectrum` (frames, N_BINS), frame k centred on k · HOP / RATE seconds."""
     tuning = _tuning(spectrum)
     white = np.empty(spectrum.shape, np.float16)
@@ -60,7 +60,7 @@ def salience(spectrum: np.ndarray, loudness: np.ndarray) -> Salience:
         here = slice(start, start + 2048)
         tuned = _whiten(_retune(spectrum[here].astype(np.float32), tuning))
         white[here], notes[here] = tuned, _nnls(tuned, _note_dictionary())
-    return Salience(notes, white, np.arange(len(spectrum)) * HOP / RATE, loudness, tuning)
+    return NoteSalience(notes, white, np.arange(len(spectrum)) * HOP / RATE, loudness, tuning)
 
 
 @lru_cache(maxsize=1)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
-from musetune.analysis.service.worker import Answer, Job, Worker, WorkerDied
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDied
 
 AUDIO = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4", ".aif", ".aiff", ".wma", ".caf")
 SCORES = (".mid", ".midi", ".musicxml", ".mxl")  # in a folder; .xml and .json may be anything: name them one by one
 MARK = ".analysis"  # what is written of song.mp3 begins with song.mp3.analysis, and is not taken for music later
 AHEAD = 8  # answers in waiting for an earlier file, a worker
+
+log = logging.getLogger(__name__)
 
 
 def cores() -> int:
@@ -23,43 +26,72 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def find_files(places: Iterable[str | os.PathLike]) -> list[tuple[Path, Path]]:
-    """(file, name of it for output) of all files, and of all music in all folders, in any depth and sorted, each once.
+def find_files(sources: Iterable[str | os.PathLike]) -> list[tuple[Path, Path]]:
+    """Find music files; what a folder holds that cannot be read or is no file is named in a warning.
 
-    The name is the file's own, with the folders below the one that was given. Raises FileNotFoundError for what is
-    neither, ValueError for a folder without music.
+    Args:
+        sources: Files, and folders whose music is taken at any depth.
+
+    Returns:
+        (file, name for output), sorted and each file once. The name is the file's own, with the folders below the one
+        that was given; where two sources hold equal names, with that folder too.
+
+    Raises:
+        FileNotFoundError: A source does not exist.
+        ValueError: A folder holds no music.
     """
-    found: dict[Path, Path] = {}
-    for place in map(Path, places):
-        if place.is_dir():
-            inside = [path for path in sorted(place.rglob("*")) if _is_music(path)]
+    files: dict[Path, tuple[Path, Path]] = {}  # file → its name, and its name with one folder more
+    for source in map(Path, sources):
+        if source.is_dir():
+            inside = _music_in(source)
             if not inside:
-                raise ValueError(f"{place} holds no music: none of {' '.join(AUDIO + SCORES)}")
+                raise ValueError(f"{source} holds no music: none of {' '.join(AUDIO + SCORES)}")
+            folder = source.resolve().name
             for path in inside:
-                found.setdefault(path, path.relative_to(place))
-        elif place.exists():
-            found.setdefault(place, Path(place.name))
+                name = path.relative_to(source)
+                files.setdefault(path, (name, folder / name))
+        elif source.exists():
+            files.setdefault(source, (Path(source.name), Path(source.resolve().parent.name, source.name)))
         else:
-            raise FileNotFoundError(f"no such file: {place}")
-    return list(found.items())
+            raise FileNotFoundError(f"no such file: {source}")
+    count = Counter(name for name, _ in files.values())
+    return [(path, name if count[name] == 1 else longer) for path, (name, longer) in files.items()]
 
 
-def _is_music(path: Path) -> bool:
-    return path.suffix.lower() in AUDIO + SCORES and MARK not in path.name and path.is_file()
+def _music_in(folder: Path) -> list[Path]:
+    """Return the music files below a folder, sorted; warn of what looks like music and is passed over."""
+
+    def unreadable(error: OSError) -> None:
+        log.warning("%s cannot be read (%s): what it holds is left out", error.filename, error.strerror)
+
+    music = []
+    for where, _, names in os.walk(folder, onerror=unreadable):
+        for path in (Path(where, name) for name in names):
+            if path.suffix.lower() not in AUDIO + SCORES or MARK in path.name:
+                continue
+            if path.name.startswith("._"):
+                log.warning("%s is passed over: macOS keeps a file's attributes in such files, no music", path)
+            elif not path.is_file():
+                log.warning("%s is passed over: it is no regular file, or leads nowhere", path)
+            else:
+                music.append(path)
+    return sorted(music)
 
 
-def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Answer | Exception], None, None]:
+def run_jobs(
+    jobs: Iterable[AnalysisJob], workers: int
+) -> Generator[tuple[AnalysisJob, JobResult | Exception], None, None]:
     """Each job with its answer or its error, in the order of the jobs, by so many processes.
 
     Closing the iterator stops the processes.
     """
-    waiting, running = deque(jobs), deque[tuple[Job, Future[Answer]]]()
-    crew = [Worker() for _ in range(min(workers, len(waiting)))]
-    idle: SimpleQueue[Worker] = SimpleQueue()
+    waiting, running = deque(jobs), deque[tuple[AnalysisJob, Future[JobResult]]]()
+    crew = [AnalysisWorker() for _ in range(min(workers, len(waiting)))]
+    idle: SimpleQueue[AnalysisWorker] = SimpleQueue()
     for worker in crew:
         idle.put(worker)
 
-    def one(job: Job) -> Answer:
+    def one(job: AnalysisJob) -> JobResult:
         worker = idle.get()
         try:
             return worker.run(job)
@@ -81,7 +113,7 @@ def run_jobs(jobs: Iterable[Job], workers: int) -> Generator[tuple[Job, Answer |
 class _Crew:
     """All workers and the threads that wait for them, to be stopped together."""
 
-    def __init__(self, workers: list[Worker], threads: ThreadPoolExecutor) -> None:
+    def __init__(self, workers: list[AnalysisWorker], threads: ThreadPoolExecutor) -> None:
         self.workers, self.threads = workers, threads
 
     def close(self) -> None:
@@ -92,6 +124,6 @@ class _Crew:
 
 def reason(error: Exception) -> str:
     """An error in one line, for a summary of many."""
-    told = " ".join(str(error).split()) or type(error).__name__
+    message = " ".join(str(error).split()) or type(error).__name__
     fault = not isinstance(error, (ValueError, OSError, ImportError, WorkerDied))
-    return f"{told} (a fault of the analyser; please report it)" if fault else told
+    return f"{message} (a fault of the analyser; please report it)" if fault else message

@@ -24,13 +24,23 @@ from musetune.symbols.estimate import AnalysisResult
 PACKAGE = Path(__file__).parents[2]
 ROOMS = ("analysis", "audio", "formats", "symbols", "theory")  # whose files decide what is heard
 LIBRARIES = ("numpy", "scipy", "librosa", "soxr", "soundfile", "music21")
+LARGEST = 2**26  # bytes of an entry, unpacked; three hours of music are some 3 MB
+# what every record has, see ANALYSIS_SCHEMA
+RECORD: dict[str, type] = {
+    "source": dict, "chords": list, "harmonic_analysis": dict, "rhythmic_analysis": dict, "genre_analysis": dict,
+}  # fmt: skip
+# what reading a file that something else wrote, or wrote half, can end in
+DAMAGE = (
+    OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+    MemoryError,
+)  # fmt: skip
 FORGET_DAYS = 30  # entries of a version that nobody asked for so long are removed
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredAnalysis:
     """A `AnalysisResult` read back: the `record` as `Analysis.to_json` gave it, and the lead sheet."""
 
     record: dict[str, Any]
@@ -49,21 +59,21 @@ class Stored:
         return {"record": self.record, "lead_sheet": self.lead_sheet.to_json()}
 
     @staticmethod
-    def unpacked(data: Mapping[str, Any]) -> Stored:
+    def unpacked(data: Mapping[str, Any]) -> StoredAnalysis:
         """What `packed` gave. Raises KeyError, TypeError or ValueError for anything else."""
         if not isinstance(data["record"], dict):
             raise TypeError(f"record is a {type(data['record']).__name__}, not an object")
-        return Stored(data["record"], LeadSheet.from_json(data["lead_sheet"]))
+        return StoredAnalysis(data["record"], LeadSheet.from_json(data["lead_sheet"]))
 
     @staticmethod
-    def of(result: AnalysisResult) -> Stored:
-        """The same of a fresh analysis."""
-        return Stored(result.to_json(), result.lead_sheet)
+    def of(result: AnalysisResult) -> StoredAnalysis:
+        """Keep a fresh analysis."""
+        return StoredAnalysis(result.to_json(), result.lead_sheet)
 
-    def named(self, file: str) -> Stored:
-        """The same, of a file of this name: equal bytes may have many."""
+    def named(self, file: str) -> StoredAnalysis:
+        """Return the analysis under another file's name: equal bytes may have many."""
         source = (self.record.get("source") or {}) | {"file": file}
-        return Stored(self.record | {"source": source}, self.lead_sheet)
+        return StoredAnalysis(self.record | {"source": source}, self.lead_sheet)
 
 
 @lru_cache(maxsize=1)
@@ -84,11 +94,11 @@ def default_folder() -> Path:
     """$MUSETUNE_CACHE, or `musetune/analysis` in the user's folder for caches (~/.cache on Linux)."""
     import platformdirs
 
-    asked = os.environ.get("MUSETUNE_CACHE")
-    return Path(asked) if asked else Path(platformdirs.user_cache_dir("musetune")) / "analysis"
+    folder = os.environ.get("MUSETUNE_CACHE")
+    return Path(folder) if folder else Path(platformdirs.user_cache_dir("musetune")) / "analysis"
 
 
-class Cache:
+class AnalysisCache:
     """A folder with one file an analysis. Safe with many processes: a file appears whole or not at all."""
 
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
@@ -96,22 +106,22 @@ class Cache:
 
     def path(self, sha256: str, options: Mapping[str, Any]) -> Path:
         """Where the analysis of bytes with this hash under these options lies, or would."""
-        asked = json.dumps(options, sort_keys=True, allow_nan=False)
-        return self.root / analyser_version() / f"{hashlib.sha256(f'{sha256} {asked}'.encode()).hexdigest()}.json.gz"
+        question = json.dumps(options, sort_keys=True, allow_nan=False)
+        return self.root / analyser_version() / f"{hashlib.sha256(f'{sha256} {question}'.encode()).hexdigest()}.json.gz"
 
-    def load(self, sha256: str, options: Mapping[str, Any]) -> Stored | None:
+    def load(self, sha256: str, options: Mapping[str, Any]) -> StoredAnalysis | None:
         """The analysis, None where there is none or its file is damaged (which is removed)."""
         path = self.path(sha256, options)
         try:
-            return Stored.unpacked(json.loads(gzip.decompress(path.read_bytes())))
+            return _checked(StoredAnalysis.unpacked(_read(path)))
         except FileNotFoundError:
             return None
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-            log.warning("%s in the cache is damaged (%s): analysed anew", path.name, error)
-            path.unlink(missing_ok=True)
+        except DAMAGE as error:
+            log.warning("%s in the cache is damaged (%s): analysed anew", path.name, error or type(error).__name__)
+            _remove(path)
             return None
 
-    def save(self, sha256: str, options: Mapping[str, Any], stored: Stored) -> None:
+    def save(self, sha256: str, options: Mapping[str, Any], stored: StoredAnalysis) -> None:
         """Keep it. A folder that cannot be written to costs a warning only: the analysis is there all the same."""
         path = self.path(sha256, options)
         try:
@@ -129,6 +139,36 @@ class Cache:
         for folder in self.root.iterdir():
             if folder.is_dir() and len(folder.name) == 12 and folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what an entry holds. Raises one of DAMAGE for what `save` has not written."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    with gzip.open(path) as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it holds more than {LARGEST} bytes")
+    return json.loads(data)
+
+
+def _checked(stored: StoredAnalysis) -> StoredAnalysis:
+    """Return an analysis whose record has what its readers take for granted. Raises one of DAMAGE for another."""
+    json.dumps(stored.record, allow_nan=False)  # raises ValueError for numbers that no record holds
+    for name, kind in RECORD.items():
+        if not isinstance(stored.record[name], kind):
+            raise TypeError(f"{name} is a {type(stored.record[name]).__name__}")
+    rows, spans = stored.record["chords"], stored.lead_sheet.chords
+    if len(rows) != len(spans) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{len(rows)} rows of chords stand beside a lead sheet of {len(spans)}")
+    return stored
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be removed (%s): remove it by hand", path, error.strerror)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from musetune.analysis.service.batch import cores
-from musetune.analysis.service.cache import Cache, Stored
-from musetune.analysis.service.worker import Job, Worker, check_file
+from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, check_file
 from musetune.audio.source import sha256_of, text_name
 
 
@@ -21,25 +21,34 @@ from musetune.audio.source import sha256_of, text_name
 class _Shared:
     """One computation, and how many await it."""
 
-    task: asyncio.Task[Stored]
+    task: asyncio.Task[StoredAnalysis]
     waiting: int = 0
 
 
 class AnalysisService:
-    """Analyses in processes of its own, at most `max_concurrent` at a time (default: one a core).
+    """An analyser for programs that do many things at once, in processes of its own.
 
-    Requests for equal bytes and options that overlap in time share one computation; results are kept in the cache
-    (`cache=None`: nowhere). Use it as `async with AnalysisService() as service:`, or `await service.close()`.
+    Requests for equal bytes and options that overlap in time share one computation. Use it as
+    `async with AnalysisService() as service:`, or `await service.close()`.
+
+    Args:
+        max_concurrent: Processes, 1 or more; None: one a core.
+        cache: Where results are kept: "default" (`default_folder()`), a folder, an AnalysisCache, or None for nowhere.
+
+    Raises:
+        ValueError: `max_concurrent` is not a whole number above 0.
     """
 
-    def __init__(self, *, max_concurrent: int | None = None, cache: Cache | str | None = "default") -> None:
+    def __init__(self, *, max_concurrent: int | None = None, cache: AnalysisCache | str | None = "default") -> None:
         count = cores() if max_concurrent is None else max_concurrent
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(f"max_concurrent={max_concurrent!r} is not a whole number above 0")
         self.max_concurrent = count
-        self._cache = Cache() if cache == "default" else Cache(cache) if isinstance(cache, str) else cache
-        self._workers = [Worker() for _ in range(count)]
-        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()  # the last one is warm
+        self._cache = (
+            AnalysisCache() if cache == "default" else AnalysisCache(cache) if isinstance(cache, str) else cache
+        )
+        self._workers = [AnalysisWorker() for _ in range(count)]
+        self._idle: asyncio.LifoQueue[AnalysisWorker] = asyncio.LifoQueue()  # the last one is warm
         for worker in self._workers:
             self._idle.put_nowait(worker)
         self._threads = ThreadPoolExecutor(count + 2, thread_name_prefix="musetune")  # two for files and hashes
@@ -49,14 +58,25 @@ class AnalysisService:
     async def analyze_music(
         self, path: str | PathLike, *, beats: str = "musetune", tempo_hint: float | None = None
     ) -> dict[str, Any]:
-        """The analysis record of a file as plain values (ANALYSIS_SCHEMA): `bpm`, `key`, `chords`, `harmonic_analysis`,
-        `rhythmic_analysis`, `genre_analysis` and the rest. It is the caller's own to change.
+        """Return the analysis record of a file as plain values, which are the caller's own to change.
 
-        Raises what `musetune.analyze` raises; RuntimeError once the service is closed. Cancelling the last one who
-        awaits a file stops its computation.
+        Cancelling the last one who awaits a file stops its computation.
+
+        Args:
+            path: Audio, MIDI, MusicXML or a lead sheet.
+            beats: Who hears the beats: "musetune", "madmom" or "beat_this".
+            tempo_hint: About how many beats a minute; settles half or double.
+
+        Returns:
+            The record that `Analysis.to_json` gives: `bpm`, `key`, `chords`, `harmonic_analysis` and the rest.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It cannot be analysed; the message says why.
+            RuntimeError: The service is closed.
         """
         self._open()
-        job = Job(str(path), beats, tempo_hint)
+        job = AnalysisJob(str(path), beats, tempo_hint)
         digest = await self._in_thread(_digest, Path(path))
         self._open()
         key = (digest, *job.options.items())
@@ -66,7 +86,7 @@ class AnalysisService:
             shared.task.add_done_callback(lambda _: self._forget(key, shared))
         shared.waiting += 1
         try:
-            found = await asyncio.shield(shared.task)
+            stored = await asyncio.shield(shared.task)
         except asyncio.CancelledError:
             if shared.waiting == 1 and not shared.task.done():
                 self._forget(key, shared)
@@ -75,7 +95,7 @@ class AnalysisService:
             raise
         finally:
             shared.waiting -= 1
-        return copy.deepcopy(found.named(text_name(path)).record)
+        return copy.deepcopy(stored.named(text_name(path)).record)
 
     def _open(self) -> None:
         if self._closed:
@@ -85,21 +105,21 @@ class AnalysisService:
         if self._shared.get(key) is shared:
             del self._shared[key]
 
-    async def _compute(self, digest: str, job: Job) -> Stored:
+    async def _compute(self, digest: str, job: AnalysisJob) -> StoredAnalysis:
         if self._cache is not None:
             kept = await self._in_thread(self._cache.load, digest, job.options)
             if kept is not None:
                 return kept
         worker = await self._idle.get()
         try:
-            found = await self._by(worker, job)
+            stored = await self._by(worker, job)
         finally:
             self._idle.put_nowait(worker)
         if self._cache is not None:
-            await self._in_thread(self._cache.save, digest, job.options, found)
-        return found
+            await self._in_thread(self._cache.save, digest, job.options, stored)
+        return stored
 
-    async def _by(self, worker: Worker, job: Job) -> Stored:
+    async def _by(self, worker: AnalysisWorker, job: AnalysisJob) -> StoredAnalysis:
         """Run `job`; where this is cancelled, the process is stopped, not left to its work."""
         running = asyncio.get_running_loop().run_in_executor(self._threads, worker.run, job)
         try:

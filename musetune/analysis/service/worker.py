@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from musetune.analysis.listening.engines import beats_of
-from musetune.analysis.service.cache import Cache, Stored
+from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
 from musetune.audio.source import SYMBOLS, sha256_of, text_name
 
 PATIENCE_S = 7200.0  # a file may take so long; then its process is stopped
@@ -35,7 +35,7 @@ BUILTIN: dict[str, type[Exception]] = {
 
 
 @dataclass(frozen=True)
-class Job:
+class AnalysisJob:
     """One file to analyse, and what to write of it: `outputs`, kinds of `export.KINDS`, under names that begin with
     `stem`. `beats` is one of `engines.ENGINES`; `genres` a YAML file of further genres; `cache` a folder, None to
     leave the cache alone."""
@@ -58,10 +58,10 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Answer:
+class JobResult:
     """The analysis, whether it came from the cache, the files written, and what the reader should know (warnings)."""
 
-    result: Stored
+    result: StoredAnalysis
     cached: bool = False
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -71,28 +71,30 @@ class WorkerDied(RuntimeError):
     """The process ended in the middle of a file: a crash in a decoder, no memory, or it was stopped."""
 
 
-def perform(job: Job) -> Answer:
+def perform(job: AnalysisJob) -> JobResult:
     """Do a job, in this process. Raises what the analysis raises."""
     from musetune.analysis.analyze import analyze
     from musetune.analysis.export import export
 
     path = Path(job.path)
     check_file(path)
-    cache = None if job.cache is None else Cache(job.cache)
+    cache = None if job.cache is None else AnalysisCache(job.cache)
     with _notes() as notes:
         digest = sha256_of(path)
-        found = cache.load(digest, job.options) if cache is not None else None
-        cached = found is not None
-        if found is None:
+        stored = cache.load(digest, job.options) if cache is not None else None
+        cached = stored is not None
+        if stored is None:
             beats = None if path.suffix.lower() in SYMBOLS else beats_of(path, job.beats)
-            found = Stored.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
+            stored = StoredAnalysis.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
             if cache is not None:
-                cache.save(digest, job.options, found)
-        found = found.named(text_name(path))
-        files = [file for kind in job.outputs for file in export(found, kind, Path(job.stem or path), sound=path)]
+                cache.save(digest, job.options, stored)
+        stored = stored.named(text_name(path))
+        if cached:  # a fresh analysis has said them
+            notes.extend(f"{text_name(path)}: {text}" for text in stored.record.get("remarks", ()))
+        files = [file for kind in job.outputs for file in export(stored, kind, Path(job.stem or path), sound=path)]
         if job.sheet is not None:
-            files.append(found.lead_sheet.save(job.sheet))
-    return Answer(found, cached, tuple(map(str, files)), tuple(notes))
+            files.append(stored.lead_sheet.save(job.sheet))
+    return JobResult(stored, cached, tuple(map(str, files)), tuple(notes))
 
 
 def check_file(path: Path) -> None:
@@ -123,18 +125,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         try:
-            answer = perform(Job(**asked | {"outputs": tuple(asked["outputs"])}))
-            told = {
+            answer = perform(AnalysisJob(**request | {"outputs": tuple(request["outputs"])}))
+            reply = {
                 "result": answer.result.packed(),
                 "cached": answer.cached,
                 "files": answer.files,
                 "notes": answer.notes,
             }
         except Exception as error:  # the files after this one go on
-            told = {"error": _nearest(error), "message": _message(error)}
-        answers.write(json.dumps(told) + "\n")
+            reply = {"error": _nearest(error), "message": _message(error)}
+        answers.write(json.dumps(reply) + "\n")
         answers.flush()
 
 
@@ -148,7 +150,7 @@ def _message(error: Exception) -> str:
     return str(error) or type(error).__name__ if _nearest(error) else f"{type(error).__name__}: {error}"
 
 
-class Worker:
+class AnalysisWorker:
     """The caller's side. The process starts with the first job and again after it died."""
 
     def __init__(self) -> None:
@@ -156,7 +158,7 @@ class Worker:
         self._lock = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 what the process says beside its answers; for `_buried`
 
-    def run(self, job: Job) -> Answer:
+    def run(self, job: AnalysisJob) -> JobResult:
         """Do `job` there, and wait. Raises what `perform` raises (RuntimeError for a fault of the analyser itself), and
         WorkerDied."""
         started = time.monotonic()
@@ -174,10 +176,12 @@ class Worker:
             line = ""
         if not line.endswith("\n"):
             raise WorkerDied(f"{job.path}: {self._buried(time.monotonic() - started)}")
-        told = json.loads(line)
-        if "message" in told:
-            raise BUILTIN.get(told["error"], RuntimeError)(told["message"])
-        return Answer(Stored.unpacked(told["result"]), told["cached"], tuple(told["files"]), tuple(told["notes"]))
+        reply = json.loads(line)
+        if "message" in reply:
+            raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
+        return JobResult(
+            StoredAnalysis.unpacked(reply["result"]), reply["cached"], tuple(reply["files"]), tuple(reply["notes"])
+        )
 
     def kill(self) -> None:
         """Stop the process in whatever it does: `run`, in its thread, raises WorkerDied."""
@@ -198,8 +202,8 @@ class Worker:
         with self._lock:
             if self._process is None:
                 command = [sys.executable, "-P", "-c", PROGRAM]  # -P: no module of the current folder gets in between
-                places = os.pathsep.join(place or os.getcwd() for place in sys.path)
-                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": places}
+                folders = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": folders}
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,

@@ -11,11 +11,11 @@ from musetune.analysis.listening.networks import CHANNELS
 from musetune.analysis.listening.spectrum import N_NOTES
 from musetune.analysis.listening.vocabulary import N_CHORDS, N_KEYS, NO_BASS, QUALITIES
 
-Example = dict[str, np.ndarray]
+ExampleArrays = dict[str, np.ndarray]
 IGNORE = -100
 
 
-def chord_batch(examples: list[Example], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+def chord_batch(examples: list[ExampleArrays], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
     """Random excerpts, transposed by −6…5 semitones: notes, level; targets (batch, frames) of chord, bass, key."""
     notes = np.zeros((len(examples), frames, N_NOTES, CHANNELS), np.float16)
     level = np.full((len(examples), frames), -3, np.float16)
@@ -31,7 +31,7 @@ def chord_batch(examples: list[Example], frames: int, rng: np.random.Generator) 
     return torch.from_numpy(notes), torch.from_numpy(level), torch.from_numpy(target)
 
 
-def chord_targets(example: Example, times: np.ndarray, shift: int) -> np.ndarray:
+def chord_targets(example: ExampleArrays, times: np.ndarray, shift: int) -> np.ndarray:
     """(3, times): classes of chord, bass and key, `shift` semitones up; IGNORE outside the annotation."""
     at = np.searchsorted(example["intervals_s"][:, 0], times, side="right") - 1
     inside = (at >= 0) & (times < example["intervals_s"][np.maximum(at, 0), 1])
@@ -43,7 +43,7 @@ def chord_targets(example: Example, times: np.ndarray, shift: int) -> np.ndarray
     return np.where(inside, np.stack([chord, bass, np.full(len(times), key)]), IGNORE)
 
 
-def beat_batch(examples: list[Example], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+def beat_batch(examples: list[ExampleArrays], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
     """Random excerpts: features; targets (batch, frames, 2), their mask (batch, frames), metre (batch,)."""
     x = np.zeros((len(examples), frames, N_FEATURES), np.float32)
     target, mask = np.zeros((len(examples), frames, 2), np.float32), np.zeros((len(examples), frames), np.float32)
@@ -58,5 +58,5 @@ def beat_batch(examples: list[Example], frames: int, rng: np.random.Generator) -
                 target[row, near[(near >= 0) & (near < len(part))], column] = value
         mask[row, : max(0, int(example["beats_s"][0] * FEATURE_FPS) - 2 - start)] = 0
         mask[row, max(0, int(example["beats_s"][-1] * FEATURE_FPS) + 3 - start) :] = 0
-    metre = np.array([int(example["meter"]) for example in examples])
-    return torch.from_numpy(x), torch.from_numpy(target), torch.from_numpy(mask), torch.from_numpy(metre)
+    meter = np.array([int(example["meter"]) for example in examples])
+    return torch.from_numpy(x), torch.from_numpy(target), torch.from_numpy(mask), torch.from_numpy(meter)

@@ -23,14 +23,14 @@ from musetune.analysis.listening.vocabulary import FOLDED, METERS, N_KEYS, NO_BA
 from musetune.audio import synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.chord_studies import study
-from musetune.datasets.corpus import HALVES, Song, at_tempo, in_metre, load_pop909, rubato
+from musetune.datasets.corpus import HALVES, AnnotatedSong, at_tempo, in_meter, load_pop909, rubato
 
 DRUMS_ALONE = 0.04  # examples without a chord, as a share of the others
 KINDS = {"plain": 0.3, "band": 0.25, "metre": 0.13, "study": 0.12, "sheet": 0.2}
 
 
 @dataclass(frozen=True)
-class Job:
+class ExampleJob:
     """One example: a function of these values alone. `source` a POP909 folder or a lead sheet; None for a study."""
 
     number: int
@@ -40,18 +40,18 @@ class Job:
     seconds: float
 
 
-def make_example(job: Job) -> dict[str, np.ndarray]:
+def make_example(job: ExampleJob) -> dict[str, np.ndarray]:
     """What the networks see, and the truth, ready to be stored."""
     rng = np.random.default_rng(job.number)
     song = played(job, rng)
     wave, factor = record(song, job.soundfont, rng)
     features = extract([wave])
-    heard = salience(features.spectrum, features.loudness)
-    notes, level = chord_inputs(heard)
+    pitches = salience(features.spectrum, features.loudness)
+    notes, level = chord_inputs(pitches)
     return {
         "notes": notes,
         "level": level,
-        "rhythm": beat_features(features.levels(), heard),
+        "rhythm": beat_features(features.levels(), pitches),
         "beats_s": song.beats_s * factor,
         "downbeats_s": song.downbeats_s * factor,
         "meter": np.array(METERS.index(song.meter)),
@@ -81,7 +81,7 @@ def encode_chords(labels: list[str]) -> np.ndarray:
     return np.array(rows)
 
 
-def played(job: Job, rng: np.random.Generator) -> Song:
+def played(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
     """The notes and their truth."""
     if job.kind in ("study", "drums"):
         song = varied(study(rng, job.seconds * 0.7), rng)
@@ -92,7 +92,7 @@ def played(job: Job, rng: np.random.Generator) -> Song:
     start = min(float(rng.uniform(0, 100)), max(0.0, last_beat(job.source) - job.seconds))
     song = load_pop909(job.source, start_s=start, duration_s=job.seconds)
     if job.kind == "metre" and song.meter == "4/4" and len(song.beats_s) > 16:
-        song = in_metre(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.2, 0.2, 0.15])))
+        song = in_meter(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.2, 0.2, 0.15])))
         return at_tempo(song, float(rng.uniform(0.7, 1.4)))
     return varied(at_tempo(song, float(rng.uniform(0.85, 1.25)) if rng.random() < 0.5 else 1.0), rng)
 
@@ -102,7 +102,7 @@ def last_beat(folder: Path) -> float:
     return float((folder / "beats.txt").read_text().split()[-3])
 
 
-def drums_alone(song: Song) -> Song:
+def drums_alone(song: AnnotatedSong) -> AnnotatedSong:
     """No pitched note and no chord."""
     import pretty_midi
 
@@ -110,11 +110,12 @@ def drums_alone(song: Song) -> Song:
     return replace(song, midi=pretty_midi.PrettyMIDI(), intervals_s=whole, labels=["N"], key="none")
 
 
-def varied(song: Song, rng: np.random.Generator) -> Song:
+def varied(song: AnnotatedSong, rng: np.random.Generator) -> AnnotatedSong:
+    """Three songs of ten with rubato of some strength, the others as they are."""
     return rubato(song, rng, float(rng.choice([0.02, 0.05, 0.12]))) if rng.random() < 0.3 else song
 
 
-def arranged(path: Path, seconds: float, rng: np.random.Generator) -> Song:
+def arranged(path: Path, seconds: float, rng: np.random.Generator) -> AnnotatedSong:
     """A stretch of a lead sheet, arranged by rule in a genre drawn at random."""
     import random
 
@@ -142,8 +143,8 @@ def arranged(path: Path, seconds: float, rng: np.random.Generator) -> Song:
     if rng.random() < STYLES[genre].sevenths * 0.4:
         sheet = recolour(sheet, chance)
     midi = orchestrate(sheet, seed=chance.randrange(2**31)).arrangement.to_pretty_midi()
-    labels = [span.chord.harte for span in sheet.chords]
-    return Song(
+    labels = [span.chord.simplify().harte for span in sheet.chords]
+    return AnnotatedSong(
         path.stem,
         midi,
         np.array(sheet.chord_intervals_s),
@@ -156,7 +157,7 @@ def arranged(path: Path, seconds: float, rng: np.random.Generator) -> Song:
     )
 
 
-def record(song: Song, soundfont: Path, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def record(song: AnnotatedSong, soundfont: Path, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """The sound (samples,) at RATE, and by which factor it is longer than the song: detuning is done by the speed."""
     from musetune.audio import resample
     from musetune.datasets.band import with_band

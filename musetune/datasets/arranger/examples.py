@@ -11,18 +11,27 @@ import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from musetune.datasets.arranger.mma import Groove, accompany, grooves
-from musetune.datasets.arranger.songs import Song, Track, lead_sheets, midi_folder, pop909
+from musetune.datasets.arranger.songs import PlayedSong, Track, lead_sheets, midi_folder, pop909
 from musetune.datasets.song_split import for_tests
 from musetune.planning.arranger.grammar import contexts, read_events, write
-from musetune.planning.arranger.language import COMPOUND, MAX_BARS, METERS, STEPS, Event, Harmony, Passage, hit_of
+from musetune.planning.arranger.language import (
+    COMPOUND,
+    MAX_BARS,
+    METERS,
+    STEPS,
+    Passage,
+    PassageChord,
+    StemEvent,
+    hit_of,
+)
 from musetune.planning.arranger.passages import bars_of, nearest_step, passage_at
+from musetune.processes import parallel_map
 from musetune.symbols import Meter, MeterSpan
 from musetune.symbols.arrangement import STEMS
 
@@ -40,7 +49,7 @@ SWUNG = 0.6  # share of off-beat onsets on the triplet from which a groove count
 
 
 @dataclass
-class Example:
+class ArrangerExample:
     """A passage: ``split``, where it is from, its head, and for each stem one or two versions as (tokens (n,), contexts
     (n, 10), source).
     """
@@ -51,14 +60,14 @@ class Example:
     stems: dict[str, list[tuple[np.ndarray, np.ndarray, str]]]
 
 
-def split_of(song: Song) -> str:
+def split_of(song: PlayedSong) -> str:
     """test, or by a hash one song in 25 for validation, else train."""
     if for_tests(song.name, song.source):
         return "test"
     return "validation" if random.Random(song.name).random() < 0.04 else "train"
 
 
-def events_of(track: Track, stem: str, passage: Passage, start: float, swing: bool = False) -> list[Event]:
+def events_of(track: Track, stem: str, passage: Passage, start: float, swing: bool = False) -> list[StemEvent]:
     """A track's notes inside the passage, on its grid.
 
     Each beat on sixteenths or triplets, whichever is nearer to its onsets.
@@ -79,8 +88,8 @@ def events_of(track: Track, stem: str, passage: Passage, start: float, swing: bo
             if stem == "drums":
                 hits[step].add(pitch)
             else:
-                events.append(Event(step, pitch - passage.offset, max(round(length * STEPS), 2)))
-    return events + [Event(step, hit_of(pitches)) for step, pitches in sorted(hits.items())]
+                events.append(StemEvent(step, pitch - passage.offset, max(round(length * STEPS), 2)))
+    return events + [StemEvent(step, hit_of(pitches)) for step, pitches in sorted(hits.items())]
 
 
 def swung(beats: float) -> float:
@@ -104,7 +113,7 @@ def is_swung(tracks: dict[str, Track]) -> bool:
     return late > 4 and late / (late + straight) > SWUNG
 
 
-def cut(song: Song, rng: random.Random) -> list[tuple[Fraction, Passage]]:
+def cut(song: PlayedSong, rng: random.Random) -> list[tuple[Fraction, Passage]]:
     """(start, passage) of consecutive passages in which chords are known and something is played."""
     bars = [b for b in bars_of(song.sheet) if b.start >= 0]
     busy = {int(s) // song.sheet.meter.beats_per_bar for t in song.tracks.values() for s, _, _ in t}
@@ -122,14 +131,16 @@ def cut(song: Song, rng: random.Random) -> list[tuple[Fraction, Passage]]:
     return out
 
 
-def compound_twin(song: Song, meter: str) -> Song:
+def compound_twin(song: PlayedSong, meter: str) -> PlayedSong:
     """The song's chords and, its eighths swung, its melody in 12/8 (the same beats) or 6/8 (bars of two of them)."""
     sheet = replace(song.sheet, meters=(MeterSpan(Fraction(0), Meter.parse(meter)),))
     lead = [(swung(s), swung(e), p) for s, e, p in song.tracks.get("lead", [])]
     return replace(song, sheet=sheet, tracks={"lead": lead})
 
 
-def examples(song: Song, mma: Path | None, known: list[Groove], seed: int, accompanied: float = 1.0) -> list[Example]:
+def examples(
+    song: PlayedSong, mma: Path | None, known: list[Groove], seed: int, accompanied: float = 1.0
+) -> list[ArrangerExample]:
     """A song's passages: its own tracks, and those that MMA plays to its chords where it has none (of pop songs a share
     ``accompanied``).
     """
@@ -154,7 +165,7 @@ def examples(song: Song, mma: Path | None, known: list[Groove], seed: int, accom
     return [_example(song, *piece, more) for piece, more in zip(pieces, played)]
 
 
-def _example(song: Song, start: Fraction, passage: Passage, played: dict[str, Track]) -> Example:
+def _example(song: PlayedSong, start: Fraction, passage: Passage, played: dict[str, Track]) -> ArrangerExample:
     swing = song.source != "midi" and passage.meter not in COMPOUND and is_swung(played)
     stems = {}
     for stem in STEMS:
@@ -169,10 +180,10 @@ def _example(song: Song, start: Fraction, passage: Passage, played: dict[str, Tr
                 versions.append((np.array(tokens, np.int16), np.array(contexts(tokens, passage), np.int8), source))
         if versions:
             stems[stem] = versions
-    return Example(split_of(song), f"{song.source}/{song.name}", passage, stems)
+    return ArrangerExample(split_of(song), f"{song.source}/{song.name}", passage, stems)
 
 
-def halved(example: Example) -> Example:
+def halved(example: ArrangerExample) -> ArrangerExample:
     """A passage of up to four 4/4 bars as twice as many 2/4 bars: no groove is written in 2/4."""
     old = example.passage
     passage = replace(old, meter="2/4", bars=2 * old.bars)
@@ -182,16 +193,16 @@ def halved(example: Example) -> Example:
             text = write(stem, read_events(tokens.tolist(), old)[stem], passage)
             own = (np.array(text, np.int16), np.array(contexts(text, passage), np.int8), source)
             stems.setdefault(stem, []).append(own)
-    return Example(example.split, example.song, passage, stems)
+    return ArrangerExample(example.split, example.song, passage, stems)
 
 
-def with_halves(examples: list[Example]) -> list[Example]:
+def with_halves(examples: list[ArrangerExample]) -> list[ArrangerExample]:
     """The examples and, of every fourth that is short enough, its twin in 2/4."""
     short = [e for e in examples if e.passage.meter == "4/4" and e.passage.bars <= MAX_BARS // 2]
     return examples + [halved(e) for e in short[::4]]
 
 
-def twins(song: Song, rng: random.Random) -> list[Song]:
+def twins(song: PlayedSong, rng: random.Random) -> list[PlayedSong]:
     """The song, and of some songs in four a twin in compound time."""
     if str(song.sheet.meter) not in METERS:
         return []
@@ -200,7 +211,7 @@ def twins(song: Song, rng: random.Random) -> list[Song]:
     return [song, compound_twin(song, rng.choice(("6/8", "12/8")))]
 
 
-def _work(job: tuple[Song, Path | None, list[Groove], int, float]) -> list[Example]:
+def _work(job: tuple[PlayedSong, Path | None, list[Groove], int, float]) -> list[ArrangerExample]:
     song = job[0]
     try:
         return [e for e in examples(*job) if e.stems]
@@ -219,7 +230,7 @@ def collect(
     workers: int,
     accompanied: float = 0.5,
     limit: int | None = None,
-) -> list[Example]:
+) -> list[ArrangerExample]:
     """All examples of all collections that are given.
 
     ``limit`` songs of each, MMA beside a share ``accompanied`` of the pop songs.
@@ -227,19 +238,18 @@ def collect(
     known = grooves(mma) if mma else []
     readers = [pop909(songs)] if songs else []
     readers += ([lead_sheets(sheets)] if sheets else []) + [midi_folder(folder) for folder in midi]
-    found: list[Song] = []
+    collection: list[PlayedSong] = []
     for reader in readers:
         for number, song in enumerate(tqdm(reader, desc="reading", unit="song")):
             if limit is not None and number >= limit:
                 break
-            found += twins(song, random.Random(f"twin {song.name} {song.sheet.length}"))
-    jobs = [(song, mma, known, seed, accompanied) for song in found]
-    with Pool(workers) as pool:
-        parts = tqdm(pool.imap(_work, jobs, chunksize=4), total=len(jobs), desc="writing", unit="song")
-        return with_halves([example for part in parts for example in part])
+            collection += twins(song, random.Random(f"twin {song.name} {song.sheet.length}"))
+    jobs = [(song, mma, known, seed, accompanied) for song in collection]
+    parts = tqdm(parallel_map(_work, jobs, workers), total=len(jobs), desc="writing", unit="song")
+    return with_halves([example for part in parts for example in part])
 
 
-def store(examples: list[Example], path: Path) -> None:
+def store(examples: list[ArrangerExample], path: Path) -> None:
     """Write examples as one .npz of flat arrays and a JSON text."""
     versions = [(i, stem, v) for i, e in enumerate(examples) for stem, own in e.stems.items() for v in own]
     heads = [{"split": e.split, "song": e.song, "passage": asdict(e.passage)} for e in examples]
@@ -254,15 +264,15 @@ def store(examples: list[Example], path: Path) -> None:
     )
 
 
-def restore(path: Path) -> list[Example]:
+def restore(path: Path) -> list[ArrangerExample]:
     """What ``store`` wrote."""
     with np.load(path) as file:
         tokens, table, index = file["tokens"], file["contexts"], file["index"]
         heads, sources = json.loads(str(file["heads"])), json.loads(str(file["sources"]))
     examples = []
     for head in heads:
-        harmony = tuple(Harmony(**chord) for chord in head["passage"].pop("harmony"))
-        examples.append(Example(head["split"], head["song"], Passage(**head["passage"], harmony=harmony), {}))
+        harmony = tuple(PassageChord(**chord) for chord in head["passage"].pop("harmony"))
+        examples.append(ArrangerExample(head["split"], head["song"], Passage(**head["passage"], harmony=harmony), {}))
     ends = np.cumsum(index[:, 2])
     for (i, stem, size), end, source in zip(index, ends, sources):
         examples[i].stems.setdefault(STEMS[stem], []).append(

@@ -71,7 +71,7 @@ class Groove:
 
 def grooves(mma: Path) -> list[Groove]:
     """The package's grooves in metres that the stem transformer knows, without introductions, fills and endings."""
-    found, names = [], set()
+    catalogue, names = [], set()
     for index in sorted((mma / "usr/share/mma/lib").glob("*/.mmaDB")):
         with index.open("rb") as file:
             file.readline()
@@ -83,8 +83,8 @@ def grooves(mma: Path) -> list[Groove]:
             for name in members:
                 if meter and not LEFT_OUT.search(name) and name not in names:
                     names.add(name)
-                    found.append(Groove(name, genre, meter, scale))
-    return found
+                    catalogue.append(Groove(name, genre, meter, scale))
+    return catalogue
 
 
 def _meter(text: str, stem: str) -> tuple[str | None, float]:
@@ -161,7 +161,7 @@ def _parts(track, ticks_per_beat: int) -> list[tuple[int, bool, str, Track]]:  #
         elif message.type in ("note_on", "note_off") and message.note in sounding:
             start, own = sounding.pop(message.note)
             notes[own].append((start / ticks_per_beat, max(tick, start + 1) / ticks_per_beat, message.note))
-    return [(program, drum, track.name, found) for program, found in notes.items()]
+    return [(program, drum, track.name, played) for program, played in notes.items()]
 
 
 def accompany(

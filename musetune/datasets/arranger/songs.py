@@ -54,7 +54,7 @@ MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.3
 
 
 @dataclass(frozen=True)
-class Song:
+class PlayedSong:
     """A lead sheet and what its players play; ``source`` names the collection."""
 
     name: str
@@ -63,7 +63,7 @@ class Song:
     tracks: dict[str, Track] = field(default_factory=dict)
 
 
-def pop909(root: Path) -> Iterator[Song]:
+def pop909(root: Path) -> Iterator[PlayedSong]:
     """Melody as lead; of the piano the lowest notes below C3 as bass, the rest as keys.
 
     A song is cut where its bars lengthen or shorten; one whose metre is unclear is left out.
@@ -75,7 +75,7 @@ def pop909(root: Path) -> Iterator[Song]:
             print(f"left out {folder.name}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
-def _pop_song(folder: Path) -> Iterator[Song]:
+def _pop_song(folder: Path) -> Iterator[PlayedSong]:
     import pretty_midi
 
     sheet, beats = read_song(folder), np.loadtxt(folder / "beats.txt")
@@ -98,7 +98,7 @@ def _pop_song(folder: Path) -> Iterator[Song]:
     sheet = replace(sheet, keys=keys, grid=grid, genre="pop", melody=())
     for start, end in even_bars(np.flatnonzero(beats[:, 2] > 0), bar):
         inside = {n: [(s - start, e - start, p) for s, e, p in t if start <= s < end] for n, t in tracks.items()}
-        yield Song(
+        yield PlayedSong(
             folder.name, "pop909", replace(sheet, first_downbeat=Fraction(start % bar)).slice(start, end), inside
         )
 
@@ -123,7 +123,7 @@ def split_hands(notes: Track) -> tuple[Track, Track]:
     return bass, sorted(set(notes) - set(bass))
 
 
-def lead_sheets(root: Path) -> Iterator[Song]:
+def lead_sheets(root: Path) -> Iterator[PlayedSong]:
     """OpenEWLD: the melody as lead, the genre with most votes in index.csv."""
     with (root / "index.csv").open() as rows:
         for row in csv.DictReader(rows):
@@ -139,10 +139,10 @@ def lead_sheets(root: Path) -> Iterator[Song]:
             lead = [(float(n.start), float(n.start + n.beats), n.pitch) for n in sheet.melody]
             if sheet.chords and lead and len(sheet.meters) == 1:
                 genre = next((GENRES[name] for name in GENRES if best in name), "pop")
-                yield Song(row["path"], "openewld", replace(sheet, genre=genre, melody=()), {"lead": lead})
+                yield PlayedSong(row["path"], "openewld", replace(sheet, genre=genre, melody=()), {"lead": lead})
 
 
-def midi_folder(root: Path) -> Iterator[Song]:
+def midi_folder(root: Path) -> Iterator[PlayedSong]:
     """MIDI files in any depth, and the MIDI music inside WAD files (lumps D_*).
 
     Chords and key are estimated from the notes.
@@ -171,7 +171,7 @@ def wad_music(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield name.rstrip(b"\0").decode(), lump
 
 
-def midi_song(name: str, data: bytes, genre: str) -> Song:
+def midi_song(name: str, data: bytes, genre: str) -> PlayedSong:
     """A MIDI file's players by their programs.
 
     Raises ValueError where the metre changes or the notes keep off its grid.
@@ -211,7 +211,7 @@ def midi_song(name: str, data: bytes, genre: str) -> Song:
         length,
         genre=genre,
     )
-    return Song(name, "midi", sheet, tracks)
+    return PlayedSong(name, "midi", sheet, tracks)
 
 
 def players(parts: list[tuple[int, bool, Track]]) -> dict[str, Track]:
@@ -280,9 +280,9 @@ def estimate_key(notes: Track) -> Key:
     chroma: Counter[int] = Counter()
     for start, end, pitch in notes:
         chroma[pitch % 12] += min(end - start, 4.0)  # type: ignore[assignment]
-    heard = np.array([chroma[pc] for pc in range(12)], float)
+    durations = np.array([chroma[pc] for pc in range(12)], float)
     fits = {
-        (tonic, mode): np.corrcoef(np.roll(profile, tonic), heard)[0, 1]
+        (tonic, mode): np.corrcoef(np.roll(profile, tonic), durations)[0, 1]
         for tonic in range(12)
         for mode, profile in (("major", MAJOR_PROFILE), ("minor", MINOR_PROFILE))
     }

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from musetune.datasets.planner.examples import Examples, Pair, order, pairs
+from musetune.datasets.planner.examples import Pair, PlannerExamples, order, pairs
 from musetune.datasets.planner.words import FILLERS, GENRE_WORDS, METER_WORDS, MOODS_OF, NOUNS, TEMPO_WORDS
 from musetune.planning.planner.tokenizer import read_prompts
 
@@ -23,7 +23,7 @@ LINE = {
 BUCKET = 4  # batches sorted by length together
 
 
-def sample_prompts(examples: Examples) -> list[str]:
+def sample_prompts(examples: PlannerExamples) -> list[str]:
     """What the tokenizer learns from: captions of orders and songs, and every word of the tables."""
     rng = random.Random("words")
     tables = [*GENRE_WORDS.values(), *METER_WORDS.values(), *MOODS_OF.values(), TEMPO_WORDS, FILLERS, NOUNS]
@@ -53,7 +53,7 @@ def collate(batch: list[Pair], tokenizer: Any, ids: list[int]) -> dict[str, Tens
 
 
 def batches(
-    examples: Examples, tokenizer: Any, ids: list[int], step: int, *, songs: int, orders: int, seed: int
+    examples: PlannerExamples, tokenizer: Any, ids: list[int], step: int, *, songs: int, orders: int, seed: int
 ) -> list[dict[str, Tensor]]:
     """What step ``step`` learns from: ``songs`` of like length, from BUCKET steps' worth, and ``orders``."""
     block, place = divmod(step, BUCKET)

@@ -29,10 +29,11 @@ BOTH = 0.25  # share of captions with a tempo word that also say the number
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What holds in a song: ``tempo_word`` a word whose range holds bpm, or None; ``asked`` as Plan has it.
+class CaptionFacts:
+    """What holds in a song.
 
-    ``form`` such as "AABA" or "".
+    ``tempo_word``: a word whose range holds bpm, or None; ``length``: what was requested, as Plan has it;
+    ``form``: such as "AABA" or "".
     """
 
     genre: str
@@ -41,7 +42,7 @@ class Facts:
     tonic: str
     bpm: int
     tempo_word: str | None
-    asked: tuple[str, int]
+    length: tuple[str, int]
     form: str = ""
 
 
@@ -61,9 +62,9 @@ def number(value: int, rng: random.Random) -> str:
     return in_words(value) if rng.random() < 0.2 else str(value)
 
 
-def amounts(asked: tuple[str, int], rng: random.Random) -> list[str]:
+def amounts(length: tuple[str, int], rng: random.Random) -> list[str]:
     """Ways to say how long: ``"16 bars"``, ``"a minute and a half"``, ``"1:30"``."""
-    kind, count = asked
+    kind, count = length
     said = number(count, rng)
     if kind == "bars":
         return [f"{said} bars", f"{said} bars", f"{said} bars", f"{said} measures", f"{count}bars"]
@@ -82,19 +83,19 @@ def amounts(asked: tuple[str, int], rng: random.Random) -> list[str]:
     return ways
 
 
-def length_words(asked: tuple[str, int], rng: random.Random) -> str:
-    """A way to say ``asked`` after the noun; what ends in -bar, -second or -minute stands before it."""
-    kind, count = asked
+def length_words(length: tuple[str, int], rng: random.Random) -> str:
+    """A way to say ``length`` after the noun; what ends in -bar, -second or -minute stands before it."""
+    kind, count = length
     if rng.random() < 0.1:
         if kind == "seconds" and count % 60 == 0 and rng.random() < 0.5:
             return f"{number(count // 60, rng)}-minute"
         return f"{number(count, rng)}-{kind[:-1]}"
     if kind == "bars" and rng.random() < 0.05:
         return f"bars: {count}"
-    return rng.choice(LASTING).format(rng.choice(amounts(asked, rng)))
+    return rng.choice(LASTING).format(rng.choice(amounts(length, rng)))
 
 
-def key_words(facts: Facts, rng: random.Random) -> list[str]:
+def key_words(facts: CaptionFacts, rng: random.Random) -> list[str]:
     """Ways to say the key."""
     letter, sign = facts.tonic[0], facts.tonic[1:]
     name = facts.tonic
@@ -149,7 +150,7 @@ def tempo_word(word: str, rng: random.Random) -> str:
     return rng.choice(ways)
 
 
-def _tempo(facts: Facts, rng: random.Random, front: list[str], tails: list[str], exact: bool) -> None:
+def _tempo(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str], exact: bool) -> None:
     """The tempo into the wording: a number, a word, or both, of which the number is what counts."""
     word, said = facts.tempo_word, tempo_number(facts.bpm, rng)
     both = word is not None and (exact or rng.random() < BOTH)
@@ -168,18 +169,18 @@ def _tempo(facts: Facts, rng: random.Random, front: list[str], tails: list[str],
             tails.append(said)
 
 
-def _length(facts: Facts, rng: random.Random, front: list[str], tails: list[str]) -> str:
+def _length(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str]) -> str:
     """The length into the wording; what the phrase begins with if it is "two minutes of …"."""
-    if facts.asked[0] == "open":
+    if facts.length[0] == "open":
         return ""
     if rng.random() < 0.15:
-        return rng.choice(amounts(facts.asked, rng)) + " of "
-    way = length_words(facts.asked, rng)
+        return rng.choice(amounts(facts.length, rng)) + " of "
+    way = length_words(facts.length, rng)
     (front if way.endswith(("-bar", "-second", "-minute")) else tails).append(way)
     return ""
 
 
-def caption(facts: Facts, rng: random.Random, named: float = 0.6, exact: bool = False) -> tuple[str, set[str]]:
+def caption(facts: CaptionFacts, rng: random.Random, named: float = 0.6, exact: bool = False) -> tuple[str, set[str]]:
     """A wording and the facts that it names.
 
     Each with the chance ``named``, a length or a tempo word that was asked for always. ``exact``: the tempo is named,
@@ -187,15 +188,15 @@ def caption(facts: Facts, rng: random.Random, named: float = 0.6, exact: bool = 
     """
     front: list[str] = []
     tails: list[str] = []
-    told = {name for name in ("genre", "meter", "tonic") if rng.random() < named}
+    topics = {name for name in ("genre", "meter", "tonic") if rng.random() < named}
     if exact or facts.tempo_word is not None or rng.random() < named:
-        told.add("bpm")
+        topics.add("bpm")
     lead = _length(facts, rng, front, tails)
-    told |= _mode(facts, rng, front, tails, "tonic" in told)
-    if "bpm" in told:
+    topics |= _mode(facts, rng, front, tails, "tonic" in topics)
+    if "bpm" in topics:
         _tempo(facts, rng, front, tails, exact)
     noun = rng.choice(NOUNS)
-    if "meter" in told:
+    if "meter" in topics:
         way = rng.choice(METER_WORDS[facts.meter])
         if facts.meter == "3/4" and rng.random() < 0.4:
             noun = "waltz"
@@ -203,28 +204,28 @@ def caption(facts: Facts, rng: random.Random, named: float = 0.6, exact: bool = 
             tails.append(way if way.startswith("in ") or rng.random() < 0.4 else f"in {way}")
     if facts.form and rng.random() < 0.6:
         tails.append(rng.choice(("form {}", "{} form", "in {} form", "with the form {}", "{}")).format(facts.form))
-    if "genre" in told:
+    if "genre" in topics:
         front.append(rng.choice(GENRE_WORDS[facts.genre]))
         noun = "" if noun != "waltz" and rng.random() < 0.35 else noun
     if rng.random() < 0.35:
         tails.append(rng.choice(FILLERS))
-    return wording(front, noun, tails, rng, lead), told
+    return wording(front, noun, tails, rng, lead), topics
 
 
-def _mode(facts: Facts, rng: random.Random, front: list[str], tails: list[str], tonic: bool) -> set[str]:
+def _mode(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str], tonic: bool) -> set[str]:
     """Key, mode or mood into the wording; {"mode"} where they tell the mode."""
-    told = tonic
+    clear = tonic
     if tonic:
         tails.append(rng.choice(key_words(facts, rng)))
     elif rng.random() < 0.35:
         ways = ("in a {} key", "in {}", "{} key", "{}-key", "in a {} mode", "{} mode")
         tails.append(rng.choice(ways).format(facts.mode))
-        told = True
+        clear = True
     if rng.random() < 0.55:
-        kind = rng.choice((*MOODS_OF, "any")) if told else rng.choice((facts.mode, facts.mode, "any"))
+        kind = rng.choice((*MOODS_OF, "any")) if clear else rng.choice((facts.mode, facts.mode, "any"))
         front.append(rng.choice(MOODS_OF[kind]))
-        told = told or kind == facts.mode
-    return {"mode"} if told else set()
+        clear = clear or kind == facts.mode
+    return {"mode"} if clear else set()
 
 
 def wording(front: list[str], noun: str, tails: list[str], rng: random.Random, lead: str = "") -> str:

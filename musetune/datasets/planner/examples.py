@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from musetune.datasets.planner.captions import Facts, caption
-from musetune.datasets.planner.songs import Song
+from musetune.datasets.planner.captions import CaptionFacts, caption
+from musetune.datasets.planner.songs import PlannerSong
 from musetune.datasets.planner.words import COMMON, TEMPO_WORDS
-from musetune.planning.planner.form import derive_form
-from musetune.planning.planner.language import Bar, Plan, PlanChord, bars_in, bars_of, steps_per_beat
-from musetune.planning.planner.pins import FREE_LETTERS, WRITTEN
+from musetune.planning.planner.constraints import FREE_LETTERS, WRITTEN
+from musetune.planning.planner.form_detection import derive_form
+from musetune.planning.planner.language import Plan, PlanBar, PlanChord, bars_in, bars_of, steps_per_beat
 from musetune.planning.planner.vocabulary import LETTERS
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import GENRES, Key, Meter
@@ -37,11 +37,11 @@ REBARRED = {
     "4/4": ("3/4", "3/4", "6/8", "6/8", "12/8", "2/2", "2/4", "5/4", "7/8")
 }  # metres that a song in 4/4 can be moved to
 EXACT = 0.5  # share of orders with a tempo and a length in numbers
-Sections = list[tuple[str, tuple[Bar, ...]]]
+Sections = list[tuple[str, tuple[PlanBar, ...]]]
 Pair = tuple[str, list[int], set[str] | None]  # caption, places of words, what to learn of the first line (None: all)
 
 
-def sections_of(song: Song) -> Sections:
+def sections_of(song: PlannerSong) -> Sections:
     """The song's sections, found from its chords.
 
     Bars before the tune begins are an intro, bars after it ends an outro.
@@ -57,13 +57,13 @@ def sections_of(song: Song) -> Sections:
     return out + ([("outro", tuple(bars[last:]))] if last < len(bars) else [])
 
 
-class Examples:
+class PlannerExamples:
     """Draws pairs from ``songs``.
 
     Genres with fewer songs come more often than their share (by the root of their count).
     """
 
-    def __init__(self, songs: Sequence[Song]) -> None:
+    def __init__(self, songs: Sequence[PlannerSong]) -> None:
         self.songs = list(songs)
         self.sections = lru_cache(maxsize=None)(lambda index: sections_of(self.songs[index]))
         counts = Counter(song.sheet.genre for song in songs)
@@ -83,7 +83,7 @@ class Examples:
         plan = Plan(
             genre, meter, Key(rng.choice(MAJORS if mode == "major" else MINORS), mode), bpm, ("open", 0), form, content
         )
-        plan = replace(plan, asked=asked(plan, rng))
+        plan = replace(plan, asked=requested_length(plan, rng))
         letters = "".join(label[0].upper() if len(label) == 1 else "" for label in form)
         facts = facts_of(
             plan, word, letters if 1 < len(letters) < 9 and len(letters) == len(form) and rng.random() < 0.3 else ""
@@ -114,9 +114,11 @@ def order(rng: random.Random) -> tuple[str, Plan, set[str]]:
     return text, plan, named | {"asked"}
 
 
-def facts_of(plan: Plan, word: str | None, form: str = "") -> Facts:
+def facts_of(plan: Plan, word: str | None, form: str = "") -> CaptionFacts:
     """What a caption may say of a plan."""
-    return Facts(plan.genre, str(plan.meter), plan.key.mode, plan.key.tonic, round(plan.bpm), word, plan.asked, form)
+    return CaptionFacts(
+        plan.genre, str(plan.meter), plan.key.mode, plan.key.tonic, round(plan.bpm), word, plan.asked, form
+    )
 
 
 def tempo(own: float | None, genre: str | None, rng: random.Random, worded: float = 0.4) -> tuple[int, str | None]:
@@ -130,7 +132,7 @@ def tempo(own: float | None, genre: str | None, rng: random.Random, worded: floa
     return rng.choice((rng.randint(50, 180), 5 * rng.randint(8, 44), rng.randint(36, 240))), None
 
 
-def asked(plan: Plan, rng: random.Random) -> tuple[str, int]:
+def requested_length(plan: Plan, rng: random.Random) -> tuple[str, int]:
     """What a caption asks for so that the plan has this many bars.
 
     Bars, seconds (round ones where they do) or nothing.
@@ -145,7 +147,7 @@ def asked(plan: Plan, rng: random.Random) -> tuple[str, int]:
     return ("bars", plan.bars) if kind != "open" else ("open", 0)
 
 
-def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ...]]]:
+def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dict[str, tuple[PlanBar, ...]]]:
     """A run of sections: the whole song, or some; the last one cut short now and then. Letters begin at A again."""
     first, last = 0, len(sections)
     if rng.random() < 0.7:
@@ -160,14 +162,14 @@ def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dic
     return labelled(chosen)
 
 
-def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ...]]]:
+def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[PlanBar, ...]]]:
     """The form and what its sections hold, with letters from A on.
 
     Ends before a plan would become larger than one may be made up.
     """
     form: list[str] = []
     names: dict[str, str] = {}
-    content: dict[str, tuple[Bar, ...]] = {}
+    content: dict[str, tuple[PlanBar, ...]] = {}
     for label, bars in chosen:
         if label not in names:
             letters = sum(len(name) == 1 for name in names.values())
@@ -181,7 +183,7 @@ def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[Bar, ..
     return tuple(form), content
 
 
-def rebar(bar: Bar, meter: Meter) -> Bar:
+def rebar(bar: PlanBar, meter: Meter) -> PlanBar:
     """A bar of 4/4 in another metre.
 
     Chords keep their share of the bar in compound and two-beat metres, else their beat.
@@ -199,7 +201,7 @@ def rebar(bar: Bar, meter: Meter) -> Bar:
     return tuple(moved.values())
 
 
-def pairs(examples: Examples, seed: object, songs: int, orders: int) -> list[Pair]:
+def pairs(examples: PlannerExamples, seed: object, songs: int, orders: int) -> list[Pair]:
     """(caption, places of words, what to learn of the first line or None for all): songs first."""
     rng = random.Random(f"{seed}")
     out: list[Pair] = []

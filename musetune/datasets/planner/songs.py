@@ -71,7 +71,7 @@ CHORALES = 160  # of Bach's in music21's corpus: as many as a genre needs to be 
 
 
 @dataclass(frozen=True)
-class Song:
+class PlannerSong:
     """``sheet``: one metre, one key, whole bars from a bar line on, no gaps.
 
     ``sung``: bars before the tune and bars up to its end, or None where there is no tune to tell; ``timed``: whether
@@ -86,12 +86,12 @@ class Song:
     sheet: LeadSheet
 
 
-def validation(song: Song) -> bool:
+def validation(song: PlannerSong) -> bool:
     """Whether a song that is not held out is kept from learning, to choose the best model by: one in sixteen."""
     return hashlib.sha1(song.name.encode()).hexdigest()[1] == "7"
 
 
-def split(songs: list[Song]) -> tuple[list[Song], list[Song]]:
+def split(songs: list[PlannerSong]) -> tuple[list[PlannerSong], list[PlannerSong]]:
     """Songs to learn from and songs to choose the best by; held-out ones are in neither."""
     free = [song for song in songs if not song.test]
     return [song for song in free if not validation(song)], [song for song in free if validation(song)]
@@ -105,7 +105,7 @@ def genre_of(genres: str, styles: str, title: str) -> str:
     return STYLE_OF.get(style) or GENRE_OF.get(genre) or "pop"
 
 
-def pop909(folder: Path) -> Iterator[Song]:
+def pop909(folder: Path) -> Iterator[PlannerSong]:
     """The songs of POP909 whose metre the two annotations agree on."""
     import mido
     import pretty_midi
@@ -163,7 +163,7 @@ def phase(spans: list[ChordSpan], meter: Meter) -> int:
     return best if weight[best] > PHASE * weight[0] else 0
 
 
-def openewld(folder: Path) -> Iterator[Song]:
+def openewld(folder: Path) -> Iterator[PlannerSong]:
     """The lead sheets of OpenEWLD in one metre; 2/2 counted in quarters."""
     for row in csv.DictReader((folder / "index.csv").open()):
         try:
@@ -189,7 +189,7 @@ def openewld(folder: Path) -> Iterator[Song]:
         )
 
 
-def chorales() -> Iterator[Song]:
+def chorales() -> Iterator[PlannerSong]:
     """Bach's chorales, their harmony found by our own analysis."""
     from music21 import corpus
 
@@ -220,7 +220,7 @@ def whole(
     bpm: float | None,
     genre: str,
     tune: tuple[Fraction, Fraction] | None = None,
-) -> Iterator[Song]:
+) -> Iterator[PlannerSong]:
     """The song cut to the bars in which it has chords, later keys moved to the first; nothing where fewer than 4
     bars are left or the metre is one that plans do not have."""
     bar = meter.beats_per_bar
@@ -245,7 +245,7 @@ def whole(
         genre=genre,
     )
     sung = tuple(min(max(round(at / bar) - first, 0), last - first) for at in tune) if tune else None
-    yield Song(name, source, for_tests(name, source), bpm is not None, sung, sheet)  # type: ignore[arg-type]
+    yield PlannerSong(name, source, for_tests(name, source), bpm is not None, sung, sheet)  # type: ignore[arg-type]
 
 
 def shift(key: Key, home: Key) -> int:
@@ -256,26 +256,22 @@ def shift(key: Key, home: Key) -> int:
 
 def write(data: Path, out: Path) -> None:
     """All songs as lines of JSON."""
-    found = [
+    songs = [
         *tqdm(pop909(data / "pop909"), desc="POP909"),
         *tqdm(openewld(data / "openewld"), desc="OpenEWLD"),
         *chorales(),
     ]
-    lines = [json.dumps(vars(song) | {"sheet": song.sheet.to_json()}) for song in found]
+    lines = [json.dumps(vars(song) | {"sheet": song.sheet.to_json()}) for song in songs]
     out.write_text("\n".join(lines) + "\n")
-    print(f"{len(found)} songs, {sum(song.test for song in found)} of them held out, in {out}")
+    print(f"{len(songs)} songs, {sum(song.test for song in songs)} of them held out, in {out}")
 
 
-def read(path: Path) -> list[Song]:
+def read(path: Path) -> list[PlannerSong]:
     """What ``write`` wrote."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [
-        Song(**row | {"sheet": LeadSheet.from_json(row["sheet"]), "sung": tuple(row["sung"]) if row["sung"] else None})
+        PlannerSong(
+            **row | {"sheet": LeadSheet.from_json(row["sheet"]), "sung": tuple(row["sung"]) if row["sung"] else None}
+        )
         for row in rows
     ]
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        raise SystemExit(__doc__)
-    write(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -16,7 +16,7 @@ from musetune.planning.rules.styles import STYLES
 from musetune.symbols import BeatGrid, Chord, ChordSpan, KeySpan, LeadSheet, Meter, MeterSpan
 
 if TYPE_CHECKING:
-    from musetune.datasets.rendering.settings import Config
+    from musetune.datasets.rendering.settings import RenderingConfig
 
 RANDOM_QUALITIES = {"maj": 38, "min": 28, "7": 10, "maj7": 7, "min7": 9, "sus4": 3, "dim": 2, "hdim7": 2, "aug": 1}
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
@@ -33,7 +33,7 @@ BASSES = {  # qualities that are inverted, with their third and fifth
 ANY_TEMPO, COMPOUND_TEMPO = (60, 180), (40, 110)  # bpm
 
 
-def excerpt(song: LeadSheet, cfg: Config, rng: random.Random) -> LeadSheet:
+def excerpt(song: LeadSheet, cfg: RenderingConfig, rng: random.Random) -> LeadSheet:
     """A passage of ``cfg.seconds`` in a genre, tempo, key and metre drawn from ``rng``."""
     genre, bar = rng.choice(list(STYLES)), int(song.meter.beats_per_bar)
     drawn = rng.random() if bar == 4 else 1.0

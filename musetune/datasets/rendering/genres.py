@@ -21,7 +21,7 @@ from musetune.audio import synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.rendering import songs as render_songs
 from musetune.datasets.rendering.excerpts import SHARP, excerpt
-from musetune.datasets.rendering.settings import Config
+from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.planning.rules.orchestrate import orchestrate, recolour
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import BeatGrid, LeadSheet
@@ -98,17 +98,17 @@ def part_of(number: int) -> str | None:
 
 def find_songs(pop909: Path, openewld: Path, pool: int) -> dict[str, dict[str, list[Path]]]:
     """Part → "songs" (at most `pool`) or one of OpenEWLD's genres (at most a quarter of that) → files."""
-    found: dict[str, dict[str, list[Path]]] = {part: {"songs": []} for part in PARTS}
+    sources_by_part: dict[str, dict[str, list[Path]]] = {part: {"songs": []} for part in PARTS}
     for folder in sorted(path for path in pop909.iterdir() if path.name.isdecimal()):
         if part := part_of(int(folder.name)):
-            found[part]["songs"].append(folder)
+            sources_by_part[part]["songs"].append(folder)
     with (openewld / "index.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if part := part_of(zlib.crc32(row["path"].encode())):
-                found[part].setdefault(row["genres"].split(":")[0], []).append(openewld / row["path"])
+                sources_by_part[part].setdefault(row["genres"].split(":")[0], []).append(openewld / row["path"])
     return {
         part: {name: _some(files, pool if name == "songs" else pool // 4) for name, files in sources.items()}
-        for part, sources in found.items()
+        for part, sources in sources_by_part.items()
     }
 
 
@@ -142,12 +142,12 @@ def draw_sheet(
     source = (
         songs[rng.choice(labels)] if labels and rng.random() < (0.8 if genre == "jazz" else 0.2) else songs["songs"]
     )
-    knobs = Config(seconds=seconds, random_share=0.05, waltz_share=0.1)
+    settings = RenderingConfig(seconds=seconds, random_share=0.05, waltz_share=0.1)
     song = None
     while song is None:
         song = read_song(rng.choice(source), kept)
     while True:
-        sheet = excerpt(song, knobs, rng)
+        sheet = excerpt(song, settings, rng)
         if sheet.genre == genre and sheet.chords:
             return sheet
 
@@ -159,15 +159,15 @@ def idiom(genre: str, seconds: float, rng: random.Random) -> LeadSheet:
     more = [loop for loop in IDIOMS[genre] if in_minor(loop) == minor]
     loops = [first] if genre in ("blues", "electronic") else [first, rng.choice(more)]
     key = f"{rng.choice(SHARP)} {'minor' if minor else 'major'}"
-    bpm, metre = rng.uniform(*STYLES[genre].tempo), 3 if rng.random() < 0.12 else 4
-    beats = max(1, round(metre * rng.choice(CHORD_BARS[genre]))) if metre == 4 else metre
+    bpm, beats_per_bar = rng.uniform(*STYLES[genre].tempo), 3 if rng.random() < 0.12 else 4
+    beats = max(1, round(beats_per_bar * rng.choice(CHORD_BARS[genre]))) if beats_per_bar == 4 else beats_per_bar
     count = int(seconds * bpm / 60 / beats) + 2
     chords = [chord for loop in loops for chord in loop.split() * rng.choice((1, 2))]
     sheet = LeadSheet.from_progression(
         (chords * (count // len(chords) + 1))[:count],
         key=key,
         bpm=bpm,
-        time_signature=f"{metre}/4",
+        time_signature=f"{beats_per_bar}/4",
         beats_per_chord=beats,
         genre=genre,
     )

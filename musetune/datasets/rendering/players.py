@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from musetune.planning.rules.orchestrate import Take, close_voicing, tempo_word
+from musetune.planning.rules.orchestrate import CaptionedArrangement, close_voicing, tempo_word
 from musetune.planning.rules.styles import DRUM_NOTES, PROGRAM_NAMES, STYLES
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement, Stem, StemNote
@@ -19,7 +19,7 @@ RANGES = {"bass": (28, 52), "lead": (52, 91)}  # MIDI pitches
 RHYTHMS = ((1.0, 1.0, 2.0), (0.5, 0.5, 1.0, 1.5), (0.25, 0.5, 0.5, 0.75, 1.0), (1 / 3, 2 / 3, 1.0))  # beats
 
 
-def free(take: Take, sheet: LeadSheet, rng: random.Random) -> Take:
+def free(take: CaptionedArrangement, sheet: LeadSheet, rng: random.Random) -> CaptionedArrangement:
     """The take's players with other notes.
 
     Drum hits, rhythms and lines drawn at random on the beats' grid, chords where the sheet has them.
@@ -38,7 +38,7 @@ def free(take: Take, sheet: LeadSheet, rng: random.Random) -> Take:
     return replace(take, arrangement=Arrangement(take.arrangement.grid, stems))
 
 
-def solo(take: Take, sheet: LeadSheet, rng: random.Random) -> Take:
+def solo(take: CaptionedArrangement, sheet: LeadSheet, rng: random.Random) -> CaptionedArrangement:
     """One of the take's players alone, and words that say so."""
     name = rng.choice(sorted(take.arrangement.stems))
     stem = take.arrangement.stems[name]
@@ -48,7 +48,7 @@ def solo(take: Take, sheet: LeadSheet, rng: random.Random) -> Take:
         f"solo {player}, {sheet.genre}",
         f"{player} alone, {tempo_word(sheet.bpm)} {sheet.genre}",
     )
-    return Take(Arrangement(take.arrangement.grid, {name: stem}), rng.choice(wordings))
+    return CaptionedArrangement(Arrangement(take.arrangement.grid, {name: stem}), rng.choice(wordings))
 
 
 def drum_hits(sheet: LeadSheet, rng: random.Random) -> Iterator[StemNote]:

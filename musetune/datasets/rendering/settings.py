@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Config:
-    """Every knob, its default, its meaning."""
+class RenderingConfig:
+    """Every option, its default, its meaning."""
 
     clips: int = 6000
     seconds: float = 10.24

@@ -15,7 +15,7 @@ import numpy as np
 from musetune.audio import save_audio, synthesize
 from musetune.datasets.rendering.excerpts import excerpt
 from musetune.datasets.rendering.players import free, solo
-from musetune.datasets.rendering.settings import Config
+from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.formats.files import SUFFIXES
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note
@@ -30,8 +30,8 @@ PARTS = {  # of a song folder; the second name is that of POP909 as its authors 
 
 def find_songs(source: Path, held_out: str) -> list[Path]:
     """Song folders not held out, then the lead sheets that lie in no song folder, each in order of path."""
-    found = sorted(path for name in PARTS["chords"] for path in source.rglob(name))
-    folders = list(dict.fromkeys(path.parent for path in found))
+    chord_files = sorted(path for name in PARTS["chords"] for path in source.rglob(name))
+    folders = list(dict.fromkeys(path.parent for path in chord_files))
     inside = set(folders)
     files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and inside.isdisjoint(p.parents)]
     return [f for f in folders if f.name[-1] not in held_out] + [f for f in files if has_chords(f)]
@@ -92,7 +92,7 @@ def read_song(path: Path) -> LeadSheet:
     )
 
 
-def render(index: int, cfg: Config, songs: list[Path], out: Path) -> dict:
+def render(index: int, cfg: RenderingConfig, songs: list[Path], out: Path) -> dict:
     """Render clip ``index`` (a function of seed and index alone) and return its metadata row."""
     rng = random.Random(cfg.seed * 1_000_003 + index)
     path = rng.choice(songs)

@@ -8,6 +8,8 @@ from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDis
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from diffusers.models.modeling_utils import ModelMixin
 
+from musetune.models.sizes import check_sizes
+
 PATCH = 8
 
 
@@ -29,6 +31,8 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         out_channels: int = 1,
     ) -> None:
         super().__init__()
+        check_sizes("PatchAutoencoder", PATCH * PATCH, latent_channels=latent_channels)
+        check_sizes("PatchAutoencoder", 16384, bins=bins)
         columns = bins // PATCH
         self.register_buffer("mean", torch.zeros(bins))
         self.register_buffer("basis", torch.eye(PATCH * PATCH)[:latent_channels].clone())

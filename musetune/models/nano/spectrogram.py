@@ -7,7 +7,6 @@ keep drums sharp.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -71,12 +70,8 @@ class LogSpectrogram(ExactBuffers, nn.Module):
                 persistent=False,
             )
 
-    @property
-    def frames_per_second(self) -> float:
-        """Frame rate in Hz."""
-        return self.sampling_rate / self.hop
-
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
+        """Log spectrogram (B, frames, bins) of waves (B, samples)."""
         wave, frames = wave.float(), wave.shape[-1] // self.hop
         total: torch.Tensor | None = None
         for i, n_fft in enumerate(self.n_ffts):
@@ -102,8 +97,3 @@ def _filters(frequencies: np.ndarray, mask: np.ndarray, n_fft: int, rate: int, p
         np.maximum((triangles**2).sum(axis=1, keepdims=True), 1e-9)
     )  # noise of equal density reads equal
     return torch.from_numpy((triangles * mask[:, None]).astype(np.float32))
-
-
-def sine_amplitude(log_magnitude: torch.Tensor) -> torch.Tensor:
-    """Amplitude of the sine that reads ``log_magnitude``."""
-    return log_magnitude.exp() - math.exp(math.log(FLOOR))

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from musetune.models.nano.spectrogram import ExactBuffers, LogSpectrogram
+from musetune.models.sizes import check_sizes
 
 NOISE_SEED = 7
 
@@ -34,6 +35,7 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((dim,), 0.2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add to x (B, channels, frames) what the block makes of it."""
         h = self.norm(self.depthwise(x).transpose(1, 2))
         return x + (self.scale * self.down(F.gelu(self.up(h)))).transpose(1, 2)
 
@@ -64,6 +66,10 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         loudest: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        check_sizes("NanoVocoder", 256, layers=layers, lowest_pitch=lowest_pitch, highest_pitch=highest_pitch)
+        check_sizes("NanoVocoder", 16384, model_in_dim=model_in_dim, upsample_rates=upsample_rates, n_fft=n_fft)
+        check_sizes("NanoVocoder", 16384, dim=dim, hidden=hidden)
+        check_sizes("NanoVocoder", 192000, sampling_rate=sampling_rate)
         self.hop = math.prod(upsample_rates)
         self.frontend = LogSpectrogram(sampling_rate=sampling_rate, hop=self.hop, bins=model_in_dim)
         self.embed = nn.Conv1d(model_in_dim, dim, 7, padding=3)
@@ -94,6 +100,7 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         self.register_buffer("to_grid", _interpolation(centres, grid.clamp_min(20.0)), persistent=False)
 
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Waves (B, samples) of spectrograms (B, frames, bins); (samples,) of one (frames, bins)."""
         single = spectrogram.dim() == 2
         x = spectrogram[None] if single else spectrogram
         if self.ceiling is not None:

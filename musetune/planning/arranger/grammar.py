@@ -22,13 +22,13 @@ from musetune.planning.arranger.language import (
     MAX_BEATS,
     OFFSETS,
     PITCH,
-    PLAYERS,
     POSITION,
     STEM,
+    STEM_RANGES,
     STEPS,
     VOCABULARY,
-    Event,
     Passage,
+    StemEvent,
     beats_of,
     nearest_length,
     offsets_of,
@@ -46,7 +46,7 @@ CONTEXT = (
 )  # fmt: skip
 
 
-class Walker:
+class StemTextReader:
     """Follows a passage's text token by token: ``push`` what is written, ask ``allowed`` and ``context`` on the way."""
 
     def __init__(self, passage: Passage) -> None:
@@ -55,7 +55,7 @@ class Walker:
         self.onsets, self.rests = 0, 0  # of this bar; empty bars before it
         self.pitches: list[int] = []  # of the open onset
         self.closed = True  # no onset is open
-        self.events: dict[str, list[Event]] = {}
+        self.events: dict[str, list[StemEvent]] = {}
 
     @cached_property
     def _chords(self) -> list[tuple[int, int, int, int, int, int]]:
@@ -83,7 +83,7 @@ class Walker:
 
     def _close(self, pitches: list[int], steps: int) -> None:
         start, self.closed = self.bar * self.passage.bar_steps + self.step, True
-        self.events[self.stem] += [Event(start, pitch, steps) for pitch in pitches]
+        self.events[self.stem] += [StemEvent(start, pitch, steps) for pitch in pitches]
 
     def context(self) -> list[int]:
         """What comes with the token that was pushed last, indices below ``CONTEXT``."""
@@ -102,7 +102,7 @@ class Walker:
         """
         if not self.stem:
             raise RuntimeError("no stem is being written: push a stem token first")
-        p, player = self.passage, PLAYERS[self.stem]
+        p, player = self.passage, STEM_RANGES[self.stem]
         if self.bar < 0:
             return _only(BAR)
         if self.closed:
@@ -167,16 +167,16 @@ def _chord_features(passage: Passage) -> list[tuple[int, int, int, int, int, int
     return out
 
 
-def write(stem: str, events: list[Event], passage: Passage) -> list[int]:
+def write(stem: str, events: list[StemEvent], passage: Passage) -> list[int]:
     """The tokens of a stem that plays ``events``, from its stem token to its end.
 
     Events off the grid, out of the stem's range or beyond what it may hold in a bar or at once are left out; of an
     onset's lengths the median counts.
     """
-    onsets: dict[int, list[Event]] = {}
+    onsets: dict[int, list[StemEvent]] = {}
     for event in sorted(events, key=lambda e: (e.step, e.pitch)):
         onsets.setdefault(event.step, []).append(event)
-    walker, out = Walker(passage), [STEM + STEMS.index(stem), BAR]
+    walker, out = StemTextReader(passage), [STEM + STEMS.index(stem), BAR]
     for token in out:
         walker.push(token)
 
@@ -201,11 +201,11 @@ def write(stem: str, events: list[Event], passage: Passage) -> list[int]:
     return [*out, END]
 
 
-def _onset_tokens(stem: str, notes: list[Event], passage: Passage, step: int) -> list[int]:
+def _onset_tokens(stem: str, notes: list[StemEvent], passage: Passage, step: int) -> list[int]:
     """What follows an onset's position; nothing where no note is left."""
     if stem == "drums":
         return [HIT + notes[0].pitch]
-    player = PLAYERS[stem]
+    player = STEM_RANGES[stem]
     pitches = sorted({n.pitch for n in notes if player.low <= n.pitch + passage.offset <= player.high})
     if not pitches:
         return []
@@ -219,16 +219,16 @@ def _onset_tokens(stem: str, notes: list[Event], passage: Passage, step: int) ->
 
 def contexts(tokens: list[int], passage: Passage) -> list[list[int]]:
     """The context of each token of a text, see ``CONTEXT``."""
-    walker, out = Walker(passage), []
+    walker, out = StemTextReader(passage), []
     for token in tokens:
         walker.push(token)
         out.append(walker.context())
     return out
 
 
-def read_events(tokens: list[int], passage: Passage) -> dict[str, list[Event]]:
+def read_events(tokens: list[int], passage: Passage) -> dict[str, list[StemEvent]]:
     """The notes that a text means, by stem: the inverse of ``write``."""
-    walker = Walker(passage)
+    walker = StemTextReader(passage)
     for token in tokens:
         walker.push(token)
     return walker.events

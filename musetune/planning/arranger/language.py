@@ -6,7 +6,7 @@ A passage is at most eight bars of one metre. Its text is a head, ``start genre 
 in the order of ``STEMS``: the stem's own token, then for each bar a bar token and its onsets, then an end token. An
 onset of drums is a position and one token for all that is struck; of another stem a position, one or more pitches
 upwards, and the length that they share. Twelve steps make a beat; onsets stand on sixteenths and triplets. There are no
-chord tokens: every token is read with the harmony that sounds where it stands (``stem_grammar.Walker.context``).
+chord tokens: every token is read with the harmony that sounds where it stands (``grammar.StemTextReader.context``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOWEST, HIGHEST = 22, 100  # MIDI pitches written in C, see ``tonic_offset``
 
 
 @dataclass(frozen=True)
-class Player:
+class StemRange:
     """What a stem may hold: MIDI pitches ``low`` to ``high``, ``voices`` notes at once, ``onsets`` in a bar of four
     beats.
     """
@@ -41,12 +41,12 @@ class Player:
     onsets: int
 
 
-PLAYERS = {
-    "drums": Player(35, 81, 1, 16),
-    "bass": Player(28, 55, 1, 8),
-    "guitar": Player(40, 83, 5, 8),
-    "keys": Player(33, 93, 5, 10),
-    "lead": Player(53, 88, 1, 10),
+STEM_RANGES = {
+    "drums": StemRange(35, 81, 1, 16),
+    "bass": StemRange(28, 55, 1, 8),
+    "guitar": StemRange(40, 83, 5, 8),
+    "keys": StemRange(33, 93, 5, 10),
+    "lead": StemRange(53, 88, 1, 10),
 }
 
 # Drums: what hands and feet strike together is one token: a set of BODY, one of CYMBALS and one of TOMS.
@@ -90,7 +90,7 @@ VOCABULARY = _at
 
 
 @dataclass(frozen=True)
-class Event:
+class StemEvent:
     """An onset's note: ``step`` from the passage's start, ``pitch`` as if the tonic were C (drums: a hit, 1–143),
     ``steps`` long.
     """
@@ -101,7 +101,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Harmony:
+class PassageChord:
     """A chord from ``step`` on: root and bass 0–11 above the tonic (12: no chord), quality's place in QUALITIES."""
 
     step: int
@@ -126,7 +126,7 @@ class Passage:
     bpm: float
     offset: int
     bars: int
-    harmony: tuple[Harmony, ...]
+    harmony: tuple[PassageChord, ...]
 
     def __post_init__(self) -> None:
         if self.meter not in METERS:
@@ -139,10 +139,12 @@ class Passage:
 
     @property
     def bar_steps(self) -> int:
+        """Steps of a bar."""
         return STEPS * beats_of(self.meter)
 
     @property
     def steps(self) -> int:
+        """Steps of the passage."""
         return self.bars * self.bar_steps
 
     def head(self) -> list[int]:
@@ -153,7 +155,7 @@ class Passage:
         return [START, GENRE + genre, METER + METERS.index(self.meter), MODE + mode, TEMPO + tempo]
 
 
-NO_HARMONY = Harmony(0, 12, QUALITIES.index("N"), 12)
+NO_HARMONY = PassageChord(0, 12, QUALITIES.index("N"), 12)
 
 
 def beats_of(meter: str) -> int:

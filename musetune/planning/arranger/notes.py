@@ -5,7 +5,7 @@ Pitches in the passage's key, lengths that end where the next note begins, accen
 
 from __future__ import annotations
 
-from musetune.planning.arranger.language import DRUM_CLASSES, PLAYERS, STEPS, Event, Passage, struck
+from musetune.planning.arranger.language import DRUM_CLASSES, STEM_RANGES, STEPS, Passage, StemEvent, struck
 from musetune.symbols.arrangement import StemNote
 
 LOUDNESS = {"drums": 84, "bass": 88, "guitar": 74, "keys": 76, "lead": 92}  # MIDI velocity between the beats
@@ -19,7 +19,7 @@ def accent(step: int, passage: Passage) -> int:
     return DOWNBEAT if in_bar == 0 else BEAT if in_bar % STEPS == 0 else EIGHTH if in_bar % 6 == 0 else 0
 
 
-def stem_notes(stem: str, events: list[Event], passage: Passage, start: float, end: float) -> list[StemNote]:
+def stem_notes(stem: str, events: list[StemEvent], passage: Passage, start: float, end: float) -> list[StemNote]:
     """Notes in beats of a song: the passage begins at beat ``start``, nothing sounds before 0 or after ``end``."""
     if stem == "drums":
         notes = [
@@ -40,9 +40,9 @@ def _drum(name: str, passage: Passage) -> int:
     return CLAP if name == "stick" and passage.genre == "electronic" else DRUM_CLASSES[name][0]
 
 
-def _pitched(stem: str, events: list[Event], passage: Passage, start: float) -> list[StemNote]:
+def _pitched(stem: str, events: list[StemEvent], passage: Passage, start: float) -> list[StemNote]:
     """A single voice ends where its next note begins; of several, each where its own pitch is struck again."""
-    player, notes = PLAYERS[stem], []
+    player, notes = STEM_RANGES[stem], []
     following: dict[int, int] = {}  # where a pitch, or anything (−1), sounds next
     for event in sorted(events, key=lambda e: -e.step):
         voice = event.pitch if player.voices > 1 else -1

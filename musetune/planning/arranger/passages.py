@@ -12,8 +12,8 @@ from musetune.planning.arranger.language import (
     NO_HARMONY,
     OFFSETS,
     STEPS,
-    Harmony,
     Passage,
+    PassageChord,
     beats_of,
     offsets_of,
     tonic_offset,
@@ -23,7 +23,7 @@ from musetune.symbols.beat_grid import BPM_RANGE
 
 
 @dataclass(frozen=True)
-class Bar:
+class SheetBar:
     """A bar line at beat ``start`` (before 0 in a sheet that begins inside a bar), its metre, and the section that it
     starts in.
     """
@@ -33,7 +33,7 @@ class Bar:
     section: int | None
 
 
-def bars_of(sheet: LeadSheet) -> list[Bar]:
+def bars_of(sheet: LeadSheet) -> list[SheetBar]:
     """All bars that sound in the sheet, the one that a pickup belongs to included."""
     lines = sheet.downbeats()
     if sheet.first_downbeat > 0:
@@ -43,14 +43,14 @@ def bars_of(sheet: LeadSheet) -> list[Bar]:
         at = max(line, Fraction(0))
         span = next((s for s in reversed(sheet.meters) if s.start <= at), sheet.meters[0])
         inside = [i for i, s in enumerate(sheet.sections) if s.start <= at < s.start + s.beats]
-        out.append(Bar(line, str(span.meter), inside[-1] if inside else None))
+        out.append(SheetBar(line, str(span.meter), inside[-1] if inside else None))
     return out
 
 
 def passage_at(sheet: LeadSheet, start: Fraction, bars: int, meter: str) -> Passage:
     """``bars`` bars (1–8) from beat ``start`` on, in ``meter``, relative to the key in force there."""
     key, beats = sheet.key_at(max(start, Fraction(0))), bars * beats_of(meter)
-    harmony: list[Harmony] = []
+    harmony: list[PassageChord] = []
     for span in sheet.chords:
         at, end = (round((b - start) * STEPS) for b in (span.start, span.end))
         if end <= 0 or at >= beats * STEPS:
@@ -60,23 +60,27 @@ def passage_at(sheet: LeadSheet, start: Fraction, bars: int, meter: str) -> Pass
             harmony.append(NO_HARMONY)
         root, bass = span.chord.root_pc, span.chord.bass_pc
         if root is None or bass is None:
-            harmony.append(Harmony(max(at, 0), 12, NO_HARMONY.quality, 12))
+            harmony.append(PassageChord(max(at, 0), 12, NO_HARMONY.quality, 12))
         elif at > last:
             tonic = key.tonic_pc
-            harmony.append(Harmony(max(at, 0), (root - tonic) % 12, span.chord.quality_index, (bass - tonic) % 12))
+            harmony.append(PassageChord(max(at, 0), (root - tonic) % 12, span.chord.quality_index, (bass - tonic) % 12))
     bpm = min(
         max(sheet.bpm, BPM_RANGE[0]), BPM_RANGE[1]
     )  # what a recording is heard at may lie outside by rounding or more
     return Passage(sheet.genre, meter, key.mode, bpm, tonic_offset(key), bars, _merged(harmony) or (NO_HARMONY,))
 
 
-def _merged(harmony: list[Harmony]) -> tuple[Harmony, ...]:
+def _merged(harmony: list[PassageChord]) -> tuple[PassageChord, ...]:
     """Without repetitions: a chord that is told twice sounds on."""
-    kept: list[Harmony] = []
+    distinct: list[PassageChord] = []
     for chord in harmony:
-        if not kept or (chord.root, chord.quality, chord.bass) != (kept[-1].root, kept[-1].quality, kept[-1].bass):
-            kept.append(chord)
-    return tuple(kept)
+        if not distinct or (chord.root, chord.quality, chord.bass) != (
+            distinct[-1].root,
+            distinct[-1].quality,
+            distinct[-1].bass,
+        ):
+            distinct.append(chord)
+    return tuple(distinct)
 
 
 def cuts(count: int) -> list[int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from musetune.planning.rules.orchestrate import Player
+from musetune.planning.rules.orchestrate import RulePlayer
 from musetune.planning.rules.styles import COMPOUND_BASS, COMPOUND_COMPING, COMPOUND_DRUMS, STYLES
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Stem
@@ -32,7 +32,7 @@ def rule_stems(sheet: LeadSheet, stems: tuple[str, ...], *, seed: int = 0) -> di
     if sheet.meter.compound:
         kits = COMPOUND_DRUMS if style.drum_share else style.drums
         style = replace(style, drums=kits, bass=COMPOUND_BASS, comping=COMPOUND_COMPING)
-    player = Player(sheet, style, rng)
+    player = RulePlayer(sheet, style, rng)
     out = {}
     for stem in stems:
         if stem == "drums":

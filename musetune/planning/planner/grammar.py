@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 
-from musetune.planning.planner.language import Bar, Plan, PlanChord, bar_words, bars_in, digits, steps_per_beat
-from musetune.planning.planner.pins import Pins
+from musetune.planning.planner.constraints import PlanConstraints
+from musetune.planning.planner.language import Plan, PlanBar, PlanChord, bar_words, bars_in, digits, steps_per_beat
 from musetune.planning.planner.sections import form as sections
 from musetune.planning.planner.vocabulary import CHORDS, END, FIRST, LABELS, LENGTHS, MODES, RANGE, TONICS, chord_at
 from musetune.symbols import GENRES, Key, Meter
@@ -19,10 +19,10 @@ from musetune.symbols.meter import METERS
 
 Words = tuple[int, ...]
 Step = Generator[Words, int, int]
-FREE = Pins()
+FREE = PlanConstraints()
 
 
-def song(pins: Pins = FREE) -> Generator[Words, int, Plan]:
+def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     """The grammar of a whole plan; see this module's description."""
     genre = GENRES[(yield from _one("genre", GENRES, (pins.genre,) if pins.genre else GENRES))]
     meters = [m for m in ([str(pins.meter)] if pins.meter else METERS) if pins.tempi(Meter.parse(m))]
@@ -41,15 +41,15 @@ def song(pins: Pins = FREE) -> Generator[Words, int, Plan]:
     mode = MODES[(yield from _one("mode", MODES, [mode for mode, _ in keys]))]
     tonic = TONICS[(yield from _one("tonic", TONICS, [tonic for its, tonic in keys if its == mode]))]
     key, tempi = Key(tonic, mode), pins.tempi(meter)
-    written = yield from _number(tempi[0], tempi[-1])
-    bpm = float(written) if pins.bpm is None else pins.bpm
-    asked, total = yield from _length(pins, bpm, meter)
+    tempo = yield from _number(tempi[0], tempi[-1])
+    bpm = float(tempo) if pins.bpm is None else pins.bpm
+    length, total = yield from _length(pins, bpm, meter)
     form, counts = yield from sections(pins, total)
     content = yield from _body(counts, pins.content(key, meter), meter)
-    return Plan(genre, meter, key, bpm, asked, form, content)
+    return Plan(genre, meter, key, bpm, length, form, content)
 
 
-def parse(words: Sequence[int], pins: Pins = FREE) -> Plan:
+def parse(words: Sequence[int], pins: PlanConstraints = FREE) -> Plan:
     """The plan that ``words`` (their places, the END among them) say.
 
     Raises ValueError for the first word that cannot stand where it does.
@@ -84,7 +84,9 @@ def _number(low: int, high: int) -> Step:
     return value
 
 
-def _length(pins: Pins, bpm: float, meter: Meter) -> Generator[Words, int, tuple[tuple[str, int], int | None]]:
+def _length(
+    pins: PlanConstraints, bpm: float, meter: Meter
+) -> Generator[Words, int, tuple[tuple[str, int], int | None]]:
     """What is asked, and the bars that it makes: None where that is open."""
     least, most = max(1, pins.least), pins.most
     if pins.bars is not None:
@@ -93,13 +95,15 @@ def _length(pins: Pins, bpm: float, meter: Meter) -> Generator[Words, int, tuple
         return ("bars", pins.bars), pins.bars
     if pins.seconds is not None:
         yield from _one("length", LENGTHS, ("seconds",))
-        said, total = min(999, max(1, round(pins.seconds))), bars_in(pins.seconds, bpm, meter)
-        yield from _forced(digits(said))
-        return ("seconds", said), total
-    told = pins.form and (not pins.closed or all(count for _, count in pins.form))  # the form says how long the song is
-    kind = LENGTHS[(yield from _one("length", LENGTHS, ("open",) if told else LENGTHS))]
+        seconds, total = min(999, max(1, round(pins.seconds))), bars_in(pins.seconds, bpm, meter)
+        yield from _forced(digits(seconds))
+        return ("seconds", seconds), total
+    form_is_length = pins.form and (
+        not pins.closed or all(count for _, count in pins.form)
+    )  # the form says how long the song is
+    kind = LENGTHS[(yield from _one("length", LENGTHS, ("open",) if form_is_length else LENGTHS))]
     if kind == "open":
-        return (kind, 0), pins.least if pins.closed and told else None
+        return (kind, 0), pins.least if pins.closed and form_is_length else None
     if kind == "bars":
         count = yield from _number(least, most)
         return (kind, count), count
@@ -116,8 +120,8 @@ def _forced(words: Sequence[int]) -> Generator[Words, int, None]:
 
 
 def _body(
-    counts: dict[str, int], given: dict[tuple[str, int], Bar], meter: Meter
-) -> Generator[Words, int, dict[str, tuple[Bar, ...]]]:
+    counts: dict[str, int], given: dict[tuple[str, int], PlanBar], meter: Meter
+) -> Generator[Words, int, dict[str, tuple[PlanBar, ...]]]:
     """The bars of each section."""
     items: list[tuple[str, int]] = [(label, index) for label, count in counts.items() for index in range(-1, count)]
     firsts: list[Words] = [
@@ -128,7 +132,7 @@ def _body(
         else CHORDS
         for label, index in items
     ]
-    content: dict[str, list[Bar]] = {label: [] for label in counts}
+    content: dict[str, list[PlanBar]] = {label: [] for label in counts}
     steps = meter.beats_per_bar * steps_per_beat(meter)
     word = yield firsts[0]
     for (label, index), follow in zip(items, [*firsts[1:], (END,)], strict=True):
@@ -144,7 +148,7 @@ def _body(
     return {label: tuple(bars) for label, bars in content.items()}
 
 
-def _bar(word: int, follow: Words, steps: int) -> Generator[Words, int, tuple[Bar, int]]:
+def _bar(word: int, follow: Words, steps: int) -> Generator[Words, int, tuple[PlanBar, int]]:
     """A free bar that begins with the chord ``word``; also the word of ``follow`` that came after it."""
     bar = [PlanChord(0, *chord_at(word))]
     ends = frozenset(follow)

@@ -12,14 +12,13 @@ line; ``<bass:n>`` puts the tone n semitones above the root into the bass. A sec
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 from musetune.planning.planner.vocabulary import FIRST, LABELS, LENGTHS, RANGE, chord_place, place
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
-from musetune.symbols.chord import FLAT_DEGREES, degree_semitones
+from musetune.symbols.qualities import FLAT_DEGREES, degree_semitones
 
 
 class PlanChord(NamedTuple):
@@ -31,7 +30,7 @@ class PlanChord(NamedTuple):
     bass: int = 0
 
 
-Bar = tuple[PlanChord, ...]
+PlanBar = tuple[PlanChord, ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Plan:
     bpm: float
     asked: tuple[str, int]
     form: tuple[str, ...]
-    content: dict[str, tuple[Bar, ...]]
+    content: dict[str, tuple[PlanBar, ...]]
 
     @property
     def bars(self) -> int:
@@ -102,7 +101,7 @@ def digits(number: int) -> list[int]:
     return [FIRST["digit"] + int(digit) for digit in f"{number:03d}"]
 
 
-def bar_words(bar: Bar) -> list[int]:
+def bar_words(bar: PlanBar) -> list[int]:
     """The words of a bar."""
     out: list[int] = []
     for chord in bar:
@@ -138,7 +137,7 @@ def relative(chord: Chord, key: Key, step: int) -> PlanChord:
     return PlanChord(step, (chord.root_pc - key.tonic_pc) % 12, chord.quality, degree_semitones(chord.bass) % 12)
 
 
-def bars_of(sheet: LeadSheet, key: Key | None = None) -> list[Bar]:
+def bars_of(sheet: LeadSheet, key: Key | None = None) -> list[PlanBar]:
     """The chords of each bar from beat 0 on, in ``key`` (default: the sheet's), a begun bar counted whole.
 
     A chord sounds on from the bar before where none begins on the bar line; a bar that no chord reaches is empty. Chords that begin
@@ -155,7 +154,7 @@ def bars_of(sheet: LeadSheet, key: Key | None = None) -> list[Bar]:
     return [_bar(chords, key) for chords in found]
 
 
-def _bar(chords: dict[int, Chord], key: Key) -> Bar:
+def _bar(chords: dict[int, Chord], key: Key) -> PlanBar:
     """A bar's chords in order; the first from the bar line on, equal neighbours as one."""
     out: list[PlanChord] = []
     for step in sorted(chords):
@@ -168,8 +167,3 @@ def _bar(chords: dict[int, Chord], key: Key) -> Bar:
 def bars_in(seconds: float, bpm: float, meter: Meter) -> int:
     """Whole bars nearest to ``seconds`` at ``bpm``, one at least."""
     return max(1, round(seconds * bpm / 60 / meter.beats_per_bar))
-
-
-def with_bars(plan: Plan, form: Sequence[str], content: dict[str, tuple[Bar, ...]]) -> Plan:
-    """``plan`` with another form."""
-    return replace(plan, form=tuple(form), content=content)

@@ -44,6 +44,7 @@ _MINUTES = re.compile(
     re.IGNORECASE,
 )
 _SECONDS = re.compile(r"(\d)[ -]?(?:seconds?|secs?|s)\b", re.IGNORECASE)
+MOST_MINUTES = 1000  # beyond any song: what is longer is as long as this
 _BARS = re.compile(r"(\d)[ -]?(?:bars?|measures?)\b", re.IGNORECASE)
 
 
@@ -84,6 +85,7 @@ def numbers(words: str) -> list[int]:
 def _seconds(match: re.Match[str]) -> str:
     """Minutes, and seconds after them, as seconds."""
     word = (match[1] or "").lower()
-    minutes = float(match[2]) if match[2] else 0.5 if word.startswith("half") else 1.0
+    minutes = min(float(match[2]), MOST_MINUTES) if match[2] else 0.5 if word.startswith("half") else 1.0
     minutes += 0.5 * ("and a half" in match[0].lower())
-    return f"{round(60 * minutes) + int(match[3] or match[4] or 0)} seconds"
+    seconds = min(float(match[3] or match[4] or 0), 60 * MOST_MINUTES)
+    return f"{round(60 * minutes) + int(seconds)} seconds"

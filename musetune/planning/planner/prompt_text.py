@@ -15,6 +15,7 @@ from musetune.planning.planner.vocabulary import TONICS
 from musetune.symbols import GENRES
 from musetune.symbols.meter import METERS
 
+LONGEST = 5000  # characters of a prompt
 _METER = re.compile(r"\b0(\d\d)[ /-]0(\d\d)\b")
 _KIND = r"m?[ -]?(?:major|minor|maj|min|dur|moll)\b"
 _NOTE = re.compile(
@@ -23,6 +24,19 @@ _NOTE = re.compile(
 _MODE = re.compile(r"\b(?:major|maj|dur|minor|min|moll)\b", re.IGNORECASE)
 _GENRE = re.compile(rf"\b(?:{'|'.join(GENRES)})\b", re.IGNORECASE)
 _ACCIDENTAL = re.compile(r"\b([A-Ga-g])[ -]?(sharp|flat)\b", re.IGNORECASE)
+
+
+def check_prompt(prompt: str) -> str:
+    """Return a prompt that can be read. Raises ValueError for what is no text, or longer than LONGEST characters."""
+    if not isinstance(prompt, str):
+        raise ValueError(f"prompt is a {type(prompt).__name__}, not text")
+    if len(prompt) > LONGEST:
+        raise ValueError(f"prompt has {len(prompt)} characters; at most {LONGEST} are read: describe the song in less")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"prompt holds {prompt[error.start]!r}, half a character: take it out") from None
+    return prompt
 
 
 def normalise(prompt: str) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from musetune.planning.planner.pins import FREE_LETTERS, INTRO, LONGEST, OPEN_BARS, SHORTEST, WRITTEN, Pins
+from musetune.planning.planner.constraints import (
+    FREE_LETTERS,
+    INTRO,
+    LONGEST,
+    OPEN_BARS,
+    SHORTEST,
+    WRITTEN,
+    PlanConstraints,
+)
 from musetune.planning.planner.vocabulary import FIRST, LABELS, LETTERS, MOST_SECTION
 
 FORMED = FIRST["formed"]
@@ -15,7 +23,7 @@ class _Form:
     exactly).
     """
 
-    def __init__(self, pins: Pins, total: int | None) -> None:
+    def __init__(self, pins: PlanConstraints, total: int | None) -> None:
         self.form: list[str] = []
         self.counts: dict[str, int] = {}
         self.exact, self.left, self.unit = total is not None, OPEN_BARS if total is None else total, pins.unit
@@ -57,7 +65,9 @@ class _Form:
         return out
 
 
-def form(pins: Pins, total: int | None) -> Generator[tuple[int, ...], int, tuple[tuple[str, ...], dict[str, int]]]:
+def form(
+    pins: PlanConstraints, total: int | None
+) -> Generator[tuple[int, ...], int, tuple[tuple[str, ...], dict[str, int]]]:
     """The sections: those that are pinned, then, unless the form is closed, such as fill the song."""
     state = _Form(pins, total)
     given = _given_lengths(pins, total)
@@ -85,7 +95,7 @@ def form(pins: Pins, total: int | None) -> Generator[tuple[int, ...], int, tuple
     return tuple(state.form), state.counts
 
 
-def _given_lengths(pins: Pins, total: int | None) -> dict[str, int]:
+def _given_lengths(pins: PlanConstraints, total: int | None) -> dict[str, int]:
     """Bars of the pinned labels: as given, else a share of ``total``.
 
     Where that is open, those lengths are the model's to choose.

@@ -41,11 +41,11 @@ def train_tokenizer(prompts: Iterable[str], vocab_size: int = 1000) -> PreTraine
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[end]
     )
-    made = PreTrainedTokenizerFast(
+    trained = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=LONGEST_PROMPT
     )
-    add_plan_words(made)
-    return made
+    add_plan_words(trained)
+    return trained
 
 
 def add_plan_words(tokenizer: Any) -> int:
@@ -69,7 +69,7 @@ def resize_embeddings(model: Any, tokenizer: Any) -> None:
 
 
 def plan_ids(tokenizer: Any) -> list[int]:
-    """The token ids of plan_vocab.TOKENS in order, then that of the end.
+    """The token ids of ``vocabulary.TOKENS`` in order, then that of the end.
 
     Raises ValueError for a tokenizer without them.
     """
@@ -84,8 +84,9 @@ def plan_ids(tokenizer: Any) -> list[int]:
 
 
 def read_prompts(tokenizer: Any, prompts: Sequence[str]) -> Any:
-    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``plan_text`` spells them, cut at
-    LONGEST_PROMPT tokens.
+    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``normalise`` and ``shared_words`` spell them.
+
+    They are cut at LONGEST_PROMPT tokens.
     """
     plain = [shared_words(normalise(prompt)) for prompt in prompts]
     return tokenizer(plain, return_tensors="pt", padding=True, truncation=True, max_length=LONGEST_PROMPT)

@@ -25,17 +25,32 @@ PATTERN_BEATS = 4  # patterns are written for four beats
 
 
 @dataclass(frozen=True)
-class Take:
+class CaptionedArrangement:
     """An arrangement and the words that describe it."""
 
     arrangement: Arrangement
     prompt: str
 
 
-def orchestrate(sheet: LeadSheet, *, genre: str | None = None, seed: int = 0) -> Take:
-    """Arrange ``sheet`` in ``genre`` (default: the sheet's own, else pop), the choices drawn from ``seed``.
+def orchestrate(sheet: LeadSheet, *, genre: str | None = None, seed: int = 0) -> CaptionedArrangement:
+    """Arrange a lead sheet by rule, and put it into words.
 
-    Raises ValueError for a genre without a style.
+    Args:
+        sheet: What is played.
+        genre: One of `styles.STYLES`; None: the sheet's own, else pop.
+        seed: Draws patterns, players and words.
+
+    Returns:
+        The arrangement, and a prompt that names genre, mood, tempo and instruments.
+
+    Raises:
+        ValueError: The genre has no style.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> take = orchestrate(LeadSheet.parse("| C | F |", bpm=120), genre="jazz")
+        >>> "bass" in take.arrangement.stems, "jazz" in take.prompt
+        (True, True)
     """
     name = genre or sheet.genre or "pop"
     if name not in STYLES:
@@ -44,7 +59,7 @@ def orchestrate(sheet: LeadSheet, *, genre: str | None = None, seed: int = 0) ->
     if sheet.meter.compound:
         kits = COMPOUND_DRUMS if style.drum_share else style.drums
         style = replace(style, drums=kits, bass=COMPOUND_BASS, comping=COMPOUND_COMPING)
-    player = Player(sheet, style, rng)
+    player = RulePlayer(sheet, style, rng)
     stems: dict[str, Stem] = {}
     if rng.random() < style.drum_share:
         stems["drums"] = Stem(0, tuple(player.drums(rng.choice(style.drums))), is_drum=True)
@@ -58,7 +73,7 @@ def orchestrate(sheet: LeadSheet, *, genre: str | None = None, seed: int = 0) ->
         lead = tuple(player.lead()) if sheet.melody and rng.random() < 0.7 else tuple(player.improvise())
         stems["lead"] = Stem(rng.choice(style.lead_programs), lead)
     prompt = describe(name, style, stems, sheet.bpm, str(sheet.meter), rng)
-    return Take(Arrangement(sheet.grid, stems), prompt)
+    return CaptionedArrangement(Arrangement(sheet.grid, stems), prompt)
 
 
 def tempo_word(bpm: float) -> str:
@@ -88,7 +103,7 @@ def describe(genre: str, style: Style, stems: dict[str, Stem], bpm: float, meter
     return rng.choice(wordings)
 
 
-class Player:
+class RulePlayer:
     """Reads a sheet and a style and yields notes; one method a role."""
 
     def __init__(self, sheet: LeadSheet, style: Style, rng: random.Random) -> None:

@@ -24,7 +24,7 @@ def progression_complexity(sheet: LeadSheet, romans: Sequence[str]) -> float | N
 
 
 def complexity_parts(sheet: LeadSheet, romans: Sequence[str]) -> dict[str, float] | None:
-    """PARTS, each 0…1; None without chords. With numerals x as symbols:
+    """PARTS, each 0…1; None without chords. With numerals x as symbols.
 
     variety = H(x) / log2 12, at most 1; surprise = H(next x | x) / log2 4, at most 1, over changes of chord: 0 for a
     loop that never varies, 1 where four numerals may follow with equal chance; chromaticism = share of the chords' time

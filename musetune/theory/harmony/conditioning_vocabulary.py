@@ -12,9 +12,10 @@ import itertools
 from fractions import Fraction
 from typing import NamedTuple
 
-from musetune.symbols.chord import QUALITY_INTERVALS, Chord
+from musetune.symbols.chord import Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.qualities import QUALITY_INTERVALS
 
 CONDITIONING_FUNCTIONS = (
     "none", "tonic", "tonic_substitute", "subdominant", "subdominant_substitute", "dominant", "dominant_substitute",

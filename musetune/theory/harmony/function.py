@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from musetune.symbols.chord import QUALITY_INTERVALS, Chord
+from musetune.symbols.chord import Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals.roman import applied_target, scale_degree
 
 FUNCTIONS = (
@@ -53,7 +54,7 @@ def functions(sheet: LeadSheet) -> list[str]:
     out: list[str] = []
     follower: tuple[Chord, str] | None = None  # the next chord on another root, and its function
     for index in range(len(spans) - 1, -1, -1):
-        chord = spans[index].chord
+        chord = spans[index].chord.simplify()
         if index + 1 < len(spans) and spans[index + 1].chord.root_pc != chord.root_pc:
             follower = spans[index + 1].chord, out[-1]
         before = next((s.chord for s in reversed(spans[:index]) if s.chord.root_pc != chord.root_pc), None)
@@ -63,6 +64,7 @@ def functions(sheet: LeadSheet) -> list[str]:
 
 def function_in(chord: Chord, key: Key, before: Chord | None, follower: tuple[Chord, str] | None) -> str:
     """Function, one of FUNCTIONS, of a sounding ``chord`` in ``key``, between ``before`` and the ``follower`` with its function."""
+    chord = chord.simplify()
     degree = scale_degree(chord, key)
     to = None if follower is None else scale_degree(follower[0], key)
     if is_cadential_six_four(chord, key, follower and follower[0]):

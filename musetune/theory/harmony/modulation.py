@@ -9,10 +9,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from musetune.symbols.chord import QUALITY_INTERVALS, Chord
+from musetune.symbols.chord import Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet
 from musetune.symbols.names import FLATS, SHARPS
+from musetune.symbols.qualities import QUALITY_INTERVALS
 
 # All costs are natural logarithms of odds, set by hand and checked on songs of POP909 and OpenEWLD.
 DIATONIC = {

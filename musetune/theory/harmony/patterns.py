@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import groupby
 
-from musetune.symbols.chord import NO_CHORD, QUALITY_INTERVALS, Chord
+from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.harmony.pattern_table import TABLE
 from musetune.theory.numerals.roman import NUMERALS, scale_degree
 
@@ -29,7 +30,7 @@ DOMINANTS = ("7", "9")
 
 @dataclass(frozen=True)
 class Pattern:
-    """``name``, ``steps`` as text, and ``kind``:
+    """``name``, ``steps`` as text, and ``kind``.
 
     loop: goes round; any rotation counts where it comes round twice, the order as named where it comes once. ``least`` chords (all
     of them by default) must be there in a row.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import pairwise
 
-from musetune.symbols.chord import QUALITY_INTERVALS, Chord
+from musetune.symbols.chord import Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals.roman import NUMERALS, resolve_roman, roman_of, scale_degree
 
 FIGURES = {3: ("", "6", "64"), 4: ("7", "65", "43", "42")}
@@ -25,7 +26,7 @@ def romans(sheet: LeadSheet) -> list[str]:
     and bass; the root may differ where the chord divides the octave evenly.
     """
     spans = [span for span in sheet.chords if span.chord.root is not None]
-    chords: list[Chord | None] = [span.chord for span in spans] + [None]
+    chords: list[Chord | None] = [span.chord.simplify() for span in spans] + [None]
     names: list[str] = []
     for i, (here, then) in enumerate(pairwise(chords)):
         assert here is not None
@@ -45,7 +46,7 @@ def numeral(chord: Chord, then: Chord | None, later: Chord | None, key: Key) -> 
 
 def _reads_as(name: str, chord: Chord, key: Key) -> bool:
     read = resolve_roman(name, key)
-    return set(read.pitch_classes) == set(chord.pitch_classes) and read.bass_pc == chord.bass_pc
+    return set(read.simplify().pitch_classes) == set(chord.pitch_classes) and read.bass_pc == chord.bass_pc
 
 
 def _readings(chord: Chord, then: Chord | None, later: Chord | None, key: Key):  # type: ignore[no-untyped-def]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 
-from musetune.symbols.chord import DEGREE_SEMITONES, FLAT_DEGREES, QUALITY_INTERVALS, Chord, quality_of
+from musetune.symbols.chord import LONGEST, Chord
+from musetune.symbols.chord_suffix import quality_tones, read_suffix
 from musetune.symbols.key import SCALES, Key
-from musetune.symbols.names import pitch_class, suggest
+from musetune.symbols.names import pitch_class, quoted, suggest
+from musetune.symbols.qualities import DEGREE_SEMITONES, FLAT_DEGREES, QUALITY_INTERVALS
 
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
 _NUMERAL = "(?:VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)"
@@ -37,27 +40,48 @@ STEMS = MARKS | {
     "min6": "add6",
     "min9": "9",
 }  # what roman_of writes after the numeral
-# Chords with names of their own: semitones of the root above the tonic, quality, bass. It6 and Ger65 share their Chord.
+# Chords with names of their own: semitones of the root above the tonic, intervals above the root, bass.
 NAMED = {
-    "N6": (1, "maj", "3"), "It6": (8, "7", "1"), "Ger65": (8, "7", "1"), "Ger6": (8, "7", "1"), "Fr43": (2, "7", "b5"),
-    "Fr6": (2, "7", "b5"), "Cad64": (0, "maj", "5"),
+    "N6": (1, (0, 4, 7), "3"), "It6": (8, (0, 4, 10), "1"), "Ger65": (8, (0, 4, 7, 10), "1"), "Ger6": (8, (0, 4, 7, 10), "1"),
+    "Fr43": (2, (0, 4, 6, 10), "b5"), "Fr6": (2, (0, 4, 6, 10), "b5"), "Cad64": (0, (0, 4, 7), "5"),
 }  # fmt: skip
+MOST_SLASHES = 6  # five targets and a bass
 EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
 
 
-@lru_cache(maxsize=4096)
 def resolve_roman(text: str, key: Key) -> Chord:
-    """The chord that ``text`` names in ``key``: degree, figures (6, 64, 7, 65, 43, 42; also 6/5), o ø +, maj7, ``/3`` bass, applied ``V7/V``.
+    """Chord that a Roman numeral names in ``key``.
 
     As jazz and pop write it, a bare 7 on a major numeral is the dominant seventh on V and on applied or altered degrees, and the
     key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it outright. ``6`` is the first inversion;
     write ``add6`` for the sixth. In minor, vi and vii are those of the natural scale, ``viio`` stands on the leading tone.
-    Augmented sixths and N6 stand in NAMED, the rest goes through music21. Raises ValueError for what no rule reads.
+    Augmented sixths and N6 stand in NAMED, the rest goes through music21.
+
+    Args:
+        text: Degree, then figures (6, 64, 7, 65, 43, 42; also 6/5), o ø +, a pop suffix (``maj7``, ``7(b9)``), ``/3`` for the bass,
+            ``/V`` for the degree that the chord is applied to, at most five times.
+        key: Key that the degrees count from.
+
+    Raises:
+        ValueError: For what no rule reads; it names the text and the nearest numeral.
+
+    Example:
+        >>> [str(resolve_roman(text, Key("C"))) for text in ("ii7", "V65", "V7/V", "viiø7", "V7(b9)")]
+        ['D:min7', 'G:7/3', 'D:7', 'B:hdim7', 'G:7(b9)']
     """
+    if not isinstance(text, str) or len(text) > LONGEST or text.count("/") > MOST_SLASHES:
+        raise ValueError(
+            f"chord {quoted(text)} is not a Roman numeral of at most {LONGEST} characters and {MOST_SLASHES} slashes, such as V7/V"
+        )
+    return _resolve(text, key)
+
+
+@lru_cache(maxsize=4096)
+def _resolve(text: str, key: Key) -> Chord:
     head, slash, target = _SLASHED.sub(r"\1\2", text).replace("6/9", "69").partition("/")
     if slash and _TEXT.match(target):
         try:
-            return resolve_roman(head, _tonicised(target, key))
+            return _resolve(head, _tonicised(target, key))
         except ValueError as error:
             raise ValueError(f"chord {text!r}: {error}") from error
     match = _TEXT.match(head)
@@ -70,7 +94,7 @@ def resolve_roman(text: str, key: Key) -> Chord:
             raise ValueError(
                 f"chord {text!r}: after '/' comes a numeral (V7/V) or a bass interval (I/3), not {target!r}{hint}"
             )
-        chord = Chord(chord.root, chord.quality, target)
+        chord = replace(chord, bass=target)
     return chord
 
 
@@ -78,15 +102,15 @@ def _named(text: str, key: Key) -> Chord | None:
     """N6, Ger65, It6, Fr43, Cad64 (minor where the key is); None for another name."""
     if text not in NAMED:
         return None
-    step, quality, bass = NAMED[text]
+    step, intervals, bass = NAMED[text]
     if text == "Cad64" and key.mode == "minor":
-        quality = "min"
-    return Chord(key.name_of((key.tonic_pc + step) % 12), quality, bass)
+        intervals = quality_tones("min")
+    return Chord.from_intervals(key.name_of((key.tonic_pc + step) % 12), intervals, bass)
 
 
 def _tonicised(target: str, key: Key) -> Key:
     """The key that an applied chord points to."""
-    chord = resolve_roman(target, key)
+    chord = _resolve(target, key)
     assert chord.root is not None
     return Key(chord.root, "minor" if 3 in QUALITY_INTERVALS[chord.quality] else "major")
 
@@ -107,25 +131,23 @@ def _plain(match: re.Match[str], key: Key) -> Chord | None:
     mark = rest[:1] if rest[:1] in ("o", "°", "ø", "+") else ""
     root = _degree(accidentals, numeral, mark, key)
     tail = rest[len(mark) :]
-    if tail in FIGURES:
-        tones, inversion = FIGURES[tail]
-        quality = _figured_quality(numeral, mark, tones, root, accidentals, key)
-    elif not mark:
+    if tail not in FIGURES:
         minor = numeral.islower() and (tail.startswith("maj") or not tail.startswith(("m", "sus", "-")))
-        quality, inversion = quality_of(("m" if minor else "") + tail) or "", 0
+        intervals = None if mark else read_suffix(("m" if minor else "") + tail)
+        return None if intervals is None else Chord.from_intervals(root, intervals)
+    tones, inversion = FIGURES[tail]
+    if mark == "+" and tones == 4:
+        intervals = (0, 4, 8, 10)
     else:
-        return None
-    if not quality:
-        return None
-    interval = 8 if mark == "+" and inversion == 2 else QUALITY_INTERVALS[quality][inversion]
-    return Chord(root, quality, FLAT_DEGREES[interval] if inversion else "1")
+        intervals = quality_tones(_figured_quality(numeral, mark, tones, root, accidentals, key))
+    return Chord.from_intervals(root, intervals, FLAT_DEGREES[intervals[inversion]])
 
 
 def _figured_quality(numeral: str, mark: str, tones: int, root: str, accidentals: str, key: Key) -> str:
     if mark:
         if tones == 3:
             return {"o": "dim", "°": "dim", "ø": "dim", "+": "aug"}[mark]
-        return {"o": "dim7", "°": "dim7", "ø": "hdim7", "+": "7"}[mark]
+        return {"o": "dim7", "°": "dim7", "ø": "hdim7"}[mark]
     if numeral.islower():
         return "min" if tones == 3 else "min7"
     if tones == 3:
@@ -150,10 +172,10 @@ def _through_music21(text: str, key: Key) -> Chord | None:
             tones = {p.pitchClass for p in numeral.pitches}
         except Exception as error:  # music21 raises many kinds for text that it cannot read; ours names the text
             raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}") from error
-    return chord_from_pitch_classes(tones, bass, key, root)
+    return _chord_of(tones, bass, key, root)
 
 
-def chord_from_pitch_classes(tones: set[int], bass: int, key: Key, root: int | None = None) -> Chord | None:
+def _chord_of(tones: set[int], bass: int, key: Key, root: int | None = None) -> Chord | None:
     """The chord whose tones are exactly ``tones``, the given root tried first, then the bass, then the others; None where none fits."""
     order = [r for r in (root, bass, *sorted(tones)) if r is not None]
     for candidate in order:
@@ -162,8 +184,9 @@ def chord_from_pitch_classes(tones: set[int], bass: int, key: Key, root: int | N
             if intervals and {i % 12 for i in intervals} == steps:
                 return Chord(key.name_of(candidate), quality, FLAT_DEGREES[(bass - candidate) % 12])
     for candidate in order:  # Italian and French sixths: a dominant seventh without its fifth, or with a flat one
-        if {0, 4, 10} <= {(t - candidate) % 12 for t in tones} <= {0, 4, 6, 10}:
-            return Chord(key.name_of(candidate), "7", FLAT_DEGREES[(bass - candidate) % 12])
+        steps = {(t - candidate) % 12 for t in tones}
+        if {0, 4, 10} <= steps <= {0, 4, 6, 10}:
+            return Chord.from_intervals(key.name_of(candidate), steps, FLAT_DEGREES[(bass - candidate) % 12])
     return None
 
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from musetune.symbols.chord import QUALITY_INTERVALS
 from musetune.symbols.key import Key
 from musetune.symbols.names import pitch_class
+from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals.roman import resolve_roman
 
 # name: cost. Set by hand after the common-practice textbooks; those of applied chords go by degree.

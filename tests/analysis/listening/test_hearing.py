@@ -10,12 +10,12 @@ from made_sounds import SR, song
 from musetune.analysis import analyze, hear
 from musetune.analysis.listening.bars import point
 from musetune.analysis.listening.features import extract
-from musetune.analysis.listening.spectrum import LOWEST_NOTE, Salience, salience
+from musetune.analysis.listening.spectrum import LOWEST_NOTE, NoteSalience, salience
 from musetune.analysis.listening.vocabulary import METERS
 from musetune.audio.source import listen
 
 
-def notes_of(wave: np.ndarray) -> Salience:
+def notes_of(wave: np.ndarray) -> NoteSalience:
     features = extract([listen(wave, SR).wave])
     return salience(features.spectrum, features.loudness)
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from musetune.analysis.listening.sections import Part, find_parts
+from musetune.analysis.listening.sections import FormPart, find_parts
 
 RNG = np.random.default_rng(5)
 VERSE, CHORUS, BRIDGE = (
@@ -43,7 +43,7 @@ def test_parts_cover_the_piece_once() -> None:
 
 def test_short_pieces_are_one_part() -> None:
     harmony, colour = piece("AB")
-    assert find_parts(harmony[:12], colour[:12]) == [Part(0, 12, "A")]
+    assert find_parts(harmony[:12], colour[:12]) == [FormPart(0, 12, "A")]
     assert find_parts(harmony[:0], colour[:0]) == []
 
 

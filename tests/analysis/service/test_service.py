@@ -17,9 +17,9 @@ from musetune.analysis.listening.engines import beats_of
 from musetune.analysis.service import service as serving
 from musetune.analysis.service import worker as working
 from musetune.analysis.service.batch import find_files, reason, run_jobs
-from musetune.analysis.service.cache import Cache, Stored
+from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
 from musetune.analysis.service.service import AnalysisService
-from musetune.analysis.service.worker import Answer, Job, Worker, WorkerDied
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDied
 from musetune.symbols import LeadSheet
 
 SHEET = LeadSheet.parse("| C | G |")
@@ -34,7 +34,7 @@ class Actor:
     def __init__(self) -> None:
         self.stopped = threading.Event()
 
-    def run(self, job: Job) -> Answer:
+    def run(self, job: AnalysisJob) -> JobResult:
         kind = type(self)
         with kind.lock:
             kind.running, kind.runs = kind.running + 1, kind.runs + 1
@@ -45,7 +45,7 @@ class Actor:
                 raise WorkerDied(job.path)
             if "bad" in job.path:
                 raise ValueError(f"{job.path} is silent")
-            return Answer(Stored({"source": {"file": "x"}, "chords": []}, SHEET))
+            return JobResult(StoredAnalysis({"source": {"file": "x"}, "chords": []}, SHEET))
         finally:
             with kind.lock:
                 kind.running -= 1
@@ -61,7 +61,7 @@ class Actor:
 @pytest.fixture
 def actor(monkeypatch) -> type[Actor]:  # type: ignore[no-untyped-def]
     kind = type("OneActor", (Actor,), {})
-    monkeypatch.setattr(serving, "Worker", kind)
+    monkeypatch.setattr(serving, "AnalysisWorker", kind)
     return kind
 
 
@@ -163,7 +163,7 @@ def test_the_record_of_a_song_and_the_cache(tmp_path: Path, monkeypatch) -> None
     """The real thing, once: a process, all fields; then from the cache, without one."""
     path = tmp_path / "song.wav"
     soundfile.write(path, song(["C:maj", "G:maj", "A:min", "F:maj"], 120), SR)
-    cache = Cache(tmp_path / "cache")
+    cache = AnalysisCache(tmp_path / "cache")
 
     async def ask() -> dict:
         async with AnalysisService(max_concurrent=1, cache=cache) as service:
@@ -173,14 +173,14 @@ def test_the_record_of_a_song_and_the_cache(tmp_path: Path, monkeypatch) -> None
     fields = {"harmonic_analysis", "rhythmic_analysis", "genre_analysis", "chords", "bpm", "key"}
     assert record.keys() >= fields
     assert record["key"] == "C major"
-    monkeypatch.setattr(Worker, "run", lambda *_: pytest.fail("the cache was not asked"))
+    monkeypatch.setattr(AnalysisWorker, "run", lambda *_: pytest.fail("the cache was not asked"))
     assert asyncio.run(ask()) == record
 
 
 PROGRAM = """
 import os, time
 import musetune.analysis.service.worker as worker
-from musetune.analysis.service.cache import Stored
+from musetune.analysis.service.cache import StoredAnalysis
 from musetune.symbols import LeadSheet
 def perform(job):
     if "crash" in job.path:
@@ -192,7 +192,7 @@ def perform(job):
     if "bad" in job.path:
         raise ValueError(job.path + " is silent")
     print("noise on standard output")
-    return worker.Answer(Stored({"file": job.path}, LeadSheet.parse("| C |")), notes=("careful",))
+    return worker.JobResult(StoredAnalysis({"file": job.path}, LeadSheet.parse("| C |")), notes=("careful",))
 worker.perform = perform
 worker.main()
 """
@@ -201,7 +201,7 @@ worker.main()
 def test_a_crash_costs_one_file(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(working, "PROGRAM", PROGRAM)
     names = ["a", "crash", "b", "bad", "fault", "c"]
-    answers = dict(zip(names, (answer for _, answer in run_jobs(map(Job, names), 2)), strict=True))
+    answers = dict(zip(names, (answer for _, answer in run_jobs(map(AnalysisJob, names), 2)), strict=True))
     for name in "abc":
         assert answers[name].result.record == {"file": name}
         assert answers[name].notes == ("careful",)
@@ -216,7 +216,7 @@ def test_a_crash_costs_one_file(monkeypatch) -> None:  # type: ignore[no-untyped
 def test_leaving_early_stops_the_processes(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(working, "PROGRAM", PROGRAM)
     started = time.monotonic()
-    answers = run_jobs([Job("a"), Job("sleep"), Job("sleep")], 1)
+    answers = run_jobs([AnalysisJob("a"), AnalysisJob("sleep"), AnalysisJob("sleep")], 1)
     next(answers)
     answers.close()
     assert time.monotonic() - started < 50
@@ -225,9 +225,9 @@ def test_leaving_early_stops_the_processes(monkeypatch) -> None:  # type: ignore
 def test_a_process_that_takes_too_long_is_stopped(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(working, "PROGRAM", PROGRAM)
     monkeypatch.setattr(working, "PATIENCE_S", 0.2)
-    worker = Worker()
+    worker = AnalysisWorker()
     with pytest.raises(WorkerDied, match="SIGKILL"):
-        worker.run(Job("sleep"))
+        worker.run(AnalysisJob("sleep"))
     worker.close()
 
 

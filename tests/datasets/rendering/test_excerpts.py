@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from musetune.datasets.rendering import excerpts
-from musetune.datasets.rendering.settings import Config
+from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.symbols import LeadSheet
 
 SONG = LeadSheet.parse(
     "| C | G/B | Am7 . F . | F | Dm7 | G7 | Cmaj7 | C |", key="C major", bpm=100, duration_seconds=120
 )
-PLAIN = Config(
+PLAIN = RenderingConfig(
     random_share=0, waltz_share=0, compound_share=0, any_tempo_share=0, rubato_share=0, push_share=0, inversion_share=0
 )
 

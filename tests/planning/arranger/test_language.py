@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetune.planning.arranger.grammar import CONTEXT, Walker, contexts, read_events, write
+from musetune.planning.arranger.grammar import CONTEXT, StemTextReader, contexts, read_events, write
 from musetune.planning.arranger.language import (
     BODY,
     CYMBALS,
     DRUM_CLASSES,
     HITS,
     METERS,
-    PLAYERS,
+    STEM_RANGES,
     STEPS,
     TOMS,
     VOCABULARY,
-    Event,
-    Harmony,
     Passage,
+    PassageChord,
+    StemEvent,
     beats_of,
     hit_of,
     offsets_of,
@@ -35,7 +35,7 @@ from musetune.planning.arranger.passages import bars_of, cuts, nearest_step, pas
 from musetune.symbols import Key, LeadSheet
 from musetune.symbols.arrangement import STEMS
 
-CHORDS = (Harmony(0, 0, 0, 0), Harmony(18, 9, 1, 9), Harmony(24, 12, 18, 12))
+CHORDS = (PassageChord(0, 0, 0, 0), PassageChord(18, 9, 1, 9), PassageChord(24, 12, 18, 12))
 
 
 def passage(meter: str = "4/4", bars: int = 2, offset: int = 0) -> Passage:
@@ -58,19 +58,19 @@ def test_positions_read_back() -> None:
 
 @given(st.sampled_from(STEMS), st.sampled_from(METERS), st.integers(1, 8), st.data())
 def test_what_the_grammar_writes_reads_back(stem: str, meter: str, bars: int, data: st.DataObject) -> None:
-    own, player = passage(meter, bars), PLAYERS[stem]
+    own, player = passage(meter, bars), STEM_RANGES[stem]
     grid = [b * STEPS + o for b in range(bars * beats_of(meter)) for o in offsets_of(meter)]
     steps = data.draw(st.lists(st.sampled_from(grid), unique=True, max_size=3 * bars))
     steps = [
         s for s in steps if sum(t // own.bar_steps == s // own.bar_steps for t in steps) <= 4
     ]  # as many as a bar holds
     pitch = st.integers(1, HITS - 1) if stem == "drums" else st.integers(player.low, player.high)
-    events = [Event(step, data.draw(pitch), 3 if stem == "drums" else 2) for step in sorted(steps)]
+    events = [StemEvent(step, data.draw(pitch), 3 if stem == "drums" else 2) for step in sorted(steps)]
     tokens = write(stem, events, own)
     read = read_events(tokens, own)[stem]
     assert [(e.step, e.pitch) for e in read] == [(e.step, e.pitch) for e in events]
     assert write(stem, read, own) == tokens
-    walker = Walker(own)
+    walker = StemTextReader(own)
     for before, token in enumerate(tokens):
         if before:
             assert walker.allowed()[token]
@@ -86,7 +86,7 @@ def test_whatever_is_drawn_is_a_whole_passage_in_range(
 ) -> None:
     """A walk at random through what is allowed ends, has all its bars, and stays inside the instrument's range."""
     own, rng = passage(meter, bars, offset), np.random.default_rng(seed)
-    walker = Walker(own)
+    walker = StemTextReader(own)
     walker.push(write(stem, [], own)[0])
     for _ in range(4000):
         if not walker.stem:
@@ -95,7 +95,7 @@ def test_whatever_is_drawn_is_a_whole_passage_in_range(
         walker.push(token)
         assert all(0 <= value < size for value, size in zip(walker.context(), CONTEXT))
     assert walker.stem == ""
-    player = PLAYERS[stem]
+    player = STEM_RANGES[stem]
     for event in walker.events[stem]:
         assert 0 <= event.step < event.step + event.steps <= own.steps or stem == "drums"
         assert stem == "drums" or player.low <= event.pitch + offset <= player.high
@@ -103,7 +103,7 @@ def test_whatever_is_drawn_is_a_whole_passage_in_range(
 
 def test_a_token_knows_the_chord_where_it_stands() -> None:
     own = passage()
-    tokens = write("bass", [Event(0, 36, 12), Event(18, 45, 6), Event(48, 36, 12)], own)
+    tokens = write("bass", [StemEvent(0, 36, 12), StemEvent(18, 45, 6), StemEvent(48, 36, 12)], own)
     table = contexts(tokens, own)
     root, following, until = 4, 7, 9  # columns
     at = {(row[1], row[3]): row for row in table}
@@ -122,7 +122,7 @@ def test_errors_name_value_and_range() -> None:
     with pytest.raises(ValueError, match="step 0"):
         Passage("pop", "4/4", "major", 100, 0, 1, CHORDS[1:])
     with pytest.raises(RuntimeError, match="no stem"):
-        Walker(passage()).allowed()
+        StemTextReader(passage()).allowed()
 
 
 def test_keys_come_free() -> None:
@@ -155,8 +155,10 @@ def test_a_bar_holds_no_more_than_its_player_plays() -> None:
     Onsets in a bar, notes at once (the outer voices stay), notes out of range or off the grid.
     """
     own = passage("2/4", 1)
-    many = [Event(s, 36, 3) for s in (0, 3, 6, 9, 12, 15)]
+    many = [StemEvent(s, 36, 3) for s in (0, 3, 6, 9, 12, 15)]
     assert [e.step for e in read_events(write("bass", many, own), own)["bass"]] == [0, 3, 6, 9]
-    chord = [Event(0, p, 12) for p in (50, 52, 55, 57, 60, 64, 67)]
+    chord = [StemEvent(0, p, 12) for p in (50, 52, 55, 57, 60, 64, 67)]
     assert [e.pitch for e in read_events(write("keys", chord, own), own)["keys"]] == [50, 57, 60, 64, 67]
-    assert not read_events(write("bass", [Event(0, 70, 3), Event(5, 36, 3), Event(24, 36, 3)], own), own)["bass"]
+    assert not read_events(write("bass", [StemEvent(0, 70, 3), StemEvent(5, 36, 3), StemEvent(24, 36, 3)], own), own)[
+        "bass"
+    ]

@@ -8,14 +8,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from musetune.planning.arranger.copies import RUN, Copies, digest, features, runs_of
+from musetune.planning.arranger.copy_filter import RUN, CopyFilter, digest, features, runs_of
 from musetune.planning.arranger.grammar import CONTEXT, write
-from musetune.planning.arranger.language import PLAYERS, VOCABULARY, Event, Harmony, Passage
-from musetune.planning.arranger.model import CONFIG, StemTransformer, Steps
-from musetune.planning.arranger.writing import RESTS, Request, compose
+from musetune.planning.arranger.language import STEM_RANGES, VOCABULARY, Passage, PassageChord, StemEvent
+from musetune.planning.arranger.model import CONFIG, StemDecoder, StemTransformer
+from musetune.planning.arranger.sampling import RESTS, StemRequest, compose
 from musetune.symbols.arrangement import STEMS
 
-CHORDS = (Harmony(0, 0, 0, 0), Harmony(24, 7, 7, 11))
+CHORDS = (PassageChord(0, 0, 0, 0), PassageChord(24, 7, 7, 11))
 PASSAGES = [
     Passage("rock", meter, mode, 90, offset, bars, CHORDS)
     for meter, mode, offset, bars in (
@@ -48,7 +48,7 @@ def test_steps_equal_the_whole(tiny: StemTransformer) -> None:
     tokens, contexts = some(3, 20)
     with torch.no_grad():
         whole = tiny(tokens, contexts)
-    steps = Steps(tiny, 3, longest=7)
+    steps = StemDecoder(tiny, 3, longest=7)
     single = torch.stack([steps(tokens[:, i], contexts[:, i]) for i in range(20)], 1)
     torch.testing.assert_close(single, whole, atol=1e-5, rtol=1e-4)
 
@@ -84,7 +84,7 @@ def test_random_weights_write_whole_stems(tiny: StemTransformer, seed: int) -> N
     told: list[tuple[int, int]] = []
     out = compose(
         tiny,
-        [Request(p, STEMS) for p in PASSAGES],
+        [StemRequest(p, STEMS) for p in PASSAGES],
         seed=seed,
         temperature=1.5,
         least=0.0,
@@ -95,7 +95,9 @@ def test_random_weights_write_whole_stems(tiny: StemTransformer, seed: int) -> N
         for stem, events in stems.items():
             for event in events:
                 assert 0 <= event.step < passage.steps
-                assert stem == "drums" or PLAYERS[stem].low <= event.pitch + passage.offset <= PLAYERS[stem].high
+                assert (
+                    stem == "drums" or STEM_RANGES[stem].low <= event.pitch + passage.offset <= STEM_RANGES[stem].high
+                )
             played = {event.step // passage.bar_steps for event in events}
             silent = "".join(".x"[bar in played] for bar in range(passage.bars))
             assert "." * (RESTS[stem] + 1) not in silent
@@ -103,7 +105,7 @@ def test_random_weights_write_whole_stems(tiny: StemTransformer, seed: int) -> N
 
 
 def test_same_seed_same_notes_however_many_rows(tiny: StemTransformer) -> None:
-    requests = [Request(p, ("bass", "lead")) for p in PASSAGES]
+    requests = [StemRequest(p, ("bass", "lead")) for p in PASSAGES]
     one = compose(tiny, requests, seed=3)
     assert one == compose(tiny, requests, seed=3)
     assert one != compose(tiny, requests, seed=4)
@@ -111,10 +113,10 @@ def test_same_seed_same_notes_however_many_rows(tiny: StemTransformer) -> None:
 
 
 def test_what_is_given_is_heard(tiny: StemTransformer) -> None:
-    given = {"drums": [Event(0, 1), Event(24, 2)]}
-    with_drums = compose(tiny, [Request(PASSAGES[0], ("bass",), given)], seed=0)
+    given = {"drums": [StemEvent(0, 1), StemEvent(24, 2)]}
+    with_drums = compose(tiny, [StemRequest(PASSAGES[0], ("bass",), given)], seed=0)
     assert tuple(with_drums[0]) == ("bass",)
-    assert with_drums != compose(tiny, [Request(PASSAGES[0], ("bass",))], seed=0)
+    assert with_drums != compose(tiny, [StemRequest(PASSAGES[0], ("bass",))], seed=0)
 
 
 def test_ranges_of_knobs(tiny: StemTransformer) -> None:
@@ -124,19 +126,19 @@ def test_ranges_of_knobs(tiny: StemTransformer) -> None:
         compose(tiny, [], least=2)
 
 
-def line(count: int, first: int = 60) -> list[Event]:
-    return [Event(12 * i, first + (0, 4, 7, 5)[i % 4] + i, 6) for i in range(count)]
+def line(count: int, first: int = 60) -> list[StemEvent]:
+    return [StemEvent(12 * i, first + (0, 4, 7, 5)[i % 4] + i, 6) for i in range(count)]
 
 
 def test_copies_know_transposed_runs_and_little_else() -> None:
-    copies = Copies.of(set(runs_of(line(20), "keys")), 4096)
+    copies = CopyFilter.of(set(runs_of(line(20), "keys")), 4096)
     moved = line(RUN, first=52)
     assert copies.repeats(moved[:-1], moved[-1:], "keys")
-    assert not copies.repeats(moved[:-1], [Event(moved[-1].step, moved[-1].pitch, 8)], "keys")
+    assert not copies.repeats(moved[:-1], [StemEvent(moved[-1].step, moved[-1].pitch, 8)], "keys")
     assert not copies.repeats(moved[:-1], moved[-1:], "lead")
     assert not copies.repeats(moved[1:-1], moved[-1:], "keys")  # twelve notes only
     wrong = sum(
-        digest(features([*line(RUN - 1), Event(200, p, s)], "keys"), "keys") in copies
+        digest(features([*line(RUN - 1), StemEvent(200, p, s)], "keys"), "keys") in copies
         for p in range(30, 90)
         for s in range(2, 40)
     )
@@ -148,14 +150,14 @@ def test_guard_breaks_off_a_copy(tiny: StemTransformer, tmp_path: Path) -> None:
 
     Now no run of thirteen notes comes again.
     """
-    requests = [Request(p, ("keys", "lead")) for p in PASSAGES]
+    requests = [StemRequest(p, ("keys", "lead")) for p in PASSAGES]
     free = compose(tiny, requests, seed=1)
     known = {d for own in free for stem in own for d in runs_of(own[stem], stem)}
     assert known
-    Copies.of(known, 20_000).save(tmp_path)
-    copies = Copies.load(tmp_path)
+    CopyFilter.of(known, 20_000).save(tmp_path)
+    copies = CopyFilter.load(tmp_path)
     guarded = compose(tiny, requests, seed=1, copies=copies)
     assert guarded != free
     assert not known & {d for own in guarded for stem in own for d in runs_of(own[stem], stem)}
-    assert Copies.load(tmp_path / "absent") is None
+    assert CopyFilter.load(tmp_path / "absent") is None
     assert write("lead", guarded[0]["lead"], PASSAGES[0])

@@ -9,16 +9,16 @@ import pytest
 import torch
 from small_planner import small_planner
 
-from musetune.planning.planner.decode import PlanGrammar
+from musetune.planning.planner.constrained_decoding import PlanGrammar
+from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
 from musetune.planning.planner.grammar import FREE, parse, song
 from musetune.planning.planner.language import Plan, bars_in, bars_of
-from musetune.planning.planner.pins import MOST_BARS, Pins
 from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import END, TOKENS
 from musetune.symbols import Key, LeadSheet
 
 
-def drawn(pins: Pins, rng: random.Random) -> Plan:
+def drawn(pins: PlanConstraints, rng: random.Random) -> Plan:
     """A plan of words drawn evenly from those allowed."""
     grammar = song(pins)
     allowed = next(grammar)
@@ -65,7 +65,7 @@ def test_reading_undoes_writing():
 def test_bars_of_a_sheet_are_the_plans_bars():
     rng = random.Random(3)
     for _ in range(10):
-        plan = drawn(Pins(bars=12), rng)
+        plan = drawn(PlanConstraints(bars=12), rng)
         again = [bar for label in plan.form for bar in plan.content[label]]
         plain = [tuple(c for i, c in enumerate(bar) if not i or c[1:] != bar[i - 1][1:]) for bar in again]
         assert bars_of(plan.sheet()) == plain
@@ -73,7 +73,7 @@ def test_bars_of_a_sheet_are_the_plans_bars():
 
 def test_sections_of_one_label_have_the_same_chords():
     rng = random.Random(4)
-    sheet = drawn(Pins(form=(("A", 4), ("B", 3), ("A", 4)), closed=True), rng).sheet()
+    sheet = drawn(PlanConstraints(form=(("A", 4), ("B", 3), ("A", 4)), closed=True), rng).sheet()
     first, _, third = sheet.sections
     start = third.start
     assert [(s.start, s.chord) for s in sheet.chords if s.start < first.beats] == [
@@ -85,20 +85,20 @@ def test_sections_of_one_label_have_the_same_chords():
 def test_any_length_can_be_filled(bars):
     rng = random.Random(bars)
     for _ in range(5):
-        assert check(drawn(Pins(bars=bars), rng)).length
+        assert check(drawn(PlanConstraints(bars=bars), rng)).length
 
 
 @pytest.mark.parametrize("seconds", [0.4, 7, 61.5, 999])
 def test_seconds_become_the_nearest_whole_bars(seconds):
     rng = random.Random(5)
     for _ in range(5):
-        plan = drawn(Pins(seconds=seconds), rng)
+        plan = drawn(PlanConstraints(seconds=seconds), rng)
         bar = plan.meter.beats_per_bar * 60 / plan.bpm
         assert abs(plan.bars * bar - seconds) <= bar / 2 + 1e-6 or plan.bars == 1
 
 
 def test_a_word_out_of_place_is_named():
-    words = drawn(Pins(bars=4), random.Random(6)).words()
+    words = drawn(PlanConstraints(bars=4), random.Random(6)).words()
     with pytest.raises(ValueError, match="word 1 of the plan"):
         parse([words[0], words[0]])
     with pytest.raises(ValueError, match="ends after"):
@@ -116,7 +116,7 @@ def test_shares_add_up():
 
 
 def test_the_processor_starts_again_when_rows_change_places():
-    plans = [drawn(Pins(bars=4), random.Random(seed)).words()[:12] for seed in (7, 8)]
+    plans = [drawn(PlanConstraints(bars=4), random.Random(seed)).words()[:12] for seed in (7, 8)]
     ids = list(range(len(TOKENS) + 1))
     both = torch.tensor([[END, *words] for words in plans])
     stepwise, at_once = (PlanGrammar([FREE, FREE], ids, len(ids)) for _ in range(2))
@@ -130,7 +130,7 @@ def test_the_processor_starts_again_when_rows_change_places():
 
 
 def test_plans_are_key_relative():
-    plan = drawn(Pins(bars=8, keys=(Key("C", "minor"),)), random.Random(9))
+    plan = drawn(PlanConstraints(bars=8, keys=(Key("C", "minor"),)), random.Random(9))
     moved = replace(plan, key=Key("F#", "minor"))
     assert [c.chord.root_pc for c in plan.sheet().transpose(6).chords] == [
         c.chord.root_pc for c in moved.sheet().chords

@@ -11,7 +11,7 @@ import sys
 import pytest
 from small_planner import small_planner
 
-from musetune.planning.planner.form import derive_form
+from musetune.planning.planner.form_detection import derive_form
 from musetune.planning.planner.language import bars_of
 from musetune.planning.planner.planner import NANO, Planner, plan
 from musetune.planning.planner.prompt_text import normalise, shared_words

@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 from small_planner import small_planner
 
+from musetune.planning.planner.constraints_from_arguments import PlanArguments, request_from_arguments
 from musetune.planning.planner.planner import Planner
-from musetune.planning.planner.request import Asked, request
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
 
 
@@ -169,6 +169,6 @@ def test_a_sheet_that_cannot_go_on(planner, change, pins, message):
 
 
 def test_absolute_chords_leave_open_only_keys_that_fit():
-    pins = request(Asked(chords="Dm7 G7 Cmaj7")).pins
+    pins = request_from_arguments(PlanArguments(chords="Dm7 G7 Cmaj7")).pins
     assert pins.keys is not None
     assert [str(key) for key in pins.keys] == ["C major"]

@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from musetune.symbols import QUALITIES, Chord, Key, LeadSheet
-from musetune.symbols.chord import FLAT_DEGREES
 from musetune.symbols.names import FLATS
+from musetune.symbols.qualities import FLAT_DEGREES
 from musetune.theory.harmony import cadences
 from musetune.theory.harmony.conditioning_vocabulary import (
     CONDITIONING_CADENCES,

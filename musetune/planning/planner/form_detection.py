@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from musetune.planning.planner.language import Bar
+from musetune.planning.planner.language import PlanBar
 
 ALIKE = 0.75  # share of bars in which two stretches must agree to be one section
 NEW, AGAIN, BAR = 3.0, 2.0, 1.0  # cost of a section, of one that comes back, and of a bar that must be written
@@ -28,7 +28,7 @@ ODDEST = 3.5
 LONGEST = 16
 
 
-def derive_form(bars: Sequence[Bar]) -> list[tuple[str, int]]:
+def derive_form(bars: Sequence[PlanBar]) -> list[tuple[str, int]]:
     """(letter, bars) of the sections of a song, in order; the same letter for stretches of one length that agree in
     ALIKE of their bars.
 

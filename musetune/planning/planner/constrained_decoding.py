@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
+from musetune.planning.planner.constraints import PlanConstraints
 from musetune.planning.planner.grammar import song
-from musetune.planning.planner.pins import Pins
 from musetune.planning.planner.vocabulary import END, RANGE
 
 COLDER = 2.0  # numbers are copied more often than made up: digits are drawn at half the temperature
 
 
-class _Row:
+class _PartialPlan:
     """One plan as it grows, and the places ``allowed`` next."""
 
-    def __init__(self, pins: Pins) -> None:
+    def __init__(self, pins: PlanConstraints) -> None:
         self.grammar = song(pins)
         self.allowed = next(self.grammar)
 
@@ -41,9 +41,9 @@ class PlanGrammar(LogitsProcessor):
     ``ids``: token of each place, the END's last.
     """
 
-    def __init__(self, pins: Sequence[Pins], ids: Sequence[int], vocab_size: int) -> None:
+    def __init__(self, pins: Sequence[PlanConstraints], ids: Sequence[int], vocab_size: int) -> None:
         self.pins = list(pins)
-        self.rows: list[_Row] = []
+        self.rows: list[_PartialPlan] = []
         self.seen: Tensor | None = None
         self.place = {token: place for place, token in enumerate(ids)}
         tokens = torch.tensor(ids)
@@ -66,7 +66,7 @@ class PlanGrammar(LogitsProcessor):
         if self.seen is None or not torch.equal(
             self.seen, input_ids[:, :-1]
         ):  # a new song, or beams that changed places
-            self.rows, new = [_Row(one) for one in self.pins], input_ids[:, 1:]
+            self.rows, new = [_PartialPlan(one) for one in self.pins], input_ids[:, 1:]
         else:
             new = input_ids[:, -1:]
         for row, tokens in zip(self.rows, new.tolist(), strict=True):

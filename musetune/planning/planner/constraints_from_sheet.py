@@ -9,36 +9,38 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from musetune.planning.planner.form import derive_form
-from musetune.planning.planner.language import Bar, Plan, bars_in, bars_of
-from musetune.planning.planner.pins import MOST_BARS, Pins
-from musetune.planning.planner.request import (
-    Asked,
-    Request,
-    called,
+from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.constraints_from_arguments import (
+    PlanArguments,
+    PlanRequest,
     check_genre,
     check_length,
+    name_sections,
     read_key,
     read_meter,
-    worded,
+    spell_key,
 )
+from musetune.planning.planner.form_detection import derive_form
+from musetune.planning.planner.language import Plan, PlanBar, bars_in, bars_of
 from musetune.planning.planner.vocabulary import LETTERS, MOST_SECTION
 from musetune.symbols import BeatGrid, Key, LeadSheet, Section
 from musetune.symbols.beat_grid import check_bpm
 
 
-def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
+def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanRequest:
     """Pins that keep ``sheet``.
 
     Raises ValueError for a sheet with a pickup or a change of metre, and for pins that contradict it.
     """
-    sheet = _settled(sheet, told)
+    sheet = _settled(sheet, arguments)
     per_bar = sheet.meter.beats_per_bar
     bars = bars_of(sheet)
-    asked = (
-        told.bars if told.duration_seconds is None else bars_in(told.duration_seconds, round(sheet.bpm, 6), sheet.meter)
+    target_bars = (
+        arguments.bars
+        if arguments.duration_seconds is None
+        else bars_in(arguments.duration_seconds, round(sheet.bpm, 6), sheet.meter)
     )
-    total = len(bars) if asked is None else asked
+    total = len(bars) if target_bars is None else target_bars
     if not len(bars) <= total <= MOST_BARS:
         raise ValueError(
             f"{total} bars asked for, the sheet has {len(bars)}: cut it with sheet.slice, or ask for "
@@ -46,10 +48,10 @@ def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
         )
     form, names = _form_of(sheet, bars)
     content = {(label, index): bar for label, stretch in form for index, bar in enumerate(stretch) if bar}
-    pins = Pins(
+    pins = PlanConstraints(
         genre=sheet.genre,
         meter=sheet.meter,
-        keys=(worded(sheet.key),),
+        keys=(spell_key(sheet.key),),
         bpm=round(sheet.bpm, 6),
         bars=total,
         closed=total == len(bars),
@@ -58,24 +60,24 @@ def constraints_from_sheet(sheet: LeadSheet, told: Asked) -> Request:
     )
 
     def finish(plan: Plan) -> LeadSheet:
-        return _joined(sheet, replace(plan, key=sheet.key).sheet(called(plan, names)), per_bar)
+        return _joined(sheet, replace(plan, key=sheet.key).sheet(name_sections(plan, names)), per_bar)
 
-    return Request(pins, finish)
+    return PlanRequest(pins, finish)
 
 
-def _settled(sheet: LeadSheet, told: Asked) -> LeadSheet:
+def _settled(sheet: LeadSheet, arguments: PlanArguments) -> LeadSheet:
     """The sheet in the key, tempo and genre that are asked for, its pins checked."""
-    check_length(told)
-    check_genre(told.genre)
+    check_length(arguments)
+    check_genre(arguments.genre)
     read_meter(sheet.meter)
-    if told.chords is not None or told.sections is not None:
+    if arguments.chords is not None or arguments.sections is not None:
         raise ValueError("a sheet brings its own chords and sections: edit them in the sheet, or leave the sheet out")
     if sheet.first_downbeat:
         raise ValueError(
             f"the sheet begins with a pickup of {sheet.first_downbeat} beats: go on from "
             f"sheet.slice({sheet.first_downbeat}, {sheet.length})"
         )
-    if len({span.meter for span in sheet.meters}) > 1 or told.time_signature not in (
+    if len({span.meter for span in sheet.meters}) > 1 or arguments.time_signature not in (
         None,
         sheet.meter,
         str(sheet.meter),
@@ -84,7 +86,7 @@ def _settled(sheet: LeadSheet, told: Asked) -> LeadSheet:
             f"the sheet is in {', '.join(str(s.meter) for s in sheet.meters)}; a plan has one metre, and the sheet's "
             f"cannot be changed here"
         )
-    key = read_key(told.key)
+    key = read_key(arguments.key)
     if key is not None and key.mode != sheet.key.mode:
         raise ValueError(
             f"key={str(key)!r} is not a transposition of the sheet's {sheet.key}: give a {sheet.key.mode} key, or edit "
@@ -92,10 +94,10 @@ def _settled(sheet: LeadSheet, told: Asked) -> LeadSheet:
         )
     if key is not None:
         sheet = _in_key(sheet, key)
-    if told.bpm is not None:
-        check_bpm(told.bpm)
-        sheet = replace(sheet, grid=BeatGrid.constant(told.bpm, int(sheet.length)))
-    return replace(sheet, genre=told.genre or sheet.genre)
+    if arguments.bpm is not None:
+        check_bpm(arguments.bpm)
+        sheet = replace(sheet, grid=BeatGrid.constant(arguments.bpm, int(sheet.length)))
+    return replace(sheet, genre=arguments.genre or sheet.genre)
 
 
 def _in_key(sheet: LeadSheet, key: Key) -> LeadSheet:
@@ -103,12 +105,12 @@ def _in_key(sheet: LeadSheet, key: Key) -> LeadSheet:
     return replace(moved, keys=(replace(moved.keys[0], key=key), *moved.keys[1:]))
 
 
-def _form_of(sheet: LeadSheet, bars: list[Bar]) -> tuple[list[tuple[str, list[Bar]]], dict[str, str]]:
+def _form_of(sheet: LeadSheet, bars: list[PlanBar]) -> tuple[list[tuple[str, list[PlanBar]]], dict[str, str]]:
     """(letter, its bars) in order and the sheet's names for the letters; sections whose bars differ get letters of
     their own.
     """
-    form: list[tuple[str, list[Bar]]] = []
-    seen: list[tuple[str, list[Bar], str]] = []
+    form: list[tuple[str, list[PlanBar]]] = []
+    seen: list[tuple[str, list[PlanBar], str]] = []
     at = 0
     for name, count in _stretches(sheet, bars):
         here = bars[at : at + count]
@@ -125,7 +127,7 @@ def _form_of(sheet: LeadSheet, bars: list[Bar]) -> tuple[list[tuple[str, list[Ba
     return form, {letter: name for name, _, letter in seen}
 
 
-def _stretches(sheet: LeadSheet, bars: list[Bar]) -> list[tuple[str, int]]:
+def _stretches(sheet: LeadSheet, bars: list[PlanBar]) -> list[tuple[str, int]]:
     """(name, bars) from one beginning of a section to the next, none longer than a plan's sections; found from the
     chords where none is named.
     """
@@ -143,8 +145,8 @@ def _stretches(sheet: LeadSheet, bars: list[Bar]) -> list[tuple[str, int]]:
 
 def _joined(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
     """``old`` with what ``new`` has in its empty bars and beyond its end."""
-    taken = {bar for span in old.chords for bar in range(int(span.start // per_bar), int(-(-span.end // per_bar)))}
-    chords = [*old.chords, *(span for span in new.chords if int(span.start // per_bar) not in taken)]
+    filled = {bar for span in old.chords for bar in range(int(span.start // per_bar), int(-(-span.end // per_bar)))}
+    chords = [*old.chords, *(span for span in new.chords if int(span.start // per_bar) not in filled)]
     last = -(-old.length // per_bar) * per_bar
     if old.chords and old.chords[-1].end == old.length < last:  # a begun bar becomes a whole one
         chords[len(old.chords) - 1] = replace(old.chords[-1], beats=last - old.chords[-1].start)

@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 
-from musetune.planning.planner.language import Bar, Plan, bars_of
-from musetune.planning.planner.pins import MOST_BARS, Pins
+from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.language import Plan, PlanBar, bars_of
 from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Chord, Key, LeadSheet, Meter
@@ -21,10 +21,15 @@ from musetune.theory.harmony.modulation import local_keys
 
 Sections = str | Sequence[str | tuple[str, int]]
 MOST_SECONDS = 999
+MOST_CHORDS = 10_000  # characters of a progression or of section names: many times what any song needs
+TYPES: dict[str, tuple[type, ...]] = {
+    "key": (str, Key), "bpm": (Real,), "time_signature": (str, Meter), "genre": (str,), "chords": (str, Sequence),
+    "sections": (str, Sequence), "duration_seconds": (Real,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlanArguments:
     """The arguments of ``Planner.plan`` that pin something, as they were given."""
 
     key: str | Key | None = None
@@ -38,37 +43,53 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Request:
+class PlanRequest:
     """``pins`` for the grammar and what makes a lead sheet of the plan that it lets pass."""
 
-    pins: Pins
+    pins: PlanConstraints
     finish: Callable[[Plan], LeadSheet]
 
 
-def request(told: Asked) -> Request:
+def request_from_arguments(arguments: PlanArguments) -> PlanRequest:
     """Pins for a song that begins with nothing. Raises ValueError for what cannot be."""
-    meter, key = read_meter(told.time_signature), read_key(told.key)
-    if told.bpm is not None:
-        check_bpm(told.bpm)
-    check_genre(told.genre)
-    check_length(told)
-    form, names = read_sections(told.sections, told.bars)
-    pins = Pins(
-        genre=told.genre,
+    check_types(arguments)
+    meter, key = read_meter(arguments.time_signature), read_key(arguments.key)
+    if arguments.bpm is not None:
+        check_bpm(arguments.bpm)
+    check_genre(arguments.genre)
+    check_length(arguments)
+    form, names = read_sections(arguments.sections, arguments.bars)
+    pins = PlanConstraints(
+        genre=arguments.genre,
         meter=meter,
-        keys=(worded(key),) if key else None,
-        bpm=told.bpm,
-        bars=told.bars,
-        seconds=told.duration_seconds,
+        keys=(spell_key(key),) if key else None,
+        bpm=arguments.bpm,
+        bars=arguments.bars,
+        seconds=arguments.duration_seconds,
         form=tuple(form),
-        closed=bool(form) and not _goes_on(form, told),
+        closed=bool(form) and not _goes_on(form, arguments),
     )
-    if told.chords is not None:
-        pins = with_chords(pins, told.chords, key)
-    return Request(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(called(plan, names)))
+    if arguments.chords is not None:
+        pins = with_chords(pins, arguments.chords, key)
+    return PlanRequest(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(name_sections(plan, names)))
 
 
-def called(plan: Plan, names: dict[str, str]) -> dict[str, str]:
+def check_types(arguments: PlanArguments) -> None:
+    """Raise ValueError for arguments of another type, and for more chords or sections than any song has."""
+    for name, kinds in TYPES.items():
+        value = getattr(arguments, name)
+        if value is not None and not isinstance(value, kinds):
+            raise ValueError(f"{name} is a {type(value).__name__}; give {' or '.join(kind.__name__ for kind in kinds)}")
+    chords, sections = arguments.chords, arguments.sections
+    if chords is not None and len(chords) > MOST_CHORDS:
+        raise ValueError(f"chords has {len(chords)} characters or chords; at most {MOST_CHORDS} are read")
+    if not isinstance(chords, (str, type(None))) and not all(isinstance(one, (str, Chord)) for one in chords):
+        raise ValueError("chords holds something else than text and Chord: write each as text, such as 'Am7'")
+    if sections is not None and len(sections) > MOST_CHORDS:
+        raise ValueError(f"sections has {len(sections)} characters or sections; a song has at most {MOST_BARS}")
+
+
+def name_sections(plan: Plan, names: dict[str, str]) -> dict[str, str]:
     """What each label of a plan shall be called.
 
     As the caller does, and what the model added by letters that he has not used.
@@ -84,7 +105,7 @@ def read_key(key: str | Key | None) -> Key | None:
     return Key.parse(key) if isinstance(key, str) else key
 
 
-def worded(key: Key) -> Key:
+def spell_key(key: Key) -> Key:
     """The key by the name that the plan language has for it: E# minor is F minor."""
     names = [name for name in TONICS if Key(name).tonic_pc == key.tonic_pc]
     return key if key.tonic in names else Key(names[0], key.mode)
@@ -104,19 +125,24 @@ def check_genre(genre: str | None) -> None:
         raise ValueError(f"genre={genre!r} is not one of {', '.join(GENRES)}{suggest(genre, GENRES)}")
 
 
-def check_length(told: Asked) -> None:
+def check_length(arguments: PlanArguments) -> None:
     """Raise ValueError for bars or seconds out of range, or both of them."""
-    if told.bars is not None and told.duration_seconds is not None:
+    if arguments.bars is not None and arguments.duration_seconds is not None:
         raise ValueError(
-            f"bars={told.bars} and duration_seconds={told.duration_seconds} both say how long: give one, and bpm for "
-            f"the other"
+            f"bars={arguments.bars} and duration_seconds={arguments.duration_seconds} both say how long: give one, and "
+            f"bpm for the other"
         )
-    if told.bars is not None and (
-        isinstance(told.bars, bool) or not isinstance(told.bars, Integral) or not 1 <= told.bars <= MOST_BARS
+    if arguments.bars is not None and (
+        isinstance(arguments.bars, bool)
+        or not isinstance(arguments.bars, Integral)
+        or not 1 <= arguments.bars <= MOST_BARS
     ):
-        raise ValueError(f"bars={told.bars!r} is not a whole number 1–{MOST_BARS}")
-    if told.duration_seconds is not None and not 0 < finite("duration_seconds", told.duration_seconds) <= MOST_SECONDS:
-        raise ValueError(f"duration_seconds={told.duration_seconds:g} is outside 0–{MOST_SECONDS}")
+        raise ValueError(f"bars={arguments.bars!r} is not a whole number 1–{MOST_BARS}")
+    if (
+        arguments.duration_seconds is not None
+        and not 0 < finite("duration_seconds", arguments.duration_seconds) <= MOST_SECONDS
+    ):
+        raise ValueError(f"duration_seconds={arguments.duration_seconds:g} is outside 0–{MOST_SECONDS}")
 
 
 def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tuple[str, int | None]], dict[str, str]]:
@@ -132,28 +158,39 @@ def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tup
         sections = (
             list(plain) if re.fullmatch(r"[A-Z]+", plain) else [word for word in re.split(r"[\s,–-]+", plain) if word]
         )
-    pairs = [(one, None) if isinstance(one, str) else (str(one[0]), one[1]) for one in sections]
+    pairs = [_section(one) for one in sections]
     if not pairs:
         raise ValueError('sections names none: give such as "AABA" or [("verse", 8), ("chorus", 8)]')
+    if len(pairs) > MOST_BARS:
+        raise ValueError(f"sections names {len(pairs)}; a song has at most {MOST_BARS} bars")
     labels = dict.fromkeys(name for name, _ in pairs)
     if len(labels) > len(LETTERS):
         raise ValueError(f"sections has {len(labels)} different labels; a plan holds at most {len(LETTERS)}")
-    told: dict[str, int] = {}
+    lengths: dict[str, int] = {}
     for name, count in pairs:
         if count is None:
             continue
         if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= MOST_SECTION:
             raise ValueError(f"section {name!r} has bars={count!r}: give a whole number 1–{MOST_SECTION}")
-        if told.setdefault(name, int(count)) != count:
+        if lengths.setdefault(name, int(count)) != count:
             raise ValueError(
-                f"section {name!r} has {told[name]} bars and then {count}: a section that comes back is the same, so "
-                f"name the other apart"
+                f"section {name!r} has {lengths[name]} bars and then {count}: a section that comes back is the same, "
+                f"so name the other apart"
             )
     letter = dict(zip(labels, LETTERS))
-    form: list[tuple[str, int | None]] = [(letter[name], told.get(name)) for name, _ in pairs]
+    form: list[tuple[str, int | None]] = [(letter[name], lengths.get(name)) for name, _ in pairs]
     if bars is not None:
         _fits(form, bars)
     return form, {letter[name]: name for name in labels}
+
+
+def _section(one: str | tuple[str, int]) -> tuple[str, int | None]:
+    """Return (name, bars or None). Raises ValueError for what is neither a name nor a name with its bars."""
+    if isinstance(one, str):
+        return one, None
+    if not isinstance(one, (tuple, list)) or len(one) != 2 or not isinstance(one[0], str):
+        raise ValueError(f'sections holds a {type(one).__name__} that is no name and no ("verse", 8)')
+    return one[0], one[1]
 
 
 def _fits(form: list[tuple[str, int | None]], bars: int) -> None:
@@ -170,30 +207,30 @@ def _fits(form: list[tuple[str, int | None]], bars: int) -> None:
         )
 
 
-def _goes_on(form: list[tuple[str, int | None]], told: Asked) -> bool:
+def _goes_on(form: list[tuple[str, int | None]], arguments: PlanArguments) -> bool:
     """Whether the song may be longer than its pinned sections."""
-    return all(count for _, count in form) and (told.bars is not None or told.duration_seconds is not None)
+    return all(count for _, count in form) and (arguments.bars is not None or arguments.duration_seconds is not None)
 
 
-def with_chords(pins: Pins, chords: str | Sequence[str | Chord], key: Key | None) -> Pins:
+def with_chords(pins: PlanConstraints, chords: str | Sequence[str | Chord], key: Key | None) -> PlanConstraints:
     """``pins`` with a progression in the first section, and, where no key is given, the keys that it allows."""
     keys = pins.keys or _keys_of(chords)
 
-    def bars(key: Key, meter: Meter) -> list[Bar]:
+    def bars(key: Key, meter: Meter) -> list[PlanBar]:
         return bars_of(LeadSheet.from_progression(chords, key=key, time_signature=meter))
 
     found = bars(key or keys[0], pins.meter or Meter(4, 4))
     if len(found) > MOST_SECTION:
         raise ValueError(f"chords has {len(found)} bars; a section has at most {MOST_SECTION}: give them as a sheet")
 
-    def content(key: Key, meter: Meter) -> dict[tuple[str, int], Bar]:
+    def content(key: Key, meter: Meter) -> dict[tuple[str, int], PlanBar]:
         given = bars(key, meter)
         return {place: given[index % len(given)] for index, place in enumerate(_places(pins, len(given)))}
 
     return replace(pins, keys=keys, content=content, unit=len(found))
 
 
-def _places(pins: Pins, count: int) -> list[tuple[str, int]]:
+def _places(pins: PlanConstraints, count: int) -> list[tuple[str, int]]:
     """The bars that a progression of ``count`` bars fills.
 
     The first section; what it is too short for goes on in the next ones.
@@ -223,4 +260,4 @@ def _keys_of(chords: str | Sequence[str | Chord]) -> tuple[Key, ...]:
     best = local_keys(spans, min_beats=10**6)[0].key
     other = Key(best.transpose(-3 if best.mode == "major" else 3).tonic, "minor" if best.mode == "major" else "major")
     roots = {(c.root_pc, c.quality[:3] == "min") for c in absolute}
-    return tuple(worded(key) for key in (best, other) if key == best or (key.tonic_pc, key.mode == "minor") in roots)
+    return tuple(spell_key(key) for key in (best, other) if key == best or (key.tonic_pc, key.mode == "minor") in roots)

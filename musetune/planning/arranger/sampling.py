@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from musetune.planning.arranger.copies import Copies
-from musetune.planning.arranger.grammar import Walker, write
-from musetune.planning.arranger.language import BAR, END, HIT, LENGTH, LENGTHS, LOWEST, PITCH, STEM, Event, Passage
-from musetune.planning.arranger.model import StemTransformer, Steps
+from musetune.planning.arranger.copy_filter import CopyFilter
+from musetune.planning.arranger.grammar import StemTextReader, write
+from musetune.planning.arranger.language import BAR, END, HIT, LENGTH, LENGTHS, LOWEST, PITCH, STEM, Passage, StemEvent
+from musetune.planning.arranger.model import StemDecoder, StemTransformer
 from musetune.symbols.arrangement import STEMS
 
 ROWS = 16  # passages side by side
@@ -24,19 +24,19 @@ RESTS = {"drums": 0, "bass": 0, "guitar": 1, "keys": 1, "lead": 2}  # empty bars
 
 
 @dataclass
-class Request:
+class StemRequest:
     """A passage, the stems to write, and what other stems already play there."""
 
     passage: Passage
     stems: tuple[str, ...]
-    given: dict[str, list[Event]] = field(default_factory=dict)
+    given: dict[str, list[StemEvent]] = field(default_factory=dict)
 
 
-class _Row:
+class _PassageWriter:
     """One passage on its way: forced tokens wait in ``queue``; where it is empty a token is drawn."""
 
-    def __init__(self, request: Request, seed: int, copies: Copies | None) -> None:
-        self.walker, self.rng, self.copies = Walker(request.passage), np.random.default_rng(seed), copies
+    def __init__(self, request: StemRequest, seed: int, copies: CopyFilter | None) -> None:
+        self.walker, self.rng, self.copies = StemTextReader(request.passage), np.random.default_rng(seed), copies
         self.request, self.done, self.written = request, False, 0
         self.todo = deque(s for s in STEMS if s in request.stems or s in request.given)
         self.queue = deque(request.passage.head())
@@ -102,19 +102,19 @@ class _Row:
         start = walker.bar * walker.passage.bar_steps + walker.step
         steps = 0 if stem == "lead" else LENGTHS[token - LENGTH]
         pitches = [token - PITCH + LOWEST] if stem == "lead" else walker.pitches
-        return self.copies.repeats(walker.events[stem], [Event(start, p, steps) for p in pitches], stem)
+        return self.copies.repeats(walker.events[stem], [StemEvent(start, p, steps) for p in pitches], stem)
 
 
 def compose(
     model: StemTransformer,
-    requests: list[Request],
+    requests: list[StemRequest],
     *,
     seed: int = 0,
     temperature: float = 0.9,
     least: float = 0.05,
-    copies: Copies | None = None,
+    copies: CopyFilter | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> list[dict[str, list[Event]]]:
+) -> list[dict[str, list[StemEvent]]]:
     """Write what each request asks for; the same seed, the same notes.
 
     temperature: above 0; lower is plainer. least: tokens whose chance is below this share of the likeliest one's are
@@ -125,13 +125,16 @@ def compose(
         raise ValueError(f"temperature={temperature} is not above 0; 0.9 is usual")
     if not 0 <= least <= 1:
         raise ValueError(f"least={least} is outside 0–1; 0.05 is usual")
-    out: list[dict[str, list[Event]]] = []
+    out: list[dict[str, list[StemEvent]]] = []
     total = sum(len(r.stems) for r in requests)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the matrices are small: a second thread costs more than it brings
     try:
         for first in range(0, len(requests), ROWS):
-            rows = [_Row(r, seed * 1_000_003 + first + i, copies) for i, r in enumerate(requests[first : first + ROWS])]
+            rows = [
+                _PassageWriter(r, seed * 1_000_003 + first + i, copies)
+                for i, r in enumerate(requests[first : first + ROWS])
+            ]
             before = sum(len(r.stems) for r in requests[:first])
             tell = None if progress is None else partial(_tell, progress, before, total)
             _run(model, rows, temperature, least, tell)
@@ -147,13 +150,13 @@ def _tell(progress: Callable[[int, int], None], before: int, total: int, done: i
 
 def _run(
     model: StemTransformer,
-    rows: list[_Row],
+    rows: list[_PassageWriter],
     temperature: float,
     least: float,
     tell: Callable[[int], None] | None,
 ) -> None:
     """Step all rows until the last has ended."""
-    steps, logits, written = Steps(model, len(rows)), None, 0
+    steps, logits, written = StemDecoder(model, len(rows)), None, 0
     tokens, contexts = torch.zeros(len(rows), dtype=torch.long), torch.zeros(len(rows), 10, dtype=torch.long)
     while True:
         for i, row in enumerate(rows):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from musetune.planning.planner.language import Bar, bars_in
+from musetune.planning.planner.language import PlanBar, bars_in
 from musetune.symbols import BPM_RANGE, Key, Meter
 
 MOST_BARS = 512  # of a song
@@ -18,12 +18,12 @@ INTRO = 16  # most bars of an intro
 FULL = 60  # bars of a section whose length follows from the song's, so that all can be made to add up
 
 
-def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], Bar]:
+def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], PlanBar]:
     return {}
 
 
 @dataclass(frozen=True)
-class Pins:
+class PlanConstraints:
     """What is given.
 
     ``keys``: those to choose from. ``bars`` or ``seconds``: the length, of which one may be given. ``form``: (label,
@@ -40,7 +40,7 @@ class Pins:
     seconds: float | None = None
     form: tuple[tuple[str, int | None], ...] = ()
     closed: bool = False
-    content: Callable[[Key, Meter], dict[tuple[str, int], Bar]] = _nothing
+    content: Callable[[Key, Meter], dict[tuple[str, int], PlanBar]] = _nothing
     unit: int | None = None
 
     @property

@@ -1,0 +1,164 @@
+"""The guard before every reader: how large, how many, how long and how deep strangers' input may be, checked before
+the work is done.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+import zlib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+MIB = 1 << 20
+JSON_BYTES = 8 * MIB
+MIDI_BYTES = 4 * MIB
+XML_BYTES = 24 * MIB  # unpacked
+ELEMENTS = 500_000  # of XML
+DEPTH = 60  # of XML; MusicXML takes about ten
+MEMBERS = 1000  # of an archive
+EVENTS = 200_000  # of a MIDI file; notes of a score; observations of a JAMS annotation
+BEATS = 50_000  # of a piece: seven hours at 120 a minute
+CHORDS = 5000  # of a piece
+DURATION_S = 6 * 3600.0  # of a piece
+CHART_CHARACTERS = 20_000
+LABEL_CHARACTERS = 80
+REPEATS = 64  # passes of one repeat in a chart
+DIGITS = 18  # of a number, above and below the line each
+
+_NUMBER = re.compile(rf"[+-]?\d{{1,{DIGITS}}}(/\d{{1,{DIGITS}}}|\.\d{{1,{DIGITS}}})?")
+
+
+def check_count(what: str, count: float | Fraction, most: float) -> None:
+    """Raise ValueError where ``count`` is above ``most``."""
+    if count > most:
+        shown = f"{float(count):.4g}" if count == count and count < 1e300 else "a number without end"
+        raise ValueError(f"{what}: {shown}, more than {most:g}; cut it into shorter pieces")
+
+
+def fraction(text: object) -> Fraction:
+    """The number that ``text`` says as ``3``, ``3/2`` or ``1.5``, ``DIGITS`` digits at most; no exponents, which may
+    ask for gigabytes.
+
+    Raises ValueError for anything else.
+
+    Example:
+        >>> fraction("3/2")
+        Fraction(3, 2)
+    """
+    if isinstance(text, float) and not isinstance(text, bool):
+        text = repr(text) if text != text or abs(text) > 1e15 else f"{text:.12f}"
+    said = str(text).strip()
+    if isinstance(text, bool) or len(said) > 2 * DIGITS + 2 or not _NUMBER.fullmatch(said):
+        raise ValueError(f"{shortened(said)!r} is not a number such as 3, 3/2 or 1.5 of at most {DIGITS} digits")
+    if "/" in said and int(said.partition("/")[2]) == 0:
+        raise ValueError(f"{said!r} divides by 0")
+    return Fraction(said)
+
+
+def shortened(text: object, most: int = LABEL_CHARACTERS) -> str:
+    """``text`` in one line of at most ``most`` characters, for messages and labels."""
+    line = " ".join(str(text)[: 4 * most].split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The bytes of a file of at most ``most`` bytes. Raises ValueError for a larger one."""
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"it is larger than {most // MIB} MiB, the most that is read of such a file")
+    return data
+
+
+def parse_json(data: bytes | str) -> Any:
+    """The value of a JSON text of at most ``JSON_BYTES``.
+
+    Raises ValueError for what is no JSON, NaN and infinities included.
+    """
+    check_count("bytes of JSON", len(data), JSON_BYTES)
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        return json.loads(text, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is no JSON: byte {error.start} is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError("its JSON is nested too deeply to be read") from error
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"it says {name} where a number should stand")
+
+
+class _Counted(ElementTree.TreeBuilder):
+    """Elements up to ``ELEMENTS`` and ``DEPTH``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = self.depth = 0
+
+    def start(self, tag: Any, attrs: Any) -> Any:  # type: ignore[override]
+        self.elements += 1
+        self.depth += 1
+        check_count("elements of XML", self.elements, ELEMENTS)
+        check_count("depth of the XML", self.depth, DEPTH)
+        return super().start(tag, attrs)
+
+    def end(self, tag: str) -> Any:
+        self.depth -= 1
+        return super().end(tag)
+
+
+def parse_xml(data: bytes) -> ElementTree.Element:
+    """The root of an XML document of at most ``XML_BYTES``, namespaces left out of the tags.
+
+    Raises ValueError for what is no XML, for one that declares entities (which may multiply), and beyond the limits.
+    """
+    check_count("bytes of XML", len(data), XML_BYTES)
+    if b"<!ENTITY" in data.replace(b"\0", b""):
+        raise ValueError("its XML declares entities, which no score needs")
+    parser = ElementTree.XMLParser(target=_Counted())
+    try:
+        parser.feed(data)
+        root: ElementTree.Element = parser.close()
+    except (ElementTree.ParseError, LookupError) as error:
+        raise ValueError(f"it is no XML: {error}") from error
+    for element in root.iter():
+        if isinstance(element.tag, str) and element.tag.startswith("{"):
+            element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """The archive at ``path``. Raises ValueError for what is none and for one of more than ``MEMBERS`` members."""
+    try:
+        pack = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, UnicodeDecodeError, OverflowError) as error:
+        raise ValueError(f"it is no archive that can be opened: {error}") from error
+    if len(pack.namelist()) > MEMBERS:
+        pack.close()
+        raise ValueError(f"the archive has more than {MEMBERS} members")
+    return pack
+
+
+def read_member(pack: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """The bytes of a member, never more than ``most`` unpacked, whatever its header says.
+
+    Raises ValueError otherwise.
+    """
+    size = pack.getinfo(name).file_size
+    if size > most:
+        raise ValueError(f"its member {shortened(name)!r} takes {size} bytes, more than {most}")
+    try:
+        with pack.open(name) as member:
+            data = member.read(most + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"its member {shortened(name)!r} cannot be unpacked: {error}") from error
+    if len(data) > most:
+        raise ValueError(f"its member {shortened(name)!r} takes more than {most} bytes")
+    return data
