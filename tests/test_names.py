@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "musetune"
 # names that still stand for several classes; this list may only get shorter
-DUPLICATES: set[str] = {"Page"}
+DUPLICATES: set[str] = set()
 # docstrings that still begin with "The same" or "Of": file and name; this list may only get shorter
 LEANING: set[str] = {
     "adapter/adapter.py: _keys_values",
@@ -19,8 +19,6 @@ LEANING: set[str] = {
     "conditioning/tokens.py: to",
     "datasets/corpus.py: _moved",
     "datasets/fingerprint.py: _hash",
-    "formats/note_values.py: _bracketed",
-    "formats/note_values.py: struck",
     "models/nano/vocoder.py: _white",
     "pipeline/guidance.py: factors",
     "pipeline/sizes.py: adapter_sizes",
