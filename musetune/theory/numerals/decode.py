@@ -287,7 +287,7 @@ def _step(model: Model, weights: Weights):  # type: ignore[no-untyped-def]
 
 
 def _block(model: Model, weights: Weights, mode: str):  # type: ignore[no-untyped-def]
-    """Of the keys in ``mode``: their numbers, chords a key, slice of states, (keys, chords) sounding chords, (to, from)
+    """Return, for the keys in ``mode``, their numbers, chords a key, slice of states, (keys, chords) sounding chords, (to, from)
     costs of steps.
     """
     numbers, size = [k for k, (_, m) in enumerate(model.keys) if m == mode], len(entries(mode))
