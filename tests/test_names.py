@@ -13,21 +13,10 @@ DUPLICATES: set[str] = set()
 # docstrings that still begin with "The same" or "Of": file and name; this list may only get shorter
 LEANING: set[str] = {
     "adapter/adapter.py: _keys_values",
-    "cli/compose.py: _cast",
     "conditioning/tokens.py: drop",
     "conditioning/tokens.py: hold",
     "conditioning/tokens.py: to",
-    "datasets/corpus.py: _moved",
-    "datasets/fingerprint.py: _hash",
     "models/nano/vocoder.py: _white",
-    "pipeline/guidance.py: factors",
-    "pipeline/sizes.py: adapter_sizes",
-    "pipeline/sizes.py: megabytes",
-    "symbols/arrangement.py: shift",
-    "symbols/beat_grid.py: shift",
-    "theory/harmony/patterns.py: _ring",
-    "theory/numerals/decode.py: _block",
-    "training/batch.py: to",
 }
 
 

@@ -231,7 +231,7 @@ _SEARCH = {"phrase": _phrases, "free": _free, "vamp": _vamps, "chain": _chains, 
 
 
 def _ring(pattern: Pattern) -> tuple:
-    """The same for all rotations of a loop."""
+    """Return the steps in the one order that all rotations of a loop share."""
     steps = pattern.steps
     return min(steps[place:] + steps[:place] for place in range(len(steps)))
 

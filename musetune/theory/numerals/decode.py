@@ -287,8 +287,8 @@ def _step(model: Model, weights: Weights):  # type: ignore[no-untyped-def]
 
 
 def _block(model: Model, weights: Weights, mode: str):  # type: ignore[no-untyped-def]
-    """Of the keys in ``mode``: their numbers, chords a key, slice of states, (keys, chords) sounding chords, (to, from)
-    costs of steps.
+    """Return what is known of the keys in ``mode``: numbers, chords a key, slice of states, (keys, chords) sounding
+    chords, (to, from) costs of steps.
     """
     numbers, size = [k for k, (_, m) in enumerate(model.keys) if m == mode], len(entries(mode))
     states = slice(model.spans[numbers[0]].start, model.spans[numbers[-1]].stop)
