@@ -38,7 +38,7 @@ from arranger_measures import Runs, Tally, commonplace, divergence, symbols
 from planner_ngram import NGram
 
 from musetune.datasets.arranger.examples import ArrangerExample, restore
-from musetune.planning.arranger.arranger import Arranger, events_in, places_of
+from musetune.planning.arranger.arranger import Arranger, events_in, positions_of
 from musetune.planning.arranger.copy_filter import RUN
 from musetune.planning.arranger.grammar import contexts, read_events
 from musetune.planning.arranger.language import STEPS, VOCABULARY, Passage, StemEvent, beats_of
@@ -78,7 +78,7 @@ def sheet_of(passage: Passage) -> LeadSheet:
 def by_rule(passage: Passage, seed: int) -> Stems:
     """What the rule plays there, as events on the grid."""
     sheet = sheet_of(passage)
-    place = replace(places_of(sheet)[0], passage=passage)
+    place = replace(positions_of(sheet)[0], passage=passage)
     return {name: events_in(stem, name, place) for name, stem in rule_stems(sheet, STEMS, seed=seed).items()}
 
 

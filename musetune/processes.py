@@ -15,8 +15,6 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
 
-import torch
-
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 WATCH_S = 0.5  # a worker looks so often whether its parent is still there
@@ -104,15 +102,16 @@ def _new_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _begin(parent: int, lasting: bool) -> None:
-    """First thing in a worker: one thread for torch, and an end when the parent ends."""
-    torch.set_num_threads(1)
+    """First thing in a worker, before anything heavy is imported: an end when the parent ends; then one thread for torch."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if lasting and sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(
-            1, signal.SIGKILL
-        )  # PR_SET_PDEATHSIG: even where a long call keeps the watching thread waiting
+        # PR_SET_PDEATHSIG: even where a long call keeps the watching thread waiting
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _end_with(parent: int) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
 from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
+from musetune.adapter.finite import check_finite
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
@@ -145,13 +146,18 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         self._check(unet)
         if self._lora_config is not None:
             lora.put(unet, LORA_NAME, self._lora_config, self._lora_weights)
-        reading = dict(self.sites.named_children())
-        for index, attn in enumerate(music_sites(unet)):
-            attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
         unet.conv_in = ConditionedConvIn(unet.conv_in)
         self._unet = [unet]
+        self.wrap_processors()
         self.strength = self._strength
         return self
+
+    def wrap_processors(self) -> None:
+        """Wrap the processors of the attached U-Net's sites, also those that others put there since (slicing, ``set_attn_processor``)."""
+        reading = dict(self.sites.named_children())
+        for index, attn in enumerate(music_sites(self.unet)):
+            if not isinstance(attn.processor, MusicAttnProcessor):
+                attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
 
     def detach(self) -> None:
         """Take everything out; the U-Net is what it was, bit for bit."""
@@ -159,9 +165,11 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if self._lora_config is not None:
             self._lora_weights = lora.state(unet, LORA_NAME)
             lora.remove(unet, LORA_NAME)
-        unet.conv_in = unet.conv_in.conv
+        if isinstance(unet.conv_in, ConditionedConvIn):
+            unet.conv_in = unet.conv_in.conv
         for attn in music_sites(unet):
-            attn.processor = attn.processor.base
+            if isinstance(attn.processor, MusicAttnProcessor):
+                attn.processor = attn.processor.base
         self._unet = []
 
     def add_lora(self, rank: int, targets: tuple[str, ...] = lora.EVERYTHING) -> None:
@@ -209,6 +217,15 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         self._strength = float(value)
         if self._unet and self._lora_config is not None:
             lora.set_strength(self._unet[0], LORA_NAME, self._strength)
+
+    def silence(self) -> None:
+        """Let the LoRA in the U-Net add nothing until ``strength`` is set again: who uses the U-Net otherwise gets the base."""
+        if self._unet and self._lora_config is not None:
+            lora.set_strength(self._unet[0], LORA_NAME, 0.0)
+
+    def attached_to(self, unet: nn.Module) -> bool:
+        """Whether it is attached to ``unet``."""
+        return bool(self._unet) and self._unet[0] is unet
 
     def merged(self) -> AbstractContextManager[None]:
         """A context in which the LoRA lies in the U-Net's weights: as fast as none, same sound but for rounding; not for training."""
@@ -265,9 +282,11 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         """
         options.setdefault("use_safetensors", True)
         adapter = super().from_pretrained(folder, **options)
+        check_finite(f"the adapter {folder}", adapter.state_dict())
         adapter.card, place = read_adapter_metadata(folder), Path(folder) / "lora"
         if (place / "adapter_config.json").is_file():
             adapter._lora_config, adapter._lora_weights = lora.read(place)
+            check_finite(f"the LoRA {place}", adapter._lora_weights)
         elif adapter.config.lora:
             raise ValueError(
                 f"{folder} has lost its lora/: get the whole folder, by MuseTunePipeline.from_pretrained or musetune pull"

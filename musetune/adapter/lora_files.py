@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from musetune.adapter import lora
+from musetune.adapter.finite import check_finite
 from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_config import check_lora_config, pattern_value, read_lora_config
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
@@ -81,14 +82,18 @@ def read_lora(folder: str | Path) -> Lora:
         ValueError: for what is not a plain LoRA on a U-Net, and for damaged files.
     """
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     place = Path(folder)
     path = next((place / name for name in (PEFT, DIFFUSERS) if (place / name).is_file()), None)
     if path is None:
         raise ValueError(f"{place} holds neither {PEFT} nor {DIFFUSERS}: only safetensors are read")
-    with safe_open(path, framework="pt") as file:
-        weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
+    check_finite(f"the LoRA {place.name}", weights)
     config = read_lora_config(place) if path.name == PEFT else _diffusers_config(about, str(path))
     plain = {PREFIXES.sub("", key): weight for key, weight in weights.items()}
     alphas = {key.removesuffix(".alpha"): _number(key, plain.pop(key)) for key in list(plain) if key.endswith(".alpha")}

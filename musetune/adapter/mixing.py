@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -48,7 +49,7 @@ class LoraMixer(ModelMixin, ConfigMixin):
         """Let each LoRA count so much, 0–2, and those not named nothing. Raises ValueError, and changes nothing, for others."""
         for name, weight in weights.items():
             self.known(name)
-            if not (isinstance(weight, int | float) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
+            if not (isinstance(weight, Real) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
                 raise ValueError(f"the weight {name}={weight!r} is outside 0–{MAX_WEIGHT:g}: 0 is silent, 1 as trained")
         self.mix = {name: float(weights.get(name, 0.0)) for name in self.loras}
 

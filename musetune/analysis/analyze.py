@@ -40,58 +40,93 @@ def analyze(
     tempo_hint: float | None = None,
     conventions: str | PathLike | None = None,
 ) -> Analysis:
-    """The record of `audio`: a path, or floats (samples,) or (channels, samples) at `sr` Hz.
+    """Analyse music: chords, keys, beats, form, harmony, rhythm and genre.
 
-    A path to MIDI, MusicXML or a lead sheet (.json, .jams) is read, not heard.
+    Memory is bounded: three hours take about 1 GB.
 
-    `beats` (n ≥ 4,) seconds, rising, replaces beat tracking; `tempo_hint` in bpm settles the octave of the tempo;
-    `conventions` is a YAML file of further genres. Memory is bounded: three hours take about 1 GB. Raises ValueError
-    for what cannot be read, is silent, is under 1.5 s or has no pulse.
+    Args:
+        audio: A path, or floats (samples,) or (channels, samples) in −1…1. A path to MIDI, MusicXML or a lead sheet
+            (.json, .jams) is read, not heard.
+        sr: Sampling rate of an array in Hz, 4000–384000; None beside a path.
+        beats: Rising times (n ≥ 4,) in seconds that replace beat tracking.
+        tempo_hint: About how many beats a minute; settles half or double.
+        conventions: YAML file of further genres, see `musetune.analysis.genre.conventions`.
+
+    Returns:
+        The analysis record, see `docs/reference/analysis-record.md` for its JSON.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The sound cannot be read, is silent, is under 1.5 s or has no pulse, or an argument is out of range.
+
+    Example:
+        >>> from musetune import LeadSheet, analyze
+        >>> path = LeadSheet.parse("| C | F | G7 | C |", key="C major", bpm=100).save("song.mid")
+        >>> analysis = analyze(path)
+        >>> str(analysis.key), [str(span.chord) for span in analysis.lead_sheet.chords]
+        ('C major', ['C:maj', 'F:maj', 'G:7', 'C:maj'])
     """
     if isinstance(audio, (str, PathLike)) and Path(audio).suffix.lower() in SYMBOLS:
         return analyze_symbols(Path(audio), conventions=conventions)
     stream = open_sound(audio, sr)
-    held = [extract(stream.blocks())]
+    owned_features = [extract(stream.blocks())]
     source = _checked_source(stream)
-    levels, frames, notes = _heard(held)
-    found: BeatTrack | None
+    levels, frames, notes = _listen(owned_features)
+    beat_track: BeatTrack | None
     if beats is not None:
-        found = beats_at(_checked_beats(beats, source), levels, notes)
+        beat_track = beats_at(_checked_beats(beats, source), levels, notes)
     else:
-        found = track_beats(levels, notes, tempo_hint=tempo_hint)
-    if found is None:
+        beat_track = track_beats(levels, notes, tempo_hint=tempo_hint)
+    if beat_track is None:
         name = source.file or "the array"
         raise ValueError(
             f"{name} has no pulse (fewer than four onsets); give beats=[…] in seconds to analyse it anyway"
         )
-    edges_s, edges = half_beats(found.times_s, source.duration_s)
+    edges_s, edges = half_beats(beat_track.times_s, source.duration_s)
     scores = score(frames, edges_s)
-    found = bars_by_harmony(found, changes(scores, edges, np.arange(len(found.times_s))))
-    track = _chords(scores, edges_s, edges, found)
-    keys = find_keys(track, scores, edges, bar_lines(found, edges))
-    return assemble(source, levels, found, track, scores, keys, edges, conventions)
+    beat_track = bars_by_harmony(beat_track, changes(scores, edges, np.arange(len(beat_track.times_s))))
+    track = _chords(scores, edges_s, edges, beat_track)
+    keys = find_keys(track, scores, edges, bar_lines(beat_track, edges))
+    return assemble(source, levels, beat_track, track, scores, keys, edges, conventions)
 
 
 def hear(wave: np.ndarray, sr: int, *, tempo_hint: float | None = None) -> Estimate:
-    """Listen to `wave`, floats (samples,) or (channels, samples) at `sr` Hz, without insisting that it is music:
-    silence is one N, a sound without pulse has no beats. Raises ValueError only for what is no sound at all (NaN,
-    wrong shape)."""
+    """Listen to audio without insisting that it is music, as reports and rankings do.
+
+    Args:
+        wave: Floats (samples,) or (channels, samples) in −1…1.
+        sr: Sampling rate in Hz, 4000–384000.
+        tempo_hint: About how many beats a minute; settles half or double.
+
+    Returns:
+        Chords, beats, key and tempo. Silence is one chord N; a sound without pulse has no beats and no tempo.
+
+    Raises:
+        ValueError: The array is no sound at all: NaN, whole numbers, another shape or rate.
+
+    Example:
+        >>> import numpy as np
+        >>> hear(np.zeros(32000), 16000).labels
+        ['N']
+    """
     stream = open_sound(wave, sr)
     features: SpectralFeatures = extract(stream.blocks())
     duration_s, empty = stream.source.duration_s, np.zeros(0)
     if stream.level_dbfs < SILENCE_DBFS:
         return Estimate(np.array([[0.0, duration_s]]), ["N"], np.ones(1), empty, empty, None, None)
-    levels, frames, notes = _heard([features])
-    found = track_beats(levels, notes, tempo_hint=tempo_hint)
-    grid = found.times_s if found else np.arange(0, max(duration_s, 0.5) + 0.5, 0.5)
+    levels, frames, notes = _listen([features])
+    beat_track = track_beats(levels, notes, tempo_hint=tempo_hint)
+    grid = beat_track.times_s if beat_track else np.arange(0, max(duration_s, 0.5) + 0.5, 0.5)
     edges_s, edges = half_beats(grid, duration_s)
     scores = score(frames, edges_s)
-    if found:
-        found = bars_by_harmony(found, changes(scores, edges, np.arange(len(grid))))
-    track = _chords(scores, edges_s, edges, found)
-    lines = bar_lines(found, edges) if found else edges[::4]
+    if beat_track:
+        beat_track = bars_by_harmony(beat_track, changes(scores, edges, np.arange(len(grid))))
+    track = _chords(scores, edges_s, edges, beat_track)
+    lines = bar_lines(beat_track, edges) if beat_track else edges[::4]
     keys: KeyTrack = find_keys(track, scores, edges, lines)
-    beats_s, downbeats_s, bpm = (found.times_s, found.downbeats_s, found.bpm) if found else (empty, empty, None)
+    beats_s, downbeats_s, bpm = (
+        (beat_track.times_s, beat_track.downbeats_s, beat_track.bpm) if beat_track else (empty, empty, None)
+    )
     return Estimate(
         track.intervals_s,
         track.labels,
@@ -124,13 +159,13 @@ def _checked_beats(beats: np.ndarray, source: MusicSource) -> np.ndarray:
     return times
 
 
-def _heard(held: list[SpectralFeatures]) -> tuple[np.ndarray, ChordFrames, NoteSalience]:
+def _listen(owned_features: list[SpectralFeatures]) -> tuple[np.ndarray, ChordFrames, NoteSalience]:
     """Mel levels, what the chord network hears, and the notes without their spectrum.
 
-    The features are taken out of `held` and each thing is let go of once it is not needed: of three hours, each is over
-    100 MB.
+    The features are taken out of the list, and each thing is let go of once it is not needed: of three hours, each
+    is over 100 MB.
     """
-    features = held.pop()
+    features = owned_features.pop()
     notes = salience(features.spectrum, features.loudness)
     features = replace(features, spectrum=features.spectrum[:0].copy())
     levels = features.levels()
@@ -140,8 +175,10 @@ def _heard(held: list[SpectralFeatures]) -> tuple[np.ndarray, ChordFrames, NoteS
     return levels, hear_frames(inputs, notes), notes
 
 
-def _chords(scores: ChordScores, edges_s: np.ndarray, edges_beat: np.ndarray, found: BeatTrack | None) -> ChordTrack:
-    """The likeliest chords of the half beats, which change most readily on the bar lines of `found`."""
-    downbeats = bar_lines(found, edges_beat) if found else None
+def _chords(
+    scores: ChordScores, edges_s: np.ndarray, edges_beat: np.ndarray, beat_track: BeatTrack | None
+) -> ChordTrack:
+    """The likeliest chords of the half beats, which change most readily on the bar lines of `beat_track`."""
+    downbeats = bar_lines(beat_track, edges_beat) if beat_track else None
     path = decode(scores.chord, change_costs(edges_beat, downbeats))
     return spans_of(path, scores, edges_s, edges_beat)

@@ -26,25 +26,25 @@ from musetune.symbols import BeatGrid, ChordSpan, Key, KeySpan, LeadSheet, Meter
 def assemble(
     source: MusicSource,
     levels: np.ndarray,
-    found: BeatTrack,
+    beats: BeatTrack,
     track: ChordTrack,
     scores: ChordScores,
     keys: KeyTrack,
     edges_beat: np.ndarray,
     conventions: str | PathLike | None = None,
 ) -> Analysis:
-    """The record of a sound with mel `levels`, beats `found`, chords `track`, whose half beats between `edges_beat`
+    """The record of a sound with mel `levels`, `beats`, chords `track`, whose half beats between `edges_beat`
     have `scores`.
     """
-    sheet, confidence = lead_sheet(found, track, keys, source.duration_s)
+    sheet, confidence = lead_sheet(beats, track, keys, source.duration_s)
     sheet = replace(sheet, sections=sections(sheet, levels, scores, edges_beat))
-    rhythm = rhythmic_analysis(found)
+    rhythm = rhythmic_analysis(beats)
     return Analysis(
         source,
         sheet,
-        found.confidence,
+        beats.confidence,
         keys.confidence,
-        found.metre_confidence,
+        beats.meter_confidence,
         confidence,
         harmonic_analysis(sheet),
         rhythm,
@@ -53,13 +53,13 @@ def assemble(
 
 
 def lead_sheet(
-    found: BeatTrack, track: ChordTrack, keys: KeyTrack, duration_s: float
+    beats: BeatTrack, track: ChordTrack, keys: KeyTrack, duration_s: float
 ) -> tuple[LeadSheet, tuple[float, ...]]:
     """The lead sheet, and the confidence of each of its chord spans.
 
     Beat 0 is the first beat; chords before it are cut.
     """
-    grid = BeatGrid(tuple(float(time) for time in found.times_s))
+    grid = BeatGrid(tuple(float(time) for time in beats.times_s))
     length = Fraction(int(2 * float(grid.beat_at(duration_s)) + 1e-6), 2)
     areas = key_spans(keys, length)
     spans, confidence = [], []
@@ -72,10 +72,10 @@ def lead_sheet(
     sheet = LeadSheet(
         chords=tuple(spans),
         keys=areas,
-        meters=(MeterSpan(Fraction(found.first), found.meter),),
+        meters=(MeterSpan(Fraction(beats.first), beats.meter),),
         grid=grid,
         length=length,
-        first_downbeat=Fraction(found.first),
+        first_downbeat=Fraction(beats.first),
     )
     return sheet, tuple(confidence)
 

@@ -38,9 +38,9 @@ CHORD_COLUMNS = (
 def chords_csv(result: AnalysisResult) -> str:
     """One line a chord under CHORD_COLUMNS; seconds, bars and beats from 1, `chord` in Harte's notation."""
     sheet, rows = result.lead_sheet, []
-    for span, told in zip(sheet.chords, result.to_json()["chords"], strict=True):
+    for span, entry in zip(sheet.chords, result.to_json()["chords"], strict=True):
         bar, beat = bar_position(sheet, span.start)
-        row = {name: told.get(name) for name in ("start_s", "end_s", "beats", "roman", "function", "confidence")}
+        row = {name: entry.get(name) for name in ("start_s", "end_s", "beats", "roman", "function", "confidence")}
         row |= {"bar": bar, "beat_in_bar": float(beat), "chord": span.chord.harte, "name": pop_name(span.chord)}
         rows.append(row | {"key": str(sheet.key_at(span.start)), "section": _section_at(sheet, span.start)})
     return _table(CHORD_COLUMNS, rows)
@@ -91,8 +91,8 @@ def chart(sheet: LeadSheet, bars_a_line: int = 4) -> str:
             rows.append([f"[{part}]"])
         inside = [pop_name(sheet.chord_at(low))]
         inside += [pop_name(span.chord) for span in sheet.chords if low < span.start < high]
-        told = " ".join(inside)
-        row.append("%" if told == before and len(inside) == 1 else told)
+        entry = " ".join(inside)
+        row.append("%" if entry == before and len(inside) == 1 else entry)
         before = inside[-1]
     return "\n".join("| " + " | ".join(row) + " |" if row[0][0] != "[" else row[0] for row in [*rows, row] if row)
 

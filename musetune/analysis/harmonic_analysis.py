@@ -53,15 +53,15 @@ def common_patterns(sheet: LeadSheet) -> list[dict[str, Any]]:
     """Named progressions with the beat of the first and the number of occurrences (without overlap), the most
     frequent first; `known_as` where it has another name, `rotation` where a loop begins that many chords late."""
     rows = []
-    for found in find_patterns(sheet):
+    for occurrence in find_patterns(sheet):
         row: dict[str, Any] = {
-            "name": found.pattern.name,
-            "start_beat": found.start_beat,
-            "occurrences": found.occurrences,
+            "name": occurrence.pattern.name,
+            "start_beat": occurrence.start_beat,
+            "occurrences": occurrence.occurrences,
         }
-        if found.pattern.known_as:
-            row["known_as"] = found.pattern.known_as
-        if found.rotation:
-            row["rotation"] = found.rotation
+        if occurrence.pattern.known_as:
+            row["known_as"] = occurrence.pattern.known_as
+        if occurrence.rotation:
+            row["rotation"] = occurrence.rotation
         rows.append(row)
     return rows

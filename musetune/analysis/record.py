@@ -15,10 +15,26 @@ from musetune.symbols import Chord, Key, LeadSheet
 
 @dataclass(frozen=True)
 class Analysis:
-    """A lead sheet heard in a sound or read from symbols, with confidences 0…1 (1 for what was read).
+    """The analysis of a piece: a lead sheet heard in a sound or read from symbols, and what can be said about it.
 
-    Times are seconds from the start of the sound, positions beats from `lead_sheet`'s beat 0, which is the first beat
-    heard.
+    Times are seconds from the start of the sound, positions beats from the first beat heard.
+
+    Attributes:
+        source: File, duration in seconds, sampling rate, channels and hash of what was analysed.
+        lead_sheet: Chords, keys, meter, beat times and sections.
+        bpm_confidence: 0…1; 1 for what was read from symbols, here and below.
+        key_confidence: 0…1; 0 where nothing tells the key.
+        meter_confidence: 0…1.
+        chord_confidence: 0…1 for each chord span of the lead sheet.
+        harmonic_analysis: Numerals, functions, patterns, cadences, voice leading, modulations, complexity.
+        rhythmic_analysis: Syncopation, complexity, hierarchy, polyrhythm, swing, stability of the tempo.
+        genre_analysis: Genre, its confidence, scores of all genres, and reasons.
+
+    Example:
+        >>> from musetune import LeadSheet, analyze
+        >>> analysis = analyze(LeadSheet.parse("| Am | F | C | G |", bpm=90).save("loop.mid"))
+        >>> analysis.to_json()["harmonic_analysis"]["roman_numerals"]
+        ['vi', 'IV', 'I', 'V']
     """
 
     source: MusicSource
@@ -84,12 +100,12 @@ class Analysis:
 
     def _chords(self) -> list[dict[str, Any]]:
         sheet, rows = self.lead_sheet, []
-        said = self.harmonic_analysis
-        told = iter(zip(said["roman_numerals"], said["functional_harmony"], strict=True))
+        harmony = self.harmonic_analysis
+        numerals = iter(zip(harmony["roman_numerals"], harmony["functional_harmony"], strict=True))
         for span, (start, end), confidence in zip(
             sheet.chords, sheet.chord_intervals_s, self.chord_confidence, strict=True
         ):
-            roman, function = (None, None) if span.chord.root is None else next(told)
+            roman, function = (None, None) if span.chord.root is None else next(numerals)
             rows.append(
                 {
                     "start_s": _round(start),

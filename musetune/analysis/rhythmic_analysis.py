@@ -28,7 +28,7 @@ DRUMS = {
 
 def rhythmic_analysis(found: BeatTrack) -> dict[str, Any]:
     """The record's `rhythmic_analysis` of a recording, its layers the onsets in low, middle and high register."""
-    layers = heard_layers(found)
+    layers = beat_layers(found)
     return rhythmic_analysis_of_layers(layers, found.meter, first_downbeat=float(found.first), beats_s=found.times_s)
 
 
@@ -81,7 +81,7 @@ def rhythmic_analysis_of_layers(
     }
 
 
-def heard_layers(found: BeatTrack) -> dict[str, np.ndarray]:
+def beat_layers(found: BeatTrack) -> dict[str, np.ndarray]:
     """Onsets in beats of each register in BANDS: maxima within APART_S that are CLEAR."""
     index = np.arange(len(found.times_s), dtype=float)
     frames = {name: onset_frames(column) for name, column in zip(BANDS, found.bands.T, strict=True)}

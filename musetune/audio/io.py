@@ -12,12 +12,25 @@ FORMATS = ("wav", "flac", "mp3", "ogg")
 
 
 def load_audio(path: str | Path, sr: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
-    """Read an audio file as float32 in −1…1, resampled to ``sr`` Hz where given.
+    """Read a whole audio file.
 
-    The formats are those of `musetune.audio.decode`.
+    Args:
+        path: WAV, FLAC, OGG or MP3; other formats where ffmpeg is installed (see `musetune.audio.decode`).
+        sr: Hz to resample to; None: the file's own rate.
+        mono: Whether the channels are averaged.
 
-    Returns (samples,) for mono, else (channels, samples), and the sampling rate.
-    Raises FileNotFoundError where there is no file and ValueError where it cannot be decoded.
+    Returns:
+        Samples float32 in −1…1, (samples,) for mono, else (channels, samples); and the sampling rate in Hz.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be decoded, or lasts more than 12 h.
+
+    Example:
+        >>> import numpy as np
+        >>> wave, rate = load_audio(save_audio("tone.wav", np.zeros(16000), 16000), sr=8000)
+        >>> wave.shape, rate
+        ((8000,), 8000)
     """
     decoder = open_decoder(path)
     rate, pieces = decoder.rate, list(decoder.chunks())
@@ -37,9 +50,24 @@ def resample(audio: np.ndarray, rate: int, sr: int) -> np.ndarray:
 
 
 def save_audio(path: str | Path, audio: np.ndarray, sr: int, format: str | None = None) -> Path:
-    """Write float audio (samples,) or (channels, samples) in −1…1; ``format`` defaults to the suffix.
+    """Write an audio file; WAV and FLAC are 16 bit.
 
-    WAV and FLAC are 16 bit. Raises ValueError for an unknown format, for values that are not finite or beyond ±1.
+    Args:
+        path: The file; missing folders are made.
+        audio: Floats (samples,) or (channels, samples) in −1…1.
+        sr: Sampling rate in Hz.
+        format: "wav", "flac", "mp3" or "ogg"; None: as the suffix says.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: The format is another, or values are not finite or beyond ±1.
+
+    Example:
+        >>> import numpy as np
+        >>> save_audio("tone.flac", 0.5 * np.sin(np.arange(16000) / 6), 16000).name
+        'tone.flac'
     """
     import soundfile
 

@@ -64,7 +64,7 @@ class SoundStream:
     ) -> None:
         self.file, self.sample_rate, self.channels, self.sha256 = file, sample_rate, channels, sha256
         self._open = open_
-        self._heard: tuple[MusicSource, float] | None = None
+        self._totals: tuple[MusicSource, float] | None = None
 
     def blocks(self, seconds: float = 30.0) -> Iterator[np.ndarray]:
         """Consecutive mono float32 blocks at RATE, each of `seconds`, the last one shorter; at the source's own level.
@@ -88,15 +88,15 @@ class SoundStream:
             raise ValueError(f"{self.file or 'the array'} holds no samples")
         level = 10 * np.log10(power / count) if power > 0 else -np.inf
         source = MusicSource(self.file, frames / self.sample_rate, self.sample_rate, self.channels, self.sha256)
-        self._heard = source, float(level)
+        self._totals = source, float(level)
         if len(waiting):
             yield waiting
 
     def _check(self, wave: np.ndarray) -> None:
         low, high = float(wave.min(initial=0.0)), float(wave.max(initial=0.0))
         if not -LOUDEST <= low <= high <= LOUDEST:  # NaN too
-            told = f"samples as large as {high - low:.1g}" if np.isfinite(high - low) else "NaN or infinite samples"
-            raise ValueError(f"{self.file or 'the array'} holds {told}: that is no sound")
+            claim = f"samples as large as {high - low:.1g}" if np.isfinite(high - low) else "NaN or infinite samples"
+            raise ValueError(f"{self.file or 'the array'} holds {claim}: that is no sound")
 
     @property
     def source(self) -> MusicSource:
@@ -109,9 +109,9 @@ class SoundStream:
         return self._after()[1]
 
     def _after(self) -> tuple[MusicSource, float]:
-        if self._heard is None:
+        if self._totals is None:
             raise RuntimeError("the duration and the level are known after the last of blocks()")
-        return self._heard
+        return self._totals
 
 
 def text_name(path: str | PathLike) -> str:
@@ -127,9 +127,24 @@ def text_name(path: str | PathLike) -> str:
 
 
 def open_sound(audio: str | PathLike | np.ndarray, sr: int | None = None) -> SoundStream:
-    """Open a path, or an array (samples,) or (channels, samples) of floats with its rate `sr` in Hz.
+    """Open a sound to be read in mono blocks of bounded size.
 
-    Raises ValueError (FileNotFoundError where no file is) with the reason for whatever cannot be heard as audio.
+    Args:
+        audio: A path, or floats (samples,) or (channels, samples) in −1…1.
+        sr: Sampling rate of an array in Hz, 4000–384000; None beside a path.
+
+    Returns:
+        A stream whose `blocks()` are mono at 22050 Hz.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be heard as audio; the message says why.
+
+    Example:
+        >>> import numpy as np
+        >>> stream = open_sound(np.zeros((2, 44100)), 44100)
+        >>> sum(len(block) for block in stream.blocks()), stream.source.channels
+        (22050, 2)
     """
     if isinstance(audio, (str, PathLike)):
         if sr is not None:
@@ -219,8 +234,10 @@ def fold_weights(wave: np.ndarray) -> np.ndarray:
 
 
 def _stretches(chunks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    """The same samples in stretches of FOLD_S seconds (fewer where channels and rate would fill the memory), so that
-    what is decided per stretch does not depend on the decoder's chunks."""
+    """Yield the samples in stretches of FOLD_S seconds, fewer where channels and rate would fill the memory.
+
+    What is decided per stretch then does not depend on the decoder's chunks.
+    """
     size, waiting = round(FOLD_S * rate), None
     for chunk in chunks:
         size = min(size, 4 * CHUNK_VALUES // chunk.shape[1])

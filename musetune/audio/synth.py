@@ -26,11 +26,11 @@ def find_soundfont(path: str | Path | None = None) -> Path:
 
     Raises FileNotFoundError that names what was asked for and how to get one.
     """
-    asked = path or os.environ.get("MUSETUNE_SOUNDFONT")
-    if asked is not None:
-        if Path(asked).is_file():
-            return Path(asked)
-        raise FileNotFoundError(f"soundfont {asked} does not exist; give an .sf2 or .sf3 file")
+    chosen = path or os.environ.get("MUSETUNE_SOUNDFONT")
+    if chosen is not None:
+        if Path(chosen).is_file():
+            return Path(chosen)
+        raise FileNotFoundError(f"soundfont {chosen} does not exist; give an .sf2 or .sf3 file")
     for candidate in SOUNDFONTS:
         if Path(candidate).is_file():
             return Path(candidate)
@@ -73,9 +73,21 @@ def synthesize(
     soundfont: str | Path | None = None,
     stereo: bool = False,
 ) -> np.ndarray:
-    """Render ``midi`` and return float32 audio in −1…1, shape (samples,) or (2, samples).
+    """Render MIDI to audio with a General MIDI soundfont.
 
-    ``duration_s`` defaults to the last note's end plus one second. The peak is brought to 0.9 where it would clip.
+    Args:
+        midi: What to play; its first 15 pitched instruments each have a channel.
+        sample_rate: Hz.
+        duration_s: Seconds; None: the last note's end plus one second.
+        soundfont: An .sf2 or .sf3 file; None: what `find_soundfont` finds.
+        stereo: Whether both channels are returned.
+
+    Returns:
+        Audio float32 in −1…1, (samples,) or (2, samples); where the peak would clip it is brought to 0.9.
+
+    Raises:
+        FileNotFoundError: There is no soundfont.
+        ImportError: tinysoundfont is not installed.
     """
     synth, sfid = _synth(sample_rate, find_soundfont(soundfont))
     _silence(synth)

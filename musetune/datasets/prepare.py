@@ -96,9 +96,11 @@ def prepare(
         The folder `out`.
 
     Raises:
-        ValueError: There is no music in `source`, or `out` was made with another base or clip length.
+        ValueError: `source` is no folder or has no music in it, or `out` was made with another base or clip length.
     """
     source, out = Path(source), Path(out)
+    if not source.is_dir():
+        raise ValueError(f"{source} is no folder: give one with {', '.join(sorted(AUDIO | MIDI))} in it")
     files, remarks = find_music(source)
     if not files:
         raise ValueError(" · ".join([f"{source} holds no {', '.join(sorted(AUDIO | MIDI))}", *remarks]))

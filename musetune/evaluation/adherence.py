@@ -24,40 +24,54 @@ MEASURES = (*CHORD_MEASURES, "beat_f", "downbeat_f", "bar_changes", "tempo_acc1"
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
-def adherence(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
-    """Every measure of `MEASURES`, 0…1; None where the sheet asks for nothing that it could measure.
+def adherence(sheet: LeadSheet, estimate: Estimate) -> dict[str, float | None]:
+    """Score how well what a listener heard follows a lead sheet, by mir_eval (Raffel et al., ISMIR 2014).
 
-    root, majmin, triads, tetrads: weighted chord symbol recall over the time that the sheet has a chord. beat_f,
-    downbeat_f: F-measure at ±70 ms over the whole clip. bar_changes: share of the chord changes asked for on a bar
-    line that are heard within 70 ms. tempo_acc1, tempo_acc2: 1 within 4 %, or within 4 % of an octave or triple, of the
-    line through the asked beats (in rubato, too, what `judges.tempo_of` says of the heard ones). key: MIREX weighted
-    score.
+    Args:
+        sheet: What was asked for.
+        estimate: What was heard, by `musetune.analysis.hear` or `judge`.
+
+    Returns:
+        Every measure of `MEASURES`, 0…1; None where the sheet asks for nothing that it could measure.
+        root, majmin, triads, tetrads: weighted chord symbol recall over the time that the sheet has a chord.
+        beat_f, downbeat_f: F-measure at ±70 ms (Dixon 2007) over the whole clip.
+        bar_changes: share of the chord changes on a bar line that are heard within 70 ms.
+        tempo_acc1, tempo_acc2: 1 within 4 %, or within 4 % of an octave or triple (Gouyon et al. 2006), of the line
+        through the sheet's beats.
+        key: MIREX weighted score.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> from musetune.analysis import hear
+        >>> import numpy as np
+        >>> adherence(LeadSheet.parse("| C |", bpm=120), hear(np.zeros(32000), 16000))["root"]
+        0.0
     """
-    scores = chord_scores(sheet, heard)
-    scores["beat_f"] = f_measure(inside(sheet, sheet.beats_s), heard.beats_s)
-    scores["downbeat_f"] = f_measure(inside(sheet, sheet.downbeats_s), heard.downbeats_s)
-    scores["bar_changes"] = bar_changes(sheet, heard)
-    bpm = asked_tempo(sheet)
-    scores["tempo_acc1"] = tempo_accuracy(bpm, heard.bpm, octaves=(1.0,))
-    scores["tempo_acc2"] = tempo_accuracy(bpm, heard.bpm, octaves=OCTAVES)
-    scores["key"] = key_score(str(sheet.key), heard.key)
+    scores = chord_scores(sheet, estimate)
+    scores["beat_f"] = f_measure(inside(sheet, sheet.beats_s), estimate.beats_s)
+    scores["downbeat_f"] = f_measure(inside(sheet, sheet.downbeats_s), estimate.downbeats_s)
+    scores["bar_changes"] = bar_changes(sheet, estimate)
+    bpm = sheet_tempo(sheet)
+    scores["tempo_acc1"] = tempo_accuracy(bpm, estimate.bpm, octaves=(1.0,))
+    scores["tempo_acc2"] = tempo_accuracy(bpm, estimate.bpm, octaves=OCTAVES)
+    scores["key"] = key_score(str(sheet.key), estimate.key)
     return scores
 
 
-def chord_scores(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
+def chord_scores(sheet: LeadSheet, estimate: Estimate) -> dict[str, float | None]:
     """mir_eval's chord comparisons, averaged over time with a chord in the sheet.
 
     None where no chord can be compared.
     """
-    asked_s = np.asarray(sheet.chord_intervals_s, dtype=float)
-    asked = [span.chord.simplify().harte for span in sheet.chords]  # qualities are what listeners can tell
-    if not len(asked):
+    reference_s = np.asarray(sheet.chord_intervals_s, dtype=float)
+    reference = [span.chord.simplify().harte for span in sheet.chords]  # qualities are what listeners can tell
+    if not len(reference):
         return dict.fromkeys(CHORD_MEASURES)
-    heard_s, labels = mir_eval.util.adjust_intervals(
-        heard.intervals_s, list(heard.labels), asked_s.min(), asked_s.max(), "N", "N"
+    estimate_s, labels = mir_eval.util.adjust_intervals(
+        estimate.intervals_s, list(estimate.labels), reference_s.min(), reference_s.max(), "N", "N"
     )
-    asked_s, asked = _fill(asked_s, asked)
-    merged_s, ours, theirs = mir_eval.util.merge_labeled_intervals(asked_s, asked, heard_s, labels)
+    reference_s, reference = _fill(reference_s, reference)
+    merged_s, ours, theirs = mir_eval.util.merge_labeled_intervals(reference_s, reference, estimate_s, labels)
     seconds = mir_eval.util.intervals_to_durations(merged_s)
     sounding = np.array([label != "N" for label in ours])
     scores: dict[str, float | None] = {}
@@ -68,39 +82,46 @@ def chord_scores(sheet: LeadSheet, heard: Estimate) -> dict[str, float | None]:
     return scores
 
 
-def f_measure(asked_s: np.ndarray, heard_s: np.ndarray) -> float | None:
+def f_measure(reference_s: np.ndarray, estimate_s: np.ndarray) -> float | None:
     """F-measure of times at ±70 ms, nothing trimmed; None where none was asked for, 0 where none was heard."""
-    if not len(asked_s):
+    if not len(reference_s):
         return None
-    if not len(heard_s):
+    if not len(estimate_s):
         return 0.0
-    return float(mir_eval.beat.f_measure(np.asarray(asked_s), np.asarray(heard_s), f_measure_threshold=WINDOW_S))
+    return float(mir_eval.beat.f_measure(np.asarray(reference_s), np.asarray(estimate_s), f_measure_threshold=WINDOW_S))
 
 
-def bar_changes(sheet: LeadSheet, heard: Estimate) -> float | None:
+def bar_changes(sheet: LeadSheet, estimate: Estimate) -> float | None:
     """Share of chord changes asked for on a bar line, the start excepted, with a chord change heard within 70 ms."""
     changes = _changes(np.asarray(sheet.chord_intervals_s, dtype=float), list(sheet.chord_labels))
     bars = np.asarray(sheet.downbeats_s, dtype=float)
-    asked = [time for time in changes if len(bars) and np.abs(bars - time).min() < 1e-3]
-    if not asked:
+    reference = [time for time in changes if len(bars) and np.abs(bars - time).min() < 1e-3]
+    if not reference:
         return None
-    found = _changes(heard.intervals_s, heard.labels)
-    return float(np.mean([len(found) > 0 and bool(np.abs(found - time).min() <= WINDOW_S) for time in asked]))
+    estimate_changes = _changes(estimate.intervals_s, estimate.labels)
+    return float(
+        np.mean(
+            [
+                len(estimate_changes) > 0 and bool(np.abs(estimate_changes - time).min() <= WINDOW_S)
+                for time in reference
+            ]
+        )
+    )
 
 
-def tempo_accuracy(asked_bpm: float, heard_bpm: float | None, *, octaves: tuple[float, ...]) -> float:
+def tempo_accuracy(reference_bpm: float, estimate_bpm: float | None, *, octaves: tuple[float, ...]) -> float:
     """1.0 where the heard tempo is within 4 % of one of ``octaves`` times the asked one, else 0.0."""
-    if heard_bpm is None:
+    if estimate_bpm is None:
         return 0.0
-    return float(any(abs(heard_bpm / (asked_bpm * octave) - 1) <= TEMPO_TOLERANCE for octave in octaves))
+    return float(any(abs(estimate_bpm / (reference_bpm * octave) - 1) <= TEMPO_TOLERANCE for octave in octaves))
 
 
-def key_score(asked: str, heard: str | None) -> float:
+def key_score(reference: str, estimate: str | None) -> float:
     """MIREX: 1 the same key, 0.5 a fifth off, 0.3 the relative, 0.2 the parallel, else 0."""
-    return 0.0 if heard is None else float(mir_eval.key.weighted_score(_plain_key(asked), _plain_key(heard)))
+    return 0.0 if estimate is None else float(mir_eval.key.weighted_score(_plain_key(reference), _plain_key(estimate)))
 
 
-def asked_tempo(sheet: LeadSheet) -> float:
+def sheet_tempo(sheet: LeadSheet) -> float:
     """Beats a minute of the line through the asked beats; the sheet's own where there are fewer than three."""
     return tempo_of(inside(sheet, sheet.beats_s)) or sheet.bpm
 
@@ -120,7 +141,7 @@ def _plain_key(key: str) -> str:
 
 
 def _fill(intervals_s: np.ndarray, labels: list[str]) -> tuple[np.ndarray, list[str]]:
-    """The same intervals with N where nothing is asked for, so that they touch."""
+    """Put N where nothing is asked for, so that the intervals touch."""
     spans: list[tuple[float, float]] = []
     names: list[str] = []
     for (start, end), label in zip(intervals_s, labels, strict=True):

@@ -29,14 +29,14 @@ def agreement(records: Records) -> dict[str, dict[str, Mean | None]]:
     alike.
     """
     clips = clips_of(records)
-    found: dict[str, dict[str, Mean | None]] = {}
+    agreements: dict[str, dict[str, Mean | None]] = {}
     for name in QUANTITIES:
         (ours, theirs), known = pairs(records, name), [_known(record, name) for record in records]
-        found[name] = {
+        agreements[name] = {
             kind: correlation(ours, theirs, clips[known], ranked=kind == "spearman") for kind in ("pearson", "spearman")
         }
-    found["chord by chord"] = dict(zip(("same", "kappa"), verdicts(records), strict=True))
-    return found
+    agreements["chord by chord"] = dict(zip(("same", "kappa"), verdicts(records), strict=True))
+    return agreements
 
 
 def clips_of(records: Records) -> np.ndarray:
@@ -79,8 +79,8 @@ def within(records: Records) -> Mean | None:
     sheets: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         sheets.setdefault(record["settings"]["id"], []).append(record)
-    found = [_pearson(*pairs(candidates, "overall"), True) for candidates in sheets.values()]
-    return bootstrap_mean([rho if np.isfinite(rho) else None for rho in found])
+    agreements = [_pearson(*pairs(candidates, "overall"), True) for candidates in sheets.values()]
+    return bootstrap_mean([rho if np.isfinite(rho) else None for rho in agreements])
 
 
 def verdicts(records: Records, *, seed: int = 0) -> tuple[Mean | None, Mean | None]:
@@ -110,11 +110,11 @@ def confusion(record: Mapping[str, Any]) -> tuple[int, int, int, int]:
     )
 
 
-def plain_lines(found: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) -> str:
+def plain_lines(agreements: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) -> str:
     """Set of clips → `agreement` as a Markdown table."""
     lines = ["| report and judges | clips | " + " | ".join(QUANTITIES) + " | same verdict on a chord | kappa |"]
     lines.append("|---" * (len(QUANTITIES) + 4) + "|")
-    for name, scores in found.items():
+    for name, scores in agreements.items():
         cells = [f"{_figure(scores[q]['pearson'])}; {_figure(scores[q]['spearman'])}" for q in QUANTITIES]
         cells += [_figure(scores["chord by chord"][x]) for x in ("same", "kappa")]
         count = next((mean.n for mean in scores["chord by chord"].values() if mean), 0)
@@ -122,13 +122,13 @@ def plain_lines(found: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) ->
     return "\n".join(lines) + "\n"
 
 
-def plain_within(found: Mean | None) -> str:
+def plain_within(agreements: Mean | None) -> str:
     """`within` as a sentence; nothing where it says nothing."""
-    if found is None:
+    if agreements is None:
         return ""
     return (
-        f"Among the four candidates for a sheet Spearman's correlation is {_figure(found)} on average of {found.n} "
-        f"sheets.\n"
+        f"Among the four candidates for a sheet Spearman's correlation is {_figure(agreements)} on average of "
+        f"{agreements.n} sheets.\n"
     )
 
 
@@ -141,7 +141,7 @@ def _known(record: Mapping[str, Any], name: str) -> bool:
 
 
 def _pearson(x: np.ndarray, y: np.ndarray, ranked: bool) -> float:
-    """Of two (n,), or of their ranks; NaN where one of them is constant."""
+    """Return the correlation of two (n,), or of their ranks; NaN where one of them is constant."""
     if ranked:
         x, y = rankdata(x), rankdata(y)
     x, y = x - x.mean(), y - y.mean()

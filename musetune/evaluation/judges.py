@@ -63,11 +63,18 @@ def versions() -> dict[str, str]:
 
 
 def judge(wave: np.ndarray, sr: int, *, tempo_hint: Hint = None) -> Estimate:
-    """What the three judges hear in ``wave``; ``tempo_hint``, bpm or a lead sheet, settles the octave of the tempo for
-    the beat tracker (see `madmom_beats`).
+    """Let recognisers that we did not make listen to a clip: Chordino, madmom and essentia.
 
-    Chordino gives no confidences: they are NaN. Raises ImportError, with the command that installs them, where one is
-    missing.
+    Args:
+        wave: Mono audio (samples,) in −1…1.
+        sr: Sampling rate in Hz.
+        tempo_hint: bpm or a lead sheet; settles the octave of the tempo for the beat tracker (see `madmom_beats`).
+
+    Returns:
+        Chords, beats, key and tempo; confidences are NaN, since Chordino gives none.
+
+    Raises:
+        ImportError: A judge is missing; the message has the command that installs it.
     """
     return judge_with_hints(wave, sr, (tempo_hint,))[0]
 

@@ -32,7 +32,7 @@ NOTE_MEASURES = (*DRUM_ROWS, *PITCH_ROWS)
 Scores = dict[str, float | None]
 
 
-def note_scores(arrangement: Arrangement, heard: Transcription, duration_s: float) -> Scores:
+def note_scores(arrangement: Arrangement, transcription: Transcription, duration_s: float) -> Scores:
     """Every measure of `NOTE_MEASURES`, 0…1, over the first ``duration_s`` of ``arrangement``.
 
     None for a stem that plays nothing in it.
@@ -47,58 +47,58 @@ def note_scores(arrangement: Arrangement, heard: Transcription, duration_s: floa
     """
     if not duration_s > 0:
         raise ValueError(f"duration_s={duration_s} must be positive; give the clip's length in seconds")
-    scores = drum_scores(strokes_of(arrangement, duration_s), heard)
+    scores = drum_scores(strokes_of(arrangement, duration_s), transcription)
     for stem, lowest in (("bass", True), ("lead", False)):
-        inside = heard.notes[:, 2] < MIDDLE_C if lowest else heard.notes[:, 2] >= MIDDLE_C
-        scores |= pitch_scores(stem, notes_of(arrangement, stem, duration_s), heard.notes[inside], lowest)
+        inside = transcription.notes[:, 2] < MIDDLE_C if lowest else transcription.notes[:, 2] >= MIDDLE_C
+        scores |= pitch_scores(stem, notes_of(arrangement, stem, duration_s), transcription.notes[inside], lowest)
     return {row: scores[row] for row in NOTE_MEASURES}
 
 
-def drum_scores(asked: Mapping[str, np.ndarray], heard: Transcription) -> Scores:
-    """`DRUM_ROWS`; ``asked`` holds seconds of kick, snare and metal and, under "all", of every stroke."""
-    scores: Scores = {f"{name}_f": onset_f(asked[name], heard.drums[name]) for name in DRUM_PITCHES}
-    scores["strokes_f"] = onset_f(asked["all"], heard.strokes)
-    scores["drums_f"] = note_f(as_notes(asked), as_notes(heard.drums))
+def drum_scores(reference: Mapping[str, np.ndarray], transcription: Transcription) -> Scores:
+    """`DRUM_ROWS`; ``reference`` holds seconds of kick, snare and metal and, under "all", of every stroke."""
+    scores: Scores = {f"{name}_f": onset_f(reference[name], transcription.drums[name]) for name in DRUM_PITCHES}
+    scores["strokes_f"] = onset_f(reference["all"], transcription.strokes)
+    scores["drums_f"] = note_f(as_notes(reference), as_notes(transcription.drums))
     return scores
 
 
-def pitch_scores(stem: str, asked: np.ndarray, heard: np.ndarray, lowest: bool) -> Scores:
-    """The stem's rows of `PITCH_ROWS`; ``asked`` and ``heard`` are notes (n, 3).
+def pitch_scores(stem: str, reference: np.ndarray, transcription: np.ndarray, lowest: bool) -> Scores:
+    """The stem's rows of `PITCH_ROWS`; ``reference`` and ``transcription`` are notes (n, 3).
 
     Onset and end in seconds, MIDI pitch.
     """
-    if not len(asked):
+    if not len(reference):
         return {f"{stem}_{measure}": None for measure in ("pitch", "chroma", "f")}
-    times_s = np.arange(0, asked[:, 1].max(), FRAME_S)
-    hertz, voiced = mir_eval.melody.freq_to_voicing(line(asked, times_s, lowest))
-    theirs, sounding = mir_eval.melody.freq_to_voicing(line(heard, times_s, lowest))
+    times_s = np.arange(0, reference[:, 1].max(), FRAME_S)
+    hertz, voiced = mir_eval.melody.freq_to_voicing(line(reference, times_s, lowest))
+    theirs, sounding = mir_eval.melody.freq_to_voicing(line(transcription, times_s, lowest))
     tracks = (voiced, mir_eval.melody.hz2cents(hertz), sounding, mir_eval.melody.hz2cents(theirs))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Estimated melody has no voiced frames")  # scored as such
         return {
             f"{stem}_pitch": float(mir_eval.melody.raw_pitch_accuracy(*tracks)),
             f"{stem}_chroma": float(mir_eval.melody.raw_chroma_accuracy(*tracks)),
-            f"{stem}_f": note_f(outer(asked, lowest), outer(heard, lowest)),
+            f"{stem}_f": note_f(outer(reference, lowest), outer(transcription, lowest)),
         }
 
 
-def onset_f(asked_s: np.ndarray, heard_s: np.ndarray) -> float | None:
+def onset_f(reference_s: np.ndarray, estimate_s: np.ndarray) -> float | None:
     """F-measure of times within 50 ms (mir_eval.onset); None where none was asked for, 0 where none was heard."""
-    if not len(asked_s):
+    if not len(reference_s):
         return None
-    return float(mir_eval.onset.f_measure(asked_s, heard_s, window=WINDOW_S)[0]) if len(heard_s) else 0.0
+    return float(mir_eval.onset.f_measure(reference_s, estimate_s, window=WINDOW_S)[0]) if len(estimate_s) else 0.0
 
 
-def note_f(asked: np.ndarray, heard: np.ndarray) -> float | None:
+def note_f(reference: np.ndarray, transcription: np.ndarray) -> float | None:
     """F-measure of notes (n, 3), onset within 50 ms and pitch within a quarter tone, ends free
     (mir_eval.transcription); as `onset_f`.
     """
-    if not len(asked):
+    if not len(reference):
         return None
-    if not len(heard):
+    if not len(transcription):
         return 0.0
     of = mir_eval.transcription.precision_recall_f1_overlap
-    (ours, pitches), (theirs, found) = ((notes[:, :2], hertz_of(notes[:, 2])) for notes in (asked, heard))
+    (ours, pitches), (theirs, found) = ((notes[:, :2], hertz_of(notes[:, 2])) for notes in (reference, transcription))
     return float(of(ours, pitches, theirs, found, onset_tolerance=WINDOW_S, offset_ratio=None)[2])
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musetune.analysis import hear
-from musetune.evaluation.adherence import WINDOW_S, adherence, asked_tempo, inside
+from musetune.evaluation.adherence import WINDOW_S, adherence, inside, sheet_tempo
 from musetune.evaluation.judges import judge, tempo_of
 from musetune.symbols.estimate import Estimate
 from musetune.theory.harmony.comparison import chords_agree, longest
@@ -54,7 +54,7 @@ class Report:
             "listener": self.listener,
             "overall": _rounded(self.score),
             "scores": {name: _rounded(value) for name, value in self.scores.items()},
-            "tempo": {"asked_bpm": _rounded(asked_tempo(sheet), 2), "heard_bpm": _rounded(heard.bpm, 2)},
+            "tempo": {"asked_bpm": _rounded(sheet_tempo(sheet), 2), "heard_bpm": _rounded(heard.bpm, 2)},
             "key": {"asked": str(sheet.key), "heard": heard.key},
             "chords": chord_rows(sheet, heard),
             "beats": beat_rows(inside(sheet, sheet.beats_s), heard.beats_s),
@@ -68,14 +68,30 @@ class Report:
 
 
 def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "musetune") -> Report:
-    """Listen to mono ``wave`` (samples,) at ``sr`` Hz and compare it with ``sheet``.
+    """Listen to a clip and compare it with its lead sheet.
 
-    listener: "musetune", our own analyser, which needs nothing more and is told the octave of the tempo alone; or
-    "judges", the recognisers of others (`judges.judge`), which are for claims. Raises ValueError for another name,
-    ImportError where the judges are not installed.
+    Args:
+        wave: Mono audio (samples,) in −1…1.
+        sr: Sampling rate in Hz.
+        sheet: What was asked for.
+        listener: "musetune", our own analyser, which needs nothing more and is given the octave of the tempo alone; or
+            "judges", recognisers that we did not make (`judge`), which are for claims.
+
+    Returns:
+        What was heard and the scores; `to_json` has it chord by chord and beat by beat.
+
+    Raises:
+        ValueError: `listener` is another name.
+        ImportError: The judges are not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> from musetune import LeadSheet
+        >>> report(np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120)).score
+        0.0
     """
     if listener == "musetune":
-        heard = hear(wave, sr, tempo_hint=asked_tempo(sheet))
+        heard = hear(wave, sr, tempo_hint=sheet_tempo(sheet))
         heard = replace(heard, bpm=tempo_of(heard.beats_s))  # as the asked one and the judges' are measured
     elif listener == "judges":
         heard = judge(wave, sr, tempo_hint=sheet)
@@ -105,18 +121,18 @@ def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[dict[str, Any]]:
     return rows
 
 
-def beat_rows(asked_s: np.ndarray, heard_s: np.ndarray) -> dict[str, Any]:
+def beat_rows(reference_s: np.ndarray, estimate_s: np.ndarray) -> dict[str, Any]:
     """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their
     mean size.
     """
     deviations: list[float | None] = []
-    for time in asked_s:
-        nearest = float(heard_s[np.abs(heard_s - time).argmin()] - time) if len(heard_s) else np.inf
+    for time in reference_s:
+        nearest = float(estimate_s[np.abs(estimate_s - time).argmin()] - time) if len(estimate_s) else np.inf
         deviations.append(round(1000 * nearest, 1) if abs(nearest) <= WINDOW_S else None)
     known = [abs(value) for value in deviations if value is not None]
     return {
-        "asked_s": [_rounded(float(time)) for time in asked_s],
-        "heard_s": [_rounded(float(time)) for time in heard_s],
+        "asked_s": [_rounded(float(time)) for time in reference_s],
+        "heard_s": [_rounded(float(time)) for time in estimate_s],
         "deviation_ms": deviations,
         "mean_absolute_ms": _rounded(float(np.mean(known)), 1) if known else None,
     }

@@ -29,7 +29,7 @@ class TestSheet:
     sheet: LeadSheet
 
 
-def load_test_sheets(place: str | Path | None = None) -> list[TestSheet]:
+def load_test_sheets(path: str | Path | None = None) -> list[TestSheet]:
     """Read ``place``: a folder of JSON records as make_sheets.py writes them, or of lead sheets in any format that
     LeadSheet.load reads, or one such file. Default: the test set that comes with MuseTune.
 
@@ -38,7 +38,7 @@ def load_test_sheets(place: str | Path | None = None) -> list[TestSheet]:
     """
     from musetune.symbols import LeadSheet
 
-    root = Path(place) if place is not None else SHEETS
+    root = Path(path) if path is not None else SHEETS
     files = (
         [root]
         if root.is_file()
@@ -46,13 +46,13 @@ def load_test_sheets(place: str | Path | None = None) -> list[TestSheet]:
     )
     if not files:
         raise ValueError(f"{root} holds no lead sheets (.json, .mid, .musicxml, .jams)")
-    found = []
-    for index, path in enumerate(files):
-        record = json.loads(path.read_text()) if path.suffix == ".json" else {}
+    tests = []
+    for index, file in enumerate(files):
+        record = json.loads(file.read_text()) if file.suffix == ".json" else {}
         if "lead_sheet" in record:
             sheet = LeadSheet.from_json(record["lead_sheet"])
-            found.append(TestSheet(record["id"], record["source"], record["prompt"], record["seed"], sheet))
+            tests.append(TestSheet(record["id"], record["source"], record["prompt"], record["seed"], sheet))
         else:
-            sheet = LeadSheet.load(path)
-            found.append(TestSheet(path.stem, path.name, f"{sheet.genre or 'pop'} music", index, sheet))
-    return found
+            sheet = LeadSheet.load(file)
+            tests.append(TestSheet(file.stem, file.name, f"{sheet.genre or 'pop'} music", index, sheet))
+    return tests

@@ -35,14 +35,18 @@ from musetune.pipeline.checks import (
 from musetune.pipeline.conditions import Conditions, prepare_windows
 from musetune.pipeline.folders import (
     CUSTOM_PIPELINE,
+    check_index,
+    check_weight_indices,
     fetch,
+    load_adapters,
     read_reference,
     theory_of,
     warn_of_remote_code,
+    without_adapters,
     write_reference,
 )
 from musetune.pipeline.guidance import Interval
-from musetune.pipeline.loading import language_model
+from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
 from musetune.pipeline.sampler import Generators, relate_sections, sample
@@ -103,9 +107,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.base_revision: str | None = None
         self.adapter_manager = AdapterManager(self)
         if loras is not None:
-            loras.check(unet)
+            loras.check(self.adapter_manager.unet)
         if adapter is not None:
-            adapter.attach(unet)
+            if not adapter.attached_to(self.adapter_manager.unet):  # it is where components are shared
+                adapter.attach(self.adapter_manager.unet)
+            adapter.silence()
 
     @classmethod
     @torch.random.fork_rng(devices=[])  # loading draws random numbers; the caller's generator is left alone
@@ -133,22 +139,48 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             folder = find_adapter(adapter, **access, **given_arguments(revision=adapter_revision))
             adapter, name = folder, lora_name(adapter, folder) if is_lora(folder) else None
         options.setdefault("use_safetensors", True)
+        options |= {name: resolve_dtype(options[name]) for name in ("dtype", "torch_dtype") if name in options}
         hub = access | given_arguments(revision=options.get("revision"))
         index = read_index(place, **hub)
+        check_index(index, place, trusted=bool(options.get("trust_remote_code")))
         place, theory = fetch(place, index, **hub), theory_of(adapter, index, **access)
         if (reference := read_reference(index)) is not None:
             pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
-            reference.load_adapters(place, index, pipe)
+            load_adapters(place, index, pipe)
         else:
+            if not Path(place).is_dir() and "custom_pipeline" not in options:
+                place = cls.download(
+                    place, **given_arguments(variant=options.get("variant")), use_safetensors=True, **hub
+                )
+            if Path(place).is_dir():
+                check_weight_indices(place)
             if "language_model" not in options:
-                model = language_model(place, index, options.get("dtype", options.get("torch_dtype")), **hub)
+                dtype = options.get("dtype", options.get("torch_dtype"))
+                model = language_model(place, index, dtype, options.get("variant"), **hub)
                 options |= given_arguments(language_model=model)
-            pipe = super().from_pretrained(place, **options)
+            with without_adapters(place, index, options.get("variant")) as plain:
+                pipe = super().from_pretrained(plain, **options)
+            if plain != place:
+                load_adapters(place, index, pipe)
             pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
         if theory is not None:
             pipe.load_adapter(theory)
         if adapter is not None:
             pipe.load_adapter(adapter, name)
+        return pipe
+
+    @classmethod
+    def from_pipe(cls, pipeline: Any, **options: Any) -> MuseTunePipeline:
+        """Make a pipeline of another's components, which both share then; no memory is copied.
+
+        Args:
+            pipeline: an AudioLDM2Pipeline or MuseTunePipeline.
+            options: components to take instead, and what ``DiffusionPipeline.from_pipe`` takes.
+        """
+        parts = {name: part for name, part in pipeline.components.items() if name not in options}
+        pipe = super().from_pipe(pipeline, **parts | options)
+        pipe.base_name = getattr(pipeline, "base_name", pipe.base_name)
+        pipe.base_revision = getattr(pipeline, "base_revision", None)
         return pipe
 
     def push_adapter_to_hub(self, repo_id: str, name: str | None = None, **hub: Any) -> str:
@@ -235,13 +267,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         Args:
             save_directory: is made where it is not there.
             reference: name the base instead of writing it, as nano or a Hub id; True: as it was loaded.
-            options: as of ``DiffusionPipeline.save_pretrained``; with ``reference`` they have no meaning.
+            options: as of ``DiffusionPipeline.save_pretrained``; none with ``reference``.
 
         Raises:
             ValueError: where ``reference`` is a folder, which nobody else could find.
         """
         with self.adapter_manager.detached():
             if reference:
+                reject_arguments(options, "means nothing with reference=…: push the folder with musetune push")
                 name = self.base_name if reference is True else reference
                 write_reference(self, save_directory, name, self.base_revision if name == self.base_name else None)
             else:

@@ -118,7 +118,7 @@ class Arrangement:
         return replace(self, stems={name: _moved(stem, semitones) for name, stem in self.stems.items()})
 
     def shift(self, seconds: float) -> Arrangement:
-        """Move all notes ``seconds`` later; what then lies before 0 stays, at negative times."""
+        """Return the notes ``seconds`` later; what then lies before 0 stays, at negative times."""
         return replace(self, grid=self.grid.shift(seconds))
 
     def crop(self, start_s: float, duration_s: float, grid: BeatGrid) -> Arrangement:

@@ -86,7 +86,7 @@ class BeatGrid:
         return _extend(np.asarray(time_s, dtype=float), self._times, np.arange(len(self._times), dtype=float))
 
     def shift(self, seconds: float) -> BeatGrid:
-        """Move all beats ``seconds`` later."""
+        """Return the beats ``seconds`` later."""
         return BeatGrid(tuple((self._times + seconds).tolist()))
 
 

@@ -32,7 +32,7 @@ from musetune.symbols.spans import (
 )
 
 Lasting = TypeVar("Lasting", ChordSpan, Section, Note)
-Held = TypeVar("Held", KeySpan, MeterSpan)
+Held = TypeVar("Held", bound=KeySpan | MeterSpan)
 GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
 
 

@@ -148,10 +148,24 @@ def resume_state(
     state.step, state.bad_steps = meta["step"], meta["bad"]
     if state.ema:
         state.ema.optimization_step = meta["ema_steps"]
-    changed = [name for name in config if name not in records and meta["config"].get(name) != config[name]]
-    before = meta.get("data", data)  # checkpoints of 0.1.0 say nothing of the data
+    return differences(meta, config=config, data=data, records=records)
+
+
+def differences(
+    meta: Mapping[str, Any], *, config: Mapping[str, Any], data: Mapping[str, Any], records: Collection[str]
+) -> list[str]:
+    """What is otherwise than when a checkpoint was written, each as a phrase.
+
+    Args:
+        meta: The checkpoint's counters, with `config` and `data`; those of 0.1.0 may lack either.
+        config: This run's configuration.
+        data: What is true of this run's data set and processes.
+        records: Names of `config` that may be otherwise.
+    """
+    options, facts = meta.get("config", config), meta.get("data", data)
+    changed = [name for name in config if name not in records and options.get(name) != config[name]]
     return changed + [
-        f"{name} ({before.get(name)} then, {now} now)" for name, now in data.items() if before.get(name) != now
+        f"{name} ({facts.get(name)} then, {now} now)" for name, now in data.items() if facts.get(name) != now
     ]
 
 

@@ -12,6 +12,7 @@ with the least loss on the validation songs is what output_dir/planner gets, fp1
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -41,7 +42,10 @@ from musetune.training.checkpoint import (
 )
 from musetune.training.config import command_line, read
 from musetune.training.run_info import averaged
-from musetune.training.state import TrainingState, begin
+from musetune.training.state import TrainingState, begin, differences
+
+# What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
+RECORDS = ("songs", "output_dir", "resume_from_checkpoint", "threads", "stop_after")
 
 
 @dataclass
@@ -193,13 +197,15 @@ def train(cfg: Config) -> Path:
     ids = plan_ids(tokenizer)
     held_batches = trials(PlannerExamples(held), tokenizer, ids)
     state = make_state(model, cfg)
-    standing = Standing()
+    standing, changed = Standing(), []
+    facts = {"songs": len(learned), "songs' digest": hashlib.sha256(Path(cfg.songs).read_bytes()).hexdigest()[:16]}
     if checkpoint:
         tensors, meta = load_checkpoint(checkpoint)
         unpack_state(tensors, state.named, state.optimizer, state.averages)
         state.step, state.ema.optimization_step = meta["step"], meta["ema_steps"]
         standing = Standing(meta["best"], meta["since"], meta["minutes"])
-    begin(out, state.step, [])
+        changed = differences(meta, config=asdict(cfg), data=facts, records=RECORDS)
+    begin(out, state.step, changed)
     info = describe(cfg, model, state, len(learned), len(held))
     began, first = time.monotonic(), state.step
     bar = tqdm(total=cfg.max_train_steps, initial=state.step, unit="step")
@@ -230,9 +236,9 @@ def train(cfg: Config) -> Path:
                 if standing.improve(losses["validation"]):
                     best = {"step": state.step, "validation_loss": standing.best}
                     save(model, tokenizer, out / "planner", info | best)
-            facts = {"step": state.step, "minutes": minutes, "best": standing.best, "since": standing.since}
-            tensors = pack_state(state.named, state.optimizer, state.averages)
-            save_checkpoint(out, state.step, tensors, facts | {"ema_steps": state.ema.optimization_step}, 1)
+            meta = {"step": state.step, "minutes": minutes, "best": standing.best, "since": standing.since}
+            meta |= {"ema_steps": state.ema.optimization_step, "config": asdict(cfg), "data": facts}
+            save_checkpoint(out, state.step, pack_state(state.named, state.optimizer, state.averages), meta, 1)
             record |= losses
             ended = ended or standing.since >= cfg.patience
             said = ", ".join(f"{name} {losses[name]:.4f}" for name in held_batches)

@@ -10,7 +10,7 @@ import pytest
 
 from musetune.analysis.listening.onsets import FPS
 from musetune.analysis.rhythmic_analysis import (
-    heard_layers,
+    beat_layers,
     onset_frames,
     rhythmic_analysis,
     rhythmic_analysis_of_layers,
@@ -49,7 +49,7 @@ def beats(layers: dict[str, list[float]], meter: str = "4/4", n_beats: int = 33,
         meter=metre,
         beats_per_bar=metre.beats_per_bar,
         first=0,
-        metre_confidence=1.0,
+        meter_confidence=1.0,
         strength=bands.sum(axis=1),
         bands=bands,
     )
@@ -61,7 +61,7 @@ def every(step: float, start: float = 0.0) -> list[float]:
 
 def test_onsets_are_heard_where_they_are() -> None:
     found = beats({"kick": every(2), "snare": every(2, 1), "hat": every(0.5)})
-    layers = heard_layers(found)  # type: ignore[arg-type]
+    layers = beat_layers(found)  # type: ignore[arg-type]
     assert list(layers) == ["low", "middle", "high"]
     np.testing.assert_allclose(layers["low"], every(2), atol=0.02)
     np.testing.assert_allclose(layers["middle"], every(2, 1), atol=0.02)

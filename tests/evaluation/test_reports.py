@@ -11,7 +11,7 @@ from clips import perfect, play
 
 from musetune.display.evaluation_charts import draw_chart, draw_table
 from musetune.evaluation import Report, adherence, bootstrap_mean, load_test_sheets, reachable_share, report
-from musetune.evaluation.adherence import asked_tempo
+from musetune.evaluation.adherence import sheet_tempo
 from musetune.evaluation.playing import rendered
 from musetune.symbols import BeatGrid, LeadSheet
 from musetune.symbols.estimate import Estimate
@@ -125,7 +125,7 @@ def test_own_report_is_not_told_the_tempo(faster: float) -> None:
     off = replace(test.sheet, grid=grid)
     made = report(rendered(off, 16000, seed=test.seed), 16000, test.sheet)
     assert made.scores["tempo_acc1"] == 0
-    assert made.heard.bpm == pytest.approx(faster * asked_tempo(test.sheet), rel=0.02)
+    assert made.heard.bpm == pytest.approx(faster * sheet_tempo(test.sheet), rel=0.02)
     right = report(rendered(test.sheet, 16000, seed=test.seed), 16000, test.sheet)
     assert right.scores["tempo_acc1"] == 1
 
@@ -141,7 +141,7 @@ def test_one_tempo_is_asked_in_report_and_scores() -> None:
     times = np.cumsum([0.0, *np.full(6, 0.6), *np.full(5, 0.45)])
     swaying = replace(SHEET, grid=BeatGrid(tuple(times.tolist())))
     asked = make_report(swaying, perfect(swaying))["tempo"]["asked_bpm"]
-    assert asked == pytest.approx(asked_tempo(swaying), abs=0.01)
+    assert asked == pytest.approx(sheet_tempo(swaying), abs=0.01)
     assert asked != pytest.approx(swaying.bpm, abs=0.5)
 
 

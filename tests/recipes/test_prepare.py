@@ -355,6 +355,14 @@ def test_what_is_no_music_is_left_out_with_a_word(base: Path, tmp_path: Path, ca
     assert "left out 2 files that macOS writes beside the real ones, such as ._a.wav" in err
 
 
+def test_a_source_without_music_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere is no folder"):
+        recipe.prepare(tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "._a.wav").touch()
+    with pytest.raises(ValueError, match=r"holds no .*\.wav · left out 1 files that macOS writes"):
+        recipe.prepare(tmp_path, tmp_path / "out")
+
+
 def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = small_source(tmp_path / "in", "a.wav")
     (source / "closed").mkdir()

@@ -90,6 +90,19 @@ def test_a_cut_run_goes_on_as_if_it_had_not_been_cut(lines, tmp_path, monkeypatc
     assert (sheet.key, sheet.length) == (Key("D"), 4 * sheet.meter.beats_per_bar)
 
 
+def test_a_resume_on_other_songs_says_so(lines, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipe, "sample_prompts", lambda examples: ["a slow waltz in C minor, 32 bars"])
+    recipe.train(config_for(lines, tmp_path / "out", "stop_after=1"))
+    assert "resuming" not in capsys.readouterr().err
+    fewer = tmp_path / "fewer.jsonl"
+    fewer.write_text("".join(lines.read_text().splitlines(keepends=True)[:50]))
+    more = ("resume_from_checkpoint=latest", "learning_rate=0.01", "stop_after=1")
+    recipe.train(config_for(fewer, tmp_path / "out", *more))
+    said = next(line for line in capsys.readouterr().err.splitlines() if "resuming with other" in line)
+    assert "learning_rate, songs (" in said
+    assert "songs' digest (" in said
+
+
 @pytest.mark.parametrize("end", ["stop_after=3", "max_train_minutes=0.5"])
 def test_when_time_runs_out_the_last_steps_are_kept(lines, tmp_path, monkeypatch, end):
     seconds = itertools.count(0, 3)  # each look at the clock is three seconds later

@@ -77,7 +77,7 @@ class Convention:
     chords: tuple[tuple[str, Range], ...] = ()
     swing: Range | None = None
     syncopation: Range | None = None
-    metres: tuple[str, ...] = ()
+    meters: tuple[str, ...] = ()
     sound: tuple[str, ...] = ()
 
     def checks(self, piece: GenreTraits) -> list[ConventionCheck]:
@@ -99,10 +99,10 @@ class Convention:
             used = [name for name in piece.patterns if name in self.progressions]
             found += [ConventionCheck("progressions", name, True, f"uses {name}") for name in used]
             found += [] if used else [ConventionCheck("progressions", "", False, "")]
-        if self.metres:
+        if self.meters:
             found.append(
                 ConventionCheck(
-                    "metres", "metre", piece.metre in self.metres, f"{piece.metre} is usual in {self.genre}"
+                    "metres", "metre", piece.meter in self.meters, f"{piece.meter} is usual in {self.genre}"
                 )
             )
         for word in self.sound if piece.sound else ():
@@ -186,7 +186,8 @@ def _convention(row: Any, where: str) -> Convention:
     genre = row.get("genre")
     if not isinstance(genre, str) or not 0 < len(genre.strip()) <= LONGEST_NAME:
         raise ValueError(
-            f"{where}: genre={short(genre)} is not a name of 1–{LONGEST_NAME} characters; write for example genre: bossa nova"
+            f"{where}: genre={short(genre)} is not a name of 1–{LONGEST_NAME} characters; "
+            "write for example genre: bossa nova"
         )
     where = f"{where}, genre {genre}"
     if len(row) == 1:

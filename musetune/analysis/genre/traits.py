@@ -80,7 +80,7 @@ class GenreTraits:
     `syncopation` of the record's rhythm, None where not told; `sound` by TIMBRE_NAMES, empty without sound."""
 
     bpm: float
-    metre: str
+    meter: str
     patterns: tuple[str, ...]
     chords: dict[str, float]
     swing: float | None
@@ -162,10 +162,10 @@ def _loops(sheet: LeadSheet) -> list[float]:
 
 
 def _rhythm(sheet: LeadSheet, rhythm: dict[str, Any]) -> np.ndarray:
-    metre = sheet.meter
+    meter = sheet.meter
     told = [rhythm.get(name) for name in ("swing_ratio", "syncopation_index", "complexity_score", "tempo_stability")]
     values = [
-        np.log2(sheet.bpm), metre.numerator % 3 == 0 and not metre.compound, metre.compound, metre.numerator in (5, 7),
+        np.log2(sheet.bpm), meter.numerator % 3 == 0 and not meter.compound, meter.compound, meter.numerator in (5, 7),
         *(np.nan if value is None else value for value in told),
     ]  # fmt: skip
     return np.array(values, float)

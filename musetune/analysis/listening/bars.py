@@ -39,34 +39,34 @@ class BarTrack:
     confidence: float
 
 
-def point(activation: np.ndarray, metres: np.ndarray, bpm_range: tuple[float, float], hinted: bool = False) -> BarTrack:
+def point(activation: np.ndarray, meters: np.ndarray, bpm_range: tuple[float, float], hinted: bool = False) -> BarTrack:
     """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; `metres` (METERS,)
     log-probabilities; tempi within `bpm_range`, which is for quarters unless `hinted`."""
-    likely = [name for name, value in zip(METERS, metres, strict=True) if value > metres.max() - METRE_MARGIN]
+    likely = [name for name, value in zip(METERS, meters, strict=True) if value > meters.max() - METRE_MARGIN]
     runs = {}
     for name in likely:
         factor = 1.0 if hinted else FASTER.get(name, 1.0)
         longest, shortest = (60 * POINTER_FPS / bpm / factor for bpm in bpm_range)
         lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
         runs[name] = _along(_BarPointer(lengths, BEATS[name]), activation)
-    scores = {name: run[0] + METRE_WEIGHT * float(metres[METERS.index(name)]) for name, run in runs.items()}
+    scores = {name: run[0] + METRE_WEIGHT * float(meters[METERS.index(name)]) for name, run in runs.items()}
     best = max(scores, key=lambda name: scores[name])
-    frames, place = runs[best][1], runs[best][2]
-    first = int((-place[0]) % BEATS[best]) if len(place) else 0
-    return BarTrack(frames, best, first, float(np.exp(metres[METERS.index(best)] - np.logaddexp.reduce(metres))))
+    frames, position = runs[best][1], runs[best][2]
+    first = int((-position[0]) % BEATS[best]) if len(position) else 0
+    return BarTrack(frames, best, first, float(np.exp(meters[METERS.index(best)] - np.logaddexp.reduce(meters))))
 
 
 def _along(pointer: _BarPointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """`_Pointer.run` of a piece of any length, in stretches of ten minutes so that memory is bounded; a beat that two
     stretches both claim counts once."""
-    total, frames, places = 0.0, np.zeros(0, int), np.zeros(0, int)
+    total, frames, positions = 0.0, np.zeros(0, int), np.zeros(0, int)
     cuts = [*range(0, max(len(activation) - STRETCH // 2, 1), STRETCH), len(activation)]  # no short stretch at the end
     for start, end in pairwise(cuts):
-        score, beats, place = pointer.run(activation[start:end])
+        score, beats, position = pointer.run(activation[start:end])
         new = beats + start > (frames[-1] + pointer.lengths[0] / 2 if len(frames) else -1)
         total, frames = total + score, np.concatenate([frames, beats[new] + start])
-        places = np.concatenate([places, place[new]])
-    return total, frames, places
+        positions = np.concatenate([positions, position[new]])
+    return total, frames, positions
 
 
 class _BarPointer:
@@ -76,8 +76,8 @@ class _BarPointer:
     only as far back as the longest beat; where each came from is kept for good (a byte a state).
     """
 
-    def __init__(self, lengths: np.ndarray, metre: int) -> None:
-        self.lengths, self.metre = lengths, metre
+    def __init__(self, lengths: np.ndarray, meter: int) -> None:
+        self.lengths, self.meter = lengths, meter
         padded = np.pad(lengths.astype(float), TEMPO_REACH, constant_values=np.nan)
         source = np.lib.stride_tricks.sliding_window_view(
             padded, 2 * TEMPO_REACH + 1
@@ -93,7 +93,7 @@ class _BarPointer:
         total = [np.append(0, np.log(row).cumsum()) for row in (plain, down)]
         quiet = np.append(0, nothing.cumsum())
         head = np.maximum(1, np.ceil(self.lengths / BEAT_SHARE).astype(int))
-        sums = np.stack([total[1]] + [total[0]] * (self.metre - 1))  # (metre, frames + 1)
+        sums = np.stack([total[1]] + [total[0]] * (self.meter - 1))  # (metre, frames + 1)
         came, tail = self._forward(sums, quiet, head)
         return self._back(came, tail, sums, quiet, head)
 
@@ -104,15 +104,15 @@ class _BarPointer:
         """
         frames, tempi, block = len(quiet) - 1, len(self.lengths), int(self.lengths[0])
         reach = int(self.lengths[-1])
-        begun = np.full((reach + block, self.metre, tempi), -np.inf)  # rows: frames low − reach … low + block
-        came = np.full((frames, self.metre, tempi), NONE, np.int8)
-        column, places = np.arange(tempi), np.arange(self.metre)[:, None]
+        begun = np.full((reach + block, self.meter, tempi), -np.inf)  # rows: frames low − reach … low + block
+        came = np.full((frames, self.meter, tempi), NONE, np.int8)
+        column, positions = np.arange(tempi), np.arange(self.meter)[:, None]
         edge = [(0, 0), (0, 0), (TEMPO_REACH, TEMPO_REACH)]
         for low in range(0, frames, block):
             now = np.arange(low, min(low + block, frames))[:, None, None]
             start = now - self.lengths
             safe = np.maximum(start, 0)
-            ended = begun[start - low + reach, places, column] + sums[places, safe + head] - sums[places, safe]
+            ended = begun[start - low + reach, positions, column] + sums[positions, safe + head] - sums[positions, safe]
             ended = np.where(start >= 0, ended + quiet[now] - quiet[safe + head], -np.inf)
             padded = np.pad(np.roll(ended, 1, axis=1), edge, constant_values=-np.inf)
             options = np.lib.stride_tricks.sliding_window_view(padded, 2 * TEMPO_REACH + 1, axis=2) + self.move
@@ -131,14 +131,14 @@ class _BarPointer:
         low = frames - len(begun)
         start = np.arange(low, frames)[:, None, None]
         top = np.minimum(start + head, frames)
-        tail = sums[np.arange(self.metre)[:, None], top] - sums[:, low:frames].T[..., None] + quiet[frames] - quiet[top]
+        tail = sums[np.arange(self.meter)[:, None], top] - sums[:, low:frames].T[..., None] + quiet[frames] - quiet[top]
         final = np.where(start + self.lengths >= frames, begun + tail, -np.inf)
-        frame, place, tempo = (int(index) for index in np.unravel_index(int(final.argmax()), final.shape))
+        frame, position, tempo = (int(index) for index in np.unravel_index(int(final.argmax()), final.shape))
         frame += low
-        chain = [(frame, place)]
-        while (step := int(came[frame, place, tempo])) != NONE:
+        chain = [(frame, position)]
+        while (step := int(came[frame, position, tempo])) != NONE:
             before = tempo + step
-            frame, place, tempo = frame - int(self.lengths[before]), (place - 1) % self.metre, before
-            chain.append((frame, place))
-        at, places = np.array(chain[::-1]).T
-        return float(final.max()), at, places
+            frame, position, tempo = frame - int(self.lengths[before]), (position - 1) % self.meter, before
+            chain.append((frame, position))
+        at, positions = np.array(chain[::-1]).T
+        return float(final.max()), at, positions

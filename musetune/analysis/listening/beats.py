@@ -40,7 +40,7 @@ class BeatTrack:
     confidence: float
     meter: Meter
     first: int
-    metre_confidence: float
+    meter_confidence: float
     odds: np.ndarray
     strength: np.ndarray
     bands: np.ndarray
@@ -66,9 +66,9 @@ def track_beats(levels: np.ndarray, notes: NoteSalience, *, tempo_hint: float | 
     strength, bands = onset_strengths(levels)
     if len(strength) < SHORTEST_S * FPS or n_onsets(strength) < 4:
         return None
-    activation, metres = _heard(levels, notes)
+    activation, meters = _network_output(levels, notes)
     span = BPM_RANGE if tempo_hint is None else (tempo_hint / HINT_WIDTH, tempo_hint * HINT_WIDTH)
-    bars = point(activation, metres, span, hinted=tempo_hint is not None)
+    bars = point(activation, meters, span, hinted=tempo_hint is not None)
     if len(bars.beats) < 3:
         return None
     times, added = cover(_refine(strength, bars.beats) / FPS, *sounding_range(levels))
@@ -76,8 +76,8 @@ def track_beats(levels: np.ndarray, notes: NoteSalience, *, tempo_hint: float | 
         return None
     meter = Meter.parse(bars.meter)
     first = (bars.first + added) % meter.beats_per_bar
-    heard = float(activation[np.minimum(bars.beats, len(activation) - 1), 0].mean())
-    sure = float(1 / (1 + np.exp(TEMPO_ODDS[1] - TEMPO_ODDS[0] * heard)))
+    mean_activation = float(activation[np.minimum(bars.beats, len(activation) - 1), 0].mean())
+    sure = float(1 / (1 + np.exp(TEMPO_ODDS[1] - TEMPO_ODDS[0] * mean_activation)))
     odds = bar_odds(activation, times)
     return BeatTrack(times, tempo(times), sure, meter, first, bars.confidence, odds, strength, bands)
 
@@ -86,10 +86,10 @@ def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: NoteSalience) -> Be
     """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase
     and what it thinks of each metre.
     """
-    activation, metres = _heard(levels, notes)
+    activation, meters = _network_output(levels, notes)
     odds = bar_odds(activation, times_s)
     scores = {
-        (name, first): odds[first :: BEATS[name]].mean() - odds.mean() + metres[METERS.index(name)]
+        (name, first): odds[first :: BEATS[name]].mean() - odds.mean() + meters[METERS.index(name)]
         for name in METERS
         for first in range(min(BEATS[name], len(odds)))
     }
@@ -107,22 +107,22 @@ def bar_odds(activation: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     return np.log(down / (1 - down))
 
 
-def bars_by_harmony(found: BeatTrack, changes: np.ndarray) -> BeatTrack:
-    """The same beats, the bar lines where the network hears them and harmony changes.
+def bars_by_harmony(beats: BeatTrack, changes: np.ndarray) -> BeatTrack:
+    """Move the bar lines to where the network hears them and harmony changes; the beats stay.
 
     Of all places in the bar the one with the highest mean of log-odds + CHANGE_WEIGHT · `changes` (n,) 0…1, how much
     the chord changes at each beat.
     """
-    size = min(found.beats_per_bar, len(changes))
-    told = found.odds + CHANGE_WEIGHT * changes
-    worth = [told[place::size].mean() + (STAY if place == found.first else 0.0) for place in range(size)]
-    return replace(found, first=int(np.argmax(worth)))
+    size = min(beats.beats_per_bar, len(changes))
+    odds = beats.odds + CHANGE_WEIGHT * changes
+    worth = [odds[place::size].mean() + (STAY if place == beats.first else 0.0) for place in range(size)]
+    return replace(beats, first=int(np.argmax(worth)))
 
 
-def bar_lines(found: BeatTrack, edges_beat: np.ndarray) -> np.ndarray:
+def bar_lines(beats: BeatTrack, edges_beat: np.ndarray) -> np.ndarray:
     """Bar lines in beats of the grid, from before its first to past its last."""
-    bar = found.beats_per_bar
-    low = found.first - bar * int(np.ceil((found.first - edges_beat[0]) / bar))
+    bar = beats.beats_per_bar
+    low = beats.first - bar * int(np.ceil((beats.first - edges_beat[0]) / bar))
     return np.arange(low, edges_beat[-1] + bar, bar)
 
 
@@ -134,13 +134,13 @@ def tempo(times_s: np.ndarray) -> float:
     return 60 * reach / float(np.median(times_s[reach:] - times_s[:-reach]))
 
 
-def _heard(levels: np.ndarray, notes: NoteSalience) -> tuple[np.ndarray, np.ndarray]:
+def _network_output(levels: np.ndarray, notes: NoteSalience) -> tuple[np.ndarray, np.ndarray]:
     """(frames at POINTER_FPS, 2) activations, (METERS,) log-probabilities."""
     from musetune.analysis.listening.networks import hear_beats
 
-    coarse, metres = hear_beats(beat_features(levels, notes))
+    coarse, meters = hear_beats(beat_features(levels, notes))
     at = np.arange(len(levels)) * FEATURE_FPS / POINTER_FPS
-    return np.stack([np.interp(at, np.arange(len(coarse)), column) for column in coarse.T], axis=1), metres
+    return np.stack([np.interp(at, np.arange(len(coarse)), column) for column in coarse.T], axis=1), meters
 
 
 def sounding_range(levels: np.ndarray) -> tuple[float, float]:

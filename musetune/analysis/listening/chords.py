@@ -82,11 +82,11 @@ def pool(values: np.ndarray, times_s: np.ndarray, edges_s: np.ndarray) -> np.nda
     return np.add.reduceat(values[:end], low, axis=0, dtype=np.float32) / count[:, None].astype(np.float32)
 
 
-def hear_frames(inputs: tuple[np.ndarray, np.ndarray], heard: NoteSalience) -> ChordFrames:
-    """What the network hears in each frame of `inputs`, the `chord_inputs` of `heard`."""
+def hear_frames(inputs: tuple[np.ndarray, np.ndarray], notes: NoteSalience) -> ChordFrames:
+    """What the network hears in each frame of `inputs`, the `chord_inputs` of `notes`."""
     from musetune.analysis.listening.networks import hear_chords
 
-    return ChordFrames(*hear_chords(*inputs), heard.loudness, heard.times_s)
+    return ChordFrames(*hear_chords(*inputs), notes.loudness, notes.times_s)
 
 
 def score(frames: ChordFrames, edges_s: np.ndarray) -> ChordScores:

@@ -34,12 +34,12 @@ def beats_of(path: str | PathLike, engine: str) -> np.ndarray | None:
     if engine == "musetune":
         return None
     try:
-        found = _madmom(path) if engine == "madmom" else _beat_this(path)
+        beats_s = _madmom(path) if engine == "madmom" else _beat_this(path)
     except (ImportError, FileNotFoundError):
         raise
     except Exception as error:  # another's program may raise anything
         raise RuntimeError(f"{engine} fails on {path}: {type(error).__name__}: {error}") from error
-    beats = np.unique(np.asarray(found, float))
+    beats = np.unique(np.asarray(beats_s, float))
     if len(beats) < 4:
         raise ValueError(f"{engine} hears {len(beats)} beats in {path}; at least four are needed: try --beats musetune")
     return beats

@@ -52,25 +52,25 @@ def extract(blocks: Iterable[np.ndarray]) -> SpectralFeatures:
     """Features of the sound whose consecutive blocks (samples,) at RATE are given; at least one sample."""
     slow = _Framer(N_FFT, lambda k: k * HOP)
     fast = _Framer(MEL_N_FFT, lambda k: k * RATE // FPS)
-    kept = bytearray(), bytearray(), bytearray()  # grow in place; lists of small arrays would scatter over the heap
+    stored = bytearray(), bytearray(), bytearray()  # grow in place; lists of small arrays would scatter over the heap
     energy, count = 0.0, 0
 
     def keep(harmony: Iterator[np.ndarray], rhythm: Iterator[np.ndarray]) -> None:
         for frames in harmony:
             spectrum, loudness = _harmony(frames)
-            kept[0].extend(spectrum.tobytes())
-            kept[1].extend(loudness.tobytes())
+            stored[0].extend(spectrum.tobytes())
+            stored[1].extend(loudness.tobytes())
         for frames in rhythm:
-            kept[2].extend(_rhythm(frames).tobytes())
+            stored[2].extend(_rhythm(frames).tobytes())
 
     for block in _pieces(blocks):
         energy, count = energy + float(np.square(block, dtype=np.float64).sum()), count + len(block)
         keep(slow.take(block), fast.take(block))
     keep(slow.rest(count), fast.rest(count))
-    spectrum = np.frombuffer(kept[0], np.float16).reshape(-1, N_BINS)
-    mel = np.frombuffer(kept[2], np.float16).reshape(-1, N_MELS)
+    spectrum = np.frombuffer(stored[0], np.float16).reshape(-1, N_BINS)
+    mel = np.frombuffer(stored[2], np.float16).reshape(-1, N_MELS)
     gain = RMS / np.sqrt(energy / count) if energy > 0 else 1.0
-    return SpectralFeatures(spectrum, np.frombuffer(kept[1], np.float32), mel, float(gain), count / RATE)
+    return SpectralFeatures(spectrum, np.frombuffer(stored[1], np.float32), mel, float(gain), count / RATE)
 
 
 def parts(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -70,11 +70,11 @@ def key_name(number: int) -> str:
 
 def bar_evidence(track: ChordTrack, scores: ChordScores, edges_beat: np.ndarray, lines: np.ndarray) -> np.ndarray:
     """(bars, N_KEYS) nats for each key from what lies between `lines`."""
-    heard = np.where(scores.sounding[:, None], scores.key, -np.log(N_KEYS))
+    sounding = np.where(scores.sounding[:, None], scores.key, -np.log(N_KEYS))
     centres = (edges_beat[:-1] + edges_beat[1:]) / 2
-    told = np.stack([fit(chord_profile([label])) + tonic(label) for label in track.labels])
-    at = np.clip(np.searchsorted(track.beats[:, 0], centres, side="right") - 1, 0, len(told) - 1)
-    both = HEARD_WEIGHT * heard + CHORD_WEIGHT * told[at]
+    evidence_sum = np.stack([fit(chord_profile([label])) + tonic(label) for label in track.labels])
+    at = np.clip(np.searchsorted(track.beats[:, 0], centres, side="right") - 1, 0, len(evidence_sum) - 1)
+    both = HEARD_WEIGHT * sounding + CHORD_WEIGHT * evidence_sum[at]
     return pool(both, centres, lines)
 
 

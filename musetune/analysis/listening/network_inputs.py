@@ -17,19 +17,19 @@ BLOCK = 4096  # frames at a time, to keep memory small
 N_FEATURES = 2 * BANDS + 2 * len(CHANGE_SPANS_S) + 1
 
 
-def chord_inputs(heard: NoteSalience) -> tuple[np.ndarray, np.ndarray]:
+def chord_inputs(salience: NoteSalience) -> tuple[np.ndarray, np.ndarray]:
     """(frames at CHORD_FPS, N_NOTES, 4) float16: three bins a semitone and the note's salience; (frames,) level in
     units of 20 dB, 0 at the loud frames (95th percentile), at least −3.
     """
-    count = max(len(heard.notes) // PAIR, 1)
+    count = max(len(salience.notes) // PAIR, 1)
     stacked = np.empty((count, N_NOTES, 4), np.float16)
     for low in range(0, count, BLOCK):
         out = stacked[low : low + BLOCK]
-        out[..., :3] = np.log1p(_paired(heard.white, low, len(out))).reshape(-1, N_NOTES, 3)
-        notes = _paired(heard.notes, low, len(out))
+        out[..., :3] = np.log1p(_paired(salience.white, low, len(out))).reshape(-1, N_NOTES, 3)
+        notes = _paired(salience.notes, low, len(out))
         out[..., 3] = 4 * np.sqrt(notes / (notes.sum(axis=1, keepdims=True) + 1e-3))
-    loud = np.percentile(heard.loudness, 95) + 1e-9
-    level = np.log10(_paired(heard.loudness[:, None], 0, count)[:, 0] / loud + 1e-3)
+    loud = np.percentile(salience.loudness, 95) + 1e-9
+    level = np.log10(_paired(salience.loudness[:, None], 0, count)[:, 0] / loud + 1e-3)
     return stacked, level.astype(np.float16)
 
 
@@ -40,7 +40,7 @@ def _paired(rows: np.ndarray, low: int, count: int) -> np.ndarray:
     return some.reshape(count, PAIR, -1).mean(axis=1, dtype=np.float32)
 
 
-def beat_features(levels: np.ndarray, heard: NoteSalience) -> np.ndarray:
+def beat_features(levels: np.ndarray, salience: NoteSalience) -> np.ndarray:
     """(frames at FEATURE_FPS, N_FEATURES) float16: rises and levels in BANDS bands, harmonic change of bass and treble
     over CHANGE_SPANS_S, level; `levels` (frames at FPS, N_MELS).
     """
@@ -53,7 +53,7 @@ def beat_features(levels: np.ndarray, heard: NoteSalience) -> np.ndarray:
         rise[low:high] = _halved(rises(levels, low * step, high * step))
         band[low:high] = _halved(levels[low * step : high * step].astype(np.float32))
         level[low:high] = band[low:high].mean(axis=1, dtype=np.float32, keepdims=True)
-    _harmonic_change(heard, np.arange(count) / FEATURE_FPS, change)
+    _harmonic_change(salience, np.arange(count) / FEATURE_FPS, change)
     spread, middle = rise.std(dtype=np.float64), level.mean(dtype=np.float64)
     scale, mean = level.std(dtype=np.float64), band.mean(axis=0, dtype=np.float64)
     for low in range(0, count, BLOCK):
@@ -83,15 +83,15 @@ def rises(levels: np.ndarray, low: int = 0, high: int | None = None) -> np.ndarr
     return rise[low - first :]
 
 
-def _harmonic_change(heard: NoteSalience, times_s: np.ndarray, out: np.ndarray) -> None:
+def _harmonic_change(salience: NoteSalience, times_s: np.ndarray, out: np.ndarray) -> None:
     """Into `out` (times, 2 · spans).
 
     Cosine distance of mean chroma (bass, treble) in the span after each time to that in the span before.
     """
     if not len(times_s):
         return
-    chroma = np.concatenate([np.zeros((1, 24)), heard.chroma().cumsum(axis=0, dtype=np.float64)])
-    edges = np.append(heard.times_s, heard.times_s[-1] + HOP / RATE) - HOP / RATE / 2
+    chroma = np.concatenate([np.zeros((1, 24)), salience.chroma().cumsum(axis=0, dtype=np.float64)])
+    edges = np.append(salience.times_s, salience.times_s[-1] + HOP / RATE) - HOP / RATE / 2
     last = times_s[-1] + 2
     for low in range(0, len(times_s), BLOCK):
         now = times_s[low : low + BLOCK, None]

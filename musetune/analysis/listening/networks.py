@@ -103,14 +103,14 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     net = networks()[0]
     pieces = _stretches(len(notes), CHORD_FPS)
-    said = [np.empty((len(notes), size), np.float16) for size in (N_CHORDS, 13, N_KEYS)]
+    outputs = [np.empty((len(notes), size), np.float16) for size in (N_CHORDS, 13, N_KEYS)]
     with torch.inference_mode():
         for low, high, inner in pieces:
             some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
             out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
-            for kept, logits in zip(said, out, strict=True):
+            for kept, logits in zip(outputs, out, strict=True):
                 kept[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
-    chord, bass, key = said
+    chord, bass, key = outputs
     return chord, bass, key
 
 
@@ -119,13 +119,13 @@ def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     whole.
     """
     net = networks()[1]
-    beats, metres = np.empty((len(features), 2), np.float32), np.zeros(len(METERS))
+    beats, meters = np.empty((len(features), 2), np.float32), np.zeros(len(METERS))
     with torch.inference_mode():
         for low, high, inner in _stretches(len(features), FEATURE_FPS):
-            beat, metre = net(torch.from_numpy(features[low:high].astype(np.float32))[None])
+            beat, meter = net(torch.from_numpy(features[low:high].astype(np.float32))[None])
             beats[low + inner.start : low + inner.stop] = torch.sigmoid(beat[0, inner]).numpy()
-            metres += F.log_softmax(metre[0, inner], -1).sum(dim=0).numpy()
-    return beats, metres / max(len(features), 1)
+            meters += F.log_softmax(meter[0, inner], -1).sum(dim=0).numpy()
+    return beats, meters / max(len(features), 1)
 
 
 def _stretches(frames: int, fps: float) -> list[tuple[int, int, slice]]:

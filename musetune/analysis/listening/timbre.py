@@ -86,10 +86,10 @@ def _dct() -> np.ndarray:
 def _block(block: np.ndarray, loud: np.ndarray) -> np.ndarray:
     """All features but dynamics (left 0) of one block (frames, N_MELS); rests are left out of means."""
     cepstra = block @ _dct()
-    heard, rise = block[loud], rises(block)
-    level = heard.mean(axis=1, keepdims=True)
-    rough = np.abs(np.diff(heard, axis=1))
-    share = heard / (heard.sum(axis=1, keepdims=True) + 1e-6)
+    audible, rise = block[loud], rises(block)
+    level = audible.mean(axis=1, keepdims=True)
+    rough = np.abs(np.diff(audible, axis=1))
+    share = audible / (audible.sum(axis=1, keepdims=True) + 1e-6)
     bright = share @ np.linspace(0, 1, N_MELS, dtype=np.float32)
     parts = [
         cepstra[loud].mean(axis=0),
@@ -98,7 +98,7 @@ def _block(block: np.ndarray, loud: np.ndarray) -> np.ndarray:
         np.concatenate([_modulation(block[:, low:high].mean(axis=1)) for low, high in REGISTERS.values()]),
         np.array([rise[:, low:high].mean() for low, high in REGISTERS.values()]),
         np.array([rough[:, low : high - 1].mean() for low, high in REGISTERS.values()]),
-        np.array([(heard[:, low:high] - level).mean() for low, high in REGISTERS.values()]),
+        np.array([(audible[:, low:high] - level).mean() for low, high in REGISTERS.values()]),
         np.array([*_attacks(rise), 1 - loud.mean(), 0.0, bright.mean(), bright.std()]),
     ]
     return np.concatenate(parts)

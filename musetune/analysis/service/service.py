@@ -26,10 +26,17 @@ class _Shared:
 
 
 class AnalysisService:
-    """Analyses in processes of its own, at most `max_concurrent` at a time (default: one a core).
+    """An analyser for programs that do many things at once, in processes of its own.
 
-    Requests for equal bytes and options that overlap in time share one computation; results are kept in the cache
-    (`cache=None`: nowhere). Use it as `async with AnalysisService() as service:`, or `await service.close()`.
+    Requests for equal bytes and options that overlap in time share one computation. Use it as
+    `async with AnalysisService() as service:`, or `await service.close()`.
+
+    Args:
+        max_concurrent: Processes, 1 or more; None: one a core.
+        cache: Where results are kept: "default" (`default_folder()`), a folder, an AnalysisCache, or None for nowhere.
+
+    Raises:
+        ValueError: `max_concurrent` is not a whole number above 0.
     """
 
     def __init__(self, *, max_concurrent: int | None = None, cache: AnalysisCache | str | None = "default") -> None:
@@ -51,11 +58,22 @@ class AnalysisService:
     async def analyze_music(
         self, path: str | PathLike, *, beats: str = "musetune", tempo_hint: float | None = None
     ) -> dict[str, Any]:
-        """The analysis record of a file as plain values (ANALYSIS_SCHEMA): `bpm`, `key`, `chords`, `harmonic_analysis`,
-        `rhythmic_analysis`, `genre_analysis` and the rest. It is the caller's own to change.
+        """Return the analysis record of a file as plain values, which are the caller's own to change.
 
-        Raises what `musetune.analyze` raises; RuntimeError once the service is closed. Cancelling the last one who
-        awaits a file stops its computation.
+        Cancelling the last one who awaits a file stops its computation.
+
+        Args:
+            path: Audio, MIDI, MusicXML or a lead sheet.
+            beats: Who hears the beats: "musetune", "madmom" or "beat_this".
+            tempo_hint: About how many beats a minute; settles half or double.
+
+        Returns:
+            The record that `Analysis.to_json` gives: `bpm`, `key`, `chords`, `harmonic_analysis` and the rest.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It cannot be analysed; the message says why.
+            RuntimeError: The service is closed.
         """
         self._open()
         job = AnalysisJob(str(path), beats, tempo_hint)
@@ -68,7 +86,7 @@ class AnalysisService:
             shared.task.add_done_callback(lambda _: self._forget(key, shared))
         shared.waiting += 1
         try:
-            found = await asyncio.shield(shared.task)
+            stored = await asyncio.shield(shared.task)
         except asyncio.CancelledError:
             if shared.waiting == 1 and not shared.task.done():
                 self._forget(key, shared)
@@ -77,7 +95,7 @@ class AnalysisService:
             raise
         finally:
             shared.waiting -= 1
-        return copy.deepcopy(found.named(text_name(path)).record)
+        return copy.deepcopy(stored.named(text_name(path)).record)
 
     def _open(self) -> None:
         if self._closed:
@@ -94,12 +112,12 @@ class AnalysisService:
                 return kept
         worker = await self._idle.get()
         try:
-            found = await self._by(worker, job)
+            stored = await self._by(worker, job)
         finally:
             self._idle.put_nowait(worker)
         if self._cache is not None:
-            await self._in_thread(self._cache.save, digest, job.options, found)
-        return found
+            await self._in_thread(self._cache.save, digest, job.options, stored)
+        return stored
 
     async def _by(self, worker: AnalysisWorker, job: AnalysisJob) -> StoredAnalysis:
         """Run `job`; where this is cancelled, the process is stopped, not left to its work."""

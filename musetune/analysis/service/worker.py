@@ -81,20 +81,20 @@ def perform(job: AnalysisJob) -> JobResult:
     cache = None if job.cache is None else AnalysisCache(job.cache)
     with _notes() as notes:
         digest = sha256_of(path)
-        found = cache.load(digest, job.options) if cache is not None else None
-        cached = found is not None
-        if found is None:
+        stored = cache.load(digest, job.options) if cache is not None else None
+        cached = stored is not None
+        if stored is None:
             beats = None if path.suffix.lower() in SYMBOLS else beats_of(path, job.beats)
-            found = StoredAnalysis.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
+            stored = StoredAnalysis.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
             if cache is not None:
-                cache.save(digest, job.options, found)
-        found = found.named(text_name(path))
+                cache.save(digest, job.options, stored)
+        stored = stored.named(text_name(path))
         if cached:  # a fresh analysis has said them
-            notes.extend(f"{text_name(path)}: {text}" for text in found.record.get("remarks", ()))
-        files = [file for kind in job.outputs for file in export(found, kind, Path(job.stem or path), sound=path)]
+            notes.extend(f"{text_name(path)}: {text}" for text in stored.record.get("remarks", ()))
+        files = [file for kind in job.outputs for file in export(stored, kind, Path(job.stem or path), sound=path)]
         if job.sheet is not None:
-            files.append(found.lead_sheet.save(job.sheet))
-    return JobResult(found, cached, tuple(map(str, files)), tuple(notes))
+            files.append(stored.lead_sheet.save(job.sheet))
+    return JobResult(stored, cached, tuple(map(str, files)), tuple(notes))
 
 
 def check_file(path: Path) -> None:
@@ -125,18 +125,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         try:
-            answer = perform(AnalysisJob(**asked | {"outputs": tuple(asked["outputs"])}))
-            told = {
+            answer = perform(AnalysisJob(**request | {"outputs": tuple(request["outputs"])}))
+            reply = {
                 "result": answer.result.packed(),
                 "cached": answer.cached,
                 "files": answer.files,
                 "notes": answer.notes,
             }
         except Exception as error:  # the files after this one go on
-            told = {"error": _nearest(error), "message": _message(error)}
-        answers.write(json.dumps(told) + "\n")
+            reply = {"error": _nearest(error), "message": _message(error)}
+        answers.write(json.dumps(reply) + "\n")
         answers.flush()
 
 
@@ -176,11 +176,11 @@ class AnalysisWorker:
             line = ""
         if not line.endswith("\n"):
             raise WorkerDied(f"{job.path}: {self._buried(time.monotonic() - started)}")
-        told = json.loads(line)
-        if "message" in told:
-            raise BUILTIN.get(told["error"], RuntimeError)(told["message"])
+        reply = json.loads(line)
+        if "message" in reply:
+            raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
         return JobResult(
-            StoredAnalysis.unpacked(told["result"]), told["cached"], tuple(told["files"]), tuple(told["notes"])
+            StoredAnalysis.unpacked(reply["result"]), reply["cached"], tuple(reply["files"]), tuple(reply["notes"])
         )
 
     def kill(self) -> None:
@@ -202,8 +202,8 @@ class AnalysisWorker:
         with self._lock:
             if self._process is None:
                 command = [sys.executable, "-P", "-c", PROGRAM]  # -P: no module of the current folder gets in between
-                places = os.pathsep.join(place or os.getcwd() for place in sys.path)
-                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": places}
+                folders = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": folders}
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,

@@ -22,7 +22,7 @@ def read_metadata(folder: Path) -> list[dict]:
         raise SystemExit(
             f"{path} does not exist; render a folder first: python recipes/base/render_songs.py SONGS {folder}"
         )
-    return [json.loads(line) for line in path.read_text().splitlines() if line]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def read_rendering(folder: Path) -> dict:

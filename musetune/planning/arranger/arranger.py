@@ -39,7 +39,12 @@ class PassagePosition:
 
 
 class Arranger:
-    """Writes stems for lead sheets; see ``arrange``."""
+    """The stem transformer: writes drums, bass, guitar, keys and lead for lead sheets, each after those before.
+
+    Args:
+        model: The network.
+        copies: Runs of notes from training songs that are not to be written again.
+    """
 
     def __init__(self, model: StemTransformer, copies: CopyFilter | None = None) -> None:
         self.model, self.copies = model, copies
@@ -68,26 +73,37 @@ class Arranger:
         temperature: float = 0.9,
         progress: Callable[[int, int], None] | None = None,
     ) -> Arrangement:
-        """Notes for ``stems`` on the sheet's chords, metre, key and sections, conditioned on ``given`` stems, which
-        stay as they are.
+        """Write the notes of players for a lead sheet's chords, meter, key and sections.
 
-        A section that recurs with the same chords re-uses what was written for its label. A sheet's own melody counts
-        as a given lead. In a metre that the transformer has never heard (5/4, say) all stems are rule-made and say so
-        (``Stem.source``). "vocals" is another name of "lead". temperature: 0 takes the likeliest token each time, 1
-        draws as the model thinks, more is wilder. progress: told (stems of passages written, all of them). The same
-        seed gives the same notes. Raises ValueError for an unknown stem or a temperature outside 0–10.
+        A section that recurs with equal chords re-uses what was written for its label. A sheet's own melody counts as
+        a given lead. In a meter that the transformer has never heard (5/4, say) all stems are rule-made and say so
+        (``Stem.source``).
+
+        Args:
+            sheet: What is played.
+            stems: Of "drums", "bass", "guitar", "keys", "lead"; "vocals" is another name of "lead".
+            given: Stems that stay as they are, and that the others are written for.
+            seed: An equal seed gives equal notes.
+            temperature: 0–10; 0 takes the likeliest token each time, 1 draws as the model thinks, more is wilder.
+            progress: Called with (stems of passages written, all of them).
+
+        Returns:
+            The arrangement, in beats.
+
+        Raises:
+            ValueError: A stem is unknown, or the temperature is outside 0–10.
         """
         if not 0 <= temperature <= 10:
             raise ValueError(f"temperature={temperature} is outside 0–10: 0 is the likeliest, 0.9 is usual")
-        wanted = check_stems(stems)
-        kept = given_stems(sheet, given, wanted)
-        writing = tuple(s for s in wanted if s not in kept)
+        names = check_stems(stems)
+        given_by_name = given_stems(sheet, given, names)
+        writing = tuple(s for s in names if s not in given_by_name)
         if not known_meters(sheet):
             written = rule_stems(sheet, writing, seed=seed)
         else:
-            written = self._write(sheet, writing, kept, seed, temperature or GREEDY, progress)
-        order = [s for s in STEMS if s in written or s in kept]
-        return Arrangement(sheet.grid, {s: kept[s] if s in kept else written[s] for s in order})
+            written = self._write(sheet, writing, given_by_name, seed, temperature or GREEDY, progress)
+        order = [s for s in STEMS if s in written or s in given_by_name]
+        return Arrangement(sheet.grid, {s: given_by_name[s] if s in given_by_name else written[s] for s in order})
 
     def _write(
         self,
@@ -100,15 +116,15 @@ class Arranger:
     ) -> dict[str, Stem]:
         from musetune.planning.arranger.sampling import StemRequest, compose
 
-        places = places_of(sheet)
+        positions = positions_of(sheet)
         music: list[tuple[PassagePosition, StemRequest]] = []  # what is written, each once
         chosen = []
-        for place in places:
-            request = StemRequest(place.passage, stems, {s: events_in(stem, s, place) for s, stem in given.items()})
-            same = [i for i, (p, r) in enumerate(music) if recurs(p, place) and r.given == request.given]
+        for where in positions:
+            request = StemRequest(where.passage, stems, {s: events_in(stem, s, where) for s, stem in given.items()})
+            same = [i for i, (p, r) in enumerate(music) if recurs(p, where) and r.given == request.given]
             chosen.append(same[0] if same else len(music))
             if not same:
-                music.append((place, request))
+                music.append((where, request))
         events = (
             compose(self.model, [r for _, r in music], seed=seed, temperature=temperature, progress=progress)
             if stems
@@ -117,8 +133,8 @@ class Arranger:
         rng, out = random.Random(seed), {}
         for stem in stems:
             notes: list[StemNote] = []
-            for place, i in zip(places, chosen):
-                notes += stem_notes(stem, events[i][stem], place.passage, float(place.start), float(sheet.length))
+            for where, i in zip(positions, chosen):
+                notes += stem_notes(stem, events[i][stem], where.passage, float(where.start), float(sheet.length))
             out[stem] = Stem(
                 program_of(stem, sheet.genre or "pop", rng), tuple(notes), is_drum=stem == "drums", source="model"
             )
@@ -140,7 +156,7 @@ def arrange(
     temperature: float = 0.9,
     progress: Callable[[int, int], None] | None = None,
 ) -> Arrangement:
-    """``Arranger.arrange`` with a model that is loaded once."""
+    """Write the notes of players with a model that is loaded once; arguments as for `Arranger.arrange`."""
     return _arranger(str(model)).arrange(
         sheet, stems=stems, given=given, seed=seed, temperature=temperature, progress=progress
     )
@@ -157,19 +173,19 @@ def check_stems(stems: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(s for s in STEMS if s in names)
 
 
-def given_stems(sheet: LeadSheet, given: Arrangement | None, wanted: tuple[str, ...]) -> dict[str, Stem]:
+def given_stems(sheet: LeadSheet, given: Arrangement | None, names: tuple[str, ...]) -> dict[str, Stem]:
     """The user's stems by name, source "given"; the sheet's melody as lead where one is wanted and none is given."""
-    kept = {
+    given_by_name = {
         ALIASES.get(name, name): replace(stem, source="given") for name, stem in (given.stems if given else {}).items()
     }
-    check_stems(tuple(kept))
-    if sheet.melody and "lead" in wanted and "lead" not in kept:
+    check_stems(tuple(given_by_name))
+    if sheet.melody and "lead" in names and "lead" not in given_by_name:
         notes = tuple(StemNote(float(n.start), float(n.beats), n.pitch, n.velocity) for n in sheet.melody)
-        kept["lead"] = Stem(program_of("lead", sheet.genre or "pop", random.Random(0)), notes, source="given")
-    return kept
+        given_by_name["lead"] = Stem(program_of("lead", sheet.genre or "pop", random.Random(0)), notes, source="given")
+    return given_by_name
 
 
-def places_of(sheet: LeadSheet) -> list[PassagePosition]:
+def positions_of(sheet: LeadSheet) -> list[PassagePosition]:
     """The song cut into passages of up to eight bars of one section and metre."""
     groups: list[list[SheetBar]] = []
     for bar in bars_of(sheet):
@@ -177,16 +193,16 @@ def places_of(sheet: LeadSheet) -> list[PassagePosition]:
             groups[-1].append(bar)
         else:
             groups.append([bar])
-    places = []
+    positions = []
     for group in groups:
         section, at = group[0].section, 0
         label = None if section is None else sheet.sections[section].label
         for part, size in enumerate(cuts(len(group))):
-            places.append(
+            positions.append(
                 PassagePosition(group[at].start, passage_at(sheet, group[at].start, size, group[at].meter), label, part)
             )
             at += size
-    return places
+    return positions
 
 
 def recurs(before: PassagePosition, now: PassagePosition) -> bool:
@@ -199,12 +215,12 @@ def recurs(before: PassagePosition, now: PassagePosition) -> bool:
     return same and now.label is not None and (before.label, before.part) == (now.label, now.part)
 
 
-def events_in(stem: Stem, name: str, place: PassagePosition) -> list[StemEvent]:
+def events_in(stem: Stem, name: str, where: PassagePosition) -> list[StemEvent]:
     """A given stem's notes inside a passage, moved to the nearest step of its grid."""
-    passage, events = place.passage, []
+    passage, events = where.passage, []
     hits: dict[int, set[int]] = {}
     for note in stem.notes:
-        at = float(note.start) - float(place.start)
+        at = float(note.start) - float(where.start)
         step = nearest_step(at, passage.meter)
         if not 0 <= step < passage.steps:
             continue

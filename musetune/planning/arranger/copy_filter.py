@@ -71,9 +71,9 @@ class CopyFilter:
         if stem not in GUARDED or len(events) + len(fresh) < RUN:
             return False
         notes = [*events[-(RUN - 1) :], *sorted(fresh, key=lambda e: e.pitch)]
-        found = [feature(before, now, stem) for before, now in itertools.pairwise(notes)]
-        ends = range(max(RUN - 1, len(found) - len(fresh) + 1), len(found) + 1)
-        return any(digest(found[end - RUN + 1 : end], stem) in self for end in ends)
+        run = [feature(before, now, stem) for before, now in itertools.pairwise(notes)]
+        ends = range(max(RUN - 1, len(run) - len(fresh) + 1), len(run) + 1)
+        return any(digest(run[end - RUN + 1 : end], stem) in self for end in ends)
 
     def save(self, folder: Path) -> None:
         """Write the table into a folder."""
@@ -90,8 +90,8 @@ class CopyFilter:
 
 def runs_of(events: Iterable[StemEvent], stem: str) -> Iterable[int]:
     """Digests of all runs of thirteen notes in a passage."""
-    found = features(events, stem)
-    return (digest(found[i : i + RUN - 1], stem) for i in range(len(found) - RUN + 2))
+    run = features(events, stem)
+    return (digest(run[i : i + RUN - 1], stem) for i in range(len(run) - RUN + 2))
 
 
 def _places(value: int, size: int) -> Iterable[tuple[int, int]]:

@@ -83,11 +83,10 @@ class StemTransformer(nn.Module):
 
 
 class StemDecoder:
-    """The same network one token a row at a time, keys and values kept.
+    """The stem transformer, one token a row at a time, keys and values kept.
 
-    Five times as fast as transformers' own on a CPU.
-
-    Norms' gains are folded into the matrices after them, and the rotation of queries and keys is two matrices more.
+    It is five times as fast as transformers' own on a CPU: the norms' gains are folded into the matrices after them,
+    and the rotation of queries and keys is two matrices more.
     """
 
     def __init__(self, model: StemTransformer, rows: int, longest: int = 512) -> None:
@@ -138,8 +137,8 @@ class StemDecoder:
             keys[:, :, at] = k * cos + turned_k * sin
             values[:, :, at] = v
             query = (q * cos + turned_q * sin)[:, :, None]
-            heard = F.scaled_dot_product_attention(query, keys[:, :, : at + 1], values[:, :, : at + 1])
-            x = x + heard.reshape(rows, -1) @ output
+            attended = F.scaled_dot_product_attention(query, keys[:, :, : at + 1], values[:, :, : at + 1])
+            x = x + attended.reshape(rows, -1) @ output
             gate, up = (self._norm(x) @ wide).chunk(2, -1)
             x = x + (F.silu(gate) * up) @ down
         self.at += 1

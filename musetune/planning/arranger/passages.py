@@ -72,11 +72,15 @@ def passage_at(sheet: LeadSheet, start: Fraction, bars: int, meter: str) -> Pass
 
 def _merged(harmony: list[PassageChord]) -> tuple[PassageChord, ...]:
     """Without repetitions: a chord that is told twice sounds on."""
-    kept: list[PassageChord] = []
+    distinct: list[PassageChord] = []
     for chord in harmony:
-        if not kept or (chord.root, chord.quality, chord.bass) != (kept[-1].root, kept[-1].quality, kept[-1].bass):
-            kept.append(chord)
-    return tuple(kept)
+        if not distinct or (chord.root, chord.quality, chord.bass) != (
+            distinct[-1].root,
+            distinct[-1].quality,
+            distinct[-1].bass,
+        ):
+            distinct.append(chord)
+    return tuple(distinct)
 
 
 def cuts(count: int) -> list[int]:

@@ -50,37 +50,37 @@ class PlanRequest:
     finish: Callable[[Plan], LeadSheet]
 
 
-def request_from_arguments(told: PlanArguments) -> PlanRequest:
+def request_from_arguments(arguments: PlanArguments) -> PlanRequest:
     """Pins for a song that begins with nothing. Raises ValueError for what cannot be."""
-    check_types(told)
-    meter, key = read_meter(told.time_signature), read_key(told.key)
-    if told.bpm is not None:
-        check_bpm(told.bpm)
-    check_genre(told.genre)
-    check_length(told)
-    form, names = read_sections(told.sections, told.bars)
+    check_types(arguments)
+    meter, key = read_meter(arguments.time_signature), read_key(arguments.key)
+    if arguments.bpm is not None:
+        check_bpm(arguments.bpm)
+    check_genre(arguments.genre)
+    check_length(arguments)
+    form, names = read_sections(arguments.sections, arguments.bars)
     pins = PlanConstraints(
-        genre=told.genre,
+        genre=arguments.genre,
         meter=meter,
         keys=(spell_key(key),) if key else None,
-        bpm=told.bpm,
-        bars=told.bars,
-        seconds=told.duration_seconds,
+        bpm=arguments.bpm,
+        bars=arguments.bars,
+        seconds=arguments.duration_seconds,
         form=tuple(form),
-        closed=bool(form) and not _goes_on(form, told),
+        closed=bool(form) and not _goes_on(form, arguments),
     )
-    if told.chords is not None:
-        pins = with_chords(pins, told.chords, key)
+    if arguments.chords is not None:
+        pins = with_chords(pins, arguments.chords, key)
     return PlanRequest(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(name_sections(plan, names)))
 
 
-def check_types(told: PlanArguments) -> None:
+def check_types(arguments: PlanArguments) -> None:
     """Raise ValueError for arguments of another type, and for more chords or sections than any song has."""
     for name, kinds in TYPES.items():
-        value = getattr(told, name)
+        value = getattr(arguments, name)
         if value is not None and not isinstance(value, kinds):
             raise ValueError(f"{name} is a {type(value).__name__}; give {' or '.join(kind.__name__ for kind in kinds)}")
-    chords, sections = told.chords, told.sections
+    chords, sections = arguments.chords, arguments.sections
     if chords is not None and len(chords) > MOST_CHORDS:
         raise ValueError(f"chords has {len(chords)} characters or chords; at most {MOST_CHORDS} are read")
     if not isinstance(chords, (str, type(None))) and not all(isinstance(one, (str, Chord)) for one in chords):
@@ -125,19 +125,24 @@ def check_genre(genre: str | None) -> None:
         raise ValueError(f"genre={genre!r} is not one of {', '.join(GENRES)}{suggest(genre, GENRES)}")
 
 
-def check_length(told: PlanArguments) -> None:
+def check_length(arguments: PlanArguments) -> None:
     """Raise ValueError for bars or seconds out of range, or both of them."""
-    if told.bars is not None and told.duration_seconds is not None:
+    if arguments.bars is not None and arguments.duration_seconds is not None:
         raise ValueError(
-            f"bars={told.bars} and duration_seconds={told.duration_seconds} both say how long: give one, and bpm for "
-            f"the other"
+            f"bars={arguments.bars} and duration_seconds={arguments.duration_seconds} both say how long: give one, and "
+            f"bpm for the other"
         )
-    if told.bars is not None and (
-        isinstance(told.bars, bool) or not isinstance(told.bars, Integral) or not 1 <= told.bars <= MOST_BARS
+    if arguments.bars is not None and (
+        isinstance(arguments.bars, bool)
+        or not isinstance(arguments.bars, Integral)
+        or not 1 <= arguments.bars <= MOST_BARS
     ):
-        raise ValueError(f"bars={told.bars!r} is not a whole number 1–{MOST_BARS}")
-    if told.duration_seconds is not None and not 0 < finite("duration_seconds", told.duration_seconds) <= MOST_SECONDS:
-        raise ValueError(f"duration_seconds={told.duration_seconds:g} is outside 0–{MOST_SECONDS}")
+        raise ValueError(f"bars={arguments.bars!r} is not a whole number 1–{MOST_BARS}")
+    if (
+        arguments.duration_seconds is not None
+        and not 0 < finite("duration_seconds", arguments.duration_seconds) <= MOST_SECONDS
+    ):
+        raise ValueError(f"duration_seconds={arguments.duration_seconds:g} is outside 0–{MOST_SECONDS}")
 
 
 def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tuple[str, int | None]], dict[str, str]]:
@@ -161,19 +166,19 @@ def read_sections(sections: Sections | None, bars: int | None) -> tuple[list[tup
     labels = dict.fromkeys(name for name, _ in pairs)
     if len(labels) > len(LETTERS):
         raise ValueError(f"sections has {len(labels)} different labels; a plan holds at most {len(LETTERS)}")
-    told: dict[str, int] = {}
+    lengths: dict[str, int] = {}
     for name, count in pairs:
         if count is None:
             continue
         if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= MOST_SECTION:
             raise ValueError(f"section {name!r} has bars={count!r}: give a whole number 1–{MOST_SECTION}")
-        if told.setdefault(name, int(count)) != count:
+        if lengths.setdefault(name, int(count)) != count:
             raise ValueError(
-                f"section {name!r} has {told[name]} bars and then {count}: a section that comes back is the same, so "
-                f"name the other apart"
+                f"section {name!r} has {lengths[name]} bars and then {count}: a section that comes back is the same, "
+                f"so name the other apart"
             )
     letter = dict(zip(labels, LETTERS))
-    form: list[tuple[str, int | None]] = [(letter[name], told.get(name)) for name, _ in pairs]
+    form: list[tuple[str, int | None]] = [(letter[name], lengths.get(name)) for name, _ in pairs]
     if bars is not None:
         _fits(form, bars)
     return form, {letter[name]: name for name in labels}
@@ -202,9 +207,9 @@ def _fits(form: list[tuple[str, int | None]], bars: int) -> None:
         )
 
 
-def _goes_on(form: list[tuple[str, int | None]], told: PlanArguments) -> bool:
+def _goes_on(form: list[tuple[str, int | None]], arguments: PlanArguments) -> bool:
     """Whether the song may be longer than its pinned sections."""
-    return all(count for _, count in form) and (told.bars is not None or told.duration_seconds is not None)
+    return all(count for _, count in form) and (arguments.bars is not None or arguments.duration_seconds is not None)
 
 
 def with_chords(pins: PlanConstraints, chords: str | Sequence[str | Chord], key: Key | None) -> PlanConstraints:

@@ -27,18 +27,20 @@ from musetune.symbols import BeatGrid, Key, LeadSheet, Section
 from musetune.symbols.beat_grid import check_bpm
 
 
-def request_from_sheet(sheet: LeadSheet, told: PlanArguments) -> PlanRequest:
+def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanRequest:
     """Pins that keep ``sheet``.
 
     Raises ValueError for a sheet with a pickup or a change of metre, and for pins that contradict it.
     """
-    sheet = _settled(sheet, told)
+    sheet = _settled(sheet, arguments)
     per_bar = sheet.meter.beats_per_bar
     bars = bars_of(sheet)
-    asked = (
-        told.bars if told.duration_seconds is None else bars_in(told.duration_seconds, round(sheet.bpm, 6), sheet.meter)
+    target_bars = (
+        arguments.bars
+        if arguments.duration_seconds is None
+        else bars_in(arguments.duration_seconds, round(sheet.bpm, 6), sheet.meter)
     )
-    total = len(bars) if asked is None else asked
+    total = len(bars) if target_bars is None else target_bars
     if not len(bars) <= total <= MOST_BARS:
         raise ValueError(
             f"{total} bars asked for, the sheet has {len(bars)}: cut it with sheet.slice, or ask for "
@@ -63,19 +65,19 @@ def request_from_sheet(sheet: LeadSheet, told: PlanArguments) -> PlanRequest:
     return PlanRequest(pins, finish)
 
 
-def _settled(sheet: LeadSheet, told: PlanArguments) -> LeadSheet:
+def _settled(sheet: LeadSheet, arguments: PlanArguments) -> LeadSheet:
     """The sheet in the key, tempo and genre that are asked for, its pins checked."""
-    check_length(told)
-    check_genre(told.genre)
+    check_length(arguments)
+    check_genre(arguments.genre)
     read_meter(sheet.meter)
-    if told.chords is not None or told.sections is not None:
+    if arguments.chords is not None or arguments.sections is not None:
         raise ValueError("a sheet brings its own chords and sections: edit them in the sheet, or leave the sheet out")
     if sheet.first_downbeat:
         raise ValueError(
             f"the sheet begins with a pickup of {sheet.first_downbeat} beats: go on from "
             f"sheet.slice({sheet.first_downbeat}, {sheet.length})"
         )
-    if len({span.meter for span in sheet.meters}) > 1 or told.time_signature not in (
+    if len({span.meter for span in sheet.meters}) > 1 or arguments.time_signature not in (
         None,
         sheet.meter,
         str(sheet.meter),
@@ -84,7 +86,7 @@ def _settled(sheet: LeadSheet, told: PlanArguments) -> LeadSheet:
             f"the sheet is in {', '.join(str(s.meter) for s in sheet.meters)}; a plan has one metre, and the sheet's "
             f"cannot be changed here"
         )
-    key = read_key(told.key)
+    key = read_key(arguments.key)
     if key is not None and key.mode != sheet.key.mode:
         raise ValueError(
             f"key={str(key)!r} is not a transposition of the sheet's {sheet.key}: give a {sheet.key.mode} key, or edit "
@@ -92,10 +94,10 @@ def _settled(sheet: LeadSheet, told: PlanArguments) -> LeadSheet:
         )
     if key is not None:
         sheet = _in_key(sheet, key)
-    if told.bpm is not None:
-        check_bpm(told.bpm)
-        sheet = replace(sheet, grid=BeatGrid.constant(told.bpm, int(sheet.length)))
-    return replace(sheet, genre=told.genre or sheet.genre)
+    if arguments.bpm is not None:
+        check_bpm(arguments.bpm)
+        sheet = replace(sheet, grid=BeatGrid.constant(arguments.bpm, int(sheet.length)))
+    return replace(sheet, genre=arguments.genre or sheet.genre)
 
 
 def _in_key(sheet: LeadSheet, key: Key) -> LeadSheet:
@@ -143,8 +145,8 @@ def _stretches(sheet: LeadSheet, bars: list[PlanBar]) -> list[tuple[str, int]]:
 
 def _joined(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
     """``old`` with what ``new`` has in its empty bars and beyond its end."""
-    taken = {bar for span in old.chords for bar in range(int(span.start // per_bar), int(-(-span.end // per_bar)))}
-    chords = [*old.chords, *(span for span in new.chords if int(span.start // per_bar) not in taken)]
+    filled = {bar for span in old.chords for bar in range(int(span.start // per_bar), int(-(-span.end // per_bar)))}
+    chords = [*old.chords, *(span for span in new.chords if int(span.start // per_bar) not in filled)]
     last = -(-old.length // per_bar) * per_bar
     if old.chords and old.chords[-1].end == old.length < last:  # a begun bar becomes a whole one
         chords[len(old.chords) - 1] = replace(old.chords[-1], beats=last - old.chords[-1].start)

@@ -41,12 +41,12 @@ def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     mode = MODES[(yield from _one("mode", MODES, [mode for mode, _ in keys]))]
     tonic = TONICS[(yield from _one("tonic", TONICS, [tonic for its, tonic in keys if its == mode]))]
     key, tempi = Key(tonic, mode), pins.tempi(meter)
-    written = yield from _number(tempi[0], tempi[-1])
-    bpm = float(written) if pins.bpm is None else pins.bpm
-    asked, total = yield from _length(pins, bpm, meter)
+    tempo = yield from _number(tempi[0], tempi[-1])
+    bpm = float(tempo) if pins.bpm is None else pins.bpm
+    length, total = yield from _length(pins, bpm, meter)
     form, counts = yield from sections(pins, total)
     content = yield from _body(counts, pins.content(key, meter), meter)
-    return Plan(genre, meter, key, bpm, asked, form, content)
+    return Plan(genre, meter, key, bpm, length, form, content)
 
 
 def parse(words: Sequence[int], pins: PlanConstraints = FREE) -> Plan:
@@ -95,13 +95,15 @@ def _length(
         return ("bars", pins.bars), pins.bars
     if pins.seconds is not None:
         yield from _one("length", LENGTHS, ("seconds",))
-        said, total = min(999, max(1, round(pins.seconds))), bars_in(pins.seconds, bpm, meter)
-        yield from _forced(digits(said))
-        return ("seconds", said), total
-    told = pins.form and (not pins.closed or all(count for _, count in pins.form))  # the form says how long the song is
-    kind = LENGTHS[(yield from _one("length", LENGTHS, ("open",) if told else LENGTHS))]
+        seconds, total = min(999, max(1, round(pins.seconds))), bars_in(pins.seconds, bpm, meter)
+        yield from _forced(digits(seconds))
+        return ("seconds", seconds), total
+    form_is_length = pins.form and (
+        not pins.closed or all(count for _, count in pins.form)
+    )  # the form says how long the song is
+    kind = LENGTHS[(yield from _one("length", LENGTHS, ("open",) if form_is_length else LENGTHS))]
     if kind == "open":
-        return (kind, 0), pins.least if pins.closed and told else None
+        return (kind, 0), pins.least if pins.closed and form_is_length else None
     if kind == "bars":
         count = yield from _number(least, most)
         return (kind, count), count

@@ -26,7 +26,18 @@ TOP_P = 0.9
 
 
 class Planner:
-    """A T5 and its tokenizer; see ``from_pretrained``."""
+    """The structure transformer: writes a lead sheet after a sentence and what is pinned.
+
+    Args:
+        model: A T5 of transformers that writes the plan language.
+        tokenizer: Its tokenizer.
+
+    Example:
+        >>> planner = Planner.from_pretrained("nano")
+        >>> sheet = planner.plan("slow sad waltz", key="D minor", chords="i VII VI V", bars=8)
+        >>> str(sheet.key), sheet.length // sheet.meter.beats_per_bar
+        ('D minor', 8)
+    """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         from musetune.planning.planner.tokenizer import plan_ids
@@ -36,11 +47,19 @@ class Planner:
 
     @staticmethod
     def from_pretrained(name: str | Path = "nano", **hub: Any) -> Planner:
-        """Load "nano" (in the package), a folder or a Hub id; ``hub`` is what transformers' from_pretrained takes.
+        """Load a planner.
 
-        A folder that recipes/planner/train.py made with ``base=`` holds a LoRA: its base is loaded and the LoRA merged
-        into it. Raises ValueError for a tokenizer without the words of the plan language, OSError for a folder that is
-        none of these.
+        Args:
+            name: "nano", which is shipped, a folder, or a Hub id. A folder that recipes/planner/train.py made with
+                ``base=`` holds a LoRA: its base is loaded and the LoRA merged into it.
+            hub: What transformers' from_pretrained takes: revision, token, ….
+
+        Returns:
+            The planner, in evaluation mode on the CPU.
+
+        Raises:
+            ValueError: The tokenizer lacks the words of the plan language.
+            OSError: The name is none of these.
         """
         import torch
         from transformers import AutoTokenizer, T5ForConditionalGeneration
@@ -68,22 +87,36 @@ class Planner:
         seed: int = 0,
         temperature: float = 0.9,
     ) -> LeadSheet:
-        """A song after ``prompt``; what is given is kept exactly, the rest is written.
+        """Write a song after a prompt; what is pinned is kept exactly, the rest is written.
 
-        key: such as "D minor". bpm: 30–300 beats a minute (in 6/8 dotted quarters). time_signature: such as "6/8".
-        genre: one of theory.GENRES. chords: a progression or chart in any notation (Roman, Nashville, pop, Harte); it
-        fills the first section, again and again, and is cut where it ends; absolute chords also choose the key.
-        sections: "AABA", "verse chorus verse" or [("verse", 8), ("chorus", 8)]; a label that comes back has the same
-        bars. Where bars or duration_seconds ask for more than the lengths given, the song goes on freely. bars 1–512 or
-        duration_seconds up to 999 (rounded to whole bars), not both. sheet: a plan to go on from. All of its chords,
-        keys, sections, tempo stay; bars without any chord are written, and bars beyond its end where ``bars`` or
-        ``duration_seconds`` ask for more; key= transposes it, bpm= and genre= replace its own. temperature: 0 takes the
-        likeliest word each time, 1 draws as the model thinks, more is wilder. The same seed, the same plan. Raises
-        ValueError for what cannot be, or for pins that contradict each other.
+        Args:
+            prompt: A sentence such as "slow sad waltz", at most 5000 characters.
+            key: Such as "D minor".
+            bpm: 30–300 beats a minute, in 6/8 dotted quarters.
+            time_signature: Such as "6/8".
+            genre: One of `musetune.symbols.GENRES`.
+            chords: A progression or chart in any notation (Roman, Nashville, pop, Harte), for the first section,
+                again and again, cut where it ends; absolute chords also choose the key.
+            sections: "AABA", "verse chorus verse" or [("verse", 8), ("chorus", 8)]; a label that comes back has the
+                same bars. Where `bars` or `duration_seconds` ask for more than these lengths, the song goes on
+                freely.
+            bars: 1–512.
+            duration_seconds: Up to 999, rounded to whole bars; not beside `bars`.
+            sheet: A lead sheet to go on from. Its chords, keys, sections and tempo stay; bars without any chord are
+                written, and bars beyond its end where more are asked for; `key` transposes it, `bpm` and `genre`
+                replace its own.
+            seed: An equal seed gives an equal plan.
+            temperature: 0–10; 0 takes the likeliest word each time, 1 draws as the model thinks, more is wilder.
+
+        Returns:
+            The song in whole bars.
+
+        Raises:
+            ValueError: An argument cannot be, or two contradict each other.
         """
-        told = PlanArguments(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
-        wanted = request_from_arguments(told) if sheet is None else request_from_sheet(sheet, told)
-        return wanted.finish(self.write([prompt], [wanted.pins], seed=seed, temperature=temperature)[0])
+        arguments = PlanArguments(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
+        request = request_from_arguments(arguments) if sheet is None else request_from_sheet(sheet, arguments)
+        return request.finish(self.write([prompt], [request.pins], seed=seed, temperature=temperature)[0])
 
     def write(
         self, prompts: Sequence[str], pins: Sequence[PlanConstraints], *, seed: int = 0, temperature: float = 0.9
@@ -129,8 +162,8 @@ def _is_lora(where: str, hub: dict[str, Any]) -> bool:
     from peft.utils import CONFIG_NAME
     from transformers.utils import cached_file
 
-    found = cached_file(where, CONFIG_NAME, _raise_exceptions_for_missing_entries=False, **hub)
-    return found is not None
+    config = cached_file(where, CONFIG_NAME, _raise_exceptions_for_missing_entries=False, **hub)
+    return config is not None
 
 
 def _merged(where: str, tokenizer: Any, hub: dict[str, Any]) -> Any:
@@ -157,5 +190,5 @@ def _nano() -> Planner:
 
 
 def plan(prompt: str, **pins: Any) -> LeadSheet:
-    """``Planner.plan`` of the planner in the package, which is loaded once."""
+    """Write a song with the planner in the package, loaded once; arguments as for `Planner.plan`."""
     return _nano().plan(prompt, **pins)

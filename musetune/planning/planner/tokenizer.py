@@ -41,11 +41,11 @@ def train_tokenizer(prompts: Iterable[str], vocab_size: int = 1000) -> PreTraine
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[end]
     )
-    made = PreTrainedTokenizerFast(
+    trained = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=LONGEST_PROMPT
     )
-    add_plan_words(made)
-    return made
+    add_plan_words(trained)
+    return trained
 
 
 def add_plan_words(tokenizer: Any) -> int:

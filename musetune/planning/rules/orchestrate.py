@@ -33,9 +33,24 @@ class CaptionedArrangement:
 
 
 def orchestrate(sheet: LeadSheet, *, genre: str | None = None, seed: int = 0) -> CaptionedArrangement:
-    """Arrange ``sheet`` in ``genre`` (default: the sheet's own, else pop), the choices drawn from ``seed``.
+    """Arrange a lead sheet by rule, and put it into words.
 
-    Raises ValueError for a genre without a style.
+    Args:
+        sheet: What is played.
+        genre: One of `styles.STYLES`; None: the sheet's own, else pop.
+        seed: Draws patterns, players and words.
+
+    Returns:
+        The arrangement, and a prompt that names genre, mood, tempo and instruments.
+
+    Raises:
+        ValueError: The genre has no style.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> take = orchestrate(LeadSheet.parse("| C | F |", bpm=120), genre="jazz")
+        >>> "bass" in take.arrangement.stems, "jazz" in take.prompt
+        (True, True)
     """
     name = genre or sheet.genre or "pop"
     if name not in STYLES:

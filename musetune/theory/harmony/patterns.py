@@ -263,7 +263,7 @@ _SEARCH = {"phrase": _phrases, "free": _free, "vamp": _vamps, "chain": _chains, 
 
 
 def _ring(pattern: Pattern) -> tuple[tuple[Step, ...], ...]:
-    """First of all rotations of a loop's steps in the order of tuples: what tells loops apart however they begin."""
+    """Return the steps in the one order that all rotations of a loop share."""
     steps = pattern.steps
     return min(steps[place:] + steps[:place] for place in range(len(steps)))
 

@@ -298,8 +298,8 @@ def _step(model: CostModel, weights: CostWeights) -> Callable[[np.ndarray], tupl
 
 
 def _block(model: CostModel, weights: CostWeights, mode: str) -> tuple[np.ndarray, int, slice, np.ndarray, np.ndarray]:
-    """Of the keys in ``mode``: their numbers, chords a key, slice of states, (keys, chords) sounding chords, (to, from)
-    costs of steps.
+    """Return what is known of the keys in ``mode``: numbers, chords a key, slice of states, (keys, chords) sounding
+    chords, (to, from) costs of steps.
     """
     numbers, size = [k for k, (_, m) in enumerate(model.keys) if m == mode], len(entries(mode))
     states = slice(model.spans[numbers[0]].start, model.spans[numbers[-1]].stop)

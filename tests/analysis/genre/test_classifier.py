@@ -48,7 +48,7 @@ def test_the_six_tables_are_those_of_the_lead_sheet() -> None:
         assert row.progressions
         assert row.chords
         assert row.swing
-        assert row.metres
+        assert row.meters
         assert row.sound
 
 
@@ -170,7 +170,7 @@ def check_reason(
         assert value == pytest.approx(float(match[3]), abs=0.006)
     elif match := re.fullmatch(r"(\d+/\d+) is usual in (\w+)", reason):
         assert match[1] == str(sheet.meter)
-        assert match[1] in row.metres
+        assert match[1] in row.meters
     elif match := re.fullmatch(rf"its (\w+) speaks for (\w+): {number} by the classifier, {number} without it", reason):
         assert classify(features(sheet, rhythm, timbre))[match[2]] == pytest.approx(float(match[3]), abs=0.006)
         assert float(match[4]) < float(match[3])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from musetune.planning.arranger import arranger as arranging
-from musetune.planning.arranger.arranger import SHIPPED, Arranger, arrange, places_of
+from musetune.planning.arranger.arranger import SHIPPED, Arranger, arrange, positions_of
 from musetune.planning.arranger.language import METERS, STEM_RANGES
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols import GENRES, Key, KeySpan, LeadSheet, Note, Section
@@ -155,7 +155,7 @@ def test_temperature_0_is_the_likeliest_whatever_the_seed(tiny: Arranger) -> Non
 
 def test_passages_follow_sections() -> None:
     sheet = song(24, "AB")
-    assert [(p.label, p.part, p.passage.bars, float(p.start)) for p in places_of(sheet)] == [
+    assert [(p.label, p.part, p.passage.bars, float(p.start)) for p in positions_of(sheet)] == [
         ("A", 0, 8, 0),
         ("A", 1, 4, 32),
         ("B", 0, 8, 48),

@@ -51,7 +51,7 @@ def test_a_modulation_and_its_pivot() -> None:
 
 
 def test_a_lift_by_a_semitone_has_no_pivot() -> None:
-    sheet = LeadSheet.parse("| C | F | G7 | C | " * 2 + "| Db | Gb | Ab7 | Db | " * 2, key="C major")
+    sheet = LeadSheet.parse("| C | F | G7 | C " * 2 + "| Db | Gb | Ab7 | Db " * 2 + "|", key="C major")
     sheet = replace(sheet, keys=local_keys(sheet.chords))
     (change,) = modulations(sheet)
     assert (change.at_beat, change.to_key, change.pivot) == (32, Key("Db"), None)
