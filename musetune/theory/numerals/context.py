@@ -42,6 +42,8 @@ def numeral(chord: Chord, then: Chord | None, later: Chord | None, key: Key) -> 
     for name in _readings(chord, then, later, key):
         if name and _reads_as(name, chord, key):
             return name
+    if key.mode == "minor" and scale_degree(chord, key) == 5 and chord.quality == "7" and (figures := _figures(chord)):
+        return f"IV{figures}"  # the Dorian IV7, since it does not lead to VII
     return roman_of(chord, key)
 
 

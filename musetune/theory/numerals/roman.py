@@ -247,6 +247,8 @@ def applied_target(chord: Chord, key: Key) -> str:
     scale = SCALES[key.mode]
     if target == 0 or target not in scale or (degree + 4) % 12 in scale or degree not in scale:
         return ""
+    if key.mode == "minor" and degree in (0, 5) and chord.quality == "maj":
+        return ""  # the Picardy third and the IV of the raised sixth; whether they lead to iv or VII only the context tells
     number = scale.index(target)
     triad = key.diatonic_triad(number + 1)
     if triad == "dim":

@@ -118,3 +118,21 @@ def test_numerals_in_context_read_as_their_chords(key: Key, chords: list[tuple[i
         again = resolve_roman(name, key)
         assert set(again.pitch_classes) == set(span.chord.pitch_classes), name
         assert again.bass_pc == span.chord.bass_pc, name
+
+
+@pytest.mark.parametrize(
+    ("chords", "key", "numerals"),
+    [
+        ("Am D Am D", "A minor", "i IV i IV"),  # a Dorian vamp: D never goes to G
+        ("Am D7 Am D7", "A minor", "i IV7 i IV7"),
+        ("Am D/F# Am", "A minor", "i IV6 i"),
+        ("Cm Fm G7 C", "C minor", "i iv V7 I"),  # the Picardy third
+        ("Am D7 G C", "A minor", "i V7/VII VII III"),  # here it leads to VII
+        ("Am A Dm E7", "A minor", "i V/iv iv V7"),
+        ("Am Bm E7 A", "A minor", "i ii V7 I"),
+        ("Am F#dim E7 Am", "A minor", "i #vio V7 i"),
+    ],
+)
+def test_the_raised_sixth_and_the_picardy_third_are_the_keys_own(chords: str, key: str, numerals: str) -> None:
+    sheet = LeadSheet.parse(f"| {' | '.join(chords.split())} |", key=key)
+    assert romans(sheet) == numerals.split()
