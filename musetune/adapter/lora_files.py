@@ -28,7 +28,12 @@ WEIGHT = re.compile(r"(?P<module>.+)\.lora_(?P<half>[AB])(\.[\w-]+)?\.weight")
 
 @dataclass(frozen=True)
 class Lora:
-    """What a LoRA adds: a LoraDelta for the weight of each module, by the module's name in the plain U-Net; its card, if it has one."""
+    """A LoRA, apart from any U-Net.
+
+    Attributes:
+        parts: what it adds to the weight of each module, by the module's name in the plain U-Net.
+        card: its metadata, if it has any.
+    """
 
     parts: Mapping[str, LoraDelta]
     card: AdapterMetadata | None = None
@@ -46,7 +51,8 @@ class Lora:
         if strange := sorted(name for name in self.parts if f"{name}.weight" not in weights):
             raise ValueError(f"the LoRA does not fit this U-Net, which has no {_some(strange)}")
         wrong = [
-            f"{name}: {tuple(part.up.shape)} by {tuple(part.down.shape)} for a weight of {tuple(weights[f'{name}.weight'].shape)}"
+            f"{name}: {tuple(part.up.shape)} by {tuple(part.down.shape)} for a weight of "
+            f"{tuple(weights[f'{name}.weight'].shape)}"
             for name, part in self.parts.items()
             if not _fits(part, weights[f"{name}.weight"])
         ]
@@ -148,7 +154,9 @@ def _scale(module: str, rank: int, alphas: Mapping[str, float], config: Mapping[
 
 
 def _diffusers_config(metadata: Mapping[str, str], source: str) -> dict[str, Any]:
-    """Return what newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys prefixed."""
+    """Return what newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys
+    prefixed.
+    """
     config = parse_json_object(metadata.get("lora_adapter_metadata", "{}"), source)
     return check_lora_config({key.removeprefix("unet."): value for key, value in config.items()}, source)
 

@@ -1,4 +1,6 @@
-"""The adapters of one pipeline: a theory adapter that makes the base obey, genre LoRAs that stack on it and swap in an instant."""
+"""The adapters of one pipeline: a theory adapter that makes the base obey, genre LoRAs that stack on it and swap in
+an instant.
+"""
 
 from __future__ import annotations
 
@@ -73,9 +75,11 @@ class AdapterHost(Protocol):
 
 
 class AdapterManager:
-    """Loads, mixes, fuses and saves the adapters of ``pipe``, whose components ``unet``, ``adapter`` and ``loras`` it reads and replaces.
+    """Loads, mixes, fuses and saves the adapters of ``pipe``, whose components ``unet``, ``adapter`` and ``loras`` it
+    reads and replaces.
 
-    Calls that share a U-Net wait for each other, in every thread and every pipeline: outside of them its weights are the base's.
+    Calls that share a U-Net wait for each other, in every thread and every pipeline: outside of them its weights are
+    the base's.
     """
 
     def __init__(self, pipe: AdapterHost) -> None:
@@ -91,7 +95,8 @@ class AdapterManager:
         """The pipeline's U-Net itself, also where ``torch.compile`` wraps it."""
         return getattr(self.pipe.unet, "_orig_mod", self.pipe.unet)
 
-    # -- what is loaded ----------------------------------------------------------------------------------------------------
+    # -- what is loaded
+    # ----------------------------------------------------------------------------------------------------
 
     def infos(self) -> dict[str, AdapterInfo]:
         """What is loaded, by name: the theory adapter first, then the genre LoRAs."""
@@ -106,7 +111,9 @@ class AdapterManager:
         return infos
 
     def load(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
-        """Attach a theory adapter in place of the present one, or add a genre LoRA; see ``MuseTunePipeline.load_adapter``."""
+        """Attach a theory adapter in place of the present one, or add a genre LoRA; see
+        ``MuseTunePipeline.load_adapter``.
+        """
         with self._changing(), torch.random.fork_rng(devices=[]):  # the caller's generator is left alone
             if isinstance(adapter, MusicAdapter):
                 self._attach(adapter, name)
@@ -185,14 +192,17 @@ class AdapterManager:
         if folder is not None:
             self._folders[name] = folder
 
-    # -- in the U-Net's weights --------------------------------------------------------------------------------------------
+    # -- in the U-Net's weights
+    # --------------------------------------------------------------------------------------------
 
     @contextmanager
     def playing(self, strength: float, *, music: bool) -> Iterator[None]:
         """A context in which the U-Net plays at ``strength`` with all that is active in its weights.
 
-        With ``music`` the theory adapter counts too, without it only the genre LoRAs. After it the U-Net's weights are what they were, bit
-        for bit. Other threads that want the same U-Net wait; contexts of one thread that overlap share what the first merged.
+        With ``music`` the theory adapter counts too, without it only the genre LoRAs. After it the U-Net's weights
+        are what they were, bit
+        for bit. Other threads that want the same U-Net wait; contexts of one thread that overlap share what the first
+        merged.
 
         Raises:
             ValueError: where a context of this thread is open that plays otherwise.
@@ -311,7 +321,8 @@ class AdapterManager:
     def _deltas(self, strength: float) -> dict[str, list[lora.LoraDelta]]:
         return {} if self.pipe.loras is None else self.pipe.loras.parts(strength)
 
-    # -- on disk -----------------------------------------------------------------------------------------------------------
+    # -- on disk
+    # -----------------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, name: str | None = None) -> Path:
         """Write an adapter as the Hub holds it; see ``MuseTunePipeline.save_adapter``."""

@@ -1,4 +1,6 @@
-"""Folders that hold a whole pipeline, or name their base instead of holding it; and what is not to be trusted in them."""
+"""Folders that hold a whole pipeline, or name their base instead of holding it; and what is not to be trusted in
+them.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def read_reference(index: Mapping[str, Any]) -> Reference | None:
 
 
 def write_reference(pipe: Any, folder: str | Path, name: str, revision: str | None) -> None:
-    """A folder with the pipeline's adapters that names its base. Raises ValueError for a base that nobody else could find."""
+    """A folder with the pipeline's adapters that names its base. Raises ValueError for a base that nobody else could
+    find.
+    """
     import diffusers
 
     try:
@@ -87,7 +91,8 @@ def holds(index: Mapping[str, Any], part: str) -> bool:
 def check_index(index: object, source: str, *, trusted: bool = False) -> None:
     """Raise ValueError where a model_index.json would import anything but diffusers, transformers and musetune.
 
-    Older diffusers import a module of the working folder that an index names; ``trusted``: the user asked for remote code.
+    Older diffusers import a module of the working folder that an index names; ``trusted``: the user asked for remote
+    code.
     """
     from diffusers import pipelines
 
@@ -108,7 +113,9 @@ def check_index(index: object, source: str, *, trusted: bool = False) -> None:
 
 
 def check_weight_indices(folder: str | Path) -> None:
-    """Raise ValueError where an index of sharded weights names anything but safetensors beside itself: a pickle may run any code."""
+    """Raise ValueError where an index of sharded weights names anything but safetensors beside itself: a pickle may
+    run any code.
+    """
     for path in sorted(Path(folder).rglob("*.safetensors.index*.json")):
         try:
             files = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
@@ -120,7 +127,8 @@ def check_weight_indices(folder: str | Path) -> None:
 
 @contextmanager
 def without_adapters(folder: str, index: Mapping[str, Any], variant: str | None) -> Iterator[str]:
-    """A context with a folder of the plain base: ``folder`` itself, or where a ``variant`` is asked for links to all but the adapters.
+    """A context with a folder of the plain base: ``folder`` itself, or where a ``variant`` is asked for links to all
+    but the adapters.
 
     diffusers looks for variants by the second word of every file's name, which ``adapter/lora`` has not.
     """
@@ -150,7 +158,9 @@ def fetch(place: str, index: Mapping[str, Any], **hub: Any) -> str:
 
 
 def theory_of(adapter: object, index: Mapping[str, Any], **hub: Any) -> str | None:
-    """The folder of the theory adapter that a genre adapter's folder was trained on; None where none is needed, or the base has its own."""
+    """The folder of the theory adapter that a genre adapter's folder was trained on; None where none is needed, or
+    the base has its own.
+    """
     if not (isinstance(adapter, str) and is_lora(adapter)) or holds(index, "adapter"):
         return None
     card = read_adapter_metadata(adapter)

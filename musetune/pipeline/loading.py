@@ -19,7 +19,8 @@ def language_model(
     """The folder's GPT-2 with its generation methods where the index names plain ``GPT2Model``, else None.
 
     dtype: of the weights, as DiffusionPipeline.from_pretrained takes it: one for all, or by component with a "default".
-    Plain GPT2Model has lost what AudioLDM2Pipeline calls (diffusers issue 12630); GPT2LMHeadModel loads the same weights.
+    Plain GPT2Model has lost what AudioLDM2Pipeline calls (diffusers issue 12630); GPT2LMHeadModel loads the same
+    weights.
     """
     if index.get("language_model", ["", ""])[1] != "GPT2Model":
         return None
@@ -34,7 +35,8 @@ def language_model(
 
 
 def resolve_dtype(dtype: Any) -> Any:
-    """Return ``dtype`` with names such as "float16" or "torch.float16" as torch.dtype: every part then means the same by it.
+    """Return ``dtype`` with names such as "float16" or "torch.float16" as torch.dtype: every part then means the same
+    by it.
 
     Raises:
         ValueError: for a name that is no dtype.

@@ -43,7 +43,8 @@ def local_keys(
     """Find the key areas of chord symbols, the first from beat 0.
 
     The areas that cost least, exactly, by dynamic programming: each chord costs what it is rare in the key times the
-    square root of its length in bars of four beats, an authentic cadence earns CADENCE, a change of key costs ``change``
+    square root of its length in bars of four beats, an authentic cadence earns CADENCE, a change of key costs
+    ``change``
     and more for distant keys. Applied and borrowed chords are cheap enough not to make a modulation.
 
     Args:
@@ -155,7 +156,8 @@ def _areas(
 ) -> list[tuple[int, int]]:
     """[(first chord, key)] of the cheapest division into areas of at least ``shortest`` beats.
 
-    total[j] = min over i of enter[i] + sum[j] − sum[i], enter[i] = min over other keys of total[i] + change; a running minimum
+    total[j] = min over i of enter[i] + sum[j] − sum[i], enter[i] = min over other keys of total[i] + change; a
+    running minimum
     over the i that lie far enough back makes it linear in the number of chords.
     """
     count = len(spans)
@@ -184,7 +186,9 @@ def _areas(
 
 
 def _spelled(index: int, spans: list[ChordSpan], prior: Key | None) -> Key:
-    """The key with the name that ``prior`` or the chords' own names give its tonic, else the one with fewer accidentals."""
+    """The key with the name that ``prior`` or the chords' own names give its tonic, else the one with fewer
+    accidentals.
+    """
     tonic, mode = KEYS[index]
     if prior is not None and (prior.tonic_pc, prior.mode) == (tonic, mode):
         return prior

@@ -1,7 +1,9 @@
 """Named chord progressions, found in any key, with sevenths, inversions and suspensions, as loops in any rotation.
 
-A pattern is text: one step a chord, ``|`` between alternatives. A step is an accidental, a numeral on the major scale's degree
-(bVI, #iv) in upper case for a major third and lower case for a minor one (diminished chords too), and a 7 where only a dominant
+A pattern is text: one step a chord, ``|`` between alternatives. A step is an accidental, a numeral on the major
+scale's degree
+(bVI, #iv) in upper case for a major third and lower case for a minor one (diminished chords too), and a 7 where only
+a dominant
 seventh will do.
 """
 
@@ -186,7 +188,9 @@ def _fits(heard: Step, wanted: tuple[Step, ...], shift: int = 0) -> bool:
 
 
 def _walk(run: list[_HeldHarmony], size: int, fits: Callable[[int], bool]) -> Iterator[float]:
-    """Starts of stretches of ``size`` harmonies that ``fits`` (index → bool) takes, without overlap but for a shared chord."""
+    """Starts of stretches of ``size`` harmonies that ``fits`` (index → bool) takes, without overlap but for a shared
+    chord.
+    """
     at = 0
     while at <= len(run) - size:
         if fits(at):
@@ -291,7 +295,8 @@ def _loops(pattern: Pattern, runs: list[list[_HeldHarmony]], fours: set[float]) 
 
 
 def _first_round(run: list[_HeldHarmony], start: int, size: int, count: int, fours: set[float]) -> int:
-    """Harmonies by which the first round begins after ``start``: at the place where most rounds begin on a four-bar line, the
+    """Harmonies by which the first round begins after ``start``: at the place where most rounds begin on a four-bar
+    line, the
     earliest in a tie."""
     hits = [
         sum(run[at].start in fours for at in range(start + skip, start + size, count))

@@ -22,8 +22,10 @@ SEVENTHS = ("7", "9")
 def romans(sheet: LeadSheet) -> list[str]:
     """One numeral for each span of ``sheet`` that sounds, in the key in force and heard with the chords around it.
 
-    Beyond ``roman_of``: applied dominants, leading-tone and ii chords where they resolve (V7/IV, viio7/V, iiø7/ii), augmented
-    sixths before the dominant (Ger65, Fr43), N6, the cadential Cad64. ``resolve_roman`` reads each as the span's pitch classes
+    Beyond ``roman_of``: applied dominants, leading-tone and ii chords where they resolve (V7/IV, viio7/V, iiø7/ii),
+    augmented
+    sixths before the dominant (Ger65, Fr43), N6, the cadential Cad64. ``resolve_roman`` reads each as the span's
+    pitch classes
     and bass; the root may differ where the chord divides the octave evenly.
     """
     spans = [span for span in sheet.chords if span.chord.root is not None]
@@ -38,7 +40,9 @@ def romans(sheet: LeadSheet) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def numeral(chord: Chord, then: Chord | None, later: Chord | None, key: Key) -> str:
-    """The name of ``chord`` in ``key`` when ``then`` follows at once and ``later`` is the next chord on another root (None: the end)."""
+    """The name of ``chord`` in ``key`` when ``then`` follows at once and ``later`` is the next chord on another root
+    (None: the end).
+    """
     for name in _readings(chord, then, later, key):
         if name and _reads_as(name, chord, key):
             return name
@@ -119,7 +123,9 @@ def _applied_dominant(chord: Chord, later: Chord, key: Key) -> str:
 
 
 def _applied_leading_tone(chord: Chord, later: Chord, key: Key) -> str:
-    """A diminished chord a semitone below the root of the next chord (or of its cadential 6/4, or the chord that it is dominant of)."""
+    """A diminished chord a semitone below the root of the next chord (or of its cadential 6/4, or the chord that it
+    is dominant of).
+    """
     figures, root = _figures(chord), later.root_pc
     if chord.quality not in DIMINISHED or figures is None or own(chord, key) or root is None or chord.root_pc is None:
         return ""

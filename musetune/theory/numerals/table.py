@@ -1,4 +1,6 @@
-"""The harmonic vocabulary of a key: its chords, how common they are, where they lead. Costs are natural logarithms of odds."""
+"""The harmonic vocabulary of a key: its chords, how common they are, where they lead. Costs are natural logarithms of
+odds.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,10 @@ FIGURES = {3: ("", "6", "64"), 4: ("7", "65", "43", "42")}
 
 @dataclass(frozen=True)
 class NumeralEntry:
-    """A chord of a key. ``name`` in root position; ``root``: semitones above the tonic; ``tones``: places on the line of fifths above the
-    tonic's, root first; ``inversions`` that it may take; ``target``: degree (semitones) that it is applied to, 0 for none."""
+    """A chord of a key. ``name`` in root position; ``root``: semitones above the tonic; ``tones``: places on the line
+    of fifths above the
+    tonic's, root first; ``inversions`` that it may take; ``target``: degree (semitones) that it is applied to, 0 for
+    none."""
 
     name: str
     root: int
@@ -93,9 +97,11 @@ def _place(name: str) -> int:
 
 @lru_cache(maxsize=2)
 def transitions(mode: str) -> np.ndarray:
-    """(n, n) cost of going from a chord to another, its own cost included; one more row for a chord that the key does not know.
+    """(n, n) cost of going from a chord to another, its own cost included; one more row for a chord that the key does
+    not know.
 
-    Dominants go to their tonic or a substitute, also applied ones; predominants and augmented sixths to the dominant or its 6/4.
+    Dominants go to their tonic or a substitute, also applied ones; predominants and augmented sixths to the dominant
+    or its 6/4.
     """
     table = entries(mode)
     out = np.zeros((len(table) + 1, len(table)), np.float32)
