@@ -13,6 +13,7 @@ from musetune.symbols.names import (
     NOTE_NAMES,
     SHARPS,
     pitch_class,
+    quoted,
     spell,
     suggest,
     transpose_name,
@@ -38,6 +39,7 @@ STEPS = (
     6,
 )  # letter above the tonic's for each semitone: b2, b3, #4, b6, b7 where foreign
 _KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*((?i:major|maj|minor|min|dur|moll)|M|m)?$")
+_CHURCH = re.compile(r"([A-G][#b]?)[\s:_-]*(?i:(ionian|lydian|mixolydian)|dorian|phrygian|aeolian|locrian)")
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,13 @@ class Key:
 def _parse(text: str) -> Key:
     match = _KEY.match(text)
     if not match:
-        valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
-        hint = suggest(text, valid, otherwise="C major")
-        raise ValueError(f"key {text!r} is not a tonic A–G with # or b, then major or minor{hint}")
+        church = _CHURCH.fullmatch(text)
+        if church:  # kept as what its third makes it
+            hint = f"; did you mean '{church[1]} {'major' if church[2] else 'minor'}'?"
+        else:
+            valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
+            hint = suggest(text, valid, otherwise="C major")
+        raise ValueError(f"key {quoted(text)} is not a tonic A–G with # or b, then major or minor{hint}")
     letter, mode = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
     minor = letter[0].islower() if mode is None else mode == "m" or mode.lower() in ("minor", "min", "moll")
     return Key(letter[0].upper() + letter[1:], "minor" if minor else "major")
