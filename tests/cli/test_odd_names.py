@@ -61,7 +61,7 @@ def test_the_record_is_printed_and_the_bad_file_named(odd: Path, tmp_path: Path)
 def test_a_fault_is_one_line(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(**options: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise error
 
     monkeypatch.delenv("MUSETUNE_TRACEBACK", raising=False)
