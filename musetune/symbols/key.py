@@ -13,10 +13,12 @@ from musetune.symbols.names import (
     NOTE_NAMES,
     SHARPS,
     pitch_class,
+    quoted,
     spell,
     suggest,
     transpose_name,
 )
+from musetune.symbols.remarks import remark
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 TRIADS = {
@@ -37,7 +39,14 @@ STEPS = (
     6,
     6,
 )  # letter above the tonic's for each semitone: b2, b3, #4, b6, b7 where foreign
-_KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*((?i:major|maj|minor|min|dur|moll)|M|m)?$")
+_KEY = re.compile(
+    r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*"
+    r"((?i:major|maj|minor|min|dur|moll|ionian|dorian|phrygian|lydian|mixolydian|aeolian|locrian)|M|m)?$"
+)
+
+
+_LIKE_MINOR = ("dorian", "phrygian", "aeolian", "locrian")
+_CHURCH = (*_LIKE_MINOR, "ionian", "lydian", "mixolydian")
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,27 @@ class Key:
 
     @staticmethod
     def parse(text: str) -> Key:
-        """Read ``Bb major``, ``f# Minor``, ``Am``, ``C``, ``A:min``; a lower-case letter alone is minor.
+        """Key that ``text`` names; a lower-case letter alone is minor.
 
-        Raises ValueError that names the text and the nearest valid spelling.
+        A church mode is read as major or minor, whichever its third makes it, and a remark says so
+        (``musetune.symbols.remarks``).
+
+        Args:
+            text: ``Bb major``, ``f# Minor``, ``Am``, ``C``, ``A:min``, ``D dorian``.
+
+        Raises:
+            ValueError: For another text; it names the nearest valid spelling.
+
+        Example:
+            >>> str(Key.parse("f# Minor")), str(Key.parse("A:min")), str(Key.parse("C ionian"))
+            ('F# minor', 'A minor', 'C major')
         """
-        return _parse(text.strip())
+        if not isinstance(text, str) or len(text) > 60:
+            raise ValueError(f"key {quoted(text)} is not a short text such as 'Bb major'")
+        key, lost = _parse(text.strip())
+        if lost:
+            remark(f"the key {quoted(text)} is read as {key}, the nearer of the two modes that keys have here")
+        return key
 
     @property
     def tonic_pc(self) -> int:
@@ -123,12 +148,15 @@ class Key:
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str) -> Key:
+def _parse(text: str) -> tuple[Key, bool]:
+    """The key, and whether it is only the nearest of the mode that was named."""
     match = _KEY.match(text)
     if not match:
         valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
         hint = suggest(text, valid, otherwise="C major")
-        raise ValueError(f"key {text!r} is not a tonic A–G with # or b, then major or minor{hint}")
+        raise ValueError(f"key {quoted(text)} is not a tonic A–G with # or b, then major or minor{hint}")
     letter, mode = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
-    minor = letter[0].islower() if mode is None else mode == "m" or mode.lower() in ("minor", "min", "moll")
-    return Key(letter[0].upper() + letter[1:], "minor" if minor else "major")
+    name = (mode or "").lower()
+    minor = letter[0].islower() if mode is None else mode == "m" or name in ("minor", "min", "moll", *_LIKE_MINOR)
+    lost = name in _CHURCH and name not in ("ionian", "aeolian")
+    return Key(letter[0].upper() + letter[1:], "minor" if minor else "major"), lost

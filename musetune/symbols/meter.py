@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from musetune.symbols.names import suggest
+from musetune.symbols.names import quoted, suggest
 
 METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "7/4", "2/2", "3/8", "5/8", "6/8", "7/8", "9/8", "12/8")
 DENOMINATORS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -31,7 +31,9 @@ class Meter:
         """Read ``3/4``. Raises ValueError that names the text and the nearest usual metre."""
         top, slash, bottom = text.strip().partition("/")
         if not slash or not (top.isdecimal() and bottom.isdecimal()) or len(text) > 20:
-            raise ValueError(f"time signature {text!r} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}")
+            raise ValueError(
+                f"time signature {quoted(text)} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}"
+            )
         return Meter(int(top), int(bottom))
 
     @property

@@ -9,7 +9,7 @@ from musetune.symbols.chord import Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.qualities import QUALITY_INTERVALS
-from musetune.theory.numerals.roman import NUMERALS, resolve_roman, roman_of, scale_degree
+from musetune.theory.numerals.roman import NUMERALS, degree_numeral, resolve_roman, roman_of, scale_degree
 
 FIGURES = {3: ("", "6", "64"), 4: ("7", "65", "43", "42")}
 DIMINISHED = {"dim": "viio", "dim7": "viio", "hdim7": "viiø"}
@@ -41,6 +41,10 @@ def numeral(chord: Chord, then: Chord | None, later: Chord | None, key: Key) -> 
     for name in _readings(chord, then, later, key):
         if name and _reads_as(name, chord, key):
             return name
+    # In minor the major tonic (Picardy) and the major fourth (raised sixth) are degrees of their own, unless they resolve as dominants
+    leads = later is not None and (later.root_pc - scale_degree(chord, key) - key.tonic_pc) % 12 == 5  # type: ignore[operator]
+    if key.mode == "minor" and scale_degree(chord, key) in (0, 5) and not leads:
+        return degree_numeral(chord, key)
     return roman_of(chord, key)
 
 

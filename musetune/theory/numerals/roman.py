@@ -207,6 +207,19 @@ def roman_of(chord: Chord, key: Key) -> str:
     applied = applied_target(chord, key)
     if applied:
         return "V" + _suffix(chord) + "/" + applied
+    return degree_numeral(chord, key)
+
+
+def degree_numeral(chord: Chord, key: Key) -> str:
+    """Roman numeral of ``chord`` on its own degree, never as applied to another: IV of a major chord on the fourth in minor.
+
+    Example:
+        >>> from musetune.symbols import Chord, Key
+        >>> degree_numeral(Chord.parse("D"), Key("A", "minor")), roman_of(Chord.parse("D"), Key("A", "minor"))
+        ('IV', 'V/VII')
+    """
+    if chord.root_pc is None:
+        return "N"
     scale = SCALES[key.mode]
     degree = scale_degree(chord, key)
     minor = 3 in QUALITY_INTERVALS[chord.quality]

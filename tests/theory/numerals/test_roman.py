@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -92,6 +94,12 @@ def test_what_follows_the_slash_is_a_numeral_or_an_interval(text: str) -> None:
         ("| Am | G | F | E7 |", A_MINOR, "i VII VI V7"),
         ("| Am | A7 | Dm | G#dim7 | Am |", A_MINOR, "i V7/iv iv viio7 i"),
         ("| N | C | N | G |", C, "I V"),
+        ("| Am | D | Am | D |", A_MINOR, "i IV i IV"),
+        ("| Am | D7 | Am | D/F# |", A_MINOR, "i IV7 i IV6"),
+        ("| Am | D7 | G | Am |", A_MINOR, "i V7/VII VII i"),
+        ("| Am | Dm | E7 | A |", A_MINOR, "i iv V7 I"),
+        ("| Am | Dm | E7 | A/C# |", A_MINOR, "i iv V7 I6"),
+        ("| Am | A | Dm | Am |", A_MINOR, "i V/iv iv i"),
     ],
 )
 def test_numerals_in_context(chords: str, key: Key, numerals: str) -> None:
@@ -118,3 +126,21 @@ def test_numerals_in_context_read_as_their_chords(key: Key, chords: list[tuple[i
         again = resolve_roman(name, key)
         assert set(again.pitch_classes) == set(span.chord.pitch_classes), name
         assert again.bass_pc == span.chord.bass_pc, name
+
+
+@pytest.mark.parametrize(("name", "numerals"), [("dorian_vamp", "i IV i IV"), ("picardy", "i iv V7 I")])
+def test_reported_sheets_read_as_their_notes_do(name: str, numerals: str) -> None:
+    sheet = LeadSheet.load(Path(__file__).parents[2] / "data" / "cases" / "json" / f"{name}.json")
+    assert romans(sheet) == numerals.split()
+
+
+@pytest.mark.parametrize(
+    "text", ["/".join("V" * 1000), "V/" * 8 + "V", "V" + "7" * 10**6, "b" * 10**6 + "VII", "I/" + "9" * 99]
+)
+def test_endless_numerals_are_refused_at_once(text: str) -> None:
+    start = time.perf_counter()
+    for read in (resolve_roman, Chord.parse):
+        with pytest.raises(ValueError) as error:
+            read(text, C)
+        assert len(str(error.value)) < 1000
+    assert time.perf_counter() - start < 1
