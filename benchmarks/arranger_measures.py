@@ -1,4 +1,6 @@
-"""What is measured of stems, on events of a passage: harmony, density, rhythm, and how long a run of notes the training songs hold too."""
+"""What is measured of stems, on events of a passage: harmony, density, rhythm, and how long a run of notes the
+training songs hold too.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ Symbols = list[int]  # one a note
 
 
 def symbols(events: Iterable[StemEvent], stem: str, lengths: bool) -> Symbols:
-    """A passage as notes after the first: interval (drums: what is struck), steps since the note before and, with ``lengths``, length."""
+    """A passage as notes after the first: interval (drums: what is struck), steps since the note before and, with
+    ``lengths``, length.
+    """
     notes = sorted(events, key=lambda e: (e.step, e.pitch))
     out = []
     for before, now in itertools.pairwise(notes):
@@ -149,7 +153,8 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 
 
 def commonplace(runs: Runs, texts: Sequence[Symbols], length: int, songs: int = 5) -> dict[str, float]:
-    """Of the runs of ``length`` symbols in ``texts``, per cent that are known; of those, per cent that are one note (or hit) repeated and
+    """Of the runs of ``length`` symbols in ``texts``, per cent that are known; of those, per cent that are one note
+    (or hit) repeated and
     per cent that at least ``songs`` training songs share."""
     own = [(t[i : i + length], h) for t in texts if len(t) >= length for i, h in enumerate(_hashes(t, length).tolist())]
     known = set(runs.known(length).tolist())

@@ -2,16 +2,20 @@
 
     python benchmarks/numerals.py --data shared/data/when_in_rome [--split test] [--seed 3] [--limit 60]
 
-Time is counted from the first label of the analysis to the end of the piece, exactly (not in frames). A moment counts for
+Time is counted from the first label of the analysis to the end of the piece, exactly (not in frames). A moment counts
+for
 
 - key: the local key has the tonic (as a pitch class) and the mode of the analysis;
-- degree: the root is the same scale degree, accidentals included, of the same tonicised degree (V7/V is not V7, nor II7);
-- quality: major, minor, diminished or augmented triad, dominant, major, minor, half- or fully diminished seventh, Italian,
+- degree: the root is the same scale degree, accidentals included, of the same tonicised degree (V7/V is not V7, nor
+II7);
+- quality: major, minor, diminished or augmented triad, dominant, major, minor, half- or fully diminished seventh,
+Italian,
   German or French sixth; ninths count as sevenths, added and missing tones are left out of the analysis;
 - inversion: the same figure; an augmented sixth counts as upright with the flat sixth in the bass; Cad64 is I64;
 - full: all four.
 
-The analyses are When in Rome's (Gotham et al., https://github.com/MarkGotham/When-in-Rome, CC BY-SA 4.0), here for evaluation
+The analyses are When in Rome's (Gotham et al., https://github.com/MarkGotham/When-in-Rome, CC BY-SA 4.0), here for
+evaluation
 only. The split is by piece, drawn with --seed, stratified by collection: `test` pieces, then development.
 """
 
@@ -54,7 +58,9 @@ FOLD = {"9": "7", "maj9": "maj7", "min9": "min7", "minmaj7": "min7", "maj6": "ma
 
 @dataclass(frozen=True)
 class Label:
-    """A numeral from quarter ``start`` on: ``key`` (tonic, mode), ``degree`` (root above the tonicised tonic, that above the tonic)."""
+    """A numeral from quarter ``start`` on: ``key`` (tonic, mode), ``degree`` (root above the tonicised tonic, that
+    above the tonic).
+    """
 
     start: Fraction
     key: tuple[int, str]
@@ -90,7 +96,9 @@ def read_piece(folder: Path) -> tuple[Score, list[Label]]:
 
 
 def truth(path: Path, bars: dict) -> list[Label]:  # type: ignore[type-arg]
-    """The labels of an analysis in RomanText, placed by the numbers of the score's bars; second readings ("var") are left out."""
+    """The labels of an analysis in RomanText, placed by the numbers of the score's bars; second readings ("var") are
+    left out.
+    """
     from music21 import meter
     from music21.romanText import rtObjects
 
@@ -130,7 +138,9 @@ def bar_of(token, metre, key: str) -> tuple[list[tuple[Fraction, tuple[str, str]
 
 
 def placed(written: dict[str, list[tuple[Fraction, tuple[str, str]]]], bars: dict) -> list[Label]:  # type: ignore[type-arg]
-    """The readings at their places in the score; bars that the score lacks are left out. In a pick-up bar, beats count from its full length."""
+    """The readings at their places in the score; bars that the score lacks are left out. In a pick-up bar, beats
+    count from its full length.
+    """
     out: list[Label] = []
     for number, readings in written.items():
         bar = bars.get(number) or bars.get(number.rstrip("abcd"))
@@ -175,7 +185,8 @@ def label_of(reading: tuple[str, str]) -> Label | None:
 
 
 def misplaced(score: Score, true: Sequence[Label]) -> bool:
-    """Whether the analysis numbers the bars otherwise than the score: moved by a bar or two, the chords of its first or second half hold
+    """Whether the analysis numbers the bars otherwise than the score: moved by a bar or two, the chords of its first
+    or second half hold
     at least 10 % more of what sounds under them than where the numbers put them."""
     frames = frames_of(score)
     sums = np.vstack([np.zeros(12), np.cumsum(frames.classes, axis=0)])

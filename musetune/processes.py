@@ -25,7 +25,8 @@ def crash_safe_map(
 ) -> Iterator[tuple[Item, Answer | None]]:
     """Apply a function to items in processes of their own, and go on where one dies.
 
-    An item whose process dies (a decoder's segmentation fault, memory) gives None, and the others go on. The workers end with
+    An item whose process dies (a decoder's segmentation fault, memory) gives None, and the others go on. The workers
+    end with
     this process, however it ends. At most 2 × workers answers wait in memory.
 
     Args:
@@ -96,13 +97,16 @@ def _alone(function: Callable[[Item], Answer], item: Item) -> Answer | None:
 
 def _new_pool(workers: int) -> ProcessPoolExecutor:
     """Fresh processes of one thread each: forking a process in which torch has threads can hang."""
-    # the kernel's signal comes when the thread that started a worker ends: only the main thread lasts as long as its process
+    # the kernel's signal comes when the thread that started a worker ends: only the main thread lasts as long as its
+    # process
     lasting = threading.current_thread() is threading.main_thread()
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(os.getpid(), lasting))
 
 
 def _begin(parent: int, lasting: bool) -> None:
-    """First thing in a worker, before anything heavy is imported: an end when the parent ends; then one thread for torch."""
+    """First thing in a worker, before anything heavy is imported: an end when the parent ends; then one thread for
+    torch.
+    """
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if lasting and sys.platform == "linux":
         import ctypes

@@ -9,27 +9,14 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "musetune"
 # names that still stand for several classes; this list may only get shorter
-DUPLICATES: set[str] = {"Page"}
+DUPLICATES: set[str] = set()
 # docstrings that still begin with "The same" or "Of": file and name; this list may only get shorter
 LEANING: set[str] = {
     "adapter/adapter.py: _keys_values",
-    "cli/compose.py: _cast",
     "conditioning/tokens.py: drop",
     "conditioning/tokens.py: hold",
     "conditioning/tokens.py: to",
-    "datasets/corpus.py: _moved",
-    "datasets/fingerprint.py: _hash",
-    "formats/note_values.py: _bracketed",
-    "formats/note_values.py: struck",
     "models/nano/vocoder.py: _white",
-    "pipeline/guidance.py: factors",
-    "pipeline/sizes.py: adapter_sizes",
-    "pipeline/sizes.py: megabytes",
-    "symbols/arrangement.py: shift",
-    "symbols/beat_grid.py: shift",
-    "theory/harmony/patterns.py: _ring",
-    "theory/numerals/decode.py: _block",
-    "training/batch.py: to",
 }
 
 

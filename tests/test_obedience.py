@@ -1,4 +1,6 @@
-"""The shipped weights obey: three unseen lead sheets, one a metre, judged by recognisers of others, well above what chance reaches."""
+"""The shipped weights obey: three unseen lead sheets, one a metre, judged by recognisers of others, well above what
+chance reaches.
+"""
 
 from __future__ import annotations
 

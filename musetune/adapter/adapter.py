@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
 from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
+from musetune.adapter.finite import check_finite
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
@@ -31,23 +32,57 @@ OWNER = "MusicAdapter"  # in errors
 
 
 class Prepared(NamedTuple):
-    """What the U-Net is fed of one set of tokens: what joins conv_in's output (B, entry_channels, rows, cols), if anything, and the stream."""
+    """What the U-Net is fed of one set of tokens.
+
+    Attributes:
+        entry: what joins conv_in's output, (B, entry_channels, rows, cols), if anything.
+        stream: what the sites read.
+    """
 
     entry: Tensor | None
     stream: MusicStream
 
 
 class MusicAdapter(ModelMixin, ConfigMixin):
-    """Conditioner, one MusicAttention a site, the frame map's entry, and an optional LoRA; one is attached to a U-Net at a time.
+    """Adapter that makes a frozen AudioLDM 2 U-Net follow a lead sheet.
 
-    channels: of the sites, in the U-Net's order; text_width: of the GPT-2 stream; entry_channels: of conv_in's output;
-    levels: of the U-Net; cols: columns of the latent grid; frames_per_row: frames folded into a latent row;
-    dim, hidden, map_channels: widths of events, frames and map; site_levels: the level of each site. ``for_unet`` reads the first five and
-    site_levels from a U-Net. What takes part: map_entry and map_modulation, the map's ways into conv_in and into the sites (the latter needs
-    site_levels); attended: which sites read events, None for all; rotary: whether they know the events' times;
-    event_s: tokenize's, kept for those who make tokens; hidden_streams: of STREAMS, never heard; stem_hidden and stem_channels: widths of
-    the branch that reads stems, 0 without; stem_bins: bins of the base's spectrum in a column, for that branch; lora: whether it was saved with one.
-    Raises ValueError for what is none of these.
+    It holds the conditioner, one MusicAttention a site, the frame map's ways in, and an optional LoRA. It is attached
+    to one U-Net at
+    a time. ``for_unet`` reads the U-Net's shapes; a new adapter, and one of strength 0, leaves the U-Net as it is, bit
+    for bit.
+
+    Args:
+        channels: of each site, in the U-Net's order.
+        text_width: of the GPT-2 stream.
+        in_channels: of the U-Net.
+        entry_channels: of conv_in's output.
+        levels: of the U-Net.
+        cols: columns of the latent grid.
+        frames_per_row: frames folded into a latent row.
+        dim: width of the events.
+        hidden: width of the frame network.
+        map_channels: width of the frame map.
+        site_levels: the level of each site.
+        map_entry: whether the map is added to conv_in's output.
+        map_modulation: whether the map scales and shifts the sites; needs ``site_levels``.
+        attended: sites that read events; None: all.
+        rotary: whether sites know the events' times.
+        event_s: ``tokenize``'s, kept for those who make tokens.
+        hidden_streams: of STREAMS, never read.
+        stem_hidden: width of the branch that reads stems; 0: no branch.
+        stem_channels: width of that branch's map.
+        stem_bins: bins of the base's spectrum in a column, for that branch.
+        lora: whether it was saved with a LoRA.
+
+    Raises:
+        ValueError: that names the argument, its value and the range.
+
+    Example:
+        >>> from musetune import MusicAdapter
+        >>> from musetune.hub.locate import find_adapter
+        >>> adapter = MusicAdapter.from_pretrained(find_adapter("theory"))
+        >>> adapter.strength, adapter.has_lora
+        (1.0, True)
     """
 
     @register_to_config
@@ -119,7 +154,12 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
     @classmethod
     def for_unet(cls, unet: AudioLDM2UNet2DConditionModel, **options: Any) -> MusicAdapter:
-        """A new adapter shaped for ``unet``; ``options`` are the constructor's: cols, the widths, what takes part."""
+        """Build a new adapter shaped for ``unet``.
+
+        Args:
+            unet: whose shapes it reads.
+            options: the constructor's: cols, the widths, what takes part.
+        """
         sites = music_sites(unet)
         return cls(
             site_levels=site_levels(unet),
@@ -131,12 +171,14 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             **options,
         )
 
-    # -- plug --------------------------------------------------------------------------------------------------------------
+    # -- plug
+    # --------------------------------------------------------------------------------------------------------------
 
     def attach(self, unet: AudioLDM2UNet2DConditionModel) -> MusicAdapter:
         """Plug into ``unet``: processors at its GPT-2 sites, conv_in's wrapper, the saved LoRA where there is one.
 
-        Raises ValueError, and leaves the U-Net as it was, where it has other shapes than the adapter was made for, or another adapter.
+        Raises ValueError, and leaves the U-Net as it was, where it has other shapes than the adapter was made for, or
+        another adapter.
         """
         if self._unet:
             raise ValueError("this adapter is attached already; detach() it first")
@@ -145,13 +187,20 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         self._check(unet)
         if self._lora_config is not None:
             lora.put(unet, LORA_NAME, self._lora_config, self._lora_weights)
-        reading = dict(self.sites.named_children())
-        for index, attn in enumerate(music_sites(unet)):
-            attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
         unet.conv_in = ConditionedConvIn(unet.conv_in)
         self._unet = [unet]
+        self.wrap_processors()
         self.strength = self._strength
         return self
+
+    def wrap_processors(self) -> None:
+        """Wrap the processors of the attached U-Net's sites, also those that others put there since (slicing,
+        ``set_attn_processor``).
+        """
+        reading = dict(self.sites.named_children())
+        for index, attn in enumerate(music_sites(self.unet)):
+            if not isinstance(attn.processor, MusicAttnProcessor):
+                attn.processor = MusicAttnProcessor(attn.processor, reading.get(str(index)), index)  # type: ignore[arg-type]
 
     def detach(self) -> None:
         """Take everything out; the U-Net is what it was, bit for bit."""
@@ -159,21 +208,43 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if self._lora_config is not None:
             self._lora_weights = lora.state(unet, LORA_NAME)
             lora.remove(unet, LORA_NAME)
-        unet.conv_in = unet.conv_in.conv
+        if isinstance(unet.conv_in, ConditionedConvIn):
+            unet.conv_in = unet.conv_in.conv
         for attn in music_sites(unet):
-            attn.processor = attn.processor.base
+            if isinstance(attn.processor, MusicAttnProcessor):
+                attn.processor = attn.processor.base
         self._unet = []
 
     def add_lora(self, rank: int, targets: tuple[str, ...] = lora.EVERYTHING) -> None:
-        """Add a fresh LoRA of ``rank`` to the attached U-Net's modules whose names end in ``targets``; only it and the adapter train."""
+        """Add a fresh LoRA to the attached U-Net; only it and the adapter train.
+
+        Args:
+            rank: from 1 on.
+            targets: ends of the names of the modules that get one.
+
+        Raises:
+            ValueError: for an adapter that is not attached or has a LoRA.
+        """
         unet = self.unet
         if self._lora_config is not None:
             raise ValueError("this adapter has a LoRA already")
         self._lora_config = lora.inject(unet, LORA_NAME, rank=rank, targets=targets)
 
     def add_stems(self, hidden: int, channels: int, bin_hz: np.ndarray) -> StemBranch:
-        """Add a fresh branch that reads stems: it changes nothing until it is trained, and nothing ever where no stems are given.
-        bin_hz: where the bins of the base's spectrogram lie, rising, as many in each column of the latents (`musetune.audio.mel_frontend`)."""
+        """Add a fresh branch that reads stems.
+
+        It changes nothing until it is trained, and nothing ever where no stems are given.
+
+        Args:
+            hidden: width of its frame network.
+            channels: width of its map.
+            bin_hz: frequencies of the bins of the base's spectrogram in rising Hz, equally many in each column of the
+            latents
+                (``musetune.audio.mel_frontend``).
+
+        Raises:
+            ValueError: for an adapter that has one, or was made without ``site_levels``.
+        """
         shape = self.config
         if self.stems is not None:
             raise ValueError("this adapter reads stems already")
@@ -210,14 +281,36 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if self._unet and self._lora_config is not None:
             lora.set_strength(self._unet[0], LORA_NAME, self._strength)
 
+    def silence(self) -> None:
+        """Let the LoRA in the U-Net add nothing until ``strength`` is set again: who uses the U-Net otherwise gets
+        the base.
+        """
+        if self._unet and self._lora_config is not None:
+            lora.set_strength(self._unet[0], LORA_NAME, 0.0)
+
+    def attached_to(self, unet: nn.Module) -> bool:
+        """Whether it is attached to ``unet``."""
+        return bool(self._unet) and self._unet[0] is unet
+
     def merged(self) -> AbstractContextManager[None]:
-        """A context in which the LoRA lies in the U-Net's weights: as fast as none, same sound but for rounding; not for training."""
+        """Return a context in which the LoRA lies in the U-Net's weights.
+
+        It is as fast as none there, with the same sound but for rounding; not for training.
+        """
         return lora.merged(self.unet) if self._lora_config is not None else nullcontext()
 
-    # -- feed --------------------------------------------------------------------------------------------------------------
+    # -- feed
+    # --------------------------------------------------------------------------------------------------------------
 
     def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
-        """Embed tokens for latents of rows × cols with ``row_s`` seconds a row; keys and values of all sites, once for all steps."""
+        """Embed tokens, with keys and values of all sites, once for all steps.
+
+        Args:
+            tokens: with rows · frames_per_row frames.
+            rows: of the latents.
+            cols: of the latents.
+            row_s: seconds of a latent row.
+        """
         tokens = tokens.drop(self.config.hidden_streams)
         music = self.conditioner(tokens, rows, cols)
         angles = row_angles(rows, cols, row_s, self.config.levels, HEAD_DIM, music.events.device)
@@ -230,7 +323,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         return Prepared(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
 
     def _keys_values(self, music: MusicConditioning) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
-        """Of every site; None where it reads no events."""
+        """Return keys and values of every site; None where it reads no events."""
         pairs: list[tuple[Tensor | None, Tensor | None]] = [(None, None)] * len(self.config.channels)
         for name, site in self.sites.items():
             pairs[int(name)] = site.keys_values(music.events, music.times_s)  # type: ignore[operator]
@@ -239,16 +332,23 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     def inputs(
         self, sample: Tensor, generated_prompt_embeds: Tensor, music: Prepared
     ) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
-        """The U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
+        """Return the U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
         text = (generated_prompt_embeds, music.stream)
         if music.stream.strength == 0.0 or music.entry is None:
             return sample, text
         return torch.cat([sample, music.entry.to(sample.dtype)], dim=1), text
 
-    # -- keep --------------------------------------------------------------------------------------------------------------
+    # -- keep
+    # --------------------------------------------------------------------------------------------------------------
 
     def save_pretrained(self, save_directory: str | Path, **options) -> None:  # type: ignore[no-untyped-def, override]
-        """Write config.json and diffusion_pytorch_model.safetensors, lora/ in peft's format and musetune.json where there are such."""
+        """Write config.json, diffusion_pytorch_model.safetensors, and lora/ in peft's format and musetune.json where
+        there are such.
+
+        Args:
+            save_directory: is made where it is not there.
+            options: as of ``ModelMixin.save_pretrained``.
+        """
         self.register_to_config(lora=self.has_lora)
         super().save_pretrained(save_directory, safe_serialization=True, **options)
         if self._lora_config is not None:
@@ -265,23 +365,26 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         """
         options.setdefault("use_safetensors", True)
         adapter = super().from_pretrained(folder, **options)
+        check_finite(f"the adapter {folder}", adapter.state_dict())
         adapter.card, place = read_adapter_metadata(folder), Path(folder) / "lora"
         if (place / "adapter_config.json").is_file():
             adapter._lora_config, adapter._lora_weights = lora.read(place)
+            check_finite(f"the LoRA {place}", adapter._lora_weights)
         elif adapter.config.lora:
             raise ValueError(
-                f"{folder} has lost its lora/: get the whole folder, by MuseTunePipeline.from_pretrained or musetune pull"
+                f"{folder} has lost its lora/: get the whole folder, by MuseTunePipeline.from_pretrained or musetune "
+                f"pull"
             )
         return adapter
 
     def trainable_parameters(self) -> list[nn.Parameter]:
-        """The adapter's own parameters and its LoRA's."""
+        """Return the adapter's own parameters and its LoRA's."""
         own = list(self.parameters())
         return own + (lora.parameters(self._unet[0], LORA_NAME) if self._unet and self._lora_config is not None else [])
 
     @property
     def unet(self) -> AudioLDM2UNet2DConditionModel:
-        """What it is attached to. Raises ValueError where it is not."""
+        """The U-Net that it is attached to. Raises ValueError where it is attached to none."""
         if not self._unet:
             raise ValueError("this adapter is not attached; attach(unet) it first")
         return self._unet[0]

@@ -35,7 +35,7 @@ class MusicStream(NamedTuple):
 
 
 def frequencies(head_dim: int, device: torch.device) -> Tensor:
-    """Angular frequencies (head_dim / 2,) in radians a second, geometric between PERIODS_S."""
+    """Return angular frequencies (head_dim / 2,) in radians a second, geometric between PERIODS_S."""
     fast, slow = (2 * math.pi / p for p in PERIODS_S)
     return torch.logspace(math.log10(slow), math.log10(fast), head_dim // 2, device=device)
 
@@ -49,7 +49,10 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def row_angles(
     rows: int, cols: int, row_s: float, levels: int, head_dim: int, device: torch.device
 ) -> tuple[RowAngles, ...]:
-    """Angles of every level of a U-Net that halves rows and columns (rounding up); a row's time is its centre."""
+    """Return the angles of every level of a U-Net; a row's time is its centre.
+
+    Each level halves rows and columns, rounding up.
+    """
     omega, out = frequencies(head_dim, device), []
     for _ in range(levels):
         times = ((torch.arange(rows, device=device) + 0.5) * row_s).repeat_interleave(cols)
@@ -82,7 +85,12 @@ class MusicAttention(nn.Module):
         nn.init.zeros_(self.to_out.bias)
 
     def keys_values(self, events: Tensor, times_s: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, N, dim), (B, N) → keys rotated to their time and values, each (B, heads, N, head_dim)."""
+        """Return keys, rotated to their time, and values, each (B, heads, N, head_dim).
+
+        Args:
+            events: (B, N, dim).
+            times_s: (B, N) seconds.
+        """
         k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.to_k(events), self.to_v(events)))
         if not self.rotary:
             return k, v
@@ -90,7 +98,7 @@ class MusicAttention(nn.Module):
         return rotate(k, angle.cos().to(k.dtype), angle.sin().to(k.dtype)), v
 
     def forward(self, hidden: Tensor, keys: Tensor, values: Tensor, stream: MusicStream) -> Tensor:
-        """(B, L, channels) → what music adds to it, same shape."""
+        """Return what music adds to hidden states (B, L, channels), in their shape."""
         angles = next((a for a in stream.angles if a.queries == hidden.shape[1]), None)
         if angles is None:
             raise ValueError(f"no level has {hidden.shape[1]} places; levels have {[a.queries for a in stream.angles]}")
@@ -102,9 +110,9 @@ class MusicAttention(nn.Module):
 
 
 class MusicAttnProcessor:
-    """Wraps a site's own processor: text attention as before, plus music where the text comes as (text, MusicStream).
+    """Processor around a site's own: attention to text as before, plus music where text comes as (text, MusicStream).
 
-    Music is events by attention and the frames' scale and shift of what came in; a site has one of them or both.
+    Music is events by attention, and the frames' scale and shift of what came in; a site has one of them or both.
     """
 
     def __init__(self, base, layer: MusicAttention | None, index: int) -> None:  # type: ignore[no-untyped-def]

@@ -59,7 +59,7 @@ class FiLM(nn.Module):
 
 
 def _places(grid: Tensor) -> Tensor:
-    """(B, channels, rows, cols) → (B, places, channels), in memory as the steps read it."""
+    """Return (B, places, channels) of a grid (B, channels, rows, cols), in memory as the steps read it."""
     return grid.flatten(2).transpose(1, 2).contiguous()
 
 

@@ -50,7 +50,7 @@ def inject(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = 
 
 
 def _inject(unet: nn.Module, name: str, config: LoraConfig) -> None:
-    """By peft, which warns of a second LoRA; several are meant here."""
+    """Inject by peft, without its warning of a second LoRA: several are meant here."""
     from peft import inject_adapter_in_model
 
     with warnings.catch_warnings():
@@ -75,7 +75,7 @@ def stack(unet: nn.Module, name: str, *, rank: int, targets: tuple[str, ...] = E
 
 
 def names(unet: nn.Module) -> list[str]:
-    """The LoRAs that ``unet`` holds, on or off, in the order in which they came."""
+    """Return the names of the LoRAs that ``unet`` holds, on or off, in the order in which they came."""
     return list(getattr(unet, "peft_config", {}))
 
 
@@ -120,13 +120,13 @@ class LoraDelta(NamedTuple):
     scale: float
 
     def added_to(self, weight: Tensor) -> Tensor:
-        """``weight`` (out, in, …) in float32 with this on top; kernels of 1 × 1 and matrices are the same."""
+        """Return ``weight`` (out, in, …) in float32 with this share on top; 1 × 1 kernels and matrices are alike."""
         down, up = (part.to(weight.device, torch.float32).flatten(1) for part in (self.down, self.up))
         return weight.float() + self.scale * (up @ down).view_as(weight)
 
 
 def plain_weights(unet: nn.Module) -> dict[str, nn.Parameter]:
-    """The weights of the U-Net under the names that they have without adapter and LoRA."""
+    """Return the weights of the U-Net under the names that they have without adapter and LoRA."""
     names = (
         (name.replace(".base_layer.", "."), weight) for name, weight in unet.named_parameters() if ".lora_" not in name
     )
@@ -169,12 +169,12 @@ def merged(unet: nn.Module, beside: Mapping[str, Sequence[LoraDelta]] | None = N
 
 
 def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:
-    """The LoRA's own parameters, in the modules' order."""
+    """Return the LoRA's own parameters, in the modules' order."""
     return [p for key, p in unet.named_parameters() if f".{name}." in key and "lora_" in key]
 
 
 def state(unet: nn.Module, name: str) -> dict[str, Tensor]:
-    """The LoRA's weights under peft's keys, copied."""
+    """Return copies of the LoRA's weights under peft's keys."""
     own = re.compile(rf"(.*\.lora_[^.]+)\.{re.escape(name)}((?:\.|$).*)")
     found = {key: own.fullmatch(key) for key, _ in unet.named_parameters() if ".lora_" in key}
     weights = dict(unet.named_parameters())
@@ -182,7 +182,7 @@ def state(unet: nn.Module, name: str) -> dict[str, Tensor]:
 
 
 def save(weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
-    """peft's format: adapter_config.json and adapter_model.safetensors."""
+    """Write peft's format: adapter_config.json and adapter_model.safetensors."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from musetune.adapter import lora
+from musetune.adapter.finite import check_finite
 from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_config import check_lora_config, pattern_value, read_lora_config
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
@@ -27,7 +28,12 @@ WEIGHT = re.compile(r"(?P<module>.+)\.lora_(?P<half>[AB])(\.[\w-]+)?\.weight")
 
 @dataclass(frozen=True)
 class Lora:
-    """What a LoRA adds: a LoraDelta for the weight of each module, by the module's name in the plain U-Net; its card, if it has one."""
+    """A LoRA, apart from any U-Net.
+
+    Attributes:
+        parts: what it adds to the weight of each module, by the module's name in the plain U-Net.
+        card: its metadata, if it has any.
+    """
 
     parts: Mapping[str, LoraDelta]
     card: AdapterMetadata | None = None
@@ -45,7 +51,8 @@ class Lora:
         if strange := sorted(name for name in self.parts if f"{name}.weight" not in weights):
             raise ValueError(f"the LoRA does not fit this U-Net, which has no {_some(strange)}")
         wrong = [
-            f"{name}: {tuple(part.up.shape)} by {tuple(part.down.shape)} for a weight of {tuple(weights[f'{name}.weight'].shape)}"
+            f"{name}: {tuple(part.up.shape)} by {tuple(part.down.shape)} for a weight of "
+            f"{tuple(weights[f'{name}.weight'].shape)}"
             for name, part in self.parts.items()
             if not _fits(part, weights[f"{name}.weight"])
         ]
@@ -81,14 +88,18 @@ def read_lora(folder: str | Path) -> Lora:
         ValueError: for what is not a plain LoRA on a U-Net, and for damaged files.
     """
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     place = Path(folder)
     path = next((place / name for name in (PEFT, DIFFUSERS) if (place / name).is_file()), None)
     if path is None:
         raise ValueError(f"{place} holds neither {PEFT} nor {DIFFUSERS}: only safetensors are read")
-    with safe_open(path, framework="pt") as file:
-        weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
+    check_finite(f"the LoRA {place.name}", weights)
     config = read_lora_config(place) if path.name == PEFT else _diffusers_config(about, str(path))
     plain = {PREFIXES.sub("", key): weight for key, weight in weights.items()}
     alphas = {key.removesuffix(".alpha"): _number(key, plain.pop(key)) for key in list(plain) if key.endswith(".alpha")}
@@ -143,7 +154,9 @@ def _scale(module: str, rank: int, alphas: Mapping[str, float], config: Mapping[
 
 
 def _diffusers_config(metadata: Mapping[str, str], source: str) -> dict[str, Any]:
-    """Return what newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys prefixed."""
+    """Return what newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys
+    prefixed.
+    """
     config = parse_json_object(metadata.get("lora_adapter_metadata", "{}"), source)
     return check_lora_config({key.removeprefix("unet."): value for key, value in config.items()}, source)
 

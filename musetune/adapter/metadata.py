@@ -46,13 +46,13 @@ class AdapterMetadata:
 
     @classmethod
     def of(cls, unet: nn.Module, kind: str, name: str, base: str, **about: str | None) -> Self:
-        """A new card for ``unet``, whatever is attached to it. about: genre, theory."""
+        """Build the metadata for ``unet``, whatever is attached to it. about: genre, theory."""
         if kind not in KINDS:
             raise ValueError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
         return cls(kind, name, base, shapes_of(unet), weight_fingerprint(unet), **about)
 
     def write(self, folder: str | Path) -> None:
-        """``folder``/musetune.json."""
+        """Write ``folder``/musetune.json."""
         text = {
             "schema": SCHEMA,
             "kind": self.kind,
@@ -116,13 +116,13 @@ def _required(values: Mapping[str, Any], key: str) -> str:
 
 
 def shapes_of(unet: nn.Module) -> str:
-    """Hash of all names and shapes of the plain U-Net."""
+    """Return a hash of all names and shapes of the plain U-Net."""
     lines = sorted(f"{name} {tuple(weight.shape)}" for name, weight in plain_weights(unet).items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def weight_fingerprint(unet: nn.Module) -> tuple[float, ...]:
-    """The middle value of 64 matrices, evenly spread over the U-Net by name; () where weights are offloaded."""
+    """Return the middle value of 64 matrices, evenly spread over the U-Net by name; () where weights are offloaded."""
     matrices = [weight for _, weight in sorted(plain_weights(unet).items()) if weight.ndim > 1]
     chosen = [matrices[i * len(matrices) // SAMPLES] for i in range(SAMPLES)]
     if any(weight.is_meta for weight in chosen):
@@ -132,13 +132,13 @@ def weight_fingerprint(unet: nn.Module) -> tuple[float, ...]:
 
 
 def _distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Relative to the first; 0 where it was not taken."""
+    """Return the distance relative to the first; 0 where that was not taken."""
     a, b = torch.tensor(one), torch.tensor(other)
     return float((a - b).norm() / a.norm().clamp(min=1e-12)) if one else 0.0
 
 
 def short_name(place: str | Path) -> str:
-    """What a base or an adapter is called: a folder by its last part, a bundled name or a Hub id as it is."""
+    """Return the name of a base or an adapter: a folder's last part; a bundled name or a Hub id as it is."""
     text = str(place)
     is_path = Path(text).is_dir() or Path(text).is_absolute() or text.startswith((".", "~"))
     return Path(text).resolve().name if is_path else text

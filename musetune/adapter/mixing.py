@@ -1,10 +1,11 @@
-"""LoraShelf: the resident genre LoRAs of a pipeline and their mix; a component of its folder, as the MusicAdapter is."""
+"""LoraMixer: the resident genre LoRAs of a pipeline and their mix; a component of its folder, as the MusicAdapter is."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 
 from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_files import Lora, read_lora
+from musetune.formats.json_object import object_field
 
 MAX_WEIGHT = 2.0
 
@@ -21,7 +23,8 @@ MAX_WEIGHT = 2.0
 class LoraMixer(ModelMixin, ConfigMixin):
     """LoRAs by name, and how much each counts: 0 is resident but silent, 1 as trained.
 
-    They are never injected into the U-Net: ``parts`` is what ``lora.merged`` adds to its weights while something is generated, so a swap
+    They are never injected into the U-Net: ``parts`` is what ``lora.merged`` adds to its weights while something is
+    generated, so a swap
     touches no module, and what a mix sounds like does not depend on the order in which it came about.
     """
 
@@ -34,8 +37,7 @@ class LoraMixer(ModelMixin, ConfigMixin):
 
     def put(self, name: str, lora: Lora) -> None:
         """Keep ``lora`` under ``name``, silent; one of this name is replaced. Raises ValueError for what is no name."""
-        if not re.fullmatch(r"\w[\w -]*", name):
-            raise ValueError(f"name={name!r}: a name has letters, digits, '_', '-' and spaces; give another name=…")
+        check_name(name)
         self.loras[name] = lora
         self.mix[name] = 0.0
 
@@ -45,15 +47,18 @@ class LoraMixer(ModelMixin, ConfigMixin):
         del self.loras[name], self.mix[name]
 
     def set(self, weights: Mapping[str, float]) -> None:
-        """Let each LoRA count so much, 0–2, and those not named nothing. Raises ValueError, and changes nothing, for others."""
+        """Let each LoRA count so much, 0–2, and those not named nothing.
+
+        Raises ValueError, and changes nothing, for others.
+        """
         for name, weight in weights.items():
             self.known(name)
-            if not (isinstance(weight, int | float) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
+            if not (isinstance(weight, Real) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
                 raise ValueError(f"the weight {name}={weight!r} is outside 0–{MAX_WEIGHT:g}: 0 is silent, 1 as trained")
         self.mix = {name: float(weights.get(name, 0.0)) for name in self.loras}
 
     def known(self, name: str) -> Lora:
-        """The LoRA ``name``. Raises ValueError where there is none."""
+        """Return the LoRA ``name``. Raises ValueError where there is none."""
         if name not in self.loras:
             raise ValueError(
                 f"no genre adapter {name!r} is loaded; there are {', '.join(self.loras) or 'none'}: load_adapter(…)"
@@ -61,7 +66,7 @@ class LoraMixer(ModelMixin, ConfigMixin):
         return self.loras[name]
 
     def parts(self, strength: float = 1.0) -> dict[str, list[LoraDelta]]:
-        """What the mix adds, by the plain name of the weight, always in the names' order, scaled by ``strength``."""
+        """Return what the mix adds, by the plain name of the weight, in the names' order, scaled by ``strength``."""
         found: dict[str, list[LoraDelta]] = {}
         for name in sorted(self.loras):
             scale = self.mix[name] * strength
@@ -75,7 +80,10 @@ class LoraMixer(ModelMixin, ConfigMixin):
             lora.check(unet)
 
     def save_pretrained(self, save_directory: str | Path, **options) -> None:  # type: ignore[no-untyped-def, override]
-        """config.json with the mix, and each LoRA in peft's format in a folder of its name. ``options`` of other formats have no meaning."""
+        """Write config.json with the mix, and each LoRA in peft's format in a folder of its name.
+
+        ``options`` of other formats have no meaning.
+        """
         self.register_to_config(mix=self.mix)
         self.save_config(save_directory)
         for name, lora in self.loras.items():
@@ -83,10 +91,20 @@ class LoraMixer(ModelMixin, ConfigMixin):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options) -> LoraMixer:  # type: ignore[no-untyped-def, override]
-        """What ``save_pretrained`` wrote. Of ``options`` only torch_dtype counts; the LoRAs keep the precision of their files."""
-        shelf = cls(**{k: v for k, v in cls.load_config(folder).items() if k == "mix"})
-        weights = dict(shelf.config.mix or {})
+        """Read what ``save_pretrained`` wrote.
+
+        Only torch_dtype of ``options`` counts; the LoRAs keep the precision of their files.
+        """
+        weights = object_field(cls.load_config(folder), "mix", f"{folder}/config.json")
+        mixer = cls(weights)
         for name in weights:
-            shelf.put(name, read_lora(Path(folder) / name))
-        shelf.set(weights)
-        return nn.Module.to(shelf, dtype=options.get("torch_dtype"))
+            check_name(name)  # a name such as ../x would lead out of the folder
+            mixer.put(name, read_lora(Path(folder) / name))
+        mixer.set(weights)
+        return nn.Module.to(mixer, dtype=options.get("torch_dtype"))
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for what is no name of a LoRA, which is also its folder's."""
+    if not re.fullmatch(r"\w[\w -]*", name):
+        raise ValueError(f"name={name!r}: a name has letters, digits, '_', '-' and spaces; give another name=…")

@@ -30,7 +30,7 @@ def music_sites(unet: AudioLDM2UNet2DConditionModel) -> list[Attention]:
 
 
 def site_levels(unet: AudioLDM2UNet2DConditionModel) -> tuple[int, ...]:
-    """The level of every site of ``music_sites``: 0 at the latents' own size, each further one half of it."""
+    """Return the level of every site of ``music_sites``: 0 at the latents' own size, each further one half of it."""
     levels: dict[int, int] = {}
     last = len(unet.down_blocks) - 1
     for level, block in [

@@ -45,7 +45,7 @@ class StemBranch(nn.Module):
     def join(
         self, entry: Tensor | None, modulation: Modulation, tokens: MusicTokens, rows: int
     ) -> tuple[Tensor | None, Modulation]:
-        """The lead sheet's entry and modulation (none: ``None``, ``()``) with the stems' on top."""
+        """Return the lead sheet's entry and modulation (none: ``None``, ``()``) with those of the stems on top."""
         if not self.training and not any(bool(tokens.present[stream].any()) for stream in STEM_STREAMS):
             return entry, modulation
         frame_map, given = self.conditioner(tokens, rows)

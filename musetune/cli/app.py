@@ -1,4 +1,6 @@
-"""`musetune generate | plan | compose | analyze | prepare | evaluate | push | pull | adapters | info`: the command line, thin over the package."""
+"""`musetune generate | plan | compose | analyze | prepare | evaluate | push | pull | adapters | info`: the command
+line, thin over the package.
+"""
 
 from __future__ import annotations
 
@@ -182,7 +184,9 @@ def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **opt
 
 
 def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
-    """What needs music is refused without; what asks for a part is held against the sheet, before anything heavy is loaded."""
+    """What needs music is refused without; what asks for a part is held against the sheet, before anything heavy is
+    loaded.
+    """
     from musetune.pipeline.checks import check_intervals, check_positive, reject_arguments
 
     if wanted is None:
@@ -259,7 +263,9 @@ app.command()(cli_info.info)
 
 
 def main(*command: str) -> None:
-    """Run the console script, or one `command` of it. Errors are one line, without a traceback, unless $MUSETUNE_TRACEBACK is set."""
+    """Run the console script, or one `command` of it. Errors are one line, without a traceback, unless
+    $MUSETUNE_TRACEBACK is set.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")

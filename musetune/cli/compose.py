@@ -266,6 +266,6 @@ def players(song: Arrangement) -> list[dict[str, Any]]:
 
 
 def _cast(song: Arrangement) -> Iterator[str]:
-    """The same to read."""
+    """Return the players to read."""
     for player in players(song):
         yield f"{player['name']:8} {player['notes']:5} notes  {WRITERS[player['source']]}"

@@ -11,7 +11,8 @@ _NUMBER = re.compile(r"[-+]?\d+")
 
 
 class ListsCommand(TyperCommand):
-    """A command some of whose options take all words up to the next option, or none; the option gets them as one string.
+    """A command some of whose options take all words up to the next option, or none; the option gets them as one
+    string.
 
     Attributes:
         LISTS: Names of these options, as `--transpose`.

@@ -24,7 +24,14 @@ from musetune.conditioning.tokens import (
 
 @dataclass(frozen=True)
 class MusicConditioning:
-    """events (B, N, dim), times_s (B, N) event centres, mask (B, N) bool, frame_map (B, map_channels, rows, cols)."""
+    """Embedded tokens.
+
+    Attributes:
+        events: (B, N, dim).
+        times_s: (B, N): the events' centres in seconds.
+        mask: (B, N) bool: False for padding.
+        frame_map: (B, map_channels, rows, cols).
+    """
 
     events: Tensor
     times_s: Tensor
@@ -62,7 +69,16 @@ class MusicConditioner(nn.Module):
         self.unfold = nn.Linear(2 * hidden, map_channels * cols)
 
     def forward(self, tokens: MusicTokens, rows: int, cols: int) -> MusicConditioning:
-        """Tokens whose frames are rows · frames_per_row. Raises ValueError where they are not, or for other columns."""
+        """Embed tokens.
+
+        Args:
+            tokens: with rows · frames_per_row frames.
+            rows: of the latents.
+            cols: of the latents, as the network was built for.
+
+        Raises:
+            ValueError: for another number of frames or columns.
+        """
         if cols != self.cols or tokens.frames.shape[1] != rows * self.frames_per_row:
             raise ValueError(
                 f"latents of {rows}×{cols} need {rows * self.frames_per_row} frames and {self.cols} columns; "
@@ -74,7 +90,7 @@ class MusicConditioner(nn.Module):
         return MusicConditioning(events, times, mask, self._map(tokens, whole, rows))
 
     def _global(self, tokens: MusicTokens) -> Tensor:
-        """(B, dim): key, mode, metre, genre, tempo."""
+        """Return (B, dim): key, mode, meter, genre and tempo."""
         streams = ("key", "key", "beats", "genre")
         parts = [
             table(torch.where(tokens.present[stream], column, table.weight.shape[0] - 1))  # type: ignore[index]
@@ -116,7 +132,7 @@ class MusicConditioner(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Residual: normalise, convolve along time, GELU, mix; (B, T, dim) in and out.
+    """Residual block over time: normalise, convolve, GELU, mix; (B, T, dim) in and out.
 
     Masked-out places read as zero padding.
     """

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from musetune.conditioning.stem_frames import DRUM_CLASSES, OCTAVES, PITCH_CLASSES, STEM_FIELDS
 
 PITCHED = ("bass", "comping", "lead")
-CHORD_OCTAVES = range(3, 6)  # where a comping pitch class may lie: its octave is not told
+CHORD_OCTAVES = range(3, 6)  # where a comping pitch class may lie: its octave is not known
 PARTIALS = 8
 DRUM_BANDS_HZ = {
     "kick": (0, 150),
@@ -54,8 +54,14 @@ class HarmonicTemplateEncoder(nn.Module):
             table.copy_(torch.from_numpy(np.stack(kinds[stream]).astype(np.float32)))
 
     def forward(self, stems: Tensor, rows: int) -> Tensor:
-        """Frames (B, rows · frames_per_row, columns STEM_FIELDS), 0 where nothing is told → (B, map_channels, rows,
-        cols).
+        """Draw stem frames into the latent grid.
+
+        Args:
+            stems: (B, rows · frames_per_row, 54), columns STEM_FIELDS, 0 where nothing is known.
+            rows: of the latents.
+
+        Returns:
+            (B, map_channels, rows, cols).
         """
         hits = _columns(stems, "drums_") @ self.tables["drums"]
         drawn = [hits, *(picture for stream in PITCHED for picture in self._pictures(stream, stems))]
@@ -63,7 +69,7 @@ class HarmonicTemplateEncoder(nn.Module):
         return self.out(F.gelu(self.look(grid)))
 
     def _pictures(self, stream: str, stems: Tensor) -> tuple[Tensor, Tensor]:
-        """What sounds and what is struck, each (B, frames, cols · bins)."""
+        """Return what sounds and what is struck, each (B, frames, cols · bins)."""
         sounding = _columns(stems, f"{stream}_pitch_")
         if stream in OCTAVES:
             sounding = (_columns(stems, f"{stream}_octave_")[..., :, None] * sounding[..., None, :]).flatten(2)
@@ -72,8 +78,9 @@ class HarmonicTemplateEncoder(nn.Module):
 
 
 def harmonic_lines(pitch: int, bin_hz: np.ndarray) -> np.ndarray:
-    """(bins,) float32: the partials 1…8 of a MIDI pitch, the k-th 1/k high, each shared out between the two bins around
-    it.
+    """Return (bins,) float32: the partials 1…8 of a MIDI pitch, the k-th 1/k high.
+
+    Each is shared out between the two bins around it.
     """
     hertz = 440.0 * 2 ** ((pitch - 69) / 12) * np.arange(1, PARTIALS + 1)
     place = np.interp(hertz, bin_hz, np.arange(len(bin_hz)), left=np.nan, right=np.nan)
@@ -82,12 +89,12 @@ def harmonic_lines(pitch: int, bin_hz: np.ndarray) -> np.ndarray:
 
 
 def band(low: float, high: float, bin_hz: np.ndarray) -> np.ndarray:
-    """(bins,) float32: 1 from ``low`` to ``high`` hertz."""
+    """Return (bins,) float32: 1 from ``low`` to ``high`` hertz, else 0."""
     return ((low <= bin_hz) & (bin_hz < high)).astype(np.float32)
 
 
 def _pitches(stream: str) -> list[tuple[int, ...]]:
-    """The MIDI pitches of each row of a stream's table."""
+    """Return the MIDI pitches of each row of a stream's table."""
     if stream in OCTAVES:
         return [(12 * (octave + 1) + pc,) for octave in OCTAVES[stream] for pc in PITCH_CLASSES]
     return [tuple(12 * (octave + 1) + pc for octave in CHORD_OCTAVES) for pc in PITCH_CLASSES]

@@ -16,8 +16,14 @@ from musetune.conditioning.tokens import MusicTokens
 
 
 class StemConditioner(nn.Module):
-    """``frames_per_row`` frames are folded into each latent row. hidden: width of the frame network; cols: columns of
-    the latent grid; bins: of the base's spectrum in each.
+    """Network that reads stem frames.
+
+    Args:
+        hidden: width of the frame network.
+        map_channels: channels of the map.
+        cols: columns of the latent grid.
+        bins: bins of the base's spectrum in a column.
+        frames_per_row: frames folded into a latent row.
     """
 
     def __init__(self, *, hidden: int, map_channels: int, cols: int, bins: int, frames_per_row: int) -> None:
@@ -33,20 +39,21 @@ class StemConditioner(nn.Module):
         )
 
     def forward(self, tokens: MusicTokens, rows: int) -> tuple[Tensor, Tensor]:
-        """Tokens of rows · frames_per_row frames → the map (B, map_channels, rows, cols), and (B,) bool.
+        """Embed tokens of rows · frames_per_row frames.
 
-        Whether any stem is given.
+        Returns:
+            The map (B, map_channels, rows, cols), and (B,) bool: whether any stem is given.
         """
         dtype = self.null.dtype
         given = torch.stack([tokens.present[stream] for stream in STEM_STREAMS], 1)  # (B, 4)
-        told = tokens.stems != HIDDEN
+        known = tokens.stems != HIDDEN
         for index, stream in enumerate(STEM_STREAMS):
-            told[..., STEM_COLUMNS[stream]] &= given[:, None, index, None]
-        flags = torch.stack([told[..., columns[0]] for columns in STEM_COLUMNS.values()], -1).to(dtype)
+            known[..., STEM_COLUMNS[stream]] &= given[:, None, index, None]
+        flags = torch.stack([known[..., columns[0]] for columns in STEM_COLUMNS.values()], -1).to(dtype)
         stems = tokens.stems.to(dtype)
-        x = self.frame_in(torch.cat([torch.where(told, stems, self.null), flags], -1))
+        x = self.frame_in(torch.cat([torch.where(known, stems, self.null), flags], -1))
         for block in self.blocks:
             x = block(x)
         x = F.gelu(self.fold(x.unflatten(1, (rows, self.frames_per_row)).flatten(2)))
         frame_map = self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
-        return frame_map + self.sketch(stems * told, rows), given.any(1)
+        return frame_map + self.sketch(stems * known, rows), given.any(1)

@@ -41,7 +41,7 @@ STEM_COLUMNS = {  # of STEM_FIELDS
 
 
 def drum_class(pitch: int) -> str:
-    """Kick, snare, hat, cymbal or other, of a General MIDI percussion note."""
+    """Return kick, snare, hat, cymbal or other, for a General MIDI percussion note."""
     return next((name for name, pitches in DRUM_CLASSES.items() if pitch in pitches), "other")
 
 
@@ -76,7 +76,7 @@ def _seconds(arrangement: Arrangement, note: StemNote) -> tuple[float, float]:
 
 
 def _strike(column: np.ndarray, times_s: np.ndarray, at: float, height: float, kernel_s: float) -> None:
-    """The higher of what is there and a kernel around ``at``, in place; four widths are enough."""
+    """Raise a column, in place, to a kernel around ``at`` where it is lower; four widths are enough."""
     near = slice(*np.searchsorted(times_s, (at - 4 * kernel_s, at + 4 * kernel_s)))
     kernel = height * np.exp(-0.5 * ((times_s[near] - at) / kernel_s) ** 2)
     column[near] = np.maximum(column[near], kernel)

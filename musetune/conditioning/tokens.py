@@ -65,12 +65,26 @@ NO_SECTION = 8  # also of a song's ninth and later kinds of section
 
 @dataclass(frozen=True)
 class MusicTokens:
-    """What the adapter eats; batch first, times in seconds from the clip's start.
+    """A lead sheet as tensors, which the adapter reads; batch first, times in seconds from the clip's start.
 
-    events (B, N, 8) long, columns EVENT_FIELDS; event_chroma (B, N, 12); event_times_s (B, N, 2) start and end;
-    event_mask (B, N) bool; frames (B, F, 43), columns FRAME_FIELDS; stems (B, F, 54), columns STEM_FIELDS, 0 without an
-    arrangement, HIDDEN where nothing is said; globals (B, 4) long, columns GLOBAL_FIELDS; features (B, 1): log2(bpm /
-    120); present: for each of STREAMS, (B,) bool, whether the condition is given.
+    Attributes:
+        events: (B, N, 8) long, columns EVENT_FIELDS: one event a beat and a chord change.
+        event_chroma: (B, N, 12) 0 or 1: the pitch classes of each event's chord.
+        event_times_s: (B, N, 2): start and end.
+        event_mask: (B, N) bool: False for padding.
+        frames: (B, F, 43), columns FRAME_FIELDS, sampled at the frames' centres.
+        stems: (B, F, 54), columns STEM_FIELDS: 0 without an arrangement, HIDDEN where nothing is said.
+        globals: (B, 4) long, columns GLOBAL_FIELDS.
+        features: (B, 1): log2(bpm / 120).
+        present: for each of STREAMS, (B,) bool: whether the condition is given.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> from musetune.conditioning import tokenize
+        >>> sheet = LeadSheet.parse("C | F | G | C", key="C major", bpm=120)
+        >>> tokens = tokenize(sheet, frame_s=0.04, n_frames=200)
+        >>> tuple(tokens.events.shape), tuple(tokens.frames.shape)
+        ((1, 16, 8), (1, 200, 43))
     """
 
     events: Tensor
@@ -84,19 +98,23 @@ class MusicTokens:
     present: dict[str, Tensor]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Flat, for safetensors; ``from_tensors`` is the inverse."""
+        """Return all tensors by name, flat, as safetensors keep them; ``from_tensors`` is the inverse."""
         names = ("events", "event_chroma", "event_times_s", "event_mask", "frames", "stems", "globals", "features")
         return {n: getattr(self, n) for n in names} | {f"present.{k}": v for k, v in self.present.items()}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> MusicTokens:
-        """Tokens from what ``tensors`` gave."""
+        """Build tokens from what ``tensors`` returned."""
         plain = {k: v for k, v in tensors.items() if not k.startswith("present.")}
         return cls(**plain, present={k[8:]: v for k, v in tensors.items() if k.startswith("present.")})
 
     @classmethod
     def stack(cls, items: Sequence[MusicTokens]) -> MusicTokens:
-        """Several batches as one; events are padded to the longest."""
+        """Join several batches into one; events are padded to the longest.
+
+        Args:
+            items: tokens with equal numbers of frames, on one device.
+        """
         longest = max(item.events.shape[1] for item in items)
         tables = [item.tensors() for item in items]
 
@@ -109,13 +127,13 @@ class MusicTokens:
         return cls.from_tensors({name: column(name) for name in tables[0]})
 
     def to(self, device: torch.device | str) -> MusicTokens:
-        """The same tokens on ``device``."""
+        """Return a copy on ``device``."""
         return MusicTokens.from_tensors({k: v.to(device) for k, v in self.tensors().items()})
 
     def hold(self) -> MusicTokens:
-        """The same where beats are given; where they are not, one event a chord instead of one a beat.
+        """Return tokens with one event a chord, not one a beat, in the rows where beats are absent.
 
-        Else the grid would show through.
+        Events on every beat would show the grid that is to stay unknown. Rows where beats are given stay as they are.
         """
         alike = (
             (self.events[:, 1:, HELD] == self.events[:, :-1, HELD]).all(2)
@@ -136,12 +154,26 @@ class MusicTokens:
         )
 
     def drop(self, streams: Iterable[str] = STREAMS) -> MusicTokens:
-        """The same tokens with ``streams`` declared absent; all of them by default: the null condition."""
-        gone = set(streams)
-        unknown = gone - set(STREAMS)
+        """Return tokens in which ``streams`` are declared absent.
+
+        Args:
+            streams: some of STREAMS; by default all of them, which is the null condition of guidance.
+
+        Raises:
+            ValueError: for a name that is none of STREAMS.
+
+        Example:
+            >>> from musetune import LeadSheet
+            >>> from musetune.conditioning import tokenize
+            >>> tokens = tokenize(LeadSheet.parse("C | G", key="C major", bpm=120), frame_s=0.04, n_frames=100)
+            >>> tokens.drop(["beats"]).present["beats"].item(), tokens.present["beats"].item()
+            (False, True)
+        """
+        absent = set(streams)
+        unknown = absent - set(STREAMS)
         if unknown:
             raise ValueError(f"streams {sorted(unknown)} are not among {', '.join(STREAMS)}")
-        return replace(self, present={k: v & (k not in gone) for k, v in self.present.items()})
+        return replace(self, present={k: v & (k not in absent) for k, v in self.present.items()})
 
 
 def tokenize(
@@ -153,12 +185,30 @@ def tokenize(
     event_s: float | None = None,
     arrangement: Arrangement | None = None,
 ) -> MusicTokens:
-    """Tokens (B = 1) of a sheet for ``n_frames`` frames of ``frame_s`` seconds, the first beginning at the sheet's time
-    0.
+    """Turn a lead sheet into tokens, one row.
 
-    Events that begin at or after ``duration_s`` (default: the frames' length) are left out. event_s: further events so
-    many seconds apart; by default there is one a beat, and one a chord change. arrangement: what the players do, on a
-    grid with the sheet's time 0; all stem streams are given with it, a stem that it lacks being silent.
+    Args:
+        sheet: its time 0 is where the first frame begins.
+        frame_s: seconds of a frame, above 0.
+        n_frames: frames; a latent row takes ``MusicAdapter.config.frames_per_row`` of them.
+        duration_s: events that begin at or after it are left out; default: the frames' length.
+        event_s: seconds between further events; default: one a beat and one a chord change.
+        arrangement: notes of the players, on a grid with the sheet's time 0. All stem
+            streams are given with it: a stem that it lacks is silent.
+
+    Returns:
+        Tokens of batch size 1.
+
+    Raises:
+        ValueError: for an ``event_s`` that is not above 0 and finite.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> from musetune.conditioning import tokenize
+        >>> sheet = LeadSheet.parse("Am | F | C | G", key="A minor", bpm=90)
+        >>> tokens = tokenize(sheet, frame_s=0.04, n_frames=100)
+        >>> [name for name, given in tokens.present.items() if given]
+        ['chords', 'beats', 'key', 'function']
     """
     if event_s is not None and not 0 < event_s < math.inf:
         raise ValueError(f"event_s={event_s} must be above 0 seconds, or None for beats and changes alone")
@@ -191,9 +241,9 @@ def tokenize(
 
 
 def _event_grid(sheet: LeadSheet, seconds: float, event_s: float | None) -> tuple[np.ndarray, np.ndarray, list[Chord]]:
-    """Starts and ends in beats and the chord of every event.
+    """Return starts and ends in beats, and the chord, of every event.
 
-    The beats, chord changes between them, every ``event_s``.
+    Events begin at beats, at chord changes between them, and every ``event_s`` seconds.
     """
     length = min(float(sheet.length), float(sheet.grid.beat_at(seconds)))
     beats = np.arange(0, np.ceil(length - 1e-6))
@@ -215,7 +265,7 @@ def _event_grid(sheet: LeadSheet, seconds: float, event_s: float | None) -> tupl
 
 
 def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> np.ndarray:
-    """(N, 8) int64, columns EVENT_FIELDS."""
+    """Return (N, 8) int64, columns EVENT_FIELDS."""
     arrivals = {float(c.at_beat): CONDITIONING_CADENCES.index(c.type) for c in conditioning_cadences(sheet)}
     bars = np.array([float(b) for b in sheet.downbeats()] or [float(sheet.first_downbeat)])
     bar = sheet.meter.beats_per_bar
@@ -244,7 +294,7 @@ def _event_fields(sheet: LeadSheet, starts: np.ndarray, chords: list[Chord]) -> 
 
 
 def _frames(sheet: LeadSheet, frame_s: float, n_frames: int) -> np.ndarray:
-    """(n_frames, 43) float32, columns FRAME_FIELDS, sampled at the frames' centres."""
+    """Return (n_frames, 43) float32, columns FRAME_FIELDS, sampled at the frames' centres."""
     out = np.zeros((n_frames, len(FRAME_FIELDS)), np.float32)
     times = (np.arange(n_frames) + 0.5) * frame_s
     beat = np.asarray(sheet.grid.beat_at(times))
@@ -273,7 +323,7 @@ def _frames(sheet: LeadSheet, frame_s: float, n_frames: int) -> np.ndarray:
 
 
 def _kernel(times: np.ndarray, events: np.ndarray) -> np.ndarray:
-    """exp(−d² / 2σ²) of the distance to the nearest event."""
+    """Return exp(−d² / 2σ²) of each time's distance d to the nearest event, σ = KERNEL_S."""
     if len(events) == 0:
         return np.zeros_like(times)
     index = (

@@ -160,7 +160,7 @@ def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
 
 
 def _moved(midi: pretty_midi.PrettyMIDI, moved: Callable) -> pretty_midi.PrettyMIDI:
-    """The same notes at other times; those that shrink to nothing are left out."""
+    """Return the notes at other times; those that shrink to nothing are left out."""
     import pretty_midi
 
     result = pretty_midi.PrettyMIDI()

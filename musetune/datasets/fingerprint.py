@@ -49,7 +49,7 @@ def check_base(base: str | Path, made_with: str, made_by: str, data: str | Path)
 
 
 def _hash(folder: Path) -> str:
-    """Of names, shapes and first values of all tensors in a model's folder; "" where it has none."""
+    """Return a hash of names, shapes and first values of all tensors in a model's folder; "" where it has none."""
     digest = hashlib.blake2b(digest_size=6)
     files = [
         p for p in sorted(folder.glob("*.safetensors")) if "." not in p.stem

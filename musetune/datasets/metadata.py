@@ -1,6 +1,8 @@
-"""What is played in a recording: from metadata.jsonl or metadata.csv where they say so, from analysis otherwise. Used by `prepare`.
+"""What is played in a recording: from metadata.jsonl or metadata.csv where they say so, from analysis otherwise. Used
+by `prepare`.
 
-A line of metadata.jsonl, a row of metadata.csv (AudioFolder's convention) has a `file_name`, relative to where the metadata lies,
+A line of metadata.jsonl, a row of metadata.csv (AudioFolder's convention) has a `file_name`, relative to where the
+metadata lies,
 and any of
 
     text, genre, licence   taken as they are
@@ -90,7 +92,8 @@ def scan_metadata(source: Path) -> tuple[dict[str, MetadataRow], list[str]]:
         source: Holds audio and, in any depth, metadata.jsonl or metadata.csv.
 
     Returns:
-        The row of each file, by its path relative to `source`; and, for rows of which one cannot say which file they mean, what
+        The row of each file, by its path relative to `source`; and, for rows of which one cannot say which file they
+        mean, what
         is wrong with them, with file and line.
     """
     rows: dict[str, MetadataRow] = {}

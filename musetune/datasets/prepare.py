@@ -1,6 +1,7 @@
 """From a folder of music to a data set of cached latents: decoded, analysed, cut on downbeats, encoded.
 
-A file that cannot be used goes to OUT/quarantine.jsonl with the reason, and the others go on. What a run was begun with is kept in
+A file that cannot be used goes to OUT/quarantine.jsonl with the reason, and the others go on. What a run was begun
+with is kept in
 OUT/prepare.json, and what metadata said of a file beside its clips, so that a run that goes on otherwise can say so.
 """
 
@@ -230,7 +231,9 @@ def slice_or_reason(job: SliceJob) -> SlicedFile:
 
 
 def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
-    """The clips of one file at each transposition, and their waves (samples,). Raises ValueError where there are none."""
+    """The clips of one file at each transposition, and their waves (samples,). Raises ValueError where there are
+    none.
+    """
     metadata = job.row.fields
     if job.row.fault:
         raise ValueError(f"{job.row.location}: {job.row.fault}")
@@ -272,7 +275,9 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
 
 
 def decode(job: SliceJob, semitones: int) -> np.ndarray:
-    """Mono samples (n,) of a file at 16 kHz, moved by some semitones. Raises ValueError where there is nothing to learn from."""
+    """Mono samples (n,) of a file at 16 kHz, moved by some semitones. Raises ValueError where there is nothing to
+    learn from.
+    """
     from musetune.audio import load_audio, synthesize
 
     if job.path.suffix.lower() in MIDI:

@@ -47,7 +47,8 @@ def load_tokens(
 ) -> TokenTable:
     """Tokens of all clips of a data set, from its folder's cache where that is still true.
 
-    The cache is named after the clips and after what the tokenizer says now about three of them, so that a change of either
+    The cache is named after the clips and after what the tokenizer says now about three of them, so that a change of
+    either
     makes a new one.
 
     Args:
@@ -79,7 +80,8 @@ def tabulate(
     *,
     quiet: bool = False,
 ) -> TokenTable:
-    """The tokens of lead sheets and their arrangements, where known, given as JSON, each for `n_frames` frames of `frame_s` seconds;
+    """The tokens of lead sheets and their arrangements, where known, given as JSON, each for `n_frames` frames of
+    `frame_s` seconds;
     `event_s` as in tokenize."""
     pairs = list(zip(sheets, arrangements, strict=True))
     chunks = [

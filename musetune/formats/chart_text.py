@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
+from musetune.formats.chart_reader import ChartBar, read_chart
 from musetune.symbols.beat_grid import BeatGrid, check_bpm, finite
 from musetune.symbols.chord import Chord
 from musetune.symbols.chord_suffix import write_suffix
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan
+from musetune.symbols.lead_sheet import LeadSheet
+from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, check_count
 from musetune.symbols.meter import Meter
 from musetune.symbols.names import spell
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Section
+from musetune.symbols.timeline import until_next
 
 FINEST = 4  # parts of a beat in which a chart as text is written
-HOLD, REPEAT = ".", "%"
-Slot = tuple[Fraction, Chord]  # beats, chord
 
 
 def from_progression(
@@ -39,17 +41,20 @@ def from_progression(
     """
     tonic, meter = _key(key), _meter(time_signature)
     if isinstance(chords, str):
-        slots = _read(chords, tonic, meter)
+        bars = read_chart(chords, tonic, meter)
         if beats_per_chord is not None and "|" in chords:
             raise ValueError(f"bars say how long chords last: leave out the bars or beats_per_chord={beats_per_chord}")
     else:
         bar = Fraction(meter.beats_per_bar)
-        slots = [(bar, c if isinstance(c, Chord) else Chord.parse(c, tonic)) for c in chords]
+        check_count("chords", len(chords), CHORDS)
+        bars = [ChartBar([(bar, c if isinstance(c, Chord) else Chord.parse(c, tonic))], meter) for c in chords]
     if beats_per_chord is not None:
         if finite("beats_per_chord", beats_per_chord) <= 0:
             raise ValueError(f"beats_per_chord={beats_per_chord} must be above 0")
-        slots = [(Fraction(beats_per_chord), chord) for _, chord in slots]
-    return _build(slots, tonic, bpm, meter, duration_seconds, genre)
+        check_count("beats_per_chord", beats_per_chord, BEATS)
+        share = Fraction(beats_per_chord)
+        bars = [replace(bar, slots=[(share, chord) for _, chord in bar.slots]) for bar in bars]
+    return _build(bars, tonic, bpm, duration_seconds, genre)
 
 
 def parse_chart(
@@ -61,97 +66,72 @@ def parse_chart(
     duration_seconds: float | None = None,
     genre: str | None = None,
 ) -> LeadSheet:
-    """Read a chart.
+    """Lead sheet of a chart as players write it.
 
-    Between bars the chords share the bar equally, ``.`` holds the chord before, ``%`` repeats the bar before or, among
-    chords, the chord before; ``|: … :|`` is played twice. Text without bars is one chord a bar; commas separate as
-    spaces do. Any notation of ``Chord.parse``, mixed. Repeats and cuts to ``duration_seconds``.
+    Between bar lines the chords share the bar equally; ``.`` and ``/`` hold the chord before, ``%`` repeats the bar
+    before or, among chords, the chord before; an empty bar holds on. ``|: … :|`` is played twice, ``:|3`` and
+    ``:| x3`` three times; ``|1. … :|2. … |`` are endings. ``4/4`` at the beginning of a bar is a meter, ``[Verse]``
+    before a bar a section. Text without bars is one chord a bar; commas separate as spaces do.
 
-    Raises ValueError as ``from_progression`` does, for ``%`` or ``.`` with nothing before it, and for a ``|:`` that
-    nothing closes.
+    Args:
+        text: Chart, at most 20 000 characters, in any notation of ``Chord.parse``, mixed; a bare number is a degree
+            only where no chord is named by its notes.
+        key: Key, which numerals and degrees count from.
+        bpm: Beats a minute, 30–300.
+        time_signature: Meter until the chart says another one.
+        duration_seconds: Length to which the chart is repeated and cut; None plays it once.
+        genre: One of ``GENRES``, or None.
+
+    Returns:
+        Sheet without melody.
+
+    Raises:
+        ValueError: For what no player could read, a repeat that nothing closes, and numbers out of range.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> LeadSheet.parse("[A] |: C | G/B . Am7 . :| F |").chord_labels
+        ['C:maj', 'G:maj/3', 'A:min7', 'C:maj', 'G:maj/3', 'A:min7', 'F:maj']
     """
     tonic, meter = _key(key), _meter(time_signature)
-    return _build(_read(text, tonic, meter), tonic, bpm, meter, duration_seconds, genre)
+    return _build(read_chart(text, tonic, meter), tonic, bpm, duration_seconds, genre)
 
 
-def _read(text: str, key: Key, meter: Meter) -> list[Slot]:
-    """The slots of a chart."""
-    text = re.sub(r"\([^()]*\)", lambda inside: "".join(inside[0].split()), text)
-    text = _play_repeats(re.sub(r",(?![^()]*\))", " ", text))  # commas in C:maj(9,11) belong to the chord
-    bars = [bar.split() for bar in text.split("|")] if "|" in text else [[token] for token in text.split()]
-    slots: list[Slot] = []
-    last: list[Slot] = []
-    for bar in (b for b in bars if b):
-        last = _bar(bar, last, key, meter)
-        slots.extend(last)
-    return slots
-
-
-def _play_repeats(text: str) -> str:
-    """``text`` with ``|: … :|`` written out twice.
-
-    Without its ``|:``, a ``:|`` goes back to the repeat before it or the start.
-    """
-    out, rest = "", text.replace(":|:", ":||:")
-    while ":|" in rest:
-        passage, _, rest = rest.partition(":|")
-        before, _, again = passage.rpartition("|:")
-        out += f"{before}|{again}|{again}|"
-    if "|:" in rest:
-        raise ValueError(f"'|:{rest.partition('|:')[2]}' opens a repeat that nothing closes; end it with ':|'")
-    return out + rest
-
-
-def _bar(tokens: list[str], before: list[Slot], key: Key, meter: Meter) -> list[Slot]:
-    """The slots of one bar."""
-    if tokens == [REPEAT]:
-        if not before:
-            raise ValueError("'%' repeats the bar before, and there is none; write a chord")
-        return before
-    share = Fraction(meter.beats_per_bar, len(tokens))
-    slots: list[Slot] = []
-    for token in tokens:
-        if token not in (HOLD, REPEAT):
-            slots.append((share, Chord.parse(token, key)))
-        elif token == HOLD and slots:
-            slots[-1] = (slots[-1][0] + share, slots[-1][1])
-        elif slots or before:
-            slots.append((share, (slots or before)[-1][1]))
-        else:
-            does = "holds" if token == HOLD else "repeats"
-            raise ValueError(f"{token!r} {does} the chord before, and there is none; write a chord")
-    return slots
-
-
-def _build(
-    slots: list[Slot],
-    key: Key,
-    bpm: float,
-    meter: Meter,
-    duration_seconds: float | None,
-    genre: str | None,
-) -> LeadSheet:
-    """Lay the slots end to end; repeat and cut to the duration. Neighbouring equal chords stay apart, as written."""
-    if not slots:
+def _build(bars: list[ChartBar], key: Key, bpm: float, duration_seconds: float | None, genre: str | None) -> LeadSheet:
+    """Lay the bars end to end; repeat and cut to the duration. Neighbouring equal chords stay apart, as written."""
+    if not bars:
         raise ValueError("a progression needs at least one chord, for example 'I V vi IV' or '| C | G/B . Am . |'")
     check_bpm(bpm)
-    total = sum((beats for beats, _ in slots), Fraction(0))
+    total = sum((beats for bar in bars for beats, _ in bar.slots), Fraction(0))
     if duration_seconds is not None:
         if finite("duration_seconds", duration_seconds) <= 0:
             raise ValueError(f"duration_seconds={duration_seconds} must be above 0")
+        check_count("duration_seconds", duration_seconds, DURATION_S)
         total = Fraction(duration_seconds * bpm / 60).limit_denominator(10**6)
-    spans, at, i = [], Fraction(0), 0
-    while at < total:
-        beats, chord = slots[i % len(slots)]
-        spans.append(ChordSpan(at, min(beats, total - at), chord))
-        at, i = at + beats, i + 1
-    start = Fraction(0)
+    check_count("beats of music", total, BEATS)
+    chords: list[ChordSpan] = []
+    meters: list[MeterSpan] = []
+    labels: list[tuple[Fraction, str]] = []
+    at = Fraction(0)
+    for bar in itertools.cycle(bars):
+        if at >= total:
+            break
+        if not meters or meters[-1].meter != bar.meter:
+            meters.append(MeterSpan(at, bar.meter))
+        if bar.label is not None:
+            labels.append((at, bar.label))
+        for beats, chord in bar.slots:
+            if at < total:
+                chords.append(ChordSpan(at, min(beats, total - at), chord))
+            at += beats
+        check_count("chords", len(chords), 4 * CHORDS)
     return LeadSheet(
-        tuple(spans),
-        (KeySpan(start, key),),
-        (MeterSpan(start, meter),),
+        tuple(chords),
+        (KeySpan(Fraction(0), key),),
+        tuple(meters),
         BeatGrid.constant(bpm, math.ceil(total)),
         total,
+        sections=tuple(Section(start, stop - start, label) for start, stop, label in until_next(labels, total)),
         genre=genre,
     )
 

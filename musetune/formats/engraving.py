@@ -52,7 +52,7 @@ KIT = {
 
 
 @dataclass(frozen=True)
-class Page:
+class EngravedPage:
     """What all staves of a score share: bars, and (quarters, key) of the key signatures."""
 
     bars: tuple[Bar, ...]
@@ -66,7 +66,7 @@ class Page:
 def staff(
     part: stream.Part,
     sign: str,
-    page: Page,
+    page: EngravedPage,
     content: list[list[Piece]],
     draw: Callable[[Piece, Key], GeneralNote],
     above: Sequence[tuple[Fraction, Music21Object]] = (),
@@ -153,7 +153,7 @@ def _in_tuplet(item: GeneralNote, piece: Piece) -> GeneralNote:
     return item
 
 
-def melodic(name: str, program: int, sounds: Iterable[Sound], page: Page) -> list[stream.Part]:
+def melodic(name: str, program: int, sounds: Iterable[Sound], page: EngravedPage) -> list[stream.Part]:
     """The staves of a stem with pitches.
 
     Two for keys, split at middle C, else one; bass and guitar in the clefs that they read.
@@ -174,7 +174,7 @@ def melodic(name: str, program: int, sounds: Iterable[Sound], page: Page) -> lis
     return _named(staves, name, instruments=[_player(name, program)])
 
 
-def percussion(name: str, sounds: Iterable[Sound], page: Page) -> list[stream.Part]:
+def percussion(name: str, sounds: Iterable[Sound], page: EngravedPage) -> list[stream.Part]:
     """A percussion staff: each instrument of the kit on its line with its head, hits written up to the next one."""
     from music21 import stream
 

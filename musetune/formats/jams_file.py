@@ -14,10 +14,11 @@ from musetune.formats.key_names import read_key
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.lead_sheet import GENRES, LeadSheet
 from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, parse_json, shortened
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 from musetune.symbols.timeline import in_force
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-MAX_BYTES = 64 * 2**20  # a large tokenizer takes 20 MiB
+from musetune.symbols.limits import JSON_BYTES, parse_json, read_bytes
+
 LARGEST = 1e30  # of a number; NaN is none either
 REMEDY = "write it anew, or take it out"
 
@@ -16,16 +16,17 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
     """Return the JSON object that a file holds.
 
     Args:
-        path: a file of UTF-8 text, at most 64 MiB.
+        path: a file of UTF-8 text, at most 8 MiB.
 
     Raises:
         FileNotFoundError: where there is no such file.
         ValueError: with the file's name, for a larger file and for what is no JSON object.
     """
-    size = Path(path).stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"{path} has {size:,} bytes, more than the {MAX_BYTES:,} that are read: {REMEDY}")
-    return parse_json_object(Path(path).read_bytes(), str(path))
+    try:
+        text = read_bytes(Path(path), JSON_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return parse_json_object(text, str(path))
 
 
 def parse_json_object(text: bytes | str, source: str) -> dict[str, Any]:
@@ -39,9 +40,7 @@ def parse_json_object(text: bytes | str, source: str) -> dict[str, Any]:
         ValueError: for what is no JSON object.
     """
     try:
-        value = json.loads(text)
-    except RecursionError as error:
-        raise ValueError(f"{source} is not JSON (it is nested too deep): {REMEDY}") from error
+        value = parse_json(text)
     except ValueError as error:
         raise ValueError(f"{source} is not JSON ({error}): {REMEDY}") from error
     if not isinstance(value, dict):

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.limits import BEATS, CHORDS, EVENTS, check_count, fraction
 from musetune.symbols.meter import Meter
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 
 SCHEMA = 1
 
@@ -58,6 +59,15 @@ def _chord(root: str, quality: str, bass: str, intervals: Sequence[int] = ()) ->
     return Chord.from_intervals(root, intervals, bass) if intervals else Chord(root, quality, bass)
 
 
+def _rows(data: dict, field: str, *sizes: int) -> list[list]:
+    """The rows of a field, each a list of one of ``sizes``. Raises ValueError for another."""
+    for number, row in enumerate(data[field], start=1):
+        if not isinstance(row, list) or len(row) not in sizes:
+            raise ValueError(f"entry {number} of {field} is not a list of {' or '.join(map(str, sizes))} values")
+    rows: list[list] = data[field]
+    return rows
+
+
 def _sheet(data: dict) -> LeadSheet:
     for field, most in (
         ("chords", CHORDS),
@@ -71,14 +81,14 @@ def _sheet(data: dict) -> LeadSheet:
     return LeadSheet(
         chords=tuple(
             ChordSpan(fraction(s), fraction(b), NO_CHORD if r is None else _chord(r, q, i, *notes))
-            for s, b, r, q, i, *notes in data["chords"]
+            for s, b, r, q, i, *notes in _rows(data, "chords", 5, 6)
         ),
-        keys=tuple(KeySpan(fraction(s), Key.parse(k)) for s, k in data["keys"]),
-        meters=tuple(MeterSpan(fraction(s), Meter.parse(m)) for s, m in data["meters"]),
+        keys=tuple(KeySpan(fraction(s), Key.parse(k)) for s, k in _rows(data, "keys", 2)),
+        meters=tuple(MeterSpan(fraction(s), Meter.parse(m)) for s, m in _rows(data, "meters", 2)),
         grid=BeatGrid(tuple(data["beats_s"])),
         length=fraction(data["length"]),
-        sections=tuple(Section(fraction(s), fraction(b), label) for s, b, label in data["sections"]),
+        sections=tuple(Section(fraction(s), fraction(b), label) for s, b, label in _rows(data, "sections", 3)),
         genre=data["genre"],
-        melody=tuple(Note(fraction(s), fraction(b), p, v) for s, b, p, v in data["melody"]),
+        melody=tuple(Note(fraction(s), fraction(b), p, v) for s, b, p, v in _rows(data, "melody", 4)),
         first_downbeat=fraction(data["first_downbeat"]),
     )

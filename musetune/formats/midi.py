@@ -17,10 +17,11 @@ from musetune.formats.exact_sheet import FIELD, embedded, exact, like
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import GENRES, ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.lead_sheet import GENRES, LeadSheet
 from musetune.symbols.limits import BEATS, check_count, fraction, shortened
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 from musetune.symbols.timeline import beats_of, in_force, quarters_of, tempo_grid, until_next
 
 if TYPE_CHECKING:

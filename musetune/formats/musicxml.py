@@ -11,16 +11,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from musetune.formats.engraving import Page, flat, pitched, staff
+from musetune.formats.engraving import EngravedPage, flat, pitched, staff
 from musetune.formats.exact_sheet import FIELD, embedded, exact, like
 from musetune.formats.musicxml_reader import Notation, parse_notation
 from musetune.formats.note_values import GRID, written
 from musetune.formats.xml_harmony import degrees_of
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
-from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet, MeterSpan, Note, Section
+from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.meter import Meter
 from musetune.symbols.names import spell
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
 from musetune.symbols.timeline import beats_of, in_force, quarters_of, tempo_grid, until_next
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ def lead_part(sheet: LeadSheet) -> stream.Part:
     return staff(stream.Part(), "TrebleClef", page, written(sounds, page.bars, marks, single=True), pitched, above)
 
 
-def page_of(sheet: LeadSheet) -> Page:
+def page_of(sheet: LeadSheet) -> EngravedPage:
     """The bars and key signatures that every staff of the sheet has."""
     at = _place(sheet)
-    return Page(tuple(_bars(sheet, at)), tuple((at(span.start), span.key) for span in sheet.keys))
+    return EngravedPage(tuple(_bars(sheet, at)), tuple((at(span.start), span.key) for span in sheet.keys))
 
 
 def _place(sheet: LeadSheet) -> Callable[[Fraction], Fraction]:

@@ -77,7 +77,7 @@ def written(
 
 
 def struck(sounds: Iterable[Sound], bars: Sequence[Bar]) -> list[list[Piece]]:
-    """The same of hits without a length of their own: each is written up to the next one or to the end of its beat."""
+    """Write hits, which have no length of their own: each is written up to the next one or to the end of its beat."""
     sounds = list(sounds)
     cells = cells_of([(a, a, p, v) for a, _, p, v in sounds], bars)
     starts = [cell.start for cell in cells]
@@ -241,7 +241,7 @@ def _values(
 
 
 def _bracketed(pieces: list[Piece], cells: list[Cell]) -> list[Piece]:
-    """The same with each tuplet's first and last piece marked."""
+    """Return the pieces with each tuplet's first and last piece marked."""
     out = list(pieces)
     for cell in cells:
         inside = [i for i, piece in enumerate(pieces) if piece.tuplet and cell.start <= piece.start < cell.end]

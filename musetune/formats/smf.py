@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from musetune.symbols import limits
 from musetune.symbols.remarks import remark
@@ -29,6 +29,9 @@ CHANNEL = {
 SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages, which no file should hold
 FIFTHS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 MINORS = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
+
+_Message = tuple[str, dict[str, Any]]  # type and values of a message
+_Event = tuple[str, dict[str, Any], int]  # and the ticks since the one before
 
 
 def read_midi(path: Path) -> mido.MidiFile:
@@ -121,7 +124,8 @@ class _Track:
         """The messages that are kept."""
         import mido
 
-        track, status, ended = mido.MidiTrack(), 0, False
+        events: list[_Event] = []
+        status, ended = 0, False
         try:
             while self.at < self.stop and not ended:
                 delta = self._number()
@@ -138,12 +142,12 @@ class _Track:
                 else:
                     self._say(f"byte {self.at} belongs to no message; the rest of the track is left out")
                     break
-                message = self._meta() if byte == 0xFF else self._system(byte) if byte >= 0xF0 else self._channel(byte)
-                if message is not None:
+                event = self._meta() if byte == 0xFF else self._system(byte) if byte >= 0xF0 else self._channel(byte)
+                if event is not None:
+                    events.append((*event, self.pending))
                     self.pending = 0
-                    track.append(message)
-                    ended = message.type == "end_of_track"
-                    limits.check_count("events in a MIDI file", len(track), self.most)
+                    ended = event[0] == "end_of_track"
+                    limits.check_count("events in a MIDI file", len(events), self.most)
             if not ended:
                 self._say("has no end; what stands in it is read")
         except _TooLong:
@@ -153,8 +157,9 @@ class _Track:
         except EOFError:
             self._say(f"breaks off at byte {self.stop}; what stands before is read")
         if not ended:
-            track.append(mido.MetaMessage("end_of_track", time=min(self.pending, self.furthest)))
-        return track
+            events.append(("end_of_track", {}, min(self.pending, self.furthest)))
+        kinds = {True: mido.Message, False: mido.MetaMessage}
+        return mido.MidiTrack(kinds["channel" in values](name, **values, time=time) for name, values, time in events)
 
     def _cut(self) -> int:
         raise EOFError
@@ -183,45 +188,40 @@ class _Track:
         self.at += count
         return self.data[self.at - count : self.at]
 
-    def _system(self, byte: int) -> mido.Message | None:
+    def _system(self, byte: int) -> _Message | None:
         """System exclusive and its like, passed over."""
         self._bytes(self._number() if byte in (0xF0, 0xF7) else SYSTEM.get(byte, 0))
         return None
 
-    def _channel(self, byte: int) -> mido.Message | None:
-        import mido
-
+    def _channel(self, byte: int) -> _Message | None:
         name, count = CHANNEL[byte >> 4]
         values = self._bytes(count)
         if max(values) > 127:
             self._say(f"says {max(values)} where at most 127 is allowed (byte {self.at - 1}); it counts as 127")
             values = bytes(min(value, 127) for value in values)
         if name == "program_change":
-            return mido.Message(name, channel=byte & 15, program=values[0], time=self.pending)
+            return name, {"channel": byte & 15, "program": values[0]}
         if not name:
             return None
-        return mido.Message(name, channel=byte & 15, note=values[0], velocity=values[1], time=self.pending)
+        return name, {"channel": byte & 15, "note": values[0], "velocity": values[1]}
 
-    def _meta(self) -> mido.MetaMessage | None:
-        import mido
-
+    def _meta(self) -> _Message | None:
         kind = self._bytes(1)[0]
         body = self._bytes(self._number())
         if kind in TEXTS:
             field = "name" if kind == 3 else "text"
-            return mido.MetaMessage(TEXTS[kind], time=self.pending, **{field: _text(body)})
+            return TEXTS[kind], {field: _text(body)}
         if kind == 0x2F:
-            return mido.MetaMessage("end_of_track", time=self.pending)
+            return "end_of_track", {}
         if kind == 0x51 and len(body) >= 3 and any(body[:3]):
-            return mido.MetaMessage("set_tempo", tempo=int.from_bytes(body[:3], "big"), time=self.pending)
+            return "set_tempo", {"tempo": int.from_bytes(body[:3], "big")}
         if kind == 0x58 and len(body) >= 2 and body[0] and body[1] <= 7:
-            meter = {"numerator": body[0], "denominator": 1 << body[1]}
-            return mido.MetaMessage("time_signature", time=self.pending, **meter)
+            return "time_signature", {"numerator": body[0], "denominator": 1 << body[1]}
         if kind == 0x59 and len(body) >= 2:
             sharps = int.from_bytes(body[:1], "big", signed=True)
             if -7 <= sharps <= 7 and body[1] <= 1:
                 name = MINORS[sharps + 7] + "m" if body[1] else FIFTHS[sharps + 7]
-                return mido.MetaMessage("key_signature", key=name, time=self.pending)
+                return "key_signature", {"key": name}
         if kind in (0x51, 0x58, 0x59):
             what = {0x51: "tempo", 0x58: "time signature", 0x59: "key signature"}[kind]
             self._say(f"has a {what} that is none ({body[:6].hex(' ') or 'empty'}, tick {self.tick}); it is left out")

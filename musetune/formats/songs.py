@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import jams
     from music21 import stream
 
-    from musetune.formats.engraving import Page
+    from musetune.formats.engraving import EngravedPage
     from musetune.formats.note_values import Sound
 
 READ = (".json", ".mid", ".midi")  # what stems are read from
@@ -185,7 +185,7 @@ def _staves(sheet: LeadSheet, arrangement: Arrangement) -> Iterator[tuple[str, l
     from musetune.formats.engraving import melodic, percussion
     from musetune.formats.musicxml import page_of
 
-    page: Page = page_of(sheet)
+    page: EngravedPage = page_of(sheet)
     for name, stem in in_order(arrangement.stems).items():
         sounds = _sounds(sheet, stem)
         yield name, percussion(name, sounds, page) if stem.is_drum else melodic(name, stem.program, sounds, page)

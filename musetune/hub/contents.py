@@ -8,8 +8,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from musetune.formats.json_object import MAX_BYTES
-
+MAX_BYTES = 64 * 2**20  # of a text; a large tokenizer takes 20 MiB
 PIPELINE = "model_index.json"  # a whole pipeline's folder has it
 WEIGHTS = {  # the file that says which kind of adapter a folder holds → kind, and its weights
     "config.json": ("theory", "diffusion_pytorch_model.safetensors"),

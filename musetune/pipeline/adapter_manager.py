@@ -1,4 +1,6 @@
-"""The adapters of one pipeline: a theory adapter that makes the base obey, genre LoRAs that stack on it and swap in an instant."""
+"""The adapters of one pipeline: a theory adapter that makes the base obey, genre LoRAs that stack on it and swap in
+an instant.
+"""
 
 from __future__ import annotations
 
@@ -73,18 +75,28 @@ class AdapterHost(Protocol):
 
 
 class AdapterManager:
-    """Loads, mixes, fuses and saves the adapters of ``pipe``, whose components ``unet``, ``adapter`` and ``loras`` it reads and replaces.
+    """Loads, mixes, fuses and saves the adapters of ``pipe``, whose components ``unet``, ``adapter`` and ``loras`` it
+    reads and replaces.
 
-    Calls that share a U-Net wait for each other, in every thread and every pipeline: outside of them its weights are the base's.
+    Calls that share a U-Net wait for each other, in every thread and every pipeline: outside of them its weights are
+    the base's.
     """
 
     def __init__(self, pipe: AdapterHost) -> None:
         self.pipe = pipe
         self._fused: ExitStack | None = None
         self._folders: dict[str, Path] = {}  # where a loaded adapter's companions lie
-        self._playing = 0  # calls of this thread that are under way, for whoever changes adapters from a callback
+        self._playing = 0  # contexts of `playing` that are open, all of the thread that holds the lock
+        self._setting = (1.0, True)  # their strength and music
+        self._merged = ExitStack()  # what the first of them merged
 
-    # -- what is loaded ----------------------------------------------------------------------------------------------------
+    @property
+    def unet(self) -> AudioLDM2UNet2DConditionModel:
+        """The pipeline's U-Net itself, also where ``torch.compile`` wraps it."""
+        return getattr(self.pipe.unet, "_orig_mod", self.pipe.unet)
+
+    # -- what is loaded
+    # ----------------------------------------------------------------------------------------------------
 
     def infos(self) -> dict[str, AdapterInfo]:
         """What is loaded, by name: the theory adapter first, then the genre LoRAs."""
@@ -99,7 +111,9 @@ class AdapterManager:
         return infos
 
     def load(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
-        """Attach a theory adapter in place of the present one, or add a genre LoRA; see ``MuseTunePipeline.load_adapter``."""
+        """Attach a theory adapter in place of the present one, or add a genre LoRA; see
+        ``MuseTunePipeline.load_adapter``.
+        """
         with self._changing(), torch.random.fork_rng(devices=[]):  # the caller's generator is left alone
             if isinstance(adapter, MusicAdapter):
                 self._attach(adapter, name)
@@ -128,33 +142,37 @@ class AdapterManager:
     def set(self, mix: str | Mapping[str, float] | None) -> None:
         """Let the genre LoRAs of ``mix`` count; see ``MuseTunePipeline.set_adapter``."""
         with self._changing():
+            if not isinstance(mix, str | Mapping | None):
+                raise ValueError(f"{mix!r} is no mix: give a name, or weights such as {{'jazz': 0.7, 'blues': 0.3}}")
             weights = {mix: 1.0} if isinstance(mix, str) else dict(mix or {})
             (self.pipe.loras or LoraMixer()).set(weights)
 
     def _attach(self, new: MusicAdapter, name: str | None, folder: Path | None = None) -> None:
         pipe = self.pipe
         if new.card is not None:
-            new.card.check(pipe.unet)
+            new.card.check(self.unet)
         label = _name_of(new) if name is None else name
         if pipe.loras is not None and label in pipe.loras.loras:
             raise ValueError(f"a genre adapter is called {label!r}: give another name=…")
         # nn.Module's own `to`: ModelMixin's warns of float32 modules although there are none
-        new = torch.nn.Module.to(new, pipe.unet.device, pipe.unet.dtype).eval()
+        new = torch.nn.Module.to(new, self.unet.device, self.unet.dtype).eval()
         old = pipe.adapter
         if old is not None:
             old.detach()
         try:
-            new.attach(pipe.unet)
-        except ValueError:
+            new.attach(self.unet)
+        except BaseException:
             if old is not None:
-                old.attach(pipe.unet)
+                old.attach(self.unet)
+                old.silence()
             raise
         if name is not None:
             new.card = (
                 replace(new.card, name=name)
                 if new.card
-                else AdapterMetadata.of(pipe.unet, "theory", name, pipe.base_name)
+                else AdapterMetadata.of(self.unet, "theory", name, pipe.base_name)
             )
+        new.silence()
         pipe.register_modules(adapter=new)
         self._remember(label, folder)
 
@@ -162,8 +180,8 @@ class AdapterManager:
         pipe = self.pipe
         if pipe.adapter is not None and name == _name_of(pipe.adapter):
             raise ValueError(f"the theory adapter is called {name!r}: give another name=…")
-        new.check(pipe.unet)
-        loras = pipe.loras or torch.nn.Module.to(LoraMixer(), pipe.unet.device, pipe.unet.dtype)
+        new.check(self.unet)
+        loras = pipe.loras or torch.nn.Module.to(LoraMixer(), self.unet.device, self.unet.dtype)
         loras.put(name, named(new, name))
         loras.set({name: 1.0})
         pipe.register_modules(loras=loras)
@@ -174,29 +192,57 @@ class AdapterManager:
         if folder is not None:
             self._folders[name] = folder
 
-    # -- in the U-Net's weights --------------------------------------------------------------------------------------------
+    # -- in the U-Net's weights
+    # --------------------------------------------------------------------------------------------
 
     @contextmanager
     def playing(self, strength: float, *, music: bool) -> Iterator[None]:
         """A context in which the U-Net plays at ``strength`` with all that is active in its weights.
 
-        With ``music`` the theory adapter counts too, without it only the genre LoRAs. After it the U-Net's weights are what they were, bit
-        for bit. Other threads that want the same U-Net wait.
+        With ``music`` the theory adapter counts too, without it only the genre LoRAs. After it the U-Net's weights
+        are what they were, bit
+        for bit. Other threads that want the same U-Net wait; contexts of one thread that overlap share what the first
+        merged.
+
+        Raises:
+            ValueError: where a context of this thread is open that plays otherwise.
         """
         with self._lock():
+            if self._playing and self._setting != (strength, music):
+                raise ValueError(
+                    "the pipeline is generating with another strength or without music: let that call end first"
+                )
+            if not self._playing:
+                self._setting = (strength, music)
+                self._merged = ExitStack()
+                self._merged.enter_context(self._merge(strength, music))
             self._playing += 1
             try:
-                theory = self.pipe.adapter is not None and self.pipe.adapter.has_lora  # is part of what is fused
-                if self._fused is not None and strength == 1.0 and (music or not theory):
-                    yield
-                    return
-                with self.unfused():
-                    if self.pipe.adapter is not None:
-                        self.pipe.adapter.strength = strength if music else 0.0
-                    with lora.merged(self.pipe.unet, self._deltas(strength)):
-                        yield
+                yield
             finally:
                 self._playing -= 1
+                if not self._playing:
+                    self._merged.close()
+
+    @contextmanager
+    def _merge(self, strength: float, music: bool) -> Iterator[None]:
+        """A context in which the LoRAs that count lie in the U-Net's weights."""
+        adapter = self.pipe.adapter
+        try:
+            if adapter is not None:
+                adapter.wrap_processors()
+            in_fused = adapter is not None and adapter.has_lora  # the theory adapter's LoRA is part of what is fused
+            if self._fused is not None and strength == 1.0 and (music or not in_fused):
+                yield
+                return
+            with self.unfused():
+                if adapter is not None:
+                    adapter.strength = strength if music else 0.0
+                with lora.merged(self.unet, self._deltas(strength)):
+                    yield
+        finally:
+            if adapter is not None:
+                adapter.silence()
 
     def fuse(self) -> None:
         """Add all active LoRAs into the U-Net's weights; see ``MuseTunePipeline.fuse_adapter``."""
@@ -216,7 +262,7 @@ class AdapterManager:
         if adapter is not None:
             adapter.strength = 1.0
         fused = ExitStack()
-        fused.enter_context(lora.merged(self.pipe.unet, self._deltas(1.0)))
+        fused.enter_context(lora.merged(self.unet, self._deltas(1.0)))
         self._fused = fused
 
     def _unfuse(self) -> None:
@@ -249,7 +295,8 @@ class AdapterManager:
                 yield
             finally:
                 if adapter is not None:
-                    adapter.attach(self.pipe.unet)
+                    adapter.attach(self.unet)
+                    adapter.silence()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -266,7 +313,7 @@ class AdapterManager:
 
     def _lock(self) -> threading.RLock:
         with _NEW_LOCK:
-            return _LOCKS.setdefault(self.pipe.unet, threading.RLock())
+            return _LOCKS.setdefault(self.unet, threading.RLock())
 
     def _mix(self) -> Mapping[str, float]:
         return {} if self.pipe.loras is None else self.pipe.loras.mix
@@ -274,7 +321,8 @@ class AdapterManager:
     def _deltas(self, strength: float) -> dict[str, list[lora.LoraDelta]]:
         return {} if self.pipe.loras is None else self.pipe.loras.parts(strength)
 
-    # -- on disk -----------------------------------------------------------------------------------------------------------
+    # -- on disk
+    # -----------------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, name: str | None = None) -> Path:
         """Write an adapter as the Hub holds it; see ``MuseTunePipeline.save_adapter``."""
@@ -283,11 +331,11 @@ class AdapterManager:
         target.mkdir(parents=True, exist_ok=True)
         with self.unfused():
             if pipe.adapter is not None and name == _name_of(pipe.adapter):
-                pipe.adapter.card = pipe.adapter.card or AdapterMetadata.of(pipe.unet, "theory", name, pipe.base_name)
+                pipe.adapter.card = pipe.adapter.card or AdapterMetadata.of(self.unet, "theory", name, pipe.base_name)
                 pipe.adapter.save_pretrained(target)
             else:
                 one = (pipe.loras or LoraMixer()).known(name)
-                replace(one, card=one.card or AdapterMetadata.of(pipe.unet, "lora", name, pipe.base_name)).write(target)
+                replace(one, card=one.card or AdapterMetadata.of(self.unet, "lora", name, pipe.base_name)).write(target)
         source = self._folders.get(name)
         if source is not None and source.resolve() != target.resolve():
             for file in COMPANIONS:

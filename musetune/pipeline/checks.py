@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def check_intervals(**intervals: tuple[float, float] | None) -> None:
 def check_counts(**counts: int | None) -> None:
     """Raise ValueError for what should be a whole number from 1 on; None is not given."""
     for name, value in counts.items():
-        if value is not None and (not _is_number(value) or value != value // 1 or value < 1):
+        if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or value < 1):
             raise ValueError(f"{name}={value} must be a whole number from 1 on")
 
 

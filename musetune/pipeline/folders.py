@@ -1,11 +1,15 @@
-"""Folders that hold a whole pipeline, or name their base instead of holding it; and what is not to be trusted in them."""
+"""Folders that hold a whole pipeline, or name their base instead of holding it; and what is not to be trusted in
+them.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,8 @@ from musetune.hub.locate import find_adapter, find_base, is_lora
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
 OURS = ("adapter", "loras")
+LIBRARIES = ("diffusers", "transformers", "musetune")
+SHARD = re.compile(r"[\w.-]+\.safetensors")
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 # what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
@@ -34,16 +40,17 @@ class Reference:
     name: str
     revision: str | None
 
-    def load_adapters(self, folder: str | Path, index: Mapping[str, Any], pipe: Any) -> None:
-        """What the folder itself holds, in place of what came with the base."""
-        pipe.unload_adapter()
-        if holds(index, "adapter"):
-            pipe.load_adapter(MusicAdapter.from_pretrained(Path(folder) / "adapter"))
-        if holds(index, "loras"):
-            loras = LoraMixer.from_pretrained(Path(folder) / "loras")
-            loras.check(pipe.unet)
-            loras = torch.nn.Module.to(loras, pipe.unet.device, pipe.unet.dtype)
-            pipe.register_modules(loras=loras)  # type: ignore[attr-defined]
+
+def load_adapters(folder: str | Path, index: Mapping[str, Any], pipe: Any) -> None:
+    """Load what a pipeline's folder holds of adapters, in place of what ``pipe`` has."""
+    pipe.unload_adapter()
+    if holds(index, "adapter"):
+        pipe.load_adapter(MusicAdapter.from_pretrained(Path(folder) / "adapter"))
+    if holds(index, "loras"):
+        loras = LoraMixer.from_pretrained(Path(folder) / "loras")
+        loras.check(pipe.unet)
+        loras = torch.nn.Module.to(loras, pipe.unet.device, pipe.unet.dtype)
+        pipe.register_modules(loras=loras)
 
 
 def read_reference(index: Mapping[str, Any]) -> Reference | None:
@@ -52,7 +59,9 @@ def read_reference(index: Mapping[str, Any]) -> Reference | None:
 
 
 def write_reference(pipe: Any, folder: str | Path, name: str, revision: str | None) -> None:
-    """A folder with the pipeline's adapters that names its base. Raises ValueError for a base that nobody else could find."""
+    """A folder with the pipeline's adapters that names its base. Raises ValueError for a base that nobody else could
+    find.
+    """
     import diffusers
 
     try:
@@ -79,12 +88,69 @@ def holds(index: Mapping[str, Any], part: str) -> bool:
     return isinstance(index.get(part), list) and index[part][0] is not None
 
 
+def check_index(index: object, source: str, *, trusted: bool = False) -> None:
+    """Raise ValueError where a model_index.json would import anything but diffusers, transformers and musetune.
+
+    Older diffusers import a module of the working folder that an index names; ``trusted``: the user asked for remote
+    code.
+    """
+    from diffusers import pipelines
+
+    if not isinstance(index, dict):
+        raise ValueError(f"{source}: model_index.json is a {type(index).__name__}, not an object")
+    for part, entry in index.items():
+        if part.startswith("_") or not isinstance(entry, list) or entry == [None, None]:
+            continue
+        if len(entry) != 2 or not all(isinstance(word, str) for word in entry):
+            raise ValueError(f"{source}: model_index.json says {part}: {entry!r}, which is not [library, class]")
+        known = entry[0].split(".")[0] in LIBRARIES or hasattr(
+            pipelines, entry[0]
+        )  # "audioldm2": a folder of diffusers' own
+        if not known and not trusted:
+            raise ValueError(
+                f"{source}: model_index.json takes {part} from {entry[0]!r}; only {', '.join(LIBRARIES)} are loaded without trust_remote_code"
+            )
+
+
+def check_weight_indices(folder: str | Path) -> None:
+    """Raise ValueError where an index of sharded weights names anything but safetensors beside itself: a pickle may
+    run any code.
+    """
+    for path in sorted(Path(folder).rglob("*.safetensors.index*.json")):
+        try:
+            files = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is no index of weights ({error})") from error
+        if wrong := sorted(str(f) for f in files if not (isinstance(f, str) and SHARD.fullmatch(f))):
+            raise ValueError(f"{path} names {wrong[0]!r}: only safetensors beside it are read; convert the weights")
+
+
+@contextmanager
+def without_adapters(folder: str, index: Mapping[str, Any], variant: str | None) -> Iterator[str]:
+    """A context with a folder of the plain base: ``folder`` itself, or where a ``variant`` is asked for links to all
+    but the adapters.
+
+    diffusers looks for variants by the second word of every file's name, which ``adapter/lora`` has not.
+    """
+    if variant is None or not any(holds(index, part) for part in OURS):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as name:
+        for path in Path(folder).iterdir():
+            if path.name not in (*OURS, "model_index.json"):
+                (Path(name) / path.name).symlink_to(path.resolve(), target_is_directory=path.is_dir())
+        plain = {key: value for key, value in index.items() if key not in OURS}
+        (Path(name) / "model_index.json").write_text(json.dumps(plain))
+        yield name
+
+
 def fetch(place: str, index: Mapping[str, Any], **hub: Any) -> str:
-    """The whole folder of a Hub pipeline that holds adapters; any other ``place`` as it is.
+    """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``place`` as it is.
 
     DiffusionPipeline.download leaves files out that it does not know, such as those of a MusicAdapter's LoRA.
     """
-    if Path(place).is_dir() or not any(holds(index, part) for part in OURS):
+    ours = any(isinstance(entry, list) and str(entry[0]).startswith("musetune") for entry in index.values() if entry)
+    if Path(place).is_dir() or not ours:
         return place
     from huggingface_hub import snapshot_download
 
@@ -92,7 +158,9 @@ def fetch(place: str, index: Mapping[str, Any], **hub: Any) -> str:
 
 
 def theory_of(adapter: object, index: Mapping[str, Any], **hub: Any) -> str | None:
-    """The folder of the theory adapter that a genre adapter's folder was trained on; None where none is needed, or the base has its own."""
+    """The folder of the theory adapter that a genre adapter's folder was trained on; None where none is needed, or
+    the base has its own.
+    """
     if not (isinstance(adapter, str) and is_lora(adapter)) or holds(index, "adapter"):
         return None
     card = read_adapter_metadata(adapter)

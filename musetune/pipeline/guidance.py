@@ -47,7 +47,7 @@ class Guidance:
 
 
 def factors(scales: tuple[float, ...]) -> tuple[float, ...]:
-    """Of each level's prediction in the sum: 1 − s₀, s₀ − s₁, …, s_last."""
+    """Return the factor of each level's prediction in the guided sum: 1 − s₀, s₀ − s₁, …, s_last."""
     return tuple(a - b for a, b in zip((1.0, *scales), (*scales, 0.0), strict=True))
 
 

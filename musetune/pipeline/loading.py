@@ -10,12 +10,17 @@ if TYPE_CHECKING:
 
 
 def language_model(
-    base: str, index: dict[str, Any], dtype: torch.dtype | dict[str, torch.dtype] | None = None, **hub: Any
+    base: str,
+    index: dict[str, Any],
+    dtype: torch.dtype | dict[str, torch.dtype] | None = None,
+    variant: str | None = None,
+    **hub: Any,
 ) -> GPT2LMHeadModel | None:
     """The folder's GPT-2 with its generation methods where the index names plain ``GPT2Model``, else None.
 
     dtype: of the weights, as DiffusionPipeline.from_pretrained takes it: one for all, or by component with a "default".
-    Plain GPT2Model has lost what AudioLDM2Pipeline calls (diffusers issue 12630); GPT2LMHeadModel loads the same weights.
+    Plain GPT2Model has lost what AudioLDM2Pipeline calls (diffusers issue 12630); GPT2LMHeadModel loads the same
+    weights.
     """
     if index.get("language_model", ["", ""])[1] != "GPT2Model":
         return None
@@ -24,7 +29,28 @@ def language_model(
 
     if isinstance(dtype, dict):
         dtype = dtype.get("language_model", dtype.get("default", torch.float32))
-    return GPT2LMHeadModel.from_pretrained(base, subfolder="language_model", use_safetensors=True, dtype=dtype, **hub)
+    return GPT2LMHeadModel.from_pretrained(
+        base, subfolder="language_model", use_safetensors=True, dtype=dtype, variant=variant, **hub
+    )
+
+
+def resolve_dtype(dtype: Any) -> Any:
+    """Return ``dtype`` with names such as "float16" or "torch.float16" as torch.dtype: every part then means the same
+    by it.
+
+    Raises:
+        ValueError: for a name that is no dtype.
+    """
+    import torch
+
+    if isinstance(dtype, dict):
+        return {part: resolve_dtype(one) for part, one in dtype.items()}
+    if not isinstance(dtype, str):
+        return dtype
+    found = getattr(torch, dtype.removeprefix("torch."), None)
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"dtype={dtype!r} is no dtype: give torch.float32, torch.float16 or torch.bfloat16")
+    return found
 
 
 def pick_device(name: str | None) -> str:

@@ -35,14 +35,18 @@ from musetune.pipeline.checks import (
 from musetune.pipeline.conditions import Conditions, prepare_windows
 from musetune.pipeline.folders import (
     CUSTOM_PIPELINE,
+    check_index,
+    check_weight_indices,
     fetch,
+    load_adapters,
     read_reference,
     theory_of,
     warn_of_remote_code,
+    without_adapters,
     write_reference,
 )
 from musetune.pipeline.guidance import Interval
-from musetune.pipeline.loading import language_model
+from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
 from musetune.pipeline.sampler import Generators, relate_sections, sample
@@ -103,9 +107,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.base_revision: str | None = None
         self.adapter_manager = AdapterManager(self)
         if loras is not None:
-            loras.check(unet)
+            loras.check(self.adapter_manager.unet)
         if adapter is not None:
-            adapter.attach(unet)
+            if not adapter.attached_to(self.adapter_manager.unet):  # it is where components are shared
+                adapter.attach(self.adapter_manager.unet)
+            adapter.silence()
 
     @classmethod
     @torch.random.fork_rng(devices=[])  # loading draws random numbers; the caller's generator is left alone
@@ -116,11 +122,15 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         adapter_revision: str | None = None,
         **options: Any,
     ) -> MuseTunePipeline:
-        """Load a base ("nano", a folder, a Hub id such as cvssp/audioldm2) and an adapter (folder, bundled name, Hub id, or object).
+        """Load a base ("nano", a folder, a Hub id such as cvssp/audioldm2) and an adapter (folder, bundled name, Hub
+        id, or object).
 
-        A genre adapter comes with the theory adapter that it was trained on, unless the base has one. A folder that ``save_pretrained`` wrote
-        brings its own adapters. Weights come from safetensors only. ``options`` are DiffusionPipeline.from_pretrained's; token, cache_dir and
-        local_files_only also serve a Hub adapter, whose revision is ``adapter_revision``, by default ``revision`` where the base is not from
+        A genre adapter comes with the theory adapter that it was trained on, unless the base has one. A folder that
+        ``save_pretrained`` wrote
+        brings its own adapters. Weights come from safetensors only. ``options`` are
+        DiffusionPipeline.from_pretrained's; token, cache_dir and
+        local_files_only also serve a Hub adapter, whose revision is ``adapter_revision``, by default ``revision``
+        where the base is not from
         the Hub. Warns where remote code is asked for that is not pinned to a commit.
         """
         place = find_base(base)
@@ -133,17 +143,29 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             folder = find_adapter(adapter, **access, **given_arguments(revision=adapter_revision))
             adapter, name = folder, lora_name(adapter, folder) if is_lora(folder) else None
         options.setdefault("use_safetensors", True)
+        options |= {name: resolve_dtype(options[name]) for name in ("dtype", "torch_dtype") if name in options}
         hub = access | given_arguments(revision=options.get("revision"))
         index = read_index(place, **hub)
+        check_index(index, place, trusted=bool(options.get("trust_remote_code")))
         place, theory = fetch(place, index, **hub), theory_of(adapter, index, **access)
         if (reference := read_reference(index)) is not None:
             pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
-            reference.load_adapters(place, index, pipe)
+            load_adapters(place, index, pipe)
         else:
+            if not Path(place).is_dir() and "custom_pipeline" not in options:
+                place = cls.download(
+                    place, **given_arguments(variant=options.get("variant")), use_safetensors=True, **hub
+                )
+            if Path(place).is_dir():
+                check_weight_indices(place)
             if "language_model" not in options:
-                model = language_model(place, index, options.get("dtype", options.get("torch_dtype")), **hub)
+                dtype = options.get("dtype", options.get("torch_dtype"))
+                model = language_model(place, index, dtype, options.get("variant"), **hub)
                 options |= given_arguments(language_model=model)
-            pipe = super().from_pretrained(place, **options)
+            with without_adapters(place, index, options.get("variant")) as plain:
+                pipe = super().from_pretrained(plain, **options)
+            if plain != place:
+                load_adapters(place, index, pipe)
             pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
         if theory is not None:
             pipe.load_adapter(theory)
@@ -151,8 +173,23 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             pipe.load_adapter(adapter, name)
         return pipe
 
+    @classmethod
+    def from_pipe(cls, pipeline: Any, **options: Any) -> MuseTunePipeline:
+        """Make a pipeline of another's components, which both share then; no memory is copied.
+
+        Args:
+            pipeline: an AudioLDM2Pipeline or MuseTunePipeline.
+            options: components to take instead, and what ``DiffusionPipeline.from_pipe`` takes.
+        """
+        parts = {name: part for name, part in pipeline.components.items() if name not in options}
+        pipe = super().from_pipe(pipeline, **parts | options)
+        pipe.base_name = getattr(pipeline, "base_name", pipe.base_name)
+        pipe.base_revision = getattr(pipeline, "base_revision", None)
+        return pipe
+
     def push_adapter_to_hub(self, repo_id: str, name: str | None = None, **hub: Any) -> str:
-        """Push what ``save_adapter`` writes to a repository of the Hub, "me/musetune-jazz". hub: token, revision, private, message.
+        """Push what ``save_adapter`` writes to a repository of the Hub, "me/musetune-jazz". hub: token, revision,
+        private, message.
 
         Returns what the Hub calls the commit. name: by default the active genre LoRA, else the theory adapter.
         """
@@ -161,7 +198,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         with tempfile.TemporaryDirectory() as folder:
             return push(self.save_adapter(folder, name), repo_id, **hub)
 
-    # -- adapters ----------------------------------------------------------------------------------------------------------
+    # -- adapters
+    # ----------------------------------------------------------------------------------------------------------
 
     @property
     def adapters(self) -> dict[str, AdapterInfo]:
@@ -169,21 +207,26 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         return self.adapter_manager.infos()
 
     def load_adapter(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
-        """Attach a theory adapter in place of the present one, or add a genre LoRA, which is active alone then; the base stays loaded.
+        """Attach a theory adapter in place of the present one, or add a genre LoRA, which is active alone then; the
+        base stays loaded.
 
         Args:
-            adapter: a folder, a bundled name, a Hub id, or a MusicAdapter. A genre LoRA: ours, or any for this U-Net by peft or diffusers.
-            name: what to call it, by default as its metadata say, else as its folder or repository; a LoRA of that name is replaced.
+            adapter: a folder, a bundled name, a Hub id, or a MusicAdapter. A genre LoRA: ours, or any for this U-Net
+                by peft or diffusers.
+            name: what to call it, by default as its metadata say, else as its folder or repository; a LoRA of that
+                name is replaced.
             hub: revision, token, cache_dir, local_files_only.
 
         Raises:
-            ValueError: that says what differs, and changes nothing, where it was made for another U-Net; while adapters are fused.
+            ValueError: that says what differs, and changes nothing, where it was made for another U-Net; while
+                adapters are fused.
             FileNotFoundError: where there is no such adapter.
         """
         self.adapter_manager.load(adapter, name, **hub)
 
     def set_adapter(self, mix: str | Mapping[str, float] | None) -> None:
-        """Let genre LoRAs count: one, several with weights 0–2 such as {"jazz": 0.7, "blues": 0.3}, or None: the theory adapter alone.
+        """Let genre LoRAs count: one, several with weights 0–2 such as {"jazz": 0.7, "blues": 0.3}, or None: the
+        theory adapter alone.
 
         Raises:
             ValueError: for a name that is not loaded or a weight outside 0–2, and changes nothing.
@@ -195,7 +238,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.adapter_manager.unload(name)
 
     def fuse_adapter(self) -> None:
-        """Add all active LoRAs into the U-Net's weights until ``unfuse_adapter``: calls need not do it each time. Keeps a copy of the weights.
+        """Add all active LoRAs into the U-Net's weights until ``unfuse_adapter``: calls need not do it each time.
+        Keeps a copy of the weights.
 
         Calls of another strength, and those without music, still get what they ask for.
 
@@ -230,25 +274,28 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         return self.adapter_manager.save(folder, name)
 
     def save_pretrained(self, save_directory: str | Path, reference: bool | str = False, **options: Any) -> None:
-        """Write a complete folder: the plain base, the theory adapter with its LoRA under adapter/, genre LoRAs with their mix under loras/.
+        """Write a complete folder: the plain base, the theory adapter with its LoRA under adapter/, genre LoRAs with
+        their mix under loras/.
 
         Args:
             save_directory: is made where it is not there.
             reference: name the base instead of writing it, as nano or a Hub id; True: as it was loaded.
-            options: as of ``DiffusionPipeline.save_pretrained``; with ``reference`` they have no meaning.
+            options: as of ``DiffusionPipeline.save_pretrained``; none with ``reference``.
 
         Raises:
             ValueError: where ``reference`` is a folder, which nobody else could find.
         """
         with self.adapter_manager.detached():
             if reference:
+                reject_arguments(options, "means nothing with reference=…: push the folder with musetune push")
                 name = self.base_name if reference is True else reference
                 write_reference(self, save_directory, name, self.base_revision if name == self.base_name else None)
             else:
                 super().save_pretrained(save_directory, **options)
             (Path(save_directory) / "pipeline.py").write_text(CUSTOM_PIPELINE)
 
-    # -- songs -------------------------------------------------------------------------------------------------------------
+    # -- songs
+    # -------------------------------------------------------------------------------------------------------------
 
     def plan(self, prompt: str, **pins: Any) -> LeadSheet:
         """Write a song's plan from words, by the structure transformer.
@@ -272,7 +319,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         return arrange(sheet, **options)
 
-    # -- the call ----------------------------------------------------------------------------------------------------------
+    # -- the call
+    # ----------------------------------------------------------------------------------------------------------
 
     @property
     def row_s(self) -> float:
@@ -328,7 +376,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         callback_on_step_end: Callable[[Any, int, int, dict[str, Tensor]], dict[str, Tensor] | None] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
-        """Generate audio that follows a lead sheet, a progression or a plan of its own; without music, as AudioLDM2Pipeline does.
+        """Generate audio that follows a lead sheet, a progression or a plan of its own; without music, as
+        AudioLDM2Pipeline does.
 
         With music the stock arguments mean what they mean there; those that differ are listed.
 
@@ -340,26 +389,32 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             num_waveforms_per_prompt: candidates; with music the most obedient of a prompt comes first.
             generator: one for all, or a list of one for each waveform.
             lead_sheet: the music; it has key, tempo, meter and genre itself and is cut to ``duration_seconds``.
-            harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, repeated to ``duration_seconds`` (default 10.24).
+            harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, repeated to ``duration_seconds``
+                (default 10.24).
             key: of the progression or the song; "C major" where not given.
             bpm: 30–300; 120.
             time_signature: "4/4".
             genre: one of musetune's genres.
-            duration_seconds: with neither sheet nor progression, but with an adapter, the prompt is planned (``plan``; key, bpm,
-                time_signature and genre are pinned where given) to the nearest whole bar, arranged (``arrange``), played and reported on.
-            follow: which of chords, beats, key, genre, function and, with an arrangement, drums, bass, comping, lead count; default all.
+            duration_seconds: with neither sheet nor progression, but with an adapter, the prompt is planned
+                (``plan``; key, bpm,
+                time_signature and genre are pinned where given) to the nearest whole bar, arranged (``arrange``),
+                played and reported on.
+            follow: which of chords, beats, key, genre, function and, with an arrangement, drums, bass, comping, lead
+                count; default all.
             follow_seconds: (start, end) of the stretch in which they do; the rest is left to the model.
             arrangement: the players' notes.
             stems: each player's audio too, their sum instead of one take.
             music_guidance_scale: how hard the music is pushed beside the words; 3, with notes 2.5.
             stem_guidance_scale: how hard the notes are pushed; 2.5.
-            guidance_interval: (start, end) of the steps, 0–1, in which words are pushed at all; the other steps are faster.
+            guidance_interval: (start, end) of the steps, 0–1, in which words are pushed at all; the other steps are
+                faster.
             music_guidance_interval: the like for music and notes.
             guidance_rescale: 0–1; 0.8; only with music.
             window_seconds: longer audio is made in overlapping windows of so much; default the base's own length.
             strength: of the adapters, 0–1; 1.
             return_report: listen to each waveform and report what was obeyed.
-            callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it returns under "latents"
+            callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
+                returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
             callback_on_step_end_tensor_inputs: only "latents".
 
@@ -533,7 +588,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         return super().__call__(**arguments)
 
     def _on_step(self, callback: Any, callback_steps: int, callback_on_step_end: Any) -> Any:
-        """Return what the sampler calls after each step: both kinds of callback, and the interrupt; None where there is nothing to call."""
+        """Return what the sampler calls after each step: both kinds of callback, and the interrupt; None where there
+        is nothing to call.
+        """
         if callback is None and callback_on_step_end is None:
             return None
 
@@ -550,7 +607,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     def _write_song(
         self, prompt: Any, seconds: float, generator: Generators, pins: dict[str, Any]
     ) -> tuple[LeadSheet, Arrangement]:
-        """Write the plan and the arrangement of a song of ``seconds``; the generator's seed is the song's, else the global generator draws one."""
+        """Write the plan and the arrangement of a song of ``seconds``; the generator's seed is the song's, else the
+        global generator draws one.
+        """
         check_positive("duration_seconds", seconds)
         if not isinstance(prompt, str):
             raise ValueError(f"prompt={prompt!r}: a song is written from one str; call once for each prompt")
@@ -615,7 +674,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         latents: Tensor | None,
         **sampling: Any,
     ) -> dict[str, np.ndarray]:
-        """Return audio (samples,) of each player under its own notes and words, from one noise; scaled so that their sum does not clip."""
+        """Return audio (samples,) of each player under its own notes and words, from one noise; scaled so that their
+        sum does not clip.
+        """
         (music,) = request.music
         assert music.arrangement is not None  # _check_music saw to it
         noise = self._noise(request, generator, latents)
@@ -637,7 +698,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     def _encode_words(
         self, prompts: list[str | None], words: dict[str, Any], waveforms: int, levels: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the U-Net's arguments of the T5 stream, and GPT-2's embeddings: rows of no words, and of words at every other level.
+        """Return the U-Net's arguments of the T5 stream, and GPT-2's embeddings: rows of no words, and of words at
+        every other level.
 
         Prompts are encoded one by one: padding would leak into the language model.
         """
@@ -708,7 +770,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
     def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Any]]:
-        """Return the waveforms and their reports, the most obedient of each prompt first; of a stretch where only that was asked for."""
+        """Return the waveforms and their reports, the most obedient of each prompt first; of a stretch where only
+        that was asked for.
+        """
         from musetune.evaluation import report
 
         ranked, reports = [], []

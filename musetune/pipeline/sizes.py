@@ -25,7 +25,7 @@ def base_sizes(pipe: DiffusionPipeline, folder: Path) -> dict[str, dict[str, Any
 
 
 def adapter_sizes(adapter: MusicAdapter, folder: Path, unet_parameters: int) -> dict[str, Any]:
-    """The same of an attached adapter with its LoRA, and its share of the U-Net."""
+    """Return parameters and megabytes of an attached adapter with its LoRA, and its share of the U-Net."""
     own = sum(p.numel() for p in adapter.trainable_parameters())
     return {"parameters": own, "mb": megabytes(folder), "share_of_unet": round(own / unet_parameters, 4)}
 
@@ -45,5 +45,5 @@ def _kept_buffers(module: nn.Module) -> list:
 
 
 def megabytes(folder: Path) -> float:
-    """Of the safetensors files in a folder."""
+    """Return the megabytes of the safetensors files in a folder."""
     return round(sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6, 3)

@@ -87,7 +87,9 @@ def _load(base: str, theory: str, genres: tuple[str, ...], device: str) -> MuseT
 
 
 def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSettings) -> dict[str, Scores]:
-    """Condition → scores of one sheet; conditions are `THEORY`, and of each genre its name, "floor B", "ceiling A", "ceiling B"."""
+    """Condition → scores of one sheet; conditions are `THEORY`, and of each genre its name, "floor B", "ceiling A",
+    "ceiling B".
+    """
     (test, stranger), scores = job, {}
     scores[THEORY] = score_clip(audio(test, THEORY, settings), test)[0]
     for genre in map(name_of, settings.genres):
@@ -127,7 +129,9 @@ def make(pipe: MuseTunePipeline, test: TestSheet, condition: str, settings: Eval
 
 
 def score_clip(path: Path, *tests: TestSheet) -> list[Scores]:
-    """Scores of a clip against each sheet, with the genre that our analyser hears under "heard"; read where they are there."""
+    """Scores of a clip against each sheet, with the genre that our analyser hears under "heard"; read where they are
+    there.
+    """
     record = path.with_suffix(".json")
     ids = [test.id for test in tests]
     if record.exists() and (known := json.loads(record.read_text()))["asked"] == ids:
@@ -141,7 +145,9 @@ def score_clip(path: Path, *tests: TestSheet) -> list[Scores]:
 
 
 def distances(genre: str, tests: list[TestSheet], every: list[TestSheet], settings: EvaluationSettings) -> Sound:
-    """Fréchet distance to the genre's held-out clips, of the theory adapter alone and with the genre; None with too little audio."""
+    """Fréchet distance to the genre's held-out clips, of the theory adapter alone and with the genre; None with too
+    little audio.
+    """
     name = name_of(genre)
     theirs = [timbre(*load_audio(audio(test, f"{name} ceiling A", settings))) for test in every]
     ours = {c: [timbre(*load_audio(audio(test, c, settings))) for test in tests] for c in (THEORY, name)}

@@ -1,9 +1,13 @@
 """The suites "obedience" and "quick": what is generated, what is held beside it, what is written.
 
-For every lead sheet of the test set, at its own fixed seed: floor A the base without adapter; floor B the audio that the adapter
-made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the words alone name the
-genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the lead sheet rendered by a
-synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder. "quick" plays three sheets, one a
+For every lead sheet of the test set, at its own fixed seed: floor A the base without adapter; floor B the audio that
+the adapter
+made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the words alone
+name the
+genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the lead sheet rendered
+by a
+synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder. "quick" plays three
+sheets, one a
 metre: adapter and floor B alone.
 """
 
@@ -57,7 +61,9 @@ Clips = dict[str, dict[str, dict[str, Any]]]  # condition → sheet → record
 
 
 def run(settings: EvaluationSettings) -> None:
-    """Play, judge, write results.json, results.md, results.png, agreement.png; print the tables. Goes on where it was."""
+    """Play, judge, write results.json, results.md, results.png, agreement.png; print the tables. Goes on where it
+    was.
+    """
     began = time.monotonic()
     out, every = Path(settings.out), load_test_sheets(settings.sheets)
     tests = (every if settings.suite == "obedience" else three_meters(every))[: settings.limit]
@@ -122,7 +128,9 @@ def recorded_settings(settings: EvaluationSettings, tests: list[TestSheet]) -> d
 
 
 def play_and_judge(tests: list[TestSheet], every: list[TestSheet], settings: EvaluationSettings) -> Clips:
-    """Every clip's record, for ``tests`` of ``every``; sheets are played and judged in ``settings.workers`` processes, what earlier runs left is read."""
+    """Every clip's record, for ``tests`` of ``every``; sheets are played and judged in ``settings.workers``
+    processes, what earlier runs left is read.
+    """
     jobs = list(zip(tests, mismatched_sheets(every, tests), strict=True))
     work = partial(play_and_judge_one, settings=settings)
     clips: Clips = {condition: {} for condition in (*SUITES[settings.suite], *CANDIDATES)}
@@ -155,7 +163,9 @@ def play_and_judge_one(job: tuple[TestSheet, TestSheet], settings: EvaluationSet
 def judged(
     pipe: MuseTunePipeline, test: TestSheet, about: dict[str, TestSheet], out: Path
 ) -> dict[str, dict[str, Any]]:
-    """Records of one clip of ``test``'s, one for each condition and sheet that it is held against; read where they are there."""
+    """Records of one clip of ``test``'s, one for each condition and sheet that it is held against; read where they
+    are there.
+    """
     paths = {c: out / "reports" / c.replace(" ", "-") / f"{sheet.id}.json" for c, sheet in about.items()}
     known = {c: json.loads(path.read_text()) for c, path in paths.items() if path.exists()}
     if all(c in known and known[c]["audio"] == test.id for c in about):
@@ -176,7 +186,9 @@ def judged(
 
 
 def make_audio(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSettings, out: Path) -> None:
-    """A WAV for each condition of the suite, those that are there left alone. Floor B has none: it is the adapter's on other sheets."""
+    """A WAV for each condition of the suite, those that are there left alone. Floor B has none: it is the adapter's
+    on other sheets.
+    """
     rate = pipe.vocoder.config.sampling_rate
     ceiling = partial(rendered, test.sheet, rate, seed=test.seed, soundfont=settings.soundfont)
     makers: dict[str, Callable[[], np.ndarray]] = {
@@ -213,7 +225,9 @@ def plain_base(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSett
 def obedient(
     pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSettings, *seeds: int, follow: tuple[str, ...] | None = None,
 ) -> MuseTuneOutput:  # fmt: skip
-    """Prompt and lead sheet (of it what ``follow`` names; None: all), one waveform a seed, the most obedient first by our own report."""
+    """Prompt and lead sheet (of it what ``follow`` names; None: all), one waveform a seed, the most obedient first by
+    our own report.
+    """
     return pipe(
         test.prompt,
         lead_sheet=test.sheet,
@@ -228,7 +242,9 @@ def obedient(
 
 
 def best_of_4(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSettings, out: Path) -> np.ndarray:
-    """What our own report ranks first of the adapter's clip and three more, which are written down for every third sheet."""
+    """What our own report ranks first of the adapter's clip and three more, which are written down for every third
+    sheet.
+    """
     first, rate = load_audio(wav(out, "adapter", test))
     more = obedient(pipe, test, settings, *(test.seed + step for step in MORE_SEEDS))
     assert more.reports is not None  # they were asked for
@@ -250,7 +266,9 @@ def wav(out: Path, condition: str, test: TestSheet) -> Path:
 
 
 def distances(tests: list[TestSheet], suite: tuple[str, ...], out: Path) -> dict[str, float | None]:
-    """Fréchet distance of each condition's clips to ceiling A's; None with too little audio. Empty where there is no ceiling A."""
+    """Fréchet distance of each condition's clips to ceiling A's; None with too little audio. Empty where there is no
+    ceiling A.
+    """
     clips = {c: [wav(out, c, test) for test in tests] for c in suite if c != "floor B"}
     sets = {c: [timbre(*load_audio(path)) for path in paths if path.exists()] for c, paths in clips.items()}
     reference = sets.pop("ceiling A", None)

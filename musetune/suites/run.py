@@ -37,7 +37,8 @@ def run_suite(
     device: str | None = None,
     workers: int | None = None,
 ) -> None:
-    """Play a suite's lead sheets, let the judges hear them, write and print the tables; a killed run goes on where it was.
+    """Play a suite's lead sheets, let the judges hear them, write and print the tables; a killed run goes on where it
+    was.
 
     Args:
         suite: obedience, quick, genres or stems.
@@ -51,13 +52,15 @@ def run_suite(
         steps: Denoising steps.
         guidance: Of the words; None: the pipeline's default.
         music_guidance: Of the lead sheet; None: the pipeline's default.
-        played_guidance: Of the suite stems: of words, sheet and notes where notes are given; None: the pipeline's default.
+        played_guidance: Of the suite stems: of words, sheet and notes where notes are given; None: the pipeline's
+            default.
         soundfont: Of the renderings; None: what `musetune.audio.find_soundfont` finds.
         device: Such as cpu or cuda:1; None: cuda where there is one.
         workers: Processes; 0: this one; None: one a core.
 
     Raises:
-        ValueError: The suite or arranger is none of these, there are fewer than 2 lead sheets, or `out` was made with other settings.
+        ValueError: The suite or arranger is none of these, there are fewer than 2 lead sheets, or `out` was made with
+            other settings.
         ImportError: A judge is not installed.
     """
     if suite not in SUITES:

@@ -1,16 +1,22 @@
-"""The suite "stems": does the audio play the notes that it was given, and does it play them better with the notes than without?
+"""The suite "stems": does the audio play the notes that it was given, and does it play them better with the notes
+than without?
 
-Of each lead sheet one arrangement (--arranger rule: `orchestrate`'s, with drums, bass and lead wherever the genre has them; model: what
-the pipeline's arranger writes), heard by transcribers that we did not train (musetune.evaluation.transcription), at one seed:
+Of each lead sheet one arrangement (--arranger rule: `orchestrate`'s, with drums, bass and lead wherever the genre has
+them; model: what
+the pipeline's arranger writes), heard by transcribers that we did not train (musetune.evaluation.transcription), at
+one seed:
 
 without notes   the adapter given the lead sheet alone
 with notes      the same and the arrangement: the claim
 floor A         the base without adapter, given the prompt alone
 floor B         the clip with another song's notes, held against these
-another take    the clip with notes held against another arrangement of its sheet: what chords, beat and genre tell of the notes
-ceiling A, B    the arrangement rendered by a synthesiser; that rendering through the base's spectrogram, autoencoder and vocoder
+another take    the clip with notes held against another arrangement of its sheet: what chords, beat and genre tell of
+the notes
+ceiling A, B    the arrangement rendered by a synthesiser; that rendering through the base's spectrogram, autoencoder
+and vocoder
 
-Leaves audio/ with a record beside each clip, results.json, results.md and results.png in OUT. Killed, it goes on where it was.
+Leaves audio/ with a record beside each clip, results.json, results.md and results.png in OUT. Killed, it goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -101,7 +107,9 @@ def _load(base: str, adapter: str, device: str) -> MuseTunePipeline:
 
 
 def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSettings) -> dict[str, Scores]:
-    """Condition → scores of one sheet's clips; those of floor B are about the second sheet of ``job``, another song's."""
+    """Condition → scores of one sheet's clips; those of floor B are about the second sheet of ``job``, another
+    song's.
+    """
     test, stranger = job
     notes = arranged(test, settings)
     scores: dict[str, Scores] = {}
@@ -130,7 +138,9 @@ def arranged(test: TestSheet, settings: EvaluationSettings, further: int = 0) ->
 def score_clip(
     test: TestSheet, condition: str, arrangements: dict[str, Arrangement], settings: EvaluationSettings
 ) -> dict[str, Scores]:
-    """Condition → scores of the clip of the first of ``asked`` against each arrangement; played and judged where no record says so."""
+    """Condition → scores of the clip of the first of ``asked`` against each arrangement; played and judged where no
+    record says so.
+    """
     path = Path(settings.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
     record, hashes = path.with_suffix(".json"), {c: hash_of(repr(notes).encode()) for c, notes in arrangements.items()}
     known: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {"asked": hashes}

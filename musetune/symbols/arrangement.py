@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StemNote:
-    """One note: onset and length in beats, MIDI pitch 0–127, velocity 1–127."""
+    """Note of a player.
+
+    Args:
+        start: Onset in beats.
+        beats: Length in beats.
+        pitch: MIDI pitch, 0–127; for drums the General MIDI key of the instrument.
+        velocity: MIDI velocity, 1–127.
+
+    Example:
+        >>> StemNote(start=0, beats=1.5, pitch=60).velocity
+        90
+    """
 
     start: float
     beats: float
@@ -27,10 +38,21 @@ SOURCES = ("model", "rule", "given")
 
 @dataclass(frozen=True)
 class Stem:
-    """The notes of one player; ``program`` is a General MIDI program (0–127), ignored for drums.
+    """Part of one player.
 
-    source: who wrote them: "model" (a stem transformer), "rule" (a rule-made pattern), "given" (the user). Raises
-    ValueError for another.
+    Args:
+        program: General MIDI program, 0–127; ignored for drums.
+        notes: Notes in order of onset.
+        is_drum: Whether pitches name drums.
+        source: Who wrote the notes: "model" (a stem transformer), "rule" (a rule-made pattern) or "given" (the user).
+
+    Raises:
+        ValueError: For another ``source``.
+
+    Example:
+        >>> bass = Stem(program=33, notes=(StemNote(0, 2, 36), StemNote(2, 2, 43)), source="given")
+        >>> [note.pitch for note in bass.notes]
+        [36, 43]
     """
 
     program: int
@@ -45,15 +67,28 @@ class Stem:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Stems by name ("drums", "bass", "guitar", "keys", "lead") on one beat grid."""
+    """Parts of all players on one beat grid: what a synthesiser plays.
+
+    Args:
+        grid: Seconds of the beats that the notes count in.
+        stems: Part of each player by name: "drums", "bass", "guitar", "keys", "lead".
+
+    Example:
+        >>> from musetune.symbols import BeatGrid
+        >>> bass = Stem(program=33, notes=(StemNote(0, 2, 36),))
+        >>> band = Arrangement(BeatGrid.constant(bpm=120, n_beats=4), {"bass": bass})
+        >>> band.transpose(2).stems["bass"].notes[0].pitch
+        38
+    """
 
     grid: BeatGrid
     stems: dict[str, Stem] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The stems as plain values, each note [start, beats, pitch, velocity] to 1e-4 beats.
+        """Write the stems as plain values, each note [start, beats, pitch, velocity] to 1e-4 beats.
 
-        The grid is the lead sheet's.
+        Returns:
+            One dictionary a stem, by name. The grid is not among them: it is the lead sheet's.
         """
         return {
             name: {
@@ -67,7 +102,7 @@ class Arrangement:
 
     @staticmethod
     def from_json(data: dict[str, Any], grid: BeatGrid) -> Arrangement:
-        """What ``to_json`` gave, on ``grid``."""
+        """Read what ``to_json`` wrote, on ``grid``."""
         stems = {
             name: Stem(s["program"], tuple(StemNote(*n) for n in s["notes"]), s["is_drum"], s["source"])
             for name, s in data.items()
@@ -75,18 +110,27 @@ class Arrangement:
         return Arrangement(grid, stems)
 
     def transpose(self, semitones: int) -> Arrangement:
-        """All but the drums ``semitones`` higher. Raises ValueError where a note would leave 0–127."""
+        """Move all but the drums ``semitones`` up.
+
+        Raises:
+            ValueError: Where a note would leave 0–127.
+        """
         return replace(self, stems={name: _moved(stem, semitones) for name, stem in self.stems.items()})
 
     def shift(self, seconds: float) -> Arrangement:
-        """The same notes ``seconds`` later; what then lies before 0 stays, at negative times."""
+        """Return the notes ``seconds`` later; what then lies before 0 stays, at negative times."""
         return replace(self, grid=self.grid.shift(seconds))
 
     def crop(self, start_s: float, duration_s: float, grid: BeatGrid) -> Arrangement:
-        """What sounds from ``start_s`` for ``duration_s`` seconds, its beats counted on ``grid``, whose time 0 is
-        ``start_s``.
+        """Cut out what sounds from ``start_s`` on.
 
-        A note that sounds already keeps its onset, before beat 0.
+        Args:
+            start_s: First second to keep.
+            duration_s: Seconds to keep.
+            grid: Grid that the cut notes' beats are counted on; its time 0 is ``start_s``.
+
+        Returns:
+            The notes that sound in between. One that sounds already at ``start_s`` keeps its onset, before beat 0.
         """
 
         def moved(stem: Stem) -> Stem:
@@ -101,7 +145,7 @@ class Arrangement:
         return Arrangement(grid, {name: moved(stem) for name, stem in self.stems.items()})
 
     def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
-        """Return a PrettyMIDI object with one instrument a stem; note times in seconds."""
+        """Write a PrettyMIDI object with one instrument a stem; note times in seconds."""
         import pretty_midi
 
         midi = pretty_midi.PrettyMIDI(initial_tempo=self.grid.bpm)

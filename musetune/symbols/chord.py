@@ -49,10 +49,12 @@ class Chord:
         root: Note name as spelled, "Bb"; None for no chord.
         quality: One of QUALITIES, the model's vocabulary; "N" for no chord.
         bass: Interval of the bass above the root as Harte writes it: "1", "b7".
-        intervals: Semitones above the root, 0–21, in rising order, where ``quality`` does not say them all; empty where it does.
+        intervals: Semitones above the root, 0–21, in rising order, where ``quality`` does not say them all; empty
+            where it does.
 
     Raises:
-        ValueError: For a root, quality, bass or interval that does not exist, and for a quality that is not the intervals' nearest.
+        ValueError: For a root, quality, bass or interval that does not exist, and for a quality that is not the
+            intervals' nearest.
 
     Example:
         >>> chord = Chord.parse("C7#9/E")
@@ -119,7 +121,8 @@ class Chord:
         """Chord that ``text`` names: Harte, pop, Nashville or ``N.C.``; with a ``key`` also a Roman numeral.
 
         Args:
-            text: ``C:min7/b3`` or ``C:7(#9)`` (Harte), ``Cm7/Eb``, ``C7(b9,#11)``, ``Am7/9``, ``C△7`` (pop), ``2m7`` (Nashville),
+            text: ``C:min7/b3`` or ``C:7(#9)`` (Harte), ``Cm7/Eb``, ``C7(b9,#11)``, ``Am7/9``, ``C△7`` (pop), ``2m7``
+                (Nashville),
                 ``V7/V`` (Roman); at most 100 characters.
             key: Key that Roman numerals and Nashville numbers count from.
 
@@ -145,7 +148,9 @@ class Chord:
 
     @cached_property
     def tones(self) -> tuple[int, ...]:
-        """Semitones above the root, 0–21, in rising order, of the exact chord; () for N. A bass outside the chord is not among them."""
+        """Semitones above the root, 0–21, in rising order, of the exact chord; () for N. A bass outside the chord is
+        not among them.
+        """
         return self.intervals or quality_tones(self.quality)
 
     @cached_property
@@ -180,7 +185,8 @@ class Chord:
 
     @property
     def inversion(self) -> int:
-        """0 root position, 1 third (or what is suspended) in the bass, 2 fifth, 3 sixth or seventh, 4 another tone of the chord.
+        """0 root position, 1 third (or what is suspended) in the bass, 2 fifth, 3 sixth or seventh, 4 another tone of
+        the chord.
 
         −1 for a bass outside the chord.
         """
@@ -208,8 +214,8 @@ class Chord:
         """Chord ``semitones`` higher; with the ``key`` that it stands in, spelled for the key ``semitones`` higher.
 
         Example:
-            >>> str(Chord.parse("C7(#9)").transpose(-2))
-            'Bb:7(#9)'
+            >>> str(Chord.parse("C7(#9)").transpose(2))
+            'D:7(#9)'
         """
         if self.root is None:
             return self
@@ -233,13 +239,13 @@ def _parse(text: str, key: Key | None) -> Chord:
     if text in NO_CHORD_NAMES:
         return NO_CHORD
     if key is not None and _ROMAN.match(text):
-        return upstairs("resolve_roman")(text, key)
+        chord: Chord = upstairs("resolve_roman")(text, key)
+        return chord
     number = _NUMBER.match(text)
     if key is not None and number:
         return _nashville(text, number, key)
-    chord = _absolute(text)
-    if chord is not None:
-        return chord
+    if (absolute := _absolute(text)) is not None:
+        return absolute
     if key is None and (_ROMAN.match(text) or number):
         raise ValueError(f"chord {quoted(text)} is relative; give a key, for example key='C major'")
     meant = next((hint for hint in _meant(text) if _absolute(hint)), "")
@@ -281,7 +287,9 @@ def _bass(root: str, bass: str) -> str:
 
 
 def _meant(text: str) -> Iterator[str]:
-    """What ``text`` may have meant, the likeliest first: German and Romance note names, small letters, signs too many."""
+    """What ``text`` may have meant, the likeliest first: German and Romance note names, small letters, signs too
+    many.
+    """
     head = text[:1].upper() + text[1:]
     for name, plain in _FOREIGN.items():
         if head.startswith(name):
@@ -300,7 +308,9 @@ def _meant(text: str) -> Iterator[str]:
 
 
 def _nashville(text: str, match: re.Match[str], key: Key) -> Chord:
-    """``2m7``, ``b7``, ``1/3``: a scale number, a pop suffix (none: the key's own triad), and a scale number for the bass."""
+    """``2m7``, ``b7``, ``1/3``: a scale number, a pop suffix (none: the key's own triad), and a scale number for the
+    bass.
+    """
     accidental, number, rest = match.groups()
     suffix, slash, bass = rest.partition("/")
     offset = accidental.count("#") - accidental.count("b")

@@ -1,7 +1,4 @@
-"""What a listener makes of a sound, and what every analysis gives.
-
-Plain values that judges, reports and pictures share.
-"""
+"""Plain values that judges, reports and pictures share: what a listener reports, what every analysis gives."""
 
 from __future__ import annotations
 
@@ -15,8 +12,17 @@ from musetune.symbols.lead_sheet import LeadSheet
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a listener reports of a clip. `intervals_s` (n, 2) covering it, `labels` Harte, `confidence` (n,) 0…1;
-    `beats_s`, `downbeats_s`; `key` and `bpm` are None where nothing tells."""
+    """Report of a listener on a clip: chords, beats, key and tempo that it hears.
+
+    Args:
+        intervals_s: (n, 2) seconds of the chords, which cover the clip.
+        labels: Harte label of each chord.
+        confidence: (n,) how sure each chord is, 0–1.
+        beats_s: Seconds of the beats.
+        downbeats_s: Seconds of the bar lines.
+        key: Key such as "C major"; None where nothing tells.
+        bpm: Beats a minute; None where nothing tells.
+    """
 
     intervals_s: np.ndarray
     labels: list[str]
@@ -28,14 +34,17 @@ class Estimate:
 
 
 class AnalysisResult(Protocol):
-    """What an analysis gives, freshly made or from the cache."""
+    """Result of an analysis, freshly made or from the cache."""
 
     @property
     def lead_sheet(self) -> LeadSheet:
-        """What was recognised, as a lead sheet."""
+        """Chords, keys, metres, beats and sections."""
+        ...
 
     def to_json(self) -> dict[str, Any]:
-        """The record as plain values."""
+        """Write the whole record as plain values."""
+        ...
 
     def dumps(self, indent: int | None = 2) -> str:
-        """The record as text."""
+        """Write the whole record as JSON text."""
+        ...

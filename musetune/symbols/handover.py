@@ -27,8 +27,10 @@ UPSTAIRS = {
 
 @cache
 def upstairs(name: str) -> Callable[..., Any]:
-    """The function ``name`` of the room that UPSTAIRS says, imported at the first call.
+    """Import the function ``name`` of the module that UPSTAIRS says, at the first call.
 
-    Raises KeyError for a name that is not in UPSTAIRS.
+    Raises:
+        KeyError: For a name that is not in UPSTAIRS.
     """
-    return getattr(import_module(UPSTAIRS[name]), name)
+    function: Callable[..., Any] = getattr(import_module(UPSTAIRS[name]), name)
+    return function

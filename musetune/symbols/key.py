@@ -18,7 +18,6 @@ from musetune.symbols.names import (
     suggest,
     transpose_name,
 )
-from musetune.symbols.remarks import remark
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 TRIADS = {
@@ -39,19 +38,26 @@ STEPS = (
     6,
     6,
 )  # letter above the tonic's for each semitone: b2, b3, #4, b6, b7 where foreign
-_KEY = re.compile(
-    r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*"
-    r"((?i:major|maj|minor|min|dur|moll|ionian|dorian|phrygian|lydian|mixolydian|aeolian|locrian)|M|m)?$"
-)
-
-
-_LIKE_MINOR = ("dorian", "phrygian", "aeolian", "locrian")
-_CHURCH = (*_LIKE_MINOR, "ionian", "lydian", "mixolydian")
+_KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*((?i:major|maj|minor|min|dur|moll)|M|m)?$")
+_CHURCH = re.compile(r"([A-G][#b]?)[\s:_-]*(?i:(ionian|lydian|mixolydian)|dorian|phrygian|aeolian|locrian)")
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key: ``tonic`` as spelled and ``mode`` major or minor."""
+    """Major or minor key.
+
+    Args:
+        tonic: Note name as spelled, "Bb".
+        mode: "major" or "minor".
+
+    Raises:
+        ValueError: For a tonic or mode that does not exist.
+
+    Example:
+        >>> key = Key.parse("Bbm")
+        >>> str(key), str(key.transpose(2)), key.name_of(6)
+        ('Bb minor', 'C minor', 'Gb')
+    """
 
     tonic: str
     mode: str = "major"
@@ -63,27 +69,11 @@ class Key:
 
     @staticmethod
     def parse(text: str) -> Key:
-        """Key that ``text`` names; a lower-case letter alone is minor.
+        """Read ``Bb major``, ``f# Minor``, ``Am``, ``C``, ``A:min``; a lower-case letter alone is minor.
 
-        A church mode is read as major or minor, whichever its third makes it, and a remark says so
-        (``musetune.symbols.remarks``).
-
-        Args:
-            text: ``Bb major``, ``f# Minor``, ``Am``, ``C``, ``A:min``, ``D dorian``.
-
-        Raises:
-            ValueError: For another text; it names the nearest valid spelling.
-
-        Example:
-            >>> str(Key.parse("f# Minor")), str(Key.parse("A:min")), str(Key.parse("C ionian"))
-            ('F# minor', 'A minor', 'C major')
+        Raises ValueError that names the text and the nearest valid spelling.
         """
-        if not isinstance(text, str) or len(text) > 60:
-            raise ValueError(f"key {quoted(text)} is not a short text such as 'Bb major'")
-        key, lost = _parse(text.strip())
-        if lost:
-            remark(f"the key {quoted(text)} is read as {key}, the nearer of the two modes that keys have here")
-        return key
+        return _parse(text.strip())
 
     @property
     def tonic_pc(self) -> int:
@@ -100,7 +90,7 @@ class Key:
         return f"{self.tonic} {self.mode}"
 
     def transpose(self, semitones: int) -> Key:
-        """The key ``semitones`` higher, spelled with at most six accidentals."""
+        """Move the key ``semitones`` up, spelled with at most six accidentals."""
         if semitones % 12 == 0:
             return self
         pc = (self.tonic_pc + semitones) % 12
@@ -108,9 +98,7 @@ class Key:
         return Key((FLATS if flats else SHARPS)[pc], self.mode)
 
     def name_of(self, pc: int) -> str:
-        """The name that this key gives to a pitch class.
-
-        Its own degrees, else b2, b3, #4, b6, b7 (in minor #3, #6, #7).
+        """Name that this key gives to a pitch class: its own degrees, else b2, b3, #4, b6, b7 (in minor #3, #6, #7).
 
         A name that would need two accidentals gives way to the plain one: D, not Ebb.
         """
@@ -118,9 +106,11 @@ class Key:
         return name if len(name) <= 2 else (FLATS if self.uses_flats else SHARPS)[pc % 12]
 
     def transpose_name(self, name: str, semitones: int) -> str:
-        """The note ``name`` of this key, ``semitones`` higher and spelled for the key that it arrives in.
+        """Move a note of this key ``semitones`` up, spelled for the key that it arrives in.
 
-        Bb in C, 2 → C in D.
+        Example:
+            >>> Key("C").transpose_name("Bb", 2), Key("C").transpose_name("Bb", 1)
+            ('C', 'Cb')
         """
         there = self.transpose(semitones)
         letters = "".join(LETTERS)
@@ -136,7 +126,9 @@ class Key:
     def degree_name(self, number: int, offset: int = 0) -> str:
         """Name of scale degree 1–7 raised by ``offset`` semitones, on the degree's own letter.
 
-        In C bVII is Bb, in Gb IV is Cb.
+        Example:
+            >>> Key("C").degree_name(7, -1), Key("Gb").degree_name(4)
+            ('Bb', 'Cb')
         """
         pc = self.degree_pc(number, offset)
         name = spell(self.tonic, number - 1, pc)
@@ -148,15 +140,16 @@ class Key:
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str) -> tuple[Key, bool]:
-    """The key, and whether it is only the nearest of the mode that was named."""
+def _parse(text: str) -> Key:
     match = _KEY.match(text)
     if not match:
-        valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
-        hint = suggest(text, valid, otherwise="C major")
+        church = _CHURCH.fullmatch(text)
+        if church:  # kept as what its third makes it
+            hint = f"; did you mean '{church[1]} {'major' if church[2] else 'minor'}'?"
+        else:
+            valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
+            hint = suggest(text, valid, otherwise="C major")
         raise ValueError(f"key {quoted(text)} is not a tonic A–G with # or b, then major or minor{hint}")
     letter, mode = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
-    name = (mode or "").lower()
-    minor = letter[0].islower() if mode is None else mode == "m" or name in ("minor", "min", "moll", *_LIKE_MINOR)
-    lost = name in _CHURCH and name not in ("ionian", "aeolian")
-    return Key(letter[0].upper() + letter[1:], "minor" if minor else "major"), lost
+    minor = letter[0].islower() if mode is None else mode == "m" or mode.lower() in ("minor", "min", "moll")
+    return Key(letter[0].upper() + letter[1:], "minor" if minor else "major")

@@ -6,10 +6,11 @@ Immutable; everything else reads it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,18 +31,39 @@ from musetune.symbols.spans import (
     check_rational,
 )
 
+Lasting = TypeVar("Lasting", ChordSpan, Section, Note)
+Held = TypeVar("Held", bound=KeySpan | MeterSpan)
 GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
 
 
 @dataclass(frozen=True)
 class LeadSheet:
-    """What is played when.
+    """Chords, keys, metres, sections and melody of a piece on one beat grid. Immutable.
 
-    Positions are beats (rational); ``grid`` maps them to seconds; bars start at ``first_downbeat``.
+    Positions are beats (rational); ``grid`` maps them to seconds. A grid that ends before ``length`` goes on at its
+    last interval, as recordings do whose last beats were not heard.
 
-    A grid that ends before ``length`` goes on at its last interval, as recordings do whose last beats were not heard.
-    Raises ValueError for chords that overlap, chords or notes past the end, keys or metres that are missing or
-    out of order, positions that are not rational, a first downbeat a bar or more before beat 0, or an unknown genre.
+    Args:
+        chords: Chords in order, without overlap; gaps are silent.
+        keys: Keys in order; the first holds from the beginning.
+        meters: Metres in order, from bar lines on.
+        grid: Seconds of the beats.
+        length: Beats in all, above 0.
+        sections: Parts of the form.
+        genre: One of GENRES, or None.
+        melody: Notes of the melody.
+        first_downbeat: Beat of the first bar line; less than a bar before beat 0, or after it where there is a pickup.
+
+    Raises:
+        ValueError: For chords that overlap, chords or notes past the end, keys or metres that are missing or out of
+            order, positions that are not rational, a first downbeat a bar or more before beat 0, or an unknown genre.
+
+    Example:
+        >>> sheet = LeadSheet.from_progression("I V vi IV", key="G major", bpm=96)
+        >>> sheet.chord_labels
+        ['G:maj', 'D:maj', 'E:min', 'C:maj']
+        >>> sheet.duration_s, sheet.transpose(2).chord_labels[0]
+        (10.0, 'A:maj')
     """
 
     chords: tuple[ChordSpan, ...]
@@ -81,8 +103,7 @@ class LeadSheet:
         for note in self.melody:
             check_inside(f"note {note.pitch} at beat {note.start}", note, self.length)
 
-    # -- what is asked of it most
-    # ------------------------------------------------------------------------------------------
+    # -- what is read most ---------------------------------------------------------------------------------------------
 
     @property
     def bpm(self) -> float:
@@ -91,12 +112,12 @@ class LeadSheet:
 
     @property
     def key(self) -> Key:
-        """The first key; ``key_at`` tells a later one."""
+        """First key; ``key_at`` tells a later one."""
         return self.keys[0].key
 
     @property
     def meter(self) -> Meter:
-        """The first metre."""
+        """First metre."""
         return self.meters[0].meter
 
     @property
@@ -107,20 +128,21 @@ class LeadSheet:
     @property
     def beats_s(self) -> np.ndarray:
         """Times of the beats inside the sheet, (n,) seconds, none before 0."""
-        times = self.grid.time_at(np.arange(math.ceil(self.length), dtype=float))
+        times: np.ndarray = self.grid.time_at(np.arange(math.ceil(self.length), dtype=float))
         return times[times >= -1e-9]
 
     @property
     def downbeats_s(self) -> np.ndarray:
         """Times of the bar lines, (n,) seconds."""
-        times = self.grid.time_at(np.array(self.downbeats(), dtype=float))
+        times: np.ndarray = self.grid.time_at(np.array(self.downbeats(), dtype=float))
         return times[times >= -1e-9] if len(times) else times
 
     @property
     def chord_intervals_s(self) -> np.ndarray:
-        """(n, 2) seconds; mir_eval's intervals."""
+        """Times of the chords, (n, 2) seconds; mir_eval's intervals."""
         beats = np.array([[float(s.start), float(s.end)] for s in self.chords]).reshape(-1, 2)
-        return np.maximum(np.asarray(self.grid.time_at(beats)), 0.0)
+        times: np.ndarray = np.maximum(self.grid.time_at(beats), 0.0)
+        return times
 
     @property
     def chord_labels(self) -> list[str]:
@@ -139,21 +161,20 @@ class LeadSheet:
         return out
 
     def chord_at(self, beat: float | Fraction) -> Chord:
-        """The chord sounding at ``beat``; NO_CHORD in gaps."""
+        """Chord that sounds at ``beat``; NO_CHORD in gaps."""
         for span in self.chords:
             if span.start <= beat < span.end:
                 return span.chord
         return NO_CHORD
 
     def key_at(self, beat: float | Fraction) -> Key:
-        """The key in force at ``beat``."""
+        """Key in force at ``beat``."""
         return next((s.key for s in reversed(self.keys) if s.start <= beat), self.key)
 
-    # -- changes: each returns a new sheet
-    # ---------------------------------------------------------------------------------
+    # -- changes: each returns a new sheet -----------------------------------------------------------------------------
 
     def transpose(self, semitones: int) -> LeadSheet:
-        """Chords, keys and melody ``semitones`` higher, spelled for the new keys.
+        """Move chords, keys and melody ``semitones`` up, spelled for the new keys.
 
         Notes stay within 0–127 by octaves.
         """
@@ -164,9 +185,16 @@ class LeadSheet:
         return replace(self, keys=keys, chords=chords, melody=tuple(n.transpose(semitones) for n in self.melody))
 
     def slice(self, start_beat: Fraction | int, end_beat: Fraction | int) -> LeadSheet:
-        """Beats ``start_beat`` to ``end_beat``, counted from 0 again, time 0 at the new first beat.
+        """Cut out beats ``start_beat`` to ``end_beat``, counted from 0 again, time 0 at the new first beat.
 
         Chords are cut at the edges.
+
+        Raises:
+            ValueError: Where the beats do not lie inside the sheet in this order.
+
+        Example:
+            >>> LeadSheet.parse("| C | F | G7 | C |").slice(2, 8).chord_labels
+            ['C:maj', 'F:maj']
         """
         start, end = Fraction(start_beat), Fraction(end_beat)
         if not 0 <= start < end <= self.length:
@@ -176,9 +204,12 @@ class LeadSheet:
         return self._cut(start, end, BeatGrid(tuple((times - times[0]).tolist())))
 
     def crop(self, start_s: float, duration_s: float) -> LeadSheet:
-        """The sheet as heard from ``start_s`` on for ``duration_s``.
+        """Cut out what is heard from ``start_s`` on for ``duration_s`` seconds.
 
         Time 0 is ``start_s``; the grid's first beat is the first at or after it or the one that sounds there.
+
+        Raises:
+            ValueError: Where nothing of the sheet lies there.
         """
         first = int(np.floor(float(self.grid.beat_at(start_s)) + 1e-6))
         last = float(self.grid.beat_at(start_s + duration_s))
@@ -191,7 +222,7 @@ class LeadSheet:
         return self._cut(Fraction(first), end, BeatGrid(tuple(times.tolist())))
 
     def _cut(self, start: Fraction, end: Fraction, grid: BeatGrid) -> LeadSheet:
-        def inside(items):  # type: ignore[no-untyped-def]
+        def inside(items: Iterable[Lasting]) -> Iterator[Lasting]:
             for item in items:
                 low, high = max(item.start, start), min(item.start + item.beats, end)
                 if high > low:
@@ -211,8 +242,7 @@ class LeadSheet:
             first_downbeat=next((line for line in lines if line >= start), beyond) - start,
         )
 
-    # -- in and out
-    # --------------------------------------------------------------------------------------------------------
+    # -- in and out ----------------------------------------------------------------------------------------------------
 
     @staticmethod
     def from_progression(
@@ -225,8 +255,25 @@ class LeadSheet:
         duration_seconds: float | None = None,
         genre: str | None = None,
     ) -> LeadSheet:
-        """One chord a bar, or every ``beats_per_chord``; see ``musetune.formats.chart_text.from_progression``."""
-        return upstairs("from_progression")(
+        """Lay out a progression, one chord a bar or every ``beats_per_chord`` beats.
+
+        Args:
+            chords: Chords as text ("I V vi IV", "C G/B Am7 F") or one by one.
+            key: Key such as "Bb minor", in which Roman numerals and numbers count.
+            bpm: Beats a minute, 30–300.
+            time_signature: Metre, "3/4".
+            beats_per_chord: Beats of each chord; None takes a bar.
+            duration_seconds: Length to fill: the progression goes round, and its last bar is cut. None plays it once.
+            genre: One of GENRES, or None.
+
+        Raises:
+            ValueError: For an argument that cannot be read; it names the value and the fix.
+
+        Example:
+            >>> LeadSheet.from_progression("ii7 V7 Imaj7", key="F", beats_per_chord=2).chord_labels
+            ['G:min7', 'C:7', 'F:maj7']
+        """
+        sheet: LeadSheet = upstairs("from_progression")(
             chords,
             key=key,
             bpm=bpm,
@@ -235,6 +282,7 @@ class LeadSheet:
             duration_seconds=duration_seconds,
             genre=genre,
         )
+        return sheet
 
     @staticmethod
     def parse(
@@ -246,36 +294,76 @@ class LeadSheet:
         duration_seconds: float | None = None,
         genre: str | None = None,
     ) -> LeadSheet:
-        """Read a chart such as ``| C | G/B . Am7 . | % |``; see ``musetune.formats.chart_text.parse_chart``."""
-        return upstairs("parse_chart")(
+        """Read a chart such as ``| C | G/B . Am7 . | % |``; ``musetune.formats.chart_text.parse_chart`` says all signs.
+
+        Args:
+            text: Bars between ``|``; the chords of a bar share its beats, ``.`` holds a chord, ``%`` repeats a bar.
+            key: Key that Roman numerals and numbers count in.
+            bpm: Beats a minute, 30–300.
+            time_signature: Metre, "3/4".
+            duration_seconds: Length to fill: the chart goes round, and its last bar is cut. None plays it once.
+            genre: One of GENRES, or None.
+
+        Raises:
+            ValueError: For what cannot be read; it names the bar or the chord and the fix.
+
+        Example:
+            >>> [(str(span.start), str(span.chord)) for span in LeadSheet.parse("| C | G/B . Am7 . |").chords]
+            [('0', 'C:maj'), ('4', 'G:maj/3'), ('6', 'A:min7')]
+        """
+        sheet: LeadSheet = upstairs("parse_chart")(
             text, key=key, bpm=bpm, time_signature=time_signature, duration_seconds=duration_seconds, genre=genre
         )
+        return sheet
 
-    def to_json(self) -> dict:
-        """A dictionary of plain values; fractions as "3/2". ``from_json`` gives back an equal sheet."""
-        return upstairs("to_json")(self)
+    def to_json(self) -> dict[str, Any]:
+        """Write plain values; fractions as "3/2". ``from_json`` gives back an equal sheet.
+
+        Example:
+            >>> sheet = LeadSheet.parse("| C | F |")
+            >>> LeadSheet.from_json(sheet.to_json()) == sheet
+            True
+        """
+        data: dict[str, Any] = upstairs("to_json")(self)
+        return data
 
     @staticmethod
-    def from_json(data: dict) -> LeadSheet:
-        """The sheet that ``to_json`` wrote. Raises ValueError for another schema version."""
-        return upstairs("from_json")(data)
+    def from_json(data: dict[str, Any]) -> LeadSheet:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError: For another schema version or a field that ``to_json`` does not write.
+        """
+        sheet: LeadSheet = upstairs("from_json")(data)
+        return sheet
 
     def save(self, path: str | Path) -> Path:
-        """Write .json, .mid, .musicxml or .jams."""
-        return upstairs("save")(self, path)
+        """Write .json, .mid, .musicxml or .jams, by the path's ending.
+
+        Raises:
+            ValueError: For another ending.
+        """
+        written: Path = upstairs("save")(self, path)
+        return written
 
     @staticmethod
     def load(path: str | Path) -> LeadSheet:
-        """Read .json, .mid, .musicxml (.xml, .mxl) or .jams."""
-        return upstairs("load")(path)
+        """Read .json, .mid, .musicxml (.xml, .mxl) or .jams, by the path's ending.
+
+        Raises:
+            ValueError: For another ending, or a file that cannot be read; it says why.
+        """
+        sheet: LeadSheet = upstairs("load")(path)
+        return sheet
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the chart and a piano roll."""
-        return upstairs("sheet_html")(self)
+        """Draw what a notebook shows: the chart and a piano roll."""
+        html: str = upstairs("sheet_html")(self)
+        return html
 
 
-def _rebase(spans, start: Fraction, end: Fraction) -> tuple:  # type: ignore[no-untyped-def]
+def _rebase(spans: tuple[Held, ...], start: Fraction, end: Fraction) -> tuple[Held, ...]:
     """Key or metre spans counted from ``start``; the one in force there moves to 0."""
     current = max((s for s in spans if s.start <= start), key=lambda s: s.start, default=spans[0])
-    later = [replace(s, start=s.start - start) for s in spans if start < s.start < end]
-    return (replace(current, start=Fraction(0)), *later)
+    first: Held = replace(current, start=Fraction(0))
+    return first, *(replace(s, start=s.start - start) for s in spans if start < s.start < end)

@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 MIB = 1 << 20
-JSON_BYTES = 8 * MIB
+JSON_BYTES = 4 * MIB
 MIDI_BYTES = 4 * MIB
 XML_BYTES = 24 * MIB  # unpacked
 ELEMENTS = 500_000  # of XML
@@ -122,6 +122,7 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     check_count("bytes of XML", len(data), XML_BYTES)
     if b"<!ENTITY" in data.replace(b"\0", b""):
         raise ValueError("its XML declares entities, which no score needs")
+    check_count("elements of XML", data.count(b"</") + data.count(b"/>"), ELEMENTS)
     parser = ElementTree.XMLParser(target=_Counted())
     try:
         parser.feed(data)

@@ -13,9 +13,21 @@ DENOMINATORS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 @dataclass(frozen=True)
 class Meter:
-    """A time signature: 1–255 over a power of 2 up to 128, all that MIDI and MusicXML hold.
+    """Time signature.
 
     6/8, 9/8 and 12/8 count dotted quarters; every other meter counts its denominator.
+
+    Args:
+        numerator: Upper number, 1–255.
+        denominator: Lower number: a power of 2 up to 128. These are all that MIDI and MusicXML hold.
+
+    Raises:
+        ValueError: For numbers outside these; it names the nearest usual metre.
+
+    Example:
+        >>> meter = Meter.parse("6/8")
+        >>> meter.beats_per_bar, meter.beat_quarters
+        (2, Fraction(3, 2))
     """
 
     numerator: int
@@ -28,7 +40,11 @@ class Meter:
 
     @staticmethod
     def parse(text: str) -> Meter:
-        """Read ``3/4``. Raises ValueError that names the text and the nearest usual metre."""
+        """Read ``3/4``.
+
+        Raises:
+            ValueError: For what is no time signature; it names the text and the nearest usual metre.
+        """
         top, slash, bottom = text.strip().partition("/")
         if not slash or not (top.isdecimal() and bottom.isdecimal()) or len(text) > 20:
             raise ValueError(
@@ -38,7 +54,7 @@ class Meter:
 
     @property
     def compound(self) -> bool:
-        """Whether beats are groups of three, as in 6/8 and 12/8."""
+        """Whether the beat divides in three, as in 6/8, 9/8 and 12/8."""
         return self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
 
     @property

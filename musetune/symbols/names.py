@@ -34,7 +34,9 @@ def transpose_name(name: str, semitones: int, flats: bool | None = None) -> str:
 
 
 def spell(name: str, steps: int, pc: int) -> str:
-    """Pitch class ``pc`` written on the letter ``steps`` above that of ``name``: ("C", 6, 10) → ``Bb``, ("Gb", 3, 11) → ``Cb``."""
+    """Pitch class ``pc`` written on the letter ``steps`` above that of ``name``: ("C", 6, 10) → ``Bb``, ("Gb", 3, 11)
+    → ``Cb``.
+    """
     letters = "".join(LETTERS)
     letter = letters[(letters.index(name[0]) + steps) % 7]
     offset = (pc - LETTERS[letter] + 6) % 12 - 6
@@ -48,6 +50,8 @@ def quoted(value: object) -> str:
 
 
 def suggest(value: object, valid: Iterable[str], otherwise: str = "") -> str:
-    """``"; did you mean 'x'?"`` with the nearest of ``valid``; where none is near, with ``otherwise``, or nothing without it."""
+    """``"; did you mean 'x'?"`` with the nearest of ``valid``; where none is near, with ``otherwise``, or nothing
+    without it.
+    """
     near = difflib.get_close_matches(str(value)[:SHOWN], list(valid), n=1, cutoff=0.4) or [otherwise]
     return f"; did you mean {near[0]!r}?" if near[0] else ""

@@ -12,13 +12,36 @@ from musetune.symbols.spans import KeySpan, MeterSpan, Note
 
 @dataclass(frozen=True)
 class Score:
-    """The notes of a piece. Places are beats (rational), which ``grid`` maps to seconds.
+    """Notes of a piece on paper. Places are beats (rational), which ``grid`` maps to seconds.
 
-    ``voices``: one tuple of notes a voice, in order, no two of a voice at once; ``names``: the part's name of each
-    voice. ``percussion``: unpitched notes, pitch by General MIDI. ``signatures``: keys as written, major where no mode
-    is written. ``meters`` start at bar lines; one of the same metre as before restarts the count after an irregular
-    bar. ``first_downbeat``: beats before the first full bar. ``fifths``: places of the notes' names on the line of
-    fifths (C 0, G 1, F −1, B♭ −2, F♯ 6), one tuple a voice; empty where the file has no note names (MIDI).
+    Args:
+        voices: One tuple of notes a voice, in order, no two of a voice at once.
+        names: Name of the part that each voice belongs to.
+        percussion: Unpitched notes, pitch by General MIDI.
+        meters: Time signatures from their bar lines on; one of the same metre as before restarts the count after an
+            irregular bar.
+        signatures: Keys as written, major where no mode is written.
+        grid: Seconds of the beats.
+        length: Beats in all.
+        first_downbeat: Beats before the first full bar.
+        fifths: Places of the notes' names on the line of fifths (C 0, G 1, F −1, B♭ −2, F♯ 6), one tuple a voice; empty
+            where the file has no note names (MIDI).
+
+    Example:
+        >>> from musetune.symbols import BeatGrid, Key, KeySpan, Meter, MeterSpan, Note
+        >>> tune = tuple(Note(Fraction(beat), Fraction(1), pitch) for beat, pitch in enumerate((67, 60, 62, 64)))
+        >>> score = Score(
+        ...     voices=(tune,),
+        ...     names=("Flute",),
+        ...     percussion=(),
+        ...     meters=(MeterSpan(Fraction(0), Meter(3, 4)),),
+        ...     signatures=(KeySpan(Fraction(0), Key("C")),),
+        ...     grid=BeatGrid.constant(bpm=90, n_beats=4),
+        ...     length=Fraction(4),
+        ...     first_downbeat=Fraction(1),
+        ... )
+        >>> [int(line) for line in score.downbeats()]
+        [1]
     """
 
     voices: tuple[tuple[Note, ...], ...]

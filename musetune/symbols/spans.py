@@ -13,7 +13,21 @@ from musetune.symbols.meter import Meter
 
 @dataclass(frozen=True)
 class ChordSpan:
-    """A chord that sounds for ``beats`` (above 0) from beat ``start`` (0 or later). Raises ValueError outside these."""
+    """Chord at its place.
+
+    Args:
+        start: Beat from which it sounds, 0 or later.
+        beats: Beats that it lasts, above 0.
+        chord: What sounds.
+
+    Raises:
+        ValueError: For a start or length outside these, or one that is no int or Fraction.
+
+    Example:
+        >>> span = ChordSpan(Fraction(4), Fraction(3, 2), Chord.parse("Am7"))
+        >>> span.end
+        Fraction(11, 2)
+    """
 
     start: Fraction
     beats: Fraction
@@ -25,13 +39,25 @@ class ChordSpan:
 
     @property
     def end(self) -> Fraction:
-        """Beat at which it stops."""
+        """Beat at which the chord stops."""
         return self.start + self.beats
 
 
 @dataclass(frozen=True)
 class KeySpan:
-    """The key from beat ``start`` (0 or later) on."""
+    """Key from a beat on.
+
+    Args:
+        start: Beat from which it holds, 0 or later.
+        key: The key.
+
+    Raises:
+        ValueError: For a start before 0, or one that is no int or Fraction.
+
+    Example:
+        >>> str(KeySpan(Fraction(0), Key("Bb")).key)
+        'Bb major'
+    """
 
     start: Fraction
     key: Key
@@ -42,7 +68,19 @@ class KeySpan:
 
 @dataclass(frozen=True)
 class MeterSpan:
-    """The metre from beat ``start`` (0 or later) on, a bar line."""
+    """Metre from a bar line on.
+
+    Args:
+        start: Beat of the bar line, 0 or later.
+        meter: The metre.
+
+    Raises:
+        ValueError: For a start before 0, or one that is no int or Fraction.
+
+    Example:
+        >>> str(MeterSpan(Fraction(8), Meter(3, 4)).meter)
+        '3/4'
+    """
 
     start: Fraction
     meter: Meter
@@ -53,7 +91,20 @@ class MeterSpan:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the form: ``label`` such as "A" or "chorus"; ``start`` 0 or later, ``beats`` above 0."""
+    """Part of the form.
+
+    Args:
+        start: First beat, 0 or later.
+        beats: Beats that it lasts, above 0.
+        label: Name such as "A" or "chorus".
+
+    Raises:
+        ValueError: For a start or length outside these, or one that is no int or Fraction.
+
+    Example:
+        >>> Section(Fraction(0), Fraction(32), "chorus").label
+        'chorus'
+    """
 
     start: Fraction
     beats: Fraction
@@ -66,9 +117,20 @@ class Section:
 
 @dataclass(frozen=True)
 class Note:
-    """A melody note: MIDI ``pitch`` 0–127, ``velocity`` 1–127.
+    """Note of a melody or a voice.
 
-    From beat ``start`` (0 or later) for ``beats`` (above 0).
+    Args:
+        start: Onset in beats, 0 or later.
+        beats: Length in beats, above 0.
+        pitch: MIDI pitch, 0–127.
+        velocity: MIDI velocity, 1–127.
+
+    Raises:
+        ValueError: For a value outside these; it says which.
+
+    Example:
+        >>> Note(Fraction(1, 2), Fraction(1), 60).transpose(7).pitch
+        67
     """
 
     start: Fraction
@@ -84,7 +146,7 @@ class Note:
                 raise ValueError(f"note at beat {self.start}: {name}={value!r} is not a whole number {low}–127")
 
     def transpose(self, semitones: int) -> Note:
-        """The note ``semitones`` higher, moved by octaves where that leaves 0–127."""
+        """Move the note ``semitones`` up, by octaves back where that leaves 0–127."""
         pitch = self.pitch + semitones
         over = max(pitch - 127, 0)
         return replace(self, pitch=pitch % 12 if pitch < 0 else pitch - -(-over // 12) * 12)

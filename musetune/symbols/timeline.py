@@ -18,13 +18,17 @@ T = TypeVar("T")
 
 
 def in_force(found: Sequence[tuple[Fraction, T]], default: T, length: Fraction) -> list[tuple[Fraction, T]]:
-    """What holds from where on: the first found (else ``default``) from 0, the last found at each place before ``length``."""
+    """What holds from where on: the first found (else ``default``) from 0, the last found at each place before
+    ``length``.
+    """
     holds = {Fraction(0): found[0][1] if found else default} | dict(found[1:])
     return sorted(((at, value) for at, value in holds.items() if at < length or at == 0), key=lambda pair: pair[0])
 
 
 def until_next(found: Sequence[tuple[Fraction, T]], length: Fraction) -> list[tuple[Fraction, Fraction, T]]:
-    """(start, stop, value) of what holds until the next begins, the last to ``length``; what the next replaces at once is left out."""
+    """(start, stop, value) of what holds until the next begins, the last to ``length``; what the next replaces at
+    once is left out.
+    """
     stops = [start for start, _ in found[1:]] + [length]
     return [(start, stop, value) for (start, value), stop in zip(found, stops) if stop > start]
 

@@ -47,7 +47,7 @@ class Batch:
     text: TextEmbedding
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on ``device``."""
+        """Return the batch on ``device``."""
         text = (self.text.prompt_embeds, self.text.attention_mask, self.text.generated_prompt_embeds)
         return Batch(
             self.ids,

@@ -75,7 +75,9 @@ def save_lora(unet: nn.Module, name: str, folder: Path, run_info: Mapping[str, A
 
 
 def describe_adapter(unet: nn.Module, kind: str, folder: Path, run_info: Mapping[str, Any]) -> AdapterMetadata:
-    """Metadata for a fresh adapter: named as its genre, else as its run; for the base and the theory adapter that its config names."""
+    """Metadata for a fresh adapter: named as its genre, else as its run; for the base and the theory adapter that its
+    config names.
+    """
     config: dict[str, Any] = run_info.get("config", {})
     genre, theory = config.get("genre"), config.get("theory_adapter")
     name = genre or short_name(Path(config.get("output_dir", folder)).resolve())

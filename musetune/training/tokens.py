@@ -1,4 +1,6 @@
-"""What training does to a batch's tokens: crops, hidden streams, hidden stretches; and embeddings that nothing has trained."""
+"""What training does to a batch's tokens: crops, hidden streams, hidden stretches; and embeddings that nothing has
+trained.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from musetune.training.seeding import chance, integers
 
 @torch.no_grad()
 def zero_unseen_embeddings(conditioner: MusicConditioner, table: TokenTable) -> None:
-    """Set to zero what no clip of the table has (a metre, a section): it says nothing then, instead of something random, and never
+    """Set to zero what no clip of the table has (a metre, a section): it says nothing then, instead of something
+    random, and never
     learns. The nulls stay: they are learned wherever a stream is hidden."""
     events = table.tensors["events"][table.tensors["event_mask"]]
     seen = {f"fields.{i}": events[:, i] for i in range(len(conditioner.fields))}
@@ -49,7 +52,8 @@ def hide_streams(
     stem_dropout: float | None = None,
     arrangement_dropout: float = 0.0,
 ) -> MusicTokens:
-    """Hide each stream with probability `stream_dropout` (the genre and each stem with their own, where given), all stems together with
+    """Hide each stream with probability `stream_dropout` (the genre and each stem with their own, where given), all
+    stems together with
     `arrangement_dropout`, and everything with `condition_dropout`."""
     nothing = chance(generators, condition_dropout)
     often = {"genre": genre_dropout} | dict.fromkeys(STEM_STREAMS, stem_dropout)
@@ -66,7 +70,9 @@ def hide_streams(
 def hide_spans(
     tokens: MusicTokens, generators: list[torch.Generator], frame_s: float, probability: float
 ) -> MusicTokens:
-    """With `probability`, hide a random stretch (a tenth to nine tenths of the clip) of what the tokens say of its time."""
+    """With `probability`, hide a random stretch (a tenth to nine tenths of the clip) of what the tokens say of its
+    time.
+    """
     n = tokens.frames.shape[1]
     struck = chance(generators, probability)
     length = n // 10 + integers(generators, max(1, n - 2 * (n // 10)))

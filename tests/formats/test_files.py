@@ -1,4 +1,6 @@
-"""Lead sheets as files: exact for what we wrote, plain for what others or an editor made of it, and clear where nothing can be read."""
+"""Lead sheets as files: exact for what we wrote, plain for what others or an editor made of it, and clear where
+nothing can be read.
+"""
 
 from __future__ import annotations
 

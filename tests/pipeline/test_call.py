@@ -236,3 +236,111 @@ def test_adapters_cannot_change_while_the_pipeline_plays(tiny_base: Path) -> Non
     with pytest.raises(ValueError, match="the pipeline is generating: change adapters after the call"):
         short(pipe, callback_on_step_end=lambda p, i, t, tensors: p.unload_adapter())
     assert short(pipe).audios.shape == (1, 20480)
+
+
+def test_contexts_that_overlap_leave_the_base_alone(tiny_base: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    before = {name: weight.clone() for name, weight in lora.plain_weights(pipe.unet).items()}
+    first, second = (pipe.adapter_manager.playing(1.0, music=True) for _ in range(2))
+    for step in (first.__enter__, second.__enter__):
+        step()
+    with pytest.raises(ValueError, match="let that call end first"), pipe.adapter_manager.playing(0.5, music=True):
+        pass
+    for one in (first, second):
+        one.__exit__(None, None, None)
+    assert all(torch.equal(weight, before[name]) for name, weight in lora.plain_weights(pipe.unet).items())
+
+
+def test_who_shares_the_unet_hears_the_base(tiny_base: Path) -> None:
+    """A stock pipeline of the same components, whatever was called last; and a second MuseTunePipeline of them."""
+    stock = words(MuseTunePipeline.from_pretrained(tiny_base))
+    pipe = make_pipe(tiny_base)
+    music = short(pipe).audios
+    parts = {name: part for name, part in pipe.components.items() if name not in ("adapter", "loras")}
+    assert np.array_equal(words(AudioLDM2Pipeline(**parts)), stock)
+    for other in (MuseTunePipeline(**pipe.components), MuseTunePipeline.from_pipe(pipe)):
+        assert np.array_equal(short(other).audios, music)
+    assert np.array_equal(words(AudioLDM2Pipeline(**parts)), stock)
+
+
+def test_others_may_change_the_attention(pipe: MuseTunePipeline, tmp_path: Path) -> None:
+    from diffusers.models.attention_processor import AttnProcessor
+
+    wanted = short(pipe).audios
+    for change in (
+        pipe.enable_attention_slicing,
+        pipe.disable_attention_slicing,
+        lambda: pipe.unet.set_attn_processor(AttnProcessor()),
+    ):
+        change()
+        np.testing.assert_allclose(short(pipe).audios, wanted, atol=1e-3)
+    pipe.unet.set_attn_processor(AttnProcessor())
+    pipe.save_pretrained(tmp_path)
+    np.testing.assert_allclose(short(pipe).audios, wanted, atol=1e-3)
+
+
+def test_a_compiled_unet_loads_mixes_and_saves(tiny_base: Path, tmp_path: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    genres = genre_folders(tiny_base, tmp_path / "genres")
+    wanted = short(pipe).audios
+    pipe.unet = torch.compile(pipe.unet, backend="eager")
+    np.testing.assert_allclose(short(pipe).audios, wanted, atol=1e-3)
+    pipe.load_adapter(genres / "jazz")
+    assert not np.allclose(short(pipe).audios, wanted, atol=1e-3)
+    pipe.save_pretrained(tmp_path / "whole")
+    pipe.unload_adapter("jazz")
+    np.testing.assert_allclose(short(pipe).audios, wanted, atol=1e-3)
+
+
+def test_variants_come_back(pipe: MuseTunePipeline, tmp_path: Path) -> None:
+    wanted = short(pipe).audios
+    pipe.save_pretrained(tmp_path, variant="fp16")
+    loaded = MuseTunePipeline.from_pretrained(tmp_path, variant="fp16")
+    np.testing.assert_allclose(short(loaded).audios, wanted, atol=1e-4)
+    with pytest.raises(ValueError, match="push_to_hub means nothing with reference"):
+        pipe.save_pretrained(tmp_path / "light", reference="nano", push_to_hub=True)
+
+
+def test_a_dtype_by_name_is_every_parts(tiny_base: Path) -> None:
+    loaded = MuseTunePipeline.from_pretrained(tiny_base, dtype="float16")
+    kinds = {part.dtype for part in loaded.components.values() if isinstance(part, torch.nn.Module)}
+    assert kinds == {torch.float16}
+    with pytest.raises(ValueError, match="dtype='float17' is no dtype"):
+        MuseTunePipeline.from_pretrained(tiny_base, dtype="float17")
+
+
+def test_indices_cannot_name_code_or_pickles(pipe: MuseTunePipeline, tmp_path: Path) -> None:
+    import json
+
+    pipe.save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    (tmp_path / "model_index.json").write_text(json.dumps(index | {"vae": ["evil", "Model"]}))
+    with pytest.raises(ValueError, match="takes vae from 'evil'"):
+        MuseTunePipeline.from_pretrained(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    shards = {"metadata": {}, "weight_map": {"conv_in.weight": "diffusion_pytorch_model.bin"}}
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(shards))
+    with pytest.raises(ValueError, match=r"names 'diffusion_pytorch_model\.bin': only safetensors"):
+        MuseTunePipeline.from_pretrained(tmp_path)
+
+
+def test_damaged_weights_are_refused_by_name(tiny_base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    genres = genre_folders(tiny_base, tmp_path)
+    path = genres / "jazz" / "adapter_model.safetensors"
+    weights = load_file(path)
+    first = sorted(weights)[0]
+    weights[first].view(-1)[0] = float("nan")
+    save_file(weights, path)
+    pipe = make_pipe(tiny_base)
+    with pytest.raises(ValueError, match=r"the LoRA jazz is damaged: .* holds NaN"):
+        pipe.load_adapter(genres / "jazz")
+    whole = (genres / "rock" / "adapter_model.safetensors").read_bytes()
+    (genres / "rock" / "adapter_model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"adapter_model\.safetensors is not a whole safetensors file"):
+        pipe.load_adapter(genres / "rock")
+    (genres / "blues" / "adapter_config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"adapter_config\.json is not JSON"):
+        pipe.load_adapter(genres / "blues")
+    assert list(pipe.adapters) == ["theory"]

@@ -64,7 +64,9 @@ def test_gallery(models: Path, tmp_path: Path) -> None:
 @pytest.mark.judge
 @judged
 def test_genre_suite(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two sheets, two genres: every condition has its figure, the table its rows; a second run reads instead of playing."""
+    """Two sheets, two genres: every condition has its figure, the table its rows; a second run reads instead of
+    playing.
+    """
     adapters = {"adapter": str(models / "theory"), "genres": [str(models / "jazz"), str(models / "rock")]}
     options = {"base": str(models / "base"), "limit": 2, "workers": 0, "out": tmp_path, "steps": 1}
     run_suite("genres", **adapters, **options)

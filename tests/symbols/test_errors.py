@@ -23,6 +23,8 @@ C = Chord("C")
         (lambda: LeadSheet.parse("C", bpm=None), ["bpm=None", "not a number"]),
         (lambda: BeatGrid.constant("fast", 4), ["bpm='fast'", "not a number"]),
         (lambda: Key.parse("H major"), ["'H major'", "did you mean"]),
+        (lambda: Key.parse("D dorian"), ["'D dorian'", "did you mean 'D minor'?"]),
+        (lambda: Key.parse("G:mixolydian"), ["'G:mixolydian'", "did you mean 'G major'?"]),
         (lambda: LeadSheet.parse("C", key="C mayor"), ["'C mayor'", "'C major'"]),
         (lambda: LeadSheet.parse("C", key=""), ["''", "A–G", "'C major'"]),
         (lambda: Key.parse("Z"), ["'Z'", "did you mean"]),
@@ -105,3 +107,10 @@ def test_what_cropping_and_analysis_make_is_allowed() -> None:
     replace(SHEET, first_downbeat=F(-3))
     replace(SHEET, first_downbeat=F(7))
     replace(SHEET, grid=BeatGrid((-0.2, 0.3, 0.8)))  # goes on at its last interval
+
+
+@pytest.mark.parametrize("read", [Key.parse, Meter.parse, Chord.parse])
+def test_messages_do_not_repeat_a_long_text(read: Callable[[str], object]) -> None:
+    with pytest.raises(ValueError) as error:
+        read("A" * 10**6)
+    assert len(str(error.value)) < 400

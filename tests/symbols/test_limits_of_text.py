@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable
 
@@ -31,8 +30,11 @@ MUSICAL = st.text("ABCDEFGHabcdefgm#b♯♭0123456789/()+-,*:.^△øo°iIvVMjsun
 @given(text=st.one_of(MUSICAL, st.text(max_size=60)))
 @example(text="")
 @example(text="C" + "(" * 30)
+@example(text="/".join("V" * 1000))
+@example(text="V/" * 8 + "V")
+@example(text="b" * 10**5 + "VII")
+@example(text="9" * 5000 + "/4")
 def test_any_text_is_read_or_refused(reader: str, text: str) -> None:
-    logging.getLogger("musetune.remarks").setLevel(logging.ERROR)
     with contextlib.suppress(ValueError):
         READERS[reader](text)
 
@@ -45,15 +47,3 @@ def test_a_million_characters_are_refused_at_once(reader: str, unit: str) -> Non
         READERS[reader](unit * (10**6 // len(unit)))
     assert time.perf_counter() - start < 0.5
     assert len(str(error.value)) < 1000
-
-
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [("D dorian", "D minor"), ("D:dorian", "D minor"), ("G Mixolydian", "G major"), ("F lydian", "F major"),
-     ("E phrygian", "E minor"), ("B locrian", "B minor"), ("A aeolian", "A minor"), ("C ionian", "C major")],
-)  # fmt: skip
-def test_church_modes_are_the_nearest_key_and_said(text: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger("musetune.remarks").setLevel(logging.WARNING)
-    assert str(Key.parse(text)) == key
-    exact = "aeolian" in text or "ionian" in text.split()
-    assert (text in caplog.text) == (not exact)

@@ -71,7 +71,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
 
 
 def to_patches(x: torch.Tensor) -> torch.Tensor:
-    """(batch, 1, frames, bins) → (batch, rows, columns, 64)."""
+    """Cut (batch, 1, frames, bins) into (batch, rows, columns, 64)."""
     b, _, t, f = x.shape
     return (
         x.reshape(b, t // PATCH, PATCH, f // PATCH, PATCH)
@@ -81,7 +81,7 @@ def to_patches(x: torch.Tensor) -> torch.Tensor:
 
 
 def from_patches(patches: torch.Tensor) -> torch.Tensor:
-    """(batch, rows, columns, 64) → (batch, 1, frames, bins)."""
+    """Join (batch, rows, columns, 64) to (batch, 1, frames, bins)."""
     b, rows, columns, _ = patches.shape
     x = patches.reshape(b, rows, columns, PATCH, PATCH).permute(0, 1, 3, 2, 4)
     return x.reshape(b, 1, rows * PATCH, columns * PATCH)

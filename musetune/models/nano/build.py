@@ -57,10 +57,17 @@ SIZES = {
 
 
 def build_nano(preset: str = "nano", captions: Iterable[str] = CAPTIONS) -> AudioLDM2Pipeline:
-    """An AudioLDM2Pipeline with random weights: ``nano`` (about 12 M parameters) or ``tiny`` for tests.
+    """Build an AudioLDM2Pipeline with random weights.
 
-    ``captions`` train the tokenizers. Latents are (latent_channels, rows of 128 ms, 16 columns).
-    Raises ValueError for an unknown preset.
+    Args:
+        preset: "nano" (about 12 M parameters), or "tiny" for tests.
+        captions: texts that the tokenizers learn from.
+
+    Returns:
+        A pipeline whose latents are (latent_channels, rows of 128 ms, 16 columns).
+
+    Raises:
+        ValueError: for an unknown preset.
     """
     import torch
     from diffusers import AudioLDM2Pipeline, DPMSolverMultistepScheduler

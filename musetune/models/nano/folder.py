@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def save_half(pipe: DiffusionPipeline, folder: str | Path) -> Path:
-    """``pipe.save_pretrained`` in float32, then every float tensor in the safetensors files as float16.
+    """Save a pipeline in float32, then turn every float tensor in its safetensors files into float16.
 
     transformers loads a model in the dtype that its config names; casting the files only leaves that at float32.
     """
@@ -21,7 +21,7 @@ def save_half(pipe: DiffusionPipeline, folder: str | Path) -> Path:
 
 
 def halve(folder: str | Path) -> Path:
-    """Every float32 tensor in the safetensors files under ``folder`` as float16, in place."""
+    """Turn every float32 tensor in the safetensors files under ``folder`` into float16, in place."""
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 

@@ -18,8 +18,10 @@ FLOOR = 1e-4  # log floor: −80 dB below a full-scale sine
 
 
 class ExactBuffers:
-    """Goes before nn.Module: the module's own buffers move between devices but are never rounded. Windows, filters and
-    frequencies stay exact when the weights around them go to half precision."""
+    """Base to go before nn.Module: the module's own buffers move between devices but are never rounded.
+
+    Windows, filters and frequencies stay exact when the weights around them go to half precision.
+    """
 
     _buffers: dict[str, torch.Tensor | None]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def roberta_tokenizer(captions: Iterable[str], vocab_size: int = 800, max_length: int = 64) -> RobertaTokenizerFast:
-    """Byte-level BPE with RoBERTa's special tokens, for CLAP's text branch."""
+    """Train a byte-level BPE tokenizer with RoBERTa's special tokens, for CLAP's text branch."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import RobertaTokenizerFast
 
@@ -29,7 +29,7 @@ def roberta_tokenizer(captions: Iterable[str], vocab_size: int = 800, max_length
 
 
 def t5_tokenizer(captions: Iterable[str], vocab_size: int = 800, max_length: int = 64) -> T5TokenizerFast:
-    """Unigram pieces with T5's special tokens."""
+    """Train a unigram tokenizer with T5's special tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import T5TokenizerFast
 

@@ -111,7 +111,7 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         return wave[0] if single else wave
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, frames, bins) → (batch, frames, dim)."""
+        """Return features (batch, frames, dim) of spectrograms (batch, frames, bins)."""
         h = self.embed(((x + 4.0).transpose(1, 2) / 3.0).to(self.embed.weight.dtype))
         h = self.norm(h.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
@@ -140,7 +140,7 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         return level * torch.exp(log_magnitude.clamp(-8, 3) - 3) * direction / direction.abs().clamp_min(1e-4)
 
     def _white(self, frames: int, device: torch.device) -> torch.Tensor:
-        """The same white noise at every call: STFT (frames, frequencies) of a seeded sequence."""
+        """Return the STFT (frames, frequencies) of a seeded sequence: the white noise is equal at every call."""
         generator = torch.Generator().manual_seed(NOISE_SEED)
         noise = torch.randn(frames * self.hop, generator=generator, dtype=torch.float32).to(device)
         return torch.stft(
@@ -161,7 +161,7 @@ def _tone_kernel(hertz: torch.Tensor, n_fft: int, rate: int) -> torch.Tensor:
 
 
 def _interpolation(centres: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """(bins, targets) weights that read a log spectrogram between its bin centres, linear in log frequency."""
+    """Return weights (bins, targets) that read a log spectrogram between its bin centres, linear in log frequency."""
     position = torch.log2(targets / centres[0]) / torch.log2(centres[1] / centres[0])
     position = position.clamp(0, len(centres) - 1)
     low = position.floor().long().clamp_max(len(centres) - 2)

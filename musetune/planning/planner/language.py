@@ -1,12 +1,15 @@
 """A song plan as words and as a lead sheet.
 
     <genre:pop> <meter:4/4> <mode:minor> <tonic:D> <1> <2> <0>            120 beats a minute
-    <bars> <0> <1> <6>                                                    what was asked: bars, seconds or nothing (<open>)
+    <bars> <0> <1> <6>                                                    what was asked: bars, seconds or nothing
+    (<open>)
     <section:A> <bars:8> <section:B> <bars:4> <section:A> </form>         A comes back, so its length is not said again
     <section:A> <0:min> <10:maj> <bass:4> <step:4> <5:maj> …              bars of A, then of B
 
-A chord's word begins a bar; ``<step:k>`` puts a further chord into it, k half beats (in compound metres thirds of a beat) after the bar
-line; ``<bass:n>`` puts the tone n semitones above the root into the bass. A section is written once, however often it comes.
+A chord's word begins a bar; ``<step:k>`` puts a further chord into it, k half beats (in compound metres thirds of a
+beat) after the bar
+line; ``<bass:n>`` puts the tone n semitones above the root into the bass. A section is written once, however often it
+comes.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ PlanBar = tuple[PlanChord, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """A song: ``asked`` is ("bars", 16), ("seconds", 60) or ("open", 0); ``form`` names sections in order, ``content`` has their bars."""
+    """A song: ``asked`` is ("bars", 16), ("seconds", 60) or ("open", 0); ``form`` names sections in order,
+    ``content`` has their bars.
+    """
 
     genre: str
     meter: Meter
@@ -140,7 +145,8 @@ def relative(chord: Chord, key: Key, step: int) -> PlanChord:
 def bars_of(sheet: LeadSheet, key: Key | None = None) -> list[PlanBar]:
     """The chords of each bar from beat 0 on, in ``key`` (default: the sheet's), a begun bar counted whole.
 
-    A chord sounds on from the bar before where none begins on the bar line; a bar that no chord reaches is empty. Chords that begin
+    A chord sounds on from the bar before where none begins on the bar line; a bar that no chord reaches is empty.
+    Chords that begin
     between two steps move to the nearer one; of two on one step the later stays.
     """
     key, per_beat, per_bar = key or sheet.key, steps_per_beat(sheet.meter), sheet.meter.beats_per_bar

@@ -84,7 +84,8 @@ def plan_ids(tokenizer: Any) -> list[int]:
 
 
 def read_prompts(tokenizer: Any, prompts: Sequence[str]) -> Any:
-    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``normalise`` and ``shared_words`` spell them.
+    """``input_ids`` and ``attention_mask`` (prompts, tokens) of prompts as ``normalise`` and ``shared_words`` spell
+    them.
 
     They are cut at LONGEST_PROMPT tokens.
     """

@@ -161,10 +161,13 @@ class Phrases:
         doubt = 1.0
         for one in evidence:
             doubt *= 1 - one
-        return (1 - doubt) * self.metre(start)
+        return (1 - doubt) * self.weight_at(start)
 
-    def metre(self, beat: Fraction) -> float:
-        """1 on a bar line, 0.75, 0.625 … on weaker beats (half of one plus the beat's weight), 0.5 between beats."""
+    def weight_at(self, beat: Fraction) -> float:
+        """Weight of a beat in the bar: 1 on a bar line, 0.75, 0.625 … on weaker beats, 0.5 between beats.
+
+        Half of one plus the beat's weight in the metric hierarchy.
+        """
         lines = self._lines
         place = (beat - lines[max(0, bisect_right(lines, beat) - 1)]) % self.sheet.meter.beats_per_bar
         meter = next((m.meter for m in reversed(self.sheet.meters) if m.start <= beat), self.sheet.meter)

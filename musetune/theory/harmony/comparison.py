@@ -8,8 +8,16 @@ from musetune.symbols.estimate import Estimate
 
 
 def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, float]:
-    """The label that lasts longest between two times, its share of that time, and its mean confidence (NaN: none
-    given).
+    """Find the label that lasts longest between two times.
+
+    Args:
+        heard: Report of a listener.
+        start_s: Begin, seconds.
+        end_s: End, seconds.
+
+    Returns:
+        The label, its share of that time, and its mean confidence (NaN where none is given). "N", 0 and NaN where
+        nothing is reported there.
     """
     seconds: dict[str, float] = {}
     weighted: dict[str, float] = {}
@@ -25,9 +33,13 @@ def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, 
 
 
 def chords_agree(asked: str, heard: str) -> bool:
-    """Same root and the same of major and minor.
+    """Whether two Harte labels have one root and are both major or both minor.
 
     Chords that are neither (dim, aug, sus) agree by root and third or fourth.
+
+    Example:
+        >>> chords_agree("C:maj7", "C:7"), chords_agree("C:min", "C:maj")
+        (True, False)
     """
     if "N" in (asked, heard):
         return asked == heard

@@ -15,21 +15,44 @@ PARTS = ("variety", "surprise", "chromaticism", "richness")
 
 
 def progression_complexity(sheet: LeadSheet, romans: Sequence[str]) -> float | None:
-    """0…1, our own measure: the mean of ``complexity_parts``.
+    """Measure how much a progression asks of its listener, 0–1: the mean of ``complexity_parts``, our own measure.
 
-    ``romans``: a numeral for each sounding chord. None without chords.
+    Args:
+        sheet: Chords and keys.
+        romans: Numeral of each sounding chord.
+
+    Returns:
+        The mean to three places; None without chords.
+
+    Raises:
+        ValueError: Where there is not one numeral a sounding chord.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> from musetune.theory.numerals import romans
+        >>> loop = LeadSheet.from_progression("I V vi IV", key="C")
+        >>> progression_complexity(loop, romans(loop))
+        0.139
     """
     parts = complexity_parts(sheet, romans)
     return None if parts is None else round(sum(parts.values()) / len(PARTS), 3)
 
 
 def complexity_parts(sheet: LeadSheet, romans: Sequence[str]) -> dict[str, float] | None:
-    """PARTS, each 0…1; None without chords. With numerals x as symbols.
+    """Measure the PARTS of complexity, each 0–1. H is entropy, x a chord's numeral.
 
-    variety = H(x) / log2 12, at most 1; surprise = H(next x | x) / log2 4, at most 1, over changes of chord: 0 for a
-    loop that never varies, 1 where four numerals may follow with equal chance; chromaticism = share of the chords' time
-    with a note outside the local key's scale (in minor, the raised seventh is inside); richness = share of time with
-    four or more notes. Raises ValueError where there is not one numeral a sounding chord.
+    Args:
+        sheet: Chords and keys.
+        romans: Numeral of each sounding chord.
+
+    Returns:
+        variety = H(x) / log2 12, at most 1; surprise = H(next x | x) / log2 4, at most 1, over changes of chord: 0 for
+        a loop that never varies, 1 where four numerals may follow with equal chance; chromaticism = share of the
+        chords' time with a note outside the local key's scale (in minor, the raised seventh is inside); richness =
+        share of time with four or more notes. None without chords.
+
+    Raises:
+        ValueError: Where there is not one numeral a sounding chord.
     """
     spans = [span for span in sheet.chords if span.chord.root is not None]
     if len(spans) != len(romans):

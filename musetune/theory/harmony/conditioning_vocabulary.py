@@ -1,8 +1,11 @@
 """What shipped adapters learned from: the functions and cadences in their music tokens. Frozen.
 
-The weights of every adapter so far were trained on these words, in this order, and on these rules, so nothing here may change: a chord
-looked at alone has one of CONDITIONING_FUNCTIONS, and every dominant that meets its tonic is a cadence. What a chord does in its context
-is ``musetune.theory.harmony.function.functions``, and where phrases close is ``musetune.theory.harmony.cadence.cadences``; all other
+The weights of every adapter so far were trained on these words, in this order, and on these rules, so nothing here
+may change: a chord
+looked at alone has one of CONDITIONING_FUNCTIONS, and every dominant that meets its tonic is a cadence. What a chord
+does in its context
+is ``musetune.theory.harmony.function.functions``, and where phrases close is
+``musetune.theory.harmony.cadence.cadences``; all other
 code uses those. ``tests/theory/harmony/test_conditioning_vocabulary.py`` pins every value.
 """
 
@@ -46,9 +49,11 @@ class Arrival(NamedTuple):
 
 
 def conditioning_function(chord: Chord, key: Key) -> str:
-    """Function, one of CONDITIONING_FUNCTIONS, of a chord looked at alone: by root degree where its triad is the key's own.
+    """Function, one of CONDITIONING_FUNCTIONS, of a chord looked at alone: by root degree where its triad is the
+    key's own.
 
-    A major or dominant chord that leads to another degree is ``applied_dominant``; any other with foreign tones is ``borrowed``.
+    A major or dominant chord that leads to another degree is ``applied_dominant``; any other with foreign tones is
+    ``borrowed``.
 
     Example:
         >>> from musetune.symbols import Chord, Key
@@ -70,12 +75,14 @@ def conditioning_function(chord: Chord, key: Key) -> str:
 def conditioning_cadences(sheet: LeadSheet) -> list[Arrival]:
     """Cadences at chord changes, whatever the phrase; ``theory.harmony.cadence.cadences`` keeps those that close one.
 
-    Authentic: dominant to tonic. Plagal: subdominant to tonic. Deceptive: dominant to vi (VI). Half: arrival on the dominant at the
+    Authentic: dominant to tonic. Plagal: subdominant to tonic. Deceptive: dominant to vi (VI). Half: arrival on the
+    dominant at the
     end of a four-bar group or of the sheet.
 
     Example:
         >>> from musetune.symbols import LeadSheet
-        >>> [(arrival.type, int(arrival.at_beat)) for arrival in conditioning_cadences(LeadSheet.parse("| C | F | G7 | C |"))]
+        >>> [(arrival.type, int(arrival.at_beat)) for arrival in conditioning_cadences(LeadSheet.parse("| C | F | G7 |
+        C |"))]
         [('authentic', 12)]
     """
     phrase = set(sheet.downbeats()[0::4])

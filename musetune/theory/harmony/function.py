@@ -34,9 +34,12 @@ _BORROWED = {
 def functions(sheet: LeadSheet) -> list[str]:
     """Function of each sounding chord, in its local key and by what comes before and after it.
 
-    Riemann's three functions (Vereinfachte Harmonielehre, 1893) with their substitutes, and: a cadential six-four is a dominant;
-    Neapolitan and augmented sixths are ``predominant``; a chord that resolves as a dominant (or its tritone substitute, or a
-    leading-tone chord) to another degree than the tonic is ``applied_dominant``, the ii before it ``applied_subdominant``;
+    Riemann's three functions (Vereinfachte Harmonielehre, 1893) with their substitutes, and: a cadential six-four is
+    a dominant;
+    Neapolitan and augmented sixths are ``predominant``; a chord that resolves as a dominant (or its tritone
+    substitute, or a
+    leading-tone chord) to another degree than the tonic is ``applied_dominant``, the ii before it
+    ``applied_subdominant``;
     borrowed chords say what they do; ``chromatic`` is the rest.
 
     Args:
@@ -63,7 +66,9 @@ def functions(sheet: LeadSheet) -> list[str]:
 
 
 def function_in(chord: Chord, key: Key, before: Chord | None, follower: tuple[Chord, str] | None) -> str:
-    """Function, one of FUNCTIONS, of a sounding ``chord`` in ``key``, between ``before`` and the ``follower`` with its function."""
+    """Function, one of FUNCTIONS, of a sounding ``chord`` in ``key``, between ``before`` and the ``follower`` with
+    its function.
+    """
     chord = chord.simplify()
     degree = scale_degree(chord, key)
     to = None if follower is None else scale_degree(follower[0], key)
@@ -87,14 +92,18 @@ def function_in(chord: Chord, key: Key, before: Chord | None, follower: tuple[Ch
 
 
 def _own(chord: Chord, key: Key, degree: int) -> str | None:
-    """Function of a chord of the key's own scale (in minor V and vii with the raised seventh); None where its triad has foreign tones."""
+    """Function of a chord of the key's own scale (in minor V and vii with the raised seventh); None where its triad
+    has foreign tones.
+    """
     scale = set(SCALES[key.mode]) | ({11} if key.mode == "minor" and degree in (7, 11) else set())
     own = all((degree + step) % 12 in scale for step in QUALITY_INTERVALS[chord.quality][:3])
     return _OWN[key.mode].get(degree) if own or chord.quality in _OPEN else None
 
 
 def is_cadential_six_four(chord: Chord, key: Key, after: Chord | None) -> bool:
-    """Whether the tonic triad over its fifth leads to the dominant, which it then embellishes (Aldwell and Schachter, ch. 11)."""
+    """Whether the tonic triad over its fifth leads to the dominant, which it then embellishes (Aldwell and Schachter,
+    ch. 11).
+    """
     tonic = chord.inversion == 2 and chord.quality in ("maj", "min") and scale_degree(chord, key) == 0
     return tonic and after is not None and scale_degree(after, key) == 7 and after.bass_pc == chord.bass_pc
 
@@ -118,7 +127,9 @@ def _predominant(chord: Chord, key: Key, degree: int, to: int | None) -> str:
 
 
 def _applies(chord: Chord, key: Key, degree: int, to: int | None, after: Chord | None) -> bool:
-    """Whether ``chord`` acts as dominant of another degree than the tonic; without its resolution a seventh must say so."""
+    """Whether ``chord`` acts as dominant of another degree than the tonic; without its resolution a seventh must say
+    so.
+    """
     tones = {(pc - key.tonic_pc) % 12 for pc in chord.pitch_classes}
     if chord.quality in _DIMINISHED:
         leading = tones if chord.quality == "dim7" else {degree}

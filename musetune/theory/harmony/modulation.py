@@ -11,9 +11,10 @@ import numpy as np
 
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import SCALES, Key
-from musetune.symbols.lead_sheet import ChordSpan, KeySpan, LeadSheet
+from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.names import FLATS, SHARPS
 from musetune.symbols.qualities import QUALITY_INTERVALS
+from musetune.symbols.spans import ChordSpan, KeySpan
 
 # All costs are natural logarithms of odds, set by hand and checked on songs of POP909 and OpenEWLD.
 DIATONIC = {
@@ -39,12 +40,30 @@ KEYS = [(tonic, mode) for mode in ("major", "minor") for tonic in range(12)]
 def local_keys(
     chords: Sequence[ChordSpan], *, prior: Key | None = None, min_beats: Fraction | int = 16, change: float = CHANGE
 ) -> tuple[KeySpan, ...]:
-    """Key areas of chord symbols, the first from beat 0; none shorter than ``min_beats``, where the piece is not.
+    """Find the key areas of chord symbols, the first from beat 0.
 
-    The areas that cost least, exactly, by dynamic programming: each chord costs what it is rare in the key times the square root
-    of its length in bars of four beats, an authentic cadence earns CADENCE, a change of key costs ``change`` and more for distant keys.
-    Applied and borrowed chords are cheap enough not to make a modulation. ``prior``: the key that the piece is thought to open in.
-    C major, or ``prior``, where no chord sounds. Raises ValueError for ``min_beats`` or ``change`` below 0.
+    The areas that cost least, exactly, by dynamic programming: each chord costs what it is rare in the key times the
+    square root of its length in bars of four beats, an authentic cadence earns CADENCE, a change of key costs
+    ``change``
+    and more for distant keys. Applied and borrowed chords are cheap enough not to make a modulation.
+
+    Args:
+        chords: Chords in order.
+        prior: Key that the piece is thought to open in.
+        min_beats: Fewest beats of an area, where the piece is not shorter.
+        change: Cost of a change of key, in natural logarithms of odds.
+
+    Returns:
+        Keys by time; C major, or ``prior``, where no chord sounds.
+
+    Raises:
+        ValueError: For ``min_beats`` or ``change`` below 0.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> sheet = LeadSheet.from_progression("C F G7 C " * 2 + "D G A7 D " * 2)
+        >>> [(int(span.start), str(span.key)) for span in local_keys(sheet.chords)]
+        [(0, 'C major'), (32, 'D major')]
     """
     if min_beats < 0 or change < 0:
         raise ValueError(f"min_beats={min_beats}, change={change}: both must be 0 or more")
@@ -127,15 +146,18 @@ def _changes(change: float) -> np.ndarray:
     """(24, 24) cost of going from key to key; never from a key to itself."""
     fifths = np.array([(7 * (tonic + (3 if mode == "minor" else 0))) % 12 for tonic, mode in KEYS])
     apart = (fifths[:, None] - fifths[None]) % 12
-    costs = change + DISTANCE * np.maximum(np.minimum(apart, 12 - apart) - 1, 0)
+    costs: np.ndarray = change + DISTANCE * np.maximum(np.minimum(apart, 12 - apart) - 1, 0)
     np.fill_diagonal(costs, np.inf)
     return costs
 
 
-def _areas(spans: list[ChordSpan], costs: np.ndarray, opening: np.ndarray, shortest: float, change: float):  # type: ignore[no-untyped-def]
+def _areas(
+    spans: list[ChordSpan], costs: np.ndarray, opening: np.ndarray, shortest: float, change: float
+) -> list[tuple[int, int]]:
     """[(first chord, key)] of the cheapest division into areas of at least ``shortest`` beats.
 
-    total[j] = min over i of enter[i] + sum[j] − sum[i], enter[i] = min over other keys of total[i] + change; a running minimum
+    total[j] = min over i of enter[i] + sum[j] − sum[i], enter[i] = min over other keys of total[i] + change; a
+    running minimum
     over the i that lie far enough back makes it linear in the number of chords.
     """
     count = len(spans)
@@ -164,7 +186,9 @@ def _areas(spans: list[ChordSpan], costs: np.ndarray, opening: np.ndarray, short
 
 
 def _spelled(index: int, spans: list[ChordSpan], prior: Key | None) -> Key:
-    """The key with the name that ``prior`` or the chords' own names give its tonic, else the one with fewer accidentals."""
+    """The key with the name that ``prior`` or the chords' own names give its tonic, else the one with fewer
+    accidentals.
+    """
     tonic, mode = KEYS[index]
     if prior is not None and (prior.tonic_pc, prior.mode) == (tonic, mode):
         return prior
@@ -187,8 +211,15 @@ def _accidentals(key: Key) -> int:
 
 @dataclass(frozen=True)
 class Modulation:
-    """A change of key at beat ``at_beat``; ``pivot``: the last chord before it that both keys own, as (numeral in the old key,
-    numeral in the new one); None where the new key enters without one."""
+    """Change of key.
+
+    Args:
+        at_beat: Beat from which the new key holds.
+        from_key: Key before.
+        to_key: Key after.
+        pivot: Chord at the change that both keys own, as (numeral in the old key, numeral in the new one); None where
+            the new key enters without one.
+    """
 
     at_beat: Fraction
     from_key: Key
@@ -197,8 +228,18 @@ class Modulation:
 
 
 def modulations(sheet: LeadSheet) -> list[Modulation]:
-    """The changes of key of ``sheet.keys``, each with its pivot: the chord right before the change, or the one that opens the new
-    area, where both keys own it."""
+    """List the changes of key of a sheet, each with its pivot.
+
+    The pivot is the chord right before the change, or the one that opens the new area, where both keys own it.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from musetune.symbols import KeySpan, LeadSheet
+        >>> sheet = LeadSheet.from_progression("C F G C Am D7 G C D7 G")
+        >>> sheet = replace(sheet, keys=(*sheet.keys, KeySpan(Fraction(20), Key("G"))))
+        >>> [(int(change.at_beat), str(change.to_key), change.pivot) for change in modulations(sheet)]
+        [(20, 'G major', ('vi', 'ii'))]
+    """
     from musetune.theory.numerals.context import own
     from musetune.theory.numerals.roman import roman_of
 

@@ -5,7 +5,7 @@ Kinds and notation are those of ``patterns``.
 
 from __future__ import annotations
 
-TABLE: tuple[tuple, ...] = (
+TABLE: tuple[tuple[str, str, str] | tuple[str, str, str, str] | tuple[str, str, str, str, int], ...] = (
     # loops of songs
     ("I-V-vi-IV", "loop", "I V vi IV"),
     ("vi-IV-I-V", "loop", "vi IV I V"),

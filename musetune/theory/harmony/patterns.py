@@ -1,7 +1,9 @@
 """Named chord progressions, found in any key, with sevenths, inversions and suspensions, as loops in any rotation.
 
-A pattern is text: one step a chord, ``|`` between alternatives. A step is an accidental, a numeral on the major scale's degree
-(bVI, #iv) in upper case for a major third and lower case for a minor one (diminished chords too), and a 7 where only a dominant
+A pattern is text: one step a chord, ``|`` between alternatives. A step is an accidental, a numeral on the major
+scale's degree
+(bVI, #iv) in upper case for a major third and lower case for a minor one (diminished chords too), and a 7 where only
+a dominant
 seventh will do.
 """
 
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import groupby
@@ -22,22 +24,33 @@ from musetune.theory.harmony.pattern_table import TABLE
 from musetune.theory.numerals.roman import NUMERALS, scale_degree
 
 _STEP = re.compile(r"^([b#]?)([IViv]+)(7?)$")
-Step = tuple[
-    int, str, bool
-]  # semitones above the tonic, third: "M", "m" or "?" (sus, power), is it a dominant seventh?
+# Semitones above the tonic; third: "M", "m" or "?" (sus, power); is it a dominant seventh?
+Step = tuple[int, str, bool]
 DOMINANTS = ("7", "9")
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """``name``, ``steps`` as text, and ``kind``.
+    """Named progression.
 
-    loop: goes round; any rotation counts where it comes round twice, the order as named where it comes once. ``least`` chords (all
-    of them by default) must be there in a row.
-    phrase: from the first step to the last. free: a phrase in any key, whether or not that key is established, if its dominants
-    are sevenths. vamp: two chords that alternate at least four times. chain: ``least`` chords in a row of an endless cycle, from
-    anywhere. bars: one step a bar (or two bars), by the chord on the bar line. bass: degrees of the bass line.
-    ``known_as``: another name in use, or "".
+    Args:
+        name: What it is called.
+        kind: How it is looked for.
+            loop: goes round; any rotation counts where it comes round twice, the order as named where it comes once;
+            ``least`` chords (all of them by default) must be there in a row.
+            phrase: from the first step to the last.
+            free: a phrase in any key, whether or not that key is established, if its dominants are sevenths.
+            vamp: two chords that alternate at least four times.
+            chain: ``least`` chords in a row of an endless cycle, from anywhere.
+            bars: one step a bar (or two bars), by the chord on the bar line.
+            bass: degrees of the bass line.
+        text: Steps, as this module's docstring says.
+        known_as: Another name in use, or "".
+        least: Fewest chords in a row; 0 for all.
+
+    Example:
+        >>> Pattern("Dorian vamp", "vamp", "i IV").steps
+        (((0, 'm', False),), ((5, 'M', False),))
     """
 
     name: str
@@ -65,8 +78,15 @@ PATTERNS = tuple(Pattern(*row) for row in TABLE)
 
 
 @dataclass(frozen=True)
-class Found:
-    """``occurrences`` of ``pattern``, the first at ``start_beat``; ``rotation``: chords by which a loop begins late, 0 as named."""
+class PatternMatch:
+    """Pattern that a sheet follows.
+
+    Args:
+        pattern: Which.
+        start_beat: Beat of its first occurrence.
+        occurrences: How often it comes.
+        rotation: Chords by which a loop begins late, 0 as named.
+    """
 
     pattern: Pattern
     start_beat: float
@@ -75,25 +95,39 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A harmony: chords on one root and with one kind of third, of which the first begins at ``start``; ``basses``: where each of
-    them begins and its bass, semitones above the tonic."""
+class _HeldHarmony:
+    """Chords in a row on one root and with one kind of third, of which the first begins at ``start``.
+
+    ``basses``: where each of them begins and its bass, semitones above the tonic.
+    """
 
     start: float
     step: Step
     basses: tuple[tuple[float, int], ...]
 
 
-def find_patterns(sheet: LeadSheet) -> list[Found]:
-    """The patterns of PATTERNS in the chords of ``sheet``, each in the local key, the most frequent first.
+def find_patterns(sheet: LeadSheet) -> list[PatternMatch]:
+    """Find the PATTERNS that the chords of a sheet follow, each in the local key.
 
-    Chords that only change colour or bass count as held; occurrences do not overlap; N breaks a pattern; of blues forms the longest
-    counts. A loop begins where most of its rounds begin on a four-bar line, else where its run of chords does; if that order has a
-    name, it counts as named, else as the rotation of the first name in the table.
+    Chords that only change colour or bass count as held; occurrences do not overlap; N breaks a pattern; of blues forms
+    the longest counts. A loop begins where most of its rounds begin on a four-bar line, else where its run of chords
+    does; if that order has a name, it counts as named, else as the rotation of the first name in the table.
+
+    Args:
+        sheet: Chords, keys and bar lines.
+
+    Returns:
+        One match a pattern, the most frequent first.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> match = find_patterns(LeadSheet.from_progression("G D Em C G D Em C", key="G"))[0]
+        >>> match.pattern.name, match.occurrences
+        ('I-V-vi-IV', 2)
     """
     runs, bars = list(_runs(sheet)), _bar_steps(sheet)
     fours = {float(line) for line in sheet.downbeats()[::4]}
-    found: list[Found] = []
+    found: list[PatternMatch] = []
     for pattern in PATTERNS:
         if pattern.kind == "loop":
             found += _loops(pattern, runs, fours)
@@ -101,7 +135,7 @@ def find_patterns(sheet: LeadSheet) -> list[Found]:
             found += _bars(pattern, bars)
         else:
             at = [start for run in runs for start in _SEARCH[pattern.kind](pattern, run)]
-            found += [Found(pattern, at[0], len(at))] if at else []
+            found += [PatternMatch(pattern, at[0], len(at))] if at else []
     forms = [len(one.pattern.steps) for one in found if one.pattern.kind == "bars"]
     found = [one for one in found if one.pattern.kind != "bars" or len(one.pattern.steps) == max(forms)]
     exact = {_ring(one.pattern) for one in found if one.pattern.kind == "loop" and one.rotation == 0}
@@ -113,13 +147,13 @@ def find_patterns(sheet: LeadSheet) -> list[Found]:
     return sorted(found, key=lambda one: (-one.occurrences, one.start_beat))
 
 
-def _runs(sheet: LeadSheet) -> Iterator[list[_Held]]:
+def _runs(sheet: LeadSheet) -> Iterator[list[_HeldHarmony]]:
     """The harmonies between silences."""
     for silent, spans in groupby(sheet.chords, lambda span: span.chord.root is None):
-        run: list[_Held] = []
+        run: list[_HeldHarmony] = []
         for span in () if silent else spans:
             step, bass = _step(span.chord, sheet.key_at(span.start))
-            here = _Held(float(span.start), step, ((float(span.start), bass),))
+            here = _HeldHarmony(float(span.start), step, ((float(span.start), bass),))
             if run and _same(run[-1].step, step):
                 run[-1] = _held_on(run[-1], here)
             else:
@@ -128,11 +162,11 @@ def _runs(sheet: LeadSheet) -> Iterator[list[_Held]]:
             yield run
 
 
-def _held_on(held: _Held, more: _Held) -> _Held:
+def _held_on(held: _HeldHarmony, more: _HeldHarmony) -> _HeldHarmony:
     """One harmony of two: a suspension takes its third from the other, a seventh in either counts."""
     (degree, third, seventh), (_, other, another) = held.step, more.step
     third = other if third == "?" else third
-    return _Held(held.start, (degree, third, seventh or another), held.basses + more.basses)
+    return _HeldHarmony(held.start, (degree, third, seventh or another), held.basses + more.basses)
 
 
 def _step(chord: Chord, key: Key) -> tuple[Step, int]:
@@ -153,8 +187,10 @@ def _fits(heard: Step, wanted: tuple[Step, ...], shift: int = 0) -> bool:
     return any(_same(low, one) and (heard[2] or not one[2]) for one in wanted)
 
 
-def _walk(run: list[_Held], size: int, fits) -> Iterator[float]:  # type: ignore[no-untyped-def]
-    """Starts of stretches of ``size`` harmonies that ``fits`` (index → bool) takes, without overlap but for a shared chord."""
+def _walk(run: list[_HeldHarmony], size: int, fits: Callable[[int], bool]) -> Iterator[float]:
+    """Starts of stretches of ``size`` harmonies that ``fits`` (index → bool) takes, without overlap but for a shared
+    chord.
+    """
     at = 0
     while at <= len(run) - size:
         if fits(at):
@@ -164,12 +200,12 @@ def _walk(run: list[_Held], size: int, fits) -> Iterator[float]:  # type: ignore
             at += 1
 
 
-def _phrases(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
+def _phrases(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[float]:
     steps = pattern.steps
     return _walk(run, len(steps), lambda at: all(_fits(h.step, s) for h, s in zip(run[at:], steps)))
 
 
-def _free(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
+def _free(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[float]:
     steps = pattern.steps
     dominant = next(i for i, s in enumerate(steps) if s[0][1] == "M" and i > 0)
 
@@ -181,7 +217,7 @@ def _free(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
     return _walk(run, len(steps), fits)
 
 
-def _vamps(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
+def _vamps(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[float]:
     """Each round of a vamp that comes round four times or more."""
     first, second = pattern.steps
     fits = [(_fits(h.step, first), _fits(h.step, second)) for h in run]
@@ -195,13 +231,13 @@ def _vamps(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
         at += max(1, size - 1 if size > 1 else 1)
 
 
-def _chains(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
+def _chains(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[float]:
     for start, size, _ in _stretches(pattern, run):
         if size >= pattern.least:
             yield from (run[start + at].start for at in range(0, max(1, size - pattern.least + 1), len(pattern.steps)))
 
 
-def _stretches(pattern: Pattern, run: list[_Held]) -> Iterator[tuple[int, int, int]]:
+def _stretches(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[tuple[int, int, int]]:
     """(index, harmonies, place in the pattern) of the longest stretches that go round the pattern's ring."""
     count = len(pattern.steps)
     reach = [[0] * count for _ in range(len(run) + 1)]  # harmonies from here on, if the first stands at this place
@@ -217,7 +253,7 @@ def _stretches(pattern: Pattern, run: list[_Held]) -> Iterator[tuple[int, int, i
             yield start, size, reach[start].index(size)
 
 
-def _basses(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
+def _basses(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[float]:
     """A bass line, whatever stands on it; a note that is repeated counts once."""
     degrees = [step[0][0] for step in pattern.steps]
     moved = [(start, bass) for held in run for start, bass in held.basses]
@@ -230,16 +266,16 @@ def _basses(pattern: Pattern, run: list[_Held]) -> Iterator[float]:
 _SEARCH = {"phrase": _phrases, "free": _free, "vamp": _vamps, "chain": _chains, "bass": _basses}
 
 
-def _ring(pattern: Pattern) -> tuple:
-    """The same for all rotations of a loop."""
+def _ring(pattern: Pattern) -> tuple[tuple[Step, ...], ...]:
+    """Return the steps in the one order that all rotations of a loop share."""
     steps = pattern.steps
     return min(steps[place:] + steps[:place] for place in range(len(steps)))
 
 
-def _loops(pattern: Pattern, runs: list[list[_Held]], fours: set[float]) -> list[Found]:
+def _loops(pattern: Pattern, runs: list[list[_HeldHarmony]], fours: set[float]) -> list[PatternMatch]:
     """Where the loop goes round: as named once or more, rotated twice or more."""
     count, least = len(pattern.steps), pattern.least or len(pattern.steps)
-    found: dict[int, Found] = {}
+    found: dict[int, PatternMatch] = {}
     for run in runs:
         for start, size, place in _stretches(pattern, run):
             if size < least:
@@ -254,12 +290,13 @@ def _loops(pattern: Pattern, runs: list[list[_Held]], fours: set[float]) -> list
                 continue
             old = found.get(rotation)
             begin = run[start + skip].start if old is None else old.start_beat
-            found[rotation] = Found(pattern, begin, rounds + (old.occurrences if old else 0), rotation)
+            found[rotation] = PatternMatch(pattern, begin, rounds + (old.occurrences if old else 0), rotation)
     return list(found.values())
 
 
-def _first_round(run: list[_Held], start: int, size: int, count: int, fours: set[float]) -> int:
-    """Harmonies by which the first round begins after ``start``: at the place where most rounds begin on a four-bar line, the
+def _first_round(run: list[_HeldHarmony], start: int, size: int, count: int, fours: set[float]) -> int:
+    """Harmonies by which the first round begins after ``start``: at the place where most rounds begin on a four-bar
+    line, the
     earliest in a tie."""
     hits = [
         sum(run[at].start in fours for at in range(start + skip, start + size, count))
@@ -278,7 +315,7 @@ def _bar_steps(sheet: LeadSheet) -> list[tuple[float, Step | None]]:
     return out
 
 
-def _bars(pattern: Pattern, bars: list[tuple[float, Step | None]]) -> list[Found]:
+def _bars(pattern: Pattern, bars: list[tuple[float, Step | None]]) -> list[PatternMatch]:
     """By the chord on each bar line, else on every second one (a blues counted twice as fast)."""
     for stride in (1, 2):
         size = stride * len(pattern.steps)
@@ -291,5 +328,5 @@ def _bars(pattern: Pattern, bars: list[tuple[float, Step | None]]) -> list[Found
             else:
                 at += 1
         if starts:
-            return [Found(pattern, starts[0], len(starts))]
+            return [PatternMatch(pattern, starts[0], len(starts))]
     return []

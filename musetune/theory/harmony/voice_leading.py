@@ -22,16 +22,28 @@ DOUBLED = 0.5  # share of moments in octaves from which on two voices double eac
 
 
 def voice_leading(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> dict[str, Any] | None:
-    """The record's ``voice_leading``; None for fewer than two different chords (from symbols) or no voice that moves.
+    """Measure how smoothly voices move from chord to chord.
 
-    ``from`` says what it rests on. "voices": the notes; motion and common tones from one chord to the next, parallels
-    at every moment at which voices move. "symbols": the closest voicing over the written bass (``closest_moves``),
-    which is what a player with a chart would do who moves as little as possible; its parallels are those that the
-    progression invites, not heard ones. ``mean_motion_semitones``: sum over voices at a chord change, from symbols
-    without the bass, and the least there is (Tymoczko, A Geometry of Music, 2011, ch. 2: taxicab size);
-    ``common_tones``: mean number of pitch classes (symbols) or of voices that keep their pitch; ``smoothness`` = 1 −
-    motion a voice / WIDEST, at least 0: 2 semitones a voice is the most that the smallest voice leading between two
-    triads takes, 7 a fifth.
+    Args:
+        sheet: Chords.
+        voices: Notes of each voice, where they are known; None judges the chord symbols.
+
+    Returns:
+        The record's ``voice_leading``; None for fewer than two different chords (from symbols) or no voice that moves.
+        ``from`` says what it rests on. "voices": the notes; motion and common tones from one chord to the next,
+        parallels at every moment at which voices move. "symbols": the closest voicing over the written bass
+        (``closest_moves``), which is what a player with a chart would do who moves as little as possible; its parallels
+        are those that the progression invites, not heard ones. ``mean_motion_semitones``: sum over voices at a chord
+        change, from symbols without the bass, and the least there is (Tymoczko, A Geometry of Music, 2011, ch. 2:
+        taxicab size); ``common_tones``: mean number of pitch classes (symbols) or of voices that keep their pitch;
+        ``smoothness`` = 1 − motion a voice / WIDEST, at least 0: 2 semitones a voice is the most that the smallest
+        voice leading between two triads takes, 7 a fifth.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> row = voice_leading(LeadSheet.parse("| C | Am |"))
+        >>> row["mean_motion_semitones"], row["common_tones"]
+        (2.0, 2.0)
     """
     if voices is not None and any(len(voice) > 1 for voice in voices):
         return _from_voices(sheet, [voice for voice in voices if voice])
@@ -64,7 +76,7 @@ def _from_voices(sheet: LeadSheet, voices: list[Voice]) -> dict[str, Any] | None
     return _row("voices", sizes, upper, common, every)
 
 
-def _row(source: str, sizes: list, each: list[float], common: list[int], moments: list[Moves]) -> dict[str, Any]:
+def _row(source: str, sizes: list[int], each: list[float], common: list[int], moments: list[Moves]) -> dict[str, Any]:
     counts = np.array([_similar(moves) for moves in moments], int).reshape(-1, 4).sum(axis=0).tolist()
     return {
         "mean_motion_semitones": round(float(np.mean(sizes)), 3),
@@ -138,8 +150,13 @@ def _doublings(voices: list[Voice]) -> set[int]:
 
 @lru_cache(maxsize=4096)
 def smallest_motion(first: tuple[int, ...], second: tuple[int, ...]) -> int:
-    """Semitones that voices move in all, at least, from one set of pitch classes to another (assignment by Jonker and
-    Volgenant, in scipy); the smaller set doubles the notes that cost least.
+    """Semitones that voices move in all, at least, from one set of pitch classes to another.
+
+    By assignment (Jonker and Volgenant, in scipy); the smaller set doubles the notes that cost least.
+
+    Example:
+        >>> smallest_motion((0, 4, 7), (0, 5, 9))
+        3
     """
     return int(sum(abs(step) for _, step in smallest_steps(first, second)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from musetune.symbols.chord import Chord
 from musetune.symbols.key import SCALES, Key
 from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.qualities import QUALITY_INTERVALS
-from musetune.theory.numerals.roman import NUMERALS, degree_numeral, resolve_roman, roman_of, scale_degree
+from musetune.theory.numerals.roman import NUMERALS, resolve_roman, roman_of, scale_degree
 
 FIGURES = {3: ("", "6", "64"), 4: ("7", "65", "43", "42")}
 DIMINISHED = {"dim": "viio", "dim7": "viio", "hdim7": "viiø"}
@@ -21,8 +22,10 @@ SEVENTHS = ("7", "9")
 def romans(sheet: LeadSheet) -> list[str]:
     """One numeral for each span of ``sheet`` that sounds, in the key in force and heard with the chords around it.
 
-    Beyond ``roman_of``: applied dominants, leading-tone and ii chords where they resolve (V7/IV, viio7/V, iiø7/ii), augmented
-    sixths before the dominant (Ger65, Fr43), N6, the cadential Cad64. ``resolve_roman`` reads each as the span's pitch classes
+    Beyond ``roman_of``: applied dominants, leading-tone and ii chords where they resolve (V7/IV, viio7/V, iiø7/ii),
+    augmented
+    sixths before the dominant (Ger65, Fr43), N6, the cadential Cad64. ``resolve_roman`` reads each as the span's
+    pitch classes
     and bass; the root may differ where the chord divides the octave evenly.
     """
     spans = [span for span in sheet.chords if span.chord.root is not None]
@@ -37,14 +40,14 @@ def romans(sheet: LeadSheet) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def numeral(chord: Chord, then: Chord | None, later: Chord | None, key: Key) -> str:
-    """The name of ``chord`` in ``key`` when ``then`` follows at once and ``later`` is the next chord on another root (None: the end)."""
+    """The name of ``chord`` in ``key`` when ``then`` follows at once and ``later`` is the next chord on another root
+    (None: the end).
+    """
     for name in _readings(chord, then, later, key):
         if name and _reads_as(name, chord, key):
             return name
-    # In minor the major tonic (Picardy) and the major fourth (raised sixth) are degrees of their own, unless they resolve as dominants
-    leads = later is not None and (later.root_pc - scale_degree(chord, key) - key.tonic_pc) % 12 == 5  # type: ignore[operator]
-    if key.mode == "minor" and scale_degree(chord, key) in (0, 5) and not leads:
-        return degree_numeral(chord, key)
+    if key.mode == "minor" and scale_degree(chord, key) == 5 and chord.quality == "7" and (figures := _figures(chord)):
+        return f"IV{figures}"  # the Dorian IV7, since it does not lead to VII
     return roman_of(chord, key)
 
 
@@ -53,7 +56,7 @@ def _reads_as(name: str, chord: Chord, key: Key) -> bool:
     return set(read.simplify().pitch_classes) == set(chord.pitch_classes) and read.bass_pc == chord.bass_pc
 
 
-def _readings(chord: Chord, then: Chord | None, later: Chord | None, key: Key):  # type: ignore[no-untyped-def]
+def _readings(chord: Chord, then: Chord | None, later: Chord | None, key: Key) -> Iterator[str]:
     """Names worth a try, the best first; some may not fit the chord."""
     degree, quality = scale_degree(chord, key), chord.quality
     to_dominant = then is not None and (_is_dominant(then, key) or _is_cadential(then, key))
@@ -120,7 +123,9 @@ def _applied_dominant(chord: Chord, later: Chord, key: Key) -> str:
 
 
 def _applied_leading_tone(chord: Chord, later: Chord, key: Key) -> str:
-    """A diminished chord a semitone below the root of the next chord (or of its cadential 6/4, or the chord that it is dominant of)."""
+    """A diminished chord a semitone below the root of the next chord (or of its cadential 6/4, or the chord that it
+    is dominant of).
+    """
     figures, root = _figures(chord), later.root_pc
     if chord.quality not in DIMINISHED or figures is None or own(chord, key) or root is None or chord.root_pc is None:
         return ""

@@ -7,13 +7,14 @@ cost = Σ over segments of notes that the chord or the key does not hold + chord
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from musetune.theory.numerals.frames import BINS, CENTRE, Frames
-from musetune.theory.numerals.table import Entry, entries, transitions
+from musetune.theory.numerals.frames import BINS, CENTRE, ScoreFrames
+from musetune.theory.numerals.table import NumeralEntry, entries, transitions
 
 SCALES = {
     "major": (0, 1, 2, 3, 4, 5, -1),
@@ -24,7 +25,7 @@ INFINITE = np.float32(1e9)
 
 
 @dataclass(frozen=True)
-class Weights:
+class CostWeights:
     """The constants.
 
     Costs are in natural logarithms of odds; notes count by quarters. Set by hand, then by some twenty trials on the
@@ -53,7 +54,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Segment:
+class ChordSegment:
     """Stretches ``first`` to ``last`` (exclusive).
 
     ``entry`` in ``inversion``, in ``key`` (place of the tonic in fifths, mode).
@@ -62,16 +63,16 @@ class Segment:
     first: int
     last: int
     key: tuple[int, str]
-    entry: Entry
+    entry: NumeralEntry
     inversion: int
 
 
 @dataclass(frozen=True)
-class Model:
+class CostModel:
     """Arrays over the S states (key, chord), keys in order of ``keys``; ``spans``: slice of states of each key."""
 
     keys: tuple[tuple[int, str], ...]
-    states: tuple[tuple[int, Entry], ...]
+    states: tuple[tuple[int, NumeralEntry], ...]
     spans: tuple[slice, ...]
     foreign: np.ndarray  # (bins, S) cost of a quarter of each note name
     required: np.ndarray  # (12, S) cost of a tone that is missing
@@ -80,7 +81,7 @@ class Model:
     moves: np.ndarray  # (K, K) cost of a change of key
 
 
-def decode(frames: Frames, signature: int | None, weights: Weights) -> list[Segment]:
+def decode(frames: ScoreFrames, signature: int | None, weights: CostWeights) -> list[ChordSegment]:
     """The segments of the cheapest reading.
 
     ``signature``: sharps (flats below 0) at the beginning, None where not known.
@@ -91,7 +92,7 @@ def decode(frames: Frames, signature: int | None, weights: Weights) -> list[Segm
     return [_segment(frames, model, weights, *step) for step in path]
 
 
-def _keys(frames: Frames, signature: int | None) -> tuple[tuple[int, str], ...]:
+def _keys(frames: ScoreFrames, signature: int | None) -> tuple[tuple[int, str], ...]:
     """(place of the tonic in fifths, mode) of the keys that hold some stretch of music better than others: the LIKELY
     best of any WINDOW by the notes outside their scales, and those of the signature; all majors, then all minors.
     """
@@ -115,11 +116,11 @@ def _keys(frames: Frames, signature: int | None) -> tuple[tuple[int, str], ...]:
 
 
 @lru_cache(maxsize=64)
-def model_of(spelled: bool, keys: tuple[tuple[int, str], ...], weights: Weights) -> Model:
+def model_of(spelled: bool, keys: tuple[tuple[int, str], ...], weights: CostWeights) -> CostModel:
     """The arrays for these ``keys``, majors before minors, over names of notes where they are known, else over pitch
     classes.
     """
-    states: list[tuple[int, Entry]] = []
+    states: list[tuple[int, NumeralEntry]] = []
     spans: list[slice] = []
     for number, (_, mode) in enumerate(keys):
         spans.append(slice(len(states), len(states) + len(entries(mode))))
@@ -127,7 +128,7 @@ def model_of(spelled: bool, keys: tuple[tuple[int, str], ...], weights: Weights)
     columns = [_column(keys[k], entry, spelled, weights) for k, entry in states]
     names = [(7 * keys[k][0] % 12 + e.root) % 12 * 100 + _kind(e.quality) for k, e in states]
     chord = np.unique(names, return_inverse=True)[1]
-    return Model(
+    return CostModel(
         keys=keys,
         states=tuple(states),
         spans=tuple(spans),
@@ -145,7 +146,9 @@ def _kind(quality: str) -> int:
     return kinds.get(quality, 5)
 
 
-def _column(key: tuple[int, str], entry: Entry, spelled: bool, weights: Weights):  # type: ignore[no-untyped-def]
+def _column(
+    key: tuple[int, str], entry: NumeralEntry, spelled: bool, weights: CostWeights
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """(bins,) cost of each note, (12,) of each missing tone, (4,) bass of each inversion: one state's."""
     tonic, mode = key
     own = [tonic + tone for tone in entry.tones]
@@ -174,7 +177,7 @@ def _column(key: tuple[int, str], entry: Entry, spelled: bool, weights: Weights)
     return costs * weights.notes, required, basses + [12] * (4 - len(basses))
 
 
-def _moves(keys: tuple[tuple[int, str], ...], weights: Weights) -> np.ndarray:
+def _moves(keys: tuple[tuple[int, str], ...], weights: CostWeights) -> np.ndarray:
     """(K, K) cost of a change of key, by the distance of the signatures; parallel keys count as one fifth, and so do
     respelled ones.
     """
@@ -185,10 +188,11 @@ def _moves(keys: tuple[tuple[int, str], ...], weights: Weights) -> np.ndarray:
     apart[tonics[:, None] == tonics[None]] = np.minimum(apart[tonics[:, None] == tonics[None]], 1)
     out = weights.change + weights.distance * np.maximum(apart - 1, 0)
     np.fill_diagonal(out, 0.0)
-    return out.astype(np.float32)
+    costs: np.ndarray = out.astype(np.float32)
+    return costs
 
 
-def _opening(model: Model, signature: int | None, weights: Weights) -> np.ndarray:
+def _opening(model: CostModel, signature: int | None, weights: CostWeights) -> np.ndarray:
     """(S,) cost of each first chord."""
     out = np.zeros(len(model.states), np.float32)
     for span, (place, mode) in zip(model.spans, model.keys):
@@ -198,7 +202,9 @@ def _opening(model: Model, signature: int | None, weights: Weights) -> np.ndarra
     return out
 
 
-def _search(frames: Frames, model: Model, cuts: np.ndarray, opening: np.ndarray, weights: Weights):  # type: ignore[no-untyped-def]
+def _search(
+    frames: ScoreFrames, model: CostModel, cuts: np.ndarray, opening: np.ndarray, weights: CostWeights
+) -> list[tuple[int, int, int]]:
     """[(first, last, state)] of the cheapest chain of segments between ``cuts``."""
     heard = (frames.notes, frames.classes, frames.bass)
     sums = [np.vstack([np.zeros(a.shape[1]), np.cumsum(a, axis=0)])[cuts] for a in heard] + [frames.places[cuts]]
@@ -228,17 +234,22 @@ def _search(frames: Frames, model: Model, cuts: np.ndarray, opening: np.ndarray,
 
 
 def segment_costs(
-    model: Model, weights: Weights, notes: np.ndarray, classes: np.ndarray, bass: np.ndarray, quarters: np.ndarray
+    model: CostModel,
+    weights: CostWeights,
+    notes: np.ndarray,
+    classes: np.ndarray,
+    bass: np.ndarray,
+    quarters: np.ndarray,
 ) -> np.ndarray:
     """(L, S) cost of L segments with these sums, each as each state."""
     heard = np.minimum(1.0, classes / (0.08 * classes.sum(1, keepdims=True) + 1e-6))
-    out = notes.astype(np.float32) @ model.foreign
+    out: np.ndarray = notes.astype(np.float32) @ model.foreign
     out += (1.0 - heard).astype(np.float32) @ model.required
     out += bass_costs(model, weights, bass, quarters).min(0)
     return out
 
 
-def bass_costs(model: Model, weights: Weights, bass: np.ndarray, quarters: np.ndarray) -> np.ndarray:
+def bass_costs(model: CostModel, weights: CostWeights, bass: np.ndarray, quarters: np.ndarray) -> np.ndarray:
     """(4, L, S) cost of the inversions."""
     share = bass / (bass.sum(1, keepdims=True) + 1e-30)
     costs = np.full((len(bass), 13), INFINITE, np.float32)
@@ -247,7 +258,7 @@ def bass_costs(model: Model, weights: Weights, bass: np.ndarray, quarters: np.nd
     return out + np.array(weights.inverted, np.float32)[:, None, None]
 
 
-def _step(model: Model, weights: Weights):  # type: ignore[no-untyped-def]
+def _step(model: CostModel, weights: CostWeights) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """A function from (S,) totals at a place to (S,) cheapest ways into each state and (S,) the states that they come
     from.
 
@@ -286,9 +297,9 @@ def _step(model: Model, weights: Weights):  # type: ignore[no-untyped-def]
     return step
 
 
-def _block(model: Model, weights: Weights, mode: str):  # type: ignore[no-untyped-def]
-    """Of the keys in ``mode``: their numbers, chords a key, slice of states, (keys, chords) sounding chords, (to, from)
-    costs of steps.
+def _block(model: CostModel, weights: CostWeights, mode: str) -> tuple[np.ndarray, int, slice, np.ndarray, np.ndarray]:
+    """Return what is known of the keys in ``mode``: numbers, chords a key, slice of states, (keys, chords) sounding
+    chords, (to, from) costs of steps.
     """
     numbers, size = [k for k, (_, m) in enumerate(model.keys) if m == mode], len(entries(mode))
     states = slice(model.spans[numbers[0]].start, model.spans[numbers[-1]].stop)
@@ -296,7 +307,7 @@ def _block(model: Model, weights: Weights, mode: str):  # type: ignore[no-untype
     return np.array(numbers), size, states, model.chord[states].reshape(-1, size), table
 
 
-def _members(model: Model) -> np.ndarray:
+def _members(model: CostModel) -> np.ndarray:
     """(K, chords, m) states of each key that sound as each chord, filled up with S."""
     groups: dict[tuple[int, int], list[int]] = {}
     for state, (key, _) in enumerate(model.states):
@@ -307,10 +318,12 @@ def _members(model: Model) -> np.ndarray:
     return out
 
 
-def _segment(frames: Frames, model: Model, weights: Weights, first: int, last: int, state: int) -> Segment:
+def _segment(
+    frames: ScoreFrames, model: CostModel, weights: CostWeights, first: int, last: int, state: int
+) -> ChordSegment:
     key, entry = model.states[state]
     bass = frames.bass[first:last].sum(0, keepdims=True)
-    return Segment(
+    return ChordSegment(
         first,
         last,
         model.keys[key],

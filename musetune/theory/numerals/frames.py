@@ -5,6 +5,7 @@ strong its start is.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -21,12 +22,17 @@ SHORT = 0.5  # a note counts at least for this part of the stretch that it begin
 
 
 @dataclass(frozen=True)
-class Frames:
-    """n stretches between ``places`` (n + 1, quarters).
+class ScoreFrames:
+    """Evidence in a score, in n short stretches of time.
 
-    ``notes`` (n, BINS) weight by place in fifths (unspelled: of C … by pitch class, 0–11), in quarters; ``classes`` (n,
-    12) the same by pitch class; ``bass`` (n, 12); ``starts`` (n,) may a chord begin here; ``level`` (n,) 0 bar line, 1
-    strong beat, 2 beat, 3 half beat, 4 finer; ``spelled``: whether note names are known.
+    Args:
+        places: (n + 1,) quarters at which stretches begin and end.
+        notes: (n, BINS) quarters of each note name by its place in fifths; (n, 12) by pitch class where not spelled.
+        classes: (n, 12) quarters of each pitch class.
+        bass: (n, 12) weight of what is lowest.
+        starts: (n,) may a chord begin here.
+        level: (n,) 0 bar line, 1 strong beat, 2 beat, 3 half beat, 4 finer.
+        spelled: Whether note names are known.
     """
 
     places: np.ndarray
@@ -38,8 +44,8 @@ class Frames:
     spelled: bool
 
 
-def frames_of(score: Score) -> Frames:
-    """The evidence in a score, in stretches of an eighth note, shorter where the metre counts eighths or less."""
+def frames_of(score: Score) -> ScoreFrames:
+    """Collect a score's evidence in stretches of an eighth note, shorter where the metre counts eighths or less."""
     quarters = quarters_of(score.meters)
     unit = min(Fraction(1, 2) if m.meter.beat_quarters >= 1 else m.meter.beat_quarters / 2 for m in score.meters)
     step, end = float(unit), float(quarters(score.length))
@@ -68,10 +74,10 @@ def frames_of(score: Score) -> Frames:
     scale = step * np.maximum(classes.sum(1), 1.0)[:, None] ** (THICK - 1)
     level = _levels(score, quarters, step, count)
     onset[0] = True
-    return Frames(np.arange(count + 1) * step, notes * scale, classes * scale, bass, onset, level, spelled)
+    return ScoreFrames(np.arange(count + 1) * step, notes * scale, classes * scale, bass, onset, level, spelled)
 
 
-def _levels(score: Score, quarters, step: float, count: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _levels(score: Score, quarters: Callable[[Fraction], Fraction], step: float, count: int) -> np.ndarray:
     """(count,) metrical level of each stretch's start."""
     level = np.full(count, 4)
     lines = score.downbeats()
@@ -80,11 +86,11 @@ def _levels(score: Score, quarters, step: float, count: int) -> np.ndarray:  # t
         bars = [lines[0] - score.meters[0].meter.beats_per_bar, *bars]
     marks: list[tuple[Fraction, int]] = []
     for a, b in pairwise(bars):
-        metre = next((s.meter for s in reversed(score.meters) if s.start <= max(a, Fraction(0))), score.meters[0].meter)
+        meter = next((s.meter for s in reversed(score.meters) if s.start <= max(a, Fraction(0))), score.meters[0].meter)
         for beat in range(math.ceil(b - a)):
-            strong = metre.beats_per_bar % 2 == 0 and metre.beats_per_bar > 2 and beat == metre.beats_per_bar // 2
+            strong = meter.beats_per_bar % 2 == 0 and meter.beats_per_bar > 2 and beat == meter.beats_per_bar // 2
             marks.append((a + beat, 0 if beat == 0 else 1 if strong else 2))
-            parts = 3 if metre.compound else 2
+            parts = 3 if meter.compound else 2
             marks += [(a + beat + Fraction(n, parts), 3) for n in range(1, parts)]
     for place, value in marks:
         index = float(quarters(place)) / step if place >= 0 else -1.0

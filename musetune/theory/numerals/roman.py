@@ -52,13 +52,17 @@ EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
 def resolve_roman(text: str, key: Key) -> Chord:
     """Chord that a Roman numeral names in ``key``.
 
-    As jazz and pop write it, a bare 7 on a major numeral is the dominant seventh on V and on applied or altered degrees, and the
-    key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it outright. ``6`` is the first inversion;
-    write ``add6`` for the sixth. In minor, vi and vii are those of the natural scale, ``viio`` stands on the leading tone.
+    As jazz and pop write it, a bare 7 on a major numeral is the dominant seventh on V and on applied or altered
+    degrees, and the
+    key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it outright. ``6`` is the
+    first inversion;
+    write ``add6`` for the sixth. In minor, vi and vii are those of the natural scale, ``viio`` stands on the leading
+    tone.
     Augmented sixths and N6 stand in NAMED, the rest goes through music21.
 
     Args:
-        text: Degree, then figures (6, 64, 7, 65, 43, 42; also 6/5), o ø +, a pop suffix (``maj7``, ``7(b9)``), ``/3`` for the bass,
+        text: Degree, then figures (6, 64, 7, 65, 43, 42; also 6/5), o ø +, a pop suffix (``maj7``, ``7(b9)``), ``/3``
+            for the bass,
             ``/V`` for the degree that the chord is applied to, at most five times.
         key: Key that the degrees count from.
 
@@ -158,7 +162,9 @@ def _figured_quality(numeral: str, mark: str, tones: int, root: str, accidentals
 
 
 def _through_music21(text: str, key: Key) -> Chord | None:
-    """music21 reads what our table does not: Ger65, It6, Fr43, N6, Cad64. Qualities it finds are mapped by their pitch classes."""
+    """music21 reads what our table does not: Ger65, It6, Fr43, N6, Cad64. Qualities it finds are mapped by their
+    pitch classes.
+    """
     if not _HARD.fullmatch(text):  # music21 skips letters that it does not know
         raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}")
     from music21 import roman as m21roman
@@ -176,7 +182,9 @@ def _through_music21(text: str, key: Key) -> Chord | None:
 
 
 def _chord_of(tones: set[int], bass: int, key: Key, root: int | None = None) -> Chord | None:
-    """The chord whose tones are exactly ``tones``, the given root tried first, then the bass, then the others; None where none fits."""
+    """The chord whose tones are exactly ``tones``, the given root tried first, then the bass, then the others; None
+    where none fits.
+    """
     order = [r for r in (root, bass, *sorted(tones)) if r is not None]
     for candidate in order:
         steps = {(t - candidate) % 12 for t in tones}
@@ -199,7 +207,8 @@ def scale_degree(chord: Chord, key: Key) -> int:
 def roman_of(chord: Chord, key: Key) -> str:
     """Roman numeral of ``chord`` in ``key``: ``V65``, ``V7/V``, ``bVII``, ``viiø7``, ``Imaj7``; N stays N.
 
-    ``resolve_roman`` reads it as the same root, quality and bass. A major or dominant chord that is not the key's own and stands a
+    ``resolve_roman`` reads it as the same root, quality and bass. A major or dominant chord that is not the key's own
+    and stands a
     fifth above a scale degree is written as applied to it.
     """
     if chord.root_pc is None:
@@ -207,19 +216,6 @@ def roman_of(chord: Chord, key: Key) -> str:
     applied = applied_target(chord, key)
     if applied:
         return "V" + _suffix(chord) + "/" + applied
-    return degree_numeral(chord, key)
-
-
-def degree_numeral(chord: Chord, key: Key) -> str:
-    """Roman numeral of ``chord`` on its own degree, never as applied to another: IV of a major chord on the fourth in minor.
-
-    Example:
-        >>> from musetune.symbols import Chord, Key
-        >>> degree_numeral(Chord.parse("D"), Key("A", "minor")), roman_of(Chord.parse("D"), Key("A", "minor"))
-        ('IV', 'V/VII')
-    """
-    if chord.root_pc is None:
-        return "N"
     scale = SCALES[key.mode]
     degree = scale_degree(chord, key)
     minor = 3 in QUALITY_INTERVALS[chord.quality]
@@ -259,6 +255,10 @@ def applied_target(chord: Chord, key: Key) -> str:
     target = (degree - 7) % 12
     scale = SCALES[key.mode]
     if target == 0 or target not in scale or (degree + 4) % 12 in scale or degree not in scale:
+        return ""
+    if key.mode == "minor" and degree in (0, 5) and chord.quality == "maj":
+        # the Picardy third and the IV of the raised sixth; whether they lead to iv or VII only the context
+        # tells
         return ""
     number = scale.index(target)
     triad = key.diatonic_triad(number + 1)

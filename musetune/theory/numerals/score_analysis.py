@@ -9,24 +9,45 @@ from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.score import Score
 from musetune.symbols.spans import ChordSpan, KeySpan
 from musetune.symbols.timeline import beats_of, quarters_of
-from musetune.theory.numerals.decode import Segment, Weights, decode
+from musetune.theory.numerals.decode import ChordSegment, CostWeights, decode
 from musetune.theory.numerals.frames import frames_of
 from musetune.theory.numerals.roman import resolve_roman
 
-STANDARD = Weights()
+STANDARD = CostWeights()
 
 
 def analyse_score(score: Score) -> LeadSheet:
-    """The chords and local keys of ``score`` as a lead sheet without melody; see ``analyse``."""
+    """Analyse a score into a lead sheet of chords and local keys, without melody; see ``analyse``.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from musetune.symbols import BeatGrid, Key, KeySpan, Meter, MeterSpan, Note, Score
+        >>> bars = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
+        >>> voices = [tuple(Note(Fraction(4 * i), Fraction(4), bar[n]) for i, bar in enumerate(bars)) for n in range(3)]
+        >>> meters, keys = (MeterSpan(Fraction(0), Meter(4, 4)),), (KeySpan(Fraction(0), Key("C")),)
+        >>> grid = BeatGrid.constant(bpm=120, n_beats=16)
+        >>> score = Score(tuple(voices), ("", "", ""), (), meters, keys, grid, Fraction(16))
+        >>> analyse_score(score).chord_labels
+        ['C:maj', 'F:maj', 'G:maj', 'C:maj']
+    """
     return analyse(score)[0]
 
 
-def analyse(score: Score, weights: Weights = STANDARD) -> tuple[LeadSheet, list[str]]:
-    """The lead sheet of ``score`` (chords with inversions, local keys) and the numeral of each chord in it.
+def analyse(score: Score, weights: CostWeights = STANDARD) -> tuple[LeadSheet, list[str]]:
+    """Find chords and keys of a score together, at the least cost (``musetune.theory.numerals.decode``).
 
-    Keys and chords are found together, at the least cost; see ``numeral_decode``. The numerals tell more than
-    ``romans`` of the sheet can: Italian from German sixths, cadential 6/4 chords. Note names, where the score has them,
-    tell enharmonic chords apart. Raises ValueError for a score whose voices are all silent.
+    Note names, where the score has them, tell enharmonic chords apart.
+
+    Args:
+        score: Notes on paper.
+        weights: Costs of the reading.
+
+    Returns:
+        The lead sheet (chords with inversions, local keys) and the numeral of each chord in it. The numerals tell more
+        than ``romans`` of the sheet can: Italian from German sixths, cadential 6/4 chords.
+
+    Raises:
+        ValueError: For a score whose voices are all silent.
     """
     if not score.voices:
         raise ValueError("the score has no pitched notes; harmony needs some")
@@ -37,7 +58,10 @@ def analyse(score: Score, weights: Weights = STANDARD) -> tuple[LeadSheet, list[
     segments = _joined(decode(frames, signature, weights))
     quarters = quarters_of(score.meters)
     at = beats_of([(quarters(span.start), span.meter) for span in score.meters])
-    edge = lambda index: min(at(Fraction(float(frames.places[index])).limit_denominator(96)), score.length)  # noqa: E731
+
+    def edge(index: int) -> Fraction:
+        return min(at(Fraction(float(frames.places[index])).limit_denominator(96)), score.length)
+
     chords: list[ChordSpan] = []
     keys: list[KeySpan] = []
     names: list[str] = []
@@ -56,13 +80,13 @@ def analyse(score: Score, weights: Weights = STANDARD) -> tuple[LeadSheet, list[
     return sheet, names
 
 
-def _joined(segments: list[Segment]) -> list[Segment]:
+def _joined(segments: list[ChordSegment]) -> list[ChordSegment]:
     """Neighbours with the same numeral in the same key as one."""
-    out: list[Segment] = []
+    out: list[ChordSegment] = []
     for segment in segments:
         last = out[-1] if out else None
         if last and (last.key, last.entry, last.inversion) == (segment.key, segment.entry, segment.inversion):
-            out[-1] = Segment(last.first, segment.last, last.key, last.entry, last.inversion)
+            out[-1] = ChordSegment(last.first, segment.last, last.key, last.entry, last.inversion)
         else:
             out.append(segment)
     return out

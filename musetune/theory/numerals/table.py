@@ -1,4 +1,6 @@
-"""The harmonic vocabulary of a key: its chords, how common they are, where they lead. Costs are natural logarithms of odds."""
+"""The harmonic vocabulary of a key: its chords, how common they are, where they lead. Costs are natural logarithms of
+odds.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,11 @@ FIGURES = {3: ("", "6", "64"), 4: ("7", "65", "43", "42")}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A chord of a key. ``name`` in root position; ``root``: semitones above the tonic; ``tones``: places on the line of fifths above the
-    tonic's, root first; ``inversions`` that it may take; ``target``: degree (semitones) that it is applied to, 0 for none."""
+class NumeralEntry:
+    """A chord of a key. ``name`` in root position; ``root``: semitones above the tonic; ``tones``: places on the line
+    of fifths above the
+    tonic's, root first; ``inversions`` that it may take; ``target``: degree (semitones) that it is applied to, 0 for
+    none."""
 
     name: str
     root: int
@@ -66,16 +70,16 @@ class Entry:
 
 
 @lru_cache(maxsize=2)
-def entries(mode: str) -> tuple[Entry, ...]:
+def entries(mode: str) -> tuple[NumeralEntry, ...]:
     """The chords of a key in ``mode``."""
     return tuple(_entry(name, cost, mode) for name, cost in TABLES[mode].items())
 
 
-def _entry(name: str, cost: float, mode: str) -> Entry:
+def _entry(name: str, cost: float, mode: str) -> NumeralEntry:
     key = Key("C", mode)
     if name in SIXTHS:
         tones = SIXTHS[name]
-        return Entry(name, 8, name[:3].rstrip("46"), tones, (0,), 0, cost)
+        return NumeralEntry(name, 8, name[:3].rstrip("46"), tones, (0,), 0, cost)
     chord = resolve_roman(name, key)
     assert chord.root is not None
     at = _place(chord.root)
@@ -83,7 +87,7 @@ def _entry(name: str, cost: float, mode: str) -> Entry:
     target = name.partition("/")[2]
     goal = 0 if not target else resolve_roman(target, key).root_pc or 0
     inversions = (2,) if name == "Cad64" else tuple(range(len(tones)))
-    return Entry(name, pitch_class(chord.root), chord.quality, tones, inversions, goal, cost)
+    return NumeralEntry(name, pitch_class(chord.root), chord.quality, tones, inversions, goal, cost)
 
 
 def _place(name: str) -> int:
@@ -93,9 +97,11 @@ def _place(name: str) -> int:
 
 @lru_cache(maxsize=2)
 def transitions(mode: str) -> np.ndarray:
-    """(n, n) cost of going from a chord to another, its own cost included; one more row for a chord that the key does not know.
+    """(n, n) cost of going from a chord to another, its own cost included; one more row for a chord that the key does
+    not know.
 
-    Dominants go to their tonic or a substitute, also applied ones; predominants and augmented sixths to the dominant or its 6/4.
+    Dominants go to their tonic or a substitute, also applied ones; predominants and augmented sixths to the dominant
+    or its 6/4.
     """
     table = entries(mode)
     out = np.zeros((len(table) + 1, len(table)), np.float32)
@@ -111,7 +117,7 @@ TO_DOMINANT = ("V", "V7", "Cad64", "viio", "viio7", "viiø7")
 PREDOMINANT = ("IV", "ii", "ii7", "IVmaj7", "iv", "iiø7", "iio", "iv7", "bII", "ii", "bVI", "VI")
 
 
-def _lead(before: Entry, after: Entry) -> float:
+def _lead(before: NumeralEntry, after: NumeralEntry) -> float:
     """What the step costs beyond ``after``'s own cost; below 0 where it is expected."""
     a, b = before.name, after.name
     if b == "Cad64":
@@ -132,7 +138,7 @@ def _lead(before: Entry, after: Entry) -> float:
     return -0.4 if falls == 7 else -0.2 if falls in (3, 4) else 0.0
 
 
-def _applied(before: Entry, after: Entry) -> float:
+def _applied(before: NumeralEntry, after: NumeralEntry) -> float:
     """An applied chord resolves to its degree, stays with it, or goes on to another dominant on the same root."""
     if after.root == before.target or after.target == before.target:
         return -1.5 if after.root == before.target else 0.0
@@ -140,7 +146,7 @@ def _applied(before: Entry, after: Entry) -> float:
     return 1.0 if deceptive else 2.0
 
 
-def _dominant(before: str, after: Entry) -> float:
+def _dominant(before: str, after: NumeralEntry) -> float:
     if after.name in ("I", "i"):
         return -1.0
     if after.name in ("vi", "VI", "V", "V7", "viio", "viio7"):

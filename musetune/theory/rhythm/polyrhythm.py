@@ -21,8 +21,14 @@ FEWEST_SWINGS = 8
 
 @dataclass(frozen=True)
 class Polyrhythm:
-    """``ratio`` such as (3, 2), larger first; ``strength`` 0…1, the share of spans in which both layers play that have
-    it; ``span`` in beats; the two ``layers``, that of the larger number first; ``count`` of spans.
+    """Two layers that divide one span evenly and differently.
+
+    Args:
+        ratio: Onsets in a span, larger first: (3, 2).
+        strength: Share of the spans in which both layers play that have it, 0–1.
+        span: Beats of a span.
+        layers: Names of the two layers, that of the larger number first.
+        count: Spans that have it.
     """
 
     ratio: tuple[int, int]
@@ -33,13 +39,27 @@ class Polyrhythm:
 
 
 def polyrhythm(layers: Mapping[str, np.ndarray], meter: Meter, *, first_downbeat: float = 0.0) -> Polyrhythm | None:
-    """The polyrhythm that holds for most of the time, or None.
+    """Find the polyrhythm that holds for most of the time.
 
     Spans of 1, 2, 3 and 4 beats and a bar are laid over the piece from every beat on. In each, a layer holds n where
     its onsets are n, one of them at the start, and evenly spaced. Two layers with n and m that have no common divisor,
     both above 1, are n:m; what divides (4 against 2, 6 against 3) is only a finer layer. It must hold in FEWEST spans,
     two of them neighbours, and in PRESENT of those in which both layers play: a triplet fill is no polyrhythm, and
-    neither is swing, whose long and short notes are not even. ``layers`` are onsets in beats.
+    neither is swing, whose long and short notes are not even.
+
+    Args:
+        layers: Onsets in beats by layer.
+        meter: The metre.
+        first_downbeat: Beat of the first bar line.
+
+    Returns:
+        The polyrhythm, or None.
+
+    Example:
+        >>> from musetune.symbols import Meter
+        >>> layers = {"triplets": np.arange(24) / 3, "eighths": np.arange(16) / 2}
+        >>> polyrhythm(layers, Meter(4, 4)).ratio
+        (3, 2)
     """
     found = list(_candidates(layers, meter, first_downbeat))
     return max(found, key=lambda one: (one.strength * one.count * one.span, -one.span), default=None)
@@ -88,10 +108,14 @@ def _ratios(first: np.ndarray, second: np.ndarray, names: tuple[str, str], span:
 
 
 def swing_ratio(layers: Mapping[str, np.ndarray]) -> float | None:
-    """Long over short part of the beat.
+    """Long over short part of the beat: 1 is even, 2 a triplet shuffle.
 
-    The median over beats of a layer that are divided in two, by one onset between 40 % and 80 % of the way; 1 is even,
-    2 a triplet shuffle. None under FEWEST_SWINGS such beats.
+    The median over beats of a layer that are divided in two, by one onset between 40 % and 80 % of the
+    way. None under FEWEST_SWINGS such beats.
+
+    Example:
+        >>> swing_ratio({"ride": np.arange(16).repeat(2) + np.tile([0, 2 / 3], 16)})
+        2.0
     """
     places = []
     for onsets in layers.values():

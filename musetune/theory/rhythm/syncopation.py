@@ -34,10 +34,16 @@ _GROUPS: dict[int, tuple[tuple[int, ...], ...]] = {
 def groups_of(meter: Meter, layers: Layers | None = None, first_downbeat: float = 0.0) -> tuple[int, ...]:
     """How many beats each group of the bar holds.
 
-    4/4 → (2, 2), 3/4 → (3,), 6/8 → (1, 1) dotted quarters, 5/4 → (3, 2) or (2, 3).
+    Args:
+        meter: The metre.
+        layers: Onsets in beats by layer. Where a metre has several groupings (5/4, 7/8), that whose groups begin with
+            most onsets counts, the usual one without layers or in a tie.
+        first_downbeat: Beat of the first bar line.
 
-    Where a metre has several (5/4, 7/8), the one whose groups begin with most onsets, the first as named here without
-    ``layers`` or in a tie.
+    Example:
+        >>> from musetune.symbols import Meter
+        >>> [groups_of(Meter.parse(text)) for text in ("4/4", "3/4", "6/8", "5/4")]
+        [(2, 2), (3,), (1, 1), (3, 2)]
     """
     beats = meter.beats_per_bar
     options = _GROUPS.get(beats) or ((2,) * (beats // 2) + (1,) * (beats % 2),)
@@ -50,11 +56,25 @@ def groups_of(meter: Meter, layers: Layers | None = None, first_downbeat: float 
 
 
 def weights(meter: Meter, division: int, groups: Sequence[int] | None = None) -> np.ndarray:
-    """(beats_per_bar · division,) whole numbers, 0 on the bar line and one less for each division of the bar that it
-    takes to get there: 4/4 in quarters 0 −2 −1 −2; the tree is bar, groups of beats, beats, halves or thirds of beats,
-    and so on.
+    """Weigh the positions of a bar: 0 on the bar line, one less for each division that it takes to get there.
 
-    ``division`` steps a beat, one of DIVISIONS. Raises ValueError for another, and for groups that do not fill the bar.
+    The tree is bar, groups of beats, beats, halves or thirds of beats, and so on (Longuet-Higgins and Lee, 1984).
+
+    Args:
+        meter: The metre.
+        division: Steps a beat, one of DIVISIONS.
+        groups: Beats of each group; None takes ``groups_of``.
+
+    Returns:
+        (beats_per_bar · division,) whole numbers.
+
+    Raises:
+        ValueError: For another division, and for groups that do not fill the bar.
+
+    Example:
+        >>> from musetune.symbols import Meter
+        >>> weights(Meter(4, 4), division=1).tolist()
+        [0, -2, -1, -2]
     """
     if division not in DIVISIONS:
         raise ValueError(f"division={division} steps a beat is not one of {', '.join(map(str, DIVISIONS))}")
@@ -78,9 +98,17 @@ def weights(meter: Meter, division: int, groups: Sequence[int] | None = None) ->
     return row
 
 
-def metric_hierarchy(meter: Meter, groups: Sequence[int] | None = None) -> dict[str, list]:
-    """``weights`` of the beats as 2 to the power of their tree weight (each level halves), and ``strong_beats``: the
-    bar line and the beats that begin a group of several, counted from 1.
+def metric_hierarchy(meter: Meter, groups: Sequence[int] | None = None) -> dict[str, list[int] | list[float]]:
+    """Say which beats of a bar are strong.
+
+    Returns:
+        ``weights``: those of the beats as 2 to the power of their tree weight (each level halves). ``strong_beats``:
+        the bar line and the beats that begin a group of several, counted from 1.
+
+    Example:
+        >>> from musetune.symbols import Meter
+        >>> metric_hierarchy(Meter(4, 4))
+        {'strong_beats': [1, 3], 'weights': [1.0, 0.25, 0.5, 0.25]}
     """
     groups = tuple(groups or groups_of(meter))
     values = 2.0 ** weights(meter, 1, groups)
@@ -94,6 +122,11 @@ def division_of(layers: Layers, meter: Meter) -> int:
 
     The least mean distance to a step, relative to what random onsets would have, plus 0.03 for each step, so that a
     finer grid must earn its place.
+
+    Example:
+        >>> from musetune.symbols import Meter
+        >>> division_of({"hat": np.arange(16) / 2}, Meter(4, 4))
+        2
     """
     onsets = np.concatenate([np.asarray(x, float) for x in layers.values()] or [np.zeros(0)])
     if not len(onsets):
@@ -109,10 +142,22 @@ def steps_of(onsets: np.ndarray, division: int, first_downbeat: float = 0.0) -> 
 
 
 def lhl(steps: np.ndarray, tree: np.ndarray) -> np.ndarray:
-    """(n − 1,) how much each onset but the last is syncopated, 0 where not: the weight of the strongest position on
-    which no onset falls before the next one, less its own weight (Longuet-Higgins and Lee, The rhythmic interpretation
-    of monophonic music, Music Perception 1, 1984). ``tree`` as of ``weights``; a silence of more than a bar counts as a
-    rest, not as a held note.
+    """Measure how much each onset is syncopated (Longuet-Higgins and Lee, Music Perception 1, 1984).
+
+    The weight of the strongest position on which no onset falls before the next one, less the onset's own weight. A
+    silence of more than a bar counts as a rest, not as a held note.
+
+    Args:
+        steps: (n,) onsets in whole steps from a bar line, rising.
+        tree: Weights of the bar's positions, as ``weights`` gives them.
+
+    Returns:
+        (n − 1,) for each onset but the last, 0 where it is not syncopated.
+
+    Example:
+        >>> from musetune.symbols import Meter
+        >>> lhl(np.array([0, 3, 6, 8]), weights(Meter(4, 4), division=2)).tolist()
+        [0, 2, 0]
     """
     out = np.zeros(max(0, len(steps) - 1), int)
     for index, (here, after) in enumerate(pairwise(steps)):
@@ -125,9 +170,24 @@ def lhl(steps: np.ndarray, tree: np.ndarray) -> np.ndarray:
 def syncopation_index(
     layers: Layers, meter: Meter, *, first_downbeat: float = 0.0, division: int | None = None
 ) -> float | None:
-    """0…1: over the onsets of all layers, the mean of how far each syncopation climbs (``lhl``) out of the climb from
-    its position to the bar line. 0 where every onset is on the beat that it belongs to; each layer is heard alone, as
-    Witek et al. (2014) do for drum kits, so that a hi-hat does not hide the backbeat. None under FEW onsets.
+    """Measure syncopation, 0–1: how far each onset climbs (``lhl``) out of the climb from its position to the bar line.
+
+    The mean over the onsets of all layers, 0 where every onset is on the beat that it belongs to. Each layer is heard
+    alone, as Witek et al. (2014) do for drum kits, so that a hi-hat does not hide the backbeat.
+
+    Args:
+        layers: Onsets in beats by layer.
+        meter: The metre.
+        first_downbeat: Beat of the first bar line.
+        division: Steps a beat; None takes ``division_of``.
+
+    Returns:
+        The mean to three places; None under FEW onsets.
+
+    Example:
+        >>> from musetune.symbols import Meter
+        >>> syncopation_index({"kick": np.arange(8)}, Meter(4, 4))
+        0.0
     """
     division = division or division_of(layers, meter)
     tree = weights(meter, division, groups_of(meter, layers, first_downbeat))
@@ -143,7 +203,7 @@ def syncopation_index(
 def lhl_per_bar(
     layers: Layers, meter: Meter, *, first_downbeat: float = 0.0, division: int | None = None
 ) -> float | None:
-    """The sum of ``lhl`` as published, over layers, a bar; None under FEW onsets or a bar."""
+    """Sum of ``lhl`` as published, over layers, a bar; None under FEW onsets or half a bar."""
     division = division or division_of(layers, meter)
     tree = weights(meter, division, groups_of(meter, layers, first_downbeat))
     rows = [steps_of(onsets, division, first_downbeat) for onsets in layers.values()]
@@ -156,17 +216,18 @@ def lhl_per_bar(
 
 
 def position_entropy(layers: Layers, meter: Meter, *, first_downbeat: float = 0.0) -> float | None:
-    """0…1, our own measure: entropy of where in the bar onsets fall on twelve steps a beat, mean over layers by their
-    onsets, out of that of sixteenths (compound metres: of their sixteenths) spread evenly; at most 1. None under FEW
-    onsets.
+    """Entropy of where in the bar onsets fall, 0–1, our own measure; None under FEW onsets.
+
+    On twelve steps a beat, mean over layers by their onsets, out of that of sixteenths spread evenly; at most 1.
     """
     most = np.log2(meter.beats_per_bar * (6 if meter.compound else 4))
     return _entropy({n: steps_of(x, 12, first_downbeat) % (12 * meter.beats_per_bar) for n, x in layers.items()}, most)
 
 
 def interval_entropy(layers: Layers) -> float | None:
-    """0…1, our own measure: entropy of the intervals between onsets on twelve steps a beat, mean over layers, out of
-    that of eight equally frequent ones; at most 1. None under FEW onsets.
+    """Entropy of the intervals between onsets, 0–1, our own measure; None under FEW onsets.
+
+    On twelve steps a beat, mean over layers, out of that of eight equally frequent intervals; at most 1.
     """
     return _entropy({name: np.diff(steps_of(onsets, 12)) for name, onsets in layers.items()}, 3.0)
 

@@ -51,14 +51,14 @@ def test_a_modulation_and_its_pivot() -> None:
 
 
 def test_a_lift_by_a_semitone_has_no_pivot() -> None:
-    sheet = LeadSheet.parse("| C | F | G7 | C | " * 2 + "| Db | Gb | Ab7 | Db | " * 2, key="C major")
+    sheet = LeadSheet.parse("| C | F | G7 | C |" * 2 + "| Db | Gb | Ab7 | Db |" * 2, key="C major")
     sheet = replace(sheet, keys=local_keys(sheet.chords))
     (change,) = modulations(sheet)
     assert (change.at_beat, change.to_key, change.pivot) == (32, Key("Db"), None)
 
 
 def test_the_prior_decides_between_relatives_and_spells() -> None:
-    loop = LeadSheet.parse("| Am | F | C | G | " * 3, key="C major").chords
+    loop = LeadSheet.parse("| Am | F | C | G |" * 3, key="C major").chords
     assert local_keys(loop, prior=C)[0].key == C
     assert local_keys(loop, prior=Key("A", "minor"))[0].key == Key("A", "minor")
     sharp = LeadSheet.parse("| Gb | Cb | Db7 | Gb |" * 2, key="Gb major").chords

