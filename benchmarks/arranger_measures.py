@@ -154,8 +154,8 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 
 def commonplace(runs: Runs, texts: Sequence[Symbols], length: int, songs: int = 5) -> dict[str, float]:
     """Of the runs of ``length`` symbols in ``texts``, per cent that are known; of those, per cent that are one note
-    (or hit) repeated and
-    per cent that at least ``songs`` training songs share."""
+    (or hit) repeated and per cent that at least ``songs`` training songs share.
+    """
     own = [(t[i : i + length], h) for t in texts if len(t) >= length for i, h in enumerate(_hashes(t, length).tolist())]
     known = set(runs.known(length).tolist())
     copied = [(run, h) for run, h in own if h in known]

@@ -15,8 +15,7 @@ Italian,
 - full: all four.
 
 The analyses are When in Rome's (Gotham et al., https://github.com/MarkGotham/When-in-Rome, CC BY-SA 4.0), here for
-evaluation
-only. The split is by piece, drawn with --seed, stratified by collection: `test` pieces, then development.
+evaluation only. The split is by piece, drawn with --seed, stratified by collection: `test` pieces, then development.
 """
 
 from __future__ import annotations
@@ -186,8 +185,8 @@ def label_of(reading: tuple[str, str]) -> Label | None:
 
 def misplaced(score: Score, true: Sequence[Label]) -> bool:
     """Whether the analysis numbers the bars otherwise than the score: moved by a bar or two, the chords of its first
-    or second half hold
-    at least 10 % more of what sounds under them than where the numbers put them."""
+    or second half hold at least 10 % more of what sounds under them than where the numbers put them.
+    """
     frames = frames_of(score)
     sums = np.vstack([np.zeros(12), np.cumsum(frames.classes, axis=0)])
     metre, end = score.meters[0].meter, float(frames.places[-1])

@@ -26,8 +26,7 @@ def crash_safe_map(
     """Apply a function to items in processes of their own, and go on where one dies.
 
     An item whose process dies (a decoder's segmentation fault, memory) gives None, and the others go on. The workers
-    end with
-    this process, however it ends. At most 2 × workers answers wait in memory.
+    end with this process, however it ends. At most 2 × workers answers wait in memory.
 
     Args:
         function: Can be pickled; what it raises is raised here.

@@ -47,9 +47,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     """Adapter that makes a frozen AudioLDM 2 U-Net follow a lead sheet.
 
     It holds the conditioner, one MusicAttention a site, the frame map's ways in, and an optional LoRA. It is attached
-    to one U-Net at
-    a time. ``for_unet`` reads the U-Net's shapes; a new adapter, and one of strength 0, leaves the U-Net as it is, bit
-    for bit.
+    to one U-Net at a time. ``for_unet`` reads the U-Net's shapes; a new adapter, and one of strength 0, leaves the
+    U-Net as it is, bit for bit.
 
     Args:
         channels: of each site, in the U-Net's order.
@@ -161,7 +160,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             options: the constructor's: cols, the widths, what takes part.
         """
         sites = music_sites(unet)
-        return cls(
+        adapter: MusicAdapter = cls(
             site_levels=site_levels(unet),
             channels=tuple(attn.to_q.in_features for attn in sites),
             text_width=sites[0].to_k.in_features,
@@ -170,6 +169,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             levels=len(unet.config.block_out_channels),
             **options,
         )
+        return adapter
 
     # -- plug
     # --------------------------------------------------------------------------------------------------------------
@@ -364,7 +364,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         Raises ValueError where its musetune.json is of another schema version, and where its LoRA is missing.
         """
         options.setdefault("use_safetensors", True)
-        adapter = super().from_pretrained(folder, **options)
+        adapter: MusicAdapter = super().from_pretrained(folder, **options)
         check_finite(f"the adapter {folder}", adapter.state_dict())
         adapter.card, place = read_adapter_metadata(folder), Path(folder) / "lora"
         if (place / "adapter_config.json").is_file():

@@ -106,7 +106,8 @@ class MusicAttention(nn.Module):
         if self.rotary:
             q = rotate(q, angles.cos.to(q.dtype), angles.sin.to(q.dtype))
         out = F.scaled_dot_product_attention(q, keys, values, attn_mask=stream.mask[:, None, None, :])
-        return self.to_out(out.transpose(1, 2).flatten(2))
+        result: Tensor = self.to_out(out.transpose(1, 2).flatten(2))
+        return result
 
 
 class MusicAttnProcessor:

@@ -28,7 +28,8 @@ class MapEntry(nn.Module):
 
     def forward(self, frame_map: Tensor) -> Tensor:
         """Mix the frame map (B, channels, rows, cols) and bring it to its output's width."""
-        return self.out(F.gelu(self.mix(frame_map)))
+        result: Tensor = self.out(F.gelu(self.mix(frame_map)))
+        return result
 
 
 class FiLM(nn.Module):
@@ -77,6 +78,7 @@ class ConditionedConvIn(nn.Module):
         """Convolve the latents, and add the music's channels where the sample (B, channels, rows, cols) has them."""
         own = self.conv.in_channels
         if sample.shape[1] == own:
-            return self.conv(sample)
-        latents, music = sample.split([own, sample.shape[1] - own], dim=1)
-        return self.conv(latents) + music
+            result: Tensor = self.conv(sample)
+            return result
+        result = self.conv(sample[:, :own]) + sample[:, own:]
+        return result

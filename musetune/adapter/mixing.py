@@ -24,8 +24,8 @@ class LoraMixer(ModelMixin, ConfigMixin):
     """LoRAs by name, and how much each counts: 0 is resident but silent, 1 as trained.
 
     They are never injected into the U-Net: ``parts`` is what ``lora.merged`` adds to its weights while something is
-    generated, so a swap
-    touches no module, and what a mix sounds like does not depend on the order in which it came about.
+    generated, so a swap touches no module, and what a mix sounds like does not depend on the order in which it came
+    about.
     """
 
     @register_to_config
@@ -101,7 +101,8 @@ class LoraMixer(ModelMixin, ConfigMixin):
             check_name(name)  # a name such as ../x would lead out of the folder
             mixer.put(name, read_lora(Path(folder) / name))
         mixer.set(weights)
-        return nn.Module.to(mixer, dtype=options.get("torch_dtype"))
+        result: LoraMixer = nn.Module.to(mixer, dtype=options.get("torch_dtype"))
+        return result
 
 
 def check_name(name: str) -> None:

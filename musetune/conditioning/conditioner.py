@@ -128,7 +128,8 @@ class MusicConditioner(nn.Module):
         for block in self.frame_blocks:
             x = block(x)
         x = F.gelu(self.fold(x.unflatten(1, (rows, self.frames_per_row)).flatten(2)))
-        return self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
+        result: Tensor = self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
+        return result
 
 
 class ConvBlock(nn.Module):
@@ -146,4 +147,5 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Add a convolution over time to x (B, frames, width); where the mask (B, frames) is 0 nothing is read."""
         h = self.norm(x) if mask is None else self.norm(x) * mask[..., None]
-        return x + self.mix(F.gelu(self.conv(h.transpose(1, 2)).transpose(1, 2)))
+        result: Tensor = x + self.mix(F.gelu(self.conv(h.transpose(1, 2)).transpose(1, 2)))
+        return result

@@ -332,4 +332,5 @@ def _kernel(times: np.ndarray, events: np.ndarray) -> np.ndarray:
     near = np.abs(times - events[index])
     if len(events) > 1:
         near = np.minimum(near, np.abs(times - events[index - 1]))
-    return np.exp(-0.5 * (near / KERNEL_S) ** 2)
+    result: np.ndarray = np.exp(-0.5 * (near / KERNEL_S) ** 2)
+    return result

@@ -2,8 +2,7 @@
 by `prepare`.
 
 A line of metadata.jsonl, a row of metadata.csv (AudioFolder's convention) has a `file_name`, relative to where the
-metadata lies,
-and any of
+metadata lies, and any of
 
     text, genre, licence   taken as they are
     bpm                    the tempo; beats are heard near it, and laid at it where they are heard otherwise

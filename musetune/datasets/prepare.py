@@ -1,8 +1,8 @@
 """From a folder of music to a data set of cached latents: decoded, analysed, cut on downbeats, encoded.
 
 A file that cannot be used goes to OUT/quarantine.jsonl with the reason, and the others go on. What a run was begun
-with is kept in
-OUT/prepare.json, and what metadata said of a file beside its clips, so that a run that goes on otherwise can say so.
+with is kept in OUT/prepare.json, and what metadata said of a file beside its clips, so that a run that goes on
+otherwise can say so.
 """
 
 from __future__ import annotations

@@ -48,8 +48,7 @@ def load_tokens(
     """Tokens of all clips of a data set, from its folder's cache where that is still true.
 
     The cache is named after the clips and after what the tokenizer says now about three of them, so that a change of
-    either
-    makes a new one.
+    either makes a new one.
 
     Args:
         dataset: Whose lead sheets and arrangements are tokenized.
@@ -81,8 +80,8 @@ def tabulate(
     quiet: bool = False,
 ) -> TokenTable:
     """The tokens of lead sheets and their arrangements, where known, given as JSON, each for `n_frames` frames of
-    `frame_s` seconds;
-    `event_s` as in tokenize."""
+    `frame_s` seconds; `event_s` as in tokenize.
+    """
     pairs = list(zip(sheets, arrangements, strict=True))
     chunks = [
         _shrunk(MusicTokens.stack(list(_tokens(pairs[i : i + _CHUNK], frame_s, n_frames, event_s))).tensors())

@@ -200,9 +200,8 @@ class AdapterManager:
         """A context in which the U-Net plays at ``strength`` with all that is active in its weights.
 
         With ``music`` the theory adapter counts too, without it only the genre LoRAs. After it the U-Net's weights
-        are what they were, bit
-        for bit. Other threads that want the same U-Net wait; contexts of one thread that overlap share what the first
-        merged.
+        are what they were, bit for bit. Other threads that want the same U-Net wait; contexts of one thread that
+        overlap share what the first merged.
 
         Raises:
             ValueError: where a context of this thread is open that plays otherwise.

@@ -126,12 +126,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         id, or object).
 
         A genre adapter comes with the theory adapter that it was trained on, unless the base has one. A folder that
-        ``save_pretrained`` wrote
-        brings its own adapters. Weights come from safetensors only. ``options`` are
-        DiffusionPipeline.from_pretrained's; token, cache_dir and
-        local_files_only also serve a Hub adapter, whose revision is ``adapter_revision``, by default ``revision``
-        where the base is not from
-        the Hub. Warns where remote code is asked for that is not pinned to a commit.
+        ``save_pretrained`` wrote brings its own adapters. Weights come from safetensors only. ``options`` are
+        DiffusionPipeline.from_pretrained's; token, cache_dir and local_files_only also serve a Hub adapter, whose
+        revision is ``adapter_revision``, by default ``revision`` where the base is not from the Hub. Warns where
+        remote code is asked for that is not pinned to a commit.
         """
         place = find_base(base)
         warn_of_remote_code(place, options)

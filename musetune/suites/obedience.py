@@ -1,14 +1,10 @@
 """The suites "obedience" and "quick": what is generated, what is held beside it, what is written.
 
 For every lead sheet of the test set, at its own fixed seed: floor A the base without adapter; floor B the audio that
-the adapter
-made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the words alone
-name the
-genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the lead sheet rendered
-by a
-synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder. "quick" plays three
-sheets, one a
-metre: adapter and floor B alone.
+the adapter made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the
+words alone name the genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the
+lead sheet rendered by a synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and
+vocoder. "quick" plays three sheets, one a metre: adapter and floor B alone.
 """
 
 from __future__ import annotations

@@ -2,18 +2,15 @@
 than without?
 
 Of each lead sheet one arrangement (--arranger rule: `orchestrate`'s, with drums, bass and lead wherever the genre has
-them; model: what
-the pipeline's arranger writes), heard by transcribers that we did not train (musetune.evaluation.transcription), at
+them; model: what the pipeline's arranger writes), heard by transcribers that we did not train
+(musetune.evaluation.transcription), at
 one seed:
 
-without notes   the adapter given the lead sheet alone
-with notes      the same and the arrangement: the claim
-floor A         the base without adapter, given the prompt alone
-floor B         the clip with another song's notes, held against these
-another take    the clip with notes held against another arrangement of its sheet: what chords, beat and genre tell of
-the notes
-ceiling A, B    the arrangement rendered by a synthesiser; that rendering through the base's spectrogram, autoencoder
-and vocoder
+without notes   the adapter given the lead sheet alone with notes      the same and the arrangement: the claim floor A
+the base without adapter, given the prompt alone floor B         the clip with another song's notes, held against
+these another take    the clip with notes held against another arrangement of its sheet: what chords, beat and genre
+tell of the notes ceiling A, B    the arrangement rendered by a synthesiser; that rendering through the base's
+spectrogram, autoencoder and vocoder
 
 Leaves audio/ with a record beside each clip, results.json, results.md and results.png in OUT. Killed, it goes on
 where it was.

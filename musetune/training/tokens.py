@@ -18,8 +18,8 @@ from musetune.training.seeding import chance, integers
 @torch.no_grad()
 def zero_unseen_embeddings(conditioner: MusicConditioner, table: TokenTable) -> None:
     """Set to zero what no clip of the table has (a metre, a section): it says nothing then, instead of something
-    random, and never
-    learns. The nulls stay: they are learned wherever a stream is hidden."""
+    random, and never learns. The nulls stay: they are learned wherever a stream is hidden.
+    """
     events = table.tensors["events"][table.tensors["event_mask"]]
     seen = {f"fields.{i}": events[:, i] for i in range(len(conditioner.fields))}
     seen |= {f"globals.{i}": table.tensors["globals"][:, i] for i in range(len(conditioner.globals))}
@@ -53,8 +53,8 @@ def hide_streams(
     arrangement_dropout: float = 0.0,
 ) -> MusicTokens:
     """Hide each stream with probability `stream_dropout` (the genre and each stem with their own, where given), all
-    stems together with
-    `arrangement_dropout`, and everything with `condition_dropout`."""
+    stems together with `arrangement_dropout`, and everything with `condition_dropout`.
+    """
     nothing = chance(generators, condition_dropout)
     often = {"genre": genre_dropout} | dict.fromkeys(STEM_STREAMS, stem_dropout)
     present = dict(tokens.present)

@@ -7,9 +7,8 @@
     <section:A> <0:min> <10:maj> <bass:4> <step:4> <5:maj> …              bars of A, then of B
 
 A chord's word begins a bar; ``<step:k>`` puts a further chord into it, k half beats (in compound metres thirds of a
-beat) after the bar
-line; ``<bass:n>`` puts the tone n semitones above the root into the bass. A section is written once, however often it
-comes.
+beat) after the bar line; ``<bass:n>`` puts the tone n semitones above the root into the bass. A section is written
+once, however often it comes.
 """
 
 from __future__ import annotations
@@ -146,8 +145,7 @@ def bars_of(sheet: LeadSheet, key: Key | None = None) -> list[PlanBar]:
     """The chords of each bar from beat 0 on, in ``key`` (default: the sheet's), a begun bar counted whole.
 
     A chord sounds on from the bar before where none begins on the bar line; a bar that no chord reaches is empty.
-    Chords that begin
-    between two steps move to the nearer one; of two on one step the later stays.
+    Chords that begin between two steps move to the nearer one; of two on one step the later stays.
     """
     key, per_beat, per_bar = key or sheet.key, steps_per_beat(sheet.meter), sheet.meter.beats_per_bar
     steps = per_bar * per_beat

@@ -1,12 +1,10 @@
 """What shipped adapters learned from: the functions and cadences in their music tokens. Frozen.
 
 The weights of every adapter so far were trained on these words, in this order, and on these rules, so nothing here
-may change: a chord
-looked at alone has one of CONDITIONING_FUNCTIONS, and every dominant that meets its tonic is a cadence. What a chord
-does in its context
-is ``musetune.theory.harmony.function.functions``, and where phrases close is
-``musetune.theory.harmony.cadence.cadences``; all other
-code uses those. ``tests/theory/harmony/test_conditioning_vocabulary.py`` pins every value.
+may change: a chord looked at alone has one of CONDITIONING_FUNCTIONS, and every dominant that meets its tonic is a
+cadence. What a chord does in its context is ``musetune.theory.harmony.function.functions``, and where phrases close
+is ``musetune.theory.harmony.cadence.cadences``; all other code uses those.
+``tests/theory/harmony/test_conditioning_vocabulary.py`` pins every value.
 """
 
 from __future__ import annotations
@@ -76,13 +74,12 @@ def conditioning_cadences(sheet: LeadSheet) -> list[Arrival]:
     """Cadences at chord changes, whatever the phrase; ``theory.harmony.cadence.cadences`` keeps those that close one.
 
     Authentic: dominant to tonic. Plagal: subdominant to tonic. Deceptive: dominant to vi (VI). Half: arrival on the
-    dominant at the
-    end of a four-bar group or of the sheet.
+    dominant at the end of a four-bar group or of the sheet.
 
     Example:
         >>> from musetune.symbols import LeadSheet
-        >>> [(arrival.type, int(arrival.at_beat)) for arrival in conditioning_cadences(LeadSheet.parse("| C | F | G7 |
-        C |"))]
+        >>> sheet = LeadSheet.parse("| C | F | G7 | C |")
+        >>> [(arrival.type, int(arrival.at_beat)) for arrival in conditioning_cadences(sheet)]
         [('authentic', 12)]
     """
     phrase = set(sheet.downbeats()[0::4])

@@ -35,12 +35,9 @@ def functions(sheet: LeadSheet) -> list[str]:
     """Function of each sounding chord, in its local key and by what comes before and after it.
 
     Riemann's three functions (Vereinfachte Harmonielehre, 1893) with their substitutes, and: a cadential six-four is
-    a dominant;
-    Neapolitan and augmented sixths are ``predominant``; a chord that resolves as a dominant (or its tritone
-    substitute, or a
-    leading-tone chord) to another degree than the tonic is ``applied_dominant``, the ii before it
-    ``applied_subdominant``;
-    borrowed chords say what they do; ``chromatic`` is the rest.
+    a dominant; Neapolitan and augmented sixths are ``predominant``; a chord that resolves as a dominant (or its
+    tritone substitute, or a leading-tone chord) to another degree than the tonic is ``applied_dominant``, the ii
+    before it ``applied_subdominant``; borrowed chords say what they do; ``chromatic`` is the rest.
 
     Args:
         sheet: Chords and keys.

@@ -44,8 +44,7 @@ def local_keys(
 
     The areas that cost least, exactly, by dynamic programming: each chord costs what it is rare in the key times the
     square root of its length in bars of four beats, an authentic cadence earns CADENCE, a change of key costs
-    ``change``
-    and more for distant keys. Applied and borrowed chords are cheap enough not to make a modulation.
+    ``change`` and more for distant keys. Applied and borrowed chords are cheap enough not to make a modulation.
 
     Args:
         chords: Chords in order.
@@ -157,8 +156,7 @@ def _areas(
     """[(first chord, key)] of the cheapest division into areas of at least ``shortest`` beats.
 
     total[j] = min over i of enter[i] + sum[j] − sum[i], enter[i] = min over other keys of total[i] + change; a
-    running minimum
-    over the i that lie far enough back makes it linear in the number of chords.
+    running minimum over the i that lie far enough back makes it linear in the number of chords.
     """
     count = len(spans)
     places = np.array([float(span.start) for span in spans] + [float(spans[-1].end)])

@@ -1,10 +1,8 @@
 """Named chord progressions, found in any key, with sevenths, inversions and suspensions, as loops in any rotation.
 
 A pattern is text: one step a chord, ``|`` between alternatives. A step is an accidental, a numeral on the major
-scale's degree
-(bVI, #iv) in upper case for a major third and lower case for a minor one (diminished chords too), and a 7 where only
-a dominant
-seventh will do.
+scale's degree (bVI, #iv) in upper case for a major third and lower case for a minor one (diminished chords too), and
+a 7 where only a dominant seventh will do.
 """
 
 from __future__ import annotations
@@ -296,8 +294,8 @@ def _loops(pattern: Pattern, runs: list[list[_HeldHarmony]], fours: set[float]) 
 
 def _first_round(run: list[_HeldHarmony], start: int, size: int, count: int, fours: set[float]) -> int:
     """Harmonies by which the first round begins after ``start``: at the place where most rounds begin on a four-bar
-    line, the
-    earliest in a tie."""
+    line, the earliest in a tie.
+    """
     hits = [
         sum(run[at].start in fours for at in range(start + skip, start + size, count))
         for skip in range(min(count, size))

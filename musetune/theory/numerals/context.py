@@ -23,10 +23,8 @@ def romans(sheet: LeadSheet) -> list[str]:
     """One numeral for each span of ``sheet`` that sounds, in the key in force and heard with the chords around it.
 
     Beyond ``roman_of``: applied dominants, leading-tone and ii chords where they resolve (V7/IV, viio7/V, iiø7/ii),
-    augmented
-    sixths before the dominant (Ger65, Fr43), N6, the cadential Cad64. ``resolve_roman`` reads each as the span's
-    pitch classes
-    and bass; the root may differ where the chord divides the octave evenly.
+    augmented sixths before the dominant (Ger65, Fr43), N6, the cadential Cad64. ``resolve_roman`` reads each as the
+    span's pitch classes and bass; the root may differ where the chord divides the octave evenly.
     """
     spans = [span for span in sheet.chords if span.chord.root is not None]
     chords: list[Chord | None] = [span.chord.simplify() for span in spans] + [None]

@@ -53,12 +53,10 @@ def resolve_roman(text: str, key: Key) -> Chord:
     """Chord that a Roman numeral names in ``key``.
 
     As jazz and pop write it, a bare 7 on a major numeral is the dominant seventh on V and on applied or altered
-    degrees, and the
-    key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it outright. ``6`` is the
-    first inversion;
-    write ``add6`` for the sixth. In minor, vi and vii are those of the natural scale, ``viio`` stands on the leading
-    tone.
-    Augmented sixths and N6 stand in NAMED, the rest goes through music21.
+    degrees, and the key's own seventh elsewhere (``I7`` in major is maj7); ``maj7``, ``m7`` and ``dom7`` say it
+    outright. ``6`` is the first inversion; write ``add6`` for the sixth. In minor, vi and vii are those of the
+    natural scale, ``viio`` stands on the leading tone. Augmented sixths and N6 stand in NAMED, the rest goes through
+    music21.
 
     Args:
         text: Degree, then figures (6, 64, 7, 65, 43, 42; also 6/5), o ø +, a pop suffix (``maj7``, ``7(b9)``), ``/3``
@@ -208,8 +206,7 @@ def roman_of(chord: Chord, key: Key) -> str:
     """Roman numeral of ``chord`` in ``key``: ``V65``, ``V7/V``, ``bVII``, ``viiø7``, ``Imaj7``; N stays N.
 
     ``resolve_roman`` reads it as the same root, quality and bass. A major or dominant chord that is not the key's own
-    and stands a
-    fifth above a scale degree is written as applied to it.
+    and stands a fifth above a scale degree is written as applied to it.
     """
     if chord.root_pc is None:
         return "N"

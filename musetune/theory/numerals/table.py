@@ -43,9 +43,9 @@ FIGURES = {3: ("", "6", "64"), 4: ("7", "65", "43", "42")}
 @dataclass(frozen=True)
 class NumeralEntry:
     """A chord of a key. ``name`` in root position; ``root``: semitones above the tonic; ``tones``: places on the line
-    of fifths above the
-    tonic's, root first; ``inversions`` that it may take; ``target``: degree (semitones) that it is applied to, 0 for
-    none."""
+    of fifths above the tonic's, root first; ``inversions`` that it may take; ``target``: degree (semitones) that it
+    is applied to, 0 for none.
+    """
 
     name: str
     root: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -135,4 +136,10 @@ def test_numerals_in_context_read_as_their_chords(key: Key, chords: list[tuple[i
 )
 def test_the_raised_sixth_and_the_picardy_third_are_the_keys_own(chords: str, key: str, numerals: str) -> None:
     sheet = LeadSheet.parse(f"| {' | '.join(chords.split())} |", key=key)
+    assert romans(sheet) == numerals.split()
+
+
+@pytest.mark.parametrize(("name", "numerals"), [("dorian_vamp", "i IV i IV"), ("picardy", "i iv V7 I")])
+def test_reported_sheets_read_as_their_notes_do(name: str, numerals: str) -> None:
+    sheet = LeadSheet.load(Path(__file__).parents[2] / "data" / "cases" / "json" / f"{name}.json")
     assert romans(sheet) == numerals.split()
