@@ -176,6 +176,7 @@ def test_only_the_handover_reaches_up_by_name() -> None:
             assert not re.search(r"import_module\(f?[\"']musetune", path.read_text()), path
 
 
+@pytest.mark.slow
 def test_nobody_imports_the_recipes_or_the_command_line() -> None:
     """Recipes are scripts: neither the package nor a benchmark nor another recipe imports one."""
     for module, imported in import_graph().items():

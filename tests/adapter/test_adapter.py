@@ -138,6 +138,7 @@ def test_save_and_load_bit_exact(tmp_path: Path) -> None:
     assert not [n for n in names if n.endswith((".bin", ".pt", ".pkl"))]
 
 
+@pytest.mark.slow
 def test_switching_adapters_on_one_base() -> None:
     unet, x = make_unet(), noise()
     first = make_adapter(unet, rank=4, seed=1)

@@ -214,6 +214,7 @@ def four_four(clave: tuple[float, ...]) -> dict[int | str, list[NOTE]]:
     return {"drums": struck(clicks, 75), 33: bass, 0: piano}
 
 
+@pytest.mark.slow
 def test_son_clave_heard() -> None:
     straight, son = heard(four_four((0, 1, 2, 3)), 100), heard(four_four(SON), 100)
     assert son["syncopation_index"] > straight["syncopation_index"] + 0.05

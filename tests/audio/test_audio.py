@@ -45,6 +45,7 @@ def test_stereo_resampling_and_errors(tmp_path: Path) -> None:
         load_audio(tmp_path / "none.wav")
 
 
+@pytest.mark.slow
 def test_synthesis_sounds_the_chord_at_its_time() -> None:
     sheet = LeadSheet.parse("| C | N |", bpm=120)
     midi = orchestrate(sheet, genre="classical", seed=0).arrangement.to_pretty_midi()

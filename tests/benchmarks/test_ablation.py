@@ -54,6 +54,7 @@ def test_a_variant_that_is_not_is_refused(command: list[str]) -> None:
         ablation.main([*command, "--only", "rank 0"])
 
 
+@pytest.mark.slow
 def test_a_finished_folder_is_read_and_from_then_on_tied_to_its_settings(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

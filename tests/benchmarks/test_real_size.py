@@ -100,6 +100,7 @@ def test_steps_differ_where_the_adapter_speaks_and_merging_keeps_what_it_says(ba
     assert not torch.allclose(outputs[0], outputs[1])
 
 
+@pytest.mark.slow
 def test_overhead_has_a_row_for_each_way_and_counts_them(tiny_base: Path, tmp_path: Path) -> None:
     rows = adapter_overhead.measure(str(tiny_base), events=32, pairs=2, rank=2, rows=ROWS)
     plain, adapter, lora, merged, two, three = rows

@@ -24,6 +24,7 @@ def wave() -> np.ndarray:
     return synthesize(orchestrate(SHEET, seed=1).arrangement.to_pretty_midi(), 16000, duration_s=SHEET.duration_s)
 
 
+@pytest.mark.slow
 def test_the_player_holds_the_audio(wave: np.ndarray) -> None:
     html = output_html(np.stack([wave, wave * 0.5]), 16000, SHEET, None)
     kept = [base64.b64decode(data) for data in re.findall(r"data:audio/flac;base64,([^\"]+)", html)]

@@ -59,6 +59,7 @@ def test_schema_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["recording", "score"])
 def test_a_real_record_is_as_the_schema_says(kind: str, request: pytest.FixtureRequest) -> None:
     record = request.getfixturevalue(kind)

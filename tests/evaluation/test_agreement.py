@@ -75,6 +75,7 @@ def test_an_undefined_score_is_left_out() -> None:
     assert agreement(records)["majmin"]["pearson"].n == 3
 
 
+@pytest.mark.slow
 def test_records_about_one_clip_are_drawn_together() -> None:
     """Every record twice: no more is known than before, and no interval shrinks."""
     rng = np.random.default_rng(0)

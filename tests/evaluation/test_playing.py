@@ -20,6 +20,7 @@ def pipe():  # type: ignore[no-untyped-def]
     return build_nano("tiny")
 
 
+@pytest.mark.slow
 def test_rendering_is_the_sheets_and_the_seeds() -> None:
     wave = playing.rendered(SHEET, 16000, seed=1)
     assert len(wave) == pytest.approx(2.56 * 16000, abs=1)
@@ -27,6 +28,7 @@ def test_rendering_is_the_sheets_and_the_seeds() -> None:
     assert not np.array_equal(wave, playing.rendered(SHEET.transpose(2), 16000, seed=1))
 
 
+@pytest.mark.slow
 def test_codec_gives_a_wave_of_that_length(pipe) -> None:  # type: ignore[no-untyped-def]
     wave = playing.rendered(SHEET, 16000, seed=1)
     heard = playing.through_codec(pipe, wave)

@@ -75,6 +75,7 @@ def test_agreement_of_chords(asked: str, heard: str, agree: bool) -> None:
     assert chords_agree(asked, heard) is agree
 
 
+@pytest.mark.slow
 def test_chart_shows_more_where_something_was_heard(tmp_path) -> None:
     wave = play(SHEET)
     plain = draw_chart(tmp_path / "a" / "plain.png", wave, 16000, SHEET)

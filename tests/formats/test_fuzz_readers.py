@@ -104,6 +104,7 @@ def survives(read, *arguments) -> None:  # type: ignore[no-untyped-def]
     assert time.process_time() - started < PATIENCE_S
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", CORPUS)
 def test_damaged_files(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"

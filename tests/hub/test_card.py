@@ -96,6 +96,7 @@ def test_what_is_no_adapter_has_no_card(make_folder: Make, tmp_path: Path) -> No
 GARBAGE = ([], {}, "x", 7, True, float("nan"), 10**400, [[1]], {"mean": []}, "<script>", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["musetune.json", "training.json", "results.json", "sample.json"])
 def test_any_value_at_any_place_gives_a_card_or_a_value_error(make_folder: Make, file: str) -> None:
     folder = make_folder()

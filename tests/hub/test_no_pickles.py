@@ -76,6 +76,7 @@ def test_the_packages_own_arrays_load_without_pickles() -> None:
             assert all(arrays[name].dtype != object for name in arrays)
 
 
+@pytest.mark.slow
 def test_what_is_saved_and_pushed_holds_none(tiny_base: Path, hub: LoopbackHub, tmp_path: Path) -> None:
     pipe = make_pipe(tiny_base)
     genre_folder(pipe.unet, tmp_path / "jazz", seed=11)

@@ -79,6 +79,7 @@ def test_jazz_rock_jazz_is_bit_identical_and_none_is_the_theory_alone(tiny_base:
     assert untouched(pipe, before)
 
 
+@pytest.mark.slow
 def test_a_mix_is_the_sum_whatever_the_order(pipe: MuseTunePipeline) -> None:
     pipe.set_adapter({"jazz": 0.7, "blues": 0.3})
     assert {name: info.weight for name, info in pipe.adapters.items()} == {
@@ -116,6 +117,7 @@ def test_strength_scales_the_genre_with_the_theory(pipe: MuseTunePipeline) -> No
     assert not np.array_equal(music(pipe, strength=0.5), heard[1])
 
 
+@pytest.mark.slow
 def test_words_alone_are_the_stock_pipeline_unless_a_genre_is_active(tiny_base: Path, pipe: MuseTunePipeline) -> None:
     from diffusers import AudioLDM2Pipeline
 
@@ -155,6 +157,7 @@ def test_a_new_theory_adapter_keeps_the_genres(tiny_base: Path, pipe: MuseTunePi
     assert pipe.adapter is not first
 
 
+@pytest.mark.slow
 def test_fused_sounds_the_same_and_unfused_leaves_no_trace(pipe: MuseTunePipeline) -> None:
     before = weights_of(pipe)
     pipe.set_adapter({"jazz": 0.7, "blues": 0.3})
@@ -283,6 +286,7 @@ def spoil(folder: Path, how: str) -> None:
         (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -333,6 +337,7 @@ def test_names(pipe: MuseTunePipeline, genres: Path, tmp_path: Path) -> None:
     assert (info.genre, info.base, info.weight) == (None, None, 1.0)
 
 
+@pytest.mark.slow
 def test_an_adapter_is_saved_as_the_hub_holds_it(pipe: MuseTunePipeline, genres: Path, tmp_path: Path) -> None:
     pipe.set_adapter("jazz")
     wanted = music(pipe)

@@ -41,6 +41,7 @@ def test_signature_is_the_stock_pipelines_and_more() -> None:
     assert not [name for name, one in own.items() if one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
 
 
+@pytest.mark.slow
 def test_each_stock_argument_works_with_music(pipe: MuseTunePipeline) -> None:
     """One by one: an argument that changes what is played changes it, one that says the same again does not."""
     plain = short(pipe).audios
@@ -209,6 +210,7 @@ def test_a_song_without_generator_draws_from_the_global_one(pipe: MuseTunePipeli
     assert np.array_equal(first.audios, again.audios)
 
 
+@pytest.mark.slow
 def test_threads_wait_for_each_other_and_leave_the_base_alone(tiny_base: Path, tmp_path: Path) -> None:
     pipe = make_pipe(tiny_base)
     genres = genre_folders(tiny_base, tmp_path)
@@ -251,6 +253,7 @@ def test_contexts_that_overlap_leave_the_base_alone(tiny_base: Path) -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in lora.plain_weights(pipe.unet).items())
 
 
+@pytest.mark.slow
 def test_who_shares_the_unet_hears_the_base(tiny_base: Path) -> None:
     """A stock pipeline of the same components, whatever was called last; and a second MuseTunePipeline of them."""
     stock = words(MuseTunePipeline.from_pretrained(tiny_base))
@@ -263,6 +266,7 @@ def test_who_shares_the_unet_hears_the_base(tiny_base: Path) -> None:
     assert np.array_equal(words(AudioLDM2Pipeline(**parts)), stock)
 
 
+@pytest.mark.slow
 def test_others_may_change_the_attention(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     from diffusers.models.attention_processor import AttnProcessor
 
@@ -279,6 +283,7 @@ def test_others_may_change_the_attention(pipe: MuseTunePipeline, tmp_path: Path)
     np.testing.assert_allclose(short(pipe).audios, wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_compiled_unet_loads_mixes_and_saves(tiny_base: Path, tmp_path: Path) -> None:
     pipe = make_pipe(tiny_base)
     genres = genre_folders(tiny_base, tmp_path / "genres")
@@ -292,6 +297,7 @@ def test_a_compiled_unet_loads_mixes_and_saves(tiny_base: Path, tmp_path: Path) 
     np.testing.assert_allclose(short(pipe).audios, wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_variants_come_back(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     wanted = short(pipe).audios
     pipe.save_pretrained(tmp_path, variant="fp16")
@@ -324,6 +330,7 @@ def test_indices_cannot_name_code_or_pickles(pipe: MuseTunePipeline, tmp_path: P
         MuseTunePipeline.from_pretrained(tmp_path)
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_refused_by_name(tiny_base: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

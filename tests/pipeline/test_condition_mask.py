@@ -52,6 +52,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("followed", ["chords", "beats", "key", "genre"])
 def test_only_what_is_followed_is_heard(pipe: MuseTunePipeline, followed: str) -> None:
     sheet = resolve_lead_sheet(CHORDS, genre="pop")
@@ -108,6 +109,7 @@ def test_a_stretch_is_counted_from_the_windows_start(tokens: MusicTokens) -> Non
     assert torch.equal(shifted.frames, hide_outside(tokens, 31, 94, FRAME_S).frames)
 
 
+@pytest.mark.slow
 def test_windows_of_any_length(pipe: MuseTunePipeline) -> None:
     calls: list[int] = []
     watch = pipe.unet.register_forward_pre_hook(lambda module, inputs: calls.append(inputs[0].shape[2]))

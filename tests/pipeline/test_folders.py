@@ -63,6 +63,7 @@ def test_a_folder_holds_everything_and_loads_both_ways(pipe: MuseTunePipeline, t
     assert kinds <= {".json", ".safetensors", ".txt", ".py", ".model", ".md"}
 
 
+@pytest.mark.slow
 def test_what_was_unloaded_is_not_in_the_folder_any_more(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     pipe.save_pretrained(tmp_path / "all")
     pipe.unload_adapter("rock")
@@ -86,6 +87,7 @@ def test_a_folder_may_name_its_base(pipe: MuseTunePipeline, tiny_base: Path, tmp
     assert np.array_equal(music(pipe), wanted)
 
 
+@pytest.mark.slow
 def test_a_reference_that_nobody_else_could_find_is_refused(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     wanted = music(pipe)
     with pytest.raises(ValueError, match=r"others cannot find the base 'tiny.*give reference='nano' or its Hub id"):
@@ -93,6 +95,7 @@ def test_a_reference_that_nobody_else_could_find_is_refused(pipe: MuseTunePipeli
     assert np.array_equal(music(pipe), wanted)
 
 
+@pytest.mark.slow
 def test_nano_is_referred_to_by_its_name(tmp_path: Path) -> None:
     pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")
     pipe.save_pretrained(tmp_path, reference=True)
@@ -140,6 +143,7 @@ def test_a_community_lora_of_the_hub_is_called_as_its_repository(tiny_base: Path
     assert mix_of(pipe) == {"bossa-nova": 0, "samba-v2": 1}
 
 
+@pytest.mark.slow
 def test_a_community_lora_in_diffusers_format_loads(pipe: MuseTunePipeline, made: Path, tmp_path: Path) -> None:
     pipe.set_adapter("jazz")
     wanted = music(pipe)
@@ -183,6 +187,7 @@ def test_a_hub_pipeline_with_adapters_is_fetched_whole(pipe: MuseTunePipeline, t
     assert np.array_equal(music(loaded), wanted)
 
 
+@pytest.mark.slow
 def test_an_adapter_without_the_lora_that_it_had_is_refused(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     pipe.save_pretrained(tmp_path / "all")
     shutil.rmtree(tmp_path / "all" / "adapter" / "lora")

@@ -46,6 +46,7 @@ def test_scales_hold_in_their_interval() -> None:
     assert [guidance.at(step, 4) for step in range(4)] == [(1.0, 1.0), (2.5, 1.0), (1.0, 3.0), (1.0, 3.0)]
 
 
+@pytest.mark.slow
 def test_the_whole_interval_changes_nothing(pipe: MuseTunePipeline) -> None:
     plain = play(pipe).audios
     always = play(pipe, guidance_interval=(0, 1), music_guidance_interval=(0.0, 1.0)).audios

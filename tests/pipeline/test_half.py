@@ -60,6 +60,7 @@ def test_bfloat16_sounds_like_float32(folder: Path, wanted: list[np.ndarray], ho
         assert np.abs(half - full).max() < 0.1 * np.abs(full).max()
 
 
+@pytest.mark.slow
 def test_float16_loads_and_leaves_the_default_alone(folder: Path) -> None:
     assert dtypes(MuseTunePipeline.from_pretrained(folder, dtype=torch.float16)) == {torch.float16}
     assert torch.get_default_dtype() == torch.float32

@@ -26,6 +26,7 @@ def shared_pipe(tiny_base: Path) -> MuseTunePipeline:
     return make_pipe(tiny_base)
 
 
+@pytest.mark.slow
 def test_prompt_only_is_the_stock_pipeline_bit_for_bit(tiny_base: Path, pipe: MuseTunePipeline) -> None:
     stock = quiet(AudioLDM2Pipeline.from_pretrained(tiny_base))
     call = {"num_inference_steps": 2, "audio_length_in_s": 2.56}
@@ -36,6 +37,7 @@ def test_prompt_only_is_the_stock_pipeline_bit_for_bit(tiny_base: Path, pipe: Mu
     assert np.array_equal(pipe("warm pop", generator=seeded(), **call).audios, wanted)
 
 
+@pytest.mark.slow
 def test_same_seed_same_audio_and_music_matters(pipe: MuseTunePipeline) -> None:
     first = play(pipe).audios
     assert first.shape == (1, 40960)
@@ -58,6 +60,7 @@ def test_folder_round_trip(pipe: MuseTunePipeline, tmp_path: Path) -> None:
     assert np.array_equal(play(plain).audios, wanted)
 
 
+@pytest.mark.slow
 def test_adapters_switch_on_one_base(pipe: MuseTunePipeline) -> None:
     wanted, unet, first = play(pipe).audios, pipe.unet, pipe.adapter
     pipe.load_adapter(MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8))
@@ -92,6 +95,7 @@ def hard_cuts(latents, size, hop, denoise):  # type: ignore[no-untyped-def]
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("join", "seamless"), [(blend, True), (hard_cuts, False)])
 def test_thirty_seconds_in_windows_without_seams(pipe: MuseTunePipeline, monkeypatch, join, seamless: bool) -> None:
     """Neighbouring windows that disagree in level: no seam may stand out in the mel; where they are cut, it does."""

@@ -39,6 +39,7 @@ def with_notes(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-d
     return play(pipe, **(MUSIC | {"arrangement": NOTES} | settings))
 
 
+@pytest.mark.slow
 def test_notes_are_heard_and_given_back(pipe: MuseTunePipeline) -> None:
     plain, made = play(pipe, **MUSIC), with_notes(pipe)
     assert made.audios.shape == plain.audios.shape

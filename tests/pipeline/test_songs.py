@@ -33,6 +33,7 @@ def song(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
     return play(pipe, **(ALONE | settings))
 
 
+@pytest.mark.slow
 def test_a_prompt_becomes_a_song_that_carries_plan_notes_and_report(pipe: MuseTunePipeline) -> None:
     made = song(pipe, key="D minor", bpm=120, time_signature="3/4", genre="jazz")
     plan = made.plan
@@ -44,6 +45,7 @@ def test_a_prompt_becomes_a_song_that_carries_plan_notes_and_report(pipe: MuseTu
     assert isinstance(made.reports[0], Report)
 
 
+@pytest.mark.slow
 def test_the_generators_seed_is_the_songs(pipe: MuseTunePipeline) -> None:
     one, same, other = (song(pipe, generator=seeded(seed)) for seed in (1, 1, 2))
     assert (one.plan, one.arrangement) == (same.plan, same.arrangement)
@@ -60,12 +62,14 @@ def test_each_step_apart_is_the_same_as_together(pipe: MuseTunePipeline) -> None
     assert np.array_equal(apart.audios, together.audios)
 
 
+@pytest.mark.slow
 def test_players_of_a_song(pipe: MuseTunePipeline) -> None:
     made = song(pipe, stems=True)
     assert made.stems.keys() == {name for name, stem in made.arrangement.stems.items() if stem.notes}
     np.testing.assert_allclose(sum(made.stems.values()), made.audios[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_a_branch_for_stems_the_plan_is_played(tiny_base: Path) -> None:
     made = song(make_pipe(tiny_base))
     assert made.arrangement.stems

@@ -123,6 +123,7 @@ def test_there_is_a_slider_for_each_genre_adapter_and_none_without(page: Any, tm
     assert group(other).visible
 
 
+@pytest.mark.slow
 def test_the_command_serves_loopback_by_default(full_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from musetune.serve import page as module
 

@@ -99,6 +99,7 @@ def test_messages_do_not_let_html_in() -> None:
     assert "repeated to 10.24 s" in markup.right(Order("I V").loop(), 10.24)
 
 
+@pytest.mark.slow
 def test_a_song_is_heard_and_handed_over(song: Path) -> None:
     record, sheet = listen(song)
     order = hand_over(sheet)

@@ -79,6 +79,7 @@ def test_twice_the_music_has_the_same_colour() -> None:
     np.testing.assert_allclose(timbre_features(np.tile(once, (3, 1))), timbre_features(once), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length() -> None:
     levels = np.random.default_rng(0).random((60 * 60 * FPS, N_MELS), np.float32).astype(np.float16)
     tracemalloc.start()
