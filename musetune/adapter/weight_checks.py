@@ -17,6 +17,6 @@ def check_finite(owner: str, weights: Mapping[str, Tensor]) -> None:
 
 
 def refuse_weight_indices(folder: str | Path) -> None:
-    """Raise ValueError where ``folder`` holds an index of sharded weights: an adapter is one file, and an index may name a pickle."""
+    """Raise ValueError where ``folder`` holds an index of sharded weights, which may name a pickle."""
     for path in sorted(Path(folder).glob("*.index*.json")):
         raise ValueError(f"{path} is an index of weights; an adapter has one safetensors file: remove the index")
