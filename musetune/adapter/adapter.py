@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
 from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
-from musetune.adapter.finite import check_finite
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
+from musetune.adapter.weight_checks import check_finite, refuse_weight_indices
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
 from musetune.models.sizes import check_sizes
 
@@ -363,7 +363,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
 
         Raises ValueError where its musetune.json is of another schema version, and where its LoRA is missing.
         """
-        options.setdefault("use_safetensors", True)
+        refuse_weight_indices(folder)
+        options["use_safetensors"] = True
         adapter: MusicAdapter = super().from_pretrained(folder, **options)
         check_finite(f"the adapter {folder}", adapter.state_dict())
         adapter.card, place = read_adapter_metadata(folder), Path(folder) / "lora"

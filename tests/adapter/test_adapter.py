@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,13 @@ def test_real_size_trains_at_most_twenty_million() -> None:
         count = sum(p.numel() for p in adapter.trainable_parameters())
     assert sum(p.numel() for n, p in unet.named_parameters() if "lora_" not in n) == pytest.approx(346.9e6, rel=0.01)
     assert 1e6 < count <= 20e6
+
+
+def test_an_index_of_weights_is_refused(tmp_path: Path) -> None:
+    """An index may name a pickle, which torch.load would open."""
+    MusicAdapter().save_pretrained(tmp_path)
+    (tmp_path / "diffusion_pytorch_model.safetensors").rename(tmp_path / "away.bin")
+    index = {"metadata": {}, "weight_map": {"entry.mix.weight": "away.bin"}}
+    (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="is an index of weights; an adapter has one safetensors file"):
+        MusicAdapter.from_pretrained(tmp_path)

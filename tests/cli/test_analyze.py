@@ -104,7 +104,6 @@ def test_nothing_could_be_analysed(folder: Path) -> None:
         (["a.wav", "b/a.wav", "--sheet", "x.mid"], "--sheet takes one file, not 2"),
         (["a.wav", "--sheet", "x.txt"], "suffix '.txt' is not one of"),
         (["tune.mid", "--sheet", "tune.mid"], "would overwrite the music itself"),
-        (["b/a.wav", "c/b/a.wav", "--csv", "--out", "x"], "would both write"),
         (["a.wav", "--beats", "ears"], "beats='ears' is not one of musetune, madmom, beat_this"),
         (["a.wav", "--tempo-hint", "900"], "--tempo-hint"),
         (["a.wav", "--jobs", "0"], "--jobs"),
@@ -114,9 +113,9 @@ def test_mistakes_are_told_before_anything_is_heard(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch, capsys
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
-    for name in ("empty", "b", "c/b"):
-        Path(name).mkdir(parents=True)
-    for name in ("a.wav", "b/a.wav", "c/b/a.wav", "tune.mid"):
+    for name in ("empty", "b"):
+        Path(name).mkdir()
+    for name in ("a.wav", "b/a.wav", "tune.mid"):
         Path(name).touch()
     assert here(monkeypatch, *arguments) == 2
     assert message in " ".join(capsys.readouterr().err.split())
