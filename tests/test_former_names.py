@@ -92,3 +92,13 @@ def test_both_names_are_one_class() -> None:
 
     assert LoraShelf is LoraMixer
     assert Former is PatchAutoencoder
+
+
+def test_names_of_theory_that_moved_still_import() -> None:
+    from musetune import symbols, theory
+
+    for name in ("BeatGrid", "Chord", "Key", "LeadSheet", "Meter", "NO_CHORD", "QUALITIES"):
+        assert getattr(theory, name) is getattr(symbols, name)
+    assert theory.roman_of(theory.Chord.parse("G7"), theory.Key("C")) == "V7"
+    with pytest.raises(AttributeError, match="no attribute 'Chrod'"):
+        theory.Chrod

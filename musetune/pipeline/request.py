@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from musetune.pipeline.checks import check_positive, given_arguments, one_a_prompt, or_default, reject_arguments
 from musetune.symbols import Arrangement, Chord, LeadSheet
+from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
@@ -144,6 +145,8 @@ def build_request(
         or_default(music_guidance_interval, ALWAYS),
         or_default(stem_guidance_scale, PLAYED_GUIDANCE) if played else None,
     )
+    for sheet in sheets:
+        remark_on_vocabulary(sheet)
     return GenerationRequest(
         music=tuple(
             MusicRequest(sheet, own, condition_mask(sheet, follow, follow_seconds, own))
@@ -157,6 +160,22 @@ def build_request(
         strength=or_default(strength, 1.0),
         stems=stems,
     )
+
+
+def remark_on_vocabulary(sheet: LeadSheet) -> None:
+    """Say what of ``sheet`` the model has no word for: unknown meters, chords that it calls by a simpler name."""
+    from musetune.conditioning import METERS
+
+    unknown = sorted({str(span.meter) for span in sheet.meters} - set(METERS))
+    if unknown:
+        remark(
+            f"the model has no name for {', '.join(unknown)} (it knows {', '.join(METERS)}): "
+            "beats and bar lines are followed, the meter's name is left out"
+        )
+    simpler = {str(span.chord): span.chord.simplify() for span in sheet.chords if span.chord.folded}
+    if simpler:
+        shown = ", ".join(f"{exact} as {plain}" for exact, plain in list(simpler.items())[:4])
+        remark(f"the model calls some chords by a simpler name: {shown}; their exact notes still count in its chroma")
 
 
 def resolve_lead_sheet(

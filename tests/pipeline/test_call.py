@@ -240,6 +240,18 @@ def test_adapters_cannot_change_while_the_pipeline_plays(tiny_base: Path) -> Non
     assert short(pipe).audios.shape == (1, 20480)
 
 
+def test_what_the_model_has_no_word_for_is_said(pipe: MuseTunePipeline) -> None:
+    from musetune.symbols.remarks import collected
+
+    odd = LeadSheet.parse("| C7#9 |", time_signature="11/8", bpm=240, duration_seconds=1.28)
+    with collected() as remarks:
+        pipe("pop", lead_sheet=odd, num_inference_steps=1)
+        pipe("pop", lead_sheet=SHEETS[0], num_inference_steps=1)
+    assert len(remarks) == 2
+    assert "has no name for 11/8" in remarks[0]
+    assert "C:7(#9) as C:7" in remarks[1]
+
+
 def test_contexts_that_overlap_leave_the_base_alone(tiny_base: Path) -> None:
     pipe = make_pipe(tiny_base)
     before = {name: weight.clone() for name, weight in lora.plain_weights(pipe.unet).items()}
