@@ -17,6 +17,7 @@ from musetune.analysis import hear
 from musetune.evaluation.adherence import WINDOW_S, adherence, inside, sheet_tempo
 from musetune.evaluation.judges import judge, tempo_of
 from musetune.symbols.estimate import Estimate
+from musetune.symbols.json_values import JsonObject
 from musetune.theory.harmony.comparison import chords_agree, longest
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Report:
         known = [value for name in OVERALL if (value := self.scores[name]) is not None]
         return float(np.mean(known)) if known else 0.0
 
-    def to_json(self, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def to_json(self, settings: Mapping[str, Any] | None = None) -> JsonObject:
         """Plain values for json.dumps; ``settings`` (prompt, seed, …) is kept as it is.
 
         ``chords``: start_s, end_s, asked, heard (longest in that time), share (0…1 of the time that has it),
@@ -100,7 +101,7 @@ def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "muse
     return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard))
 
 
-def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[dict[str, Any]]:
+def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[JsonObject]:
     """One row a chord of the sheet."""
     rows = []
     for (start, end), asked in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
@@ -121,7 +122,7 @@ def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[dict[str, Any]]:
     return rows
 
 
-def beat_rows(reference_s: np.ndarray, estimate_s: np.ndarray) -> dict[str, Any]:
+def beat_rows(reference_s: np.ndarray, estimate_s: np.ndarray) -> JsonObject:
     """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their
     mean size.
     """
