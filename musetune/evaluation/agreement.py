@@ -76,7 +76,7 @@ def within(records: Records) -> Mean | None:
     one sheet: does the report rank as the judges would? Records of one sheet share their settings' "id"; sheets on
     which all are alike are left out.
     """
-    sheets: dict[str, list[Mapping[str, Any]]] = {}
+    sheets: dict[str, list[Mapping[str, object]]] = {}
     for record in records:
         sheets.setdefault(record["settings"]["id"], []).append(record)
     agreements = [_pearson(*pairs(candidates, "overall"), True) for candidates in sheets.values()]
@@ -132,7 +132,7 @@ def plain_within(agreements: Mean | None) -> str:
     )
 
 
-def _score(report: Mapping[str, Any], name: str) -> float | None:
+def _score(report: Mapping[str, object], name: str) -> float | None:
     return report["overall"] if name == "overall" else report["scores"][name]
 
 

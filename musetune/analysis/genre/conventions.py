@@ -179,7 +179,7 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
     return rows
 
 
-def _convention(row: Any, where: str) -> Convention:
+def _convention(row: object, where: str) -> Convention:
     if not isinstance(row, dict):
         raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
     _known(row, FIELDS, where)

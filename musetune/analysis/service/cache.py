@@ -105,7 +105,7 @@ class AnalysisCache:
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
         self.root = Path(folder) if folder is not None else default_folder()
 
-    def path(self, sha256: str, options: Mapping[str, Any]) -> Path:
+    def path(self, sha256: str, options: Mapping[str, object]) -> Path:
         """Where the analysis of bytes with this hash under these options lies, or would."""
         question = json.dumps(options, sort_keys=True, allow_nan=False)
         return self.root / analyser_version() / f"{hashlib.sha256(f'{sha256} {question}'.encode()).hexdigest()}.json.gz"
@@ -122,7 +122,7 @@ class AnalysisCache:
             _remove(path)
             return None
 
-    def save(self, sha256: str, options: Mapping[str, Any], stored: StoredAnalysis) -> None:
+    def save(self, sha256: str, options: Mapping[str, object], stored: StoredAnalysis) -> None:
         """Keep it. A folder that cannot be written to costs a warning only: the analysis is there all the same."""
         path = self.path(sha256, options)
         try:
