@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from musetune.formats.json_object import number_field, object_field, read_json_object
+from musetune.symbols.json_values import JsonObject
 
 FILE = "adapter_config.json"
 NEUTRAL = ("gaussian", "orthogonal", "eva")  # ways to begin that leave the base's weights alone
@@ -22,7 +22,7 @@ MAX_WAYS = 20_000  # to read one module's name by one pattern
 REPEATS = 100  # ways to read a name's characters by one ``*``
 
 
-def read_lora_config(folder: str | Path) -> dict[str, Any]:
+def read_lora_config(folder: str | Path) -> JsonObject:
     """Return a folder's adapter_config.json, checked; empty where there is none.
 
     Raises:
@@ -33,7 +33,7 @@ def read_lora_config(folder: str | Path) -> dict[str, Any]:
     return check_lora_config(read_json_object(path), str(path)) if path.is_file() else {}
 
 
-def check_lora_config(config: dict[str, Any], source: str) -> dict[str, Any]:
+def check_lora_config(config: JsonObject, source: str) -> JsonObject:
     """Return ``config``, checked as ``read_lora_config`` does. source: what it is called in errors."""
     kind, start = config.get("peft_type", "LORA"), config.get("init_lora_weights", True)
     if kind != "LORA":

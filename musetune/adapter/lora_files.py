@@ -17,6 +17,7 @@ from musetune.adapter.lora_config import check_lora_config, pattern_value, read_
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.weight_checks import check_finite
 from musetune.formats.json_object import parse_json_object
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -153,7 +154,7 @@ def _scale(module: str, rank: int, alphas: Mapping[str, float], config: Mapping[
     return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
 
-def _diffusers_config(metadata: Mapping[str, str], source: str) -> dict[str, Any]:
+def _diffusers_config(metadata: Mapping[str, str], source: str) -> JsonObject:
     """Return what newer versions of diffusers write beside the weights: peft's config of the U-Net, its keys
     prefixed.
     """

@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from musetune.formats.chart_text import pop_name
 from musetune.formats.labels import bar_position, key_areas, section_spans
 from musetune.symbols import LeadSheet
 from musetune.symbols.estimate import AnalysisResult
+from musetune.symbols.json_values import JsonObject
 
 KINDS = ("json", "csv", "plot", "midi", "musicxml", "jams", "labels")
 SCORES = {"midi": ".mid", "musicxml": ".musicxml", "jams": ".jams"}
@@ -133,7 +133,7 @@ def _section_at(sheet: LeadSheet, beat: Fraction) -> str | None:
     return next((part.label for part in sheet.sections if part.start <= beat < part.start + part.beats), None)
 
 
-def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
+def _table(columns: tuple[str, ...], rows: list[JsonObject]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from musetune.analysis.rhythmic_analysis import rhythmic_analysis_of_layers, rhy
 from musetune.audio.source import MusicSource, sha256_of, text_name
 from musetune.formats.scores import read_score
 from musetune.symbols import NO_CHORD, ChordSpan, LeadSheet, Score
+from musetune.symbols.json_values import JsonObject
 from musetune.symbols.remarks import collected, remark
 from musetune.theory.harmony.modulation import local_keys
 from musetune.theory.numerals.score_analysis import analyse
@@ -124,7 +124,7 @@ def silences_of(score: Score) -> list[tuple[Fraction, Fraction]]:
     return out
 
 
-def _of_chords(sheet: LeadSheet) -> dict[str, Any]:
+def _of_chords(sheet: LeadSheet) -> JsonObject:
     """The rhythm of a sheet without notes: its chord changes, and its melody where it has one."""
     layers = {"chords": np.array([float(span.start) for span in sheet.chords])}
     if sheet.melody:

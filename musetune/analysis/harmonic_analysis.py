@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from musetune.symbols import LeadSheet, Note
+from musetune.symbols.json_values import JsonObject
 from musetune.theory.harmony.cadence import cadences
 from musetune.theory.harmony.complexity import progression_complexity
 from musetune.theory.harmony.function import functions
@@ -18,7 +18,7 @@ def harmonic_analysis(
     sheet: LeadSheet,
     voices: Sequence[tuple[Note, ...]] | None = None,
     numerals: list[str] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The record's `harmonic_analysis` of the chords of `sheet` in its local keys; numerals and functions are one a
     sounding chord. `voices`, where known, tell the top voice of cadences and the voice leading; `numerals` are those
     that the notes told, where they did.
@@ -49,12 +49,12 @@ def harmonic_analysis(
     }
 
 
-def common_patterns(sheet: LeadSheet) -> list[dict[str, Any]]:
+def common_patterns(sheet: LeadSheet) -> list[JsonObject]:
     """Named progressions with the beat of the first and the number of occurrences (without overlap), the most
     frequent first; `known_as` where it has another name, `rotation` where a loop begins that many chords late."""
     rows = []
     for occurrence in find_patterns(sheet):
-        row: dict[str, Any] = {
+        row: JsonObject = {
             "name": occurrence.pattern.name,
             "start_beat": occurrence.start_beat,
             "occurrences": occurrence.occurrences,

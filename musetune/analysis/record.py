@@ -11,6 +11,7 @@ import numpy as np
 
 from musetune.audio.source import MusicSource
 from musetune.symbols import Chord, Key, LeadSheet
+from musetune.symbols.json_values import JsonObject
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Analysis:
     key_confidence: float
     meter_confidence: float
     chord_confidence: tuple[float, ...]
-    harmonic_analysis: dict[str, Any]
-    rhythmic_analysis: dict[str, Any]
-    genre_analysis: dict[str, Any]
+    harmonic_analysis: JsonObject
+    rhythmic_analysis: JsonObject
+    genre_analysis: JsonObject
     remarks: tuple[str, ...] = ()  # what the reader of a score or lead sheet mended or left out
 
     @property
@@ -53,7 +54,7 @@ class Analysis:
         """The key that lasts longest; None where nothing tells."""
         return main_key(self.lead_sheet) if self.key_confidence > 0 else None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The record as plain dicts, lists, numbers and strings; null where nothing honest can be said."""
         sheet = self.lead_sheet
         return _plain(
@@ -98,7 +99,7 @@ class Analysis:
 
         return analysis_html(self)
 
-    def _chords(self) -> list[dict[str, Any]]:
+    def _chords(self) -> list[JsonObject]:
         sheet, rows = self.lead_sheet, []
         harmony = self.harmonic_analysis
         numerals = iter(zip(harmony["roman_numerals"], harmony["functional_harmony"], strict=True))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from musetune.analysis.listening.beats import BeatTrack
 from musetune.analysis.listening.onsets import FPS
 from musetune.symbols import Meter
+from musetune.symbols.json_values import JsonObject
 from musetune.theory.rhythm import syncopation as sync
 from musetune.theory.rhythm.polyrhythm import polyrhythm, swing_ratio
 
@@ -26,13 +27,13 @@ DRUMS = {
 }  # General MIDI; others are cymbals
 
 
-def rhythmic_analysis(found: BeatTrack) -> dict[str, Any]:
+def rhythmic_analysis(found: BeatTrack) -> JsonObject:
     """The record's `rhythmic_analysis` of a recording, its layers the onsets in low, middle and high register."""
     layers = beat_layers(found)
     return rhythmic_analysis_of_layers(layers, found.meter, first_downbeat=float(found.first), beats_s=found.times_s)
 
 
-def rhythmic_analysis_of_notes(score: Score) -> dict[str, Any]:
+def rhythmic_analysis_of_notes(score: Score) -> JsonObject:
     """The record's `rhythmic_analysis` of a score in the metre that holds for longest.
 
     Layers are its parts and drums.
@@ -52,7 +53,7 @@ def rhythmic_analysis_of_layers(
     *,
     first_downbeat: float = 0.0,
     beats_s: np.ndarray | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The record's `rhythmic_analysis` of onsets in beats (floats) per layer.
 
     `complexity_score` is the mean of the syncopation index, the entropy of places in the bar and that of intervals

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     from musetune.analysis.service.worker import AnalysisJob
@@ -87,7 +89,7 @@ def _jobs(
     outputs: tuple[str, ...],
     out: Path | None,
     sheet: Path | None,
-    options: dict[str, Any],
+    options: JsonObject,
     no_cache: bool,
 ) -> list[AnalysisJob]:
     """What to do, checked before anything is done."""

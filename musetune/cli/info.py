@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from musetune.cli.hub import complete_adapter, complete_base
+from musetune.symbols.json_values import JsonObject
 
 
 def info(
@@ -36,7 +37,7 @@ def info(
     pipe, place = MuseTunePipeline.from_pretrained(base, adapter=adapter), find_base(base)
     folder = Path(place if Path(place).is_dir() else MuseTunePipeline.download(place, use_safetensors=True))
     packages = {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
-    told: dict[str, Any] = {"musetune": __version__, **packages}
+    told: JsonObject = {"musetune": __version__, **packages}
     plug = pipe.adapter
     pipe.unload_adapter()
     told["base"] = base_sizes(pipe, folder)
@@ -47,7 +48,7 @@ def info(
     typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told)))
 
 
-def _lines(told: dict[str, Any]) -> Iterator[str]:
+def _lines(told: JsonObject) -> Iterator[str]:
     for name, value in told.items():
         if name == "base":
             yield from _lines(value)

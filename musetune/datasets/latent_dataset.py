@@ -18,12 +18,13 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from musetune.symbols.json_values import JsonObject
 
 SCHEMA = 1
 
@@ -76,12 +77,12 @@ class Clip:
     offset_s: float
     duration_s: float
     text: str
-    lead_sheet: dict[str, Any]
+    lead_sheet: JsonObject
     genre: str | None = None
     transpose: int = 0
     licence: str | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
-    arrangement: dict[str, Any] | None = None
+    provenance: JsonObject = field(default_factory=dict)
+    arrangement: JsonObject | None = None
 
 
 class DatasetWriter:
@@ -136,7 +137,7 @@ class DatasetWriter:
             _drop_partial_line(self.folder / name)
         clips = self._whole_shards(_read_lines(self.folder / "clips.jsonl"))
         records = [*_read_lines(self.folder / "quarantine.jsonl"), *clips]
-        self.provenance: dict[str, dict[str, Any]] = {r["file"]: r.get("provenance", {}) for r in records}
+        self.provenance: dict[str, JsonObject] = {r["file"]: r.get("provenance", {}) for r in records}
         self.done: set[str] = set(self.provenance)
         known = {c["shard"] for c in clips}
         for shard in (self.folder / "shards").iterdir():
@@ -144,7 +145,7 @@ class DatasetWriter:
                 shard.unlink()
         self._next_shard = len(known)
 
-    def _whole_shards(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _whole_shards(self, lines: list[JsonObject]) -> list[JsonObject]:
         """Drop the last shard's lines where a kill left only some of them."""
         if not lines:
             return lines
@@ -201,7 +202,7 @@ class DatasetWriter:
         self._next_shard += 1
         self._clips, self._latents, self._texts = [], [], {}
 
-    def quarantine(self, file: str, reason: str, provenance: dict[str, Any] | None = None) -> None:
+    def quarantine(self, file: str, reason: str, provenance: JsonObject | None = None) -> None:
         """Record a file that cannot be used, so that it is not tried again."""
         record = {"file": file, "reason": reason} | ({"provenance": provenance} if provenance else {})
         _append_lines(self.folder / "quarantine.jsonl", [record])
@@ -296,11 +297,11 @@ def _read_info(folder: Path) -> DatasetInfo:
     return DatasetInfo(**raw)
 
 
-def _read_lines(path: Path) -> list[dict[str, Any]]:
+def _read_lines(path: Path) -> list[JsonObject]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line] if path.exists() else []
 
 
-def _append_lines(path: Path, records: list[dict[str, Any]]) -> None:
+def _append_lines(path: Path, records: list[JsonObject]) -> None:
     with path.open("a") as file:
         file.write("".join(json.dumps(r) + "\n" for r in records))
         file.flush()

@@ -32,12 +32,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from musetune.symbols import Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.arrangement import Arrangement
+from musetune.symbols.json_values import JsonObject
 
 TEXTS = ("text", "genre", "licence", "time_signature", "key", "chords")
 OBJECTS = ("lead_sheet", "arrangement")
@@ -54,7 +54,7 @@ class MetadataRow:
         fault: Why the row cannot be used; None where it can.
     """
 
-    fields: dict[str, Any]
+    fields: JsonObject
     location: str
     fault: str | None = None
 
@@ -65,7 +65,7 @@ class MetadataRow:
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
-def read_metadata(source: Path) -> dict[str, dict[str, Any]]:
+def read_metadata(source: Path) -> dict[str, JsonObject]:
     """Read the metadata of a folder and its subfolders, all of which must be right.
 
     Args:
@@ -119,7 +119,7 @@ def scan_metadata(source: Path) -> tuple[dict[str, MetadataRow], list[str]]:
     return rows, faults
 
 
-def _json_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None]]:
+def _json_rows(content: bytes) -> Iterator[tuple[int, JsonObject, str | None]]:
     """(line, fields, fault) of JSON lines, which end at "\\n" alone: U+2028 and the like may stand in a string."""
     for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not line.strip():
@@ -139,7 +139,7 @@ def _json_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None
                 yield number, {}, 'is no object: write {"file_name": "song.mp3", …}'
 
 
-def _guess(text: str) -> dict[str, Any]:
+def _guess(text: str) -> JsonObject:
     """The file that a broken line of JSON means, where that much of it can be read."""
     match = _FILE_NAME.search(text)
     try:
@@ -148,7 +148,7 @@ def _guess(text: str) -> dict[str, Any]:
         return {}
 
 
-def _csv_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None]]:
+def _csv_rows(content: bytes) -> Iterator[tuple[int, JsonObject, str | None]]:
     """(line, fields, fault) of a CSV file with a head."""
     text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -174,7 +174,7 @@ def _csv_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None]
                 )
                 return
             continue
-        fields: dict[str, Any] = {name: cell for name, cell in zip(head, cells) if cell.strip()}
+        fields: JsonObject = {name: cell for name, cell in zip(head, cells) if cell.strip()}
         fault = None if len(cells) <= len(head) else f"has {len(cells)} cells, the head {len(head)}"
         try:
             if "bpm" in fields:
@@ -185,7 +185,7 @@ def _csv_rows(content: bytes) -> Iterator[tuple[int, dict[str, Any], str | None]
         yield number, fields, fault
 
 
-def _fault(fields: dict[str, Any]) -> str | None:
+def _fault(fields: JsonObject) -> str | None:
     """What is wrong with a row's values; None for nothing."""
     for name in TEXTS:
         value = fields.get(name, "")
@@ -213,13 +213,13 @@ def _name_of(row: MetadataRow, folder: Path) -> str | None:
     return None if name.startswith("../") else name
 
 
-def _no_file(fields: dict[str, Any]) -> str:
+def _no_file(fields: JsonObject) -> str:
     if "file_name" not in fields:
         return 'has no file_name: write {"file_name": "song.mp3", …}'
     return f"file_name is {fields['file_name']!r:.60}: give a path relative to the metadata's folder"
 
 
-def lead_sheet(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:
+def lead_sheet(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
     """The lead sheet of `wave` (samples,) at `rate` Hz, of which `meta` says some or all."""
     if "lead_sheet" in meta:
         sheet = LeadSheet.from_json(meta["lead_sheet"])
@@ -243,7 +243,7 @@ def lead_sheet(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:
     return replace(sheet, genre=meta["genre"]) if "genre" in meta else sheet
 
 
-def arrangement(meta: dict[str, Any], sheet: LeadSheet) -> Arrangement | None:
+def arrangement(meta: JsonObject, sheet: LeadSheet) -> Arrangement | None:
     """The notes that `meta` gives, if any, on the grid of the lead sheet that it gives."""
     if "arrangement" not in meta:
         return None
@@ -252,7 +252,7 @@ def arrangement(meta: dict[str, Any], sheet: LeadSheet) -> Arrangement | None:
     return Arrangement.from_json(meta["arrangement"], sheet.grid)
 
 
-def analysed(meta: dict[str, Any], wave: np.ndarray, rate: int) -> LeadSheet:
+def analysed(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
     """What analysis hears, at the tempo that metadata gives."""
     from musetune.analysis import analyze
 

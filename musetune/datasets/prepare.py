@@ -15,7 +15,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from musetune.datasets.metadata import MetadataRow, arrangement, describe, lead_
 from musetune.datasets.tokens import load_tokens
 from musetune.datasets.versions import library_versions
 from musetune.processes import crash_safe_map
+from musetune.symbols.json_values import JsonObject
 
 AUDIO = {".mp3", ".wav", ".flac", ".ogg"}
 MIDI = {".mid", ".midi"}
@@ -182,7 +182,7 @@ def _kind(path: Path) -> str:
 
 
 def changes(
-    out: Path, settings: dict[str, Any], provenance: dict[str, dict[str, Any]], rows: dict[str, MetadataRow]
+    out: Path, settings: JsonObject, provenance: dict[str, JsonObject], rows: dict[str, MetadataRow]
 ) -> list[str]:
     """What is otherwise than when a data set was begun, said in sentences; a new one's settings are written down.
 
@@ -216,7 +216,7 @@ def changes(
     return said
 
 
-def provenance_of(job: SliceJob) -> dict[str, Any]:
+def provenance_of(job: SliceJob) -> JsonObject:
     """Where a file's clips come from: its name, and what metadata said of it."""
     return {"source": Path(job.file).name, "metadata": sorted(job.row.fields), "metadata_digest": job.row.digest}
 

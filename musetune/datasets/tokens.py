@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,6 +16,7 @@ from musetune.conditioning import MusicTokens, tokenize
 from musetune.datasets.latent_dataset import Clip, LatentDataset
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
+from musetune.symbols.json_values import JsonObject
 
 _CHUNK = 256
 _SMALL = {torch.int64: torch.int16, torch.float32: torch.float16}
@@ -71,8 +71,8 @@ def load_tokens(
 
 
 def tabulate(
-    sheets: Sequence[dict[str, Any]],
-    arrangements: Sequence[dict[str, Any] | None],
+    sheets: Sequence[JsonObject],
+    arrangements: Sequence[JsonObject | None],
     frame_s: float,
     n_frames: int,
     event_s: float | None = None,
@@ -91,12 +91,12 @@ def tabulate(
     return TokenTable({k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
 
 
-def _symbols_of(clips: Sequence[Clip]) -> tuple[list[dict[str, Any]], list[dict[str, Any] | None]]:
+def _symbols_of(clips: Sequence[Clip]) -> tuple[list[JsonObject], list[JsonObject | None]]:
     return [clip.lead_sheet for clip in clips], [clip.arrangement for clip in clips]
 
 
 def _tokens(
-    pairs: Sequence[tuple[dict[str, Any], dict[str, Any] | None]], frame_s: float, n_frames: int, event_s: float | None
+    pairs: Sequence[tuple[JsonObject, JsonObject | None]], frame_s: float, n_frames: int, event_s: float | None
 ) -> Iterator[MusicTokens]:
     for sheet_json, arrangement_json in pairs:
         sheet = LeadSheet.from_json(sheet_json)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
-from typing import Any
 
 from musetune.display.charts import Under, chart_html, roll_svg
 from musetune.symbols.estimate import AnalysisResult
+from musetune.symbols.json_values import JsonObject
 
 FAINTEST = 0.35  # how strongly a chord shows whose confidence is 0
 
@@ -25,7 +25,7 @@ def analysis_html(result: AnalysisResult) -> str:
     )
 
 
-def marks(record: dict[str, Any]) -> list[Under]:
+def marks(record: JsonObject) -> list[Under]:
     """For each chord of a record its numeral, and its confidence as darkness."""
     return [
         Under(row["roman"] or "", opacity=FAINTEST + (1 - FAINTEST) * float(row["confidence"]))
@@ -33,7 +33,7 @@ def marks(record: dict[str, Any]) -> list[Under]:
     ]
 
 
-def summary(record: dict[str, Any]) -> str:
+def summary(record: JsonObject) -> str:
     """File, key, tempo, metre and genre with their confidences, as far as they are known."""
     source, genre = record.get("source") or {}, record.get("genre_analysis") or {}
     told = [
@@ -50,7 +50,7 @@ def _sure(value: str | None, confidence: float | None) -> str | None:
     return f"{value} ({100 * confidence:.0f} %)" if value and confidence is not None else value
 
 
-def _findings(record: dict[str, Any]) -> str:
+def _findings(record: JsonObject) -> str:
     """Named patterns and cadences, and how often each was found."""
     harmony = record["harmonic_analysis"]
     patterns = {one["name"]: one["occurrences"] for one in harmony["common_patterns"]}

@@ -15,6 +15,7 @@ import numpy as np
 from musetune.display.charts import Under, chart_html, facts, roll_svg
 from musetune.formats.chart_text import pop_name
 from musetune.symbols.chord import Chord
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -42,7 +43,7 @@ def output_html(audios: np.ndarray, sampling_rate: int, sheet: LeadSheet, report
     return "".join(shown) + ("" if reports is not None else chart_html(sheet)) + roll_svg(sheet)
 
 
-def heard_under(told: dict[str, Any], chords: int) -> list[Under]:
+def heard_under(told: JsonObject, chords: int) -> list[Under]:
     """Under each chord of a report's JSON what was recognised: ✓, or ✗ and its name."""
     marks = [
         Under("✓", GOOD) if row["match"] else Under(f"✗ {pop_name(Chord.parse(row['heard']))}", BAD)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from musetune.display.charts import facts
 from musetune.formats.chart_text import chart_text
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     from musetune.symbols.lead_sheet import LeadSheet
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 LINE = 8  # bars of a chart in a line
 
 
-def sections_of(sheet: LeadSheet) -> Iterator[dict[str, Any]]:
+def sections_of(sheet: LeadSheet) -> Iterator[JsonObject]:
     """Label, bars, first beat and chart of each section; one without a label where the sheet names none."""
     spans = [(part.label, part.start, min(part.start + part.beats, sheet.length)) for part in sheet.sections]
     for label, start, end in spans or [("", Fraction(0), sheet.length)]:

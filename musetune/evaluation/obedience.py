@@ -14,6 +14,7 @@ from musetune.evaluation.judges import judge_with_hints
 from musetune.evaluation.playing import cell
 from musetune.evaluation.reports import LISTENERS, Report, report
 from musetune.symbols.estimate import Estimate
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     from musetune.evaluation.testset import TestSheet
@@ -49,7 +50,7 @@ Clips = Mapping[str, Mapping[str, Mapping[str, Any]]]  # condition → sheet →
 Table = Mapping[str, Mapping[str, Mean | None]]
 
 
-def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[list[dict[str, Any]], Estimate]:
+def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[list[JsonObject], Estimate]:
     """Listen once to mono ``wave`` (samples,) at ``sr`` Hz and compare it with each of ``tests``.
 
     One record a sheet, and what the judges heard, told the first one's tempo.
@@ -225,7 +226,7 @@ def lost(clips: Clips, row: str) -> Mean | None:
     return bootstrap_mean([a - b for a, b in pairs if a is not None and b is not None])
 
 
-def scores_of(records: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def scores_of(records: Mapping[str, Mapping[str, Any]]) -> dict[str, JsonObject]:
     """Sheet → its scores and what our own report says of them."""
     return {
         name: {"scores": r["scores"], "overall": r["overall"], "musetune": r["musetune"]["overall"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from musetune import __version__, analysis
 from musetune.audio import find_soundfont, mel_frontend, synthesize
 from musetune.evaluation.bootstrap import Mean
 from musetune.evaluation.judges import versions
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +60,7 @@ def fingerprint(module: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def provenance(pipe: AudioLDM2Pipeline, soundfont: str | Path | None = None) -> dict[str, Any]:
+def provenance(pipe: AudioLDM2Pipeline, soundfont: str | Path | None = None) -> JsonObject:
     """What audio and figures depend on beside the request.
 
     Every network of ``pipe`` (text encoders and adapter too) and our analyser's weights by their hashes, the scheduler,
@@ -89,7 +90,7 @@ def hash_of(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def remember(out: Path, now: dict[str, Any]) -> None:
+def remember(out: Path, now: JsonObject) -> None:
     """Write what the audio depends on to settings.json in ``out``.
 
     Raises ValueError where it holds audio that depends on something else.

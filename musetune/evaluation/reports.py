@@ -24,6 +24,7 @@ from musetune.evaluation.adherence import (
 )
 from musetune.evaluation.judges import judge, tempo_of
 from musetune.symbols.estimate import Estimate
+from musetune.symbols.json_values import JsonObject
 from musetune.theory.harmony.comparison import chords_agree, longest
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Report:
         parts = ", ".join(f"{name} {value:.0%}" for name, value in self.parts.items())
         return f"{self.score:.0%} overall: {parts or 'nothing was asked that can be measured'}".replace("%", " %")
 
-    def to_json(self, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def to_json(self, settings: Mapping[str, Any] | None = None) -> JsonObject:
         """Plain values for json.dumps; ``settings`` (prompt, seed, …) is kept as it is.
 
         ``overall``: `score`. ``parts``: `parts` in their order. ``chords``: start_s, end_s, asked, heard (longest in
@@ -149,7 +150,7 @@ def report(
     return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard), streams)
 
 
-def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[dict[str, Any]]:
+def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[JsonObject]:
     """One row a chord of the sheet."""
     rows = []
     for (start, end), asked in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
@@ -170,7 +171,7 @@ def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[dict[str, Any]]:
     return rows
 
 
-def beat_rows(reference_s: np.ndarray, estimate_s: np.ndarray) -> dict[str, Any]:
+def beat_rows(reference_s: np.ndarray, estimate_s: np.ndarray) -> JsonObject:
     """For each asked time the signed distance in milliseconds of the nearest heard one, null beyond 70 ms, and their
     mean size.
     """

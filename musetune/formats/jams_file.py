@@ -13,6 +13,7 @@ from musetune.formats.exact_sheet import FIELD, embedded, exact
 from musetune.formats.key_names import read_key
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
+from musetune.symbols.json_values import JsonObject
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
 from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, parse_json, shortened
@@ -95,9 +96,9 @@ def from_json(data: object) -> LeadSheet:
     return exact(text if isinstance(text, str) else None, read, again)
 
 
-def _values(data: jams.JAMS) -> dict[str, Any]:
+def _values(data: jams.JAMS) -> JsonObject:
     """The plain values that the file of ``data`` holds."""
-    values: dict[str, Any] = parse_json(data.dumps())
+    values: JsonObject = parse_json(data.dumps())
     return values
 
 
@@ -109,7 +110,7 @@ class Observation(NamedTuple):
     value: Any
 
 
-def _plain(annotations: list[Any], sandbox: dict[str, Any]) -> LeadSheet:
+def _plain(annotations: list[Any], sandbox: JsonObject) -> LeadSheet:
     """What the annotations say; positions to ``GRAIN``."""
     beats = _rows(annotations, "beat", "beat_position")
     if len(beats) < 2:

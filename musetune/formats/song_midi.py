@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from musetune.formats import midi
 from musetune.formats.scores import midi_notes
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
+from musetune.symbols.json_values import JsonObject
 from musetune.symbols.timeline import beats_of, quarters_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def song_midi(sheet: LeadSheet, arrangement: Arrangement) -> mido.MidiFile:
     return file
 
 
-def stems_json(arrangement: Arrangement) -> dict[str, Any]:
+def stems_json(arrangement: Arrangement) -> JsonObject:
     """``Arrangement.to_json`` with the notes' places exact."""
     rows = {name: [[n.start, n.beats, n.pitch, n.velocity] for n in s.notes] for name, s in arrangement.stems.items()}
     return {name: data | {"notes": rows[name]} for name, data in arrangement.to_json().items()}

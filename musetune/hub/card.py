@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 from musetune.formats.json_object import number_field, object_field, text_field
 from musetune.hub.contents import AUDIO, kind_of
 from musetune.hub.listing import folder_size, read_json
+from musetune.symbols.json_values import JsonObject
 
 
 class Base(NamedTuple):
@@ -151,7 +152,7 @@ def _front_matter(identity: Identity, base: Base, folder: Path) -> str:
     from huggingface_hub import ModelCardData
 
     tags = ["musetune", "music", "chords", "audioldm2", "adapter", *(["lora"] if identity.kind == "lora" else [])]
-    data: dict[str, Any] = {"library_name": "diffusers", "pipeline_tag": "text-to-audio", "license": base.licence}
+    data: JsonObject = {"library_name": "diffusers", "pipeline_tag": "text-to-audio", "license": base.licence}
     if base.repo_id is not None:
         data |= {"base_model": base.repo_id, "base_model_relation": "adapter"}
     data["tags"] = [*tags, *([identity.genre] if identity.genre else [])]
@@ -249,13 +250,13 @@ def _adherence(path: Path) -> list[str]:
     return ["## Adherence\n\n" + words + "\n\n" + "\n".join(lines)]
 
 
-def _distance(distances: dict[str, Any], name: str, source: str) -> str:
+def _distance(distances: JsonObject, name: str, source: str) -> str:
     """Return the distance of MFCC statistics to those of renderings."""
     value = number_field(distances, name, source)
     return "—" if value is None else f"{value:.0f}"
 
 
-def _cell(cells: dict[str, Any], measure: str, source: str) -> str:
+def _cell(cells: JsonObject, measure: str, source: str) -> str:
     interval = object_field(cells, measure, source)
     mean, low, high = (number_field(interval, key, source) for key in ("mean", "low", "high"))
     if mean is None or low is None or high is None:

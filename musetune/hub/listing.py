@@ -9,11 +9,11 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from musetune.formats.json_object import number_field, object_field, read_json_object, text_field
 from musetune.hub.contents import kind_of
 from musetune.hub.places import BUNDLED_ADAPTERS
+from musetune.symbols.json_values import JsonObject
 
 SHOWN = ("majmin", "beat_f")  # of results.json
 
@@ -73,7 +73,7 @@ def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | 
     return listed
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonObject:
     """Return the JSON object in a file, {} where there is none.
 
     Raises ValueError, with the file's name, for anything else.

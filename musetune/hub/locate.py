@@ -8,6 +8,7 @@ from typing import Any
 
 from musetune.formats.json_object import read_json_object
 from musetune.hub.places import BASES, BUNDLED_ADAPTERS
+from musetune.symbols.json_values import JsonObject
 
 LORA_MARKS = ("adapter_config.json", "pytorch_lora_weights.safetensors")  # peft's, diffusers'
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -94,7 +95,7 @@ def _require_safetensors(folder: Path) -> str:
     return str(folder)
 
 
-def read_index(base: str, **hub: Any) -> dict[str, Any]:
+def read_index(base: str, **hub: Any) -> JsonObject:
     """Return model_index.json of a folder or a Hub id.
 
     Args:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
+
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
 
 
-def base_sizes(pipe: DiffusionPipeline, folder: Path) -> dict[str, dict[str, Any]]:
+def base_sizes(pipe: DiffusionPipeline, folder: Path) -> dict[str, JsonObject]:
     """For each part of a plain base (no adapter attached) and their "total".
 
     Parameters, and mb of safetensors in ``folder``/part.
@@ -24,7 +26,7 @@ def base_sizes(pipe: DiffusionPipeline, folder: Path) -> dict[str, dict[str, Any
     return sizes | {"total": total}
 
 
-def adapter_sizes(adapter: MusicAdapter, folder: Path, unet_parameters: int) -> dict[str, Any]:
+def adapter_sizes(adapter: MusicAdapter, folder: Path, unet_parameters: int) -> JsonObject:
     """Return parameters and megabytes of an attached adapter with its LoRA, and its share of the U-Net."""
     own = sum(p.numel() for p in adapter.trainable_parameters())
     return {"parameters": own, "mb": megabytes(folder), "share_of_unet": round(own / unet_parameters, 4)}

@@ -18,6 +18,7 @@ from musetune.display.charts import chart_html, facts
 from musetune.formats.chart_text import pop_name
 from musetune.serve.work import Take
 from musetune.symbols import Chord, LeadSheet
+from musetune.symbols.json_values import JsonObject
 from musetune.theory.numerals.context import romans
 
 SCORES = {"majmin": "chords", "tetrads": "sevenths", "beat_f": "beats", "downbeat_f": "bar lines"}
@@ -54,7 +55,7 @@ def take_html(take: Take) -> str:
     )
 
 
-def song_html(path: Path, record: dict[str, Any], sheet: LeadSheet) -> str:
+def song_html(path: Path, record: JsonObject, sheet: LeadSheet) -> str:
     """Player, lane and chart of an analysed song; the surer a chord, the darker it is.
 
     What is no sound has no player.

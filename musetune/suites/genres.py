@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,11 +30,12 @@ from musetune.evaluation.testset import TestSheet
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.processes import crash_safe_map
 from musetune.suites.settings import EvaluationSettings
+from musetune.symbols.json_values import JsonObject
 
 PROMPT = "music"
 THEORY = "theory alone"
 HEADS = ("majmin", "beat F", "downbeat F", "heard as the genre", "Fréchet distance to it")
-Scores = dict[str, Any]  # measure → 0…1 or None; "heard" → genre
+Scores = JsonObject  # measure → 0…1 or None; "heard" → genre
 Sound = dict[str, float | None]
 
 
@@ -65,7 +65,7 @@ def plain(test: TestSheet) -> TestSheet:
     return replace(test, prompt=PROMPT, sheet=replace(test.sheet, genre=None))
 
 
-def recorded_settings(settings: EvaluationSettings) -> dict[str, Any]:
+def recorded_settings(settings: EvaluationSettings) -> JsonObject:
     """What the audio depends on."""
     names = ("base", "adapter", "genres", "steps", "guidance", "music_guidance", "sheets")
     chosen = {name: getattr(settings, name) for name in names} | {"genres": list(settings.genres)}

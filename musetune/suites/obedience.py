@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -48,13 +47,14 @@ from musetune.pipeline.condition_mask import ConditionMask
 from musetune.pipeline.pipeline import MuseTuneOutput, MuseTunePipeline
 from musetune.processes import crash_safe_map
 from musetune.suites.settings import EvaluationSettings
+from musetune.symbols.json_values import JsonObject
 
 SUITES = {"obedience": CONDITIONS, "quick": ("floor B", "adapter")}
 NO_GENRE = ("chords", "beats", "key", "function")  # what the adapter follows while the words alone name the genre
 MORE_SEEDS = (100_000, 200_000, 300_000)  # added to a sheet's own, for best of 4
 CANDIDATES = ("candidate 2", "candidate 3", "candidate 4")  # the same, which are judged of every third sheet
 EVERY_OTHER = ("no genre",)  # conditions of every other sheet alone
-Clips = dict[str, dict[str, dict[str, Any]]]  # condition → sheet → record
+Clips = dict[str, dict[str, JsonObject]]  # condition → sheet → record
 
 
 def run(settings: EvaluationSettings) -> None:
@@ -81,13 +81,13 @@ def run(settings: EvaluationSettings) -> None:
     print(text)
 
 
-def summary(clips: Clips, tests: list[TestSheet], sound: dict[str, float | None]) -> tuple[str, dict[str, Any]]:
+def summary(clips: Clips, tests: list[TestSheet], sound: dict[str, float | None]) -> tuple[str, JsonObject]:
     """results.md, and the figures of results.json."""
     main = {condition: records for condition, records in clips.items() if condition not in CANDIDATES}
     sets = {"adapter": list(clips["adapter"].values())}
     sets["discrimination: adapter and floor B"] = sets["adapter"] + list(clips["floor B"].values())
     ranked = [clips[c][name] for name in clips[CANDIDATES[0]] for c in ("adapter", *CANDIDATES)]
-    figures: dict[str, Any] = {
+    figures: JsonObject = {
         "table": tabulate(main),
         "metres": by_metre(main, tests),
         "aims": aims(main),
@@ -116,7 +116,7 @@ def load(base: str, adapter: str, device: str) -> MuseTunePipeline:
     return pipe
 
 
-def recorded_settings(settings: EvaluationSettings, tests: list[TestSheet]) -> dict[str, Any]:
+def recorded_settings(settings: EvaluationSettings, tests: list[TestSheet]) -> JsonObject:
     """What audio and figures depend on; the test set and the weights by a hash."""
     apart = ("out", "limit", "device", "suite", "genres", "arranger", "workers")
     chosen = {k: v for k, v in asdict(settings).items() if k not in apart}
@@ -139,12 +139,12 @@ def play_and_judge(tests: list[TestSheet], every: list[TestSheet], settings: Eva
     return {c: {test.id: records[test.id] for test in tests if test.id in records} for c, records in clips.items()}
 
 
-def play_and_judge_one(job: tuple[TestSheet, TestSheet], settings: EvaluationSettings) -> dict[str, dict[str, Any]]:
+def play_and_judge_one(job: tuple[TestSheet, TestSheet], settings: EvaluationSettings) -> dict[str, JsonObject]:
     """Condition → record of one sheet's audio; floor B's is about the second sheet of ``job``, another song's."""
     (test, stranger), out = job, Path(settings.out)
     pipe = load(settings.base, settings.adapter, settings.device)
     make_audio(pipe, test, settings, out)
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, JsonObject] = {}
     for condition in (c for c in conditions(settings.suite, test) if c != "floor B"):
         if condition == "best of 4" and same_audio(out, test):
             records[condition] = records["adapter"]
@@ -157,9 +157,7 @@ def play_and_judge_one(job: tuple[TestSheet, TestSheet], settings: EvaluationSet
     return records
 
 
-def judged(
-    pipe: MuseTunePipeline, test: TestSheet, about: dict[str, TestSheet], out: Path
-) -> dict[str, dict[str, Any]]:
+def judged(pipe: MuseTunePipeline, test: TestSheet, about: dict[str, TestSheet], out: Path) -> dict[str, JsonObject]:
     """Records of one clip of ``test``'s, one for each condition and sheet that it is held against; read where they
     are there.
     """

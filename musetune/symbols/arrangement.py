@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -84,7 +86,7 @@ class Arrangement:
     grid: BeatGrid
     stems: dict[str, Stem] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Write the stems as plain values, each note [start, beats, pitch, velocity] to 1e-4 beats.
 
         Returns:
@@ -101,7 +103,7 @@ class Arrangement:
         }
 
     @staticmethod
-    def from_json(data: dict[str, Any], grid: BeatGrid) -> Arrangement:
+    def from_json(data: JsonObject, grid: BeatGrid) -> Arrangement:
         """Read what ``to_json`` wrote, on ``grid``."""
         stems = {
             name: Stem(s["program"], tuple(StemNote(*n) for n in s["notes"]), s["is_drum"], s["source"])

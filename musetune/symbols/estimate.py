@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from musetune.symbols.json_values import JsonObject
 from musetune.symbols.lead_sheet import LeadSheet
 
 
@@ -41,7 +42,7 @@ class AnalysisResult(Protocol):
         """Chords, keys, metres, beats and sections."""
         ...
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Write the whole record as plain values."""
         ...
 

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.handover import upstairs
+from musetune.symbols.json_values import JsonObject
 from musetune.symbols.key import Key
 from musetune.symbols.meter import Meter
 from musetune.symbols.names import suggest
@@ -316,7 +317,7 @@ class LeadSheet:
         )
         return sheet
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Write plain values; fractions as "3/2". ``from_json`` gives back an equal sheet.
 
         Example:
@@ -324,11 +325,11 @@ class LeadSheet:
             >>> LeadSheet.from_json(sheet.to_json()) == sheet
             True
         """
-        data: dict[str, Any] = upstairs("to_json")(self)
+        data: JsonObject = upstairs("to_json")(self)
         return data
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> LeadSheet:
+    def from_json(data: JsonObject) -> LeadSheet:
         """Read what ``to_json`` wrote.
 
         Raises:

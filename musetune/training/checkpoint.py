@@ -21,6 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from musetune.symbols.json_values import JsonObject
+
 _NAME = re.compile(r"checkpoint-(\d+)")
 _SCRATCH = ".writing-"
 _DIGEST = "state_digest"
@@ -102,7 +104,7 @@ def find_checkpoint(folder: Path, resume_from: str | None) -> Path | None:
     raise ValueError(f"resume_from_checkpoint={resume_from!r} is no checkpoint; give latest, a path or one of: {known}")
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
     """Read what `save_checkpoint` wrote.
 
     Args:
@@ -210,7 +212,7 @@ def resume_latest(
     named: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     averages: Sequence[Tensor] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Go on from the newest checkpoint of a folder, in place; for recipes whose same command goes on by itself.
 
     Args:

@@ -15,6 +15,7 @@ from musetune.adapter import MusicAdapter
 from musetune.adapter.lora_files import from_unet
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
 from musetune.datasets.versions import library_versions
+from musetune.symbols.json_values import JsonObject
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def describe_adapter(unet: nn.Module, kind: str, folder: Path, run_info: Mapping
     """Metadata for a fresh adapter: named as its genre, else as its run; for the base and the theory adapter that its
     config names.
     """
-    config: dict[str, Any] = run_info.get("config", {})
+    config: JsonObject = run_info.get("config", {})
     genre, theory = config.get("genre"), config.get("theory_adapter")
     name = genre or short_name(Path(config.get("output_dir", folder)).resolve())
     base = short_name(config.get("pretrained_model_name_or_path", "unknown"))

@@ -12,13 +12,13 @@ from __future__ import annotations
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from musetune.analysis.genre.conventions import WEIGHTS, Convention, ConventionCheck, built_in, load_conventions
 from musetune.analysis.genre.traits import FEATURE_NAMES, HARMONY_NAMES, RHYTHM_NAMES, features, traits
 from musetune.symbols import GENRES, LeadSheet
+from musetune.symbols.json_values import JsonObject
 
 WEIGHTS_FILE = Path(__file__).with_name("genre_weights.npz")
 FAR = 3.0  # standard deviations: what lies further off is held to be as far as this
@@ -33,10 +33,10 @@ GROUPS = {
 
 def genre_analysis(
     sheet: LeadSheet,
-    rhythm: dict[str, Any],
+    rhythm: JsonObject,
     timbre: np.ndarray | None = None,
     conventions: str | PathLike | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """The record's `genre_analysis`: `primary_genre`, `confidence` (its score), `scores` by genre (they sum to 1) and
     `reasons`, each true of this piece.
 

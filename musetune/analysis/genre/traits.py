@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from musetune.analysis.listening.timbre import TIMBRE_NAMES
 from musetune.symbols import Chord, Key, LeadSheet
+from musetune.symbols.json_values import JsonObject
 from musetune.symbols.key import SCALES
 from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals import scale_degree
@@ -89,7 +89,7 @@ class GenreTraits:
     sound: dict[str, float]
 
 
-def traits(sheet: LeadSheet, rhythm: dict[str, Any], timbre: np.ndarray | None) -> GenreTraits:
+def traits(sheet: LeadSheet, rhythm: JsonObject, timbre: np.ndarray | None) -> GenreTraits:
     """The traits of a lead sheet with the record's `rhythmic_analysis` and, where there is a sound, its timbre."""
     from musetune.theory.harmony.patterns import find_patterns
 
@@ -118,7 +118,7 @@ def chord_shares(sheet: LeadSheet) -> dict[str, float]:
     }
 
 
-def features(sheet: LeadSheet, rhythm: dict[str, Any], timbre: np.ndarray | None) -> np.ndarray:
+def features(sheet: LeadSheet, rhythm: JsonObject, timbre: np.ndarray | None) -> np.ndarray:
     """(len(FEATURE_NAMES),) floats, NaN where not known."""
     sound = np.full(len(TIMBRE_NAMES), np.nan) if timbre is None else np.asarray(timbre, float)
     return np.concatenate([_harmony(sheet), _rhythm(sheet, rhythm), sound])
@@ -162,7 +162,7 @@ def _loops(sheet: LeadSheet) -> list[float]:
     ]
 
 
-def _rhythm(sheet: LeadSheet, rhythm: dict[str, Any]) -> np.ndarray:
+def _rhythm(sheet: LeadSheet, rhythm: JsonObject) -> np.ndarray:
     meter = sheet.meter
     told = [rhythm.get(name) for name in ("swing_ratio", "syncopation_index", "complexity_score", "tempo_stability")]
     values = [

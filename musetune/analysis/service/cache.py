@@ -20,6 +20,7 @@ from typing import Any
 
 from musetune.symbols import LeadSheet
 from musetune.symbols.estimate import AnalysisResult
+from musetune.symbols.json_values import JsonObject
 
 PACKAGE = Path(__file__).parents[2]
 ROOMS = ("analysis", "audio", "formats", "symbols", "theory")  # whose files decide what is heard
@@ -43,10 +44,10 @@ log = logging.getLogger(__name__)
 class StoredAnalysis:
     """A `AnalysisResult` read back: the `record` as `Analysis.to_json` gave it, and the lead sheet."""
 
-    record: dict[str, Any]
+    record: JsonObject
     lead_sheet: LeadSheet
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The record."""
         return self.record
 
@@ -54,7 +55,7 @@ class StoredAnalysis:
         """The record as text."""
         return json.dumps(self.record, indent=indent, ensure_ascii=False, allow_nan=False)
 
-    def packed(self) -> dict[str, Any]:
+    def packed(self) -> JsonObject:
         """As plain values, for `unpacked`."""
         return {"record": self.record, "lead_sheet": self.lead_sheet.to_json()}
 
@@ -141,7 +142,7 @@ class AnalysisCache:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonObject:
     """Return what an entry holds. Raises one of DAMAGE for what `save` has not written."""
     if path.exists() and not path.is_file():
         raise ValueError("it is no regular file")

@@ -15,6 +15,7 @@ from musetune.analysis.service.batch import cores
 from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, check_file
 from musetune.audio.source import sha256_of, text_name
+from musetune.symbols.json_values import JsonObject
 
 
 @dataclass
@@ -57,7 +58,7 @@ class AnalysisService:
 
     async def analyze_music(
         self, path: str | PathLike, *, beats: str = "musetune", tempo_hint: float | None = None
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Return the analysis record of a file as plain values, which are the caller's own to change.
 
         Cancelling the last one who awaits a file stops its computation.

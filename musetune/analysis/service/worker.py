@@ -20,11 +20,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from musetune.analysis.listening.engines import beats_of
 from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
 from musetune.audio.source import SYMBOLS, sha256_of, text_name
+from musetune.symbols.json_values import JsonObject
 
 PATIENCE_S = 7200.0  # a file may take so long; then its process is stopped
 PROGRAM = "from musetune.analysis.service.worker import main; main()"
@@ -50,7 +51,7 @@ class AnalysisJob:
     sheet: str | None = None
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JsonObject:
         """What the analysis depends on beside the file's bytes; its kind, since symbols are read by suffix."""
         genres = None if self.genres is None else sha256_of(self.genres)
         suffix = Path(self.path).suffix.lower()

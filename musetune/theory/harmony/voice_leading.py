@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 
 from musetune.symbols.chord import Chord
+from musetune.symbols.json_values import JsonObject
 from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.spans import Note
 
@@ -21,7 +21,7 @@ WIDEST = {"symbols": 2.0, "voices": 7.0}  # semitones a voice of mean motion at 
 DOUBLED = 0.5  # share of moments in octaves from which on two voices double each other
 
 
-def voice_leading(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> dict[str, Any] | None:
+def voice_leading(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> JsonObject | None:
     """Measure how smoothly voices move from chord to chord.
 
     Args:
@@ -50,7 +50,7 @@ def voice_leading(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> di
     return _from_symbols([span.chord for span in sheet.chords])
 
 
-def _from_symbols(chords: Sequence[Chord]) -> dict[str, Any] | None:
+def _from_symbols(chords: Sequence[Chord]) -> JsonObject | None:
     pairs = [(a, b) for a, b in pairwise(chords) if a.root and b.root and set(a.pitch_classes) != set(b.pitch_classes)]
     if not pairs:
         return None
@@ -60,7 +60,7 @@ def _from_symbols(chords: Sequence[Chord]) -> dict[str, Any] | None:
     return _row("symbols", sizes, each, common, list(closest_moves(chords)))
 
 
-def _from_voices(sheet: LeadSheet, voices: list[Voice]) -> dict[str, Any] | None:
+def _from_voices(sheet: LeadSheet, voices: list[Voice]) -> JsonObject | None:
     changes = [b.start for a, b in pairwise(sheet.chords) if a.chord != b.chord]
     at_changes = [moves for moves in (_across(voices, beat) for beat in changes) if moves]
     doubles = _doublings(voices)
@@ -76,7 +76,7 @@ def _from_voices(sheet: LeadSheet, voices: list[Voice]) -> dict[str, Any] | None
     return _row("voices", sizes, upper, common, every)
 
 
-def _row(source: str, sizes: list[int], each: list[float], common: list[int], moments: list[Moves]) -> dict[str, Any]:
+def _row(source: str, sizes: list[int], each: list[float], common: list[int], moments: list[Moves]) -> JsonObject:
     counts = np.array([_similar(moves) for moves in moments], int).reshape(-1, 4).sum(axis=0).tolist()
     return {
         "mean_motion_semitones": round(float(np.mean(sizes)), 3),
