@@ -43,6 +43,7 @@ from musetune.evaluation.obedience import (
 from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered, through_codec, unclipped
 from musetune.evaluation.sound import clap_similarity, timbre, timbre_distance
 from musetune.evaluation.testset import TestSheet
+from musetune.pipeline.condition_mask import ConditionMask
 from musetune.pipeline.pipeline import MuseTuneOutput, MuseTunePipeline
 from musetune.processes import crash_safe_map
 from musetune.suites.settings import EvaluationSettings
@@ -245,7 +246,8 @@ def best_of_4(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSetti
     for condition, wave in zip(CANDIDATES, more.audios, strict=True):
         if test.seed % 3 == 0:
             save_audio(wav(out, condition, test), wave, rate)
-    return first if report(first, rate, test.sheet).score >= more.reports[0].score else more.audios[0]
+    rank = ConditionMask().rank
+    return first if rank(report(first, rate, test.sheet).scores) >= rank(more.reports[0].scores) else more.audios[0]
 
 
 def same_audio(out: Path, test: TestSheet) -> bool:
