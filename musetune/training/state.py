@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,17 +188,23 @@ def begin(folder: Path, step: int, changed: list[str]) -> None:
         print(f"removed {', '.join(gone)}: of the run that this one leaves at step {step}", file=sys.stderr)
 
 
-def log_step(accelerator: Accelerator, path: Path, record: Mapping[str, Any], skipped: list[str] | None) -> None:
+def log_step(
+    accelerator: Accelerator, path: Path, record: Mapping[str, Any], skipped: Iterable[tuple[str, float]] | None
+) -> None:
     """Write one step's figures to the log and the trackers.
 
     Args:
         accelerator: Whose main process writes.
         path: The JSON-lines log.
         record: Figures by name, `step` among them.
-        skipped: Ids of the clips whose loss was not finite, so that the step moved nothing; None where it was whole.
+        skipped: Ids and losses of the clips of a step that moved nothing; those without a finite loss are named, or
+            all where the gradient overflowed. None where the step was whole.
     """
     if accelerator.is_main_process:
-        line = dict(record) if skipped is None else {**record, "skipped": skipped}
+        line = dict(record)
+        if skipped is not None:
+            clips = list(skipped)
+            line["skipped"] = [clip for clip, loss in clips if not math.isfinite(loss)] or [clip for clip, _ in clips]
         with path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         accelerator.log(dict(record), record["step"])
