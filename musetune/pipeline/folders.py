@@ -165,15 +165,15 @@ def theory_of(adapter: object, index: JsonObject, **hub: Unpack[HubOptions]) -> 
     """
     if not (isinstance(adapter, str) and is_lora(adapter)) or holds(index, "adapter"):
         return None
-    card = read_adapter_metadata(adapter)
-    if card is None or card.theory is None:
+    metadata = read_adapter_metadata(adapter)
+    if metadata is None or metadata.theory is None:
         return None
     try:
-        return find_adapter(card.theory, **hub)
+        return find_adapter(metadata.theory, **hub)
     except FileNotFoundError as error:
         raise ValueError(
-            f"{card.name!r} was trained on the theory adapter {card.theory!r}, which is not at hand: load that one as adapter=…, "
-            f"then pipe.load_adapter({card.name!r})"
+            f"{metadata.name!r} was trained on the theory adapter {metadata.theory!r}, which is not at hand: load that one as adapter=…, "
+            f"then pipe.load_adapter({metadata.name!r})"
         ) from error
 
 

@@ -18,7 +18,7 @@ LINE = {
     "mode": [2],
     "tonic": [3],
     "bpm": [4, 5, 6],
-    "asked": [7, 8, 9, 10],
+    "length": [7, 8, 9, 10],
 }  # places in the first line
 BUCKET = 4  # batches sorted by length together
 
