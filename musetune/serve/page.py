@@ -14,6 +14,7 @@ from musetune.serve import generate_tab
 from musetune.serve.generate_tab import GenerateTab
 from musetune.serve.guard import UPLOAD, Guard
 from musetune.serve.listen_tab import ListenTab
+from musetune.serve.song_tab import SongTab
 from musetune.serve.studio import Studio
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Page:
             with gr.Tabs() as self.tabs:
                 with gr.Tab("Generate", id=generate_tab.TAB):
                     self.generate = GenerateTab(self.studio)
+                with gr.Tab("Song", id="song-tab"):
+                    self.song = SongTab(self.studio)
                 with gr.Tab("Listen", id="listen"):
                     self.listen = ListenTab(self.studio, self.generate, self.tabs)
 
@@ -73,8 +76,8 @@ def launch(
         ssr_mode=False,
         footer_links=[],
         run_history=False,
-        css_paths=[HERE / "page.css"],
-        head=f"<script>{(HERE / 'page.js').read_text()}</script>",
+        css_paths=[HERE / "page.css", HERE / "song.css"],
+        head="".join(f"<script>{(HERE / name).read_text()}</script>" for name in ("page.js", "song.js")),
         theme=_theme(),
     )
     return address

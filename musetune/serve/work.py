@@ -188,7 +188,7 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
     )
     report = output.reports[0]
     audio, rate = output.audios[0], output.sampling_rate
-    take_folder = _new_folder(folder)
+    take_folder = new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
     save_audio(files["WAV"], audio, rate)
@@ -262,7 +262,7 @@ def hand_over(sheet: LeadSheet) -> Order:
     )
 
 
-def _new_folder(folder: Path) -> Path:
+def new_folder(folder: Path) -> Path:
     """A folder of its own for a take; the oldest beyond `KEPT` go."""
     takes = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
     for old in takes[: max(0, len(takes) - KEPT + 1)]:

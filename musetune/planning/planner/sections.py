@@ -18,6 +18,22 @@ from musetune.planning.planner.vocabulary import FIRST, LABELS, LETTERS, MOST_SE
 FORMED = FIRST["formed"]
 
 
+def form_of(text: str) -> str | list[str | tuple[str, int]]:
+    """``verse:8 chorus:8 verse`` as labels with bars where they are told; a form without bars, such as AABA, as it is.
+
+    Raises ValueError for bars that are no number above 0.
+    """
+    if ":" not in text:
+        return text
+    out: list[str | tuple[str, int]] = []
+    for word in text.replace(",", " ").split():
+        label, colon, bars = word.partition(":")
+        if colon and (not label or not bars.isdecimal() or not int(bars)):
+            raise ValueError(f"form {text!r}: {word!r} is not like verse:8, a label and how many bars")
+        out.append((label, int(bars)) if colon else label)
+    return out
+
+
 class _Form:
     """Sections so far: ``form`` in order, ``counts`` bars of each label, ``left`` bars to the end (``closed``:
     exactly).
