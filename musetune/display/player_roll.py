@@ -37,7 +37,7 @@ def player_svg(stem: Stem, grid: BeatGrid, seconds: float, lines_s: Iterable[flo
         row_of = {pitch: row for row, pitch in enumerate(pitches)}
     else:
         row_of = {pitch: pitch - pitches[0] for pitch in pitches}
-    rows = max([FEWEST_ROWS, *(row + 1 for row in row_of.values())])
+    rows = max([FEWEST_ROWS, *(row + 3 for row in row_of.values())])
     width, height = seconds * SECOND, rows * ROW
     bars = "".join(
         f'<path d="M{time * SECOND:.1f} 0V{height}" stroke="currentColor" opacity=".2"/>' for time in lines_s
@@ -47,7 +47,7 @@ def player_svg(stem: Stem, grid: BeatGrid, seconds: float, lines_s: Iterable[flo
         start = max(0.0, float(grid.time_at(note.start)))
         end = min(seconds, float(grid.time_at(note.start + note.beats)))
         if end > start:
-            y = (rows - 1 - row_of[note.pitch]) * ROW
+            y = (rows - 2 - row_of[note.pitch]) * ROW
             notes.append(
                 f'<rect x="{start * SECOND:.1f}" y="{y}" width="{max(1.5, (end - start) * SECOND - 1):.1f}" '
                 f'height="{ROW}" fill="currentColor" opacity="{0.45 + 0.55 * note.velocity / 127:.2f}"/>'

@@ -11,19 +11,21 @@ import gradio as gr
 from musetune.serve import markup, song_markup, song_work
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import KEYS
-from musetune.serve.song_work import BARS, CHART, FORM, PlanHeader, Song, SongOrder
+from musetune.serve.song_work import AUDIO_S, CHART, FORM, PlanHeader, Song, SongOrder
 from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
-from musetune.serve.work import STEPS, WORDS
-from musetune.symbols import BPM_RANGE, GENRES, LeadSheet
+from musetune.serve.work import NAME, STEPS, WORDS
+from musetune.symbols import GENRES, LeadSheet
 from musetune.symbols.arrangement import STEMS
 from musetune.symbols.meter import METERS
 
 Result = TypeVar("Result")
 Update = dict[Any, Any]  # component → what it shows now
 FREE = "any"  # a pin that is left to the planner
-NO_PLAN = '<div class="mt-hint">Say what song and press 1; its chart appears here and at the left, to edit.</div>'
-NO_NOTES = '<div class="mt-hint">2 writes notes for drums, bass, guitar, keys and lead.</div>'
-NO_AUDIO = '<div class="mt-hint">3 lets you hear them, each player alone or together.</div>'
+NO_PLAN = (
+    '<div class="mt-hint mt-next">Say what song and press 1; its chart appears above, to edit, and here, to read.</div>'
+)
+NO_NOTES = '<div class="mt-hint mt-next">2 writes notes for drums, bass, guitar, keys and lead.</div>'
+NO_AUDIO = '<div class="mt-hint mt-next">3 lets you hear them, each player alone or together.</div>'
 EARLIER = "The notes below belong to the chart before your edit: press 2 to write them anew."
 
 
@@ -64,22 +66,21 @@ class SongTab:
                     [FREE, *GENRES], value=FREE, label="Genre", elem_id="song-genre", min_width=110
                 )
             with gr.Row():
-                self.bpm = gr.Number(
-                    None, label="Tempo, bpm", placeholder=FREE, minimum=BPM_RANGE[0], maximum=BPM_RANGE[1],
-                    elem_id="song-bpm", min_width=90,
-                )  # fmt: skip
-                self.bars = gr.Number(
-                    None, label="Bars", placeholder=FREE, precision=0, minimum=BARS[0], maximum=BARS[1],
-                    elem_id="song-bars", min_width=90,
-                )  # fmt: skip
+                self.bpm = gr.Textbox(
+                    "", label="Tempo, bpm", placeholder=FREE, max_length=NAME, elem_id="song-bpm", min_width=90
+                )
+                self.bars = gr.Textbox(
+                    "", label="Bars", placeholder=FREE, max_length=NAME, elem_id="song-bars", min_width=90
+                )
                 self.form = gr.Textbox(
                     "", label="Form", placeholder="AABA, or verse:8 chorus:8", max_length=FORM, elem_id="song-form",
                     min_width=180,
                 )  # fmt: skip
-        with gr.Accordion("Seed and steps", open=False):
-            self.seed = gr.Number(
-                0, label="Seed", info="same seed, same song", precision=0, minimum=0, elem_id="song-seed"
+            self.apply_button = gr.Button(
+                "Apply the pins to the plan below", size="sm", interactive=False, elem_id="song-apply"
             )
+        with gr.Accordion("Seed and steps", open=False):
+            self.seed = gr.Number(0, label="Seed", info="same seed, same song", precision=0, elem_id="song-seed")
             self.dice = gr.Button("Another seed", size="sm")
             self.steps = gr.Slider(
                 *STEPS, value=20, step=1, label="Steps of the audio", info="more is finer and slower",
@@ -97,31 +98,35 @@ class SongTab:
             max_length=CHART,
             elem_id="song-chart",
         )
-        self.apply_button = gr.Button("Apply the pins to this plan", size="sm", interactive=False, elem_id="song-apply")
+        self.reading = gr.HTML(NO_PLAN, elem_id="song-reading")
 
     def _results(self) -> None:
-        self.status = gr.HTML("", elem_id="song-status")
-        self.cancel = gr.Button("Cancel", variant="stop", visible=False, elem_id="song-cancel")
-        self.reading = gr.HTML(NO_PLAN, elem_id="song-reading")
+        with gr.Row(elem_id="song-work"):
+            self.status = gr.HTML("", elem_id="song-status", min_width=200)
+            self.cancel = gr.Button(
+                "Cancel", variant="stop", visible=False, elem_id="song-cancel", scale=0, min_width=110
+            )
         self.notes_button = gr.Button("2 Write the notes", variant="primary", interactive=False, elem_id="song-notes")
         self.cast = gr.HTML(NO_NOTES, elem_id="song-cast")
         self.anew_buttons = {
             player: gr.Button(f"New {player}", elem_id=f"anew-{player}", elem_classes="mt-hidden") for player in STEMS
         }
-        with gr.Row():
-            self.first_bar = gr.Number(
-                1, label="From bar", precision=0, minimum=1, elem_id="song-from", min_width=90, scale=1
-            )
-            self.audio_button = gr.Button(
-                "3 Make the audio", variant="primary", interactive=False, elem_id="song-audio", scale=3
-            )
+        self.first_bar = gr.Number(
+            1,
+            label="From bar",
+            info=f"the page makes {AUDIO_S:g} s of audio at once",
+            precision=0,
+            visible=False,
+            elem_id="song-from",
+        )
+        self.audio_button = gr.Button("3 Make the audio", variant="primary", interactive=False, elem_id="song-audio")
         self.audio = gr.HTML(NO_AUDIO, elem_id="song-sound")
 
     def _wire(self) -> None:
         order = [self.prompt, self.key, self.bpm, self.meter, self.genre, self.form, self.bars, self.seed]
         told = [self.status, self.cancel]
         planned = [*told, self.chart, self.header, self.reading, self.notes_button, self.apply_button]
-        written = [*told, self.song, self.cast, self.audio_button, self.audio, self.reading]
+        written = [*told, self.song, self.cast, self.first_bar, self.audio_button, self.audio, self.reading]
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         self.chart.change(
             self.check,
@@ -199,7 +204,7 @@ class SongTab:
                 raise ValueError("there are no notes yet: press 2 first")
             return lambda errand: song_work.rewrite_player(song, player, self.studio.folder, errand)
 
-        hint = f'<div class="mt-hint">New notes for {player}: 3 generates that player alone, and mixes.</div>'
+        hint = f'<div class="mt-hint mt-next">New notes for {player}: 3 generates that player alone, and mixes.</div>'
         yield from self._work(start, lambda new: self._written(new, NO_AUDIO if new.audio is None else hint))
 
     def sound(self, song: Song | None, first_bar: int, steps: int, seed: int) -> Iterator[Update]:
@@ -221,12 +226,10 @@ class SongTab:
     # -- how it is shown
 
     @staticmethod
-    def _order(
-        prompt: str, key: str, bpm: float | None, meter: str, genre: str, form: str, bars: int | None, seed: int
-    ) -> SongOrder:
-        pin = lambda value: None if value in (FREE, "", None) else value  # noqa: E731
+    def _order(prompt: str, key: str, bpm: str, meter: str, genre: str, form: str, bars: str, seed: int) -> SongOrder:
         form = form.strip() if isinstance(form, str) else form
-        return SongOrder(prompt, pin(key), pin(bpm), pin(meter), pin(genre), pin(form), pin(bars), seed)
+        tempo, length = _number("Tempo", bpm), _number("Bars", bars)
+        return SongOrder(prompt, _pin(key), tempo, _pin(meter), _pin(genre), _pin(form), length, seed)
 
     def _rewriter(self, player: str) -> Callable[[Song | None], Iterator[Update]]:
         """`anew` of one player, a generator function as gradio wants one."""
@@ -270,7 +273,24 @@ class SongTab:
         return {
             self.song: song,
             self.cast: song_markup.cast_html(song),
+            self.first_bar: gr.update(visible=song.sheet.duration_s > AUDIO_S),
             self.audio_button: gr.update(interactive=True),
             self.audio: audio,
             self.reading: song_markup.plan_html(song.sheet),
         }
+
+
+def _pin(value: str | None) -> str | None:
+    """What is pinned; None where the planner chooses."""
+    return None if value in (FREE, "", None) else value
+
+
+def _number(name: str, text: str | None) -> float | None:
+    """A number as it is typed; None where the field is empty. Raises ValueError that names the field."""
+    text = str(text or "").strip().replace(",", ".")
+    if text in (FREE, ""):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{name}: {text[:NAME]!r} is no number; leave it empty for any") from None

@@ -39,7 +39,7 @@ class SongOrder:
     meter: str | None = None
     genre: str | None = None
     form: str | None = None
-    bars: int | None = None
+    bars: float | None = None
     seed: int = 0
 
     def check(self) -> None:
