@@ -1,13 +1,13 @@
-"""Write the pages of docs/results/ from results.json files, so that no figure is copied by hand.
+"""Write the pages of docs/results/, and the table of README.md, from JSON files, so that no figure is copied by hand.
 
-    python tools/docs_results.py                 write the pages
+    python tools/docs_results.py                 write the pages and the table
     python tools/docs_results.py --check         say which pages differ from their figures; exit code 1 where some do
     python benchmarks/guidance.py --sheets … | python tools/docs_results.py --take guidance
                                                  put the first table that a benchmark printed into
                                                  docs/results/guidance.json
 
-Two kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured. `docs/results/*.json` hold what
-a benchmark printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what
+Three kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured, `gallery/gallery.json` is what
+`recipes/evaluation/gallery.py` generated. `docs/results/*.json` hold what a benchmark printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what
 follows from it). A cell is text, a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
 """
 
@@ -25,6 +25,9 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 FOLDER = REPOSITORY / "docs" / "results"
 ADAPTERS = REPOSITORY / "adapters"
+GALLERY = REPOSITORY / "gallery" / "gallery.json"
+README = REPOSITORY / "README.md"
+MARKS = re.compile("(<!-- results -->\n).*(<!-- /results -->)", re.DOTALL)
 GENERATED = "<!-- Written by tools/docs_results.py from the named results.json files: do not edit. -->"
 INTERVAL = re.compile(r"^\*{0,2}(-?[\d.]+) \((-?[\d.]+)–(-?[\d.]+)\)\*{0,2}$")
 NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
@@ -170,6 +173,52 @@ def genres() -> str:
     return f"Command: `{'`, `'.join(sorted(commands))}`\n\n" + table(columns, rows)
 
 
+GALLERY_PAGE = """{generated}
+
+# Gallery
+
+`{chords}` in {key} at {bpm:g} beats a minute, played by nano with each genre adapter on the theory adapter. All clips
+have seed {seed}. Nothing was picked. The charts show the chords and beats as requested and as recognised.
+
+Command: `python recipes/evaluation/gallery.py`
+
+{clips}
+"""
+
+
+def gallery() -> str:
+    """The page with the sound, the chart and the scores of each genre, from gallery/gallery.json."""
+    record = json.loads(GALLERY.read_text())
+    clips = []
+    for genre, scores in record["clips"].items():
+        chords, beats = (100 * scores[name] for name in ("majmin", "beat_f"))
+        clips.append(
+            f"## {genre.capitalize()}\n\n"
+            f'<audio controls src="../assets/gallery/{genre}.ogg"></audio>\n\n'
+            f"Major and minor chords: {chords:.0f} %. Beats, F: {beats:.0f} %. Judged by {record['listener']}.\n\n"
+            f"![{genre}: spectrogram, requested and recognised chords and beats](../assets/gallery/{genre}.png)"
+        )
+    return GALLERY_PAGE.format(generated=GENERATED, clips="\n\n".join(clips), **record).rstrip() + "\n"
+
+
+SHORT = ("majmin", "tetrads", "beat_f", "downbeat_f", "tempo_acc1", "key")  # the measures that the README shows
+SHORT_COLUMNS = {"floor A": "without the adapter", "adapter": "with the adapter", "ceiling B": "best possible"}
+
+
+def short_results() -> str:
+    """The table of README.md, from adapters/theory/results.json."""
+    record = json.loads((ADAPTERS / "theory" / "results.json").read_text())
+    rows = [
+        [MEASURES[name], *(per_cent(record["table"][column][name]) for column in SHORT_COLUMNS)] for name in SHORT
+    ]
+    about = (
+        f"{record['n']} lead sheets from songs that no training saw, played by nano, one seed each, nothing picked. Recognisers of "
+        "others judge the audio (Chordino, madmom, essentia). Per cent, with 95 % intervals. The best possible is a "
+        "synthesiser's rendering through nano's codec, judged in the same way."
+    )
+    return f"{wrapped(about)}\n\n{table(['', *SHORT_COLUMNS.values()], rows)}"
+
+
 HOURS = """## Hours of training, computed {{ #training_hours }}
 
 Arithmetic of a training = steps × clips a step × TFLOP a clip. Steps and clips are read from `recipes/configs/*.yaml`,
@@ -237,7 +286,8 @@ Chordino for chords, madmom for beats, essentia for the key.
 - **ceiling A**: the lead sheet played by a synthesiser.
 - **ceiling B**: the synthesiser's audio through nano's autoencoder and vocoder.
 
-{obedience} An adapter that reaches ceiling B plays as well as the judges can tell. The key's ceiling is low because ten
+{obedience}
+An adapter that reaches ceiling B plays as well as the judges can tell. The key's ceiling is low because ten
 seconds often leave a key open.
 
 ![A chart: the log-mel spectrogram of a generated clip, its chords and beats as requested and as recognised](../assets/theory-chart.png)
@@ -248,8 +298,9 @@ Twelve lead sheets that name no genre, with the prompt "music". Each cell shows 
 adapter stacked on it. The Fréchet distance is to held-out renderings of that genre: lower is nearer.
 
 {genres}
-## More tables
+## More results
 
+- [Gallery](gallery.md): six genres to listen to
 {more}
 ## Sources {{ #sources }}
 
@@ -258,7 +309,7 @@ adapter stacked on it. The Fréchet distance is to held-out renderings of that g
 
 
 def pages() -> dict[Path, str]:
-    """Every page of docs/results/ with its text."""
+    """Every page of docs/results/, and README.md, with its text."""
     records = {path: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
     ordered = sorted(records.items(), key=lambda item: (item[1]["page"], item[1]["order"]))
     out: dict[Path, str] = {}
@@ -267,6 +318,8 @@ def pages() -> dict[Path, str]:
         parts = [GENERATED, f"# {title}", *(section(path, record) for path, record in mine)]
         parts += [training_hours()] if page == "cost" else []
         out[FOLDER / f"{page}.md"] = "\n\n".join(parts) + "\n"
+    out[FOLDER / "gallery.md"] = gallery()
+    out[README] = MARKS.sub(lambda found: found[1] + short_results() + found[2], README.read_text())
     sources = [f"- [{p.name}]({p.name}): {r['title']}" for p, r in ordered]
     out[FOLDER / "index.md"] = INDEX.format(
         generated=GENERATED,
