@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from musetune.analysis.service.worker import AnalysisJob
     from musetune.symbols.estimate import AnalysisResult
 
-HELP = """Hear chords, key, beats, tempo, metre and form.
+HELP = """Hear chords, key, beats, tempo, meter and form.
 
 FILES are audio (MP3, WAV, FLAC, OGG; M4A and others where ffmpeg is installed), MIDI, MusicXML, lead sheets (.json), or
 folders of them. One file is printed as a chart; many as a line each. Files written are named after the music:
@@ -24,7 +24,7 @@ for Audacity. They lie beside it or, with --out, in that folder.
 
 Examples:
 
-  musetune analyze song.mp3                                 key, tempo, metre, and the chords in bars
+  musetune analyze song.mp3                                 key, tempo, meter, and the chords in bars
 
   musetune analyze song.mp3 --plot --labels                 a picture to read; label tracks to import in Audacity
 

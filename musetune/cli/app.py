@@ -232,7 +232,7 @@ def _make(
     if report:
         path, judged = out.with_suffix(".json"), made.reports[0]
         path.write_text(judged.dumps(settings | {"duration_seconds": len(audio) / rate}))
-        told |= {"report": str(path), "score": judged.score}
+        told |= {"report": str(path), "score": judged.score, "parts": judged.parts, "summary": judged.summary}
     if plot:
         from musetune.display.evaluation_charts import draw_chart
 
@@ -246,7 +246,7 @@ def _make(
 def _said(told: dict[str, Any]) -> str:
     """A line for each file that was written."""
     lines = [f"{told['audio']}: {told['seconds']:.2f} s at {told['sampling_rate']} Hz"]
-    lines += [f"{told['report']}: score {told['score']:.2f}"] if "report" in told else []
+    lines += [f"{told['report']}: {told['summary']}"] if "report" in told else []
     return "\n".join(lines + ([told["plot"]] if "plot" in told else []))
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
     from musetune.symbols.arrangement import Arrangement
 
-PLAN_HELP = """Write a song's plan: form, chords, key, tempo, metre.
+PLAN_HELP = """Write a song's plan: form, chords, key, tempo, meter.
 
-PROMPT says what song: genre, mood, tempo, key, metre, length, in your words. Options pin what must be exactly
+PROMPT says what song: genre, mood, tempo, key, meter, length, in your words. Options pin what must be exactly
 so; what neither the prompt nor an option says is written by the structure transformer. The plan is printed by
 sections and, with -o, saved to be edited.
 
@@ -70,7 +70,7 @@ WRITERS = {
 Prompt = Annotated[str, typer.Argument(help="what song: genre, mood, tempo, key, length, …", show_default=False)]
 KeyOption = Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'")]
 Bpm = Annotated[float | None, typer.Option(help="beats a minute, 30–300")]
-Metre = Annotated[str | None, typer.Option(help="time signature, such as 3/4 or 6/8")]
+TimeSignature = Annotated[str | None, typer.Option(help="time signature, such as 3/4 or 6/8")]
 Genre = Annotated[
     str | None,
     typer.Option(help="pop, rock, jazz, blues, classical or electronic", autocompletion=complete_genre),
@@ -99,7 +99,7 @@ def plan(
     prompt: Prompt = "",
     key: KeyOption = None,
     bpm: Bpm = None,
-    meter: Metre = None,
+    meter: TimeSignature = None,
     genre: Genre = None,
     chords: Chords = None,
     form: Form = None,
@@ -133,7 +133,7 @@ def compose(
     prompt: Prompt = "",
     key: KeyOption = None,
     bpm: Bpm = None,
-    meter: Metre = None,
+    meter: TimeSignature = None,
     genre: Genre = None,
     chords: Chords = None,
     form: Form = None,
@@ -152,7 +152,7 @@ def compose(
     given: Annotated[
         Path | None,
         typer.Option(
-            help="notes of yours, .mid or .json, that stay as they are; without --from their tempo, metre, length and "
+            help="notes of yours, .mid or .json, that stay as they are; without --from their tempo, meter, length and "
             "chords too",
             exists=True,
             dir_okay=False,

@@ -108,7 +108,7 @@ def given_notes(
 
 
 def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
-    """``pins`` with the tempo, the metre and the length in bars of the user's notes where these are not pinned."""
+    """``pins`` with the tempo, the meter and the length in bars of the user's notes where these are not pinned."""
     from musetune.symbols import LeadSheet
 
     sheet = LeadSheet.load(given)

@@ -35,7 +35,7 @@ def output_html(audios: np.ndarray, sampling_rate: int, sheet: LeadSheet, report
             shown.append(player)
             continue
         told = reports[index].to_json()
-        heading = f"{facts(reports[index].sheet)} · score {told['overall']:.2f}"
+        heading = f"{facts(reports[index].sheet)} · {reports[index].summary}"
         shown.append(
             player
             + chart_html(reports[index].sheet, heard_under(told, len(reports[index].sheet.chords)), heading=heading)

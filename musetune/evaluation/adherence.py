@@ -11,7 +11,9 @@ import mir_eval
 import numpy as np
 
 from musetune.evaluation.judges import tempo_of
+from musetune.symbols.chord import Chord
 from musetune.symbols.estimate import Estimate
+from musetune.symbols.qualities import QUALITY_INTERVALS
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -63,23 +65,73 @@ def chord_scores(sheet: LeadSheet, estimate: Estimate) -> dict[str, float | None
 
     None where no chord can be compared.
     """
+    ours, theirs, seconds = _side_by_side(sheet, estimate)
+    if not ours:
+        return dict.fromkeys(CHORD_MEASURES)
+    return {name: _recall(getattr(mir_eval.chord, name)(ours, theirs), seconds) for name in CHORD_MEASURES}
+
+
+def chords_as_asked(sheet: LeadSheet, estimate: Estimate) -> float | None:
+    """Share of the time with a chord in the sheet in which all that the chord symbol asks for is heard.
+
+    Each chord is compared as far as its symbol goes: a chord with a sixth, seventh or ninth by mir_eval's `tetrads`
+    (C:maj7 is not C:maj), a power chord by `root`, any other by `triads`. Bass notes and tensions are not compared.
+
+    Args:
+        sheet: What was asked for.
+        estimate: What was heard.
+
+    Returns:
+        0…1; None where the sheet has no chord.
+
+    Example:
+        >>> import numpy as np
+        >>> from musetune import LeadSheet
+        >>> from musetune.symbols.estimate import Estimate
+        >>> none = np.zeros(0)
+        >>> heard = Estimate(np.array([[0.0, 4.0]]), ["C:maj"], np.ones(1), none, none, None, None)
+        >>> [chords_as_asked(LeadSheet.parse(chart, bpm=120), heard) for chart in ("| C | C |", "| C | Cmaj7 |")]
+        [1.0, 0.5]
+    """
+    ours, theirs, seconds = _side_by_side(sheet, estimate)
+    if not ours:
+        return None
+    same = {name: getattr(mir_eval.chord, name)(ours, theirs) for name in ("root", "triads", "tetrads")}
+    named = [_comparison(Chord.parse(label)) for label in ours]
+    return _recall(np.array([same[name][i] for i, name in enumerate(named)]), seconds)
+
+
+def asks_for_sevenths(sheet: LeadSheet) -> bool:
+    """Whether a chord of the sheet has more than three notes: a sixth, a seventh or a ninth."""
+    return any(_comparison(span.chord) == "tetrads" for span in sheet.chords)
+
+
+def _comparison(chord: Chord) -> str:
+    """The comparison of mir_eval that goes as far as the chord's quality does."""
+    return {0: "root", 2: "root", 3: "triads"}.get(len(QUALITY_INTERVALS[chord.quality]), "tetrads")
+
+
+def _side_by_side(sheet: LeadSheet, estimate: Estimate) -> tuple[list[str], list[str], np.ndarray]:
+    """Asked labels, heard labels, and for how many seconds each pair holds; the seconds are 0 where no chord is asked
+    for. Empty for a sheet without chords.
+    """
     reference_s = np.asarray(sheet.chord_intervals_s, dtype=float)
     reference = [span.chord.simplify().harte for span in sheet.chords]  # qualities are what listeners can tell
-    if not len(reference):
-        return dict.fromkeys(CHORD_MEASURES)
+    if not reference:
+        return [], [], np.zeros(0)
     estimate_s, labels = mir_eval.util.adjust_intervals(
         estimate.intervals_s, list(estimate.labels), reference_s.min(), reference_s.max(), "N", "N"
     )
     reference_s, reference = _fill(reference_s, reference)
     merged_s, ours, theirs = mir_eval.util.merge_labeled_intervals(reference_s, reference, estimate_s, labels)
-    seconds = mir_eval.util.intervals_to_durations(merged_s)
     sounding = np.array([label != "N" for label in ours])
-    scores: dict[str, float | None] = {}
-    for name in CHORD_MEASURES:
-        same = getattr(mir_eval.chord, name)(ours, theirs)
-        counted = sounding & (same >= 0)  # −1: a chord outside this measure's vocabulary
-        scores[name] = float(np.average(same[counted], weights=seconds[counted])) if counted.any() else None
-    return scores
+    return list(ours), list(theirs), mir_eval.util.intervals_to_durations(merged_s) * sounding
+
+
+def _recall(same: np.ndarray, seconds: np.ndarray) -> float | None:
+    """Mean of ``same`` (n,) over ``seconds`` (n,); −1 marks a chord outside the measure's vocabulary."""
+    counted = (seconds > 0) & (same >= 0)
+    return float(np.average(same[counted], weights=seconds[counted])) if counted.any() else None
 
 
 def f_measure(reference_s: np.ndarray, estimate_s: np.ndarray) -> float | None:

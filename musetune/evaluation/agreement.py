@@ -13,7 +13,8 @@ from scipy.stats import rankdata
 
 from musetune.evaluation.bootstrap import Mean, bootstrap_mean
 
-QUANTITIES = ("overall", "majmin", "beat_f")
+RANK = "rank"  # what candidates are ranked by: the mean of majmin and beat F
+QUANTITIES = (RANK, "majmin", "beat_f")
 REPLICATES = 2000
 Records = Sequence[Mapping[str, Any]]
 
@@ -21,8 +22,8 @@ Records = Sequence[Mapping[str, Any]]
 def agreement(records: Records) -> dict[str, dict[str, Mean | None]]:
     """For records as `obedience.judge_clip` makes them.
 
-    Pearson's and Spearman's correlation of the report's and the judges' overall score, majmin and beat_f, and over all
-    asked chords the share on which both verdicts are the same, and Cohen's kappa of these.
+    Pearson's and Spearman's correlation of the report's and the judges' rank (what candidates are ranked by), majmin
+    and beat_f, and over all asked chords the share on which both verdicts are the same, and Cohen's kappa of these.
 
     For the intervals clips are drawn again, with all records about one clip (the same "audio"; without it each record
     is a clip of its own) and their chords together; n counts clips. None where fewer than three are there, or all
@@ -46,7 +47,7 @@ def clips_of(records: Records) -> np.ndarray:
 
 
 def pairs(records: Records, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n,), (n,): the report's and the judges' score ``name`` of each record that has both; "overall" is what
+    """(n,), (n,): the report's and the judges' score ``name`` of each record that has both; "rank" is what
     candidates are ranked by.
     """
     both = [(_score(r["musetune"], name), _score(r, name)) for r in records if _known(r, name)]
@@ -72,14 +73,14 @@ def correlation(
 
 
 def within(records: Records) -> Mean | None:
-    """Mean over sheets of Spearman's correlation of the report's and the judges' overall score among the candidates for
+    """Mean over sheets of Spearman's correlation of the report's and the judges' rank among the candidates for
     one sheet: does the report rank as the judges would? Records of one sheet share their settings' "id"; sheets on
     which all are alike are left out.
     """
     sheets: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         sheets.setdefault(record["settings"]["id"], []).append(record)
-    agreements = [_pearson(*pairs(candidates, "overall"), True) for candidates in sheets.values()]
+    agreements = [_pearson(*pairs(candidates, RANK), True) for candidates in sheets.values()]
     return bootstrap_mean([rho if np.isfinite(rho) else None for rho in agreements])
 
 
@@ -133,7 +134,10 @@ def plain_within(agreements: Mean | None) -> str:
 
 
 def _score(report: Mapping[str, Any], name: str) -> float | None:
-    return report["overall"] if name == "overall" else report["scores"][name]
+    if name != RANK:
+        return report["scores"][name]
+    known = [value for measure in ("majmin", "beat_f") if (value := report["scores"][measure]) is not None]
+    return float(np.mean(known)) if known else 0.0
 
 
 def _known(record: Mapping[str, Any], name: str) -> bool:

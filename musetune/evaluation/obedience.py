@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from musetune.evaluation.testset import TestSheet
 
 CONDITIONS = ("floor A", "floor B", "adapter", "no genre", "best of 4", "ceiling A", "ceiling B")
-RHYTHM = ("beat_f", "downbeat_f", "tempo_acc1", "tempo_acc2")  # told apart by metre
+RHYTHM = ("beat_f", "downbeat_f", "tempo_acc1", "tempo_acc2")  # told apart by meter
 UNHINTED = RHYTHM  # also without telling the tracker the asked tempo
 TEXT = ("genre", "clap")
 ROWS = (*MEASURES, *(f"{name} unhinted" for name in UNHINTED), *TEXT)
@@ -37,7 +37,7 @@ EXPLAINED = {
     "floor B": (
         "Floor B: the adapter's clip of another song's sheet held against this one; sheets are paired by one seeded "
         "shuffle of the whole "
-        "test set, each with the next one in it, so that keys, tempi and metres of a pair are as far apart as chance "
+        "test set, each with the next one in it, so that keys, tempi and meters of a pair are as far apart as chance "
         "makes them."
     ),
     "no genre": "No genre: the adapter without the sheet's genre, which the prompt alone then names; every other sheet,"
@@ -90,7 +90,7 @@ def mismatched_sheets(every: Sequence[TestSheet], playing: Sequence[TestSheet]) 
 
     Each sheet once, none its own.
 
-    The next in one shuffled ring of ``every``, those that are not played left out: keys, tempi, metres and genres of a
+    The next in one shuffled ring of ``every``, those that are not played left out: keys, tempi, meters and genres of a
     pair are as far apart as chance makes them. Neighbours cut from one song are shuffled again (given up after 1000
     times: all may be of one song).
     """
@@ -105,7 +105,7 @@ def mismatched_sheets(every: Sequence[TestSheet], playing: Sequence[TestSheet]) 
 
 
 def three_meters(tests: Iterable[TestSheet]) -> list[TestSheet]:
-    """The first sheet in each metre, in the order of ``tests``: what the suite "quick" plays."""
+    """The first sheet in each meter, in the order of ``tests``: what the suite "quick" plays."""
     first: dict[str, TestSheet] = {}
     for test in tests:
         first.setdefault(str(test.sheet.meter), test)
@@ -120,8 +120,8 @@ def tabulate(clips: Clips) -> dict[str, dict[str, Mean | None]]:
     }
 
 
-def by_metre(clips: Clips, tests: Iterable[TestSheet]) -> dict[str, dict[str, dict[str, Mean | None]]]:
-    """`tabulate` of the sheets in simple metres alone, and of those in compound ones: "simple metres" and "6/8" (where
+def by_meter(clips: Clips, tests: Iterable[TestSheet]) -> dict[str, dict[str, dict[str, Mean | None]]]:
+    """`tabulate` of the sheets in simple meters alone, and of those in compound ones: "simple metres" and "6/8" (where
     there are any).
     """
     compound = {test.id for test in tests if test.sheet.meter.compound}
@@ -201,13 +201,13 @@ def markdown_aims(found: Mapping[str, Mapping[str, Mean | None]]) -> str:
     return head + _grid("", names, {row: [cell(scores[name]) for name in names] for row, scores in found.items()})
 
 
-def markdown_metres(found: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) -> str:
-    """`by_metre`'s rows of `RHYTHM`, one a metre."""
+def markdown_meters(found: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) -> str:
+    """`by_meter`'s rows of `RHYTHM`, one a meter."""
     tables = list(found.items())
     rows = {
         f"{row}, {name}": [cell(scores[row]) for scores in table.values()] for row in RHYTHM for name, table in tables
     }
-    return "Rhythm by metre; in 6/8 madmom is told the bar.\n\n" + _grid("", list(tables[0][1]), rows)
+    return "Rhythm by meter; in 6/8 madmom is told the bar.\n\n" + _grid("", list(tables[0][1]), rows)
 
 
 def _grid(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from musetune.analysis import hear
-from musetune.evaluation.adherence import WINDOW_S, adherence, inside, sheet_tempo
+from musetune.evaluation.adherence import (
+    WINDOW_S,
+    adherence,
+    asks_for_sevenths,
+    chords_as_asked,
+    inside,
+    sheet_tempo,
+)
 from musetune.evaluation.judges import judge, tempo_of
 from musetune.symbols.estimate import Estimate
 from musetune.symbols.json_values import JsonObject
@@ -23,37 +30,74 @@ from musetune.theory.harmony.comparison import chords_agree, longest
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
 
-OVERALL = ("majmin", "beat_f")  # what the overall score averages
 LISTENERS = {"musetune": "musetune.analysis", "judges": "Chordino, madmom, essentia"}
 
 
 @dataclass(frozen=True)
 class Report:
-    """A lead sheet, what a listener heard in the audio, and how well the two agree (``scores``: all of `adherence`)."""
+    """A lead sheet, what a listener heard in the audio, and how well the two agree.
+
+    Attributes:
+        sheet: What was asked for.
+        heard: What the listener heard.
+        listener: Who listened.
+        scores: All measures of `adherence`.
+        follow: The streams of the sheet that the audio was asked to follow; None: all.
+    """
 
     sheet: LeadSheet
     heard: Estimate
     listener: str
     scores: Mapping[str, float | None]
+    follow: tuple[str, ...] | None = None
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What was asked for, by its plain name, and how much of it was heard, 0…1.
+
+        In this order, each only where the request follows it and the sheet has it: "chords" or "chords with sevenths"
+        (`chords_as_asked`), "beats" (F-measure at ±70 ms), "bar lines" (F-measure of the downbeats at ±70 ms) and "key"
+        (MIREX weighted score).
+        """
+        follow = {"chords", "beats", "key"} if self.follow is None else set(self.follow)
+        parts: dict[str, float | None] = {}
+        if "chords" in follow or follow >= {"function", "key"}:  # numerals in a key are chords
+            name = "chords with sevenths" if asks_for_sevenths(self.sheet) else "chords"
+            parts[name] = chords_as_asked(self.sheet, self.heard)
+        if "beats" in follow:
+            parts |= {"beats": self.scores["beat_f"], "bar lines": self.scores["downbeat_f"]}
+        if "key" in follow:
+            parts["key"] = self.scores["key"]
+        return {name: value for name, value in parts.items() if value is not None}
 
     @property
     def score(self) -> float:
-        """Mean of majmin recall and beat F, 0…1; what candidates are ranked by. 0 where the sheet asks for neither."""
-        known = [value for name in OVERALL if (value := self.scores[name]) is not None]
-        return float(np.mean(known)) if known else 0.0
+        """Overall score, 0…1: the mean of `parts`, each of equal weight; 0 where nothing was asked that they measure.
+
+        Several candidates are ranked by another figure, see `musetune.pipeline.condition_mask.ConditionMask.rank`.
+        """
+        return float(np.mean(list(self.parts.values()))) if self.parts else 0.0
+
+    @property
+    def summary(self) -> str:
+        """The overall score and its parts in words: "75 % overall: chords 50 %, key 100 %"."""
+        parts = ", ".join(f"{name} {value:.0%}" for name, value in self.parts.items())
+        return f"{self.score:.0%} overall: {parts or 'nothing was asked that can be measured'}".replace("%", " %")
 
     def to_json(self, settings: Mapping[str, Any] | None = None) -> JsonObject:
         """Plain values for json.dumps; ``settings`` (prompt, seed, …) is kept as it is.
 
-        ``chords``: start_s, end_s, asked, heard (longest in that time), share (0…1 of the time that has it),
-        confidence (0…1 or null where the listener has none), match (root and majmin agree). ``beats``: asked_s,
-        heard_s, deviation_ms (heard minus asked, null where none was heard within 70 ms), mean_absolute_ms.
+        ``overall``: `score`. ``parts``: `parts` in their order. ``chords``: start_s, end_s, asked, heard (longest in
+        that time), share (0…1 of the time that has it), confidence (0…1 or null where the listener has none), match
+        (root and majmin agree). ``beats``: asked_s, heard_s, deviation_ms (heard minus asked, null where none was heard
+        within 70 ms), mean_absolute_ms.
         """
         sheet, heard = self.sheet, self.heard
         return {
-            "schema": 1,
+            "schema": 2,
             "listener": self.listener,
             "overall": _rounded(self.score),
+            "parts": {name: _rounded(value) for name, value in self.parts.items()},
             "scores": {name: _rounded(value) for name, value in self.scores.items()},
             "tempo": {"asked_bpm": _rounded(sheet_tempo(sheet), 2), "heard_bpm": _rounded(heard.bpm, 2)},
             "key": {"asked": str(sheet.key), "heard": heard.key},
@@ -68,7 +112,9 @@ class Report:
         return json.dumps(self.to_json(settings), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "musetune") -> Report:
+def report(
+    wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "musetune", follow: Collection[str] | None = None
+) -> Report:
     """Listen to a clip and compare it with its lead sheet.
 
     Args:
@@ -77,6 +123,8 @@ def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "muse
         sheet: What was asked for.
         listener: "musetune", our own analyser, which needs nothing more and is given the octave of the tempo alone; or
             "judges", recognisers that we did not make (`judge`), which are for claims.
+        follow: What the clip was asked to follow, as the pipeline's `follow`; the overall score is about that alone.
+            None: all of the sheet.
 
     Returns:
         What was heard and the scores; `to_json` has it chord by chord and beat by beat.
@@ -98,7 +146,8 @@ def report(wave: np.ndarray, sr: int, sheet: LeadSheet, *, listener: str = "muse
         heard = judge(wave, sr, tempo_hint=sheet)
     else:
         raise ValueError(f"listener={listener!r} is not one of {', '.join(LISTENERS)}{suggestion(listener, LISTENERS)}")
-    return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard))
+    streams = None if follow is None else tuple(follow)
+    return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard), streams)
 
 
 def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[JsonObject]:

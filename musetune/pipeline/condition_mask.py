@@ -44,10 +44,12 @@ class ConditionMask:
         first, last = (round((time - start_s) / frame_s) for time in self.stretch_s)
         return hide_outside(tokens, first, last, frame_s)
 
-    def score(self, scores: Mapping[str, float | None]) -> float:
-        """How well a clip follows what is asked, 0…1.
+    def rank(self, scores: Mapping[str, float | None]) -> float:
+        """What candidates are ranked by, 0…1: the mean of majmin and beat F where those are asked, else the key's; 0
+        without any.
 
-        Mean of majmin and beat F where those are asked, else the key's; 0 without any.
+        The overall score of a report is another figure (`musetune.evaluation.Report.score`). The results of "best of 4"
+        were measured with this one, and a seed gives the order of candidates that it always gave.
         """
         wanted = set(STREAMS if self.streams is None else self.streams)
         wanted |= {"chords"} if wanted >= {"function", "key"} else set()  # numerals in a key are chords

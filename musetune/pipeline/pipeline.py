@@ -384,7 +384,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             audio_length_in_s: seconds; with a lead sheet or a progression the same as ``duration_seconds``.
             num_inference_steps: denoising steps; default 200, with music 20.
             guidance_scale: how hard the words are pushed; default 3.5, with music 3, with notes 2.5.
-            num_waveforms_per_prompt: candidates; with music the most obedient of a prompt comes first.
+            num_waveforms_per_prompt: candidates; with music the one whose triads and beats follow best comes first.
             generator: one for all, or a list of one for each waveform.
             lead_sheet: the music; it has key, tempo, meter and genre itself and is cut to ``duration_seconds``.
             harmonic_progression: "I V vi IV", "| C | G/B . Am7 . |" or a list, repeated to ``duration_seconds``
@@ -781,8 +781,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 start, end = music.mask.stretch_s
                 sheet = sheet.crop(start, end - start)
                 audible = own[:, round(start * self._rate) : round(end * self._rate)]
-            listened = [report(audio, self._rate, sheet) for audio in audible]
-            order = sorted(range(len(listened)), key=lambda j: -music.mask.score(listened[j].scores))
+            listened = [report(audio, self._rate, sheet, follow=music.mask.streams) for audio in audible]
+            order = sorted(range(len(listened)), key=lambda j: -music.mask.rank(listened[j].scores))
             ranked.append(own[order])
             reports += [listened[j] for j in order]
         return np.concatenate(ranked), reports

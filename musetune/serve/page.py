@@ -74,7 +74,7 @@ class Page:
         self.reading = gr.HTML(self.check("I V vi IV", "C major", 120, "4/4", 10.24), elem_id="reading")
         with gr.Row():
             self.key = gr.Dropdown(KEYS, value="C major", label="Key", elem_id="key", min_width=150)
-            self.meter = gr.Dropdown(list(METERS), value="4/4", label="Metre", elem_id="meter", min_width=110)
+            self.meter = gr.Dropdown(list(METERS), value="4/4", label="Meter", elem_id="meter", min_width=110)
             self.genre = gr.Dropdown([ANY, *GENRES], value=ANY, label="Genre", elem_id="genre", min_width=140)
         self.bpm = gr.Slider(*BPM_RANGE, value=120, step=1, label="Tempo, beats a minute", elem_id="bpm")
         self.prompt = gr.Textbox(

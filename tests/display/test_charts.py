@@ -22,8 +22,8 @@ CHORDS = st.sampled_from(["C", "Am7", "F#m7b5/C", "Bb:maj7/3", "Dsus4", "E:aug",
 @st.composite
 def sheets(draw: st.DrawFn) -> LeadSheet:
     """Some bars whose chords change on quarters of a beat, from the first bar line on, whole bars."""
-    metre = draw(st.sampled_from(["4/4", "3/4", "6/8", "5/4"]))
-    empty = LeadSheet.parse("C", time_signature=metre)
+    meter = draw(st.sampled_from(["4/4", "3/4", "6/8", "5/4"]))
+    empty = LeadSheet.parse("C", time_signature=meter)
     length = empty.meter.beats_per_bar * draw(st.integers(1, 4))
     inside = draw(st.sets(st.integers(1, 4 * length - 1), max_size=6))
     starts = [Fraction(0), *(Fraction(at, 4) for at in sorted(inside))]

@@ -13,7 +13,6 @@ def record(ours: float, theirs: float, votes: list[tuple[bool, bool]]) -> dict:
     """What judge_clip makes of a clip, as far as agreement reads it."""
     listeners = [
         {
-            "overall": score,
             "scores": {"majmin": score, "beat_f": score},
             "chords": [{"match": vote[i]} for vote in votes],
         }
@@ -39,7 +38,7 @@ def test_correlations_are_scipys() -> None:
 
 def test_listeners_who_say_the_same_agree_fully() -> None:
     found = agreement([record(s, s, votes(3, 0, 0, 1)) for s in (0.1, 0.4, 0.9, 1.0)])
-    assert found["overall"]["pearson"].mean == pytest.approx(1)
+    assert found["rank"]["pearson"].mean == pytest.approx(1)
     assert found["majmin"]["spearman"].mean == pytest.approx(1)
     assert found["chord by chord"]["same"].mean == 1
     assert found["chord by chord"]["kappa"].mean == 1
@@ -47,7 +46,7 @@ def test_listeners_who_say_the_same_agree_fully() -> None:
 
 def test_a_report_that_says_the_opposite_is_found_out() -> None:
     found = agreement([record(s, 1 - s, votes(0, 2, 2, 0)) for s in (0.1, 0.4, 0.9, 1.0)])
-    assert found["overall"]["pearson"].mean == pytest.approx(-1)
+    assert found["rank"]["pearson"].mean == pytest.approx(-1)
     assert found["chord by chord"]["kappa"].mean == pytest.approx(-1)
 
 
@@ -64,7 +63,7 @@ def test_nothing_is_claimed_of_too_little() -> None:
     few = agreement([record(0.1, 0.2, votes(1, 0, 0, 1))] * 2)
     assert all(value is None for scores in few.values() for value in scores.values())
     alike = agreement([record(1.0, s, votes(4, 0, 0, 0)) for s in (0.5, 0.6, 0.7)])
-    assert alike["overall"]["pearson"] is None
+    assert alike["rank"]["pearson"] is None
     assert alike["chord by chord"]["kappa"] is None  # chance alone agrees always
     assert "—" in plain_lines({"adapter": alike})
 
@@ -86,8 +85,8 @@ def test_records_about_one_clip_are_drawn_together() -> None:
         for kind, mean in found.items():
             again = double[name][kind]
             assert (again.mean, again.low, again.high, again.n) == pytest.approx((mean.mean, mean.low, mean.high, 12))
-    alone = agreement([{**one, "audio": str(i)} for i, one in enumerate(once + once)])["overall"]["pearson"]
-    assert alone.high - alone.low < single["overall"]["pearson"].high - single["overall"]["pearson"].low
+    alone = agreement([{**one, "audio": str(i)} for i, one in enumerate(once + once)])["rank"]["pearson"]
+    assert alone.high - alone.low < single["rank"]["pearson"].high - single["rank"]["pearson"].low
 
 
 def test_ranks_within_a_sheet_are_compared() -> None:

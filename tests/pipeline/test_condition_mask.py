@@ -125,21 +125,24 @@ def test_windows_of_any_length(pipe: MuseTunePipeline) -> None:
 def test_candidates_are_ranked_by_what_is_asked() -> None:
     scores = {"majmin": 0.2, "beat_f": 0.8, "key": 0.5}
     asked = (None, ("chords", "key"), ("beats",), ("key",), ("genre",))
-    assert [ConditionMask(streams).score(scores) for streams in asked] == pytest.approx([0.5, 0.2, 0.8, 0.5, 0.0])
-    assert ConditionMask(("chords",)).score(scores | {"majmin": None}) == 0.0
+    assert [ConditionMask(streams).rank(scores) for streams in asked] == pytest.approx([0.5, 0.2, 0.8, 0.5, 0.0])
+    assert ConditionMask(("chords",)).rank(scores | {"majmin": None}) == 0.0
 
 
 def test_the_report_is_of_the_stretch(pipe: MuseTunePipeline, monkeypatch) -> None:
     """Of it alone, and ranked by what is asked: here beats, whatever the chords."""
     waves, beats = [], (0.2, 0.9, 0.5)
 
-    def known(wave: np.ndarray, sr: int, sheet: LeadSheet) -> Report:
+    def known(wave: np.ndarray, sr: int, sheet: LeadSheet, *, follow: tuple[str, ...] | None) -> Report:
         waves.append(wave)
-        return Report(sheet, None, "known", {"majmin": 1 - beats[len(waves) - 1], "beat_f": beats[len(waves) - 1]})
+        beat_f = beats[len(waves) - 1]
+        return Report(sheet, None, "known", {"majmin": 1 - beat_f, "beat_f": beat_f, "downbeat_f": beat_f}, follow)
 
     monkeypatch.setattr("musetune.evaluation.report", known)
     made = play(pipe, follow="beats", follow_seconds=(0.5, 2.0), num_waveforms_per_prompt=3, return_report=True)
     assert [report.sheet.duration_s for report in made.reports] == pytest.approx([1.5] * 3, abs=0.01)
+    assert [report.score for report in made.reports] == [0.9, 0.5, 0.2]
+    assert made.reports[0].parts == {"beats": 0.9, "bar lines": 0.9}
     assert made.lead_sheet.duration_s == pytest.approx(2.56, abs=0.01)
     assert [report.scores["beat_f"] for report in made.reports] == [0.9, 0.5, 0.2]
     assert np.array_equal(made.audios[:, 8000:32000], np.stack([waves[1], waves[2], waves[0]]))

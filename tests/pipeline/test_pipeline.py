@@ -76,13 +76,13 @@ def test_adapters_switch_on_one_base(pipe: MuseTunePipeline) -> None:
 def test_several_candidates_come_most_obedient_first(pipe: MuseTunePipeline, monkeypatch) -> None:
     waves, scores = [], (0.2, 0.9, 0.5)
 
-    def known(wave: np.ndarray, sr: int, sheet: LeadSheet) -> Report:
+    def known(wave: np.ndarray, sr: int, sheet: LeadSheet, *, follow: tuple[str, ...] | None) -> Report:
         waves.append(wave)
         return Report(sheet, None, "known", {"majmin": scores[len(waves) - 1], "beat_f": scores[len(waves) - 1]})
 
     monkeypatch.setattr("musetune.evaluation.report", known)
     made = play(pipe, num_waveforms_per_prompt=3, return_report=True)
-    assert [report.score for report in made.reports] == [0.9, 0.5, 0.2]
+    assert [report.scores["majmin"] for report in made.reports] == [0.9, 0.5, 0.2]
     assert np.array_equal(made.audios, np.stack([waves[1], waves[2], waves[0]]))
     assert not np.array_equal(waves[0], waves[1])
 

@@ -8,7 +8,7 @@
     rhythm:
       swing: [0.9, 1.2]                # long half of the beat over the short one
       syncopation: [0.2, 0.8]          # syncopation_index of the record
-      metres: [4/4, 2/4]
+      meters: [4/4, 2/4]
     sound: [drums, mellow]             # words of SOUND_WORDS
 
 All but `genre` may be left out; several genres in one file are parted by a line `---`.

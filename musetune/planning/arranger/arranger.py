@@ -186,7 +186,7 @@ def given_stems(sheet: LeadSheet, given: Arrangement | None, names: tuple[str, .
 
 
 def positions_of(sheet: LeadSheet) -> list[PassagePosition]:
-    """The song cut into passages of up to eight bars of one section and metre."""
+    """The song cut into passages of up to eight bars of one section and meter."""
     groups: list[list[SheetBar]] = []
     for bar in bars_of(sheet):
         if groups and (groups[-1][0].section, groups[-1][0].meter) == (bar.section, bar.meter):
@@ -206,7 +206,7 @@ def positions_of(sheet: LeadSheet) -> list[PassagePosition]:
 
 
 def recurs(before: PassagePosition, now: PassagePosition) -> bool:
-    """Whether a passage is the same part of a section with the same label, metre, mode and chords.
+    """Whether a passage is the same part of a section with the same label, meter, mode and chords.
 
     The key may be another.
     """

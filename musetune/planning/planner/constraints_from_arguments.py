@@ -112,7 +112,7 @@ def spell_key(key: Key) -> Key:
 
 
 def read_meter(meter: str | Meter | None) -> Meter | None:
-    """A metre or None. Raises ValueError for one that plans do not have."""
+    """A meter or None. Raises ValueError for one that plans do not have."""
     found = Meter.parse(meter) if isinstance(meter, str) else meter
     if found is not None and str(found) not in METERS:
         raise ValueError(f"time_signature={str(found)!r} is not one that songs are planned in: {', '.join(METERS)}")

@@ -30,7 +30,7 @@ from musetune.symbols.beat_grid import check_bpm
 def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanRequest:
     """Pins that keep ``sheet``.
 
-    Raises ValueError for a sheet with a pickup or a change of metre, and for pins that contradict it.
+    Raises ValueError for a sheet with a pickup or a change of meter, and for pins that contradict it.
     """
     sheet = _settled(sheet, arguments)
     per_bar = sheet.meter.beats_per_bar
@@ -83,7 +83,7 @@ def _settled(sheet: LeadSheet, arguments: PlanArguments) -> LeadSheet:
         str(sheet.meter),
     ):
         raise ValueError(
-            f"the sheet is in {', '.join(str(s.meter) for s in sheet.meters)}; a plan has one metre, and the sheet's "
+            f"the sheet is in {', '.join(str(s.meter) for s in sheet.meters)}; a plan has one meter, and the sheet's "
             f"cannot be changed here"
         )
     key = read_key(arguments.key)

@@ -1,7 +1,7 @@
 """The grammar of plans, as one generator: it yields the words that may come next and is sent the word that came.
 
 `song(pins)` returns the Plan at the end, so that what writes, checks and reads a plan is the same code. What is pinned
-leaves one word to choose from. All sums are done here: seconds become whole bars at the tempo and metre that were
+leaves one word to choose from. All sums are done here: seconds become whole bars at the tempo and meter that were
 written, and sections add up to them.
 """
 

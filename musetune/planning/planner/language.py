@@ -6,7 +6,7 @@
     <section:A> <bars:8> <section:B> <bars:4> <section:A> </form>         A comes back, so its length is not said again
     <section:A> <0:min> <10:maj> <bass:4> <step:4> <5:maj> …              bars of A, then of B
 
-A chord's word begins a bar; ``<step:k>`` puts a further chord into it, k half beats (in compound metres thirds of a
+A chord's word begins a bar; ``<step:k>`` puts a further chord into it, k half beats (in compound meters thirds of a
 beat) after the bar line; ``<bass:n>`` puts the tone n semitones above the root into the bass. A section is written
 once, however often it comes.
 """

@@ -16,7 +16,7 @@ LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWX")
 LABELS = (*LETTERS, "intro", "outro")
 LENGTHS = ("bars", "seconds", "open")
 MOST_SECTION = 64  # bars of a section
-STEPS = 14  # places in a bar where a chord may begin: half beats, in compound metres thirds; 7 beats at most
+STEPS = 14  # places in a bar where a chord may begin: half beats, in compound meters thirds; 7 beats at most
 SOUNDING = tuple(q for q in QUALITIES if q != "N")
 
 _KINDS: dict[str, tuple[str, ...]] = {
