@@ -44,7 +44,9 @@ def main(arguments: list[str]) -> None:
     songs = [Path(args.song)] if args.song else fetch_songs()
     say(1, f"analyse {songs[0].name}: some seconds a minute of music")
     analyse(songs[0], out)
-    say(2, f"prepare a data set from a minute of each of {len(songs)} songs: analyse it, cut it on bar lines, encode it")
+    say(
+        2, f"prepare a data set from a minute of each of {len(songs)} songs: analyse it, cut it on bar lines, encode it"
+    )
     data = prepare(songs, args, out / "demo-work")
     say(3, f"fine-tune a genre adapter on it for {args.train_steps} steps, over the frozen theory adapter")
     trained = finetune(data, args, out / "demo-work")

@@ -57,7 +57,7 @@ install() {
     "$venv/bin/python" -m pip install --progress-bar off "$@"
 }
 
-echo "MuseTune installs into the folder $venv: some 1.9 GB for MuseTune, and 0.6 GB for its tests, page and judges."
+echo "MuseTune installs into the folder $venv: 2.1 GB for MuseTune and PyTorch, 0.7 GB for page, tests, documentation and judges."
 if [ -x "$venv/bin/python" ]; then
     run "virtual environment: it is there" true
 else

@@ -22,6 +22,8 @@ from musetune.display.evaluation_charts import draw_chart
 from musetune.evaluation import missing_judges, report
 from musetune.symbols.lead_sheet import GENRES
 
+JUDGES = "Chordino and madmom"
+
 
 def main(arguments: list[str]) -> None:
     args = parse(arguments)
@@ -34,7 +36,7 @@ def main(arguments: list[str]) -> None:
         clips[genre] = play(pipe, genre, sheet, args)
         print(genre, clips[genre], flush=True)
     settings = {name: getattr(args, name) for name in ("chords", "key", "bpm", "seed")}
-    record = settings | {"listener": "musetune" if missing_judges() else "the judges", "clips": clips}
+    record = settings | {"listener": "MuseTune's analyser" if missing_judges() else JUDGES, "clips": clips}
     (args.out / "gallery.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
