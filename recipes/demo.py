@@ -194,7 +194,7 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
         judged = report(wave, rate, sheet, listener=listener)
         print(f"{out / name}.wav: asked {' '.join(sheet.chord_labels)}")
         print(
-            f"  {judged.listener} heard {' '.join(judged.heard.labels)}; majmin "
+            f"  {judged.listener} heard {' '.join(judged.estimate.labels)}; majmin "
             f"{100 * (judged.scores['majmin'] or 0):.0f} %",
             end="",
         )
@@ -209,7 +209,7 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
             }
             (out / "demo.json").write_text(judged.dumps(settings))
             draw_chart(
-                out / "demo.png", wave, rate, sheet, judged.heard, title=f"I V vi IV in C major at 120 bpm: {PROMPT}"
+                out / "demo.png", wave, rate, sheet, judged.estimate, title=f"I V vi IV in C major at 120 bpm: {PROMPT}"
             )
 
 

@@ -72,11 +72,11 @@ def analyze(
     from musetune.analysis.service.batch import cores
 
     check_engine(beats)
-    wanted = {
+    flags = {
         "json": as_json and out is not None, "csv": csv, "plot": plot, "midi": midi, "musicxml": musicxml, "jams": jams,
         "labels": labels,
     }  # fmt: skip
-    outputs = tuple(kind for kind, asked in wanted.items() if asked)
+    outputs = tuple(kind for kind, on in flags.items() if on)
     if genres is not None:
         load_conventions(genres)
     options = {"beats": beats, "tempo_hint": tempo_hint, "genres": None if genres is None else str(genres)}
@@ -98,15 +98,15 @@ def _jobs(
     from musetune.analysis.service.worker import AnalysisJob
     from musetune.formats.files import SUFFIXES
 
-    found = find_files(places)
-    if sheet is not None and len(found) > 1:
-        raise ValueError(f"--sheet takes one file, not {len(found)}; --midi, --musicxml and --jams take many")
+    music = find_files(places)
+    if sheet is not None and len(music) > 1:
+        raise ValueError(f"--sheet takes one file, not {len(music)}; --midi, --musicxml and --jams take many")
     if sheet is not None and sheet.suffix.lower() not in SUFFIXES:
         raise ValueError(f"--sheet {sheet}: suffix {sheet.suffix!r} is not one of {', '.join(SUFFIXES)}")
-    if sheet is not None and sheet.exists() and sheet.samefile(found[0][0]):
+    if sheet is not None and sheet.exists() and sheet.samefile(music[0][0]):
         raise ValueError(f"--sheet {sheet} would overwrite the music itself: give it another name")
     work: dict[Path, AnalysisJob] = {}
-    for path, name in found:
+    for path, name in music:
         folder = path.parent if out is None else out / name.parent
         stem = folder / f"{path.name}{MARK}"
         if stem in work and outputs:
@@ -131,23 +131,25 @@ def _run(work: list[AnalysisJob], processes: int, as_json: bool) -> None:
     from musetune.analysis.service.batch import reason, run_jobs
 
     failed: list[str] = []
-    kept, alone = 0, len(work) == 1
+    from_cache, alone = 0, len(work) == 1
     bar = tqdm(total=len(work), unit="file", disable=alone, file=sys.stderr)
     with bar, closing(run_jobs(work, processes)) as answers:
         for job, answer in answers:
             if isinstance(answer, Exception):
                 failed.append(reason(answer) if job.path in str(answer) else f"{job.path}: {reason(answer)}")
             else:
-                kept += answer.cached
+                from_cache += answer.cached
                 for note in answer.notes:
                     tqdm.write(f"musetune: {note}", file=sys.stderr)
-                told = answer.result.dumps(2 if alone else None) if as_json else _told(job.path, answer.result, alone)
-                tqdm.write("\n".join([told, *([] if as_json else answer.files)]), file=sys.stdout)
+                text = (
+                    answer.result.dumps(2 if alone else None) if as_json else _summary(job.path, answer.result, alone)
+                )
+                tqdm.write("\n".join([text, *([] if as_json else answer.files)]), file=sys.stdout)
             bar.update()
     if alone and failed:
         typer.echo(f"musetune: {failed[0]}", err=True)
     elif not alone:
-        cached = f", {kept} from the cache" if kept else ""
+        cached = f", {from_cache} from the cache" if from_cache else ""
         typer.echo(f"{len(work) - len(failed)} of {len(work)} files analysed{cached}", err=True)
         for line in failed:
             typer.echo(f"  {line}", err=True)
@@ -155,7 +157,7 @@ def _run(work: list[AnalysisJob], processes: int, as_json: bool) -> None:
         raise typer.Exit(2 if len(failed) == len(work) else 1)
 
 
-def _told(path: str, result: AnalysisResult, whole: bool) -> str:
+def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
     """One line of what was heard, with the chart beneath where `whole`."""
     from musetune.analysis.export import chart
 

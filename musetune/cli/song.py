@@ -81,13 +81,13 @@ def stem_names(text: str) -> tuple[str, ...]:
     from musetune.symbols.arrangement import STEMS
     from musetune.symbols.names import suggest
 
-    wanted = [NAMES.get(word.lower(), word.lower()) for word in text.replace(",", " ").split()]
-    for word in wanted:
+    names = [NAMES.get(word.lower(), word.lower()) for word in text.replace(",", " ").split()]
+    for word in names:
         if word not in STEMS:
             raise ValueError(f"--stems {text!r}: {word!r} is not one of {', '.join(STEMS)}{suggest(word, STEMS)}")
-    if not wanted:
+    if not names:
         raise ValueError(f"--stems {text!r} names nobody; choose of {', '.join(STEMS)}")
-    return tuple(name for name in STEMS if name in wanted)
+    return tuple(name for name in STEMS if name in names)
 
 
 def given_notes(
@@ -103,8 +103,8 @@ def given_notes(
     from musetune.symbols import LeadSheet
 
     song = load_arrangement(given)
-    kept = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
-    return replace(song, stems=kept), given if source is None and LeadSheet.load(given).chords else source
+    stems = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
+    return replace(song, stems=stems), given if source is None and LeadSheet.load(given).chords else source
 
 
 def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Output:
         if pipe.adapter is None:
             pipe.load_adapter("theory")
         pipe.to(pick_device(None))
-        made = pipe(
+        output = pipe(
             prompt,
             lead_sheet=sheet,
             arrangement=song,
@@ -175,9 +175,9 @@ class Output:
             generator=torch.Generator().manual_seed(seed),
             num_inference_steps=sound.get("steps", 20),
         )
-        takes = {"": made.audios[0]} | {f".{name}": take for name, take in (made.stems or {}).items()}
+        takes = {"": output.audios[0]} | {f".{name}": take for name, take in (output.stems or {}).items()}
         for name, take in takes.items():
-            save_audio(self.path(f"{name}.wav"), take, made.sampling_rate, "wav")
+            save_audio(self.path(f"{name}.wav"), take, output.sampling_rate, "wav")
             yield self.path(f"{name}.wav")
 
 

@@ -42,15 +42,15 @@ def facts(sheet: LeadSheet) -> str:
 
 def chart_html(sheet: LeadSheet, under: Sequence[Under] | None = None, *, heading: str | None = None) -> str:
     """The chart in bars, as many to a line as fit, with a word ``under`` each chord (one a span; default: its Roman
-    numeral).
+    numeral; nothing under N.C.).
 
     heading: what stands above (default: `facts`). Bars after the first 96 are only counted.
     """
-    from musetune.theory.numerals.context import romans
+    from musetune.theory.numerals.context import romans_of_spans
 
     bars = list(bars_of(sheet))
     if under is None:
-        under = [Under(numeral) for numeral in romans(sheet)]
+        under = [Under(numeral) for numeral in romans_of_spans(sheet)]
     cells = "".join(_bar_html(sheet, under, low, high) for low, high in bars[:MAX_BARS])
     rest = f"<div>… and {len(bars) - MAX_BARS} more bars</div>" if len(bars) > MAX_BARS else ""
     title = facts(sheet) if heading is None else heading

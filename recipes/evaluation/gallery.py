@@ -65,7 +65,7 @@ def play(pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Na
     judged = report(wave, rate, sheet, listener="musetune" if missing_judges() else "judges")
     save_audio(args.out / f"{genre}.ogg", wave, rate)
     draw_chart(
-        args.out / f"{genre}.png", wave, rate, sheet, judged.heard, title=f"{args.chords} in {args.key}: {genre}"
+        args.out / f"{genre}.png", wave, rate, sheet, judged.estimate, title=f"{args.chords} in {args.key}: {genre}"
     )
     return {name: judged.scores[name] for name in ("majmin", "beat_f")}
 

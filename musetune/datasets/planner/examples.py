@@ -83,7 +83,7 @@ class PlannerExamples:
         plan = Plan(
             genre, meter, Key(rng.choice(MAJORS if mode == "major" else MINORS), mode), bpm, ("open", 0), form, content
         )
-        plan = replace(plan, asked=requested_length(plan, rng))
+        plan = replace(plan, length=requested_length(plan, rng))
         letters = "".join(label[0].upper() if len(label) == 1 else "" for label in form)
         facts = facts_of(
             plan, word, letters if 1 < len(letters) < 9 and len(letters) == len(form) and rng.random() < 0.3 else ""
@@ -111,13 +111,13 @@ def order(rng: random.Random) -> tuple[str, Plan, set[str]]:
         {},
     )
     text, named = caption(facts_of(plan, word), rng, exact=exact)
-    return text, plan, named | {"asked"}
+    return text, plan, named | {"length"}
 
 
 def facts_of(plan: Plan, word: str | None, form: str = "") -> CaptionFacts:
     """What a caption may say of a plan."""
     return CaptionFacts(
-        plan.genre, str(plan.meter), plan.key.mode, plan.key.tonic, round(plan.bpm), word, plan.asked, form
+        plan.genre, str(plan.meter), plan.key.mode, plan.key.tonic, round(plan.bpm), word, plan.length, form
     )
 
 
