@@ -22,6 +22,7 @@ state() {
     case $line in
     "Installing collected"*) echo "unpacked $(($(packages) - before)) of $(echo "$line" | tr ',' '\n' | wc -l) packages" ;;
     Downloading*) echo "package $(grep -c '^Collecting' "$log"): downloading $(echo "$line" | sed 's/^Downloading //; s|.*/||; s/-[^ ]*\.whl//; s/\.metadata//')" ;;
+    Collecting*) echo "package $(grep -c ^Collecting "$log"): looking for $(echo "$line" | sed "s/^Collecting //; s/[^A-Za-z0-9_.-].*//")" ;;
     "") echo starting ;;
     *) echo "$line" | cut -c1-80 ;;
     esac
