@@ -20,6 +20,7 @@ from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
+from musetune.hub.transfer import check_cache
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -133,6 +134,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """
         place = find_base(base)
         warn_of_remote_code(place, options)
+        if not Path(place).is_dir():
+            options |= check_cache(place, "model_index.json", **options)
         access = {k: options[k] for k in ("token", "cache_dir", "local_files_only") if k in options}
         if adapter_revision is None and Path(place).is_dir():
             adapter_revision = options.get("revision")
