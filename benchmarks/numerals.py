@@ -98,14 +98,14 @@ def truth(path: Path, bars: dict) -> list[Label]:  # type: ignore[type-arg]
     """The labels of an analysis in RomanText, placed by the numbers of the score's bars; second readings ("var") are
     left out.
     """
-    from music21 import meter
+    from music21.meter import TimeSignature
     from music21.romanText import rtObjects
 
     written: dict[str, list[tuple[Fraction, tuple[str, str]]]] = {}
-    metre, key = meter.TimeSignature("4/4"), "C"
+    time_signature, key = TimeSignature("4/4"), "C"
     for line in path.read_text().splitlines():
         if line.lower().startswith("time signature:"):
-            metre = meter.TimeSignature(line.split(":")[1].strip())
+            time_signature = TimeSignature(line.split(":")[1].strip())
         if not re.match(r"m\d", line) or "var" in line.split()[0]:
             continue
         token = rtObjects.RTMeasure(line.strip())
@@ -116,18 +116,18 @@ def truth(path: Path, bars: dict) -> list[Label]:  # type: ignore[type-arg]
                 written[str(token.number[0] + n - first)] = list(written.get(str(n), []))
                 key = written[str(n)][-1][1][1] if written.get(str(n)) else key
         else:
-            written[number], key = bar_of(token, metre, key)
+            written[number], key = bar_of(token, time_signature, key)
     return placed(written, bars)
 
 
-def bar_of(token, metre, key: str) -> tuple[list[tuple[Fraction, tuple[str, str]]], str]:  # type: ignore[no-untyped-def]
+def bar_of(token, time_signature, key: str) -> tuple[list[tuple[Fraction, tuple[str, str]]], str]:  # type: ignore[no-untyped-def]
     """[(quarters from the bar line, reading)] of one line of RomanText, and the key at its end."""
     from music21.romanText import rtObjects
 
     out, offset = [], Fraction(0)
     for atom in rtObjects.RTHandler().tokenizeAtoms(token.data, container=token):
         if isinstance(atom, rtObjects.RTBeat):
-            offset = Fraction(atom.getOffset(metre)).limit_denominator(96)
+            offset = Fraction(atom.getOffset(time_signature)).limit_denominator(96)
         elif isinstance(atom, rtObjects.RTKeyTypeAtom):
             name = atom.src.rstrip(":;")
             key = name[0] + name[1:].replace("b", "-")
@@ -189,12 +189,12 @@ def misplaced(score: Score, true: Sequence[Label]) -> bool:
     """
     frames = frames_of(score)
     sums = np.vstack([np.zeros(12), np.cumsum(frames.classes, axis=0)])
-    metre, end = score.meters[0].meter, float(frames.places[-1])
+    meter, end = score.meters[0].meter, float(frames.places[-1])
     edges = [float(label.start) for label in true] + [end]
     chords = [[(sum(x.degree) + x.key[0] + i) % 12 for i in QUALITY_INTERVALS.get(x.quality, (0, 4, 10))] for x in true]
 
     def held(bars: int, half: int) -> float:
-        shift, inside, total = bars * float(metre.beats_per_bar * metre.beat_quarters), 0.0, 1e-9
+        shift, inside, total = bars * float(meter.beats_per_bar * meter.beat_quarters), 0.0, 1e-9
         for a, b, tones in zip(edges, edges[1:], chords):
             if (a >= end / 2) == bool(half):
                 first, last = np.clip(np.searchsorted(frames.places, [a + shift, b + shift]), 0, len(sums) - 1)

@@ -82,7 +82,7 @@ def obedience(planner: Planner, path: Path, seed: int) -> dict[str, Any]:
             for name, is_so in held.items():
                 kept[name].append(is_so)
             if wrong := [name for name, is_so in held.items() if not is_so]:
-                got = f"{plan.key}, {plan.meter}, {plan.bpm:g}, {plan.genre}, {plan.bars} bars, asked {plan.asked}"
+                got = f"{plan.key}, {plan.meter}, {plan.bpm:g}, {plan.genre}, {plan.bars} bars, asked {plan.length}"
                 missed.append({"prompt": row["prompt"], "wrong": wrong, "got": got})
     every = [is_so for values in kept.values() for is_so in values]
     shares = {name: {"share": sum(values) / len(values), "of": len(values)} for name, values in kept.items() if values}

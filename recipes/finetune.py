@@ -160,8 +160,7 @@ def train(config: Config) -> Path:
             noisy = add_noise(batch.latents, noise, alphas, t)  # x_t = √α_t x_0 + √(1-α_t) noise
             # v = √α_t noise - √(1-α_t) x_0, or the noise itself, as the base predicts
             wanted = target(batch.latents, noise, alphas, t, run.prediction_type)
-            last = micro + 1 == config.gradient_accumulation_steps
-            with nullcontext() if last else accelerator.no_sync(model):
+            with nullcontext() if micro + 1 == config.gradient_accumulation_steps else accelerator.no_sync(model):
                 predicted = model(noisy, t, batch.tokens, batch.text)
                 # mean |predicted - wanted|² of each sample, (B,), times its min-SNR weight
                 loss = diffusion_loss(predicted, wanted, snr(alphas, t), run.prediction_type, config.snr_gamma)
@@ -172,17 +171,14 @@ def train(config: Config) -> Path:
         per_sample = torch.cat(losses).tolist()  # of all processes, as `ids`
         finite = math.isfinite(sum(per_sample)) and math.isfinite(grad_norm)
         if finite:  # else the step moves nothing
-            for group in state.optimizer.param_groups:
-                group["lr"] = lr
+            state.optimizer.param_groups[0]["lr"] = lr
             state.optimizer.step()
             if state.ema:
                 state.ema.step(state.parameters)
         state.optimizer.zero_grad()
         state.step, state.bad_steps = state.step + 1, 0 if finite else state.bad_steps + 1
-
         record = {"step": state.step, "loss": sum(per_sample) / per_step, "grad_norm": grad_norm, "lr": lr}
-        culprits = [i for i, x in zip(ids, per_sample, strict=True) if not math.isfinite(x)] or ids
-        log_step(accelerator, out / "loss.jsonl", record, skipped=None if finite else culprits)
+        log_step(accelerator, out / "loss.jsonl", record, skipped=None if finite else zip(ids, per_sample, strict=True))
         stop_where_nothing_is_finite(state, config.max_bad_steps, out / "loss.jsonl")
         ended = state.step >= config.max_train_steps or out_of_time(began, config.max_train_minutes)
         if main and (ended or state.step % config.checkpointing_steps == 0):

@@ -1,4 +1,4 @@
-"""How the rhythm behaves against the metre: from the onsets heard in three registers, or from notes."""
+"""How the rhythm behaves against the meter: from the onsets heard in three registers, or from notes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rhythmic_analysis(found: BeatTrack) -> JsonObject:
 
 
 def rhythmic_analysis_of_notes(score: Score) -> JsonObject:
-    """The record's `rhythmic_analysis` of a score in the metre that holds for longest.
+    """The record's `rhythmic_analysis` of a score in the meter that holds for longest.
 
     Layers are its parts and drums.
     """
@@ -58,7 +58,7 @@ def rhythmic_analysis_of_layers(
 
     `complexity_score` is the mean of the syncopation index, the entropy of places in the bar and that of intervals
     between onsets (those that can be told, see `musetune.theory.rhythm.syncopation`); `polyrhythm` as defined in
-    `musetune.theory.rhythm.polyrhythm`; `swing_ratio` null in compound metres, whose beats have three parts, and where
+    `musetune.theory.rhythm.polyrhythm`; `swing_ratio` null in compound meters, whose beats have three parts, and where
     too few beats are divided in two; `tempo_stability` of `beats_s` (n,) seconds, null without.
     """
     groups = sync.groups_of(meter, layers, first_downbeat)

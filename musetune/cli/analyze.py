@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from musetune.analysis.service.worker import AnalysisJob
     from musetune.symbols.estimate import AnalysisResult
 
-HELP = """Hear chords, key, beats, tempo, metre and form.
+HELP = """Hear chords, key, beats, tempo, meter and form.
 
 FILES are audio (MP3, WAV, FLAC, OGG; M4A and others where ffmpeg is installed), MIDI, MusicXML, lead sheets (.json), or
 folders of them; - reads one from standard input. One file is printed as a chart; many as a line each.
@@ -29,7 +29,7 @@ mirrored; equal names get the names of the folders above too. Files that are the
 
 Examples:
 
-  musetune analyze song.mp3                                 key, tempo, metre, and the chords in bars
+  musetune analyze song.mp3                                 key, tempo, meter, and the chords in bars
 
   musetune analyze song.mp3 --plot --labels                 a picture to read; label tracks to import in Audacity
 
@@ -86,11 +86,11 @@ def analyze(
     from musetune.analysis.service.cache import default_folder
 
     check_engine(beats)
-    wanted = {
+    flags = {
         "json": as_json and out is not None, "csv": csv, "plot": plot, "midi": midi, "musicxml": musicxml, "jams": jams,
         "labels": labels, "lab": lab,
     }  # fmt: skip
-    outputs = tuple(kind for kind, asked in wanted.items() if asked)
+    outputs = tuple(kind for kind, on in flags.items() if on)
     if genres is not None:
         load_conventions(genres)
     options: dict[str, Any] = {
@@ -101,29 +101,29 @@ def analyze(
     options |= {"cache": None if no_cache else str(default_folder()), "outputs": outputs, "force": force}
     if len(files) > 1 and DASH in files:
         raise ValueError("- is standard input, which holds one file: give it alone")
-    with stdin_file() if DASH in files else nullcontext() as piped:
-        found = [(piped, Path("stdin"))] if piped else find_files(files)
-        _run(_jobs(found, out, sheet, options), jobs or cores(), as_json and out is None)
+    with stdin_file() if DASH in files else nullcontext() as stdin_path:
+        music = [(stdin_path, Path("stdin"))] if stdin_path else find_files(files)
+        _run(_jobs(music, out, sheet, options), jobs or cores(), as_json and out is None)
 
 
 def _jobs(
-    found: list[tuple[Path, Path]], out: Path | None, sheet: Path | None, options: dict[str, Any]
+    music: list[tuple[Path, Path]], out: Path | None, sheet: Path | None, options: dict[str, Any]
 ) -> dict[str, AnalysisJob]:
-    """What to do by the name to print, checked before anything is done. found: files, and their names for output."""
+    """What to do by the name to print, checked before anything is done. music: files, and their names for output."""
     from musetune.analysis.service.batch import MARK
     from musetune.analysis.service.worker import AnalysisJob
     from musetune.formats.files import SUFFIXES
 
-    if sheet is not None and len(found) > 1:
-        raise ValueError(f"--sheet takes one file, not {len(found)}; --midi, --musicxml and --jams take many")
+    if sheet is not None and len(music) > 1:
+        raise ValueError(f"--sheet takes one file, not {len(music)}; --midi, --musicxml and --jams take many")
     if sheet is not None and sheet.suffix.lower() not in SUFFIXES:
         raise ValueError(f"--sheet {sheet}: suffix {sheet.suffix!r} is not one of {', '.join(SUFFIXES)}")
-    if sheet is not None and sheet.exists() and sheet.samefile(found[0][0]):
+    if sheet is not None and sheet.exists() and sheet.samefile(music[0][0]):
         raise ValueError(f"--sheet {sheet} would overwrite the music itself: give it another name")
     check_new([] if sheet is None else [sheet], options["force"], "--sheet")
     work: dict[str, AnalysisJob] = {}
-    names = [name for _, name in found]
-    for path, name in found:
+    names = [name for _, name in music]
+    for path, name in music:
         stdin = name == Path("stdin") and path.name != name.name
         folder = out / name.parent if out is not None else Path() if stdin else path.parent
         if out is not None and options["outputs"]:
@@ -143,34 +143,31 @@ def _run(work: dict[str, AnalysisJob], processes: int, as_json: bool) -> None:
     from musetune.analysis.service.batch import reason, run_jobs
 
     failed: list[str] = []
-    known, alone = 0, len(work) == 1
-    kept: list[str] = []
-    shown = {job.path: name for name, job in work.items()}
+    from_cache, alone = 0, len(work) == 1
+    existing: list[str] = []
+    names = {job.path: name for name, job in work.items()}
     bar = tqdm(total=len(work), unit="file", disable=alone, file=sys.stderr)
     with bar, closing(run_jobs(work.values(), processes)) as answers:
         for job, answer in answers:
             if isinstance(answer, Exception):
-                text = reason(answer).replace(job.path, shown[job.path])
-                failed.append(text if shown[job.path] in text else f"{shown[job.path]}: {text}")
+                text = reason(answer).replace(job.path, names[job.path])
+                failed.append(text if names[job.path] in text else f"{names[job.path]}: {text}")
             else:
-                known += answer.cached
-                kept += answer.kept
+                from_cache += answer.cached
+                existing += answer.existing
                 for note in answer.notes:
                     tqdm.write(f"musetune: {note}", file=sys.stderr)
-                told = (
-                    answer.result.dumps(2 if alone else None)
-                    if as_json
-                    else _told(shown[job.path], answer.result, alone)
-                )
-                tqdm.write("\n".join([told, *([] if as_json else answer.files)]), file=sys.stdout)
+                name, result = names[job.path], answer.result
+                text = result.dumps(2 if alone else None) if as_json else _summary(name, result, alone)
+                tqdm.write("\n".join([text, *([] if as_json else answer.files)]), file=sys.stdout)
             bar.update()
-    if kept:
-        many = f"{kept[0]} and {len(kept) - 1} more" if len(kept) > 1 else kept[0]
+    if existing:
+        many = f"{existing[0]} and {len(existing) - 1} more" if len(existing) > 1 else existing[0]
         typer.echo(f"musetune: left as before: {many}; --force writes over what is there already", err=True)
     if alone and failed:
         typer.echo(f"musetune: {failed[0]}", err=True)
     elif not alone:
-        cached = f", {known} from the cache" if known else ""
+        cached = f", {from_cache} from the cache" if from_cache else ""
         typer.echo(f"{len(work) - len(failed)} of {len(work)} files analysed{cached}", err=True)
         for line in failed:
             typer.echo(f"  {line}", err=True)
@@ -178,7 +175,7 @@ def _run(work: dict[str, AnalysisJob], processes: int, as_json: bool) -> None:
         raise typer.Exit(2 if len(failed) == len(work) else 1)
 
 
-def _told(path: str, result: AnalysisResult, whole: bool) -> str:
+def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
     """One line of what was heard, with the chart beneath where `whole`."""
     from musetune.analysis.export import chart
 

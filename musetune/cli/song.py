@@ -82,13 +82,13 @@ def stem_names(text: str) -> tuple[str, ...]:
     from musetune.symbols.arrangement import STEMS
     from musetune.symbols.names import suggest
 
-    wanted = [NAMES.get(word.lower(), word.lower()) for word in text.replace(",", " ").split()]
-    for word in wanted:
+    names = [NAMES.get(word.lower(), word.lower()) for word in text.replace(",", " ").split()]
+    for word in names:
         if word not in STEMS:
             raise ValueError(f"--stems {text!r}: {word!r} is not one of {', '.join(STEMS)}{suggest(word, STEMS)}")
-    if not wanted:
+    if not names:
         raise ValueError(f"--stems {text!r} names nobody; choose of {', '.join(STEMS)}")
-    return tuple(name for name in STEMS if name in wanted)
+    return tuple(name for name in STEMS if name in names)
 
 
 def given_notes(
@@ -104,12 +104,12 @@ def given_notes(
     from musetune.symbols import LeadSheet
 
     song = load_arrangement(given)
-    kept = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
-    return replace(song, stems=kept), given if source is None and LeadSheet.load(given).chords else source
+    stems = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
+    return replace(song, stems=stems), given if source is None and LeadSheet.load(given).chords else source
 
 
 def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
-    """``pins`` with the tempo, the metre and the length in bars of the user's notes where these are not pinned."""
+    """``pins`` with the tempo, the meter and the length in bars of the user's notes where these are not pinned."""
     from musetune.symbols import LeadSheet
 
     sheet = LeadSheet.load(given)
@@ -193,7 +193,7 @@ class Output:
                 bar.update()
                 return {}
 
-            made = pipe(
+            output = pipe(
                 prompt,
                 lead_sheet=sheet,
                 arrangement=song,
@@ -202,9 +202,9 @@ class Output:
                 num_inference_steps=steps,
                 callback_on_step_end=progress,
             )
-        takes = {"": made.audios[0]} | {f".{name}": take for name, take in (made.stems or {}).items()}
+        takes = {"": output.audios[0]} | {f".{name}": take for name, take in (output.stems or {}).items()}
         for name, take in takes.items():
-            save_audio(self.path(f"{name}.wav"), take, made.sampling_rate, "wav")
+            save_audio(self.path(f"{name}.wav"), take, output.sampling_rate, "wav")
             yield self.path(f"{name}.wav")
 
 

@@ -1,4 +1,4 @@
-"""Songs whose chords, beats, metre and key are known: POP909 (Wang et al., ISMIR 2020), and songs in time of any kind.
+"""Songs whose chords, beats, meter and key are known: POP909 (Wang et al., ISMIR 2020), and songs in time of any kind.
 
 For training and measuring the analyser only.
 """
@@ -18,7 +18,7 @@ from musetune.symbols import BeatGrid, LeadSheet, Meter
 if TYPE_CHECKING:
     import pretty_midi
 
-# which eighths of the bars of four are kept to make another metre; beats of 7/8 are eighths, of 6/8 three of them
+# which eighths of the bars of four are kept to make another meter; beats of 7/8 are eighths, of 6/8 three of them
 HALVES = {
     "2/4": "11110000", "3/4": "11111100", "5/4": "1111110011110000", "6/8": "11111100", "7/8": "11111110",
 }  # fmt: skip
@@ -177,7 +177,7 @@ def _moved(midi: pretty_midi.PrettyMIDI, moved: Callable) -> pretty_midi.PrettyM
 
 
 def in_quarters(sheet: LeadSheet) -> LeadSheet:
-    """2/2 as 4/4, without melody; other metres as they are."""
+    """2/2 as 4/4, without melody; other meters as they are."""
     if str(sheet.meter) != "2/2":
         return replace(sheet, melody=())
     chords = tuple(replace(span, start=2 * span.start, beats=2 * span.beats) for span in sheet.chords)

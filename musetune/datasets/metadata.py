@@ -267,7 +267,7 @@ def analysed(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
 
 
 def barred(sheet: LeadSheet, meter: Meter) -> LeadSheet:
-    """The sheet in another metre; where bars get another length, they start where most chords do."""
+    """The sheet in another meter; where bars get another length, they start where most chords do."""
     bar, first = meter.beats_per_bar, sheet.first_downbeat
     if bar != sheet.meter.beats_per_bar and sheet.chords:
         first = Counter(span.start % bar for span in sheet.chords).most_common(1)[0][0]

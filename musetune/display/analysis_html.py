@@ -34,7 +34,7 @@ def marks(record: JsonObject) -> list[Under]:
 
 
 def summary(record: JsonObject) -> str:
-    """File, key, tempo, metre and genre with their confidences, as far as they are known."""
+    """File, key, tempo, meter and genre with their confidences, as far as they are known."""
     source, genre = record.get("source") or {}, record.get("genre_analysis") or {}
     told = [
         source.get("file"),

@@ -141,7 +141,7 @@ def systems(sheet: LeadSheet, end_s: float) -> tuple[list[tuple[float, float]], 
 
 
 def title(record: dict[str, Any]) -> str:
-    """File, key, tempo, metre and genre in a line; what is not known is left out."""
+    """File, key, tempo, meter and genre in a line; what is not known is left out."""
     bpm = record.get("bpm")
     parts = [(record.get("source") or {}).get("file"), record.get("key"), None if bpm is None else f"{bpm:.0f} bpm"]
     parts += [record.get("time_signature"), (record.get("genre_analysis") or {}).get("primary_genre")]

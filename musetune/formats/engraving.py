@@ -108,15 +108,16 @@ def flat(name: str) -> str:
     return name[0] + name[1:].replace("b", "-")
 
 
-def _measure(number: int, quarters: Fraction, metre: Meter, shown: bool) -> stream.Measure:
-    """An empty bar, of fewer ``quarters`` than its ``metre`` where it is a pickup."""
-    from music21 import meter, stream
+def _measure(number: int, quarters: Fraction, meter: Meter, shown: bool) -> stream.Measure:
+    """An empty bar, of fewer ``quarters`` than its ``meter`` where it is a pickup."""
+    from music21 import stream
+    from music21.meter import TimeSignature
 
     bar = stream.Measure(number=number)
     if shown:
-        bar.insert(0, meter.TimeSignature(str(metre)))
-    if quarters < _full(metre):
-        bar.paddingLeft, bar.showNumber = _full(metre) - quarters, stream.enums.ShowNumber.NEVER
+        bar.insert(0, TimeSignature(str(meter)))
+    if quarters < _full(meter):
+        bar.paddingLeft, bar.showNumber = _full(meter) - quarters, stream.enums.ShowNumber.NEVER
     return bar
 
 

@@ -48,11 +48,11 @@ def from_stream(parsed: stream.Score) -> Score:
     for number, part in enumerate(parts, start=1):
         name = " ".join((part.partName or f"part {number}").split())
         lines += [(name, line) for line in _lines(part, drums)]
-    metres, pickup = _metres(first)
+    meters, pickup = _meters(first)
     keys = [(_offset(s, first), _key(s)) for s in first.recurse().getElementsByClass("KeySignature")]
     tempi = [(_offset(m, first), 60 / m.getQuarterBPM()) for m in _marks(parts) if m.getQuarterBPM()]
     grid = lambda meters, count: tempo_grid(in_force(tempi, 0.5, end), quarters_of(meters), count)  # noqa: E731
-    return score_of(lines, drums, metres, keys, end, grid, pickup)
+    return score_of(lines, drums, meters, keys, end, grid, pickup)
 
 
 def _marks(parts: list[stream.Part]) -> Iterable:  # type: ignore[type-arg]
@@ -119,23 +119,23 @@ def _key(signature) -> Key:  # type: ignore[no-untyped-def]
     return Key(found.tonic.name.replace("-", "b"), found.mode if found.mode == "minor" else "major")
 
 
-def _metres(part: stream.Part) -> tuple[list[tuple[Fraction, Meter]], Fraction]:
-    """(quarters, metre) of the time signatures and of the bars after irregular ones, and the quarters before the first
+def _meters(part: stream.Part) -> tuple[list[tuple[Fraction, Meter]], Fraction]:
+    """(quarters, meter) of the time signatures and of the bars after irregular ones, and the quarters before the first
     full bar.
     """
-    metres: list[tuple[Fraction, Meter]] = []
+    meters: list[tuple[Fraction, Meter]] = []
     pickup = Fraction(0)
     due = Fraction(0)
-    metre = Meter(4, 4)
+    meter = Meter(4, 4)
     for number, bar in enumerate(part.getElementsByClass("Measure")):
         start, held = _offset(bar, part), _quarters(bar.highestTime)
         sign = next(iter(bar.getElementsByClass("TimeSignature")), None)
         if sign is not None:
-            metre = Meter(sign.numerator, sign.denominator)
-        full = metre.beats_per_bar * metre.beat_quarters
+            meter = Meter(sign.numerator, sign.denominator)
+        full = meter.beats_per_bar * meter.beat_quarters
         if number == 0 and 0 < held < full:
             pickup = held
-        if number == 0 or (sign is not None and metre != metres[-1][1]) or (start != due and held > 0):
-            metres.append((start, metre))
+        if number == 0 or (sign is not None and meter != meters[-1][1]) or (start != due and held > 0):
+            meters.append((start, meter))
         due = start + (held if number == 0 and pickup else full)
-    return metres or [(Fraction(0), metre)], pickup
+    return meters or [(Fraction(0), meter)], pickup

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from musetune.symbols.meter import Meter
 
-Bar = tuple[Fraction, Fraction, Meter]  # start and stop in quarters, metre
+Bar = tuple[Fraction, Fraction, Meter]  # start and stop in quarters, meter
 Sound = tuple[Fraction, Fraction, int, int]  # start and stop in quarters, pitch, velocity
 GRID = 24  # what fits no grid is written to this part of a quarter
 NEAR = Fraction(1, 96)  # quarters that a note may be off a grid and still be meant on it
@@ -99,7 +99,7 @@ def cells_of(sounds: Sequence[Sound], bars: Sequence[Bar]) -> list[Cell]:
 
 
 def _beats(bars: Sequence[Bar]) -> Iterator[tuple[Cell, Meter]]:
-    """Beats of at most a quarter (dotted, in compound metres).
+    """Beats of at most a quarter (dotted, in compound meters).
 
     A bar that is no whole number of them begins with the rest, as pickups do.
     """

@@ -1,4 +1,4 @@
-"""Notes on paper: the voices of a MIDI or MusicXML file with metres, key signatures, tempo and pick-up, in beats."""
+"""Notes on paper: the voices of a MIDI or MusicXML file with meters, key signatures, tempo and pick-up, in beats."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ For every lead sheet of the test set, at its own fixed seed: floor A the base wi
 the adapter made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the
 words alone name the genre; best of 4 what our own report ranks first of its clip and three more seeds; ceiling A the
 lead sheet rendered by a synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and
-vocoder. "quick" plays three sheets, one a metre: adapter and floor B alone.
+vocoder. "quick" plays three sheets, one a meter: adapter and floor B alone.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from musetune.evaluation.obedience import (
     CONDITIONS,
     TEXT,
     aims,
-    by_metre,
+    by_meter,
     judge_clip,
     lost,
     markdown,
     markdown_aims,
-    markdown_metres,
+    markdown_meters,
     mismatched_sheets,
     scores_of,
     tabulate,
@@ -89,7 +89,7 @@ def summary(clips: Clips, tests: list[TestSheet], sound: dict[str, float | None]
     ranked = [clips[c][name] for name in clips[CANDIDATES[0]] for c in ("adapter", *CANDIDATES)]
     figures: JsonObject = {
         "table": tabulate(main),
-        "metres": by_metre(main, tests),
+        "metres": by_meter(main, tests),
         "aims": aims(main),
         "lost": {row: lost(main, row) for row in TEXT} if "floor A" in main else {},
         "frechet": sound,
@@ -98,7 +98,7 @@ def summary(clips: Clips, tests: list[TestSheet], sound: dict[str, float | None]
     }
     parts = [
         markdown(figures["table"], sound, len(tests)),
-        markdown_metres(figures["metres"]),
+        markdown_meters(figures["metres"]),
         markdown_aims(figures["aims"]),
         "".join(f"{row}, floor A − no genre: {cell(loss)} points.\n\n" for row, loss in figures["lost"].items()),
         "Correlations are Pearson's; Spearman's. The claim is the adapter's row.\n\n"

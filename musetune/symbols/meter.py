@@ -22,7 +22,7 @@ class Meter:
         denominator: Lower number: a power of 2 up to 128. These are all that MIDI and MusicXML hold.
 
     Raises:
-        ValueError: For numbers outside these; it names the nearest usual metre.
+        ValueError: For numbers outside these; it names the nearest usual meter.
 
     Example:
         >>> meter = Meter.parse("6/8")
@@ -43,7 +43,7 @@ class Meter:
         """Read ``3/4``.
 
         Raises:
-            ValueError: For what is no time signature; it names the text and the nearest usual metre.
+            ValueError: For what is no time signature; it names the text and the nearest usual meter.
         """
         top, slash, bottom = text.strip().partition("/")
         if not slash or not (top.isdecimal() and bottom.isdecimal()) or len(text) > 20:

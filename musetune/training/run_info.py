@@ -52,7 +52,7 @@ def save_adapter(adapter: MusicAdapter, folder: Path, run_info: Mapping[str, Any
     Returns:
         The folder.
     """
-    adapter.card = describe_adapter(adapter.unet, "theory", folder, run_info)
+    adapter.metadata = describe_adapter(adapter.unet, "theory", folder, run_info)
     adapter.save_pretrained(folder)
     save_run_info(folder, run_info)
     return folder

@@ -17,7 +17,7 @@ from musetune.training.seeding import chance, integers
 
 @torch.no_grad()
 def zero_unseen_embeddings(conditioner: MusicConditioner, table: TokenTable) -> None:
-    """Set to zero what no clip of the table has (a metre, a section): it says nothing then, instead of something
+    """Set to zero what no clip of the table has (a meter, a section): it says nothing then, instead of something
     random, and never learns. The nulls stay: they are learned wherever a stream is hidden.
     """
     events = table.tensors["events"][table.tensors["event_mask"]]

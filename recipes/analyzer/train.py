@@ -168,7 +168,7 @@ def chord_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
     """Binary cross-entropy, beats weighing three times and bar lines six times as much as the frames between.
 
-    A tenth of the cross-entropy of the metre at each frame.
+    A tenth of the cross-entropy of the meter at each frame.
     """
     x, target, mask, meter = batch
     with torch.autocast("cpu", torch.bfloat16):

@@ -61,7 +61,7 @@ class Config:
     train: int = 540  # clips of this part
     calibration: int = 120
     test: int = 180
-    sheets: int = 1200  # further training examples that are not played: chords, tempo, metre and swing alone
+    sheets: int = 1200  # further training examples that are not played: chords, tempo, meter and swing alone
     pool: int = 72  # songs a part is made of, at most; reading them takes most of the time
     seconds: float = 20.0
     idiom_share: float = 0.45  # clips with progressions of the genre instead of a song's

@@ -7,7 +7,7 @@ rubato.
 The second makes a development set of songs that training reads: what is tuned never sees the test set.
 
 SONGS is a folder of POP909 song folders (chords.txt, beats.txt, key.txt, which POP909 itself calls chord_midi.txt,
-beat_midi.txt, key_audio.txt) with the song's file from POP909-CL in each as corrected.mid: POP909's own metres are
+beat_midi.txt, key_audio.txt) with the song's file from POP909-CL in each as corrected.mid: POP909's own meters are
 wrong in one song of forty. Only folders whose name ends in ``held_out`` are used, each as seldom as possible, and no
 succession of chords of a song twice. Songs in 4/4 also give passages in 3/4 and 6/8, where their changes allow it.
 
@@ -85,7 +85,7 @@ class SourceSong:
 
 
 def read_song(folder: Path) -> SourceSong | None:
-    """A song with one key and steady bars, chords on half beats; None for the others (metre from corrected.mid)."""
+    """A song with one key and steady bars, chords on half beats; None for the others (meter from corrected.mid)."""
     import pretty_midi
 
     beats = np.loadtxt(folder / "beats.txt")
@@ -228,7 +228,7 @@ def pick_genre(bpm: float, used: Counter[str]) -> str:
 
 
 def frames(cfg: Config, rng: random.Random) -> list[tuple[Meter, BeatGrid, bool]]:
-    """(metre, beats, whether in rubato) of every sheet, shuffled, but two neighbours in tempo follow each other: they
+    """(meter, beats, whether in rubato) of every sheet, shuffled, but two neighbours in tempo follow each other: they
     will be a major and a minor sheet, so that neither mode is the faster. Raises ValueError where ``count`` is too
     small for them.
     """

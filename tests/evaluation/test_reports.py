@@ -177,7 +177,7 @@ def test_own_report_is_not_told_the_tempo(faster: float) -> None:
     off = replace(test.sheet, grid=grid)
     made = report(rendered(off, 16000, seed=test.seed), 16000, test.sheet)
     assert made.scores["tempo_acc1"] == 0
-    assert made.heard.bpm == pytest.approx(faster * sheet_tempo(test.sheet), rel=0.02)
+    assert made.estimate.bpm == pytest.approx(faster * sheet_tempo(test.sheet), rel=0.02)
     right = report(rendered(test.sheet, 16000, seed=test.seed), 16000, test.sheet)
     assert right.scores["tempo_acc1"] == 1
 

@@ -1,4 +1,4 @@
-"""Scores from MIDI and MusicXML: voices, ties, metres, pick-up, tempo; clear errors."""
+"""Scores from MIDI and MusicXML: voices, ties, meters, pick-up, tempo; clear errors."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_irregular_bar_restarts_the_count() -> None:
     assert from_stream(stream.Score([stream.Part(bars)])).downbeats() == [0, 4, 7, 11]
 
 
-def test_midi_keeps_tempo_metre_percussion_and_overlapping_notes(tmp_path: Path) -> None:
+def test_midi_keeps_tempo_meter_percussion_and_overlapping_notes(tmp_path: Path) -> None:
     file = mido.MidiFile(ticks_per_beat=480)
     keys, drums = mido.MidiTrack(), mido.MidiTrack()
     keys += [

@@ -76,7 +76,7 @@ def _scale(key: Key) -> set[int]:
 
 @dataclass(frozen=True)
 class GenreTraits:
-    """`bpm`; `metre` as in 4/4; `patterns` names found; `chords` share by CHORD_KINDS, empty without chords; `swing`
+    """`bpm`; `meter` as in 4/4; `patterns` names found; `chords` share by CHORD_KINDS, empty without chords; `swing`
     and `syncopation` of the record's rhythm, None where not told; `sound` by TIMBRE_NAMES, empty without sound.
     """
 

@@ -68,7 +68,7 @@ class JobResult:
     cached: bool = False
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
-    kept: tuple[str, ...] = ()
+    existing: tuple[str, ...] = ()
 
 
 class WorkerDied(RuntimeError):
@@ -95,17 +95,17 @@ def perform(job: AnalysisJob) -> JobResult:
         stored = stored.named(text_name(path))
         if cached:  # a fresh analysis has said them
             notes.extend(f"{text_name(path)}: {text}" for text in stored.record.get("remarks", ()))
-        files, kept = [], []
+        files, existing = [], []
         for kind in job.outputs:
             for file, write in exports(stored, kind, Path(job.stem or path), sound=path):
                 if file.exists() and not job.force:
-                    kept.append(str(file))
+                    existing.append(str(file))
                     continue
                 write()
                 files.append(str(file))
         if job.sheet is not None:
             files.append(str(save_sheet(stored, Path(job.sheet))))
-    return JobResult(stored, cached, tuple(files), tuple(notes), tuple(kept))
+    return JobResult(stored, cached, tuple(files), tuple(notes), tuple(existing))
 
 
 def check_file(path: Path) -> None:
@@ -144,7 +144,7 @@ def main() -> None:
                 "cached": answer.cached,
                 "files": answer.files,
                 "notes": answer.notes,
-                "kept": answer.kept,
+                "existing": answer.existing,
             }
         except Exception as error:  # the files after this one go on
             reply = {"error": _nearest(error), "message": _message(error)}
@@ -191,7 +191,7 @@ class AnalysisWorker:
         reply = json.loads(line)
         if "message" in reply:
             raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
-        lists = (tuple(reply[name]) for name in ("files", "notes", "kept"))
+        lists = (tuple(reply[name]) for name in ("files", "notes", "existing"))
         return JobResult(StoredAnalysis.unpacked(reply["result"]), reply["cached"], *lists)
 
     def kill(self) -> None:

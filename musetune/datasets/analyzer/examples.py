@@ -1,7 +1,7 @@
 """Examples for recipes/analyzer/train.py: a song played and recorded in some manner, what the networks see of it, and
 the truth.
 
-Songs: POP909 as written, with another band, in other metres, with a wandering tempo; lead sheets of OpenEWLD
+Songs: POP909 as written, with another band, in other meters, with a wandering tempo; lead sheets of OpenEWLD
 arranged in six genres; made-up chord studies. Sound: several soundfonts, a voice-like lead, detuning, reverb,
 equaliser, compression, noise, MP3.
 """
@@ -26,7 +26,7 @@ from musetune.datasets.chord_studies import study
 from musetune.datasets.corpus import HALVES, AnnotatedSong, at_tempo, in_meter, load_pop909, rubato
 
 DRUMS_ALONE = 0.04  # examples without a chord, as a share of the others
-KINDS = {"plain": 0.3, "band": 0.25, "metre": 0.13, "study": 0.12, "sheet": 0.2}
+KINDS = {"plain": 0.3, "band": 0.25, "meter": 0.13, "study": 0.12, "sheet": 0.2}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def played(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
         return varied(arranged(job.source, job.seconds, rng), rng)
     start = min(float(rng.uniform(0, 100)), max(0.0, last_beat(job.source) - job.seconds))
     song = load_pop909(job.source, start_s=start, duration_s=job.seconds)
-    if job.kind == "metre" and song.meter == "4/4" and len(song.beats_s) > 16:
+    if job.kind == "meter" and song.meter == "4/4" and len(song.beats_s) > 16:
         song = in_meter(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.2, 0.2, 0.15])))
         return at_tempo(song, float(rng.uniform(0.7, 1.4)))
     return varied(at_tempo(song, float(rng.uniform(0.85, 1.25)) if rng.random() < 0.5 else 1.0), rng)

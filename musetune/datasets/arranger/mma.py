@@ -61,7 +61,7 @@ LEFT_OUT = re.compile(r"INTRO|END|FILL|METRONOME|NONE|COUNT|\d?F[AB]$")
 
 @dataclass(frozen=True)
 class Groove:
-    """A groove's name, genre, our metre, and how many of MMA's beats make one of ours."""
+    """A groove's name, genre, our meter, and how many of MMA's beats make one of ours."""
 
     name: str
     genre: str
@@ -70,7 +70,7 @@ class Groove:
 
 
 def grooves(mma: Path) -> list[Groove]:
-    """The package's grooves in metres that the stem transformer knows, without introductions, fills and endings."""
+    """The package's grooves in meters that the stem transformer knows, without introductions, fills and endings."""
     catalogue, names = [], set()
     for index in sorted((mma / "usr/share/mma/lib").glob("*/.mmaDB")):
         with index.open("rb") as file:
@@ -88,7 +88,7 @@ def grooves(mma: Path) -> list[Groove]:
 
 
 def _meter(text: str, stem: str) -> tuple[str | None, float]:
-    """A groove file's metre by its Time (beats a bar) and, for compound ones, its time signature or name."""
+    """A groove file's meter by its Time (beats a bar) and, for compound ones, its time signature or name."""
     times = {int(t) for t in re.findall(r"(?im)^\s*time\s+(\d+)", text)}
     if len(times) != 1:
         return None, 1.0

@@ -66,7 +66,7 @@ class PlayedSong:
 def pop909(root: Path) -> Iterator[PlayedSong]:
     """Melody as lead; of the piano the lowest notes below C3 as bass, the rest as keys.
 
-    A song is cut where its bars lengthen or shorten; one whose metre is unclear is left out.
+    A song is cut where its bars lengthen or shorten; one whose meter is unclear is left out.
     """
     for folder in sorted(p for p in root.iterdir() if (p / "chords.txt").is_file()):
         try:
@@ -174,14 +174,14 @@ def wad_music(data: bytes) -> Iterator[tuple[str, bytes]]:
 def midi_song(name: str, data: bytes, genre: str) -> PlayedSong:
     """A MIDI file's players by their programs.
 
-    Raises ValueError where the metre changes or the notes keep off its grid.
+    Raises ValueError where the meter changes or the notes keep off its grid.
     """
     import pretty_midi
 
     file = pretty_midi.PrettyMIDI(io.BytesIO(data))
     signatures = {(s.numerator, s.denominator) for s in file.time_signature_changes} or {(4, 4)}
     if len(signatures) > 1:
-        raise ValueError(f"its metre changes: {sorted(signatures)}")
+        raise ValueError(f"its meter changes: {sorted(signatures)}")
     meter = Meter(*signatures.pop())
     quarter = file.resolution * float(meter.beat_quarters)
     parts = [

@@ -18,7 +18,7 @@ LINE = {
     "mode": [2],
     "tonic": [3],
     "bpm": [4, 5, 6],
-    "asked": [7, 8, 9, 10],
+    "length": [7, 8, 9, 10],
 }  # places in the first line
 BUCKET = 4  # batches sorted by length together
 
@@ -53,7 +53,7 @@ def collate(batch: list[Pair], tokenizer: Any, ids: list[int]) -> dict[str, Tens
 
 
 def batches(
-    examples: PlannerExamples, tokenizer: Any, ids: list[int], step: int, *, songs: int, orders: int, seed: int
+    examples: PlannerExamples, tokenizer: object, ids: list[int], step: int, *, songs: int, orders: int, seed: int
 ) -> list[dict[str, Tensor]]:
     """What step ``step`` learns from: ``songs`` of like length, from BUCKET steps' worth, and ``orders``."""
     block, place = divmod(step, BUCKET)

@@ -1,6 +1,6 @@
 """A passage of a song, recast.
 
-Genre, tempo, key, metre and chords drawn anew, so that a model hears them apart from each other.
+Genre, tempo, key, meter and chords drawn anew, so that a model hears them apart from each other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ANY_TEMPO, COMPOUND_TEMPO = (60, 180), (40, 110)  # bpm
 
 
 def excerpt(song: LeadSheet, cfg: RenderingConfig, rng: random.Random) -> LeadSheet:
-    """A passage of ``cfg.seconds`` in a genre, tempo, key and metre drawn from ``rng``."""
+    """A passage of ``cfg.seconds`` in a genre, tempo, key and meter drawn from ``rng``."""
     genre, bar = rng.choice(list(STYLES)), int(song.meter.beats_per_bar)
     drawn = rng.random() if bar == 4 else 1.0
     compound = drawn < cfg.compound_share

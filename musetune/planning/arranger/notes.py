@@ -1,6 +1,6 @@
 """Events of a passage → notes of a stem.
 
-Pitches in the passage's key, lengths that end where the next note begins, accents by metre.
+Pitches in the passage's key, lengths that end where the next note begins, accents by meter.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def normalise(prompt: str) -> str:
 def shared_words(text: str) -> str:
     """What ``normalise`` gave, with the words that prompts and plans share as the plan's.
 
-    Digits, metres, note names, major and minor, genres.
+    Digits, meters, note names, major and minor, genres.
 
     ``"Jazz in F# minor, 006/008"`` → ``"<genre:jazz> in <tonic:F#> <mode:minor>, <meter:6/8>"``. What was to be copied
     is then the same token on both sides. All other words get small letters; angle brackets of the text itself go first.

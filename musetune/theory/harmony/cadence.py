@@ -1,4 +1,4 @@
-"""Cadences: where phrases close, weighed by metre and by a model of where phrases end."""
+"""Cadences: where phrases close, weighed by meter and by a model of where phrases end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def cadences(sheet: LeadSheet, voices: Sequence[Voice] | None = None) -> list[Ca
     a half cadence and what its dominant resolves to, the stronger stays.
 
     Args:
-        sheet: Chords, keys, metres, sections and perhaps a melody.
+        sheet: Chords, keys, meters, sections and perhaps a melody.
         voices: Notes of a score's voices, whose top line counts as the melody; None takes the sheet's own melody.
 
     Returns:
@@ -140,13 +140,13 @@ class Phrases:
     def closure(self, index: int, *, firm: bool = False) -> float:
         """0…1: how sure a phrase ends with the harmony that begins at chord ``index``.
 
-        1 − Π (1 − evidence), times the metre.
+        1 − Π (1 − evidence), times the meter.
 
         Evidence: 1 for the end of the sheet, 0.9 for the end of a section; 0.7 (0.5 where a melody is at hand) for the
         end of a four-bar group, 0.35 (0.25) of a two-bar group, counted from the section's first bar line; up to 0.5
         (0.35) where the harmony lasts twice the median of the four before; up to 0.8 where a melody note's wait for the
         next one is twice the median wait of the twelve before; 0.5 where ``firm`` (a perfect cadence) and a melody
-        bears it out. Metre: 1 on a bar line, less on weaker beats, 0.5 between beats.
+        bears it out. Meter: 1 on a bar line, less on weaker beats, 0.5 between beats.
         """
         start, end = self.spans[index].start, self.end(index)
         heard = bool(self.melody)

@@ -45,7 +45,7 @@ class ScoreFrames:
 
 
 def frames_of(score: Score) -> ScoreFrames:
-    """Collect a score's evidence in stretches of an eighth note, shorter where the metre counts eighths or less."""
+    """Collect a score's evidence in stretches of an eighth note, shorter where the meter counts eighths or less."""
     quarters = quarters_of(score.meters)
     unit = min(Fraction(1, 2) if m.meter.beat_quarters >= 1 else m.meter.beat_quarters / 2 for m in score.meters)
     step, end = float(unit), float(quarters(score.length))

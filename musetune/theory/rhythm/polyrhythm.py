@@ -49,7 +49,7 @@ def polyrhythm(layers: Mapping[str, np.ndarray], meter: Meter, *, first_downbeat
 
     Args:
         layers: Onsets in beats by layer.
-        meter: The metre.
+        meter: The meter.
         first_downbeat: Beat of the first bar line.
 
     Returns:
