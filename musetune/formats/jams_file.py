@@ -6,6 +6,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -93,12 +94,11 @@ def annotation_metadata(analysed: bool) -> jams.AnnotationMetadata:
     """Who annotates: MuseTune, by analysis of sound or score, or as what writes a lead sheet down."""
     import jams
 
-    from musetune import __version__
-
+    release = version("musetune")
     return jams.AnnotationMetadata(
         annotator={"name": "MuseTune"},
-        version=__version__,
-        annotation_tools=f"{'musetune.analysis' if analysed else 'musetune.formats'} {__version__}",
+        version=release,
+        annotation_tools=f"{'musetune.analysis' if analysed else 'musetune.formats'} {release}",
         data_source="program" if analysed else "lead sheet",
     )
 

@@ -188,7 +188,7 @@ def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path,
 
 
 def test_sheet_and_chart_come_from_standard_input(monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    from musetune.cli.app import _wanted
+    from musetune.cli.app import _lead_sheet
 
     def piped(data: bytes) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
@@ -196,14 +196,14 @@ def test_sheet_and_chart_come_from_standard_input(monkeypatch, tmp_path: Path) -
     sheet = LeadSheet.parse("| Dm7 | G7 |", bpm=90)
     for suffix in ("json", "mid", "musicxml", "mxl", "jams"):
         piped(sheet.save(tmp_path / f"x.{suffix}").read_bytes())
-        read = _wanted(None, Path("-"), None)
+        read = _lead_sheet(None, Path("-"), None)
         assert read is not None
         assert (read.chord_labels, round(read.bpm)) == (sheet.chord_labels, 90)
     piped("| Dm7 | G7 |\n".encode("utf-8-sig"))
-    assert _wanted("-", None, 4.0, bpm=90).chord_labels[:2] == sheet.chord_labels
+    assert _lead_sheet("-", None, 4.0, bpm=90).chord_labels[:2] == sheet.chord_labels
     piped(b"\xff\xfe")
     with pytest.raises(ValueError, match="no text at byte 0"):
-        _wanted("-", None, None)
+        _lead_sheet("-", None, None)
 
 
 def test_a_busy_port_is_said_before_anything_is_loaded(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
