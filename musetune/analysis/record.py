@@ -145,7 +145,7 @@ def _seconds(times: np.ndarray) -> list[float]:
     return [round(float(time), 4) for time in times]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Fractions and numpy numbers as JSON numbers."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

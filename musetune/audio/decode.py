@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
@@ -203,7 +203,7 @@ class FfmpegDecoder:
         guard = ["-protocol_whitelist", "file,pipe", "-format_whitelist", DEMUXERS]
         source = [*guard, "-i", f"file:{path.resolve()}", "-map", "0:a:0", "-vn", "-sn", "-dn"]
         command = [program, "-nostdin", "-v", "error", *source, "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
-        self.process: subprocess.Popen[Any] = subprocess.Popen(
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors
         )
         head = self._read(24)

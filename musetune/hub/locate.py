@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from musetune.formats.json_object import read_json_object
+from musetune.hub.options import HubOptions
 from musetune.hub.places import BASES, BUNDLED_ADAPTERS
 from musetune.symbols.json_values import JsonObject
 
@@ -40,7 +41,7 @@ def find_base(name: str | Path) -> str:
     )
 
 
-def find_adapter(name: str | Path, **hub: Any) -> str:
+def find_adapter(name: str | Path, **hub: Unpack[HubOptions]) -> str:
     """Return an adapter's folder, theory or genre, and fetch it where it lies on the Hub.
 
     Args:
@@ -95,7 +96,7 @@ def _require_safetensors(folder: Path) -> str:
     return str(folder)
 
 
-def read_index(base: str, **hub: Any) -> JsonObject:
+def read_index(base: str, **hub: Unpack[HubOptions]) -> JsonObject:
     """Return model_index.json of a folder or a Hub id.
 
     Args:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 import torch
 
@@ -21,6 +21,7 @@ from musetune.adapter.lora_files import Lora, read_lora, with_name
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, is_lora
+from musetune.hub.options import HubOptions
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -110,7 +111,7 @@ class AdapterManager:
                 infos[name] = _info(name, "lora", one.metadata, one.parameters, loras.mix[name])
         return infos
 
-    def load(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
+    def load(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Unpack[HubOptions]) -> None:
         """Attach a theory adapter in place of the present one, or add a genre LoRA; see
         ``MuseTunePipeline.load_adapter``.
         """

@@ -8,11 +8,11 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -22,6 +22,8 @@ from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import read_adapter_metadata
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora
+from musetune.hub.options import HubOptions
+from musetune.symbols.json_values import JsonObject
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
 OURS = ("adapter", "loras")
@@ -41,7 +43,7 @@ class Reference:
     revision: str | None
 
 
-def load_adapters(folder: str | Path, index: Mapping[str, Any], pipe: Any) -> None:
+def load_adapters(folder: str | Path, index: JsonObject, pipe: Any) -> None:
     """Load what a pipeline's folder holds of adapters, in place of what ``pipe`` has."""
     pipe.unload_adapter()
     if holds(index, "adapter"):
@@ -53,7 +55,7 @@ def load_adapters(folder: str | Path, index: Mapping[str, Any], pipe: Any) -> No
         pipe.register_modules(loras=loras)
 
 
-def read_reference(index: Mapping[str, Any]) -> Reference | None:
+def read_reference(index: JsonObject) -> Reference | None:
     """The base that a model_index.json names, None where its folder holds one."""
     return Reference(index[BASE]["name"], index[BASE].get("revision")) if BASE in index else None
 
@@ -83,7 +85,7 @@ def write_reference(pipe: Any, folder: str | Path, name: str, revision: str | No
         one.save_pretrained(Path(folder) / part)
 
 
-def holds(index: Mapping[str, Any], part: str) -> bool:
+def holds(index: JsonObject, part: str) -> bool:
     """Whether a pipeline's folder has this component."""
     return isinstance(index.get(part), list) and index[part][0] is not None
 
@@ -126,7 +128,7 @@ def check_weight_indices(folder: str | Path) -> None:
 
 
 @contextmanager
-def without_adapters(folder: str, index: Mapping[str, Any], variant: str | None) -> Iterator[str]:
+def without_adapters(folder: str, index: JsonObject, variant: str | None) -> Iterator[str]:
     """A context with a folder of the plain base: ``folder`` itself, or where a ``variant`` is asked for links to all
     but the adapters.
 
@@ -144,7 +146,7 @@ def without_adapters(folder: str, index: Mapping[str, Any], variant: str | None)
         yield name
 
 
-def fetch(name_or_path: str, index: Mapping[str, Any], **hub: Any) -> str:
+def fetch(name_or_path: str, index: JsonObject, **hub: Unpack[HubOptions]) -> str:
     """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``name_or_path`` as it is.
 
     DiffusionPipeline.download leaves files out that it does not know, such as those of a MusicAdapter's LoRA.
@@ -157,7 +159,7 @@ def fetch(name_or_path: str, index: Mapping[str, Any], **hub: Any) -> str:
     return snapshot_download(name_or_path, allow_patterns=list(FILES), **hub)
 
 
-def theory_of(adapter: object, index: Mapping[str, Any], **hub: Any) -> str | None:
+def theory_of(adapter: object, index: JsonObject, **hub: Unpack[HubOptions]) -> str | None:
     """The folder of the theory adapter that a genre adapter's folder was trained on; None where none is needed, or
     the base has its own.
     """
@@ -175,7 +177,7 @@ def theory_of(adapter: object, index: Mapping[str, Any], **hub: Any) -> str | No
         ) from error
 
 
-def warn_of_remote_code(name_or_path: str, options: Mapping[str, Any]) -> None:
+def warn_of_remote_code(name_or_path: str, options: JsonObject) -> None:
     """Warn where code from the Hub would run that is not pinned to a commit; MuseTune itself never needs such code."""
     if not options.get("trust_remote_code"):
         return

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
+from musetune.hub.options import HubOptions
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -49,11 +50,24 @@ from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
-from musetune.pipeline.sampler import Generators, relate_sections, sample
+from musetune.pipeline.sampler import Generators, OnStep, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
+if TYPE_CHECKING:
+    from musetune.evaluation import Report
+
 OUTPUT_TYPES = ("np", "pt", "latent")
+Callback = Callable[[int, Tensor, Tensor], None]  # step, timestep, latents
+StepEndCallback = Callable[["MuseTunePipeline", int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None]
+
+
+class SamplingOptions(TypedDict):
+    """What a call hands on to ``sample`` as it came."""
+
+    eta: float
+    cross_attention_kwargs: dict[str, Any] | None
+    on_step: OnStep | None
 
 
 class MuseTunePipeline(AudioLDM2Pipeline):
@@ -185,16 +199,31 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         pipe.base_revision = getattr(pipeline, "base_revision", None)
         return pipe
 
-    def push_adapter_to_hub(self, repo_id: str, name: str | None = None, **hub: Any) -> str:
-        """Push what ``save_adapter`` writes to a repository of the Hub, "me/musetune-jazz". hub: token, revision,
-        private, message.
+    def push_adapter_to_hub(
+        self,
+        repo_id: str,
+        name: str | None = None,
+        *,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        message: str | None = None,
+    ) -> str:
+        """Push what ``save_adapter`` writes to a repository of the Hub.
 
-        Returns what the Hub calls the commit. name: by default the active genre LoRA, else the theory adapter.
+        Args:
+            repo_id: "me/musetune-jazz".
+            name: by default the active genre LoRA, else the theory adapter.
+            token, revision, private, message: as of ``musetune.hub.push``.
+
+        Returns:
+            What the Hub calls the commit.
         """
         from musetune.hub import push
 
         with tempfile.TemporaryDirectory() as folder:
-            return push(self.save_adapter(folder, name), repo_id, **hub)
+            written = self.save_adapter(folder, name)
+            return push(written, repo_id, token=token, revision=revision, private=private, message=message)
 
     # -- adapters
     # ----------------------------------------------------------------------------------------------------------
@@ -204,7 +233,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """The loaded adapters by name: the theory adapter first, then the genre LoRAs."""
         return self.adapter_manager.infos()
 
-    def load_adapter(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
+    def load_adapter(
+        self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Unpack[HubOptions]
+    ) -> None:
         """Attach a theory adapter in place of the present one, or add a genre LoRA, which is active alone then; the
         base stays loaded.
 
@@ -347,7 +378,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         negative_attention_mask: Tensor | None = None,
         max_new_tokens: int | None = None,
         return_dict: bool = True,
-        callback: Callable[[int, int, Tensor], None] | None = None,
+        callback: Callback | None = None,
         callback_steps: int | None = 1,
         cross_attention_kwargs: dict[str, Any] | None = None,
         output_type: str | None = "np",
@@ -371,7 +402,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         window_seconds: float | None = None,
         strength: float | None = None,
         return_report: bool = False,
-        callback_on_step_end: Callable[[Any, int, int, dict[str, Tensor]], dict[str, Tensor] | None] | None = None,
+        callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
         """Generate audio that follows a lead sheet, a progression or a plan of its own; without music, as
@@ -442,7 +473,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 f"callback_on_step_end_tensor_inputs={callback_on_step_end_tensor_inputs!r}: only ['latents']"
             )
         on_step = self._on_step(callback, callback_steps or 1, callback_on_step_end)
-        prompts: list[Any] = prompt if isinstance(prompt, list) else [prompt]
+        prompts: list[str | None] = list(prompt) if isinstance(prompt, list) else [prompt]
         waveforms = num_waveforms_per_prompt or 1
         music = (lead_sheet, harmonic_progression, arrangement)
         song = False
@@ -453,7 +484,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if lead_sheet is None and harmonic_progression is None:
             partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
             other = {"strength": strength, "arrangement": arrangement, "guidance_rescale": guidance_rescale}
-            flags: dict[str, Any] = {"return_report": return_report or None, "stems": stems or None}
+            flags: dict[str, object] = {"return_report": return_report or None, "stems": stems or None}
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
             reject_arguments(flags | settings | scales | partial | intervals | other, NEEDS_MUSIC)
@@ -524,7 +555,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             "negative_attention_mask": negative_attention_mask,
             "max_new_tokens": max_new_tokens,
         }
-        sampling = {"eta": eta, "cross_attention_kwargs": cross_attention_kwargs, "on_step": on_step}
+        sampling = SamplingOptions(
+            eta=eta, cross_attention_kwargs=cross_attention_kwargs, on_step=self._stoppable(on_step)
+        )
         with self.adapter_manager.playing(request.strength, music=True):
             if stems:
                 solos = self._generate_solos(request, words, generator, latents, **sampling)
@@ -541,10 +574,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                     )
                 audios = self._decode(output, round(request.seconds * self._rate))
         self.maybe_free_model_hooks()
-        reports: list[Any] | None = None
+        reports: list[Report] | None = None
         if return_report or waveforms > 1:
             audios, reports = self._rank(audios, request)
-        result: Any = torch.from_numpy(audios) if output_type == "pt" else audios
+        result = torch.from_numpy(audios) if output_type == "pt" else audios
         if not return_dict:
             return (result,)
         return MuseTuneOutput(
@@ -567,12 +600,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """The base's own length."""
         return float(self.unet.config.sample_size * self.row_s)
 
-    def _stock_call(self, callback_on_step_end: Any, **arguments: Any) -> Any:
+    def _stock_call(self, callback_on_step_end: StepEndCallback | None, **arguments: Any) -> Any:
         """Call the stock pipeline, which has no ``callback_on_step_end``."""
         if callback_on_step_end is not None:
             legacy, every = arguments["callback"], arguments["callback_steps"] or 1
 
-            def callback(step: int, t: int, latents: Tensor) -> None:
+            def callback(step: int, t: Tensor, latents: Tensor) -> None:
                 changed = callback_on_step_end(self, step, t, {"latents": latents}) or {}
                 latents.copy_(changed.get("latents", latents))
                 if self._interrupt:
@@ -585,7 +618,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             arguments |= {"callback": callback, "callback_steps": 1}
         return super().__call__(**arguments)
 
-    def _on_step(self, callback: Any, callback_steps: int, callback_on_step_end: Any) -> Any:
+    def _on_step(
+        self, callback: Callback | None, callback_steps: int, callback_on_step_end: StepEndCallback | None
+    ) -> OnStep | None:
         """Return what the sampler calls after each step: both kinds of callback, and the interrupt; None where there
         is nothing to call.
         """
@@ -623,10 +658,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         words: dict[str, Any],
         generator: Generators,
         latents: Tensor | None,
-        *,
-        eta: float,
-        cross_attention_kwargs: dict[str, Any] | None,
-        on_step: Any,
+        **sampling: Unpack[SamplingOptions],
     ) -> Tensor:
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
         rows = self._rows(request.seconds)
@@ -647,13 +679,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             steps=request.steps,
             window_rows=window_rows,
             generator=generator,
-            eta=eta,
-            cross_attention_kwargs=cross_attention_kwargs,
             progress=self.progress_bar,
-            on_step=self._stoppable(on_step),
+            **sampling,
         )
 
-    def _stoppable(self, on_step: Any) -> Any:
+    def _stoppable(self, on_step: OnStep | None) -> OnStep | None:
         """Return ``on_step`` that also stops the sampler where ``pipe._interrupt`` is set."""
         if on_step is None:
             return None
@@ -670,7 +700,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         words: dict[str, Any],
         generator: Generators,
         latents: Tensor | None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingOptions],
     ) -> dict[str, np.ndarray]:
         """Return audio (samples,) of each player under its own notes and words, from one noise; scaled so that their
         sum does not clip.
@@ -767,7 +797,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
-    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Any]]:
+    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Report]]:
         """Return the waveforms and their reports, the most obedient of each prompt first; of a stretch where only
         that was asked for.
         """

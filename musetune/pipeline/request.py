@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from musetune.pipeline.checks import check_positive, given_arguments, one_a_prompt, or_default, reject_arguments
 from musetune.symbols import Arrangement, Chord, LeadSheet
@@ -73,7 +73,7 @@ def build_request(
     *,
     lead_sheet: LeadSheet | list[LeadSheet] | None,
     harmonic_progression: str | Sequence[str | Chord] | None,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     seconds: float | None,
     default_seconds: float,
     arrangement: Arrangement | list[Arrangement] | None,
@@ -185,7 +185,7 @@ def resolve_lead_sheet(
     progression: str | Sequence[str | Chord] | None,
     seconds: float | None,
     default_seconds: float,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
 ) -> LeadSheet | None:
     """Return the one lead sheet that the arguments mean, cut to ``seconds`` where given; None for a call without music.
 

@@ -14,7 +14,6 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,7 +28,7 @@ _DIGEST = "state_digest"
 
 
 def save_checkpoint(
-    folder: Path, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], total_limit: int | None = None
+    folder: Path, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, object], total_limit: int | None = None
 ) -> Path:
     """Write the checkpoint of a step, then delete the oldest ones.
 

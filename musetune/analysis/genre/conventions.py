@@ -22,7 +22,6 @@ from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from reprlib import Repr
-from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
@@ -179,7 +178,7 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
     return rows
 
 
-def _convention(row: Any, where: str) -> Convention:
+def _convention(row: object, where: str) -> Convention:
     if not isinstance(row, dict):
         raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
     _known(row, FIELDS, where)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from musetune.symbols import LeadSheet
 from musetune.symbols.estimate import AnalysisResult
@@ -60,7 +59,7 @@ class StoredAnalysis:
         return {"record": self.record, "lead_sheet": self.lead_sheet.to_json()}
 
     @staticmethod
-    def unpack(data: Mapping[str, Any]) -> StoredAnalysis:
+    def unpack(data: JsonObject) -> StoredAnalysis:
         """What `pack` gave. Raises KeyError, TypeError or ValueError for anything else."""
         if not isinstance(data["record"], dict):
             raise TypeError(f"record is a {type(data['record']).__name__}, not an object")
@@ -105,12 +104,12 @@ class AnalysisCache:
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
         self.root = Path(folder) if folder is not None else default_folder()
 
-    def path(self, sha256: str, options: Mapping[str, Any]) -> Path:
+    def path(self, sha256: str, options: Mapping[str, object]) -> Path:
         """Where the analysis of bytes with this hash under these options lies, or would."""
         question = json.dumps(options, sort_keys=True, allow_nan=False)
         return self.root / analyser_version() / f"{hashlib.sha256(f'{sha256} {question}'.encode()).hexdigest()}.json.gz"
 
-    def load(self, sha256: str, options: Mapping[str, Any]) -> StoredAnalysis | None:
+    def load(self, sha256: str, options: Mapping[str, object]) -> StoredAnalysis | None:
         """The analysis, None where there is none or its file is damaged (which is removed)."""
         path = self.path(sha256, options)
         try:
@@ -122,7 +121,7 @@ class AnalysisCache:
             _remove(path)
             return None
 
-    def save(self, sha256: str, options: Mapping[str, Any], stored: StoredAnalysis) -> None:
+    def save(self, sha256: str, options: Mapping[str, object], stored: StoredAnalysis) -> None:
         """Keep it. A folder that cannot be written to costs a warning only: the analysis is there all the same."""
         path = self.path(sha256, options)
         try:

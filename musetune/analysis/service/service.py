@@ -102,7 +102,7 @@ class AnalysisService:
         if self._closed:
             raise RuntimeError("this AnalysisService is closed; make a new one")
 
-    def _forget(self, key: tuple[Any, ...], shared: _Shared) -> None:
+    def _forget(self, key: tuple[object, ...], shared: _Shared) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
 

@@ -53,7 +53,7 @@ def collate(batch: list[Pair], tokenizer: Any, ids: list[int]) -> dict[str, Tens
 
 
 def batches(
-    examples: PlannerExamples, tokenizer: Any, ids: list[int], step: int, *, songs: int, orders: int, seed: int
+    examples: PlannerExamples, tokenizer: object, ids: list[int], step: int, *, songs: int, orders: int, seed: int
 ) -> list[dict[str, Tensor]]:
     """What step ``step`` learns from: ``songs`` of like length, from BUCKET steps' worth, and ``orders``."""
     block, index = divmod(step, BUCKET)

@@ -47,7 +47,7 @@ def sections_of(song: PlannerSong) -> Sections:
     Bars before the tune begins are an intro, bars after it ends an outro.
     """
     bars = bars_of(song.sheet)
-    first, last = song.melody_bars or (0, len(bars))
+    first, last = song.sung or (0, len(bars))
     first, last = first if first <= 16 else 0, last if len(bars) - last <= 16 else len(bars)
     out: Sections = [("intro", tuple(bars[:first]))] if first else []
     at = first

@@ -75,7 +75,7 @@ CHORALES = 160  # of Bach's in music21's corpus: as many as a genre needs to be 
 class PlannerSong:
     """``sheet``: one meter, one key, whole bars from a bar line on, no gaps.
 
-    ``melody_bars``: bars before the tune and up to its end, or None where there is no tune to tell; ``timed``: whether
+    ``sung``: bars before the tune and up to its end, or None where there is no tune to tell; ``timed``: whether
     the tempo is the song's own.
     """
 
@@ -83,7 +83,7 @@ class PlannerSong:
     source: str
     test: bool
     timed: bool
-    melody_bars: tuple[int, int] | None
+    sung: tuple[int, int] | None
     sheet: LeadSheet
 
 
@@ -245,8 +245,8 @@ def whole(
         length,
         genre=genre,
     )
-    melody_bars = tuple(min(max(round(at / bar) - first, 0), last - first) for at in tune) if tune else None
-    yield PlannerSong(name, source, for_tests(name, source), bpm is not None, melody_bars, sheet)  # type: ignore[arg-type]
+    sung = tuple(min(max(round(at / bar) - first, 0), last - first) for at in tune) if tune else None
+    yield PlannerSong(name, source, for_tests(name, source), bpm is not None, sung, sheet)  # type: ignore[arg-type]
 
 
 def shift(key: Key, home: Key) -> int:
@@ -262,20 +262,17 @@ def write(data: Path, out: Path) -> None:
         *tqdm(openewld(data / "openewld"), desc="OpenEWLD"),
         *chorales(),
     ]
-    lines = []
-    for song in songs:
-        row = vars(song) | {"sheet": song.sheet.to_json()}
-        row["sung"] = row.pop("melody_bars")  # the file's name for it
-        lines.append(json.dumps(row))
+    lines = [json.dumps(vars(song) | {"sheet": song.sheet.to_json()}) for song in songs]
     out.write_text("\n".join(lines) + "\n")
     print(f"{len(songs)} songs, {sum(song.test for song in songs)} of them held out, in {out}")
 
 
 def read(path: Path) -> list[PlannerSong]:
     """What ``write`` wrote."""
-    songs = []
-    for row in map(json.loads, path.read_text().splitlines()):
-        sung = row.pop("sung")
-        row |= {"sheet": LeadSheet.from_json(row["sheet"]), "melody_bars": tuple(sung) if sung else None}
-        songs.append(PlannerSong(**row))
-    return songs
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [
+        PlannerSong(
+            **row | {"sheet": LeadSheet.from_json(row["sheet"]), "sung": tuple(row["sung"]) if row["sung"] else None}
+        )
+        for row in rows
+    ]
