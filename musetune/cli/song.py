@@ -92,27 +92,27 @@ def stem_names(text: str) -> tuple[str, ...]:
 
 
 def given_notes(
-    given: Path | None, source: Path | None, anew: tuple[str, ...]
+    notes_file: Path | None, source: Path | None, anew: tuple[str, ...]
 ) -> tuple[Arrangement | None, Path | None]:
     """The user's notes but for the players to be written ``anew``, each stem marked as theirs.
 
-    And the plan to go on from, which ``given`` is too where it has chords.
+    And the plan to go on from, which ``notes_file`` is too where it has chords.
     """
-    if given is None:
+    if notes_file is None:
         return None, source
     from musetune.formats.songs import load_arrangement
     from musetune.symbols import LeadSheet
 
-    song = load_arrangement(given)
+    song = load_arrangement(notes_file)
     stems = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
-    return replace(song, stems=stems), given if source is None and LeadSheet.load(given).chords else source
+    return replace(song, stems=stems), notes_file if source is None and LeadSheet.load(notes_file).chords else source
 
 
-def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
+def like(notes_file: Path, pins: dict[str, Any]) -> dict[str, Any]:
     """``pins`` with the tempo, the meter and the length in bars of the user's notes where these are not pinned."""
     from musetune.symbols import LeadSheet
 
-    sheet = LeadSheet.load(given)
+    sheet = LeadSheet.load(notes_file)
     own: dict[str, Any] = {"bpm": sheet.bpm, "time_signature": str(sheet.meter)}
     if not {"bars", "duration_seconds", "sections"} & set(pins):
         own["bars"] = math.ceil(sheet.length / sheet.meter.beats_per_bar)

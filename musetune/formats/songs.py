@@ -73,7 +73,7 @@ def save_parts(
     """
     from music21 import stream
 
-    from musetune.formats.engraving import joined
+    from musetune.formats.engraving import join_staves
     from musetune.formats.musicxml import lead_part, with_field, write_score
 
     _check(arrangement)
@@ -81,7 +81,7 @@ def save_parts(
     folder.mkdir(parents=True, exist_ok=True)
     scores = {"lead sheet": with_field(stream.Score([lead_part(sheet)]), sheet, title)}
     for name, staves in _staves(sheet, arrangement):
-        scores[name] = with_field(joined([staves]), sheet, f"{title}: {name}")
+        scores[name] = with_field(join_staves([staves]), sheet, f"{title}: {name}")
     files = {name: folder / f"{name}.musicxml" for name in scores}
     for name, score in scores.items():
         write_score(score, files[name])
@@ -106,9 +106,9 @@ def load_arrangement(path: str | Path) -> Arrangement:
     if not path.is_file():
         raise FileNotFoundError(f"no such file of stems: {path}")
     what = "a song that musetune wrote as JSON" if kind == ".json" else KINDS[kind]
-    with collected() as said, reading(path, f"{what} that gives stems"):
+    with collected() as notes, reading(path, f"{what} that gives stems"):
         arrangement = _read(path, kind)
-    for text in said:
+    for text in notes:
         remark(f"{path.name}: {text}")
     return arrangement
 
@@ -172,12 +172,12 @@ def _check_note(what: str, note: StemNote) -> None:
 
 def song_score(sheet: LeadSheet, arrangement: Arrangement, title: str = "Song") -> stream.Score:
     """The lead sheet and, under it, a part a stem, all with the same bars; the exact sheet in a miscellaneous field."""
-    from musetune.formats.engraving import joined
+    from musetune.formats.engraving import join_staves
     from musetune.formats.musicxml import lead_part, with_field
 
     first = lead_part(sheet)
     first.id = first.partName = "Lead sheet"
-    return with_field(joined([[first], *(staves for _, staves in _staves(sheet, arrangement))]), sheet, title)
+    return with_field(join_staves([[first], *(staves for _, staves in _staves(sheet, arrangement))]), sheet, title)
 
 
 def _staves(sheet: LeadSheet, arrangement: Arrangement) -> Iterator[tuple[str, list[stream.Part]]]:

@@ -281,10 +281,9 @@ def explain(error: BaseException, repo_id: str, revision: str | None, doing: str
         return f"HF_HUB_OFFLINE is set{cached}: unset it to {doing}"
     broken = next((e for e in reversed(chain) if _on_the_wire(e)), None)
     if broken is not None:
-        left = "nothing was committed" if doing == "push" else f"the cache has not the whole of {at}"
-        return (
-            f"the connection to {constants.ENDPOINT} failed ({type(broken).__name__}: {broken}), and {left}: try again"
-        )
+        result = "nothing was committed" if doing == "push" else f"the cache has not the whole of {at}"
+        reason = f"{type(broken).__name__}: {broken}"
+        return f"the connection to {constants.ENDPOINT} failed ({reason}), and {result}: try again"
     if any(isinstance(e, LocalEntryNotFoundError) for e in chain):
         return f"the cache has not the whole of {at}: pull it once without local_files_only"
     return None
@@ -308,22 +307,22 @@ def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str
 
     response: Any = error.response
     status, login = response.status_code, f"{constants.ENDPOINT}/settings/tokens"
-    said = f": {error.server_message}" if error.server_message else ""
+    detail = f": {error.server_message}" if error.server_message else ""
     if isinstance(error, RevisionNotFoundError):
         return f"{repo_id} has no revision {revision or 'main'!r}: give a branch, a tag or a commit of it"
     if isinstance(error, EntryNotFoundError):
         return f"{repo_id} has no such file ({response.url})"
     if status == 403:
-        return f"the token may not {doing} {repo_id} (403){said}; make one with write access at {login}"
+        return f"the token may not {doing} {repo_id} (403){detail}; make one with write access at {login}"
     refused = "Invalid credentials" in (response.headers.get("X-Error-Message") or "")
     if status == 401 and doing == "push" and not refused and get_token() is None:
         remedy = f"run `hf auth login`, set HF_TOKEN or give a token made at {login}"
         return f"the Hub wants to know who you are (401): {remedy}"
     if status == 401 and (refused or doing == "push"):
-        return f"the Hub does not accept the token (401){said}; make one at {login}, then run `hf auth login`"
+        return f"the Hub does not accept the token (401){detail}; make one at {login}, then run `hf auth login`"
     if isinstance(error, RepositoryNotFoundError) or status == 404:
         return (
             f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check "
             "the name, or run `hf auth login`"
         )
-    return f"the Hub did not {doing} {repo_id} ({status}){said or f': {error}'}; try again later"
+    return f"the Hub did not {doing} {repo_id} ({status}){detail or f': {error}'}; try again later"

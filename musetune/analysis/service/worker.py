@@ -92,7 +92,7 @@ def perform(job: AnalysisJob) -> JobResult:
             stored = StoredAnalysis.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
             if cache is not None:
                 cache.save(digest, job.options, stored)
-        stored = stored.named(text_name(path))
+        stored = stored.with_file(text_name(path))
         if cached:  # a fresh analysis has said them
             notes.extend(f"{text_name(path)}: {text}" for text in stored.record.get("remarks", ()))
         files, existing = [], []
@@ -140,7 +140,7 @@ def main() -> None:
         try:
             answer = perform(AnalysisJob(**request | {"outputs": tuple(request["outputs"])}))
             reply = {
-                "result": answer.result.packed(),
+                "result": answer.result.pack(),
                 "cached": answer.cached,
                 "files": answer.files,
                 "notes": answer.notes,
@@ -192,7 +192,7 @@ class AnalysisWorker:
         if "message" in reply:
             raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
         lists = (tuple(reply[name]) for name in ("files", "notes", "existing"))
-        return JobResult(StoredAnalysis.unpacked(reply["result"]), reply["cached"], *lists)
+        return JobResult(StoredAnalysis.unpack(reply["result"]), reply["cached"], *lists)
 
     def kill(self) -> None:
         """Stop the process in whatever it does: `run`, in its thread, raises WorkerDied."""
