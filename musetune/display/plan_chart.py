@@ -32,12 +32,12 @@ def chart(sheet: LeadSheet) -> Iterator[str]:
     yield facts(sheet)
     parts = list(sections_of(sheet))
     width = max(len(part["label"]) for part in parts)
-    seen: dict[str, str] = {}
+    charts: dict[str, str] = {}
     for part in parts:
         label, chords = part["label"], part["chords"]
         count = f"{part['bars']} bar{'s' if part['bars'] != 1 else ' '}"
-        lines = ["as before"] if label and seen.get(label) == chords else list(_lines(chords))
-        seen[label] = chords
+        lines = ["as before"] if label and charts.get(label) == chords else list(_lines(chords))
+        charts[label] = chords
         for number, line in enumerate(lines):
             yield f"{label if number == 0 else '':{width}}  {count if number == 0 else '':>7}  {line}"
 

@@ -92,9 +92,9 @@ def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
     start, at = _varint(table, at)
     size, _ = _varint(table, at)
     variables = {}
-    for _, place in _entries(table, start, size):
-        block, at = _varint(place, 0)
-        for name, entry in _entries(table, block, _varint(place, at)[0]):
+    for _, handle in _entries(table, start, size):
+        block, at = _varint(handle, 0)
+        for name, entry in _entries(table, block, _varint(handle, at)[0]):
             if name and b"Adam" not in name and b"_power" not in name:
                 fields = dict(_fields(entry))
                 shape = [dict(_fields(dim)).get(1, 0) for number, dim in _fields(fields[2]) if number == 2]

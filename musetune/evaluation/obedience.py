@@ -155,7 +155,7 @@ def _column(clips: Clips, condition: str, row: str) -> list[float | None]:
 
 def _aim(of: Callable[..., Any], columns: Sequence[Sequence[float | None]], replicates: int, seed: int) -> Mean | None:
     """``of`` the columns' means, and its 95 % interval; None where it is undefined."""
-    scores = np.array([scores for scores in zip(*columns, strict=True) if None not in scores], dtype=float)
+    scores = np.array([row for row in zip(*columns, strict=True) if None not in row], dtype=float)
     if not len(scores):
         return None
     draws = np.random.default_rng(seed).integers(0, len(scores), (replicates, len(scores)))
@@ -216,7 +216,7 @@ def _grid(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) 
     return "\n".join(lines + ["| " + " | ".join([name, *cells]) + " |" for name, cells in rows.items()]) + "\n"
 
 
-def lost(clips: Clips, row: str) -> Mean | None:
+def genre_cost(clips: Clips, row: str) -> Mean | None:
     """What the adapter loses in ``row`` against the base without it where the words alone name the genre, clip by clip.
 
     Floor A − no genre, 0…1.

@@ -160,7 +160,7 @@ def report(
 def chord_rows(sheet: LeadSheet, estimate: Estimate) -> list[JsonObject]:
     """One row a chord of the sheet."""
     rows = []
-    for (start, end), asked in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
+    for (start, end), reference in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
         if end <= start:
             continue
         label, share, confidence = longest(estimate, float(start), float(end))
@@ -168,11 +168,11 @@ def chord_rows(sheet: LeadSheet, estimate: Estimate) -> list[JsonObject]:
             {
                 "start_s": _rounded(float(start)),
                 "end_s": _rounded(float(end)),
-                "asked": asked,
+                "asked": reference,
                 "heard": label,
                 "share": _rounded(share),
                 "confidence": None if np.isnan(confidence) else _rounded(confidence),
-                "match": chords_agree(asked, label),
+                "match": chords_agree(reference, label),
             }
         )
     return rows

@@ -184,7 +184,7 @@ def _bar_text(sheet: LeadSheet, low: Fraction, beats: Fraction) -> str:
     for part in range(parts):
         at = low + beats * part / parts
         chord = sheet.chord_at(at)
-        held = at >= sheet.length or chord == now
-        words.append("." if held else pop_name(chord))
-        now = now if held else chord
+        continues = at >= sheet.length or chord == now
+        words.append("." if continues else pop_name(chord))
+        now = now if continues else chord
     return " ".join(words)

@@ -68,9 +68,9 @@ def load(path: str | Path) -> LeadSheet:
     kind = _kind(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such lead sheet: {path}")
-    with collected() as said, reading(path, f"{KINDS[kind]} that gives a lead sheet"):
+    with collected() as notes, reading(path, f"{KINDS[kind]} that gives a lead sheet"):
         sheet = _read(path, kind)
-    for text in said:
+    for text in notes:
         remark(text if text.startswith(path.name) else f"{path.name}: {text}")
     return sheet
 

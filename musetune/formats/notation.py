@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musetune.formats.musicxml_reader import notation_bytes, stacked
+from musetune.formats.musicxml_reader import notation_bytes, stack
 from musetune.formats.score_events import Event, score_of
 from musetune.symbols.key import Key
 from musetune.symbols.meter import Meter
@@ -78,7 +78,7 @@ def _lines(part: stream.Part, drums: list[Event]) -> list[list[Event]]:
             shift = start + (_quarters(voice.offset) if voices else 0)
             for item in voice.notes:
                 _place(item, shift, found.setdefault(number, []), drums)
-    return [line for number in sorted(found) for line in stacked(found[number])]
+    return [line for number in sorted(found) for line in stack(found[number])]
 
 
 def _place(item, shift: Fraction, notes: list[Event], drums: list[Event]) -> None:  # type: ignore[no-untyped-def]

@@ -64,12 +64,12 @@ def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | 
         >>> "theory" in [adapter.name for adapter in list_adapters()]
         True
     """
-    listed = [_describe(folder, folder.name, "bundled") for place in BUNDLED_ADAPTERS for folder in _adapters_in(place)]
+    listed = [_describe(folder, folder.name, "bundled") for home in BUNDLED_ADAPTERS for folder in _adapters_in(home)]
     listed += [_describe(folder, repo, "cache") for repo, folder in _cached(cache_dir)]
-    for place in map(Path, places):
-        if not place.is_dir():
-            raise FileNotFoundError(f"no folder {place}: give an adapter's, or one that holds adapters' folders")
-        listed += [_describe(folder, None, "folder") for folder in _adapters_in(place)]
+    for home in map(Path, places):
+        if not home.is_dir():
+            raise FileNotFoundError(f"no folder {home}: give an adapter's, or one that holds adapters' folders")
+        listed += [_describe(folder, None, "folder") for folder in _adapters_in(home)]
     return listed
 
 
@@ -101,12 +101,12 @@ def folder_size(folder: Path) -> tuple[int, float]:
     return parameters, round(size / 1e6, 3)
 
 
-def _adapters_in(place: Path) -> Iterator[Path]:
-    """Yield ``place`` itself where it is an adapter's folder, else the adapters' folders right in it."""
-    if kind_of(place) in ("theory", "lora"):
-        yield place
-    elif place.is_dir():
-        yield from (folder for folder in sorted(place.iterdir()) if kind_of(folder) in ("theory", "lora"))
+def _adapters_in(home: Path) -> Iterator[Path]:
+    """Yield ``home`` itself where it is an adapter's folder, else the adapters' folders right in it."""
+    if kind_of(home) in ("theory", "lora"):
+        yield home
+    elif home.is_dir():
+        yield from (folder for folder in sorted(home.iterdir()) if kind_of(folder) in ("theory", "lora"))
 
 
 def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:

@@ -66,9 +66,9 @@ def find_adapter(name: str | Path, **hub: Unpack[HubOptions]) -> str:
         from musetune.hub.transfer import pull
 
         return str(pull(str(name), **hub))
-    known = sorted({p.name for folder in BUNDLED_ADAPTERS for p in folder.glob("*") if is_adapter(p)})
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; bundled adapters: {', '.join(known) or 'none'}"
+    names = sorted({p.name for folder in BUNDLED_ADAPTERS for p in folder.glob("*") if is_adapter(p)})
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; bundled adapters: {', '.join(names) or 'none'}"
     raise FileNotFoundError(
         f"no adapter {str(name)!r}: give a folder with config.json, a bundled name or a Hub id{hint}"
     )

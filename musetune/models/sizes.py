@@ -28,7 +28,7 @@ def check_sizes(owner: str, most: int, **sizes: object) -> None:
         if value is None:
             continue
         if not all(isinstance(one, Integral) and not isinstance(one, bool) and 1 <= int(one) <= most for one in values):
-            shown = repr(value)[:80]
+            text = repr(value)[:80]
             raise ValueError(
-                f"{owner}: {name}={shown} is not a whole number from 1 to {most}; look into its config.json"
+                f"{owner}: {name}={text} is not a whole number from 1 to {most}; look into its config.json"
             )

@@ -146,17 +146,17 @@ def without_adapters(folder: str, index: JsonObject, variant: str | None) -> Ite
         yield name
 
 
-def fetch(place: str, index: JsonObject, **hub: Unpack[HubOptions]) -> str:
-    """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``place`` as it is.
+def fetch(name_or_path: str, index: JsonObject, **hub: Unpack[HubOptions]) -> str:
+    """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``name_or_path`` as it is.
 
     DiffusionPipeline.download leaves files out that it does not know, such as those of a MusicAdapter's LoRA.
     """
     ours = any(isinstance(entry, list) and str(entry[0]).startswith("musetune") for entry in index.values() if entry)
-    if Path(place).is_dir() or not ours:
-        return place
+    if Path(name_or_path).is_dir() or not ours:
+        return name_or_path
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(place, allow_patterns=list(FILES), **hub)
+    return snapshot_download(name_or_path, allow_patterns=list(FILES), **hub)
 
 
 def theory_of(adapter: object, index: JsonObject, **hub: Unpack[HubOptions]) -> str | None:
@@ -177,17 +177,17 @@ def theory_of(adapter: object, index: JsonObject, **hub: Unpack[HubOptions]) -> 
         ) from error
 
 
-def warn_of_remote_code(place: str, options: JsonObject) -> None:
+def warn_of_remote_code(name_or_path: str, options: JsonObject) -> None:
     """Warn where code from the Hub would run that is not pinned to a commit; MuseTune itself never needs such code."""
     if not options.get("trust_remote_code"):
         return
     code, revision = options.get("custom_pipeline"), options.get("custom_revision")
-    sources = {place: options.get("revision")}
+    sources = {name_or_path: options.get("revision")}
     if code is not None:
-        sources[str(code)] = revision or (options.get("revision") if code == place else None)
+        sources[str(code)] = revision or (options.get("revision") if code == name_or_path else None)
     for source, pin in sources.items():
         if not Path(source).exists() and not (pin and COMMIT.fullmatch(pin)):
-            what = "custom_revision" if source == code != place else "revision"
+            what = "custom_revision" if source == code != name_or_path else "revision"
             warnings.warn(
                 f"trust_remote_code=True runs whatever {source} holds at {pin or 'main'} today: pin it, {what}='<commit hash>', or leave "
                 "trust_remote_code out, which MuseTunePipeline does not need",

@@ -49,10 +49,10 @@ def resolve_dtype(dtype: Any) -> Any:
         return {part: resolve_dtype(one) for part, one in dtype.items()}
     if not isinstance(dtype, str):
         return dtype
-    found = getattr(torch, dtype.removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype):
+    value = getattr(torch, dtype.removeprefix("torch."), None)
+    if not isinstance(value, torch.dtype):
         raise ValueError(f"dtype={dtype!r} is no dtype: give torch.float32, torch.float16 or torch.bfloat16")
-    return found
+    return value
 
 
 def pick_device(name: str | None) -> str:

@@ -21,6 +21,7 @@ from musetune.adapter.metadata import short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
+from musetune.hub.transfer import check_cache
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -145,10 +146,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         revision is ``adapter_revision``, by default ``revision`` where the base is not from the Hub. Warns where
         remote code is asked for that is not pinned to a commit.
         """
-        place = find_base(base)
-        warn_of_remote_code(place, options)
+        name_or_path = find_base(base)
+        warn_of_remote_code(name_or_path, options)
+        if not Path(name_or_path).is_dir():
+            options |= check_cache(name_or_path, "model_index.json", **options)
         access = {k: options[k] for k in ("token", "cache_dir", "local_files_only") if k in options}
-        if adapter_revision is None and Path(place).is_dir():
+        if adapter_revision is None and Path(name_or_path).is_dir():
             adapter_revision = options.get("revision")
         name = None
         if isinstance(adapter, str | Path):  # a misspelt name is found before the base is loaded
@@ -157,27 +160,27 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         options.setdefault("use_safetensors", True)
         options |= {name: resolve_dtype(options[name]) for name in ("dtype", "torch_dtype") if name in options}
         hub = access | given_arguments(revision=options.get("revision"))
-        index = read_index(place, **hub)
-        check_index(index, place, trusted=bool(options.get("trust_remote_code")))
-        place, theory = fetch(place, index, **hub), theory_of(adapter, index, **access)
+        index = read_index(name_or_path, **hub)
+        check_index(index, name_or_path, trusted=bool(options.get("trust_remote_code")))
+        name_or_path, theory = fetch(name_or_path, index, **hub), theory_of(adapter, index, **access)
         if (reference := read_reference(index)) is not None:
             pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
-            load_adapters(place, index, pipe)
+            load_adapters(name_or_path, index, pipe)
         else:
-            if not Path(place).is_dir() and "custom_pipeline" not in options:
-                place = cls.download(
-                    place, **given_arguments(variant=options.get("variant")), use_safetensors=True, **hub
+            if not Path(name_or_path).is_dir() and "custom_pipeline" not in options:
+                name_or_path = cls.download(
+                    name_or_path, **given_arguments(variant=options.get("variant")), use_safetensors=True, **hub
                 )
-            if Path(place).is_dir():
-                check_weight_indices(place)
+            if Path(name_or_path).is_dir():
+                check_weight_indices(name_or_path)
             if "language_model" not in options:
                 dtype = options.get("dtype", options.get("torch_dtype"))
-                model = language_model(place, index, dtype, options.get("variant"), **hub)
+                model = language_model(name_or_path, index, dtype, options.get("variant"), **hub)
                 options |= given_arguments(language_model=model)
-            with without_adapters(place, index, options.get("variant")) as plain:
+            with without_adapters(name_or_path, index, options.get("variant")) as plain:
                 pipe = super().from_pretrained(plain, **options)
-            if plain != place:
-                load_adapters(place, index, pipe)
+            if plain != name_or_path:
+                load_adapters(name_or_path, index, pipe)
             pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
         if theory is not None:
             pipe.load_adapter(theory)
@@ -564,15 +567,15 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 audios = mix_stems(solos)
             else:
                 solos = None
-                made = self._generate(request, prompts, words, generator, latents, **sampling)
+                output = self._generate(request, prompts, words, generator, latents, **sampling)
                 if output_type == "latent":
                     self.maybe_free_model_hooks()
                     return (
-                        MuseTuneOutput(made, self._rate, sheets[0], lead_sheets=tuple(sheets))
+                        MuseTuneOutput(output, self._rate, sheets[0], lead_sheets=tuple(sheets))
                         if return_dict
-                        else (made,)
+                        else (output,)
                     )
-                audios = self._decode(made, round(request.seconds * self._rate))
+                audios = self._decode(output, round(request.seconds * self._rate))
         self.maybe_free_model_hooks()
         reports: list[Report] | None = None
         if return_report or waveforms > 1:
@@ -712,8 +715,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         for name, alone in solo_arrangements(music.arrangement).items():
             prompt = solo_prompt(alone.stems[name], music.lead_sheet.genre)
             own = replace(request, music=(replace(music, arrangement=alone),))
-            made = self._generate(own, [prompt], words, generator, noise, **sampling)
-            solos[name] = self._decode(made, round(request.seconds * self._rate))[0]
+            solo = self._generate(own, [prompt], words, generator, noise, **sampling)
+            solos[name] = self._decode(solo, round(request.seconds * self._rate))[0]
         if not solos:
             raise ValueError("stems=True, and no player of the arrangement has a note")
         peak = float(np.abs(mix_stems(solos)).max())

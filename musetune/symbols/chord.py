@@ -248,9 +248,9 @@ def _parse(text: str, key: Key | None) -> Chord:
         return absolute
     if key is None and (_ROMAN.match(text) or number):
         raise ValueError(f"chord {quoted(text)} is relative; give a key, for example key='C major'")
-    meant = next((hint for hint in _meant(text) if _absolute(hint)), "")
+    hint_text = next((hint for hint in _suggestions(text) if _absolute(hint)), "")
     roots = [root + s for root in NOTE_NAMES for s in ("", "m", "7", "maj7", "m7", "dim", "aug", "sus4")]
-    hint = f"; did you mean {meant!r}?" if meant else suggest(text, roots, otherwise="C")
+    hint = f"; did you mean {hint_text!r}?" if hint_text else suggest(text, roots, otherwise="C")
     raise ValueError(
         f"chord {quoted(text)} is not a chord: a root A–G with # or b, then a quality such as m, 7, maj7, m7b5, sus4 or "
         f":{', :'.join(QUALITIES[:6])}, then /bass{hint}"
@@ -286,7 +286,7 @@ def _bass(root: str, bass: str) -> str:
     return FLAT_DEGREES[(pitch_class(bass) - pitch_class(root)) % 12] if bass[0] in "ABCDEFG" else bass
 
 
-def _meant(text: str) -> Iterator[str]:
+def _suggestions(text: str) -> Iterator[str]:
     """What ``text`` may have meant, the likeliest first: German and Romance note names, small letters, signs too
     many.
     """

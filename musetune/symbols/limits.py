@@ -35,8 +35,8 @@ _NUMBER = re.compile(rf"[+-]?\d{{1,{DIGITS}}}(/\d{{1,{DIGITS}}}|\.\d{{1,{DIGITS}
 def check_count(what: str, count: float | Fraction, most: float) -> None:
     """Raise ValueError where ``count`` is above ``most``."""
     if count > most:
-        shown = f"{float(count):.4g}" if count == count and count < 1e300 else "a number without end"
-        raise ValueError(f"{what}: {shown}, more than {most:g}; cut it into shorter pieces")
+        text = f"{float(count):.4g}" if count == count and count < 1e300 else "a number without end"
+        raise ValueError(f"{what}: {text}, more than {most:g}; cut it into shorter pieces")
 
 
 def fraction(text: object) -> Fraction:
@@ -51,15 +51,15 @@ def fraction(text: object) -> Fraction:
     """
     if isinstance(text, float) and not isinstance(text, bool):
         text = repr(text) if text != text or abs(text) > 1e15 else f"{text:.12f}"
-    said = str(text).strip()
-    if isinstance(text, bool) or len(said) > 2 * DIGITS + 2 or not _NUMBER.fullmatch(said):
-        raise ValueError(f"{shortened(said)!r} is not a number such as 3, 3/2 or 1.5 of at most {DIGITS} digits")
-    if "/" in said and int(said.partition("/")[2]) == 0:
-        raise ValueError(f"{said!r} divides by 0")
-    return Fraction(said)
+    words = str(text).strip()
+    if isinstance(text, bool) or len(words) > 2 * DIGITS + 2 or not _NUMBER.fullmatch(words):
+        raise ValueError(f"{shorten(words)!r} is not a number such as 3, 3/2 or 1.5 of at most {DIGITS} digits")
+    if "/" in words and int(words.partition("/")[2]) == 0:
+        raise ValueError(f"{words!r} divides by 0")
+    return Fraction(words)
 
 
-def shortened(text: object, most: int = LABEL_CHARACTERS) -> str:
+def shorten(text: object, most: int = LABEL_CHARACTERS) -> str:
     """``text`` in one line of at most ``most`` characters, for messages and labels."""
     line = " ".join(str(text)[: 4 * most].split())
     return line if len(line) <= most else line[: most - 1] + "…"
@@ -154,12 +154,12 @@ def read_member(pack: zipfile.ZipFile, name: str, most: int) -> bytes:
     """
     size = pack.getinfo(name).file_size
     if size > most:
-        raise ValueError(f"its member {shortened(name)!r} takes {size} bytes, more than {most}")
+        raise ValueError(f"its member {shorten(name)!r} takes {size} bytes, more than {most}")
     try:
         with pack.open(name) as member:
             data = member.read(most + 1)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"its member {shortened(name)!r} cannot be unpacked: {error}") from error
+        raise ValueError(f"its member {shorten(name)!r} cannot be unpacked: {error}") from error
     if len(data) > most:
-        raise ValueError(f"its member {shortened(name)!r} takes more than {most} bytes")
+        raise ValueError(f"its member {shorten(name)!r} takes more than {most} bytes")
     return data

@@ -56,5 +56,5 @@ def generate_and_score(
         save_audio(folder / f"{i}.wav", wave, rate)
         draw_chart(folder / f"{i}.png", wave, rate, sheet, report.estimate, title=clip.text)
         scores.append(report.scores)
-    known = {name: [s[name] for s in scores if s[name] is not None] for name in scores[0]}
-    return {f"validation/{name}": sum(values) / len(values) for name, values in known.items() if values}
+    by_measure = {name: [s[name] for s in scores if s[name] is not None] for name in scores[0]}
+    return {f"validation/{name}": sum(values) / len(values) for name, values in by_measure.items() if values}

@@ -54,13 +54,13 @@ class StoredAnalysis:
         """The record as text."""
         return json.dumps(self.record, indent=indent, ensure_ascii=False, allow_nan=False)
 
-    def packed(self) -> JsonObject:
-        """As plain values, for `unpacked`."""
+    def pack(self) -> JsonObject:
+        """As plain values, for `unpack`."""
         return {"record": self.record, "lead_sheet": self.lead_sheet.to_json()}
 
     @staticmethod
-    def unpacked(data: JsonObject) -> StoredAnalysis:
-        """What `packed` gave. Raises KeyError, TypeError or ValueError for anything else."""
+    def unpack(data: JsonObject) -> StoredAnalysis:
+        """What `pack` gave. Raises KeyError, TypeError or ValueError for anything else."""
         if not isinstance(data["record"], dict):
             raise TypeError(f"record is a {type(data['record']).__name__}, not an object")
         return StoredAnalysis(data["record"], LeadSheet.from_json(data["lead_sheet"]))
@@ -70,7 +70,7 @@ class StoredAnalysis:
         """Keep a fresh analysis."""
         return StoredAnalysis(result.to_json(), result.lead_sheet)
 
-    def named(self, file: str) -> StoredAnalysis:
+    def with_file(self, file: str) -> StoredAnalysis:
         """Return the analysis under another file's name: equal bytes may have many."""
         source = (self.record.get("source") or {}) | {"file": file}
         return StoredAnalysis(self.record | {"source": source}, self.lead_sheet)
@@ -113,7 +113,7 @@ class AnalysisCache:
         """The analysis, None where there is none or its file is damaged (which is removed)."""
         path = self.path(sha256, options)
         try:
-            return _checked(StoredAnalysis.unpacked(_read(path)))
+            return _checked(StoredAnalysis.unpack(_read(path)))
         except FileNotFoundError:
             return None
         except DAMAGE as error:
@@ -129,7 +129,7 @@ class AnalysisCache:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._forget()
             os.utime(path.parent)
-            _write(path, gzip.compress(json.dumps(stored.packed(), allow_nan=False).encode(), compresslevel=6, mtime=0))
+            _write(path, gzip.compress(json.dumps(stored.pack(), allow_nan=False).encode(), compresslevel=6, mtime=0))
         except OSError as error:
             log.warning("the cache %s cannot be written (%s); --no-cache leaves it alone", self.root, error)
 

@@ -75,7 +75,7 @@ CHORALES = 160  # of Bach's in music21's corpus: as many as a genre needs to be 
 class PlannerSong:
     """``sheet``: one meter, one key, whole bars from a bar line on, no gaps.
 
-    ``sung``: bars before the tune and bars up to its end, or None where there is no tune to tell; ``timed``: whether
+    ``sung``: bars before the tune and up to its end, or None where there is no tune to tell; ``timed``: whether
     the tempo is the song's own.
     """
 

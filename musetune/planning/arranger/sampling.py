@@ -37,7 +37,7 @@ class _PassageWriter:
 
     def __init__(self, request: StemRequest, seed: int, copies: CopyFilter | None) -> None:
         self.walker, self.rng, self.copies = StemTextReader(request.passage), np.random.default_rng(seed), copies
-        self.request, self.done, self.stem_count = request, False, 0
+        self.request, self.finished, self.stem_count = request, False, 0
         self.todo = deque(s for s in STEMS if s in request.stems or s in request.context)
         self.queue = deque(request.passage.head())
 
@@ -45,7 +45,7 @@ class _PassageWriter:
         """Push the next token and return it; ``logits`` (VOCABULARY,) are of this place."""
         if not self.queue and not self.walker.stem:
             self._open()
-        if self.done:
+        if self.finished:
             return 0
         token = self.queue.popleft() if self.queue else self._draw(logits, temperature, least)
         self.stem_count += token == END and self.walker.stem in self.request.stems
@@ -55,7 +55,7 @@ class _PassageWriter:
     def _open(self) -> None:
         """Begin the next stem, a given one in whole."""
         if not self.todo:
-            self.done = True
+            self.finished = True
             return
         stem = self.todo.popleft()
         events = self.request.context.get(stem)
@@ -161,9 +161,9 @@ def _run(
     while True:
         for i, row in enumerate(rows):
             tokens[i] = row.next(None if logits is None else logits[i], temperature, least)
-            if not row.done:
+            if not row.finished:
                 contexts[i] = torch.tensor(row.walker.context())
-        if all(row.done for row in rows):
+        if all(row.finished for row in rows):
             return
         logits = steps(tokens, contexts).numpy()
         now = sum(row.stem_count for row in rows)

@@ -45,7 +45,7 @@ class PlanGrammar(LogitsProcessor):
         self.pins = list(pins)
         self.rows: list[_PartialPlan] = []
         self.previous_ids: Tensor | None = None
-        self.word_of_token = {token: place for place, token in enumerate(ids)}
+        self.word_of_token = {token: index for index, token in enumerate(ids)}
         tokens = torch.tensor(ids)
 
         @lru_cache(maxsize=4096)
