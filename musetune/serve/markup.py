@@ -29,6 +29,11 @@ def wrong(error: Exception | str) -> str:
     return f'<div class="mt-wrong" role="alert">{escape(str(error))}</div>'
 
 
+def note(text: str) -> str:
+    """What is to be known of a field, to stand under it."""
+    return f'<div class="mt-fact" role="status">{escape(text)}</div>'
+
+
 def waiting(progress: str) -> str:
     """That work goes on, and how far it is."""
     return f'<div class="mt-hint">{escape(progress) or "waiting for its turn"} …</div>'
@@ -43,22 +48,16 @@ def right(loop: LeadSheet, seconds: float) -> str:
 def take_html(take: Take) -> str:
     """Player, lane, downloads and scores of a take."""
     rows = take.report["chords"]
-    downloads = "".join(
-        f'<a class="mt-download" href="{url(path)}" download="{escape(path.name)}">{name}</a>'
-        for name, path in take.files.items()
-    )
     lane = _lane(take.sheet, _asked(take.sheet), _heard(rows), take.seconds)
     return (
-        _player(take.files["WAV"], lane, legend=("asked", "heard"))
-        + f'<div class="mt-downloads">{downloads}</div>'
-        + scores_html(take.report)
+        _player(take.files["WAV"], lane, legend=("asked", "heard")) + downloads(take.files) + scores_html(take.report)
     )
 
 
-def song_html(path: Path, record: JsonObject, sheet: LeadSheet) -> str:
-    """Player, lane and chart of an analysed song; the surer a chord, the darker it is.
+def song_html(path: Path, record: JsonObject, sheet: LeadSheet, files: Mapping[str, Path] | None = None) -> str:
+    """Player, lane, chart and downloads of an analysed song; the surer a chord, the darker it is.
 
-    What is no sound has no player.
+    What is no sound has no player. ``files``: what was recognised, by name.
     """
     seconds, under = float((record.get("source") or {}).get("duration_s") or sheet.duration_s), marks(record)
     cells = [
@@ -66,9 +65,20 @@ def song_html(path: Path, record: JsonObject, sheet: LeadSheet) -> str:
         for row, mark in zip(record["chords"], under, strict=True)
     ]
     sound = None if path.suffix.lower() in SYMBOLS else path
-    return _player(sound, _lane(sheet, cells, [], seconds), legend=("heard",)) + chart_html(
-        sheet, under, heading=summary(record)
+    return (
+        _player(sound, _lane(sheet, cells, [], seconds), legend=("heard",))
+        + downloads(files or {})
+        + chart_html(sheet, under, heading=summary(record))
     )
+
+
+def downloads(files: Mapping[str, Path]) -> str:
+    """Links to files, by name."""
+    links = "".join(
+        f'<a class="mt-download" href="{url(path)}" download="{escape(path.name)}">{escape(name)}</a>'
+        for name, path in files.items()
+    )
+    return f'<div class="mt-downloads">{links}</div>' if links else ""
 
 
 def scores_html(report: Mapping[str, Any]) -> str:

@@ -6,9 +6,7 @@ Made of words and numbers only, all escaped: song.css gives it a look, song.js m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 
 from musetune.display.charts import chart_html, facts
 from musetune.display.player_roll import player_svg
@@ -45,7 +43,7 @@ def cast_html(song: Song) -> str:
     )
     return (
         f'<div class="mt-cast" data-seconds="{seconds:.3f}"><div class="mt-fact">{escape(facts(sheet))}</div>'
-        f"{_form(sheet)}{rows}</div>{_downloads(song.files)}"
+        f"{_form(sheet)}{rows}</div>{markup.downloads(song.files)}"
     )
 
 
@@ -67,7 +65,7 @@ def audio_html(audio: SongAudio, whole: LeadSheet) -> str:
         f'data-from="{audio.from_s:.3f}">'
         f"{_player(audio)}"
         f'<div class="mt-fact">{escape(part)} <span class="mt-heard" role="status"></span></div>'
-        f"{_downloads(files)}</div>"
+        f"{markup.downloads(files)}</div>"
     )
 
 
@@ -91,11 +89,3 @@ def _toggle(word: str, player: str) -> str:
         f'<button type="button" class="mt-cast-button" data-act="{word.lower()}" aria-pressed="false" '
         f'aria-label="{word} {escape(player)}">{word}</button>'
     )
-
-
-def _downloads(files: Mapping[str, Path]) -> str:
-    links = "".join(
-        f'<a class="mt-download" href="{markup.url(path)}" download="{escape(path.name)}">{escape(name)}</a>'
-        for name, path in files.items()
-    )
-    return f'<div class="mt-downloads">{links}</div>'

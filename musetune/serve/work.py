@@ -202,7 +202,12 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
 
 
 def listen(
-    path: str | Path, worker: AnalysisWorker | None = None, errand: Errand[Any] | None = None
+    path: str | Path,
+    worker: AnalysisWorker | None = None,
+    errand: Errand[Any] | None = None,
+    *,
+    outputs: tuple[str, ...] = (),
+    stem: Path | None = None,
 ) -> tuple[dict[str, Any], LeadSheet]:
     """Analyse a song (audio, MIDI, MusicXML or a lead sheet) in a process of its own.
 
@@ -210,6 +215,8 @@ def listen(
         path: the song.
         worker: the process to use; default a new one, which ends with the analysis.
         errand: who waits for it: reported to twice a second; when nobody waits any more, the process is stopped.
+        outputs: kinds of files to write, of `musetune.analysis.export.KINDS`.
+        stem: what their names begin with.
 
     Returns:
         The record, and the lead sheet with the recognised genre.
@@ -220,7 +227,8 @@ def listen(
     """
     own = AnalysisWorker() if worker is None else worker
     try:
-        result = _answer(own, AnalysisJob(str(path)), errand).result
+        job = AnalysisJob(str(path), outputs=outputs, stem=None if stem is None else str(stem))
+        result = _answer(own, job, errand).result
     finally:
         if worker is None:
             own.close()
