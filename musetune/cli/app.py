@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,9 @@ from musetune.cli import info as cli_info
 from musetune.cli import prepare as cli_prepare
 from musetune.cli import ui as cli_ui
 from musetune.cli.lists import ListsCommand
+from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
+from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
@@ -40,9 +43,11 @@ Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a
 % |": the chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the
 prompt alone decides.
 
-Example:
+Examples:
 
   musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav
+
+  musetune generate "slow piano" --chords - --bpm 70 < chart.txt
 """
 
 
@@ -66,11 +71,13 @@ def top(
 @app.command(help=GENERATE_HELP)
 def generate(
     prompt: Annotated[str, typer.Argument(help="what it should sound like: genre, instruments, mood")],
-    chords: Annotated[str | None, typer.Option(help="progression or chart; needs an adapter")] = None,
+    chords: Annotated[
+        str | None, typer.Option(help="progression or chart; - reads it from standard input; needs an adapter")
+    ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            help="lead sheet instead of --chords: .json, .mid, .musicxml, .mxl, .jams", exists=True, dir_okay=False
+            help="lead sheet instead of --chords: .json, .mid, .musicxml, .mxl, .jams; - reads standard input"
         ),
     ] = None,
     key: Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'; default C major")] = None,
@@ -118,6 +125,7 @@ def generate(
     format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
     from musetune.pipeline.checks import or_default
@@ -133,6 +141,8 @@ def generate(
     _check(lead_sheet, music, {"--adapter": adapter, "--report": report or None, "--plot": plot or None})
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
+    pictures = {".json": report, ".png": plot}
+    check_new([out, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
     torch_device = pick_device(device)
     quiet()
     pipe, adapter = _load(base, adapter, torch_device, lead_sheet is not None)
@@ -179,7 +189,9 @@ def _lead_sheet(chords: str | None, sheet: Path | None, seconds: float | None, *
         )
         options = {}
     options["time_signature"] = options.pop("meter", None)
-    loaded = None if sheet is None else LeadSheet.load(sheet)
+    chords = stdin_text() if chords == "-" else chords
+    with stdin_file() if sheet == DASH else nullcontext(sheet) as source:
+        loaded = None if source is None else LeadSheet.load(source)
     return resolve_lead_sheet(loaded, chords, seconds, 10.24, options)
 
 

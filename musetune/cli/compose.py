@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
+from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import given_notes, like, output_of, pins_of, stem_names
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def plan(
         Path | None, typer.Option("--out", "-o", help="save it: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False)
     ] = None,
     planner: PlannerOption = "nano",
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     from musetune.display.plan_chart import chart
@@ -119,6 +121,7 @@ def plan(
 
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"-o {out}: suffix {out.suffix!r} is not one of {', '.join(SUFFIXES)}")
+    check_new([] if out is None else [out], force)
     pins = pins_of(
         prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
     )
@@ -184,6 +187,7 @@ def compose(
     steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
     planner: PlannerOption = "nano",
     arranger: ArrangerOption = "nano",
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     from musetune.display.plan_chart import chart
@@ -193,6 +197,7 @@ def compose(
     flags = {"midi": midi, "musicxml": musicxml, "mxl": mxl, "jams": jams, "plan": plan}
     output = output_of(out, {kind for kind, on in flags.items() if on}, parts, audio or stems_audio, stems_audio)
     output.check(given, from_)
+    check_new(output.paths(), force)
     sound = {"base": base, "adapter": adapter, "steps": steps}
     if not output.audio:
         reject_arguments({f"--{name}": value for name, value in sound.items()}, "needs --audio")
@@ -219,11 +224,13 @@ def compose(
 
 
 def _plan_sheet(prompt: str, planner: str, options: dict[str, Any]) -> LeadSheet:
+    from musetune.hub.transfer import check_cache
     from musetune.pipeline.loading import quiet
     from musetune.planning.planner.planner import Planner
 
     quiet()
-    return Planner.from_pretrained(planner).plan(prompt, **options)
+    access = check_cache(planner, "tokenizer_config.json") if "/" in planner and not Path(planner).exists() else {}
+    return Planner.from_pretrained(planner, **access).plan(prompt, **options)
 
 
 def _arrange_stems(sheet: LeadSheet, arranger: str, options: dict[str, Any]) -> Arrangement:

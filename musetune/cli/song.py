@@ -6,6 +6,7 @@ And the files that they ask for.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,6 +135,18 @@ class Output:
         """NAME with ``suffix``; a dot in the name is part of it."""
         return self.name.with_name(self.name.name + suffix)
 
+    def paths(self) -> Iterator[Path]:
+        """All files and folders that may be written."""
+        from musetune.symbols.arrangement import STEMS
+
+        yield from map(self.path, self.suffixes)
+        if self.parts:
+            yield self.path(".parts")
+        if self.audio:
+            yield self.path(".wav")
+        if self.stems_audio:
+            yield from (self.path(f".{name}.wav") for name in STEMS)
+
     def check(self, *sources: Path | None) -> None:
         """Raise ValueError where a file would be written over one that is read, or into a folder that is not there."""
         if not self.name.absolute().parent.is_dir():
@@ -157,6 +170,7 @@ class Output:
     ) -> Iterator[Path]:
         """Audio as files; ``sound``: base, adapter and steps where they are not the defaults."""
         import torch
+        from tqdm import tqdm
 
         from musetune.audio import save_audio
         from musetune.pipeline.loading import pick_device, quiet
@@ -167,14 +181,27 @@ class Output:
         if pipe.adapter is None:
             pipe.load_adapter("theory")
         pipe.to(pick_device(None))
-        output = pipe(
-            prompt,
-            lead_sheet=sheet,
-            arrangement=song,
-            stems=self.stems_audio,
-            generator=torch.Generator().manual_seed(seed),
-            num_inference_steps=sound.get("steps", 20),
-        )
+        pipe.set_progress_bar_config(disable=True)  # one bar for all players instead of one each
+        players = [name for name, stem in song.stems.items() if stem.notes] if self.stems_audio else [""]
+        steps = sound.get("steps", 20)
+        with tqdm(total=steps * len(players), desc="audio", unit="step", file=sys.stderr) as bar:
+
+            def progress(_pipe: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+                player = players[min(bar.n // steps, len(players) - 1)]
+                number = f" ({players.index(player) + 1} of {len(players)})" if player else ""
+                bar.set_description(f"audio of {player}{number}" if player else "audio", refresh=False)
+                bar.update()
+                return {}
+
+            output = pipe(
+                prompt,
+                lead_sheet=sheet,
+                arrangement=song,
+                stems=self.stems_audio,
+                generator=torch.Generator().manual_seed(seed),
+                num_inference_steps=steps,
+                callback_on_step_end=progress,
+            )
         takes = {"": output.audios[0]} | {f".{name}": take for name, take in (output.stems or {}).items()}
         for name, take in takes.items():
             save_audio(self.path(f"{name}.wav"), take, output.sampling_rate, "wav")

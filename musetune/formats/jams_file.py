@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from fractions import Fraction
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,10 +31,42 @@ if TYPE_CHECKING:
 GRAIN = 48  # chord positions are read to this part of a beat
 
 
-def to_jams(sheet: LeadSheet) -> jams.JAMS:
+@dataclass(frozen=True)
+class AnalysisOrigin:
+    """What an analysis says of a sheet beside the sheet: how sure it is, and of what music.
+
+    Attributes:
+        chords: 0…1 for each chord of the sheet.
+        key: 0…1.
+        tempo: 0…1.
+        meter: 0…1.
+        file: Name of the music.
+        duration_s: Its length in seconds.
+    """
+
+    chords: tuple[float, ...]
+    key: float
+    tempo: float
+    meter: float
+    file: str | None = None
+    duration_s: float | None = None
+
+
+def to_jams(sheet: LeadSheet, origin: AnalysisOrigin | None = None) -> jams.JAMS:
     """Annotations in seconds from 0 on, where the schema begins; meter and genre in the sandbox, and the exact sheet.
 
-    Raises ValueError for a sheet that ends before time 0.
+    Every annotation's metadata name MuseTune as annotator, the tool and its version.
+
+    Args:
+        sheet: The lead sheet.
+        origin: The analysis that heard the sheet: chords, keys and tempo get its confidence, and beats, sections and
+            notes null, of which an analysis gives none. None: the sheet is what was written, of confidence 1.
+
+    Returns:
+        What `jams.JAMS.save` writes.
+
+    Raises:
+        ValueError: The sheet ends before time 0.
     """
     import jams
 
@@ -41,13 +75,43 @@ def to_jams(sheet: LeadSheet) -> jams.JAMS:
     out = jams.JAMS()
     out.file_metadata.duration = sheet.duration_s
     out.sandbox.update(meter=str(sheet.meter), genre=sheet.genre, **{FIELD: embed(sheet)})
+    if origin is not None:
+        out.file_metadata.title = origin.file or ""
+        out.file_metadata.duration = max(sheet.duration_s, origin.duration_s or 0.0)
+        out.sandbox.update(meter_confidence=origin.meter)
     for name, rows in _observations(sheet).items():
-        annotation = jams.Annotation(name, time=0, duration=sheet.duration_s)
-        for start, end, value in rows:
+        annotation = jams.Annotation(
+            name, time=0, duration=sheet.duration_s, annotation_metadata=annotation_metadata(origin is not None)
+        )
+        for (start, end, value), confidence in zip(rows, _confidence(name, len(rows), origin), strict=True):
             if end > 0 or start >= 0:
-                annotation.append(time=max(start, 0.0), duration=end - max(start, 0.0), value=value, confidence=1.0)
+                start = max(start, 0.0)
+                annotation.append(time=start, duration=end - start, value=value, confidence=confidence)
         out.annotations.append(annotation)
     return out
+
+
+def annotation_metadata(analysed: bool) -> jams.AnnotationMetadata:
+    """Who annotates: MuseTune, by analysis of sound or score, or as what writes a lead sheet down."""
+    import jams
+
+    release = version("musetune")
+    return jams.AnnotationMetadata(
+        annotator={"name": "MuseTune"},
+        version=release,
+        annotation_tools=f"{'musetune.analysis' if analysed else 'musetune.formats'} {release}",
+        data_source="program" if analysed else "lead sheet",
+    )
+
+
+def _confidence(name: str, count: int, origin: AnalysisOrigin | None) -> list[float | None]:
+    """The confidence of each observation of an annotation."""
+    if origin is None:
+        return [1.0] * count
+    known: dict[str, list[float | None]] = {
+        "chord": list(origin.chords), "key_mode": [origin.key] * count, "tempo": [origin.tempo] * count,
+    }  # fmt: skip
+    return known.get(name, [None] * count)
 
 
 def _observations(sheet: LeadSheet) -> dict[str, list[tuple]]:

@@ -211,7 +211,7 @@ def song_jams(sheet: LeadSheet, arrangement: Arrangement) -> jams.JAMS:
     """
     import jams
 
-    from musetune.formats.jams_file import to_jams
+    from musetune.formats.jams_file import annotation_metadata, to_jams
 
     out = to_jams(sheet)
     for name, stem in arrangement.stems.items():
@@ -221,7 +221,8 @@ def song_jams(sheet: LeadSheet, arrangement: Arrangement) -> jams.JAMS:
                 note.velocity for note in sheet.melody if sheet.grid.time_at(float(note.start + note.beats)) > 0
             ]
         else:
-            notes = jams.Annotation("note_midi", time=0, duration=sheet.duration_s)
+            about = annotation_metadata(analysed=False)
+            notes = jams.Annotation("note_midi", time=0, duration=sheet.duration_s, annotation_metadata=about)
             velocities = _add(notes, sheet, stem)
             out.annotations.append(notes)
         notes.sandbox.update(

@@ -21,6 +21,7 @@ from musetune.adapter.metadata import short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
+from musetune.hub.transfer import check_cache
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -147,6 +148,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """
         name_or_path = find_base(base)
         warn_of_remote_code(name_or_path, options)
+        if not Path(name_or_path).is_dir():
+            options |= check_cache(name_or_path, "model_index.json", **options)
         access = {k: options[k] for k in ("token", "cache_dir", "local_files_only") if k in options}
         if adapter_revision is None and Path(name_or_path).is_dir():
             adapter_revision = options.get("revision")
