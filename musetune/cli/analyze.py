@@ -177,7 +177,7 @@ def _run(work: dict[str, AnalysisJob], processes: int, as_json: bool) -> None:
 
 def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
     """One line of what was heard, with the chart beneath where `whole`."""
-    from musetune.analysis.export import chart
+    from musetune.formats.chart_text import chart_text
 
     record = result.to_json()
     bpm, seconds = record.get("bpm"), (record.get("source") or {}).get("duration_s")
@@ -187,4 +187,4 @@ def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
         None if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}",
     ]  # fmt: skip
     line = f"{path}: {', '.join(part for part in parts if part)}"
-    return f"{line}\n{chart(result.lead_sheet)}" if whole else line
+    return f"{line}\n{chart_text(result.lead_sheet, bars_per_line=4)}" if whole else line

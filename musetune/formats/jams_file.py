@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from musetune.formats.exact_sheet import FIELD, embed, exact
+from musetune.formats.json_object import parse_json
 from musetune.formats.key_names import read_key
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.json_values import JsonObject
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
-from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, parse_json, shorten
+from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, shorten
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
 from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from musetune.symbols.limits import quote
 from musetune.symbols.names import (
     FLAT_KEYS,
     FLATS,
@@ -13,7 +14,6 @@ from musetune.symbols.names import (
     NOTE_NAMES,
     SHARPS,
     pitch_class,
-    quoted,
     spell,
     suggest,
     transpose_name,
@@ -149,7 +149,7 @@ def _parse(text: str) -> Key:
         else:
             valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
             hint = suggest(text, valid, otherwise="C major")
-        raise ValueError(f"key {quoted(text)} is not a tonic A–G with # or b, then major or minor{hint}")
+        raise ValueError(f"key {quote(text)} is not a tonic A–G with # or b, then major or minor{hint}")
     letter, mode = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
     minor = letter[0].islower() if mode is None else mode == "m" or mode.lower() in ("minor", "min", "moll")
     return Key(letter[0].upper() + letter[1:], "minor" if minor else "major")

@@ -4,7 +4,6 @@ the work is done.
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 import zlib
@@ -14,7 +13,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 MIB = 1 << 20
-JSON_BYTES = 4 * MIB
 MIDI_BYTES = 4 * MIB
 XML_BYTES = 24 * MIB  # unpacked
 ELEMENTS = 500_000  # of XML
@@ -26,6 +24,7 @@ CHORDS = 5000  # of a piece
 DURATION_S = 6 * 3600.0  # of a piece
 CHART_CHARACTERS = 20_000
 LABEL_CHARACTERS = 80
+QUOTED_CHARACTERS = 60  # of a wrong value that a message repeats
 REPEATS = 64  # passes of one repeat in a chart
 DIGITS = 18  # of a number, above and below the line each
 
@@ -65,6 +64,11 @@ def shorten(text: object, most: int = LABEL_CHARACTERS) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def quote(value: object, most: int = QUOTED_CHARACTERS) -> str:
+    """``repr`` of a wrong value for a message, in one line of at most ``most`` characters and its quotation marks."""
+    return shorten(repr(value[: most + 1] if isinstance(value, (str, list, tuple)) else value), most + 2)
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """The bytes of a file of at most ``most`` bytes. Raises ValueError for a larger one."""
     with path.open("rb") as file:
@@ -72,27 +76,6 @@ def read_bytes(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise ValueError(f"it is larger than {most // MIB} MiB, the most that is read of such a file")
     return data
-
-
-def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text of at most ``JSON_BYTES``.
-
-    Raises ValueError for what is no JSON, NaN and infinities included.
-    """
-    check_count("bytes of JSON", len(data), JSON_BYTES)
-    try:
-        text = data if isinstance(data, str) else data.decode("utf-8-sig")
-        return json.loads(text, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"it is no JSON: byte {error.start} is not UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON: {error}") from error
-    except RecursionError as error:
-        raise ValueError("its JSON is nested too deeply to be read") from error
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"it says {name} where a number should stand")
 
 
 class _Counted(ElementTree.TreeBuilder):

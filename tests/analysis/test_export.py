@@ -1,4 +1,4 @@
-"""Tables, label tracks, scores and charts say what the lead sheet says."""
+"""Tables, label tracks and scores say what the lead sheet says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from musetune import __version__
 from musetune.analysis.export import (
     KINDS,
     beats_csv,
-    chart,
     chords_csv,
     export,
     label_files,
@@ -98,14 +97,6 @@ def test_label_tracks(sheet: LeadSheet) -> None:
     assert tracks["bars"] == [[f"{2 * bar:.6f}", f"{2 * bar:.6f}", str(bar + 1)] for bar in range(4)]
     assert [row[2] for row in tracks["sections"]] == ["A", "B"]
     assert "sections" not in label_tracks(stored(replace(sheet, sections=())))
-
-
-def test_the_chart_can_be_read_and_parsed(sheet: LeadSheet) -> None:
-    assert chart(replace(sheet, sections=())) == "| C | G/B Am7 | G/B Am7 | N.C. |"
-    assert chart(sheet).splitlines() == ["[A]", "| C | G/B Am7 |", "[B]", "| G/B Am7 | N.C. |"]
-    held = LeadSheet.parse("| C | C | F | F | G |")
-    assert chart(held) == "| C | % | F | % |\n| G |"
-    assert LeadSheet.parse(chart(held)).chord_labels == held.chord_labels
 
 
 @pytest.mark.parametrize("kind", KINDS)
