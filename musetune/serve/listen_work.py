@@ -1,4 +1,4 @@
-"""What the Listen tab does, without the page: an analysis with its files, and bars of it as an order. No gradio here."""
+"""What the Listen tab does, without the page: an analysis with its files, bars of it as an order. No gradio."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def passage_text(sheet: LeadSheet, chosen: Passage) -> str:
     if chosen.fitting < chosen.last:
         return (
             f"The page makes up to {SECONDS[1]:g} s: bars {chosen.first}–{chosen.fitting} ({places}) are handed over, "
-            f"{clock(length)} of the song's {clock(sheet.duration_s)}; bars {chosen.fitting + 1}–{chosen.last} are left "
-            f"out. Choose a later “From bar” to take those."
+            f"{clock(length)} of the song's {clock(sheet.duration_s)}; bars {chosen.fitting + 1}–{chosen.last} are "
+            f"left out. Choose a later “From bar” to take those."
         )
     whole = chosen.first == 1 and chosen.last == len(bars_of_song(sheet))
     return f"{'The whole song is' if whole else f'Bars {chosen.first}–{chosen.last} are'} handed over: {places}."
