@@ -20,6 +20,7 @@ from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
+from musetune.models.config_limits import check_base_configs
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -156,6 +157,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 )
             if Path(place).is_dir():
                 check_weight_indices(place)
+                check_base_configs(place, index, skip=tuple(options))
             if "language_model" not in options:
                 dtype = options.get("dtype", options.get("torch_dtype"))
                 model = language_model(place, index, dtype, options.get("variant"), **hub)
