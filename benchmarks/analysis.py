@@ -112,14 +112,14 @@ def told(song: AnnotatedSong, heard: Estimate) -> list[tuple[float, float, float
 
 
 def judged(song: AnnotatedSong, wave: np.ndarray) -> dict[str, tuple[float, float, float]]:
-    """(confidence, whether right, 1) of the record's tempo, metre and key."""
+    """(confidence, whether right, 1) of the record's tempo, meter and key."""
     found = analyze(wave, RATE)
     sheet, key = found.lead_sheet, found.key
     near = abs(sheet.bpm / song.bpm - 1) < 0.04
     same = key is not None and mir_eval.key.weighted_score(_mir_key(song.key), str(key)) == 1
     return {
         "tempo": (found.bpm_confidence, float(near), 1.0),
-        "metre": (found.meter_confidence, float(str(sheet.meter) == song.meter), 1.0),
+        "meter": (found.meter_confidence, float(str(sheet.meter) == song.meter), 1.0),
         "key": (found.key_confidence, float(same), 1.0),
     }
 
@@ -166,7 +166,7 @@ def main() -> None:
     absent = {name: reason for name in names if (reason := PEERS[name].missing())}
     rows: dict[str, dict[int, list]] = {name: {} for name in ("musetune", *(n for n in names if n not in absent))}
     chords: list[tuple[float, float, float]] = []
-    others: dict[str, list[tuple[float, float, float]]] = {"tempo": [], "metre": [], "key": []}
+    others: dict[str, list[tuple[float, float, float]]] = {"tempo": [], "meter": [], "key": []}
     ours(np.random.default_rng(0).normal(0, 0.1, 5 * RATE))  # first calls compile and load
     for number, song, wave in tqdm(list(sets(args)), desc="listening"):
         said, heard = ours(wave)

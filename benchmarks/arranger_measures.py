@@ -28,7 +28,7 @@ class Tally:
     notes: int = 0
     foreign: int = 0  # of pitches outside the key's scale
     bars: int = 0
-    onsets: Counter[tuple[str, int]] = field(default_factory=Counter)  # (metre, step in the bar)
+    onsets: Counter[tuple[str, int]] = field(default_factory=Counter)  # (meter, step in the bar)
     eighths: int = 0  # onsets on the half of a beat (compound time: its thirds)
 
     def add(self, events: Iterable[StemEvent], passage: Passage, drums: bool) -> None:

@@ -26,7 +26,7 @@ import torch
 from tqdm import tqdm
 
 from musetune.evaluation import Mean, TestSheet, adherence, bootstrap_mean, judge, load_test_sheets
-from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered
+from musetune.evaluation.playing import cell, hash_of, provenance, remember, render_sheet
 from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
 from musetune.pipeline.guidance import ALWAYS, Guidance, Interval, passes
 from musetune.pipeline.pipeline import MuseTunePipeline
@@ -179,7 +179,7 @@ def heard_in(record: dict[str, Any]) -> Estimate:
 def renderings(pipe: MuseTunePipeline, tests: list[TestSheet], soundfont: str | None) -> list[np.ndarray]:
     """The sheets arranged by rule and played by a synthesiser."""
     rate = pipe.vocoder.config.sampling_rate
-    return [rendered(t.sheet, rate, seed=t.seed, soundfont=soundfont) for t in tqdm(tests, desc="renderings")]
+    return [render_sheet(t.sheet, rate, seed=t.seed, soundfont=soundfont) for t in tqdm(tests, desc="renderings")]
 
 
 def figures(records: list[dict[str, Any]], tests: list[TestSheet], reference: np.ndarray) -> dict[str, Any]:

@@ -34,12 +34,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from music21 import converter
 from music21.exceptions21 import Music21Exception
 from tqdm import tqdm
 
-from musetune.formats.notation import from_stream, parsed_notation
+from musetune.formats.musicxml_reader import notation_bytes
+from musetune.formats.scores import read_score
 from musetune.symbols import Key
 from musetune.symbols.qualities import QUALITY_INTERVALS
+from musetune.symbols.remarks import collected
 from musetune.symbols.score import Score
 from musetune.symbols.timeline import quarters_of
 from musetune.theory.numerals import resolve_roman
@@ -48,6 +51,7 @@ from musetune.theory.numerals.score_analysis import analyse
 
 MEASURES = ("key", "degree", "quality", "inversion", "full")
 TEST = 60
+HARMONY = re.compile(rb"<harmony\b[^>]*?(?:/>|>.*?</harmony>)", re.DOTALL)
 SIXTHS = ("It", "Ger", "Fr")
 SETS = {
     tuple(sorted(i % 12 for i in v)): k for k, v in QUALITY_INTERVALS.items() if k not in ("maj6", "min6", "5", "N")
@@ -88,24 +92,26 @@ def read_piece(folder: Path) -> tuple[Score, list[Label]]:
     """The score and the analysis of a folder of When in Rome, places in quarters of the score."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parsed = parsed_notation(folder / "score.mxl")
-        part = parsed.parts[0]
+        text = HARMONY.sub(b"", notation_bytes(folder / "score.mxl"))  # music21 gives up on symbols it cannot read
+        part = converter.parse(text, format="musicxml", forceSource=True).parts[0]
         bars = {m.measureNumberWithSuffix(): m for m in part.getElementsByClass("Measure")}
-        return from_stream(parsed), truth(folder / "analysis.txt", bars)
+        with collected():
+            score = read_score(folder / "score.mxl")
+        return score, truth(folder / "analysis.txt", bars)
 
 
 def truth(path: Path, bars: dict) -> list[Label]:  # type: ignore[type-arg]
     """The labels of an analysis in RomanText, placed by the numbers of the score's bars; second readings ("var") are
     left out.
     """
-    from music21 import meter
+    from music21.meter import TimeSignature
     from music21.romanText import rtObjects
 
     written: dict[str, list[tuple[Fraction, tuple[str, str]]]] = {}
-    metre, key = meter.TimeSignature("4/4"), "C"
+    time_signature, key = TimeSignature("4/4"), "C"
     for line in path.read_text().splitlines():
         if line.lower().startswith("time signature:"):
-            metre = meter.TimeSignature(line.split(":")[1].strip())
+            time_signature = TimeSignature(line.split(":")[1].strip())
         if not re.match(r"m\d", line) or "var" in line.split()[0]:
             continue
         token = rtObjects.RTMeasure(line.strip())
@@ -116,18 +122,18 @@ def truth(path: Path, bars: dict) -> list[Label]:  # type: ignore[type-arg]
                 written[str(token.number[0] + n - first)] = list(written.get(str(n), []))
                 key = written[str(n)][-1][1][1] if written.get(str(n)) else key
         else:
-            written[number], key = bar_of(token, metre, key)
+            written[number], key = bar_of(token, time_signature, key)
     return placed(written, bars)
 
 
-def bar_of(token, metre, key: str) -> tuple[list[tuple[Fraction, tuple[str, str]]], str]:  # type: ignore[no-untyped-def]
+def bar_of(token, time_signature, key: str) -> tuple[list[tuple[Fraction, tuple[str, str]]], str]:  # type: ignore[no-untyped-def]
     """[(quarters from the bar line, reading)] of one line of RomanText, and the key at its end."""
     from music21.romanText import rtObjects
 
     out, offset = [], Fraction(0)
     for atom in rtObjects.RTHandler().tokenizeAtoms(token.data, container=token):
         if isinstance(atom, rtObjects.RTBeat):
-            offset = Fraction(atom.getOffset(metre)).limit_denominator(96)
+            offset = Fraction(atom.getOffset(time_signature)).limit_denominator(96)
         elif isinstance(atom, rtObjects.RTKeyTypeAtom):
             name = atom.src.rstrip(":;")
             key = name[0] + name[1:].replace("b", "-")
@@ -189,12 +195,12 @@ def misplaced(score: Score, true: Sequence[Label]) -> bool:
     """
     frames = frames_of(score)
     sums = np.vstack([np.zeros(12), np.cumsum(frames.classes, axis=0)])
-    metre, end = score.meters[0].meter, float(frames.places[-1])
+    meter, end = score.meters[0].meter, float(frames.places[-1])
     edges = [float(label.start) for label in true] + [end]
     chords = [[(sum(x.degree) + x.key[0] + i) % 12 for i in QUALITY_INTERVALS.get(x.quality, (0, 4, 10))] for x in true]
 
     def held(bars: int, half: int) -> float:
-        shift, inside, total = bars * float(metre.beats_per_bar * metre.beat_quarters), 0.0, 1e-9
+        shift, inside, total = bars * float(meter.beats_per_bar * meter.beat_quarters), 0.0, 1e-9
         for a, b, tones in zip(edges, edges[1:], chords):
             if (a >= end / 2) == bool(half):
                 first, last = np.clip(np.searchsorted(frames.places, [a + shift, b + shift]), 0, len(sums) - 1)

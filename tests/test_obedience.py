@@ -1,4 +1,4 @@
-"""The shipped weights obey: three unseen lead sheets, one a metre, judged by recognisers of others, well above what
+"""The shipped weights obey: three unseen lead sheets, one a meter, judged by recognisers of others, well above what
 chance reaches.
 """
 

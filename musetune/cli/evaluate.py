@@ -16,7 +16,7 @@ words alone name the genre; best of 4 what our own report ranks first of its cli
 lead sheet rendered by a synthesiser; ceiling B that rendering through the base's spectrogram, autoencoder and vocoder.
 Leaves audio/, reports/, charts/, results.json, results.md, results.png and agreement.png in OUT and prints the tables,
 and how well our own report agrees with the judges. Killed, it goes on where it was. The suite "quick" plays three
-sheets, one a metre: adapter and floor B alone. "genres" measures genre adapters, "stems" what the notes of an
+sheets, one a meter: adapter and floor B alone. "genres" measures genre adapters, "stems" what the notes of an
 arrangement bring.
 
 Example: musetune evaluate --suite obedience --adapter runs/theory/adapter --limit 8

@@ -64,8 +64,8 @@ class HarmonicTemplateEncoder(nn.Module):
             (B, map_channels, rows, cols).
         """
         hits = _columns(stems, "drums_") @ self.tables["drums"]
-        drawn = [hits, *(picture for stream in PITCHED for picture in self._pictures(stream, stems))]
-        grid = torch.cat([_folded(picture, rows, self.cols) for picture in drawn], 1)
+        pictures = [hits, *(picture for stream in PITCHED for picture in self._pictures(stream, stems))]
+        grid = torch.cat([_folded(picture, rows, self.cols) for picture in pictures], 1)
         result: Tensor = self.out(F.gelu(self.look(grid)))
         return result
 
@@ -84,8 +84,8 @@ def harmonic_lines(pitch: int, bin_hz: np.ndarray) -> np.ndarray:
     Each is shared out between the two bins around it.
     """
     hertz = 440.0 * 2 ** ((pitch - 69) / 12) * np.arange(1, PARTIALS + 1)
-    place = np.interp(hertz, bin_hz, np.arange(len(bin_hz)), left=np.nan, right=np.nan)
-    near = np.clip(1 - np.abs(np.arange(len(bin_hz))[None] - place[:, None]), 0, None)
+    bins = np.interp(hertz, bin_hz, np.arange(len(bin_hz)), left=np.nan, right=np.nan)
+    near = np.clip(1 - np.abs(np.arange(len(bin_hz))[None] - bins[:, None]), 0, None)
     result: np.ndarray = (np.nan_to_num(near) / np.arange(1, PARTIALS + 1)[:, None]).sum(0).astype(np.float32)
     return result
 

@@ -29,7 +29,7 @@ DIATONIC = (  # (degree, triad, seventh) of the major scale; its minor is the sa
 
 
 def study(rng: np.random.Generator, seconds: float) -> AnnotatedSong:
-    """A loop of four to eight chords, comped and with a line of chord notes above, for `seconds`; every metre."""
+    """A loop of four to eight chords, comped and with a line of chord notes above, for `seconds`; every meter."""
     import pretty_midi
 
     meter = str(rng.choice(list(METER_SHARE), p=list(METER_SHARE.values())))

@@ -25,7 +25,7 @@ from musetune.symbols.estimate import Estimate
 
 Hint: TypeAlias = (
     float | LeadSheet | None
-)  # what the beat tracker is told: a tempo in bpm, a sheet's tempo and metre, nothing
+)  # what the beat tracker is told: a tempo in bpm, a sheet's tempo and meter, nothing
 RATE = 44100  # Hz: what the three of them were tuned for
 PACKAGES = {"Chordino": "chord-extractor", "madmom": "madmom", "essentia": "essentia"}
 MODULES = {"Chordino": "chord_extractor", "madmom": "madmom", "essentia": "essentia"}
@@ -138,7 +138,7 @@ def madmom_beats(
     hint.
 
     A hint in bpm restricts the tempo to two thirds up to one and a half times it: the octave is given, the tempo is
-    not. A lead sheet as hint gives its tempo and, where the metre is compound, the bar: madmom looks for bars of 3 or 4
+    not. A lead sheet as hint gives its tempo and, where the meter is compound, the bar: madmom looks for bars of 3 or 4
     and would hear 6/8, two beats a bar, as 3/4 at one and a half times the tempo.
     """
     _demand("madmom")
@@ -147,8 +147,8 @@ def madmom_beats(
         from madmom.audio.signal import Signal
 
         activations = _network()(Signal(_at_rate(wave, sr), RATE))
-        found = [np.asarray(_tracker(hint)(activations), dtype=float) for hint in tempo_hints]
-    return [(rows[:, 0], rows[rows[:, 1] == 1, 0]) for rows in found]
+        beats = [np.asarray(_tracker(hint)(activations), dtype=float) for hint in tempo_hints]
+    return [(rows[:, 0], rows[rows[:, 1] == 1, 0]) for rows in beats]
 
 
 @lru_cache(maxsize=1)
@@ -177,7 +177,7 @@ def _tracker(hint: Hint) -> Any:
 
 
 def bars_of(sheet: LeadSheet) -> list[int]:
-    """Lengths in beats of the bars that madmom shall look for: its own, 3 and 4, where the metre is simple."""
+    """Lengths in beats of the bars that madmom shall look for: its own, 3 and 4, where the meter is simple."""
     return [sheet.meter.beats_per_bar] if sheet.meter.compound else [3, 4]
 
 

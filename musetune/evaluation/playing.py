@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
 
 
-def rendered(sheet: LeadSheet, sr: int, *, seed: int, soundfont: str | Path | None = None) -> np.ndarray:
+def render_sheet(sheet: LeadSheet, sr: int, *, seed: int, soundfont: str | Path | None = None) -> np.ndarray:
     """The sheet arranged by rule and played by the soundfont (default: what `find_soundfont` finds).
 
     Mono (samples,) at ``sr`` Hz.
@@ -44,10 +44,10 @@ def through_codec(pipe: AudioLDM2Pipeline, wave: np.ndarray) -> np.ndarray:
         whole = mel.shape[2] // pipe.vae_scale_factor * pipe.vae_scale_factor
         latents = pipe.vae.encode(mel[:, :, :whole]).latent_dist.mode()
         audio = pipe.mel_spectrogram_to_waveform(pipe.vae.decode(latents).sample).float().cpu().numpy()[0]
-    return unclipped(audio)
+    return limit_peak(audio)
 
 
-def unclipped(wave: np.ndarray) -> np.ndarray:
+def limit_peak(wave: np.ndarray) -> np.ndarray:
     """The wave as float32, scaled down where it would clip."""
     return np.asarray(wave / max(1.0, np.abs(wave).max() / 0.99), dtype=np.float32)
 

@@ -6,7 +6,7 @@ Ours are major and minor; what is folded is remarked.
 from __future__ import annotations
 
 from musetune.symbols.key import Key
-from musetune.symbols.limits import shortened
+from musetune.symbols.limits import shorten
 from musetune.symbols.remarks import remark
 
 # mode → fifths from the tonic of the major key with the same signature to its own
@@ -32,7 +32,7 @@ def key_of_fifths(fifths: int, mode: str | None) -> Key | None:
     if name in ("", "none"):
         name = "major"
     if name not in MODES:
-        remark(f"the mode {shortened(name)!r} is none that is known; the key is read as major")
+        remark(f"the mode {shorten(name)!r} is none that is known; the key is read as major")
         name = "major"
     place = fifths + MODES[name] + 1
     letter, marks = "FCGDAEB"[place % 7], place // 7
@@ -47,11 +47,11 @@ def read_key(text: object) -> Key | None:
         >>> read_key("A:minor")
         Key(tonic='A', mode='minor')
     """
-    said = str(text).strip()
-    if said in ("N", "", "None"):
+    name = str(text).strip()
+    if name in ("N", "", "None"):
         return None
     try:
-        return Key.parse(said)
+        return Key.parse(name)
     except ValueError as error:
-        remark(f"the key {shortened(said)!r} is left out: {error}")
+        remark(f"the key {shorten(name)!r} is left out: {error}")
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from musetune.symbols.limits import BEATS, REPEATS, check_count, shortened
+from musetune.symbols.limits import BEATS, REPEATS, check_count, shorten
 from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def read_bar_lines(parts: Sequence[Sequence[Element]]) -> list[BarLines]:
 
 def _numbers(text: str | None) -> frozenset[int] | None:
     """The passes of an ending, "1, 2"; None where it names none."""
-    numbers = frozenset(int(n) for n in re.findall(r"\d{1,3}", shortened(text or "")))
+    numbers = frozenset(int(n) for n in re.findall(r"\d{1,3}", shorten(text or "")))
     check_count("passes of an ending", max(numbers, default=0), REPEATS)
     return numbers or None
 

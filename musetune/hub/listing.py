@@ -109,12 +109,12 @@ def folder_size(folder: Path) -> tuple[int, float]:
     return parameters, round(size / 1e6, 3)
 
 
-def _adapters_in(place: Path) -> Iterator[Path]:
-    """Yield ``place`` itself where it is an adapter's folder, else the adapters' folders right in it."""
-    if kind_of(place) in ("theory", "lora"):
-        yield place
-    elif place.is_dir():
-        yield from (folder for folder in sorted(place.iterdir()) if kind_of(folder) in ("theory", "lora"))
+def _adapters_in(home: Path) -> Iterator[Path]:
+    """Yield ``home`` itself where it is an adapter's folder, else the adapters' folders right in it."""
+    if kind_of(home) in ("theory", "lora"):
+        yield home
+    elif home.is_dir():
+        yield from (folder for folder in sorted(home.iterdir()) if kind_of(folder) in ("theory", "lora"))
 
 
 def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:

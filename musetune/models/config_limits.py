@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from musetune.formats.json_object import JSON_BYTES
 from musetune.symbols.json_values import JsonObject
-from musetune.symbols.limits import JSON_BYTES, read_bytes, shortened
+from musetune.symbols.limits import read_bytes, shorten
 
 CONFIGS = ("config.json", "preprocessor_config.json", "scheduler_config.json", "tokenizer_config.json")
 MOST = 2**20  # of a whole number in a config; vocabularies are the largest
@@ -91,7 +92,7 @@ def check_config(config: JsonObject, source: str, only: tuple[str, ...] | None =
         if isinstance(value, list):
             most, size, what = LIST_LIMITS.get(name, ENTRIES), len(value), f"{name} with {len(value)} entries"
         elif isinstance(value, int) or name in LIMITS:
-            most, size, what = LIMITS.get(name, MOST), abs(value), f"{name}={shortened(value)}"
+            most, size, what = LIMITS.get(name, MOST), abs(value), f"{name}={shorten(value)}"
         else:
             continue
         if not size <= most:
@@ -209,7 +210,7 @@ def _shapes_asked(network: Any, config: JsonObject, path: Path) -> dict[str, tup
             described = getattr(network, "config_class", None)
             built = network(described.from_dict(config)) if described else network.from_config(dict(config))
     except Exception as error:  # libraries raise what they like for a config that makes no sense
-        raise ValueError(f"{path} describes no {network.__name__} ({shortened(error, 200)}); {REMEDY}") from error
+        raise ValueError(f"{path} describes no {network.__name__} ({shorten(error, 200)}); {REMEDY}") from error
     tensors = {id(t): (key, tuple(t.shape)) for key, t in (*built.named_parameters(), *built.named_buffers())}
     return dict(tensors.values())
 

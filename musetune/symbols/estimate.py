@@ -39,7 +39,7 @@ class AnalysisResult(Protocol):
 
     @property
     def lead_sheet(self) -> LeadSheet:
-        """Chords, keys, metres, beats and sections."""
+        """Chords, keys, meters, beats and sections."""
         ...
 
     def to_json(self) -> JsonObject:

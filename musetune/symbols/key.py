@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from musetune.symbols.limits import quote
 from musetune.symbols.names import (
     FLAT_KEYS,
     FLATS,
@@ -13,7 +14,6 @@ from musetune.symbols.names import (
     NOTE_NAMES,
     SHARPS,
     pitch_class,
-    quoted,
     spell,
     suggest,
     transpose_name,
@@ -173,7 +173,7 @@ def _parse(text: str) -> Key:
         tonic = re.match(r"[A-Ga-g][#b]?(?![a-z])", text)
         near = f"{_tonic(tonic[0])} {'minor' if text[0].islower() else 'major'}" if tonic else "C major"
         hint = suggest(text, valid, otherwise=near)
-        raise ValueError(f"key {quoted(text)} is not a tonic A–G with # or b, then major or minor{hint}")
+        raise ValueError(f"key {quote(text)} is not a tonic A–G with # or b, then major or minor{hint}")
     letter, mode = match.groups()
     minor = letter[0].islower() if mode is None else mode == "m" or mode.lower() in ("minor", "min", "moll")
     return Key(_tonic(letter), "minor" if minor else "major")

@@ -1,4 +1,4 @@
-"""The lead sheet: chords, keys, metres, tempo, sections and melody on one beat grid.
+"""The lead sheet: chords, keys, meters, tempo, sections and melody on one beat grid.
 
 Immutable; everything else reads it.
 """
@@ -39,7 +39,7 @@ GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
 
 @dataclass(frozen=True)
 class LeadSheet:
-    """Chords, keys, metres, sections and melody of a piece on one beat grid. Immutable.
+    """Chords, keys, meters, sections and melody of a piece on one beat grid. Immutable.
 
     Positions are beats (rational); ``grid`` maps them to seconds. A grid that ends before ``length`` goes on at its
     last interval, as recordings do whose last beats were not heard.
@@ -47,7 +47,7 @@ class LeadSheet:
     Args:
         chords: Chords in order, without overlap; gaps are silent.
         keys: Keys in order; the first holds from the beginning.
-        meters: Metres in order, from bar lines on.
+        meters: Meters in order, from bar lines on.
         grid: Seconds of the beats.
         length: Beats in all, above 0.
         sections: Parts of the form.
@@ -56,7 +56,7 @@ class LeadSheet:
         first_downbeat: Beat of the first bar line; less than a bar before beat 0, or after it where there is a pickup.
 
     Raises:
-        ValueError: For chords that overlap, chords or notes past the end, keys or metres that are missing or out of
+        ValueError: For chords that overlap, chords or notes past the end, keys or meters that are missing or out of
             order, positions that are not rational, a first downbeat a bar or more before beat 0, or an unknown genre.
 
     Example:
@@ -83,7 +83,7 @@ class LeadSheet:
         if self.length <= 0:
             raise ValueError(f"length={self.length} beats; a lead sheet needs more than 0")
         check_order("key", self.keys)
-        check_order("metre", self.meters)
+        check_order("meter", self.meters)
         bar = self.meter.beats_per_bar
         if self.first_downbeat <= -bar:
             near = self.first_downbeat % bar
@@ -118,7 +118,7 @@ class LeadSheet:
 
     @property
     def meter(self) -> Meter:
-        """First metre."""
+        """First meter."""
         return self.meters[0].meter
 
     @property
@@ -262,7 +262,7 @@ class LeadSheet:
             chords: Chords as text ("I V vi IV", "C G/B Am7 F") or one by one.
             key: Key such as "Bb minor", in which Roman numerals and numbers count.
             bpm: Beats a minute, 30–300.
-            time_signature: Metre, "3/4".
+            time_signature: Meter, "3/4".
             beats_per_chord: Beats of each chord; None takes a bar.
             duration_seconds: Length to fill: the progression goes round, and its last bar is cut. None plays it once.
             genre: One of GENRES, or None.
@@ -301,7 +301,7 @@ class LeadSheet:
             text: Bars between ``|``; the chords of a bar share its beats, ``.`` holds a chord, ``%`` repeats a bar.
             key: Key that Roman numerals and numbers count in.
             bpm: Beats a minute, 30–300.
-            time_signature: Metre, "3/4".
+            time_signature: Meter, "3/4".
             duration_seconds: Length to fill: the chart goes round, and its last bar is cut. None plays it once.
             genre: One of GENRES, or None.
 
@@ -344,8 +344,8 @@ class LeadSheet:
         Raises:
             ValueError: For another ending.
         """
-        written: Path = upstairs("save")(self, path)
-        return written
+        target: Path = upstairs("save")(self, path)
+        return target
 
     @staticmethod
     def load(path: str | Path) -> LeadSheet:
@@ -364,7 +364,7 @@ class LeadSheet:
 
 
 def _rebase(spans: tuple[Held, ...], start: Fraction, end: Fraction) -> tuple[Held, ...]:
-    """Key or metre spans counted from ``start``; the one in force there moves to 0."""
+    """Key or meter spans counted from ``start``; the one in force there moves to 0."""
     current = max((s for s in spans if s.start <= start), key=lambda s: s.start, default=spans[0])
     first: Held = replace(current, start=Fraction(0))
     return first, *(replace(s, start=s.start - start) for s in spans if start < s.start < end)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from musetune.symbols.names import quoted, suggest
+from musetune.symbols.limits import quote
+from musetune.symbols.names import suggest
 
 METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "7/4", "2/2", "3/8", "5/8", "6/8", "7/8", "9/8", "12/8")
 DENOMINATORS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -22,7 +23,7 @@ class Meter:
         denominator: Lower number: a power of 2 up to 128. These are all that MIDI and MusicXML hold.
 
     Raises:
-        ValueError: For numbers outside these; it names the nearest usual metre.
+        ValueError: For numbers outside these; it names the nearest usual meter.
 
     Example:
         >>> meter = Meter.parse("6/8")
@@ -43,12 +44,12 @@ class Meter:
         """Read ``3/4``.
 
         Raises:
-            ValueError: For what is no time signature; it names the text and the nearest usual metre.
+            ValueError: For what is no time signature; it names the text and the nearest usual meter.
         """
         top, slash, bottom = text.strip().partition("/")
         if not slash or not (top.isdecimal() and bottom.isdecimal()) or len(text) > 20:
             raise ValueError(
-                f"time signature {quoted(text)} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}"
+                f"time signature {quote(text)} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}"
             )
         return Meter(int(top), int(bottom))
 

@@ -1,4 +1,4 @@
-"""Notes on paper: voices with metres, key signatures, tempo and pick-up, in beats."""
+"""Notes on paper: voices with meters, key signatures, tempo and pick-up, in beats."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Score:
         voices: One tuple of notes a voice, in order, no two of a voice at once.
         names: Name of the part that each voice belongs to.
         percussion: Unpitched notes, pitch by General MIDI.
-        meters: Time signatures from their bar lines on; one of the same metre as before restarts the count after an
+        meters: Time signatures from their bar lines on; one of the same meter as before restarts the count after an
             irregular bar.
         signatures: Keys as written, major where no mode is written.
         grid: Seconds of the beats.

@@ -1,4 +1,4 @@
-"""What a lead sheet holds at its beats: chords, keys, metres, sections, notes. Each checks its own numbers."""
+"""What a lead sheet holds at its beats: chords, keys, meters, sections, notes. Each checks its own numbers."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class KeySpan:
 
 @dataclass(frozen=True)
 class MeterSpan:
-    """Metre from a bar line on.
+    """Meter from a bar line on.
 
     Args:
         start: Beat of the bar line, 0 or later.
-        meter: The metre.
+        meter: The meter.
 
     Raises:
         ValueError: For a start before 0, or one that is no int or Fraction.

@@ -7,7 +7,7 @@ rubato.
 The second makes a development set of songs that training reads: what is tuned never sees the test set.
 
 SONGS is a folder of POP909 song folders (chords.txt, beats.txt, key.txt, which POP909 itself calls chord_midi.txt,
-beat_midi.txt, key_audio.txt) with the song's file from POP909-CL in each as corrected.mid: POP909's own metres are
+beat_midi.txt, key_audio.txt) with the song's file from POP909-CL in each as corrected.mid: POP909's own meters are
 wrong in one song of forty. Only folders whose name ends in ``held_out`` are used, each as seldom as possible, and no
 succession of chords of a song twice. Songs in 4/4 also give passages in 3/4 and 6/8, where their changes allow it.
 
@@ -85,7 +85,7 @@ class SourceSong:
 
 
 def read_song(folder: Path) -> SourceSong | None:
-    """A song with one key and steady bars, chords on half beats; None for the others (metre from corrected.mid)."""
+    """A song with one key and steady bars, chords on half beats; None for the others (meter from corrected.mid)."""
     import pretty_midi
 
     beats = np.loadtxt(folder / "beats.txt")
@@ -193,7 +193,7 @@ class Shelf:
     def __init__(self, songs: list[SourceSong], rng: random.Random) -> None:
         self.songs, self.rng = songs, rng
         self.used: Counter[str] = Counter()
-        self.taken: set[tuple[Chord, ...]] = set()
+        self.progressions: set[tuple[Chord, ...]] = set()
         self.seen = self.fixed = 0
 
     def choose(
@@ -208,14 +208,14 @@ class Shelf:
             fixed = [spans for spans in every if fixes_key(spans, song.key)]
             self.seen, self.fixed = self.seen + len(every), self.fixed + len(fixed)
             for spans in fixed:
-                if tuple(s.chord for s in spans) not in self.taken:
+                if tuple(s.chord for s in spans) not in self.progressions:
                     missing = len(wish - features(spans, bar))
                     candidates.append((2 * missing + 3 * self.used[song.name], self.rng.random(), song, spans))
         if not candidates:
             raise ValueError(f"no held-out song has another passage in {mode} with bars of {bar}; give a smaller count")
         _, _, song, spans = min(candidates, key=lambda c: c[:2])
         self.used[song.name] += 1
-        self.taken.add(tuple(s.chord for s in spans))
+        self.progressions.add(tuple(s.chord for s in spans))
         return song, spans
 
 
@@ -228,7 +228,7 @@ def pick_genre(bpm: float, used: Counter[str]) -> str:
 
 
 def frames(cfg: Config, rng: random.Random) -> list[tuple[Meter, BeatGrid, bool]]:
-    """(metre, beats, whether in rubato) of every sheet, shuffled, but two neighbours in tempo follow each other: they
+    """(meter, beats, whether in rubato) of every sheet, shuffled, but two neighbours in tempo follow each other: they
     will be a major and a minor sheet, so that neither mode is the faster. Raises ValueError where ``count`` is too
     small for them.
     """

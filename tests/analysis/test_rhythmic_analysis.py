@@ -41,13 +41,13 @@ def beats(layers: dict[str, list[float]], meter: str = "4/4", n_beats: int = 33,
         for onset in onsets:
             at = np.interp(onset, np.arange(n_beats), times)
             bands[:, column] += np.exp(-(((clock - at) / 0.012) ** 2))
-    metre = Meter.parse(meter)
+    meter = Meter.parse(meter)
     return SimpleNamespace(
         times_s=times,
         bpm=bpm,
         confidence=1.0,
-        meter=metre,
-        beats_per_bar=metre.beats_per_bar,
+        meter=meter,
+        beats_per_bar=meter.beats_per_bar,
         first=0,
         meter_confidence=1.0,
         strength=bands.sum(axis=1),
@@ -100,14 +100,15 @@ def test_swing_heard(place: float) -> None:
     assert said["swing_ratio"] == pytest.approx(place / (1 - place), rel=0.08)
 
 
-@pytest.mark.parametrize("meter", ["2/4", "3/4", "6/8", "5/4", "7/8"])
-def test_every_metre(meter: str) -> None:
-    metre = Meter.parse(meter)
-    said = rhythmic_analysis(beats({"low": every(metre.beats_per_bar), "high": every(1)}, meter))  # type: ignore[arg-type]
-    assert said["time_signature"] == meter
-    assert len(said["metric_hierarchy"]["weights"]) == metre.beats_per_bar
+@pytest.mark.parametrize("signature", ["2/4", "3/4", "6/8", "5/4", "7/8"])
+def test_every_meter(signature: str) -> None:
+    meter = Meter.parse(signature)
+    layers = {"low": every(meter.beats_per_bar), "high": every(1)}
+    said = rhythmic_analysis(beats(layers, signature))  # type: ignore[arg-type]
+    assert said["time_signature"] == signature
+    assert len(said["metric_hierarchy"]["weights"]) == meter.beats_per_bar
     assert said["syncopation_index"] == 0
-    assert (said["swing_ratio"] is None) or not metre.compound
+    assert (said["swing_ratio"] is None) or not meter.compound
 
 
 def score() -> Score:
@@ -136,7 +137,7 @@ def test_notes_are_told_by_part_and_drum() -> None:
     np.testing.assert_allclose(layers["drums: kick"], np.arange(0, 32, 2))
 
 
-def test_rhythm_of_notes_is_that_of_the_longest_metre() -> None:
+def test_rhythm_of_notes_is_that_of_the_longest_meter() -> None:
     said = rhythmic_analysis_of_notes(score())
     assert said["time_signature"] == "4/4"
     assert said["syncopation_index"] > 0

@@ -1,4 +1,4 @@
-"""Songs and their truth stay together through every change of time and metre."""
+"""Songs and their truth stay together through every change of time and meter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def made(meter: str = "4/4", seed: int = 0) -> AnnotatedSong:
 
 
 @pytest.mark.parametrize("meter", list(HALVES))
-def test_a_song_in_four_becomes_one_in_another_metre(meter: str) -> None:
+def test_a_song_in_four_becomes_one_in_another_meter(meter: str) -> None:
     song = made()
     other = in_meter(song, meter)
     assert other.meter == meter

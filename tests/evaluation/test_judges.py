@@ -51,7 +51,7 @@ def test_six_eight_is_heard_in_dotted_quarters_once_told() -> None:
 
 
 @pytest.mark.parametrize(("meter", "bars"), [("4/4", [3, 4]), ("2/4", [3, 4]), ("6/8", [2]), ("9/8", [3])])
-def test_only_compound_metres_are_told(meter: str, bars: list[int]) -> None:
+def test_only_compound_meters_are_told(meter: str, bars: list[int]) -> None:
     assert judges.bars_of(LeadSheet.from_progression(["C"], time_signature=meter)) == bars
 
 

@@ -22,15 +22,15 @@ def pipe():  # type: ignore[no-untyped-def]
 
 @pytest.mark.slow
 def test_rendering_is_the_sheets_and_the_seeds() -> None:
-    wave = playing.rendered(SHEET, 16000, seed=1)
+    wave = playing.render_sheet(SHEET, 16000, seed=1)
     assert len(wave) == pytest.approx(2.56 * 16000, abs=1)
-    assert np.array_equal(wave, playing.rendered(SHEET, 16000, seed=1))
-    assert not np.array_equal(wave, playing.rendered(SHEET.transpose(2), 16000, seed=1))
+    assert np.array_equal(wave, playing.render_sheet(SHEET, 16000, seed=1))
+    assert not np.array_equal(wave, playing.render_sheet(SHEET.transpose(2), 16000, seed=1))
 
 
 @pytest.mark.slow
 def test_codec_gives_a_wave_of_that_length(pipe) -> None:  # type: ignore[no-untyped-def]
-    wave = playing.rendered(SHEET, 16000, seed=1)
+    wave = playing.render_sheet(SHEET, 16000, seed=1)
     heard = playing.through_codec(pipe, wave)
     assert heard.dtype == np.float32
     assert len(heard) == pytest.approx(len(wave), rel=0.05)
@@ -41,8 +41,8 @@ def test_codec_gives_a_wave_of_that_length(pipe) -> None:  # type: ignore[no-unt
 
 
 def test_loud_waves_are_scaled_and_others_left() -> None:
-    assert np.abs(playing.unclipped(np.array([0.5, -3.0]))).max() == pytest.approx(0.99)
-    assert playing.unclipped(np.array([0.5, -0.9])).tolist() == pytest.approx([0.5, -0.9])
+    assert np.abs(playing.limit_peak(np.array([0.5, -3.0]))).max() == pytest.approx(0.99)
+    assert playing.limit_peak(np.array([0.5, -0.9])).tolist() == pytest.approx([0.5, -0.9])
 
 
 def test_fingerprint_sees_every_weight_and_no_type() -> None:

@@ -13,13 +13,13 @@ from musetune.evaluation import adherence, load_test_sheets, missing_judges
 from musetune.evaluation.obedience import (
     ROWS,
     aims,
-    by_metre,
+    by_meter,
+    genre_cost,
     genre_of,
     judge_clip,
-    lost,
     markdown,
     markdown_aims,
-    markdown_metres,
+    markdown_meters,
     mismatched_sheets,
     tabulate,
     three_meters,
@@ -59,7 +59,7 @@ def test_silence_has_no_genre() -> None:
     assert genre_of(np.zeros(32000, np.float32), 16000) is None
 
 
-def test_quick_suite_has_one_sheet_a_metre() -> None:
+def test_quick_suite_has_one_sheet_a_meter() -> None:
     three = three_meters(load_test_sheets())
     assert sorted(str(test.sheet.meter) for test in three) == ["3/4", "4/4", "6/8"]
 
@@ -128,24 +128,24 @@ def test_aims_are_paired() -> None:
     assert tabulate(made)["adapter"]["majmin"].high - tabulate(made)["adapter"]["majmin"].low > 0.1
 
 
-def test_rhythm_is_told_apart_by_metre() -> None:
+def test_rhythm_is_told_apart_by_meter() -> None:
     tests = [TestSheet("a", "none", "pop", 0, SHEET), TestSheet("b", "none", "pop", 0, COMPOUND)]
     made = clips(adapter=0.7)
     made["adapter"]["b"]["scores"]["beat_f"] = 0.2
-    found = by_metre(made, tests)
+    found = by_meter(made, tests)
     assert found["simple metres"]["adapter"]["beat_f"].mean == pytest.approx(0.7)
     assert found["6/8"]["adapter"]["beat_f"].mean == pytest.approx(0.2)
-    text = markdown_metres(found)
+    text = markdown_meters(found)
     assert "| beat_f, 6/8 | 20.0 (20–20) |" in text
     assert "| beat_f, simple metres | 70.0 (70–70) |" in text
-    assert list(by_metre({"adapter": {"a": made["adapter"]["a"]}}, tests)) == ["simple metres"]
+    assert list(by_meter({"adapter": {"a": made["adapter"]["a"]}}, tests)) == ["simple metres"]
 
 
 def test_loss_is_counted_clip_by_clip_without_the_genre_told() -> None:
     made = clips(floor_A=0.9, adapter=0.8, no_genre=0.7)
     made["floor A"]["b"]["scores"]["genre"] = None
-    assert lost(made, "genre").mean == pytest.approx(0.2)
-    assert lost(made, "genre").n == 1
+    assert genre_cost(made, "genre").mean == pytest.approx(0.2)
+    assert genre_cost(made, "genre").n == 1
 
 
 def test_scatter_has_a_panel_a_quantity(tmp_path) -> None:

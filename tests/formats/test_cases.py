@@ -56,7 +56,7 @@ def record(name: str) -> tuple[LeadSheet, str, str]:
         ("musicxml/perc_clef_pitched.musicxml", NOTES, ""),
         ("jams/key_dorian.jams", "C:maj A:min F:maj G:7", "dorian"),
         ("jams/overlap_0.1s.jams", "C:maj A:min F:maj G:7", "reaches into the next"),
-        ("jams/metre_change.jams", "C:maj A:min F:maj G:7", ""),
+        ("jams/meter_change.jams", "C:maj A:min F:maj G:7", ""),
         ("jams/harte_9sus4.jams", "C:maj A:min7/b3 F:maj G:sus4(b7,9)", ""),
     ],
 )
@@ -86,7 +86,7 @@ def test_time_runs_as_written(name: str, seconds: float) -> None:
         ("midi/timesig_late.mid", [(0, "4/4"), (16, "3/4")]),
         ("musicxml/one_odd_bar.musicxml", [(0, "4/4"), (16, "17/8"), (33, "4/4")]),
         ("musicxml/short_bar.musicxml", [(0, "4/4"), (6, "4/4")]),
-        ("jams/metre_change.jams", [(0, "4/4"), (16, "3/4")]),
+        ("jams/meter_change.jams", [(0, "4/4"), (16, "3/4")]),
     ],
 )
 def test_meters_change_where_they_do(name: str, meters: list[tuple[int, str]]) -> None:

@@ -50,16 +50,16 @@ CHORDS = st.builds(
 
 @st.composite
 def sheets(draw) -> LeadSheet:  # type: ignore[no-untyped-def]
-    """Anything: gaps, N.C., pickup, rubato, a cut end, a metre change, notes that overlap bar lines."""
+    """Anything: gaps, N.C., pickup, rubato, a cut end, a meter change, notes that overlap bar lines."""
     part = lambda low, high: draw(st.fractions(low, high, max_denominator=12))  # noqa: E731
-    metre, first = draw(st.sampled_from([Meter(4, 4), Meter(3, 4), Meter(6, 8), Meter(2, 2)])), part(-1, 2)
+    meter, first = draw(st.sampled_from([Meter(4, 4), Meter(3, 4), Meter(6, 8), Meter(2, 2)])), part(-1, 2)
     chords, at = [], part(0, 1)
     for chord in draw(st.lists(st.just(NO_CHORD) | CHORDS, max_size=6)):
         chords.append(ChordSpan(at, part(F(1, 4), 5), chord))
         at = chords[-1].end + draw(st.sampled_from([F(0), F(0), F(3, 2)]))
     length = at + part(F(1, 8), 2)
-    change = first + metre.beats_per_bar
-    meters = [MeterSpan(F(0), metre)] + (
+    change = first + meter.beats_per_bar
+    meters = [MeterSpan(F(0), meter)] + (
         [MeterSpan(change, Meter(5, 4))] if change < length and draw(st.booleans()) else []
     )
     steps = draw(st.lists(st.floats(0.25, 1.5), min_size=int(length) + 2, max_size=int(length) + 2))
@@ -204,7 +204,7 @@ def test_a_cropped_sheet_is_valid_jams(tmp_path: Path) -> None:
     assert [row.time for row in beats][: len(CROPPED.beats_s)] == pytest.approx(CROPPED.beats_s.tolist())
 
 
-def test_jams_counts_the_beats_of_every_metre(tmp_path: Path) -> None:
+def test_jams_counts_the_beats_of_every_meter(tmp_path: Path) -> None:
     beats = jams.load(str(CHANGES.save(tmp_path / "sheet.jams")), validate=False).search(namespace="beat")[0].data
     assert [row.value for row in beats] == [4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 1, 2, 1]
 

@@ -36,9 +36,9 @@ SHAPES = [
 COMPOUND = [(0, F(2, 3)), (0, F(1, 3), F(2, 3)), (F(1, 6), F(1, 2)), (F(1, 3),)]
 
 
-def song(metre: str, seed: int = 0, pickup: int = 1, rubato: bool = True) -> tuple[LeadSheet, Arrangement]:
+def song(meter: str, seed: int = 0, pickup: int = 1, rubato: bool = True) -> tuple[LeadSheet, Arrangement]:
     """Four bars after a pickup: two sections, a change of key, notes that overlap and that are held over bar lines."""
-    rng, meter = random.Random(f"{metre} {seed}"), Meter.parse(metre)
+    rng, meter = random.Random(f"{meter} {seed}"), Meter.parse(meter)
     bar = meter.beats_per_bar
     length = F(pickup + 4 * bar)
     steps = [rng.uniform(0.4, 0.7) if rubato else 0.5 for _ in range(int(length))]
@@ -235,9 +235,9 @@ def test_the_sheet_comes_back_with_the_lead_as_its_melody(tmp_path: Path, suffix
 
 
 @pytest.mark.parametrize("suffix", ["mid", "json"])
-@pytest.mark.parametrize("metre", METERS)
-def test_stems_come_back_exactly(tmp_path: Path, metre: str, suffix: str) -> None:
-    sheet, arrangement = song(metre)
+@pytest.mark.parametrize("meter", METERS)
+def test_stems_come_back_exactly(tmp_path: Path, meter: str, suffix: str) -> None:
+    sheet, arrangement = song(meter)
     loose = StemNote(0.123456789, 1 / 7, 61, 44)  # no tick, and on a pitch that may sound already
     arrangement.stems["keys"] = replace(
         arrangement.stems["keys"], notes=(*arrangement.stems["keys"].notes, loose), source="rule"
@@ -249,9 +249,9 @@ def test_stems_come_back_exactly(tmp_path: Path, metre: str, suffix: str) -> Non
     assert list(found.stems) == ["drums", "bass", "guitar", "keys", "lead"]
 
 
-@pytest.mark.parametrize("metre", ["4/4", "6/8", "2/2"])
-def test_other_programs_read_the_midi_at_the_right_times(tmp_path: Path, metre: str) -> None:
-    sheet, arrangement = song(metre)
+@pytest.mark.parametrize("meter", ["4/4", "6/8", "2/2"])
+def test_other_programs_read_the_midi_at_the_right_times(tmp_path: Path, meter: str) -> None:
+    sheet, arrangement = song(meter)
     path = save_song(sheet, arrangement, tmp_path / "song.mid")
     file = pretty_midi.PrettyMIDI(str(path))
     assert [i.name for i in file.instruments] == ["drums", "bass", "guitar", "keys", "lead"]
@@ -265,7 +265,7 @@ def test_other_programs_read_the_midi_at_the_right_times(tmp_path: Path, metre: 
         assert sorted(n[1:] for n in got) == sorted(n[1:] for n in expected)
     channels = {t.name: {m.channel for m in t if not m.is_meta} for t in mido.MidiFile(path).tracks[1:]}
     assert channels == {"drums": {9}, "bass": {0}, "guitar": {1}, "keys": {2}, "lead": {3}}
-    assert [(t.numerator, t.denominator) for t in file.time_signature_changes] == [tuple(map(int, metre.split("/")))]
+    assert [(t.numerator, t.denominator) for t in file.time_signature_changes] == [tuple(map(int, meter.split("/")))]
     texts = [m.text for m in mido.MidiFile(path).tracks[0] if m.type == "marker"]
     assert [t for t in texts if t.startswith("[")] == ["[A]", "[chorus]"]
     assert [t for t in texts if not t.startswith("[")] == [span.chord.harte for span in sheet.chords]

@@ -23,6 +23,7 @@ from small_pipe import genre_folder, make_pipe, music, play, quiet
 from musetune import MuseTunePipeline
 from musetune.audio import load_audio
 from musetune.hub import HubError, files_to_push, list_adapters, pull, push, shareable
+from musetune.hub.transfer import check_cache
 from musetune.symbols.remarks import collected
 
 pytestmark = pytest.mark.filterwarnings(
@@ -403,3 +404,39 @@ def test_what_the_project_ships_can_be_pushed() -> None:
     assert len(bundled) > 5
     for folder in bundled:
         assert len(files_to_push(folder)) >= 3
+
+
+def test_a_hub_that_is_away_is_asked_once(hub: LoopbackHub, make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(make_folder(), REPO)
+    warm = pull(REPO)
+    asked: list[str] = []
+    session = type("Session", (), {"head": lambda self, url, **options: asked.append(url) or refuse()})
+    monkeypatch.setattr("huggingface_hub.utils.get_session", session)
+    before = len(hub.requests)
+    assert pull(REPO) == warm
+    assert check_cache(REPO, "README.md") == {"local_files_only": True}
+    with pytest.raises(
+        HubError, match=r"connection to http://127\.0\.0\.1:\d+ failed .*nobody answers.*the whole of me/b"
+    ):
+        check_cache("me/base", "model_index.json")
+    with pytest.raises(HubError, match="nobody answers"):
+        MuseTunePipeline.from_pretrained("me/base")
+    with pytest.raises(HubError, match="nobody answers"):
+        pull("me/other")
+    assert asked == [hub.endpoint] * 5
+    assert len(hub.requests) == before
+
+
+def refuse() -> None:
+    raise ConnectionError("nobody answers")
+
+
+def test_a_hub_that_answers_is_left_to_huggingface_hub(hub: LoopbackHub) -> None:
+    assert check_cache("me/base", "model_index.json") == {}
+
+
+def test_offline_a_base_that_is_not_in_the_cache_is_named(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set and the cache has not the whole of me/base: unset it"):
+        MuseTunePipeline.from_pretrained("me/base")
+    assert not hub.requests

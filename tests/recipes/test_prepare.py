@@ -189,7 +189,7 @@ def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
         ({"chords": "| Em | % |"}, lambda s: {c.chord.root for c in s.chords} == {"E"}),
         ({"time_signature": "3/4"}, lambda s: str(s.meter) == "3/4" and np.diff(s.downbeats())[0] == 3),
     ],
-    ids=["key", "genre", "bpm", "progression", "chords", "metre"],
+    ids=["key", "genre", "bpm", "progression", "chords", "meter"],
 )
 def test_metadata_overrides_analysis(source: Path, metadata: dict, check) -> None:  # type: ignore[no-untyped-def]
     result = recipe.slice_or_reason(job(source / "told.flac", metadata=metadata))

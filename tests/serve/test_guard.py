@@ -111,9 +111,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         return page
 
     page = asyncio.run(launched())
-    yield Served(page=page, port=port, pipe=page.pipe, uploads=folder.with_name("takes-uploads"))
+    yield Served(page=page, port=port, pipe=page.studio.pipe, uploads=folder.with_name("takes-uploads"))
     page.blocks.close(verbose=False)
-    page.analyser.close()
+    page.studio.analyser.close()
     if before is None:
         os.environ.pop("GRADIO_TEMP_DIR", None)
     else:

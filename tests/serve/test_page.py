@@ -44,21 +44,21 @@ def page(full_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_live_check(page: Any) -> None:
-    assert "is not a chord" in page.check("I Hm", "C major", 120, "4/4", 10.24)
-    assert "mt-wrong" not in page.check("| ii7 . V7 . | A:min7 F/A |", "Bb major", 120, "4/4", 10.24)
-    assert ">Cm7<" in page.check("ii7", "Bb major", 120, "3/4", 10.24)
+    assert "is not a chord" in page.generate.check("I Hm", "C major", 120, "4/4", 10.24)
+    assert "mt-wrong" not in page.generate.check("| ii7 . V7 . | A:min7 F/A |", "Bb major", 120, "4/4", 10.24)
+    assert ">Cm7<" in page.generate.check("ii7", "Bb major", 120, "3/4", 10.24)
 
 
 def test_the_live_check_is_bounded(page: Any) -> None:
     """40 kB of chords took 40 seconds, and what multiplies by repeats even longer."""
     started = time.process_time()
     for chords in ("C " * 20_000, "|: " * 13_000, "V/" * 20_000, "V" + "/V" * 900, "| C G " * 330, "((((" * 500):
-        page.check(chords, "C major", 300, "4/4", 60)
-    assert "40,000 characters" in page.check("C " * 20_000, "C major", 120, "4/4", 10.24)
+        page.generate.check(chords, "C major", 300, "4/4", 60)
+    assert "40,000 characters" in page.generate.check("C " * 20_000, "C major", 120, "4/4", 10.24)
     for seconds in (1e9, float("nan"), float("inf"), -1, "x", None):
-        assert "Length: " in page.check("C", "C major", 120, "4/4", seconds)
-    assert "mt-wrong" in page.check("C", "C" * 10**6, 120, "4/4", 10.24)
-    assert "mt-wrong" in page.check("C", "C major", 120, "4/" + "4" * 10**6, 10.24)
+        assert "Length: " in page.generate.check("C", "C major", 120, "4/4", seconds)
+    assert "mt-wrong" in page.generate.check("C", "C" * 10**6, 120, "4/4", 10.24)
+    assert "mt-wrong" in page.generate.check("C", "C major", 120, "4/" + "4" * 10**6, 10.24)
     assert time.process_time() - started < 6
 
 
@@ -70,26 +70,26 @@ def test_the_live_check_is_bounded(page: Any) -> None:
 def test_orders_that_no_field_can_hold_are_refused_unplayed(page: Any, at: int, value: Any, field: str) -> None:
     order = list(ORDER)
     order[at] = value
-    take, reading = last(page.generate(*order))
+    take, reading = last(page.generate.generate(*order))
     assert "<audio" not in take
     assert f"{field}: " in reading
 
 
 def test_generation_and_its_refusal(page: Any) -> None:
-    take, reading = last(page.generate(*ORDER))
+    take, reading = last(page.generate.generate(*ORDER))
     assert "musetune-1.wav" in take
     assert "mt-right" in reading
-    take, reading = last(page.generate("Hm", *ORDER[1:]))
+    take, reading = last(page.generate.generate("Hm", *ORDER[1:]))
     assert "<audio" not in take
     assert "mt-wrong" in reading
 
 
 def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
     path = LeadSheet.parse("| D | A7 |", key="D major", bpm=90).save(tmp_path / "a.mid")
-    found, sheet, button = last(page.analyse(str(path)))
+    found, sheet, button = last(page.listen.analyse(str(path)))
     assert "mt-cell" in found
     assert button["interactive"]
-    chords, key, bpm, meter, _, _, tabs = page.take_over(sheet)
+    chords, key, bpm, meter, _, _, tabs = page.listen.take_over(sheet)
     assert (chords, key["value"], bpm, meter["value"], tabs["selected"]) == (
         "| D | A7 |",
         "D major",
@@ -98,7 +98,7 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
         "play",
     )
     (tmp_path / "b.mid").write_bytes(b"no music")
-    found, sheet, button = last(page.analyse(str(tmp_path / "b.mid")))
+    found, sheet, button = last(page.listen.analyse(str(tmp_path / "b.mid")))
     assert "mt-wrong" in found
     assert sheet is None
     assert not button["interactive"]
@@ -119,7 +119,7 @@ def test_there_is_a_slider_for_each_genre_adapter_and_none_without(page: Any, tm
     assert not group(page).visible
     infos = {name: SimpleNamespace(name=name, kind="lora") for name in ("blues", "jazz")}
     other = in_a_loop(lambda: Page(SimpleNamespace(adapters=infos), tmp_path))
-    assert [slider.label for slider in other.mix] == ["blues", "jazz"]
+    assert [slider.label for slider in other.generate.mix] == ["blues", "jazz"]
     assert group(other).visible
 
 

@@ -119,7 +119,7 @@ def test_ionian_and_aeolian_are_major_and_minor() -> None:
         (lambda: {"length": F(0), "chords": ()}, ["length=0", "more than 0"]),
         (lambda: {"keys": ()}, ["at least one key"]),
         (lambda: {"keys": (KeySpan(F(4), Key("C")), KeySpan(F(0), Key("D")))}, ["keys", "4, 0", "order"]),
-        (lambda: {"meters": (MeterSpan(F(4), Meter(4, 4)), MeterSpan(F(0), Meter(3, 4)))}, ["metres", "4, 0"]),
+        (lambda: {"meters": (MeterSpan(F(4), Meter(4, 4)), MeterSpan(F(0), Meter(3, 4)))}, ["meters", "4, 0"]),
     ],
 )
 def test_what_a_sheet_holds(change: Callable[[], dict], named: list[str]) -> None:

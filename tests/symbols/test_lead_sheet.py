@@ -71,7 +71,7 @@ def test_the_sheet_shows_the_settings_of_its_readers(method, function) -> None:
     assert inspect.signature(method) == inspect.signature(function)
 
 
-def test_waltz_and_compound_metre() -> None:
+def test_waltz_and_compound_meter() -> None:
     assert [s.start for s in LeadSheet.parse("F Bb C", time_signature="3/4").chords] == [0, 3, 6]
     six = Meter.parse("6/8")
     assert (six.beats_per_bar, six.beat_quarters) == (2, Fraction(3, 2))
@@ -136,7 +136,7 @@ def test_rubato_is_kept_by_the_grid() -> None:
 
 @pytest.mark.parametrize("suffix", ["json", "mid", "musicxml", "jams"])
 @pytest.mark.filterwarnings("ignore")
-def test_files_keep_chords_key_metre_and_tempo(tmp_path: Path, suffix: str) -> None:
+def test_files_keep_chords_key_meter_and_tempo(tmp_path: Path, suffix: str) -> None:
     sheet = LeadSheet.parse("| Cmaj7 | G/B . Am7 . | F#m7b5 Bb7 | Dsus4 |", bpm=100, genre="jazz")
     sheet = replace(sheet, melody=(Note(Fraction(0), Fraction(1, 2), 60), Note(Fraction(1), Fraction(2), 67)))
     read = LeadSheet.load(sheet.save(tmp_path / f"sheet.{suffix}"))

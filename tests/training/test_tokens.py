@@ -167,7 +167,7 @@ def test_impossible_crops(rows: int) -> None:
 
 
 def test_what_no_clip_has_says_nothing() -> None:
-    """A song in 4/4 leaves the other metres' embeddings at zero; metres seen and the null keep theirs."""
+    """A song in 4/4 leaves the other meters' embeddings at zero; meters seen and the null keep theirs."""
     table = tabulate([LeadSheet.parse("I V", bpm=120, duration_seconds=2.56).to_json()], [None], 0.032, 80)
     net = MusicConditioner(dim=16, hidden=8, map_channels=4, cols=4, frames_per_row=4)
     zero_unseen_embeddings(net, table)

@@ -21,8 +21,8 @@ STRETCH = 600 * POINTER_FPS  # frames looked at in one go
 TEMPO_RIGIDITY = 80.0  # nats for a relative change of 1 in the beat's length
 TEMPO_REACH = 4  # how many steps of the tempo grid it may move at one beat
 BEAT_SHARE = 16  # the first sixteenth of a beat is where its onset is expected
-METRE_MARGIN = 4.0  # metres that the network holds this many nats less likely than the best are not tried
-METRE_WEIGHT = 12.0  # what a nat of the network's mean opinion is worth against the pointer's likelihood
+METER_MARGIN = 4.0  # meters that the network holds this many nats less likely than the best are not tried
+METER_WEIGHT = 12.0  # what a nat of the network's mean opinion is worth against the pointer's likelihood
 FLOOR = 1e-4  # of an activation
 NONE = 127  # no beat before
 FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted quarters
@@ -31,7 +31,7 @@ FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted q
 @dataclass(frozen=True)
 class BarTrack:
     """`beats` (n,) frames at POINTER_FPS; `meter` such as "6/8"; `first` index of the first beat that opens a bar;
-    `confidence` 0…1 of the metre against the others."""
+    `confidence` 0…1 of the meter against the others."""
 
     beats: np.ndarray
     meter: str
@@ -40,16 +40,16 @@ class BarTrack:
 
 
 def point(activation: np.ndarray, meters: np.ndarray, bpm_range: tuple[float, float], hinted: bool = False) -> BarTrack:
-    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; `metres` (METERS,)
+    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; `meters` (METERS,)
     log-probabilities; tempi within `bpm_range`, which is for quarters unless `hinted`."""
-    likely = [name for name, value in zip(METERS, meters, strict=True) if value > meters.max() - METRE_MARGIN]
+    likely = [name for name, value in zip(METERS, meters, strict=True) if value > meters.max() - METER_MARGIN]
     runs = {}
     for name in likely:
         factor = 1.0 if hinted else FASTER.get(name, 1.0)
         longest, shortest = (60 * POINTER_FPS / bpm / factor for bpm in bpm_range)
         lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
         runs[name] = _along(_BarPointer(lengths, BEATS[name]), activation)
-    scores = {name: run[0] + METRE_WEIGHT * float(meters[METERS.index(name)]) for name, run in runs.items()}
+    scores = {name: run[0] + METER_WEIGHT * float(meters[METERS.index(name)]) for name, run in runs.items()}
     best = max(scores, key=lambda name: scores[name])
     frames, position = runs[best][1], runs[best][2]
     first = int((-position[0]) % BEATS[best]) if len(position) else 0
@@ -93,12 +93,12 @@ class _BarPointer:
         total = [np.append(0, np.log(row).cumsum()) for row in (plain, down)]
         quiet = np.append(0, nothing.cumsum())
         head = np.maximum(1, np.ceil(self.lengths / BEAT_SHARE).astype(int))
-        sums = np.stack([total[1]] + [total[0]] * (self.meter - 1))  # (metre, frames + 1)
+        sums = np.stack([total[1]] + [total[0]] * (self.meter - 1))  # (meter, frames + 1)
         came, tail = self._forward(sums, quiet, head)
         return self._back(came, tail, sums, quiet, head)
 
     def _forward(self, sums: np.ndarray, quiet: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`came` (frames, metre, tempi): steps to the tempo of the beat before (NONE: there is none); and the last
+        """`came` (frames, meter, tempi): steps to the tempo of the beat before (NONE: there is none); and the last
         max(lengths) rows of the best score of all before a beat that begins there. No beat is shorter than lengths[0],
         so that many frames are computed at once.
         """

@@ -31,7 +31,7 @@ SHORTEST_S = 1.5
 class BeatTrack:
     """`times_s` (n,) beats; `bpm` from their spacing; `confidence` 0…1, how often the tempo is right where the
     network hears the beats so clearly (TEMPO_ODDS); `meter`, whose
-    beats these are (dotted quarters in 6/8, eighths in 7/8); `first` index of the first bar line; `metre_confidence`
+    beats these are (dotted quarters in 6/8, eighths in 7/8); `first` index of the first bar line; `meter_confidence`
     0…1; `odds` (n,) log-odds of a bar line at each beat, as the network hears it; onset strength at FPS: `strength`
     (frames,) of the whole, `bands` (frames, 3) of low, middle and high register."""
 
@@ -83,8 +83,8 @@ def track_beats(levels: np.ndarray, notes: NoteSalience, *, tempo_hint: float | 
 
 
 def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: NoteSalience) -> BeatTrack:
-    """Beats that are known: only metre and bar lines are looked for, by the mean log-odds of the network at each phase
-    and what it thinks of each metre.
+    """Beats that are known: only meter and bar lines are looked for, by the mean log-odds of the network at each phase
+    and what it thinks of each meter.
     """
     activation, meters = _network_output(levels, notes)
     odds = bar_odds(activation, times_s)
@@ -115,7 +115,7 @@ def bars_by_harmony(beats: BeatTrack, changes: np.ndarray) -> BeatTrack:
     """
     size = min(beats.beats_per_bar, len(changes))
     odds = beats.odds + CHANGE_WEIGHT * changes
-    worth = [odds[place::size].mean() + (STAY if place == beats.first else 0.0) for place in range(size)]
+    worth = [odds[phase::size].mean() + (STAY if phase == beats.first else 0.0) for phase in range(size)]
     return replace(beats, first=int(np.argmax(worth)))
 
 

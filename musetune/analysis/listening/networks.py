@@ -66,17 +66,18 @@ class ChordNet(nn.Module):
 
 
 class BeatNet(nn.Module):
-    """From the rhythm and harmony of about ±20 s to beat, bar line and metre of each frame."""
+    """From the rhythm and harmony of about ±20 s to beat, bar line and meter of each frame."""
 
     def __init__(self, width: int = 64, dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> None:
         super().__init__()
         self.input = nn.Conv1d(N_FEATURES, width, 5, padding=2)
         self.blocks = nn.ModuleList(DilatedBlock(width, dilation) for dilation in dilations)
         self.norm = nn.GroupNorm(1, width)
+        # `metre`: the name in the file of weights
         self.beat, self.metre = nn.Conv1d(width, 2, 1), nn.Conv1d(width, len(METERS), 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, frames, N_FEATURES) → logits (batch, frames, 2) of beat and bar line, (batch, frames, metres)."""
+        """(batch, frames, N_FEATURES) → logits (batch, frames, 2) of beat and bar line, (batch, frames, meters)."""
         x = F.gelu(self.input(x.transpose(1, 2)))
         for block in self.blocks:
             x = block(x)
@@ -108,14 +109,14 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
         for low, high, inner in pieces:
             some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
             out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
-            for kept, logits in zip(outputs, out, strict=True):
-                kept[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
+            for rows, logits in zip(outputs, out, strict=True):
+                rows[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
     chord, bass, key = outputs
     return chord, bass, key
 
 
 def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (metres,) of the
+    """Probabilities (frames, 2) of a beat and a bar line at each frame, and log-probabilities (meters,) of the
     whole.
     """
     net = networks()[1]

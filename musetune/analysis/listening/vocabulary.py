@@ -1,4 +1,4 @@
-"""What the networks can say: chords, bass notes, keys, metres."""
+"""What the networks can say: chords, bass notes, keys, meters."""
 
 from __future__ import annotations
 

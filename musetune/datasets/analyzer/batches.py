@@ -44,7 +44,7 @@ def chord_targets(example: ExampleArrays, times: np.ndarray, shift: int) -> np.n
 
 
 def beat_batch(examples: list[ExampleArrays], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    """Random excerpts: features; targets (batch, frames, 2), their mask (batch, frames), metre (batch,)."""
+    """Random excerpts: features; targets (batch, frames, 2), their mask (batch, frames), meter (batch,)."""
     x = np.zeros((len(examples), frames, N_FEATURES), np.float32)
     target, mask = np.zeros((len(examples), frames, 2), np.float32), np.zeros((len(examples), frames), np.float32)
     for row, example in enumerate(examples):

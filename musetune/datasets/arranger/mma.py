@@ -61,7 +61,7 @@ LEFT_OUT = re.compile(r"INTRO|END|FILL|METRONOME|NONE|COUNT|\d?F[AB]$")
 
 @dataclass(frozen=True)
 class Groove:
-    """A groove's name, genre, our metre, and how many of MMA's beats make one of ours."""
+    """A groove's name, genre, our meter, and how many of MMA's beats make one of ours."""
 
     name: str
     genre: str
@@ -70,7 +70,7 @@ class Groove:
 
 
 def grooves(mma: Path) -> list[Groove]:
-    """The package's grooves in metres that the stem transformer knows, without introductions, fills and endings."""
+    """The package's grooves in meters that the stem transformer knows, without introductions, fills and endings."""
     catalogue, names = [], set()
     for index in sorted((mma / "usr/share/mma/lib").glob("*/.mmaDB")):
         with index.open("rb") as file:
@@ -88,7 +88,7 @@ def grooves(mma: Path) -> list[Groove]:
 
 
 def _meter(text: str, stem: str) -> tuple[str | None, float]:
-    """A groove file's metre by its Time (beats a bar) and, for compound ones, its time signature or name."""
+    """A groove file's meter by its Time (beats a bar) and, for compound ones, its time signature or name."""
     times = {int(t) for t in re.findall(r"(?im)^\s*time\s+(\d+)", text)}
     if len(times) != 1:
         return None, 1.0
@@ -135,14 +135,14 @@ def play(mma: Path, text: str) -> list[tuple[int, bool, str, Track]]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "song.mma", Path(folder) / "song.mid"
         source.write_text(text)
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, str(mma / "usr/bin/mma"), str(source), "-w", "-f", str(target)],
             env={**os.environ, "PYTHONPATH": str(mma / "usr/share/mma")},
             capture_output=True,
             text=True,
         )
         if not target.is_file():
-            raise RuntimeError(f"MMA: {done.stdout.strip()[-300:]}")
+            raise RuntimeError(f"MMA: {process.stdout.strip()[-300:]}")
         file = mido.MidiFile(target)
     return [part for track in file.tracks for part in _parts(track, file.ticks_per_beat)]
 

@@ -1,4 +1,4 @@
-"""Songs with chords → one list of songs for the structure transformer: whole bars, one metre, one key, a genre.
+"""Songs with chords → one list of songs for the structure transformer: whole bars, one meter, one key, a genre.
 
     python recipes/planner/collect_songs.py SHARED/data songs.jsonl
 
@@ -25,6 +25,7 @@ from tqdm import tqdm
 from musetune.datasets.song_split import for_tests
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.meter import METERS
+from musetune.symbols.remarks import collected
 from musetune.theory.harmony.modulation import local_keys
 
 GENRE_OF = {  # Discogs' genres, which OpenEWLD's index counts, → ours; the others say nothing that we can name
@@ -59,7 +60,8 @@ STYLE_OF = {  # where the genre says nothing, or says less than the style does
     "Delta Blues": "blues",
     "Piano Blues": "blues",
 }
-METRES = {  # POP909: beats of a bar in beats.txt, metre of corrected.mid → metre, and beats of the file in one of ours
+# beats of a bar in beats.txt, meter of corrected.mid → meter, and beats of the file in one of ours
+POP909_METERS = {
     (4, "4/4"): ("4/4", 1),
     (6, "3/4"): ("3/4", 1),
     (6, "3/8"): ("6/8", 3),
@@ -72,9 +74,9 @@ CHORALES = 160  # of Bach's in music21's corpus: as many as a genre needs to be 
 
 @dataclass(frozen=True)
 class PlannerSong:
-    """``sheet``: one metre, one key, whole bars from a bar line on, no gaps.
+    """``sheet``: one meter, one key, whole bars from a bar line on, no gaps.
 
-    ``sung``: bars before the tune and bars up to its end, or None where there is no tune to tell; ``timed``: whether
+    ``sung``: bars before the tune and up to its end, or None where there is no tune to tell; ``timed``: whether
     the tempo is the song's own.
     """
 
@@ -106,7 +108,7 @@ def genre_of(genres: str, styles: str, title: str) -> str:
 
 
 def pop909(folder: Path) -> Iterator[PlannerSong]:
-    """The songs of POP909 whose metre the two annotations agree on."""
+    """The songs of POP909 whose meter the two annotations agree on."""
     import mido
     import pretty_midi
 
@@ -116,7 +118,7 @@ def pop909(folder: Path) -> Iterator[PlannerSong]:
         beats = np.loadtxt(path / "beats.txt")
         marks = [m for m in mido.MidiFile(path / "corrected.mid").tracks[0] if m.type == "time_signature"]
         lines = np.flatnonzero(beats[:, 2] > 0)
-        shape = METRES.get((int(np.median(np.diff(lines))), f"{marks[0].numerator}/{marks[0].denominator}"))
+        shape = POP909_METERS.get((int(np.median(np.diff(lines))), f"{marks[0].numerator}/{marks[0].denominator}"))
         if shape is None or len({(m.numerator, m.denominator) for m in marks}) > 1:
             continue
         meter, share = Meter.parse(shape[0]), shape[1]
@@ -164,7 +166,7 @@ def phase(spans: list[ChordSpan], meter: Meter) -> int:
 
 
 def openewld(folder: Path) -> Iterator[PlannerSong]:
-    """The lead sheets of OpenEWLD in one metre; 2/2 counted in quarters."""
+    """The lead sheets of OpenEWLD in one meter; 2/2 counted in quarters."""
     for row in csv.DictReader((folder / "index.csv").open()):
         try:
             sheet = LeadSheet.load(folder / row["path"])
@@ -193,13 +195,14 @@ def chorales() -> Iterator[PlannerSong]:
     """Bach's chorales, their harmony found by our own analysis."""
     from music21 import corpus
 
-    from musetune.formats.notation import from_stream
+    from musetune.formats.scores import read_score
     from musetune.theory.numerals.score_analysis import analyse_score
 
     paths = [p for p in corpus.getComposer("bach") if p.suffix == ".mxl"][:CHORALES]
     for path in tqdm(paths, desc="chorales", unit="chorale"):
         try:
-            sheet = analyse_score(from_stream(corpus.parse(path)))
+            with collected():  # irregular bars are no news: a bar is cut in two where the sung line ends
+                sheet = analyse_score(read_score(path))
         except ValueError as error:
             print(f"left out {path.name}: {error}", file=sys.stderr)
             continue
@@ -222,7 +225,7 @@ def whole(
     tune: tuple[Fraction, Fraction] | None = None,
 ) -> Iterator[PlannerSong]:
     """The song cut to the bars in which it has chords, later keys moved to the first; nothing where fewer than 4
-    bars are left or the metre is one that plans do not have."""
+    bars are left or the meter is one that plans do not have."""
     bar = meter.beats_per_bar
     first, last = int(spans[0].start // bar), -int(-spans[-1].end // bar)
     if last - first < 4 or str(meter) not in METERS:

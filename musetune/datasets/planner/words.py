@@ -1,6 +1,6 @@
 """The words that captions draw from.
 
-Tempi, moods, genres, metres, nouns, and what else people say in a wish for music.
+Tempi, moods, genres, meters, nouns, and what else people say in a wish for music.
 """
 
 from __future__ import annotations

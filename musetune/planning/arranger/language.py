@@ -2,7 +2,7 @@
 
 Pitches are relative to the key, positions to the bar (as in REMI, arXiv 2002.00212).
 
-A passage is at most eight bars of one metre. Its text is a head, ``start genre metre mode tempo``, and for each stem,
+A passage is at most eight bars of one meter. Its text is a head, ``start genre meter mode tempo``, and for each stem,
 in the order of ``STEMS``: the stem's own token, then for each bar a bar token and its onsets, then an end token. An
 onset of drums is a position and one token for all that is struck; of another stem a position, one or more pitches
 upwards, and the length that they share. Twelve steps make a beat; onsets stand on sixteenths and triplets. There are no
@@ -112,11 +112,11 @@ class PassageChord:
 
 @dataclass(frozen=True)
 class Passage:
-    """What up to eight bars of one metre stand on.
+    """What up to eight bars of one meter stand on.
 
     ``harmony`` starts at step 0 and covers all bars; ``offset`` as ``tonic_offset``.
 
-    Raises ValueError for a metre that the language lacks, a number of bars outside 1–8, or harmony that does not start
+    Raises ValueError for a meter that the language lacks, a number of bars outside 1–8, or harmony that does not start
     at 0.
     """
 
@@ -130,7 +130,7 @@ class Passage:
 
     def __post_init__(self) -> None:
         if self.meter not in METERS:
-            raise ValueError(f"metre {self.meter} is not one that the stem transformer knows: {', '.join(METERS)}")
+            raise ValueError(f"meter {self.meter} is not one that the stem transformer knows: {', '.join(METERS)}")
         if not 1 <= self.bars <= MAX_BARS:
             raise ValueError(f"bars={self.bars} is outside 1–{MAX_BARS}: cut the passage")
         if not self.harmony or self.harmony[0].step != 0:
@@ -170,7 +170,7 @@ def tonic_offset(key: Key) -> int:
 
 
 def offsets_of(meter: str) -> tuple[int, ...]:
-    """Steps inside a beat at which onsets of this metre stand."""
+    """Steps inside a beat at which onsets of this meter stand."""
     return COMPOUND_OFFSETS if meter in COMPOUND else SIMPLE_OFFSETS
 
 
@@ -201,7 +201,7 @@ def hit_of(pitches: set[int]) -> int:
     return body + 8 * (cymbal + len(CYMBALS) * tom)
 
 
-def struck(hit: int) -> list[str]:
+def drums_in(hit: int) -> list[str]:
     """The drum classes in a hit."""
     rest, tom = hit // 8 % len(CYMBALS), hit // 8 // len(CYMBALS)
     return [n for i, n in enumerate(BODY) if hit >> i & 1] + [n for n in (CYMBALS[rest], TOMS[tom]) if n]

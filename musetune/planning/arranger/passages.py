@@ -24,7 +24,7 @@ from musetune.symbols.beat_grid import BPM_RANGE
 
 @dataclass(frozen=True)
 class SheetBar:
-    """A bar line at beat ``start`` (before 0 in a sheet that begins inside a bar), its metre, and the section that it
+    """A bar line at beat ``start`` (before 0 in a sheet that begins inside a bar), its meter, and the section that it
     starts in.
     """
 
@@ -94,7 +94,7 @@ def cuts(count: int) -> list[int]:
 
 
 def nearest_step(beats: float, meter: str, triplets: bool = True) -> int:
-    """The step on the metre's grid nearest to a position in beats; without ``triplets`` sixteenths alone."""
+    """The step on the meter's grid nearest to a position in beats; without ``triplets`` sixteenths alone."""
     grid = offsets_of(meter) if triplets or meter in COMPOUND else tuple(o for o in OFFSETS if o % 3 == 0)
     beat, part = divmod(beats * STEPS, STEPS)
     near = min((*grid, STEPS), key=lambda offset: abs(offset - part))
@@ -102,5 +102,5 @@ def nearest_step(beats: float, meter: str, triplets: bool = True) -> int:
 
 
 def known_meters(sheet: LeadSheet) -> bool:
-    """Whether the transformer has heard every metre of the sheet."""
+    """Whether the transformer has heard every meter of the sheet."""
     return all(str(span.meter) in METERS for span in sheet.meters)

@@ -1,4 +1,4 @@
-"""Rule-made stems: the named fallback where the stem transformer has never heard the metre, and what it is compared
+"""Rule-made stems: the named fallback where the stem transformer has never heard the meter, and what it is compared
 with.
 """
 

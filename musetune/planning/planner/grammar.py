@@ -1,7 +1,7 @@
 """The grammar of plans, as one generator: it yields the words that may come next and is sent the word that came.
 
 `song(pins)` returns the Plan at the end, so that what writes, checks and reads a plan is the same code. What is pinned
-leaves one word to choose from. All sums are done here: seconds become whole bars at the tempo and metre that were
+leaves one word to choose from. All sums are done here: seconds become whole bars at the tempo and meter that were
 written, and sections add up to them.
 """
 
@@ -55,14 +55,14 @@ def parse(words: Sequence[int], pins: PlanConstraints = FREE) -> Plan:
     Raises ValueError for the first word that cannot stand where it does.
     """
     grammar = song(pins)
-    allowed = next(grammar)
+    choices = next(grammar)
     for index, word in enumerate(words):
-        if word not in allowed:
+        if word not in choices:
             raise ValueError(
-                f"word {index} of the plan, place {word}, is not one of the {len(allowed)} that may stand there"
+                f"word {index} of the plan, place {word}, is not one of the {len(choices)} that may stand there"
             )
         try:
-            allowed = grammar.send(word)
+            choices = grammar.send(word)
         except StopIteration as done:
             return done.value
     raise ValueError(f"the plan ends after {len(words)} words, before its last bar")
@@ -91,12 +91,12 @@ def _length(
     least, most = max(1, pins.least), pins.most
     if pins.bars is not None:
         yield from _one("length", LENGTHS, ("bars",))
-        yield from _forced(digits(pins.bars))
+        yield from _force(digits(pins.bars))
         return ("bars", pins.bars), pins.bars
     if pins.seconds is not None:
         yield from _one("length", LENGTHS, ("seconds",))
         seconds, total = min(999, max(1, round(pins.seconds))), bars_in(pins.seconds, bpm, meter)
-        yield from _forced(digits(seconds))
+        yield from _force(digits(seconds))
         return ("seconds", seconds), total
     form_is_length = pins.form and (
         not pins.closed or all(count for _, count in pins.form)
@@ -114,21 +114,21 @@ def _length(
     return (kind, count), min(max(bars_in(count, bpm, meter), least), most)
 
 
-def _forced(words: Sequence[int]) -> Generator[Words, int, None]:
+def _force(words: Sequence[int]) -> Generator[Words, int, None]:
     for word in words:
         yield (word,)
 
 
 def _body(
-    counts: dict[str, int], given: dict[tuple[str, int], PlanBar], meter: Meter
+    counts: dict[str, int], fixed_bars: dict[tuple[str, int], PlanBar], meter: Meter
 ) -> Generator[Words, int, dict[str, tuple[PlanBar, ...]]]:
     """The bars of each section."""
     items: list[tuple[str, int]] = [(label, index) for label, count in counts.items() for index in range(-1, count)]
     firsts: list[Words] = [
         (FIRST["label"] + LABELS.index(label),)
         if index < 0
-        else (bar_words(given[label, index])[0],)
-        if (label, index) in given
+        else (bar_words(fixed_bars[label, index])[0],)
+        if (label, index) in fixed_bars
         else CHORDS
         for label, index in items
     ]
@@ -138,9 +138,9 @@ def _body(
     for (label, index), follow in zip(items, [*firsts[1:], (END,)], strict=True):
         if index < 0:
             word = yield follow
-        elif (label, index) in given:
-            yield from _forced(bar_words(given[label, index])[1:])
-            content[label].append(given[label, index])
+        elif (label, index) in fixed_bars:
+            yield from _force(bar_words(fixed_bars[label, index])[1:])
+            content[label].append(fixed_bars[label, index])
             word = yield follow
         else:
             bar, word = yield from _bar(word, follow, steps)

@@ -48,7 +48,7 @@ MOST_MINUTES = 1000  # beyond any song: what is longer is as long as this
 _BARS = re.compile(r"(\d)[ -]?(?:bars?|measures?)\b", re.IGNORECASE)
 
 
-def spelled(text: str) -> str:
+def spell_numbers(text: str) -> str:
     """``"twelve-bar tune at one twenty BPM"`` → ``"012 bars tune at 120 bpm"``: each whole number three digits,
     fractions cut off.
     """

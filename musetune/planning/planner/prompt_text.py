@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from musetune.planning.planner.numbers import spelled
+from musetune.planning.planner.numbers import spell_numbers
 from musetune.planning.planner.vocabulary import TONICS
 from musetune.symbols import GENRES
 from musetune.symbols.meter import METERS
@@ -43,13 +43,13 @@ def normalise(prompt: str) -> str:
     """``"Slow waltz, F sharp minor, a minute and a half"`` → ``"Slow waltz, F# minor, 090 seconds"``."""
     text = unicodedata.normalize("NFKC", prompt).replace("♯", "#").replace("♭", "b").replace("–", "-")
     text = _ACCIDENTAL.sub(lambda m: m[1] + ("#" if m[2].lower() == "sharp" else "b"), text)
-    return spelled(text)
+    return spell_numbers(text)
 
 
 def shared_words(text: str) -> str:
     """What ``normalise`` gave, with the words that prompts and plans share as the plan's.
 
-    Digits, metres, note names, major and minor, genres.
+    Digits, meters, note names, major and minor, genres.
 
     ``"Jazz in F# minor, 006/008"`` → ``"<genre:jazz> in <tonic:F#> <mode:minor>, <meter:6/8>"``. What was to be copied
     is then the same token on both sides. All other words get small letters; angle brackets of the text itself go first.

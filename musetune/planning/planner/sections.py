@@ -70,13 +70,13 @@ def form(
 ) -> Generator[tuple[int, ...], int, tuple[tuple[str, ...], dict[str, int]]]:
     """The sections: those that are pinned, then, unless the form is closed, such as fill the song."""
     state = _Form(pins, total)
-    given = _given_lengths(pins, total)
+    lengths = _given_lengths(pins, total)
     for label, _ in pins.form:
         yield (FIRST["label"] + LABELS.index(label),)
         if label not in state.counts:
-            counts = [given[label]] if label in given else list(range(SHORTEST, LONGEST + 1))
-            given[label] = (yield tuple(FIRST["count"] + n - 1 for n in counts)) - FIRST["count"] + 1
-        state.add(label, given[label])
+            counts = [lengths[label]] if label in lengths else list(range(SHORTEST, LONGEST + 1))
+            lengths[label] = (yield tuple(FIRST["count"] + n - 1 for n in counts)) - FIRST["count"] + 1
+        state.add(label, lengths[label])
     while not pins.closed:
         choice = state.labels()
         words = [FIRST["label"] + LABELS.index(label) for label in choice]
@@ -100,15 +100,15 @@ def _given_lengths(pins: PlanConstraints, total: int | None) -> dict[str, int]:
 
     Where that is open, those lengths are the model's to choose.
     """
-    told = {label: count for label, count in pins.form if count}
-    free = [label for label, _ in pins.form if label not in told]
+    lengths = {label: count for label, count in pins.form if count}
+    free = [label for label, _ in pins.form if label not in lengths]
     if not free or total is None or not pins.closed:
-        return told
-    room = total - sum(told.get(label, 0) for label, _ in pins.form)
+        return lengths
+    room = total - sum(lengths.get(label, 0) for label, _ in pins.form)
     for change in range(len(free) + 1):  # AA cannot have 15 bars: 14 or 16 are as near as it gets
         for bars in (room - change, room + change):
             if shares := share(free, bars):
-                return told | shares
+                return lengths | shares
     raise ValueError(f"{total} bars do not hold the sections {' '.join(label for label, _ in pins.form)}: ask for more")
 
 
@@ -122,7 +122,7 @@ def share(order: Sequence[str], bars: int) -> dict[str, int] | None:
         for rest in sorted(
             set(order), key=lambda label: (order.count(label), -order.index(label))
         ):  # takes what is left
-            left, times = bars - usual * (len(order) - order.count(rest)), order.count(rest)
-            if left > 0 and left % times == 0 and max(usual, left // times) <= MOST_SECTION:
-                return {label: left // times if label == rest else usual for label in order}
+            rest_bars, times = bars - usual * (len(order) - order.count(rest)), order.count(rest)
+            if rest_bars > 0 and rest_bars % times == 0 and max(usual, rest_bars // times) <= MOST_SECTION:
+                return {label: rest_bars // times if label == rest else usual for label in order}
     return None

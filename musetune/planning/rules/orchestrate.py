@@ -1,4 +1,4 @@
-"""LeadSheet → Arrangement by rule: the patterns of ``styles`` played on the sheet's chords, beats and metre.
+"""LeadSheet → Arrangement by rule: the patterns of ``styles`` played on the sheet's chords, beats and meter.
 
 It makes training data and reference renderings. It is a rule-made pattern, never a model's invention.
 """

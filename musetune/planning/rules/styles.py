@@ -1,7 +1,7 @@
 """How six genres are played: tempi, instruments and step patterns. Data; ``orchestrate`` reads it.
 
 A pattern is one 4/4 bar of steps, four steps a beat (three where ``swing``); shorter bars read its beginning. Compound
-metres (6/8) have three steps a beat and patterns of one 6/8 bar, ``COMPOUND_*``, which all genres share. Drums: ``x``
+meters (6/8) have three steps a beat and patterns of one 6/8 bar, ``COMPOUND_*``, which all genres share. Drums: ``x``
 hit, ``X`` accent. Bass: ``R`` chord's bass, ``5`` fifth, ``8`` octave, ``w`` walk to the next chord. Comping: ``x`` the
 chord, ``-`` goes on sounding, ``.`` silence; ``a`` one chord tone after another.
 """

@@ -1,4 +1,4 @@
-"""The metre as a tree of divisions, its weights, and syncopation against them (Longuet-Higgins and Lee, 1984).
+"""The meter as a tree of divisions, its weights, and syncopation against them (Longuet-Higgins and Lee, 1984).
 
 Onsets are positions in beats (floats, any order) per layer: one instrument, one voice or one register of a recording.
 """
@@ -35,8 +35,8 @@ def groups_of(meter: Meter, layers: Layers | None = None, first_downbeat: float 
     """How many beats each group of the bar holds.
 
     Args:
-        meter: The metre.
-        layers: Onsets in beats by layer. Where a metre has several groupings (5/4, 7/8), that whose groups begin with
+        meter: The meter.
+        layers: Onsets in beats by layer. Where a meter has several groupings (5/4, 7/8), that whose groups begin with
             most onsets counts, the usual one without layers or in a tie.
         first_downbeat: Beat of the first bar line.
 
@@ -61,7 +61,7 @@ def weights(meter: Meter, division: int, groups: Sequence[int] | None = None) ->
     The tree is bar, groups of beats, beats, halves or thirds of beats, and so on (Longuet-Higgins and Lee, 1984).
 
     Args:
-        meter: The metre.
+        meter: The meter.
         division: Steps a beat, one of DIVISIONS.
         groups: Beats of each group; None takes ``groups_of``.
 
@@ -177,7 +177,7 @@ def syncopation_index(
 
     Args:
         layers: Onsets in beats by layer.
-        meter: The metre.
+        meter: The meter.
         first_downbeat: Beat of the first bar line.
         division: Steps a beat; None takes ``division_of``.
 

@@ -30,8 +30,8 @@ rhythm: {swing: [0.9, 1.1], syncopation: [0.2, 0.6], metres: [4/4, 2/4]}
 """
 
 
-def sheet_of(chords: list[str], key: str = "C major", bpm: float = 120, metre: str = "4/4") -> LeadSheet:
-    return LeadSheet.from_progression(chords, key=key, bpm=bpm, time_signature=metre)
+def sheet_of(chords: list[str], key: str = "C major", bpm: float = 120, meter: str = "4/4") -> LeadSheet:
+    return LeadSheet.from_progression(chords, key=key, bpm=bpm, time_signature=meter)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ PIECES = st.builds(
     st.lists(st.sampled_from(CHORDS), min_size=1, max_size=16).map(lambda chords: ["C", *chords]),
     key=st.sampled_from(["C major", "A minor"]),
     bpm=st.floats(40, 220),
-    metre=st.sampled_from(["4/4", "3/4", "6/8"]),
+    meter=st.sampled_from(["4/4", "3/4", "6/8"]),
 )
 RHYTHMS = st.fixed_dictionaries(
     {

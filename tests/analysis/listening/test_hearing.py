@@ -1,4 +1,4 @@
-"""Ten-second clips of known tempo, metre, chords and key."""
+"""Ten-second clips of known tempo, meter, chords and key."""
 
 from __future__ import annotations
 

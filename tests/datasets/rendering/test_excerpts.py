@@ -1,4 +1,4 @@
-"""Recast passages: in time, in every metre, with the chords that the knobs ask for."""
+"""Recast passages: in time, in every meter, with the chords that the knobs ask for."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_passage_covers_the_clip() -> None:
         assert sheet.crop(0.0, PLAIN.seconds).duration_s == pytest.approx(PLAIN.seconds, abs=1e-3)
 
 
-def test_metres_are_what_was_asked() -> None:
+def test_meters_are_what_was_asked() -> None:
     assert {str(s.meter) for s in draw(compound_share=1.0)} == {"6/8"}
     assert {str(s.meter) for s in draw(waltz_share=1.0)} == {"3/4"}
     assert {str(s.meter) for s in draw()} == {"4/4"}

@@ -1,4 +1,4 @@
-"""Arranging a lead sheet with a tiny transformer of random weights, and by rule where it has never heard the metre."""
+"""Arranging a lead sheet with a tiny transformer of random weights, and by rule where it has never heard the meter."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_sheets_own_melody_is_its_lead(tiny: Arranger) -> None:
 
 
 @pytest.mark.parametrize("meter", ["5/4", "7/8", "2/2"])
-def test_unheard_metres_are_rule_made_and_say_so(tiny: Arranger, meter: str) -> None:
+def test_unheard_meters_are_rule_made_and_say_so(tiny: Arranger, meter: str) -> None:
     sheet = song(meter=meter)
     made = tiny.arrange(sheet, seed=1)
     assert {s.source for s in made.stems.values()} == {"rule"}

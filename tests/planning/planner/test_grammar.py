@@ -37,10 +37,10 @@ def check(plan: Plan) -> LeadSheet:
     assert sheet.chords[0].start == 0
     assert sheet.chords[-1].end == sheet.length
     assert all(one.end == two.start for one, two in zip(sheet.chords, sheet.chords[1:], strict=False))
-    if plan.asked[0] == "bars":
-        assert plan.asked[1] == plan.bars
-    if plan.asked[0] == "seconds":
-        assert bars_in(plan.asked[1], plan.bpm, plan.meter) == plan.bars
+    if plan.length[0] == "bars":
+        assert plan.length[1] == plan.bars
+    if plan.length[0] == "seconds":
+        assert bars_in(plan.length[1], plan.bpm, plan.meter) == plan.bars
     return sheet
 
 

@@ -158,9 +158,9 @@ def test_what_cannot_be_is_said(planner, pins, message):
         ({}, {"bars": 4}, "cut it with sheet.slice"),
         ({}, {"chords": "I IV"}, "brings its own"),
         ({}, {"key": "A minor"}, "not a transposition"),
-        ({}, {"time_signature": "3/4"}, "one metre"),
+        ({}, {"time_signature": "3/4"}, "one meter"),
         ({"first_downbeat": Fraction(1)}, {}, "pickup"),
-        ({"meters": (MeterSpan(Fraction(0), Meter(4, 4)), MeterSpan(Fraction(16), Meter(3, 4)))}, {}, "one metre"),
+        ({"meters": (MeterSpan(Fraction(0), Meter(4, 4)), MeterSpan(Fraction(16), Meter(3, 4)))}, {}, "one meter"),
     ],
 )
 def test_a_sheet_that_cannot_go_on(planner, change, pins, message):

@@ -74,7 +74,7 @@ def test_long_notes_of_the_melody_end_phrases() -> None:
     assert ("authentic", "imperfect", 8) in said(replace(sheet, melody=stops))
 
 
-def test_strength_falls_with_metre_and_rises_to_the_end() -> None:
+def test_strength_falls_with_meter_and_rises_to_the_end() -> None:
     on_line = cadences(chart("| C | F | G7 | C |"))[0].strength
     assert on_line == 1.0
     off = cadences(chart("| C | F | Dm | G7 C |"))[0]

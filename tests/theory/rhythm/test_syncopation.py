@@ -1,4 +1,4 @@
-"""The metre's tree and what is syncopated against it."""
+"""The meter's tree and what is syncopated against it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_weights(meter: str, division: int, expected: list[int]) -> None:
 
 @pytest.mark.parametrize("meter", METERS)
 @pytest.mark.parametrize("division", DIVISIONS)
-def test_weights_of_every_metre(meter: str, division: int) -> None:
+def test_weights_of_every_meter(meter: str, division: int) -> None:
     tree = weights(Meter.parse(meter), division)
     assert len(tree) == Meter.parse(meter).beats_per_bar * division
     assert tree[0] == 0 > tree[1:].max(initial=-1)
@@ -102,11 +102,11 @@ def test_straight_then_backbeat_then_clave_then_offbeats() -> None:
 
 @pytest.mark.parametrize("meter", ["2/4", "3/4", "4/4", "6/8", "5/4", "7/8"])
 def test_beats_are_never_syncopated_and_offbeats_always(meter: str) -> None:
-    metre = Meter.parse(meter)
-    beats = np.arange(metre.beats_per_bar * 4, dtype=float)
-    assert syncopation_index({"all": beats}, metre) == 0
-    assert syncopation_index({"all": beats + 0.5}, metre, division=2) > 0.4  # type: ignore[operator]
-    assert syncopation_index({"all": beats + 3}, metre, first_downbeat=3) == 0
+    meter = Meter.parse(meter)
+    beats = np.arange(meter.beats_per_bar * 4, dtype=float)
+    assert syncopation_index({"all": beats}, meter) == 0
+    assert syncopation_index({"all": beats + 0.5}, meter, division=2) > 0.4  # type: ignore[operator]
+    assert syncopation_index({"all": beats + 3}, meter, first_downbeat=3) == 0
 
 
 @given(st.lists(st.integers(0, 63), min_size=5, max_size=40, unique=True))

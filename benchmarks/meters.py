@@ -1,8 +1,8 @@
-"""Which metre, where the beats and the bar lines.
+"""Which meter, where the beats and the bar lines.
 
-Held-out songs recast in six metres, with rubato, played by a band with drums.
+Held-out songs recast in six meters, with rubato, played by a band with drums.
 
-    python benchmarks/metres.py --data ../shared/data [--songs 8]
+    python benchmarks/meters.py --data ../shared/data [--songs 8]
 
 POP909 songs in 4/4 (numbers that end in 5), some eighths of each bar cut out (`musetune.datasets.corpus.in_meter`), on
 TimGM6mb, which training never heard; a third wander in tempo. Per cent.
@@ -43,7 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     folders = [f for f in sorted((args.data / "pop909").iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == 0]
     songs = [song for song in (load_pop909(f, 20.0, 60.0) for f in folders) if song.meter == "4/4"][: args.songs]
-    print("| metre | heard as | beat F | downbeat F |\n|---|---|---|---|")
+    print("| meter | heard as | beat F | downbeat F |\n|---|---|---|---|")
     for meter in tqdm(["4/4", *HALVES]):
         heard, rows = Counter(), []
         for number, plain in enumerate(songs):
