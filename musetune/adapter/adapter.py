@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
     stream: MusicStream
 
 
-class MusicAdapter(ModelMixin, ConfigMixin):
+class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' types are not followed
     """Adapter that makes a frozen AudioLDM 2 U-Net follow a lead sheet.
 
     It holds the conditioner, one MusicAttention a site, the frame map's ways in, and an optional LoRA. It is attached
@@ -85,7 +85,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         (1.0, True)
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         channels: tuple[int, ...] = (96, 128, 128, 128, 128, 96, 96),

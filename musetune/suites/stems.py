@@ -32,9 +32,11 @@ from tqdm import tqdm
 from musetune.audio import load_audio, save_audio, synthesize
 from musetune.display.evaluation_charts import draw_table
 from musetune.evaluation import Mean, adherence, bootstrap_mean, judge, load_test_sheets
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.notes import NOTE_MEASURES, gain, note_scores, share_reached
 from musetune.evaluation.obedience import mismatched_sheets
-from musetune.evaluation.playing import cell, hash_of, limit_peak, provenance, remember, through_codec
+from musetune.evaluation.provenance import hash_of, provenance, remember
+from musetune.evaluation.references import limit_peak, through_codec
 from musetune.evaluation.testset import TestSheet
 from musetune.evaluation.transcription import LOUD_DB, STRUCK, transcribe, transcriber_versions
 from musetune.pipeline.pipeline import MuseTunePipeline
