@@ -31,7 +31,7 @@ def check_text(name: str, text: str) -> None:
 def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     """The planner's arguments, each option checked by name. source: the plan to go on from."""
     from musetune.pipeline.checks import check_positive, reject_arguments
-    from musetune.planning.planner.sections import form_of
+    from musetune.planning.planner.constraints_from_arguments import form_of
     from musetune.symbols import GENRES, Key, LeadSheet, Meter
     from musetune.symbols.beat_grid import check_bpm
     from musetune.symbols.names import suggest

@@ -67,7 +67,7 @@ class SongOrder:
 
     def pins(self) -> dict[str, Any]:
         """The planner's arguments, None where it chooses."""
-        from musetune.planning.planner.sections import form_of
+        from musetune.planning.planner.constraints_from_arguments import form_of
 
         return {
             "key": self.key,

@@ -11,11 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 MIB = 1 << 20
 MIDI_BYTES = 4 * MIB
 XML_BYTES = 24 * MIB  # unpacked
-ELEMENTS = 500_000  # of XML
+ELEMENTS = 500_000  # of XML, and as many attributes
+TAGS = {"<measure": 50_000, "<note": 100_000, "<harmony": 20_000}  # of a score, its parts together
 DEPTH = 60  # of XML; MusicXML takes about ten
 MEMBERS = 1000  # of an archive
 EVENTS = 200_000  # of a MIDI file; notes of a score; observations of a JAMS annotation
@@ -106,16 +108,43 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     if b"<!ENTITY" in data.replace(b"\0", b""):
         raise ValueError("its XML declares entities, which no score needs")
     check_count("elements of XML", data.count(b"</") + data.count(b"/>"), ELEMENTS)
+    check_count("attributes of XML", data.count(b'="') + data.count(b"='"), ELEMENTS)
+    for tag, most in TAGS.items():
+        check_count(f"{tag}> in the XML", sum(data.count(tag.encode() + end) for end in (b">", b" ", b"/")), most)
     parser = ElementTree.XMLParser(target=_Counted())
     try:
         parser.feed(data)
         root: ElementTree.Element = parser.close()
-    except (ElementTree.ParseError, LookupError) as error:
-        raise ValueError(f"it is no XML: {error}") from error
+    except ElementTree.ParseError as error:
+        raise ValueError(_fault_of_xml(error)) from error
+    except LookupError as error:
+        raise ValueError(f"its XML is in an encoding that is not known ({error}); save it as UTF-8") from error
     for element in root.iter():
         if isinstance(element.tag, str) and element.tag.startswith("{"):
             element.tag = element.tag.rpartition("}")[2]
     return root
+
+
+XML_FAULTS = {  # expat's code → what it means in a file
+    expat.errors.XML_ERROR_NO_ELEMENTS: "the file ends before its XML does (line {line}): it was cut off, or is empty",
+    expat.errors.XML_ERROR_UNCLOSED_TOKEN: "the file ends before its XML does (a tag in line {line} is not closed)",
+    expat.errors.XML_ERROR_INVALID_TOKEN: "line {line} holds a character that XML does not allow there",
+    expat.errors.XML_ERROR_SYNTAX: "line {line} is not XML",
+    expat.errors.XML_ERROR_TAG_MISMATCH: "the end tag in line {line} does not belong to the element that is open there",
+    expat.errors.XML_ERROR_DUPLICATE_ATTRIBUTE: "an element in line {line} has the same attribute twice",
+    expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT: "something follows the end of the XML (line {line})",
+    expat.errors.XML_ERROR_UNDEFINED_ENTITY: "line {line} uses an entity that XML does not know",
+    expat.errors.XML_ERROR_UNKNOWN_ENCODING: "its XML is in an encoding that is not known; save it as UTF-8",
+    expat.errors.XML_ERROR_INCORRECT_ENCODING: "its XML is not in the encoding that it names; save it as UTF-8",
+    expat.errors.XML_ERROR_UNBOUND_PREFIX: "line {line} uses a namespace that is not declared",
+}
+
+
+def _fault_of_xml(error: ElementTree.ParseError) -> str:
+    """What expat found, in words for whoever opens the file in an editor."""
+    said = expat.ErrorString(error.code)
+    line = error.position[0]
+    return XML_FAULTS.get(said, f"line {line} cannot be read as XML ({said})").format(line=line)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

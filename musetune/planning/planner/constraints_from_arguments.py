@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import Plan, PlanBar, bars_of
-from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Chord, Key, LeadSheet, Meter
 from musetune.symbols.beat_grid import check_bpm, finite
@@ -23,9 +23,14 @@ Sections = str | Sequence[str | tuple[str, int]]
 MOST_SECONDS = 999
 MOST_CHORDS = 10_000  # characters of a progression or of section names: many times what any song needs
 TYPES: dict[str, tuple[type, ...]] = {
-    "key": (str, Key), "bpm": (Real,), "time_signature": (str, Meter), "genre": (str,), "chords": (str, Sequence),
-    "sections": (str, Sequence), "duration_seconds": (Real,),
-}  # fmt: skip
+    "key": (str, Key),
+    "bpm": (Real,),
+    "time_signature": (str, Meter),
+    "genre": (str,),
+    "chords": (str, Sequence),
+    "sections": (str, Sequence),
+    "duration_seconds": (Real,),
+}
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,22 @@ def spell_key(key: Key) -> Key:
     """The key by the name that the plan language has for it: E# minor is F minor."""
     names = [name for name in TONICS if Key(name).tonic_pc == key.tonic_pc]
     return key if key.tonic in names else Key(names[0], key.mode)
+
+
+def form_of(text: str) -> str | list[str | tuple[str, int]]:
+    """``verse:8 chorus:8 verse`` as labels with bars where they are told; a form without bars, such as AABA, as it is.
+
+    Raises ValueError for bars that are no number above 0.
+    """
+    if ":" not in text:
+        return text
+    out: list[str | tuple[str, int]] = []
+    for word in text.replace(",", " ").split():
+        label, colon, bars = word.partition(":")
+        if colon and (not label or not bars.isdecimal() or not int(bars)):
+            raise ValueError(f"form {text!r}: {word!r} is not like verse:8, a label and how many bars")
+        out.append((label, int(bars)) if colon else label)
+    return out
 
 
 def read_meter(meter: str | Meter | None) -> Meter | None:
