@@ -5,6 +5,7 @@ chords, eight meters, pickups.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -28,10 +29,10 @@ from musetune.serve import markup, song_markup
 from musetune.serve.listen_work import bars_of_song, hand_over_bars, passage, passage_text, sections_of_song
 from musetune.serve.song_work import PlanHeader, Song, plan_text, read_plan
 from musetune.serve.work import Order, Take
-from musetune.symbols import Chord
+from musetune.symbols import Chord, Stem, StemNote
 
-FORMATS = (".json", ".mid", ".musicxml", ".mxl", ".jams")
-some = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+FORMATS = (".json", ".mid", ".musicxml", ".jams")
+some = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 def sounding(sheet: LeadSheet, beats: int) -> list[tuple[frozenset[int], int | None]]:
@@ -72,7 +73,9 @@ def test_every_format_gives_it_back(sheet: LeadSheet) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for suffix in FORMATS:
             assert LeadSheet.load(sheet.save(Path(folder) / f"sheet{suffix}")) == sheet, suffix
-        plain = jams.load(str(Path(folder) / "sheet.jams"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # jams calls jsonschema the old way
+            plain = jams.load(str(Path(folder) / "sheet.jams"))
     rows = plain.search(namespace="chord_harte")[0].data
     shown = [(max(a, 0.0), b) for a, b in sheet.chord_intervals_s if b > 0]
     assert [row.value for row in rows] == [
@@ -120,7 +123,9 @@ def test_page_and_notebook_show_it(sheet: LeadSheet) -> None:
 @some
 @given(sheets())
 def test_players_of_it_are_shown_and_saved(sheet: LeadSheet) -> None:
-    notes = orchestrate(sheet, seed=0).arrangement
+    band = orchestrate(sheet, seed=0).arrangement
+    lead = Stem(73, (StemNote(0.0, min(0.5, float(sheet.length)), 72),))
+    notes = replace(band, stems=band.stems | {"lead": lead})
     assert "mt-cast" in classes(song_markup.cast_html(Song(sheet, notes, "a song", {})))
     with tempfile.TemporaryDirectory() as folder:
         for suffix in FORMATS:
