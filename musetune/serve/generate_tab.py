@@ -193,8 +193,8 @@ class GenerateTab:
     ) -> Iterator[tuple[Any, ...]]:
         """Generate: what the bar says, Generate and Cancel on or off, and at last the take, the list, the history.
 
-        A generator, so that gradio lets go of it when its client leaves; then the work stops at the next step. ``mix``:
-        a weight for each of the studio's genres. ``request``: the client's, filled in by gradio. ``ticket``: of `begin`.
+        A generator, so that gradio lets go of it when its client leaves; the work then stops at the next step. ``mix``:
+        a weight for each of the genres of the studio. ``request``: by gradio. ``ticket``: of `begin`.
         """
         order = Order(
             chords,
@@ -238,12 +238,15 @@ class GenerateTab:
 
         The event has ``action`` (show, compare, rename, delete, zip), the take's ``number``, and ``name`` for rename.
         """
-        action, number, name = (event._data or {}).get("action"), int(event.number), str(event.name)
+        data = event._data if isinstance(event._data, dict) else {}
+        action, number, name = data.get("action"), data.get("number"), str(data.get("name", ""))
+        if action != "zip" and (not isinstance(number, int) or history.get(number) is None):
+            return history, gr.skip(), gr.skip(), ""
         saved = ""
         if action == "zip":
             saved = f'<a href="{url(history.zip(self.studio.folder))}" download>zip</a>'
         elif action == "rename":
-            history = history.rename(number, name)
+            history = history.rename(int(number or 0), name)
         elif action in ("show", "compare", "delete"):
             history = getattr(history, action)(number)
         shown = gr.skip() if action in ("zip", "rename") else markup.shown_html(history)
@@ -251,8 +254,8 @@ class GenerateTab:
 
 
 def _length(length: float, unit: str) -> dict[str, Any]:
-    """The length as `Order` has it."""
-    return {"bars": length} if unit == UNITS[0] else {"seconds": length}
+    """The length as `Order` has it; a field that is empty stays one."""
+    return {"bars" if unit == UNITS[0] else "seconds": "" if length is None else length}
 
 
 def _ready() -> tuple[Any, Any]:
