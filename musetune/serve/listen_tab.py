@@ -97,12 +97,14 @@ class ListenTab:
 
     # -- what the fields do; each can be called without a browser
 
-    def analyse(self, path: str) -> Iterator[Update]:
+    def analyse(self, path: str, request: gr.Request | None = None) -> Iterator[Update]:
         """Analyse a song: how far it is, and at last what was recognised as HTML, its lead sheet as JSON for
         `take_over`, and what there is to choose from.
         """
         working = {self.song_sheet: None, self.choice: gr.update(visible=False), self.cancel: gr.update(visible=True)}
-        errand = self.studio.errand(lambda errand: analyse_song(path, self.studio.folder, self.studio.analyser, errand))
+        errand = self.studio.errand(
+            lambda errand: analyse_song(path, self.studio.folder, self.studio.analyser, errand), request
+        )
         try:
             for answer in errand:
                 if answer is None:

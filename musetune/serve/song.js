@@ -49,6 +49,7 @@
     if (audio.src.startsWith("blob:")) URL.revokeObjectURL(audio.src);
     audio.src = box.querySelector(".mt-download").href = address;
     audio.currentTime = currentTime;
+    audio.closest(".mt-player").mtDrawn = false; // its waveform is another
     if (!paused) audio.play();
     box.querySelector(".mt-heard").textContent = heard.length < names.length ? `Heard: ${heard.join(", ") || "nobody"}.` : "";
     box.dataset.heard = heard.join(" ");

@@ -11,6 +11,7 @@ from html import escape
 from musetune.display.charts import chart_html, facts
 from musetune.display.player_roll import player_svg
 from musetune.serve import markup
+from musetune.serve.player import asked_cells, chart_that_follows, player_html, url
 from musetune.serve.song_work import AUDIO_S, Song, SongAudio, clock
 from musetune.symbols import LeadSheet
 
@@ -58,20 +59,17 @@ def audio_html(audio: SongAudio, whole: LeadSheet) -> str:
         if cut
         else "The whole song."
     )
-    addresses = escape(json.dumps({name: markup.url(file) for name, file in audio.stems.items()}), quote=True)
+    addresses = escape(json.dumps({name: url(file) for name, file in audio.stems.items()}), quote=True)
+    asked, sheet = asked_cells(audio.sheet), audio.sheet
+    player = player_html(audio.mix, sheet, {"asked": asked}, sheet.duration_s, title="Song")
     files = {"WAV": audio.mix, "Stems (zip)": audio.archive}
     return (
-        f'<div class="mt-mix" data-stems="{addresses}" data-whole="{escape(markup.url(audio.mix))}" '
+        f'<div class="mt-mix mt-take" data-stems="{addresses}" data-whole="{escape(url(audio.mix))}" '
         f'data-from="{audio.from_s:.3f}">'
-        f"{_player(audio)}"
-        f'<div class="mt-fact">{escape(part)} <span class="mt-heard" role="status"></span></div>'
+        f'{player}{chart_that_follows(sheet, asked)}<div class="mt-fact">{escape(part)} '
+        '<span class="mt-heard" role="status"></span></div>'
         f"{markup.downloads(files)}</div>"
     )
-
-
-def _player(audio: SongAudio) -> str:
-    lane = markup._lane(audio.sheet, markup._asked(audio.sheet), [], audio.sheet.duration_s)
-    return markup._player(audio.mix, lane, legend=("asked",))
 
 
 def _form(sheet: LeadSheet) -> str:

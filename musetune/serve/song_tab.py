@@ -167,7 +167,7 @@ class SongTab:
             gr.update(interactive=True),
         )
 
-    def plan(self, *order: Any) -> Iterator[Update]:
+    def plan(self, request: gr.Request | None, *order: Any) -> Iterator[Update]:
         """Write a plan: how far it is, and at last its chart."""
 
         def start() -> Callable[[Errand[LeadSheet]], LeadSheet]:
@@ -175,9 +175,9 @@ class SongTab:
             wanted.check()
             return lambda errand: song_work.write_plan(wanted, errand)
 
-        yield from self._work(start, self._planned)
+        yield from self._work(start, self._planned, request)
 
-    def apply(self, chart: str, header: PlanHeader | None, *order: Any) -> Iterator[Update]:
+    def apply(self, request: gr.Request | None, chart: str, header: PlanHeader | None, *order: Any) -> Iterator[Update]:
         """Apply the pins to the plan: how far it is, and at last its chart."""
 
         def start() -> Callable[[Errand[LeadSheet]], LeadSheet]:
@@ -185,18 +185,20 @@ class SongTab:
             wanted.check()
             return lambda errand: song_work.apply_pins(sheet, wanted, errand)
 
-        yield from self._work(start, self._planned)
+        yield from self._work(start, self._planned, request)
 
-    def notes(self, chart: str, header: PlanHeader | None, title: str, seed: int) -> Iterator[Update]:
+    def notes(
+        self, chart: str, header: PlanHeader | None, title: str, seed: int, request: gr.Request | None = None
+    ) -> Iterator[Update]:
         """Write the players' notes for the chart: how far it is, and at last their rolls."""
 
         def start() -> Callable[[Errand[Song]], Song]:
             sheet = song_work.read_plan(chart, header or PlanHeader())
             return lambda errand: song_work.write_notes(sheet, title, seed, self.studio.folder, errand)
 
-        yield from self._work(start, lambda song: self._written(song, NO_AUDIO))
+        yield from self._work(start, lambda song: self._written(song, NO_AUDIO), request)
 
-    def anew(self, player: str, song: Song | None) -> Iterator[Update]:
+    def anew(self, player: str, song: Song | None, request: gr.Request | None = None) -> Iterator[Update]:
         """Write one player anew: how far it is, and at last all rolls."""
 
         def start() -> Callable[[Errand[Song]], Song]:
@@ -205,9 +207,11 @@ class SongTab:
             return lambda errand: song_work.rewrite_player(song, player, self.studio.folder, errand)
 
         hint = f'<div class="mt-hint mt-next">New notes for {player}: 3 generates that player alone, and mixes.</div>'
-        yield from self._work(start, lambda new: self._written(new, NO_AUDIO if new.audio is None else hint))
+        yield from self._work(start, lambda new: self._written(new, NO_AUDIO if new.audio is None else hint), request)
 
-    def sound(self, song: Song | None, first_bar: int, steps: int, seed: int) -> Iterator[Update]:
+    def sound(
+        self, song: Song | None, first_bar: int, steps: int, seed: int, request: gr.Request | None = None
+    ) -> Iterator[Update]:
         """Generate the audio: how far it is, and at last a player with its files."""
 
         def start() -> Callable[[Errand[Song]], Song]:
@@ -221,7 +225,7 @@ class SongTab:
             assert new.audio is not None  # render gives it
             return {self.song: new, self.audio: song_markup.audio_html(new.audio, new.sheet)}
 
-        yield from self._work(start, show)
+        yield from self._work(start, show, request)
 
     # -- how it is shown
 
@@ -231,24 +235,27 @@ class SongTab:
         tempo, length = _number("Tempo", bpm), _number("Bars", bars)
         return SongOrder(prompt, _pin(key), tempo, _pin(meter), _pin(genre), _pin(form), length, seed)
 
-    def _rewriter(self, player: str) -> Callable[[Song | None], Iterator[Update]]:
+    def _rewriter(self, player: str) -> Callable[..., Iterator[Update]]:
         """`anew` of one player, a generator function as gradio wants one."""
 
-        def rewrite(song: Song | None) -> Iterator[Update]:
-            yield from self.anew(player, song)
+        def rewrite(song: Song | None, request: gr.Request | None = None) -> Iterator[Update]:
+            yield from self.anew(player, song, request)
 
         rewrite.__name__ = "anew"
         return rewrite
 
     def _work(
-        self, start: Callable[[], Callable[[Errand[Result]], Result]], show: Callable[[Result], Update]
+        self,
+        start: Callable[[], Callable[[Errand[Result]], Result]],
+        show: Callable[[Result], Update],
+        request: gr.Request | None,
     ) -> Iterator[Update]:
         """How far the work that ``start`` gives is, and at last what ``show`` makes of its result; or what is wrong."""
         try:
-            errand = self.studio.errand(start())
+            errand = self.studio.errand(start(), request)
             for result in errand:
                 if result is None:
-                    waiting = markup.waiting(errand.progress)
+                    waiting = markup.status(errand.progress or "waiting for its turn", errand.share)
                     yield {self.status: waiting, self.cancel: gr.update(visible=True)}
                 else:
                     yield dict(zip((self.status, self.cancel), self._at_rest())) | show(result)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -259,7 +260,7 @@ def _arranged(sheet: LeadSheet, errand: Errand[Song] | None, **options: Any) -> 
     from musetune.planning.arranger.arranger import arrange
 
     def progress(done: int, total: int) -> None:
-        _say(errand, f"Step 2 of 3, notes: {done} of {total} passages")
+        _say(errand, f"Step 2 of 3, notes: {done} of {total} passages", done / total)
 
     _say(errand, "Step 2 of 3, notes: beginning")
     return arrange(sheet, progress=progress, **options)
@@ -353,8 +354,8 @@ def render(
         if name in known and known[name][0] == stem and known[name][1].is_file():
             file.write_bytes(known[name][1].read_bytes())
         else:
-            of = f"Step 3 of 3, audio: {name}, player {number} of {len(alone)}"
-            save_audio(file, *_played(pipe, sheet, part, name, steps, seed, errand, of))
+            on_step = partial(_say_step, errand, name, number, len(alone), steps)
+            save_audio(file, *_played(pipe, sheet, part, name, steps, seed, on_step))
         raw[name] = (stem, file)
         sounds[name], rate = load_audio(file)
     total = np.sum(list(sounds.values()), axis=0)
@@ -375,17 +376,16 @@ def _played(
     name: str,
     steps: int,
     seed: int,
-    errand: Errand[Song] | None,
-    label: str,
+    on_step: Callable[[int], None],
 ) -> tuple[np.ndarray, int]:
-    """One player alone, (samples,), and the rate in Hz."""
+    """One player alone, (samples,), and the rate in Hz; ``on_step`` is told how many steps are done."""
     import torch
 
     def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        _say(errand, f"{label}, {step + 1}/{steps} steps")
+        on_step(step + 1)
         return tensors
 
-    _say(errand, label)
+    on_step(0)
     if genres_of(pipe):
         pipe.set_adapter(None)
     output = pipe(
@@ -406,8 +406,14 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def _say(errand: Errand[Any] | None, text: str) -> None:
-    """Report to who waits, and stop where nobody does."""
+def _say(errand: Errand[Any] | None, text: str, share: float | None = None) -> None:
+    """Report to who waits, and stop where nobody does; ``share``: 0…1 of the work, None where nobody knows."""
     if errand is not None:
-        errand.progress = text
+        errand.progress, errand.share = text, share
         errand.check()
+
+
+def _say_step(errand: Errand[Any] | None, player: str, number: int, players: int, steps: int, done: int) -> None:
+    """Report how many steps of a player are done, from 0 on."""
+    text = f"Step 3 of 3, audio: {player}, player {number} of {players}, {done}/{steps:.0f} steps"
+    _say(errand, text, (number - 1 + done / steps) / players)
