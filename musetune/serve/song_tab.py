@@ -60,7 +60,7 @@ class SongTab:
             with gr.Row():
                 self.key = gr.Dropdown([FREE, *KEYS], value=FREE, label="Key", elem_id="song-key", min_width=110)
                 self.meter = gr.Dropdown(
-                    [FREE, *METERS], value=FREE, label="Time signature", elem_id="song-meter", min_width=110
+                    [FREE, *METERS], value=FREE, label="Meter", elem_id="song-meter", min_width=110
                 )
                 self.genre = gr.Dropdown(
                     [FREE, *GENRES], value=FREE, label="Genre", elem_id="song-genre", min_width=110

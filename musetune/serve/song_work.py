@@ -48,7 +48,7 @@ class SongOrder:
         lengths = (
             ("What song", self.prompt, WORDS),
             ("Key", self.key or "", NAME),
-            ("Time signature", self.meter or "", NAME),
+            ("Meter", self.meter or "", NAME),
             ("Genre", self.genre or "", NAME),
             ("Form", self.form or "", FORM),
         )
@@ -82,7 +82,7 @@ class SongOrder:
 
 @dataclass(frozen=True)
 class PlanHeader:
-    """What of a plan is not in its chart: key, tempo, time signature, genre."""
+    """What of a plan is not in its chart: key, tempo, meter, genre."""
 
     key: str = "C major"
     bpm: float = 120.0
@@ -149,13 +149,13 @@ def apply_pins(sheet: LeadSheet, order: SongOrder, errand: Errand[LeadSheet] | N
     """Go on from a plan: ``key`` transposes it, ``bpm`` and ``genre`` replace its own, further ``bars`` are written.
 
     Raises:
-        ValueError: for another time signature or form, which are the plan's own; as `write_plan` does.
+        ValueError: for another meter or form, which are the plan's own; as `write_plan` does.
         StoppedError: where nobody waits any more.
     """
     order.check()
     pins = order.pins()
     if pins["time_signature"] not in (None, str(sheet.meter)):
-        raise ValueError(f"Time signature: the chart is in {sheet.meter}; for another one write a new plan")
+        raise ValueError(f"Meter: the chart is in {sheet.meter}; for another one write a new plan")
     if pins["sections"] is not None:
         raise ValueError("Form: the chart has its own, in [brackets]; edit it there, or write a new plan")
     if pins["bars"] is not None and pins["bars"] < len(sheet.downbeats()):

@@ -76,7 +76,7 @@ def test_every_format_gives_it_back(sheet: LeadSheet) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # jams calls jsonschema the old way
             plain = jams.load(str(Path(folder) / "sheet.jams"))
-    rows = plain.search(namespace="chord_harte")[0].data
+    rows = plain.search(namespace="chord")[0].data
     shown = [(max(a, 0.0), b) for a, b in sheet.chord_intervals_s if b > 0]
     assert [row.value for row in rows] == [
         s.chord.harte for s, (_, b) in zip(sheet.chords, sheet.chord_intervals_s) if b > 0
