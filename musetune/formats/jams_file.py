@@ -109,8 +109,10 @@ def _confidence(name: str, count: int, origin: AnalysisOrigin | None) -> list[fl
     if origin is None:
         return [1.0] * count
     known: dict[str, list[float | None]] = {
-        "chord": list(origin.chords), "key_mode": [origin.key] * count, "tempo": [origin.tempo] * count,
-    }  # fmt: skip
+        "chord": list(origin.chords),
+        "key_mode": [origin.key] * count,
+        "tempo": [origin.tempo] * count,
+    }
     return known.get(name, [None] * count)
 
 
