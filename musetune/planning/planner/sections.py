@@ -79,9 +79,12 @@ def form(
         state.add(label, lengths[label])
     while not pins.closed:
         choice = state.labels()
+        short = not state.exact and OPEN_BARS - state.left < pins.least_open
+        if short and choice != ["outro"]:
+            choice = [label for label in choice if label != "outro"]
         words = [FIRST["label"] + LABELS.index(label) for label in choice]
         if state.form and (state.left <= 0 if state.exact else any(label in LETTERS for label in state.form)):
-            words.append(FORMED)
+            words += [] if short and choice else [FORMED]
         word = yield tuple(sorted(set(words)))
         if word == FORMED:
             return tuple(state.form), state.counts
