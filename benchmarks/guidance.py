@@ -26,8 +26,10 @@ import torch
 from tqdm import tqdm
 
 from musetune.evaluation import Mean, TestSheet, adherence, bootstrap_mean, judge, load_test_sheets
-from musetune.evaluation.playing import cell, hash_of, provenance, remember, render_sheet
-from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
+from musetune.evaluation.audio_similarity import clap_similarity, frechet_distance, timbre
+from musetune.evaluation.bootstrap import cell
+from musetune.evaluation.provenance import hash_of, provenance, remember
+from musetune.evaluation.references import render_sheet
 from musetune.pipeline.guidance import ALWAYS, Guidance, Interval, passes
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.pipeline.request import MUSIC_GUIDANCE, TEXT_GUIDANCE

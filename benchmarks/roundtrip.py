@@ -18,9 +18,10 @@ from tqdm import tqdm
 from musetune.audio import mel_frontend
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
+from musetune.evaluation.audio_similarity import copy_distances
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import judge_with_hints
-from musetune.evaluation.playing import cell, limit_peak, render_sheet, through_codec
-from musetune.evaluation.sound import copy_distances
+from musetune.evaluation.references import limit_peak, render_sheet, through_codec
 from musetune.pipeline.pipeline import MuseTunePipeline
 
 MEASURES = ("root", "majmin", "triads", "tetrads", "beat_f")

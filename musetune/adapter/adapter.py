@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
     stream: MusicStream
 
 
-class MusicAdapter(ModelMixin, ConfigMixin):
+class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' types are not followed
     """Adapter that makes a frozen AudioLDM 2 U-Net follow a lead sheet.
 
     It holds the conditioner, one MusicAttention a site, the frame map's ways in, and an optional LoRA. It is attached
@@ -85,7 +85,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         (1.0, True)
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         channels: tuple[int, ...] = (96, 128, 128, 128, 128, 96, 96),
@@ -134,9 +134,13 @@ class MusicAdapter(ModelMixin, ConfigMixin):
             raise ValueError(f"hidden_streams={strange} are not among {', '.join(STREAMS)}")
         if not (reading or map_entry or map_modulation):
             raise ValueError("nothing takes part: give map_entry, map_modulation or some attended sites")
-        self.sites = nn.ModuleDict({
-            str(i): MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM, rotary=rotary) for i, c in enumerate(channels) if i in reading
-        })  # fmt: skip
+        self.sites = nn.ModuleDict(
+            {
+                str(i): MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM, rotary=rotary)
+                for i, c in enumerate(channels)
+                if i in reading
+            }
+        )
         self.entry = MapEntry(map_channels, entry_channels) if map_entry else None
         self.modulation = None
         if map_modulation:
@@ -259,10 +263,15 @@ class MusicAdapter(ModelMixin, ConfigMixin):
     def _branch(self) -> StemBranch:
         shape = self.config
         return StemBranch(
-            hidden=shape.stem_hidden, map_channels=shape.stem_channels, cols=shape.cols, bins=shape.stem_bins,
-            frames_per_row=shape.frames_per_row, entry_channels=shape.entry_channels, channels=tuple(shape.channels),
+            hidden=shape.stem_hidden,
+            map_channels=shape.stem_channels,
+            cols=shape.cols,
+            bins=shape.stem_bins,
+            frames_per_row=shape.frames_per_row,
+            entry_channels=shape.entry_channels,
+            channels=tuple(shape.channels),
             levels=tuple(shape.site_levels),
-        )  # fmt: skip
+        )
 
     @property
     def card(self) -> AdapterMetadata | None:

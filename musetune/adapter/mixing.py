@@ -1,4 +1,4 @@
-"""LoraMixer: the resident genre LoRAs of a pipeline and their mix; a component of its folder, as the MusicAdapter is."""
+"""LoraMixer: the resident genre LoRAs of a pipeline and their mix; a component of its folder like MusicAdapter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from musetune.formats.json_object import object_field
 MAX_WEIGHT = 2.0
 
 
-class LoraMixer(ModelMixin, ConfigMixin):
+class LoraMixer(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' types are not followed
     """LoRAs by name, and how much each counts: 0 is resident but silent, 1 as trained.
 
     They are never injected into the U-Net: ``parts`` is what ``lora.merged`` adds to its weights while something is
@@ -28,7 +28,7 @@ class LoraMixer(ModelMixin, ConfigMixin):
     about.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, mix: dict[str, float] | None = None) -> None:
         super().__init__()
         self.loras: dict[str, Lora] = {}

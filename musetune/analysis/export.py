@@ -1,12 +1,9 @@
-"""An analysis as files for other programs: tables (CSV), label tracks (Audacity), label files (MIREX), scores; and as a
-chart to read.
-"""
+"""An analysis as files for other programs: tables (CSV), label tracks (Audacity), label files (MIREX), scores."""
 
 from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -78,28 +75,6 @@ def label_tracks(result: AnalysisResult) -> dict[str, str]:
         name: "".join(f"{max(a, 0):.6f}\t{max(b, 0):.6f}\t{label}\n" for a, b, label in rows)
         for name, rows in tracks.items()
     }
-
-
-def chart(sheet: LeadSheet, bars_a_line: int = 4) -> str:
-    """The chords in bars, four bars to a line, `%` for a bar that holds on; a section begins a line under its name."""
-    lines = sheet.downbeats()
-    edges = sorted({Fraction(0), *lines, sheet.length})
-    rows: list[list[str]] = []
-    row: list[str] = []
-    before = ""
-    for low, high in itertools.pairwise(edges):
-        part = next((part.label for part in sheet.sections if low <= part.start < high), None)
-        if row and (part is not None or len(row) == bars_a_line):
-            rows.append(row)
-            row = []
-        if part is not None:
-            rows.append([f"[{part}]"])
-        inside = [pop_name(sheet.chord_at(low))]
-        inside += [pop_name(span.chord) for span in sheet.chords if low < span.start < high]
-        entry = " ".join(inside)
-        row.append("%" if entry == before and len(inside) == 1 else entry)
-        before = inside[-1]
-    return "\n".join("| " + " | ".join(row) + " |" if row[0][0] != "[" else row[0] for row in [*rows, row] if row)
 
 
 def export(result: AnalysisResult, kind: str, stem: Path, sound: Path | None = None) -> list[Path]:

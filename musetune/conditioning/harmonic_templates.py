@@ -108,5 +108,6 @@ def _columns(stems: Tensor, start: str) -> Tensor:
 
 def _folded(picture: Tensor, rows: int, cols: int) -> Tensor:
     """(B, frames, bins) → (B, frames a row · bins a column, rows, cols)."""
-    result: Tensor = picture.unflatten(2, (cols, -1)).unflatten(1, (rows, -1)).permute(0, 2, 4, 1, 3).flatten(1, 2)
-    return result
+    batch, frames, bins = picture.shape
+    boxes = picture.reshape(batch, rows, frames // rows, cols, bins // cols)
+    return boxes.permute(0, 2, 4, 1, 3).flatten(1, 2)

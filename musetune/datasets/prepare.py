@@ -199,8 +199,9 @@ def changes(
     for name, now in settings.items():
         if begun is not None and begun.get(name) != now:
             lines.append(
-                f"{out} was begun with --{name} {begun.get(name)}, not {now}: the {len(provenance)} files that are done stay as they "
-                "are; write to another folder for a data set that is alike throughout"
+                f"{out} was begun with --{name} {begun.get(name)}, not {now}: the "
+                f"{len(provenance)} files that are done stay as they are; write to another folder for a data set that "
+                "is alike throughout"
             )
     other = sorted(
         file
@@ -210,8 +211,8 @@ def changes(
     if other:
         some = ", ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
         lines.append(
-            f"metadata has changed since {some} went into {out}: they stay as they are; write to another folder, or, for files that "
-            "were set aside, delete quarantine.jsonl"
+            f"metadata has changed since {some} went into {out}: they stay as they are; write to another "
+            "folder, or, for files that were set aside, delete quarantine.jsonl"
         )
     return lines
 

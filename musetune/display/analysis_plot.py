@@ -33,9 +33,15 @@ UNIT_IN = 0.092
 NOTES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 # The families of harmonic functions (`theory.function`), by how their names begin.
 COLOURS = {
-    "tonic": "#8fb4dc", "subdominant": "#9ccb94", "predominant": "#9ccb94", "dominant": "#e58f86", "applied": "#e8a15c",
-    "borrowed": "#b79bd1", "chromatic": "#c9c0ad", "": "#dddddd",
-}  # fmt: skip
+    "tonic": "#8fb4dc",
+    "subdominant": "#9ccb94",
+    "predominant": "#9ccb94",
+    "dominant": "#e58f86",
+    "applied": "#e8a15c",
+    "borrowed": "#b79bd1",
+    "chromatic": "#c9c0ad",
+    "": "#dddddd",
+}
 KEY_COLOUR, SECTION_COLOUR, BEAT_COLOUR, BAR_COLOUR, CADENCE_COLOUR = (
     "#f3e3b3",
     "#d5d9e0",

@@ -41,3 +41,8 @@ def reachable_share(floor: np.ndarray, score: np.ndarray, ceiling: np.ndarray) -
     """
     reach = ceiling - floor
     return np.divide(score - floor, reach, out=np.full(np.shape(reach), np.nan), where=reach > 0)
+
+
+def cell(mean: Mean | None) -> str:
+    """Write "85.1 (79–90)" of 0…1; a dash where there is nothing."""
+    return "—" if mean is None else f"{100 * mean.mean:.1f} ({100 * mean.low:.0f}–{100 * mean.high:.0f})"

@@ -9,9 +9,8 @@ import numpy as np
 
 from musetune.analysis import analyze
 from musetune.evaluation.adherence import MEASURES, adherence
-from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
+from musetune.evaluation.bootstrap import Mean, bootstrap_mean, cell, reachable_share
 from musetune.evaluation.judges import judge_with_hints
-from musetune.evaluation.playing import cell
 from musetune.evaluation.reports import LISTENERS, Report, report
 from musetune.symbols.estimate import Estimate
 from musetune.symbols.json_values import JsonObject

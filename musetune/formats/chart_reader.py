@@ -76,7 +76,7 @@ def _chords_of(text: str) -> list[_Written]:
         for token in piece.split():
             if _TIMES.fullmatch(token):
                 raise ValueError(
-                    f"{token!r} repeats a passage, and none is marked; put it between '|:' and ':| {token}'"
+                    f"{token!r} repeats a passage, and none is marked; put the passage between '|:' and ':| {token}'"
                 )
             bars.append(_Written([token], label=label))
             label = None
@@ -134,7 +134,9 @@ def _bars_of(text: str, degrees: bool) -> list[_Written]:
             bars[-1].closes = 2 if times is None or ends else _count(times)
             at = sign.start("count") if ends else sign.end()
         elif times is not None:
-            raise ValueError(f"'x{times}' repeats a passage, and none is marked; put it between '|:' and ':| x{times}'")
+            raise ValueError(
+                f"'x{times}' repeats a passage, and none is marked; put the passage between '|:' and ':| x{times}'"
+            )
         else:
             at = sign.start("count") if sign["count"] else sign.end()
         if sign["open"] or sign["reopen"]:

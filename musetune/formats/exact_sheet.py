@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from musetune.formats.json_object import parse_json
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.limits import parse_json
 from musetune.symbols.remarks import collected, remark
 
 FIELD = "musetune"  # the name under which a file of another format carries the exact sheet

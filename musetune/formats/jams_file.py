@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from musetune.formats.exact_sheet import FIELD, embed, exact
+from musetune.formats.json_object import parse_json
 from musetune.formats.key_names import read_key
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.json_values import JsonObject
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
-from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, parse_json, shorten
+from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, shorten
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
 from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
@@ -108,8 +109,10 @@ def _confidence(name: str, count: int, origin: AnalysisOrigin | None) -> list[fl
     if origin is None:
         return [1.0] * count
     known: dict[str, list[float | None]] = {
-        "chord": list(origin.chords), "key_mode": [origin.key] * count, "tempo": [origin.tempo] * count,
-    }  # fmt: skip
+        "chord": list(origin.chords),
+        "key_mode": [origin.key] * count,
+        "tempo": [origin.tempo] * count,
+    }
     return known.get(name, [None] * count)
 
 
@@ -176,30 +179,35 @@ class Observation(NamedTuple):
 
 def _plain(annotations: list[Any], sandbox: JsonObject) -> LeadSheet:
     """What the annotations say; positions to ``GRAIN``."""
-    beats = _rows(annotations, "beat", "beat_position")
+    beats = _rows(annotations, "beat", "beat_position", most=BEATS)
     if len(beats) < 2:
         raise ValueError("this JAMS has no beat annotation; a lead sheet needs one")
-    check_count("beats", len(beats), BEATS)
     check_count("seconds of music", max(abs(row.time) for row in beats), DURATION_S)
     grid = BeatGrid(tuple(row.time for row in beats))
     length = Fraction(len(beats) - 1)
 
-    def beat(seconds: float) -> Fraction:
-        return min(max(Fraction(round(float(grid.beat_at(seconds)) * GRAIN), GRAIN), Fraction(0)), length)
+    def beats_of(seconds: list[float]) -> list[Fraction]:
+        places = np.clip(np.round(grid.beat_at(np.asarray(seconds, dtype=float)) * GRAIN), 0, int(length) * GRAIN)
+        return [Fraction(int(place), GRAIN) for place in places]
 
-    def spans(*names: str) -> list[tuple[Fraction, Fraction, Any, float]]:
-        rows = [(beat(r.time), beat(r.time + r.duration), r.value, r.time) for r in _rows(annotations, *names)]
+    def spans(*names: str, most: int = CHORDS) -> list[tuple[Fraction, Fraction, Any, float]]:
+        observed = _rows(annotations, *names, most=most)
+        starts, stops = beats_of([r.time for r in observed]), beats_of([r.time + r.duration for r in observed])
+        rows = [(a, b, r.value, r.time) for a, b, r in zip(starts, stops, observed, strict=True)]
         for start, stop, value, time in rows:
             if stop <= start and value not in ("N", "X"):
                 remark(f"{names[0]} {shorten(value)!r} at {time:.2f} s lies outside the beats; it is left out")
         return [(start, stop - start, value, time) for start, stop, value, time in rows if stop > start]
 
-    keys = [(beat(r.time), key) for r in _rows(annotations, "key_mode") if (key := read_key(r.value)) is not None]
+    observed = _rows(annotations, "key_mode", most=CHORDS)
+    places = beats_of([r.time for r in observed])
+    keys = [(at, key) for at, r in zip(places, observed, strict=True) if (key := read_key(r.value)) is not None]
     keys = in_force(keys, Key("C"), length)
     meters, first = _meters([_place_in_bar(row.value) for row in beats], sandbox.get("meter"), length)
     chords = _chords(spans("chord", "chord_harte", "chord_roman"))
-    notes = [Note(a, b, pitch) for a, b, value, _ in spans("note_midi") if (pitch := _pitch(value)) is not None]
-    check_count("notes", len(notes), EVENTS)
+    notes = [
+        Note(a, b, pitch) for a, b, value, _ in spans("note_midi", most=EVENTS) if (pitch := _pitch(value)) is not None
+    ]
     return LeadSheet(
         chords=chords,
         keys=tuple(KeySpan(at, key) for at, key in keys),
@@ -217,7 +225,6 @@ def _plain(annotations: list[Any], sandbox: JsonObject) -> LeadSheet:
 
 def _chords(spans: list[tuple[Fraction, Fraction, Any, float]]) -> tuple[ChordSpan, ...]:
     """The chords, each cut where the next begins; labels that cannot be read are remarked and leave a gap."""
-    check_count("chords", len(spans), CHORDS)
     chords: list[ChordSpan] = []
     for i, (start, beats, value, time) in enumerate(spans):
         stop = min([start + beats, *(other[0] for other in spans[i + 1 : i + 2])])
@@ -302,19 +309,19 @@ def _meters(
     return tuple(span for span in spans if span.start < length), Fraction(lines[0])
 
 
-def _rows(annotations: list[Any], *names: str) -> list[Observation]:
+def _rows(annotations: list[Any], *names: str, most: int = EVENTS) -> list[Observation]:
     """Observations of the first annotation in one of these namespaces, by time.
 
-    Raises ValueError where there are too many.
+    Raises ValueError where there are more than ``most``.
     """
     for name in names:
         for annotation in annotations:
             if isinstance(annotation, dict) and annotation.get("namespace") == name and annotation.get("data"):
-                return _observed(annotation["data"], name)
+                return _observed(annotation["data"], name, most)
     return []
 
 
-def _observed(data: Any, name: str) -> list[Observation]:
+def _observed(data: Any, name: str, most: int) -> list[Observation]:
     """The rows of an annotation's data: a list of observations, or lists by field."""
     if isinstance(data, dict):
         columns = [data.get(field) for field in ("time", "duration", "value")]
@@ -323,7 +330,7 @@ def _observed(data: Any, name: str) -> list[Observation]:
         rows = [dict(zip(("time", "duration", "value"), row)) for row in zip(*columns)]  # type: ignore[arg-type]
     else:
         rows = data if isinstance(data, list) else []
-    check_count(f"observations of {name!r}", len(rows), EVENTS)
+    check_count(f"observations of {name!r}", len(rows), most)
     out, left = [], 0
     for row in rows:
         times = [row.get(field) if isinstance(row, dict) else None for field in ("time", "duration")]

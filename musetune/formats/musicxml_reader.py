@@ -1,12 +1,12 @@
 """MusicXML → what it says in quarter notes: bars, keys, tempi, chord symbols, rehearsal marks, voices. Read by
 ourselves, so that work is bounded and nothing is lost in silence.
 
-After MusicXML 4.0 (W3C Music Notation Community Group, 2021). Repeats are not played out, grace and cue notes do not
-sound."""
+After MusicXML 4.0 (W3C Music Notation Community Group, 2021). Repeats and endings are played out, jumps (D.C., D.S.)
+are not; grace and cue notes do not sound."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from musetune.formats.key_names import key_of_fifths
 from musetune.formats.score_events import Event
 from musetune.formats.xml_harmony import Symbol, symbol_of
+from musetune.formats.xml_repeats import play_order
 from musetune.symbols import limits
 from musetune.symbols.key import Key
 from musetune.symbols.limits import BEATS, CHORDS, EVENTS, XML_BYTES, check_count, fraction, shorten
@@ -121,7 +122,11 @@ def parse_notation(data: bytes) -> Notation:
         out.fields[item.get("name", "")] = item.text or ""
     readers = [_Part(number, entry, bars).read() for number, (entry, bars) in enumerate(parts, start=1)]
     check_count("notes", sum(part.count for part in readers), EVENTS)
-    starts = _lay_out(out, readers)
+    order = play_order([bars for _, bars in parts])
+    for part in readers:
+        part.unfold(order)
+    check_count("notes with their repeats", sum(len(bar.notes) for part in readers for bar in part.bars), EVENTS)
+    starts = _lay_out(out, readers, order)
     leader = next((part for part in readers if any(bar.notes for bar in part.bars)), readers[0])
     keys: list[tuple[Fraction, tuple[int, str | None]]] = [
         (starts[i] + start, key) for i, bar in enumerate(leader.bars) for start, key in bar.keys
@@ -135,7 +140,7 @@ def parse_notation(data: bytes) -> Notation:
         out.rehearsals += [(starts[i] + at, text) for i, bar in enumerate(part.bars) for at, text in bar.rehearsals]
         part.voices(starts, out)
     out.rehearsals = sorted(dict(reversed(out.rehearsals)).items())
-    _gather_symbols(out, readers, starts)
+    _gather_symbols(out, readers, starts, order)
     return out
 
 
@@ -151,8 +156,8 @@ def _parts(root: Element) -> list[tuple[Element | None, list[Element]]]:
     return [(entries.get(name), bars) for name, bars in parts.items()]
 
 
-def _lay_out(out: Notation, parts: list[_Part]) -> list[Fraction]:
-    """Where each bar begins; sets the score's meters, pickup and end."""
+def _lay_out(out: Notation, parts: list[_Part], order: list[int]) -> list[Fraction]:
+    """Where each bar begins; sets the score's meters, pickup and end. order: the bars' numbers as written."""
     meter, due, at, starts = Meter(4, 4), Fraction(0), Fraction(0), []
     count = max(len(part.bars) for part in parts)
     for number in range(count):
@@ -175,7 +180,7 @@ def _lay_out(out: Notation, parts: list[_Part]) -> list[Fraction]:
             out.meters.append((at, own))
         starts.append(at)
         if length < full and not first and not last and not any(bar.implicit for bar in bars):
-            remark(f"bar {number + 1} lasts {length} of the {full} quarters of {meter}; it is read as it stands")
+            remark(f"bar {order[number] + 1} lasts {length} of the {full} quarters of {meter}; it is read as it stands")
         due = at + (length if (first and out.pickup) or own != meter else full)
         at += length
         check_count("quarters of music", at, BEATS)
@@ -185,7 +190,7 @@ def _lay_out(out: Notation, parts: list[_Part]) -> list[Fraction]:
     return starts
 
 
-def _gather_symbols(out: Notation, parts: list[_Part], starts: list[Fraction]) -> None:
+def _gather_symbols(out: Notation, parts: list[_Part], starts: list[Fraction], order: list[int]) -> None:
     """The chord symbols of all parts; of two at one place the first counts."""
     symbols: dict[Fraction, Symbol] = {}
     for part in parts:
@@ -194,7 +199,7 @@ def _gather_symbols(out: Notation, parts: list[_Part], starts: list[Fraction]) -
                 at = starts[i] + offset
                 near = symbols.setdefault(at, symbol)
                 if near is not symbol and not near.same_as(symbol):
-                    remark(f"bar {i + 1} of {part.name!r}: {symbol} stands where {near} does; the first is read")
+                    remark(f"bar {order[i] + 1} of {part.name!r}: {symbol} stands where {near} does; the first is read")
     check_count("chord symbols", len(symbols), CHORDS)
     out.symbols = sorted(symbols.items(), key=lambda pair: pair[0])
 
@@ -246,6 +251,31 @@ class _Part:
                 raise ValueError(f"bar {number} of {self.name!r}: {error}") from error
         return self
 
+    def unfold(self, order: list[int]) -> None:
+        """Put ``bars`` into the order in which they are played; after a jump meter, key and tempo are said anew."""
+        if order == list(range(len(self.bars))):
+            return
+        meter: Meter | None = None
+        key: tuple[int, str | None] | None = None
+        pace: float | None = None
+        entries: list[_Bar] = []  # each bar as one that is jumped to
+        for bar in self.bars:
+            meter = bar.meter or meter
+            keys, tempi = list(bar.keys), list(bar.tempi)
+            if key is not None and all(at > 0 for at, _ in keys):
+                keys.insert(0, (Fraction(0), key))
+            if pace is not None and all(at > 0 for at, _ in tempi):
+                tempi.insert(0, (Fraction(0), pace))
+            entries.append(replace(bar, meter=meter, keys=keys, tempi=tempi))
+            key = keys[-1][1] if keys else None
+            pace = tempi[-1][1] if tempi else None
+        played, before = [], -1
+        for number in order:
+            source = self.bars if number == before + 1 else entries
+            played.append(source[number] if number < len(source) else _Bar())
+            before = number
+        self.bars = played
+
     def _quarters(self, text: str | None) -> Fraction:
         """A duration of the file in quarters."""
         value = fraction((text or "0").strip() or "0") / self.divisions
@@ -271,6 +301,8 @@ class _Part:
                 where = f"bar {number} of {self.name!r}"
                 bar.symbols.append((at, symbol_of(item, self._move(staff)[0], where)))
             bar.held = max(bar.held, now)
+            if bar.held > BEATS:  # before the rest of a bar without end is read
+                check_count("quarters of a bar", bar.held, BEATS)
         return bar
 
     def _move(self, staff: int) -> tuple[int, int]:

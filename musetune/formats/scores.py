@@ -24,7 +24,7 @@ LEAP = 12  # semitones that a voice of a MIDI track leaps at most before another
 def read_score(path: str | Path) -> Score:
     """The score in ``path``: .mid, .midi, .musicxml, .xml, .mxl.
 
-    Ties are joined, grace notes dropped, repeats not expanded.
+    Ties are joined, grace notes dropped, repeats of MusicXML played out.
 
     Chords are split into voices from the top; transposing instruments are read as they sound. A score without a tempo
     gets 120 quarters a minute. Raises FileNotFoundError, and ValueError for another suffix, what is not such a file, or

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetune.formats.files import KINDS, SUFFIXES, write_jams
+from musetune.formats.json_object import read_json
 from musetune.formats.reading import reading
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.limits import JSON_BYTES, parse_json, read_bytes
 from musetune.symbols.remarks import collected, remark
 from musetune.symbols.spans import Note
 from musetune.symbols.timeline import quarters_of
@@ -115,7 +115,7 @@ def load_arrangement(path: str | Path) -> Arrangement:
 
 def _read(path: Path, kind: str) -> Arrangement:
     if kind == ".json":
-        data = parse_json(read_bytes(path, JSON_BYTES))
+        data = read_json(path)
         if not isinstance(data, dict) or not data.get("stems"):
             raise ValueError("it has no stems")
         arrangement = Arrangement.from_json(data["stems"], LeadSheet.from_json(data).grid)

@@ -22,6 +22,7 @@ from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
 from musetune.hub.transfer import check_cache
+from musetune.models.config_limits import check_base_configs
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -173,6 +174,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 )
             if Path(name_or_path).is_dir():
                 check_weight_indices(name_or_path)
+                check_base_configs(name_or_path, index, skip=tuple(options))
             if "language_model" not in options:
                 dtype = options.get("dtype", options.get("torch_dtype"))
                 model = language_model(name_or_path, index, dtype, options.get("variant"), **hub)

@@ -22,10 +22,12 @@ from tqdm import tqdm
 
 from musetune.audio import load_audio, save_audio
 from musetune.evaluation import MEASURES, Mean, adherence, bootstrap_mean, load_test_sheets
+from musetune.evaluation.audio_similarity import timbre, timbre_distance
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import judge_with_hints
 from musetune.evaluation.obedience import genre_of, mismatched_sheets
-from musetune.evaluation.playing import cell, provenance, remember, render_sheet, through_codec
-from musetune.evaluation.sound import timbre, timbre_distance
+from musetune.evaluation.provenance import provenance, remember
+from musetune.evaluation.references import render_sheet, through_codec
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.processes import crash_safe_map
@@ -54,7 +56,8 @@ def run(settings: EvaluationSettings) -> None:
             raise RuntimeError(f"the process that played {test.id} died; run this again, it goes on where it was")
         records[test.id] = scores
     rows = [row_of(genre, records, distances(genre, tests, every, settings), settings) for genre in settings.genres]
-    text = f"{len(tests)} lead sheets without genre, prompt {PROMPT!r}; %, mean and 95 % interval; theory alone → with the genre.\n\n"
+    text = f"{len(tests)} lead sheets without genre, prompt {PROMPT!r}; %, mean and 95 % interval; "
+    text += "theory alone → with the genre.\n\n"
     text += "\n".join([f"| genre | {' | '.join(HEADS)} |", "|---" * (len(HEADS) + 1) + "|", *rows]) + "\n"
     (out / "genres.md").write_text(text)
     print(text)

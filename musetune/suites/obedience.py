@@ -25,6 +25,8 @@ from musetune.audio import load_audio, save_audio
 from musetune.display.evaluation_charts import draw_chart, draw_scatter, draw_table
 from musetune.evaluation import MEASURES, load_test_sheets, report
 from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines, plain_within, within
+from musetune.evaluation.audio_similarity import clap_similarity, timbre, timbre_distance
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.obedience import (
     CONDITIONS,
     TEXT,
@@ -40,8 +42,8 @@ from musetune.evaluation.obedience import (
     tabulate,
     three_meters,
 )
-from musetune.evaluation.playing import cell, hash_of, limit_peak, provenance, remember, render_sheet, through_codec
-from musetune.evaluation.sound import clap_similarity, timbre, timbre_distance
+from musetune.evaluation.provenance import hash_of, provenance, remember
+from musetune.evaluation.references import limit_peak, render_sheet, through_codec
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline.condition_mask import ConditionMask
 from musetune.pipeline.pipeline import MuseTuneOutput, MuseTunePipeline
@@ -220,8 +222,12 @@ def plain_base(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSett
 
 
 def obedient(
-    pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSettings, *seeds: int, follow: tuple[str, ...] | None = None,
-) -> MuseTuneOutput:  # fmt: skip
+    pipe: MuseTunePipeline,
+    test: TestSheet,
+    settings: EvaluationSettings,
+    *seeds: int,
+    follow: tuple[str, ...] | None = None,
+) -> MuseTuneOutput:
     """Prompt and lead sheet (of it what ``follow`` names; None: all), one waveform a seed, the most obedient first by
     our own report.
     """

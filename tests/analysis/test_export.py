@@ -1,4 +1,4 @@
-"""Tables, label tracks, scores and charts say what the lead sheet says."""
+"""Tables, label tracks and scores say what the lead sheet says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from musetune import __version__
 from musetune.analysis.export import (
     KINDS,
     beats_csv,
-    chart,
     chords_csv,
     export,
     label_files,
@@ -37,10 +36,16 @@ from musetune.symbols.spans import KeySpan, Section
 
 def stored(sheet: LeadSheet) -> StoredAnalysis:
     rows = [
-        {"start_s": round(float(a), 4), "end_s": round(float(b), 4), "beats": float(span.beats), "roman": "I",
-         "function": "tonic", "confidence": 0.5}
+        {
+            "start_s": round(float(a), 4),
+            "end_s": round(float(b), 4),
+            "beats": float(span.beats),
+            "roman": "I",
+            "function": "tonic",
+            "confidence": 0.5,
+        }
         for (a, b), span in zip(sheet.chord_intervals_s, sheet.chords, strict=True)
-    ]  # fmt: skip
+    ]
     record = {"source": {"file": "x.wav", "duration_s": sheet.duration_s + 1.5}, "chords": rows, "key": str(sheet.key)}
     record |= {"key_confidence": 0.7, "bpm_confidence": 0.8, "time_signature_confidence": 0.9}
     return StoredAnalysis(record, sheet)
@@ -75,9 +80,19 @@ def test_the_table_of_chords(sheet: LeadSheet) -> None:
     rows = list(csv.DictReader(io.StringIO(chords_csv(stored(sheet)))))
     assert [row["name"] for row in rows][:3] == ["C", "G/B", "Am7"]
     assert rows[1] == {
-        "start_s": "2.0", "end_s": "3.0", "bar": "2", "beat_in_bar": "1.0", "beats": "2.0", "chord": "G:maj/3", "name": "G/B",
-        "roman": "I", "function": "tonic", "key": "C major", "section": "A", "confidence": "0.5",
-    }  # fmt: skip
+        "start_s": "2.0",
+        "end_s": "3.0",
+        "bar": "2",
+        "beat_in_bar": "1.0",
+        "beats": "2.0",
+        "chord": "G:maj/3",
+        "name": "G/B",
+        "roman": "I",
+        "function": "tonic",
+        "key": "C major",
+        "section": "A",
+        "confidence": "0.5",
+    }
     assert rows[-1]["key"] == "A minor"
     assert rows[-1]["section"] == "B"
 
@@ -98,14 +113,6 @@ def test_label_tracks(sheet: LeadSheet) -> None:
     assert tracks["bars"] == [[f"{2 * bar:.6f}", f"{2 * bar:.6f}", str(bar + 1)] for bar in range(4)]
     assert [row[2] for row in tracks["sections"]] == ["A", "B"]
     assert "sections" not in label_tracks(stored(replace(sheet, sections=())))
-
-
-def test_the_chart_can_be_read_and_parsed(sheet: LeadSheet) -> None:
-    assert chart(replace(sheet, sections=())) == "| C | G/B Am7 | G/B Am7 | N.C. |"
-    assert chart(sheet).splitlines() == ["[A]", "| C | G/B Am7 |", "[B]", "| G/B Am7 | N.C. |"]
-    held = LeadSheet.parse("| C | C | F | F | G |")
-    assert chart(held) == "| C | % | F | % |\n| G |"
-    assert LeadSheet.parse(chart(held)).chord_labels == held.chord_labels
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,7 +15,7 @@ from small_pipe import make_pipe, quiet
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.evaluation import TestSheet, missing_judges
-from musetune.evaluation.playing import render_sheet
+from musetune.evaluation.references import render_sheet
 from musetune.symbols.estimate import Estimate
 
 SHEET = LeadSheet.parse("C G Am F", duration_seconds=8)  # 120 bpm

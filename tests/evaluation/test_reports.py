@@ -12,7 +12,7 @@ from clips import perfect, play
 from musetune.display.evaluation_charts import draw_chart, draw_table
 from musetune.evaluation import Report, adherence, bootstrap_mean, load_test_sheets, reachable_share, report
 from musetune.evaluation.adherence import sheet_tempo
-from musetune.evaluation.playing import render_sheet
+from musetune.evaluation.references import render_sheet
 from musetune.symbols import BeatGrid, LeadSheet
 from musetune.symbols.estimate import Estimate
 from musetune.theory.harmony.comparison import chords_agree

@@ -9,7 +9,8 @@ import pytest
 from clips import perfect, play
 
 from musetune.display.evaluation_charts import draw_scatter
-from musetune.evaluation import adherence, load_test_sheets, missing_judges
+from musetune.evaluation import adherence, bootstrap_mean, load_test_sheets, missing_judges
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.obedience import (
     ROWS,
     aims,
@@ -156,3 +157,8 @@ def test_scatter_has_a_panel_a_quantity(tmp_path) -> None:
     )
     assert one.read_bytes().startswith(b"\x89PNG")
     assert two.stat().st_size > one.stat().st_size
+
+
+def test_cell_is_in_per_cent() -> None:
+    assert cell(bootstrap_mean([0.25, 0.25])) == "25.0 (25–25)"
+    assert cell(None) == "—"

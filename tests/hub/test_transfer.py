@@ -24,6 +24,7 @@ from musetune import MuseTunePipeline
 from musetune.audio import load_audio
 from musetune.hub import HubError, files_to_push, list_adapters, pull, push, shareable
 from musetune.hub.transfer import check_cache
+from musetune.symbols.remarks import collected
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -307,6 +308,32 @@ def test_what_is_at_hand(hub: LoopbackHub, make_folder: Make, tmp_path: Path) ->
     assert (bare.kind, bare.genre, bare.adherence) == ("theory", None, {"majmin": None, "beat_f": None})
     with pytest.raises(FileNotFoundError, match="no folder"):
         list_adapters([tmp_path / "nowhere"])
+
+
+def test_a_damaged_adapter_is_named_and_the_others_are_listed(
+    hub: LoopbackHub, make_folder: Make, tmp_path: Path
+) -> None:
+    push(make_folder("shelf/jazz"), REPO)
+    for name in ("shelf/torn", "shelf/rock"):
+        make_folder(name)
+    pull(REPO)
+    (cached,) = (tmp_path / "cache").rglob("snapshots/*/adapter_model.safetensors")
+    cached.unlink()
+    cached.write_bytes(b"torn")
+    torn = tmp_path / "shelf" / "torn"
+    (torn / "musetune.json").write_text("{")
+    with collected() as said:
+        found = list_adapters([tmp_path / "shelf"], cache_dir=constants.HF_HUB_CACHE)
+    assert {one.name for one in found} == {"theory", "jazz", "rock"} | {
+        one.name for one in found if one.source == "bundled"
+    }
+    assert "torn" not in [one.name for one in found]
+    assert len(said) == 2
+    assert said[0].startswith(f"the adapter {REPO} (cache) is damaged and left out: ")
+    assert said[1].startswith("the adapter torn (folder) is damaged and left out: ")
+    assert str(torn / "musetune.json") in said[1]
+    with pytest.raises(ValueError, match=r"musetune\.json"):
+        list_adapters([torn])
 
 
 @pytest.mark.parametrize("name", ["README.md", "notes.md", "lora", "training.json"])

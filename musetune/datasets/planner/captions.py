@@ -22,7 +22,7 @@ from musetune.datasets.planner.words import (
     MOODS_OF,
     NOUNS,
 )
-from musetune.planning.planner.numbers import TENS, UNITS
+from musetune.planning.planner.prompt_text import TENS, UNITS
 
 _UNITS, _TENS = list(UNITS), list(TENS)
 BOTH = 0.25  # share of captions with a tempo word that also say the number

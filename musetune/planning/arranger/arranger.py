@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetune.planning.arranger.copy_filter import CopyFilter
+from musetune.planning.arranger.exact_chords import voice_exactly
 from musetune.planning.arranger.language import STEPS, Passage, StemEvent, hit_of
 from musetune.planning.arranger.notes import stem_notes
 from musetune.planning.arranger.passages import SheetBar, bars_of, cuts, known_meters, nearest_step, passage_at
@@ -138,7 +139,7 @@ class Arranger:
             out[stem] = Stem(
                 program_of(stem, sheet.genre or "pop", rng), tuple(notes), is_drum=stem == "drums", source="model"
             )
-        return out
+        return voice_exactly(sheet, out)
 
 
 @lru_cache(maxsize=2)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import Plan, PlanBar, bars_of
-from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Chord, Key, LeadSheet, Meter
 from musetune.symbols.beat_grid import check_bpm, finite
@@ -23,9 +23,14 @@ Sections = str | Sequence[str | tuple[str, int]]
 MOST_SECONDS = 999
 MOST_CHORDS = 10_000  # characters of a progression or of section names: many times what any song needs
 TYPES: dict[str, tuple[type, ...]] = {
-    "key": (str, Key), "bpm": (Real,), "time_signature": (str, Meter), "genre": (str,), "chords": (str, Sequence),
-    "sections": (str, Sequence), "duration_seconds": (Real,),
-}  # fmt: skip
+    "key": (str, Key),
+    "bpm": (Real,),
+    "time_signature": (str, Meter),
+    "genre": (str,),
+    "chords": (str, Sequence),
+    "sections": (str, Sequence),
+    "duration_seconds": (Real,),
+}
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from small_planner import small_planner
 
 from musetune.planning.planner.constrained_decoding import PlanGrammar
 from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
-from musetune.planning.planner.grammar import FREE, parse, song
+from musetune.planning.planner.grammar import FREE, parse, share, song
 from musetune.planning.planner.language import Plan, bars_in, bars_of
-from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import END, TOKENS
 from musetune.symbols import Key, LeadSheet
 
