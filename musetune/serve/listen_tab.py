@@ -108,7 +108,7 @@ class ListenTab:
         try:
             for answer in errand:
                 if answer is None:
-                    yield {self.findings: markup.waiting(errand.progress)} | working
+                    yield {self.findings: markup.status(errand.progress or "waiting for its turn")} | working
                 else:
                     html = markup.song_html(Path(path), answer.record, answer.sheet, answer.files)
                     yield {self.findings: html, self.cancel: gr.update(visible=False)} | self._choices(answer.sheet)

@@ -31,6 +31,9 @@ class Page:
 
     def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
         self.studio = Studio(pipe, folder)
+        self.uploads = folder.with_name(f"{folder.name}-uploads")
+        self.uploads.mkdir(exist_ok=True)
+        os.environ["GRADIO_TEMP_DIR"] = str(self.uploads)  # gradio's parts, made below, keep uploads there
         cleaning = (UPLOADS_KEPT_S // 6, UPLOADS_KEPT_S)  # how often, and how old what goes is; seconds
         with gr.Blocks(title="MuseTune", analytics_enabled=False, delete_cache=cleaning) as self.blocks:
             gr.HTML(TITLE)
@@ -59,9 +62,7 @@ def launch(
     Returns:
         The address.
     """
-    uploads = page.studio.folder.with_name(f"{page.studio.folder.name}-uploads")
-    uploads.mkdir(exist_ok=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # where gradio writes uploads
+    uploads = page.uploads
     middleware = Middleware(Guard, names=[host, *allow_hosts], uploads=uploads, audience=page.studio.audience)
     page.blocks.queue(max_size=16)
     _, address, _ = page.blocks.launch(
