@@ -192,5 +192,22 @@ def _nano() -> Planner:
 
 
 def plan(prompt: str, **pins: Any) -> LeadSheet:
-    """Write a song with the planner in the package, loaded once; arguments as for `Planner.plan`."""
+    """Write a song's plan with the planner in the package, which is loaded once.
+
+    Args:
+        prompt: A sentence such as "slow sad waltz", at most 5000 characters.
+        **pins: What is kept exactly, as of `Planner.plan`: key, bpm, time_signature, genre, chords, sections, bars,
+            duration_seconds (s), sheet; and seed and temperature.
+
+    Returns:
+        The song in whole bars.
+
+    Raises:
+        ValueError: An argument cannot be, or two contradict each other.
+
+    Example:
+        >>> sheet = plan("a slow blues", key="A", time_signature="12/8", bars=12)
+        >>> str(sheet.key), str(sheet.meter), len(sheet.downbeats())
+        ('A major', '12/8', 12)
+    """
     return _nano().plan(prompt, **pins)
