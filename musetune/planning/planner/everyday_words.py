@@ -67,7 +67,7 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     Style(r"techno|house|edm|rave|eurodance|electro", (), FOUR, (118, 138), None, TWO),
     Style(r"\w*trance|hardstyle", ELECTRONIC, FOUR, (132, 150), None, TWO),
     Style(r"synth-?wave|retro-?wave|vaporwave|synth-?pop|chip-?tunes?|8-?bit", ELECTRONIC, FOUR, (90, 128), None, TWO),
-    Style(r"ambient|meditat\w*|yoga|spa|sleep(?:ing)?|drones?|new age", ELECTRONIC, FOUR, (56, 80), None, 1),
+    Style(r"ambien(?:t|ce)|meditat\w*|yoga|spa|sleep(?:ing)?|drones?|new age", ELECTRONIC, FOUR, (56, 80), None, 1),
     Style(r"reggaet[oó]n|dembow", ELECTRONIC, FOUR, (86, 100), None, TWO),
     Style(r"work-?out|gym|fitness|(?:for )?running (?:music|playlist|song|track|mix)|for running|jogging|cycling",
           ELECTRONIC, FOUR, (125, 150), None, TWO),
@@ -75,7 +75,7 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     Style(r"video ?games?|arcade|platformer", ELECTRONIC, FOUR, None, None, TWO),
     # played by bands
     Style(r"punk|hardcore", ROCK, FOUR, (150, 190), None, TWO),
-    Style(r"metal|thrash", ROCK, FOUR, (120, 180), "minor", TWO),
+    Style(r"metal(?:core)?|thrash", ROCK, FOUR, (120, 180), "minor", TWO),
     Style(r"emo|shoegaze|grunge|alt(?:ernative)?[ -]rock|garage|indie(?=$| band| song| guitar)", ROCK, FOUR, None, None,
           TWO),
     Style(r"power ballads?", ROCK, FOUR, (60, 84), None, TWO),
@@ -106,12 +106,13 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     Style(r"trailer|film|movie|cinema(?:tic)?|soundtrack|documentary|fantasy|national anthem",
           CLASSICAL, FOUR, None, None, TWO),
     Style(r"(?:solo )?piano (?:piece|solo|music)|piano", CLASSICAL, ("4/4", "3/4", "6/8"), None, None, TWO),
-    Style(r"orchestra|violins?|cellos?|strings|harp|harpsichord|opera|aria|choir|sonata|quartet|"
+    Style(r"orchestral?|violins?|cellos?|strings|harp|harpsichord|opera|aria|choir|sonata|quartet|"
           r"symphon\w+|nocturne|concerto|minuet|chamber music|haydn|mozart|beethoven|chopin",
           CLASSICAL, (), None, None, TWO),
     # occasions
-    Style(r"birthday|wedding|party|parties|celebration|graduation|picnic", POP, FOUR, (104, 132), "major", TWO),
+    Style(r"birthday|party|parties|celebration|graduation|picnic", POP, FOUR, (104, 132), "major", TWO),
     Style(r"halloween|vampires?|ghosts?|witch(?:es)?|zombies?|villain", POP, FOUR, None, "minor", TWO),
+    Style(r"weddings?|first dance", POP, ("4/4", "3/4", "6/8"), None, "major", TWO),
     Style(r"christmas|xmas|carols?|holidays?|santa", POP, ("4/4", "3/4"), (84, 132), "major", TWO),
     Style(r"kids?|child(?:ren)?(?:'?s)?|toddlers?|nursery", POP, FOUR, (96, 128), "major", TWO),
     Style(r"summer|beach|sunshine|vacation", POP, FOUR, (100, 128), "major", TWO),
@@ -178,6 +179,16 @@ NAMED_TEMPO = _any(
     r"steady|snappy|walking[ -]pace|chilled|tempo|pace|largo|grave|lento|larghetto|adagi\w+",
     r"andant\w+|moderato|allegr\w+|vivace|vivo|prest\w+",
 )
+# tempo words by their direction: the transformer knows how fast each is, but now and then takes one for the other
+FAST = _any(
+    r"(?:up-?|very |really |super )?(?:fast|quick)|up-?(?:beat|tempo)|lively|brisk|energetic|high-energy",
+    r"rapid|presto|vivace",
+)
+SLOW = _any(r"slow|slow-moving|slow-burning|crawling|dragging|sluggish|largo|lento|adagio|down-?tempo")
+HEDGED = _any(
+    r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed\w*|builds?|gets?|less|more"
+)
+FAST_BPM, SLOW_BPM = (108, 260), (30, 92)
 NUMBER = re.compile(r"<\d><\d><\d>(?! bars| seconds|/)")
 NAMED_LENGTH = _any(
     r"bars?|seconds|minutes?|loops?|riffs?|licks?|jingles?|short\w*|brief|tiny|little|snippet|intro|outro|cue|vamp|phrase|sting",
@@ -240,17 +251,28 @@ def read_everyday_words(prompt: str) -> PromptReading:
     classical = NAMED_CLASSICAL.search(text) is not None or genres == CLASSICAL
     usual_meters = style.meters or (() if classical else FOUR)
     mode_named = bool(keys) or NAMED_MODE.search(text) is not None
-    tempo_named = NAMED_TEMPO.search(text) is not None or NUMBER.search(text) is not None
     return PromptReading(
         genres=genres,
         meters=() if NAMED_METER.search(text) else usual_meters,
-        bpm=None if tempo_named else style.bpm or mood.bpm,
+        bpm=_tempo(text, style.bpm or mood.bpm),
         modes=(style.mode,) if style.mode and not mode_named else (),
         genre_named=genre_named,
         keys=keys,
         chords=None if DENSE.search(text) else style.chords or mood.chords,
         least_bars=0 if NAMED_LENGTH.search(text) else SONG_BARS,
     )
+
+
+def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The tempi that a prompt's shared words leave open: ``usual`` where neither number nor word names the tempo."""
+    if NUMBER.search(text):
+        return None
+    if NAMED_TEMPO.search(text) is None:
+        return usual
+    fast, slow = FAST.search(text), SLOW.search(text)
+    if HEDGED.search(text) or bool(fast) == bool(slow):
+        return None
+    return FAST_BPM if fast else SLOW_BPM
 
 
 def _keys(text: str) -> tuple[Key, ...]:
