@@ -21,7 +21,7 @@ from musetune.analysis.export import (
     KINDS,
     beats_csv,
     chords_csv,
-    export,
+    exports,
     label_files,
     label_tracks,
     save_sheet,
@@ -30,6 +30,7 @@ from musetune.analysis.service.cache import StoredAnalysis
 from musetune.formats.chart_text import pop_name
 from musetune.formats.labels import bar_position
 from musetune.symbols import Chord, Key, LeadSheet
+from musetune.symbols.estimate import AnalysisResult
 from musetune.symbols.qualities import FLAT_DEGREES, QUALITIES
 from musetune.symbols.spans import KeySpan, Section
 
@@ -49,6 +50,14 @@ def stored(sheet: LeadSheet) -> StoredAnalysis:
     record = {"source": {"file": "x.wav", "duration_s": sheet.duration_s + 1.5}, "chords": rows, "key": str(sheet.key)}
     record |= {"key_confidence": 0.7, "bpm_confidence": 0.8, "time_signature_confidence": 0.9}
     return StoredAnalysis(record, sheet)
+
+
+def export(result: AnalysisResult, kind: str, stem: Path) -> list[Path]:
+    """Write the files of a kind."""
+    files = dict(exports(result, kind, stem))
+    for write in files.values():
+        write()
+    return list(files)
 
 
 @pytest.fixture
