@@ -129,3 +129,11 @@ def test_another_suffix_and_a_missing_file(tmp_path: Path) -> None:
         read_score(tmp_path / "a.wav")
     with pytest.raises(FileNotFoundError, match="none"):
         read_score(tmp_path / "none.mid")
+
+
+def test_repeats_are_played_out_or_stand_once() -> None:
+    path = corpus.getWork("bach/bwv269")
+    with collected():
+        played, once = read_score(path), read_score(path, repeats=False)
+    assert played.length > once.length
+    assert [n.pitch for n in once.voices[0]][:20] == [n.pitch for n in played.voices[0]][:20]
