@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from musetune.analysis.service.worker import WorkerDied
+from musetune.analysis.service.worker import WorkerDeath
 from musetune.formats.files import SUFFIXES
 from musetune.serve import generate_tab, markup
 from musetune.serve.errand import StoppedError
@@ -112,7 +112,7 @@ class ListenTab:
                 else:
                     html = markup.song_html(Path(path), answer.record, answer.sheet, answer.files)
                     yield {self.findings: html, self.cancel: gr.update(visible=False)} | self._choices(answer.sheet)
-        except (ValueError, OSError, WorkerDied, StoppedError) as error:
+        except (ValueError, OSError, WorkerDeath, StoppedError) as error:
             yield working | {self.findings: markup.wrong(error), self.cancel: gr.update(visible=False)}
 
     def choose(self, sheet: dict[str, Any] | None, section: str) -> tuple[int, int]:
