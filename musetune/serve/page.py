@@ -31,7 +31,9 @@ class Page:
     def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
         self.studio = Studio(pipe, folder)
         cleaning = (UPLOADS_KEPT_S // 6, UPLOADS_KEPT_S)  # how often, and how old what goes is; seconds
-        with gr.Blocks(title="MuseTune", analytics_enabled=False, delete_cache=cleaning) as self.blocks:
+        with gr.Blocks(
+            title="MuseTune", analytics_enabled=False, delete_cache=cleaning, fill_width=True
+        ) as self.blocks:
             gr.HTML(TITLE)
             with gr.Tabs() as self.tabs:
                 with gr.Tab("Generate", id=generate_tab.TAB):
