@@ -34,7 +34,7 @@ from musetune.training.config import command_line, read
 from musetune.training.denoiser import Denoiser
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
-from musetune.training.run_info import averaged, save_adapter, save_lora
+from musetune.training.run_info import save_adapter, save_lora, with_averages
 from musetune.training.setup import (
     GENRE,
     attach_adapter,
@@ -43,7 +43,7 @@ from musetune.training.setup import (
     merge_lora,
     resolve_mixed_precision,
     start_accelerator,
-    unmerged,
+    without_lora,
 )
 from musetune.training.state import (
     TrainingState,
@@ -61,9 +61,15 @@ from musetune.training.validation import generate_and_score
 
 # What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
 RECORDS = (
-    "output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
-    "checkpoints_total_limit", "validation_steps", "num_validation_clips",
-)  # fmt: skip
+    "output_dir",
+    "resume_from_checkpoint",
+    "max_train_minutes",
+    "report_to",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "validation_steps",
+    "num_validation_clips",
+)
 
 
 @dataclass
@@ -159,11 +165,11 @@ def train(config: Config) -> Path:
             t, noise = t.to(device), noise.to(device)
             noisy = add_noise(batch.latents, noise, alphas, t)  # x_t = √α_t x_0 + √(1-α_t) noise
             # v = √α_t noise - √(1-α_t) x_0, or the noise itself, as the base predicts
-            wanted = target(batch.latents, noise, alphas, t, run.prediction_type)
+            target_values = target(batch.latents, noise, alphas, t, run.prediction_type)
             with nullcontext() if micro + 1 == config.gradient_accumulation_steps else accelerator.no_sync(model):
                 predicted = model(noisy, t, batch.tokens, batch.text)
                 # mean |predicted - wanted|² of each sample, (B,), times its min-SNR weight
-                loss = diffusion_loss(predicted, wanted, snr(alphas, t), run.prediction_type, config.snr_gamma)
+                loss = diffusion_loss(predicted, target_values, snr(alphas, t), run.prediction_type, config.snr_gamma)
                 accelerator.backward(loss.mean() / config.gradient_accumulation_steps)
             losses.append(accelerator.gather(loss.detach()))
         grad_norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm).item()
@@ -330,7 +336,7 @@ def save(config: Config, run: Setup, folder: Path) -> None:
         "data": asdict(run.data.info) | {"clips": len(run.data)},
         "step": run.state.step,
     }
-    with unmerged(run.denoiser.adapter, run.merged), averaged(run.state.parameters, run.state.averages):
+    with without_lora(run.denoiser.adapter, run.merged), with_averages(run.state.parameters, run.state.averages):
         if config.theory_adapter and not config.stem_hidden:
             save_lora(run.denoiser.unet, GENRE, folder, info)
         else:

@@ -233,13 +233,13 @@ def lead_sheet(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
             duration_seconds=len(wave) / rate,
         )
     else:
-        sheet = analysed(meta, wave, rate)
+        sheet = analyse_wave(meta, wave, rate)
         if "time_signature" in meta:
-            sheet = barred(sheet, Meter.parse(meta["time_signature"]))
+            sheet = in_other_meter(sheet, Meter.parse(meta["time_signature"]))
         if "key" in meta:
             sheet = replace(sheet, keys=(KeySpan(Fraction(0), Key.parse(meta["key"])),))
         if "chords" in meta:
-            sheet = laid(sheet, meta["chords"])
+            sheet = with_chords(sheet, meta["chords"])
     return replace(sheet, genre=meta["genre"]) if "genre" in meta else sheet
 
 
@@ -252,7 +252,7 @@ def arrangement(meta: JsonObject, sheet: LeadSheet) -> Arrangement | None:
     return Arrangement.from_json(meta["arrangement"], sheet.grid)
 
 
-def analysed(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
+def analyse_wave(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
     """What analysis hears, at the tempo that metadata gives."""
     from musetune.analysis import analyze
 
@@ -266,7 +266,7 @@ def analysed(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
     return replace(sheet, genre=genre["primary_genre"]) if sure else sheet
 
 
-def barred(sheet: LeadSheet, meter: Meter) -> LeadSheet:
+def in_other_meter(sheet: LeadSheet, meter: Meter) -> LeadSheet:
     """The sheet in another meter; where bars get another length, they start where most chords do."""
     bar, first = meter.beats_per_bar, sheet.first_downbeat
     if bar != sheet.meter.beats_per_bar and sheet.chords:
@@ -274,7 +274,7 @@ def barred(sheet: LeadSheet, meter: Meter) -> LeadSheet:
     return replace(sheet, meters=(MeterSpan(first, meter),), first_downbeat=first)
 
 
-def laid(sheet: LeadSheet, chords: str) -> LeadSheet:
+def with_chords(sheet: LeadSheet, chords: str) -> LeadSheet:
     """Other chords on the sheet's beats, from its first bar line to its end."""
     first = sheet.first_downbeat
     beats = math.ceil(sheet.length - first)  # at 60 bpm as many seconds

@@ -33,9 +33,15 @@ UNIT_IN = 0.092
 NOTES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 # The families of harmonic functions (`theory.function`), by how their names begin.
 COLOURS = {
-    "tonic": "#8fb4dc", "subdominant": "#9ccb94", "predominant": "#9ccb94", "dominant": "#e58f86", "applied": "#e8a15c",
-    "borrowed": "#b79bd1", "chromatic": "#c9c0ad", "": "#dddddd",
-}  # fmt: skip
+    "tonic": "#8fb4dc",
+    "subdominant": "#9ccb94",
+    "predominant": "#9ccb94",
+    "dominant": "#e58f86",
+    "applied": "#e8a15c",
+    "borrowed": "#b79bd1",
+    "chromatic": "#c9c0ad",
+    "": "#dddddd",
+}
 KEY_COLOUR, SECTION_COLOUR, BEAT_COLOUR, BAR_COLOUR, CADENCE_COLOUR = (
     "#f3e3b3",
     "#d5d9e0",
@@ -78,19 +84,33 @@ class System:
         size = high - low, lane[1] - lane[0]
         self.axis.add_patch(Rectangle((low, lane[0]), *size, facecolor=colour, edgecolor="white", lw=0.8, zorder=2))
 
-    def text(self, low: float, high: float, y: float, text: str, size: float, **given: Any) -> None:
+    def text(self, low: float, high: float, y: float, text: str, size: float, **options: Any) -> None:
         """Text in the middle of a span, smaller where it must be, left out where it could not be read."""
         size = min(size, 72 * self.inches(high - low) / (0.62 * max(len(text), 1)))
         if size >= 4.2:
-            style: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 6} | given
+            style: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 6} | options
             self.axis.text((low + high) / 2 if style["ha"] == "center" else low, y, text, fontsize=size, **style)
 
 
 def draw_analysis(result: AnalysisResult, path: str | PathLike, *, sound: str | PathLike | None = None) -> Path:
-    """Draw `result` as PNG, PDF or SVG, by the suffix of `path`.
+    """Draw an analysis on the time axis: chords, beats, keys, cadences, form, and a chromagram beneath.
 
-    The chromagram is that of the file `sound`; without one, or where it is no audio, it shows the tones of the chords.
-    Raises ValueError where `sound` cannot be decoded.
+    Args:
+        result: What `analyze` gave.
+        path: Where to: .png, .pdf or .svg.
+        sound: The file whose chromagram is drawn; without one, or where it is no audio, the tones of the chords are.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        ValueError: `sound` cannot be decoded.
+
+    Example:
+        >>> from musetune import LeadSheet, analyze
+        >>> analysis = analyze(LeadSheet.parse("| Am | F | C | G |", bpm=90).save("loop.mid"))
+        >>> draw_analysis(analysis, "loop.png").stat().st_size > 0
+        True
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -111,8 +131,8 @@ def draw_analysis(result: AnalysisResult, path: str | PathLike, *, sound: str | 
     _legend(figure, height_in)
     for number, (start, end) in enumerate(rows):
         low = height_in - TOP_IN - (number + 1) * row_in - number * GAP_IN
-        place = (LEFT_IN / WIDTH_IN, low / height_in, 1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN, row_in / height_in)
-        system = System(figure.add_axes(place), start, end, width_s)
+        box = (LEFT_IN / WIDTH_IN, low / height_in, 1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN, row_in / height_in)
+        system = System(figure.add_axes(box), start, end, width_s)
         system.axis.set_ylim(bottom, CHORDS[1])
         _draw(system, sheet, record, chroma, width_s / COLUMNS)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -177,9 +197,9 @@ def _draw(system: System, sheet: LeadSheet, record: dict[str, Any], chroma: np.n
         (section_spans(sheet), SECTIONS, SECTION_COLOUR),
     ):
         for low, high, label in spans:
-            if seen := system.clip(low, high):
-                system.box(*seen, lane, colour)
-                system.text(*seen, sum(lane) / 2, f" {label}", 8, ha="left")
+            if visible := system.clip(low, high):
+                system.box(*visible, lane, colour)
+                system.text(*visible, sum(lane) / 2, f" {label}", 8, ha="left")
 
 
 def _lines(system: System, sheet: LeadSheet) -> None:
@@ -199,12 +219,12 @@ def _lines(system: System, sheet: LeadSheet) -> None:
 
 def _chords(system: System, sheet: LeadSheet, record: dict[str, Any]) -> None:
     """Boxes in the colour of the function, with name and numeral."""
-    for span, interval, told in zip(sheet.chords, sheet.chord_intervals_s, record["chords"], strict=True):
-        seen = system.clip(*interval)
-        if seen is not None and span.chord.root is not None:
-            system.box(*seen, CHORDS, colour_of(told.get("function")))
-            system.text(*seen, CHORDS[0] + 2.9, pop_name(span.chord), 9.5, weight="bold")
-            system.text(*seen, CHORDS[0] + 1.0, told.get("roman") or "", 7.5)
+    for span, interval, row in zip(sheet.chords, sheet.chord_intervals_s, record["chords"], strict=True):
+        visible = system.clip(*interval)
+        if visible is not None and span.chord.root is not None:
+            system.box(*visible, CHORDS, colour_of(row.get("function")))
+            system.text(*visible, CHORDS[0] + 2.9, pop_name(span.chord), 9.5, weight="bold")
+            system.text(*visible, CHORDS[0] + 1.0, row.get("roman") or "", 7.5)
 
 
 def _cadences(system: System, record: dict[str, Any]) -> None:
@@ -236,6 +256,6 @@ def _legend(figure: Figure, height_in: float) -> None:
         columnspacing=1.4,
         bbox_to_anchor=(LEFT_IN / WIDTH_IN - 0.006, 0.0),
     )
-    told = "▲ cadence: PAC, IAC perfect, imperfect authentic; HC half; PC plagal; DC deceptive"
-    place = (1 - RIGHT_IN / WIDTH_IN, 0.15 / height_in)
-    figure.text(*place, told, fontsize=7.5, ha="right", color=CADENCE_COLOUR)
+    words = "▲ cadence: PAC, IAC perfect, imperfect authentic; HC half; PC plagal; DC deceptive"
+    corner = (1 - RIGHT_IN / WIDTH_IN, 0.15 / height_in)
+    figure.text(*corner, words, fontsize=7.5, ha="right", color=CADENCE_COLOUR)

@@ -36,8 +36,8 @@ def bars_of(sheet: LeadSheet) -> Iterator[tuple[Fraction, Fraction]]:
 def facts(sheet: LeadSheet) -> str:
     """Key, tempo, meter, genre and length in words."""
     length = f"{int(sheet.duration_s) // 60}:{sheet.duration_s % 60:04.1f}"
-    told = [str(sheet.key), f"{sheet.bpm:.4g} bpm", str(sheet.meter), sheet.genre, length]
-    return " · ".join(part for part in told if part)
+    parts = [str(sheet.key), f"{sheet.bpm:.4g} bpm", str(sheet.meter), sheet.genre, length]
+    return " · ".join(part for part in parts if part)
 
 
 def chart_html(sheet: LeadSheet, under: Sequence[Under] | None = None, *, heading: str | None = None) -> str:

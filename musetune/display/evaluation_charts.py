@@ -47,10 +47,25 @@ def draw_chart(
     *,
     title: str | None = None,
 ) -> Path:
-    """Draw mono ``wave`` (samples,) at ``sr`` Hz as log-mel with the sheet's chords and beats over it, to a PNG (or
-    PDF, SVG).
+    """Draw a clip's log-mel spectrogram with the chords and beats of its lead sheet over it.
 
-    Beneath, where ``heard`` is given: the recognised chords, green where they agree with the asked one, and beats.
+    Args:
+        path: Where to: .png, .pdf or .svg; folders are made.
+        wave: Mono audio (samples,) in −1…1.
+        sr: Sampling rate in Hz.
+        sheet: What was asked for.
+        heard: What a listener heard, such as `Report.estimate`; drawn beneath: its chords, green where they agree with
+            the asked one, and its beats.
+        title: Heading; None: key, tempo and meter of the sheet.
+
+    Returns:
+        The picture's path.
+
+    Example:
+        >>> import numpy as np
+        >>> from musetune import LeadSheet
+        >>> draw_chart("clip.png", np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120)).stat().st_size > 0
+        True
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -82,7 +97,23 @@ def draw_chart(
 def draw_table(
     path: str | Path, table: Mapping[str, Mapping[str, Interval | None]], measures: Sequence[str], *, title: str
 ) -> Path:
-    """Draw ``table[condition][measure]`` as groups of bars in percent with their 95 % intervals."""
+    """Draw means with their intervals as bars in per cent, a group a measure and a colour a condition.
+
+    Args:
+        path: Where to: .png, .pdf or .svg, in a folder that exists.
+        table: Condition → measure → mean in 0…1 with its interval, or None where there is none.
+        measures: The measures that are drawn, in order.
+        title: Heading.
+
+    Returns:
+        The picture's path.
+
+    Example:
+        >>> from musetune.evaluation import bootstrap_mean
+        >>> scores = {"floor": {"beats": bootstrap_mean([0.1, 0.3])}, "ours": {"beats": bootstrap_mean([0.7, 0.9])}}
+        >>> draw_table("scores.png", scores, ["beats"], title="Beats, F-measure").stat().st_size > 0
+        True
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -91,10 +122,10 @@ def draw_table(
     axis = figure.subplots()
     width = 0.8 / len(table)
     for index, (condition, scores) in enumerate(table.items()):
-        shown = [(x, score) for x, measure in enumerate(measures) if (score := scores.get(measure)) is not None]
-        x = [position + (index - (len(table) - 1) / 2) * width for position, _ in shown]
-        means = np.array([100 * score.mean for _, score in shown])
-        spread = np.array([[100 * (s.mean - s.low), 100 * (s.high - s.mean)] for _, s in shown]).reshape(-1, 2).T
+        points = [(x, score) for x, measure in enumerate(measures) if (score := scores.get(measure)) is not None]
+        x = [position + (index - (len(table) - 1) / 2) * width for position, _ in points]
+        means = np.array([100 * score.mean for _, score in points])
+        spread = np.array([[100 * (s.mean - s.low), 100 * (s.high - s.mean)] for _, s in points]).reshape(-1, 2).T
         colour = CONDITIONS[index % len(CONDITIONS)]
         axis.bar(
             x, means, width, yerr=np.maximum(spread, 0), label=condition, color=colour, error_kw={"linewidth": 0.8}
@@ -111,9 +142,21 @@ def draw_table(
 def draw_scatter(
     path: str | Path, points: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], *, axes: tuple[str, str]
 ) -> Path:
-    """Draw ``points[quantity][set]`` = (x, y), each (n,) in 0…1, one panel a quantity and one colour a set.
+    """Draw pairs of scores as points, a panel a quantity and a colour a set.
 
-    ``axes`` names x and y.
+    Args:
+        path: Where to: .png, .pdf or .svg, in a folder that exists.
+        points: Quantity → set → (x, y), each (n,) in 0…1.
+        axes: What x and y are.
+
+    Returns:
+        The picture's path.
+
+    Example:
+        >>> import numpy as np
+        >>> pairs = {"chords": {"test": (np.array([0.4, 0.8]), np.array([0.5, 0.7]))}}
+        >>> draw_scatter("pairs.png", pairs, axes=("judges", "our report")).stat().st_size > 0
+        True
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -167,7 +210,7 @@ def _boxes(axis: Any, intervals_s: np.ndarray, labels: Sequence[str], colours: S
 
 def _verdict(sheet: LeadSheet, start_s: float, end_s: float, label: str) -> str:
     """Green where the recognised chord agrees with what the sheet asks for most of that time."""
-    asked = Estimate(
+    truth = Estimate(
         np.asarray(sheet.chord_intervals_s),
         list(sheet.chord_labels),
         np.ones(len(sheet.chord_labels)),
@@ -176,4 +219,4 @@ def _verdict(sheet: LeadSheet, start_s: float, end_s: float, label: str) -> str:
         None,
         None,
     )
-    return GOOD if chords_agree(longest(asked, start_s, end_s)[0], label) else BAD
+    return GOOD if chords_agree(longest(truth, start_s, end_s)[0], label) else BAD

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from musetune.formats.reading import reading
 from musetune.formats.score_events import Event, score_of
+from musetune.symbols.remarks import remark
 from musetune.symbols.score import Score
 from musetune.symbols.timeline import in_force, quarters_of, tempo_grid
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 DRUMS = 9  # the General MIDI channel of percussion, counted from 0
+HANGING = Fraction(4)  # quarters that a note without an end sounds at most
 LEAP = 12  # semitones that a voice of a MIDI track leaps at most before another voice takes the note
 
 
 def read_score(path: str | Path) -> Score:
     """The score in ``path``: .mid, .midi, .musicxml, .xml, .mxl.
 
-    Ties are joined, grace notes dropped, repeats not expanded.
+    Ties are joined, grace notes dropped, repeats of MusicXML played out.
 
     Chords are split into voices from the top; transposing instruments are read as they sound. A score without a tempo
     gets 120 quarters a minute. Raises FileNotFoundError, and ValueError for another suffix, what is not such a file, or
@@ -44,11 +46,11 @@ def read_score(path: str | Path) -> Score:
 def _from_musicxml(path: Path) -> Score:
     from musetune.formats.musicxml_reader import read_notation
 
-    said = read_notation(path)
-    tempi = in_force(said.tempi, 0.5, said.end)
+    notation = read_notation(path)
+    tempi = in_force(notation.tempi, 0.5, notation.end)
     grid = lambda meters, count: tempo_grid(tempi, quarters_of(meters), count)  # noqa: E731
-    lines = [(staff.name, line) for staff in said.staves for line in staff.lines]
-    return score_of(lines, said.drums, said.meters, said.keys, said.end, grid, said.pickup)
+    lines = [(staff.name, line) for staff in notation.staves for line in staff.lines]
+    return score_of(lines, notation.drums, notation.meters, notation.keys, notation.end, grid, notation.pickup)
 
 
 def _from_midi(path: Path) -> Score:
@@ -75,20 +77,27 @@ def _from_midi(path: Path) -> Score:
 
 
 def midi_notes(track: mido.MidiTrack, quarter: Fraction) -> Iterator[tuple[int, Event]]:
-    """(channel, note) of a track; a note that is struck again ends there."""
+    """(channel, note) of a track; a note that is struck again ends there, one that is never ended after ``HANGING``."""
     tick = 0
     sounding: dict[tuple[int, int], tuple[int, int]] = {}
     for message in track:
         tick += message.time
         if message.type not in ("note_on", "note_off"):
             continue
-        place = (message.channel, message.note)
-        if place in sounding:
-            start, velocity = sounding.pop(place)
+        key = (message.channel, message.note)
+        if key in sounding:
+            start, velocity = sounding.pop(key)
             if tick > start:
                 yield message.channel, (start * quarter, tick * quarter, message.note, velocity, None)
         if message.type == "note_on" and message.velocity:
-            sounding[place] = (tick, message.velocity)
+            sounding[key] = (tick, message.velocity)
+    endless = {key: note for key, note in sounding.items() if note[0] < tick}
+    for (channel, pitch), (start, velocity) in endless.items():
+        yield channel, (start * quarter, min(tick * quarter, start * quarter + HANGING), pitch, velocity, None)
+    if endless:
+        remark(
+            f"{len(endless)} notes of {track.name.strip() or 'a track'!r} have no end; they sound 4 quarters at most"
+        )
 
 
 def _voices(notes: list[Event]) -> list[list[Event]]:

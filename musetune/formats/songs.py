@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetune.formats.files import KINDS, SUFFIXES, write_jams
+from musetune.formats.json_object import read_json
 from musetune.formats.reading import reading
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.limits import JSON_BYTES, parse_json, read_bytes
 from musetune.symbols.remarks import collected, remark
 from musetune.symbols.spans import Note
 from musetune.symbols.timeline import quarters_of
@@ -30,14 +30,30 @@ FINEST = 960  # parts of a beat to which a lead's places become a melody's
 
 
 def save_song(sheet: LeadSheet, arrangement: Arrangement, path: str | Path, *, title: str = "Song") -> Path:
-    """Write ``sheet`` with its stems as the suffix says.
-
-    .mid, .midi (a track a stem), .musicxml, .xml, .mxl (the lead sheet, then a part a stem), .jams (notes a stem beside
-    chords, beats, keys, sections), .json (both, exactly).
+    """Write a lead sheet with the notes of its players.
 
     ``LeadSheet.load`` reads the file as a sheet whose melody is the lead (JSON: as the sheet itself),
-    ``load_arrangement`` the stems of MIDI and JSON, exactly; to players and readers what sounds outside the sheet is
-    cut. title: of the notation. Raises ValueError for another suffix or for notes out of range.
+    ``load_arrangement`` the stems of MIDI and JSON, exactly. In all but JSON what sounds outside the sheet is cut.
+
+    Args:
+        sheet: Chords, keys, meters, sections.
+        arrangement: The players' notes, in beats of the sheet.
+        path: Where to; the suffix says the format: .mid and .midi (a track a stem), .musicxml, .xml and .mxl (the lead
+            sheet, then a part a stem), .jams (notes beside chords, beats, keys, sections), .json (both, exactly).
+        title: Title of the notation.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        ValueError: For another suffix or for notes out of range.
+
+    Example:
+        >>> from musetune.symbols.arrangement import StemNote
+        >>> sheet = LeadSheet.parse("| C | F |", bpm=120)
+        >>> song = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 4.0, 36, 90),))})
+        >>> load_arrangement(save_song(sheet, song, "song.mid")).stems["bass"].notes
+        (StemNote(start=0.0, beats=4.0, pitch=36, velocity=90),)
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -67,13 +83,30 @@ def save_song(sheet: LeadSheet, arrangement: Arrangement, path: str | Path, *, t
 def save_parts(
     sheet: LeadSheet, arrangement: Arrangement, folder: str | Path, *, title: str = "Song"
 ) -> dict[str, Path]:
-    """A MusicXML file a player in ``folder``, made where there is none: ``lead sheet.musicxml`` and one a stem.
+    """Write a MusicXML file for each player, and one for the lead sheet.
 
-    Name → file.
+    Args:
+        sheet: Chords, keys, meters, sections.
+        arrangement: The players' notes, in beats of the sheet.
+        folder: Where to; made where there is none.
+        title: Title of the notation.
+
+    Returns:
+        The files by name: "lead sheet" and the stems.
+
+    Raises:
+        ValueError: For notes out of range.
+
+    Example:
+        >>> from musetune.symbols.arrangement import StemNote
+        >>> sheet = LeadSheet.parse("| C | F |", bpm=120)
+        >>> song = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 4.0, 36, 90),))})
+        >>> [path.name for path in save_parts(sheet, song, "parts").values()]
+        ['lead sheet.musicxml', 'bass.musicxml']
     """
     from music21 import stream
 
-    from musetune.formats.engraving import joined
+    from musetune.formats.engraving import join_staves
     from musetune.formats.musicxml import lead_part, with_field, write_score
 
     _check(arrangement)
@@ -81,7 +114,7 @@ def save_parts(
     folder.mkdir(parents=True, exist_ok=True)
     scores = {"lead sheet": with_field(stream.Score([lead_part(sheet)]), sheet, title)}
     for name, staves in _staves(sheet, arrangement):
-        scores[name] = with_field(joined([staves]), sheet, f"{title}: {name}")
+        scores[name] = with_field(join_staves([staves]), sheet, f"{title}: {name}")
     files = {name: folder / f"{name}.musicxml" for name in scores}
     for name, score in scores.items():
         write_score(score, files[name])
@@ -89,13 +122,27 @@ def save_parts(
 
 
 def load_arrangement(path: str | Path) -> Arrangement:
-    """The stems in a MIDI file or in a .json that ``save_song`` wrote.
+    """Read the stems of a MIDI file, or of a .json that ``save_song`` wrote.
 
-    Exactly, or, where it was edited since or is not ours, what its tracks say; each track is a stem by its channel (10:
-    drums), its name or its program, and its ``source`` "given".
+    What ``save_song`` wrote is read exactly. A MIDI file that was edited since, or that another program wrote, is read
+    by its tracks: each is a stem by its channel (10: drums), its name or its program, and its ``source`` is "given".
 
-    Raises FileNotFoundError, and ValueError for another suffix, a file without notes, or a track that is none of the
-    stems.
+    Args:
+        path: A .json, .mid or .midi file.
+
+    Returns:
+        The players' notes, in beats.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: For another suffix, a file without notes, or a track that is none of the stems.
+
+    Example:
+        >>> from musetune.symbols.arrangement import StemNote
+        >>> sheet = LeadSheet.parse("| C | F |", bpm=120)
+        >>> song = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 4.0, 36, 90),))})
+        >>> load_arrangement(save_song(sheet, song, "song.json")) == song
+        True
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -106,16 +153,16 @@ def load_arrangement(path: str | Path) -> Arrangement:
     if not path.is_file():
         raise FileNotFoundError(f"no such file of stems: {path}")
     what = "a song that musetune wrote as JSON" if kind == ".json" else KINDS[kind]
-    with collected() as said, reading(path, f"{what} that gives stems"):
+    with collected() as notes, reading(path, f"{what} that gives stems"):
         arrangement = _read(path, kind)
-    for text in said:
+    for text in notes:
         remark(f"{path.name}: {text}")
     return arrangement
 
 
 def _read(path: Path, kind: str) -> Arrangement:
     if kind == ".json":
-        data = parse_json(read_bytes(path, JSON_BYTES))
+        data = read_json(path)
         if not isinstance(data, dict) or not data.get("stems"):
             raise ValueError("it has no stems")
         arrangement = Arrangement.from_json(data["stems"], LeadSheet.from_json(data).grid)
@@ -172,12 +219,12 @@ def _check_note(what: str, note: StemNote) -> None:
 
 def song_score(sheet: LeadSheet, arrangement: Arrangement, title: str = "Song") -> stream.Score:
     """The lead sheet and, under it, a part a stem, all with the same bars; the exact sheet in a miscellaneous field."""
-    from musetune.formats.engraving import joined
+    from musetune.formats.engraving import join_staves
     from musetune.formats.musicxml import lead_part, with_field
 
     first = lead_part(sheet)
     first.id = first.partName = "Lead sheet"
-    return with_field(joined([[first], *(staves for _, staves in _staves(sheet, arrangement))]), sheet, title)
+    return with_field(join_staves([[first], *(staves for _, staves in _staves(sheet, arrangement))]), sheet, title)
 
 
 def _staves(sheet: LeadSheet, arrangement: Arrangement) -> Iterator[tuple[str, list[stream.Part]]]:
@@ -211,7 +258,7 @@ def song_jams(sheet: LeadSheet, arrangement: Arrangement) -> jams.JAMS:
     """
     import jams
 
-    from musetune.formats.jams_file import to_jams
+    from musetune.formats.jams_file import annotation_metadata, to_jams
 
     out = to_jams(sheet)
     for name, stem in arrangement.stems.items():
@@ -221,7 +268,8 @@ def song_jams(sheet: LeadSheet, arrangement: Arrangement) -> jams.JAMS:
                 note.velocity for note in sheet.melody if sheet.grid.time_at(float(note.start + note.beats)) > 0
             ]
         else:
-            notes = jams.Annotation("note_midi", time=0, duration=sheet.duration_s)
+            about = annotation_metadata(analysed=False)
+            notes = jams.Annotation("note_midi", time=0, duration=sheet.duration_s, annotation_metadata=about)
             velocities = _add(notes, sheet, stem)
             out.annotations.append(notes)
         notes.sandbox.update(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -18,6 +17,7 @@ from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from musetune.symbols.json_values import JsonObject
 from musetune.training.checkpoint import (
     load_checkpoint,
     pack_state,
@@ -99,8 +99,8 @@ def save_state(
     state: TrainingState,
     folder: Path,
     *,
-    config: Mapping[str, Any],
-    data: Mapping[str, Any],
+    config: Mapping[str, object],
+    data: Mapping[str, object],
     total_limit: int | None,
 ) -> Path:
     """Write the checkpoint of the state's step.
@@ -128,8 +128,8 @@ def resume_state(
     state: TrainingState,
     checkpoint: Path,
     *,
-    config: Mapping[str, Any],
-    data: Mapping[str, Any],
+    config: Mapping[str, object],
+    data: Mapping[str, object],
     records: Collection[str],
 ) -> list[str]:
     """Bring a fresh state to a checkpoint's.
@@ -153,7 +153,7 @@ def resume_state(
 
 
 def differences(
-    meta: Mapping[str, Any], *, config: Mapping[str, Any], data: Mapping[str, Any], records: Collection[str]
+    meta: JsonObject, *, config: Mapping[str, object], data: Mapping[str, object], records: Collection[str]
 ) -> list[str]:
     """What is otherwise than when a checkpoint was written, each as a phrase.
 
@@ -189,7 +189,7 @@ def begin(folder: Path, step: int, changed: list[str]) -> None:
 
 
 def log_step(
-    accelerator: Accelerator, path: Path, record: Mapping[str, Any], skipped: Iterable[tuple[str, float]] | None
+    accelerator: Accelerator, path: Path, record: Mapping[str, object], skipped: Iterable[tuple[str, float]] | None
 ) -> None:
     """Write one step's figures to the log and the trackers.
 

@@ -57,6 +57,14 @@ def test_an_upbeat_is_left_out_and_a_broken_last_bar_filled() -> None:
     assert chart_text(replace(LeadSheet.parse("| C G |"), first_downbeat=Fraction(4))) == "| C G |"
 
 
+def test_a_chart_in_lines_has_sections_and_the_upbeat() -> None:
+    sheet = LeadSheet.parse("[A] | C | C | F | F | G | [B] | Am |")
+    assert chart_text(sheet, bars_per_line=4).splitlines() == ["[A]", "| C | % | F | % |", "| G |", "[B]", "| Am |"]
+    assert LeadSheet.parse(chart_text(sheet, bars_per_line=4)) == sheet
+    late = replace(LeadSheet.parse("| C G | F |"), first_downbeat=Fraction(2))
+    assert chart_text(late, bars_per_line=4) == "| C | G F | F |"
+
+
 def test_a_chart_shows_bars_names_numerals_and_sections() -> None:
     sheet = LeadSheet.parse("| Dm7 G7 | Cmaj7 | % |", bpm=96)
     sheet = replace(sheet, sections=(Section(Fraction(4), Fraction(8), "<chorus>"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +11,9 @@ import mido
 import pytest
 from music21 import corpus, meter, note, stream, tie
 
-from musetune.formats.notation import from_stream
 from musetune.formats.scores import read_score
 from musetune.symbols import Key, LeadSheet, Meter
+from musetune.symbols.remarks import collected
 from musetune.symbols.score import Score
 
 
@@ -47,20 +48,31 @@ def bar(number: int, *items: note.GeneralNote) -> stream.Measure:
     return out
 
 
-def test_ties_are_joined_and_grace_notes_dropped() -> None:
+def score_of(folder: Path, *bars: stream.Measure) -> Score:
+    """The score of one part, by way of MusicXML."""
+    path = folder / "score.musicxml"
+    stream.Score([stream.Part(bars)]).write("musicxml", fp=str(path))
+    return read_score(path)
+
+
+def test_ties_are_joined_and_grace_notes_dropped(tmp_path: Path) -> None:
     held, goes_on = note.Note("C4", quarterLength=4), note.Note("C4", quarterLength=2)
     held.tie, goes_on.tie = tie.Tie("start"), tie.Tie("stop")
     first = bar(1, note.Note("E4", quarterLength=1).getGrace(), held)
     first.insert(0, meter.TimeSignature("4/4"))
-    score = from_stream(stream.Score([stream.Part([first, bar(2, goes_on, note.Note("D4", quarterLength=2))])]))
+    score = score_of(tmp_path, first, bar(2, goes_on, note.Note("D4", quarterLength=2)))
     assert [(n.start, n.beats, n.pitch) for n in score.voices[0]] == [(0, 6, 60), (6, 2, 62)]
 
 
-def test_an_irregular_bar_restarts_the_count() -> None:
+def test_an_irregular_bar_restarts_the_count(tmp_path: Path) -> None:
     bars = [bar(1, note.Note("C4", quarterLength=4)), bar(2, note.Note("C4", quarterLength=3))]
     bars += [bar(3, note.Note("D4", quarterLength=4)), bar(4, note.Note("E4", quarterLength=4))]
     bars[0].insert(0, meter.TimeSignature("4/4"))
-    assert from_stream(stream.Score([stream.Part(bars)])).downbeats() == [0, 4, 7, 11]
+    bars[1].paddingRight = 1  # else music21 fills it up
+    with collected() as notes:
+        score = score_of(tmp_path, *bars)
+    assert score.downbeats() == [0, 4, 7, 11]
+    assert notes == ["bar 2 lasts 3 of the 4 quarters of 4/4; it is read as it stands"]
 
 
 def test_midi_keeps_tempo_meter_percussion_and_overlapping_notes(tmp_path: Path) -> None:
@@ -118,3 +130,45 @@ def test_another_suffix_and_a_missing_file(tmp_path: Path) -> None:
         read_score(tmp_path / "a.wav")
     with pytest.raises(FileNotFoundError, match="none"):
         read_score(tmp_path / "none.mid")
+
+
+def midi_of(division: int, *messages: mido.Message | mido.MetaMessage) -> bytes:
+    file, out = mido.MidiFile(), io.BytesIO()
+    file.tracks.append(mido.MidiTrack(messages))
+    file.save(file=out)
+    return out.getvalue()[:12] + division.to_bytes(2, "big") + out.getvalue()[14:]
+
+
+def triad(ticks: int, *, ends: bool = True) -> list[mido.Message | mido.MetaMessage]:
+    """C, E and G for ``ticks``; without note-offs the track's end alone says how long."""
+    begin = [mido.Message("note_on", note=pitch, velocity=80) for pitch in (60, 64, 67)]
+    stops = [mido.Message("note_off", note=pitch, time=0 if i else ticks) for i, pitch in enumerate((60, 64, 67))]
+    return begin + (stops if ends else [mido.MetaMessage("end_of_track", time=ticks)])
+
+
+@pytest.mark.parametrize(("ticks", "quarters"), [(960, 2), (480 * 16, 4)])
+def test_notes_without_an_end_sound_for_a_while(tmp_path: Path, ticks: int, quarters: int) -> None:
+    (tmp_path / "a.mid").write_bytes(midi_of(480, *triad(ticks, ends=False)))
+    with collected() as said:
+        score = read_score(tmp_path / "a.mid")
+    assert sorted((n.pitch, n.beats) for voice in score.voices for n in voice) == [(p, quarters) for p in (60, 64, 67)]
+    assert said == ["3 notes of 'a track' have no end; they sound 4 quarters at most"]
+
+
+@pytest.mark.parametrize(("frames", "ticks"), [(24, 4), (25, 40), (29, 80), (30, 1)])
+def test_frames_of_film_are_read_in_seconds(tmp_path: Path, frames: int, ticks: int) -> None:
+    tempo = mido.MetaMessage("set_tempo", tempo=2_000_000)  # says nothing where frames count
+    (tmp_path / "a.mid").write_bytes(midi_of((256 - frames) << 8 | ticks, tempo, *triad(frames * ticks * 4)))
+    with collected() as said:
+        score = read_score(tmp_path / "a.mid")
+    assert score.grid.times_s[-1] == pytest.approx(4 * (1001 / 1000 if frames == 29 else 1), abs=0.02)
+    assert f"frames of film ({frames} a second)" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("division", "words"), [(0xE600, "frames are 24, 25, 29 or 30"), (0xE700, "0 ticks"), (0, "0 ticks")]
+)
+def test_what_counts_nothing_is_refused(tmp_path: Path, division: int, words: str) -> None:
+    (tmp_path / "a.mid").write_bytes(midi_of(division, *triad(4)))
+    with pytest.raises(ValueError, match=words):
+        read_score(tmp_path / "a.mid")

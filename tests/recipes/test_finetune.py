@@ -72,10 +72,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options_for(base: Path, data: Path, out: Path) -> list[str]:
     options = {
-        "pretrained_model_name_or_path": base, "train_data_dir": data, "output_dir": out, "cpu": "true",
-        "max_train_steps": 9, "train_batch_size": 4, "lr_warmup_steps": 2, "checkpointing_steps": 4,
-        "checkpoints_total_limit": 1, "report_to": "null",
-    }  # fmt: skip
+        "pretrained_model_name_or_path": base,
+        "train_data_dir": data,
+        "output_dir": out,
+        "cpu": "true",
+        "max_train_steps": 9,
+        "train_batch_size": 4,
+        "lr_warmup_steps": 2,
+        "checkpointing_steps": 4,
+        "checkpoints_total_limit": 1,
+        "report_to": "null",
+    }
     return [f"{k}={v}" for k, v in options.items()]
 
 
@@ -262,9 +269,16 @@ def test_a_damaged_checkpoint_is_named_with_the_older_one(base: Path, data: Path
     ],
 )
 def test_accelerate_launchs_precision_counts(
-    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    launched: str | None, options: tuple[str, ...], precision: str, said: str,
-) -> None:  # fmt: skip
+    base: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    launched: str | None,
+    options: tuple[str, ...],
+    precision: str,
+    said: str,
+) -> None:
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
     if launched is not None:
         monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)

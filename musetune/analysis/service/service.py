@@ -38,6 +38,15 @@ class AnalysisService:
 
     Raises:
         ValueError: `max_concurrent` is not a whole number above 0.
+
+    Example:
+        >>> import asyncio
+        >>> from musetune import LeadSheet
+        >>> async def key_of(path):
+        ...     async with AnalysisService(max_concurrent=1, cache=None) as service:
+        ...         return (await service.analyze_music(path))["key"]
+        >>> asyncio.run(key_of(LeadSheet.parse("| C | F | G7 | C |").save("song.mid")))
+        'C major'
     """
 
     def __init__(self, *, max_concurrent: int | None = None, cache: AnalysisCache | str | None = "default") -> None:
@@ -96,21 +105,21 @@ class AnalysisService:
             raise
         finally:
             shared.waiting -= 1
-        return copy.deepcopy(stored.named(text_name(path)).record)
+        return copy.deepcopy(stored.with_file(text_name(path)).record)
 
     def _open(self) -> None:
         if self._closed:
             raise RuntimeError("this AnalysisService is closed; make a new one")
 
-    def _forget(self, key: tuple[Any, ...], shared: _Shared) -> None:
+    def _forget(self, key: tuple[object, ...], shared: _Shared) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
 
     async def _compute(self, digest: str, job: AnalysisJob) -> StoredAnalysis:
         if self._cache is not None:
-            kept = await self._in_thread(self._cache.load, digest, job.options)
-            if kept is not None:
-                return kept
+            stored_result = await self._in_thread(self._cache.load, digest, job.options)
+            if stored_result is not None:
+                return stored_result
         worker = await self._idle.get()
         try:
             stored = await self._by(worker, job)

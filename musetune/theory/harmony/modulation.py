@@ -23,8 +23,8 @@ DIATONIC = {
               (2, "d"): 1.2, (11, "d"): 1.2},
 }  # fmt: skip
 CHROMATIC = {
-    "major": {(2, "M"): 2.6, (4, "M"): 2.4, (9, "M"): 2.6, (0, "D"): 0.9, (5, "D"): 0.6, (11, "M"): 3.2, (5, "m"): 2.2, (10, "M"): 2.6,
-              (8, "M"): 2.8, (3, "M"): 3.0, (0, "m"): 3.2, (7, "m"): 2.6, (2, "d"): 2.6, (6, "d"): 2.8},
+    "major": {(2, "M"): 2.6, (4, "M"): 2.4, (9, "M"): 2.6, (0, "D"): 0.9, (5, "D"): 0.6, (11, "M"): 3.2, (5, "m"): 2.2,
+              (10, "M"): 2.6, (8, "M"): 2.8, (3, "M"): 3.0, (0, "m"): 3.2, (7, "m"): 2.6, (2, "d"): 2.6, (6, "d"): 2.8},
     "minor": {(5, "M"): 2.2, (2, "m"): 2.6, (0, "M"): 2.8, (0, "D"): 2.4, (2, "M"): 2.8, (3, "D"): 2.4, (1, "M"): 2.8,
               (9, "d"): 2.8, (6, "d"): 3.0},
 }  # fmt: skip
@@ -200,8 +200,8 @@ def _spelled(index: int, spans: list[ChordSpan], prior: Key | None) -> Key:
 
 def _accidentals(key: Key) -> int:
     """Sharps or flats of the signature."""
-    place = "FCGDAEB".index(key.tonic[0]) - 1 + 7 * (key.tonic.count("#") - key.tonic.count("b"))
-    return abs(place - (3 if key.mode == "minor" else 0))
+    count = "FCGDAEB".index(key.tonic[0]) - 1 + 7 * (key.tonic.count("#") - key.tonic.count("b"))
+    return abs(count - (3 if key.mode == "minor" else 0))
 
 
 # -- modulations -------------------------------------------------------------------------------------------------------
