@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import gradio as gr
 
 TEMPLATE = (
-    '<label class="mt-choice"><span>${label}</span><select>{{#each choices}}<option>{{this}}</option>{{/each}}</select>'
-    "</label>"
+    '<div class="mt-choice"><label for="${list}">${label}</label>'
+    '<select id="${list}">{{#each choices}}<option>{{this}}</option>{{/each}}</select></div>'
 )
 # What is chosen is set by hand: the template does not name it, so that a choice does not draw the list anew.
 ON_LOAD = """
@@ -33,6 +33,7 @@ def choice(label: str, choices: Sequence[str], value: str, elem_id: str) -> gr.H
         value,
         label=label,
         choices=list(choices),
+        list=f"{elem_id}-list",
         html_template=TEMPLATE,
         js_on_load=ON_LOAD,
         elem_id=elem_id,
