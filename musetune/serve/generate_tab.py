@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from musetune.serve import markup
+from musetune.serve.choice import choice, chosen
 from musetune.serve.errand import StoppedError
 from musetune.serve.history import TakeHistory
 from musetune.serve.player import percent, url
@@ -82,15 +83,15 @@ class GenerateTab:
         )
         self.reading = gr.HTML(markup.right(FIRST), elem_id="reading")
         with gr.Row(elem_classes="mt-fields"):
-            self.key = gr.Dropdown(KEYS, value=FIRST.key, label="Key", elem_id="key", min_width=120)
-            self.meter = gr.Dropdown(list(METERS), value=FIRST.meter, label="Meter", elem_id="meter", min_width=120)
+            self.key = choice("Key", KEYS, FIRST.key, "key")
+            self.meter = choice("Meter", METERS, FIRST.meter, "meter")
             self.bpm = gr.Number(FIRST.bpm, label="Tempo", elem_id="bpm", min_width=110)
         with gr.Row(elem_classes="mt-fields"):
             self.length = gr.Number(FIRST.bars, label="Length", elem_id="length", min_width=90)
             self.unit = gr.Radio(list(UNITS), value=UNITS[0], label="Length in", elem_id="unit", min_width=180)
             self.ending = gr.Radio(list(ENDINGS), value=FIRST.ending, label="Ending", elem_id="ending", min_width=260)
         with gr.Row(elem_classes="mt-fields"):
-            self.genre = gr.Dropdown([ANY, *GENRES], value=ANY, label="Genre", elem_id="genre", min_width=150)
+            self.genre = choice("Genre", [ANY, *GENRES], ANY, "genre")
             self.prompt = gr.Textbox(
                 FIRST.prompt, label="Prompt: instruments, mood", elem_id="prompt", max_length=WORDS, min_width=200
             )
@@ -143,10 +144,10 @@ class GenerateTab:
     @staticmethod
     def fill(order: Order) -> tuple[Any, ...]:
         """Values for the components of `handed_over`: an order that another tab hands over."""
-        key = gr.update(value=order.key, choices=sorted({*KEYS, order.key}, key=([*KEYS, order.key]).index))
-        meter = gr.update(value=order.meter, choices=sorted({*METERS, order.meter}, key=([*METERS, order.meter]).index))
+        key, meter = chosen(order.key, KEYS), chosen(order.meter, METERS)
         length, unit = (order.seconds, UNITS[1]) if order.bars is None else (order.bars, UNITS[0])
-        return order.chords, key, order.bpm, meter, order.genre or ANY, length, unit, order.ending
+        genre = chosen(order.genre or ANY, [ANY, *GENRES])
+        return order.chords, key, order.bpm, meter, genre, length, unit, order.ending
 
     # -- what the fields do; each can be called without a browser
 

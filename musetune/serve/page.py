@@ -35,7 +35,9 @@ class Page:
         self.uploads.mkdir(exist_ok=True)
         os.environ["GRADIO_TEMP_DIR"] = str(self.uploads)  # gradio's parts, made below, keep uploads there
         cleaning = (UPLOADS_KEPT_S // 6, UPLOADS_KEPT_S)  # how often, and how old what goes is; seconds
-        with gr.Blocks(title="MuseTune", analytics_enabled=False, delete_cache=cleaning) as self.blocks:
+        with gr.Blocks(
+            title="MuseTune", analytics_enabled=False, delete_cache=cleaning, fill_width=True
+        ) as self.blocks:
             gr.HTML(TITLE)
             with gr.Tabs() as self.tabs:
                 with gr.Tab("Generate", id=generate_tab.TAB):

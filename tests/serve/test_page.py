@@ -92,9 +92,18 @@ NUMBERS = st.none() | st.booleans() | st.floats() | st.integers(-(10**20), 10**2
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TYPED, TYPED, NUMBERS, TYPED, NUMBERS, st.sampled_from(["bars", "seconds"]), TYPED, NUMBERS, NUMBERS, TYPED)
 def test_nothing_that_is_typed_shows_a_python_message(
-    page: Any, chords: str, key: str, bpm: Any, meter: str, length: Any, unit: str, ending: str, seed: Any, steps: Any,
+    page: Any,
+    chords: str,
+    key: str,
+    bpm: Any,
+    meter: str,
+    length: Any,
+    unit: str,
+    ending: str,
+    seed: Any,
+    steps: Any,
     prompt: str,
-) -> None:  # fmt: skip
+) -> None:
     usual = ["I V", "C major", 120, "4/4", 4, "bars", "stops", "any", "x", 0, 10**9]  # never played: too many steps
     for at, value in enumerate([chords, key, bpm, meter, length, unit, ending, "any", prompt, seed, steps]):
         fields = [*usual[:at], value, *usual[at + 1 :]]
@@ -121,10 +130,18 @@ def test_a_fault_of_ones_own_is_told_without_python(page: Any, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("at", "value", "field"),
-    [("seed", 1.5e300, "Seed:"), ("seed", None, "Seed is empty"), ("steps", 10**9, "Steps:"),
-     ("steps", float("nan"), "Steps:"), ("steps", 2.5, "Steps: 2.5 is not a whole number"), ("length", 1e9, "Length"),
-     ("prompt", "x" * 10**6, "Prompt:"), ("prompt", None, "Prompt is empty"), ("genre", "j" * 10**6, "Genre:")],
-)  # fmt: skip
+    [
+        ("seed", 1.5e300, "Seed:"),
+        ("seed", None, "Seed is empty"),
+        ("steps", 10**9, "Steps:"),
+        ("steps", float("nan"), "Steps:"),
+        ("steps", 2.5, "Steps: 2.5 is not a whole number"),
+        ("length", 1e9, "Length"),
+        ("prompt", "x" * 10**6, "Prompt:"),
+        ("prompt", None, "Prompt is empty"),
+        ("genre", "j" * 10**6, "Genre:"),
+    ],
+)
 def test_orders_that_no_field_can_hold_are_refused_unplayed(page: Any, at: str, value: Any, field: str) -> None:
     order = list(ORDER)
     order[AT[at]] = value
