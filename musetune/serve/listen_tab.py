@@ -11,6 +11,7 @@ import gradio as gr
 from musetune.analysis.service.worker import WorkerDeath
 from musetune.formats.files import SUFFIXES
 from musetune.serve import generate_tab, markup
+from musetune.serve.choice import choice, chosen
 from musetune.serve.errand import StoppedError
 from musetune.serve.generate_tab import ANY, GenerateTab
 from musetune.serve.listen_work import (
@@ -51,7 +52,7 @@ class ListenTab:
                     height=150,
                 )
                 self.cancel = gr.Button("Cancel", variant="stop", visible=False, elem_id="listen-cancel")
-                with gr.Column(visible=False, elem_id="hand-over") as self.choice:
+                with gr.Column(visible="hidden", elem_id="hand-over") as self.choice:
                     self._choice_fields()
             with gr.Column(scale=7, min_width=300):
                 self.findings = gr.HTML(NO_SONG_YET, elem_id="findings")
@@ -59,10 +60,10 @@ class ListenTab:
 
     def _choice_fields(self) -> None:
         gr.HTML('<h2 class="mt-part-title">Play its chords anew</h2>')
-        with gr.Row():
-            self.genre = gr.Dropdown([ANY, *GENRES], value=ANY, label="Genre", elem_id="hand-genre", min_width=130)
-            self.section = gr.Dropdown([WHOLE], value=WHOLE, label="Section", elem_id="hand-section", min_width=130)
-        with gr.Row():
+        with gr.Row(elem_classes="mt-fields"):
+            self.genre = choice("Genre", [ANY, *GENRES], ANY, "hand-genre")
+            self.section = choice("Section", [WHOLE], WHOLE, "hand-section")
+        with gr.Row(elem_classes="mt-fields"):
             self.first = gr.Number(1, label="From bar", precision=0, elem_id="hand-first", min_width=90)
             self.last = gr.Number(1, label="To bar", precision=0, elem_id="hand-last", min_width=90)
         self.chosen = gr.HTML("", elem_id="hand-chosen")
@@ -78,7 +79,7 @@ class ListenTab:
         )
         self.cancel.click(self._at_rest, None, [self.findings, self.cancel], cancels=[listening], **PRIVATE)
         bars = [self.song_sheet, self.first, self.last]
-        self.section.input(self.choose, [self.song_sheet, self.section], [self.first, self.last], **PRIVATE)
+        self.section.change(self.choose, [self.song_sheet, self.section], [self.first, self.last], **PRIVATE)
         gr.on(
             [self.first.change, self.last.change],
             self.explain,
@@ -101,7 +102,11 @@ class ListenTab:
         """Analyse a song: how far it is, and at last what was recognised as HTML, its lead sheet as JSON for
         `take_over`, and what there is to choose from.
         """
-        working = {self.song_sheet: None, self.choice: gr.update(visible=False), self.cancel: gr.update(visible=True)}
+        working = {
+            self.song_sheet: None,
+            self.choice: gr.update(visible="hidden"),
+            self.cancel: gr.update(visible=True),
+        }
         errand = self.studio.errand(
             lambda errand: analyse_song(path, self.studio.folder, self.studio.analyser, errand), request
         )
@@ -158,8 +163,8 @@ class ListenTab:
         return {
             self.song_sheet: sheet.to_json(),
             self.choice: gr.update(visible=True),
-            self.genre: sheet.genre or ANY,
-            self.section: gr.update(choices=list(sections), value=WHOLE),
+            self.genre: chosen(sheet.genre or ANY, [ANY, *GENRES]),
+            self.section: chosen(WHOLE, list(sections)),
             self.first: first,
             self.last: last,
             self.chosen: text,

@@ -23,7 +23,8 @@ def plan_html(sheet: LeadSheet, note: str = "") -> str:
     bars = len(sheet.downbeats())
     heading = f"{facts(sheet)} · {bars} bar{'s' if bars != 1 else ''}"
     below = f'<div class="mt-note">{escape(note)}</div>' if note else ""
-    return f'<div class="mt-right" role="group" aria-label="Plan" tabindex="0">{chart_html(sheet, heading=heading)}{below}</div>'
+    chart = chart_html(sheet, heading=heading)
+    return f'<div class="mt-right" role="group" aria-label="Plan" tabindex="0">{chart}{below}</div>'
 
 
 def cast_html(song: Song) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from musetune.serve import markup, song_markup, song_work
+from musetune.serve.choice import choice
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import KEYS
 from musetune.serve.song_work import AUDIO_S, CHART, FORM, PlanHeader, Song, SongOrder
@@ -57,15 +58,11 @@ class SongTab:
             max_length=WORDS,
         )
         with gr.Accordion("Pin what must be so", open=False, elem_id="song-pins"):
-            with gr.Row():
-                self.key = gr.Dropdown([FREE, *KEYS], value=FREE, label="Key", elem_id="song-key", min_width=110)
-                self.meter = gr.Dropdown(
-                    [FREE, *METERS], value=FREE, label="Meter", elem_id="song-meter", min_width=110
-                )
-                self.genre = gr.Dropdown(
-                    [FREE, *GENRES], value=FREE, label="Genre", elem_id="song-genre", min_width=110
-                )
-            with gr.Row():
+            with gr.Row(elem_classes="mt-fields"):
+                self.key = choice("Key", [FREE, *KEYS], FREE, "song-key")
+                self.meter = choice("Meter", [FREE, *METERS], FREE, "song-meter")
+                self.genre = choice("Genre", [FREE, *GENRES], FREE, "song-genre")
+            with gr.Row(elem_classes="mt-fields"):
                 self.bpm = gr.Textbox(
                     "", label="Tempo, bpm", placeholder=FREE, max_length=NAME, elem_id="song-bpm", min_width=90
                 )

@@ -211,17 +211,17 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
     tab = page.listen
     shown = last(tab.analyse(str(path)))
     assert "mt-cell" in shown[tab.findings]
-    assert shown[tab.choice]["visible"]
+    assert shown[tab.choice]["visible"] is True
     sheet = shown[tab.song_sheet]
     chords, key, bpm, meter, genre, *_, tabs = tab.take_over(sheet, 1, 2, "jazz")
-    assert (chords, key["value"], bpm, meter["value"], tabs["selected"]) == (
+    assert (chords, key.value, bpm, meter.value, tabs["selected"]) == (
         "| D | A7 |",
         "D major",
         90.0,
         "4/4",
         "generate",
     )
-    assert genre == "jazz"
+    assert genre.value == "jazz"
     assert tab.take_over(sheet, 2, 2, "any")[0] == "| A7 |"
     assert "To bar: 3 is not a number from 1 to 2" in tab.explain(sheet, 1, 3)[0]
     for sheet_or_none, first in ((None, 1), (sheet, 7)):
@@ -231,7 +231,7 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
     shown = last(tab.analyse(str(tmp_path / "b.mid")))
     assert "mt-wrong" in shown[tab.findings]
     assert shown[tab.song_sheet] is None
-    assert not shown[tab.choice]["visible"]
+    assert shown[tab.choice]["visible"] == "hidden"
 
 
 def test_one_piece_of_work_at_a_time(page: Any) -> None:
