@@ -9,7 +9,7 @@ import numpy as np
 
 from musetune.symbols import LeadSheet
 
-DRUM_ATTACKS = 0.6  # broad attacks a second from which on drums are surely there
+DRUM_ATTACKS = 2.0  # broad attacks a second from which on drums are surely there
 KINDS = ("music", "song", "track", "piece")
 
 
@@ -21,10 +21,10 @@ def tempo_word(bpm: float) -> str:
 def surely_heard(wave: np.ndarray, rate: int) -> list[str]:
     """Names of the instruments that can be told from a recording with certainty: drums, or none.
 
-    Of 200 rendered takes of 20 s in six genres, drums in 171, those with 0.6 broad attacks a second or more were all
-    takes with drums but one. Other instruments are left out: nano's CLAP, asked for each of 13 kinds by its name on 240
-    takes, ranks them little better than chance (area under the curve 0.57 for piano, 0.53 for guitars, 0.65 for
-    saxophones), and reaches a precision of 0.9 for drums alone.
+    Drums are said from DRUM_ATTACKS broad attacks a second on. Of 88 rendered takes of 15 s in six genres, each with
+    and without its drums, 65 % of those with drums get the word, and 95 % of those that get it have drums. Other
+    instruments are left out: nano's CLAP, asked for each of 13 kinds by its name on 240 takes, ranks them little better
+    than chance (area under the curve 0.57 for piano, 0.53 for guitars, 0.65 for saxophones).
 
     Args:
         wave: Mono, (samples,).

@@ -36,11 +36,12 @@ def test_three_four_may_be_called_a_waltz() -> None:
 
 @pytest.mark.slow
 def test_drums_are_named_where_they_play() -> None:
-    take = next(
-        arranged
-        for arranged in (orchestrate(SHEET, genre="rock", seed=seed).arrangement for seed in range(20))
-        if "drums" in arranged.stems and len(arranged.stems) > 2
-    )
-    without = Arrangement(take.grid, {name: stem for name, stem in take.stems.items() if name != "drums"})
-    for arranged, names in ((take, ["drums"]), (without, [])):
-        assert surely_heard(synthesize(arranged.to_pretty_midi(), 16000, duration_s=10.0), 16000) == names
+    said = {True: 0, False: 0}
+    takes = [orchestrate(SHEET, genre="rock", seed=seed).arrangement for seed in range(8)]
+    for take in (take for take in takes if "drums" in take.stems):
+        without = Arrangement(take.grid, {name: stem for name, stem in take.stems.items() if name != "drums"})
+        for arranged in (take, without):
+            wave = synthesize(arranged.to_pretty_midi(), 16000, duration_s=10.0)
+            said["drums" in arranged.stems] += surely_heard(wave, 16000) == ["drums"]
+    assert said[True] >= 4
+    assert said[False] == 0
