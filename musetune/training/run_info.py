@@ -99,8 +99,8 @@ def describe_music(data: LatentDataset, licence: str | None = None) -> JsonObjec
         licence: Of the music where a clip does not say; None: unknown.
 
     Returns:
-        `clips`, transposed ones too; `songs`; `minutes` of music, transposed copies not counted; `licences`: how many
-        songs there are of each licence, "unknown" among them.
+        `clips`, transposed ones too; `songs`; `minutes` of music, transposed copies not counted; `licences`: those of
+        the songs, most frequent first, "unknown" among them.
     """
     songs = {clip.file: clip.licence or licence or "unknown" for clip in data.clips}
     seconds = sum(clip.duration_s for clip in data.clips if not clip.transpose)
@@ -108,7 +108,7 @@ def describe_music(data: LatentDataset, licence: str | None = None) -> JsonObjec
         "clips": len(data),
         "songs": len(songs),
         "minutes": round(seconds / 60, 1),
-        "licences": dict(Counter(songs.values()).most_common()),
+        "licences": [name for name, _ in Counter(songs.values()).most_common()],
     }
 
 
