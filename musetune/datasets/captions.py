@@ -68,7 +68,7 @@ def caption(sheet: LeadSheet, file: str, genre: str | None = None, instruments: 
     wordings = (
         f"{pace} {name}{band}",
         f"{name}{band}, {pace}",
-        f"a {pace} {name}{band} in a {sheet.key.mode} key",
+        f"{pace} {name}{band} in a {sheet.key.mode} key",
         f"{name}{band}, {round(sheet.bpm)} bpm",
         f"{pace} {name}{band}, {round(sheet.bpm)} bpm, {sheet.key.mode} key",
     )

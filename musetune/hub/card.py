@@ -37,8 +37,8 @@ NON_COMMERCIAL = (
     "licence."
 )
 UNKNOWN = (
-    "Unknown: whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This "
-    "card cannot tell which it is."
+    "Unknown: whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. "
+    "This card cannot tell which it is."
 )
 HEAR = """```python
 from musetune import MuseTunePipeline

@@ -13,8 +13,8 @@ OPEN = re.compile(
 )
 MUSIC = (
     "An adapter keeps something of its music; whether that makes it a derived work is not settled, so this card takes "
+    "the careful side. It is no legal advice."
 )
-MUSIC += "the careful side. It is no legal advice."
 
 
 class Licence(NamedTuple):
@@ -98,6 +98,6 @@ def derive_licence(base: str | None, base_reason: str, music: Sequence[str]) -> 
 def _contradiction(first: str, listed: str) -> Licence:
     return Licence(
         UNKNOWN,
-        f"Unknown: {first} and music under {listed} ask for different licences of what is made from them. Leave some of "
-        "the music out, or state the adapter's licence yourself with --license, if you may share it.",
+        f"Unknown: {first} and music under {listed} ask for different licences of what is made from them. Leave some "
+        "of the music out, or state the adapter's licence yourself with --license, if you may share it.",
     )

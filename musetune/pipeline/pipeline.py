@@ -187,7 +187,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     def push_adapter_to_hub(self, repo_id: str, name: str | None = None, **hub: Any) -> str:
         """Push what ``save_adapter`` writes to a repository of the Hub, "me/musetune-jazz". hub: token, revision,
-        private, message.
+        private, message, license.
 
         Returns what the Hub calls the commit. name: by default the active genre LoRA, else the theory adapter.
         """

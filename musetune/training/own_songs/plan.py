@@ -31,13 +31,16 @@ class TrainingPlan:
     reasons: tuple[str, ...]
 
 
-def plan_training(minutes: float, crop_s: float = 5.12, batch: int = BATCH) -> TrainingPlan:
+def plan_training(
+    minutes: float, crop_s: float = 5.12, batch: int = BATCH, transpose: tuple[int, ...] | None = None
+) -> TrainingPlan:
     """Choose steps, rank and copies.
 
     Args:
         minutes: Of music, copies not counted; over 0.
         crop_s: Seconds of a crop.
         batch: Crops a step.
+        transpose: Of the copies, where they are made already; None: as the music suggests.
 
     Returns:
         A plan of 60 to 300 steps. Each second of music is trained on about 30 times; the shipped genre adapters, with
@@ -50,7 +53,8 @@ def plan_training(minutes: float, crop_s: float = 5.12, batch: int = BATCH) -> T
     little = minutes < LITTLE_MINUTES
     wanted = round(HEARINGS * minutes * 60 / (batch * crop_s))
     steps = min(max(wanted, FEWEST_STEPS), MOST_STEPS)
-    rank, transpose = (4, (-3, -1, 1, 3)) if little else (8, (-2, 3))
+    rank, copies = (4, (-3, -1, 1, 3)) if little else (8, (-2, 3))
+    transpose = copies if transpose is None else transpose
     reasons = [
         f"{steps} steps: each second of the {minutes:.1f} minutes is trained on some "
         f"{steps * batch * crop_s / 60 / minutes:.0f} times",

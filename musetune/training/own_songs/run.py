@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import DDPMScheduler
 
 from musetune.datasets import LatentDataset
 from musetune.datasets.clips import cut
@@ -34,7 +35,7 @@ from musetune.training.own_songs.comparison import (
     play_both,
     spread,
 )
-from musetune.training.own_songs.plan import TrainingPlan, minutes_of, plan_training
+from musetune.training.own_songs.plan import BATCH, TrainingPlan, minutes_of, plan_training
 from musetune.training.own_songs.songs import (
     choose_held_out,
     is_held_out,
@@ -47,6 +48,7 @@ from musetune.training.recipe import load_finetune, recipes_folder
 RECORD = "train.json"  # what a folder was made with
 CHECKPOINT_STEPS = 20  # a kill costs as many
 STEPS = 5
+LARGE_BATCH = 4  # clips a step on a real AudioLDM 2
 
 
 @dataclass(frozen=True)
@@ -119,15 +121,16 @@ def train_on_songs(
     }  # fmt: skip
     files = music_in(source)
     record = open_folder(out, settings | {"songs": songs_digest(source, files)}, force)
-    find_base(base), find_adapter(theory)  # before minutes of work: are they there?
+    find_adapter(theory)  # before minutes of work: is it there?
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     total = minutes_of(files.values())
-    guess = plan_training(max(total, 1e-3))
+    crop = (clip_seconds, LARGE_BATCH) if predicts_noise(base) else (clip_seconds / 2, BATCH)
+    transpose = plan_training(max(total, 1e-3), *crop).transpose
 
     say(1, f"prepare {len(files)} files, {total:.1f} minutes: analyse, cut on bar lines, encode")
     data = out / "data"
     prepare(
-        source, data, base=base, clip_seconds=clip_seconds, transpose=guess.transpose, licence=data_license,
+        source, data, base=base, clip_seconds=clip_seconds, transpose=transpose, licence=data_license,
         genre=genre, caption=caption, workers=workers, device=device,
     )  # fmt: skip
     rejected = rejected_files(data)
@@ -137,7 +140,7 @@ def train_on_songs(
     clips = LatentDataset(data, transposed=False, genre=genre).clips
     held_out = choose_held_out(clips)
     trained_s = sum(clip.duration_s for clip in clips if not is_held_out(clip, held_out))
-    plan = plan_training(trained_s / 60)
+    plan = plan_training(trained_s / 60, *crop, transpose)
 
     say(2, "what was found")
     print(song_table(song_rows(clips)))
@@ -239,6 +242,26 @@ def reasons_of(plan: TrainingPlan, steps: int | None) -> list[str]:
     return [f"{steps} steps, as asked" if steps else plan.reasons[0], *plan.reasons[1:]]
 
 
+def predicts_noise(base: str) -> bool:
+    """Whether a base's U-Net predicts the noise, as that of the real AudioLDM 2, which nano's does not."""
+    scheduler = DDPMScheduler.from_pretrained(find_base(base), subfolder="scheduler")
+    return bool(scheduler.config.prediction_type == "epsilon")
+
+
+def fitting(base: str, rows: int) -> dict[str, Any]:
+    """Settings of the recipe that depend on the base: for nano crops of half a clip, for a real AudioLDM 2 whole clips
+    and what lets them fit into 24 GB.
+
+    Args:
+        base: Bundled name, folder or Hub id.
+        rows: Latent rows of a clip.
+    """
+    if not predicts_noise(base):
+        return {"crop_rows": rows // 2, "train_batch_size": BATCH}
+    large = {"crop_rows": None, "train_batch_size": LARGE_BATCH, "gradient_checkpointing": True}
+    return large | {"learning_rate": 1e-4, "snr_gamma": 5.0}
+
+
 def finetune(
     out: Path, settings: JsonObject, plan: TrainingPlan, held_out: list[str], clips: Sequence[Any], device: str
 ) -> Path:
@@ -249,7 +272,6 @@ def finetune(
     if done.is_file() and json.loads(done.read_text(encoding="utf-8"))["step"] == steps:
         print(f"{run / 'adapter'} is there already")
         return run / "adapter"
-    info = LatentDataset(out / "data", transposed=False).info
     config = recipe.load_config(
         [str(recipes_folder() / "configs" / "genre.yaml"), "train_data_dir=data", "output_dir=run"]
     )
@@ -265,7 +287,7 @@ def finetune(
         data_license=settings["data_license"],
         seed=settings["seed"],
         rank=plan.rank,
-        crop_rows=info.rows // 2,
+        **fitting(settings["base"], LatentDataset(out / "data", transposed=False).info.rows),
         max_train_steps=steps,
         lr_warmup_steps=min(config.lr_warmup_steps, max(1, steps // 5)),
         checkpointing_steps=CHECKPOINT_STEPS,

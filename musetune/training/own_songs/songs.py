@@ -69,7 +69,7 @@ def song_rows(clips: Sequence[Clip]) -> list[SongRow]:
 
 def song_table(rows: Sequence[SongRow]) -> str:
     """The songs in columns, as text."""
-    head = ("file", "length", "clips", "key", "bpm", "genre", "heard as", "sure", "caption")
+    head = ("file", "length", "clips", "key", "bpm", "genre", "guess", "confidence", "caption")
     cells = [
         (
             shorten_name(row.file),
