@@ -55,7 +55,13 @@ def load_both(base: str, theory: str, adapter: Path, name: str, device: str) -> 
 
 
 def play_both(
-    pipe: MuseTunePipeline, name: str, clips: Sequence[Clip], folder: Path, originals: Sequence[np.ndarray], rate: int
+    pipe: MuseTunePipeline,
+    name: str,
+    clips: Sequence[Clip],
+    folder: Path,
+    originals: Sequence[np.ndarray],
+    songs: Sequence[np.ndarray],
+    rate: int,
 ) -> list[JsonObject]:
     """Generate each clip's lead sheet without and with the adapter, at one seed, and score both; what is there stays.
 
@@ -65,14 +71,16 @@ def play_both(
         clips: Whose lead sheets and prompts are played.
         folder: Gets n-before.flac, n-after.flac, n-original.flac, n-before.png, n-after.png and n.json.
         originals: The recording of each clip, (samples,).
-        rate: Hertz of these.
+        songs: Recordings of other clips, which say how the songs sound.
+        rate: Hertz of these and of the originals.
 
     Returns:
         A record of each clip: `prompt`, `seed`, `file`, `lead_sheet`, and under `before` and `after` what
-        `Report.to_json` says, with `timbre_distance` to the original.
+        `Report.to_json` says, with `timbre_distance` to `songs`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = []
+    centre = mean_timbre(songs, rate)
     for number, (clip, original) in enumerate(
         tqdm(list(zip(clips, originals, strict=True)), unit="sheet", desc="before and after"), 1
     ):
@@ -87,16 +95,14 @@ def play_both(
                 "lead_sheet": clip.lead_sheet,
             }
             for side, mix in ((BEFORE, None), (AFTER, name)):
-                record[side] = _play(pipe, mix, clip, number, folder / f"{number}-{side}", (original, rate))
+                record[side] = _play(pipe, mix, clip, number, folder / f"{number}-{side}", centre)
             path.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
         records.append(json.loads(path.read_text(encoding="utf-8")))
     pipe.set_adapter(None)
     return records
 
 
-def _play(
-    pipe: MuseTunePipeline, mix: str | None, clip: Clip, seed: int, stem: Path, original: tuple[np.ndarray, int]
-) -> JsonObject:
+def _play(pipe: MuseTunePipeline, mix: str | None, clip: Clip, seed: int, stem: Path, centre: np.ndarray) -> JsonObject:
     """Generate one side of one clip, write audio and chart, return its report."""
     pipe.set_adapter(mix)
     sheet = LeadSheet.from_json(clip.lead_sheet)
@@ -110,13 +116,14 @@ def _play(
     save_audio(stem.with_suffix(".flac"), wave, rate)
     judged = report(wave, rate, sheet)
     draw_chart(stem.with_suffix(".png"), wave, rate, sheet, judged.heard, title=clip.text)
-    return judged.to_json() | {"timbre_distance": timbre_gap(wave, rate, *original)}
+    distance = np.linalg.norm(mean_timbre([wave], rate) - centre)
+    return judged.to_json() | {"timbre_distance": float(distance)}
 
 
-def timbre_gap(wave: np.ndarray, rate: int, other: np.ndarray, other_rate: int) -> float:
-    """Distance of the mean `timbre` of two recordings; 0 alike. It sees spectra, neither pitch nor rhythm."""
-    ours, theirs = timbre(wave, rate).mean(axis=0), timbre(other, other_rate).mean(axis=0)
-    return float(np.linalg.norm(ours - theirs))
+def mean_timbre(waves: Sequence[np.ndarray], rate: int) -> np.ndarray:
+    """The mean `timbre` of recordings (samples,) at `rate` Hz: (40,). It sees spectra, neither pitch nor rhythm."""
+    centre: np.ndarray = np.concatenate([timbre(wave, rate) for wave in waves]).mean(axis=0)
+    return centre
 
 
 def measure_losses(
@@ -217,9 +224,13 @@ def explain(records: Sequence[JsonObject], losses: Mapping[str, LossChange]) -> 
             else "the adapter costs no obedience that so few sheets could show"
         )
         + ".",
-        f"Sound (distance of the timbre to the recordings, 0 is alike): {timbres[BEFORE]:.0f} before, "
+        f"Sound (distance of the timbre to that of your songs on average): {timbres[BEFORE]:.0f} before, "
         f"{timbres[AFTER]:.0f} after; "
-        + (f"{100 * nearer:.0f} % nearer to your songs" if nearer > 0 else "no nearer to your songs: train longer")
+        + (
+            f"{100 * nearer:.0f} % nearer to your songs"
+            if nearer > 0
+            else "no nearer to your songs: are they of one kind? If so, train longer"
+        )
         + ".",
         f"{len(records)} lead sheets tell a direction, not a measurement: your ears decide.",
     ]

@@ -48,6 +48,7 @@ from musetune.training.recipe import load_finetune, recipes_folder
 RECORD = "train.json"  # what a folder was made with
 CHECKPOINT_STEPS = 20  # a kill costs as many
 STEPS = 5
+SONG_CLIPS = 12  # clips that say how the songs sound on average
 LARGE_BATCH = 4  # clips a step on a real AudioLDM 2
 
 
@@ -309,7 +310,9 @@ def compare(
     chosen = [data.clips[i] for i in spread(held, settings["sheets"])]
     pipe = load_both(settings["base"], settings["theory"], trained, name, device)
     originals = [recording(files[clip.file], clip.offset_s, clip.duration_s) for clip in chosen]
-    records = play_both(pipe, name, chosen, out / "listen", originals, SAMPLE_RATE)
+    known = [data.clips[i] for i in spread(trained_on, SONG_CLIPS)]
+    songs = [recording(files[clip.file], clip.offset_s, clip.duration_s) for clip in known]
+    records = play_both(pipe, name, chosen, out / "listen", originals, songs, SAMPLE_RATE)
     losses = measure_losses(pipe, name, data, {"held out": held, "trained": trained_on})
     figures = explain(records, losses)
     print("\n".join(figures))
@@ -359,25 +362,31 @@ def write_page(folder: Path, name: str, records: Sequence[JsonObject], figures: 
 
 def next_commands(out: Path, settings: JsonObject, records: Sequence[JsonObject]) -> str:
     """How to load, mix and push the adapter, to be copied."""
-    folder, name, base = out / "adapter", slug(settings["name"]), settings["base"]
-    prompt = records[0]["prompt"]
+    folder, name, base = str(out / "adapter"), slug(settings["name"]), settings["base"]
     based = "" if base == "nano" else f" --base {shlex.quote(base)}"
-    licence = " --license LICENCE" if not settings["data_license"] else ""
-    return (
-        f"# hear it\n"
-        f'musetune generate {shlex.quote(prompt)} --chords "I V vi IV" --adapter {shlex.quote(str(folder))}{based}\n\n'
-        f"# load it, and mix it with a genre that ships with MuseTune (weights 0–2)\n"
-        f"from musetune import MuseTunePipeline\n"
-        f"pipe = MuseTunePipeline.from_pretrained({base!r}, adapter={settings['theory']!r})\n"
-        f"pipe.load_adapter({str(folder)!r})\n"
-        + (
-            f'pipe.load_adapter("jazz")\npipe.set_adapter({{{name!r}: 0.7, "jazz": 0.3}})\n\n'
-            if base == "nano"
-            else "\n"
-        )
-        + f"# share it: look at the card first, then leave --dry-run out\n"
-        f"musetune push {shlex.quote(str(folder))} YOU/{name} --dry-run{licence}"
-    )
+    prompt = shlex.quote(records[0]["prompt"])
+    lines = [
+        "# hear it",
+        f'musetune generate {prompt} --chords "I V vi IV" --adapter {shlex.quote(folder)}{based}',
+        "",
+        "# load it in Python",
+        "from musetune import MuseTunePipeline",
+        f"pipe = MuseTunePipeline.from_pretrained({json.dumps(base)}, adapter={json.dumps(settings['theory'])})",
+        f"pipe.load_adapter({json.dumps(folder)})",
+    ]
+    if base == "nano":
+        lines += [
+            "# and mix it with a genre that ships with MuseTune, weights 0 to 2",
+            'pipe.load_adapter("jazz")',
+            f'pipe.set_adapter({{{json.dumps(name)}: 0.7, "jazz": 0.3}})',
+        ]
+    stated = "" if settings["data_license"] else " --license LICENCE"
+    lines += [
+        "",
+        "# share it: look at the card first, then leave --dry-run out",
+        f"musetune push {shlex.quote(folder)} YOU/{name} --dry-run{stated}",
+    ]
+    return "\n".join(lines)
 
 
 __all__ = ["TrainedAdapter", "slug", "train_on_songs"]
