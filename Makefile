@@ -66,7 +66,6 @@ lint: install
 check: lint test
 
 docs: install
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".[docs]"
 	$(RUN) -m mkdocs build --strict --site-dir build/site
 
 clean:

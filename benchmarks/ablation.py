@@ -28,8 +28,9 @@ from tqdm import tqdm
 from musetune.conditioning import STREAMS
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import judge, versions
-from musetune.evaluation.playing import cell, fingerprint, hash_of, remember
+from musetune.evaluation.provenance import fingerprint, hash_of, remember
 from musetune.pipeline.pipeline import MuseTunePipeline
 
 FINETUNE = Path(__file__).parents[1] / "recipes" / "finetune.py"

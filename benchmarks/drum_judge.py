@@ -29,7 +29,7 @@ from tqdm import tqdm
 from musetune.audio import load_audio
 from musetune.evaluation import transcription
 from musetune.evaluation.notes import WINDOW_S, strokes_of
-from musetune.evaluation.playing import through_codec
+from musetune.evaluation.references import through_codec
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement

@@ -26,8 +26,10 @@ import torch
 from tqdm import tqdm
 
 from musetune.evaluation import Mean, TestSheet, adherence, bootstrap_mean, judge, load_test_sheets
-from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered
-from musetune.evaluation.sound import clap_similarity, frechet_distance, timbre
+from musetune.evaluation.audio_similarity import clap_similarity, frechet_distance, timbre
+from musetune.evaluation.bootstrap import cell
+from musetune.evaluation.provenance import hash_of, provenance, remember
+from musetune.evaluation.references import render_sheet
 from musetune.pipeline.guidance import ALWAYS, Guidance, Interval, passes
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.pipeline.request import MUSIC_GUIDANCE, TEXT_GUIDANCE
@@ -179,7 +181,7 @@ def heard_in(record: dict[str, Any]) -> Estimate:
 def renderings(pipe: MuseTunePipeline, tests: list[TestSheet], soundfont: str | None) -> list[np.ndarray]:
     """The sheets arranged by rule and played by a synthesiser."""
     rate = pipe.vocoder.config.sampling_rate
-    return [rendered(t.sheet, rate, seed=t.seed, soundfont=soundfont) for t in tqdm(tests, desc="renderings")]
+    return [render_sheet(t.sheet, rate, seed=t.seed, soundfont=soundfont) for t in tqdm(tests, desc="renderings")]
 
 
 def figures(records: list[dict[str, Any]], tests: list[TestSheet], reference: np.ndarray) -> dict[str, Any]:

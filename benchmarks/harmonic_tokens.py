@@ -26,8 +26,9 @@ from musetune import LeadSheet
 from musetune.audio import load_audio, save_audio
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import chordino, judge
-from musetune.evaluation.playing import cell, remember
+from musetune.evaluation.provenance import remember
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import Chord

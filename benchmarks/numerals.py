@@ -34,12 +34,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from music21 import converter
 from music21.exceptions21 import Music21Exception
 from tqdm import tqdm
 
-from musetune.formats.notation import from_stream, parsed_notation
+from musetune.formats.musicxml_reader import notation_bytes
+from musetune.formats.scores import read_score
 from musetune.symbols import Key
 from musetune.symbols.qualities import QUALITY_INTERVALS
+from musetune.symbols.remarks import collected
 from musetune.symbols.score import Score
 from musetune.symbols.timeline import quarters_of
 from musetune.theory.numerals import resolve_roman
@@ -48,6 +51,7 @@ from musetune.theory.numerals.score_analysis import analyse
 
 MEASURES = ("key", "degree", "quality", "inversion", "full")
 TEST = 60
+HARMONY = re.compile(rb"<harmony\b[^>]*?(?:/>|>.*?</harmony>)", re.DOTALL)
 SIXTHS = ("It", "Ger", "Fr")
 SETS = {
     tuple(sorted(i % 12 for i in v)): k for k, v in QUALITY_INTERVALS.items() if k not in ("maj6", "min6", "5", "N")
@@ -88,10 +92,12 @@ def read_piece(folder: Path) -> tuple[Score, list[Label]]:
     """The score and the analysis of a folder of When in Rome, places in quarters of the score."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parsed = parsed_notation(folder / "score.mxl")
-        part = parsed.parts[0]
+        text = HARMONY.sub(b"", notation_bytes(folder / "score.mxl"))  # music21 gives up on symbols it cannot read
+        part = converter.parse(text, format="musicxml", forceSource=True).parts[0]
         bars = {m.measureNumberWithSuffix(): m for m in part.getElementsByClass("Measure")}
-        return from_stream(parsed), truth(folder / "analysis.txt", bars)
+        with collected():
+            score = read_score(folder / "score.mxl")
+        return score, truth(folder / "analysis.txt", bars)
 
 
 def truth(path: Path, bars: dict) -> list[Label]:  # type: ignore[type-arg]

@@ -33,8 +33,9 @@ from tqdm import tqdm
 
 from musetune.evaluation import TestSheet, adherence, bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import WINDOW_S, chord_scores, inside
-from musetune.evaluation.playing import cell, remember
-from musetune.evaluation.sound import timbre
+from musetune.evaluation.audio_similarity import timbre
+from musetune.evaluation.bootstrap import cell
+from musetune.evaluation.provenance import remember
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import Chord, Key, LeadSheet
 from musetune.symbols.estimate import Estimate

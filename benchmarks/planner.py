@@ -37,7 +37,7 @@ import torch
 from planner_ngram import HEADING, NGram, chords_in, random_walk, stream, written
 from tqdm import tqdm
 
-from musetune.datasets.planner.examples import labelled, sections_of
+from musetune.datasets.planner.examples import sections_of, with_letters
 from musetune.datasets.planner.songs import PlannerSong
 from musetune.datasets.planner.songs import read as read_songs
 from musetune.planning.planner.constraints import PlanConstraints
@@ -82,7 +82,7 @@ def obedience(planner: Planner, path: Path, seed: int) -> dict[str, Any]:
             for name, is_so in held.items():
                 kept[name].append(is_so)
             if wrong := [name for name, is_so in held.items() if not is_so]:
-                got = f"{plan.key}, {plan.meter}, {plan.bpm:g}, {plan.genre}, {plan.bars} bars, asked {plan.asked}"
+                got = f"{plan.key}, {plan.meter}, {plan.bpm:g}, {plan.genre}, {plan.bars} bars, asked {plan.length}"
                 missed.append({"prompt": row["prompt"], "wrong": wrong, "got": got})
     every = [is_so for values in kept.values() for is_so in values]
     shares = {name: {"share": sum(values) / len(values), "of": len(values)} for name, values in kept.items() if values}
@@ -91,7 +91,7 @@ def obedience(planner: Planner, path: Path, seed: int) -> dict[str, Any]:
 
 def whole_plan(song: PlannerSong) -> Plan:
     """A song as a plan, its sections once each, cut where examples are."""
-    form, content = labelled(sections_of(song))
+    form, content = with_letters(sections_of(song))
     sheet = song.sheet
     return Plan(str(sheet.genre), sheet.meter, sheet.key, round(sheet.bpm), ("open", 0), form, content)
 

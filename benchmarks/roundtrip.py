@@ -18,9 +18,10 @@ from tqdm import tqdm
 from musetune.audio import mel_frontend
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
+from musetune.evaluation.audio_similarity import copy_distances
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import judge_with_hints
-from musetune.evaluation.playing import cell, rendered, through_codec, unclipped
-from musetune.evaluation.sound import copy_distances
+from musetune.evaluation.references import limit_peak, render_sheet, through_codec
 from musetune.pipeline.pipeline import MuseTunePipeline
 
 MEASURES = ("root", "majmin", "triads", "tetrads", "beat_f")
@@ -33,7 +34,7 @@ def stages(pipe: MuseTunePipeline, wave: np.ndarray) -> dict[str, np.ndarray]:
     """The waveform (samples,) at each stage."""
     mel = mel_frontend(pipe)(torch.from_numpy(wave)[None])
     mel = mel[:, :, : mel.shape[2] // pipe.vae_scale_factor * pipe.vae_scale_factor]
-    vocoded = unclipped(pipe.mel_spectrogram_to_waveform(mel).float().numpy()[0])
+    vocoded = limit_peak(pipe.mel_spectrogram_to_waveform(mel).float().numpy()[0])
     return {"original": wave, "vocoded": vocoded, "autoencoded and vocoded": through_codec(pipe, wave)}
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     rate, scores = pipe.vocoder.config.sampling_rate, {}
     tests = load_test_sheets()[: args.limit]
     for test in tqdm(tests, unit="sheet"):
-        wave = rendered(test.sheet, rate, seed=test.seed, soundfont=args.soundfont)
+        wave = render_sheet(test.sheet, rate, seed=test.seed, soundfont=args.soundfont)
         for name, made in stages(pipe, wave).items():
             (heard,) = judge_with_hints(made, rate, (test.sheet,))
             scores.setdefault(name, []).append(adherence(test.sheet, heard) | copy_distances(wave, made, rate))

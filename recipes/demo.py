@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,13 +42,15 @@ def main(arguments: list[str]) -> None:
     args = parse(arguments)
     out, began = Path(args.out), time.monotonic()
     songs = [Path(args.song)] if args.song else fetch_songs()
-    say(1, f"analyse {songs[0].name}")
+    say(1, f"analyse {songs[0].name}: some seconds a minute of music")
     analyse(songs[0], out)
-    say(2, "prepare a data set from real audio: analysed, cut on bar lines, encoded")
+    say(
+        2, f"prepare a data set from a minute of each of {len(songs)} songs: analyse it, cut it on bar lines, encode it"
+    )
     data = prepare(songs, args, out / "demo-work")
     say(3, f"fine-tune a genre adapter on it for {args.train_steps} steps, over the frozen theory adapter")
     trained = finetune(data, args, out / "demo-work")
-    say(4, "generate I V vi IV in C major at 120 bpm")
+    say(4, "generate I V vi IV in C major at 120 bpm, by the shipped adapter and by the new one")
     generate(args, out, trained)
     print(f"\ndone in {time.monotonic() - began:.0f} s; listen to {out / 'demo.wav'}, look at {out / 'demo.png'}")
 
@@ -71,10 +75,15 @@ def say(number: int, what: str) -> None:
     print(f"\n[{number}/4] {what}", flush=True)
 
 
+def shown(part: str | Path) -> str:
+    """A part of a command as one would type it here."""
+    return os.path.relpath(part) if Path(part).is_absolute() else shlex.quote(str(part))
+
+
 def run(*command: str | Path) -> None:
     """Run one of MuseTune's own commands with this Python, showing it."""
     line = [str(part) for part in command]
-    print("$ python " + " ".join(line), flush=True)
+    print("$ python " + " ".join(map(shown, command)), flush=True)
     subprocess.run([sys.executable, *line], check=True, cwd=REPOSITORY)
 
 
@@ -166,8 +175,10 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
     """demo.wav with its chart and report by the shipped adapter; finetuned.wav by the one just trained."""
     import torch
 
+    from musetune.pipeline.loading import quiet
     from musetune.pipeline.pipeline import MuseTunePipeline
 
+    quiet()
     sheet = LeadSheet.from_progression(
         ["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=10.24, genre="pop"
     )
@@ -183,7 +194,7 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
         judged = report(wave, rate, sheet, listener=listener)
         print(f"{out / name}.wav: asked {' '.join(sheet.chord_labels)}")
         print(
-            f"  {judged.listener} heard {' '.join(judged.heard.labels)}; majmin "
+            f"  {judged.listener} heard {' '.join(judged.estimate.labels)}; majmin "
             f"{100 * (judged.scores['majmin'] or 0):.0f} %",
             end="",
         )
@@ -198,7 +209,7 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
             }
             (out / "demo.json").write_text(judged.dumps(settings))
             draw_chart(
-                out / "demo.png", wave, rate, sheet, judged.heard, title=f"I V vi IV in C major at 120 bpm: {PROMPT}"
+                out / "demo.png", wave, rate, sheet, judged.estimate, title=f"I V vi IV in C major at 120 bpm: {PROMPT}"
             )
 
 

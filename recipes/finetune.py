@@ -34,7 +34,7 @@ from musetune.training.config import command_line, read, run_command
 from musetune.training.denoiser import Denoiser
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
-from musetune.training.run_info import averaged, describe_music, save_adapter, save_lora
+from musetune.training.run_info import describe_music, save_adapter, save_lora, with_averages
 from musetune.training.setup import (
     GENRE,
     attach_adapter,
@@ -43,7 +43,7 @@ from musetune.training.setup import (
     merge_lora,
     resolve_mixed_precision,
     start_accelerator,
-    unmerged,
+    without_lora,
 )
 from musetune.training.state import (
     TrainingState,
@@ -162,12 +162,11 @@ def train(config: Config) -> Path:
             t, noise = t.to(device), noise.to(device)
             noisy = add_noise(batch.latents, noise, alphas, t)  # x_t = √α_t x_0 + √(1-α_t) noise
             # v = √α_t noise - √(1-α_t) x_0, or the noise itself, as the base predicts
-            wanted = target(batch.latents, noise, alphas, t, run.prediction_type)
-            last = micro + 1 == config.gradient_accumulation_steps
-            with nullcontext() if last else accelerator.no_sync(model):
+            target_values = target(batch.latents, noise, alphas, t, run.prediction_type)
+            with nullcontext() if micro + 1 == config.gradient_accumulation_steps else accelerator.no_sync(model):
                 predicted = model(noisy, t, batch.tokens, batch.text)
                 # mean |predicted - wanted|² of each sample, (B,), times its min-SNR weight
-                loss = diffusion_loss(predicted, wanted, snr(alphas, t), run.prediction_type, config.snr_gamma)
+                loss = diffusion_loss(predicted, target_values, snr(alphas, t), run.prediction_type, config.snr_gamma)
                 accelerator.backward(loss.mean() / config.gradient_accumulation_steps)
             losses.append(accelerator.gather(loss.detach()))
         grad_norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm).item()
@@ -175,17 +174,14 @@ def train(config: Config) -> Path:
         per_sample = torch.cat(losses).tolist()  # of all processes, as `ids`
         finite = math.isfinite(sum(per_sample)) and math.isfinite(grad_norm)
         if finite:  # else the step moves nothing
-            for group in state.optimizer.param_groups:
-                group["lr"] = lr
+            state.optimizer.param_groups[0]["lr"] = lr
             state.optimizer.step()
             if state.ema:
                 state.ema.step(state.parameters)
         state.optimizer.zero_grad()
         state.step, state.bad_steps = state.step + 1, 0 if finite else state.bad_steps + 1
-
         record = {"step": state.step, "loss": sum(per_sample) / per_step, "grad_norm": grad_norm, "lr": lr}
-        culprits = [i for i, x in zip(ids, per_sample, strict=True) if not math.isfinite(x)] or ids
-        log_step(accelerator, out / "loss.jsonl", record, skipped=None if finite else culprits)
+        log_step(accelerator, out / "loss.jsonl", record, skipped=None if finite else zip(ids, per_sample, strict=True))
         stop_where_nothing_is_finite(state, config.max_bad_steps, out / "loss.jsonl")
         ended = state.step >= config.max_train_steps or out_of_time(began, config.max_train_minutes)
         if main and (ended or state.step % config.checkpointing_steps == 0):
@@ -342,7 +338,7 @@ def save(config: Config, run: Setup, folder: Path) -> None:
         "data": asdict(run.data.info) | describe_music(run.data, config.data_license),
         "step": run.state.step,
     }
-    with unmerged(run.denoiser.adapter, run.merged), averaged(run.state.parameters, run.state.averages):
+    with without_lora(run.denoiser.adapter, run.merged), with_averages(run.state.parameters, run.state.averages):
         if config.theory_adapter and not config.stem_hidden:
             save_lora(run.denoiser.unet, GENRE, folder, info)
         else:

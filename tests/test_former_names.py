@@ -102,3 +102,17 @@ def test_names_of_theory_that_moved_still_import() -> None:
     assert theory.roman_of(theory.Chord.parse("G7"), theory.Key("C")) == "V7"
     with pytest.raises(AttributeError, match="no attribute 'Chrod'"):
         theory.Chrod
+
+
+def test_attributes_keep_their_former_names() -> None:
+    import numpy as np
+
+    from musetune import LeadSheet, MusicAdapter
+    from musetune.evaluation import report
+
+    clip = report(np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120))
+    with pytest.warns(DeprecationWarning, match=r"Report\.estimate"):
+        assert clip.heard is clip.estimate
+    adapter = MusicAdapter()
+    with pytest.warns(DeprecationWarning, match=r"MusicAdapter\.metadata"):
+        assert adapter.card is adapter.metadata is None

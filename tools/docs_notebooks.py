@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 LARGEST = 100_000  # bytes of an output
+TEMPORARY = re.compile(re.escape(tempfile.gettempdir()) + r"/\w+")  # a folder that a notebook made
 
 
 def run(path: Path) -> dict[str, Any]:
@@ -29,12 +32,15 @@ def run(path: Path) -> dict[str, Any]:
 
 
 def trimmed(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Without the outputs that are larger than LARGEST, what goes to standard error, and the times of the run."""
+    """Without outputs larger than LARGEST, standard error, the times of the run and the names of temporary folders."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["metadata"].pop("execution", None)
             outputs = [out for out in cell["outputs"] if out.get("name") != "stderr"]
             cell["outputs"] = [out for out in outputs if len(json.dumps(out)) <= LARGEST]
+            for out in cell["outputs"]:
+                if "text" in out:
+                    out["text"] = [TEMPORARY.sub("FOLDER", line) for line in out["text"]]
     notebook["metadata"] = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     return notebook
 

@@ -1,13 +1,13 @@
-"""Write the pages of docs/results/ from results.json files, so that no figure is copied by hand.
+"""Write the pages of docs/results/, and the table of README.md, from JSON files, so that no figure is copied by hand.
 
-    python tools/docs_results.py                 write the pages
+    python tools/docs_results.py                 write the pages and the table
     python tools/docs_results.py --check         say which pages differ from their figures; exit code 1 where some do
     python benchmarks/guidance.py --sheets … | python tools/docs_results.py --take guidance
                                                  put the first table that a benchmark printed into
                                                  docs/results/guidance.json
 
-Two kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured. `docs/results/*.json` hold what
-a benchmark printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what
+Three kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured, `gallery/gallery.json` is what
+`recipes/evaluation/gallery.py` generated. `docs/results/*.json` hold what a benchmark printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what
 follows from it). A cell is text, a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
 """
 
@@ -25,6 +25,9 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 FOLDER = REPOSITORY / "docs" / "results"
 ADAPTERS = REPOSITORY / "adapters"
+GALLERY = REPOSITORY / "gallery" / "gallery.json"
+README = REPOSITORY / "README.md"
+MARKS = re.compile("(<!-- results -->\n).*(<!-- /results -->)", re.DOTALL)
 GENERATED = "<!-- Written by tools/docs_results.py from the named results.json files: do not edit. -->"
 INTERVAL = re.compile(r"^\*{0,2}(-?[\d.]+) \((-?[\d.]+)–(-?[\d.]+)\)\*{0,2}$")
 NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
@@ -142,13 +145,22 @@ def obedience() -> str:
     found, distance = record["table"], record["frechet"]
     rows: list[list[str]] = []
     for name, words in MEASURES.items():
-        rows.append([words, *(per_cent(scores.get(name)) for scores in found.values())])
+        scores = [per_cent(column.get(name)) for column in found.values()]
+        rows.append([words, *scores, "—" if name in ("genre", "clap") else reached(found, name)])
     for name in ("beat_f", "downbeat_f", "tempo_acc1"):
         told = f"{MEASURES[name]}, judge told nothing"
-        rows.append([told, *(per_cent(scores.get(f"{name} unhinted")) for scores in found.values())])
+        rows.append([told, *(per_cent(column.get(f"{name} unhinted")) for column in found.values()), "—"])
     fad = ["—" if distance.get(name) is None else f"{distance[name]:.0f}" for name in found]
-    rows.append(["Fréchet distance of timbre", *fad])
-    return f"Command: `{record['command']}` ({record['n']} lead sheets)\n\n" + table(["", *found], rows)
+    rows.append(["Fréchet distance of timbre", *fad, "—"])
+    return f"Command: `{record['command']}` ({record['n']} lead sheets)\n\n" + table(
+        ["", *found, "share reached"], rows
+    )
+
+
+def reached(found: dict[str, dict[str, dict[str, float]]], name: str) -> str:
+    """How far the adapter came on the way from floor A to ceiling B."""
+    floor, adapter, ceiling = (found[column][name]["mean"] for column in ("floor A", "adapter", "ceiling B"))
+    return f"{100 * (adapter - floor) / (ceiling - floor):.0f} %"
 
 
 def genres() -> str:
@@ -168,6 +180,50 @@ def genres() -> str:
         commands.add(record["command"])
     columns = ["genre", *(MEASURES[n] for n in ("majmin", "beat_f", "downbeat_f", "genre")), "Fréchet distance"]
     return f"Command: `{'`, `'.join(sorted(commands))}`\n\n" + table(columns, rows)
+
+
+GALLERY_PAGE = """{generated}
+
+# Gallery
+
+`{chords}` in {key} at {bpm:g} beats a minute, played by nano with each genre adapter on the theory adapter. All clips
+have seed {seed}. Nothing was picked. The charts show the chords and beats as requested and as recognised.
+
+Command: `python recipes/evaluation/gallery.py`
+
+{clips}
+"""
+
+
+def gallery() -> str:
+    """The page with the sound, the chart and the scores of each genre, from gallery/gallery.json."""
+    record = json.loads(GALLERY.read_text())
+    clips = []
+    for genre, scores in record["clips"].items():
+        chords, beats = (100 * scores[name] for name in ("majmin", "beat_f"))
+        clips.append(
+            f"## {genre.capitalize()}\n\n"
+            f'<audio controls src="../assets/gallery/{genre}.ogg"></audio>\n\n'
+            f"Major and minor chords: {chords:.0f} %. Beats, F: {beats:.0f} %. Judged by {record['listener']}.\n\n"
+            f"![{genre}: spectrogram, requested and recognised chords and beats](../assets/gallery/{genre}.png)"
+        )
+    return GALLERY_PAGE.format(**record | {"generated": GENERATED, "clips": "\n\n".join(clips)})
+
+
+SHORT = ("majmin", "tetrads", "beat_f", "downbeat_f", "tempo_acc1", "key")  # the measures that the README shows
+SHORT_COLUMNS = {"floor A": "without the adapter", "adapter": "with the adapter", "ceiling B": "a synthesiser"}
+
+
+def short_results() -> str:
+    """The table of README.md, from adapters/theory/results.json."""
+    record = json.loads((ADAPTERS / "theory" / "results.json").read_text())
+    rows = [[MEASURES[name], *(per_cent(record["table"][column][name]) for column in SHORT_COLUMNS)] for name in SHORT]
+    about = (
+        f"nano played {record['n']} lead sheets from songs that no training saw, one seed each, nothing picked. "
+        "Chordino, madmom and essentia judged the audio. The last column shows what they find in a synthesiser's audio "
+        "that went through nano's codec. Per cent, with 95 % intervals:"
+    )
+    return f"{wrapped(about)}\n\n{table(['', *SHORT_COLUMNS.values()], rows)}"
 
 
 HOURS = """## Hours of training, computed {{ #training_hours }}
@@ -236,9 +292,24 @@ Chordino for chords, madmom for beats, essentia for the key.
 - **best of 4**: the clip that MuseTune's own report ranks first of four seeds.
 - **ceiling A**: the lead sheet played by a synthesiser.
 - **ceiling B**: the synthesiser's audio through nano's autoencoder and vocoder.
+- **share reached**: how far the adapter came on the way from floor A to ceiling B.
 
-{obedience} An adapter that reaches ceiling B plays as well as the judges can tell. The key's ceiling is low because ten
-seconds often leave a key open.
+{obedience}
+The judge of beats is told the requested tempo, except where the row says otherwise. An adapter that reaches ceiling B plays
+as well as the judges can tell.
+
+What these figures say:
+
+- Chords, beats, bar lines and tempo lie at the ceilings or above them. Another song's lead sheet (floor B) scores at the
+  floor in chords. In bar lines it scores above the floor, because any steady beat meets some of them.
+- The words are heard as without music: compare the adapter's likeness to the words with that of floor A.
+
+What falls short:
+
+- The key was to reach 90 %. The judge finds it in no more of the renderings: ten seconds often leave a key open.
+- The timbre stays further from the synthesiser's than the codec alone puts it (Fréchet distance of MFCC statistics).
+- Best of four gains a little in chords and key, and nothing in beats and bar lines.
+- All of it is rule-made music on one soundfont.
 
 ![A chart: the log-mel spectrogram of a generated clip, its chords and beats as requested and as recognised](../assets/theory-chart.png)
 
@@ -248,8 +319,9 @@ Twelve lead sheets that name no genre, with the prompt "music". Each cell shows 
 adapter stacked on it. The Fréchet distance is to held-out renderings of that genre: lower is nearer.
 
 {genres}
-## More tables
+## More results
 
+- [Gallery](gallery.md): six genres to listen to
 {more}
 ## Sources {{ #sources }}
 
@@ -258,7 +330,7 @@ adapter stacked on it. The Fréchet distance is to held-out renderings of that g
 
 
 def pages() -> dict[Path, str]:
-    """Every page of docs/results/ with its text."""
+    """Every page of docs/results/, and README.md, with its text."""
     records = {path: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
     ordered = sorted(records.items(), key=lambda item: (item[1]["page"], item[1]["order"]))
     out: dict[Path, str] = {}
@@ -267,6 +339,8 @@ def pages() -> dict[Path, str]:
         parts = [GENERATED, f"# {title}", *(section(path, record) for path, record in mine)]
         parts += [training_hours()] if page == "cost" else []
         out[FOLDER / f"{page}.md"] = "\n\n".join(parts) + "\n"
+    out[FOLDER / "gallery.md"] = gallery()
+    out[README] = MARKS.sub(lambda found: found[1] + short_results() + found[2], README.read_text())
     sources = [f"- [{p.name}]({p.name}): {r['title']}" for p, r in ordered]
     out[FOLDER / "index.md"] = INDEX.format(
         generated=GENERATED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,7 +44,7 @@ class Prepared(NamedTuple):
     stream: MusicStream
 
 
-class MusicAdapter(ModelMixin, ConfigMixin):
+class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' types are not followed
     """Adapter that makes a frozen AudioLDM 2 U-Net follow a lead sheet.
 
     It holds the conditioner, one MusicAttention a site, the frame map's ways in, and an optional LoRA. It is attached
@@ -84,7 +85,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         (1.0, True)
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         channels: tuple[int, ...] = (96, 128, 128, 128, 128, 96, 96),
@@ -145,7 +146,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         self.stems: StemBranch | None = None
         if stem_hidden:
             self.stems = self._branch()
-        self.card: AdapterMetadata | None = None
+        self.metadata: AdapterMetadata | None = None
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
         self._lora_config: LoraConfig | None = None
@@ -264,6 +265,12 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         )  # fmt: skip
 
     @property
+    def card(self) -> AdapterMetadata | None:
+        """Former name of `metadata`."""
+        warnings.warn("MusicAdapter.card is now MusicAdapter.metadata", DeprecationWarning, stacklevel=2)
+        return self.metadata
+
+    @property
     def has_lora(self) -> bool:
         """Whether a LoRA belongs to the adapter, loaded or added."""
         return self._lora_config is not None
@@ -354,8 +361,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         if self._lora_config is not None:
             weights = lora.state(self._unet[0], LORA_NAME) if self._unet else self._lora_weights
             lora.save(weights, self._lora_config, Path(save_directory) / "lora")
-        if self.card is not None:
-            self.card.write(save_directory)
+        if self.metadata is not None:
+            self.metadata.write(save_directory)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options) -> MusicAdapter:  # type: ignore[no-untyped-def, override]
@@ -367,10 +374,10 @@ class MusicAdapter(ModelMixin, ConfigMixin):
         options["use_safetensors"] = True
         adapter: MusicAdapter = super().from_pretrained(folder, **options)
         check_finite(f"the adapter {folder}", adapter.state_dict())
-        adapter.card, place = read_adapter_metadata(folder), Path(folder) / "lora"
-        if (place / "adapter_config.json").is_file():
-            adapter._lora_config, adapter._lora_weights = lora.read(place)
-            check_finite(f"the LoRA {place}", adapter._lora_weights)
+        adapter.metadata, lora_folder = read_adapter_metadata(folder), Path(folder) / "lora"
+        if (lora_folder / "adapter_config.json").is_file():
+            adapter._lora_config, adapter._lora_weights = lora.read(lora_folder)
+            check_finite(f"the LoRA {lora_folder}", adapter._lora_weights)
         elif adapter.config.lora:
             raise ValueError(
                 f"{folder} has lost its lora/: get the whole folder, by MuseTunePipeline.from_pretrained or musetune "

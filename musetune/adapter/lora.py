@@ -152,7 +152,7 @@ def merged(unet: nn.Module, beside: Mapping[str, Sequence[LoraDelta]] | None = N
     if any(weight.is_meta for weight, _ in extra):
         raise ValueError("a LoRA cannot be added to weights that are offloaded: use enable_model_cpu_offload instead")
     touched = {id(weight): weight for weight in [m.get_base_layer().weight for m in layers] + [w for w, _ in extra]}
-    kept = [(weight, weight.detach().clone()) for weight in touched.values()]
+    backup = [(weight, weight.detach().clone()) for weight in touched.values()]
     try:
         for layer in layers:
             layer.merge()
@@ -164,7 +164,7 @@ def merged(unet: nn.Module, beside: Mapping[str, Sequence[LoraDelta]] | None = N
         for layer in layers:
             layer.merged_adapters.clear()  # peft's `unmerge` would first subtract, which rounds
         with torch.no_grad():
-            for weight, before in kept:
+            for weight, before in backup:
                 weight.copy_(before)
 
 
@@ -176,9 +176,9 @@ def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:
 def state(unet: nn.Module, name: str) -> dict[str, Tensor]:
     """Return copies of the LoRA's weights under peft's keys."""
     own = re.compile(rf"(.*\.lora_[^.]+)\.{re.escape(name)}((?:\.|$).*)")
-    found = {key: own.fullmatch(key) for key, _ in unet.named_parameters() if ".lora_" in key}
+    matches = {key: own.fullmatch(key) for key, _ in unet.named_parameters() if ".lora_" in key}
     weights = dict(unet.named_parameters())
-    return {m[1] + m[2]: weights[key].detach().clone().contiguous() for key, m in found.items() if m}
+    return {m[1] + m[2]: weights[key].detach().clone().contiguous() for key, m in matches.items() if m}
 
 
 def save(weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
@@ -207,9 +207,9 @@ def read(folder: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
     highest = max((weight.shape[0] for key, weight in weights.items() if ".lora_A" in key and weight.ndim), default=0)
-    asked = max([settings.get("r") or 1, *(settings.get("rank_pattern") or {}).values()])
-    if asked > highest:
-        raise ValueError(f"{folder} says rank {asked} where the weights have {highest}: get the whole folder anew")
+    rank = max([settings.get("r") or 1, *(settings.get("rank_pattern") or {}).values()])
+    if rank > highest:
+        raise ValueError(f"{folder} says rank {rank} where the weights have {highest}: get the whole folder anew")
     try:
         config = LoraConfig.from_pretrained(str(folder))
     except (TypeError, KeyError, AttributeError) as error:
@@ -226,8 +226,8 @@ def put(unet: nn.Module, name: str, config: LoraConfig, weights: dict[str, Tenso
 
     try:
         _inject(unet, name, config)
-        here, given = ({key: tuple(w.shape) for key, w in of.items()} for of in (state(unet, name), weights))
-        if strange := sorted(key for key in here.keys() | given if here.get(key) != given.get(key)):
+        shapes, new_shapes = ({key: tuple(w.shape) for key, w in of.items()} for of in (state(unet, name), weights))
+        if strange := sorted(key for key in shapes.keys() | new_shapes if shapes.get(key) != new_shapes.get(key)):
             raise ValueError(f"the LoRA does not fit this U-Net: {len(strange)} weights differ, such as {strange[0]}")
     except ValueError:
         remove(unet, name)

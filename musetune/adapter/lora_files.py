@@ -37,7 +37,7 @@ class Lora:
     """
 
     parts: Mapping[str, LoraDelta]
-    card: AdapterMetadata | None = None
+    metadata: AdapterMetadata | None = None
 
     @property
     def parameters(self) -> int:
@@ -46,8 +46,8 @@ class Lora:
 
     def check(self, unet: nn.Module) -> None:
         """Raise ValueError that names what differs where this LoRA is not for ``unet``."""
-        if self.card is not None:
-            self.card.check(unet)
+        if self.metadata is not None:
+            self.metadata.check(unet)
         weights = lora.plain_weights(unet)
         if strange := sorted(name for name in self.parts if f"{name}.weight" not in weights):
             raise ValueError(f"the LoRA does not fit this U-Net, which has no {_some(strange)}")
@@ -78,8 +78,8 @@ class Lora:
             for half, tensor in (("A", part.down), ("B", part.up))
         }
         lora.save(weights, config, Path(folder))
-        if self.card is not None:
-            self.card.write(folder)
+        if self.metadata is not None:
+            self.metadata.write(folder)
 
 
 def read_lora(folder: str | Path) -> Lora:
@@ -91,29 +91,29 @@ def read_lora(folder: str | Path) -> Lora:
     from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
     from safetensors import SafetensorError, safe_open
 
-    place = Path(folder)
-    path = next((place / name for name in (PEFT, DIFFUSERS) if (place / name).is_file()), None)
+    root = Path(folder)
+    path = next((root / name for name in (PEFT, DIFFUSERS) if (root / name).is_file()), None)
     if path is None:
-        raise ValueError(f"{place} holds neither {PEFT} nor {DIFFUSERS}: only safetensors are read")
+        raise ValueError(f"{root} holds neither {PEFT} nor {DIFFUSERS}: only safetensors are read")
     try:
         with safe_open(path, framework="pt") as file:
             weights, about = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
-    check_finite(f"the LoRA {place.name}", weights)
-    config = read_lora_config(place) if path.name == PEFT else _diffusers_config(about, str(path))
+    check_finite(f"the LoRA {root.name}", weights)
+    config = read_lora_config(root) if path.name == PEFT else _diffusers_config(about, str(path))
     plain = {PREFIXES.sub("", key): weight for key, weight in weights.items()}
     alphas = {key.removesuffix(".alpha"): _number(key, plain.pop(key)) for key in list(plain) if key.endswith(".alpha")}
     renamed = convert_unet_state_dict_to_peft(
         {key.replace(".processor.", "."): weight for key, weight in plain.items()}
     )
-    return Lora(_parts(renamed, alphas, config, path.name), read_adapter_metadata(place))
+    return Lora(_parts(renamed, alphas, config, path.name), read_adapter_metadata(root))
 
 
-def from_unet(unet: nn.Module, name: str, card: AdapterMetadata | None = None) -> Lora:
+def from_unet(unet: nn.Module, name: str, metadata: AdapterMetadata | None = None) -> Lora:
     """Return a copy of the LoRA ``name`` that was injected into ``unet``."""
     config: Any = unet.peft_config[name]  # type: ignore[index]
-    return Lora(_parts(lora.state(unet, name), {}, config.to_dict(), name), card)
+    return Lora(_parts(lora.state(unet, name), {}, config.to_dict(), name), metadata)
 
 
 def _parts(
@@ -184,6 +184,6 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def named(found: Lora, name: str) -> Lora:
-    """Return ``found`` with another name in its metadata."""
-    return found if found.card is None else replace(found, card=replace(found.card, name=name))
+def with_name(lora: Lora, name: str) -> Lora:
+    """Return ``lora`` with another name in its metadata."""
+    return lora if lora.metadata is None else replace(lora, metadata=replace(lora.metadata, name=name))

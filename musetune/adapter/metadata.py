@@ -124,10 +124,10 @@ def shapes_of(unet: nn.Module) -> str:
 def weight_fingerprint(unet: nn.Module) -> tuple[float, ...]:
     """Return the middle value of 64 matrices, evenly spread over the U-Net by name; () where weights are offloaded."""
     matrices = [weight for _, weight in sorted(plain_weights(unet).items()) if weight.ndim > 1]
-    chosen = [matrices[i * len(matrices) // SAMPLES] for i in range(SAMPLES)]
-    if any(weight.is_meta for weight in chosen):
+    samples = [matrices[i * len(matrices) // SAMPLES] for i in range(SAMPLES)]
+    if any(weight.is_meta for weight in samples):
         return ()
-    values = torch.stack([w.detach().flatten()[w.numel() // 2].float().cpu() for w in chosen])
+    values = torch.stack([w.detach().flatten()[w.numel() // 2].float().cpu() for w in samples])
     return tuple(float(f"{value:.6g}") for value in values.tolist())
 
 
@@ -137,8 +137,8 @@ def _distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return float((a - b).norm() / a.norm().clamp(min=1e-12)) if one else 0.0
 
 
-def short_name(place: str | Path) -> str:
+def short_name(name_or_path: str | Path) -> str:
     """Return the name of a base or an adapter: a folder's last part; a bundled name or a Hub id as it is."""
-    text = str(place)
+    text = str(name_or_path)
     is_path = Path(text).is_dir() or Path(text).is_absolute() or text.startswith((".", "~"))
     return Path(text).resolve().name if is_path else text

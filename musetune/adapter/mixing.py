@@ -20,7 +20,7 @@ from musetune.formats.json_object import object_field
 MAX_WEIGHT = 2.0
 
 
-class LoraMixer(ModelMixin, ConfigMixin):
+class LoraMixer(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' types are not followed
     """LoRAs by name, and how much each counts: 0 is resident but silent, 1 as trained.
 
     They are never injected into the U-Net: ``parts`` is what ``lora.merged`` adds to its weights while something is
@@ -28,7 +28,7 @@ class LoraMixer(ModelMixin, ConfigMixin):
     about.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, mix: dict[str, float] | None = None) -> None:
         super().__init__()
         self.loras: dict[str, Lora] = {}
@@ -43,7 +43,7 @@ class LoraMixer(ModelMixin, ConfigMixin):
 
     def remove(self, name: str) -> None:
         """Forget a LoRA; the others keep their weights."""
-        self.known(name)
+        self.get(name)
         del self.loras[name], self.mix[name]
 
     def set(self, weights: Mapping[str, float]) -> None:
@@ -52,12 +52,12 @@ class LoraMixer(ModelMixin, ConfigMixin):
         Raises ValueError, and changes nothing, for others.
         """
         for name, weight in weights.items():
-            self.known(name)
+            self.get(name)
             if not (isinstance(weight, Real) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
                 raise ValueError(f"the weight {name}={weight!r} is outside 0–{MAX_WEIGHT:g}: 0 is silent, 1 as trained")
         self.mix = {name: float(weights.get(name, 0.0)) for name in self.loras}
 
-    def known(self, name: str) -> Lora:
+    def get(self, name: str) -> Lora:
         """Return the LoRA ``name``. Raises ValueError where there is none."""
         if name not in self.loras:
             raise ValueError(
@@ -67,12 +67,12 @@ class LoraMixer(ModelMixin, ConfigMixin):
 
     def parts(self, strength: float = 1.0) -> dict[str, list[LoraDelta]]:
         """Return what the mix adds, by the plain name of the weight, in the names' order, scaled by ``strength``."""
-        found: dict[str, list[LoraDelta]] = {}
+        deltas: dict[str, list[LoraDelta]] = {}
         for name in sorted(self.loras):
             scale = self.mix[name] * strength
             for module, part in self.loras[name].parts.items() if scale else ():
-                found.setdefault(f"{module}.weight", []).append(part._replace(scale=part.scale * scale))
-        return found
+                deltas.setdefault(f"{module}.weight", []).append(part._replace(scale=part.scale * scale))
+        return deltas
 
     def check(self, unet: nn.Module) -> None:
         """Raise ValueError where one of them is not for ``unet``."""

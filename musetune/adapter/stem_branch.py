@@ -48,10 +48,11 @@ class StemBranch(nn.Module):
         """Return the lead sheet's entry and modulation (none: ``None``, ``()``) with those of the stems on top."""
         if not self.training and not any(bool(tokens.present[stream].any()) for stream in STEM_STREAMS):
             return entry, modulation
-        frame_map, given = self.conditioner(tokens, rows)
-        own = self.entry(frame_map) * given[:, None, None, None]
+        frame_map, presence = self.conditioner(tokens, rows)
+        own = self.entry(frame_map) * presence[:, None, None, None]
         pairs = tuple(
-            (scale * given[:, None, None], shift * given[:, None, None]) for scale, shift in self.modulation(frame_map)
+            (scale * presence[:, None, None], shift * presence[:, None, None])
+            for scale, shift in self.modulation(frame_map)
         )
         if modulation:
             pairs = tuple((a + c, b + d) for (a, b), (c, d) in zip(modulation, pairs, strict=True))

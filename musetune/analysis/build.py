@@ -17,7 +17,7 @@ from musetune.analysis.listening.keys import KeyTrack
 from musetune.analysis.listening.sections import find_parts
 from musetune.analysis.listening.timbre import timbre_features
 from musetune.analysis.listening.vocabulary import LABELS, PITCHES, SHAPES
-from musetune.analysis.record import Analysis, spelled
+from musetune.analysis.record import Analysis, spell_label
 from musetune.analysis.rhythmic_analysis import rhythmic_analysis
 from musetune.audio.source import MusicSource
 from musetune.symbols import BeatGrid, ChordSpan, Key, KeySpan, LeadSheet, MeterSpan, Section
@@ -67,7 +67,7 @@ def lead_sheet(
         low, high = max(Fraction(start), Fraction(0)), min(Fraction(end), length)
         if low < high:
             key = [area.key for area in areas if area.start <= low][-1]
-            spans.append(ChordSpan(low, high - low, spelled(label, key)))
+            spans.append(ChordSpan(low, high - low, spell_label(label, key)))
             confidence.append(float(sure))
     sheet = LeadSheet(
         chords=tuple(spans),

@@ -1,23 +1,25 @@
-"""An analysis as files for other programs: tables (CSV), label tracks (Audacity), scores; and as a chart to read."""
+"""An analysis as files for other programs: tables (CSV), label tracks (Audacity), label files (MIREX), scores."""
 
 from __future__ import annotations
 
 import csv
 import io
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from musetune.formats.chart_text import pop_name
-from musetune.formats.labels import bar_position, key_areas, section_spans
-from musetune.symbols import LeadSheet
+from musetune.formats.files import write_jams
+from musetune.formats.jams_file import AnalysisOrigin, to_jams
+from musetune.formats.labels import bar_position, key_areas, lab_files, section_spans
+from musetune.symbols import Key, LeadSheet
 from musetune.symbols.estimate import AnalysisResult
 from musetune.symbols.json_values import JsonObject
 
-KINDS = ("json", "csv", "plot", "midi", "musicxml", "jams", "labels")
+KINDS = ("json", "csv", "plot", "midi", "musicxml", "jams", "labels", "lab")
 SCORES = {"midi": ".mid", "musicxml": ".musicxml", "jams": ".jams"}
 CHORD_COLUMNS = (
     "start_s",
@@ -75,40 +77,62 @@ def label_tracks(result: AnalysisResult) -> dict[str, str]:
     }
 
 
-def chart(sheet: LeadSheet, bars_a_line: int = 4) -> str:
-    """The chords in bars, four bars to a line, `%` for a bar that holds on; a section begins a line under its name."""
-    lines = sheet.downbeats()
-    edges = sorted({Fraction(0), *lines, sheet.length})
-    rows: list[list[str]] = []
-    row: list[str] = []
-    before = ""
-    for low, high in itertools.pairwise(edges):
-        part = next((part.label for part in sheet.sections if low <= part.start < high), None)
-        if row and (part is not None or len(row) == bars_a_line):
-            rows.append(row)
-            row = []
-        if part is not None:
-            rows.append([f"[{part}]"])
-        inside = [pop_name(sheet.chord_at(low))]
-        inside += [pop_name(span.chord) for span in sheet.chords if low < span.start < high]
-        entry = " ".join(inside)
-        row.append("%" if entry == before and len(inside) == 1 else entry)
-        before = inside[-1]
-    return "\n".join("| " + " | ".join(row) + " |" if row[0][0] != "[" else row[0] for row in [*rows, row] if row)
-
-
 def export(result: AnalysisResult, kind: str, stem: Path, sound: Path | None = None) -> list[Path]:
     """Write the files of one of KINDS, whose names begin with `stem`; `sound` is what `plot` draws the spectrum of.
 
     Returns their paths. Raises ValueError for another kind.
     """
+    files = dict(exports(result, kind, stem, sound))
+    for write in files.values():
+        write()
+    return list(files)
+
+
+def exports(
+    result: AnalysisResult, kind: str, stem: Path, sound: Path | None = None
+) -> Iterator[tuple[Path, Callable[[], object]]]:
+    """Each file that `export` would write, and what writes it. Raises ValueError for another kind."""
     if kind in SCORES:
-        return [result.lead_sheet.save(stem.with_name(stem.name + SCORES[kind]))]
-    if kind == "plot":
+        path = stem.with_name(stem.name + SCORES[kind])
+        yield path, partial(save_sheet, result, path)
+    elif kind == "plot":
         from musetune.display.analysis_plot import draw_analysis
 
-        return [draw_analysis(result, stem.with_name(stem.name + ".png"), sound=sound)]
-    return [_text(stem, suffix, text) for suffix, text in _texts(result, kind)]
+        path = stem.with_name(stem.name + ".png")
+        yield path, partial(draw_analysis, result, path, sound=sound)
+    else:
+        for suffix, text in _texts(result, kind):
+            path = stem.with_name(stem.name + suffix)
+            yield path, partial(path.write_text, text, encoding="utf-8")
+
+
+def save_sheet(result: AnalysisResult, path: Path) -> Path:
+    """Write the lead sheet as the suffix says; JAMS with how sure the analysis is of each observation."""
+    if path.suffix.lower() != ".jams":
+        return result.lead_sheet.save(path)
+    write_jams(to_jams(result.lead_sheet, origin_of(result)), path)
+    return path
+
+
+def origin_of(result: AnalysisResult) -> AnalysisOrigin:
+    """The analysis as JAMS names it."""
+    record = result.to_json()
+    source = record.get("source") or {}
+    return AnalysisOrigin(
+        chords=tuple(row["confidence"] for row in record["chords"]),
+        key=record["key_confidence"],
+        tempo=record["bpm_confidence"],
+        meter=record["time_signature_confidence"],
+        file=source.get("file"),
+        duration_s=source.get("duration_s"),
+    )
+
+
+def label_files(result: AnalysisResult) -> dict[str, str]:
+    """MIREX label files by name, see `musetune.formats.labels.lab_files`; to the end of the sound."""
+    record = result.to_json()
+    key = None if record["key"] is None else Key.parse(record["key"])
+    return lab_files(result.lead_sheet, (record.get("source") or {}).get("duration_s"), key)
 
 
 def _texts(result: AnalysisResult, kind: str) -> Iterator[tuple[str, str]]:
@@ -119,14 +143,10 @@ def _texts(result: AnalysisResult, kind: str) -> Iterator[tuple[str, str]]:
         yield ".beats.csv", beats_csv(result)
     elif kind == "labels":
         yield from ((f".{name}.txt", text) for name, text in label_tracks(result).items())
+    elif kind == "lab":
+        yield from ((f".{name}.lab", text) for name, text in label_files(result).items())
     else:
         raise ValueError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
-
-
-def _text(stem: Path, suffix: str, text: str) -> Path:
-    path = stem.with_name(stem.name + suffix)
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def _section_at(sheet: LeadSheet, beat: Fraction) -> str | None:

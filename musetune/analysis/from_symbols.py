@@ -37,9 +37,9 @@ def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) ->
         ValueError: For what cannot be read or holds no music.
     """
     name = text_name(path)
-    with collected() as said:
+    with collected() as notes:
         sheet, score, numerals = _read(path)
-    remarks = tuple(dict.fromkeys(text.removeprefix(f"{path.name}: ") for text in said))
+    remarks = tuple(dict.fromkeys(text.removeprefix(f"{path.name}: ") for text in notes))
     for text in remarks:
         remark(f"{name}: {text}")
     voices = score.voices if score is not None and score.voices else None

@@ -131,7 +131,7 @@ def main_key(sheet: LeadSheet) -> Key:
     return max(total, key=lambda key: total[key])
 
 
-def spelled(label: str, key: Key) -> Chord:
+def spell_label(label: str, key: Key) -> Chord:
     """The chord with its root named as `key` names it: Eb:maj, not D#:maj, in Bb major."""
     chord = Chord.parse(label)
     return chord if chord.root_pc is None else replace(chord, root=key.name_of(chord.root_pc))
@@ -145,7 +145,7 @@ def _seconds(times: np.ndarray) -> list[float]:
     return [round(float(time), 4) for time in times]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Fractions and numpy numbers as JSON numbers."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

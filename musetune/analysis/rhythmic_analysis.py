@@ -27,10 +27,10 @@ DRUMS = {
 }  # General MIDI; others are cymbals
 
 
-def rhythmic_analysis(found: BeatTrack) -> JsonObject:
+def rhythmic_analysis(track: BeatTrack) -> JsonObject:
     """The record's `rhythmic_analysis` of a recording, its layers the onsets in low, middle and high register."""
-    layers = beat_layers(found)
-    return rhythmic_analysis_of_layers(layers, found.meter, first_downbeat=float(found.first), beats_s=found.times_s)
+    layers = beat_layers(track)
+    return rhythmic_analysis_of_layers(layers, track.meter, first_downbeat=float(track.first), beats_s=track.times_s)
 
 
 def rhythmic_analysis_of_notes(score: Score) -> JsonObject:
@@ -65,7 +65,7 @@ def rhythmic_analysis_of_layers(
     index = sync.syncopation_index(layers, meter, first_downbeat=first_downbeat)
     variety = sync.position_entropy(layers, meter, first_downbeat=first_downbeat)
     parts = [part for part in (index, variety, sync.interval_entropy(layers)) if part is not None]
-    found = polyrhythm(layers, meter, first_downbeat=first_downbeat)
+    ratios = polyrhythm(layers, meter, first_downbeat=first_downbeat)
     return {
         "syncopation_index": index,
         "syncopation_lhl_per_bar": sync.lhl_per_bar(layers, meter, first_downbeat=first_downbeat),
@@ -73,21 +73,21 @@ def rhythmic_analysis_of_layers(
         "time_signature": str(meter),
         "metric_hierarchy": sync.metric_hierarchy(meter, groups),
         "polyrhythm": {
-            "present": found is not None,
-            "ratio": None if found is None else f"{found.ratio[0]}:{found.ratio[1]}",
-            "strength": 0.0 if found is None else found.strength,
+            "present": ratios is not None,
+            "ratio": None if ratios is None else f"{ratios.ratio[0]}:{ratios.ratio[1]}",
+            "strength": 0.0 if ratios is None else ratios.strength,
         },
         "swing_ratio": None if meter.compound else swing_ratio(layers),
         "tempo_stability": None if beats_s is None else tempo_stability(beats_s),
     }
 
 
-def beat_layers(found: BeatTrack) -> dict[str, np.ndarray]:
+def beat_layers(track: BeatTrack) -> dict[str, np.ndarray]:
     """Onsets in beats of each register in BANDS: maxima within APART_S that are CLEAR."""
-    index = np.arange(len(found.times_s), dtype=float)
-    frames = {name: onset_frames(column) for name, column in zip(BANDS, found.bands.T, strict=True)}
-    inside = {name: at[(at >= found.times_s[0] - APART_S) & (at <= found.times_s[-1])] for name, at in frames.items()}
-    return {name: np.interp(at, found.times_s, index) for name, at in inside.items()}
+    index = np.arange(len(track.times_s), dtype=float)
+    frames = {name: onset_frames(column) for name, column in zip(BANDS, track.bands.T, strict=True)}
+    inside = {name: at[(at >= track.times_s[0] - APART_S) & (at <= track.times_s[-1])] for name, at in frames.items()}
+    return {name: np.interp(at, track.times_s, index) for name, at in inside.items()}
 
 
 def onset_frames(strength: np.ndarray) -> np.ndarray:
@@ -126,5 +126,5 @@ def tempo_stability(times_s: np.ndarray | Sequence[float]) -> float | None:
     if len(intervals) < 5:
         return None
     cut = len(intervals) // 20
-    kept = intervals[cut : len(intervals) - cut]
-    return round(float(max(0.0, 1 - kept.std() / kept.mean())), 3)
+    middle = intervals[cut : len(intervals) - cut]
+    return round(float(max(0.0, 1 - middle.std() / middle.mean())), 3)

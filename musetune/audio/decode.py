@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
@@ -153,20 +153,20 @@ class SndfileDecoder:
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Yield float32 samples (n, channels) until the file ends or is damaged."""
-        size, done, more = max(READ_FRAMES, CHUNK_VALUES // self.channels), 0, True
+        size, count, more = max(READ_FRAMES, CHUNK_VALUES // self.channels), 0, True
         try:
             while more:
                 buffer = np.empty((size, self.channels), np.float32)
-                filled, more = self._fill(buffer, done)
-                done += filled
-                check_length(self.path, done, self.rate)
+                filled, more = self._fill(buffer, count)
+                count += filled
+                check_length(self.path, count, self.rate)
                 if filled:
                     yield buffer[:filled]
         finally:
             self.close()
 
-    def _fill(self, buffer: np.ndarray, done: int) -> tuple[int, bool]:
-        """Read frames into `buffer`, after `done` before; return how many, and whether there may be more."""
+    def _fill(self, buffer: np.ndarray, before: int) -> tuple[int, bool]:
+        """Read frames into `buffer`, after `before` before; return how many, and whether there may be more."""
         import soundfile
 
         filled = 0
@@ -174,7 +174,7 @@ class SndfileDecoder:
             try:
                 count = self.file.buffer_read_into(buffer[filled : filled + READ_FRAMES], "float32")
             except soundfile.LibsndfileError as error:
-                self._damaged(done + filled, error.error_string)
+                self._damaged(before + filled, error.error_string)
                 return filled, False
             if count == 0:
                 return filled, False
@@ -203,7 +203,7 @@ class FfmpegDecoder:
         guard = ["-protocol_whitelist", "file,pipe", "-format_whitelist", DEMUXERS]
         source = [*guard, "-i", f"file:{path.resolve()}", "-map", "0:a:0", "-vn", "-sn", "-dn"]
         command = [program, "-nostdin", "-v", "error", *source, "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
-        self.process: subprocess.Popen[Any] = subprocess.Popen(
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors
         )
         head = self._read(24)
@@ -241,19 +241,19 @@ class FfmpegDecoder:
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Yield float32 samples (n, channels) until ffmpeg ends."""
-        frame, done = 4 * self.channels, 0
+        frame, count = 4 * self.channels, 0
         size = frame * max(1, CHUNK_VALUES // self.channels)
         try:
             while len(data := self._read(size)) >= frame:
-                done += len(data) // frame
-                check_length(self.path, done, self.rate)
+                count += len(data) // frame
+                check_length(self.path, count, self.rate)
                 wave = np.frombuffer(data[: len(data) // frame * frame], ">f4")
                 yield wave.astype(np.float32).reshape(-1, self.channels)
-            if done == 0 or self.stalled:
+            if count == 0 or self.stalled:
                 raise ValueError(self._failure())
             if self.process.wait() != 0:
                 message = "%s is damaged (ffmpeg stopped at %.1f s): what stands before it is used"
-                log.warning(message, self.path, done / self.rate)
+                log.warning(message, self.path, count / self.rate)
         finally:
             self.close()
 

@@ -66,7 +66,7 @@ class MpegFrames:
     ranges: tuple[tuple[int, int], ...]
     count: int
     header: bytes
-    told: bool
+    has_length: bool
     whole: bool
 
 
@@ -96,9 +96,9 @@ def find_frames(path: Path) -> MpegFrames | None:
                 at += length
             ranges.append((start, min(at, len(data))))
             start = _next_chain(data, at, kind)
-        told = any(mark in data[first : first + 200] for mark in (b"Xing", b"Info", b"VBRI"))
-        whole = len(ranges) == 1 and first == _tag_length(data) and (told or len(rates) == 1)
-    return MpegFrames(tuple(ranges), count, header, told, whole)
+        has_length = any(mark in data[first : first + 200] for mark in (b"Xing", b"Info", b"VBRI"))
+        whole = len(ranges) == 1 and first == _tag_length(data) and (has_length or len(rates) == 1)
+    return MpegFrames(tuple(ranges), count, header, has_length, whole)
 
 
 def _length(data: mmap.mmap, at: int) -> int:
@@ -155,7 +155,7 @@ class MpegFile(io.RawIOBase):
     """
 
     def __init__(self, path: Path, frames: MpegFrames) -> None:
-        head = b"" if frames.told else _number_frame(frames.header, frames.count)
+        head = b"" if frames.has_length else _number_frame(frames.header, frames.count)
         self.parts: list[tuple[int, int | bytes, int]] = [(0, head, len(head))]  # place, bytes or place in file, length
         self.size = len(head)
         for low, high in frames.ranges:
@@ -185,12 +185,12 @@ class MpegFile(io.RawIOBase):
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view) and self.at < self.size:
             begin, source, length = self.parts[bisect.bisect_right(self.parts, self.at, key=lambda part: part[0]) - 1]
-            inside, wanted = self.at - begin, min(len(view) - filled, begin + length - self.at)
+            inside, room = self.at - begin, min(len(view) - filled, begin + length - self.at)
             if isinstance(source, bytes):
-                data = source[inside : inside + wanted]
+                data = source[inside : inside + room]
             else:
                 self.file.seek(source + inside)
-                data = self.file.read(wanted)
+                data = self.file.read(room)
             if not data:
                 break
             view[filled : filled + len(data)] = data

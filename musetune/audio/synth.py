@@ -26,11 +26,11 @@ def find_soundfont(path: str | Path | None = None) -> Path:
 
     Raises FileNotFoundError that names what was asked for and how to get one.
     """
-    chosen = path or os.environ.get("MUSETUNE_SOUNDFONT")
-    if chosen is not None:
-        if Path(chosen).is_file():
-            return Path(chosen)
-        raise FileNotFoundError(f"soundfont {chosen} does not exist; give an .sf2 or .sf3 file")
+    name = path or os.environ.get("MUSETUNE_SOUNDFONT")
+    if name is not None:
+        if Path(name).is_file():
+            return Path(name)
+        raise FileNotFoundError(f"soundfont {name} does not exist; give an .sf2 or .sf3 file")
     for candidate in SOUNDFONTS:
         if Path(candidate).is_file():
             return Path(candidate)

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,9 @@ from musetune.cli import prepare as cli_prepare
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
 from musetune.cli.lists import ListsCommand
+from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
+from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
@@ -41,14 +44,16 @@ Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a
 % |": the chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the
 prompt alone decides.
 
-Example:
+Examples:
 
   musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav
+
+  musetune generate "slow piano" --chords - --bpm 70 < chart.txt
 """
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(value: bool) -> None:
+    if value:
         from musetune import __version__
 
         typer.echo(f"musetune {__version__}")
@@ -67,11 +72,13 @@ def top(
 @app.command(help=GENERATE_HELP)
 def generate(
     prompt: Annotated[str, typer.Argument(help="what it should sound like: genre, instruments, mood")],
-    chords: Annotated[str | None, typer.Option(help="progression or chart; needs an adapter")] = None,
+    chords: Annotated[
+        str | None, typer.Option(help="progression or chart; - reads it from standard input; needs an adapter")
+    ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            help="lead sheet instead of --chords: .json, .mid, .musicxml, .mxl, .jams", exists=True, dir_okay=False
+            help="lead sheet instead of --chords: .json, .mid, .musicxml, .mxl, .jams; - reads standard input"
         ),
     ] = None,
     key: Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'; default C major")] = None,
@@ -119,6 +126,7 @@ def generate(
     format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
     from musetune.pipeline.checks import or_default
@@ -127,27 +135,29 @@ def generate(
 
     check_text("PROMPT", prompt)
     kind = _kind(out, format)
-    wanted = _wanted(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
+    lead_sheet = _lead_sheet(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
     partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
     music = {"music_guidance_scale": music_guidance, "strength": strength, **partial}
-    _check(wanted, music, {"--adapter": adapter, "--report": report or None, "--plot": plot or None})
+    _check(lead_sheet, music, {"--adapter": adapter, "--report": report or None, "--plot": plot or None})
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
-    place = pick_device(device)
+    pictures = {".json": report, ".png": plot}
+    check_new([out, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
+    torch_device = pick_device(device)
     quiet()
-    pipe, adapter = _load(base, adapter, place, wanted is not None)
+    pipe, adapter = _load(base, adapter, torch_device, lead_sheet is not None)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call["num_waveforms_per_prompt"] = candidates
-    if wanted is not None:
+    if lead_sheet is not None:
         call |= {name: value for name, value in partial.items() if value is not None}
         call |= {
             "music_guidance_scale": or_default(music_guidance, MUSIC_GUIDANCE),
             "strength": or_default(strength, 1.0),
         }
-    settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": place, **call}
-    told = _make(pipe, wanted, settings, call, out, kind, report, plot)
-    typer.echo(json.dumps(told, indent=2) if as_json else _said(told))
+    settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **call}
+    summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
+    typer.echo(json.dumps(summary, indent=2) if as_json else _lines(summary))
 
 
 def _kind(out: Path, format: str | None) -> str:
@@ -163,7 +173,7 @@ def _kind(out: Path, format: str | None) -> str:
     return kind
 
 
-def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
+def _lead_sheet(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
     """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone."""
     from musetune.pipeline.checks import check_positive, reject_arguments
     from musetune.pipeline.request import resolve_lead_sheet
@@ -180,17 +190,19 @@ def _wanted(chords: str | None, sheet: Path | None, seconds: float | None, **opt
         )
         options = {}
     options["time_signature"] = options.pop("meter", None)
-    loaded = None if sheet is None else LeadSheet.load(sheet)
+    chords = stdin_text() if chords == "-" else chords
+    with stdin_file() if sheet == DASH else nullcontext(sheet) as source:
+        loaded = None if source is None else LeadSheet.load(source)
     return resolve_lead_sheet(loaded, chords, seconds, 10.24, options)
 
 
-def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
+def _check(lead_sheet: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
     """What needs music is refused without; what asks for a part is held against the sheet, before anything heavy is
     loaded.
     """
     from musetune.pipeline.checks import check_intervals, check_positive, reject_arguments
 
-    if wanted is None:
+    if lead_sheet is None:
         flags = {f"--{name.removesuffix('_scale').replace('_', '-')}": value for name, value in music.items()}
         reject_arguments(flags | others, "needs --chords or --sheet: without them the prompt alone decides")
         return
@@ -200,7 +212,7 @@ def _check(wanted: LeadSheet | None, music: dict[str, Any], others: dict[str, An
     if music["follow"] or music["follow_seconds"]:
         from musetune.pipeline.condition_mask import condition_mask
 
-        condition_mask(wanted, music["follow"], music["follow_seconds"])
+        condition_mask(lead_sheet, music["follow"], music["follow_seconds"])
 
 
 def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[MuseTunePipeline, str | None]:
@@ -225,30 +237,35 @@ def _make(
     from musetune.audio import save_audio
 
     music: dict[str, Any] = {} if sheet is None else {"lead_sheet": sheet, "return_report": report or plot}
-    made = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
-    audio, rate = made.audios[0], pipe.vocoder.config.sampling_rate
+    output = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
+    audio, rate = output.audios[0], pipe.vocoder.config.sampling_rate
     audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
     save_audio(out, audio, rate, kind)
-    told = {"audio": str(out), "seconds": len(audio) / rate, "sampling_rate": rate}
+    summary = {"audio": str(out), "seconds": len(audio) / rate, "sampling_rate": rate}
     if report:
-        path, judged = out.with_suffix(".json"), made.reports[0]
-        path.write_text(judged.dumps(settings | {"duration_seconds": len(audio) / rate}))
-        told |= {"report": str(path), "score": judged.score, "parts": judged.parts, "summary": judged.summary}
+        path, own_report = out.with_suffix(".json"), output.reports[0]
+        path.write_text(own_report.dumps(settings | {"duration_seconds": len(audio) / rate}))
+        summary |= {
+            "report": str(path),
+            "score": own_report.score,
+            "parts": own_report.parts,
+            "summary": own_report.summary,
+        }
     if plot:
         from musetune.display.evaluation_charts import draw_chart
 
         start, end = call.get("follow_seconds", (0.0, len(audio) / rate))  # what the report is about
-        heard = audio[round(start * rate) : round(end * rate)]
-        draw_chart(out.with_suffix(".png"), heard, rate, made.reports[0].sheet, made.reports[0].heard)
-        told["plot"] = str(out.with_suffix(".png"))
-    return told
+        excerpt = audio[round(start * rate) : round(end * rate)]
+        draw_chart(out.with_suffix(".png"), excerpt, rate, output.reports[0].sheet, output.reports[0].estimate)
+        summary["plot"] = str(out.with_suffix(".png"))
+    return summary
 
 
-def _said(told: dict[str, Any]) -> str:
+def _lines(summary: dict[str, Any]) -> str:
     """A line for each file that was written."""
-    lines = [f"{told['audio']}: {told['seconds']:.2f} s at {told['sampling_rate']} Hz"]
-    lines += [f"{told['report']}: {told['summary']}"] if "report" in told else []
-    return "\n".join(lines + ([told["plot"]] if "plot" in told else []))
+    lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz"]
+    lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []
+    return "\n".join(lines + ([summary["plot"]] if "plot" in summary else []))
 
 
 app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)

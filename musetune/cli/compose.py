@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
+from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import given_notes, like, output_of, pins_of, stem_names
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def plan(
         Path | None, typer.Option("--out", "-o", help="save it: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False)
     ] = None,
     planner: PlannerOption = "nano",
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     from musetune.display.plan_chart import chart
@@ -119,14 +121,15 @@ def plan(
 
     if out is not None and out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"-o {out}: suffix {out.suffix!r} is not one of {', '.join(SUFFIXES)}")
+    check_new([] if out is None else [out], force)
     pins = pins_of(
         prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
     )
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _planned(prompt, planner, pins | free | {"seed": seed})
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed})
     files = [] if out is None else [str(sheet.save(out))]
-    told = described(sheet) | {"prompt": prompt, "seed": seed, "files": files}
-    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join([*chart(sheet), *files]))
+    summary = describe(sheet) | {"prompt": prompt, "seed": seed, "files": files}
+    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *files]))
 
 
 def compose(
@@ -184,6 +187,7 @@ def compose(
     steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
     planner: PlannerOption = "nano",
     arranger: ArrangerOption = "nano",
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     from musetune.display.plan_chart import chart
@@ -191,42 +195,45 @@ def compose(
     from musetune.symbols.arrangement import STEMS
 
     flags = {"midi": midi, "musicxml": musicxml, "mxl": mxl, "jams": jams, "plan": plan}
-    output = output_of(out, {kind for kind, asked in flags.items() if asked}, parts, audio or stems_audio, stems_audio)
+    output = output_of(out, {kind for kind, on in flags.items() if on}, parts, audio or stems_audio, stems_audio)
     output.check(given, from_)
+    check_new(output.paths(), force)
     sound = {"base": base, "adapter": adapter, "steps": steps}
     if not output.audio:
         reject_arguments({f"--{name}": value for name, value in sound.items()}, "needs --audio")
-    named = () if stems is None else stem_names(stems)
-    yours, source = given_notes(given, from_, named)
+    stem_choice = () if stems is None else stem_names(stems)
+    yours, source = given_notes(given, from_, stem_choice)
     pins = pins_of(
         prompt, source, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
     )
     if given is not None and source is None:
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _planned(prompt, planner, pins | free | {"seed": seed})
-    song = _arranged(sheet, arranger, {"stems": named or STEMS, "given": yours, "seed": seed} | free)
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed})
+    song = _arrange_stems(sheet, arranger, {"stems": stem_choice or STEMS, "given": yours, "seed": seed} | free)
     files = list(output.write(sheet, song, prompt.strip() or output.name.name))
     if output.audio:
-        heard = {name: value for name, value in sound.items() if value is not None}
-        files += output.render(prompt, sheet, song, heard, seed)
+        rendering = {name: value for name, value in sound.items() if value is not None}
+        files += output.render(prompt, sheet, song, rendering, seed)
     names = [str(file) for file in files]
-    told = described(sheet) | {"prompt": prompt, "seed": seed, "stems": players(song), "files": names}
-    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join([*chart(sheet), "", *_cast(song), "", *names]))
+    summary = describe(sheet) | {"prompt": prompt, "seed": seed, "stems": players(song), "files": names}
+    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), "", *_cast(song), "", *names]))
 
 
 # -- writing the song --------------------------------------------------------------------------------------------------
 
 
-def _planned(prompt: str, planner: str, options: dict[str, Any]) -> LeadSheet:
+def _plan_sheet(prompt: str, planner: str, options: dict[str, Any]) -> LeadSheet:
+    from musetune.hub.transfer import check_cache
     from musetune.pipeline.loading import quiet
     from musetune.planning.planner.planner import Planner
 
     quiet()
-    return Planner.from_pretrained(planner).plan(prompt, **options)
+    access = check_cache(planner, "tokenizer_config.json") if "/" in planner and not Path(planner).exists() else {}
+    return Planner.from_pretrained(planner, **access).plan(prompt, **options)
 
 
-def _arranged(sheet: LeadSheet, arranger: str, options: dict[str, Any]) -> Arrangement:
+def _arrange_stems(sheet: LeadSheet, arranger: str, options: dict[str, Any]) -> Arrangement:
     """Every player's notes, their writing shown on stderr."""
     from tqdm import tqdm
 
@@ -234,9 +241,9 @@ def _arranged(sheet: LeadSheet, arranger: str, options: dict[str, Any]) -> Arran
 
     with tqdm(unit="passage", desc="notes", file=sys.stderr, leave=False) as bar:
 
-        def progress(done: int, total: int) -> None:
+        def progress(count: int, total: int) -> None:
             bar.total = total
-            bar.update(done - bar.n)
+            bar.update(count - bar.n)
 
         return Arranger.from_pretrained(arranger).arrange(sheet, progress=progress, **options)
 
@@ -244,7 +251,7 @@ def _arranged(sheet: LeadSheet, arranger: str, options: dict[str, Any]) -> Arran
 # -- what is printed ---------------------------------------------------------------------------------------------------
 
 
-def described(sheet: LeadSheet) -> dict[str, Any]:
+def describe(sheet: LeadSheet) -> dict[str, Any]:
     """The plan for programs: what it is, its sections with their charts, and all of it under "sheet"."""
     from musetune.display.plan_chart import sections_of
 

@@ -113,17 +113,17 @@ def adapters(
 ) -> None:
     from musetune import hub
 
-    found = hub.list_adapters(places or [])
+    listing = hub.list_adapters(places or [])
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+        typer.echo(json.dumps([asdict(one) for one in listing], indent=2))
     else:
-        typer.echo(_table(found) if found else "no adapters at hand; musetune pull owner/name fetches one")
+        typer.echo(_table(listing) if listing else "no adapters at hand; musetune pull owner/name fetches one")
 
 
-def _table(found: list[ListedAdapter]) -> str:
+def _table(listing: list[ListedAdapter]) -> str:
     """A line each, in columns; numbers to the right."""
     rows: list[tuple[str, ...]] = [("name", "kind", "genre", "base", "parameters", "MB", "majmin", "beat F", "where")]
-    for one in found:
+    for one in listing:
         scores = ["—" if value is None else f"{100 * value:.1f}" for value in one.adherence.values()]
         where = one.source if one.source != "folder" else one.folder
         about = (one.name, one.kind, one.genre or "—", one.base or "—", f"{one.parameters:,}", f"{one.mb:.2f}")
@@ -145,9 +145,9 @@ def complete_base(incomplete: str) -> list[str]:
     """Bundled bases and AudioLDM 2's own on the Hub that begin so; a shell completes folders itself."""
     from musetune.hub.locate import BASES
 
-    known = [folder.parent.name for folder in BASES.glob("*/model_index.json")]
-    known += ["cvssp/audioldm2", "cvssp/audioldm2-music", "cvssp/audioldm2-large"]
-    return [name for name in known if name.startswith(incomplete)]
+    names = [folder.parent.name for folder in BASES.glob("*/model_index.json")]
+    names += ["cvssp/audioldm2", "cvssp/audioldm2-music", "cvssp/audioldm2-large"]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def complete_adapter(incomplete: str) -> list[tuple[str, str]]:

@@ -34,22 +34,22 @@ def info(
 
     quiet()
     adapter = adapter or ("theory" if base == "nano" else None)
-    pipe, place = MuseTunePipeline.from_pretrained(base, adapter=adapter), find_base(base)
-    folder = Path(place if Path(place).is_dir() else MuseTunePipeline.download(place, use_safetensors=True))
+    pipe, base_path = MuseTunePipeline.from_pretrained(base, adapter=adapter), find_base(base)
+    folder = Path(base_path if Path(base_path).is_dir() else MuseTunePipeline.download(base_path, use_safetensors=True))
     packages = {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
-    told: JsonObject = {"musetune": __version__, **packages}
+    summary: JsonObject = {"musetune": __version__, **packages}
     plug = pipe.adapter
     pipe.unload_adapter()
-    told["base"] = base_sizes(pipe, folder)
+    summary["base"] = base_sizes(pipe, folder)
     if plug is not None:
         files = Path(find_adapter(adapter)) if adapter else folder / "adapter"
         plug.attach(pipe.unet)  # its LoRA counts
-        told["adapter"] = adapter_sizes(plug, files, told["base"]["unet"]["parameters"])
-    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(_lines(told)))
+        summary["adapter"] = adapter_sizes(plug, files, summary["base"]["unet"]["parameters"])
+    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join(_lines(summary)))
 
 
-def _lines(told: JsonObject) -> Iterator[str]:
-    for name, value in told.items():
+def _lines(summary: JsonObject) -> Iterator[str]:
+    for name, value in summary.items():
         if name == "base":
             yield from _lines(value)
         elif isinstance(value, dict):

@@ -48,7 +48,9 @@ def prepare(
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
 ) -> None:
     from musetune.datasets.prepare import prepare as make
+    from musetune.pipeline.loading import quiet
 
+    quiet()
     make(
         src,
         out,

@@ -6,6 +6,7 @@ And the files that they ask for.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,37 +82,37 @@ def stem_names(text: str) -> tuple[str, ...]:
     from musetune.symbols.arrangement import STEMS
     from musetune.symbols.names import suggest
 
-    wanted = [NAMES.get(word.lower(), word.lower()) for word in text.replace(",", " ").split()]
-    for word in wanted:
+    names = [NAMES.get(word.lower(), word.lower()) for word in text.replace(",", " ").split()]
+    for word in names:
         if word not in STEMS:
             raise ValueError(f"--stems {text!r}: {word!r} is not one of {', '.join(STEMS)}{suggest(word, STEMS)}")
-    if not wanted:
+    if not names:
         raise ValueError(f"--stems {text!r} names nobody; choose of {', '.join(STEMS)}")
-    return tuple(name for name in STEMS if name in wanted)
+    return tuple(name for name in STEMS if name in names)
 
 
 def given_notes(
-    given: Path | None, source: Path | None, anew: tuple[str, ...]
+    notes_file: Path | None, source: Path | None, anew: tuple[str, ...]
 ) -> tuple[Arrangement | None, Path | None]:
     """The user's notes but for the players to be written ``anew``, each stem marked as theirs.
 
-    And the plan to go on from, which ``given`` is too where it has chords.
+    And the plan to go on from, which ``notes_file`` is too where it has chords.
     """
-    if given is None:
+    if notes_file is None:
         return None, source
     from musetune.formats.songs import load_arrangement
     from musetune.symbols import LeadSheet
 
-    song = load_arrangement(given)
-    kept = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
-    return replace(song, stems=kept), given if source is None and LeadSheet.load(given).chords else source
+    song = load_arrangement(notes_file)
+    stems = {name: replace(stem, source="given") for name, stem in song.stems.items() if name not in anew}
+    return replace(song, stems=stems), notes_file if source is None and LeadSheet.load(notes_file).chords else source
 
 
-def like(given: Path, pins: dict[str, Any]) -> dict[str, Any]:
+def like(notes_file: Path, pins: dict[str, Any]) -> dict[str, Any]:
     """``pins`` with the tempo, the meter and the length in bars of the user's notes where these are not pinned."""
     from musetune.symbols import LeadSheet
 
-    sheet = LeadSheet.load(given)
+    sheet = LeadSheet.load(notes_file)
     own: dict[str, Any] = {"bpm": sheet.bpm, "time_signature": str(sheet.meter)}
     if not {"bars", "duration_seconds", "sections"} & set(pins):
         own["bars"] = math.ceil(sheet.length / sheet.meter.beats_per_bar)
@@ -133,6 +134,18 @@ class Output:
     def path(self, suffix: str) -> Path:
         """NAME with ``suffix``; a dot in the name is part of it."""
         return self.name.with_name(self.name.name + suffix)
+
+    def paths(self) -> Iterator[Path]:
+        """All files and folders that may be written."""
+        from musetune.symbols.arrangement import STEMS
+
+        yield from map(self.path, self.suffixes)
+        if self.parts:
+            yield self.path(".parts")
+        if self.audio:
+            yield self.path(".wav")
+        if self.stems_audio:
+            yield from (self.path(f".{name}.wav") for name in STEMS)
 
     def check(self, *sources: Path | None) -> None:
         """Raise ValueError where a file would be written over one that is read, or into a folder that is not there."""
@@ -157,6 +170,7 @@ class Output:
     ) -> Iterator[Path]:
         """Audio as files; ``sound``: base, adapter and steps where they are not the defaults."""
         import torch
+        from tqdm import tqdm
 
         from musetune.audio import save_audio
         from musetune.pipeline.loading import pick_device, quiet
@@ -167,17 +181,30 @@ class Output:
         if pipe.adapter is None:
             pipe.load_adapter("theory")
         pipe.to(pick_device(None))
-        made = pipe(
-            prompt,
-            lead_sheet=sheet,
-            arrangement=song,
-            stems=self.stems_audio,
-            generator=torch.Generator().manual_seed(seed),
-            num_inference_steps=sound.get("steps", 20),
-        )
-        takes = {"": made.audios[0]} | {f".{name}": take for name, take in (made.stems or {}).items()}
+        pipe.set_progress_bar_config(disable=True)  # one bar for all players instead of one each
+        players = [name for name, stem in song.stems.items() if stem.notes] if self.stems_audio else [""]
+        steps = sound.get("steps", 20)
+        with tqdm(total=steps * len(players), desc="audio", unit="step", file=sys.stderr) as bar:
+
+            def progress(_pipe: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+                player = players[min(bar.n // steps, len(players) - 1)]
+                number = f" ({players.index(player) + 1} of {len(players)})" if player else ""
+                bar.set_description(f"audio of {player}{number}" if player else "audio", refresh=False)
+                bar.update()
+                return {}
+
+            output = pipe(
+                prompt,
+                lead_sheet=sheet,
+                arrangement=song,
+                stems=self.stems_audio,
+                generator=torch.Generator().manual_seed(seed),
+                num_inference_steps=steps,
+                callback_on_step_end=progress,
+            )
+        takes = {"": output.audios[0]} | {f".{name}": take for name, take in (output.stems or {}).items()}
         for name, take in takes.items():
-            save_audio(self.path(f"{name}.wav"), take, made.sampling_rate, "wav")
+            save_audio(self.path(f"{name}.wav"), take, output.sampling_rate, "wav")
             yield self.path(f"{name}.wav")
 
 

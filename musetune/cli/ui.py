@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +14,9 @@ import typer
 HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew.
 
 It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a
-proxy with another name add --allow-host NAME. Needs the extra ui: pip install "musetune[ui]"
+proxy with another name add --allow-host NAME.
+
+Needs the extra \\[ui]: pip install "musetune\\[ui]"
 
 Example: musetune ui --port 7861 --no-open
 """
@@ -31,6 +35,7 @@ def ui(
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
 ) -> None:
+    check_port(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
         from musetune.serve.page import Page, launch
@@ -44,3 +49,32 @@ def ui(
         takes.mkdir()
         typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)")
         launch(Page(pipe, takes), host, port, open_browser=open_browser, allow_hosts=allow_host or [])
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise OSError, which names the port and a free one, where nothing can be served there: before models load."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise OSError(f"--host {host}: no such address ({error.strerror})") from error
+    if (reason := _refusal(family, kind, address)) is None:
+        return
+    if reason.errno != errno.EADDRINUSE:
+        raise OSError(f"--host {host} --port {port} cannot be served on: {reason.strerror}") from reason
+    others = (number for number in range(port + 1, min(port + 20, 65536)))
+    free = next((n for n in others if _refusal(family, kind, (address[0], n, *address[2:])) is None), None)
+    hint = "" if free is None else f", or take another: --port {free}"
+    raise OSError(f"port {port} is in use by another program: end that{hint}") from reason
+
+
+def _refusal(family: int, kind: int, address: tuple) -> OSError | None:
+    """Why an address cannot be listened on; None where it can."""
+    with socket.socket(family, kind) as listener:
+        if os.name == "posix":  # what a program that just ended has left is no hindrance, as for the server itself
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(1)
+        except OSError as error:
+            return error
+    return None

@@ -64,8 +64,8 @@ class HarmonicTemplateEncoder(nn.Module):
             (B, map_channels, rows, cols).
         """
         hits = _columns(stems, "drums_") @ self.tables["drums"]
-        drawn = [hits, *(picture for stream in PITCHED for picture in self._pictures(stream, stems))]
-        grid = torch.cat([_folded(picture, rows, self.cols) for picture in drawn], 1)
+        pictures = [hits, *(picture for stream in PITCHED for picture in self._pictures(stream, stems))]
+        grid = torch.cat([_folded(picture, rows, self.cols) for picture in pictures], 1)
         result: Tensor = self.out(F.gelu(self.look(grid)))
         return result
 
@@ -84,8 +84,8 @@ def harmonic_lines(pitch: int, bin_hz: np.ndarray) -> np.ndarray:
     Each is shared out between the two bins around it.
     """
     hertz = 440.0 * 2 ** ((pitch - 69) / 12) * np.arange(1, PARTIALS + 1)
-    place = np.interp(hertz, bin_hz, np.arange(len(bin_hz)), left=np.nan, right=np.nan)
-    near = np.clip(1 - np.abs(np.arange(len(bin_hz))[None] - place[:, None]), 0, None)
+    bins = np.interp(hertz, bin_hz, np.arange(len(bin_hz)), left=np.nan, right=np.nan)
+    near = np.clip(1 - np.abs(np.arange(len(bin_hz))[None] - bins[:, None]), 0, None)
     result: np.ndarray = (np.nan_to_num(near) / np.arange(1, PARTIALS + 1)[:, None]).sum(0).astype(np.float32)
     return result
 
@@ -108,5 +108,6 @@ def _columns(stems: Tensor, start: str) -> Tensor:
 
 def _folded(picture: Tensor, rows: int, cols: int) -> Tensor:
     """(B, frames, bins) → (B, frames a row · bins a column, rows, cols)."""
-    result: Tensor = picture.unflatten(2, (cols, -1)).unflatten(1, (rows, -1)).permute(0, 2, 4, 1, 3).flatten(1, 2)
-    return result
+    batch, frames, bins = picture.shape
+    boxes = picture.reshape(batch, rows, frames // rows, cols, bins // cols)
+    return boxes.permute(0, 2, 4, 1, 3).flatten(1, 2)

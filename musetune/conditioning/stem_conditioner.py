@@ -45,10 +45,10 @@ class StemConditioner(nn.Module):
             The map (B, map_channels, rows, cols), and (B,) bool: whether any stem is given.
         """
         dtype = self.null.dtype
-        given = torch.stack([tokens.present[stream] for stream in STEM_STREAMS], 1)  # (B, 4)
+        presence = torch.stack([tokens.present[stream] for stream in STEM_STREAMS], 1)  # (B, 4)
         known = tokens.stems != HIDDEN
         for index, stream in enumerate(STEM_STREAMS):
-            known[..., STEM_COLUMNS[stream]] &= given[:, None, index, None]
+            known[..., STEM_COLUMNS[stream]] &= presence[:, None, index, None]
         flags = torch.stack([known[..., columns[0]] for columns in STEM_COLUMNS.values()], -1).to(dtype)
         stems = tokens.stems.to(dtype)
         x = self.frame_in(torch.cat([torch.where(known, stems, self.null), flags], -1))
@@ -56,4 +56,4 @@ class StemConditioner(nn.Module):
             x = block(x)
         x = F.gelu(self.fold(x.unflatten(1, (rows, self.frames_per_row)).flatten(2)))
         frame_map = self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
-        return frame_map + self.sketch(stems * known, rows), given.any(1)
+        return frame_map + self.sketch(stems * known, rows), presence.any(1)

@@ -96,8 +96,8 @@ def _bass(song: AnnotatedSong, rng: np.random.Generator) -> pretty_midi.Instrume
         pitch = 28 + (root + bass - 4) % 12
         within = times[(times > start + 0.02) & (times < end - 0.02) & (np.abs(number / every % 1) < 1e-6)]
         onsets = np.append(start, within)
-        for place, (a, b) in enumerate(zip(onsets, np.append(within, end), strict=True)):
-            fifth = 7 if fifths and place % 2 and bass == 0 and shape[7] else 0
+        for index, (a, b) in enumerate(zip(onsets, np.append(within, end), strict=True)):
+            fifth = 7 if fifths and index % 2 and bass == 0 and shape[7] else 0
             part.notes.append(pretty_midi.Note(velocity, int(pitch) + fifth, a, max(b - 0.03, a + 0.05)))
     return part
 

@@ -97,15 +97,15 @@ def load_pop909(folder: Path, start_s: float = 0.0, duration_s: float = 60.0) ->
     )
 
 
-def warped(song: AnnotatedSong, moved: Callable[[np.ndarray], np.ndarray]) -> AnnotatedSong:
+def warp(song: AnnotatedSong, moved: Callable[[np.ndarray], np.ndarray]) -> AnnotatedSong:
     """The song with every time t at `moved(t)`, which must not fall; chords and notes that shrink to nothing go."""
     intervals = moved(song.intervals_s)
-    kept = intervals[:, 1] - intervals[:, 0] > 1e-3
+    whole = intervals[:, 1] - intervals[:, 0] > 1e-3
     return replace(
         song,
-        midi=_moved(song.midi, moved),
-        intervals_s=intervals[kept],
-        labels=[label for label, keeps in zip(song.labels, kept, strict=True) if keeps],
+        midi=_warp_midi(song.midi, moved),
+        intervals_s=intervals[whole],
+        labels=[label for label, keeps in zip(song.labels, whole, strict=True) if keeps],
         beats_s=moved(song.beats_s),
         downbeats_s=moved(song.downbeats_s),
         duration_s=float(moved(np.array([song.duration_s]))[0]),
@@ -114,7 +114,7 @@ def warped(song: AnnotatedSong, moved: Callable[[np.ndarray], np.ndarray]) -> An
 
 def at_tempo(song: AnnotatedSong, factor: float) -> AnnotatedSong:
     """The song played `factor` times as fast."""
-    return warped(song, lambda time: time / factor)
+    return warp(song, lambda time: time / factor)
 
 
 def rubato(song: AnnotatedSong, rng: np.random.Generator, depth: float = 0.15) -> AnnotatedSong:
@@ -126,7 +126,7 @@ def rubato(song: AnnotatedSong, rng: np.random.Generator, depth: float = 0.15) -
     if rng.random() < 0.33:
         pace[int(rng.integers(len(pace))) :] *= rng.choice([0.75, 0.85, 1.2, 1.35])
     position = np.concatenate([[0], np.cumsum(0.5 / pace)])
-    return warped(song, lambda t: np.interp(t, np.append(time, time[-1] + 0.5), position))
+    return warp(song, lambda t: np.interp(t, np.append(time, time[-1] + 0.5), position))
 
 
 def as_waltz(song: AnnotatedSong) -> AnnotatedSong:
@@ -148,10 +148,10 @@ def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
     def moved(time: np.ndarray) -> np.ndarray:
         return np.interp(time, eighths, new)
 
-    kept = new[:-1][keep]
-    beat_at = kept[:: EIGHTHS[meter]]
+    beats_s = new[:-1][keep]
+    beat_at = beats_s[:: EIGHTHS[meter]]
     return replace(
-        warped(song, moved),
+        warp(song, moved),
         beats_s=beat_at,
         downbeats_s=beat_at[:: BEATS[meter]],
         duration_s=float(new[-1]),
@@ -159,7 +159,7 @@ def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
     )
 
 
-def _moved(midi: pretty_midi.PrettyMIDI, moved: Callable) -> pretty_midi.PrettyMIDI:
+def _warp_midi(midi: pretty_midi.PrettyMIDI, moved: Callable) -> pretty_midi.PrettyMIDI:
     """Return the notes at other times; those that shrink to nothing are left out."""
     import pretty_midi
 

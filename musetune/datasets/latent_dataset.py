@@ -153,8 +153,8 @@ class DatasetWriter:
             return lines
         last = lines[-1]["shard"]
         with safe_open(self.folder / "shards" / last, "pt") as shard:
-            held = shard.get_slice("latents").get_shape()[0]
-        if sum(line["shard"] == last for line in lines) == held:
+            rows = shard.get_slice("latents").get_shape()[0]
+        if sum(line["shard"] == last for line in lines) == rows:
             return lines
         lines = [line for line in lines if line["shard"] != last]
         _write_atomically(self.folder / "clips.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
@@ -248,21 +248,21 @@ class LatentDataset:
         self.folder = Path(folder)
         self.info = _read_info(self.folder)
         records = _read_lines(self.folder / "clips.jsonl")
-        wanted = [
+        rows = [
             r
             for r in records
             if (transposed or not r["transpose"])
             and (genre is None or r["genre"] == genre)
             and {r["file"], f"{r['file']}@{r['offset_s']:.3f}"}.isdisjoint(held_out)
         ]
-        if not wanted:
+        if not rows:
             raise ValueError(_without_clips(self.folder, records, genre))
         names = {f.name for f in fields(Clip)}
-        self.clips = [Clip(**{k: v for k, v in r.items() if k in names}) for r in wanted]
-        self.latents = torch.empty(len(wanted), self.info.channels, self.info.rows, self.info.cols, dtype=torch.float16)
+        self.clips = [Clip(**{k: v for k, v in r.items() if k in names}) for r in rows]
+        self.latents = torch.empty(len(rows), self.info.channels, self.info.rows, self.info.cols, dtype=torch.float16)
         self.texts: dict[str, TextEmbedding] = {}
         places: dict[str, list[tuple[int, int]]] = {}
-        for i, record in enumerate(wanted):
+        for i, record in enumerate(rows):
             places.setdefault(record["shard"], []).append((i, record["index"]))
         for name, pairs in places.items():
             self._load_shard(self.folder / "shards" / name, pairs)

@@ -292,17 +292,17 @@ def findings(meta: JsonObject, wave: np.ndarray, rate: int) -> MusicFindings:
             duration_seconds=len(wave) / rate,
         )
     else:
-        analysis = analysed(meta, wave, rate)
+        analysis = analyse_wave(meta, wave, rate)
         sheet, guess = analysis.lead_sheet, analysis.genre_analysis["primary_genre"]
         confidence = None if guess is None else float(analysis.genre_analysis.get("confidence") or 0)
         if confidence is not None and confidence >= SURE:
             sheet = replace(sheet, genre=guess)
         if "time_signature" in meta:
-            sheet = barred(sheet, Meter.parse(meta["time_signature"]))
+            sheet = in_other_meter(sheet, Meter.parse(meta["time_signature"]))
         if "key" in meta:
             sheet = replace(sheet, keys=(KeySpan(Fraction(0), Key.parse(meta["key"])),))
         if "chords" in meta:
-            sheet = laid(sheet, meta["chords"])
+            sheet = with_chords(sheet, meta["chords"])
     if "genre" in meta:
         sheet = replace(sheet, genre=meta["genre"] if meta["genre"] in GENRES else None)
     return MusicFindings(sheet, meta.get("genre", sheet.genre), guess, confidence)
@@ -317,7 +317,7 @@ def arrangement(meta: JsonObject, sheet: LeadSheet) -> Arrangement | None:
     return Arrangement.from_json(meta["arrangement"], sheet.grid)
 
 
-def analysed(meta: JsonObject, wave: np.ndarray, rate: int) -> Analysis:
+def analyse_wave(meta: JsonObject, wave: np.ndarray, rate: int) -> Analysis:
     """What analysis hears, at the tempo that metadata gives."""
     from musetune.analysis import analyze
 
@@ -329,7 +329,7 @@ def analysed(meta: JsonObject, wave: np.ndarray, rate: int) -> Analysis:
     return analysis
 
 
-def barred(sheet: LeadSheet, meter: Meter) -> LeadSheet:
+def in_other_meter(sheet: LeadSheet, meter: Meter) -> LeadSheet:
     """The sheet in another meter; where bars get another length, they start where most chords do."""
     bar, first = meter.beats_per_bar, sheet.first_downbeat
     if bar != sheet.meter.beats_per_bar and sheet.chords:
@@ -337,7 +337,7 @@ def barred(sheet: LeadSheet, meter: Meter) -> LeadSheet:
     return replace(sheet, meters=(MeterSpan(first, meter),), first_downbeat=first)
 
 
-def laid(sheet: LeadSheet, chords: str) -> LeadSheet:
+def with_chords(sheet: LeadSheet, chords: str) -> LeadSheet:
     """Other chords on the sheet's beats, from its first bar line to its end."""
     first = sheet.first_downbeat
     beats = math.ceil(sheet.length - first)  # at 60 bpm as many seconds

@@ -212,13 +212,13 @@ def changes(
         provenance: Of the files that are in it already, by file.
         rows: What metadata says now, by file.
     """
-    path, said = out / "prepare.json", []
+    path, lines = out / "prepare.json", []
     begun = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     if begun is None:
         path.write_text(json.dumps(settings), encoding="utf-8")
     for name, now in settings.items():
         if begun is not None and begun.get(name) != now:
-            said.append(
+            lines.append(
                 f"{out} was begun with --{name} {begun.get(name)}, not {now}: the {len(provenance)} files that are done stay as they "
                 "are; write to another folder for a data set that is alike throughout"
             )
@@ -229,11 +229,11 @@ def changes(
     )
     if other:
         some = ", ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
-        said.append(
+        lines.append(
             f"metadata has changed since {some} went into {out}: they stay as they are; write to another folder, or, for files that "
             "were set aside, delete quarantine.jsonl"
         )
-    return said
+    return lines
 
 
 def provenance_of(job: SliceJob) -> JsonObject:

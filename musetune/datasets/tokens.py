@@ -83,10 +83,12 @@ def tabulate(
     `frame_s` seconds; `event_s` as in tokenize.
     """
     pairs = list(zip(sheets, arrangements, strict=True))
-    chunks = [
-        _shrunk(MusicTokens.stack(list(_tokens(pairs[i : i + _CHUNK], frame_s, n_frames, event_s))).tensors())
-        for i in tqdm(range(0, len(sheets), _CHUNK), desc="tokens", unit_scale=_CHUNK, unit="clip", disable=quiet)
-    ]
+    chunks = []
+    with tqdm(total=len(pairs), desc="tokens", unit="clip", disable=quiet) as progress:
+        for start in range(0, len(pairs), _CHUNK):
+            part = pairs[start : start + _CHUNK]
+            chunks.append(_shrunk(MusicTokens.stack(list(_tokens(part, frame_s, n_frames, event_s))).tensors()))
+            progress.update(len(part))
     longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
     return TokenTable({k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
 

@@ -36,14 +36,14 @@ def marks(record: JsonObject) -> list[Under]:
 def summary(record: JsonObject) -> str:
     """File, key, tempo, meter and genre with their confidences, as far as they are known."""
     source, genre = record.get("source") or {}, record.get("genre_analysis") or {}
-    told = [
+    facts = [
         source.get("file"),
         _sure(record.get("key"), record.get("key_confidence")),
         _sure(f"{record['bpm']:.1f} bpm", record.get("bpm_confidence")) if record.get("bpm") else None,
         _sure(record.get("time_signature"), record.get("time_signature_confidence")),
         _sure(genre.get("primary_genre"), genre.get("confidence")),
     ]
-    return " · ".join(part for part in told if part)
+    return " · ".join(part for part in facts if part)
 
 
 def _sure(value: str | None, confidence: float | None) -> str | None:
@@ -56,7 +56,7 @@ def _findings(record: JsonObject) -> str:
     patterns = {one["name"]: one["occurrences"] for one in harmony["common_patterns"]}
     cadences = Counter(one["type"] for one in harmony["cadences"])
     lines = []
-    for title, found in (("Patterns", patterns), ("Cadences", cadences)):
-        words = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in found.items())
+    for title, rows in (("Patterns", patterns), ("Cadences", cadences)):
+        words = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in rows.items())
         lines += [f"<div><small>{title}: {escape(words)}</small></div>"] if words else []
     return "".join(lines)

@@ -78,11 +78,11 @@ class System:
         size = high - low, lane[1] - lane[0]
         self.axis.add_patch(Rectangle((low, lane[0]), *size, facecolor=colour, edgecolor="white", lw=0.8, zorder=2))
 
-    def text(self, low: float, high: float, y: float, text: str, size: float, **given: Any) -> None:
+    def text(self, low: float, high: float, y: float, text: str, size: float, **options: Any) -> None:
         """Text in the middle of a span, smaller where it must be, left out where it could not be read."""
         size = min(size, 72 * self.inches(high - low) / (0.62 * max(len(text), 1)))
         if size >= 4.2:
-            style: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 6} | given
+            style: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 6} | options
             self.axis.text((low + high) / 2 if style["ha"] == "center" else low, y, text, fontsize=size, **style)
 
 
@@ -111,8 +111,8 @@ def draw_analysis(result: AnalysisResult, path: str | PathLike, *, sound: str | 
     _legend(figure, height_in)
     for number, (start, end) in enumerate(rows):
         low = height_in - TOP_IN - (number + 1) * row_in - number * GAP_IN
-        place = (LEFT_IN / WIDTH_IN, low / height_in, 1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN, row_in / height_in)
-        system = System(figure.add_axes(place), start, end, width_s)
+        box = (LEFT_IN / WIDTH_IN, low / height_in, 1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN, row_in / height_in)
+        system = System(figure.add_axes(box), start, end, width_s)
         system.axis.set_ylim(bottom, CHORDS[1])
         _draw(system, sheet, record, chroma, width_s / COLUMNS)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -177,9 +177,9 @@ def _draw(system: System, sheet: LeadSheet, record: dict[str, Any], chroma: np.n
         (section_spans(sheet), SECTIONS, SECTION_COLOUR),
     ):
         for low, high, label in spans:
-            if seen := system.clip(low, high):
-                system.box(*seen, lane, colour)
-                system.text(*seen, sum(lane) / 2, f" {label}", 8, ha="left")
+            if visible := system.clip(low, high):
+                system.box(*visible, lane, colour)
+                system.text(*visible, sum(lane) / 2, f" {label}", 8, ha="left")
 
 
 def _lines(system: System, sheet: LeadSheet) -> None:
@@ -199,12 +199,12 @@ def _lines(system: System, sheet: LeadSheet) -> None:
 
 def _chords(system: System, sheet: LeadSheet, record: dict[str, Any]) -> None:
     """Boxes in the colour of the function, with name and numeral."""
-    for span, interval, told in zip(sheet.chords, sheet.chord_intervals_s, record["chords"], strict=True):
-        seen = system.clip(*interval)
-        if seen is not None and span.chord.root is not None:
-            system.box(*seen, CHORDS, colour_of(told.get("function")))
-            system.text(*seen, CHORDS[0] + 2.9, pop_name(span.chord), 9.5, weight="bold")
-            system.text(*seen, CHORDS[0] + 1.0, told.get("roman") or "", 7.5)
+    for span, interval, row in zip(sheet.chords, sheet.chord_intervals_s, record["chords"], strict=True):
+        visible = system.clip(*interval)
+        if visible is not None and span.chord.root is not None:
+            system.box(*visible, CHORDS, colour_of(row.get("function")))
+            system.text(*visible, CHORDS[0] + 2.9, pop_name(span.chord), 9.5, weight="bold")
+            system.text(*visible, CHORDS[0] + 1.0, row.get("roman") or "", 7.5)
 
 
 def _cadences(system: System, record: dict[str, Any]) -> None:
@@ -236,6 +236,6 @@ def _legend(figure: Figure, height_in: float) -> None:
         columnspacing=1.4,
         bbox_to_anchor=(LEFT_IN / WIDTH_IN - 0.006, 0.0),
     )
-    told = "▲ cadence: PAC, IAC perfect, imperfect authentic; HC half; PC plagal; DC deceptive"
-    place = (1 - RIGHT_IN / WIDTH_IN, 0.15 / height_in)
-    figure.text(*place, told, fontsize=7.5, ha="right", color=CADENCE_COLOUR)
+    words = "▲ cadence: PAC, IAC perfect, imperfect authentic; HC half; PC plagal; DC deceptive"
+    corner = (1 - RIGHT_IN / WIDTH_IN, 0.15 / height_in)
+    figure.text(*corner, words, fontsize=7.5, ha="right", color=CADENCE_COLOUR)

@@ -36,21 +36,21 @@ def bars_of(sheet: LeadSheet) -> Iterator[tuple[Fraction, Fraction]]:
 def facts(sheet: LeadSheet) -> str:
     """Key, tempo, meter, genre and length in words."""
     length = f"{int(sheet.duration_s) // 60}:{sheet.duration_s % 60:04.1f}"
-    told = [str(sheet.key), f"{sheet.bpm:.4g} bpm", str(sheet.meter), sheet.genre, length]
-    return " · ".join(part for part in told if part)
+    parts = [str(sheet.key), f"{sheet.bpm:.4g} bpm", str(sheet.meter), sheet.genre, length]
+    return " · ".join(part for part in parts if part)
 
 
 def chart_html(sheet: LeadSheet, under: Sequence[Under] | None = None, *, heading: str | None = None) -> str:
     """The chart in bars, as many to a line as fit, with a word ``under`` each chord (one a span; default: its Roman
-    numeral).
+    numeral; nothing under N.C.).
 
     heading: what stands above (default: `facts`). Bars after the first 96 are only counted.
     """
-    from musetune.theory.numerals.context import romans
+    from musetune.theory.numerals.context import romans_of_spans
 
     bars = list(bars_of(sheet))
     if under is None:
-        under = [Under(numeral) for numeral in romans(sheet)]
+        under = [Under(numeral) for numeral in romans_of_spans(sheet)]
     cells = "".join(_bar_html(sheet, under, low, high) for low, high in bars[:MAX_BARS])
     rest = f"<div>… and {len(bars) - MAX_BARS} more bars</div>" if len(bars) > MAX_BARS else ""
     title = facts(sheet) if heading is None else heading

@@ -91,10 +91,10 @@ def draw_table(
     axis = figure.subplots()
     width = 0.8 / len(table)
     for index, (condition, scores) in enumerate(table.items()):
-        shown = [(x, score) for x, measure in enumerate(measures) if (score := scores.get(measure)) is not None]
-        x = [position + (index - (len(table) - 1) / 2) * width for position, _ in shown]
-        means = np.array([100 * score.mean for _, score in shown])
-        spread = np.array([[100 * (s.mean - s.low), 100 * (s.high - s.mean)] for _, s in shown]).reshape(-1, 2).T
+        points = [(x, score) for x, measure in enumerate(measures) if (score := scores.get(measure)) is not None]
+        x = [position + (index - (len(table) - 1) / 2) * width for position, _ in points]
+        means = np.array([100 * score.mean for _, score in points])
+        spread = np.array([[100 * (s.mean - s.low), 100 * (s.high - s.mean)] for _, s in points]).reshape(-1, 2).T
         colour = CONDITIONS[index % len(CONDITIONS)]
         axis.bar(
             x, means, width, yerr=np.maximum(spread, 0), label=condition, color=colour, error_kw={"linewidth": 0.8}
@@ -167,7 +167,7 @@ def _boxes(axis: Any, intervals_s: np.ndarray, labels: Sequence[str], colours: S
 
 def _verdict(sheet: LeadSheet, start_s: float, end_s: float, label: str) -> str:
     """Green where the recognised chord agrees with what the sheet asks for most of that time."""
-    asked = Estimate(
+    truth = Estimate(
         np.asarray(sheet.chord_intervals_s),
         list(sheet.chord_labels),
         np.ones(len(sheet.chord_labels)),
@@ -176,4 +176,4 @@ def _verdict(sheet: LeadSheet, start_s: float, end_s: float, label: str) -> str:
         None,
         None,
     )
-    return GOOD if chords_agree(longest(asked, start_s, end_s)[0], label) else BAD
+    return GOOD if chords_agree(longest(truth, start_s, end_s)[0], label) else BAD

@@ -25,29 +25,29 @@ GOOD, BAD = "#3a9e5c", "#c8553d"
 
 def output_html(audios: np.ndarray, sampling_rate: int, sheet: LeadSheet, reports: Sequence[Any] | None) -> str:
     """``audios`` (n, samples) at ``sampling_rate`` Hz that were to follow ``sheet``; ``reports``: one each, or None."""
-    shown = []
+    tracks = []
     for index, audio in enumerate(audios):
         player = (
             f'<audio controls preload="metadata" src="{flac_uri(audio, sampling_rate)}" style="width:min(100%,40em)">'
             f"</audio>"
         )
         if reports is None:
-            shown.append(player)
+            tracks.append(player)
             continue
-        told = reports[index].to_json()
+        record = reports[index].to_json()
         heading = f"{facts(reports[index].sheet)} · {reports[index].summary}"
-        shown.append(
+        tracks.append(
             player
-            + chart_html(reports[index].sheet, heard_under(told, len(reports[index].sheet.chords)), heading=heading)
+            + chart_html(reports[index].sheet, heard_under(record, len(reports[index].sheet.chords)), heading=heading)
         )
-    return "".join(shown) + ("" if reports is not None else chart_html(sheet)) + roll_svg(sheet)
+    return "".join(tracks) + ("" if reports is not None else chart_html(sheet)) + roll_svg(sheet)
 
 
-def heard_under(told: JsonObject, chords: int) -> list[Under]:
+def heard_under(record: JsonObject, chords: int) -> list[Under]:
     """Under each chord of a report's JSON what was recognised: ✓, or ✗ and its name."""
     marks = [
         Under("✓", GOOD) if row["match"] else Under(f"✗ {pop_name(Chord.parse(row['heard']))}", BAD)
-        for row in told["chords"]
+        for row in record["chords"]
     ]
     return [Under("")] * (chords - len(marks)) + marks  # a report leaves out chords that end before time 0
 

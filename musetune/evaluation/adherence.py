@@ -11,6 +11,7 @@ import mir_eval
 import numpy as np
 
 from musetune.evaluation.judges import tempo_of
+from musetune.formats.labels import MIR_EVAL_TONICS
 from musetune.symbols.chord import Chord
 from musetune.symbols.estimate import Estimate
 from musetune.symbols.qualities import QUALITY_INTERVALS
@@ -23,7 +24,6 @@ TEMPO_TOLERANCE = 0.04  # Gouyon et al. 2006
 OCTAVES = (1.0, 2.0, 0.5, 3.0, 1 / 3)  # the multiples that Accuracy 2 forgives
 CHORD_MEASURES = ("root", "majmin", "triads", "tetrads")
 MEASURES = (*CHORD_MEASURES, "beat_f", "downbeat_f", "bar_changes", "tempo_acc1", "tempo_acc2", "key")
-PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
 def adherence(sheet: LeadSheet, estimate: Estimate) -> dict[str, float | None]:
@@ -189,7 +189,7 @@ def _plain_key(key: str) -> str:
     from musetune.symbols import Key
 
     parsed = Key.parse(key)
-    return f"{PITCH_CLASSES[parsed.tonic_pc]} {parsed.mode}"
+    return f"{MIR_EVAL_TONICS[parsed.tonic_pc]} {parsed.mode}"
 
 
 def _fill(intervals_s: np.ndarray, labels: list[str]) -> tuple[np.ndarray, list[str]]:

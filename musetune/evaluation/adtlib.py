@@ -36,8 +36,8 @@ def activations(spectrogram: np.ndarray, instrument: str) -> np.ndarray:
         for j, view in enumerate(around)
     ]
     context = (softmax(np.stack(energies), axis=0) * around).sum(axis=0)
-    struck, not_struck = (context @ w["Variable_1"] + w["Variable"]).T
-    return expit(struck - not_struck)
+    hit, no_hit = (context @ w["Variable_1"] + w["Variable"]).T
+    return expit(hit - no_hit)
 
 
 def _both_ways(x: np.ndarray, w: Mapping[str, np.ndarray], pair: str) -> np.ndarray:
@@ -91,16 +91,16 @@ def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
     _, at = _varint(table, at)
     start, at = _varint(table, at)
     size, _ = _varint(table, at)
-    found = {}
-    for _, place in _entries(table, start, size):
-        block, at = _varint(place, 0)
-        for name, entry in _entries(table, block, _varint(place, at)[0]):
+    variables = {}
+    for _, handle in _entries(table, start, size):
+        block, at = _varint(handle, 0)
+        for name, entry in _entries(table, block, _varint(handle, at)[0]):
             if name and b"Adam" not in name and b"_power" not in name:
                 fields = dict(_fields(entry))
                 shape = [dict(_fields(dim)).get(1, 0) for number, dim in _fields(fields[2]) if number == 2]
                 offset = fields.get(4, 0)
-                found[name.decode()] = np.frombuffer(values[offset : offset + fields[5]], "<f4").reshape(shape)
-    return found
+                variables[name.decode()] = np.frombuffer(values[offset : offset + fields[5]], "<f4").reshape(shape)
+    return variables
 
 
 def _entries(table: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:

@@ -51,8 +51,8 @@ def pairs(records: Records, name: str) -> tuple[np.ndarray, np.ndarray]:
     candidates are ranked by.
     """
     both = [(_score(r["musetune"], name), _score(r, name)) for r in records if _known(r, name)]
-    known = np.array(both, dtype=float).reshape(-1, 2)
-    return known[:, 0], known[:, 1]
+    pairs_of_scores = np.array(both, dtype=float).reshape(-1, 2)
+    return pairs_of_scores[:, 0], pairs_of_scores[:, 1]
 
 
 def correlation(
@@ -136,8 +136,8 @@ def plain_within(agreements: Mean | None) -> str:
 def _score(report: Mapping[str, Any], name: str) -> float | None:
     if name != RANK:
         return report["scores"][name]
-    known = [value for measure in ("majmin", "beat_f") if (value := report["scores"][measure]) is not None]
-    return float(np.mean(known)) if known else 0.0
+    scores = [value for measure in ("majmin", "beat_f") if (value := report["scores"][measure]) is not None]
+    return float(np.mean(scores)) if scores else 0.0
 
 
 def _known(record: Mapping[str, Any], name: str) -> bool:
@@ -165,10 +165,10 @@ def _same_and_kappa(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _interval(value: float, replicates: np.ndarray, count: int) -> Mean | None:
-    known = replicates[np.isfinite(replicates)]
-    if not np.isfinite(value) or not len(known):
+    finite = replicates[np.isfinite(replicates)]
+    if not np.isfinite(value) or not len(finite):
         return None
-    low, high = np.percentile(known, [2.5, 97.5])
+    low, high = np.percentile(finite, [2.5, 97.5])
     return Mean(value, float(low), float(high), count)
 
 

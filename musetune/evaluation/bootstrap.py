@@ -23,14 +23,16 @@ def bootstrap_mean(values: Sequence[float | None], *, replicates: int = 10_000, 
 
     Returns None where nothing is left. Raises ValueError for values that are not finite.
     """
-    known = np.array([value for value in values if value is not None], dtype=float)
-    if not len(known):
+    scores = np.array([value for value in values if value is not None], dtype=float)
+    if not len(scores):
         return None
-    if not np.isfinite(known).all():
-        raise ValueError(f"values must be finite, got {known[~np.isfinite(known)][0]}; give None for what is undefined")
-    draws = np.random.default_rng(seed).integers(0, len(known), (replicates, len(known)))
-    low, high = np.percentile(known[draws].mean(axis=1), [2.5, 97.5])
-    return Mean(float(known.mean()), float(low), float(high), len(known))
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"values must be finite, got {scores[~np.isfinite(scores)][0]}; give None for what is undefined"
+        )
+    draws = np.random.default_rng(seed).integers(0, len(scores), (replicates, len(scores)))
+    low, high = np.percentile(scores[draws].mean(axis=1), [2.5, 97.5])
+    return Mean(float(scores.mean()), float(low), float(high), len(scores))
 
 
 def reachable_share(floor: np.ndarray, score: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
@@ -39,3 +41,8 @@ def reachable_share(floor: np.ndarray, score: np.ndarray, ceiling: np.ndarray) -
     """
     reach = ceiling - floor
     return np.divide(score - floor, reach, out=np.full(np.shape(reach), np.nan), where=reach > 0)
+
+
+def cell(mean: Mean | None) -> str:
+    """Write "85.1 (79–90)" of 0…1; a dash where there is nothing."""
+    return "—" if mean is None else f"{100 * mean.mean:.1f} ({100 * mean.low:.0f}–{100 * mean.high:.0f})"

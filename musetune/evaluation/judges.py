@@ -147,8 +147,8 @@ def madmom_beats(
         from madmom.audio.signal import Signal
 
         activations = _network()(Signal(_at_rate(wave, sr), RATE))
-        found = [np.asarray(_tracker(hint)(activations), dtype=float) for hint in tempo_hints]
-    return [(rows[:, 0], rows[rows[:, 1] == 1, 0]) for rows in found]
+        beats = [np.asarray(_tracker(hint)(activations), dtype=float) for hint in tempo_hints]
+    return [(rows[:, 0], rows[rows[:, 1] == 1, 0]) for rows in beats]
 
 
 @lru_cache(maxsize=1)

@@ -98,8 +98,10 @@ def note_f(reference: np.ndarray, transcription: np.ndarray) -> float | None:
     if not len(transcription):
         return 0.0
     of = mir_eval.transcription.precision_recall_f1_overlap
-    (ours, pitches), (theirs, found) = ((notes[:, :2], hertz_of(notes[:, 2])) for notes in (reference, transcription))
-    return float(of(ours, pitches, theirs, found, onset_tolerance=WINDOW_S, offset_ratio=None)[2])
+    (ours, pitches), (theirs, their_pitches) = (
+        (notes[:, :2], hertz_of(notes[:, 2])) for notes in (reference, transcription)
+    )
+    return float(of(ours, pitches, theirs, their_pitches, onset_tolerance=WINDOW_S, offset_ratio=None)[2])
 
 
 def strokes_of(arrangement: Arrangement, duration_s: float) -> dict[str, np.ndarray]:
@@ -144,13 +146,13 @@ def line(notes: np.ndarray, times_s: np.ndarray, lowest: bool) -> np.ndarray:
 def outer(notes: np.ndarray, lowest: bool) -> np.ndarray:
     """Those of ``notes`` (n, 3) that are the lowest, or highest, of what sounds as they begin."""
     sign = 1 if lowest else -1
-    kept = [
+    outermost = [
         (
             sign * note[2] <= sign * notes[(notes[:, 0] <= note[0] + WINDOW_S) & (notes[:, 1] > note[0] + WINDOW_S), 2]
         ).all()
         for note in notes
     ]
-    return notes[np.array(kept, dtype=bool)]
+    return notes[np.array(outermost, dtype=bool)]
 
 
 def hertz_of(pitches: np.ndarray) -> np.ndarray:

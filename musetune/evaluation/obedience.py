@@ -9,9 +9,8 @@ import numpy as np
 
 from musetune.analysis import analyze
 from musetune.evaluation.adherence import MEASURES, adherence
-from musetune.evaluation.bootstrap import Mean, bootstrap_mean, reachable_share
+from musetune.evaluation.bootstrap import Mean, bootstrap_mean, cell, reachable_share
 from musetune.evaluation.judges import judge_with_hints
-from musetune.evaluation.playing import cell
 from musetune.evaluation.reports import LISTENERS, Report, report
 from musetune.symbols.estimate import Estimate
 from musetune.symbols.json_values import JsonObject
@@ -61,11 +60,11 @@ def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[l
     """
     *hinted, free = judge_with_hints(wave, sr, (*(test.sheet for test in tests), None))
     genre, records = genre_of(wave, sr), []
-    for test, heard in zip(tests, hinted, strict=True):
-        scores = adherence(test.sheet, heard)
+    for test, estimate in zip(tests, hinted, strict=True):
+        scores = adherence(test.sheet, estimate)
         unhinted = adherence(test.sheet, free)
-        made = Report(test.sheet, heard, LISTENERS["judges"], scores)
-        record = made.to_json({"id": test.id, "prompt": test.prompt, "seed": test.seed, "source": test.source})
+        judges_report = Report(test.sheet, estimate, LISTENERS["judges"], scores)
+        record = judges_report.to_json({"id": test.id, "prompt": test.prompt, "seed": test.seed, "source": test.source})
         record["scores"] |= {f"{name} unhinted": unhinted[name] for name in UNHINTED}
         record["scores"]["genre"] = float(genre == test.sheet.genre) if test.sheet.genre else None
         record["genre"] = {"asked": test.sheet.genre, "heard": genre}
@@ -94,10 +93,10 @@ def mismatched_sheets(every: Sequence[TestSheet], playing: Sequence[TestSheet]) 
     pair are as far apart as chance makes them. Neighbours cut from one song are shuffled again (given up after 1000
     times: all may be of one song).
     """
-    wanted = {test.id for test in playing}
+    ids = {test.id for test in playing}
     for seed in range(1000):
         order = np.random.default_rng(seed).permutation(len(every))
-        ring = [every[i] for i in order if every[i].id in wanted]
+        ring = [every[i] for i in order if every[i].id in ids]
         following = dict(zip((test.id for test in ring), ring[1:] + ring[:1], strict=True))
         if all(following[test.id].source != test.source for test in ring):
             break
@@ -126,8 +125,8 @@ def by_meter(clips: Clips, tests: Iterable[TestSheet]) -> dict[str, dict[str, di
     """
     compound = {test.id for test in tests if test.sheet.meter.compound}
     parts = {
-        name: {c: {i: r for i, r in records.items() if (i in compound) is told} for c, records in clips.items()}
-        for name, told in (("simple metres", False), ("6/8", True))
+        name: {c: {i: r for i, r in records.items() if (i in compound) is is_compound} for c, records in clips.items()}
+        for name, is_compound in (("simple metres", False), ("6/8", True))
     }
     return {name: tabulate(part) for name, part in parts.items() if any(part.values())}
 
@@ -140,9 +139,9 @@ def aims(clips: Clips, *, replicates: int = 10_000, seed: int = 0) -> dict[str, 
     """
     return {
         row: {
-            name: _aim(of, [_column(clips, c, row) for c in needed], replicates, seed)
-            for name, (needed, of) in AIMS.items()
-            if clips.keys() >= set(needed)
+            name: _aim(of, [_column(clips, c, row) for c in conditions], replicates, seed)
+            for name, (conditions, of) in AIMS.items()
+            if clips.keys() >= set(conditions)
         }
         for row in MEASURES
     }
@@ -155,16 +154,16 @@ def _column(clips: Clips, condition: str, row: str) -> list[float | None]:
 
 def _aim(of: Callable[..., Any], columns: Sequence[Sequence[float | None]], replicates: int, seed: int) -> Mean | None:
     """``of`` the columns' means, and its 95 % interval; None where it is undefined."""
-    known = np.array([scores for scores in zip(*columns, strict=True) if None not in scores], dtype=float)
-    if not len(known):
+    scores = np.array([row for row in zip(*columns, strict=True) if None not in row], dtype=float)
+    if not len(scores):
         return None
-    draws = np.random.default_rng(seed).integers(0, len(known), (replicates, len(known)))
-    value, again = (of(*means) for means in (known.mean(axis=0)[:, None], known[draws].mean(axis=1).T))
+    draws = np.random.default_rng(seed).integers(0, len(scores), (replicates, len(scores)))
+    value, again = (of(*means) for means in (scores.mean(axis=0)[:, None], scores[draws].mean(axis=1).T))
     again = again[np.isfinite(again)]
     if not (np.isfinite(value[0]) and len(again)):
         return None
     low, high = np.percentile(again, [2.5, 97.5])
-    return Mean(float(value[0]), float(low), float(high), len(known))
+    return Mean(float(value[0]), float(low), float(high), len(scores))
 
 
 AIMS: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
@@ -176,11 +175,11 @@ AIMS: dict[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
 
 def markdown(table: Table, sound: Mapping[str, float | None], count: int) -> str:
     """The table in per cent with 95 % intervals, and above it what its columns are and whose judge each row is."""
-    said = [text for condition, text in EXPLAINED.items() if condition in table]
+    explanations = [text for condition, text in EXPLAINED.items() if condition in table]
     lines = [
         f"{count} lead sheets, one seed each{' (best of 4: four)' if 'best of 4' in table else ''}; %, mean and 95 % "
         f"bootstrap "
-        f"interval. {' '.join(said)} {JUDGED_BY}",
+        f"interval. {' '.join(explanations)} {JUDGED_BY}",
         "",
     ]
     rows = {row: [cell(scores[row]) for scores in table.values()] for row in ROWS}
@@ -189,21 +188,21 @@ def markdown(table: Table, sound: Mapping[str, float | None], count: int) -> str
     return "\n".join(lines) + "\n" + _grid("", list(table), rows)
 
 
-def markdown_aims(found: Mapping[str, Mapping[str, Mean | None]]) -> str:
+def markdown_aims(table: Mapping[str, Mapping[str, Mean | None]]) -> str:
     """`aims` as a table in per cent; nothing where no aim can be stated."""
-    names = list(next(iter(found.values())))
+    names = list(next(iter(table.values())))
     if not names:
         return ""
     head = (
         "Aims, in % and points, with 95 % intervals over sheets drawn again, the same ones for every condition. "
         "Share of the reachable: (adapter − floor A) / (ceiling B − floor A).\n\n"
     )
-    return head + _grid("", names, {row: [cell(scores[name]) for name in names] for row, scores in found.items()})
+    return head + _grid("", names, {row: [cell(scores[name]) for name in names] for row, scores in table.items()})
 
 
-def markdown_meters(found: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) -> str:
+def markdown_meters(tables_by_meter: Mapping[str, Mapping[str, Mapping[str, Mean | None]]]) -> str:
     """`by_meter`'s rows of `RHYTHM`, one a meter."""
-    tables = list(found.items())
+    tables = list(tables_by_meter.items())
     rows = {
         f"{row}, {name}": [cell(scores[row]) for scores in table.values()] for row in RHYTHM for name, table in tables
     }
@@ -216,7 +215,7 @@ def _grid(corner: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) 
     return "\n".join(lines + ["| " + " | ".join([name, *cells]) + " |" for name, cells in rows.items()]) + "\n"
 
 
-def lost(clips: Clips, row: str) -> Mean | None:
+def genre_cost(clips: Clips, row: str) -> Mean | None:
     """What the adapter loses in ``row`` against the base without it where the words alone name the genre, clip by clip.
 
     Floor A − no genre, 0…1.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -39,17 +40,23 @@ class Report:
 
     Attributes:
         sheet: What was asked for.
-        heard: What the listener heard.
+        estimate: What the listener heard.
         listener: Who listened.
         scores: All measures of `adherence`.
         follow: The streams of the sheet that the audio was asked to follow; None: all.
     """
 
     sheet: LeadSheet
-    heard: Estimate
+    estimate: Estimate
     listener: str
     scores: Mapping[str, float | None]
     follow: tuple[str, ...] | None = None
+
+    @property
+    def heard(self) -> Estimate:
+        """Former name of `estimate`."""
+        warnings.warn("Report.heard is now Report.estimate", DeprecationWarning, stacklevel=2)
+        return self.estimate
 
     @property
     def parts(self) -> dict[str, float]:
@@ -63,7 +70,7 @@ class Report:
         parts: dict[str, float | None] = {}
         if "chords" in follow or follow >= {"function", "key"}:  # numerals in a key are chords
             name = "chords with sevenths" if asks_for_sevenths(self.sheet) else "chords"
-            parts[name] = chords_as_asked(self.sheet, self.heard)
+            parts[name] = chords_as_asked(self.sheet, self.estimate)
         if "beats" in follow:
             parts |= {"beats": self.scores["beat_f"], "bar lines": self.scores["downbeat_f"]}
         if "key" in follow:
@@ -92,18 +99,18 @@ class Report:
         (root and majmin agree). ``beats``: asked_s, heard_s, deviation_ms (heard minus asked, null where none was heard
         within 70 ms), mean_absolute_ms.
         """
-        sheet, heard = self.sheet, self.heard
+        sheet, estimate = self.sheet, self.estimate
         return {
             "schema": 2,
             "listener": self.listener,
             "overall": _rounded(self.score),
             "parts": {name: _rounded(value) for name, value in self.parts.items()},
             "scores": {name: _rounded(value) for name, value in self.scores.items()},
-            "tempo": {"asked_bpm": _rounded(sheet_tempo(sheet), 2), "heard_bpm": _rounded(heard.bpm, 2)},
-            "key": {"asked": str(sheet.key), "heard": heard.key},
-            "chords": chord_rows(sheet, heard),
-            "beats": beat_rows(inside(sheet, sheet.beats_s), heard.beats_s),
-            "downbeats": beat_rows(inside(sheet, sheet.downbeats_s), heard.downbeats_s),
+            "tempo": {"asked_bpm": _rounded(sheet_tempo(sheet), 2), "heard_bpm": _rounded(estimate.bpm, 2)},
+            "key": {"asked": str(sheet.key), "heard": estimate.key},
+            "chords": chord_rows(sheet, estimate),
+            "beats": beat_rows(inside(sheet, sheet.beats_s), estimate.beats_s),
+            "downbeats": beat_rows(inside(sheet, sheet.downbeats_s), estimate.downbeats_s),
             "settings": dict(settings or {}),
         }
 
@@ -140,32 +147,32 @@ def report(
         0.0
     """
     if listener == "musetune":
-        heard = hear(wave, sr, tempo_hint=sheet_tempo(sheet))
-        heard = replace(heard, bpm=tempo_of(heard.beats_s))  # as the asked one and the judges' are measured
+        estimate = hear(wave, sr, tempo_hint=sheet_tempo(sheet))
+        estimate = replace(estimate, bpm=tempo_of(estimate.beats_s))  # as the asked one and the judges' are measured
     elif listener == "judges":
-        heard = judge(wave, sr, tempo_hint=sheet)
+        estimate = judge(wave, sr, tempo_hint=sheet)
     else:
         raise ValueError(f"listener={listener!r} is not one of {', '.join(LISTENERS)}{suggestion(listener, LISTENERS)}")
     streams = None if follow is None else tuple(follow)
-    return Report(sheet, heard, LISTENERS[listener], adherence(sheet, heard), streams)
+    return Report(sheet, estimate, LISTENERS[listener], adherence(sheet, estimate), streams)
 
 
-def chord_rows(sheet: LeadSheet, heard: Estimate) -> list[JsonObject]:
+def chord_rows(sheet: LeadSheet, estimate: Estimate) -> list[JsonObject]:
     """One row a chord of the sheet."""
     rows = []
-    for (start, end), asked in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
+    for (start, end), reference in zip(sheet.chord_intervals_s, sheet.chord_labels, strict=True):
         if end <= start:
             continue
-        label, share, confidence = longest(heard, float(start), float(end))
+        label, share, confidence = longest(estimate, float(start), float(end))
         rows.append(
             {
                 "start_s": _rounded(float(start)),
                 "end_s": _rounded(float(end)),
-                "asked": asked,
+                "asked": reference,
                 "heard": label,
                 "share": _rounded(share),
                 "confidence": None if np.isnan(confidence) else _rounded(confidence),
-                "match": chords_agree(asked, label),
+                "match": chords_agree(reference, label),
             }
         )
     return rows

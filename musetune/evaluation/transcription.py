@@ -77,8 +77,8 @@ def transcribe(wave: np.ndarray, sr: int) -> Transcription:
         raise ValueError(f"wave has shape {np.shape(wave)}; the transcribers take mono audio (samples,)")
     import librosa
 
-    held, struck = librosa.effects.hpss(np.asarray(wave, np.float32))
-    return Transcription(pitched_notes(held, sr), drum_strokes(struck, sr), any_strokes(struck, sr))
+    harmonic, percussive = librosa.effects.hpss(np.asarray(wave, np.float32))
+    return Transcription(pitched_notes(harmonic, sr), drum_strokes(percussive, sr), any_strokes(percussive, sr))
 
 
 def pitched_notes(wave: np.ndarray, sr: int) -> np.ndarray:
@@ -92,10 +92,10 @@ def pitched_notes(wave: np.ndarray, sr: int) -> np.ndarray:
         warnings.simplefilter("ignore", DeprecationWarning)  # of what librosa could read besides
         path = Path(folder) / "wave.wav"
         soundfile.write(path, wave, sr, subtype="FLOAT")
-        heard = inference.run_inference(path, model)
+        output = inference.run_inference(path, model)
     shortest = round(0.1277 * inference.AUDIO_SAMPLE_RATE / inference.FFT_HOP)  # predict()'s minimum_note_length
     _, events = inference.infer.model_output_to_notes(
-        heard, onset_thresh=0.5, frame_thresh=0.3, min_note_len=shortest, include_pitch_bends=False
+        output, onset_thresh=0.5, frame_thresh=0.3, min_note_len=shortest, include_pitch_bends=False
     )
     return np.array(sorted(event[:3] for event in events), dtype=float).reshape(-1, 3)
 
@@ -133,7 +133,7 @@ def drum_strokes(wave: np.ndarray, sr: int) -> dict[str, np.ndarray]:
     loud = max(
         np.quantile(np.abs(wave), LOUD), np.abs(wave).max() / 20
     )  # where hardly anything is struck, 26 dB under the peak
-    return {name: peaks(found, STRUCK[name]) for name, found in activations(wave / loud, sr, LOUD_DB).items()}
+    return {name: peaks(activation, STRUCK[name]) for name, activation in activations(wave / loud, sr, LOUD_DB).items()}
 
 
 def activations(wave: np.ndarray, sr: int, gain_db: Mapping[str, float]) -> dict[str, np.ndarray]:

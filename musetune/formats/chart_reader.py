@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
-from musetune.symbols.limits import BEATS, CHART_CHARACTERS, CHORDS, LABEL_CHARACTERS, REPEATS, check_count, shortened
+from musetune.symbols.limits import BEATS, CHART_CHARACTERS, CHORDS, LABEL_CHARACTERS, REPEATS, check_count, shorten
 from musetune.symbols.meter import Meter
 
 HOLD, SLASH, REPEAT = ".", "/", "%"
@@ -61,8 +61,8 @@ def read_chart(text: str, key: Key, meter: Meter) -> list[ChartBar]:
     text = re.sub(r"(?<=\|)\s*\[?\d+(?:,\d+)+\.", lambda ending: ending[0].replace(",", "."), text)
     text = re.sub(r",(?![^()]*\))", " ", text)  # commas in C:maj(9,11) belong to the chord
     degrees = not any(_LETTER.match(token) for token in re.sub(r"[|:\[\]]", " ", _LABEL.sub(" ", text)).split())
-    written = _bars_of(text, degrees) if "|" in text else _chords_of(text)
-    return _played(_checked(_join_meters(written, degrees)), key, meter, degrees)
+    bars = _bars_of(text, degrees) if "|" in text else _chords_of(text)
+    return _played(_checked(_join_meters(bars, degrees)), key, meter, degrees)
 
 
 def _chords_of(text: str) -> list[_Written]:
@@ -76,7 +76,7 @@ def _chords_of(text: str) -> list[_Written]:
         for token in piece.split():
             if _TIMES.fullmatch(token):
                 raise ValueError(
-                    f"{token!r} repeats a passage, and none is marked; put it between '|:' and ':| {token}'"
+                    f"{token!r} repeats a passage, and none is marked; put the passage between '|:' and ':| {token}'"
                 )
             bars.append(_Written([token], label=label))
             label = None
@@ -92,9 +92,9 @@ def _join_meters(bars: list[_Written], degrees: bool) -> list[_Written]:
     for bar in bars:
         before = out[-1] if out else None
         if before is not None and len(before.tokens) == 1 and not before.closes:
-            said = _METER.fullmatch(before.tokens[0].removeprefix("="))
-            if said and (before.tokens[0][0] == "=" or not degrees or (said[1] == said[2] and len(out) == 1)):
-                bar.tokens[:0] = [f"={said[0]}"]
+            meter = _METER.fullmatch(before.tokens[0].removeprefix("="))
+            if meter and (before.tokens[0][0] == "=" or not degrees or (meter[1] == meter[2] and len(out) == 1)):
+                bar.tokens[:0] = [f"={meter[0]}"]
                 bar.label, bar.opens = before.label or bar.label, before.opens or bar.opens
                 out.pop()
         out.append(bar)
@@ -134,7 +134,9 @@ def _bars_of(text: str, degrees: bool) -> list[_Written]:
             bars[-1].closes = 2 if times is None or ends else _count(times)
             at = sign.start("count") if ends else sign.end()
         elif times is not None:
-            raise ValueError(f"'x{times}' repeats a passage, and none is marked; put it between '|:' and ':| x{times}'")
+            raise ValueError(
+                f"'x{times}' repeats a passage, and none is marked; put the passage between '|:' and ':| x{times}'"
+            )
         else:
             at = sign.start("count") if sign["count"] else sign.end()
         if sign["open"] or sign["reopen"]:
@@ -164,7 +166,7 @@ def _fill(bar: _Written, text: str, degrees: bool, fresh: bool) -> None:
     for i, piece in enumerate(_LABEL.split(text)):
         if i % 2:
             if bar.tokens:
-                raise ValueError(f"section [{shortened(piece)}] begins within a bar; put it before the bar")
+                raise ValueError(f"section [{shorten(piece)}] begins within a bar; put it before the bar")
             bar.label = _name(piece)
         else:
             bar.tokens += piece.split()
@@ -190,7 +192,7 @@ def _numbers(text: str) -> frozenset[int]:
 def _count(text: str) -> int:
     """How often a passage is played."""
     if len(text) > 4 or not 1 <= int(text) <= REPEATS:
-        raise ValueError(f"a passage is played {shortened(text, 12)} times; 1–{REPEATS} are possible")
+        raise ValueError(f"a passage is played {shorten(text, 12)} times; 1–{REPEATS} are possible")
     return int(text)
 
 
@@ -198,7 +200,7 @@ def _name(text: str) -> str:
     """The name of a section."""
     name = " ".join(text.split())
     if not 1 <= len(name) <= LABEL_CHARACTERS:
-        raise ValueError(f"section [{shortened(name, 40)}] needs a name of 1–{LABEL_CHARACTERS} characters")
+        raise ValueError(f"section [{shorten(name, 40)}] needs a name of 1–{LABEL_CHARACTERS} characters")
     return name
 
 
@@ -214,7 +216,7 @@ def _checked(bars: list[_Written]) -> list[_Written]:
             opened = None
     if opened is not None:
         rest = " | ".join(" ".join(bar.tokens) for bar in bars[opened:])
-        raise ValueError(f"'|: {shortened(rest)} |' opens a repeat that nothing closes; end it with ':|'")
+        raise ValueError(f"'|: {shorten(rest)} |' opens a repeat that nothing closes; end it with ':|'")
     return bars
 
 
@@ -272,10 +274,10 @@ def _passes(bars: list[_Written], first: int, at: int) -> int:
 def _slots(bar: _Written, before: list[Slot], key: Key, meter: Meter, degrees: bool) -> tuple[Meter, list[Slot]]:
     """The meter and the slots of one bar."""
     tokens = list(bar.tokens)
-    if tokens and (said := _METER.fullmatch(tokens[0].removeprefix("="))) is not None:
-        same = said[1] == said[2]  # 4/4: no degree stands over itself
+    if tokens and (signature := _METER.fullmatch(tokens[0].removeprefix("="))) is not None:
+        same = signature[1] == signature[2]  # 4/4: no degree stands over itself
         if tokens[0][0] == "=" or not degrees or (len(tokens) > 1 and same):
-            meter = Meter.parse(said[0])
+            meter = Meter.parse(signature[0])
             tokens = tokens[1:]
     if tokens == [REPEAT] or (bar.blank and not tokens) or (not tokens and before):
         if not before:
@@ -304,20 +306,20 @@ def _slots(bar: _Written, before: list[Slot], key: Key, meter: Meter, degrees: b
 
 def _chord(token: str, key: Key, degrees: bool) -> Chord:
     """The chord that a token names. Raises ValueError with what was probably meant."""
-    said = token.removeprefix("=")
-    if not degrees and re.fullmatch(r"[b#]?[1-7]", said):
+    text = token.removeprefix("=")
+    if not degrees and re.fullmatch(r"[b#]?[1-7]", text):
         raise ValueError(
-            f"{said!r} is a degree only in a chart of degrees, and this one names notes: write the chord's name, "
-            f"'{said}.' for an ending, or ':|{said}' for a count"
+            f"{text!r} is a degree only in a chart of degrees, and this one names notes: write the chord's name, "
+            f"'{text}.' for an ending, or ':|{text}' for a count"
         )
-    if _JUMPS.fullmatch(said):
+    if _JUMPS.fullmatch(text):
         raise ValueError(
-            f"{shortened(said)!r} sends the player elsewhere; write out the passage, or repeat it with '|: … :|'"
+            f"{shorten(text)!r} sends the player elsewhere; write out the passage, or repeat it with '|: … :|'"
         )
-    if said in ("-", "–", "—", "->", "→"):
-        raise ValueError(f"{said!r} is no chord: part chords with spaces, hold one with '.' or '/', bars with '|'")
-    if _TIMES.fullmatch(said):
-        raise ValueError(f"{said!r} repeats a passage; put the passage between '|:' and ':| {said}'")
-    if said.endswith(":") and re.fullmatch(r"[\w '-]+:", said):
-        raise ValueError(f"{shortened(said)!r} names a section; write it in brackets: [{shortened(said[:-1])}]")
-    return Chord.parse(said, key)
+    if text in ("-", "–", "—", "->", "→"):
+        raise ValueError(f"{text!r} is no chord: part chords with spaces, hold one with '.' or '/', bars with '|'")
+    if _TIMES.fullmatch(text):
+        raise ValueError(f"{text!r} repeats a passage; put the passage between '|:' and ':| {text}'")
+    if text.endswith(":") and re.fullmatch(r"[\w '-]+:", text):
+        raise ValueError(f"{shorten(text)!r} names a section; write it in brackets: [{shorten(text[:-1])}]")
+    return Chord.parse(text, key)

@@ -154,23 +154,50 @@ def pop_name(chord: Chord) -> str:
     return f"{name}/{spell(chord.root, int(chord.bass.lstrip('b#')) - 1, chord.bass_pc)}"
 
 
-def chart_text(sheet: LeadSheet) -> str:
+def chart_text(sheet: LeadSheet, *, bars_per_line: int | None = None) -> str:
     """The chords in bars as ``LeadSheet.parse`` reads them, from the first bar line on: ``| C | G/B . Am7 . | % |``.
 
     What stands between quarters of a beat moves to the one before it; a last bar that is not whole is filled up by its
     last chord.
+
+    Args:
+        sheet: What is written.
+        bars_per_line: None writes one line. Else lines of so many bars, to read: each section begins one, under its
+            name in brackets, and an upbeat stands as a bar before the first bar line.
+
+    Returns:
+        The chart, without a line break at its end.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> sheet = LeadSheet.parse("[A] | C | C | G/B . Am7 . | [B] F |")
+        >>> chart_text(sheet)
+        '| C | % | G/B Am7 | F |'
+        >>> print(chart_text(sheet, bars_per_line=2))
+        [A]
+        | C | % |
+        | G/B Am7 |
+        [B]
+        | F |
     """
+    starts = sheet.downbeats() or [Fraction(0)]  # none: all of it is an upbeat
+    if bars_per_line is not None and starts[0] > 0:
+        starts = [Fraction(0), *starts]
+    lines: list[str] = []
     bars: list[str] = []
     before = ""
-    lines = sheet.downbeats()
-    for low, high in zip(lines, [*lines[1:], sheet.length]):
-        whole = sheet.meter.beats_per_bar if high == sheet.length else high - low
+    for low, high in zip(starts, [*starts[1:], sheet.length]):
+        label = next((part.label for part in sheet.sections if low <= part.start < high), None)
+        if bars_per_line is not None and bars and (label is not None or len(bars) == bars_per_line):
+            lines.append(f"| {' | '.join(bars)} |")
+            bars = []
+        if bars_per_line is not None and label is not None:
+            lines.append(f"[{label}]")
+        whole = sheet.meter.beats_per_bar if high == sheet.length and sheet.downbeats() else high - low
         bar = _bar_text(sheet, low, Fraction(whole))
         bars.append("%" if bar == before else bar)
         before = bar
-    if not bars:  # all of it is an upbeat
-        bars = [_bar_text(sheet, Fraction(0), sheet.length)]
-    return f"| {' | '.join(bars)} |"
+    return "\n".join([*lines, f"| {' | '.join(bars)} |"])
 
 
 def _bar_text(sheet: LeadSheet, low: Fraction, beats: Fraction) -> str:
@@ -184,7 +211,7 @@ def _bar_text(sheet: LeadSheet, low: Fraction, beats: Fraction) -> str:
     for part in range(parts):
         at = low + beats * part / parts
         chord = sheet.chord_at(at)
-        held = at >= sheet.length or chord == now
-        words.append("." if held else pop_name(chord))
-        now = now if held else chord
+        continues = at >= sheet.length or chord == now
+        words.append("." if continues else pop_name(chord))
+        now = now if continues else chord
     return " ".join(words)

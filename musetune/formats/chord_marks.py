@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from musetune.symbols.chord import Chord
-from musetune.symbols.limits import CHORDS, check_count, shortened
+from musetune.symbols.limits import CHORDS, check_count, shorten
 from musetune.symbols.remarks import remark
 
 Mark = tuple[Fraction, str]  # place in beats, text
@@ -29,7 +29,7 @@ def chords_of(
     chord sounds from a beat on; None without notes. what: the marks' name in a remark."""
     if not marks:
         return []
-    read = {text: _parsed(text) for text in {text for _, text in marks}}
+    read = {text: _parse(text) for text in {text for _, text in marks}}
     sure = [mark for mark in marks if isinstance(read[mark[1]], Chord) and not LETTER.fullmatch(mark[1])]
     letters = [mark for mark in marks if LETTER.fullmatch(mark[1])]
     chordal = 2 * len(sure) >= len(letters) if sure else _letters_are_chords(letters, read, agrees)
@@ -40,13 +40,13 @@ def chords_of(
             if chordal or not LETTER.fullmatch(text):
                 out.append((at, chord))
         elif sure and SYMBOL.fullmatch(text):
-            remark(f"the {what} {shortened(text)!r} at beat {float(at):g} means a chord and could not be read: {chord}")
+            remark(f"the {what} {shorten(text)!r} at beat {float(at):g} means a chord and could not be read: {chord}")
             out.append((at, UNREAD))
     check_count("chord symbols", len(out), CHORDS)
     return out
 
 
-def _parsed(text: str) -> Chord | str:
+def _parse(text: str) -> Chord | str:
     """The chord, or why it is none."""
     if text in ("", "X", "x") or len(text) > 40:
         return "it is no name of a chord"
@@ -62,8 +62,8 @@ def _letters_are_chords(
     """Whether marks that are all single letters mean chords."""
     names = {text[0] for _, text in letters}
     first_letters = names == set("ABCDEFGH"[: len(names)])
-    heard = [agrees(at, chord) for at, text in letters if isinstance(chord := read[text], Chord)]
-    if any(answer is None for answer in heard):
+    answers = [agrees(at, chord) for at, text in letters if isinstance(chord := read[text], Chord)]
+    if any(answer is None for answer in answers):
         return not first_letters and any(len(text) == 1 for _, text in letters)
-    share = sum(map(bool, heard)) / max(len(heard), 1)
-    return (share == 1 and len(heard) >= 4) if first_letters else share >= 2 / 3
+    share = sum(map(bool, answers)) / max(len(answers), 1)
+    return (share == 1 and len(answers) >= 4) if first_letters else share >= 2 / 3

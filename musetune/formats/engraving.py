@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from musetune.formats.note_values import Bar, Piece, Sound, struck, written
+from musetune.formats.note_values import Bar, Piece, Sound, notate, notate_hits
 from musetune.symbols.key import Key
 from musetune.symbols.meter import Meter
 
@@ -58,9 +58,9 @@ class EngravedPage:
     bars: tuple[Bar, ...]
     keys: tuple[tuple[Fraction, Key], ...]
 
-    def key_at(self, place: Fraction) -> Key:
+    def key_at(self, start: Fraction) -> Key:
         """Key at a place in quarters; C major before the first."""
-        return next((key for at, key in reversed(self.keys) if at <= place), Key("C"))
+        return next((key for at, key in reversed(self.keys) if at <= start), Key("C"))
 
 
 def staff(
@@ -85,10 +85,10 @@ def staff(
     for number, ((start, stop, meter), pieces) in enumerate(
         zip(page.bars, content, strict=True), start=0 if pickup else 1
     ):
-        bar = _measure(number, stop - start, meter, shown=meter != before)
-        for place, item in [*signs, *above]:
-            if start <= place < stop:
-                bar.insert(place - start, item)
+        bar = _measure(number, stop - start, meter, with_signature=meter != before)
+        for offset, item in [*signs, *above]:
+            if start <= offset < stop:
+                bar.insert(offset - start, item)
         for piece in pieces:
             bar.insert(piece.start - start, draw(piece, page.key_at(piece.start)))
         part.append(bar)
@@ -108,20 +108,20 @@ def flat(name: str) -> str:
     return name[0] + name[1:].replace("b", "-")
 
 
-def _measure(number: int, quarters: Fraction, meter: Meter, shown: bool) -> stream.Measure:
+def _measure(number: int, quarters: Fraction, meter: Meter, with_signature: bool) -> stream.Measure:
     """An empty bar, of fewer ``quarters`` than its ``meter`` where it is a pickup."""
     from music21 import stream
     from music21.meter import TimeSignature
 
     bar = stream.Measure(number=number)
-    if shown:
+    if with_signature:
         bar.insert(0, TimeSignature(str(meter)))
     if quarters < _full(meter):
         bar.paddingLeft, bar.showNumber = _full(meter) - quarters, stream.enums.ShowNumber.NEVER
     return bar
 
 
-def pitched(piece: Piece, key: Key) -> GeneralNote:
+def draw_pitched(piece: Piece, key: Key) -> GeneralNote:
     """A rest, a note or a chord, spelled in ``key``."""
     from music21 import chord, note
 
@@ -169,10 +169,10 @@ def melodic(name: str, program: int, sounds: Iterable[Sound], page: EngravedPage
     staves = []
     for half, sign in zip(halves, clefs, strict=True):
         part = staff(
-            stream.PartStaff() if len(halves) > 1 else stream.Part(), sign, page, written(half, page.bars), pitched
+            stream.PartStaff() if len(halves) > 1 else stream.Part(), sign, page, notate(half, page.bars), draw_pitched
         )
         staves.append(part)
-    return _named(staves, name, instruments=[_player(name, program)])
+    return _name_staves(staves, name, instruments=[_player(name, program)])
 
 
 def percussion(name: str, sounds: Iterable[Sound], page: EngravedPage) -> list[stream.Part]:
@@ -185,10 +185,10 @@ def percussion(name: str, sounds: Iterable[Sound], page: EngravedPage) -> list[s
         stream.Part(),
         "PercussionClef",
         replace(page, keys=()),
-        struck(sounds, page.bars),
+        notate_hits(sounds, page.bars),
         lambda piece, _: _hit(piece, kit),
     )
-    return _named([part], name, instruments=list(kit.values()) or [_drum(38)])
+    return _name_staves([part], name, instruments=list(kit.values()) or [_drum(38)])
 
 
 def _hit(piece: Piece, kit: dict[int, Instrument]) -> GeneralNote:
@@ -209,21 +209,21 @@ def _drum(midi: int) -> Instrument:
     """An instrument of the kit; a class of its own, because music21 writes one instrument of a class."""
     from music21 import instrument
 
-    found = type(f"Percussion{midi}", (instrument.UnpitchedPercussion,), {})()
-    found.percMapPitch, found.midiChannel, found.instrumentId = midi, DRUMS, f"percussion-{midi}"
-    found.instrumentName = KIT.get(midi, (*OTHER[:2], f"Percussion {midi}"))[2]
-    return found
+    player = type(f"Percussion{midi}", (instrument.UnpitchedPercussion,), {})()
+    player.percMapPitch, player.midiChannel, player.instrumentId = midi, DRUMS, f"percussion-{midi}"
+    player.instrumentName = KIT.get(midi, (*OTHER[:2], f"Percussion {midi}"))[2]
+    return player
 
 
 def _player(name: str, program: int) -> Instrument:
     from music21 import instrument
 
-    found = instrument.Instrument(name.capitalize())
-    found.midiProgram, found.instrumentName = program, name.capitalize()
-    return found
+    player = instrument.Instrument(name.capitalize())
+    player.midiProgram, player.instrumentName = program, name.capitalize()
+    return player
 
 
-def _named(staves: list[stream.Part], name: str, instruments: list[Instrument]) -> list[stream.Part]:
+def _name_staves(staves: list[stream.Part], name: str, instruments: list[Instrument]) -> list[stream.Part]:
     """The staves with their name and who plays them."""
     for number, part in enumerate(staves):
         part.id, part.partName = f"{name}-{number + 1}" if len(staves) > 1 else name, name.capitalize()
@@ -233,7 +233,7 @@ def _named(staves: list[stream.Part], name: str, instruments: list[Instrument]) 
     return staves
 
 
-def joined(staves: list[list[stream.Part]]) -> stream.Score:
+def join_staves(staves: list[list[stream.Part]]) -> stream.Score:
     """A score of the parts, two staves of one under a brace."""
     from music21 import layout, stream
 

@@ -8,22 +8,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from musetune.formats.json_object import parse_json
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.limits import parse_json
 from musetune.symbols.remarks import collected, remark
 
 FIELD = "musetune"  # the name under which a file of another format carries the exact sheet
 
 
-def embedded(sheet: LeadSheet) -> str:
+def embed(sheet: LeadSheet) -> str:
     """The text, ASCII, that a file carries beside what it plainly says."""
     return json.dumps(sheet.to_json(), separators=(",", ":"))
 
 
-def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], LeadSheet]) -> LeadSheet:
-    """The sheet ``embedded`` as ``text`` while the file still says what it did; else ``read``: the file was edited.
+def exact(text: str | None, read: LeadSheet, rewrite: Callable[[LeadSheet], LeadSheet]) -> LeadSheet:
+    """The sheet ``embed`` as ``text`` while the file still says what it did; else ``read``: the file was edited.
 
-    written: sheet → what a file of it says.
+    rewrite: sheet → what a file of it says.
     """
     if not text:
         return read
@@ -34,7 +34,7 @@ def exact(text: str | None, read: LeadSheet, written: Callable[[LeadSheet], Lead
         return read
     with collected():  # what our own writing says of itself is no news
         try:
-            again = written(sheet)
+            again = rewrite(sheet)
         except ValueError:  # a sheet that this format cannot hold was not written into it
             return read
     return sheet if _agree(again, read) else read

@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musetune.formats.json_object import read_json
 from musetune.formats.reading import reading
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.limits import JSON_BYTES, parse_json, read_bytes
 from musetune.symbols.remarks import collected, remark
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def load(path: str | Path) -> LeadSheet:
     kind = _kind(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such lead sheet: {path}")
-    with collected() as said, reading(path, f"{KINDS[kind]} that gives a lead sheet"):
+    with collected() as notes, reading(path, f"{KINDS[kind]} that gives a lead sheet"):
         sheet = _read(path, kind)
-    for text in said:
+    for text in notes:
         remark(text if text.startswith(path.name) else f"{path.name}: {text}")
     return sheet
 
@@ -84,7 +84,7 @@ def _kind(path: Path) -> str:
 
 def _read(path: Path, kind: str) -> LeadSheet:
     if kind == ".json":
-        return LeadSheet.from_json(parse_json(read_bytes(path, JSON_BYTES)))
+        return LeadSheet.from_json(read_json(path))
     if kind in (".mid", ".midi"):
         from musetune.formats.midi import from_midi
         from musetune.formats.smf import read_midi
@@ -93,7 +93,7 @@ def _read(path: Path, kind: str) -> LeadSheet:
     if kind == ".jams":
         from musetune.formats.jams_file import from_json
 
-        return from_json(parse_json(read_bytes(path, JSON_BYTES)))
+        return from_json(read_json(path))
     from musetune.formats.musicxml import from_notation
     from musetune.formats.musicxml_reader import read_notation
 

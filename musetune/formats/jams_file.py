@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from fractions import Fraction
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from musetune.formats.exact_sheet import FIELD, embedded, exact
+from musetune.formats.exact_sheet import FIELD, embed, exact
+from musetune.formats.json_object import parse_json
 from musetune.formats.key_names import read_key
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.json_values import JsonObject
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
-from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, parse_json, shortened
+from musetune.symbols.limits import BEATS, CHORDS, DURATION_S, EVENTS, check_count, shorten
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
 from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
@@ -28,10 +31,42 @@ if TYPE_CHECKING:
 GRAIN = 48  # chord positions are read to this part of a beat
 
 
-def to_jams(sheet: LeadSheet) -> jams.JAMS:
+@dataclass(frozen=True)
+class AnalysisOrigin:
+    """What an analysis says of a sheet beside the sheet: how sure it is, and of what music.
+
+    Attributes:
+        chords: 0…1 for each chord of the sheet.
+        key: 0…1.
+        tempo: 0…1.
+        meter: 0…1.
+        file: Name of the music.
+        duration_s: Its length in seconds.
+    """
+
+    chords: tuple[float, ...]
+    key: float
+    tempo: float
+    meter: float
+    file: str | None = None
+    duration_s: float | None = None
+
+
+def to_jams(sheet: LeadSheet, origin: AnalysisOrigin | None = None) -> jams.JAMS:
     """Annotations in seconds from 0 on, where the schema begins; meter and genre in the sandbox, and the exact sheet.
 
-    Raises ValueError for a sheet that ends before time 0.
+    Every annotation's metadata name MuseTune as annotator, the tool and its version.
+
+    Args:
+        sheet: The lead sheet.
+        origin: The analysis that heard the sheet: chords, keys and tempo get its confidence, and beats, sections and
+            notes null, of which an analysis gives none. None: the sheet is what was written, of confidence 1.
+
+    Returns:
+        What `jams.JAMS.save` writes.
+
+    Raises:
+        ValueError: The sheet ends before time 0.
     """
     import jams
 
@@ -39,14 +74,44 @@ def to_jams(sheet: LeadSheet) -> jams.JAMS:
         raise ValueError(f"the sheet ends at {sheet.duration_s:.3f} s, JAMS begins at 0; shift its grid")
     out = jams.JAMS()
     out.file_metadata.duration = sheet.duration_s
-    out.sandbox.update(meter=str(sheet.meter), genre=sheet.genre, **{FIELD: embedded(sheet)})
+    out.sandbox.update(meter=str(sheet.meter), genre=sheet.genre, **{FIELD: embed(sheet)})
+    if origin is not None:
+        out.file_metadata.title = origin.file or ""
+        out.file_metadata.duration = max(sheet.duration_s, origin.duration_s or 0.0)
+        out.sandbox.update(meter_confidence=origin.meter)
     for name, rows in _observations(sheet).items():
-        annotation = jams.Annotation(name, time=0, duration=sheet.duration_s)
-        for start, end, value in rows:
+        annotation = jams.Annotation(
+            name, time=0, duration=sheet.duration_s, annotation_metadata=annotation_metadata(origin is not None)
+        )
+        for (start, end, value), confidence in zip(rows, _confidence(name, len(rows), origin), strict=True):
             if end > 0 or start >= 0:
-                annotation.append(time=max(start, 0.0), duration=end - max(start, 0.0), value=value, confidence=1.0)
+                start = max(start, 0.0)
+                annotation.append(time=start, duration=end - start, value=value, confidence=confidence)
         out.annotations.append(annotation)
     return out
+
+
+def annotation_metadata(analysed: bool) -> jams.AnnotationMetadata:
+    """Who annotates: MuseTune, by analysis of sound or score, or as what writes a lead sheet down."""
+    import jams
+
+    release = version("musetune")
+    return jams.AnnotationMetadata(
+        annotator={"name": "MuseTune"},
+        version=release,
+        annotation_tools=f"{'musetune.analysis' if analysed else 'musetune.formats'} {release}",
+        data_source="program" if analysed else "lead sheet",
+    )
+
+
+def _confidence(name: str, count: int, origin: AnalysisOrigin | None) -> list[float | None]:
+    """The confidence of each observation of an annotation."""
+    if origin is None:
+        return [1.0] * count
+    known: dict[str, list[float | None]] = {
+        "chord": list(origin.chords), "key_mode": [origin.key] * count, "tempo": [origin.tempo] * count,
+    }  # fmt: skip
+    return known.get(name, [None] * count)
 
 
 def _observations(sheet: LeadSheet) -> dict[str, list[tuple]]:
@@ -112,30 +177,35 @@ class Observation(NamedTuple):
 
 def _plain(annotations: list[Any], sandbox: JsonObject) -> LeadSheet:
     """What the annotations say; positions to ``GRAIN``."""
-    beats = _rows(annotations, "beat", "beat_position")
+    beats = _rows(annotations, "beat", "beat_position", most=BEATS)
     if len(beats) < 2:
         raise ValueError("this JAMS has no beat annotation; a lead sheet needs one")
-    check_count("beats", len(beats), BEATS)
     check_count("seconds of music", max(abs(row.time) for row in beats), DURATION_S)
     grid = BeatGrid(tuple(row.time for row in beats))
     length = Fraction(len(beats) - 1)
 
-    def beat(seconds: float) -> Fraction:
-        return min(max(Fraction(round(float(grid.beat_at(seconds)) * GRAIN), GRAIN), Fraction(0)), length)
+    def beats_of(seconds: list[float]) -> list[Fraction]:
+        places = np.clip(np.round(grid.beat_at(np.asarray(seconds, dtype=float)) * GRAIN), 0, int(length) * GRAIN)
+        return [Fraction(int(place), GRAIN) for place in places]
 
-    def spans(*names: str) -> list[tuple[Fraction, Fraction, Any, float]]:
-        rows = [(beat(r.time), beat(r.time + r.duration), r.value, r.time) for r in _rows(annotations, *names)]
+    def spans(*names: str, most: int = CHORDS) -> list[tuple[Fraction, Fraction, Any, float]]:
+        observed = _rows(annotations, *names, most=most)
+        starts, stops = beats_of([r.time for r in observed]), beats_of([r.time + r.duration for r in observed])
+        rows = [(a, b, r.value, r.time) for a, b, r in zip(starts, stops, observed, strict=True)]
         for start, stop, value, time in rows:
             if stop <= start and value not in ("N", "X"):
-                remark(f"{names[0]} {shortened(value)!r} at {time:.2f} s lies outside the beats; it is left out")
+                remark(f"{names[0]} {shorten(value)!r} at {time:.2f} s lies outside the beats; it is left out")
         return [(start, stop - start, value, time) for start, stop, value, time in rows if stop > start]
 
-    keys = [(beat(r.time), key) for r in _rows(annotations, "key_mode") if (key := read_key(r.value)) is not None]
+    observed = _rows(annotations, "key_mode", most=CHORDS)
+    places = beats_of([r.time for r in observed])
+    keys = [(at, key) for at, r in zip(places, observed, strict=True) if (key := read_key(r.value)) is not None]
     keys = in_force(keys, Key("C"), length)
     meters, first = _meters([_place_in_bar(row.value) for row in beats], sandbox.get("meter"), length)
     chords = _chords(spans("chord", "chord_harte", "chord_roman"))
-    notes = [Note(a, b, pitch) for a, b, value, _ in spans("note_midi") if (pitch := _pitch(value)) is not None]
-    check_count("notes", len(notes), EVENTS)
+    notes = [
+        Note(a, b, pitch) for a, b, value, _ in spans("note_midi", most=EVENTS) if (pitch := _pitch(value)) is not None
+    ]
     return LeadSheet(
         chords=chords,
         keys=tuple(KeySpan(at, key) for at, key in keys),
@@ -143,7 +213,7 @@ def _plain(annotations: list[Any], sandbox: JsonObject) -> LeadSheet:
         grid=grid,
         length=length,
         sections=tuple(
-            Section(a, b, shortened(label)) for a, b, label, _ in spans("segment_open", "segment_salami_upper")
+            Section(a, b, shorten(label)) for a, b, label, _ in spans("segment_open", "segment_salami_upper")
         ),
         genre=sandbox.get("genre") if sandbox.get("genre") in GENRES else None,
         melody=tuple(notes),
@@ -153,16 +223,15 @@ def _plain(annotations: list[Any], sandbox: JsonObject) -> LeadSheet:
 
 def _chords(spans: list[tuple[Fraction, Fraction, Any, float]]) -> tuple[ChordSpan, ...]:
     """The chords, each cut where the next begins; labels that cannot be read are remarked and leave a gap."""
-    check_count("chords", len(spans), CHORDS)
     chords: list[ChordSpan] = []
     for i, (start, beats, value, time) in enumerate(spans):
         stop = min([start + beats, *(other[0] for other in spans[i + 1 : i + 2])])
         if stop < start + beats:
-            remark(f"chord {shortened(_label(value))!r} at {time:.2f} s reaches into the next one; it is cut there")
+            remark(f"chord {shorten(_label(value))!r} at {time:.2f} s reaches into the next one; it is cut there")
         try:
             chord = _chord(value)
         except ValueError as error:
-            remark(f"the chord {shortened(_label(value))!r} at {time:.2f} s could not be read; none is taken: {error}")
+            remark(f"the chord {shorten(_label(value))!r} at {time:.2f} s could not be read; none is taken: {error}")
             continue
         if stop > start:
             chords.append(ChordSpan(start, stop - start, chord))
@@ -186,7 +255,7 @@ def _pitch(value: Any) -> int | None:
     """The nearest of MIDI's pitches; None for what is none, which is remarked."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and -0.5 <= value < 127.5:
         return round(value)
-    remark(f"the note {shortened(value)} is no pitch 0–127; it is left out")
+    remark(f"the note {shorten(value)} is no pitch 0–127; it is left out")
     return None
 
 
@@ -211,14 +280,14 @@ def _meters(
     """The meters by the beats' numbers, ``stated`` (ours, in the sandbox) where it has as many beats, and the first
     downbeat.
     """
-    lines = [i for i, (place, _) in enumerate(places) if place == 1]
+    lines = [i for i, (beat, _) in enumerate(places) if beat == 1]
     try:
         known = Meter.parse(stated) if isinstance(stated, str) else None
     except ValueError as error:
-        remark(f"the meter {shortened(stated)!r} is left out: {error}")
+        remark(f"the meter {shorten(stated)!r} is left out: {error}")
         known = None
     gaps = [b - a for a, b in itertools.pairwise(lines)]
-    numbers = [place for place, _ in places if place is not None]
+    numbers = [beat for beat, _ in places if beat is not None]
     if not lines or (set(gaps) == {1} and max(numbers) == 1):
         meter = known or Meter(max(numbers, default=4) if 2 <= max(numbers, default=4) <= 32 else 4, 4)
         return (MeterSpan(Fraction(0), meter),), Fraction(lines[0] if lines else 0)
@@ -238,19 +307,19 @@ def _meters(
     return tuple(span for span in spans if span.start < length), Fraction(lines[0])
 
 
-def _rows(annotations: list[Any], *names: str) -> list[Observation]:
+def _rows(annotations: list[Any], *names: str, most: int = EVENTS) -> list[Observation]:
     """Observations of the first annotation in one of these namespaces, by time.
 
-    Raises ValueError where there are too many.
+    Raises ValueError where there are more than ``most``.
     """
     for name in names:
         for annotation in annotations:
             if isinstance(annotation, dict) and annotation.get("namespace") == name and annotation.get("data"):
-                return _observed(annotation["data"], name)
+                return _observed(annotation["data"], name, most)
     return []
 
 
-def _observed(data: Any, name: str) -> list[Observation]:
+def _observed(data: Any, name: str, most: int) -> list[Observation]:
     """The rows of an annotation's data: a list of observations, or lists by field."""
     if isinstance(data, dict):
         columns = [data.get(field) for field in ("time", "duration", "value")]
@@ -259,7 +328,7 @@ def _observed(data: Any, name: str) -> list[Observation]:
         rows = [dict(zip(("time", "duration", "value"), row)) for row in zip(*columns)]  # type: ignore[arg-type]
     else:
         rows = data if isinstance(data, list) else []
-    check_count(f"observations of {name!r}", len(rows), EVENTS)
+    check_count(f"observations of {name!r}", len(rows), most)
     out, left = [], 0
     for row in rows:
         times = [row.get(field) if isinstance(row, dict) else None for field in ("time", "duration")]

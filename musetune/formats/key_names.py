@@ -5,25 +5,22 @@ Ours are major and minor; what is folded is remarked.
 
 from __future__ import annotations
 
-import re
-
 from musetune.symbols.key import Key
-from musetune.symbols.limits import shortened
+from musetune.symbols.limits import shorten
 from musetune.symbols.remarks import remark
 
-# mode → fifths from the tonic of the major key with the same signature to its own, and the mode that it is kept as
+# mode → fifths from the tonic of the major key with the same signature to its own
 MODES = {
-    "major": (0, "major"),
-    "ionian": (0, "major"),
-    "lydian": (-1, "major"),
-    "mixolydian": (1, "major"),
-    "dorian": (2, "minor"),
-    "minor": (3, "minor"),
-    "aeolian": (3, "minor"),
-    "phrygian": (4, "minor"),
-    "locrian": (5, "minor"),
+    "major": 0,
+    "ionian": 0,
+    "lydian": -1,
+    "mixolydian": 1,
+    "dorian": 2,
+    "minor": 3,
+    "aeolian": 3,
+    "phrygian": 4,
+    "locrian": 5,
 }
-_NAME = re.compile(r"([A-Ga-g](?:##|bb|#|b|♯|♭)?)[\s:_-]*([A-Za-z]*)")
 
 
 def key_of_fifths(fifths: int, mode: str | None) -> Key | None:
@@ -35,21 +32,11 @@ def key_of_fifths(fifths: int, mode: str | None) -> Key | None:
     if name in ("", "none"):
         name = "major"
     if name not in MODES:
-        remark(f"the mode {shortened(name)!r} is none that is known; the key is read as major")
+        remark(f"the mode {shorten(name)!r} is none that is known; the key is read as major")
         name = "major"
-    place = fifths + MODES[name][0] + 1
+    place = fifths + MODES[name] + 1
     letter, marks = "FCGDAEB"[place % 7], place // 7
-    return key_in_mode(letter + ("#" * marks if marks > 0 else "b" * -marks), name)
-
-
-def key_in_mode(tonic: str, mode: str) -> Key:
-    """The key on ``tonic`` in one of MODES: a church mode is kept as major or minor, whichever its third makes it, and
-    remarked.
-    """
-    kept = MODES[mode][1]
-    if mode not in ("major", "minor", "ionian", "aeolian"):
-        remark(f"the key {tonic} {mode} is kept as {tonic} {kept}, the nearer of the two modes that keys have here")
-    return Key(tonic, kept)
+    return Key.in_mode(letter + ("#" * marks if marks > 0 else "b" * -marks), name)
 
 
 def read_key(text: object) -> Key | None:
@@ -60,15 +47,11 @@ def read_key(text: object) -> Key | None:
         >>> read_key("A:minor")
         Key(tonic='A', mode='minor')
     """
-    said = str(text).strip()
-    if said in ("N", "", "None"):
+    name = str(text).strip()
+    if name in ("N", "", "None"):
         return None
-    match = _NAME.fullmatch(said[:40])
-    if match is not None and match[2].lower() in MODES:
-        tonic = match[1][0].upper() + match[1][1:].replace("♯", "#").replace("♭", "b")
-        return key_in_mode(tonic, match[2].lower())
     try:
-        return Key.parse(said)
+        return Key.parse(name)
     except ValueError as error:
-        remark(f"the key {shortened(said)!r} is left out: {error}")
+        remark(f"the key {shorten(name)!r} is left out: {error}")
         return None

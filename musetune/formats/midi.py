@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musetune.formats.chord_marks import UNREAD, chords_of
-from musetune.formats.exact_sheet import FIELD, embedded, exact, like
+from musetune.formats.exact_sheet import FIELD, embed, exact, like
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
-from musetune.symbols.limits import BEATS, check_count, fraction, shortened
+from musetune.symbols.limits import BEATS, check_count, fraction, shorten
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
 from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
@@ -65,7 +65,7 @@ def _meta(sheet: LeadSheet, ticks: Ticks) -> list[tuple[int, mido.MetaMessage]]:
     """
     import mido
 
-    meta = [(0, mido.MetaMessage("text", text=f"{FIELD}={embedded(sheet)}"))]
+    meta = [(0, mido.MetaMessage("text", text=f"{FIELD}={embed(sheet)}"))]
     for meter in sheet.meters:
         m = meter.meter
         meta.append(
@@ -138,7 +138,7 @@ def _plain(file: mido.MidiFile) -> LeadSheet:
         meters=meters,
         grid=_grid(events, file.ticks_per_beat, quarters_of(meters), math.ceil(length)),
         length=length,
-        sections=tuple(Section(a, stop - a, shortened(label)) for a, stop, label in until_next(parts, length)),
+        sections=tuple(Section(a, stop - a, shorten(label)) for a, stop, label in until_next(parts, length)),
         genre=texts["genre"] if texts.get("genre") in GENRES else None,
         melody=_melody(file, at),
         first_downbeat=first_downbeat_of(texts, meters[0].meter),
@@ -167,8 +167,8 @@ def _marks(file: mido.MidiFile, events, at) -> tuple[list, list]:  # type: ignor
         if not onsets:
             return None
         low, high = bisect_left(beats, beat), bisect_left(beats, beat + 1)
-        struck = {pitch for _, pitch in onsets[low:high]}
-        return chord.root_pc in struck and len(struck & set(chord.pitch_classes)) > 1
+        pitches = {pitch for _, pitch in onsets[low:high]}
+        return chord.root_pc in pitches and len(pitches & set(chord.pitch_classes)) > 1
 
     beats = [at(tick) for tick in ticks]
     sections: list[tuple[Fraction, str]] = []
@@ -189,8 +189,8 @@ def _marks(file: mido.MidiFile, events, at) -> tuple[list, list]:  # type: ignor
 
 def signatures_of(events, quarter: Fraction, end: Fraction) -> list[tuple[Fraction, Meter]]:  # type: ignore[no-untyped-def]
     """(quarters, meter) of the time signatures; 4/4 before the first, as the standard has it."""
-    found = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
-    return in_force([(Fraction(0), Meter(4, 4)), *found], Meter(4, 4), end)
+    meters = [(t * quarter, Meter(m.numerator, m.denominator)) for t, m in events if m.type == "time_signature"]
+    return in_force([(Fraction(0), Meter(4, 4)), *meters], Meter(4, 4), end)
 
 
 def ticks_of(sheet: LeadSheet) -> Ticks:
@@ -255,7 +255,7 @@ def _keys(events) -> list[tuple[int, Key]]:  # type: ignore[no-untyped-def]
             try:
                 near = Key.parse(exact.get(tick, str(plain)))
             except ValueError as error:
-                remark(f"its text key={shortened(exact[tick])} is left out: {error}")
+                remark(f"its text key={shorten(exact[tick])} is left out: {error}")
                 near = plain
             keys.append((tick, near if _key_name(near) == message.key else plain))
     return keys
@@ -282,8 +282,8 @@ def _grid(events, ticks_per_quarter: int, quarters, count: int) -> BeatGrid:  # 
 
 
 def _melody(file: mido.MidiFile, at) -> tuple[Note, ...]:  # type: ignore[no-untyped-def]
-    found = {track.name.lower(): track for track in reversed(file.tracks)}
-    track = next((found[name] for name in MELODIES if name in found), ())
+    tracks = {track.name.lower(): track for track in reversed(file.tracks)}
+    track = next((tracks[name] for name in MELODIES if name in tracks), ())
     return tuple(sorted(_notes(track, at), key=lambda note: (note.start, note.pitch)))
 
 

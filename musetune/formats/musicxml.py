@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from musetune.formats.engraving import EngravedPage, flat, pitched, staff
-from musetune.formats.exact_sheet import FIELD, embedded, exact, like
+from musetune.formats.engraving import EngravedPage, draw_pitched, flat, staff
+from musetune.formats.exact_sheet import FIELD, embed, exact, like
 from musetune.formats.musicxml_reader import Notation, parse_notation
-from musetune.formats.note_values import GRID, written
+from musetune.formats.note_values import GRID, notate
 from musetune.formats.xml_harmony import degrees_of
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
@@ -62,7 +62,7 @@ def with_field(score: stream.Score, sheet: LeadSheet, title: str = "Lead sheet")
     from music21 import metadata
 
     score.metadata = metadata.Metadata(title=title, composer="MuseTune")  # else music21 signs for both
-    score.metadata.addCustom(FIELD, embedded(sheet))
+    score.metadata.addCustom(FIELD, embed(sheet))
     return score
 
 
@@ -73,24 +73,24 @@ def lead_part(sheet: LeadSheet) -> stream.Part:
     """
     from music21 import duration, expressions, stream, tempo
 
-    page, at, marks = page_of(sheet), _place(sheet), _marks(sheet)
-    above: list[tuple[Fraction, Music21Object]] = [(place, _symbol(chord)) for place, chord in marks.items()]
+    page, at, marks = page_of(sheet), _positions(sheet), _marks(sheet)
+    above: list[tuple[Fraction, Music21Object]] = [(start, _symbol(chord)) for start, chord in marks.items()]
     above += [(at(part.start), expressions.RehearsalMark(part.label)) for part in sheet.sections]
     beat = duration.Duration(sheet.meter.beat_quarters)
     above.append((Fraction(0), tempo.MetronomeMark(number=round(sheet.bpm, 2), referent=beat)))
     quarters = quarters_of(sheet.meters)
     end = quarters(sheet.length)
     sounds = [(quarters(n.start), min(quarters(n.start + n.beats), end), n.pitch, n.velocity) for n in sheet.melody]
-    return staff(stream.Part(), "TrebleClef", page, written(sounds, page.bars, marks, single=True), pitched, above)
+    return staff(stream.Part(), "TrebleClef", page, notate(sounds, page.bars, marks, single=True), draw_pitched, above)
 
 
 def page_of(sheet: LeadSheet) -> EngravedPage:
     """The bars and key signatures that every staff of the sheet has."""
-    at = _place(sheet)
+    at = _positions(sheet)
     return EngravedPage(tuple(_bars(sheet, at)), tuple((at(span.start), span.key) for span in sheet.keys))
 
 
-def _place(sheet: LeadSheet) -> Callable[[Fraction], Fraction]:
+def _positions(sheet: LeadSheet) -> Callable[[Fraction], Fraction]:
     """Beats → quarters, to what can be written."""
     quarters = quarters_of(sheet.meters)
     return lambda beat: Fraction(round(quarters(beat) * GRID), GRID)
@@ -109,7 +109,7 @@ def _bars(sheet: LeadSheet, at: Callable[[Fraction], Fraction]) -> list[tuple[Fr
 
 def _marks(sheet: LeadSheet) -> dict[Fraction, Chord]:
     """Chord symbols by their place in quarters; N.C. where a chord ends and none follows."""
-    at = _place(sheet)
+    at = _positions(sheet)
     stops = {at(s.end): NO_CHORD for s in sheet.chords if s.end < sheet.length}
     return dict(sorted((stops | {at(s.start): s.chord for s in sheet.chords}).items()))
 
@@ -137,12 +137,12 @@ def write_score(score: stream.Score, path: Path) -> None:
     from music21.musicxml.archiveTools import compressXML
 
     with TemporaryDirectory() as folder:  # music21 compresses beside the file, over a .musicxml of the same name
-        written = Path(folder) / "sheet.musicxml"
-        written.write_bytes(score_bytes(score))
+        plain = Path(folder) / "sheet.musicxml"
+        plain.write_bytes(score_bytes(score))
         if path.suffix.lower() == ".mxl":
-            compressXML(str(written))
-            written = written.with_suffix(".mxl")
-        shutil.copyfile(written, path)
+            compressXML(str(plain))
+            plain = plain.with_suffix(".mxl")
+        shutil.copyfile(plain, path)
 
 
 def score_bytes(score: stream.Score) -> bytes:
@@ -175,25 +175,25 @@ def _without_naturals(text: str) -> str:
     return re.sub(r"\s*<(root|bass)-alter>0</\1-alter>", "", text)
 
 
-def from_notation(said: Notation) -> LeadSheet:
+def from_notation(notation: Notation) -> LeadSheet:
     """The sheet of a score: all its chord symbols, keys, meters, tempi, and its first pitched staff as the melody.
 
     Exactly the sheet that ``to_stream`` wrote where the score still says what it did. Without a tempo: 120 a minute.
     """
-    read = _plain(said)
+    read = _plain(notation)
     again = lambda sheet: _plain(parse_notation(score_bytes(to_stream(like(read, sheet)))))  # noqa: E731
-    return exact(said.fields.get(FIELD), read, again)
+    return exact(notation.fields.get(FIELD), read, again)
 
 
-def _plain(said: Notation) -> LeadSheet:
+def _plain(notation: Notation) -> LeadSheet:
     """What the notation says."""
-    at = beats_of(said.meters)
-    length, meters = at(said.end), tuple(MeterSpan(at(q), m) for q, m in said.meters)
-    keys = in_force([(at(q), key) for q, key in said.keys], Key("C"), length)
+    at = beats_of(notation.meters)
+    length, meters = at(notation.end), tuple(MeterSpan(at(q), m) for q, m in notation.meters)
+    keys = in_force([(at(q), key) for q, key in notation.keys], Key("C"), length)
     key_at = lambda beat: next((key for start, key in reversed(keys) if start <= beat), keys[0][1])  # noqa: E731
-    marks = [(at(q), symbol.chord_in(key_at(at(q)))) for q, symbol in said.symbols]
-    parts = [(at(q), text) for q, text in said.rehearsals]
-    tempi = in_force(said.tempi, 0.5, said.end)
+    marks = [(at(q), symbol.chord_in(key_at(at(q)))) for q, symbol in notation.symbols]
+    parts = [(at(q), text) for q, text in notation.rehearsals]
+    tempi = in_force(notation.tempi, 0.5, notation.end)
     return LeadSheet(
         chords=tuple(ChordSpan(a, stop - a, c) for a, stop, c in until_next(marks, length) if c is not None),
         sections=tuple(Section(a, stop - a, label) for a, stop, label in until_next(parts, length)),
@@ -201,16 +201,16 @@ def _plain(said: Notation) -> LeadSheet:
         meters=meters,
         grid=tempo_grid(tempi, quarters_of(meters), math.ceil(length)),
         length=length,
-        melody=tuple(Note(at(a), at(b) - at(a), pitch, v) for a, b, pitch, v in _melody(said)),
-        first_downbeat=at(said.pickup),
+        melody=tuple(Note(at(a), at(b) - at(a), pitch, v) for a, b, pitch, v in _melody(notation)),
+        first_downbeat=at(notation.pickup),
     )
 
 
-def _melody(said: Notation) -> list[tuple[Fraction, Fraction, int, int]]:
+def _melody(notation: Notation) -> list[tuple[Fraction, Fraction, int, int]]:
     """(start, stop, pitch, velocity) in quarters of the first staff with pitches; of a chord the highest."""
-    lines = said.staves[0].lines if said.staves else []
+    lines = notation.staves[0].lines if notation.staves else []
     top: dict[Fraction, tuple[Fraction, Fraction, int, int]] = {}
     for start, stop, pitch, velocity, _ in sorted((e for line in lines for e in line), key=lambda e: (e[0], e[2])):
-        if min(stop, said.end) > start:
-            top[start] = (start, min(stop, said.end), pitch, velocity)
+        if min(stop, notation.end) > start:
+            top[start] = (start, min(stop, notation.end), pitch, velocity)
     return list(top.values())

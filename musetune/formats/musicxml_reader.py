@@ -1,12 +1,12 @@
 """MusicXML → what it says in quarter notes: bars, keys, tempi, chord symbols, rehearsal marks, voices. Read by
 ourselves, so that work is bounded and nothing is lost in silence.
 
-After MusicXML 4.0 (W3C Music Notation Community Group, 2021). Repeats are not played out, grace and cue notes do not
-sound."""
+After MusicXML 4.0 (W3C Music Notation Community Group, 2021). Repeats and endings are played out, jumps (D.C., D.S.)
+are not; grace and cue notes do not sound."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from musetune.formats.key_names import key_of_fifths
 from musetune.formats.score_events import Event
 from musetune.formats.xml_harmony import Symbol, symbol_of
+from musetune.formats.xml_repeats import play_order
 from musetune.symbols import limits
 from musetune.symbols.key import Key
-from musetune.symbols.limits import BEATS, CHORDS, EVENTS, XML_BYTES, check_count, fraction, shortened
+from musetune.symbols.limits import BEATS, CHORDS, EVENTS, XML_BYTES, check_count, fraction, shorten
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
 
@@ -91,7 +92,7 @@ def notation_bytes(path: Path) -> bytes:
         rooted = _rootfile(limits.read_member(pack, CONTAINER, 1 << 16)) if CONTAINER in names else None
         if rooted is not None and rooted not in names:
             remark(
-                f"its container names {shortened(rooted)!r}, which is not in the archive; the first score in it is read"
+                f"its container names {shorten(rooted)!r}, which is not in the archive; the first score in it is read"
             )
         if rooted not in names and not scores:
             raise ValueError("the archive holds no MusicXML")
@@ -112,7 +113,7 @@ def parse_notation(data: bytes) -> Notation:
     """What the XML ``data`` says."""
     root = limits.parse_xml(data)
     if root.tag not in ("score-partwise", "score-timewise"):
-        raise ValueError(f"its root is <{shortened(root.tag)}>, not <score-partwise> or <score-timewise>")
+        raise ValueError(f"its root is <{shorten(root.tag)}>, not <score-partwise> or <score-timewise>")
     parts = _parts(root)
     if not parts:
         raise ValueError("it has no parts")
@@ -121,12 +122,16 @@ def parse_notation(data: bytes) -> Notation:
         out.fields[item.get("name", "")] = item.text or ""
     readers = [_Part(number, entry, bars).read() for number, (entry, bars) in enumerate(parts, start=1)]
     check_count("notes", sum(part.count for part in readers), EVENTS)
-    starts = _lay_out(out, readers)
+    order = play_order([bars for _, bars in parts])
+    for part in readers:
+        part.unfold(order)
+    check_count("notes with their repeats", sum(len(bar.notes) for part in readers for bar in part.bars), EVENTS)
+    starts = _lay_out(out, readers, order)
     leader = next((part for part in readers if any(bar.notes for bar in part.bars)), readers[0])
     keys: list[tuple[Fraction, tuple[int, str | None]]] = [
-        (starts[i] + place, key) for i, bar in enumerate(leader.bars) for place, key in bar.keys
+        (starts[i] + start, key) for i, bar in enumerate(leader.bars) for start, key in bar.keys
     ]
-    out.keys = [(place, key) for place, said in keys if (key := key_of_fifths(*said)) is not None]
+    out.keys = [(start, key) for start, signature in keys if (key := key_of_fifths(*signature)) is not None]
     tempi = {
         starts[i] + at: pace for part in reversed(readers) for i, bar in enumerate(part.bars) for at, pace in bar.tempi
     }
@@ -135,7 +140,7 @@ def parse_notation(data: bytes) -> Notation:
         out.rehearsals += [(starts[i] + at, text) for i, bar in enumerate(part.bars) for at, text in bar.rehearsals]
         part.voices(starts, out)
     out.rehearsals = sorted(dict(reversed(out.rehearsals)).items())
-    _gather_symbols(out, readers, starts)
+    _gather_symbols(out, readers, starts, order)
     return out
 
 
@@ -144,15 +149,15 @@ def _parts(root: Element) -> list[tuple[Element | None, list[Element]]]:
     entries = {entry.get("id"): entry for entry in root.iterfind("part-list/score-part")}
     if root.tag == "score-partwise":
         return [(entries.get(part.get("id")), part.findall("measure")) for part in root.findall("part")]
-    found: dict[str | None, list[Element]] = {}
+    parts: dict[str | None, list[Element]] = {}
     for measure in root.findall("measure"):
         for part in measure.findall("part"):
-            found.setdefault(part.get("id"), []).append(part)
-    return [(entries.get(name), bars) for name, bars in found.items()]
+            parts.setdefault(part.get("id"), []).append(part)
+    return [(entries.get(name), bars) for name, bars in parts.items()]
 
 
-def _lay_out(out: Notation, parts: list[_Part]) -> list[Fraction]:
-    """Where each bar begins; sets the score's meters, pickup and end."""
+def _lay_out(out: Notation, parts: list[_Part], order: list[int]) -> list[Fraction]:
+    """Where each bar begins; sets the score's meters, pickup and end. order: the bars' numbers as written."""
     meter, due, at, starts = Meter(4, 4), Fraction(0), Fraction(0), []
     count = max(len(part.bars) for part in parts)
     for number in range(count):
@@ -160,22 +165,24 @@ def _lay_out(out: Notation, parts: list[_Part]) -> list[Fraction]:
         sign = next((bar.meter for bar in bars if bar.meter is not None), None)
         meter = sign or meter
         full = meter.beats_per_bar * meter.beat_quarters
-        held = _near(max(bar.held for bar in bars)) or full
+        length = _near(max(bar.held for bar in bars)) or full
         first, last = number == 0, number == count - 1
-        if first and held < full and count > 1:
-            out.pickup = held
-        longer = meter.numerator * held / full
+        if first and length < full and count > 1:
+            out.pickup = length
+        longer = meter.numerator * length / full
         own = (
-            Meter(int(longer), meter.denominator) if held > full and longer.denominator == 1 and longer < 256 else meter
+            Meter(int(longer), meter.denominator)
+            if length > full and longer.denominator == 1 and longer < 256
+            else meter
         )
-        shown = out.meters[-1][1] if out.meters else None
-        if first or shown != own or (at != due and held > 0):
+        before = out.meters[-1][1] if out.meters else None
+        if first or before != own or (at != due and length > 0):
             out.meters.append((at, own))
         starts.append(at)
-        if held < full and not first and not last and not any(bar.implicit for bar in bars):
-            remark(f"bar {number + 1} lasts {held} of the {full} quarters of {meter}; it is read as it stands")
-        due = at + (held if (first and out.pickup) or own != meter else full)
-        at += held
+        if length < full and not first and not last and not any(bar.implicit for bar in bars):
+            remark(f"bar {order[number] + 1} lasts {length} of the {full} quarters of {meter}; it is read as it stands")
+        due = at + (length if (first and out.pickup) or own != meter else full)
+        at += length
         check_count("quarters of music", at, BEATS)
     out.end = at
     if at <= 0:
@@ -183,18 +190,18 @@ def _lay_out(out: Notation, parts: list[_Part]) -> list[Fraction]:
     return starts
 
 
-def _gather_symbols(out: Notation, parts: list[_Part], starts: list[Fraction]) -> None:
+def _gather_symbols(out: Notation, parts: list[_Part], starts: list[Fraction], order: list[int]) -> None:
     """The chord symbols of all parts; of two at one place the first counts."""
-    found: dict[Fraction, Symbol] = {}
+    symbols: dict[Fraction, Symbol] = {}
     for part in parts:
         for i, bar in enumerate(part.bars):
-            for place, symbol in bar.symbols:
-                at = starts[i] + place
-                near = found.setdefault(at, symbol)
+            for offset, symbol in bar.symbols:
+                at = starts[i] + offset
+                near = symbols.setdefault(at, symbol)
                 if near is not symbol and not near.same_as(symbol):
-                    remark(f"bar {i + 1} of {part.name!r}: {symbol} stands where {near} does; the first is read")
-    check_count("chord symbols", len(found), CHORDS)
-    out.symbols = sorted(found.items(), key=lambda pair: pair[0])
+                    remark(f"bar {order[i] + 1} of {part.name!r}: {symbol} stands where {near} does; the first is read")
+    check_count("chord symbols", len(symbols), CHORDS)
+    out.symbols = sorted(symbols.items(), key=lambda pair: pair[0])
 
 
 @dataclass
@@ -217,7 +224,7 @@ class _Part:
 
     def __init__(self, number: int, entry: Element | None, measures: list[Element]) -> None:
         text = "" if entry is None else entry.findtext("part-name", "")
-        self.name = shortened(text) or f"part {number}"
+        self.name = shorten(text) or f"part {number}"
         self.measures = measures
         self.bars: list[_Bar] = []
         self.count = 0
@@ -244,6 +251,31 @@ class _Part:
                 raise ValueError(f"bar {number} of {self.name!r}: {error}") from error
         return self
 
+    def unfold(self, order: list[int]) -> None:
+        """Put ``bars`` into the order in which they are played; after a jump meter, key and tempo are said anew."""
+        if order == list(range(len(self.bars))):
+            return
+        meter: Meter | None = None
+        key: tuple[int, str | None] | None = None
+        pace: float | None = None
+        entries: list[_Bar] = []  # each bar as one that is jumped to
+        for bar in self.bars:
+            meter = bar.meter or meter
+            keys, tempi = list(bar.keys), list(bar.tempi)
+            if key is not None and all(at > 0 for at, _ in keys):
+                keys.insert(0, (Fraction(0), key))
+            if pace is not None and all(at > 0 for at, _ in tempi):
+                tempi.insert(0, (Fraction(0), pace))
+            entries.append(replace(bar, meter=meter, keys=keys, tempi=tempi))
+            key = keys[-1][1] if keys else None
+            pace = tempi[-1][1] if tempi else None
+        played, before = [], -1
+        for number in order:
+            source = self.bars if number == before + 1 else entries
+            played.append(source[number] if number < len(source) else _Bar())
+            before = number
+        self.bars = played
+
     def _quarters(self, text: str | None) -> Fraction:
         """A duration of the file in quarters."""
         value = fraction((text or "0").strip() or "0") / self.divisions
@@ -269,6 +301,8 @@ class _Part:
                 where = f"bar {number} of {self.name!r}"
                 bar.symbols.append((at, symbol_of(item, self._move(staff)[0], where)))
             bar.held = max(bar.held, now)
+            if bar.held > BEATS:  # before the rest of a bar without end is read
+                check_count("quarters of a bar", bar.held, BEATS)
         return bar
 
     def _move(self, staff: int) -> tuple[int, int]:
@@ -279,7 +313,7 @@ class _Part:
         if divisions is not None:
             value = fraction(divisions)
             if value <= 0:
-                raise ValueError(f"its divisions are {shortened(divisions)}; they must be above 0")
+                raise ValueError(f"its divisions are {shorten(divisions)}; they must be above 0")
             self.divisions = value
         for move in item.iterfind("transpose"):
             staff = _whole(move.get("number"), 0) or None
@@ -305,7 +339,7 @@ class _Part:
         except ValueError:
             value = 99
         if abs(value) > 11:
-            what = f"fifths {shortened(fifths)!r}" if fifths is not None else "a signature of single accidentals"
+            what = f"fifths {shorten(fifths)!r}" if fifths is not None else "a signature of single accidentals"
             remark(f"bar {number} of {self.name!r}: a key with {what} is none that is known; it is left out")
             return
         sounding = value + self._move(1)[1]
@@ -316,16 +350,16 @@ class _Part:
         at = _near(max(now + self._quarters(item.findtext("offset")), Fraction(0)))
         for mark in item.iterfind("direction-type/rehearsal"):
             if mark.text and mark.text.strip():
-                bar.rehearsals.append((at, shortened(mark.text)))
+                bar.rehearsals.append((at, shorten(mark.text)))
         sound = item if item.tag == "sound" else item.find("sound")
-        said = None if sound is None else sound.get("tempo")
+        tempo = None if sound is None else sound.get("tempo")
         paces: list[float | None] = [
             pace for mark in item.iterfind("direction-type/metronome") if (pace := _metronome(mark)) is not None
         ]
-        if not paces and said is not None:
-            paces = [_pace(said)]
+        if not paces and tempo is not None:
+            paces = [_pace(tempo)]
         if paces and paces[0] is None:
-            remark(f"bar {number} of {self.name!r}: the tempo {shortened(said)!r} is none; it is left out")
+            remark(f"bar {number} of {self.name!r}: the tempo {shorten(tempo)!r} is none; it is left out")
         elif paces and paces[0] is not None:
             bar.tempi.append((at, paces[0]))
 
@@ -358,7 +392,7 @@ class _Part:
         """The sounding pitch and its place in fifths; None outside MIDI's range."""
         step, octave = (pitch.findtext("step") or "").strip(), _whole(pitch.findtext("octave"), 4)
         if step not in STEPS:
-            raise ValueError(f"a pitch has the step {shortened(step)!r}; it must be A–G")
+            raise ValueError(f"a pitch has the step {shorten(step)!r}; it must be A–G")
         alter = round(float(fraction(pitch.findtext("alter") or "0")))
         semitones, fifths = self._move(staff)
         midi = 12 * (octave + 1) + STEPS[step] + alter + semitones
@@ -380,7 +414,7 @@ class _Part:
 
     def voices(self, starts: list[Fraction], out: Notation) -> None:
         """Add the part's staves and drums to ``out``, ties joined, chords split from the top."""
-        found: dict[tuple[int, int], list[Event]] = {}
+        voices: dict[tuple[int, int], list[Event]] = {}
         sounding: dict[tuple[int, int, int, Fraction], int] = {}  # staff, line, pitch, where it stops → its place
         for start, bar in zip(starts, self.bars):
             for event in bar.drums:
@@ -390,7 +424,7 @@ class _Part:
             }
             for staff, voice, (low, high, pitch, velocity, fifths), tied in bar.notes:
                 number = named[staff].index(voice)
-                notes = found.setdefault((staff, number), [])
+                notes = voices.setdefault((staff, number), [])
                 before = sounding.pop((staff, number, pitch, start + low), None) if tied else None
                 if before is not None:
                     notes[before] = (notes[before][0], start + high, *notes[before][2:])
@@ -399,12 +433,12 @@ class _Part:
                     notes.append((start + low, start + high, pitch, velocity, fifths))
                 sounding[staff, number, pitch, start + high] = before
         staves: dict[int, list[list[Event]]] = {}
-        for staff, number in sorted(found):
-            staves.setdefault(staff, []).extend(stacked(found[staff, number]))
+        for staff, number in sorted(voices):
+            staves.setdefault(staff, []).extend(stack(voices[staff, number]))
         out.staves += [Staff(self.name, lines) for _, lines in sorted(staves.items())]
 
 
-def stacked(notes: list[Event]) -> list[list[Event]]:
+def stack(notes: list[Event]) -> list[list[Event]]:
     """Lines in which no two notes sound at once: each note, the highest of a chord first, goes on the first silent
     line.
     """
@@ -422,8 +456,8 @@ def _voice_order(name: str) -> tuple[int, str]:
     return (int(name) if name.isdecimal() and len(name) < 6 else 10**6, name)
 
 
-def _near(place: Fraction) -> Fraction:
-    return place.limit_denominator(FINEST)
+def _near(quarters: Fraction) -> Fraction:
+    return quarters.limit_denominator(FINEST)
 
 
 def _whole(text: str | None, otherwise: int) -> int:

@@ -38,10 +38,10 @@ class Cell:
         """Where the stretch ends."""
         return self.start + self.length
 
-    def snap(self, place: Fraction) -> Fraction:
-        """The step nearest to ``place``; the earlier of two."""
+    def snap(self, position: Fraction) -> Fraction:
+        """The step nearest to ``position``; the earlier of two."""
         step = self.length / self.steps
-        return self.start + step * -((-(place - self.start) / step + Fraction(1, 2)) // 1)
+        return self.start + step * -((-(position - self.start) / step + Fraction(1, 2)) // 1)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Piece:
     tuplet: str = ""
 
 
-def written(
+def notate(
     sounds: Iterable[Sound], bars: Sequence[Bar], cuts: Iterable[Fraction] = (), *, single: bool = False
 ) -> list[list[Piece]]:
     """The pieces of every bar, which add up to it exactly.
@@ -70,13 +70,13 @@ def written(
     """
     sounds = list(sounds)
     cells = cells_of(sounds, bars)
-    sounds = (one_voice if single else separate)(snapped(sounds, cells))
+    sounds = (one_voice if single else separate)(snap(sounds, cells))
     edges = sorted({edge for sound in sounds for edge in sound[:2]})
     marks = sorted(cuts)
     return [_bar(bar, [c for c in cells if bar[0] <= c.start < bar[1]], sounds, edges, marks) for bar in bars]
 
 
-def struck(sounds: Iterable[Sound], bars: Sequence[Bar]) -> list[list[Piece]]:
+def notate_hits(sounds: Iterable[Sound], bars: Sequence[Bar]) -> list[list[Piece]]:
     """Write hits, which have no length of their own: each is written up to the next one or to the end of its beat."""
     sounds = list(sounds)
     cells = cells_of([(a, a, p, v) for a, _, p, v in sounds], bars)
@@ -125,10 +125,10 @@ def _fitted(cell: Cell, meter: Meter, onsets: list[Fraction], ends: list[Fractio
     grids = _grids(cell, meter)
     for places in (onsets + ends, onsets):
         for grid in grids:
-            if all(abs(grid.snap(place) - place) <= NEAR for place in places):
+            if all(abs(grid.snap(position) - position) <= NEAR for position in places):
                 return grid
     usual = [grid for grid in grids if grid.length / grid.steps >= Fraction(1, 6)] or grids
-    return min(usual, key=lambda grid: sum(abs(grid.snap(place) - place) for place in onsets))
+    return min(usual, key=lambda grid: sum(abs(grid.snap(position) - position) for position in onsets))
 
 
 def _grids(cell: Cell, meter: Meter) -> list[Cell]:
@@ -143,7 +143,7 @@ def _grids(cell: Cell, meter: Meter) -> list[Cell]:
     return [*plain, *triple, *([replace(cell, steps=8)] if eighths == 8 else [])]
 
 
-def snapped(sounds: Sequence[Sound], cells: Sequence[Cell]) -> list[Sound]:
+def snap(sounds: Sequence[Sound], cells: Sequence[Cell]) -> list[Sound]:
     """Starts and stops on the grid; what is shorter than a step lasts one.
 
     What begins after the last bar is left out.
@@ -159,8 +159,8 @@ def snapped(sounds: Sequence[Sound], cells: Sequence[Cell]) -> list[Sound]:
     return out
 
 
-def _snap(place: Fraction, cells: Sequence[Cell], starts: list[Fraction]) -> Fraction:
-    return cells[max(bisect_right(starts, place) - 1, 0)].snap(place)
+def _snap(position: Fraction, cells: Sequence[Cell], starts: list[Fraction]) -> Fraction:
+    return cells[max(bisect_right(starts, position) - 1, 0)].snap(position)
 
 
 def separate(sounds: Iterable[Sound]) -> list[Sound]:
@@ -168,12 +168,12 @@ def separate(sounds: Iterable[Sound]) -> list[Sound]:
     last: dict[int, int] = {}  # pitch → where in ``out``
     out: list[Sound] = []
     for sound in sorted(sounds, key=lambda s: (s[0], s[2], -s[1])):
-        place = last.get(sound[2])
-        if place is not None:
-            start, stop, pitch, velocity = out[place]
+        index = last.get(sound[2])
+        if index is not None:
+            start, stop, pitch, velocity = out[index]
             if start == sound[0]:
                 continue
-            out[place] = (start, min(stop, sound[0]), pitch, velocity)
+            out[index] = (start, min(stop, sound[0]), pitch, velocity)
         last[sound[2]] = len(out)
         out.append(sound)
     return out
@@ -205,8 +205,8 @@ def _bar(bar: Bar, cells: list[Cell], sounds: list[Sound], edges: list[Fraction]
     return _bracketed(pieces, cells)
 
 
-def _on_grid(place: Fraction, cells: list[Cell]) -> bool:
-    return any(cell.start <= place < cell.end and cell.snap(place) == place for cell in cells)
+def _on_grid(position: Fraction, cells: list[Cell]) -> bool:
+    return any(cell.start <= position < cell.end and cell.snap(position) == position for cell in cells)
 
 
 def _values(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from musetune.symbols.limits import shortened
+from musetune.symbols.limits import shorten
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except (FileNotFoundError, PermissionError):
         raise
     except ValueError as error:
-        raise ValueError(f"{path.name} is not {what}: {shortened(error, 600)}") from error
+        raise ValueError(f"{path.name} is not {what}: {shorten(error, 600)}") from error
     except RecursionError as error:
         raise ValueError(f"{path.name} is not {what}: it is nested too deeply") from error
     except OverflowError as error:

@@ -24,7 +24,7 @@ LEAP = 12  # semitones that a voice of a MIDI track leaps at most before another
 def read_score(path: str | Path) -> Score:
     """The score in ``path``: .mid, .midi, .musicxml, .xml, .mxl.
 
-    Ties are joined, grace notes dropped, repeats not expanded.
+    Ties are joined, grace notes dropped, repeats of MusicXML played out.
 
     Chords are split into voices from the top; transposing instruments are read as they sound. A score without a tempo
     gets 120 quarters a minute. Raises FileNotFoundError, and ValueError for another suffix, what is not such a file, or
@@ -44,11 +44,11 @@ def read_score(path: str | Path) -> Score:
 def _from_musicxml(path: Path) -> Score:
     from musetune.formats.musicxml_reader import read_notation
 
-    said = read_notation(path)
-    tempi = in_force(said.tempi, 0.5, said.end)
+    notation = read_notation(path)
+    tempi = in_force(notation.tempi, 0.5, notation.end)
     grid = lambda meters, count: tempo_grid(tempi, quarters_of(meters), count)  # noqa: E731
-    lines = [(staff.name, line) for staff in said.staves for line in staff.lines]
-    return score_of(lines, said.drums, said.meters, said.keys, said.end, grid, said.pickup)
+    lines = [(staff.name, line) for staff in notation.staves for line in staff.lines]
+    return score_of(lines, notation.drums, notation.meters, notation.keys, notation.end, grid, notation.pickup)
 
 
 def _from_midi(path: Path) -> Score:
@@ -82,13 +82,13 @@ def midi_notes(track: mido.MidiTrack, quarter: Fraction) -> Iterator[tuple[int, 
         tick += message.time
         if message.type not in ("note_on", "note_off"):
             continue
-        place = (message.channel, message.note)
-        if place in sounding:
-            start, velocity = sounding.pop(place)
+        key = (message.channel, message.note)
+        if key in sounding:
+            start, velocity = sounding.pop(key)
             if tick > start:
                 yield message.channel, (start * quarter, tick * quarter, message.note, velocity, None)
         if message.type == "note_on" and message.velocity:
-            sounding[place] = (tick, message.velocity)
+            sounding[key] = (tick, message.velocity)
 
 
 def _voices(notes: list[Event]) -> list[list[Event]]:

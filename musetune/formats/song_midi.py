@@ -84,9 +84,11 @@ def _track(name: str, stem: Stem, channel: int, ticks: midi.Ticks, end: int) -> 
         start, stop = (min(max(0, ticks(Fraction(beat))), end) for beat in (note.start, note.start + note.beats))
         if start < end and note.start + note.beats > 0:
             by_pitch[note.pitch].append((start, max(stop, start + 1), note.velocity))
-    for pitch, struck in by_pitch.items():
-        struck.sort()
-        for (start, stop, velocity), following in zip(struck, [a for a, *_ in struck[1:]] + [struck[-1][1]]):
+    for pitch, notes_of_pitch in by_pitch.items():
+        notes_of_pitch.sort()
+        for (start, stop, velocity), following in zip(
+            notes_of_pitch, [a for a, *_ in notes_of_pitch[1:]] + [notes_of_pitch[-1][1]]
+        ):
             if following > start:  # of two at once one sounds
                 events.append((start, 3, mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)))
                 events.append((min(stop, following), 2, mido.Message("note_off", note=pitch, channel=channel)))
@@ -133,7 +135,7 @@ def _plain(file: mido.MidiFile, played: list[Track], sheet: LeadSheet) -> Arrang
         programs.setdefault(name, 0 if name == "drums" else track.program)
         notes[name] += [StemNote(float(at(a)), float(at(b) - at(a)), pitch, v) for a, b, pitch, v in track.notes]
     in_order = {name: tuple(sorted(notes[name], key=lambda n: (n.start, n.pitch))) for name in STEMS if name in notes}
-    stems = {name: Stem(programs[name], found, name == "drums", "given") for name, found in in_order.items()}
+    stems = {name: Stem(programs[name], own_notes, name == "drums", "given") for name, own_notes in in_order.items()}
     return Arrangement(sheet.grid, stems)
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetune.formats.files import KINDS, SUFFIXES, write_jams
+from musetune.formats.json_object import read_json
 from musetune.formats.reading import reading
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
 from musetune.symbols.lead_sheet import LeadSheet
-from musetune.symbols.limits import JSON_BYTES, parse_json, read_bytes
 from musetune.symbols.remarks import collected, remark
 from musetune.symbols.spans import Note
 from musetune.symbols.timeline import quarters_of
@@ -73,7 +73,7 @@ def save_parts(
     """
     from music21 import stream
 
-    from musetune.formats.engraving import joined
+    from musetune.formats.engraving import join_staves
     from musetune.formats.musicxml import lead_part, with_field, write_score
 
     _check(arrangement)
@@ -81,7 +81,7 @@ def save_parts(
     folder.mkdir(parents=True, exist_ok=True)
     scores = {"lead sheet": with_field(stream.Score([lead_part(sheet)]), sheet, title)}
     for name, staves in _staves(sheet, arrangement):
-        scores[name] = with_field(joined([staves]), sheet, f"{title}: {name}")
+        scores[name] = with_field(join_staves([staves]), sheet, f"{title}: {name}")
     files = {name: folder / f"{name}.musicxml" for name in scores}
     for name, score in scores.items():
         write_score(score, files[name])
@@ -106,16 +106,16 @@ def load_arrangement(path: str | Path) -> Arrangement:
     if not path.is_file():
         raise FileNotFoundError(f"no such file of stems: {path}")
     what = "a song that musetune wrote as JSON" if kind == ".json" else KINDS[kind]
-    with collected() as said, reading(path, f"{what} that gives stems"):
+    with collected() as notes, reading(path, f"{what} that gives stems"):
         arrangement = _read(path, kind)
-    for text in said:
+    for text in notes:
         remark(f"{path.name}: {text}")
     return arrangement
 
 
 def _read(path: Path, kind: str) -> Arrangement:
     if kind == ".json":
-        data = parse_json(read_bytes(path, JSON_BYTES))
+        data = read_json(path)
         if not isinstance(data, dict) or not data.get("stems"):
             raise ValueError("it has no stems")
         arrangement = Arrangement.from_json(data["stems"], LeadSheet.from_json(data).grid)
@@ -172,12 +172,12 @@ def _check_note(what: str, note: StemNote) -> None:
 
 def song_score(sheet: LeadSheet, arrangement: Arrangement, title: str = "Song") -> stream.Score:
     """The lead sheet and, under it, a part a stem, all with the same bars; the exact sheet in a miscellaneous field."""
-    from musetune.formats.engraving import joined
+    from musetune.formats.engraving import join_staves
     from musetune.formats.musicxml import lead_part, with_field
 
     first = lead_part(sheet)
     first.id = first.partName = "Lead sheet"
-    return with_field(joined([[first], *(staves for _, staves in _staves(sheet, arrangement))]), sheet, title)
+    return with_field(join_staves([[first], *(staves for _, staves in _staves(sheet, arrangement))]), sheet, title)
 
 
 def _staves(sheet: LeadSheet, arrangement: Arrangement) -> Iterator[tuple[str, list[stream.Part]]]:
@@ -211,7 +211,7 @@ def song_jams(sheet: LeadSheet, arrangement: Arrangement) -> jams.JAMS:
     """
     import jams
 
-    from musetune.formats.jams_file import to_jams
+    from musetune.formats.jams_file import annotation_metadata, to_jams
 
     out = to_jams(sheet)
     for name, stem in arrangement.stems.items():
@@ -221,7 +221,8 @@ def song_jams(sheet: LeadSheet, arrangement: Arrangement) -> jams.JAMS:
                 note.velocity for note in sheet.melody if sheet.grid.time_at(float(note.start + note.beats)) > 0
             ]
         else:
-            notes = jams.Annotation("note_midi", time=0, duration=sheet.duration_s)
+            about = annotation_metadata(analysed=False)
+            notes = jams.Annotation("note_midi", time=0, duration=sheet.duration_s, annotation_metadata=about)
             velocities = _add(notes, sheet, stem)
             out.annotations.append(notes)
         notes.sandbox.update(

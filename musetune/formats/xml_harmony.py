@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
-from musetune.symbols.limits import fraction, shortened
+from musetune.symbols.limits import fraction, shorten
 from musetune.symbols.names import LETTERS, pitch_class, transpose_name
 from musetune.symbols.qualities import degree_name
 from musetune.symbols.remarks import remark
@@ -105,7 +105,7 @@ class Symbol:
         return (self.chord, self.numeral, self.tones) == (other.chord, other.numeral, other.tones)
 
     def __str__(self) -> str:
-        return self.chord.harte if self.chord is not None else repr(shortened(self.numeral or "?"))
+        return self.chord.harte if self.chord is not None else repr(shorten(self.numeral or "?"))
 
 
 def symbol_of(harmony: Element, semitones: int, where: str) -> Symbol:
@@ -113,7 +113,7 @@ def symbol_of(harmony: Element, semitones: int, where: str) -> Symbol:
     try:
         return _symbol(harmony, semitones, where)
     except ValueError as error:
-        return Symbol(numeral=_shown(harmony), where=where, why=str(error))
+        return Symbol(numeral=_printed_text(harmony), where=where, why=str(error))
 
 
 def _symbol(harmony: Element, semitones: int, where: str) -> Symbol:
@@ -121,10 +121,10 @@ def _symbol(harmony: Element, semitones: int, where: str) -> Symbol:
     if functions:
         tones = _tones(harmony)
         numeral = "/".join(functions)
-        said = numeral.rstrip("/").partition("/")[0]
+        figure = numeral.rstrip("/").partition("/")[0]
         own = (
             tones
-            if said.rstrip("iIvVb#♭♯") == "" and (harmony.findtext("kind") or "").strip() not in ("", "none", "other")
+            if figure.rstrip("iIvVb#♭♯") == "" and (harmony.findtext("kind") or "").strip() not in ("", "none", "other")
             else {}
         )
         return Symbol(numeral=numeral, tones=tuple(own.items()), where=where)
@@ -137,7 +137,7 @@ def _symbol(harmony: Element, semitones: int, where: str) -> Symbol:
     if not roots:
         raise ValueError("it has no root")
     if len(roots) > 1:
-        remark(f"{where}: of a chord over a chord ({_shown(harmony)}) the lower one is read")
+        remark(f"{where}: of a chord over a chord ({_printed_text(harmony)}) the lower one is read")
     root = transpose_name(_note(roots[-1], "root"), semitones)
     below = harmony.find("bass")
     bass = None if below is None else transpose_name(_note(below, "bass"), semitones)
@@ -172,7 +172,7 @@ def _tones(harmony: Element) -> dict[int, int]:
     if name in ("none", "other", ""):
         return {}
     if name not in KINDS:
-        raise ValueError(f"its kind {shortened(name)!r} is none of MusicXML's")
+        raise ValueError(f"its kind {shorten(name)!r} is none of MusicXML's")
     return _altered(dict(KINDS[name]), harmony)
 
 
@@ -237,7 +237,7 @@ def _note(item: Element, what: str) -> str:
     """The name of a root or bass. Raises ValueError for none."""
     step, alter = (item.findtext(f"{what}-step") or "").strip(), _number(item.findtext(f"{what}-alter"))
     if step not in LETTERS or abs(alter) > 2:
-        raise ValueError(f"its {what} {shortened(step)!r} is no letter A–G with at most two accidentals")
+        raise ValueError(f"its {what} {shorten(step)!r} is no letter A–G with at most two accidentals")
     return step + ("#" * alter if alter > 0 else "b" * -alter)
 
 
@@ -255,11 +255,11 @@ def _number(text: str | None) -> int:
     return round(float(fraction(text))) if text is not None and text.strip() else 0
 
 
-def _shown(harmony: Element) -> str:
+def _printed_text(harmony: Element) -> str:
     """What the symbol says, for a remark."""
     words = [
         (item.text or "").strip() for item in harmony.iter() if not len(item) and item.tag not in ("offset", "staff")
     ]
     kind = harmony.find("kind")
-    shown = "" if kind is None else kind.get("text") or ""
-    return shortened(" ".join(word for word in [*words, shown] if word))
+    text = "" if kind is None else kind.get("text") or ""
+    return shorten(" ".join(word for word in [*words, text] if word))

@@ -93,7 +93,7 @@ def shareable(folder: str | Path, *, strict: bool = True) -> list[str]:
             _require_plain(path, name, folder)
         if not path.is_file():
             continue
-        if allowed(name.as_posix(), kind):
+        if may_share(name.as_posix(), kind):
             check(path, name.as_posix())
             if strict:
                 _refuse_secrets(path, name)
@@ -103,7 +103,7 @@ def shareable(folder: str | Path, *, strict: bool = True) -> list[str]:
     return names
 
 
-def allowed(name: str, kind: str) -> bool:
+def may_share(name: str, kind: str) -> bool:
     """Return whether a file of that name may be shared in a folder of that kind."""
     path = Path(name)
     extra = kind == "pipeline" and any(path.match(pattern) for pattern in PIPELINE_FILES)

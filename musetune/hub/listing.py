@@ -14,6 +14,7 @@ from musetune.formats.json_object import number_field, object_field, read_json_o
 from musetune.hub.contents import kind_of
 from musetune.hub.places import BUNDLED_ADAPTERS
 from musetune.symbols.json_values import JsonObject
+from musetune.symbols.remarks import remark
 
 SHOWN = ("majmin", "beat_f")  # of results.json
 
@@ -48,6 +49,8 @@ class ListedAdapter:
 def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | None = None) -> list[ListedAdapter]:
     """List the adapters that are bundled, in the Hub's cache and in ``places``.
 
+    A damaged one is left out and named in a remark with the reason, unless a place is its own folder.
+
     Args:
         places: adapters' folders, or folders of such folders.
         cache_dir: the Hub's cache, by default huggingface_hub's.
@@ -57,19 +60,24 @@ def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | 
 
     Raises:
         FileNotFoundError: for a place that is no folder.
-        ValueError: with the file's name, for a damaged adapter.
+        ValueError: with the file's name, for a place that is a damaged adapter itself.
 
     Example:
         >>> from musetune.hub import list_adapters
         >>> "theory" in [adapter.name for adapter in list_adapters()]
         True
     """
-    listed = [_describe(folder, folder.name, "bundled") for place in BUNDLED_ADAPTERS for folder in _adapters_in(place)]
-    listed += [_describe(folder, repo, "cache") for repo, folder in _cached(cache_dir)]
+    bundled = [(folder, folder.name) for place in BUNDLED_ADAPTERS for folder in _adapters_in(place)]
+    listed = list(_described(bundled, "bundled"))
+    listed += _described([(folder, repo) for repo, folder in _cached(cache_dir)], "cache")
     for place in map(Path, places):
         if not place.is_dir():
             raise FileNotFoundError(f"no folder {place}: give an adapter's, or one that holds adapters' folders")
-        listed += [_describe(folder, None, "folder") for folder in _adapters_in(place)]
+        folders = list(_adapters_in(place))
+        if folders == [place]:
+            listed.append(_describe(place, None, "folder"))
+        else:
+            listed += _described([(folder, None) for folder in folders], "folder")
     return listed
 
 
@@ -101,12 +109,12 @@ def folder_size(folder: Path) -> tuple[int, float]:
     return parameters, round(size / 1e6, 3)
 
 
-def _adapters_in(place: Path) -> Iterator[Path]:
-    """Yield ``place`` itself where it is an adapter's folder, else the adapters' folders right in it."""
-    if kind_of(place) in ("theory", "lora"):
-        yield place
-    elif place.is_dir():
-        yield from (folder for folder in sorted(place.iterdir()) if kind_of(folder) in ("theory", "lora"))
+def _adapters_in(home: Path) -> Iterator[Path]:
+    """Yield ``home`` itself where it is an adapter's folder, else the adapters' folders right in it."""
+    if kind_of(home) in ("theory", "lora"):
+        yield home
+    elif home.is_dir():
+        yield from (folder for folder in sorted(home.iterdir()) if kind_of(folder) in ("theory", "lora"))
 
 
 def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
@@ -122,6 +130,15 @@ def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
         revisions = sorted(repo.revisions, key=lambda r: ("main" in r.refs, r.last_modified))
         if repo.repo_type == "model" and revisions and kind_of(revisions[-1].snapshot_path) in ("theory", "lora"):
             yield repo.repo_id, revisions[-1].snapshot_path
+
+
+def _described(found: Iterable[tuple[Path, str | None]], source: str) -> Iterator[ListedAdapter]:
+    """Yield what can be described of the (folder, name)s found; a damaged one is remarked."""
+    for folder, name in found:
+        try:
+            yield _describe(folder, name, source)
+        except (ValueError, OSError) as error:
+            remark(f"the adapter {name or folder.name} ({source}) is damaged and left out: {error}")
 
 
 def _describe(folder: Path, name: str | None, source: str) -> ListedAdapter:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from musetune.formats.json_object import read_json_object
+from musetune.hub.options import HubOptions
 from musetune.hub.places import BASES, BUNDLED_ADAPTERS
 from musetune.symbols.json_values import JsonObject
 
@@ -40,7 +41,7 @@ def find_base(name: str | Path) -> str:
     )
 
 
-def find_adapter(name: str | Path, **hub: Any) -> str:
+def find_adapter(name: str | Path, **hub: Unpack[HubOptions]) -> str:
     """Return an adapter's folder, theory or genre, and fetch it where it lies on the Hub.
 
     Args:
@@ -65,9 +66,9 @@ def find_adapter(name: str | Path, **hub: Any) -> str:
         from musetune.hub.transfer import pull
 
         return str(pull(str(name), **hub))
-    known = sorted({p.name for folder in BUNDLED_ADAPTERS for p in folder.glob("*") if is_adapter(p)})
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; bundled adapters: {', '.join(known) or 'none'}"
+    names = sorted({p.name for folder in BUNDLED_ADAPTERS for p in folder.glob("*") if is_adapter(p)})
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; bundled adapters: {', '.join(names) or 'none'}"
     raise FileNotFoundError(
         f"no adapter {str(name)!r}: give a folder with config.json, a bundled name or a Hub id{hint}"
     )
@@ -95,7 +96,7 @@ def _require_safetensors(folder: Path) -> str:
     return str(folder)
 
 
-def read_index(base: str, **hub: Any) -> JsonObject:
+def read_index(base: str, **hub: Unpack[HubOptions]) -> JsonObject:
     """Return model_index.json of a folder or a Hub id.
 
     Args:

@@ -15,6 +15,7 @@ from musetune.hub.contents import ADAPTER_KINDS, PIPELINE, PIPELINE_FILES, WEIGH
 from musetune.hub.licences import UNKNOWN
 from musetune.hub.listing import read_json
 
+PATIENCE_S = 5.0  # for the Hub's first answer
 README = "README.md"
 PATTERNS = [f"*{suffix}" for suffix in ADAPTER_KINDS]
 OURS = {*WEIGHTS, *(weights for _, weights in WEIGHTS.values()), "musetune.json", "training.json", "results.json"}
@@ -217,8 +218,8 @@ def pull(
     repo_id = _checked(repo_id)
     if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
         raise FileExistsError(f"{out} is there already and not empty: name a new folder")
-    fetch: dict[str, Any] = {"revision": revision, "token": token, "local_files_only": local_files_only}
-    with _explained(repo_id, revision, "pull"):
+    fetch: dict[str, Any] = {"revision": revision, "token": token}
+    with _explained(repo_id, revision, "pull"), _asking(local_files_only) as fetch["local_files_only"]:
         folder = Path(snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=PATTERNS, **fetch))
         if (folder / PIPELINE).is_file():
             snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=[*PATTERNS, *PIPELINE_FILES], **fetch)
@@ -229,6 +230,62 @@ def pull(
     except ValueError as error:
         raise ValueError(f"{repo_id} is not used: {error}") from error
     return folder if out is None else _copy(folder, names, Path(out))
+
+
+def check_cache(repo_id: str, name: str, *, revision: str | None = None, **hub: Any) -> dict[str, Any]:
+    """Find out, before anything is loaded, whether a repository can be had: asked once, without retries.
+
+    Args:
+        repo_id: "owner/name".
+        name: A file that the repository must have.
+        revision: A branch, tag or commit; default: main.
+        hub: cache_dir and local_files_only, as huggingface_hub takes them; what else there is, is left alone.
+
+    Returns:
+        `{"local_files_only": True}` where the Hub does not answer but the cache has the file, else nothing.
+
+    Raises:
+        HubError: The Hub does not answer, or HF_HUB_OFFLINE is set, and the file is not in the cache.
+    """
+    from huggingface_hub import hf_hub_download
+
+    with _explained(repo_id, revision, "pull"), _asking(bool(hub.get("local_files_only"))) as cached:
+        if cached:
+            hf_hub_download(repo_id, name, revision=revision, cache_dir=hub.get("cache_dir"), local_files_only=True)
+    return {"local_files_only": True} if cached else {}
+
+
+@contextmanager
+def _asking(local_files_only: bool) -> Iterator[bool]:
+    """Yield whether only the cache shall be asked: so it is wanted, or set by HF_HUB_OFFLINE, or the Hub does not
+    answer one request. huggingface_hub alone would ask five more times, for half a minute.
+    """
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    reason = None if local_files_only else _unreachable()
+    try:
+        yield local_files_only or reason is not None
+    except LocalEntryNotFoundError as error:
+        if reason is None:
+            raise
+        raise error from reason
+
+
+def _unreachable() -> Exception | None:
+    """Why the Hub cannot be asked now; None where it answers, whatever it says."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.utils import get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
+    try:
+        get_session().head(constants.ENDPOINT, timeout=PATIENCE_S)
+    except Exception as error:  # httpx's or requests', as the version of huggingface_hub has it
+        if _on_the_wire(error):
+            return error
+        raise
+    return None
 
 
 def _copy(folder: Path, names: list[str], out: Path) -> Path:
@@ -289,10 +346,9 @@ def explain(error: BaseException, repo_id: str, revision: str | None, doing: str
         return f"HF_HUB_OFFLINE is set{cached}: unset it to {doing}"
     broken = next((e for e in reversed(chain) if _on_the_wire(e)), None)
     if broken is not None:
-        left = "nothing was committed" if doing == "push" else f"the cache has not the whole of {at}"
-        return (
-            f"the connection to {constants.ENDPOINT} failed ({type(broken).__name__}: {broken}), and {left}: try again"
-        )
+        result = "nothing was committed" if doing == "push" else f"the cache has not the whole of {at}"
+        reason = f"{type(broken).__name__}: {broken}"
+        return f"the connection to {constants.ENDPOINT} failed ({reason}), and {result}: try again"
     if any(isinstance(e, LocalEntryNotFoundError) for e in chain):
         return f"the cache has not the whole of {at}: pull it once without local_files_only"
     return None
@@ -316,22 +372,22 @@ def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str
 
     response: Any = error.response
     status, login = response.status_code, f"{constants.ENDPOINT}/settings/tokens"
-    said = f": {error.server_message}" if error.server_message else ""
+    detail = f": {error.server_message}" if error.server_message else ""
     if isinstance(error, RevisionNotFoundError):
         return f"{repo_id} has no revision {revision or 'main'!r}: give a branch, a tag or a commit of it"
     if isinstance(error, EntryNotFoundError):
         return f"{repo_id} has no such file ({response.url})"
     if status == 403:
-        return f"the token may not {doing} {repo_id} (403){said}; make one with write access at {login}"
+        return f"the token may not {doing} {repo_id} (403){detail}; make one with write access at {login}"
     refused = "Invalid credentials" in (response.headers.get("X-Error-Message") or "")
     if status == 401 and doing == "push" and not refused and get_token() is None:
         remedy = f"run `hf auth login`, set HF_TOKEN or give a token made at {login}"
         return f"the Hub wants to know who you are (401): {remedy}"
     if status == 401 and (refused or doing == "push"):
-        return f"the Hub does not accept the token (401){said}; make one at {login}, then run `hf auth login`"
+        return f"the Hub does not accept the token (401){detail}; make one at {login}, then run `hf auth login`"
     if isinstance(error, RepositoryNotFoundError) or status == 404:
         return (
             f"no repository {repo_id} at {constants.ENDPOINT}, or a private one that the token does not open: check "
             "the name, or run `hf auth login`"
         )
-    return f"the Hub did not {doing} {repo_id} ({status}){said or f': {error}'}; try again later"
+    return f"the Hub did not {doing} {repo_id} ({status}){detail or f': {error}'}; try again later"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from numbers import Integral
 
+from musetune.symbols.limits import quote
+
 
 def check_sizes(owner: str, most: int, **sizes: object) -> None:
     """Check that sizes of a network are whole numbers from 1 to ``most``, or sequences of such.
@@ -28,7 +30,7 @@ def check_sizes(owner: str, most: int, **sizes: object) -> None:
         if value is None:
             continue
         if not all(isinstance(one, Integral) and not isinstance(one, bool) and 1 <= int(one) <= most for one in values):
-            shown = repr(value)[:80]
+            text = quote(value)
             raise ValueError(
-                f"{owner}: {name}={shown} is not a whole number from 1 to {most}; look into its config.json"
+                f"{owner}: {name}={text} is not a whole number from 1 to {most}; look into its config.json"
             )

@@ -12,15 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 import torch
 
 from musetune.adapter import MusicAdapter, lora
-from musetune.adapter.lora_files import Lora, named, read_lora
+from musetune.adapter.lora_files import Lora, read_lora, with_name
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, is_lora
+from musetune.hub.options import HubOptions
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -104,13 +105,13 @@ class AdapterManager:
         adapter, loras = self.pipe.adapter, self.pipe.loras
         if adapter is not None:
             name, size = _name_of(adapter), sum(p.numel() for p in adapter.trainable_parameters())
-            infos[name] = _info(name, "theory", adapter.card, size, 1.0)
+            infos[name] = _info(name, "theory", adapter.metadata, size, 1.0)
         if loras is not None:
             for name, one in loras.loras.items():
-                infos[name] = _info(name, "lora", one.card, one.parameters, loras.mix[name])
+                infos[name] = _info(name, "lora", one.metadata, one.parameters, loras.mix[name])
         return infos
 
-    def load(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
+    def load(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Unpack[HubOptions]) -> None:
         """Attach a theory adapter in place of the present one, or add a genre LoRA; see
         ``MuseTunePipeline.load_adapter``.
         """
@@ -149,8 +150,8 @@ class AdapterManager:
 
     def _attach(self, new: MusicAdapter, name: str | None, folder: Path | None = None) -> None:
         pipe = self.pipe
-        if new.card is not None:
-            new.card.check(self.unet)
+        if new.metadata is not None:
+            new.metadata.check(self.unet)
         label = _name_of(new) if name is None else name
         if pipe.loras is not None and label in pipe.loras.loras:
             raise ValueError(f"a genre adapter is called {label!r}: give another name=…")
@@ -167,9 +168,9 @@ class AdapterManager:
                 old.silence()
             raise
         if name is not None:
-            new.card = (
-                replace(new.card, name=name)
-                if new.card
+            new.metadata = (
+                replace(new.metadata, name=name)
+                if new.metadata
                 else AdapterMetadata.of(self.unet, "theory", name, pipe.base_name)
             )
         new.silence()
@@ -182,7 +183,7 @@ class AdapterManager:
             raise ValueError(f"the theory adapter is called {name!r}: give another name=…")
         new.check(self.unet)
         loras = pipe.loras or torch.nn.Module.to(LoraMixer(), self.unet.device, self.unet.dtype)
-        loras.put(name, named(new, name))
+        loras.put(name, with_name(new, name))
         loras.set({name: 1.0})
         pipe.register_modules(loras=loras)
         self._remember(name, folder)
@@ -330,11 +331,15 @@ class AdapterManager:
         target.mkdir(parents=True, exist_ok=True)
         with self.unfused():
             if pipe.adapter is not None and name == _name_of(pipe.adapter):
-                pipe.adapter.card = pipe.adapter.card or AdapterMetadata.of(self.unet, "theory", name, pipe.base_name)
+                pipe.adapter.metadata = pipe.adapter.metadata or AdapterMetadata.of(
+                    self.unet, "theory", name, pipe.base_name
+                )
                 pipe.adapter.save_pretrained(target)
             else:
-                one = (pipe.loras or LoraMixer()).known(name)
-                replace(one, card=one.card or AdapterMetadata.of(self.unet, "lora", name, pipe.base_name)).write(target)
+                one = (pipe.loras or LoraMixer()).get(name)
+                replace(
+                    one, metadata=one.metadata or AdapterMetadata.of(self.unet, "lora", name, pipe.base_name)
+                ).write(target)
         source = self._folders.get(name)
         if source is not None and source.resolve() != target.resolve():
             for file in COMPANIONS:
@@ -354,16 +359,20 @@ class AdapterManager:
         return _name_of(self.pipe.adapter)
 
 
-def lora_name(wanted: str | Path, folder: str | Path) -> str:
+def lora_name(name_or_path: str | Path, folder: str | Path) -> str:
     """The name of the LoRA in ``folder``: as its metadata says, else made of what the user asked for."""
-    card = read_adapter_metadata(folder)
-    return card.name if card else re.sub(r"[^\w-]+", "-", short_name(wanted).split("/")[-1]).strip("-") or "lora"
+    metadata = read_adapter_metadata(folder)
+    return (
+        metadata.name
+        if metadata
+        else re.sub(r"[^\w-]+", "-", short_name(name_or_path).split("/")[-1]).strip("-") or "lora"
+    )
 
 
 def _name_of(adapter: MusicAdapter) -> str:
-    return THEORY if adapter.card is None else adapter.card.name
+    return THEORY if adapter.metadata is None else adapter.metadata.name
 
 
-def _info(name: str, kind: str, card: AdapterMetadata | None, parameters: int, weight: float) -> AdapterInfo:
-    genre, base = (None, None) if card is None else (card.genre, card.base)
+def _info(name: str, kind: str, metadata: AdapterMetadata | None, parameters: int, weight: float) -> AdapterInfo:
+    genre, base = (None, None) if metadata is None else (metadata.genre, metadata.base)
     return AdapterInfo(name, kind, genre, base, parameters, weight)

@@ -51,11 +51,11 @@ class ConditionMask:
         The overall score of a report is another figure (`musetune.evaluation.Report.score`). The results of "best of 4"
         were measured with this one, and a seed gives the order of candidates that it always gave.
         """
-        wanted = set(STREAMS if self.streams is None else self.streams)
-        wanted |= {"chords"} if wanted >= {"function", "key"} else set()  # numerals in a key are chords
-        names = [name for stream, name in MEASURES.items() if stream in wanted] or ["key"] * ("key" in wanted)
-        known = [value for name in names if (value := scores[name]) is not None]
-        return sum(known) / len(known) if known else 0.0
+        streams = set(STREAMS if self.streams is None else self.streams)
+        streams |= {"chords"} if streams >= {"function", "key"} else set()  # numerals in a key are chords
+        names = [name for stream, name in MEASURES.items() if stream in streams] or ["key"] * ("key" in streams)
+        values = [value for name in names if (value := scores[name]) is not None]
+        return sum(values) / len(values) if values else 0.0
 
 
 def hide_outside(tokens: MusicTokens, first: int, last: int, frame_s: float) -> MusicTokens:

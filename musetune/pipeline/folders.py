@@ -8,11 +8,11 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -22,6 +22,8 @@ from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import read_adapter_metadata
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora
+from musetune.hub.options import HubOptions
+from musetune.symbols.json_values import JsonObject
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
 OURS = ("adapter", "loras")
@@ -41,7 +43,7 @@ class Reference:
     revision: str | None
 
 
-def load_adapters(folder: str | Path, index: Mapping[str, Any], pipe: Any) -> None:
+def load_adapters(folder: str | Path, index: JsonObject, pipe: Any) -> None:
     """Load what a pipeline's folder holds of adapters, in place of what ``pipe`` has."""
     pipe.unload_adapter()
     if holds(index, "adapter"):
@@ -53,7 +55,7 @@ def load_adapters(folder: str | Path, index: Mapping[str, Any], pipe: Any) -> No
         pipe.register_modules(loras=loras)
 
 
-def read_reference(index: Mapping[str, Any]) -> Reference | None:
+def read_reference(index: JsonObject) -> Reference | None:
     """The base that a model_index.json names, None where its folder holds one."""
     return Reference(index[BASE]["name"], index[BASE].get("revision")) if BASE in index else None
 
@@ -83,7 +85,7 @@ def write_reference(pipe: Any, folder: str | Path, name: str, revision: str | No
         one.save_pretrained(Path(folder) / part)
 
 
-def holds(index: Mapping[str, Any], part: str) -> bool:
+def holds(index: JsonObject, part: str) -> bool:
     """Whether a pipeline's folder has this component."""
     return isinstance(index.get(part), list) and index[part][0] is not None
 
@@ -126,7 +128,7 @@ def check_weight_indices(folder: str | Path) -> None:
 
 
 @contextmanager
-def without_adapters(folder: str, index: Mapping[str, Any], variant: str | None) -> Iterator[str]:
+def without_adapters(folder: str, index: JsonObject, variant: str | None) -> Iterator[str]:
     """A context with a folder of the plain base: ``folder`` itself, or where a ``variant`` is asked for links to all
     but the adapters.
 
@@ -144,48 +146,48 @@ def without_adapters(folder: str, index: Mapping[str, Any], variant: str | None)
         yield name
 
 
-def fetch(place: str, index: Mapping[str, Any], **hub: Any) -> str:
-    """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``place`` as it is.
+def fetch(name_or_path: str, index: JsonObject, **hub: Unpack[HubOptions]) -> str:
+    """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``name_or_path`` as it is.
 
     DiffusionPipeline.download leaves files out that it does not know, such as those of a MusicAdapter's LoRA.
     """
     ours = any(isinstance(entry, list) and str(entry[0]).startswith("musetune") for entry in index.values() if entry)
-    if Path(place).is_dir() or not ours:
-        return place
+    if Path(name_or_path).is_dir() or not ours:
+        return name_or_path
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(place, allow_patterns=list(FILES), **hub)
+    return snapshot_download(name_or_path, allow_patterns=list(FILES), **hub)
 
 
-def theory_of(adapter: object, index: Mapping[str, Any], **hub: Any) -> str | None:
+def theory_of(adapter: object, index: JsonObject, **hub: Unpack[HubOptions]) -> str | None:
     """The folder of the theory adapter that a genre adapter's folder was trained on; None where none is needed, or
     the base has its own.
     """
     if not (isinstance(adapter, str) and is_lora(adapter)) or holds(index, "adapter"):
         return None
-    card = read_adapter_metadata(adapter)
-    if card is None or card.theory is None:
+    metadata = read_adapter_metadata(adapter)
+    if metadata is None or metadata.theory is None:
         return None
     try:
-        return find_adapter(card.theory, **hub)
+        return find_adapter(metadata.theory, **hub)
     except FileNotFoundError as error:
         raise ValueError(
-            f"{card.name!r} was trained on the theory adapter {card.theory!r}, which is not at hand: load that one as adapter=…, "
-            f"then pipe.load_adapter({card.name!r})"
+            f"{metadata.name!r} was trained on the theory adapter {metadata.theory!r}, which is not at hand: load that one as adapter=…, "
+            f"then pipe.load_adapter({metadata.name!r})"
         ) from error
 
 
-def warn_of_remote_code(place: str, options: Mapping[str, Any]) -> None:
+def warn_of_remote_code(name_or_path: str, options: JsonObject) -> None:
     """Warn where code from the Hub would run that is not pinned to a commit; MuseTune itself never needs such code."""
     if not options.get("trust_remote_code"):
         return
     code, revision = options.get("custom_pipeline"), options.get("custom_revision")
-    sources = {place: options.get("revision")}
+    sources = {name_or_path: options.get("revision")}
     if code is not None:
-        sources[str(code)] = revision or (options.get("revision") if code == place else None)
+        sources[str(code)] = revision or (options.get("revision") if code == name_or_path else None)
     for source, pin in sources.items():
         if not Path(source).exists() and not (pin and COMMIT.fullmatch(pin)):
-            what = "custom_revision" if source == code != place else "revision"
+            what = "custom_revision" if source == code != name_or_path else "revision"
             warnings.warn(
                 f"trust_remote_code=True runs whatever {source} holds at {pin or 'main'} today: pin it, {what}='<commit hash>', or leave "
                 "trust_remote_code out, which MuseTunePipeline does not need",

@@ -70,13 +70,13 @@ def guide(predictions: Tensor, scales: tuple[float, ...], rescale: float = 0.0) 
     2305.08891, eq. 15–16).
     """
     which = passes(scales)
-    found = dict(zip(which, predictions.chunk(len(which)), strict=True))
-    full = found[len(scales)]
+    by_condition = dict(zip(which, predictions.chunk(len(which)), strict=True))
+    full = by_condition[len(scales)]
     # as differences from level to level, so that scales of 1 give the last level exactly; what is not there has the
     # factor 0
     levels = [full] * (len(scales) + 1)
     for level in reversed(range(len(scales))):
-        levels[level] = found.get(level, levels[level + 1])
+        levels[level] = by_condition.get(level, levels[level + 1])
     guided = levels[0]
     for scale, lower, upper in zip(scales, levels, levels[1:], strict=False):
         guided = guided + scale * (upper - lower)

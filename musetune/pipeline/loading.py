@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 if TYPE_CHECKING:
     import torch
     from transformers import GPT2LMHeadModel
+
+    from musetune.hub.options import HubOptions
 
 
 def language_model(
@@ -14,7 +16,7 @@ def language_model(
     index: dict[str, Any],
     dtype: torch.dtype | dict[str, torch.dtype] | None = None,
     variant: str | None = None,
-    **hub: Any,
+    **hub: Unpack[HubOptions],
 ) -> GPT2LMHeadModel | None:
     """The folder's GPT-2 with its generation methods where the index names plain ``GPT2Model``, else None.
 
@@ -47,10 +49,10 @@ def resolve_dtype(dtype: Any) -> Any:
         return {part: resolve_dtype(one) for part, one in dtype.items()}
     if not isinstance(dtype, str):
         return dtype
-    found = getattr(torch, dtype.removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype):
+    value = getattr(torch, dtype.removeprefix("torch."), None)
+    if not isinstance(value, torch.dtype):
         raise ValueError(f"dtype={dtype!r} is no dtype: give torch.float32, torch.float16 or torch.bfloat16")
-    return found
+    return value
 
 
 def pick_device(name: str | None) -> str:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
+from musetune.hub.options import HubOptions
+from musetune.hub.transfer import check_cache
+from musetune.models.config_limits import check_base_configs
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -49,11 +52,24 @@ from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
-from musetune.pipeline.sampler import Generators, relate_sections, sample
+from musetune.pipeline.sampler import Generators, OnStep, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
+if TYPE_CHECKING:
+    from musetune.evaluation import Report
+
 OUTPUT_TYPES = ("np", "pt", "latent")
+Callback = Callable[[int, Tensor, Tensor], None]  # step, timestep, latents
+StepEndCallback = Callable[["MuseTunePipeline", int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None]
+
+
+class SamplingOptions(TypedDict):
+    """What a call hands on to ``sample`` as it came."""
+
+    eta: float
+    cross_attention_kwargs: dict[str, Any] | None
+    on_step: OnStep | None
 
 
 class MuseTunePipeline(AudioLDM2Pipeline):
@@ -131,10 +147,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         revision is ``adapter_revision``, by default ``revision`` where the base is not from the Hub. Warns where
         remote code is asked for that is not pinned to a commit.
         """
-        place = find_base(base)
-        warn_of_remote_code(place, options)
+        name_or_path = find_base(base)
+        warn_of_remote_code(name_or_path, options)
+        if not Path(name_or_path).is_dir():
+            options |= check_cache(name_or_path, "model_index.json", **options)
         access = {k: options[k] for k in ("token", "cache_dir", "local_files_only") if k in options}
-        if adapter_revision is None and Path(place).is_dir():
+        if adapter_revision is None and Path(name_or_path).is_dir():
             adapter_revision = options.get("revision")
         name = None
         if isinstance(adapter, str | Path):  # a misspelt name is found before the base is loaded
@@ -143,27 +161,28 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         options.setdefault("use_safetensors", True)
         options |= {name: resolve_dtype(options[name]) for name in ("dtype", "torch_dtype") if name in options}
         hub = access | given_arguments(revision=options.get("revision"))
-        index = read_index(place, **hub)
-        check_index(index, place, trusted=bool(options.get("trust_remote_code")))
-        place, theory = fetch(place, index, **hub), theory_of(adapter, index, **access)
+        index = read_index(name_or_path, **hub)
+        check_index(index, name_or_path, trusted=bool(options.get("trust_remote_code")))
+        name_or_path, theory = fetch(name_or_path, index, **hub), theory_of(adapter, index, **access)
         if (reference := read_reference(index)) is not None:
             pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
-            load_adapters(place, index, pipe)
+            load_adapters(name_or_path, index, pipe)
         else:
-            if not Path(place).is_dir() and "custom_pipeline" not in options:
-                place = cls.download(
-                    place, **given_arguments(variant=options.get("variant")), use_safetensors=True, **hub
+            if not Path(name_or_path).is_dir() and "custom_pipeline" not in options:
+                name_or_path = cls.download(
+                    name_or_path, **given_arguments(variant=options.get("variant")), use_safetensors=True, **hub
                 )
-            if Path(place).is_dir():
-                check_weight_indices(place)
+            if Path(name_or_path).is_dir():
+                check_weight_indices(name_or_path)
+                check_base_configs(name_or_path, index, skip=tuple(options))
             if "language_model" not in options:
                 dtype = options.get("dtype", options.get("torch_dtype"))
-                model = language_model(place, index, dtype, options.get("variant"), **hub)
+                model = language_model(name_or_path, index, dtype, options.get("variant"), **hub)
                 options |= given_arguments(language_model=model)
-            with without_adapters(place, index, options.get("variant")) as plain:
+            with without_adapters(name_or_path, index, options.get("variant")) as plain:
                 pipe = super().from_pretrained(plain, **options)
-            if plain != place:
-                load_adapters(place, index, pipe)
+            if plain != name_or_path:
+                load_adapters(name_or_path, index, pipe)
             pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
         if theory is not None:
             pipe.load_adapter(theory)
@@ -185,16 +204,34 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         pipe.base_revision = getattr(pipeline, "base_revision", None)
         return pipe
 
-    def push_adapter_to_hub(self, repo_id: str, name: str | None = None, **hub: Any) -> str:
-        """Push what ``save_adapter`` writes to a repository of the Hub, "me/musetune-jazz". hub: token, revision,
-        private, message, license.
+    def push_adapter_to_hub(
+        self,
+        repo_id: str,
+        name: str | None = None,
+        *,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        message: str | None = None,
+        license: str | None = None,
+    ) -> str:
+        """Push what ``save_adapter`` writes to a repository of the Hub.
 
-        Returns what the Hub calls the commit. name: by default the active genre LoRA, else the theory adapter.
+        Args:
+            repo_id: "me/musetune-jazz".
+            name: by default the active genre LoRA, else the theory adapter.
+            token, revision, private, message, license: as of ``musetune.hub.push``.
+
+        Returns:
+            What the Hub calls the commit.
         """
         from musetune.hub import push
 
         with tempfile.TemporaryDirectory() as folder:
-            return push(self.save_adapter(folder, name), repo_id, **hub)
+            written = self.save_adapter(folder, name)
+            return push(
+                written, repo_id, token=token, revision=revision, private=private, message=message, license=license
+            )
 
     # -- adapters
     # ----------------------------------------------------------------------------------------------------------
@@ -204,7 +241,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """The loaded adapters by name: the theory adapter first, then the genre LoRAs."""
         return self.adapter_manager.infos()
 
-    def load_adapter(self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Any) -> None:
+    def load_adapter(
+        self, adapter: str | Path | MusicAdapter, name: str | None = None, **hub: Unpack[HubOptions]
+    ) -> None:
         """Attach a theory adapter in place of the present one, or add a genre LoRA, which is active alone then; the
         base stays loaded.
 
@@ -347,7 +386,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         negative_attention_mask: Tensor | None = None,
         max_new_tokens: int | None = None,
         return_dict: bool = True,
-        callback: Callable[[int, int, Tensor], None] | None = None,
+        callback: Callback | None = None,
         callback_steps: int | None = 1,
         cross_attention_kwargs: dict[str, Any] | None = None,
         output_type: str | None = "np",
@@ -371,7 +410,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         window_seconds: float | None = None,
         strength: float | None = None,
         return_report: bool = False,
-        callback_on_step_end: Callable[[Any, int, int, dict[str, Tensor]], dict[str, Tensor] | None] | None = None,
+        callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
         """Generate audio that follows a lead sheet, a progression or a plan of its own; without music, as
@@ -442,7 +481,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 f"callback_on_step_end_tensor_inputs={callback_on_step_end_tensor_inputs!r}: only ['latents']"
             )
         on_step = self._on_step(callback, callback_steps or 1, callback_on_step_end)
-        prompts: list[Any] = prompt if isinstance(prompt, list) else [prompt]
+        prompts: list[str | None] = list(prompt) if isinstance(prompt, list) else [prompt]
         waveforms = num_waveforms_per_prompt or 1
         music = (lead_sheet, harmonic_progression, arrangement)
         song = False
@@ -453,7 +492,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if lead_sheet is None and harmonic_progression is None:
             partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
             other = {"strength": strength, "arrangement": arrangement, "guidance_rescale": guidance_rescale}
-            flags: dict[str, Any] = {"return_report": return_report or None, "stems": stems or None}
+            flags: dict[str, object] = {"return_report": return_report or None, "stems": stems or None}
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
             reject_arguments(flags | settings | scales | partial | intervals | other, NEEDS_MUSIC)
@@ -524,27 +563,29 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             "negative_attention_mask": negative_attention_mask,
             "max_new_tokens": max_new_tokens,
         }
-        sampling = {"eta": eta, "cross_attention_kwargs": cross_attention_kwargs, "on_step": on_step}
+        sampling = SamplingOptions(
+            eta=eta, cross_attention_kwargs=cross_attention_kwargs, on_step=self._stoppable(on_step)
+        )
         with self.adapter_manager.playing(request.strength, music=True):
             if stems:
                 solos = self._generate_solos(request, words, generator, latents, **sampling)
                 audios = mix_stems(solos)
             else:
                 solos = None
-                made = self._generate(request, prompts, words, generator, latents, **sampling)
+                output = self._generate(request, prompts, words, generator, latents, **sampling)
                 if output_type == "latent":
                     self.maybe_free_model_hooks()
                     return (
-                        MuseTuneOutput(made, self._rate, sheets[0], lead_sheets=tuple(sheets))
+                        MuseTuneOutput(output, self._rate, sheets[0], lead_sheets=tuple(sheets))
                         if return_dict
-                        else (made,)
+                        else (output,)
                     )
-                audios = self._decode(made, round(request.seconds * self._rate))
+                audios = self._decode(output, round(request.seconds * self._rate))
         self.maybe_free_model_hooks()
-        reports: list[Any] | None = None
+        reports: list[Report] | None = None
         if return_report or waveforms > 1:
             audios, reports = self._rank(audios, request)
-        result: Any = torch.from_numpy(audios) if output_type == "pt" else audios
+        result = torch.from_numpy(audios) if output_type == "pt" else audios
         if not return_dict:
             return (result,)
         return MuseTuneOutput(
@@ -567,12 +608,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """The base's own length."""
         return float(self.unet.config.sample_size * self.row_s)
 
-    def _stock_call(self, callback_on_step_end: Any, **arguments: Any) -> Any:
+    def _stock_call(self, callback_on_step_end: StepEndCallback | None, **arguments: Any) -> Any:
         """Call the stock pipeline, which has no ``callback_on_step_end``."""
         if callback_on_step_end is not None:
             legacy, every = arguments["callback"], arguments["callback_steps"] or 1
 
-            def callback(step: int, t: int, latents: Tensor) -> None:
+            def callback(step: int, t: Tensor, latents: Tensor) -> None:
                 changed = callback_on_step_end(self, step, t, {"latents": latents}) or {}
                 latents.copy_(changed.get("latents", latents))
                 if self._interrupt:
@@ -585,7 +626,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             arguments |= {"callback": callback, "callback_steps": 1}
         return super().__call__(**arguments)
 
-    def _on_step(self, callback: Any, callback_steps: int, callback_on_step_end: Any) -> Any:
+    def _on_step(
+        self, callback: Callback | None, callback_steps: int, callback_on_step_end: StepEndCallback | None
+    ) -> OnStep | None:
         """Return what the sampler calls after each step: both kinds of callback, and the interrupt; None where there
         is nothing to call.
         """
@@ -623,10 +666,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         words: dict[str, Any],
         generator: Generators,
         latents: Tensor | None,
-        *,
-        eta: float,
-        cross_attention_kwargs: dict[str, Any] | None,
-        on_step: Any,
+        **sampling: Unpack[SamplingOptions],
     ) -> Tensor:
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
         rows = self._rows(request.seconds)
@@ -647,13 +687,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             steps=request.steps,
             window_rows=window_rows,
             generator=generator,
-            eta=eta,
-            cross_attention_kwargs=cross_attention_kwargs,
             progress=self.progress_bar,
-            on_step=self._stoppable(on_step),
+            **sampling,
         )
 
-    def _stoppable(self, on_step: Any) -> Any:
+    def _stoppable(self, on_step: OnStep | None) -> OnStep | None:
         """Return ``on_step`` that also stops the sampler where ``pipe._interrupt`` is set."""
         if on_step is None:
             return None
@@ -670,7 +708,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         words: dict[str, Any],
         generator: Generators,
         latents: Tensor | None,
-        **sampling: Any,
+        **sampling: Unpack[SamplingOptions],
     ) -> dict[str, np.ndarray]:
         """Return audio (samples,) of each player under its own notes and words, from one noise; scaled so that their
         sum does not clip.
@@ -682,8 +720,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         for name, alone in solo_arrangements(music.arrangement).items():
             prompt = solo_prompt(alone.stems[name], music.lead_sheet.genre)
             own = replace(request, music=(replace(music, arrangement=alone),))
-            made = self._generate(own, [prompt], words, generator, noise, **sampling)
-            solos[name] = self._decode(made, round(request.seconds * self._rate))[0]
+            solo = self._generate(own, [prompt], words, generator, noise, **sampling)
+            solos[name] = self._decode(solo, round(request.seconds * self._rate))[0]
         if not solos:
             raise ValueError("stems=True, and no player of the arrangement has a note")
         peak = float(np.abs(mix_stems(solos)).max())
@@ -767,7 +805,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
-    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Any]]:
+    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Report]]:
         """Return the waveforms and their reports, the most obedient of each prompt first; of a stretch where only
         that was asked for.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from musetune.pipeline.checks import check_positive, given_arguments, one_a_prompt, or_default, reject_arguments
 from musetune.symbols import Arrangement, Chord, LeadSheet
@@ -73,7 +73,7 @@ def build_request(
     *,
     lead_sheet: LeadSheet | list[LeadSheet] | None,
     harmonic_progression: str | Sequence[str | Chord] | None,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     seconds: float | None,
     default_seconds: float,
     arrangement: Arrangement | list[Arrangement] | None,
@@ -136,14 +136,14 @@ def build_request(
     if window_seconds is not None:
         check_positive("window_seconds", window_seconds)
     notes = [None if adapter.stems is None else one for one in arrangements]
-    played = any(one is not None for one in notes)
+    has_notes = any(one is not None for one in notes)
     guidance = Guidance(
-        or_default(guidance_scale, PLAYED_GUIDANCE if played else TEXT_GUIDANCE),
-        or_default(music_guidance_scale, PLAYED_GUIDANCE if played else MUSIC_GUIDANCE),
+        or_default(guidance_scale, PLAYED_GUIDANCE if has_notes else TEXT_GUIDANCE),
+        or_default(music_guidance_scale, PLAYED_GUIDANCE if has_notes else MUSIC_GUIDANCE),
         or_default(guidance_rescale, GUIDANCE_RESCALE),
         or_default(guidance_interval, ALWAYS),
         or_default(music_guidance_interval, ALWAYS),
-        or_default(stem_guidance_scale, PLAYED_GUIDANCE) if played else None,
+        or_default(stem_guidance_scale, PLAYED_GUIDANCE) if has_notes else None,
     )
     for sheet in sheets:
         remark_on_vocabulary(sheet)
@@ -174,8 +174,10 @@ def remark_on_vocabulary(sheet: LeadSheet) -> None:
         )
     simpler = {str(span.chord): span.chord.simplify() for span in sheet.chords if span.chord.folded}
     if simpler:
-        shown = ", ".join(f"{exact} as {plain}" for exact, plain in list(simpler.items())[:4])
-        remark(f"the model calls some chords by a simpler name: {shown}; their exact notes still count in its chroma")
+        examples = ", ".join(f"{exact} as {plain}" for exact, plain in list(simpler.items())[:4])
+        remark(
+            f"the model calls some chords by a simpler name: {examples}; their exact notes still count in its chroma"
+        )
 
 
 def resolve_lead_sheet(
@@ -183,7 +185,7 @@ def resolve_lead_sheet(
     progression: str | Sequence[str | Chord] | None,
     seconds: float | None,
     default_seconds: float,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
 ) -> LeadSheet | None:
     """Return the one lead sheet that the arguments mean, cut to ``seconds`` where given; None for a call without music.
 
@@ -209,11 +211,11 @@ def resolve_lead_sheet(
     if progression is None:
         reject_arguments(settings, NEEDS_MUSIC)
         return None
-    given = given_arguments(**settings)
-    given["duration_seconds"] = or_default(seconds, default_seconds)
+    arguments = given_arguments(**settings)
+    arguments["duration_seconds"] = or_default(seconds, default_seconds)
     if isinstance(progression, str):
-        return LeadSheet.parse(progression, **given)
-    return LeadSheet.from_progression(progression, **given)
+        return LeadSheet.parse(progression, **arguments)
+    return LeadSheet.from_progression(progression, **arguments)
 
 
 def fit_lead_sheet(sheet: LeadSheet, seconds: float | None) -> LeadSheet:

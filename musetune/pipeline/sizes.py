@@ -42,8 +42,8 @@ def count(module: nn.Module) -> int:
 
 
 def _kept_buffers(module: nn.Module) -> list:
-    kept = module.state_dict().keys()
-    return [buffer for name, buffer in module.named_buffers() if name in kept]
+    keys = module.state_dict().keys()
+    return [buffer for name, buffer in module.named_buffers() if name in keys]
 
 
 def megabytes(folder: Path) -> float:

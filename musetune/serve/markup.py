@@ -19,7 +19,7 @@ from musetune.formats.chart_text import pop_name
 from musetune.serve.work import Take
 from musetune.symbols import Chord, LeadSheet
 from musetune.symbols.json_values import JsonObject
-from musetune.theory.numerals.context import romans
+from musetune.theory.numerals.context import romans_of_spans
 
 SCORES = {"majmin": "chords", "tetrads": "sevenths", "beat_f": "beats", "downbeat_f": "bar lines"}
 
@@ -128,7 +128,7 @@ def _lane(sheet: LeadSheet, asked: Sequence[str], heard: Sequence[str], seconds:
 
 
 def _asked(sheet: LeadSheet) -> list[str]:
-    spans = zip(sheet.chords, sheet.chord_intervals_s, romans(sheet), strict=True)
+    spans = zip(sheet.chords, sheet.chord_intervals_s, romans_of_spans(sheet), strict=True)
     return [_cell(float(start), float(end), pop_name(span.chord), numeral) for span, (start, end), numeral in spans]
 
 

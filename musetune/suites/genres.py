@@ -22,10 +22,12 @@ from tqdm import tqdm
 
 from musetune.audio import load_audio, save_audio
 from musetune.evaluation import MEASURES, Mean, adherence, bootstrap_mean, load_test_sheets
+from musetune.evaluation.audio_similarity import timbre, timbre_distance
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import judge_with_hints
 from musetune.evaluation.obedience import genre_of, mismatched_sheets
-from musetune.evaluation.playing import cell, provenance, remember, rendered, through_codec
-from musetune.evaluation.sound import timbre, timbre_distance
+from musetune.evaluation.provenance import provenance, remember
+from musetune.evaluation.references import render_sheet, through_codec
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.processes import crash_safe_map
@@ -68,8 +70,8 @@ def plain(test: TestSheet) -> TestSheet:
 def recorded_settings(settings: EvaluationSettings) -> JsonObject:
     """What the audio depends on."""
     names = ("base", "adapter", "genres", "steps", "guidance", "music_guidance", "sheets")
-    chosen = {name: getattr(settings, name) for name in names} | {"genres": list(settings.genres)}
-    return chosen | provenance(load(settings), settings.soundfont)
+    values = {name: getattr(settings, name) for name in names} | {"genres": list(settings.genres)}
+    return values | provenance(load(settings), settings.soundfont)
 
 
 def load(settings: EvaluationSettings) -> MuseTunePipeline:
@@ -115,7 +117,7 @@ def make(pipe: MuseTunePipeline, test: TestSheet, condition: str, settings: Eval
     genre, _, ceiling = condition.partition(" ceiling ")
     if ceiling:
         sheet, rate = replace(test.sheet, genre=genre), pipe.vocoder.config.sampling_rate
-        wave = rendered(sheet, rate, seed=test.seed, soundfont=settings.soundfont)
+        wave = render_sheet(sheet, rate, seed=test.seed, soundfont=settings.soundfont)
         return wave if ceiling == "A" else through_codec(pipe, wave)
     pipe.set_adapter(None if condition == THEORY else genre)
     return pipe(
@@ -134,8 +136,8 @@ def score_clip(path: Path, *tests: TestSheet) -> list[Scores]:
     """
     record = path.with_suffix(".json")
     ids = [test.id for test in tests]
-    if record.exists() and (known := json.loads(record.read_text()))["asked"] == ids:
-        return known["scores"]
+    if record.exists() and (earlier := json.loads(record.read_text()))["asked"] == ids:
+        return earlier["scores"]
     wave, rate = load_audio(path)
     listenings = judge_with_hints(wave, rate, [test.sheet for test in tests])
     genre = genre_of(wave, rate)

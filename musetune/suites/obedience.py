@@ -25,13 +25,15 @@ from musetune.audio import load_audio, save_audio
 from musetune.display.evaluation_charts import draw_chart, draw_scatter, draw_table
 from musetune.evaluation import MEASURES, load_test_sheets, report
 from musetune.evaluation.agreement import QUANTITIES, agreement, pairs, plain_lines, plain_within, within
+from musetune.evaluation.audio_similarity import clap_similarity, timbre, timbre_distance
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.obedience import (
     CONDITIONS,
     TEXT,
     aims,
     by_meter,
+    genre_cost,
     judge_clip,
-    lost,
     markdown,
     markdown_aims,
     markdown_meters,
@@ -40,8 +42,8 @@ from musetune.evaluation.obedience import (
     tabulate,
     three_meters,
 )
-from musetune.evaluation.playing import cell, hash_of, provenance, remember, rendered, through_codec, unclipped
-from musetune.evaluation.sound import clap_similarity, timbre, timbre_distance
+from musetune.evaluation.provenance import hash_of, provenance, remember
+from musetune.evaluation.references import limit_peak, render_sheet, through_codec
 from musetune.evaluation.testset import TestSheet
 from musetune.pipeline.condition_mask import ConditionMask
 from musetune.pipeline.pipeline import MuseTuneOutput, MuseTunePipeline
@@ -91,7 +93,7 @@ def summary(clips: Clips, tests: list[TestSheet], sound: dict[str, float | None]
         "table": tabulate(main),
         "metres": by_meter(main, tests),
         "aims": aims(main),
-        "lost": {row: lost(main, row) for row in TEXT} if "floor A" in main else {},
+        "lost": {row: genre_cost(main, row) for row in TEXT} if "floor A" in main else {},
         "frechet": sound,
         "agreement": {name: agreement(records) for name, records in sets.items()},
         "within": within(ranked),
@@ -119,9 +121,9 @@ def load(base: str, adapter: str, device: str) -> MuseTunePipeline:
 def recorded_settings(settings: EvaluationSettings, tests: list[TestSheet]) -> JsonObject:
     """What audio and figures depend on; the test set and the weights by a hash."""
     apart = ("out", "limit", "device", "suite", "genres", "arranger", "workers")
-    chosen = {k: v for k, v in asdict(settings).items() if k not in apart}
-    chosen["sheets"] = hash_of(repr(tests).encode())
-    return {**chosen, **provenance(load(settings.base, settings.adapter, settings.device), settings.soundfont)}
+    values = {k: v for k, v in asdict(settings).items() if k not in apart}
+    values["sheets"] = hash_of(repr(tests).encode())
+    return {**values, **provenance(load(settings.base, settings.adapter, settings.device), settings.soundfont)}
 
 
 def play_and_judge(tests: list[TestSheet], every: list[TestSheet], settings: EvaluationSettings) -> Clips:
@@ -150,21 +152,23 @@ def play_and_judge_one(job: tuple[TestSheet, TestSheet], settings: EvaluationSet
             records[condition] = records["adapter"]
         else:
             about = {condition: test} | ({"floor B": stranger} if condition == "adapter" else {})
-            records |= judged(pipe, test, about, out)
+            records |= judge_sheets(pipe, test, about, out)
     if all(wav(out, condition, test).exists() for condition in CANDIDATES):
         for condition in CANDIDATES:
-            records |= judged(pipe, test, {condition: test}, out)
+            records |= judge_sheets(pipe, test, {condition: test}, out)
     return records
 
 
-def judged(pipe: MuseTunePipeline, test: TestSheet, about: dict[str, TestSheet], out: Path) -> dict[str, JsonObject]:
+def judge_sheets(
+    pipe: MuseTunePipeline, test: TestSheet, about: dict[str, TestSheet], out: Path
+) -> dict[str, JsonObject]:
     """Records of one clip of ``test``'s, one for each condition and sheet that it is held against; read where they
     are there.
     """
     paths = {c: out / "reports" / c.replace(" ", "-") / f"{sheet.id}.json" for c, sheet in about.items()}
-    known = {c: json.loads(path.read_text()) for c, path in paths.items() if path.exists()}
-    if all(c in known and known[c]["audio"] == test.id for c in about):
-        return known
+    earlier = {c: json.loads(path.read_text()) for c, path in paths.items() if path.exists()}
+    if all(c in earlier and earlier[c]["audio"] == test.id for c in about):
+        return earlier
     condition = next(iter(about))
     wave, rate = load_audio(wav(out, condition, test))
     judgements, estimate = judge_clip(wave, rate, list(about.values()))
@@ -185,7 +189,7 @@ def make_audio(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSett
     on other sheets.
     """
     rate = pipe.vocoder.config.sampling_rate
-    ceiling = partial(rendered, test.sheet, rate, seed=test.seed, soundfont=settings.soundfont)
+    ceiling = partial(render_sheet, test.sheet, rate, seed=test.seed, soundfont=settings.soundfont)
     makers: dict[str, Callable[[], np.ndarray]] = {
         "floor A": lambda: plain_base(pipe, test, settings),
         "adapter": lambda: obedient(pipe, test, settings, test.seed).audios[0],
@@ -214,7 +218,7 @@ def plain_base(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSett
         guidance_scale=settings.guidance,
         generator=torch.Generator().manual_seed(test.seed),
     ).audios[0]
-    return unclipped(wave)
+    return limit_peak(wave)
 
 
 def obedient(

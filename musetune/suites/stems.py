@@ -32,9 +32,11 @@ from tqdm import tqdm
 from musetune.audio import load_audio, save_audio, synthesize
 from musetune.display.evaluation_charts import draw_table
 from musetune.evaluation import Mean, adherence, bootstrap_mean, judge, load_test_sheets
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.notes import NOTE_MEASURES, gain, note_scores, share_reached
 from musetune.evaluation.obedience import mismatched_sheets
-from musetune.evaluation.playing import cell, hash_of, provenance, remember, through_codec, unclipped
+from musetune.evaluation.provenance import hash_of, provenance, remember
+from musetune.evaluation.references import limit_peak, through_codec
 from musetune.evaluation.testset import TestSheet
 from musetune.evaluation.transcription import LOUD_DB, STRUCK, transcribe, transcriber_versions
 from musetune.pipeline.pipeline import MuseTunePipeline
@@ -86,9 +88,9 @@ def run(settings: EvaluationSettings) -> None:
 def recorded_settings(settings: EvaluationSettings) -> dict[str, Any]:
     """What the audio and the figures depend on."""
     names = ("base", "adapter", "arranger", "steps", "guidance", "music_guidance", "played_guidance", "sheets")
-    chosen = {name: getattr(settings, name) for name in names} | {"transcribers": transcriber_versions()}
-    chosen["strokes"] = {"loud_db": LOUD_DB, "above": STRUCK}
-    return chosen | provenance(load(settings), settings.soundfont)
+    values = {name: getattr(settings, name) for name in names} | {"transcribers": transcriber_versions()}
+    values["strokes"] = {"loud_db": LOUD_DB, "above": STRUCK}
+    return values | provenance(load(settings), settings.soundfont)
 
 
 def load(settings: EvaluationSettings) -> MuseTunePipeline:
@@ -108,14 +110,14 @@ def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSetting
     song's.
     """
     test, stranger = job
-    notes = arranged(test, settings)
+    notes = write_notes(test, settings)
     scores: dict[str, Scores] = {}
     for condition in PLAYED:
         if condition == "with notes":
             arrangements = {
                 condition: notes,
-                "floor B": arranged(stranger, settings),
-                "another take": arranged(test, settings, ANOTHER),
+                "floor B": write_notes(stranger, settings),
+                "another take": write_notes(test, settings, ANOTHER),
             }
         else:
             arrangements = {condition: notes}
@@ -123,7 +125,7 @@ def play_and_judge(job: tuple[TestSheet, TestSheet], settings: EvaluationSetting
     return scores
 
 
-def arranged(test: TestSheet, settings: EvaluationSettings, further: int = 0) -> Arrangement:
+def write_notes(test: TestSheet, settings: EvaluationSettings, further: int = 0) -> Arrangement:
     """The notes of a sheet: by rule the first take with the most players, or what the pipeline's arranger writes."""
     seed = test.seed + further
     if settings.arranger == "model":
@@ -140,10 +142,10 @@ def score_clip(
     """
     path = Path(settings.out) / "audio" / condition.replace(" ", "-") / f"{test.id}.wav"
     record, hashes = path.with_suffix(".json"), {c: hash_of(repr(notes).encode()) for c, notes in arrangements.items()}
-    known: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {"asked": hashes}
-    if "scores" in known and known["asked"] == hashes:
-        return known["scores"]
-    if not path.exists() or known["asked"][condition] != hashes[condition]:
+    earlier: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {"asked": hashes}
+    if "scores" in earlier and earlier["asked"] == hashes:
+        return earlier["scores"]
+    if not path.exists() or earlier["asked"][condition] != hashes[condition]:
         pipe, partial_file = load(settings), path.with_suffix(".partial")
         wave = make(pipe, test, condition, arrangements[condition], settings)
         save_audio(partial_file, wave, pipe.vocoder.config.sampling_rate, "wav")
@@ -170,15 +172,15 @@ def make(
 
     def play(**music: Any) -> np.ndarray:
         options = {"num_inference_steps": settings.steps, "guidance_scale": settings.guidance, **music}
-        return unclipped(pipe(test.prompt, generator=torch.Generator().manual_seed(test.seed), **options).audios[0])
+        return limit_peak(pipe(test.prompt, generator=torch.Generator().manual_seed(test.seed), **options).audios[0])
 
     obedient = {"lead_sheet": sheet, "music_guidance_scale": settings.music_guidance}
     names = ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")
-    played = {"lead_sheet": sheet, "arrangement": notes} | dict.fromkeys(names, settings.played_guidance)
+    with_notes = {"lead_sheet": sheet, "arrangement": notes} | dict.fromkeys(names, settings.played_guidance)
     makers: dict[str, Callable[[], np.ndarray]] = {
         "floor A": lambda: play(audio_length_in_s=sheet.duration_s),
         "without notes": lambda: play(**obedient),
-        "with notes": lambda: play(**played),
+        "with notes": lambda: play(**with_notes),
         "ceiling A": render,
         "ceiling B": lambda: through_codec(pipe, render()),
     }

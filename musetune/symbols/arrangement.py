@@ -117,7 +117,7 @@ class Arrangement:
         Raises:
             ValueError: Where a note would leave 0–127.
         """
-        return replace(self, stems={name: _moved(stem, semitones) for name, stem in self.stems.items()})
+        return replace(self, stems={name: _transpose(stem, semitones) for name, stem in self.stems.items()})
 
     def shift(self, seconds: float) -> Arrangement:
         """Return the notes ``seconds`` later; what then lies before 0 stays, at negative times."""
@@ -162,7 +162,7 @@ class Arrangement:
         return midi
 
 
-def _moved(stem: Stem, semitones: int) -> Stem:
+def _transpose(stem: Stem, semitones: int) -> Stem:
     if stem.is_drum:
         return stem
     notes = tuple(replace(note, pitch=note.pitch + semitones) for note in stem.notes)

@@ -12,7 +12,8 @@ import numpy as np
 
 from musetune.symbols.chord_suffix import plain_signs, quality_tones, read_harte, read_suffix, split_bass, write_list
 from musetune.symbols.handover import upstairs
-from musetune.symbols.names import NOTE_NAMES, pitch_class, quoted, suggest, transpose_name
+from musetune.symbols.limits import quote
+from musetune.symbols.names import NOTE_NAMES, pitch_class, suggest, transpose_name
 from musetune.symbols.qualities import (
     FLAT_DEGREES,
     QUALITIES,
@@ -72,11 +73,11 @@ class Chord:
     def __post_init__(self) -> None:
         if self.quality not in QUALITY_INTERVALS:
             raise ValueError(
-                f"chord quality {quoted(self.quality)} is not one of {', '.join(QUALITIES)}{suggest(self.quality, QUALITIES)}"
+                f"chord quality {quote(self.quality)} is not one of {', '.join(QUALITIES)}{suggest(self.quality, QUALITIES)}"
             )
         if (self.root is None) != (self.quality == "N"):
             raise ValueError(
-                f"root={quoted(self.root)} with quality={self.quality!r}: only N has no root, and N has none"
+                f"root={quote(self.root)} with quality={self.quality!r}: only N has no root, and N has none"
             )
         if self.root is not None:
             pitch_class(self.root)
@@ -87,7 +88,7 @@ class Chord:
     def _check_intervals(self) -> None:
         """Bring the intervals into their normal form; they are empty where the quality says them."""
         if self.root is None:
-            raise ValueError(f"intervals={quoted(self.intervals)} with no root: no chord has no notes")
+            raise ValueError(f"intervals={quote(self.intervals)} with no root: no chord has no notes")
         tones = _with_bass(normal_intervals(self.intervals), self.bass)
         if self.quality != nearest_quality(tones):
             raise ValueError(
@@ -134,7 +135,7 @@ class Chord:
             ['C:min7/b3', 'F#:hdim7', 'C:sus4(b7,9,13)', 'N']
         """
         if not isinstance(text, str) or len(text) > LONGEST:
-            raise ValueError(f"chord {quoted(text)} is not a text of at most {LONGEST} characters, such as 'Cm7/Eb'")
+            raise ValueError(f"chord {quote(text)} is not a text of at most {LONGEST} characters, such as 'Cm7/Eb'")
         return _parse(text.strip(), key)
 
     @property
@@ -247,12 +248,12 @@ def _parse(text: str, key: Key | None) -> Chord:
     if (absolute := _absolute(text)) is not None:
         return absolute
     if key is None and (_ROMAN.match(text) or number):
-        raise ValueError(f"chord {quoted(text)} is relative; give a key, for example key='C major'")
-    meant = next((hint for hint in _meant(text) if _absolute(hint)), "")
+        raise ValueError(f"chord {quote(text)} is relative; give a key, for example key='C major'")
+    hint_text = next((hint for hint in _suggestions(text) if _absolute(hint)), "")
     roots = [root + s for root in NOTE_NAMES for s in ("", "m", "7", "maj7", "m7", "dim", "aug", "sus4")]
-    hint = f"; did you mean {meant!r}?" if meant else suggest(text, roots, otherwise="C")
+    hint = f"; did you mean {hint_text!r}?" if hint_text else suggest(text, roots, otherwise="C")
     raise ValueError(
-        f"chord {quoted(text)} is not a chord: a root A–G with # or b, then a quality such as m, 7, maj7, m7b5, sus4 or "
+        f"chord {quote(text)} is not a chord: a root A–G with # or b, then a quality such as m, 7, maj7, m7b5, sus4 or "
         f":{', :'.join(QUALITIES[:6])}, then /bass{hint}"
     )
 
@@ -286,7 +287,7 @@ def _bass(root: str, bass: str) -> str:
     return FLAT_DEGREES[(pitch_class(bass) - pitch_class(root)) % 12] if bass[0] in "ABCDEFG" else bass
 
 
-def _meant(text: str) -> Iterator[str]:
+def _suggestions(text: str) -> Iterator[str]:
     """What ``text`` may have meant, the likeliest first: German and Romance note names, small letters, signs too
     many.
     """
@@ -318,7 +319,7 @@ def _nashville(text: str, match: re.Match[str], key: Key) -> Chord:
     own = suffix == "" and not accidental
     intervals = quality_tones(key.diatonic_triad(int(number))) if own else read_suffix(suffix)
     if intervals is None or (slash and not re.fullmatch(r"[b#]?[1-7]", bass)):
-        raise ValueError(f"chord {quoted(text)} is not a Nashville number: 1–7, a suffix such as m, 7 or m7, then /1–7")
+        raise ValueError(f"chord {quote(text)} is not a Nashville number: 1–7, a suffix such as m, 7 or m7, then /1–7")
     if not slash:
         return Chord.from_intervals(root, intervals)
     below = key.degree_name(int(bass[-1]), bass.count("#") - bass.count("b"))

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from musetune.symbols.limits import quote
 from musetune.symbols.names import (
     FLAT_KEYS,
     FLATS,
@@ -13,11 +14,11 @@ from musetune.symbols.names import (
     NOTE_NAMES,
     SHARPS,
     pitch_class,
-    quoted,
     spell,
     suggest,
     transpose_name,
 )
+from musetune.symbols.remarks import remark
 
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 TRIADS = {
@@ -38,8 +39,12 @@ STEPS = (
     6,
     6,
 )  # letter above the tonic's for each semitone: b2, b3, #4, b6, b7 where foreign
-_KEY = re.compile(r"^([A-Ga-g](?:#|b|♯|♭)?)[\s:_-]*((?i:major|maj|minor|min|dur|moll)|M|m)?$")
-_CHURCH = re.compile(r"([A-G][#b]?)[\s:_-]*(?i:(ionian|lydian|mixolydian)|dorian|phrygian|aeolian|locrian)")
+_KEY = re.compile(r"^([A-Ga-g](?:##|bb|#|b|♯|♭)?)[\s:_-]*((?i:major|maj|minor|min|dur|moll)|M|m)?$")
+MODES = {  # church mode → the mode that it is kept as, by its third
+    **dict.fromkeys(("ionian", "lydian", "mixolydian"), "major"),
+    **dict.fromkeys(("dorian", "phrygian", "aeolian", "locrian"), "minor"),
+}
+_CHURCH = re.compile(rf"([A-Ga-g](?:##|bb|#|b|♯|♭)?)[\s:_-]*({'|'.join(MODES)})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,30 @@ class Key:
     def parse(text: str) -> Key:
         """Read ``Bb major``, ``f# Minor``, ``Am``, ``C``, ``A:min``; a lower-case letter alone is minor.
 
-        Raises ValueError that names the text and the nearest valid spelling.
+        A church mode is kept as major or minor, whichever its third makes it, with a remark: ``D dorian`` is D minor.
+
+        Raises:
+            ValueError: that names the text and the nearest valid spelling.
+
+        Example:
+            >>> str(Key.parse("Eb:lydian"))
+            'Eb major'
         """
-        return _parse(text.strip())
+        church = _CHURCH.fullmatch(text.strip())
+        return _parse(text.strip()) if church is None else Key.in_mode(_tonic(church[1]), church[2].lower())
+
+    @staticmethod
+    def in_mode(tonic: str, mode: str) -> Key:
+        """Make the key on ``tonic`` in major, minor or a church mode, which is kept as one of them with a remark.
+
+        Example:
+            >>> Key.in_mode("A", "aeolian")
+            Key(tonic='A', mode='minor')
+        """
+        kept = MODES.get(mode, mode)
+        if mode in MODES and mode not in ("ionian", "aeolian"):
+            remark(f"the key {tonic} {mode} is kept as {tonic} {kept}, the nearer of the two modes that keys have here")
+        return Key(tonic, kept)
 
     @property
     def tonic_pc(self) -> int:
@@ -143,13 +169,15 @@ class Key:
 def _parse(text: str) -> Key:
     match = _KEY.match(text)
     if not match:
-        church = _CHURCH.fullmatch(text)
-        if church:  # kept as what its third makes it
-            hint = f"; did you mean '{church[1]} {'major' if church[2] else 'minor'}'?"
-        else:
-            valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
-            hint = suggest(text, valid, otherwise="C major")
-        raise ValueError(f"key {quoted(text)} is not a tonic A–G with # or b, then major or minor{hint}")
-    letter, mode = match.group(1).replace("♯", "#").replace("♭", "b"), match.group(2)
+        valid = [f"{n} {m}" for n in NOTE_NAMES for m in ("major", "minor")]
+        tonic = re.match(r"[A-Ga-g][#b]?(?![a-z])", text)
+        near = f"{_tonic(tonic[0])} {'minor' if text[0].islower() else 'major'}" if tonic else "C major"
+        hint = suggest(text, valid, otherwise=near)
+        raise ValueError(f"key {quote(text)} is not a tonic A–G with # or b, then major or minor{hint}")
+    letter, mode = match.groups()
     minor = letter[0].islower() if mode is None else mode == "m" or mode.lower() in ("minor", "min", "moll")
-    return Key(letter[0].upper() + letter[1:], "minor" if minor else "major")
+    return Key(_tonic(letter), "minor" if minor else "major")
+
+
+def _tonic(text: str) -> str:
+    return text[0].upper() + text[1:].replace("♯", "#").replace("♭", "b")

@@ -344,8 +344,8 @@ class LeadSheet:
         Raises:
             ValueError: For another ending.
         """
-        written: Path = upstairs("save")(self, path)
-        return written
+        target: Path = upstairs("save")(self, path)
+        return target
 
     @staticmethod
     def load(path: str | Path) -> LeadSheet:

@@ -4,7 +4,6 @@ the work is done.
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 import zlib
@@ -12,12 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 MIB = 1 << 20
-JSON_BYTES = 4 * MIB
 MIDI_BYTES = 4 * MIB
 XML_BYTES = 24 * MIB  # unpacked
-ELEMENTS = 500_000  # of XML
+ELEMENTS = 500_000  # of XML, and as many attributes
+TAGS = {"<measure": 50_000, "<note": 100_000, "<harmony": 20_000}  # of a score, its parts together
 DEPTH = 60  # of XML; MusicXML takes about ten
 MEMBERS = 1000  # of an archive
 EVENTS = 200_000  # of a MIDI file; notes of a score; observations of a JAMS annotation
@@ -26,6 +26,7 @@ CHORDS = 5000  # of a piece
 DURATION_S = 6 * 3600.0  # of a piece
 CHART_CHARACTERS = 20_000
 LABEL_CHARACTERS = 80
+QUOTED_CHARACTERS = 60  # of a wrong value that a message repeats
 REPEATS = 64  # passes of one repeat in a chart
 DIGITS = 18  # of a number, above and below the line each
 
@@ -35,8 +36,8 @@ _NUMBER = re.compile(rf"[+-]?\d{{1,{DIGITS}}}(/\d{{1,{DIGITS}}}|\.\d{{1,{DIGITS}
 def check_count(what: str, count: float | Fraction, most: float) -> None:
     """Raise ValueError where ``count`` is above ``most``."""
     if count > most:
-        shown = f"{float(count):.4g}" if count == count and count < 1e300 else "a number without end"
-        raise ValueError(f"{what}: {shown}, more than {most:g}; cut it into shorter pieces")
+        text = f"{float(count):.4g}" if count == count and count < 1e300 else "a number without end"
+        raise ValueError(f"{what}: {text}, more than {most:g}; cut it into shorter pieces")
 
 
 def fraction(text: object) -> Fraction:
@@ -51,18 +52,23 @@ def fraction(text: object) -> Fraction:
     """
     if isinstance(text, float) and not isinstance(text, bool):
         text = repr(text) if text != text or abs(text) > 1e15 else f"{text:.12f}"
-    said = str(text).strip()
-    if isinstance(text, bool) or len(said) > 2 * DIGITS + 2 or not _NUMBER.fullmatch(said):
-        raise ValueError(f"{shortened(said)!r} is not a number such as 3, 3/2 or 1.5 of at most {DIGITS} digits")
-    if "/" in said and int(said.partition("/")[2]) == 0:
-        raise ValueError(f"{said!r} divides by 0")
-    return Fraction(said)
+    words = str(text).strip()
+    if isinstance(text, bool) or len(words) > 2 * DIGITS + 2 or not _NUMBER.fullmatch(words):
+        raise ValueError(f"{shorten(words)!r} is not a number such as 3, 3/2 or 1.5 of at most {DIGITS} digits")
+    if "/" in words and int(words.partition("/")[2]) == 0:
+        raise ValueError(f"{words!r} divides by 0")
+    return Fraction(words)
 
 
-def shortened(text: object, most: int = LABEL_CHARACTERS) -> str:
+def shorten(text: object, most: int = LABEL_CHARACTERS) -> str:
     """``text`` in one line of at most ``most`` characters, for messages and labels."""
     line = " ".join(str(text)[: 4 * most].split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def quote(value: object, most: int = QUOTED_CHARACTERS) -> str:
+    """``repr`` of a wrong value for a message, in one line of at most ``most`` characters and its quotation marks."""
+    return shorten(repr(value[: most + 1] if isinstance(value, (str, list, tuple)) else value), most + 2)
 
 
 def read_bytes(path: Path, most: int) -> bytes:
@@ -72,27 +78,6 @@ def read_bytes(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise ValueError(f"it is larger than {most // MIB} MiB, the most that is read of such a file")
     return data
-
-
-def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text of at most ``JSON_BYTES``.
-
-    Raises ValueError for what is no JSON, NaN and infinities included.
-    """
-    check_count("bytes of JSON", len(data), JSON_BYTES)
-    try:
-        text = data if isinstance(data, str) else data.decode("utf-8-sig")
-        return json.loads(text, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"it is no JSON: byte {error.start} is not UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON: {error}") from error
-    except RecursionError as error:
-        raise ValueError("its JSON is nested too deeply to be read") from error
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"it says {name} where a number should stand")
 
 
 class _Counted(ElementTree.TreeBuilder):
@@ -123,16 +108,43 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     if b"<!ENTITY" in data.replace(b"\0", b""):
         raise ValueError("its XML declares entities, which no score needs")
     check_count("elements of XML", data.count(b"</") + data.count(b"/>"), ELEMENTS)
+    check_count("attributes of XML", data.count(b'="') + data.count(b"='"), ELEMENTS)
+    for tag, most in TAGS.items():
+        check_count(f"{tag}> in the XML", sum(data.count(tag.encode() + end) for end in (b">", b" ", b"/")), most)
     parser = ElementTree.XMLParser(target=_Counted())
     try:
         parser.feed(data)
         root: ElementTree.Element = parser.close()
-    except (ElementTree.ParseError, LookupError) as error:
-        raise ValueError(f"it is no XML: {error}") from error
+    except ElementTree.ParseError as error:
+        raise ValueError(_fault_of_xml(error)) from error
+    except LookupError as error:
+        raise ValueError(f"its XML is in an encoding that is not known ({error}); save it as UTF-8") from error
     for element in root.iter():
         if isinstance(element.tag, str) and element.tag.startswith("{"):
             element.tag = element.tag.rpartition("}")[2]
     return root
+
+
+XML_FAULTS = {  # expat's code → what it means in a file
+    expat.errors.XML_ERROR_NO_ELEMENTS: "the file ends before its XML does (line {line}): it was cut off, or is empty",
+    expat.errors.XML_ERROR_UNCLOSED_TOKEN: "the file ends before its XML does (a tag in line {line} is not closed)",
+    expat.errors.XML_ERROR_INVALID_TOKEN: "line {line} holds a character that XML does not allow there",
+    expat.errors.XML_ERROR_SYNTAX: "line {line} is not XML",
+    expat.errors.XML_ERROR_TAG_MISMATCH: "the end tag in line {line} does not belong to the element that is open there",
+    expat.errors.XML_ERROR_DUPLICATE_ATTRIBUTE: "an element in line {line} has the same attribute twice",
+    expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT: "something follows the end of the XML (line {line})",
+    expat.errors.XML_ERROR_UNDEFINED_ENTITY: "line {line} uses an entity that XML does not know",
+    expat.errors.XML_ERROR_UNKNOWN_ENCODING: "its XML is in an encoding that is not known; save it as UTF-8",
+    expat.errors.XML_ERROR_INCORRECT_ENCODING: "its XML is not in the encoding that it names; save it as UTF-8",
+    expat.errors.XML_ERROR_UNBOUND_PREFIX: "line {line} uses a namespace that is not declared",
+}
+
+
+def _fault_of_xml(error: ElementTree.ParseError) -> str:
+    """What expat found, in words for whoever opens the file in an editor."""
+    said = expat.ErrorString(error.code)
+    line = error.position[0]
+    return XML_FAULTS.get(said, f"line {line} cannot be read as XML ({said})").format(line=line)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
@@ -154,12 +166,12 @@ def read_member(pack: zipfile.ZipFile, name: str, most: int) -> bytes:
     """
     size = pack.getinfo(name).file_size
     if size > most:
-        raise ValueError(f"its member {shortened(name)!r} takes {size} bytes, more than {most}")
+        raise ValueError(f"its member {shorten(name)!r} takes {size} bytes, more than {most}")
     try:
         with pack.open(name) as member:
             data = member.read(most + 1)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"its member {shortened(name)!r} cannot be unpacked: {error}") from error
+        raise ValueError(f"its member {shorten(name)!r} cannot be unpacked: {error}") from error
     if len(data) > most:
-        raise ValueError(f"its member {shortened(name)!r} takes more than {most} bytes")
+        raise ValueError(f"its member {shorten(name)!r} takes more than {most} bytes")
     return data

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from musetune.symbols.names import quoted, suggest
+from musetune.symbols.limits import quote
+from musetune.symbols.names import suggest
 
 METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "7/4", "2/2", "3/8", "5/8", "6/8", "7/8", "9/8", "12/8")
 DENOMINATORS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -48,7 +49,7 @@ class Meter:
         top, slash, bottom = text.strip().partition("/")
         if not slash or not (top.isdecimal() and bottom.isdecimal()) or len(text) > 20:
             raise ValueError(
-                f"time signature {quoted(text)} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}"
+                f"time signature {quote(text)} is not like 3/4 or 6/8{suggest(text, METERS, otherwise='4/4')}"
             )
         return Meter(int(top), int(bottom))
 

@@ -6,12 +6,13 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from musetune.symbols.limits import QUOTED_CHARACTERS, quote
+
 LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 NOTE_NAMES = tuple(letter + accidental for letter in LETTERS for accidental in ("", "#", "b"))
 _NOTE = re.compile("[A-G](?:#{1,4}|b{1,4})?")
-SHOWN = 60  # characters of a wrong value that a message repeats
 FLAT_KEYS = frozenset({"F", "Bb", "Eb", "Ab", "Db", "Gb", "Cb"})
 
 
@@ -21,7 +22,7 @@ def pitch_class(name: str) -> int:
     Raises ValueError for anything else.
     """
     if not isinstance(name, str) or not _NOTE.fullmatch(name):
-        raise ValueError(f"note {quoted(name)} is not a letter A–G with # or b{suggest(name, NOTE_NAMES)}")
+        raise ValueError(f"note {quote(name)} is not a letter A–G with # or b{suggest(name, NOTE_NAMES)}")
     return (LETTERS[name[0]] + name.count("#") - name.count("b")) % 12
 
 
@@ -43,15 +44,9 @@ def spell(name: str, steps: int, pc: int) -> str:
     return letter + ("#" * offset if offset > 0 else "b" * -offset)
 
 
-def quoted(value: object) -> str:
-    """``repr`` of a wrong value for a message, cut where it is long."""
-    text = repr(value[: SHOWN + 1] if isinstance(value, (str, list, tuple)) else value)
-    return text if len(text) <= SHOWN + 2 else text[:SHOWN] + "…"
-
-
 def suggest(value: object, valid: Iterable[str], otherwise: str = "") -> str:
     """``"; did you mean 'x'?"`` with the nearest of ``valid``; where none is near, with ``otherwise``, or nothing
     without it.
     """
-    near = difflib.get_close_matches(str(value)[:SHOWN], list(valid), n=1, cutoff=0.4) or [otherwise]
+    near = difflib.get_close_matches(str(value)[:QUOTED_CHARACTERS], list(valid), n=1, cutoff=0.4) or [otherwise]
     return f"; did you mean {near[0]!r}?" if near[0] else ""

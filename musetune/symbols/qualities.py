@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from musetune.symbols.names import quoted, suggest
+from musetune.symbols.limits import quote
+from musetune.symbols.names import suggest
 
 # Semitones above the root; the order is the model's vocabulary.
 QUALITY_INTERVALS: dict[str, tuple[int, ...]] = {
@@ -34,7 +35,7 @@ def degree_semitones(degree: str) -> int:
     signs = degree[: len(degree) - len(number)] if number else ""
     if number not in DEGREE_SEMITONES or len(signs) > 3 or len(set(signs)) > 1:
         raise ValueError(
-            f"interval {quoted(degree)} is not one of {', '.join(DEGREE_SEMITONES)} with b or #"
+            f"interval {quote(degree)} is not one of {', '.join(DEGREE_SEMITONES)} with b or #"
             f"{suggest(degree, FLAT_DEGREES)}"
         )
     return DEGREE_SEMITONES[number] + signs.count("#") - signs.count("b")
@@ -61,7 +62,7 @@ def normal_intervals(intervals: Iterable[int]) -> tuple[int, ...]:
     wrong = [i for i in values if isinstance(i, bool) or not isinstance(i, int) or not 0 <= i <= 127]
     if wrong or not values:
         raise ValueError(
-            f"intervals={quoted(values)} must be one or more whole numbers 0–127, semitones above the root: (0, 4, 7)"
+            f"intervals={quote(values)} must be one or more whole numbers 0–127, semitones above the root: (0, 4, 7)"
         )
     out: list[int] = []
     low = [i if i <= HIGHEST else HIGHEST - 11 + (i - HIGHEST + 11) % 12 for i in values]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from musetune.symbols.limits import shortened
+from musetune.symbols.limits import shorten
 
 MOST = 20  # remarks that one file gets
 LOG = logging.getLogger("musetune.remarks")
@@ -19,15 +19,15 @@ _collector: ContextVar[list[str] | None] = ContextVar("remarks", default=None)
 
 def remark(text: str) -> None:
     """Say ``text``: what, where and why. A remark that was made already is not made again."""
-    said = _collector.get()
-    text = shortened(text, 400)
-    if said is None:
+    notes = _collector.get()
+    text = shorten(text, 400)
+    if notes is None:
         LOG.warning("%s", text)
-    elif text not in said:
-        if len(said) == MOST:
-            said.append("there is more of this kind; only the first remarks are kept")
-        elif len(said) < MOST:
-            said.append(text)
+    elif text not in notes:
+        if len(notes) == MOST:
+            notes.append("there is more of this kind; only the first remarks are kept")
+        elif len(notes) < MOST:
+            notes.append(text)
 
 
 @contextmanager
@@ -40,9 +40,9 @@ def collected() -> Iterator[list[str]]:
         >>> said
         ["bar 3: the symbol 'Q7' is no chord"]
     """
-    said: list[str] = []
-    token = _collector.set(said)
+    notes: list[str] = []
+    token = _collector.set(notes)
     try:
-        yield said
+        yield notes
     finally:
         _collector.reset(token)

@@ -17,20 +17,20 @@ from musetune.symbols.spans import MeterSpan
 T = TypeVar("T")
 
 
-def in_force(found: Sequence[tuple[Fraction, T]], default: T, length: Fraction) -> list[tuple[Fraction, T]]:
+def in_force(marks: Sequence[tuple[Fraction, T]], default: T, length: Fraction) -> list[tuple[Fraction, T]]:
     """What holds from where on: the first found (else ``default``) from 0, the last found at each place before
     ``length``.
     """
-    holds = {Fraction(0): found[0][1] if found else default} | dict(found[1:])
+    holds = {Fraction(0): marks[0][1] if marks else default} | dict(marks[1:])
     return sorted(((at, value) for at, value in holds.items() if at < length or at == 0), key=lambda pair: pair[0])
 
 
-def until_next(found: Sequence[tuple[Fraction, T]], length: Fraction) -> list[tuple[Fraction, Fraction, T]]:
+def until_next(marks: Sequence[tuple[Fraction, T]], length: Fraction) -> list[tuple[Fraction, Fraction, T]]:
     """(start, stop, value) of what holds until the next begins, the last to ``length``; what the next replaces at
     once is left out.
     """
-    stops = [start for start, _ in found[1:]] + [length]
-    return [(start, stop, value) for (start, value), stop in zip(found, stops) if stop > start]
+    stops = [start for start, _ in marks[1:]] + [length]
+    return [(start, stop, value) for (start, value), stop in zip(marks, stops) if stop > start]
 
 
 def quarters_of(meters: Sequence[MeterSpan]) -> Callable[[Fraction], Fraction]:

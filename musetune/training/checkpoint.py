@@ -14,7 +14,6 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,7 +28,7 @@ _DIGEST = "state_digest"
 
 
 def save_checkpoint(
-    folder: Path, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], total_limit: int | None = None
+    folder: Path, step: int, tensors: Mapping[str, Tensor], meta: Mapping[str, object], total_limit: int | None = None
 ) -> Path:
     """Write the checkpoint of a step, then delete the oldest ones.
 
@@ -100,8 +99,8 @@ def find_checkpoint(folder: Path, resume_from: str | None) -> Path | None:
                     "give another output_dir"
                 )
             return path
-    known = ", ".join(p.name for p in own) or "none yet"
-    raise ValueError(f"resume_from_checkpoint={resume_from!r} is no checkpoint; give latest, a path or one of: {known}")
+    names = ", ".join(p.name for p in own) or "none yet"
+    raise ValueError(f"resume_from_checkpoint={resume_from!r} is no checkpoint; give latest, a path or one of: {names}")
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
@@ -261,7 +260,7 @@ def truncate_log(path: Path, last_step: int) -> None:
     """Keep a JSON-lines log up to `last_step`: what a killed run wrote after its checkpoint is done again."""
     if not path.exists():
         return
-    kept = []
+    lines = []
     for line in path.read_text(encoding="utf-8").split("\n"):
         if not line:
             continue
@@ -271,9 +270,9 @@ def truncate_log(path: Path, last_step: int) -> None:
             break
         if step > last_step:
             break
-        kept.append(line + "\n")
+        lines.append(line + "\n")
     scratch = path.with_suffix(".tmp")
-    scratch.write_text("".join(kept), encoding="utf-8")
+    scratch.write_text("".join(lines), encoding="utf-8")
     os.replace(scratch, path)
 
 

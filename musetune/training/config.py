@@ -34,15 +34,15 @@ def read(kind: type[ConfigType], arguments: list[str]) -> ConfigType:
     files = [a for a in arguments if "=" not in a]
     if absent := [name for name in files if not Path(name).is_file()]:
         raise ValueError(f"no such file: {', '.join(absent)}; give YAML files and key=value, or --help")
-    given = OmegaConf.merge(*map(OmegaConf.load, files), OmegaConf.from_dotlist([a for a in arguments if "=" in a]))
+    overrides = OmegaConf.merge(*map(OmegaConf.load, files), OmegaConf.from_dotlist([a for a in arguments if "=" in a]))
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    for name in map(str, given):
+    for name in map(str, overrides):
         if name not in names:
             near = difflib.get_close_matches(name, names, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else f"it is one of {', '.join(names)}"
             raise ValueError(f"no option is called {name}: {hint}")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(kind), given)
+        merged = OmegaConf.merge(OmegaConf.structured(kind), overrides)
         if missing := sorted(OmegaConf.missing_keys(merged)):
             raise ValueError("give " + " and ".join(f"{name}=…" for name in missing) + "; --help says what they are")
         return cast(ConfigType, OmegaConf.to_object(merged))

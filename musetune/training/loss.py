@@ -120,13 +120,13 @@ def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
 
 
 def diffusion_loss(
-    prediction: Tensor, wanted: Tensor, ratio: Tensor, prediction_type: str, snr_gamma: float | None
+    prediction: Tensor, target: Tensor, ratio: Tensor, prediction_type: str, snr_gamma: float | None
 ) -> Tensor:
     """Mean squared error of each sample, weighted by min-SNR.
 
     Args:
         prediction: The network's answer, (B, ...).
-        wanted: What `target` says, like `prediction`.
+        target: What `target` says, like `prediction`.
         ratio: The signal-to-noise ratio of each sample, (B,).
         prediction_type: epsilon, v_prediction or sample.
         snr_gamma: Of `min_snr_weight`; None weighs all timesteps alike.
@@ -139,7 +139,7 @@ def diffusion_loss(
         >>> diffusion_loss(torch.zeros(2, 3), torch.ones(2, 3), torch.ones(2), "epsilon", None)
         tensor([1., 1.])
     """
-    error = (prediction.float() - wanted.float()).square().flatten(1).mean(1)
+    error = (prediction.float() - target.float()).square().flatten(1).mean(1)
     return error if snr_gamma is None else error * min_snr_weight(ratio, snr_gamma, prediction_type)
 
 

@@ -21,7 +21,7 @@ from musetune.symbols.json_values import JsonObject
 
 
 @contextmanager
-def averaged(params: Sequence[nn.Parameter], averages: Sequence[Tensor] | None) -> Iterator[None]:
+def with_averages(params: Sequence[nn.Parameter], averages: Sequence[Tensor] | None) -> Iterator[None]:
     """Inside, `params` hold their moving averages; after it, what they held before.
 
     Args:
@@ -54,7 +54,7 @@ def save_adapter(adapter: MusicAdapter, folder: Path, run_info: Mapping[str, Any
     Returns:
         The folder.
     """
-    adapter.card = describe_adapter(adapter.unet, "theory", folder, run_info)
+    adapter.metadata = describe_adapter(adapter.unet, "theory", folder, run_info)
     adapter.save_pretrained(folder)
     save_run_info(folder, run_info)
     return folder
@@ -86,8 +86,8 @@ def describe_adapter(unet: nn.Module, kind: str, folder: Path, run_info: Mapping
     name = config.get("name") or genre or short_name(Path(config.get("output_dir", folder)).resolve())
     base = short_name(config.get("pretrained_model_name_or_path", "unknown"))
     if theory is not None:
-        known = read_adapter_metadata(theory) if Path(theory).is_dir() else None
-        theory = short_name(theory) if known is None else known.name
+        metadata = read_adapter_metadata(theory) if Path(theory).is_dir() else None
+        theory = short_name(theory) if metadata is None else metadata.name
     return AdapterMetadata.of(unet, kind, name, base, genre=genre, theory=theory)
 
 

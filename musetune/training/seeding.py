@@ -64,11 +64,11 @@ def timesteps(
         return torch.stack([torch.randint(n_timesteps, (), generator=g) for g in generators])
     if sampling == "stratified":
         slices = torch.tensor(range(len(generators)) if places is None else places)
-        drawn = torch.stack([torch.rand((), generator=g) for g in generators]) + slices
-        return (drawn * n_timesteps / (of or len(generators))).long().clamp_max(n_timesteps - 1)
+        draws = torch.stack([torch.rand((), generator=g) for g in generators]) + slices
+        return (draws * n_timesteps / (of or len(generators))).long().clamp_max(n_timesteps - 1)
     if sampling == "logit_normal":
-        drawn = torch.stack([torch.randn((), generator=g) for g in generators]).sigmoid()
-        return (drawn * n_timesteps).long().clamp_max(n_timesteps - 1)
+        draws = torch.stack([torch.randn((), generator=g) for g in generators]).sigmoid()
+        return (draws * n_timesteps).long().clamp_max(n_timesteps - 1)
     raise ValueError(f"timestep_sampling={sampling!r} is not one of uniform, stratified, logit_normal")
 
 

@@ -25,19 +25,19 @@ GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it i
 PRECISIONS = ("no", "bf16")
 
 
-def resolve_mixed_precision(wanted: str | None) -> str:
+def resolve_mixed_precision(name: str | None) -> str:
     """The precision of the forward pass: the configuration's, else what `accelerate launch` was told, else `no`.
 
     Args:
-        wanted: no, bf16, or None to leave it to `accelerate launch`.
+        name: no, bf16, or None to leave it to `accelerate launch`.
 
     Raises:
         ValueError: It is another one.
     """
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION")
-    precision = launched or "no" if wanted is None else wanted
+    precision = launched or "no" if name is None else name
     if precision not in PRECISIONS:
-        source = "accelerate launch --mixed_precision" if wanted is None else "mixed_precision"
+        source = "accelerate launch --mixed_precision" if name is None else "mixed_precision"
         raise ValueError(f"{source}={precision!r} is not one of {', '.join(PRECISIONS)}")
     if launched and launched != precision and os.environ.get("LOCAL_RANK", "0") == "0":
         print(
@@ -218,7 +218,7 @@ def merge_lora(adapter: MusicAdapter) -> ExitStack:
 
 
 @contextmanager
-def unmerged(adapter: MusicAdapter, merged: ExitStack | None) -> Iterator[None]:
+def without_lora(adapter: MusicAdapter, merged: ExitStack | None) -> Iterator[None]:
     """Inside, the base is plain again, so that a saved adapter describes the base that it is for.
 
     Args:

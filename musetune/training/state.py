@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -17,6 +17,7 @@ from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from musetune.symbols.json_values import JsonObject
 from musetune.training.checkpoint import (
     load_checkpoint,
     pack_state,
@@ -98,8 +99,8 @@ def save_state(
     state: TrainingState,
     folder: Path,
     *,
-    config: Mapping[str, Any],
-    data: Mapping[str, Any],
+    config: Mapping[str, object],
+    data: Mapping[str, object],
     total_limit: int | None,
 ) -> Path:
     """Write the checkpoint of the state's step.
@@ -127,8 +128,8 @@ def resume_state(
     state: TrainingState,
     checkpoint: Path,
     *,
-    config: Mapping[str, Any],
-    data: Mapping[str, Any],
+    config: Mapping[str, object],
+    data: Mapping[str, object],
     records: Collection[str],
 ) -> list[str]:
     """Bring a fresh state to a checkpoint's.
@@ -152,7 +153,7 @@ def resume_state(
 
 
 def differences(
-    meta: Mapping[str, Any], *, config: Mapping[str, Any], data: Mapping[str, Any], records: Collection[str]
+    meta: JsonObject, *, config: Mapping[str, object], data: Mapping[str, object], records: Collection[str]
 ) -> list[str]:
     """What is otherwise than when a checkpoint was written, each as a phrase.
 
@@ -187,17 +188,23 @@ def begin(folder: Path, step: int, changed: list[str]) -> None:
         print(f"removed {', '.join(gone)}: of the run that this one leaves at step {step}", file=sys.stderr)
 
 
-def log_step(accelerator: Accelerator, path: Path, record: Mapping[str, Any], skipped: list[str] | None) -> None:
+def log_step(
+    accelerator: Accelerator, path: Path, record: Mapping[str, object], skipped: Iterable[tuple[str, float]] | None
+) -> None:
     """Write one step's figures to the log and the trackers.
 
     Args:
         accelerator: Whose main process writes.
         path: The JSON-lines log.
         record: Figures by name, `step` among them.
-        skipped: Ids of the clips whose loss was not finite, so that the step moved nothing; None where it was whole.
+        skipped: Ids and losses of the clips of a step that moved nothing; those without a finite loss are named, or
+            all where the gradient overflowed. None where the step was whole.
     """
     if accelerator.is_main_process:
-        line = dict(record) if skipped is None else {**record, "skipped": skipped}
+        line = dict(record)
+        if skipped is not None:
+            clips = list(skipped)
+            line["skipped"] = [clip for clip, loss in clips if not math.isfinite(loss)] or [clip for clip, _ in clips]
         with path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         accelerator.log(dict(record), record["step"])

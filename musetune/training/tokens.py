@@ -21,9 +21,9 @@ def zero_unseen_embeddings(conditioner: MusicConditioner, table: TokenTable) -> 
     random, and never learns. The nulls stay: they are learned wherever a stream is hidden.
     """
     events = table.tensors["events"][table.tensors["event_mask"]]
-    seen = {f"fields.{i}": events[:, i] for i in range(len(conditioner.fields))}
-    seen |= {f"globals.{i}": table.tensors["globals"][:, i] for i in range(len(conditioner.globals))}
-    for name, values in seen.items():
+    events_by_table = {f"fields.{i}": events[:, i] for i in range(len(conditioner.fields))}
+    events_by_table |= {f"globals.{i}": table.tensors["globals"][:, i] for i in range(len(conditioner.globals))}
+    for name, values in events_by_table.items():
         weight = conditioner.get_parameter(f"{name}.weight")
         unseen = torch.ones(len(weight), dtype=torch.bool)
         unseen[torch.unique(values.long())] = False
@@ -74,14 +74,14 @@ def hide_spans(
     time.
     """
     n = tokens.frames.shape[1]
-    struck = chance(generators, probability)
+    chosen_rows = chance(generators, probability)
     length = n // 10 + integers(generators, max(1, n - 2 * (n // 10)))
     start = torch.stack([integers([g], max(1, n - int(m)))[0] for g, m in zip(generators, length, strict=True)])
     frame = torch.arange(n)
-    hidden = struck[:, None] & (frame >= start[:, None]) & (frame < (start + length)[:, None])
+    hidden = chosen_rows[:, None] & (frame >= start[:, None]) & (frame < (start + length)[:, None])
     seconds = torch.stack([start, start + length], 1) * frame_s
     middle = tokens.event_times_s.mean(2)
-    silent = struck[:, None] & (middle >= seconds[:, :1]) & (middle < seconds[:, 1:])
+    silent = chosen_rows[:, None] & (middle >= seconds[:, :1]) & (middle < seconds[:, 1:])
     return replace(
         tokens,
         frames=tokens.frames.masked_fill(hidden[..., None], 0),

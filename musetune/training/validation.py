@@ -54,7 +54,7 @@ def generate_and_score(
         )
         wave, rate, report = output.audios[0], output.sampling_rate, output.reports[0]
         save_audio(folder / f"{i}.wav", wave, rate)
-        draw_chart(folder / f"{i}.png", wave, rate, sheet, report.heard, title=clip.text)
+        draw_chart(folder / f"{i}.png", wave, rate, sheet, report.estimate, title=clip.text)
         scores.append(report.scores)
-    known = {name: [s[name] for s in scores if s[name] is not None] for name in scores[0]}
-    return {f"validation/{name}": sum(values) / len(values) for name, values in known.items() if values}
+    by_measure = {name: [s[name] for s in scores if s[name] is not None] for name in scores[0]}
+    return {f"validation/{name}": sum(values) / len(values) for name, values in by_measure.items() if values}

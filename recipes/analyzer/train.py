@@ -190,12 +190,12 @@ def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Modul
         (chord_batch, chord_loss, 320, 8) if name == "chord" else (beat_batch, beat_loss, 2000, 8)
     )
     torch.manual_seed(0)
-    needed = (
+    programs = (
         ("notes", "level", "intervals_s", "chord", "key")
         if name == "chord"
         else ("rhythm", "beats_s", "downbeats_s", "meter")
     )
-    examples = load_examples(paths, needed)
+    examples = load_examples(paths, programs)
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.15)
     mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
@@ -210,8 +210,8 @@ def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Modul
     progress, running = tqdm(range(first, steps), desc=name, initial=first, total=steps), None
     for step in progress:
         rng = np.random.default_rng((7, step))
-        chosen = [examples[index] for index in rng.choice(len(examples), size, replace=False)]
-        loss = loss_of(net.train(), make(chosen, frames, rng))
+        batch = [examples[index] for index in rng.choice(len(examples), size, replace=False)]
+        loss = loss_of(net.train(), make(batch, frames, rng))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)

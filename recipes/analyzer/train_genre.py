@@ -78,8 +78,8 @@ def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
     """
     folder = Path(cfg.work) / part
     folder.mkdir(parents=True, exist_ok=True)
-    kept = Path(cfg.work) / "sheets"
-    kept.mkdir(exist_ok=True)
+    cache = Path(cfg.work) / "sheets"
+    cache.mkdir(exist_ok=True)
     listed = folder / "metadata.jsonl"
     rows = (
         {row["file_name"]: row for row in map(json.loads, listed.read_text().splitlines())} if listed.is_file() else {}
@@ -97,7 +97,7 @@ def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
                 continue
             genre, rough = GENRES[index % len(GENRES)], part != "test" or index // (2 * len(GENRES)) % 2 == 1
             seed = cfg.seed * 1_000_003 + PARTS.index(part) * 100_003 + index
-            wave, sheet = make_clip(genre, songs, kept, font, cfg.seconds, cfg.idiom_share, seed, rough)
+            wave, sheet = make_clip(genre, songs, cache, font, cfg.seconds, cfg.idiom_share, seed, rough)
             save_audio(folder / name, wave, RATE)
             rows[name] = {
                 "file_name": name,
@@ -155,26 +155,26 @@ Examples = tuple[np.ndarray, np.ndarray]  # features (n, FEATURE_NAMES), genre (
 def examples(rows: list[dict[str, Any]], view: str) -> Examples:
     """What the classifier sees of each row: "sound" all that was heard, "heard" the same without timbre, "symbols" the
     lead sheet that was played, with the rhythm that was heard, without timbre."""
-    seen, truth = [], []
+    inputs, truth = [], []
     for row in rows:
         if row["heard_sheet"] is not None:
             sheet = LeadSheet.from_json(row["lead_sheet" if view == "symbols" else "heard_sheet"])
-            seen.append(features(sheet, row["rhythm"], np.array(row["timbre"]) if view == "sound" else None))
+            inputs.append(features(sheet, row["rhythm"], np.array(row["timbre"]) if view == "sound" else None))
             truth.append(GENRES.index(row["genre"]))
-    return np.array(seen), np.array(truth)
+    return np.array(inputs), np.array(truth)
 
 
-def drawn(cfg: Config) -> Examples:
+def draw_examples(cfg: Config) -> Examples:
     """Lead sheets as they would be played, without a sound: harmony costs nothing to learn from these."""
     songs = find_songs(Path(cfg.songs), Path(cfg.lead_sheets), cfg.pool)["train"]
-    seen, truth = [], []
+    inputs, truth = [], []
     for index in tqdm(range(cfg.sheets), desc="sheets", unit="sheet"):
         rng, genre = random.Random(cfg.seed * 1_000_003 + 700_000 + index), GENRES[index % len(GENRES)]
         sheet = draw_sheet(genre, songs, Path(cfg.work) / "sheets", rng.choice((20.0, 40.0)), cfg.idiom_share, rng)
         swing = rng.gauss(1.9, 0.2) if STYLES[genre].swing else rng.gauss(1.02, 0.06)
-        seen.append(features(sheet, {"swing_ratio": swing if rng.random() < 0.6 else None}, None))
+        inputs.append(features(sheet, {"swing_ratio": swing if rng.random() < 0.6 else None}, None))
         truth.append(index % len(GENRES))
-    return np.array(seen), np.array(truth)
+    return np.array(inputs), np.array(truth)
 
 
 def fit(parts: list[Examples], cfg: Config) -> dict[str, np.ndarray]:
@@ -199,12 +199,12 @@ def fit(parts: list[Examples], cfg: Config) -> dict[str, np.ndarray]:
     optimizer = torch.optim.AdamW(w.values(), 4e-3, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, cfg.steps)
     for _ in tqdm(range(cfg.steps), desc="classifier"):
-        chosen = rng.choice(len(x), cfg.networks * BATCH, p=chance)
-        z = torch.from_numpy(standardise(with_gaps(x[chosen], rng), mean, scale)).reshape(cfg.networks, BATCH, size)
+        rows = rng.choice(len(x), cfg.networks * BATCH, p=chance)
+        z = torch.from_numpy(standardise(with_gaps(x[rows], rng), mean, scale)).reshape(cfg.networks, BATCH, size)
         z[..., : x.shape[1]] += NOISE * torch.randn(cfg.networks, BATCH, x.shape[1])
         hidden = F.relu(torch.einsum("mni,mih->mnh", F.dropout(z, 0.2), w["w1"]) + w["b1"][:, None])
         logits = torch.einsum("mnh,mhg->mng", F.dropout(hidden, 0.3), w["w2"]) + w["b2"][:, None]
-        loss = F.cross_entropy(logits.flatten(0, 1), torch.from_numpy(truth[chosen]), label_smoothing=0.03)
+        loss = F.cross_entropy(logits.flatten(0, 1), torch.from_numpy(truth[rows]), label_smoothing=0.03)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -256,7 +256,7 @@ def main() -> None:
     cfg = command_line(lambda words: read(Config, words), Config, __doc__)
     make_analyser_run()
     parts = {part: hear_part(part, render_part(part, cfg), cfg) for part in PARTS}
-    w = fit([*(examples(parts["train"], view) for view in VIEWS), drawn(cfg)], cfg)
+    w = fit([*(examples(parts["train"], view) for view in VIEWS), draw_examples(cfg)], cfg)
     silent = [examples(parts["calibration"], view) for view in VIEWS[1:]]
     sound = [examples(parts["calibration"], "sound")]
     w["temperature"] = np.array([temperature(w, silent), temperature(w, sound)])

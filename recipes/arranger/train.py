@@ -97,11 +97,11 @@ def text_of(example: ArrangerExample, rng: random.Random, cfg: Config, dropout: 
     """
     order = [s for s in STEMS if s in example.stems]
     order = order[: order.index(cfg.only) + 1] if cfg.only else order
-    kept = [s for s in order if s == cfg.only or rng.random() >= dropout] or [rng.choice(order)]
+    stems = [s for s in order if s == cfg.only or rng.random() >= dropout] or [rng.choice(order)]
     head = example.passage.head()
     parts: list[Text] = [(np.array(head), np.array(contexts(head, example.passage)))]
     size = len(head)
-    for stem in kept:
+    for stem in stems:
         tokens, table, _ = rng.choice(example.stems[stem])
         if stem != cfg.only and size + len(tokens) > cfg.longest and len(parts) > 1:
             continue
@@ -117,12 +117,12 @@ def draw(examples: list[ArrangerExample], step: int, cfg: Config) -> tuple[torch
     """
     pool, index = divmod(step, 8)
     rng = random.Random(f"{cfg.seed} {pool}")
-    chosen = [text_of(rng.choice(examples), rng, cfg, cfg.stem_dropout) for _ in range(8 * cfg.train_batch_size)]
-    chosen.sort(key=lambda t: len(t[0]))
+    texts = [text_of(rng.choice(examples), rng, cfg, cfg.stem_dropout) for _ in range(8 * cfg.train_batch_size)]
+    texts.sort(key=lambda t: len(t[0]))
     order = list(range(8))
     rng.shuffle(order)
     first = order[index] * cfg.train_batch_size
-    return batch_of(chosen[first : first + cfg.train_batch_size], cfg.only)
+    return batch_of(texts[first : first + cfg.train_batch_size], cfg.only)
 
 
 def loss_of(
@@ -198,8 +198,8 @@ def train(cfg: Config) -> None:
     if cfg.only and cfg.only not in STEMS:
         raise ValueError(f"only={cfg.only} is no stem: give one of {', '.join(STEMS)}")
     examples = [e for e in prepare(cfg) if not cfg.only or cfg.only in e.stems]
-    learned, held = ([e for e in examples if e.split == s] for s in ("train", "validation"))
-    random.Random(0).shuffle(held)
+    learned, validation_examples = ([e for e in examples if e.split == s] for s in ("train", "validation"))
+    random.Random(0).shuffle(validation_examples)
     out, mixed = Path(cfg.work_dir), cfg.mixed_precision == "bf16"
     torch.manual_seed(cfg.seed)
     model = StemTransformer(dim=cfg.dim, layers=cfg.layers, heads=cfg.heads, ffn=cfg.ffn).train()
@@ -227,7 +227,7 @@ def train(cfg: Config) -> None:
         step, tokens = step + 1, tokens + int((batch[2] >= 0).sum())
         record = {"step": step, "loss": loss.item(), "tokens": tokens}
         if step % cfg.checkpointing_steps == 0 or step == cfg.max_train_steps:
-            record["validation"] = validate(model, held, cfg)
+            record["validation"] = validate(model, validation_examples, cfg)
             if record["validation"] < best:
                 best = record["validation"]
                 facts = {"step": step, "validation": best, "config": asdict(cfg)}

@@ -37,7 +37,7 @@ from musetune.training import seeding
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import folders_and_config
 from musetune.training.loss import add_noise, target
-from musetune.training.run_info import averaged, save_run_info
+from musetune.training.run_info import save_run_info, with_averages
 from musetune.training.tokens import draw_crops
 
 
@@ -196,7 +196,7 @@ def save(
 ) -> None:
     """Write the checkpoint, and with averaged weights in fp16 the pipeline ``out``/base with its run info."""
     save_checkpoint(out, step, pack_state(named, optimizer, averages), {"step": step}, total_limit=1)
-    with averaged(list(named.values()), averages):
+    with with_averages(list(named.values()), averages):
         save_half(pipe, out / "base")
     save_run_info(out / "base", info | {"step": step})
 

@@ -84,10 +84,10 @@ def main() -> None:
     torch.manual_seed(cfg.seed)
     waves, spectrograms = read_waves(folder), read_spectrograms(folder)
     vae = PatchAutoencoder(latent_channels=cfg.latent_channels).to(cfg.device)
-    kept = vae.fit(
+    figures = vae.fit(
         torch.from_numpy(spectrograms[:: max(1, len(spectrograms) // 400)].astype(np.float32))[:, None].to(cfg.device)
     )
-    print(f"autoencoder: {cfg.latent_channels} of 64 components keep {kept:.4f} of the variance")
+    print(f"autoencoder: {cfg.latent_channels} of 64 components keep {figures:.4f} of the variance")
     loudest = [round(float(x), 2) for x in spectrograms.max(axis=(0, 1)) + HEADROOM]
     vocoder = NanoVocoder(loudest=loudest).to(cfg.device)
     average = NanoVocoder(loudest=loudest).to(cfg.device).requires_grad_(False)

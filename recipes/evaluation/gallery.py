@@ -1,18 +1,17 @@
-"""The README's gallery: one progression in every genre, by the theory adapter with each genre's adapter on it.
+"""The gallery: one progression in every genre, by the theory adapter with each genre's adapter on it.
 
-    python recipes/evaluation/gallery.py [--chords "I V vi IV"] [--key "C major"] [--bpm 110] [--out gallery] [--readme
-    README.md]
+    python recipes/evaluation/gallery.py [--chords "I V vi IV"] [--key "C major"] [--bpm 110] [--out gallery]
 
-Writes a short OGG and a chart for each genre into OUT, and the table between README's gallery marks. One seed for all,
-nothing is picked; the figures are the judges', or our own analyser's where they are not installed.
+Writes a short OGG and a chart for each genre into OUT, and gallery.json with their scores, which
+`python tools/docs_results.py` makes a page of. One seed for all, nothing is picked. The scores are the judges', or
+MuseTune's own analyser's where the judges are not installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -23,8 +22,7 @@ from musetune.display.evaluation_charts import draw_chart
 from musetune.evaluation import missing_judges, report
 from musetune.symbols.lead_sheet import GENRES
 
-Row = tuple[str, Mapping[str, float | None]]  # a genre and its scores
-MARKS = ("<!-- gallery -->", "<!-- /gallery -->")
+JUDGES = "Chordino and madmom"
 
 
 def main(arguments: list[str]) -> None:
@@ -33,11 +31,13 @@ def main(arguments: list[str]) -> None:
     pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
     for genre in args.genres:
         pipe.load_adapter(genre, name=Path(genre).name)
-    rows = [play(pipe, Path(genre).name, sheet, args) for genre in args.genres]
-    text = table(rows, args)
-    print(text)
-    if args.readme:
-        insert(args.readme, text)
+    clips = {}
+    for genre in (Path(genre).name for genre in args.genres):
+        clips[genre] = play(pipe, genre, sheet, args)
+        print(genre, clips[genre], flush=True)
+    settings = {name: getattr(args, name) for name in ("chords", "key", "bpm", "seed")}
+    record = settings | {"listener": "MuseTune's analyser" if missing_judges() else JUDGES, "clips": clips}
+    (args.out / "gallery.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -53,12 +53,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("gallery"))
-    parser.add_argument("--readme", type=Path, help="a file with gallery marks, whose table is written anew")
     return parser.parse_args(arguments)
 
 
-def play(pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Namespace) -> Row:
-    """GENRE.ogg and GENRE.png in OUT; the genre and its scores."""
+def play(pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Namespace) -> dict[str, float | None]:
+    """Write GENRE.ogg and GENRE.png into OUT; returns the shares of chords and of beats that were followed."""
     pipe.set_adapter(genre)
     generator = torch.Generator().manual_seed(args.seed)
     output = pipe(f"{genre} music", lead_sheet=sheet, num_inference_steps=args.steps, generator=generator)
@@ -66,33 +65,9 @@ def play(pipe: MuseTunePipeline, genre: str, sheet: LeadSheet, args: argparse.Na
     judged = report(wave, rate, sheet, listener="musetune" if missing_judges() else "judges")
     save_audio(args.out / f"{genre}.ogg", wave, rate)
     draw_chart(
-        args.out / f"{genre}.png", wave, rate, sheet, judged.heard, title=f"{args.chords} in {args.key}: {genre}"
+        args.out / f"{genre}.png", wave, rate, sheet, judged.estimate, title=f"{args.chords} in {args.key}: {genre}"
     )
-    return genre, judged.scores
-
-
-def table(rows: list[Row], args: argparse.Namespace) -> str:
-    """The gallery in Markdown, links relative to OUT's parent."""
-    folder = args.out.name
-    lines = [f"`{args.chords}` in {args.key} at {args.bpm:g} bpm, seed {args.seed}, nothing picked:", ""]
-    lines += ["| genre | listen | chart | chords (majmin) | beat F |", "|---|---|---|---|---|"]
-    for genre, scores in rows:
-        figures = " | ".join(percent(scores[name]) for name in ("majmin", "beat_f"))
-        lines.append(f"| {genre} | [{genre}.ogg]({folder}/{genre}.ogg) | [chart]({folder}/{genre}.png) | {figures} |")
-    return "\n".join(lines)
-
-
-def percent(share: float | None) -> str:
-    return "—" if share is None else f"{100 * share:.0f} %"
-
-
-def insert(readme: Path, text: str) -> None:
-    """Put ``text`` between the file's gallery marks. Raises ValueError where it has none."""
-    before = readme.read_text()
-    block = re.compile(f"{re.escape(MARKS[0])}.*{re.escape(MARKS[1])}", re.DOTALL)
-    if not block.search(before):
-        raise ValueError(f"{readme} has no {MARKS[0]} … {MARKS[1]}")
-    readme.write_text(block.sub(lambda _: f"{MARKS[0]}\n{text}\n{MARKS[1]}", before))
+    return {name: judged.scores[name] for name in ("majmin", "beat_f")}
 
 
 if __name__ == "__main__":

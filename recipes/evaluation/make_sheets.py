@@ -193,7 +193,7 @@ class Shelf:
     def __init__(self, songs: list[SourceSong], rng: random.Random) -> None:
         self.songs, self.rng = songs, rng
         self.used: Counter[str] = Counter()
-        self.taken: set[tuple[Chord, ...]] = set()
+        self.progressions: set[tuple[Chord, ...]] = set()
         self.seen = self.fixed = 0
 
     def choose(
@@ -208,14 +208,14 @@ class Shelf:
             fixed = [spans for spans in every if fixes_key(spans, song.key)]
             self.seen, self.fixed = self.seen + len(every), self.fixed + len(fixed)
             for spans in fixed:
-                if tuple(s.chord for s in spans) not in self.taken:
+                if tuple(s.chord for s in spans) not in self.progressions:
                     missing = len(wish - features(spans, bar))
                     candidates.append((2 * missing + 3 * self.used[song.name], self.rng.random(), song, spans))
         if not candidates:
             raise ValueError(f"no held-out song has another passage in {mode} with bars of {bar}; give a smaller count")
         _, _, song, spans = min(candidates, key=lambda c: c[:2])
         self.used[song.name] += 1
-        self.taken.add(tuple(s.chord for s in spans))
+        self.progressions.add(tuple(s.chord for s in spans))
         return song, spans
 
 

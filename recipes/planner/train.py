@@ -41,7 +41,7 @@ from musetune.training.checkpoint import (
     unpack_state,
 )
 from musetune.training.config import command_line, read
-from musetune.training.run_info import averaged
+from musetune.training.run_info import with_averages
 from musetune.training.state import TrainingState, begin, differences
 
 # What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
@@ -133,17 +133,17 @@ def word_loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def validate(model: Any, held: dict[str, list[dict[str, Tensor]]]) -> dict[str, float]:
+def validate(model: Any, batches: dict[str, list[dict[str, Tensor]]]) -> dict[str, float]:
     """Loss a word of validation songs and of orders, without dropout, and their sum."""
     model.eval()
-    out = {name: sum(float(word_loss(model, batch)) for batch in parts) / len(parts) for name, parts in held.items()}
+    out = {name: sum(float(word_loss(model, batch)) for batch in parts) / len(parts) for name, parts in batches.items()}
     model.train()
     return out | {"validation": sum(out.values())}
 
 
-def trials(held: PlannerExamples, tokenizer: Any, ids: list[int]) -> dict[str, list[dict[str, Tensor]]]:
+def trials(examples: PlannerExamples, tokenizer: Any, ids: list[int]) -> dict[str, list[dict[str, Tensor]]]:
     """Batches to validate on: songs and orders, always the same."""
-    kinds = {"songs": pairs(held, "validation", 128, 0), "orders": pairs(held, "validation", 0, 160)}
+    kinds = {"songs": pairs(examples, "validation", 128, 0), "orders": pairs(examples, "validation", 0, 160)}
     return {
         name: [collate(some[i : i + 32], tokenizer, ids) for i in range(0, len(some), 32)]
         for name, some in kinds.items()
@@ -188,14 +188,14 @@ def train(cfg: Config) -> Path:
     out = Path(cfg.output_dir)
     checkpoint = find_checkpoint(out, cfg.resume_from_checkpoint)
     torch.manual_seed(cfg.seed)
-    learned, held = split(read_songs(Path(cfg.songs)))
-    if not learned or not held:
-        counts = f"{len(learned)} songs to learn from and {len(held)} to validate on"
+    learned, validation_examples = split(read_songs(Path(cfg.songs)))
+    if not learned or not validation_examples:
+        counts = f"{len(learned)} songs to learn from and {len(validation_examples)} to validate on"
         raise ValueError(f"{cfg.songs} has {counts}: give more songs")
     examples = PlannerExamples(learned)
     model, tokenizer = build(cfg, [] if cfg.base else sample_prompts(examples))
     ids = plan_ids(tokenizer)
-    held_batches = trials(PlannerExamples(held), tokenizer, ids)
+    held_batches = trials(PlannerExamples(validation_examples), tokenizer, ids)
     state = make_state(model, cfg)
     standing, changed = Standing(), []
     facts = {"songs": len(learned), "songs' digest": hashlib.sha256(Path(cfg.songs).read_bytes()).hexdigest()[:16]}
@@ -206,7 +206,7 @@ def train(cfg: Config) -> Path:
         standing = Standing(meta["best"], meta["since"], meta["minutes"])
         changed = differences(meta, config=asdict(cfg), data=facts, records=RECORDS)
     begin(out, state.step, changed)
-    info = describe(cfg, model, state, len(learned), len(held))
+    info = describe(cfg, model, state, len(learned), len(validation_examples))
     began, first = time.monotonic(), state.step
     bar = tqdm(total=cfg.max_train_steps, initial=state.step, unit="step")
     ended = is_over(cfg, state.step, standing, first, standing.minutes)
@@ -231,7 +231,7 @@ def train(cfg: Config) -> Path:
         minutes = standing.minutes + (time.monotonic() - began) / 60
         ended = is_over(cfg, state.step, standing, first, minutes)
         if ended or state.step % cfg.validation_steps == 0:
-            with averaged(state.parameters, state.averages):
+            with with_averages(state.parameters, state.averages):
                 losses = validate(model, held_batches)
                 if standing.improve(losses["validation"]):
                     best = {"step": state.step, "validation_loss": standing.best}
@@ -241,8 +241,8 @@ def train(cfg: Config) -> Path:
             save_checkpoint(out, state.step, pack_state(state.named, state.optimizer, state.averages), meta, 1)
             record |= losses
             ended = ended or standing.since >= cfg.patience
-            said = ", ".join(f"{name} {losses[name]:.4f}" for name in held_batches)
-            bar.write(f"step {state.step}: loss {record['loss']:.3f}, validation: {said}, best {standing.best:.4f}")
+            text = ", ".join(f"{name} {losses[name]:.4f}" for name in held_batches)
+            bar.write(f"step {state.step}: loss {record['loss']:.3f}, validation: {text}, best {standing.best:.4f}")
         bar.update()
         bar.set_postfix(loss=f"{record['loss']:.3f}", best=f"{standing.best:.3f}", refresh=False)
         with (out / "loss.jsonl").open("a") as log:
@@ -283,11 +283,11 @@ def make_state(model: Any, cfg: Config) -> PlannerState:
     return PlannerState(named, optimizer, EMAModel(params, decay=cfg.ema_decay, foreach=True))
 
 
-def describe(cfg: Config, model: Any, state: TrainingState, learned: int, held: int) -> dict[str, Any]:
+def describe(cfg: Config, model: Any, state: TrainingState, learned: int, validation_count: int) -> dict[str, Any]:
     """The run info that goes with the model."""
     return {
         "config": asdict(cfg) | {"songs": Path(cfg.songs).name, "output_dir": Path(cfg.output_dir).name},
-        "songs": {"train": learned, "validation": held},
+        "songs": {"train": learned, "validation": validation_count},
         "parameters": sum(p.numel() for p in model.parameters()),
         "trained": sum(p.numel() for p in state.parameters),
     }

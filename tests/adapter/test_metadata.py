@@ -77,9 +77,9 @@ def test_no_json_is_no_card(tmp_path: Path) -> None:
 
 def test_an_adapter_keeps_its_card(card: AdapterMetadata, tmp_path: Path) -> None:
     adapter = make_adapter(make_unet())
-    adapter.card = card
+    adapter.metadata = card
     adapter.save_pretrained(tmp_path)
-    assert MusicAdapter.from_pretrained(tmp_path).card == card
+    assert MusicAdapter.from_pretrained(tmp_path).metadata == card
 
 
 def test_the_shipped_theory_adapter_is_for_nano() -> None:

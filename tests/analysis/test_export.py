@@ -1,18 +1,31 @@
-"""Tables, label tracks, scores and charts say what the lead sheet says."""
+"""Tables, label tracks and scores say what the lead sheet says."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import warnings
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
 
+import jams
+import mir_eval
+import numpy as np
 import pytest
 
-from musetune.analysis.export import KINDS, beats_csv, chart, chords_csv, export, label_tracks
+from musetune import __version__
+from musetune.analysis.export import (
+    KINDS,
+    beats_csv,
+    chords_csv,
+    export,
+    label_files,
+    label_tracks,
+    save_sheet,
+)
 from musetune.analysis.service.cache import StoredAnalysis
 from musetune.formats.chart_text import pop_name
 from musetune.formats.labels import bar_position
@@ -27,7 +40,9 @@ def stored(sheet: LeadSheet) -> StoredAnalysis:
          "function": "tonic", "confidence": 0.5}
         for (a, b), span in zip(sheet.chord_intervals_s, sheet.chords, strict=True)
     ]  # fmt: skip
-    return StoredAnalysis({"source": {"file": "x.wav", "duration_s": sheet.duration_s}, "chords": rows}, sheet)
+    record = {"source": {"file": "x.wav", "duration_s": sheet.duration_s + 1.5}, "chords": rows, "key": str(sheet.key)}
+    record |= {"key_confidence": 0.7, "bpm_confidence": 0.8, "time_signature_confidence": 0.9}
+    return StoredAnalysis(record, sheet)
 
 
 @pytest.fixture
@@ -84,14 +99,6 @@ def test_label_tracks(sheet: LeadSheet) -> None:
     assert "sections" not in label_tracks(stored(replace(sheet, sections=())))
 
 
-def test_the_chart_can_be_read_and_parsed(sheet: LeadSheet) -> None:
-    assert chart(replace(sheet, sections=())) == "| C | G/B Am7 | G/B Am7 | N.C. |"
-    assert chart(sheet).splitlines() == ["[A]", "| C | G/B Am7 |", "[B]", "| G/B Am7 | N.C. |"]
-    held = LeadSheet.parse("| C | C | F | F | G |")
-    assert chart(held) == "| C | % | F | % |\n| G |"
-    assert LeadSheet.parse(chart(held)).chord_labels == held.chord_labels
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_file(kind: str, sheet: LeadSheet, tmp_path: Path) -> None:
     paths = export(stored(sheet), kind, tmp_path / "x.wav.analysis")
@@ -101,6 +108,50 @@ def test_every_kind_of_file(kind: str, sheet: LeadSheet, tmp_path: Path) -> None
         assert LeadSheet.load(paths[0]) == sheet
     if kind == "json":
         assert json.loads(paths[0].read_text()) == stored(sheet).record
+
+
+def test_jams_says_how_sure_each_observation_is_and_who_says_it(sheet: LeadSheet, tmp_path: Path) -> None:
+    result = stored(sheet)
+    for i, row in enumerate(result.record["chords"]):
+        row["confidence"] = 0.1 * (i + 1)
+    (path,) = export(result, "jams", tmp_path / "x.wav.analysis")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # jams calls jsonschema the old way
+        data = jams.load(str(path), validate=True, strict=True)
+    confidence = {one.namespace: [row.confidence for row in one.data] for one in data.annotations}
+    assert confidence["chord"] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert (set(confidence["key_mode"]), confidence["tempo"]) == ({0.7}, [0.8])
+    assert set(confidence["beat"]) | set(confidence["segment_open"]) == {None}
+    assert data.sandbox.meter_confidence == 0.9
+    assert (data.file_metadata.title, data.file_metadata.duration) == ("x.wav", sheet.duration_s + 1.5)
+    for annotation in data.annotations:
+        about = annotation.annotation_metadata
+        assert (about.annotator.name, about.version, about.data_source) == ("MuseTune", __version__, "program")
+        assert about.annotation_tools == f"musetune.analysis {__version__}"
+    assert save_sheet(result, tmp_path / "y.jams").read_bytes() == path.read_bytes()
+
+
+def test_label_files_are_read_by_mir_eval_from_0_to_the_end(sheet: LeadSheet, tmp_path: Path) -> None:
+    end = sheet.duration_s + 1.5
+    paths = {path.name.split(".")[-2]: str(path) for path in export(stored(sheet), "lab", tmp_path / "x.analysis")}
+    assert list(paths) == ["chords", "beats", "downbeats", "sections", "keys", "key"]
+    for name, labels in (
+        ("chords", ["C:maj", "G:maj/3", "A:min7", "G:maj/3", "A:min7", "N", "N"]),
+        ("sections", ["A", "B", "N"]),
+        ("keys", ["C:major", "A:minor"]),
+    ):
+        intervals, read = mir_eval.io.load_labeled_intervals(paths[name])
+        mir_eval.util.validate_intervals(intervals)
+        assert read == labels
+        assert intervals[0, 0] == 0
+        assert intervals[-1, 1] == pytest.approx(end)
+        assert np.array_equal(intervals[1:, 0], intervals[:-1, 1])
+    assert mir_eval.io.load_events(paths["beats"]) == pytest.approx(sheet.beats_s)
+    assert mir_eval.io.load_events(paths["downbeats"]) == pytest.approx(sheet.downbeats_s)
+    mir_eval.key.validate_key(mir_eval.io.load_key(paths["key"]))
+    unknown = stored(sheet)
+    unknown.record["key"] = None
+    assert {"key", "keys"}.isdisjoint(label_files(unknown))
 
 
 def test_no_other_kind(sheet: LeadSheet, tmp_path: Path) -> None:

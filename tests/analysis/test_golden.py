@@ -41,10 +41,10 @@ def patterns(said: dict) -> dict[str, int]:
 def test_bach_chorale() -> None:
     """Aus meines Herzens Grunde, BWV 269, with Andrew Jones's analysis (music21's corpus), voices from its score."""
     corpus = pytest.importorskip("music21.corpus")
-    from musetune.formats.notation import from_stream
+    from musetune.formats.scores import read_score
 
     analysis = corpus.parse("bach/choraleAnalyses/riemenschneider001.rntxt").flatten()
-    score = from_stream(corpus.parse("bach/bwv269"))
+    score = read_score(corpus.getWork("bach/bwv269"))
     hand = [(Fraction(n.offset), n.figure) for n in analysis.getElementsByClass("RomanNumeral")]
     ends = [start for start, _ in hand[1:]] + [score.length]
     key = Key("G")

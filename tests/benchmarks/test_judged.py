@@ -15,7 +15,7 @@ from small_pipe import make_pipe, quiet
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.evaluation import TestSheet, missing_judges
-from musetune.evaluation.playing import rendered
+from musetune.evaluation.references import render_sheet
 from musetune.symbols.estimate import Estimate
 
 SHEET = LeadSheet.parse("C G Am F", duration_seconds=8)  # 120 bpm
@@ -53,7 +53,7 @@ def test_both_endings_are_asked_in_every_key_at_one_seed() -> None:
 def test_a_played_deceptive_cadence_is_heard_as_one() -> None:
     for ending, what in zip(harmonic_tokens.ENDINGS, ("I", "vi"), strict=True):
         sheet = harmonic_tokens.cadences(ending)[0].sheet
-        time = harmonic_tokens.last_bar(rendered(sheet, 16000, seed=0), 16000, sheet)
+        time = harmonic_tokens.last_bar(render_sheet(sheet, 16000, seed=0), 16000, sheet)
         assert time[what] > time.total() / 2
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,9 +45,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "music"
 
 
-def musetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def musetune(*arguments: str | Path, piped: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "musetune.cli", "analyze", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    with open(piped or os.devnull, "rb") as stdin:
+        return subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
 
 
 def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped-def]
@@ -89,6 +92,53 @@ def test_no_cache_keeps_nothing(folder: Path, cache: Path) -> None:
     assert not cache.exists()
 
 
+@pytest.mark.slow
+def test_equal_names_in_two_folders_are_mirrored(tmp_path: Path) -> None:
+    for name, chords in (("one", "| C | G |"), ("two", "| Am | F |")):
+        (tmp_path / name).mkdir()
+        LeadSheet.parse(chords, bpm=100).save(tmp_path / name / "song.mid")
+    out = tmp_path / "out"
+    done = musetune(tmp_path / "one/song.mid", tmp_path / "two/song.mid", "--csv", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "some names are equal: what is written lies in the music's folders below" in done.stderr
+    chords = {name: (out / name / "song.mid.analysis.csv").read_text() for name in ("one", "two")}
+    assert "C:maj" in chords["one"]
+    assert "A:min" in chords["two"]
+
+
+@pytest.mark.slow
+def test_what_is_there_stays_without_force(tmp_path: Path) -> None:
+    song = LeadSheet.parse("| C | G |", bpm=100).save(tmp_path / "song.mid")
+    assert musetune(song, "--csv").returncode == 0
+    table = tmp_path / "song.mid.analysis.csv"
+    written = table.read_text()
+    table.write_text("mine")
+    again = musetune(song, "--csv", "--jams")
+    assert again.returncode == 0
+    assert f"left as before: {table} and 1 more; --force" in again.stderr
+    assert "song.mid.analysis.jams" in again.stdout
+    assert str(table) not in again.stdout
+    assert table.read_text() == "mine"
+    forced = musetune(song, "--csv", "--force")
+    assert (forced.returncode, forced.stderr) == (0, "")
+    assert table.read_text() == written
+
+
+@pytest.mark.slow
+def test_standard_input(folder: Path, tmp_path: Path) -> None:
+    done = musetune("-", "--json", piped=folder / "one.wav")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["key"] == "C major"
+    score = musetune(
+        "-", "--csv", "--out", tmp_path / "out", piped=LeadSheet.parse("| C | G |").save(tmp_path / "x.mid")
+    )
+    assert score.stdout.startswith("stdin: ")
+    assert (tmp_path / "out/stdin.analysis.csv").is_file()
+    bad = musetune("-", piped=folder / "bad.mp3")
+    assert bad.returncode == 2
+    assert bad.stderr.startswith("musetune: stdin")
+
+
 def test_nothing_could_be_analysed(folder: Path) -> None:
     done = musetune(folder / "bad.mp3", "--json")
     assert (done.returncode, done.stdout) == (2, "")
@@ -105,6 +155,9 @@ def test_nothing_could_be_analysed(folder: Path) -> None:
         (["a.wav", "--sheet", "x.txt"], "suffix '.txt' is not one of"),
         (["tune.mid", "--sheet", "tune.mid"], "would overwrite the music itself"),
         (["a.wav", "--beats", "ears"], "beats='ears' is not one of musetune, madmom, beat_this"),
+        (["a.wav", "--sheet", "there.mid"], "there.mid is there already: give another name with --sheet, or --force"),
+        (["-", "a.wav"], "- is standard input, which holds one file: give it alone"),
+        (["-"], "standard input is empty"),
         (["a.wav", "--tempo-hint", "900"], "--tempo-hint"),
         (["a.wav", "--jobs", "0"], "--jobs"),
     ],
@@ -115,8 +168,9 @@ def test_mistakes_are_told_before_anything_is_heard(
     monkeypatch.chdir(tmp_path)
     for name in ("empty", "b"):
         Path(name).mkdir()
-    for name in ("a.wav", "b/a.wav", "tune.mid"):
+    for name in ("a.wav", "b/a.wav", "tune.mid", "there.mid"):
         Path(name).touch()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     assert here(monkeypatch, *arguments) == 2
     assert message in " ".join(capsys.readouterr().err.split())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -108,7 +110,7 @@ def test_no_such_base_is_one_line(tmp_path: Path) -> None:
         (["generate"], 2, "Missing argument"),
         (["generate", "x", "--strength", "3"], 2, "--strength"),
         (["generate", "x", "--guidance", "-1"], 2, "--guidance"),
-        (["generate", "x", "--sheet", "nowhere.json"], 2, "does not exist"),
+        (["generate", "x", "--sheet", "nowhere.json"], 2, "no such lead sheet: nowhere.json"),
         (["--version"], 0, f"musetune {__version__}"),
     ],
 )
@@ -164,6 +166,10 @@ def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped
         (["--sheet", "bad.mid"], "bad.mid is not a standard MIDI file"),
         (["--sheet", "bad.musicxml"], "bad.musicxml is not a MusicXML score"),
         (["--sheet", "bad.txt"], "bad.txt: suffix '.txt' is not one of .json"),
+        (["-o", "there.wav"], "there.wav is there already: give another name with -o, or --force"),
+        (["--chords", "I", "--plot", "--report", "-o", "plotted.wav"], "plotted.png is there already: give another"),
+        (["--chords", "-"], "standard input is empty"),
+        (["--sheet", "-"], "standard input is empty"),
     ],
 )
 def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
@@ -172,10 +178,49 @@ def test_mistakes_are_one_line(options: list[str], message: str, tmp_path: Path,
         LeadSheet.parse("C G", duration_seconds=5).save(tmp_path / name)
     for name in ("bad.json", "bad.mid", "bad.musicxml", "bad.txt", "empty.mid"):
         (tmp_path / name).write_text("" if name == "empty.mid" else "this is no sheet")
-    assert here(monkeypatch, "generate", "x", *options, "-o", "x.wav") == 2
+    for name in ("there.wav", "plotted.png"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    assert here(monkeypatch, "generate", "x", "-o", "x.wav", *options) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert message in lines[0]
+
+
+def test_sheet_and_chart_come_from_standard_input(monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from musetune.cli.app import _lead_sheet
+
+    def piped(data: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    sheet = LeadSheet.parse("| Dm7 | G7 |", bpm=90)
+    for suffix in ("json", "mid", "musicxml", "mxl", "jams"):
+        piped(sheet.save(tmp_path / f"x.{suffix}").read_bytes())
+        read = _lead_sheet(None, Path("-"), None)
+        assert read is not None
+        assert (read.chord_labels, round(read.bpm)) == (sheet.chord_labels, 90)
+    piped("| Dm7 | G7 |\n".encode("utf-8-sig"))
+    assert _lead_sheet("-", None, 4.0, bpm=90).chord_labels[:2] == sheet.chord_labels
+    piped(b"\xff\xfe")
+    with pytest.raises(ValueError, match="no text at byte 0"):
+        _lead_sheet("-", None, None)
+
+
+def test_a_busy_port_is_said_before_anything_is_loaded(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("musetune.serve.work.load", lambda *arguments: pytest.fail("a model was loaded"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert here(monkeypatch, "ui", "--port", str(port), "--no-open") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"port {port} is in use by another program" in line
+    assert "--port " in line
+    assert here(monkeypatch, "ui", "--host", "203.0.113.1", "--no-open") == 2  # no address of this machine (RFC 5737)
+    assert "--host 203.0.113.1" in capsys.readouterr().err
+
+
+def test_help_names_the_extra_of_the_page(monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    assert here(monkeypatch, "ui", "--help") == 0
+    assert 'pip install "musetune[ui]"' in capsys.readouterr().out
 
 
 def test_evaluate_hands_every_option_over(monkeypatch) -> None:  # type: ignore[no-untyped-def]

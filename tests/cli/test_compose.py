@@ -102,7 +102,9 @@ def test_an_edited_plan_goes_on(run, models) -> None:  # type: ignore[no-untyped
 
 def test_the_same_seed_the_same_song(run, models) -> None:  # type: ignore[no-untyped-def]
     made = [
-        json.loads(run("compose", "x", "--bars", "4", "--seed", seed, "--json", "--plan", *models, "-o", "a")[1])
+        json.loads(
+            run("compose", "x", "--bars", "4", "--seed", seed, "--json", "--plan", *models, "-o", "a", "--force")[1]
+        )
         for seed in (1, 1, 2)
     ]
     assert made[0] == made[1]
@@ -191,14 +193,23 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
         def to(self, device: str) -> Pipe:
             return self
 
+        def set_progress_bar_config(self, disable: bool) -> None:
+            assert disable
+
         def __call__(self, prompt: str, **call) -> SimpleNamespace:  # type: ignore[no-untyped-def]
+            for _ in [name for name, stem in call["arrangement"].stems.items() if stem.notes]:
+                for step in range(call["num_inference_steps"]):
+                    call["callback_on_step_end"](self, step, 0, {})
             calls.append((prompt, self.adapter, call["generator"].initial_seed(), call))
             stems = {"bass": np.zeros(1600, np.float32)} if call["stems"] else None
             return SimpleNamespace(audios=np.zeros((1, 1600), np.float32), sampling_rate=16000, stems=stems)
 
     monkeypatch.setattr(MuseTunePipeline, "from_pretrained", lambda base, adapter=None: Pipe())
     asked = ["--bars", "2", "--stems", "bass", "--seed", "7", "--steps", "3", *models]
-    code, out, _ = run("compose", "dub", *asked, "--stems-audio", "-o", "dub")
+    code, out, err = run("compose", "dub", *asked, "--stems-audio", "-o", "dub")
+    bars = {line.split(":")[0] for line in "\n".join(err).replace("\r", "\n").splitlines() if "step" in line}
+    assert bars == {"audio", "audio of bass (1 of 1)"}
+    assert "3/3" in " ".join(err)
     assert (code, out.splitlines()[-2:]) == (0, ["dub.wav", "dub.bass.wav"])
     assert not Path("dub.mid").exists()
     prompt, adapter, seed, call = calls[0]
@@ -239,6 +250,8 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
             "good.json is not a song that musetune wrote as JSON that gives stems: it has no stems",
         ),
         (["compose", "x", "--given", "bass.mid", "-o", "bass"], "-o bass would overwrite bass.mid, which is read"),
+        (["compose", "x", "-o", "bass"], "bass.mid is there already: give another name with -o, or --force"),
+        (["plan", "x", "-o", "bass.mid"], "bass.mid is there already: give another name with -o, or --force"),
         (["compose", "x", "--planner", "./nowhere"], "nowhere"),
     ],
 )

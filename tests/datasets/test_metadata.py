@@ -34,8 +34,8 @@ def test_given_chords_lie_on_the_beats_that_are_heard(tmp_path: Path, more: dict
 
 def test_a_told_meter_starts_its_bars_where_chords_change() -> None:
     sheet = LeadSheet.from_progression(["I", "V"], key="C major", bpm=120, time_signature="3/4", duration_seconds=20)
-    misheard = recipe.barred(sheet, Meter.parse("4/4"))
-    waltz = recipe.barred(replace(misheard, first_downbeat=Fraction(1)), Meter.parse("3/4"))
+    misheard = recipe.in_other_meter(sheet, Meter.parse("4/4"))
+    waltz = recipe.in_other_meter(replace(misheard, first_downbeat=Fraction(1)), Meter.parse("3/4"))
     assert waltz.downbeats() == sheet.downbeats()
 
 

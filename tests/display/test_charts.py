@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sheets import sheets as any_sheets
 
 from musetune.display.charts import MAX_BARS, Under, chart_html, roll_svg
 from musetune.formats.chart_text import chart_text, pop_name
@@ -56,6 +57,14 @@ def test_an_upbeat_is_left_out_and_a_broken_last_bar_filled() -> None:
     assert chart_text(replace(LeadSheet.parse("| C G |"), first_downbeat=Fraction(4))) == "| C G |"
 
 
+def test_a_chart_in_lines_has_sections_and_the_upbeat() -> None:
+    sheet = LeadSheet.parse("[A] | C | C | F | F | G | [B] | Am |")
+    assert chart_text(sheet, bars_per_line=4).splitlines() == ["[A]", "| C | % | F | % |", "| G |", "[B]", "| Am |"]
+    assert LeadSheet.parse(chart_text(sheet, bars_per_line=4)) == sheet
+    late = replace(LeadSheet.parse("| C G | F |"), first_downbeat=Fraction(2))
+    assert chart_text(late, bars_per_line=4) == "| C | G F | F |"
+
+
 def test_a_chart_shows_bars_names_numerals_and_sections() -> None:
     sheet = LeadSheet.parse("| Dm7 G7 | Cmaj7 | % |", bpm=96)
     sheet = replace(sheet, sections=(Section(Fraction(4), Fraction(8), "<chorus>"),))
@@ -93,6 +102,14 @@ def test_a_notebook_shows_chart_and_roll() -> None:
     html = LeadSheet.parse("I V vi IV")._repr_html_()
     assert html.index("musetune-chart") < html.index("musetune-roll")
     assert "<script" not in html
+
+
+@given(any_sheets())
+def test_every_sheet_has_a_chart_with_all_its_chords(sheet: LeadSheet) -> None:
+    html = sheet._repr_html_()
+    shown = re.findall(r"<b [^>]*>([^<]+)</b>", html)
+    assert [name for name in shown if name != "%"] == [pop_name(span.chord) for span in sheet.chords]
+    assert html.count('N.C.</b><br><small style="color:inherit"></small>') == shown.count("N.C.")
 
 
 def test_names_read_back() -> None:

@@ -25,6 +25,7 @@ FENCE = re.compile(r"^```([\w-]*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*$")
 RUN = ("python", "bash")
 SHOWN = ("", "text", "json", "yaml", "mermaid")  # blocks that are no code to run
+PIPES = ("cat", "printf")  # what begins a pipe into musetune
 STEPS = 1
 FEWER = {
     "musetune generate": f"--steps {STEPS}",
@@ -33,7 +34,7 @@ FEWER = {
     "validation_steps=null report_to=null",
 }
 PLAYER = """
-import json, os, runpy, shlex, sys, time, traceback
+import json, os, runpy, shlex, subprocess, sys, time, traceback
 import torch
 torch.set_num_threads(1)
 from diffusers.utils import logging
@@ -49,9 +50,16 @@ def shorten():
 
     MuseTunePipeline.__call__ = shorter
 
+def shell(line):
+    # a line with a pipe, by the shell
+    musetune = f'musetune() {{ "{sys.executable}" -m musetune.cli "$@"; }}'
+    subprocess.run(["sh", "-c", f"set -e; {musetune}; {line}"], check=True)
+
 def command(line):
     # a line of a shell block, in this process: musetune, or a recipe
     words = shlex.split(line)
+    if words[0] in PIPES:
+        return shell(line)
     sys.argv = words[1:] if words[0] == "python" else words
     try:
         if words[0] == "musetune":
@@ -118,6 +126,9 @@ def commands_of(code: str) -> list[str]:
     commands = [" ".join(shlex.split(line, comments=True)) and line.split("  #")[0].strip() for line in lines]
     out = []
     for command in filter(None, commands):
+        if command.startswith(PIPES):
+            out.append(command.replace("musetune generate", f"musetune generate --steps {STEPS}"))
+            continue
         more = next((f" {extra}" for start, extra in FEWER.items() if command.startswith(start)), "")
         audio = f" --steps {STEPS}" if command.startswith("musetune compose") and "-audio" in command else ""
         out.append(command + more + audio)
@@ -135,7 +146,7 @@ def test_every_block_runs_or_says_why_not() -> None:
             assert block.reason is None or (block.language in RUN and len(block.reason) > 10), place
             if block.language == "bash" and block.reason is None:
                 for command in commands_of(block.code):
-                    assert command.startswith(("musetune ", "python recipes/")), (
+                    assert command.startswith(("musetune ", "python recipes/", *PIPES)), (
                         f"{place}: {command!r} is not run: say why"
                     )
 
@@ -173,7 +184,7 @@ def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         ]
         pages[name_of(page)] = (str(place), plain)
     script, out = folder / "pages_of_the_docs.py", folder / "failures.json"
-    head = f"REPOSITORY, STEPS = {str(REPOSITORY)!r}, {STEPS}\n"
+    head = f"REPOSITORY, STEPS, PIPES = {str(REPOSITORY)!r}, {STEPS}, {PIPES}\n"
     script.write_text(f'{head}{PLAYER}\nif __name__ == "__main__":\n    main({pages!r}, {str(out)!r})\n')
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, env=environment)

@@ -12,7 +12,7 @@ from clips import perfect, play
 from musetune.display.evaluation_charts import draw_chart, draw_table
 from musetune.evaluation import Report, adherence, bootstrap_mean, load_test_sheets, reachable_share, report
 from musetune.evaluation.adherence import sheet_tempo
-from musetune.evaluation.playing import rendered
+from musetune.evaluation.references import render_sheet
 from musetune.symbols import BeatGrid, LeadSheet
 from musetune.symbols.estimate import Estimate
 from musetune.theory.harmony.comparison import chords_agree
@@ -175,16 +175,16 @@ def test_own_report_is_not_told_the_tempo(faster: float) -> None:
     test = next(test for test in load_test_sheets() if str(test.sheet.meter) == "4/4" and 80 < test.sheet.bpm < 120)
     grid = BeatGrid(tuple(time / faster for time in test.sheet.grid.times_s))
     off = replace(test.sheet, grid=grid)
-    made = report(rendered(off, 16000, seed=test.seed), 16000, test.sheet)
+    made = report(render_sheet(off, 16000, seed=test.seed), 16000, test.sheet)
     assert made.scores["tempo_acc1"] == 0
-    assert made.heard.bpm == pytest.approx(faster * sheet_tempo(test.sheet), rel=0.02)
-    right = report(rendered(test.sheet, 16000, seed=test.seed), 16000, test.sheet)
+    assert made.estimate.bpm == pytest.approx(faster * sheet_tempo(test.sheet), rel=0.02)
+    right = report(render_sheet(test.sheet, 16000, seed=test.seed), 16000, test.sheet)
     assert right.scores["tempo_acc1"] == 1
 
 
 def test_own_report_follows_rubato() -> None:
     swaying = [test for test in load_test_sheets() if np.ptp(np.diff(test.sheet.beats_s)) > 1e-6]
-    made = [report(rendered(test.sheet, 16000, seed=test.seed), 16000, test.sheet) for test in swaying]
+    made = [report(render_sheet(test.sheet, 16000, seed=test.seed), 16000, test.sheet) for test in swaying]
     assert np.mean([one.scores["beat_f"] for one in made]) > 0.8
     assert np.mean([one.scores["tempo_acc1"] for one in made]) > 0.8
 

@@ -9,14 +9,15 @@ import pytest
 from clips import perfect, play
 
 from musetune.display.evaluation_charts import draw_scatter
-from musetune.evaluation import adherence, load_test_sheets, missing_judges
+from musetune.evaluation import adherence, bootstrap_mean, load_test_sheets, missing_judges
+from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.obedience import (
     ROWS,
     aims,
     by_meter,
+    genre_cost,
     genre_of,
     judge_clip,
-    lost,
     markdown,
     markdown_aims,
     markdown_meters,
@@ -144,8 +145,8 @@ def test_rhythm_is_told_apart_by_meter() -> None:
 def test_loss_is_counted_clip_by_clip_without_the_genre_told() -> None:
     made = clips(floor_A=0.9, adapter=0.8, no_genre=0.7)
     made["floor A"]["b"]["scores"]["genre"] = None
-    assert lost(made, "genre").mean == pytest.approx(0.2)
-    assert lost(made, "genre").n == 1
+    assert genre_cost(made, "genre").mean == pytest.approx(0.2)
+    assert genre_cost(made, "genre").n == 1
 
 
 def test_scatter_has_a_panel_a_quantity(tmp_path) -> None:
@@ -156,3 +157,8 @@ def test_scatter_has_a_panel_a_quantity(tmp_path) -> None:
     )
     assert one.read_bytes().startswith(b"\x89PNG")
     assert two.stat().st_size > one.stat().st_size
+
+
+def test_cell_is_in_per_cent() -> None:
+    assert cell(bootstrap_mean([0.25, 0.25])) == "25.0 (25–25)"
+    assert cell(None) == "—"

@@ -22,7 +22,17 @@ from musetune.symbols import LeadSheet
 from musetune.symbols.remarks import collected
 
 CASES = Path(__file__).parents[1] / "data" / "cases"
-WORDS = ("EOFError", "list index", "recursion depth", "KeyError", "NoneType", "object has no", "unhashable")
+WORDS = (
+    "no element found",
+    "not well-formed",
+    "EOFError",
+    "list index",
+    "recursion depth",
+    "KeyError",
+    "NoneType",
+    "object has no",
+    "unhashable",
+)
 PATIENCE_S = 20.0  # of processor time; the readers' own limits end far earlier, a machine may be busy
 
 
@@ -191,6 +201,14 @@ BOMBS = {
     "deep.jams": b'{"annotations":' + b"[" * 200_000,
     "deep.musicxml": b"<score-partwise>" + b"<part>" * 100_000,
     "many.musicxml": b"<score-partwise><part>" + b"<measure/>" * 1_000_000 + b"</part></score-partwise>",
+    "attributes.musicxml": b"<score-partwise " + b" ".join(b'a%d=""' % i for i in range(600_000)) + b"/>",
+    "bars.musicxml": b"<score-partwise><part>" + b"<measure/>" * 60_000 + b"</part></score-partwise>",
+    "notes.musicxml": BAR % (b"<note/>" * 110_000),
+    "symbols.musicxml": BAR % (b"<harmony/>" * 21_000),
+    "chords.jams": b'{"annotations": [{"namespace": "beat", "data": [{"time":1},{"time":2}]},'
+    + b'{"namespace": "chord", "data": ['
+    + b'{"time":1,"duration":1,"value":"C"},' * 6000
+    + b"{}]}]}",
     "entities.musicxml": b'<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><score-partwise>&b;</score-partwise>',
     "long.musicxml": BAR % b"<note><duration>1e999999999</duration></note>",
     "hours.musicxml": BAR % b"<forward><duration>99999999999</duration></forward>",
@@ -226,6 +244,27 @@ def test_what_asks_for_too_much_is_refused_before_the_work(tmp_path: Path, name:
     assert not any(word in str(error.value) for word in WORDS)
     assert time.process_time() - started < 5  # under 1 s on an idle machine
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "the file ends before its XML does (line 1)"),
+        (b"<score-partwise>\n<part>\n", "the file ends before its XML does (line 3)"),
+        (b"<score-partwise><par", "a tag in line 1 is not closed"),
+        (b"<score-partwise>\n</part>", "the end tag in line 2 does not belong"),
+        (b"<score-partwise/>\n<part/>", "something follows the end of the XML (line 2)"),
+        (b"<score-partwise>\0</score-partwise>", "line 1 holds a character that XML does not allow"),
+        (b"<score-partwise>&nbsp;</score-partwise>", "line 1 uses an entity"),
+        (b'<?xml version="1.0" encoding="klingon"?><score-partwise/>', "save it as UTF-8"),
+        (b'<?xml version="1.0" encoding="utf-16"?><score-partwise/>', "save it as UTF-8"),
+        (b"<score-partwise a='' a=''/>", "the same attribute twice"),
+    ],
+)
+def test_faults_of_xml_are_said_in_plain_words(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "a.xml").write_bytes(data)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        LeadSheet.load(tmp_path / "a.xml")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import mido
 import pytest
 from music21 import corpus, meter, note, stream, tie
 
-from musetune.formats.notation import from_stream
 from musetune.formats.scores import read_score
 from musetune.symbols import Key, LeadSheet, Meter
+from musetune.symbols.remarks import collected
 from musetune.symbols.score import Score
 
 
@@ -47,20 +47,31 @@ def bar(number: int, *items: note.GeneralNote) -> stream.Measure:
     return out
 
 
-def test_ties_are_joined_and_grace_notes_dropped() -> None:
+def score_of(folder: Path, *bars: stream.Measure) -> Score:
+    """The score of one part, by way of MusicXML."""
+    path = folder / "score.musicxml"
+    stream.Score([stream.Part(bars)]).write("musicxml", fp=str(path))
+    return read_score(path)
+
+
+def test_ties_are_joined_and_grace_notes_dropped(tmp_path: Path) -> None:
     held, goes_on = note.Note("C4", quarterLength=4), note.Note("C4", quarterLength=2)
     held.tie, goes_on.tie = tie.Tie("start"), tie.Tie("stop")
     first = bar(1, note.Note("E4", quarterLength=1).getGrace(), held)
     first.insert(0, meter.TimeSignature("4/4"))
-    score = from_stream(stream.Score([stream.Part([first, bar(2, goes_on, note.Note("D4", quarterLength=2))])]))
+    score = score_of(tmp_path, first, bar(2, goes_on, note.Note("D4", quarterLength=2)))
     assert [(n.start, n.beats, n.pitch) for n in score.voices[0]] == [(0, 6, 60), (6, 2, 62)]
 
 
-def test_an_irregular_bar_restarts_the_count() -> None:
+def test_an_irregular_bar_restarts_the_count(tmp_path: Path) -> None:
     bars = [bar(1, note.Note("C4", quarterLength=4)), bar(2, note.Note("C4", quarterLength=3))]
     bars += [bar(3, note.Note("D4", quarterLength=4)), bar(4, note.Note("E4", quarterLength=4))]
     bars[0].insert(0, meter.TimeSignature("4/4"))
-    assert from_stream(stream.Score([stream.Part(bars)])).downbeats() == [0, 4, 7, 11]
+    bars[1].paddingRight = 1  # else music21 fills it up
+    with collected() as notes:
+        score = score_of(tmp_path, *bars)
+    assert score.downbeats() == [0, 4, 7, 11]
+    assert notes == ["bar 2 lasts 3 of the 4 quarters of 4/4; it is read as it stands"]
 
 
 def test_midi_keeps_tempo_meter_percussion_and_overlapping_notes(tmp_path: Path) -> None:

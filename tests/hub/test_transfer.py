@@ -23,6 +23,8 @@ from small_pipe import genre_folder, make_pipe, music, play, quiet
 from musetune import MuseTunePipeline
 from musetune.audio import load_audio
 from musetune.hub import HubError, files_to_push, list_adapters, pull, push, shareable
+from musetune.hub.transfer import check_cache
+from musetune.symbols.remarks import collected
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=:DeprecationWarning"
@@ -308,6 +310,32 @@ def test_what_is_at_hand(hub: LoopbackHub, make_folder: Make, tmp_path: Path) ->
         list_adapters([tmp_path / "nowhere"])
 
 
+def test_a_damaged_adapter_is_named_and_the_others_are_listed(
+    hub: LoopbackHub, make_folder: Make, tmp_path: Path
+) -> None:
+    push(make_folder("shelf/jazz"), REPO)
+    for name in ("shelf/torn", "shelf/rock"):
+        make_folder(name)
+    pull(REPO)
+    (cached,) = (tmp_path / "cache").rglob("snapshots/*/adapter_model.safetensors")
+    cached.unlink()
+    cached.write_bytes(b"torn")
+    torn = tmp_path / "shelf" / "torn"
+    (torn / "musetune.json").write_text("{")
+    with collected() as said:
+        found = list_adapters([tmp_path / "shelf"], cache_dir=constants.HF_HUB_CACHE)
+    assert {one.name for one in found} == {"theory", "jazz", "rock"} | {
+        one.name for one in found if one.source == "bundled"
+    }
+    assert "torn" not in [one.name for one in found]
+    assert len(said) == 2
+    assert said[0].startswith(f"the adapter {REPO} (cache) is damaged and left out: ")
+    assert said[1].startswith("the adapter torn (folder) is damaged and left out: ")
+    assert str(torn / "musetune.json") in said[1]
+    with pytest.raises(ValueError, match=r"musetune\.json"):
+        list_adapters([torn])
+
+
 @pytest.mark.parametrize("name", ["README.md", "notes.md", "lora", "training.json"])
 def test_links_are_not_followed(hub: LoopbackHub, make_folder: Make, tmp_path: Path, name: str) -> None:
     secret = tmp_path / "secret"
@@ -376,3 +404,39 @@ def test_what_the_project_ships_can_be_pushed() -> None:
     assert len(bundled) > 5
     for folder in bundled:
         assert len(files_to_push(folder)) >= 3
+
+
+def test_a_hub_that_is_away_is_asked_once(hub: LoopbackHub, make_folder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(make_folder(), REPO)
+    warm = pull(REPO)
+    asked: list[str] = []
+    session = type("Session", (), {"head": lambda self, url, **options: asked.append(url) or refuse()})
+    monkeypatch.setattr("huggingface_hub.utils.get_session", session)
+    before = len(hub.requests)
+    assert pull(REPO) == warm
+    assert check_cache(REPO, "README.md") == {"local_files_only": True}
+    with pytest.raises(
+        HubError, match=r"connection to http://127\.0\.0\.1:\d+ failed .*nobody answers.*the whole of me/b"
+    ):
+        check_cache("me/base", "model_index.json")
+    with pytest.raises(HubError, match="nobody answers"):
+        MuseTunePipeline.from_pretrained("me/base")
+    with pytest.raises(HubError, match="nobody answers"):
+        pull("me/other")
+    assert asked == [hub.endpoint] * 5
+    assert len(hub.requests) == before
+
+
+def refuse() -> None:
+    raise ConnectionError("nobody answers")
+
+
+def test_a_hub_that_answers_is_left_to_huggingface_hub(hub: LoopbackHub) -> None:
+    assert check_cache("me/base", "model_index.json") == {}
+
+
+def test_offline_a_base_that_is_not_in_the_cache_is_named(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set and the cache has not the whole of me/base: unset it"):
+        MuseTunePipeline.from_pretrained("me/base")
+    assert not hub.requests

@@ -1,4 +1,4 @@
-"""gallery.py on a small base: files, table, README; and the genre suite on the same adapters."""
+"""gallery.py on a small base: sounds, charts, scores; and the genre suite on the same adapters."""
 
 from __future__ import annotations
 
@@ -43,22 +43,15 @@ def common(models: Path) -> list[str]:
 
 
 def test_gallery(models: Path, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("# Title\n\n<!-- gallery -->\nold\n<!-- /gallery -->\n\nThe end.\n")
-    more = ["--seconds", "2.56", "--out", str(tmp_path / "gallery"), "--readme", str(readme)]
-    gallery.main([*common(models), *more])
-    waves = [load_audio(tmp_path / "gallery" / f"{genre}.ogg")[0] for genre in ("jazz", "rock")]
+    gallery.main([*common(models), "--seconds", "2.56", "--out", str(tmp_path)])
+    waves = [load_audio(tmp_path / f"{genre}.ogg")[0] for genre in ("jazz", "rock")]
     assert all(abs(len(wave) / 16000 - 2.56) < 0.05 for wave in waves)
     assert abs(waves[0] - waves[1]).max() > 0.01
-    assert all((tmp_path / "gallery" / f"{genre}.png").stat().st_size > 10_000 for genre in ("jazz", "rock"))
-    text = readme.read_text()
-    assert text.startswith("# Title\n")
-    assert text.endswith("The end.\n")
-    assert "old" not in text
-    assert "| rock | [rock.ogg](gallery/rock.ogg) | [chart](gallery/rock.png) |" in text
-    readme.write_text("no marks")
-    with pytest.raises(ValueError, match="has no <!-- gallery -->"):
-        gallery.insert(readme, "x")
+    assert all((tmp_path / f"{genre}.png").stat().st_size > 10_000 for genre in ("jazz", "rock"))
+    record = json.loads((tmp_path / "gallery.json").read_text())
+    assert (record["chords"], record["bpm"], record["seed"]) == ("I V vi IV", 110, 7)
+    assert set(record["clips"]) == {"jazz", "rock"}
+    assert all(0 <= score <= 1 for scores in record["clips"].values() for score in scores.values())
 
 
 @pytest.mark.judge

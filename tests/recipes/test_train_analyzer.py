@@ -121,9 +121,9 @@ def test_a_training_that_was_cut_goes_on_exactly(tmp_path: Path, monkeypatch: py
 
 
 def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
-    from musetune.datasets.analyzer.examples import ExampleJob, played
+    from musetune.datasets.analyzer.examples import ExampleJob, song_of
 
-    song = played(ExampleJob(3, "meter", data / "songs/001", Path("unused"), 40.0), np.random.default_rng(1))
+    song = song_of(ExampleJob(3, "meter", data / "songs/001", Path("unused"), 40.0), np.random.default_rng(1))
     assert song.meter != "4/4"
     onsets = np.array([note.start for part in song.midi.instruments if part.name == "PIANO" for note in part.notes])
     near = np.abs(onsets[:, None] - song.downbeats_s).min(axis=1)

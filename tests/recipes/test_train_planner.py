@@ -178,9 +178,9 @@ def test_examples_are_plans_and_their_captions_hold():
         short = [label for label in plan.form if len(plan.content[label]) < 4 and label not in ("intro", "outro")]
         if not short:
             assert parse([*plan.words(), END]) == plan
-        if plan.asked[0] == "seconds":
-            assert bars_in(plan.asked[1], plan.bpm, plan.meter) == plan.bars
-        if plan.asked[0] == "bars":
+        if plan.length[0] == "seconds":
+            assert bars_in(plan.length[1], plan.bpm, plan.meter) == plan.bars
+        if plan.length[0] == "bars":
             assert f"{plan.bars:03d}" in normalise(text)
 
 
@@ -193,8 +193,8 @@ def test_orders_name_what_they_say_they_name():
             assert plan.key.tonic.lower() in spelled
         if "genre" in named:
             assert any(word.lower() in low for word in tables.GENRE_WORDS[plan.genre])
-        if plan.asked[0] != "open":
-            assert f"{plan.asked[1]:03d}" in spelled
+        if plan.length[0] != "open":
+            assert f"{plan.length[1]:03d}" in spelled
         if "bpm" in named and f"{round(plan.bpm):03d}" not in spelled:
             assert any(low_bpm <= plan.bpm <= high for low_bpm, high in tempi_said(low))
 
@@ -208,8 +208,8 @@ def test_most_orders_hold_a_tempo_and_a_length_in_numbers_in_either_order():
     rng, first, with_word = random.Random(3), {"tempo": 0, "length": 0}, 0
     for _ in range(400):
         text, plan, named = drawing.order(rng)
-        tempo, length = (normalise(text).find(f"{number:03d}") for number in (round(plan.bpm), plan.asked[1]))
-        if plan.asked[0] == "open" or tempo < 0 or length < 0:
+        tempo, length = (normalise(text).find(f"{number:03d}") for number in (round(plan.bpm), plan.length[1]))
+        if plan.length[0] == "open" or tempo < 0 or length < 0:
             continue
         assert "bpm" in named
         first["tempo" if tempo < length else "length"] += 1
@@ -241,7 +241,7 @@ def test_what_is_not_named_is_not_learned():
 
     tokenizer = train_tokenizer(["a song"], 300)
     _, plan, _ = drawing.order(random.Random(2))
-    batch = recipe.collate([("a song", plan.words(body=False)[:-1], {"bpm", "asked"})], tokenizer, plan_ids(tokenizer))
+    batch = recipe.collate([("a song", plan.words(body=False)[:-1], {"bpm", "length"})], tokenizer, plan_ids(tokenizer))
     assert (batch["labels"][0, :4] == -100).all()
     assert (batch["labels"][0, 4:7] >= 0).all()
     assert (batch["decoder_input_ids"][0, 1:5] >= 0).all()

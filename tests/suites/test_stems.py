@@ -102,11 +102,11 @@ def test_floors_are_the_same_clip_against_other_notes(models: Path, tmp_path: Pa
     mine, other, take = (arrangements["with notes"][c] for c in ("with notes", "floor B", "another take"))
     assert (
         mine
-        == stem_suite.arranged(test, settings)
+        == stem_suite.write_notes(test, settings)
         == arrangements["ceiling B"]["ceiling B"]
         == arrangements["without notes"]["without notes"]
     )
-    assert other == stem_suite.arranged(stranger, settings)
+    assert other == stem_suite.write_notes(stranger, settings)
     assert take != mine
     assert take.grid == mine.grid
     assert {"drums", "bass", "lead"} <= mine.stems.keys() & take.stems.keys()
@@ -121,7 +121,7 @@ def test_other_notes_are_played_anew(models: Path, tmp_path: Path, monkeypatch) 
 
     monkeypatch.setattr(stem_suite, "make", make)
     settings, test = settings_of(models, tmp_path), load_test_sheets()[2]
-    notes, others = stem_suite.arranged(test, settings), stem_suite.arranged(load_test_sheets()[5], settings)
+    notes, others = stem_suite.write_notes(test, settings), stem_suite.write_notes(load_test_sheets()[5], settings)
     first, again, another = (
         stem_suite.score_clip(test, "with notes", {"with notes": given}, settings) for given in (notes, notes, others)
     )

@@ -43,4 +43,4 @@ def test_a_theory_adapter_is_left_with_its_card(tiny_base: Path, tmp_path: Path)
     pipe = make_pipe(tiny_base)
     card = read_adapter_metadata(save_adapter(pipe.adapter, tmp_path, story(tiny_base)))
     assert (card.kind, card.name, card.genre, card.theory, card.base) == ("theory", "mine", None, None, tiny_base.name)
-    assert MusicAdapter.from_pretrained(tmp_path).card == card
+    assert MusicAdapter.from_pretrained(tmp_path).metadata == card

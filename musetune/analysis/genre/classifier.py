@@ -57,7 +57,7 @@ def genre_analysis(
     if scores[first] - scores[second] < UNDECIDED:
         reasons = [f"{first} and {second} fit equally well ({scores[first]:.2f}, {scores[second]:.2f})"]
         return {"primary_genre": None, "confidence": 0.0, "scores": scores, "reasons": reasons}
-    reasons = _kept(first, checks)
+    reasons = _kept_conventions(first, checks)
     if first not in replaced:
         reasons += _evidence(first, x)
     reasons = reasons or [f"nearest to {first} as a whole; none of its written conventions is kept"]
@@ -92,7 +92,7 @@ def _rounded(scores: dict[str, float]) -> dict[str, float]:
     return rounded
 
 
-def _kept(genre: str, checks: dict[str, list[ConventionCheck]]) -> list[str]:
+def _kept_conventions(genre: str, checks: dict[str, list[ConventionCheck]]) -> list[str]:
     """Reasons for `genre`, those first that speak against most other genres; what holds for all alike is left out."""
     ranked = []
     for check in checks[genre]:

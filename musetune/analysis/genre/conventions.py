@@ -22,7 +22,6 @@ from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from reprlib import Repr
-from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
@@ -94,13 +93,13 @@ class Convention:
             share = piece.chords.get(kind)
             text = f"{kind}: {share or 0:.0%} of the chords' time, in {self.genre}'s {{}}"
             rows.append(_within("chords", text, share, span, "{:.0%}", subject=kind))
-        found = [row for row in rows if row is not None]
+        checks = [row for row in rows if row is not None]
         if self.progressions and piece.chords:
             used = [name for name in piece.patterns if name in self.progressions]
-            found += [ConventionCheck("progressions", name, True, f"uses {name}") for name in used]
-            found += [] if used else [ConventionCheck("progressions", "", False, "")]
+            checks += [ConventionCheck("progressions", name, True, f"uses {name}") for name in used]
+            checks += [] if used else [ConventionCheck("progressions", "", False, "")]
         if self.meters:
-            found.append(
+            checks.append(
                 ConventionCheck(
                     "metres", "metre", piece.meter in self.meters, f"{piece.meter} is usual in {self.genre}"
                 )
@@ -109,15 +108,15 @@ class Convention:
             measure, low, high = SOUND_WORDS[word]
             value = piece.sound[measure]
             reason = f"{word}: {measure} {value:.2f} lies in {low:g}–{high:g}"
-            found.append(ConventionCheck("sound", word, low <= value <= high, reason))
-        return found
+            checks.append(ConventionCheck("sound", word, low <= value <= high, reason))
+        return checks
 
     def points(self, checks: Iterable[ConventionCheck]) -> float:
         """Sum over kinds of weight · (share of its checks kept · 2 − 1): above 0 where more is kept than broken."""
-        kept: dict[str, list[bool]] = {}
+        answers: dict[str, list[bool]] = {}
         for check in checks:
-            kept.setdefault(check.kind, []).append(check.kept)
-        return sum(WEIGHTS[kind] * (2 * sum(rows) / len(rows) - 1) for kind, rows in kept.items())
+            answers.setdefault(check.kind, []).append(check.kept)
+        return sum(WEIGHTS[kind] * (2 * sum(rows) / len(rows) - 1) for kind, rows in answers.items())
 
 
 def _within(
@@ -179,7 +178,7 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
     return rows
 
 
-def _convention(row: Any, where: str) -> Convention:
+def _convention(row: object, where: str) -> Convention:
     if not isinstance(row, dict):
         raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
     _known(row, FIELDS, where)

@@ -97,7 +97,7 @@ def traits(sheet: LeadSheet, rhythm: JsonObject, timbre: np.ndarray | None) -> G
     return GenreTraits(
         sheet.bpm,
         str(sheet.meter),
-        tuple(dict.fromkeys(found.pattern.name for found in find_patterns(sheet))) if shares else (),
+        tuple(dict.fromkeys(match.pattern.name for match in find_patterns(sheet))) if shares else (),
         shares,
         rhythm.get("swing_ratio"),
         rhythm.get("syncopation_index"),
@@ -164,9 +164,9 @@ def _loops(sheet: LeadSheet) -> list[float]:
 
 def _rhythm(sheet: LeadSheet, rhythm: JsonObject) -> np.ndarray:
     meter = sheet.meter
-    told = [rhythm.get(name) for name in ("swing_ratio", "syncopation_index", "complexity_score", "tempo_stability")]
+    figures = [rhythm.get(name) for name in ("swing_ratio", "syncopation_index", "complexity_score", "tempo_stability")]
     values = [
         np.log2(sheet.bpm), meter.numerator % 3 == 0 and not meter.compound, meter.compound, meter.numerator in (5, 7),
-        *(np.nan if value is None else value for value in told),
+        *(np.nan if value is None else value for value in figures),
     ]  # fmt: skip
     return np.array(values, float)

@@ -115,7 +115,7 @@ def bars_by_harmony(beats: BeatTrack, changes: np.ndarray) -> BeatTrack:
     """
     size = min(beats.beats_per_bar, len(changes))
     odds = beats.odds + CHANGE_WEIGHT * changes
-    worth = [odds[place::size].mean() + (STAY if place == beats.first else 0.0) for place in range(size)]
+    worth = [odds[phase::size].mean() + (STAY if phase == beats.first else 0.0) for phase in range(size)]
     return replace(beats, first=int(np.argmax(worth)))
 
 

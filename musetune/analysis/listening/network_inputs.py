@@ -95,12 +95,12 @@ def _harmonic_change(salience: NoteSalience, times_s: np.ndarray, out: np.ndarra
     last = times_s[-1] + 2
     for low in range(0, len(times_s), BLOCK):
         now = times_s[low : low + BLOCK, None]
-        for place, span in enumerate(CHANGE_SPANS_S):
+        for index, span in enumerate(CHANGE_SPANS_S):
             moments = np.concatenate([now - span, now, np.minimum(now + span, last)], axis=1)
             total = np.stack([np.interp(moments, edges, column) for column in chroma.T], axis=2)
             before, after = total[:, 1] - total[:, 0], total[:, 2] - total[:, 1]
             for half, part in enumerate((slice(0, 12), slice(12, 24))):
-                out[low : low + BLOCK, 2 * place + half] = _cosine_distance(after[:, part], before[:, part])
+                out[low : low + BLOCK, 2 * index + half] = _cosine_distance(after[:, part], before[:, part])
 
 
 def _cosine_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:

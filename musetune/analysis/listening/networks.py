@@ -109,8 +109,8 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
         for low, high, inner in pieces:
             some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
             out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
-            for kept, logits in zip(outputs, out, strict=True):
-                kept[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
+            for rows, logits in zip(outputs, out, strict=True):
+                rows[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
     chord, bass, key = outputs
     return chord, bass, key
 

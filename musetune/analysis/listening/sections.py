@@ -40,7 +40,7 @@ def find_parts(harmony: np.ndarray, colour: np.ndarray) -> list[FormPart]:
     starts = [0, *_boundaries(harmony, colour), len(harmony)] if bars else [0]
     stretches = list(itertools.pairwise(starts))
     kinds = _kinds(_unit(harmony), _unit(colour), stretches)
-    names = {kind: _letter(place) for place, kind in enumerate(dict.fromkeys(kinds))}
+    names = {kind: _letter(index) for index, kind in enumerate(dict.fromkeys(kinds))}
     return [
         FormPart(a * group, min(b * group, bars), names[kind]) for (a, b), kind in zip(stretches, kinds, strict=True)
     ]
@@ -75,12 +75,12 @@ def _foote(rows: np.ndarray) -> np.ndarray:
     """(bars,) 0…1: how unlike each other the KERNEL bars before and from each bar on are, and how like themselves."""
     bars = len(rows)
     like = np.pad(rows @ rows.T, KERNEL, mode="reflect" if bars > KERNEL else "edge")
-    place = np.arange(-KERNEL, KERNEL) + 0.5
-    taper = np.exp(-((place / (0.5 * KERNEL)) ** 2))
-    kernel = np.outer(np.sign(place) * taper, np.sign(place) * taper)
+    offset = np.arange(-KERNEL, KERNEL) + 0.5
+    taper = np.exp(-((offset / (0.5 * KERNEL)) ** 2))
+    kernel = np.outer(np.sign(offset) * taper, np.sign(offset) * taper)
     kernel /= np.abs(kernel).sum() / 2
-    found = [(kernel * like[bar : bar + 2 * KERNEL, bar : bar + 2 * KERNEL]).sum() for bar in range(bars)]
-    return np.clip(np.array(found), 0, 1)
+    novelty = [(kernel * like[bar : bar + 2 * KERNEL, bar : bar + 2 * KERNEL]).sum() for bar in range(bars)]
+    return np.clip(np.array(novelty), 0, 1)
 
 
 def _kinds(harmony: np.ndarray, colour: np.ndarray, stretches: list[tuple[int, int]]) -> list[int]:

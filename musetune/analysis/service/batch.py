@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -34,28 +34,40 @@ def find_files(sources: Iterable[str | os.PathLike]) -> list[tuple[Path, Path]]:
 
     Returns:
         (file, name for output), sorted and each file once. The name is the file's own, with the folders below the one
-        that was given; where two sources hold equal names, with that folder too.
+        that was given; where names are equal, with as many of the folders above as tell them apart.
 
     Raises:
         FileNotFoundError: A source does not exist.
         ValueError: A folder holds no music.
     """
-    files: dict[Path, tuple[Path, Path]] = {}  # file → its name, and its name with one folder more
+    files: dict[
+        Path, tuple[Path, int]
+    ] = {}  # absolute path → the path as given, and how many of its parts are the name
     for source in map(Path, sources):
         if source.is_dir():
             inside = _music_in(source)
             if not inside:
                 raise ValueError(f"{source} holds no music: none of {' '.join(AUDIO + SCORES)}")
-            folder = source.resolve().name
             for path in inside:
-                name = path.relative_to(source)
-                files.setdefault(path, (name, folder / name))
+                files.setdefault(Path(os.path.abspath(path)), (path, len(path.relative_to(source).parts)))
         elif source.exists():
-            files.setdefault(source, (Path(source.name), Path(source.resolve().parent.name, source.name)))
+            files.setdefault(Path(os.path.abspath(source)), (source, 1))
         else:
             raise FileNotFoundError(f"no such file: {source}")
-    count = Counter(name for name, _ in files.values())
-    return [(path, name if count[name] == 1 else longer) for path, (name, longer) in files.items()]
+    return [(path, name) for (path, _), name in zip(files.values(), _apart(files), strict=True)]
+
+
+def _apart(files: Mapping[Path, tuple[Path, int]]) -> list[Path]:
+    """Names that differ: the last parts of each absolute path, and one more of equal ones until none are."""
+    lengths = {path: parts for path, (_, parts) in files.items()}
+    while True:
+        names = {path: Path(*path.parts[-length:]) for path, length in lengths.items()}
+        count = Counter(names.values())
+        equal = [path for path, name in names.items() if count[name] > 1]
+        if not equal:
+            return list(names.values())
+        for path in equal:
+            lengths[path] = min(lengths[path] + 1, len(path.parts) - 1)
 
 
 def _music_in(folder: Path) -> list[Path]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from musetune.symbols import LeadSheet
 from musetune.symbols.estimate import AnalysisResult
@@ -55,13 +54,13 @@ class StoredAnalysis:
         """The record as text."""
         return json.dumps(self.record, indent=indent, ensure_ascii=False, allow_nan=False)
 
-    def packed(self) -> JsonObject:
-        """As plain values, for `unpacked`."""
+    def pack(self) -> JsonObject:
+        """As plain values, for `unpack`."""
         return {"record": self.record, "lead_sheet": self.lead_sheet.to_json()}
 
     @staticmethod
-    def unpacked(data: Mapping[str, Any]) -> StoredAnalysis:
-        """What `packed` gave. Raises KeyError, TypeError or ValueError for anything else."""
+    def unpack(data: JsonObject) -> StoredAnalysis:
+        """What `pack` gave. Raises KeyError, TypeError or ValueError for anything else."""
         if not isinstance(data["record"], dict):
             raise TypeError(f"record is a {type(data['record']).__name__}, not an object")
         return StoredAnalysis(data["record"], LeadSheet.from_json(data["lead_sheet"]))
@@ -71,7 +70,7 @@ class StoredAnalysis:
         """Keep a fresh analysis."""
         return StoredAnalysis(result.to_json(), result.lead_sheet)
 
-    def named(self, file: str) -> StoredAnalysis:
+    def with_file(self, file: str) -> StoredAnalysis:
         """Return the analysis under another file's name: equal bytes may have many."""
         source = (self.record.get("source") or {}) | {"file": file}
         return StoredAnalysis(self.record | {"source": source}, self.lead_sheet)
@@ -105,16 +104,16 @@ class AnalysisCache:
     def __init__(self, folder: str | os.PathLike | None = None) -> None:
         self.root = Path(folder) if folder is not None else default_folder()
 
-    def path(self, sha256: str, options: Mapping[str, Any]) -> Path:
+    def path(self, sha256: str, options: Mapping[str, object]) -> Path:
         """Where the analysis of bytes with this hash under these options lies, or would."""
         question = json.dumps(options, sort_keys=True, allow_nan=False)
         return self.root / analyser_version() / f"{hashlib.sha256(f'{sha256} {question}'.encode()).hexdigest()}.json.gz"
 
-    def load(self, sha256: str, options: Mapping[str, Any]) -> StoredAnalysis | None:
+    def load(self, sha256: str, options: Mapping[str, object]) -> StoredAnalysis | None:
         """The analysis, None where there is none or its file is damaged (which is removed)."""
         path = self.path(sha256, options)
         try:
-            return _checked(StoredAnalysis.unpacked(_read(path)))
+            return _checked(StoredAnalysis.unpack(_read(path)))
         except FileNotFoundError:
             return None
         except DAMAGE as error:
@@ -122,7 +121,7 @@ class AnalysisCache:
             _remove(path)
             return None
 
-    def save(self, sha256: str, options: Mapping[str, Any], stored: StoredAnalysis) -> None:
+    def save(self, sha256: str, options: Mapping[str, object], stored: StoredAnalysis) -> None:
         """Keep it. A folder that cannot be written to costs a warning only: the analysis is there all the same."""
         path = self.path(sha256, options)
         try:
@@ -130,7 +129,7 @@ class AnalysisCache:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._forget()
             os.utime(path.parent)
-            _write(path, gzip.compress(json.dumps(stored.packed(), allow_nan=False).encode(), compresslevel=6, mtime=0))
+            _write(path, gzip.compress(json.dumps(stored.pack(), allow_nan=False).encode(), compresslevel=6, mtime=0))
         except OSError as error:
             log.warning("the cache %s cannot be written (%s); --no-cache leaves it alone", self.root, error)
 

@@ -96,21 +96,21 @@ class AnalysisService:
             raise
         finally:
             shared.waiting -= 1
-        return copy.deepcopy(stored.named(text_name(path)).record)
+        return copy.deepcopy(stored.with_file(text_name(path)).record)
 
     def _open(self) -> None:
         if self._closed:
             raise RuntimeError("this AnalysisService is closed; make a new one")
 
-    def _forget(self, key: tuple[Any, ...], shared: _Shared) -> None:
+    def _forget(self, key: tuple[object, ...], shared: _Shared) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
 
     async def _compute(self, digest: str, job: AnalysisJob) -> StoredAnalysis:
         if self._cache is not None:
-            kept = await self._in_thread(self._cache.load, digest, job.options)
-            if kept is not None:
-                return kept
+            stored_result = await self._in_thread(self._cache.load, digest, job.options)
+            if stored_result is not None:
+                return stored_result
         worker = await self._idle.get()
         try:
             stored = await self._by(worker, job)

@@ -39,7 +39,7 @@ BUILTIN: dict[str, type[Exception]] = {
 class AnalysisJob:
     """One file to analyse, and what to write of it: `outputs`, kinds of `export.KINDS`, under names that begin with
     `stem`. `beats` is one of `engines.ENGINES`; `genres` a YAML file of further genres; `cache` a folder, None to
-    leave the cache alone."""
+    leave the cache alone. Files that are there already are left as they are unless `force`."""
 
     path: str
     beats: str = "musetune"
@@ -49,6 +49,7 @@ class AnalysisJob:
     outputs: tuple[str, ...] = ()
     stem: str | None = None
     sheet: str | None = None
+    force: bool = False
 
     @property
     def options(self) -> JsonObject:
@@ -60,12 +61,14 @@ class AnalysisJob:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The analysis, whether it came from the cache, the files written, and what the reader should know (warnings)."""
+    """The analysis, whether it came from the cache, the files written, what the reader should know (warnings), and the
+    files that were there already and left as they were."""
 
     result: StoredAnalysis
     cached: bool = False
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    existing: tuple[str, ...] = ()
 
 
 class WorkerDied(RuntimeError):
@@ -75,7 +78,7 @@ class WorkerDied(RuntimeError):
 def perform(job: AnalysisJob) -> JobResult:
     """Do a job, in this process. Raises what the analysis raises."""
     from musetune.analysis.analyze import analyze
-    from musetune.analysis.export import export
+    from musetune.analysis.export import exports, save_sheet
 
     path = Path(job.path)
     check_file(path)
@@ -89,13 +92,20 @@ def perform(job: AnalysisJob) -> JobResult:
             stored = StoredAnalysis.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
             if cache is not None:
                 cache.save(digest, job.options, stored)
-        stored = stored.named(text_name(path))
+        stored = stored.with_file(text_name(path))
         if cached:  # a fresh analysis has said them
             notes.extend(f"{text_name(path)}: {text}" for text in stored.record.get("remarks", ()))
-        files = [file for kind in job.outputs for file in export(stored, kind, Path(job.stem or path), sound=path)]
+        files, existing = [], []
+        for kind in job.outputs:
+            for file, write in exports(stored, kind, Path(job.stem or path), sound=path):
+                if file.exists() and not job.force:
+                    existing.append(str(file))
+                    continue
+                write()
+                files.append(str(file))
         if job.sheet is not None:
-            files.append(stored.lead_sheet.save(job.sheet))
-    return JobResult(stored, cached, tuple(map(str, files)), tuple(notes))
+            files.append(str(save_sheet(stored, Path(job.sheet))))
+    return JobResult(stored, cached, tuple(files), tuple(notes), tuple(existing))
 
 
 def check_file(path: Path) -> None:
@@ -130,10 +140,11 @@ def main() -> None:
         try:
             answer = perform(AnalysisJob(**request | {"outputs": tuple(request["outputs"])}))
             reply = {
-                "result": answer.result.packed(),
+                "result": answer.result.pack(),
                 "cached": answer.cached,
                 "files": answer.files,
                 "notes": answer.notes,
+                "existing": answer.existing,
             }
         except Exception as error:  # the files after this one go on
             reply = {"error": _nearest(error), "message": _message(error)}
@@ -180,9 +191,8 @@ class AnalysisWorker:
         reply = json.loads(line)
         if "message" in reply:
             raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
-        return JobResult(
-            StoredAnalysis.unpacked(reply["result"]), reply["cached"], tuple(reply["files"]), tuple(reply["notes"])
-        )
+        lists = (tuple(reply[name]) for name in ("files", "notes", "existing"))
+        return JobResult(StoredAnalysis.unpack(reply["result"]), reply["cached"], *lists)
 
     def kill(self) -> None:
         """Stop the process in whatever it does: `run`, in its thread, raises WorkerDied."""

@@ -43,7 +43,7 @@ class ExampleJob:
 def make_example(job: ExampleJob) -> dict[str, np.ndarray]:
     """What the networks see, and the truth, ready to be stored."""
     rng = np.random.default_rng(job.number)
-    song = played(job, rng)
+    song = song_of(job, rng)
     wave, factor = record(song, job.soundfont, rng)
     features = extract([wave])
     pitches = salience(features.spectrum, features.loudness)
@@ -81,20 +81,20 @@ def encode_chords(labels: list[str]) -> np.ndarray:
     return np.array(rows)
 
 
-def played(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
+def song_of(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
     """The notes and their truth."""
     if job.kind in ("study", "drums"):
-        song = varied(study(rng, job.seconds * 0.7), rng)
+        song = maybe_rubato(study(rng, job.seconds * 0.7), rng)
         return song if job.kind == "study" else drums_alone(song)
     assert job.source is not None
     if job.kind == "sheet":
-        return varied(arranged(job.source, job.seconds, rng), rng)
+        return maybe_rubato(arrange_sheet(job.source, job.seconds, rng), rng)
     start = min(float(rng.uniform(0, 100)), max(0.0, last_beat(job.source) - job.seconds))
     song = load_pop909(job.source, start_s=start, duration_s=job.seconds)
     if job.kind == "meter" and song.meter == "4/4" and len(song.beats_s) > 16:
         song = in_meter(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.2, 0.2, 0.15])))
         return at_tempo(song, float(rng.uniform(0.7, 1.4)))
-    return varied(at_tempo(song, float(rng.uniform(0.85, 1.25)) if rng.random() < 0.5 else 1.0), rng)
+    return maybe_rubato(at_tempo(song, float(rng.uniform(0.85, 1.25)) if rng.random() < 0.5 else 1.0), rng)
 
 
 def last_beat(folder: Path) -> float:
@@ -110,12 +110,12 @@ def drums_alone(song: AnnotatedSong) -> AnnotatedSong:
     return replace(song, midi=pretty_midi.PrettyMIDI(), intervals_s=whole, labels=["N"], key="none")
 
 
-def varied(song: AnnotatedSong, rng: np.random.Generator) -> AnnotatedSong:
+def maybe_rubato(song: AnnotatedSong, rng: np.random.Generator) -> AnnotatedSong:
     """Three songs of ten with rubato of some strength, the others as they are."""
     return rubato(song, rng, float(rng.choice([0.02, 0.05, 0.12]))) if rng.random() < 0.3 else song
 
 
-def arranged(path: Path, seconds: float, rng: np.random.Generator) -> AnnotatedSong:
+def arrange_sheet(path: Path, seconds: float, rng: np.random.Generator) -> AnnotatedSong:
     """A stretch of a lead sheet, arranged by rule in a genre drawn at random."""
     import random
 
@@ -166,19 +166,19 @@ def record(song: AnnotatedSong, soundfont: Path, rng: np.random.Generator) -> tu
     plain = ready or (song.meter == "4/4" and rng.random() < 0.35)
     share = 1.0 if song.labels == ["N"] else 0.6 if song.meter in ("3/4", "4/4") else 0.9
     midi = song.midi if plain and share < 1 else with_band(song, rng, drums=share)
-    sung = [part for part in midi.instruments if part.name in ("MELODY", "lead") and part.notes][:1]
-    sung = sung if rng.random() < 0.2 else []
-    for part in sung:
+    melody = [part for part in midi.instruments if part.name in ("MELODY", "lead") and part.notes][:1]
+    melody = melody if rng.random() < 0.2 else []
+    for part in melody:
         midi.instruments.remove(part)
     wave = synthesize(midi, RATE, duration_s=song.duration_s + 0.5, soundfont=soundfont)
-    for part in sung:
+    for part in melody:
         wave = wave + sing(part.notes, len(wave), rng) * float(rng.uniform(0.5, 1.5)) * (np.std(wave) + 1e-4)
         midi.instruments.append(part)
     cents = float(rng.uniform(-30, 30)) if rng.random() < 0.6 else 0.0
     rate = round(RATE / 2 ** (cents / 1200))
     if rate != RATE:
         wave = resample(wave, rate, RATE)
-    return spoiled(wave, rng), RATE / rate
+    return spoil(wave, rng), RATE / rate
 
 
 def sing(notes: list, samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -205,7 +205,7 @@ def sing(notes: list, samples: int, rng: np.random.Generator) -> np.ndarray:
     return (voice / (voice.std() + 1e-9)).astype(np.float32)
 
 
-def spoiled(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def spoil(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Reverb, equaliser, compression, noise and MP3, each in some cases."""
     from scipy.signal import fftconvolve, lfilter
 

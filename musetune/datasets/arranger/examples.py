@@ -156,12 +156,12 @@ def examples(
             for (_, p), own in zip(pieces, genre)
         ]
         part = -(-len(pieces) // GROOVES)
-        chosen = [rng.choice(own) for own in fits[::part] if own]
-        if chosen:  # there are none in 2/4
-            chosen = [chosen[i // part] for i in range(len(pieces))]
-            pieces = [(start, replace(p, genre=g.genre)) for (start, p), g in zip(pieces, chosen)]
+        rows = [rng.choice(own) for own in fits[::part] if own]
+        if rows:  # there are none in 2/4
+            rows = [rows[i // part] for i in range(len(pieces))]
+            pieces = [(start, replace(p, genre=g.genre)) for (start, p), g in zip(pieces, rows)]
             tonics = [song.sheet.key_at(start).tonic_pc for start, _ in pieces]
-            played = accompany(mma, [(p, g) for (_, p), g in zip(pieces, chosen)], tonics, 120, rng.randrange(2**31))
+            played = accompany(mma, [(p, g) for (_, p), g in zip(pieces, rows)], tonics, 120, rng.randrange(2**31))
     return [_example(song, *piece, more) for piece, more in zip(pieces, played)]
 
 
@@ -183,7 +183,7 @@ def _example(song: PlayedSong, start: Fraction, passage: Passage, played: dict[s
     return ArrangerExample(split_of(song), f"{song.source}/{song.name}", passage, stems)
 
 
-def halved(example: ArrangerExample) -> ArrangerExample:
+def in_two_four(example: ArrangerExample) -> ArrangerExample:
     """A passage of up to four 4/4 bars as twice as many 2/4 bars: no groove is written in 2/4."""
     old = example.passage
     passage = replace(old, meter="2/4", bars=2 * old.bars)
@@ -199,7 +199,7 @@ def halved(example: ArrangerExample) -> ArrangerExample:
 def with_halves(examples: list[ArrangerExample]) -> list[ArrangerExample]:
     """The examples and, of every fourth that is short enough, its twin in 2/4."""
     short = [e for e in examples if e.passage.meter == "4/4" and e.passage.bars <= MAX_BARS // 2]
-    return examples + [halved(e) for e in short[::4]]
+    return examples + [in_two_four(e) for e in short[::4]]
 
 
 def twins(song: PlayedSong, rng: random.Random) -> list[PlayedSong]:

@@ -135,14 +135,14 @@ def play(mma: Path, text: str) -> list[tuple[int, bool, str, Track]]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "song.mma", Path(folder) / "song.mid"
         source.write_text(text)
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, str(mma / "usr/bin/mma"), str(source), "-w", "-f", str(target)],
             env={**os.environ, "PYTHONPATH": str(mma / "usr/share/mma")},
             capture_output=True,
             text=True,
         )
         if not target.is_file():
-            raise RuntimeError(f"MMA: {done.stdout.strip()[-300:]}")
+            raise RuntimeError(f"MMA: {process.stdout.strip()[-300:]}")
         file = mido.MidiFile(target)
     return [part for track in file.tracks for part in _parts(track, file.ticks_per_beat)]
 

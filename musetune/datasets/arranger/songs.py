@@ -162,12 +162,12 @@ def midi_folder(root: Path) -> Iterator[PlayedSong]:
 def wad_music(data: bytes) -> Iterator[tuple[str, bytes]]:
     """(name, MIDI file) of a WAD's music lumps, each content once."""
     count, directory = struct.unpack("<II", data[4:12])
-    seen = set()
+    digests = set()
     for i in range(count):
         at, size, name = struct.unpack("<II8s", data[directory + 16 * i : directory + 16 * (i + 1)])
         lump = data[at : at + size]
-        if name.startswith(b"D_") and lump[:4] == b"MThd" and lump not in seen:
-            seen.add(lump)
+        if name.startswith(b"D_") and lump[:4] == b"MThd" and lump not in digests:
+            digests.add(lump)
             yield name.rstrip(b"\0").decode(), lump
 
 
@@ -233,10 +233,10 @@ def players(parts: list[tuple[int, bool, Track]]) -> dict[str, Track]:
             high = np.mean([n[2] for n in notes]) >= 62
             kind = "guitar" if 24 <= program <= 31 else "keys" if program < 24 or program in range(48, 55) else "other"
             kinds["lead" if single and high else kind].append(notes)
-    chosen = {kind: max(tracks, key=len) for kind, tracks in kinds.items() if kind != "other"}
+    tracks_of = {kind: max(tracks, key=len) for kind, tracks in kinds.items() if kind != "other"}
     if "drums" in kinds:
-        chosen["drums"] = [n for track in kinds["drums"] for n in track]
-    return chosen
+        tracks_of["drums"] = [n for track in kinds["drums"] for n in track]
+    return tracks_of
 
 
 def estimate_chords(notes: Track, beats: int) -> Iterator[ChordSpan]:

@@ -18,7 +18,7 @@ LINE = {
     "mode": [2],
     "tonic": [3],
     "bpm": [4, 5, 6],
-    "asked": [7, 8, 9, 10],
+    "length": [7, 8, 9, 10],
 }  # places in the first line
 BUCKET = 4  # batches sorted by length together
 
@@ -38,7 +38,7 @@ def collate(batch: list[Pair], tokenizer: Any, ids: list[int]) -> dict[str, Tens
     inputs = torch.full_like(labels, tokenizer.pad_token_id)
     for row, (_, words, named) in enumerate(batch):
         places = [*words, len(ids) - 1] if named is None else words
-        labels[row, : len(places)] = inputs[row, : len(places)] = torch.tensor([ids[place] for place in places])
+        labels[row, : len(places)] = inputs[row, : len(places)] = torch.tensor([ids[index] for index in places])
         for name in set(LINE) - named if named is not None else ():
             labels[row, LINE[name]] = -100
     shifted = inputs.roll(1, 1)  # the decoder hears the masked words too: they are its past
@@ -53,13 +53,13 @@ def collate(batch: list[Pair], tokenizer: Any, ids: list[int]) -> dict[str, Tens
 
 
 def batches(
-    examples: PlannerExamples, tokenizer: Any, ids: list[int], step: int, *, songs: int, orders: int, seed: int
+    examples: PlannerExamples, tokenizer: object, ids: list[int], step: int, *, songs: int, orders: int, seed: int
 ) -> list[dict[str, Tensor]]:
     """What step ``step`` learns from: ``songs`` of like length, from BUCKET steps' worth, and ``orders``."""
-    block, place = divmod(step, BUCKET)
-    found = pairs(examples, f"{seed}/block {block}", songs * BUCKET, 0)
-    found.sort(key=lambda pair: len(pair[1]))
+    block, index = divmod(step, BUCKET)
+    block_pairs = pairs(examples, f"{seed}/block {block}", songs * BUCKET, 0)
+    block_pairs.sort(key=lambda pair: len(pair[1]))
     places = random.Random(f"{seed}/places {block}").sample(range(BUCKET), BUCKET)
-    chosen = found[places[place] * songs :][:songs]
+    batch = block_pairs[places[index] * songs :][:songs]
     lines = pairs(examples, f"{seed}/orders {step}", 0, orders)
-    return [collate(part, tokenizer, ids) for part in (chosen, lines) if part]
+    return [collate(part, tokenizer, ids) for part in (batch, lines) if part]

@@ -22,7 +22,7 @@ from musetune.datasets.planner.words import (
     MOODS_OF,
     NOUNS,
 )
-from musetune.planning.planner.numbers import TENS, UNITS
+from musetune.planning.planner.prompt_text import TENS, UNITS
 
 _UNITS, _TENS = list(UNITS), list(TENS)
 BOTH = 0.25  # share of captions with a tempo word that also say the number
@@ -65,10 +65,10 @@ def number(value: int, rng: random.Random) -> str:
 def amounts(length: tuple[str, int], rng: random.Random) -> list[str]:
     """Ways to say how long: ``"16 bars"``, ``"a minute and a half"``, ``"1:30"``."""
     kind, count = length
-    said = number(count, rng)
+    text = number(count, rng)
     if kind == "bars":
-        return [f"{said} bars", f"{said} bars", f"{said} bars", f"{said} measures", f"{count}bars"]
-    ways = [f"{said} seconds", f"{said} seconds", f"{said} seconds", f"{count} s", f"{count} sec", f"{count} secs"]
+        return [f"{text} bars", f"{text} bars", f"{text} bars", f"{text} measures", f"{count}bars"]
+    ways = [f"{text} seconds", f"{text} seconds", f"{text} seconds", f"{count} s", f"{count} sec", f"{count} secs"]
     ways += [] if count % 10 == 0 and 20 <= count <= 90 else [f"{count}s"]  # "80s rock" is no length
     minutes, seconds = divmod(count, 60)
     if minutes and seconds == 0:
@@ -120,16 +120,16 @@ def key_words(facts: CaptionFacts, rng: random.Random) -> list[str]:
 
 def tempo_number(bpm: int, rng: random.Random) -> str:
     """A way to say the tempo as a number."""
-    said = number(bpm, rng)
+    text = number(bpm, rng)
     if rng.random() < 0.25:
-        return rng.choice(BARE).format(said)
+        return rng.choice(BARE).format(text)
     units = (
-        f"{said} bpm",
-        f"{said} bpm",
-        f"{said} BPM",
+        f"{text} bpm",
+        f"{text} bpm",
+        f"{text} BPM",
         f"{bpm}bpm",
-        f"{said} beats per minute",
-        f"{said} beats a minute",
+        f"{text} beats per minute",
+        f"{text} beats a minute",
     )
     return rng.choice(GOING).format(rng.choice(units))
 
@@ -152,13 +152,13 @@ def tempo_word(word: str, rng: random.Random) -> str:
 
 def _tempo(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str], exact: bool) -> None:
     """The tempo into the wording: a number, a word, or both, of which the number is what counts."""
-    word, said = facts.tempo_word, tempo_number(facts.bpm, rng)
+    word, text = facts.tempo_word, tempo_number(facts.bpm, rng)
     both = word is not None and (exact or rng.random() < BOTH)
     if word is None:
-        tails.append(said)
+        tails.append(text)
     elif both and rng.random() < 0.3:
         tails.append(
-            rng.choice(("{0}, {1}", "{0} {1}", "{1}, {0}", "{0} ({1})", "{1} ({0})", "{0}: {1}")).format(word, said)
+            rng.choice(("{0}, {1}", "{0} {1}", "{1}, {0}", "{0} ({1})", "{1} ({0})", "{0}: {1}")).format(word, text)
         )
     else:
         if rng.random() < 0.6:
@@ -166,7 +166,7 @@ def _tempo(facts: CaptionFacts, rng: random.Random, front: list[str], tails: lis
         else:
             tails.append(tempo_word(word, rng))
         if both:
-            tails.append(said)
+            tails.append(text)
 
 
 def _length(facts: CaptionFacts, rng: random.Random, front: list[str], tails: list[str]) -> str:

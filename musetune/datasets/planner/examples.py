@@ -83,7 +83,7 @@ class PlannerExamples:
         plan = Plan(
             genre, meter, Key(rng.choice(MAJORS if mode == "major" else MINORS), mode), bpm, ("open", 0), form, content
         )
-        plan = replace(plan, asked=requested_length(plan, rng))
+        plan = replace(plan, length=requested_length(plan, rng))
         letters = "".join(label[0].upper() if len(label) == 1 else "" for label in form)
         facts = facts_of(
             plan, word, letters if 1 < len(letters) < 9 and len(letters) == len(form) and rng.random() < 0.3 else ""
@@ -111,13 +111,13 @@ def order(rng: random.Random) -> tuple[str, Plan, set[str]]:
         {},
     )
     text, named = caption(facts_of(plan, word), rng, exact=exact)
-    return text, plan, named | {"asked"}
+    return text, plan, named | {"length"}
 
 
 def facts_of(plan: Plan, word: str | None, form: str = "") -> CaptionFacts:
     """What a caption may say of a plan."""
     return CaptionFacts(
-        plan.genre, str(plan.meter), plan.key.mode, plan.key.tonic, round(plan.bpm), word, plan.asked, form
+        plan.genre, str(plan.meter), plan.key.mode, plan.key.tonic, round(plan.bpm), word, plan.length, form
     )
 
 
@@ -153,16 +153,16 @@ def window(sections: Sections, rng: random.Random) -> tuple[tuple[str, ...], dic
     if rng.random() < 0.7:
         first = rng.choice((0, rng.randrange(len(sections))))
         last = min(len(sections), first + rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)))
-    chosen = sections[first:last]
+    stretch = sections[first:last]
     if rng.random() < 0.25:
-        label, bars = chosen[-1]
+        label, bars = stretch[-1]
         keep = rng.choice((4, 8, rng.randint(1, 16)))
         if keep < len(bars):
-            chosen = [*chosen[:-1], (f"{label}'", bars[:keep])]
-    return labelled(chosen)
+            stretch = [*stretch[:-1], (f"{label}'", bars[:keep])]
+    return with_letters(stretch)
 
 
-def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[PlanBar, ...]]]:
+def with_letters(sections: Sections) -> tuple[tuple[str, ...], dict[str, tuple[PlanBar, ...]]]:
     """The form and what its sections hold, with letters from A on.
 
     Ends before a plan would become larger than one may be made up.
@@ -170,7 +170,7 @@ def labelled(chosen: Sections) -> tuple[tuple[str, ...], dict[str, tuple[PlanBar
     form: list[str] = []
     names: dict[str, str] = {}
     content: dict[str, tuple[PlanBar, ...]] = {}
-    for label, bars in chosen:
+    for label, bars in sections:
         if label not in names:
             letters = sum(len(name) == 1 for name in names.values())
             if form and (letters == FREE_LETTERS or sum(map(len, content.values())) + len(bars) > WRITTEN):

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from musetune.datasets.song_split import for_tests
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.meter import METERS
+from musetune.symbols.remarks import collected
 from musetune.theory.harmony.modulation import local_keys
 
 GENRE_OF = {  # Discogs' genres, which OpenEWLD's index counts, → ours; the others say nothing that we can name
@@ -75,7 +76,7 @@ CHORALES = 160  # of Bach's in music21's corpus: as many as a genre needs to be 
 class PlannerSong:
     """``sheet``: one meter, one key, whole bars from a bar line on, no gaps.
 
-    ``sung``: bars before the tune and bars up to its end, or None where there is no tune to tell; ``timed``: whether
+    ``sung``: bars before the tune and up to its end, or None where there is no tune to tell; ``timed``: whether
     the tempo is the song's own.
     """
 
@@ -194,13 +195,14 @@ def chorales() -> Iterator[PlannerSong]:
     """Bach's chorales, their harmony found by our own analysis."""
     from music21 import corpus
 
-    from musetune.formats.notation import from_stream
+    from musetune.formats.scores import read_score
     from musetune.theory.numerals.score_analysis import analyse_score
 
     paths = [p for p in corpus.getComposer("bach") if p.suffix == ".mxl"][:CHORALES]
     for path in tqdm(paths, desc="chorales", unit="chorale"):
         try:
-            sheet = analyse_score(from_stream(corpus.parse(path)))
+            with collected():  # irregular bars are no news: a bar is cut in two where the sung line ends
+                sheet = analyse_score(read_score(path))
         except ValueError as error:
             print(f"left out {path.name}: {error}", file=sys.stderr)
             continue

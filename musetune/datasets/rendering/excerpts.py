@@ -36,16 +36,16 @@ ANY_TEMPO, COMPOUND_TEMPO = (60, 180), (40, 110)  # bpm
 def excerpt(song: LeadSheet, cfg: RenderingConfig, rng: random.Random) -> LeadSheet:
     """A passage of ``cfg.seconds`` in a genre, tempo, key and meter drawn from ``rng``."""
     genre, bar = rng.choice(list(STYLES)), int(song.meter.beats_per_bar)
-    drawn = rng.random() if bar == 4 else 1.0
-    compound = drawn < cfg.compound_share
-    meter = Meter(6, 8) if compound else Meter(3, 4) if drawn < cfg.compound_share + cfg.waltz_share else song.meter
+    draw = rng.random() if bar == 4 else 1.0
+    compound = draw < cfg.compound_share
+    meter = Meter(6, 8) if compound else Meter(3, 4) if draw < cfg.compound_share + cfg.waltz_share else song.meter
     tempi = COMPOUND_TEMPO if compound else ANY_TEMPO if rng.random() < cfg.any_tempo_share else STYLES[genre].tempo
     grid = draw_grid(rng.uniform(*tempi), cfg.seconds, rng.random() < cfg.rubato_share, rng)
     need = Fraction(len(grid.times_s) - 3)
-    taken = need * bar / meter.beats_per_bar
-    bars = [b for b in range(int(song.first_downbeat), int(song.length - taken), bar) if b >= 8]
+    beats = need * bar / meter.beats_per_bar
+    bars = [b for b in range(int(song.first_downbeat), int(song.length - beats), bar) if b >= 8]
     start = Fraction(rng.choice(bars or [int(song.first_downbeat)]))
-    sheet = song.slice(start, min(start + taken, song.length)).transpose(rng.randint(-6, 5))
+    sheet = song.slice(start, min(start + beats, song.length)).transpose(rng.randint(-6, 5))
     if meter != song.meter:
         sheet = squeeze(sheet, meter)
     sheet = replace(sheet, grid=grid, genre=genre, length=need, first_downbeat=Fraction(0))

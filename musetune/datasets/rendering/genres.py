@@ -117,9 +117,9 @@ def _some(files: list[Path], most: int) -> list[Path]:
     return files[:: -(-len(files) // most)]
 
 
-def read_song(path: Path, kept: Path) -> LeadSheet | None:
-    """The lead sheet of a song, stored in the folder `kept` for the next time; None where it is short or unreadable."""
-    stored = kept / f"{zlib.crc32(str(path).encode()):08x}.json"
+def read_song(path: Path, cache: Path) -> LeadSheet | None:
+    """The lead sheet of a song, kept in the folder `cache` for the next time; None where it is short or unreadable."""
+    stored = cache / f"{zlib.crc32(str(path).encode()):08x}.json"
     if not stored.is_file():
         try:
             data = render_songs.read_song(path).to_json()
@@ -133,7 +133,7 @@ def read_song(path: Path, kept: Path) -> LeadSheet | None:
 
 
 def draw_sheet(
-    genre: str, songs: dict[str, list[Path]], kept: Path, seconds: float, idiom_share: float, rng: random.Random
+    genre: str, songs: dict[str, list[Path]], cache: Path, seconds: float, idiom_share: float, rng: random.Random
 ) -> LeadSheet:
     """A song's passage or an idiomatic progression, at a tempo of the genre's."""
     if rng.random() < idiom_share:
@@ -145,7 +145,7 @@ def draw_sheet(
     settings = RenderingConfig(seconds=seconds, random_share=0.05, waltz_share=0.1)
     song = None
     while song is None:
-        song = read_song(rng.choice(source), kept)
+        song = read_song(rng.choice(source), cache)
     while True:
         sheet = excerpt(song, settings, rng)
         if sheet.genre == genre and sheet.chords:
@@ -256,7 +256,7 @@ def degrade(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def make_clip(
     genre: str,
     songs: dict[str, list[Path]],
-    kept: Path,
+    cache: Path,
     font: str,
     seconds: float,
     idiom_share: float,
@@ -265,7 +265,7 @@ def make_clip(
 ) -> tuple[np.ndarray, LeadSheet]:
     """(samples,) at RATE and the lead sheet that is played; a function of its arguments alone."""
     draw, rng = random.Random(seed), np.random.default_rng(seed)
-    sheet = draw_sheet(genre, songs, kept, seconds, idiom_share, draw)
+    sheet = draw_sheet(genre, songs, cache, seconds, idiom_share, draw)
     played = perform(orchestrate(sheet, seed=seed).arrangement, genre, rng)
     wave = produce(play(played, seconds, font, rng), genre, rng)
     wave = degrade(wave, rng) if rough else wave * (0.8 / (np.abs(wave).max() + 1e-9))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musetune.planning.arranger.copy_filter import CopyFilter
+from musetune.planning.arranger.exact_chords import voice_exactly
 from musetune.planning.arranger.language import STEPS, Passage, StemEvent, hit_of
 from musetune.planning.arranger.notes import stem_notes
 from musetune.planning.arranger.passages import SheetBar, bars_of, cuts, known_meters, nearest_step, passage_at
@@ -99,17 +100,17 @@ class Arranger:
         given_by_name = given_stems(sheet, given, names)
         writing = tuple(s for s in names if s not in given_by_name)
         if not known_meters(sheet):
-            written = rule_stems(sheet, writing, seed=seed)
+            new_stems = rule_stems(sheet, writing, seed=seed)
         else:
-            written = self._write(sheet, writing, given_by_name, seed, temperature or GREEDY, progress)
-        order = [s for s in STEMS if s in written or s in given_by_name]
-        return Arrangement(sheet.grid, {s: given_by_name[s] if s in given_by_name else written[s] for s in order})
+            new_stems = self._write(sheet, writing, given_by_name, seed, temperature or GREEDY, progress)
+        order = [s for s in STEMS if s in new_stems or s in given_by_name]
+        return Arrangement(sheet.grid, {s: given_by_name[s] if s in given_by_name else new_stems[s] for s in order})
 
     def _write(
         self,
         sheet: LeadSheet,
         stems: tuple[str, ...],
-        given: dict[str, Stem],
+        context: dict[str, Stem],
         seed: int,
         temperature: float,
         progress: Callable[[int, int], None] | None,
@@ -118,11 +119,11 @@ class Arranger:
 
         positions = positions_of(sheet)
         music: list[tuple[PassagePosition, StemRequest]] = []  # what is written, each once
-        chosen = []
+        indices = []
         for where in positions:
-            request = StemRequest(where.passage, stems, {s: events_in(stem, s, where) for s, stem in given.items()})
-            same = [i for i, (p, r) in enumerate(music) if recurs(p, where) and r.given == request.given]
-            chosen.append(same[0] if same else len(music))
+            request = StemRequest(where.passage, stems, {s: events_in(stem, s, where) for s, stem in context.items()})
+            same = [i for i, (p, r) in enumerate(music) if recurs(p, where) and r.context == request.context]
+            indices.append(same[0] if same else len(music))
             if not same:
                 music.append((where, request))
         events = (
@@ -133,12 +134,12 @@ class Arranger:
         rng, out = random.Random(seed), {}
         for stem in stems:
             notes: list[StemNote] = []
-            for where, i in zip(positions, chosen):
+            for where, i in zip(positions, indices):
                 notes += stem_notes(stem, events[i][stem], where.passage, float(where.start), float(sheet.length))
             out[stem] = Stem(
                 program_of(stem, sheet.genre or "pop", rng), tuple(notes), is_drum=stem == "drums", source="model"
             )
-        return out
+        return voice_exactly(sheet, out)
 
 
 @lru_cache(maxsize=2)

@@ -98,5 +98,5 @@ def _places(value: int, size: int) -> Iterable[tuple[int, int]]:
     """(byte, bit) of each probe."""
     first, second = value & 0xFFFFFFFF, value >> 32 | 1
     for i in range(PROBES):
-        place = (first + i * second) % (size * 8)
-        yield place >> 3, place & 7
+        bit = (first + i * second) % (size * 8)
+        yield bit >> 3, bit & 7

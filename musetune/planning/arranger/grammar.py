@@ -90,10 +90,10 @@ class StemTextReader:
         if not self.stem:
             return [0, MAX_BARS, 0, NOWHERE, *self._chords[0]]
         stem, bar = STEMS.index(self.stem) + 1, max(self.bar, 0)
-        place = NOWHERE if self.step < 0 else position(self.step) - POSITION
+        step = NOWHERE if self.step < 0 else position(self.step) - POSITION
         beat_step = bar * self.passage.bar_steps + max(self.step, 0)
         where = MAX_BARS if self.bar < 0 else bar
-        return [stem, where, self.passage.bars - bar, place, *self._chords[beat_step]]
+        return [stem, where, self.passage.bars - bar, step, *self._chords[beat_step]]
 
     def allowed(self) -> np.ndarray:
         """(VOCABULARY,) true where a token may follow inside a stem.

@@ -201,7 +201,7 @@ def hit_of(pitches: set[int]) -> int:
     return body + 8 * (cymbal + len(CYMBALS) * tom)
 
 
-def struck(hit: int) -> list[str]:
+def drums_in(hit: int) -> list[str]:
     """The drum classes in a hit."""
     rest, tom = hit // 8 % len(CYMBALS), hit // 8 // len(CYMBALS)
     return [n for i, n in enumerate(BODY) if hit >> i & 1] + [n for n in (CYMBALS[rest], TOMS[tom]) if n]

@@ -5,7 +5,7 @@ Pitches in the passage's key, lengths that end where the next note begins, accen
 
 from __future__ import annotations
 
-from musetune.planning.arranger.language import DRUM_CLASSES, STEM_RANGES, STEPS, Passage, StemEvent, struck
+from musetune.planning.arranger.language import DRUM_CLASSES, STEM_RANGES, STEPS, Passage, StemEvent, drums_in
 from musetune.symbols.arrangement import StemNote
 
 LOUDNESS = {"drums": 84, "bass": 88, "guitar": 74, "keys": 76, "lead": 92}  # MIDI velocity between the beats
@@ -25,7 +25,7 @@ def stem_notes(stem: str, events: list[StemEvent], passage: Passage, start: floa
         notes = [
             StemNote(start + e.step / STEPS, 0.25, _drum(name, passage), LOUDNESS[stem] + accent(e.step, passage))
             for e in events
-            for name in struck(e.pitch)
+            for name in drums_in(e.pitch)
         ]
     else:
         notes = _pitched(stem, events, passage, start)

@@ -29,7 +29,7 @@ class StemRequest:
 
     passage: Passage
     stems: tuple[str, ...]
-    given: dict[str, list[StemEvent]] = field(default_factory=dict)
+    context: dict[str, list[StemEvent]] = field(default_factory=dict)
 
 
 class _PassageWriter:
@@ -37,48 +37,48 @@ class _PassageWriter:
 
     def __init__(self, request: StemRequest, seed: int, copies: CopyFilter | None) -> None:
         self.walker, self.rng, self.copies = StemTextReader(request.passage), np.random.default_rng(seed), copies
-        self.request, self.done, self.written = request, False, 0
-        self.todo = deque(s for s in STEMS if s in request.stems or s in request.given)
+        self.request, self.finished, self.stem_count = request, False, 0
+        self.todo = deque(s for s in STEMS if s in request.stems or s in request.context)
         self.queue = deque(request.passage.head())
 
     def next(self, logits: np.ndarray | None, temperature: float, least: float) -> int:
         """Push the next token and return it; ``logits`` (VOCABULARY,) are of this place."""
         if not self.queue and not self.walker.stem:
             self._open()
-        if self.done:
+        if self.finished:
             return 0
         token = self.queue.popleft() if self.queue else self._draw(logits, temperature, least)
-        self.written += token == END and self.walker.stem in self.request.stems
+        self.stem_count += token == END and self.walker.stem in self.request.stems
         self.walker.push(token)
         return token
 
     def _open(self) -> None:
         """Begin the next stem, a given one in whole."""
         if not self.todo:
-            self.done = True
+            self.finished = True
             return
         stem = self.todo.popleft()
-        given = self.request.given.get(stem)
-        self.queue.extend([STEM + STEMS.index(stem)] if given is None else write(stem, given, self.request.passage))
+        events = self.request.context.get(stem)
+        self.queue.extend([STEM + STEMS.index(stem)] if events is None else write(stem, events, self.request.passage))
 
     def _draw(self, logits: np.ndarray | None, temperature: float, least: float) -> int:
         """A token that the grammar allows and that repeats no training song, where there is such a one."""
         assert logits is not None
-        allowed = np.flatnonzero(self.walker.allowed())
-        if self._rests_too_long() and len(allowed) > 1:
-            allowed = allowed[(allowed != BAR) & (allowed != END)]
-        scaled = logits[allowed] / temperature
+        choices = np.flatnonzero(self.walker.allowed())
+        if self._rests_too_long() and len(choices) > 1:
+            choices = choices[(choices != BAR) & (choices != END)]
+        scaled = logits[choices] / temperature
         chances = np.exp(scaled - scaled.max())
         chances[chances < least] = 0.0
         while True:
             total = np.cumsum(chances)
-            chosen = int(np.searchsorted(total, self.rng.random() * total[-1], side="right").clip(0, len(allowed) - 1))
-            if not self._copied(int(allowed[chosen])):
-                return int(allowed[chosen])
-            scaled[chosen] = -np.inf
+            pick = int(np.searchsorted(total, self.rng.random() * total[-1], side="right").clip(0, len(choices) - 1))
+            if not self._copied(int(choices[pick])):
+                return int(choices[pick])
+            scaled[pick] = -np.inf
             if not np.isfinite(scaled).any():  # every way on is a copy
-                return int(allowed[chosen])
-            chances[chosen] = 0.0
+                return int(choices[pick])
+            chances[pick] = 0.0
             if not chances.any():
                 chances = np.exp(scaled - scaled.max())
 
@@ -144,8 +144,8 @@ def compose(
     return out
 
 
-def _tell(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
-    progress(before + done, total)
+def _tell(progress: Callable[[int, int], None], before: int, total: int, count: int) -> None:
+    progress(before + count, total)
 
 
 def _run(
@@ -156,17 +156,17 @@ def _run(
     tell: Callable[[int], None] | None,
 ) -> None:
     """Step all rows until the last has ended."""
-    steps, logits, written = StemDecoder(model, len(rows)), None, 0
+    steps, logits, count = StemDecoder(model, len(rows)), None, 0
     tokens, contexts = torch.zeros(len(rows), dtype=torch.long), torch.zeros(len(rows), 10, dtype=torch.long)
     while True:
         for i, row in enumerate(rows):
             tokens[i] = row.next(None if logits is None else logits[i], temperature, least)
-            if not row.done:
+            if not row.finished:
                 contexts[i] = torch.tensor(row.walker.context())
-        if all(row.done for row in rows):
+        if all(row.finished for row in rows):
             return
         logits = steps(tokens, contexts).numpy()
-        now = sum(row.written for row in rows)
-        if tell and now > written:
+        now = sum(row.stem_count for row in rows)
+        if tell and now > count:
             tell(now)
-        written = now
+        count = now

@@ -17,22 +17,22 @@ COLDER = 2.0  # numbers are copied more often than made up: digits are drawn at 
 
 
 class _PartialPlan:
-    """One plan as it grows, and the places ``allowed`` next."""
+    """One plan as it grows, and the places ``choices`` next."""
 
     def __init__(self, pins: PlanConstraints) -> None:
         self.grammar = song(pins)
-        self.allowed = next(self.grammar)
+        self.choices = next(self.grammar)
 
     def push(self, word: int) -> None:
         """Go on by a word; after the end, whatever comes is padding."""
-        if self.allowed is not DONE:
+        if self.choices is not ENDED:
             try:
-                self.allowed = self.grammar.send(word)
+                self.choices = self.grammar.send(word)
             except StopIteration:
-                self.allowed = DONE
+                self.choices = ENDED
 
 
-DONE = (END,)  # compared by identity: the grammar yields tuples of its own
+ENDED = (END,)  # compared by identity: the grammar yields tuples of its own
 
 
 class PlanGrammar(LogitsProcessor):
@@ -44,14 +44,14 @@ class PlanGrammar(LogitsProcessor):
     def __init__(self, pins: Sequence[PlanConstraints], ids: Sequence[int], vocab_size: int) -> None:
         self.pins = list(pins)
         self.rows: list[_PartialPlan] = []
-        self.seen: Tensor | None = None
-        self.place = {token: place for place, token in enumerate(ids)}
+        self.previous_ids: Tensor | None = None
+        self.word_of_token = {token: index for index, token in enumerate(ids)}
         tokens = torch.tensor(ids)
 
         @lru_cache(maxsize=4096)
-        def forbidden(allowed: tuple[int, ...]) -> Tensor:
+        def forbidden(choices: tuple[int, ...]) -> Tensor:
             mask = torch.ones(vocab_size, dtype=torch.bool)
-            mask[tokens[list(allowed)]] = False
+            mask[tokens[list(choices)]] = False
             return mask
 
         self.forbidden = forbidden
@@ -63,17 +63,17 @@ class PlanGrammar(LogitsProcessor):
         """
         if len(input_ids) != len(self.pins):
             raise ValueError(f"{len(input_ids)} rows for {len(self.pins)} grammars: give one grammar a row")
-        if self.seen is None or not torch.equal(
-            self.seen, input_ids[:, :-1]
+        if self.previous_ids is None or not torch.equal(
+            self.previous_ids, input_ids[:, :-1]
         ):  # a new song, or beams that changed places
             self.rows, new = [_PartialPlan(one) for one in self.pins], input_ids[:, 1:]
         else:
             new = input_ids[:, -1:]
         for row, tokens in zip(self.rows, new.tolist(), strict=True):
             for token in tokens:
-                row.push(self.place.get(token, END))
-        self.seen = input_ids
-        digits = torch.tensor([row.allowed[0] in RANGE["digit"] for row in self.rows], device=scores.device)
+                row.push(self.word_of_token.get(token, END))
+        self.previous_ids = input_ids
+        digits = torch.tensor([row.choices[0] in RANGE["digit"] for row in self.rows], device=scores.device)
         scores = torch.where(digits[:, None], COLDER * scores, scores)
-        masks = torch.stack([self.forbidden(row.allowed) for row in self.rows])
+        masks = torch.stack([self.forbidden(row.choices) for row in self.rows])
         return scores.masked_fill(masks.to(scores.device), -torch.inf)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import Plan, PlanBar, bars_of
-from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Chord, Key, LeadSheet, Meter
 from musetune.symbols.beat_grid import check_bpm, finite
@@ -113,10 +113,10 @@ def spell_key(key: Key) -> Key:
 
 def read_meter(meter: str | Meter | None) -> Meter | None:
     """A meter or None. Raises ValueError for one that plans do not have."""
-    found = Meter.parse(meter) if isinstance(meter, str) else meter
-    if found is not None and str(found) not in METERS:
-        raise ValueError(f"time_signature={str(found)!r} is not one that songs are planned in: {', '.join(METERS)}")
-    return found
+    value = Meter.parse(meter) if isinstance(meter, str) else meter
+    if value is not None and str(value) not in METERS:
+        raise ValueError(f"time_signature={str(value)!r} is not one that songs are planned in: {', '.join(METERS)}")
+    return value
 
 
 def check_genre(genre: str | None) -> None:
@@ -219,15 +219,18 @@ def with_chords(pins: PlanConstraints, chords: str | Sequence[str | Chord], key:
     def bars(key: Key, meter: Meter) -> list[PlanBar]:
         return bars_of(LeadSheet.from_progression(chords, key=key, time_signature=meter))
 
-    found = bars(key or keys[0], pins.meter or Meter(4, 4))
-    if len(found) > MOST_SECTION:
-        raise ValueError(f"chords has {len(found)} bars; a section has at most {MOST_SECTION}: give them as a sheet")
+    own_bars = bars(key or keys[0], pins.meter or Meter(4, 4))
+    if len(own_bars) > MOST_SECTION:
+        raise ValueError(f"chords has {len(own_bars)} bars; a section has at most {MOST_SECTION}: give them as a sheet")
 
     def content(key: Key, meter: Meter) -> dict[tuple[str, int], PlanBar]:
-        given = bars(key, meter)
-        return {place: given[index % len(given)] for index, place in enumerate(_places(pins, len(given)))}
+        progression = bars(key, meter)
+        return {
+            position: progression[index % len(progression)]
+            for index, position in enumerate(_places(pins, len(progression)))
+        }
 
-    return replace(pins, keys=keys, content=content, unit=len(found))
+    return replace(pins, keys=keys, content=content, unit=len(own_bars))
 
 
 def _places(pins: PlanConstraints, count: int) -> list[tuple[str, int]]:

@@ -32,7 +32,7 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
 
     Raises ValueError for a sheet with a pickup or a change of meter, and for pins that contradict it.
     """
-    sheet = _settled(sheet, arguments)
+    sheet = _apply_arguments(sheet, arguments)
     per_bar = sheet.meter.beats_per_bar
     bars = bars_of(sheet)
     target_bars = (
@@ -60,12 +60,12 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
     )
 
     def finish(plan: Plan) -> LeadSheet:
-        return _joined(sheet, replace(plan, key=sheet.key).sheet(name_sections(plan, names)), per_bar)
+        return _join(sheet, replace(plan, key=sheet.key).sheet(name_sections(plan, names)), per_bar)
 
     return PlanRequest(pins, finish)
 
 
-def _settled(sheet: LeadSheet, arguments: PlanArguments) -> LeadSheet:
+def _apply_arguments(sheet: LeadSheet, arguments: PlanArguments) -> LeadSheet:
     """The sheet in the key, tempo and genre that are asked for, its pins checked."""
     check_length(arguments)
     check_genre(arguments.genre)
@@ -101,8 +101,8 @@ def _settled(sheet: LeadSheet, arguments: PlanArguments) -> LeadSheet:
 
 
 def _in_key(sheet: LeadSheet, key: Key) -> LeadSheet:
-    moved = sheet.transpose((key.tonic_pc - sheet.key.tonic_pc + 6) % 12 - 6)
-    return replace(moved, keys=(replace(moved.keys[0], key=key), *moved.keys[1:]))
+    transposition = sheet.transpose((key.tonic_pc - sheet.key.tonic_pc + 6) % 12 - 6)
+    return replace(transposition, keys=(replace(transposition.keys[0], key=key), *transposition.keys[1:]))
 
 
 def _form_of(sheet: LeadSheet, bars: list[PlanBar]) -> tuple[list[tuple[str, list[PlanBar]]], dict[str, str]]:
@@ -110,21 +110,21 @@ def _form_of(sheet: LeadSheet, bars: list[PlanBar]) -> tuple[list[tuple[str, lis
     their own.
     """
     form: list[tuple[str, list[PlanBar]]] = []
-    seen: list[tuple[str, list[PlanBar], str]] = []
+    kinds: list[tuple[str, list[PlanBar], str]] = []
     at = 0
     for name, count in _stretches(sheet, bars):
         here = bars[at : at + count]
-        letter = next((letter for its, there, letter in seen if its == name and there == here), None)
+        letter = next((letter for its, there, letter in kinds if its == name and there == here), None)
         if letter is None:
-            if len(seen) == len(LETTERS):
+            if len(kinds) == len(LETTERS):
                 raise ValueError(
                     f"the sheet has more than {len(LETTERS)} different sections; go on from a part of it (sheet.slice)"
                 )
-            letter = LETTERS[len(seen)]
-            seen.append((name, here, letter))
+            letter = LETTERS[len(kinds)]
+            kinds.append((name, here, letter))
         form.append((letter, here))
         at += count
-    return form, {letter: name for name, _, letter in seen}
+    return form, {letter: name for name, _, letter in kinds}
 
 
 def _stretches(sheet: LeadSheet, bars: list[PlanBar]) -> list[tuple[str, int]]:
@@ -143,10 +143,10 @@ def _stretches(sheet: LeadSheet, bars: list[PlanBar]) -> list[tuple[str, int]]:
     return out
 
 
-def _joined(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
+def _join(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
     """``old`` with what ``new`` has in its empty bars and beyond its end."""
-    filled = {bar for span in old.chords for bar in range(int(span.start // per_bar), int(-(-span.end // per_bar)))}
-    chords = [*old.chords, *(span for span in new.chords if int(span.start // per_bar) not in filled)]
+    old_bars = {bar for span in old.chords for bar in range(int(span.start // per_bar), int(-(-span.end // per_bar)))}
+    chords = [*old.chords, *(span for span in new.chords if int(span.start // per_bar) not in old_bars)]
     last = -(-old.length // per_bar) * per_bar
     if old.chords and old.chords[-1].end == old.length < last:  # a begun bar becomes a whole one
         chords[len(old.chords) - 1] = replace(old.chords[-1], beats=last - old.chords[-1].start)

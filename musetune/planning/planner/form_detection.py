@@ -38,14 +38,14 @@ def derive_form(bars: Sequence[PlanBar]) -> list[tuple[str, int]]:
     plain = [bar[0].degree if bar else -1 for bar in bars]
     lengths = _cut(plain)
     sections: list[tuple[str, int]] = []
-    seen: list[tuple[list, str]] = []
+    kinds: list[tuple[list, str]] = []
     at = 0
     for length in lengths:
         here = plain[at : at + length]
-        label = next((name for there, name in seen if len(there) == length and agreement(here, there) >= ALIKE), None)
+        label = next((name for there, name in kinds if len(there) == length and agreement(here, there) >= ALIKE), None)
         if label is None:
-            label = "ABCDEFGHIJKLMNOPQRSTUVWX"[min(len(seen), 23)]
-            seen.append((here, label))
+            label = "ABCDEFGHIJKLMNOPQRSTUVWX"[min(len(kinds), 23)]
+            kinds.append((here, label))
         sections.append((label, length))
         at += length
     return sections
@@ -65,11 +65,11 @@ def _cut(bars: Sequence) -> list[int]:
         options = []
         for length in range(1, min(LONGEST, line) + 1):
             start = line - length
-            agreed = (
+            matches = (
                 runs[line, length : start + 1] - runs[start, : max(start - length + 1, 0)]
             )  # with the stretch before each line
-            missed = length - int(agreed.max(initial=0))
-            again = AGAIN + BAR * missed if missed <= (1 - ALIKE) * length else float("inf")
+            mismatches = length - int(matches.max(initial=0))
+            again = AGAIN + BAR * mismatches if mismatches <= (1 - ALIKE) * length else float("inf")
             cost = min(NEW + BAR * length, again) + ODD.get(length, ODDEST)
             options.append((best[start][0] + cost, length))
         best.append(min(options))

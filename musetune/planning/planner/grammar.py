@@ -10,16 +10,36 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 
-from musetune.planning.planner.constraints import PlanConstraints
+from musetune.planning.planner.constraints import (
+    FREE_LETTERS,
+    INTRO,
+    LONGEST,
+    OPEN_BARS,
+    SHORTEST,
+    WRITTEN,
+    PlanConstraints,
+)
 from musetune.planning.planner.language import Plan, PlanBar, PlanChord, bar_words, bars_in, digits, steps_per_beat
-from musetune.planning.planner.sections import form as sections
-from musetune.planning.planner.vocabulary import CHORDS, END, FIRST, LABELS, LENGTHS, MODES, RANGE, TONICS, chord_at
+from musetune.planning.planner.vocabulary import (
+    CHORDS,
+    END,
+    FIRST,
+    LABELS,
+    LENGTHS,
+    LETTERS,
+    MODES,
+    MOST_SECTION,
+    RANGE,
+    TONICS,
+    chord_at,
+)
 from musetune.symbols import GENRES, Key, Meter
 from musetune.symbols.meter import METERS
 
 Words = tuple[int, ...]
 Step = Generator[Words, int, int]
 FREE = PlanConstraints()
+FORMED = FIRST["formed"]
 
 
 def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
@@ -44,7 +64,7 @@ def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     tempo = yield from _number(tempi[0], tempi[-1])
     bpm = float(tempo) if pins.bpm is None else pins.bpm
     length, total = yield from _length(pins, bpm, meter)
-    form, counts = yield from sections(pins, total)
+    form, counts = yield from _sections(pins, total)
     content = yield from _body(counts, pins.content(key, meter), meter)
     return Plan(genre, meter, key, bpm, length, form, content)
 
@@ -55,14 +75,14 @@ def parse(words: Sequence[int], pins: PlanConstraints = FREE) -> Plan:
     Raises ValueError for the first word that cannot stand where it does.
     """
     grammar = song(pins)
-    allowed = next(grammar)
+    choices = next(grammar)
     for index, word in enumerate(words):
-        if word not in allowed:
+        if word not in choices:
             raise ValueError(
-                f"word {index} of the plan, place {word}, is not one of the {len(allowed)} that may stand there"
+                f"word {index} of the plan, place {word}, is not one of the {len(choices)} that may stand there"
             )
         try:
-            allowed = grammar.send(word)
+            choices = grammar.send(word)
         except StopIteration as done:
             return done.value
     raise ValueError(f"the plan ends after {len(words)} words, before its last bar")
@@ -91,12 +111,12 @@ def _length(
     least, most = max(1, pins.least), pins.most
     if pins.bars is not None:
         yield from _one("length", LENGTHS, ("bars",))
-        yield from _forced(digits(pins.bars))
+        yield from _force(digits(pins.bars))
         return ("bars", pins.bars), pins.bars
     if pins.seconds is not None:
         yield from _one("length", LENGTHS, ("seconds",))
         seconds, total = min(999, max(1, round(pins.seconds))), bars_in(pins.seconds, bpm, meter)
-        yield from _forced(digits(seconds))
+        yield from _force(digits(seconds))
         return ("seconds", seconds), total
     form_is_length = pins.form and (
         not pins.closed or all(count for _, count in pins.form)
@@ -114,21 +134,131 @@ def _length(
     return (kind, count), min(max(bars_in(count, bpm, meter), least), most)
 
 
-def _forced(words: Sequence[int]) -> Generator[Words, int, None]:
+class _Form:
+    """Sections so far: ``form`` in order, ``counts`` bars of each label, ``left`` bars to the end (``closed``:
+    exactly).
+    """
+
+    def __init__(self, pins: PlanConstraints, total: int | None) -> None:
+        self.form: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.exact, self.left, self.unit = total is not None, OPEN_BARS if total is None else total, pins.unit
+        self.closed = False
+
+    def add(self, label: str, count: int) -> None:
+        self.form.append(label)
+        self.counts[label] = count
+        self.left -= count
+
+    def labels(self) -> list[str]:
+        """The labels that may come next, so that the bars can be made to add up."""
+        if (self.form and self.form[-1] == "outro") or self.left <= 0:
+            return []
+        letters = [label for label in self.counts if label in LETTERS]
+        out = [label for label in letters if self.counts[label] <= self.left]
+        if len(letters) < FREE_LETTERS and self.lengths(self.new_letter()):
+            out.append(self.new_letter())
+        if not self.form and self.left > SHORTEST and not self.unit:
+            out.append("intro")
+        if letters and self.lengths("outro"):
+            out.append("outro")
+        return out
+
+    def new_letter(self) -> str:
+        return next(letter for letter in LETTERS if letter not in self.counts)
+
+    def lengths(self, label: str) -> list[int]:
+        """The bars that a new section may have."""
+        if label == "outro":
+            return [self.left] if self.exact and self.left <= LONGEST else [] if self.exact else list(range(1, 17))
+        if label == "intro":
+            return list(range(1, min(INTRO, self.left - 1) + 1))
+        room = min(self.left, LONGEST, WRITTEN - sum(self.counts.values()))
+        out = [n for n in range(1, room + 1) if n >= SHORTEST or n == self.left]
+        if self.unit and not self.form:
+            whole = [n for n in out if n % self.unit == 0]
+            out = whole or [min(self.left, self.unit, MOST_SECTION)]
+        return out
+
+
+def _sections(
+    pins: PlanConstraints, total: int | None
+) -> Generator[tuple[int, ...], int, tuple[tuple[str, ...], dict[str, int]]]:
+    """The sections: those that are pinned, then, unless the form is closed, such as fill the song."""
+    state = _Form(pins, total)
+    lengths = _given_lengths(pins, total)
+    for label, _ in pins.form:
+        yield (FIRST["label"] + LABELS.index(label),)
+        if label not in state.counts:
+            counts = [lengths[label]] if label in lengths else list(range(SHORTEST, LONGEST + 1))
+            lengths[label] = (yield tuple(FIRST["count"] + n - 1 for n in counts)) - FIRST["count"] + 1
+        state.add(label, lengths[label])
+    while not pins.closed:
+        choice = state.labels()
+        words = [FIRST["label"] + LABELS.index(label) for label in choice]
+        if state.form and (state.left <= 0 if state.exact else any(label in LETTERS for label in state.form)):
+            words.append(FORMED)
+        word = yield tuple(sorted(set(words)))
+        if word == FORMED:
+            return tuple(state.form), state.counts
+        label = LABELS[word - FIRST["label"]]
+        if label in state.counts:
+            count = state.counts[label]
+        else:
+            count = (yield tuple(FIRST["count"] + n - 1 for n in state.lengths(label))) - FIRST["count"] + 1
+        state.add(label, count)
+    yield (FORMED,)
+    return tuple(state.form), state.counts
+
+
+def _given_lengths(pins: PlanConstraints, total: int | None) -> dict[str, int]:
+    """Bars of the pinned labels: as given, else a share of ``total``.
+
+    Where that is open, those lengths are the model's to choose.
+    """
+    lengths = {label: count for label, count in pins.form if count}
+    free = [label for label, _ in pins.form if label not in lengths]
+    if not free or total is None or not pins.closed:
+        return lengths
+    room = total - sum(lengths.get(label, 0) for label, _ in pins.form)
+    for change in range(len(free) + 1):  # AA cannot have 15 bars: 14 or 16 are as near as it gets
+        for bars in (room - change, room + change):
+            if shares := share(free, bars):
+                return lengths | shares
+    raise ValueError(f"{total} bars do not hold the sections {' '.join(label for label, _ in pins.form)}: ask for more")
+
+
+def share(order: Sequence[str], bars: int) -> dict[str, int] | None:
+    """Lengths for the labels of ``order`` that add up to ``bars``, as alike as can be, multiples of 4 before others.
+
+    None where there are none.
+    """
+    for unit in (4, 2, 1):
+        usual = max(unit, round(bars / len(order) / unit) * unit)
+        for rest in sorted(
+            set(order), key=lambda label: (order.count(label), -order.index(label))
+        ):  # takes what is left
+            rest_bars, times = bars - usual * (len(order) - order.count(rest)), order.count(rest)
+            if rest_bars > 0 and rest_bars % times == 0 and max(usual, rest_bars // times) <= MOST_SECTION:
+                return {label: rest_bars // times if label == rest else usual for label in order}
+    return None
+
+
+def _force(words: Sequence[int]) -> Generator[Words, int, None]:
     for word in words:
         yield (word,)
 
 
 def _body(
-    counts: dict[str, int], given: dict[tuple[str, int], PlanBar], meter: Meter
+    counts: dict[str, int], fixed_bars: dict[tuple[str, int], PlanBar], meter: Meter
 ) -> Generator[Words, int, dict[str, tuple[PlanBar, ...]]]:
     """The bars of each section."""
     items: list[tuple[str, int]] = [(label, index) for label, count in counts.items() for index in range(-1, count)]
     firsts: list[Words] = [
         (FIRST["label"] + LABELS.index(label),)
         if index < 0
-        else (bar_words(given[label, index])[0],)
-        if (label, index) in given
+        else (bar_words(fixed_bars[label, index])[0],)
+        if (label, index) in fixed_bars
         else CHORDS
         for label, index in items
     ]
@@ -138,9 +268,9 @@ def _body(
     for (label, index), follow in zip(items, [*firsts[1:], (END,)], strict=True):
         if index < 0:
             word = yield follow
-        elif (label, index) in given:
-            yield from _forced(bar_words(given[label, index])[1:])
-            content[label].append(given[label, index])
+        elif (label, index) in fixed_bars:
+            yield from _force(bar_words(fixed_bars[label, index])[1:])
+            content[label].append(fixed_bars[label, index])
             word = yield follow
         else:
             bar, word = yield from _bar(word, follow, steps)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from musetune.planning.planner.vocabulary import FIRST, LABELS, LENGTHS, RANGE, chord_place, place
+from musetune.planning.planner.vocabulary import FIRST, LABELS, LENGTHS, RANGE, chord_index, word_index
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
 from musetune.symbols.qualities import FLAT_DEGREES, degree_semitones
 
@@ -37,7 +37,7 @@ PlanBar = tuple[PlanChord, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """A song: ``asked`` is ("bars", 16), ("seconds", 60) or ("open", 0); ``form`` names sections in order,
+    """A song: ``length`` is ("bars", 16), ("seconds", 60) or ("open", 0); ``form`` names sections in order,
     ``content`` has their bars.
     """
 
@@ -45,7 +45,7 @@ class Plan:
     meter: Meter
     key: Key
     bpm: float
-    asked: tuple[str, int]
+    length: tuple[str, int]
     form: tuple[str, ...]
     content: dict[str, tuple[PlanBar, ...]]
 
@@ -56,11 +56,15 @@ class Plan:
 
     def words(self, body: bool = True) -> list[int]:
         """Places of the words that say this plan; without ``body`` up to the end of the form."""
-        out = [place(f"<genre:{self.genre}>"), place(f"<meter:{self.meter}>"), place(f"<mode:{self.key.mode}>")]
-        out += [place(f"<tonic:{self.key.tonic}>"), *digits(round(self.bpm))]
+        out = [
+            word_index(f"<genre:{self.genre}>"),
+            word_index(f"<meter:{self.meter}>"),
+            word_index(f"<mode:{self.key.mode}>"),
+        ]
+        out += [word_index(f"<tonic:{self.key.tonic}>"), *digits(round(self.bpm))]
         out += [
-            FIRST["length"] + LENGTHS.index(self.asked[0]),
-            *(digits(self.asked[1]) if self.asked[0] != "open" else ()),
+            FIRST["length"] + LENGTHS.index(self.length[0]),
+            *(digits(self.length[1]) if self.length[0] != "open" else ()),
         ]
         for index, label in enumerate(self.form):
             out.append(FIRST["label"] + LABELS.index(label))
@@ -86,7 +90,7 @@ class Plan:
                 ends = [chord.step * beats for chord in bar[1:]] + [per_bar]
                 for chord, end in zip(bar, ends, strict=True):
                     at = chord.step * beats
-                    spans.append(ChordSpan(start + at, end - at, sounding(chord, self.key)))
+                    spans.append(ChordSpan(start + at, end - at, absolute(chord, self.key)))
                 start += per_bar
         zero, grid = Fraction(0), BeatGrid.constant(self.bpm, int(start))
         return LeadSheet(
@@ -111,7 +115,7 @@ def bar_words(bar: PlanBar) -> list[int]:
     for chord in bar:
         if chord.step:
             out.append(RANGE["step"][chord.step - 1])
-        out.append(chord_place(chord.degree, chord.quality))
+        out.append(chord_index(chord.degree, chord.quality))
         if chord.bass:
             out.append(RANGE["bass"][chord.bass - 1])
     return out
@@ -127,7 +131,7 @@ def step_beats(meter: Meter) -> Fraction:
     return Fraction(1, steps_per_beat(meter))
 
 
-def sounding(chord: PlanChord, key: Key) -> Chord:
+def absolute(chord: PlanChord, key: Key) -> Chord:
     """The chord in ``key``, spelled as the key does."""
     if chord.quality == "N":
         return Chord(None, "N")
@@ -149,13 +153,13 @@ def bars_of(sheet: LeadSheet, key: Key | None = None) -> list[PlanBar]:
     """
     key, per_beat, per_bar = key or sheet.key, steps_per_beat(sheet.meter), sheet.meter.beats_per_bar
     steps = per_bar * per_beat
-    found: list[dict[int, Chord]] = [{} for _ in range(math.ceil(sheet.length / per_bar))]
+    chords_by_bar: list[dict[int, Chord]] = [{} for _ in range(math.ceil(sheet.length / per_bar))]
     for span in sheet.chords:
         first, last = round(span.start * per_beat), round(span.end * per_beat)
         for bar in range(first // steps, -(-last // steps)):
-            if bar < len(found) and last > first:
-                found[bar][max(first - bar * steps, 0)] = span.chord
-    return [_bar(chords, key) for chords in found]
+            if bar < len(chords_by_bar) and last > first:
+                chords_by_bar[bar][max(first - bar * steps, 0)] = span.chord
+    return [_bar(chords, key) for chords in chords_by_bar]
 
 
 def _bar(chords: dict[int, Chord], key: Key) -> PlanBar:

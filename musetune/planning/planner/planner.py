@@ -153,7 +153,7 @@ class Planner:
                 eos_token_id=self.tokenizer.eos_token_id,
                 **drawing,
             )
-        words = [[grammar.place.get(token, END) for token in row] for row in out[:, 1:].tolist()]
+        words = [[grammar.word_of_token.get(token, END) for token in row] for row in out[:, 1:].tolist()]
         return [parse(row, one) for row, one in zip(words, pins, strict=True)]
 
 

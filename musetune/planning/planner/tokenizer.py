@@ -74,8 +74,8 @@ def plan_ids(tokenizer: Any) -> list[int]:
     Raises ValueError for a tokenizer without them.
     """
     ids = tokenizer.convert_tokens_to_ids(list(TOKENS))
-    known = tokenizer.get_vocab()
-    if lacking := [token for token in TOKENS if token not in known]:
+    vocabulary = tokenizer.get_vocab()
+    if lacking := [token for token in TOKENS if token not in vocabulary]:
         raise ValueError(
             f"the tokenizer lacks {len(lacking)} words of the plan language, {lacking[0]} for one: train it with "
             f"recipes/planner/train.py"

@@ -35,27 +35,27 @@ _KINDS: dict[str, tuple[str, ...]] = {
 }
 TOKENS = tuple(token for kind in _KINDS.values() for token in kind)
 END = len(TOKENS)
-_PLACE = {token: place for place, token in enumerate(TOKENS)}
+_INDEX = {token: word_index for word_index, token in enumerate(TOKENS)}
 RANGE = {
-    kind: tuple(_PLACE[token] for token in tokens) for kind, tokens in _KINDS.items()
+    kind: tuple(_INDEX[token] for token in tokens) for kind, tokens in _KINDS.items()
 }  # kind → places of its words
 FIRST = {kind: places[0] for kind, places in RANGE.items()}
 CHORDS = RANGE["chord"][:-1]  # what a model may write: no bar without a chord
 
 
-def place(token: str) -> int:
+def word_index(token: str) -> int:
     """The place of a word in TOKENS. Raises KeyError for what is no word."""
-    return _PLACE[token]
+    return _INDEX[token]
 
 
-def chord_place(degree: int, quality: str) -> int:
+def chord_index(degree: int, quality: str) -> int:
     """The word for a chord ``degree`` (0–11) semitones above the tonic; N has no degree."""
     return RANGE["chord"][-1] if quality == "N" else FIRST["chord"] + degree * len(SOUNDING) + SOUNDING.index(quality)
 
 
-def chord_at(place: int) -> tuple[int, str]:
+def chord_at(index: int) -> tuple[int, str]:
     """Degree and quality of a chord's word; (0, "N") for no chord."""
-    if place == RANGE["chord"][-1]:
+    if index == RANGE["chord"][-1]:
         return 0, "N"
-    degree, quality = divmod(place - FIRST["chord"], len(SOUNDING))
+    degree, quality = divmod(index - FIRST["chord"], len(SOUNDING))
     return degree, SOUNDING[quality]

@@ -86,8 +86,8 @@ def _top(voices: Sequence[Voice]) -> Voice:
     notes = sorted((note for voice in voices for note in voice), key=lambda n: (n.start, -n.pitch))
     top: list[Note] = []
     for note in notes:
-        held = next((n for n in reversed(top[-4:]) if n.start + n.beats > note.start and n.pitch >= note.pitch), None)
-        if held is None:
+        longer = next((n for n in reversed(top[-4:]) if n.start + n.beats > note.start and n.pitch >= note.pitch), None)
+        if longer is None:
             top.append(note)
     return tuple(top)
 
@@ -149,14 +149,14 @@ class Phrases:
         bears it out. Meter: 1 on a bar line, less on weaker beats, 0.5 between beats.
         """
         start, end = self.spans[index].start, self.end(index)
-        heard = bool(self.melody)
+        has_melody = bool(self.melody)
         evidence = [
             1.0 if end >= self.sheet.length - Fraction(1, 2) or index == len(self.spans) - 1 else 0.0,
             0.9 if any(start < s.start <= end + 1 for s in self.sheet.sections if s.start > 0) else 0.0,
-            self._grouping(start, end) * (5 / 7 if heard else 1.0),
-            self._slowing(index, end) * (0.35 if heard else 0.5),
+            self._grouping(start, end) * (5 / 7 if has_melody else 1.0),
+            self._slowing(index, end) * (0.35 if has_melody else 0.5),
             self._waiting(start, end) * 0.8,
-            0.5 if firm and heard else 0.0,
+            0.5 if firm and has_melody else 0.0,
         ]
         doubt = 1.0
         for one in evidence:
@@ -169,11 +169,11 @@ class Phrases:
         Half of one plus the beat's weight in the metric hierarchy.
         """
         lines = self._lines
-        place = (beat - lines[max(0, bisect_right(lines, beat) - 1)]) % self.sheet.meter.beats_per_bar
+        beat_in_bar = (beat - lines[max(0, bisect_right(lines, beat) - 1)]) % self.sheet.meter.beats_per_bar
         meter = next((m.meter for m in reversed(self.sheet.meters) if m.start <= beat), self.sheet.meter)
-        if place.denominator != 1 or place >= meter.beats_per_bar:
+        if beat_in_bar.denominator != 1 or beat_in_bar >= meter.beats_per_bar:
             return 0.5
-        return 0.5 + 0.5 * 2.0 ** int(weights(meter, 1)[int(place)])
+        return 0.5 + 0.5 * 2.0 ** int(weights(meter, 1)[int(beat_in_bar)])
 
     def _grouping(self, start: Fraction, end: Fraction) -> float:
         """0.7 where the harmony reaches the end of a four-bar group and begins within its last two bars, 0.35 for two

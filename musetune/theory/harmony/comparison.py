@@ -7,11 +7,11 @@ import mir_eval
 from musetune.symbols.estimate import Estimate
 
 
-def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, float]:
+def longest(estimate: Estimate, start_s: float, end_s: float) -> tuple[str, float, float]:
     """Find the label that lasts longest between two times.
 
     Args:
-        heard: Report of a listener.
+        estimate: Report of a listener.
         start_s: Begin, seconds.
         end_s: End, seconds.
 
@@ -21,7 +21,7 @@ def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, 
     """
     seconds: dict[str, float] = {}
     weighted: dict[str, float] = {}
-    for (low, high), label, sure in zip(heard.intervals_s, heard.labels, heard.confidence, strict=True):
+    for (low, high), label, sure in zip(estimate.intervals_s, estimate.labels, estimate.confidence, strict=True):
         overlap = min(high, end_s) - max(low, start_s)
         if overlap > 0:
             seconds[label] = seconds.get(label, 0.0) + overlap
@@ -32,7 +32,7 @@ def longest(heard: Estimate, start_s: float, end_s: float) -> tuple[str, float, 
     return best, float(seconds[best] / (end_s - start_s)), float(weighted[best] / seconds[best])
 
 
-def chords_agree(asked: str, heard: str) -> bool:
+def chords_agree(reference: str, estimate: str) -> bool:
     """Whether two Harte labels have one root and are both major or both minor.
 
     Chords that are neither (dim, aug, sus) agree by root and third or fourth.
@@ -41,7 +41,7 @@ def chords_agree(asked: str, heard: str) -> bool:
         >>> chords_agree("C:maj7", "C:7"), chords_agree("C:min", "C:maj")
         (True, False)
     """
-    if "N" in (asked, heard):
-        return asked == heard
-    same = float(mir_eval.chord.majmin([asked], [heard])[0])
-    return bool(same == 1) if same >= 0 else bool(mir_eval.chord.thirds([asked], [heard])[0] == 1)
+    if "N" in (reference, estimate):
+        return reference == estimate
+    same = float(mir_eval.chord.majmin([reference], [estimate])[0])
+    return bool(same == 1) if same >= 0 else bool(mir_eval.chord.thirds([reference], [estimate])[0] == 1)

@@ -200,8 +200,8 @@ def _spelled(index: int, spans: list[ChordSpan], prior: Key | None) -> Key:
 
 def _accidentals(key: Key) -> int:
     """Sharps or flats of the signature."""
-    place = "FCGDAEB".index(key.tonic[0]) - 1 + 7 * (key.tonic.count("#") - key.tonic.count("b"))
-    return abs(place - (3 if key.mode == "minor" else 0))
+    count = "FCGDAEB".index(key.tonic[0]) - 1 + 7 * (key.tonic.count("#") - key.tonic.count("b"))
+    return abs(count - (3 if key.mode == "minor" else 0))
 
 
 # -- modulations -------------------------------------------------------------------------------------------------------

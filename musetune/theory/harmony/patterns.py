@@ -125,24 +125,24 @@ def find_patterns(sheet: LeadSheet) -> list[PatternMatch]:
     """
     runs, bars = list(_runs(sheet)), _bar_steps(sheet)
     fours = {float(line) for line in sheet.downbeats()[::4]}
-    found: list[PatternMatch] = []
+    matches: list[PatternMatch] = []
     for pattern in PATTERNS:
         if pattern.kind == "loop":
-            found += _loops(pattern, runs, fours)
+            matches += _loops(pattern, runs, fours)
         elif pattern.kind == "bars":
-            found += _bars(pattern, bars)
+            matches += _bars(pattern, bars)
         else:
             at = [start for run in runs for start in _SEARCH[pattern.kind](pattern, run)]
-            found += [PatternMatch(pattern, at[0], len(at))] if at else []
-    forms = [len(one.pattern.steps) for one in found if one.pattern.kind == "bars"]
-    found = [one for one in found if one.pattern.kind != "bars" or len(one.pattern.steps) == max(forms)]
-    exact = {_ring(one.pattern) for one in found if one.pattern.kind == "loop" and one.rotation == 0}
-    found = [one for one in found if one.rotation == 0 or _ring(one.pattern) not in exact]
+            matches += [PatternMatch(pattern, at[0], len(at))] if at else []
+    forms = [len(one.pattern.steps) for one in matches if one.pattern.kind == "bars"]
+    matches = [one for one in matches if one.pattern.kind != "bars" or len(one.pattern.steps) == max(forms)]
+    exact = {_ring(one.pattern) for one in matches if one.pattern.kind == "loop" and one.rotation == 0}
+    matches = [one for one in matches if one.rotation == 0 or _ring(one.pattern) not in exact]
     named = {
-        _ring(one.pattern): one for one in reversed(found) if one.rotation
+        _ring(one.pattern): one for one in reversed(matches) if one.rotation
     }  # the first name of a ring stands for it
-    found = [one for one in found if one.rotation == 0 or named[_ring(one.pattern)] is one]
-    return sorted(found, key=lambda one: (-one.occurrences, one.start_beat))
+    matches = [one for one in matches if one.rotation == 0 or named[_ring(one.pattern)] is one]
+    return sorted(matches, key=lambda one: (-one.occurrences, one.start_beat))
 
 
 def _runs(sheet: LeadSheet) -> Iterator[list[_HeldHarmony]]:
@@ -160,11 +160,11 @@ def _runs(sheet: LeadSheet) -> Iterator[list[_HeldHarmony]]:
             yield run
 
 
-def _held_on(held: _HeldHarmony, more: _HeldHarmony) -> _HeldHarmony:
+def _held_on(first: _HeldHarmony, more: _HeldHarmony) -> _HeldHarmony:
     """One harmony of two: a suspension takes its third from the other, a seventh in either counts."""
-    (degree, third, seventh), (_, other, another) = held.step, more.step
+    (degree, third, seventh), (_, other, another) = first.step, more.step
     third = other if third == "?" else third
-    return _HeldHarmony(held.start, (degree, third, seventh or another), held.basses + more.basses)
+    return _HeldHarmony(first.start, (degree, third, seventh or another), first.basses + more.basses)
 
 
 def _step(chord: Chord, key: Key) -> tuple[Step, int]:
@@ -179,10 +179,10 @@ def _same(one: Step, other: Step) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _fits(heard: Step, wanted: tuple[Step, ...], shift: int = 0) -> bool:
+def _fits(step: Step, options: tuple[Step, ...], shift: int = 0) -> bool:
     """Whether a chord, ``shift`` semitones lower, is one of the alternatives."""
-    low = ((heard[0] - shift) % 12, heard[1], heard[2])
-    return any(_same(low, one) and (heard[2] or not one[2]) for one in wanted)
+    low = ((step[0] - shift) % 12, step[1], step[2])
+    return any(_same(low, one) and (step[2] or not one[2]) for one in options)
 
 
 def _walk(run: list[_HeldHarmony], size: int, fits: Callable[[int], bool]) -> Iterator[float]:
@@ -240,9 +240,9 @@ def _stretches(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[tuple[int,
     count = len(pattern.steps)
     reach = [[0] * count for _ in range(len(run) + 1)]  # harmonies from here on, if the first stands at this place
     for index in range(len(run) - 1, -1, -1):
-        for place, wanted in enumerate(pattern.steps):
-            if _fits(run[index].step, wanted):
-                reach[index][place] = 1 + reach[index + 1][(place + 1) % count]
+        for position, options in enumerate(pattern.steps):
+            if _fits(run[index].step, options):
+                reach[index][position] = 1 + reach[index + 1][(position + 1) % count]
     last = -1  # where the stretch before ended
     for start in range(len(run)):
         size = max(reach[start])
@@ -254,7 +254,7 @@ def _stretches(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[tuple[int,
 def _basses(pattern: Pattern, run: list[_HeldHarmony]) -> Iterator[float]:
     """A bass line, whatever stands on it; a note that is repeated counts once."""
     degrees = [step[0][0] for step in pattern.steps]
-    moved = [(start, bass) for held in run for start, bass in held.basses]
+    moved = [(start, bass) for harmony in run for start, bass in harmony.basses]
     moved = [one for index, one in enumerate(moved) if index == 0 or one[1] != moved[index - 1][1]]
     for at in range(len(moved) - len(degrees) + 1):
         if [bass for _, bass in moved[at : at + len(degrees)]] == degrees:
@@ -267,29 +267,29 @@ _SEARCH = {"phrase": _phrases, "free": _free, "vamp": _vamps, "chain": _chains, 
 def _ring(pattern: Pattern) -> tuple[tuple[Step, ...], ...]:
     """Return the steps in the one order that all rotations of a loop share."""
     steps = pattern.steps
-    return min(steps[place:] + steps[:place] for place in range(len(steps)))
+    return min(steps[index:] + steps[:index] for index in range(len(steps)))
 
 
 def _loops(pattern: Pattern, runs: list[list[_HeldHarmony]], fours: set[float]) -> list[PatternMatch]:
     """Where the loop goes round: as named once or more, rotated twice or more."""
     count, least = len(pattern.steps), pattern.least or len(pattern.steps)
-    found: dict[int, PatternMatch] = {}
+    best: dict[int, PatternMatch] = {}
     for run in runs:
-        for start, size, place in _stretches(pattern, run):
+        for start, size, index in _stretches(pattern, run):
             if size < least:
                 continue
             skip = _first_round(run, start, size, count, fours)
-            rotation = (place + skip) % count
+            rotation = (index + skip) % count
             if size < 2 * count - 1 and rotation:
-                skip, rotation = (count - place) % count, 0  # once only: as named
+                skip, rotation = (count - index) % count, 0  # once only: as named
             rounds = (size - skip + (count == size - skip + 1 and least < count)) // count
             rounds = max(rounds, 1) if size - skip >= least else rounds
             if rounds < 1 or size - skip < least or (rotation and size - skip < 2 * count - 1):
                 continue
-            old = found.get(rotation)
+            old = best.get(rotation)
             begin = run[start + skip].start if old is None else old.start_beat
-            found[rotation] = PatternMatch(pattern, begin, rounds + (old.occurrences if old else 0), rotation)
-    return list(found.values())
+            best[rotation] = PatternMatch(pattern, begin, rounds + (old.occurrences if old else 0), rotation)
+    return list(best.values())
 
 
 def _first_round(run: list[_HeldHarmony], start: int, size: int, count: int, fours: set[float]) -> int:
@@ -319,8 +319,8 @@ def _bars(pattern: Pattern, bars: list[tuple[float, Step | None]]) -> list[Patte
         size = stride * len(pattern.steps)
         at, starts = 0, []
         while at + size - stride < len(bars):
-            heard = bars[at : at + size : stride]
-            if all(step is not None and _fits(step, wanted) for (_, step), wanted in zip(heard, pattern.steps)):
+            steps = bars[at : at + size : stride]
+            if all(step is not None and _fits(step, options) for (_, step), options in zip(steps, pattern.steps)):
                 starts.append(bars[at][0])
                 at += size
             else:

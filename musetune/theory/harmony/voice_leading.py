@@ -64,9 +64,9 @@ def _from_voices(sheet: LeadSheet, voices: list[Voice]) -> JsonObject | None:
     changes = [b.start for a, b in pairwise(sheet.chords) if a.chord != b.chord]
     at_changes = [moves for moves in (_across(voices, beat) for beat in changes) if moves]
     doubles = _doublings(voices)
-    kept = [voice for index, voice in enumerate(voices) if index not in doubles]
-    moments = sorted({note.start for voice in kept for note in voice})
-    every = [moves for moves in (_across(kept, beat) for beat in moments) if moves]
+    distinct = [voice for index, voice in enumerate(voices) if index not in doubles]
+    moments = sorted({note.start for voice in distinct for note in voice})
+    every = [moves for moves in (_across(distinct, beat) for beat in moments) if moves]
     if not every:
         return None
     at_changes = at_changes or every

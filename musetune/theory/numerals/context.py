@@ -36,6 +36,17 @@ def romans(sheet: LeadSheet) -> list[str]:
     return names
 
 
+def romans_of_spans(sheet: LeadSheet) -> list[str]:
+    """One numeral for each span of ``sheet``, as `romans`; "" where the span is N.C.
+
+    Example:
+        >>> romans_of_spans(LeadSheet.parse("| C | N.C. | G |"))
+        ['I', '', 'V']
+    """
+    names = iter(romans(sheet))
+    return ["" if span.chord.root is None else next(names) for span in sheet.chords]
+
+
 @lru_cache(maxsize=8192)
 def numeral(chord: Chord, then: Chord | None, later: Chord | None, key: Key) -> str:
     """The name of ``chord`` in ``key`` when ``then`` follows at once and ``later`` is the next chord on another root

@@ -97,22 +97,22 @@ def _keys(frames: ScoreFrames, signature: int | None) -> tuple[tuple[int, str], 
     best of any WINDOW by the notes outside their scales, and those of the signature; all majors, then all minors.
     """
     if frames.spelled:
-        heard = np.cumsum(frames.notes.sum(0))
-        centre = int(np.searchsorted(heard, heard[-1] / 2)) - CENTRE - 2
+        weights = np.cumsum(frames.notes.sum(0))
+        centre = int(np.searchsorted(weights, weights[-1] / 2)) - CENTRE - 2
         places = list(range(centre - 7, centre + 8))
     else:
         places = list(range(-5, 7))
-    keys = [(place + (3 if mode == "minor" else 0), mode) for mode in SCALES for place in places]
+    keys = [(fifths + (3 if mode == "minor" else 0), mode) for mode in SCALES for fifths in places]
     inside = np.zeros((frames.notes.shape[1], len(keys)))
     for k, (tonic, mode) in enumerate(keys):
         bins = [tonic + p + CENTRE if frames.spelled else 7 * (tonic + p) % 12 for p in SCALES[mode]]
         inside[[b for b in bins if 0 <= b < len(inside)], k] = 1.0 if mode == "major" else 0.95
     step = max(1, round(WINDOW / float(frames.places[1] - frames.places[0])))
     fits = np.add.reduceat(frames.notes, np.arange(0, len(frames.notes), step), axis=0) @ inside
-    chosen = set(np.argsort(-fits, axis=1)[:, :LIKELY].ravel().tolist())
-    sharps = [place - (3 if mode == "minor" else 0) for place, mode in keys]
+    likely = set(np.argsort(-fits, axis=1)[:, :LIKELY].ravel().tolist())
+    sharps = [fifths - (3 if mode == "minor" else 0) for fifths, mode in keys]
     home = [k for k, count in enumerate(sharps) if signature is not None and (count - signature) % 12 == 0]
-    return tuple(keys[k] for k in sorted(chosen | set(home)))
+    return tuple(keys[k] for k in sorted(likely | set(home)))
 
 
 @lru_cache(maxsize=64)
@@ -152,25 +152,25 @@ def _column(
     """(bins,) cost of each note, (12,) of each missing tone, (4,) bass of each inversion: one state's."""
     tonic, mode = key
     own = [tonic + tone for tone in entry.tones]
-    scale = [tonic + place for place in SCALES[mode]]
+    scale = [tonic + degree for degree in SCALES[mode]]
     costs = np.full(BINS if spelled else 12, weights.chromatic)
-    held = weights.wide if len(own) > 3 else 0.0
+    penalty = weights.wide if len(own) > 3 else 0.0
     if spelled:
         away = np.arange(BINS) - CENTRE - tonic - (0 if mode == "major" else -2)
         costs += weights.remote * np.maximum(np.abs(away - 1) - 5, 0)
         costs[[p + CENTRE for p in scale if 0 <= p + CENTRE < BINS]] = 1.0
         other = [p + 12 * n for p in own for n in (-1, 1)]
-        costs[[p + CENTRE for p in other if 0 <= p + CENTRE < BINS]] = held + weights.respelled
-        costs[[p + CENTRE for p in own if 0 <= p + CENTRE < BINS]] = held
+        costs[[p + CENTRE for p in other if 0 <= p + CENTRE < BINS]] = penalty + weights.respelled
+        costs[[p + CENTRE for p in own if 0 <= p + CENTRE < BINS]] = penalty
     else:
         costs[[7 * p % 12 for p in scale]] = 1.0
-        costs[[7 * p % 12 for p in own]] = held
+        costs[[7 * p % 12 for p in own]] = penalty
     required = np.zeros(12)
     shares = (1.0, 1.0, 0.25 if entry.quality in ("maj", "min", "7", "maj7", "min7") else 1.0)
-    for place, share in zip(own, shares):
-        required[7 * place % 12] = weights.missing * share
-    for place in own[3:]:
-        required[7 * place % 12] = weights.seventh
+    for degree, share in zip(own, shares):
+        required[7 * degree % 12] = weights.missing * share
+    for degree in own[3:]:
+        required[7 * degree % 12] = weights.seventh
     if entry.quality in ("It", "Fr", "Ger"):
         required[[7 * p % 12 for p in own]] = weights.seventh
     basses = [7 * own[i] % 12 if i in entry.inversions else 12 for i in range(min(4, len(own)))]
@@ -181,8 +181,8 @@ def _moves(keys: tuple[tuple[int, str], ...], weights: CostWeights) -> np.ndarra
     """(K, K) cost of a change of key, by the distance of the signatures; parallel keys count as one fifth, and so do
     respelled ones.
     """
-    signs = np.array([place - (3 if mode == "minor" else 0) for place, mode in keys])
-    tonics = np.array([7 * place % 12 for place, _ in keys])
+    signs = np.array([fifths - (3 if mode == "minor" else 0) for fifths, mode in keys])
+    tonics = np.array([7 * fifths % 12 for fifths, _ in keys])
     apart = np.abs(signs[:, None] - signs[None])
     apart = np.minimum(apart, np.abs(12 - apart))
     apart[tonics[:, None] == tonics[None]] = np.minimum(apart[tonics[:, None] == tonics[None]], 1)
@@ -195,8 +195,8 @@ def _moves(keys: tuple[tuple[int, str], ...], weights: CostWeights) -> np.ndarra
 def _opening(model: CostModel, signature: int | None, weights: CostWeights) -> np.ndarray:
     """(S,) cost of each first chord."""
     out = np.zeros(len(model.states), np.float32)
-    for span, (place, mode) in zip(model.spans, model.keys):
-        sharps = place - (3 if mode == "minor" else 0)
+    for span, (fifths, mode) in zip(model.spans, model.keys):
+        sharps = fifths - (3 if mode == "minor" else 0)
         away = 0.0 if signature is None or (sharps - signature) % 12 == 0 else weights.signature
         out[span] = away + weights.scale * transitions(mode)[-1]
     return out
@@ -206,8 +206,8 @@ def _search(
     frames: ScoreFrames, model: CostModel, cuts: np.ndarray, opening: np.ndarray, weights: CostWeights
 ) -> list[tuple[int, int, int]]:
     """[(first, last, state)] of the cheapest chain of segments between ``cuts``."""
-    heard = (frames.notes, frames.classes, frames.bass)
-    sums = [np.vstack([np.zeros(a.shape[1]), np.cumsum(a, axis=0)])[cuts] for a in heard] + [frames.places[cuts]]
+    evidence = (frames.notes, frames.classes, frames.bass)
+    sums = [np.vstack([np.zeros(a.shape[1]), np.cumsum(a, axis=0)])[cuts] for a in evidence] + [frames.places[cuts]]
     count, size = len(cuts) - 1, len(model.states)
     total = np.full((count + 1, size), INFINITE, np.float32)
     since = np.zeros((count + 1, size), np.int32)
@@ -242,9 +242,9 @@ def segment_costs(
     quarters: np.ndarray,
 ) -> np.ndarray:
     """(L, S) cost of L segments with these sums, each as each state."""
-    heard = np.minimum(1.0, classes / (0.08 * classes.sum(1, keepdims=True) + 1e-6))
+    presence = np.minimum(1.0, classes / (0.08 * classes.sum(1, keepdims=True) + 1e-6))
     out: np.ndarray = notes.astype(np.float32) @ model.foreign
-    out += (1.0 - heard).astype(np.float32) @ model.required
+    out += (1.0 - presence).astype(np.float32) @ model.required
     out += bass_costs(model, weights, bass, quarters).min(0)
     return out
 
@@ -313,8 +313,8 @@ def _members(model: CostModel) -> np.ndarray:
     for state, (key, _) in enumerate(model.states):
         groups.setdefault((key, int(model.chord[state])), []).append(state)
     out = np.full((len(model.keys), int(model.chord.max()) + 1, max(map(len, groups.values()))), len(model.states))
-    for place, states in groups.items():
-        out[place][: len(states)] = states
+    for index, states in groups.items():
+        out[index][: len(states)] = states
     return out
 
 

@@ -61,12 +61,12 @@ def frames_of(score: Score) -> ScoreFrames:
             if first >= count:
                 continue
             edges = np.arange(first, last)
-            held = np.minimum(edges + 1, b) - np.maximum(edges, a)
-            held[0] = max(held[0], SHORT)
-            place = score.fifths[number][index] + CENTRE if spelled else note.pitch % 12
-            if 0 <= place < notes.shape[1]:
-                notes[first:last, place] += held
-            classes[first:last, note.pitch % 12] += held
+            overlap = np.minimum(edges + 1, b) - np.maximum(edges, a)
+            overlap[0] = max(overlap[0], SHORT)
+            row = score.fifths[number][index] + CENTRE if spelled else note.pitch % 12
+            if 0 <= row < notes.shape[1]:
+                notes[first:last, row] += overlap
+            classes[first:last, note.pitch % 12] += overlap
             onset[first] = True
             lowest[first:last] = np.minimum(lowest[first:last], note.pitch)
     sounding = lowest < 999
@@ -92,8 +92,8 @@ def _levels(score: Score, quarters: Callable[[Fraction], Fraction], step: float,
             marks.append((a + beat, 0 if beat == 0 else 1 if strong else 2))
             parts = 3 if meter.compound else 2
             marks += [(a + beat + Fraction(n, parts), 3) for n in range(1, parts)]
-    for place, value in marks:
-        index = float(quarters(place)) / step if place >= 0 else -1.0
+    for start, value in marks:
+        index = float(quarters(start)) / step if start >= 0 else -1.0
         if 0 <= index < count and abs(index - round(index)) < 1e-6:
             level[round(index)] = min(level[round(index)], value)
     return level

@@ -10,7 +10,8 @@ from functools import lru_cache
 from musetune.symbols.chord import LONGEST, Chord
 from musetune.symbols.chord_suffix import quality_tones, read_suffix
 from musetune.symbols.key import SCALES, Key
-from musetune.symbols.names import pitch_class, quoted, suggest
+from musetune.symbols.limits import quote
+from musetune.symbols.names import pitch_class, suggest
 from musetune.symbols.qualities import DEGREE_SEMITONES, FLAT_DEGREES, QUALITY_INTERVALS
 
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII")
@@ -73,7 +74,7 @@ def resolve_roman(text: str, key: Key) -> Chord:
     """
     if not isinstance(text, str) or len(text) > LONGEST or text.count("/") > MOST_SLASHES:
         raise ValueError(
-            f"chord {quoted(text)} is not a Roman numeral of at most {LONGEST} characters and {MOST_SLASHES} slashes, such as V7/V"
+            f"chord {quote(text)} is not a Roman numeral of at most {LONGEST} characters and {MOST_SLASHES} slashes, such as V7/V"
         )
     return _resolve(text, key)
 

@@ -92,12 +92,12 @@ def _joined(segments: list[ChordSegment]) -> list[ChordSegment]:
     return out
 
 
-def _key(place: int, mode: str) -> Key:
-    """The key whose tonic lies at ``place`` in fifths; beyond seven accidentals, the enharmonic one."""
-    while place > 8 + (3 if mode == "minor" else 0):
-        place -= 12
-    while place < -8:
-        place += 12
-    letter = "FCGDAEB"[(place + 1) % 7]
-    marks = (place + 1) // 7
+def _key(fifths: int, mode: str) -> Key:
+    """The key whose tonic lies at ``fifths`` in fifths; beyond seven accidentals, the enharmonic one."""
+    while fifths > 8 + (3 if mode == "minor" else 0):
+        fifths -= 12
+    while fifths < -8:
+        fifths += 12
+    letter = "FCGDAEB"[(fifths + 1) % 7]
+    marks = (fifths + 1) // 7
     return Key(letter + ("#" * marks if marks > 0 else "b" * -marks), mode)

@@ -82,7 +82,7 @@ def _entry(name: str, cost: float, mode: str) -> NumeralEntry:
         return NumeralEntry(name, 8, name[:3].rstrip("46"), tones, (0,), 0, cost)
     chord = resolve_roman(name, key)
     assert chord.root is not None
-    at = _place(chord.root)
+    at = _fifths(chord.root)
     tones = tuple(at + FIFTHS[step] for step in QUALITY_INTERVALS[chord.quality])
     target = name.partition("/")[2]
     goal = 0 if not target else resolve_roman(target, key).root_pc or 0
@@ -90,7 +90,7 @@ def _entry(name: str, cost: float, mode: str) -> NumeralEntry:
     return NumeralEntry(name, pitch_class(chord.root), chord.quality, tones, inversions, goal, cost)
 
 
-def _place(name: str) -> int:
+def _fifths(name: str) -> int:
     """Place of a note name on the line of fifths, C 0."""
     return "FCGDAEB".index(name[0]) - 1 + 7 * (name.count("#") - name.count("b"))
 

@@ -61,8 +61,8 @@ def polyrhythm(layers: Mapping[str, np.ndarray], meter: Meter, *, first_downbeat
         >>> polyrhythm(layers, Meter(4, 4)).ratio
         (3, 2)
     """
-    found = list(_candidates(layers, meter, first_downbeat))
-    return max(found, key=lambda one: (one.strength * one.count * one.span, -one.span), default=None)
+    candidates = list(_candidates(layers, meter, first_downbeat))
+    return max(candidates, key=lambda one: (one.strength * one.count * one.span, -one.span), default=None)
 
 
 def _candidates(layers: Mapping[str, np.ndarray], meter: Meter, first_downbeat: float) -> Iterator[Polyrhythm]:
@@ -74,8 +74,8 @@ def _candidates(layers: Mapping[str, np.ndarray], meter: Meter, first_downbeat: 
     for span in sorted({1, 2, 3, 4, meter.beats_per_bar}):
         for offset in range(span):
             edges = np.arange(offset, end + span, span, dtype=float)
-            held = {name: divisions(onsets, edges) for name, onsets in rows.items()}
-            for (one, first), (two, second) in combinations(held.items(), 2):
+            counts = {name: divisions(onsets, edges) for name, onsets in rows.items()}
+            for (one, first), (two, second) in combinations(counts.items(), 2):
                 yield from _ratios(first, second, (one, two), float(span))
 
 
@@ -120,11 +120,11 @@ def swing_ratio(layers: Mapping[str, np.ndarray]) -> float | None:
     places = []
     for onsets in layers.values():
         ordered = np.sort(np.asarray(onsets, float))
-        place = ordered - np.floor(ordered + 0.1)
-        inside = place > 0.1
+        phase = ordered - np.floor(ordered + 0.1)
+        inside = phase > 0.1
         beat = np.floor(ordered + 0.1).astype(int)
         alone = {b for b, n in zip(*np.unique(beat[inside], return_counts=True)) if n == 1}
-        places += [p for p, b in zip(place[inside], beat[inside]) if b in alone and 0.4 <= p <= 0.8]
+        places += [p for p, b in zip(phase[inside], beat[inside]) if b in alone and 0.4 <= p <= 0.8]
     if len(places) < FEWEST_SWINGS:
         return None
     middle = float(np.median(places))

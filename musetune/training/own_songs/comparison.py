@@ -17,9 +17,9 @@ from musetune.datasets.latent_dataset import Clip, TextEmbedding
 from musetune.datasets.tokens import TokenTable, load_tokens
 from musetune.display.evaluation_charts import draw_chart
 from musetune.evaluation import MEASURES
+from musetune.evaluation.audio_similarity import timbre
 from musetune.evaluation.bootstrap import bootstrap_mean
 from musetune.evaluation.reports import report
-from musetune.evaluation.sound import timbre
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import LeadSheet
 from musetune.symbols.json_values import JsonObject

@@ -31,6 +31,18 @@ def test_equal_names_in_two_folders_do_not_collide(tmp_path: Path) -> None:
     assert [name for _, name in find_files([tmp_path / "one/a.mp3", tmp_path / "two/a.mp3"])] == names[:2]
 
 
+def test_equal_names_further_up_get_more_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    music(*(tmp_path / name for name in ("x/cd/a.mp3", "y/cd/a.mp3", "x/cd/b.mp3", "x/a.mp3")))
+    monkeypatch.chdir(tmp_path)
+    names = dict(find_files(["x/cd", "y/cd", "x/a.mp3", "./x/../x/cd/b.mp3"]))
+    assert names == {
+        Path("x/cd/a.mp3"): Path("x/cd/a.mp3"),
+        Path("x/cd/b.mp3"): Path("b.mp3"),
+        Path("y/cd/a.mp3"): Path("y/cd/a.mp3"),
+        Path("x/a.mp3"): Path("x/a.mp3"),
+    }
+
+
 def test_what_is_no_file_is_named_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     music(tmp_path / "a.mp3", tmp_path / "._a.mp3")
     os.mkfifo(tmp_path / "pipe.wav")

@@ -94,7 +94,7 @@ def test_old_versions_are_forgotten(cache: AnalysisCache) -> None:
 
 
 def test_equal_bytes_under_another_name() -> None:
-    assert STORED.named("b.mp3").to_json()["source"]["file"] == "b.mp3"
+    assert STORED.with_file("b.mp3").to_json()["source"]["file"] == "b.mp3"
     assert STORED.to_json()["source"]["file"] == "a.wav"
 
 
@@ -107,7 +107,7 @@ def test_where_it_lies(monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-
 
 def hostile_entries() -> dict[str, bytes]:
     """What somebody else may have written where an analysis lies."""
-    good = STORED.packed()
+    good = STORED.pack()
 
     def packed(**changes: object) -> bytes:
         return gzip.compress(json.dumps(good | {"record": RECORD | changes}).encode())

@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+import mido
+
+from musetune.formats.songs import save_song
 from musetune.planning.arranger import arranger as arranging
 from musetune.planning.arranger.arranger import SHIPPED, Arranger, arrange, positions_of
+from musetune.planning.arranger.exact_chords import voice_exactly
 from musetune.planning.arranger.language import METERS, STEM_RANGES
 from musetune.planning.arranger.model import StemTransformer
 from musetune.symbols import GENRES, Key, KeySpan, LeadSheet, Note, Section
@@ -179,3 +183,37 @@ def test_shipped_weights_play_a_song() -> None:
     made = arranging.Arranger.from_pretrained("nano").arrange(sheet, seed=0)
     check(made, sheet)
     assert all(len(stem.notes) >= 8 for stem in made.stems.values())
+
+
+EXACT = ["C7#9", "C7(b9,b13)", "C13sus", "Cadd9", "C7b5", "C7alt", "Cmaj7#11", "Cm11", "C6/9", "C7no3", "C9no5"]
+
+
+@pytest.mark.parametrize("text", EXACT)
+@pytest.mark.parametrize("meter", ["4/4", "5/4"])  # by the transformer, and by rule
+def test_an_exact_chord_sounds_with_its_own_notes(tiny: Arranger, text: str, meter: str) -> None:
+    sheet = LeadSheet.parse(f"| {text} | F | {text} |", key="C major", bpm=100, time_signature=meter)
+    chord = sheet.chords[0].chord
+    assert chord.folded
+    arrangement = tiny.arrange(sheet, seed=3)
+    lacking = set(chord.simplify().pitch_classes) - set(chord.pitch_classes)
+    for span in (sheet.chords[0], sheet.chords[2]):
+        heard: dict[str, set[int]] = {}
+        for name, stem in arrangement.stems.items():
+            inside = [n for n in stem.notes if float(span.start) - 1e-6 <= n.start < float(span.end) - 1e-6]
+            heard[name] = {n.pitch % 12 for n in inside if not stem.is_drum}
+        assert not lacking & set().union(*heard.values())
+        comping = "keys" if heard["keys"] else "guitar"
+        assert set(chord.pitch_classes) - set(chord.simplify().pitch_classes) <= heard[comping]
+    check(arrangement, sheet)
+
+
+def test_a_sheet_without_exact_chords_is_left_alone(tiny: Arranger) -> None:
+    stems = tiny.arrange(song(), seed=3).stems
+    assert voice_exactly(song(), stems) == stems
+
+
+def test_notes_of_an_exact_chord_reach_the_midi_file(tmp_path: Path) -> None:
+    sheet = LeadSheet.parse("| C7#9 | C7#9 |", bpm=100, genre="pop")
+    path = save_song(sheet, arrange(sheet, seed=1), tmp_path / "song.mid")
+    pitches = {m.note % 12 for m in mido.MidiFile(path) if m.type == "note_on" and m.velocity and m.channel != 9}
+    assert {0, 3, 4, 7, 10} <= pitches

@@ -24,11 +24,11 @@ from musetune.planning.arranger.language import (
     PassageChord,
     StemEvent,
     beats_of,
+    drums_in,
     hit_of,
     offsets_of,
     position,
     position_step,
-    struck,
     tonic_offset,
 )
 from musetune.planning.arranger.passages import bars_of, cuts, nearest_step, passage_at
@@ -44,7 +44,7 @@ def passage(meter: str = "4/4", bars: int = 2, offset: int = 0) -> Passage:
 
 def test_every_hit_names_what_is_struck() -> None:
     for hit in range(1, HITS):
-        names = struck(hit)
+        names = drums_in(hit)
         assert names
         assert hit_of({DRUM_CLASSES[name][0] for name in names}) == hit
     assert hit_of({36, 42, 49}) == hit_of({36, 49})  # of two cymbals the louder

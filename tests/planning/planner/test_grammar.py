@@ -11,9 +11,8 @@ from small_planner import small_planner
 
 from musetune.planning.planner.constrained_decoding import PlanGrammar
 from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
-from musetune.planning.planner.grammar import FREE, parse, song
+from musetune.planning.planner.grammar import FREE, parse, share, song
 from musetune.planning.planner.language import Plan, bars_in, bars_of
-from musetune.planning.planner.sections import share
 from musetune.planning.planner.vocabulary import END, TOKENS
 from musetune.symbols import Key, LeadSheet
 
@@ -37,10 +36,10 @@ def check(plan: Plan) -> LeadSheet:
     assert sheet.chords[0].start == 0
     assert sheet.chords[-1].end == sheet.length
     assert all(one.end == two.start for one, two in zip(sheet.chords, sheet.chords[1:], strict=False))
-    if plan.asked[0] == "bars":
-        assert plan.asked[1] == plan.bars
-    if plan.asked[0] == "seconds":
-        assert bars_in(plan.asked[1], plan.bpm, plan.meter) == plan.bars
+    if plan.length[0] == "bars":
+        assert plan.length[1] == plan.bars
+    if plan.length[0] == "seconds":
+        assert bars_in(plan.length[1], plan.bpm, plan.meter) == plan.bars
     return sheet
 
 

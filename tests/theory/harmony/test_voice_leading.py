@@ -132,9 +132,9 @@ def test_parallels_of_a_chorale_as_music21_counts_them() -> None:
     corpus = pytest.importorskip("music21.corpus")
     from music21 import note, voiceLeading
 
-    from musetune.formats.notation import from_stream
+    from musetune.formats.scores import read_score
 
-    score = from_stream(corpus.parse("bach/bwv40.8"))
+    score = read_score(corpus.getWork("bach/bwv40.8"))
     chords = LeadSheet.from_progression(["C", "F"] * (int(score.length) // 2), beats_per_chord=1)
     said = voice_leading(chords, score.voices)
     ends = [{n.start: n for n in voice} for voice in score.voices]

@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 from music21 import corpus
 
-from musetune.formats.notation import from_stream
+from musetune.formats.scores import read_score
 from musetune.symbols import Key, Meter
 from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.score import Score
@@ -111,9 +111,9 @@ def test_a_chorale_is_heard_as_its_analyst_heard_it(number: int, roots: float, k
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = corpus.parse(f"bach/choraleAnalyses/riemenschneider{number:03}.rntxt")
-        found = corpus.chorales.Iterator(number, number, numberingSystem="riemenschneider", returnType="stream")
+        found = corpus.chorales.Iterator(number, number, numberingSystem="riemenschneider", returnType="filename")
         chorale = next(iter(found))
-    sheet, _ = analyse(from_stream(chorale))
+    sheet, _ = analyse(read_score(corpus.getWork(chorale)))
     numerals = list(analysis.recurse().getElementsByClass("RomanNumeral"))
     root = home = 0
     for numeral in numerals:

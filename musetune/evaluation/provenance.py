@@ -1,4 +1,4 @@
-"""What an evaluation plays beside the generated clips, and what its audio and its figures depend on."""
+"""What an evaluation's audio and figures depend on, and the file that remembers it."""
 
 from __future__ import annotations
 
@@ -7,57 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from musetune import __version__, analysis
-from musetune.audio import find_soundfont, mel_frontend, synthesize
-from musetune.evaluation.bootstrap import Mean
+from musetune.audio import find_soundfont
 from musetune.evaluation.judges import versions
 from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
     import torch
     from diffusers import AudioLDM2Pipeline
-
-    from musetune.symbols import LeadSheet
-
-
-def rendered(sheet: LeadSheet, sr: int, *, seed: int, soundfont: str | Path | None = None) -> np.ndarray:
-    """The sheet arranged by rule and played by the soundfont (default: what `find_soundfont` finds).
-
-    Mono (samples,) at ``sr`` Hz.
-    """
-    from musetune.planning.rules.orchestrate import orchestrate
-
-    midi = orchestrate(sheet, seed=seed).arrangement.to_pretty_midi()
-    return synthesize(midi, sr, duration_s=sheet.duration_s, soundfont=soundfont)
-
-
-def through_codec(pipe: AudioLDM2Pipeline, wave: np.ndarray) -> np.ndarray:
-    """Mono waveform (samples,) at the vocoder's rate → spectrogram → latents → spectrogram → waveform, by the base's
-    own modules.
-    """
-    import torch
-
-    with torch.no_grad():
-        mel = mel_frontend(pipe).to(pipe.device)(torch.from_numpy(wave)[None].to(pipe.device))
-        whole = mel.shape[2] // pipe.vae_scale_factor * pipe.vae_scale_factor
-        latents = pipe.vae.encode(mel[:, :, :whole]).latent_dist.mode()
-        audio = pipe.mel_spectrogram_to_waveform(pipe.vae.decode(latents).sample).float().cpu().numpy()[0]
-    return unclipped(audio)
-
-
-def unclipped(wave: np.ndarray) -> np.ndarray:
-    """The wave as float32, scaled down where it would clip."""
-    return np.asarray(wave / max(1.0, np.abs(wave).max() / 0.99), dtype=np.float32)
-
-
-def fingerprint(module: torch.nn.Module) -> str:
-    """A hash of all weights, whatever type they are kept in."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name}{tuple(value.shape)}".encode() + value.float().cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def provenance(pipe: AudioLDM2Pipeline, soundfont: str | Path | None = None) -> JsonObject:
@@ -82,6 +39,14 @@ def provenance(pipe: AudioLDM2Pipeline, soundfont: str | Path | None = None) -> 
     }
 
 
+def fingerprint(module: torch.nn.Module) -> str:
+    """A hash of all weights, whatever type they are kept in."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name}{tuple(value.shape)}".encode() + value.float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def hash_of(*parts: bytes) -> str:
     """16 hexadecimal digits of ``parts`` in their order."""
     digest = hashlib.blake2b(digest_size=8)
@@ -101,11 +66,6 @@ def remember(out: Path, now: JsonObject) -> None:
         raise ValueError(f"{out} holds audio made with another {', '.join(differing)}; give another --out or remove it")
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(now, indent=1))
-
-
-def cell(mean: Mean | None) -> str:
-    """Write "85.1 (79–90)" of 0…1; a dash where there is nothing."""
-    return "—" if mean is None else f"{100 * mean.mean:.1f} ({100 * mean.low:.0f}–{100 * mean.high:.0f})"
 
 
 def _analyser_files() -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musetune.evaluation.sound import clap_similarity, copy_distances, frechet_distance, timbre
+from musetune.evaluation.audio_similarity import clap_similarity, copy_distances, frechet_distance, timbre
 
 
 def test_distance_of_a_set_to_itself_is_zero() -> None:

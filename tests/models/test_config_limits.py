@@ -1,0 +1,179 @@
+"""The configs of a stranger's base: what asks for more than its weights hold is refused before it is built."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AudioLDM2UNet2DConditionModel, AutoencoderKL
+from transformers import (
+    ClapConfig,
+    ClapModel,
+    GPT2Config,
+    GPT2Model,
+    SpeechT5HifiGan,
+    SpeechT5HifiGanConfig,
+    T5Config,
+    T5EncoderModel,
+)
+
+from musetune import MuseTunePipeline
+from musetune.hub.places import BASES
+from musetune.models.config_limits import check_against_weights, check_base_configs, check_config, weight_shapes
+
+INDEX = json.loads((BASES / "nano" / "model_index.json").read_text())
+TRUE = Path(__file__).parents[1] / "data" / "audioldm2"
+FLAN_T5_LARGE = {
+    "vocab_size": 32128, "d_model": 1024, "d_kv": 64, "d_ff": 2816, "num_layers": 24, "num_heads": 16,
+    "feed_forward_proj": "gated-gelu", "n_positions": 512,
+}  # fmt: skip
+
+
+def true_config(name: str) -> dict:
+    return json.loads((TRUE / f"{name}.json").read_text())
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BASES / "nano", tmp_path / "base"))
+
+
+def change(base: Path, part: str, path: str, value: object) -> Path:
+    """Write ``value`` into a part's config, where a path such as text_config/d_ff leads."""
+    file = next(f for f in (base / part).glob("*config.json") if f.name != "generation_config.json")
+    config = json.loads(file.read_text())
+    *above, last = path.split("/")
+    place = config
+    for key in above:
+        place = place[key]
+    place[last] = value
+    file.write_text(json.dumps(config))
+    return file
+
+
+SIZES = [
+    ("unet", "block_out_channels", [64, 96, 1 << 20]),
+    ("unet", "block_out_channels", [64] * 1000),
+    ("unet", "layers_per_block", 10**6),
+    ("unet", "layers_per_block", 255),
+    ("unet", "transformer_layers_per_block", 255),
+    ("unet", "cross_attention_dim", [[None, 96, 10**9]] * 3),
+    ("unet", "cross_attention_dim", 60_000),
+    ("unet", "in_channels", 10**12),
+    ("unet", "num_class_embeds", 10**6),
+    ("text_encoder", "text_config/hidden_size", 10**7),
+    ("text_encoder", "text_config/vocab_size", 10**7),
+    ("text_encoder", "audio_config/depths", [1, 1, 1, 10**9]),
+    ("text_encoder", "audio_config/patch_embeds_hidden_size", 65_000),
+    ("text_encoder_2", "d_model", 1 << 30),
+    ("text_encoder_2", "d_model", 60_000),
+    ("text_encoder_2", "d_ff", 1 << 34),
+    ("text_encoder_2", "num_layers", 10**6),
+    ("text_encoder_2", "num_layers", 250),
+    ("text_encoder_2", "vocab_size", 1_000_000),
+    ("language_model", "n_embd", 1 << 30),
+    ("language_model", "n_layer", 10**5),
+    ("language_model", "n_positions", 10**9),
+    ("projection_model", "langauge_model_dim", 1 << 40),
+    ("projection_model", "text_encoder_dim", 65_000),
+    ("vae", "bins", 1 << 40),
+    ("vocoder", "hidden", 1 << 40),
+    ("scheduler", "num_train_timesteps", 10**12),
+    ("scheduler", "solver_order", 10**12),
+    ("scheduler", "trained_betas", [0.1] * 200_000),
+    ("feature_extractor", "feature_size", 10**9),
+    ("feature_extractor", "fft_window_size", 10**9),
+    ("feature_extractor", "sampling_rate", 1e300),
+    ("tokenizer_2", "extra_ids", 10**9),
+]
+
+
+@pytest.mark.parametrize(("part", "path", "value"), SIZES, ids=[f"{p}-{n}-{str(v)[:20]}" for p, n, v in SIZES])
+def test_a_size_that_asks_for_too_much(base: Path, part: str, path: str, value: object) -> None:
+    file = change(base, part, path, value)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="take the file that was saved together with the weights") as error:
+        check_base_configs(base, INDEX)
+    assert str(file) in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
+
+
+def test_field_value_and_limit_are_named(base: Path) -> None:
+    file = change(base, "text_encoder_2", "d_ff", 1 << 34)
+    with pytest.raises(ValueError, match="d_ff=17179869184 is beyond 65536") as error:
+        MuseTunePipeline.from_pretrained(base)
+    assert str(error.value).startswith(str(file))
+
+
+def test_a_size_that_the_weights_do_not_have(base: Path) -> None:
+    change(base, "text_encoder_2", "d_ff", 400)
+    with pytest.raises(ValueError, match=r"d_ff=400 asks for the shape \[400, 96\] for .*wi.* as \[384, 96\]"):
+        MuseTunePipeline.from_pretrained(base)
+
+
+@pytest.mark.parametrize("value", ["96", -1, 2.5, None, [], {}])
+def test_what_is_no_size(base: Path, value: object) -> None:
+    change(base, "text_encoder_2", "d_model", value)
+    with pytest.raises(ValueError, match=r"text_encoder_2.config\.json"):
+        MuseTunePipeline.from_pretrained(base)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[1]", "{", "\0", '{"d_model": ' + "9" * 5000 + "}"])
+def test_what_is_no_config(base: Path, text: str) -> None:
+    (base / "unet" / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"unet.config\.json"):
+        check_base_configs(base, INDEX)
+
+
+def test_a_part_that_the_caller_brings_is_not_checked(base: Path) -> None:
+    change(base, "unet", "in_channels", 10**12)
+    check_base_configs(base, INDEX, skip=("unet",))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 8, b"\x02\0\0\0\0\0\0\0[]", b"\x09\0\0\0\0\0\0\0" + b'{"a": {}}'])
+def test_a_damaged_header(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(damage)
+    with pytest.raises(ValueError, match="damaged or no safetensors"):
+        weight_shapes(tmp_path)
+
+
+def header_of(network: torch.nn.Module, folder: Path) -> None:
+    """Write a safetensors header with the shapes of ``network``, and no data after it."""
+    entries = {
+        name: {"dtype": "F32", "shape": list(t.shape), "data_offsets": [0, 0]}
+        for name, t in network.state_dict().items()
+    }
+    text = json.dumps(entries).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+
+
+WIDE_UNET = true_config("unet") | {
+    "block_out_channels": [256, 512, 768, 1280],
+    "transformer_layers_per_block": 2,
+    "cross_attention_dim": [[None, 1280, 1024]] * 4,
+}
+TRUE_PARTS: dict[str, tuple[str, type, dict]] = {
+    "unet": ("diffusers", AudioLDM2UNet2DConditionModel, true_config("unet")),
+    "wide unet": ("diffusers", AudioLDM2UNet2DConditionModel, WIDE_UNET),
+    "vae": ("diffusers", AutoencoderKL, true_config("vae")),
+    "vocoder": ("transformers", SpeechT5HifiGan, SpeechT5HifiGanConfig(**true_config("vocoder")).to_dict()),
+    "language_model": ("transformers", GPT2Model, GPT2Config(**true_config("language_model")).to_dict()),
+    "text_encoder": ("transformers", ClapModel, ClapConfig().to_dict()),
+    "text_encoder_2": ("transformers", T5EncoderModel, T5Config(**FLAN_T5_LARGE).to_dict()),
+}
+
+
+@pytest.mark.parametrize("part", TRUE_PARTS)
+def test_the_true_sizes_of_audioldm2_pass(tmp_path: Path, part: str) -> None:
+    library, network, config = TRUE_PARTS[part]
+    config = json.loads(json.dumps(config, default=str))
+    described = getattr(network, "config_class", None)
+    with torch.device("meta"):
+        built = network(described.from_dict(config)) if described else network.from_config(config)
+    header_of(built, tmp_path)
+    check_config(config, "config.json")
+    check_against_weights(config, tmp_path / "config.json", library, network.__name__)
