@@ -115,7 +115,7 @@ def _play(pipe: MuseTunePipeline, mix: str | None, clip: Clip, seed: int, stem: 
     wave, rate = output.audios[0], output.sampling_rate
     save_audio(stem.with_suffix(".flac"), wave, rate)
     judged = report(wave, rate, sheet)
-    draw_chart(stem.with_suffix(".png"), wave, rate, sheet, judged.heard, title=clip.text)
+    draw_chart(stem.with_suffix(".png"), wave, rate, sheet, judged.estimate, title=clip.text)
     distance = np.linalg.norm(mean_timbre([wave], rate) - centre)
     return judged.to_json() | {"timbre_distance": float(distance)}
 
