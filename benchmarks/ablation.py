@@ -36,9 +36,15 @@ from musetune.pipeline.pipeline import MuseTunePipeline
 FINETUNE = Path(__file__).parents[1] / "recipes" / "finetune.py"
 MEASURES = ("majmin", "triads", "tetrads", "beat_f", "downbeat_f", "tempo_acc1")
 REFERENCE = {
-    "rank": 12, "crop_rows": 40, "stream_dropout": 0.15, "snr_gamma": "null", "ema_decay": 0.995, "lr_warmup_steps": 50,
-    "mixed_precision": "bf16", "report_to": "null",
-}  # fmt: skip
+    "rank": 12,
+    "crop_rows": 40,
+    "stream_dropout": 0.15,
+    "snr_gamma": "null",
+    "ema_decay": 0.995,
+    "lr_warmup_steps": 50,
+    "mixed_precision": "bf16",
+    "report_to": "null",
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {},
     "all, seed 1": {"seed": 1},

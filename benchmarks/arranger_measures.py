@@ -60,7 +60,7 @@ class Tally:
 
 
 def tones_at(passage: Passage, step: int) -> set[int]:
-    """Pitch classes above the tonic that belong to the chord at a step, its bass included; empty where there is none."""
+    """Pitch classes above the tonic that belong to the chord at a step, with its bass; empty where there is none."""
     chord = next(c for c in reversed(passage.harmony) if c.step <= step)
     if chord.root == 12:
         return set()

@@ -61,9 +61,17 @@ from musetune.training.validation import generate_and_score
 
 # What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
 RECORDS = (
-    "output_dir", "resume_from_checkpoint", "max_train_minutes", "report_to", "checkpointing_steps",
-    "checkpoints_total_limit", "validation_steps", "num_validation_clips", "name", "data_license",
-)  # fmt: skip
+    "output_dir",
+    "resume_from_checkpoint",
+    "max_train_minutes",
+    "report_to",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "validation_steps",
+    "num_validation_clips",
+    "name",
+    "data_license",
+)
 
 
 @dataclass

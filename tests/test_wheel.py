@@ -64,7 +64,12 @@ def test_wheel_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert all(part.startswith(str(tmp_path)) for part in done.stdout.split())
     helped = subprocess.run(
-        [sys.executable, "-m", "musetune.cli", "prepare", "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )  # fmt: skip
+        [sys.executable, "-m", "musetune.cli", "prepare", "--help"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert helped.returncode == 0, helped.stderr
     assert "--base" in helped.stdout

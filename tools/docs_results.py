@@ -203,7 +203,7 @@ def gallery() -> str:
         chords, beats = (100 * scores[name] for name in ("majmin", "beat_f"))
         clips.append(
             f"## {genre.capitalize()}\n\n"
-            f'<audio controls src="../assets/gallery/{genre}.ogg"></audio>\n\n'
+            f'<audio controls aria-label="I V vi IV, {genre}" src="../assets/gallery/{genre}.ogg"></audio>\n\n'
             f"Major and minor chords: {chords:.0f} %. Beats, F: {beats:.0f} %. Judged by {record['listener']}.\n\n"
             f"![{genre}: spectrogram, requested and recognised chords and beats](../assets/gallery/{genre}.png)"
         )

@@ -134,9 +134,13 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
             raise ValueError(f"hidden_streams={strange} are not among {', '.join(STREAMS)}")
         if not (reading or map_entry or map_modulation):
             raise ValueError("nothing takes part: give map_entry, map_modulation or some attended sites")
-        self.sites = nn.ModuleDict({
-            str(i): MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM, rotary=rotary) for i, c in enumerate(channels) if i in reading
-        })  # fmt: skip
+        self.sites = nn.ModuleDict(
+            {
+                str(i): MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM, rotary=rotary)
+                for i, c in enumerate(channels)
+                if i in reading
+            }
+        )
         self.entry = MapEntry(map_channels, entry_channels) if map_entry else None
         self.modulation = None
         if map_modulation:
@@ -259,10 +263,15 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
     def _branch(self) -> StemBranch:
         shape = self.config
         return StemBranch(
-            hidden=shape.stem_hidden, map_channels=shape.stem_channels, cols=shape.cols, bins=shape.stem_bins,
-            frames_per_row=shape.frames_per_row, entry_channels=shape.entry_channels, channels=tuple(shape.channels),
+            hidden=shape.stem_hidden,
+            map_channels=shape.stem_channels,
+            cols=shape.cols,
+            bins=shape.stem_bins,
+            frames_per_row=shape.frames_per_row,
+            entry_channels=shape.entry_channels,
+            channels=tuple(shape.channels),
             levels=tuple(shape.site_levels),
-        )  # fmt: skip
+        )
 
     @property
     def card(self) -> AdapterMetadata | None:

@@ -68,10 +68,12 @@ class Lora:
         alphas = {name: part.scale * ranks[name] for name, part in self.parts.items()}
         rank, alpha = (Counter(of.values()).most_common(1)[0][0] for of in (ranks, alphas))
         config = LoraConfig(
-            r=int(rank), lora_alpha=alpha, target_modules=sorted(self.parts),  # type: ignore[arg-type]
+            r=int(rank),
+            lora_alpha=alpha,  # type: ignore[arg-type] # peft takes any number
+            target_modules=sorted(self.parts),
             rank_pattern={f"^{name}": r for name, r in ranks.items() if r != rank},
             alpha_pattern={f"^{name}": a for name, a in alphas.items() if a != alpha},
-        )  # fmt: skip
+        )
         weights = {
             f"{name}.lora_{half}.weight": tensor.contiguous()
             for name, part in self.parts.items()

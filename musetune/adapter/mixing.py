@@ -1,4 +1,4 @@
-"""LoraMixer: the resident genre LoRAs of a pipeline and their mix; a component of its folder, as the MusicAdapter is."""
+"""LoraMixer: the resident genre LoRAs of a pipeline and their mix; a component of its folder like MusicAdapter."""
 
 from __future__ import annotations
 

@@ -77,21 +77,13 @@ def label_tracks(result: AnalysisResult) -> dict[str, str]:
     }
 
 
-def export(result: AnalysisResult, kind: str, stem: Path, sound: Path | None = None) -> list[Path]:
-    """Write the files of one of KINDS, whose names begin with `stem`; `sound` is what `plot` draws the spectrum of.
-
-    Returns their paths. Raises ValueError for another kind.
-    """
-    files = dict(exports(result, kind, stem, sound))
-    for write in files.values():
-        write()
-    return list(files)
-
-
 def exports(
     result: AnalysisResult, kind: str, stem: Path, sound: Path | None = None
 ) -> Iterator[tuple[Path, Callable[[], object]]]:
-    """Each file that `export` would write, and what writes it. Raises ValueError for another kind."""
+    """The files of one of KINDS, whose names begin with `stem`, and what writes each.
+
+    `sound` is what `plot` draws the spectrum of. Raises ValueError for another kind.
+    """
     if kind in SCORES:
         path = stem.with_name(stem.name + SCORES[kind])
         yield path, partial(save_sheet, result, path)

@@ -43,7 +43,21 @@ def load_audio(path: str | Path, sr: int | None = None, mono: bool = True) -> tu
 
 
 def resample(audio: np.ndarray, rate: int, sr: int) -> np.ndarray:
-    """Band-limited resampling along the last axis (soxr, high quality)."""
+    """Resample along the last axis, band-limited (soxr, high quality).
+
+    Args:
+        audio: Floats (…, samples).
+        rate: Its sampling rate in Hz.
+        sr: Sampling rate in Hz that is wanted.
+
+    Returns:
+        Float32 (…, samples · sr / rate).
+
+    Example:
+        >>> import numpy as np
+        >>> resample(np.zeros((2, 44100)), 44100, 16000).shape
+        (2, 16000)
+    """
     import soxr
 
     return np.asarray(soxr.resample(np.asarray(audio, np.float32).T, rate, sr).T, dtype=np.float32)

@@ -88,6 +88,14 @@ def synthesize(
     Raises:
         FileNotFoundError: There is no soundfont.
         ImportError: tinysoundfont is not installed.
+
+    Example:
+        >>> from musetune.symbols import BeatGrid
+        >>> from musetune.symbols.arrangement import Arrangement, Stem, StemNote
+        >>> bass = Stem(33, (StemNote(0.0, 2.0, 36, 90),))
+        >>> midi = Arrangement(BeatGrid.constant(120, 4), {"bass": bass}).to_pretty_midi()
+        >>> synthesize(midi, 16000, duration_s=2.0).shape
+        (32000,)
     """
     synth, sfid = _synth(sample_rate, find_soundfont(soundfont))
     _silence(synth)

@@ -87,9 +87,15 @@ def analyze(
 
     check_engine(beats)
     flags = {
-        "json": as_json and out is not None, "csv": csv, "plot": plot, "midi": midi, "musicxml": musicxml, "jams": jams,
-        "labels": labels, "lab": lab,
-    }  # fmt: skip
+        "json": as_json and out is not None,
+        "csv": csv,
+        "plot": plot,
+        "midi": midi,
+        "musicxml": musicxml,
+        "jams": jams,
+        "labels": labels,
+        "lab": lab,
+    }
     outputs = tuple(kind for kind, on in flags.items() if on)
     if genres is not None:
         load_conventions(genres)
@@ -183,8 +189,11 @@ def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
     bpm, seconds = record.get("bpm"), (record.get("source") or {}).get("duration_s")
     genre = (record.get("genre_analysis") or {}).get("primary_genre")
     parts = [
-        record.get("key") or "no key", None if bpm is None else f"{bpm:.1f} bpm", record.get("time_signature"), genre,
+        record.get("key") or "no key",
+        None if bpm is None else f"{bpm:.1f} bpm",
+        record.get("time_signature"),
+        genre,
         None if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}",
-    ]  # fmt: skip
+    ]
     line = f"{path}: {', '.join(part for part in parts if part)}"
     return f"{line}\n{chart_text(result.lead_sheet, bars_per_line=4)}" if whole else line

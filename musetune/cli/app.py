@@ -228,9 +228,15 @@ def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[Mus
 
 
 def _make(
-    pipe: MuseTunePipeline, sheet: LeadSheet | None, settings: dict[str, Any], call: dict[str, Any],
-    out: Path, kind: str, report: bool, plot: bool,
-) -> dict[str, Any]:  # fmt: skip
+    pipe: MuseTunePipeline,
+    sheet: LeadSheet | None,
+    settings: dict[str, Any],
+    call: dict[str, Any],
+    out: Path,
+    kind: str,
+    report: bool,
+    plot: bool,
+) -> dict[str, Any]:
     """Generate; write the audio, and the report and the chart beside it. What was written."""
     import torch
 

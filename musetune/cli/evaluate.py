@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-HELP = """Measure how well generated audio follows its lead sheets, between two floors and two ceilings, judged by recognisers
-that we did not train.
+HELP = """Measure how well generated audio follows its lead sheets, between two floors and two ceilings.
+
+The judges are recognisers that we did not train.
 
 For every lead sheet of the test set, at its own fixed seed: floor A the base without adapter; floor B the audio that
 the adapter made for another song's lead sheet, scored against this one; the adapter; no genre the adapter where the

@@ -12,9 +12,17 @@ DASH = Path("-")
 MOST_BYTES = 2**31  # more than any song: twelve hours of MP3 are a quarter of it
 # what a file begins with → its suffix; the decoder of other audio looks for itself
 MARKS = (
-    (b"MThd", ".mid"), (b"PK\x03\x04", ".mxl"), (b"<", ".musicxml"), (b"\xef\xbb\xbf<", ".musicxml"), (b"RIFF", ".wav"),
-    (b"ID3", ".mp3"), (b"\xff\xfb", ".mp3"), (b"\xff\xf3", ".mp3"), (b"fLaC", ".flac"), (b"OggS", ".ogg"),
-)  # fmt: skip
+    (b"MThd", ".mid"),
+    (b"PK\x03\x04", ".mxl"),
+    (b"<", ".musicxml"),
+    (b"\xef\xbb\xbf<", ".musicxml"),
+    (b"RIFF", ".wav"),
+    (b"ID3", ".mp3"),
+    (b"\xff\xfb", ".mp3"),
+    (b"\xff\xf3", ".mp3"),
+    (b"fLaC", ".flac"),
+    (b"OggS", ".ogg"),
+)
 
 
 @contextmanager

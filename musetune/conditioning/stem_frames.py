@@ -31,10 +31,15 @@ OCTAVES = {"bass": range(1, 5), "lead": range(2, 8)}  # C4 = MIDI 60; lower and 
 PITCH_CLASSES = range(12)
 STEM_FIELDS = (
     *(f"drums_{name}" for name in DRUM_CLASSES),
-    *(f"bass_pitch_{i}" for i in PITCH_CLASSES), *(f"bass_octave_{i}" for i in OCTAVES["bass"]), "bass_onset",
-    *(f"comping_pitch_{i}" for i in PITCH_CLASSES), "comping_onset",
-    *(f"lead_pitch_{i}" for i in PITCH_CLASSES), *(f"lead_octave_{i}" for i in OCTAVES["lead"]), "lead_onset",
-)  # fmt: skip
+    *(f"bass_pitch_{i}" for i in PITCH_CLASSES),
+    *(f"bass_octave_{i}" for i in OCTAVES["bass"]),
+    "bass_onset",
+    *(f"comping_pitch_{i}" for i in PITCH_CLASSES),
+    "comping_onset",
+    *(f"lead_pitch_{i}" for i in PITCH_CLASSES),
+    *(f"lead_octave_{i}" for i in OCTAVES["lead"]),
+    "lead_onset",
+)
 STEM_COLUMNS = {  # of STEM_FIELDS
     stream: [i for i, field in enumerate(STEM_FIELDS) if field.startswith(f"{stream}_")] for stream in STEM_STREAMS
 }

@@ -40,7 +40,7 @@ KEYS_PROGRAMS = (
 )  # General MIDI: what may play the piano's part
 LEAD_PROGRAMS = (0, 11, 22, 26, 30, 40, 42, 52, 53, 56, 65, 66, 71, 73, 80, 81)
 BASS_PROGRAMS = (32, 33, 34, 35, 36, 38, 39, 43)
-KICK, SNARE, STICK, CLAP, HAT, OPEN_HAT, RIDE, SHAKER = 36, 38, 37, 39, 42, 46, 51, 70
+KICK, SNARE, STICK, CLAP, HAT, RIDE, SHAKER = 36, 38, 37, 39, 42, 51, 70
 GROUPS = {  # eighths on which the bar is felt to begin anew
     "2/4": ((0, 2),),
     "3/4": ((0, 2, 4),),

@@ -129,11 +129,6 @@ def rubato(song: AnnotatedSong, rng: np.random.Generator, depth: float = 0.15) -
     return warp(song, lambda t: np.interp(t, np.append(time, time[-1] + 0.5), position))
 
 
-def as_waltz(song: AnnotatedSong) -> AnnotatedSong:
-    """The song in three: the last beat of every bar of four is cut out, and what follows moves up."""
-    return in_meter(song, "3/4")
-
-
 def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
     """A song in four made into one in `meter`: some eighths of each bar (or of each two) are cut out, and what follows
     moves up; what stands before the first bar line goes. Raises ValueError where the song is not in four."""

@@ -114,8 +114,8 @@ def prepare(
         The folder `out`.
 
     Raises:
-        ValueError: `source` is no folder or has no music in it, `genre` is misspelt, or `out` was made with another base
-            or clip length.
+        ValueError: `source` is no folder or has no music in it, `genre` is misspelt, or `out` was made with another
+            base or clip length.
     """
     if genre is not None and (fault := genre_fault(genre)):
         raise ValueError(fault)
@@ -219,8 +219,9 @@ def changes(
     for name, now in settings.items():
         if begun is not None and begun.get(name) != now:
             lines.append(
-                f"{out} was begun with --{name} {begun.get(name)}, not {now}: the {len(provenance)} files that are done stay as they "
-                "are; write to another folder for a data set that is alike throughout"
+                f"{out} was begun with --{name} {begun.get(name)}, not {now}: the "
+                f"{len(provenance)} files that are done stay as they are; write to another folder for a data set that "
+                "is alike throughout"
             )
     other = sorted(
         file
@@ -230,8 +231,8 @@ def changes(
     if other:
         some = ", ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
         lines.append(
-            f"metadata has changed since {some} went into {out}: they stay as they are; write to another folder, or, for files that "
-            "were set aside, delete quarantine.jsonl"
+            f"metadata has changed since {some} went into {out}: they stay as they are; write to another "
+            "folder, or, for files that were set aside, delete quarantine.jsonl"
         )
     return lines
 

@@ -33,9 +33,15 @@ UNIT_IN = 0.092
 NOTES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 # The families of harmonic functions (`theory.function`), by how their names begin.
 COLOURS = {
-    "tonic": "#8fb4dc", "subdominant": "#9ccb94", "predominant": "#9ccb94", "dominant": "#e58f86", "applied": "#e8a15c",
-    "borrowed": "#b79bd1", "chromatic": "#c9c0ad", "": "#dddddd",
-}  # fmt: skip
+    "tonic": "#8fb4dc",
+    "subdominant": "#9ccb94",
+    "predominant": "#9ccb94",
+    "dominant": "#e58f86",
+    "applied": "#e8a15c",
+    "borrowed": "#b79bd1",
+    "chromatic": "#c9c0ad",
+    "": "#dddddd",
+}
 KEY_COLOUR, SECTION_COLOUR, BEAT_COLOUR, BAR_COLOUR, CADENCE_COLOUR = (
     "#f3e3b3",
     "#d5d9e0",
@@ -87,10 +93,24 @@ class System:
 
 
 def draw_analysis(result: AnalysisResult, path: str | PathLike, *, sound: str | PathLike | None = None) -> Path:
-    """Draw `result` as PNG, PDF or SVG, by the suffix of `path`.
+    """Draw an analysis on the time axis: chords, beats, keys, cadences, form, and a chromagram beneath.
 
-    The chromagram is that of the file `sound`; without one, or where it is no audio, it shows the tones of the chords.
-    Raises ValueError where `sound` cannot be decoded.
+    Args:
+        result: What `analyze` gave.
+        path: Where to: .png, .pdf or .svg.
+        sound: The file whose chromagram is drawn; without one, or where it is no audio, the tones of the chords are.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        ValueError: `sound` cannot be decoded.
+
+    Example:
+        >>> from musetune import LeadSheet, analyze
+        >>> analysis = analyze(LeadSheet.parse("| Am | F | C | G |", bpm=90).save("loop.mid"))
+        >>> draw_analysis(analysis, "loop.png").stat().st_size > 0
+        True
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

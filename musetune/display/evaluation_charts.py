@@ -47,10 +47,25 @@ def draw_chart(
     *,
     title: str | None = None,
 ) -> Path:
-    """Draw mono ``wave`` (samples,) at ``sr`` Hz as log-mel with the sheet's chords and beats over it, to a PNG (or
-    PDF, SVG).
+    """Draw a clip's log-mel spectrogram with the chords and beats of its lead sheet over it.
 
-    Beneath, where ``heard`` is given: the recognised chords, green where they agree with the asked one, and beats.
+    Args:
+        path: Where to: .png, .pdf or .svg; folders are made.
+        wave: Mono audio (samples,) in −1…1.
+        sr: Sampling rate in Hz.
+        sheet: What was asked for.
+        heard: What a listener heard, such as `Report.estimate`; drawn beneath: its chords, green where they agree with
+            the asked one, and its beats.
+        title: Heading; None: key, tempo and meter of the sheet.
+
+    Returns:
+        The picture's path.
+
+    Example:
+        >>> import numpy as np
+        >>> from musetune import LeadSheet
+        >>> draw_chart("clip.png", np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120)).stat().st_size > 0
+        True
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -82,7 +97,23 @@ def draw_chart(
 def draw_table(
     path: str | Path, table: Mapping[str, Mapping[str, Interval | None]], measures: Sequence[str], *, title: str
 ) -> Path:
-    """Draw ``table[condition][measure]`` as groups of bars in percent with their 95 % intervals."""
+    """Draw means with their intervals as bars in per cent, a group a measure and a colour a condition.
+
+    Args:
+        path: Where to: .png, .pdf or .svg, in a folder that exists.
+        table: Condition → measure → mean in 0…1 with its interval, or None where there is none.
+        measures: The measures that are drawn, in order.
+        title: Heading.
+
+    Returns:
+        The picture's path.
+
+    Example:
+        >>> from musetune.evaluation import bootstrap_mean
+        >>> scores = {"floor": {"beats": bootstrap_mean([0.1, 0.3])}, "ours": {"beats": bootstrap_mean([0.7, 0.9])}}
+        >>> draw_table("scores.png", scores, ["beats"], title="Beats, F-measure").stat().st_size > 0
+        True
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -111,9 +142,21 @@ def draw_table(
 def draw_scatter(
     path: str | Path, points: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], *, axes: tuple[str, str]
 ) -> Path:
-    """Draw ``points[quantity][set]`` = (x, y), each (n,) in 0…1, one panel a quantity and one colour a set.
+    """Draw pairs of scores as points, a panel a quantity and a colour a set.
 
-    ``axes`` names x and y.
+    Args:
+        path: Where to: .png, .pdf or .svg, in a folder that exists.
+        points: Quantity → set → (x, y), each (n,) in 0…1.
+        axes: What x and y are.
+
+    Returns:
+        The picture's path.
+
+    Example:
+        >>> import numpy as np
+        >>> pairs = {"chords": {"test": (np.array([0.4, 0.8]), np.array([0.5, 0.7]))}}
+        >>> draw_scatter("pairs.png", pairs, axes=("judges", "our report")).stat().st_size > 0
+        True
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -52,7 +52,15 @@ QUALITIES = {
 
 
 def missing_judges() -> list[str]:
-    """Names of the judges that are not installed."""
+    """List the judges that are not installed.
+
+    Returns:
+        Their names; empty where `judge` can be called.
+
+    Example:
+        >>> set(missing_judges()) <= {"Chordino", "madmom", "essentia"}
+        True
+    """
     return [name for name, module in MODULES.items() if importlib.util.find_spec(module) is None]
 
 
@@ -75,6 +83,11 @@ def judge(wave: np.ndarray, sr: int, *, tempo_hint: Hint = None) -> Estimate:
 
     Raises:
         ImportError: A judge is missing; the message has the command that installs it.
+
+    Example:
+        >>> import numpy as np
+        >>> set(judge(np.zeros(32000), 16000).labels)
+        {'N'}
     """
     return judge_with_hints(wave, sr, (tempo_hint,))[0]
 

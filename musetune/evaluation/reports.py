@@ -44,6 +44,12 @@ class Report:
         listener: Who listened.
         scores: All measures of `adherence`.
         follow: The streams of the sheet that the audio was asked to follow; None: all.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> silence = report(np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120))
+        >>> silence.summary
+        '0 % overall: chords 0 %, beats 0 %, bar lines 0 %, key 0 %'
     """
 
     sheet: LeadSheet

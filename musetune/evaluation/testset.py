@@ -18,7 +18,20 @@ SHEETS = Path(__file__).parent / "sheets"
 
 @dataclass(frozen=True)
 class TestSheet:
-    """One request of the test set; ``source`` names the song that it was cut from."""
+    """A request of the test set.
+
+    Attributes:
+        id: Its name.
+        source: The song that it was cut from.
+        prompt: What the base is told.
+        seed: Of the generator.
+        sheet: What is asked for.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> TestSheet("1", "a song", "pop music", 0, LeadSheet.parse("| C |")).prompt
+        'pop music'
+    """
 
     __test__ = False  # not a test class of pytest's
 
@@ -30,11 +43,22 @@ class TestSheet:
 
 
 def load_test_sheets(path: str | Path | None = None) -> list[TestSheet]:
-    """Read ``place``: a folder of JSON records as make_sheets.py writes them, or of lead sheets in any format that
-    LeadSheet.load reads, or one such file. Default: the test set that comes with MuseTune.
+    """Read a test set.
 
-    A plain lead sheet gets the prompt "<genre> music" and a seed by its place in the list. Raises ValueError where
-    there is none.
+    Args:
+        path: A folder of JSON records as recipes/evaluation/make_sheets.py writes them, or of lead sheets in any format
+            that `LeadSheet.load` reads, or one such file; None: the test set that comes with MuseTune.
+
+    Returns:
+        The requests in the files' order. A plain lead sheet gets the prompt "<genre> music" and its number as seed.
+
+    Raises:
+        ValueError: There is none.
+
+    Example:
+        >>> from musetune import LeadSheet
+        >>> [test.prompt for test in load_test_sheets(LeadSheet.parse("| C |", genre="jazz").save("tune.json"))]
+        ['jazz music']
     """
     from musetune.symbols import LeadSheet
 

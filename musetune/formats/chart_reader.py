@@ -11,6 +11,7 @@ from musetune.symbols.key import Key
 from musetune.symbols.limits import BEATS, CHART_CHARACTERS, CHORDS, LABEL_CHARACTERS, REPEATS, check_count, shorten
 from musetune.symbols.meter import Meter
 
+NESTED = "a repeat '|:' stands inside another one; close the first with ':|' or write it out"
 HOLD, SLASH, REPEAT = ".", "/", "%"
 Slot = tuple[Fraction, Chord]  # beats, chord
 
@@ -59,7 +60,8 @@ def read_chart(text: str, key: Key, meter: Meter) -> list[ChartBar]:
     text = text.translate(_SIGNS)
     text = re.sub(r"\([^()]*\)", lambda inside: "".join(inside[0].split()), text)
     text = re.sub(r"(?<=\|)\s*\[?\d+(?:,\d+)+\.", lambda ending: ending[0].replace(",", "."), text)
-    text = re.sub(r",(?![^()]*\))", " ", text)  # commas in C:maj(9,11) belong to the chord
+    text = re.sub(r"[,;](?![^()]*\))", " ", text)  # commas in C:maj(9,11) belong to the chord
+    text = re.sub(r"(?<![^\s|:])\.//?\.(?![^\s|:])", REPEAT, text)
     degrees = not any(_LETTER.match(token) for token in re.sub(r"[|:\[\]]", " ", _LABEL.sub(" ", text)).split())
     bars = _bars_of(text, degrees) if "|" in text else _chords_of(text)
     return _played(_checked(_join_meters(bars, degrees)), key, meter, degrees)
@@ -104,7 +106,7 @@ def _join_meters(bars: list[_Written], degrees: bool) -> list[_Written]:
 def _bars_of(text: str, degrees: bool) -> list[_Written]:
     """The bars between bar lines."""
     bars: list[_Written] = []
-    at, current, start = 0, _Written(), True
+    at, current, start, ended = 0, _Written(), True, False
     while at < len(text):
         line = text.find("|", at)
         line = len(text) if line < 0 else line
@@ -121,6 +123,8 @@ def _bars_of(text: str, degrees: bool) -> list[_Written]:
         assert sign is not None
         empty = not current.tokens
         spaced = text[at:line] != "" and "\n" not in text[at:line] and not start
+        plain = sign["line"] == "|" and not (sign["close"] or sign["open"] or sign["reopen"])
+        spaced = spaced and plain and not ended  # no bar is empty between ":|" and "|:"
         if not empty or (spaced and not current.label and not current.endings):
             current.blank = empty
             bars.append(current)
@@ -140,8 +144,10 @@ def _bars_of(text: str, degrees: bool) -> list[_Written]:
         else:
             at = sign.start("count") if sign["count"] else sign.end()
         if sign["open"] or sign["reopen"]:
+            if current.opens:
+                raise ValueError(NESTED)
             current.opens = True
-        start = False
+        start, ended = False, bool(sign["close"]) or len(sign["line"]) > 1
     return bars
 
 
@@ -210,7 +216,7 @@ def _checked(bars: list[_Written]) -> list[_Written]:
     for i, bar in enumerate(bars):
         if bar.opens:
             if opened is not None:
-                raise ValueError("a repeat '|:' stands inside another one; close the first with ':|' or write it out")
+                raise ValueError(NESTED)
             opened = i
         if bar.closes:
             opened = None
@@ -322,4 +328,13 @@ def _chord(token: str, key: Key, degrees: bool) -> Chord:
         raise ValueError(f"{text!r} repeats a passage; put the passage between '|:' and ':| {text}'")
     if text.endswith(":") and re.fullmatch(r"[\w '-]+:", text):
         raise ValueError(f"{shorten(text)!r} names a section; write it in brackets: [{shorten(text[:-1])}]")
-    return Chord.parse(text, key)
+    if re.fullmatch(r"[({<][A-Za-z][\w'-]{2,}[)}>]", text):
+        raise ValueError(f"{shorten(text)!r} names a section; write it in brackets: [{shorten(text[1:-1])}]")
+    if (bracket := re.fullmatch(r"\[(\d{1,2})\.?", text)) is not None:
+        raise ValueError(f"{text!r} opens a bracket; write '|{bracket[1]}.' for an ending, '[A]' for a section")
+    try:
+        return Chord.parse(text, key)
+    except ValueError:
+        if re.fullmatch(r"[A-G][^-–—>]*([-–—>]+[A-G][^-–—>]*)+", text):
+            raise ValueError(f"{shorten(text)!r} holds several chords; part them with spaces, bars with '|'") from None
+        raise

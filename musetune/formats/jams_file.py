@@ -109,8 +109,10 @@ def _confidence(name: str, count: int, origin: AnalysisOrigin | None) -> list[fl
     if origin is None:
         return [1.0] * count
     known: dict[str, list[float | None]] = {
-        "chord": list(origin.chords), "key_mode": [origin.key] * count, "tempo": [origin.tempo] * count,
-    }  # fmt: skip
+        "chord": list(origin.chords),
+        "key_mode": [origin.key] * count,
+        "tempo": [origin.tempo] * count,
+    }
     return known.get(name, [None] * count)
 
 
@@ -138,18 +140,10 @@ def _position(sheet: LeadSheet, beat: int) -> int:
     return math.floor(beat - line) % length + 1
 
 
-def from_jams(data: jams.JAMS) -> LeadSheet:
-    """The sheet of what ``to_jams`` writes, and of any JAMS with chord and beat annotations.
-
-    Raises ValueError where either is missing.
-    """
-    return from_json(_values(data))
-
-
 def from_json(data: object) -> LeadSheet:
-    """The sheet of a JAMS file's JSON, as ``from_jams`` says; what is mended or left out is remarked.
+    """The sheet of the JSON of what ``to_jams`` writes, and of any JAMS with chord and beat annotations.
 
-    Raises ValueError for what is no JAMS, and without beats.
+    What is mended or left out is remarked. Raises ValueError for what is no JAMS, and without beats.
     """
     if not isinstance(data, dict) or not isinstance(data.get("annotations"), list):
         raise ValueError("it has no list of annotations")

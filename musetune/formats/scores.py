@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from musetune.formats.reading import reading
 from musetune.formats.score_events import Event, score_of
+from musetune.symbols.remarks import remark
 from musetune.symbols.score import Score
 from musetune.symbols.timeline import in_force, quarters_of, tempo_grid
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 DRUMS = 9  # the General MIDI channel of percussion, counted from 0
+HANGING = Fraction(4)  # quarters that a note without an end sounds at most
 LEAP = 12  # semitones that a voice of a MIDI track leaps at most before another voice takes the note
 
 
@@ -75,7 +77,7 @@ def _from_midi(path: Path) -> Score:
 
 
 def midi_notes(track: mido.MidiTrack, quarter: Fraction) -> Iterator[tuple[int, Event]]:
-    """(channel, note) of a track; a note that is struck again ends there."""
+    """(channel, note) of a track; a note that is struck again ends there, one that is never ended after ``HANGING``."""
     tick = 0
     sounding: dict[tuple[int, int], tuple[int, int]] = {}
     for message in track:
@@ -89,6 +91,13 @@ def midi_notes(track: mido.MidiTrack, quarter: Fraction) -> Iterator[tuple[int, 
                 yield message.channel, (start * quarter, tick * quarter, message.note, velocity, None)
         if message.type == "note_on" and message.velocity:
             sounding[key] = (tick, message.velocity)
+    endless = {key: note for key, note in sounding.items() if note[0] < tick}
+    for (channel, pitch), (start, velocity) in endless.items():
+        yield channel, (start * quarter, min(tick * quarter, start * quarter + HANGING), pitch, velocity, None)
+    if endless:
+        remark(
+            f"{len(endless)} notes of {track.name.strip() or 'a track'!r} have no end; they sound 4 quarters at most"
+        )
 
 
 def _voices(notes: list[Event]) -> list[list[Event]]:

@@ -7,6 +7,7 @@ the meter 4/4 until the file says otherwise, the tracks of a type 2 file are seq
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,9 @@ def parse_midi(data: bytes) -> mido.MidiFile:
     if start:
         remark(f"{start} bytes before the header were passed over")
     kind, count, division = (int.from_bytes(data[start + i : start + i + 2], "big") for i in (8, 10, 12))
-    if division >= 0x8000:
-        raise ValueError(f"it counts frames of film ({256 - (division >> 8)} a second); only musical time is read")
+    film, division = _film_time(division) if division >= 0x8000 else (None, division)
     if division == 0:
-        raise ValueError("it counts 0 ticks a quarter; only musical time is read")
+        raise ValueError("it counts 0 ticks a quarter, so its notes have no places; save it anew from its program")
     file = mido.MidiFile(type=1, ticks_per_beat=division)
     size = int.from_bytes(data[start + 4 : start + 8], "big")
     at, left = start + 8 + (size if 6 <= size < 256 else 6), limits.EVENTS
@@ -74,7 +74,25 @@ def parse_midi(data: bytes) -> mido.MidiFile:
     if kind == 2 and len(file.tracks) > 1:
         remark(f"it is of type 2: its {len(file.tracks)} sequences are read one after another")
         _in_order(file)
+    if film is not None:
+        for track in file.tracks:
+            track[:] = [mido.MetaMessage("text", time=m.time) if m.type == "set_tempo" else m for m in track]
+        file.tracks[0].insert(0, mido.MetaMessage("set_tempo", tempo=film))
     return file
+
+
+def _film_time(division: int) -> tuple[int, int]:
+    """Microseconds and ticks of a beat, about half a second, in a file that counts frames of film.
+
+    Raises ValueError for what are no frames.
+    """
+    frames, ticks = 256 - (division >> 8), division & 0xFF
+    if frames not in (24, 25, 29, 30) or not ticks:
+        raise ValueError(f"it counts {ticks} ticks in each of {frames} frames a second; frames are 24, 25, 29 or 30")
+    a_second = Fraction(30_000, 1001) * ticks if frames == 29 else Fraction(frames * ticks)  # 29 stands for 29.97
+    beat = max(round(a_second / 2), 1)
+    remark(f"it counts frames of film ({frames} a second) and no beats; it is read with a beat every half second")
+    return round(beat / a_second * 1_000_000), beat
 
 
 def _next_chunk(data: bytes, at: int) -> tuple[int, int, int] | None:

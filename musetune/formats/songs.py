@@ -30,14 +30,30 @@ FINEST = 960  # parts of a beat to which a lead's places become a melody's
 
 
 def save_song(sheet: LeadSheet, arrangement: Arrangement, path: str | Path, *, title: str = "Song") -> Path:
-    """Write ``sheet`` with its stems as the suffix says.
-
-    .mid, .midi (a track a stem), .musicxml, .xml, .mxl (the lead sheet, then a part a stem), .jams (notes a stem beside
-    chords, beats, keys, sections), .json (both, exactly).
+    """Write a lead sheet with the notes of its players.
 
     ``LeadSheet.load`` reads the file as a sheet whose melody is the lead (JSON: as the sheet itself),
-    ``load_arrangement`` the stems of MIDI and JSON, exactly; to players and readers what sounds outside the sheet is
-    cut. title: of the notation. Raises ValueError for another suffix or for notes out of range.
+    ``load_arrangement`` the stems of MIDI and JSON, exactly. In all but JSON what sounds outside the sheet is cut.
+
+    Args:
+        sheet: Chords, keys, meters, sections.
+        arrangement: The players' notes, in beats of the sheet.
+        path: Where to; the suffix says the format: .mid and .midi (a track a stem), .musicxml, .xml and .mxl (the lead
+            sheet, then a part a stem), .jams (notes beside chords, beats, keys, sections), .json (both, exactly).
+        title: Title of the notation.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        ValueError: For another suffix or for notes out of range.
+
+    Example:
+        >>> from musetune.symbols.arrangement import StemNote
+        >>> sheet = LeadSheet.parse("| C | F |", bpm=120)
+        >>> song = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 4.0, 36, 90),))})
+        >>> load_arrangement(save_song(sheet, song, "song.mid")).stems["bass"].notes
+        (StemNote(start=0.0, beats=4.0, pitch=36, velocity=90),)
     """
     path = Path(path)
     kind = path.suffix.lower()
@@ -67,9 +83,26 @@ def save_song(sheet: LeadSheet, arrangement: Arrangement, path: str | Path, *, t
 def save_parts(
     sheet: LeadSheet, arrangement: Arrangement, folder: str | Path, *, title: str = "Song"
 ) -> dict[str, Path]:
-    """A MusicXML file a player in ``folder``, made where there is none: ``lead sheet.musicxml`` and one a stem.
+    """Write a MusicXML file for each player, and one for the lead sheet.
 
-    Name → file.
+    Args:
+        sheet: Chords, keys, meters, sections.
+        arrangement: The players' notes, in beats of the sheet.
+        folder: Where to; made where there is none.
+        title: Title of the notation.
+
+    Returns:
+        The files by name: "lead sheet" and the stems.
+
+    Raises:
+        ValueError: For notes out of range.
+
+    Example:
+        >>> from musetune.symbols.arrangement import StemNote
+        >>> sheet = LeadSheet.parse("| C | F |", bpm=120)
+        >>> song = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 4.0, 36, 90),))})
+        >>> [path.name for path in save_parts(sheet, song, "parts").values()]
+        ['lead sheet.musicxml', 'bass.musicxml']
     """
     from music21 import stream
 
@@ -89,13 +122,27 @@ def save_parts(
 
 
 def load_arrangement(path: str | Path) -> Arrangement:
-    """The stems in a MIDI file or in a .json that ``save_song`` wrote.
+    """Read the stems of a MIDI file, or of a .json that ``save_song`` wrote.
 
-    Exactly, or, where it was edited since or is not ours, what its tracks say; each track is a stem by its channel (10:
-    drums), its name or its program, and its ``source`` "given".
+    What ``save_song`` wrote is read exactly. A MIDI file that was edited since, or that another program wrote, is read
+    by its tracks: each is a stem by its channel (10: drums), its name or its program, and its ``source`` is "given".
 
-    Raises FileNotFoundError, and ValueError for another suffix, a file without notes, or a track that is none of the
-    stems.
+    Args:
+        path: A .json, .mid or .midi file.
+
+    Returns:
+        The players' notes, in beats.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: For another suffix, a file without notes, or a track that is none of the stems.
+
+    Example:
+        >>> from musetune.symbols.arrangement import StemNote
+        >>> sheet = LeadSheet.parse("| C | F |", bpm=120)
+        >>> song = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 4.0, 36, 90),))})
+        >>> load_arrangement(save_song(sheet, song, "song.json")) == song
+        True
     """
     path = Path(path)
     kind = path.suffix.lower()

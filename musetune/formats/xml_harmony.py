@@ -152,6 +152,8 @@ def _named(root: str, kind: Element | None, harmony: Element, bass: str | None, 
     slash = "1" if bass is None else _interval(root, bass)
     if name in ("other", ""):
         if text or harmony.find("degree") is None:
+            if not text and name == "other":
+                remark(f"{where}: the symbol on {root} is of a kind that is not said; it is read as {root} major")
             parsed = Chord.parse(root + text)
             return parsed if bass is None else Chord.parse(f"{root}{text}/{bass}")
         return chord_of(root, _altered({1: 0}, harmony), slash)

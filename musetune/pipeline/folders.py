@@ -32,7 +32,10 @@ SHARD = re.compile(r"[\w.-]+\.safetensors")
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 # what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
-CUSTOM_PIPELINE = '"""MuseTune\'s pipeline; pip install musetune."""\n\nfrom musetune.pipeline import MuseTunePipeline  # noqa: F401\n'
+CUSTOM_PIPELINE = (
+    '"""MuseTune\'s pipeline; pip install musetune."""\n\n'
+    "from musetune.pipeline import MuseTunePipeline  # noqa: F401\n"
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def check_index(index: object, source: str, *, trusted: bool = False) -> None:
         )  # "audioldm2": a folder of diffusers' own
         if not known and not trusted:
             raise ValueError(
-                f"{source}: model_index.json takes {part} from {entry[0]!r}; only {', '.join(LIBRARIES)} are loaded without trust_remote_code"
+                f"{source}: model_index.json takes {part} from {entry[0]!r}; only {', '.join(LIBRARIES)} are loaded "
+                "without trust_remote_code"
             )
 
 
@@ -147,7 +151,8 @@ def without_adapters(folder: str, index: JsonObject, variant: str | None) -> Ite
 
 
 def fetch(name_or_path: str, index: JsonObject, **hub: Unpack[HubOptions]) -> str:
-    """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``name_or_path`` as it is.
+    """Return the whole folder of a Hub pipeline that holds adapters or nano's classes; any other ``name_or_path``
+    as it is.
 
     DiffusionPipeline.download leaves files out that it does not know, such as those of a MusicAdapter's LoRA.
     """
@@ -172,7 +177,8 @@ def theory_of(adapter: object, index: JsonObject, **hub: Unpack[HubOptions]) -> 
         return find_adapter(metadata.theory, **hub)
     except FileNotFoundError as error:
         raise ValueError(
-            f"{metadata.name!r} was trained on the theory adapter {metadata.theory!r}, which is not at hand: load that one as adapter=…, "
+            f"{metadata.name!r} was trained on the theory adapter {metadata.theory!r}, which is not at hand: load that "
+            f"one as adapter=…, "
             f"then pipe.load_adapter({metadata.name!r})"
         ) from error
 
@@ -189,7 +195,8 @@ def warn_of_remote_code(name_or_path: str, options: JsonObject) -> None:
         if not Path(source).exists() and not (pin and COMMIT.fullmatch(pin)):
             what = "custom_revision" if source == code != name_or_path else "revision"
             warnings.warn(
-                f"trust_remote_code=True runs whatever {source} holds at {pin or 'main'} today: pin it, {what}='<commit hash>', or leave "
+                f"trust_remote_code=True runs whatever {source} holds at {pin or 'main'} today: pin it, "
+                f"{what}='<commit hash>', or leave "
                 "trust_remote_code out, which MuseTunePipeline does not need",
                 stacklevel=3,
             )

@@ -25,6 +25,14 @@ class MuseTuneOutput:
         arrangement: the players' notes, where there are some; of a batch the first.
         stems: with ``stems=True`` audio of each player (samples,) float32, whose sum is the one waveform of ``audios``.
         lead_sheets: one a prompt.
+
+    Example:
+        >>> import numpy as np
+        >>> from musetune import LeadSheet
+        >>> sheet = LeadSheet.parse("| C | F |", bpm=120)
+        >>> output = MuseTuneOutput(np.zeros((1, 64000), np.float32), 16000, sheet)
+        >>> output.audios.shape[-1] / output.sampling_rate == output.plan.duration_s
+        True
     """
 
     audios: Any

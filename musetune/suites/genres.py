@@ -56,7 +56,8 @@ def run(settings: EvaluationSettings) -> None:
             raise RuntimeError(f"the process that played {test.id} died; run this again, it goes on where it was")
         records[test.id] = scores
     rows = [row_of(genre, records, distances(genre, tests, every, settings), settings) for genre in settings.genres]
-    text = f"{len(tests)} lead sheets without genre, prompt {PROMPT!r}; %, mean and 95 % interval; theory alone → with the genre.\n\n"
+    text = f"{len(tests)} lead sheets without genre, prompt {PROMPT!r}; %, mean and 95 % interval; "
+    text += "theory alone → with the genre.\n\n"
     text += "\n".join([f"| genre | {' | '.join(HEADS)} |", "|---" * (len(HEADS) + 1) + "|", *rows]) + "\n"
     (out / "genres.md").write_text(text)
     print(text)

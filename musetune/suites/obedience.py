@@ -222,8 +222,12 @@ def plain_base(pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSett
 
 
 def obedient(
-    pipe: MuseTunePipeline, test: TestSheet, settings: EvaluationSettings, *seeds: int, follow: tuple[str, ...] | None = None,
-) -> MuseTuneOutput:  # fmt: skip
+    pipe: MuseTunePipeline,
+    test: TestSheet,
+    settings: EvaluationSettings,
+    *seeds: int,
+    follow: tuple[str, ...] | None = None,
+) -> MuseTuneOutput:
     """Prompt and lead sheet (of it what ``follow`` names; None: all), one waveform a seed, the most obedient first by
     our own report.
     """

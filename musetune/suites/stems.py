@@ -53,10 +53,10 @@ ROWS = (*NOTE_MEASURES, *SHEET_ROWS)
 TAKES = 20  # seeds that are tried for a take with all players
 ANOTHER = 50_000  # added to a sheet's seed, for another take
 JUDGES = (
-    "Judges, none of which had a part in training: of the percussive part ADTLib (drums_f: kick, snare and metal counted together, and "
-    "each by itself) and madmom (strokes_f: any stroke), of the harmonic part basic-pitch (bass: the lowest note heard below middle C, "
-    "lead: the highest from it upwards; pitch and chroma: share of the stem's time, f: notes), scored by mir_eval, ±50 ms, ±quarter tone; "
-    "Chordino (majmin) and madmom (beat_f)."
+    "Judges, none of which had a part in training: of the percussive part ADTLib (drums_f: kick, snare and metal "
+    "counted together, and each by itself) and madmom (strokes_f: any stroke), of the harmonic part basic-pitch (bass: "
+    "the lowest note heard below middle C, lead: the highest from it upwards; pitch and chroma: share of the stem's "
+    "time, f: notes), scored by mir_eval, ±50 ms, ±quarter tone; Chordino (majmin) and madmom (beat_f)."
 )
 Scores = dict[str, float | None]
 Table = dict[str, dict[str, Scores]]  # condition → sheet → scores
@@ -216,10 +216,11 @@ def markdown(
     """The table in per cent with 95 % intervals, and what its columns are."""
     heads = [*table, "gain", "share"]
     lines = [
-        f"{count} lead sheets, one arrangement and one seed each; %, mean and 95 % bootstrap interval. Floor A: the base, given the prompt "
-        "alone. Floor B: the clip with another song's notes held against these. Another take: the clip with notes held against another "
-        "arrangement of its sheet. Ceiling A: the arrangement rendered by a synthesiser. Ceiling B: that through the base's codec. Gain: "
-        "with − without notes, clip by clip, in points. Share: of the way from without notes to ceiling B, "
+        f"{count} lead sheets, one arrangement and one seed each; %, mean and 95 % bootstrap interval. Floor A: the "
+        "base, given the prompt alone. Floor B: the clip with another song's notes held against these. Another take: "
+        "the clip with notes held against another arrangement of its sheet. Ceiling A: the arrangement rendered by a "
+        "synthesiser. Ceiling B: that through the base's codec. Gain: with − without notes, clip by clip, in points. "
+        "Share: of the way from without notes to ceiling B, "
         f"(with − without) / (ceiling B − without). {JUDGES}",
         "",
         "| " + " | ".join(["", *heads]) + " |",

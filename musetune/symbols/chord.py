@@ -35,8 +35,8 @@ _ROMAN = re.compile(
 NO_CHORD_NAMES = frozenset({"N", "N.C.", "NC", "X", "n.c.", "N.C"})
 # Names of notes in German and in Romance languages, for hints; the longest first
 _FOREIGN = {
-    "Cis": "C#", "Dis": "D#", "Fis": "F#", "Gis": "G#", "Ais": "A#", "Des": "Db", "Ges": "Gb", "Hes": "Bb", "Es": "Eb", "As": "Ab",
-    "H": "B", "Sol": "G", "Do": "C", "Ré": "D", "Re": "D", "Mi": "E", "Fa": "F", "La": "A", "Si": "B",
+    "Cis": "C#", "Dis": "D#", "Fis": "F#", "Gis": "G#", "Ais": "A#", "Des": "Db", "Ges": "Gb", "Hes": "Bb", "Es": "Eb",
+    "As": "Ab", "H": "B", "Sol": "G", "Do": "C", "Ré": "D", "Re": "D", "Mi": "E", "Fa": "F", "La": "A", "Si": "B",
 }  # fmt: skip
 
 
@@ -73,7 +73,8 @@ class Chord:
     def __post_init__(self) -> None:
         if self.quality not in QUALITY_INTERVALS:
             raise ValueError(
-                f"chord quality {quote(self.quality)} is not one of {', '.join(QUALITIES)}{suggest(self.quality, QUALITIES)}"
+                f"chord quality {quote(self.quality)} is not one of {', '.join(QUALITIES)}"
+                f"{suggest(self.quality, QUALITIES)}"
             )
         if (self.root is None) != (self.quality == "N"):
             raise ValueError(
@@ -92,7 +93,8 @@ class Chord:
         tones = _with_bass(normal_intervals(self.intervals), self.bass)
         if self.quality != nearest_quality(tones):
             raise ValueError(
-                f"quality={self.quality!r} is not the nearest of intervals={tones}, which is {nearest_quality(tones)!r}; "
+                f"quality={self.quality!r} is not the nearest of intervals={tones}, which is "
+                f"{nearest_quality(tones)!r}; "
                 f"use Chord.from_intervals"
             )
         same = {i % 12 for i in tones} == {i % 12 for i in QUALITY_INTERVALS[self.quality]}

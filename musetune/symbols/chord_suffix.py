@@ -214,6 +214,7 @@ def _altered(tones: _Tones, sign: str, degree: int, first: bool) -> bool:
 
 def _number(tones: _Tones, number: str, after: str, listed: bool, figured: bool) -> bool:
     """Take in a number: the figure of the chord, or, in a list (parentheses, commas, slashes), one more tone."""
+    over_suspension = figured and bool(tones.steps[3]) and not {3, 4} & tones.steps[3]  # C7sus13
     if listed and after in ("+", "-"):
         return number != "69" and _altered(tones, after, int(number), False)
     if after == "M":
@@ -224,7 +225,7 @@ def _number(tones: _Tones, number: str, after: str, listed: bool, figured: bool)
             tones.add(9, 14)
     elif number == "7" or (tones.major_seventh and not tones.steps.get(7) and number in ("9", "11", "13")):
         tones.figure(int(number))
-    elif listed and number in ("9", "11", "13"):
+    elif number in ("9", "11", "13") and (listed or over_suspension):
         tones.alter(int(number), 0)
     elif number in ("2", "4"):
         suspends = tones.steps.get(3) == {4} and (number == "4" or not listed)
@@ -239,7 +240,7 @@ def _number(tones: _Tones, number: str, after: str, listed: bool, figured: bool)
         tones.figure(int(number))
     if after == "+":
         tones.put(5, 8)
-    return after != "-" and not (figured and not listed and number not in ("9",))
+    return after != "-" and (listed or over_suspension or not figured or number == "9")
 
 
 def _signed(degree: str) -> int:

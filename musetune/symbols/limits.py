@@ -136,6 +136,9 @@ XML_FAULTS = {  # expat's code → what it means in a file
     expat.errors.XML_ERROR_UNDEFINED_ENTITY: "line {line} uses an entity that XML does not know",
     expat.errors.XML_ERROR_UNKNOWN_ENCODING: "its XML is in an encoding that is not known; save it as UTF-8",
     expat.errors.XML_ERROR_INCORRECT_ENCODING: "its XML is not in the encoding that it names; save it as UTF-8",
+    expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION: "the file ends before its XML does (a CDATA section in line {line})",
+    expat.errors.XML_ERROR_PARTIAL_CHAR: "the file ends in the middle of a character (line {line}): it was cut off",
+    expat.errors.XML_ERROR_BAD_CHAR_REF: "line {line} names a character that XML does not allow",
     expat.errors.XML_ERROR_UNBOUND_PREFIX: "line {line} uses a namespace that is not declared",
 }
 
@@ -144,7 +147,7 @@ def _fault_of_xml(error: ElementTree.ParseError) -> str:
     """What expat found, in words for whoever opens the file in an editor."""
     said = expat.ErrorString(error.code)
     line = error.position[0]
-    return XML_FAULTS.get(said, f"line {line} cannot be read as XML ({said})").format(line=line)
+    return XML_FAULTS.get(said, "line {line} is not XML").format(line=line)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

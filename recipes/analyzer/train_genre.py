@@ -245,9 +245,14 @@ def make_analyser_run() -> None:
             if stored["mean"].shape == (size,):
                 return
     shapes = {
-        "mean": (size,), "scale": (size,), "w1": (1, size + len(GROUPS), 1), "b1": (1, 1), "w2": (1, 1, len(GENRES)),
-        "b2": (1, len(GENRES)), "temperature": (2,),
-    }  # fmt: skip
+        "mean": (size,),
+        "scale": (size,),
+        "w1": (1, size + len(GROUPS), 1),
+        "b1": (1, 1),
+        "w2": (1, 1, len(GENRES)),
+        "b2": (1, len(GENRES)),
+        "temperature": (2,),
+    }
     fill = {name: np.full(shape, float(name in ("scale", "temperature"))) for name, shape in shapes.items()}
     np.savez_compressed(WEIGHTS_FILE, **fill)  # type: ignore[arg-type]
 

@@ -21,7 +21,7 @@ from musetune.analysis.export import (
     KINDS,
     beats_csv,
     chords_csv,
-    export,
+    exports,
     label_files,
     label_tracks,
     save_sheet,
@@ -30,19 +30,34 @@ from musetune.analysis.service.cache import StoredAnalysis
 from musetune.formats.chart_text import pop_name
 from musetune.formats.labels import bar_position
 from musetune.symbols import Chord, Key, LeadSheet
+from musetune.symbols.estimate import AnalysisResult
 from musetune.symbols.qualities import FLAT_DEGREES, QUALITIES
 from musetune.symbols.spans import KeySpan, Section
 
 
 def stored(sheet: LeadSheet) -> StoredAnalysis:
     rows = [
-        {"start_s": round(float(a), 4), "end_s": round(float(b), 4), "beats": float(span.beats), "roman": "I",
-         "function": "tonic", "confidence": 0.5}
+        {
+            "start_s": round(float(a), 4),
+            "end_s": round(float(b), 4),
+            "beats": float(span.beats),
+            "roman": "I",
+            "function": "tonic",
+            "confidence": 0.5,
+        }
         for (a, b), span in zip(sheet.chord_intervals_s, sheet.chords, strict=True)
-    ]  # fmt: skip
+    ]
     record = {"source": {"file": "x.wav", "duration_s": sheet.duration_s + 1.5}, "chords": rows, "key": str(sheet.key)}
     record |= {"key_confidence": 0.7, "bpm_confidence": 0.8, "time_signature_confidence": 0.9}
     return StoredAnalysis(record, sheet)
+
+
+def export(result: AnalysisResult, kind: str, stem: Path) -> list[Path]:
+    """Write the files of a kind."""
+    files = dict(exports(result, kind, stem))
+    for write in files.values():
+        write()
+    return list(files)
 
 
 @pytest.fixture
@@ -74,9 +89,19 @@ def test_the_table_of_chords(sheet: LeadSheet) -> None:
     rows = list(csv.DictReader(io.StringIO(chords_csv(stored(sheet)))))
     assert [row["name"] for row in rows][:3] == ["C", "G/B", "Am7"]
     assert rows[1] == {
-        "start_s": "2.0", "end_s": "3.0", "bar": "2", "beat_in_bar": "1.0", "beats": "2.0", "chord": "G:maj/3", "name": "G/B",
-        "roman": "I", "function": "tonic", "key": "C major", "section": "A", "confidence": "0.5",
-    }  # fmt: skip
+        "start_s": "2.0",
+        "end_s": "3.0",
+        "bar": "2",
+        "beat_in_bar": "1.0",
+        "beats": "2.0",
+        "chord": "G:maj/3",
+        "name": "G/B",
+        "roman": "I",
+        "function": "tonic",
+        "key": "C major",
+        "section": "A",
+        "confidence": "0.5",
+    }
     assert rows[-1]["key"] == "A minor"
     assert rows[-1]["section"] == "B"
 

@@ -12,7 +12,7 @@ import pytest
 from musetune.analysis import hear
 from musetune.audio.source import RATE
 from musetune.datasets.band import render
-from musetune.datasets.corpus import as_waltz, at_tempo, load_pop909
+from musetune.datasets.corpus import at_tempo, in_meter, load_pop909
 
 SHARED = Path(os.environ.get("MUSETUNE_SHARED", Path(__file__).parents[2] / "../shared"))
 SONG = SHARED / "data/pop909/025"
@@ -37,7 +37,7 @@ def test_the_truth_moves_with_the_music() -> None:
     faster = at_tempo(song, 1.5)
     assert faster.bpm == pytest.approx(1.5 * song.bpm)
     assert faster.duration_s == 20
-    waltz = as_waltz(song)
+    waltz = in_meter(song, "3/4")
     assert waltz.beats_per_bar == 3
     assert waltz.duration_s < song.duration_s
     assert np.isin(np.round(waltz.downbeats_s, 6), np.round(waltz.beats_s, 6)).all()

@@ -228,14 +228,27 @@ def test_evaluate_hands_every_option_over(monkeypatch) -> None:  # type: ignore[
 
     given: dict[str, object] = {}
     monkeypatch.setattr(suites, "run_suite", lambda suite, **options: given.update(suite=suite, **options))
-    words = "--suite genres --genres jazz blues --base b --adapter a --arranger model --sheets s --out o --limit 3 --steps 4"
-    more = "--guidance 1 --music-guidance 2 --played-guidance 5 --soundfont f --device cpu --workers 0"
+
+    words = "--suite genres --genres jazz blues --base b --adapter a --arranger model --sheets s --out o --limit 3"
+    more = "--steps 4 --guidance 1 --music-guidance 2 --played-guidance 5 --soundfont f --device cpu --workers 0"
     assert not here(monkeypatch, "evaluate", *words.split(), *more.split())
     assert given == {
-        "suite": "genres", "genres": ["jazz", "blues"], "base": "b", "adapter": "a", "arranger": "model", "sheets": "s", "out": Path("o"),
-        "limit": 3, "steps": 4, "guidance": 1.0, "music_guidance": 2.0, "played_guidance": 5.0, "soundfont": "f", "device": "cpu",
+        "suite": "genres",
+        "genres": ["jazz", "blues"],
+        "base": "b",
+        "adapter": "a",
+        "arranger": "model",
+        "sheets": "s",
+        "out": Path("o"),
+        "limit": 3,
+        "steps": 4,
+        "guidance": 1.0,
+        "music_guidance": 2.0,
+        "played_guidance": 5.0,
+        "soundfont": "f",
+        "device": "cpu",
         "workers": 0,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(

@@ -151,11 +151,12 @@ def test_every_block_runs_or_says_why_not() -> None:
                     )
 
 
-def test_recipes_and_configs_that_pages_name_exist() -> None:
-    path = re.compile(r"(?<![\w/])(?:recipes|benchmarks|tools)/[\w/]+\.(?:py|yaml|sh)\b")
-    named = {name for page in DOCS.rglob("*.md") for name in path.findall(page.read_text())}
+def test_files_that_pages_name_exist() -> None:
+    path = re.compile(r"(?<![\w/])(?:recipes|benchmarks|tools|musetune|tests|adapters|gallery)/[\w./*-]*\w")
+    pages = [*DOCS.rglob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
+    named = {name for page in pages for name in path.findall(page.read_text())}
     assert named
-    assert not [name for name in sorted(named) if not (REPOSITORY / name).is_file()]
+    assert not [name for name in sorted(named) if not any(REPOSITORY.glob(name))]
 
 
 def name_of(page: Path) -> str:

@@ -196,6 +196,10 @@ CHARTS = [line.split("\t")[0] for line in (CASES / "text" / "charts.tsv").read_t
         ("| C | G |\n| Am | F |", "C G Am F"),
         ("|| C | G || Am ||", "C G Am"),
         ("| C | / / / / | F |", "C C F"),
+        ("|: C :| |: G :|", "C C G G"),
+        ("| C || |: G :| |", "C G G"),
+        ("| C | :| | G |", "C C G"),
+        ("| C | ./. | G; Am |", "C C G Am"),
     ],
 )
 def test_charts_are_read_as_players_mean_them(text: str, chords: str) -> None:
@@ -218,6 +222,11 @@ def test_a_chart_has_meters_and_sections() -> None:
         ("| C | D.C. |", "write out"),
         ("Intro: C", r"\[Intro\]"),
         ("| C - G |", "spaces"),
+        ("C-G-Am-F", "part them with spaces"),
+        ("(Verse) | C | G |", r"brackets: \[Verse\]"),
+        ("{Chorus} | C |", r"brackets: \[Chorus\]"),
+        ("|: C [1 F :| [2 G |", "for an ending"),
+        ("C G x3", "put the passage between"),
         ("|: C :|9999", "1–64"),
         ("| | C |", "none"),
         ("|: C", ":|"),

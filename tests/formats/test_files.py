@@ -29,7 +29,11 @@ F = Fraction
 CUT = LeadSheet.parse("C G Am F", key="C major", bpm=97, duration_seconds=10.24)
 GAPS = LeadSheet.parse("| C | N.C. | Bb/D | F . N.C. C |", key="F major", bpm=100, time_signature="3/4", genre="jazz")
 CHANGES = LeadSheet(
-    chords=(ChordSpan(F(0), F(4), Chord("C")), ChordSpan(F(4), F(6), Chord("A", "min")), ChordSpan(F(11), F(2), Chord("D"))),
+    chords=(
+        ChordSpan(F(0), F(4), Chord("C")),
+        ChordSpan(F(4), F(6), Chord("A", "min")),
+        ChordSpan(F(11), F(2), Chord("D")),
+    ),
     keys=(KeySpan(F(0), Key("Eb", "minor")), KeySpan(F(9), Key("A"))),
     meters=(MeterSpan(F(0), Meter(4, 4)), MeterSpan(F(9), Meter(6, 8))),
     grid=BeatGrid(tuple(np.cumsum([0.1, *[0.5, 0.55, 0.48, 0.6] * 4]).tolist())),
@@ -38,7 +42,7 @@ CHANGES = LeadSheet(
     genre="classical",
     melody=(Note(F(0), F(1, 3), 60, 33), Note(F(1, 3), F(8), 64), Note(F(9), F(7, 5), 67)),
     first_downbeat=F(1),
-)  # fmt: skip
+)
 CROPPED = LeadSheet.parse("C G Am F", bpm=110).crop(0.8, 5.0)
 CHORDS = st.builds(
     Chord,
@@ -70,10 +74,16 @@ def sheets(draw) -> LeadSheet:  # type: ignore[no-untyped-def]
         )
         now = now + notes[-1].beats
     return LeadSheet(
-        chords=tuple(chords), keys=(KeySpan(F(0), Key("Bb", "minor")),), meters=tuple(meters), length=length,
-        grid=BeatGrid(tuple((np.cumsum(steps) - draw(st.sampled_from([0.0, steps[0], 0.2]))).tolist())), genre=draw(st.sampled_from([None, "rock"])),
-        sections=(Section(F(0), length, draw(st.sampled_from(["A", "Überleitung"]))),), melody=tuple(notes), first_downbeat=first,
-    )  # fmt: skip
+        chords=tuple(chords),
+        keys=(KeySpan(F(0), Key("Bb", "minor")),),
+        meters=tuple(meters),
+        length=length,
+        grid=BeatGrid(tuple((np.cumsum(steps) - draw(st.sampled_from([0.0, steps[0], 0.2]))).tolist())),
+        genre=draw(st.sampled_from([None, "rock"])),
+        sections=(Section(F(0), length, draw(st.sampled_from(["A", "Überleitung"]))),),
+        melody=tuple(notes),
+        first_downbeat=first,
+    )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -210,11 +220,20 @@ def test_jams_counts_the_beats_of_every_meter(tmp_path: Path) -> None:
 
 
 BAD = {
-    "empty": b"", "text": b"not music", "list": b"[]", "object": b"{}", "bytes": bytes(range(256)), "xml": b"<?xml version='1.0'?><a/>",
-    "head": b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\x00\x00\x00\x09\x00", "zip": b"PK\x03\x04broken", "null": b"null",
-    "schema": b'{"schema": 1}', "fields": json.dumps(CUT.to_json() | {"chords": [["0", "x", 1]]}).encode(),
-    "zero": json.dumps(CUT.to_json() | {"length": "1/0"}).encode(), "beats": json.dumps(CUT.to_json() | {"beats_s": 3}).encode(),
-}  # fmt: skip
+    "empty": b"",
+    "text": b"not music",
+    "list": b"[]",
+    "object": b"{}",
+    "bytes": bytes(range(256)),
+    "xml": b"<?xml version='1.0'?><a/>",
+    "head": b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\x00\x00\x00\x09\x00",
+    "zip": b"PK\x03\x04broken",
+    "null": b"null",
+    "schema": b'{"schema": 1}',
+    "fields": json.dumps(CUT.to_json() | {"chords": [["0", "x", 1]]}).encode(),
+    "zero": json.dumps(CUT.to_json() | {"length": "1/0"}).encode(),
+    "beats": json.dumps(CUT.to_json() | {"beats_s": 3}).encode(),
+}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -259,6 +259,8 @@ def test_what_asks_for_too_much_is_refused_before_the_work(tmp_path: Path, name:
         (b'<?xml version="1.0" encoding="klingon"?><score-partwise/>', "save it as UTF-8"),
         (b'<?xml version="1.0" encoding="utf-16"?><score-partwise/>', "save it as UTF-8"),
         (b"<score-partwise a='' a=''/>", "the same attribute twice"),
+        (b"<score-partwise><![CDATA[", "a CDATA section in line 1"),
+        (b"<?xml ersion='1.0'?><score-partwise/>", "line 1 is not XML"),
     ],
 )
 def test_faults_of_xml_are_said_in_plain_words(tmp_path: Path, data: bytes, words: str) -> None:

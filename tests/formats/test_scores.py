@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -129,3 +130,45 @@ def test_another_suffix_and_a_missing_file(tmp_path: Path) -> None:
         read_score(tmp_path / "a.wav")
     with pytest.raises(FileNotFoundError, match="none"):
         read_score(tmp_path / "none.mid")
+
+
+def midi_of(division: int, *messages: mido.Message | mido.MetaMessage) -> bytes:
+    file, out = mido.MidiFile(), io.BytesIO()
+    file.tracks.append(mido.MidiTrack(messages))
+    file.save(file=out)
+    return out.getvalue()[:12] + division.to_bytes(2, "big") + out.getvalue()[14:]
+
+
+def triad(ticks: int, *, ends: bool = True) -> list[mido.Message | mido.MetaMessage]:
+    """C, E and G for ``ticks``; without note-offs the track's end alone says how long."""
+    begin = [mido.Message("note_on", note=pitch, velocity=80) for pitch in (60, 64, 67)]
+    stops = [mido.Message("note_off", note=pitch, time=0 if i else ticks) for i, pitch in enumerate((60, 64, 67))]
+    return begin + (stops if ends else [mido.MetaMessage("end_of_track", time=ticks)])
+
+
+@pytest.mark.parametrize(("ticks", "quarters"), [(960, 2), (480 * 16, 4)])
+def test_notes_without_an_end_sound_for_a_while(tmp_path: Path, ticks: int, quarters: int) -> None:
+    (tmp_path / "a.mid").write_bytes(midi_of(480, *triad(ticks, ends=False)))
+    with collected() as said:
+        score = read_score(tmp_path / "a.mid")
+    assert sorted((n.pitch, n.beats) for voice in score.voices for n in voice) == [(p, quarters) for p in (60, 64, 67)]
+    assert said == ["3 notes of 'a track' have no end; they sound 4 quarters at most"]
+
+
+@pytest.mark.parametrize(("frames", "ticks"), [(24, 4), (25, 40), (29, 80), (30, 1)])
+def test_frames_of_film_are_read_in_seconds(tmp_path: Path, frames: int, ticks: int) -> None:
+    tempo = mido.MetaMessage("set_tempo", tempo=2_000_000)  # says nothing where frames count
+    (tmp_path / "a.mid").write_bytes(midi_of((256 - frames) << 8 | ticks, tempo, *triad(frames * ticks * 4)))
+    with collected() as said:
+        score = read_score(tmp_path / "a.mid")
+    assert score.grid.times_s[-1] == pytest.approx(4 * (1001 / 1000 if frames == 29 else 1), abs=0.02)
+    assert f"frames of film ({frames} a second)" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("division", "words"), [(0xE600, "frames are 24, 25, 29 or 30"), (0xE700, "0 ticks"), (0, "0 ticks")]
+)
+def test_what_counts_nothing_is_refused(tmp_path: Path, division: int, words: str) -> None:
+    (tmp_path / "a.mid").write_bytes(midi_of(division, *triad(4)))
+    with pytest.raises(ValueError, match=words):
+        read_score(tmp_path / "a.mid")

@@ -131,9 +131,12 @@ def test_bash_completes(musetune: Callable, tmp_path: Path, line: str, wanted: l
         pytest.skip("needs bash, and musetune installed as a program")
     words = line.split()
     source = subprocess.run(
-        [program, "--show-completion", "bash"], capture_output=True, text=True, check=True,
+        [program, "--show-completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=True,
         env=os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
-    ).stdout  # fmt: skip
+    ).stdout
     script = (
         f"{source}\nCOMP_WORDS=({' '.join(words)})\nCOMP_CWORD={len(words) - 1}\n_musetune_completion musetune\nprintf "
         f'"%s\\n" "${{COMPREPLY[@]}}"'

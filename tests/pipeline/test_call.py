@@ -58,9 +58,14 @@ def test_each_stock_argument_works_with_music(pipe: MuseTunePipeline) -> None:
     request = {"harmonic_progression": "I V vi IV", "bpm": 120, "duration_seconds": 1.28, "num_inference_steps": 2}
     np.testing.assert_allclose(pipe(generator=seeded(), **request, **spelled).audios, plain, atol=1e-5)
     same: dict[str, Any] = {
-        "max_new_tokens": None, "transcription": None, "eta": 0.0, "cross_attention_kwargs": {}, "guidance_scale": 3.0,
-        "num_waveforms_per_prompt": 1, "callback_steps": 2,
-    }  # fmt: skip
+        "max_new_tokens": None,
+        "transcription": None,
+        "eta": 0.0,
+        "cross_attention_kwargs": {},
+        "guidance_scale": 3.0,
+        "num_waveforms_per_prompt": 1,
+        "callback_steps": 2,
+    }
     for name, value in same.items():
         assert np.array_equal(short(pipe, **{name: value}).audios, plain), name
     changing: dict[str, Any] = {

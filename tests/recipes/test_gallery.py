@@ -38,8 +38,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def common(models: Path) -> list[str]:
-    return ["--base", str(models / "base"), "--adapter", str(models / "theory"), "--steps", "1",
-            "--genres", str(models / "jazz"), str(models / "rock")]  # fmt: skip
+    return [
+        "--base",
+        str(models / "base"),
+        "--adapter",
+        str(models / "theory"),
+        "--steps",
+        "1",
+        "--genres",
+        str(models / "jazz"),
+        str(models / "rock"),
+    ]
 
 
 def test_gallery(models: Path, tmp_path: Path) -> None:

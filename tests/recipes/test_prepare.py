@@ -411,9 +411,16 @@ def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path:
     from recipes import finetune
 
     options = {
-        "pretrained_model_name_or_path": base, "train_data_dir": prepared, "output_dir": tmp_path, "cpu": "true",
-        "max_train_steps": 2, "train_batch_size": 2, "validation_steps": 2, "num_validation_clips": 1, "rank": 2,
-    }  # fmt: skip
+        "pretrained_model_name_or_path": base,
+        "train_data_dir": prepared,
+        "output_dir": tmp_path,
+        "cpu": "true",
+        "max_train_steps": 2,
+        "train_batch_size": 2,
+        "validation_steps": 2,
+        "num_validation_clips": 1,
+        "rank": 2,
+    }
     adapter = finetune.train(finetune.load_config([f"{k}={v}" for k, v in options.items()]))
     assert {p.name for p in (tmp_path / "validation" / "step-2").iterdir()} == {"adapter", "0.wav", "0.png"}
     events = EventAccumulator(str(next((tmp_path / "logs" / "finetune").glob("events*")).parent))
@@ -423,8 +430,13 @@ def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path:
     made = pipe("a pop song", harmonic_progression="I V", bpm=100, duration_seconds=2, num_inference_steps=2)
     assert np.isfinite(made.audios).all()
     more = {
-        "output_dir": tmp_path / "stems", "rank": 0, "theory_adapter": adapter, "stem_hidden": 8, "stem_channels": 8, "validation_steps": 1,
-    }  # fmt: skip
+        "output_dir": tmp_path / "stems",
+        "rank": 0,
+        "theory_adapter": adapter,
+        "stem_hidden": 8,
+        "stem_channels": 8,
+        "validation_steps": 1,
+    }
     stems = finetune.train(finetune.load_config([f"{k}={v}" for k, v in (options | more).items()]))
     heard = tmp_path / "stems" / "validation" / "step-1"
     assert (heard / "0.wav").is_file()

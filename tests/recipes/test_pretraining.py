@@ -156,8 +156,11 @@ def test_vocoder_clap_and_base_train_and_resume(rendered: Path, tmp_path: Path) 
     assert not (tmp_path / "base" / "checkpoint-2").exists()
     trained = [name for name in after if name.startswith("model.")]
     assert {name.split(".")[1] for name in trained if not torch.equal(after[name], before[name])} == {
-        "unet", "t5", "gpt2", "projection",
-    }  # fmt: skip
+        "unet",
+        "t5",
+        "gpt2",
+        "projection",
+    }
     assert not list(tmp_path.rglob("*.pt"))
     assert json.loads((tmp_path / "base" / "base" / "training.json").read_text())["step"] == 4
     pipe = MuseTunePipeline.from_pretrained(tmp_path / "base" / "base")

@@ -64,9 +64,17 @@ def test_the_live_check_is_bounded(page: Any) -> None:
 
 @pytest.mark.parametrize(
     ("at", "value", "field"),
-    [(7, 1.5e300, "Seed"), (7, None, "Seed"), (8, 10**9, "Steps"), (8, float("nan"), "Steps"), (4, 1e9, "Length"),
-     (6, "x" * 10**6, "Prompt"), (6, None, "Prompt"), (5, "j" * 10**6, "Genre")],
-)  # fmt: skip
+    [
+        (7, 1.5e300, "Seed"),
+        (7, None, "Seed"),
+        (8, 10**9, "Steps"),
+        (8, float("nan"), "Steps"),
+        (4, 1e9, "Length"),
+        (6, "x" * 10**6, "Prompt"),
+        (6, None, "Prompt"),
+        (5, "j" * 10**6, "Genre"),
+    ],
+)
 def test_orders_that_no_field_can_hold_are_refused_unplayed(page: Any, at: int, value: Any, field: str) -> None:
     order = list(ORDER)
     order[at] = value

@@ -26,13 +26,16 @@ C = Key("C")
 @pytest.mark.parametrize(
     ("text", "harte"),
     [
-        ("C", "C:maj"), ("Cm7/Eb", "C:min7/b3"), ("F#m7b5", "F#:hdim7"), ("Bb:maj7/3", "Bb:maj7/3"), ("C:min7/b3", "C:min7/b3"),
-        ("N.C.", "N"), ("Dsus4", "D:sus4"), ("G/B", "G:maj/3"), ("Gm7/F", "G:min7/b7"), ("Ebmaj7", "Eb:maj7"), ("Edim7", "E:dim7"),
-        ("C:(1,b3,5)", "C:min"), ("C:(1,b3,b5,b7)", "C:hdim7"), ("C:(1,5)", "C:5"), ("C:(1,4,b7)", "C:sus4"), ("C:(1,b3,5)/b3", "C:min/b3"),
-        ("C:min(b7)", "C:min7"), ("C:maj(9,11)", "C:maj"), ("C:7(9)", "C:9"), ("C:min7(*5)", "C:min7"), ("C:sus4(9)", "C:sus4"),
-        ("C:maj(*1)", "C:maj"), ("Cm7(b5)", "C:hdim7"), ("C7(sus4)", "C:sus4"), ("C(no3)", "C:5"), ("C7(#9,b13)", "C:7"), ("Cm6/9", "C:min6"),
+        ("C", "C:maj"), ("Cm7/Eb", "C:min7/b3"), ("F#m7b5", "F#:hdim7"), ("Bb:maj7/3", "Bb:maj7/3"),
+        ("C:min7/b3", "C:min7/b3"), ("N.C.", "N"), ("Dsus4", "D:sus4"), ("G/B", "G:maj/3"), ("Gm7/F", "G:min7/b7"),
+        ("Ebmaj7", "Eb:maj7"), ("Edim7", "E:dim7"), ("C:(1,b3,5)", "C:min"), ("C:(1,b3,b5,b7)", "C:hdim7"),
+        ("C:(1,5)", "C:5"), ("C:(1,4,b7)", "C:sus4"), ("C:(1,b3,5)/b3", "C:min/b3"), ("C:min(b7)", "C:min7"),
+        ("C:maj(9,11)", "C:maj"), ("C:7(9)", "C:9"), ("C:min7(*5)", "C:min7"), ("C:sus4(9)", "C:sus4"),
+        ("C:maj(*1)", "C:maj"), ("Cm7(b5)", "C:hdim7"), ("C7(sus4)", "C:sus4"), ("C(no3)", "C:5"),
+        ("C7(#9,b13)", "C:7"), ("Cm6/9", "C:min6"),
         ("Caug7", "C:7"), ("C+7", "C:7"), ("Cmadd6", "C:min6"), ("C:(1,3,#5,b7)", "C:7"),
-        ("A-7", "A:min7"), ("C6/9", "C:maj6"), ("G13", "G:9"), ("F:maj(9)", "F:maj"), ("C+", "C:aug"), ("Am6", "A:min6"),
+        ("A-7", "A:min7"), ("C6/9", "C:maj6"), ("G13", "G:9"), ("F:maj(9)", "F:maj"), ("C+", "C:aug"),
+        ("Am6", "A:min6"),
     ],
 )  # fmt: skip
 def test_the_nearest_quality_is_named(text: str, harte: str) -> None:
@@ -65,27 +68,38 @@ def test_symbols_that_players_write(row: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("text", "harte"),
     [
-        ("C7#9", "C:7(#9)"), ("C7(#9)", "C:7(#9)"), ("C7♯9", "C:7(#9)"), ("C7+9", "C:7(#9)"), ("C7/9+", "C:7(#9)"), ("C:7(#9)", "C:7(#9)"),
-        ("C7b9b13", "C:7(b9,b13)"), ("C7b13b9", "C:7(b9,b13)"), ("C7(b9,b13)", "C:7(b9,b13)"), ("C7(b9)(b13)", "C:7(b9,b13)"),
-        ("C7(b9/13-)", "C:7(b9,b13)"), ("C7/b9/b13", "C:7(b9,b13)"), ("C7 (b9, b13)", "C:7(b9,b13)"), ("C13b9", "C:7(b9,13)"),
-        ("C7b5", "C:7(*5,b5)"), ("C7/5-", "C:7(*5,b5)"), ("C7(5-)", "C:7(*5,b5)"), ("C7#5#9", "C:7(*5,#5,#9)"), ("C7alt", "C:7(*5,#5,#9)"),
-        ("Calt", "C:7(*5,#5,#9)"), ("C13", "C:9(13)"), ("C11", "C:9(11)"), ("Cm11", "C:min9(11)"), ("Cm13", "C:min9(11,13)"),
-        ("Cmaj13#11", "C:maj9(#11,13)"), ("CM9", "C:maj9"), ("Cma9", "C:maj9"), ("CMaj9", "C:maj9"), ("Cmaj7(9)", "C:maj9"),
-        ("C7M(9)", "C:maj9"), ("C7M/9", "C:maj9"), ("Cm7M", "C:minmaj7"), ("Cm/maj7", "C:minmaj7"), ("Cm(M7)", "C:minmaj7"),
-        ("C7(4)", "C:sus4(b7)"), ("C7sus", "C:sus4(b7)"), ("Csus7", "C:sus4(b7)"), ("C7sus4b9", "C:sus4(b7,b9)"), ("Csus13", "C:sus4(b7,9,13)"),
+        ("C7#9", "C:7(#9)"), ("C7(#9)", "C:7(#9)"), ("C7♯9", "C:7(#9)"), ("C7+9", "C:7(#9)"), ("C7/9+", "C:7(#9)"),
+        ("C:7(#9)", "C:7(#9)"), ("C7b9b13", "C:7(b9,b13)"), ("C7b13b9", "C:7(b9,b13)"), ("C7(b9,b13)", "C:7(b9,b13)"),
+        ("C7(b9)(b13)", "C:7(b9,b13)"), ("C7(b9/13-)", "C:7(b9,b13)"), ("C7/b9/b13", "C:7(b9,b13)"),
+        ("C7 (b9, b13)", "C:7(b9,b13)"), ("C13b9", "C:7(b9,13)"),
+        ("C7b5", "C:7(*5,b5)"), ("C7/5-", "C:7(*5,b5)"), ("C7(5-)", "C:7(*5,b5)"), ("C7#5#9", "C:7(*5,#5,#9)"),
+        ("C7alt", "C:7(*5,#5,#9)"),
+        ("Calt", "C:7(*5,#5,#9)"), ("C13", "C:9(13)"), ("C11", "C:9(11)"), ("Cm11", "C:min9(11)"),
+        ("Cm13", "C:min9(11,13)"),
+        ("Cmaj13#11", "C:maj9(#11,13)"), ("CM9", "C:maj9"), ("Cma9", "C:maj9"), ("CMaj9", "C:maj9"),
+        ("Cmaj7(9)", "C:maj9"), ("C7M(9)", "C:maj9"), ("C7M/9", "C:maj9"), ("Cm7M", "C:minmaj7"),
+        ("Cm/maj7", "C:minmaj7"), ("Cm(M7)", "C:minmaj7"), ("C7(4)", "C:sus4(b7)"), ("C7sus", "C:sus4(b7)"),
+        ("Csus7", "C:sus4(b7)"), ("C7sus4b9", "C:sus4(b7,b9)"), ("Csus13", "C:sus4(b7,9,13)"),
         ("C7(9,sus4)", "C:sus4(b7,9)"), ("C9sus2", "C:sus2(b7)"), ("Csus24", "C:sus2(4)"), ("Cmaj7sus4", "C:sus4(7)"),
-        ("Cadd9", "C:maj(9)"), ("C(add9)", "C:maj(9)"), ("Cadd2", "C:maj(2)"), ("C(9)", "C:maj(9)"), ("C/9", "C:maj(9)"), ("Cm(add9)", "C:min(9)"),
-        ("C6/9", "C:maj6(9)"), ("C69", "C:maj6(9)"), ("C6(9)", "C:maj6(9)"), ("Cm6/9", "C:min6(9)"), ("C6add9", "C:maj6(9)"),
-        ("C6/9/G", "C:maj6(9)/5"), ("Am7/9/G", "A:min9/b7"), ("C7/9/E", "C:9/3"), ("C7(b9)/Bb", "C:7(b9)/b7"), ("C/9/E", "C:maj(9)/3"),
-        ("C(omit5)", "C:maj(*5)"), ("C7omit5", "C:7(*5)"), ("C(no3)", "C:5"), ("C9no3", "C:5(b7,9)"), ("Cno3rd", "C:5"), ("C5add9", "C:sus2"),
-        ("Co", "C:dim"), ("C°", "C:dim"), ("C°7", "C:dim7"), ("Cdim9", "C:dim7(9)"), ("CdimM7", "C:dim(7)"), ("Cø", "C:hdim7"), ("CØ7", "C:hdim7"),
-        ("Cø9", "C:hdim7(9)"), ("Cmin7b5", "C:hdim7"), ("Cm7(b5)", "C:hdim7"), ("C-7-5", "C:hdim7"), ("C-9", "C:min9"), ("Cm9b5", "C:hdim7(9)"),
-        ("C+", "C:aug"), ("C+7", "C:7(*5,#5)"), ("C7+", "C:7(*5,#5)"), ("Caug9", "C:9(*5,#5)"), ("Cm#5", "C:min(*5,#5)"), ("C#11", "C#:9(11)"),
-        ("C(#11)", "C:maj(#11)"), ("C2", "C:sus2"), ("C4", "C:sus4"), ("Cm2", "C:min(2)"), ("C5", "C:5"), ("C1", "C:5(*5)"), ("C:1", "C:5(*5)"),
-        ("C–7", "C:min7"), ("C−7", "C:min7"), ("C△7♯11", "C:maj7(#11)"), ("Cj7", "C:maj7"), ("CMIN7", "C:min7"), ("Cminor", "C:min"),
-        ("C:maj(#4)", "C:maj(#4)"), ("C:7(5,b5)", "C:7(#4)"), ("C:7(b5)", "C:7(*5,b5)"), ("C:maj(*1)/3", "C:maj(*1)/3"), ("C:maj(*1)", "C:maj"),
-        ("C:(1,b5)", "C:dim(*b3)"), ("C:13", "C:9(13)"), ("C:min11", "C:min9(11)"), ("C:(1,4,b7)", "C:sus4(*5,b7)"), ("C7/6", "C:7(6)"),
-        ("C/b7", "C:maj/b7"), ("C/3", "C:maj/3"), ("C/5", "C:maj/5"), ("C7#9/#9", "C:7(#9)"), ("C7sus4/Bb", "C:sus4(b7)/b7"),
+        ("Cadd9", "C:maj(9)"), ("C(add9)", "C:maj(9)"), ("Cadd2", "C:maj(2)"), ("C(9)", "C:maj(9)"),
+        ("C/9", "C:maj(9)"), ("Cm(add9)", "C:min(9)"), ("C6/9", "C:maj6(9)"), ("C69", "C:maj6(9)"),
+        ("C6(9)", "C:maj6(9)"), ("Cm6/9", "C:min6(9)"), ("C6add9", "C:maj6(9)"), ("C6/9/G", "C:maj6(9)/5"),
+        ("Am7/9/G", "A:min9/b7"), ("C7/9/E", "C:9/3"), ("C7(b9)/Bb", "C:7(b9)/b7"), ("C/9/E", "C:maj(9)/3"),
+        ("C(omit5)", "C:maj(*5)"), ("C7omit5", "C:7(*5)"), ("C(no3)", "C:5"), ("C9no3", "C:5(b7,9)"), ("Cno3rd", "C:5"),
+        ("C5add9", "C:sus2"), ("Co", "C:dim"), ("C°", "C:dim"), ("C°7", "C:dim7"), ("Cdim9", "C:dim7(9)"),
+        ("CdimM7", "C:dim(7)"), ("Cø", "C:hdim7"), ("CØ7", "C:hdim7"), ("Cø9", "C:hdim7(9)"), ("Cmin7b5", "C:hdim7"),
+        ("Cm7(b5)", "C:hdim7"), ("C-7-5", "C:hdim7"), ("C-9", "C:min9"), ("Cm9b5", "C:hdim7(9)"),
+        ("C+", "C:aug"), ("C+7", "C:7(*5,#5)"), ("C7+", "C:7(*5,#5)"), ("Caug9", "C:9(*5,#5)"),
+        ("Cm#5", "C:min(*5,#5)"), ("C#11", "C#:9(11)"),
+        ("C(#11)", "C:maj(#11)"), ("C2", "C:sus2"), ("C4", "C:sus4"), ("Cm2", "C:min(2)"), ("C5", "C:5"),
+        ("C1", "C:5(*5)"), ("C:1", "C:5(*5)"),
+        ("C–7", "C:min7"), ("C−7", "C:min7"), ("C△7♯11", "C:maj7(#11)"), ("Cj7", "C:maj7"), ("CMIN7", "C:min7"),
+        ("Cminor", "C:min"),
+        ("C:maj(#4)", "C:maj(#4)"), ("C:7(5,b5)", "C:7(#4)"), ("C:7(b5)", "C:7(*5,b5)"), ("C:maj(*1)/3", "C:maj(*1)/3"),
+        ("C:maj(*1)", "C:maj"), ("C:(1,b5)", "C:dim(*b3)"), ("C:13", "C:9(13)"), ("C:min11", "C:min9(11)"),
+        ("C:(1,4,b7)", "C:sus4(*5,b7)"), ("C7/6", "C:7(6)"),
+        ("C/b7", "C:maj/b7"), ("C/3", "C:maj/3"), ("C/5", "C:maj/5"), ("C7#9/#9", "C:7(#9)"),
+        ("C7sus4/Bb", "C:sus4(b7)/b7"),
     ],
 )  # fmt: skip
 def test_exact_notes_are_kept_and_written(text: str, harte: str) -> None:
@@ -106,7 +120,8 @@ def test_a_chord_sounds_its_exact_notes() -> None:
 
 @pytest.mark.parametrize(
     ("text", "inversion"),
-    [("C7#9/E", 1), ("C7#5/G#", 2), ("C7sus4/F", 1), ("C7sus4/Bb", 3), ("C7no3/G", 2), ("Cadd9/D", 4), ("C7#9/Eb", 4), ("C7b9/A", -1), ("C7b9", 0),
+    [("C7#9/E", 1), ("C7#5/G#", 2), ("C7sus4/F", 1), ("C7sus4/Bb", 3), ("C7no3/G", 2), ("Cadd9/D", 4), ("C7#9/Eb", 4),
+     ("C7b9/A", -1), ("C7b9", 0),
      ("C7no3/Bb", 3), ("Cm7b9/Db", 4)],
 )  # fmt: skip
 def test_inversions_of_exact_chords(text: str, inversion: int) -> None:
@@ -136,8 +151,9 @@ def test_any_notes_are_a_chord_that_is_written_and_read(root: str, intervals: se
 
 @pytest.mark.parametrize(
     "name",
-    ["C13", "C7sus4", "C9sus4", "C13sus4", "C6/9", "Cm6/9", "C7(#9)", "C7(b9,b13)", "Cadd9", "Cmadd9", "Cm11", "C7b5", "Caug7", "C7(13)", "C/D",
-     "Cmaj7(#11)", "C9(#11)", "C(add4)", "Cm7(11)/Eb", "C7no3", "Cm(no5)", "C7(#5,#9)", "Cmaj7(add4)", "C(#11)", "Bbm7/Ab", "Cmaj13"],
+    ["C13", "C7sus4", "C9sus4", "C13sus4", "C6/9", "Cm6/9", "C7(#9)", "C7(b9,b13)", "Cadd9", "Cmadd9", "Cm11", "C7b5",
+     "Caug7", "C7(13)", "C/D", "Cmaj7(#11)", "C9(#11)", "C(add4)", "Cm7(11)/Eb", "C7no3", "Cm(no5)", "C7(#5,#9)",
+     "Cmaj7(add4)", "C(#11)", "Bbm7/Ab", "Cmaj13"],
 )  # fmt: skip
 def test_pop_names_are_written_as_players_do(name: str) -> None:
     assert pop_name(Chord.parse(name)) == name
@@ -172,8 +188,10 @@ def test_notes_that_are_none_are_refused(intervals: list) -> None:
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("am", "Am"), ("em7", "Em7"), ("a", "Am"), ("f#", "F#m"), ("bb", "Bbm"), ("g7", "Gm7"), ("cmaj7", "Cmaj7"), ("H7", "B7"), ("Hm", "Bm"), ("H", "B"),
-     ("h", "B"), ("Fis", "F#"), ("Esm", "Ebm"), ("Cis7", "C#7"), ("C/H", "C/B"), ("C/e", "C/E"), ("Sol7", "G7"), ("Rém", "Dm"), ("Cmaj7x", "Cmaj7"),
+    [("am", "Am"), ("em7", "Em7"), ("a", "Am"), ("f#", "F#m"), ("bb", "Bbm"), ("g7", "Gm7"), ("cmaj7", "Cmaj7"),
+     ("H7", "B7"), ("Hm", "Bm"), ("H", "B"),
+     ("h", "B"), ("Fis", "F#"), ("Esm", "Ebm"), ("Cis7", "C#7"), ("C/H", "C/B"), ("C/e", "C/E"), ("Sol7", "G7"),
+     ("Rém", "Dm"), ("Cmaj7x", "Cmaj7"),
      ("CmAj7", "Cmaj7"), ("C7b9x", "C7b9"), ("C7(b9", "C7"), ("Cmin7b5)", "Cmin7b5")],
 )  # fmt: skip
 def test_hints_name_the_chord_that_was_meant(text: str, meant: str) -> None:
@@ -221,7 +239,8 @@ def test_lists_that_are_no_chord_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "key", "semitones", "harte"),
-    [("Bb", "C", 2, "C:maj"), ("Bb", "C", 1, "Cb:maj"), ("F", "C", -1, "E:maj"), ("Eb", "C", 4, "G:maj"), ("C#dim7", "C", 2, "D#:dim7"),
+    [("Bb", "C", 2, "C:maj"), ("Bb", "C", 1, "Cb:maj"), ("F", "C", -1, "E:maj"), ("Eb", "C", 4, "G:maj"),
+     ("C#dim7", "C", 2, "D#:dim7"),
      ("F", "C", 8, "Db:maj"), ("Cb", "Gb", -1, "Bb:maj"), ("G", "D minor", -4, "Eb:maj"), ("Ab", "C", -3, "F:maj")],
 )  # fmt: skip
 def test_transposition_spells_for_the_key_it_arrives_in(text: str, key: str, semitones: int, harte: str) -> None:

@@ -46,8 +46,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> LatentDataset:
         for i in range(5):
             latents = torch.arange(ROWS, dtype=torch.float32)[None, None, :, None].expand(1, 2, ROWS, 4) + 100 * i
             clip = Clip(f"c{i}", f"{i}.wav", "", 0.0, SECONDS, f"text {i}", sheet(i).to_json())
-            writer.add([clip], latents, {"": text, f"text {i}": replace(text, prompt_embeds=torch.ones(2, 4) * i,
-                                                                       attention_mask=torch.ones(2))})  # fmt: skip
+            writer.add(
+                [clip],
+                latents,
+                {
+                    "": text,
+                    f"text {i}": replace(text, prompt_embeds=torch.ones(2, 4) * i, attention_mask=torch.ones(2)),
+                },
+            )
     return LatentDataset(folder)
 
 

@@ -85,10 +85,13 @@ class Convention:
             _within("tempo", f"{piece.bpm:.0f} bpm lies in {self.genre}'s {{}}", piece.bpm, self.tempo, "{:.0f}"),
             _within("swing", f"swing ratio {piece.swing} lies in {self.genre}'s {{}}", piece.swing, self.swing, "{:g}"),
             _within(
-                "syncopation", f"syncopation {piece.syncopation} lies in {self.genre}'s {{}}", piece.syncopation,
-                self.syncopation, "{:g}",
+                "syncopation",
+                f"syncopation {piece.syncopation} lies in {self.genre}'s {{}}",
+                piece.syncopation,
+                self.syncopation,
+                "{:g}",
             ),
-        ]  # fmt: skip
+        ]
         for kind, span in self.chords:
             share = piece.chords.get(kind)
             text = f"{kind}: {share or 0:.0%} of the chords' time, in {self.genre}'s {{}}"

@@ -1,4 +1,4 @@
-"""What a piece does, in the terms in which genres are told apart: numbers for the conventions and for the classifier."""
+"""What a piece does, in the terms that tell genres apart: numbers for the conventions and the classifier."""
 
 from __future__ import annotations
 
@@ -140,12 +140,17 @@ def _harmony(sheet: LeadSheet) -> np.ndarray:
     minor = [sheet.key_at(span.start).mode != "major" for span in spans]
     share = np.bincount(degrees, beats, 12) / beats.sum()
     values = [
-        *shares.values(), *share, *(np.isin(moves, steps).sum() / moved for steps in MOTIONS.values()),
+        *shares.values(),
+        *share,
+        *(np.isin(moves, steps).sum() / moved for steps in MOTIONS.values()),
         (dominant[:-1] & (moves == 5)).sum() / max(1, dominant[:-1].sum()),
-        (twos[:-1] & (moves == 5)).sum() / moved, np.average(minor, weights=beats),
-        moved / max(1.0, beats.sum() / sheet.meter.beats_per_bar), -(share[share > 0] * np.log2(share[share > 0])).sum(),
-        1 - beats.sum() / float(sheet.length), *_loops(sheet),
-    ]  # fmt: skip
+        (twos[:-1] & (moves == 5)).sum() / moved,
+        np.average(minor, weights=beats),
+        moved / max(1.0, beats.sum() / sheet.meter.beats_per_bar),
+        -(share[share > 0] * np.log2(share[share > 0])).sum(),
+        1 - beats.sum() / float(sheet.length),
+        *_loops(sheet),
+    ]
     return np.array(values, float)
 
 
@@ -166,7 +171,10 @@ def _rhythm(sheet: LeadSheet, rhythm: JsonObject) -> np.ndarray:
     meter = sheet.meter
     figures = [rhythm.get(name) for name in ("swing_ratio", "syncopation_index", "complexity_score", "tempo_stability")]
     values = [
-        np.log2(sheet.bpm), meter.numerator % 3 == 0 and not meter.compound, meter.compound, meter.numerator in (5, 7),
+        np.log2(sheet.bpm),
+        meter.numerator % 3 == 0 and not meter.compound,
+        meter.compound,
+        meter.numerator in (5, 7),
         *(np.nan if value is None else value for value in figures),
-    ]  # fmt: skip
+    ]
     return np.array(values, float)

@@ -27,13 +27,25 @@ LIBRARIES = ("numpy", "scipy", "librosa", "soxr", "soundfile", "music21")
 LARGEST = 2**26  # bytes of an entry, unpacked; three hours of music are some 3 MB
 # what every record has, see ANALYSIS_SCHEMA
 RECORD: dict[str, type] = {
-    "source": dict, "chords": list, "harmonic_analysis": dict, "rhythmic_analysis": dict, "genre_analysis": dict,
-}  # fmt: skip
+    "source": dict,
+    "chords": list,
+    "harmonic_analysis": dict,
+    "rhythmic_analysis": dict,
+    "genre_analysis": dict,
+}
 # what reading a file that something else wrote, or wrote half, can end in
 DAMAGE = (
-    OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+    OSError,
+    EOFError,
+    zlib.error,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
     MemoryError,
-)  # fmt: skip
+)
 FORGET_DAYS = 30  # entries of a version that nobody asked for so long are removed
 
 log = logging.getLogger(__name__)

@@ -38,6 +38,15 @@ class AnalysisService:
 
     Raises:
         ValueError: `max_concurrent` is not a whole number above 0.
+
+    Example:
+        >>> import asyncio
+        >>> from musetune import LeadSheet
+        >>> async def key_of(path):
+        ...     async with AnalysisService(max_concurrent=1, cache=None) as service:
+        ...         return (await service.analyze_music(path))["key"]
+        >>> asyncio.run(key_of(LeadSheet.parse("| C | F | G7 | C |").save("song.mid")))
+        'C major'
     """
 
     def __init__(self, *, max_concurrent: int | None = None, cache: AnalysisCache | str | None = "default") -> None:

@@ -157,7 +157,29 @@ def arrange(
     temperature: float = 0.9,
     progress: Callable[[int, int], None] | None = None,
 ) -> Arrangement:
-    """Write the notes of players with a model that is loaded once; arguments as for `Arranger.arrange`."""
+    """Write the notes of players for a lead sheet, with a model that is loaded once.
+
+    Args:
+        sheet: What is played.
+        model: "nano", which is in the package, or a folder that recipes/arranger/train.py wrote.
+        stems: Of "drums", "bass", "guitar", "keys", "lead"; "vocals" is another name of "lead".
+        given: Stems that stay as they are, and that the others are written for.
+        seed: An equal seed gives equal notes.
+        temperature: 0–10; 0 takes the likeliest token each time, 1 draws as the model thinks, more is wilder.
+        progress: Called with (stems of passages written, all of them).
+
+    Returns:
+        The players' notes, in beats of the sheet.
+
+    Raises:
+        FileNotFoundError: The folder has no weights.
+        ValueError: A stem is unknown, or the temperature is outside 0–10.
+
+    Example:
+        >>> song = arrange(LeadSheet.parse("| C | Am | F | G |", bpm=100), stems=("drums", "bass"))
+        >>> {name: stem.source for name, stem in song.stems.items()}
+        {'drums': 'model', 'bass': 'model'}
+    """
     return _arranger(str(model)).arrange(
         sheet, stems=stems, given=given, seed=seed, temperature=temperature, progress=progress
     )

@@ -30,6 +30,10 @@ class PlanConstraints:
     bars or None) of the first sections; ``closed``: there are no others. ``content(key, meter)``: bars by (label,
     number). ``unit``: bars of a progression of which the first section shall hold a whole number, where its length is
     free.
+
+    What a prompt's everyday words mean narrows what is free: ``genres`` and ``meters`` to choose from (empty: any),
+    ``tempo``: fewest and most beats a minute, ``chords``: most in a bar that is written, ``least_open``: fewest bars of
+    a song whose length nobody named.
     """
 
     genre: str | None = None
@@ -42,6 +46,11 @@ class PlanConstraints:
     closed: bool = False
     content: Callable[[Key, Meter], dict[tuple[str, int], PlanBar]] = _nothing
     unit: int | None = None
+    genres: tuple[str, ...] = ()
+    meters: tuple[str, ...] = ()
+    tempo: tuple[int, int] | None = None
+    chords: int | None = None
+    least_open: int = 0
 
     @property
     def least(self) -> int:
@@ -67,4 +76,6 @@ class PlanConstraints:
             bar = meter.beats_per_bar * 60 / self.seconds  # the tempo at which the song is one bar long
             low = max(low, math.ceil((least - 0.49) * bar)) if least > 1 else low
             high = min(high, int((most + 0.49) * bar))
+        if self.tempo is not None and max(low, self.tempo[0]) <= min(high, self.tempo[1]):
+            low, high = max(low, self.tempo[0]), min(high, self.tempo[1])
         return range(low, high + 1)

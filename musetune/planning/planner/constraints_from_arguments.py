@@ -23,9 +23,14 @@ Sections = str | Sequence[str | tuple[str, int]]
 MOST_SECONDS = 999
 MOST_CHORDS = 10_000  # characters of a progression or of section names: many times what any song needs
 TYPES: dict[str, tuple[type, ...]] = {
-    "key": (str, Key), "bpm": (Real,), "time_signature": (str, Meter), "genre": (str,), "chords": (str, Sequence),
-    "sections": (str, Sequence), "duration_seconds": (Real,),
-}  # fmt: skip
+    "key": (str, Key),
+    "bpm": (Real,),
+    "time_signature": (str, Meter),
+    "genre": (str,),
+    "chords": (str, Sequence),
+    "sections": (str, Sequence),
+    "duration_seconds": (Real,),
+}
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ FORMED = FIRST["formed"]
 
 def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     """The grammar of a whole plan; see this module's description."""
-    genre = GENRES[(yield from _one("genre", GENRES, (pins.genre,) if pins.genre else GENRES))]
-    meters = [m for m in ([str(pins.meter)] if pins.meter else METERS) if pins.tempi(Meter.parse(m))]
+    genre = GENRES[(yield from _one("genre", GENRES, (pins.genre,) if pins.genre else pins.genres or GENRES))]
+    meters = [m for m in ([str(pins.meter)] if pins.meter else pins.meters or METERS) if pins.tempi(Meter.parse(m))]
     if not meters:
         at = "any tempo" if pins.bpm is None else f"{pins.bpm:g} bpm"
         raise ValueError(
@@ -65,7 +65,7 @@ def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     bpm = float(tempo) if pins.bpm is None else pins.bpm
     length, total = yield from _length(pins, bpm, meter)
     form, counts = yield from _sections(pins, total)
-    content = yield from _body(counts, pins.content(key, meter), meter)
+    content = yield from _body(counts, pins.content(key, meter), meter, pins.chords)
     return Plan(genre, meter, key, bpm, length, form, content)
 
 
@@ -195,9 +195,12 @@ def _sections(
         state.add(label, lengths[label])
     while not pins.closed:
         choice = state.labels()
+        short = not state.exact and OPEN_BARS - state.left < pins.least_open
+        if short and choice != ["outro"]:
+            choice = [label for label in choice if label != "outro"]
         words = [FIRST["label"] + LABELS.index(label) for label in choice]
         if state.form and (state.left <= 0 if state.exact else any(label in LETTERS for label in state.form)):
-            words.append(FORMED)
+            words += [] if short and choice else [FORMED]
         word = yield tuple(sorted(set(words)))
         if word == FORMED:
             return tuple(state.form), state.counts
@@ -250,9 +253,9 @@ def _force(words: Sequence[int]) -> Generator[Words, int, None]:
 
 
 def _body(
-    counts: dict[str, int], fixed_bars: dict[tuple[str, int], PlanBar], meter: Meter
+    counts: dict[str, int], fixed_bars: dict[tuple[str, int], PlanBar], meter: Meter, most_chords: int | None
 ) -> Generator[Words, int, dict[str, tuple[PlanBar, ...]]]:
-    """The bars of each section."""
+    """The bars of each section, those that are free with at most so many chords."""
     items: list[tuple[str, int]] = [(label, index) for label, count in counts.items() for index in range(-1, count)]
     firsts: list[Words] = [
         (FIRST["label"] + LABELS.index(label),)
@@ -273,18 +276,19 @@ def _body(
             content[label].append(fixed_bars[label, index])
             word = yield follow
         else:
-            bar, word = yield from _bar(word, follow, steps)
+            bar, word = yield from _bar(word, follow, steps, most_chords or steps)
             content[label].append(bar)
     return {label: tuple(bars) for label, bars in content.items()}
 
 
-def _bar(word: int, follow: Words, steps: int) -> Generator[Words, int, tuple[PlanBar, int]]:
+def _bar(word: int, follow: Words, steps: int, most_chords: int) -> Generator[Words, int, tuple[PlanBar, int]]:
     """A free bar that begins with the chord ``word``; also the word of ``follow`` that came after it."""
     bar = [PlanChord(0, *chord_at(word))]
     ends = frozenset(follow)
     while True:
         basses = RANGE["bass"] if bar[-1].bass == 0 and bar[-1].quality != "N" else ()
-        word = yield (*follow, *basses, *RANGE["step"][bar[-1].step : steps - 1])
+        later = RANGE["step"][bar[-1].step : steps - 1] if len(bar) < most_chords else ()
+        word = yield (*follow, *basses, *later)
         if word in ends:
             return tuple(bar), word
         if word in RANGE["bass"]:

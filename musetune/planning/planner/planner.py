@@ -121,10 +121,11 @@ class Planner:
     def write(
         self, prompts: Sequence[str], pins: Sequence[PlanConstraints], *, seed: int = 0, temperature: float = 0.9
     ) -> list[Plan]:
-        """A plan for each prompt under its pins, written side by side."""
+        """A plan for each prompt under its pins, and what its everyday words mean, written side by side."""
         import torch
 
         from musetune.planning.planner.constrained_decoding import PlanGrammar
+        from musetune.planning.planner.everyday_words import narrow
         from musetune.planning.planner.grammar import parse
         from musetune.planning.planner.prompt_text import check_prompt
         from musetune.planning.planner.tokenizer import read_prompts
@@ -135,6 +136,7 @@ class Planner:
                 f"temperature={temperature} is outside 0–10: 0 is the likeliest plan, 1 what the model thinks"
             )
         read = read_prompts(self.tokenizer, [check_prompt(prompt) for prompt in prompts]).to(self.model.device)
+        pins = [narrow(one, prompt) for one, prompt in zip(pins, prompts, strict=True)]
         grammar = PlanGrammar(pins, self.ids, self.model.config.vocab_size)
         drawing = (
             {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": TOP_P}
@@ -190,5 +192,22 @@ def _nano() -> Planner:
 
 
 def plan(prompt: str, **pins: Any) -> LeadSheet:
-    """Write a song with the planner in the package, loaded once; arguments as for `Planner.plan`."""
+    """Write a song's plan with the planner in the package, which is loaded once.
+
+    Args:
+        prompt: A sentence such as "slow sad waltz", at most 5000 characters.
+        **pins: What is kept exactly, as of `Planner.plan`: key, bpm, time_signature, genre, chords, sections, bars,
+            duration_seconds (s), sheet; and seed and temperature.
+
+    Returns:
+        The song in whole bars.
+
+    Raises:
+        ValueError: An argument cannot be, or two contradict each other.
+
+    Example:
+        >>> sheet = plan("a slow blues", key="A", time_signature="12/8", bars=12)
+        >>> str(sheet.key), str(sheet.meter), len(sheet.downbeats())
+        ('A major', '12/8', 12)
+    """
     return _nano().plan(prompt, **pins)

@@ -43,9 +43,13 @@ _NUMBER = re.compile(
 )
 _DOZEN = re.compile(r"\b(?:(half a|an?|one|two|three|four|five) )?dozen\b", re.IGNORECASE)
 _DOZENS = {"half a": 6, "two": 24, "three": 36, "four": 48, "five": 60}
-_DECADE = re.compile(  # "80s rock", "the 1990s": no length
-    r"(?:\b(?:19|20)\d|(?<=the )'?[2-9]|\b[2-9](?=0s[ "
-    r"-](?:rock|pop|jazz|blues|synth|disco|dance|style|sound|feel|vibe|music|song|hit|tune)))0'?s\b",
+_NO_DECADE = (  # what follows "30s" where that is a length
+    "a|about|ad|advert|and|at|clip|cue|for|in|intro|jingle|long|loop|max|minimum|of|only|or|outro|piece|please|total|track|"
+    "version|with"
+)
+_DECADE = re.compile(  # "80s rock", "the 1990s", "90s boy band": no length; nor are "808s", a drum machine
+    rf"(?:\b(?:19|20)\d|(?<=the )'?[2-9]|\b[2-9](?=0s-|0s (?!(?:{_NO_DECADE})\b)[a-z]))0'?s\b|"
+    r"\b(?:808|909|707|303)s\b|\b(?:808|909)(?= (?:bass|beat|drum|kick))",
     re.IGNORECASE,
 )
 _BPM = re.compile(

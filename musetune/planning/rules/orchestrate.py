@@ -21,8 +21,6 @@ from musetune.planning.rules.styles import (
 from musetune.symbols import Chord, LeadSheet
 from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
-PATTERN_BEATS = 4  # patterns are written for four beats
-
 
 @dataclass(frozen=True)
 class CaptionedArrangement:

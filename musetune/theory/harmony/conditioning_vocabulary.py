@@ -25,12 +25,12 @@ CONDITIONING_FUNCTIONS = (
 CONDITIONING_CADENCES = ("none", "authentic", "plagal", "half", "deceptive")
 _FUNCTIONS = {
     "major": {
-        0: "tonic", 2: "subdominant_substitute", 4: "tonic_substitute", 5: "subdominant", 7: "dominant", 9: "tonic_substitute",
-        11: "dominant_substitute",
+        0: "tonic", 2: "subdominant_substitute", 4: "tonic_substitute", 5: "subdominant", 7: "dominant",
+        9: "tonic_substitute", 11: "dominant_substitute",
     },
     "minor": {
-        0: "tonic", 2: "subdominant_substitute", 3: "tonic_substitute", 5: "subdominant", 7: "dominant", 8: "tonic_substitute",
-        10: "dominant_substitute", 11: "dominant_substitute",
+        0: "tonic", 2: "subdominant_substitute", 3: "tonic_substitute", 5: "subdominant", 7: "dominant",
+        8: "tonic_substitute", 10: "dominant_substitute", 11: "dominant_substitute",
     },
 }  # fmt: skip
 _APPLIED = {

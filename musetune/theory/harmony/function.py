@@ -9,17 +9,28 @@ from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals.roman import applied_target, scale_degree
 
 FUNCTIONS = (
-    "tonic", "tonic_substitute", "subdominant", "subdominant_substitute", "predominant", "dominant", "dominant_substitute",
-    "applied_dominant", "applied_subdominant", "borrowed_tonic", "borrowed_subdominant", "borrowed_dominant", "chromatic",
-)  # fmt: skip
+    "tonic",
+    "tonic_substitute",
+    "subdominant",
+    "subdominant_substitute",
+    "predominant",
+    "dominant",
+    "dominant_substitute",
+    "applied_dominant",
+    "applied_subdominant",
+    "borrowed_tonic",
+    "borrowed_subdominant",
+    "borrowed_dominant",
+    "chromatic",
+)
 _OWN = {
     "major": {
-        0: "tonic", 2: "subdominant_substitute", 4: "tonic_substitute", 5: "subdominant", 7: "dominant", 9: "tonic_substitute",
-        11: "dominant_substitute",
+        0: "tonic", 2: "subdominant_substitute", 4: "tonic_substitute", 5: "subdominant", 7: "dominant",
+        9: "tonic_substitute", 11: "dominant_substitute",
     },
     "minor": {
-        0: "tonic", 2: "subdominant_substitute", 3: "tonic_substitute", 5: "subdominant", 7: "dominant", 8: "tonic_substitute",
-        10: "dominant_substitute", 11: "dominant_substitute",
+        0: "tonic", 2: "subdominant_substitute", 3: "tonic_substitute", 5: "subdominant", 7: "dominant",
+        8: "tonic_substitute", 10: "dominant_substitute", 11: "dominant_substitute",
     },
 }  # fmt: skip
 _OPEN = ("sus2", "sus4", "5")  # without a third: a foreign tone does not make them borrowed

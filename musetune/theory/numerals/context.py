@@ -101,7 +101,7 @@ def own(chord: Chord, key: Key) -> bool:
 
 
 def target_of(pc: int, key: Key) -> str:
-    """Numeral of the key's own triad on pitch class ``pc``; "" for the tonic, a diminished triad or a foreign degree."""
+    """Numeral of the key's own triad on pitch class ``pc``; "" for the tonic, a diminished triad, a foreign degree."""
     step, scale = (pc - key.tonic_pc) % 12, SCALES[key.mode]
     if step == 0 or step not in scale:
         return ""

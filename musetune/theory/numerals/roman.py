@@ -43,8 +43,9 @@ STEMS = MARKS | {
 }  # what roman_of writes after the numeral
 # Chords with names of their own: semitones of the root above the tonic, intervals above the root, bass.
 NAMED = {
-    "N6": (1, (0, 4, 7), "3"), "It6": (8, (0, 4, 10), "1"), "Ger65": (8, (0, 4, 7, 10), "1"), "Ger6": (8, (0, 4, 7, 10), "1"),
-    "Fr43": (2, (0, 4, 6, 10), "b5"), "Fr6": (2, (0, 4, 6, 10), "b5"), "Cad64": (0, (0, 4, 7), "5"),
+    "N6": (1, (0, 4, 7), "3"), "It6": (8, (0, 4, 10), "1"), "Ger65": (8, (0, 4, 7, 10), "1"),
+    "Ger6": (8, (0, 4, 7, 10), "1"), "Fr43": (2, (0, 4, 6, 10), "b5"), "Fr6": (2, (0, 4, 6, 10), "b5"),
+    "Cad64": (0, (0, 4, 7), "5"),
 }  # fmt: skip
 MOST_SLASHES = 6  # five targets and a bass
 EXAMPLES += ("V7/V", "V65", "viio7", "Imaj7", "viiø7", "Ger65", "N6")
@@ -74,7 +75,8 @@ def resolve_roman(text: str, key: Key) -> Chord:
     """
     if not isinstance(text, str) or len(text) > LONGEST or text.count("/") > MOST_SLASHES:
         raise ValueError(
-            f"chord {quote(text)} is not a Roman numeral of at most {LONGEST} characters and {MOST_SLASHES} slashes, such as V7/V"
+            f"chord {quote(text)} is not a Roman numeral of at most {LONGEST} characters and {MOST_SLASHES} slashes, "
+            "such as V7/V"
         )
     return _resolve(text, key)
 

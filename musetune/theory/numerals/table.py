@@ -16,18 +16,19 @@ from musetune.theory.numerals.roman import resolve_roman
 
 # name: cost. Set by hand after the common-practice textbooks; those of applied chords go by degree.
 MAJOR = {
-    "I": 1.3, "Cad64": 3.2, "V": 2.2, "V7": 1.9, "IV": 3.0, "ii": 3.3, "ii7": 3.2, "vi": 3.0, "viio": 3.9, "viio7": 4.4, "viiø7": 4.8,
-    "iii": 4.6, "Imaj7": 5.0, "IVmaj7": 4.7, "vi7": 4.7, "iii7": 5.5, "V+": 5.5, "I+": 5.5, "i": 4.6, "iv": 4.4, "iiø7": 4.8,
-    "iio": 5.3, "bVI": 4.8, "bIII": 5.5, "bVII": 5.5, "v": 5.2, "bII": 5.2, "Ger65": 5.0, "It6": 5.0, "Fr43": 5.3,
-    "V/V": 4.6, "V7/V": 3.8, "viio7/V": 4.4, "viio/V": 5.0, "viiø7/V": 5.2, "V7/IV": 4.2, "viio7/IV": 5.5, "V7/ii": 4.4, "V/ii": 4.8,
-    "viio7/ii": 5.0, "viio/ii": 5.8, "V7/vi": 4.4, "V/vi": 4.6, "viio7/vi": 4.8, "viio/vi": 5.8, "V7/iii": 5.2, "V/iii": 5.5,
-    "viio7/iii": 5.5,
+    "I": 1.3, "Cad64": 3.2, "V": 2.2, "V7": 1.9, "IV": 3.0, "ii": 3.3, "ii7": 3.2, "vi": 3.0, "viio": 3.9, "viio7": 4.4,
+    "viiø7": 4.8, "iii": 4.6, "Imaj7": 5.0, "IVmaj7": 4.7, "vi7": 4.7, "iii7": 5.5, "V+": 5.5, "I+": 5.5, "i": 4.6,
+    "iv": 4.4, "iiø7": 4.8, "iio": 5.3, "bVI": 4.8, "bIII": 5.5, "bVII": 5.5, "v": 5.2, "bII": 5.2, "Ger65": 5.0,
+    "It6": 5.0, "Fr43": 5.3, "V/V": 4.6, "V7/V": 3.8, "viio7/V": 4.4, "viio/V": 5.0, "viiø7/V": 5.2, "V7/IV": 4.2,
+    "viio7/IV": 5.5, "V7/ii": 4.4, "V/ii": 4.8, "viio7/ii": 5.0, "viio/ii": 5.8, "V7/vi": 4.4, "V/vi": 4.6,
+    "viio7/vi": 4.8, "viio/vi": 5.8, "V7/iii": 5.2, "V/iii": 5.5, "viio7/iii": 5.5,
 }  # fmt: skip
 MINOR = {
-    "i": 1.3, "Cad64": 3.2, "V": 2.2, "V7": 1.9, "iv": 3.0, "iv7": 4.6, "iio": 3.8, "iiø7": 3.4, "VI": 3.3, "VImaj7": 5.0, "viio": 4.0,
-    "viio7": 3.4, "III": 4.0, "III+": 5.5, "VII": 4.4, "V7/III": 4.3, "v": 4.6, "i7": 5.5, "I": 4.6, "IV": 5.0, "V7/VII": 5.5,
-    "ii": 5.5, "bII": 4.6, "Ger65": 4.3, "It6": 4.3, "Fr43": 4.8, "V7/iv": 4.2, "viio7/iv": 4.8, "V7/V": 4.6, "V/V": 5.0,
-    "viio7/V": 4.2, "viio/V": 5.0, "viiø7/V": 5.5, "V7/VI": 4.8, "viio7/VI": 5.8, "viio7/III": 5.8,
+    "i": 1.3, "Cad64": 3.2, "V": 2.2, "V7": 1.9, "iv": 3.0, "iv7": 4.6, "iio": 3.8, "iiø7": 3.4, "VI": 3.3,
+    "VImaj7": 5.0, "viio": 4.0, "viio7": 3.4, "III": 4.0, "III+": 5.5, "VII": 4.4, "V7/III": 4.3, "v": 4.6, "i7": 5.5,
+    "I": 4.6, "IV": 5.0, "V7/VII": 5.5, "ii": 5.5, "bII": 4.6, "Ger65": 4.3, "It6": 4.3, "Fr43": 4.8, "V7/iv": 4.2,
+    "viio7/iv": 4.8, "V7/V": 4.6, "V/V": 5.0, "viio7/V": 4.2, "viio/V": 5.0, "viiø7/V": 5.5, "V7/VI": 4.8,
+    "viio7/VI": 5.8, "viio7/III": 5.8,
 }  # fmt: skip
 TABLES = {"major": MAJOR, "minor": MINOR}
 SIXTHS = {

@@ -18,15 +18,43 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefghijkl", "bcdefghijklm")
 )
 PIECES = (
-    "[", "]", "{", "}", "&a ", "*a", "<<: ", "- ", "? ", "!!python/object:os.system ", "!!binary ", "\t", "---\n",
-    "1e999", ".nan", "0x" + "f" * 6000, "9" * 5000, "2020-13-45", "190:20:30", "null", "~", "\0", "\ufeff", "%YAML 9\n",
-)  # fmt: skip
+    "[",
+    "]",
+    "{",
+    "}",
+    "&a ",
+    "*a",
+    "<<: ",
+    "- ",
+    "? ",
+    "!!python/object:os.system ",
+    "!!binary ",
+    "\t",
+    "---\n",
+    "1e999",
+    ".nan",
+    "0x" + "f" * 6000,
+    "9" * 5000,
+    "2020-13-45",
+    "190:20:30",
+    "null",
+    "~",
+    "\0",
+    "\ufeff",
+    "%YAML 9\n",
+)
 BOMBS = {
-    "laughs": LAUGHS, "itself": "genre: &a [*a]", "brackets": "[" * 60000, "dashes": "- " * 30000,
-    "digits": "genre: x\ntempo: [0x" + "f" * 60000 + ", 3]", "large": "genre: x\n" * 9999,
-    "date": "genre: x\ntempo: [3, 2020-99-99]", "key": "? [a]\n: b", "nan": "genre: x\ntempo: [.nan, .inf]",
+    "laughs": LAUGHS,
+    "itself": "genre: &a [*a]",
+    "brackets": "[" * 60000,
+    "dashes": "- " * 30000,
+    "digits": "genre: x\ntempo: [0x" + "f" * 60000 + ", 3]",
+    "large": "genre: x\n" * 9999,
+    "date": "genre: x\ntempo: [3, 2020-99-99]",
+    "key": "? [a]\n: b",
+    "nan": "genre: x\ntempo: [.nan, .inf]",
     "falling": "genre: x\ntempo: [9e99, -9e99]",
-}  # fmt: skip
+}
 
 
 def outcome(path: Path, data: bytes) -> bool:

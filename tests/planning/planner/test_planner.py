@@ -97,6 +97,9 @@ def test_words_that_prompts_and_plans_share_are_one(prompt, shared):
         ("3:20 minutes, 1.5 minutes, half a minute", "200 seconds, 090 seconds, 030 seconds"),
         ("A min, 3 min", "A min, 180 seconds"),
         ("80s rock from the 90s, 1970s style", "decade rock from the decade, decade style"),
+        ("90s boy band ballad, a 70s-style groove", "decade boy band ballad, a decade-style groove"),
+        ("808s and an 808 kick, 303 seconds", "decade and an decade kick, 303 seconds"),
+        ("30s of pop, a 60s loop, pop 30s", "030 seconds of pop, a 060 seconds loop, pop 030 seconds"),
         ("no number here", "no number here"),
     ],
 )

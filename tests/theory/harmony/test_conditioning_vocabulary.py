@@ -23,9 +23,16 @@ C = Key("C")
 
 def test_the_words_stand_in_their_places() -> None:
     assert CONDITIONING_FUNCTIONS == (
-        "none", "tonic", "tonic_substitute", "subdominant", "subdominant_substitute", "dominant", "dominant_substitute",
-        "applied_dominant", "borrowed",
-    )  # fmt: skip
+        "none",
+        "tonic",
+        "tonic_substitute",
+        "subdominant",
+        "subdominant_substitute",
+        "dominant",
+        "dominant_substitute",
+        "applied_dominant",
+        "borrowed",
+    )
     assert CONDITIONING_CADENCES == ("none", "authentic", "plagal", "half", "deceptive")
 
 
@@ -39,8 +46,9 @@ def test_the_function_of_every_chord_is_pinned() -> None:
 
 @pytest.mark.parametrize(
     ("text", "function"),
-    [("I", "tonic"), ("vi", "tonic_substitute"), ("IV", "subdominant"), ("ii7", "subdominant_substitute"), ("V7", "dominant"),
-     ("viio", "dominant_substitute"), ("V7/V", "applied_dominant"), ("iv", "borrowed"), ("bVII", "borrowed"), ("N", "none")],
+    [("I", "tonic"), ("vi", "tonic_substitute"), ("IV", "subdominant"), ("ii7", "subdominant_substitute"),
+     ("V7", "dominant"), ("viio", "dominant_substitute"), ("V7/V", "applied_dominant"), ("iv", "borrowed"),
+     ("bVII", "borrowed"), ("N", "none")],
 )  # fmt: skip
 def test_functions(text: str, function: str) -> None:
     assert conditioning_function(Chord.parse(text, C), C) == function

@@ -16,8 +16,11 @@ def said(chart: str, key: str = "C major") -> list[str]:
     ("chart", "key", "expected"),
     [
         ("| C | F | G | Am |", "C major", ["tonic", "subdominant", "dominant", "tonic_substitute"]),
-        ("| Dm | Bdim | Em | C |", "C major",
-         ["subdominant_substitute", "dominant_substitute", "tonic_substitute", "tonic"]),
+        (
+            "| Dm | Bdim | Em | C |",
+            "C major",
+            ["subdominant_substitute", "dominant_substitute", "tonic_substitute", "tonic"],
+        ),
         ("| Am | F | E7 | Am |", "A minor", ["tonic", "subdominant_substitute", "dominant", "tonic"]),
         ("| C | C/G | G7 | C |", "C major", ["tonic", "dominant", "dominant", "tonic"]),  # cadential six-four
         ("| C | C/G | F | C |", "C major", ["tonic", "tonic", "subdominant", "tonic"]),  # a six-four that leads nowhere
@@ -36,7 +39,7 @@ def said(chart: str, key: str = "C major") -> list[str]:
         ("| Am | E | Am | A |", "A minor", ["tonic", "dominant", "tonic", "borrowed_tonic"]),  # Picardy third
         ("| C | E | F | Fm |", "C major", ["tonic", "applied_dominant", "subdominant", "borrowed_subdominant"]),
     ],
-)  # fmt: skip
+)
 def test_functions(chart: str, key: str, expected: list[str]) -> None:
     assert said(chart, key) == expected
     assert set(expected) <= set(FUNCTIONS)
