@@ -58,7 +58,7 @@ def caption(sheet: LeadSheet, file: str, genre: str | None = None, instruments: 
         >>> from musetune import LeadSheet
         >>> sheet = LeadSheet.parse("| Am | F |", key="A minor", bpm=80)
         >>> caption(sheet, "evening.flac", "folk"), caption(sheet, "morning.flac", "folk", ["piano", "strings"])
-        ('slow folk piece', 'folk piece with piano and strings, slow')
+        ('slow folk track', 'slow folk music with piano and strings in a minor key')
     """
     rng = random.Random(file)
     kind = "waltz" if str(sheet.meter) == "3/4" and rng.random() < 0.5 else rng.choice(KINDS)

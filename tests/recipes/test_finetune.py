@@ -536,8 +536,8 @@ def test_a_genre_without_clips_ends_in_one_line_that_says_what_there_is(base: Pa
     run = finetune(base, data, tmp_path / "out", "genre=folk")
     assert run.returncode == 1
     assert run.stderr.strip().splitlines()[-1] == (
-        f"finetune.py: {data} has no clips of genre=folk, but 5 of pop, 5 of jazz: leave genre= out, or prepare into a new "
-        "folder with --genre folk, or with a column genre in metadata.csv"
+        f"finetune.py: {data} has no clips of genre=folk, but 5 of pop, 5 of jazz: leave genre= out, or prepare into "
+        "a new folder with --genre folk, or with a column genre in metadata.csv"
     )
     assert "Traceback" not in run.stderr
 

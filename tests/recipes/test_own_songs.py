@@ -146,6 +146,15 @@ def test_other_settings_are_refused_and_forced(out: Path, options: dict[str, Any
     assert train_on_songs(out=copy, **options | {"genre": "rock"}, force=True, confirm=lambda question: False) is None
     assert not (copy / "adapter").exists()
     assert {clip.genre for clip in LatentDataset(copy / "data").clips} == {"rock"}
+    # nothing was trained yet, so other settings need no force
+    assert train_on_songs(out=copy, **options | {"genre": "pop"}, confirm=lambda question: False) is None
+    assert {clip.genre for clip in LatentDataset(copy / "data").clips} == {"pop"}
+
+
+def test_a_misspelt_genre_is_refused_before_any_work(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="genre is 'jaz': write 'jazz'"):
+        train_on_songs(out=tmp_path / "out", **options | {"genre": "jaz"})
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_it_did_not_make_is_left_alone(options: dict[str, Any], tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from diffusers import DDPMScheduler
 
 from musetune.datasets import LatentDataset
 from musetune.datasets.clips import cut
-from musetune.datasets.metadata import scan_metadata
+from musetune.datasets.metadata import genre_fault, scan_metadata
 from musetune.datasets.prepare import AUDIO, MIDI, NOTHING, SAMPLE_RATE, SliceJob, decode, find_music, prepare
 from musetune.display.listen_page import listen_page
 from musetune.hub.locate import find_adapter, find_base
@@ -61,6 +61,11 @@ class TrainedAdapter:
         page: The page to listen to before and after.
         figures: What was measured, in sentences.
         commands: How to load, mix and push it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> TrainedAdapter(Path("out/adapter"), Path("out/listen/index.html"), (), "musetune push …").adapter.name
+        'adapter'
     """
 
     adapter: Path
@@ -114,6 +119,12 @@ def train_on_songs(
     Raises:
         ValueError: There are too few songs, none can be read, or `out` was made with other settings; the message says
             how to mend it.
+
+    Example:
+        >>> from musetune.training.own_songs import train_on_songs
+        >>> trained = train_on_songs("songs", "out/mine", name="mine", genre="folk")  # doctest: +SKIP
+        >>> trained.page  # doctest: +SKIP
+        PosixPath('out/mine/listen/index.html')
     """
     source, out = Path(source), Path(out)
     settings: JsonObject = {
@@ -121,6 +132,8 @@ def train_on_songs(
         "steps": steps, "clip_seconds": clip_seconds, "sheets": sheets, "seed": seed,
     }  # fmt: skip
     files = music_in(source)
+    if genre is not None and (fault := genre_fault(genre)):
+        raise ValueError(fault)
     record = open_folder(out, settings | {"songs": songs_digest(source, files)}, force)
     find_adapter(theory)  # before minutes of work: is it there?
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -149,9 +162,7 @@ def train_on_songs(
         print(f"left out {file}: {reason}")
     print(f"held out, for listening: {', '.join(held_out)}")
     print("\n".join(f"- {reason}" for reason in reasons_of(plan, steps)))
-    print(
-        f"Wrong key, tempo or caption? Write what is right into {source / 'metadata.csv'} and begin anew with --force."
-    )
+    print(f"Wrong key, tempo or caption? Write what is right into {source / 'metadata.csv'} and run this again.")
     if not record.get("confirmed"):
         if not confirm("Train on these songs?"):
             return None
@@ -205,13 +216,13 @@ def open_folder(out: Path, settings: JsonObject, force: bool) -> JsonObject:
     Args:
         out: The folder.
         settings: What its content depends on.
-        force: Begin anew where it was made with others.
+        force: Begin anew where it was trained with others.
 
     Returns:
         Its record: the settings, and what has been answered.
 
     Raises:
-        ValueError: It was made with other settings, or it holds what this command did not make.
+        ValueError: It was trained with other settings, or it holds what this command did not make.
     """
     path = out / RECORD
     if path.is_file():
@@ -219,7 +230,11 @@ def open_folder(out: Path, settings: JsonObject, force: bool) -> JsonObject:
         other = [key for key, value in settings.items() if record.get(key) != value]
         if not other:
             return record
-        if not force:
+        if force:
+            print(f"{out} begins anew")
+        elif not (out / "run").exists():
+            print(f"{out} begins anew with other {', '.join(other)}: nothing was trained there yet")
+        else:
             raise ValueError(
                 f"{out} was made with other {', '.join(other)}: give the same again to go on, --force to begin anew, "
                 "or another folder with -o"
