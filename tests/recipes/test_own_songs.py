@@ -135,6 +135,7 @@ def test_the_same_again_does_nothing_twice(
     assert "left out short.wav: ValueError: too short" in said
     assert "held out, for listening: " in said
     assert "--adapter" in again.commands
+    assert "--dry-run --license LICENCE" in again.commands  # nobody knows the small base's
     assert '"my-records": 0.7' not in again.commands  # jazz is for nano
 
 

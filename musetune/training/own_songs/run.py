@@ -21,6 +21,7 @@ from musetune.datasets.clips import cut
 from musetune.datasets.metadata import genre_fault, scan_metadata
 from musetune.datasets.prepare import AUDIO, MIDI, NOTHING, SAMPLE_RATE, SliceJob, decode, find_music, prepare
 from musetune.display.listen_page import listen_page
+from musetune.hub import why_unlicensed
 from musetune.hub.locate import find_adapter, find_base
 from musetune.symbols import LeadSheet
 from musetune.symbols.json_values import JsonObject
@@ -395,11 +396,11 @@ def next_commands(out: Path, settings: JsonObject, records: Sequence[JsonObject]
             'pipe.load_adapter("jazz")',
             f'pipe.set_adapter({{{json.dumps(name)}: 0.7, "jazz": 0.3}})',
         ]
-    stated = "" if settings["data_license"] else " --license LICENCE"
+    licence = " --license LICENCE" if why_unlicensed(folder) else ""
     lines += [
         "",
         "# share it: look at the card first, then leave --dry-run out",
-        f"musetune push {shlex.quote(folder)} YOU/{name} --dry-run{stated}",
+        f"musetune push {shlex.quote(folder)} YOU/{name} --dry-run{licence}",
     ]
     return "\n".join(lines)
 
