@@ -75,13 +75,13 @@ def parallel_map(function: Callable[[Item], Answer], items: Iterable[Item], work
     Raises:
         RuntimeError: An item killed the process that worked on it, twice.
     """
-    for item, answer in crash_safe_map(partial(_boxed, function), items, workers):
+    for item, answer in crash_safe_map(partial(_box, function), items, workers):
         if answer is None:
             raise RuntimeError(f"{item} killed the process that worked on it: give it more memory, or leave it out")
         yield answer[0]
 
 
-def _boxed(function: Callable[[Item], Answer], item: Item) -> tuple[Answer]:
+def _box(function: Callable[[Item], Answer], item: Item) -> tuple[Answer]:
     """The answer in a tuple, so that a function's None is told from a dead process."""
     return (function(item),)
 

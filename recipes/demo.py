@@ -75,7 +75,7 @@ def say(number: int, what: str) -> None:
     print(f"\n[{number}/4] {what}", flush=True)
 
 
-def shown(part: str | Path) -> str:
+def command_part(part: str | Path) -> str:
     """A part of a command as one would type it here."""
     return os.path.relpath(part) if Path(part).is_absolute() else shlex.quote(str(part))
 
@@ -83,7 +83,7 @@ def shown(part: str | Path) -> str:
 def run(*command: str | Path) -> None:
     """Run one of MuseTune's own commands with this Python, showing it."""
     line = [str(part) for part in command]
-    print("$ python " + " ".join(map(shown, command)), flush=True)
+    print("$ python " + " ".join(map(command_part, command)), flush=True)
     subprocess.run([sys.executable, *line], check=True, cwd=REPOSITORY)
 
 

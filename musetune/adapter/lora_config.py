@@ -89,11 +89,11 @@ def _ways(pattern: str) -> float:
 def pattern_value(patterns: Mapping[str, float], module: str, default: float) -> float:
     """Return the value of the first of ``patterns`` that a module's name ends in, by peft's rule, else ``default``."""
     for pattern, value in patterns.items():
-        if _compiled(pattern).match(module):
+        if _compile(pattern).match(module):
             return value
     return default
 
 
 @lru_cache(MAX_PATTERNS)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(.*\.)?({pattern})$")

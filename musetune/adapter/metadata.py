@@ -92,10 +92,10 @@ def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
                 f"it has schema version {repr(values['schema'])[:20]}, this musetune reads {SCHEMA}: update musetune, "
                 f"or make the adapter again"
             )
-        kind, name, base = (_required(values, key) for key in ("kind", "name", "base"))
+        kind, name, base = (_require(values, key) for key in ("kind", "name", "base"))
         genre, theory = (text_field(values, key, FILE) for key in ("genre", "theory"))
         unet = object_field(values, "unet", FILE)
-        shapes, sketch = _required(unet, "shapes"), unet["sketch"]
+        shapes, sketch = _require(unet, "shapes"), unet["sketch"]
         if not isinstance(sketch, list) or len(sketch) not in (0, SAMPLES):
             raise ValueError(f"its sketch must be {SAMPLES} numbers")
         numbers = [number_field({"sketch": value}, "sketch", FILE) for value in sketch]
@@ -109,7 +109,7 @@ def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
     return AdapterMetadata(kind, name, base, shapes, fingerprint, genre, theory)
 
 
-def _required(values: Mapping[str, Any], key: str) -> str:
+def _require(values: Mapping[str, Any], key: str) -> str:
     if (text := text_field(values, key, FILE)) is None:
         raise KeyError(key)
     return text

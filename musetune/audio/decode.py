@@ -174,14 +174,14 @@ class SndfileDecoder:
             try:
                 count = self.file.buffer_read_into(buffer[filled : filled + READ_FRAMES], "float32")
             except soundfile.LibsndfileError as error:
-                self._damaged(before + filled, error.error_string)
+                self._report_damage(before + filled, error.error_string)
                 return filled, False
             if count == 0:
                 return filled, False
             filled += count
         return filled, True
 
-    def _damaged(self, frames: int, why: str) -> None:
+    def _report_damage(self, frames: int, why: str) -> None:
         """Say that the rest is lost; raise ValueError where that is everything."""
         if frames == 0:
             raise ValueError(f"{self.path} cannot be decoded ({why})")

@@ -157,7 +157,7 @@ def open_sound(audio: str | PathLike | np.ndarray, sr: int | None = None) -> Sou
         )
     if sr is None:
         raise ValueError("an array needs its sample rate: analyze(wave, sr=44100)")
-    wave = _checked(np.asarray(audio), sr)
+    wave = _by_channel(np.asarray(audio), sr)
     step = max(1, CHUNK_VALUES // len(wave))
     starts = range(0, wave.shape[1], step)
     return SoundStream(None, int(sr), len(wave), None, lambda: (_float(wave[:, i : i + step].T) for i in starts))
@@ -195,12 +195,12 @@ class _MonoFolder:
             self.weights is None
         ):  # the first: its offset is taken away at once, else the resampler would ring at the start
             self.offset = wave.mean(axis=0, dtype=np.float64).astype(np.float32)
-        mono = self._folded(wave - self.offset)
+        mono = self._fold(wave - self.offset)
         if self.resampler is not None:
             mono = self.resampler.resample_chunk(np.ascontiguousarray(mono), last=last)
         return self._level(mono)
 
-    def _folded(self, wave: np.ndarray) -> np.ndarray:
+    def _fold(self, wave: np.ndarray) -> np.ndarray:
         """The channels weighed and summed; new weights are faded in."""
         before, after = self.weights, fold_weights(wave)
         self.weights = after
@@ -260,7 +260,7 @@ def _and_last(items: Iterator[np.ndarray]) -> Iterator[tuple[bool, np.ndarray]]:
         yield True, before
 
 
-def _checked(wave: np.ndarray, sr: int) -> np.ndarray:
+def _by_channel(wave: np.ndarray, sr: int) -> np.ndarray:
     """`wave` as (channels, samples), or a ValueError."""
     if isinstance(sr, bool) or sr != int(sr) or not SAMPLE_RATES[0] <= sr <= SAMPLE_RATES[1]:
         raise ValueError(f"sr={sr!r} is outside {SAMPLE_RATES[0]}–{SAMPLE_RATES[1]} Hz (whole numbers)")

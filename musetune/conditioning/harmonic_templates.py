@@ -65,7 +65,7 @@ class HarmonicTemplateEncoder(nn.Module):
         """
         hits = _columns(stems, "drums_") @ self.tables["drums"]
         pictures = [hits, *(picture for stream in PITCHED for picture in self._pictures(stream, stems))]
-        grid = torch.cat([_folded(picture, rows, self.cols) for picture in pictures], 1)
+        grid = torch.cat([_fold(picture, rows, self.cols) for picture in pictures], 1)
         result: Tensor = self.out(F.gelu(self.look(grid)))
         return result
 
@@ -106,7 +106,7 @@ def _columns(stems: Tensor, start: str) -> Tensor:
     return stems[..., [i for i, field in enumerate(STEM_FIELDS) if field.startswith(start)]]
 
 
-def _folded(picture: Tensor, rows: int, cols: int) -> Tensor:
+def _fold(picture: Tensor, rows: int, cols: int) -> Tensor:
     """(B, frames, bins) → (B, frames a row · bins a column, rows, cols)."""
     batch, frames, bins = picture.shape
     boxes = picture.reshape(batch, rows, frames // rows, cols, bins // cols)

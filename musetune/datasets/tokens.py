@@ -31,7 +31,7 @@ class TokenTable:
 
     def batch(self, indices: list[int]) -> MusicTokens:
         """Tokens of some clips (B, …), without the padding that none of them needs."""
-        rows = {k: _enlarged(v[indices]) for k, v in self.tensors.items()}
+        rows = {k: _enlarge(v[indices]) for k, v in self.tensors.items()}
         mask = rows["event_mask"]
         longest = max(1, int(mask.any(0).nonzero().max()) + 1) if bool(mask.any()) else 1
         return MusicTokens.from_tensors({k: v[:, :longest] if k.startswith("event") else v for k, v in rows.items()})
@@ -90,7 +90,7 @@ def tabulate(
             chunks.append(_shrunk(MusicTokens.stack(list(_tokens(part, frame_s, n_frames, event_s))).tensors()))
             progress.update(len(part))
     longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
-    return TokenTable({k: torch.cat([_padded(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
+    return TokenTable({k: torch.cat([_pad(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
 
 
 def _symbols_of(clips: Sequence[Clip]) -> tuple[list[JsonObject], list[JsonObject | None]]:
@@ -128,11 +128,11 @@ def _shrunk(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: v if k in _EXACT else v.to(_SMALL.get(v.dtype, v.dtype)) for k, v in tensors.items()}
 
 
-def _enlarged(tensor: Tensor) -> Tensor:
+def _enlarge(tensor: Tensor) -> Tensor:
     return tensor.to({v: k for k, v in _SMALL.items()}.get(tensor.dtype, tensor.dtype))
 
 
-def _padded(name: str, tensor: Tensor, longest: int) -> Tensor:
+def _pad(name: str, tensor: Tensor, longest: int) -> Tensor:
     if not name.startswith("event"):
         return tensor
     return pad(tensor, [0, 0] * (tensor.ndim - 2) + [0, longest - tensor.shape[1]])

@@ -32,7 +32,7 @@ def agreement(records: Records) -> dict[str, dict[str, Mean | None]]:
     clips = clips_of(records)
     agreements: dict[str, dict[str, Mean | None]] = {}
     for name in QUANTITIES:
-        (ours, theirs), known = pairs(records, name), [_known(record, name) for record in records]
+        (ours, theirs), known = pairs(records, name), [_has_scores(record, name) for record in records]
         agreements[name] = {
             kind: correlation(ours, theirs, clips[known], ranked=kind == "spearman") for kind in ("pearson", "spearman")
         }
@@ -50,7 +50,7 @@ def pairs(records: Records, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(n,), (n,): the report's and the judges' score ``name`` of each record that has both; "rank" is what
     candidates are ranked by.
     """
-    both = [(_score(r["musetune"], name), _score(r, name)) for r in records if _known(r, name)]
+    both = [(_score(r["musetune"], name), _score(r, name)) for r in records if _has_scores(r, name)]
     pairs_of_scores = np.array(both, dtype=float).reshape(-1, 2)
     return pairs_of_scores[:, 0], pairs_of_scores[:, 1]
 
@@ -140,7 +140,7 @@ def _score(report: Mapping[str, Any], name: str) -> float | None:
     return float(np.mean(scores)) if scores else 0.0
 
 
-def _known(record: Mapping[str, Any], name: str) -> bool:
+def _has_scores(record: Mapping[str, Any], name: str) -> bool:
     return None not in (_score(record["musetune"], name), _score(record, name))
 
 

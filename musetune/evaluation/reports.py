@@ -109,10 +109,10 @@ class Report:
         return {
             "schema": 2,
             "listener": self.listener,
-            "overall": _rounded(self.score),
-            "parts": {name: _rounded(value) for name, value in self.parts.items()},
-            "scores": {name: _rounded(value) for name, value in self.scores.items()},
-            "tempo": {"asked_bpm": _rounded(sheet_tempo(sheet), 2), "heard_bpm": _rounded(estimate.bpm, 2)},
+            "overall": _round(self.score),
+            "parts": {name: _round(value) for name, value in self.parts.items()},
+            "scores": {name: _round(value) for name, value in self.scores.items()},
+            "tempo": {"asked_bpm": _round(sheet_tempo(sheet), 2), "heard_bpm": _round(estimate.bpm, 2)},
             "key": {"asked": str(sheet.key), "heard": estimate.key},
             "chords": chord_rows(sheet, estimate),
             "beats": beat_rows(inside(sheet, sheet.beats_s), estimate.beats_s),
@@ -172,12 +172,12 @@ def chord_rows(sheet: LeadSheet, estimate: Estimate) -> list[JsonObject]:
         label, share, confidence = longest(estimate, float(start), float(end))
         rows.append(
             {
-                "start_s": _rounded(float(start)),
-                "end_s": _rounded(float(end)),
+                "start_s": _round(float(start)),
+                "end_s": _round(float(end)),
                 "asked": reference,
                 "heard": label,
-                "share": _rounded(share),
-                "confidence": None if np.isnan(confidence) else _rounded(confidence),
+                "share": _round(share),
+                "confidence": None if np.isnan(confidence) else _round(confidence),
                 "match": chords_agree(reference, label),
             }
         )
@@ -194,10 +194,10 @@ def beat_rows(reference_s: np.ndarray, estimate_s: np.ndarray) -> JsonObject:
         deviations.append(round(1000 * nearest, 1) if abs(nearest) <= WINDOW_S else None)
     known = [abs(value) for value in deviations if value is not None]
     return {
-        "asked_s": [_rounded(float(time)) for time in reference_s],
-        "heard_s": [_rounded(float(time)) for time in estimate_s],
+        "asked_s": [_round(float(time)) for time in reference_s],
+        "heard_s": [_round(float(time)) for time in estimate_s],
         "deviation_ms": deviations,
-        "mean_absolute_ms": _rounded(float(np.mean(known)), 1) if known else None,
+        "mean_absolute_ms": _round(float(np.mean(known)), 1) if known else None,
     }
 
 
@@ -207,5 +207,5 @@ def suggestion(name: str, allowed: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _rounded(value: float | None, digits: int = 4) -> float | None:
+def _round(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(float(value), digits)

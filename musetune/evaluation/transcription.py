@@ -103,7 +103,7 @@ def pitched_notes(wave: np.ndarray, sr: int) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _basic_pitch() -> tuple[Any, Any]:
     """Its module ``inference`` and its model, of the ONNX weights that its wheel holds."""
-    with _unlogged():  # it tells which other runtimes are not there
+    with _silence_logging():  # it tells which other runtimes are not there
         import basic_pitch
         from basic_pitch import inference
     weights = basic_pitch.build_icassp_2022_model_path(basic_pitch.FilenameSuffix.onnx)
@@ -111,7 +111,7 @@ def _basic_pitch() -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def _unlogged() -> Iterator[None]:
+def _silence_logging() -> Iterator[None]:
     """Nothing is logged, and the logging of who imports us is not set up by an import."""
     root, level, silent = logging.getLogger(), logging.root.manager.disable, logging.NullHandler()
     root.addHandler(silent)

@@ -39,7 +39,7 @@ class ChartBar:
 
 
 @dataclass
-class _Written:
+class _BarText:
     """One bar as it is written."""
 
     tokens: list[str] = field(default_factory=list)
@@ -64,12 +64,12 @@ def read_chart(text: str, key: Key, meter: Meter) -> list[ChartBar]:
     text = re.sub(r"(?<![^\s|:])\.//?\.(?![^\s|:])", REPEAT, text)
     degrees = not any(_LETTER.match(token) for token in re.sub(r"[|:\[\]]", " ", _LABEL.sub(" ", text)).split())
     bars = _bars_of(text, degrees) if "|" in text else _chords_of(text)
-    return _played(_checked(_join_meters(bars, degrees)), key, meter, degrees)
+    return _play_repeats(_check_repeats(_join_meters(bars, degrees)), key, meter, degrees)
 
 
-def _chords_of(text: str) -> list[_Written]:
+def _chords_of(text: str) -> list[_BarText]:
     """A text without bar lines: a bar for each chord."""
-    bars: list[_Written] = []
+    bars: list[_BarText] = []
     label = None
     for i, piece in enumerate(_LABEL.split(text)):
         if i % 2:
@@ -80,17 +80,17 @@ def _chords_of(text: str) -> list[_Written]:
                 raise ValueError(
                     f"{token!r} repeats a passage, and none is marked; put the passage between '|:' and ':| {token}'"
                 )
-            bars.append(_Written([token], label=label))
+            bars.append(_BarText([token], label=label))
             label = None
     return bars
 
 
-def _join_meters(bars: list[_Written], degrees: bool) -> list[_Written]:
+def _join_meters(bars: list[_BarText], degrees: bool) -> list[_BarText]:
     """``bars`` with a meter that stands alone put into the bar after it.
 
     In a chart of degrees 5/4 is a chord, 4/4 none.
     """
-    out: list[_Written] = []
+    out: list[_BarText] = []
     for bar in bars:
         before = out[-1] if out else None
         if before is not None and len(before.tokens) == 1 and not before.closes:
@@ -103,10 +103,10 @@ def _join_meters(bars: list[_Written], degrees: bool) -> list[_Written]:
     return out
 
 
-def _bars_of(text: str, degrees: bool) -> list[_Written]:
+def _bars_of(text: str, degrees: bool) -> list[_BarText]:
     """The bars between bar lines."""
-    bars: list[_Written] = []
-    at, current, start, ended = 0, _Written(), True, False
+    bars: list[_BarText] = []
+    at, current, start, ended = 0, _BarText(), True, False
     while at < len(text):
         line = text.find("|", at)
         line = len(text) if line < 0 else line
@@ -128,7 +128,7 @@ def _bars_of(text: str, degrees: bool) -> list[_Written]:
         if not empty or (spaced and not current.label and not current.endings):
             current.blank = empty
             bars.append(current)
-            current = _Written()
+            current = _BarText()
         times = sign["times"] or sign["fold"] or (sign["count"] if sign["close"] else None)
         if sign["close"]:
             if not bars:
@@ -151,9 +151,9 @@ def _bars_of(text: str, degrees: bool) -> list[_Written]:
     return bars
 
 
-def _passage(bars: list[_Written]) -> list[_Written]:
+def _passage(bars: list[_BarText]) -> list[_BarText]:
     """The bars since the repeat that is open, or since the last one that closed without endings."""
-    out: list[_Written] = []
+    out: list[_BarText] = []
     for bar in reversed(bars):
         if out and bar.closes and not bar.endings:
             break
@@ -163,7 +163,7 @@ def _passage(bars: list[_Written]) -> list[_Written]:
     return out
 
 
-def _fill(bar: _Written, text: str, degrees: bool, fresh: bool) -> None:
+def _fill(bar: _BarText, text: str, degrees: bool, fresh: bool) -> None:
     """Put what stands between two bar lines into ``bar``: endings first, then section names and tokens."""
     ending = _ENDING.match(text) if not fresh else None
     if ending is not None and _is_ending(ending["numbers"], text[ending.end() :], degrees):
@@ -210,7 +210,7 @@ def _name(text: str) -> str:
     return name
 
 
-def _checked(bars: list[_Written]) -> list[_Written]:
+def _check_repeats(bars: list[_BarText]) -> list[_BarText]:
     """``bars``, whose repeats are closed and stand side by side."""
     opened: int | None = None
     for i, bar in enumerate(bars):
@@ -226,7 +226,7 @@ def _checked(bars: list[_Written]) -> list[_Written]:
     return bars
 
 
-def _played(bars: list[_Written], key: Key, meter: Meter, degrees: bool) -> list[ChartBar]:
+def _play_repeats(bars: list[_BarText], key: Key, meter: Meter, degrees: bool) -> list[ChartBar]:
     """The bars as they are played."""
     out: list[ChartBar] = []
     first, turn, at, chords, beats = 0, 1, 0, 0, Fraction(0)
@@ -254,7 +254,7 @@ def _played(bars: list[_Written], key: Key, meter: Meter, degrees: bool) -> list
     return out
 
 
-def _in_repeat(bars: list[_Written], first: int, at: int) -> bool:
+def _in_repeat(bars: list[_BarText], first: int, at: int) -> bool:
     """Whether a repeat that began at ``first`` has a bar that leads back, so that its endings take turns."""
     group = bars[first:]
     for i, bar in enumerate(group):
@@ -265,7 +265,7 @@ def _in_repeat(bars: list[_Written], first: int, at: int) -> bool:
     return False
 
 
-def _passes(bars: list[_Written], first: int, at: int) -> int:
+def _passes(bars: list[_BarText], first: int, at: int) -> int:
     """How often the passage from ``first`` that closes at ``at`` is played: as its endings, else its count, say."""
     if not bars[at].endings:
         return bars[at].closes
@@ -277,7 +277,7 @@ def _passes(bars: list[_Written], first: int, at: int) -> int:
     return last
 
 
-def _slots(bar: _Written, before: list[Slot], key: Key, meter: Meter, degrees: bool) -> tuple[Meter, list[Slot]]:
+def _slots(bar: _BarText, before: list[Slot], key: Key, meter: Meter, degrees: bool) -> tuple[Meter, list[Slot]]:
     """The meter and the slots of one bar."""
     tokens = list(bar.tokens)
     if tokens and (signature := _METER.fullmatch(tokens[0].removeprefix("="))) is not None:

@@ -69,12 +69,12 @@ class Notation:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-def read_notation(path: Path) -> Notation:
-    """What the score in a .musicxml, .xml or .mxl file says.
+def read_notation(path: Path, *, repeats: bool = True) -> Notation:
+    """What the score in a .musicxml, .xml or .mxl file says; without ``repeats`` each bar once, as it is written.
 
     Raises ValueError for what is no score or lies beyond the limits.
     """
-    return parse_notation(notation_bytes(path))
+    return parse_notation(notation_bytes(path), repeats=repeats)
 
 
 def notation_bytes(path: Path) -> bytes:
@@ -109,8 +109,8 @@ def _rootfile(data: bytes) -> str | None:
     return (scores or files)[0].get("full-path") if files else None
 
 
-def parse_notation(data: bytes) -> Notation:
-    """What the XML ``data`` says."""
+def parse_notation(data: bytes, *, repeats: bool = True) -> Notation:
+    """What the XML ``data`` says; without ``repeats`` each bar once, as it is written."""
     root = limits.parse_xml(data)
     if root.tag not in ("score-partwise", "score-timewise"):
         raise ValueError(f"its root is <{shorten(root.tag)}>, not <score-partwise> or <score-timewise>")
@@ -122,7 +122,7 @@ def parse_notation(data: bytes) -> Notation:
         out.fields[item.get("name", "")] = item.text or ""
     readers = [_Part(number, entry, bars).read() for number, (entry, bars) in enumerate(parts, start=1)]
     check_count("notes", sum(part.count for part in readers), EVENTS)
-    order = play_order([bars for _, bars in parts])
+    order = play_order([bars for _, bars in parts]) if repeats else list(range(max(len(bars) for _, bars in parts)))
     for part in readers:
         part.unfold(order)
     check_count("notes with their repeats", sum(len(bar.notes) for part in readers for bar in part.bars), EVENTS)

@@ -95,7 +95,7 @@ def notate_hits(sounds: Iterable[Sound], bars: Sequence[Bar]) -> list[list[Piece
 def cells_of(sounds: Sequence[Sound], bars: Sequence[Bar]) -> list[Cell]:
     """The beats of all bars, each with the coarsest grid that the notes in it fit."""
     onsets, ends = sorted(a for a, *_ in sounds), sorted(b for _, b, *_ in sounds)
-    return [_fitted(cell, meter, _within(onsets, cell), _within(ends, cell)) for cell, meter in _beats(bars)]
+    return [_fit(cell, meter, _within(onsets, cell), _within(ends, cell)) for cell, meter in _beats(bars)]
 
 
 def _beats(bars: Sequence[Bar]) -> Iterator[tuple[Cell, Meter]]:
@@ -118,7 +118,7 @@ def _within(places: list[Fraction], cell: Cell) -> list[Fraction]:
     return places[bisect_right(places, cell.start - NEAR) : bisect_right(places, cell.end - NEAR)]
 
 
-def _fitted(cell: Cell, meter: Meter, onsets: list[Fraction], ends: list[Fraction]) -> Cell:
+def _fit(cell: Cell, meter: Meter, onsets: list[Fraction], ends: list[Fraction]) -> Cell:
     """The grid for a beat: one that all fits, else one that the onsets fit, else the nearer of sixteenths and
     triplets.
     """
@@ -202,7 +202,7 @@ def _bar(bar: Bar, cells: list[Cell], sounds: list[Sound], edges: list[Fraction]
         for at, length, tuplet in _values(low, high, cells, meter.compound):
             tied = tuple((pitch, velocity, a < at, at + length < b) for a, b, pitch, velocity in heads)
             pieces.append(Piece(at, length, tied, tuplet))
-    return _bracketed(pieces, cells)
+    return _bracket(pieces, cells)
 
 
 def _on_grid(position: Fraction, cells: list[Cell]) -> bool:
@@ -240,7 +240,7 @@ def _values(
         low += length
 
 
-def _bracketed(pieces: list[Piece], cells: list[Cell]) -> list[Piece]:
+def _bracket(pieces: list[Piece], cells: list[Cell]) -> list[Piece]:
     """Return the pieces with each tuplet's first and last piece marked."""
     out = list(pieces)
     for cell in cells:

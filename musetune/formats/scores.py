@@ -23,14 +23,31 @@ HANGING = Fraction(4)  # quarters that a note without an end sounds at most
 LEAP = 12  # semitones that a voice of a MIDI track leaps at most before another voice takes the note
 
 
-def read_score(path: str | Path) -> Score:
-    """The score in ``path``: .mid, .midi, .musicxml, .xml, .mxl.
+def read_score(path: str | Path, *, repeats: bool = True) -> Score:
+    """Read notes on paper.
 
-    Ties are joined, grace notes dropped, repeats of MusicXML played out.
+    Ties are joined, grace notes dropped. Chords are split into voices from the top; transposing instruments are read as
+    they sound. A score without a tempo gets 120 quarters a minute.
 
-    Chords are split into voices from the top; transposing instruments are read as they sound. A score without a tempo
-    gets 120 quarters a minute. Raises FileNotFoundError, and ValueError for another suffix, what is not such a file, or
-    no notes.
+    Args:
+        path: A .mid, .midi, .musicxml, .xml or .mxl file.
+        repeats: Whether the repeats of MusicXML are played out; else each bar stands once, as it is written.
+
+    Returns:
+        The score, in beats.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: For another suffix, for what is not such a file, and where there are no notes.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> sheet = LeadSheet.from_progression("C F", duration_seconds=4)
+        >>> from musetune.formats import save_song
+        >>> from musetune.symbols.arrangement import Arrangement, Stem, StemNote
+        >>> song = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 4.0, 36, 90),))})
+        >>> [note.pitch for note in read_score(save_song(sheet, song, "song.mid")).voices[0]]
+        [36]
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -40,13 +57,13 @@ def read_score(path: str | Path) -> Score:
     midi = path.suffix.lower() in (".mid", ".midi")
     kind = "a standard MIDI file" if midi else "a MusicXML score"
     with reading(path, f"{kind} with notes"):
-        return _from_midi(path) if midi else _from_musicxml(path)
+        return _from_midi(path) if midi else _from_musicxml(path, repeats)
 
 
-def _from_musicxml(path: Path) -> Score:
+def _from_musicxml(path: Path, repeats: bool) -> Score:
     from musetune.formats.musicxml_reader import read_notation
 
-    notation = read_notation(path)
+    notation = read_notation(path, repeats=repeats)
     tempi = in_force(notation.tempi, 0.5, notation.end)
     grid = lambda meters, count: tempo_grid(tempi, quarters_of(meters), count)  # noqa: E731
     lines = [(staff.name, line) for staff in notation.staves for line in staff.lines]

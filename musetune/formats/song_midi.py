@@ -108,7 +108,7 @@ def stems_of(file: mido.MidiFile) -> Arrangement:
     """
     if file.ticks_per_beat <= 0:
         raise ValueError(f"it counts {file.ticks_per_beat} ticks a quarter; only musical time is read")
-    played = _played(file)
+    played = _tracks(file)
     if not played:
         raise ValueError("it has no notes")
     sheet = midi.from_midi(file)
@@ -119,7 +119,7 @@ def _exact(text: str | None, sheet: LeadSheet, played: list[Track]) -> Arrangeme
     """The stems that a file carries as ``text``; None where there are none or the tracks say something else."""
     try:
         stems = Arrangement.from_json(json.loads(text or "{}"), sheet.grid)
-        return stems if _played(song_midi(sheet, stems)) == played else None
+        return stems if _tracks(song_midi(sheet, stems)) == played else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -158,7 +158,7 @@ def stem_name(track: str, program: int, drums: bool) -> str:
     return by_program
 
 
-def _played(file: mido.MidiFile) -> list[Track]:
+def _tracks(file: mido.MidiFile) -> list[Track]:
     """Each track and channel with notes."""
     out: list[Track] = []
     for number, track in enumerate(file.tracks, start=1):

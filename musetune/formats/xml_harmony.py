@@ -129,7 +129,7 @@ def _symbol(harmony: Element, semitones: int, where: str) -> Symbol:
         )
         return Symbol(numeral=numeral, tones=tuple(own.items()), where=where)
     if harmony.find("numeral") is not None:
-        return _numbered(harmony, where)
+        return _numeral_symbol(harmony, where)
     roots = harmony.findall("root")
     kind = (harmony.findtext("kind") or "").strip()
     if kind == "none":
@@ -142,10 +142,10 @@ def _symbol(harmony: Element, semitones: int, where: str) -> Symbol:
     below = harmony.find("bass")
     bass = None if below is None else transpose_name(_note(below, "bass"), semitones)
     kinds = harmony.findall("kind")
-    return Symbol(_named(root, kinds[-1] if kinds else None, harmony, bass, where))
+    return Symbol(_chord_on(root, kinds[-1] if kinds else None, harmony, bass, where))
 
 
-def _named(root: str, kind: Element | None, harmony: Element, bass: str | None, where: str) -> Chord:
+def _chord_on(root: str, kind: Element | None, harmony: Element, bass: str | None, where: str) -> Chord:
     """The chord on ``root``."""
     name = (kind.text or "").strip() if kind is not None else "major"
     text = (kind.get("text") or "").strip() if kind is not None else ""
@@ -156,7 +156,7 @@ def _named(root: str, kind: Element | None, harmony: Element, bass: str | None, 
                 remark(f"{where}: the symbol on {root} is of a kind that is not said; it is read as {root} major")
             parsed = Chord.parse(root + text)
             return parsed if bass is None else Chord.parse(f"{root}{text}/{bass}")
-        return chord_of(root, _altered({1: 0}, harmony), slash)
+        return chord_of(root, _alter({1: 0}, harmony), slash)
     if name == "pedal":
         remark(f"{where}: the pedal on {root} is read as the note alone, with its fifth")
         return chord_of(root, {1: 0, 5: 7}, slash)
@@ -175,10 +175,10 @@ def _tones(harmony: Element) -> dict[int, int]:
         return {}
     if name not in KINDS:
         raise ValueError(f"its kind {shorten(name)!r} is none of MusicXML's")
-    return _altered(dict(KINDS[name]), harmony)
+    return _alter(dict(KINDS[name]), harmony)
 
 
-def _altered(tones: dict[int, int], harmony: Element) -> dict[int, int]:
+def _alter(tones: dict[int, int], harmony: Element) -> dict[int, int]:
     """``tones`` with the <degree>s: an alteration is relative to the kind's own degree, an added one to a dominant
     chord.
     """
@@ -243,7 +243,7 @@ def _note(item: Element, what: str) -> str:
     return step + ("#" * alter if alter > 0 else "b" * -alter)
 
 
-def _numbered(harmony: Element, where: str) -> Symbol:
+def _numeral_symbol(harmony: Element, where: str) -> Symbol:
     """A symbol of scale number, alteration and kind (MusicXML 4.0's <numeral>)."""
     number, alter = (_number(harmony.findtext(f"numeral/numeral-{tag}")) for tag in ("root", "alter"))
     if not 1 <= number <= 7 or abs(alter) > 2:

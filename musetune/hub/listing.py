@@ -68,8 +68,8 @@ def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | 
         True
     """
     bundled = [(folder, folder.name) for place in BUNDLED_ADAPTERS for folder in _adapters_in(place)]
-    listed = list(_described(bundled, "bundled"))
-    listed += _described([(folder, repo) for repo, folder in _cached(cache_dir)], "cache")
+    listed = list(_describe_all(bundled, "bundled"))
+    listed += _describe_all([(folder, repo) for repo, folder in _from_cache(cache_dir)], "cache")
     for place in map(Path, places):
         if not place.is_dir():
             raise FileNotFoundError(f"no folder {place}: give an adapter's, or one that holds adapters' folders")
@@ -77,7 +77,7 @@ def list_adapters(places: Iterable[str | Path] = (), *, cache_dir: str | Path | 
         if folders == [place]:
             listed.append(_describe(place, None, "folder"))
         else:
-            listed += _described([(folder, None) for folder in folders], "folder")
+            listed += _describe_all([(folder, None) for folder in folders], "folder")
     return listed
 
 
@@ -117,7 +117,7 @@ def _adapters_in(home: Path) -> Iterator[Path]:
         yield from (folder for folder in sorted(home.iterdir()) if kind_of(folder) in ("theory", "lora"))
 
 
-def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
+def _from_cache(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
     """Yield repository and folder of each adapter in the Hub's cache: main's, else the latest revision's."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
@@ -132,7 +132,7 @@ def _cached(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
             yield repo.repo_id, revisions[-1].snapshot_path
 
 
-def _described(found: Iterable[tuple[Path, str | None]], source: str) -> Iterator[ListedAdapter]:
+def _describe_all(found: Iterable[tuple[Path, str | None]], source: str) -> Iterator[ListedAdapter]:
     """Yield what can be described of the (folder, name)s found; a damaged one is remarked."""
     for folder, name in found:
         try:

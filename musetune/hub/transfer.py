@@ -62,11 +62,11 @@ def push(
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    folder, repo_id = Path(folder), _checked(repo_id)
+    folder, repo_id = Path(folder), _check_repo_id(repo_id)
     names = files_to_push(folder)
     added = [CommitOperationAdd(name, _content(folder, name, repo_id, revision)) for name in names]
     api = HfApi(token=token)
-    with _explained(repo_id, revision, "push"):
+    with _explain_errors(repo_id, revision, "push"):
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
@@ -150,11 +150,11 @@ def pull(
     """
     from huggingface_hub import constants, snapshot_download
 
-    repo_id = _checked(repo_id)
+    repo_id = _check_repo_id(repo_id)
     if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
         raise FileExistsError(f"{out} is there already and not empty: name a new folder")
     fetch: dict[str, Any] = {"revision": revision, "token": token}
-    with _explained(repo_id, revision, "pull"), _asking(local_files_only) as fetch["local_files_only"]:
+    with _explain_errors(repo_id, revision, "pull"), _asking(local_files_only) as fetch["local_files_only"]:
         folder = Path(snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=PATTERNS, **fetch))
         if (folder / PIPELINE).is_file():
             snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=[*PATTERNS, *PIPELINE_FILES], **fetch)
@@ -184,7 +184,7 @@ def check_cache(repo_id: str, name: str, *, revision: str | None = None, **hub: 
     """
     from huggingface_hub import hf_hub_download
 
-    with _explained(repo_id, revision, "pull"), _asking(bool(hub.get("local_files_only"))) as cached:
+    with _explain_errors(repo_id, revision, "pull"), _asking(bool(hub.get("local_files_only"))) as cached:
         if cached:
             hf_hub_download(repo_id, name, revision=revision, cache_dir=hub.get("cache_dir"), local_files_only=True)
     return {"local_files_only": True} if cached else {}
@@ -237,7 +237,7 @@ def _copy(folder: Path, names: list[str], out: Path) -> Path:
     return out
 
 
-def _checked(repo_id: str) -> str:
+def _check_repo_id(repo_id: str) -> str:
     """Return ``repo_id`` where it is one. Raises ValueError."""
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
@@ -251,7 +251,7 @@ def _checked(repo_id: str) -> str:
 
 
 @contextmanager
-def _explained(repo_id: str, revision: str | None, doing: str) -> Iterator[None]:
+def _explain_errors(repo_id: str, revision: str | None, doing: str) -> Iterator[None]:
     """A context that turns errors of huggingface_hub into HubError, and leaves others as they are."""
     try:
         yield
@@ -274,7 +274,7 @@ def explain(error: BaseException, repo_id: str, revision: str | None, doing: str
         chain.append(cause)
     answer = next((e for e in chain if isinstance(e, HfHubHTTPError)), None)
     if answer is not None:
-        return _answered(answer, repo_id, revision, doing)
+        return _explain_answer(answer, repo_id, revision, doing)
     at = f"{repo_id}{f' at {revision}' if revision else ''}"
     if any(isinstance(e, OfflineModeIsEnabled) for e in chain):
         cached = f" and the cache has not the whole of {at}" if doing == "pull" else ""
@@ -300,7 +300,7 @@ def _on_the_wire(error: BaseException) -> bool:
     return cut or package in packages or isinstance(error, ConnectionError | TimeoutError)
 
 
-def _answered(error: Any, repo_id: str, revision: str | None, doing: str) -> str:
+def _explain_answer(error: Any, repo_id: str, revision: str | None, doing: str) -> str:
     """Return one line about an error that the Hub answered with."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError

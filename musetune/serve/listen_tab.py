@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from musetune.analysis.service.worker import WorkerDied
+from musetune.analysis.service.worker import WorkerDeath
 from musetune.formats.files import SUFFIXES
 from musetune.serve import generate_tab, markup
 from musetune.serve.errand import StoppedError
@@ -67,7 +67,7 @@ class ListenTab:
                     record, sheet = answer
                     html = markup.song_html(Path(path), record, sheet)
                     yield html, sheet.to_json(), gr.update(interactive=True)
-        except (ValueError, OSError, WorkerDied, StoppedError) as error:
+        except (ValueError, OSError, WorkerDeath, StoppedError) as error:
             yield markup.wrong(error), None, gr.update(interactive=False)
 
     def take_over(self, sheet: dict[str, Any]) -> tuple[Any, ...]:

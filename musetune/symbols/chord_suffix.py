@@ -126,7 +126,7 @@ def read_suffix(text: str) -> tuple[int, ...] | None:
     text = plain_signs(text)
     if text == "1":
         return (0,)
-    if not _balanced(text):
+    if not _is_balanced(text):
         return None
     tones, at, listed, depth, figured, first = _Tones(), 0, False, 0, False, True
     while at < len(text):
@@ -154,7 +154,7 @@ def read_suffix(text: str) -> tuple[int, ...] | None:
     return tones.intervals()
 
 
-def _balanced(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
     depth = 0
     for sign in text:
         depth += {"(": 1, ")": -1}.get(sign, 0)
@@ -183,15 +183,15 @@ def _word(tones: _Tones, kind: str, value: str, degree: str | None, first: bool)
         lowered = value.lower()
         tones.put(3, *([2] if "2" in lowered else []), *([5] if "4" in lowered or "2" not in lowered else []))
     elif kind == "add":
-        tones.add(20 + int(value.lstrip("b#+-")), _signed(value))
+        tones.add(20 + int(value.lstrip("b#+-")), _sign_of(value))
     elif kind == "no":
         tones.drop(int(value.lstrip("b#")))
     elif kind == "sign":
-        return _altered(tones, value, int(degree or 0), first)
+        return _alter(tones, value, int(degree or 0), first)
     return True
 
 
-def _altered(tones: _Tones, sign: str, degree: int, first: bool) -> bool:
+def _alter(tones: _Tones, sign: str, degree: int, first: bool) -> bool:
     offset = {"b": -1, "-": -1, "bb": -2}.get(sign, 1)
     if first and degree != 5 and sign in "+-":  # C-9 is Cm9, C+9 an augmented ninth
         tones.put(*((3, 3) if sign == "-" else (5, 8)))
@@ -216,7 +216,7 @@ def _number(tones: _Tones, number: str, after: str, listed: bool, figured: bool)
     """Take in a number: the figure of the chord, or, in a list (parentheses, commas, slashes), one more tone."""
     over_suspension = figured and bool(tones.steps[3]) and not {3, 4} & tones.steps[3]  # C7sus13
     if listed and after in ("+", "-"):
-        return number != "69" and _altered(tones, after, int(number), False)
+        return number != "69" and _alter(tones, after, int(number), False)
     if after == "M":
         tones.major_seventh = True
     if number in ("6", "69") or (number == "9" and figured and 9 in tones.steps.get(6, ())):
@@ -243,7 +243,7 @@ def _number(tones: _Tones, number: str, after: str, listed: bool, figured: bool)
     return after != "-" and (listed or over_suspension or not figured or number == "9")
 
 
-def _signed(degree: str) -> int:
+def _sign_of(degree: str) -> int:
     return degree_semitones(degree.replace("+", "#").replace("-", "b"))
 
 
@@ -265,7 +265,7 @@ def read_harte(text: str) -> tuple[int, ...] | None:
     own = _shorthand(short) if short else (0,)
     listed = [_LIST.fullmatch(item.strip()) for item in ("1" if items is None else items).split(",")]
     if own is None or None in listed:
-        return None if own is None or not _balanced(text) else read_suffix(text)
+        return None if own is None or not _is_balanced(text) else read_suffix(text)
     tones, degrees = set(own), [item[2] + item[3] for item in listed if item]
     try:
         for item, degree in zip(listed, degrees):

@@ -81,7 +81,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     return data
 
 
-class _Counted(ElementTree.TreeBuilder):
+class _CountingBuilder(ElementTree.TreeBuilder):
     """Elements up to ``ELEMENTS`` and ``DEPTH``."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     check_count("attributes of XML", data.count(b'="') + data.count(b"='"), ELEMENTS)
     for tag, most in TAGS.items():
         check_count(f"{tag}> in the XML", sum(data.count(tag.encode() + end) for end in (b">", b" ", b"/")), most)
-    parser = ElementTree.XMLParser(target=_Counted())
+    parser = ElementTree.XMLParser(target=_CountingBuilder())
     try:
         parser.feed(data)
         root: ElementTree.Element = parser.close()

@@ -64,7 +64,7 @@ class Config:
     minutes: float = 0.0  # stop after this time; 0: never
 
 
-class Trained(nn.Module):
+class TrainableParts(nn.Module):
     """What is trained, under one roof: the pipeline's U-Net and text encoders."""
 
     def __init__(self, pipe: AudioLDM2Pipeline) -> None:
@@ -123,12 +123,12 @@ def assemble(voice: Path, captions: list[str], cfg: Config) -> AudioLDM2Pipeline
     return pipe
 
 
-def build(pipe: AudioLDM2Pipeline, cfg: Config) -> Trained:
+def build(pipe: AudioLDM2Pipeline, cfg: Config) -> TrainableParts:
     """The modules that train, in training mode, arranged for speed."""
     pipe.unet.to(memory_format=torch.channels_last)
     if cfg.device == "cpu":
         pipe.unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
-    return Trained(pipe).train()
+    return TrainableParts(pipe).train()
 
 
 def main() -> None:

@@ -172,3 +172,11 @@ def test_what_counts_nothing_is_refused(tmp_path: Path, division: int, words: st
     (tmp_path / "a.mid").write_bytes(midi_of(division, *triad(4)))
     with pytest.raises(ValueError, match=words):
         read_score(tmp_path / "a.mid")
+
+
+def test_repeats_are_played_out_or_stand_once() -> None:
+    path = corpus.getWork("bach/bwv269")
+    with collected():
+        played, once = read_score(path), read_score(path, repeats=False)
+    assert played.length > once.length
+    assert [n.pitch for n in once.voices[0]][:8] == [n.pitch for n in played.voices[0]][:8]

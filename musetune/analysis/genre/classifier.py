@@ -52,7 +52,7 @@ def genre_analysis(
         return {"primary_genre": None, "confidence": 0.0, "scores": {}, "reasons": ["no chords heard"]}
     x = features(sheet, rhythm, timbre)
     checks = {row.genre: row.checks(piece) for row in rows}
-    scores = _rounded(_combined(classify(x), rows, own, checks))
+    scores = _round_scores(_combine(classify(x), rows, own, checks))
     first, second = sorted(scores, key=lambda name: -scores[name])[:2]
     if scores[first] - scores[second] < UNDECIDED:
         reasons = [f"{first} and {second} fit equally well ({scores[first]:.2f}, {scores[second]:.2f})"]
@@ -64,7 +64,7 @@ def genre_analysis(
     return {"primary_genre": first, "confidence": scores[first], "scores": scores, "reasons": reasons}
 
 
-def _combined(
+def _combine(
     trained: dict[str, float],
     rows: tuple[Convention, ...],
     own: tuple[Convention, ...],
@@ -84,7 +84,7 @@ def _combined(
     }
 
 
-def _rounded(scores: dict[str, float]) -> dict[str, float]:
+def _round_scores(scores: dict[str, float]) -> dict[str, float]:
     """To three places; the largest takes what rounding leaves, so that the sum is 1."""
     rounded = {name: round(float(value), 3) for name, value in scores.items()}
     first = max(rounded, key=lambda name: rounded[name])

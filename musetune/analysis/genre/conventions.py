@@ -184,7 +184,7 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
 def _convention(row: object, where: str) -> Convention:
     if not isinstance(row, dict):
         raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
-    _known(row, FIELDS, where)
+    _check_fields(row, FIELDS, where)
     genre = row.get("genre")
     if not isinstance(genre, str) or not 0 < len(genre.strip()) <= LONGEST_NAME:
         raise ValueError(
@@ -195,8 +195,8 @@ def _convention(row: object, where: str) -> Convention:
     if len(row) == 1:
         raise ValueError(f"{where} has no conventions; add at least one of {', '.join(FIELDS[1:])}")
     rhythm, chords = _mapping(row, "rhythm", where), _mapping(row, "chords", where)
-    _known(rhythm, RHYTHM_FIELDS, f"{where}, rhythm")
-    _known(chords, tuple(CHORD_KINDS), f"{where}, chords")
+    _check_fields(rhythm, RHYTHM_FIELDS, f"{where}, rhythm")
+    _check_fields(chords, tuple(CHORD_KINDS), f"{where}, chords")
     return Convention(
         genre.strip(),
         _range(row, "tempo", BPM_RANGE, where),
@@ -216,7 +216,7 @@ def pattern_names() -> tuple[str, ...]:
     return tuple(pattern.name for pattern in PATTERNS)
 
 
-def _known(row: dict, allowed: tuple[str, ...], where: str) -> None:
+def _check_fields(row: dict, allowed: tuple[str, ...], where: str) -> None:
     for name in row:
         if name not in allowed:
             raise ValueError(

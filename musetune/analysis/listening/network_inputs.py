@@ -25,15 +25,15 @@ def chord_inputs(salience: NoteSalience) -> tuple[np.ndarray, np.ndarray]:
     stacked = np.empty((count, N_NOTES, 4), np.float16)
     for low in range(0, count, BLOCK):
         out = stacked[low : low + BLOCK]
-        out[..., :3] = np.log1p(_paired(salience.white, low, len(out))).reshape(-1, N_NOTES, 3)
-        notes = _paired(salience.notes, low, len(out))
+        out[..., :3] = np.log1p(_average_pairs(salience.white, low, len(out))).reshape(-1, N_NOTES, 3)
+        notes = _average_pairs(salience.notes, low, len(out))
         out[..., 3] = 4 * np.sqrt(notes / (notes.sum(axis=1, keepdims=True) + 1e-3))
     loud = np.percentile(salience.loudness, 95) + 1e-9
-    level = np.log10(_paired(salience.loudness[:, None], 0, count)[:, 0] / loud + 1e-3)
+    level = np.log10(_average_pairs(salience.loudness[:, None], 0, count)[:, 0] / loud + 1e-3)
     return stacked, level.astype(np.float16)
 
 
-def _paired(rows: np.ndarray, low: int, count: int) -> np.ndarray:
+def _average_pairs(rows: np.ndarray, low: int, count: int) -> np.ndarray:
     """(count, …) means of each two rows from pair `low` on; the last row is repeated where one is missing."""
     some = rows[low * PAIR : (low + count) * PAIR]
     some = np.pad(some, ((0, count * PAIR - len(some)), (0, 0)), mode="edge")
@@ -50,8 +50,8 @@ def beat_features(levels: np.ndarray, salience: NoteSalience) -> np.ndarray:
     rise, band, change, level = np.split(out, np.cumsum([BANDS, BANDS, 2 * len(CHANGE_SPANS_S)]), axis=1)
     for low in range(0, count, BLOCK):
         high = min(low + BLOCK, count)
-        rise[low:high] = _halved(rises(levels, low * step, high * step))
-        band[low:high] = _halved(levels[low * step : high * step].astype(np.float32))
+        rise[low:high] = _halve(rises(levels, low * step, high * step))
+        band[low:high] = _halve(levels[low * step : high * step].astype(np.float32))
         level[low:high] = band[low:high].mean(axis=1, dtype=np.float32, keepdims=True)
     _harmonic_change(salience, np.arange(count) / FEATURE_FPS, change)
     spread, middle = rise.std(dtype=np.float64), level.mean(dtype=np.float64)
@@ -64,7 +64,7 @@ def beat_features(levels: np.ndarray, salience: NoteSalience) -> np.ndarray:
     return out
 
 
-def _halved(rows: np.ndarray) -> np.ndarray:
+def _halve(rows: np.ndarray) -> np.ndarray:
     """Neighbouring bands averaged, the louder of each two frames."""
     step = FPS // FEATURE_FPS
     rows = rows[: len(rows) // step * step]

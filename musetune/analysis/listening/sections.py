@@ -36,7 +36,7 @@ def find_parts(harmony: np.ndarray, colour: np.ndarray) -> list[FormPart]:
     bars = len(harmony)
     group = max(1, -(-bars // MOST_UNITS))
     if group > 1:
-        harmony, colour = (_grouped(rows, group) for rows in (harmony, colour))
+        harmony, colour = (_group(rows, group) for rows in (harmony, colour))
     starts = [0, *_boundaries(harmony, colour), len(harmony)] if bars else [0]
     stretches = list(itertools.pairwise(starts))
     kinds = _kinds(_unit(harmony), _unit(colour), stretches)
@@ -51,7 +51,7 @@ def _letter(number: int) -> str:
     return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
 
 
-def _grouped(rows: np.ndarray, group: int) -> np.ndarray:
+def _group(rows: np.ndarray, group: int) -> np.ndarray:
     return np.add.reduceat(rows, np.arange(0, len(rows), group), axis=0) / group
 
 

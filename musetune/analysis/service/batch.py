@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
-from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDied
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDeath
 
 AUDIO = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4", ".aif", ".aiff", ".wma", ".caf")
 SCORES = (".mid", ".midi", ".musicxml", ".mxl")  # in a folder; .xml and .json may be anything: name them one by one
@@ -137,5 +137,5 @@ class _Crew:
 def reason(error: Exception) -> str:
     """An error in one line, for a summary of many."""
     message = " ".join(str(error).split()) or type(error).__name__
-    fault = not isinstance(error, (ValueError, OSError, ImportError, WorkerDied))
+    fault = not isinstance(error, (ValueError, OSError, ImportError, WorkerDeath))
     return f"{message} (a fault of the analyser; please report it)" if fault else message

@@ -125,7 +125,7 @@ class AnalysisCache:
         """The analysis, None where there is none or its file is damaged (which is removed)."""
         path = self.path(sha256, options)
         try:
-            return _checked(StoredAnalysis.unpack(_read(path)))
+            return _check(StoredAnalysis.unpack(_read(path)))
         except FileNotFoundError:
             return None
         except DAMAGE as error:
@@ -164,7 +164,7 @@ def _read(path: Path) -> JsonObject:
     return json.loads(data)
 
 
-def _checked(stored: StoredAnalysis) -> StoredAnalysis:
+def _check(stored: StoredAnalysis) -> StoredAnalysis:
     """Return an analysis whose record has what its readers take for granted. Raises one of DAMAGE for another."""
     json.dumps(stored.record, allow_nan=False)  # raises ValueError for numbers that no record holds
     for name, kind in RECORD.items():

@@ -19,7 +19,7 @@ from musetune.symbols.json_values import JsonObject
 
 
 @dataclass
-class _Shared:
+class _Computation:
     """One computation, and how many await it."""
 
     task: asyncio.Task[StoredAnalysis]
@@ -62,7 +62,7 @@ class AnalysisService:
         for worker in self._workers:
             self._idle.put_nowait(worker)
         self._threads = ThreadPoolExecutor(count + 2, thread_name_prefix="musetune")  # two for files and hashes
-        self._shared: dict[tuple[Any, ...], _Shared] = {}
+        self._shared: dict[tuple[Any, ...], _Computation] = {}
         self._closed = False
 
     async def analyze_music(
@@ -92,7 +92,7 @@ class AnalysisService:
         key = (digest, *job.options.items())
         shared = self._shared.get(key)
         if shared is None:
-            shared = self._shared[key] = _Shared(asyncio.ensure_future(self._compute(digest, job)))
+            shared = self._shared[key] = _Computation(asyncio.ensure_future(self._compute(digest, job)))
             shared.task.add_done_callback(lambda _: self._forget(key, shared))
         shared.waiting += 1
         try:
@@ -111,7 +111,7 @@ class AnalysisService:
         if self._closed:
             raise RuntimeError("this AnalysisService is closed; make a new one")
 
-    def _forget(self, key: tuple[object, ...], shared: _Shared) -> None:
+    def _forget(self, key: tuple[object, ...], shared: _Computation) -> None:
         if self._shared.get(key) is shared:
             del self._shared[key]
 

@@ -71,7 +71,7 @@ class JobResult:
     existing: tuple[str, ...] = ()
 
 
-class WorkerDied(RuntimeError):
+class WorkerDeath(RuntimeError):
     """The process ended in the middle of a file: a crash in a decoder, no memory, or it was stopped."""
 
 
@@ -168,11 +168,11 @@ class AnalysisWorker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 what the process says beside its answers; for `_buried`
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 what the process says beside its answers; for `_cause_of_death`
 
     def run(self, job: AnalysisJob) -> JobResult:
         """Do `job` there, and wait. Raises what `perform` raises (RuntimeError for a fault of the analyser itself), and
-        WorkerDied."""
+        WorkerDeath."""
         started = time.monotonic()
         try:
             requests, answers = self._pipes()
@@ -187,7 +187,7 @@ class AnalysisWorker:
         except OSError:  # the pipe broke
             line = ""
         if not line.endswith("\n"):
-            raise WorkerDied(f"{job.path}: {self._buried(time.monotonic() - started)}")
+            raise WorkerDeath(f"{job.path}: {self._cause_of_death(time.monotonic() - started)}")
         reply = json.loads(line)
         if "message" in reply:
             raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
@@ -195,7 +195,7 @@ class AnalysisWorker:
         return JobResult(StoredAnalysis.unpack(reply["result"]), reply["cached"], *lists)
 
     def kill(self) -> None:
-        """Stop the process in whatever it does: `run`, in its thread, raises WorkerDied."""
+        """Stop the process in whatever it does: `run`, in its thread, raises WorkerDeath."""
         with self._lock:
             if self._process is not None:
                 self._process.kill()
@@ -228,7 +228,7 @@ class AnalysisWorker:
             assert self._process.stdout is not None
             return self._process.stdin, self._process.stdout
 
-    def _buried(self, seconds: float) -> str:
+    def _cause_of_death(self, seconds: float) -> str:
         """How the process ended, and its last words."""
         with self._lock:
             process, self._process = self._process, None

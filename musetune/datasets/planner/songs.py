@@ -202,7 +202,7 @@ def chorales() -> Iterator[PlannerSong]:
     for path in tqdm(paths, desc="chorales", unit="chorale"):
         try:
             with collected():  # irregular bars are no news: a bar is cut in two where the sung line ends
-                sheet = analyse_score(read_score(path))
+                sheet = analyse_score(read_score(path, repeats=False))
         except ValueError as error:
             print(f"left out {path.name}: {error}", file=sys.stderr)
             continue

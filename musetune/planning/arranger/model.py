@@ -96,7 +96,7 @@ class StemDecoder:
         self.eps, self.at, self.rotary = config.rms_norm_eps, 0, lm.rotary_emb
         self.embed, self.harmony, self.firsts = lm.embed_tokens.weight, model.context.weight, model.firsts
         self.out = (model.lm.lm_head.weight * lm.norm.weight).T.contiguous()
-        self.layers = [self._folded(layer) for layer in lm.layers]
+        self.layers = [self._fold(layer) for layer in lm.layers]
         self.cache = torch.zeros(len(self.layers), 2, rows, self.heads, 0, self.size)
         self._grow(longest)
 
@@ -106,17 +106,17 @@ class StemDecoder:
         cos, sin = self.rotary(self.cache, torch.arange(self.cache.shape[-2])[None])  # (1, room, size) each
         self.cos, self.sin = cos[0, :, None].float(), sin[0, :, None].float()
 
-    def _folded(self, layer: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _fold(self, layer: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(queries, keys, values, both rotated), attention's output, (gate, up), down."""
         attention, mlp = layer.self_attn, layer.mlp
         q, k, v = (
             p.weight * layer.input_layernorm.weight for p in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
-        first = torch.cat([q, k, v, self._turned(q), self._turned(k)]).T.contiguous()
+        first = torch.cat([q, k, v, self._turn(q), self._turn(k)]).T.contiguous()
         wide = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]) * layer.post_attention_layernorm.weight
         return first, attention.o_proj.weight.T.contiguous(), wide.T.contiguous(), mlp.down_proj.weight.T.contiguous()
 
-    def _turned(self, weight: Tensor) -> Tensor:
+    def _turn(self, weight: Tensor) -> Tensor:
         """Rows of each head's second half, negated, before those of its first half."""
         first, second = weight.view(self.heads, 2, self.size // 2, -1).unbind(1)
         return torch.cat([-second, first], dim=1).reshape(weight.shape)

@@ -28,7 +28,7 @@ def stem_notes(stem: str, events: list[StemEvent], passage: Passage, start: floa
             for name in drums_in(e.pitch)
         ]
     else:
-        notes = _pitched(stem, events, passage, start)
+        notes = _pitched_notes(stem, events, passage, start)
     return [
         StemNote(n.start, min(n.beats, end - n.start), n.pitch, n.velocity)
         for n in notes
@@ -40,7 +40,7 @@ def _drum(name: str, passage: Passage) -> int:
     return CLAP if name == "stick" and passage.genre == "electronic" else DRUM_CLASSES[name][0]
 
 
-def _pitched(stem: str, events: list[StemEvent], passage: Passage, start: float) -> list[StemNote]:
+def _pitched_notes(stem: str, events: list[StemEvent], passage: Passage, start: float) -> list[StemNote]:
     """A single voice ends where its next note begins; of several, each where its own pitch is struck again."""
     player, notes = STEM_RANGES[stem], []
     following: dict[int, int] = {}  # where a pitch, or anything (−1), sounds next

@@ -67,10 +67,10 @@ def passage_at(sheet: LeadSheet, start: Fraction, bars: int, meter: str) -> Pass
     bpm = min(
         max(sheet.bpm, BPM_RANGE[0]), BPM_RANGE[1]
     )  # what a recording is heard at may lie outside by rounding or more
-    return Passage(sheet.genre, meter, key.mode, bpm, tonic_offset(key), bars, _merged(harmony) or (NO_HARMONY,))
+    return Passage(sheet.genre, meter, key.mode, bpm, tonic_offset(key), bars, _merge_repeats(harmony) or (NO_HARMONY,))
 
 
-def _merged(harmony: list[PassageChord]) -> tuple[PassageChord, ...]:
+def _merge_repeats(harmony: list[PassageChord]) -> tuple[PassageChord, ...]:
     """Without repetitions: a chord that is told twice sounds on."""
     distinct: list[PassageChord] = []
     for chord in harmony:

@@ -73,7 +73,7 @@ class _PassageWriter:
         while True:
             total = np.cumsum(chances)
             pick = int(np.searchsorted(total, self.rng.random() * total[-1], side="right").clip(0, len(choices) - 1))
-            if not self._copied(int(choices[pick])):
+            if not self._is_copy(int(choices[pick])):
                 return int(choices[pick])
             scaled[pick] = -np.inf
             if not np.isfinite(scaled).any():  # every way on is a copy
@@ -91,7 +91,7 @@ class _PassageWriter:
         most = min(RESTS[walker.stem], walker.passage.bars - 1)
         return walker.bar >= 0 and walker.closed and not walker.onsets and walker.rests >= most
 
-    def _copied(self, token: int) -> bool:
+    def _is_copy(self, token: int) -> bool:
         """Whether the token completes a note that ends a run from the training songs.
 
         A pitch of lead, a length of the others.

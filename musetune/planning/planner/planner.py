@@ -69,7 +69,7 @@ class Planner:
         with torch.random.fork_rng(devices=[]):  # loading draws random numbers; the caller's generator is left alone
             if not _is_lora(where, hub):
                 return Planner(T5ForConditionalGeneration.from_pretrained(where, dtype=torch.float32, **hub), tokenizer)
-            return Planner(_merged(where, tokenizer, hub), tokenizer)
+            return Planner(_load_lora(where, tokenizer, hub), tokenizer)
 
     def plan(
         self,
@@ -168,7 +168,7 @@ def _is_lora(where: str, hub: dict[str, Any]) -> bool:
     return config is not None
 
 
-def _merged(where: str, tokenizer: Any, hub: dict[str, Any]) -> Any:
+def _load_lora(where: str, tokenizer: Any, hub: dict[str, Any]) -> Any:
     """The base that a LoRA names, with the LoRA in its weights."""
     import warnings
 

@@ -126,7 +126,7 @@ class RulePlayer:
     def bass(self, pattern: str) -> Iterator[StemNote]:
         """One note a step, struck again where the harmony changes under it."""
         for beat, beats, symbol in self._steps(pattern, holds=True):
-            for start, end, chord in self._sounding(beat, beats):
+            for start, end, chord in self._chords_in(beat, beats):
                 restrike = start > beat
                 pitch = self._bass_pitch(chord, "R" if restrike else symbol, start, beat)
                 yield StemNote(start, end - start, pitch, 92 + self.rng.randint(-8, 8))
@@ -135,7 +135,7 @@ class RulePlayer:
         """Close voicings from MIDI pitch ``low`` up, whole or one tone after another."""
         count = 0
         for beat, beats, symbol in self._steps(pattern, holds=True):
-            for start, end, chord in self._sounding(beat, beats):
+            for start, end, chord in self._chords_in(beat, beats):
                 voicing = close_voicing(chord, low)
                 pitches = [voicing[count % len(voicing)]] if symbol == "a" else voicing
                 count += 1
@@ -153,7 +153,7 @@ class RulePlayer:
         beat, last = 0.0, self.rng.randint(67, 79)
         while beat < self.length:
             beats = self.rng.choice((0.5, 1.0, 1.0, 2.0))
-            for start, end, chord in list(self._sounding(beat, beats))[:1]:
+            for start, end, chord in list(self._chords_in(beat, beats))[:1]:
                 if self.rng.random() < 0.75:
                     tones = [p for p in range(62, 86) if p % 12 in chord.pitch_classes]
                     near = sorted(tones, key=lambda p: abs(p - last))[:4]
@@ -177,7 +177,7 @@ class RulePlayer:
                     yield beat, steps / self.steps, symbol
             bar_start += self.bar
 
-    def _sounding(self, beat: float, beats: float) -> Iterator[tuple[float, float, Chord]]:
+    def _chords_in(self, beat: float, beats: float) -> Iterator[tuple[float, float, Chord]]:
         """The chords inside [beat, beat + beats): a held chord is struck again where the harmony changes."""
         for start, end, chord in self.spans:
             if start < beat + beats - 1e-6 and end > beat + 1e-6:

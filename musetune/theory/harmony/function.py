@@ -93,7 +93,7 @@ def function_in(chord: Chord, key: Key, before: Chord | None, follower: tuple[Ch
         return "applied_dominant"
     own = _own(chord, key, degree)
     if own is None:
-        return _borrowed(chord, key, degree, to, before)
+        return _borrowed_function(chord, key, degree, to, before)
     if key.mode == "minor" and degree == 8 and to in (2, 7):
         return "subdominant_substitute"
     return own
@@ -158,7 +158,7 @@ def _applies(chord: Chord, key: Key, degree: int, to: int | None, after: Chord |
     return by_shape and (seventh or to is None or to == (degree + 1) % 12)
 
 
-def _borrowed(chord: Chord, key: Key, degree: int, to: int | None, before: Chord | None) -> str:
+def _borrowed_function(chord: Chord, key: Key, degree: int, to: int | None, before: Chord | None) -> str:
     """What a chord with foreign tones does that is no applied dominant."""
     tones = {(pc - key.tonic_pc) % 12 for pc in chord.pitch_classes}
     if chord.quality == "dim7":

@@ -73,7 +73,7 @@ def local_keys(
     out: list[KeySpan] = []
     for start, index in areas:
         beat = Fraction(0) if not out else spans[start].start
-        out.append(KeySpan(beat, _spelled(index, spans[start:], prior)))
+        out.append(KeySpan(beat, _spell(index, spans[start:], prior)))
     return tuple(out)
 
 
@@ -93,10 +93,10 @@ def _costs(spans: list[ChordSpan]) -> np.ndarray:
 @lru_cache(maxsize=4096)
 def _chord_costs(chord: Chord) -> tuple[float, ...]:
     """Cost of a chord in each of KEYS."""
-    return tuple(min(_known(chord, third, tonic, mode) for third in _kinds(chord)) for tonic, mode in KEYS)
+    return tuple(min(_cost_in_key(chord, third, tonic, mode) for third in _kinds(chord)) for tonic, mode in KEYS)
 
 
-def _known(chord: Chord, kind: str, tonic: int, mode: str) -> float:
+def _cost_in_key(chord: Chord, kind: str, tonic: int, mode: str) -> float:
     assert chord.root_pc is not None
     degree = (chord.root_pc - tonic) % 12
     seventh = 10 in QUALITY_INTERVALS[chord.quality] and kind == "M"
@@ -183,7 +183,7 @@ def _areas(
     return areas[::-1]
 
 
-def _spelled(index: int, spans: list[ChordSpan], prior: Key | None) -> Key:
+def _spell(index: int, spans: list[ChordSpan], prior: Key | None) -> Key:
     """The key with the name that ``prior`` or the chords' own names give its tonic, else the one with fewer
     accidentals.
     """

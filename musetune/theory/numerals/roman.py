@@ -86,11 +86,11 @@ def _resolve(text: str, key: Key) -> Chord:
     head, slash, target = _SLASHED.sub(r"\1\2", text).replace("6/9", "69").partition("/")
     if slash and _TEXT.match(target):
         try:
-            return _resolve(head, _tonicised(target, key))
+            return _resolve(head, _target_key(target, key))
         except ValueError as error:
             raise ValueError(f"chord {text!r}: {error}") from error
     match = _TEXT.match(head)
-    chord = (_plain(match, key) if match else _named(head, key)) or _through_music21(head, key)
+    chord = (_plain(match, key) if match else _special_chord(head, key)) or _through_music21(head, key)
     if chord is None:
         raise ValueError(f"chord {text!r} is not a Roman numeral in {key}{suggest(text, EXAMPLES)}")
     if slash:
@@ -103,7 +103,7 @@ def _resolve(text: str, key: Key) -> Chord:
     return chord
 
 
-def _named(text: str, key: Key) -> Chord | None:
+def _special_chord(text: str, key: Key) -> Chord | None:
     """N6, Ger65, It6, Fr43, Cad64 (minor where the key is); None for another name."""
     if text not in NAMED:
         return None
@@ -113,7 +113,7 @@ def _named(text: str, key: Key) -> Chord | None:
     return Chord.from_intervals(key.name_of((key.tonic_pc + step) % 12), intervals, bass)
 
 
-def _tonicised(target: str, key: Key) -> Key:
+def _target_key(target: str, key: Key) -> Key:
     """The key that an applied chord points to."""
     chord = _resolve(target, key)
     assert chord.root is not None

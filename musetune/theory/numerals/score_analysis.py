@@ -55,7 +55,7 @@ def analyse(score: Score, weights: CostWeights = STANDARD) -> tuple[LeadSheet, l
     first = score.signatures[0].key
     sharps = "FCGDAEB".index(first.tonic[0]) - 1 + 7 * (first.tonic.count("#") - first.tonic.count("b"))
     signature = sharps - (3 if first.mode == "minor" else 0)
-    segments = _joined(decode(frames, signature, weights))
+    segments = _join(decode(frames, signature, weights))
     quarters = quarters_of(score.meters)
     at = beats_of([(quarters(span.start), span.meter) for span in score.meters])
 
@@ -80,7 +80,7 @@ def analyse(score: Score, weights: CostWeights = STANDARD) -> tuple[LeadSheet, l
     return sheet, names
 
 
-def _joined(segments: list[ChordSegment]) -> list[ChordSegment]:
+def _join(segments: list[ChordSegment]) -> list[ChordSegment]:
     """Neighbours with the same numeral in the same key as one."""
     out: list[ChordSegment] = []
     for segment in segments:

@@ -129,7 +129,7 @@ def _lead(before: NumeralEntry, after: NumeralEntry) -> float:
     if a in SIXTHS:
         return -1.5 if b in ("V", "V7") else 2.5
     if before.target:
-        return _applied(before, after)
+        return _applied_cost(before, after)
     if a in ("V", "V7", "viio", "viio7", "viiø7", "V+"):
         return _dominant(a, after)
     if a in PREDOMINANT:
@@ -139,7 +139,7 @@ def _lead(before: NumeralEntry, after: NumeralEntry) -> float:
     return -0.4 if falls == 7 else -0.2 if falls in (3, 4) else 0.0
 
 
-def _applied(before: NumeralEntry, after: NumeralEntry) -> float:
+def _applied_cost(before: NumeralEntry, after: NumeralEntry) -> float:
     """An applied chord resolves to its degree, stays with it, or goes on to another dominant on the same root."""
     if after.root == before.target or after.target == before.target:
         return -1.5 if after.root == before.target else 0.0

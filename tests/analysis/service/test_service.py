@@ -19,7 +19,7 @@ from musetune.analysis.service import worker as working
 from musetune.analysis.service.batch import find_files, reason, run_jobs
 from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
 from musetune.analysis.service.service import AnalysisService
-from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDied
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDeath
 from musetune.symbols import LeadSheet
 
 SHEET = LeadSheet.parse("| C | G |")
@@ -42,7 +42,7 @@ class Actor:
         try:
             if self.stopped.wait(0.15):
                 self.stopped.clear()
-                raise WorkerDied(job.path)
+                raise WorkerDeath(job.path)
             if "bad" in job.path:
                 raise ValueError(f"{job.path} is silent")
             return JobResult(StoredAnalysis({"source": {"file": "x"}, "chords": []}, SHEET))
@@ -205,7 +205,7 @@ def test_a_crash_costs_one_file(monkeypatch) -> None:  # type: ignore[no-untyped
     for name in "abc":
         assert answers[name].result.record == {"file": name}
         assert answers[name].notes == ("careful",)
-    assert isinstance(answers["crash"], WorkerDied)
+    assert isinstance(answers["crash"], WorkerDeath)
     assert "SIGKILL" in str(answers["crash"])
     assert isinstance(answers["bad"], ValueError)
     assert isinstance(answers["fault"], RuntimeError)
@@ -226,7 +226,7 @@ def test_a_process_that_takes_too_long_is_stopped(monkeypatch) -> None:  # type:
     monkeypatch.setattr(working, "PROGRAM", PROGRAM)
     monkeypatch.setattr(working, "PATIENCE_S", 0.2)
     worker = AnalysisWorker()
-    with pytest.raises(WorkerDied, match="SIGKILL"):
+    with pytest.raises(WorkerDeath, match="SIGKILL"):
         worker.run(AnalysisJob("sleep"))
     worker.close()
 
