@@ -24,7 +24,7 @@ USUAL = {  # keys that musicians write: no D# minor, whose scale has a double sh
 
 
 @dataclass(frozen=True)
-class StyleWords:
+class Idiom:
     """What a word tells of a song; None or empty where it tells nothing.
 
     Attributes:
@@ -48,90 +48,90 @@ POP, ROCK, JAZZ, CLASSICAL, ELECTRONIC = ("pop",), ("rock",), ("jazz",), ("class
 FOUR = ("4/4",)
 STYLES = (  # of several that fit, each tells what the ones before it left open
     # dances and forms with a meter of their own
-    StyleWords(r"jigs?", POP, ("6/8",), (100, 126), "major", TWO),
-    StyleWords(r"reels?|hornpipe|hoedown", POP, ("4/4", "2/2"), (104, 126), "major", TWO),
-    StyleWords(r"polka", POP, ("2/4",), (108, 132), "major", TWO),
-    StyleWords(r"tango|milonga", POP, ("4/4", "2/4"), (108, 132), "minor", TWO),
-    StyleWords(r"tarantella", POP, ("6/8",), (132, 168), "minor", TWO),
-    StyleWords(r"(?:wedding|military|marching|funeral) (?:march|band)|(?<!in )march(?= music|$|[,.!])",
+    Idiom(r"jigs?", POP, ("6/8",), (100, 126), "major", TWO),
+    Idiom(r"reels?|hornpipe|hoedown", POP, ("4/4", "2/2"), (104, 126), "major", TWO),
+    Idiom(r"polka", POP, ("2/4",), (108, 132), "major", TWO),
+    Idiom(r"tango|milonga", POP, ("4/4", "2/4"), (108, 132), "minor", TWO),
+    Idiom(r"tarantella", POP, ("6/8",), (132, 168), "minor", TWO),
+    Idiom(r"(?:wedding|military|marching|funeral) (?:march|band)|(?<!in )march(?= music|$|[,.!])",
           CLASSICAL, ("4/4", "2/4"), (92, 120), None, TWO),
-    StyleWords(r"viennese waltz|waltz king", CLASSICAL, ("3/4",), (150, 184), None, TWO),
-    StyleWords(r"waltz(?:es|ing)?", (), ("3/4",)),
-    StyleWords(r"lullab(?:y|ies)|cradle song|bedtime", POP, ("4/4", "3/4", "6/8"), (56, 84), "major", TWO),
+    Idiom(r"viennese waltz|waltz king", CLASSICAL, ("3/4",), (150, 184), None, TWO),
+    Idiom(r"waltz(?:es|ing)?", (), ("3/4",)),
+    Idiom(r"lullab(?:y|ies)|cradle song|bedtime", POP, ("4/4", "3/4", "6/8"), (56, 84), "major", TWO),
     # made with machines
-    StyleWords(r"lo-? ?fi|chill-?hop", ELECTRONIC, FOUR, (68, 92), None, TWO),
-    StyleWords(r"trap|drill", ELECTRONIC, FOUR, (130, 160), "minor", TWO),
-    StyleWords(r"(?:hip|trip)[ -]?hop|rap|boom[ -]?bap|grime", ELECTRONIC, FOUR, (80, 104), None, TWO),
-    StyleWords(r"drum ?(?:and|&|n|'?n'?) ?bass|d'?n'?b|jungle", ELECTRONIC, FOUR, (165, 178), None, TWO),
-    StyleWords(r"dubstep", ELECTRONIC, FOUR, (136, 146), "minor", TWO),
-    StyleWords(r"techno|house|edm|rave|eurodance|electro", (), FOUR, (118, 138), None, TWO),
-    StyleWords(r"\w*trance|hardstyle", ELECTRONIC, FOUR, (132, 150), None, TWO),
-    StyleWords(r"synth-?wave|retro-?wave|vaporwave|synth-?pop|chip-?tunes?|8-?bit", ELECTRONIC, FOUR, (90, 128), None, TWO),
-    StyleWords(r"ambient|meditat\w*|yoga|spa|sleep(?:ing)?|drones?|new age", ELECTRONIC, FOUR, (56, 80), None, 1),
-    StyleWords(r"reggaet[oó]n|dembow", ELECTRONIC, FOUR, (86, 100), None, TWO),
-    StyleWords(r"work-?out|gym|fitness|(?:for )?running (?:music|playlist|song|track|mix)|for running|jogging|cycling",
+    Idiom(r"lo-? ?fi|chill-?hop", ELECTRONIC, FOUR, (68, 92), None, TWO),
+    Idiom(r"trap|drill", ELECTRONIC, FOUR, (130, 160), "minor", TWO),
+    Idiom(r"(?:hip|trip)[ -]?hop|rap|boom[ -]?bap|grime", ELECTRONIC, FOUR, (80, 104), None, TWO),
+    Idiom(r"drum ?(?:and|&|n|'?n'?) ?bass|d'?n'?b|jungle", ELECTRONIC, FOUR, (165, 178), None, TWO),
+    Idiom(r"dubstep", ELECTRONIC, FOUR, (136, 146), "minor", TWO),
+    Idiom(r"techno|house|edm|rave|eurodance|electro", (), FOUR, (118, 138), None, TWO),
+    Idiom(r"\w*trance|hardstyle", ELECTRONIC, FOUR, (132, 150), None, TWO),
+    Idiom(r"synth-?wave|retro-?wave|vaporwave|synth-?pop|chip-?tunes?|8-?bit", ELECTRONIC, FOUR, (90, 128), None, TWO),
+    Idiom(r"ambient|meditat\w*|yoga|spa|sleep(?:ing)?|drones?|new age", ELECTRONIC, FOUR, (56, 80), None, 1),
+    Idiom(r"reggaet[oó]n|dembow", ELECTRONIC, FOUR, (86, 100), None, TWO),
+    Idiom(r"work-?out|gym|fitness|(?:for )?running (?:music|playlist|song|track|mix)|for running|jogging|cycling",
           ELECTRONIC, FOUR, (125, 150), None, TWO),
-    StyleWords(r"boss (?:battle|fight)|battle (?:music|theme)", ELECTRONIC, FOUR, (130, 170), "minor", TWO),
-    StyleWords(r"video ?games?|arcade|platformer", ELECTRONIC, FOUR, None, None, TWO),
+    Idiom(r"boss (?:battle|fight)|battle (?:music|theme)", ELECTRONIC, FOUR, (130, 170), "minor", TWO),
+    Idiom(r"video ?games?|arcade|platformer", ELECTRONIC, FOUR, None, None, TWO),
     # played by bands
-    StyleWords(r"punk|hardcore", ROCK, FOUR, (150, 190), None, TWO),
-    StyleWords(r"metal|thrash", ROCK, FOUR, (120, 180), "minor", TWO),
-    StyleWords(r"emo|shoegaze|grunge|alt(?:ernative)?[ -]rock|garage|indie(?=$| band| song| guitar)", ROCK, FOUR, None, None,
+    Idiom(r"punk|hardcore", ROCK, FOUR, (150, 190), None, TWO),
+    Idiom(r"metal|thrash", ROCK, FOUR, (120, 180), "minor", TWO),
+    Idiom(r"emo|shoegaze|grunge|alt(?:ernative)?[ -]rock|garage|indie(?=$| band| song| guitar)", ROCK, FOUR, None, None,
           TWO),
-    StyleWords(r"power ballads?", ROCK, FOUR, (60, 84), None, TWO),
-    StyleWords(r"ballads?|slow jams?|torch songs?", POP, ("4/4", "6/8"), (54, 82), None, TWO),
-    StyleWords(r"prog(?:gy|ressive)?", ROCK, (), None, None, TWO),
-    StyleWords(r"disco", POP, FOUR, (110, 126), None, TWO),
-    StyleWords(r"ska", POP, FOUR, (124, 164), None, TWO),
-    StyleWords(r"reggae|dub|rocksteady", POP, FOUR, (66, 92), None, TWO),
-    StyleWords(r"funk|p-funk", POP, FOUR, (92, 118), None, TWO),
-    StyleWords(r"(?:r ?(?:&|n|'n'|and) ?b|rnb|neo-?soul)", POP, FOUR, (64, 100), None, TWO),
-    StyleWords(r"soul|motown|gospel|doo-?wop|afro-?beats?|highlife|calypso", POP, FOUR, (72, 124), None, TWO),
-    StyleWords(r"bluegrass", POP, FOUR, (120, 160), "major", TWO),
-    StyleWords(r"country|americana|honky[ -]?tonk|western", POP, FOUR, (80, 132), "major", TWO),
-    StyleWords(r"folk(?:sy)?|camp-?fire|(?:sea )?shant(?:y|ies)|irish|celtic|scottish|medieval|tavern|"
+    Idiom(r"power ballads?", ROCK, FOUR, (60, 84), None, TWO),
+    Idiom(r"ballads?|slow jams?|torch songs?", POP, ("4/4", "6/8"), (54, 82), None, TWO),
+    Idiom(r"prog(?:gy|ressive)?", ROCK, (), None, None, TWO),
+    Idiom(r"disco", POP, FOUR, (110, 126), None, TWO),
+    Idiom(r"ska", POP, FOUR, (124, 164), None, TWO),
+    Idiom(r"reggae|dub|rocksteady", POP, FOUR, (66, 92), None, TWO),
+    Idiom(r"funk|p-funk", POP, FOUR, (92, 118), None, TWO),
+    Idiom(r"(?:r ?(?:&|n|'n'|and) ?b|rnb|neo-?soul)", POP, FOUR, (64, 100), None, TWO),
+    Idiom(r"soul|motown|gospel|doo-?wop|afro-?beats?|highlife|calypso", POP, FOUR, (72, 124), None, TWO),
+    Idiom(r"bluegrass", POP, FOUR, (120, 160), "major", TWO),
+    Idiom(r"country|americana|honky[ -]?tonk|western", POP, FOUR, (80, 132), "major", TWO),
+    Idiom(r"folk(?:sy)?|camp-?fire|(?:sea )?shant(?:y|ies)|irish|celtic|scottish|medieval|tavern|"
           r"acoustic guitar|ukulele|banjo|harmonica", POP, ("4/4", "3/4", "6/8"),
           (76, 120), None, TWO),
-    StyleWords(r"mariachi|ranchera|norte[nñ]o", POP, ("3/4", "4/4"), (96, 140), "major", TWO),
-    StyleWords(r"flamenco", POP, ("4/4", "3/4"), (100, 140), "minor", TWO),
+    Idiom(r"mariachi|ranchera|norte[nñ]o", POP, ("3/4", "4/4"), (96, 140), "major", TWO),
+    Idiom(r"flamenco", POP, ("4/4", "3/4"), (100, 140), "minor", TWO),
     # jazz and its neighbours
-    StyleWords(r"salsa|mambo|merengue", JAZZ, FOUR, (150, 200), None, TWO),
-    StyleWords(r"samba|cha-?cha(?:-?cha)?|rumba|cumbia|bolero|latin", JAZZ, FOUR, (92, 132), None, TWO),
-    StyleWords(r"bossa(?: nova)?", JAZZ, FOUR, (116, 144)),
-    StyleWords(r"noir|detective|spy|heist", JAZZ, FOUR, (72, 112), "minor", TWO),
-    StyleWords(r"elevator|lounge|cocktail|dinner|restaurant|caf[eé]|coffee ?(?:shop|house)", JAZZ, FOUR, (80, 124), "major"),
+    Idiom(r"salsa|mambo|merengue", JAZZ, FOUR, (150, 200), None, TWO),
+    Idiom(r"samba|cha-?cha(?:-?cha)?|rumba|cumbia|bolero|latin", JAZZ, FOUR, (92, 132), None, TWO),
+    Idiom(r"bossa(?: nova)?", JAZZ, FOUR, (116, 144)),
+    Idiom(r"noir|detective|spy|heist", JAZZ, FOUR, (72, 112), "minor", TWO),
+    Idiom(r"elevator|lounge|cocktail|dinner|restaurant|caf[eé]|coffee ?(?:shop|house)", JAZZ, FOUR, (80, 124), "major"),
     # played by orchestras, and in the cinema
-    StyleWords(r"funeral|requiem|memorial|mourning|elegy", CLASSICAL, ("4/4", "3/4"), (50, 76), "minor", TWO),
-    StyleWords(r"horror|scary|haunted|thriller|suspense", CLASSICAL, (), (56, 96), "minor", TWO),
-    StyleWords(r"trailer|film|movie|cinema(?:tic)?|soundtrack|documentary|fantasy|national anthem",
+    Idiom(r"funeral|requiem|memorial|mourning|elegy", CLASSICAL, ("4/4", "3/4"), (50, 76), "minor", TWO),
+    Idiom(r"horror|scary|haunted|thriller|suspense", CLASSICAL, (), (56, 96), "minor", TWO),
+    Idiom(r"trailer|film|movie|cinema(?:tic)?|soundtrack|documentary|fantasy|national anthem",
           CLASSICAL, FOUR, None, None, TWO),
-    StyleWords(r"(?:solo )?piano (?:piece|solo|music)|piano", CLASSICAL, ("4/4", "3/4", "6/8"), None, None, TWO),
-    StyleWords(r"orchestra|violins?|cellos?|strings|harp|harpsichord|opera|aria|choir|sonata|quartet|"
+    Idiom(r"(?:solo )?piano (?:piece|solo|music)|piano", CLASSICAL, ("4/4", "3/4", "6/8"), None, None, TWO),
+    Idiom(r"orchestra|violins?|cellos?|strings|harp|harpsichord|opera|aria|choir|sonata|quartet|"
           r"symphon\w+|nocturne|concerto|minuet|chamber music|haydn|mozart|beethoven|chopin",
           CLASSICAL, (), None, None, TWO),
     # occasions
-    StyleWords(r"birthday|wedding|party|parties|celebration|graduation|picnic", POP, FOUR, (104, 132), "major", TWO),
-    StyleWords(r"halloween|vampires?|ghosts?|witch(?:es)?|zombies?|villain", POP, FOUR, None, "minor", TWO),
-    StyleWords(r"christmas|xmas|carols?|holidays?|santa", POP, ("4/4", "3/4"), (84, 132), "major", TWO),
-    StyleWords(r"kids?|child(?:ren)?(?:'?s)?|toddlers?|nursery", POP, FOUR, (96, 128), "major", TWO),
-    StyleWords(r"summer|beach|sunshine|vacation", POP, FOUR, (100, 128), "major", TWO),
-    StyleWords(r"love songs?|romantic|valentine'?s?", POP, ("4/4", "6/8"), (60, 96), None, TWO),
-    StyleWords(r"anime|opening theme|theme song", ("pop", "rock"), FOUR, (110, 160), None, TWO),
-    StyleWords(r"jingles?|ads?|adverts?|advertisement|commercials?|podcasts?", POP, FOUR, (100, 128), "major", TWO),
-    StyleWords(r"break-?up|heart-?broken|heart-?break|goodbye|farewell", POP, FOUR, None, "minor", TWO),
-    StyleWords(r"worship|prais(?:e|ing)|musicals?|broadway|show ?tunes?|boy ?bands?|girl ?(?:bands?|groups?)|schlager",
+    Idiom(r"birthday|wedding|party|parties|celebration|graduation|picnic", POP, FOUR, (104, 132), "major", TWO),
+    Idiom(r"halloween|vampires?|ghosts?|witch(?:es)?|zombies?|villain", POP, FOUR, None, "minor", TWO),
+    Idiom(r"christmas|xmas|carols?|holidays?|santa", POP, ("4/4", "3/4"), (84, 132), "major", TWO),
+    Idiom(r"kids?|child(?:ren)?(?:'?s)?|toddlers?|nursery", POP, FOUR, (96, 128), "major", TWO),
+    Idiom(r"summer|beach|sunshine|vacation", POP, FOUR, (100, 128), "major", TWO),
+    Idiom(r"love songs?|romantic|valentine'?s?", POP, ("4/4", "6/8"), (60, 96), None, TWO),
+    Idiom(r"anime|opening theme|theme song", ("pop", "rock"), FOUR, (110, 160), None, TWO),
+    Idiom(r"jingles?|ads?|adverts?|advertisement|commercials?|podcasts?", POP, FOUR, (100, 128), "major", TWO),
+    Idiom(r"break-?up|heart-?broken|heart-?break|goodbye|farewell", POP, FOUR, None, "minor", TWO),
+    Idiom(r"worship|prais(?:e|ing)|musicals?|broadway|show ?tunes?|boy ?bands?|girl ?(?:bands?|groups?)|schlager",
           POP, FOUR, None, None, TWO),
     # what is only called by its kind
-    StyleWords(r"riffs?", ROCK),
-    StyleWords(r"beats?(?! (?:per|a|each|every|in|to)\b)", ELECTRONIC),
-    StyleWords(r"songs?|sing(?:er|ing|along)?|lyrics|anthem|guitars?|band", ("pop", "rock")),
+    Idiom(r"riffs?", ROCK),
+    Idiom(r"beats?(?! (?:per|a|each|every|in|to)\b)", ELECTRONIC),
+    Idiom(r"songs?|sing(?:er|ing|along)?|lyrics|anthem|guitars?|band", ("pop", "rock")),
 )  # fmt: skip
 MOODS = (  # tempi of moods, where neither number nor word tells the tempo
-    StyleWords(r"bang(?:er|ing)|hype|pumping|party|energetic|workout", bpm=(118, 140)),
-    StyleWords(r"angry|furious|rage|aggressive|frantic|chase", bpm=(116, 176)),
-    StyleWords(r"sad|melanchol(?:y|ic)|mournful|heart-?broken|grieving|lonely|tragic|gentle|tender|calm|peaceful|sleepy|chill",
+    Idiom(r"bang(?:er|ing)|hype|pumping|party|energetic|workout", bpm=(118, 140)),
+    Idiom(r"angry|furious|rage|aggressive|frantic|chase", bpm=(116, 176)),
+    Idiom(r"sad|melanchol(?:y|ic)|mournful|heart-?broken|grieving|lonely|tragic|gentle|tender|calm|peaceful|sleepy|chill",
           bpm=(54, 96), chords=TWO),
-    StyleWords(r"slow\w*|largo|lento|adagio|grave", chords=TWO),
+    Idiom(r"slow\w*|largo|lento|adagio|grave", chords=TWO),
 )  # fmt: skip
 
 
@@ -283,12 +283,12 @@ def narrow(pins: PlanConstraints, prompt: str) -> PlanConstraints:
     )
 
 
-def _join(styles: tuple[StyleWords, ...], text: str) -> StyleWords:
+def _join(styles: tuple[Idiom, ...], text: str) -> Idiom:
     """One style of all whose words are in ``text``: each tells what the ones before it left open."""
-    joined = StyleWords("")
+    joined = Idiom("")
     for style in styles:
         if re.search(rf"(?<![\w-])(?:{style.words})(?![\w-])", text, re.IGNORECASE):
-            joined = StyleWords(
+            joined = Idiom(
                 "",
                 joined.genres or style.genres,
                 joined.meters or style.meters,
