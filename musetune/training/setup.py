@@ -20,6 +20,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from musetune.adapter import MusicAdapter, lora
 from musetune.audio import mel_frontend
 from musetune.hub.locate import find_adapter
+from musetune.hub.transfer import check_cache
 
 GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it is trained
 PRECISIONS = ("no", "bf16")
@@ -87,8 +88,9 @@ def load_unet(base: str, channels: int, *, cpu: bool) -> AudioLDM2UNet2DConditio
     Raises:
         ValueError: It reads latents of other channels.
     """
+    access = {} if Path(base).is_dir() else check_cache(base, "unet/config.json")
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(
-        base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32
+        base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32, **access
     ).requires_grad_(False)
     if cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
