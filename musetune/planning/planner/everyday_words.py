@@ -54,7 +54,7 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     StyleWords(r"tango|milonga", POP, ("4/4", "2/4"), (108, 132), "minor", TWO),
     StyleWords(r"tarantella", POP, ("6/8",), (132, 168), "minor", TWO),
     StyleWords(r"(?:wedding|military|marching|funeral) (?:march|band)|(?<!in )march(?= music|$|[,.!])",
-          CLASSICAL, ("4/4", "2/4"), (92, 120), None, TWO),
+               CLASSICAL, ("4/4", "2/4"), (92, 120), None, TWO),
     StyleWords(r"viennese waltz|waltz king", CLASSICAL, ("3/4",), (150, 184), None, TWO),
     StyleWords(r"waltz(?:es|ing)?", (), ("3/4",)),
     StyleWords(r"lullab(?:y|ies)|cradle song|bedtime", POP, ("4/4", "3/4", "6/8"), (56, 84), "major", TWO),
@@ -66,18 +66,21 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     StyleWords(r"dubstep", ELECTRONIC, FOUR, (136, 146), "minor", TWO),
     StyleWords(r"techno|house|edm|rave|eurodance|electro", (), FOUR, (118, 138), None, TWO),
     StyleWords(r"\w*trance|hardstyle", ELECTRONIC, FOUR, (132, 150), None, TWO),
-    StyleWords(r"synth-?wave|retro-?wave|vaporwave|synth-?pop|chip-?tunes?|8-?bit", ELECTRONIC, FOUR, (90, 128), None, TWO),
-    StyleWords(r"ambient|meditat\w*|yoga|spa|sleep(?:ing)?|drones?|new age", ELECTRONIC, FOUR, (56, 80), None, 1),
+    StyleWords(r"synth-?wave|retro-?wave|vaporwave|synth-?pop|chip-?tunes?|8-?bit",
+               ELECTRONIC, FOUR, (90, 128), None, TWO),
+    StyleWords(r"ambien(?:t|ce)|meditat\w*|yoga|spa|sleep(?:ing)?|drones?|new age",
+               ELECTRONIC, FOUR, (56, 80), None, 1),
     StyleWords(r"reggaet[oó]n|dembow", ELECTRONIC, FOUR, (86, 100), None, TWO),
     StyleWords(r"work-?out|gym|fitness|(?:for )?running (?:music|playlist|song|track|mix)|for running|jogging|cycling",
-          ELECTRONIC, FOUR, (125, 150), None, TWO),
+               ELECTRONIC, FOUR, (125, 150), None, TWO),
     StyleWords(r"boss (?:battle|fight)|battle (?:music|theme)", ELECTRONIC, FOUR, (130, 170), "minor", TWO),
     StyleWords(r"video ?games?|arcade|platformer", ELECTRONIC, FOUR, None, None, TWO),
     # played by bands
     StyleWords(r"punk|hardcore", ROCK, FOUR, (150, 190), None, TWO),
-    StyleWords(r"metal|thrash", ROCK, FOUR, (120, 180), "minor", TWO),
-    StyleWords(r"emo|shoegaze|grunge|alt(?:ernative)?[ -]rock|garage|indie(?=$| band| song| guitar)", ROCK, FOUR, None, None,
-          TWO),
+    StyleWords(r"metal(?:core)?|thrash", ROCK, FOUR, (120, 180), "minor", TWO),
+    StyleWords(r"emo|shoegaze|grunge|alt(?:ernative)?[ -]rock|garage|indie(?=$| band| song| guitar)",
+            ROCK, FOUR, None, None,
+               TWO),
     StyleWords(r"power ballads?", ROCK, FOUR, (60, 84), None, TWO),
     StyleWords(r"ballads?|slow jams?|torch songs?", POP, ("4/4", "6/8"), (54, 82), None, TWO),
     StyleWords(r"prog(?:gy|ressive)?", ROCK, (), None, None, TWO),
@@ -90,8 +93,8 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     StyleWords(r"bluegrass", POP, FOUR, (120, 160), "major", TWO),
     StyleWords(r"country|americana|honky[ -]?tonk|western", POP, FOUR, (80, 132), "major", TWO),
     StyleWords(r"folk(?:sy)?|camp-?fire|(?:sea )?shant(?:y|ies)|irish|celtic|scottish|medieval|tavern|"
-          r"acoustic guitar|ukulele|banjo|harmonica", POP, ("4/4", "3/4", "6/8"),
-          (76, 120), None, TWO),
+               r"acoustic guitar|ukulele|banjo|harmonica", POP, ("4/4", "3/4", "6/8"),
+               (76, 120), None, TWO),
     StyleWords(r"mariachi|ranchera|norte[nñ]o", POP, ("3/4", "4/4"), (96, 140), "major", TWO),
     StyleWords(r"flamenco", POP, ("4/4", "3/4"), (100, 140), "minor", TWO),
     # jazz and its neighbours
@@ -99,19 +102,21 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     StyleWords(r"samba|cha-?cha(?:-?cha)?|rumba|cumbia|bolero|latin", JAZZ, FOUR, (92, 132), None, TWO),
     StyleWords(r"bossa(?: nova)?", JAZZ, FOUR, (116, 144)),
     StyleWords(r"noir|detective|spy|heist", JAZZ, FOUR, (72, 112), "minor", TWO),
-    StyleWords(r"elevator|lounge|cocktail|dinner|restaurant|caf[eé]|coffee ?(?:shop|house)", JAZZ, FOUR, (80, 124), "major"),
+    StyleWords(r"elevator|lounge|cocktail|dinner|restaurant|caf[eé]|coffee ?(?:shop|house)",
+            JAZZ, FOUR, (80, 124), "major"),
     # played by orchestras, and in the cinema
     StyleWords(r"funeral|requiem|memorial|mourning|elegy", CLASSICAL, ("4/4", "3/4"), (50, 76), "minor", TWO),
     StyleWords(r"horror|scary|haunted|thriller|suspense", CLASSICAL, (), (56, 96), "minor", TWO),
     StyleWords(r"trailer|film|movie|cinema(?:tic)?|soundtrack|documentary|fantasy|national anthem",
-          CLASSICAL, FOUR, None, None, TWO),
+               CLASSICAL, FOUR, None, None, TWO),
     StyleWords(r"(?:solo )?piano (?:piece|solo|music)|piano", CLASSICAL, ("4/4", "3/4", "6/8"), None, None, TWO),
-    StyleWords(r"orchestra|violins?|cellos?|strings|harp|harpsichord|opera|aria|choir|sonata|quartet|"
-          r"symphon\w+|nocturne|concerto|minuet|chamber music|haydn|mozart|beethoven|chopin",
-          CLASSICAL, (), None, None, TWO),
+    StyleWords(r"orchestral?|violins?|cellos?|strings|harp|harpsichord|opera|aria|choir|sonata|quartet|"
+               r"symphon\w+|nocturne|concerto|minuet|chamber music|haydn|mozart|beethoven|chopin",
+               CLASSICAL, (), None, None, TWO),
     # occasions
-    StyleWords(r"birthday|wedding|party|parties|celebration|graduation|picnic", POP, FOUR, (104, 132), "major", TWO),
+    StyleWords(r"birthday|party|parties|celebration|graduation|picnic", POP, FOUR, (104, 132), "major", TWO),
     StyleWords(r"halloween|vampires?|ghosts?|witch(?:es)?|zombies?|villain", POP, FOUR, None, "minor", TWO),
+    StyleWords(r"weddings?|first dance", POP, ("4/4", "3/4", "6/8"), None, "major", TWO),
     StyleWords(r"christmas|xmas|carols?|holidays?|santa", POP, ("4/4", "3/4"), (84, 132), "major", TWO),
     StyleWords(r"kids?|child(?:ren)?(?:'?s)?|toddlers?|nursery", POP, FOUR, (96, 128), "major", TWO),
     StyleWords(r"summer|beach|sunshine|vacation", POP, FOUR, (100, 128), "major", TWO),
@@ -120,7 +125,7 @@ STYLES = (  # of several that fit, each tells what the ones before it left open
     StyleWords(r"jingles?|ads?|adverts?|advertisement|commercials?|podcasts?", POP, FOUR, (100, 128), "major", TWO),
     StyleWords(r"break-?up|heart-?broken|heart-?break|goodbye|farewell", POP, FOUR, None, "minor", TWO),
     StyleWords(r"worship|prais(?:e|ing)|musicals?|broadway|show ?tunes?|boy ?bands?|girl ?(?:bands?|groups?)|schlager",
-          POP, FOUR, None, None, TWO),
+               POP, FOUR, None, None, TWO),
     # what is only called by its kind
     StyleWords(r"riffs?", ROCK),
     StyleWords(r"beats?(?! (?:per|a|each|every|in|to)\b)", ELECTRONIC),
@@ -130,7 +135,7 @@ MOODS = (  # tempi of moods, where neither number nor word tells the tempo
     StyleWords(r"bang(?:er|ing)|hype|pumping|party|energetic|workout", bpm=(118, 140)),
     StyleWords(r"angry|furious|rage|aggressive|frantic|chase", bpm=(116, 176)),
     StyleWords(r"sad|melanchol(?:y|ic)|mournful|heart-?broken|grieving|lonely|tragic|gentle|tender|calm|peaceful|sleepy|chill",
-          bpm=(54, 96), chords=TWO),
+               bpm=(54, 96), chords=TWO),
     StyleWords(r"slow\w*|largo|lento|adagio|grave", chords=TWO),
 )  # fmt: skip
 
@@ -178,6 +183,16 @@ NAMED_TEMPO = _any(
     r"steady|snappy|walking[ -]pace|chilled|tempo|pace|largo|grave|lento|larghetto|adagi\w+",
     r"andant\w+|moderato|allegr\w+|vivace|vivo|prest\w+",
 )
+# tempo words by their direction: the transformer knows how fast each is, but now and then takes one for the other
+FAST = _any(
+    r"(?:up-?|very |really |super )?(?:fast|quick)|up-?(?:beat|tempo)|lively|brisk|energetic|high-energy",
+    r"rapid|presto|vivace",
+)
+SLOW = _any(r"slow|slow-moving|slow-burning|crawling|dragging|sluggish|largo|lento|adagio|down-?tempo")
+HEDGED = _any(
+    r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed\w*|builds?|gets?|less|more"
+)
+FAST_BPM, SLOW_BPM = (108, 260), (30, 92)
 NUMBER = re.compile(r"<\d><\d><\d>(?! bars| seconds|/)")
 NAMED_LENGTH = _any(
     r"bars?|seconds|minutes?|loops?|riffs?|licks?|jingles?|short\w*|brief|tiny|little|snippet|intro|outro|cue|vamp|phrase|sting",
@@ -230,7 +245,7 @@ def read_everyday_words(prompt: str) -> PromptReading:
     shared = shared_words(normalise(prompt))
     text = NOT_MEANT.sub(" ", re.sub(r"<genre:(\w+)>", r"\1", shared))
     left_out = " ".join(NOT_MEANT.findall(re.sub(r"<genre:(\w+)>", r"\1", shared))).lower()
-    style, mood = _join(STYLES, text), _join(MOODS, text)
+    style, mood = _joined(STYLES, text), _joined(MOODS, text)
     genre_named, keys = NAMED_GENRE.search(text) is not None, _keys(text)
     genres = () if genre_named else style.genres or (OPEN if text.strip() else ())
     if colour := COLOUR.search(text):
@@ -240,17 +255,28 @@ def read_everyday_words(prompt: str) -> PromptReading:
     classical = NAMED_CLASSICAL.search(text) is not None or genres == CLASSICAL
     usual_meters = style.meters or (() if classical else FOUR)
     mode_named = bool(keys) or NAMED_MODE.search(text) is not None
-    tempo_named = NAMED_TEMPO.search(text) is not None or NUMBER.search(text) is not None
     return PromptReading(
         genres=genres,
         meters=() if NAMED_METER.search(text) else usual_meters,
-        bpm=None if tempo_named else style.bpm or mood.bpm,
+        bpm=_tempo(text, style.bpm or mood.bpm),
         modes=(style.mode,) if style.mode and not mode_named else (),
         genre_named=genre_named,
         keys=keys,
         chords=None if DENSE.search(text) else style.chords or mood.chords,
         least_bars=0 if NAMED_LENGTH.search(text) else SONG_BARS,
     )
+
+
+def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The tempi that a prompt's shared words leave open: ``usual`` where neither number nor word names the tempo."""
+    if NUMBER.search(text):
+        return None
+    if NAMED_TEMPO.search(text) is None:
+        return usual
+    fast, slow = FAST.search(text), SLOW.search(text)
+    if HEDGED.search(text) or bool(fast) == bool(slow):
+        return None
+    return FAST_BPM if fast else SLOW_BPM
 
 
 def _keys(text: str) -> tuple[Key, ...]:
@@ -283,7 +309,7 @@ def narrow(pins: PlanConstraints, prompt: str) -> PlanConstraints:
     )
 
 
-def _join(styles: tuple[StyleWords, ...], text: str) -> StyleWords:
+def _joined(styles: tuple[StyleWords, ...], text: str) -> StyleWords:
     """One style of all whose words are in ``text``: each tells what the ones before it left open."""
     joined = StyleWords("")
     for style in styles:
