@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -42,6 +43,6 @@ def choice(label: str, choices: Sequence[str], value: str, elem_id: str) -> gr.H
     )
 
 
-def chosen(value: str, choices: Sequence[str]) -> gr.HTML:
+def chosen(value: str, choices: Sequence[str]) -> Any:
     """An update of a `choice`: another value, and what can be chosen, the value too where it was not among it."""
-    return gr.HTML(value, choices=list(dict.fromkeys([*choices, value])))
+    return gr.update(value=value, choices=list(dict.fromkeys([*choices, value])))

@@ -16,7 +16,7 @@ from musetune.display.charts import chart_html, facts
 from musetune.formats.chart_text import pop_name
 from musetune.serve.history import NAME, NamedTake, TakeHistory
 from musetune.serve.player import (
-    Cell,
+    ChordCell,
     asked_cells,
     chart_that_follows,
     heard_cells,
@@ -143,7 +143,7 @@ def song_html(path: Path, record: JsonObject, sheet: LeadSheet, files: Mapping[s
     """
     seconds = float((record.get("source") or {}).get("duration_s") or sheet.duration_s)
     cells = [
-        Cell(
+        ChordCell(
             row["start_s"],
             row["end_s"],
             pop_name(Chord.parse(row["chord"])),

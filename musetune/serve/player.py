@@ -18,7 +18,7 @@ from musetune.symbols import Chord, LeadSheet
 from musetune.theory.numerals.context import romans_of_spans
 
 
-class Cell(NamedTuple):
+class ChordCell(NamedTuple):
     """A chord in the player: where it is in seconds, its name, a word under it, its class, and how sure it is, 0…1."""
 
     start_s: float
@@ -37,7 +37,7 @@ def url(path: Path) -> str:
 def player_html(
     sound: Path | None,
     sheet: LeadSheet,
-    rows: Mapping[str, Sequence[Cell]],
+    rows: Mapping[str, Sequence[ChordCell]],
     seconds: float,
     *,
     title: str = "",
@@ -77,7 +77,7 @@ def player_html(
     )
 
 
-def chart_that_follows(sheet: LeadSheet, cells: Sequence[Cell]) -> str:
+def chart_that_follows(sheet: LeadSheet, cells: Sequence[ChordCell]) -> str:
     """All bars of a sheet, their chords to be clicked; the one that plays is marked and kept in view.
 
     Args:
@@ -88,16 +88,16 @@ def chart_that_follows(sheet: LeadSheet, cells: Sequence[Cell]) -> str:
     return f'<div class="mt-chart" role="group" aria-label="Chart" tabindex="0">{bars}</div>'
 
 
-def asked_cells(sheet: LeadSheet) -> list[Cell]:
+def asked_cells(sheet: LeadSheet) -> list[ChordCell]:
     """A cell for each chord of a sheet with its Roman numeral."""
     spans = zip(sheet.chords, sheet.chord_intervals_s, romans_of_spans(sheet), strict=True)
-    return [Cell(float(start), float(end), pop_name(span.chord), numeral) for span, (start, end), numeral in spans]
+    return [ChordCell(float(start), float(end), pop_name(span.chord), numeral) for span, (start, end), numeral in spans]
 
 
-def heard_cells(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
+def heard_cells(rows: Sequence[Mapping[str, Any]]) -> list[ChordCell]:
     """A cell for each row of a report's ``chords``: what was recognised, and whether it is what was asked."""
     return [
-        Cell(
+        ChordCell(
             row["start_s"],
             row["end_s"],
             f"{'✓' if row['match'] else '✗'} {pop_name(Chord.parse(row['heard']))}",
@@ -126,7 +126,7 @@ def _beats(sheet: LeadSheet, seconds: float) -> str:
     )
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: ChordCell) -> str:
     """A chord in the lane: a button that goes there."""
     return (
         f'<button type="button" class="mt-cell {cell.kind}" data-start="{cell.start_s:.3f}" '
@@ -135,7 +135,7 @@ def _cell(cell: Cell) -> str:
     )
 
 
-def _bar(sheet: LeadSheet, cells: Sequence[Cell], low: Fraction, high: Fraction) -> str:
+def _bar(sheet: LeadSheet, cells: Sequence[ChordCell], low: Fraction, high: Fraction) -> str:
     part = next((section.label for section in sheet.sections if low <= section.start < high), "")
     chords = "".join(
         f'<button type="button" class="mt-chord" data-start="{cell.start_s:.3f}" data-end="{cell.end_s:.3f}" '
