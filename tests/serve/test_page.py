@@ -214,14 +214,14 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
     assert shown[tab.choice]["visible"] is True
     sheet = shown[tab.song_sheet]
     chords, key, bpm, meter, genre, *_, tabs = tab.take_over(sheet, 1, 2, "jazz")
-    assert (chords, key.value, bpm, meter.value, tabs["selected"]) == (
+    assert (chords, key["value"], bpm, meter["value"], tabs["selected"]) == (
         "| D | A7 |",
         "D major",
         90.0,
         "4/4",
         "generate",
     )
-    assert genre.value == "jazz"
+    assert genre["value"] == "jazz"
     assert tab.take_over(sheet, 2, 2, "any")[0] == "| A7 |"
     assert "To bar: 3 is not a number from 1 to 2" in tab.explain(sheet, 1, 3)[0]
     for sheet_or_none, first in ((None, 1), (sheet, 7)):
