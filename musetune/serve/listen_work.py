@@ -37,7 +37,7 @@ class SongAnalysis:
 
 
 @dataclass(frozen=True)
-class Passage:
+class SongPassage:
     """Bars of a song that are handed over.
 
     Attributes:
@@ -95,7 +95,7 @@ def sections_of_song(sheet: LeadSheet) -> dict[str, tuple[int, int]]:
     return found
 
 
-def passage(sheet: LeadSheet, first: float, last: float) -> Passage:
+def passage(sheet: LeadSheet, first: float, last: float) -> SongPassage:
     """The bars that are to be handed over, and how many of them the page can make.
 
     Args:
@@ -122,10 +122,10 @@ def passage(sheet: LeadSheet, first: float, last: float) -> Passage:
     ]
     until = fitting[-1] if fitting else low
     end = bars[until - 1][1]
-    return Passage(low, high, until, time(start), time(end), sheet.slice(start, end))
+    return SongPassage(low, high, until, time(start), time(end), sheet.slice(start, end))
 
 
-def passage_text(sheet: LeadSheet, chosen: Passage) -> str:
+def passage_text(sheet: LeadSheet, chosen: SongPassage) -> str:
     """What is handed over, in a sentence; and what is left out, where something is."""
     length = chosen.end_s - chosen.start_s
     places = f"{clock(chosen.start_s)} to {clock(chosen.end_s)}"
