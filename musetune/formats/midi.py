@@ -18,7 +18,7 @@ from musetune.symbols.beat_grid import BeatGrid
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
-from musetune.symbols.limits import BEATS, check_count, fraction, shorten
+from musetune.symbols.limits import BEATS, MARKS, check_count, fraction, shorten
 from musetune.symbols.meter import Meter
 from musetune.symbols.remarks import remark
 from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
@@ -173,7 +173,9 @@ def _marks(file: mido.MidiFile, events, at) -> tuple[list, list]:  # type: ignor
     beats = [at(tick) for tick in ticks]
     sections: list[tuple[Fraction, str]] = []
     for kind in ("marker", "cue_marker", "text", "lyrics"):
-        texts = [(at(t), m.text.strip()) for t, m in events if m.type == kind]
+        own = [(t, m.text.strip()) for t, m in events if m.type == kind]
+        check_count(f"events of type {kind}", len(own), MARKS)
+        texts = [(at(t), text) for t, text in own]
         labels = [(beat, text[1:-1]) for beat, text in texts if text[:1] + text[-1:] == "[]" and len(text) > 2]
         plain = [(beat, text) for beat, text in texts if text and text[:1] + text[-1:] != "[]"]
         chords = chords_of(plain, agrees, kind.replace("_", " "))

@@ -64,6 +64,7 @@ def parse_midi(data: bytes) -> mido.MidiFile:
     at, left = start + 8 + (size if 6 <= size < 256 else 6), limits.EVENTS
     while (chunk := _next_chunk(data, at)) is not None:
         low, high, at = chunk
+        limits.check_count("tracks", len(file.tracks) + 1, limits.MEMBERS)
         track = _Track(data, low, high, len(file.tracks) + 1, division, left).read()
         left -= len(track)
         file.tracks.append(track)

@@ -21,6 +21,7 @@ from musetune.adapter import MusicAdapter, lora
 from musetune.audio import mel_frontend
 from musetune.hub.locate import find_adapter
 from musetune.hub.transfer import check_cache
+from musetune.models.config_limits import check_base_configs
 
 GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it is trained
 PRECISIONS = ("no", "bf16")
@@ -86,9 +87,11 @@ def load_unet(base: str, channels: int, *, cpu: bool) -> AudioLDM2UNet2DConditio
         cpu: It will train on a CPU.
 
     Raises:
-        ValueError: It reads latents of other channels.
+        ValueError: It reads latents of other channels, or its config asks for more than its weights hold.
     """
     access = {} if Path(base).is_dir() else check_cache(base, "unet/config.json")
+    if Path(base).is_dir():
+        check_base_configs(base, {"unet": ["diffusers", "AudioLDM2UNet2DConditionModel"]})
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(
         base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32, **access
     ).requires_grad_(False)

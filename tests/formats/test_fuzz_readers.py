@@ -224,6 +224,8 @@ def midi_bytes(*messages: mido.Message | mido.MetaMessage) -> bytes:
 
 BOMBS["hours.mid"] = midi_bytes(*[mido.Message("note_on", note=60, velocity=9, time=0x0FFFFFF) for _ in range(40)])
 BOMBS["many.mid"] = b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\x3d\x09\0" + b"\0\x90\x3c\x40" * 1_000_000
+BOMBS["tracks.mid"] = b"MThd\0\0\0\6\0\1\xff\xff\1\xe0" + b"MTrk\0\0\0\4\0\xff\x2f\0" * 300_000
+BOMBS["markers.mid"] = midi_bytes(*[mido.MetaMessage("marker", text="C", time=1) for _ in range(21_000)])
 BOMBS["slow.mid"] = midi_bytes(
     mido.MetaMessage("set_tempo", tempo=0xFFFFFF),
     mido.Message("note_on", note=60, velocity=9),

@@ -115,7 +115,7 @@ def test_analysis_fills_what_nobody_told(prepared: Path) -> None:
     sheet = LeadSheet.from_json(clip.lead_sheet)
     assert sheet.bpm == pytest.approx(120, rel=0.04)
     assert {span.chord.root for span in sheet.chords} & {"C", "G", "A", "F"}
-    assert "music" in clip.text
+    assert "medium tempo" in clip.text or "120 bpm" in clip.text
 
 
 def test_latents_and_embeddings_are_the_bases(prepared: Path, source: Path, base: Path) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from numbers import Integral, Real
 
 from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
 from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import Plan, PlanBar, bars_of
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
-from musetune.symbols import GENRES, Chord, Key, LeadSheet, Meter
+from musetune.symbols import GENRES, Chord, ChordSpan, Key, LeadSheet, Meter
 from musetune.symbols.beat_grid import check_bpm, finite
 from musetune.symbols.meter import METERS
 from musetune.symbols.names import suggest
@@ -76,7 +77,13 @@ def request_from_arguments(arguments: PlanArguments) -> PlanRequest:
     )
     if arguments.chords is not None:
         pins = with_chords(pins, arguments.chords, key)
-    return PlanRequest(pins, lambda plan: (replace(plan, key=key) if key else plan).sheet(name_sections(plan, names)))
+
+    def finish(plan: Plan) -> LeadSheet:
+        plan = replace(plan, key=key) if key else plan
+        sheet = plan.sheet(name_sections(plan, names))
+        return sheet if arguments.chords is None else _with_exact_chords(sheet, plan, pins, arguments.chords)
+
+    return PlanRequest(pins, finish)
 
 
 def check_types(arguments: PlanArguments) -> None:
@@ -236,6 +243,31 @@ def with_chords(pins: PlanConstraints, chords: str | Sequence[str | Chord], key:
         }
 
     return replace(pins, keys=keys, content=content, unit=len(own_bars))
+
+
+def _with_exact_chords(
+    sheet: LeadSheet, plan: Plan, pins: PlanConstraints, chords: str | Sequence[str | Chord]
+) -> LeadSheet:
+    """``sheet`` with the progression's own chords in its bars, where the plan's language has only their qualities."""
+    own = LeadSheet.from_progression(chords, key=plan.key, time_signature=plan.meter)
+    if not any(span.chord.folded for span in own.chords):
+        return sheet
+    per_bar = Fraction(plan.meter.beats_per_bar)
+    count = -(-own.length // per_bar)
+    sources = {place: index % count for index, place in enumerate(_places(pins, count))}
+    bars = [(label, number) for label in plan.form for number in range(len(plan.content[label]))]
+    spans: list[ChordSpan] = []
+    for bar, place in enumerate(bars):
+        start, first = bar * per_bar, sources.get(place, 0) * per_bar
+        exact = [span for span in own.chords if span.start < first + per_bar and span.end > first]
+        if place not in sources or not any(span.chord.folded for span in exact):
+            spans += [span for span in sheet.chords if start <= span.start < start + per_bar]
+            continue
+        for span in exact:
+            low = max(span.start, first)
+            high = first + per_bar if span.end == own.length else min(span.end, first + per_bar)
+            spans.append(ChordSpan(start + low - first, high - low, span.chord))
+    return replace(sheet, chords=tuple(spans))
 
 
 def _places(pins: PlanConstraints, count: int) -> list[tuple[str, int]]:

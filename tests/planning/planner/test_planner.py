@@ -139,3 +139,18 @@ def test_the_shipped_planner_obeys():
 @shipped
 def test_the_shipped_planner_is_small():
     assert sum(path.stat().st_size for path in NANO.iterdir()) <= 8_000_000
+
+
+@pytest.mark.parametrize("chords", ["| C7#9 . F . | Cadd9 | G7(b9,b13) |", "| C7#9 | F |", "| C7 C7#9 C7b9 . | F |"])
+def test_exact_chords_of_a_progression_stay(chords: str) -> None:
+    own = LeadSheet.parse(chords, key="C major")
+    form = [("verse", 5), ("chorus", 2), ("verse", 5)]
+    song = small_planner().plan("pop", chords=chords, key="C major", time_signature="4/4", sections=form)
+    count = own.length // 4
+    for start in (0, 7 * 4):
+        for bar in range(5):
+            low = (bar % count) * 4
+            expected = [(span.start - low, span.chord) for span in own.chords if low <= span.start < low + 4]
+            at = start + bar * 4
+            assert [(s.start - at, s.chord) for s in song.chords if at <= s.start < at + 4] == expected
+    assert all(a.end <= b.start for a, b in zip(song.chords, song.chords[1:], strict=False))
