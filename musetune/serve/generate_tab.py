@@ -1,29 +1,50 @@
-"""The Generate tab: what to play and how, and the take with its chords."""
+"""The Generate tab: what to play and how, the takes, and a bar with button and progress that is always in view."""
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from musetune.serve import markup
+from musetune.serve.choice import choice, chosen
 from musetune.serve.errand import StoppedError
+from musetune.serve.history import TakeHistory
+from musetune.serve.player import percent, url
 from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
-from musetune.serve.work import CHORDS, SECONDS, STEPS, WORDS, Order, play
-from musetune.symbols import BPM_RANGE, GENRES
+from musetune.serve.work import CHORDS, ENDINGS, STEPS, WORDS, Order, play
+from musetune.symbols import GENRES
 from musetune.symbols.meter import METERS
 
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "F#", "Gb", "G", "Ab", "A", "Bb", "B")
 MINOR_TONICS = ("C", "C#", "D", "D#", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 KEYS = [f"{tonic} major" for tonic in TONICS] + [f"{tonic} minor" for tonic in MINOR_TONICS]
 ANY = "any"  # no genre asked for
-TAB = "play"  # the id of the tab, for gr.Tabs(selected=...)
-NOTHING_YET = '<div class="mt-hint">What you generate plays here, its chords moving along.</div>'
+TAB = "generate"  # the id of the tab, for gr.Tabs(selected=...)
+UNITS = ("bars", "seconds")
 CHORDS_INFO = (
-    "Roman (ii7 V7), pop (Am7 C/E) or Harte (A:min7). Bars with |; in a bar '.' holds a chord, '%' repeats the bar."
+    "Roman (ii7 V7), pop (Am7 C/E) or Harte (A:min7). Bars with |; in a bar '.' holds a chord, '%' repeats the bar, "
+    "N.C. is no chord."
 )
+FIRST = Order("I V vi IV", prompt="bright pop song with piano and drums", bars=4, ending=ENDINGS[0])
+CLICKS = """
+const send = (event, values) => trigger('click', {
+  action: values.dataset.action, number: Number(values.dataset.number || 0), name: values.value || '',
+});
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-action]');
+  if (button && !button.disabled) send(event, button);
+});
+element.addEventListener('change', (event) => {
+  if (event.target.matches('input[data-action]')) send(event, event.target);
+});
+"""
+SAVE_ZIP = "() => document.querySelector('#zip a')?.click()"
+log = logging.getLogger(__name__)
 
 
 class GenerateTab:
@@ -35,16 +56,24 @@ class GenerateTab:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        with gr.Row():
-            with gr.Column(scale=5, min_width=300):
+        self.history, self.ticket = gr.State(TakeHistory()), gr.State(None)
+        with gr.Row(elem_classes="mt-columns"):
+            with gr.Column(min_width=320):
                 self._order_fields()
-            with gr.Column(scale=6, min_width=300):
-                self.take = gr.HTML(NOTHING_YET, elem_id="take")
+            with gr.Column(min_width=320):
+                self.take = gr.HTML(markup.shown_html(TakeHistory()), elem_id="take")
+                self.takes = gr.HTML("", elem_id="takes", js_on_load=CLICKS)
+                self.zip = gr.HTML("", elem_id="zip", visible="hidden")
+        with gr.Row(elem_id="bar", equal_height=True):
+            self.start = gr.Button("Generate", variant="primary", elem_id="generate", min_width=140, scale=0)
+            self.stop = gr.Button("Cancel", interactive=False, elem_id="cancel", min_width=90, scale=0)
+            self.problem = gr.HTML("", elem_id="problem")
+            self.status = gr.HTML(markup.status("Ctrl+Enter generates.", 1), elem_id="status")
         self._wire()
 
     def _order_fields(self) -> None:
         self.chords = gr.Textbox(
-            "I V vi IV",
+            FIRST.chords,
             label="Chords",
             info=CHORDS_INFO,
             elem_id="chords",
@@ -52,95 +81,184 @@ class GenerateTab:
             max_lines=8,
             max_length=CHORDS,
         )
-        self.reading = gr.HTML(self.check("I V vi IV", "C major", 120, "4/4", 10.24), elem_id="reading")
-        with gr.Row():
-            self.key = gr.Dropdown(KEYS, value="C major", label="Key", elem_id="key", min_width=150)
-            self.meter = gr.Dropdown(list(METERS), value="4/4", label="Time signature", elem_id="meter", min_width=110)
-            self.genre = gr.Dropdown([ANY, *GENRES], value=ANY, label="Genre", elem_id="genre", min_width=140)
-        self.bpm = gr.Slider(*BPM_RANGE, value=120, step=1, label="Tempo, beats a minute", elem_id="bpm")
-        self.prompt = gr.Textbox(
-            "bright pop song with piano and drums",
-            label="Prompt",
-            info="genre, instruments, mood",
-            elem_id="prompt",
-            max_length=WORDS,
-        )
-        with gr.Group(visible=bool(self.studio.genres), elem_id="mix"):
-            gr.Markdown("Genre adapters, mixed", container=True)
-            self.mix = [gr.Slider(0, 1, value=0, step=0.05, label=name) for name in self.studio.genres]
-        self.seconds = gr.Slider(*SECONDS, value=10.24, step=0.01, label="Length, seconds", elem_id="seconds")
-        with gr.Accordion("Seed and steps", open=False):
-            self.seed = gr.Number(0, label="Seed", info="same seed, same audio", precision=0, minimum=0, elem_id="seed")
-            self.dice = gr.Button("Another seed", size="sm")
-            self.steps = gr.Slider(
-                *STEPS, value=20, step=1, label="Steps", info="more is finer and slower", elem_id="steps"
+        self.reading = gr.HTML(markup.right(FIRST), elem_id="reading")
+        with gr.Row(elem_classes="mt-fields"):
+            self.key = choice("Key", KEYS, FIRST.key, "key")
+            self.meter = choice("Meter", METERS, FIRST.meter, "meter")
+            self.bpm = gr.Number(FIRST.bpm, label="Tempo", elem_id="bpm", min_width=110)
+        with gr.Row(elem_classes="mt-fields"):
+            self.length = gr.Number(FIRST.bars, label="Length", elem_id="length", min_width=90)
+            self.unit = gr.Radio(list(UNITS), value=UNITS[0], label="Length in", elem_id="unit", min_width=180)
+            self.ending = gr.Radio(list(ENDINGS), value=FIRST.ending, label="Ending", elem_id="ending", min_width=260)
+        with gr.Row(elem_classes="mt-fields"):
+            self.genre = choice("Genre", [ANY, *GENRES], ANY, "genre")
+            self.prompt = gr.Textbox(
+                FIRST.prompt, label="Prompt: instruments, mood", elem_id="prompt", max_length=WORDS, min_width=200
             )
-        self.start = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
+        with gr.Accordion("Genre mix", open=False, visible=bool(self.studio.genres), elem_id="mix"):
+            gr.Markdown("How strongly each genre adapter plays, 0 to 1; all 0: only the base and the prompt.")
+            with gr.Row():
+                self.mix = [
+                    gr.Slider(0, 1, value=0, step=0.05, label=name, min_width=140) for name in self.studio.genres
+                ]
+        with gr.Accordion("Seed and steps", open=False, elem_id="more"), gr.Row():
+            self.seed = gr.Number(0, label="Seed", info="same seed, same audio", elem_id="seed", min_width=120)
+            self.dice = gr.Button("Another seed", size="sm", elem_id="dice")
+            low, high = STEPS
+            self.steps = gr.Number(
+                20, label="Steps", info=f"{low}–{high}; more is finer and slower", elem_id="steps", min_width=120
+            )
 
     def _wire(self) -> None:
-        fields = [self.chords, self.key, self.bpm, self.meter, self.seconds]
-        gr.on([part.change for part in fields], self.check, fields, self.reading, api_name="check", **LIVE)
+        fields = [self.chords, self.key, self.bpm, self.meter, self.length, self.unit, self.ending]
+        checked = [self.reading, self.start, self.problem]
+        gr.on([part.change for part in fields], self.check, fields, checked, api_name="check", **LIVE)
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
-        self.start.click(
+        made = [self.status, self.start, self.stop, self.take, self.takes, self.history]
+        buttons = [self.status, self.start, self.stop]
+        begun = self.start.click(self.begin, None, [*buttons, self.ticket], show_progress="hidden", **PRIVATE)
+        begun.then(
             self.generate,
-            [*fields, self.genre, self.prompt, self.seed, self.steps, *self.mix],
-            [self.take, self.reading],
+            [self.ticket, self.history, *fields, self.genre, self.prompt, self.seed, self.steps, *self.mix],
+            made,
             api_name="generate",
-            show_progress_on=self.take,
+            show_progress="hidden",
+            trigger_mode="multiple",
             **ONE_AT_A_TIME,
         )
+        self.stop.click(self.cancel, self.ticket, buttons, show_progress="hidden", **PRIVATE)
+        acted = self.takes.click(
+            self.act,
+            self.history,
+            [self.history, self.take, self.takes, self.zip],
+            show_progress="hidden",
+            **PRIVATE,
+        )
+        acted.then(None, None, None, js=SAVE_ZIP, **PRIVATE)
 
     @property
     def handed_over(self) -> list[Any]:
         """The components that `fill` fills, in its order."""
-        return [self.chords, self.key, self.bpm, self.meter, self.genre, self.seconds]
+        return [self.chords, self.key, self.bpm, self.meter, self.genre, self.length, self.unit, self.ending]
 
     @staticmethod
     def fill(order: Order) -> tuple[Any, ...]:
         """Values for the components of `handed_over`: an order that another tab hands over."""
-        key = gr.update(value=order.key, choices=sorted({*KEYS, order.key}, key=([*KEYS, order.key]).index))
-        meter = gr.update(value=order.meter, choices=sorted({*METERS, order.meter}, key=([*METERS, order.meter]).index))
-        return order.chords, key, order.bpm, meter, order.genre or ANY, order.seconds
+        key, meter = chosen(order.key, KEYS), chosen(order.meter, METERS)
+        length, unit = (order.seconds, UNITS[1]) if order.bars is None else (order.bars, UNITS[0])
+        genre = chosen(order.genre or ANY, [ANY, *GENRES])
+        return order.chords, key, order.bpm, meter, genre, length, unit, order.ending
 
     # -- what the fields do; each can be called without a browser
 
-    def check(self, chords: str, key: str, bpm: float, meter: str, seconds: float) -> str:
-        """How a progression is understood, or what is wrong with it, as HTML to stand under its field."""
-        order = Order(chords, key, bpm, meter, seconds=seconds)
+    def check(
+        self, chords: str, key: str, bpm: float, meter: str, length: float, unit: str, ending: str
+    ) -> tuple[str, Any, Any]:
+        """How a progression is understood, or what is wrong with it, as HTML to stand under its field; the Generate
+        button, on or off; and the problem once more, for the bar.
+        """
+        order = Order(chords, key, bpm, meter, **_length(length, unit), ending=ending)
         try:
-            order.sheet()
-            return markup.right(order.loop(), seconds)
+            return markup.right(order), gr.update(interactive=True), ""
         except ValueError as error:
-            return markup.wrong(error)
+            return markup.wrong(error), gr.update(interactive=False), markup.wrong(error, alert=False)
+
+    def begin(self) -> tuple[Any, ...]:
+        """What the bar shows at once, Generate off, Cancel on; and a ticket by which the work can be cancelled."""
+        told = markup.status("waiting for its turn")
+        return told, gr.update(interactive=False), gr.update(interactive=True), self.studio.ticket()
+
+    def cancel(self, ticket: int | None) -> tuple[Any, ...]:
+        """Stop the work, which then says so itself; what has not begun never does."""
+        if self.studio.cancel(ticket):
+            return gr.skip(), gr.skip(), gr.skip()
+        return markup.status("Cancelled.", 1), *_ready()
 
     def generate(
         self,
+        request: gr.Request | None,
+        ticket: int | None,
+        history: TakeHistory | None,
         chords: str,
         key: str,
         bpm: float,
         meter: str,
-        seconds: float,
+        length: float,
+        unit: str,
+        ending: str,
         genre: str,
         prompt: str,
         seed: int,
         steps: int,
         *mix: float,
-    ) -> Iterator[tuple[Any, Any]]:
-        """Generate: how far it is, and at last the take and what stands under the chord field, as HTML.
+    ) -> Iterator[tuple[Any, ...]]:
+        """Generate: what the bar says, Generate and Cancel on or off, and at last the take, the list, the history.
 
-        A generator, so that gradio lets go of it when its client leaves; then the work stops at the next step. ``mix``:
-        a weight for each of ``genres``.
+        A generator, so that gradio lets go of it when its client leaves; the work then stops at the next step. ``mix``:
+        a weight for each of the genres of the studio. ``request``: by gradio. ``ticket``: of `begin`.
         """
-        genre_or_none = None if genre == ANY else genre
-        weights = dict(zip(self.studio.genres, mix, strict=True))
-        order = Order(chords, key, bpm, meter, genre_or_none, prompt, seconds, seed, steps, weights)
-        errand = self.studio.errand(lambda errand: play(self.studio.pipe, order, self.studio.folder, errand))
+        order = Order(
+            chords,
+            key,
+            bpm,
+            meter,
+            None if genre == ANY else genre,
+            prompt,
+            seed=seed,
+            steps=steps,
+            mix=dict(zip(self.studio.genres, mix, strict=True)),
+            **_length(length, unit),
+            ending=ending,
+        )
+        unchanged = (gr.skip(), gr.skip(), gr.skip())
+        if self.studio.is_cancelled(ticket):
+            yield *unchanged, *unchanged
+            return
+        play_it = partial(play, self.studio.pipe, order, self.studio.folder)
+        work = self.studio.errand(play_it, request, ticket)
         try:
-            order.check()
-            for take in errand:
+            order.sheet()
+            for take in work:
                 if take is None:
-                    yield markup.waiting(errand.progress), gr.skip()
+                    told = markup.status(work.progress or "waiting for its turn", work.share)
+                    yield told, gr.update(interactive=False), gr.update(interactive=True), *unchanged
                 else:
-                    yield markup.take_html(take), self.check(chords, key, bpm, meter, seconds)
-        except (ValueError, StoppedError) as error:
-            yield NOTHING_YET, markup.wrong(error)
+                    history = (history or TakeHistory()).add(take)
+                    told = markup.status(f"Take {history.made} is ready: {percent(take.report['overall'])} overall.", 1)
+                    yield told, *_ready(), markup.shown_html(history), markup.takes_html(history), history
+        except StoppedError:
+            yield markup.status("Cancelled.", 1), *_ready(), *unchanged
+        except ValueError as error:
+            yield markup.wrong(error), *_ready(), *unchanged
+        except Exception:
+            log.exception("a take could not be made: %s", order)
+            yield markup.wrong(markup.SURPRISE), *_ready(), *unchanged
+
+    def act(self, history: TakeHistory, event: gr.EventData) -> tuple[Any, ...]:
+        """What a click in the list of takes does: the history after it, the take, the list, and a zip to save.
+
+        The event has ``action`` (show, compare, rename, delete, zip), the take's ``number``, and ``name`` for rename.
+        """
+        data = event._data if isinstance(event._data, dict) else {}
+        action, number, name = data.get("action"), data.get("number"), str(data.get("name", ""))
+        if action != "zip" and (not isinstance(number, int) or history.get(number) is None):
+            return history, gr.skip(), gr.skip(), ""
+        saved = ""
+        if action == "zip":
+            saved = f'<a href="{url(history.zip(self.studio.folder))}" download>zip</a>'
+        elif action == "rename":
+            history = history.rename(int(number or 0), name)
+        elif action in ("show", "compare", "delete"):
+            history = getattr(history, action)(number)
+        shown = gr.skip() if action in ("zip", "rename") else markup.shown_html(history)
+        return history, shown, gr.skip() if action == "zip" else markup.takes_html(history), saved
+
+
+def _length(length: float, unit: str) -> dict[str, Any]:
+    """The length as `Order` has it; a field that is empty stays one."""
+    return {"bars" if unit == UNITS[0] else "seconds": "" if length is None else length}
+
+
+def _ready() -> tuple[Any, Any]:
+    """Generate on, Cancel off."""
+    return gr.update(interactive=True), gr.update(interactive=False)

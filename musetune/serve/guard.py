@@ -8,11 +8,13 @@ attacker points at 127.0.0.1 (DNS rebinding) is not among those that this server
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,10 +27,32 @@ UPLOAD = 256 * MEGABYTE  # a song: three hours of MP3
 UPLOADS = 1024 * MEGABYTE  # all songs that lie in the folder of uploads
 BODY = MEGABYTE  # any other request
 READING = ("GET", "HEAD", "OPTIONS")
+STREAM = re.compile(r"/queue/data/?$|/call/(?:v2/)?[^/]+/(?P<event>[^/]+)/?$")  # where gradio tells a client its news
 
 
 class TooLargeError(Exception):
     """A request's body is longer than it may be."""
+
+
+class Audience:
+    """Who has a stream of news open, by gradio's session, or by its event where the client asks for that one."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def enter(self, name: str) -> None:
+        """A stream is opened."""
+        self._open[name] += 1
+
+    def leave(self, name: str) -> None:
+        """A stream is closed."""
+        self._open[name] -= 1
+        if self._open[name] <= 0:
+            del self._open[name]
+
+    def has(self, *names: str | None) -> bool:
+        """Whether one of these sessions or events has a stream open."""
+        return any(self._open.get(name) for name in names if name)
 
 
 class Guard:
@@ -40,10 +64,13 @@ class Guard:
             needs no name: nobody can point it elsewhere.
         uploads: the folder that uploads are written to. The oldest go when a new one would bring them beyond
             ``UPLOADS`` bytes.
+        audience: told of every stream of news that is opened and closed.
     """
 
-    def __init__(self, app: App, names: Iterable[str] = (), uploads: Path | None = None) -> None:
-        self.app, self.uploads = app, uploads
+    def __init__(
+        self, app: App, names: Iterable[str] = (), uploads: Path | None = None, audience: Audience | None = None
+    ) -> None:
+        self.app, self.uploads, self.audience = app, uploads, audience or Audience()
         self.names = {"localhost", socket.gethostname().lower(), *(name.lower() for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,10 +91,16 @@ class Guard:
             return
         if upload and self.uploads is not None:
             make_room(self.uploads, UPLOADS - int(headers.get("content-length", limit)))
+        stream = _stream(scope)
+        if stream is not None:
+            self.audience.enter(stream)
         try:
             await self.app(scope, _counted(receive, limit), send)
         except TooLargeError:
             await _answer(scope, receive, send, 413, too_large)
+        finally:
+            if stream is not None:
+                self.audience.leave(stream)
 
     def stranger(self, headers: dict[str, str], method: str) -> str | None:
         """What shows that a request is another site's; None where nothing does."""
@@ -92,6 +125,15 @@ class Guard:
         except ValueError:
             return name in self.names
         return True
+
+
+def _stream(scope: Scope) -> str | None:
+    """The session or event whose news a request asks for; None for any other request."""
+    found = STREAM.search(scope["path"]) if scope.get("method") == "GET" else None
+    if found is None:
+        return None
+    sessions = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("session_hash", [])
+    return found["event"] or next(iter(sessions), None)
 
 
 def _name(host: str) -> str:

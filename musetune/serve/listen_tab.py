@@ -54,11 +54,11 @@ class ListenTab:
         )
         self.hand.click(self.take_over, self.song_sheet, [*self.generate.handed_over, self.tabs], **PRIVATE)
 
-    def analyse(self, path: str) -> Iterator[tuple[Any, Any, Any]]:
+    def analyse(self, path: str, request: gr.Request | None = None) -> Iterator[tuple[Any, Any, Any]]:
         """Analyse a song: how far it is, and at last what was recognised as HTML, its lead sheet as JSON for
         `take_over`, and the button that does that, pressable or not.
         """
-        errand = self.studio.errand(lambda errand: listen(path, self.studio.analyser, errand))
+        errand = self.studio.errand(lambda errand: listen(path, self.studio.analyser, errand), request)
         try:
             for answer in errand:
                 if answer is None:

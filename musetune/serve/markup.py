@@ -1,157 +1,185 @@
-"""The page's own HTML: messages under fields, the player with its lane of chords, what was recognised beside the
-request.
+"""The page's own HTML: messages, a take with its downloads and scores, the list of takes, an analysed song.
 
 Made of words and numbers only, all escaped: page.css gives it a look, page.js moves it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from musetune.audio.source import SYMBOLS
-from musetune.display.analysis_html import marks, summary
+from musetune.display.analysis_html import summary
 from musetune.display.charts import chart_html, facts
 from musetune.formats.chart_text import pop_name
-from musetune.serve.work import Take
+from musetune.serve.history import NAME, NamedTake, TakeHistory
+from musetune.serve.player import (
+    ChordCell,
+    asked_cells,
+    chart_that_follows,
+    heard_cells,
+    percent,
+    player_html,
+    url,
+    verdict,
+)
+from musetune.serve.work import Order, Take
 from musetune.symbols import Chord, LeadSheet
 from musetune.symbols.json_values import JsonObject
-from musetune.theory.numerals.context import romans_of_spans
 
-SCORES = {"majmin": "chords", "tetrads": "sevenths", "beat_f": "beats", "downbeat_f": "bar lines"}
+SURPRISE = "MuseTune met a fault of its own; the window where it was started says which. Please report it."
 
 
-def wrong(error: Exception | str) -> str:
-    """What is wrong with a field, to stand under it."""
-    return f'<div class="mt-wrong" role="alert">{escape(str(error))}</div>'
+def wrong(error: Exception | str, *, alert: bool = True) -> str:
+    """What is wrong, to stand under a field or beside the button; ``alert``: read out at once by a screen reader."""
+    role = "alert" if alert else "group"
+    return f'<div class="mt-wrong" role="{role}" aria-label="Problem" tabindex="0">{escape(str(error))}</div>'
+
+
+def hint(text: str) -> str:
+    """What will stand where nothing stands yet."""
+    return f'<div class="mt-hint">{escape(text)}</div>'
+
+
+def status(text: str, share: float | None = None) -> str:
+    """How far work is, for eyes and screen readers; ``share``: 0…1 of it, None where nobody knows."""
+    value = "" if share is None else f' value="{share:.3f}"'
+    bar = f'<progress aria-label="Progress"{value}></progress>' if share is None or share < 1 else ""
+    return f'<div class="mt-status" role="status">{bar}<span>{escape(text)}</span></div>'
 
 
 def waiting(progress: str) -> str:
     """That work goes on, and how far it is."""
-    return f'<div class="mt-hint">{escape(progress) or "waiting for its turn"} …</div>'
+    return f'<div class="mt-hint" role="status">{escape(progress) or "waiting for its turn"} …</div>'
 
 
-def right(loop: LeadSheet, seconds: float) -> str:
-    """How a progression was understood: its chart, once."""
-    again = "" if loop.duration_s >= seconds else f", repeated to {seconds:g} s"
-    return f'<div class="mt-right">{chart_html(loop, heading=f"{facts(loop)}{again}")}</div>'
+def right(order: Order) -> str:
+    """How a progression was understood: its chart, once. Raises ValueError that names what is wrong."""
+    loop, sheet = order.loop(), order.sheet()
+    bars = f"{order.bars:.0f} bars, " if order.bars is not None else ""
+    length = f"plays {bars}{sheet.duration_s:.4g} s" + ("" if order.ending == "stops" else f", then {order.ending}")
+    if order.ending == "loops":
+        length = f"loops {bars}{sheet.duration_s:.4g} s"
+    written = facts(loop).rsplit(" · ", 1)[0]  # without its length
+    chart = chart_html(loop, heading=f"{written} · {length}")
+    return f'<div class="mt-right" role="group" aria-label="Chart" tabindex="0">{chart}</div>'
 
 
-def take_html(take: Take) -> str:
-    """Player, lane, downloads and scores of a take."""
-    rows = take.report["chords"]
+def take_html(take: Take, name: str = "") -> str:
+    """Player, chart, downloads and scores of a take."""
+    asked = asked_cells(take.sheet)
+    rows = {"asked": asked, "heard": heard_cells(take.report["chords"])}
     downloads = "".join(
-        f'<a class="mt-download" href="{url(path)}" download="{escape(path.name)}">{name}</a>'
-        for name, path in take.files.items()
+        f'<a class="mt-download" href="{url(path)}" download="{escape(path.name)}">{kind}</a>'
+        for kind, path in take.files.items()
     )
-    lane = _lane(take.sheet, _asked(take.sheet), _heard(rows), take.seconds)
+    player = player_html(
+        take.files["WAV"], take.sheet, rows, take.seconds, title=name, repeat=take.order.ending == "loops"
+    )
+    chart = chart_that_follows(take.sheet, asked)
     return (
-        _player(take.files["WAV"], lane, legend=("asked", "heard"))
-        + f'<div class="mt-downloads">{downloads}</div>'
-        + scores_html(take.report)
+        f'<section class="mt-take" aria-label="{escape(name or "Take")}">{player}{chart}'
+        f'<div class="mt-downloads">{downloads}</div>{scores_html(take.report)}</section>'
+    )
+
+
+def shown_html(history: TakeHistory) -> str:
+    """The take that is shown, and beside it, to be switched to while it plays, the one it is compared with."""
+    shown, other = history.get(history.shown), history.get(history.other)
+    if shown is None:
+        return hint("What you generate plays here, its chords moving along.")
+    if other is None:
+        return f'<h2 class="mt-name">{escape(shown.name)}</h2>{take_html(shown.take, shown.name)}'
+    sides = "".join(
+        f'<button type="button" class="mt-side" data-side="{side}" aria-pressed="{str(side == "A").lower()}">'
+        f"<b>{side}</b> {escape(one.name)}</button>"
+        for side, one in (("A", shown), ("B", other))
+    )
+    return (
+        f'<div class="mt-compare"><div class="mt-sides" role="group" aria-label="Compare">{sides}</div>'
+        f'<div data-side="A">{take_html(shown.take, shown.name)}</div>'
+        f'<div data-side="B" hidden>{take_html(other.take, other.name)}</div></div>'
+    )
+
+
+def takes_html(history: TakeHistory) -> str:
+    """The list of takes, the newest first, each with what can be done with it; "" where there is none."""
+    if not history.takes:
+        return ""
+    rows = "".join(_take_row(one, history) for one in reversed(history.takes))
+    return (
+        f'<div class="mt-takes"><div class="mt-takes-head"><h2>Takes</h2><button type="button" data-action="zip">'
+        f"Download all (zip)</button></div><ul>{rows}</ul></div>"
+    )
+
+
+def _take_row(one: NamedTake, history: TakeHistory) -> str:
+    shown, compared = one.number == history.shown, one.number == history.other
+    name = escape(one.name)
+    button = lambda action, text, label, more="": (  # noqa: E731
+        f'<button type="button" data-action="{action}" data-number="{one.number}" aria-label="{label}: {name}"{more}>'
+        f"{text}</button>"
+    )
+    current = ' aria-current="true"' if shown else ""
+    compare = button(
+        "compare", "A/B", "Compare", f' aria-pressed="{str(compared).lower()}"{" disabled" if shown else ""}'
+    )
+    return (
+        f'<li{current}><span class="mt-number">{one.number}</span><input type="text" data-action="rename" '
+        f'data-number="{one.number}" value="{name}" maxlength="{NAME}" aria-label="Name of take {one.number}">'
+        f'<span class="mt-overall">{percent(one.take.report["overall"])}</span>'
+        f"{button('show', 'Show', 'Show', ' disabled' if shown else '')}{compare}"
+        f"{button('delete', '✕', 'Delete')}</li>"
     )
 
 
 def song_html(path: Path, record: JsonObject, sheet: LeadSheet) -> str:
-    """Player, lane and chart of an analysed song; the surer a chord, the darker it is.
+    """Player and chart of an analysed song; a line under each chord is the longer, the surer it is.
 
     What is no sound has no player.
     """
-    seconds, under = float((record.get("source") or {}).get("duration_s") or sheet.duration_s), marks(record)
+    seconds = float((record.get("source") or {}).get("duration_s") or sheet.duration_s)
     cells = [
-        _cell(row["start_s"], row["end_s"], pop_name(Chord.parse(row["chord"])), mark.text, opacity=mark.opacity)
-        for row, mark in zip(record["chords"], under, strict=True)
+        ChordCell(
+            row["start_s"],
+            row["end_s"],
+            pop_name(Chord.parse(row["chord"])),
+            row["roman"] or "",
+            "mt-plain mt-sure",
+            float(row["confidence"]),
+        )
+        for row in record["chords"]
     ]
     sound = None if path.suffix.lower() in SYMBOLS else path
-    return _player(sound, _lane(sheet, cells, [], seconds), legend=("heard",)) + chart_html(
-        sheet, under, heading=summary(record)
+    player = player_html(sound, sheet, {"heard": cells}, seconds, title=path.name)
+    return f'<section class="mt-take"><p class="mt-fact">{escape(summary(record))}</p>{player}' + (
+        f"{chart_that_follows(sheet, cells)}</section>"
     )
 
 
 def scores_html(report: Mapping[str, Any]) -> str:
-    """The scores in per cent, tempo and key beside what was asked, and chord by chord a table."""
-    scores = report["scores"]
-    known = [(title, scores[name]) for name, title in SCORES.items() if scores.get(name) is not None]
+    """The overall score and its parts, tempo and key beside what was asked, and chord by chord a table."""
     tiles = "".join(
-        f"<div><b>{100 * value:.0f} %</b><span>{title}</span></div>"
-        for title, value in [("overall", report["overall"]), *known]
+        f"<div><b>{percent(value)}</b><span>{escape(title)}</span></div>"
+        for title, value in [("overall", report["overall"]), *report["parts"].items()]
     )
     tempo, key = report["tempo"], report["key"]
     heard = f"{tempo['heard_bpm']:.0f} bpm" if tempo["heard_bpm"] else "no pulse"
     rows = "".join(
-        f"<tr class='{_verdict(row)}'><td>{row['start_s']:.1f}–{row['end_s']:.1f} s</td><td>"
-        f"{escape(pop_name(Chord.parse(row['asked'])))}</td>"
-        f"<td>{escape(pop_name(Chord.parse(row['heard'])))}</td><td>{_percent(row['share'])}</td><td>"
-        f"{_percent(row['confidence'])}</td>"
+        f"<tr class='{verdict(row)}'><td>{row['start_s']:.1f}–{row['end_s']:.1f} s</td>"
+        f"<td>{escape(pop_name(Chord.parse(row['asked'])))}</td>"
+        f"<td>{escape(pop_name(Chord.parse(row['heard'])))}</td><td>{percent(row['share'])}</td>"
+        f"<td>{percent(row['confidence'])}</td>"
         f"<td>{'✓' if row['match'] else '✗'}</td></tr>"
         for row in report["chords"]
     )
     return (
-        f'<div class="mt-scores">{tiles}</div><div class="mt-fact">Tempo: asked {tempo["asked_bpm"] or 0:.0f} bpm, '
-        f"heard {heard}. "
-        f"Key: asked {escape(key['asked'])}, heard {escape(key['heard'] or 'none')}.</div>"
-        '<details class="mt-details"><summary>Chord by chord</summary><table class="mt-table"><thead><tr><th>time</th>'
-        "<th>asked</th><th>heard</th>"
-        f"<th>of the time</th><th>sure</th><th>match</th></tr></thead><tbody>{rows}</tbody></table></details>"
+        f'<div class="mt-scores">{tiles}</div><p class="mt-fact">Overall is the mean of its parts: how much of '
+        f"what was asked MuseTune's own listener hears. Tempo: asked {tempo['asked_bpm'] or 0:.0f} bpm, heard {heard}. "
+        f"Key: asked {escape(key['asked'])}, heard {escape(key['heard'] or 'none')}.</p>"
+        '<details class="mt-details"><summary>Chord by chord</summary><table class="mt-table"><thead><tr>'
+        '<th scope="col">time</th><th scope="col">asked</th><th scope="col">heard</th><th scope="col">of the time</th>'
+        f'<th scope="col">sure</th><th scope="col">match</th></tr></thead><tbody>{rows}</tbody></table></details>'
     )
-
-
-def url(path: Path) -> str:
-    """Where the server has a file that it may give away; relative, so that it holds behind a proxy too."""
-    return f"gradio_api/file={quote(str(path))}"
-
-
-def _player(sound: Path | None, lane: str, legend: Sequence[str]) -> str:
-    audio = f'<audio controls preload="auto" src="{url(sound)}"></audio>' if sound else ""
-    names = "".join(f"<span>{name}</span>" for name in legend)
-    return (
-        f'<div class="mt-player" data-rows="{len(legend)}">{audio}<div class="mt-window"><div class="mt-strip">'
-        f"{lane}</div>"
-        f'<div class="mt-head"></div><div class="mt-legend">{names}</div></div></div>'
-    )
-
-
-def _lane(sheet: LeadSheet, asked: Sequence[str], heard: Sequence[str], seconds: float) -> str:
-    """Chords in rows over beats, all at their times; ``seconds``: how long the strip is."""
-    bars = {round(float(time), 3) for time in sheet.downbeats_s}
-    beats = "".join(
-        f'<i class="{"mt-bar" if round(float(time), 3) in bars else "mt-beat"}" style="--s:{time:.3f}"></i>'
-        for time in sheet.beats_s[sheet.beats_s <= seconds]
-    )
-    return (
-        f'{beats}<div class="mt-row">{"".join(asked)}</div><div class="mt-row">{"".join(heard)}</div><i class="mt-end" '
-        f'style="--s:{seconds:.3f}"></i>'
-    )
-
-
-def _asked(sheet: LeadSheet) -> list[str]:
-    spans = zip(sheet.chords, sheet.chord_intervals_s, romans_of_spans(sheet), strict=True)
-    return [_cell(float(start), float(end), pop_name(span.chord), numeral) for span, (start, end), numeral in spans]
-
-
-def _heard(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = [f"{'✓' if row['match'] else '✗'} {pop_name(Chord.parse(row['heard']))}" for row in rows]
-    return [
-        _cell(row["start_s"], row["end_s"], name, _percent(row["confidence"]), _verdict(row))
-        for row, name in zip(rows, names)
-    ]
-
-
-def _cell(start: float, end: float, name: str, under: str, kind: str = "mt-plain", opacity: float = 1.0) -> str:
-    """A chord in the lane: a button that goes there."""
-    return (
-        f'<button type="button" class="mt-cell {kind}" data-start="{start:.3f}" data-end="{end:.3f}" '
-        f'style="--s:{start:.3f};--d:{end - start:.3f};--o:{opacity:.2f}"><b>{escape(name)}</b><small>'
-        f"{escape(under)}</small></button>"
-    )
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    return "mt-hit" if row["match"] else "mt-miss"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.0f} %"

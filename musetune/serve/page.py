@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "sans-serif"]
+TITLE = '<div class="mt-title"><h1>MuseTune</h1><p>Music that plays your chords.</p></div>'
 UPLOADS_KEPT_S = 3600  # a song that was uploaded stays for so long, and less where many are
 
 
@@ -30,8 +31,10 @@ class Page:
     def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
         self.studio = Studio(pipe, folder)
         cleaning = (UPLOADS_KEPT_S // 6, UPLOADS_KEPT_S)  # how often, and how old what goes is; seconds
-        with gr.Blocks(title="MuseTune", analytics_enabled=False, delete_cache=cleaning) as self.blocks:
-            gr.HTML('<div class="mt-title"><h1>MuseTune</h1><p>Music that plays your chords.</p></div>')
+        with gr.Blocks(
+            title="MuseTune", analytics_enabled=False, delete_cache=cleaning, fill_width=True
+        ) as self.blocks:
+            gr.HTML(TITLE)
             with gr.Tabs() as self.tabs:
                 with gr.Tab("Generate", id=generate_tab.TAB):
                     self.generate = GenerateTab(self.studio)
@@ -58,6 +61,7 @@ def launch(
     uploads = page.studio.folder.with_name(f"{page.studio.folder.name}-uploads")
     uploads.mkdir(exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # where gradio writes uploads
+    middleware = Middleware(Guard, names=[host, *allow_hosts], uploads=uploads, audience=page.studio.audience)
     page.blocks.queue(max_size=16)
     _, address, _ = page.blocks.launch(
         server_name=host,
@@ -69,7 +73,7 @@ def launch(
         show_error=True,
         allowed_paths=[str(page.studio.folder)],
         max_file_size=UPLOAD,
-        app_kwargs={"middleware": [Middleware(Guard, names=[host, *allow_hosts], uploads=uploads)]},
+        app_kwargs={"middleware": [middleware]},
         ssr_mode=False,
         footer_links=[],
         run_history=False,
@@ -81,10 +85,33 @@ def launch(
 
 
 def _theme() -> gr.Theme:
-    """Quiet, with the fonts of the reader's machine: none is fetched."""
+    """Quiet, with the fonts of the reader's machine: none is fetched. Text stands out 4.5:1 in light and dark."""
     theme = gr.themes.Soft(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"])
     plain = {f"block_{part}_background_fill{dark}": "none" for part in ("title", "label") for dark in ("", "_dark")}
     colours = {
-        f"block_{part}_text_color{dark}": "*body_text_color" for part in ("title", "label") for dark in ("", "_dark")
+        f"{part}_text_color{dark}": "*body_text_color"
+        for part in ("block_title", "block_label", "block_info")
+        for dark in ("", "_dark")
     }
-    return theme.set(**plain, **colours, block_title_padding="0", body_background_fill="*neutral_50")
+    strong = {
+        f"button_primary_background_fill{state}{dark}": shade
+        for state, shade in (("", "*primary_700"), ("_hover", "*primary_800"))
+        for dark in ("", "_dark")
+    }
+    return theme.set(
+        **plain,
+        **colours,
+        **strong,
+        checkbox_label_background_fill_selected="*primary_700",
+        checkbox_label_background_fill_selected_dark="*primary_700",
+        button_secondary_background_fill_hover_dark="*neutral_600",
+        checkbox_border_color="*neutral_500",
+        checkbox_label_padding="0.35rem 0.5rem",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        color_accent="*primary_700",
+        block_title_padding="0",
+        block_padding="0.5rem 0.75rem",
+        layout_gap="0.5rem",
+        body_background_fill="*neutral_50",
+    )

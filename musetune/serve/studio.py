@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
+
+import gradio as gr
+from gradio.context import LocalContext
 
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.errand import Errand
+from musetune.serve.guard import Audience
 from musetune.serve.work import genres_of
 
 if TYPE_CHECKING:
@@ -29,12 +35,55 @@ class Studio:
         genres: names of the genre adapters, in the order of their sliders.
         turn: the lock that every long piece of work holds.
         analyser: the process that analyses songs.
+        audience: who can be told how far the work is; the server fills it.
     """
 
     def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
         self.pipe, self.folder, self.genres = pipe, folder, genres_of(pipe)
         self.turn, self.analyser = threading.Lock(), AnalysisWorker()
+        self.audience = Audience()
+        self._tickets, self._cancelled = itertools.count(1), set[int]()
+        self._at_work: WeakValueDictionary[int, Errand[Any]] = WeakValueDictionary()
 
-    def errand(self, work: Callable[[Errand[Result]], Result]) -> Errand[Result]:
-        """Long work that waits for its turn, reports as it goes on, and stops when nobody waits for it."""
-        return Errand(work, self.turn)
+    def ticket(self) -> int:
+        """A number for work that is about to be asked for, by which it can be cancelled."""
+        return next(self._tickets)
+
+    def cancel(self, ticket: int | None) -> bool:
+        """Stop the work of a ticket, or see that it never starts.
+
+        Returns:
+            Whether it is at work; then it ends itself, and who iterates is told.
+        """
+        if ticket is None:
+            return False
+        self._cancelled.add(ticket)
+        errand = self._at_work.get(ticket)
+        running = errand is not None and not errand.done
+        if errand is not None:
+            errand.cancel()
+        return running
+
+    def is_cancelled(self, ticket: int | None) -> bool:
+        """Whether work of a ticket must not start."""
+        return ticket in self._cancelled
+
+    def errand(
+        self,
+        work: Callable[[Errand[Result]], Result],
+        request: gr.Request | None = None,
+        ticket: int | None = None,
+    ) -> Errand[Result]:
+        """Long work that waits for its turn, reports as it goes on, and stops when nobody waits for it.
+
+        Args:
+            work: what is to be done; calls ``check`` of its errand often.
+            request: the client's; the work stops soon after the client has gone. None: whoever iterates is there.
+            ticket: by which it can be cancelled; None: it cannot.
+        """
+        session, event = getattr(request, "session_hash", None), LocalContext.event_id.get(None)
+        present = (lambda: True) if session is None else (lambda: self.audience.has(session, event))
+        errand = Errand(work, self.turn, present)
+        if ticket is not None:
+            self._at_work[ticket] = errand
+        return errand

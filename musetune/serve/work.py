@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
@@ -11,19 +12,26 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult
 from musetune.formats.chart_text import chart_text
 from musetune.serve.errand import BEAT_S, Errand
-from musetune.symbols import GENRES, LeadSheet
+from musetune.symbols import BPM_RANGE, GENRES, ChordSpan, LeadSheet
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from musetune.pipeline.pipeline import MuseTunePipeline
 
 log = logging.getLogger(__name__)
 SECONDS = (2.0, 60.0)  # what the page makes
+BARS = (1, 128)
+ENDINGS = ("rings out", "loops", "stops")
+RING_S = 2.0  # how long a last chord rings at least, after the bars
+LOOP_FADE_S = 0.2  # how long the end of a loop is faded into its beginning; at most a beat at the fastest tempo
 STEPS = (1, 50)
 CHORDS, WORDS, NAME = 2000, 1000, 40  # characters of chords, of a prompt, of a key or a meter
 LISTENING_S = 900.0  # an analysis may take so long
@@ -33,7 +41,14 @@ FILES = {"WAV": "wav", "MIDI": "mid", "MusicXML": "musicxml", "JAMS": "jams"}
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for, as `MuseTunePipeline.__call__` names it; ``mix`` gives each genre adapter its weight, 0…1."""
+    """What is asked for, as `MuseTunePipeline.__call__` names it.
+
+    Attributes:
+        bars: Length in bars; None: ``seconds`` counts.
+        ending: What comes after the length, one of ENDINGS. "rings out": the last chord is held and fades. "loops": the
+            audio is ``bars`` long to the sample, and its end leads into its beginning. "stops": nothing.
+        mix: A weight, 0…1, for each genre adapter.
+    """
 
     chords: str
     key: str = "C major"
@@ -45,6 +60,8 @@ class Order:
     seed: int = 0
     steps: int = 20
     mix: Mapping[str, float] = field(default_factory=dict)
+    bars: int | None = None
+    ending: str = "stops"
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
@@ -56,22 +73,63 @@ class Order:
             ("Genre", self.genre or "", NAME),
         )
         for name, text, most in lengths:
+            if text is None:
+                raise ValueError(f"{name} is empty; it takes a text")
             if not isinstance(text, str) or len(text) > most:
-                size = f"{len(text):,} characters" if isinstance(text, str) else repr(text)[:NAME]
-                raise ValueError(f"{name}: {size}; the page takes a text of up to {most:,}, `musetune generate` more")
-        check_number("Length", self.seconds, *SECONDS)
-        check_number("Steps", self.steps, *STEPS)
-        check_number("Seed", self.seed, 0, 2**63 - 1)
+                size = f"{len(text):,} characters" if isinstance(text, str) else f"{str(text)[:NAME]} is no text"
+                raise ValueError(f"{name}: {size}; the page takes up to {most:,} characters, `musetune generate` more")
+        if self.bars is None:
+            check_number("Length in seconds", self.seconds, *SECONDS)
+        else:
+            check_whole("Length in bars", self.bars, *BARS)
+        if self.ending not in ENDINGS:
+            raise ValueError(f"Ending: {str(self.ending)[:NAME]} is none of {', '.join(ENDINGS)}")
+        if self.ending == "loops" and self.bars is None:
+            raise ValueError("Ending: a loop is a whole number of bars; give the length in bars")
+        check_number("Tempo", self.bpm, *BPM_RANGE)
+        check_whole("Steps", self.steps, *STEPS)
+        check_whole("Seed", self.seed, 0, 2**63 - 1)
         for name, weight in self.mix.items():
             check_number(f"Weight of {name}", weight, 0, 1)
 
     def sheet(self) -> LeadSheet:
         """The lead sheet, repeated to the length. Raises ValueError that names what is wrong."""
-        return self._read(self.seconds)
+        if self.bars is None:
+            return self._read(self.seconds)
+        loop = self.loop()
+        edges = [*loop.downbeats(), loop.length]
+        lengths = itertools.islice(itertools.cycle(b - a for a, b in itertools.pairwise(edges)), int(self.bars))
+        seconds = float(sum(lengths, Fraction(0))) * 60 / self.bpm
+        if not SECONDS[0] <= seconds <= SECONDS[1]:
+            bar = seconds / self.bars
+            low, high = math.ceil(SECONDS[0] / bar), math.floor(SECONDS[1] / bar)
+            raise ValueError(
+                f"Length: {self.bars:g} bars last {seconds:.4g} s at this tempo, and the page makes {SECONDS[0]:g} to "
+                f"{SECONDS[1]:g} s: {low} to {high} bars"
+            )
+        return self._read(seconds)
 
     def loop(self) -> LeadSheet:
         """The progression once, as written."""
         return self._read(None)
+
+    def played(self) -> LeadSheet:
+        """The lead sheet with what the ending needs after it.
+
+        The last chord goes on for RING_S where it rings out; where it loops, the first one comes again for a beat.
+        """
+        sheet = self.sheet()
+        if self.ending == "stops":
+            return sheet
+        last, first = sheet.chords[-1], sheet.chord_at(Fraction(0))
+        if self.ending == "loops":
+            return replace(
+                sheet, chords=(*sheet.chords, ChordSpan(sheet.length, Fraction(1), first)), length=sheet.length + 1
+            )
+        more = Fraction(math.ceil(RING_S * self.bpm / 60))
+        return replace(
+            sheet, chords=(*sheet.chords[:-1], replace(last, beats=last.beats + more)), length=sheet.length + more
+        )
 
     def _read(self, seconds: float | None) -> LeadSheet:
         self.check()
@@ -146,10 +204,57 @@ def genres_of(pipe: MuseTunePipeline) -> list[str]:
     return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
 
 
-def check_number(name: str, value: float, low: float, high: float) -> None:
+def check_number(name: str, value: float | None, low: float, high: float) -> None:
     """Raise ValueError for what is no number from ``low`` to ``high``."""
-    if not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
+    if value is None or value == "":
+        raise ValueError(f"{name} is empty; it takes a number from {low:g} to {high:g}")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
         raise ValueError(f"{name}: {str(value)[:NAME]} is not a number from {low:g} to {high:g}")
+
+
+def check_whole(name: str, value: float | None, low: int, high: int) -> None:
+    """Raise ValueError for what is no whole number from ``low`` to ``high``."""
+    check_number(name, value, low, high)
+    if value != int(value or 0):
+        raise ValueError(f"{name}: {value} is not a whole number from {low:g} to {high:g}")
+
+
+def finish(audio: np.ndarray, rate: int, seconds: float, ending: str) -> np.ndarray:
+    """Cut what was generated to its length and give it its ending.
+
+    Args:
+        audio: Mono samples (n,), longer than ``seconds`` by what `Order.played` adds.
+        rate: Sampling rate in Hz.
+        seconds: Length of the bars.
+        ending: One of ENDINGS.
+
+    Returns:
+        Samples (m,): with a fade after ``seconds`` where it rings out; else ``seconds`` long to the sample. Where it
+        loops, its first LOOP_FADE_S come in while what follows the last bar goes out, at equal power.
+
+    Example:
+        >>> import numpy as np
+        >>> finish(np.ones(48000), 16000, 2.0, "loops").shape
+        (32000,)
+    """
+    import numpy as np
+
+    length = min(round(seconds * rate), len(audio))
+    rest = audio[length:]
+    if ending == "rings out":
+        fade = np.cos(np.linspace(0, np.pi / 2, max(len(rest), 1))) ** 2
+        return np.concatenate([audio[:length], rest * fade[: len(rest)]]).astype(audio.dtype)
+    body = audio[:length].copy()
+    if ending == "loops":
+        n = min(round(LOOP_FADE_S * rate), len(rest), length)
+        angle = np.linspace(0, np.pi / 2, n, endpoint=False)
+        body[:n] = rest[:n] * np.cos(angle) + body[:n] * np.sin(angle)
+    return body
 
 
 def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take] | None = None) -> Take:
@@ -168,10 +273,11 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
     import torch
 
     from musetune.audio import save_audio
+    from musetune.evaluation import report
 
     def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         if errand is not None:
-            errand.progress = f"{step + 1}/{order.steps} steps"
+            errand.progress, errand.share = f"{step + 1}/{order.steps:.0f} steps", (step + 1) / order.steps
             errand.check()
         return tensors
 
@@ -180,14 +286,17 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
     output = pipe(
         order.prompt,
-        lead_sheet=sheet,
-        num_inference_steps=order.steps,
-        return_report=True,
-        generator=torch.Generator().manual_seed(order.seed),
+        lead_sheet=order.played(),
+        num_inference_steps=int(order.steps),
+        generator=torch.Generator().manual_seed(int(order.seed)),
         callback_on_step_end=after_step,
     )
-    report = output.reports[0]
-    audio, rate = output.audios[0], output.sampling_rate
+    rate = output.sampling_rate
+    audio = finish(output.audios[0], rate, sheet.duration_s, order.ending)
+    if errand is not None:
+        errand.progress, errand.share = "listening to it", None
+        errand.check()
+    obeyed = report(audio[: round(sheet.duration_s * rate)], rate, sheet)
     take_folder = _new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
@@ -196,7 +305,7 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         if name != "WAV":
             sheet.save(file)
     settings = {"prompt": order.prompt, "seed": order.seed, "steps": order.steps, "mix": dict(order.mix)}
-    record = report.to_json(settings)
+    record = obeyed.to_json(settings | {"bars": order.bars, "ending": order.ending})
     (take_folder / "report.json").write_text(json.dumps(record, indent=1))
     return Take(order, sheet, len(audio) / rate, record, files)
 
@@ -248,17 +357,29 @@ def _answer(worker: AnalysisWorker, job: AnalysisJob, errand: Errand[Any] | None
 
 
 def hand_over(sheet: LeadSheet) -> Order:
-    """An analysed sheet as an order that can be changed.
+    """An analysed sheet as an order that can be changed, at a steady tempo.
 
-    Its chart as text from the first bar line on, at a steady tempo.
-
-    The length is the sheet's, within `SECONDS`; a key that changes is written out in the chords.
+    Its chart as text from the first bar line on, as far as the page can make it (``SECONDS``). The length is that in
+    bars, and it rings out; it is in seconds where not even one bar fits. A key that changes is written in the chords.
     """
     from musetune.analysis.record import main_key
 
-    length = min(max(round(sheet.duration_s, 2), SECONDS[0]), SECONDS[1])
+    bpm = float(min(max(round(sheet.bpm), BPM_RANGE[0]), BPM_RANGE[1]))
+    words = chart_text(sheet).strip("| ").split(" | ")
+    edges = [*sheet.downbeats(), sheet.length]
+    ends = [float(edge - edges[0]) * 60 / bpm for edge in edges[1:]]
+    bars = max(1, min(sum(end <= SECONDS[1] for end in ends), BARS[1], len(words)))
+    seconds = min(max(round(sheet.duration_s, 2), SECONDS[0]), SECONDS[1])
+    whole = bool(ends) and SECONDS[0] <= ends[bars - 1] <= SECONDS[1]
     return Order(
-        chart_text(sheet), str(main_key(sheet)), float(round(sheet.bpm)), str(sheet.meter), sheet.genre, seconds=length
+        f"| {' | '.join(words[:bars])} |",
+        str(main_key(sheet)),
+        bpm,
+        str(sheet.meter),
+        sheet.genre,
+        seconds=seconds,
+        bars=bars if whole else None,
+        ending=ENDINGS[0],
     )
 
 

@@ -21,12 +21,14 @@ import pytest
 
 gradio = pytest.importorskip("gradio", reason="the page is of the extra ui")
 
-from musetune.serve import guard
+from musetune.serve import errand, guard
 from musetune.serve import page as page_module
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.guard import Guard, make_room
 
-ORDER = ["C G", "C major", 120, "4/4", 4.0, "any", "words", 0, 50]
+FIELDS = ["C G", "C major", 120, "4/4", 4.0, "seconds", "stops"]
+ORDER = [None, None, *FIELDS, "any", "words", 0, 50]  # ticket and history first
+WORDS, STEPS = 10, 12
 STEP_S = 0.1
 
 
@@ -83,7 +85,7 @@ class Served(SimpleNamespace):
     def start(self, session: str, prompt: str = "words") -> None:
         """Ask for a take."""
         function = next(index for index, fn in self.page.blocks.fns.items() if fn.name == "generate")
-        order = [*ORDER[:6], prompt, *ORDER[7:]]
+        order = [*ORDER[:WORDS], prompt, *ORDER[WORDS + 1 :]]
         status, answer = self.post(
             "/gradio_api/queue/join", {"data": order, "fn_index": function, "session_hash": session}
         )
@@ -206,9 +208,52 @@ def test_who_leaves_is_not_worked_for(served: Served) -> None:
     served.start("second")
     follower = served.listen("second")
     assert wait_until(lambda: served.pipe.started == started + 2, 20), "the second still waits for the first"
-    assert served.pipe.steps - steps < ORDER[8]
+    assert served.pipe.steps - steps < ORDER[STEPS]
     follower.close()
     assert wait_until(lambda: served.pipe.at_work == 0, 30)
+
+
+def test_who_never_opens_a_stream_is_not_worked_for(served: Served) -> None:
+    """The next one waited until all steps of all of them were made."""
+    started = served.pipe.started
+    for index in range(3):
+        served.start(f"ghost {index}")
+    served.start("guest")
+    connection = served.listen("guest")
+    assert wait_until(lambda: served.pipe.started == started + 4, 3 * (errand.ABSENCE_S + 3) + 10)
+    steps = served.pipe.steps
+    assert wait_until(lambda: served.pipe.steps > steps + 40, 30), "the one that is there is worked for"
+    connection.close()
+    assert wait_until(lambda: served.pipe.at_work == 0, 30)
+
+
+def test_cancel_stops_the_work_and_says_so(served: Served) -> None:
+    studio, generate = served.page.studio, served.page.generate
+    started, ticket = served.pipe.started, studio.ticket()
+    answers = generate.generate(None, ticket, *ORDER[1:])
+    next(answers)
+    assert wait_until(lambda: served.pipe.started == started + 1, 20)
+    assert all(answer == gradio.skip() for answer in generate.cancel(ticket)), "the work says it itself"
+    *_, (told, start, stop, *_) = answers
+    assert "Cancelled" in told
+    assert (start["interactive"], stop["interactive"]) == (True, False)
+    assert wait_until(lambda: served.pipe.at_work == 0, 10)
+
+
+def test_an_audience_is_counted_by_session_and_event(served: Served) -> None:
+    audience = guard.Audience()
+    audience.enter("a")
+    audience.enter("a")
+    audience.leave("a")
+    assert audience.has("b", None, "a")
+    audience.leave("a")
+    assert not audience.has("a", "b", None)
+    path = {"type": "http", "method": "GET", "query_string": b"session_hash=s"}
+    assert guard._stream(path | {"path": "/x/gradio_api/queue/data"}) == "s"
+    assert guard._stream(path | {"path": "/gradio_api/call/generate/e1"}) == "e1"
+    assert guard._stream(path | {"path": "/gradio_api/call/v2/generate/e1"}) == "e1"
+    assert guard._stream(path | {"path": "/config"}) is None
+    assert guard._stream(path | {"path": "/gradio_api/call/generate/e1", "method": "POST"}) is None
 
 
 def test_work_ends_when_nobody_asks_for_news(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +308,7 @@ def test_eight_long_checks_at_once_block_nobody(served: Served) -> None:
     answers: list[bytes] = []
 
     def ask() -> None:
-        value = {"data": ["C G " * 10_000, "C major", 120, "4/4", 60], "fn_index": check, "session_hash": "many"}
+        value = {"data": ["C G " * 10_000, *FIELDS[1:]], "fn_index": check, "session_hash": "many"}
         answers.append(served.post("/gradio_api/run/predict", value)[1])
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
