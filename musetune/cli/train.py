@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from musetune.cli.hub import complete_adapter, complete_base
+
 HELP = """Train a genre adapter on a folder of songs, and hear before and after.
 
 SONGS holds MP3, WAV, FLAC, OGG or MIDI files, in any depth, and perhaps a metadata.csv or metadata.jsonl that says what
@@ -41,9 +43,16 @@ def train(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="folder for everything; default: out/ and the name")
     ] = None,
-    base: Annotated[str, typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2-music")] = "nano",
+    base: Annotated[
+        str,
+        typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2-music", autocompletion=complete_base),
+    ] = "nano",
     adapter: Annotated[
-        str, typer.Option(help="theory adapter that stays frozen beneath: bundled name, folder or Hub id")
+        str,
+        typer.Option(
+            help="theory adapter that stays frozen beneath: bundled name, folder or Hub id",
+            autocompletion=complete_adapter,
+        ),
     ] = "theory",
     steps: Annotated[int | None, typer.Option(help="optimiser steps; default: as the music suggests", min=1)] = None,
     sheets: Annotated[int, typer.Option(help="lead sheets that are played before and after", min=1)] = 4,

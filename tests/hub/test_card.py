@@ -97,6 +97,7 @@ def test_who_listened_is_said_and_floors_only_where_there_are_any(make_folder: M
     results = json.loads((folder / "results.json").read_text())
     results["table"] = {"theory alone": results["table"]["adapter"], "adapter": results["table"]["adapter"]}
     (folder / "results.json").write_text(json.dumps(results | {"listener": "MuseTune's own analyser"}))
+    assert set(next(one for one in list_adapters([folder]) if one.source == "folder").adherence.values()) == {None}
     text = card(folder).split("## Adherence")[1]
     assert "Heard by MuseTune's own analyser" in text
     assert "no independent judge listened" in text
