@@ -30,11 +30,11 @@ from musetune.datasets.fingerprint import check_base
 from musetune.hub.locate import find_base
 from musetune.training import Dropout, TokenTable, draw_batch, load_tokens, seeding
 from musetune.training.checkpoint import find_checkpoint
-from musetune.training.config import command_line, read
+from musetune.training.config import command_line, read, run_command
 from musetune.training.denoiser import Denoiser
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
-from musetune.training.run_info import save_adapter, save_lora, with_averages
+from musetune.training.run_info import describe_music, save_adapter, save_lora, with_averages
 from musetune.training.setup import (
     GENRE,
     attach_adapter,
@@ -69,6 +69,8 @@ RECORDS = (
     "checkpoints_total_limit",
     "validation_steps",
     "num_validation_clips",
+    "name",
+    "data_license",
 )
 
 
@@ -79,6 +81,8 @@ class Config:
     pretrained_model_name_or_path: str = MISSING  # the base: nano, a folder or a Hub name with unet/ and scheduler/
     train_data_dir: str = MISSING  # a data set made by prepare.py
     output_dir: str = MISSING  # checkpoints, loss.jsonl, logs/, and at the end adapter/
+    name: str | None = None  # of the adapter; null: its genre, else the last part of output_dir
+    data_license: str | None = None  # of the music, for the card, such as CC-BY-4.0; null: what each clip says
     seed: int = 0
     # what is trained
     theory_adapter: str | None = None  # an adapter to freeze: only a LoRA (a genre) or its stem branch is trained
@@ -98,6 +102,7 @@ class Config:
     event_s: float | None = None  # of a new adapter: further events so far apart, seconds; null: beats and changes
     hidden_streams: list[str] = field(default_factory=list)  # of a new adapter: never heard: chords, beats, …
     genre: str | None = None  # only this genre's clips
+    held_out: list[str] | None = None  # not trained on: source files, and clips as file@seconds; null: none
     transpose_augmentation: bool = True  # also prepare.py's copies, by default 2 semitones lower and 3 higher
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
     # conditions hidden from the model, so that one adapter serves partial requests and guidance
@@ -240,7 +245,12 @@ def set_up(config: Config) -> Setup:
     accelerator = start_accelerator(
         config.mixed_precision or "no", cpu=config.cpu, report_to=config.report_to, logs=out / "logs"
     )
-    data = LatentDataset(config.train_data_dir, transposed=config.transpose_augmentation, genre=config.genre)
+    data = LatentDataset(
+        config.train_data_dir,
+        transposed=config.transpose_augmentation,
+        genre=config.genre,
+        held_out=config.held_out or (),
+    )
     base = find_base(config.pretrained_model_name_or_path)
     check_base(base, data.info.base_fingerprint, data.info.base, config.train_data_dir)
     noise_schedule = DDPMScheduler.from_pretrained(base, subfolder="scheduler")
@@ -333,7 +343,7 @@ def save(config: Config, run: Setup, folder: Path) -> None:
     """Write what was trained, averaged: a genre's LoRA, or a whole adapter."""
     info = {
         "config": asdict(config),
-        "data": asdict(run.data.info) | {"clips": len(run.data)},
+        "data": asdict(run.data.info) | describe_music(run.data, config.data_license),
         "step": run.state.step,
     }
     with without_lora(run.denoiser.adapter, run.merged), with_averages(run.state.parameters, run.state.averages):
@@ -352,4 +362,4 @@ def load_config(arguments: list[str]) -> Config:
 
 
 if __name__ == "__main__":
-    train(command_line(load_config, Config, __doc__))
+    run_command(train, command_line(load_config, Config, __doc__))

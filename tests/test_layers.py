@@ -178,7 +178,10 @@ def test_only_the_handover_reaches_up_by_name() -> None:
 
 @pytest.mark.slow
 def test_nobody_imports_the_recipes_or_the_command_line() -> None:
-    """Recipes are scripts: neither the package nor a benchmark nor another recipe imports one."""
+    """Recipes are scripts: neither the package nor a benchmark nor another recipe imports one.
+
+    musetune.training.recipe loads finetune.py by its path, for `musetune train`.
+    """
     for module, imported in import_graph().items():
         if room_of(module) != "cli":
             assert not {name for name in imported if room_of(name) == "cli"}, module

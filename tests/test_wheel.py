@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+TRAINING = {"musetune/_recipes/finetune.py", "musetune/_recipes/configs/genre.yaml"}  # what `musetune train` runs
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,12 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         "musetune/serve/page.js",
         "musetune/datasets/prepare.py",
         "musetune/suites/obedience.py",
+        *TRAINING,
     }
     assert there <= names, there - names
     assert sum(name.startswith("musetune/evaluation/sheets/") for name in names) >= 24
-    assert not [
-        name for name in names if "__pycache__" in name or name.startswith(("tests", "recipes", "musetune/_recipes"))
-    ]
+    assert {name for name in names if name.startswith("musetune/_recipes")} == TRAINING
+    assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "recipes"))]
     assert wheel.stat().st_size < 60e6
 
 
@@ -53,7 +54,8 @@ def test_wheel_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
         archive.extractall(tmp_path)
     code = (
         "import musetune; from musetune.hub.locate import find_adapter, find_base; "
-        "print(musetune.__file__, find_base('nano'), find_adapter('theory'))"
+        "from musetune.training.recipe import load_finetune; "
+        "print(musetune.__file__, find_base('nano'), find_adapter('theory'), load_finetune().__file__)"
     )
     environment = {"PYTHONPATH": str(tmp_path), "PATH": ""}
     done = subprocess.run(

@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | analyze | prepare | evaluate | push | pull | adapters | info`: the command
-line, thin over the package.
+"""`musetune generate | plan | compose | analyze | prepare | train | evaluate | push | pull | adapters | info`: the
+command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
 from musetune.cli import prepare as cli_prepare
+from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
 from musetune.cli.lists import ListsCommand
 from musetune.cli.outputs import Force, check_new
@@ -281,6 +282,7 @@ app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
 app.command(help=cli_ui.HELP)(cli_ui.ui)
 app.command(help=cli_prepare.HELP, cls=ListsCommand)(cli_prepare.prepare)
+app.command(help=cli_train.HELP)(cli_train.train)
 app.command(help=cli_evaluate.HELP, cls=ListsCommand)(cli_evaluate.evaluate)
 app.command()(cli_info.info)
 

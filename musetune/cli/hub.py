@@ -18,14 +18,15 @@ PUSH_HELP = """Put an adapter's folder on the Hugging Face Hub, in one commit.
 
 FOLDER is what training or pipe.save_adapter wrote, or a whole pipeline's; only safetensors, JSON, Markdown, PNG
 and audio are sent, and their list is shown first. Links and what looks like a secret are refused. Where it has no
-README.md, the model card is made from musetune.json, training.json and results.json. The repository is made where
+README.md, the model card is made from musetune.json, training.json and results.json. An adapter's licence follows from
+its base and its music; where that cannot be told, nothing is sent without --license. The repository is made where
 there is none. The token is --token, HF_TOKEN, or what `hf auth login` left.
 
 Examples:
 
   musetune push adapters/jazz me/musetune-jazz
 
-  musetune push adapters/jazz me/musetune-jazz --dry-run        nothing but the list
+  musetune push adapters/jazz me/musetune-jazz --dry-run        shows files and card, and sends nothing
 
   musetune push adapters/jazz me/musetune-jazz --private --message "rank 16"
 
@@ -67,7 +68,10 @@ def push(
     private: Annotated[bool, typer.Option("--private", help="a new repository that only you see")] = False,
     token: Token = None,
     message: Annotated[str | None, typer.Option("--message", "-m", help="of the commit")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only list what would be sent")] = False,
+    licence: Annotated[
+        str | None, typer.Option("--license", help="of the adapter, as the Hub spells it; default: from base and music")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show files and card, and send nothing")] = False,
     as_json: Json = False,
 ) -> None:
     from musetune import hub
@@ -75,8 +79,14 @@ def push(
     names = hub.files_to_push(folder)
     typer.echo(f"{'would push' if dry_run else 'pushing'} to {repo}: {', '.join(names)}", err=not dry_run)
     if dry_run:
+        if "model_index.json" not in names:  # a whole pipeline's card is its own
+            typer.echo(f"\n{hub.card_to_push(folder, repo, revision, licence)}")
+            if why := hub.why_unlicensed(folder, licence):
+                typer.echo(f"a push would stop here: {why}", err=True)
         return
-    url = hub.push(folder, repo, token=token, revision=revision, private=private or None, message=message)
+    url = hub.push(
+        folder, repo, token=token, revision=revision, private=private or None, message=message, license=licence
+    )
     typer.echo(json.dumps({"repo": repo, "commit": url}, indent=2) if as_json else url)
 
 

@@ -25,4 +25,5 @@ def check_new(paths: Iterable[Path], force: bool, option: str = "-o") -> None:
     there = [path for path in paths if path.is_file() or (path.is_dir() and any(path.iterdir()))]
     if there and not force:
         more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
-        raise FileExistsError(f"{there[0]} is there already{more}: give another name with {option}, or --force")
+        choices = f"give another name with {option}, or --force to write over it"
+        raise FileExistsError(f"{there[0]} is there already{more}: {choices}")

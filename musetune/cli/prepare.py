@@ -15,11 +15,12 @@ needs, on that same base. Each file goes in thrice, also two semitones lower and
 together: an adapter that has heard a song in one key only learns the key with the chords. `--transpose` with other
 semitones changes that, with none leaves it out. An AudioFolder metadata.jsonl or metadata.csv in SRC overrides what
 analysis finds: file_name and any of text, genre, licence, bpm, time_signature, key, chords, lead_sheet, arrangement.
+`--genre`, `--caption` and `--data-license` say the same of all files, where metadata does not.
 
 Run it again and it continues. A file that is corrupt, silent or too short, or of which metadata says something that
 cannot be, goes to OUT/quarantine.jsonl with the reason; to try such files again, delete that file.
 
-Example: musetune prepare ~/Music/mine data/mine --licence CC0 --transpose -2 3
+Example: musetune prepare ~/Music/mine data/mine --genre folk --data-license CC0-1.0 --transpose -2 3
 """
 
 
@@ -31,7 +32,16 @@ def prepare(
     transpose: Annotated[
         str, typer.Option(help="also copies moved by these semitones; none after it: no copies", metavar="SEMITONES…")
     ] = "-2 3",
-    licence: Annotated[str | None, typer.Option(help="of the files, where metadata does not say")] = None,
+    genre: Annotated[
+        str | None, typer.Option(help="of all files where metadata has none; default: what analysis is sure of")
+    ] = None,
+    caption: Annotated[
+        str | None, typer.Option(help="prompt of all files where metadata has none; default: made from the analysis")
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--data-license", "--licence", help="of the music where metadata has none, such as CC-BY-4.0"),
+    ] = None,
     workers: Annotated[int, typer.Option(help="processes that decode and analyse; 0: this one", min=0)] = 2,
     shard_size: Annotated[int, typer.Option(help="clips a file of latents; a kill costs as many", min=1)] = 256,
     frames_per_row: Annotated[int, typer.Option(help="of the adapter to train", min=1)] = 4,
@@ -48,6 +58,8 @@ def prepare(
         clip_seconds=clip_seconds,
         transpose=semitones(transpose),
         licence=licence,
+        genre=genre,
+        caption=caption,
         workers=workers,
         shard_size=shard_size,
         frames_per_row=frames_per_row,

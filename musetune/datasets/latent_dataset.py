@@ -16,6 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -222,6 +224,7 @@ class LatentDataset:
         folder: As `prepare` or a `DatasetWriter` left it.
         transposed: Take copies in other keys too.
         genre: Take this genre's clips alone; None: all.
+        held_out: Leave out these source files, and clips given as `file@seconds`, in every transposition.
 
     Attributes:
         info: What all clips share.
@@ -234,14 +237,26 @@ class LatentDataset:
         ValueError: It has no such clips, or another schema.
     """
 
-    def __init__(self, folder: str | Path, *, transposed: bool = True, genre: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        transposed: bool = True,
+        genre: str | None = None,
+        held_out: Collection[str] = (),
+    ) -> None:
         self.folder = Path(folder)
         self.info = _read_info(self.folder)
         records = _read_lines(self.folder / "clips.jsonl")
-        rows = [r for r in records if (transposed or not r["transpose"]) and (genre is None or r["genre"] == genre)]
+        rows = [
+            r
+            for r in records
+            if (transposed or not r["transpose"])
+            and (genre is None or r["genre"] == genre)
+            and {r["file"], f"{r['file']}@{r['offset_s']:.3f}"}.isdisjoint(held_out)
+        ]
         if not rows:
-            genres = sorted({str(r["genre"]) for r in records})
-            raise ValueError(f"{folder} has no clips of genre {genre!r}; it has {len(records)} clips of {genres}")
+            raise ValueError(_without_clips(self.folder, records, genre))
         names = {f.name for f in fields(Clip)}
         self.clips = [Clip(**{k: v for k, v in r.items() if k in names}) for r in rows]
         self.latents = torch.empty(len(rows), self.info.channels, self.info.rows, self.info.cols, dtype=torch.float16)
@@ -285,6 +300,20 @@ class LatentDataset:
             pad([p.attention_mask.long() for p in parts], batch_first=True),
             torch.stack([p.generated_prompt_embeds.float() for p in parts]),
         )
+
+
+def _without_clips(folder: Path, records: list[JsonObject], genre: str | None) -> str:
+    """Why no clip is left, what there is, and how to mend it."""
+    if not records:
+        return f"{folder} has no clips at all: its quarantine.jsonl says what was wrong with each file"
+    if genre is None:
+        return f"{folder} has no clips that are trained on: none but transposed or held-out ones"
+    known = Counter(r["genre"] or "no genre" for r in records)
+    there = ", ".join(f"{count:,} of {name}" for name, count in known.most_common())
+    return (
+        f"{folder} has no clips of genre={genre}, but {there}: leave genre= out, or prepare into a new folder with "
+        f"--genre {genre}, or with a column genre in metadata.csv"
+    )
 
 
 def _read_info(folder: Path) -> DatasetInfo:

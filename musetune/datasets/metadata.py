@@ -4,7 +4,10 @@ by `prepare`.
 A line of metadata.jsonl, a row of metadata.csv (AudioFolder's convention) has a `file_name`, relative to where the
 metadata lies, and any of
 
-    text, genre, licence   taken as they are
+    text                   the prompt
+    genre                  one of musetune's genres; or any other word, which stands in the prompt and names the clips,
+                           but is no condition of the model, which knows those genres alone
+    licence                of the music; `license` means the same
     bpm                    the tempo; beats are heard near it, and laid at it where they are heard otherwise
     time_signature         such as "3/4"; its bar lines fall on the heard beats
     key                    such as "A minor"
@@ -20,6 +23,7 @@ A field that is null, or an empty cell, is not given. Other fields are left alon
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import io
 import json
@@ -32,15 +36,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musetune.symbols import Key, KeySpan, LeadSheet, Meter, MeterSpan
+from musetune.symbols import GENRES, Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.arrangement import Arrangement
 from musetune.symbols.json_values import JsonObject
 
+if TYPE_CHECKING:
+    from musetune.analysis.record import Analysis
+
 TEXTS = ("text", "genre", "licence", "time_signature", "key", "chords")
 OBJECTS = ("lead_sheet", "arrangement")
+MISSPELT = 0.75  # a genre so like one of ours (difflib's ratio) is held for that one, misspelt
+SURE = 0.5  # confidence from which on the genre that analysis hears counts
 _FILE_NAME = re.compile(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
@@ -63,6 +73,23 @@ class MetadataRow:
         """A hash of what the row says, 16 hex digits."""
         content = json.dumps([self.fields, self.fault], sort_keys=True)
         return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True)
+class MusicFindings:
+    """What metadata and analysis say of one recording.
+
+    Attributes:
+        sheet: Chords, beats, key, and the genre where it is one of GENRES.
+        genre: A word for the genre, of metadata or, where it is sure, of analysis; None where it is unknown.
+        guess: The genre that analysis heard; None where it was not asked or cannot say.
+        confidence: Of the guess, 0…1; None where there is none.
+    """
+
+    sheet: LeadSheet
+    genre: str | None
+    guess: str | None = None
+    confidence: float | None = None
 
 
 def read_metadata(source: Path) -> dict[str, JsonObject]:
@@ -105,6 +132,8 @@ def scan_metadata(source: Path) -> tuple[dict[str, MetadataRow], list[str]]:
                 continue
             try:
                 for number, fields, fault in read(path.read_bytes()):
+                    if "license" in fields:
+                        fields.setdefault("licence", fields.pop("license"))
                     row = MetadataRow(fields, f"{path}, line {number}", fault or _fault(fields))
                     name = _name_of(row, path.parent.relative_to(source))
                     if name is None:
@@ -195,6 +224,8 @@ def _fault(fields: JsonObject) -> str | None:
             value.encode()
         except UnicodeEncodeError:
             return f"{name} has characters that are not UTF-8"
+    if "genre" in fields and (fault := genre_fault(fields["genre"])):
+        return fault
     for name in OBJECTS:
         if not isinstance(fields.get(name, {}), dict):
             return f"{name} is {fields[name]!r:.60}: give an object, as to_json() writes it"
@@ -219,8 +250,36 @@ def _no_file(fields: JsonObject) -> str:
     return f"file_name is {fields['file_name']!r:.60}: give a path relative to the metadata's folder"
 
 
+def genre_fault(genre: str) -> str | None:
+    """What is wrong with a word for a genre; None for nothing. Other words than GENRES are right unless they are nearly
+    one of those.
+    """
+    near = difflib.get_close_matches(genre, GENRES, n=1, cutoff=MISSPELT)
+    if genre in GENRES or not near:
+        return None
+    return f"genre is {genre!r:.60}: write {near[0]!r}, if that is meant, or a word that is less like it"
+
+
 def lead_sheet(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
     """The lead sheet of `wave` (samples,) at `rate` Hz, of which `meta` says some or all."""
+    return findings(meta, wave, rate).sheet
+
+
+def findings(meta: JsonObject, wave: np.ndarray, rate: int) -> MusicFindings:
+    """What is played in a recording.
+
+    Args:
+        meta: What metadata says, by the names in the module's docstring.
+        wave: Mono, (samples,).
+        rate: Hertz.
+
+    Returns:
+        The lead sheet and the genre: as metadata says, else as analysis hears.
+
+    Raises:
+        ValueError: Metadata says what cannot be.
+    """
+    guess, confidence = None, None
     if "lead_sheet" in meta:
         sheet = LeadSheet.from_json(meta["lead_sheet"])
     elif "chords" in meta and "bpm" in meta and "key" in meta:
@@ -233,14 +292,20 @@ def lead_sheet(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
             duration_seconds=len(wave) / rate,
         )
     else:
-        sheet = analyse_wave(meta, wave, rate)
+        analysis = analyse_wave(meta, wave, rate)
+        sheet, guess = analysis.lead_sheet, analysis.genre_analysis["primary_genre"]
+        confidence = None if guess is None else float(analysis.genre_analysis.get("confidence") or 0)
+        if confidence is not None and confidence >= SURE:
+            sheet = replace(sheet, genre=guess)
         if "time_signature" in meta:
             sheet = in_other_meter(sheet, Meter.parse(meta["time_signature"]))
         if "key" in meta:
             sheet = replace(sheet, keys=(KeySpan(Fraction(0), Key.parse(meta["key"])),))
         if "chords" in meta:
             sheet = with_chords(sheet, meta["chords"])
-    return replace(sheet, genre=meta["genre"]) if "genre" in meta else sheet
+    if "genre" in meta:
+        sheet = replace(sheet, genre=meta["genre"] if meta["genre"] in GENRES else None)
+    return MusicFindings(sheet, meta.get("genre", sheet.genre), guess, confidence)
 
 
 def arrangement(meta: JsonObject, sheet: LeadSheet) -> Arrangement | None:
@@ -252,7 +317,7 @@ def arrangement(meta: JsonObject, sheet: LeadSheet) -> Arrangement | None:
     return Arrangement.from_json(meta["arrangement"], sheet.grid)
 
 
-def analyse_wave(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
+def analyse_wave(meta: JsonObject, wave: np.ndarray, rate: int) -> Analysis:
     """What analysis hears, at the tempo that metadata gives."""
     from musetune.analysis import analyze
 
@@ -261,9 +326,7 @@ def analyse_wave(meta: JsonObject, wave: np.ndarray, rate: int) -> LeadSheet:
     if bpm is not None and abs(analysis.lead_sheet.bpm / bpm - 1) > 0.04:  # deaf to the hint: lay the beats
         first, seconds = analysis.lead_sheet.grid.time_at(0), len(wave) / rate
         analysis = analyze(wave, rate, beats=np.arange(first % (60 / bpm), seconds, 60 / bpm))
-    sheet, genre = analysis.lead_sheet, analysis.genre_analysis
-    sure = (genre.get("confidence") or 0) >= 0.5
-    return replace(sheet, genre=genre["primary_genre"]) if sure else sheet
+    return analysis
 
 
 def in_other_meter(sheet: LeadSheet, meter: Meter) -> LeadSheet:
@@ -281,9 +344,3 @@ def with_chords(sheet: LeadSheet, chords: str) -> LeadSheet:
     chart = LeadSheet.parse(chords, key=sheet.key, bpm=60, time_signature=sheet.meter, duration_seconds=beats)
     spans = [replace(span, start=first + span.start) for span in chart.chords if first + span.start < sheet.length]
     return replace(sheet, chords=tuple(replace(s, beats=min(s.beats, sheet.length - s.start)) for s in spans))
-
-
-def describe(sheet: LeadSheet) -> str:
-    """A prompt for music that came without one."""
-    pace = "slow" if sheet.bpm < 85 else "fast" if sheet.bpm > 135 else "medium tempo"
-    return f"{pace} {sheet.genre} music" if sheet.genre else f"{pace} music"

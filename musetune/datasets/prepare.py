@@ -20,10 +20,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from musetune.datasets.captions import caption as describe
+from musetune.datasets.captions import surely_heard
 from musetune.datasets.clips import clip_starts, cut, rms_db
 from musetune.datasets.fingerprint import fingerprint
 from musetune.datasets.latent_dataset import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
-from musetune.datasets.metadata import MetadataRow, arrangement, describe, lead_sheet, scan_metadata
+from musetune.datasets.metadata import MetadataRow, MusicFindings, arrangement, findings, genre_fault, scan_metadata
 from musetune.datasets.tokens import load_tokens
 from musetune.datasets.versions import library_versions
 from musetune.processes import crash_safe_map
@@ -47,6 +49,8 @@ class SliceJob:
         clip_seconds: Length of a clip.
         transpose: Semitones of the further copies.
         licence: Where metadata has none.
+        genre: Where metadata has none.
+        caption: The prompt, where metadata has none.
     """
 
     path: Path
@@ -55,6 +59,14 @@ class SliceJob:
     clip_seconds: float
     transpose: tuple[int, ...]
     licence: str | None
+    genre: str | None = None
+    caption: str | None = None
+
+    @property
+    def metadata(self) -> JsonObject:
+        """What is said of the file: by its own metadata, else of all files."""
+        general = {"genre": self.genre, "text": self.caption, "licence": self.licence}
+        return {name: value for name, value in general.items() if value is not None} | self.row.fields
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,8 @@ def prepare(
     clip_seconds: float = 10.24,
     transpose: Sequence[int] = (-2, 3),
     licence: str | None = None,
+    genre: str | None = None,
+    caption: str | None = None,
     workers: int = 2,
     shard_size: int = 256,
     frames_per_row: int = 4,
@@ -87,7 +101,10 @@ def prepare(
         base: Whose latents to make: `nano`, a folder or a Hub id.
         clip_seconds: Length of a clip; a whole number of the base's latent rows.
         transpose: Semitones by which further copies of every file are moved; empty: none.
-        licence: Of the files, where metadata does not say.
+        licence: Of the music, where metadata does not say.
+        genre: Of the files, where metadata does not say: one of musetune's genres or another word; None: as analysis
+            hears it, where it is sure.
+        caption: The prompt of the files, where metadata does not say; None: words made from what is known of each.
         workers: Processes that decode and analyse; 0: this one.
         shard_size: Clips a file of latents; a kill costs as many.
         frames_per_row: Of the adapter to train: for the cache of its tokens.
@@ -97,8 +114,11 @@ def prepare(
         The folder `out`.
 
     Raises:
-        ValueError: `source` is no folder or has no music in it, or `out` was made with another base or clip length.
+        ValueError: `source` is no folder or has no music in it, `genre` is misspelt, or `out` was made with another
+            base or clip length.
     """
+    if genre is not None and (fault := genre_fault(genre)):
+        raise ValueError(fault)
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise ValueError(f"{source} is no folder: give one with {', '.join(sorted(AUDIO | MIDI))} in it")
@@ -112,11 +132,11 @@ def prepare(
         print(remark, file=sys.stderr)
     encoder = LatentEncoder(base, clip_seconds, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with DatasetWriter(out, encoder.info, shard_size) as writer:
-        settings = {"transpose": list(transpose), "licence": licence}
+        settings = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}
         for remark in changes(out, settings, writer.provenance, rows):
             print(remark, file=sys.stderr)
         jobs = [
-            SliceJob(path, name, rows.get(name, NOTHING), clip_seconds, tuple(transpose), licence)
+            SliceJob(path, name, rows.get(name, NOTHING), clip_seconds, tuple(transpose), licence, genre, caption)
             for name, path in files.items()
             if name not in writer.done
         ]
@@ -222,6 +242,19 @@ def provenance_of(job: SliceJob) -> JsonObject:
     return {"source": Path(job.file).name, "metadata": sorted(job.row.fields), "metadata_digest": job.row.digest}
 
 
+def summary_of(found: MusicFindings, seconds: float) -> JsonObject:
+    """What a person wants to check before training: key, bpm, meter, the genre's guess with its confidence, length."""
+    sheet = found.sheet
+    return {
+        "key": str(sheet.key),
+        "bpm": round(sheet.bpm, 1),
+        "time_signature": str(sheet.meter),
+        "genre_guess": found.guess,
+        "genre_confidence": found.confidence,
+        "duration_s": round(seconds, 2),
+    }
+
+
 def slice_or_reason(job: SliceJob) -> SlicedFile:
     """Decode, analyse, slice; what is wrong with the file becomes the reason of its quarantine."""
     try:
@@ -235,18 +268,21 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
     """The clips of one file at each transposition, and their waves (samples,). Raises ValueError where there are
     none.
     """
-    metadata = job.row.fields
+    metadata = job.metadata
     if job.row.fault:
         raise ValueError(f"{job.row.location}: {job.row.fault}")
     digest = hashlib.sha256(job.path.read_bytes()).hexdigest()
     original, clips, waves = decode(job, 0), [], []
     try:
-        sheet = lead_sheet(metadata, original, SAMPLE_RATE)
-        players = arrangement(metadata, sheet)
+        found = findings(metadata, original, SAMPLE_RATE)
+        players = arrangement(metadata, found.sheet)
     except Exception as error:
         if not job.row.location:
             raise
         raise ValueError(f"{job.row.location}: {error}") from error
+    sheet = found.sheet
+    text = metadata.get("text") or describe(sheet, job.file, found.genre, surely_heard(original, SAMPLE_RATE))
+    provenance = provenance_of(job) | {"findings": summary_of(found, len(original) / SAMPLE_RATE)}
     for semitones in (0, *job.transpose):
         wave = original if semitones == 0 else decode(job, semitones)
         for start in clip_starts(sheet.downbeats_s, len(wave) / SAMPLE_RATE, job.clip_seconds):
@@ -262,13 +298,13 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
                     sha256=digest,
                     offset_s=start,
                     duration_s=job.clip_seconds,
-                    text=metadata.get("text") or describe(sheet),
+                    text=text,
                     lead_sheet=moved.to_json(),
                     arrangement=None if notes is None else notes.to_json(),
-                    genre=sheet.genre,
+                    genre=found.genre,
                     transpose=semitones,
-                    licence=metadata.get("licence", job.licence),
-                    provenance=provenance_of(job),
+                    licence=metadata.get("licence"),
+                    provenance=provenance,
                 )
             )
             waves.append(clip_wave)

@@ -89,6 +89,14 @@ def number_field(values: Mapping[str, Any], key: str, source: str) -> float | in
     return value
 
 
+def texts_field(values: Mapping[str, Any], key: str, source: str) -> list[str]:
+    """Return the texts under ``key``, none where there is none or null. Raises ValueError for anything else."""
+    texts = _field(values, key, source, list, "a list of texts") or []
+    if wrong := [value for value in texts if not isinstance(value, str)]:
+        raise ValueError(f"{source} says {key} has {repr(wrong[0])[:80]}, which is not text: {REMEDY}")
+    return texts
+
+
 def object_field(values: Mapping[str, Any], key: str, source: str) -> dict[str, Any]:
     """Return the object under ``key``, empty where there is none or null. Raises ValueError for anything else."""
     return _field(values, key, source, dict, "an object") or {}

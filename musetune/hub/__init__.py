@@ -6,6 +6,17 @@ Light: imports no torch.
 from musetune.hub.card import card
 from musetune.hub.contents import shareable
 from musetune.hub.listing import ListedAdapter, list_adapters
-from musetune.hub.transfer import HubError, files_to_push, pull, push
+from musetune.hub.transfer import HubError, card_to_push, files_to_push, pull, push, why_unlicensed
 
-__all__ = ["push", "pull", "files_to_push", "card", "HubError", "shareable", "list_adapters", "ListedAdapter"]
+__all__ = [
+    "push",
+    "pull",
+    "files_to_push",
+    "card",
+    "card_to_push",
+    "why_unlicensed",
+    "HubError",
+    "shareable",
+    "list_adapters",
+    "ListedAdapter",
+]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from musetune.formats.json_object import number_field, object_field, text_field
+from musetune.formats.json_object import number_field, object_field, text_field, texts_field
 from musetune.hub.contents import AUDIO, kind_of
+from musetune.hub.licences import Licence, derive_licence
 from musetune.hub.listing import folder_size, read_json
 from musetune.symbols.json_values import JsonObject
 
@@ -36,8 +37,8 @@ NON_COMMERCIAL = (
     "licence."
 )
 UNKNOWN = (
-    "Whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. This "
-    "card cannot tell which it is."
+    "Unknown: whatever the licence of the base, {base}, allows: an adapter is made from its weights and inherits it. "
+    "This card cannot tell which it is."
 )
 HEAR = """```python
 from musetune import MuseTunePipeline
@@ -81,7 +82,9 @@ def base_of(name: str) -> Base:
     return Base(repo_id, None, UNKNOWN.format(base=Path(name).name if repo_id is None else repo_id))
 
 
-def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None = None) -> str:
+def card(
+    folder: str | Path, *, repo_id: str | None = None, revision: str | None = None, license: str | None = None
+) -> str:
     """Write the model card of an adapter's folder: YAML for the Hub, then words, tables, sounds and a snippet to run.
 
     The card says what musetune.json says (kind, name, genre, base, theory), and what training.json, results.json, audio
@@ -92,6 +95,8 @@ def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None
         folder: an adapter's.
         repo_id: the repository where it will lie, for the snippet and the players.
         revision: the branch there; default: main.
+        license: of the adapter, as the Hub spells it; default: what follows from its base and its music, "unknown"
+            where that cannot be told.
 
     Returns:
         The text of README.md.
@@ -111,9 +116,10 @@ def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None
     if kind_of(folder) not in WHAT:
         raise ValueError(f"{folder} holds no adapter: pipe.save_adapter(folder) writes one")
     base, identity = _identity(folder)
+    licence = _licence(folder, base) if license is None else Licence(license, f"{license}, as its author states.")
     notes = folder / "notes.md"
     parts = [
-        f"---\n{_front_matter(identity, base, folder)}\n---",
+        f"---\n{_front_matter(identity, base, licence.name, folder)}\n---",
         f"# {identity.name}: a MuseTune {'genre' if identity.kind == 'lora' else 'theory'} adapter",
         _summary(identity, folder),
         "## Play it\n\n`pip install musetune`, then\n\n" + _snippet(identity, repo_id or identity.name, revision),
@@ -121,7 +127,7 @@ def card(folder: str | Path, *, repo_id: str | None = None, revision: str | None
         *_training(folder / "training.json", identity),
         *([notes.read_text(encoding="utf-8").strip()] if notes.is_file() else []),
         *_adherence(folder / "results.json"),
-        f"## Licence\n\n{base.reason}",
+        f"## Licence\n\n{licence.reason}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -147,12 +153,27 @@ def _identity(folder: Path) -> tuple[Base, Identity]:
     return base, Identity(kind, name or folder.resolve().name, genre, base_name, theory)
 
 
-def _front_matter(identity: Identity, base: Base, folder: Path) -> str:
+def licence_of(folder: str | Path) -> Licence:
+    """Return the licence that follows from an adapter's base and music, and why it is that one.
+
+    Raises as `card` does.
+    """
+    folder = Path(folder)
+    return _licence(folder, _identity(folder)[0])
+
+
+def _licence(folder: Path, base: Base) -> Licence:
+    path = folder / "training.json"
+    data = object_field(read_json(path), "data", str(path))
+    return derive_licence(base.licence, base.reason, texts_field(data, "licences", str(path)))
+
+
+def _front_matter(identity: Identity, base: Base, licence: str, folder: Path) -> str:
     """Return what the Hub reads, through huggingface_hub's own writer."""
     from huggingface_hub import ModelCardData
 
     tags = ["musetune", "music", "chords", "audioldm2", "adapter", *(["lora"] if identity.kind == "lora" else [])]
-    data: JsonObject = {"library_name": "diffusers", "pipeline_tag": "text-to-audio", "license": base.licence}
+    data: JsonObject = {"library_name": "diffusers", "pipeline_tag": "text-to-audio", "license": licence}
     if base.repo_id is not None:
         data |= {"base_model": base.repo_id, "base_model_relation": "adapter"}
     data["tags"] = [*tags, *([identity.genre] if identity.genre else [])]
@@ -211,6 +232,10 @@ def _training(path: Path, identity: Identity) -> list[str]:
     if clips is not None:
         length = "" if rows is None or row_s is None else f" of {rows * row_s:.2f} s"
         lines.append(f"{clips:,} clips{length}" + (f" of the genre {genre}" if genre else ""))
+    songs, minutes = number_field(data, "songs", source), number_field(data, "minutes", source)
+    if songs is not None and minutes is not None:
+        lines.append(f"{songs:,} songs, {minutes} minutes of music, transposed copies not counted")
+    lines.append(f"licence of the music: {', '.join(texts_field(data, 'licences', source)) or 'unknown'}")
     if steps:
         lines.append(f"{steps:,} steps" + ("" if batch is None else f" of {batch} clips each"))
     if identity.theory:
@@ -241,12 +266,15 @@ def _adherence(path: Path) -> list[str]:
     sheets, command = number_field(results, "n", source), text_field(results, "command", source)
     about = f"{sheets} lead sheets" if sheets else "lead sheets"
     origin = f" Made by `{command}`." if command else ""
-    words = (
-        f"How well the audio of {about} follows them, in per cent, mean and 95 % interval. A floor is what chance "
-        f"gives (A: the base without adapter; "
-        f"B: another song's audio), a ceiling what the measure gives a perfect player (A: a rendering; B: that "
-        f"through the base's codec).{origin}"
-    )
+    words = f"How well the audio of {about} follows them, in per cent, mean and 95 % interval."
+    if listener := text_field(results, "listener", source):
+        words += f" Heard by {listener}, on sheets of songs that were not trained on; no independent judge listened."
+    if {"floor A", "floor B", "ceiling A", "ceiling B"} & columns.keys():
+        words += (
+            " A floor is what chance gives (A: the base without adapter; B: another song's audio), a ceiling what the "
+            "measure gives a perfect player (A: a rendering; B: that through the base's codec)."
+        )
+    words += origin
     return ["## Adherence\n\n" + words + "\n\n" + "\n".join(lines)]
 
 

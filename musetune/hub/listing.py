@@ -30,7 +30,7 @@ class ListedAdapter:
         base: the base that it was made for, None where the folder does not say.
         parameters: how many numbers its safetensors hold.
         mb: megabytes of safetensors.
-        adherence: means of majmin and beat_f, 0–1, None where not measured.
+        adherence: means of majmin and beat_f, 0–1, None where independent judges have not measured them.
         source: "bundled", "cache" or "folder".
         folder: where it lies.
     """
@@ -144,7 +144,12 @@ def _describe_all(found: Iterable[tuple[Path, str | None]], source: str) -> Iter
 def _describe(folder: Path, name: str | None, source: str) -> ListedAdapter:
     path, results = folder / "musetune.json", folder / "results.json"
     metadata = read_json(path)
-    measured = object_field(object_field(read_json(results), "table", str(results)), "adapter", str(results))
+    record = read_json(results)
+    if text_field(
+        record, "listener", str(results)
+    ):  # by our own analyser on a few sheets: not to be set beside judges'
+        record = {}
+    measured = object_field(object_field(record, "table", str(results)), "adapter", str(results))
     adherence = {
         measure: number_field(object_field(measured, measure, str(results)), "mean", str(results)) for measure in SHOWN
     }

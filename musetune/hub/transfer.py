@@ -10,8 +10,9 @@ from shutil import copyfile
 from typing import Any
 
 from musetune.formats.json_object import text_field
-from musetune.hub.card import card
+from musetune.hub.card import card, licence_of
 from musetune.hub.contents import ADAPTER_KINDS, PIPELINE, PIPELINE_FILES, WEIGHTS, kind_of, shareable
+from musetune.hub.licences import UNKNOWN
 from musetune.hub.listing import read_json
 
 PATIENCE_S = 5.0  # for the Hub's first answer
@@ -33,6 +34,7 @@ def push(
     revision: str | None = None,
     private: bool | None = None,
     message: str | None = None,
+    license: str | None = None,
 ) -> str:
     """Put an adapter's or a whole pipeline's folder into a repository of the Hub, in one commit.
 
@@ -47,12 +49,14 @@ def push(
         revision: a branch; default: main.
         private: whether a new repository is private; default: as the account has it.
         message: the commit's.
+        license: of an adapter, as the Hub spells it; needed where it does not follow from base and music, and README.md
+            states none.
 
     Returns:
         The commit's URL.
 
     Raises:
-        ValueError: for a folder that holds what is not shared; see ``shareable``.
+        ValueError: for a folder that holds what is not shared; see ``shareable``; for an adapter of unknown licence.
         HubError: where the Hub cannot be reached or refuses.
 
     Example:
@@ -64,7 +68,9 @@ def push(
 
     folder, repo_id = Path(folder), _check_repo_id(repo_id)
     names = files_to_push(folder)
-    added = [CommitOperationAdd(name, _content(folder, name, repo_id, revision)) for name in names]
+    if PIPELINE not in names and (why := why_unlicensed(folder, license)):
+        raise ValueError(why)
+    added = [CommitOperationAdd(name, _content(folder, name, repo_id, revision, license)) for name in names]
     api = HfApi(token=token)
     with _explain_errors(repo_id, revision, "push"):
         api.create_repo(repo_id, private=private, exist_ok=True)
@@ -99,11 +105,70 @@ def files_to_push(folder: str | Path) -> list[str]:
     return names if README in names or PIPELINE in names else [*names, README]
 
 
-def _content(folder: Path, name: str, repo_id: str, revision: str | None) -> str | bytes:
-    """Return a file's path, or the card's text where README.md is made."""
+def why_unlicensed(folder: str | Path, license: str | None = None) -> str | None:
+    """Return why an adapter's folder cannot be pushed for want of a licence, and what to do; None where it can.
+
+    Args:
+        folder: an adapter's.
+        license: as the user states it.
+    """
+    stated = stated_licence(Path(folder))
+    if license is not None:
+        other = stated is not None and stated != license
+        return f"README.md in {folder} says license: {stated}, not {license}: change it there" if other else None
+    if stated is not None:
+        return None
+    derived = licence_of(folder)
+    if derived.name != UNKNOWN:
+        return None
+    return (
+        f"the licence of {folder} is unknown, so it is not sent: give --license (license=… in Python), such as "
+        f"cc-by-4.0, if you may share it. {derived.reason}"
+    )
+
+
+def stated_licence(folder: Path) -> str | None:
+    """Return the licence in the front matter of a folder's README.md, None where it has none, or "unknown"."""
+    path = folder / README
+    if not path.is_file():
+        return None
+    from huggingface_hub import ModelCard
+
+    licence = ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True).data.get("license")
+    return None if licence in (None, UNKNOWN) else str(licence)
+
+
+def card_to_push(
+    folder: str | Path, repo_id: str | None = None, revision: str | None = None, license: str | None = None
+) -> str:
+    """Return the README.md that ``push`` sends of an adapter's folder: its own, or one that is made.
+
+    Args:
+        folder: an adapter's.
+        repo_id: the repository where it will lie.
+        revision: the branch there.
+        license: as the user states it; it is added to a README.md that states none.
+    """
+    path = Path(folder) / README
+    if not path.is_file():
+        return card(folder, repo_id=repo_id, revision=revision, license=license)
+    text = path.read_text(encoding="utf-8")
+    if license is None or stated_licence(Path(folder)) is not None:
+        return text
+    from huggingface_hub import ModelCard
+
+    own = ModelCard(text, ignore_metadata_errors=True)
+    own.data["license"] = license
+    return str(own)
+
+
+def _content(folder: Path, name: str, repo_id: str, revision: str | None, license: str | None) -> str | bytes:
+    """Return a file's path, or the card's text where README.md is made or gets its licence."""
     path = folder / name
-    if name == README and not path.is_file():
-        return card(folder, repo_id=repo_id, revision=revision).encode()
+    if name == README and PIPELINE not in (entry.name for entry in folder.iterdir()):
+        text = card_to_push(folder, repo_id, revision, license)
+        if not path.is_file() or text != path.read_text(encoding="utf-8"):
+            return text.encode()
     return str(path)
 
 

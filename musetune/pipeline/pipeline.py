@@ -213,13 +213,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         revision: str | None = None,
         private: bool | None = None,
         message: str | None = None,
+        license: str | None = None,
     ) -> str:
         """Push what ``save_adapter`` writes to a repository of the Hub.
 
         Args:
             repo_id: "me/musetune-jazz".
             name: by default the active genre LoRA, else the theory adapter.
-            token, revision, private, message: as of ``musetune.hub.push``.
+            token, revision, private, message, license: as of ``musetune.hub.push``.
 
         Returns:
             What the Hub calls the commit.
@@ -228,7 +229,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         with tempfile.TemporaryDirectory() as folder:
             written = self.save_adapter(folder, name)
-            return push(written, repo_id, token=token, revision=revision, private=private, message=message)
+            return push(
+                written, repo_id, token=token, revision=revision, private=private, message=message, license=license
+            )
 
     # -- adapters
     # ----------------------------------------------------------------------------------------------------------

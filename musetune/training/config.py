@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -68,6 +69,24 @@ def command_line(load: Callable[[list[str]], ConfigType], kind: type[ConfigType]
         return load(arguments)
     except ValueError as error:
         raise SystemExit(f"{Path(sys.argv[0]).name}: {error}") from None
+
+
+def run_command(work: Callable[[ConfigType], object], config: ConfigType) -> None:
+    """Do a recipe's work; what a user can mend ends it with one line instead of a traceback.
+
+    Args:
+        work: Takes the configuration.
+        config: What `command_line` read.
+
+    Raises:
+        SystemExit: `work` raised a ValueError or OSError; $MUSETUNE_TRACEBACK shows where.
+    """
+    try:
+        work(config)
+    except (ValueError, OSError) as error:
+        if os.environ.get("MUSETUNE_TRACEBACK"):
+            raise
+        raise SystemExit(f"{Path(sys.argv[0]).name}: {' '.join(str(error).split())}") from None
 
 
 def folders_and_config(names: Sequence[str], kind: type[ConfigType], text: str | None) -> tuple[list[Path], ConfigType]:

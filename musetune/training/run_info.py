@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from musetune.adapter import MusicAdapter
 from musetune.adapter.lora_files import from_unet
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
+from musetune.datasets.latent_dataset import LatentDataset
 from musetune.datasets.versions import library_versions
 from musetune.symbols.json_values import JsonObject
 
@@ -76,17 +78,38 @@ def save_lora(unet: nn.Module, name: str, folder: Path, run_info: Mapping[str, A
 
 
 def describe_adapter(unet: nn.Module, kind: str, folder: Path, run_info: Mapping[str, Any]) -> AdapterMetadata:
-    """Metadata for a fresh adapter: named as its genre, else as its run; for the base and the theory adapter that its
-    config names.
+    """Metadata for a fresh adapter, for the base and the theory adapter that its config names; it is called as the
+    config says, else as its genre, else as its run.
     """
     config: JsonObject = run_info.get("config", {})
     genre, theory = config.get("genre"), config.get("theory_adapter")
-    name = genre or short_name(Path(config.get("output_dir", folder)).resolve())
+    name = config.get("name") or genre or short_name(Path(config.get("output_dir", folder)).resolve())
     base = short_name(config.get("pretrained_model_name_or_path", "unknown"))
     if theory is not None:
         metadata = read_adapter_metadata(theory) if Path(theory).is_dir() else None
         theory = short_name(theory) if metadata is None else metadata.name
     return AdapterMetadata.of(unet, kind, name, base, genre=genre, theory=theory)
+
+
+def describe_music(data: LatentDataset, licence: str | None = None) -> JsonObject:
+    """What was trained on, for `training.json` and the card.
+
+    Args:
+        data: The clips that were trained on.
+        licence: Of the music where a clip does not say; None: unknown.
+
+    Returns:
+        `clips`, transposed ones too; `songs`; `minutes` of music, transposed copies not counted; `licences`: those of
+        the songs, most frequent first, "unknown" among them.
+    """
+    songs = {clip.file: clip.licence or licence or "unknown" for clip in data.clips}
+    seconds = sum(clip.duration_s for clip in data.clips if not clip.transpose)
+    return {
+        "clips": len(data),
+        "songs": len(songs),
+        "minutes": round(seconds / 60, 1),
+        "licences": [name for name, _ in Counter(songs.values()).most_common()],
+    }
 
 
 def save_run_info(folder: Path, run_info: Mapping[str, Any]) -> None:

@@ -80,7 +80,7 @@ def test_selection_and_refusals(tmp_path: Path) -> None:
             writer.add([Clip("x", "x", "", 0, 1, "new text", {})], torch.zeros(1, 2, 6, 4), {})
     assert [c.file for c in LatentDataset(tmp_path, transposed=False).clips] == ["a", "a"]
     assert [c.file for c in LatentDataset(tmp_path, genre="rock").clips] == ["b", "b"]
-    with pytest.raises(ValueError, match=r"no clips of genre 'folk'; .*'jazz', 'rock'"):
+    with pytest.raises(ValueError, match=r"no clips of genre=folk, but 2 of jazz, 2 of rock: .*--genre folk"):
         LatentDataset(tmp_path, genre="folk")
     with pytest.raises(ValueError, match=r"made with rows=6, not 7"):
         DatasetWriter(tmp_path, DatasetInfo("nano", "f00", 2, 7, 4, 0.128))

@@ -91,6 +91,22 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path, name: st
     assert recipe.read_metadata(tmp_path)["a.wav"]["text"] == "x"
 
 
+@pytest.mark.parametrize(("word", "sheet_genre"), [("jazz", "jazz"), ("folk", None), ("hard rock", None)])
+def test_any_word_is_a_genre_and_those_of_the_model_are_conditions(word: str, sheet_genre: str | None) -> None:
+    meta = {"chords": "| C | F |", "bpm": 120, "key": "C major", "genre": word}
+    findings = recipe.findings(meta, np.zeros(8 * SR, np.float32), SR)
+    assert (findings.genre, findings.sheet.genre) == (word, sheet_genre)
+    assert (findings.guess, findings.confidence) == (None, None)
+
+
+def test_a_misspelt_genre_and_the_other_spelling_of_licence(tmp_path: Path) -> None:
+    rows = [{"file_name": "a.wav", "genre": "jaz"}, {"file_name": "b.wav", "license": "MIT"}]
+    scanned, faults = recipe.scan_metadata(write(tmp_path, "\n".join(map(json.dumps, rows))))
+    assert faults == []
+    assert scanned["a.wav"].fault == "genre is 'jaz': write 'jazz', if that is meant, or a word that is less like it"
+    assert scanned["b.wav"].fields == {"file_name": "b.wav", "licence": "MIT"}
+
+
 def test_csv_is_read_as_json_lines_are(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     write(

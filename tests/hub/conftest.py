@@ -64,7 +64,7 @@ def write_folder(folder: Path, **fields: object) -> Path:
     (folder / "results.json").write_text(json.dumps({"command": "python recipes/evaluate.py", "n": 60, "table": table}))
     story = {
         "config": {"genre": told["genre"], "rank": 12, "train_batch_size": 16, "learning_rate": 0.001, "seed": 3},
-        "data": {"clips": 1200, "rows": 80, "row_s": 0.128},
+        "data": {"clips": 1200, "rows": 80, "row_s": 0.128, "songs": 40, "minutes": 68.3, "licences": ["MIT"]},
         "step": 4000,
         "versions": {"musetune": "0.1.0"},
     }

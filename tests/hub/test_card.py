@@ -39,8 +39,8 @@ def test_validation_refuses_what_it_should(hub: LoopbackHub, make_folder: Make) 
     [
         ("nano", "apache-2.0", "musetune/nano", "Apache-2.0, inherited from the base: nano"),
         ("cvssp/audioldm2-music", "cc-by-nc-sa-4.0", "cvssp/audioldm2-music", "share-alike clause holds"),
-        ("someone/base", None, "someone/base", "Whatever the licence of the base, someone/base, allows"),
-        ("/home/somebody/bases/mine", None, None, "Whatever the licence of the base, mine, allows"),
+        ("someone/base", "unknown", "someone/base", "Unknown: whatever the licence of the base, someone/base, allows"),
+        ("/home/somebody/bases/mine", "unknown", None, "Unknown: whatever the licence of the base, mine, allows"),
     ],
 )
 def test_licence_is_the_bases(
@@ -55,6 +55,55 @@ def test_licence_is_the_bases(
     made.validate()
 
 
+@pytest.mark.parametrize(
+    ("music", "licence", "words"),
+    [
+        (["CC-BY-4.0", "CC0-1.0"], "apache-2.0", "The music is under CC-BY-4.0, CC0-1.0, which allows that"),
+        (["own"], "apache-2.0", "The music is under own"),
+        (["CC BY-NC 4.0", "MIT"], "cc-by-nc-4.0", "not for commercial use"),
+        (["CC-BY-SA-3.0"], "cc-by-sa-3.0", "share-alike clause holds"),
+        (["CC-BY-SA-3.0", "CC-BY-NC-4.0"], "unknown", "ask for different licences"),
+        (["CC-BY-ND-4.0"], "unknown", "State the adapter's licence yourself"),
+        (["all rights reserved"], "unknown", "State the adapter's licence yourself"),
+        (["MIT", "unknown"], "unknown", "of some of the music nobody said"),
+        ([], "unknown", "of the music nobody said under which licence it is"),
+    ],
+)
+def test_licence_follows_from_base_and_music(make_folder: Make, music: list[str], licence: str, words: str) -> None:
+    folder = make_folder()
+    record = json.loads((folder / "training.json").read_text())
+    record["data"]["licences"] = music
+    (folder / "training.json").write_text(json.dumps(record))
+    text = card(folder)
+    assert ModelCard(text).data.license == licence
+    assert words in text.split("## Licence")[1]
+    assert f"licence of the music: {', '.join(music) or 'unknown'}" in text
+
+
+@pytest.mark.parametrize(
+    ("music", "licence"),
+    [(["CC-BY-NC-4.0"], "cc-by-nc-sa-4.0"), (["CC-BY-SA-4.0"], "unknown"), (["MIT"], "cc-by-nc-sa-4.0")],
+)
+def test_a_base_that_shares_alike_binds_the_adapter(make_folder: Make, music: list[str], licence: str) -> None:
+    folder = make_folder(base="cvssp/audioldm2")
+    record = json.loads((folder / "training.json").read_text())
+    record["data"]["licences"] = music
+    (folder / "training.json").write_text(json.dumps(record))
+    assert ModelCard(card(folder)).data.license == licence
+
+
+def test_who_listened_is_said_and_floors_only_where_there_are_any(make_folder: Make) -> None:
+    folder = make_folder()
+    results = json.loads((folder / "results.json").read_text())
+    results["table"] = {"theory alone": results["table"]["adapter"], "adapter": results["table"]["adapter"]}
+    (folder / "results.json").write_text(json.dumps(results | {"listener": "MuseTune's own analyser"}))
+    assert set(next(one for one in list_adapters([folder]) if one.source == "folder").adherence.values()) == {None}
+    text = card(folder).split("## Adherence")[1]
+    assert "Heard by MuseTune's own analyser" in text
+    assert "no independent judge listened" in text
+    assert "floor" not in text
+
+
 def test_body_tells_training_figures_and_sounds(make_folder: Make) -> None:
     folder = make_folder()
     (folder / "sample.json").write_text(json.dumps({"settings": {"prompt": "smoky late-night trio"}}))
@@ -64,7 +113,8 @@ def test_body_tells_training_figures_and_sounds(make_folder: Make) -> None:
     assert "| key | — | — | — |" in text
     assert "60 lead sheets" in text
     assert "Made by `python recipes/evaluate.py`." in text
-    assert "- 1,200 clips of 10.24 s of the genre jazz\n- 4,000 steps of 16 clips each\n" in text
+    assert "- 1,200 clips of 10.24 s of the genre jazz\n- 40 songs, 68.3 minutes of music" in text
+    assert "- licence of the music: MIT\n- 4,000 steps of 16 clips each\n" in text
     assert "- with the theory adapter theory frozen beneath it\n- LoRA of rank 12\n- learning rate 0.001\n" in text
     assert '/me/musetune-jazz/resolve/v1/sample.flac"></audio>' in text
     assert text.count("smoky late-night trio") == 2  # above the player, and in the widget

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from server import LoopbackHub
 
-from musetune.hub import list_adapters
+from musetune.hub import card_to_push, list_adapters, why_unlicensed
 
 Make = Callable[..., Path]
 REPO = "me/musetune-jazz"
@@ -150,8 +150,45 @@ def test_bundled_adapters_are_named(tmp_path: Path) -> None:
     assert "theory" in [one.name for one in list_adapters(cache_dir=tmp_path) if one.source == "bundled"]
 
 
-def test_a_dry_run_only_lists(musetune: Callable, hub: LoopbackHub, make_folder: Make) -> None:
+def test_a_dry_run_shows_files_and_card_and_sends_nothing(
+    musetune: Callable, hub: LoopbackHub, make_folder: Make
+) -> None:
     done = musetune("push", make_folder(), REPO, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"would push to {REPO}: adapter_config.json, adapter_model.safetensors, chart.png")
+    assert "license: apache-2.0" in done.stdout
+    assert f'adapter="{REPO}"' in done.stdout
     assert not hub.repos
+    assert not hub.requests
+
+
+@pytest.mark.slow
+def test_an_unknown_licence_stops_a_push_until_one_is_given(
+    musetune: Callable, hub: LoopbackHub, make_folder: Make
+) -> None:
+    folder = make_folder()
+    (folder / "training.json").unlink()
+    shown = musetune("push", folder, REPO, "--dry-run")
+    assert shown.returncode == 0
+    assert "license: unknown" in shown.stdout
+    assert "a push would stop here" in shown.stderr
+    refused = musetune("push", folder, REPO)
+    assert refused.returncode == 2
+    assert "give --license" in refused.stderr
+    assert not hub.repos
+    sent = musetune("push", folder, REPO, "--license", "cc-by-4.0")
+    assert sent.returncode == 0, sent.stderr
+    tree = hub.repos[REPO].commits[hub.repos[REPO].refs["main"]]
+    assert b"license: cc-by-4.0" in tree["README.md"]
+
+
+def test_a_readme_of_ones_own_states_the_licence(make_folder: Make) -> None:
+    folder = make_folder()
+    (folder / "training.json").unlink()
+    (folder / "README.md").write_text("# Mine\n")
+    assert "give --license" in str(why_unlicensed(folder))
+    assert card_to_push(folder, license="mit") == "---\nlicense: mit\n---\n# Mine\n"
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
+    assert why_unlicensed(folder) is None
+    assert why_unlicensed(folder, "mit") is None
+    assert "not apache-2.0: change it there" in str(why_unlicensed(folder, "apache-2.0"))

@@ -85,7 +85,7 @@ def test_what_is_saved_and_pushed_holds_none(tiny_base: Path, hub: LoopbackHub, 
     pipe.save_adapter(tmp_path / "theory", "theory")
     for name in ("whole", "theory", "jazz"):
         assert scan(tmp_path / name) == {}
-        push(tmp_path / name, f"me/{name}")
+        push(tmp_path / name, f"me/{name}", license="mit")
     sent = {
         name: data for repo in hub.repos.values() for files in repo.commits.values() for name, data in files.items()
     }

@@ -56,13 +56,13 @@ def test_push_then_pull_is_the_same_folder_and_a_card(hub: LoopbackHub, make_fol
 @pytest.mark.slow
 def test_pull_into_an_empty_cache_plays_the_same_audio(hub: LoopbackHub, tiny_base: Path, tmp_path: Path) -> None:
     pipe = make_pipe(tiny_base)
-    push(pipe.save_adapter(tmp_path / "theory"), "me/theory")
+    push(pipe.save_adapter(tmp_path / "theory"), "me/theory", license="mit")
     genre_folder(pipe.unet, tmp_path / "jazz", seed=11)
     theory_alone = music(pipe)
     pipe.load_adapter(tmp_path / "jazz")
     theirs = music(pipe)
     assert not np.array_equal(theirs, theory_alone)
-    url = pipe.push_adapter_to_hub(REPO)
+    url = pipe.push_adapter_to_hub(REPO, license="mit")
     assert hub.repos[REPO].messages[-1] == "Push jazz with musetune"
     again = quiet(MuseTunePipeline.from_pretrained(tiny_base, adapter=pull("me/theory", cache_dir=tmp_path / "empty")))
     assert np.array_equal(music(again), theory_alone)
@@ -78,7 +78,7 @@ def test_the_cards_snippet_runs(
     hub: LoopbackHub, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it stands in the card that push made, but for where the toy base lies and how long it plays."""
-    make_pipe(tiny_base).push_adapter_to_hub("me/mine")
+    make_pipe(tiny_base).push_adapter_to_hub("me/mine", license="mit")
     snippet = (pull("me/mine") / "README.md").read_text().split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(DiffusionPipeline, "progress_bar", lambda self, steps: steps)

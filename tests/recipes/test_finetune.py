@@ -530,3 +530,22 @@ def test_a_stem_branch_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_pa
     assert (
         load_file(fresh / "diffusion_pytorch_model.safetensors")["stems.conditioner.sketch.look.weight"].shape[0] == 8
     )
+
+
+def test_a_genre_without_clips_ends_in_one_line_that_says_what_there_is(base: Path, data: Path, tmp_path: Path) -> None:
+    run = finetune(base, data, tmp_path / "out", "genre=folk")
+    assert run.returncode == 1
+    assert run.stderr.strip().splitlines()[-1] == (
+        f"finetune.py: {data} has no clips of genre=folk, but 5 of pop, 5 of jazz: leave genre= out, or prepare into "
+        "a new folder with --genre folk, or with a column genre in metadata.csv"
+    )
+    assert "Traceback" not in run.stderr
+
+
+def test_held_out_files_and_clips_are_not_trained_on(base: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train_here(base, data, out, "held_out=[0.wav,3.wav@0.000]", "max_train_steps=1", "name=mine", "data_license=MIT")
+    record = json.loads((out / "adapter" / "training.json").read_text())
+    assert record["data"]["clips"] == 8
+    assert (record["data"]["songs"], record["data"]["licences"]) == (8, ["MIT"])
+    assert json.loads((out / "adapter" / "musetune.json").read_text())["name"] == "mine"

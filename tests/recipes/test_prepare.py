@@ -115,7 +115,7 @@ def test_analysis_fills_what_nobody_told(prepared: Path) -> None:
     sheet = LeadSheet.from_json(clip.lead_sheet)
     assert sheet.bpm == pytest.approx(120, rel=0.04)
     assert {span.chord.root for span in sheet.chords} & {"C", "G", "A", "F"}
-    assert "music" in clip.text
+    assert "medium tempo" in clip.text or "120 bpm" in clip.text
 
 
 def test_latents_and_embeddings_are_the_bases(prepared: Path, source: Path, base: Path) -> None:
@@ -442,3 +442,20 @@ def test_from_music_to_a_validated_adapter(prepared: Path, base: Path, tmp_path:
     assert (heard / "0.wav").is_file()
     cards = [json.loads((f / "musetune.json").read_text())["unet"] for f in (adapter, heard / "adapter", stems)]
     assert cards[0] == cards[1] == cards[2]  # of the plain base, though the LoRA lies in its weights while stems train
+
+
+def test_what_is_said_of_all_files_yields_to_metadata(tmp_path: Path) -> None:
+    sheet = LeadSheet.from_progression(["I", "IV"], key="C major", bpm=120, duration_seconds=12)
+    save_audio(tmp_path / "a.wav", tones(sheet, 12), SR)
+    known = {"chords": "| C | F |", "bpm": 120, "key": "C major"}
+    general = {"clip_seconds": 5.12, "transpose": (), "licence": "MIT", "genre": "folk", "caption": "my songs"}
+    for said, genre, text, licence in (
+        ({}, "folk", "my songs", "MIT"),
+        ({"genre": "rock", "text": "loud", "licence": "CC0"}, "rock", "loud", "CC0"),
+    ):
+        row = MetadataRow(known | said, "metadata.jsonl, line 1")
+        result = recipe.slice_or_reason(recipe.SliceJob(tmp_path / "a.wav", "a.wav", row, **general))
+        assert result.reason is None
+        assert {(c.genre, c.text, c.licence) for c in result.clips} == {(genre, text, licence)}
+        findings = result.clips[0].provenance["findings"]
+        assert (findings["key"], findings["bpm"], findings["duration_s"]) == ("C major", 120, 12)
