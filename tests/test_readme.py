@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from musetune import LeadSheet
+from musetune.audio import save_audio, synthesize
 from musetune.hub.locate import BASES
+from musetune.planning.arranger.arranger import arrange
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -50,11 +53,16 @@ def test_python(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_commands(tmp_path: Path) -> None:
     """In the README's order: later ones read what earlier ones wrote."""
-    extra = {"generate": ["--steps", "8"], "ui": ["--help"]}
+    extra = {"generate": ["--steps", "8"], "train": ["--yes", "--steps", "1", "--sheets", "1"], "ui": ["--help"]}
+    sheet = LeadSheet.parse("| G | D | Em | C |", key="G major", bpm=100, duration_seconds=21)
+    for seed in range(3):
+        song = synthesize(arrange(sheet.transpose(seed), seed=seed).to_pretty_midi(), 22050)
+        save_audio(tmp_path / "songs" / f"{seed}.flac", song, 22050)
     for command in COMMANDS:
         words = shlex.split(command)[1:]
         run(["-m", "musetune.cli", *words, *extra.get(words[0], [])], tmp_path)
     names = {"trio.wav", "trio.json", "trio.wav.analysis.png", "ballad.mid", "ballad.musicxml"}
+    assert (tmp_path / "out" / "my-records" / "listen" / "index.html").is_file()
     assert not names - {path.name for path in tmp_path.iterdir()}
 
 

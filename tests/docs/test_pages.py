@@ -156,7 +156,8 @@ def test_files_that_pages_name_exist() -> None:
     pages = [*DOCS.rglob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
     named = {name for page in pages for name in path.findall(page.read_text())}
     assert named
-    assert not [name for name in sorted(named) if not any(REPOSITORY.glob(name))]
+    wheel = "musetune/_"  # what a wheel alone has: _adapters, _recipes
+    assert not [name for name in sorted(named) if not name.startswith(wheel) and not any(REPOSITORY.glob(name))]
 
 
 def name_of(page: Path) -> str:
