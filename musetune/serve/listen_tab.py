@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gradio as gr
 
@@ -12,7 +13,7 @@ from musetune.analysis.service.worker import WorkerDeath
 from musetune.formats.files import SUFFIXES
 from musetune.serve import generate_tab, markup
 from musetune.serve.choice import choice, chosen
-from musetune.serve.errand import StoppedError
+from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import ANY, GenerateTab
 from musetune.serve.listen_work import (
     WHOLE,
@@ -41,6 +42,7 @@ class ListenTab:
 
     def __init__(self, studio: Studio, generate: GenerateTab, tabs: gr.Tabs) -> None:
         self.studio, self.generate, self.tabs = studio, generate, tabs
+        self.running: WeakValueDictionary[str | None, Errand[Any]] = WeakValueDictionary()  # by gradio's session
         self.song_sheet = gr.State(None)
         with gr.Row():
             with gr.Column(scale=4, min_width=300):
@@ -74,10 +76,8 @@ class ListenTab:
             self.findings, self.song_sheet, self.cancel, self.choice, self.genre, self.section, self.first, self.last,
             self.chosen, self.hand,
         ]  # fmt: skip
-        listening = self.song.upload(
-            self.analyse, self.song, findings, api_name="analyse", show_progress="hidden", **ONE_AT_A_TIME
-        )
-        self.cancel.click(self._at_rest, None, [self.findings, self.cancel], cancels=[listening], **PRIVATE)
+        self.song.upload(self.analyse, self.song, findings, api_name="analyse", show_progress="hidden", **ONE_AT_A_TIME)
+        self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
         bars = [self.song_sheet, self.first, self.last]
         self.section.change(self.choose, [self.song_sheet, self.section], [self.first, self.last], **PRIVATE)
         gr.on(
@@ -110,6 +110,7 @@ class ListenTab:
         errand = self.studio.errand(
             lambda errand: analyse_song(path, self.studio.folder, self.studio.analyser, errand), request
         )
+        self.running[getattr(request, "session_hash", None)] = errand
         try:
             for answer in errand:
                 if answer is None:
@@ -117,7 +118,9 @@ class ListenTab:
                 else:
                     html = markup.song_html(Path(path), answer.record, answer.sheet, answer.files)
                     yield {self.findings: html, self.cancel: gr.update(visible=False)} | self._choices(answer.sheet)
-        except (ValueError, OSError, WorkerDeath, StoppedError) as error:
+        except StoppedError:
+            yield working | {self.findings: NO_SONG_YET, self.cancel: gr.update(visible=False)}
+        except (ValueError, OSError, WorkerDeath) as error:
             yield working | {self.findings: markup.wrong(error), self.cancel: gr.update(visible=False)}
 
     def choose(self, sheet: dict[str, Any] | None, section: str) -> tuple[int, int]:
@@ -149,12 +152,13 @@ class ListenTab:
             raise gr.Error(str(error), print_exception=False) from None
         return *self.generate.fill(order), gr.update(selected=generate_tab.TAB)
 
-    # -- how it is shown
+    def stop(self, request: gr.Request | None = None) -> None:
+        """Cancel the analysis of this visitor, which then says so itself."""
+        errand = self.running.get(getattr(request, "session_hash", None))
+        if errand is not None:
+            errand.cancel()
 
-    @staticmethod
-    def _at_rest() -> tuple[str, Any]:
-        """The findings and Cancel after an analysis was cancelled."""
-        return NO_SONG_YET, gr.update(visible=False)
+    # -- how it is shown
 
     def _choices(self, sheet: LeadSheet) -> Update:
         sections = sections_of_song(sheet)

@@ -16,7 +16,7 @@ from musetune.serve.work import SECONDS, Order, check_number, hand_over, listen,
 from musetune.symbols import GENRES, LeadSheet
 from musetune.symbols.json_values import JsonObject
 
-WHOLE = "the whole song"
+WHOLE = "all of it"
 OUTPUTS = ("json", "jams", "lab", "midi", "musicxml")  # what the analysis writes
 FILES = {
     "Record (JSON)": ".json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import gradio as gr
 
@@ -39,6 +40,7 @@ class SongTab:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
+        self.running: WeakValueDictionary[str | None, Errand[Any]] = WeakValueDictionary()  # by gradio's session
         self.header = gr.State(None)  # the plan's PlanHeader
         self.song = gr.State(None)  # the Song
         with gr.Row():
@@ -133,19 +135,15 @@ class SongTab:
             **LIVE,
         )
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
-        events = [
-            gr.on([self.plan_button.click, self.prompt.submit], self.plan, order, planned, **work),
-            self.apply_button.click(self.apply, [self.chart, self.header, *order], planned, **work),
-            self.notes_button.click(self.notes, [self.chart, self.header, self.prompt, self.seed], written, **work),
-            self.audio_button.click(
-                self.sound, [self.song, self.first_bar, self.steps, self.seed], [*told, self.song, self.audio], **work
-            ),
-        ]
-        events += [
+        gr.on([self.plan_button.click, self.prompt.submit], self.plan, order, planned, **work)
+        self.apply_button.click(self.apply, [self.chart, self.header, *order], planned, **work)
+        self.notes_button.click(self.notes, [self.chart, self.header, self.prompt, self.seed], written, **work)
+        self.audio_button.click(
+            self.sound, [self.song, self.first_bar, self.steps, self.seed], [*told, self.song, self.audio], **work
+        )
+        for player, button in self.anew_buttons.items():
             button.click(self._rewriter(player), self.song, written, **work)
-            for player, button in self.anew_buttons.items()
-        ]
-        self.cancel.click(self._at_rest, None, told, cancels=events, show_progress="hidden", **PRIVATE)
+        self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
 
     # -- what the fields do; each can be called without a browser
 
@@ -224,6 +222,12 @@ class SongTab:
 
         yield from self._work(start, show, request)
 
+    def stop(self, request: gr.Request | None = None) -> None:
+        """Cancel the work of this visitor, which then says so itself."""
+        errand = self.running.get(getattr(request, "session_hash", None))
+        if errand is not None:
+            errand.cancel()
+
     # -- how it is shown
 
     @staticmethod
@@ -250,13 +254,16 @@ class SongTab:
         """How far the work that ``start`` gives is, and at last what ``show`` makes of its result; or what is wrong."""
         try:
             errand = self.studio.errand(start(), request)
+            self.running[getattr(request, "session_hash", None)] = errand
             for result in errand:
                 if result is None:
                     waiting = markup.status(errand.progress or "waiting for its turn", errand.share)
                     yield {self.status: waiting, self.cancel: gr.update(visible=True)}
                 else:
                     yield dict(zip((self.status, self.cancel), self._at_rest())) | show(result)
-        except (ValueError, StoppedError) as error:
+        except StoppedError:
+            yield {self.status: markup.status("Cancelled.", 1), self.cancel: gr.update(visible=False)}
+        except ValueError as error:
             yield {self.status: markup.wrong(error), self.cancel: gr.update(visible=False)}
 
     @staticmethod

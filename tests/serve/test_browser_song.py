@@ -181,7 +181,7 @@ def test_cancel_ends_the_work_and_the_next_begins(rendered: Any) -> None:
     page.locator("#song-status", has_text="Step 3 of 3").wait_for()
     page.locator("#song-cancel").click()
     page.locator("#song-cancel").wait_for(state="hidden")
-    assert not page.locator("#song-status").inner_text().strip()
+    page.locator("#song-status", has_text="Cancelled.").wait_for()
     address = page.locator("#song-sound .mt-download").first.get_attribute("href")
     fill(page, "song-steps", "1")
     page.locator("#song-audio").click()
