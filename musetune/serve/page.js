@@ -119,10 +119,9 @@
     for (const audio of document.querySelectorAll("audio")) if (audio !== event.target) audio.pause();
   };
 
-  let shown = null; // what stood in #take when we last looked
+  let shown = ""; // what stood in #take when we last looked
   const scrollToNewTake = () => {
-    const take = document.querySelector("#take .mt-take, #take .mt-compare");
-    const source = take?.querySelector("audio")?.src ?? null;
+    const source = [...document.querySelectorAll("#take audio")].map((audio) => audio.src).join(" ");
     if (source === shown) return;
     shown = source;
     if (!source) return;
