@@ -399,9 +399,12 @@ SHAPING = {
     "hidden_streams": "[chords]",
     "timestep_sampling": "uniform",
     "genre_dropout": 1.0,
+    "held_out": "[0.wav]",
     "stem_hidden": 16,
 }
 ELSEWHERE = {
+    "name",
+    "data_license",
     "pretrained_model_name_or_path",
     "train_data_dir",
     "output_dir",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from html_check import classes
 from hypothesis import HealthCheck, given, settings
 from sheets import sheets
 
@@ -37,26 +37,6 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sheet = LeadSheet.parse("| Am | Dm G | C | E7 |", key="A minor", bpm=110)
     wave = synthesize(orchestrate(sheet, seed=3).arrangement.to_pretty_midi(), 16000, duration_s=sheet.duration_s)
     return save_audio(tmp_path_factory.mktemp("song") / "a song.wav", wave, 16000)
-
-
-def classes(html: str) -> list[str]:
-    """The classes of all elements; fails where tags are not closed."""
-    found: list[str] = []
-    open_tags: list[str] = []
-
-    class Walk(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            found.extend((dict(attrs).get("class") or "").split())
-            if tag not in ("br", "rect", "path"):
-                open_tags.append(tag)
-
-        def handle_endtag(self, tag: str) -> None:
-            if tag not in ("br", "rect", "path"):
-                assert open_tags.pop() == tag
-
-    Walk().feed(html)
-    assert not open_tags
-    return found
 
 
 def test_a_take_has_what_was_asked_and_four_files(pipe: Any, tmp_path: Path) -> None:
