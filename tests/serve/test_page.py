@@ -89,6 +89,7 @@ TYPED = st.text(max_size=30) | st.sampled_from(["N.C.", "| C | N.C. |", "V/V", "
 NUMBERS = st.none() | st.booleans() | st.floats() | st.integers(-(10**20), 10**20) | st.text(max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TYPED, TYPED, NUMBERS, TYPED, NUMBERS, st.sampled_from(["bars", "seconds"]), TYPED, NUMBERS, NUMBERS, TYPED)
 def test_nothing_that_is_typed_shows_a_python_message(
@@ -151,6 +152,7 @@ def test_orders_that_no_field_can_hold_are_refused_unplayed(page: Any, at: str, 
     assert not list(page.studio.folder.glob("take-*")) or "ready" not in told
 
 
+@pytest.mark.slow
 def test_generation_and_its_refusal(page: Any) -> None:
     told, start, stop, take, takes, history = last(page.generate.generate(*ORDER))
     assert "Take 1 is ready" in told
@@ -173,6 +175,7 @@ def test_what_was_cancelled_before_its_turn_never_starts(page: Any) -> None:
     assert page.generate.cancel(None)[1]["interactive"]
 
 
+@pytest.mark.slow
 def test_the_list_of_takes_does_what_is_clicked(page: Any) -> None:
     def click(history: Any, action: str, number: int, name: str = "") -> Any:
         return page.generate.act(history, SimpleNamespace(_data={"action": action, "number": number, "name": name}))

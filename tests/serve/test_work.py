@@ -57,6 +57,7 @@ def test_a_take_has_what_was_asked_and_four_files(pipe: Any, tmp_path: Path) -> 
     assert found.count("mt-bar") == len(asked.downbeats_s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bpm", "ending"), [(97, "loops"), (97, "rings out"), (133.7, "loops")])
 def test_bars_end_as_asked_to_the_sample(pipe: Any, tmp_path: Path, bpm: float, ending: str) -> None:
     take = play(pipe, Order("| C | 3/4 F | N.C. |", bpm=bpm, bars=4, ending=ending, steps=1), tmp_path)
@@ -95,6 +96,7 @@ def test_a_last_chord_is_held_and_a_first_one_comes_again(bpm: float) -> None:
     assert loop.length == order.sheet().length + 1
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sheet=sheets())
 def test_any_sheet_goes_through_page_and_files(tmp_path: Path, sheet: LeadSheet) -> None:
