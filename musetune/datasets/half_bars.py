@@ -14,11 +14,12 @@ PITCHES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 TEMPLATES = {
     "maj": (0, 4, 7), "min": (0, 3, 7), "7": (0, 4, 7, 10), "maj7": (0, 4, 7, 11), "min7": (0, 3, 7, 10),
     "dim": (0, 3, 6), "hdim7": (0, 3, 6, 10), "sus4": (0, 5, 7), "sus2": (0, 2, 7), "aug": (0, 4, 8),
+    "maj6": (0, 4, 7, 9), "min6": (0, 3, 7, 9), "5": (0, 7),
 }  # fmt: skip
 DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 FAINT = 0.05  # of the half bar's sound: a chord note below this is missing
 MISSING, SIZE, ROOT_IN_BASS = 0.25, 0.04, 0.1  # score: for a missing note, for each note of the template, for its bass
-CLEAR_MARGIN = 0.2  # score over the best chord of another root or third that makes it certain
+CLEAR_MARGIN = 0.15  # score over the best chord of another root or third that makes it certain
 
 
 @dataclass(frozen=True)

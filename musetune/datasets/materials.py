@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-HELD_OUT_SOUNDFONT, HELD_OUT_KIT = "TimGM6mb", "ForzeeStereo"  # measure alone; no training hears them
+# measure alone; no training hears them
+HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI = "TimGM6mb", "ForzeeStereo", "openmsx"
 HELD_OUT_DIGESTS = {  # SHA-256 of the soundfont as Debian and as pretty_midi have it, whatever a copy is called
     "c5378b62028c920cb11e4803327983fee2f2cdff5dc89c708e39da417e51c854",
     "82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1",
@@ -45,11 +46,15 @@ class Material:
     @property
     def held_out(self) -> bool:
         """Whether it measures alone."""
-        return self.name in (HELD_OUT_SOUNDFONT, HELD_OUT_KIT)
+        return self.name in (HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI)
+
+    def unpacked(self, cache: Path) -> Path:
+        """Where it lies in its package, unpacked into `cache`/package."""
+        return cache / self.package / self.path
 
     def locate(self, cache: Path) -> Path:
-        """Where it lies once its package is unpacked into `cache`/package."""
-        return cache / self.package / self.path
+        """What training opens: MIDI files are taken out of their package into `cache`/midi."""
+        return cache / "midi" / self.name if self.kind == "midi" else self.unpacked(cache)
 
 
 def _kit(name: str, licence: str, permissive: bool = False, package: str = "hydrogen-drumkits") -> Material:
@@ -108,7 +113,7 @@ def select(cache: Path, kind: str, permissive: bool = True) -> list[Path]:
 
 
 def find_held_out(cache: Path, kind: str) -> Path | None:
-    """The soundfont or kit that measures alone, where it is unpacked."""
+    """The soundfont, kit or MIDI folder that measures alone, where it is unpacked."""
     return next((p for m in MATERIALS if m.held_out and m.kind == kind and (p := m.locate(cache)).exists()), None)
 
 
@@ -116,7 +121,7 @@ def reject_held_out(paths: Iterable[Path]) -> None:
     """Refuse to train on what is held out for measuring.
 
     Args:
-        paths: Soundfonts and folders of kits; those that are not there are judged by name.
+        paths: Soundfonts, folders of kits and of MIDI files; those that are not there are judged by name.
 
     Raises:
         ValueError: One of them is held out, by its name or, of a soundfont, by its content.
@@ -125,11 +130,12 @@ def reject_held_out(paths: Iterable[Path]) -> None:
         >>> reject_held_out([Path("fonts/FluidR3_GM.sf2")])
     """
     for path in paths:
-        named = path.stem.lower() == HELD_OUT_SOUNDFONT.lower() or path.name.lower() == HELD_OUT_KIT.lower()
+        names = {path.stem.lower(), path.name.lower()}
+        named = not names.isdisjoint(name.lower() for name in (HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI))
         if named or (path.is_file() and _digest(path) in HELD_OUT_DIGESTS):
             raise ValueError(
-                f"{path} is held out: the benchmarks measure with {HELD_OUT_SOUNDFONT} and {HELD_OUT_KIT}, which no "
-                f"training may hear; give another"
+                f"{path} is held out: the benchmarks measure with {HELD_OUT_SOUNDFONT}, {HELD_OUT_KIT} and "
+                f"{HELD_OUT_MIDI}, which no training may hear; give another"
             )
 
 
