@@ -18,8 +18,9 @@ TEMPLATES = {
 }  # fmt: skip
 DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 FAINT = 0.05  # of the half bar's sound: a chord note below this is missing
-MISSING, SIZE, ROOT_IN_BASS = 0.25, 0.04, 0.1  # score: for a missing note, for each note of the template, for its bass
-CLEAR_MARGIN = 0.15  # score over the best chord of another root or third that makes it certain
+SIXTHS = {"maj6": 0.08, "min6": 0.08}  # score against them: as often they are a seventh over its third
+MISSING, SIZE, ROOT_IN_BASS = 0.25, 0.04, 0.12  # score: for a missing note, for each note of the template, for its bass
+CLEAR_MARGIN = 0.2  # score over the best chord of another root or third that makes it certain
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def _label(notes: np.ndarray, start_s: float, end_s: float) -> HalfBarChord:
         for quality, tones in TEMPLATES.items():
             part = chroma[[(root + tone) % 12 for tone in tones]]
             score = part.sum() - MISSING * (part < FAINT).sum() - SIZE * len(tones)
+            score -= SIXTHS.get(quality, 0.0)
             scores[root, quality] = score + ROOT_IN_BASS * (root == bass)
     root, quality = max(scores, key=lambda name: scores[name])
     best = scores[root, quality]
