@@ -4,11 +4,11 @@
         [--songs 15] [--others 10] [--peers chordino,madmom]
 
 No set holds a song that training heard. Known timbre: `pop-fluid`, POP909 songs (numbers that end in 5, tens even) as
-written on FluidR3; `pop-timgm`, the same on TimGM6mb; `mma-fluid`, OpenEWLD tunes accompanied by MMA on FluidR3 (left out
-where mma is not installed). Unknown, on the soundfont and drum kit that no training may hear (unpacked by
-recipes/analyzer/materials.py): `bands`, POP909 with a band; `grooves`, the tunes accompanied by MMA; `others`, MIDI files
-that others arranged; `mp3`, `bands` through MP3 at 64 kbit/s. Where the kit is missing the soundfont's own drums play,
-and the table says so.
+written on FluidR3; `mma-fluid`, OpenEWLD tunes accompanied by MMA on FluidR3 (left out where mma is not installed).
+Unknown: `pop-timgm`, the POP909 songs on TimGM6mb, the soundfont that no training may hear; with the drum kit that none
+may hear (both unpacked by recipes/analyzer/materials.py) `bands`, POP909 with a band; `grooves`, the tunes accompanied
+by MMA; `others`, MIDI files that others arranged; `mp3`, `bands` through MP3 at 64 kbit/s. Where the kit is missing the
+soundfont's own drums play, and the table says so.
 
 Every listener hears the same samples in the same run, each on one core; scores by mir_eval in per cent (beats at ±70 ms
 without trimming; level: tempo within a quarter of an octave, so neither half nor double), and how much faster than real
@@ -214,8 +214,11 @@ def tables(sets: list[ListeningSet], rows: dict[str, dict[str, list[dict[str, fl
     order = sorted(sets, key=lambda some: some.known)
     heads = [f"{some.name} ({'known' if some.known else 'unknown'} timbre)" for some in order]
     for column in COLUMNS:
-        lines = [f"| {name} | " + " | ".join(cell(per.get(s.name, []), column) for s in order) + " |"
-                 for name, per in rows.items() if any(column in row for some in per.values() for row in some)]  # fmt: skip
+        given = {name: per for name, per in rows.items() if any(column in row for some in per.values() for row in some)}
+        lines = [
+            f"| {name} | " + " | ".join(cell(per.get(some.name, []), column) for some in order) + " |"
+            for name, per in given.items()
+        ]
         yield "\n".join([f"| {column} | " + " | ".join(heads) + " |", "|" + "---|" * (len(order) + 1), *lines])
 
 

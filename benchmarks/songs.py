@@ -93,9 +93,7 @@ class HeldOutSound:
 
         pitched = pretty_midi.PrettyMIDI()
         pitched.instruments = [part for part in song.midi.instruments if not (part.is_drum and self.kit)]
-        wave = synthesize(
-            pitched, STUDIO_RATE, duration_s=song.duration_s, soundfont=self.soundfont, stereo=True
-        )
+        wave = synthesize(pitched, STUDIO_RATE, duration_s=song.duration_s, soundfont=self.soundfont, stereo=True)
         strokes = [note for part in song.midi.instruments if part.is_drum for note in part.notes]
         if self.kit and strokes:
             drums = play_kit(load_kit(self.kit, STUDIO_RATE), strokes, wave.shape[1])

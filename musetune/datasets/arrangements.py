@@ -7,6 +7,7 @@ Each takes a song with its players and returns another with its truth; nothing i
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,7 @@ def _split(song: AnnotatedSong, *times_s: float) -> AnnotatedSong:
     spans: list[tuple[float, float, str]] = []
     for (start, end), label in zip(song.intervals_s, song.labels):
         cuts = [start, *(t for t in times_s if start + 1e-6 < t < end - 1e-6), end]
-        spans += [(a, b, label) for a, b in zip(cuts[:-1], cuts[1:])]
+        spans += [(a, b, label) for a, b in itertools.pairwise(cuts)]
     return replace(
         song, intervals_s=np.array([s[:2] for s in spans]).reshape(-1, 2), labels=[span[2] for span in spans]
     )

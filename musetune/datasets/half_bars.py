@@ -6,6 +6,7 @@ What is unsure is "X" in Harte's syntax, which neither training nor mir_eval cou
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ def label_half_bars(notes: np.ndarray, edges_s: np.ndarray) -> list[HalfBarChord
         ('C:maj', True)
     """
     notes = np.asarray(notes, float).reshape(-1, 4)
-    return [_label(notes, float(a), float(b)) for a, b in zip(edges_s[:-1], edges_s[1:])]
+    return [_label(notes, float(a), float(b)) for a, b in itertools.pairwise(edges_s)]
 
 
 def _label(notes: np.ndarray, start_s: float, end_s: float) -> HalfBarChord:
@@ -61,8 +62,7 @@ def _label(notes: np.ndarray, start_s: float, end_s: float) -> HalfBarChord:
     length, pitches, velocity = sounding[inside], notes[inside, 2].astype(int), notes[inside, 3]
     # the beginning of a note is heard more than its end
     weight = np.sqrt(np.minimum(length, end_s - start_s)) * velocity
-    chroma = np.bincount(pitches % 12, weight, 12)
-    chroma /= chroma.sum()
+    chroma = np.bincount(pitches % 12, weight, 12) / weight.sum()
     low = np.bincount(pitches, length, 128)
     held = np.flatnonzero(low > 0.3 * low[pitches.min() : pitches.min() + 13].max())
     bass = int(held[held >= pitches.min()][0]) % 12

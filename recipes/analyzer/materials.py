@@ -39,7 +39,7 @@ def fetch_all(cfg: Config) -> None:
     if cfg.fetch:
         for package in dict.fromkeys(material.package for material in chosen):
             if subprocess.run([str(UNPACK), package, str(cache / package)], check=False).returncode:
-                raise ValueError(f"{package} could not be unpacked; fetch it elsewhere and unpack it to {cache / package}")
+                raise ValueError(f"{package} was not unpacked; fetch it elsewhere and unpack it to {cache / package}")
         for material in chosen:
             if material.kind == "midi":
                 extract_midi(material.unpacked(cache), material.locate(cache))
@@ -72,7 +72,8 @@ def extract_midi(source: Path, target: Path) -> None:
     for path in sorted(source.rglob("*")):
         files = [(path.stem, path.read_bytes())] if path.suffix.lower() == ".mid" else []
         if path.suffix.lower() == ".wad":
-            files = [(f"{path.stem}-{name.removeprefix('D_').lower()}", data) for name, data in wad_music(path.read_bytes())]
+            lumps = wad_music(path.read_bytes())
+            files = [(f"{path.stem}-{name.removeprefix('D_').lower()}", data) for name, data in lumps]
         for name, data in files:
             if data not in contents:
                 contents.add(data)

@@ -9,8 +9,8 @@ arranged, but an eighth; those left out are for benchmarks/analysis.py. Soundfon
 `materials` or are named one by one; what the benchmarks measure with is refused (musetune/datasets/materials.py). Each
 example is drawn anew from its number: song, arrangement, players, tuning, production.
 
-Rendering resumes where it stopped, and so does training (checkpoints in work/chord and work/beat); where the options of rendering change, `work` must be another.
-Writes the analyser's own weights, or `out`.
+Rendering resumes where it stopped, and so does training (checkpoints in work/chord and work/beat); where the options of
+rendering change, `work` must be another. Writes the analyser's own weights, or `out`. Several hours on two cores.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def plan(cfg: Config) -> list[ExampleJob]:
     """
     fonts, kits = gather(cfg, "soundfont", cfg.soundfonts), gather(cfg, "kit", cfg.kits)
     if not fonts:
-        raise ValueError("no soundfont plays the examples: give soundfonts=[A.sf2,B.sf3], or materials=… of materials.py")
+        raise ValueError("no soundfont plays the examples: give soundfonts=[A.sf2,B.sf3] or materials=FOLDER")
     if unknown := cfg.shares.keys() - KINDS.keys():
         raise ValueError(f"shares names {', '.join(sorted(unknown))}; kinds are {', '.join(KINDS)}")
     songs = sorted(folder for folder in Path(cfg.songs).iterdir() if folder.is_dir() and folder.name[-1] not in "05")
@@ -119,7 +119,7 @@ def plan(cfg: Config) -> list[ExampleJob]:
     sources: dict[str, list] = {"study": [None], "vamp": [None], "sheet": sheets, "midi": midi}
     shares = {kind: share for kind, share in cfg.shares.items() if share > 0 and (kind != "midi" or midi)}
     if empty := [kind for kind in shares if not sources.get(kind, songs)]:
-        raise ValueError(f"there are no songs for {', '.join(empty)}: look at songs={cfg.songs} and sheets={cfg.sheets}")
+        raise ValueError(f"no songs for {', '.join(empty)}: look at songs={cfg.songs} and sheets={cfg.sheets}")
     kinds, chances = list(shares), np.array(list(shares.values())) / sum(shares.values())
     rng, jobs = np.random.default_rng(0), []
     for number in range(cfg.count + round(DRUMS_ALONE * cfg.count)):

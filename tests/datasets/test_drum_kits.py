@@ -58,7 +58,11 @@ def test_a_near_relative_stands_in_and_strangers_are_silent(tmp_path: Path) -> N
 
 def test_strokes_sound_at_their_times_and_loudness(tmp_path: Path) -> None:
     kit = load_kit(write_kit(tmp_path / "kit"), RATE)
-    notes = [pretty_midi.Note(127, 36, 0.5, 0.6), pretty_midi.Note(64, 38, 1.0, 1.1), pretty_midi.Note(99, 81, 0.1, 0.2)]
+    notes = [
+        pretty_midi.Note(127, 36, 0.5, 0.6),
+        pretty_midi.Note(64, 38, 1.0, 1.1),
+        pretty_midi.Note(99, 81, 0.1, 0.2),
+    ]
     wave = play_kit(kit, notes, 2 * RATE)
     assert wave.shape == (2, 2 * RATE)
     assert not wave[:, : RATE // 2].any()
@@ -70,6 +74,8 @@ def test_strokes_sound_at_their_times_and_loudness(tmp_path: Path) -> None:
 def test_what_is_no_kit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no drumkit\.xml"):
         load_kit(tmp_path, RATE)
-    (tmp_path / "drumkit.xml").write_text("<drumkit_info><instrument><filename>gone.wav</filename></instrument></drumkit_info>")
+    (tmp_path / "drumkit.xml").write_text(
+        "<drumkit_info><instrument><filename>gone.wav</filename></instrument></drumkit_info>"
+    )
     with pytest.raises(ValueError, match="names no sample"):
         load_kit(tmp_path, RATE)

@@ -118,7 +118,14 @@ def test_two_steps_on_every_kind_of_example_with_networks_of_another_size(
     from musetune.analysis.listening import networks as nets
 
     out, work = data / "small.safetensors", data / "small"
-    settings = ["count=16", "seconds=20", f"midi=[{data / 'midi'}]", "chord_width=48", "chord_planes=8", "beat_width=24"]
+    settings = [
+        "count=16",
+        "seconds=20",
+        f"midi=[{data / 'midi'}]",
+        "chord_width=48",
+        "chord_planes=8",
+        "beat_width=24",
+    ]
     run(data, str(CONFIG), "materials=null", f"work={work}", f"out={out}", "chord_steps=2", "beat_steps=2", *settings)
     assert out.stat().st_size < 1e6
     monkeypatch.setattr(nets, "WEIGHTS", out)

@@ -3,8 +3,8 @@ the truth.
 
 Songs: POP909 as written, with another band, in other meters, with a wandering tempo; lead sheets of OpenEWLD
 arranged in six genres; MIDI files that others arranged; made-up chord studies and vamps on one chord; all of them at
-times rearranged (`arrangements`). Sound: players from several soundfonts, oscillators, a voice-like lead, drum kits, any
-tuning, a production (`effects`).
+times rearranged (`arrangements`). Sound: players from several soundfonts, oscillators, a voice-like lead, drum kits,
+any tuning, a production (`effects`).
 """
 
 from __future__ import annotations

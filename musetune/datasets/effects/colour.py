@@ -85,5 +85,5 @@ def limit_band(wave: np.ndarray, rate: int, low_hz: float, high_hz: float) -> np
 
 def _below_nyquist(hz: float, rate: int) -> float:
     if not 0 < hz < rate / 2:
-        raise ValueError(f"{hz:g} Hz cannot be filtered at a rate of {rate} Hz; give more than 0 and less than {rate / 2:g}")
+        raise ValueError(f"no filter at {hz:g} Hz for a rate of {rate} Hz; give more than 0 and less than {rate / 2:g}")
     return hz

@@ -148,9 +148,7 @@ def through_codec(wave: np.ndarray, rate: int, codec: str, quality: float) -> np
     constant = {"bitrate_mode": "CONSTANT"} if codec == "mp3" else {}
     buffer = io.BytesIO()
     # libsndfile counts compression: 0 is the best
-    soundfile.write(
-        buffer, source, own_rate, format=kind, subtype=subtype, compression_level=1 - quality, **constant
-    )
+    soundfile.write(buffer, source, own_rate, format=kind, subtype=subtype, compression_level=1 - quality, **constant)
     buffer.seek(0)
     decoded = soundfile.read(buffer, dtype="float32", always_2d=True)[0]
     lag = _delay(source.mean(axis=1), decoded.mean(axis=1))

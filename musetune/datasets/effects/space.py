@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def impulse_response(rate: int, decay_s: float, damping: float, rng: np.random.Generator, channels: int = 2) -> np.ndarray:
+def impulse_response(
+    rate: int, decay_s: float, damping: float, rng: np.random.Generator, channels: int = 2
+) -> np.ndarray:
     """A room's answer to a click: early reflections, then noise that fades, its highs sooner than its lows.
 
     Args:

@@ -143,12 +143,16 @@ def test_width_keeps_the_middle() -> None:
 
 @pytest.mark.parametrize(("hz", "gain_db"), [(500, 6.0), (3000, -9.0)])
 def test_a_peak_has_its_gain_at_its_centre(hz: float, gain_db: float) -> None:
-    assert db(power_at(boost_peak(tone(hz), RATE, hz, gain_db), hz) / power_at(tone(hz), hz)) == pytest.approx(gain_db, abs=0.2)
+    assert db(power_at(boost_peak(tone(hz), RATE, hz, gain_db), hz) / power_at(tone(hz), hz)) == pytest.approx(
+        gain_db, abs=0.2
+    )
 
 
 def test_tilt_lowers_one_side_and_raises_the_other() -> None:
     for hz, change in ((50, 6), (10000, -6), (800, 0)):
-        assert db(power_at(tilt(tone(hz), RATE, 800, -12), hz) / power_at(tone(hz), hz)) == pytest.approx(change, abs=0.7)
+        assert db(power_at(tilt(tone(hz), RATE, 800, -12), hz) / power_at(tone(hz), hz)) == pytest.approx(
+            change, abs=0.7
+        )
 
 
 def test_a_band_passes_its_middle_alone() -> None:
