@@ -18,9 +18,9 @@ from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
-from musetune.adapter.weight_checks import check_finite, refuse_weight_indices
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
 from musetune.models.sizes import check_sizes
+from musetune.models.weight_checks import check_finite, refuse_weight_indices
 
 if TYPE_CHECKING:
     import numpy as np

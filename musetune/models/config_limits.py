@@ -76,12 +76,30 @@ def check_base_configs(folder: str | Path, index: Mapping[str, Any], skip: tuple
     for part, entry in index.items():
         if part.startswith("_") or part in skip or not isinstance(entry, list) or entry[0] is None:
             continue
-        for path in (Path(folder) / part / name for name in CONFIGS):
-            if path.is_file():
-                config = _read(path)
-                check_config(config, str(path), only=TOKENIZER if path.name.startswith("tokenizer") else None)
-                if path.name == "config.json":
-                    check_against_weights(config, path, *entry)
+        check_configs(Path(folder) / part, *entry)
+
+
+def check_configs(folder: str | Path, library: str, name: str) -> None:
+    """Check the configs of one network's folder before it is built.
+
+    Args:
+        folder: the network's, on this machine.
+        library: of the network's class, as model_index.json names it.
+        name: of the class.
+
+    Raises:
+        ValueError: that names file, field, value, limit and fix.
+
+    Example:
+        >>> from musetune.hub.places import BASES
+        >>> check_configs(BASES / "nano" / "unet", "diffusers", "AudioLDM2UNet2DConditionModel")
+    """
+    for path in (Path(folder) / config for config in CONFIGS):
+        if path.is_file():
+            config = _read(path)
+            check_config(config, str(path), only=TOKENIZER if path.name.startswith("tokenizer") else None)
+            if path.name == "config.json":
+                check_against_weights(config, path, library, name)
 
 
 def check_config(config: JsonObject, source: str, only: tuple[str, ...] | None = None) -> None:
@@ -132,26 +150,31 @@ def check_against_weights(config: JsonObject, path: Path, library: str, name: st
         )
 
 
-def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return name → shape of what the safetensors in a folder hold, by their headers.
+def weight_shapes(place: Path) -> dict[str, tuple[int, ...]]:
+    """Return name → shape of what a file of safetensors, or all of a folder, hold, by their headers.
 
     Raises:
-        ValueError: for a file whose header cannot be read, or is longer than 4 MiB.
+        ValueError: for a file whose header cannot be read, or is longer than 4 MiB, and for one that is cut off.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in [place] if place.is_file() else sorted(place.glob("*.safetensors")):
         try:
             with path.open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 if length > JSON_BYTES:
                     raise ValueError(f"its header takes {length} bytes, more than {JSON_BYTES}")
                 header = json.loads(file.read(length))
+            whole = (
+                8 + length + max((e["data_offsets"][1] for k, e in header.items() if k != "__metadata__"), default=0)
+            )
+            if path.stat().st_size < whole:
+                raise ValueError(f"it has {path.stat().st_size} of {whole} bytes")
             shapes |= {
                 key: tuple(int(size) for size in entry["shape"])
                 for key, entry in header.items()
                 if key != "__metadata__"
             }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path} is damaged or no safetensors ({error}): download it anew") from error
     return shapes
 

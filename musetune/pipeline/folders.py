@@ -8,7 +8,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,12 @@ from musetune.adapter.metadata import read_adapter_metadata
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora
 from musetune.hub.options import HubOptions
+from musetune.models.weight_checks import check_finite
 from musetune.symbols.json_values import JsonObject
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
 OURS = ("adapter", "loras")
 LIBRARIES = ("diffusers", "transformers", "musetune")
-SHARD = re.compile(r"[\w.-]+\.safetensors")
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 # what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
@@ -118,17 +118,11 @@ def check_index(index: object, source: str, *, trusted: bool = False) -> None:
             )
 
 
-def check_weight_indices(folder: str | Path) -> None:
-    """Raise ValueError where an index of sharded weights names anything but safetensors beside itself: a pickle may
-    run any code.
-    """
-    for path in sorted(Path(folder).rglob("*.safetensors.index*.json")):
-        try:
-            files = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is no index of weights ({error})") from error
-        if wrong := sorted(str(f) for f in files if not (isinstance(f, str) and SHARD.fullmatch(f))):
-            raise ValueError(f"{path} names {wrong[0]!r}: only safetensors beside it are read; convert the weights")
+def check_components(components: Mapping[str, object], source: str, skip: Collection[str]) -> None:
+    """Raise ValueError where the weights of a base's component hold NaN or infinity; ``skip``: the caller's own."""
+    for part, network in components.items():
+        if part not in OURS and part not in skip and isinstance(network, torch.nn.Module):
+            check_finite(f"{part} of {source}", network.state_dict())
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
+from musetune.models.weight_checks import check_weight_indices
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -38,8 +39,8 @@ from musetune.pipeline.checks import (
 from musetune.pipeline.conditions import Conditions, prepare_windows
 from musetune.pipeline.folders import (
     CUSTOM_PIPELINE,
+    check_components,
     check_index,
-    check_weight_indices,
     fetch,
     load_adapters,
     read_reference,
@@ -175,12 +176,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             if Path(name_or_path).is_dir():
                 check_weight_indices(name_or_path)
                 check_base_configs(name_or_path, index, skip=tuple(options))
+            brought = tuple(options)
             if "language_model" not in options:
                 dtype = options.get("dtype", options.get("torch_dtype"))
                 model = language_model(name_or_path, index, dtype, options.get("variant"), **hub)
                 options |= given_arguments(language_model=model)
             with without_adapters(name_or_path, index, options.get("variant")) as plain:
                 pipe = super().from_pretrained(plain, **options)
+            check_components(pipe.components, name_or_path, skip=brought)
             if plain != name_or_path:
                 load_adapters(name_or_path, index, pipe)
             pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
