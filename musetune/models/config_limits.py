@@ -184,7 +184,8 @@ def _read(path: Path) -> JsonObject:
     try:
         config = json.loads(read_bytes(path, JSON_BYTES))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON that can be read ({error}); {REMEDY}") from error
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{path} is no JSON that can be read ({why}); {REMEDY}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path} holds {type(config).__name__}, not an object; {REMEDY}")
     return config
@@ -214,14 +215,42 @@ def _layers(config: JsonObject) -> int:
     return max(diffusion, sums.get("depths", 0), deepest)
 
 
+def component_class(library: str, name: str) -> type:
+    """The class of a pipeline's part, as model_index.json names it.
+
+    Args:
+        library: one that is trusted, or a folder of diffusers' pipelines such as "audioldm2".
+        name: of the class.
+
+    Raises:
+        ValueError: where it is no class that loads from a folder.
+
+    Example:
+        >>> component_class("transformers", "T5EncoderModel").__name__
+        'T5EncoderModel'
+    """
+    from diffusers import pipelines
+
+    try:
+        module = getattr(pipelines, library, None) or importlib.import_module(library)
+        found = getattr(module, name, None)
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(f"{library}.{name} of model_index.json cannot be imported ({shorten(error)})") from error
+    if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
+        raise ValueError(f"model_index.json names {library}.{name}, which is no class that loads from a folder")
+    return found
+
+
 def _network(library: str, name: str) -> Any:
-    """The class of a network, None for what is none or not known."""
-    from diffusers import ModelMixin, pipelines
+    """The class of a network; None for a part that is none, or that only its own code knows."""
+    from diffusers import ModelMixin
     from transformers import PreTrainedModel
 
-    module = getattr(pipelines, library, None) or importlib.import_module(library)
-    network = getattr(module, name, None)
-    return network if isinstance(network, type) and issubclass(network, ModelMixin | PreTrainedModel) else None
+    try:
+        found = component_class(library, name)
+    except ValueError:
+        return None
+    return found if issubclass(found, ModelMixin | PreTrainedModel) else None
 
 
 def _shapes_asked(network: Any, config: JsonObject, path: Path) -> dict[str, tuple[int, ...]]:

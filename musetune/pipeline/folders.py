@@ -21,8 +21,9 @@ import musetune.nano  # noqa: F401
 from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import read_adapter_metadata
 from musetune.adapter.mixing import LoraMixer
-from musetune.hub.locate import find_adapter, find_base, is_lora
+from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
+from musetune.models.config_limits import component_class
 from musetune.models.weight_checks import check_finite
 from musetune.symbols.json_values import JsonObject
 
@@ -58,9 +59,22 @@ def load_adapters(folder: str | Path, index: JsonObject, pipe: Any) -> None:
         pipe.register_modules(loras=loras)
 
 
-def read_reference(index: JsonObject) -> Reference | None:
-    """The base that a model_index.json names, None where its folder holds one."""
-    return Reference(index[BASE]["name"], index[BASE].get("revision")) if BASE in index else None
+def read_reference(index: JsonObject, source: str, **hub: Unpack[HubOptions]) -> Reference | None:
+    """The base that a model_index.json names, None where its folder holds one.
+
+    Raises ValueError for a reference that is none, and for one to a folder that names another base, perhaps itself.
+    """
+    if BASE not in index:
+        return None
+    name, revision = (index[BASE].get(key) if isinstance(index[BASE], dict) else None for key in ("name", "revision"))
+    if not isinstance(name, str) or not isinstance(revision, str | None):
+        raise ValueError(
+            f"{source}: model_index.json says {BASE}: {index[BASE]!r:.60}, which is no object with the base's name"
+        )
+    access = {**hub, "revision": revision}
+    if BASE in read_index(find_base(name), **access):
+        raise ValueError(f"{source} names the base {name!r}, which holds none but names another: name that one")
+    return Reference(name, revision)
 
 
 def write_reference(pipe: Any, folder: str | Path, name: str, revision: str | None) -> None:
@@ -101,12 +115,12 @@ def check_index(index: object, source: str, *, trusted: bool = False) -> None:
     """
     from diffusers import pipelines
 
-    if not isinstance(index, dict):
-        raise ValueError(f"{source}: model_index.json is a {type(index).__name__}, not an object")
+    if not isinstance(index, dict) or "_class_name" not in index:
+        raise ValueError(f"{source}: model_index.json is not an object that names its _class_name: it is no pipeline's")
     for part, entry in index.items():
-        if part.startswith("_") or not isinstance(entry, list) or entry == [None, None]:
-            continue
-        if len(entry) != 2 or not all(isinstance(word, str) for word in entry):
+        if part.startswith("_") or entry in ([None, None], None) or not isinstance(entry, list | str):
+            continue  # numbers and switches are options of a pipeline
+        if isinstance(entry, str) or len(entry) != 2 or not all(isinstance(word, str) for word in entry):
             raise ValueError(f"{source}: model_index.json says {part}: {entry!r}, which is not [library, class]")
         known = entry[0].split(".")[0] in LIBRARIES or hasattr(
             pipelines, entry[0]
@@ -116,6 +130,8 @@ def check_index(index: object, source: str, *, trusted: bool = False) -> None:
                 f"{source}: model_index.json takes {part} from {entry[0]!r}; only {', '.join(LIBRARIES)} are loaded "
                 "without trust_remote_code"
             )
+        if known:
+            component_class(*entry)
 
 
 def check_components(components: Mapping[str, object], source: str, skip: Collection[str]) -> None:

@@ -53,7 +53,7 @@ from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
-from musetune.pipeline.sampler import Generators, OnStep, relate_sections, sample
+from musetune.pipeline.sampler import Generators, OnStep, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
@@ -165,7 +165,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         index = read_index(name_or_path, **hub)
         check_index(index, name_or_path, trusted=bool(options.get("trust_remote_code")))
         name_or_path, theory = fetch(name_or_path, index, **hub), theory_of(adapter, index, **access)
-        if (reference := read_reference(index)) is not None:
+        if (reference := read_reference(index, name_or_path, **access)) is not None:
             pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
             load_adapters(name_or_path, index, pipe)
         else:
@@ -463,7 +463,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         Raises:
             ValueError: for values out of range and for arguments that would be ignored.
-            TypeError: for a lead sheet that is none.
+            TypeError: for a lead sheet or a generator that is none.
         """
         self._interrupt = False
         settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre}
@@ -483,6 +483,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             raise ValueError(
                 f"callback_on_step_end_tensor_inputs={callback_on_step_end_tensor_inputs!r}: only ['latents']"
             )
+        check_generators(generator)
         on_step = self._on_step(callback, callback_steps or 1, callback_on_step_end)
         prompts: list[str | None] = list(prompt) if isinstance(prompt, list) else [prompt]
         waveforms = num_waveforms_per_prompt or 1

@@ -233,7 +233,7 @@ def bin_hz(base: str) -> np.ndarray:
     config asks for more than its weights hold.
     """
     index = {"vocoder": DiffusionPipeline.load_config(base).get("vocoder")}
-    check_index(index, base)
+    check_index({"_class_name": "", **index}, base)
     if not isinstance(index["vocoder"], list) or None in index["vocoder"]:
         raise ValueError(f"{base}: model_index.json names no vocoder, whose spectrogram the branch for stems hears")
     if Path(base).is_dir():
