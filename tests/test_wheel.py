@@ -36,6 +36,8 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         "musetune/_adapters/jazz/musetune.json",
         "musetune/serve/page.css",
         "musetune/serve/page.js",
+        "musetune/serve/song.css",
+        "musetune/serve/song.js",
         "musetune/datasets/prepare.py",
         "musetune/suites/obedience.py",
         *TRAINING,

@@ -27,10 +27,11 @@ def info(
     from importlib.metadata import version
 
     from musetune import __version__
-    from musetune.hub.locate import find_adapter, find_base
+    from musetune.adapter.metadata import read_adapter_metadata
+    from musetune.hub.locate import find_adapter, find_base, is_lora
     from musetune.pipeline.loading import quiet
     from musetune.pipeline.pipeline import MuseTunePipeline
-    from musetune.pipeline.sizes import adapter_sizes, base_sizes
+    from musetune.pipeline.sizes import adapter_sizes, base_sizes, lora_sizes
 
     quiet()
     adapter = adapter or ("theory" if base == "nano" else None)
@@ -44,7 +45,12 @@ def info(
     if plug is not None:
         files = Path(find_adapter(adapter)) if adapter else folder / "adapter"
         plug.attach(pipe.unet)  # its LoRA counts
-        summary["adapter"] = adapter_sizes(plug, files, summary["base"]["unet"]["parameters"])
+        unet = summary["base"]["unet"]["parameters"]
+        if is_lora(files):
+            summary["lora"] = lora_sizes(files, unet)
+            metadata = read_adapter_metadata(files)
+            files = Path(find_adapter(metadata.theory)) if metadata and metadata.theory else folder / "adapter"
+        summary["adapter"] = adapter_sizes(plug, files, unet)
     typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join(_lines(summary)))
 
 

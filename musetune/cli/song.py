@@ -31,6 +31,7 @@ def check_text(name: str, text: str) -> None:
 def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     """The planner's arguments, each option checked by name. source: the plan to go on from."""
     from musetune.pipeline.checks import check_positive, reject_arguments
+    from musetune.planning.planner.constraints_from_arguments import form_of
     from musetune.symbols import GENRES, Key, LeadSheet, Meter
     from musetune.symbols.beat_grid import check_bpm
     from musetune.symbols.names import suggest
@@ -59,22 +60,6 @@ def pins_of(prompt: str, source: Path | None, **options: Any) -> dict[str, Any]:
     if "form" in pins:
         pins["sections"] = form_of(pins.pop("form"))
     return pins
-
-
-def form_of(text: str) -> str | list[str | tuple[str, int]]:
-    """``verse:8 chorus:8 verse`` as labels with bars where they are told; a form without bars, such as AABA, as it is.
-
-    Raises ValueError for bars that are no number above 0.
-    """
-    if ":" not in text:
-        return text
-    out: list[str | tuple[str, int]] = []
-    for word in text.replace(",", " ").split():
-        label, colon, bars = word.partition(":")
-        if colon and (not label or not bars.isdecimal() or not int(bars)):
-            raise ValueError(f"--form {text!r}: {word!r} is not like verse:8, a label and how many bars")
-        out.append((label, int(bars)) if colon else label)
-    return out
 
 
 def stem_names(text: str) -> tuple[str, ...]:

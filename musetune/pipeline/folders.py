@@ -71,7 +71,7 @@ def read_reference(index: JsonObject, source: str, **hub: Unpack[HubOptions]) ->
         raise ValueError(
             f"{source}: model_index.json says {BASE}: {index[BASE]!r:.60}, which is no object with the base's name"
         )
-    access = {**hub, "revision": revision}
+    access: HubOptions = {**hub, "revision": revision}
     if BASE in read_index(find_base(name), **access):
         raise ValueError(f"{source} names the base {name!r}, which holds none but names another: name that one")
     return Reference(name, revision)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from musetune.hub.listing import folder_size
 from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def adapter_sizes(adapter: MusicAdapter, folder: Path, unet_parameters: int) -> 
     """Return parameters and megabytes of an attached adapter with its LoRA, and its share of the U-Net."""
     own = sum(p.numel() for p in adapter.trainable_parameters())
     return {"parameters": own, "mb": megabytes(folder), "share_of_unet": round(own / unet_parameters, 4)}
+
+
+def lora_sizes(folder: Path, unet_parameters: int) -> JsonObject:
+    """Return parameters and megabytes of a genre LoRA's folder, and its share of the U-Net."""
+    own, size = folder_size(folder)
+    return {"parameters": own, "mb": size, "share_of_unet": round(own / unet_parameters, 4)}
 
 
 def count(module: nn.Module) -> int:

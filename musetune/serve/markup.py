@@ -50,6 +50,11 @@ def status(text: str, share: float | None = None) -> str:
     return f'<div class="mt-status" role="status">{bar}<span>{escape(text)}</span></div>'
 
 
+def note(text: str) -> str:
+    """What is to be known of a field, to stand under it."""
+    return f'<div class="mt-fact" role="status">{escape(text)}</div>'
+
+
 def waiting(progress: str) -> str:
     """That work goes on, and how far it is."""
     return f'<div class="mt-hint" role="status">{escape(progress) or "waiting for its turn"} …</div>'
@@ -71,17 +76,13 @@ def take_html(take: Take, name: str = "") -> str:
     """Player, chart, downloads and scores of a take."""
     asked = asked_cells(take.sheet)
     rows = {"asked": asked, "heard": heard_cells(take.report["chords"])}
-    downloads = "".join(
-        f'<a class="mt-download" href="{url(path)}" download="{escape(path.name)}">{kind}</a>'
-        for kind, path in take.files.items()
-    )
     player = player_html(
         take.files["WAV"], take.sheet, rows, take.seconds, title=name, repeat=take.order.ending == "loops"
     )
     chart = chart_that_follows(take.sheet, asked)
     return (
         f'<section class="mt-take" aria-label="{escape(name or "Take")}">{player}{chart}'
-        f'<div class="mt-downloads">{downloads}</div>{scores_html(take.report)}</section>'
+        f"{downloads(take.files)}{scores_html(take.report)}</section>"
     )
 
 
@@ -135,10 +136,10 @@ def _take_row(one: NamedTake, history: TakeHistory) -> str:
     )
 
 
-def song_html(path: Path, record: JsonObject, sheet: LeadSheet) -> str:
+def song_html(path: Path, record: JsonObject, sheet: LeadSheet, files: Mapping[str, Path] | None = None) -> str:
     """Player and chart of an analysed song; a line under each chord is the longer, the surer it is.
 
-    What is no sound has no player.
+    What is no sound has no player. ``files``: what was recognised, by name.
     """
     seconds = float((record.get("source") or {}).get("duration_s") or sheet.duration_s)
     cells = [
@@ -155,8 +156,17 @@ def song_html(path: Path, record: JsonObject, sheet: LeadSheet) -> str:
     sound = None if path.suffix.lower() in SYMBOLS else path
     player = player_html(sound, sheet, {"heard": cells}, seconds, title=path.name)
     return f'<section class="mt-take"><p class="mt-fact">{escape(summary(record))}</p>{player}' + (
-        f"{chart_that_follows(sheet, cells)}</section>"
+        f"{downloads(files or {})}{chart_that_follows(sheet, cells)}</section>"
     )
+
+
+def downloads(files: Mapping[str, Path]) -> str:
+    """Links to files, by name."""
+    links = "".join(
+        f'<a class="mt-download" href="{url(path)}" download="{escape(path.name)}">{escape(name)}</a>'
+        for name, path in files.items()
+    )
+    return f'<div class="mt-downloads">{links}</div>' if links else ""
 
 
 def scores_html(report: Mapping[str, Any]) -> str:

@@ -35,6 +35,13 @@
     line.querySelector("span").textContent = [under, next && `next ${next}`].filter(Boolean).join(" · ");
   };
 
+  const renew = (player) => { // an update may fill the elements of one take with another
+    if (player.querySelector(".mt-now-line b")?.textContent !== "") return;
+    player.mtDrawn = false;
+    player.mtTime = player.mtIndex = undefined;
+    for (const part of player.parentElement.querySelectorAll(".mt-row, .mt-chart")) lists.delete(part);
+  };
+
   const follow = (player) => {
     const audio = player.querySelector("audio");
     const now = audio ? audio.currentTime : 0;
@@ -119,10 +126,9 @@
     for (const audio of document.querySelectorAll("audio")) if (audio !== event.target) audio.pause();
   };
 
-  let shown = null; // what stood in #take when we last looked
+  let shown = ""; // what stood in #take when we last looked
   const scrollToNewTake = () => {
-    const take = document.querySelector("#take .mt-take, #take .mt-compare");
-    const source = take?.querySelector("audio")?.src ?? null;
+    const source = [...document.querySelectorAll("#take audio")].map((audio) => audio.src).join(" ");
     if (source === shown) return;
     shown = source;
     if (!source) return;
@@ -135,6 +141,7 @@
 
   const frame = () => {
     for (const player of document.querySelectorAll(".mt-player")) {
+      renew(player);
       follow(player);
       if (!player.mtDrawn && player.offsetParent) draw(player).catch(() => player.querySelector(".mt-wave").remove());
     }

@@ -14,6 +14,7 @@ from musetune.serve import generate_tab
 from musetune.serve.generate_tab import GenerateTab
 from musetune.serve.guard import UPLOAD, Guard
 from musetune.serve.listen_tab import ListenTab
+from musetune.serve.song_tab import SongTab
 from musetune.serve.studio import Studio
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Page:
 
     def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
         self.studio = Studio(pipe, folder)
+        self.uploads = folder.with_name(f"{folder.name}-uploads")
+        self.uploads.mkdir(exist_ok=True)
+        os.environ["GRADIO_TEMP_DIR"] = str(self.uploads)  # gradio's parts, made below, keep uploads there
         cleaning = (UPLOADS_KEPT_S // 6, UPLOADS_KEPT_S)  # how often, and how old what goes is; seconds
         with gr.Blocks(
             title="MuseTune", analytics_enabled=False, delete_cache=cleaning, fill_width=True
@@ -38,6 +42,8 @@ class Page:
             with gr.Tabs() as self.tabs:
                 with gr.Tab("Generate", id=generate_tab.TAB):
                     self.generate = GenerateTab(self.studio)
+                with gr.Tab("Song", id="song-tab"):
+                    self.song = SongTab(self.studio)
                 with gr.Tab("Listen", id="listen"):
                     self.listen = ListenTab(self.studio, self.generate, self.tabs)
 
@@ -58,9 +64,7 @@ def launch(
     Returns:
         The address.
     """
-    uploads = page.studio.folder.with_name(f"{page.studio.folder.name}-uploads")
-    uploads.mkdir(exist_ok=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # where gradio writes uploads
+    uploads = page.uploads
     middleware = Middleware(Guard, names=[host, *allow_hosts], uploads=uploads, audience=page.studio.audience)
     page.blocks.queue(max_size=16)
     _, address, _ = page.blocks.launch(
@@ -77,8 +81,8 @@ def launch(
         ssr_mode=False,
         footer_links=[],
         run_history=False,
-        css_paths=[HERE / "page.css"],
-        head=f"<script>{(HERE / 'page.js').read_text()}</script>",
+        css_paths=[HERE / "page.css", HERE / "song.css"],
+        head="".join(f"<script>{(HERE / name).read_text()}</script>" for name in ("page.js", "song.js")),
         theme=_theme(),
     )
     return address

@@ -127,9 +127,9 @@ def _beats(sheet: LeadSheet, seconds: float) -> str:
 
 
 def _cell(cell: ChordCell) -> str:
-    """A chord in the lane: a button that goes there."""
+    """A chord in the lane: a button that goes there, by the mouse; by the keyboard those of the chart do."""
     return (
-        f'<button type="button" class="mt-cell {cell.kind}" data-start="{cell.start_s:.3f}" '
+        f'<button type="button" tabindex="-1" class="mt-cell {cell.kind}" data-start="{cell.start_s:.3f}" '
         f'data-end="{cell.end_s:.3f}" style="--s:{cell.start_s:.3f};--d:{cell.end_s - cell.start_s:.3f};'
         f'--o:{cell.sure:.2f}"><b>{escape(cell.name)}</b><small>{escape(cell.under)}</small></button>'
     )

@@ -297,7 +297,7 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         errand.progress, errand.share = "listening to it", None
         errand.check()
     obeyed = report(audio[: round(sheet.duration_s * rate)], rate, sheet)
-    take_folder = _new_folder(folder)
+    take_folder = new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
     save_audio(files["WAV"], audio, rate)
@@ -311,7 +311,12 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
 
 
 def listen(
-    path: str | Path, worker: AnalysisWorker | None = None, errand: Errand[Any] | None = None
+    path: str | Path,
+    worker: AnalysisWorker | None = None,
+    errand: Errand[Any] | None = None,
+    *,
+    outputs: tuple[str, ...] = (),
+    stem: Path | None = None,
 ) -> tuple[dict[str, Any], LeadSheet]:
     """Analyse a song (audio, MIDI, MusicXML or a lead sheet) in a process of its own.
 
@@ -319,6 +324,8 @@ def listen(
         path: the song.
         worker: the process to use; default a new one, which ends with the analysis.
         errand: who waits for it: reported to twice a second; when nobody waits any more, the process is stopped.
+        outputs: kinds of files to write, of `musetune.analysis.export.KINDS`.
+        stem: what their names begin with.
 
     Returns:
         The record, and the lead sheet with the recognised genre.
@@ -329,7 +336,8 @@ def listen(
     """
     own = AnalysisWorker() if worker is None else worker
     try:
-        result = _answer(own, AnalysisJob(str(path)), errand).result
+        job = AnalysisJob(str(path), outputs=outputs, stem=None if stem is None else str(stem))
+        result = _answer(own, job, errand).result
     finally:
         if worker is None:
             own.close()
@@ -383,7 +391,7 @@ def hand_over(sheet: LeadSheet) -> Order:
     )
 
 
-def _new_folder(folder: Path) -> Path:
+def new_folder(folder: Path) -> Path:
     """A folder of its own for a take; the oldest beyond `KEPT` go."""
     takes = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
     for old in takes[: max(0, len(takes) - KEPT + 1)]:

@@ -95,6 +95,15 @@ def test_info_weighs_every_part(tiny_base: Path, adapter: Path) -> None:
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
+def test_a_lora_is_weighed_apart_from_its_theory_adapter() -> None:
+    from musetune.pipeline.sizes import lora_sizes
+
+    folder = Path(__file__).parents[2] / "adapters" / "jazz"
+    sizes = lora_sizes(folder, 9_663_216)
+    assert sizes["mb"] == round((folder / "adapter_model.safetensors").stat().st_size / 1e6, 3)
+    assert 2 * sizes["parameters"] / 1e6 == pytest.approx(sizes["mb"], rel=0.1)  # fp16
+
+
 @pytest.mark.slow
 def test_no_such_base_is_one_line(tmp_path: Path) -> None:
     done = musetune("generate", "x", "--base", "nanoo", "-o", tmp_path / "x.wav")

@@ -62,6 +62,7 @@ def test_large_outputs_and_warnings_are_left_out() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.skipif(
     not (os.environ.get("MUSETUNE_CI") or (find_spec("nbclient") and find_spec("ipykernel"))),
     reason="nbclient and ipykernel are not installed: they are in the extra dev",

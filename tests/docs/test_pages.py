@@ -196,6 +196,7 @@ def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.skipif(
     not (BASES / "nano" / "model_index.json").is_file(), reason="nano's weights are not in this checkout"
 )

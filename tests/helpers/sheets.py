@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from musetune.symbols import LeadSheet, Note
 
-SIX_METERS = ("4/4", "3/4", "6/8", "5/4", "7/8", "2/2")
+METERS = ("2/4", "3/4", "4/4", "5/4", "6/8", "12/8", "7/8", "2/2")
 CHORDS = (
     "C",
     "Am7",
@@ -29,11 +29,11 @@ CHORDS = (
 
 @st.composite
 def sheets(draw: st.DrawFn) -> LeadSheet:
-    """One to five bars of N.C., suspended, slash and other chords in one of six meters, with or without a pickup."""
+    """One to five bars of N.C., suspended, slash and other chords in any of METERS, with or without a pickup."""
     bars = draw(st.lists(st.lists(st.sampled_from(CHORDS), min_size=1, max_size=3), min_size=1, max_size=5))
     text = "".join(f"| {' '.join(bar)} " for bar in bars) + "|"
     sheet = LeadSheet.parse(
-        text, bpm=draw(st.sampled_from([47, 90, 120.5, 240])), time_signature=draw(st.sampled_from(SIX_METERS))
+        text, bpm=draw(st.sampled_from([47, 90, 120.5, 240])), time_signature=draw(st.sampled_from(METERS))
     )
     sheet = replace(sheet, first_downbeat=Fraction(draw(st.integers(0, sheet.meter.beats_per_bar - 1))))
     melody = (Note(Fraction(0), min(Fraction(1), sheet.length), 67),) if draw(st.booleans()) else ()

@@ -42,6 +42,7 @@ def play(models: Path, out: Path, **options: Any) -> None:
 
 @judged
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_protocol_runs_resumes_and_refuses_other_settings(models: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
     play(models, out, limit=2, workers=2)
@@ -87,7 +88,7 @@ def test_best_of_4_is_what_the_own_report_ranks_first(
     seeds = (test.seed, *(test.seed + step for step in evaluate.MORE_SEEDS))
     alone = [evaluate.obedient(pipe, test, settings, seed).audios[0] for seed in seeds]
 
-    def known(wave: np.ndarray, sr: int, sheet: LeadSheet) -> Report:
+    def known(wave: np.ndarray, sr: int, sheet: LeadSheet, **_: object) -> Report:
         score = scores[nearest(wave, alone)]
         return Report(sheet, None, "known", dict.fromkeys(MEASURES, score))
 

@@ -131,6 +131,7 @@ KILLS = (
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_killed_and_resumed_equals_uninterrupted(base: Path, data: Path, straight: Path, tmp_path: Path) -> None:
     options = ("rank=2", "gradient_accumulation_steps=2", "resume_from_checkpoint=latest")
     for kill in KILLS:
@@ -175,6 +176,7 @@ def test_stops_when_nothing_is_finite(base: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_two_processes_train_as_one(base: Path, data: Path, tmp_path: Path) -> None:
     """The same clips, noise and dropped conditions, so the same losses up to the order of sums."""
     options = ("max_train_steps=3", "gradient_accumulation_steps=2", "condition_dropout=0.3")
@@ -199,6 +201,7 @@ DDP = {
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("options", DDP.values(), ids=list(DDP))
 def test_two_processes_train_what_one_does(
     base: Path, straight: Path, tmp_path: Path, options: tuple[str, ...]
@@ -300,6 +303,7 @@ def test_fp16_of_accelerate_launch_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_one_process_where_two_were_asked_for_is_said(base: Path, data: Path, tmp_path: Path) -> None:
     """`accelerate launch --cpu --num_processes 2` starts one process."""
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", str(FINETUNE)]
@@ -334,7 +338,7 @@ def test_refuses_to_overwrite_and_stops_on_time(
         ("train_batch_size=many", "train_batch_size: Value 'many'"),
         ("theory.yml", r"no such file: theory\.yml"),
         ("crop_rows=99", r"crop_rows=99 is outside 1..16"),
-        ("genre=polka", "no clips of genre 'polka'"),
+        ("genre=polka", "has no clips of genre=polka, but 5 of pop"),
         ("theory_adapter=somewhere rank=2", "no adapter 'somewhere'"),
         ("mixed_precision=fp16", "mixed_precision='fp16'"),
     ],
@@ -399,9 +403,12 @@ SHAPING = {
     "hidden_streams": "[chords]",
     "timestep_sampling": "uniform",
     "genre_dropout": 1.0,
+    "held_out": "[0.wav]",
     "stem_hidden": 16,
 }
 ELSEWHERE = {
+    "name",
+    "data_license",
     "pretrained_model_name_or_path",
     "train_data_dir",
     "output_dir",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from accelerate.state import AcceleratorState
 from small import SR, tones
 from small_pipe import make_pipe
 
@@ -25,6 +27,14 @@ SONGS = {
     "noon": ("| C | F | G | C |", 110),
     "evening": ("| Am | F | C | G |", 92),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def precision_given_back() -> Iterator[None]:
+    """accelerate keeps the first run's precision for the whole process: other tests take another."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")

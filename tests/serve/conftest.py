@@ -9,11 +9,11 @@ import pytest
 
 @pytest.fixture(scope="session")
 def full_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the tiny base with a theory adapter that does nothing yet."""
+    """A folder of the tiny base with a theory adapter that reads notes and does nothing yet."""
     from musetune import MuseTunePipeline, MusicAdapter
 
     folder = tmp_path_factory.mktemp("full")
     pipe = MuseTunePipeline.from_pretrained(tiny_base)
-    pipe.load_adapter(MusicAdapter.for_unet(pipe.unet, dim=32, hidden=16, map_channels=8))
+    pipe.load_adapter(MusicAdapter.for_unet(pipe.unet, dim=32, hidden=16, map_channels=8, stem_hidden=8))
     pipe.save_pretrained(folder)
     return folder

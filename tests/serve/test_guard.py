@@ -213,6 +213,7 @@ def test_who_leaves_is_not_worked_for(served: Served) -> None:
     assert wait_until(lambda: served.pipe.at_work == 0, 30)
 
 
+@pytest.mark.slow
 def test_who_never_opens_a_stream_is_not_worked_for(served: Served) -> None:
     """The next one waited until all steps of all of them were made."""
     started = served.pipe.started

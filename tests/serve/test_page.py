@@ -89,6 +89,7 @@ TYPED = st.text(max_size=30) | st.sampled_from(["N.C.", "| C | N.C. |", "V/V", "
 NUMBERS = st.none() | st.booleans() | st.floats() | st.integers(-(10**20), 10**20) | st.text(max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TYPED, TYPED, NUMBERS, TYPED, NUMBERS, st.sampled_from(["bars", "seconds"]), TYPED, NUMBERS, NUMBERS, TYPED)
 def test_nothing_that_is_typed_shows_a_python_message(
@@ -151,6 +152,7 @@ def test_orders_that_no_field_can_hold_are_refused_unplayed(page: Any, at: str, 
     assert not list(page.studio.folder.glob("take-*")) or "ready" not in told
 
 
+@pytest.mark.slow
 def test_generation_and_its_refusal(page: Any) -> None:
     told, start, stop, take, takes, history = last(page.generate.generate(*ORDER))
     assert "Take 1 is ready" in told
@@ -173,6 +175,7 @@ def test_what_was_cancelled_before_its_turn_never_starts(page: Any) -> None:
     assert page.generate.cancel(None)[1]["interactive"]
 
 
+@pytest.mark.slow
 def test_the_list_of_takes_does_what_is_clicked(page: Any) -> None:
     def click(history: Any, action: str, number: int, name: str = "") -> Any:
         return page.generate.act(history, SimpleNamespace(_data={"action": action, "number": number, "name": name}))
@@ -208,11 +211,12 @@ def test_the_list_of_takes_does_what_is_clicked(page: Any) -> None:
 
 def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
     path = LeadSheet.parse("| D | A7 |", key="D major", bpm=90).save(tmp_path / "a.mid")
-    found, sheet, button = last(page.listen.analyse(str(path)))
-    assert "mt-cell" in found
-    assert button["interactive"]
-    chords, key, bpm, meter, _, length, unit, _, tabs = page.listen.take_over(sheet)
-    assert (length, unit) == (2, "bars")
+    tab = page.listen
+    shown = last(tab.analyse(str(path)))
+    assert "mt-cell" in shown[tab.findings]
+    assert shown[tab.choice]["visible"] is True
+    sheet = shown[tab.song_sheet]
+    chords, key, bpm, meter, genre, *_, tabs = tab.take_over(sheet, 1, 2, "jazz")
     assert (chords, key["value"], bpm, meter["value"], tabs["selected"]) == (
         "| D | A7 |",
         "D major",
@@ -220,16 +224,22 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
         "4/4",
         "generate",
     )
+    assert genre["value"] == "jazz"
+    assert tab.take_over(sheet, 2, 2, "any")[0] == "| A7 |"
+    assert "To bar: 3 is not a number from 1 to 2" in tab.explain(sheet, 1, 3)[0]
+    for sheet_or_none, first in ((None, 1), (sheet, 7)):
+        with pytest.raises(gr.Error, match=r"upload one first|From bar"):
+            tab.take_over(sheet_or_none, first, 2, "any")
     (tmp_path / "b.mid").write_bytes(b"no music")
-    found, sheet, button = last(page.listen.analyse(str(tmp_path / "b.mid")))
-    assert "mt-wrong" in found
-    assert sheet is None
-    assert not button["interactive"]
+    shown = last(tab.analyse(str(tmp_path / "b.mid")))
+    assert "mt-wrong" in shown[tab.findings]
+    assert shown[tab.song_sheet] is None
+    assert shown[tab.choice]["visible"] == "hidden"
 
 
 def test_one_piece_of_work_at_a_time(page: Any) -> None:
     heavy = [fn for fn in page.blocks.fns.values() if fn.concurrency_id == "work"]
-    assert {fn.name for fn in heavy} == {"generate", "analyse"}
+    assert {fn.name for fn in heavy} == {"generate", "analyse", "plan", "apply", "notes", "anew", "sound"}
     assert all(fn.concurrency_limit == 1 for fn in heavy)
 
 

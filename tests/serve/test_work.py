@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from html_check import classes
 from hypothesis import HealthCheck, given, settings
 from sheets import sheets
 
@@ -39,26 +39,6 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_audio(tmp_path_factory.mktemp("song") / "a song.wav", wave, 16000)
 
 
-def classes(html: str) -> list[str]:
-    """The classes of all elements; fails where tags are not closed."""
-    found: list[str] = []
-    open_tags: list[str] = []
-
-    class Walk(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            found.extend((dict(attrs).get("class") or "").split())
-            if tag not in ("br", "rect", "path"):
-                open_tags.append(tag)
-
-        def handle_endtag(self, tag: str) -> None:
-            if tag not in ("br", "rect", "path"):
-                assert open_tags.pop() == tag
-
-    Walk().feed(html)
-    assert not open_tags
-    return found
-
-
 def test_a_take_has_what_was_asked_and_four_files(pipe: Any, tmp_path: Path) -> None:
     order = Order("| C | G/B Am7 |", bpm=100, genre="jazz", prompt="warm trio", seconds=4.0, seed=3, steps=2)
     take = play(pipe, order, tmp_path)
@@ -77,6 +57,7 @@ def test_a_take_has_what_was_asked_and_four_files(pipe: Any, tmp_path: Path) -> 
     assert found.count("mt-bar") == len(asked.downbeats_s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bpm", "ending"), [(97, "loops"), (97, "rings out"), (133.7, "loops")])
 def test_bars_end_as_asked_to_the_sample(pipe: Any, tmp_path: Path, bpm: float, ending: str) -> None:
     take = play(pipe, Order("| C | 3/4 F | N.C. |", bpm=bpm, bars=4, ending=ending, steps=1), tmp_path)
@@ -115,6 +96,7 @@ def test_a_last_chord_is_held_and_a_first_one_comes_again(bpm: float) -> None:
     assert loop.length == order.sheet().length + 1
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sheet=sheets())
 def test_any_sheet_goes_through_page_and_files(tmp_path: Path, sheet: LeadSheet) -> None:

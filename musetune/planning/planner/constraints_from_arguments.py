@@ -123,6 +123,22 @@ def spell_key(key: Key) -> Key:
     return key if key.tonic in names else Key(names[0], key.mode)
 
 
+def form_of(text: str) -> str | list[str | tuple[str, int]]:
+    """``verse:8 chorus:8 verse`` as labels with bars where they are told; a form without bars, such as AABA, as it is.
+
+    Raises ValueError for bars that are no number above 0.
+    """
+    if ":" not in text:
+        return text
+    out: list[str | tuple[str, int]] = []
+    for word in text.replace(",", " ").split():
+        label, colon, bars = word.partition(":")
+        if colon and (not label or not bars.isdecimal() or not int(bars)):
+            raise ValueError(f"form {text!r}: {word!r} is not like verse:8, a label and how many bars")
+        out.append((label, int(bars)) if colon else label)
+    return out
+
+
 def read_meter(meter: str | Meter | None) -> Meter | None:
     """A meter or None. Raises ValueError for one that plans do not have."""
     value = Meter.parse(meter) if isinstance(meter, str) else meter

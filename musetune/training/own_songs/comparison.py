@@ -232,7 +232,7 @@ def explain(records: Sequence[JsonObject], losses: Mapping[str, LossChange]) -> 
             else "no nearer to your songs: are they of one kind? If so, train longer"
         )
         + ".",
-        f"{len(records)} lead sheets tell a direction, not a measurement: your ears decide.",
+        f"{len(records)} lead sheet{'s' * (len(records) > 1)} can show a direction, but measure nothing: listen.",
     ]
 
 
