@@ -14,6 +14,7 @@ import pytest
 from small import SR, tones
 
 from musetune.datasets import metadata as recipe
+from musetune.datasets.prepare import changes
 from musetune.symbols import LeadSheet, Meter
 
 
@@ -150,3 +151,12 @@ def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "metadata.jsonl")
     left_out = f"{tmp_path / 'metadata.jsonl'} is not a file: it is left out"
     assert recipe.scan_metadata(tmp_path) == ({}, [left_out])
+
+
+@pytest.mark.parametrize("content", ["", '{"genre": ', "[]", "[" * 100_000])
+def test_damaged_options_of_a_run_are_said_and_written_anew(tmp_path: Path, content: str) -> None:
+    (tmp_path / "prepare.json").write_text(content)
+    (said,) = changes(tmp_path, {"genre": "jazz"}, {}, {})
+    assert str(tmp_path / "prepare.json") in said
+    assert changes(tmp_path, {"genre": "jazz"}, {}, {}) == []
+    assert "was begun with --genre jazz" in changes(tmp_path, {"genre": "pop"}, {}, {})[0]

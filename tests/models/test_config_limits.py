@@ -241,6 +241,31 @@ def test_the_planner_reads_no_pickle(tmp_path: Path) -> None:
         Planner.from_pretrained(folder)
 
 
+def test_a_planners_lora_is_checked_before_it_is_built(tmp_path: Path) -> None:
+    shutil.copy(planner.NANO / "tokenizer.json", tmp_path)
+    shutil.copy(planner.NANO / "tokenizer_config.json", tmp_path)
+    base = Path(shutil.copytree(planner.NANO, tmp_path / "base"))
+
+    def load(**settings: object) -> None:
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2} | settings))
+        Planner.from_pretrained(tmp_path)
+
+    torch.save({}, tmp_path / "adapter_model.bin")
+    with pytest.raises(ValueError, match=r"has no adapter_model\.safetensors"):
+        load(base_model_name_or_path=str(base))
+    weights = {"base_model.model.x.lora_A.weight": torch.zeros(2, 128)}
+    save_file(weights, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match="says rank 4000 where the weights have 2"):
+        load(base_model_name_or_path=str(base), r=4000)
+    with pytest.raises(ValueError, match="could take for ever"):
+        load(base_model_name_or_path=str(base), target_modules="(a+)+$")
+    with pytest.raises(ValueError, match="base_model_name_or_path=None"):
+        load()
+    change(tmp_path, "base", "d_model", 10**9)
+    with pytest.raises(ValueError, match="d_model=1000000000 is beyond 65536"):
+        load(base_model_name_or_path=str(base))
+
+
 @pytest.mark.parametrize("part", ["unet", "vae", "vocoder", "text_encoder", "text_encoder_2", "language_model"])
 @pytest.mark.parametrize("damage", ["half", "NaN"])
 def test_damaged_weights_of_a_base(base: Path, part: str, damage: str) -> None:
