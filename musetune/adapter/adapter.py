@@ -18,9 +18,11 @@ from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
-from musetune.adapter.weight_checks import check_finite, refuse_weight_indices
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
+from musetune.formats.json_object import read_json_object
+from musetune.models.config_limits import weight_shapes
 from musetune.models.sizes import check_sizes
+from musetune.models.weight_checks import check_finite, refuse_weight_indices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -377,9 +379,13 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
     def from_pretrained(cls, folder: str | Path, **options) -> MusicAdapter:  # type: ignore[no-untyped-def, override]
         """Load a folder that ``save_pretrained`` wrote; its LoRA goes in at ``attach``. Safetensors only.
 
-        Raises ValueError where its musetune.json is of another schema version, and where its LoRA is missing.
+        Raises ValueError for damaged files, where its musetune.json is of another schema version, and where its LoRA is
+        missing.
         """
         refuse_weight_indices(folder)
+        if (Path(folder) / "config.json").is_file():  # else the library says what is missing
+            read_json_object(Path(folder) / "config.json")
+            weight_shapes(Path(folder))
         options["use_safetensors"] = True
         adapter: MusicAdapter = super().from_pretrained(folder, **options)
         check_finite(f"the adapter {folder}", adapter.state_dict())

@@ -12,6 +12,7 @@ from torch import Tensor
 from musetune.pipeline.conditions import Conditions
 from musetune.pipeline.guidance import Guidance, guide, passes
 from musetune.pipeline.windows import blend
+from musetune.symbols.limits import shorten
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -85,6 +86,16 @@ def sample(
                 return latents
             latents = changed
     return latents
+
+
+def check_generators(generator: object) -> None:
+    """Raise TypeError for what is neither a torch.Generator nor a list of them; None is none."""
+    for one in generator if isinstance(generator, list) else [] if generator is None else [generator]:
+        if not isinstance(one, torch.Generator):
+            raise TypeError(
+                f"generator={shorten(repr(one))} is no torch.Generator: give torch.Generator().manual_seed(7), or a "
+                "list of one for each waveform"
+            )
 
 
 def step_arguments(scheduler: SchedulerMixin, generator: Generators, eta: float) -> dict[str, Any]:

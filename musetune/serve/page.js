@@ -35,6 +35,13 @@
     line.querySelector("span").textContent = [under, next && `next ${next}`].filter(Boolean).join(" · ");
   };
 
+  const renew = (player) => { // an update may fill the elements of one take with another
+    if (player.querySelector(".mt-now-line b")?.textContent !== "") return;
+    player.mtDrawn = false;
+    player.mtTime = player.mtIndex = undefined;
+    for (const part of player.parentElement.querySelectorAll(".mt-row, .mt-chart")) lists.delete(part);
+  };
+
   const follow = (player) => {
     const audio = player.querySelector("audio");
     const now = audio ? audio.currentTime : 0;
@@ -134,6 +141,7 @@
 
   const frame = () => {
     for (const player of document.querySelectorAll(".mt-player")) {
+      renew(player);
       follow(player);
       if (!player.mtDrawn && player.offsetParent) draw(player).catch(() => player.querySelector(".mt-wave").remove());
     }

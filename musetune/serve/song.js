@@ -74,11 +74,15 @@
     set.has(player) ? set.delete(player) : set.add(player);
     show();
   });
-  let shown = null;
+  let shown = null; // which notes and which audio: an update may fill old elements with new ones
   const frame = () => { // new rolls take over what is muted; the line moves with the audio
     const cast = document.querySelector(".mt-cast"), box = document.querySelector(".mt-mix");
-    if (cast !== shown?.cast || box !== shown?.box) show();
-    shown = { cast, box };
+    const now = `${document.querySelector("#song-cast .mt-download")?.href} ${box?.dataset.whole}`;
+    if (now !== shown) {
+      if (box) delete box.dataset.heard;
+      show();
+    }
+    shown = now;
     const audio = box?.querySelector("audio");
     if (cast) cast.style.setProperty("--at", audio ? (Number(box.dataset.from) + audio.currentTime) / Number(cast.dataset.seconds) : -1);
     requestAnimationFrame(frame);

@@ -189,6 +189,8 @@ def test_cancel_ends_the_work_and_the_next_begins(rendered: Any) -> None:
         "address => document.querySelector('#song-sound .mt-download').getAttribute('href') !== address", arg=address
     )
     page.locator("#song-cancel").wait_for(state="hidden")
+    page.locator("#song-sound .mt-wave path[d]").wait_for(state="attached")  # the new one is drawn, and followed
+    page.locator("#song-sound .mt-now-line b", has_text="C").wait_for()
 
 
 def test_a_song_gives_files_and_hands_bars_over(rendered: Any, song: Path, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler
 
 from musetune.datasets import LatentDataset
 from musetune.datasets.clips import cut
@@ -45,6 +44,7 @@ from musetune.training.own_songs.songs import (
     song_table,
 )
 from musetune.training.recipe import load_finetune, recipes_folder
+from musetune.training.setup import load_noise_schedule
 
 RECORD = "train.json"  # what a folder was made with
 CHECKPOINT_STEPS = 20  # a kill costs as many
@@ -261,8 +261,7 @@ def reasons_of(plan: TrainingPlan, steps: int | None) -> list[str]:
 
 def predicts_noise(base: str) -> bool:
     """Whether a base's U-Net predicts the noise, as that of the real AudioLDM 2, which nano's does not."""
-    scheduler = DDPMScheduler.from_pretrained(find_base(base), subfolder="scheduler")
-    return bool(scheduler.config.prediction_type == "epsilon")
+    return bool(load_noise_schedule(find_base(base)).config.prediction_type == "epsilon")
 
 
 def fitting(base: str, rows: int) -> dict[str, Any]:
