@@ -83,8 +83,8 @@ def all_sets(args: argparse.Namespace) -> list[ListeningSet]:
         return ((song, play(song), 1.0) for song in tunes)
 
     def foreign() -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
-        found = others(args.materials, args.others, args.seconds)
-        return ((song, sound.render(song), certainty) for song, certainty in found)
+        files = others(args.materials, args.others, args.seconds)
+        return ((song, sound.render(song), certainty) for song, certainty in files)
 
     annotated, by_construction = "annotated by POP909's authors from its notes", "the chart that is played"
     return [
@@ -110,14 +110,14 @@ def choose(sets: list[ListeningSet], names: str) -> list[ListeningSet]:
     Raises:
         SystemExit: A name is unknown.
     """
-    wanted = [name for name in names.split(",") if name]
-    if unknown := set(wanted) - {some.name for some in sets}:
+    requests = [name for name in names.split(",") if name]
+    if unknown := set(requests) - {some.name for some in sets}:
         raise SystemExit(f"no set is called {', '.join(sorted(unknown))}; they are {', '.join(s.name for s in sets)}")
-    chosen = [some for some in sets if not wanted or some.name in wanted]
-    for some in chosen:
+    choice = [some for some in sets if not requests or some.name in requests]
+    for some in choice:
         if reason := some.missing():
             print(f"{some.name} left out: {reason}")
-    return [some for some in chosen if some.missing() is None]
+    return [some for some in choice if some.missing() is None]
 
 
 def timgm6mb() -> Path:
@@ -214,10 +214,12 @@ def tables(sets: list[ListeningSet], rows: dict[str, dict[str, list[dict[str, fl
     order = sorted(sets, key=lambda some: some.known)
     heads = [f"{some.name} ({'known' if some.known else 'unknown'} timbre)" for some in order]
     for column in COLUMNS:
-        given = {name: per for name, per in rows.items() if any(column in row for some in per.values() for row in some)}
+        speakers = {
+            name: per for name, per in rows.items() if any(column in row for some in per.values() for row in some)
+        }
         lines = [
             f"| {name} | " + " | ".join(cell(per.get(some.name, []), column) for some in order) + " |"
-            for name, per in given.items()
+            for name, per in speakers.items()
         ]
         yield "\n".join([f"| {column} | " + " | ".join(heads) + " |", "|" + "---|" * (len(order) + 1), *lines])
 

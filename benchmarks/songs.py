@@ -121,15 +121,15 @@ def others(materials: Path, count: int, seconds: float) -> Iterator[tuple[Annota
         folder = material.locate(materials)
         files = split_midi(folder, held_out=True) + (split_midi(folder, held_out=False) if material.held_out else [])
         collections.append(iter(_readable(files, seconds)))
-    made = 0
-    while collections and made < count:
+    number = 0
+    while collections and number < count:
         for collection in list(collections):
-            found = next(collection, None)
-            if found is None:
+            pair = next(collection, None)
+            if pair is None:
                 collections.remove(collection)
-            elif made < count:
-                made += 1
-                yield found
+            elif number < count:
+                number += 1
+                yield pair
 
 
 def _readable(files: list[Path], seconds: float) -> Iterator[tuple[AnnotatedSong, float]]:

@@ -34,7 +34,7 @@ LORA_NAME = "music"
 OWNER = "MusicAdapter"  # in errors
 
 
-class Prepared(NamedTuple):
+class MusicInputs(NamedTuple):
     """What the U-Net is fed of one set of tokens.
 
     Attributes:
@@ -320,7 +320,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
     # -- feed
     # --------------------------------------------------------------------------------------------------------------
 
-    def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
+    def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> MusicInputs:
         """Embed tokens, with keys and values of all sites, once for all steps.
 
         Args:
@@ -338,7 +338,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         if self.stems is not None:
             entry, modulation = self.stems.join(entry, modulation, tokens, rows)
         entry = None if entry is None else entry * self._strength
-        return Prepared(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
+        return MusicInputs(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
 
     def _keys_values(self, music: MusicConditioning) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
         """Return keys and values of every site; None where it reads no events."""
@@ -348,7 +348,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         return tuple(k for k, _ in pairs), tuple(v for _, v in pairs)
 
     def inputs(
-        self, sample: Tensor, generated_prompt_embeds: Tensor, music: Prepared
+        self, sample: Tensor, generated_prompt_embeds: Tensor, music: MusicInputs
     ) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
         """Return the U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
         text = (generated_prompt_embeds, music.stream)

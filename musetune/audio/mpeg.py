@@ -99,12 +99,13 @@ def find_frames(path: Path) -> MpegFrames | None:
                 at += length
             ranges.append((start, min(at, len(data))))
             start = _next_chain(data, at, kind)
-        told = _told_count(data[first : first + 200])
-        short = told is not None and told + MISCOUNTED < count  # files joined end to end: the first one's number
+        stated_count = _told_count(data[first : first + 200])
+        # where files are joined end to end, the number is the first one's
+        short = stated_count is not None and stated_count + MISCOUNTED < count
         if short:
             ranges[0] = (first + _length(data, first), ranges[0][1])
             count -= 1
-        has_length = told is not None and not short
+        has_length = stated_count is not None and not short
         whole = len(ranges) == 1 and first == _tag_length(data) and (has_length or len(rates) == 1) and not short
         changes = _next_chain(data, at, None) is not None
     return MpegFrames(tuple(ranges), count, header, has_length, whole, changes)

@@ -64,8 +64,8 @@ def _label(notes: np.ndarray, start_s: float, end_s: float) -> HalfBarChord:
     weight = np.sqrt(np.minimum(length, end_s - start_s)) * velocity
     chroma = np.bincount(pitches % 12, weight, 12) / weight.sum()
     low = np.bincount(pitches, length, 128)
-    held = np.flatnonzero(low > 0.3 * low[pitches.min() : pitches.min() + 13].max())
-    bass = int(held[held >= pitches.min()][0]) % 12
+    lowest = np.flatnonzero(low > 0.3 * low[pitches.min() : pitches.min() + 13].max())
+    bass = int(lowest[lowest >= pitches.min()][0]) % 12
     scores = {}
     for root in range(12):
         for quality, tones in TEMPLATES.items():

@@ -108,8 +108,8 @@ def select(cache: Path, kind: str, permissive: bool = True) -> list[Path]:
         >>> select(Path("nowhere"), "kit")
         []
     """
-    chosen = [m for m in MATERIALS if m.kind == kind and not m.held_out and (m.permissive or not permissive)]
-    return [path for material in chosen if (path := material.locate(cache)).exists()]
+    choice = [m for m in MATERIALS if m.kind == kind and not m.held_out and (m.permissive or not permissive)]
+    return [path for material in choice if (path := material.locate(cache)).exists()]
 
 
 def find_held_out(cache: Path, kind: str) -> Path | None:

@@ -49,12 +49,12 @@ def play_oscillators(
         envelope = np.minimum(time / attack, 1) * (sustain + (1 - sustain) * np.exp(-time / decay))
         envelope *= np.clip((note.end - note.start + release - time) / release, 0, 1) * note.velocity / 127
         hertz = 440 * 2 ** ((note.pitch - 69) / 12) / cycles
-        heard = hertz * ratios < 0.45 * rate
-        table = _table(ratios[heard], strengths[heard])
+        audible = hertz * ratios < 0.45 * rate
+        table = _table(ratios[audible], strengths[audible])
         phase = hertz * (time + sway / (2 * np.pi * speed) * np.sin(2 * np.pi * speed * time))
         for channel, detune in enumerate((-cents / 2, cents / 2)):
-            place = (phase * 2 ** (detune / 1200) * TABLE).astype(np.int64) % TABLE
-            out[channel, start : start + size] += envelope * table[place]
+            points = (phase * 2 ** (detune / 1200) * TABLE).astype(np.int64) % TABLE
+            out[channel, start : start + size] += envelope * table[points]
     peak = float(np.abs(out).max(initial=0.0))
     return out / peak if peak else out
 

@@ -135,15 +135,15 @@ def check_against_weights(config: JsonObject, path: Path, library: str, name: st
         raise ValueError(
             f"{path} asks for {layers} layers, beyond {most}, the most that its weights can fill; {REMEDY}"
         )
-    asked = _shapes_asked(network, config, path)
-    for key, shape in asked.items():
+    config_shapes = _shapes_asked(network, config, path)
+    for key, shape in config_shapes.items():
         if key in shapes and shapes[key] != shape:
             sizes = [new for new, old in zip(shape, shapes[key], strict=False) if new != old]
             raise ValueError(
                 f"{path}: {_named(config, sizes)} the shape {list(shape)} for {key}, which its weights hold as "
                 f"{list(shapes[key])}; {REMEDY}"
             )
-    count, held = (sum(map(math.prod, each.values())) for each in (asked, shapes))
+    count, held = (sum(map(math.prod, each.values())) for each in (config_shapes, shapes))
     if count > 2 * held + SPARE:
         raise ValueError(
             f"{path} asks for {count:.4g} numbers, where its weights hold {held:.4g}; {_largest(config)}; {REMEDY}"
@@ -233,12 +233,12 @@ def component_class(library: str, name: str) -> type:
 
     try:
         module = getattr(pipelines, library, None) or importlib.import_module(library)
-        found = getattr(module, name, None)
+        component = getattr(module, name, None)
     except (ImportError, RuntimeError) as error:
         raise ValueError(f"{library}.{name} of model_index.json cannot be imported ({shorten(error)})") from error
-    if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
+    if not isinstance(component, type) or not hasattr(component, "from_pretrained"):
         raise ValueError(f"model_index.json names {library}.{name}, which is no class that loads from a folder")
-    return found
+    return component
 
 
 def _network(library: str, name: str) -> Any:
@@ -247,10 +247,10 @@ def _network(library: str, name: str) -> Any:
     from transformers import PreTrainedModel
 
     try:
-        found = component_class(library, name)
+        network = component_class(library, name)
     except ValueError:
         return None
-    return found if issubclass(found, ModelMixin | PreTrainedModel) else None
+    return network if issubclass(network, ModelMixin | PreTrainedModel) else None
 
 
 def _shapes_asked(network: Any, config: JsonObject, path: Path) -> dict[str, tuple[int, ...]]:

@@ -122,15 +122,15 @@ def check_index(index: object, source: str, *, trusted: bool = False) -> None:
             continue  # numbers and switches are options of a pipeline
         if isinstance(entry, str) or len(entry) != 2 or not all(isinstance(word, str) for word in entry):
             raise ValueError(f"{source}: model_index.json says {part}: {entry!r}, which is not [library, class]")
-        known = entry[0].split(".")[0] in LIBRARIES or hasattr(
+        trustworthy = entry[0].split(".")[0] in LIBRARIES or hasattr(
             pipelines, entry[0]
         )  # "audioldm2": a folder of diffusers' own
-        if not known and not trusted:
+        if not trustworthy and not trusted:
             raise ValueError(
                 f"{source}: model_index.json takes {part} from {entry[0]!r}; only {', '.join(LIBRARIES)} are loaded "
                 "without trust_remote_code"
             )
-        if known:
+        if trustworthy:
             component_class(*entry)
 
 

@@ -231,9 +231,15 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         from musetune.hub import push
 
         with tempfile.TemporaryDirectory() as folder:
-            written = self.save_adapter(folder, name)
+            adapter_folder = self.save_adapter(folder, name)
             return push(
-                written, repo_id, token=token, revision=revision, private=private, message=message, license=license
+                adapter_folder,
+                repo_id,
+                token=token,
+                revision=revision,
+                private=private,
+                message=message,
+                license=license,
             )
 
     # -- adapters

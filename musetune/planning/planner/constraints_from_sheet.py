@@ -64,8 +64,8 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
 
     def finish(plan: Plan) -> LeadSheet:
         plan = replace(plan, key=sheet.key)
-        written = with_exact_bars(plan.sheet(name_sections(plan, names)), plan, sheet, sources)
-        return _join(sheet, written, per_bar)
+        continuation = with_exact_bars(plan.sheet(name_sections(plan, names)), plan, sheet, sources)
+        return _join(sheet, continuation, per_bar)
 
     return PlanRequest(pins, finish)
 
