@@ -1,14 +1,15 @@
 """How well the analyser hears, beside the listeners that install here, on known and on unknown music.
 
     python benchmarks/analysis.py --data ../shared/data [--materials .cache/materials] [--sets pop-fluid,bands,mp3]
-        [--songs 15] [--others 10] [--peers chordino,madmom]
+        [--songs 15] [--others 10] [--peers Chordino,madmom]
 
 No set holds a song that training heard. Known timbre: `pop-fluid`, POP909 songs (numbers that end in 5, tens even) as
 written on FluidR3; `mma-fluid`, OpenEWLD tunes accompanied by MMA on FluidR3 (left out where mma is not installed).
 Unknown: `pop-timgm`, the POP909 songs on TimGM6mb, the soundfont that no training may hear; with the drum kit that none
 may hear (both unpacked by recipes/analyzer/materials.py) `bands`, POP909 with a band; `grooves`, the tunes accompanied
 by MMA; `others`, MIDI files that others arranged; `mp3`, `bands` through MP3 at 64 kbit/s. Where the kit is missing the
-soundfont's own drums play, and the table says so.
+soundfont's own drums play, and the table says so. Known means that training may hear the timbre: weights trained before
+FluidR3 was let in (until 2026-11-29) do not know it.
 
 Every listener hears the same samples in the same run, each on one core; scores by mir_eval in per cent (beats at ±70 ms
 without trimming; level: tempo within a quarter of an octave, so neither half nor double), and how much faster than real
