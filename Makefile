@@ -23,6 +23,7 @@ endif
 endif
 # a process for each core, of one thread each: the nets of the tests are too small for more
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
+LIGHT := not recipe and not heavy and not browser and not real_size
 
 .PHONY: install soundfont browser demo quick test pytest fuzz check lint docs clean
 
@@ -46,11 +47,13 @@ quick: install
 test: install soundfont browser
 	@$(MAKE) --no-print-directory pytest
 
-# Three turns keep all processes together under 3 GB: what starts further processes (recipes, notebooks, the page in a
-# browser) runs one after the other, and the networks of the real size come last and alone.
+# Turns keep all processes together under 3 GB: a process of the tests grows with what it has tested, so that the rooms are
+# tested in two halves; what starts further processes (recipes, notebooks, the page in a browser) runs one after the other,
+# and the networks of the real size come last and alone.
 pytest:
-	$(PYTEST) --dist loadfile -m "not heavy and not browser and not real_size"
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "heavy or browser"
+	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
+	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "recipe or heavy or browser"
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m real_size
 
 fuzz: install

@@ -21,7 +21,6 @@ from typing import NamedTuple, TypedDict
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from diffusers import DDPMScheduler
 from omegaconf import MISSING
 from tqdm import tqdm
 
@@ -39,6 +38,7 @@ from musetune.training.setup import (
     GENRE,
     attach_adapter,
     choose_trained_parts,
+    load_noise_schedule,
     load_unet,
     merge_lora,
     resolve_mixed_precision,
@@ -253,7 +253,7 @@ def set_up(config: Config) -> Setup:
     )
     base = find_base(config.pretrained_model_name_or_path)
     check_base(base, data.info.base_fingerprint, data.info.base, config.train_data_dir)
-    noise_schedule = DDPMScheduler.from_pretrained(base, subfolder="scheduler")
+    noise_schedule = load_noise_schedule(base)
     set_seed(config.seed)
     model = accelerator.prepare(build(config, base, data))
     denoiser = accelerator.unwrap_model(model)

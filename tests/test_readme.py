@@ -42,6 +42,7 @@ def test_links_lead_somewhere() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_python(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) == 1
@@ -51,6 +52,7 @@ def test_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_commands(tmp_path: Path) -> None:
     """In the README's order: later ones read what earlier ones wrote."""
     extra = {"generate": ["--steps", "8"], "train": ["--yes", "--steps", "1", "--sheets", "1"], "ui": ["--help"]}

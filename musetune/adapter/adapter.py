@@ -18,9 +18,11 @@ from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
-from musetune.adapter.weight_checks import check_finite, refuse_weight_indices
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
+from musetune.formats.json_object import read_json_object
+from musetune.models.config_limits import weight_shapes
 from musetune.models.sizes import check_sizes
+from musetune.models.weight_checks import check_finite, refuse_weight_indices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +34,7 @@ LORA_NAME = "music"
 OWNER = "MusicAdapter"  # in errors
 
 
-class Prepared(NamedTuple):
+class MusicInputs(NamedTuple):
     """What the U-Net is fed of one set of tokens.
 
     Attributes:
@@ -318,7 +320,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
     # -- feed
     # --------------------------------------------------------------------------------------------------------------
 
-    def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> Prepared:
+    def prepare(self, tokens: MusicTokens, rows: int, cols: int, row_s: float) -> MusicInputs:
         """Embed tokens, with keys and values of all sites, once for all steps.
 
         Args:
@@ -336,7 +338,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         if self.stems is not None:
             entry, modulation = self.stems.join(entry, modulation, tokens, rows)
         entry = None if entry is None else entry * self._strength
-        return Prepared(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
+        return MusicInputs(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
 
     def _keys_values(self, music: MusicConditioning) -> tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]:
         """Return keys and values of every site; None where it reads no events."""
@@ -346,7 +348,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         return tuple(k for k, _ in pairs), tuple(v for _, v in pairs)
 
     def inputs(
-        self, sample: Tensor, generated_prompt_embeds: Tensor, music: Prepared
+        self, sample: Tensor, generated_prompt_embeds: Tensor, music: MusicInputs
     ) -> tuple[Tensor, tuple[Tensor, MusicStream]]:
         """Return the U-Net's ``sample`` and ``encoder_hidden_states`` with music in them; pass them on as they are."""
         text = (generated_prompt_embeds, music.stream)
@@ -377,9 +379,13 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
     def from_pretrained(cls, folder: str | Path, **options) -> MusicAdapter:  # type: ignore[no-untyped-def, override]
         """Load a folder that ``save_pretrained`` wrote; its LoRA goes in at ``attach``. Safetensors only.
 
-        Raises ValueError where its musetune.json is of another schema version, and where its LoRA is missing.
+        Raises ValueError for damaged files, where its musetune.json is of another schema version, and where its LoRA is
+        missing.
         """
         refuse_weight_indices(folder)
+        if (Path(folder) / "config.json").is_file():  # else the library says what is missing
+            read_json_object(Path(folder) / "config.json")
+            weight_shapes(Path(folder))
         options["use_safetensors"] = True
         adapter: MusicAdapter = super().from_pretrained(folder, **options)
         check_finite(f"the adapter {folder}", adapter.state_dict())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from musetune.adapter.lora_config import FILE, read_lora_config
+from musetune.models.lora_config import FILE, check_lora_rank, read_lora_config
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -206,10 +206,7 @@ def read(folder: Path) -> tuple[LoraConfig, dict[str, Tensor]]:
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file ({error}): get it anew") from error
-    highest = max((weight.shape[0] for key, weight in weights.items() if ".lora_A" in key and weight.ndim), default=0)
-    rank = max([settings.get("r") or 1, *(settings.get("rank_pattern") or {}).values()])
-    if rank > highest:
-        raise ValueError(f"{folder} says rank {rank} where the weights have {highest}: get the whole folder anew")
+    check_lora_rank(settings, path)
     try:
         config = LoraConfig.from_pretrained(str(folder))
     except (TypeError, KeyError, AttributeError) as error:

@@ -13,10 +13,10 @@ from torch import nn
 
 from musetune.adapter import lora
 from musetune.adapter.lora import LoraDelta
-from musetune.adapter.lora_config import check_lora_config, pattern_value, read_lora_config
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
-from musetune.adapter.weight_checks import check_finite
 from musetune.formats.json_object import parse_json_object
+from musetune.models.lora_config import check_lora_config, pattern_value, read_lora_config
+from musetune.models.weight_checks import check_finite
 from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:

@@ -95,6 +95,10 @@ def _sndfile(path: Path) -> SndfileDecoder:
     import soundfile
 
     frames = find_frames(path) if path.suffix.lower() in MPEG else None
+    if frames is not None and frames.changes:
+        log.warning(
+            "%s changes its sampling rate or layer after %d frames: what follows is left out", path, frames.count
+        )
     if frames is None or frames.whole:
         try:
             return SndfileDecoder(path)

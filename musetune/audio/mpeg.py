@@ -20,6 +20,7 @@ SEARCHED = 2**23  # bytes in which the next frame is looked for; pictures in ID3
 WINDOW = 2**17  # so many of them at once
 CHAIN = 4  # frames in a row, all of one layer and rate, that make a stream
 LONGEST_FRAME = 2881  # bytes
+MISCOUNTED = 16  # frames beyond the told number, half a second, make another file that was joined to the first
 # kbit/s by index 1–14 of the header; the lower rates of MPEG 2 and 2.5 have other tables
 KBITS_1 = {
     2: (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -58,9 +59,10 @@ class MpegFrames:
         ranges: (first byte, byte after the last) of stretches of frames without anything between them.
         count: Frames in all.
         header: The first frame's four bytes.
-        told: Whether the first frame tells the number of the frames.
+        has_length: Whether the first frame tells the number of the frames, and not too few.
         whole: Whether libsndfile reads all of it by itself: one stretch from the first byte or an ID3 tag on, and,
             where the bit rate varies, with their number told.
+        changes: Whether a stream of another layer or sampling rate follows, which is not read.
     """
 
     ranges: tuple[tuple[int, int], ...]
@@ -68,6 +70,7 @@ class MpegFrames:
     header: bytes
     has_length: bool
     whole: bool
+    changes: bool = False
 
 
 def find_frames(path: Path) -> MpegFrames | None:
@@ -96,9 +99,25 @@ def find_frames(path: Path) -> MpegFrames | None:
                 at += length
             ranges.append((start, min(at, len(data))))
             start = _next_chain(data, at, kind)
-        has_length = any(mark in data[first : first + 200] for mark in (b"Xing", b"Info", b"VBRI"))
-        whole = len(ranges) == 1 and first == _tag_length(data) and (has_length or len(rates) == 1)
-    return MpegFrames(tuple(ranges), count, header, has_length, whole)
+        stated_count = _told_count(data[first : first + 200])
+        # where files are joined end to end, the number is the first one's
+        short = stated_count is not None and stated_count + MISCOUNTED < count
+        if short:
+            ranges[0] = (first + _length(data, first), ranges[0][1])
+            count -= 1
+        has_length = stated_count is not None and not short
+        whole = len(ranges) == 1 and first == _tag_length(data) and (has_length or len(rates) == 1) and not short
+        changes = _next_chain(data, at, None) is not None
+    return MpegFrames(tuple(ranges), count, header, has_length, whole, changes)
+
+
+def _told_count(frame: bytes) -> int | None:
+    """Return how many frames the tag of a first frame tells of, None for no tag; 2**32 for a tag that does not say."""
+    for mark, offset in ((b"Xing", 8), (b"Info", 8), (b"VBRI", 14)):
+        if (at := frame.find(mark)) >= 0:
+            says = mark == b"VBRI" or (frame[at + 7 : at + 8] and frame[at + 7] & 1)
+            return int.from_bytes(frame[at + offset : at + offset + 4], "big") if says else 2**32
+    return None
 
 
 def _length(data: mmap.mmap, at: int) -> int:

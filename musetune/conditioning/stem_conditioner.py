@@ -46,14 +46,14 @@ class StemConditioner(nn.Module):
         """
         dtype = self.null.dtype
         presence = torch.stack([tokens.present[stream] for stream in STEM_STREAMS], 1)  # (B, 4)
-        known = tokens.stems != HIDDEN
+        visible = tokens.stems != HIDDEN
         for index, stream in enumerate(STEM_STREAMS):
-            known[..., STEM_COLUMNS[stream]] &= presence[:, None, index, None]
-        flags = torch.stack([known[..., columns[0]] for columns in STEM_COLUMNS.values()], -1).to(dtype)
+            visible[..., STEM_COLUMNS[stream]] &= presence[:, None, index, None]
+        flags = torch.stack([visible[..., columns[0]] for columns in STEM_COLUMNS.values()], -1).to(dtype)
         stems = tokens.stems.to(dtype)
-        x = self.frame_in(torch.cat([torch.where(known, stems, self.null), flags], -1))
+        x = self.frame_in(torch.cat([torch.where(visible, stems, self.null), flags], -1))
         for block in self.blocks:
             x = block(x)
         x = F.gelu(self.fold(x.unflatten(1, (rows, self.frames_per_row)).flatten(2)))
         frame_map = self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
-        return frame_map + self.sketch(stems * known, rows), presence.any(1)
+        return frame_map + self.sketch(stems * visible, rows), presence.any(1)

@@ -56,6 +56,7 @@ FRAME_FIELDS = (
     *(f"root_{i}" for i in range(12)),
     "chord_onset",
 )
+SHORTEST_EVENT_S = 0.01
 METERS = ("4/4", "3/4", "2/4", "6/8", "5/4", "7/8", "12/8")
 GLOBAL_FIELDS = ("key_tonic", "mode", "meter", "genre")
 GLOBAL_SIZES = (12, 2, len(METERS) + 1, len(GENRES) + 1)
@@ -200,7 +201,7 @@ def tokenize(
         Tokens of batch size 1.
 
     Raises:
-        ValueError: for an ``event_s`` that is not above 0 and finite.
+        ValueError: for an ``event_s`` that is below SHORTEST_EVENT_S or not finite.
 
     Example:
         >>> from musetune import LeadSheet
@@ -210,8 +211,10 @@ def tokenize(
         >>> [name for name, given in tokens.present.items() if given]
         ['chords', 'beats', 'key', 'function']
     """
-    if event_s is not None and not 0 < event_s < math.inf:
-        raise ValueError(f"event_s={event_s} must be above 0 seconds, or None for beats and changes alone")
+    if event_s is not None and not SHORTEST_EVENT_S <= event_s < math.inf:
+        raise ValueError(
+            f"event_s={event_s} must be {SHORTEST_EVENT_S} seconds or more, or None for beats and changes alone"
+        )
     seconds = frame_s * n_frames if duration_s is None else duration_s
     starts, ends, chords = _event_grid(sheet, seconds, event_s)
     times = np.stack([sheet.grid.time_at(starts), sheet.grid.time_at(ends)], axis=1)

@@ -141,11 +141,11 @@ class DatasetWriter:
         records = [*_read_lines(self.folder / "quarantine.jsonl"), *clips]
         self.provenance: dict[str, JsonObject] = {r["file"]: r.get("provenance", {}) for r in records}
         self.done: set[str] = set(self.provenance)
-        known = {c["shard"] for c in clips}
+        shards = {c["shard"] for c in clips}
         for shard in (self.folder / "shards").iterdir():
-            if shard.name not in known:
+            if shard.name not in shards:
                 shard.unlink()
-        self._next_shard = len(known)
+        self._next_shard = len(shards)
 
     def _whole_shards(self, lines: list[JsonObject]) -> list[JsonObject]:
         """Drop the last shard's lines where a kill left only some of them."""
@@ -308,8 +308,8 @@ def _without_clips(folder: Path, records: list[JsonObject], genre: str | None) -
         return f"{folder} has no clips at all: its quarantine.jsonl says what was wrong with each file"
     if genre is None:
         return f"{folder} has no clips that are trained on: none but transposed or held-out ones"
-    known = Counter(r["genre"] or "no genre" for r in records)
-    there = ", ".join(f"{count:,} of {name}" for name, count in known.most_common())
+    genres = Counter(r["genre"] or "no genre" for r in records)
+    there = ", ".join(f"{count:,} of {name}" for name, count in genres.most_common())
     return (
         f"{folder} has no clips of genre={genre}, but {there}: leave genre= out, or prepare into a new folder with "
         f"--genre {genre}, or with a column genre in metadata.csv"

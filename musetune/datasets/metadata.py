@@ -128,7 +128,10 @@ def scan_metadata(source: Path) -> tuple[dict[str, MetadataRow], list[str]]:
         folders.sort()
         for kind, read in (("metadata.jsonl", _json_rows), ("metadata.csv", _csv_rows)):
             path = Path(folder, kind)
-            if kind not in files or not path.is_file():  # a FIFO would be waited for
+            if kind not in files:
+                continue
+            if not path.is_file():  # a FIFO would be waited for
+                faults.append(f"{path} is not a file: it is left out")
                 continue
             try:
                 for number, fields, fault in read(path.read_bytes()):
@@ -159,7 +162,9 @@ def _json_rows(content: bytes) -> Iterator[tuple[int, JsonObject, str | None]]:
             record = json.loads(text)
         except UnicodeDecodeError as error:
             yield number, _guess(text), f"is not UTF-8: {error.reason} at byte {error.start}"
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            yield number, _guess(text), "is nested too deeply to be read"
+        except ValueError as error:
             yield number, _guess(text), f"is no JSON: {error}"
         else:
             if isinstance(record, dict):
@@ -209,7 +214,9 @@ def _csv_rows(content: bytes) -> Iterator[tuple[int, JsonObject, str | None]]:
             if "bpm" in fields:
                 fields["bpm"] = float(fields["bpm"])
             fields |= {name: json.loads(fields[name]) for name in OBJECTS if name in fields}
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            fault = "has a cell that is nested too deeply to be read"
+        except ValueError as error:
             fault = f"has a cell that cannot be read: {error}"
         yield number, fields, fault
 

@@ -28,6 +28,7 @@ from musetune.datasets.latent_dataset import Clip, DatasetInfo, DatasetWriter, L
 from musetune.datasets.metadata import MetadataRow, MusicFindings, arrangement, findings, genre_fault, scan_metadata
 from musetune.datasets.tokens import load_tokens
 from musetune.datasets.versions import library_versions
+from musetune.formats.json_object import read_json_object
 from musetune.processes import crash_safe_map
 from musetune.symbols.json_values import JsonObject
 
@@ -213,7 +214,11 @@ def changes(
         rows: What metadata says now, by file.
     """
     path, lines = out / "prepare.json", []
-    begun = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    try:
+        begun = read_json_object(path) if path.exists() else None
+    except ValueError as error:  # a kill or a full disk left half of it
+        lines.append(f"{error}; it is written anew, and the options of the run before are not known")
+        begun = None
     if begun is None:
         path.write_text(json.dumps(settings), encoding="utf-8")
     for name, now in settings.items():

@@ -32,9 +32,10 @@ def agreement(records: Records) -> dict[str, dict[str, Mean | None]]:
     clips = clips_of(records)
     agreements: dict[str, dict[str, Mean | None]] = {}
     for name in QUANTITIES:
-        (ours, theirs), known = pairs(records, name), [_has_scores(record, name) for record in records]
+        (ours, theirs), scored = pairs(records, name), [_has_scores(record, name) for record in records]
         agreements[name] = {
-            kind: correlation(ours, theirs, clips[known], ranked=kind == "spearman") for kind in ("pearson", "spearman")
+            kind: correlation(ours, theirs, clips[scored], ranked=kind == "spearman")
+            for kind in ("pearson", "spearman")
         }
     agreements["chord by chord"] = dict(zip(("same", "kappa"), verdicts(records), strict=True))
     return agreements

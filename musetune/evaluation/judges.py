@@ -121,7 +121,7 @@ def chordino(wave: np.ndarray, sr: int) -> tuple[np.ndarray, list[str]]:
         starts, labels = [0.0, *starts], ["N", *labels]
     intervals_s = np.stack([starts, [*starts[1:], duration_s]], axis=1)
     sounding = intervals_s[:, 1] > intervals_s[:, 0]
-    return intervals_s[sounding], [label for label, kept in zip(labels, sounding, strict=True) if kept]
+    return intervals_s[sounding], [label for label, sounds in zip(labels, sounding, strict=True) if sounds]
 
 
 def harte(name: str) -> str:

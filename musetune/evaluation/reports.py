@@ -192,12 +192,12 @@ def beat_rows(reference_s: np.ndarray, estimate_s: np.ndarray) -> JsonObject:
     for time in reference_s:
         nearest = float(estimate_s[np.abs(estimate_s - time).argmin()] - time) if len(estimate_s) else np.inf
         deviations.append(round(1000 * nearest, 1) if abs(nearest) <= WINDOW_S else None)
-    known = [abs(value) for value in deviations if value is not None]
+    distances = [abs(value) for value in deviations if value is not None]
     return {
         "asked_s": [_round(float(time)) for time in reference_s],
         "heard_s": [_round(float(time)) for time in estimate_s],
         "deviation_ms": deviations,
-        "mean_absolute_ms": _round(float(np.mean(known)), 1) if known else None,
+        "mean_absolute_ms": _round(float(np.mean(distances)), 1) if distances else None,
     }
 
 

@@ -108,12 +108,12 @@ def _confidence(name: str, count: int, origin: AnalysisOrigin | None) -> list[fl
     """The confidence of each observation of an annotation."""
     if origin is None:
         return [1.0] * count
-    known: dict[str, list[float | None]] = {
+    confidences: dict[str, list[float | None]] = {
         "chord": list(origin.chords),
         "key_mode": [origin.key] * count,
         "tempo": [origin.tempo] * count,
     }
-    return known.get(name, [None] * count)
+    return confidences.get(name, [None] * count)
 
 
 def _observations(sheet: LeadSheet) -> dict[str, list[tuple]]:
@@ -276,14 +276,14 @@ def _meters(
     """
     lines = [i for i, (beat, _) in enumerate(places) if beat == 1]
     try:
-        known = Meter.parse(stated) if isinstance(stated, str) else None
+        meter_stated = Meter.parse(stated) if isinstance(stated, str) else None
     except ValueError as error:
         remark(f"the meter {shorten(stated)!r} is left out: {error}")
-        known = None
+        meter_stated = None
     gaps = [b - a for a, b in itertools.pairwise(lines)]
     numbers = [beat for beat, _ in places if beat is not None]
     if not lines or (set(gaps) == {1} and max(numbers) == 1):
-        meter = known or Meter(max(numbers, default=4) if 2 <= max(numbers, default=4) <= 32 else 4, 4)
+        meter = meter_stated or Meter(max(numbers, default=4) if 2 <= max(numbers, default=4) <= 32 else 4, 4)
         return (MeterSpan(Fraction(0), meter),), Fraction(lines[0] if lines else 0)
     if not gaps:
         gaps = [max(numbers)]
@@ -294,7 +294,11 @@ def _meters(
     spans: list[MeterSpan] = []
     for line, gap in zip(lines, gaps):
         own = places[line][1]
-        near = known if known is not None and known.beats_per_bar == gap else Meter(min(max(gap, 1), 255), 4)
+        near = (
+            meter_stated
+            if meter_stated is not None and meter_stated.beats_per_bar == gap
+            else Meter(min(max(gap, 1), 255), 4)
+        )
         meter = own if own is not None and own.beats_per_bar == gap else near
         if not spans or spans[-1].meter != meter:
             spans.append(MeterSpan(Fraction(line if spans else 0), meter))
@@ -323,14 +327,14 @@ def _observed(data: Any, name: str, most: int) -> list[Observation]:
     else:
         rows = data if isinstance(data, list) else []
     check_count(f"observations of {name!r}", len(rows), most)
-    out, left = [], 0
+    out, skipped_count = [], 0
     for row in rows:
         times = [row.get(field) if isinstance(row, dict) else None for field in ("time", "duration")]
         times[1] = 0.0 if times[1] is None else times[1]
         if not all(isinstance(t, (int, float)) and not isinstance(t, bool) and abs(t) < 1e9 for t in times):
-            left += 1
+            skipped_count += 1
             continue
         out.append(Observation(float(times[0]), float(times[1]), row.get("value")))  # type: ignore[arg-type]
-    if left:
-        remark(f"{left} observations of {name!r} have no time in seconds; they are left out")
+    if skipped_count:
+        remark(f"{skipped_count} observations of {name!r} have no time in seconds; they are left out")
     return sorted(out, key=lambda row: row.time)

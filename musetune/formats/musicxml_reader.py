@@ -269,12 +269,12 @@ class _Part:
             entries.append(replace(bar, meter=meter, keys=keys, tempi=tempi))
             key = keys[-1][1] if keys else None
             pace = tempi[-1][1] if tempi else None
-        played, before = [], -1
+        unfolded, before = [], -1
         for number in order:
             source = self.bars if number == before + 1 else entries
-            played.append(source[number] if number < len(source) else _Bar())
+            unfolded.append(source[number] if number < len(source) else _Bar())
             before = number
-        self.bars = played
+        self.bars = unfolded
 
     def _quarters(self, text: str | None) -> Fraction:
         """A duration of the file in quarters."""

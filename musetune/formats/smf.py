@@ -61,12 +61,12 @@ def parse_midi(data: bytes) -> mido.MidiFile:
         raise ValueError("it counts 0 ticks a quarter, so its notes have no places; save it anew from its program")
     file = mido.MidiFile(type=1, ticks_per_beat=division)
     size = int.from_bytes(data[start + 4 : start + 8], "big")
-    at, left = start + 8 + (size if 6 <= size < 256 else 6), limits.EVENTS
+    at, remaining = start + 8 + (size if 6 <= size < 256 else 6), limits.EVENTS
     while (chunk := _next_chunk(data, at)) is not None:
         low, high, at = chunk
         limits.check_count("tracks", len(file.tracks) + 1, limits.MEMBERS)
-        track = _Track(data, low, high, len(file.tracks) + 1, division, left).read()
-        left -= len(track)
+        track = _Track(data, low, high, len(file.tracks) + 1, division, remaining).read()
+        remaining -= len(track)
         file.tracks.append(track)
     if not file.tracks:
         raise ValueError("it has no track")

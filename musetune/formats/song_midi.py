@@ -108,29 +108,29 @@ def stems_of(file: mido.MidiFile) -> Arrangement:
     """
     if file.ticks_per_beat <= 0:
         raise ValueError(f"it counts {file.ticks_per_beat} ticks a quarter; only musical time is read")
-    played = _tracks(file)
-    if not played:
+    tracks = _tracks(file)
+    if not tracks:
         raise ValueError("it has no notes")
     sheet = midi.from_midi(file)
-    return _exact(midi.texts_of(midi.events_of(file)).get(FIELD), sheet, played) or _plain(file, played, sheet)
+    return _exact(midi.texts_of(midi.events_of(file)).get(FIELD), sheet, tracks) or _plain(file, tracks, sheet)
 
 
-def _exact(text: str | None, sheet: LeadSheet, played: list[Track]) -> Arrangement | None:
+def _exact(text: str | None, sheet: LeadSheet, tracks: list[Track]) -> Arrangement | None:
     """The stems that a file carries as ``text``; None where there are none or the tracks say something else."""
     try:
         stems = Arrangement.from_json(json.loads(text or "{}"), sheet.grid)
-        return stems if _tracks(song_midi(sheet, stems)) == played else None
+        return stems if _tracks(song_midi(sheet, stems)) == tracks else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _plain(file: mido.MidiFile, played: list[Track], sheet: LeadSheet) -> Arrangement:
+def _plain(file: mido.MidiFile, tracks: list[Track], sheet: LeadSheet) -> Arrangement:
     """What the tracks say; tracks of one stem are joined under the first one's program."""
     events, quarter = sorted(midi.events_of(file), key=lambda e: e[0]), Fraction(1, file.ticks_per_beat)
     at = beats_of(midi.signatures_of(events, quarter, quarters_of(sheet.meters)(sheet.length)))
     programs: dict[str, int] = {}
     notes: dict[str, list[StemNote]] = defaultdict(list)
-    for track in played:
+    for track in tracks:
         name = stem_name(track.name, track.program, track.drums)
         programs.setdefault(name, 0 if name == "drums" else track.program)
         notes[name] += [StemNote(float(at(a)), float(at(b) - at(a)), pitch, v) for a, b, pitch, v in track.notes]

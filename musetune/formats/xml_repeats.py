@@ -96,8 +96,8 @@ def read_bar_lines(parts: Sequence[Sequence[Element]]) -> list[BarLines]:
                 if repeat is not None and repeat.get("direction") == "forward":
                     line.begins = True
                 elif repeat is not None and repeat.get("direction") == "backward":
-                    said = repeat.get("times") or "2"
-                    times = int(said) if re.fullmatch(r"\d{1,9}", said) else 2
+                    times_text = repeat.get("times") or "2"
+                    times = int(times_text) if re.fullmatch(r"\d{1,9}", times_text) else 2
                     check_count(f"passes of the repeat that ends in bar {number}", times, REPEATS)
                     line.passes = max(line.passes, times)
             _remark_jumps(measure, number)

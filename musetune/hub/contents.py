@@ -31,12 +31,13 @@ PIPELINE_FILES = ("pipeline.py", "*.txt", "*.model")  # beside them in a whole p
 
 
 SECRET_NAMES = re.compile(  # such as token.json, aws_credentials.json; tokenizer.json and added_tokens.json are none
-    r"tokens|(.*[-_. ])?(token|secrets?|credentials?|passwords?|passwd|auth|id_rsa|(api|private)[-_]?keys?|"
+    r"tokens|kaggle|(.*[-_. ])?(token|secrets?|credentials?|passwords?|passwd|auth|id_rsa|(api|private)[-_]?keys?|"
     r"service[-_]?account)([-_. ].*)?"
 )
 SECRETS = {  # what a text must not hold → what that is
     rb"hf_[A-Za-z0-9]{30,}": "a token of the Hugging Face Hub",
     rb"gh[pousr]_[A-Za-z0-9]{30,}": "a token of GitHub",
+    rb"\bsk-[A-Za-z0-9_-]{32,}": "a key of OpenAI or Anthropic",
     rb"AKIA[0-9A-Z]{16}": "a key of AWS",
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----": "a private key",
 }

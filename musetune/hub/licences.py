@@ -79,18 +79,18 @@ def derive_licence(base: str | None, base_reason: str, music: Sequence[str]) -> 
             f"Unknown: from music under {', '.join(blocked)} nothing follows that this card could name. State the "
             "adapter's licence yourself with --license, if you may share it.",
         )
-    asked = {kind for kind in kinds.values() if kind != "open"}
+    demands = {kind for kind in kinds.values() if kind != "open"}
     if base == "cc-by-nc-sa-4.0":
-        asked.discard("nc")
-        if "sa" in asked:
+        demands.discard("nc")
+        if "sa" in demands:
             return _contradiction(f"the base under {base}", listed)
         return Licence(base, f"{base_reason} The music is under {listed}, which allows that. {MUSIC}")
-    if not asked:
+    if not demands:
         return Licence(base, f"{base_reason} The music is under {listed}, which allows that; name its authors. {MUSIC}")
-    if asked == {"nc"}:
+    if demands == {"nc"}:
         return Licence("cc-by-nc-4.0", f"CC BY-NC 4.0: the music is under {listed}, so not for commercial use. {MUSIC}")
     shared = sorted({normal(licence) for licence, kind in kinds.items() if kind.endswith("sa")})
-    if len(shared) == 1 and (asked == {"sa"} or "sa" not in asked):
+    if len(shared) == 1 and (demands == {"sa"} or "sa" not in demands):
         return Licence(shared[0], f"{shared[0]}: the music is under {listed}, whose share-alike clause holds. {MUSIC}")
     return _contradiction(f"music under {' and '.join(shared)}", listed)
 

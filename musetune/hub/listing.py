@@ -132,9 +132,9 @@ def _from_cache(cache_dir: str | Path | None) -> Iterator[tuple[str, Path]]:
             yield repo.repo_id, revisions[-1].snapshot_path
 
 
-def _describe_all(found: Iterable[tuple[Path, str | None]], source: str) -> Iterator[ListedAdapter]:
+def _describe_all(folders: Iterable[tuple[Path, str | None]], source: str) -> Iterator[ListedAdapter]:
     """Yield what can be described of the (folder, name)s found; a damaged one is remarked."""
-    for folder, name in found:
+    for folder, name in folders:
         try:
             yield _describe(folder, name, source)
         except (ValueError, OSError) as error:

@@ -51,6 +51,7 @@ def find_adapter(name: str | Path, **hub: Unpack[HubOptions]) -> str:
     Raises:
         FileNotFoundError: for what is none of the three; it names the nearest bundled name.
         ValueError: where the weights are no safetensors.
+        TypeError: for what is neither text nor a path.
 
     Example:
         >>> from pathlib import Path
@@ -58,11 +59,13 @@ def find_adapter(name: str | Path, **hub: Unpack[HubOptions]) -> str:
         >>> Path(find_adapter("theory")).name
         'theory'
     """
+    if not isinstance(name, str | Path):
+        raise TypeError(f"adapter={name!r:.60} is a {type(name).__name__}: give one folder, bundled name or Hub id")
     path = Path(name)
     for folder in (path, *(folder / str(name) for folder in BUNDLED_ADAPTERS)):
         if is_adapter(folder) or any(folder.glob("*.bin")):
             return _require_safetensors(folder)
-    if str(name).count("/") == 1 and not path.exists():
+    if str(name).count("/") == 1 and not str(name).startswith((".", "/", "~")) and not path.exists():
         from musetune.hub.transfer import pull
 
         return str(pull(str(name), **hub))

@@ -76,12 +76,30 @@ def check_base_configs(folder: str | Path, index: Mapping[str, Any], skip: tuple
     for part, entry in index.items():
         if part.startswith("_") or part in skip or not isinstance(entry, list) or entry[0] is None:
             continue
-        for path in (Path(folder) / part / name for name in CONFIGS):
-            if path.is_file():
-                config = _read(path)
-                check_config(config, str(path), only=TOKENIZER if path.name.startswith("tokenizer") else None)
-                if path.name == "config.json":
-                    check_against_weights(config, path, *entry)
+        check_configs(Path(folder) / part, *entry)
+
+
+def check_configs(folder: str | Path, library: str, name: str) -> None:
+    """Check the configs of one network's folder before it is built.
+
+    Args:
+        folder: the network's, on this machine.
+        library: of the network's class, as model_index.json names it.
+        name: of the class.
+
+    Raises:
+        ValueError: that names file, field, value, limit and fix.
+
+    Example:
+        >>> from musetune.hub.places import BASES
+        >>> check_configs(BASES / "nano" / "unet", "diffusers", "AudioLDM2UNet2DConditionModel")
+    """
+    for path in (Path(folder) / config for config in CONFIGS):
+        if path.is_file():
+            config = _read(path)
+            check_config(config, str(path), only=TOKENIZER if path.name.startswith("tokenizer") else None)
+            if path.name == "config.json":
+                check_against_weights(config, path, library, name)
 
 
 def check_config(config: JsonObject, source: str, only: tuple[str, ...] | None = None) -> None:
@@ -117,41 +135,46 @@ def check_against_weights(config: JsonObject, path: Path, library: str, name: st
         raise ValueError(
             f"{path} asks for {layers} layers, beyond {most}, the most that its weights can fill; {REMEDY}"
         )
-    asked = _shapes_asked(network, config, path)
-    for key, shape in asked.items():
+    config_shapes = _shapes_asked(network, config, path)
+    for key, shape in config_shapes.items():
         if key in shapes and shapes[key] != shape:
             sizes = [new for new, old in zip(shape, shapes[key], strict=False) if new != old]
             raise ValueError(
                 f"{path}: {_named(config, sizes)} the shape {list(shape)} for {key}, which its weights hold as "
                 f"{list(shapes[key])}; {REMEDY}"
             )
-    count, held = (sum(map(math.prod, each.values())) for each in (asked, shapes))
+    count, held = (sum(map(math.prod, each.values())) for each in (config_shapes, shapes))
     if count > 2 * held + SPARE:
         raise ValueError(
             f"{path} asks for {count:.4g} numbers, where its weights hold {held:.4g}; {_largest(config)}; {REMEDY}"
         )
 
 
-def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return name → shape of what the safetensors in a folder hold, by their headers.
+def weight_shapes(place: Path) -> dict[str, tuple[int, ...]]:
+    """Return name → shape of what a file of safetensors, or all of a folder, hold, by their headers.
 
     Raises:
-        ValueError: for a file whose header cannot be read, or is longer than 4 MiB.
+        ValueError: for a file whose header cannot be read, or is longer than 4 MiB, and for one that is cut off.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in [place] if place.is_file() else sorted(place.glob("*.safetensors")):
         try:
             with path.open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
                 if length > JSON_BYTES:
                     raise ValueError(f"its header takes {length} bytes, more than {JSON_BYTES}")
                 header = json.loads(file.read(length))
+            whole = (
+                8 + length + max((e["data_offsets"][1] for k, e in header.items() if k != "__metadata__"), default=0)
+            )
+            if path.stat().st_size < whole:
+                raise ValueError(f"it has {path.stat().st_size} of {whole} bytes")
             shapes |= {
                 key: tuple(int(size) for size in entry["shape"])
                 for key, entry in header.items()
                 if key != "__metadata__"
             }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path} is damaged or no safetensors ({error}): download it anew") from error
     return shapes
 
@@ -161,7 +184,8 @@ def _read(path: Path) -> JsonObject:
     try:
         config = json.loads(read_bytes(path, JSON_BYTES))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON that can be read ({error}); {REMEDY}") from error
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{path} is no JSON that can be read ({why}); {REMEDY}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path} holds {type(config).__name__}, not an object; {REMEDY}")
     return config
@@ -191,14 +215,42 @@ def _layers(config: JsonObject) -> int:
     return max(diffusion, sums.get("depths", 0), deepest)
 
 
+def component_class(library: str, name: str) -> type:
+    """The class of a pipeline's part, as model_index.json names it.
+
+    Args:
+        library: one that is trusted, or a folder of diffusers' pipelines such as "audioldm2".
+        name: of the class.
+
+    Raises:
+        ValueError: where it is no class that loads from a folder.
+
+    Example:
+        >>> component_class("transformers", "T5EncoderModel").__name__
+        'T5EncoderModel'
+    """
+    from diffusers import pipelines
+
+    try:
+        module = getattr(pipelines, library, None) or importlib.import_module(library)
+        component = getattr(module, name, None)
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(f"{library}.{name} of model_index.json cannot be imported ({shorten(error)})") from error
+    if not isinstance(component, type) or not hasattr(component, "from_pretrained"):
+        raise ValueError(f"model_index.json names {library}.{name}, which is no class that loads from a folder")
+    return component
+
+
 def _network(library: str, name: str) -> Any:
-    """The class of a network, None for what is none or not known."""
-    from diffusers import ModelMixin, pipelines
+    """The class of a network; None for a part that is none, or that only its own code knows."""
+    from diffusers import ModelMixin
     from transformers import PreTrainedModel
 
-    module = getattr(pipelines, library, None) or importlib.import_module(library)
-    network = getattr(module, name, None)
-    return network if isinstance(network, type) and issubclass(network, ModelMixin | PreTrainedModel) else None
+    try:
+        network = component_class(library, name)
+    except ValueError:
+        return None
+    return network if issubclass(network, ModelMixin | PreTrainedModel) else None
 
 
 def _shapes_asked(network: Any, config: JsonObject, path: Path) -> dict[str, tuple[int, ...]]:

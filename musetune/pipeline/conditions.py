@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from musetune.adapter import MusicAdapter, Prepared
+from musetune.adapter import MusicAdapter, MusicInputs
 from musetune.conditioning import STEM_STREAMS, MusicTokens, tokenize
 from musetune.pipeline.request import GenerationRequest
 from musetune.pipeline.windows import window_starts
@@ -25,7 +25,7 @@ class ConditionBatch:
 
     text: dict[str, Tensor]
     generated: Tensor
-    music: Prepared
+    music: MusicInputs
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Conditions:
     levels: int
     text: dict[str, Tensor]
     generated: Tensor
-    windows: list[Prepared]
+    windows: list[MusicInputs]
     _selected: dict[tuple[int, tuple[int, ...]], ConditionBatch] = field(default_factory=dict)
 
     def select(self, window: int, levels: tuple[int, ...]) -> ConditionBatch:
@@ -59,7 +59,7 @@ class Conditions:
 
 def prepare_windows(
     adapter: MusicAdapter, request: GenerationRequest, rows: int, window_rows: int, row_s: float, device: torch.device
-) -> list[Prepared]:
+) -> list[MusicInputs]:
     """Embed what a request follows of its sheets and arrangements, window by window, at all levels.
 
     Args:
@@ -91,10 +91,10 @@ def prepare_windows(
     return windows
 
 
-def select_rows(music: Prepared, rows: Tensor) -> Prepared:
+def select_rows(music: MusicInputs, rows: Tensor) -> MusicInputs:
     """Return some rows of the batch."""
     stream = music.stream
     keys, values = (tuple(None if x is None else x[rows] for x in site) for site in (stream.keys, stream.values))
     modulation = tuple((scale[rows], shift[rows]) for scale, shift in stream.modulation)
     part = stream._replace(keys=keys, values=values, mask=stream.mask[rows], modulation=modulation)
-    return Prepared(None if music.entry is None else music.entry[rows], part)
+    return MusicInputs(None if music.entry is None else music.entry[rows], part)

@@ -8,7 +8,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,15 @@ import musetune.nano  # noqa: F401
 from musetune.adapter import MusicAdapter
 from musetune.adapter.metadata import read_adapter_metadata
 from musetune.adapter.mixing import LoraMixer
-from musetune.hub.locate import find_adapter, find_base, is_lora
+from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
+from musetune.models.config_limits import component_class
+from musetune.models.weight_checks import check_finite
 from musetune.symbols.json_values import JsonObject
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
 OURS = ("adapter", "loras")
 LIBRARIES = ("diffusers", "transformers", "musetune")
-SHARD = re.compile(r"[\w.-]+\.safetensors")
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 # what DiffusionPipeline.from_pretrained(folder, custom_pipeline=folder, trust_remote_code=True) imports
@@ -58,9 +59,22 @@ def load_adapters(folder: str | Path, index: JsonObject, pipe: Any) -> None:
         pipe.register_modules(loras=loras)
 
 
-def read_reference(index: JsonObject) -> Reference | None:
-    """The base that a model_index.json names, None where its folder holds one."""
-    return Reference(index[BASE]["name"], index[BASE].get("revision")) if BASE in index else None
+def read_reference(index: JsonObject, source: str, **hub: Unpack[HubOptions]) -> Reference | None:
+    """The base that a model_index.json names, None where its folder holds one.
+
+    Raises ValueError for a reference that is none, and for one to a folder that names another base, perhaps itself.
+    """
+    if BASE not in index:
+        return None
+    name, revision = (index[BASE].get(key) if isinstance(index[BASE], dict) else None for key in ("name", "revision"))
+    if not isinstance(name, str) or not isinstance(revision, str | None):
+        raise ValueError(
+            f"{source}: model_index.json says {BASE}: {index[BASE]!r:.60}, which is no object with the base's name"
+        )
+    access: HubOptions = {**hub, "revision": revision}
+    if BASE in read_index(find_base(name), **access):
+        raise ValueError(f"{source} names the base {name!r}, which holds none but names another: name that one")
+    return Reference(name, revision)
 
 
 def write_reference(pipe: Any, folder: str | Path, name: str, revision: str | None) -> None:
@@ -101,34 +115,30 @@ def check_index(index: object, source: str, *, trusted: bool = False) -> None:
     """
     from diffusers import pipelines
 
-    if not isinstance(index, dict):
-        raise ValueError(f"{source}: model_index.json is a {type(index).__name__}, not an object")
+    if not isinstance(index, dict) or "_class_name" not in index:
+        raise ValueError(f"{source}: model_index.json is not an object that names its _class_name: it is no pipeline's")
     for part, entry in index.items():
-        if part.startswith("_") or not isinstance(entry, list) or entry == [None, None]:
-            continue
-        if len(entry) != 2 or not all(isinstance(word, str) for word in entry):
+        if part.startswith("_") or entry in ([None, None], None) or not isinstance(entry, list | str):
+            continue  # numbers and switches are options of a pipeline
+        if isinstance(entry, str) or len(entry) != 2 or not all(isinstance(word, str) for word in entry):
             raise ValueError(f"{source}: model_index.json says {part}: {entry!r}, which is not [library, class]")
-        known = entry[0].split(".")[0] in LIBRARIES or hasattr(
+        trustworthy = entry[0].split(".")[0] in LIBRARIES or hasattr(
             pipelines, entry[0]
         )  # "audioldm2": a folder of diffusers' own
-        if not known and not trusted:
+        if not trustworthy and not trusted:
             raise ValueError(
                 f"{source}: model_index.json takes {part} from {entry[0]!r}; only {', '.join(LIBRARIES)} are loaded "
                 "without trust_remote_code"
             )
+        if trustworthy:
+            component_class(*entry)
 
 
-def check_weight_indices(folder: str | Path) -> None:
-    """Raise ValueError where an index of sharded weights names anything but safetensors beside itself: a pickle may
-    run any code.
-    """
-    for path in sorted(Path(folder).rglob("*.safetensors.index*.json")):
-        try:
-            files = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is no index of weights ({error})") from error
-        if wrong := sorted(str(f) for f in files if not (isinstance(f, str) and SHARD.fullmatch(f))):
-            raise ValueError(f"{path} names {wrong[0]!r}: only safetensors beside it are read; convert the weights")
+def check_components(components: Mapping[str, object], source: str, skip: Collection[str]) -> None:
+    """Raise ValueError where the weights of a base's component hold NaN or infinity; ``skip``: the caller's own."""
+    for part, network in components.items():
+        if part not in OURS and part not in skip and isinstance(network, torch.nn.Module):
+            check_finite(f"{part} of {source}", network.state_dict())
 
 
 @contextmanager

@@ -41,15 +41,15 @@ def resolve_dtype(dtype: Any) -> Any:
     by it.
 
     Raises:
-        ValueError: for a name that is no dtype.
+        ValueError: for what is no dtype.
     """
     import torch
 
     if isinstance(dtype, dict):
         return {part: resolve_dtype(one) for part, one in dtype.items()}
-    if not isinstance(dtype, str):
+    if dtype is None or isinstance(dtype, torch.dtype):
         return dtype
-    value = getattr(torch, dtype.removeprefix("torch."), None)
+    value = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else None
     if not isinstance(value, torch.dtype):
         raise ValueError(f"dtype={dtype!r} is no dtype: give torch.float32, torch.float16 or torch.bfloat16")
     return value

@@ -23,6 +23,7 @@ from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
+from musetune.models.weight_checks import check_weight_indices
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
     check_counts,
@@ -38,8 +39,8 @@ from musetune.pipeline.checks import (
 from musetune.pipeline.conditions import Conditions, prepare_windows
 from musetune.pipeline.folders import (
     CUSTOM_PIPELINE,
+    check_components,
     check_index,
-    check_weight_indices,
     fetch,
     load_adapters,
     read_reference,
@@ -52,7 +53,7 @@ from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
-from musetune.pipeline.sampler import Generators, OnStep, relate_sections, sample
+from musetune.pipeline.sampler import Generators, OnStep, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
@@ -164,7 +165,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         index = read_index(name_or_path, **hub)
         check_index(index, name_or_path, trusted=bool(options.get("trust_remote_code")))
         name_or_path, theory = fetch(name_or_path, index, **hub), theory_of(adapter, index, **access)
-        if (reference := read_reference(index)) is not None:
+        if (reference := read_reference(index, name_or_path, **access)) is not None:
             pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
             load_adapters(name_or_path, index, pipe)
         else:
@@ -175,12 +176,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             if Path(name_or_path).is_dir():
                 check_weight_indices(name_or_path)
                 check_base_configs(name_or_path, index, skip=tuple(options))
+            brought = tuple(options)
             if "language_model" not in options:
                 dtype = options.get("dtype", options.get("torch_dtype"))
                 model = language_model(name_or_path, index, dtype, options.get("variant"), **hub)
                 options |= given_arguments(language_model=model)
             with without_adapters(name_or_path, index, options.get("variant")) as plain:
                 pipe = super().from_pretrained(plain, **options)
+            check_components(pipe.components, name_or_path, skip=brought)
             if plain != name_or_path:
                 load_adapters(name_or_path, index, pipe)
             pipe.base_name, pipe.base_revision = short_name(base), options.get("revision")
@@ -228,9 +231,15 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         from musetune.hub import push
 
         with tempfile.TemporaryDirectory() as folder:
-            written = self.save_adapter(folder, name)
+            adapter_folder = self.save_adapter(folder, name)
             return push(
-                written, repo_id, token=token, revision=revision, private=private, message=message, license=license
+                adapter_folder,
+                repo_id,
+                token=token,
+                revision=revision,
+                private=private,
+                message=message,
+                license=license,
             )
 
     # -- adapters
@@ -460,7 +469,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         Raises:
             ValueError: for values out of range and for arguments that would be ignored.
-            TypeError: for a lead sheet that is none.
+            TypeError: for a lead sheet or a generator that is none.
         """
         self._interrupt = False
         settings = {"key": key, "bpm": bpm, "time_signature": time_signature, "genre": genre}
@@ -480,6 +489,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             raise ValueError(
                 f"callback_on_step_end_tensor_inputs={callback_on_step_end_tensor_inputs!r}: only ['latents']"
             )
+        check_generators(generator)
         on_step = self._on_step(callback, callback_steps or 1, callback_on_step_end)
         prompts: list[str | None] = list(prompt) if isinstance(prompt, list) else [prompt]
         waveforms = num_waveforms_per_prompt or 1

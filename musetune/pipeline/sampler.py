@@ -12,6 +12,7 @@ from torch import Tensor
 from musetune.pipeline.conditions import Conditions
 from musetune.pipeline.guidance import Guidance, guide, passes
 from musetune.pipeline.windows import blend
+from musetune.symbols.limits import shorten
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -87,17 +88,27 @@ def sample(
     return latents
 
 
+def check_generators(generator: object) -> None:
+    """Raise TypeError for what is neither a torch.Generator nor a list of them; None is none."""
+    for one in generator if isinstance(generator, list) else [] if generator is None else [generator]:
+        if not isinstance(one, torch.Generator):
+            raise TypeError(
+                f"generator={shorten(repr(one))} is no torch.Generator: give torch.Generator().manual_seed(7), or a "
+                "list of one for each waveform"
+            )
+
+
 def step_arguments(scheduler: SchedulerMixin, generator: Generators, eta: float) -> dict[str, Any]:
     """Return what ``scheduler.step`` takes of ``generator`` and ``eta``: all randomness is the caller's.
 
     Raises:
         ValueError: for an ``eta`` above 0 that it does not take.
     """
-    known = inspect.signature(scheduler.step).parameters
-    if eta and "eta" not in known:
+    parameters = inspect.signature(scheduler.step).parameters
+    if eta and "eta" not in parameters:
         raise ValueError(f"eta={eta} has no meaning for {type(scheduler).__name__}: leave it out, or use DDIMScheduler")
-    arguments: dict[str, Any] = {"eta": eta} if "eta" in known else {}
-    return arguments | ({"generator": generator} if "generator" in known else {})
+    arguments: dict[str, Any] = {"eta": eta} if "eta" in parameters else {}
+    return arguments | ({"generator": generator} if "generator" in parameters else {})
 
 
 def relate_sections(noise: Tensor, sheet: LeadSheet, row_s: float) -> Tensor:

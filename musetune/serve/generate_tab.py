@@ -114,13 +114,13 @@ class GenerateTab:
         checked = [self.reading, self.start, self.problem]
         gr.on([part.change for part in fields], self.check, fields, checked, api_name="check", **LIVE)
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
-        made = [self.status, self.start, self.stop, self.take, self.takes, self.history]
+        outputs = [self.status, self.start, self.stop, self.take, self.takes, self.history]
         buttons = [self.status, self.start, self.stop]
         begun = self.start.click(self.begin, None, [*buttons, self.ticket], show_progress="hidden", **PRIVATE)
         begun.then(
             self.generate,
             [self.ticket, self.history, *fields, self.genre, self.prompt, self.seed, self.steps, *self.mix],
-            made,
+            outputs,
             api_name="generate",
             show_progress="hidden",
             trigger_mode="multiple",
@@ -165,8 +165,8 @@ class GenerateTab:
 
     def begin(self) -> tuple[Any, ...]:
         """What the bar shows at once, Generate off, Cancel on; and a ticket by which the work can be cancelled."""
-        told = markup.status("waiting for its turn")
-        return told, gr.update(interactive=False), gr.update(interactive=True), self.studio.ticket()
+        status = markup.status("waiting for its turn")
+        return status, gr.update(interactive=False), gr.update(interactive=True), self.studio.ticket()
 
     def cancel(self, ticket: int | None) -> tuple[Any, ...]:
         """Stop the work, which then says so itself; what has not begun never does."""
@@ -220,12 +220,14 @@ class GenerateTab:
             order.sheet()
             for take in work:
                 if take is None:
-                    told = markup.status(work.progress or "waiting for its turn", work.share)
-                    yield told, gr.update(interactive=False), gr.update(interactive=True), *unchanged
+                    status = markup.status(work.progress or "waiting for its turn", work.share)
+                    yield status, gr.update(interactive=False), gr.update(interactive=True), *unchanged
                 else:
                     history = (history or TakeHistory()).add(take)
-                    told = markup.status(f"Take {history.made} is ready: {percent(take.report['overall'])} overall.", 1)
-                    yield told, *_ready(), markup.shown_html(history), markup.takes_html(history), history
+                    status = markup.status(
+                        f"Take {history.made} is ready: {percent(take.report['overall'])} overall.", 1
+                    )
+                    yield status, *_ready(), markup.shown_html(history), markup.takes_html(history), history
         except StoppedError:
             yield markup.status("Cancelled.", 1), *_ready(), *unchanged
         except ValueError as error:
@@ -250,8 +252,8 @@ class GenerateTab:
             history = history.rename(int(number or 0), name)
         elif action in ("show", "compare", "delete"):
             history = getattr(history, action)(number)
-        shown = gr.skip() if action in ("zip", "rename") else markup.shown_html(history)
-        return history, shown, gr.skip() if action == "zip" else markup.takes_html(history), saved
+        view = gr.skip() if action in ("zip", "rename") else markup.shown_html(history)
+        return history, view, gr.skip() if action == "zip" else markup.takes_html(history), saved
 
 
 def _length(length: float, unit: str) -> dict[str, Any]:

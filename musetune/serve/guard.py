@@ -129,11 +129,11 @@ class Guard:
 
 def _stream(scope: Scope) -> str | None:
     """The session or event whose news a request asks for; None for any other request."""
-    found = STREAM.search(scope["path"]) if scope.get("method") == "GET" else None
-    if found is None:
+    match = STREAM.search(scope["path"]) if scope.get("method") == "GET" else None
+    if match is None:
         return None
     sessions = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("session_hash", [])
-    return found["event"] or next(iter(sessions), None)
+    return match["event"] or next(iter(sessions), None)
 
 
 def _name(host: str) -> str:

@@ -49,9 +49,9 @@ class TakeHistory:
         number = self.made + 1
         order = take.order
         name = f"{' '.join(order.chords.split())[:40]} · {order.genre or 'any genre'} · seed {order.seed:.0f}"
-        kept = tuple(one for one in self.takes if one.take.files["WAV"].is_file())
-        other = self.other if any(one.number == self.other for one in kept) else None
-        return TakeHistory((*kept, NamedTake(number, name, take)), number, other, number)
+        takes = tuple(one for one in self.takes if one.take.files["WAV"].is_file())
+        other = self.other if any(one.number == self.other for one in takes) else None
+        return TakeHistory((*takes, NamedTake(number, name, take)), number, other, number)
 
     def show(self, number: int) -> TakeHistory:
         """Show a take; comparing ends where it is the other one."""
@@ -80,11 +80,11 @@ class TakeHistory:
         shutil.rmtree(gone.take.files["WAV"].parent, ignore_errors=True)
         takes = tuple(take for take in self.takes if take.number != number)
         other = None if self.other == number else self.other
-        shown = self.shown
-        if shown == number:
-            shown = other or (takes[-1].number if takes else None)
+        visible = self.shown
+        if visible == number:
+            visible = other or (takes[-1].number if takes else None)
             other = None
-        return replace(self, takes=takes, shown=shown, other=other)
+        return replace(self, takes=takes, shown=visible, other=other)
 
     def zip(self, folder: Path) -> Path:
         """Write all takes into one zip file in a new folder below ``folder``: a folder a take, by number and name."""

@@ -127,8 +127,8 @@ class ListenTab:
         """First and last bar of a section that was chosen by name."""
         if sheet is None:
             return 1, 1
-        found = sections_of_song(LeadSheet.from_json(sheet))
-        return found.get(section, found[WHOLE])
+        passages = sections_of_song(LeadSheet.from_json(sheet))
+        return passages.get(section, passages[WHOLE])
 
     def explain(self, sheet: dict[str, Any] | None, first: float, last: float) -> tuple[str, Any]:
         """What will be handed over, or what is wrong with the bars, as HTML; and the button, pressable or not."""

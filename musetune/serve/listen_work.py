@@ -85,14 +85,14 @@ def bars_of_song(sheet: LeadSheet) -> list[tuple[Fraction, Fraction]]:
 def sections_of_song(sheet: LeadSheet) -> dict[str, tuple[int, int]]:
     """First and last bar of each section by a name to choose it by; and of the whole song."""
     bars = bars_of_song(sheet)
-    found = {WHOLE: (1, len(bars))}
+    passages = {WHOLE: (1, len(bars))}
     for part in sheet.sections:
         inside = [
             number for number, (start, _) in enumerate(bars, start=1) if part.start <= start < part.start + part.beats
         ]
         if inside:
-            found[f"{part.label} (bars {inside[0]}–{inside[-1]})"] = (inside[0], inside[-1])
-    return found
+            passages[f"{part.label} (bars {inside[0]}–{inside[-1]})"] = (inside[0], inside[-1])
+    return passages
 
 
 def passage(sheet: LeadSheet, first: float, last: float) -> SongPassage:
@@ -125,18 +125,18 @@ def passage(sheet: LeadSheet, first: float, last: float) -> SongPassage:
     return SongPassage(low, high, until, time(start), time(end), sheet.slice(start, end))
 
 
-def passage_text(sheet: LeadSheet, chosen: SongPassage) -> str:
+def passage_text(sheet: LeadSheet, passage: SongPassage) -> str:
     """What is handed over, in a sentence; and what is left out, where something is."""
-    length = chosen.end_s - chosen.start_s
-    places = f"{clock(chosen.start_s)} to {clock(chosen.end_s)}"
-    if chosen.fitting < chosen.last:
+    length = passage.end_s - passage.start_s
+    places = f"{clock(passage.start_s)} to {clock(passage.end_s)}"
+    if passage.fitting < passage.last:
         return (
-            f"The page makes up to {SECONDS[1]:g} s: bars {chosen.first}–{chosen.fitting} ({places}) are handed over, "
-            f"{clock(length)} of the song's {clock(sheet.duration_s)}; bars {chosen.fitting + 1}–{chosen.last} are "
-            f"left out. Choose a later “From bar” to take those."
+            f"The page makes up to {SECONDS[1]:g} s: bars {passage.first}–{passage.fitting} ({places}) are handed "
+            f"over, {clock(length)} of the song's {clock(sheet.duration_s)}; bars {passage.fitting + 1}–{passage.last} "
+            f"are left out. Choose a later “From bar” to take those."
         )
-    whole = chosen.first == 1 and chosen.last == len(bars_of_song(sheet))
-    return f"{'The whole song is' if whole else f'Bars {chosen.first}–{chosen.last} are'} handed over: {places}."
+    whole = passage.first == 1 and passage.last == len(bars_of_song(sheet))
+    return f"{'The whole song is' if whole else f'Bars {passage.first}–{passage.last} are'} handed over: {places}."
 
 
 def hand_over_bars(sheet: LeadSheet, first: float, last: float, genre: str | None) -> Order:

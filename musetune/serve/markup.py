@@ -67,19 +67,19 @@ def right(order: Order) -> str:
     length = f"plays {bars}{sheet.duration_s:.4g} s" + ("" if order.ending == "stops" else f", then {order.ending}")
     if order.ending == "loops":
         length = f"loops {bars}{sheet.duration_s:.4g} s"
-    written = facts(loop).rsplit(" · ", 1)[0]  # without its length
-    chart = chart_html(loop, heading=f"{written} · {length}")
+    heading = facts(loop).rsplit(" · ", 1)[0]  # without its length
+    chart = chart_html(loop, heading=f"{heading} · {length}")
     return f'<div class="mt-right" role="group" aria-label="Chart" tabindex="0">{chart}</div>'
 
 
 def take_html(take: Take, name: str = "") -> str:
     """Player, chart, downloads and scores of a take."""
-    asked = asked_cells(take.sheet)
-    rows = {"asked": asked, "heard": heard_cells(take.report["chords"])}
+    request_cells = asked_cells(take.sheet)
+    rows = {"asked": request_cells, "heard": heard_cells(take.report["chords"])}
     player = player_html(
         take.files["WAV"], take.sheet, rows, take.seconds, title=name, repeat=take.order.ending == "loops"
     )
-    chart = chart_that_follows(take.sheet, asked)
+    chart = chart_that_follows(take.sheet, request_cells)
     return (
         f'<section class="mt-take" aria-label="{escape(name or "Take")}">{player}{chart}'
         f"{downloads(take.files)}{scores_html(take.report)}</section>"
@@ -88,19 +88,19 @@ def take_html(take: Take, name: str = "") -> str:
 
 def shown_html(history: TakeHistory) -> str:
     """The take that is shown, and beside it, to be switched to while it plays, the one it is compared with."""
-    shown, other = history.get(history.shown), history.get(history.other)
-    if shown is None:
+    visible, other = history.get(history.shown), history.get(history.other)
+    if visible is None:
         return hint("What you generate plays here, its chords moving along.")
     if other is None:
-        return f'<h2 class="mt-name">{escape(shown.name)}</h2>{take_html(shown.take, shown.name)}'
+        return f'<h2 class="mt-name">{escape(visible.name)}</h2>{take_html(visible.take, visible.name)}'
     sides = "".join(
         f'<button type="button" class="mt-side" data-side="{side}" aria-pressed="{str(side == "A").lower()}">'
         f"<b>{side}</b> {escape(one.name)}</button>"
-        for side, one in (("A", shown), ("B", other))
+        for side, one in (("A", visible), ("B", other))
     )
     return (
         f'<div class="mt-compare"><div class="mt-sides" role="group" aria-label="Compare">{sides}</div>'
-        f'<div data-side="A">{take_html(shown.take, shown.name)}</div>'
+        f'<div data-side="A">{take_html(visible.take, visible.name)}</div>'
         f'<div data-side="B" hidden>{take_html(other.take, other.name)}</div></div>'
     )
 
@@ -117,21 +117,21 @@ def takes_html(history: TakeHistory) -> str:
 
 
 def _take_row(one: NamedTake, history: TakeHistory) -> str:
-    shown, compared = one.number == history.shown, one.number == history.other
+    visible, compared = one.number == history.shown, one.number == history.other
     name = escape(one.name)
     button = lambda action, text, label, more="": (  # noqa: E731
         f'<button type="button" data-action="{action}" data-number="{one.number}" aria-label="{label}: {name}"{more}>'
         f"{text}</button>"
     )
-    current = ' aria-current="true"' if shown else ""
+    current = ' aria-current="true"' if visible else ""
     compare = button(
-        "compare", "A/B", "Compare", f' aria-pressed="{str(compared).lower()}"{" disabled" if shown else ""}'
+        "compare", "A/B", "Compare", f' aria-pressed="{str(compared).lower()}"{" disabled" if visible else ""}'
     )
     return (
         f'<li{current}><span class="mt-number">{one.number}</span><input type="text" data-action="rename" '
         f'data-number="{one.number}" value="{name}" maxlength="{NAME}" aria-label="Name of take {one.number}">'
         f'<span class="mt-overall">{percent(one.take.report["overall"])}</span>'
-        f"{button('show', 'Show', 'Show', ' disabled' if shown else '')}{compare}"
+        f"{button('show', 'Show', 'Show', ' disabled' if visible else '')}{compare}"
         f"{button('delete', '✕', 'Delete')}</li>"
     )
 
@@ -176,7 +176,7 @@ def scores_html(report: Mapping[str, Any]) -> str:
         for title, value in [("overall", report["overall"]), *report["parts"].items()]
     )
     tempo, key = report["tempo"], report["key"]
-    heard = f"{tempo['heard_bpm']:.0f} bpm" if tempo["heard_bpm"] else "no pulse"
+    pulse = f"{tempo['heard_bpm']:.0f} bpm" if tempo["heard_bpm"] else "no pulse"
     rows = "".join(
         f"<tr class='{verdict(row)}'><td>{row['start_s']:.1f}–{row['end_s']:.1f} s</td>"
         f"<td>{escape(pop_name(Chord.parse(row['asked'])))}</td>"
@@ -187,7 +187,7 @@ def scores_html(report: Mapping[str, Any]) -> str:
     )
     return (
         f'<div class="mt-scores">{tiles}</div><p class="mt-fact">Overall is the mean of its parts: how much of '
-        f"what was asked MuseTune's own listener hears. Tempo: asked {tempo['asked_bpm'] or 0:.0f} bpm, heard {heard}. "
+        f"what was asked MuseTune's own listener hears. Tempo: asked {tempo['asked_bpm'] or 0:.0f} bpm, heard {pulse}. "
         f"Key: asked {escape(key['asked'])}, heard {escape(key['heard'] or 'none')}.</p>"
         '<details class="mt-details"><summary>Chord by chord</summary><table class="mt-table"><thead><tr>'
         '<th scope="col">time</th><th scope="col">asked</th><th scope="col">heard</th><th scope="col">of the time</th>'

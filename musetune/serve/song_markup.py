@@ -61,13 +61,13 @@ def audio_html(audio: SongAudio, whole: LeadSheet) -> str:
         else "The whole song."
     )
     addresses = escape(json.dumps({name: url(file) for name, file in audio.stems.items()}), quote=True)
-    asked, sheet = asked_cells(audio.sheet), audio.sheet
-    player = player_html(audio.mix, sheet, {"asked": asked}, sheet.duration_s, title="Song")
+    request_cells, sheet = asked_cells(audio.sheet), audio.sheet
+    player = player_html(audio.mix, sheet, {"asked": request_cells}, sheet.duration_s, title="Song")
     files = {"WAV": audio.mix, "Stems (zip)": audio.archive}
     return (
         f'<div class="mt-mix mt-take" data-stems="{addresses}" data-whole="{escape(url(audio.mix))}" '
         f'data-from="{audio.from_s:.3f}">'
-        f'{player}{chart_that_follows(sheet, asked)}<div class="mt-fact">{escape(part)} '
+        f'{player}{chart_that_follows(sheet, request_cells)}<div class="mt-fact">{escape(part)} '
         '<span class="mt-heard" role="status"></span></div>'
         f"{markup.downloads(files)}</div>"
     )

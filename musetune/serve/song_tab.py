@@ -123,9 +123,9 @@ class SongTab:
 
     def _wire(self) -> None:
         order = [self.prompt, self.key, self.bpm, self.meter, self.genre, self.form, self.bars, self.seed]
-        told = [self.status, self.cancel]
-        planned = [*told, self.chart, self.header, self.reading, self.notes_button, self.apply_button]
-        written = [*told, self.song, self.cast, self.first_bar, self.audio_button, self.audio, self.reading]
+        bar = [self.status, self.cancel]
+        planned = [*bar, self.chart, self.header, self.reading, self.notes_button, self.apply_button]
+        after_notes = [*bar, self.song, self.cast, self.first_bar, self.audio_button, self.audio, self.reading]
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         self.chart.change(
             self.check,
@@ -137,12 +137,12 @@ class SongTab:
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
         gr.on([self.plan_button.click, self.prompt.submit], self.plan, order, planned, **work)
         self.apply_button.click(self.apply, [self.chart, self.header, *order], planned, **work)
-        self.notes_button.click(self.notes, [self.chart, self.header, self.prompt, self.seed], written, **work)
+        self.notes_button.click(self.notes, [self.chart, self.header, self.prompt, self.seed], after_notes, **work)
         self.audio_button.click(
-            self.sound, [self.song, self.first_bar, self.steps, self.seed], [*told, self.song, self.audio], **work
+            self.sound, [self.song, self.first_bar, self.steps, self.seed], [*bar, self.song, self.audio], **work
         )
         for player, button in self.anew_buttons.items():
-            button.click(self._rewriter(player), self.song, written, **work)
+            button.click(self._rewriter(player), self.song, after_notes, **work)
         self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
 
     # -- what the fields do; each can be called without a browser

@@ -162,8 +162,8 @@ def apply_pins(sheet: LeadSheet, order: SongOrder, errand: Errand[LeadSheet] | N
         raise ValueError(
             f"Bars: {pins['bars']} are fewer than the chart's {len(sheet.downbeats())}; delete bars in the chart"
         )
-    kept = {name: pins[name] for name in ("key", "bpm", "genre", "bars")}
-    return _planned(order.prompt, kept | {"sheet": sheet, "seed": order.seed}, errand)
+    own_pins = {name: pins[name] for name in ("key", "bpm", "genre", "bars")}
+    return _planned(order.prompt, own_pins | {"sheet": sheet, "seed": order.seed}, errand)
 
 
 def _planned(prompt: str, pins: dict[str, Any], errand: Errand[LeadSheet] | None) -> LeadSheet:
@@ -242,14 +242,14 @@ def rewrite_player(song: Song, player: str, folder: Path, errand: Errand[Song] |
         raise ValueError(f"{player!r} is not one of the players: {', '.join(song.arrangement.stems)}")
     version = song.versions.get(player, 0) + 1
     others = {name: stem for name, stem in song.arrangement.stems.items() if name != player}
-    written = _arranged(
+    arrangement = _arranged(
         song.sheet,
         errand,
         stems=(player,),
         given=replace(song.arrangement, stems=others),
         seed=(song.seed + version * ANEW) % 2**31,
     )
-    stems = {name: written.stems[name] if name == player else stem for name, stem in song.arrangement.stems.items()}
+    stems = {name: arrangement.stems[name] if name == player else stem for name, stem in song.arrangement.stems.items()}
     anew = replace(
         song, arrangement=replace(song.arrangement, stems=stems), versions={**song.versions, player: version}
     )
@@ -345,14 +345,14 @@ def render(
     if not alone:
         raise ValueError(f"no player has a note from bar {first_bar} on")
     before = song.audio
-    known = before.raw if before is not None and (before.sheet, before.settings) == (sheet, settings) else {}
+    earlier = before.raw if before is not None and (before.sheet, before.settings) == (sheet, settings) else {}
     place = new_folder(folder)
     raw: dict[str, tuple[Stem, Path]] = {}
     sounds: dict[str, np.ndarray] = {}
     for number, (name, part) in enumerate(alone.items(), start=1):
         stem, file = notes.stems[name], place / f"raw-{name}.wav"
-        if name in known and known[name][0] == stem and known[name][1].is_file():
-            file.write_bytes(known[name][1].read_bytes())
+        if name in earlier and earlier[name][0] == stem and earlier[name][1].is_file():
+            file.write_bytes(earlier[name][1].read_bytes())
         else:
             on_step = partial(_say_step, errand, name, number, len(alone), steps)
             save_audio(file, *_played(pipe, sheet, part, name, steps, seed, on_step))

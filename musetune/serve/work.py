@@ -177,8 +177,10 @@ def genre_folders() -> list[Path]:
     """The genre adapters that come with MuseTune."""
     from musetune.hub.locate import BUNDLED_ADAPTERS, is_lora
 
-    found = {folder.name: folder for place in BUNDLED_ADAPTERS for folder in sorted(place.glob("*")) if is_lora(folder)}
-    return [found[name] for name in sorted(found)]
+    folders = {
+        folder.name: folder for place in BUNDLED_ADAPTERS for folder in sorted(place.glob("*")) if is_lora(folder)
+    }
+    return [folders[name] for name in sorted(folders)]
 
 
 def stack(pipe: MuseTunePipeline, folders: Iterable[Path]) -> list[str]:

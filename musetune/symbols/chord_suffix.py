@@ -300,8 +300,8 @@ def write_list(quality: str, intervals: Iterable[int]) -> str:
     tones = tuple(intervals)
     if not tones:
         return quality
-    left, more, quality = _changes(quality, tones)
-    return f"{quality}({','.join([f'*{name}' for name in left] + more)})"
+    missing, more, quality = _changes(quality, tones)
+    return f"{quality}({','.join([f'*{name}' for name in missing] + more)})"
 
 
 def _changes(quality: str, tones: tuple[int, ...]) -> tuple[list[str], list[str], str]:
@@ -309,8 +309,8 @@ def _changes(quality: str, tones: tuple[int, ...]) -> tuple[list[str], list[str]
     if quality == "9" and 14 not in tones and 2 not in tones:  # G:7(13), which has the quality 9
         quality = "7"
     own = quality_tones(quality)
-    left = [degree_name(i, own) for i in own if i not in tones]
-    return left, [degree_name(i, tones) for i in tones if i not in own], quality
+    missing = [degree_name(i, own) for i in own if i not in tones]
+    return missing, [degree_name(i, tones) for i in tones if i not in own], quality
 
 
 def write_suffix(quality: str, intervals: Iterable[int]) -> str:
@@ -325,9 +325,9 @@ def write_suffix(quality: str, intervals: Iterable[int]) -> str:
         return SUFFIXES[quality]
     if tones in _usual():
         return _usual()[tones]
-    left, more, quality = _changes(quality, tones)
+    missing, more, quality = _changes(quality, tones)
     altered = {"b5", "#5"} & set(more)  # which takes the place of the fifth by itself
-    items = [f"no{name.lstrip('b#')}" for name in left if not (name == "5" and altered)]
+    items = [f"no{name.lstrip('b#')}" for name in missing if not (name == "5" and altered)]
     beside = {name for name in more if name[0] in "b#" and DEGREE_SEMITONES[name[1:]] in tones}  # b9 where 9 sounds too
     items += [name if name in _PLAIN and name not in beside else f"add{name}" for name in more]
     return f"{SUFFIXES[quality]}({','.join(items)})"

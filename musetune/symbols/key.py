@@ -96,10 +96,12 @@ class Key:
             >>> Key.in_mode("A", "aeolian")
             Key(tonic='A', mode='minor')
         """
-        kept = MODES.get(mode, mode)
+        nearest = MODES.get(mode, mode)
         if mode in MODES and mode not in ("ionian", "aeolian"):
-            remark(f"the key {tonic} {mode} is kept as {tonic} {kept}, the nearer of the two modes that keys have here")
-        return Key(tonic, kept)
+            remark(
+                f"the key {tonic} {mode} is kept as {tonic} {nearest}, the nearer of the two modes that keys have here"
+            )
+        return Key(tonic, nearest)
 
     @property
     def tonic_pc(self) -> int:

@@ -146,9 +146,9 @@ XML_FAULTS = {  # expat's code → what it means in a file
 
 def _fault_of_xml(error: ElementTree.ParseError) -> str:
     """What expat found, in words for whoever opens the file in an editor."""
-    said = expat.ErrorString(error.code)
+    words = expat.ErrorString(error.code)
     line = error.position[0]
-    return XML_FAULTS.get(said, "line {line} is not XML").format(line=line)
+    return XML_FAULTS.get(words, "line {line} is not XML").format(line=line)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -103,11 +103,12 @@ def find_checkpoint(folder: Path, resume_from: str | None) -> Path | None:
     raise ValueError(f"resume_from_checkpoint={resume_from!r} is no checkpoint; give latest, a path or one of: {names}")
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
+def load_checkpoint(path: Path, counters: Collection[str] = ()) -> tuple[dict[str, Tensor], JsonObject]:
     """Read what `save_checkpoint` wrote.
 
     Args:
         path: The folder `checkpoint-<step>`.
+        counters: Names of whole numbers from 0 on that must stand among the counters.
 
     Returns:
         The tensors and the counters.
@@ -120,9 +121,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], JsonObject]:
         digest = meta.pop(_DIGEST, None)
         if digest is not None and digest != _digest(path / "state.safetensors"):
             raise ValueError("state.safetensors is not what was written")
+        if wrong := [name for name in counters if type(meta.get(name)) is not int or meta[name] < 0]:
+            raise ValueError(f"state.json says {wrong[0]}={meta.get(wrong[0])!r:.60}, which is no count")
         return load_file(path / "state.safetensors"), meta
-    except (OSError, ValueError, AttributeError, TypeError, SafetensorError) as error:
-        older = _older_whole_one(path)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, SafetensorError) as error:
+        older = _older_whole_one(path, counters)
         advice = f"give resume_from_checkpoint={older.name}" if older else "no older one is whole: begin anew"
         raise ValueError(f"the checkpoint {path} is damaged ({_reason(error)}); {advice}") from None
 
@@ -276,13 +279,13 @@ def truncate_log(path: Path, last_step: int) -> None:
     os.replace(scratch, path)
 
 
-def _older_whole_one(path: Path) -> Path | None:
+def _older_whole_one(path: Path, counters: Collection[str]) -> Path | None:
     """The newest checkpoint before `path` in its folder that can be read."""
     name = _NAME.fullmatch(path.name)
     older = [p for p in list_checkpoints(path.parent) if name and int(p.name.partition("-")[2]) < int(name[1])]
     for candidate in reversed(older):
         try:
-            load_checkpoint(candidate)
+            load_checkpoint(candidate, counters)
         except ValueError:
             continue
         return candidate
@@ -290,7 +293,11 @@ def _older_whole_one(path: Path) -> Path | None:
 
 
 def _reason(error: Exception) -> str:
-    return f"{Path(error.filename).name} is missing" if isinstance(error, FileNotFoundError) else str(error)
+    if isinstance(error, FileNotFoundError):
+        return f"{Path(error.filename).name} is missing"
+    if isinstance(error, AttributeError | TypeError | RecursionError):
+        return "state.json is no object of JSON"
+    return str(error)
 
 
 def _digest(path: Path) -> str:

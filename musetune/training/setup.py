@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
-from diffusers import AudioLDM2UNet2DConditionModel, DiffusionPipeline
+from diffusers import AudioLDM2UNet2DConditionModel, DDPMScheduler, DiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 
 from musetune.adapter import MusicAdapter, lora
@@ -22,6 +22,8 @@ from musetune.audio import mel_frontend
 from musetune.hub.locate import find_adapter
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
+from musetune.models.weight_checks import check_finite, check_weight_indices
+from musetune.pipeline.folders import check_index
 
 GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it is trained
 PRECISIONS = ("no", "bf16")
@@ -78,6 +80,21 @@ def start_accelerator(mixed_precision: str, *, cpu: bool, report_to: str | None,
     return accelerator
 
 
+def load_noise_schedule(base: str) -> DDPMScheduler:
+    """The base's noise schedule for training.
+
+    Args:
+        base: Its folder or Hub id.
+
+    Raises:
+        ValueError: Its config asks for more steps than make sense.
+    """
+    if Path(base).is_dir():
+        check_base_configs(base, {"scheduler": ["diffusers", "DDPMScheduler"]})
+    schedule: DDPMScheduler = DDPMScheduler.from_pretrained(base, subfolder="scheduler")
+    return schedule
+
+
 def load_unet(base: str, channels: int, *, cpu: bool) -> AudioLDM2UNet2DConditionModel:
     """The base's U-Net, frozen, in float32.
 
@@ -91,10 +108,12 @@ def load_unet(base: str, channels: int, *, cpu: bool) -> AudioLDM2UNet2DConditio
     """
     access = {} if Path(base).is_dir() else check_cache(base, "unet/config.json")
     if Path(base).is_dir():
+        check_weight_indices(Path(base) / "unet")
         check_base_configs(base, {"unet": ["diffusers", "AudioLDM2UNet2DConditionModel"]})
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(
         base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32, **access
     ).requires_grad_(False)
+    check_finite(f"the U-Net of {base}", unet.state_dict())
     if cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel
     if unet.config.in_channels != channels:
@@ -208,9 +227,20 @@ def choose_trained_parts(
 
 
 def bin_hz(base: str) -> np.ndarray:
-    """Hertz of the bins of the base's spectrogram; of the base only the vocoder is loaded."""
-    library, name = DiffusionPipeline.load_config(base)["vocoder"]
-    vocoder = getattr(import_module(library), name).from_pretrained(base, subfolder="vocoder")
+    """Hertz of the bins of the base's spectrogram; of the base only the vocoder is loaded.
+
+    Raises ValueError for a base whose vocoder is from elsewhere than diffusers, transformers and musetune, or whose
+    config asks for more than its weights hold.
+    """
+    index = {"vocoder": DiffusionPipeline.load_config(base).get("vocoder")}
+    check_index({"_class_name": "", **index}, base)
+    if not isinstance(index["vocoder"], list) or None in index["vocoder"]:
+        raise ValueError(f"{base}: model_index.json names no vocoder, whose spectrogram the branch for stems hears")
+    if Path(base).is_dir():
+        check_weight_indices(Path(base) / "vocoder")
+        check_base_configs(base, index)
+    library, name = index["vocoder"]
+    vocoder = getattr(import_module(library), name).from_pretrained(base, subfolder="vocoder", use_safetensors=True)
     frequencies: np.ndarray = mel_frontend(SimpleNamespace(vocoder=vocoder)).frequencies
     return frequencies
 

@@ -144,7 +144,7 @@ def resume_state(
     Returns:
         What is otherwise than when the checkpoint was written, each as a phrase; empty where the run will be exact.
     """
-    tensors, meta = load_checkpoint(checkpoint)
+    tensors, meta = load_checkpoint(checkpoint, counters=("step", "bad", *(["ema_steps"] if state.ema else [])))
     unpack_state(tensors, state.named, state.optimizer, state.averages)
     state.step, state.bad_steps = meta["step"], meta["bad"]
     if state.ema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from diffusers.models.attention_processor import Attention
 from omegaconf import OmegaConf
 from small_unet import GPT2, SHEETS, make_adapter, make_unet, noise, run, tokens
 
+from musetune import LeadSheet
 from musetune.adapter import MusicAdapter, music_sites
+from musetune.conditioning import tokenize
+from musetune.hub.locate import find_adapter
 
 
 def test_sites_are_the_gpt2_cross_attentions() -> None:
@@ -203,3 +207,31 @@ def test_an_index_of_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ValueError, match="is an index of weights; an adapter has one safetensors file"):
         MusicAdapter.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("diffusion_pytorch_model.safetensors", None),
+        ("diffusion_pytorch_model.safetensors", b""),
+        ("config.json", b"[]"),
+        ("config.json", b"[" * 100_000),
+        ("config.json", b"\xff\xfe"),
+    ],
+    ids=["half", "empty", "list", "deep", "no UTF-8"],
+)
+def test_a_damaged_folder_is_a_value_error_that_names_the_file(
+    tmp_path: Path, file: str, content: bytes | None
+) -> None:
+    folder = shutil.copytree(find_adapter("theory"), tmp_path / "bad")
+    path = folder / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content is None else content)
+    with pytest.raises(ValueError, match=file):
+        MusicAdapter.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("event_s", [1e-300, 0.0, -1.0, float("nan"), float("inf")])
+def test_events_are_not_packed_without_end(event_s: float) -> None:
+    sheet = LeadSheet.from_progression("I V", duration_seconds=4)
+    with pytest.raises(ValueError, match="event_s"):
+        tokenize(sheet, frame_s=0.1, n_frames=40, event_s=event_s)

@@ -18,8 +18,8 @@ from small_unet import make_adapter, make_unet, noise, run
 from torch import nn
 
 from musetune.adapter import lora
-from musetune.adapter.lora_config import check_lora_config, pattern_value
 from musetune.adapter.lora_files import DIFFUSERS, PEFT, Lora, from_unet, read_lora
+from musetune.models.lora_config import check_lora_config, pattern_value
 
 
 def merged_run(unet: nn.Module, one: Lora) -> torch.Tensor:

@@ -71,6 +71,30 @@ def test_a_hole_costs_its_own_time_alone(tmp_path: Path) -> None:
     assert 900 < last < 1150  # the tone's end, not its middle
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_files_joined_end_to_end_are_read_to_their_end(times: int, tmp_path: Path) -> None:
+    path = tmp_path / "tone.mp3"
+    path.write_bytes(mp3(path) * times)
+    read, rate = load_audio(path)
+    assert len(read) / rate == pytest.approx(SECONDS * times, abs=0.1 * times)
+    last = np.abs(np.fft.rfft(read[-rate // 2 :])).argmax() * 2  # Hz
+    assert 900 < last < 1150  # the tone's end
+
+
+def test_a_stream_that_changes_its_rate_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "tone.mp3"
+    first, second = mp3(path), mp3(path, 48000)
+    path.write_bytes(first + second)
+    with caplog.at_level(logging.WARNING):
+        read, rate = load_audio(path)
+    assert (rate, len(read)) == (24000, SECONDS * 24000)
+    assert "changes its sampling rate or layer" in caplog.text
+    caplog.clear()
+    path.write_bytes(first + b"TAG" + bytes(125))
+    load_audio(path)
+    assert not caplog.text
+
+
 def test_an_ordinary_file_is_read_by_its_descriptor(tmp_path: Path) -> None:
     path = tmp_path / "tone.mp3"
     path.write_bytes(mp3(path) + b"TAG" + bytes(125))

@@ -14,6 +14,7 @@ import pytest
 from small import SR, tones
 
 from musetune.datasets import metadata as recipe
+from musetune.datasets.prepare import changes
 from musetune.symbols import LeadSheet, Meter
 
 
@@ -52,7 +53,7 @@ ROW = '{"file_name": "a.wav", "text": "x"}\n'
     [
         (ROW + '\n{"text": "no name"}\n', "line 3: has no file_name"),
         ("file_name: a.wav\n", "line 1: is no JSON"),
-        ("[" * 100_000, "line 1: is no JSON"),
+        ("[" * 100_000, "line 1: is nested too deeply"),
         ('["a.wav"]\n', "line 1: is no object"),
         (ROW.encode() + '{"file_name": "b.wav", "text": "Frédéric"}\n'.encode("latin1"), "line 2: is not UTF-8"),
         (ROW.encode("utf-16"), "line 1: is not UTF-8"),
@@ -148,4 +149,14 @@ def test_bad_rows_leave_the_others_alone_and_name_their_file_where_they_can(tmp_
 
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "metadata.jsonl")
-    assert recipe.scan_metadata(tmp_path) == ({}, [])
+    left_out = f"{tmp_path / 'metadata.jsonl'} is not a file: it is left out"
+    assert recipe.scan_metadata(tmp_path) == ({}, [left_out])
+
+
+@pytest.mark.parametrize("content", ["", '{"genre": ', "[]", "[" * 100_000])
+def test_damaged_options_of_a_run_are_said_and_written_anew(tmp_path: Path, content: str) -> None:
+    (tmp_path / "prepare.json").write_text(content)
+    (said,) = changes(tmp_path, {"genre": "jazz"}, {}, {})
+    assert str(tmp_path / "prepare.json") in said
+    assert changes(tmp_path, {"genre": "jazz"}, {}, {}) == []
+    assert "was begun with --genre jazz" in changes(tmp_path, {"genre": "pop"}, {}, {})[0]

@@ -372,6 +372,8 @@ def test_a_pipe_in_the_folder_does_not_hang(hub: LoopbackHub, make_folder: Make)
             r"README\.md holds what looks like a token of the Hugging Face Hub",
         ),
         ("training.json", '{"argv": "ghp_' + "a1" * 18 + '"}', "a token of GitHub"),
+        ("kaggle.json", "{}", "is called as secrets are"),
+        ("notes.md", "sk-proj-" + "a1_" * 12, "a key of OpenAI"),
         ("notes.md", "-----BEGIN OPENSSH PRIVATE KEY-----", "a private key"),
     ],
 )

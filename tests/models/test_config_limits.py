@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel, AutoencoderKL
+from safetensors.torch import load_file, save_file
 from transformers import (
     ClapConfig,
     ClapModel,
@@ -24,6 +25,11 @@ from transformers import (
 from musetune import MuseTunePipeline
 from musetune.hub.places import BASES
 from musetune.models.config_limits import check_against_weights, check_base_configs, check_config, weight_shapes
+from musetune.planning.arranger import arranger
+from musetune.planning.arranger.arranger import Arranger
+from musetune.planning.planner import planner
+from musetune.planning.planner.planner import Planner
+from musetune.training import setup
 
 INDEX = json.loads((BASES / "nano" / "model_index.json").read_text())
 TRUE = Path(__file__).parents[1] / "data" / "audioldm2"
@@ -44,7 +50,8 @@ def base(tmp_path: Path) -> Path:
 
 def change(base: Path, part: str, path: str, value: object) -> Path:
     """Write ``value`` into a part's config, where a path such as text_config/d_ff leads."""
-    file = next(f for f in (base / part).glob("*config.json") if f.name != "generation_config.json")
+    files = [f for f in sorted((base / part).glob("*config.json")) if f.name != "generation_config.json"]
+    file = next((f for f in files if f.name == "config.json"), files[0])
     config = json.loads(file.read_text())
     *above, last = path.split("/")
     place = config
@@ -177,3 +184,119 @@ def test_the_true_sizes_of_audioldm2_pass(tmp_path: Path, part: str) -> None:
     header_of(built, tmp_path)
     check_config(config, "config.json")
     check_against_weights(config, tmp_path / "config.json", library, network.__name__)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "limit"), [("d_model", 10**9, "65536"), ("num_layers", 10**6, "256"), ("d_ff", 513, "512")]
+)
+def test_the_planner_checks_the_sizes_of_a_folder(tmp_path: Path, field: str, value: int, limit: str) -> None:
+    folder = Path(shutil.copytree(planner.NANO, tmp_path / "planner"))
+    file = change(tmp_path, "planner", field, value)
+    with pytest.raises(ValueError, match=f"{field}={value}") as error:
+        Planner.from_pretrained(folder)
+    assert str(error.value).startswith(str(file))
+    assert limit in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "limit"),
+    [
+        ("dim", 10**9, "16384"),
+        ("layers", 10**6, "16384"),
+        ("ffn", 385, "384"),
+        ("heads", 5, "144"),
+        ("dim", "144", "16384"),
+    ],
+)
+def test_the_arranger_checks_the_sizes_of_a_folder(tmp_path: Path, field: str, value: object, limit: str) -> None:
+    folder = Path(shutil.copytree(arranger.SHIPPED, tmp_path / "arranger"))
+    file = change(tmp_path, "arranger", field, value)
+    with pytest.raises(ValueError, match=field) as error:
+        Arranger.from_pretrained(folder)
+    assert str(error.value).startswith(str(file))
+    assert limit in str(error.value)
+
+
+@pytest.mark.parametrize("load", [Planner.from_pretrained, Arranger.from_pretrained])
+@pytest.mark.parametrize("damage", ["half", "NaN"])
+def test_damaged_weights_of_planner_and_arranger(tmp_path: Path, load, damage: str) -> None:
+    shipped = planner.NANO if load is Planner.from_pretrained else arranger.SHIPPED
+    folder = Path(shutil.copytree(shipped, tmp_path / "model"))
+    spoil(folder / "model.safetensors", damage)
+    with pytest.raises(ValueError, match="damaged"):
+        load(folder)
+
+
+def test_the_planner_reads_no_pickle(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(planner.NANO, tmp_path / "planner"))
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": dict.fromkeys(weights, "pytorch_model.bin")}))
+    with pytest.raises(ValueError, match=r"pytorch_model\.bin.: only safetensors"):
+        Planner.from_pretrained(folder)
+    index.unlink()
+    with pytest.raises(OSError, match="safetensors"):
+        Planner.from_pretrained(folder)
+
+
+def test_a_planners_lora_is_checked_before_it_is_built(tmp_path: Path) -> None:
+    shutil.copy(planner.NANO / "tokenizer.json", tmp_path)
+    shutil.copy(planner.NANO / "tokenizer_config.json", tmp_path)
+    base = Path(shutil.copytree(planner.NANO, tmp_path / "base"))
+
+    def load(**settings: object) -> None:
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2} | settings))
+        Planner.from_pretrained(tmp_path)
+
+    torch.save({}, tmp_path / "adapter_model.bin")
+    with pytest.raises(ValueError, match=r"has no adapter_model\.safetensors"):
+        load(base_model_name_or_path=str(base))
+    weights = {"base_model.model.x.lora_A.weight": torch.zeros(2, 128)}
+    save_file(weights, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match="says rank 4000 where the weights have 2"):
+        load(base_model_name_or_path=str(base), r=4000)
+    with pytest.raises(ValueError, match="could take for ever"):
+        load(base_model_name_or_path=str(base), target_modules="(a+)+$")
+    with pytest.raises(ValueError, match="base_model_name_or_path=None"):
+        load()
+    change(tmp_path, "base", "d_model", 10**9)
+    with pytest.raises(ValueError, match="d_model=1000000000 is beyond 65536"):
+        load(base_model_name_or_path=str(base))
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "vocoder", "text_encoder", "text_encoder_2", "language_model"])
+@pytest.mark.parametrize("damage", ["half", "NaN"])
+def test_damaged_weights_of_a_base(base: Path, part: str, damage: str) -> None:
+    file = next((base / part).glob("*.safetensors"))
+    spoil(file, damage)
+    with pytest.raises(ValueError, match=rf"{part}.*(damaged|safetensors)"):
+        MuseTunePipeline.from_pretrained(base)
+
+
+def test_training_checks_the_sizes_of_a_base(base: Path) -> None:
+    change(base, "scheduler", "num_train_timesteps", 10**12)
+    with pytest.raises(ValueError, match="num_train_timesteps=1000000000000 is beyond 131072"):
+        setup.load_noise_schedule(str(base))
+    change(base, "vocoder", "hidden", 1 << 40)
+    with pytest.raises(ValueError, match="hidden=1099511627776 is beyond 1048576"):
+        setup.bin_hz(str(base))
+
+
+@pytest.mark.parametrize("vocoder", [["os", "system"], ["evil.module", "Vocoder"]])
+def test_training_takes_no_vocoder_from_elsewhere(base: Path, vocoder: list[str]) -> None:
+    index = base / "model_index.json"
+    index.write_text(json.dumps(INDEX | {"vocoder": vocoder}))
+    with pytest.raises(ValueError, match="only diffusers, transformers, musetune"):
+        setup.bin_hz(str(base))
+
+
+def spoil(file: Path, damage: str) -> None:
+    """Cut a file of safetensors in half, or write NaN into its first weight."""
+    if damage == "half":
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        return
+    weights = load_file(file)
+    next(w for w in weights.values() if w.is_floating_point() and w.numel()).view(-1)[0] = float("nan")
+    save_file(weights, file, {"format": "pt"})

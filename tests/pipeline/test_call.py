@@ -330,6 +330,36 @@ def test_a_dtype_by_name_is_every_parts(tiny_base: Path) -> None:
     assert kinds == {torch.float16}
     with pytest.raises(ValueError, match="dtype='float17' is no dtype"):
         MuseTunePipeline.from_pretrained(tiny_base, dtype="float17")
+    for wrong in (16, ["float16"], {"unet": 16}):
+        with pytest.raises(ValueError, match=r"dtype=.* is no dtype"):
+            MuseTunePipeline.from_pretrained(tiny_base, dtype=wrong)
+
+
+@pytest.mark.parametrize("wrong", [5, "x", [5]])
+def test_a_generator_that_is_none(pipe: MuseTunePipeline, wrong: object) -> None:
+    for call in ({"lead_sheet": SHEETS[0]}, {"audio_length_in_s": 1.28}, {"duration_seconds": 1.28}):
+        with pytest.raises(TypeError, match=r"no torch\.Generator"):
+            pipe("pop", generator=wrong, num_inference_steps=1, **call)
+
+
+@pytest.mark.parametrize("wrong", [["jazz"], None, 5, b"jazz"])
+def test_an_adapter_of_another_kind(pipe: MuseTunePipeline, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="give one folder, bundled name or Hub id"):
+        pipe.load_adapter(wrong)
+    with pytest.raises(FileNotFoundError, match="no adapter '/nowhere'"):
+        pipe.load_adapter("/nowhere")
+
+
+WRONG_INDICES: list[tuple[dict[str, object], str]] = [
+    ({"vae": "evil.Model"}, "which is not"),
+    ({"vae": ["diffusers", "A", "B"]}, "which is not"),
+    ({"vae": ["diffusers", "NoSuchModel"]}, "no class that loads from a folder"),
+    ({"vae": ["diffusers", "__version__"]}, "no class that loads from a folder"),
+    ({"vae": ["diffusers.utils", "logging"]}, "no class that loads from a folder"),
+    ({"vae": ["diffusers.no_such_module", "Model"]}, "cannot be imported"),
+    ({"_base": "nano"}, "says _base: 'nano'"),
+    ({"_base": {"name": 5}}, "says _base"),
+]
 
 
 def test_indices_cannot_name_code_or_pickles(pipe: MuseTunePipeline, tmp_path: Path) -> None:
@@ -339,6 +369,16 @@ def test_indices_cannot_name_code_or_pickles(pipe: MuseTunePipeline, tmp_path: P
     index = json.loads((tmp_path / "model_index.json").read_text())
     (tmp_path / "model_index.json").write_text(json.dumps(index | {"vae": ["evil", "Model"]}))
     with pytest.raises(ValueError, match="takes vae from 'evil'"):
+        MuseTunePipeline.from_pretrained(tmp_path)
+    for change, message in WRONG_INDICES:
+        (tmp_path / "model_index.json").write_text(json.dumps(index | change))
+        with pytest.raises(ValueError, match=message):
+            MuseTunePipeline.from_pretrained(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps(index | {"_base": {"name": str(tmp_path)}}))
+    with pytest.raises(ValueError, match="holds none but names another"):
+        MuseTunePipeline.from_pretrained(tmp_path)
+    (tmp_path / "model_index.json").write_text("{}")
+    with pytest.raises(ValueError, match="it is no pipeline's"):
         MuseTunePipeline.from_pretrained(tmp_path)
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     shards = {"metadata": {}, "weight_map": {"conv_in.weight": "diffusion_pytorch_model.bin"}}

@@ -20,7 +20,6 @@ from musetune.symbols import LeadSheet
 
 
 @pytest.mark.slow
-@pytest.mark.heavy
 def test_demo_leaves_what_it_promises(tmp_path: Path) -> None:
     torch.manual_seed(0)
     base = build_nano("tiny")

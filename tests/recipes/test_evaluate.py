@@ -42,7 +42,6 @@ def play(models: Path, out: Path, **options: Any) -> None:
 
 @judged
 @pytest.mark.slow
-@pytest.mark.heavy
 def test_protocol_runs_resumes_and_refuses_other_settings(models: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "out"
     play(models, out, limit=2, workers=2)

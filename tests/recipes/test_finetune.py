@@ -131,7 +131,6 @@ KILLS = (
 
 
 @pytest.mark.slow
-@pytest.mark.heavy
 def test_killed_and_resumed_equals_uninterrupted(base: Path, data: Path, straight: Path, tmp_path: Path) -> None:
     options = ("rank=2", "gradient_accumulation_steps=2", "resume_from_checkpoint=latest")
     for kill in KILLS:
@@ -176,7 +175,6 @@ def test_stops_when_nothing_is_finite(base: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.heavy
 def test_two_processes_train_as_one(base: Path, data: Path, tmp_path: Path) -> None:
     """The same clips, noise and dropped conditions, so the same losses up to the order of sums."""
     options = ("max_train_steps=3", "gradient_accumulation_steps=2", "condition_dropout=0.3")
@@ -201,7 +199,6 @@ DDP = {
 
 
 @pytest.mark.slow
-@pytest.mark.heavy
 @pytest.mark.parametrize("options", DDP.values(), ids=list(DDP))
 def test_two_processes_train_what_one_does(
     base: Path, straight: Path, tmp_path: Path, options: tuple[str, ...]
@@ -303,7 +300,6 @@ def test_fp16_of_accelerate_launch_is_refused(
 
 
 @pytest.mark.slow
-@pytest.mark.heavy
 def test_one_process_where_two_were_asked_for_is_said(base: Path, data: Path, tmp_path: Path) -> None:
     """`accelerate launch --cpu --num_processes 2` starts one process."""
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", str(FINETUNE)]

@@ -119,6 +119,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "no counters": lambda folder: (folder / "state.json").unlink(),
     "empty counters": lambda folder: (folder / "state.json").write_text(""),
     "counters that are none": lambda folder: (folder / "state.json").write_text("[]"),
+    "no count": lambda folder: (folder / "state.json").write_text("{}"),
+    "a wrong count": lambda folder: (folder / "state.json").write_text('{"step": "6"}'),
+    "deep counters": lambda folder: (folder / "state.json").write_text("[" * 100_000),
 }
 
 
@@ -132,10 +135,10 @@ def test_a_damaged_checkpoint_names_the_older_one_to_take(tmp_path: Path, damage
         path = ckpt.find_checkpoint(tmp_path, name)
         assert path is not None
         with pytest.raises(ValueError, match=r"checkpoint-6 is damaged.*give resume_from_checkpoint=checkpoint-2"):
-            ckpt.load_checkpoint(path)
+            ckpt.load_checkpoint(path, counters=["step"])
     _flip(tmp_path / "checkpoint-2")
     with pytest.raises(ValueError, match="no older one is whole"):
-        ckpt.load_checkpoint(tmp_path / "checkpoint-6")
+        ckpt.load_checkpoint(tmp_path / "checkpoint-6", counters=["step"])
 
 
 def test_log_is_cut_after_the_checkpoint(tmp_path: Path) -> None:

@@ -77,10 +77,10 @@ def _combine(
     share = np.exp(points - points.max())
     by_convention = dict(zip((row.genre for row in rows), share / share.sum(), strict=True))
     names = {row.genre for row in own}
-    left = 1 - sum(by_convention[name] for name in names)
-    known = sum(value for name, value in trained.items() if name not in names)
+    rest = 1 - sum(by_convention[name] for name in names)
+    total = sum(value for name, value in trained.items() if name not in names)
     return {
-        row.genre: by_convention[row.genre] if row.genre in names else left * trained[row.genre] / known for row in rows
+        row.genre: by_convention[row.genre] if row.genre in names else rest * trained[row.genre] / total for row in rows
     }
 
 
@@ -136,8 +136,8 @@ def standardise(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarra
     known.
     """
     z = np.nan_to_num(np.clip((x - mean) / scale, -FAR, FAR))
-    known = [~np.isnan(x[:, columns]).all(axis=1) for columns in GROUPS.values()]
-    return np.concatenate([z, np.stack(known, axis=1)], axis=1).astype(np.float32)
+    presence = [~np.isnan(x[:, columns]).all(axis=1) for columns in GROUPS.values()]
+    return np.concatenate([z, np.stack(presence, axis=1)], axis=1).astype(np.float32)
 
 
 def network(z: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:

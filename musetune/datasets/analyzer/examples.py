@@ -76,8 +76,8 @@ def encode_chords(labels: list[str]) -> np.ndarray:
         root, _, bass = mir_eval.chord.encode(label)
         quality = label.split("/")[0].partition(":")[2] or "maj"
         quality = FOLDED.get(quality, quality)
-        known = root >= 0 and quality in QUALITIES
-        rows.append((root, QUALITIES.index(quality), (root + bass) % 12) if known else (-1, 0, NO_BASS))
+        valid = root >= 0 and quality in QUALITIES
+        rows.append((root, QUALITIES.index(quality), (root + bass) % 12) if valid else (-1, 0, NO_BASS))
     return np.array(rows)
 
 

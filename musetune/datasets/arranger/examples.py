@@ -146,7 +146,7 @@ def examples(
     """
     rng = random.Random(f"{seed} {song.name} {song.sheet.meter} {song.sheet.length}")
     pieces = cut(song, rng)
-    played: list[dict[str, Track]] = [{} for _ in pieces]
+    accompaniments: list[dict[str, Track]] = [{} for _ in pieces]
     if mma and song.source != "midi" and pieces and (song.source != "pop909" or rng.random() < accompanied):
         genre = [
             rng.choices(*zip(*POP_GENRES.items()))[0] if song.source == "pop909" else song.sheet.genre for _ in pieces
@@ -161,8 +161,10 @@ def examples(
             rows = [rows[i // part] for i in range(len(pieces))]
             pieces = [(start, replace(p, genre=g.genre)) for (start, p), g in zip(pieces, rows)]
             tonics = [song.sheet.key_at(start).tonic_pc for start, _ in pieces]
-            played = accompany(mma, [(p, g) for (_, p), g in zip(pieces, rows)], tonics, 120, rng.randrange(2**31))
-    return [_example(song, *piece, more) for piece, more in zip(pieces, played)]
+            accompaniments = accompany(
+                mma, [(p, g) for (_, p), g in zip(pieces, rows)], tonics, 120, rng.randrange(2**31)
+            )
+    return [_example(song, *piece, more) for piece, more in zip(pieces, accompaniments)]
 
 
 def _example(song: PlayedSong, start: Fraction, passage: Passage, played: dict[str, Track]) -> ArrangerExample:
@@ -235,7 +237,7 @@ def collect(
 
     ``limit`` songs of each, MMA beside a share ``accompanied`` of the pop songs.
     """
-    known = grooves(mma) if mma else []
+    all_grooves = grooves(mma) if mma else []
     readers = [pop909(songs)] if songs else []
     readers += ([lead_sheets(sheets)] if sheets else []) + [midi_folder(folder) for folder in midi]
     collection: list[PlayedSong] = []
@@ -244,7 +246,7 @@ def collect(
             if limit is not None and number >= limit:
                 break
             collection += twins(song, random.Random(f"twin {song.name} {song.sheet.length}"))
-    jobs = [(song, mma, known, seed, accompanied) for song in collection]
+    jobs = [(song, mma, all_grooves, seed, accompanied) for song in collection]
     parts = tqdm(parallel_map(_work, jobs, workers), total=len(jobs), desc="writing", unit="song")
     return with_halves([example for part in parts for example in part])
 

@@ -247,8 +247,8 @@ def whole(
         length,
         genre=genre,
     )
-    sung = tuple(min(max(round(at / bar) - first, 0), last - first) for at in tune) if tune else None
-    yield PlannerSong(name, source, for_tests(name, source), bpm is not None, sung, sheet)  # type: ignore[arg-type]
+    melody_bars = tuple(min(max(round(at / bar) - first, 0), last - first) for at in tune) if tune else None
+    yield PlannerSong(name, source, for_tests(name, source), bpm is not None, melody_bars, sheet)  # type: ignore[arg-type]
 
 
 def shift(key: Key, home: Key) -> int:

@@ -266,7 +266,7 @@ def make_clip(
     """(samples,) at RATE and the lead sheet that is played; a function of its arguments alone."""
     draw, rng = random.Random(seed), np.random.default_rng(seed)
     sheet = draw_sheet(genre, songs, cache, seconds, idiom_share, draw)
-    played = perform(orchestrate(sheet, seed=seed).arrangement, genre, rng)
-    wave = produce(play(played, seconds, font, rng), genre, rng)
+    performance = perform(orchestrate(sheet, seed=seed).arrangement, genre, rng)
+    wave = produce(play(performance, seconds, font, rng), genre, rng)
     wave = degrade(wave, rng) if rough else wave * (0.8 / (np.abs(wave).max() + 1e-9))
     return wave.astype(np.float32), sheet.crop(0.0, seconds)

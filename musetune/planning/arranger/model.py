@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from musetune.formats.json_object import read_json_object
+from musetune.models.config_limits import weight_shapes
+from musetune.models.sizes import check_sizes
+from musetune.models.weight_checks import check_finite
 from musetune.planning.arranger.grammar import CONTEXT
 from musetune.planning.arranger.language import VOCABULARY
+from musetune.symbols.limits import shorten
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+SIZES, MOST_SIZE = ("dim", "layers", "heads", "ffn"), 16_384
 
 
 class StemTransformer(nn.Module):
@@ -67,18 +74,43 @@ class StemTransformer(nn.Module):
     def from_pretrained(folder: str | Path) -> StemTransformer:
         """Read what ``save_pretrained`` wrote.
 
-        Raises FileNotFoundError for a folder without it, ValueError for another token language.
+        Raises FileNotFoundError for a folder without it, ValueError for another token language, for damaged files and
+        for a config whose sizes its weights do not have.
         """
         path = Path(folder)
         for name in (CONFIG, WEIGHTS):
             if not (path / name).is_file():
                 raise FileNotFoundError(f"{path} has no {name}: give a folder that recipes/arranger/train.py wrote")
-        config = json.loads((path / CONFIG).read_text())
-        if config["vocabulary"] != VOCABULARY or config["context"] != list(CONTEXT):
+        config = read_json_object(path / CONFIG)
+        if config.get("vocabulary") != VOCABULARY or config.get("context") != list(CONTEXT):
             raise ValueError(f"{path} speaks another token language than this version of musetune: train it anew")
-        model = StemTransformer(**{k: config[k] for k in ("dim", "layers", "heads", "ffn")})
-        state = {k: v.float() for k, v in load_file(path / WEIGHTS).items()}
-        model.load_state_dict({**state, "lm.lm_head.weight": state["lm.model.embed_tokens.weight"]})
+        sizes = {name: config.get(name) or 0 for name in SIZES}
+        check_sizes(str(path / CONFIG), MOST_SIZE, **sizes)
+        stored = weight_shapes(path / WEIGHTS)
+        held = {
+            "layers": len({key.split(".")[3] for key in stored if key.startswith("lm.model.layers.")}),
+            "dim": stored.get("lm.model.embed_tokens.weight", (0, 0))[-1],
+            "ffn": stored.get("lm.model.layers.0.mlp.gate_proj.weight", (0, 0))[0],
+        }
+        if wrong := [
+            f"{name}={sizes[name]} where the weights have {size}" for name, size in held.items() if sizes[name] != size
+        ]:
+            raise ValueError(
+                f"{path / CONFIG} says {', '.join(wrong)}; take the file that was saved together with the weights"
+            )
+        if sizes["dim"] % (2 * sizes["heads"]):
+            raise ValueError(
+                f"{path / CONFIG} says heads={sizes['heads']}, which do not share dim={sizes['dim']} evenly"
+            )
+        model = StemTransformer(**sizes)
+        try:
+            state = {k: v.float() for k, v in load_file(path / WEIGHTS).items()}
+            model.load_state_dict({**state, "lm.lm_head.weight": state["lm.model.embed_tokens.weight"]})
+        except (SafetensorError, RuntimeError) as error:
+            raise ValueError(
+                f"{path / WEIGHTS} is damaged or of another network ({shorten(error, 200)}): get it anew"
+            ) from error
+        check_finite(f"the arranger {path}", state)
         return model.eval()
 
 

@@ -267,11 +267,22 @@ def _with_exact_chords(
 ) -> LeadSheet:
     """``sheet`` with the progression's own chords in its bars, where the plan's language has only their qualities."""
     own = LeadSheet.from_progression(chords, key=plan.key, time_signature=plan.meter)
+    count = int(-(-own.length // plan.meter.beats_per_bar))
+    return with_exact_bars(sheet, plan, own, {place: i % count for i, place in enumerate(_places(pins, count))})
+
+
+def with_exact_bars(sheet: LeadSheet, plan: Plan, own: LeadSheet, sources: dict[tuple[str, int], int]) -> LeadSheet:
+    """``sheet`` with the exact chords of another in bars that were pinned to it.
+
+    Args:
+        sheet: what ``plan`` says.
+        plan: it knows chords only by quality, so C7#9 as C7.
+        own: where the exact chords stand.
+        sources: which bar of ``own``, from 0 on, a bar of the plan was pinned to: (label, number) → bar.
+    """
     if not any(span.chord.folded for span in own.chords):
         return sheet
     per_bar = Fraction(plan.meter.beats_per_bar)
-    count = -(-own.length // per_bar)
-    sources = {place: index % count for index, place in enumerate(_places(pins, count))}
     bars = [(label, number) for label in plan.form for number in range(len(plan.content[label]))]
     spans: list[ChordSpan] = []
     for bar, place in enumerate(bars):

@@ -19,6 +19,7 @@ from musetune.planning.planner.constraints_from_arguments import (
     read_key,
     read_meter,
     spell_key,
+    with_exact_bars,
 )
 from musetune.planning.planner.form_detection import derive_form
 from musetune.planning.planner.language import Plan, PlanBar, bars_in, bars_of
@@ -48,6 +49,8 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
         )
     form, names = _form_of(sheet, bars)
     content = {(label, index): bar for label, stretch in form for index, bar in enumerate(stretch) if bar}
+    places = [(label, index) for label, stretch in form for index in range(len(stretch))]
+    sources = {place: bar for bar, place in reversed(list(enumerate(places))) if place in content}
     pins = PlanConstraints(
         genre=sheet.genre,
         meter=sheet.meter,
@@ -60,7 +63,9 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
     )
 
     def finish(plan: Plan) -> LeadSheet:
-        return _join(sheet, replace(plan, key=sheet.key).sheet(name_sections(plan, names)), per_bar)
+        plan = replace(plan, key=sheet.key)
+        continuation = with_exact_bars(plan.sheet(name_sections(plan, names)), plan, sheet, sources)
+        return _join(sheet, continuation, per_bar)
 
     return PlanRequest(pins, finish)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from musetune.planning.planner.language import Plan
     from musetune.symbols import Chord, Key, LeadSheet, Meter
 
+LORA_CONFIG = "adapter_config.json"
 NANO = Path(__file__).parent / "weights"
 MOST_WORDS = 20_000  # more than any grammar lets a model write
 # of what may come next the likeliest words that make up so much (nucleus sampling, arXiv 1904.09751): a digit is rarely
@@ -59,18 +60,20 @@ class Planner:
             The planner, in evaluation mode on the CPU.
 
         Raises:
-            ValueError: The tokenizer lacks the words of the plan language.
+            ValueError: The tokenizer lacks the words of the plan language; a config asks for more than its weights
+                hold; the weights hold NaN or infinity.
             OSError: The name is none of these.
         """
         import torch
-        from transformers import AutoTokenizer, T5ForConditionalGeneration
+        from transformers import AutoTokenizer
 
         where = str(NANO) if str(name) == "nano" else str(name)
-        tokenizer = AutoTokenizer.from_pretrained(where, **hub)
         with torch.random.fork_rng(devices=[]):  # loading draws random numbers; the caller's generator is left alone
-            if not _is_lora(where, hub):
-                return Planner(T5ForConditionalGeneration.from_pretrained(where, dtype=torch.float32, **hub), tokenizer)
-            return Planner(_load_lora(where, tokenizer, hub), tokenizer)
+            lora = _cached(where, LORA_CONFIG, hub) is not None
+            model = None if lora else _load_t5(where, hub)
+            _check_network(where, hub)  # what a LoRA's folder says of a tokenizer
+            tokenizer = AutoTokenizer.from_pretrained(where, **hub)
+            return Planner(_load_lora(where, tokenizer, hub) if model is None else model, tokenizer)
 
     def plan(
         self,
@@ -177,31 +180,70 @@ class Planner:
         return [parse(row, one) for row, one in zip(words, pins, strict=True)]
 
 
-def _is_lora(where: str, hub: dict[str, Any]) -> bool:
-    """Whether a folder or a Hub id holds an adapter of peft."""
-    from peft.utils import CONFIG_NAME
+def _cached(where: str, file: str, hub: dict[str, Any]) -> Path | None:
+    """A file of a folder or a Hub id on this machine, None where there is none."""
     from transformers.utils import cached_file
 
-    config = cached_file(where, CONFIG_NAME, _raise_exceptions_for_missing_entries=False, **hub)
-    return config is not None
+    path = cached_file(where, file, _raise_exceptions_for_missing_entries=False, **hub)
+    return None if path is None else Path(path)
+
+
+def _check_network(where: str, hub: dict[str, Any]) -> None:
+    """Check the configs of a T5's folder or Hub id before it is built; of weights only the header is read.
+
+    Raises ValueError for sizes that the weights do not have, and for an index that names a pickle.
+    """
+    from musetune.models.config_limits import CONFIGS, check_configs
+    from musetune.models.weight_checks import check_weight_indices
+
+    files = ("model.safetensors", "model.safetensors.index.json", *CONFIGS)
+    paths = [path for path in (_cached(where, file, hub) for file in files) if path is not None]
+    for folder in {path.parent for path in paths}:
+        check_weight_indices(folder)
+        check_configs(folder, "transformers", "T5ForConditionalGeneration")
+
+
+def _load_t5(where: str, hub: dict[str, Any]) -> Any:
+    """A T5 in float32 from safetensors, checked before it is built and after."""
+    import torch
+    from transformers import T5ForConditionalGeneration
+
+    from musetune.models.weight_checks import check_finite
+
+    _check_network(where, hub)
+    model = T5ForConditionalGeneration.from_pretrained(where, dtype=torch.float32, use_safetensors=True, **hub)
+    check_finite(f"the planner {where}", model.state_dict())
+    return model
 
 
 def _load_lora(where: str, tokenizer: Any, hub: dict[str, Any]) -> Any:
-    """The base that a LoRA names, with the LoRA in its weights."""
+    """The base that a LoRA names, with the LoRA in its weights.
+
+    Raises ValueError for a LoRA of another kind, without safetensors, or of a higher rank than its weights have.
+    """
     import warnings
 
-    import torch
-    from peft import PeftConfig, PeftModel
-    from transformers import T5ForConditionalGeneration
+    from peft import PeftModel
 
+    from musetune.models.lora_config import check_lora_rank, read_lora_config
+    from musetune.models.weight_checks import check_finite
     from musetune.planning.planner.tokenizer import resize_embeddings
 
-    base = PeftConfig.from_pretrained(where, **hub).base_model_name_or_path
-    model = T5ForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+    config, weights = (_cached(where, file, hub) for file in (LORA_CONFIG, "adapter_model.safetensors"))
+    if config is None or weights is None:
+        raise ValueError(f"{where} has no adapter_model.safetensors: only safetensors are read; convert the weights")
+    settings = read_lora_config(config.parent)
+    check_lora_rank(settings, weights)
+    base = settings.get("base_model_name_or_path")
+    if not isinstance(base, str):
+        raise ValueError(f"{config} says base_model_name_or_path={base!r}: name the T5 that the LoRA was trained on")
+    model = _load_t5(base, {})
     resize_embeddings(model, tokenizer)
     with warnings.catch_warnings():  # peft 0.21 asks transformers 5 for a property by its old name
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-        return PeftModel.from_pretrained(model, where, **hub).merge_and_unload()
+        merged = PeftModel.from_pretrained(model, where, **hub).merge_and_unload()
+    check_finite(f"the planner {where}", merged.state_dict())
+    return merged
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDPMScheduler
 
 from musetune.datasets import LatentDataset
 from musetune.datasets.clips import cut
@@ -45,6 +44,7 @@ from musetune.training.own_songs.songs import (
     song_table,
 )
 from musetune.training.recipe import load_finetune, recipes_folder
+from musetune.training.setup import load_noise_schedule
 
 RECORD = "train.json"  # what a folder was made with
 CHECKPOINT_STEPS = 20  # a kill costs as many
@@ -261,8 +261,7 @@ def reasons_of(plan: TrainingPlan, steps: int | None) -> list[str]:
 
 def predicts_noise(base: str) -> bool:
     """Whether a base's U-Net predicts the noise, as that of the real AudioLDM 2, which nano's does not."""
-    scheduler = DDPMScheduler.from_pretrained(find_base(base), subfolder="scheduler")
-    return bool(scheduler.config.prediction_type == "epsilon")
+    return bool(load_noise_schedule(find_base(base)).config.prediction_type == "epsilon")
 
 
 def fitting(base: str, rows: int) -> dict[str, Any]:
@@ -285,8 +284,8 @@ def finetune(
     """Run the recipe, or go on with it; returns the folder of its adapter."""
     recipe, run = load_finetune(), out / "run"
     steps = settings["steps"] or plan.steps
-    done = run / "adapter" / "training.json"
-    if done.is_file() and json.loads(done.read_text(encoding="utf-8"))["step"] == steps:
+    record_path = run / "adapter" / "training.json"
+    if record_path.is_file() and json.loads(record_path.read_text(encoding="utf-8"))["step"] == steps:
         print(f"{run / 'adapter'} is there already")
         return run / "adapter"
     config = recipe.load_config(
@@ -323,12 +322,12 @@ def compare(
     data, name = LatentDataset(out / "data", transposed=False, genre=settings["genre"]), slug(settings["name"])
     held = [i for i, clip in enumerate(data.clips) if is_held_out(clip, held_out)]
     trained_on = [i for i, clip in enumerate(data.clips) if not is_held_out(clip, held_out)]
-    chosen = [data.clips[i] for i in spread(held, settings["sheets"])]
+    clips = [data.clips[i] for i in spread(held, settings["sheets"])]
     pipe = load_both(settings["base"], settings["theory"], trained, name, device)
-    originals = [recording(files[clip.file], clip.offset_s, clip.duration_s) for clip in chosen]
-    known = [data.clips[i] for i in spread(trained_on, SONG_CLIPS)]
-    songs = [recording(files[clip.file], clip.offset_s, clip.duration_s) for clip in known]
-    records = play_both(pipe, name, chosen, out / "listen", originals, songs, SAMPLE_RATE)
+    originals = [recording(files[clip.file], clip.offset_s, clip.duration_s) for clip in clips]
+    trained_clips = [data.clips[i] for i in spread(trained_on, SONG_CLIPS)]
+    songs = [recording(files[clip.file], clip.offset_s, clip.duration_s) for clip in trained_clips]
+    records = play_both(pipe, name, clips, out / "listen", originals, songs, SAMPLE_RATE)
     losses = measure_losses(pipe, name, data, {"held out": held, "trained": trained_on})
     figures = explain(records, losses)
     print("\n".join(figures))

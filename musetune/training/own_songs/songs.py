@@ -125,13 +125,13 @@ def choose_held_out(clips: Sequence[Clip]) -> list[str]:
         by_file.setdefault(clip.file, []).append(clip)
     if len(by_file) >= SONGS_TO_HOLD_OUT:
         wanted, room = min(max(1, round(len(by_file) / 6)), MOST_HELD_OUT), len(clips) / 3
-        chosen: list[str] = []
+        held_out: list[str] = []
         for file in sorted(by_file, key=lambda name: hashlib.sha1(name.encode()).hexdigest()):
-            if len(chosen) < wanted and len(by_file[file]) <= room:
-                chosen.append(file)
+            if len(held_out) < wanted and len(by_file[file]) <= room:
+                held_out.append(file)
                 room -= len(by_file[file])
-        if chosen:
-            return sorted(chosen)
+        if held_out:
+            return sorted(held_out)
     longest = max(by_file.values(), key=len)
     last = longest[-min(max(1, len(longest) // 4), MOST_HELD_OUT) :]
     return [f"{clip.file}@{clip.offset_s:.3f}" for clip in last]

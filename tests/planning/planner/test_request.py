@@ -109,6 +109,23 @@ def test_going_on_beyond_the_end(planner):
     assert "A" not in [s.label for s in old.sections]
 
 
+def test_going_on_keeps_exact_chords_where_a_section_comes_back(planner):
+    chords = ["C7#9", "Fm(maj7)", "G7b9", "Cm7", "C7#9", "F", "G7b9", "Cm"]
+    old = replace(
+        LeadSheet.from_progression(chords, key="C minor", beats_per_chord=4), sections=(Section(0, 32, "verse"),)
+    )
+    for seed in range(40):
+        new = planner.plan("anything", sheet=old, bars=40, seed=seed)
+        again = [section.start for section in new.sections if section.label == "verse" and section.start]
+        if again:
+            break
+    assert new.chords[: len(old.chords)] == old.chords
+    verse = [span.chord for span in new.chords if again[0] <= span.start < again[0] + 32]
+    assert verse == [span.chord for span in old.chords]
+    moved = planner.plan("anything", sheet=old, bars=40, seed=seed, key="D minor")
+    assert [span.chord.intervals for span in moved.chords[:3]] == [chord.intervals for chord in verse[:3]]
+
+
 def test_a_sheet_moves_to_another_key_and_tempo(planner):
     old = edited()
     new = planner.plan("anything", sheet=old, key="Eb major", bpm=100, genre="pop")

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from musetune.formats.json_object import number_field, object_field, read_json_object
+from musetune.models.config_limits import weight_shapes
 from musetune.symbols.json_values import JsonObject
 
 FILE = "adapter_config.json"
@@ -55,6 +56,17 @@ def check_lora_config(config: JsonObject, source: str) -> JsonObject:
         value = config.get(key)
         check_patterns([value] if isinstance(value, str) else value or [], f"{source}, {key}")
     return config
+
+
+def check_lora_rank(config: JsonObject, weights: Path) -> None:
+    """Raise ValueError where ``config`` asks for a higher rank than ``weights``, a file of safetensors, have."""
+    shapes = weight_shapes(weights)
+    highest = max((shape[0] for key, shape in shapes.items() if ".lora_A" in key and shape), default=0)
+    rank = max([config.get("r") or 1, *(config.get("rank_pattern") or {}).values()])
+    if rank > highest:
+        raise ValueError(
+            f"{weights.parent} says rank {rank} where the weights have {highest}: get the whole folder anew"
+        )
 
 
 def check_patterns(patterns: Iterable[object], source: str) -> None:
