@@ -1,15 +1,20 @@
-"""How well the analyser hears, beside the listeners that install here, on songs and soundfonts that its training never
-saw.
+"""How well the analyser hears, beside the listeners that install here, on known and on unknown music.
 
-    python benchmarks/analysis.py --data ../shared/data [--fluid FluidR3Mono_GM.sf3] [--songs 15] [--others 10] [--peers
-    chordino,madmom]
+    python benchmarks/analysis.py --data ../shared/data [--materials .cache/materials] [--sets pop-fluid,bands,mp3]
+        [--songs 15] [--others 10] [--peers chordino,madmom]
 
-Three sets, in this order in each cell: POP909 songs (numbers that end in 5, tens even) as written on FluidR3, the
-same on TimGM6mb, and OpenEWLD tunes accompanied by MMA on FluidR3 (see songs.py; left out where mma is not
-installed). Every listener hears the same samples in the same run, each on one core; scores by mir_eval in per cent
-(beats at ±70 ms without trimming), and how much faster than real time (by processor time). Peers: see peers.py; those
-that cannot run are named as absent. Then how far the analyser's confidences can be believed: expected calibration error
-(Guo et al., ICML 2017) over ten bins, and the reliability table.
+No set holds a song that training heard. Known timbre: `pop-fluid`, POP909 songs (numbers that end in 5, tens even) as
+written on FluidR3; `mma-fluid`, OpenEWLD tunes accompanied by MMA on FluidR3 (left out where mma is not installed).
+Unknown: `pop-timgm`, the POP909 songs on TimGM6mb, the soundfont that no training may hear; with the drum kit that none
+may hear (both unpacked by recipes/analyzer/materials.py) `bands`, POP909 with a band; `grooves`, the tunes accompanied
+by MMA; `others`, MIDI files that others arranged; `mp3`, `bands` through MP3 at 64 kbit/s. Where the kit is missing the
+soundfont's own drums play, and the table says so.
+
+Every listener hears the same samples in the same run, each on one core; scores by mir_eval in per cent (beats at ±70 ms
+without trimming; level: tempo within a quarter of an octave, so neither half nor double), and how much faster than real
+time (by processor time). Peers: see peers.py; those that cannot run are named as absent. Then how far the analyser's
+confidences can be believed, on known and on unknown music: expected calibration error (Guo et al., ICML 2017) over ten
+bins, and the reliability table.
 """
 
 from __future__ import annotations
@@ -18,14 +23,15 @@ import argparse
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core, as the peers
 import mir_eval
 import numpy as np
 from peers import PEERS
-from songs import accompanied, mma_missing, pop909
+from songs import HeldOutSound, accompanied, mma_missing, others, pop909, with_bands
 from tqdm import tqdm
 
 from musetune.analysis import analyze, hear
@@ -34,7 +40,9 @@ from musetune.datasets.band import render
 from musetune.datasets.corpus import AnnotatedSong
 from musetune.symbols.estimate import Estimate
 
-COLUMNS = ("root", "majmin", "sevenths", "inversions", "beat F", "AMLt", "downbeat F", "tempo", "key", "× real time")
+COLUMNS = (
+    "root", "majmin", "sevenths", "inversions", "beat F", "AMLt", "downbeat F", "tempo", "level", "key", "× real time"
+)  # fmt: skip
 FIELDS = ("intervals", "labels", "beats", "downbeats", "bpm", "key")
 BINS = 10
 
@@ -48,16 +56,68 @@ def ours(wave: np.ndarray) -> tuple[dict, Estimate]:
     return dict(zip(FIELDS, values, strict=True)) | {"cpu_seconds": seconds}, heard
 
 
-def sets(args: argparse.Namespace) -> Iterator[tuple[int, AnnotatedSong, np.ndarray]]:
-    """(set, song, sound) of all songs."""
-    for number, font in enumerate((args.fluid, timgm6mb())):
-        for song in pop909(args.data / "pop909", args.songs, args.seconds):
-            yield number, song, render(song, font)
-    if (reason := mma_missing()) is None:
-        for song in accompanied(args.data / "openewld", args.others, args.seconds):
-            yield 2, song, render(song, args.fluid)
-    else:
-        print(f"third set left out: {reason}")
+@dataclass(frozen=True)
+class ListeningSet:
+    """`known`: whether training may hear its soundfont; `truth`: how sure its truth is, in words."""
+
+    name: str
+    known: bool
+    truth: str
+    songs: Callable[[], Iterator[tuple[AnnotatedSong, np.ndarray, float]]]  # song, sound, certainty of its chords 0…1
+    missing: Callable[[], str | None] = lambda: None
+
+
+def all_sets(args: argparse.Namespace) -> list[ListeningSet]:
+    """Every set; nothing is rendered before its songs are asked for."""
+    sound, folder = HeldOutSound.find(args.materials), args.data / "pop909"
+
+    def pop(font: Path) -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
+        return ((song, render(song, font), 1.0) for song in pop909(folder, args.songs, args.seconds))
+
+    def bands(through_mp3: bool) -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
+        for song in with_bands(pop909(folder, args.songs, args.seconds)):
+            yield song, sound.render(song, mp3_kbit=64 if through_mp3 else None), 1.0
+
+    def tunes(play: Callable[[AnnotatedSong], np.ndarray]) -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
+        tunes = accompanied(args.data / "openewld", args.others, args.seconds)
+        return ((song, play(song), 1.0) for song in tunes)
+
+    def foreign() -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
+        files = others(args.materials, args.others, args.seconds)
+        return ((song, sound.render(song), certainty) for song, certainty in files)
+
+    annotated, by_construction = "annotated by POP909's authors from its notes", "the chart that is played"
+    return [
+        ListeningSet("pop-fluid", True, annotated, lambda: pop(args.fluid)),
+        ListeningSet("pop-timgm", False, annotated, lambda: pop(timgm6mb())),
+        ListeningSet("mma-fluid", True, by_construction, lambda: tunes(lambda s: render(s, args.fluid)), mma_missing),
+        ListeningSet("bands", False, annotated, lambda: bands(False)),
+        ListeningSet("grooves", False, by_construction, lambda: tunes(sound.render), mma_missing),
+        ListeningSet("others", False, "by half bars from the notes", foreign, lambda: others_missing(args.materials)),
+        ListeningSet("mp3", False, annotated, lambda: bands(True)),
+    ]
+
+
+def others_missing(materials: Path) -> str | None:
+    """Why there are no MIDI files of others, or None."""
+    here = (materials / "midi").is_dir()
+    return None if here else f"{materials} has no MIDI files: run recipes/analyzer/materials.py cache={materials}"
+
+
+def choose(sets: list[ListeningSet], names: str) -> list[ListeningSet]:
+    """The sets named, comma between, that can be rendered here; says which cannot.
+
+    Raises:
+        SystemExit: A name is unknown.
+    """
+    requests = [name for name in names.split(",") if name]
+    if unknown := set(requests) - {some.name for some in sets}:
+        raise SystemExit(f"no set is called {', '.join(sorted(unknown))}; they are {', '.join(s.name for s in sets)}")
+    choice = [some for some in sets if not requests or some.name in requests]
+    for some in choice:
+        if reason := some.missing():
+            print(f"{some.name} left out: {reason}")
+    return [some for some in choice if some.missing() is None]
 
 
 def timgm6mb() -> Path:
@@ -83,7 +143,8 @@ def score(song: AnnotatedSong, said: dict) -> dict[str, float]:
             row["AMLt"] = mir_eval.beat.continuity(song.beats_s, np.asarray(said["beats"], float))[3]
         if said.get("bpm") and said.get("beats") is not None:
             row["tempo"] = float(abs(said["bpm"] / song.bpm - 1) < 0.04)
-        if said.get("key"):
+            row["level"] = float(abs(np.log2(said["bpm"] / song.bpm)) < 0.25)
+        if said.get("key") and song.key != "none":
             row["key"] = mir_eval.key.weighted_score(_mir_key(song.key), said["key"])
     return {name: 100 * value for name, value in row.items()} | {"× real time": song.duration_s / said["cpu_seconds"]}
 
@@ -116,12 +177,14 @@ def judged(song: AnnotatedSong, wave: np.ndarray) -> dict[str, tuple[float, floa
     found = analyze(wave, RATE)
     sheet, key = found.lead_sheet, found.key
     near = abs(sheet.bpm / song.bpm - 1) < 0.04
-    same = key is not None and mir_eval.key.weighted_score(_mir_key(song.key), str(key)) == 1
-    return {
+    rows = {
         "tempo": (found.bpm_confidence, float(near), 1.0),
         "meter": (found.meter_confidence, float(str(sheet.meter) == song.meter), 1.0),
-        "key": (found.key_confidence, float(same), 1.0),
     }
+    if song.key != "none":
+        same = key is not None and mir_eval.key.weighted_score(_mir_key(song.key), str(key)) == 1
+        rows["key"] = (found.key_confidence, float(same), 1.0)
+    return rows
 
 
 def reliability(rows: list[tuple[float, float, float]]) -> str:
@@ -138,22 +201,51 @@ def reliability(rows: list[tuple[float, float, float]]) -> str:
     return f"expected calibration error {error:.3f}\n       said       was     share\n" + "\n".join(lines)
 
 
-def cells(rows: dict[int, list[dict[str, float]]], column: str) -> str:
-    """Means of the sets, as 93.8 / 95.1 / 76.0."""
-    values = [[row[column] for row in rows[number] if column in row] for number in sorted(rows)]
-    if not any(values):
+def cell(rows: list[dict[str, float]], column: str) -> str:
+    """Mean of a set's songs, as 93.8."""
+    values = [row[column] for row in rows if column in row]
+    if not values:
         return "—"
-    return " / ".join(f"{np.mean(some):.0f}" if column.startswith("×") else f"{np.mean(some):.1f}" for some in values)
+    return f"{np.mean(values):.0f}" if column.startswith("×") else f"{np.mean(values):.1f}"
+
+
+def tables(sets: list[ListeningSet], rows: dict[str, dict[str, list[dict[str, float]]]]) -> Iterator[str]:
+    """A table for each quantity: a row for each listener, a column for each set, the unknown sets first."""
+    order = sorted(sets, key=lambda some: some.known)
+    heads = [f"{some.name} ({'known' if some.known else 'unknown'} timbre)" for some in order]
+    for column in COLUMNS:
+        speakers = {
+            name: per for name, per in rows.items() if any(column in row for some in per.values() for row in some)
+        }
+        lines = [
+            f"| {name} | " + " | ".join(cell(per.get(some.name, []), column) for some in order) + " |"
+            for name, per in speakers.items()
+        ]
+        yield "\n".join([f"| {column} | " + " | ".join(heads) + " |", "|" + "---|" * (len(order) + 1), *lines])
+
+
+class Belief:
+    """What the analyser said with which confidence, and whether it was right: of chords, tempo, meter and key."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[tuple[float, float, float]]] = {}
+
+    def add(self, song: AnnotatedSong, wave: np.ndarray, heard: Estimate) -> None:
+        """One song."""
+        self.rows.setdefault("chord", []).extend(told(song, heard))
+        for name, row in judged(song, wave).items():
+            self.rows.setdefault(name, []).append(row)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--data", type=Path, default=Path(__file__).parents[1] / "../shared/data", help="pop909 and openewld lie in it"
-    )
+    root = Path(__file__).parents[1]
+    parser.add_argument("--data", type=Path, default=root / "../shared/data", help="pop909 and openewld lie in it")
     parser.add_argument("--fluid", type=Path, default=None, help="FluidR3 as .sf2 or .sf3; default $MUSETUNE_SOUNDFONT")
+    parser.add_argument("--materials", type=Path, default=root / ".cache/materials", help="what materials.py unpacked")
+    parser.add_argument("--sets", default="", help="names, comma between; '' for all")
     parser.add_argument("--songs", type=int, default=15, help="of POP909")
-    parser.add_argument("--others", type=int, default=10, help="tunes accompanied by MMA")
+    parser.add_argument("--others", type=int, default=10, help="tunes accompanied by MMA, and MIDI files of others")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--peers", default=",".join(PEERS), help="names, comma between; '' for none")
     args = parser.parse_args()
@@ -162,32 +254,31 @@ def main() -> None:
     torch.set_num_threads(1)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    sets = choose(all_sets(args), args.sets)
     names = [name for name in args.peers.split(",") if name]
     absent = {name: reason for name in names if (reason := PEERS[name].missing())}
-    rows: dict[str, dict[int, list]] = {name: {} for name in ("musetune", *(n for n in names if n not in absent))}
-    chords: list[tuple[float, float, float]] = []
-    others: dict[str, list[tuple[float, float, float]]] = {"tempo": [], "meter": [], "key": []}
+    rows: dict[str, dict[str, list]] = {name: {} for name in ("musetune", *(n for n in names if n not in absent))}
+    beliefs, certainty = {True: Belief(), False: Belief()}, {some.name: [] for some in sets}
     ours(np.random.default_rng(0).normal(0, 0.1, 5 * RATE))  # first calls compile and load
-    for number, song, wave in tqdm(list(sets(args)), desc="listening"):
-        said, heard = ours(wave)
-        chords += told(song, heard)
-        for name, row in judged(song, wave).items():
-            others[name].append(row)
-        rows["musetune"].setdefault(number, []).append(score(song, said))
-        for name in rows.keys() - {"musetune"}:
-            rows[name].setdefault(number, []).append(score(song, PEERS[name].listen(wave)))
-    print(
-        f"{args.songs} POP909 songs on FluidR3 / the same on TimGM6mb / tunes by MMA on FluidR3; {args.seconds:.0f} s "
-        f"each; means"
-    )
-    print("| | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))
-    for name, per_set in rows.items():
-        print(f"| {name} | " + " | ".join(cells(per_set, column) for column in COLUMNS) + " |")
+    for some in sets:
+        for song, wave, sure in tqdm(some.songs(), desc=some.name):
+            said, heard = ours(wave)
+            beliefs[some.known].add(song, wave, heard)
+            certainty[some.name].append(sure)
+            rows["musetune"].setdefault(some.name, []).append(score(song, said))
+            for name in rows.keys() - {"musetune"}:
+                rows[name].setdefault(some.name, []).append(score(song, PEERS[name].listen(wave)))
+    print(f"Means in per cent; songs of {args.seconds:.0f} s. Unknown timbre: {HeldOutSound.find(args.materials)}\n")
+    for some in sets:
+        sure = f", mean certainty {np.mean(certainty[some.name]):.2f}" if some.name == "others" else ""
+        print(f"- {some.name}: {len(certainty[some.name])} songs; truth of the chords: {some.truth}{sure}")
+    for table in tables(sets, rows):
+        print("\n" + table)
     for name, reason in absent.items():
         print(f"\nabsent: {name}: {reason}")
-    print("\nchord confidence against sevenths, by time:", reliability(chords))
-    for name, said in others.items():
-        print(f"\n{name} confidence, by song:", reliability(said))
+    for known, belief in beliefs.items():
+        for name, said in belief.rows.items():
+            print(f"\n{name} confidence on {'known' if known else 'unknown'} timbre:", reliability(said))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""The songs that benchmarks/analysis.py plays: held out of all training, on soundfonts that training never saw.
+"""The songs that benchmarks/analysis.py plays, all held out of training, and the sound that no training may hear.
 
-Three sets, after the issue of peers: POP909 songs (numbers that end in 5) as written on FluidR3, the same on
-TimGM6mb, and held-out OpenEWLD tunes on FluidR3, accompanied by MMA (Musical MIDI Accompaniment, GPL, `apt install
-mma`): grooves that nobody here wrote.
+POP909 songs (numbers that end in 5) as written and with bands; held-out OpenEWLD tunes accompanied by MMA (Musical MIDI
+Accompaniment, GPL, `apt install mma`): grooves that nobody here wrote; MIDI files that others arranged.
 """
 
 from __future__ import annotations
@@ -14,12 +13,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from musetune.audio import resample, synthesize
+from musetune.audio.source import RATE
+from musetune.datasets.band import with_band
 from musetune.datasets.corpus import AnnotatedSong, load_pop909
+from musetune.datasets.drum_kits import load_kit, play_kit
+from musetune.datasets.effects.media import mp3_quality, through_codec
+from musetune.datasets.materials import HELD_OUT_SOUNDFONT, MATERIALS, find_held_out
+from musetune.datasets.midi_songs import load_midi_song, split_midi
 from musetune.symbols import Chord, LeadSheet
 
 GROOVES = {  # of MMA's library: file, groove, bpm
@@ -57,6 +63,82 @@ SUFFIX = {
     "min9": "m9",
     "5": "5",
 }
+
+
+STUDIO_RATE = 44100  # Hz, of what is encoded as MP3
+DRUMS_DB = -4.0  # of the kit beside the other players
+
+
+@dataclass(frozen=True)
+class HeldOutSound:
+    """The soundfont and drum kit that measure alone; without `kit` the soundfont's own drums."""
+
+    soundfont: Path
+    kit: Path | None
+
+    @classmethod
+    def find(cls, materials: Path) -> HeldOutSound:
+        """In the folder that recipes/analyzer/materials.py unpacked; the soundfont else from pretty_midi."""
+        import pretty_midi
+
+        bundled = Path(pretty_midi.__file__).parent / f"{HELD_OUT_SOUNDFONT}.sf2"
+        return cls(find_held_out(materials, "soundfont") or bundled, find_held_out(materials, "kit"))
+
+    def __str__(self) -> str:
+        return f"{self.soundfont.stem}, drums of {self.kit.name if self.kit else 'its own (the kit is not unpacked)'}"
+
+    def render(self, song: AnnotatedSong, mp3_kbit: int | None = None) -> np.ndarray:
+        """(samples,) at RATE: recorded in stereo at STUDIO_RATE, perhaps through MP3, folded to mono."""
+        import pretty_midi
+
+        pitched = pretty_midi.PrettyMIDI()
+        pitched.instruments = [part for part in song.midi.instruments if not (part.is_drum and self.kit)]
+        wave = synthesize(pitched, STUDIO_RATE, duration_s=song.duration_s, soundfont=self.soundfont, stereo=True)
+        strokes = [note for part in song.midi.instruments if part.is_drum for note in part.notes]
+        if self.kit and strokes:
+            drums = play_kit(load_kit(self.kit, STUDIO_RATE), strokes, wave.shape[1])
+            size = float(np.std(wave)) or 0.1
+            wave = wave + drums * (size * 10 ** (DRUMS_DB / 20) / (float(np.std(drums)) + 1e-9))
+        wave = wave / max(1.0, float(np.abs(wave).max(initial=0.0)))
+        if mp3_kbit is not None:
+            wave = through_codec(wave, STUDIO_RATE, "mp3", mp3_quality(mp3_kbit, STUDIO_RATE))
+        return resample(wave.mean(axis=0), STUDIO_RATE, RATE)
+
+
+def with_bands(songs: Iterator[AnnotatedSong]) -> Iterator[AnnotatedSong]:
+    """Each song by other instruments with bass and drums, drawn from its place in the row."""
+    for number, song in enumerate(songs):
+        yield replace(song, midi=with_band(song, np.random.default_rng((16, number)), drums=1.0))
+
+
+def others(materials: Path, count: int, seconds: float) -> Iterator[tuple[AnnotatedSong, float]]:
+    """`count` MIDI files that others arranged, in turn from each collection, and the certainty of their chords.
+
+    Of collections for training only the files that it leaves out; from 20 s on.
+    """
+    collections = []
+    for material in (m for m in MATERIALS if m.kind == "midi"):
+        folder = material.locate(materials)
+        files = split_midi(folder, held_out=True) + (split_midi(folder, held_out=False) if material.held_out else [])
+        collections.append(iter(_readable(files, seconds)))
+    number = 0
+    while collections and number < count:
+        for collection in list(collections):
+            pair = next(collection, None)
+            if pair is None:
+                collections.remove(collection)
+            elif number < count:
+                number += 1
+                yield pair
+
+
+def _readable(files: list[Path], seconds: float) -> Iterator[tuple[AnnotatedSong, float]]:
+    """Those whose beats can be believed."""
+    for path in files:
+        try:
+            yield load_midi_song(path, 20.0, seconds)
+        except Exception as error:  # a stranger's file may fail in any way: the others go on
+            print(f"left out {path.name}: {error}", file=sys.stderr)
 
 
 def pop909(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[AnnotatedSong]:

@@ -28,8 +28,10 @@ DIATONIC = (  # (degree, triad, seventh) of the major scale; its minor is the sa
 )  # fmt: skip
 
 
-def study(rng: np.random.Generator, seconds: float) -> AnnotatedSong:
-    """A loop of four to eight chords, comped and with a line of chord notes above, for `seconds`; every meter."""
+def study(rng: np.random.Generator, seconds: float, vamp: bool = False) -> AnnotatedSong:
+    """A loop of four to eight chords, or with `vamp` one chord all the time, comped and with a line of mostly chord
+    notes above, for `seconds`; every meter.
+    """
     import pretty_midi
 
     meter = str(rng.choice(list(METER_SHARE), p=list(METER_SHARE.values())))
@@ -39,6 +41,8 @@ def study(rng: np.random.Generator, seconds: float) -> AnnotatedSong:
     start = float(rng.uniform(0, 0.6))
     beats = start + beat * np.arange(int((seconds - start) / beat) + 1)
     chords, key = _loop(rng)
+    if vamp:  # one chord does not say its key
+        chords, key = chords[:1], "none"
     some = beats_per_bar // 2 if meter == "4/4" else beats_per_bar
     length = int(rng.choice([beats_per_bar, beats_per_bar, beats_per_bar, some, 2 * beats_per_bar]))
     spans, labels = [], []

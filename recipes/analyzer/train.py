@@ -1,19 +1,24 @@
 """Train the analyser's two small networks on rendered songs: which chord, and where the beat is.
 
-    python recipes/analyzer/train.py songs=../shared/data/pop909 sheets=../shared/data/openewld work=out/analyzer \\
-        soundfonts=[MuseScore_General_Full.sf3,OPL-3_FM_128M.sf2,sf_GMbank.sf2]
+    python recipes/analyzer/materials.py cache=.cache/materials
+    python recipes/analyzer/train.py recipes/configs/analyzer.yaml songs=../shared/data/pop909 \\
+        sheets=../shared/data/openewld work=out/analyzer
 
-Songs: POP909 (MIT) whose number ends neither in 0 nor in 5, and OpenEWLD (MIT) but every fifth; those left out are
-for benchmarks/analysis.py. The soundfonts are Debian's musescore-general-soundfont, opl3-soundfont and
-csound-soundfont; FluidR3 and TimGM6mb are left for the benchmark. Rendering resumes where it stopped, and so does
-training (checkpoints in work/chord and work/beat). Writes the analyser's own weights, or `out`.
-About an hour and a half on two cores.
+Songs: POP909 (MIT) whose number ends neither in 0 nor in 5, OpenEWLD (MIT) but every fifth, and MIDI files that others
+arranged, but an eighth; those left out are for benchmarks/analysis.py. Soundfonts, drum kits and MIDI files come from
+`materials` or are named one by one; what the benchmarks measure with is refused (musetune/datasets/materials.py). Each
+example is drawn anew from its number: song, arrangement, players, tuning, production.
+
+Rendering resumes where it stopped, and so does training (checkpoints in work/chord and work/beat); where the options of
+rendering change, `work` must be another. Writes the analyser's own weights, or `out`. Several hours on two cores.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,9 +37,11 @@ from musetune.analysis.listening.vocabulary import METERS
 from musetune.datasets.analyzer.batches import ExampleArrays, beat_batch, chord_batch
 from musetune.datasets.analyzer.examples import DRUMS_ALONE, KINDS, ExampleJob, make_example
 from musetune.datasets.corpus import in_quarters
+from musetune.datasets.materials import reject_held_out, select
+from musetune.datasets.midi_songs import load_midi_song, split_midi
 from musetune.processes import parallel_map
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
-from musetune.training.config import command_line, read
+from musetune.training.config import command_line, read, run_command
 
 
 @dataclass
@@ -44,7 +51,13 @@ class Config:
     songs: str = MISSING  # the folder pop909
     sheets: str = MISSING  # the folder openewld
     work: str = MISSING  # examples and checkpoints
-    soundfonts: list[str] = field(default_factory=list)  # half of the examples are played by the first
+    materials: str | None = None  # the folder that materials.py unpacked into; null: only what is named below
+    permissive: bool = True  # of `materials` only what shipped weights may learn from; false: GPL and share-alike too
+    soundfonts: list[str] = field(default_factory=list)  # further .sf2 and .sf3 files
+    kits: list[str] = field(default_factory=list)  # further folders of Hydrogen's drum kits
+    midi: list[str] = field(default_factory=list)  # further folders of MIDI files
+    shares: dict[str, float] = field(default_factory=lambda: dict(KINDS))  # of kinds of examples; scaled to a sum of 1
+    kit_share: float = 0.5  # examples whose drums are a kit's instead of a soundfont's
     out: str | None = None  # the weights; null: the analyser's own
     count: int = 2800  # examples
     seconds: float = 60.0  # of an example
@@ -52,17 +65,19 @@ class Config:
     beat_steps: int = 5000
     checkpointing_steps: int = 500
     workers: int = 2  # processes that render
+    chord_width: int = 192  # channels of the chord network
+    chord_planes: int = 32  # of its first layers
+    beat_width: int = 64  # channels of the beat network
 
 
-def main() -> None:
-    cfg = command_line(lambda words: read(Config, words), Config, __doc__)
-    if not cfg.soundfonts:
-        raise SystemExit("give soundfonts=[A.sf2,B.sf3]: the examples are played by them")
+def run(cfg: Config) -> None:
+    """Render what is missing, train both networks, write their weights."""
     out, paths = Path(cfg.out or WEIGHTS), make_examples(cfg)
     weights: dict[str, Tensor] = {}
+    torch.manual_seed(0)
     for prefix, net in (
-        ("chord", train(ChordNet(), "chord", paths, cfg)),
-        ("beat", train(BeatNet(), "beat", paths, cfg)),
+        ("chord", train(ChordNet(cfg.chord_width, cfg.chord_planes), "chord", paths, cfg)),
+        ("beat", train(BeatNet(cfg.beat_width), "beat", paths, cfg)),
     ):
         weights |= {f"{prefix}.{name}": value.half().contiguous() for name, value in net.state_dict().items()}
     save_file(weights, out)
@@ -78,8 +93,9 @@ def make_examples(cfg: Config) -> list[Path]:
     folder = Path(cfg.work) / "examples"
     folder.mkdir(parents=True, exist_ok=True)
     jobs = plan(cfg)
+    reject_other_plan(folder / "plan.txt", jobs)
     missing = [job for job in jobs if not example_path(folder, job).exists()]
-    missing.sort(key=lambda job: str(job.soundfont))  # few changes of soundfont in a worker
+    missing.sort(key=lambda job: sorted(map(str, job.soundfonts)))  # few changes of soundfont in a worker
     work = parallel_map(partial(write_example, folder), missing, cfg.workers)
     for _ in tqdm(work, total=len(missing), desc="examples"):
         pass
@@ -87,25 +103,70 @@ def make_examples(cfg: Config) -> list[Path]:
 
 
 def plan(cfg: Config) -> list[ExampleJob]:
-    """What to render; a function of the options alone."""
+    """What to render; a function of the options and of what lies in `materials`.
+
+    Raises:
+        ValueError: There is no soundfont, one that is held out, a share of an unknown kind, or a kind without songs.
+    """
+    fonts, kits = gather(cfg, "soundfont", cfg.soundfonts), gather(cfg, "kit", cfg.kits)
+    if not fonts:
+        raise ValueError("no soundfont plays the examples: give soundfonts=[A.sf2,B.sf3] or materials=FOLDER")
+    if unknown := cfg.shares.keys() - KINDS.keys():
+        raise ValueError(f"shares names {', '.join(sorted(unknown))}; kinds are {', '.join(KINDS)}")
     songs = sorted(folder for folder in Path(cfg.songs).iterdir() if folder.is_dir() and folder.name[-1] not in "05")
     sheets = list(lead_sheets(Path(cfg.sheets), Path(cfg.work) / "sheets"))
-    fonts = [Path(font) for font in cfg.soundfonts]
+    midi = list(usable_midi(gather(cfg, "midi", cfg.midi))) if cfg.shares.get("midi") else []
+    sources: dict[str, list] = {"study": [None], "vamp": [None], "sheet": sheets, "midi": midi}
+    shares = {kind: share for kind, share in cfg.shares.items() if share > 0 and (kind != "midi" or midi)}
+    if empty := [kind for kind in shares if not sources.get(kind, songs)]:
+        raise ValueError(f"no songs for {', '.join(empty)}: look at songs={cfg.songs} and sheets={cfg.sheets}")
+    kinds, chances = list(shares), np.array(list(shares.values())) / sum(shares.values())
     rng, jobs = np.random.default_rng(0), []
-    for number in range(cfg.count):
-        kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
-        source = {"study": None, "sheet": sheets[int(rng.integers(len(sheets)))]}.get(
-            kind, songs[int(rng.integers(len(songs)))]
-        )
-        font = fonts[int(rng.choice(len(fonts), p=share(len(fonts))))]
-        jobs.append(ExampleJob(number, kind, source, font, cfg.seconds))
-    drums = range(cfg.count, cfg.count + round(DRUMS_ALONE * cfg.count))
-    return jobs + [ExampleJob(number, "drums", None, fonts[number % len(fonts)], cfg.seconds) for number in drums]
+    for number in range(cfg.count + round(DRUMS_ALONE * cfg.count)):
+        kind = "drums" if number >= cfg.count else str(rng.choice(kinds, p=chances))
+        choice = [None] if kind == "drums" else sources.get(kind, songs)
+        some = rng.permutation(len(fonts))[:2]
+        kit = kits[int(rng.integers(len(kits)))] if kits and rng.random() < cfg.kit_share else None
+        players = tuple(fonts[int(index)] for index in some)
+        jobs.append(ExampleJob(number, kind, choice[int(rng.integers(len(choice)))], players, cfg.seconds, kit))
+    return jobs
 
 
-def share(fonts: int) -> np.ndarray:
-    """Half of the examples by the first soundfont, the rest by the others."""
-    return np.ones(1) if fonts == 1 else np.array([0.5] + [0.5 / (fonts - 1)] * (fonts - 1))
+def reject_other_plan(path: Path, jobs: list[ExampleJob]) -> None:
+    """Write down what is rendered beside the examples.
+
+    Raises:
+        ValueError: The examples that are there came from other options or other material.
+    """
+    digest = hashlib.sha256(repr(jobs).encode()).hexdigest()
+    if path.is_file() and path.read_text() != digest:
+        raise ValueError(f"{path.parent} holds examples of other options or other material: give another work=FOLDER")
+    path.write_text(digest)
+
+
+def gather(cfg: Config, kind: str, named: list[str]) -> list[Path]:
+    """Soundfonts, kits or MIDI folders of `materials` and those named.
+
+    Raises:
+        ValueError: One is held out for measuring.
+        FileNotFoundError: One that is named is not there.
+    """
+    paths = [Path(name) for name in named]
+    reject_held_out(paths)
+    if absent := [str(path) for path in paths if not path.exists()]:
+        raise FileNotFoundError(f"no such {kind}: {', '.join(absent)}")
+    return (select(Path(cfg.materials), kind, cfg.permissive) if cfg.materials else []) + paths
+
+
+def usable_midi(folders: list[Path]) -> Iterator[Path]:
+    """MIDI files for training whose beats and chords can be believed; says which cannot."""
+    for path in (path for folder in folders for path in split_midi(folder, held_out=False)):
+        try:
+            load_midi_song(path)
+        except Exception as error:  # a stranger's file may fail in any way: the others go on
+            print(f"left out {path.name}: {error}", file=sys.stderr)
+        else:
+            yield path
 
 
 def example_path(folder: Path, job: ExampleJob) -> Path:
@@ -241,4 +302,4 @@ def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[ExampleArra
 
 
 if __name__ == "__main__":
-    main()
+    run_command(run, command_line(lambda words: read(Config, words), Config, __doc__))

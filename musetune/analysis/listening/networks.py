@@ -87,12 +87,13 @@ class BeatNet(nn.Module):
 
 @lru_cache(maxsize=1)
 def networks() -> tuple[ChordNet, BeatNet]:
-    """Both, with the weights that come with the package."""
+    """Both, of the size and with the weights that the file has."""
     from safetensors.torch import load_file
 
     stored = {name: value.float() for name, value in load_file(WEIGHTS).items()}
+    width, planes = len(stored["chord.fold.weight"]), len(stored["chord.near.weight"])
     with torch.random.fork_rng(devices=[]):  # their first weights are random; the caller's generator is left alone
-        nets = ChordNet().eval(), BeatNet().eval()
+        nets = ChordNet(width, planes).eval(), BeatNet(len(stored["beat.input.weight"])).eval()
     for prefix, net in zip(("chord.", "beat."), nets, strict=True):
         net.load_state_dict({k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)})
     return nets

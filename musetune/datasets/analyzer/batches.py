@@ -13,6 +13,7 @@ from musetune.analysis.listening.vocabulary import N_CHORDS, N_KEYS, NO_BASS, QU
 
 ExampleArrays = dict[str, np.ndarray]
 IGNORE = -100
+UNSURE = -2  # in place of a root, where what sounds is not known
 
 
 def chord_batch(examples: list[ExampleArrays], frames: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -32,7 +33,9 @@ def chord_batch(examples: list[ExampleArrays], frames: int, rng: np.random.Gener
 
 
 def chord_targets(example: ExampleArrays, times: np.ndarray, shift: int) -> np.ndarray:
-    """(3, times): classes of chord, bass and key, `shift` semitones up; IGNORE outside the annotation."""
+    """(3, times): classes of chord, bass and key, `shift` semitones up; IGNORE outside the annotation and, of chord and
+    bass, where the annotation is unsure (root UNSURE).
+    """
     at = np.searchsorted(example["intervals_s"][:, 0], times, side="right") - 1
     inside = (at >= 0) & (times < example["intervals_s"][np.maximum(at, 0), 1])
     root, quality, bass = example["chord"][np.maximum(at, 0)].T
@@ -40,6 +43,7 @@ def chord_targets(example: ExampleArrays, times: np.ndarray, shift: int) -> np.n
     bass = np.where(root < 0, NO_BASS, (bass + shift) % 12)
     key = int(example["key"])
     key = IGNORE if key == N_KEYS else (key % 12 + shift) % 12 + key // 12 * 12
+    chord, bass = (np.where(root == UNSURE, IGNORE, row) for row in (chord, bass))
     return np.where(inside, np.stack([chord, bass, np.full(len(times), key)]), IGNORE)
 
 

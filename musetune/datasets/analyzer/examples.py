@@ -2,13 +2,13 @@
 the truth.
 
 Songs: POP909 as written, with another band, in other meters, with a wandering tempo; lead sheets of OpenEWLD
-arranged in six genres; made-up chord studies. Sound: several soundfonts, a voice-like lead, detuning, reverb,
-equaliser, compression, noise, MP3.
+arranged in six genres; MIDI files that others arranged; made-up chord studies and vamps on one chord; all of them at
+times rearranged (`arrangements`). Sound: players from several soundfonts, oscillators, a voice-like lead, drum kits,
+any tuning, a production (`effects`).
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,30 +21,49 @@ from musetune.analysis.listening.network_inputs import beat_features, chord_inpu
 from musetune.analysis.listening.spectrum import salience
 from musetune.analysis.listening.vocabulary import FOLDED, METERS, N_KEYS, NO_BASS, QUALITIES
 from musetune.audio import synthesize
-from musetune.audio.source import RATE
+from musetune.audio.source import RATE, listen
+from musetune.datasets.analyzer.batches import UNSURE
+from musetune.datasets.arrangements import rearrange
+from musetune.datasets.band import with_band
 from musetune.datasets.chord_studies import study
 from musetune.datasets.corpus import HALVES, AnnotatedSong, at_tempo, in_meter, load_pop909, rubato
+from musetune.datasets.drum_kits import load_kit, play_kit
+from musetune.datasets.effects import produce
+from musetune.datasets.midi_songs import load_midi_song
+from musetune.datasets.oscillators import play_oscillators
 
 DRUMS_ALONE = 0.04  # examples without a chord, as a share of the others
-KINDS = {"plain": 0.3, "band": 0.25, "meter": 0.13, "study": 0.12, "sheet": 0.2}
+KINDS = {"plain": 0.2, "band": 0.2, "meter": 0.12, "study": 0.11, "vamp": 0.05, "sheet": 0.17, "midi": 0.15}
+TUNING_CENTS = 50.0
+SUNG, OSCILLATORS = 0.2, 0.15  # songs whose melody is sung; players that are oscillators
 
 
 @dataclass(frozen=True)
 class ExampleJob:
-    """One example: a function of these values alone. `source` a POP909 folder or a lead sheet; None for a study."""
+    """One example: a function of these values alone.
+
+    Attributes:
+        number: Its seed.
+        kind: One of `KINDS`, or "drums".
+        source: A POP909 folder, a lead sheet or a MIDI file; None for what is made up.
+        soundfonts: One or more; the first plays most.
+        seconds: Its length, roughly.
+        kit: A folder of a drum kit; None: the first soundfont's drums.
+    """
 
     number: int
     kind: str
     source: Path | None
-    soundfont: Path
+    soundfonts: tuple[Path, ...]
     seconds: float
+    kit: Path | None = None
 
 
 def make_example(job: ExampleJob) -> dict[str, np.ndarray]:
     """What the networks see, and the truth, ready to be stored."""
     rng = np.random.default_rng(job.number)
     song = song_of(job, rng)
-    wave, factor = record(song, job.soundfont, rng)
+    song, wave, factor = record(song, job, rng)
     features = extract([wave])
     pitches = salience(features.spectrum, features.loudness)
     notes, level = chord_inputs(pitches)
@@ -70,23 +89,28 @@ def key_number(key: str) -> int:
 
 
 def encode_chords(labels: list[str]) -> np.ndarray:
-    """(n, 3): root −1…11, quality index, bass pitch class (NO_BASS for N)."""
+    """(n, 3): root −1…11 (UNSURE where the label is X or of no known quality), quality index, bass pitch class
+    (NO_BASS for N).
+    """
     rows = []
     for label in labels:
         root, _, bass = mir_eval.chord.encode(label)
         quality = label.split("/")[0].partition(":")[2] or "maj"
         quality = FOLDED.get(quality, quality)
         valid = root >= 0 and quality in QUALITIES
-        rows.append((root, QUALITIES.index(quality), (root + bass) % 12) if valid else (-1, 0, NO_BASS))
-    return np.array(rows)
+        silent = (-1 if label == "N" else UNSURE, 0, NO_BASS)
+        rows.append((root, QUALITIES.index(quality), (root + bass) % 12) if valid else silent)
+    return np.array(rows).reshape(-1, 3)
 
 
 def song_of(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
     """The notes and their truth."""
-    if job.kind in ("study", "drums"):
-        song = maybe_rubato(study(rng, job.seconds * 0.7), rng)
-        return song if job.kind == "study" else drums_alone(song)
+    if job.kind in ("study", "vamp", "drums"):
+        song = maybe_rubato(study(rng, job.seconds * 0.7, vamp=job.kind == "vamp"), rng)
+        return drums_alone(song) if job.kind == "drums" else song
     assert job.source is not None
+    if job.kind == "midi":
+        return maybe_rubato(load_midi_song(job.source, float(rng.uniform(0, 90)), job.seconds)[0], rng)
     if job.kind == "sheet":
         return maybe_rubato(arrange_sheet(job.source, job.seconds, rng), rng)
     start = min(float(rng.uniform(0, 100)), max(0.0, last_beat(job.source) - job.seconds))
@@ -157,28 +181,73 @@ def arrange_sheet(path: Path, seconds: float, rng: np.random.Generator) -> Annot
     )
 
 
-def record(song: AnnotatedSong, soundfont: Path, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """The sound (samples,) at RATE, and by which factor it is longer than the song: detuning is done by the speed."""
-    from musetune.audio import resample
-    from musetune.datasets.band import with_band
+def record(song: AnnotatedSong, job: ExampleJob, rng: np.random.Generator) -> tuple[AnnotatedSong, np.ndarray, float]:
+    """What is played and recorded.
 
-    ready = song.name != "study" and any(part.is_drum for part in song.midi.instruments)
-    plain = ready or (song.meter == "4/4" and rng.random() < 0.35)
-    share = 1.0 if song.labels == ["N"] else 0.6 if song.meter in ("3/4", "4/4") else 0.9
-    midi = song.midi if plain and share < 1 else with_band(song, rng, drums=share)
-    melody = [part for part in midi.instruments if part.name in ("MELODY", "lead") and part.notes][:1]
-    melody = melody if rng.random() < 0.2 else []
-    for part in melody:
-        midi.instruments.remove(part)
-    wave = synthesize(midi, RATE, duration_s=song.duration_s + 0.5, soundfont=soundfont)
-    for part in melody:
-        wave = wave + sing(part.notes, len(wave), rng) * float(rng.uniform(0.5, 1.5)) * (np.std(wave) + 1e-4)
-        midi.instruments.append(part)
-    cents = float(rng.uniform(-30, 30)) if rng.random() < 0.6 else 0.0
+    Returns:
+        The song as it was arranged; the sound (samples,) at RATE as the analyser folds it to mono; by which factor the
+        sound is longer than the song, since tuning is done by the speed.
+    """
+    from musetune.audio import resample
+
+    song = song if job.kind == "drums" else rearrange(with_players(song, job, rng), rng)
+    if job.kind == "drums":
+        song = replace(song, midi=with_band(song, rng, drums=1.0))
+    wave = play(song, job, rng)
+    cents = float(rng.uniform(-TUNING_CENTS, TUNING_CENTS)) if rng.random() < 0.7 else 0.0
     rate = round(RATE / 2 ** (cents / 1200))
     if rate != RATE:
         wave = resample(wave, rate, RATE)
-    return spoil(wave, rng), RATE / rate
+    wave, _ = produce(wave, RATE, song.beats_s * RATE / rate, rng)
+    return song, listen(wave, RATE).wave, RATE / rate
+
+
+def with_players(song: AnnotatedSong, job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
+    """The song as its own players play it, or with a band."""
+    complete = job.kind != "study" and any(part.is_drum for part in song.midi.instruments)
+    plain = complete or job.kind == "midi" or (song.meter == "4/4" and rng.random() < 0.35)
+    share = 0.6 if song.meter in ("3/4", "4/4") else 0.9
+    return song if plain else replace(song, midi=with_band(song, rng, drums=share))
+
+
+def play(song: AnnotatedSong, job: ExampleJob, rng: np.random.Generator) -> np.ndarray:
+    """(2, samples) at RATE: each player by one of the job's soundfonts or by oscillators, at times a melody sung; drums
+    by the kit, where the job has one.
+    """
+    import pretty_midi
+
+    seconds = song.duration_s + 0.5
+    samples = round(seconds * RATE)
+    by_player: dict[int, pretty_midi.PrettyMIDI] = {}
+    apart: list[np.ndarray] = []
+    singer, kit = rng.random() < SUNG, job.kit is not None
+    for part in song.midi.instruments:
+        if part.is_drum and kit:
+            continue
+        if singer and part.name in ("MELODY", "lead") and part.notes:
+            singer = False
+            apart.append(np.tile(sing(part.notes, samples, rng), (2, 1)))
+        elif not part.is_drum and rng.random() < OSCILLATORS:
+            apart.append(play_oscillators(part.notes, samples, RATE, rng))
+        else:
+            player = 0 if part.is_drum or rng.random() < 0.65 else int(rng.integers(len(job.soundfonts)))
+            by_player.setdefault(player, pretty_midi.PrettyMIDI()).instruments.append(part)
+    wave = np.zeros((2, samples), np.float32)
+    for player, midi in sorted(by_player.items()):
+        sound = synthesize(midi, RATE, duration_s=seconds, soundfont=job.soundfonts[player], stereo=True)
+        wave += sound * float(10 ** (rng.uniform(-6, 6) / 20))
+    for sound in apart:
+        wave += at_level(sound, wave, float(rng.uniform(-10, 3)))
+    drums = [note for part in song.midi.instruments if part.is_drum for note in part.notes]
+    if job.kit is not None and drums:
+        wave += at_level(play_kit(load_kit(job.kit, RATE), drums, samples), wave, float(rng.uniform(-10, 4)))
+    return wave / max(1.0, float(np.abs(wave).max(initial=0.0)))
+
+
+def at_level(sound: np.ndarray, beside: np.ndarray, level_db: float) -> np.ndarray:
+    """The sound `level_db` dB louder than what it joins (than −20 dB of full scale beside silence)."""
+    size = float(np.std(beside)) or 0.1
+    return sound * np.float32(size * 10 ** (level_db / 20) / (float(np.std(sound)) + 1e-9))
 
 
 def sing(notes: list, samples: int, rng: np.random.Generator) -> np.ndarray:
@@ -203,55 +272,3 @@ def sing(notes: list, samples: int, rng: np.random.Generator) -> np.ndarray:
         voice += colour * np.sin(k * phase) * (k * frequency < RATE / 2)
     voice = loud * (voice + 0.05 * rng.normal(0, 1, samples))
     return (voice / (voice.std() + 1e-9)).astype(np.float32)
-
-
-def spoil(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Reverb, equaliser, compression, noise and MP3, each in some cases."""
-    from scipy.signal import fftconvolve, lfilter
-
-    if rng.random() < 0.4:
-        decay = rng.uniform(0.15, 0.9)
-        tail = rng.normal(0, 1, int(RATE * decay)) * np.exp(-6.9 * np.arange(int(RATE * decay)) / RATE / decay)
-        wet = fftconvolve(wave, tail / np.sqrt(np.square(tail).sum()))[: len(wave)]
-        wave = wave + rng.uniform(0.05, 0.5) * wet
-    for _ in range(int(rng.integers(0, 4))):
-        wave = lfilter(*_peak(float(rng.uniform(-10, 10)), float(np.exp(rng.uniform(np.log(60), np.log(7000))))), wave)
-    if rng.random() < 0.4:
-        width = int(RATE * 0.05)
-        level = np.sqrt(np.convolve(np.square(wave), np.ones(width) / width, "same")) + 1e-4
-        wave = wave * (level / level.max()) ** -rng.uniform(0.2, 0.6)
-    wave = wave / (np.abs(wave).max() + 1e-9) * float(rng.uniform(0.2, 1.0))
-    if rng.random() < 0.15:
-        wave = np.clip(wave * 2.5, -1, 1)
-    wave = wave + rng.normal(0, 10 ** rng.uniform(-5, -2), len(wave)) * (np.std(wave) + 1e-6)
-    return _through_mp3(wave, rng) if rng.random() < 0.3 else wave.astype(np.float32)
-
-
-def _peak(gain_db: float, frequency: float, q: float = 0.8) -> tuple[list[float], list[float]]:
-    """Coefficients of a peaking equaliser (R. Bristow-Johnson, Audio EQ Cookbook)."""
-    gain, angle = 10 ** (gain_db / 40), 2 * np.pi * frequency / RATE
-    alpha, middle = np.sin(angle) / (2 * q), -2 * np.cos(angle)
-    return [1 + alpha * gain, middle, 1 - alpha * gain], [1 + alpha / gain, middle, 1 - alpha / gain]
-
-
-def _through_mp3(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    import soundfile
-
-    buffer = io.BytesIO()
-    wave = wave / max(1.0, np.abs(wave).max())
-    soundfile.write(
-        buffer, wave, RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=float(rng.uniform(0.3, 0.99))
-    )
-    buffer.seek(0)
-    decoded = soundfile.read(buffer, dtype="float32")[0]
-    lag = _lag(wave, decoded)
-    return np.ascontiguousarray(np.pad(decoded[lag:], (0, lag))[: len(wave)])
-
-
-def _lag(before: np.ndarray, after: np.ndarray) -> int:
-    """Samples by which the codec delays."""
-    from scipy.signal import fftconvolve
-
-    n = min(len(before), len(after), 10 * RATE)
-    match = fftconvolve(after[:n], before[:n][::-1])[n - 1 : n + 4000]
-    return int(np.argmax(match))

