@@ -91,6 +91,14 @@ Temperature = Annotated[
     typer.Option(help="how freely it is written: lower is plainer, 1 as it was learned; default 0.9", min=0),
 ]
 Seed = Annotated[int, typer.Option(help="same seed, same song")]
+Styles = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML file of styles of your own, which go before MuseTune's (docs/reference/styles.md)",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 PlannerOption = Annotated[str, typer.Option(help="structure transformer: nano, a folder, or a Hub id")]
 ArrangerOption = Annotated[str, typer.Option(help="stem transformer: nano, or a folder")]
 Json = Annotated[bool, typer.Option("--json", help="print it for programs")]
@@ -112,6 +120,7 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="save it: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False)
     ] = None,
+    styles: Styles = None,
     planner: PlannerOption = "nano",
     force: Force = False,
     as_json: Json = False,
@@ -126,10 +135,11 @@ def plan(
         prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
     )
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed})
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
     files = [] if out is None else [str(sheet.save(out))]
-    summary = describe(sheet) | {"prompt": prompt, "seed": seed, "files": files}
-    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *files]))
+    style = describe_style(prompt, styles)
+    summary = describe(sheet) | {"prompt": prompt, "style": style, "seed": seed, "files": files}
+    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *_style_line(style), *files]))
 
 
 def compose(
@@ -185,6 +195,7 @@ def compose(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
+    styles: Styles = None,
     planner: PlannerOption = "nano",
     arranger: ArrangerOption = "nano",
     force: Force = False,
@@ -209,7 +220,7 @@ def compose(
     if given is not None and source is None:
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed})
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
     song = _arrange_stems(sheet, arranger, {"stems": stem_choice or STEMS, "given": yours, "seed": seed} | free)
     files = list(output.write(sheet, song, prompt.strip() or output.name.name))
     if output.audio:
@@ -265,6 +276,23 @@ def describe(sheet: LeadSheet) -> dict[str, Any]:
         "sections": list(sections_of(sheet)),
         "sheet": sheet.to_json(),
     }
+
+
+def describe_style(prompt: str, styles: Path | None) -> dict[str, Any] | None:
+    """The style that a prompt names, its feel and its instruments; None where it names none."""
+    from musetune.planning.planner.everyday_words import named_style
+
+    style = named_style(prompt, styles)
+    if style is None:
+        return None
+    return {"name": style.style, "feel": style.feel, "instruments": list(style.instruments)}
+
+
+def _style_line(style: dict[str, Any] | None) -> Iterator[str]:
+    """A style to read, where anything is known of how it is played."""
+    if style is not None and (style["feel"] or style["instruments"]):
+        played = "; ".join(part for part in (style["feel"], ", ".join(style["instruments"])) if part)
+        yield f"style {style['name']}: {played}"
 
 
 def players(song: Arrangement) -> list[dict[str, Any]]:

@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from reprlib import Repr
-
-import yaml  # type: ignore[import-untyped]
 
 from musetune.analysis.genre.traits import CHORD_KINDS, SOUND_WORDS, GenreTraits
+from musetune.formats.plain_yaml import check_fields, read_documents, read_range, short
 from musetune.symbols import BPM_RANGE, Meter
 from musetune.symbols.names import suggest
 
@@ -44,16 +42,6 @@ WEIGHTS = {
     "sound": 1.5,
 }
 Range = tuple[float, float]
-_shorten = Repr()
-_shorten.maxstring = _shorten.maxother = 80
-
-
-def short(value: object) -> str:
-    """Show a value of a user's file in a message, cut where it is long."""
-    try:
-        return _shorten.repr(value)
-    except ValueError:  # an integer of more digits than Python writes
-        return f"a {type(value).__name__} of very many digits"
 
 
 @dataclass(frozen=True)
@@ -134,18 +122,6 @@ def _within(
     )
 
 
-class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-    """Reads YAML without anchors: a few of them can stand for more than fits into memory."""
-
-    def compose_node(self, parent: object, index: object) -> object:
-        """Refuse what refers to another place."""
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.composer.ComposerError(
-                None, None, "write values out: * is not read", self.peek_event().start_mark
-            )
-        return super().compose_node(parent, index)
-
-
 @lru_cache(maxsize=1)
 def built_in() -> tuple[Convention, ...]:
     """The six genres of this package, in the order of musetune.symbols.GENRES."""
@@ -162,16 +138,7 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
     for anything that is not as this module's docstring shows.
     """
     file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"no file {file}; give a YAML file of genres, such as those in {BUILT_IN}")
-    if file.stat().st_size > LARGEST:
-        raise ValueError(f"{file.name} has more than {LARGEST} bytes; a genre takes some 300: split the file")
-    try:
-        documents = [row for row in yaml.load_all(file.read_bytes().decode(), _PlainLoader) if row is not None]
-    except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # of dates and numbers Python's own errors
-        raise ValueError(f"{file.name} is not YAML: {' '.join(str(error).split())[:300]}") from None
-    except RecursionError:
-        raise ValueError(f"{file.name} is not a list of genres: it nests too deeply") from None
+    documents = read_documents(file, "genres", LARGEST, str(BUILT_IN))
     if not documents:
         raise ValueError(f"{file.name} is empty; it needs at least genre: NAME and one of {', '.join(FIELDS[1:])}")
     rows = tuple(_convention(row, file.name) for row in documents)
@@ -184,7 +151,7 @@ def load_conventions(path: str | PathLike) -> tuple[Convention, ...]:
 def _convention(row: object, where: str) -> Convention:
     if not isinstance(row, dict):
         raise ValueError(f"{where} holds {short(row)}; a genre is a mapping with the entries {', '.join(FIELDS)}")
-    _check_fields(row, FIELDS, where)
+    check_fields(row, FIELDS, where)
     genre = row.get("genre")
     if not isinstance(genre, str) or not 0 < len(genre.strip()) <= LONGEST_NAME:
         raise ValueError(
@@ -195,8 +162,8 @@ def _convention(row: object, where: str) -> Convention:
     if len(row) == 1:
         raise ValueError(f"{where} has no conventions; add at least one of {', '.join(FIELDS[1:])}")
     rhythm, chords = _mapping(row, "rhythm", where), _mapping(row, "chords", where)
-    _check_fields(rhythm, RHYTHM_FIELDS, f"{where}, rhythm")
-    _check_fields(chords, tuple(CHORD_KINDS), f"{where}, chords")
+    check_fields(rhythm, RHYTHM_FIELDS, f"{where}, rhythm")
+    check_fields(chords, tuple(CHORD_KINDS), f"{where}, chords")
     return Convention(
         genre.strip(),
         _range(row, "tempo", BPM_RANGE, where),
@@ -216,14 +183,6 @@ def pattern_names() -> tuple[str, ...]:
     return tuple(pattern.name for pattern in PATTERNS)
 
 
-def _check_fields(row: dict, allowed: tuple[str, ...], where: str) -> None:
-    for name in row:
-        if name not in allowed:
-            raise ValueError(
-                f"{where}: unknown entry {short(name)}; allowed are {', '.join(allowed)}{suggest(short(name), allowed)}"
-            )
-
-
 def _mapping(row: dict, name: str, where: str) -> dict:
     value = row.get(name, {})
     if not isinstance(value, dict):
@@ -232,20 +191,7 @@ def _mapping(row: dict, name: str, where: str) -> dict:
 
 
 def _range(row: dict, name: str, allowed: Range, where: str) -> Range | None:
-    value = row.get(name)
-    if name not in row:
-        return None
-    numbers = isinstance(value, list) and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in value)
-    if not numbers or len(value) != 2:  # type: ignore[arg-type]
-        low, high = allowed
-        raise ValueError(
-            f"{where}: {name}={short(value)} is not two numbers; write for example {name}: [{low:g}, {high:g}]"
-        )
-    low, high = value  # type: ignore[misc]
-    if not allowed[0] <= low <= high <= allowed[1]:
-        fix = f"write [{short(high)}, {short(low)}]" if low > high else "move it inside"
-        raise ValueError(f"{where}: {name}={short(value)} does not rise within {allowed[0]:g}–{allowed[1]:g}; {fix}")
-    return float(low), float(high)
+    return read_range(row[name], allowed, where, name) if name in row else None
 
 
 def _names(row: dict, name: str, allowed: tuple[str, ...] | None, where: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from transformers import LogitsProcessor
 
 from musetune.planning.planner.constraints import PlanConstraints
 from musetune.planning.planner.grammar import song
+from musetune.planning.planner.style_steering import StyleSteering
 from musetune.planning.planner.vocabulary import END, RANGE
 
 COLDER = 2.0  # numbers are copied more often than made up: digits are drawn at half the temperature
@@ -21,11 +22,14 @@ class _PartialPlan:
 
     def __init__(self, pins: PlanConstraints) -> None:
         self.grammar = song(pins)
+        self.steering = None if pins.prior is None else StyleSteering(pins.prior)
         self.choices = next(self.grammar)
 
     def push(self, word: int) -> None:
         """Go on by a word; after the end, whatever comes is padding."""
         if self.choices is not ENDED:
+            if self.steering is not None:
+                self.steering.observe(word)
             try:
                 self.choices = self.grammar.send(word)
             except StopIteration:
@@ -36,7 +40,7 @@ ENDED = (END,)  # compared by identity: the grammar yields tuples of its own
 
 
 class PlanGrammar(LogitsProcessor):
-    """Leaves to each row of a batch the tokens that its grammar allows.
+    """Leaves to each row of a batch the tokens that its grammar allows, shifted by what its style wants.
 
     ``ids``: token of each place, the END's last.
     """
@@ -46,7 +50,7 @@ class PlanGrammar(LogitsProcessor):
         self.rows: list[_PartialPlan] = []
         self.previous_ids: Tensor | None = None
         self.word_of_token = {token: index for index, token in enumerate(ids)}
-        tokens = torch.tensor(ids)
+        tokens = self.tokens = torch.tensor(ids)
 
         @lru_cache(maxsize=4096)
         def forbidden(choices: tuple[int, ...]) -> Tensor:
@@ -69,11 +73,15 @@ class PlanGrammar(LogitsProcessor):
             self.rows, new = [_PartialPlan(one) for one in self.pins], input_ids[:, 1:]
         else:
             new = input_ids[:, -1:]
-        for row, tokens in zip(self.rows, new.tolist(), strict=True):
-            for token in tokens:
+        for row, tokens_of_row in zip(self.rows, new.tolist(), strict=True):
+            for token in tokens_of_row:
                 row.push(self.word_of_token.get(token, END))
         self.previous_ids = input_ids
         digits = torch.tensor([row.choices[0] in RANGE["digit"] for row in self.rows], device=scores.device)
         scores = torch.where(digits[:, None], COLDER * scores, scores)
+        for index, row in enumerate(self.rows):
+            if row.steering is not None and len(row.choices) > 1:
+                tokens = self.tokens.to(scores.device)
+                scores[index, tokens] = row.steering.shift(scores[index, tokens].cpu(), row.choices).to(scores.device)
         masks = torch.stack([self.forbidden(row.choices) for row in self.rows])
         return scores.masked_fill(masks.to(scores.device), -torch.inf)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from musetune.planning.planner.language import PlanBar, bars_in
 from musetune.symbols import BPM_RANGE, Key, Meter
@@ -23,6 +23,25 @@ def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], PlanBar]:
 
 
 @dataclass(frozen=True)
+class StylePrior:
+    """What a style wants of one plan, as `StyleSteering` shifts the transformer's thoughts.
+
+    Attributes:
+        meters: Time signatures and their weights.
+        changes: Chord changes in a bar; None: as the transformer thinks.
+        hold: Most bars on one chord; None: any.
+        shares: Share, 0–1, of chords of a kind (`song_styles.CHORD_SHARES`).
+        palette: Most different roots of chords; None: any.
+    """
+
+    meters: tuple[tuple[str, float], ...] = ()
+    changes: float | None = None
+    hold: int | None = None
+    shares: dict[str, float] = field(default_factory=dict)
+    palette: int | None = None
+
+
+@dataclass(frozen=True)
 class PlanConstraints:
     """What is given.
 
@@ -33,7 +52,8 @@ class PlanConstraints:
 
     What a prompt's everyday words mean narrows what is free: ``genres`` and ``meters`` to choose from (empty: any),
     ``tempo``: fewest and most beats a minute, ``chords``: most in a bar that is written, ``least_open``: fewest bars of
-    a song whose length nobody named.
+    a song whose length nobody named, ``phrase``: bars of which sections that the model makes up hold a whole number
+    where they can, ``names``: what the labels of ``form`` are called, ``prior``: what the style wants.
     """
 
     genre: str | None = None
@@ -51,6 +71,14 @@ class PlanConstraints:
     tempo: tuple[int, int] | None = None
     chords: int | None = None
     least_open: int = 0
+    phrase: int | None = None
+    names: tuple[tuple[str, str], ...] = ()
+    prior: StylePrior | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether chords are pinned."""
+        return self.content is not _nothing
 
     @property
     def least(self) -> int:

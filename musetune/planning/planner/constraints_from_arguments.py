@@ -106,6 +106,7 @@ def name_sections(plan: Plan, names: dict[str, str]) -> dict[str, str]:
 
     As the caller does, and what the model added by letters that he has not used.
     """
+    names = dict(plan.names) | names
     free = (name for name in (*LETTERS, *(f"{letter}'" for letter in LETTERS)) if name not in names.values())
     return {
         label: names.get(label) or (next(free) if label in LETTERS else label) for label in dict.fromkeys(plan.form)

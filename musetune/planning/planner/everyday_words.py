@@ -7,16 +7,28 @@ techno track is in 4/4), the rules here narrow the choice, and the transformer w
 
 from __future__ import annotations
 
+import math
+import random
 import re
 from dataclasses import dataclass, replace
+from os import PathLike
 
-from musetune.planning.planner.constraints import PlanConstraints
+from musetune.planning.planner.constraints import FREE_LETTERS, PlanConstraints, StylePrior
+from musetune.planning.planner.constraints_from_arguments import form_of
+from musetune.planning.planner.form_words import Sections, WordedForm, read_form, repeat, sections_as_labels
+from musetune.planning.planner.grammar import share
+from musetune.planning.planner.language import PlanBar
 from musetune.planning.planner.prompt_text import normalise, shared_words
-from musetune.planning.planner.vocabulary import MODES, TONICS
+from musetune.planning.planner.song_styles import SongStyle, join_styles, plain_genres, progression_bars, styles_in
+from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Key, Meter
+from musetune.symbols.meter import METERS
 
 SONG_BARS = 16  # fewest bars of a song whose length nobody named
 TWO = 2  # most chords in a bar
+PHRASE = 4  # bars of which sections hold a whole number, where a style is named
+PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
+LEAST_TEMPI = 20  # bpm: a narrower range of a style that is "fast" or "slow" is none
 USUAL = {  # keys that musicians write: no D# minor, whose scale has a double sharp
     "major": ("C", "G", "D", "A", "E", "B", "F", "Bb", "Eb", "Ab", "Db", "Gb"),
     "minor": ("A", "E", "B", "F#", "C#", "G#", "D", "G", "C", "F", "Bb", "Eb"),
@@ -24,119 +36,27 @@ USUAL = {  # keys that musicians write: no D# minor, whose scale has a double sh
 
 
 @dataclass(frozen=True)
-class StyleWords:
-    """What a word tells of a song; None or empty where it tells nothing.
+class MoodWords:
+    """What a mood tells of a song; None where it tells nothing.
 
     Attributes:
         words: Regular expression of whole words.
-        genres: The nearest of the six genres.
-        meters: Time signatures.
-        bpm: Fewest and most beats a minute; in 6/8 of dotted quarters.
-        mode: "major" or "minor".
+        bpm: Fewest and most beats a minute.
         chords: Most chords in a bar.
     """
 
     words: str
-    genres: tuple[str, ...] = ()
-    meters: tuple[str, ...] = ()
     bpm: tuple[int, int] | None = None
-    mode: str | None = None
     chords: int | None = None
 
 
-POP, ROCK, JAZZ, CLASSICAL, ELECTRONIC = ("pop",), ("rock",), ("jazz",), ("classical",), ("electronic",)
-FOUR = ("4/4",)
-STYLES = (  # of several that fit, each tells what the ones before it left open
-    # dances and forms with a meter of their own
-    StyleWords(r"jigs?", POP, ("6/8",), (100, 126), "major", TWO),
-    StyleWords(r"reels?|hornpipe|hoedown", POP, ("4/4", "2/2"), (104, 126), "major", TWO),
-    StyleWords(r"polka", POP, ("2/4",), (108, 132), "major", TWO),
-    StyleWords(r"tango|milonga", POP, ("4/4", "2/4"), (108, 132), "minor", TWO),
-    StyleWords(r"tarantella", POP, ("6/8",), (132, 168), "minor", TWO),
-    StyleWords(r"(?:wedding|military|marching|funeral) (?:march|band)|(?<!in )march(?= music|$|[,.!])",
-               CLASSICAL, ("4/4", "2/4"), (92, 120), None, TWO),
-    StyleWords(r"viennese waltz|waltz king", CLASSICAL, ("3/4",), (150, 184), None, TWO),
-    StyleWords(r"waltz(?:es|ing)?", (), ("3/4",)),
-    StyleWords(r"lullab(?:y|ies)|cradle song|bedtime", POP, ("4/4", "3/4", "6/8"), (56, 84), "major", TWO),
-    # made with machines
-    StyleWords(r"lo-? ?fi|chill-?hop", ELECTRONIC, FOUR, (68, 92), None, TWO),
-    StyleWords(r"trap|drill", ELECTRONIC, FOUR, (130, 160), "minor", TWO),
-    StyleWords(r"(?:hip|trip)[ -]?hop|rap|boom[ -]?bap|grime", ELECTRONIC, FOUR, (80, 104), None, TWO),
-    StyleWords(r"drum ?(?:and|&|n|'?n'?) ?bass|d'?n'?b|jungle", ELECTRONIC, FOUR, (165, 178), None, TWO),
-    StyleWords(r"dubstep", ELECTRONIC, FOUR, (136, 146), "minor", TWO),
-    StyleWords(r"techno|house|edm|rave|eurodance|electro", (), FOUR, (118, 138), None, TWO),
-    StyleWords(r"\w*trance|hardstyle", ELECTRONIC, FOUR, (132, 150), None, TWO),
-    StyleWords(r"synth-?wave|retro-?wave|vaporwave|synth-?pop|chip-?tunes?|8-?bit",
-               ELECTRONIC, FOUR, (90, 128), None, TWO),
-    StyleWords(r"ambien(?:t|ce)|meditat\w*|yoga|spa|sleep(?:ing)?|drones?|new age",
-               ELECTRONIC, FOUR, (56, 80), None, 1),
-    StyleWords(r"reggaet[oó]n|dembow", ELECTRONIC, FOUR, (86, 100), None, TWO),
-    StyleWords(r"work-?out|gym|fitness|(?:for )?running (?:music|playlist|song|track|mix)|for running|jogging|cycling",
-               ELECTRONIC, FOUR, (125, 150), None, TWO),
-    StyleWords(r"boss (?:battle|fight)|battle (?:music|theme)", ELECTRONIC, FOUR, (130, 170), "minor", TWO),
-    StyleWords(r"video ?games?|arcade|platformer", ELECTRONIC, FOUR, None, None, TWO),
-    # played by bands
-    StyleWords(r"punk|hardcore", ROCK, FOUR, (150, 190), None, TWO),
-    StyleWords(r"metal(?:core)?|thrash", ROCK, FOUR, (120, 180), "minor", TWO),
-    StyleWords(r"emo|shoegaze|grunge|alt(?:ernative)?[ -]rock|garage|indie(?=$| band| song| guitar)",
-            ROCK, FOUR, None, None,
-               TWO),
-    StyleWords(r"power ballads?", ROCK, FOUR, (60, 84), None, TWO),
-    StyleWords(r"ballads?|slow jams?|torch songs?", POP, ("4/4", "6/8"), (54, 82), None, TWO),
-    StyleWords(r"prog(?:gy|ressive)?", ROCK, (), None, None, TWO),
-    StyleWords(r"disco", POP, FOUR, (110, 126), None, TWO),
-    StyleWords(r"ska", POP, FOUR, (124, 164), None, TWO),
-    StyleWords(r"reggae|dub|rocksteady", POP, FOUR, (66, 92), None, TWO),
-    StyleWords(r"funk|p-funk", POP, FOUR, (92, 118), None, TWO),
-    StyleWords(r"(?:r ?(?:&|n|'n'|and) ?b|rnb|neo-?soul)", POP, FOUR, (64, 100), None, TWO),
-    StyleWords(r"soul|motown|gospel|doo-?wop|afro-?beats?|highlife|calypso", POP, FOUR, (72, 124), None, TWO),
-    StyleWords(r"bluegrass", POP, FOUR, (120, 160), "major", TWO),
-    StyleWords(r"country|americana|honky[ -]?tonk|western", POP, FOUR, (80, 132), "major", TWO),
-    StyleWords(r"folk(?:sy)?|camp-?fire|(?:sea )?shant(?:y|ies)|irish|celtic|scottish|medieval|tavern|"
-               r"acoustic guitar|ukulele|banjo|harmonica", POP, ("4/4", "3/4", "6/8"),
-               (76, 120), None, TWO),
-    StyleWords(r"mariachi|ranchera|norte[nñ]o", POP, ("3/4", "4/4"), (96, 140), "major", TWO),
-    StyleWords(r"flamenco", POP, ("4/4", "3/4"), (100, 140), "minor", TWO),
-    # jazz and its neighbours
-    StyleWords(r"salsa|mambo|merengue", JAZZ, FOUR, (150, 200), None, TWO),
-    StyleWords(r"samba|cha-?cha(?:-?cha)?|rumba|cumbia|bolero|latin", JAZZ, FOUR, (92, 132), None, TWO),
-    StyleWords(r"bossa(?: nova)?", JAZZ, FOUR, (116, 144)),
-    StyleWords(r"noir|detective|spy|heist", JAZZ, FOUR, (72, 112), "minor", TWO),
-    StyleWords(r"elevator|lounge|cocktail|dinner|restaurant|caf[eé]|coffee ?(?:shop|house)",
-            JAZZ, FOUR, (80, 124), "major"),
-    # played by orchestras, and in the cinema
-    StyleWords(r"funeral|requiem|memorial|mourning|elegy", CLASSICAL, ("4/4", "3/4"), (50, 76), "minor", TWO),
-    StyleWords(r"horror|scary|haunted|thriller|suspense", CLASSICAL, (), (56, 96), "minor", TWO),
-    StyleWords(r"trailer|film|movie|cinema(?:tic)?|soundtrack|documentary|fantasy|national anthem",
-               CLASSICAL, FOUR, None, None, TWO),
-    StyleWords(r"(?:solo )?piano (?:piece|solo|music)|piano", CLASSICAL, ("4/4", "3/4", "6/8"), None, None, TWO),
-    StyleWords(r"orchestral?|violins?|cellos?|strings|harp|harpsichord|opera|aria|choir|sonata|quartet|"
-               r"symphon\w+|nocturne|concerto|minuet|chamber music|haydn|mozart|beethoven|chopin",
-               CLASSICAL, (), None, None, TWO),
-    # occasions
-    StyleWords(r"birthday|party|parties|celebration|graduation|picnic", POP, FOUR, (104, 132), "major", TWO),
-    StyleWords(r"halloween|vampires?|ghosts?|witch(?:es)?|zombies?|villain", POP, FOUR, None, "minor", TWO),
-    StyleWords(r"weddings?|first dance", POP, ("4/4", "3/4", "6/8"), None, "major", TWO),
-    StyleWords(r"christmas|xmas|carols?|holidays?|santa", POP, ("4/4", "3/4"), (84, 132), "major", TWO),
-    StyleWords(r"kids?|child(?:ren)?(?:'?s)?|toddlers?|nursery", POP, FOUR, (96, 128), "major", TWO),
-    StyleWords(r"summer|beach|sunshine|vacation", POP, FOUR, (100, 128), "major", TWO),
-    StyleWords(r"love songs?|romantic|valentine'?s?", POP, ("4/4", "6/8"), (60, 96), None, TWO),
-    StyleWords(r"anime|opening theme|theme song", ("pop", "rock"), FOUR, (110, 160), None, TWO),
-    StyleWords(r"jingles?|ads?|adverts?|advertisement|commercials?|podcasts?", POP, FOUR, (100, 128), "major", TWO),
-    StyleWords(r"break-?up|heart-?broken|heart-?break|goodbye|farewell", POP, FOUR, None, "minor", TWO),
-    StyleWords(r"worship|prais(?:e|ing)|musicals?|broadway|show ?tunes?|boy ?bands?|girl ?(?:bands?|groups?)|schlager",
-               POP, FOUR, None, None, TWO),
-    # what is only called by its kind
-    StyleWords(r"riffs?", ROCK),
-    StyleWords(r"beats?(?! (?:per|a|each|every|in|to)\b)", ELECTRONIC),
-    StyleWords(r"songs?|sing(?:er|ing|along)?|lyrics|anthem|guitars?|band", ("pop", "rock")),
-)  # fmt: skip
+POP, CLASSICAL, FOUR = ("pop",), ("classical",), ("4/4",)
 MOODS = (  # tempi of moods, where neither number nor word tells the tempo
-    StyleWords(r"bang(?:er|ing)|hype|pumping|party|energetic|workout", bpm=(118, 140)),
-    StyleWords(r"angry|furious|rage|aggressive|frantic|chase", bpm=(116, 176)),
-    StyleWords(r"sad|melanchol(?:y|ic)|mournful|heart-?broken|grieving|lonely|tragic|gentle|tender|calm|peaceful|sleepy|chill",
-               bpm=(54, 96), chords=TWO),
-    StyleWords(r"slow\w*|largo|lento|adagio|grave", chords=TWO),
+    MoodWords(r"bang(?:er|ing)|hype|pumping|party|energetic|workout", (118, 140)),
+    MoodWords(r"angry|furious|rage|aggressive|frantic|chase", (116, 176)),
+    MoodWords(r"sad|melanchol(?:y|ic)|mournful|heart-?broken|grieving|lonely|tragic|gentle|tender|calm|peaceful|sleepy|chill",
+              (54, 96), TWO),
+    MoodWords(r"slow\w*|largo|lento|adagio|grave", None, TWO),
 )  # fmt: skip
 
 
@@ -162,16 +82,18 @@ COLOUR = re.compile(  # "bluesy rock" is rock
     r"\b(?:bluesy|jazzy|poppy|rocky)\b(?=.*?\b(pop|rock|jazz|blues|electronic)\b)", re.IGNORECASE
 )
 OPEN = ("pop", "rock", "jazz", "electronic")  # where no word tells the genre
-NOT_MEANT = re.compile(  # "an old house", "not a waltz", "no drums"
-    r"\b(?:an?|the|my|our|your|his|her|old|empty|haunted|big|little|coffee) house\b|"
+NOT_MEANT = re.compile(  # "an old house", "not a waltz", "no drums", "in March"
+    r"\b(?:an?|the|my|our|your|his|her|old|empty|haunted|big|little|coffee) house\b"
+    r"(?! (?:track|beat|music|song|tune|banger|groove|loop|anthem))|"
+    r"\bin march\b(?! (?:time|tempo|style))|"
     r"\b(?:not|no|without|never|isn't|anything but)(?! (?:too|so|very)\b)(?: an?| the| any)? \w+",
     re.IGNORECASE,
 )
 DENSE = _any("chorales?|hymns?|baroque|fugue|bach|choral|organ prelude|counterpoint")  # a chord on every beat
 NAMED_METER = re.compile(
     r"<meter:|<0><0><\d>[ -]<0><[01]><\d>|<0><0><\d> beats|\bin <0><[01]><\d>(?!<| bars| seconds| bpm)|"
-    r"\b(?:met(?:er|re)|time signature|triple|compound|duple|(?:common|cut|march|polka) time|alla breve|march|"
-    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|minuet|shuffle|boogie\w*|four-on-the-floor)\b"
+    r"\b(?:met(?:er|re)|time signature|triple|compound|duple|(?:common|cut|march|polka) time|alla breve|"
+    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|shuffle|boogie\w*|four-on-the-floor)\b"
 )
 IN_A_MODE = re.compile(  # "in a minor key" is not A minor
     r"<tonic:A> <mode:(\w+)>(?= (?:key|mode|mood|feel|hit|sound|vibe|tonality|scale)\b)"
@@ -192,8 +114,12 @@ SLOW = _any(r"slow|slow-moving|slow-burning|crawling|dragging|sluggish|largo|len
 HEDGED = _any(
     r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed\w*|builds?|gets?|less|more"
 )
+RNB = re.compile(r"\br ?(?:&|n|'n'|and) ?b\b", re.IGNORECASE)  # R&B is not the note B
+PALETTE = re.compile(r"<0><0>(?=<\d>)<(\d)>(?:[ -]different)?[ -]chords?\b")
+BEATS = re.compile(r"\bbeats? (?:per|a|each|every|in|to)\b")  # of a bar, no style
+PLAIN_GENRE = _any(*GENRES)
 FAST_BPM, SLOW_BPM = (108, 260), (30, 92)
-NUMBER = re.compile(r"<\d><\d><\d>(?! bars| seconds|/)")
+NUMBER = re.compile(r"<\d><\d><\d>(?! bars| seconds|/|[ -](?:different )?chord)")
 NAMED_LENGTH = _any(
     r"bars?|seconds|minutes?|loops?|riffs?|licks?|jingles?|short\w*|brief|tiny|little|snippet|intro|outro|cue|vamp|phrase|sting",
     r"idea|sketch|[a-d]{3,6}|verse|chorus|bridge|form",
@@ -205,6 +131,9 @@ NAMED_MODE = _any(
     "carefree|optimistic|hopeful|glad|blissful|festive|sweet|uplifting|proud|innocent|bouncy|exuberant|radiant|heroic",
     "sparkling|light-hearted|feel-good|jubilant|celebratory",
 )
+
+
+NO_STYLE, NO_FORM = SongStyle(), WordedForm()
 
 
 @dataclass(frozen=True)
@@ -220,6 +149,12 @@ class PromptReading:
         keys: Keys to choose from; empty: any that musicians write.
         chords: Most chords in a bar; None: any.
         least_bars: Fewest bars.
+        style: What the styles that the prompt names say together.
+        styled: Whether it names one.
+        length_named: Whether it says anything of the length.
+        form: The form that it words.
+        palette: Most different chords ("three chords"); None: any.
+        dense: Whether it names music with a chord on every beat.
     """
 
     genres: tuple[str, ...] = ()
@@ -230,10 +165,20 @@ class PromptReading:
     keys: tuple[Key, ...] = ()
     chords: int | None = None
     least_bars: int = 0
+    style: SongStyle = NO_STYLE
+    styled: bool = False
+    length_named: bool = False
+    form: WordedForm = NO_FORM
+    palette: int | None = None
+    dense: bool = False
 
 
-def read_everyday_words(prompt: str) -> PromptReading:
+def read_everyday_words(prompt: str, styles: str | PathLike | None = None) -> PromptReading:
     """Read what the everyday words of a prompt mean.
+
+    Args:
+        prompt: The prompt.
+        styles: YAML file of styles that go before those of the package.
 
     Example:
         >>> reading = read_everyday_words("reggae for the beach")
@@ -242,33 +187,73 @@ def read_everyday_words(prompt: str) -> PromptReading:
         >>> read_everyday_words("jazz waltz in F minor at 140 bpm, 32 bars").bpm is None
         True
     """
-    shared = shared_words(normalise(prompt))
-    text = NOT_MEANT.sub(" ", re.sub(r"<genre:(\w+)>", r"\1", shared))
-    left_out = " ".join(NOT_MEANT.findall(re.sub(r"<genre:(\w+)>", r"\1", shared))).lower()
-    style, mood = _joined(STYLES, text), _joined(MOODS, text)
+    shared = plain_genres(shared_words(normalise(RNB.sub("rnb", prompt))))
+    text = NOT_MEANT.sub(" ", shared)
+    left_out = " ".join(NOT_MEANT.findall(shared)).lower()
+    found, mood = styles_in(BEATS.sub(" ", text), styles), _mood(text)
+    style = join_styles(found)
     genre_named, keys = NAMED_GENRE.search(text) is not None, _keys(text)
-    genres = () if genre_named else style.genres or (OPEN if text.strip() else ())
+    genres = () if genre_named else style.genre or (OPEN if text.strip() else ())
+    if genre_named and style.progressions and style.genre and not PLAIN_GENRE.search(text):
+        genres = style.genre
     if colour := COLOUR.search(text):
         genres = (colour[1].lower(),)
     if excluded := {genre for genre in GENRES if re.search(rf"\b{genre}\b", left_out)}:
         genres = tuple(genre for genre in genres or GENRES if genre not in excluded)
     classical = NAMED_CLASSICAL.search(text) is not None or genres == CLASSICAL
-    usual_meters = style.meters or (() if classical else FOUR)
-    mode_named = bool(keys) or NAMED_MODE.search(text) is not None
+    usual_meters = tuple(meter for meter, _ in style.meters) or (() if classical else FOUR)
+    mode_named = any(mode in text for mode in ("<mode:", *(f"{name}>m" for name in TONICS))) or (
+        NAMED_MODE.search(text) is not None or len({key.tonic for key in keys}) > 1
+    )
+    modes = (style.mode,) if style.mode and not mode_named else ()
+    palette = PALETTE.search(text)
+    dense = DENSE.search(text) is not None
+    most = None if style.chords_a_bar is None else max(1, math.ceil(style.chords_a_bar[2]))
+    length_named = NAMED_LENGTH.search(text) is not None
     return PromptReading(
         genres=genres,
         meters=() if NAMED_METER.search(text) else usual_meters,
-        bpm=_tempo(text, style.bpm or mood.bpm),
-        modes=(style.mode,) if style.mode and not mode_named else (),
+        bpm=_tempo(text, style.tempo or mood.bpm),
+        modes=modes,
         genre_named=genre_named,
-        keys=keys,
-        chords=None if DENSE.search(text) else style.chords or mood.chords,
-        least_bars=0 if NAMED_LENGTH.search(text) else SONG_BARS,
+        keys=tuple(key for key in keys if key.mode in modes) if modes else keys,
+        chords=None if dense else most or mood.chords,
+        least_bars=0 if length_named else SONG_BARS,
+        style=style,
+        styled=bool(found),
+        length_named=length_named,
+        form=read_form(NOT_MEANT.sub(" ", prompt)),
+        palette=int(palette[1]) if palette and int(palette[1]) > 0 else None,
+        dense=dense,
     )
 
 
+def named_style(prompt: str, styles: str | PathLike | None = None) -> SongStyle | None:
+    """What the styles that a prompt names say together, under the first one's name; None where it names none.
+
+    Example:
+        >>> style = named_style("a slow bossa nova in D minor")
+        >>> style.style, style.feel, style.instruments[0]
+        ('bossa nova', 'straight', 'nylon guitar')
+    """
+    reading = read_everyday_words(prompt, styles)
+    return reading.style if reading.styled else None
+
+
+def _mood(text: str) -> MoodWords:
+    """What all moods in a text tell: each what the ones before it left open."""
+    joined = MoodWords("")
+    for mood in MOODS:
+        if re.search(rf"(?<![\w-])(?:{mood.words})(?![\w-])", text, re.IGNORECASE):
+            joined = MoodWords("", joined.bpm or mood.bpm, joined.chords or mood.chords)
+    return joined
+
+
 def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The tempi that a prompt's shared words leave open: ``usual`` where neither number nor word names the tempo."""
+    """The tempi that a prompt's shared words leave open: ``usual`` where neither number nor word names the tempo.
+
+    Where a word does, the half of ``usual`` that is as fast or as slow, if there is any; all of a fast style's.
+    """
     if NUMBER.search(text):
         return None
     if NAMED_TEMPO.search(text) is None:
@@ -276,7 +261,15 @@ def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
     fast, slow = FAST.search(text), SLOW.search(text)
     if HEDGED.search(text) or bool(fast) == bool(slow):
         return None
-    return FAST_BPM if fast else SLOW_BPM
+    low, high = FAST_BPM if fast else SLOW_BPM
+    if usual is not None and fast and usual[0] >= low:
+        return usual  # the style is fast itself
+    if usual is not None:
+        middle = sum(usual) // 2
+        first, last = (max(low, middle), min(high, usual[1])) if fast else (max(low, usual[0]), min(high, middle))
+        if last - first >= LEAST_TEMPI:
+            return first, last
+    return low, high
 
 
 def _keys(text: str) -> tuple[Key, ...]:
@@ -291,14 +284,26 @@ def _keys(text: str) -> tuple[Key, ...]:
     return tuple(Key(tonics[0][0], mode) for mode in sorted(modes) or MODES)
 
 
-def narrow(pins: PlanConstraints, prompt: str) -> PlanConstraints:
-    """Return ``pins`` narrowed to what the everyday words of ``prompt`` mean; what is pinned already stays."""
-    reading = read_everyday_words(prompt)
+def narrow(
+    pins: PlanConstraints, prompt: str, seed: int | str = 0, styles: str | PathLike | None = None
+) -> PlanConstraints:
+    """Narrow ``pins`` to what the everyday words of ``prompt`` mean; what is pinned already stays.
+
+    Args:
+        pins: What the caller pins.
+        prompt: The prompt.
+        seed: What a style leaves open is drawn from it: the form, a progression, how many chords change.
+        styles: YAML file of styles that go before those of the package.
+
+    Returns:
+        The pins and, where they left it open, what prompt and style mean.
+    """
+    reading, rng = read_everyday_words(prompt, styles), random.Random(f"{seed}")
     meters = tuple(m for m in reading.meters if pins.meter is None and pins.tempi(Meter.parse(m)))
     usual = tuple(Key(name, mode) for mode in reading.modes or USUAL for name in USUAL[mode])
     plain = TWO if pins.genre is None and not reading.genre_named else None
     free = pins.bars is None and pins.seconds is None and not pins.form
-    return replace(
+    pins = replace(
         pins,
         genres=reading.genres if pins.genre is None else (),
         meters=meters,
@@ -306,20 +311,112 @@ def narrow(pins: PlanConstraints, prompt: str) -> PlanConstraints:
         keys=pins.keys or reading.keys or usual,
         chords=reading.chords or plain,
         least_open=reading.least_bars if free else 0,
+        phrase=PHRASE if reading.styled else None,
+        prior=_prior(reading, meters, rng),
     )
+    return _with_progressions(_with_form(pins, reading, rng), reading, rng)
 
 
-def _joined(styles: tuple[StyleWords, ...], text: str) -> StyleWords:
-    """One style of all whose words are in ``text``: each tells what the ones before it left open."""
-    joined = StyleWords("")
-    for style in styles:
-        if re.search(rf"(?<![\w-])(?:{style.words})(?![\w-])", text, re.IGNORECASE):
-            joined = StyleWords(
-                "",
-                joined.genres or style.genres,
-                joined.meters or style.meters,
-                joined.bpm or style.bpm,
-                joined.mode or style.mode,
-                joined.chords or style.chords,
-            )
-    return joined
+def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) -> StylePrior | None:
+    """What the style wants of one plan: shares and harmonic rhythm are drawn from its ranges."""
+    style = reading.style
+    changes = None
+    if style.chords_a_bar is not None and not reading.dense:
+        first, median, third = style.chords_a_bar
+        changes = (rng.triangular(first, third, median) + median) / 2
+    shares = {}
+    for kind, (low, high) in () if reading.dense else style.vocabulary:
+        at = rng.uniform(0.25, 0.75)
+        shares[kind] = low + at * (high - low)
+    weights = dict(style.meters)
+    prior = StylePrior(
+        tuple((meter, weights[meter]) for meter in meters if meter in weights),
+        changes,
+        None if reading.dense else style.hold,
+        shares,
+        reading.palette,
+    )
+    return None if prior == StylePrior() else prior
+
+
+def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
+    """``pins`` with the form that the prompt words or, where no length is named, one of the style's.
+
+    A form that what is pinned cannot hold is left out.
+    """
+    if pins.form:
+        return pins
+    sections = _worded_sections(pins, reading, rng)
+    style = reading.style
+    open_length = pins.bars is None and pins.seconds is None
+    if not sections and open_length and not reading.length_named and style.forms:
+        drawn = rng.choices([form for form, _ in style.forms], [weight for _, weight in style.forms])[0]
+        sections = tuple((one, None) if isinstance(one, str) else (one[0], int(one[1])) for one in _pairs(drawn))
+    if not sections:
+        return pins
+    form, names = sections_as_labels(sections)
+    formed = replace(pins, form=form, names=names, closed=True, least_open=0)
+    return formed if _fits(formed) else pins
+
+
+def _worded_sections(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> Sections:
+    """The sections that the prompt words; of a style that is one progression again and again, as many as it says."""
+    worded = reading.form
+    bars = pins.bars or worded.bars
+    unit = _chorus_bars(reading.style)
+    if unit and bars and bars % unit == 0 and not worded.loop and not worded.sections and pins.seconds is None:
+        return (("A", unit),) * (bars // unit)
+    if pins.bars is not None or pins.seconds is not None:
+        sections = tuple((name, None) for name, _ in worded.sections)
+        return sections if worded.loop else repeat(sections, pins.bars, pins.seconds)
+    return worded.measure(rng)
+
+
+def _chorus_bars(style: SongStyle) -> int:
+    """Bars of the one section of a style that has forms of one section only again and again (blues), else 0."""
+    for form, _ in style.forms:
+        pairs = _pairs(form)
+        if len(set(pairs)) == 1 and not isinstance(pairs[0], str):
+            return int(pairs[0][1])
+    return 0
+
+
+def _pairs(form: str) -> list[str | tuple[str, int]]:
+    sections = form_of(form)
+    return list(sections) if not isinstance(sections, str) else [(name, 8) for name in sections]
+
+
+def _fits(pins: PlanConstraints) -> bool:
+    """Whether a form can be held by the bars or seconds that are pinned."""
+    if pins.bars is not None:
+        bars = sum(count or 0 for _, count in pins.form)
+        open_labels = [label for label, count in pins.form if count is None]
+        return share(open_labels, pins.bars - bars) is not None if open_labels else bars == pins.bars
+    meters = [pins.meter] if pins.meter else [Meter.parse(meter) for meter in pins.meters or METERS]
+    return all(pins.tempi(meter) for meter in meters)
+
+
+def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
+    """``pins`` with progressions of the style in some sections, unless the caller has pinned chords."""
+    style = reading.style
+    if pins.has_content or not style.progressions or reading.dense:
+        return pins
+    always = _chorus_bars(style) > 0
+    labels = list(dict.fromkeys(label for label, _ in pins.form)) or list(LETTERS[:FREE_LETTERS])
+    chosen = [label for label in labels if rng.random() < (1 if always or reading.palette else PROGRESSIONS)]
+    lengths = dict(pins.form)
+    order = {mode: rng.sample(texts, len(texts)) for mode, texts in style.progressions}
+
+    def content(key: Key, meter: Meter) -> dict[tuple[str, int], PlanBar]:
+        progressions = [progression_bars(text, key.mode, meter) for text in order.get(key.mode, ())]
+        if reading.palette:
+            progressions = [
+                bars for bars in progressions if len({chord.degree for bar in bars for chord in bar}) <= reading.palette
+            ]
+        out: dict[tuple[str, int], PlanBar] = {}
+        for index, label in enumerate(chosen if progressions else ()):
+            bars = progressions[0 if always or reading.palette else index % len(progressions)]
+            out |= {(label, bar): bars[bar % len(bars)] for bar in range(lengths.get(label) or MOST_SECTION)}
+        return out
+
+    return replace(pins, content=content)

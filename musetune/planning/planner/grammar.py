@@ -66,7 +66,7 @@ def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     length, total = yield from _length(pins, bpm, meter)
     form, counts = yield from _sections(pins, total)
     content = yield from _body(counts, pins.content(key, meter), meter, pins.chords)
-    return Plan(genre, meter, key, bpm, length, form, content)
+    return Plan(genre, meter, key, bpm, length, form, content, pins.names)
 
 
 def parse(words: Sequence[int], pins: PlanConstraints = FREE) -> Plan:
@@ -142,7 +142,8 @@ class _Form:
     def __init__(self, pins: PlanConstraints, total: int | None) -> None:
         self.form: list[str] = []
         self.counts: dict[str, int] = {}
-        self.exact, self.left, self.unit = total is not None, OPEN_BARS if total is None else total, pins.unit
+        self.exact, self.left = total is not None, OPEN_BARS if total is None else total
+        self.unit, self.phrase = pins.unit, pins.phrase or 1
         self.closed = False
 
     def add(self, label: str, count: int) -> None:
@@ -177,8 +178,8 @@ class _Form:
         out = [n for n in range(1, room + 1) if n >= SHORTEST or n == self.left]
         if self.unit and not self.form:
             whole = [n for n in out if n % self.unit == 0]
-            out = whole or [min(self.left, self.unit, MOST_SECTION)]
-        return out
+            return whole or [min(self.left, self.unit, MOST_SECTION)]
+        return [n for n in out if n % self.phrase == 0] or out
 
 
 def _sections(

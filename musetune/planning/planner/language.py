@@ -38,7 +38,7 @@ PlanBar = tuple[PlanChord, ...]
 @dataclass(frozen=True)
 class Plan:
     """A song: ``length`` is ("bars", 16), ("seconds", 60) or ("open", 0); ``form`` names sections in order,
-    ``content`` has their bars.
+    ``content`` has their bars, ``names`` what labels are called on a lead sheet.
     """
 
     genre: str
@@ -48,6 +48,7 @@ class Plan:
     length: tuple[str, int]
     form: tuple[str, ...]
     content: dict[str, tuple[PlanBar, ...]]
+    names: tuple[tuple[str, str], ...] = ()
 
     @property
     def bars(self) -> int:
@@ -78,14 +79,15 @@ class Plan:
         return out
 
     def sheet(self, labels: dict[str, str] | None = None) -> LeadSheet:
-        """The lead sheet; ``labels`` says what the sections shall be called."""
+        """The lead sheet; ``labels`` says what the sections shall be called, by default as in ``names``."""
+        labels = dict(self.names) if labels is None else labels
         beats, per_bar = step_beats(self.meter), Fraction(self.meter.beats_per_bar)
         spans: list[ChordSpan] = []
         sections: list[Section] = []
         start = Fraction(0)
         for label in self.form:
             bars = self.content[label]
-            sections.append(Section(start, per_bar * len(bars), (labels or {}).get(label, label)))
+            sections.append(Section(start, per_bar * len(bars), labels.get(label, label)))
             for bar in bars:
                 ends = [chord.step * beats for chord in bar[1:]] + [per_bar]
                 for chord, end in zip(bar, ends, strict=True):

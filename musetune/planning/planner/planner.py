@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ class Planner:
         sheet: LeadSheet | None = None,
         seed: int = 0,
         temperature: float = 0.9,
+        styles: str | PathLike | None = None,
     ) -> LeadSheet:
         """Write a song after a prompt; what is pinned is kept exactly, the rest is written.
 
@@ -110,21 +112,33 @@ class Planner:
                 replace its own.
             seed: An equal seed gives an equal plan.
             temperature: 0–10; 0 takes the likeliest word each time, 1 draws as the model thinks, more is wilder.
+            styles: A YAML file of styles that go before those of the package (docs/reference/styles.md).
 
         Returns:
             The song in whole bars.
 
         Raises:
             ValueError: An argument cannot be, or two contradict each other.
+            FileNotFoundError: There is no such file of styles.
         """
         arguments = PlanArguments(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
         request = request_from_arguments(arguments) if sheet is None else request_from_sheet(sheet, arguments)
-        return request.finish(self.write([prompt], [request.pins], seed=seed, temperature=temperature)[0])
+        written = self.write([prompt], [request.pins], seed=seed, temperature=temperature, styles=styles)
+        return request.finish(written[0])
 
     def write(
-        self, prompts: Sequence[str], pins: Sequence[PlanConstraints], *, seed: int = 0, temperature: float = 0.9
+        self,
+        prompts: Sequence[str],
+        pins: Sequence[PlanConstraints],
+        *,
+        seed: int = 0,
+        temperature: float = 0.9,
+        styles: str | PathLike | None = None,
     ) -> list[Plan]:
-        """A plan for each prompt under its pins, and what its everyday words mean, written side by side."""
+        """A plan for each prompt under its pins, and what its everyday words mean, written side by side.
+
+        ``styles``: a YAML file of styles that go before those of the package.
+        """
         import torch
 
         from musetune.planning.planner.constrained_decoding import PlanGrammar
@@ -139,7 +153,11 @@ class Planner:
                 f"temperature={temperature} is outside 0–10: 0 is the likeliest plan, 1 what the model thinks"
             )
         read = read_prompts(self.tokenizer, [check_prompt(prompt) for prompt in prompts]).to(self.model.device)
-        pins = [narrow(one, prompt) for one, prompt in zip(pins, prompts, strict=True)]
+        draws = seed if temperature else "likeliest"
+        pins = [
+            narrow(one, prompt, f"{draws}:{row}", styles)
+            for row, (one, prompt) in enumerate(zip(pins, prompts, strict=True))
+        ]
         grammar = PlanGrammar(pins, self.ids, self.model.config.vocab_size)
         drawing = (
             {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": TOP_P}
@@ -239,7 +257,7 @@ def plan(prompt: str, **pins: Any) -> LeadSheet:
     Args:
         prompt: A sentence such as "slow sad waltz", at most 5000 characters.
         **pins: What is kept exactly, as of `Planner.plan`: key, bpm, time_signature, genre, chords, sections, bars,
-            duration_seconds (s), sheet; and seed and temperature.
+            duration_seconds (s), sheet; and seed, temperature and styles.
 
     Returns:
         The song in whole bars.

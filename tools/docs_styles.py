@@ -1,0 +1,141 @@
+"""Write docs/reference/styles.md from musetune/planning/planner/styles.yaml: every style, and how to add your own.
+
+python tools/docs_styles.py [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from musetune.planning.planner.song_styles import BUILT_IN, SongStyle, read_styles
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "styles.md"
+HEAD = """<!-- Written by tools/docs_styles.py from musetune/planning/planner/styles.yaml: do not edit. -->
+
+# Styles and forms
+
+The planner knows {count} styles, occasions and kinds of music by name. A style in a prompt says what the prompt and your
+pins leave open: genre, meter, tempo, harmonic rhythm, kinds of chords, form. What you pin goes before the prompt's own
+words, and these go before the style.
+
+```python
+from musetune.planning.planner.planner import plan
+
+blues = plan("12 bar blues in A")
+print(blues.meter, sorted(set(blues.chord_labels)))
+song = plan("indie rock, verse chorus verse chorus bridge chorus", seed=2)
+print([section.label for section in song.sections])
+```
+
+A style does not replace the structure transformer. Its meters, harmonic rhythm and kinds of chords shift how likely each
+word of the plan is; the shares aimed at are drawn anew from the style's ranges for each seed. About half of the sections
+take one of the style's progressions, the transformer writes the others. Where a prompt names no length, the form is one
+of the style's. Of several styles ("gospel ballad") each says what the ones before it in the file leave open.
+
+## Forms in words
+
+| words | form |
+|---|---|
+| `verse chorus verse chorus bridge chorus` | six sections with these names; equal names are equal sections |
+| `two verses, a chorus x2 and an outro` | counted |
+| `8 bar verse, 16 bar chorus` | with bars of their own |
+| `AABA`, `rondo`, `32-bar form` | sections A, B, … |
+| `with a bridge`, `with a drop` | a usual form that has one |
+| `EDM drop`, `the chorus of a pop song`, `podcast intro` | one section |
+| `loop`, `riff`, `vamp` | one section of 4 or 8 bars, or as long as you say |
+| `12-bar blues`, `blues, 24 bars` | one or several choruses |
+
+Section names are intro, verse, pre-chorus, chorus, refrain, hook, bridge, middle eight, solo, interlude, break, breakdown,
+build, drop, vamp, outro and coda. `three chords` limits a plan to chords on three roots.
+
+## A file of your own
+
+```python
+from pathlib import Path
+
+Path("mine.yaml").write_text(\"\"\"
+style: zouk
+also: [kizomba]
+genre: pop
+meters: {{4/4: 1}}
+tempo: [88, 104]
+mode: minor
+feel: straight
+chords_a_bar: [0.5, 1, 1.25]
+hold: 2
+vocabulary: {{sevenths: [0.2, 0.6], outside: [0, 0.15]}}
+progressions:
+  minor: [Am7 | Dm7 | G7 | Cmaj7, Am | F | Dm7 G7 | E7]
+forms: {{"intro:4 verse:8 chorus:8 verse:8 chorus:8": 1}}
+instruments: [synthesiser, rim click, electric bass]
+\"\"\")
+```
+
+```bash
+musetune plan "zouk for a warm night" --styles mine.yaml
+```
+
+`musetune plan` and `musetune compose` take `--styles FILE`, `Planner.plan` takes `styles=`. Your styles go before those of
+the package, and one of the same name takes its place. Several styles in a file are parted by a line `---`. All entries but
+`style` may be left out.
+
+| entry | meaning |
+|---|---|
+| `style` | the name, 1–60 characters; a space also stands for a hyphen or nothing, and a plural is understood |
+| `also` | other names; `*` stands for any letters |
+| `genre` | one or several of pop, rock, jazz, blues, classical, electronic |
+| `meters` | time signatures with weights |
+| `tempo` | fewest and most beats a minute, 30–300; in 6/8 of dotted quarters |
+| `mode` | `major` or `minor` |
+| `feel` | `straight`, `swing` or `shuffle`; shown beside the plan |
+| `chords_a_bar` | chord changes in a bar: first quartile, median, third quartile of songs of the style |
+| `hold` | most bars on one chord |
+| `vocabulary` | least and greatest share, 0–1, of `sevenths` (chords of four notes and more), `outside` (a tone outside the key), `slash` (another bass than the root), `power` (root and fifth) |
+| `progressions` | in C `major` or A `minor`, bars parted by `|`, one or two chords a bar |
+| `forms` | sections with bars, and weights; recurring names are recurring sections |
+| `instruments` | words, shown beside the plan |
+
+A mistake in the file stops the command with one line that names the entry, what is allowed and how to mend it. A file has
+at most 128 KiB and no YAML anchors.
+
+## The styles
+
+Sources of these rows are named in the file itself; the rows are common knowledge in our own figures, nothing is copied.
+
+"""
+
+
+def table(styles: tuple[SongStyle, ...]) -> str:
+    """The styles that say how music is played, a row each."""
+    lines = [
+        "| style | also | genre | meters | bpm | feel | chords a bar | forms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for style in styles:
+        rhythm = "–".join(f"{value:g}" for value in style.chords_a_bar[::2]) if style.chords_a_bar else ""
+        cells = (
+            f"{style.style}{f' ({style.mode})' if style.mode else ''}",
+            ", ".join(style.also),
+            ", ".join(style.genre),
+            ", ".join(meter for meter, _ in style.meters),
+            "–".join(map(str, style.tempo or ())),
+            style.feel or "",
+            rhythm,
+            "; ".join(form for form, _ in style.forms),
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("*", "\\*") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The page's text."""
+    styles = read_styles(BUILT_IN)
+    return HEAD.format(count=len(styles)).replace("bars parted by `|`", "bars parted by `\\|`") + table(styles) + "\n"
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv[1:]:
+        sys.exit("run python tools/docs_styles.py" if PAGE.read_text() != page() else 0)
+    PAGE.write_text(page())
+    print(PAGE)
