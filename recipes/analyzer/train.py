@@ -10,7 +10,8 @@ arranged, but an eighth; those left out are for benchmarks/analysis.py. Soundfon
 example is drawn anew from its number: song, arrangement, players, tuning, production.
 
 Rendering resumes where it stopped, and so does training (checkpoints in work/chord and work/beat); where the options of
-rendering change, `work` must be another. Writes the analyser's own weights, or `out`. An example takes about two seconds of a core, and 0.7 MB.
+rendering change, `work` must be another. Writes the analyser's own weights, or `out`.
+An example takes about two seconds of a core, and 0.7 MB.
 """
 
 from __future__ import annotations
