@@ -67,6 +67,26 @@ def run(monkeypatch, capsys, tmp_path: Path):  # type: ignore[no-untyped-def]
 PINS = ["--key", "D minor", "--bpm", "96", "--meter", "3/4", "--genre", "jazz", "--chords", "i VII VI V"]
 
 
+def test_styles_of_a_file_steer_the_plan_and_are_shown(run, models) -> None:  # type: ignore[no-untyped-def]
+    row = (
+        "style: zouk\ngenre: electronic\nmeters: {5/4: 1}\ntempo: [88, 92]\nfeel: straight\ninstruments: [rim click]\n"
+    )
+    Path("mine.yaml").write_text(row + 'forms: {"hook:4 verse:5 hook:4": 1}\n')
+    for command, more in (("plan", models[:2]), ("compose", models)):
+        code, out, _ = run(command, "zouk", "--styles", "mine.yaml", "--json", *more)
+        song = json.loads(out)
+        assert (code, song["genre"], song["time_signature"]) == (0, "electronic", "5/4")
+        assert 88 <= song["bpm"] <= 92
+        assert [section["label"] for section in song["sections"]] == ["hook", "verse", "hook"]
+    code, out, _ = run("plan", "zouk", "--styles", "mine.yaml", *models[:2])
+    assert "style zouk: straight; rim click" in out.splitlines()
+    Path("mine.yaml").write_text("style: zouk\nfeel: swung\n")
+    code, _, error = run("plan", "zouk", "--styles", "mine.yaml", *models[:2])
+    assert code != 0
+    assert "'swung'" in error[0]
+    assert "did you mean 'swing'" in error[0]
+
+
 @pytest.mark.parametrize("suffix", ["json", "mid", "musicxml", "jams"])
 def test_what_is_pinned_is_in_the_plan_and_in_its_file(run, models, suffix: str) -> None:  # type: ignore[no-untyped-def]
     code, out, _ = run("plan", "a song", *PINS, "--form", "verse:4 chorus:2 verse", *models[:2], "-o", f"plan.{suffix}")
