@@ -48,12 +48,13 @@ test: install soundfont browser
 	@$(MAKE) --no-print-directory pytest
 
 # Turns keep all processes together under 3 GB: a process of the tests grows with what it has tested, so that the rooms are
-# tested in two halves; what starts further processes (recipes, notebooks, the page in a browser) runs one after the other,
-# and the networks of the real size come last and alone.
+# tested in two halves; what starts further processes (recipes and notebooks, then the page in a browser) runs one after the
+# other, and the networks of the real size come last and alone.
 pytest:
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "recipe or heavy or browser"
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(recipe or heavy) and not browser"
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m browser
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m real_size
 
 fuzz: install
