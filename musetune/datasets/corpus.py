@@ -59,19 +59,31 @@ class AnnotatedSong:
         return 60 / float(np.median(np.diff(self.beats_s)))
 
 
+def crop_midi(midi: pretty_midi.PrettyMIDI, start_s: float, end_s: float) -> None:
+    """Keep the notes between two times, counted from the first; controllers and pitch bends go.
+
+    Args:
+        midi: is changed in place.
+        start_s, end_s: seconds; notes that end within 30 ms after the start or begin within 30 ms before the end go.
+    """
+    import pretty_midi
+
+    for part in midi.instruments:
+        part.notes = [
+            pretty_midi.Note(note.velocity, note.pitch, max(note.start - start_s, 0), min(note.end, end_s) - start_s)
+            for note in part.notes
+            if note.end > start_s + 0.03 and note.start < end_s - 0.03
+        ]
+        part.control_changes, part.pitch_bends = [], []
+
+
 def load_pop909(folder: Path, start_s: float = 0.0, duration_s: float = 60.0) -> AnnotatedSong:
     """The stretch of the song in `folder` from `start_s` on, its time 0 there."""
     import pretty_midi
 
     end_s = start_s + duration_s
     midi = pretty_midi.PrettyMIDI(str(folder / "arrangement.mid"))
-    for instrument in midi.instruments:
-        instrument.notes = [
-            pretty_midi.Note(note.velocity, note.pitch, max(note.start - start_s, 0), min(note.end, end_s) - start_s)
-            for note in instrument.notes
-            if note.end > start_s + 0.03 and note.start < end_s - 0.03
-        ]
-        instrument.control_changes, instrument.pitch_bends = [], []
+    crop_midi(midi, start_s, end_s)
     rows = [line.split() for line in (folder / "chords.txt").read_text().splitlines() if line.strip()]
     spans = [
         (max(float(a), start_s) - start_s, min(float(b), end_s) - start_s, label.replace("sus4(b7)", "sus4"))

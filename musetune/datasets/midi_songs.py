@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from musetune.analysis.listening.vocabulary import BEATS
-from musetune.datasets.corpus import AnnotatedSong
+from musetune.datasets.corpus import AnnotatedSong, crop_midi
 from musetune.datasets.half_bars import HalfBarChord, label_half_bars
 from musetune.datasets.song_split import for_tests
 
@@ -52,7 +52,8 @@ def load_midi_song(path: Path, start_s: float = 0.0, duration_s: float = 60.0) -
     if len(inside) < 8:
         raise ValueError(f"{path.name} has {len(inside)} beats from {first:.1f} s on; at least 8 are needed")
     lines = bars[(bars >= first - 1e-6) & (bars < last)] - first
-    _cut(midi, first, last)
+    crop_midi(midi, first, last)
+    midi.instruments = [part for part in midi.instruments if part.notes]
     notes = np.array(
         [
             (note.start, note.end, note.pitch, note.velocity)
@@ -88,20 +89,6 @@ def _off_grid(onsets_s: np.ndarray, beats_s: np.ndarray) -> float:
     position = np.interp(onsets_s, beats_s, np.arange(len(beats_s)))
     distance = np.min([np.abs(position * steps - np.round(position * steps)) / steps for steps in STEPS], axis=0)
     return float(np.mean(distance > 0.04))
-
-
-def _cut(midi, start_s: float, end_s: float) -> None:  # type: ignore[no-untyped-def]
-    """Keep the notes between, their times counted from `start_s`; drums and other parts without notes go."""
-    import pretty_midi
-
-    for part in midi.instruments:
-        part.notes = [
-            pretty_midi.Note(note.velocity, note.pitch, max(note.start - start_s, 0), min(note.end, end_s) - start_s)
-            for note in part.notes
-            if note.end > start_s + 0.03 and note.start < end_s - 0.03
-        ]
-        part.control_changes, part.pitch_bends = [], []
-    midi.instruments = [part for part in midi.instruments if part.notes]
 
 
 def _edges(beats_s: np.ndarray, bars_s: np.ndarray, meter: str, end_s: float) -> np.ndarray:

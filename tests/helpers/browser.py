@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,3 +67,15 @@ def _when_ready(process: subprocess.Popen[str], address: str) -> str:
         else:
             return address
     raise RuntimeError(f"musetune ui ended:\n{process.communicate()[0]}")
+
+
+def fill(page: Any, field: str, value: str) -> None:
+    """Type a value until it stays: a field just unfolded is still being set to its default."""
+    place = page.locator(f"#{field} textarea, #{field} input[type=number], #{field} input").first
+    for _ in range(20):
+        place.fill(value)
+        place.press("Tab")
+        page.wait_for_timeout(300)
+        if place.input_value() == value:
+            return
+    pytest.fail(f"#{field} does not keep {value!r} but shows {place.input_value()!r}")

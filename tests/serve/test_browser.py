@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 import soundfile
-from browser import REPOSITORY, find_chromium, missing, served
+from browser import REPOSITORY, fill, find_chromium, missing, served
 
 from musetune import LeadSheet
 from musetune.audio import save_audio, synthesize
@@ -55,21 +55,6 @@ def page(address: str) -> Iterator[Any]:
         page.locator("#generate").wait_for()
         yield page
         browser.close()
-
-
-def fill(page: Any, field: str, value: str) -> None:
-    """Type a value until it stays.
-
-    A field just unfolded is still being set to its default, over what was typed at once.
-    """
-    place = page.locator(f"#{field} textarea, #{field} input").first
-    for _ in range(20):
-        place.fill(value)
-        place.press("Tab")
-        page.wait_for_timeout(300)
-        if place.input_value() == value:
-            return
-    pytest.fail(f"#{field} does not keep {value!r} but shows {place.input_value()!r}")
 
 
 @pytest.fixture(scope="module")

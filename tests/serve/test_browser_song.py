@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from browser import REPOSITORY, find_chromium, missing, served
+from browser import REPOSITORY, fill, find_chromium, missing, served
 
 from musetune import LeadSheet
 from musetune.audio import save_audio, synthesize
@@ -78,18 +78,6 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     notes = orchestrate(sheet, seed=2).arrangement.to_pretty_midi()
     place = tmp_path_factory.mktemp("song")
     return save_audio(place / "my song.wav", synthesize(notes, 16000, duration_s=sheet.duration_s), 16000)
-
-
-def fill(page: Any, field: str, value: str) -> None:
-    """Type a value until it stays: a field just unfolded is still being set to its default."""
-    place = page.locator(f"#{field} textarea, #{field} input[type=number], #{field} input").first
-    for _ in range(20):
-        place.fill(value)
-        place.press("Tab")
-        page.wait_for_timeout(300)
-        if place.input_value() == value:
-            return
-    pytest.fail(f"#{field} does not keep {value!r} but shows {place.input_value()!r}")
 
 
 def sound(page: Any) -> np.ndarray:
