@@ -28,16 +28,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from omegaconf import MISSING
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from musetune.analysis.listening.networks import WEIGHTS, BeatNet, ChordNet
 from musetune.analysis.listening.vocabulary import METERS
-from musetune.datasets.analyzer.batches import ExampleArrays, beat_batch, chord_batch
+from musetune.datasets.analyzer.batches import beat_batch, chord_batch, load_examples
 from musetune.datasets.analyzer.examples import DRUMS_ALONE, KINDS, ExampleJob, make_example
+from musetune.datasets.analyzer.losses import beat_loss, chord_loss
 from musetune.datasets.corpus import in_quarters
 from musetune.datasets.materials import reject_held_out, select
 from musetune.datasets.midi_songs import load_midi_song, split_midi
@@ -210,34 +210,6 @@ def lead_sheets(folder: Path, cache: Path, held_out: bool = False) -> Iterator[P
 # ------------------------------------------------------------------------------------------------------------
 
 
-def chord_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-    """Cross-entropy of chord, bass (half weight) and key (a fifth)."""
-    notes, level, target = batch
-    with torch.autocast("cpu", torch.bfloat16):
-        out = net(notes.float(), level.float())
-    weights = (1.0, 0.5, 0.2)
-    each = [
-        F.cross_entropy(logits.float().transpose(1, 2), truth, label_smoothing=0.02)
-        for logits, truth in zip(out, target)
-    ]
-    return sum(w * value for w, value in zip(weights, each))  # type: ignore[return-value]
-
-
-def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-    """Binary cross-entropy, beats weighing three times and bar lines six times as much as the frames between.
-
-    A tenth of the cross-entropy of the meter at each frame.
-    """
-    x, target, mask, meter = batch
-    with torch.autocast("cpu", torch.bfloat16):
-        beat, kind = net(x)
-    each = F.binary_cross_entropy_with_logits(
-        beat.float(), target, pos_weight=torch.tensor([3.0, 6.0]), reduction="none"
-    )
-    of_meter = F.cross_entropy(kind.float().transpose(1, 2), meter[:, None].expand(-1, x.shape[1]), reduction="none")
-    return ((each.sum(2) + 0.1 * of_meter) * mask).sum() / mask.sum()
-
-
 def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
     """AdamW, one cycle; goes on from the last checkpoint in work/NAME.
 
@@ -298,15 +270,6 @@ def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
             }
             save_checkpoint(folder, step + 1, pack_state(named, optimizer, averages), meta, total_limit=1)
     return {f"{name}.{key}": value.half().contiguous().numpy() for key, value in mean.module.state_dict().items()}
-
-
-def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[ExampleArrays]:
-    """The named arrays of each example."""
-    examples = []
-    for path in tqdm(paths, desc="reading"):
-        with np.load(path) as stored:
-            examples.append({name: stored[name] for name in names})
-    return examples
 
 
 if __name__ == "__main__":

@@ -4,9 +4,12 @@ with their targets.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from musetune.analysis.listening.network_inputs import CHORD_FPS, FEATURE_FPS, N_FEATURES
 from musetune.analysis.listening.networks import CHANNELS
@@ -99,3 +102,12 @@ def at_speed(example: ExampleArrays, factor: float) -> ExampleArrays:
     faster = rhythm[low] * (1 - part) + rhythm[np.minimum(low + 1, len(rhythm) - 1)] * part
     times = {name: example[name] / factor for name in ("beats_s", "downbeats_s")}
     return {**example, "rhythm": faster, **times}
+
+
+def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[ExampleArrays]:
+    """The named arrays of each example."""
+    examples = []
+    for path in tqdm(paths, desc="reading"):
+        with np.load(path) as stored:
+            examples.append({name: stored[name] for name in names})
+    return examples
