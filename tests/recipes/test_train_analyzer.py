@@ -296,7 +296,7 @@ def test_what_is_played_faster_has_its_beats_earlier() -> None:
     assert len(faster["rhythm"]) == pytest.approx(400, abs=1)
     heard = faster["rhythm"][(faster["beats_s"] * FEATURE_FPS).round().astype(int), 0]
     assert heard.min() > 0.4
-    assert faster["rhythm"][:, 0].sum() == pytest.approx(rhythm[:, 0].sum() / 1.25, rel=0.2)
+    assert (faster["rhythm"][:, 0] > 0.4).sum() == len(beats_s)
     np.testing.assert_allclose(faster["downbeats_s"], faster["beats_s"][::4])
 
 
