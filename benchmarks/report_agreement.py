@@ -1,6 +1,6 @@
 """Does our report judge a clip's chords as Chordino and crema do, at least as well as these two agree?
 
-    python benchmarks/report_agreement.py [--materials .cache/materials] [--limit 60]
+    python benchmarks/report_agreement.py [--materials .cache/materials] [--limit 60] [--cache FOLDER]
 
 For each lead sheet of the test set three renderings by the soundfont and the drum kit that no training may hear (both
 unpacked by recipes/analyzer/materials.py), so no audio is nano's: the sheet itself, another song's sheet, and the sheet
@@ -11,12 +11,15 @@ third. `score` is what the rule says of the chords that were really played.
 
 Printed are Cohen's kappa of each pair of listeners with 95 % bootstrap intervals (sheets drawn again, with their three
 renderings together), what our report's kappas are over that of Chordino and crema, and how many chords each listener
-calls right. Chordino needs the extra `judge`, crema $MUSETUNE_PEERS_PYTHON: see peers.py.
+calls right. With `--cache` what the two hear is kept, so that a second run, after training the analyser say, asks our
+report alone. Chordino needs the extra `judge`, crema $MUSETUNE_PEERS_PYTHON: see peers.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -89,10 +92,26 @@ def renderings(tests: Sequence[TestSheet]) -> Iterator[tuple[TestSheet, str, Lea
         yield test, KINDS[2], change_chords(test.sheet, test.seed)
 
 
-def verdicts_of(wave: np.ndarray, played: LeadSheet, sheet: LeadSheet) -> dict[str, list[bool]]:
+def ask_peer(name: str, wave: np.ndarray, cache: Path | None) -> tuple[np.ndarray, list[str]]:
+    """Intervals (n, 2) and labels that a peer hears, from the cache where it heard this wave before."""
+    digest = hashlib.blake2b(np.asarray(wave, "<f4").tobytes(), digest_size=8).hexdigest()
+    path = None if cache is None else cache / f"{name}-{digest}.json"
+    if path is not None and path.exists():
+        said = json.loads(path.read_text())
+        return np.array(said["intervals"]), said["labels"]
+    heard = PEERS[name].listen(wave)
+    intervals, labels = np.asarray(heard["intervals"], float), [str(label) for label in heard["labels"]]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"intervals": intervals.tolist(), "labels": labels}))
+    return intervals, labels
+
+
+def verdicts_of(
+    wave: np.ndarray, played: LeadSheet, sheet: LeadSheet, cache: Path | None = None
+) -> dict[str, list[bool]]:
     """Listener → for each chord of `sheet` whether it is heard in a wave of `played`; and what the score says."""
-    said = {name: PEERS[name].listen(wave) for name in PEER_NAMES}
-    spans = {name: (heard["intervals"], list(heard["labels"])) for name, heard in said.items()}
+    spans = {name: ask_peer(name, wave, cache) for name in PEER_NAMES}
     spans[SCORE] = np.asarray(played.chord_intervals_s, float), list(played.chord_labels)
     rows = {name: chord_rows(sheet, _estimate(*spoken)) for name, spoken in spans.items()}
     rows[OURS] = report(wave, RATE, sheet).to_json()["chords"]
@@ -150,6 +169,7 @@ def main() -> None:
     root = Path(__file__).parents[1]
     parser.add_argument("--materials", type=Path, default=root / ".cache/materials", help="what materials.py unpacked")
     parser.add_argument("--limit", type=int, default=60, help="lead sheets, at least 3")
+    parser.add_argument("--cache", type=Path, help="folder for what Chordino and crema hear")
     args = parser.parse_args()
     import torch
 
@@ -158,7 +178,7 @@ def main() -> None:
         raise SystemExit("cannot compare without " + "; ".join(absent))
     sound, tests = HeldOutSound.find(args.materials), load_test_sheets()[: args.limit]
     records = [
-        (test.id, kind, verdicts_of(play(played, test.seed, sound), played, test.sheet))
+        (test.id, kind, verdicts_of(play(played, test.seed, sound), played, test.sheet, args.cache))
         for test, kind, played in tqdm(list(renderings(tests)), disable=None)
     ]
     print(f"Played by {sound}; each kind has {sum(len(said[SCORE]) for _, _, said in records) // 3} chords.")

@@ -177,9 +177,7 @@ def train(config: Config) -> Path:
                 predicted = model(noisy, t, batch.tokens, batch.text)
                 # mean |predicted - wanted|² of each sample, (B,), times its min-SNR weight; unsure bars count less
                 ratio, kind = snr(alphas, t), run.prediction_type
-                loss = diffusion_loss(
-                    predicted, target_values, ratio, kind, config.snr_gamma, batch.row_weights
-                )
+                loss = diffusion_loss(predicted, target_values, ratio, kind, config.snr_gamma, batch.row_weights)
                 accelerator.backward(loss.mean() / config.gradient_accumulation_steps)
             losses.append(accelerator.gather(loss.detach()))
         grad_norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm).item()

@@ -6,10 +6,10 @@ The confidence of a bar is a calibrated probability: of the bars with confidence
 - its chords have the right root and third for at least three quarters of its time, and
 - each of its beats lies within 70 ms of a true beat, where a pulse heard twice or half as fast counts as right.
 
-It is the product of two logistic functions: of the log-odds of the chords' confidence (the mean over the bar's time, and
-the least of its chords'), and of the log-odds of the tempo's confidence. Where the bar lines stand is not part of it:
-the annotators of POP909 themselves give two answers for a third of their songs. The weights lie in
-bar_confidence.json, where that benchmark writes them.
+It is the product of two logistic functions: of the log-odds of the chords' confidence (the mean over the bar's time,
+and the least of its chords'), and of the log-odds of the tempo's confidence. Where the bar lines stand is not part of
+it: POP909's own jump by half a bar inside a quarter of its songs. The weights lie in bar_confidence.json, where that
+benchmark writes them.
 """
 
 from __future__ import annotations

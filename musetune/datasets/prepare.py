@@ -151,7 +151,15 @@ def prepare(
             print(remark, file=sys.stderr)
         jobs = [
             SliceJob(
-                path, name, rows.get(name, NOTHING), clip_seconds, tuple(transpose), licence, genre, caption, min_confidence
+                path,
+                name,
+                rows.get(name, NOTHING),
+                clip_seconds,
+                tuple(transpose),
+                licence,
+                genre,
+                caption,
+                min_confidence,
             )
             for name, path in files.items()
             if name not in writer.done
