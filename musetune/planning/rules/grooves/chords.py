@@ -224,9 +224,8 @@ def broken(bar: GrooveBar, order: tuple[int, ...], size: int, loudness: float = 
 
 def arpeggio(bar: GrooveBar) -> Iterator[Strike]:
     """The chord's tones in eighths, up and down."""
-    return broken(
-        bar, "", (0, 1, 2, 3, 2, 1) if bar.meter.compound or len(bar.pulses) % 3 == 0 else (0, 1, 2, 3, 4, 3, 2, 1), 2
-    )
+    triple = bar.meter.compound or len(bar.pulses) % 3 == 0
+    return broken(bar, (0, 1, 2, 3, 2, 1) if triple else (0, 1, 2, 3, 4, 3, 2, 1), 2)
 
 
 def fingerpicking(bar: GrooveBar) -> Iterator[Strike]:
