@@ -68,9 +68,8 @@ PINS = ["--key", "D minor", "--bpm", "96", "--meter", "3/4", "--genre", "jazz", 
 
 
 def test_styles_of_a_file_steer_the_plan_and_are_shown(run, models) -> None:  # type: ignore[no-untyped-def]
-    row = (
-        "style: zouk\ngenre: electronic\nmeters: {5/4: 1}\ntempo: [88, 92]\nfeel: straight\ninstruments: [rim click]\n"
-    )
+    row = "style: zouk\ngenre: electronic\nmeters: {5/4: 1}\ntempo: [88, 92]\nfeel: straight\n"
+    row += "instruments: {drums: rim click}\n"
     Path("mine.yaml").write_text(row + 'forms: {"hook:4 verse:5 hook:4": 1}\n')
     for command, more in (("plan", models[:2]), ("compose", models)):
         code, out, _ = run(command, "zouk", "--styles", "mine.yaml", "--json", *more)

@@ -233,8 +233,8 @@ def named_style(prompt: str, styles: str | PathLike | None = None) -> SongStyle 
 
     Example:
         >>> style = named_style("a slow bossa nova in D minor")
-        >>> style.style, style.feel, style.instruments[0]
-        ('bossa nova', 'straight', 'nylon guitar')
+        >>> style.style, style.feel.kind, style.instrument('lead')
+        ('bossa nova', 'straight', 'flute')
     """
     reading = read_everyday_words(prompt, styles)
     return reading.style if reading.styled else None
