@@ -75,8 +75,12 @@ def right_beats(song: AnnotatedSong, found: Analysis) -> Iterator[bool]:
 
 
 def with_halves(times_s: np.ndarray) -> np.ndarray:
-    """Times (n,) and the middles between neighbours."""
-    return np.sort(np.concatenate([times_s, (times_s[1:] + times_s[:-1]) / 2]))
+    """Times (n,), the middles between neighbours, and one more on either side."""
+    if len(times_s) < 2:
+        return times_s
+    first, last = (times_s[1] - times_s[0]) / 2, (times_s[-1] - times_s[-2]) / 2
+    middles = (times_s[1:] + times_s[:-1]) / 2
+    return np.sort(np.concatenate([[times_s[0] - first], times_s, middles, [times_s[-1] + last]]))
 
 
 def _all_near(times_s: np.ndarray, others_s: np.ndarray) -> bool:

@@ -145,7 +145,7 @@ def prepare(
         print(remark, file=sys.stderr)
     encoder = LatentEncoder(base, clip_seconds, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with DatasetWriter(out, encoder.info, shard_size) as writer:
-        settings = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}
+        settings: JsonObject = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}
         settings["min-confidence"] = min_confidence
         for remark in changes(out, settings, writer.provenance, rows):
             print(remark, file=sys.stderr)
