@@ -31,7 +31,7 @@ COLUMNS = 900  # of the chromagram in a system: more cannot be seen
 # Lanes, in units of which a pitch class takes one: (bottom, top).
 CHORDS, PITCHES, CADENCES, KEYS, SECTIONS = (12.2, 16.8), (0.0, 12.0), (-2.0, -0.1), (-4.1, -2.2), (-6.2, -4.3)
 UNIT_IN = 0.092
-HATCH = "////"  # of an unsure chord
+HATCH = "//"  # of an unsure chord
 NOTES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 # The families of harmonic functions (`theory.function`), by how their names begin.
 COLOURS = {
@@ -253,7 +253,7 @@ def _legend(figure: Figure, height_in: float, unsure: bool) -> None:
     handles += [Patch(color=KEY_COLOUR, label="key"), Patch(color=SECTION_COLOUR, label="section")]
     if unsure:
         label = f"{MARK} unsure, below {100 * UNSURE:.0f} %"
-        handles.append(Patch(facecolor=COLOURS[""], edgecolor="white", hatch=HATCH, label=label))
+        handles.append(Patch(facecolor="#999999", edgecolor="white", hatch=HATCH, label=label))
     figure.legend(
         handles=handles,
         ncols=len(handles),
