@@ -94,7 +94,7 @@ def test_what_is_pinned_is_in_the_plan_and_in_its_file(run, models, suffix: str)
     assert lines[0] == "D minor · 96 bpm · 3/4 · jazz · 0:18.8"
     assert lines[1] == "verse    4 bars  | Dm | C | Bb | A |"
     assert lines[2].startswith("chorus   2 bars  | ")
-    assert lines[3:] == ["verse    4 bars  as before", f"plan.{suffix}"]
+    assert lines[3:] == ["verse    4 bars  as before  louder, fuller", f"plan.{suffix}"]
     sheet = LeadSheet.load(f"plan.{suffix}")
     assert (str(sheet.key), sheet.bpm, str(sheet.meter), sheet.genre) == ("D minor", pytest.approx(96), "3/4", "jazz")
     assert [(part.label, part.beats) for part in sheet.sections] == [("verse", 12), ("chorus", 6), ("verse", 12)]
