@@ -37,6 +37,8 @@ class StemNote:
 
 STEMS = ("drums", "bass", "guitar", "keys", "lead")  # in the order in which they are written
 SOURCES = ("model", "rule", "given")
+CREDITS = {"model": "by the model", "rule": "by a rule", "given": "as given"}
+SILENCE = "none"  # the rule of a player who rests
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Writer:
 
     Example:
         >>> str(Writer(0, "verse", "rule", "one_drop"))
-        'rule one_drop'
+        'by rule one_drop'
     """
 
     start: float
@@ -67,7 +69,7 @@ class Writer:
             raise ValueError(f"source={self.source!r} is not one of {', '.join(SOURCES)}")
 
     def __str__(self) -> str:
-        return "rests" if self.rule == "none" else f"{self.source} {self.rule}".strip()
+        return "rests" if self.rule == SILENCE else f"by rule {self.rule}" if self.rule else CREDITS[self.source]
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,11 @@ class Stem:
 
     @property
     def credit(self) -> str:
-        """Who wrote the part, in few words: "rule one_drop; rests in intro"."""
-        by = list(dict.fromkeys(str(writer) for writer in self.writers if str(writer) != "rests"))
-        silent = dict.fromkeys(writer.section for writer in self.writers if str(writer) == "rests")
+        """Who wrote the part, in few words: "by the model", "by rule one_drop; rests in intro"."""
         if not self.writers:
-            return self.source
+            return CREDITS[self.source]
+        by = dict.fromkeys(str(writer) for writer in self.writers if writer.rule != SILENCE)
+        silent = dict.fromkeys(writer.section for writer in self.writers if writer.rule == SILENCE)
         if not by:
             return "rests"
         return ", ".join(by) + (f"; rests in {', '.join(silent)}" if any(silent) else "")
@@ -135,8 +137,8 @@ class Arrangement:
         """Write the stems as plain values, each note [start, beats, pitch, velocity] to 1e-4 beats.
 
         Returns:
-            One dictionary a stem, by name; ``writers`` as [beat, section, source, rule]. The grid is not among them: it is
-            the lead sheet's.
+            One dictionary a stem, by name; ``writers`` as [beat, section, source, rule]. The grid is not among them:
+            it is the lead sheet's.
         """
         return {
             name: {
