@@ -11,7 +11,7 @@ from musetune.planning.arranger.rule_stems import program_of
 from musetune.planning.planner.song_styles import SongStyle, all_styles, style_called
 from musetune.planning.rules.band import BandBar, band_bars, play, resting
 from musetune.planning.rules.expression import SwingFeel, perform
-from musetune.planning.rules.grooves.catalogue import MODEL, check_groove
+from musetune.planning.rules.grooves.catalogue import MODEL
 from musetune.planning.rules.instruments import lead_range, program_called
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import SILENCE, STEMS, Stem, Writer
@@ -55,17 +55,11 @@ def style_band(style: SongStyle, seed: int, whole: bool = True) -> StyleBand:
         style: Names grooves and instruments.
         seed: Chooses where a style names several.
         whole: Whether the whole band was asked for; a single player who is asked to play does not rest.
-
-    Raises:
-        ValueError: The style names a groove that does not exist; the message lists those that there are.
     """
     grooves, programs = {}, {}
     for player in STEMS:
         if names := style.groove(player):
-            try:
-                name = check_groove(player, random.Random(f"{seed}:{player}:groove").choice(names))
-            except ValueError as error:
-                raise ValueError(f"style {style.style}, grooves: {error}") from None
+            name = random.Random(f"{seed}:{player}:groove").choice(names)
             if name != MODEL and (whole or name != SILENCE):
                 grooves[player] = name
         program = program_called(style.instrument(player))
