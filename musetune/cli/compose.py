@@ -192,6 +192,9 @@ def compose(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
     styles: Styles = None,
+    on_grid: Annotated[
+        bool, typer.Option("--on-grid", help="leave out the small strayings in time and loudness of a style's players")
+    ] = False,
     planner: PlannerOption = "nano",
     arranger: ArrangerOption = "nano",
     force: Force = False,
@@ -217,7 +220,8 @@ def compose(
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
     sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
-    song = _arrange_stems(sheet, arranger, {"stems": stem_choice or STEMS, "given": yours, "seed": seed} | free)
+    options = {"stems": stem_choice or STEMS, "given": yours, "seed": seed, "styles": styles, "humanize": not on_grid}
+    song = _arrange_stems(sheet, arranger, options | free)
     files = list(output.write(sheet, song, prompt.strip() or output.name.name))
     if output.audio:
         rendering = {name: value for name, value in sound.items() if value is not None}

@@ -71,7 +71,7 @@ def longest_hold(bars: list) -> int:
 def test_players_read_feel_grooves_and_instruments() -> None:
     lofi = style_called("lo-fi")
     assert lofi is not None
-    assert (lofi.feel, lofi.groove("drums")) == (Feel("swing", 0.6, 16), ("boom_bap",))
+    assert (lofi.feel, lofi.groove("drums")) == (Feel("swing", 0.6, 16), ("lofi",))
     joined = style_called("waltz, Jazz")
     assert joined is not None
     assert (joined.style, joined.groove("bass"), joined.instrument("bass")) == ("waltz", ("waltz",), "upright bass")
