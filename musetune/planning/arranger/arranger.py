@@ -238,7 +238,8 @@ def check_stems(stems: tuple[str, ...]) -> tuple[str, ...]:
 def given_stems(sheet: LeadSheet, given: Arrangement | None, names: tuple[str, ...]) -> dict[str, Stem]:
     """The user's stems by name, source "given"; the sheet's melody as lead where one is wanted and none is given."""
     given_by_name = {
-        ALIASES.get(name, name): replace(stem, source="given") for name, stem in (given.stems if given else {}).items()
+        ALIASES.get(name, name): replace(stem, source="given", writers=())
+        for name, stem in (given.stems if given else {}).items()
     }
     check_stems(tuple(given_by_name))
     if sheet.melody and "lead" in names and "lead" not in given_by_name:

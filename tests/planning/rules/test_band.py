@@ -161,6 +161,13 @@ def test_shapes_are_found_by_name() -> None:
     assert shape_of("A") == shape_of(None) == shape_of("something else")
 
 
+def test_one_section_alone_is_played_in_full() -> None:
+    """A podcast's intro is all that there is."""
+    lead = play(song(("intro",)), {"lead": "phrases", "drums": "breakbeat"})
+    assert lead["lead"]
+    assert {place.shape for place in band_bars(song(("intro",)))} == {shape_of(None)}
+
+
 # -- lead --------------------------------------------------------------------------------------------------------------
 
 
