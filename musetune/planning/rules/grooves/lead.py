@@ -54,7 +54,7 @@ class LeadSection:
     @property
     def middle(self) -> float:
         """The pitch around which it moves."""
-        return self.low + (self.high - self.low) * (0.33 + 0.27 * self.height)
+        return self.low + (self.high - self.low) * (0.26 + 0.42 * self.height)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     for start in range(0, len(section.bars), PHRASE):
         bars = section.bars[start : start + PHRASE]
         final = start + PHRASE >= len(section.bars)
-        last += chance.choice((-2, 0, 2)) if start else 0
+        last = (last + section.middle) / 2 + chance.choice((-2, 0, 2)) if start else last
         for offset, bar in enumerate(bars):
             closes = offset == len(bars) - 1
             name = "close" if closes else plan[offset]
@@ -267,7 +267,7 @@ def _sing(
         tones = _blues(key) if blues else _pentatonic(key, chord) if pentatonic else _scale(key, chord)
         ladder = [pitch for pitch in range(section.low, section.high + 1) if pitch % 12 in tones]
         here = min(range(len(ladder)), key=lambda i: (abs(ladder[i] - last), ladder[i]))
-        if (last - section.middle > 5 and move > 0) or (section.middle - last > 5 and move < 0):
+        if (last - section.middle > 4 and move > 0) or (section.middle - last > 4 and move < 0):
             move = -move
         pitch = ladder[min(max(here + (-1 if leaned else move), 0), len(ladder) - 1)]
         leans = at < len(motif.leaning) and motif.leaning[at] and lasting < 8
