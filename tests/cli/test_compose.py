@@ -304,6 +304,7 @@ def test_the_shipped_models_compose_from_a_sentence(run) -> None:  # type: ignor
     assert code == 0, err
     told = json.loads(out)
     assert (told["key"], told["time_signature"], told["genre"], told["bars"]) == ("A minor", "3/4", "jazz", 8)
-    assert {stem["source"] for stem in told["stems"]} == {"model"}
+    credits = {stem["name"]: stem["credit"] for stem in told["stems"]}
+    assert (credits["drums"], credits["bass"]) == ("by rule jazz_waltz", "by rule walking")
     assert sum(stem["notes"] for stem in told["stems"]) > 40
     assert load_arrangement("waltz.mid").stems["bass"].notes
