@@ -21,7 +21,7 @@ import numpy as np
 from musetune.audio import resample, synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.band import with_band
-from musetune.datasets.corpus import AnnotatedSong, load_pop909
+from musetune.datasets.corpus import AnnotatedSong, in_meter, load_pop909, rubato
 from musetune.datasets.drum_kits import load_kit, play_kit
 from musetune.datasets.effects.media import mp3_quality, through_codec
 from musetune.datasets.materials import HELD_OUT_SOUNDFONT, MATERIALS, find_held_out
@@ -141,11 +141,21 @@ def _readable(files: list[Path], seconds: float) -> Iterator[tuple[AnnotatedSong
             print(f"left out {path.name}: {error}", file=sys.stderr)
 
 
-def pop909(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[AnnotatedSong]:
+def pop909(
+    folder: Path, count: int, seconds: float, odd: bool = False, start_s: float = 0.0
+) -> Iterator[AnnotatedSong]:
     """The first `count` songs whose number ends in 5, the tens even (for the benchmark) or `odd` (for tuning)."""
     folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == odd]
     for path in folders[:count]:
-        yield load_pop909(path, 0.0, seconds)
+        yield load_pop909(path, start_s, seconds)
+
+
+def recast(song: AnnotatedSong, meter: str, number: int) -> AnnotatedSong:
+    """A song in 4/4 made into one in `meter`, with a band and drums drawn from `number`; every third wanders in tempo."""
+    rng = np.random.default_rng((number, len(meter)))
+    song = song if meter == "4/4" else in_meter(song, meter)
+    song = rubato(song, rng, 0.08) if number % 3 == 0 else song
+    return replace(song, midi=with_band(song, rng, drums=1.0))
 
 
 def accompanied(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[AnnotatedSong]:
