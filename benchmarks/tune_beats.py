@@ -57,7 +57,7 @@ def development_songs(args: argparse.Namespace) -> Iterator[tuple[str, Annotated
     def sound(number: int) -> HeldOutSound:
         return HeldOutSound(fonts[number % len(fonts)], kits[number % len(kits)])
 
-    songs = [song for song in pop909(args.data / "pop909", 99, args.seconds, odd=True, start_s=20.0)]
+    songs = list(pop909(args.data / "pop909", 99, args.seconds, odd=True, start_s=20.0))
     fours = [song for song in songs if song.meter == "4/4"]
     for number, song in enumerate(fours):
         meter = ("6/8", "3/4", "4/4")[number % 3]
@@ -151,7 +151,9 @@ def decide(clip: Clip) -> beats.BeatTrack | None:
     track = beats.track_beats(clip.sound["levels"], EMPTY)
     if track is None:
         return None
-    frames = ChordFrames(*(clip.said[n] for n in ("chord", "bass", "key")), clip.sound["loudness"], clip.sound["times_s"])
+    frames = ChordFrames(
+        *(clip.said[n] for n in ("chord", "bass", "key")), clip.sound["loudness"], clip.sound["times_s"]
+    )
     edges_s, edges = half_beats(track.times_s, float(clip.sound["duration_s"]))
     return beats.bars_by_harmony(track, changes(score(frames, edges_s), edges, np.arange(len(track.times_s))))
 
