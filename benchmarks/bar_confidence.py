@@ -3,7 +3,7 @@
     python benchmarks/bar_confidence.py --data ../shared/data --fluid FluidR3_GM.sf3 [--materials .cache/materials]
         [--sets pop-fluid,bands] [--songs 15] [--others 10] [--fit]
 
-The sets are those of analysis.py, none heard in training. What makes a bar right is told in
+The sets are those of analysis.py, none heard in training. What makes a bar right is said in
 musetune/analysis/bar_confidence.py. Printed are the reliability of the bars' confidence in each set (expected
 calibration error, Guo et al., ICML 2017, over ten bins), and for each `min_confidence` the share of bars that stay and
 the share of these that are right; last the same of single chords, for the mark of an unsure chord.
@@ -25,7 +25,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import mir_eval
 import numpy as np
-from analysis import ListeningSet, all_sets, choose, reliability, told
+from analysis import ListeningSet, all_sets, choose, chord_beliefs, reliability_text
 from scipy.optimize import minimize
 from tqdm import tqdm
 
@@ -103,7 +103,7 @@ def rows_of(song: AnnotatedSong, found: Analysis) -> np.ndarray:
 
 
 def as_estimate(found: Analysis) -> Estimate:
-    """The chords of a record, as `analysis.told` takes them."""
+    """The chords of a record, as `analysis.chord_beliefs` takes them."""
     sheet = found.lead_sheet
     return Estimate(
         np.asarray(sheet.chord_intervals_s, float),
@@ -117,14 +117,14 @@ def as_estimate(found: Analysis) -> Estimate:
 
 
 def collect(sets: Sequence[ListeningSet]) -> tuple[dict[str, np.ndarray], list[tuple[float, float, float]]]:
-    """Each set's bars as `rows_of`, and all chords as `analysis.told`."""
+    """Each set's bars as `rows_of`, and all chords as `analysis.chord_beliefs`."""
     bars: dict[str, list[np.ndarray]] = {}
     chords: list[tuple[float, float, float]] = []
     for some in sets:
         for song, wave, _ in tqdm(some.songs(), desc=some.name, disable=None):
             found = analyze(wave, RATE)
             bars.setdefault(some.name, []).append(rows_of(song, found))
-            chords.extend(told(song, as_estimate(found)))
+            chords.extend(chord_beliefs(song, as_estimate(found)))
     return {name: np.concatenate(rows) for name, rows in bars.items()}, chords
 
 
@@ -176,6 +176,11 @@ def kept(bars: dict[str, np.ndarray]) -> str:
     return "\n".join(lines)
 
 
+def with_chords(args: argparse.Namespace, odd: bool = False) -> list[ListeningSet]:
+    """The sets of analysis.py that have a truth of their chords."""
+    return [some for some in all_sets(args, odd) if not some.bars_only]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(__file__).parents[1]
@@ -192,26 +197,26 @@ def main() -> None:
 
     torch.set_num_threads(1)
     if args.fit:
-        bars, _ = collect(choose(all_sets(args, odd=True), args.sets))
+        bars, _ = collect(choose(with_chords(args, odd=True), args.sets))
         counts = {name: len(rows) for name, rows in bars.items()}
         CALIBRATION.write_text(json.dumps({"weights": fit(bars), "bars": counts}, indent=1) + "\n")
         print(f"wrote {CALIBRATION} from {counts} bars")
         return
-    bars, chords = collect(choose(all_sets(args), args.sets))
+    bars, chords = collect(choose(with_chords(args), args.sets))
     for name, rows in bars.items():
         right = column(rows, "chords") * column(rows, "beats")
         beliefs = [(float(sure), float(so), 1.0) for sure, so in zip(column(rows, "confidence"), right, strict=True)]
         print(
             f"{name}: {len(rows)} bars, chords right {100 * column(rows, 'chords').mean():.1f} %, beats "
             f"{100 * column(rows, 'beats').mean():.1f} %, both {100 * right.mean():.1f} %; bars:",
-            reliability(beliefs),
+            reliability_text(beliefs),
         )
     every = np.concatenate(list(bars.values()))
     right = column(every, "chords") * column(every, "beats")
     pairs = zip(column(every, "confidence"), right, strict=True)
-    print("\nall sets; bars:", reliability([(float(sure), float(so), 1.0) for sure, so in pairs]))
+    print("\nall sets; bars:", reliability_text([(float(sure), float(so), 1.0) for sure, so in pairs]))
     print("\n" + kept(bars))
-    print("\nsingle chords, right as sevenths are counted:", reliability(chords))
+    print("\nsingle chords, right as sevenths are counted:", reliability_text(chords))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ Bars = Sequence[Sequence[float]]  # (start_s, end_s, confidence) of each bar of 
 
 
 def check_confidence(min_confidence: float) -> float:
-    """The same number. Raises ValueError outside 0…1."""
+    """Return `min_confidence`. Raises ValueError outside 0…1."""
     if not 0 <= min_confidence <= 1:
         raise ValueError(f"min_confidence={min_confidence} is outside 0…1: 0 trusts every bar, 0.5 is the default")
     return min_confidence
