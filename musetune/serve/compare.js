@@ -1,7 +1,8 @@
 // The Compare tab: plays A and B, counts what is heard, gives verdicts by click and key.
 const REASON_KEYS = { c: "chords", r: "rhythm", s: "sound", w: "words" };
 const VERDICT_KEYS = { 1: "A", 2: "B", 3: "equal", 4: "both bad" };
-let heard = { A: 0, B: 0 }, last = {}, token = null, sent = null, used = false;
+let heard = { A: 0, B: 0 }, last = {}, playing = null; // the one that played last
+let token = null, sent = null, used = false;
 
 const pair = () => element.querySelector(".mt-pair");
 const sideOf = (audio) => audio.closest("[data-side]")?.dataset.side;
@@ -17,25 +18,23 @@ const judge = (verdict) => {
   trigger("click", { token: now, verdict, reasons, heard: [heard.A, heard.B] });
 };
 
-const play = (side) => { // where the other one was, so that one compares in the middle of the music
+const play = (side) => { // or pause; from where the other one was, so that one compares in the middle of the music
   const audio = audioOf(side), other = audioOf(side === "A" ? "B" : "A");
   if (!audio) return;
   if (!audio.paused) return audio.pause();
-  if (other && (!other.paused || other.currentTime > 0)) audio.currentTime = Math.min(other.currentTime, audio.duration || 0);
-  if (other) other.pause();
+  if (other && playing === other) audio.currentTime = other.currentTime < (audio.duration || 0) ? other.currentTime : 0;
+  other?.pause();
   audio.play();
-};
-
-const pause = () => {
-  const audios = [...element.querySelectorAll("audio")], playing = audios.find((audio) => !audio.paused);
-  if (playing) playing.pause();
-  else (audios.find((audio) => audio.currentTime > 0) ?? audios[0])?.play();
 };
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-verdict]");
   if (button) judge(button.dataset.verdict);
 });
+
+element.addEventListener("play", (event) => { playing = event.target; }, true);
+
+element.addEventListener("seeking", (event) => { last[sideOf(event.target)] = event.target.currentTime; }, true);
 
 element.addEventListener("timeupdate", (event) => {
   const side = sideOf(event.target), step = event.target.currentTime - (last[side] ?? 0);
@@ -47,11 +46,9 @@ document.addEventListener("keydown", (event) => {
   if (!element.isConnected || element.offsetParent === null || !pair()) return;
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
   if (!document.querySelector("#compare-keys input")?.checked) return;
-  const key = event.key.toLowerCase(), inField = event.target.closest?.("input:not([type=checkbox]), textarea, select");
-  if (inField) return;
-  if (key === " " && event.target.closest?.("button, input, audio, summary")) return; // Space is theirs
+  if (event.target.closest?.("input:not([type=checkbox]), textarea, select")) return; // one types
+  const key = event.key.toLowerCase();
   if (key === "a" || key === "b") play(key.toUpperCase());
-  else if (key === " ") pause();
   else if (VERDICT_KEYS[key]) judge(VERDICT_KEYS[key]);
   else if (key === "u") { used = true; trigger("click", { action: "back" }); }
   else if (REASON_KEYS[key]) {
@@ -75,6 +72,7 @@ const renew = () => { // another pair: count anew, and go on where a reader of t
   token = now;
   heard = { A: 0, B: 0 };
   last = {};
+  playing = null;
   for (const box of element.querySelectorAll("input[name=reason]")) box.checked = false;
   if (used) element.querySelector("h2")?.focus({ preventScroll: true });
   used = false;

@@ -19,7 +19,7 @@ from musetune.serve.player import url
 from musetune.serve.studio import ONE_AT_A_TIME, PRIVATE, Studio
 
 TAB = "compare-tab"
-KEYS_LABEL = "Keys: a and b play, Space pauses, 1 to 4 judge, c r s w give reasons, u takes back"
+KEYS_LABEL = "Keys: a b play and pause, 1 2 3 4 judge, c r s w give reasons, u takes back"
 SCRIPT = (Path(__file__).parent / "compare.js").read_text()
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ class CompareTab:
         self.studio, self.generate, self.batch = studio, generate, batch
         self.desk = CompareDesk(batch, sounds)
         self.ticket = gr.State(None)
-        with gr.Row(elem_classes="mt-fields", equal_height=True):
+        with gr.Row(elem_classes="mt-fields"):
             self.name = gr.Textbox(
                 "", label="Your name", placeholder="listener", max_length=NAME, elem_id="compare-name", min_width=160
             )
-            self.keys = gr.Checkbox(True, label=KEYS_LABEL, elem_id="compare-keys", min_width=200)
+            self.keys = gr.Checkbox(True, label=KEYS_LABEL, interactive=True, elem_id="compare-keys", min_width=200)
             self.back = gr.Button("Take back the last verdict", size="sm", elem_id="compare-back", min_width=160)
         self.problem = gr.HTML("", elem_id="compare-problem")
         self.next_button = gr.Button("Next pair", elem_id="compare-next", elem_classes="mt-hidden")
