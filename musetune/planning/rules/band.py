@@ -58,11 +58,12 @@ def band_bars(sheet: LeadSheet) -> list[BandBar]:
     ends = [bar.start for bar in bars[1:]] + [sheet.length]
     out: list[BandBar] = []
     spans = [span for span in sheet.chords if span.chord.root is not None]
+    labels = {section.label for section in sheet.sections}
     for number, (_, group) in enumerate(itertools.groupby(zip(bars, ends), key=lambda pair: pair[0].section)):
         pairs = list(group)
         section = pairs[0][0].section
         label = "" if section is None else sheet.sections[section].label
-        shape = shape_of(label) if label else SectionShape()
+        shape = shape_of(label) if len(labels) > 1 else SectionShape()  # nothing is an intro by itself
         for index, (place, end) in enumerate(pairs):
             meter = Meter.parse(place.meter)
             per_beat = steps_per_beat(meter)
