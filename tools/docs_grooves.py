@@ -67,7 +67,8 @@ An unknown name stops the command with a line that lists the names that there ar
 ## Sections
 
 The label of a section says what it is for. Loudness and density go from the first to the second value over the section;
-density 1 plays all strokes, below 0.3 only the accents are left. Sections of one label are played alike.
+density 1 plays all strokes, below 0.3 only the accents are left. Sections of one label are played alike. Where the section
+has a purpose (`Section.purpose`: dynamics, density, register), as plans have, that says how loud, full and high it is.
 
 SHAPES
 

@@ -18,7 +18,7 @@ from musetune.planning.rules.grooves.catalogue import GROOVES
 from musetune.planning.rules.grooves.drums import KIT
 from musetune.planning.rules.instruments import lead_range, program_called
 from musetune.planning.rules.section_shapes import SHAPES, shape_of
-from musetune.symbols import LeadSheet, Meter, MeterSpan, Section
+from musetune.symbols import LeadSheet, Meter, MeterSpan, Section, SectionPurpose
 from musetune.symbols.arrangement import STEMS, StemNote
 from musetune.symbols.meter import METERS
 
@@ -159,6 +159,20 @@ def test_shapes_are_found_by_name() -> None:
     assert shape_of("refrain") == SHAPES["chorus"]
     assert shape_of("Coda") == SHAPES["outro"]
     assert shape_of("A") == shape_of(None) == shape_of("something else")
+
+
+def test_a_section_follows_its_purpose() -> None:
+    """What a user writes into a sheet's sections is heard, whatever the label."""
+    sheet = song(("A", "B"), text="| C | Am | F | G |" * 2)
+    soft, loud = SectionPurpose(-0.8, -0.6, -0.3), SectionPurpose(0.8, 0.5, 0.4)
+    sheet = replace(sheet, sections=tuple(replace(s, purpose=p) for s, p in zip(sheet.sections, (loud, soft))))
+    band = {"drums": "funk", "lead": "phrases"}
+    notes = perform(sheet, band_bars(sheet), play(sheet, band, seed=1), humanize=False)
+    first, second = (inside(notes["drums"], sheet, i) for i in (0, 1))
+    assert len(first) > 1.2 * len(second)
+    assert max(n[3] for n in first) > max(n[3] for n in second) + 20
+    high, low = (np.mean([n[2] for n in inside(notes["lead"], sheet, i)]) for i in (0, 1))
+    assert high > low + 2
 
 
 def test_one_section_alone_is_played_in_full() -> None:
