@@ -28,7 +28,8 @@ TRIPLE_WEIGHT = (
 )
 TRIPLE_BIAS = 1.5  # log ratio of onsets on thirds to those on halves, negated, from which thirds speak for 6/8
 FAINT_ONSET = 0.1  # standard deviations of onset strength that are added to both, so that silence says nothing
-METER_ODDS = (1.0, 0.5)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
+METER_ODDS = (0.0, 0.36)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
+ALTERNATION = 1.5  # where every second beat's activation is this many times the others', only those are beats
 FLOOR = 1e-4  # of an activation
 NONE = 127  # no beat before
 FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted quarters
@@ -79,10 +80,34 @@ def point(
             scores[name] += TRIPLE_WEIGHT * (triple_ratio(strength, runs[name][0]) + TRIPLE_BIAS)
     best = max(scores, key=lambda name: scores[name])
     frames, position = runs[best]
+    slowest = 60 * POINTER_FPS / bpm_range[0] / FASTER.get(best, 1.0)
+    if not hinted and alternation(activation, frames) > ALTERNATION and 2 * np.median(np.diff(frames)) <= slowest:
+        lengths = np.median(np.diff(frames)) * np.geomspace(1.6, 2.5, N_TEMPI // 2)
+        twice = _BarPointer(np.unique(np.minimum(lengths, slowest).round().astype(int)), BEATS[best])
+        _, frames, position = _along(twice, activation)
     first = int((-position[0]) % BEATS[best]) if len(position) else 0
     rivals = [score for name, score in scores.items() if name != best] + [-METER_WEIGHT * METER_MARGIN + scores[best]]
     lead = float(scores[best] - max(rivals))
     return BarTrack(frames, best, first, float(1 / (1 + np.exp(-METER_ODDS[0] - METER_ODDS[1] * lead))))
+
+
+def alternation(activation: np.ndarray, beats: np.ndarray) -> float:
+    """How many times stronger every second beat is than those between, at least 1; 1 for fewer than eight beats.
+
+    Args:
+        activation: (frames, 2) probabilities of beat and bar line.
+        beats: (n,) frames at which beats begin.
+
+    Example:
+        >>> activation = np.tile([0.9, 0.1, 0.3, 0.1], 8)[:, None] * np.ones(2)
+        >>> round(alternation(activation, np.arange(0, 32, 2)), 6)
+        3.0
+    """
+    if len(beats) < 8:
+        return 1.0
+    strength = np.maximum(activation[np.minimum(beats, len(activation) - 1), 0], FLOOR)
+    ratio = float(strength[::2].mean() / strength[1::2].mean())
+    return max(ratio, 1 / ratio)
 
 
 def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
