@@ -13,20 +13,21 @@ import re
 from dataclasses import dataclass, replace
 from os import PathLike
 
-from musetune.planning.planner.constraints import FREE_LETTERS, PlanConstraints, StylePrior
+from musetune.planning.planner.constraints import FREE_LETTERS, MOST_BARS, PlanConstraints, StylePrior
 from musetune.planning.planner.constraints_from_arguments import form_of
 from musetune.planning.planner.form_words import Sections, WordedForm, read_form, repeat, sections_as_labels
 from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import PlanBar
 from musetune.planning.planner.prompt_text import normalise, shared_words
-from musetune.planning.planner.song_styles import SongStyle, join_styles, plain_genres, progression_bars, styles_in
+from musetune.planning.planner.song_styles import SongStyle, join_styles, plain_genres, progression_bars, style_called, styles_in
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Key, Meter
 from musetune.symbols.meter import METERS
 
 SONG_BARS = 16  # fewest bars of a song whose length nobody named
 TWO = 2  # most chords in a bar
-PHRASE = 4  # bars of which sections hold a whole number, where a style is named
+PHRASE = 4  # bars of which sections hold a whole number
+USUAL_HOLD = 4  # most bars on one chord, where no style says
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
 MOST_STYLES = 8  # styles of a prompt that its plan names
 LEAST_TEMPI = 20  # bpm: a narrower range of a style that is "fast" or "slow" is none
@@ -299,7 +300,12 @@ def narrow(
     Returns:
         The pins and, where they left it open, what prompt and style mean.
     """
-    reading, rng = read_everyday_words(prompt, styles), random.Random(f"{seed}")
+    reading, rng = read_everyday_words(prompt, styles), random.Random(f"{seed}:{prompt}")
+    if reading.style == NO_STYLE and pins.style is not None and (style := style_called(pins.style, styles)):
+        reading = replace(reading, style=style, styled=pins.style)
+    length_pinned = pins.bars is not None or pins.seconds is not None
+    if not length_pinned and not pins.form and (reading.form.bars is None) != (reading.form.seconds is None):
+        pins = _with_length(pins, reading)
     meters = tuple(m for m in reading.meters if pins.meter is None and pins.tempi(Meter.parse(m)))
     usual = tuple(Key(name, mode) for mode in reading.modes or USUAL for name in USUAL[mode])
     plain = TWO if pins.genre is None and not reading.genre_named else None
@@ -312,11 +318,21 @@ def narrow(
         keys=pins.keys or reading.keys or usual,
         chords=reading.chords or plain,
         least_open=reading.least_bars if free else 0,
-        phrase=PHRASE if reading.styled else None,
+        phrase=PHRASE,
         prior=_prior(reading, meters, rng),
-        style=reading.styled or None,
+        style=reading.styled or None if pins.style is None else pins.style,
     )
     return _with_progressions(_with_form(pins, reading, rng), reading, rng)
+
+
+def _with_length(pins: PlanConstraints, reading: PromptReading) -> PlanConstraints:
+    """``pins`` with the bars or seconds that a prompt tells, where songs can have them."""
+    form = reading.form
+    sized = replace(pins, bars=form.bars, seconds=form.seconds)
+    usual = [pins.meter] if pins.meter else [Meter.parse(meter) for meter in reading.meters or METERS]
+    if form.bars is not None:
+        return sized if 1 <= form.bars <= MOST_BARS else pins
+    return sized if form.seconds and any(replace(sized, tempo=reading.bpm).tempi(meter) for meter in usual) else pins
 
 
 def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) -> StylePrior | None:
@@ -334,11 +350,19 @@ def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) 
     prior = StylePrior(
         tuple((meter, weights[meter]) for meter in meters if meter in weights),
         changes,
-        None if reading.dense else style.hold,
+        None if reading.dense else style.hold or USUAL_HOLD,
         shares,
         reading.palette,
+        closes=not reading.dense,
+        resolves=not _rests_on_sevenths(style),
     )
     return None if prior == StylePrior() else prior
+
+
+def _rests_on_sevenths(style: SongStyle) -> bool:
+    """Whether a style's progressions begin on dominant sevenths, as those of blues do."""
+    bars = [progression_bars(text, mode, Meter(4, 4)) for mode, texts in style.progressions for text in texts]
+    return any(one[0][0].quality == "7" and one[0][0].degree == 0 for one in bars)
 
 
 def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
@@ -357,7 +381,7 @@ def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random
     if not sections:
         return pins
     form, names = sections_as_labels(sections)
-    formed = replace(pins, form=form, names=names, closed=True, least_open=0)
+    formed = replace(pins, form=form, names=names, closed=True, least_open=0, near=pins.seconds is not None)
     return formed if _fits(formed) else pins
 
 

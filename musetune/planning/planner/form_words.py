@@ -67,7 +67,7 @@ _ONE_PART = re.compile(
 )
 _WITH = re.compile(rf"\b(?:with|including|plus) (?:an?|the|some)? ?(?:\w+ )?(?P<name>{_WORD})s?\b")
 _LOOP = re.compile(r"\b(?:loops?|riffs?|licks?|vamps?|grooves? loop|phrase|snippet)\b")
-_TOTAL = re.compile(r"\b(\d{1,3}) (bars|seconds)\b")
+_TOTAL = re.compile(r"(?<!every )(?<!each )(?<!after )(?<!first )(?<!last )\b(\d{1,3}) (bars|seconds)\b")
 _DIGITS = re.compile(r"<(\d)><(\d)><(\d)>")
 
 
