@@ -92,6 +92,7 @@ the package, and one of the same name takes its place. Several styles in a file 
 | `feel` | `straight`, `swing` or `shuffle`; or a mapping: `kind` one of these, `ratio` 0.5–0.75 the share of a unit that its first half lasts (straight 0.5, else 2/3), `unit` 8 or 16, the notes that are long and short |
 | `chords_a_bar` | chord changes in a bar: first quartile, median, third quartile of songs of the style |
 | `hold` | most bars on one chord |
+| `ending` | `home`: the last bar comes to the tonic; `turnaround`: or leads to the beginning, as jazz, blues and electronic genres do where nothing is said |
 | `vocabulary` | least and greatest share, 0–1, of `sevenths` (chords of four notes and more), `outside` (a tone outside the key), `slash` (another bass than the root), `power` (root and fifth) |
 | `progressions` | in C `major` or A `minor`, bars parted by `|`, one or two chords a bar |
 | `forms` | sections with bars, and weights; recurring names are recurring sections |

@@ -63,6 +63,7 @@ class StylePrior:
         hold: Most bars on one chord; None: any.
         shares: Share, 0–1, of chords of a kind (`song_styles.CHORD_SHARES`).
         palette: Most different roots of chords; None: any.
+        home: Whether the song's last bar comes to the tonic, or may lead to the beginning instead.
         closes: Whether sections close and phrases are alike, as `StyleSteering` says; not so in chorales, whose phrases
             the transformer knows.
         resolves: Whether dominant sevenths lead on to the chord a fifth below; not so in blues, where they rest.
@@ -73,6 +74,7 @@ class StylePrior:
     hold: int | None = None
     shares: dict[str, float] = field(default_factory=dict)
     palette: int | None = None
+    home: bool = False
     closes: bool = True
     resolves: bool = True
 

@@ -19,7 +19,14 @@ from musetune.planning.planner.form_words import Sections, WordedForm, read_form
 from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import PlanBar
 from musetune.planning.planner.prompt_text import normalise, shared_words
-from musetune.planning.planner.song_styles import SongStyle, join_styles, plain_genres, progression_bars, style_called, styles_in
+from musetune.planning.planner.song_styles import (
+    SongStyle,
+    join_styles,
+    plain_genres,
+    progression_bars,
+    style_called,
+    styles_in,
+)
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Key, Meter
 from musetune.symbols.meter import METERS
@@ -27,6 +34,8 @@ from musetune.symbols.meter import METERS
 SONG_BARS = 16  # fewest bars of a song whose length nobody named
 TWO = 2  # most chords in a bar
 PHRASE = 4  # bars of which sections hold a whole number
+ROUND = ("jazz", "blues", "electronic")  # genres whose songs may end as they go round, where no style says
+CLASSICAL_METERS = ("4/4", "3/4", "6/8")
 USUAL_HOLD = 4  # most bars on one chord, where no style says
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
 MOST_STYLES = 8  # styles of a prompt that its plan names
@@ -110,9 +119,12 @@ NAMED_TEMPO = _any(
 # tempo words by their direction: the transformer knows how fast each is, but now and then takes one for the other
 FAST = _any(
     r"(?:up-?|very |really |super )?(?:fast|quick)|up-?(?:beat|tempo)|lively|brisk|energetic|high-energy",
-    r"rapid|presto|vivace",
+    r"rapid|presto|vivace|breakneck|blistering\w*|insanely",
 )
 SLOW = _any(r"slow|slow-moving|slow-burning|crawling|dragging|sluggish|largo|lento|adagio|down-?tempo")
+VERY_FAST = _any(
+    r"breakneck|blistering\w*|lightning|furiously|insanely|(?:super|very|really|extremely|ultra)[ -]?(?:fast|quick)"
+)
 HEDGED = _any(
     r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed\w*|builds?|gets?|less|more"
 )
@@ -203,7 +215,7 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None) -> Pr
     if excluded := {genre for genre in GENRES if re.search(rf"\b{genre}\b", left_out)}:
         genres = tuple(genre for genre in genres or GENRES if genre not in excluded)
     classical = NAMED_CLASSICAL.search(text) is not None or genres == CLASSICAL
-    usual_meters = tuple(meter for meter, _ in style.meters) or (() if classical else FOUR)
+    usual_meters = tuple(meter for meter, _ in style.meters) or (CLASSICAL_METERS if classical else FOUR)
     mode_named = any(mode in text for mode in ("<mode:", *(f"{name}>m" for name in TONICS))) or (
         NAMED_MODE.search(text) is not None or len({key.tonic for key in keys}) > 1
     )
@@ -264,6 +276,8 @@ def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
     if HEDGED.search(text) or bool(fast) == bool(slow):
         return None
     low, high = FAST_BPM if fast else SLOW_BPM
+    if usual is not None and VERY_FAST.search(text):
+        return round(usual[0] + 2 / 3 * (usual[1] - usual[0])), usual[1]
     if usual is not None and fast and usual[0] >= low:
         return usual  # the style is fast itself
     if usual is not None:
@@ -353,6 +367,7 @@ def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) 
         None if reading.dense else style.hold or USUAL_HOLD,
         shares,
         reading.palette,
+        home=(style.ending or ("turnaround" if style.genre and style.genre[0] in ROUND else "home")) == "home",
         closes=not reading.dense,
         resolves=not _rests_on_sevenths(style),
     )
@@ -422,12 +437,18 @@ def _fits(pins: PlanConstraints) -> bool:
     return all(pins.tempi(meter) for meter in meters)
 
 
+def _is_home(bar: PlanBar) -> bool:
+    return bool(bar) and bar[-1].degree == 0
+
+
 def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
     """``pins`` with progressions of the style in some sections, unless the caller has pinned chords."""
     style = reading.style
     if pins.has_content or not style.progressions or reading.dense:
         return pins
     always = _chorus_bars(style) > 0
+    loops = always or reading.form.loop or (pins.prior is not None and not pins.prior.home)
+    last = pins.form[-1] if pins.form else None
     labels = list(dict.fromkeys(label for label, _ in pins.form)) or list(LETTERS[:FREE_LETTERS])
     chosen = [label for label in labels if rng.random() < (1 if always or reading.palette else PROGRESSIONS)]
     lengths = dict(pins.form)
@@ -443,6 +464,8 @@ def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: rando
         for index, label in enumerate(chosen if progressions else ()):
             bars = progressions[0 if always or reading.palette else index % len(progressions)]
             out |= {(label, bar): bars[bar % len(bars)] for bar in range(lengths.get(label) or MOST_SECTION)}
+        if last is not None and last[1] is not None and not loops and not _is_home(out.get((last[0], last[1] - 1), ())):
+            out.pop((last[0], last[1] - 1), None)  # where the song ends the transformer writes the way home
         return out
 
     return replace(pins, content=content)

@@ -36,12 +36,14 @@ FIELDS = (
     "feel",
     "chords_a_bar",
     "hold",
+    "ending",
     "vocabulary",
     "progressions",
     "forms",
     "grooves",
     "instruments",
 )
+ENDINGS = ("home", "turnaround")
 FEELS = {"straight": 1 / 2, "swing": 2 / 3, "shuffle": 2 / 3}  # share of a unit that its first half lasts
 FEEL_FIELDS = ("kind", "ratio", "unit")
 UNITS = (8, 16)  # notes that a feel makes long and short: eighths or sixteenths
@@ -87,6 +89,7 @@ class SongStyle:
         feel: Straight or long and short notes.
         chords_a_bar: Chord changes in a bar: first quartile, median and third quartile of songs of this style.
         hold: Most bars on one chord.
+        ending: "home" where the last bar comes to the tonic, "turnaround" where it may lead to the beginning instead.
         vocabulary: Least and greatest share, 0–1, of chords of each kind of CHORD_SHARES.
         progressions: Bars of chords in C major and A minor, by mode: ``"Dm7 G7 | Cmaj7"``.
         forms: Sections, such as ``"verse:8 chorus:8"``, and how often each is meant.
@@ -103,6 +106,7 @@ class SongStyle:
     feel: Feel | None = None
     chords_a_bar: tuple[float, float, float] | None = None
     hold: int | None = None
+    ending: str | None = None
     vocabulary: tuple[tuple[str, tuple[float, float]], ...] = ()
     progressions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     forms: tuple[tuple[str, float], ...] = ()
@@ -284,6 +288,7 @@ def _style(row: object, where: str) -> SongStyle:
         _feel(row, where),
         _quartiles(row, where),
         _hold(row, where),
+        _one(row, "ending", ENDINGS, where),
         _vocabulary(row, where),
         _progressions(row, where),
         _weights(row.get("forms", {}), "forms", where, _check_form),
