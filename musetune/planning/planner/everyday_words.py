@@ -24,7 +24,7 @@ from musetune.planning.planner.song_styles import (
     join_styles,
     plain_genres,
     progression_bars,
-    style_called,
+    styles_called,
     styles_in,
 )
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
@@ -187,12 +187,13 @@ class PromptReading:
     dense: bool = False
 
 
-def read_everyday_words(prompt: str, styles: str | PathLike | None = None) -> PromptReading:
+def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinned: str | None = None) -> PromptReading:
     """Read what the everyday words of a prompt mean.
 
     Args:
         prompt: The prompt.
         styles: YAML file of styles that go before those of the package.
+        pinned: Names of styles, parted by commas, that go before those that the prompt names.
 
     Example:
         >>> reading = read_everyday_words("reggae for the beach")
@@ -204,11 +205,12 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None) -> Pr
     shared = plain_genres(shared_words(normalise(RNB.sub("rnb", prompt))))
     text = NOT_MEANT.sub(" ", shared)
     left_out = " ".join(NOT_MEANT.findall(shared)).lower()
-    found, mood = styles_in(BEATS.sub(" ", text), styles), _mood(text)
+    given = () if pinned is None else styles_called(pinned, styles)
+    found, mood = tuple(dict.fromkeys((*given, *styles_in(BEATS.sub(" ", text), styles)))), _mood(text)
     style = join_styles(found)
     genre_named, keys = NAMED_GENRE.search(text) is not None, _keys(text)
     genres = () if genre_named else style.genre or (OPEN if text.strip() else ())
-    if genre_named and style.progressions and style.genre and not PLAIN_GENRE.search(text):
+    if genre_named and style.progressions and style.genre and (given or not PLAIN_GENRE.search(text)):
         genres = style.genre
     if colour := COLOUR.search(text):
         genres = (colour[1].lower(),)
@@ -314,9 +316,7 @@ def narrow(
     Returns:
         The pins and, where they left it open, what prompt and style mean.
     """
-    reading, rng = read_everyday_words(prompt, styles), random.Random(f"{seed}:{prompt}")
-    if reading.style == NO_STYLE and pins.style is not None and (style := style_called(pins.style, styles)):
-        reading = replace(reading, style=style, styled=pins.style)
+    reading, rng = read_everyday_words(prompt, styles, pins.style), random.Random(f"{seed}:{prompt}")
     length_pinned = pins.bars is not None or pins.seconds is not None
     if not length_pinned and not pins.form and (reading.form.bars is None) != (reading.form.seconds is None):
         pins = _with_length(pins, reading)
@@ -334,7 +334,7 @@ def narrow(
         least_open=reading.least_bars if free else 0,
         phrase=PHRASE,
         prior=_prior(reading, meters, rng),
-        style=reading.styled or None if pins.style is None else pins.style,
+        style=reading.styled or None,
     )
     return _with_progressions(_with_form(pins, reading, rng), reading, rng)
 

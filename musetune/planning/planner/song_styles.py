@@ -191,9 +191,35 @@ def style_called(names: str | None, file: str | PathLike | None = None) -> SongS
         >>> style.groove("bass"), style.instrument("lead"), style.feel.kind
         (('bossa_two',), 'flute', 'straight')
     """
+    called = styles_called(names or "", file)
+    return join_styles(called) if called else None
+
+
+def styles_called(names: str, file: str | PathLike | None = None) -> tuple[SongStyle, ...]:
+    """The styles of these names, parted by commas, in the names' order; unknown ones are left out."""
     known = {style.style.lower(): style for style in all_styles(file)}
-    called = [known[name.strip().lower()] for name in (names or "").split(",") if name.strip().lower() in known]
-    return join_styles(tuple(called)) if called else None
+    return tuple(known[name.strip().lower()] for name in names.split(",") if name.strip().lower() in known)
+
+
+def check_styles(names: str, file: str | PathLike | None = None) -> str:
+    """Names of styles, parted by commas, as the table has them.
+
+    Raises:
+        ValueError: For a name that is none, and for what is no text; the message names one that is like it.
+    """
+    if not isinstance(names, str) or not names.strip():
+        raise ValueError(f"style={short(names)} is not the name of a style; give such as 'bossa nova'")
+    known = {style.style.lower(): style.style for style in all_styles(file)}
+    out = []
+    for name in names.split(","):
+        plain = name.strip().lower()
+        if plain not in known:
+            raise ValueError(
+                f"style={short(name.strip())} is not one of the {len(known)} styles of docs/reference/styles.md"
+                f"{suggest(plain, tuple(known))}; name it in the prompt, or write it into a file of styles"
+            )
+        out.append(known[plain])
+    return ", ".join(dict.fromkeys(out))
 
 
 @lru_cache(maxsize=1)
