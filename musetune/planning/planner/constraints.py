@@ -49,6 +49,9 @@ def whole_phrases(order: Sequence[str], bars: int, phrase: int) -> dict[str, int
     return out if max(out.values()) <= MOST_SECTION else None
 
 
+Content = Callable[[Key, Meter], dict[tuple[str, int], PlanBar]]
+
+
 def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], PlanBar]:
     return {}
 
@@ -103,7 +106,7 @@ class PlanConstraints:
     seconds: float | None = None
     form: tuple[tuple[str, int | None], ...] = ()
     closed: bool = False
-    content: Callable[[Key, Meter], dict[tuple[str, int], PlanBar]] = _nothing
+    content: Content = _nothing
     unit: int | None = None
     genres: tuple[str, ...] = ()
     meters: tuple[str, ...] = ()
@@ -148,7 +151,7 @@ class PlanConstraints:
         if self.tempo is not None and max(low, self.tempo[0]) <= min(high, self.tempo[1]):
             low, high = max(low, self.tempo[0]), min(high, self.tempo[1])
         tempi = range(low, high + 1)
-        if self.seconds is None or not self.phrase:
+        if self.seconds is None or not self.phrase or self.tempo is None:  # a prompt may tell the tempo itself
             return tempi
         return [bpm for bpm in tempi if self.holds_phrases(bars_in(self.seconds, bpm, meter))] or tempi
 

@@ -11,6 +11,7 @@ import math
 import random
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise, takewhile
 from os import PathLike
 
 from musetune.planning.planner.constraints import FREE_LETTERS, MOST_BARS, PlanConstraints, StylePrior
@@ -126,7 +127,8 @@ VERY_FAST = _any(
     r"breakneck|blistering\w*|lightning|furiously|insanely|(?:super|very|really|extremely|ultra)[ -]?(?:fast|quick)"
 )
 HEDGED = _any(
-    r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed\w*|builds?|gets?|less|more"
+    r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed(?:s|ing)?[ -]up|builds?",
+    r"gets?|less|more",
 )
 RNB = re.compile(r"\br ?(?:&|n|'n'|and) ?b\b", re.IGNORECASE)  # R&B is not the note B
 PALETTE = re.compile(r"<0><0>(?=<\d>)<(\d)>(?:[ -]different)?[ -]chords?\b")
@@ -282,6 +284,8 @@ def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
         return round(usual[0] + 2 / 3 * (usual[1] - usual[0])), usual[1]
     if usual is not None and fast and usual[0] >= low:
         return usual  # the style is fast itself
+    if usual is not None and slow and usual[1] <= high:
+        return usual
     if usual is not None:
         middle = sum(usual) // 2
         first, last = (max(low, middle), min(high, usual[1])) if fast else (max(low, usual[0]), min(high, middle))
@@ -437,6 +441,22 @@ def _fits(pins: PlanConstraints) -> bool:
     return all(pins.tempi(meter) for meter in meters)
 
 
+def _free_static(bars: dict[tuple[str, int], PlanBar], form: Sections, hold: int | None) -> None:
+    """Leave to the transformer the last bars that would go on for too long into the progression that follows."""
+    for (label, count), (after, length) in pairwise(form):
+        last = (label, (count or 0) - 1)
+        if hold is None or not length or last not in bars or (after, 0) not in bars:
+            continue
+        before = [bars.get((label, index), ()) for index in range(count or 0)][::-1]
+        behind = [bars.get((after, index), ()) for index in range(length)]
+        chord = bars[last][-1][1:]
+        if behind[0][0][1:] == chord:
+            run = sum(1 for _ in takewhile(lambda bar: {one[1:] for one in bar} == {chord}, before))  # noqa: B023
+            run += sum(1 for _ in takewhile(lambda bar: {one[1:] for one in bar} == {chord}, behind))  # noqa: B023
+            if run > hold:
+                del bars[last]
+
+
 def _is_home(bar: PlanBar) -> bool:
     return bool(bar) and bar[-1].degree == 0
 
@@ -464,6 +484,7 @@ def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: rando
         for index, label in enumerate(chosen if progressions else ()):
             bars = progressions[0 if always or reading.palette else index % len(progressions)]
             out |= {(label, bar): bars[bar % len(bars)] for bar in range(lengths.get(label) or MOST_SECTION)}
+        _free_static(out, pins.form, style.hold)
         if last is not None and last[1] is not None and not loops and not _is_home(out.get((last[0], last[1] - 1), ())):
             out.pop((last[0], last[1] - 1), None)  # where the song ends the transformer writes the way home
         return out

@@ -18,11 +18,21 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from musetune.planning.planner.constraints import StylePrior
+from musetune.planning.planner.constraints import Content, StylePrior
 from musetune.planning.planner.language import PlanChord, steps_per_beat
 from musetune.planning.planner.song_styles import chord_kinds
-from musetune.planning.planner.vocabulary import FIRST, MODES, RANGE, SOUNDING, TOKENS, chord_at, chord_index
-from musetune.symbols import Meter
+from musetune.planning.planner.vocabulary import (
+    FIRST,
+    LABELS,
+    MODES,
+    RANGE,
+    SOUNDING,
+    TOKENS,
+    TONICS,
+    chord_at,
+    chord_index,
+)
+from musetune.symbols import Key, Meter
 from musetune.symbols.meter import METERS
 from musetune.symbols.qualities import QUALITY_INTERVALS
 
@@ -84,10 +94,12 @@ class StyleSteering:
 
     Args:
         prior: What the style wants of this plan.
+        content: Bars that are pinned, by section and number, in a key and meter.
     """
 
-    def __init__(self, prior: StylePrior) -> None:
-        self.prior = prior
+    def __init__(self, prior: StylePrior, content: Content | None = None) -> None:
+        self.prior, self.content = prior, content
+        self.tonic = "C"
         self.mode, self.meter = "major", Meter(4, 4)
         self.in_bars = self.in_step = False
         self.form: list[int] = []  # words of the sections, in order
@@ -109,8 +121,11 @@ class StyleSteering:
             self.meter = Meter.parse(METERS[word - _METERS[0]])
         elif word in RANGE["mode"]:
             self.mode = MODES[word - FIRST["mode"]]
+        elif word in RANGE["tonic"]:
+            self.tonic = TONICS[word - FIRST["tonic"]]
         elif word == FIRST["formed"]:
             self.in_bars = True
+            self._read_pinned()
         elif not self.in_bars:
             if word in _LABELS:
                 self.form.append(word)
@@ -125,6 +140,16 @@ class StyleSteering:
             self.bass = ((self.bass or 0) + word - _BASSES[0] + 1) % 12
         elif word in _CHORDS:
             self._observe_chord(word)
+
+    def _read_pinned(self) -> None:
+        """Take account of the chords on which sections begin whose first bars are pinned."""
+        bars = {} if self.content is None else self.content(Key(self.tonic, self.mode), self.meter)
+        for label in self.counts:
+            name = LABELS[label - FIRST["label"]]
+            if (name, 0) in bars:
+                words = [{chord_index(*one[1:3]) for one in bars.get((name, i), ())} for i in range(self.counts[label])]
+                first = chord_index(*bars[name, 0][0][1:3])
+                self.starts[label] = first, sum(1 for _ in itertools.takewhile(lambda w: w == {first}, words))  # noqa: B023
 
     def _begin_section(self, label: int) -> None:
         """Go on from the section that stands before the first one of this label in the song."""

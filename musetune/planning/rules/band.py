@@ -16,7 +16,7 @@ from musetune.planning.rules.grooves.catalogue import BASS, CHORDS, DRUMS, LEAD,
 from musetune.planning.rules.grooves.drums import KIT
 from musetune.planning.rules.grooves.lead import LeadSection
 from musetune.planning.rules.grooves.voicing import BASS as BASS_RANGE
-from musetune.planning.rules.section_shapes import SectionShape, shape_of
+from musetune.planning.rules.section_shapes import SectionShape, shape_of_section
 from musetune.planning.rules.sheet_bars import bars_of
 from musetune.symbols import Chord, LeadSheet, Meter
 from musetune.symbols.arrangement import StemNote
@@ -58,11 +58,13 @@ def band_bars(sheet: LeadSheet) -> list[BandBar]:
     ends = [bar.start for bar in bars[1:]] + [sheet.length]
     out: list[BandBar] = []
     spans = [span for span in sheet.chords if span.chord.root is not None]
+    labels = {section.label for section in sheet.sections}
     for number, (_, group) in enumerate(itertools.groupby(zip(bars, ends), key=lambda pair: pair[0].section)):
         pairs = list(group)
         section = pairs[0][0].section
         label = "" if section is None else sheet.sections[section].label
-        shape = shape_of(label) if label else SectionShape()
+        alone = section is None or len(labels) < 2  # nothing is an intro by itself
+        shape = SectionShape() if alone or section is None else shape_of_section(sheet.sections[section])
         for index, (place, end) in enumerate(pairs):
             meter = Meter.parse(place.meter)
             per_beat = steps_per_beat(meter)

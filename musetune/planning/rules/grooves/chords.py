@@ -33,7 +33,7 @@ def strike(
 
 
 def pad(bar: GrooveBar) -> Iterator[Strike]:
-    """Each chord held."""
+    """Each chord held until the next one."""
     return strike(bar, "x---------------".replace("x", "X"), "X-----------", loudness=0.42)
 
 
