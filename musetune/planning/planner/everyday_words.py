@@ -105,7 +105,7 @@ DENSE = _any("chorales?|hymns?|baroque|fugue|bach|choral|organ prelude|counterpo
 NAMED_METER = re.compile(
     r"<meter:|<0><0><\d>[ -]<0><[01]><\d>|<0><0><\d> beats|\bin <0><[01]><\d>(?!<| bars| seconds| bpm)|"
     r"\b(?:met(?:er|re)|time signature|triple|compound|duple|(?:common|cut|march|polka) time|alla breve|"
-    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|shuffle|boogie\w*|four-on-the-floor)\b"
+    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|shuffle|four-on-the-floor)\b"
 )
 IN_A_MODE = re.compile(  # "in a minor key" is not A minor
     r"<tonic:A> <mode:(\w+)>(?= (?:key|mode|mood|feel|hit|sound|vibe|tonality|scale)\b)"
@@ -134,6 +134,10 @@ RNB = re.compile(r"\br ?(?:&|n|'n'|and) ?b\b", re.IGNORECASE)  # R&B is not the 
 PALETTE = re.compile(r"<0><0>(?=<\d>)<(\d)>(?:[ -]different)?[ -]chords?\b")
 BEATS = re.compile(r"\bbeats? (?:per|a|each|every|in|to)\b")  # of a bar, no style
 PLAIN_GENRE = _any(*GENRES)
+HAPPY = _any("happy", "cheer\\w+", "joyful", "merry", "jolly", "jubilant", "celebratory", "festive")
+NOT_HAPPY = _any(
+    "sad", "dark", "melanchol\\w+", "bitter\\w*", "but", "then", "tense", "creepy", "spooky", "moody", "wistful"
+)
 FAST_BPM, SLOW_BPM = (108, 260), (30, 92)
 NUMBER = re.compile(r"<\d><\d><\d>(?! bars| seconds|/|[ -](?:different )?chord)")
 NAMED_LENGTH = _any(
@@ -224,6 +228,8 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
         NAMED_MODE.search(text) is not None or len({key.tonic for key in keys}) > 1
     )
     modes = (style.mode,) if style.mode and not mode_named else ()
+    if HAPPY.search(text) and not (NOT_HAPPY.search(text) or "<mode:" in text or re.search(r"<tonic:[^>]+>m\b", text)):
+        modes = ("major",)
     palette = PALETTE.search(text)
     dense = DENSE.search(text) is not None
     most = None if style.chords_a_bar is None else max(1, math.ceil(style.chords_a_bar[2]))
@@ -368,7 +374,7 @@ def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) 
     prior = StylePrior(
         tuple((meter, weights[meter]) for meter in meters if meter in weights),
         changes,
-        None if reading.dense else style.hold or USUAL_HOLD,
+        None if reading.dense or reading.palette == 1 else style.hold or USUAL_HOLD,
         shares,
         reading.palette,
         home=(style.ending or ("turnaround" if style.genre and style.genre[0] in ROUND else "home")) == "home",

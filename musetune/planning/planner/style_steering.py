@@ -67,7 +67,7 @@ def _closing(mode: str) -> tuple[Tensor, Tensor, Tensor]:
         degree, quality = chord_at(word)
         tones = set(QUALITY_INTERVALS[quality])
         third = 4 if mode == "major" else 3
-        home[word] = degree == 0 and (third in tones or not tones & {3, 4}) and not ({4, 10} <= tones)
+        home[word] = degree == 0 and (third in tones or tones == {0, 7}) and not ({4, 10} <= tones)
         half[word] = degree == 7 and 3 not in tones
         leads[word] = (degree == 7 and 3 not in tones) or degree in (2, 5)
     return home, half, leads
@@ -113,6 +113,8 @@ class StyleSteering:
         self.last: int | None = None  # word of the chord that sounds; None at the start of a section
         self.kinds: Counter[str] = Counter()
         self.before_bass: int | None = None  # of the chord before
+        self.root: int | None = None  # of the chord that sounds, and how many bars
+        self.root_run = 0
         self.palette: set[int] = set()  # degrees of the chords so far
 
     def observe(self, word: int) -> None:
@@ -164,6 +166,9 @@ class StyleSteering:
         self.bars += not self.in_step
         self.changes += not same
         self.run = self.run + (not self.in_step) if same else 1
+        root = chord_at(word)[0]
+        self.root_run = self.root_run + (not self.in_step) if root == self.root else 1
+        self.root = root
         self.chords += 1
         self.kinds.update(chord_kinds(PlanChord(0, *chord_at(word)), self.mode))
         self.palette.add(chord_at(word)[0])
@@ -261,13 +266,18 @@ class StyleSteering:
         return out
 
     def _forbid_static(self, scores: Tensor) -> None:
-        """In a section's last bar no chord with which a section that follows and is written goes on too long."""
+        """No root for longer than the style's longest, and in a section's last bar no chord that goes on too long.
+
+        It goes on into a section that follows and whose beginning is known.
+        """
         hold, count = self.prior.hold, self.counts.get(self.label, 0)
+        if hold is not None and self.root is not None and self.root_run >= hold:
+            scores[[word for word in _CHORDS if chord_at(word)[0] == self.root]] -= 2 * NEVER  # C5 and C are one chord
         if hold is None or len(self.written) - self.in_step != count - 1:
             return
         for after in {b for a, b in itertools.pairwise(self.form) if a == self.label and b in self.starts}:
             word, bars = self.starts[after]
-            run = (self.run if word == self.last else 0) + (not self.in_step)
+            run = (self.run if word == self.last else 0) + (word != self.last or not self.in_step)
             if run + bars > hold:
                 scores[word] -= 2 * NEVER
 
@@ -297,9 +307,16 @@ class StyleSteering:
         return 0.0 if self.prior.changes is None else -RHYTHM_PULL * self._lacking(self.bars + 1)
 
     def _step_shift(self, word: int) -> float:
+        if self.prior.home and self.prior.closes and self._in_last_bar() and _closing(self.mode)[0][self.last or 0]:
+            return -2 * NEVER  # the song is at home
         off = (word - _STEPS[0] + 1) % steps_per_beat(self.meter) != 0
         rhythm = 0.0 if self.prior.changes is None else RHYTHM_PULL * min(self._lacking(self.bars), 1.0)
         return rhythm - off * OFF_BEAT
+
+    def _in_last_bar(self) -> bool:
+        """Whether the bar that is written is the song's last."""
+        last = bool(self.form) and self.label == self.form[-1]
+        return last and len(self.written) == self.counts.get(self.label)
 
     def _lacking(self, bars: int) -> float:
         """Chords that the first so many bars lack."""
