@@ -37,7 +37,7 @@ class CompareTab:
     def __init__(self, studio: Studio, generate: GenerateTab, batch: PairBatch, sounds: Path) -> None:
         self.studio, self.generate, self.batch = studio, generate, batch
         self.desk = CompareDesk(batch, sounds)
-        self.ticket = gr.State(None)
+        self.ticket, self.known = gr.State(None), gr.State("")
         with gr.Row(elem_classes="mt-fields"):
             self.name = gr.Textbox(
                 "", label="Your name", placeholder="listener", max_length=NAME, elem_id="compare-name", min_width=160
@@ -68,7 +68,7 @@ class CompareTab:
     def _wire(self) -> None:
         shown = [self.pair, self.problem]
         quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
-        gr.on([self.name.submit, self.name.blur], self.show, self.name, shown, **quiet)
+        gr.on([self.name.submit, self.name.blur], self.rename, [self.name, self.known], [*shown, self.known], **quiet)
         self.pair.click(self.act, self.name, shown, **quiet)
         self.back.click(self.take_back, self.name, shown, **quiet)
         self.results_button.click(self.show_results, None, self.results, **quiet)
@@ -99,6 +99,10 @@ class CompareTab:
         except (ValueError, OSError) as error:
             return gr.skip(), markup.wrong(error)
         return compare_markup.pair_html(dealt), ""
+
+    def rename(self, name: str, known: str) -> tuple[Any, Any, str]:
+        """The next pair for a judge of another name than before, which is ``known``; and the name."""
+        return (gr.skip(), gr.skip(), known) if name == known else (*self.show(name), name)
 
     def act(self, name: str, event: gr.EventData) -> tuple[Any, Any]:
         """Write the verdict that a click or a key gives, and show the next pair.
