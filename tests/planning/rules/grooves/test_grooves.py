@@ -8,9 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from musetune.planning.rules import fills
+from musetune.planning.rules.band import PICK_UPS
 from musetune.planning.rules.grooves.bar import BarChord, GrooveBar, Hit, Strike, pulses_of
 from musetune.planning.rules.grooves.catalogue import BASS, CHORDS, DRUMS, GROOVES, check_groove, describe_groove
 from musetune.planning.rules.grooves.drums import KIT
+from musetune.planning.rules.grooves.voicing import GUITAR
 from musetune.symbols import Chord, Meter
 from musetune.symbols.meter import METERS
 
@@ -204,6 +207,22 @@ def test_no_groove_is_without_its_signs() -> None:
     assert DRUM_SIGNS.keys() == DRUMS.keys()
     assert BASS_SIGNS.keys() == BASS.keys()
     assert CHORD_SIGNS.keys() == CHORDS.keys()
+
+
+def test_fills_cymbals_and_pick_ups_are_of_grooves_that_exist() -> None:
+    assert DRUMS.keys() >= fills.MACHINES | fills.JAZZ | fills.QUIET | fills.LATIN | fills.CRASHING
+    assert not (fills.QUIET & fills.CRASHING)
+    assert BASS.keys() >= PICK_UPS
+
+
+@pytest.mark.parametrize("name", CHORDS)
+def test_a_guitar_keeps_to_its_neck(name: str) -> None:
+    low, high = (40, 83)
+    for text in ("C", "F#m7b5", "Bb13", "Ab", "E7#9"):
+        bar = replace(FULL, chords=(BarChord(0, 16, Chord.parse(text)),), span=GUITAR)
+        notes = list(CHORDS[name](bar))
+        assert all(low <= note.pitch <= high for note in notes)
+        assert len({(note.step, note.pitch) for note in notes}) == len(notes), "no string is struck twice"
 
 
 def test_clave_takes_two_bars_and_turns_round() -> None:
