@@ -100,7 +100,7 @@ class ListeningSet:
 ANNOTATED = "by POP909's authors from its notes"
 TEMPO_MAP = "by the file's tempo map; files with over a quarter of their notes off its grid are left out"
 IN_THE_GAME = (
-    "by the game's tempo map, checked by onsets to 5 ms; bar lines by where harmony changes, in seven songs of eight"
+    "by the game's tempo map, checked by onsets to 20 ms; bar lines by where harmony changes, in seven songs of eight"
 )
 
 
