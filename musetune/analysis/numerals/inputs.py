@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from musetune.analysis.numerals.vocabulary import MODES, N_INVERSIONS, N_KEYS, QUALITIES
-from musetune.symbols.key import Key
 from musetune.symbols.score import Score
 from musetune.theory.numerals.decode import ChordSegment
 from musetune.theory.numerals.frames import CENTRE, ScoreFrames
+from musetune.theory.numerals.score_analysis import signature_of
 
 NAMES = 35  # places on the line of fifths, F♭♭ to B♯♯; further ones are left out
 MIDDLE = NAMES // 2
@@ -68,17 +68,6 @@ class NumeralInputs:
     starts: np.ndarray
     signature: int | None
     rules: Reading
-
-
-def signature_of(key: Key) -> int:
-    """Sharps of a key's signature, flats below 0.
-
-    Example:
-        >>> signature_of(Key("C", "minor"))
-        -3
-    """
-    sharps = "FCGDAEB".index(key.tonic[0]) - 1 + 7 * (key.tonic.count("#") - key.tonic.count("b"))
-    return sharps - (3 if key.mode == "minor" else 0)
 
 
 def inputs_of(score: Score, frames: ScoreFrames, segments: list[ChordSegment]) -> NumeralInputs:

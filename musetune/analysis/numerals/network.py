@@ -17,9 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from musetune.analysis.numerals.inputs import SIZE
-from musetune.analysis.numerals.vocabulary import N_INVERSIONS, N_KEYS, QUALITIES, n_chords
+from musetune.analysis.numerals.vocabulary import N_INVERSIONS, N_KEYS, QUALITIES, WEIGHTS, n_chords
 
-WEIGHTS = Path(__file__).with_name("weights.safetensors")
 DILATIONS = (1, 2, 4, 8, 16, 32, 64)
 HEADS = {
     "key": N_KEYS,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from musetune.symbols.qualities import QUALITY_INTERVALS
 from musetune.theory.numerals.table import NumeralEntry, entries
 
+WEIGHTS = Path(__file__).with_name("weights.safetensors")  # of the network
 MODES = ("major", "minor")
+CADENTIAL = "Cad64"
 N_KEYS = 24  # 2 × pitch class of the tonic + mode
 QUALITIES = ("maj", "min", "dim", "aug", "7", "maj7", "min7", "dim7", "hdim7", "It", "Ger", "Fr")
 N_INVERSIONS = 4
@@ -19,8 +22,15 @@ SIXTHS = {"It": (0, 4, 10), "Ger": (0, 4, 7, 10), "Fr": (0, 4, 6, 10)}  # above 
 
 @lru_cache(maxsize=1)
 def chords() -> tuple[tuple[int, NumeralEntry], ...]:
-    """(mode, entry) of each chord of a key: the vocabulary of the rules, majors first."""
-    return tuple((mode, entry) for mode, name in enumerate(MODES) for entry in entries(name))
+    """(mode, entry) of each chord of a key: the vocabulary of the rules, majors first, without the cadential 6/4, which
+    is the tonic's.
+    """
+    return tuple((mode, entry) for mode, name in enumerate(MODES) for entry in entries(name) if entry.name != CADENTIAL)
+
+
+def cadential(mode: int) -> NumeralEntry:
+    """The cadential 6/4 of a mode."""
+    return next(entry for entry in entries(MODES[mode]) if entry.name == CADENTIAL)
 
 
 def n_chords() -> int:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from musetune.analysis.numerals.inputs import NumeralInputs, Reading, inputs_of, signature_of
+from musetune.analysis.numerals.inputs import NumeralInputs, Reading, inputs_of
 from musetune.analysis.numerals.vocabulary import MODES, QUALITIES
 from musetune.datasets.numerals.labels import Label, misplaced
 from musetune.symbols.score import Score
 from musetune.theory.numerals.decode import CostWeights, decode
 from musetune.theory.numerals.frames import frames_of
+from musetune.theory.numerals.score_analysis import signature_of
 
 NO_SIGNATURE = 99
 
@@ -57,7 +58,7 @@ def truth_of(labels: Sequence[Label], places: np.ndarray) -> Reading:
             QUALITIES.index(label.quality) if label.quality in QUALITIES else -1,
             min(label.inversion, 3),
         )
-        begins[frame] = last < 0 or labels[last] != label and label_changes(labels[last], label)
+        begins[frame] = last < 0 or (labels[last] != label and label_changes(labels[last], label))
         last = index
     return Reading(*columns, begins)
 

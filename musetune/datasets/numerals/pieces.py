@@ -20,7 +20,7 @@ CHORALES = "Early_Choral/Bach,_Johann_Sebastian/Chorales/"
 
 
 @dataclass(frozen=True)
-class Piece:
+class AnalysedPiece:
     """An analysis and the score that it is about. ``name``: its folder in the collection."""
 
     name: str
@@ -63,12 +63,12 @@ def collection_root(folder: Path) -> Path:
     return root
 
 
-def find_pieces(folder: Path) -> list[Piece]:
+def find_pieces(folder: Path) -> list[AnalysedPiece]:
     """Every piece of the collection whose score is at hand: beside the analysis, or in music21's corpus."""
     root = collection_root(folder)
     paths = sorted(root.rglob("analysis.txt"))
     found = ((path, score_of(path.parent)) for path in paths)
-    return [Piece(path.parent.relative_to(root).as_posix(), score, path) for path, score in found if score is not None]
+    return [AnalysedPiece(path.parent.relative_to(root).as_posix(), score, path) for path, score in found if score is not None]
 
 
 def score_of(folder: Path) -> Path | None:
@@ -85,35 +85,35 @@ def score_of(folder: Path) -> Path | None:
     return None
 
 
-def test_names() -> list[str]:
+def names_for_tests() -> list[str]:
     """The 60 pieces that everything about numerals is measured on."""
     return TEST_LIST.read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def test_pieces(folder: Path) -> list[Piece]:
+def pieces_for_tests(folder: Path) -> list[AnalysedPiece]:
     """The pieces for tests that the collection has, in the order of the list."""
     pieces = {piece.name: piece for piece in find_pieces(folder)}
-    return [pieces[name] for name in test_names() if name in pieces]
+    return [pieces[name] for name in names_for_tests() if name in pieces]
 
 
-def other_pieces(folder: Path) -> list[Piece]:
+def other_pieces(folder: Path) -> list[AnalysedPiece]:
     """The pieces of works that no test piece is part of."""
-    works = {work_of(name) for name in test_names()}
+    works = {work_of(name) for name in names_for_tests()}
     return [piece for piece in find_pieces(folder) if piece.work not in works]
 
 
-def for_development(piece: Piece) -> bool:
+def for_development(piece: AnalysedPiece) -> bool:
     """Whether a piece of `other_pieces` is for development, never learned from: by its work; of choral music none."""
     if piece.name.startswith("Early_Choral/"):
         return False
     return not piece.commercial or hashlib.sha1(piece.work.encode()).hexdigest()[-1] in "012"
 
 
-def training_pieces(folder: Path) -> Iterator[Piece]:
+def training_pieces(folder: Path) -> Iterator[AnalysedPiece]:
     """The pieces to learn from."""
     return (piece for piece in other_pieces(folder) if piece.commercial and not for_development(piece))
 
 
-def development_pieces(folder: Path) -> Iterator[Piece]:
+def development_pieces(folder: Path) -> Iterator[AnalysedPiece]:
     """The pieces to choose by; analyses for non-commercial use are only measured with."""
     return (piece for piece in other_pieces(folder) if for_development(piece))
