@@ -43,6 +43,8 @@ from musetune.symbols.score import Score
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import command_line, read, run_command
 
+SHARES = {"songs": 0.4, "variations": 0.35, "chorales": 0.2, "madrigals": 0.05}
+
 
 @dataclass
 class Config:
@@ -51,7 +53,6 @@ class Config:
     collection: str = MISSING  # When in Rome
     work: str = MISSING  # what was read, and checkpoints
     tavern: str | None = None  # TAVERN's folder; null: without it
-    every: int = 1  # of TAVERN's variations on a theme, only each so many, the theme first
     out: str | None = None  # the weights; null: the analyser's own
     shares: dict[str, float] = field(default_factory=lambda: dict(SHARES))  # windows of each kind; scaled to a sum of 1
     steps: int = 1000
@@ -63,7 +64,6 @@ class Config:
     seed: int = 0
 
 
-SHARES = {"songs": 0.4, "variations": 0.35, "chorales": 0.2, "madrigals": 0.05}
 LOSSES = {
     "key": 1.0,
     "applied": 0.5,
@@ -96,8 +96,7 @@ def sources(cfg: Config) -> Iterator[tuple[str, Callable[[], tuple[Score, list[L
         yield piece.name, partial(read_piece, piece.score, piece.analysis)
     if cfg.tavern:
         for name, phrases in variations(Path(cfg.tavern)):
-            if int(name.rpartition("_")[2]) % cfg.every == 0:
-                yield f"TAVERN/{name}", partial(read_variation, phrases)
+            yield f"TAVERN/{name}", partial(read_variation, phrases)
 
 
 def make_examples(cfg: Config) -> list[Path]:

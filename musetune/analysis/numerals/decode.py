@@ -62,32 +62,29 @@ def decode(heads: dict[str, np.ndarray], may_start: np.ndarray, weights: Decodin
     table, count = states(), len(may_start)
     stay_cost = (weights.starts * heads["starts"][:, 0]).astype(np.float32)
     start_cost = (weights.starts * heads["starts"][:, 1] - weights.change).astype(np.float32)
-    first_of_key = np.searchsorted(table.key, np.arange(N_KEYS))
-    came = np.full((count, N_KEYS), -1, np.int32)  # the state that a numeral of this key comes from
+    members = _members(table.key)
+    came = np.zeros((count, N_KEYS), np.int32)  # the state that a numeral of this key comes from
     began = np.zeros((count, len(table.key)), bool)
     total = np.zeros(0, np.float32)
     for low in range(0, count, CHUNK):
         scores = scores_of({name: value[low : low + CHUNK] for name, value in heads.items()}, weights)
         for frame in range(low, min(count, low + CHUNK)):
-            here = scores[frame - low]
             if frame == 0:
-                total = here.copy()
+                total = scores[0]
                 continue
-            if not may_start[frame]:
-                total = total + here
-                continue
-            best = np.maximum.reduceat(total, first_of_key)
-            leader = int(total.argmax())
-            moves = total[leader] - np.float32(weights.key) > best
-            entry = np.where(moves, total[leader] - np.float32(weights.key), best) + start_cost[frame]
-            for key in range(N_KEYS):
-                low_state = first_of_key[key]
-                high = first_of_key[key + 1] if key + 1 < N_KEYS else len(total)
-                came[frame, key] = leader if moves[key] else low_state + int(total[low_state:high].argmax())
-            stays = total + stay_cost[frame]
-            enters = entry[table.key]
-            began[frame] = enters > stays
-            total = np.where(began[frame], enters, stays) + here
+            if may_start[frame]:
+                of_key = np.append(total, NEVER)[members]
+                leaders = of_key.argmax(1)
+                best = np.take_along_axis(of_key, leaders[:, None], 1)[:, 0]
+                leaders = np.take_along_axis(members, leaders[:, None], 1)[:, 0]
+                leader = leaders[best.argmax()]
+                from_elsewhere = total[leader] - np.float32(weights.key)
+                came[frame] = np.where(from_elsewhere > best, leader, leaders)
+                enters = (np.maximum(best, from_elsewhere) + start_cost[frame])[table.key]
+                stays = total + stay_cost[frame]
+                began[frame] = enters > stays
+                total = np.where(began[frame], enters, stays)
+            total = total + scores[frame - low]
     path = np.zeros(count, np.int64)
     state = int(total.argmax())
     for frame in range(count - 1, -1, -1):
@@ -95,3 +92,10 @@ def decode(heads: dict[str, np.ndarray], may_start: np.ndarray, weights: Decodin
         if began[frame, state]:
             state = int(came[frame, table.key[state]])
     return path
+
+
+def _members(key: np.ndarray) -> np.ndarray:
+    """(N_KEYS, most) numbers of each key's numerals, filled up with the number after the last."""
+    numbers = [np.flatnonzero(key == k) for k in range(N_KEYS)]
+    most = max(map(len, numbers))
+    return np.stack([np.pad(row, (0, most - len(row)), constant_values=len(key)) for row in numbers])

@@ -106,7 +106,8 @@ def reading_of(segments: list[ChordSegment], count: int) -> Reading:
             ]
         )[:, None]
         starts[segment.first] = True
-    return Reading(*columns, starts)
+    key, applied, root, quality, inversion = columns
+    return Reading(key, applied, root, quality, inversion, starts)
 
 
 def matrix(

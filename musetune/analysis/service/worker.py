@@ -39,8 +39,9 @@ BUILTIN: dict[str, type[Exception]] = {
 @dataclass(frozen=True)
 class AnalysisJob:
     """One file to analyse, and what to write of it: `outputs`, kinds of `export.KINDS`, under names that begin with
-    `stem`. `beats` is one of `engines.ENGINES`; `genres` a YAML file of further genres; `numerals` one of `reader.READERS`; `cache` a folder, None to
-    leave the cache alone. Files that are there already are left as they are unless `force`."""
+    `stem`. `beats` is one of `engines.ENGINES`; `genres` a YAML file of further genres; `numerals` one of
+    `reader.READERS`; `cache` a folder, None to leave the cache alone. Files that are there already are left as they are
+    unless `force`."""
 
     path: str
     beats: str = "musetune"

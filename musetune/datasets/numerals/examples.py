@@ -60,7 +60,8 @@ def truth_of(labels: Sequence[Label], places: np.ndarray) -> Reading:
         )
         begins[frame] = last < 0 or (labels[last] != label and label_changes(labels[last], label))
         last = index
-    return Reading(*columns, begins)
+    key, applied, root, quality, inversion = columns
+    return Reading(key, applied, root, quality, inversion, begins)
 
 
 def label_changes(before: Label, after: Label) -> bool:

@@ -50,7 +50,7 @@ def read_piece(score_path: Path, analysis_path: Path) -> tuple[Score, list[Label
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = HARMONY.sub(b"", notation_bytes(score_path))  # music21 gives up on symbols it cannot read
-        part = converter.parse(first_part(text), format="musicxml", forceSource=True).parts[0]
+        part = converter.parse(first_part(text), format="musicxml", forceSource=True).parts[0]  # type: ignore[union-attr]
         bars = {m.measureNumberWithSuffix(): m for m in part.getElementsByClass("Measure")}
         with collected():
             score = read_score(score_path, repeats=False)  # as the analysis counts
@@ -151,13 +151,13 @@ def label_of(reading: tuple[str, str]) -> Label | None:
     applied = numeral.secondaryRomanNumeralKey or home
     target = (applied.tonic.pitchClass - home.tonic.pitchClass) % 12
     tonic, root, bass = applied.tonic.pitchClass, numeral.root().pitchClass, numeral.bass().pitchClass
-    key = (home.tonic.pitchClass, home.mode)
+    local = (home.tonic.pitchClass, home.mode)
     sixth = next((s for s in SIXTHS if figure.startswith(s)), None)
     if sixth:
-        return Label(start, key, (8, target), sixth, 0 if (bass - tonic) % 12 == 8 else 1)
+        return Label(start, local, (8, target), sixth, 0 if (bass - tonic) % 12 == 8 else 1)
     steps = tuple(sorted({(p.pitchClass - root) % 12 for p in numeral.pitches}))
     quality = SETS.get(steps, "other")
-    return Label(start, key, ((root - tonic) % 12, target), FOLD.get(quality, quality), numeral.inversion())
+    return Label(start, local, ((root - tonic) % 12, target), FOLD.get(quality, quality), numeral.inversion())
 
 
 def misplaced(score: Score, true: Sequence[Label]) -> bool:

@@ -68,7 +68,11 @@ def find_pieces(folder: Path) -> list[AnalysedPiece]:
     root = collection_root(folder)
     paths = sorted(root.rglob("analysis.txt"))
     found = ((path, score_of(path.parent)) for path in paths)
-    return [AnalysedPiece(path.parent.relative_to(root).as_posix(), score, path) for path, score in found if score is not None]
+    return [
+        AnalysedPiece(path.parent.relative_to(root).as_posix(), score, path)
+        for path, score in found
+        if score is not None
+    ]
 
 
 def score_of(folder: Path) -> Path | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,16 @@ from musetune.analysis.numerals.vocabulary import (
     states,
 )
 
-SIZES = {"key": 24, "applied": 12, "root": 12, "bass": 12, "quality": 12, "inversion": 4, "chord": n_chords(), "starts": 2}
+SIZES = {
+    "key": 24,
+    "applied": 12,
+    "root": 12,
+    "bass": 12,
+    "quality": 12,
+    "inversion": 4,
+    "chord": n_chords(),
+    "starts": 2,
+}
 
 
 def state(key: int, name: str, inversion: int = 0) -> int:
@@ -33,7 +44,7 @@ def heads_for(path: list[int], certainty: float = 4.0) -> dict[str, np.ndarray]:
     for name, size in SIZES.items():
         said = np.full((len(path), size), -certainty, np.float32)
         if name == "starts":
-            begins = np.array([True, *(a != b for a, b in zip(path, path[1:]))])
+            begins = np.array([True, *(a != b for a, b in itertools.pairwise(path))])
             said[np.arange(len(path)), begins.astype(int)] = 0.0
         else:
             said[np.arange(len(path)), getattr(table, name)[path]] = 0.0
@@ -59,7 +70,9 @@ def test_a_chord_that_keys_do_not_have_has_no_number() -> None:
 
 def test_the_path_is_what_the_heads_say() -> None:
     c, g = 0, 14
-    path = [state(c, "I")] * 4 + [state(c, "V7", 1)] * 2 + [state(c, "I")] * 2 + [state(g, "V7")] * 4 + [state(g, "I")] * 8
+    path = (
+        [state(c, "I")] * 4 + [state(c, "V7", 1)] * 2 + [state(c, "I")] * 2 + [state(g, "V7")] * 4 + [state(g, "I")] * 8
+    )
     np.testing.assert_array_equal(decode(heads_for(path), np.ones(len(path), bool)), path)
 
 

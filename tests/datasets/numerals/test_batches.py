@@ -39,7 +39,9 @@ def test_the_truth_by_frames() -> None:
     np.testing.assert_array_equal(truth.root[2:12:2], [0, 2, 8, 7, 8])
     np.testing.assert_array_equal(truth.applied[2:12:2], [0, 7, 0, 0, 9])
     assert truth.quality[8] == -1
-    np.testing.assert_array_equal(np.flatnonzero(truth.starts), [2, 4, 6, 8, 10])  # the same numeral does not begin anew
+    np.testing.assert_array_equal(
+        np.flatnonzero(truth.starts), [2, 4, 6, 8, 10]
+    )  # the same numeral does not begin anew
 
 
 def test_the_classes_of_the_heads() -> None:

@@ -43,7 +43,11 @@ def test_no_work_is_on_two_sides(collection: Path) -> None:
     sides = [
         {piece.work for piece in side}
         for side in (
-            [piece for piece in pieces.find_pieces(collection) if piece.work in map(pieces.work_of, pieces.names_for_tests())],
+            [
+                piece
+                for piece in pieces.find_pieces(collection)
+                if piece.work in map(pieces.work_of, pieces.names_for_tests())
+            ],
             pieces.training_pieces(collection),
             pieces.development_pieces(collection),
         )
@@ -75,5 +79,5 @@ def test_a_score_of_music21s_corpus(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_analyses_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no analysis.txt"):
+    with pytest.raises(FileNotFoundError, match=r"no analysis\.txt"):
         pieces.find_pieces(tmp_path)
