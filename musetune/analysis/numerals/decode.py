@@ -27,16 +27,16 @@ class DecodingWeights:
         default=(
             ("key", 1.0),
             ("applied", 0.5),
-            ("root", 0.5),
-            ("bass", 0.5),
-            ("quality", 0.5),
-            ("inversion", 0.5),
-            ("chord", 0.7),
+            ("root", 1.0),
+            ("bass", 0.3),
+            ("quality", 1.0),
+            ("inversion", 1.0),
+            ("chord", 0.2),
         )
     )
     change: float = 0.0
     starts: float = 1.0
-    key: float = 3.0
+    key: float = 8.0
 
 
 STANDARD = DecodingWeights()

@@ -50,11 +50,11 @@ def truth_of(labels: Sequence[Label], places: np.ndarray) -> Reading:
             continue
         label = labels[index]
         tonic, mode = label.key[0], label.key[1] if label.key[1] in MODES else "major"
-        applied = (tonic + label.degree[1]) % 12
+        tonicised = (tonic + label.degree[1]) % 12
         columns[:, frame] = (
             2 * tonic + MODES.index(mode),
-            applied,
-            (applied + label.degree[0]) % 12,
+            tonicised,
+            (tonicised + label.degree[0]) % 12,
             QUALITIES.index(label.quality) if label.quality in QUALITIES else -1,
             min(label.inversion, 3),
         )

@@ -76,8 +76,8 @@ def test_analyze_takes_the_reader(tmp_path: Path) -> None:
     midi.write(str(path))
     assert read_score(path).length == score_of().length
     for name in ("network", "rules"):
-        record = analyze(path, numerals=name).to_dict()
-        assert record["harmonic_analysis"]["roman_numerals"] == read_numerals(read_score(path), name)[1]
+        record = analyze(path, numerals=name)
+        assert record.harmonic_analysis["roman_numerals"] == read_numerals(read_score(path), name)[1]
     with pytest.raises(ValueError, match="numerals='no'"):
         analyze(path, numerals="no")  # type: ignore[arg-type]
 
