@@ -11,27 +11,27 @@ import pytest
 from musetune.analysis.numerals import network, reader
 from musetune.analysis.numerals.reader import read_numerals
 from musetune.formats.scores import read_score
-from musetune.symbols import LeadSheet
 from recipes.analyzer import train_numerals as recipe
 
 REPOSITORY = Path(__file__).parents[2]
 RECIPE = REPOSITORY / "recipes" / "analyzer" / "train_numerals.py"
 CONFIG = REPOSITORY / "recipes" / "configs" / "numerals.yaml"
-SONG = "OpenScore-LiederCorpus/Nobody/_/A_Song"
+SONG = "OpenScore-LiederCorpus/Nobody/_/Sung"
 CHORALE = "Early_Choral/Bach,_Johann_Sebastian/Chorales/900"
 ANALYSIS = "Composer: X\nAnalyst: A. Person\n\nTime Signature: 4/4\n\n"
 
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from musetune.formats.songs import save_song
-    from musetune.planning import arrange
+    from music21 import chord, meter, stream
 
     root = tmp_path_factory.mktemp("collection")
     song = root / "Corpus" / SONG
     song.mkdir(parents=True)
-    sheet = LeadSheet.parse("| C | F | G7 | C |" * 4, key="C major")
-    save_song(sheet, arrange(sheet), song / "score.mxl")
+    part = stream.Part([meter.TimeSignature("4/4")])
+    for pitches in ("C3 E4 G4", "F3 F4 A4", "G3 F4 B4 D5", "C3 E4 G4") * 4:
+        part.append(chord.Chord(pitches, quarterLength=4))
+    part.write("mxl", song / "score.mxl")
     bars = "".join(f"m{4 * n + 1} C: I\nm{4 * n + 2} IV\nm{4 * n + 3} V7\nm{4 * n + 4} I\n" for n in range(4))
     (song / "analysis.txt").write_text(ANALYSIS + bars)
     chorale = root / "Corpus" / CHORALE
@@ -86,13 +86,13 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(
 
 
 def test_what_cannot_be_read_is_left_out_and_named(collection: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    broken = collection / "Corpus" / "OpenScore-LiederCorpus" / "Nobody" / "_" / "Broken"
+    broken = collection / "Corpus" / "OpenScore-LiederCorpus" / "Nobody" / "_" / "Torn"
     broken.mkdir()
     (broken / "analysis.txt").write_text(ANALYSIS + "m1 C: I\n")
     (broken / "score.mxl").write_bytes(b"no score")
     cfg = recipe.Config(collection=str(collection), work=str(collection / "some"))
     paths = recipe.make_examples(cfg)
-    assert "left out OpenScore-LiederCorpus/Nobody/_/Broken" in capsys.readouterr().err
+    assert "left out OpenScore-LiederCorpus/Nobody/_/Torn" in capsys.readouterr().err
     assert len(paths) == len(list((collection / "some" / "examples").glob("*.npz")))
     assert recipe.make_examples(cfg) == paths
     assert "left out" not in capsys.readouterr().err  # said once
