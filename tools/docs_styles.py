@@ -95,7 +95,7 @@ the package, and one of the same name takes its place. Several styles in a file 
 | `vocabulary` | least and greatest share, 0–1, of `sevenths` (chords of four notes and more), `outside` (a tone outside the key), `slash` (another bass than the root), `power` (root and fifth) |
 | `progressions` | in C `major` or A `minor`, bars parted by `|`, one or two chords a bar |
 | `forms` | sections with bars, and weights; recurring names are recurring sections |
-| `grooves` | what drums, bass, guitar, keys and lead play: a groove's name or several to choose from; `none` is silence |
+| `grooves` | what drums, bass, guitar, keys and lead play: a [groove](grooves.md)'s name or several to choose from; `none` is silence, `model` the stem transformer |
 | `instruments` | what drums, bass, guitar, keys and lead play on, in words |
 
 A mistake in the file stops the command with one line that names the entry, what is allowed and how to mend it. A file has

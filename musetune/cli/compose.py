@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,11 +63,6 @@ Examples:
 
   musetune compose "lo-fi beats" --seconds 30 --audio --stems-audio -o lofi
 """
-WRITERS = {
-    "model": "written by the model",
-    "rule": "a rule-made pattern, not the model's",
-    "given": "yours, as given",
-}
 
 Prompt = Annotated[str, typer.Argument(help="what song: genre, mood, tempo, key, length, …", show_default=False)]
 KeyOption = Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'")]
@@ -196,6 +192,9 @@ def compose(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
     styles: Styles = None,
+    on_grid: Annotated[
+        bool, typer.Option("--on-grid", help="leave out the small strayings in time and loudness of a style's players")
+    ] = False,
     planner: PlannerOption = "nano",
     arranger: ArrangerOption = "nano",
     force: Force = False,
@@ -221,7 +220,8 @@ def compose(
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
     sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
-    song = _arrange_stems(sheet, arranger, {"stems": stem_choice or STEMS, "given": yours, "seed": seed} | free)
+    options = {"stems": stem_choice or STEMS, "given": yours, "seed": seed, "styles": styles, "humanize": not on_grid}
+    song = _arrange_stems(sheet, arranger, options | free)
     files = list(output.write(sheet, song, prompt.strip() or output.name.name))
     if output.audio:
         rendering = {name: value for name, value in sound.items() if value is not None}
@@ -299,10 +299,14 @@ def _style_line(style: dict[str, Any] | None) -> Iterator[str]:
 
 def players(song: Arrangement) -> list[dict[str, Any]]:
     """Who plays how much, and who wrote it."""
-    return [{"name": n, "program": s.program, "notes": len(s.notes), "source": s.source} for n, s in song.stems.items()]
+    return [
+        {"name": n, "program": s.program, "notes": len(s.notes), "source": s.source, "credit": s.credit}
+        | ({"writers": [asdict(writer) for writer in s.writers]} if s.writers else {})
+        for n, s in song.stems.items()
+    ]
 
 
 def _cast(song: Arrangement) -> Iterator[str]:
     """Return the players to read."""
     for player in players(song):
-        yield f"{player['name']:8} {player['notes']:5} notes  {WRITERS[player['source']]}"
+        yield f"{player['name']:8} {player['notes']:5} notes  {player['credit']}"

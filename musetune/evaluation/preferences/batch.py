@@ -140,7 +140,8 @@ class PairBatch:
         for name, side in (("first", first), ("second", second)):
             check_side(side, f"pair {id!r}, {name} side")
         if file_hash(first.audio) == file_hash(second.audio):
-            raise ValueError(f"pair {id!r}: {first.audio} and {second.audio} are the same sound; give two takes")
+            names = " and ".join(f"{side.origin['name']} ({side.audio.name})" for side in (first, second))
+            raise ValueError(f"pair {id!r}: {names} are the same sound, bit for bit; give two takes that differ")
         if not id or id in self.pairs():
             raise ValueError(f"pair id {id!r} is {'taken in ' + str(self.folder) if id else 'empty'}: give another")
         pair = Pair(id, (self._keep(first), self._keep(second)), dict(request or {}), question)

@@ -61,10 +61,10 @@ def import_pairs(table: str | Path, folder: str | Path) -> ImportCounts:
 
     Example:
         >>> from pathlib import Path
-        >>> _ = Path("pairs.csv").write_text("audio_a,audio_b,origin_a,origin_b\\nx.wav,y.wav,old,new\\n")
+        >>> _ = Path("pairs.csv").write_text("audio_a,audio_b,origin_a\\nx.wav,y.wav,old\\n")
         >>> import_pairs("pairs.csv", "batch")
         Traceback (most recent call last):
-        ValueError: pairs.csv row 2, column audio_a: x.wav is not there; give a path relative to the table's folder
+        ValueError: pairs.csv: column origin_b is missing; audio_a, audio_b, origin_a, origin_b are needed
     """
     path = Path(table)
     rows = list(_rows(path))

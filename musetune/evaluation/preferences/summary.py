@@ -120,13 +120,13 @@ def summary_text(summary: JsonObject) -> str:
         lines.append(f"{summary['same_origin']} verdicts are on two takes of one origin, which no row above counts")
     if summary["reasons"]:
         lines += ["", "reasons: " + ", ".join(f"{reason} {n}" for reason, n in summary["reasons"].items())]
-    lines += [
-        "",
-        f"repeated pairs with the same verdict: {Proportion(**summary['repeated_pairs'])}",
-        f"two judges with the same verdict: {Proportion(**summary['between_judges'])}",
-        f"A was preferred: {Proportion(**summary['first_shown'])}; far from 50 %, the order decides",
-        "Intervals are Wilson's, 95 %, for verdicts that do not depend on each other.",
-    ]
+    known = (
+        ("repeated_pairs", "repeated pairs with the same verdict: {}"),
+        ("between_judges", "two judges with the same verdict: {}"),
+        ("first_shown", "A was preferred: {}; far from 50 %, the order decides"),
+    )
+    lines += ["", *(words.format(Proportion(**summary[name])) for name, words in known if summary[name]["total"])]
+    lines.append("Intervals are Wilson's, 95 %, for verdicts that do not depend on each other.")
     return "\n".join(lines)
 
 

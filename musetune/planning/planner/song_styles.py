@@ -17,6 +17,7 @@ from musetune.formats.plain_yaml import check_fields, read_documents, read_range
 from musetune.planning.planner.constraints_from_arguments import form_of, read_sections
 from musetune.planning.planner.language import PlanBar, PlanChord, relative, steps_per_beat
 from musetune.planning.planner.prompt_text import normalise, shared_words
+from musetune.planning.rules.grooves.catalogue import check_groove
 from musetune.symbols import BPM_RANGE, GENRES, Chord, Key, Meter
 from musetune.symbols.meter import METERS
 from musetune.symbols.names import suggest
@@ -396,11 +397,15 @@ def _grooves(row: Mapping, where: str) -> tuple[tuple[str, tuple[str, ...]], ...
     for player, value in _by_player(row, "grooves", where).items():
         names = value if isinstance(value, list) else [value]
         for name in names:
-            if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{2,60}", name):
+            if not isinstance(name, str):
                 raise ValueError(
                     f"{where}, grooves: {player}={short(value)} is not the name of a groove, or a list of names; write "
                     f"for example bass: walking, or none for silence"
                 )
+            try:
+                check_groove(player, name)
+            except ValueError as error:
+                raise ValueError(f"{where}, grooves: {error}") from None
         if not 0 < len(names) <= MOST:
             raise ValueError(f"{where}, grooves: {player}={short(value)} is not a list of 1–{MOST} names")
         out.append((player, tuple(names)))

@@ -141,6 +141,34 @@ def test_the_pointer_overrules_a_slight_opinion() -> None:
     assert point(activation, np.log([0.05, 0.3, 0.5, 0.05, 0.05, 0.05]), (50, 215)).meter == "3/4"
 
 
+@pytest.mark.parametrize(("between", "bpm"), [(0.8, 120), (0.3, 60)])
+def test_weak_beats_between_strong_ones_are_their_halves(between: float, bpm: int) -> None:
+    activation = np.full((2400, 2), 0.02)
+    beats = np.arange(30, 2400, 50)
+    activation[beats, 0] = np.where(np.arange(len(beats)) % 2, between, 0.9)
+    activation[beats[::8], 1] = 0.85
+    activation[beats[4::8], 1] = 0.5
+    found = point(activation, np.log([0.02, 0.02, 0.9, 0.02, 0.02, 0.02]), (50, 215))
+    assert found.meter == "4/4"
+    assert np.median(np.diff(found.beats)) == pytest.approx(6000 / bpm, abs=1)
+    hinted = point(activation, np.log([0.02, 0.02, 0.9, 0.02, 0.02, 0.02]), (90, 150), hinted=True)
+    assert np.median(np.diff(hinted.beats)) == pytest.approx(50, abs=1)
+
+
+@pytest.mark.parametrize(("parts", "meter"), [(3, "6/8"), (2, "2/4")])
+def test_how_beats_are_divided_tells_six_eighths_from_two_quarters(parts: int, meter: str) -> None:
+    """Neither beats nor the network's opinion differ, only where onsets lie between the beats."""
+    activation, strength = np.full((2400, 2), 0.02), np.zeros(2400)
+    beats = np.arange(30, 2400, 60)
+    activation[beats, 0] = 0.9
+    activation[beats[::2]] = 0.9
+    strength[np.arange(30, 2400, 60 // parts)] = 3.0
+    opinion = np.log([0.4, 0.05, 0.1, 0.025, 0.4, 0.025])
+    bars = point(activation, opinion, (50, 215), strength=strength)
+    assert bars.meter == meter
+    assert bars.confidence > 0.5
+
+
 def test_a_waltz_into_the_lead_sheet() -> None:
     sheet = analyze(song(["F:maj", "C:maj", "D:min", "Bb:maj"] * 2, 110, beats_per_chord=3), SR).lead_sheet
     assert str(sheet.meter) == "3/4"
