@@ -1,6 +1,6 @@
 """Roman numerals from notes, against analyses by people; prints a table of per cent of the sounding time.
 
-    python benchmarks/numerals.py --data shared/data [--split test] [--reader network] [--limit 60]
+    python benchmarks/numerals.py --data shared/data [--split test] [--reader auto] [--limit 60]
 
 Time is counted from the first label of the analysis to the end of the piece, exactly (not in frames). A moment counts
 for
@@ -115,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="When in Rome, or the folder that it lies in")
     parser.add_argument("--split", choices=["test", "development"], default="test")
-    parser.add_argument("--reader", choices=READERS, default="network", help="of the analyser")
+    parser.add_argument("--reader", choices=READERS, default="auto", help="auto is the network here")
     parser.add_argument("--limit", type=int, help="pieces at most")
     args = parser.parse_args()
     pieces = pieces_for_tests(args.data) if args.split == "test" else list(development_pieces(args.data))

@@ -40,7 +40,7 @@ def analyze(
     beats: np.ndarray | None = None,
     tempo_hint: float | None = None,
     conventions: str | PathLike | None = None,
-    numerals: Reader = "network",
+    numerals: Reader = "auto",
 ) -> Analysis:
     """Analyse music: chords, keys, beats, form, harmony, rhythm and genre.
 
@@ -53,7 +53,8 @@ def analyze(
         beats: Rising times (n ≥ 4,) in seconds that replace beat tracking.
         tempo_hint: About how many beats a minute; settles half or double.
         conventions: YAML file of further genres, see `musetune.analysis.genre.conventions`.
-        numerals: What reads chords, keys and Roman numerals in a score without chord symbols: "network" or "rules".
+        numerals: What reads chords, keys and Roman numerals in a score without chord symbols: "network", "rules", or
+            "auto", the network for MusicXML and the rules for MIDI.
 
     Returns:
         The analysis record, see `docs/reference/analysis-record.md` for its JSON.

@@ -25,7 +25,7 @@ from musetune.theory.harmony.modulation import local_keys
 SCORES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
-def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None, numerals: Reader = "network") -> Analysis:
+def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None, numerals: Reader = "auto") -> Analysis:
     """Record of what is written in the file `path`.
 
     Where a sheet names several keys, they are its keys; where it names one, the chords may tell of more, so local

@@ -78,8 +78,9 @@ def analyze(
         ),
     ] = None,
     numerals: Annotated[
-        str, typer.Option(help="what reads scores without chord symbols: network, or rules alone")
-    ] = "network",
+        str,
+        typer.Option(help="what reads scores without chord symbols: network, rules, or auto"),
+    ] = "auto",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="analyse anew, and keep nothing")] = False,
     force: Force = False,
 ) -> None:

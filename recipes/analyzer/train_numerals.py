@@ -55,7 +55,7 @@ class Config:
     tavern: str | None = None  # TAVERN's folder; null: without it
     out: str | None = None  # the weights; null: the analyser's own
     shares: dict[str, float] = field(default_factory=lambda: dict(SHARES))  # windows of each kind; scaled to a sum of 1
-    steps: int = 1000
+    steps: int = 2000
     batch: int = 8  # windows a step
     frames: int = 192  # of a window, mostly eighth notes
     width: int = 96  # channels of the network

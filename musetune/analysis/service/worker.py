@@ -47,7 +47,7 @@ class AnalysisJob:
     beats: str = "musetune"
     tempo_hint: float | None = None
     genres: str | None = None
-    numerals: Reader = "network"
+    numerals: Reader = "auto"
     cache: str | None = None
     outputs: tuple[str, ...] = ()
     stem: str | None = None

@@ -38,7 +38,7 @@ def score_of(bars: tuple[tuple[int, ...], ...] = HYMN, spelled: bool = True, key
 
 @pytest.mark.parametrize("spelled", [True, False])
 def test_the_network_reads_a_plain_hymn(spelled: bool) -> None:
-    sheet, names = read_numerals(score_of(spelled=spelled))
+    sheet, names = read_numerals(score_of(spelled=spelled), "network")
     assert [str(span.key) for span in sheet.keys] == ["C major"]
     assert names[:4] in (["I", "IV", "V7", "I"], ["I", "IV", "viio64", "I"])
     for name, span in zip(names, sheet.chords, strict=True):
@@ -50,8 +50,14 @@ def test_the_rules_alone_are_the_theory_rooms_reading() -> None:
     assert read_numerals(score, "rules") == analyse(score)
 
 
+@pytest.mark.parametrize(("spelled", "chosen"), [(True, "network"), (False, "rules")])
+def test_the_network_reads_where_note_names_are_written(spelled: bool, chosen: str) -> None:
+    score = score_of(spelled=spelled)
+    assert read_numerals(score) == read_numerals(score, chosen)  # type: ignore[arg-type]
+
+
 def test_an_unknown_reader_is_refused() -> None:
-    with pytest.raises(ValueError, match="numerals='ears': give one of network, rules"):
+    with pytest.raises(ValueError, match="numerals='ears': give one of auto, network, rules"):
         read_numerals(score_of(), "ears")  # type: ignore[arg-type]
 
 
@@ -75,7 +81,7 @@ def test_analyze_takes_the_reader(tmp_path: Path) -> None:
     midi.instruments.append(piano)
     midi.write(str(path))
     assert read_score(path).length == score_of().length
-    for name in ("network", "rules"):
+    for name in ("auto", "network", "rules"):
         record = analyze(path, numerals=name)
         assert record.harmonic_analysis["roman_numerals"] == read_numerals(read_score(path), name)[1]
     with pytest.raises(ValueError, match="numerals='no'"):
