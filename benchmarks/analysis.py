@@ -32,6 +32,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one core, as the peers
@@ -99,27 +100,27 @@ class ListeningSet:
 ANNOTATED = "by POP909's authors from its notes"
 TEMPO_MAP = "by the file's tempo map; files with over a quarter of their notes off its grid are left out"
 IN_THE_GAME = (
-    "by the game's tempo map, checked by onsets to 5 ms; bar lines by where harmony changes, in seven songs of eight"
+    "by the game's tempo map, checked by onsets to 20 ms; bar lines by where harmony changes, in seven songs of eight"
 )
 
 
-def all_sets(args: argparse.Namespace) -> list[ListeningSet]:
-    """Every set; nothing is rendered before its songs are asked for."""
+def all_sets(args: argparse.Namespace, odd: bool = False) -> list[ListeningSet]:
+    """Every set; nothing is rendered before its songs are asked for. `odd`: other songs, for tuning."""
     sound, folder = HeldOutSound.find(args.materials), args.data / "pop909"
 
     def pop(font: Path) -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
-        return ((song, render(song, font), 1.0) for song in pop909(folder, args.songs, args.seconds))
+        return ((song, render(song, font), 1.0) for song in pop909(folder, args.songs, args.seconds, odd))
 
     def bands(through_mp3: bool) -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
-        for song in with_bands(pop909(folder, args.songs, args.seconds)):
+        for song in with_bands(pop909(folder, args.songs, args.seconds, odd)):
             yield song, sound.render(song, mp3_kbit=64 if through_mp3 else None), 1.0
 
     def tunes(play: Callable[[AnnotatedSong], np.ndarray]) -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
-        tunes = accompanied(args.data / "openewld", args.others, args.seconds)
+        tunes = accompanied(args.data / "openewld", args.others, args.seconds, odd)
         return ((song, play(song), 1.0) for song in tunes)
 
     def foreign() -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
-        files = others(args.materials, args.others, args.seconds)
+        files = islice(others(args.materials, (1 + odd) * args.others, args.seconds), odd * args.others, None)
         return ((song, sound.render(song), certainty) for song, certainty in files)
 
     def meters() -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:

@@ -191,7 +191,7 @@ def half_bar_agreement(folder: Path, count: int, seconds: float) -> dict[str, fl
 
     def agreement(right: np.ndarray, where: np.ndarray) -> float:
         where = where & (right >= 0)
-        return 100 * float(np.average(right[where], weights=length[where]))
+        return 100 * float(np.average(right[where], weights=length[where])) if where.any() else float("nan")
 
     certain = sure == 1
     return {

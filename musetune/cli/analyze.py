@@ -190,6 +190,7 @@ def _run(work: dict[str, AnalysisJob], processes: int, as_json: bool) -> None:
 
 def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
     """One line of what was heard, with the chart beneath where `whole`."""
+    from musetune.display.unsure import MARK, legend_for, unsure_chords
     from musetune.formats.chart_text import chart_text
 
     record = result.to_json()
@@ -203,4 +204,8 @@ def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
         None if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}",
     ]
     line = f"{path}: {', '.join(part for part in parts if part)}"
-    return f"{line}\n{chart_text(result.lead_sheet, bars_per_line=4)}" if whole else line
+    if not whole:
+        return line
+    unsure = unsure_chords(record)
+    chart = chart_text(result.lead_sheet, bars_per_line=4, marks=[MARK if one else "" for one in unsure])
+    return "\n".join(part for part in (line, chart, legend_for(unsure)) if part)

@@ -119,6 +119,7 @@ def prepare_pairs(
         raise ValueError("there are no lead sheets to play")
     place, batch = pick_device(device), PairBatch(folder)
     pipe = MuseTunePipeline.from_pretrained(base).to(place)
+    pipe.set_progress_bar_config(disable=True)  # of the steps: `progress` counts pairs
     players = [Player(pipe, setup, base, steps) for setup in (first, second)]
     seeds_a_pair = 2 if first == second else 1
     present = batch.pairs().keys()

@@ -102,6 +102,39 @@ def test_the_confusion_of_meters_names_what_was_heard(analysis) -> None:  # type
     assert analysis.confusion(heard).splitlines()[2] == "| 6/8 | 6/8 3, 3/4 1 | 2 beats 4 |"
 
 
+def write_pop909(folder: Path, number: str, label: str, seconds: int = 16) -> None:
+    """C major at 120, in four, annotated as `label`."""
+    song = folder / number
+    song.mkdir(parents=True)
+    midi, piano = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(0, name="PIANO")
+    piano.notes = [pretty_midi.Note(80, p, bar, bar + 0.95) for bar in range(seconds) for p in (48, 60, 64, 67)]
+    midi.instruments.append(piano)
+    midi.write(str(song / "arrangement.mid"))
+    (song / "chords.txt").write_text(f"0 {seconds} {label}\n")
+    (song / "beats.txt").write_text("".join(f"{beat / 2} 1 {int(beat % 4 == 0)}\n" for beat in range(2 * seconds)))
+    (song / "key.txt").write_text(f"0 {seconds} C:maj\n")
+
+
+def test_the_rule_of_half_bars_is_held_against_annotators(analysis, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from songs import half_bar_agreement
+
+    write_pop909(tmp_path, "005", "C:maj")
+    write_pop909(tmp_path, "025", "C:min")
+    found = half_bar_agreement(tmp_path, 1, 16.0)
+    assert (found["share"], found["majmin"], found["sevenths"]) == (100, 100, 100)
+    assert half_bar_agreement(tmp_path, 2, 16.0)["majmin"] == pytest.approx(50, abs=1)
+
+
+def test_songs_are_recast_in_turn(analysis, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from songs import meter_songs
+
+    for number in ("005", "010", "015", "025"):  # 015 is for tuning
+        write_pop909(tmp_path, number, "C:maj", seconds=40)
+    found = list(meter_songs(tmp_path, 1, 16.0, ("6/8", "3/4", "4/4")))
+    assert [(song.name, song.meter) for song in found] == [("005", "6/8"), ("025", "3/4"), ("010", "4/4")]
+    assert all(any(part.is_drum for part in song.midi.instruments) for song in found)
+
+
 def write_song(path: Path) -> None:
     """Sixteen bars of C major at 120."""
     midi, organ = pretty_midi.PrettyMIDI(), pretty_midi.Instrument(16)

@@ -122,7 +122,7 @@ def test_a_users_styles_go_first_and_replace_those_of_their_name(tmp_path: Path)
         ("style: zouk\ngrooves: {tuba: walking}", ["'tuba'", "bass"]),
         (
             "style: zouk\ngrooves: {bass: Walking Bass}",
-            ["bass has no groove 'Walking Bass'; did you mean 'walking'?", "boogie", "none"],
+            ["bass has no groove 'Walking Bass'; there are", "boogie", "none; did you mean 'walking'?"],
         ),
         ("style: zouk\ngrooves: {bass: []}", ["bass=[]", "1–64"]),
         ("style: zouk\ninstruments: [flute]", ["['flute']", "players"]),

@@ -85,7 +85,7 @@ def check_groove(player: str, name: str) -> str:
         raise ValueError(f"player {player!r} is not one of {', '.join(STEMS)}")
     names = (*sorted(GROOVES[player]), MODEL, SILENCE)
     if name not in names:
-        raise ValueError(f"{player} has no groove {name[:60]!r}{suggest(name, names)}; there are {', '.join(names)}")
+        raise ValueError(f"{player} has no groove {name[:60]!r}; there are {', '.join(names)}{suggest(name, names)}")
     return name
 
 
