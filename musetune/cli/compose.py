@@ -95,6 +95,10 @@ Styles = Annotated[
         dir_okay=False,
     ),
 ]
+Style = Annotated[
+    str | None,
+    typer.Option(help="style of docs/reference/styles.md, such as 'bossa nova', that goes before the prompt's"),
+]
 PlannerOption = Annotated[str, typer.Option(help="structure transformer: nano, a folder, or a Hub id")]
 ArrangerOption = Annotated[str, typer.Option(help="stem transformer: nano, or a folder")]
 Json = Annotated[bool, typer.Option("--json", help="print it for programs")]
@@ -116,6 +120,7 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="save it: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False)
     ] = None,
+    style: Style = None,
     styles: Styles = None,
     planner: PlannerOption = "nano",
     force: Force = False,
@@ -131,11 +136,11 @@ def plan(
         prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
     )
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "style": style, "styles": styles})
     files = [] if out is None else [str(sheet.save(out))]
-    style = describe_style(prompt, styles)
-    summary = describe(sheet) | {"prompt": prompt, "style": style, "seed": seed, "files": files}
-    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *_style_line(style), *files]))
+    played = describe_style(sheet, styles)
+    summary = describe(sheet) | {"prompt": prompt, "style": played, "seed": seed, "files": files}
+    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *_style_line(played), *files]))
 
 
 def compose(
@@ -191,6 +196,7 @@ def compose(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
+    style: Style = None,
     styles: Styles = None,
     on_grid: Annotated[
         bool, typer.Option("--on-grid", help="leave out the small strayings in time and loudness of a style's players")
@@ -219,7 +225,7 @@ def compose(
     if given is not None and source is None:
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "style": style, "styles": styles})
     options = {"stems": stem_choice or STEMS, "given": yours, "seed": seed, "styles": styles, "humanize": not on_grid}
     song = _arrange_stems(sheet, arranger, options | free)
     files = list(output.write(sheet, song, prompt.strip() or output.name.name))
@@ -278,11 +284,11 @@ def describe(sheet: LeadSheet) -> dict[str, Any]:
     }
 
 
-def describe_style(prompt: str, styles: Path | None) -> dict[str, Any] | None:
-    """The style that a prompt names, its feel and its instruments; None where it names none."""
-    from musetune.planning.planner.everyday_words import named_style
+def describe_style(sheet: LeadSheet, styles: Path | None) -> dict[str, Any] | None:
+    """The style of a plan, its feel, grooves and instruments; None where it has none."""
+    from musetune.planning.planner.song_styles import style_called
 
-    style = named_style(prompt, styles)
+    style = style_called(sheet.style, styles)
     if style is None:
         return None
     feel = None if style.feel is None else style.feel.kind

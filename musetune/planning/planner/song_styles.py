@@ -37,12 +37,14 @@ FIELDS = (
     "feel",
     "chords_a_bar",
     "hold",
+    "ending",
     "vocabulary",
     "progressions",
     "forms",
     "grooves",
     "instruments",
 )
+ENDINGS = ("home", "turnaround")
 FEELS = {"straight": 1 / 2, "swing": 2 / 3, "shuffle": 2 / 3}  # share of a unit that its first half lasts
 FEEL_FIELDS = ("kind", "ratio", "unit")
 UNITS = (8, 16)  # notes that a feel makes long and short: eighths or sixteenths
@@ -88,6 +90,7 @@ class SongStyle:
         feel: Straight or long and short notes.
         chords_a_bar: Chord changes in a bar: first quartile, median and third quartile of songs of this style.
         hold: Most bars on one chord.
+        ending: "home" where the last bar comes to the tonic, "turnaround" where it may lead to the beginning instead.
         vocabulary: Least and greatest share, 0–1, of chords of each kind of CHORD_SHARES.
         progressions: Bars of chords in C major and A minor, by mode: ``"Dm7 G7 | Cmaj7"``.
         forms: Sections, such as ``"verse:8 chorus:8"``, and how often each is meant.
@@ -104,6 +107,7 @@ class SongStyle:
     feel: Feel | None = None
     chords_a_bar: tuple[float, float, float] | None = None
     hold: int | None = None
+    ending: str | None = None
     vocabulary: tuple[tuple[str, tuple[float, float]], ...] = ()
     progressions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     forms: tuple[tuple[str, float], ...] = ()
@@ -188,9 +192,35 @@ def style_called(names: str | None, file: str | PathLike | None = None) -> SongS
         >>> style.groove("bass"), style.instrument("lead"), style.feel.kind
         (('bossa_two',), 'flute', 'straight')
     """
+    called = styles_called(names or "", file)
+    return join_styles(called) if called else None
+
+
+def styles_called(names: str, file: str | PathLike | None = None) -> tuple[SongStyle, ...]:
+    """The styles of these names, parted by commas, in the names' order; unknown ones are left out."""
     known = {style.style.lower(): style for style in all_styles(file)}
-    called = [known[name.strip().lower()] for name in (names or "").split(",") if name.strip().lower() in known]
-    return join_styles(tuple(called)) if called else None
+    return tuple(known[name.strip().lower()] for name in names.split(",") if name.strip().lower() in known)
+
+
+def check_styles(names: str, file: str | PathLike | None = None) -> str:
+    """Names of styles, parted by commas, as the table has them.
+
+    Raises:
+        ValueError: For a name that is none, and for what is no text; the message names one that is like it.
+    """
+    if not isinstance(names, str) or not names.strip():
+        raise ValueError(f"style={short(names)} is not the name of a style; give such as 'bossa nova'")
+    known = {style.style.lower(): style.style for style in all_styles(file)}
+    out = []
+    for name in names.split(","):
+        plain = name.strip().lower()
+        if plain not in known:
+            raise ValueError(
+                f"style={short(name.strip())} is not one of the {len(known)} styles of docs/reference/styles.md"
+                f"{suggest(plain, tuple(known))}; name it in the prompt, or write it into a file of styles"
+            )
+        out.append(known[plain])
+    return ", ".join(dict.fromkeys(out))
 
 
 @lru_cache(maxsize=1)
@@ -285,6 +315,7 @@ def _style(row: object, where: str) -> SongStyle:
         _feel(row, where),
         _quartiles(row, where),
         _hold(row, where),
+        _one(row, "ending", ENDINGS, where),
         _vocabulary(row, where),
         _progressions(row, where),
         _weights(row.get("forms", {}), "forms", where, _check_form),
