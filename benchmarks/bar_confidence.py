@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -122,7 +123,11 @@ def collect(sets: Sequence[ListeningSet]) -> tuple[dict[str, np.ndarray], list[t
     chords: list[tuple[float, float, float]] = []
     for some in sets:
         for song, wave, _ in tqdm(some.songs(), desc=some.name, disable=None):
-            found = analyze(wave, RATE)
+            try:
+                found = analyze(wave, RATE)
+            except ValueError as error:  # prepare sets such a song aside
+                print(f"{some.name}: left out {song.name}: {error}", file=sys.stderr)
+                continue
             bars.setdefault(some.name, []).append(rows_of(song, found))
             chords.extend(chord_beliefs(song, as_estimate(found)))
     return {name: np.concatenate(rows) for name, rows in bars.items()}, chords
