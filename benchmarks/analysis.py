@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 import warnings
 from collections import Counter
@@ -453,10 +454,15 @@ def main() -> None:
     for some in sets:
         for song, wave, sure in tqdm(some.songs(), desc=some.name):
             said, heard = ours(wave)
-            analysis = analyze(wave, RATE)
-            found.beliefs[some.known].add(song, heard, analysis)
+            try:
+                analysis = analyze(wave, RATE)
+                found.beliefs[some.known].add(song, heard, analysis)
+                meter = str(analysis.lead_sheet.meter)
+            except ValueError as error:  # it hears no pulse: its meter is wrong, and the other songs go on
+                print(f"{song.name}: {error}", file=sys.stderr)
+                meter = "none"
             found.certainty[some.name].append(sure)
-            found.add(some, song, "musetune", said | {"meter": analysis.lead_sheet.meter})
+            found.add(some, song, "musetune", said | {"meter": meter})
             for name in found.rows.keys() - {"musetune"}:
                 if name in BAR_PEERS or not some.bars_only:
                     found.add(some, song, name, PEERS[name].listen(wave))

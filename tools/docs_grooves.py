@@ -92,8 +92,8 @@ patterns of their own or stretch those of four sixteenths.
 ## Where they come from
 
 Patterns are common knowledge of players and teachers, in our own words and figures; nothing is copied from a collection of
-grooves. Leads are measured against melodies of POP909 (Wang et al., ISMIR 2020) and OpenEWLD (Simonetta et al., 2018):
-chord tones on strong beats, intervals, rests and rhythms that return lie within the middle 80 % of both.
+grooves. `phrases` is measured against melodies of POP909 (Wang et al., ISMIR 2020) and OpenEWLD (Simonetta et al., 2018):
+its chord tones on strong beats, intervals, rests and rhythms that return lie within the middle 80 % of theirs.
 """
 
 

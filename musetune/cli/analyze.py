@@ -77,15 +77,21 @@ def analyze(
             help="YAML file of genres of your own, as musetune/analysis/genres/*.yaml", dir_okay=False, exists=True
         ),
     ] = None,
+    numerals: Annotated[
+        str,
+        typer.Option(help="what reads scores without chord symbols: network, rules, or auto"),
+    ] = "auto",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="analyse anew, and keep nothing")] = False,
     force: Force = False,
 ) -> None:
     from musetune.analysis.genre.conventions import load_conventions
     from musetune.analysis.listening.engines import check_engine
+    from musetune.analysis.numerals.reader import check_reader
     from musetune.analysis.service.batch import cores, find_files
     from musetune.analysis.service.cache import default_folder
 
     check_engine(beats)
+    check_reader(numerals)
     flags = {
         "json": as_json and out is not None,
         "csv": csv,
@@ -103,6 +109,7 @@ def analyze(
         "beats": beats,
         "tempo_hint": tempo_hint,
         "genres": None if genres is None else str(genres),
+        "numerals": numerals,
     }
     options |= {"cache": None if no_cache else str(default_folder()), "outputs": outputs, "force": force}
     if len(files) > 1 and DASH in files:

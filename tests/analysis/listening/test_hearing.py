@@ -10,6 +10,7 @@ from made_sounds import SR, song
 from musetune.analysis import analyze, hear
 from musetune.analysis.listening.bars import point
 from musetune.analysis.listening.features import extract
+from musetune.analysis.listening.onsets import n_onsets
 from musetune.analysis.listening.spectrum import LOWEST_NOTE, NoteSalience, salience
 from musetune.analysis.listening.vocabulary import METERS
 from musetune.audio.source import listen
@@ -167,6 +168,16 @@ def test_how_beats_are_divided_tells_six_eighths_from_two_quarters(parts: int, m
     bars = point(activation, opinion, (50, 215), strength=strength)
     assert bars.meter == meter
     assert bars.confidence > 0.5
+
+
+def test_one_loud_click_does_not_hide_the_onsets() -> None:
+    strength = np.full(2900, 0.05)
+    strength[np.arange(50, 2900, 50)] = 4.0
+    strength[1000] = 25.0
+    assert n_onsets(strength) == 57
+    alone = np.full(2900, 0.05)
+    alone[[200, 900, 2000]] = 25.0
+    assert n_onsets(alone) == 3
 
 
 def test_a_waltz_into_the_lead_sheet() -> None:

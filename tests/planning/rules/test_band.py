@@ -229,9 +229,9 @@ def test_a_riff_repeats_more_than_phrases_do() -> None:
     assert lead_figures("riff")["again"] > lead_figures("phrases")["again"]
 
 
-def test_bebop_runs_in_steps_with_chord_tones_on_the_beat() -> None:
+def test_bebop_runs_in_steps_with_chord_tones_on_most_beats() -> None:
     figures = lead_figures("bebop_line")
-    assert figures["strong"] > 0.95
+    assert 0.75 < figures["strong"] < 0.95
     assert figures["steps"] > 0.6
 
 

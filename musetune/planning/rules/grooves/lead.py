@@ -26,6 +26,7 @@ SUNG = {
 }
 MOVES = {0: 2.6, 1: 2.7, -1: 3.0, 2: 1.2, -2: 1.2, 3: 0.8, -3: 0.5, 4: 0.6, -4: 0.3}  # scale steps from note to note
 LEANING = 0.45  # share of notes that may lean
+PASSING = 0.5  # share of a fast line's beats after the first that may have any tone of the scale
 PLANS = ("abac", "aabc", "abbc", "abcd")  # motifs of a phrase's bars; the last one closes
 
 
@@ -105,7 +106,7 @@ def riff(section: LeadSection) -> Iterator[tuple[int, Strike]]:
 
 
 def bebop_line(section: LeadSection) -> Iterator[tuple[int, Strike]]:
-    """Lines of eighths over two or three bars: chord tones on the beats, steps and half-steps between; then a rest."""
+    """Lines of eighths over two or three bars: chord tones on most beats, steps between; then a rest."""
     chance = random.Random(f"{section.seed}:bebop")
     last, index, direction = section.middle, 0, -1
     while index < len(section.bars):
@@ -125,7 +126,8 @@ def bebop_line(section: LeadSection) -> Iterator[tuple[int, Strike]]:
                 strong = any(step == pulse.start for pulse in bar.pulses)
                 if not section.low + 3 < last < section.high - 3 or chance.random() < 0.12:
                     direction = -1 if last > section.middle else 1
-                tones = chord.pitch_classes if strong else _scale(section.keys[index + offset], chord)
+                settled = strong and (step == 0 or chance.random() > PASSING)
+                tones = chord.pitch_classes if settled else _scale(section.keys[index + offset], chord)
                 near = [p for p in range(section.low, section.high + 1) if p % 12 in tones and p != last]
                 ahead = [p for p in near if 0 < (p - last) * direction <= 5] or near
                 pitch = min(ahead, key=lambda p: (abs(p - last), p))
