@@ -1,6 +1,6 @@
 """Chords, keys, meters, beats, lead sheets, scores, arrangements: plain immutable values. Needs numpy only."""
 
-from musetune.symbols.arrangement import Arrangement, Stem, StemNote
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote, Writer
 from musetune.symbols.beat_grid import BPM_RANGE, BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
@@ -8,7 +8,7 @@ from musetune.symbols.lead_sheet import GENRES, LeadSheet
 from musetune.symbols.meter import Meter
 from musetune.symbols.qualities import QUALITIES
 from musetune.symbols.score import Score
-from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section, SectionPurpose
 
 __all__ = [
     "BPM_RANGE",
@@ -27,6 +27,8 @@ __all__ = [
     "Note",
     "Score",
     "Section",
+    "SectionPurpose",
     "Stem",
     "StemNote",
+    "Writer",
 ]

@@ -60,6 +60,7 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
         closed=total == len(bars),
         form=tuple((label, len(stretch)) for label, stretch in form),
         content=lambda _key, _meter: content,
+        style=sheet.style,
     )
 
     def finish(plan: Plan) -> LeadSheet:
@@ -161,5 +162,6 @@ def _join(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
         chords=tuple(sorted(chords, key=lambda span: span.start)),
         length=new.length,
         genre=old.genre or new.genre,
+        style=old.style or new.style,
         sections=(*old.sections, *beyond) if old.sections else tuple(beyond),
     )
