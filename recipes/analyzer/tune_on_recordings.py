@@ -17,6 +17,7 @@ allows it.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from omegaconf import MISSING
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from musetune.analysis.listening.features import extract
@@ -182,9 +183,8 @@ def agree(wave: np.ndarray) -> tuple[np.ndarray, list[str]]:
     Raises:
         RuntimeError: A stranger is not installed.
     """
-    from peers import PEERS
-
-    heard = [PEERS[name].listen(wave) for name in STRANGERS]
+    peers = importlib.import_module("peers").PEERS  # of benchmarks
+    heard = [peers[name].listen(wave) for name in STRANGERS]
     end = len(wave) / RATE
     rows = [mir_eval.util.adjust_intervals(h["intervals"], list(h["labels"]), 0, end, "N", "N") for h in heard]
     times = np.unique(np.concatenate([np.ravel(intervals) for intervals, _ in rows]))
@@ -200,7 +200,7 @@ def agree(wave: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return np.stack([times[:-1], times[1:]], axis=1), labels
 
 
-def tune(net: ChordNet, recordings: list[ExampleArrays], cfg: Config) -> ChordNet:
+def tune(net: ChordNet, recordings: list[ExampleArrays], cfg: Config) -> nn.Module:
     """The running mean (0.995 a step) of the network while it learns on."""
     paths = sorted(path for path in Path(cfg.examples).glob("*.npz") if ".part" not in path.name)
     examples = load_examples(paths, ("notes", "level", "intervals_s", "chord", "key"))
@@ -216,7 +216,7 @@ def tune(net: ChordNet, recordings: list[ExampleArrays], cfg: Config) -> ChordNe
             loss = loss + recording_loss(net, mean.module.eval(), recordings, cfg, rng)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         mean.update_parameters(net)
@@ -225,7 +225,7 @@ def tune(net: ChordNet, recordings: list[ExampleArrays], cfg: Config) -> ChordNe
 
 
 def recording_loss(
-    net: ChordNet, teacher: ChordNet, recordings: list[ExampleArrays], cfg: Config, rng: np.random.Generator
+    net: nn.Module, teacher: nn.Module, recordings: list[ExampleArrays], cfg: Config, rng: np.random.Generator
 ) -> Tensor:
     """Agreement and consistency of some recordings, each by its weight."""
     views, pairs = [], rng.choice(len(recordings), PAIRS, replace=len(recordings) < PAIRS)
@@ -263,7 +263,7 @@ def transpose_chords(chances: Tensor, shift: int) -> Tensor:
 
 
 @torch.no_grad()
-def figures(net: ChordNet, recordings: list[ExampleArrays]) -> tuple[float, float]:
+def figures(net: nn.Module, recordings: list[ExampleArrays]) -> tuple[float, float]:
     """Of the time on which the strangers agree, the share in which the network says the same (as major and minor are
     compared); of all time, the share in which it hears a version alike, transposed accordingly.
     """
