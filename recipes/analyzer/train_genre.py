@@ -1,15 +1,21 @@
-"""Train the genre classifier on renderings in six styles, heard by the analyser itself.
+"""Train the genre classifier on renderings in six styles and in none, heard by the analyser itself.
 
-    python recipes/analyzer/train_genre.py songs=POP909 lead_sheets=OPENEWLD work=out/genre fonts=[A.sf2,B.sf3]
-    strange_font=C.sf2 new_font=D.sf2
+    python recipes/analyzer/materials.py cache=.cache/materials recordings=true
+    python recipes/analyzer/train_genre.py songs=../shared/data/pop909 lead_sheets=../shared/data/openewld \\
+        work=out/genre materials=.cache/materials
 
-Three parts, split by song: `train` (any other song), `calibration` (numbers ending in 9; half on strange_font), `test`
-(5; half on new_font, which nothing else uses). Numbers ending in 0 are left alone. A lead sheet's number is the CRC of
-its path. render_genres.py says what a clip is.
+Three parts, split by song: `train` (any other song), `calibration` (numbers ending in 9; half on a soundfont and a drum
+kit that training does not hear), `test` (5; half on the soundfont and the kit that no training hears). Numbers ending
+in 0 are left alone. A lead sheet's number is the CRC of its path. A seventh of the clips is in none of the six genres.
+musetune/datasets/rendering/genres.py says what a clip is.
+
+What the networks say becomes a probability by four numbers, fitted to the clips of `calibration` and to those of the
+recordings (musetune/datasets/recordings.py) that are for calibration; on the same is chosen from which confidence on a
+genre is named. Without `recordings` or `materials` the clips alone.
 
 Renderings stay in work/PART/*.flac, what the analyser heard in work/PART/heard-*.jsonl (a new file when the analyser
-changes), so a second run goes on where the first ended. Writes musetune/analysis/genre_weights.npz. About eight minutes
-on one core; measure with benchmarks/genre.py.
+changes), so a second run goes on where the first ended. Writes musetune/analysis/genre/genre_weights.npz. About half an
+hour on one core; measure with benchmarks/genre.py.
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ import hashlib
 import json
 import random
 import warnings
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,13 +44,16 @@ from musetune.analysis.listening.features import mel_levels
 from musetune.analysis.listening.timbre import timbre_features
 from musetune.audio import load_audio, save_audio
 from musetune.audio.source import RATE, listen
-from musetune.datasets.rendering.genres import PARTS, draw_sheet, find_songs, make_clip
+from musetune.datasets.materials import find_held_out, reject_held_out, select
+from musetune.datasets.rendering.genres import NO_GENRE, PARTS, draw_sheet, find_songs, make_clip, reproduce
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import GENRES, LeadSheet
 from musetune.training.config import command_line, read
 
 VIEWS = ("sound", "heard", "symbols")
 BATCH, NOISE = 128, 0.3  # examples a network and step; standard deviations added to every feature
+CLASSES = (*GENRES, NO_GENRE)
+STRANGE_FONT, STRANGE_KIT = "sf_GMbank", "Audiophob"  # calibration alone hears these of the materials
 HIDDEN_SHARE = {"harmony": 0.1, "rhythm": 0.1, "sound": 0.15}  # of the training examples
 
 
@@ -54,14 +64,19 @@ class Config:
     songs: str = MISSING  # POP909's folders
     lead_sheets: str = MISSING  # OpenEWLD: index.csv and its files
     work: str = MISSING  # renderings and what was heard in them
+    materials: str | None = None  # the folder that materials.py unpacked into; fills what of the next six is not given
     fonts: list[str] = field(default_factory=list)  # soundfonts of all parts
-    strange_font: str = MISSING  # of half of the calibration clips
-    new_font: str = MISSING  # of half of the test clips
+    strange_font: str | None = None  # of half of the calibration clips
+    new_font: str | None = None  # of half of the test clips
+    kits: list[str] = field(default_factory=list)  # folders of drum kits; half of the clips have a soundfont's drums
+    strange_kit: str | None = None
+    new_kit: str | None = None
     out: str | None = None  # default: the package's own weights
-    train: int = 540  # clips of this part
-    calibration: int = 120
-    test: int = 180
+    train: int = 308  # clips of this part
+    calibration: int = 112
+    test: int = 112
     sheets: int = 1200  # further training examples that are not played: chords, tempo, meter and swing alone
+    views: int = 3  # further productions of a training clip whose timbre is measured
     pool: int = 72  # songs a part is made of, at most; reading them takes most of the time
     seconds: float = 20.0
     idiom_share: float = 0.45  # clips with progressions of the genre instead of a song's
@@ -71,8 +86,44 @@ class Config:
     seed: int = 0
 
 
+def complete(cfg: Config) -> Config:
+    """The options with soundfonts and kits of `materials` where they are not given.
+
+    Raises:
+        ValueError: There is no soundfont for a part, or training is given one that is held out.
+    """
+    cache = Path(cfg.materials) if cfg.materials else None
+    for kind, many, strange, new, name in (
+        ("soundfont", "fonts", "strange_font", "new_font", STRANGE_FONT),
+        ("kit", "kits", "strange_kit", "new_kit", STRANGE_KIT),
+    ):
+        paths = [str(path) for path in select(cache, kind)] if cache else []
+        if not getattr(cfg, many):
+            setattr(cfg, many, [path for path in paths if Path(path).stem != name])
+        if getattr(cfg, strange) is None:
+            setattr(cfg, strange, next((path for path in paths if Path(path).stem == name), None))
+        if getattr(cfg, new) is None and cache and (path := find_held_out(cache, kind)):
+            setattr(cfg, new, str(path))
+        reject_held_out([Path(path) for path in (*getattr(cfg, many), getattr(cfg, strange)) if path])
+    if not (cfg.fonts and cfg.strange_font and cfg.new_font):
+        raise ValueError(
+            "soundfonts are missing: give materials=FOLDER, or fonts=[A.sf2,B.sf3] strange_font=C.sf2 new_font=D.sf2"
+        )
+    return cfg
+
+
+def players(part: str, index: int, cfg: Config) -> tuple[str, str | None]:
+    """Soundfont and drum kit of a part's clip: half of calibration and test by what training does not hear."""
+    turn = index // len(CLASSES)
+    other = {"calibration": (cfg.strange_font, cfg.strange_kit), "test": (cfg.new_font, cfg.new_kit)}.get(part)
+    if other and turn % 2:
+        return str(other[0]), other[1] if turn % 4 == 1 or part == "test" else None
+    kit = cfg.kits[turn // 2 % len(cfg.kits)] if cfg.kits and turn // 2 % 2 else None
+    return cfg.fonts[turn // 2 % len(cfg.fonts) if other else turn % len(cfg.fonts)], kit
+
+
 def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
-    """Rows of work/PART/metadata.jsonl: file_name, genre, font, rough (degraded?), lead_sheet.
+    """Rows of work/PART/metadata.jsonl: file_name, genre, font, kit, rough (produced?), lead_sheet.
 
     Renders what is missing.
     """
@@ -85,24 +136,21 @@ def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
         {row["file_name"]: row for row in map(json.loads, listed.read_text().splitlines())} if listed.is_file() else {}
     )
     songs = find_songs(Path(cfg.songs), Path(cfg.lead_sheets), cfg.pool)[part]
-    other = {"calibration": cfg.strange_font, "test": cfg.new_font}.get(part)
-    jobs = []
-    for index in range(getattr(cfg, part)):
-        font = other if other and index // len(GENRES) % 2 else cfg.fonts[index // len(GENRES) // 2 % len(cfg.fonts)]
-        jobs.append((font, index))
+    jobs = [(*players(part, index, cfg), index) for index in range(getattr(cfg, part))]
     with listed.open("a") as file:
-        for font, index in tqdm(sorted(jobs), desc=f"rendering {part}", unit="clip"):  # a font is loaded once
+        for font, kit, index in tqdm(sorted(jobs, key=lambda job: job[0]), desc=f"rendering {part}", unit="clip"):
             name = f"{index:05d}.flac"
             if name in rows:
                 continue
-            genre, rough = GENRES[index % len(GENRES)], part != "test" or index // (2 * len(GENRES)) % 2 == 1
+            genre, rough = CLASSES[index % len(CLASSES)], part != "test" or index // (2 * len(CLASSES)) % 2 == 1
             seed = cfg.seed * 1_000_003 + PARTS.index(part) * 100_003 + index
-            wave, sheet = make_clip(genre, songs, cache, font, cfg.seconds, cfg.idiom_share, seed, rough)
+            wave, sheet = make_clip(genre, songs, cache, font, cfg.seconds, cfg.idiom_share, seed, rough, kit)
             save_audio(folder / name, wave, RATE)
             rows[name] = {
                 "file_name": name,
                 "genre": genre,
                 "font": Path(font).name,
+                "kit": Path(kit).name if kit else None,
                 "rough": rough,
                 "lead_sheet": sheet.to_json(),
             }
@@ -122,31 +170,44 @@ def fingerprint() -> str:
 
 
 def hear_part(part: str, rows: list[dict[str, Any]], cfg: Config) -> list[dict[str, Any]]:
-    """The rows with what the analyser hears: heard_sheet, rhythm, timbre; None where it hears no music."""
+    """The rows with what the analyser hears: heard_sheet, rhythm, timbre, views; None where it hears no music."""
     folder = Path(cfg.work) / part
     stored = folder / f"heard-{fingerprint()}.jsonl"
     known = (
         {row["file_name"]: row for row in map(json.loads, stored.read_text().splitlines())} if stored.is_file() else {}
     )
+    views = cfg.views if part == "train" else 0
     with stored.open("a") as file:
         for row in tqdm(rows, desc=f"hearing {part}", unit="clip"):
             if row["file_name"] not in known:
-                known[row["file_name"]] = {"file_name": row["file_name"], **hear(folder / row["file_name"])}
+                wave, rate = load_audio(folder / row["file_name"])
+                known[row["file_name"]] = {"file_name": row["file_name"], **hear(wave, rate, row["file_name"], views)}
                 file.write(json.dumps(known[row["file_name"]]) + "\n")
                 file.flush()
     return [{**row, **known[row["file_name"]]} for row in rows]
 
 
-def hear(path: Path) -> dict[str, Any]:
-    """The analyser's lead sheet and rhythm, and the timbre of a file."""
-    wave, rate = load_audio(path)
-    timbre = timbre_features(mel_levels(listen(wave, rate).wave)).round(5).tolist()
+def hear(wave: np.ndarray, rate: int, name: str, views: int = 0) -> dict[str, Any]:
+    """The analyser's lead sheet and rhythm, the timbre of a sound and of `views` other productions of it."""
+    row = {"heard_sheet": None, "rhythm": {}, "timbre": timbre_of(wave, rate)}
     try:
         record = analyze(wave, rate)
     except ValueError as error:
-        print(f"{path.name}: {error}")
-        return {"heard_sheet": None, "rhythm": {}, "timbre": timbre}
-    return {"heard_sheet": record.lead_sheet.to_json(), "rhythm": record.rhythmic_analysis, "timbre": timbre}
+        print(f"{name}: {error}")
+        return row | {"views": []}
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    beats = np.array(record.lead_sheet.beats_s)
+    return row | {
+        "heard_sheet": record.lead_sheet.to_json(),
+        "rhythm": record.rhythmic_analysis,
+        "views": [timbre_of(reproduce(wave, beats, rng), rate) for _ in range(views)],
+    }
+
+
+def timbre_of(wave: np.ndarray, rate: int) -> list[float]:
+    """Values of `TIMBRE_NAMES`."""
+    values: list[float] = timbre_features(mel_levels(listen(wave, rate).wave)).round(5).tolist()
+    return values
 
 
 Examples = tuple[np.ndarray, np.ndarray]  # features (n, FEATURE_NAMES), genre (n,)
