@@ -33,24 +33,25 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from omegaconf import MISSING
-from scipy.special import log_softmax
 from tqdm import tqdm
 
 import musetune.analysis
 from musetune.analysis import analyze
-from musetune.analysis.genre.classifier import GROUPS, WEIGHTS_FILE, network, standardise
+from musetune.analysis.genre.classifier import GROUPS, WEIGHTS_FILE, network, probabilities, standardise
 from musetune.analysis.genre.traits import FEATURE_NAMES, features
 from musetune.analysis.listening.features import mel_levels
 from musetune.analysis.listening.timbre import timbre_features
 from musetune.audio import load_audio, save_audio
 from musetune.audio.source import RATE, listen
 from musetune.datasets.materials import find_held_out, reject_held_out, select
+from musetune.datasets.recordings import Recording, find_recordings
 from musetune.datasets.rendering.genres import NO_GENRE, PARTS, draw_sheet, find_songs, make_clip, reproduce
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import GENRES, LeadSheet
 from musetune.training.config import command_line, read
 
 VIEWS = ("sound", "heard", "symbols")
+RIGHT = 0.8  # share of the named genres of the calibration clips that shall be right
 BATCH, NOISE = 128, 0.3  # examples a network and step; standard deviations added to every feature
 CLASSES = (*GENRES, NO_GENRE)
 STRANGE_FONT, STRANGE_KIT = "sf_GMbank", "Audiophob"  # calibration alone hears these of the materials
@@ -132,9 +133,7 @@ def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
     cache = Path(cfg.work) / "sheets"
     cache.mkdir(exist_ok=True)
     listed = folder / "metadata.jsonl"
-    rows = (
-        {row["file_name"]: row for row in map(json.loads, listed.read_text().splitlines())} if listed.is_file() else {}
-    )
+    rows = {row["file_name"]: row for row in stored_rows(Path(cfg.work), part)} if listed.is_file() else {}
     songs = find_songs(Path(cfg.songs), Path(cfg.lead_sheets), cfg.pool)[part]
     jobs = [(*players(part, index, cfg), index) for index in range(getattr(cfg, part))]
     with listed.open("a") as file:
@@ -157,6 +156,12 @@ def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
             file.write(json.dumps(rows[name]) + "\n")
             file.flush()
     return [rows[f"{index:05d}.flac"] for index in range(getattr(cfg, part))]
+
+
+def stored_rows(work: Path, part: str) -> list[dict[str, Any]]:
+    """Rows of work/PART/metadata.jsonl in the order of their clips' numbers."""
+    lines = (work / part / "metadata.jsonl").read_text().splitlines()
+    return sorted(map(json.loads, lines), key=lambda row: str(row["file_name"]))
 
 
 def fingerprint() -> str:
@@ -189,7 +194,7 @@ def hear_part(part: str, rows: list[dict[str, Any]], cfg: Config) -> list[dict[s
 
 def hear(wave: np.ndarray, rate: int, name: str, views: int = 0) -> dict[str, Any]:
     """The analyser's lead sheet and rhythm, the timbre of a sound and of `views` other productions of it."""
-    row = {"heard_sheet": None, "rhythm": {}, "timbre": timbre_of(wave, rate)}
+    row: dict[str, Any] = {"heard_sheet": None, "rhythm": {}, "timbre": timbre_of(wave, rate)}
     try:
         record = analyze(wave, rate)
     except ValueError as error:
@@ -200,6 +205,7 @@ def hear(wave: np.ndarray, rate: int, name: str, views: int = 0) -> dict[str, An
     return row | {
         "heard_sheet": record.lead_sheet.to_json(),
         "rhythm": record.rhythmic_analysis,
+        "meter_confidence": record.meter_confidence,
         "views": [timbre_of(reproduce(wave, beats, rng), rate) for _ in range(views)],
     }
 
@@ -214,14 +220,22 @@ Examples = tuple[np.ndarray, np.ndarray]  # features (n, FEATURE_NAMES), genre (
 
 
 def examples(rows: list[dict[str, Any]], view: str) -> Examples:
-    """What the classifier sees of each row: "sound" all that was heard, "heard" the same without timbre, "symbols" the
-    lead sheet that was played, with the rhythm that was heard, without timbre."""
+    """What the classifier sees of each row.
+
+    Args:
+        rows: Of `hear_part`.
+        view: "sound": all that was heard, once in each production; "heard": the same without timbre; "symbols": the
+            lead sheet that was played, with the rhythm that was heard, without timbre. Without a timbre nothing tells
+            that a clip is in none of the genres, so these are left out.
+    """
     inputs, truth = [], []
     for row in rows:
-        if row["heard_sheet"] is not None:
-            sheet = LeadSheet.from_json(row["lead_sheet" if view == "symbols" else "heard_sheet"])
-            inputs.append(features(sheet, row["rhythm"], np.array(row["timbre"]) if view == "sound" else None))
-            truth.append(GENRES.index(row["genre"]))
+        if row["heard_sheet"] is None or (view != "sound" and row["genre"] == NO_GENRE):
+            continue
+        sheet = LeadSheet.from_json(row["lead_sheet" if view == "symbols" else "heard_sheet"])
+        timbres = [np.array(row["timbre"]), *map(np.array, row.get("views", []))] if view == "sound" else [None]
+        inputs += [features(sheet, row["rhythm"], timbre) for timbre in timbres]
+        truth += [CLASSES.index(row["genre"])] * len(timbres)
     return np.array(inputs), np.array(truth)
 
 
@@ -252,8 +266,8 @@ def fit(parts: list[Examples], cfg: Config) -> dict[str, np.ndarray]:
     w = {
         "w1": torch.randn(cfg.networks, size, cfg.hidden) / size**0.5,
         "b1": torch.zeros(cfg.networks, cfg.hidden),
-        "w2": torch.randn(cfg.networks, cfg.hidden, len(GENRES)) / cfg.hidden**0.5,
-        "b2": torch.zeros(cfg.networks, len(GENRES)),
+        "w2": torch.randn(cfg.networks, cfg.hidden, len(CLASSES)) / cfg.hidden**0.5,
+        "b2": torch.zeros(cfg.networks, len(CLASSES)),
     }
     for value in w.values():
         value.requires_grad_()
@@ -281,18 +295,53 @@ def with_gaps(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x
 
 
-def temperature(w: dict[str, np.ndarray], parts: list[Examples]) -> float:
-    """The number by which to divide logits so that the calibration clips are likeliest (Guo et al., ICML 2017)."""
+def calibrate(w: dict[str, np.ndarray], parts: list[Examples], sound: bool) -> tuple[float, float]:
+    """What turns logits into probabilities: the temperature that divides them (Guo et al., ICML 2017), and what is
+    added to that of none; both make the calibration clips likeliest.
+    """
     x, truth = (np.concatenate(column) for column in zip(*parts, strict=True))
     logits = network(standardise(x, w["mean"], w["scale"]), w)
-    candidates = np.geomspace(0.2, 5, 81)
-    return float(min(candidates, key=lambda t: -log_softmax(logits / t, axis=1)[np.arange(len(truth)), truth].mean()))
+
+    def loss(t: float, none: float) -> float:
+        share = probabilities(logits, {"temperature": np.array([t, t]), "none": np.array(none)}, sound)
+        return float(-np.log(share[np.arange(len(truth)), truth] + 1e-9).mean())
+
+    options = [(t, none) for t in np.geomspace(0.3, 6, 61) for none in (np.linspace(-4, 4, 65) if sound else [0.0])]
+    t, none = min(options, key=lambda option: loss(*option))
+    return float(t), float(none)
+
+
+def naming_threshold(w: dict[str, np.ndarray], parts: list[Examples], sound: bool) -> float:
+    """The lowest confidence from which on the genres named are right as often as `RIGHT` on the calibration clips."""
+    x, truth = (np.concatenate(column) for column in zip(*parts, strict=True))
+    share = probabilities(network(standardise(x, w["mean"], w["scale"]), w), w, sound)[:, : len(GENRES)]
+    sure, right = share.max(axis=1), share.argmax(axis=1) == truth
+    steps = np.arange(0.2, 0.95, 0.01)
+    return float(next((t for t in steps if (sure >= t).any() and right[sure >= t].mean() >= RIGHT), steps[-1]))
 
 
 def accuracy(w: dict[str, np.ndarray], part: Examples) -> float:
-    """Share of examples whose likeliest genre is the true one."""
-    x, truth = part
-    return float((network(standardise(x, w["mean"], w["scale"]), w).argmax(axis=1) == truth).mean())
+    """Share of examples of the six genres whose likeliest genre is the true one."""
+    x, truth = (column[part[1] < len(GENRES)] for column in part)
+    logits = network(standardise(x, w["mean"], w["scale"]), w)[:, : len(GENRES)]
+    return float((logits.argmax(axis=1) == truth).mean())
+
+
+def hear_recordings(recordings: list[Recording], cfg: Config) -> list[dict[str, Any]]:
+    """Rows, as of `hear_part`, of the recordings' excerpts, with `name` and what is stated as `genre`; kept in
+    work/recordings-*.jsonl.
+    """
+    stored, rows = Path(cfg.work) / f"recordings-{fingerprint()}.jsonl", []
+    known = {row["name"]: row for row in map(json.loads, stored.read_text().splitlines())} if stored.is_file() else {}
+    with stored.open("a") as file:
+        for one in tqdm(recordings, desc="recordings"):
+            for name, wave, rate in one.excerpts():
+                if name not in known:
+                    known[name] = {"name": name, **hear(wave(), rate, name)}
+                    file.write(json.dumps(known[name]) + "\n")
+                    file.flush()
+                rows.append({**known[name], "genre": one.set.genre})
+    return rows
 
 
 def make_analyser_run() -> None:
@@ -303,32 +352,43 @@ def make_analyser_run() -> None:
     size = len(FEATURE_NAMES)
     if WEIGHTS_FILE.is_file():
         with np.load(WEIGHTS_FILE) as stored:
-            if stored["mean"].shape == (size,):
+            if stored["mean"].shape == (size,) and "none" in stored:
                 return
     shapes = {
         "mean": (size,),
         "scale": (size,),
         "w1": (1, size + len(GROUPS), 1),
         "b1": (1, 1),
-        "w2": (1, 1, len(GENRES)),
-        "b2": (1, len(GENRES)),
+        "w2": (1, 1, len(CLASSES)),
+        "b2": (1, len(CLASSES)),
         "temperature": (2,),
+        "none": (),
+        "sure": (2,),
     }
     fill = {name: np.full(shape, float(name in ("scale", "temperature"))) for name, shape in shapes.items()}
     np.savez_compressed(WEIGHTS_FILE, **fill)  # type: ignore[arg-type]
 
 
 def main() -> None:
-    cfg = command_line(lambda words: read(Config, words), Config, __doc__)
+    cfg = complete(command_line(lambda words: read(Config, words), Config, __doc__))
     make_analyser_run()
     parts = {part: hear_part(part, render_part(part, cfg), cfg) for part in PARTS}
+    recordings = [one for one in find_recordings(Path(cfg.materials)) if one.set.calibrates] if cfg.materials else []
+    write_weights(parts, hear_recordings(recordings, cfg), cfg)
+
+
+def write_weights(parts: dict[str, list[dict[str, Any]]], recordings: list[dict[str, Any]], cfg: Config) -> None:
+    """Train, calibrate, store; print how often each part is right."""
     w = fit([*(examples(parts["train"], view) for view in VIEWS), draw_examples(cfg)], cfg)
     silent = [examples(parts["calibration"], view) for view in VIEWS[1:]]
-    sound = [examples(parts["calibration"], "sound")]
-    w["temperature"] = np.array([temperature(w, silent), temperature(w, sound)])
+    sound = [examples(parts["calibration"] + recordings, "sound")]
+    (blind, _), (hearing, none) = calibrate(w, silent, False), calibrate(w, sound, True)
+    w |= {"temperature": np.array([blind, hearing]), "none": np.array(none)}
+    w["sure"] = np.array([naming_threshold(w, silent, False), naming_threshold(w, sound, True)])
     out = Path(cfg.out or WEIGHTS_FILE)
     np.savez_compressed(out, **{name: value.astype(np.float16) for name, value in w.items()})  # type: ignore[arg-type]
-    print(f"{out}: {out.stat().st_size / 1024:.0f} KiB; temperatures {w['temperature'].round(2).tolist()}")
+    numbers = {name: w[name].round(2).tolist() for name in ("temperature", "none", "sure")}
+    print(f"{out}: {out.stat().st_size / 1024:.0f} KiB; {numbers}")
     for part in PARTS:
         print(part, {view: round(accuracy(w, examples(parts[part], view)), 3) for view in VIEWS})
 

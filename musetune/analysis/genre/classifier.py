@@ -1,10 +1,11 @@
 """Which genre a piece is nearest to, how sure that is, and what in the piece speaks for it.
 
-Six genres are told by a small classifier over harmony, rhythm and timbre (recipes/analyzer/train_genre.py), its
-confidence calibrated on songs and a soundfont that it was not trained on. Genres of a user's file, for which there is
-no training data, are scored by their conventions alone, on one scale with the six: share(u) = softmax over all genres
-of `Convention.points`; what is left over is divided among the trained genres as the classifier says. A row with the
-name of a built-in genre takes that genre's place and is scored by conventions too.
+Six genres are told by a small classifier over harmony, rhythm and timbre (recipes/analyzer/train_genre.py), which also
+knows music of none of them. Its confidence is the probability that the genre is right, calibrated on songs, players and
+recordings that it was not trained on; below a threshold chosen on the same, the genre is `UNSURE`. Genres of a user's
+file, for which there is no training data, are scored by their conventions alone, on one scale with the six: share(u) =
+softmax over all genres of `Convention.points`; what is left over is divided among the trained genres as the classifier
+says. A row with the name of a built-in genre takes that genre's place and is scored by conventions too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from musetune.symbols import GENRES, LeadSheet
 from musetune.symbols.json_values import JsonObject
 
 WEIGHTS_FILE = Path(__file__).with_name("genre_weights.npz")
+UNSURE = "unsure"  # the record's word where no genre can be named
 FAR = 3.0  # standard deviations: what lies further off is held to be as far as this
 MOST_REASONS = 6
 UNDECIDED = 0.01  # two genres as near as this are not told apart
@@ -37,12 +39,19 @@ def genre_analysis(
     timbre: np.ndarray | None = None,
     conventions: str | PathLike | None = None,
 ) -> JsonObject:
-    """The record's `genre_analysis`: `primary_genre`, `confidence` (its score), `scores` by genre (they sum to 1) and
-    `reasons`, each true of this piece.
+    """The record's `genre_analysis`.
 
-    `rhythm` is the record's `rhythmic_analysis`; `timbre` comes from `timbre_features`, None where there is no sound;
-    `conventions` is a YAML file with further genres (see conventions.py, which also says what it raises).
-    `primary_genre` is null where no chords are heard, and where two genres fit equally well.
+    Args:
+        sheet: Chords, keys, meter and tempo.
+        rhythm: The record's `rhythmic_analysis`.
+        timbre: Of `timbre_features`; None where there is no sound.
+        conventions: A YAML file with further genres; conventions.py says what it raises.
+
+    Returns:
+        `primary_genre`: the likeliest genre, `UNSURE` where the confidence is too low or two genres fit equally well,
+        None where no chords are heard; `confidence`: probability, 0…1, that the likeliest genre is right, none of them
+        being possible too (0 where two fit equally well); `scores` by genre, which sum to 1; `reasons`, each true of
+        this piece.
     """
     own = load_conventions(conventions) if conventions is not None else ()
     replaced = {row.genre for row in own}
@@ -52,16 +61,23 @@ def genre_analysis(
         return {"primary_genre": None, "confidence": 0.0, "scores": {}, "reasons": ["no chords heard"]}
     x = features(sheet, rhythm, timbre)
     checks = {row.genre: row.checks(piece) for row in rows}
-    scores = _round_scores(_combine(classify(x), rows, own, checks))
+    trained, of_the_six = classify(x)
+    scores = _round_scores(_combine(trained, rows, own, checks))
     first, second = sorted(scores, key=lambda name: -scores[name])[:2]
     if scores[first] - scores[second] < UNDECIDED:
         reasons = [f"{first} and {second} fit equally well ({scores[first]:.2f}, {scores[second]:.2f})"]
-        return {"primary_genre": None, "confidence": 0.0, "scores": scores, "reasons": reasons}
+        return {"primary_genre": UNSURE, "confidence": 0.0, "scores": scores, "reasons": reasons}
+    confidence = round(scores[first] * (1.0 if first in replaced else of_the_six), 3)
+    if first not in replaced and confidence < (threshold := sure_from(x)):
+        reasons = [
+            f"{first} is likeliest, but right with a probability of {confidence:.2f} only, below {threshold:.2f}"
+        ]
+        return {"primary_genre": UNSURE, "confidence": confidence, "scores": scores, "reasons": reasons}
     reasons = _kept_conventions(first, checks)
     if first not in replaced:
         reasons += _evidence(first, x)
     reasons = reasons or [f"nearest to {first} as a whole; none of its written conventions is kept"]
-    return {"primary_genre": first, "confidence": scores[first], "scores": scores, "reasons": reasons}
+    return {"primary_genre": first, "confidence": confidence, "scores": scores, "reasons": reasons}
 
 
 def _combine(
@@ -108,27 +124,57 @@ def _kept_conventions(genre: str, checks: dict[str, list[ConventionCheck]]) -> l
 
 def _evidence(genre: str, x: np.ndarray) -> list[str]:
     """Which of harmony, rhythm and sound the classifier's score for `genre` rests on most, and the score without it."""
-    whole = classify(x)[genre]
+    whole = classify(x)[0][genre]
     without = {}
     for name, columns in GROUPS.items():
         if np.isnan(x[columns]).all():
             continue
         blind = x.copy()
         blind[columns] = np.nan
-        without[name] = classify(blind)[genre]
+        without[name] = classify(blind)[0][genre]
     group = min(without, key=lambda name: without[name])
     if whole - without[group] < 0.05:
         return []
     return [f"its {group} speaks for {genre}: {whole:.2f} by the classifier, {without[group]:.2f} without it"]
 
 
-def classify(x: np.ndarray) -> dict[str, float]:
-    """Calibrated probability of each trained genre from `features` (len(FEATURE_NAMES),), NaN where not known."""
+def classify(x: np.ndarray) -> tuple[dict[str, float], float]:
+    """How a piece is divided among the genres.
+
+    Args:
+        x: `features` (len(FEATURE_NAMES),), NaN where not known.
+
+    Returns:
+        Probability of each trained genre, given that it is one of them; and the calibrated probability of that.
+    """
     w = weights()
-    logits = network(standardise(x[None], w["mean"], w["scale"]), w)[0]
-    logits = logits / w["temperature"][0 if np.isnan(x[GROUPS["sound"]]).all() else 1]
-    share = np.exp(logits - logits.max())
-    return dict(zip(GENRES, map(float, share / share.sum()), strict=True))
+    share = probabilities(network(standardise(x[None], w["mean"], w["scale"]), w), w, has_sound(x))[0]
+    of_the_six = float(share[: len(GENRES)].sum())
+    return dict(zip(GENRES, map(float, share[: len(GENRES)] / of_the_six), strict=True)), of_the_six
+
+
+def has_sound(x: np.ndarray) -> bool:
+    """Whether any feature of the sound is known."""
+    return not np.isnan(x[GROUPS["sound"]]).all()
+
+
+def sure_from(x: np.ndarray) -> float:
+    """The confidence from which on a genre is named."""
+    return float(weights()["sure"][int(has_sound(x))])
+
+
+def probabilities(logits: np.ndarray, w: dict[str, np.ndarray], sound: bool) -> np.ndarray:
+    """(n, genres + 1) calibrated shares, the last that of none of the genres, which nothing but a sound can tell.
+
+    Args:
+        logits: (n, genres + 1) of `network`.
+        w: Of `weights`: `temperature` (2,) without and with a sound divides the logits, `none` () is added to the last.
+        sound: Whether there is one.
+    """
+    scaled = logits / w["temperature"][int(sound)]
+    scaled[:, -1] = scaled[:, -1] + w["none"] if sound else -np.inf
+    share = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(share / share.sum(axis=1, keepdims=True))
 
 
 def standardise(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -141,13 +187,14 @@ def standardise(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarra
 
 
 def network(z: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
-    """(n, features + groups) → (n, genres) logits: the mean of a few networks of one hidden layer."""
+    """(n, features + groups) → (n, genres + 1) logits, the last of none: a mean of networks of one hidden layer."""
     hidden = np.maximum(np.einsum("ni,mih->mnh", z, w["w1"]) + w["b1"][:, None], 0)
     return (np.einsum("mnh,mhg->mng", hidden, w["w2"]) + w["b2"][:, None]).mean(axis=0)
 
 
 @lru_cache(maxsize=1)
 def weights() -> dict[str, np.ndarray]:
-    """mean, scale (features,); w1 (m, inputs, hidden), b1, w2, b2; temperature (2,) without and with a sound."""
+    """mean, scale (features,); w1 (m, inputs, hidden), b1, w2, b2; temperature and sure (2,) without and with a sound;
+    none ()."""
     with np.load(WEIGHTS_FILE) as stored:
         return {name: stored[name].astype(np.float32) for name in stored.files}

@@ -21,7 +21,7 @@ from musetune.audio import synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.drum_kits import load_kit, play_kit
 from musetune.datasets.effects import produce
-from musetune.datasets.oscillators import play_oscillators
+from musetune.datasets.oscillators import play_drum_machine, play_oscillators
 from musetune.datasets.rendering import songs as render_songs
 from musetune.datasets.rendering.excerpts import SHARP, excerpt
 from musetune.datasets.rendering.settings import RenderingConfig
@@ -93,7 +93,8 @@ RUBATO = {"classical": 0.06, "jazz": 0.015, "blues": 0.015, "pop": 0.008, "rock"
 LABELS = {"jazz": ("Jazz",), "pop": ("Pop", "Rock"), "rock": ("Rock",), "blues": ("Blues",)}  # OpenEWLD's words
 DISTORTED = (29, 30)  # General MIDI programs that are played through an amplifier
 NO_GENRE = "none"  # what a clip is called that is in none of the six
-OSCILLATORS = {"electronic": 0.5, "pop": 0.15, "rock": 0.05, NO_GENRE: 0.2}  # share of pitched players; others none
+OSCILLATORS = {"electronic": 0.75, "pop": 0.15, "rock": 0.05, NO_GENRE: 0.2}  # share of pitched players; others none
+DRUM_MACHINE, NO_DRUMS = 0.6, 0.2  # of electronic clips
 STRANGE_PLAYERS = (  # General MIDI programs of music from elsewhere, of games and of films
     8, 9, 10, 12, 13, 14, 15, 20, 21, 22, 23, 46, 47, 52, 53, 54, 68, 69, 70, 72, 73, 74, 75, 76, 77, 78, 79, 91, 92,
     94, 95, 96, 97, 99, 100, 101, 103, *range(104, 116),
@@ -218,7 +219,9 @@ def estrange(arrangement: Arrangement, rng: np.random.Generator) -> Arrangement:
         for name, stem in arrangement.stems.items()
         if rng.random() < (0.5 if stem.is_drum else 0.8)
     }
-    return Arrangement(arrangement.grid, stems) if any(s.notes and not s.is_drum for s in stems.values()) else arrangement
+    return (
+        Arrangement(arrangement.grid, stems) if any(s.notes and not s.is_drum for s in stems.values()) else arrangement
+    )
 
 
 def play(
@@ -234,7 +237,9 @@ def play(
         for name, stem in arrangement.stems.items()
         if not stem.is_drum and stem.notes and rng.random() < OSCILLATORS.get(genre, 0.0)
     }
-    by_kit = {n: s for n, s in arrangement.stems.items() if s.is_drum and s.notes and kit is not None}
+    drums = {name: stem for name, stem in arrangement.stems.items() if stem.is_drum and stem.notes}
+    machine, silent = (rng.random(2) < (DRUM_MACHINE, NO_DRUMS)) & (genre == "electronic")
+    by_kit = drums if kit is not None and not machine else {}
     hot = {
         name: stem
         for name, stem in arrangement.stems.items()
@@ -247,15 +252,17 @@ def play(
     def sound(stems: dict[str, Stem]) -> np.ndarray:
         return synthesize(midi(stems), RATE, duration_s=seconds, soundfont=font)[:samples]
 
-    apart = by_oscillators | by_kit | hot
+    apart = by_oscillators | by_kit | hot | (drums if machine or silent else {})
     wave = sound({name: stem for name, stem in arrangement.stems.items() if name not in apart})
     wave = np.pad(wave, (0, samples - len(wave)))
     extra = [np.tanh(drive * sound(hot))] if hot else []
     for name, stem in by_oscillators.items():
         notes = [note for part in midi({name: stem}).instruments for note in part.notes]
         extra.append(play_oscillators(notes, samples, RATE, rng).mean(axis=0))
-    if kit is not None and by_kit:
-        strokes = [note for part in midi(by_kit).instruments for note in part.notes]
+    strokes = [note for part in midi(drums).instruments for note in part.notes] if drums and not silent else []
+    if strokes and machine:
+        extra.append(play_drum_machine(strokes, samples, RATE, rng)[0])
+    elif strokes and kit is not None:
         extra.append(play_kit(load_kit(Path(kit), RATE), strokes, samples).mean(axis=0))
     for part in extra:
         part = np.pad(part, (0, samples - len(part)))
