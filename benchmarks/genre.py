@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from genre_judges import CLASSES, VibeNet, YamNet, read_regression, regression, remember
 
-from benchmarks.genre_judges import CLASSES, VibeNet, YamNet, read_regression, regression, remember
 from musetune.analysis import analyze
 from musetune.analysis.genre.classifier import UNSURE, genre_analysis
 from musetune.audio import load_audio

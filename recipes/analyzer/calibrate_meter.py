@@ -151,8 +151,8 @@ def report(rows: list[dict[str, Any]], certainty: MeterCertainty) -> str:
     stated, place = sure >= certainty.stated_from, np.minimum((sure * BINS).astype(int), BINS - 1)
     gaps = [(place == b).sum() * abs(sure[place == b].mean() - right[place == b].mean()) for b in set(place)]
     return (
-        f"{len(rows)} clips, {right.mean():.0%} right; stated from {certainty.stated_from:.2f}: {stated.mean():.0%}, of "
-        f"which {right[stated].mean():.0%} right; expected calibration error {sum(gaps) / len(rows):.3f}"
+        f"{len(rows)} clips, {right.mean():.0%} right; stated from {certainty.stated_from:.2f}: {stated.mean():.0%}, "
+        f"{right[stated].mean():.0%} of these right; expected calibration error {sum(gaps) / len(rows):.3f}"
     )
 
 

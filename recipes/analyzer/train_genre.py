@@ -3,19 +3,22 @@
     python recipes/analyzer/materials.py cache=.cache/materials recordings=true
     python recipes/analyzer/train_genre.py songs=../shared/data/pop909 lead_sheets=../shared/data/openewld \\
         work=out/genre materials=.cache/materials
+    python recipes/analyzer/train_genre.py … fresh=false      calibrate the networks that are there anew
 
 Three parts, split by song: `train` (any other song), `calibration` (numbers ending in 9; half on a soundfont and a drum
 kit that training does not hear), `test` (5; half on the soundfont and the kit that no training hears). Numbers ending
 in 0 are left alone. A lead sheet's number is the CRC of its path. A seventh of the clips is in none of the six genres.
 musetune/datasets/rendering/genres.py says what a clip is.
 
-What the networks say becomes a probability by four numbers, fitted to the clips of `calibration` and to those of the
-recordings (musetune/datasets/recordings.py) that are for calibration; on the same is chosen from which confidence on a
-genre is named. Without `recordings` or `materials` the clips alone.
+Two groups of small networks learn apart: from lead sheets what harmony and rhythm say, from the clips of `train` what
+their sound says, each in several productions. Neither needs the analyser's ears. What both say is weighed and becomes a
+probability by four numbers, fitted to what the analyser hears in the clips of `calibration` and in the recordings
+(musetune/datasets/recordings.py) that are for calibration; on the same is chosen from which confidence on a genre is
+named. Without `materials` the clips alone. So a change of the analyser's ears asks for calibration alone.
 
-Renderings stay in work/PART/*.flac, what the analyser heard in work/PART/heard-*.jsonl (a new file when the analyser
-changes), so a second run goes on where the first ended. Writes musetune/analysis/genre/genre_weights.npz. About half an
-hour on one core; measure with benchmarks/genre.py.
+Renderings stay in work/PART/*.flac, what was measured and heard in files beside them (new ones when the analyser
+changes), so a second run goes on where the first ended. Writes musetune/analysis/genre/genre_weights.npz. About a
+quarter of an hour on one core; measure with benchmarks/genre.py.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import json
 import random
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,11 +37,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from omegaconf import MISSING
+from scipy.optimize import minimize
 from tqdm import tqdm
 
 import musetune.analysis
 from musetune.analysis import analyze
-from musetune.analysis.genre.classifier import GROUPS, WEIGHTS_FILE, network, probabilities, standardise
+from musetune.analysis.genre.classifier import (
+    GROUPS,
+    KINDS,
+    WEIGHTS_FILE,
+    evidence,
+    probabilities,
+    standardise,
+    weights,
+)
 from musetune.analysis.genre.traits import FEATURE_NAMES, features
 from musetune.analysis.listening.features import mel_levels
 from musetune.analysis.listening.timbre import timbre_features
@@ -50,12 +63,12 @@ from musetune.planning.rules.styles import STYLES
 from musetune.symbols import GENRES, LeadSheet
 from musetune.training.config import command_line, read
 
-VIEWS = ("sound", "heard", "symbols")
+VIEWS = ("sound", "heard")
 RIGHT = 0.8  # share of the named genres of the calibration clips that shall be right
-BATCH, NOISE = 128, 0.3  # examples a network and step; standard deviations added to every feature
+BATCH, NOISE = 128, (0.5, 0.3)  # examples a network and step; standard deviations added to features of score, sound
 CLASSES = (*GENRES, NO_GENRE)
 STRANGE_FONT, STRANGE_KIT = "sf_GMbank", "Audiophob"  # calibration alone hears these of the materials
-HIDDEN_SHARE = {"harmony": 0.1, "rhythm": 0.1, "sound": 0.15}  # of the training examples
+HIDDEN_SHARE = {"harmony": 0.1, "rhythm": 0.1, "sound": 0.0}  # of the training examples
 
 
 @dataclass
@@ -73,7 +86,7 @@ class Config:
     strange_kit: str | None = None
     new_kit: str | None = None
     out: str | None = None  # default: the package's own weights
-    train: int = 308  # clips of this part
+    train: int = 210  # clips of this part
     calibration: int = 112
     test: int = 112
     sheets: int = 1200  # further training examples that are not played: chords, tempo, meter and swing alone
@@ -85,6 +98,7 @@ class Config:
     hidden: int = 32  # width of each
     steps: int = 1500
     seed: int = 0
+    fresh: bool = True  # train; false: only calibrate the weights that are there
 
 
 def complete(cfg: Config) -> Config:
@@ -175,39 +189,48 @@ def fingerprint() -> str:
 
 
 def hear_part(part: str, rows: list[dict[str, Any]], cfg: Config) -> list[dict[str, Any]]:
-    """The rows with what the analyser hears: heard_sheet, rhythm, timbre, views; None where it hears no music."""
+    """The rows with what the analyser hears: heard_sheet, rhythm, timbre; None where it hears no music."""
     folder = Path(cfg.work) / part
-    stored = folder / f"heard-{fingerprint()}.jsonl"
+    return remember(rows, folder / f"heard-{fingerprint()}.jsonl", lambda name: hear(*load_audio(folder / name), name))
+
+
+def measure_timbres(rows: list[dict[str, Any]], cfg: Config) -> list[dict[str, Any]]:
+    """The training rows with `timbres`: of the clip and of `views` further productions of it."""
+    folder = Path(cfg.work) / "train"
+
+    def measure(name: str) -> dict[str, Any]:
+        wave, rate = load_audio(folder / name)
+        rng, beats = np.random.default_rng(zlib.crc32(name.encode())), np.arange(0, len(wave) / rate, 0.5)
+        waves = [wave, *(reproduce(wave, beats, rng) for _ in range(cfg.views))]
+        return {"timbres": [timbre_of(view, rate) for view in waves]}
+
+    return remember(rows, folder / f"timbres-{cfg.views}.jsonl", measure)
+
+
+def remember(rows: list[dict[str, Any]], stored: Path, find: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with what is found of each `file_name`, which is kept in a file."""
     known = (
         {row["file_name"]: row for row in map(json.loads, stored.read_text().splitlines())} if stored.is_file() else {}
     )
-    views = cfg.views if part == "train" else 0
     with stored.open("a") as file:
-        for row in tqdm(rows, desc=f"hearing {part}", unit="clip"):
-            if row["file_name"] not in known:
-                wave, rate = load_audio(folder / row["file_name"])
-                known[row["file_name"]] = {"file_name": row["file_name"], **hear(wave, rate, row["file_name"], views)}
-                file.write(json.dumps(known[row["file_name"]]) + "\n")
+        for row in tqdm(rows, desc=stored.stem, unit="clip"):
+            name = row["file_name"]
+            if name not in known:
+                known[name] = {"file_name": name, **find(name)}
+                file.write(json.dumps(known[name]) + "\n")
                 file.flush()
     return [{**row, **known[row["file_name"]]} for row in rows]
 
 
-def hear(wave: np.ndarray, rate: int, name: str, views: int = 0) -> dict[str, Any]:
-    """The analyser's lead sheet and rhythm, the timbre of a sound and of `views` other productions of it."""
+def hear(wave: np.ndarray, rate: int, name: str) -> dict[str, Any]:
+    """The analyser's lead sheet and rhythm, and the timbre of a sound."""
     row: dict[str, Any] = {"heard_sheet": None, "rhythm": {}, "timbre": timbre_of(wave, rate)}
     try:
         record = analyze(wave, rate)
     except ValueError as error:
         print(f"{name}: {error}")
-        return row | {"views": []}
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    beats = np.array(record.lead_sheet.beats_s)
-    return row | {
-        "heard_sheet": record.lead_sheet.to_json(),
-        "rhythm": record.rhythmic_analysis,
-        "meter_confidence": record.meter_confidence,
-        "views": [timbre_of(reproduce(wave, beats, rng), rate) for _ in range(views)],
-    }
+        return row
+    return row | {"heard_sheet": record.lead_sheet.to_json(), "rhythm": record.rhythmic_analysis}
 
 
 def timbre_of(wave: np.ndarray, rate: int) -> list[float]:
@@ -220,23 +243,28 @@ Examples = tuple[np.ndarray, np.ndarray]  # features (n, FEATURE_NAMES), genre (
 
 
 def examples(rows: list[dict[str, Any]], view: str) -> Examples:
-    """What the classifier sees of each row.
+    """What the classifier sees of each row that was heard.
 
     Args:
         rows: Of `hear_part`.
-        view: "sound": all that was heard, once in each production; "heard": the same without timbre; "symbols": the
-            lead sheet that was played, with the rhythm that was heard, without timbre. Without a timbre nothing tells
-            that a clip is in none of the genres, so these are left out.
+        view: "sound": all that was heard; "heard": the same without timbre. Without a timbre nothing tells that a clip
+            is in none of the genres, so these are left out.
     """
     inputs, truth = [], []
     for row in rows:
         if row["heard_sheet"] is None or (view != "sound" and row["genre"] == NO_GENRE):
             continue
-        sheet = LeadSheet.from_json(row["lead_sheet" if view == "symbols" else "heard_sheet"])
-        timbres = [np.array(row["timbre"]), *map(np.array, row.get("views", []))] if view == "sound" else [None]
-        inputs += [features(sheet, row["rhythm"], timbre) for timbre in timbres]
-        truth += [CLASSES.index(row["genre"])] * len(timbres)
+        sheet = LeadSheet.from_json(row["heard_sheet"])
+        inputs.append(features(sheet, row["rhythm"], np.array(row["timbre"]) if view == "sound" else None))
+        truth.append(CLASSES.index(row["genre"]))
     return np.array(inputs), np.array(truth)
+
+
+def sound_examples(rows: list[dict[str, Any]]) -> Examples:
+    """The timbres of rows of `measure_timbres`, all else not known."""
+    inputs = np.full((sum(len(row["timbres"]) for row in rows), len(FEATURE_NAMES)), np.nan)
+    inputs[:, GROUPS["sound"]] = [timbre for row in rows for timbre in row["timbres"]]
+    return inputs, np.array([CLASSES.index(row["genre"]) for row in rows for _ in row["timbres"]])
 
 
 def draw_examples(cfg: Config) -> Examples:
@@ -252,14 +280,19 @@ def draw_examples(cfg: Config) -> Examples:
     return np.array(inputs), np.array(truth)
 
 
-def fit(parts: list[Examples], cfg: Config) -> dict[str, np.ndarray]:
-    """Networks of one hidden layer that differ by their start and by what is hidden from them."""
-    x, truth = (np.concatenate(column) for column in zip(*parts, strict=True))
+def fit(part: Examples, noise: float, cfg: Config) -> dict[str, np.ndarray]:
+    """Networks of one hidden layer that differ by their start and by what is hidden from them.
+
+    Args:
+        part: Examples.
+        noise: Standard deviations added to each feature.
+        cfg: The options.
+    """
+    x, truth = part
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a feature that no clip has
-        mean, scale = np.nanmean(parts[0][0], axis=0), np.nanstd(parts[0][0], axis=0) + 1e-3
-    mean, scale = np.nan_to_num(mean), np.nan_to_num(scale, nan=1.0)
-    chance = np.concatenate([np.full(len(part), 1 / len(part)) for _, part in parts]) / len(parts)
+        warnings.simplefilter("ignore", RuntimeWarning)  # a feature that no example has
+        mean, scale = np.nanmean(x, axis=0), np.nanstd(x, axis=0) + 1e-3
+    mean, scale = np.nan_to_num(mean), np.where(np.isnan(scale), np.inf, scale)  # which is never looked at
     torch.manual_seed(cfg.seed)
     rng = np.random.default_rng(cfg.seed)
     size = x.shape[1] + len(GROUPS)
@@ -274,9 +307,9 @@ def fit(parts: list[Examples], cfg: Config) -> dict[str, np.ndarray]:
     optimizer = torch.optim.AdamW(w.values(), 4e-3, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, cfg.steps)
     for _ in tqdm(range(cfg.steps), desc="classifier"):
-        rows = rng.choice(len(x), cfg.networks * BATCH, p=chance)
+        rows = rng.choice(len(x), cfg.networks * BATCH)
         z = torch.from_numpy(standardise(with_gaps(x[rows], rng), mean, scale)).reshape(cfg.networks, BATCH, size)
-        z[..., : x.shape[1]] += NOISE * torch.randn(cfg.networks, BATCH, x.shape[1])
+        z[..., : x.shape[1]] += noise * torch.randn(cfg.networks, BATCH, x.shape[1])
         hidden = F.relu(torch.einsum("mni,mih->mnh", F.dropout(z, 0.2), w["w1"]) + w["b1"][:, None])
         logits = torch.einsum("mnh,mhg->mng", F.dropout(hidden, 0.3), w["w2"]) + w["b2"][:, None]
         loss = F.cross_entropy(logits.flatten(0, 1), torch.from_numpy(truth[rows]), label_smoothing=0.03)
@@ -295,27 +328,28 @@ def with_gaps(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x
 
 
-def calibrate(w: dict[str, np.ndarray], parts: list[Examples], sound: bool) -> tuple[float, float]:
-    """What turns logits into probabilities: the temperature that divides them (Guo et al., ICML 2017), and what is
-    added to that of none; both make the calibration clips likeliest.
+def calibrate(w: dict[str, np.ndarray], silent: Examples, sound: Examples) -> tuple[np.ndarray, float]:
+    """The weights of what score and sound say, and what is added to none: those by which the calibration clips are
+    likeliest, drawn to 0.5 and 0 a little (temperature scaling after Guo et al., ICML 2017, with one for each kind).
     """
-    x, truth = (np.concatenate(column) for column in zip(*parts, strict=True))
-    logits = network(standardise(x, w["mean"], w["scale"]), w)
 
-    def loss(t: float, none: float) -> float:
-        share = probabilities(logits, {"temperature": np.array([t, t]), "none": np.array(none)}, sound)
-        return float(-np.log(share[np.arange(len(truth)), truth] + 1e-9).mean())
+    def cost(weight: np.ndarray, none: float, part: Examples) -> float:
+        share = probabilities(evidence(part[0], w), weight, none)
+        return float(-np.log(share[np.arange(len(part[1])), part[1]] + 1e-9).mean())
 
-    options = [(t, none) for t in np.geomspace(0.3, 6, 61) for none in (np.linspace(-4, 4, 65) if sound else [0.0])]
-    t, none = min(options, key=lambda option: loss(*option))
-    return float(t), float(none)
+    def loss(p: np.ndarray) -> float:
+        weight = np.exp(p[:3])
+        pull = 0.01 * ((p[:3] - np.log(0.5)) ** 2).sum() + 0.002 * p[3] ** 2
+        return cost(weight, p[3], silent) + cost(weight, p[3], sound) + float(pull)
+
+    found = minimize(loss, np.array([*np.log([0.5] * 3), 0.0]), method="Nelder-Mead", options={"maxiter": 400}).x
+    return np.exp(found[:3]), float(found[3])
 
 
-def naming_threshold(w: dict[str, np.ndarray], parts: list[Examples], sound: bool) -> float:
+def naming_threshold(w: dict[str, np.ndarray], part: Examples) -> float:
     """The lowest confidence from which on the genres named are right as often as `RIGHT` on the calibration clips."""
-    x, truth = (np.concatenate(column) for column in zip(*parts, strict=True))
-    share = probabilities(network(standardise(x, w["mean"], w["scale"]), w), w, sound)[:, : len(GENRES)]
-    sure, right = share.max(axis=1), share.argmax(axis=1) == truth
+    share = probabilities(evidence(part[0], w), w["weight"], float(w["none"]))[:, : len(GENRES)]
+    sure, right = share.max(axis=1), share.argmax(axis=1) == part[1]
     steps = np.arange(0.2, 0.95, 0.01)
     return float(next((t for t in steps if (sure >= t).any() and right[sure >= t].mean() >= RIGHT), steps[-1]))
 
@@ -323,8 +357,8 @@ def naming_threshold(w: dict[str, np.ndarray], parts: list[Examples], sound: boo
 def accuracy(w: dict[str, np.ndarray], part: Examples) -> float:
     """Share of examples of the six genres whose likeliest genre is the true one."""
     x, truth = (column[part[1] < len(GENRES)] for column in part)
-    logits = network(standardise(x, w["mean"], w["scale"]), w)[:, : len(GENRES)]
-    return float((logits.argmax(axis=1) == truth).mean())
+    share = probabilities(evidence(x, w), w["weight"], float(w["none"]))[:, : len(GENRES)]
+    return float((share.argmax(axis=1) == truth).mean())
 
 
 def hear_recordings(recordings: list[Recording], cfg: Config) -> list[dict[str, Any]]:
@@ -345,52 +379,54 @@ def hear_recordings(recordings: list[Recording], cfg: Config) -> list[dict[str, 
 
 
 def make_analyser_run() -> None:
-    """Untrained weights, to which all genres are alike, where there are none of today's size.
+    """Untrained weights, to which all genres are alike, where there are none of today's shape.
 
     `analyze` asks for some.
     """
-    size = len(FEATURE_NAMES)
+    size, kinds = len(FEATURE_NAMES), len(KINDS)
     if WEIGHTS_FILE.is_file():
         with np.load(WEIGHTS_FILE) as stored:
-            if stored["mean"].shape == (size,) and "none" in stored:
+            if stored["mean"].shape == (kinds, size):
                 return
-    shapes = {
-        "mean": (size,),
-        "scale": (size,),
-        "w1": (1, size + len(GROUPS), 1),
-        "b1": (1, 1),
-        "w2": (1, 1, len(CLASSES)),
-        "b2": (1, len(CLASSES)),
-        "temperature": (2,),
+    shapes: dict[str, tuple[int, ...]] = {
+        "mean": (kinds, size),
+        "scale": (kinds, size),
+        "w1": (kinds, 1, size + len(GROUPS), 1),
+        "b1": (kinds, 1, 1),
+        "w2": (kinds, 1, 1, len(CLASSES)),
+        "b2": (kinds, 1, len(CLASSES)),
+        "weight": (3,),
         "none": (),
         "sure": (2,),
     }
-    fill = {name: np.full(shape, float(name in ("scale", "temperature"))) for name, shape in shapes.items()}
+    fill = {name: np.full(shape, float(name == "scale")) for name, shape in shapes.items()}
     np.savez_compressed(WEIGHTS_FILE, **fill)  # type: ignore[arg-type]
+
+
+def train(cfg: Config) -> dict[str, np.ndarray]:
+    """The networks of both kinds, stacked in the order of `KINDS`."""
+    rows = measure_timbres(render_part("train", cfg), cfg)
+    both = [fit(draw_examples(cfg), NOISE[0], cfg), fit(sound_examples(rows), NOISE[1], cfg)]
+    return {name: np.stack([w[name] for w in both]) for name in both[0]}
 
 
 def main() -> None:
     cfg = complete(command_line(lambda words: read(Config, words), Config, __doc__))
     make_analyser_run()
-    parts = {part: hear_part(part, render_part(part, cfg), cfg) for part in PARTS}
+    w = train(cfg) if cfg.fresh else dict(weights())
+    parts = {part: hear_part(part, render_part(part, cfg), cfg) for part in PARTS[1:]}
     recordings = [one for one in find_recordings(Path(cfg.materials)) if one.set.calibrates] if cfg.materials else []
-    write_weights(parts, hear_recordings(recordings, cfg), cfg)
-
-
-def write_weights(parts: dict[str, list[dict[str, Any]]], recordings: list[dict[str, Any]], cfg: Config) -> None:
-    """Train, calibrate, store; print how often each part is right."""
-    w = fit([*(examples(parts["train"], view) for view in VIEWS), draw_examples(cfg)], cfg)
-    silent = [examples(parts["calibration"], view) for view in VIEWS[1:]]
-    sound = [examples(parts["calibration"] + recordings, "sound")]
-    (blind, _), (hearing, none) = calibrate(w, silent, False), calibrate(w, sound, True)
-    w |= {"temperature": np.array([blind, hearing]), "none": np.array(none)}
-    w["sure"] = np.array([naming_threshold(w, silent, False), naming_threshold(w, sound, True)])
+    silent = examples(parts["calibration"], "heard")
+    sound = examples(parts["calibration"] + hear_recordings(recordings, cfg), "sound")
+    w["weight"], none = calibrate(w, silent, sound)
+    w["none"] = np.array(none)
+    w["sure"] = np.array([naming_threshold(w, silent), naming_threshold(w, sound)])
     out = Path(cfg.out or WEIGHTS_FILE)
     np.savez_compressed(out, **{name: value.astype(np.float16) for name, value in w.items()})  # type: ignore[arg-type]
-    numbers = {name: w[name].round(2).tolist() for name in ("temperature", "none", "sure")}
+    numbers = {name: w[name].round(2).tolist() for name in ("weight", "none", "sure")}
     print(f"{out}: {out.stat().st_size / 1024:.0f} KiB; {numbers}")
-    for part in PARTS:
-        print(part, {view: round(accuracy(w, examples(parts[part], view)), 3) for view in VIEWS})
+    for part, rows in parts.items():
+        print(part, {view: round(accuracy(w, examples(rows, view)), 3) for view in VIEWS})
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ GROUPS = {
     "rhythm": slice(len(HARMONY_NAMES), len(HARMONY_NAMES) + len(RHYTHM_NAMES)),
     "sound": slice(len(HARMONY_NAMES) + len(RHYTHM_NAMES), len(FEATURE_NAMES)),
 }
+KINDS = {"score": ("harmony", "rhythm"), "sound": ("sound",)}  # what each group of networks sees
 
 
 def genre_analysis(
@@ -148,7 +149,7 @@ def classify(x: np.ndarray) -> tuple[dict[str, float], float]:
         Probability of each trained genre, given that it is one of them; and the calibrated probability of that.
     """
     w = weights()
-    share = probabilities(network(standardise(x[None], w["mean"], w["scale"]), w), w, has_sound(x))[0]
+    share = probabilities(evidence(x[None], w), w["weight"], float(w["none"]))[0]
     of_the_six = float(share[: len(GENRES)].sum())
     return dict(zip(GENRES, map(float, share[: len(GENRES)] / of_the_six), strict=True)), of_the_six
 
@@ -163,17 +164,47 @@ def sure_from(x: np.ndarray) -> float:
     return float(weights()["sure"][int(has_sound(x))])
 
 
-def probabilities(logits: np.ndarray, w: dict[str, np.ndarray], sound: bool) -> np.ndarray:
-    """(n, genres + 1) calibrated shares, the last that of none of the genres, which nothing but a sound can tell.
+def evidence(x: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
+    """What the score and the sound say of each genre and of none, apart from each other.
+
+    Two groups of networks, trained apart: one sees harmony and rhythm, which lead sheets teach, the other the sound.
 
     Args:
-        logits: (n, genres + 1) of `network`.
-        w: Of `weights`: `temperature` (2,) without and with a sound divides the logits, `none` () is added to the last.
-        sound: Whether there is one.
+        x: (n, features), NaN where not known.
+        w: Of `weights`.
+
+    Returns:
+        (2, n, genres + 1): log of the share of each over an even share; the score says nothing of none. All 0 where
+        nothing is known of a kind, and −inf for none without a sound, for nothing else can tell it.
     """
-    scaled = logits / w["temperature"][int(sound)]
-    scaled[:, -1] = scaled[:, -1] + w["none"] if sound else -np.inf
-    share = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    out = np.zeros((len(KINDS), len(x), len(GENRES) + 1))
+    for index, names in enumerate(KINDS.values()):
+        own = np.full_like(x, np.nan, dtype=float)
+        for name in names:
+            own[:, GROUPS[name]] = x[:, GROUPS[name]]
+        known = ~np.isnan(own).all(axis=1)
+        z = standardise(own, w["mean"][index], w["scale"][index])
+        logits = network(z, {name: w[name][index] for name in ("w1", "b1", "w2", "b2")}).astype(float)
+        logits = logits if index else logits[:, : len(GENRES)]
+        share = logits - logits.max(axis=1, keepdims=True)
+        share = share - np.log(np.exp(share).mean(axis=1, keepdims=True))
+        out[index, known, : share.shape[1]] = share[known]
+    out[1, np.isnan(x[:, GROUPS["sound"]]).all(axis=1), -1] = -np.inf
+    return out
+
+
+def probabilities(evidence: np.ndarray, weight: np.ndarray, none: float) -> np.ndarray:
+    """(n, genres + 1) calibrated shares, the last that of none of the genres.
+
+    Args:
+        evidence: (2, n, genres + 1) of the function `evidence`.
+        weight: (3,): of the score where there is no sound; of the score, and of the sound, where there is one.
+        none: Added to the logit of none.
+    """
+    silent = np.isneginf(evidence[1, :, -1:])
+    logits = np.where(silent, weight[0], weight[1]) * evidence[0] + weight[2] * evidence[1]
+    logits[:, -1] += none
+    share = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(share / share.sum(axis=1, keepdims=True))
 
 
@@ -194,7 +225,8 @@ def network(z: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def weights() -> dict[str, np.ndarray]:
-    """mean, scale (features,); w1 (m, inputs, hidden), b1, w2, b2; temperature and sure (2,) without and with a sound;
-    none ()."""
+    """For each of `KINDS` mean, scale (2, features), w1 (2, m, inputs, hidden), b1, w2, b2; weight (3,) and none () of
+    `probabilities`; sure (2,), the confidence from which on a genre is named, without and with a sound.
+    """
     with np.load(WEIGHTS_FILE) as stored:
         return {name: stored[name].astype(np.float32) for name in stored.files}
