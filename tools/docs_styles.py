@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from musetune.planning.planner.song_styles import BUILT_IN, SongStyle, read_styles
+from musetune.planning.planner.song_styles import BUILT_IN, FEELS, SongStyle, read_styles
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "styles.md"
 HEAD = """<!-- Written by tools/docs_styles.py from musetune/planning/planner/styles.yaml: do not edit. -->
@@ -61,14 +61,15 @@ genre: pop
 meters: {{4/4: 1}}
 tempo: [88, 104]
 mode: minor
-feel: straight
+feel: {{kind: swing, ratio: 0.58, unit: 16}}
 chords_a_bar: [0.5, 1, 1.25]
 hold: 2
 vocabulary: {{sevenths: [0.2, 0.6], outside: [0, 0.15]}}
 progressions:
   minor: [Am7 | Dm7 | G7 | Cmaj7, Am | F | Dm7 G7 | E7]
 forms: {{"intro:4 verse:8 chorus:8 verse:8 chorus:8": 1}}
-instruments: [synthesiser, rim click, electric bass]
+grooves: {{drums: dembow, bass: tresillo, guitar: none, keys: [stabs, pad], lead: phrases}}
+instruments: {{drums: drum machine, bass: synth bass, keys: polysynth, lead: flute}}
 \"\"\")
 ```
 
@@ -88,13 +89,14 @@ the package, and one of the same name takes its place. Several styles in a file 
 | `meters` | time signatures with weights |
 | `tempo` | fewest and most beats a minute, 30–300; in 6/8 of dotted quarters |
 | `mode` | `major` or `minor` |
-| `feel` | `straight`, `swing` or `shuffle`; shown beside the plan |
+| `feel` | `straight`, `swing` or `shuffle`; or a mapping: `kind` one of these, `ratio` 0.5–0.75 the share of a unit that its first half lasts (straight 0.5, else 2/3), `unit` 8 or 16, the notes that are long and short |
 | `chords_a_bar` | chord changes in a bar: first quartile, median, third quartile of songs of the style |
 | `hold` | most bars on one chord |
 | `vocabulary` | least and greatest share, 0–1, of `sevenths` (chords of four notes and more), `outside` (a tone outside the key), `slash` (another bass than the root), `power` (root and fifth) |
 | `progressions` | in C `major` or A `minor`, bars parted by `|`, one or two chords a bar |
 | `forms` | sections with bars, and weights; recurring names are recurring sections |
-| `instruments` | words, shown beside the plan |
+| `grooves` | what drums, bass, guitar, keys and lead play: a groove's name or several to choose from; `none` is silence |
+| `instruments` | what drums, bass, guitar, keys and lead play on, in words |
 
 A mistake in the file stops the command with one line that names the entry, what is allowed and how to mend it. A file has
 at most 128 KiB and no YAML anchors.
@@ -109,8 +111,8 @@ Sources of these rows are named in the file itself; the rows are common knowledg
 def table(styles: tuple[SongStyle, ...]) -> str:
     """The styles that say how music is played, a row each."""
     lines = [
-        "| style | also | genre | meters | bpm | feel | chords a bar | forms |",
-        "|---|---|---|---|---|---|---|---|",
+        "| style | also | genre | meters | bpm | feel | chords a bar | forms | grooves | instruments |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for style in styles:
         rhythm = "–".join(f"{value:g}" for value in style.chords_a_bar[::2]) if style.chords_a_bar else ""
@@ -120,12 +122,25 @@ def table(styles: tuple[SongStyle, ...]) -> str:
             ", ".join(style.genre),
             ", ".join(meter for meter, _ in style.meters),
             "–".join(map(str, style.tempo or ())),
-            style.feel or "",
+            _feel(style),
             rhythm,
             "; ".join(form for form, _ in style.forms),
+            ", ".join(f"{player} {' or '.join(names)}" for player, names in style.grooves),
+            ", ".join(dict.fromkeys(name for _, name in style.instruments)),
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("*", "\\*") for cell in cells) + " |")
     return "\n".join(lines)
+
+
+def _feel(style: SongStyle) -> str:
+    feel = style.feel
+    if feel is None:
+        return ""
+    return (
+        feel.kind
+        + (f" {feel.ratio:.2g}" if feel.ratio not in FEELS.values() else "")
+        + (" of 16ths" * (feel.unit == 16))
+    )
 
 
 def page() -> str:

@@ -285,13 +285,15 @@ def describe_style(prompt: str, styles: Path | None) -> dict[str, Any] | None:
     style = named_style(prompt, styles)
     if style is None:
         return None
-    return {"name": style.style, "feel": style.feel, "instruments": list(style.instruments)}
+    feel = None if style.feel is None else style.feel.kind
+    return {"name": style.style, "feel": feel, "grooves": dict(style.grooves), "instruments": dict(style.instruments)}
 
 
 def _style_line(style: dict[str, Any] | None) -> Iterator[str]:
     """A style to read, where anything is known of how it is played."""
     if style is not None and (style["feel"] or style["instruments"]):
-        played = "; ".join(part for part in (style["feel"], ", ".join(style["instruments"])) if part)
+        instruments = ", ".join(dict.fromkeys(style["instruments"].values()))
+        played = "; ".join(part for part in (style["feel"], instruments) if part)
         yield f"style {style['name']}: {played}"
 
 

@@ -10,25 +10,26 @@ from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.limits import BEATS, CHORDS, EVENTS, check_count, fraction
 from musetune.symbols.meter import Meter
-from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section, SectionPurpose
 
 SCHEMA = 1
 
 
 def to_json(sheet: LeadSheet) -> dict:
     """Spans as lists [start, beats, …]; fractions as strings."""
-    return {
+    data = {
         "schema": SCHEMA,
         "chords": [_chord_row(span) for span in sheet.chords],
         "keys": [[str(s.start), str(s.key)] for s in sheet.keys],
         "meters": [[str(s.start), str(s.meter)] for s in sheet.meters],
         "beats_s": list(sheet.grid.times_s),
         "length": str(sheet.length),
-        "sections": [[str(s.start), str(s.beats), s.label] for s in sheet.sections],
+        "sections": [_section_row(section) for section in sheet.sections],
         "genre": sheet.genre,
         "melody": [[str(n.start), str(n.beats), n.pitch, n.velocity] for n in sheet.melody],
         "first_downbeat": str(sheet.first_downbeat),
     }
+    return data if sheet.style is None else data | {"style": sheet.style}
 
 
 def from_json(data: dict) -> LeadSheet:
@@ -52,6 +53,17 @@ def _chord_row(span: ChordSpan) -> list:
     chord = span.chord
     row: list = [str(span.start), str(span.beats), chord.root, chord.quality, chord.bass]
     return [*row, list(chord.intervals)] if chord.intervals else row
+
+
+def _section_row(section: Section) -> list:
+    """Start, beats, label; then dynamics, density and register where the section has a purpose."""
+    row: list = [str(section.start), str(section.beats), section.label]
+    purpose = section.purpose
+    return row if purpose is None else [*row, [purpose.dynamics, purpose.density, purpose.register]]
+
+
+def _section(start: str, beats: str, label: str, purpose: Sequence[float] | None = None) -> Section:
+    return Section(fraction(start), fraction(beats), label, None if purpose is None else SectionPurpose(*purpose))
 
 
 def _chord(root: str, quality: str, bass: str, intervals: Sequence[int] = ()) -> Chord:
@@ -87,8 +99,9 @@ def _sheet(data: dict) -> LeadSheet:
         meters=tuple(MeterSpan(fraction(s), Meter.parse(m)) for s, m in _rows(data, "meters", 2)),
         grid=BeatGrid(tuple(data["beats_s"])),
         length=fraction(data["length"]),
-        sections=tuple(Section(fraction(s), fraction(b), label) for s, b, label in _rows(data, "sections", 3)),
+        sections=tuple(_section(*row) for row in _rows(data, "sections", 3, 4)),
         genre=data["genre"],
         melody=tuple(Note(fraction(s), fraction(b), p, v) for s, b, p, v in _rows(data, "melody", 4)),
         first_downbeat=fraction(data["first_downbeat"]),
+        style=data.get("style"),
     )

@@ -8,7 +8,7 @@ from musetune.symbols.lead_sheet import GENRES, LeadSheet
 from musetune.symbols.meter import Meter
 from musetune.symbols.qualities import QUALITIES
 from musetune.symbols.score import Score
-from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section
+from musetune.symbols.spans import ChordSpan, KeySpan, MeterSpan, Note, Section, SectionPurpose
 
 __all__ = [
     "BPM_RANGE",
@@ -27,6 +27,7 @@ __all__ = [
     "Note",
     "Score",
     "Section",
+    "SectionPurpose",
     "Stem",
     "StemNote",
 ]

@@ -35,6 +35,7 @@ from musetune.symbols.spans import (
 Lasting = TypeVar("Lasting", ChordSpan, Section, Note)
 Held = TypeVar("Held", bound=KeySpan | MeterSpan)
 GENRES = ("pop", "rock", "jazz", "blues", "classical", "electronic")
+LONGEST_STYLE = 600  # characters of names of styles
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class LeadSheet:
         genre: One of GENRES, or None.
         melody: Notes of the melody.
         first_downbeat: Beat of the first bar line; less than a bar before beat 0, or after it where there is a pickup.
+        style: Names of styles such as "bossa nova", parted by commas, in which it is played (docs/reference/styles.md),
+            or None.
 
     Raises:
         ValueError: For chords that overlap, chords or notes past the end, keys or meters that are missing or out of
@@ -76,6 +79,7 @@ class LeadSheet:
     genre: str | None = None
     melody: tuple[Note, ...] = ()
     first_downbeat: Fraction = Fraction(0)
+    style: str | None = None
 
     def __post_init__(self) -> None:
         check_rational("length", self.length)
@@ -92,6 +96,10 @@ class LeadSheet:
             )
         if self.genre is not None and self.genre not in GENRES:
             raise ValueError(f"genre={self.genre!r} is not one of {', '.join(GENRES)}{suggest(self.genre, GENRES)}")
+        if self.style is not None and not (isinstance(self.style, str) and 0 < len(self.style) <= LONGEST_STYLE):
+            raise ValueError(
+                f"style={self.style!r:.80} is not a text of 1–{LONGEST_STYLE} characters, such as bossa nova"
+            )
         before = Fraction(0)
         for span in self.chords:
             if span.start < before:
@@ -241,6 +249,7 @@ class LeadSheet:
             genre=self.genre,
             melody=tuple(inside(self.melody)),
             first_downbeat=next((line for line in lines if line >= start), beyond) - start,
+            style=self.style,
         )
 
     # -- in and out ----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from numbers import Integral, Rational
+from numbers import Integral, Rational, Real
 
 from musetune.symbols.chord import Chord
 from musetune.symbols.key import Key
@@ -90,6 +90,33 @@ class MeterSpan:
 
 
 @dataclass(frozen=True)
+class SectionPurpose:
+    """What a section does in its song, for those who play it: each -1–1, 0 as is usual in the song.
+
+    Args:
+        dynamics: Louder (1) or softer (-1).
+        density: More notes and players (1) or fewer (-1).
+        register: Higher (1) or lower (-1), at most by about an octave.
+
+    Raises:
+        ValueError: For a value outside -1–1.
+
+    Example:
+        >>> SectionPurpose(dynamics=0.4, density=0.3).register
+        0.0
+    """
+
+    dynamics: float = 0.0
+    density: float = 0.0
+    register: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("dynamics", self.dynamics), ("density", self.density), ("register", self.register)):
+            if isinstance(value, bool) or not isinstance(value, Real) or not -1 <= value <= 1:
+                raise ValueError(f"{name}={value!r} of a section is not a number -1–1; 0 is as usual in the song")
+
+
+@dataclass(frozen=True)
 class Section:
     """Part of the form.
 
@@ -97,6 +124,7 @@ class Section:
         start: First beat, 0 or later.
         beats: Beats that it lasts, above 0.
         label: Name such as "A" or "chorus".
+        purpose: What it does in the song; None where nothing is known of it.
 
     Raises:
         ValueError: For a start or length outside these, or one that is no int or Fraction.
@@ -109,6 +137,7 @@ class Section:
     start: Fraction
     beats: Fraction
     label: str
+    purpose: SectionPurpose | None = None
 
     def __post_init__(self) -> None:
         check_start(f"section {self.label!r}", self.start)

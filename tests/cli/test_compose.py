@@ -68,9 +68,8 @@ PINS = ["--key", "D minor", "--bpm", "96", "--meter", "3/4", "--genre", "jazz", 
 
 
 def test_styles_of_a_file_steer_the_plan_and_are_shown(run, models) -> None:  # type: ignore[no-untyped-def]
-    row = (
-        "style: zouk\ngenre: electronic\nmeters: {5/4: 1}\ntempo: [88, 92]\nfeel: straight\ninstruments: [rim click]\n"
-    )
+    row = "style: zouk\ngenre: electronic\nmeters: {5/4: 1}\ntempo: [88, 92]\nfeel: straight\n"
+    row += "instruments: {drums: rim click}\n"
     Path("mine.yaml").write_text(row + 'forms: {"hook:4 verse:5 hook:4": 1}\n')
     for command, more in (("plan", models[:2]), ("compose", models)):
         code, out, _ = run(command, "zouk", "--styles", "mine.yaml", "--json", *more)
@@ -95,7 +94,7 @@ def test_what_is_pinned_is_in_the_plan_and_in_its_file(run, models, suffix: str)
     assert lines[0] == "D minor · 96 bpm · 3/4 · jazz · 0:18.8"
     assert lines[1] == "verse    4 bars  | Dm | C | Bb | A |"
     assert lines[2].startswith("chorus   2 bars  | ")
-    assert lines[3:] == ["verse    4 bars  as before", f"plan.{suffix}"]
+    assert lines[3:] == ["verse    4 bars  as before  louder, fuller", f"plan.{suffix}"]
     sheet = LeadSheet.load(f"plan.{suffix}")
     assert (str(sheet.key), sheet.bpm, str(sheet.meter), sheet.genre) == ("D minor", pytest.approx(96), "3/4", "jazz")
     assert [(part.label, part.beats) for part in sheet.sections] == [("verse", 12), ("chorus", 6), ("verse", 12)]

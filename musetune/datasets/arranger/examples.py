@@ -30,7 +30,8 @@ from musetune.planning.arranger.language import (
     StemEvent,
     hit_of,
 )
-from musetune.planning.arranger.passages import bars_of, nearest_step, passage_at
+from musetune.planning.arranger.passages import nearest_step, passage_at
+from musetune.planning.rules.sheet_bars import bars_of
 from musetune.processes import parallel_map
 from musetune.symbols import Meter, MeterSpan
 from musetune.symbols.arrangement import STEMS

@@ -16,8 +16,9 @@ from musetune.planning.arranger.copy_filter import CopyFilter
 from musetune.planning.arranger.exact_chords import voice_exactly
 from musetune.planning.arranger.language import STEPS, Passage, StemEvent, hit_of
 from musetune.planning.arranger.notes import stem_notes
-from musetune.planning.arranger.passages import SheetBar, bars_of, cuts, known_meters, nearest_step, passage_at
+from musetune.planning.arranger.passages import cuts, known_meters, nearest_step, passage_at
 from musetune.planning.arranger.rule_stems import program_of, rule_stems
+from musetune.planning.rules.sheet_bars import SheetBar, bars_of
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
 

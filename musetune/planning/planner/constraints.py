@@ -53,7 +53,8 @@ class PlanConstraints:
     What a prompt's everyday words mean narrows what is free: ``genres`` and ``meters`` to choose from (empty: any),
     ``tempo``: fewest and most beats a minute, ``chords``: most in a bar that is written, ``least_open``: fewest bars of
     a song whose length nobody named, ``phrase``: bars of which sections that the model makes up hold a whole number
-    where they can, ``names``: what the labels of ``form`` are called, ``prior``: what the style wants.
+    where they can, ``names``: what the labels of ``form`` are called, ``prior``: what the style wants, ``style``: its
+    name, or several parted by commas.
     """
 
     genre: str | None = None
@@ -74,6 +75,7 @@ class PlanConstraints:
     phrase: int | None = None
     names: tuple[tuple[str, str], ...] = ()
     prior: StylePrior | None = None
+    style: str | None = None
 
     @property
     def has_content(self) -> bool:

@@ -161,5 +161,6 @@ def _join(old: LeadSheet, new: LeadSheet, per_bar: int) -> LeadSheet:
         chords=tuple(sorted(chords, key=lambda span: span.start)),
         length=new.length,
         genre=old.genre or new.genre,
+        style=old.style or new.style,
         sections=(*old.sections, *beyond) if old.sections else tuple(beyond),
     )

@@ -28,6 +28,7 @@ SONG_BARS = 16  # fewest bars of a song whose length nobody named
 TWO = 2  # most chords in a bar
 PHRASE = 4  # bars of which sections hold a whole number, where a style is named
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
+MOST_STYLES = 8  # styles of a prompt that its plan names
 LEAST_TEMPI = 20  # bpm: a narrower range of a style that is "fast" or "slow" is none
 USUAL = {  # keys that musicians write: no D# minor, whose scale has a double sharp
     "major": ("C", "G", "D", "A", "E", "B", "F", "Bb", "Eb", "Ab", "Db", "Gb"),
@@ -150,7 +151,7 @@ class PromptReading:
         chords: Most chords in a bar; None: any.
         least_bars: Fewest bars.
         style: What the styles that the prompt names say together.
-        styled: Whether it names one.
+        styled: Names of these styles, parted by commas; empty: the prompt names none.
         length_named: Whether it says anything of the length.
         form: The form that it words.
         palette: Most different chords ("three chords"); None: any.
@@ -166,7 +167,7 @@ class PromptReading:
     chords: int | None = None
     least_bars: int = 0
     style: SongStyle = NO_STYLE
-    styled: bool = False
+    styled: str = ""
     length_named: bool = False
     form: WordedForm = NO_FORM
     palette: int | None = None
@@ -220,7 +221,7 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None) -> Pr
         chords=None if dense else most or mood.chords,
         least_bars=0 if length_named else SONG_BARS,
         style=style,
-        styled=bool(found),
+        styled=", ".join(style.style for style in found[:MOST_STYLES]),
         length_named=length_named,
         form=read_form(NOT_MEANT.sub(" ", prompt)),
         palette=int(palette[1]) if palette and int(palette[1]) > 0 else None,
@@ -233,8 +234,8 @@ def named_style(prompt: str, styles: str | PathLike | None = None) -> SongStyle 
 
     Example:
         >>> style = named_style("a slow bossa nova in D minor")
-        >>> style.style, style.feel, style.instruments[0]
-        ('bossa nova', 'straight', 'nylon guitar')
+        >>> style.style, style.feel.kind, style.instrument('lead')
+        ('bossa nova', 'straight', 'flute')
     """
     reading = read_everyday_words(prompt, styles)
     return reading.style if reading.styled else None
@@ -313,6 +314,7 @@ def narrow(
         least_open=reading.least_bars if free else 0,
         phrase=PHRASE if reading.styled else None,
         prior=_prior(reading, meters, rng),
+        style=reading.styled or None,
     )
     return _with_progressions(_with_form(pins, reading, rng), reading, rng)
 

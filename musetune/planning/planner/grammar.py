@@ -66,7 +66,7 @@ def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     length, total = yield from _length(pins, bpm, meter)
     form, counts = yield from _sections(pins, total)
     content = yield from _body(counts, pins.content(key, meter), meter, pins.chords)
-    return Plan(genre, meter, key, bpm, length, form, content, pins.names)
+    return Plan(genre, meter, key, bpm, length, form, content, pins.names, pins.style)
 
 
 def parse(words: Sequence[int], pins: PlanConstraints = FREE) -> Plan:

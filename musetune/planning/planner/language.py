@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
+from musetune.planning.planner.section_purposes import section_purposes
 from musetune.planning.planner.vocabulary import FIRST, LABELS, LENGTHS, RANGE, chord_index, word_index
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
 from musetune.symbols.qualities import FLAT_DEGREES, degree_semitones
@@ -38,7 +39,7 @@ PlanBar = tuple[PlanChord, ...]
 @dataclass(frozen=True)
 class Plan:
     """A song: ``length`` is ("bars", 16), ("seconds", 60) or ("open", 0); ``form`` names sections in order,
-    ``content`` has their bars, ``names`` what labels are called on a lead sheet.
+    ``content`` has their bars, ``names`` what labels are called on a lead sheet, ``style`` the styles that it is in.
     """
 
     genre: str
@@ -49,6 +50,7 @@ class Plan:
     form: tuple[str, ...]
     content: dict[str, tuple[PlanBar, ...]]
     names: tuple[tuple[str, str], ...] = ()
+    style: str | None = None
 
     @property
     def bars(self) -> int:
@@ -85,9 +87,10 @@ class Plan:
         spans: list[ChordSpan] = []
         sections: list[Section] = []
         start = Fraction(0)
-        for label in self.form:
+        titles = [labels.get(label, label) for label in self.form]
+        for label, title, purpose in zip(self.form, titles, section_purposes(titles), strict=True):
             bars = self.content[label]
-            sections.append(Section(start, per_bar * len(bars), labels.get(label, label)))
+            sections.append(Section(start, per_bar * len(bars), title, purpose))
             for bar in bars:
                 ends = [chord.step * beats for chord in bar[1:]] + [per_bar]
                 for chord, end in zip(bar, ends, strict=True):
@@ -103,6 +106,7 @@ class Plan:
             start,
             tuple(sections),
             self.genre,
+            style=self.style,
         )
 
 

@@ -39,12 +39,38 @@ FIELDS = (
     "vocabulary",
     "progressions",
     "forms",
+    "grooves",
     "instruments",
 )
-FEELS = ("straight", "swing", "shuffle")
+FEELS = {"straight": 1 / 2, "swing": 2 / 3, "shuffle": 2 / 3}  # share of a unit that its first half lasts
+FEEL_FIELDS = ("kind", "ratio", "unit")
+UNITS = (8, 16)  # notes that a feel makes long and short: eighths or sixteenths
+PLAYERS = ("drums", "bass", "guitar", "keys", "lead")
 CHORD_SHARES = ("sevenths", "outside", "slash", "power")
 TONICS = {"major": Key("C", "major"), "minor": Key("A", "minor")}  # keys in which progressions are written
 _SPACE = re.compile(r"\\?[ -]")
+
+
+@dataclass(frozen=True)
+class Feel:
+    """How two notes of a unit share its time.
+
+    Attributes:
+        kind: One of FEELS.
+        ratio: Share, 1/2–3/4, that the first of them lasts: 1/2 straight, 2/3 a triplet's.
+        unit: 8 where eighths are long and short, 16 where sixteenths are.
+
+    Example:
+        >>> Feel("swing").ratio == 2 / 3
+        True
+    """
+
+    kind: str
+    ratio: float = 0.0
+    unit: int = 8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ratio", self.ratio or FEELS[self.kind])
 
 
 @dataclass(frozen=True)
@@ -58,13 +84,14 @@ class SongStyle:
         meters: Time signatures and how often each is meant.
         tempo: Fewest and most beats a minute, in compound meters of dotted beats.
         mode: "major" or "minor".
-        feel: One of FEELS.
+        feel: Straight or long and short notes.
         chords_a_bar: Chord changes in a bar: first quartile, median and third quartile of songs of this style.
         hold: Most bars on one chord.
         vocabulary: Least and greatest share, 0–1, of chords of each kind of CHORD_SHARES.
         progressions: Bars of chords in C major and A minor, by mode: ``"Dm7 G7 | Cmaj7"``.
         forms: Sections, such as ``"verse:8 chorus:8"``, and how often each is meant.
-        instruments: What plays it, in words.
+        grooves: What each player of PLAYERS plays: names of rules, one of which is chosen; "none" is silence.
+        instruments: What each player plays on, in words.
     """
 
     style: str = ""
@@ -73,13 +100,22 @@ class SongStyle:
     meters: tuple[tuple[str, float], ...] = ()
     tempo: tuple[int, int] | None = None
     mode: str | None = None
-    feel: str | None = None
+    feel: Feel | None = None
     chords_a_bar: tuple[float, float, float] | None = None
     hold: int | None = None
     vocabulary: tuple[tuple[str, tuple[float, float]], ...] = ()
     progressions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     forms: tuple[tuple[str, float], ...] = ()
-    instruments: tuple[str, ...] = ()
+    grooves: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    instruments: tuple[tuple[str, str], ...] = ()
+
+    def groove(self, player: str) -> tuple[str, ...]:
+        """Names of the rules that a player of PLAYERS may follow; empty where the style says none."""
+        return dict(self.grooves).get(player, ())
+
+    def instrument(self, player: str) -> str | None:
+        """What a player of PLAYERS plays on, in words."""
+        return dict(self.instruments).get(player)
 
     def progressions_in(self, mode: str) -> tuple[str, ...]:
         """The progressions of a mode."""
@@ -134,6 +170,26 @@ def all_styles(file: str | PathLike | None = None) -> tuple[SongStyle, ...]:
     own = () if file is None else read_styles(file)
     names = {style.style.lower() for style in own}
     return (*own, *(style for style in _built_in() if style.style.lower() not in names))
+
+
+def style_called(names: str | None, file: str | PathLike | None = None) -> SongStyle | None:
+    """The style that a lead sheet names, for those who play it.
+
+    Args:
+        names: Names parted by commas, as in `musetune.symbols.LeadSheet.style`; each says what those before left open.
+        file: A user's file of styles, which go first.
+
+    Returns:
+        What they say together, under the first one's name; None where no such style is known.
+
+    Example:
+        >>> style = style_called("bossa nova")
+        >>> style.groove("bass"), style.instrument("lead"), style.feel.kind
+        (('bossa_two',), 'flute', 'straight')
+    """
+    known = {style.style.lower(): style for style in all_styles(file)}
+    called = [known[name.strip().lower()] for name in (names or "").split(",") if name.strip().lower() in known]
+    return join_styles(tuple(called)) if called else None
 
 
 @lru_cache(maxsize=1)
@@ -225,20 +281,26 @@ def _style(row: object, where: str) -> SongStyle:
         _weights(row.get("meters", {}), "meters", where, _check_meter),
         _tempo(row, where),
         _one(row, "mode", ("major", "minor"), where),
-        _one(row, "feel", FEELS, where),
+        _feel(row, where),
         _quartiles(row, where),
         _hold(row, where),
         _vocabulary(row, where),
         _progressions(row, where),
         _weights(row.get("forms", {}), "forms", where, _check_form),
-        _words(row.get("instruments", []), "instruments", where),
+        _grooves(row, where),
+        _instruments(row, where),
     )
 
 
 def _check_name(name: object, field: str, where: str) -> None:
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME or not re.search(r"\w", name):
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name.strip()) <= LONGEST_NAME
+        or not re.search(r"\w", name)
+        or "," in name
+    ):
         raise ValueError(
-            f"{where}: {field}={short(name)} is not a name of 1–{LONGEST_NAME} characters; write for example "
+            f"{where}: {field}={short(name)} is not a name of 1–{LONGEST_NAME} characters without comma; write e.g. "
             f"{field}: bossa nova"
         )
 
@@ -300,6 +362,56 @@ def _tempo(row: Mapping, where: str) -> tuple[int, int] | None:
     if high - low < 2:
         raise ValueError(f"{where}: tempo={short(row['tempo'])} leaves no choice; give a range of at least 2 bpm")
     return round(low), round(high)
+
+
+def _feel(row: Mapping, where: str) -> Feel | None:
+    value = row.get("feel")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        return Feel(str(_one(row, "feel", tuple(FEELS), where)))
+    where = f"{where}, feel"
+    check_fields(value, FEEL_FIELDS, where)
+    kind = _one({"kind": value.get("kind")}, "kind", tuple(FEELS), where)
+    ratio, unit = value.get("ratio", FEELS[str(kind)]), value.get("unit", 8)
+    read_range([0.5, ratio], (0.5, 0.75), where, "ratio")
+    if unit not in UNITS or isinstance(unit, (bool, float)):
+        raise ValueError(f"{where}: unit={short(unit)} is not 8 or 16: the notes that are long and short")
+    return Feel(str(kind), float(ratio), unit)
+
+
+def _by_player(row: Mapping, field: str, where: str) -> dict[str, object]:
+    value = row.get(field, {})
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"{where}: {field}={short(value)} is not a mapping; write {field}: {{bass: …}} for players of "
+            f"{', '.join(PLAYERS)}"
+        )
+    check_fields(value, PLAYERS, f"{where}, {field}")
+    return value
+
+
+def _grooves(row: Mapping, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    out = []
+    for player, value in _by_player(row, "grooves", where).items():
+        names = value if isinstance(value, list) else [value]
+        for name in names:
+            if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{2,60}", name):
+                raise ValueError(
+                    f"{where}, grooves: {player}={short(value)} is not the name of a groove, or a list of names; write "
+                    f"for example bass: walking, or none for silence"
+                )
+        if not 0 < len(names) <= MOST:
+            raise ValueError(f"{where}, grooves: {player}={short(value)} is not a list of 1–{MOST} names")
+        out.append((player, tuple(names)))
+    return tuple(out)
+
+
+def _instruments(row: Mapping, where: str) -> tuple[tuple[str, str], ...]:
+    value = _by_player(row, "instruments", where)
+    for player, name in value.items():
+        _check_name(name, player, f"{where}, instruments")
+    return tuple((player, str(name)) for player, name in value.items())
 
 
 def _quartiles(row: Mapping, where: str) -> tuple[float, float, float] | None:

@@ -31,7 +31,8 @@ from musetune.planning.arranger.language import (
     position_step,
     tonic_offset,
 )
-from musetune.planning.arranger.passages import bars_of, cuts, nearest_step, passage_at
+from musetune.planning.arranger.passages import cuts, nearest_step, passage_at
+from musetune.planning.rules.sheet_bars import bars_of
 from musetune.symbols import Key, LeadSheet
 from musetune.symbols.arrangement import STEMS
 

@@ -15,10 +15,13 @@ from musetune.planning.planner.language import Plan
 from musetune.planning.planner.planner import NANO, Planner
 from musetune.planning.planner.song_styles import (
     BUILT_IN,
+    PLAYERS,
+    Feel,
     all_styles,
     chord_kinds,
     progression_bars,
     read_styles,
+    style_called,
 )
 from musetune.symbols import Key, LeadSheet, Meter
 
@@ -65,6 +68,18 @@ def longest_hold(bars: list) -> int:
     return longest
 
 
+def test_players_read_feel_grooves_and_instruments() -> None:
+    lofi = style_called("lo-fi")
+    assert lofi is not None
+    assert (lofi.feel, lofi.groove("drums")) == (Feel("swing", 0.6, 16), ("boom_bap",))
+    joined = style_called("waltz, Jazz")
+    assert joined is not None
+    assert (joined.style, joined.groove("bass"), joined.instrument("bass")) == ("waltz", ("waltz",), "upright bass")
+    assert style_called("no such style") is style_called(None) is None
+    for style in STYLES.values():
+        assert not style.grooves or dict(style.grooves).keys() == set(PLAYERS), style.style
+
+
 # -- a user's file -----------------------------------------------------------------------------------------------------
 
 
@@ -100,6 +115,16 @@ def test_a_users_styles_go_first_and_replace_those_of_their_name(tmp_path: Path)
         ("style: zouk\ngenre: jaz", ["'jaz'", "jazz"]),
         ("style: zouk\nmode: dorian", ["'dorian'", "minor"]),
         ("style: zouk\nfeel: swung", ["'swung'", "swing"]),
+        ("style: zouk\nfeel: {kind: swing, ratio: 0.9}", ["ratio", "0.75"]),
+        ("style: zouk\nfeel: {kind: swing, unit: 4}", ["unit=4", "8 or 16"]),
+        ("style: zouk\nfeel: {ratio: 0.6}", ["kind", "swing"]),
+        ("style: zouk\ngrooves: walking", ["'walking'", "bass: …"]),
+        ("style: zouk\ngrooves: {tuba: walking}", ["'tuba'", "bass"]),
+        ("style: zouk\ngrooves: {bass: Walking Bass}", ["'Walking Bass'", "bass: walking"]),
+        ("style: zouk\ngrooves: {bass: []}", ["bass=[]", "1–64"]),
+        ("style: zouk\ninstruments: [flute]", ["['flute']", "players"]),
+        ("style: zouk\ninstruments: {bass: 3}", ["bass=3", "name"]),
+        ("style: a, b\nmode: minor", ["comma"]),
         ("style: zouk\nchords_a_bar: [1, 2]", ["three numbers", "[0.75, 1, 1.5]"]),
         ("style: zouk\nchords_a_bar: [3, 2, 1]", ["rise"]),
         ("style: zouk\nhold: 0", ["hold=0", "1–64"]),

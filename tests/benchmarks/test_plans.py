@@ -1,0 +1,110 @@
+"""The benchmark of plans: what its measures make of charts whose truth is plain, its prompts, and a run on two."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import plans
+import plans_data
+import plans_measures as measures
+import pytest
+
+from musetune import LeadSheet
+from musetune.symbols import Key, Meter, Section
+
+BLUES = "| A7 | A7 | A7 | A7 | D7 | D7 | A7 | A7 | E7 | D7 | A7 | E7 |"
+
+
+def sheet_of(text: str, form: str = "", key: str = "C major") -> LeadSheet:
+    """A chart with sections such as ``verse:4 chorus:4``."""
+    sheet = LeadSheet.parse(text, key=key)
+    at, found = 0, []
+    for part in form.split():
+        label, bars = part.split(":")
+        found.append(Section(Fraction(4 * at), Fraction(4 * int(bars)), label))
+        at += int(bars)
+    return replace(sheet, sections=tuple(found))
+
+
+def test_harmony_is_counted_in_time() -> None:
+    sheet = sheet_of("| C | C | Am7 D7 | G7 |")
+    assert measures.changes_a_bar(sheet) == 1.0
+    assert measures.shares(sheet) == {"sevenths": 0.5, "dominants": 0.375, "triads": 0.5}
+
+
+def test_twelve_bars_of_blues_are_told_from_twelve_other_bars() -> None:
+    assert measures.is_blues(sheet_of(BLUES, key="A major"), 12)
+    assert not measures.is_blues(sheet_of(BLUES.replace("D7 | D7", "A7 | A7"), key="A major"), 12)
+    assert not measures.is_blues(sheet_of("| C | F | G | C |"), 12)
+    assert measures.is_blues(sheet_of("| C | G7 | F | F | C | G7 | C | G7 |"), 8)
+
+
+def test_form_as_worded() -> None:
+    song = sheet_of("| C | F | G | C | Am | F | G | C |" * 2, "verse:4 chorus:4 verse:4 chorus:4")
+    assert measures.form_as_worded({"form": "verse chorus verse chorus", "bars": 16}, song) == {
+        "form": True,
+        "bars": True,
+    }
+    assert measures.form_as_worded({"form": "ABAB"}, song) == {"form": True}
+    assert measures.form_as_worded({"form": "AABA", "contains": ["bridge"]}, song) == {"form": False, "contains": False}
+    assert measures.has_recurring(song)
+    assert measures.recurs(song)
+    assert not measures.recurs(sheet_of("| C | F | G | C | Am | F | G | C |", "A:4 A:4"))
+    loop = sheet_of("| C | G | Am | F |" * 2)
+    assert measures.form_as_worded({"loop": 4, "cycle": 4, "distinct": 4}, loop) == dict.fromkeys(
+        ("cycle", "distinct", "loop"), True
+    )
+    assert not any(measures.form_as_worded({"loop": 4, "distinct": 3}, song).values())
+
+
+def test_phrases_and_endings() -> None:
+    assert measures.phrase_lengths(sheet_of("| C | F | G | C |", "A:4"))
+    assert not measures.phrase_lengths(sheet_of("| C | F | G |", "A:3"))
+    assert measures.phrase_lengths(sheet_of("| C | F | G | C | F |", "A:4 A:1"), cut=True)
+    assert measures.sections_close(sheet_of("| C | F | G | C | C | Em | F | Em |", "A:4 B:4")) == 0.5
+    home, open_end, nowhere = (sheet_of(f"| C | F | G | {last} |") for last in ("C", "G7", "Em"))
+    assert [measures.ending(sheet, "cadence") for sheet in (home, open_end, nowhere)] == [True, False, False]
+    assert [measures.ending(sheet, "either") for sheet in (home, open_end, nowhere)] == [True, True, False]
+    assert measures.ending(sheet_of("| C | Em |" * 4), "loop")
+
+
+def test_a_share_has_its_interval() -> None:
+    share = measures.wilson(0.5, 100)
+    assert share.low == pytest.approx(0.404, abs=1e-3)
+    assert share.high == pytest.approx(0.596, abs=1e-3)
+
+
+def test_prompts_of_both_halves_are_whole_and_differ() -> None:
+    styles = plans.read_styles()
+    halves = [plans.read_prompts(half, styles) for half in ("dev", "test")]
+    texts = [row["prompt"] for half in halves for row in half]
+    assert [len(half) for half in halves] == [100, 100]
+    assert len(set(texts)) == 200
+    for row in (row for half in halves for row in half):
+        assert {str(Meter.parse(meter)) for meter in row["meters"]} == set(row["meters"])
+        assert all(low < high for low, high in row["bpm"])
+        assert row["rhythm"][0] < row["rhythm"][1]
+        assert row["chords"] in plans.KIND
+        assert Key(row.get("tonic", "C"))
+
+
+def test_a_chart_of_a_song_database_is_read_with_its_endings() -> None:
+    row = {
+        "Sections": [
+            {"Label": "A", "MainSegment": {"Chords": "C|F,G7"}, "Endings": [{"Chords": "B07"}, {"Chords": "C(Dm7)"}]}
+        ]
+    }
+    sheet = plans_data.chart_sheet(row, Meter.parse("4/4"), plans_data.chart_key("C"))
+    assert sheet.chord_labels == ["C:maj", "F:maj", "G:7", "B:dim7", "C:maj", "F:maj", "G:7", "C:maj"]
+    assert [(s.label, s.beats) for s in sheet.sections] == [("A", 12), ("A", 12)]
+
+
+@pytest.mark.slow
+def test_two_prompts_are_planned_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = plans.main(["--prompts", "2", "--seeds", "1", "--out", str(tmp_path / "plans.json")])
+    assert report["prompts"] == 2
+    assert report["table"]["meter"]["plans"] == 2
+    assert "| meter | 99 |" in capsys.readouterr().out
+    assert (tmp_path / "plans.json").is_file()
