@@ -202,8 +202,9 @@ def probabilities(evidence: np.ndarray, weight: np.ndarray, none: float) -> np.n
         none: Added to the logit of none.
     """
     silent = np.isneginf(evidence[1, :, -1:])
-    logits = np.where(silent, weight[0], weight[1]) * evidence[0] + weight[2] * evidence[1]
-    logits[:, -1] += none
+    sound = np.where(silent, 0, evidence[1])
+    logits = np.where(silent, weight[0], weight[1]) * evidence[0] + weight[2] * sound
+    logits[:, -1] = np.where(silent[:, 0], -np.inf, logits[:, -1] + none)
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(share / share.sum(axis=1, keepdims=True))
 
