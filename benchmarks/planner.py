@@ -97,13 +97,13 @@ def whole_plan(song: PlannerSong) -> Plan:
 
 
 @torch.inference_mode()
-def planner_bits(planner: Planner, plan: Plan) -> tuple[float, list[int]]:
-    """Nats of the bars' words after the first line and the form, and those words."""
+def planner_bits(planner: Planner, plan: Plan, prompt: str = "a song") -> tuple[float, list[int]]:
+    """Nats of the bars' words after the prompt, the first line and the form, and those words."""
     words = plan.words()
     counted = [i for i in range(len(plan.words(body=False)), len(words)) if words[i] not in RANGE["label"]]
     ids = torch.tensor([[planner.ids[word] for word in words]])
     start = torch.full((1, 1), planner.model.config.decoder_start_token_id)
-    read = read_prompts(planner.tokenizer, ["a song"])
+    read = read_prompts(planner.tokenizer, [prompt])
     logits = planner.model(
         **{k: read[k] for k in ("input_ids", "attention_mask")}, decoder_input_ids=torch.cat([start, ids[:, :-1]], 1)
     ).logits

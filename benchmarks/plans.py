@@ -1,6 +1,6 @@
 """Plans of everyday prompts: are they what a musician would expect of the style? Prints tables, writes JSON.
 
-    python benchmarks/plans.py [--half dev] [--seeds 3] [--out plans.json]
+    python benchmarks/plans.py [--half dev] [--seeds 3] [--out plans.json] [--sheets FILE] [--timed 3]
 
 plans_prompts_dev.jsonl is for development, plans_prompts_test.jsonl for measuring alone: 100 prompts each, written in
 the manner in which people ask. A row names a style of plans_styles.yaml, which says what public descriptions of that
@@ -21,6 +21,10 @@ table of styles.
 - chords: the share of the time with sevenths, dominant sevenths or triads lies between the 5th and 95th percentile of
   the style's songs, or in the range of the descriptions
 
+--sheets judges lead sheets that another version of the planner wrote: a line of JSON for each, with prompt, seed and
+sheet. --timed plans and arranges so many of the prompts once more, 60 s each, with two threads: the clock's seconds and
+the processor's.
+
 Shares with 95 % intervals by Wilson, counted by prompts, not by plans: seeds of a prompt are no new prompts.
 """
 
@@ -31,6 +35,7 @@ import json
 import time
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import plans_measures as measures
@@ -38,6 +43,7 @@ import torch
 import yaml
 from tqdm import tqdm
 
+from musetune.planning.arranger.arranger import arrange
 from musetune.planning.planner.planner import plan
 from musetune.symbols import Key, LeadSheet
 
@@ -117,16 +123,24 @@ def describe(row: dict[str, Any], sheet: LeadSheet) -> str:
     )
 
 
-def plans(rows: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
-    """Plan every prompt and judge the plans."""
+def read_sheets(path: Path) -> dict[tuple[str, int], LeadSheet]:
+    """Lead sheets that another version wrote, by prompt and seed."""
+    rows = map(json.loads, path.read_text().splitlines())
+    return {(row["prompt"], row["seed"]): LeadSheet.from_json(row["sheet"]) for row in rows}
+
+
+def plans(
+    rows: list[dict[str, Any]], seeds: int, sheets: dict[tuple[str, int], LeadSheet] | None = None
+) -> dict[str, Any]:
+    """Plan every prompt and judge the plans, or those that are given."""
     held: dict[str, list[list[float]]] = defaultdict(list)
-    missed, seconds = [], []
+    missed: list[dict[str, Any]] = []
     for row in tqdm(rows, desc="plans", unit="prompt"):
         by: dict[str, list[float]] = defaultdict(list)
         for seed in range(seeds):
-            began = time.perf_counter()
-            sheet = plan(row["prompt"], seed=seed)
-            seconds.append(time.perf_counter() - began)
+            if sheets is not None and (row["prompt"], seed) not in sheets:
+                continue
+            sheet = plan(row["prompt"], seed=seed) if sheets is None else sheets[row["prompt"], seed]
             found = judge(row, sheet)
             for name, holds in found.items():
                 by[name].append(holds)
@@ -140,8 +154,18 @@ def plans(rows: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
             every = [one for part in values for one in part]
             share = measures.wilson(sum(every) / len(every), len(values))
             table[name] = {"share": share._asdict(), "prompts": len(values), "plans": len(every)}
-    took = sum(seconds) / len(seconds)
-    return {"prompts": len(rows), "seeds": seeds, "table": table, "seconds a plan": took, "missed": missed}
+    return {"prompts": len(rows), "seeds": seeds, "table": table, "missed": missed}
+
+
+def timed(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Seconds to plan and arrange 60 s with two threads, the median of the prompts; the first one loads the models."""
+    torch.set_num_threads(2)
+    took = []
+    for row in rows[:1] + rows:
+        began, worked = time.perf_counter(), time.process_time()
+        arrange(plan(row["prompt"], duration_seconds=60))
+        took.append((time.perf_counter() - began, time.process_time() - worked))
+    return {name: median(values) for name, values in zip(("clock", "processor"), zip(*took[1:]))}
 
 
 def table_of(report: dict[str, Any]) -> str:
@@ -159,15 +183,22 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--half", choices=("dev", "test"), default="dev")
     parser.add_argument("--prompts", type=int, help="only the first so many")
     parser.add_argument("--seeds", type=int, default=3, help="plans of each prompt")
+    parser.add_argument("--sheets", type=Path, help="judge these instead of planning")
+    parser.add_argument("--timed", type=int, default=0, help="prompts that are planned and arranged by the clock")
     parser.add_argument("--out", type=Path, default=Path("plans.json"))
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     rows = read_prompts(args.half, read_styles())[: args.prompts]
-    report = {"half": args.half} | plans(rows, args.seeds)
+    report = {"half": args.half} | plans(rows, args.seeds, read_sheets(args.sheets) if args.sheets else None)
+    if args.timed:
+        free = [row for row in rows if not {"bars", "seconds", "loop"} & row.keys()]
+        report["seconds for 60 s"] = timed(free[: args.timed])
     args.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     for one in report["missed"]:
         print(f"{', '.join(one['wrong'])}: {one['prompt']!r} (seed {one['seed']}): {one['got']}")
     print(table_of(report))
+    for name, seconds in report.get("seconds for 60 s", {}).items():
+        print(f"60 s planned and arranged, seconds of the {name}: {seconds:.1f}")
     return report
 
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import plans_measures as measures
@@ -44,26 +45,36 @@ TAGS = {
 }
 
 
-def groups(songs: Path, openewld: Path | None, charts: Path | None) -> dict[str, list[LeadSheet]]:
+class RealSong(NamedTuple):
+    """A song of a group; ``test``: the planner never learned from it."""
+
+    name: str
+    source: str
+    test: bool
+    sheet: LeadSheet
+
+
+def groups(songs: Path, openewld: Path | None, charts: Path | None) -> dict[str, list[RealSong]]:
     """The songs of each group; one song may be in several."""
-    out: dict[str, list[LeadSheet]] = defaultdict(list)
+    out: dict[str, list[RealSong]] = defaultdict(list)
     index = csv.DictReader((openewld / "index.csv").open()) if openewld else ()
     tags = {row["path"]: f"{row['genres']} {row['styles']}" for row in index}
     for song in read_songs(songs):
         sheet = with_sections(song.sheet, sections_of(song))
+        real = RealSong(song.name, song.source, song.test, sheet)
         if song.source == "pop909":
-            out["popballad" if sheet.bpm < SLOW else "pop"].append(sheet)
+            out["popballad" if sheet.bpm < SLOW else "pop"].append(real)
         elif song.source == "chorales":
-            out["chorale"].append(sheet)
+            out["chorale"].append(real)
         else:
             for name, pattern in TAGS.items():
                 if re.search(pattern, tags.get(song.name, "")):
-                    out[name].append(sheet)
+                    out[name].append(real)
             if str(sheet.meter) == "3/4":
-                out["waltz"].append(sheet)
-    for rhythm, sheet in read_charts(charts) if charts else ():
+                out["waltz"].append(real)
+    for name, rhythm, sheet in read_charts(charts) if charts else ():
         if rhythm in RHYTHMS:
-            out[RHYTHMS[rhythm]].append(sheet)
+            out[RHYTHMS[rhythm]].append(RealSong(name, "charts", True, sheet))
     return out
 
 
@@ -76,14 +87,14 @@ def with_sections(sheet: LeadSheet, parts: list) -> LeadSheet:
     return replace(sheet, sections=tuple(found))
 
 
-def read_charts(path: Path) -> Iterator[tuple[str, LeadSheet]]:
-    """(rhythm, sheet) of each chart that can be read: sections with their endings written out."""
+def read_charts(path: Path) -> Iterator[tuple[str, str, LeadSheet]]:
+    """(title, rhythm, sheet) of each chart that can be read: sections with their endings written out."""
     for row in json.loads(path.read_text()):
         meter, key = row.get("TimeSignature"), row.get("Key")
         if not meter or not key:
             continue
         try:
-            yield str(row.get("Rhythm")), chart_sheet(row, Meter.parse(meter), chart_key(key))
+            yield str(row.get("Title")), str(row.get("Rhythm")), chart_sheet(row, Meter.parse(meter), chart_key(key))
         except ValueError:  # a sign that is no chord of ours
             continue
 
@@ -146,7 +157,9 @@ def main(arguments: list[str] | None = None) -> dict:
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args(arguments)
     found = groups(args.songs, args.openewld, args.charts)
-    out = {name: figures(sheets) for name, sheets in sorted(found.items()) if len(sheets) >= LEAST}
+    out = {
+        name: figures([song.sheet for song in songs]) for name, songs in sorted(found.items()) if len(songs) >= LEAST
+    }
     args.out.write_text("{\n" + ",\n".join(f' "{k}": {json.dumps(v)}' for k, v in out.items()) + "\n}\n")
     for name, row in out.items():
         print(name, row)

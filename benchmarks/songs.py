@@ -1,7 +1,8 @@
 """The songs that benchmarks/analysis.py plays, all held out of training, and the sound that no training may hear.
 
-POP909 songs (numbers that end in 5) as written and with bands; held-out OpenEWLD tunes accompanied by MMA (Musical MIDI
-Accompaniment, GPL, `apt install mma`): grooves that nobody here wrote; MIDI files that others arranged.
+POP909 songs (numbers that end in 5) as written, with bands, and with those that end in 0 recast in other meters;
+held-out OpenEWLD tunes accompanied by MMA (Musical MIDI Accompaniment, GPL, `apt install mma`): grooves that nobody
+here wrote; MIDI files that others arranged.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import mir_eval
 import numpy as np
 
 from musetune.audio import resample, synthesize
 from musetune.audio.source import RATE
 from musetune.datasets.band import with_band
-from musetune.datasets.corpus import AnnotatedSong, load_pop909
+from musetune.datasets.corpus import AnnotatedSong, at_tempo, in_meter, load_pop909, rubato
 from musetune.datasets.drum_kits import load_kit, play_kit
 from musetune.datasets.effects.media import mp3_quality, through_codec
+from musetune.datasets.half_bars import label_half_bars
 from musetune.datasets.materials import HELD_OUT_SOUNDFONT, MATERIALS, find_held_out
-from musetune.datasets.midi_songs import load_midi_song, split_midi
+from musetune.datasets.midi_songs import CERTAIN, load_midi_song, split_midi
 from musetune.symbols import Chord, LeadSheet
 
 GROOVES = {  # of MMA's library: file, groove, bpm
@@ -66,6 +69,7 @@ SUFFIX = {
 
 
 STUDIO_RATE = 44100  # Hz, of what is encoded as MP3
+SIX_EIGHTHS = "11101110"  # which eighths of a bar of four stay in 6/8
 DRUMS_DB = -4.0  # of the kit beside the other players
 
 
@@ -141,11 +145,75 @@ def _readable(files: list[Path], seconds: float) -> Iterator[tuple[AnnotatedSong
             print(f"left out {path.name}: {error}", file=sys.stderr)
 
 
-def pop909(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[AnnotatedSong]:
+def pop909(
+    folder: Path, count: int, seconds: float, odd: bool = False, start_s: float = 0.0
+) -> Iterator[AnnotatedSong]:
     """The first `count` songs whose number ends in 5, the tens even (for the benchmark) or `odd` (for tuning)."""
     folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == odd]
     for path in folders[:count]:
-        yield load_pop909(path, 0.0, seconds)
+        yield load_pop909(path, start_s, seconds)
+
+
+def meter_songs(folder: Path, count: int, seconds: float, meters: tuple[str, ...]) -> Iterator[AnnotatedSong]:
+    """`count` songs in each of `meters`, each recast from another song in 4/4 that no training hears.
+
+    POP909 songs whose number ends in 5, the tens even, then those that end in 0.
+    """
+    folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == 0]
+    folders += [f for f in sorted(folder.iterdir()) if f.name[-1] == "0"]
+    fours = (song for song in (load_pop909(path, 20.0, seconds) for path in folders) if song.meter == "4/4")
+    for number in range(count):
+        for meter in meters:
+            yield recast(next(fours), meter, number)
+
+
+def half_bar_agreement(folder: Path, count: int, seconds: float) -> dict[str, float]:
+    """How far the rule that names the chords of `others` agrees with POP909's annotators, in per cent.
+
+    Returns:
+        `share`: of the time that the rule is sure of its chord; `majmin` and `sevenths`: of that time it says what they
+        say; `unsure`: majmin where it is not sure, which is not counted.
+    """
+    rows = []
+    for song in pop909(folder, count, seconds):
+        notes = np.array([(n.start, n.end, n.pitch, n.velocity) for part in song.midi.instruments for n in part.notes])
+        edges = np.unique(np.concatenate([[0.0], song.beats_s[song.phase % 2 :: 2], [song.duration_s]]))
+        for chord in label_half_bars(notes, edges):
+            span = np.array([[chord.start_s, chord.end_s]])
+            intervals, labels = mir_eval.util.adjust_intervals(
+                song.intervals_s, song.labels, chord.start_s, chord.end_s, "N", "N"
+            )
+            both, truth, said = mir_eval.util.merge_labeled_intervals(intervals, labels, span, [chord.label])
+            for seconds_each, *right in zip(
+                np.diff(both, axis=1)[:, 0], mir_eval.chord.majmin(truth, said), mir_eval.chord.sevenths(truth, said)
+            ):
+                rows.append((seconds_each, chord.certainty >= CERTAIN, *right))
+    length, sure, majmin, sevenths = np.array(rows).T
+
+    def agreement(right: np.ndarray, where: np.ndarray) -> float:
+        where = where & (right >= 0)
+        return 100 * float(np.average(right[where], weights=length[where])) if where.any() else float("nan")
+
+    certain = sure == 1
+    return {
+        "share": 100 * float(np.average(certain, weights=length)),
+        "majmin": agreement(majmin, certain),
+        "sevenths": agreement(sevenths, certain),
+        "unsure": agreement(majmin, ~certain),
+    }
+
+
+def recast(song: AnnotatedSong, meter: str, number: int) -> AnnotatedSong:
+    """A song in 4/4 made into one in `meter`, with a band and drums drawn from `number`; every third wanders in tempo.
+
+    In 6/8 each half bar loses an eighth, so that harmony and accents fall on dotted quarters (the first three quarters
+    of the bar, which training keeps, would go on sounding like 3/4); and those are as fast as its quarters were.
+    """
+    rng = np.random.default_rng((number, len(meter)))
+    song = song if meter == "4/4" else in_meter(song, meter, SIX_EIGHTHS if meter == "6/8" else None)
+    song = at_tempo(song, 1.5) if meter == "6/8" else song
+    song = rubato(song, rng, 0.08) if number % 3 == 0 else song
+    return replace(song, midi=with_band(song, rng, drums=1.0))
 
 
 def accompanied(folder: Path, count: int, seconds: float, odd: bool = False) -> Iterator[AnnotatedSong]:

@@ -25,6 +25,7 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from musetune.datasets import LatentDataset
+from musetune.datasets.bar_weights import MIN_CONFIDENCE, row_weights
 from musetune.datasets.fingerprint import check_base
 from musetune.hub.locate import find_base
 from musetune.training import Dropout, TokenTable, draw_batch, load_tokens, seeding
@@ -104,6 +105,7 @@ class Config:
     genre: str | None = None  # only this genre's clips
     held_out: list[str] | None = None  # not trained on: source files, and clips as file@seconds; null: none
     transpose_augmentation: bool = True  # also prepare.py's copies, by default 2 semitones lower and 3 higher
+    min_confidence: float = MIN_CONFIDENCE  # bars that analysis heard less surely count less in the loss; 0: all fully
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
     # conditions hidden from the model, so that one adapter serves partial requests and guidance
     text_dropout: float = 0.15
@@ -173,8 +175,9 @@ def train(config: Config) -> Path:
             target_values = target(batch.latents, noise, alphas, t, run.prediction_type)
             with nullcontext() if micro + 1 == config.gradient_accumulation_steps else accelerator.no_sync(model):
                 predicted = model(noisy, t, batch.tokens, batch.text)
-                # mean |predicted - wanted|² of each sample, (B,), times its min-SNR weight
-                loss = diffusion_loss(predicted, target_values, snr(alphas, t), run.prediction_type, config.snr_gamma)
+                # mean |predicted - wanted|² of each sample, (B,), times its min-SNR weight; unsure bars count less
+                ratio, kind = snr(alphas, t), run.prediction_type
+                loss = diffusion_loss(predicted, target_values, ratio, kind, config.snr_gamma, batch.row_weights)
                 accelerator.backward(loss.mean() / config.gradient_accumulation_steps)
             losses.append(accelerator.gather(loss.detach()))
         grad_norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm).item()
@@ -213,6 +216,7 @@ class Drawing(TypedDict):
     frames_per_row: int
     crop_rows: int | None
     dropout: Dropout
+    row_weights: torch.Tensor | None
 
 
 class Setup(NamedTuple):
@@ -284,7 +288,10 @@ def set_up(config: Config) -> Setup:
         stem=config.stem_dropout,
         arrangement=config.arrangement_dropout,
     )
-    drawing = Drawing(frames_per_row=adapter.config.frames_per_row, crop_rows=config.crop_rows, dropout=dropout)
+    weights = row_weights([clip.bars for clip in data.clips], data.info.rows, data.info.row_s, config.min_confidence)
+    drawing = Drawing(
+        frames_per_row=adapter.config.frames_per_row, crop_rows=config.crop_rows, dropout=dropout, row_weights=weights
+    )
     processes = accelerator.num_processes
     facts: dict[str, str | int] = {"clips": len(data), "clips' digest": data.digest(), "processes": processes}
     changed = []

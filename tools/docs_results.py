@@ -8,7 +8,8 @@
 
 Three kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured, `gallery/gallery.json` is what
 `recipes/evaluation/gallery.py` generated. `docs/results/*.json` hold what a benchmark printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what
-follows from it). A cell is text, a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
+follows from it); `docs/results/analyser.json`, which `benchmarks/analysis.py --out` writes, has `sets`, `means`,
+`meters` and `calibration` instead of `columns` and `rows`, and its tables show the unknown sets first. A cell is text, a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ ADAPTERS = REPOSITORY / "adapters"
 GALLERY = REPOSITORY / "gallery" / "gallery.json"
 README = REPOSITORY / "README.md"
 MARKS = re.compile("(<!-- results -->\n).*(<!-- /results -->)", re.DOTALL)
+LISTENING_MARKS = re.compile("(<!-- listening -->\n).*(<!-- /listening -->)", re.DOTALL)  # README.md may have them
 GENERATED = "<!-- Written by tools/docs_results.py from the named results.json files: do not edit. -->"
 INTERVAL = re.compile(r"^\*{0,2}(-?[\d.]+) \((-?[\d.]+)–(-?[\d.]+)\)\*{0,2}$")
 NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
@@ -226,6 +228,114 @@ def short_results() -> str:
     return f"{wrapped(about)}\n\n{table(['', *SHORT_COLUMNS.values()], rows)}"
 
 
+# -- listeners
+# ------------------------------------------------------------------------------------------------------------
+
+OURS = "musetune"
+QUANTITIES = {
+    "majmin": "major and minor chords",
+    "sevenths": "chords with sevenths",
+    "inversions": "major and minor chords with their bass",
+    "beat F": "beats, F at ±70 ms",
+    "downbeat F": "bar lines, F at ±70 ms",
+    "level": "tempo neither halved nor doubled, share of clips",
+    "meter": "meter right, share of clips",
+    "key": "key (weighted)",
+    "× real time": "times faster than the music lasts, one core",
+}
+
+
+def unknown_first(record: dict[str, Any]) -> list[str]:
+    """The sets that were heard, those of unknown timbre before the known."""
+    return sorted(record["sets"], key=lambda name: record["sets"][name]["known"])
+
+
+def best_other(record: dict[str, Any], of: str, column: str) -> tuple[str, float] | None:
+    """Who of the others has the highest mean of a set in a column."""
+    means = {
+        name: per[of][column] for name, per in record["means"].items() if name != OURS and column in per.get(of, {})
+    }
+    return max(means.items(), key=lambda item: item[1]) if means else None
+
+
+def beside_best(record: dict[str, Any]) -> str:
+    """A row for each set, unknown first: MuseTune's mean, and in brackets the best other listener's."""
+    columns = [column for column in QUANTITIES if column != "× real time"]
+    rows = []
+    for name in unknown_first(record):
+        cells = []
+        for column in columns:
+            mine, other = record["means"][OURS].get(name, {}).get(column), best_other(record, name, column)
+            rival = f" ({other[0]} {other[1]:.1f})" if other else ""
+            cells.append("—" if mine is None else f"{mine:.1f}{rival}")
+        rows.append([f"{name}, {'known' if record['sets'][name]['known'] else 'unknown'} timbre", *cells])
+    return table(["set", *columns], rows).rstrip()
+
+
+def standing(record: dict[str, Any]) -> list[str]:
+    """A sentence for each quantity that others hear too: on how many unknown sets MuseTune leads, and where not."""
+    sentences = []
+    unknown = [name for name in unknown_first(record) if not record["sets"][name]["known"]]
+    for column, words in QUANTITIES.items():
+        rivals = {name: other for name in unknown if (other := best_other(record, name, column))}
+        mine = {name: record["means"][OURS][name][column] for name in rivals if column in record["means"][OURS][name]}
+        behind = [
+            f"{name} ({rivals[name][0]} {rivals[name][1] - value:.1f} ahead)"
+            for name, value in mine.items()
+            if value < rivals[name][1]
+        ]
+        if mine and column != "× real time":
+            rest = f"; behind on {', '.join(behind)}" if behind else ""
+            count = len(mine) - len(behind)
+            sentences.append(
+                f"{words[0].upper() + words[1:]}: not behind on {count} of {len(mine)} unknown sets{rest}."
+            )
+    return sentences
+
+
+def listening_tables(record: dict[str, Any]) -> list[str]:
+    """The overview, a table for each quantity, what was heard of each meter, and how sure the truth of each set is."""
+    order, means = unknown_first(record), record["means"]
+    parts = ["MuseTune, and in brackets the best of the others:", beside_best(record)]
+    heads = [f"{name} ({'known' if record['sets'][name]['known'] else 'unknown'})" for name in order]
+    for column, words in QUANTITIES.items():
+        rows = [
+            [listener, *(f"{per[name][column]:.1f}" if column in per.get(name, {}) else "—" for name in order)]
+            for listener, per in means.items()
+            if any(column in scores for scores in per.values())
+        ]
+        parts += [f"**{words[0].upper() + words[1:]}**", table(["", *heads], rows).rstrip()]
+    if record["meters"]:
+        played = list(dict.fromkeys(meter for counts in record["meters"].values() for meter in counts))
+        rows = [[meter, *(heard_as(counts.get(meter, {})) for counts in record["meters"].values())] for meter in played]
+        parts += [
+            "**What was heard of each meter** of the set recast, clips",
+            table(["played", *record["meters"]], rows),
+        ]
+        parts[-1] = parts[-1].rstrip()
+    rows = [[name, f"{error:.3f}"] for name, error in record["calibration"].items()]
+    parts += ["**Expected calibration error of MuseTune's confidence**", table(["", "error"], rows).rstrip()]
+    truths = [f"{name}: {record['sets'][name]['songs']} clips; {record['sets'][name]['truth']}." for name in order]
+    return [*parts, "How sure the truth is:", "\n".join(wrapped(sentence, "- ") for sentence in truths)]
+
+
+def heard_as(counts: dict[str, int]) -> str:
+    """Such as "6/8 17, 3/4 3"."""
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {count}" for name, count in ordered) or "—"
+
+
+def short_listening() -> str:
+    """The table of README.md on hearing, from docs/results/analyser.json."""
+    record = json.loads((FOLDER / "analyser.json").read_text())
+    if "means" not in record:
+        raise SystemExit(
+            "analyser.json has no means: run python benchmarks/analysis.py --out docs/results/analyser.json"
+        )
+    about = "MuseTune's analyser, and in brackets the best of the other listeners on the same samples. Per cent:"
+    return f"{about}\n\n{beside_best(record)}\n"
+
+
 HOURS = """## Hours of training, computed {{ #training_hours }}
 
 Arithmetic of a training = steps × clips a step × TFLOP a clip. Steps and clips are read from `recipes/configs/*.yaml`,
@@ -340,7 +450,8 @@ def pages() -> dict[Path, str]:
         parts += [training_hours()] if page == "cost" else []
         out[FOLDER / f"{page}.md"] = "\n\n".join(parts) + "\n"
     out[FOLDER / "gallery.md"] = gallery()
-    out[README] = MARKS.sub(lambda found: found[1] + short_results() + found[2], README.read_text())
+    readme = MARKS.sub(lambda found: found[1] + short_results() + found[2], README.read_text())
+    out[README] = LISTENING_MARKS.sub(lambda found: found[1] + short_listening() + found[2], readme)
     sources = [f"- [{p.name}]({p.name}): {r['title']}" for p, r in ordered]
     out[FOLDER / "index.md"] = INDEX.format(
         generated=GENERATED,
@@ -360,9 +471,14 @@ def wrapped(text: str, mark: str = "") -> str:
 def section(path: Path, record: dict[str, Any]) -> str:
     """One table with its command before it and its reading after it."""
     lines = [f"## {record['title']} {{ #{path.stem} }}", wrapped(record["about"])]
-    lines += [] if "command" in record["columns"] else [f"Command: `{record['command']}`"]
-    lines.append(table(record["columns"], record["rows"]).rstrip())
-    lines += ["\n".join(wrapped(sentence, "- ") for sentence in record["reading"])] if record.get("reading") else []
+    lines += [] if "command" in record.get("columns", ()) else [f"Command: `{record['command']}`"]
+    if "means" in record:
+        lines += listening_tables(record)
+        reading = [*standing(record), *record.get("reading", [])]
+    else:
+        lines.append(table(record["columns"], record["rows"]).rstrip())
+        reading = record.get("reading", [])
+    lines += ["\n".join(wrapped(sentence, "- ") for sentence in reading)] if reading else []
     return "\n\n".join(lines)
 
 

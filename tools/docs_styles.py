@@ -32,6 +32,27 @@ A style does not replace the structure transformer. Its meters, harmonic rhythm 
 word of the plan is; the shares aimed at are drawn anew from the style's ranges for each seed. About half of the sections
 take one of the style's progressions, the transformer writes the others. Where a prompt names no length, the form is one
 of the style's. Of several styles ("gospel ballad") each says what the ones before it in the file leave open.
+`--style NAME` of `musetune plan` and `musetune compose`, `style=` of `plan` and the page's field name styles that go
+before those of the prompt. The plan keeps their names (`LeadSheet.style`), and the arranger plays by them.
+
+Sections are whole phrases of four bars where nothing else is asked for. Their last bar comes home to the tonic or
+stays open on the dominant; the song's last bar comes home unless its style goes round. Dominant sevenths lead on
+where they do not rest as in blues, basses under a chord are chord tones that move by step, and no root lasts longer
+than the style's `hold`. A length in seconds chooses a tempo that fills whole phrases, where the tempo is open. Where
+a prompt words both a form and a length that no whole phrases fill, the phrases stay whole and a remark says how long
+the song is.
+
+## What sections do
+
+A named section has a purpose, which the chart says behind it ("louder, fuller, higher") and which players follow.
+`Section.purpose` holds `dynamics`, `density` and `register`, each -1 to 1; 0 is the song's usual. It is kept in JSON, and
+inside MIDI, MusicXML and JAMS files of MuseTune.
+
+```python
+chorus = next(section for section in song.sections if section.label == "chorus")
+assert chorus.purpose is not None and chorus.purpose.dynamics > 0
+print(chorus.purpose)
+```
 
 ## Forms in words
 
@@ -92,10 +113,11 @@ the package, and one of the same name takes its place. Several styles in a file 
 | `feel` | `straight`, `swing` or `shuffle`; or a mapping: `kind` one of these, `ratio` 0.5–0.75 the share of a unit that its first half lasts (straight 0.5, else 2/3), `unit` 8 or 16, the notes that are long and short |
 | `chords_a_bar` | chord changes in a bar: first quartile, median, third quartile of songs of the style |
 | `hold` | most bars on one chord |
+| `ending` | `home`: the last bar comes to the tonic; `turnaround`: or leads to the beginning, as jazz, blues and electronic genres do where nothing is said |
 | `vocabulary` | least and greatest share, 0–1, of `sevenths` (chords of four notes and more), `outside` (a tone outside the key), `slash` (another bass than the root), `power` (root and fifth) |
 | `progressions` | in C `major` or A `minor`, bars parted by `|`, one or two chords a bar |
 | `forms` | sections with bars, and weights; recurring names are recurring sections |
-| `grooves` | what drums, bass, guitar, keys and lead play: a groove's name or several to choose from; `none` is silence |
+| `grooves` | what drums, bass, guitar, keys and lead play: a [groove](grooves.md)'s name or several to choose from; `none` is silence, `model` the stem transformer |
 | `instruments` | what drums, bass, guitar, keys and lead play on, in words |
 
 A mistake in the file stops the command with one line that names the entry, what is allowed and how to mend it. A file has

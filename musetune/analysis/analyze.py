@@ -28,6 +28,7 @@ from musetune.analysis.listening.features import SpectralFeatures, extract
 from musetune.analysis.listening.keys import KeyTrack, find_keys
 from musetune.analysis.listening.network_inputs import chord_inputs
 from musetune.analysis.listening.spectrum import NoteSalience, salience
+from musetune.analysis.numerals.reader import Reader, check_reader
 from musetune.analysis.record import Analysis
 from musetune.audio.source import SILENCE_DBFS, SYMBOLS, MusicSource, SoundStream, open_sound
 from musetune.symbols.estimate import Estimate
@@ -40,6 +41,7 @@ def analyze(
     beats: np.ndarray | None = None,
     tempo_hint: float | None = None,
     conventions: str | PathLike | None = None,
+    numerals: Reader = "auto",
 ) -> Analysis:
     """Analyse music: chords, keys, beats, form, harmony, rhythm and genre.
 
@@ -52,6 +54,8 @@ def analyze(
         beats: Rising times (n ≥ 4,) in seconds that replace beat tracking.
         tempo_hint: About how many beats a minute; settles half or double.
         conventions: YAML file of further genres, see `musetune.analysis.genre.conventions`.
+        numerals: What reads chords, keys and Roman numerals in a score without chord symbols: "network", "rules", or
+            "auto", the network for MusicXML and the rules for MIDI.
 
     Returns:
         The analysis record, see `docs/reference/analysis-record.md` for its JSON.
@@ -67,8 +71,9 @@ def analyze(
         >>> str(analysis.key), [str(span.chord) for span in analysis.lead_sheet.chords]
         ('C major', ['C:maj', 'F:maj', 'G:7', 'C:maj'])
     """
+    check_reader(numerals)
     if isinstance(audio, (str, PathLike)) and Path(audio).suffix.lower() in SYMBOLS:
-        return analyze_symbols(Path(audio), conventions=conventions)
+        return analyze_symbols(Path(audio), conventions=conventions, numerals=numerals)
     stream = open_sound(audio, sr)
     owned_features = [extract(stream.blocks())]
     source = _checked_source(stream)

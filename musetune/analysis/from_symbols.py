@@ -12,6 +12,7 @@ import numpy as np
 
 from musetune.analysis.genre.classifier import genre_analysis
 from musetune.analysis.harmonic_analysis import harmonic_analysis
+from musetune.analysis.numerals.reader import Reader, read_numerals
 from musetune.analysis.record import Analysis
 from musetune.analysis.rhythmic_analysis import rhythmic_analysis_of_layers, rhythmic_analysis_of_notes
 from musetune.audio.source import MusicSource, sha256_of, text_name
@@ -20,17 +21,16 @@ from musetune.symbols import NO_CHORD, ChordSpan, LeadSheet, Score
 from musetune.symbols.json_values import JsonObject
 from musetune.symbols.remarks import collected, remark
 from musetune.theory.harmony.modulation import local_keys
-from musetune.theory.numerals.score_analysis import analyse
 
 SCORES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
-def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) -> Analysis:
+def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None, numerals: Reader = "auto") -> Analysis:
     """Record of what is written in the file `path`.
 
     Where a sheet names several keys, they are its keys; where it names one, the chords may tell of more, so local
     keys are looked for, with that one as the expected one. What the reader mended or left out is in the record's
-    `remarks`.
+    `remarks`. `numerals` reads the chords from notes, where there are no chord symbols.
 
     Raises:
         FileNotFoundError: Where no file is.
@@ -38,7 +38,7 @@ def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) ->
     """
     name = text_name(path)
     with collected() as notes:
-        sheet, score, numerals = _read(path)
+        sheet, score, names = _read(path, numerals)
     remarks = tuple(dict.fromkeys(text.removeprefix(f"{path.name}: ") for text in notes))
     for text in remarks:
         remark(f"{name}: {text}")
@@ -51,14 +51,14 @@ def analyze_symbols(path: Path, *, conventions: str | PathLike | None = None) ->
         1.0,
         1.0,
         (1.0,) * len(sheet.chords),
-        harmonic_analysis(sheet, voices, numerals),
+        harmonic_analysis(sheet, voices, names),
         rhythm,
         genre_analysis(sheet, rhythm, None, conventions),
         remarks,
     )
 
 
-def _read(path: Path) -> tuple[LeadSheet, Score | None, list[str] | None]:
+def _read(path: Path, reader: Reader) -> tuple[LeadSheet, Score | None, list[str] | None]:
     """The sheet in the file, its notes where it has some, and the chords' numerals where they come from the notes."""
     notes = path.suffix.lower() in SCORES
     try:
@@ -68,7 +68,7 @@ def _read(path: Path) -> tuple[LeadSheet, Score | None, list[str] | None]:
             raise
         score = read_score(path)  # of a file that is broken for both this says why
         remark(f"its chord symbols could not be read, so the chords come from the notes: {error}")
-        return _of_notes(score, None)
+        return _of_notes(score, None, reader)
     if any(span.chord.root is not None for span in sheet.chords):
         if len(sheet.keys) == 1:
             shortest = 4 * sheet.meter.beats_per_bar
@@ -77,7 +77,7 @@ def _read(path: Path) -> tuple[LeadSheet, Score | None, list[str] | None]:
     if not notes:
         raise ValueError(f"{path.name} holds no chords; give a lead sheet with chords, or a score with notes")
     score = read_score(path)
-    return _of_notes(score, sheet)
+    return _of_notes(score, sheet, reader)
 
 
 def _score_beside(path: Path) -> Score | None:
@@ -90,12 +90,12 @@ def _score_beside(path: Path) -> Score | None:
         return None
 
 
-def _of_notes(score: Score, sheet: LeadSheet | None) -> tuple[LeadSheet, Score, list[str]]:
+def _of_notes(score: Score, sheet: LeadSheet | None, reader: Reader) -> tuple[LeadSheet, Score, list[str]]:
     """The chords that the notes make, N.C. where nothing with a pitch sounds for a bar or longer.
 
     The sections are those that the file names.
     """
-    from_notes, numerals = analyse(score)
+    from_notes, numerals = read_numerals(score, reader)
     silences = silences_of(score)
     chords: list[ChordSpan] = []
     names: list[str] = []

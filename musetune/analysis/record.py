@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from musetune.analysis.bar_confidence import BarConfidence, bar_confidence
 from musetune.analysis.certainty import meter_certainty
 from musetune.analysis.genre.classifier import UNSURE
 from musetune.audio.source import MusicSource
@@ -70,6 +71,11 @@ class Analysis:
         """The key that lasts longest; None where nothing tells."""
         return main_key(self.lead_sheet) if self.key_confidence > 0 else None
 
+    @property
+    def bars(self) -> tuple[BarConfidence, ...]:
+        """How surely each bar is right: its chords and its beats, as a calibrated probability."""
+        return bar_confidence(self.lead_sheet, self.chord_confidence, self.bpm_confidence)
+
     def to_json(self) -> JsonObject:
         """The record as plain dicts, lists, numbers and strings; null where nothing honest can be said."""
         sheet = self.lead_sheet
@@ -91,6 +97,10 @@ class Analysis:
                 "beats_s": _seconds(sheet.beats_s),
                 "downbeats_s": _seconds(sheet.downbeats_s),
                 "chords": self._chords(),
+                "bars": [
+                    {"start_s": _round(bar.start_s), "end_s": _round(bar.end_s), "confidence": _round(bar.confidence)}
+                    for bar in self.bars
+                ],
                 "sections": [
                     {
                         "start_s": _round(sheet.grid.time_at(section.start)),

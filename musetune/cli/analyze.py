@@ -77,15 +77,21 @@ def analyze(
             help="YAML file of genres of your own, as musetune/analysis/genres/*.yaml", dir_okay=False, exists=True
         ),
     ] = None,
+    numerals: Annotated[
+        str,
+        typer.Option(help="what reads scores without chord symbols: network, rules, or auto"),
+    ] = "auto",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="analyse anew, and keep nothing")] = False,
     force: Force = False,
 ) -> None:
     from musetune.analysis.genre.conventions import load_conventions
     from musetune.analysis.listening.engines import check_engine
+    from musetune.analysis.numerals.reader import check_reader
     from musetune.analysis.service.batch import cores, find_files
     from musetune.analysis.service.cache import default_folder
 
     check_engine(beats)
+    check_reader(numerals)
     flags = {
         "json": as_json and out is not None,
         "csv": csv,
@@ -103,6 +109,7 @@ def analyze(
         "beats": beats,
         "tempo_hint": tempo_hint,
         "genres": None if genres is None else str(genres),
+        "numerals": numerals,
     }
     options |= {"cache": None if no_cache else str(default_folder()), "outputs": outputs, "force": force}
     if len(files) > 1 and DASH in files:
@@ -183,6 +190,7 @@ def _run(work: dict[str, AnalysisJob], processes: int, as_json: bool) -> None:
 
 def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
     """One line of what was heard, with the chart beneath where `whole`."""
+    from musetune.display.unsure import MARK, legend_for, unsure_chords
     from musetune.formats.chart_text import chart_text
 
     record = result.to_json()
@@ -196,4 +204,8 @@ def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
         None if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}",
     ]
     line = f"{path}: {', '.join(part for part in parts if part)}"
-    return f"{line}\n{chart_text(result.lead_sheet, bars_per_line=4)}" if whole else line
+    if not whole:
+        return line
+    unsure = unsure_chords(record)
+    chart = chart_text(result.lead_sheet, bars_per_line=4, marks=[MARK if one else "" for one in unsure])
+    return "\n".join(part for part in (line, chart, legend_for(unsure)) if part)

@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | analyze | prepare | train | evaluate | push | pull | adapters | info`: the
-command line, thin over the package.
+"""`musetune generate | plan | compose | analyze | prepare | train | evaluate | compare | push | pull | adapters |
+info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetune.cli import analyze as cli_analyze
+from musetune.cli import compare as cli_compare
 from musetune.cli import compose as cli_compose
 from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
@@ -280,6 +281,7 @@ app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
+app.command(help=cli_compare.HELP)(cli_compare.compare)
 app.command(help=cli_ui.HELP)(cli_ui.ui)
 app.command(help=cli_prepare.HELP, cls=ListsCommand)(cli_prepare.prepare)
 app.command(help=cli_train.HELP)(cli_train.train)

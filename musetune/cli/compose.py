@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,11 +63,6 @@ Examples:
 
   musetune compose "lo-fi beats" --seconds 30 --audio --stems-audio -o lofi
 """
-WRITERS = {
-    "model": "written by the model",
-    "rule": "a rule-made pattern, not the model's",
-    "given": "yours, as given",
-}
 
 Prompt = Annotated[str, typer.Argument(help="what song: genre, mood, tempo, key, length, …", show_default=False)]
 KeyOption = Annotated[str | None, typer.Option(help="such as 'Bb major' or 'f# minor'")]
@@ -99,6 +95,10 @@ Styles = Annotated[
         dir_okay=False,
     ),
 ]
+Style = Annotated[
+    str | None,
+    typer.Option(help="style of docs/reference/styles.md, such as 'bossa nova', that goes before the prompt's"),
+]
 PlannerOption = Annotated[str, typer.Option(help="structure transformer: nano, a folder, or a Hub id")]
 ArrangerOption = Annotated[str, typer.Option(help="stem transformer: nano, or a folder")]
 Json = Annotated[bool, typer.Option("--json", help="print it for programs")]
@@ -120,6 +120,7 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="save it: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False)
     ] = None,
+    style: Style = None,
     styles: Styles = None,
     planner: PlannerOption = "nano",
     force: Force = False,
@@ -135,11 +136,11 @@ def plan(
         prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
     )
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "style": style, "styles": styles})
     files = [] if out is None else [str(sheet.save(out))]
-    style = describe_style(prompt, styles)
-    summary = describe(sheet) | {"prompt": prompt, "style": style, "seed": seed, "files": files}
-    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *_style_line(style), *files]))
+    played = describe_style(sheet, styles)
+    summary = describe(sheet) | {"prompt": prompt, "style": played, "seed": seed, "files": files}
+    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *_style_line(played), *files]))
 
 
 def compose(
@@ -195,7 +196,11 @@ def compose(
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
+    style: Style = None,
     styles: Styles = None,
+    on_grid: Annotated[
+        bool, typer.Option("--on-grid", help="leave out the small strayings in time and loudness of a style's players")
+    ] = False,
     planner: PlannerOption = "nano",
     arranger: ArrangerOption = "nano",
     force: Force = False,
@@ -220,8 +225,9 @@ def compose(
     if given is not None and source is None:
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "styles": styles})
-    song = _arrange_stems(sheet, arranger, {"stems": stem_choice or STEMS, "given": yours, "seed": seed} | free)
+    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "style": style, "styles": styles})
+    options = {"stems": stem_choice or STEMS, "given": yours, "seed": seed, "styles": styles, "humanize": not on_grid}
+    song = _arrange_stems(sheet, arranger, options | free)
     files = list(output.write(sheet, song, prompt.strip() or output.name.name))
     if output.audio:
         rendering = {name: value for name, value in sound.items() if value is not None}
@@ -278,11 +284,11 @@ def describe(sheet: LeadSheet) -> dict[str, Any]:
     }
 
 
-def describe_style(prompt: str, styles: Path | None) -> dict[str, Any] | None:
-    """The style that a prompt names, its feel and its instruments; None where it names none."""
-    from musetune.planning.planner.everyday_words import named_style
+def describe_style(sheet: LeadSheet, styles: Path | None) -> dict[str, Any] | None:
+    """The style of a plan, its feel, grooves and instruments; None where it has none."""
+    from musetune.planning.planner.song_styles import style_called
 
-    style = named_style(prompt, styles)
+    style = style_called(sheet.style, styles)
     if style is None:
         return None
     feel = None if style.feel is None else style.feel.kind
@@ -299,10 +305,14 @@ def _style_line(style: dict[str, Any] | None) -> Iterator[str]:
 
 def players(song: Arrangement) -> list[dict[str, Any]]:
     """Who plays how much, and who wrote it."""
-    return [{"name": n, "program": s.program, "notes": len(s.notes), "source": s.source} for n, s in song.stems.items()]
+    return [
+        {"name": n, "program": s.program, "notes": len(s.notes), "source": s.source, "credit": s.credit}
+        | ({"writers": [asdict(writer) for writer in s.writers]} if s.writers else {})
+        for n, s in song.stems.items()
+    ]
 
 
 def _cast(song: Arrangement) -> Iterator[str]:
     """Return the players to read."""
     for player in players(song):
-        yield f"{player['name']:8} {player['notes']:5} notes  {WRITERS[player['source']]}"
+        yield f"{player['name']:8} {player['notes']:5} notes  {player['credit']}"

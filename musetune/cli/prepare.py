@@ -17,6 +17,10 @@ semitones changes that, with none leaves it out. An AudioFolder metadata.jsonl o
 analysis finds: file_name and any of text, genre, licence, bpm, time_signature, key, chords, lead_sheet, arrangement.
 `--genre`, `--caption` and `--data-license` say the same of all files, where metadata does not.
 
+Each clip carries how surely each of its bars was analysed, 0 to 1 (1 where metadata says what is played). A clip with
+less than half of its time in bars of at least `--min-confidence` is left out, and recipes/finetune.py lets the unsure
+bars of the others count less.
+
 Run it again and it continues. A file that is corrupt, silent or too short, or of which metadata says something that
 cannot be, goes to OUT/quarantine.jsonl with the reason; to try such files again, delete that file.
 
@@ -42,11 +46,16 @@ def prepare(
         str | None,
         typer.Option("--data-license", "--licence", help="of the music where metadata has none, such as CC-BY-4.0"),
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(help="bars analysed less surely count less, or go; 0: trust all; default 0.5", min=0, max=1),
+    ] = None,
     workers: Annotated[int, typer.Option(help="processes that decode and analyse; 0: this one", min=0)] = 2,
     shard_size: Annotated[int, typer.Option(help="clips a file of latents; a kill costs as many", min=1)] = 256,
     frames_per_row: Annotated[int, typer.Option(help="of the adapter to train", min=1)] = 4,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
 ) -> None:
+    from musetune.datasets.bar_weights import MIN_CONFIDENCE
     from musetune.datasets.prepare import prepare as make
     from musetune.pipeline.loading import quiet
 
@@ -60,6 +69,7 @@ def prepare(
         licence=licence,
         genre=genre,
         caption=caption,
+        min_confidence=MIN_CONFIDENCE if min_confidence is None else min_confidence,
         workers=workers,
         shard_size=shard_size,
         frames_per_row=frames_per_row,

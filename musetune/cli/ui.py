@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew.
+HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew;
+compare takes, blind.
 
 It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a
 proxy with another name add --allow-host NAME.
@@ -33,6 +34,9 @@ def ui(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="a further name by which the page may be opened, more than once")
     ] = None,
+    compare: Annotated[
+        Path, typer.Option(help="folder of the Compare tab's pairs and verdicts; made when there is something in it")
+    ] = Path("out/compare"),
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
 ) -> None:
     check_port(host, port)
@@ -48,7 +52,7 @@ def ui(
         takes = Path(folder) / "takes"
         takes.mkdir()
         typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)")
-        launch(Page(pipe, takes), host, port, open_browser=open_browser, allow_hosts=allow_host or [])
+        launch(Page(pipe, takes, compare), host, port, open_browser=open_browser, allow_hosts=allow_host or [])
 
 
 def check_port(host: str, port: int) -> None:

@@ -141,14 +141,15 @@ def rubato(song: AnnotatedSong, rng: np.random.Generator, depth: float = 0.15) -
     return warp(song, lambda t: np.interp(t, np.append(time, time[-1] + 0.5), position))
 
 
-def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
+def in_meter(song: AnnotatedSong, meter: str, kept: str | None = None) -> AnnotatedSong:
     """A song in four made into one in `meter`: some eighths of each bar (or of each two) are cut out, and what follows
-    moves up; what stands before the first bar line goes. Raises ValueError where the song is not in four."""
+    moves up; what stands before the first bar line goes. `kept` says which eighths stay, such as "11101110"; None:
+    those of HALVES. Raises ValueError where the song is not in four."""
     if song.meter != "4/4":
         raise ValueError(f"{song.name} is in {song.meter}; only songs in 4/4 can be made into {meter}")
     beats = song.beats_s[song.phase :]
     eighths = np.interp(np.arange(0, len(beats) - 0.5, 0.5), np.arange(len(beats)), beats)
-    mask = np.array([sign == "1" for sign in HALVES[meter]])
+    mask = np.array([sign == "1" for sign in kept or HALVES[meter]])
     keep = mask[np.arange(len(eighths) - 1) % len(mask)]
     new = np.concatenate([[0], np.cumsum(np.diff(eighths) * keep)])
 

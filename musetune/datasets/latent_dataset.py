@@ -2,7 +2,7 @@
 
     dataset.json          schema, the base and its latent geometry, versions
     clips.jsonl           one line a clip: id, shard and index, file, sha256, offset_s, duration_s, text, genre,
-                          transpose, lead_sheet, licence, provenance, arrangement
+                          transpose, lead_sheet, licence, provenance, arrangement, bars
     shards/*.safetensors  latents fp16 (n, channels, rows, cols), already scaled by the VAE's scaling factor, and the
                           text embeddings of each distinct prompt of the shard
     quarantine.jsonl      files that could not be used, with the reason
@@ -71,6 +71,8 @@ class Clip:
         licence: Of the recording.
         provenance: What is known of where it comes from.
         arrangement: Arrangement JSON on the lead sheet's beats; None where the players' notes are unknown.
+        bars: (start_s, end_s, confidence 0…1) of each bar, from the clip's start; None in data sets of before 0.2,
+            whose bars all count fully.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Clip:
     licence: str | None = None
     provenance: JsonObject = field(default_factory=dict)
     arrangement: JsonObject | None = None
+    bars: list[list[float]] | None = None
 
 
 class DatasetWriter:
@@ -276,7 +279,10 @@ class LatentDataset:
         """A hash of all that training reads of the clips, 16 hex digits: another one means other data."""
         digest = hashlib.blake2b(digest_size=8)
         for clip in self.clips:
-            digest.update(json.dumps(asdict(clip), sort_keys=True).encode())
+            content = asdict(clip)
+            if clip.bars is None:  # the digest of a data set of before 0.2 stays
+                del content["bars"]
+            digest.update(json.dumps(content, sort_keys=True).encode())
             digest.update(self.texts[clip.text].prompt_embeds.contiguous().numpy().tobytes())
         digest.update(self.latents.numpy().tobytes())
         return digest.hexdigest()

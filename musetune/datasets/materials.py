@@ -13,6 +13,8 @@ from pathlib import Path
 
 # measure alone; no training hears them
 HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI = "TimGM6mb", "ForzeeStereo", "openmsx"
+HELD_OUT_RECORDINGS = ("sectoid", "muldjord")
+HELD_OUT = (HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI, *HELD_OUT_RECORDINGS)
 HELD_OUT_DIGESTS = {  # SHA-256 of the soundfont as Debian and as pretty_midi have it, whatever a copy is called
     "c5378b62028c920cb11e4803327983fee2f2cdff5dc89c708e39da417e51c854",
     "82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1",
@@ -23,13 +25,13 @@ SOUNDFONTS_AT = "usr/share/sounds"
 
 @dataclass(frozen=True)
 class Material:
-    """A soundfont, drum kit or collection of MIDI files.
+    """A soundfont, drum kit, collection of MIDI files or of recordings.
 
     Attributes:
         name: The file's stem or the folder's name.
         package: Debian's.
         path: Below the unpacked package's root.
-        kind: "soundfont", "kit" or "midi".
+        kind: "soundfont", "kit", "midi" or "recordings".
         licence: As the package's copyright file has it.
         permissive: Whether shipped weights may learn from it.
         megabytes: Of the package's download.
@@ -46,7 +48,7 @@ class Material:
     @property
     def held_out(self) -> bool:
         """Whether it measures alone."""
-        return self.name in (HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI)
+        return self.name in HELD_OUT
 
     def unpacked(self, cache: Path) -> Path:
         """Where it lies in its package, unpacked into `cache`/package."""
@@ -63,6 +65,11 @@ def _kit(name: str, licence: str, permissive: bool = False, package: str = "hydr
 
 def _font(name: str, package: str, path: str, licence: str, permissive: bool, megabytes: int) -> Material:
     return Material(name, package, f"{SOUNDFONTS_AT}/{path}", "soundfont", licence, permissive, megabytes)
+
+
+def _songs(name: str, licence: str) -> Material:
+    path = f"usr/share/games/fretsonfire/data/songs/{name}"
+    return Material(name, f"fretsonfire-songs-{name}", path, "recordings", licence, False, 29)
 
 
 MATERIALS = (
@@ -90,6 +97,8 @@ MATERIALS = (
     _kit("ForzeeStereo", "GPL-2"),
     Material("freedoom", "freedoom", "usr/share/games/doom", "midi", "BSD-3-Clause", True, 24),
     Material("openmsx", "openttd-openmsx", "usr/share/games/openttd/baseset/openmsx", "midi", "GPL-2", False, 1),
+    _songs("sectoid", "MIT"),
+    _songs("muldjord", "CC-BY-SA-3.0"),
 )
 
 
@@ -98,7 +107,7 @@ def select(cache: Path, kind: str, permissive: bool = True) -> list[Path]:
 
     Args:
         cache: The folder of unpacked packages.
-        kind: "soundfont", "kit" or "midi".
+        kind: "soundfont", "kit", "midi" or "recordings".
         permissive: Only what shipped weights may learn from.
 
     Returns:
@@ -131,11 +140,11 @@ def reject_held_out(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         names = {path.stem.lower(), path.name.lower()}
-        named = not names.isdisjoint(name.lower() for name in (HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI))
+        named = not names.isdisjoint(name.lower() for name in HELD_OUT)
         if named or (path.is_file() and _digest(path) in HELD_OUT_DIGESTS):
             raise ValueError(
-                f"{path} is held out: the benchmarks measure with {HELD_OUT_SOUNDFONT}, {HELD_OUT_KIT} and "
-                f"{HELD_OUT_MIDI}, which no training may hear; give another"
+                f"{path} is held out: the benchmarks measure with {', '.join(HELD_OUT)}, which no training may hear; "
+                "give another"
             )
 
 

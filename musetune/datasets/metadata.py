@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from musetune.analysis.bar_confidence import BarConfidence, bar_confidence
 from musetune.symbols import GENRES, Key, KeySpan, LeadSheet, Meter, MeterSpan
 from musetune.symbols.arrangement import Arrangement
 from musetune.symbols.json_values import JsonObject
@@ -84,12 +85,14 @@ class MusicFindings:
         genre: A word for the genre, of metadata or, where it is sure, of analysis; None where it is unknown.
         guess: The genre that analysis heard; None where it was not asked or cannot say.
         confidence: Of the guess, 0…1; None where there is none.
+        bars: How surely each bar of the sheet is right; 1 where metadata says what is played.
     """
 
     sheet: LeadSheet
     genre: str | None
     guess: str | None = None
     confidence: float | None = None
+    bars: tuple[BarConfidence, ...] = ()
 
 
 def read_metadata(source: Path) -> dict[str, JsonObject]:
@@ -287,6 +290,7 @@ def findings(meta: JsonObject, wave: np.ndarray, rate: int) -> MusicFindings:
         ValueError: Metadata says what cannot be.
     """
     guess, confidence = None, None
+    analysis: Analysis | None = None
     if "lead_sheet" in meta:
         sheet = LeadSheet.from_json(meta["lead_sheet"])
     elif "chords" in meta and "bpm" in meta and "key" in meta:
@@ -312,7 +316,12 @@ def findings(meta: JsonObject, wave: np.ndarray, rate: int) -> MusicFindings:
             sheet = with_chords(sheet, meta["chords"])
     if "genre" in meta:
         sheet = replace(sheet, genre=meta["genre"] if meta["genre"] in GENRES else None)
-    return MusicFindings(sheet, meta.get("genre", sheet.genre), guess, confidence)
+    bars = bar_confidence(
+        sheet,
+        None if analysis is None or "chords" in meta else analysis.chord_confidence,
+        None if analysis is None else analysis.bpm_confidence,
+    )
+    return MusicFindings(sheet, meta.get("genre", sheet.genre), guess, confidence, bars)
 
 
 def arrangement(meta: JsonObject, sheet: LeadSheet) -> Arrangement | None:

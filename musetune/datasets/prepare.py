@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from musetune.analysis.bar_confidence import BarConfidence
+from musetune.datasets.bar_weights import MIN_CONFIDENCE, SURE_SHARE, check_confidence, sure_share
 from musetune.datasets.captions import caption as describe
 from musetune.datasets.captions import surely_heard
 from musetune.datasets.clips import clip_starts, cut, rms_db
@@ -52,6 +54,7 @@ class SliceJob:
         licence: Where metadata has none.
         genre: Where metadata has none.
         caption: The prompt, where metadata has none.
+        min_confidence: From which on a bar counts as surely heard, 0…1.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class SliceJob:
     licence: str | None
     genre: str | None = None
     caption: str | None = None
+    min_confidence: float = MIN_CONFIDENCE
 
     @property
     def metadata(self) -> JsonObject:
@@ -72,10 +76,14 @@ class SliceJob:
 
 @dataclass(frozen=True)
 class SlicedFile:
-    """Clips of one file with their waves (n, samples) float32 at 16 kHz, or the reason why there are none."""
+    """Clips of one file with their waves (n, samples) float32 at 16 kHz, or the reason why there are none.
+
+    `unsure`: how many more were left out, copies not counted, because too little of them is heard surely.
+    """
 
     clips: list[Clip]
     waves: np.ndarray
+    unsure: int = 0
     reason: str | None = None
 
 
@@ -89,6 +97,7 @@ def prepare(
     licence: str | None = None,
     genre: str | None = None,
     caption: str | None = None,
+    min_confidence: float = MIN_CONFIDENCE,
     workers: int = 2,
     shard_size: int = 256,
     frames_per_row: int = 4,
@@ -106,6 +115,8 @@ def prepare(
         genre: Of the files, where metadata does not say: one of musetune's genres or another word; None: as analysis
             hears it, where it is sure.
         caption: The prompt of the files, where metadata does not say; None: words made from what is known of each.
+        min_confidence: From which on a bar counts as surely heard, 0…1; a clip with less than half of its time in such
+            bars is left out, and recipes/finetune.py lets the unsure bars of the others count less. 0: trust all.
         workers: Processes that decode and analyse; 0: this one.
         shard_size: Clips a file of latents; a kill costs as many.
         frames_per_row: Of the adapter to train: for the cache of its tokens.
@@ -116,10 +127,11 @@ def prepare(
 
     Raises:
         ValueError: `source` is no folder or has no music in it, `genre` is misspelt, or `out` was made with another
-            base or clip length.
+            base or clip length, or `min_confidence` is outside 0…1.
     """
     if genre is not None and (fault := genre_fault(genre)):
         raise ValueError(fault)
+    check_confidence(min_confidence)
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise ValueError(f"{source} is no folder: give one with {', '.join(sorted(AUDIO | MIDI))} in it")
@@ -133,26 +145,41 @@ def prepare(
         print(remark, file=sys.stderr)
     encoder = LatentEncoder(base, clip_seconds, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with DatasetWriter(out, encoder.info, shard_size) as writer:
-        settings = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}
+        settings: JsonObject = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}
+        settings["min-confidence"] = min_confidence
         for remark in changes(out, settings, writer.provenance, rows):
             print(remark, file=sys.stderr)
         jobs = [
-            SliceJob(path, name, rows.get(name, NOTHING), clip_seconds, tuple(transpose), licence, genre, caption)
+            SliceJob(
+                path,
+                name,
+                rows.get(name, NOTHING),
+                clip_seconds,
+                tuple(transpose),
+                licence,
+                genre,
+                caption,
+                min_confidence,
+            )
             for name, path in files.items()
             if name not in writer.done
         ]
+        unsure = 0
         results = crash_safe_map(slice_or_reason, jobs, workers)
         for job, result in tqdm(results, total=len(files), initial=len(files) - len(jobs), unit="file"):
             if result is None or result.reason is not None:
                 reason = result.reason if result else "killed the process that read it"
                 writer.quarantine(job.file, reason or "", provenance_of(job))
                 continue
+            unsure += result.unsure
             texts = {text: encoder.text(text) for text in {"", *(c.text for c in result.clips)}}
             writer.add(result.clips, encoder.latents(result.waves), texts)
     if (out / "clips.jsonl").exists():
         dataset = LatentDataset(out)
         load_tokens(dataset, frames_per_row)
         print(f"{len(dataset)} clips of {encoder.info.rows * encoder.info.row_s:.2f} s in {out}")
+    if unsure:
+        print(f"{unsure} clips left out: less than half of each is heard with a confidence of {min_confidence:g}")
     if (out / "quarantine.jsonl").exists():
         count = (out / "quarantine.jsonl").read_bytes().count(b"\n")
         print(f"{count} files could not be used: see {out / 'quarantine.jsonl'}", file=sys.stderr)
@@ -263,15 +290,21 @@ def summary_of(found: MusicFindings, seconds: float) -> JsonObject:
 def slice_or_reason(job: SliceJob) -> SlicedFile:
     """Decode, analyse, slice; what is wrong with the file becomes the reason of its quarantine."""
     try:
-        clips, waves = slice_file(job)
-        return SlicedFile(clips, np.stack(waves))
+        clips, waves, unsure = slice_file(job)
+        return SlicedFile(clips, np.stack(waves), unsure)
     except Exception as error:  # any decoder may raise anything: the reason is recorded, the other files go on
-        return SlicedFile([], np.empty(0), f"{type(error).__name__}: {error}")
+        return SlicedFile([], np.empty(0), reason=f"{type(error).__name__}: {error}")
 
 
-def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
-    """The clips of one file at each transposition, and their waves (samples,). Raises ValueError where there are
-    none.
+def bars_within(bars: Sequence[BarConfidence], start_s: float, seconds: float) -> list[list[float]]:
+    """(start_s, end_s, confidence) of each bar in a clip, from the clip's start; cut at its ends."""
+    cuts = [(max(bar.start_s - start_s, 0.0), min(bar.end_s - start_s, seconds), bar.confidence) for bar in bars]
+    return [[round(low, 4), round(high, 4), round(sure, 4)] for low, high, sure in cuts if high - low > 1e-3]
+
+
+def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray], int]:
+    """The clips of one file at each transposition, their waves (samples,), and how many more, copies not counted, are
+    heard too unsurely. Raises ValueError where there are none.
     """
     metadata = job.metadata
     if job.row.fault:
@@ -288,11 +321,16 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
     sheet = found.sheet
     text = metadata.get("text") or describe(sheet, job.file, found.genre, surely_heard(original, SAMPLE_RATE))
     provenance = provenance_of(job) | {"findings": summary_of(found, len(original) / SAMPLE_RATE)}
+    unsure: set[float] = set()
     for semitones in (0, *job.transpose):
         wave = original if semitones == 0 else decode(job, semitones)
         for start in clip_starts(sheet.downbeats_s, len(wave) / SAMPLE_RATE, job.clip_seconds):
             clip_wave = cut(wave, SAMPLE_RATE, start, job.clip_seconds)
             if rms_db(clip_wave) < SILENCE_DB:
+                continue
+            bars = bars_within(found.bars, start, job.clip_seconds)
+            if sure_share(bars, job.min_confidence) < SURE_SHARE:
+                unsure.add(start)
                 continue
             moved = sheet.crop(start, job.clip_seconds).transpose(semitones)
             notes = players and players.crop(start, job.clip_seconds, moved.grid).transpose(semitones)
@@ -310,10 +348,16 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray]]:
                     transpose=semitones,
                     licence=metadata.get("licence"),
                     provenance=provenance,
+                    bars=bars,
                 )
             )
             waves.append(clip_wave)
-    return clips, waves
+    if unsure and not clips:
+        raise ValueError(
+            f"heard too unsurely: none of its {len(unsure)} clips has half of its time in bars of a confidence of "
+            f"{job.min_confidence:g}; say in metadata what is played, or give a lower --min-confidence"
+        )
+    return clips, waves, len(unsure)
 
 
 def decode(job: SliceJob, semitones: int) -> np.ndarray:

@@ -9,17 +9,19 @@ from collections import Counter
 from html import escape
 
 from musetune.display.charts import Under, chart_html, roll_svg
+from musetune.display.unsure import is_unsure, legend_for, unsure_chords
 from musetune.symbols.estimate import AnalysisResult
 from musetune.symbols.json_values import JsonObject
 
-FAINTEST = 0.35  # how strongly a chord shows whose confidence is 0
+FAINTEST = 0.6  # how strongly a chord shows whose confidence is 0; fainter would be hard to read
 
 
 def analysis_html(result: AnalysisResult) -> str:
-    """Chart and piano roll under a line of facts; the surer a chord, the darker it is."""
+    """Chart and piano roll under a line of facts; the surer a chord, the darker it is, and an unsure one has a mark."""
     record = result.to_json()
     return (
         chart_html(result.lead_sheet, marks(record), heading=summary(record))
+        + _legend(record)
         + _findings(record)
         + roll_svg(result.lead_sheet)
     )
@@ -28,7 +30,11 @@ def analysis_html(result: AnalysisResult) -> str:
 def marks(record: JsonObject) -> list[Under]:
     """For each chord of a record its numeral, and its confidence as darkness."""
     return [
-        Under(row["roman"] or "", opacity=FAINTEST + (1 - FAINTEST) * float(row["confidence"]))
+        Under(
+            row["roman"] or "",
+            opacity=FAINTEST + (1 - FAINTEST) * float(row["confidence"]),
+            unsure=is_unsure(row["confidence"]),
+        )
         for row in record["chords"]
     ]
 
@@ -55,6 +61,12 @@ def _unsure_meter(record: JsonObject) -> str | None:
 
 def _sure(value: str | None, confidence: float | None) -> str | None:
     return f"{value} ({100 * confidence:.0f} %)" if value and confidence is not None else value
+
+
+def _legend(record: JsonObject) -> str:
+    """What the mark of an unsure chord means, where one is."""
+    words = legend_for(unsure_chords(record))
+    return f"<div><small>{escape(words)}</small></div>" if words else ""
 
 
 def _findings(record: JsonObject) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from musetune.audio.source import SYMBOLS
 from musetune.display.chromagram import chord_tones, chromagram
+from musetune.display.unsure import MARK, UNSURE, is_unsure, mark_name, unsure_chords
 from musetune.formats.chart_text import pop_name
 from musetune.formats.labels import key_areas, section_spans
 from musetune.symbols import LeadSheet
@@ -30,6 +31,7 @@ COLUMNS = 900  # of the chromagram in a system: more cannot be seen
 # Lanes, in units of which a pitch class takes one: (bottom, top).
 CHORDS, PITCHES, CADENCES, KEYS, SECTIONS = (12.2, 16.8), (0.0, 12.0), (-2.0, -0.1), (-4.1, -2.2), (-6.2, -4.3)
 UNIT_IN = 0.092
+HATCH = "//"  # of an unsure chord
 NOTES = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 # The families of harmonic functions (`theory.function`), by how their names begin.
 COLOURS = {
@@ -77,12 +79,14 @@ class System:
         """The width of so many seconds."""
         return seconds / self.width_s * (WIDTH_IN - LEFT_IN - RIGHT_IN)
 
-    def box(self, low: float, high: float, lane: tuple[float, float], colour: str) -> None:
-        """A filled rectangle in a lane."""
+    def box(self, low: float, high: float, lane: tuple[float, float], colour: str, hatch: str | None = None) -> None:
+        """A filled rectangle in a lane, perhaps hatched."""
         from matplotlib.patches import Rectangle
 
         size = high - low, lane[1] - lane[0]
-        self.axis.add_patch(Rectangle((low, lane[0]), *size, facecolor=colour, edgecolor="white", lw=0.8, zorder=2))
+        self.axis.add_patch(
+            Rectangle((low, lane[0]), *size, facecolor=colour, edgecolor="white", lw=0.8, zorder=2, hatch=hatch)
+        )
 
     def text(self, low: float, high: float, y: float, text: str, size: float, **options: Any) -> None:
         """Text in the middle of a span, smaller where it must be, left out where it could not be read."""
@@ -128,7 +132,7 @@ def draw_analysis(result: AnalysisResult, path: str | PathLike, *, sound: str | 
     figure = Figure(figsize=(WIDTH_IN, height_in))
     FigureCanvasAgg(figure)
     figure.text(LEFT_IN / WIDTH_IN, 1 - 0.28 / height_in, title(record), fontsize=15, weight="bold", va="center")
-    _legend(figure, height_in)
+    _legend(figure, height_in, any(unsure_chords(record)))
     for number, (start, end) in enumerate(rows):
         low = height_in - TOP_IN - (number + 1) * row_in - number * GAP_IN
         box = (LEFT_IN / WIDTH_IN, low / height_in, 1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN, row_in / height_in)
@@ -219,12 +223,13 @@ def _lines(system: System, sheet: LeadSheet) -> None:
 
 
 def _chords(system: System, sheet: LeadSheet, record: dict[str, Any]) -> None:
-    """Boxes in the colour of the function, with name and numeral."""
+    """Boxes in the colour of the function, with name and numeral; hatched and with a question mark where unsure."""
     for span, interval, row in zip(sheet.chords, sheet.chord_intervals_s, record["chords"], strict=True):
         visible = system.clip(*interval)
         if visible is not None and span.chord.root is not None:
-            system.box(*visible, CHORDS, colour_of(row.get("function")))
-            system.text(*visible, CHORDS[0] + 2.9, pop_name(span.chord), 9.5, weight="bold")
+            unsure = is_unsure(row.get("confidence"))
+            system.box(*visible, CHORDS, colour_of(row.get("function")), HATCH if unsure else None)
+            system.text(*visible, CHORDS[0] + 2.9, mark_name(pop_name(span.chord), unsure), 9.5, weight="bold")
             system.text(*visible, CHORDS[0] + 1.0, row.get("roman") or "", 7.5)
 
 
@@ -241,12 +246,15 @@ def _cadences(system: System, record: dict[str, Any]) -> None:
             system.axis.annotate(name, (time, middle), xytext=(5, 0), textcoords="offset points", **style)
 
 
-def _legend(figure: Figure, height_in: float) -> None:
+def _legend(figure: Figure, height_in: float, unsure: bool) -> None:
     from matplotlib.patches import Patch
 
     named = ("tonic", "subdominant", "dominant", "applied", "borrowed", "chromatic")
     handles = [Patch(color=COLOURS[family], label=family) for family in named]
     handles += [Patch(color=KEY_COLOUR, label="key"), Patch(color=SECTION_COLOUR, label="section")]
+    if unsure:
+        label = f"{MARK} unsure, below {100 * UNSURE:.0f} %"
+        handles.append(Patch(facecolor="#999999", edgecolor="white", hatch=HATCH, label=label))
     figure.legend(
         handles=handles,
         ncols=len(handles),

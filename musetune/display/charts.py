@@ -11,6 +11,7 @@ from fractions import Fraction
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
+from musetune.display.unsure import mark_name
 from musetune.formats.chart_text import pop_name
 
 if TYPE_CHECKING:
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 
 MAX_BARS, MAX_ROLL_S = 96, 120.0  # what is drawn at most: more cannot be read at a glance
 ROLL_SECOND, ROLL_PITCH = 48, 5  # units of the drawing
+DOTTED = ";border-bottom:2px dotted currentColor"  # under an unsure chord
 
 
 class Under(NamedTuple):
-    """What stands under a chord of a chart: a word, its colour (CSS), and how strongly the chord shows (0…1)."""
+    """What stands under a chord of a chart: a word, its colour (CSS), how strongly the chord shows (0…1), and whether
+    the chord is unsure, which a question mark and a dotted line tell.
+    """
 
     text: str
     colour: str = "inherit"
     opacity: float = 1.0
+    unsure: bool = False
 
 
 def bars_of(sheet: LeadSheet) -> Iterator[tuple[Fraction, Fraction]]:
@@ -71,7 +76,8 @@ def _bar_html(sheet: LeadSheet, under: Sequence[Under], low: Fraction, high: Fra
     words = "".join(
         f'<span style="flex:{float(min(span.end, high) - max(span.start, low)):g} 1 0;min-width:0;'
         f'opacity:{mark.opacity:.2f}">'
-        f'<b style="font-size:1.15em">{escape(pop_name(span.chord)) if span.start >= low else "%"}</b><br>'
+        f'<b style="font-size:1.15em{DOTTED if mark.unsure else ""}">'
+        f"{escape(mark_name(pop_name(span.chord), mark.unsure)) if span.start >= low else '%'}</b><br>"
         f'<small style="color:{mark.colour}">{escape(mark.text) if span.start >= low else "&nbsp;"}</small></span>'
         for span, mark in zip(sheet.chords, under, strict=True)
         if span.start < high and span.end > low

@@ -96,7 +96,7 @@ def verdicts(records: Records, *, seed: int = 0) -> tuple[Mean | None, Mean | No
         return None, None
     draws = np.random.default_rng(seed).integers(0, len(counts), (REPLICATES, len(counts)))
     again = counts[draws].sum(axis=1)
-    both = [_same_and_kappa(totals) for totals in (counts.sum(axis=0)[None], again)]
+    both = [same_and_kappa(totals) for totals in (counts.sum(axis=0)[None], again)]
     same, kappa = (_interval(float(once[0]), replicates, len(counts)) for once, replicates in zip(*both, strict=True))
     return same, kappa
 
@@ -154,7 +154,7 @@ def _pearson(x: np.ndarray, y: np.ndarray, ranked: bool) -> float:
     return float(x @ y) / size if size > 1e-12 else float("nan")
 
 
-def _same_and_kappa(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def same_and_kappa(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, 4) confusions → observed agreement (n,), and what it is beyond chance as a share of what it could be (Cohen
     1960).
     """

@@ -58,6 +58,7 @@ def read_chart(text: str, key: Key, meter: Meter) -> list[ChartBar]:
     """
     check_count("characters of a chart", len(text), CHART_CHARACTERS)
     text = text.translate(_SIGNS)
+    text = re.sub(r"(?<=[^\s|?])\?(?=[\s|]|$)", "", text)  # marks a chord that an analysis is unsure of
     text = re.sub(r"\([^()]*\)", lambda inside: "".join(inside[0].split()), text)
     text = re.sub(r"(?<=\|)\s*\[?\d+(?:,\d+)+\.", lambda ending: ending[0].replace(",", "."), text)
     text = re.sub(r"[,;](?![^()]*\))", " ", text)  # commas in C:maj(9,11) belong to the chord

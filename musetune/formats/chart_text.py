@@ -154,7 +154,7 @@ def pop_name(chord: Chord) -> str:
     return f"{name}/{spell(chord.root, int(chord.bass.lstrip('b#')) - 1, chord.bass_pc)}"
 
 
-def chart_text(sheet: LeadSheet, *, bars_per_line: int | None = None) -> str:
+def chart_text(sheet: LeadSheet, *, bars_per_line: int | None = None, marks: Sequence[str] | None = None) -> str:
     """The chords in bars as ``LeadSheet.parse`` reads them, from the first bar line on: ``| C | G/B . Am7 . | % |``.
 
     What stands between quarters of a beat moves to the one before it; a last bar that is not whole is filled up by its
@@ -164,6 +164,7 @@ def chart_text(sheet: LeadSheet, *, bars_per_line: int | None = None) -> str:
         sheet: What is written.
         bars_per_line: None writes one line. Else lines of so many bars, to read: each section begins one, under its
             name in brackets, and an upbeat stands as a bar before the first bar line.
+        marks: What stands after the name of each chord of the sheet, such as "?"; None: nothing.
 
     Returns:
         The chart, without a line break at its end.
@@ -194,13 +195,13 @@ def chart_text(sheet: LeadSheet, *, bars_per_line: int | None = None) -> str:
         if bars_per_line is not None and label is not None:
             lines.append(f"[{label}]")
         whole = sheet.meter.beats_per_bar if high == sheet.length and sheet.downbeats() else high - low
-        bar = _bar_text(sheet, low, Fraction(whole))
+        bar = _bar_text(sheet, low, Fraction(whole), marks)
         bars.append("%" if bar == before else bar)
         before = bar
     return "\n".join([*lines, f"| {' | '.join(bars)} |"])
 
 
-def _bar_text(sheet: LeadSheet, low: Fraction, beats: Fraction) -> str:
+def _bar_text(sheet: LeadSheet, low: Fraction, beats: Fraction, marks: Sequence[str] | None) -> str:
     """The chords of one bar, as few equal parts as tell when they change."""
     end, most = min(low + beats, sheet.length), max(1, int(beats * FINEST))
     edges = sorted({low, *(at for span in sheet.chords for at in (span.start, span.end) if low < at < end)})
@@ -212,6 +213,7 @@ def _bar_text(sheet: LeadSheet, low: Fraction, beats: Fraction) -> str:
         at = low + beats * part / parts
         chord = sheet.chord_at(at)
         continues = at >= sheet.length or chord == now
-        words.append("." if continues else pop_name(chord))
+        mark = next((m for span, m in zip(sheet.chords, marks or ()) if span.start <= at < span.end), "")
+        words.append("." if continues else pop_name(chord) + mark)
         now = now if continues else chord
     return " ".join(words)

@@ -119,7 +119,7 @@ class GenerateTab:
         begun = self.start.click(self.begin, None, [*buttons, self.ticket], show_progress="hidden", **PRIVATE)
         begun.then(
             self.generate,
-            [self.ticket, self.history, *fields, self.genre, self.prompt, self.seed, self.steps, *self.mix],
+            [self.ticket, self.history, *self.fields],
             outputs,
             api_name="generate",
             show_progress="hidden",
@@ -163,6 +163,33 @@ class GenerateTab:
         except ValueError as error:
             return markup.wrong(error), gr.update(interactive=False), markup.wrong(error, alert=False)
 
+    @property
+    def fields(self) -> list[Any]:
+        """The components whose values `order` takes, in its order."""
+        head = [self.chords, self.key, self.bpm, self.meter, self.length, self.unit, self.ending]
+        return [*head, self.genre, self.prompt, self.seed, self.steps, *self.mix]
+
+    def order(
+        self,
+        chords: str,
+        key: str,
+        bpm: float,
+        meter: str,
+        length: float,
+        unit: str,
+        ending: str,
+        genre: str,
+        prompt: str,
+        seed: int,
+        steps: int,
+        *mix: float,
+    ) -> Order:
+        """What the fields ask for; ``mix``: a weight for each of the genres of the studio."""
+        weights = dict(zip(self.studio.genres, mix, strict=True))
+        style = None if genre == ANY else genre
+        more = {"seed": seed, "steps": steps, "mix": weights, "ending": ending, **_length(length, unit)}
+        return Order(chords, key, bpm, meter, style, prompt, **more)
+
     def begin(self) -> tuple[Any, ...]:
         """What the bar shows at once, Generate off, Cancel on; and a ticket by which the work can be cancelled."""
         status = markup.status("waiting for its turn")
@@ -197,19 +224,7 @@ class GenerateTab:
         A generator, so that gradio lets go of it when its client leaves; the work then stops at the next step. ``mix``:
         a weight for each of the genres of the studio. ``request``: by gradio. ``ticket``: of `begin`.
         """
-        order = Order(
-            chords,
-            key,
-            bpm,
-            meter,
-            None if genre == ANY else genre,
-            prompt,
-            seed=seed,
-            steps=steps,
-            mix=dict(zip(self.studio.genres, mix, strict=True)),
-            **_length(length, unit),
-            ending=ending,
-        )
+        order = self.order(chords, key, bpm, meter, length, unit, ending, genre, prompt, seed, steps, *mix)
         unchanged = (gr.skip(), gr.skip(), gr.skip())
         if self.studio.is_cancelled(ticket):
             yield *unchanged, *unchanged

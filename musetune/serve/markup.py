@@ -13,9 +13,11 @@ from typing import Any
 from musetune.audio.source import SYMBOLS
 from musetune.display.analysis_html import summary
 from musetune.display.charts import chart_html, facts
+from musetune.display.unsure import is_unsure, legend_for, mark_name, unsure_chords
 from musetune.formats.chart_text import pop_name
 from musetune.serve.history import NAME, NamedTake, TakeHistory
 from musetune.serve.player import (
+    UNSURE_CLASS,
     ChordCell,
     asked_cells,
     chart_that_follows,
@@ -137,7 +139,8 @@ def _take_row(one: NamedTake, history: TakeHistory) -> str:
 
 
 def song_html(path: Path, record: JsonObject, sheet: LeadSheet, files: Mapping[str, Path] | None = None) -> str:
-    """Player and chart of an analysed song; a line under each chord is the longer, the surer it is.
+    """Player and chart of an analysed song; a line under each chord is the longer, the surer it is, and an unsure one
+    has a mark, which a sentence explains.
 
     What is no sound has no player. ``files``: what was recognised, by name.
     """
@@ -146,17 +149,18 @@ def song_html(path: Path, record: JsonObject, sheet: LeadSheet, files: Mapping[s
         ChordCell(
             row["start_s"],
             row["end_s"],
-            pop_name(Chord.parse(row["chord"])),
+            mark_name(pop_name(Chord.parse(row["chord"])), is_unsure(row["confidence"])),
             row["roman"] or "",
-            "mt-plain mt-sure",
+            "mt-plain mt-sure" + UNSURE_CLASS * is_unsure(row["confidence"]),
             float(row["confidence"]),
         )
         for row in record["chords"]
     ]
+    legend = legend_for(unsure_chords(record))
     sound = None if path.suffix.lower() in SYMBOLS else path
     player = player_html(sound, sheet, {"heard": cells}, seconds, title=path.name)
     return f'<section class="mt-take"><p class="mt-fact">{escape(summary(record))}</p>{player}' + (
-        f"{downloads(files or {})}{chart_that_follows(sheet, cells)}</section>"
+        f"{note(legend) if legend else ''}{downloads(files or {})}{chart_that_follows(sheet, cells)}</section>"
     )
 
 
@@ -180,15 +184,18 @@ def scores_html(report: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr class='{verdict(row)}'><td>{row['start_s']:.1f}–{row['end_s']:.1f} s</td>"
         f"<td>{escape(pop_name(Chord.parse(row['asked'])))}</td>"
-        f"<td>{escape(pop_name(Chord.parse(row['heard'])))}</td><td>{percent(row['share'])}</td>"
+        f"<td>{escape(mark_name(pop_name(Chord.parse(row['heard'])), is_unsure(row['confidence'])))}</td>"
+        f"<td>{percent(row['share'])}</td>"
         f"<td>{percent(row['confidence'])}</td>"
         f"<td>{'✓' if row['match'] else '✗'}</td></tr>"
         for row in report["chords"]
     )
+    legend = legend_for(unsure_chords(report))
     return (
         f'<div class="mt-scores">{tiles}</div><p class="mt-fact">Overall is the mean of its parts: how much of '
         f"what was asked MuseTune's own listener hears. Tempo: asked {tempo['asked_bpm'] or 0:.0f} bpm, heard {pulse}. "
         f"Key: asked {escape(key['asked'])}, heard {escape(key['heard'] or 'none')}.</p>"
+        f"{note(legend) if legend else ''}"
         '<details class="mt-details"><summary>Chord by chord</summary><table class="mt-table"><thead><tr>'
         '<th scope="col">time</th><th scope="col">asked</th><th scope="col">heard</th><th scope="col">of the time</th>'
         f'<th scope="col">sure</th><th scope="col">match</th></tr></thead><tbody>{rows}</tbody></table></details>'

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from starlette.middleware import Middleware
 
-from musetune.serve import generate_tab
+from musetune.evaluation.preferences import PairBatch
+from musetune.serve import compare_tab, generate_tab
+from musetune.serve.compare_tab import CompareTab
 from musetune.serve.generate_tab import GenerateTab
 from musetune.serve.guard import UPLOAD, Guard
 from musetune.serve.listen_tab import ListenTab
@@ -27,12 +29,22 @@ UPLOADS_KEPT_S = 3600  # a song that was uploaded stays for so long, and less wh
 
 
 class Page:
-    """The page's tabs over one pipeline; takes are written to ``folder``. ``blocks`` is what gradio serves."""
+    """The page's tabs over one pipeline; ``blocks`` is what gradio serves.
 
-    def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
+    Args:
+        pipe: the pipeline.
+        folder: where takes are written.
+        compare: folder of the Compare tab's pairs and verdicts; made when there is something in it;
+            None: beside the takes.
+    """
+
+    def __init__(self, pipe: MuseTunePipeline, folder: Path, compare: Path | None = None) -> None:
         self.studio = Studio(pipe, folder)
         self.uploads = folder.with_name(f"{folder.name}-uploads")
         self.uploads.mkdir(exist_ok=True)
+        self.pairs = folder.with_name(f"{folder.name}-pairs")  # the sounds that the Compare tab shows
+        self.pairs.mkdir(exist_ok=True)
+        batch = compare or folder.with_name(f"{folder.name}-compare")
         os.environ["GRADIO_TEMP_DIR"] = str(self.uploads)  # gradio's parts, made below, keep uploads there
         cleaning = (UPLOADS_KEPT_S // 6, UPLOADS_KEPT_S)  # how often, and how old what goes is; seconds
         with gr.Blocks(
@@ -46,6 +58,9 @@ class Page:
                     self.song = SongTab(self.studio)
                 with gr.Tab("Listen", id="listen"):
                     self.listen = ListenTab(self.studio, self.generate, self.tabs)
+                with gr.Tab("Compare", id=compare_tab.TAB) as tab:
+                    self.compare = CompareTab(self.studio, self.generate, PairBatch(batch), self.pairs)
+                self.compare.wire_tab(tab)
 
 
 def launch(
@@ -75,13 +90,13 @@ def launch(
         quiet=True,
         share=False,
         show_error=True,
-        allowed_paths=[str(page.studio.folder)],
+        allowed_paths=[str(page.studio.folder), str(page.pairs)],
         max_file_size=UPLOAD,
         app_kwargs={"middleware": [middleware]},
         ssr_mode=False,
         footer_links=[],
         run_history=False,
-        css_paths=[HERE / "page.css", HERE / "song.css"],
+        css_paths=[HERE / "page.css", HERE / "song.css", HERE / "compare.css"],
         head="".join(f"<script>{(HERE / name).read_text()}</script>" for name in ("page.js", "song.js")),
         theme=_theme(),
     )

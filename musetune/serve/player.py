@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from musetune.display.charts import bars_of
+from musetune.display.unsure import is_unsure, mark_name
 from musetune.formats.chart_text import pop_name
 from musetune.symbols import Chord, LeadSheet
 from musetune.theory.numerals.context import romans_of_spans
+
+UNSURE_CLASS = " mt-unsure"  # of the cell of a chord that the analysis is unsure of
 
 
 class ChordCell(NamedTuple):
@@ -100,9 +103,10 @@ def heard_cells(rows: Sequence[Mapping[str, Any]]) -> list[ChordCell]:
         ChordCell(
             row["start_s"],
             row["end_s"],
-            f"{'✓' if row['match'] else '✗'} {pop_name(Chord.parse(row['heard']))}",
+            f"{'✓' if row['match'] else '✗'} "
+            f"{mark_name(pop_name(Chord.parse(row['heard'])), is_unsure(row['confidence']))}",
             percent(row["confidence"]),
-            verdict(row),
+            verdict(row) + UNSURE_CLASS * is_unsure(row["confidence"]),
         )
         for row in rows
     ]
@@ -138,7 +142,8 @@ def _cell(cell: ChordCell) -> str:
 def _bar(sheet: LeadSheet, cells: Sequence[ChordCell], low: Fraction, high: Fraction) -> str:
     part = next((section.label for section in sheet.sections if low <= section.start < high), "")
     chords = "".join(
-        f'<button type="button" class="mt-chord" data-start="{cell.start_s:.3f}" data-end="{cell.end_s:.3f}" '
+        f'<button type="button" class="mt-chord{UNSURE_CLASS * (UNSURE_CLASS in cell.kind)}" '
+        f'data-start="{cell.start_s:.3f}" data-end="{cell.end_s:.3f}" '
         f'style="flex-grow:{float(min(span.end, high) - max(span.start, low)):g}"><b>{escape(cell.name)}</b>'
         f"<small>{escape(cell.under)}</small></button>"
         for span, cell in zip(sheet.chords, cells, strict=True)

@@ -15,8 +15,6 @@ from musetune.serve.player import asked_cells, chart_that_follows, player_html, 
 from musetune.serve.song_work import AUDIO_S, Song, SongAudio, clock
 from musetune.symbols import LeadSheet
 
-WRITERS = {"model": "by the model", "rule": "by a rule", "given": "as given"}
-
 
 def plan_html(sheet: LeadSheet, note: str = "") -> str:
     """How a plan's chart is understood, with a note under it."""
@@ -36,7 +34,7 @@ def cast_html(song: Song) -> str:
     lines = [float(line) for line in sheet.downbeats_s]
     rows = "".join(
         f'<div class="mt-cast-row" data-player="{escape(name)}"><div class="mt-cast-name"><b>{escape(name)}</b>'
-        f"<small>{len(stem.notes)} notes {WRITERS[stem.source]}</small></div>"
+        f"<small>{len(stem.notes)} notes {escape(stem.credit)}</small></div>"
         f'<div class="mt-cast-buttons">{_toggle("Mute", name)}{_toggle("Solo", name)}'
         f'<button type="button" class="mt-cast-button" data-act="anew" aria-label="Write new notes for {escape(name)}">'
         f"New</button></div>"

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 import gradio as gr
 
+from musetune.planning.planner.song_styles import all_styles
 from musetune.serve import markup, song_markup, song_work
 from musetune.serve.choice import choice
 from musetune.serve.errand import Errand, StoppedError
@@ -22,6 +23,7 @@ from musetune.symbols.meter import METERS
 
 Result = TypeVar("Result")
 Update = dict[Any, Any]  # component → what it shows now
+STYLES = sorted((style.style for style in all_styles()), key=str.lower)
 FREE = "any"  # a pin that is left to the planner
 NO_PLAN = (
     '<div class="mt-hint mt-next">Say what song and press 1; its chart appears above, to edit, and here, to read.</div>'
@@ -64,6 +66,19 @@ class SongTab:
                 self.key = choice("Key", [FREE, *KEYS], FREE, "song-key")
                 self.meter = choice("Meter", [FREE, *METERS], FREE, "song-meter")
                 self.genre = choice("Genre", [FREE, *GENRES], FREE, "song-genre")
+            self.style = choice("Style", [FREE, *STYLES], FREE, "song-style")
+            self.styles = gr.File(
+                label="Styles of your own (YAML)",
+                file_types=[".yaml", ".yml"],
+                type="filepath",
+                height=90,
+                elem_id="song-styles",
+            )
+            gr.HTML(
+                '<div class="mt-hint">A style says what your words leave open: meter, tempo, form, chords, how each '
+                "player plays. To name it in your words does the same. docs/reference/styles.md tells what each says "
+                "and how to write a file of your own.</div>"
+            )
             with gr.Row(elem_classes="mt-fields"):
                 self.bpm = gr.Textbox(
                     "", label="Tempo, bpm", placeholder=FREE, max_length=NAME, elem_id="song-bpm", min_width=90
@@ -123,6 +138,7 @@ class SongTab:
 
     def _wire(self) -> None:
         order = [self.prompt, self.key, self.bpm, self.meter, self.genre, self.form, self.bars, self.seed]
+        order += [self.style, self.styles]
         bar = [self.status, self.cancel]
         planned = [*bar, self.chart, self.header, self.reading, self.notes_button, self.apply_button]
         after_notes = [*bar, self.song, self.cast, self.first_bar, self.audio_button, self.audio, self.reading]
@@ -231,10 +247,23 @@ class SongTab:
     # -- how it is shown
 
     @staticmethod
-    def _order(prompt: str, key: str, bpm: str, meter: str, genre: str, form: str, bars: str, seed: int) -> SongOrder:
+    def _order(
+        prompt: str,
+        key: str,
+        bpm: str,
+        meter: str,
+        genre: str,
+        form: str,
+        bars: str,
+        seed: int,
+        style: str = FREE,
+        styles: str | None = None,
+    ) -> SongOrder:
         form = form.strip() if isinstance(form, str) else form
         tempo, length = _number("Tempo", bpm), _number("Bars", bars)
-        return SongOrder(prompt, _pin(key), tempo, _pin(meter), _pin(genre), _pin(form), length, seed)
+        return SongOrder(
+            prompt, _pin(key), tempo, _pin(meter), _pin(genre), _pin(form), length, seed, _pin(style), styles or None
+        )
 
     def _rewriter(self, player: str) -> Callable[..., Iterator[Update]]:
         """`anew` of one player, a generator function as gradio wants one."""

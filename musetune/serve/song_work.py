@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musetune.formats.chart_text import chart_text
+from musetune.planning.planner.section_purposes import section_purposes
 from musetune.serve.errand import Errand
 from musetune.serve.work import NAME, SECONDS, STEPS, WORDS, check_number, genres_of, new_folder
 from musetune.symbols import Arrangement, LeadSheet
@@ -32,7 +33,10 @@ FILES = {"MIDI": "song.mid", "MusicXML": "song.musicxml", "Plan (JSON)": "song.j
 
 @dataclass(frozen=True)
 class SongOrder:
-    """What song is asked for; what is None, the planner chooses. ``form``: AABA, or "verse:8 chorus:8"."""
+    """What song is asked for; what is None, the planner chooses.
+
+    ``form``: AABA, or "verse:8 chorus:8". ``style``: a style's name. ``styles``: path of a YAML file of own styles.
+    """
 
     prompt: str = ""
     key: str | None = None
@@ -42,6 +46,8 @@ class SongOrder:
     form: str | None = None
     bars: float | None = None
     seed: int = 0
+    style: str | None = None
+    styles: str | None = None
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
@@ -51,6 +57,7 @@ class SongOrder:
             ("Meter", self.meter or "", NAME),
             ("Genre", self.genre or "", NAME),
             ("Form", self.form or "", FORM),
+            ("Style", self.style or "", WORDS),
         )
         for name, text, most in lengths:
             if not isinstance(text, str) or len(text) > most:
@@ -63,7 +70,7 @@ class SongOrder:
         if self.bpm is not None:
             check_number("Tempo", self.bpm, 30, 300)
         check_number("Seed", self.seed, 0, 2**31 - 1)
-        if not self.prompt.strip() and all(value is None for value in self.pins().values()):
+        if not self.prompt.strip() and self.style is None and all(value is None for value in self.pins().values()):
             raise ValueError("What song: say it in words, such as “slow sad waltz”, or pin something")
 
     def pins(self) -> dict[str, Any]:
@@ -79,20 +86,25 @@ class SongOrder:
             "bars": None if self.bars is None else int(self.bars),
         }
 
+    def rest(self) -> dict[str, Any]:
+        """The planner's other arguments."""
+        return {"seed": self.seed, "style": self.style, "styles": self.styles}
+
 
 @dataclass(frozen=True)
 class PlanHeader:
-    """What of a plan is not in its chart: key, tempo, meter, genre."""
+    """What of a plan is not in its chart: key, tempo, meter, genre, style."""
 
     key: str = "C major"
     bpm: float = 120.0
     meter: str = "4/4"
     genre: str | None = None
+    style: str | None = None
 
     @staticmethod
     def of(sheet: LeadSheet) -> PlanHeader:
         """The header of a plan."""
-        return PlanHeader(str(sheet.key), sheet.bpm, str(sheet.meter), sheet.genre)
+        return PlanHeader(str(sheet.key), sheet.bpm, str(sheet.meter), sheet.genre, sheet.style)
 
 
 @dataclass(frozen=True)
@@ -142,7 +154,7 @@ def write_plan(order: SongOrder, errand: Errand[LeadSheet] | None = None) -> Lea
         StoppedError: where nobody waits any more.
     """
     order.check()
-    return _planned(order.prompt, order.pins() | {"seed": order.seed}, errand)
+    return _planned(order.prompt, order.pins() | order.rest(), errand)
 
 
 def apply_pins(sheet: LeadSheet, order: SongOrder, errand: Errand[LeadSheet] | None = None) -> LeadSheet:
@@ -163,7 +175,7 @@ def apply_pins(sheet: LeadSheet, order: SongOrder, errand: Errand[LeadSheet] | N
             f"Bars: {pins['bars']} are fewer than the chart's {len(sheet.downbeats())}; delete bars in the chart"
         )
     own_pins = {name: pins[name] for name in ("key", "bpm", "genre", "bars")}
-    return _planned(order.prompt, own_pins | {"sheet": sheet, "seed": order.seed}, errand)
+    return _planned(order.prompt, own_pins | {"sheet": sheet} | order.rest(), errand)
 
 
 def _planned(prompt: str, pins: dict[str, Any], errand: Errand[LeadSheet] | None) -> LeadSheet:
@@ -205,7 +217,9 @@ def read_plan(text: str, header: PlanHeader) -> LeadSheet:
         raise ValueError("Chart: it is empty; write a plan first, or type chords such as | C | F | G | C |")
     sheet = LeadSheet.parse(text, key=header.key, bpm=header.bpm, time_signature=header.meter, genre=header.genre)
     _check_length(sheet)
-    return sheet
+    purposes = section_purposes([section.label for section in sheet.sections])
+    sections = tuple(replace(one, purpose=purpose) for one, purpose in zip(sheet.sections, purposes, strict=True))
+    return replace(sheet, sections=sections, style=header.style)
 
 
 def _check_length(sheet: LeadSheet) -> None:

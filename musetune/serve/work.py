@@ -259,6 +259,45 @@ def finish(audio: np.ndarray, rate: int, seconds: float, ending: str) -> np.ndar
     return body
 
 
+def generate(
+    pipe: MuseTunePipeline, order: Order, errand: Errand[Any] | None = None, label: str = ""
+) -> tuple[np.ndarray, int]:
+    """Generate the sound that ``order`` asks for.
+
+    Args:
+        pipe: the pipeline.
+        order: what is asked for.
+        errand: who waits for it: reported to and asked at every step.
+        label: what stands before the steps in the report.
+
+    Returns:
+        Mono samples (n,) and their rate in Hz.
+
+    Raises:
+        ValueError: as the pipeline does.
+        StoppedError: where nobody waits any more.
+    """
+    import torch
+
+    def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if errand is not None:
+            errand.progress, errand.share = f"{label}{step + 1}/{order.steps:.0f} steps", (step + 1) / order.steps
+            errand.check()
+        return tensors
+
+    if genres_of(pipe):
+        pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
+    output = pipe(
+        order.prompt,
+        lead_sheet=order.played(),
+        num_inference_steps=int(order.steps),
+        generator=torch.Generator().manual_seed(int(order.seed)),
+        callback_on_step_end=after_step,
+    )
+    rate = output.sampling_rate
+    return finish(output.audios[0], rate, order.sheet().duration_s, order.ending), rate
+
+
 def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take] | None = None) -> Take:
     """Generate what ``order`` asks for into a new folder under ``folder``.
 
@@ -272,29 +311,11 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         ValueError: as the pipeline does.
         StoppedError: where nobody waits any more.
     """
-    import torch
-
     from musetune.audio import save_audio
     from musetune.evaluation import report
 
-    def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if errand is not None:
-            errand.progress, errand.share = f"{step + 1}/{order.steps:.0f} steps", (step + 1) / order.steps
-            errand.check()
-        return tensors
-
     sheet = order.sheet()
-    if genres_of(pipe):
-        pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
-    output = pipe(
-        order.prompt,
-        lead_sheet=order.played(),
-        num_inference_steps=int(order.steps),
-        generator=torch.Generator().manual_seed(int(order.seed)),
-        callback_on_step_end=after_step,
-    )
-    rate = output.sampling_rate
-    audio = finish(output.audios[0], rate, sheet.duration_s, order.ending)
+    audio, rate = generate(pipe, order, errand)
     if errand is not None:
         errand.progress, errand.share = "listening to it", None
         errand.check()

@@ -1,6 +1,6 @@
 """Chords, keys, meters, beats, lead sheets, scores, arrangements: plain immutable values. Needs numpy only."""
 
-from musetune.symbols.arrangement import Arrangement, Stem, StemNote
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote, Writer
 from musetune.symbols.beat_grid import BPM_RANGE, BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
 from musetune.symbols.key import Key
@@ -30,4 +30,5 @@ __all__ = [
     "SectionPurpose",
     "Stem",
     "StemNote",
+    "Writer",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,39 @@ class StemNote:
 
 STEMS = ("drums", "bass", "guitar", "keys", "lead")  # in the order in which they are written
 SOURCES = ("model", "rule", "given")
+CREDITS = {"model": "by the model", "rule": "by a rule", "given": "as given"}
+SILENCE = "none"  # the rule of a player who rests
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who wrote a player's part from a beat on.
+
+    Args:
+        start: Beat from which it holds.
+        section: Label of the section that begins there, "" where it has none.
+        source: One of SOURCES.
+        rule: Name of the rule where ``source`` is "rule", "none" where the player rests; "" otherwise.
+
+    Raises:
+        ValueError: For another ``source``.
+
+    Example:
+        >>> str(Writer(0, "verse", "rule", "one_drop"))
+        'by rule one_drop'
+    """
+
+    start: float
+    section: str
+    source: str
+    rule: str = ""
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise ValueError(f"source={self.source!r} is not one of {', '.join(SOURCES)}")
+
+    def __str__(self) -> str:
+        return "rests" if self.rule == SILENCE else f"by rule {self.rule}" if self.rule else CREDITS[self.source]
 
 
 @dataclass(frozen=True)
@@ -47,6 +81,7 @@ class Stem:
         notes: Notes in order of onset.
         is_drum: Whether pitches name drums.
         source: Who wrote the notes: "model" (a stem transformer), "rule" (a rule-made pattern) or "given" (the user).
+        writers: Who wrote each section, in order; empty where all is ``source``'s and nothing more is known.
 
     Raises:
         ValueError: For another ``source``.
@@ -61,10 +96,22 @@ class Stem:
     notes: tuple[StemNote, ...]
     is_drum: bool = False
     source: str = "rule"
+    writers: tuple[Writer, ...] = ()
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
             raise ValueError(f"source={self.source!r} is not one of {', '.join(SOURCES)}")
+
+    @property
+    def credit(self) -> str:
+        """Who wrote the part, in few words: "by the model", "by rule one_drop; rests in intro"."""
+        if not self.writers:
+            return CREDITS[self.source]
+        by = dict.fromkeys(str(writer) for writer in self.writers if writer.rule != SILENCE)
+        silent = dict.fromkeys(writer.section for writer in self.writers if writer.rule == SILENCE)
+        if not by:
+            return "rests"
+        return ", ".join(by) + (f"; rests in {', '.join(silent)}" if any(silent) else "")
 
 
 @dataclass(frozen=True)
@@ -90,13 +137,15 @@ class Arrangement:
         """Write the stems as plain values, each note [start, beats, pitch, velocity] to 1e-4 beats.
 
         Returns:
-            One dictionary a stem, by name. The grid is not among them: it is the lead sheet's.
+            One dictionary a stem, by name; ``writers`` as [beat, section, source, rule]. The grid is not among them:
+            it is the lead sheet's.
         """
         return {
             name: {
                 "program": stem.program,
                 "is_drum": stem.is_drum,
                 "source": stem.source,
+                **({"writers": [[w.start, w.section, w.source, w.rule] for w in stem.writers]} if stem.writers else {}),
                 "notes": [[round(n.start, 4), round(n.beats, 4), n.pitch, n.velocity] for n in stem.notes],
             }
             for name, stem in self.stems.items()
@@ -106,7 +155,13 @@ class Arrangement:
     def from_json(data: JsonObject, grid: BeatGrid) -> Arrangement:
         """Read what ``to_json`` wrote, on ``grid``."""
         stems = {
-            name: Stem(s["program"], tuple(StemNote(*n) for n in s["notes"]), s["is_drum"], s["source"])
+            name: Stem(
+                s["program"],
+                tuple(StemNote(*n) for n in s["notes"]),
+                s["is_drum"],
+                s["source"],
+                tuple(Writer(*w) for w in s.get("writers", ())),
+            )
             for name, s in data.items()
         }
         return Arrangement(grid, stems)
@@ -142,7 +197,13 @@ class Arrangement:
                 if end > 0 and start < duration_s:
                     first, last = float(grid.beat_at(start)), float(grid.beat_at(end))
                     notes.append(replace(note, start=first, beats=last - first))
-            return replace(stem, notes=tuple(notes))
+            return replace(stem, notes=tuple(notes), writers=tuple(writers_inside(stem)))
+
+        def writers_inside(stem: Stem) -> Iterator[Writer]:
+            starts = [float(self.grid.time_at(writer.start)) - start_s for writer in stem.writers]
+            for writer, start, end in zip(stem.writers, starts, [*starts[1:], float("inf")]):
+                if end > 1e-6 and start < duration_s:
+                    yield replace(writer, start=max(float(grid.beat_at(max(start, 0.0))), 0.0))
 
         return Arrangement(grid, {name: moved(stem) for name, stem in self.stems.items()})
 

@@ -39,12 +39,15 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Batch:
-    """latents (B, channels, rows, cols) float32, the tokens of the same stretch, and the prompts' embeddings."""
+    """latents (B, channels, rows, cols) float32, the tokens of the same stretch, and the prompts' embeddings;
+    row_weights (B, rows): how much each row counts in the loss, None where all count fully.
+    """
 
     ids: list[str]
     latents: Tensor
     tokens: MusicTokens
     text: TextEmbedding
+    row_weights: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""
@@ -54,6 +57,7 @@ class Batch:
             self.latents.to(device),
             self.tokens.to(device),
             TextEmbedding(*(t.to(device) for t in text)),
+            None if self.row_weights is None else self.row_weights.to(device),
         )
 
 
@@ -66,6 +70,7 @@ def draw_batch(
     frames_per_row: int,
     crop_rows: int | None,
     dropout: Dropout,
+    row_weights: Tensor | None = None,
 ) -> Batch:
     """One batch of clips, cropped, with some of their conditions hidden.
 
@@ -77,6 +82,7 @@ def draw_batch(
         frames_per_row: Frames of beats and chroma in a latent row.
         crop_rows: Latent rows of a random crop, in 1…rows; None takes whole clips.
         dropout: How often conditions are hidden.
+        row_weights: How much each latent row counts in the loss, (clips, rows); None: fully.
 
     Raises:
         ValueError: `crop_rows` is outside that range.
@@ -84,9 +90,12 @@ def draw_batch(
     clips = [dataset.clips[i] for i in indices]
     latents, tokens = dataset.latents[indices].float(), table.batch(indices)
     frame_s = dataset.info.row_s / frames_per_row
+    weights = None if row_weights is None else row_weights[indices]
     if crop_rows is not None:
         starts = draw_crops(generators, dataset.info.rows, crop_rows)
         latents = torch.stack([x[:, s : s + crop_rows] for x, s in zip(latents, starts.tolist(), strict=True)])
+        if weights is not None:
+            weights = torch.stack([w[s : s + crop_rows] for w, s in zip(weights, starts.tolist(), strict=True)])
         tokens = crop(tokens, starts * frames_per_row, crop_rows * frames_per_row, frame_s)
     wordless = chance(generators, dropout.text).tolist()
     text = dataset.collate_texts(["" if hide else clip.text for clip, hide in zip(clips, wordless, strict=True)])
@@ -100,4 +109,6 @@ def draw_batch(
         arrangement_dropout=dropout.arrangement,
     )
     tokens = hide_spans(tokens, generators, frame_s, dropout.span)
-    return Batch([clip.id for clip in clips], latents, tokens, text)
+    if weights is not None and bool((weights == 1).all()):
+        weights = None  # the plain mean then, bit for bit
+    return Batch([clip.id for clip in clips], latents, tokens, text, weights)

@@ -120,16 +120,23 @@ def min_snr_weight(ratio: Tensor, gamma: float, prediction_type: str) -> Tensor:
 
 
 def diffusion_loss(
-    prediction: Tensor, target: Tensor, ratio: Tensor, prediction_type: str, snr_gamma: float | None
+    prediction: Tensor,
+    target: Tensor,
+    ratio: Tensor,
+    prediction_type: str,
+    snr_gamma: float | None,
+    row_weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean squared error of each sample, weighted by min-SNR.
+    """Mean squared error of each sample, weighted by min-SNR and, where given, row by row.
 
     Args:
-        prediction: The network's answer, (B, ...).
+        prediction: The network's answer, (B, ...); with `row_weights` (B, channels, rows, cols).
         target: What `target` says, like `prediction`.
         ratio: The signal-to-noise ratio of each sample, (B,).
         prediction_type: epsilon, v_prediction or sample.
         snr_gamma: Of `min_snr_weight`; None weighs all timesteps alike.
+        row_weights: How much the error of each row counts, (B, rows), each in 0…1; None: all fully. A sample with
+            unsure rows counts less as a whole.
 
     Returns:
         (B,), float32.
@@ -139,7 +146,8 @@ def diffusion_loss(
         >>> diffusion_loss(torch.zeros(2, 3), torch.ones(2, 3), torch.ones(2), "epsilon", None)
         tensor([1., 1.])
     """
-    error = (prediction.float() - target.float()).square().flatten(1).mean(1)
+    square = (prediction.float() - target.float()).square()
+    error = square.flatten(1).mean(1) if row_weights is None else (square.mean((1, 3)) * row_weights).mean(1)
     return error if snr_gamma is None else error * min_snr_weight(ratio, snr_gamma, prediction_type)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import random
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import plans
+import plans_blind
 import plans_data
 import plans_measures as measures
+import plans_parts
 import pytest
 
 from musetune import LeadSheet
+from musetune.evaluation.preferences import PairBatch
 from musetune.symbols import Key, Meter, Section
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
 BLUES = "| A7 | A7 | A7 | A7 | D7 | D7 | A7 | A7 | E7 | D7 | A7 | E7 |"
 
@@ -108,3 +114,64 @@ def test_two_prompts_are_planned_and_judged(tmp_path: Path, capsys: pytest.Captu
     assert report["table"]["meter"]["plans"] == 2
     assert "| meter | 99 |" in capsys.readouterr().out
     assert (tmp_path / "plans.json").is_file()
+
+
+def test_sheets_of_another_version_are_judged(tmp_path: Path) -> None:
+    styles = plans.read_styles()
+    row = next(row for row in plans.read_prompts("dev", styles) if row.get("blues") == 12 and row.get("tonic") == "E")
+    sheet = replace(sheet_of(BLUES, key="A major").transpose(-5), genre="blues")
+    lines = tmp_path / "sheets.jsonl"
+    lines.write_text(json.dumps({"prompt": row["prompt"], "seed": 0, "sheet": sheet.to_json()}) + "\n")
+    report = plans.main(["--sheets", str(lines), "--seeds", "2", "--out", str(tmp_path / "plans.json")])
+    held = {name: value["share"]["mean"] for name, value in report["table"].items()}
+    assert set(report["table"]) == set(plans.MEASURES) - {"harmonic rhythm", "sections recur"}
+    assert held.pop("phrase lengths") == 1.0
+    assert all(share == 1.0 for share in held.values())
+    assert all(value["plans"] == 1 for value in report["table"].values())
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def test_bars_alike() -> None:
+    sheet = sheet_of("| C | C | F | F |" * 2, "A:4 B:4")
+    notes = tuple(StemNote(bar * 4 + beat, 1, 60) for bar in range(8) for beat in ((0, 2) if bar < 4 else (0, 1)))
+    song = Arrangement(sheet.grid, {"keys": Stem(0, notes)})
+    assert plans_parts.alike(sheet, song, ("keys", "lead")) == {"within": 1.0, "other label": pytest.approx(1 / 3)}
+
+
+def test_what_is_counted_of_a_player() -> None:
+    sheet = LeadSheet.parse("| C | C |")
+    notes = (StemNote(0, 1, 60), StemNote(1, 1, 62), StemNote(2, 1, 72))
+    band = plans_parts.band()
+    plans_parts.count(band, Arrangement(sheet.grid, {"lead": Stem(0, notes)}), sheet)
+    figures = band["lead"].figures(drums=False)
+    assert figures == {"density": 1.5, "chord tones": pytest.approx(200 / 3), "leaps": 50.0, "empty bars": 50.0}
+    assert band["lead"].grid == {("4/4", 0): 1, ("4/4", 12): 1, ("4/4", 24): 1}
+
+
+# -- the blind table ---------------------------------------------------------------------------------------------------
+
+
+def test_the_song_of_a_pair_takes_the_plan_s_key_tempo_and_length() -> None:
+    like = replace(LeadSheet.parse("| D | G | A | D |", key="D major", bpm=90), style="waltz")
+    song = LeadSheet.parse("| C | Am | F | G | C | C |", bpm=140)
+    moved = plans_blind.excerpt(song, like)
+    assert (moved.chord_labels, moved.bpm, moved.length) == (["D:maj", "B:min", "G:maj", "A:maj"], 90, 16)
+    assert moved.style == "waltz"
+    songs = [plans_data.RealSong(str(i), "charts", i == 1, song) for i in range(3)]
+    assert plans_blind.partner(songs, like, random.Random(0)) is songs[1]
+    assert plans_blind.partner(songs, LeadSheet.parse("| Am | E7 |", key="A minor"), random.Random(0)) is None
+    assert plans_blind.cut(like, 6.0).length == 8
+
+
+@pytest.mark.slow
+def test_a_pair_is_written_for_the_compare_tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = plans_data.RealSong("a tune", "charts", True, LeadSheet.parse("| C | Am7 | Dm7 | G7 |" * 16))
+    minor = real._replace(sheet=LeadSheet.parse("| Am | Dm | E7 | Am |" * 16, key="A minor"))
+    monkeypatch.setattr(plans_blind, "groups", lambda *paths: {key: [real, minor] for key in ("bossa", "swing")})
+    arguments = ["songs.jsonl", str(tmp_path / "batch"), "--pairs", "1", "--seconds", "5"]
+    plans_blind.main(arguments)
+    (pair,) = PairBatch(tmp_path / "batch").pairs().values()
+    assert [side.origin["name"] for side in pair.sides] == ["plan", "song"]
+    assert all(side.audio.is_file() and side.midi for side in pair.sides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def test_round_trip(tmp_path: Path) -> None:
     assert text.attention_mask.sum(1).tolist() == [1, 7]
     assert text.prompt_embeds[0, 1:].abs().sum() == 0
     assert text.generated_prompt_embeds[1, 0, 0] == 7
+
+
+def test_bars_are_kept_and_older_data_sets_have_none(tmp_path: Path) -> None:
+    bars = [[0.0, 0.4, 0.9], [0.4, 0.768, 0.3]]
+    for name, fields in (("old", {}), ("new", {"bars": bars})):
+        with DatasetWriter(tmp_path / name, INFO) as writer:
+            _add(writer, "a.wav", **fields)
+    old, new = LatentDataset(tmp_path / "old"), LatentDataset(tmp_path / "new")
+    assert [clip.bars for clip in old.clips + new.clips] == [None, None, bars, bars]
+    assert old.digest() != new.digest()
+    path = tmp_path / "old" / "clips.jsonl"  # as written before there were bars
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({k: v for k, v in line.items() if k != "bars"}) + "\n" for line in lines))
+    assert LatentDataset(tmp_path / "old").digest() == old.digest()
 
 
 def test_continues_after_a_kill(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ PIPES = ("cat", "printf")  # what begins a pipe into musetune
 STEPS = 1
 FEWER = {
     "musetune generate": f"--steps {STEPS}",
+    "musetune compare mine --pairs": f"--pairs 1 --steps {STEPS} --seconds 2",
     "python recipes/prepare.py": "--workers 0 --transpose",
     "python recipes/finetune.py": "max_train_steps=1 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no "
     "validation_steps=null report_to=null",

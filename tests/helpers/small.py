@@ -62,10 +62,11 @@ def make_dataset(
     transposed: tuple[int, ...] = (),
     made_with: str = "0",
     played: bool = False,
+    bars: list[list[float]] | None = None,
 ) -> Path:
     """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies.
 
-    With the players' notes where ``played``.
+    With the players' notes where ``played``; each with these ``bars``.
     """
     g = torch.Generator().manual_seed(1)
 
@@ -95,6 +96,7 @@ def make_dataset(
                 arrangement=orchestrate(sheet, seed=i).arrangement.to_json() if played else None,
                 genre=genre,
                 transpose=2 if i in transposed else 0,
+                bars=bars,
             )
             writer.add([clip], latents, {"": text(1), prompt: text(2 + i % 3)})
     return folder

@@ -371,6 +371,7 @@ SHAPING = {
     "map_channels": 8,
     "genre": "pop",
     "crop_rows": 8,
+    "min_confidence": 0.9,
     "text_dropout": 1.0,
     "stream_dropout": 0.0,
     "condition_dropout": 1.0,
@@ -428,8 +429,25 @@ ELSEWHERE = {
 
 
 @pytest.mark.slow
+def test_where_nothing_is_unsure_training_is_what_it_was(base: Path, tmp_path: Path) -> None:
+    """Bit for bit: a data set of before there were bars, one that is sure, and an unsure one with min_confidence=0."""
+    runs = {}
+    for name, bars, option in (
+        ("old", None, "min_confidence=0.9"),
+        ("sure", [[0.0, 2.048, 0.91]], "min_confidence=0.9"),
+        ("off", [[0.0, 2.048, 0.1]], "min_confidence=0"),
+        ("unsure", [[0.0, 2.048, 0.1]], "min_confidence=0.9"),
+    ):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        data = make_dataset(tmp_path / name, 10, bars=bars)
+        runs[name] = result(train_here(base, data, tmp_path / f"run-{name}", "max_train_steps=2", option).parent)
+    assert runs["old"] == runs["sure"] == runs["off"]
+    assert runs["unsure"] != runs["old"]
+
+
+@pytest.mark.slow
 def test_every_option_acts(base: Path, tmp_path: Path) -> None:
-    data = make_dataset(tmp_path / "data", 10, transposed=(4, 7))
+    data = make_dataset(tmp_path / "data", 10, transposed=(4, 7), bars=[[0.0, 1.0, 0.95], [1.0, 2.048, 0.7]])
     plain = result(train_here(base, data, tmp_path / "plain", "max_train_steps=3").parent)
     again = result(train_here(base, data, tmp_path / "again", "max_train_steps=3").parent)
     assert plain == again

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from musetune.cli import main
 from musetune.cli.prepare import semitones
 from musetune.datasets import LatentDataset
 from musetune.datasets import prepare as recipe
+from musetune.datasets.bar_weights import SURE_SHARE, sure_share
 from musetune.datasets.metadata import MetadataRow
 from musetune.models.nano import build_nano
 from musetune.pipeline.pipeline import MuseTunePipeline
@@ -459,3 +461,31 @@ def test_what_is_said_of_all_files_yields_to_metadata(tmp_path: Path) -> None:
         assert {(c.genre, c.text, c.licence) for c in result.clips} == {(genre, text, licence)}
         findings = result.clips[0].provenance["findings"]
         assert (findings["key"], findings["bpm"], findings["duration_s"]) == ("C major", 120, 12)
+
+
+def test_bars_carry_how_surely_they_are_heard_and_unsure_clips_are_left_out(tmp_path: Path) -> None:
+    sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=22)
+    save_audio(tmp_path / "a.wav", tones(sheet, 22), SR)
+    job = recipe.SliceJob(tmp_path / "a.wav", "a.wav", recipe.NOTHING, 5.12, (), None, min_confidence=0.0)
+    heard = recipe.slice_or_reason(job)
+    assert heard.reason is None
+    confidence = [sure for clip in heard.clips for _, _, sure in clip.bars or []]
+    assert len(heard.clips) >= 3
+    assert all(0 < sure < 1 for sure in confidence)
+    for clip in heard.clips:
+        assert clip.bars is not None
+        assert clip.bars[0][0] == 0
+        assert clip.bars[-1][1] <= 5.12
+        assert all(before[1] == after[0] for before, after in zip(clip.bars, clip.bars[1:]))
+    strict = recipe.slice_or_reason(replace(job, min_confidence=1.0))
+    assert strict.reason is not None
+    assert "heard too unsurely: none of its" in strict.reason
+    assert "--min-confidence" in strict.reason
+    shares = [sure_share(clip.bars or [], middle) for clip in heard.clips for middle in [float(np.median(confidence))]]
+    some = recipe.slice_or_reason(replace(job, min_confidence=float(np.median(confidence))))
+    assert len(some.clips) == sum(share >= SURE_SHARE for share in shares)
+    assert some.unsure == len(heard.clips) - len(some.clips)
+    told = recipe.MetadataRow({"lead_sheet": sheet.to_json()}, "metadata.jsonl, line 1")
+    known = recipe.slice_or_reason(replace(job, row=told, min_confidence=1.0))
+    assert {sure for clip in known.clips for _, _, sure in clip.bars or []} == {1.0}
+    assert known.unsure == 0

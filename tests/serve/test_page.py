@@ -239,7 +239,7 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
 
 def test_one_piece_of_work_at_a_time(page: Any) -> None:
     heavy = [fn for fn in page.blocks.fns.values() if fn.concurrency_id == "work"]
-    assert {fn.name for fn in heavy} == {"generate", "analyse", "plan", "apply", "notes", "anew", "sound"}
+    assert {fn.name for fn in heavy} == {"generate", "analyse", "plan", "apply", "notes", "anew", "sound", "make"}
     assert all(fn.concurrency_limit == 1 for fn in heavy)
 
 

@@ -208,3 +208,16 @@ def test_html_is_whole_escaped_and_labelled(pipe: Any, song: Song, tmp_path: Pat
     text = song_markup.audio_html(made.audio, made.sheet)
     assert "Bars 3–4: 0:04 of 0:08" in text
     assert classes(text).count("mt-download") == 2
+
+
+def test_a_style_is_chosen_and_played_from_the_chart(tmp_path: Path) -> None:
+    sheet = write_plan(SongOrder(form="verse:4 chorus:4", style="bossa nova"))
+    assert (sheet.style, sheet.genre) == ("bossa nova", "jazz")
+    again = read_plan(plan_text(sheet), PlanHeader.of(sheet))
+    assert again.style == "bossa nova"
+    assert [section.purpose for section in again.sections] == [section.purpose for section in sheet.sections]
+    with pytest.raises(ValueError, match="did you mean 'bossa nova'"):
+        write_plan(SongOrder(style="bosa nova"))
+    own = tmp_path / "mine.yaml"
+    own.write_text("style: zouk\ntempo: [90, 94]\n")
+    assert 89.9 < write_plan(SongOrder("a short zouk, 4 bars", styles=str(own))).bpm < 94.1

@@ -56,3 +56,15 @@ def test_bad_settings_say_what_is_allowed() -> None:
     with pytest.raises(ValueError, match="use v_prediction"):
         min_snr_weight(torch.zeros(1), 5.0, "epsilon")
     assert min_snr_weight(torch.zeros(1), 5.0, "v_prediction").item() == 0
+
+
+def test_rows_of_unsure_bars_count_less() -> None:
+    torch.manual_seed(0)
+    predicted, wanted = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
+    plain = diffusion_loss(predicted, wanted, torch.ones(2), "epsilon", None)
+    weights = torch.ones(2, 4)
+    torch.testing.assert_close(diffusion_loss(predicted, wanted, torch.ones(2), "epsilon", None, weights), plain)
+    weights[1, 2:] = 0.0
+    first, second = diffusion_loss(predicted, wanted, torch.ones(2), "epsilon", None, weights)
+    torch.testing.assert_close(first, plain[0])
+    torch.testing.assert_close(second, (predicted - wanted)[1, :, :2].square().mean() / 2)

@@ -166,6 +166,20 @@ def test_batch_takes_the_same_stretch_of_latents_and_tokens(data: LatentDataset)
     assert mute.text.prompt_embeds.shape[1] == 1
 
 
+def test_weights_of_rows_are_cropped_with_them(data: LatentDataset) -> None:
+    table, never = load_tokens(data, FRAMES, quiet=True), Dropout(0, 0, 0, 0)
+    weights = torch.linspace(0, 0.9, ROWS).repeat(len(data), 1)
+    weights[4] = 1.0
+    drawing = {"frames_per_row": FRAMES, "dropout": never, "row_weights": weights}
+    batch = draw_batch(data, table, [2, 4], generators(2), crop_rows=8, **drawing)
+    starts = draw_crops(generators(2), ROWS, 8)
+    assert batch.row_weights is not None
+    assert torch.equal(batch.row_weights[0], weights[2, starts[0] : starts[0] + 8])
+    assert torch.equal(batch.row_weights[1], torch.ones(8))
+    sure = draw_batch(data, table, [4], generators(1), crop_rows=8, **drawing)
+    assert sure.row_weights is None  # then the plain mean is taken, bit for bit
+
+
 @pytest.mark.parametrize("rows", [0, 41])
 def test_impossible_crops(rows: int) -> None:
     with pytest.raises(ValueError, match=rf"crop_rows={rows} is outside 1\.\.40"):

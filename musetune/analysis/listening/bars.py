@@ -21,8 +21,15 @@ STRETCH = 600 * POINTER_FPS  # frames looked at in one go
 TEMPO_RIGIDITY = 80.0  # nats for a relative change of 1 in the beat's length
 TEMPO_REACH = 4  # how many steps of the tempo grid it may move at one beat
 BEAT_SHARE = 16  # the first sixteenth of a beat is where its onset is expected
-METER_MARGIN = 4.0  # meters that the network holds this many nats less likely than the best are not tried
-METER_WEIGHT = 12.0  # what a nat of the network's mean opinion is worth against the pointer's likelihood
+METER_MARGIN = 5.0  # meters that the network holds this many nats less likely than the best are not tried
+METER_WEIGHT = 2.0  # nats a second that a nat of the network's mean opinion is worth against the pointer's likelihood
+TRIPLE_WEIGHT = (
+    6.0  # nats a second for 6/8 that an e-fold of onsets on thirds of the beat over those on halves is worth
+)
+TRIPLE_BIAS = 1.5  # log ratio of onsets on thirds to those on halves, negated, from which thirds speak for 6/8
+FAINT_ONSET = 0.1  # standard deviations of onset strength that are added to both, so that silence says nothing
+METER_ODDS = (0.0, 0.36)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
+ALTERNATION = 1.5  # where every second beat's activation is this many times the others', only those are beats
 FLOOR = 1e-4  # of an activation
 NONE = 127  # no beat before
 FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted quarters
@@ -31,7 +38,7 @@ FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted q
 @dataclass(frozen=True)
 class BarTrack:
     """`beats` (n,) frames at POINTER_FPS; `meter` such as "6/8"; `first` index of the first beat that opens a bar;
-    `confidence` 0…1 of the meter against the others."""
+    `confidence` 0…1, how often the meter is right where it leads so far (METER_ODDS)."""
 
     beats: np.ndarray
     meter: str
@@ -39,25 +46,102 @@ class BarTrack:
     confidence: float
 
 
-def point(activation: np.ndarray, meters: np.ndarray, bpm_range: tuple[float, float], hinted: bool = False) -> BarTrack:
-    """Beats and bars in `activation` (frames, 2): probabilities of beat and bar line at POINTER_FPS; `meters` (METERS,)
-    log-probabilities; tempi within `bpm_range`, which is for quarters unless `hinted`."""
-    likely = [name for name, value in zip(METERS, meters, strict=True) if value > meters.max() - METER_MARGIN]
-    runs = {}
+def point(
+    activation: np.ndarray,
+    meters: np.ndarray,
+    bpm_range: tuple[float, float],
+    hinted: bool = False,
+    strength: np.ndarray | None = None,
+) -> BarTrack:
+    """The likeliest beats, bars and meter.
+
+    A meter's score is the pointer's log-likelihood, what the network thinks of the meter, and of 6/8, whose beats alone
+    have three parts, whether onsets divide them so; the latter two count by the second, as the former does.
+
+    Args:
+        activation: (frames, 2) probabilities of beat and bar line at POINTER_FPS.
+        meters: (METERS,) log-probabilities of the network.
+        bpm_range: Tempi that are looked for, in quarters (see FASTER) unless `hinted`.
+        hinted: Whether the range is of beats, whatever they are.
+        strength: (frames,) onset strength at POINTER_FPS in standard deviations; None: how beats are divided is not
+            looked at.
+    """
+    opinion = dict(zip(METERS, np.maximum(meters - meters.max(), -METER_MARGIN).tolist(), strict=True))
+    likely = [name for name in METERS if opinion[name] > -METER_MARGIN or (name == "6/8" and strength is not None)]
+    seconds = len(activation) / POINTER_FPS
+    runs, scores = {}, {}
     for name in likely:
         factor = 1.0 if hinted else FASTER.get(name, 1.0)
         longest, shortest = (60 * POINTER_FPS / bpm / factor for bpm in bpm_range)
         lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
-        runs[name] = _along(_BarPointer(lengths, BEATS[name]), activation)
-    scores = {name: run[0] + METER_WEIGHT * float(meters[METERS.index(name)]) for name, run in runs.items()}
+        likelihood, *runs[name] = _along(_BarPointer(lengths, BEATS[name]), activation)
+        scores[name] = likelihood / seconds + METER_WEIGHT * opinion[name]
+        if name == "6/8" and strength is not None:
+            scores[name] += TRIPLE_WEIGHT * (triple_ratio(strength, runs[name][0]) + TRIPLE_BIAS)
     best = max(scores, key=lambda name: scores[name])
-    frames, position = runs[best][1], runs[best][2]
+    frames, position = runs[best]
+    slowest = 60 * POINTER_FPS / bpm_range[0] / FASTER.get(best, 1.0)
+    if not hinted and alternation(activation, frames) > ALTERNATION and 2 * np.median(np.diff(frames)) <= slowest:
+        lengths = np.median(np.diff(frames)) * np.geomspace(1.6, 2.5, N_TEMPI // 2)
+        twice = _BarPointer(np.unique(np.minimum(lengths, slowest).round().astype(int)), BEATS[best])
+        _, frames, position = _along(twice, activation)
     first = int((-position[0]) % BEATS[best]) if len(position) else 0
-    return BarTrack(frames, best, first, float(np.exp(meters[METERS.index(best)] - np.logaddexp.reduce(meters))))
+    rivals = [score for name, score in scores.items() if name != best] + [-METER_WEIGHT * METER_MARGIN + scores[best]]
+    lead = float(scores[best] - max(rivals))
+    return BarTrack(frames, best, first, float(1 / (1 + np.exp(-METER_ODDS[0] - METER_ODDS[1] * lead))))
+
+
+def alternation(activation: np.ndarray, beats: np.ndarray) -> float:
+    """How many times stronger every second beat is than those between, at least 1; 1 for fewer than eight beats.
+
+    Args:
+        activation: (frames, 2) probabilities of beat and bar line.
+        beats: (n,) frames at which beats begin.
+
+    Example:
+        >>> activation = np.tile([0.9, 0.1, 0.3, 0.1], 8)[:, None] * np.ones(2)
+        >>> round(alternation(activation, np.arange(0, 32, 2)), 6)
+        3.0
+    """
+    if len(beats) < 8:
+        return 1.0
+    strength = np.maximum(activation[np.minimum(beats, len(activation) - 1), 0], FLOOR)
+    ratio = float(strength[::2].mean() / strength[1::2].mean())
+    return max(ratio, 1 / ratio)
+
+
+def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
+    """How much stronger onsets are on the thirds of the beats (the weaker of the two, since swing has the second alone)
+    than on their halves.
+
+    Args:
+        strength: (frames,) onset strength in standard deviations.
+        beats: (n,) frames at which beats begin.
+
+    Returns:
+        A natural logarithm, about −3…3; −TRIPLE_BIAS, which speaks for nothing, for fewer than four beats.
+
+    Example:
+        >>> strength = np.zeros(400)
+        >>> strength[::20] = 3.0
+        >>> triple_ratio(strength, np.arange(0, 400, 60)) > 3 > -3 > triple_ratio(strength, np.arange(0, 400, 40))
+        True
+    """
+    if len(beats) < 4:
+        return -TRIPLE_BIAS
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(strength, 3), 7).max(axis=1)
+    number = np.arange(len(beats))
+
+    def mean_at(part: float) -> float:
+        frames = np.interp(number[:-1] + part, number, beats).round().astype(int)
+        return float(near[np.minimum(frames, len(near) - 1)].mean())
+
+    thirds = min(mean_at(1 / 3), mean_at(2 / 3))
+    return float(np.log((thirds + FAINT_ONSET) / (mean_at(1 / 2) + FAINT_ONSET)))
 
 
 def _along(pointer: _BarPointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """`_Pointer.run` of a piece of any length, in stretches of ten minutes so that memory is bounded; a beat that two
+    """`_BarPointer.run` of any length, in stretches of ten minutes so that memory is bounded; a beat that two
     stretches both claim counts once."""
     total, frames, positions = 0.0, np.zeros(0, int), np.zeros(0, int)
     cuts = [*range(0, max(len(activation) - STRETCH // 2, 1), STRETCH), len(activation)]  # no short stretch at the end

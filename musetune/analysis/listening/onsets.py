@@ -9,6 +9,7 @@ from musetune.analysis.listening.network_inputs import rises
 
 REGISTERS = (slice(0, 3), slice(3, 35), slice(35, N_MELS))  # mel bands: centres below 200 Hz, middle, above 2 kHz
 BLOCK = 4096
+CLEAR = 3.0  # standard deviations: an onset, however loud a single click is elsewhere
 
 
 def onset_strengths(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,9 +33,9 @@ def _salient(rise: np.ndarray, seconds: float = 3.0) -> np.ndarray:
 
 
 def n_onsets(strength: np.ndarray) -> int:
-    """Number of distinct rises: local maxima over 100 ms above a quarter of the strongest."""
+    """Number of distinct rises: local maxima over 100 ms above a quarter of the strongest, or above CLEAR."""
     if strength.max(initial=0) <= 0:
         return 0
     width = FPS // 10
     window = np.lib.stride_tricks.sliding_window_view(np.pad(strength, width // 2), width + 1).max(axis=1)
-    return int(((strength == window[: len(strength)]) & (strength > 0.25 * strength.max())).sum())
+    return int(((strength == window[: len(strength)]) & (strength > min(0.25 * strength.max(), CLEAR))).sum())

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from musetune.analysis.listening.engines import beats_of
+from musetune.analysis.numerals.reader import Reader
 from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
 from musetune.audio.source import SYMBOLS, sha256_of, text_name
 from musetune.symbols.json_values import JsonObject
@@ -38,13 +39,15 @@ BUILTIN: dict[str, type[Exception]] = {
 @dataclass(frozen=True)
 class AnalysisJob:
     """One file to analyse, and what to write of it: `outputs`, kinds of `export.KINDS`, under names that begin with
-    `stem`. `beats` is one of `engines.ENGINES`; `genres` a YAML file of further genres; `cache` a folder, None to
-    leave the cache alone. Files that are there already are left as they are unless `force`."""
+    `stem`. `beats` is one of `engines.ENGINES`; `genres` a YAML file of further genres; `numerals` one of
+    `reader.READERS`; `cache` a folder, None to leave the cache alone. Files that are there already are left as they are
+    unless `force`."""
 
     path: str
     beats: str = "musetune"
     tempo_hint: float | None = None
     genres: str | None = None
+    numerals: Reader = "auto"
     cache: str | None = None
     outputs: tuple[str, ...] = ()
     stem: str | None = None
@@ -56,7 +59,13 @@ class AnalysisJob:
         """What the analysis depends on beside the file's bytes; its kind, since symbols are read by suffix."""
         genres = None if self.genres is None else sha256_of(self.genres)
         suffix = Path(self.path).suffix.lower()
-        return {"beats": self.beats, "tempo_hint": self.tempo_hint, "genres": genres, "suffix": suffix}
+        return {
+            "beats": self.beats,
+            "tempo_hint": self.tempo_hint,
+            "genres": genres,
+            "numerals": self.numerals,
+            "suffix": suffix,
+        }
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,10 @@ def perform(job: AnalysisJob) -> JobResult:
         cached = stored is not None
         if stored is None:
             beats = None if path.suffix.lower() in SYMBOLS else beats_of(path, job.beats)
-            stored = StoredAnalysis.of(analyze(path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres))
+            record = analyze(
+                path, beats=beats, tempo_hint=job.tempo_hint, conventions=job.genres, numerals=job.numerals
+            )
+            stored = StoredAnalysis.of(record)
             if cache is not None:
                 cache.save(digest, job.options, stored)
         stored = stored.with_file(text_name(path))

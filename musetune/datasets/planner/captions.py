@@ -25,6 +25,7 @@ from musetune.datasets.planner.words import (
 from musetune.planning.planner.prompt_text import TENS, UNITS
 
 _UNITS, _TENS = list(UNITS), list(TENS)
+STYLED = 0.5  # share of captions of songs that fit a style that name it
 BOTH = 0.25  # share of captions with a tempo word that also say the number
 
 
@@ -33,7 +34,7 @@ class CaptionFacts:
     """What holds in a song.
 
     ``tempo_word``: a word whose range holds bpm, or None; ``length``: what was requested, as Plan has it;
-    ``form``: such as "AABA" or "".
+    ``form``: such as "AABA" or ""; ``style``: a style that the song fits, such as "bossa nova", or "".
     """
 
     genre: str
@@ -44,6 +45,7 @@ class CaptionFacts:
     tempo_word: str | None
     length: tuple[str, int]
     form: str = ""
+    style: str = ""
 
 
 def in_words(number: int) -> str:
@@ -204,7 +206,11 @@ def caption(facts: CaptionFacts, rng: random.Random, named: float = 0.6, exact: 
             tails.append(way if way.startswith("in ") or rng.random() < 0.4 else f"in {way}")
     if facts.form and rng.random() < 0.6:
         tails.append(rng.choice(("form {}", "{} form", "in {} form", "with the form {}", "{}")).format(facts.form))
-    if "genre" in topics:
+    if facts.style and rng.random() < STYLED:
+        topics.add("genre")
+        front.append(facts.style)
+        noun = "" if noun != "waltz" and rng.random() < 0.35 else noun
+    elif "genre" in topics:
         front.append(rng.choice(GENRE_WORDS[facts.genre]))
         noun = "" if noun != "waltz" and rng.random() < 0.35 else noun
     if rng.random() < 0.35:

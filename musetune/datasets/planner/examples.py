@@ -16,6 +16,7 @@ from functools import lru_cache
 
 from musetune.datasets.planner.captions import CaptionFacts, caption
 from musetune.datasets.planner.songs import PlannerSong
+from musetune.datasets.planner.style_names import fitting_styles
 from musetune.datasets.planner.words import COMMON, TEMPO_WORDS
 from musetune.planning.planner.constraints import FREE_LETTERS, WRITTEN
 from musetune.planning.planner.form_detection import derive_form
@@ -85,9 +86,10 @@ class PlannerExamples:
         )
         plan = replace(plan, length=requested_length(plan, rng))
         letters = "".join(label[0].upper() if len(label) == 1 else "" for label in form)
-        facts = facts_of(
-            plan, word, letters if 1 < len(letters) < 9 and len(letters) == len(form) and rng.random() < 0.3 else ""
-        )
+        worded_form = 1 < len(letters) < 9 and len(letters) == len(form) and rng.random() < 0.3
+        facts = facts_of(plan, word, letters if worded_form else "")
+        if styles := fitting_styles(plan):
+            facts = replace(facts, style=rng.choice(styles))
         return caption(facts, rng)[0], plan
 
 

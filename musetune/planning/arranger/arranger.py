@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from musetune.planning.arranger.language import STEPS, Passage, StemEvent, hit_o
 from musetune.planning.arranger.notes import stem_notes
 from musetune.planning.arranger.passages import cuts, known_meters, nearest_step, passage_at
 from musetune.planning.arranger.rule_stems import program_of, rule_stems
+from musetune.planning.arranger.style_band import find_style, finish, style_band, write_by_rule
 from musetune.planning.rules.sheet_bars import SheetBar, bars_of
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
@@ -73,6 +75,9 @@ class Arranger:
         given: Arrangement | None = None,
         seed: int = 0,
         temperature: float = 0.9,
+        style: str | None = None,
+        styles: str | PathLike | None = None,
+        humanize: bool = True,
         progress: Callable[[int, int], None] | None = None,
     ) -> Arrangement:
         """Write the notes of players for a lead sheet's chords, meter, key and sections.
@@ -81,29 +86,45 @@ class Arranger:
         a given lead. In a meter that the transformer has never heard (5/4, say) all stems are rule-made and say so
         (``Stem.source``).
 
+        Where the sheet or ``style`` names a style (docs/reference/styles.md), its grooves
+        (docs/reference/grooves.md) are played by the rules of these names, the transformer writes the other players
+        after them, and all have the style's feel, its sections' dynamics and human timing. ``Stem.writers`` says who
+        wrote which section.
+
         Args:
             sheet: What is played.
             stems: Of "drums", "bass", "guitar", "keys", "lead"; "vocals" is another name of "lead".
             given: Stems that stay as they are, and that the others are written for.
             seed: An equal seed gives equal notes.
             temperature: 0–10; 0 takes the likeliest token each time, 1 draws as the model thinks, more is wilder.
+            style: Name of the style in which it is played; None takes the sheet's own, "" none at all.
+            styles: A YAML file of styles that go before those of the package.
+            humanize: Whether places and velocities stray a little where there is a style, as hands do.
             progress: Called with (stems of passages written, all of them).
 
         Returns:
             The arrangement, in beats.
 
         Raises:
-            ValueError: A stem is unknown, or the temperature is outside 0–10.
+            ValueError: A stem, a style or a groove is unknown, or the temperature is outside 0–10.
+            FileNotFoundError: There is no such file of styles.
         """
         if not 0 <= temperature <= 10:
             raise ValueError(f"temperature={temperature} is outside 0–10: 0 is the likeliest, 0.9 is usual")
         names = check_stems(stems)
         given_by_name = given_stems(sheet, given, names)
         writing = tuple(s for s in names if s not in given_by_name)
+        found = None if style == "" else find_style(sheet, style, styles)
+        band = None if found is None else style_band(found, seed, whole=len(names) == len(STEMS))
+        ruled = {} if band is None else write_by_rule(sheet, band, writing, seed)
+        free = tuple(s for s in writing if s not in ruled)
         if not known_meters(sheet):
-            new_stems = rule_stems(sheet, writing, seed=seed)
+            new_stems = rule_stems(sheet, free, seed=seed)
         else:
-            new_stems = self._write(sheet, writing, given_by_name, seed, temperature or GREEDY, progress)
+            heard = given_by_name | {name: stem for name, stem in ruled.items() if stem.notes}
+            new_stems = self._write(sheet, free, heard, seed, temperature or GREEDY, progress)
+        if band is not None:
+            new_stems = finish(sheet, band, ruled | new_stems, humanize=humanize, seed=seed)
         order = [s for s in STEMS if s in new_stems or s in given_by_name]
         return Arrangement(sheet.grid, {s: given_by_name[s] if s in given_by_name else new_stems[s] for s in order})
 
@@ -156,6 +177,9 @@ def arrange(
     given: Arrangement | None = None,
     seed: int = 0,
     temperature: float = 0.9,
+    style: str | None = None,
+    styles: str | PathLike | None = None,
+    humanize: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Arrangement:
     """Write the notes of players for a lead sheet, with a model that is loaded once.
@@ -167,22 +191,36 @@ def arrange(
         given: Stems that stay as they are, and that the others are written for.
         seed: An equal seed gives equal notes.
         temperature: 0–10; 0 takes the likeliest token each time, 1 draws as the model thinks, more is wilder.
+        style: Name of the style in which it is played; None takes the sheet's own, "" none at all.
+        styles: A YAML file of styles that go before those of the package.
+        humanize: Whether places and velocities stray a little where there is a style, as hands do.
         progress: Called with (stems of passages written, all of them).
 
     Returns:
         The players' notes, in beats of the sheet.
 
     Raises:
-        FileNotFoundError: The folder has no weights.
-        ValueError: A stem is unknown, or the temperature is outside 0–10.
+        FileNotFoundError: The folder has no weights, or there is no such file of styles.
+        ValueError: A stem, a style or a groove is unknown, or the temperature is outside 0–10.
 
     Example:
         >>> song = arrange(LeadSheet.parse("| C | Am | F | G |", bpm=100), stems=("drums", "bass"))
         >>> {name: stem.source for name, stem in song.stems.items()}
         {'drums': 'model', 'bass': 'model'}
+        >>> song = arrange(LeadSheet.parse("| Am | Dm | E7 | Am |", bpm=76), stems=("drums",), style="reggae")
+        >>> song.stems["drums"].credit
+        'by rule one_drop'
     """
     return _arranger(str(model)).arrange(
-        sheet, stems=stems, given=given, seed=seed, temperature=temperature, progress=progress
+        sheet,
+        stems=stems,
+        given=given,
+        seed=seed,
+        temperature=temperature,
+        style=style,
+        styles=styles,
+        humanize=humanize,
+        progress=progress,
     )
 
 
@@ -200,7 +238,8 @@ def check_stems(stems: tuple[str, ...]) -> tuple[str, ...]:
 def given_stems(sheet: LeadSheet, given: Arrangement | None, names: tuple[str, ...]) -> dict[str, Stem]:
     """The user's stems by name, source "given"; the sheet's melody as lead where one is wanted and none is given."""
     given_by_name = {
-        ALIASES.get(name, name): replace(stem, source="given") for name, stem in (given.stems if given else {}).items()
+        ALIASES.get(name, name): replace(stem, source="given", writers=())
+        for name, stem in (given.stems if given else {}).items()
     }
     check_stems(tuple(given_by_name))
     if sheet.melody and "lead" in names and "lead" not in given_by_name:

@@ -22,7 +22,7 @@ class _PartialPlan:
 
     def __init__(self, pins: PlanConstraints) -> None:
         self.grammar = song(pins)
-        self.steering = None if pins.prior is None else StyleSteering(pins.prior)
+        self.steering = None if pins.prior is None else StyleSteering(pins.prior, pins.content)
         self.choices = next(self.grammar)
 
     def push(self, word: int) -> None:

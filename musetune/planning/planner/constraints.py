@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from musetune.planning.planner.language import PlanBar, bars_in
+from musetune.planning.planner.vocabulary import MOST_SECTION
 from musetune.symbols import BPM_RANGE, Key, Meter
 
 MOST_BARS = 512  # of a song
@@ -16,6 +17,39 @@ FREE_LETTERS = 8  # sections that a model may make up
 SHORTEST, LONGEST = 4, 32  # bars of a section that it makes up; a rest that is shorter may be one too
 INTRO = 16  # most bars of an intro
 FULL = 60  # bars of a section whose length follows from the song's, so that all can be made to add up
+
+
+def whole_phrases(order: Sequence[str], bars: int, phrase: int) -> dict[str, int] | None:
+    """Lengths of the labels of ``order``, multiples of ``phrase``, that add up to ``bars``, as alike as can be.
+
+    None where there are none.
+
+    Example:
+        >>> whole_phrases(["A", "B", "A"], 24, 4)
+        {'A': 8, 'B': 8}
+        >>> whole_phrases(["A", "A"], 12, 4) is None
+        True
+    """
+    total, wrong = divmod(bars, phrase)
+    counts = {label: order.count(label) for label in dict.fromkeys(order)}
+    if wrong or total < len(order):
+        return None
+    lengths = {label: max(1, total // len(order)) for label in counts}
+    rest = total - sum(lengths[label] * count for label, count in counts.items())
+    more: dict[int, tuple[int, dict[str, int]]] = {0: (0, {})}  # phrases to add → how uneven, what each label gets
+    for label, count in counts.items():
+        for got, (uneven, shares) in list(more.items()):
+            for times in range(1, (rest - got) // count + 1):
+                there, cost = got + times * count, uneven + count * times**2
+                if there not in more or cost < more[there][0]:
+                    more[there] = cost, shares | {label: times}
+    if rest not in more:
+        return None
+    out = {label: (length + more[rest][1].get(label, 0)) * phrase for label, length in lengths.items()}
+    return out if max(out.values()) <= MOST_SECTION else None
+
+
+Content = Callable[[Key, Meter], dict[tuple[str, int], PlanBar]]
 
 
 def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], PlanBar]:
@@ -32,6 +66,10 @@ class StylePrior:
         hold: Most bars on one chord; None: any.
         shares: Share, 0–1, of chords of a kind (`song_styles.CHORD_SHARES`).
         palette: Most different roots of chords; None: any.
+        home: Whether the song's last bar comes to the tonic, or may lead to the beginning instead.
+        closes: Whether sections close and phrases are alike, as `StyleSteering` says; not so in chorales, whose phrases
+            the transformer knows.
+        resolves: Whether dominant sevenths lead on to the chord a fifth below; not so in blues, where they rest.
     """
 
     meters: tuple[tuple[str, float], ...] = ()
@@ -39,6 +77,9 @@ class StylePrior:
     hold: int | None = None
     shares: dict[str, float] = field(default_factory=dict)
     palette: int | None = None
+    home: bool = False
+    closes: bool = True
+    resolves: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,7 +95,7 @@ class PlanConstraints:
     ``tempo``: fewest and most beats a minute, ``chords``: most in a bar that is written, ``least_open``: fewest bars of
     a song whose length nobody named, ``phrase``: bars of which sections that the model makes up hold a whole number
     where they can, ``names``: what the labels of ``form`` are called, ``prior``: what the style wants, ``style``: its
-    name, or several parted by commas.
+    name, or several parted by commas, ``near``: whether a form's whole phrases go before its length in seconds.
     """
 
     genre: str | None = None
@@ -65,7 +106,7 @@ class PlanConstraints:
     seconds: float | None = None
     form: tuple[tuple[str, int | None], ...] = ()
     closed: bool = False
-    content: Callable[[Key, Meter], dict[tuple[str, int], PlanBar]] = _nothing
+    content: Content = _nothing
     unit: int | None = None
     genres: tuple[str, ...] = ()
     meters: tuple[str, ...] = ()
@@ -76,6 +117,7 @@ class PlanConstraints:
     names: tuple[tuple[str, str], ...] = ()
     prior: StylePrior | None = None
     style: str | None = None
+    near: bool = False
 
     @property
     def has_content(self) -> bool:
@@ -92,10 +134,10 @@ class PlanConstraints:
         """Most bars that the song can have: the sections of a closed form are not longer than FULL."""
         return min(MOST_BARS, sum(count or FULL for _, count in self.form)) if self.closed else MOST_BARS
 
-    def tempi(self, meter: Meter) -> range:
+    def tempi(self, meter: Meter) -> Sequence[int]:
         """Beats a minute to choose from in ``meter``.
 
-        The pinned ones, or such that the song's bars fit into the pinned seconds.
+        The pinned ones, or such that the song's bars fit into the pinned seconds, where it can be in whole phrases.
         """
         low, high = map(int, BPM_RANGE)
         least, most = max(1, self.least), self.most
@@ -108,4 +150,15 @@ class PlanConstraints:
             high = min(high, int((most + 0.49) * bar))
         if self.tempo is not None and max(low, self.tempo[0]) <= min(high, self.tempo[1]):
             low, high = max(low, self.tempo[0]), min(high, self.tempo[1])
-        return range(low, high + 1)
+        tempi = range(low, high + 1)
+        if self.seconds is None or not self.phrase or self.tempo is None:  # a prompt may tell the tempo itself
+            return tempi
+        return [bpm for bpm in tempi if self.holds_phrases(bars_in(self.seconds, bpm, meter))] or tempi
+
+    def holds_phrases(self, bars: int) -> bool:
+        """Whether sections of whole phrases can have so many bars."""
+        open_labels = [label for label, count in self.form if count is None]
+        rest = bars - sum(count or 0 for _, count in self.form)
+        if not self.closed or not open_labels:
+            return rest % (self.phrase or 1) == 0
+        return whole_phrases(open_labels, rest, self.phrase or 1) is not None

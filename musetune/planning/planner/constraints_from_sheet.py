@@ -60,6 +60,7 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
         closed=total == len(bars),
         form=tuple((label, len(stretch)) for label, stretch in form),
         content=lambda _key, _meter: content,
+        style=sheet.style,
     )
 
     def finish(plan: Plan) -> LeadSheet:

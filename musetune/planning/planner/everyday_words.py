@@ -11,22 +11,33 @@ import math
 import random
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise, takewhile
 from os import PathLike
 
-from musetune.planning.planner.constraints import FREE_LETTERS, PlanConstraints, StylePrior
+from musetune.planning.planner.constraints import FREE_LETTERS, MOST_BARS, PlanConstraints, StylePrior
 from musetune.planning.planner.constraints_from_arguments import form_of
 from musetune.planning.planner.form_words import Sections, WordedForm, read_form, repeat, sections_as_labels
 from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import PlanBar
 from musetune.planning.planner.prompt_text import normalise, shared_words
-from musetune.planning.planner.song_styles import SongStyle, join_styles, plain_genres, progression_bars, styles_in
+from musetune.planning.planner.song_styles import (
+    SongStyle,
+    join_styles,
+    plain_genres,
+    progression_bars,
+    styles_called,
+    styles_in,
+)
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Key, Meter
 from musetune.symbols.meter import METERS
 
 SONG_BARS = 16  # fewest bars of a song whose length nobody named
 TWO = 2  # most chords in a bar
-PHRASE = 4  # bars of which sections hold a whole number, where a style is named
+PHRASE = 4  # bars of which sections hold a whole number
+ROUND = ("jazz", "blues", "electronic")  # genres whose songs may end as they go round, where no style says
+CLASSICAL_METERS = ("4/4", "3/4", "6/8")
+USUAL_HOLD = 4  # most bars on one chord, where no style says
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
 MOST_STYLES = 8  # styles of a prompt that its plan names
 LEAST_TEMPI = 20  # bpm: a narrower range of a style that is "fast" or "slow" is none
@@ -94,7 +105,7 @@ DENSE = _any("chorales?|hymns?|baroque|fugue|bach|choral|organ prelude|counterpo
 NAMED_METER = re.compile(
     r"<meter:|<0><0><\d>[ -]<0><[01]><\d>|<0><0><\d> beats|\bin <0><[01]><\d>(?!<| bars| seconds| bpm)|"
     r"\b(?:met(?:er|re)|time signature|triple|compound|duple|(?:common|cut|march|polka) time|alla breve|"
-    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|shuffle|boogie\w*|four-on-the-floor)\b"
+    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|shuffle|four-on-the-floor)\b"
 )
 IN_A_MODE = re.compile(  # "in a minor key" is not A minor
     r"<tonic:A> <mode:(\w+)>(?= (?:key|mode|mood|feel|hit|sound|vibe|tonality|scale)\b)"
@@ -109,16 +120,24 @@ NAMED_TEMPO = _any(
 # tempo words by their direction: the transformer knows how fast each is, but now and then takes one for the other
 FAST = _any(
     r"(?:up-?|very |really |super )?(?:fast|quick)|up-?(?:beat|tempo)|lively|brisk|energetic|high-energy",
-    r"rapid|presto|vivace",
+    r"rapid|presto|vivace|breakneck|blistering\w*|insanely",
 )
 SLOW = _any(r"slow|slow-moving|slow-burning|crawling|dragging|sluggish|largo|lento|adagio|down-?tempo")
+VERY_FAST = _any(
+    r"breakneck|blistering\w*|lightning|furiously|insanely|(?:super|very|really|extremely|ultra)[ -]?(?:fast|quick)"
+)
 HEDGED = _any(
-    r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed\w*|builds?|gets?|less|more"
+    r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed(?:s|ing)?[ -]up|builds?",
+    r"gets?|less|more",
 )
 RNB = re.compile(r"\br ?(?:&|n|'n'|and) ?b\b", re.IGNORECASE)  # R&B is not the note B
 PALETTE = re.compile(r"<0><0>(?=<\d>)<(\d)>(?:[ -]different)?[ -]chords?\b")
 BEATS = re.compile(r"\bbeats? (?:per|a|each|every|in|to)\b")  # of a bar, no style
 PLAIN_GENRE = _any(*GENRES)
+HAPPY = _any("happy", "cheer\\w+", "joyful", "merry", "jolly", "jubilant", "celebratory", "festive")
+NOT_HAPPY = _any(
+    "sad", "dark", "melanchol\\w+", "bitter\\w*", "but", "then", "tense", "creepy", "spooky", "moody", "wistful"
+)
 FAST_BPM, SLOW_BPM = (108, 260), (30, 92)
 NUMBER = re.compile(r"<\d><\d><\d>(?! bars| seconds|/|[ -](?:different )?chord)")
 NAMED_LENGTH = _any(
@@ -174,12 +193,13 @@ class PromptReading:
     dense: bool = False
 
 
-def read_everyday_words(prompt: str, styles: str | PathLike | None = None) -> PromptReading:
+def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinned: str | None = None) -> PromptReading:
     """Read what the everyday words of a prompt mean.
 
     Args:
         prompt: The prompt.
         styles: YAML file of styles that go before those of the package.
+        pinned: Names of styles, parted by commas, that go before those that the prompt names.
 
     Example:
         >>> reading = read_everyday_words("reggae for the beach")
@@ -191,22 +211,25 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None) -> Pr
     shared = plain_genres(shared_words(normalise(RNB.sub("rnb", prompt))))
     text = NOT_MEANT.sub(" ", shared)
     left_out = " ".join(NOT_MEANT.findall(shared)).lower()
-    found, mood = styles_in(BEATS.sub(" ", text), styles), _mood(text)
+    given = () if pinned is None else styles_called(pinned, styles)
+    found, mood = tuple(dict.fromkeys((*given, *styles_in(BEATS.sub(" ", text), styles)))), _mood(text)
     style = join_styles(found)
     genre_named, keys = NAMED_GENRE.search(text) is not None, _keys(text)
     genres = () if genre_named else style.genre or (OPEN if text.strip() else ())
-    if genre_named and style.progressions and style.genre and not PLAIN_GENRE.search(text):
+    if genre_named and style.progressions and style.genre and (given or not PLAIN_GENRE.search(text)):
         genres = style.genre
     if colour := COLOUR.search(text):
         genres = (colour[1].lower(),)
     if excluded := {genre for genre in GENRES if re.search(rf"\b{genre}\b", left_out)}:
         genres = tuple(genre for genre in genres or GENRES if genre not in excluded)
     classical = NAMED_CLASSICAL.search(text) is not None or genres == CLASSICAL
-    usual_meters = tuple(meter for meter, _ in style.meters) or (() if classical else FOUR)
+    usual_meters = tuple(meter for meter, _ in style.meters) or (CLASSICAL_METERS if classical else FOUR)
     mode_named = any(mode in text for mode in ("<mode:", *(f"{name}>m" for name in TONICS))) or (
         NAMED_MODE.search(text) is not None or len({key.tonic for key in keys}) > 1
     )
     modes = (style.mode,) if style.mode and not mode_named else ()
+    if HAPPY.search(text) and not (NOT_HAPPY.search(text) or "<mode:" in text or re.search(r"<tonic:[^>]+>m\b", text)):
+        modes = ("major",)
     palette = PALETTE.search(text)
     dense = DENSE.search(text) is not None
     most = None if style.chords_a_bar is None else max(1, math.ceil(style.chords_a_bar[2]))
@@ -263,8 +286,12 @@ def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
     if HEDGED.search(text) or bool(fast) == bool(slow):
         return None
     low, high = FAST_BPM if fast else SLOW_BPM
+    if usual is not None and VERY_FAST.search(text):
+        return round(usual[0] + 2 / 3 * (usual[1] - usual[0])), usual[1]
     if usual is not None and fast and usual[0] >= low:
         return usual  # the style is fast itself
+    if usual is not None and slow and usual[1] <= high:
+        return usual
     if usual is not None:
         middle = sum(usual) // 2
         first, last = (max(low, middle), min(high, usual[1])) if fast else (max(low, usual[0]), min(high, middle))
@@ -299,7 +326,10 @@ def narrow(
     Returns:
         The pins and, where they left it open, what prompt and style mean.
     """
-    reading, rng = read_everyday_words(prompt, styles), random.Random(f"{seed}")
+    reading, rng = read_everyday_words(prompt, styles, pins.style), random.Random(f"{seed}:{prompt}")
+    length_pinned = pins.bars is not None or pins.seconds is not None
+    if not length_pinned and not pins.form and (reading.form.bars is None) != (reading.form.seconds is None):
+        pins = _with_length(pins, reading)
     meters = tuple(m for m in reading.meters if pins.meter is None and pins.tempi(Meter.parse(m)))
     usual = tuple(Key(name, mode) for mode in reading.modes or USUAL for name in USUAL[mode])
     plain = TWO if pins.genre is None and not reading.genre_named else None
@@ -312,11 +342,21 @@ def narrow(
         keys=pins.keys or reading.keys or usual,
         chords=reading.chords or plain,
         least_open=reading.least_bars if free else 0,
-        phrase=PHRASE if reading.styled else None,
+        phrase=PHRASE,
         prior=_prior(reading, meters, rng),
         style=reading.styled or None,
     )
     return _with_progressions(_with_form(pins, reading, rng), reading, rng)
+
+
+def _with_length(pins: PlanConstraints, reading: PromptReading) -> PlanConstraints:
+    """``pins`` with the bars or seconds that a prompt tells, where songs can have them."""
+    form = reading.form
+    sized = replace(pins, bars=form.bars, seconds=form.seconds)
+    usual = [pins.meter] if pins.meter else [Meter.parse(meter) for meter in reading.meters or METERS]
+    if form.bars is not None:
+        return sized if 1 <= form.bars <= MOST_BARS else pins
+    return sized if form.seconds and any(replace(sized, tempo=reading.bpm).tempi(meter) for meter in usual) else pins
 
 
 def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) -> StylePrior | None:
@@ -334,11 +374,20 @@ def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) 
     prior = StylePrior(
         tuple((meter, weights[meter]) for meter in meters if meter in weights),
         changes,
-        None if reading.dense else style.hold,
+        None if reading.dense or reading.palette == 1 else style.hold or USUAL_HOLD,
         shares,
         reading.palette,
+        home=(style.ending or ("turnaround" if style.genre and style.genre[0] in ROUND else "home")) == "home",
+        closes=not reading.dense,
+        resolves=not _rests_on_sevenths(style),
     )
     return None if prior == StylePrior() else prior
+
+
+def _rests_on_sevenths(style: SongStyle) -> bool:
+    """Whether a style's progressions begin on dominant sevenths, as those of blues do."""
+    bars = [progression_bars(text, mode, Meter(4, 4)) for mode, texts in style.progressions for text in texts]
+    return any(one[0][0].quality == "7" and one[0][0].degree == 0 for one in bars)
 
 
 def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
@@ -357,7 +406,7 @@ def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random
     if not sections:
         return pins
     form, names = sections_as_labels(sections)
-    formed = replace(pins, form=form, names=names, closed=True, least_open=0)
+    formed = replace(pins, form=form, names=names, closed=True, least_open=0, near=pins.seconds is not None)
     return formed if _fits(formed) else pins
 
 
@@ -398,12 +447,34 @@ def _fits(pins: PlanConstraints) -> bool:
     return all(pins.tempi(meter) for meter in meters)
 
 
+def _free_static(bars: dict[tuple[str, int], PlanBar], form: Sections, hold: int | None) -> None:
+    """Leave to the transformer the last bars that would go on for too long into the progression that follows."""
+    for (label, count), (after, length) in pairwise(form):
+        last = (label, (count or 0) - 1)
+        if hold is None or not length or last not in bars or (after, 0) not in bars:
+            continue
+        before = [bars.get((label, index), ()) for index in range(count or 0)][::-1]
+        behind = [bars.get((after, index), ()) for index in range(length)]
+        chord = bars[last][-1][1:]
+        if behind[0][0][1:] == chord:
+            run = sum(1 for _ in takewhile(lambda bar: {one[1:] for one in bar} == {chord}, before))  # noqa: B023
+            run += sum(1 for _ in takewhile(lambda bar: {one[1:] for one in bar} == {chord}, behind))  # noqa: B023
+            if run > hold:
+                del bars[last]
+
+
+def _is_home(bar: PlanBar) -> bool:
+    return bool(bar) and bar[-1].degree == 0
+
+
 def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
     """``pins`` with progressions of the style in some sections, unless the caller has pinned chords."""
     style = reading.style
     if pins.has_content or not style.progressions or reading.dense:
         return pins
     always = _chorus_bars(style) > 0
+    loops = always or reading.form.loop or (pins.prior is not None and not pins.prior.home)
+    last = pins.form[-1] if pins.form else None
     labels = list(dict.fromkeys(label for label, _ in pins.form)) or list(LETTERS[:FREE_LETTERS])
     chosen = [label for label in labels if rng.random() < (1 if always or reading.palette else PROGRESSIONS)]
     lengths = dict(pins.form)
@@ -419,6 +490,9 @@ def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: rando
         for index, label in enumerate(chosen if progressions else ()):
             bars = progressions[0 if always or reading.palette else index % len(progressions)]
             out |= {(label, bar): bars[bar % len(bars)] for bar in range(lengths.get(label) or MOST_SECTION)}
+        _free_static(out, pins.form, style.hold)
+        if last is not None and last[1] is not None and not loops and not _is_home(out.get((last[0], last[1] - 1), ())):
+            out.pop((last[0], last[1] - 1), None)  # where the song ends the transformer writes the way home
         return out
 
     return replace(pins, content=content)

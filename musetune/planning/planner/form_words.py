@@ -54,7 +54,14 @@ _SECTION = re.compile(
     rf"(?:(?P<times>\d\d?|a|an|the|one|double) )?(?:(?P<before>\d\d?) bars? )?\b(?P<name>{_WORD})(?:e?s)?\b"
     r"(?! (?:of|time)\b)(?: ?[(:]? ?(?:of )?(?P<after>\d\d?) bars?\)?)?(?: ?[x×](?P<again>\d)\b|(?P<twice> twice))?"
 )
-_BETWEEN = re.compile(r"[\s,;:/>→|+&.\-–]*(?:(?:and|then|to|into|with|followed by|back to|again|finally|last)[\s,]*)*")
+_COLOURS = (  # of sections: "quiet verse loud chorus"
+    "big|huge|quiet|loud|soft|short|long|heavy|calm|catchy|gentle|sparse|epic|simple|hushed|massive|soaring|mellow|"
+    "half-time|stripped-down|explosive|anthemic"
+)
+_BETWEEN = re.compile(
+    r"[\s,;:/>→|+&.\-–]*"
+    rf"(?:(?:and|then|to|into|with|followed by|back to|again|finally|last|(?:an? |the )?(?:{_COLOURS}))[\s,]*)*"
+)
 _LETTERS = re.compile(
     r"(?<![\w-])([A-H]{3,12})(?![\w-])|(?<![\w-])([A-Ha-h]{2,12})(?=[ -](?:song )?(?:form|structure)\b)"
 )
@@ -67,7 +74,7 @@ _ONE_PART = re.compile(
 )
 _WITH = re.compile(rf"\b(?:with|including|plus) (?:an?|the|some)? ?(?:\w+ )?(?P<name>{_WORD})s?\b")
 _LOOP = re.compile(r"\b(?:loops?|riffs?|licks?|vamps?|grooves? loop|phrase|snippet)\b")
-_TOTAL = re.compile(r"\b(\d{1,3}) (bars|seconds)\b")
+_TOTAL = re.compile(r"(?<!every )(?<!each )(?<!after )(?<!first )(?<!last )\b(\d{1,3}) (bars|seconds)\b")
 _DIGITS = re.compile(r"<(\d)><(\d)><(\d)>")
 
 

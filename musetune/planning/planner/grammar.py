@@ -18,6 +18,7 @@ from musetune.planning.planner.constraints import (
     SHORTEST,
     WRITTEN,
     PlanConstraints,
+    whole_phrases,
 )
 from musetune.planning.planner.language import Plan, PlanBar, PlanChord, bar_words, bars_in, digits, steps_per_beat
 from musetune.planning.planner.vocabulary import (
@@ -36,6 +37,7 @@ from musetune.planning.planner.vocabulary import (
 from musetune.symbols import GENRES, Key, Meter
 from musetune.symbols.meter import METERS
 
+NEAR = 4  # bars a section by which a song may be longer or shorter so that its phrases are whole
 Words = tuple[int, ...]
 Step = Generator[Words, int, int]
 FREE = PlanConstraints()
@@ -61,7 +63,7 @@ def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     mode = MODES[(yield from _one("mode", MODES, [mode for mode, _ in keys]))]
     tonic = TONICS[(yield from _one("tonic", TONICS, [tonic for its, tonic in keys if its == mode]))]
     key, tempi = Key(tonic, mode), pins.tempi(meter)
-    tempo = yield from _number(tempi[0], tempi[-1])
+    tempo = yield from _number(tempi)
     bpm = float(tempo) if pins.bpm is None else pins.bpm
     length, total = yield from _length(pins, bpm, meter)
     form, counts = yield from _sections(pins, total)
@@ -94,14 +96,14 @@ def _one(kind: str, names: Sequence[str], choice: Sequence[str]) -> Step:
     return word - FIRST[kind]
 
 
-def _number(low: int, high: int) -> Step:
-    """Three digits between ``low`` and ``high``."""
-    value = 0
+def _number(numbers: Sequence[int]) -> Step:
+    """Three digits that are one of ``numbers``."""
+    left = list(numbers)
     for unit in (100, 10, 1):
-        fits = [d for d in range(10) if value + d * unit <= high and value + d * unit + unit - 1 >= low]
-        word = yield tuple(FIRST["digit"] + d for d in fits)
-        value += (word - FIRST["digit"]) * unit
-    return value
+        fits = sorted({number // unit % 10 for number in left})
+        word = yield tuple(FIRST["digit"] + digit for digit in fits)
+        left = [number for number in left if number // unit % 10 == word - FIRST["digit"]]
+    return left[0]
 
 
 def _length(
@@ -125,11 +127,11 @@ def _length(
     if kind == "open":
         return (kind, 0), pins.least if pins.closed and form_is_length else None
     if kind == "bars":
-        count = yield from _number(least, most)
+        count = yield from _number(range(least, most + 1))
         return (kind, count), count
     bar = 60 * meter.beats_per_bar / bpm
     count = yield from _number(
-        min(999, max(1, math.ceil(bar * (least - 0.49)))), max(1, min(999, int((most + 0.49) * bar)))
+        range(min(999, max(1, math.ceil(bar * (least - 0.49)))), max(1, min(999, int((most + 0.49) * bar))) + 1)
     )
     return (kind, count), min(max(bars_in(count, bpm, meter), least), most)
 
@@ -225,6 +227,10 @@ def _given_lengths(pins: PlanConstraints, total: int | None) -> dict[str, int]:
     if not free or total is None or not pins.closed:
         return lengths
     room = total - sum(lengths.get(label, 0) for label, _ in pins.form)
+    for change in range(NEAR * len(free) + 1 if pins.near else 1):  # whole phrases, as near to the length as they come
+        for bars in (room - change, room + change):
+            if pins.phrase and (shares := whole_phrases(free, bars, pins.phrase)):
+                return lengths | shares
     for change in range(len(free) + 1):  # AA cannot have 15 bars: 14 or 16 are as near as it gets
         for bars in (room - change, room + change):
             if shares := share(free, bars):

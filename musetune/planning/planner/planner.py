@@ -5,7 +5,9 @@ plan = Planner.from_pretrained("nano").plan("slow sad waltz", key="D minor", cho
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from musetune.planning.planner.constraints_from_arguments import PlanArguments, Sections, request_from_arguments
 from musetune.planning.planner.constraints_from_sheet import request_from_sheet
+from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
     from musetune.planning.planner.constraints import PlanConstraints
@@ -90,6 +93,7 @@ class Planner:
         sheet: LeadSheet | None = None,
         seed: int = 0,
         temperature: float = 0.9,
+        style: str | None = None,
         styles: str | PathLike | None = None,
     ) -> LeadSheet:
         """Write a song after a prompt; what is pinned is kept exactly, the rest is written.
@@ -112,18 +116,25 @@ class Planner:
                 replace its own.
             seed: An equal seed gives an equal plan.
             temperature: 0–10; 0 takes the likeliest word each time, 1 draws as the model thinks, more is wilder.
+            style: Name of a style of docs/reference/styles.md, or several parted by commas, that goes before those
+                that the prompt names; pins go before it.
             styles: A YAML file of styles that go before those of the package (docs/reference/styles.md).
 
         Returns:
-            The song in whole bars.
+            The song in whole bars. Where a prompt words both a form and seconds that no whole phrases fill, a remark
+            (`musetune.symbols.remarks`) says how long it is instead.
 
         Raises:
             ValueError: An argument cannot be, or two contradict each other.
             FileNotFoundError: There is no such file of styles.
         """
+        from musetune.planning.planner.song_styles import check_styles
+
         arguments = PlanArguments(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
         request = request_from_arguments(arguments) if sheet is None else request_from_sheet(sheet, arguments)
-        written = self.write([prompt], [request.pins], seed=seed, temperature=temperature, styles=styles)
+        pins = request.pins if style is None else replace(request.pins, style=check_styles(style, styles))
+        written = self.write([prompt], [pins], seed=seed, temperature=temperature, styles=styles)
+        _remark_length(written[0])
         return request.finish(written[0])
 
     def write(
@@ -165,7 +176,7 @@ class Planner:
             else {"do_sample": False}
         )
         with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(seed)
+            torch.manual_seed(_seed_of(seed, prompts))
             out = self.model.generate(
                 input_ids=read.input_ids,
                 attention_mask=read.attention_mask,
@@ -178,6 +189,26 @@ class Planner:
             )
         words = [[grammar.word_of_token.get(token, END) for token in row] for row in out[:, 1:].tolist()]
         return [parse(row, one) for row, one in zip(words, pins, strict=True)]
+
+
+def _remark_length(plan: Plan) -> None:
+    """Say where whole phrases make a song longer or shorter than the seconds that were asked for."""
+    from musetune.planning.planner.language import bars_in
+
+    kind, count = plan.length
+    wanted = bars_in(count, plan.bpm, plan.meter) if kind == "seconds" else plan.bars
+    if plan.bars != wanted:
+        seconds = plan.bars * plan.meter.beats_per_bar * 60 / plan.bpm
+        remark(
+            f"{count} seconds are {wanted} bars at {plan.bpm:g} bpm, which no whole phrases of these sections fill: "
+            f"the song has {plan.bars} bars, {seconds:.4g} seconds; give another tempo, or sections with their bars"
+        )
+
+
+def _seed_of(seed: int, prompts: Sequence[str]) -> int:
+    """A seed for torch: equal seeds of other prompts draw otherwise, keys above all."""
+    digest = hashlib.sha256("\0".join([str(seed), *prompts]).encode()).digest()
+    return int.from_bytes(digest[:7], "big")
 
 
 def _cached(where: str, file: str, hub: dict[str, Any]) -> Path | None:
@@ -257,7 +288,7 @@ def plan(prompt: str, **pins: Any) -> LeadSheet:
     Args:
         prompt: A sentence such as "slow sad waltz", at most 5000 characters.
         **pins: What is kept exactly, as of `Planner.plan`: key, bpm, time_signature, genre, chords, sections, bars,
-            duration_seconds (s), sheet; and seed, temperature and styles.
+            duration_seconds (s), sheet; and seed, temperature, style and styles.
 
     Returns:
         The song in whole bars.

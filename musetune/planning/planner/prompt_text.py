@@ -49,6 +49,7 @@ _NO_DECADE = (  # what follows "30s" where that is a length
 )
 _DECADE = re.compile(  # "80s rock", "the 1990s", "90s boy band": no length; nor are "808s", a drum machine
     rf"(?:\b(?:19|20)\d|(?<=the )'?[2-9]|\b[2-9](?=0s-|0s (?!(?:{_NO_DECADE})\b)[a-z]))0'?s\b|"
+    r"\b(?:19\d\d|20[0-2]\d)\b(?![ -]?(?:bpm|bars?|measures?|seconds?))|"
     r"\b(?:808|909|707|303)s\b|\b(?:808|909)(?= (?:bass|beat|drum|kick))",
     re.IGNORECASE,
 )

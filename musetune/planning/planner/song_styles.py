@@ -17,6 +17,7 @@ from musetune.formats.plain_yaml import check_fields, read_documents, read_range
 from musetune.planning.planner.constraints_from_arguments import form_of, read_sections
 from musetune.planning.planner.language import PlanBar, PlanChord, relative, steps_per_beat
 from musetune.planning.planner.prompt_text import normalise, shared_words
+from musetune.planning.rules.grooves.catalogue import check_groove
 from musetune.symbols import BPM_RANGE, GENRES, Chord, Key, Meter
 from musetune.symbols.meter import METERS
 from musetune.symbols.names import suggest
@@ -36,12 +37,14 @@ FIELDS = (
     "feel",
     "chords_a_bar",
     "hold",
+    "ending",
     "vocabulary",
     "progressions",
     "forms",
     "grooves",
     "instruments",
 )
+ENDINGS = ("home", "turnaround")
 FEELS = {"straight": 1 / 2, "swing": 2 / 3, "shuffle": 2 / 3}  # share of a unit that its first half lasts
 FEEL_FIELDS = ("kind", "ratio", "unit")
 UNITS = (8, 16)  # notes that a feel makes long and short: eighths or sixteenths
@@ -87,6 +90,7 @@ class SongStyle:
         feel: Straight or long and short notes.
         chords_a_bar: Chord changes in a bar: first quartile, median and third quartile of songs of this style.
         hold: Most bars on one chord.
+        ending: "home" where the last bar comes to the tonic, "turnaround" where it may lead to the beginning instead.
         vocabulary: Least and greatest share, 0–1, of chords of each kind of CHORD_SHARES.
         progressions: Bars of chords in C major and A minor, by mode: ``"Dm7 G7 | Cmaj7"``.
         forms: Sections, such as ``"verse:8 chorus:8"``, and how often each is meant.
@@ -103,6 +107,7 @@ class SongStyle:
     feel: Feel | None = None
     chords_a_bar: tuple[float, float, float] | None = None
     hold: int | None = None
+    ending: str | None = None
     vocabulary: tuple[tuple[str, tuple[float, float]], ...] = ()
     progressions: tuple[tuple[str, tuple[str, ...]], ...] = ()
     forms: tuple[tuple[str, float], ...] = ()
@@ -187,9 +192,35 @@ def style_called(names: str | None, file: str | PathLike | None = None) -> SongS
         >>> style.groove("bass"), style.instrument("lead"), style.feel.kind
         (('bossa_two',), 'flute', 'straight')
     """
+    called = styles_called(names or "", file)
+    return join_styles(called) if called else None
+
+
+def styles_called(names: str, file: str | PathLike | None = None) -> tuple[SongStyle, ...]:
+    """The styles of these names, parted by commas, in the names' order; unknown ones are left out."""
     known = {style.style.lower(): style for style in all_styles(file)}
-    called = [known[name.strip().lower()] for name in (names or "").split(",") if name.strip().lower() in known]
-    return join_styles(tuple(called)) if called else None
+    return tuple(known[name.strip().lower()] for name in names.split(",") if name.strip().lower() in known)
+
+
+def check_styles(names: str, file: str | PathLike | None = None) -> str:
+    """Names of styles, parted by commas, as the table has them.
+
+    Raises:
+        ValueError: For a name that is none, and for what is no text; the message names one that is like it.
+    """
+    if not isinstance(names, str) or not names.strip():
+        raise ValueError(f"style={short(names)} is not the name of a style; give such as 'bossa nova'")
+    known = {style.style.lower(): style.style for style in all_styles(file)}
+    out = []
+    for name in names.split(","):
+        plain = name.strip().lower()
+        if plain not in known:
+            raise ValueError(
+                f"style={short(name.strip())} is not one of the {len(known)} styles of docs/reference/styles.md"
+                f"{suggest(plain, tuple(known))}; name it in the prompt, or write it into a file of styles"
+            )
+        out.append(known[plain])
+    return ", ".join(dict.fromkeys(out))
 
 
 @lru_cache(maxsize=1)
@@ -284,6 +315,7 @@ def _style(row: object, where: str) -> SongStyle:
         _feel(row, where),
         _quartiles(row, where),
         _hold(row, where),
+        _one(row, "ending", ENDINGS, where),
         _vocabulary(row, where),
         _progressions(row, where),
         _weights(row.get("forms", {}), "forms", where, _check_form),
@@ -396,11 +428,15 @@ def _grooves(row: Mapping, where: str) -> tuple[tuple[str, tuple[str, ...]], ...
     for player, value in _by_player(row, "grooves", where).items():
         names = value if isinstance(value, list) else [value]
         for name in names:
-            if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{2,60}", name):
+            if not isinstance(name, str):
                 raise ValueError(
                     f"{where}, grooves: {player}={short(value)} is not the name of a groove, or a list of names; write "
                     f"for example bass: walking, or none for silence"
                 )
+            try:
+                check_groove(player, name)
+            except ValueError as error:
+                raise ValueError(f"{where}, grooves: {error}") from None
         if not 0 < len(names) <= MOST:
             raise ValueError(f"{where}, grooves: {player}={short(value)} is not a list of 1–{MOST} names")
         out.append((player, tuple(names)))

@@ -3,11 +3,14 @@
 The transformer still chooses each word. How likely it holds a meter, a chord that stays, a further chord in the bar, or
 a chord of some kind is shifted (in nats) by what the style wants and the plan so far lacks, so that a plan ends near
 the share or the harmonic rhythm that was drawn for it. Chords as a whole stay as likely as they were beside what else
-may come.
+may come. So it does with the way that phrases go: a section's last bar comes home or stays open on a dominant, a
+dominant seventh leads on, a phrase begins as the one before it, basses move by step, and no chord outstays the style's
+longest across sections.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from functools import lru_cache
@@ -15,17 +18,36 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from musetune.planning.planner.constraints import StylePrior
+from musetune.planning.planner.constraints import Content, StylePrior
 from musetune.planning.planner.language import PlanChord, steps_per_beat
 from musetune.planning.planner.song_styles import chord_kinds
-from musetune.planning.planner.vocabulary import FIRST, MODES, RANGE, SOUNDING, TOKENS, chord_at, chord_index
-from musetune.symbols import Meter
+from musetune.planning.planner.vocabulary import (
+    FIRST,
+    LABELS,
+    MODES,
+    RANGE,
+    SOUNDING,
+    TOKENS,
+    TONICS,
+    chord_at,
+    chord_index,
+)
+from musetune.symbols import Key, Meter
 from musetune.symbols.meter import METERS
+from musetune.symbols.qualities import QUALITY_INTERVALS
 
 NEVER = 30.0  # nats: leaves a word only where no other may come
 SHARE_PULL = 12.0  # nats for each unit of share that is lacking
 SLASH_PULL = 30.0  # the same for chords over another bass, which are rare
 RHYTHM_PULL = 5.0  # nats for each chord that is lacking
+CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
+HOME = 10.0  # nats for a tonic in a song's last bar, where the style comes home
+PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
+APPROACH = 0.8  # nats for chords that lead to these in the bar before
+RESOLVE = 2.0  # nats for the chord a fifth below a dominant seventh, half of it for the one a semitone below
+ALIKE = 1.5  # nats for the chord of the phrase before, in the same bar of it
+STEP_BASS, STRANGE_BASS = 1.5, 3.0  # nats for a bass by step, and against one that is no chord tone
+PHRASE_BARS = 4
 OFF_BEAT = 6.0  # nats against a chord between two beats
 SMOOTHING = 2.0  # chords of the wanted share that count as written at the start
 LEARNED = {"sevenths": 0.35, "outside": 0.15, "slash": 0.1}  # shares in the songs that the transformer learned from
@@ -35,6 +57,27 @@ _STEPS = range(RANGE["step"][0], RANGE["step"][-1] + 1)
 _BASSES = range(RANGE["bass"][0], RANGE["bass"][-1] + 1)
 _METERS = range(RANGE["meter"][0], RANGE["meter"][-1] + 1)
 _LABELS = range(RANGE["label"][0], RANGE["label"][-1] + 1)
+
+
+@lru_cache(maxsize=2)
+def _closing(mode: str) -> tuple[Tensor, Tensor, Tensor]:
+    """(words,) each, 1 where a word is a tonic, a chord to stay open on, or one that leads to these."""
+    home, half, leads = (torch.zeros(len(TOKENS) + 1) for _ in range(3))
+    for word in _CHORDS:
+        degree, quality = chord_at(word)
+        tones = set(QUALITY_INTERVALS[quality])
+        third = 4 if mode == "major" else 3
+        home[word] = degree == 0 and (third in tones or tones == {0, 7}) and not ({4, 10} <= tones)
+        half[word] = degree == 7 and 3 not in tones
+        leads[word] = (degree == 7 and 3 not in tones) or degree in (2, 5)
+    return home, half, leads
+
+
+@lru_cache(maxsize=1)
+def _dominant_degree() -> dict[int, int]:
+    """Words of dominant sevenths and their degrees."""
+    words = {word: chord_at(word) for word in _CHORDS}
+    return {w: degree for w, (degree, quality) in words.items() if {4, 10} <= set(QUALITY_INTERVALS[quality])}
 
 
 @lru_cache(maxsize=8)
@@ -51,15 +94,27 @@ class StyleSteering:
 
     Args:
         prior: What the style wants of this plan.
+        content: Bars that are pinned, by section and number, in a key and meter.
     """
 
-    def __init__(self, prior: StylePrior) -> None:
-        self.prior = prior
+    def __init__(self, prior: StylePrior, content: Content | None = None) -> None:
+        self.prior, self.content = prior, content
+        self.tonic = "C"
         self.mode, self.meter = "major", Meter(4, 4)
         self.in_bars = self.in_step = False
+        self.form: list[int] = []  # words of the sections, in order
+        self.counts: dict[int, int] = {}  # bars of each
+        self.label = 0  # word of the section that is written
+        self.written: list[int] = []  # words of the first chords of its bars
+        self.bass: int | None = None  # of the chord that sounds, semitones above the tonic
+        self.starts: dict[int, tuple[int, int]] = {}  # first chord of each section and how many bars it lasts
+        self.ends: dict[int, tuple[int, int]] = {}  # last chord of each and how long it has lasted
         self.bars = self.changes = self.chords = self.run = 0
         self.last: int | None = None  # word of the chord that sounds; None at the start of a section
         self.kinds: Counter[str] = Counter()
+        self.before_bass: int | None = None  # of the chord before
+        self.root: int | None = None  # of the chord that sounds, and how many bars
+        self.root_run = 0
         self.palette: set[int] = set()  # degrees of the chords so far
 
     def observe(self, word: int) -> None:
@@ -68,28 +123,60 @@ class StyleSteering:
             self.meter = Meter.parse(METERS[word - _METERS[0]])
         elif word in RANGE["mode"]:
             self.mode = MODES[word - FIRST["mode"]]
+        elif word in RANGE["tonic"]:
+            self.tonic = TONICS[word - FIRST["tonic"]]
         elif word == FIRST["formed"]:
             self.in_bars = True
+            self._read_pinned()
         elif not self.in_bars:
-            return
+            if word in _LABELS:
+                self.form.append(word)
+            elif word in RANGE["count"]:
+                self.counts[self.form[-1]] = word - FIRST["count"] + 1
         elif word in _LABELS:
-            self.last, self.run, self.in_step = None, 0, False
+            self._begin_section(word)
         elif word in _STEPS:
             self.in_step = True
         elif word in _BASSES:
             self.kinds["slash"] += 1
+            self.bass = ((self.bass or 0) + word - _BASSES[0] + 1) % 12
         elif word in _CHORDS:
             self._observe_chord(word)
 
+    def _read_pinned(self) -> None:
+        """Take account of the chords on which sections begin whose first bars are pinned."""
+        bars = {} if self.content is None else self.content(Key(self.tonic, self.mode), self.meter)
+        for label in self.counts:
+            name = LABELS[label - FIRST["label"]]
+            if (name, 0) in bars:
+                words = [{chord_index(*one[1:3]) for one in bars.get((name, i), ())} for i in range(self.counts[label])]
+                first = chord_index(*bars[name, 0][0][1:3])
+                self.starts[label] = first, sum(1 for _ in itertools.takewhile(lambda w: w == {first}, words))  # noqa: B023
+
+    def _begin_section(self, label: int) -> None:
+        """Go on from the section that stands before the first one of this label in the song."""
+        first = self.form.index(label)
+        self.label, self.written, self.in_step = label, [], False
+        self.last, self.run = self.ends[self.form[first - 1]] if first else (None, 0)
+
     def _observe_chord(self, word: int) -> None:
         same = word == self.last
+        if not self.in_step:
+            self.written.append(word)
         self.bars += not self.in_step
         self.changes += not same
         self.run = self.run + (not self.in_step) if same else 1
+        root = chord_at(word)[0]
+        self.root_run = self.root_run + (not self.in_step) if root == self.root else 1
+        self.root = root
         self.chords += 1
         self.kinds.update(chord_kinds(PlanChord(0, *chord_at(word)), self.mode))
         self.palette.add(chord_at(word)[0])
         self.last, self.in_step = word, False
+        self.before_bass, self.bass = self.bass, chord_at(word)[0]
+        if all(other == word for other in self.written):
+            self.starts[self.label] = word, len(self.written)
+        self.ends[self.label] = word, self.run
 
     def shift(self, scores: Tensor, choices: tuple[int, ...]) -> Tensor:
         """Shift scores.
@@ -115,9 +202,27 @@ class StyleSteering:
             scores[places] = shifted + scores[places].logsumexp(0) - shifted.logsumexp(0)
         for word in (word for word in choices if word in _STEPS):
             scores[word] += self._step_shift(word)
-        if "slash" in self.prior.shares:
-            scores[_BASSES[0] : _BASSES[-1] + 1] += self._share_shift("slash")
+        if any(word in _BASSES for word in choices):
+            self._shift_basses(scores)
         return scores
+
+    def _shift_basses(self, scores: Tensor) -> None:
+        """Basses that are chord tones and move by step go first; all of them are as likely as the style's share."""
+        basses = slice(_BASSES[0], _BASSES[-1] + 1)
+        mass = scores[basses].logsumexp(0)
+        if self.last is not None and self.prior.closes:
+            tones = set(QUALITY_INTERVALS[chord_at(self.last)[1]])
+            root = chord_at(self.last)[0]
+            close = len(self.written) == self.counts.get(self.label)  # nothing ends on an inversion
+            for word in _BASSES:
+                tone = word - _BASSES[0] + 1
+                scores[word] -= STRANGE_BASS * (tone not in tones)
+                if self.before_bass is not None and (root + tone - self.before_bass) % 12 in (1, 2, 10, 11):
+                    scores[word] += STEP_BASS
+            mass -= NEVER * close
+        scores[basses] += mass - scores[basses].logsumexp(0)
+        if "slash" in self.prior.shares:
+            scores[basses] += self._share_shift("slash")
 
     def _shift_chords(self, scores: Tensor) -> Tensor:
         scores = scores.clone()
@@ -126,12 +231,55 @@ class StyleSteering:
         for kind in ("sevenths", "outside"):
             if kind in self.prior.shares:
                 scores += self._share_shift(kind) * _of_kind(kind, self.mode)
+        if self.prior.closes:
+            scores += self._phrase_shift()
         if self.last is not None:
             scores[self.last] += self._stay_shift()
+        self._forbid_static(scores)
         if self.prior.palette is not None and len(self.palette) >= self.prior.palette:
             others = [word for word in _CHORDS if chord_at(word)[0] not in self.palette]
             scores[others] -= 2 * NEVER
         return scores
+
+    def _phrase_shift(self) -> Tensor:
+        """(words,) what the place in the phrase shifts."""
+        out = torch.zeros(len(TOKENS) + 1)
+        count = self.counts.get(self.label, 0)
+        bar = len(self.written) - self.in_step  # that the chord is in
+        home, half, leads = _closing(self.mode)
+        last = bar == count - 1
+        if last and self.prior.home and self.label == self.form[-1]:
+            out += HOME * home
+        elif last:
+            out += CLOSE * (home + half)
+        elif (bar + 1) % PHRASE_BARS == 0:
+            out += PHRASE_CLOSE * (home + half)
+        elif bar == count - 2:
+            out += APPROACH * leads
+        if self.prior.resolves and not last and self.last in _dominant_degree():
+            degree = _dominant_degree()[self.last]
+            for word in _CHORDS:
+                out[word] += RESOLVE * {5: 1.0, 11: 0.5}.get((chord_at(word)[0] - degree) % 12, 0.0)
+        if not self.in_step and bar >= PHRASE_BARS and bar < count - 1:
+            earlier = 2 * PHRASE_BARS if bar >= 2 * PHRASE_BARS else PHRASE_BARS
+            out[self.written[bar - earlier]] += ALIKE
+        return out
+
+    def _forbid_static(self, scores: Tensor) -> None:
+        """No root for longer than the style's longest, and in a section's last bar no chord that goes on too long.
+
+        It goes on into a section that follows and whose beginning is known.
+        """
+        hold, count = self.prior.hold, self.counts.get(self.label, 0)
+        if hold is not None and self.root is not None and self.root_run >= hold:
+            scores[[word for word in _CHORDS if chord_at(word)[0] == self.root]] -= 2 * NEVER  # C5 and C are one chord
+        if hold is None or len(self.written) - self.in_step != count - 1:
+            return
+        for after in {b for a, b in itertools.pairwise(self.form) if a == self.label and b in self.starts}:
+            word, bars = self.starts[after]
+            run = (self.run if word == self.last else 0) + (word != self.last or not self.in_step)
+            if run + bars > hold:
+                scores[word] -= 2 * NEVER
 
     def _set_power(self, scores: Tensor) -> None:
         """Power chords, which the transformer has hardly seen, are as likely as triads on their root times odds."""
@@ -159,9 +307,16 @@ class StyleSteering:
         return 0.0 if self.prior.changes is None else -RHYTHM_PULL * self._lacking(self.bars + 1)
 
     def _step_shift(self, word: int) -> float:
+        if self.prior.home and self.prior.closes and self._in_last_bar() and _closing(self.mode)[0][self.last or 0]:
+            return -2 * NEVER  # the song is at home
         off = (word - _STEPS[0] + 1) % steps_per_beat(self.meter) != 0
         rhythm = 0.0 if self.prior.changes is None else RHYTHM_PULL * min(self._lacking(self.bars), 1.0)
         return rhythm - off * OFF_BEAT
+
+    def _in_last_bar(self) -> bool:
+        """Whether the bar that is written is the song's last."""
+        last = bool(self.form) and self.label == self.form[-1]
+        return last and len(self.written) == self.counts.get(self.label)
 
     def _lacking(self, bars: int) -> float:
         """Chords that the first so many bars lack."""

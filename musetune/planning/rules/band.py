@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from musetune.planning.rules.fills import MACHINES, build, filled
+from musetune.planning.rules.fills import CRASHING, MACHINES, build, filled
 from musetune.planning.rules.grooves.bar import BarChord, GrooveBar, Hit, Strike, steps_per_beat
 from musetune.planning.rules.grooves.catalogue import BASS, CHORDS, DRUMS, LEAD, check_groove
 from musetune.planning.rules.grooves.drums import KIT
 from musetune.planning.rules.grooves.lead import LeadSection
 from musetune.planning.rules.grooves.voicing import BASS as BASS_RANGE
-from musetune.planning.rules.section_shapes import SectionShape, shape_of
+from musetune.planning.rules.grooves.voicing import GUITAR, KEYS
+from musetune.planning.rules.section_shapes import SectionShape, shape_of_section
 from musetune.planning.rules.sheet_bars import bars_of
 from musetune.symbols import Chord, LeadSheet, Meter
 from musetune.symbols.arrangement import StemNote
@@ -25,7 +26,7 @@ LONG_SECTION = 12  # bars; a longer one also has a fill after every eight
 ENDING_BARS = 8  # a song of so many bars ends on a held chord
 PICK_UPS = {  # bass grooves that lead into the next section
     "root_eighths", "root_quarters", "root_syncopated", "root_fifth", "motown_line", "triad_walk", "two_feel",
-    "soul", "root_whole",
+    "root_whole",
 }  # fmt: skip
 CRASHES = 0.7  # density from which a section begins with a cymbal
 
@@ -58,11 +59,13 @@ def band_bars(sheet: LeadSheet) -> list[BandBar]:
     ends = [bar.start for bar in bars[1:]] + [sheet.length]
     out: list[BandBar] = []
     spans = [span for span in sheet.chords if span.chord.root is not None]
+    labels = {section.label for section in sheet.sections}
     for number, (_, group) in enumerate(itertools.groupby(zip(bars, ends), key=lambda pair: pair[0].section)):
         pairs = list(group)
         section = pairs[0][0].section
         label = "" if section is None else sheet.sections[section].label
-        shape = shape_of(label) if label else SectionShape()
+        alone = section is None or len(labels) < 2  # nothing is an intro by itself
+        shape = SectionShape() if alone or section is None else shape_of_section(sheet.sections[section])
         for index, (place, end) in enumerate(pairs):
             meter = Meter.parse(place.meter)
             per_beat = steps_per_beat(meter)
@@ -127,7 +130,7 @@ def play(
         elif player == "bass":
             notes = list(_bass(own, name, ending)) if name in BASS else []
         elif player == "lead":
-            notes = list(_lead(sheet, own, name, lead_range, seed, ending)) if name in LEAD else []
+            notes = list(_lead(sheet, own, name, lead_range, seed)) if name in LEAD else []
         else:
             notes = list(_chords(own, name, player, ending)) if name in CHORDS else []
         out[player] = _in_time(notes, sheet, single=player in ("bass", "lead"))
@@ -145,7 +148,7 @@ def resting(player: str, bar: BandBar, grooves: Mapping[str, str]) -> bool:
 
 
 def _drums(bars: list[BandBar], name: str, ending: bool) -> Iterator[StemNote]:
-    groove, crashing = DRUMS[name], name in MACHINES or name.endswith(("backbeat", "beat", "kick", "grunge", "blast"))
+    groove, crashing = DRUMS[name], name in CRASHING
     for index, place in enumerate(bars):
         bar = place.bar
         if ending and index == len(bars) - 1:
@@ -188,24 +191,18 @@ def _chords(bars: list[BandBar], name: str, player: str, ending: bool) -> Iterat
     groove = CHORDS[name]
     before: tuple[int, ...] = ()
     for index, place in enumerate(bars):
-        bar = replace(place.bar, before=before)
+        bar = replace(place.bar, before=before, span=GUITAR if player == "guitar" else KEYS)
         strikes = list(groove(bar))
         if ending and index == len(bars) - 1 and strikes:
             first = [s for s in strikes if s.step == strikes[0].step]
             strikes = _held(first, bar)
-        lower = (
-            12 if player == "guitar" and name not in ("power_chords", "power_sustained", "chugging", "boogie") else 0
-        )
-        strikes = [replace(s, pitch=s.pitch - lower if s.pitch - lower >= 45 else s.pitch) for s in strikes]
         yield from _notes(place, strikes)
         if strikes:
-            start = strikes[-1].step
-            before = tuple(s.pitch + lower for s in strikes if s.step == start) if name not in ("arpeggio",) else before
+            final = tuple(s.pitch for s in strikes if s.step == strikes[-1].step)
+            before = final if len(final) > 1 else tuple({s.pitch for s in strikes})
 
 
-def _lead(
-    sheet: LeadSheet, bars: list[BandBar], name: str, span: tuple[int, int], seed: int, ending: bool
-) -> Iterator[StemNote]:
+def _lead(sheet: LeadSheet, bars: list[BandBar], name: str, span: tuple[int, int], seed: int) -> Iterator[StemNote]:
     for _, group in itertools.groupby(bars, key=lambda b: b.section):
         places = list(group)
         shape = places[0].shape

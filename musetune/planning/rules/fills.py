@@ -33,6 +33,22 @@ QUIET = {
     "habanera",
     "waltz",
 }
+CRASHING = MACHINES | {  # grooves that begin a full section with a cymbal
+    "rock_backbeat",
+    "pop_backbeat",
+    "ballad_backbeat",
+    "indie_backbeat",
+    "soul_backbeat",
+    "grunge",
+    "punk_beat",
+    "d_beat",
+    "double_kick",
+    "blast",
+    "half_time",
+    "shuffle",
+    "rock_and_roll",
+    "gospel",
+}
 LATIN = {"bossa_clave", "samba", "salsa", "cha_cha", "bolero", "cumbia", "tresillo"}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from musetune.symbols import Section
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,32 @@ ALSO = {
     "end": "outro",
     "introduction": "intro",
 }
+
+
+def shape_of_section(section: Section) -> SectionShape:
+    """The shape of a section: its label says how it moves and who rests, its purpose how loud, full and high it is.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> from musetune.symbols import SectionPurpose
+        >>> shape_of_section(Section(Fraction(0), Fraction(16), "verse", SectionPurpose(dynamics=0.5))).level_at(0.5)
+        1.1
+    """
+    shape, purpose = shape_of(section.label), section.purpose
+    if purpose is None:
+        return shape
+    louder = 0.95 + 0.3 * purpose.dynamics - shape.level_at(0.5)
+    fuller = 0.65 + 0.6 * purpose.density - shape.density_at(0.5)
+    return replace(
+        shape,
+        level=(shape.level[0] + louder, shape.level[1] + louder),
+        density=(_share(shape.density[0] + fuller), _share(shape.density[1] + fuller)),
+        height=_share(0.4 + 1.2 * purpose.register),
+    )
+
+
+def _share(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 def shape_of(label: str | None) -> SectionShape:

@@ -127,6 +127,8 @@ def _applied_dominant(chord: Chord, later: Chord, key: Key) -> str:
         return ""
     if (root - scale_degree(chord, key) - key.tonic_pc) % 12 != 5:
         return ""
+    if key.mode == "minor" and chord.quality == "maj" and scale_degree(chord, key) in (0, 5):
+        return ""  # the Picardy third and the Dorian IV: as triads analysts hardly ever hear them as V/iv and V/VII
     target = target_of(root, key)
     return f"V{figures}/{target}" if target else ""
 

@@ -257,8 +257,7 @@ def applied_target(chord: Chord, key: Key) -> str:
     if target == 0 or target not in scale or (degree + 4) % 12 in scale or degree not in scale:
         return ""
     if key.mode == "minor" and degree in (0, 5) and chord.quality == "maj":
-        # the Picardy third and the IV of the raised sixth; whether they lead to iv or VII only the context
-        # tells
+        # the Picardy third and the IV of the raised sixth are read as I and IV wherever they lead, as from notes
         return ""
     number = scale.index(target)
     triad = key.diatonic_triad(number + 1)

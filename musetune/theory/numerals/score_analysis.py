@@ -10,7 +10,7 @@ from musetune.symbols.score import Score
 from musetune.symbols.spans import ChordSpan, KeySpan
 from musetune.symbols.timeline import beats_of, quarters_of
 from musetune.theory.numerals.decode import ChordSegment, CostWeights, decode
-from musetune.theory.numerals.frames import frames_of
+from musetune.theory.numerals.frames import ScoreFrames, frames_of
 from musetune.theory.numerals.roman import resolve_roman
 
 STANDARD = CostWeights()
@@ -52,10 +52,29 @@ def analyse(score: Score, weights: CostWeights = STANDARD) -> tuple[LeadSheet, l
     if not score.voices:
         raise ValueError("the score has no pitched notes; harmony needs some")
     frames = frames_of(score)
-    first = score.signatures[0].key
-    sharps = "FCGDAEB".index(first.tonic[0]) - 1 + 7 * (first.tonic.count("#") - first.tonic.count("b"))
-    signature = sharps - (3 if first.mode == "minor" else 0)
-    segments = _join(decode(frames, signature, weights))
+    return lead_sheet_of(score, frames, decode(frames, signature_of(score.signatures[0].key), weights))
+
+
+def signature_of(key: Key) -> int:
+    """Sharps of a key's signature, flats below 0.
+
+    Example:
+        >>> signature_of(Key("C", "minor"))
+        -3
+    """
+    sharps = "FCGDAEB".index(key.tonic[0]) - 1 + 7 * (key.tonic.count("#") - key.tonic.count("b"))
+    return sharps - (3 if key.mode == "minor" else 0)
+
+
+def lead_sheet_of(score: Score, frames: ScoreFrames, segments: list[ChordSegment]) -> tuple[LeadSheet, list[str]]:
+    """The lead sheet of a reading of `score`, and the numeral of each chord in it.
+
+    Args:
+        score: What was read.
+        frames: Of the score; segments count by these.
+        segments: In order, without gaps.
+    """
+    segments = _join(segments)
     quarters = quarters_of(score.meters)
     at = beats_of([(quarters(span.start), span.meter) for span in score.meters])
 

@@ -10,6 +10,7 @@ from made_sounds import SR, song
 from musetune.analysis import analyze, hear
 from musetune.analysis.listening.bars import point
 from musetune.analysis.listening.features import extract
+from musetune.analysis.listening.onsets import n_onsets
 from musetune.analysis.listening.spectrum import LOWEST_NOTE, NoteSalience, salience
 from musetune.analysis.listening.vocabulary import METERS
 from musetune.audio.source import listen
@@ -139,6 +140,44 @@ def test_the_pointer_overrules_a_slight_opinion() -> None:
     activation[beats, 0] = 0.9
     activation[beats[::3]] = 0.9
     assert point(activation, np.log([0.05, 0.3, 0.5, 0.05, 0.05, 0.05]), (50, 215)).meter == "3/4"
+
+
+@pytest.mark.parametrize(("between", "bpm"), [(0.8, 120), (0.3, 60)])
+def test_weak_beats_between_strong_ones_are_their_halves(between: float, bpm: int) -> None:
+    activation = np.full((2400, 2), 0.02)
+    beats = np.arange(30, 2400, 50)
+    activation[beats, 0] = np.where(np.arange(len(beats)) % 2, between, 0.9)
+    activation[beats[::8], 1] = 0.85
+    activation[beats[4::8], 1] = 0.5
+    found = point(activation, np.log([0.02, 0.02, 0.9, 0.02, 0.02, 0.02]), (50, 215))
+    assert found.meter == "4/4"
+    assert np.median(np.diff(found.beats)) == pytest.approx(6000 / bpm, abs=1)
+    hinted = point(activation, np.log([0.02, 0.02, 0.9, 0.02, 0.02, 0.02]), (90, 150), hinted=True)
+    assert np.median(np.diff(hinted.beats)) == pytest.approx(50, abs=1)
+
+
+@pytest.mark.parametrize(("parts", "meter"), [(3, "6/8"), (2, "2/4")])
+def test_how_beats_are_divided_tells_six_eighths_from_two_quarters(parts: int, meter: str) -> None:
+    """Neither beats nor the network's opinion differ, only where onsets lie between the beats."""
+    activation, strength = np.full((2400, 2), 0.02), np.zeros(2400)
+    beats = np.arange(30, 2400, 60)
+    activation[beats, 0] = 0.9
+    activation[beats[::2]] = 0.9
+    strength[np.arange(30, 2400, 60 // parts)] = 3.0
+    opinion = np.log([0.4, 0.05, 0.1, 0.025, 0.4, 0.025])
+    bars = point(activation, opinion, (50, 215), strength=strength)
+    assert bars.meter == meter
+    assert bars.confidence > 0.5
+
+
+def test_one_loud_click_does_not_hide_the_onsets() -> None:
+    strength = np.full(2900, 0.05)
+    strength[np.arange(50, 2900, 50)] = 4.0
+    strength[1000] = 25.0
+    assert n_onsets(strength) == 57
+    alone = np.full(2900, 0.05)
+    alone[[200, 900, 2000]] = 25.0
+    assert n_onsets(alone) == 3
 
 
 def test_a_waltz_into_the_lead_sheet() -> None:

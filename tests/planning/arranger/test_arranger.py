@@ -142,6 +142,54 @@ def test_unheard_meters_are_rule_made_and_say_so(tiny: Arranger, meter: str) -> 
     assert made == tiny.arrange(sheet, seed=1)
 
 
+# -- styles ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("meter", ["4/4", "5/4"])
+def test_a_sheets_style_is_played_by_its_rules(tiny: Arranger, meter: str) -> None:
+    sheet = replace(song(16, "AB", meter), style="reggae")
+    made = tiny.arrange(sheet, seed=3)
+    assert made == tiny.arrange(replace(sheet, style=None), seed=3, style="reggae")
+    credits = {name: stem.credit for name, stem in made.stems.items()}
+    assert (credits["drums"], credits["guitar"]) == ("by rule one_drop", "by rule skank")
+    assert {stem.source for stem in made.stems.values()} == {"rule"}
+    check(made, sheet)
+    assert made != tiny.arrange(sheet, seed=3, humanize=False)
+
+
+def test_without_its_style_a_sheet_is_arranged_as_ever(tiny: Arranger) -> None:
+    sheet = song()
+    plain = tiny.arrange(sheet, seed=2)
+    assert plain == tiny.arrange(replace(sheet, style="reggae"), seed=2, style="")
+    assert plain == tiny.arrange(replace(sheet, style="a style that nobody knows"), seed=2)
+    assert not any(stem.writers for stem in plain.stems.values())
+
+
+def test_players_without_a_groove_are_the_transformers(tiny: Arranger, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "style: mine\ngrooves: {drums: one_drop, bass: model, guitar: none}\ninstruments: {bass: a warm synth bass}\n"
+    )
+    sheet = song(8, "AB")
+    made = tiny.arrange(sheet, style="mine", styles=file, seed=1, humanize=False)
+    assert [made.stems[name].source for name in STEMS] == ["rule", "model", "rule", "model", "model"]
+    assert made.stems["bass"].credit == "by the model"
+    assert [writer.section for writer in made.stems["bass"].writers] == ["A", "B"]
+    assert made.stems["bass"].program == 38
+    assert made.stems["guitar"].notes == ()
+    assert made.stems["guitar"].credit == "rests"
+    alone = tiny.arrange(sheet, seed=1).stems["bass"]
+    assert [n.start for n in made.stems["bass"].notes] != [n.start for n in alone.notes], "the drums are heard"
+    check(made, sheet)
+    asked = tiny.arrange(sheet, style="mine", styles=file, stems=("guitar",)).stems["guitar"]
+    assert asked.source == "model", "one player who is asked to play does not rest"
+
+
+def test_an_unknown_style_is_an_error_that_says_so(tiny: Arranger) -> None:
+    with pytest.raises(ValueError, match="style 'regae' is unknown; did you mean 'reggae'"):
+        tiny.arrange(song(), style="regae")
+
+
 def test_errors_name_the_stem(tiny: Arranger) -> None:
     with pytest.raises(ValueError, match="'violin' is not one of drums, bass"):
         tiny.arrange(song(), stems=("violin",))

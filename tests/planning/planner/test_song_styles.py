@@ -71,7 +71,7 @@ def longest_hold(bars: list) -> int:
 def test_players_read_feel_grooves_and_instruments() -> None:
     lofi = style_called("lo-fi")
     assert lofi is not None
-    assert (lofi.feel, lofi.groove("drums")) == (Feel("swing", 0.6, 16), ("boom_bap",))
+    assert (lofi.feel, lofi.groove("drums")) == (Feel("swing", 0.6, 16), ("lofi",))
     joined = style_called("waltz, Jazz")
     assert joined is not None
     assert (joined.style, joined.groove("bass"), joined.instrument("bass")) == ("waltz", ("waltz",), "upright bass")
@@ -120,7 +120,10 @@ def test_a_users_styles_go_first_and_replace_those_of_their_name(tmp_path: Path)
         ("style: zouk\nfeel: {ratio: 0.6}", ["kind", "swing"]),
         ("style: zouk\ngrooves: walking", ["'walking'", "bass: …"]),
         ("style: zouk\ngrooves: {tuba: walking}", ["'tuba'", "bass"]),
-        ("style: zouk\ngrooves: {bass: Walking Bass}", ["'Walking Bass'", "bass: walking"]),
+        (
+            "style: zouk\ngrooves: {bass: Walking Bass}",
+            ["bass has no groove 'Walking Bass'; there are", "boogie", "none; did you mean 'walking'?"],
+        ),
         ("style: zouk\ngrooves: {bass: []}", ["bass=[]", "1–64"]),
         ("style: zouk\ninstruments: [flute]", ["['flute']", "players"]),
         ("style: zouk\ninstruments: {bass: 3}", ["bass=3", "name"]),
@@ -256,7 +259,7 @@ def test_prompts_of_musicians(seed: int) -> None:
     for prompt in ("reggae in G", "slow sad ballad"):
         sheet = plan(prompt)
         assert sheet.genre == "pop"
-        assert len(sheet.chords) <= 1.5 * len(sheet.downbeats())
+        assert len(sheet.chords) <= 2 * len(sheet.downbeats())
     sections = plan("verse chorus verse chorus bridge chorus").sections
     assert [section.label for section in sections] == ["verse", "chorus", "verse", "chorus", "bridge", "chorus"]
     by_name = {section.label: section.beats for section in sections}

@@ -20,7 +20,15 @@ NEXT_BAR = (*CHORDS, *RANGE["bass"], *RANGE["step"])  # what may come after a ch
 def begin(prior: StylePrior, *bars: int) -> StyleSteering:
     """A plan in 4/4 and C major that has bars of one chord each."""
     steering = StyleSteering(prior)
-    for word in (word_index("<meter:4/4>"), word_index("<mode:major>"), FORMED, LABEL, *bars):
+    for word in (
+        word_index("<meter:4/4>"),
+        word_index("<mode:major>"),
+        LABEL,
+        FIRST["count"] + 15,
+        FORMED,
+        LABEL,
+        *bars,
+    ):
         steering.observe(word)
     return steering
 

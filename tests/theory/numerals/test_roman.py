@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musetune.symbols import QUALITIES, Chord, ChordSpan, Key, KeySpan, LeadSheet
+from musetune.symbols import QUALITIES, Chord, ChordSpan, Key, KeySpan, LeadSheet, Note, Score
 from musetune.symbols.names import NOTE_NAMES
 from musetune.symbols.qualities import FLAT_DEGREES
 from musetune.theory.numerals import resolve_roman, roman_of
 from musetune.theory.numerals.context import romans
+from musetune.theory.numerals.score_analysis import analyse
 
 C, A_MINOR, G_FLAT = Key("C"), Key("A", "minor"), Key("Gb")
 KEYS = st.builds(Key, st.sampled_from(NOTE_NAMES), st.sampled_from(["major", "minor"]))
@@ -134,7 +135,11 @@ def test_numerals_in_context_read_as_their_chords(key: Key, chords: list[tuple[i
         ("Am D/F# Am", "A minor", "i IV6 i"),
         ("Cm Fm G7 C", "C minor", "i iv V7 I"),  # the Picardy third
         ("Am D7 G C", "A minor", "i V7/VII VII III"),  # here it leads to VII
-        ("Am A Dm E7", "A minor", "i V/iv iv V7"),
+        ("Am A Dm E7", "A minor", "i I iv V7"),  # a Picardy third, wherever the music goes on
+        ("Am A/C# Dm E7", "A minor", "i I6 iv V7"),
+        ("Am A7 Dm E7", "A minor", "i V7/iv iv V7"),  # the seventh makes it applied
+        ("Am D G C", "A minor", "i IV VII III"),
+        ("Cm F/A Bb Cm", "C minor", "i IV6 VII i"),
         ("Am Bm E7 A", "A minor", "i ii V7 I"),
         ("Am F#dim E7 Am", "A minor", "i #vio V7 i"),
     ],
@@ -148,3 +153,23 @@ def test_the_raised_sixth_and_the_picardy_third_are_the_keys_own(chords: str, ke
 def test_reported_sheets_read_as_their_notes_do(name: str, numerals: str) -> None:
     sheet = LeadSheet.load(Path(__file__).parents[2] / "data" / "cases" / "json" / f"{name}.json")
     assert romans(sheet) == numerals.split()
+
+
+@pytest.mark.parametrize("chords", ["Am Dm E A Dm E Am", "Am D Am E Am", "Cm F Bb Eb G Cm", "Cm Fm G C Fm G Cm"])
+def test_triads_in_minor_are_called_the_same_from_symbols_as_from_notes(chords: str) -> None:
+    key = Key(chords[0], "minor")
+    sheet = LeadSheet.parse(f"| {' | '.join(chords.split())} |", key=str(key))
+    voices: list[tuple[Note, ...]] = []
+    for voice in range(4):
+        pitches = [_voicing(span.chord)[voice] for span in sheet.chords]
+        voices.append(tuple(Note(span.start, span.beats, pitch) for span, pitch in zip(sheet.chords, pitches)))
+    score = Score(tuple(voices), ("",) * 4, (), sheet.meters, sheet.keys, sheet.grid, sheet.length)
+    from_notes, numerals = analyse(score)
+    assert [span.key for span in from_notes.keys] == [key]
+    assert numerals == romans(sheet)
+
+
+def _voicing(chord: Chord) -> list[int]:
+    """Root in the bass, then the triad above it."""
+    assert chord.root_pc is not None
+    return [36 + chord.root_pc, *(60 + pc for pc in chord.pitch_classes)]

@@ -74,6 +74,7 @@ class GrooveBar:
         density: How much is played, 0–1.
         seed: What random choices follow from; equal in sections that come back.
         before: Pitches that the player struck last.
+        span: Lowest and highest MIDI pitch of a player of chords.
     """
 
     meter: Meter
@@ -84,6 +85,7 @@ class GrooveBar:
     density: float = 0.8
     seed: str = "0"
     before: tuple[int, ...] = ()
+    span: tuple[int, int] = (48, 79)
 
     @property
     def pulses(self) -> tuple[Pulse, ...]:

@@ -113,7 +113,7 @@ def tresillo(bar: GrooveBar) -> Iterator[Strike]:
 
 
 def tumbao(bar: GrooveBar) -> Iterator[Strike]:
-    """Salsa: nothing on 1; the fifth after 2, and on 4 the root of the next bar, held over the bar line."""
+    """Salsa: nothing on 1; the fifth after 2, and on 4 the root of the next bar."""
     for step, steps, sign, chord in bar.places("......5-----R---", "..5-..R---.."):
         coming = bar.following if sign == "R" and bar.following is not None else chord
         pitch = bass_note(coming) if sign == "R" else bass_note(chord) + degree(chord, "5")

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from musetune.planning.rules.grooves import bass, chords, drums, drums_dance, drums_latin, drums_swing, lead
 from musetune.planning.rules.grooves.bar import GrooveBar, Hit, Strike
-from musetune.symbols.arrangement import STEMS
+from musetune.symbols.arrangement import SILENCE, STEMS
 from musetune.symbols.names import suggest
 
-SILENCE = "none"  # the player rests
 MODEL = "model"  # the stem transformer writes the player's part
 
 DrumGroove = Callable[[GrooveBar], Iterable[Hit]]
@@ -86,7 +85,7 @@ def check_groove(player: str, name: str) -> str:
         raise ValueError(f"player {player!r} is not one of {', '.join(STEMS)}")
     names = (*sorted(GROOVES[player]), MODEL, SILENCE)
     if name not in names:
-        raise ValueError(f"{player} has no groove {name!r}{suggest(name, names)}; there are {', '.join(names)}")
+        raise ValueError(f"{player} has no groove {name[:60]!r}; there are {', '.join(names)}{suggest(name, names)}")
     return name
 
 

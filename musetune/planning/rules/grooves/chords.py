@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from musetune.planning.rules.grooves.bar import GrooveBar, Strike
-from musetune.planning.rules.grooves.voicing import KEYS, close_near, power, shell
+from musetune.planning.rules.grooves.voicing import close_near, power, shell
 from musetune.symbols import Chord
 
 Voicing = Callable[[Chord], list[int]]
-LOW, HIGH = KEYS
 
 
 def _close(bar: GrooveBar) -> Voicing:
-    return lambda chord: close_near(chord, bar.before, LOW, HIGH)
+    return lambda chord: close_near(chord, bar.before, *bar.span)
 
 
 def _shell(bar: GrooveBar) -> Voicing:
-    return lambda chord: shell(chord, bar.before, LOW, HIGH)
+    return lambda chord: shell(chord, bar.before, *bar.span)
 
 
 def strike(
@@ -33,7 +32,7 @@ def strike(
 
 
 def pad(bar: GrooveBar) -> Iterator[Strike]:
-    """Each chord held."""
+    """Each chord held until the next one."""
     return strike(bar, "x---------------".replace("x", "X"), "X-----------", loudness=0.42)
 
 
@@ -74,7 +73,7 @@ def waltz(bar: GrooveBar) -> Iterator[Strike]:
     for pulse in bar.pulses[1:]:
         chord = bar.chord_at(pulse.start)
         if chord is not None and chord.root is not None:
-            for pitch in close_near(chord, bar.before, LOW, HIGH):
+            for pitch in close_near(chord, bar.before, *bar.span):
                 yield Strike(pulse.start, pulse.steps * 0.7, pitch, 0.5)
     if len(bar.pulses) == 1:
         yield from strike(bar, "..X-", "..X-x-")
@@ -163,7 +162,7 @@ def samba_comping(bar: GrooveBar) -> Iterator[Strike]:
 def montuno(bar: GrooveBar) -> Iterator[Strike]:
     """Salsa's piano: two bars of octaves and chord tones, on the beat once, then always before it."""
     for step, steps, sign, chord in bar.places("X-x-.xX-.x-x.xX-.x-x.x-x.x-x.xX-", "X-xx.x"):
-        voices = close_near(chord, bar.before, 55, HIGH)
+        voices = close_near(chord, bar.before, bar.span[1] - 24, bar.span[1])
         tone = voices[-1] if sign == "X" else voices[int(step) // 2 % len(voices)]
         for pitch in (tone - 12, tone) if sign == "X" else (tone,):
             yield Strike(step, steps, pitch, 0.66 if sign == "X" else 0.56)
@@ -214,12 +213,11 @@ def broken(bar: GrooveBar, order: tuple[int, ...], size: int, loudness: float = 
     for count, step in enumerate(range(0, bar.steps, size)):
         chord = bar.chord_at(step)
         if chord is not None and chord.root is not None:
-            voices = close_near(chord, bar.before, LOW, HIGH)
+            voices = close_near(chord, bar.before, *bar.span)
             tone = order[count % len(order)]
             pitch = voices[tone % len(voices)] + 12 * (tone // len(voices))
-            yield Strike(
-                step, size * 1.5, pitch if pitch <= HIGH + 7 else pitch - 12, loudness + (0.1 if step == 0 else 0)
-            )
+            pitch -= 12 * (pitch > bar.span[1] + 7)
+            yield Strike(step, size * 1.5, pitch, loudness + (0.1 if step == 0 else 0))
 
 
 def arpeggio(bar: GrooveBar) -> Iterator[Strike]:

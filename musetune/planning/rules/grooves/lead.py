@@ -24,7 +24,9 @@ SUNG = {
     "d": ((0, 3), 0.5),
     "t": ((0, 2, 3), 0.35),
 }
-MOVES = {0: 1.5, 1: 3.4, -1: 3.6, 2: 1.0, -2: 1.1, 3: 0.4, -3: 0.3, 4: 0.25}  # scale steps from note to note
+MOVES = {0: 2.6, 1: 2.7, -1: 3.0, 2: 1.2, -2: 1.2, 3: 0.8, -3: 0.5, 4: 0.6, -4: 0.3}  # scale steps from note to note
+LEANING = 0.45  # share of notes that may lean
+PASSING = 0.5  # share of a fast line's beats after the first that may have any tone of the scale
 PLANS = ("abac", "aabc", "abbc", "abcd")  # motifs of a phrase's bars; the last one closes
 
 
@@ -53,15 +55,19 @@ class LeadSection:
     @property
     def middle(self) -> float:
         """The pitch around which it moves."""
-        return self.low + (self.high - self.low) * (0.25 + 0.5 * self.height)
+        return self.low + (self.high - self.low) * (0.26 + 0.42 * self.height)
 
 
 @dataclass(frozen=True)
 class Motif:
-    """Places of a bar's notes in steps, and the moves along the scale to each of them."""
+    """Places of a bar's notes in steps, the moves along the scale to each of them, and which may lean.
+
+    A note that leans stays beside the chord's tone on a strong beat; the next one goes down to it.
+    """
 
     places: tuple[float, ...]
     moves: tuple[int, ...]
+    leaning: tuple[bool, ...] = ()
 
 
 def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
@@ -73,7 +79,7 @@ def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     for start in range(0, len(section.bars), PHRASE):
         bars = section.bars[start : start + PHRASE]
         final = start + PHRASE >= len(section.bars)
-        last += chance.choice((-2, 0, 2)) if start else 0
+        last = (last + section.middle) / 2 + chance.choice((-2, 0, 2)) if start else last
         for offset, bar in enumerate(bars):
             closes = offset == len(bars) - 1
             name = "close" if closes else plan[offset]
@@ -100,7 +106,7 @@ def riff(section: LeadSection) -> Iterator[tuple[int, Strike]]:
 
 
 def bebop_line(section: LeadSection) -> Iterator[tuple[int, Strike]]:
-    """Lines of eighths over two or three bars: chord tones on the beats, steps and half-steps between; then a rest."""
+    """Lines of eighths over two or three bars: chord tones on most beats, steps between; then a rest."""
     chance = random.Random(f"{section.seed}:bebop")
     last, index, direction = section.middle, 0, -1
     while index < len(section.bars):
@@ -120,7 +126,8 @@ def bebop_line(section: LeadSection) -> Iterator[tuple[int, Strike]]:
                 strong = any(step == pulse.start for pulse in bar.pulses)
                 if not section.low + 3 < last < section.high - 3 or chance.random() < 0.12:
                     direction = -1 if last > section.middle else 1
-                tones = chord.pitch_classes if strong else _scale(section.keys[index + offset], chord)
+                settled = strong and (step == 0 or chance.random() > PASSING)
+                tones = chord.pitch_classes if settled else _scale(section.keys[index + offset], chord)
                 near = [p for p in range(section.low, section.high + 1) if p % 12 in tones and p != last]
                 ahead = [p for p in near if 0 < (p - last) * direction <= 5] or near
                 pitch = min(ahead, key=lambda p: (abs(p - last), p))
@@ -187,7 +194,8 @@ def _motif(bar: GrooveBar, chance: random.Random, density: float) -> Motif:
         cells = chance.choices(list(weights), list(weights.values()), k=len(bar.pulses))
         places = _places(bar, cells)
         if len(places) >= min(2, len(bar.pulses)) and (places[0] <= 4 or len(bar.pulses) == 1):
-            return Motif(places, _draw_moves(len(places), chance))
+            leaning = tuple(chance.random() < LEANING for _ in places[:-1])
+            return Motif(places, _draw_moves(len(places), chance), leaning)
 
 
 def _closing(bar: GrooveBar, chance: random.Random, final: bool) -> Motif:
@@ -249,7 +257,7 @@ def _sing(
     """A motif in a bar, from the pitch before it; nothing where no chord sounds."""
     bar, key = section.bars[index], section.keys[index]
     strong = {pulse.start for pulse in bar.pulses if pulse.quarter % 2 == 0}
-    places = motif.places
+    places, leaned = motif.places, False
     for at, (step, move) in enumerate(zip(places, motif.moves)):
         chord = bar.chord_at(step)
         if chord is None or chord.root is None:
@@ -261,10 +269,12 @@ def _sing(
         tones = _blues(key) if blues else _pentatonic(key, chord) if pentatonic else _scale(key, chord)
         ladder = [pitch for pitch in range(section.low, section.high + 1) if pitch % 12 in tones]
         here = min(range(len(ladder)), key=lambda i: (abs(ladder[i] - last), ladder[i]))
-        if (last - section.middle > 7 and move > 0) or (section.middle - last > 7 and move < 0):
+        if (last - section.middle > 4 and move > 0) or (section.middle - last > 4 and move < 0):
             move = -move
-        pitch = ladder[min(max(here + move, 0), len(ladder) - 1)]
-        if important and pitch % 12 not in chord.pitch_classes:
+        pitch = ladder[min(max(here + (-1 if leaned else move), 0), len(ladder) - 1)]
+        leans = at < len(motif.leaning) and motif.leaning[at] and lasting < 8
+        leaned = important and leans and pitch % 12 not in chord.pitch_classes
+        if important and not leaned and pitch % 12 not in chord.pitch_classes:
             own = [p for p in range(section.low, section.high + 1) if p % 12 in chord.pitch_classes]
             pitch = min(own, key=lambda p: (abs(p - pitch), (p < pitch) == (move > 0)))
         yield Strike(step, lasting * 0.96, pitch, 0.66 + 0.12 * (step in strong))

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from musetune.symbols import Chord
 
-BASS = (28, 50)  # MIDI pitches: E1–D3
-GUITAR = (45, 76)
-KEYS = (48, 79)
-FIFTHS = (6, 7, 8)
+# MIDI pitches: E1–D3, A2–A4, C3–G5
+BASS, GUITAR, KEYS = (28, 50), (45, 69), (48, 79)
 
 
 def pitch_near(pitch_class: int, near: float, low: int, high: int) -> int:
