@@ -46,7 +46,7 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
     assert sum(name.startswith("musetune/evaluation/sheets/") for name in names) >= 24
     assert {name for name in names if name.startswith("musetune/_recipes")} == TRAINING
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "recipes"))]
-    assert wheel.stat().st_size < 60e6
+    assert wheel.stat().st_size < 75e6
 
 
 @pytest.mark.slow

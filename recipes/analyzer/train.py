@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,16 +28,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from omegaconf import MISSING
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from musetune.analysis.listening.networks import WEIGHTS, BeatNet, ChordNet
 from musetune.analysis.listening.vocabulary import METERS
-from musetune.datasets.analyzer.batches import ExampleArrays, beat_batch, chord_batch
+from musetune.datasets.analyzer.batches import beat_batch, chord_batch, load_examples
 from musetune.datasets.analyzer.examples import DRUMS_ALONE, KINDS, ExampleJob, make_example
+from musetune.datasets.analyzer.losses import beat_loss, chord_loss
 from musetune.datasets.corpus import in_quarters
 from musetune.datasets.materials import reject_held_out, select
 from musetune.datasets.midi_songs import load_midi_song, split_midi
@@ -72,15 +73,10 @@ class Config:
 
 
 def run(cfg: Config) -> None:
-    """Render what is missing, train both networks, write their weights."""
+    """Render what is missing, train both networks side by side, write their weights."""
     out, paths = Path(cfg.out or WEIGHTS), make_examples(cfg)
-    weights: dict[str, Tensor] = {}
-    torch.manual_seed(0)
-    for prefix, net in (
-        ("chord", train(ChordNet(cfg.chord_width, cfg.chord_planes), "chord", paths, cfg)),
-        ("beat", train(BeatNet(cfg.beat_width), "beat", paths, cfg)),
-    ):
-        weights |= {f"{prefix}.{name}": value.half().contiguous() for name, value in net.state_dict().items()}
+    both = parallel_map(partial(train, cfg, paths), ("chord", "beat"), workers=min(cfg.workers, 2))
+    weights = {name: torch.from_numpy(value) for net in both for name, value in net.items()}
     save_file(weights, out)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
@@ -214,40 +210,22 @@ def lead_sheets(folder: Path, cache: Path, held_out: bool = False) -> Iterator[P
 # ------------------------------------------------------------------------------------------------------------
 
 
-def chord_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-    """Cross-entropy of chord, bass (half weight) and key (a fifth)."""
-    notes, level, target = batch
-    with torch.autocast("cpu", torch.bfloat16):
-        out = net(notes.float(), level.float())
-    weights = (1.0, 0.5, 0.2)
-    each = [
-        F.cross_entropy(logits.float().transpose(1, 2), truth, label_smoothing=0.02)
-        for logits, truth in zip(out, target)
-    ]
-    return sum(w * value for w, value in zip(weights, each))  # type: ignore[return-value]
-
-
-def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-    """Binary cross-entropy, beats weighing three times and bar lines six times as much as the frames between.
-
-    A tenth of the cross-entropy of the meter at each frame.
-    """
-    x, target, mask, meter = batch
-    with torch.autocast("cpu", torch.bfloat16):
-        beat, kind = net(x)
-    each = F.binary_cross_entropy_with_logits(
-        beat.float(), target, pos_weight=torch.tensor([3.0, 6.0]), reduction="none"
-    )
-    of_meter = F.cross_entropy(kind.float().transpose(1, 2), meter[:, None].expand(-1, x.shape[1]), reduction="none")
-    return ((each.sum(2) + 0.1 * of_meter) * mask).sum() / mask.sum()
-
-
-def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Module:
+def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
     """AdamW, one cycle; goes on from the last checkpoint in work/NAME.
 
-    The weights returned are the running mean of the last (0.998 a step).
+    Args:
+        cfg: The options.
+        paths: The examples.
+        name: The network, "chord" or "beat".
+
+    Returns:
+        The running mean of its last weights (0.998 a step), float16, by their names in the file.
     """
+    if cfg.workers > 1:  # the other network has the other half of the cores
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     steps = cfg.chord_steps if name == "chord" else cfg.beat_steps
+    torch.manual_seed(0)
+    net = ChordNet(cfg.chord_width, cfg.chord_planes) if name == "chord" else BeatNet(cfg.beat_width)
     make, loss_of, frames, size = (
         (chord_batch, chord_loss, 320, 8) if name == "chord" else (beat_batch, beat_loss, 2000, 8)
     )
@@ -269,7 +247,8 @@ def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Modul
         schedule.load_state_dict(schedule.state_dict() | meta["schedule"])
         for group, saved in zip(optimizer.param_groups, meta["groups"], strict=True):
             group |= {"lr": saved["lr"], "betas": tuple(saved["betas"])}
-    progress, running = tqdm(range(first, steps), desc=name, initial=first, total=steps), None
+    row = int(name == "beat")  # of the screen
+    progress, running = tqdm(range(first, steps), desc=name, initial=first, total=steps, position=row), None
     for step in progress:
         rng = np.random.default_rng((7, step))
         batch = [examples[index] for index in rng.choice(len(examples), size, replace=False)]
@@ -290,16 +269,7 @@ def train(net: nn.Module, name: str, paths: list[Path], cfg: Config) -> nn.Modul
                 "groups": [{"lr": group["lr"], "betas": group["betas"]} for group in optimizer.param_groups],
             }
             save_checkpoint(folder, step + 1, pack_state(named, optimizer, averages), meta, total_limit=1)
-    return mean.module.eval()
-
-
-def load_examples(paths: list[Path], names: tuple[str, ...]) -> list[ExampleArrays]:
-    """The named arrays of each example."""
-    examples = []
-    for path in tqdm(paths, desc="reading"):
-        with np.load(path) as stored:
-            examples.append({name: stored[name] for name in names})
-    return examples
+    return {f"{name}.{key}": value.half().contiguous().numpy() for key, value in mean.module.state_dict().items()}
 
 
 if __name__ == "__main__":

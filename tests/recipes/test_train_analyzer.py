@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from musetune.analysis.listening.network_inputs import FEATURE_FPS
 from musetune.symbols import LeadSheet
 from recipes.analyzer import train as recipe
 
@@ -229,7 +230,7 @@ def test_a_training_that_was_cut_goes_on_exactly(tmp_path: Path, monkeypatch: py
     def batch(examples: list[int], frames: int, rng: np.random.Generator) -> torch.Tensor:
         return torch.from_numpy(rng.normal(size=(4, 3)).astype(np.float32))
 
-    def trained(work: Path, cut: int | None) -> dict[str, torch.Tensor]:
+    def trained(work: Path, cut: int | None) -> dict[str, np.ndarray]:
         left = [cut or 100]
 
         def loss(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -239,17 +240,17 @@ def test_a_training_that_was_cut_goes_on_exactly(tmp_path: Path, monkeypatch: py
             return (net(x) - x.sum(1, keepdim=True)).square().mean()
 
         monkeypatch.setattr(recipe, "chord_loss", loss)
-        torch.manual_seed(1)
-        cfg = recipe.Config(work=str(work), chord_steps=5, checkpointing_steps=1)
-        return recipe.train(nn.Linear(3, 1), "chord", [], cfg).state_dict()
+        return recipe.train(recipe.Config(work=str(work), chord_steps=5, checkpointing_steps=1, workers=1), [], "chord")
 
+    monkeypatch.setattr(recipe, "ChordNet", lambda width, planes: nn.Linear(3, 1))
     monkeypatch.setattr(recipe, "chord_batch", batch)
     monkeypatch.setattr(recipe, "load_examples", lambda paths, names: list(range(8)))
     whole = trained(tmp_path / "whole", None)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "cut", 3)
     again = trained(tmp_path / "cut", None)
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert all(np.array_equal(whole[name], again[name]) for name in whole)
+    assert whole.keys() == {"chord.weight", "chord.bias"}
     assert [path.name for path in (tmp_path / "cut" / "chord").iterdir()] == ["checkpoint-5"]
 
 
@@ -283,3 +284,33 @@ def test_cut_time_is_counted_in_quarters() -> None:
     assert moved.length == 2 * sheet.length
     assert moved.chords[1].start == 2 * sheet.chords[1].start
     assert moved.first_downbeat == Fraction(0)
+
+
+def test_what_is_played_faster_has_its_beats_earlier() -> None:
+    from musetune.datasets.analyzer.batches import at_speed
+
+    beats_s = np.arange(1, 20) / 2
+    rhythm = np.zeros((500, 2), np.float16)
+    rhythm[(beats_s * FEATURE_FPS).astype(int)] = 1
+    faster = at_speed({"rhythm": rhythm, "beats_s": beats_s, "downbeats_s": beats_s[::4]}, 1.25)
+    assert len(faster["rhythm"]) == pytest.approx(400, abs=1)
+    heard = faster["rhythm"][(faster["beats_s"] * FEATURE_FPS).round().astype(int), 0]
+    assert heard.min() > 0.4
+    assert (faster["rhythm"][:, 0] > 0.4).sum() == len(beats_s)
+    np.testing.assert_allclose(faster["downbeats_s"], faster["beats_s"][::4])
+
+
+def test_colour_changes_the_sound_and_keeps_silence() -> None:
+    from musetune.datasets.analyzer.batches import colour
+
+    rng = np.random.default_rng(0)
+    notes = np.zeros((4, 80, 4), np.float16)
+    for _ in range(20):
+        colour(notes, rng)
+    assert not notes.any()
+    versions = [np.ones((4, 80, 4), np.float16) for _ in range(40)]
+    for version in versions:
+        colour(version, rng)
+    unchanged = sum(bool((version == 1).all()) for version in versions)
+    assert 8 < unchanged < 24  # 0.5 × 0.8 × 0.9 of 40 is 14
+    assert all(np.isfinite(version).all() and version.max() < 4 for version in versions)

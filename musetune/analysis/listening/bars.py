@@ -27,9 +27,9 @@ TRIPLE_WEIGHT = (
     6.0  # nats a second for 6/8 that an e-fold of onsets on thirds of the beat over those on halves is worth
 )
 TRIPLE_BIAS = 1.5  # log ratio of onsets on thirds to those on halves, negated, from which thirds speak for 6/8
-FAINT_ONSET = 0.1  # standard deviations of onset strength that are added to both, so that silence says nothing
+FAINT_ONSET = 0.03  # standard deviations of onset strength, added so that silence between beats speaks for nothing
 METER_ODDS = (0.0, 0.36)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
-ALTERNATION = 1.5  # where every second beat's activation is this many times the others', only those are beats
+ALTERNATION = 2.0  # where every second beat's activation is this many times the others', only those are beats
 FLOOR = 1e-4  # of an activation
 NONE = 127  # no beat before
 FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted quarters
@@ -119,7 +119,8 @@ def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
         beats: (n,) frames at which beats begin.
 
     Returns:
-        A natural logarithm, about −3…3; −TRIPLE_BIAS, which speaks for nothing, for fewer than four beats.
+        A natural logarithm, about −3…3; −TRIPLE_BIAS, which speaks for nothing, for fewer than four beats and where
+        nothing sounds between them.
 
     Example:
         >>> strength = np.zeros(400)
@@ -137,7 +138,8 @@ def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
         return float(near[np.minimum(frames, len(near) - 1)].mean())
 
     thirds = min(mean_at(1 / 3), mean_at(2 / 3))
-    return float(np.log((thirds + FAINT_ONSET) / (mean_at(1 / 2) + FAINT_ONSET)))
+    halves = mean_at(1 / 2) + FAINT_ONSET * np.exp(TRIPLE_BIAS)
+    return float(np.log((thirds + FAINT_ONSET) / halves))
 
 
 def _along(pointer: _BarPointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
