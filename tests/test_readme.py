@@ -57,7 +57,7 @@ def test_commands(tmp_path: Path) -> None:
     """In the README's order: later ones read what earlier ones wrote."""
     extra = {"generate": ["--steps", "8"], "train": ["--yes", "--steps", "1", "--sheets", "1"], "ui": ["--help"]}
     sheet = LeadSheet.parse("| G | D | Em | C |", key="G major", bpm=100, duration_seconds=21)
-    for seed in range(3):
+    for seed in range(6):
         song = synthesize(arrange(sheet.transpose(seed), seed=seed).to_pretty_midi(), 22050)
         save_audio(tmp_path / "songs" / f"{seed}.flac", song, 22050)
     for command in COMMANDS:
