@@ -137,7 +137,7 @@ def fit(share: np.ndarray, right: np.ndarray, goal: float) -> MeterCertainty:
 
     def loss(pair: np.ndarray) -> float:
         sure = np.array([MeterCertainty(*pair, 0.0).probability(value) for value in share])
-        return float(-np.log(np.where(right, sure, 1 - sure) + 1e-9).mean() + 0.01 * ((pair - (1, 0)) ** 2).sum())
+        return float(-np.log(np.where(right, sure, 1 - sure) + 1e-9).mean() + 0.1 * ((pair - (1, 0)) ** 2).sum())
 
     slope, intercept = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
     certainty = MeterCertainty(round(float(slope), 3), round(float(intercept), 3), 0.0)

@@ -184,7 +184,7 @@ def fingerprint() -> str:
     room = Path(musetune.analysis.__file__).parent
     files = [path for path in sorted(room.rglob("*")) if path.suffix in (".py", ".npz", ".safetensors")]
     content = [
-        path.read_bytes() for path in files if "genre" not in path.parts
+        path.read_bytes() for path in files if "genre" not in path.relative_to(room).parts
     ]  # training again does not mean hearing again
     return hashlib.sha256(b"".join(content)).hexdigest()[:8]
 

@@ -155,7 +155,10 @@ def draw_sheet(
     settings = RenderingConfig(seconds=seconds, random_share=0.05, waltz_share=0.1)
     song = None
     while song is None:
-        song = read_song(rng.choice(source), cache)
+        path = rng.choice(source)
+        song = read_song(path, cache)
+        if song is None:  # a label may have none that is of use
+            source = [other for other in source if other != path] or songs["songs"]
     while True:
         sheet = excerpt(song, settings, rng)
         if sheet.genre == genre and sheet.chords:
