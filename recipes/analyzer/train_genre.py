@@ -88,8 +88,8 @@ class Config:
     new_kit: str | None = None
     out: str | None = None  # default: the package's own weights
     train: int = 210  # clips of this part
-    calibration: int = 84
-    test: int = 84
+    calibration: int = 252
+    test: int = 252
     sheets: int = 1200  # further training examples that are not played: chords, tempo, meter and swing alone
     views: int = 2  # further productions of a training clip whose timbre is measured
     pool: int = 72  # songs a part is made of, at most; reading them takes most of the time

@@ -205,3 +205,26 @@ def test_calibrating_anew_leaves_the_networks(songs: list[str], tmp_path: Path) 
         for name in ("mean", "scale", "w1", "b1", "w2", "b2"):
             np.testing.assert_array_equal(shipped[name], calibrated[name])
         assert calibrated["weight"].shape == (3,)
+
+
+def test_a_label_without_a_usable_song_takes_another(songs: list[str], tmp_path: Path) -> None:
+    import random
+
+    render_genres = recipe("musetune.datasets.rendering.genres")
+    found = dict(render_genres.find_songs(*(Path(word.split("=")[1]) for word in songs[:2]), 72)["train"])
+    broken = tmp_path / "broken.musicxml"
+    broken.write_text("no music")
+    found["Blues"] = [broken]
+    for seed in range(4):
+        sheet = render_genres.draw_sheet("blues", found, tmp_path, 8.0, 0.0, random.Random(seed))
+        assert sheet.genre == "blues"
+        assert sheet.chords
+
+
+def test_recolour_takes_chords_with_exact_notes() -> None:
+    import random
+
+    render_genres = recipe("musetune.datasets.rendering.genres")
+    sheet = LeadSheet.parse("| Cadd9 | F |", key="C major")
+    assert sheet.chords[0].chord.intervals
+    assert next(span.chord.quality for span in render_genres.recolour(sheet, random.Random(0)).chords) in ("maj7", "7")
