@@ -30,7 +30,6 @@ import numpy as np
 import torch
 from omegaconf import MISSING
 from safetensors.torch import save_file
-from torch import nn
 from tqdm import tqdm
 
 from musetune.analysis.listening.networks import WEIGHTS, BeatNet, ChordNet
@@ -42,8 +41,8 @@ from musetune.datasets.corpus import in_quarters
 from musetune.datasets.materials import reject_held_out, select
 from musetune.datasets.midi_songs import load_midi_song, split_midi
 from musetune.processes import parallel_map
-from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import command_line, read, run_command
+from musetune.training.one_cycle import OneCycle
 
 
 @dataclass
@@ -236,40 +235,20 @@ def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
         else ("rhythm", "beats_s", "downbeats_s", "meter")
     )
     examples = load_examples(paths, programs)
-    optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.15)
-    mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
-    folder, named, averages = Path(cfg.work) / name, dict(net.named_parameters()), list(mean.module.parameters())
-    meta = resume_latest(folder, named, optimizer, averages)
-    first = meta.get("step", 0)
-    if first:
-        mean.n_averaged.fill_(first)
-        schedule.load_state_dict(schedule.state_dict() | meta["schedule"])
-        for group, saved in zip(optimizer.param_groups, meta["groups"], strict=True):
-            group |= {"lr": saved["lr"], "betas": tuple(saved["betas"])}
-    row = int(name == "beat")  # of the screen
-    progress, running = tqdm(range(first, steps), desc=name, initial=first, total=steps, position=row), None
-    for step in progress:
+    cycle = OneCycle(
+        net,
+        steps,
+        learning_rate=2e-3,
+        warm_up=0.15,
+        memory=0.998,
+        folder=Path(cfg.work) / name,
+        checkpointing_steps=cfg.checkpointing_steps,
+    )
+    for step in cycle.run(name, position=int(name == "beat")):
         rng = np.random.default_rng((7, step))
         batch = [examples[index] for index in rng.choice(len(examples), size, replace=False)]
-        loss = loss_of(net.train(), make(batch, frames, rng))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        mean.update_parameters(net)
-        running = loss.item() if running is None else running + 0.02 * (loss.item() - running)
-        progress.set_postfix(loss=f"{running:.3f}", refresh=False)
-        if (step + 1) % cfg.checkpointing_steps == 0 or step + 1 == steps:
-            moving = ("last_epoch", "_step_count", "_last_lr")
-            meta = {
-                "step": step + 1,
-                "schedule": {key: value for key, value in schedule.state_dict().items() if key in moving},
-                "groups": [{"lr": group["lr"], "betas": group["betas"]} for group in optimizer.param_groups],
-            }
-            save_checkpoint(folder, step + 1, pack_state(named, optimizer, averages), meta, total_limit=1)
-    return {f"{name}.{key}": value.half().contiguous().numpy() for key, value in mean.module.state_dict().items()}
+        cycle.learn(loss_of(net.train(), make(batch, frames, rng)))
+    return {f"{name}.{key}": value.half().contiguous().numpy() for key, value in cycle.mean.state_dict().items()}
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ from musetune.datasets.numerals.labels import Label, read_piece
 from musetune.datasets.numerals.pieces import training_pieces
 from musetune.datasets.numerals.tavern import read_variation, variations
 from musetune.symbols.score import Score
-from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import command_line, read, run_command
+from musetune.training.one_cycle import OneCycle
 
 SHARES = {"songs": 0.4, "variations": 0.35, "chorales": 0.2, "madrigals": 0.05}
 
@@ -182,43 +182,23 @@ def train(net: nn.Module, pieces: Pieces, cfg: Config) -> nn.Module:
     kinds = [kind for kind in pieces if cfg.shares[kind] > 0]
     chances = np.array([cfg.shares[kind] for kind in kinds])
     lengths = {kind: np.array([len(inputs.level) for inputs, _ in pieces[kind]], float) for kind in kinds}
-    optimizer = torch.optim.AdamW(net.parameters(), cfg.learning_rate, weight_decay=3e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.learning_rate, cfg.steps, pct_start=0.1)
-    mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
-    folder, named, averages = Path(cfg.work) / "network", dict(net.named_parameters()), list(mean.module.parameters())
-    meta = resume_latest(folder, named, optimizer, averages)
-    first = meta.get("step", 0)
-    if first:
-        mean.n_averaged.fill_(first)
-        schedule.load_state_dict(schedule.state_dict() | meta["schedule"])
-        for group, saved in zip(optimizer.param_groups, meta["groups"], strict=True):
-            group |= {"lr": saved["lr"], "betas": tuple(saved["betas"])}
-    progress, running = tqdm(range(first, cfg.steps), desc="network", initial=first, total=cfg.steps), None
-    for step in progress:
+    cycle = OneCycle(
+        net,
+        cfg.steps,
+        learning_rate=cfg.learning_rate,
+        weight_decay=3e-2,
+        folder=Path(cfg.work) / "network",
+        checkpointing_steps=cfg.checkpointing_steps,
+    )
+    for step in cycle.run("network"):
         torch.manual_seed(cfg.seed * 1_000_003 + step)
         rng = np.random.default_rng((cfg.seed, step))
         batch = []
         for kind in rng.choice(kinds, cfg.batch, p=chances / chances.sum()):
             chance = np.minimum(lengths[kind], 4.0 * cfg.frames)  # a long piece is not all that is seen
             batch.append(pieces[kind][int(rng.choice(len(chance), p=chance / chance.sum()))])
-        loss = loss_of(net.train(), *numeral_batch(batch, cfg.frames, rng))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        mean.update_parameters(net)
-        running = loss.item() if running is None else running + 0.02 * (loss.item() - running)
-        progress.set_postfix(loss=f"{running:.3f}", refresh=False)
-        if (step + 1) % cfg.checkpointing_steps == 0 or step + 1 == cfg.steps:
-            moving = ("last_epoch", "_step_count", "_last_lr")
-            meta = {
-                "step": step + 1,
-                "schedule": {key: value for key, value in schedule.state_dict().items() if key in moving},
-                "groups": [{"lr": group["lr"], "betas": group["betas"]} for group in optimizer.param_groups],
-            }
-            save_checkpoint(folder, step + 1, pack_state(named, optimizer, averages), meta, total_limit=1)
-    return mean.module.eval()
+        cycle.learn(loss_of(net.train(), *numeral_batch(batch, cfg.frames, rng)))
+    return cycle.mean.eval()
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ from musetune.datasets.analyzer.examples import encode_chords
 from musetune.datasets.analyzer.losses import chord_loss
 from musetune.datasets.effects import produce
 from musetune.training.config import command_line, read, run_command
+from musetune.training.one_cycle import OneCycle
 
 AUDIO = (".ogg", ".flac", ".wav", ".mp3", ".opus")
 PEERS = Path(__file__).parents[2] / "benchmarks" / "peers.py"
@@ -230,24 +231,15 @@ def tune(net: ChordNet, recordings: list[ExampleArrays], cfg: Config) -> nn.Modu
     """The running mean (0.995 a step) of the network while it learns on."""
     paths = sorted(path for path in Path(cfg.examples).glob("*.npz") if ".part" not in path.name)
     examples = load_examples(paths, ("notes", "level", "intervals_s", "chord", "key"))
-    optimizer = torch.optim.AdamW(net.parameters(), cfg.learning_rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, cfg.learning_rate, cfg.steps, pct_start=0.1)
-    mean = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
-    progress = tqdm(range(cfg.steps), desc="tuning")
-    for step in progress:
+    cycle = OneCycle(net, cfg.steps, learning_rate=cfg.learning_rate)
+    for step in cycle.run("tuning"):
         rng = np.random.default_rng((11, step))
         chosen = [examples[index] for index in rng.choice(len(examples), SIZE, replace=False)]
         loss = chord_loss(net.train(), chord_batch(chosen, FRAMES, rng))
         if cfg.agreement or cfg.consistency:
-            loss = loss + recording_loss(net, mean.module.eval(), recordings, cfg, rng)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        mean.update_parameters(net)
-        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    return mean.module.eval()
+            loss = loss + recording_loss(net, cycle.mean.eval(), recordings, cfg, rng)
+        cycle.learn(loss)
+    return cycle.mean.eval()
 
 
 def recording_loss(

@@ -11,6 +11,7 @@ import pytest
 from musetune.analysis.numerals import network, reader
 from musetune.analysis.numerals.reader import read_numerals
 from musetune.formats.scores import read_score
+from musetune.training import one_cycle
 from recipes.analyzer import train_numerals as recipe
 
 REPOSITORY = Path(__file__).parents[2]
@@ -75,9 +76,9 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(
         raise KeyboardInterrupt
 
     recipe.run(options("whole"))
-    save = recipe.save_checkpoint
+    save = one_cycle.save_checkpoint
     with monkeypatch.context() as patch:
-        patch.setattr(recipe, "save_checkpoint", save_and_stop)
+        patch.setattr(one_cycle, "save_checkpoint", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             recipe.run(options("cut"))
     assert not (tmp_path / "cut.safetensors").exists()
