@@ -1,6 +1,6 @@
 """16 kHz mono → 48 kHz stereo: how near StereoUpsampler and three simpler ways come to the recording itself.
 
-    python benchmarks/upsampling.py --set rendered=FOLDER --set recordings=FOLDER [--weights FOLDER] [--out out/upsampling]
+    python benchmarks/upsampling.py --set rendered=FOLDER --set recordings=FOLDER [--weights FOLDER]
 
 Each set is a folder of stereo recordings; of each, ten seconds from its middle are folded down to 16 kHz mono and
 brought back to 48 kHz stereo by
@@ -59,7 +59,7 @@ def main() -> None:
         "StereoUpsampler": lambda x: network.upsample(torch.from_numpy(x)).numpy(),
     }
     found: dict[str, dict[str, list[list[float]]]] = {}
-    spent = {way: 0.0 for way in ways}
+    spent = dict.fromkeys(ways, 0.0)
     heard = 0.0
     for name, folder in (word.split("=", 1) for word in args.set):
         files = sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES and ".upsampler" not in p.parts)
@@ -81,7 +81,9 @@ def main() -> None:
     speed = {way: heard / max(seconds, 1e-9) for way, seconds in spent.items()}
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "upsampling.json").write_text(json.dumps({"settings": vars(args), "scores": found, "speed": speed}, indent=1))
+    (out / "upsampling.json").write_text(
+        json.dumps({"settings": vars(args), "scores": found, "speed": speed}, indent=1)
+    )
     print(table(found, speed, size))
 
 
