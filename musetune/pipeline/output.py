@@ -25,6 +25,7 @@ class MuseTuneOutput:
         arrangement: the players' notes, where there are some; of a batch the first.
         stems: with ``stems=True`` audio of each player (samples,) float32, whose sum is the one waveform of ``audios``.
         lead_sheets: one a prompt.
+        latents: of each waveform, (n, channels, rows, cols), which ``repaint`` and its like go on from; None of stems.
 
     Example:
         >>> import numpy as np
@@ -42,6 +43,7 @@ class MuseTuneOutput:
     arrangement: Arrangement | None = None
     stems: dict[str, np.ndarray] | None = None
     lead_sheets: tuple[LeadSheet, ...] = ()
+    latents: Any = None
 
     @property
     def plan(self) -> LeadSheet:
