@@ -126,7 +126,7 @@ def analyse(song: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "song.json").write_text(json.dumps(record, indent=2, ensure_ascii=False))
     first = " ".join(span["chord"] for span in record["chords"][:8])
-    print(f"{record['key']}, {record['bpm']:.0f} bpm, {record['time_signature']}; {first} …")
+    print(f"{record['key']}, {record['bpm']:.0f} bpm, {record['time_signature'] or 'meter unsure'}; {first} …")
     print(f"{out / 'song.json'}: {record['source']['duration_s']:.0f} s of music in {time.monotonic() - began:.0f} s")
 
 

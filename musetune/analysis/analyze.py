@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from musetune.analysis.build import assemble
+from musetune.analysis.certainty import meter_certainty
 from musetune.analysis.from_symbols import analyze_symbols
 from musetune.analysis.listening.beats import SHORTEST_S, BeatTrack, bar_lines, bars_by_harmony, beats_at, track_beats
 from musetune.analysis.listening.chords import (
@@ -82,6 +83,9 @@ def analyze(
         beat_track = beats_at(_checked_beats(beats, source), levels, notes)
     else:
         beat_track = track_beats(levels, notes, tempo_hint=tempo_hint)
+        if beat_track is not None:
+            sure = meter_certainty().probability(beat_track.meter_confidence)
+            beat_track = replace(beat_track, meter_confidence=sure)
     if beat_track is None:
         name = source.file or "the array"
         raise ValueError(

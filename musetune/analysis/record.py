@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from musetune.analysis.bar_confidence import BarConfidence, bar_confidence
+from musetune.analysis.certainty import meter_certainty
+from musetune.analysis.genre.classifier import UNSURE
 from musetune.audio.source import MusicSource
-from musetune.symbols import Chord, Key, LeadSheet
+from musetune.symbols import Chord, Key, LeadSheet, Meter
 from musetune.symbols.json_values import JsonObject
 
 
@@ -26,7 +28,7 @@ class Analysis:
         lead_sheet: Chords, keys, meter, beat times and sections.
         bpm_confidence: 0…1; 1 for what was read from symbols, here and below.
         key_confidence: 0…1; 0 where nothing tells the key.
-        meter_confidence: 0…1.
+        meter_confidence: 0…1, the probability that the meter is right.
         chord_confidence: 0…1 for each chord span of the lead sheet.
         harmonic_analysis: Numerals, functions, patterns, cadences, voice leading, modulations, complexity.
         rhythmic_analysis: Syncopation, complexity, hierarchy, polyrhythm, swing, stability of the tempo.
@@ -49,6 +51,20 @@ class Analysis:
     rhythmic_analysis: JsonObject
     genre_analysis: JsonObject
     remarks: tuple[str, ...] = ()  # what the reader of a score or lead sheet mended or left out
+
+    @property
+    def meter(self) -> Meter | None:
+        """The meter; None where it is not sure enough to be stated (`certainty.py`).
+
+        The lead sheet and its bars have the likeliest meter all the same.
+        """
+        return self.lead_sheet.meter if self.meter_confidence >= meter_certainty().stated_from else None
+
+    @property
+    def genre(self) -> str | None:
+        """The genre; None where it is unsure or nothing tells."""
+        genre = self.genre_analysis["primary_genre"]
+        return None if genre == UNSURE else genre
 
     @property
     def key(self) -> Key | None:
@@ -75,7 +91,8 @@ class Analysis:
                     {"start_beat": span.start, "start_s": _round(sheet.grid.time_at(span.start)), "key": str(span.key)}
                     for span in sheet.keys
                 ],
-                "time_signature": str(sheet.meter),
+                "time_signature": str(self.meter) if self.meter else None,
+                "likeliest_time_signature": str(sheet.meter),
                 "time_signature_confidence": _round(self.meter_confidence),
                 "beats_s": _seconds(sheet.beats_s),
                 "downbeats_s": _seconds(sheet.downbeats_s),
@@ -93,7 +110,7 @@ class Analysis:
                     for section in sheet.sections
                 ],
                 "harmonic_analysis": self.harmonic_analysis,
-                "rhythmic_analysis": self.rhythmic_analysis,
+                "rhythmic_analysis": self.rhythmic_analysis | ({} if self.meter else {"time_signature": None}),
                 "genre_analysis": self.genre_analysis,
             }
             | ({"remarks": list(self.remarks)} if self.remarks else {})

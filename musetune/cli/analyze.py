@@ -199,8 +199,8 @@ def _summary(path: str, result: AnalysisResult, whole: bool) -> str:
     parts = [
         record.get("key") or "no key",
         None if bpm is None else f"{bpm:.1f} bpm",
-        record.get("time_signature"),
-        genre,
+        record.get("time_signature") or "meter unsure",
+        "genre unsure" if genre == "unsure" else genre,
         None if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}",
     ]
     line = f"{path}: {', '.join(part for part in parts if part)}"

@@ -304,7 +304,7 @@ def findings(meta: JsonObject, wave: np.ndarray, rate: int) -> MusicFindings:
         )
     else:
         analysis = analyse_wave(meta, wave, rate)
-        sheet, guess = analysis.lead_sheet, analysis.genre_analysis["primary_genre"]
+        sheet, guess = analysis.lead_sheet, analysis.genre
         confidence = None if guess is None else float(analysis.genre_analysis.get("confidence") or 0)
         if confidence is not None and confidence >= SURE:
             sheet = replace(sheet, genre=guess)

@@ -46,10 +46,17 @@ def summary(record: JsonObject) -> str:
         source.get("file"),
         _sure(record.get("key"), record.get("key_confidence")),
         _sure(f"{record['bpm']:.1f} bpm", record.get("bpm_confidence")) if record.get("bpm") else None,
-        _sure(record.get("time_signature"), record.get("time_signature_confidence")),
-        _sure(genre.get("primary_genre"), genre.get("confidence")),
+        _sure(record.get("time_signature") or _unsure_meter(record), record.get("time_signature_confidence")),
+        "genre unsure"
+        if genre.get("primary_genre") == "unsure"
+        else _sure(genre.get("primary_genre"), genre.get("confidence")),
     ]
     return " · ".join(part for part in facts if part)
+
+
+def _unsure_meter(record: JsonObject) -> str | None:
+    likeliest = record.get("likeliest_time_signature")
+    return f"meter unsure, {likeliest}?" if likeliest else None
 
 
 def _sure(value: str | None, confidence: float | None) -> str | None:

@@ -168,7 +168,8 @@ def title(record: dict[str, Any]) -> str:
     """File, key, tempo, meter and genre in a line; what is not known is left out."""
     bpm = record.get("bpm")
     parts = [(record.get("source") or {}).get("file"), record.get("key"), None if bpm is None else f"{bpm:.0f} bpm"]
-    parts += [record.get("time_signature"), (record.get("genre_analysis") or {}).get("primary_genre")]
+    genre = (record.get("genre_analysis") or {}).get("primary_genre")
+    parts += [record.get("time_signature"), "genre unsure" if genre == "unsure" else genre]
     return "   ".join(str(part) for part in parts if part)
 
 

@@ -76,10 +76,10 @@ def judge_clip(wave: np.ndarray, sr: int, tests: Sequence[TestSheet]) -> tuple[l
 def genre_of(wave: np.ndarray, sr: int) -> str | None:
     """The genre that our analyser hears in mono ``wave`` (samples,), told nothing.
 
-    None where it is silent or has no pulse.
+    None where it is silent, has no pulse or the genre is unsure.
     """
     try:
-        return analyze(wave, sr).genre_analysis["primary_genre"]
+        return analyze(wave, sr).genre
     except ValueError:
         return None
 

@@ -2,6 +2,7 @@
 
     python recipes/analyzer/materials.py cache=.cache/materials                  what shipped weights may learn from
     python recipes/analyzer/materials.py cache=.cache/materials permissive=false  GPL and share-alike material too
+    python recipes/analyzer/materials.py cache=.cache/materials recordings=true   recordings that judge genres too
     python recipes/analyzer/materials.py cache=.cache/materials fetch=false       list what is there
 
 What the benchmarks measure with is always unpacked; training refuses it. Needs apt-get and dpkg, but no root, and
@@ -11,6 +12,7 @@ installs nothing; what is there already is not fetched again. Prints each materi
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from omegaconf import MISSING
 
 from musetune.datasets.arranger.songs import wad_music
 from musetune.datasets.materials import MATERIALS, Material
+from musetune.datasets.recordings import FOLDERS, RECORDINGS, find_recordings, unpack_archives
 from musetune.training.config import command_line, read, run_command
 
 UNPACK = Path(__file__).parents[2] / "tools" / "debian.sh"
@@ -29,6 +32,7 @@ class Config:
 
     cache: str = MISSING  # the folder that packages are unpacked into, such as .cache/materials
     permissive: bool = True  # only what shipped weights may learn from, and what measures
+    recordings: bool = False  # 600 MB of produced music of games too, see musetune/datasets/recordings.py
     fetch: bool = True  # false: only list
 
 
@@ -37,15 +41,24 @@ def fetch_all(cfg: Config) -> None:
     cache = Path(cfg.cache)
     choice = [m for m in MATERIALS if m.permissive or m.held_out or not cfg.permissive]
     if cfg.fetch:
-        for package in dict.fromkeys(material.package for material in choice):
+        for package in dict.fromkeys([m.package for m in choice] + (list(FOLDERS) if cfg.recordings else [])):
             if subprocess.run([str(UNPACK), package, str(cache / package)], check=False).returncode:
                 raise ValueError(f"{package} was not unpacked; fetch it elsewhere and unpack it to {cache / package}")
         for material in choice:
             if material.kind == "midi":
                 extract_midi(material.unpacked(cache), material.locate(cache))
+        for package in FOLDERS if cfg.recordings else ():
+            unpack_archives(cache / package)
     print("| name | package | kind | licence | MB | for |\n|---|---|---|---|---|---|")
     for material in choice:
         print("| " + " | ".join(describe(material, cache)) + " |")
+    if cfg.recordings:
+        print("\n| recordings | package | files | genre stated | evidence | licence | for |\n" + "|---" * 7 + "|")
+        tally = Counter(one.set for one in find_recordings(cache))
+        for row in RECORDINGS:
+            purpose = "calibrating" if row.calibrates else "measuring"
+            cells = (row.package, row.pattern, row.genre or "nothing", row.evidence, row.licence, purpose)
+            print(f"| {tally[row]} | " + " | ".join(cells) + " |")
 
 
 def describe(material: Material, cache: Path) -> list[str]:

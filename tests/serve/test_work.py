@@ -154,7 +154,8 @@ def test_a_song_is_heard_and_handed_over(song: Path) -> None:
     record, sheet = listen(song)
     order = hand_over(sheet)
     assert order.key == record["key"]
-    assert order.genre == record["genre_analysis"]["primary_genre"]
+    genre = record["genre_analysis"]["primary_genre"]
+    assert order.genre == (None if genre == "unsure" else genre)
     assert abs(order.bpm - 110) <= 2
     assert [span.chord.harte for span in order.loop().chords] == [span.chord.harte for span in sheet.chords]
     html = markup.song_html(song, record, sheet)

@@ -1,14 +1,14 @@
-"""Clips in six genres for train_genre.py.
+"""Clips in six genres, and clips in none of them, for train_genre.py.
 
 A song, a lead sheet or a progression that is idiomatic of the genre, arranged by musetune.planning.rules.orchestrate in
-one of its six styles, with uneven timing, other dynamics, distortion, reverb, equalisation, noise and MP3 loss. Each
-genre gets the room and the freedom of tempo that its recordings have.
+one of its six styles, with uneven timing, other dynamics, players from a soundfont, a drum kit and oscillators, and a
+production drawn at random (`effects`). Each genre gets the room and the freedom of tempo that its recordings have. A
+clip of no genre mixes one genre's harmony, another's patterns and players that belong to none of the six.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 import random
 import zlib
@@ -19,12 +19,15 @@ import numpy as np
 
 from musetune.audio import synthesize
 from musetune.audio.source import RATE
+from musetune.datasets.drum_kits import load_kit, play_kit
+from musetune.datasets.effects import produce
+from musetune.datasets.oscillators import play_drum_machine, play_oscillators
 from musetune.datasets.rendering import songs as render_songs
 from musetune.datasets.rendering.excerpts import SHARP, excerpt
 from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.planning.rules.orchestrate import orchestrate, recolour
 from musetune.planning.rules.styles import STYLES
-from musetune.symbols import BeatGrid, LeadSheet
+from musetune.symbols import GENRES, BeatGrid, LeadSheet
 from musetune.symbols.arrangement import Arrangement, Stem
 
 PARTS = ("train", "calibration", "test")
@@ -89,6 +92,13 @@ CHORD_BARS = {"pop": (1, 1, 0.5), "rock": (1, 1, 2), "jazz": (1, 1, 0.5), "blues
 RUBATO = {"classical": 0.06, "jazz": 0.015, "blues": 0.015, "pop": 0.008, "rock": 0.01, "electronic": 0.0}  # of a beat
 LABELS = {"jazz": ("Jazz",), "pop": ("Pop", "Rock"), "rock": ("Rock",), "blues": ("Blues",)}  # OpenEWLD's words
 DISTORTED = (29, 30)  # General MIDI programs that are played through an amplifier
+NO_GENRE = "none"  # what a clip is called that is in none of the six
+OSCILLATORS = {"electronic": 0.75, "pop": 0.15, "rock": 0.05, NO_GENRE: 0.2}  # share of pitched players; others none
+DRUM_MACHINE, NO_DRUMS = 0.6, 0.2  # of electronic clips
+STRANGE_PLAYERS = (  # General MIDI programs of music from elsewhere, of games and of films
+    8, 9, 10, 12, 13, 14, 15, 20, 21, 22, 23, 46, 47, 52, 53, 54, 68, 69, 70, 72, 73, 74, 75, 76, 77, 78, 79, 91, 92,
+    94, 95, 96, 97, 99, 100, 101, 103, *range(104, 116),
+)  # fmt: skip
 
 
 def part_of(number: int) -> str | None:
@@ -145,7 +155,10 @@ def draw_sheet(
     settings = RenderingConfig(seconds=seconds, random_share=0.05, waltz_share=0.1)
     song = None
     while song is None:
-        song = read_song(rng.choice(source), cache)
+        path = rng.choice(source)
+        song = read_song(path, cache)
+        if song is None:  # a label may have none that is of use
+            source = [other for other in source if other != path] or songs["songs"]
     while True:
         sheet = excerpt(song, settings, rng)
         if sheet.genre == genre and sheet.chords:
@@ -202,23 +215,65 @@ def perform(arrangement: Arrangement, genre: str, rng: np.random.Generator) -> A
     return Arrangement(BeatGrid(tuple(times.tolist())), stems)
 
 
-def play(arrangement: Arrangement, seconds: float, font: str, rng: np.random.Generator) -> np.ndarray:
-    """(samples,) at RATE; distorted guitars go through an amplifier in half of the clips."""
+def estrange(arrangement: Arrangement, rng: np.random.Generator) -> Arrangement:
+    """The arrangement by players of none of the six genres; half of the time without drums, parts missing."""
+    stems = {
+        name: stem if stem.is_drum else replace(stem, program=int(rng.choice(STRANGE_PLAYERS)))
+        for name, stem in arrangement.stems.items()
+        if rng.random() < (0.5 if stem.is_drum else 0.8)
+    }
+    return (
+        Arrangement(arrangement.grid, stems) if any(s.notes and not s.is_drum for s in stems.values()) else arrangement
+    )
+
+
+def play(
+    arrangement: Arrangement, genre: str, seconds: float, font: str, kit: str | None, rng: np.random.Generator
+) -> np.ndarray:
+    """(samples,) at RATE; distorted guitars go through an amplifier in half of the clips, some players are oscillators,
+    drums the kit's where there is one.
+    """
     drive = rng.uniform(3, 30) if rng.random() < 0.6 else 0.0
+    samples = round(seconds * RATE)
+    by_oscillators = {
+        name: stem
+        for name, stem in arrangement.stems.items()
+        if not stem.is_drum and stem.notes and rng.random() < OSCILLATORS.get(genre, 0.0)
+    }
+    drums = {name: stem for name, stem in arrangement.stems.items() if stem.is_drum and stem.notes}
+    machine, silent = (rng.random(2) < (DRUM_MACHINE, NO_DRUMS)) & (genre == "electronic")
+    by_kit = drums if kit is not None and not machine else {}
+    hot = {
+        name: stem
+        for name, stem in arrangement.stems.items()
+        if stem.program in DISTORTED and not stem.is_drum and drive and stem.notes and name not in by_oscillators
+    }
+
+    def midi(stems: dict[str, Stem]):  # type: ignore[no-untyped-def]
+        return Arrangement(arrangement.grid, stems).to_pretty_midi()
 
     def sound(stems: dict[str, Stem]) -> np.ndarray:
-        midi = Arrangement(arrangement.grid, stems).to_pretty_midi()
-        return synthesize(midi, RATE, duration_s=seconds, soundfont=font)
+        return synthesize(midi(stems), RATE, duration_s=seconds, soundfont=font)[:samples]
 
-    hot = {n: s for n, s in arrangement.stems.items() if s.program in DISTORTED and not s.is_drum and drive and s.notes}
-    wave = sound({name: stem for name, stem in arrangement.stems.items() if name not in hot})
-    if hot:
-        guitar = np.tanh(drive * sound(hot))
-        wave = wave + guitar * (np.abs(wave).std() + 0.02) * rng.uniform(0.4, 1.2) / (guitar.std() + 1e-6)
+    apart = by_oscillators | by_kit | hot | (drums if machine or silent else {})
+    wave = sound({name: stem for name, stem in arrangement.stems.items() if name not in apart})
+    wave = np.pad(wave, (0, samples - len(wave)))
+    extra = [np.tanh(drive * sound(hot))] if hot else []
+    for name, stem in by_oscillators.items():
+        notes = [note for part in midi({name: stem}).instruments for note in part.notes]
+        extra.append(play_oscillators(notes, samples, RATE, rng).mean(axis=0))
+    strokes = [note for part in midi(drums).instruments for note in part.notes] if drums and not silent else []
+    if strokes and machine:
+        extra.append(play_drum_machine(strokes, samples, RATE, rng)[0])
+    elif strokes and kit is not None:
+        extra.append(play_kit(load_kit(Path(kit), RATE), strokes, samples).mean(axis=0))
+    for part in extra:
+        part = np.pad(part, (0, samples - len(part)))
+        wave = wave + part * (np.abs(wave).std() + 0.02) * rng.uniform(0.4, 1.4) / (part.std() + 1e-6)
     return wave
 
 
-def produce(wave: np.ndarray, genre: str, rng: np.random.Generator) -> np.ndarray:
+def in_a_room(wave: np.ndarray, genre: str, rng: np.random.Generator) -> np.ndarray:
     """Dynamics, reverb, saturation: what a hall or a studio adds."""
     swell = np.interp(np.arange(len(wave)), np.linspace(0, len(wave), 7), rng.normal(0, 1, 7))
     depth_db = rng.uniform(0, 8 if genre == "classical" else 4)
@@ -234,23 +289,9 @@ def produce(wave: np.ndarray, genre: str, rng: np.random.Generator) -> np.ndarra
     return wave
 
 
-def degrade(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Equalisation of up to 8 dB, noise at 25–50 dB below, MP3 at low quality; each in most clips."""
-    import soundfile
-
-    if rng.random() < 0.8:
-        rate = np.fft.rfftfreq(len(wave), 1 / RATE)
-        gain_db = np.interp(np.log2(rate + 20), np.linspace(4, 14, 8), rng.normal(0, 4, 8).clip(-8, 8))
-        wave = np.fft.irfft(np.fft.rfft(wave) * 10 ** (gain_db / 20), len(wave))
-    if rng.random() < 0.6:
-        wave = wave + rng.normal(0, 1, len(wave)) * wave.std() * 10 ** (-rng.uniform(25, 50) / 20)
-    wave = wave * (0.8 / (np.abs(wave).max() + 1e-9))
-    if rng.random() < 0.6:
-        file = io.BytesIO()
-        soundfile.write(file, wave, RATE, format="MP3", compression_level=float(rng.uniform(0.3, 0.99)))
-        file.seek(0)
-        wave = soundfile.read(file)[0][: len(wave)].clip(-1, 1)
-    return wave.astype(np.float32)
+def reproduce(wave: np.ndarray, beats_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(samples,) at RATE: the recording in another production, folded to mono."""
+    return produce(np.stack([wave, wave]).astype(np.float32), RATE, beats_s, rng)[0].mean(axis=0)[: len(wave)]
 
 
 def make_clip(
@@ -262,11 +303,27 @@ def make_clip(
     idiom_share: float,
     seed: int,
     rough: bool,
+    kit: str | None = None,
 ) -> tuple[np.ndarray, LeadSheet]:
-    """(samples,) at RATE and the lead sheet that is played; a function of its arguments alone."""
+    """(samples,) at RATE and the lead sheet that is played; a function of its arguments alone.
+
+    Args:
+        genre: One of the six, or `NO_GENRE`.
+        songs: Of a part, as of `find_songs`.
+        cache: A folder for lead sheets that were read.
+        font: A soundfont.
+        seconds: Length.
+        idiom_share: Clips with progressions of the genre instead of a song's.
+        seed: Draws everything.
+        rough: Whether it gets a production of `effects`.
+        kit: A folder of a drum kit; None: the soundfont's drums.
+    """
     draw, rng = random.Random(seed), np.random.default_rng(seed)
-    sheet = draw_sheet(genre, songs, cache, seconds, idiom_share, draw)
-    performance = perform(orchestrate(sheet, seed=seed).arrangement, genre, rng)
-    wave = produce(play(performance, seconds, font, rng), genre, rng)
-    wave = degrade(wave, rng) if rough else wave * (0.8 / (np.abs(wave).max() + 1e-9))
-    return wave.astype(np.float32), sheet.crop(0.0, seconds)
+    of, by = (draw.choice(GENRES), draw.choice(GENRES)) if genre == NO_GENRE else (genre, genre)
+    sheet = draw_sheet(of, songs, cache, seconds, idiom_share, draw)
+    arrangement = orchestrate(sheet, genre=by, seed=seed).arrangement
+    arrangement = estrange(arrangement, rng) if genre == NO_GENRE else arrangement
+    performance = perform(arrangement, by, rng)
+    wave = in_a_room(play(performance, genre, seconds, font, kit, rng), by, rng)
+    wave = reproduce(wave, np.array(performance.grid.times_s), rng) if rough else wave
+    return (wave * (0.8 / (np.abs(wave).max() + 1e-9))).astype(np.float32), sheet.crop(0.0, seconds)

@@ -224,5 +224,5 @@ def recolour(sheet: LeadSheet, rng: random.Random) -> LeadSheet:
             quality = "min7"
         else:
             continue
-        spans[i] = replace(span, chord=replace(chord, quality=quality))
+        spans[i] = replace(span, chord=replace(chord, quality=quality, intervals=()))
     return replace(sheet, chords=tuple(spans))
