@@ -346,9 +346,7 @@ def short_listening() -> str:
         raise SystemExit(
             "analyser.json has no means: run python benchmarks/analysis.py --out docs/results/analyser.json"
         )
-    about = (
-        "`analyze` on songs that no training heard ([more](docs/results/analysis.md)); in brackets the best of the others:"
-    )
+    about = "`analyze` on songs that no training heard ([more](docs/results/analysis.md)); in brackets the best of the others:"
     mine = record["means"][OURS]
     rows = []
     for column, words in SHORT_QUANTITIES.items():

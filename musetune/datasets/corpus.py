@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # which eighths of the bars of four are kept to make another meter; beats of 7/8 are eighths, of 6/8 three of them
 HALVES = {
     "2/4": "11110000", "3/4": "11111100", "5/4": "1111110011110000", "6/8": "11101110", "7/8": "11111110",
-}  # fmt: skip  # in 6/8 each half bar loses one, so that harmony and accents fall on dotted quarters and not on quarters
+}  # fmt: skip  # each half bar of 6/8 loses one, so that accents fall on dotted quarters
 EIGHTHS = {"2/4": 2, "3/4": 2, "4/4": 2, "5/4": 2, "6/8": 3, "7/8": 1}  # in a beat
 
 
