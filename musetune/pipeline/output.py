@@ -26,6 +26,7 @@ class MuseTuneOutput:
         stems: with ``stems=True`` audio of each player, (samples,) or (2, samples) float32; their sum is the one
             waveform of ``audios``.
         lead_sheets: one a prompt.
+        latents: of each waveform, (n, channels, rows, cols), which ``repaint`` and its like go on from; None of stems.
 
     Example:
         >>> import numpy as np
@@ -43,6 +44,7 @@ class MuseTuneOutput:
     arrangement: Arrangement | None = None
     stems: dict[str, np.ndarray] | None = None
     lead_sheets: tuple[LeadSheet, ...] = ()
+    latents: Any = None
 
     @property
     def plan(self) -> LeadSheet:

@@ -55,12 +55,13 @@ from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
-from musetune.pipeline.sampler import Generators, OnStep, check_generators, relate_sections, sample
+from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
 if TYPE_CHECKING:
     from musetune.evaluation import Report
+    from musetune.pipeline.edit_options import EditOptions
 
 OUTPUT_TYPES = ("np", "pt", "latent")
 Callback = Callable[[int, Tensor, Tensor], None]  # step, timestep, latents
@@ -396,6 +397,117 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         return arrange(sheet, **options)
 
+    # -- editing
+    # -----------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def repaint(
+        self,
+        audio: MuseTuneOutput | np.ndarray | str | Path,
+        lead_sheet: LeadSheet | None = None,
+        prompt: str = "",
+        *,
+        seconds: Sequence[float] | Sequence[Sequence[float]] | None = None,
+        bars: Sequence[int] | Sequence[Sequence[int]] | None = None,
+        harmonic_progression: str | Sequence[str | Chord] | None = None,
+        sampling_rate: int | None = None,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Make stretches of a piece anew under other chords, notes or words; all else stays, sample for sample.
+
+        Beyond a crossfade of 30 ms on either side of a stretch the waveform is the input's. The model hears the rest
+        of the piece while it works: the kept latents are held at every denoising step.
+
+        Args:
+            audio: a result of this pipeline (its latents are used), a recording as floats (samples,) or (channels,
+                samples), or a path.
+            lead_sheet: of the whole piece, with what the stretches shall have; default the result's own, else what
+                ``musetune.analyze`` finds.
+            prompt: words for the stretches.
+            seconds: (start, end) of the stretch, or a list of them.
+            bars: (first, last) instead, counted from 1, the last one included; or a list of them.
+            harmonic_progression: chords that share the beats of each stretch evenly, in place of the sheet's there.
+            sampling_rate: Hz, of an array.
+            options: generator, num_inference_steps, guidance_scale, music_guidance_scale, stem_guidance_scale,
+                negative_prompt, strength, arrangement (notes of the whole piece), return_report (one a stretch).
+
+        Returns:
+            The whole piece at the input's sampling rate and channels, (1, samples) or (1, channels, samples).
+
+        Raises:
+            ValueError: for stretches outside the audio, an array without sampling rate, and values out of range.
+        """
+        from musetune.pipeline import editing
+
+        return editing.repaint(
+            self, audio, lead_sheet, prompt, seconds, bars, harmonic_progression, sampling_rate, options
+        )
+
+    @torch.no_grad()
+    def extend(
+        self,
+        audio: MuseTuneOutput | np.ndarray | str | Path,
+        lead_sheet: LeadSheet,
+        prompt: str = "",
+        *,
+        before_seconds: float = 0.0,
+        after_seconds: float = 0.0,
+        sampling_rate: int | None = None,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Play on after the end of a piece, or into its beginning.
+
+        Args:
+            audio: as of ``repaint``.
+            lead_sheet: of the whole: what comes before, the piece, and what comes after.
+            prompt: words for what is new.
+            before_seconds: seconds to be put in front.
+            after_seconds: seconds to be put behind.
+            sampling_rate: Hz, of an array.
+            options: as of ``repaint``.
+
+        Returns:
+            The longer piece; but for a crossfade of 30 ms at a joint the input is in it, sample for sample.
+
+        Raises:
+            ValueError: where neither is above 0 or the sheet ends before the whole does.
+        """
+        from musetune.pipeline import editing
+
+        return editing.extend(self, audio, lead_sheet, prompt, before_seconds, after_seconds, sampling_rate, options)
+
+    @torch.no_grad()
+    def vary(
+        self,
+        audio: MuseTuneOutput | np.ndarray | str | Path,
+        lead_sheet: LeadSheet | None = None,
+        prompt: str = "",
+        *,
+        amount: float = 0.4,
+        sampling_rate: int | None = None,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Take a piece again, near or far: noise is added to its latents and taken away again (SDEdit).
+
+        Args:
+            audio: as of ``repaint``.
+            lead_sheet: default the result's own, else what ``musetune.analyze`` finds.
+            prompt: words.
+            amount: 0–1, the share of the denoising steps that is done again: 0 is the input through the codec, 1 a
+                new take of the sheet.
+            sampling_rate: Hz, of an array.
+            options: as of ``repaint``.
+
+        Returns:
+            Mono audio at the pipeline's own sampling rate.
+
+        Raises:
+            ValueError: for values out of range.
+        """
+        from musetune.pipeline import editing
+
+        return editing.vary(self, audio, lead_sheet, prompt, amount, sampling_rate, options)
+
     # -- the call
     # ----------------------------------------------------------------------------------------------------------
 
@@ -617,7 +729,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         with self.adapter_manager.playing(request.strength, music=True):
             if stems:
                 solos = self._generate_solos(request, words, generator, latents, **sampling)
-                audios = mix_stems(solos)
+                audios, latents = mix_stems(solos), None
             else:
                 solos = None
                 output = self._generate(request, prompts, words, generator, latents, **sampling)
@@ -628,11 +740,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                         if return_dict
                         else (output,)
                     )
-                audios = self._decode(output, round(request.seconds * self._rate))
+                audios, latents = self._decode(output, round(request.seconds * self._rate)), output
         self.maybe_free_model_hooks()
         reports: list[Report] | None = None
         if return_report or waveforms > 1:
-            audios, reports = self._rank(audios, request)
+            audios, reports, order = self._rank(audios, request)
+            latents = None if latents is None else latents[order]
         audios, solos, rate = self._spread(audios, solos, stereo)
         result = torch.from_numpy(audios) if output_type == "pt" else audios
         if not return_dict:
@@ -645,6 +758,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             arrangement[0] if isinstance(arrangement, list) else arrangement,
             solos,
             sheets,
+            latents,
         )
 
     def _spread(
@@ -738,6 +852,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         words: dict[str, Any],
         generator: Generators,
         latents: Tensor | None,
+        source: SourceLatents | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> Tensor:
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
@@ -760,6 +875,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             window_rows=window_rows,
             generator=generator,
             progress=self.progress_bar,
+            source=source,
             **sampling,
         )
 
@@ -877,13 +993,15 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
-    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Report]]:
-        """Return the waveforms and their reports, the most obedient of each prompt first; of a stretch where only
-        that was asked for.
+    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Report], list[int]]:
+        """Return the waveforms and their reports, the most obedient of each prompt first, and where each was; of a
+        stretch where only that was asked for.
         """
         from musetune.evaluation import report
 
-        ranked, reports = [], []
+        ranked: list[np.ndarray] = []
+        reports: list[Report] = []
+        places: list[int] = []
         for i, music in enumerate(request.music):
             own = audios[i * request.waveforms : (i + 1) * request.waveforms]
             sheet, audible = music.lead_sheet, own
@@ -895,4 +1013,5 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             order = sorted(range(len(listened)), key=lambda j: -music.mask.rank(listened[j].scores))
             ranked.append(own[order])
             reports += [listened[j] for j in order]
-        return np.concatenate(ranked), reports
+            places += [i * request.waveforms + j for j in order]
+        return np.concatenate(ranked), reports, places
