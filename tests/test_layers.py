@@ -36,11 +36,17 @@ ROOMS = (
     "datasets",
     "training",
     "suites",
+    "client",
     "serve",
     "cli",
 )
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
-DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml", "starlette": "gradio"}  # import name → name on the registry
+DISTRIBUTIONS = {
+    "mir_eval": "mir_eval",
+    "yaml": "pyyaml",
+    "starlette": "gradio",
+    "prometheus_client": "prometheus-client",
+}  # import name → name on the registry
 JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
 

@@ -22,6 +22,7 @@ from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
 from musetune.cli import prepare as cli_prepare
+from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
 from musetune.cli.lists import ListsCommand
@@ -283,6 +284,7 @@ app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
 app.command(help=cli_compare.HELP)(cli_compare.compare)
 app.command(help=cli_ui.HELP)(cli_ui.ui)
+app.command(help=cli_serve.HELP)(cli_serve.serve)
 app.command(help=cli_prepare.HELP, cls=ListsCommand)(cli_prepare.prepare)
 app.command(help=cli_train.HELP)(cli_train.train)
 app.command(help=cli_evaluate.HELP, cls=ListsCommand)(cli_evaluate.evaluate)
