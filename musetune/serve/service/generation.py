@@ -132,6 +132,7 @@ class GenerationRunner:
         from musetune.serve.work import load
 
         self.pipe, self.max_seconds = load(base, adapter, device), max_seconds
+        self.pipe.set_progress_bar_config(disable=True)  # its log is lines of JSON
         if notices is not None:
             write_notice(notices, loaded(self.pipe))
 
