@@ -389,17 +389,22 @@ def _vocode(
 
 
 def _put(pipe: Any, wave: np.ndarray, new: np.ndarray, rate: int, first: int, stretches: list[Stretch]) -> np.ndarray:
-    """Return ``wave`` (…, samples) with the stretches of ``new`` (samples,), which begins at row ``first``."""
-    if rate != pipe._rate:
+    """Return ``wave`` (…, samples) with the stretches of ``new`` (samples,), which begins at row ``first``.
+
+    A stereo piece at 48 kHz gets its stretches in stereo where the pipeline has an upsampler.
+    """
+    if pipe.upsampler is not None and wave.ndim == 2 and len(wave) == 2 and rate == 48000:
+        new = pipe.to_stereo(new)
+    elif rate != pipe._rate:
         new = resample(new, pipe._rate, rate)
     begin = round(first * pipe.row_s * rate)
-    count = min(len(new), wave.shape[-1] - begin)
-    old, new = wave[..., begin : begin + count], new[:count]
+    count = min(new.shape[-1], wave.shape[-1] - begin)
+    old, new = wave[..., begin : begin + count], new[..., :count]
     spans = [(round(a * rate) - begin, min(round(b * rate) - begin, count)) for a, b in stretches]
     around = np.ones(count, dtype=bool)
     for start, end in spans:
         around[max(0, start - rate // 10) : end + rate // 10] = False
-    new = new * _loudness_ratio(old[..., around], new[around])
+    new = new * _loudness_ratio(old[..., around], new[..., around])
     full = np.broadcast_to(new, old.shape).astype(wave.dtype)
     fade = int(FADE_S * rate)
     for start, end in spans:

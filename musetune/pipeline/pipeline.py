@@ -23,6 +23,8 @@ from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
+from musetune.models.upsampler import StereoUpsampler, load_upsampler
+from musetune.models.upsampler.network import FACTOR, RATE
 from musetune.models.weight_checks import check_weight_indices
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
@@ -83,13 +85,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         vae, text_encoder, …, vocoder: as of ``AudioLDM2Pipeline``.
         adapter: a theory adapter; it is attached to ``unet``.
         loras: the resident genre LoRAs.
+        upsampler: makes 48 kHz stereo of the vocoder's 16 kHz, where a call asks for it.
 
     Example:
         >>> pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")  # doctest: +SKIP
         >>> pipe("bright pop song", harmonic_progression="I V vi IV", key="C major", bpm=120)  # doctest: +SKIP
     """
 
-    _optional_components: ClassVar = ["adapter", "loras"]
+    _optional_components: ClassVar = ["adapter", "loras", "upsampler"]
 
     def __init__(  # type: ignore[no-untyped-def]
         self,
@@ -106,6 +109,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         vocoder,
         adapter: MusicAdapter | None = None,
         loras: LoraMixer | None = None,
+        upsampler: StereoUpsampler | None = None,
     ) -> None:
         super().__init__(
             vae,
@@ -120,7 +124,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             scheduler,
             vocoder,
         )
-        self.register_modules(adapter=adapter, loras=loras)
+        self.register_modules(adapter=adapter, loras=loras, upsampler=upsampler)
         self.base_name = "unknown"
         self.base_revision: str | None = None
         self.adapter_manager = AdapterManager(self)
@@ -304,6 +308,33 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.adapter_manager.unfuse()
 
     unfuse = unfuse_adapter
+
+    def load_upsampler(self, source: str | Path | None = None, **hub: Unpack[HubOptions]) -> None:
+        """Load the network that makes 48 kHz stereo: ``pipe(…, stereo=True)`` and ``pipe.to_stereo`` use it, and the
+        pipeline's folder holds it from then on.
+
+        Args:
+            source: a folder or a Hub id of a StereoUpsampler; None: the one that MuseTune ships.
+            hub: revision, token, cache_dir, local_files_only.
+        """
+        network = load_upsampler() if source is None else StereoUpsampler.from_pretrained(source, **hub)
+        self.register_modules(upsampler=network.float().eval().to(self.unet.device))
+
+    @torch.no_grad()
+    def to_stereo(self, audios: np.ndarray) -> np.ndarray:
+        """Make 48 kHz stereo of 16 kHz mono; the mean of both channels stays the input.
+
+        Args:
+            audios: floats (n, samples), as a call returns them, or (samples,).
+
+        Returns:
+            Float32 (n, 2, 3 · samples), or (2, 3 · samples). It may pass ±1 where the input comes near.
+
+        Raises:
+            ValueError: where no upsampler is loaded, or the vocoder's rate is another than 16 kHz.
+        """
+        self._check_stereo(True)
+        return np.asarray(self.upsampler.upsample(torch.from_numpy(np.array(audios, np.float32))).numpy())
 
     def save_adapter(self, folder: str | Path, name: str | None = None) -> Path:
         """Write an adapter as the Hub holds it, with its metadata.
@@ -531,6 +562,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         window_seconds: float | None = None,
         strength: float | None = None,
         return_report: bool = False,
+        stereo: bool = False,
         callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
@@ -571,6 +603,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             window_seconds: longer audio is made in overlapping windows of so much; default the base's own length.
             strength: of the adapters, 0–1; 1.
             return_report: listen to each waveform and report what was obeyed.
+            stereo: return 48 kHz stereo, (n, 2, samples), by the upsampler; reports are of the mono sound before it.
             callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
                 returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
@@ -603,6 +636,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             )
         check_generators(generator)
         on_step = self._on_step(callback, callback_steps or 1, callback_on_step_end)
+        self._check_stereo(stereo, output_type)
         prompts: list[str | None] = list(prompt) if isinstance(prompt, list) else [prompt]
         waveforms = num_waveforms_per_prompt or 1
         music = (lead_sheet, harmonic_progression, arrangement)
@@ -614,7 +648,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if lead_sheet is None and harmonic_progression is None:
             partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
             other = {"strength": strength, "arrangement": arrangement, "guidance_rescale": guidance_rescale}
-            flags: dict[str, object] = {"return_report": return_report or None, "stems": stems or None}
+            flags: dict[str, object] = {
+                "return_report": return_report or None,
+                "stems": stems or None,
+                "stereo": stereo or None,
+            }
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
             reject_arguments(flags | settings | scales | partial | intervals | other, NEEDS_MUSIC)
@@ -708,12 +746,13 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if return_report or waveforms > 1:
             audios, reports, order = self._rank(audios, request)
             latents = None if latents is None else latents[order]
+        audios, solos, rate = self._spread(audios, solos, stereo)
         result = torch.from_numpy(audios) if output_type == "pt" else audios
         if not return_dict:
             return (result,)
         return MuseTuneOutput(
             result,
-            self._rate,
+            rate,
             sheets[0],
             reports if return_report else None,
             arrangement[0] if isinstance(arrangement, list) else arrangement,
@@ -721,6 +760,29 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             sheets,
             latents,
         )
+
+    def _spread(
+        self, audios: np.ndarray, solos: dict[str, np.ndarray] | None, stereo: bool
+    ) -> tuple[np.ndarray, dict[str, np.ndarray] | None, int]:
+        """Return waveforms, players and their rate, in stereo where asked; the players' sum stays the waveform."""
+        if not stereo:
+            return audios, solos, self._rate
+        if solos is None:
+            wide = self.to_stereo(audios)
+            return wide / np.maximum(1.0, np.abs(wide).max(axis=(1, 2), keepdims=True) / 0.99), None, FACTOR * RATE
+        solos = {name: self.to_stereo(solo) for name, solo in solos.items()}
+        return mix_stems(solos), solos, FACTOR * RATE
+
+    def _check_stereo(self, stereo: bool, output_type: str | None = "np") -> None:
+        """Raise ValueError where stereo is asked for and nothing here makes it."""
+        if not stereo:
+            return
+        if output_type == "latent":
+            raise ValueError("stereo=True and output_type='latent': latents have no channels; give np or pt")
+        if self.upsampler is None:
+            raise ValueError("stereo needs an upsampler: call pipe.load_upsampler() first")
+        if self._rate != RATE:
+            raise ValueError(f"the upsampler takes {RATE} Hz; this base's vocoder gives {self._rate} Hz: stereo=False")
 
     @property
     def _rate(self) -> int:
