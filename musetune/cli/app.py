@@ -136,6 +136,7 @@ def generate(
     ] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
+    midi: Annotated[bool, typer.Option("--midi", help="also write the lead sheet as MIDI, chords as notes")] = False,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
@@ -151,10 +152,16 @@ def generate(
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
     partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
     music = {"music_guidance_scale": music_guidance, "strength": strength, **partial}
-    _check(lead_sheet, music, {"--adapter": adapter, "--report": report or None, "--plot": plot or None})
+    _check(
+        lead_sheet,
+        music,
+        {"--adapter": adapter, "--report": report or None, "--plot": plot or None, "--midi": midi or None},
+    )
+    if midi and sheet is not None and sheet.resolve() == out.with_suffix(".mid").resolve():
+        raise ValueError(f"--midi would overwrite --sheet {sheet}: give the audio another name")
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
-    pictures = {".json": report, ".png": plot}
+    pictures = {".json": report, ".png": plot, ".mid": midi}
     check_new([out, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
     torch_device = pick_device(device)
     quiet()
@@ -170,6 +177,8 @@ def generate(
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **call}
     settings |= {"stereo": not mono16, "lufs": lufs}
     summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
+    if midi and lead_sheet is not None:
+        summary["midi"] = str(lead_sheet.save(out.with_suffix(".mid")))
     typer.echo(json.dumps(summary, indent=2) if as_json else _lines(summary))
 
 
@@ -272,7 +281,7 @@ def _lines(summary: dict[str, Any]) -> str:
     stereo = ", stereo" if summary["channels"] == 2 else ""
     lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz{stereo}"]
     lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []
-    return "\n".join(lines + ([summary["plot"]] if "plot" in summary else []))
+    return "\n".join(lines + [summary[name] for name in ("plot", "midi") if name in summary])
 
 
 app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
