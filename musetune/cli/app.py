@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | analyze | prepare | train | evaluate | compare | push | pull | adapters |
-info`: the command line, thin over the package.
+"""`musetune generate | plan | compose | repaint | extend | vary | analyze | prepare | train | evaluate | compare |
+push | pull | adapters | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import typer
 from musetune.cli import analyze as cli_analyze
 from musetune.cli import compare as cli_compare
 from musetune.cli import compose as cli_compose
+from musetune.cli import edit as cli_edit
 from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
@@ -27,9 +28,12 @@ from musetune.cli import ui as cli_ui
 from musetune.cli.lists import ListsCommand
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
+from musetune.cli.sound import audio_kind, load_pipeline
 from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from musetune.pipeline.pipeline import MuseTunePipeline
     from musetune.symbols import LeadSheet
 
@@ -38,7 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Make AudioLDM 2 play the chords, the key and the beat that you ask for.",
 )
-FORMATS = ("wav", "flac", "mp3")
 GENERATE_HELP = """Generate audio that follows chords.
 
 Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . |
@@ -125,17 +128,25 @@ def generate(
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
     format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
+    mono16: Annotated[
+        bool, typer.Option("--mono16", help="the base's own 16 kHz mono instead of 48 kHz stereo")
+    ] = False,
+    lufs: Annotated[
+        float | None, typer.Option(help="loudness such as -14, by EBU R128; its true peak stays below -1 dB")
+    ] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
+    from musetune.audio.loudness import check_loudness
     from musetune.pipeline.checks import or_default
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.request import MUSIC_GUIDANCE
 
     check_text("PROMPT", prompt)
-    kind = _kind(out, format)
+    kind = audio_kind(out, format)
+    check_loudness(lufs)
     lead_sheet = _lead_sheet(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
     partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
@@ -147,7 +158,7 @@ def generate(
     check_new([out, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
     torch_device = pick_device(device)
     quiet()
-    pipe, adapter = _load(base, adapter, torch_device, lead_sheet is not None)
+    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call["num_waveforms_per_prompt"] = candidates
     if lead_sheet is not None:
@@ -157,21 +168,9 @@ def generate(
             "strength": or_default(strength, 1.0),
         }
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **call}
+    settings |= {"stereo": not mono16, "lufs": lufs}
     summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
     typer.echo(json.dumps(summary, indent=2) if as_json else _lines(summary))
-
-
-def _kind(out: Path, format: str | None) -> str:
-    """The audio format that the options mean."""
-    suffix = out.suffix.lstrip(".").lower()
-    kind = (format or suffix or "wav").lower()
-    if kind not in FORMATS:
-        raise ValueError(f"format={kind!r} is not one of {', '.join(FORMATS)}")
-    if suffix and suffix != kind:
-        raise ValueError(
-            f"--format {kind} contradicts -o {out}: write -o {out.with_suffix('.' + kind)} or leave --format out"
-        )
-    return kind
 
 
 def _lead_sheet(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
@@ -216,18 +215,6 @@ def _check(lead_sheet: LeadSheet | None, music: dict[str, Any], others: dict[str
         condition_mask(lead_sheet, music["follow"], music["follow_seconds"])
 
 
-def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[MuseTunePipeline, str | None]:
-    """The pipeline, and the name of the adapter in it where there shall be music."""
-    from musetune.pipeline.pipeline import MuseTunePipeline
-
-    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
-    if music and adapter is None:
-        adapter = "theory" if pipe.adapter is None else "the base's own"
-        if pipe.adapter is None:
-            pipe.load_adapter(adapter)
-    return pipe.to(device), adapter
-
-
 def _make(
     pipe: MuseTunePipeline,
     sheet: LeadSheet | None,
@@ -242,16 +229,21 @@ def _make(
     import torch
 
     from musetune.audio import save_audio
+    from musetune.audio.loudness import set_loudness
 
     music: dict[str, Any] = {} if sheet is None else {"lead_sheet": sheet, "return_report": report or plot}
     output = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
-    audio, rate = output.audios[0], pipe.vocoder.config.sampling_rate
+    mono, mono_rate = output.audios[0], pipe.vocoder.config.sampling_rate
+    audio, rate = (_widen(pipe, mono), 48000) if settings["stereo"] else (mono, mono_rate)
+    if settings["lufs"] is not None:
+        audio = set_loudness(audio, rate, settings["lufs"])
     audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
     save_audio(out, audio, rate, kind)
-    summary = {"audio": str(out), "seconds": len(audio) / rate, "sampling_rate": rate}
+    seconds = len(mono) / mono_rate
+    summary = {"audio": str(out), "seconds": seconds, "sampling_rate": rate, "channels": 2 if audio.ndim > 1 else 1}
     if report:
         path, own_report = out.with_suffix(".json"), output.reports[0]
-        path.write_text(own_report.dumps(settings | {"duration_seconds": len(audio) / rate}))
+        path.write_text(own_report.dumps(settings | {"duration_seconds": seconds}))
         summary |= {
             "report": str(path),
             "score": own_report.score,
@@ -261,22 +253,33 @@ def _make(
     if plot:
         from musetune.display.evaluation_charts import draw_chart
 
-        start, end = call.get("follow_seconds", (0.0, len(audio) / rate))  # what the report is about
-        excerpt = audio[round(start * rate) : round(end * rate)]
-        draw_chart(out.with_suffix(".png"), excerpt, rate, output.reports[0].sheet, output.reports[0].estimate)
+        start, end = call.get("follow_seconds", (0.0, seconds))  # what the report is about
+        excerpt = mono[round(start * mono_rate) : round(end * mono_rate)]
+        draw_chart(out.with_suffix(".png"), excerpt, mono_rate, output.reports[0].sheet, output.reports[0].estimate)
         summary["plot"] = str(out.with_suffix(".png"))
     return summary
 
 
+def _widen(pipe: MuseTunePipeline, mono: np.ndarray) -> np.ndarray:
+    """48 kHz stereo (2, samples) by the base's own upsampler, else the one that MuseTune ships."""
+    if pipe.upsampler is None:
+        pipe.load_upsampler()
+    return pipe.to_stereo(mono)
+
+
 def _lines(summary: dict[str, Any]) -> str:
     """A line for each file that was written."""
-    lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz"]
+    stereo = ", stereo" if summary["channels"] == 2 else ""
+    lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz{stereo}"]
     lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []
     return "\n".join(lines + ([summary["plot"]] if "plot" in summary else []))
 
 
 app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
 app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
+app.command(help=cli_edit.REPAINT_HELP)(cli_edit.repaint)
+app.command(help=cli_edit.EXTEND_HELP)(cli_edit.extend)
+app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
