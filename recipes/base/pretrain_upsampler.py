@@ -1,0 +1,106 @@
+"""Train StereoUpsampler (16 kHz mono → 48 kHz stereo) on a folder of stereo audio.
+
+    python recipes/base/pretrain_upsampler.py music/ runs/upsampler minutes=40
+
+FOLDER holds stereo recordings at 44.1 or 48 kHz in any depth (FLAC, WAV, OGG, MP3), or what render_stereo.py wrote, or
+both. They are decoded once into FOLDER/.upsampler. OUT gets checkpoints and, under upsampler/, the averaged weights in
+half precision, as MuseTunePipeline loads them. Stop it at any time; the same command goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from musetune.datasets.upsampling import Recordings, read_recordings
+from musetune.models.upsampler import StereoUpsampler
+from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.config import folders_and_config
+from musetune.training.upsampling import band_loss, space_loss
+
+
+@dataclass
+class Config:
+    """Every option, its default, its meaning."""
+
+    steps: int = 4000  # optimiser steps
+    batch: int = 6  # crops a step
+    seconds: float = 1.28  # length of a crop
+    learning_rate: float = 1e-3  # peak; cosine to a twentieth
+    dim: int = 160  # channels of the network
+    hidden: int = 480  # channels inside of its blocks
+    layers: int = 5  # blocks
+    space_weight: float = 0.3  # of the loss of stereo beside that of the band above 8 kHz
+    ema: float = 0.995  # averaging of the weights that are kept
+    save_every: int = 200
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 0  # 0: torch decides
+    minutes: float = 0.0  # stop after this time, and let the learning rate fall with it; 0: never
+
+
+def draw(recordings: Recordings, cfg: Config, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One batch, a function of (seed, step) alone: mono (batch, samples) at 16 kHz, stereo (batch, 2, 3 · samples)."""
+    rng = np.random.default_rng([cfg.seed, step])
+    samples = round(cfg.seconds * 16000 / 128) * 128
+    mono, stereo = recordings.crops(rng.integers(0, 2**62, cfg.batch), samples)
+    gain = torch.from_numpy(10 ** (rng.uniform(-12, 3, cfg.batch) / 20)).float()
+    return (mono * gain[:, None]).to(cfg.device), (stereo * gain[:, None, None]).to(cfg.device)
+
+
+def main() -> None:
+    (folder, out), cfg = folders_and_config(("FOLDER", "OUT"), Config, __doc__)
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    torch.manual_seed(cfg.seed)
+    recordings = read_recordings(folder)
+    print(f"{len(recordings.starts)} files, {recordings.seconds / 60:.0f} minutes")
+    network, average = (
+        StereoUpsampler(dim=cfg.dim, hidden=cfg.hidden, layers=cfg.layers).to(cfg.device) for _ in range(2)
+    )
+    average.requires_grad_(False).load_state_dict(network.state_dict())
+    optimizer = torch.optim.AdamW(network.parameters(), lr=cfg.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    named, averages = dict(network.named_parameters()), list(average.parameters())
+    step = resume_latest(out, named, optimizer, averages).get("step", 0)
+    began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
+    means: dict[str, float] = {}
+    while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
+        done = max(step / cfg.steps, (time.time() - began) / (60 * cfg.minutes) if cfg.minutes else 0.0)
+        warm = min(1.0, (step + 1) / 50)
+        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * min(done, 1)))
+        mono, stereo = draw(recordings, cfg, step)
+        found = network.predict(mono)
+        band, space = band_loss(network, found, stereo), space_loss(network, found, stereo)
+        optimizer.zero_grad(set_to_none=True)
+        (band + cfg.space_weight * space).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimizer.step()
+        torch._foreach_lerp_(averages, [p.detach() for p in network.parameters()], 1 - min(cfg.ema, step / (step + 10)))
+        step += 1
+        for name, value in (("band", band.item()), ("space", space.item())):
+            means[name] = 0.98 * means.get(name, value) + 0.02 * value
+        bar.update(), bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+        if step % cfg.save_every == 0:
+            save(out, step, network, average, optimizer)
+    save(out, step, network, average, optimizer)
+
+
+def save(
+    out: Path, step: int, network: StereoUpsampler, average: StereoUpsampler, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write the checkpoint, and the averaged weights in half precision."""
+    state = pack_state(dict(network.named_parameters()), optimizer, list(average.parameters()))
+    save_checkpoint(out, step, state, {"step": step}, total_limit=1)
+    half = StereoUpsampler.from_config(average.config)
+    half.load_state_dict(average.state_dict())
+    half.half().save_pretrained(out / "upsampler")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""StereoUpsampler keeps its input, whatever its weights are, and gives what its formulas say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from musetune.audio import resample
+from musetune.models.upsampler import BANDS, StereoUpsampler
+from musetune.models.upsampler.space import band_filters, coherence, decorrelate, level_difference, twin_phases
+
+
+@pytest.fixture(scope="module")
+def network() -> StereoUpsampler:
+    """A small one whose heads are far from zero, so that it adds much."""
+    torch.manual_seed(3)
+    small = StereoUpsampler(dim=24, hidden=48, layers=2, level_frames=16).eval()
+    with torch.no_grad():
+        for head in (small.magnitude, small.gate, small.space):
+            head.weight.normal_(std=0.2)
+    return small
+
+
+def music(seconds: float, seed: int = 0) -> torch.Tensor:
+    """Tones that fade, and clicks of noise, at 16 kHz."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * 16000)) / 16000
+    wave = sum(np.sin(2 * np.pi * hz * time) * np.exp(-3 * (time % 0.5)) for hz in rng.uniform(80, 5000, 6)) / 12
+    wave = wave + rng.normal(size=len(time)) * 0.1 * np.exp(-40 * (time % 0.25))
+    return torch.from_numpy(wave.astype(np.float32))
+
+
+def ratio_db(signal: torch.Tensor, noise: torch.Tensor) -> float:
+    return float(10 * torch.log10(signal.double().square().sum() / noise.double().square().sum().clamp_min(1e-30)))
+
+
+def test_folded_down_it_is_the_input(network: StereoUpsampler) -> None:
+    wave = music(4.0)
+    stereo = network.upsample(wave)
+    assert stereo.shape == (2, 3 * len(wave))
+    middle = torch.from_numpy(resample(stereo.mean(0).numpy(), 48000, 16000))
+    reference = torch.from_numpy(resample(resample(wave.numpy(), 16000, 48000), 48000, 16000))  # the resampler's edges
+    assert ratio_db(reference, middle - reference) > 40
+    assert ratio_db(wave, stereo[0] - stereo[1]) < 40  # and it is no mono
+
+
+def test_it_adds_sound_above_8_khz(network: StereoUpsampler) -> None:
+    spectrum = torch.fft.rfft(network.upsample(music(2.0)).mean(0)).abs().square()
+    assert spectrum[2 * 8200 :].sum() > 1e-4 * spectrum.sum()
+
+
+def test_silence_stays_silence_and_loudness_scales(network: StereoUpsampler) -> None:
+    assert network.upsample(torch.zeros(20000)).abs().max() == 0
+    loud = network.upsample(music(2.0))
+    soft = network.upsample(music(2.0) * 0.01)
+    assert ratio_db(loud, soft * 100 - loud) > 60
+
+
+@pytest.mark.parametrize("samples", [1, 127, 128, 16001, 40000])
+def test_any_length_is_deterministic(network: StereoUpsampler, samples: int) -> None:
+    wave = music(3.0)[:samples]
+    first, again = network.upsample(wave), network.upsample(wave)
+    assert first.shape == (2, 3 * samples)
+    assert torch.equal(first, again)
+    assert bool(first.isfinite().all())
+
+
+def test_blocks_equal_the_whole(network: StereoUpsampler) -> None:
+    wave = music(12.3)
+    whole, blocks = network.upsample(wave, block_s=60.0), network.upsample(wave, block_s=1.0)
+    assert ratio_db(whole, whole - blocks) > 60
+    both = network.upsample(torch.stack([torch.zeros_like(wave), wave]), block_s=5.0)
+    assert ratio_db(whole, whole - both[1]) > 60
+    assert both[0].abs().max() == 0
+
+
+@pytest.mark.slow
+def test_minutes_in_blocks_equal_the_whole(network: StereoUpsampler) -> None:
+    wave = music(5.0).repeat(20)  # 100 s: five blocks, and the noise begins again many times
+    whole, blocks = network.upsample(wave, block_s=1000.0), network.upsample(wave)
+    assert ratio_db(whole, whole - blocks) > 60
+
+
+def test_saved_in_half_precision_it_sounds_alike(network: StereoUpsampler, tmp_path: Path) -> None:
+    half = StereoUpsampler.from_config(network.config)
+    half.load_state_dict(network.state_dict())
+    half.half().save_pretrained(tmp_path)
+    loaded = StereoUpsampler.from_pretrained(tmp_path)
+    wave, settings = music(1.0), {"rtol": 0.0, "atol": 5e-3}
+    torch.testing.assert_close(loaded.upsample(wave), network.upsample(wave), **settings)
+
+
+def test_the_shipped_size_fits_8_megabytes() -> None:
+    assert sum(weight.numel() for weight in StereoUpsampler().parameters()) * 2 < 8e6
+
+
+@pytest.mark.parametrize(
+    ("wave", "options", "message"),
+    [
+        (torch.zeros(1, 2, 100), {}, r"shape \(1, 2, 100\)"),
+        (torch.tensor([0.0, float("nan")]), {}, "not finite"),
+        (torch.zeros(100), {"block_s": 0.5}, "less than 1 s"),
+    ],
+)
+def test_errors_say_what_is_wrong(network: StereoUpsampler, wave: torch.Tensor, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        network.upsample(wave, **options)
+
+
+def test_a_config_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"n_fft=500 is no multiple"):
+        StereoUpsampler(n_fft=500)
+
+
+def test_level_difference_and_coherence_are_those_of_the_channels() -> None:
+    torch.manual_seed(0)
+    middle, twin = torch.randn(2, 400000)
+    for tilt, width in ((0.0, 0.0), (0.3, 0.0), (-0.5, 0.4), (0.0, 1.0)):
+        side = tilt * middle + width * twin
+        left, right = middle + side, middle - side
+        difference = 10 * torch.log10(left.square().mean() / right.square().mean())
+        likeness = (left * right).mean() / (left.square().mean() * right.square().mean()).sqrt()
+        numbers = torch.tensor(tilt), torch.tensor(width)
+        assert float(level_difference(*numbers)) == pytest.approx(float(difference), abs=0.1)
+        assert float(coherence(*numbers)) == pytest.approx(float(likeness), abs=0.01)
+
+
+def test_the_twin_is_as_loud_and_unlike() -> None:
+    torch.manual_seed(0)
+    spectrum = torch.randn(1, 769, 200, dtype=torch.complex64)
+    twin = decorrelate(spectrum, twin_phases(769))
+    assert twin.abs().square().mean() == pytest.approx(float(spectrum.abs().square().mean()), rel=0.05)
+    likeness = (spectrum * twin.conj()).real.mean() / spectrum.abs().square().mean()
+    assert abs(float(likeness)) < 0.02
+
+
+def test_bands_share_out_every_frequency() -> None:
+    assert band_filters(769, 48000).shape == (BANDS, 769)

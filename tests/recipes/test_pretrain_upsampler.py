@@ -1,0 +1,98 @@
+"""The upsampler's recipe on a few seconds of made stereo: it learns, it goes on where it stopped."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from musetune.audio import load_audio, save_audio
+from musetune.datasets.upsampling import read_recordings
+from musetune.models.upsampler import StereoUpsampler
+from musetune.symbols import LeadSheet
+from musetune.training.checkpoint import load_checkpoint
+from musetune.training.upsampling import band_loss, space_loss
+
+SMALL = ("batch=2", "seconds=0.8", "dim=16", "hidden=32", "layers=1", "threads=1")
+
+
+def run(recipe: str, *arguments: object) -> None:
+    """A recipe's main() in this process, as its command line would have it."""
+    before, sys.argv = sys.argv, [recipe, *map(str, arguments)]
+    try:
+        importlib.import_module(f"recipes.base.{recipe}").main()
+    finally:
+        sys.argv = before
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Noise in stereo at two rates, and a mono file that is of no use."""
+    rng = np.random.default_rng(0)
+    for name, rate, channels in (("a.flac", 48000, 2), ("deep/b.wav", 44100, 2), ("mono.wav", 48000, 1)):
+        save_audio(tmp_path / "music" / name, 0.1 * rng.normal(size=(channels, 6 * rate)).clip(-3, 3), rate)
+    return tmp_path / "music"
+
+
+def test_a_folder_is_decoded_once_and_stays_aligned(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recordings = read_recordings(folder)
+    assert "mono.wav" in capsys.readouterr().out
+    assert len(recordings.starts) == 2
+    assert recordings.seconds == pytest.approx(12, abs=0.01)
+    stamp = (folder / ".upsampler" / "mono.raw").stat().st_mtime_ns
+    read_recordings(folder)
+    assert (folder / ".upsampler" / "mono.raw").stat().st_mtime_ns == stamp
+    mono, stereo = recordings.crops(np.array([12345]), 16384)
+    low = torch.fft.irfft(torch.fft.rfft(stereo.mean(1))[:, : 16384 // 2 + 1], n=16384) / 3
+    middle = slice(2000, -2000)
+    assert np.corrcoef(low[0, middle], mono[0, middle])[0, 1] > 0.95
+
+
+def test_a_folder_without_stereo_is_refused(tmp_path: Path) -> None:
+    save_audio(tmp_path / "mono.wav", np.zeros(480000), 48000)
+    with pytest.raises(ValueError, match="less than 10 s of stereo audio"):
+        read_recordings(tmp_path)
+
+
+def test_losses_are_small_for_the_truth_and_grow_with_the_distance() -> None:
+    torch.manual_seed(0)
+    network = StereoUpsampler(dim=16, hidden=32, layers=1)
+    mono = 0.1 * torch.randn(1, 16384)
+    with torch.no_grad():
+        found = network.predict(mono)
+        own = network(mono)
+        other = torch.stack([own[:, 0], 0.3 * own[:, 0]], dim=1)
+        assert float(band_loss(network, found, own)) < 0.1
+        assert float(band_loss(network, found, 0.01 * own)) > 1.0
+        assert float(space_loss(network, found, own)) < 0.5 * float(space_loss(network, found, other))
+
+
+@pytest.mark.recipe
+def test_training_goes_on_and_the_weights_load(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run("pretrain_upsampler", folder, out, *SMALL, "steps=2")
+    before, _ = load_checkpoint(out / "checkpoint-2")
+    run("pretrain_upsampler", folder, out, *SMALL, "steps=3")
+    after, _ = load_checkpoint(out / "checkpoint-3")
+    assert {int(after[name]) - int(before[name]) for name in after if name.endswith(".step")} == {1}
+    network = StereoUpsampler.from_pretrained(out / "upsampler")
+    assert network.upsample(torch.randn(1600)).shape == (2, 4800)
+
+
+@pytest.mark.recipe
+def test_songs_are_rendered_in_stereo(tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    LeadSheet.parse("| C | G/B | Am7 | F |", key="C major", bpm=100, duration_seconds=60).save(
+        tmp_path / "songs/a.json"
+    )
+    for name in ("one", "two"):
+        run("render_stereo", tmp_path / "songs", tmp_path / name, "clips=1", "seconds=3", "workers=1")
+    (first, rate), (again, _) = (load_audio(tmp_path / n / "000" / "000000.flac", mono=False) for n in ("one", "two"))
+    assert rate == 48000
+    assert first.shape == (2, 144000)
+    assert np.abs(first[0] - first[1]).max() > 0.01
+    assert np.array_equal(first, again)
