@@ -2,7 +2,7 @@
 
     python benchmarks/plans.py [--half dev] [--seeds 3] [--out plans.json] [--sheets FILE] [--timed 3]
 
-plans_prompts_dev.jsonl is for development, plans_prompts_test.jsonl for measuring alone: 100 prompts each, written in
+plans_prompts_dev.jsonl is for development (200 prompts), plans_prompts_test.jsonl for measuring alone (100), written in
 the manner in which people ask. A row names a style of plans_styles.yaml, which says what public descriptions of that
 style expect, and what the prompt's own words add: tempo, meter, key, form, length. Nothing here reads the planner's own
 table of styles.

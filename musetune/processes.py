@@ -106,15 +106,25 @@ def _begin(parent: int, lasting: bool) -> None:
     """First thing in a worker, before anything heavy is imported: an end when the parent ends; then one thread for
     torch.
     """
+    end_with_parent(parent, lasting)
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def end_with_parent(parent: int, lasting: bool) -> None:
+    """End this process when its parent ends, however it does.
+
+    Args:
+        parent: The parent's process id.
+        lasting: Whether the parent started this process in a thread that lasts as long as the parent.
+    """
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if lasting and sys.platform == "linux":
         import ctypes
 
         # PR_SET_PDEATHSIG: even where a long call keeps the watching thread waiting
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _end_with(parent: int) -> None:

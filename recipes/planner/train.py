@@ -32,6 +32,7 @@ from musetune.datasets.planner.batches import batches, collate, sample_prompts
 from musetune.datasets.planner.examples import PlannerExamples, pairs
 from musetune.datasets.planner.songs import read as read_songs
 from musetune.datasets.planner.songs import split
+from musetune.planning.planner.planner import Planner
 from musetune.planning.planner.tokenizer import add_plan_words, plan_ids, resize_embeddings, train_tokenizer
 from musetune.training.checkpoint import (
     find_checkpoint,
@@ -56,6 +57,7 @@ class Config:
     output_dir: str = MISSING
     base: str | None = None  # null: a new T5 of the sizes below; else a T5 folder or Hub id to put LoRA on
     lora_rank: int = 16  # where there is a base
+    start: str | None = None  # a planner's folder, "nano" for the shipped one, whose weights and tokenizer learn on
     vocab: int = 1000  # pieces of prompts
     d_model: int = 160
     d_ff: int = 480
@@ -85,6 +87,14 @@ class Config:
 
 def build(cfg: Config, prompts: list[str]) -> tuple[Any, Any]:
     """The model and its tokenizer."""
+    if cfg.start is not None:
+        if cfg.base is not None:
+            raise ValueError(f"base={cfg.base} and start={cfg.start}: give one of them")
+        planner = Planner.from_pretrained(cfg.start)
+        for module in planner.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = cfg.dropout
+        return planner.model, planner.tokenizer
     if cfg.base is None:
         tokenizer = train_tokenizer(prompts, cfg.vocab)
         config = T5Config(
@@ -193,11 +203,13 @@ def train(cfg: Config) -> Path:
         counts = f"{len(learned)} songs to learn from and {len(validation_examples)} to validate on"
         raise ValueError(f"{cfg.songs} has {counts}: give more songs")
     examples = PlannerExamples(learned)
-    model, tokenizer = build(cfg, [] if cfg.base else sample_prompts(examples))
+    model, tokenizer = build(cfg, [] if cfg.base or cfg.start else sample_prompts(examples))
     ids = plan_ids(tokenizer)
     held_batches = trials(PlannerExamples(validation_examples), tokenizer, ids)
     state = make_state(model, cfg)
     standing, changed = Standing(), []
+    if cfg.start is not None and checkpoint is None:  # what learns on has to become better than it was
+        standing.improve(validate(model, held_batches)["validation"])
     facts = {"songs": len(learned), "songs' digest": hashlib.sha256(Path(cfg.songs).read_bytes()).hexdigest()[:16]}
     if checkpoint:
         tensors, meta = load_checkpoint(checkpoint)

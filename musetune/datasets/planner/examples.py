@@ -37,6 +37,7 @@ METERS = (
 REBARRED = {
     "4/4": ("3/4", "3/4", "6/8", "6/8", "12/8", "2/2", "2/4", "5/4", "7/8")
 }  # meters that a song in 4/4 can be moved to
+OWN_STYLE = 0.7  # share of songs with a style of their source that are called by it, not by a row that they fit
 EXACT = 0.5  # share of orders with a tempo and a length in numbers
 Sections = list[tuple[str, tuple[PlanBar, ...]]]
 Pair = tuple[str, list[int], set[str] | None]  # caption, places of words, what to learn of the first line (None: all)
@@ -88,7 +89,8 @@ class PlannerExamples:
         letters = "".join(label[0].upper() if len(label) == 1 else "" for label in form)
         worded_form = 1 < len(letters) < 9 and len(letters) == len(form) and rng.random() < 0.3
         facts = facts_of(plan, word, letters if worded_form else "")
-        if styles := fitting_styles(plan):
+        own = song.styles if meter == song.sheet.meter else ()
+        if styles := own if own and rng.random() < OWN_STYLE else fitting_styles(plan):
             facts = replace(facts, style=rng.choice(styles))
         return caption(facts, rng)[0], plan
 

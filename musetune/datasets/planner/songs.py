@@ -60,6 +60,23 @@ STYLE_OF = {  # where the genre says nothing, or says less than the style does
     "Delta Blues": "blues",
     "Piano Blues": "blues",
 }
+CAPTION_STYLES = {  # Discogs' styles that captions call by a name of docs/reference/styles.md; others keep their own
+    "Bop": "bebop",
+    "Marches": "march",
+    "Military": "march",
+    "Music Hall": "musical theatre",
+    "Musical": "musical theatre",
+    "Operetta": "musical theatre",
+    "Rhythm & Blues": "R&B",
+    "Score": "film score",
+    "Soundtrack": "film score",
+    "Synth-pop": "synth pop",
+}
+NO_STYLES = (  # of Discogs: what says who performs, or nothing that chords could tell
+    *("Vocal", "Instrumental", "Easy Listening", "Modern", "Contemporary", "Experimental", "Comedy", "Theme"),
+    *("Religious", "Classical", "Acoustic", "Space-Age", "Ethereal", "Pacific", "Jazzdance"),
+)
+BALLAD_BPM = 85  # beats a minute: POP909's songs below are ballads
 # beats of a bar in beats.txt, meter of corrected.mid → meter, and beats of the file in one of ours
 POP909_METERS = {
     (4, "4/4"): ("4/4", 1),
@@ -77,7 +94,7 @@ class PlannerSong:
     """``sheet``: one meter, one key, whole bars from a bar line on, no gaps.
 
     ``sung``: bars before the tune and up to its end, or None where there is no tune to tell; ``timed``: whether
-    the tempo is the song's own.
+    the tempo is the song's own; ``styles``: what its source calls its style, in the words of captions.
     """
 
     name: str
@@ -86,6 +103,7 @@ class PlannerSong:
     timed: bool
     sung: tuple[int, int] | None
     sheet: LeadSheet
+    styles: tuple[str, ...] = ()
 
 
 def validation(song: PlannerSong) -> bool:
@@ -105,6 +123,28 @@ def genre_of(genres: str, styles: str, title: str) -> str:
     if re.search(r"\bblues\b", title, re.IGNORECASE):
         return "blues"
     return STYLE_OF.get(style) or GENRE_OF.get(genre) or "pop"
+
+
+def openewld_styles(styles: str, meter: str, genre: str) -> tuple[str, ...]:
+    """What captions call the styles of a row of OpenEWLD's index: those of at least half the records of the first.
+
+    Args:
+        styles: Such as ``"Swing:3, Big Band:1"``.
+        meter: The song's time signature.
+        genre: One of ours.
+
+    Example:
+        >>> openewld_styles("Swing:3, Ballad:2, Vocal:1", "4/4", "jazz")
+        ('swing', 'jazz ballad')
+    """
+    counts = [(name, int(count)) for name, count in re.findall(r"([^:,;]+(?: / [^:,;]+)?):(\d+)", styles)]
+    most = max((count for _, count in counts), default=0)
+    names = [name.strip(" ,;") for name, count in counts if 2 * count >= most]
+    out = [CAPTION_STYLES.get(name, name.lower()) for name in names if name not in NO_STYLES]
+    out = [f"{genre} ballad" if name == "ballad" else name for name in out]
+    if meter == "3/4":
+        out.append("jazz waltz" if genre == "jazz" else "waltz")
+    return tuple(dict.fromkeys(out))
 
 
 def pop909(folder: Path) -> Iterator[PlannerSong]:
@@ -145,7 +185,9 @@ def pop909(folder: Path) -> Iterator[PlannerSong]:
             late = phase(spans, meter)
             spans = [replace(span, start=span.start - late) for span in spans if span.start >= late]
             area = [KeySpan(max(one.start - late, Fraction(0)), one.key) for one in area]
-            yield from whole(path.name, "pop909", spans, area, meter, bpm, "pop", (ends[0] - late, ends[1] - late))
+            tune_bars = (ends[0] - late, ends[1] - late)
+            styles = ("pop ballad",) if bpm < BALLAD_BPM else ("pop",)
+            yield from whole(path.name, "pop909", spans, area, meter, bpm, "pop", tune_bars, styles)
 
 
 def phase(spans: list[ChordSpan], meter: Meter) -> int:
@@ -186,9 +228,9 @@ def openewld(folder: Path) -> Iterator[PlannerSong]:
         if len(spans) < 4:
             continue
         keys = list(local_keys(spans, prior=sheet.key, min_beats=10**6))
-        yield from whole(
-            row["path"], "openewld", spans, keys, meter, None, genre_of(row["genres"], row["styles"], row["title"])
-        )
+        genre = genre_of(row["genres"], row["styles"], row["title"])
+        styles = openewld_styles(row["styles"], str(meter), genre)
+        yield from whole(row["path"], "openewld", spans, keys, meter, None, genre, styles=styles)
 
 
 def chorales() -> Iterator[PlannerSong]:
@@ -211,7 +253,7 @@ def chorales() -> Iterator[PlannerSong]:
         if len({span.meter for span in sheet.meters}) > 1 or len(spans) < 4:
             continue
         keys = list(local_keys(spans, prior=sheet.key, min_beats=10**6))
-        yield from whole(path.name, "chorales", spans, keys, sheet.meter, None, "classical")
+        yield from whole(path.name, "chorales", spans, keys, sheet.meter, None, "classical", styles=("chorale",))
 
 
 def whole(
@@ -223,6 +265,7 @@ def whole(
     bpm: float | None,
     genre: str,
     tune: tuple[Fraction, Fraction] | None = None,
+    styles: tuple[str, ...] = (),
 ) -> Iterator[PlannerSong]:
     """The song cut to the bars in which it has chords, later keys moved to the first; nothing where fewer than 4
     bars are left or the meter is one that plans do not have."""
@@ -248,7 +291,8 @@ def whole(
         genre=genre,
     )
     melody_bars = tuple(min(max(round(at / bar) - first, 0), last - first) for at in tune) if tune else None
-    yield PlannerSong(name, source, for_tests(name, source), bpm is not None, melody_bars, sheet)  # type: ignore[arg-type]
+    test, timed = for_tests(name, source), bpm is not None
+    yield PlannerSong(name, source, test, timed, melody_bars, sheet, styles)  # type: ignore[arg-type]
 
 
 def shift(key: Key, home: Key) -> int:
@@ -274,7 +318,12 @@ def read(path: Path) -> list[PlannerSong]:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [
         PlannerSong(
-            **row | {"sheet": LeadSheet.from_json(row["sheet"]), "sung": tuple(row["sung"]) if row["sung"] else None}
+            **row
+            | {
+                "sheet": LeadSheet.from_json(row["sheet"]),
+                "sung": tuple(row["sung"]) if row["sung"] else None,
+                "styles": tuple(row.get("styles", ())),  # files of before have none
+            }
         )
         for row in rows
     ]

@@ -28,6 +28,7 @@ from musetune.planning.planner.song_styles import (
     styles_called,
     styles_in,
 )
+from musetune.planning.planner.tempo_words import tempo_range
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
 from musetune.symbols import GENRES, Key, Meter
 from musetune.symbols.meter import METERS
@@ -40,7 +41,6 @@ CLASSICAL_METERS = ("4/4", "3/4", "6/8")
 USUAL_HOLD = 4  # most bars on one chord, where no style says
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
 MOST_STYLES = 8  # styles of a prompt that its plan names
-LEAST_TEMPI = 20  # bpm: a narrower range of a style that is "fast" or "slow" is none
 USUAL = {  # keys that musicians write: no D# minor, whose scale has a double sharp
     "major": ("C", "G", "D", "A", "E", "B", "F", "Bb", "Eb", "Ab", "Db", "Gb"),
     "minor": ("A", "E", "B", "F#", "C#", "G#", "D", "G", "C", "F", "Bb", "Eb"),
@@ -110,36 +110,17 @@ NAMED_METER = re.compile(
 IN_A_MODE = re.compile(  # "in a minor key" is not A minor
     r"<tonic:A> <mode:(\w+)>(?= (?:key|mode|mood|feel|hit|sound|vibe|tonality|scale)\b)"
 )
-NAMED_TEMPO = _any(
-    r"slow\w*|fast\w*|quick\w*|rapid|speedy|swift|brisk|lively|(?:up|mid|down)-?tempo|up-?beat|medium|moderate\w*|leisurely",
-    r"unhurried|relaxed|laid-?back|easy-?going|crawling|dragging|sluggish|rushing|racing|hurried|frantic|galloping",
-    r"energetic|high-energy|breakneck",
-    r"steady|snappy|walking[ -]pace|chilled|tempo|pace|largo|grave|lento|larghetto|adagi\w+",
-    r"andant\w+|moderato|allegr\w+|vivace|vivo|prest\w+",
-)
-# tempo words by their direction: the transformer knows how fast each is, but now and then takes one for the other
-FAST = _any(
-    r"(?:up-?|very |really |super )?(?:fast|quick)|up-?(?:beat|tempo)|lively|brisk|energetic|high-energy",
-    r"rapid|presto|vivace|breakneck|blistering\w*|insanely",
-)
-SLOW = _any(r"slow|slow-moving|slow-burning|crawling|dragging|sluggish|largo|lento|adagio|down-?tempo")
-VERY_FAST = _any(
-    r"breakneck|blistering\w*|lightning|furiously|insanely|(?:super|very|really|extremely|ultra)[ -]?(?:fast|quick)"
-)
-HEDGED = _any(
-    r"not (?:too|so|very)|medium|moderate\w*|mid-?tempo|then|but|becom\w+|turn\w*|speed(?:s|ing)?[ -]up|builds?",
-    r"gets?|less|more",
-)
 RNB = re.compile(r"\br ?(?:&|n|'n'|and) ?b\b", re.IGNORECASE)  # R&B is not the note B
 PALETTE = re.compile(r"<0><0>(?=<\d>)<(\d)>(?:[ -]different)?[ -]chords?\b")
+BLUES_FORM = re.compile(  # of other styles than blues
+    r"<0>(?:<1><2> bars(?: blues)?|<0><8> bars blues) (?:form|structure|changes|progression|pattern)\b"
+)
 BEATS = re.compile(r"\bbeats? (?:per|a|each|every|in|to)\b")  # of a bar, no style
 PLAIN_GENRE = _any(*GENRES)
 HAPPY = _any("happy", "cheer\\w+", "joyful", "merry", "jolly", "jubilant", "celebratory", "festive")
 NOT_HAPPY = _any(
     "sad", "dark", "melanchol\\w+", "bitter\\w*", "but", "then", "tense", "creepy", "spooky", "moody", "wistful"
 )
-FAST_BPM, SLOW_BPM = (108, 260), (30, 92)
-NUMBER = re.compile(r"<\d><\d><\d>(?! bars| seconds|/|[ -](?:different )?chord)")
 NAMED_LENGTH = _any(
     r"bars?|seconds|minutes?|loops?|riffs?|licks?|jingles?|short\w*|brief|tiny|little|snippet|intro|outro|cue|vamp|phrase|sting",
     r"idea|sketch|[a-d]{3,6}|verse|chorus|bridge|form",
@@ -213,7 +194,9 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
     left_out = " ".join(NOT_MEANT.findall(shared)).lower()
     given = () if pinned is None else styles_called(pinned, styles)
     found, mood = tuple(dict.fromkeys((*given, *styles_in(BEATS.sub(" ", text), styles)))), _mood(text)
-    style = join_styles(found)
+    style = _with_blues_form(join_styles(found), text, styles)
+    tempi = [style.tempo] if given else [one.tempo for one in found]
+    tempi = tempi if style.tempo else [mood.bpm]
     genre_named, keys = NAMED_GENRE.search(text) is not None, _keys(text)
     genres = () if genre_named else style.genre or (OPEN if text.strip() else ())
     if genre_named and style.progressions and style.genre and (given or not PLAIN_GENRE.search(text)):
@@ -237,7 +220,7 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
     return PromptReading(
         genres=genres,
         meters=() if NAMED_METER.search(text) else usual_meters,
-        bpm=_tempo(text, style.tempo or mood.bpm),
+        bpm=tempo_range(text, tempi),
         modes=modes,
         genre_named=genre_named,
         keys=tuple(key for key in keys if key.mode in modes) if modes else keys,
@@ -264,6 +247,18 @@ def named_style(prompt: str, styles: str | PathLike | None = None) -> SongStyle 
     return reading.style if reading.styled else None
 
 
+def _with_blues_form(style: SongStyle, text: str, file: str | PathLike | None) -> SongStyle:
+    """A style, over the changes of the blues of 12 or 8 bars where a prompt's shared words ask for their form."""
+    match = BLUES_FORM.search(text)
+    if match is None:
+        return style
+    rows = styles_called("8-bar blues" if "<8>" in match[0] else "12-bar blues, minor blues", file)
+    progressions: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        progressions = dict(row.progressions) | progressions
+    return replace(style, progressions=tuple(progressions.items()), forms=rows[0].forms)
+
+
 def _mood(text: str) -> MoodWords:
     """What all moods in a text tell: each what the ones before it left open."""
     joined = MoodWords("")
@@ -271,33 +266,6 @@ def _mood(text: str) -> MoodWords:
         if re.search(rf"(?<![\w-])(?:{mood.words})(?![\w-])", text, re.IGNORECASE):
             joined = MoodWords("", joined.bpm or mood.bpm, joined.chords or mood.chords)
     return joined
-
-
-def _tempo(text: str, usual: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The tempi that a prompt's shared words leave open: ``usual`` where neither number nor word names the tempo.
-
-    Where a word does, the half of ``usual`` that is as fast or as slow, if there is any; all of a fast style's.
-    """
-    if NUMBER.search(text):
-        return None
-    if NAMED_TEMPO.search(text) is None:
-        return usual
-    fast, slow = FAST.search(text), SLOW.search(text)
-    if HEDGED.search(text) or bool(fast) == bool(slow):
-        return None
-    low, high = FAST_BPM if fast else SLOW_BPM
-    if usual is not None and VERY_FAST.search(text):
-        return round(usual[0] + 2 / 3 * (usual[1] - usual[0])), usual[1]
-    if usual is not None and fast and usual[0] >= low:
-        return usual  # the style is fast itself
-    if usual is not None and slow and usual[1] <= high:
-        return usual
-    if usual is not None:
-        middle = sum(usual) // 2
-        first, last = (max(low, middle), min(high, usual[1])) if fast else (max(low, usual[0]), min(high, middle))
-        if last - first >= LEAST_TEMPI:
-            return first, last
-    return low, high
 
 
 def _keys(text: str) -> tuple[Key, ...]:

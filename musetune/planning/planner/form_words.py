@@ -40,6 +40,11 @@ KNOWN_FORMS = {
 }
 CLUB = "intro build drop breakdown build drop outro"
 SONG_WITH = {  # where a prompt asks for a song with one such section
+    "chorus": "verse chorus verse chorus bridge chorus",
+    "verse": "verse chorus verse chorus",
+    "hook": "verse hook verse hook",
+    "intro": "intro verse chorus verse chorus",
+    "outro": "verse chorus verse chorus outro",
     "bridge": "verse chorus verse chorus bridge chorus",
     "pre-chorus": "verse pre-chorus chorus verse pre-chorus chorus",
     "drop": CLUB,
@@ -72,7 +77,11 @@ _ONE_PART = re.compile(
     rf"|\b(?:one|the|just an?|only an?) (?P<one>{_WORD})(?: of (?:an?|the|my)\b|[,.]|$)"
     rf"|\b(?:{_VENUE}) (?P<kind>drop|intro|outro)\b"
 )
-_WITH = re.compile(rf"\b(?:with|including|plus) (?:an?|the|some)? ?(?:\w+ )?(?P<name>{_WORD})s?\b")
+_PLAYERS = "guitar|sax|saxophone|piano|organ|trumpet|flute|fiddle|drum|synth|bass"
+_WITH = re.compile(
+    rf"(?:\b(?:with|including|plus|and)|,) (?:(?:an?|the|some) (?:\w+ )?)?(?:(?:{_COLOURS}|{_PLAYERS}) )*"
+    rf"(?P<name>{_WORD})s?\b(?! (?:of|time|beat)\b)"
+)
 _LOOP = re.compile(r"\b(?:loops?|riffs?|licks?|vamps?|grooves? loop|phrase|snippet)\b")
 _TOTAL = re.compile(r"(?<!every )(?<!each )(?<!after )(?<!first )(?<!last )\b(\d{1,3}) (bars|seconds)\b")
 _DIGITS = re.compile(r"<(\d)><(\d)><(\d)>")
@@ -211,6 +220,10 @@ def _one_part(text: str) -> Sections:
 
 
 def _with_part(text: str) -> Sections:
-    match = _WITH.search(text)
-    form = SONG_WITH.get(NAMES[match["name"]]) if match else None
-    return tuple((name, None) for name in form.split()) if form else ()
+    """The usual form that has most of the parts a prompt asks for, the others before its last section."""
+    names = [name for name in (NAMES[match["name"]] for match in _WITH.finditer(text)) if name in SONG_WITH]
+    if not names:
+        return ()
+    form = max((SONG_WITH[name].split() for name in names), key=lambda form: sum(name in form for name in names))
+    form[-1:-1] = [name for name in dict.fromkeys(names) if name not in form]
+    return tuple((name, None) for name in form)

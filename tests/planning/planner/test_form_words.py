@@ -104,3 +104,15 @@ def test_no_form_contradicts_what_is_pinned(prompt: str, bars: int | None, secon
         except StopIteration as done:
             plan = done.value
     assert bars is None or plan.bars == bars
+
+
+@pytest.mark.parametrize(
+    ("prompt", "form"),
+    [
+        ("rock ballad in 6/8, big chorus", "verse chorus verse chorus bridge chorus"),
+        ("pop with a huge chorus and a guitar solo", "verse chorus verse chorus solo chorus"),
+        ("post-rock, slow build", ""),
+    ],
+)
+def test_parts_that_a_prompt_asks_for_choose_the_form(prompt: str, form: str) -> None:
+    assert " ".join(name for name, _ in read_form(prompt).sections) == form

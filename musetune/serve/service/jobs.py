@@ -1,0 +1,189 @@
+"""Jobs of the service, and what a store of jobs must be able to do. One machine keeps them in SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work as the store holds it.
+
+    Attributes:
+        id: Name that nobody can guess.
+        kind: What is to be done, such as "generation".
+        owner: Whose key submitted it; nobody else may see it.
+        state: Where it is on its way.
+        request: What is asked for, as plain values.
+        cost: How much work it is, in any unit that jobs of its kind share; 1 where nothing is known.
+        attempt: How often a worker has begun it. A worker's results count only under the attempt that it began.
+        created: When it was submitted, seconds since 1970; so are ``started`` and ``finished``.
+        progress: What the worker last said: stage, step, steps, share.
+        result: What came out, as plain values, with ``files``: name → path below the job's folder of results.
+        error: What went wrong, as plain values.
+        cancelling: Whether somebody asked a running job to stop.
+        worker: Who does it.
+    """
+
+    id: str
+    kind: str
+    owner: str
+    state: State
+    request: Mapping[str, Any]
+    cost: float
+    attempt: int
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    cancelling: bool = False
+    worker: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Something that happened to a job: its number counts from 1 for each job."""
+
+    number: int
+    at: float
+    kind: str
+    data: Mapping[str, Any]
+
+
+class QueueFullError(Exception):
+    """The queue holds as many jobs as it may.
+
+    Attributes:
+        retry_after: Seconds until a place is likely to be free.
+    """
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class IdempotencyError(ValueError):
+    """An idempotency key comes again with another request."""
+
+
+class JobCancelledError(Exception):
+    """Somebody cancelled the job that is being done."""
+
+
+class JobLostError(Exception):
+    """The job is not this worker's any more: it was given to another, or is over."""
+
+
+class JobStore(Protocol):
+    """A queue of jobs that processes share and that outlives all of them.
+
+    A job is claimed by one worker at a time, first come, first served. What a worker reports counts only while the job
+    runs under the attempt that this worker began: a worker that was given up for dead and lives changes nothing.
+    """
+
+    def submit(
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        *,
+        owner: str = "",
+        cost: float = 1.0,
+        idempotency_key: str | None = None,
+        job_id: str | None = None,
+    ) -> tuple[Job, bool]:
+        """Put a job into the queue.
+
+        Args:
+            kind: What is to be done.
+            request: What is asked for, as plain values.
+            owner: Whose it is.
+            cost: How much work it is.
+            idempotency_key: The same key and request of the same owner give the job that is there already.
+            job_id: Its id, where files lie under that already.
+
+        Returns:
+            The job, and whether it is new.
+
+        Raises:
+            QueueFullError: The queue is full.
+            IdempotencyError: The key came with another request before.
+        """
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of an id, None where there is none."""
+
+    def position(self, job: Job) -> int:
+        """How many jobs of its kind are to be done before a queued one; 0 for others."""
+
+    def seconds_left(self, job: Job, workers: int) -> float | None:
+        """How long a job is likely to take from now on; None where no job of its kind has been done yet."""
+
+    def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
+        """Begin the oldest queued job of these kinds; None where there is none."""
+
+    def report(self, job: Job, progress: Mapping[str, Any]) -> None:
+        """Say how far a running job is.
+
+        Raises:
+            JobCancelledError: It was cancelled.
+            JobLostError: It is not this attempt's any more.
+        """
+
+    def check(self, job: Job) -> None:
+        """Raise as `report` does, and say nothing."""
+
+    def succeed(self, job: Job, result: Mapping[str, Any], size: int = 0) -> None:
+        """End a job with its result, whose files have ``size`` bytes. Raises JobLostError."""
+
+    def fail(self, job: Job, error: Mapping[str, Any]) -> None:
+        """End a job with what went wrong. Raises JobLostError."""
+
+    def cancel(self, job_id: str) -> Job | None:
+        """Cancel a job: a queued one is over at once, a running one is asked to stop."""
+
+    def finish_cancel(self, job: Job) -> None:
+        """End a job that was cancelled while it ran. Raises JobLostError."""
+
+    def recover(self, worker: str | None = None, cause: str = "") -> tuple[list[Job], list[Job]]:
+        """Give back to the queue, at its head, what a worker was doing when it died; None: what all of them were.
+
+        A job that has cost as many workers their lives as it may is failed instead, with the last ``cause``; one that
+        was being cancelled is over.
+
+        Returns:
+            The jobs in the queue again, and those that failed.
+        """
+
+    def running(self, worker: str) -> Job | None:
+        """What a worker is doing; None where it waits."""
+
+    def events(self, job_id: str, after: int = 0) -> list[JobEvent]:
+        """What happened to a job since the event of number ``after``."""
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs there are by kind and state."""
+
+    def expire(self, seconds: float, max_bytes: int | None = None) -> list[str]:
+        """Forget jobs that ended so long ago, and the oldest ended ones while all results are larger than they may.
+
+        Returns:
+            Their ids, whose files are to be removed.
+        """
+
+    def ids(self) -> set[str]:
+        """Ids of all jobs that there are."""
+
+    def close(self) -> None:
+        """Give back what the store holds of this process."""

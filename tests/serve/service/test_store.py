@@ -1,0 +1,222 @@
+"""The store of jobs: order, claims, attempts, idempotency, what is kept and what is forgotten."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from musetune.serve.service.jobs import (
+    IdempotencyError,
+    Job,
+    JobCancelledError,
+    JobLostError,
+    QueueFullError,
+)
+from musetune.serve.service.sqlite_store import MAX_ATTEMPTS, SQLiteJobStore
+
+KINDS = ("song",)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SQLiteJobStore]:
+    made = SQLiteJobStore(tmp_path / "new" / "jobs.sqlite3", max_queue=3)
+    yield made
+    made.close()
+
+
+def submit(store: SQLiteJobStore, number: int = 0, **options: object) -> Job:
+    return store.submit("song", {"number": number}, **options)[0]
+
+
+def claim(store: SQLiteJobStore, worker: str = "w") -> Job:
+    job = store.claim(worker, KINDS)
+    assert job is not None
+    return job
+
+
+def test_first_come_first_served_and_each_kind_by_itself(store: SQLiteJobStore) -> None:
+    jobs = [submit(store, number) for number in range(2)]
+    other = store.submit("analysis", {})[0]
+    assert [store.position(job) for job in (*jobs, other)] == [0, 1, 0]
+    assert claim(store).id == jobs[0].id
+    assert [store.position(job) for job in jobs] == [0, 1], "the running one goes before"
+    assert claim(store).id == jobs[1].id
+    assert store.claim("w", KINDS) is None
+    assert store.claim("w", ("analysis",)).id == other.id
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back(store: SQLiteJobStore) -> None:
+    for number in range(3):
+        submit(store, number)
+    with pytest.raises(QueueFullError, match="holds 3 jobs") as caught:
+        submit(store, 3)
+    assert caught.value.retry_after >= 1
+    claim(store)
+    assert submit(store, 3).state == "queued"
+
+
+def test_an_idempotency_key_gives_the_job_that_is_there(store: SQLiteJobStore) -> None:
+    first, new = store.submit("song", {"a": 1, "b": 2}, owner="me", idempotency_key="k")
+    again, second = store.submit("song", {"b": 2, "a": 1}, owner="me", idempotency_key="k")
+    assert (new, second) == (True, False)
+    assert again.id == first.id
+    with pytest.raises(IdempotencyError, match="another request"):
+        store.submit("song", {"a": 2}, owner="me", idempotency_key="k")
+    with pytest.raises(IdempotencyError, match="another request"):
+        store.submit("analysis", {"a": 1, "b": 2}, owner="me", idempotency_key="k")
+    assert store.submit("song", {"a": 2}, owner="you", idempotency_key="k")[1], "keys are each owner's own"
+
+
+def test_only_the_attempt_that_runs_may_speak(store: SQLiteJobStore) -> None:
+    submit(store)
+    dead = claim(store, "dead")
+    again, failed = store.recover("dead", "by signal SIGKILL")
+    assert ([job.id for job in again], failed) == ([dead.id], [])
+    for act in (lambda: store.report(dead, {}), lambda: store.succeed(dead, {}), lambda: store.fail(dead, {})):
+        with pytest.raises(JobLostError):
+            act()
+    alive = claim(store, "alive")
+    assert alive.attempt == 2
+    with pytest.raises(JobLostError):
+        store.succeed(dead, {"by": "the dead"})
+    store.succeed(alive, {"by": "the living"})
+    with pytest.raises(JobLostError):
+        store.succeed(alive, {"by": "the living, twice"})
+    assert store.get(alive.id).result == {"by": "the living"}
+
+
+def test_a_recovered_job_goes_first_and_other_workers_keep_theirs(store: SQLiteJobStore) -> None:
+    first, second, third = (submit(store, number) for number in range(3))
+    claim(store, "dead")
+    claim(store, "alive")
+    store.recover("dead")
+    assert store.get(second.id).state == "running"
+    assert claim(store).id == first.id
+    assert claim(store).id == third.id
+
+
+def test_a_job_may_cost_so_many_workers_and_no_more(store: SQLiteJobStore) -> None:
+    job = submit(store)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert claim(store).attempt == attempt
+        again, failed = store.recover("w", "by signal SIGKILL")
+        assert len(again) + len(failed) == 1
+    assert [one.id for one in failed] == [job.id]
+    after = store.get(job.id)
+    assert after.state == "failed"
+    assert "3 workers died" in after.error["message"]
+    assert "SIGKILL" in after.error["message"]
+
+
+def test_cancelling(store: SQLiteJobStore) -> None:
+    running, queued = submit(store, 0), submit(store, 1)
+    mine = claim(store)
+    assert store.cancel(queued.id).state == "cancelled"
+    assert store.cancel(running.id).cancelling
+    for act in (lambda: store.check(mine), lambda: store.report(mine, {"step": 3})):
+        with pytest.raises(JobCancelledError):
+            act()
+    store.finish_cancel(mine)
+    assert store.get(running.id).state == "cancelled"
+    assert store.claim("w", KINDS) is None
+    assert store.cancel("nobody") is None
+    assert store.cancel(running.id).state == "cancelled", "again changes nothing"
+
+
+def test_a_job_whose_worker_died_while_it_was_cancelled_is_over(store: SQLiteJobStore) -> None:
+    job = submit(store)
+    claim(store)
+    store.cancel(job.id)
+    assert store.recover() == ([], [])
+    assert store.get(job.id).state == "cancelled"
+
+
+def test_events_are_numbered_and_read_on(store: SQLiteJobStore) -> None:
+    job = submit(store)
+    mine = claim(store)
+    store.report(mine, {"stage": "denoising", "step": 1, "steps": 20})
+    store.succeed(mine, {})
+    kinds = [event.kind for event in store.events(job.id)]
+    assert kinds == ["queued", "running", "progress", "succeeded"]
+    assert [event.number for event in store.events(job.id, after=2)] == [3, 4]
+    assert store.events(job.id)[2].data["step"] == 1
+    assert store.events("nobody") == []
+
+
+def test_time_left_follows_from_what_the_last_ones_took(store: SQLiteJobStore, tmp_path: Path) -> None:
+    job = submit(store, cost=10)
+    assert store.seconds_left(job, 1) is None
+    store.succeed(claim(store), {})
+    with sqlite3.connect(tmp_path / "new" / "jobs.sqlite3") as db:
+        db.execute("UPDATE jobs SET started = 100, finished = 120")  # two seconds a unit
+    ahead, last = submit(store, 1, cost=3), submit(store, 2, cost=5)
+    assert store.seconds_left(ahead, 1) == pytest.approx(6)
+    assert store.seconds_left(last, 1) == pytest.approx(16)
+    assert store.seconds_left(last, 3) == pytest.approx(12), "three workers share what goes before"
+    assert store.seconds_left(store.get(job.id), 1) == 0
+
+
+def test_ended_jobs_expire_and_the_oldest_make_room(store: SQLiteJobStore, tmp_path: Path) -> None:
+    jobs = []
+    for number in range(3):
+        jobs.append(submit(store, number, idempotency_key=str(number)))
+        store.succeed(claim(store), {}, size=100)
+    waiting = submit(store, 9)
+    with sqlite3.connect(tmp_path / "new" / "jobs.sqlite3") as db:
+        for number, job in enumerate(jobs):
+            db.execute("UPDATE jobs SET finished = ? WHERE id = ?", (number + 1, job.id))
+        db.execute("UPDATE jobs SET created = 0")
+    assert store.expire(seconds=1e12, max_bytes=300) == []
+    assert store.expire(seconds=1e12, max_bytes=250) == [jobs[0].id]
+    assert store.events(jobs[0].id) == [], "events go with their job"
+    assert sorted(store.expire(seconds=3600)) == sorted(job.id for job in jobs[1:])
+    assert store.ids() == {waiting.id}, "what waits is never too old"
+    assert store.submit("song", {"number": 0}, idempotency_key="0")[1], "a forgotten job's key is free"
+
+
+@pytest.mark.slow
+def test_many_threads_claim_each_job_once(tmp_path: Path) -> None:
+    store = SQLiteJobStore(tmp_path / "jobs.sqlite3", max_queue=1000)
+    for number in range(60):
+        submit(store, number)
+    claims: list[str] = []
+
+    def drain() -> None:
+        while (job := store.claim("w", KINDS)) is not None:
+            claims.append(job.id)
+            store.succeed(job, {})
+
+    threads = [threading.Thread(target=drain) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(Counter(claims).values()) == 1
+    assert len(claims) == 60
+    assert store.counts() == {("song", "succeeded"): 60}
+    store.close()
+
+
+def test_another_versions_file_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "jobs.sqlite3") as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(ValueError, match="schema 99"):
+        SQLiteJobStore(tmp_path / "jobs.sqlite3")
+
+
+def test_a_full_disk_changes_nothing(store: SQLiteJobStore, tmp_path: Path) -> None:
+    """SQLite's own limit on a file's pages stands for the disk's end."""
+    job = submit(store)
+    db = store._connection()
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.submit("song", {"text": "x" * 100_000})
+    assert store.ids() == {job.id}
+    db.execute("PRAGMA max_page_count = 100000")
+    assert store.submit("song", {"text": "x" * 100_000})[1]
