@@ -69,7 +69,6 @@ SUFFIX = {
 
 
 STUDIO_RATE = 44100  # Hz, of what is encoded as MP3
-SIX_EIGHTHS = "11101110"  # which eighths of a bar of four stay in 6/8
 DRUMS_DB = -4.0  # of the kit beside the other players
 
 
@@ -209,11 +208,10 @@ def half_bar_agreement(folder: Path, count: int, seconds: float) -> dict[str, fl
 def recast(song: AnnotatedSong, meter: str, number: int) -> AnnotatedSong:
     """A song in 4/4 made into one in `meter`, with a band and drums drawn from `number`; every third wanders in tempo.
 
-    In 6/8 each half bar loses an eighth, so that harmony and accents fall on dotted quarters (the first three quarters
-    of the bar, which training keeps, would go on sounding like 3/4); and those are as fast as its quarters were.
+    Dotted quarters of 6/8 are as fast as its quarters were.
     """
     rng = np.random.default_rng((number, len(meter)))
-    song = song if meter == "4/4" else in_meter(song, meter, SIX_EIGHTHS if meter == "6/8" else None)
+    song = song if meter == "4/4" else in_meter(song, meter)
     song = at_tempo(song, 1.5) if meter == "6/8" else song
     song = rubato(song, rng, 0.08) if number % 3 == 0 else song
     return replace(song, midi=with_band(song, rng, drums=1.0))

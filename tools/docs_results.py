@@ -212,7 +212,7 @@ def gallery() -> str:
     return GALLERY_PAGE.format(**record | {"generated": GENERATED, "clips": "\n\n".join(clips)})
 
 
-SHORT = ("majmin", "tetrads", "beat_f", "downbeat_f", "tempo_acc1", "key")  # the measures that the README shows
+SHORT = ("majmin", "tetrads", "beat_f", "downbeat_f", "key")  # the measures that the README shows
 SHORT_COLUMNS = {"floor A": "without the adapter", "adapter": "with the adapter", "ceiling B": "a synthesiser"}
 
 
@@ -221,9 +221,8 @@ def short_results() -> str:
     record = json.loads((ADAPTERS / "theory" / "results.json").read_text())
     rows = [[MEASURES[name], *(per_cent(record["table"][column][name]) for column in SHORT_COLUMNS)] for name in SHORT]
     about = (
-        f"nano played {record['n']} lead sheets from songs that no training saw, one seed each, nothing picked. "
-        "Chordino, madmom and essentia judged the audio. The last column shows what they find in a synthesiser's audio "
-        "that went through nano's codec. Per cent, with 95 % intervals:"
+        f"nano played {record['n']} unseen lead sheets, one seed each, nothing picked; Chordino, madmom and essentia judged "
+        "the audio. Last column: a synthesiser's audio through nano's codec. Per cent, with 95 % intervals:"
     )
     return f"{wrapped(about)}\n\n{table(['', *SHORT_COLUMNS.values()], rows)}"
 
@@ -326,15 +325,39 @@ def heard_as(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in ordered) or "—"
 
 
+SHORT_SETS = {  # of README.md, unknown first
+    "pop-timgm": "new soundfont",
+    "grooves": "new band (MMA)",
+    "others": "MIDI of others",
+    "recordings": "recordings",
+    "pop-fluid": "known soundfont",
+}
+SHORT_QUANTITIES = {
+    "majmin": "major and minor chords",
+    "sevenths": "chords with sevenths",
+    "beat F": "beats, F",
+    "downbeat F": "bar lines, F",
+}
+
+
 def short_listening() -> str:
-    """The table of README.md on hearing, from docs/results/analyser.json."""
+    """The table of README.md on hearing, from docs/results/analyser.json: unknown sets first, the known one last."""
     record = json.loads((FOLDER / "analyser.json").read_text())
     if "means" not in record:
         raise SystemExit(
             "analyser.json has no means: run python benchmarks/analysis.py --out docs/results/analyser.json"
         )
-    about = "MuseTune's analyser, and in brackets the best of the other listeners on the same samples. Per cent:"
-    return f"{about}\n\n{beside_best(record)}\n"
+    about = "`analyze` on songs that no training heard ([more](docs/results/analysis.md)); in brackets the best of the others:"
+    mine = record["means"][OURS]
+    rows = []
+    for column, words in SHORT_QUANTITIES.items():
+        cells = []
+        for name in SHORT_SETS:
+            other = best_other(record, name, column)
+            rival = f" ({other[0]} {other[1]:.0f})" if other else ""
+            cells.append(f"{mine[name][column]:.0f}{rival}" if column in mine.get(name, {}) else "—")
+        rows.append([words, *cells])
+    return f"{wrapped(about)}\n\n{table(['', *SHORT_SETS.values()], rows)}"
 
 
 HOURS = """## Hours of training, computed {{ #training_hours }}

@@ -30,6 +30,8 @@ from musetune.cli.song import check_text
 from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from musetune.pipeline.pipeline import MuseTunePipeline
     from musetune.symbols import LeadSheet
 
@@ -125,17 +127,25 @@ def generate(
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
     format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
+    mono16: Annotated[
+        bool, typer.Option("--mono16", help="the base's own 16 kHz mono instead of 48 kHz stereo")
+    ] = False,
+    lufs: Annotated[
+        float | None, typer.Option(help="loudness such as -14, by EBU R128; its true peak stays below -1 dB")
+    ] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
+    from musetune.audio.loudness import check_loudness
     from musetune.pipeline.checks import or_default
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.request import MUSIC_GUIDANCE
 
     check_text("PROMPT", prompt)
     kind = _kind(out, format)
+    check_loudness(lufs)
     lead_sheet = _lead_sheet(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
     partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
@@ -157,6 +167,7 @@ def generate(
             "strength": or_default(strength, 1.0),
         }
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **call}
+    settings |= {"stereo": not mono16, "lufs": lufs}
     summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
     typer.echo(json.dumps(summary, indent=2) if as_json else _lines(summary))
 
@@ -242,16 +253,21 @@ def _make(
     import torch
 
     from musetune.audio import save_audio
+    from musetune.audio.loudness import set_loudness
 
     music: dict[str, Any] = {} if sheet is None else {"lead_sheet": sheet, "return_report": report or plot}
     output = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
-    audio, rate = output.audios[0], pipe.vocoder.config.sampling_rate
+    mono, mono_rate = output.audios[0], pipe.vocoder.config.sampling_rate
+    audio, rate = (_widen(pipe, mono), 48000) if settings["stereo"] else (mono, mono_rate)
+    if settings["lufs"] is not None:
+        audio = set_loudness(audio, rate, settings["lufs"])
     audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
     save_audio(out, audio, rate, kind)
-    summary = {"audio": str(out), "seconds": len(audio) / rate, "sampling_rate": rate}
+    seconds = len(mono) / mono_rate
+    summary = {"audio": str(out), "seconds": seconds, "sampling_rate": rate, "channels": 2 if audio.ndim > 1 else 1}
     if report:
         path, own_report = out.with_suffix(".json"), output.reports[0]
-        path.write_text(own_report.dumps(settings | {"duration_seconds": len(audio) / rate}))
+        path.write_text(own_report.dumps(settings | {"duration_seconds": seconds}))
         summary |= {
             "report": str(path),
             "score": own_report.score,
@@ -261,16 +277,24 @@ def _make(
     if plot:
         from musetune.display.evaluation_charts import draw_chart
 
-        start, end = call.get("follow_seconds", (0.0, len(audio) / rate))  # what the report is about
-        excerpt = audio[round(start * rate) : round(end * rate)]
-        draw_chart(out.with_suffix(".png"), excerpt, rate, output.reports[0].sheet, output.reports[0].estimate)
+        start, end = call.get("follow_seconds", (0.0, seconds))  # what the report is about
+        excerpt = mono[round(start * mono_rate) : round(end * mono_rate)]
+        draw_chart(out.with_suffix(".png"), excerpt, mono_rate, output.reports[0].sheet, output.reports[0].estimate)
         summary["plot"] = str(out.with_suffix(".png"))
     return summary
 
 
+def _widen(pipe: MuseTunePipeline, mono: np.ndarray) -> np.ndarray:
+    """48 kHz stereo (2, samples) by the base's own upsampler, else the one that MuseTune ships."""
+    if pipe.upsampler is None:
+        pipe.load_upsampler()
+    return pipe.to_stereo(mono)
+
+
 def _lines(summary: dict[str, Any]) -> str:
     """A line for each file that was written."""
-    lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz"]
+    stereo = ", stereo" if summary["channels"] == 2 else ""
+    lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz{stereo}"]
     lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []
     return "\n".join(lines + ([summary["plot"]] if "plot" in summary else []))
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # which eighths of the bars of four are kept to make another meter; beats of 7/8 are eighths, of 6/8 three of them
 HALVES = {
-    "2/4": "11110000", "3/4": "11111100", "5/4": "1111110011110000", "6/8": "11111100", "7/8": "11111110",
-}  # fmt: skip
+    "2/4": "11110000", "3/4": "11111100", "5/4": "1111110011110000", "6/8": "11101110", "7/8": "11111110",
+}  # fmt: skip  # each half bar of 6/8 loses one, so that accents fall on dotted quarters
 EIGHTHS = {"2/4": 2, "3/4": 2, "4/4": 2, "5/4": 2, "6/8": 3, "7/8": 1}  # in a beat
 
 
@@ -141,15 +141,15 @@ def rubato(song: AnnotatedSong, rng: np.random.Generator, depth: float = 0.15) -
     return warp(song, lambda t: np.interp(t, np.append(time, time[-1] + 0.5), position))
 
 
-def in_meter(song: AnnotatedSong, meter: str, kept: str | None = None) -> AnnotatedSong:
+def in_meter(song: AnnotatedSong, meter: str) -> AnnotatedSong:
     """A song in four made into one in `meter`: some eighths of each bar (or of each two) are cut out, and what follows
-    moves up; what stands before the first bar line goes. `kept` says which eighths stay, such as "11101110"; None:
-    those of HALVES. Raises ValueError where the song is not in four."""
+    moves up; what stands before the first bar line goes. HALVES says which eighths stay. Raises ValueError where the
+    song is not in four."""
     if song.meter != "4/4":
         raise ValueError(f"{song.name} is in {song.meter}; only songs in 4/4 can be made into {meter}")
     beats = song.beats_s[song.phase :]
     eighths = np.interp(np.arange(0, len(beats) - 0.5, 0.5), np.arange(len(beats)), beats)
-    mask = np.array([sign == "1" for sign in kept or HALVES[meter]])
+    mask = np.array([sign == "1" for sign in HALVES[meter]])
     keep = mask[np.arange(len(eighths) - 1) % len(mask)]
     new = np.concatenate([[0], np.cumsum(np.diff(eighths) * keep)])
 

@@ -24,7 +24,9 @@ GOOD, BAD = "#3a9e5c", "#c8553d"
 
 
 def output_html(audios: np.ndarray, sampling_rate: int, sheet: LeadSheet, reports: Sequence[Any] | None) -> str:
-    """``audios`` (n, samples) at ``sampling_rate`` Hz that were to follow ``sheet``; ``reports``: one each, or None."""
+    """``audios`` (n, samples) or (n, 2, samples) at ``sampling_rate`` Hz that were to follow ``sheet``; ``reports``:
+    one each, or None.
+    """
     tracks = []
     for index, audio in enumerate(audios):
         player = (
@@ -53,9 +55,9 @@ def heard_under(record: JsonObject, chords: int) -> list[Under]:
 
 
 def flac_uri(audio: np.ndarray, rate: int) -> str:
-    """Mono ``audio`` (samples,) in −1…1 as a data URI that a browser plays."""
+    """``audio`` (samples,) or (channels, samples) in −1…1 as a data URI that a browser plays."""
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, np.clip(audio, -1, 1), rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(file, np.clip(audio, -1, 1).T, rate, format="FLAC", subtype="PCM_16")
     return f"data:audio/flac;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -28,7 +28,7 @@ from musetune.models.weight_checks import check_finite
 from musetune.symbols.json_values import JsonObject
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
-OURS = ("adapter", "loras")
+OURS = ("adapter", "loras", "upsampler")
 LIBRARIES = ("diffusers", "transformers", "musetune")
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -57,6 +57,8 @@ def load_adapters(folder: str | Path, index: JsonObject, pipe: Any) -> None:
         loras.check(pipe.unet)
         loras = torch.nn.Module.to(loras, pipe.unet.device, pipe.unet.dtype)
         pipe.register_modules(loras=loras)
+    if holds(index, "upsampler"):
+        pipe.load_upsampler(Path(folder) / "upsampler")
 
 
 def read_reference(index: JsonObject, source: str, **hub: Unpack[HubOptions]) -> Reference | None:

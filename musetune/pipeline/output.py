@@ -17,14 +17,16 @@ class MuseTuneOutput:
     """Audio and what it was to follow.
 
     Attributes:
-        audios: array (n, samples) float32 at ``sampling_rate`` (a tensor with ``output_type="pt"``); of each prompt the
-            most obedient first. With ``output_type="latent"`` the latents.
+        audios: array (n, samples) float32 at ``sampling_rate``, with ``stereo=True`` (n, 2, samples) (a tensor with
+            ``output_type="pt"``); of each prompt the most obedient first. With ``output_type="latent"`` the latents.
         sampling_rate: samples a second.
         lead_sheet: the sheet that was asked for or written; of a batch the first.
         reports: one a waveform, with ``return_report=True``.
         arrangement: the players' notes, where there are some; of a batch the first.
-        stems: with ``stems=True`` audio of each player (samples,) float32, whose sum is the one waveform of ``audios``.
+        stems: with ``stems=True`` audio of each player, (samples,) or (2, samples) float32; their sum is the one
+            waveform of ``audios``.
         lead_sheets: one a prompt.
+        latents: of each waveform, (n, channels, rows, cols), which ``repaint`` and its like go on from; None of stems.
 
     Example:
         >>> import numpy as np
@@ -42,6 +44,7 @@ class MuseTuneOutput:
     arrangement: Arrangement | None = None
     stems: dict[str, np.ndarray] | None = None
     lead_sheets: tuple[LeadSheet, ...] = ()
+    latents: Any = None
 
     @property
     def plan(self) -> LeadSheet:

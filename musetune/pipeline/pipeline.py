@@ -23,6 +23,8 @@ from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
+from musetune.models.upsampler import StereoUpsampler, load_upsampler
+from musetune.models.upsampler.network import FACTOR, RATE
 from musetune.models.weight_checks import check_weight_indices
 from musetune.pipeline.adapter_manager import AdapterInfo, AdapterManager, lora_name
 from musetune.pipeline.checks import (
@@ -53,12 +55,13 @@ from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
-from musetune.pipeline.sampler import Generators, OnStep, check_generators, relate_sections, sample
+from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
 if TYPE_CHECKING:
     from musetune.evaluation import Report
+    from musetune.pipeline.edit_options import EditOptions
 
 OUTPUT_TYPES = ("np", "pt", "latent")
 Callback = Callable[[int, Tensor, Tensor], None]  # step, timestep, latents
@@ -82,13 +85,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         vae, text_encoder, …, vocoder: as of ``AudioLDM2Pipeline``.
         adapter: a theory adapter; it is attached to ``unet``.
         loras: the resident genre LoRAs.
+        upsampler: makes 48 kHz stereo of the vocoder's 16 kHz, where a call asks for it.
 
     Example:
         >>> pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")  # doctest: +SKIP
         >>> pipe("bright pop song", harmonic_progression="I V vi IV", key="C major", bpm=120)  # doctest: +SKIP
     """
 
-    _optional_components: ClassVar = ["adapter", "loras"]
+    _optional_components: ClassVar = ["adapter", "loras", "upsampler"]
 
     def __init__(  # type: ignore[no-untyped-def]
         self,
@@ -105,6 +109,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         vocoder,
         adapter: MusicAdapter | None = None,
         loras: LoraMixer | None = None,
+        upsampler: StereoUpsampler | None = None,
     ) -> None:
         super().__init__(
             vae,
@@ -119,7 +124,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             scheduler,
             vocoder,
         )
-        self.register_modules(adapter=adapter, loras=loras)
+        self.register_modules(adapter=adapter, loras=loras, upsampler=upsampler)
         self.base_name = "unknown"
         self.base_revision: str | None = None
         self.adapter_manager = AdapterManager(self)
@@ -304,6 +309,33 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     unfuse = unfuse_adapter
 
+    def load_upsampler(self, source: str | Path | None = None, **hub: Unpack[HubOptions]) -> None:
+        """Load the network that makes 48 kHz stereo: ``pipe(…, stereo=True)`` and ``pipe.to_stereo`` use it, and the
+        pipeline's folder holds it from then on.
+
+        Args:
+            source: a folder or a Hub id of a StereoUpsampler; None: the one that MuseTune ships.
+            hub: revision, token, cache_dir, local_files_only.
+        """
+        network = load_upsampler() if source is None else StereoUpsampler.from_pretrained(source, **hub)
+        self.register_modules(upsampler=network.float().eval().to(self.unet.device))
+
+    @torch.no_grad()
+    def to_stereo(self, audios: np.ndarray) -> np.ndarray:
+        """Make 48 kHz stereo of 16 kHz mono; the mean of both channels stays the input.
+
+        Args:
+            audios: floats (n, samples), as a call returns them, or (samples,).
+
+        Returns:
+            Float32 (n, 2, 3 · samples), or (2, 3 · samples). It may pass ±1 where the input comes near.
+
+        Raises:
+            ValueError: where no upsampler is loaded, or the vocoder's rate is another than 16 kHz.
+        """
+        self._check_stereo(True)
+        return np.asarray(self.upsampler.upsample(torch.from_numpy(np.array(audios, np.float32))).numpy())
+
     def save_adapter(self, folder: str | Path, name: str | None = None) -> Path:
         """Write an adapter as the Hub holds it, with its metadata.
 
@@ -365,6 +397,117 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         return arrange(sheet, **options)
 
+    # -- editing
+    # -----------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def repaint(
+        self,
+        audio: MuseTuneOutput | np.ndarray | str | Path,
+        lead_sheet: LeadSheet | None = None,
+        prompt: str = "",
+        *,
+        seconds: Sequence[float] | Sequence[Sequence[float]] | None = None,
+        bars: Sequence[int] | Sequence[Sequence[int]] | None = None,
+        harmonic_progression: str | Sequence[str | Chord] | None = None,
+        sampling_rate: int | None = None,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Make stretches of a piece anew under other chords, notes or words; all else stays, sample for sample.
+
+        Beyond a crossfade of 30 ms on either side of a stretch the waveform is the input's. The model hears the rest
+        of the piece while it works: the kept latents are held at every denoising step.
+
+        Args:
+            audio: a result of this pipeline (its latents are used), a recording as floats (samples,) or (channels,
+                samples), or a path.
+            lead_sheet: of the whole piece, with what the stretches shall have; default the result's own, else what
+                ``musetune.analyze`` finds.
+            prompt: words for the stretches.
+            seconds: (start, end) of the stretch, or a list of them.
+            bars: (first, last) instead, counted from 1, the last one included; or a list of them.
+            harmonic_progression: chords that share the beats of each stretch evenly, in place of the sheet's there.
+            sampling_rate: Hz, of an array.
+            options: generator, num_inference_steps, guidance_scale, music_guidance_scale, stem_guidance_scale,
+                negative_prompt, strength, arrangement (notes of the whole piece), return_report (one a stretch).
+
+        Returns:
+            The whole piece at the input's sampling rate and channels, (1, samples) or (1, channels, samples).
+
+        Raises:
+            ValueError: for stretches outside the audio, an array without sampling rate, and values out of range.
+        """
+        from musetune.pipeline import editing
+
+        return editing.repaint(
+            self, audio, lead_sheet, prompt, seconds, bars, harmonic_progression, sampling_rate, options
+        )
+
+    @torch.no_grad()
+    def extend(
+        self,
+        audio: MuseTuneOutput | np.ndarray | str | Path,
+        lead_sheet: LeadSheet,
+        prompt: str = "",
+        *,
+        before_seconds: float = 0.0,
+        after_seconds: float = 0.0,
+        sampling_rate: int | None = None,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Play on after the end of a piece, or into its beginning.
+
+        Args:
+            audio: as of ``repaint``.
+            lead_sheet: of the whole: what comes before, the piece, and what comes after.
+            prompt: words for what is new.
+            before_seconds: seconds to be put in front.
+            after_seconds: seconds to be put behind.
+            sampling_rate: Hz, of an array.
+            options: as of ``repaint``.
+
+        Returns:
+            The longer piece; but for a crossfade of 30 ms at a joint the input is in it, sample for sample.
+
+        Raises:
+            ValueError: where neither is above 0 or the sheet ends before the whole does.
+        """
+        from musetune.pipeline import editing
+
+        return editing.extend(self, audio, lead_sheet, prompt, before_seconds, after_seconds, sampling_rate, options)
+
+    @torch.no_grad()
+    def vary(
+        self,
+        audio: MuseTuneOutput | np.ndarray | str | Path,
+        lead_sheet: LeadSheet | None = None,
+        prompt: str = "",
+        *,
+        amount: float = 0.4,
+        sampling_rate: int | None = None,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Take a piece again, near or far: noise is added to its latents and taken away again (SDEdit).
+
+        Args:
+            audio: as of ``repaint``.
+            lead_sheet: default the result's own, else what ``musetune.analyze`` finds.
+            prompt: words.
+            amount: 0–1, the share of the denoising steps that is done again: 0 is the input through the codec, 1 a
+                new take of the sheet.
+            sampling_rate: Hz, of an array.
+            options: as of ``repaint``.
+
+        Returns:
+            Mono audio at the pipeline's own sampling rate.
+
+        Raises:
+            ValueError: for values out of range.
+        """
+        from musetune.pipeline import editing
+
+        return editing.vary(self, audio, lead_sheet, prompt, amount, sampling_rate, options)
+
     # -- the call
     # ----------------------------------------------------------------------------------------------------------
 
@@ -419,6 +562,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         window_seconds: float | None = None,
         strength: float | None = None,
         return_report: bool = False,
+        stereo: bool = False,
         callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
@@ -459,6 +603,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             window_seconds: longer audio is made in overlapping windows of so much; default the base's own length.
             strength: of the adapters, 0–1; 1.
             return_report: listen to each waveform and report what was obeyed.
+            stereo: return 48 kHz stereo, (n, 2, samples), by the upsampler; reports are of the mono sound before it.
             callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
                 returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
@@ -491,6 +636,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             )
         check_generators(generator)
         on_step = self._on_step(callback, callback_steps or 1, callback_on_step_end)
+        self._check_stereo(stereo, output_type)
         prompts: list[str | None] = list(prompt) if isinstance(prompt, list) else [prompt]
         waveforms = num_waveforms_per_prompt or 1
         music = (lead_sheet, harmonic_progression, arrangement)
@@ -502,7 +648,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if lead_sheet is None and harmonic_progression is None:
             partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}
             other = {"strength": strength, "arrangement": arrangement, "guidance_rescale": guidance_rescale}
-            flags: dict[str, object] = {"return_report": return_report or None, "stems": stems or None}
+            flags: dict[str, object] = {
+                "return_report": return_report or None,
+                "stems": stems or None,
+                "stereo": stereo or None,
+            }
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
             reject_arguments(flags | settings | scales | partial | intervals | other, NEEDS_MUSIC)
@@ -579,7 +729,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         with self.adapter_manager.playing(request.strength, music=True):
             if stems:
                 solos = self._generate_solos(request, words, generator, latents, **sampling)
-                audios = mix_stems(solos)
+                audios, latents = mix_stems(solos), None
             else:
                 solos = None
                 output = self._generate(request, prompts, words, generator, latents, **sampling)
@@ -590,23 +740,49 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                         if return_dict
                         else (output,)
                     )
-                audios = self._decode(output, round(request.seconds * self._rate))
+                audios, latents = self._decode(output, round(request.seconds * self._rate)), output
         self.maybe_free_model_hooks()
         reports: list[Report] | None = None
         if return_report or waveforms > 1:
-            audios, reports = self._rank(audios, request)
+            audios, reports, order = self._rank(audios, request)
+            latents = None if latents is None else latents[order]
+        audios, solos, rate = self._spread(audios, solos, stereo)
         result = torch.from_numpy(audios) if output_type == "pt" else audios
         if not return_dict:
             return (result,)
         return MuseTuneOutput(
             result,
-            self._rate,
+            rate,
             sheets[0],
             reports if return_report else None,
             arrangement[0] if isinstance(arrangement, list) else arrangement,
             solos,
             sheets,
+            latents,
         )
+
+    def _spread(
+        self, audios: np.ndarray, solos: dict[str, np.ndarray] | None, stereo: bool
+    ) -> tuple[np.ndarray, dict[str, np.ndarray] | None, int]:
+        """Return waveforms, players and their rate, in stereo where asked; the players' sum stays the waveform."""
+        if not stereo:
+            return audios, solos, self._rate
+        if solos is None:
+            wide = self.to_stereo(audios)
+            return wide / np.maximum(1.0, np.abs(wide).max(axis=(1, 2), keepdims=True) / 0.99), None, FACTOR * RATE
+        solos = {name: self.to_stereo(solo) for name, solo in solos.items()}
+        return mix_stems(solos), solos, FACTOR * RATE
+
+    def _check_stereo(self, stereo: bool, output_type: str | None = "np") -> None:
+        """Raise ValueError where stereo is asked for and nothing here makes it."""
+        if not stereo:
+            return
+        if output_type == "latent":
+            raise ValueError("stereo=True and output_type='latent': latents have no channels; give np or pt")
+        if self.upsampler is None:
+            raise ValueError("stereo needs an upsampler: call pipe.load_upsampler() first")
+        if self._rate != RATE:
+            raise ValueError(f"the upsampler takes {RATE} Hz; this base's vocoder gives {self._rate} Hz: stereo=False")
 
     @property
     def _rate(self) -> int:
@@ -676,6 +852,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         words: dict[str, Any],
         generator: Generators,
         latents: Tensor | None,
+        source: SourceLatents | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> Tensor:
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
@@ -698,6 +875,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             window_rows=window_rows,
             generator=generator,
             progress=self.progress_bar,
+            source=source,
             **sampling,
         )
 
@@ -815,13 +993,15 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
-    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Report]]:
-        """Return the waveforms and their reports, the most obedient of each prompt first; of a stretch where only
-        that was asked for.
+    def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Report], list[int]]:
+        """Return the waveforms and their reports, the most obedient of each prompt first, and where each was; of a
+        stretch where only that was asked for.
         """
         from musetune.evaluation import report
 
-        ranked, reports = [], []
+        ranked: list[np.ndarray] = []
+        reports: list[Report] = []
+        places: list[int] = []
         for i, music in enumerate(request.music):
             own = audios[i * request.waveforms : (i + 1) * request.waveforms]
             sheet, audible = music.lead_sheet, own
@@ -833,4 +1013,5 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             order = sorted(range(len(listened)), key=lambda j: -music.mask.rank(listened[j].scores))
             ranked.append(own[order])
             reports += [listened[j] for j in order]
-        return np.concatenate(ranked), reports
+            places += [i * request.waveforms + j for j in order]
+        return np.concatenate(ranked), reports, places

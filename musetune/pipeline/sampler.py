@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +27,40 @@ Generators = torch.Generator | list[torch.Generator] | None
 OnStep = Callable[[int, Tensor, Tensor], Tensor | None]
 
 
+@dataclass(frozen=True)
+class SourceLatents:
+    """Latents that denoising starts from, or keeps in part.
+
+    Attributes:
+        latents: (B, channels, rows, cols), clean.
+        kept: (rows,) bool, which rows stay as they are; None: none of them.
+        first_step: denoising steps that are left out: SDEdit (arXiv 2108.01073). Of all of them nothing is left but
+            the source.
+    """
+
+    latents: Tensor
+    kept: Tensor | None = None
+    first_step: int = 0
+
+    def begin(self, scheduler: SchedulerMixin, noise: Tensor) -> Tensor:
+        """Return what the first step that is not left out starts from; ``noise`` is standard normal."""
+        if self.first_step == 0:
+            return self.hold(scheduler, noise, noise * scheduler.init_noise_sigma, 0)
+        return self.noisy(scheduler, noise, self.first_step)
+
+    def hold(self, scheduler: SchedulerMixin, noise: Tensor, latents: Tensor, step: int) -> Tensor:
+        """Return ``latents`` as they go into ``step``, the kept rows the source's at that noise (arXiv 2201.09865)."""
+        if self.kept is None:
+            return latents
+        return torch.where(self.kept[:, None], self.noisy(scheduler, noise, step), latents)
+
+    def noisy(self, scheduler: SchedulerMixin, noise: Tensor, step: int) -> Tensor:
+        """Return the source as it goes into ``step``; clean after the last."""
+        if step >= len(scheduler.timesteps):
+            return self.latents
+        return scheduler.add_noise(self.latents, noise, scheduler.timesteps[step].expand(len(noise)))
+
+
 def sample(
     unet: AudioLDM2UNet2DConditionModel,
     adapter: MusicAdapter,
@@ -41,6 +76,7 @@ def sample(
     cross_attention_kwargs: dict[str, Any] | None = None,
     progress: Callable[[Any], Iterable[Any]] = iter,
     on_step: OnStep | None = None,
+    source: SourceLatents | None = None,
 ) -> Tensor:
     """Denoise ``latents`` under ``conditions``.
 
@@ -56,6 +92,7 @@ def sample(
         progress: wraps the timesteps, as ``tqdm`` does.
         on_step: called with (step, timestep, latents) after each step; returns the latents to go on with, or None to
             stop there.
+        source: latents to start from or to keep in part.
 
     Returns:
         (B, channels, rows, cols) latents.
@@ -65,8 +102,9 @@ def sample(
     """
     scheduler.set_timesteps(steps, device=latents.device)
     step_options = step_arguments(scheduler, generator, eta)
-    latents = latents * scheduler.init_noise_sigma
-    for step, t in enumerate(progress(scheduler.timesteps)):
+    noise, first = latents, 0 if source is None else source.first_step
+    latents = noise * scheduler.init_noise_sigma if source is None else source.begin(scheduler, noise)
+    for step, t in enumerate(progress(scheduler.timesteps[first:]), start=first):
         scales = guidance.at(step, len(scheduler.timesteps))
         levels = passes(scales)
 
@@ -80,6 +118,8 @@ def sample(
 
         predicted = blend(scheduler.scale_model_input(latents, t), window_rows, window_rows // 2, predict)
         latents = scheduler.step(predicted, t, latents, **step_options).prev_sample
+        if source is not None:
+            latents = source.hold(scheduler, noise, latents, step + 1)
         if on_step is not None:
             changed = on_step(step, t, latents)
             if changed is None:

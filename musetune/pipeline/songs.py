@@ -13,7 +13,7 @@ def solo_arrangements(arrangement: Arrangement) -> dict[str, Arrangement]:
 
 
 def mix_stems(stems: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the sum of the players' audio, (1, samples)."""
+    """Return the sum of the players' audio, (1, samples), or in stereo (1, 2, samples)."""
     return np.sum(list(stems.values()), axis=0, keepdims=True)
 
 

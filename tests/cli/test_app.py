@@ -9,9 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyloudnorm
 import pytest
+import soundfile
 
 from musetune import LeadSheet, MuseTunePipeline, MusicAdapter, __version__, cli
+from musetune.audio import load_audio
+from musetune.audio.loudness import true_peak
 
 
 def musetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -71,12 +75,27 @@ def test_a_sheet_is_cut_to_the_seconds_that_were_asked_for(tiny_base: Path, adap
     out = tmp_path / "d.WAV"
     done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, *part, *pushed, "-o", out)
     assert done.returncode == 0, done.stderr
-    assert f"{out}: 2.00 s at 16000 Hz" in done.stdout
+    assert f"{out}: 2.00 s at 48000 Hz, stereo" in done.stdout
+    assert soundfile.info(out).channels == 2
     report = json.loads(out.with_suffix(".json").read_text())
     wanted = {"follow": ["chords", "key"], "follow_seconds": [0.0, 1.0], "window_seconds": 1.5}
     wanted |= {"guidance_interval": [0.0, 0.8], "music_guidance_interval": [0.2, 1.0]}
     assert wanted.items() <= report["settings"].items()
     assert report["chords"][-1]["end_s"] == 1.0
+
+
+@pytest.mark.slow
+def test_plain_mono_and_loudness(tiny_base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mono.flac"
+    options = ["--base", tiny_base, "--steps", "1", "--seconds", "2", "--device", "cpu", "--json"]
+    done = musetune("generate", "x", *options, "--mono16", "--lufs", "-20", "-o", out)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["sampling_rate"], said["channels"]) == (16000, 1)
+    wave, rate = load_audio(out)
+    assert rate == 16000
+    assert pyloudnorm.Meter(rate).integrated_loudness(wave) < -19  # softer where a peak forbids more
+    assert true_peak(wave) < 0.9
 
 
 @pytest.mark.slow
@@ -175,6 +194,7 @@ def here(monkeypatch, *arguments: str | Path) -> int:  # type: ignore[no-untyped
         (["--sheet", "bad.mid"], "bad.mid is not a standard MIDI file"),
         (["--sheet", "bad.musicxml"], "bad.musicxml is not a MusicXML score"),
         (["--sheet", "bad.txt"], "bad.txt: suffix '.txt' is not one of .json"),
+        (["--lufs", "3"], "lufs=3 is outside of -40 to -5"),
         (["-o", "there.wav"], "there.wav is there already: give another name with -o, or --force"),
         (["--chords", "I", "--plot", "--report", "-o", "plotted.wav"], "plotted.png is there already: give another"),
         (["--chords", "-"], "standard input is empty"),

@@ -26,7 +26,7 @@ METER_WEIGHT = 2.0  # nats a second that a nat of the network's mean opinion is 
 TRIPLE_WEIGHT = (
     6.0  # nats a second for 6/8 that an e-fold of onsets on thirds of the beat over those on halves is worth
 )
-TRIPLE_BIAS = 1.5  # log ratio of onsets on thirds to those on halves, negated, from which thirds speak for 6/8
+TRIPLE_BIAS = 1.8  # log ratio of onsets on thirds to those on halves, negated, from which thirds speak for 6/8
 FAINT_ONSET = 0.03  # standard deviations of onset strength, added so that silence between beats speaks for nothing
 METER_ODDS = (0.0, 0.36)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
 ALTERNATION = 2.0  # where every second beat's activation is this many times the others', only those are beats
@@ -111,8 +111,10 @@ def alternation(activation: np.ndarray, beats: np.ndarray) -> float:
 
 
 def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
-    """How much stronger onsets are on the thirds of the beats (the weaker of the two, since swing has the second alone)
-    than on their halves.
+    """How much stronger onsets are on the thirds of the beats than on their halves.
+
+    Of the thirds the weakest counts, of the first and the second of every odd and of every even beat: swing has the
+    second alone, and a bar of 3/4 taken for two beats has one third in each of them.
 
     Args:
         strength: (frames,) onset strength in standard deviations.
@@ -133,13 +135,13 @@ def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
     near = np.lib.stride_tricks.sliding_window_view(np.pad(strength, 3), 7).max(axis=1)
     number = np.arange(len(beats))
 
-    def mean_at(part: float) -> float:
+    def strengths_at(part: float) -> np.ndarray:
         frames = np.interp(number[:-1] + part, number, beats).round().astype(int)
-        return float(near[np.minimum(frames, len(near) - 1)].mean())
+        return near[np.minimum(frames, len(near) - 1)]
 
-    thirds = min(mean_at(1 / 3), mean_at(2 / 3))
-    halves = mean_at(1 / 2) + FAINT_ONSET * np.exp(TRIPLE_BIAS)
-    return float(np.log((thirds + FAINT_ONSET) / halves))
+    first, second, half = (strengths_at(part) for part in (1 / 3, 2 / 3, 1 / 2))
+    thirds = min(float(some[parity::2].mean()) for some in (first, second) for parity in (0, 1))
+    return float(np.log((thirds + FAINT_ONSET) / (float(half.mean()) + FAINT_ONSET * np.exp(TRIPLE_BIAS))))
 
 
 def _along(pointer: _BarPointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

@@ -116,8 +116,9 @@ def song_of(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
     start = min(float(rng.uniform(0, 100)), max(0.0, last_beat(job.source) - job.seconds))
     song = load_pop909(job.source, start_s=start, duration_s=job.seconds)
     if job.kind == "meter" and song.meter == "4/4" and len(song.beats_s) > 16:
-        song = in_meter(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.2, 0.2, 0.15])))
-        return at_tempo(song, float(rng.uniform(0.7, 1.4)))
+        song = in_meter(song, str(rng.choice(list(HALVES), p=[0.15, 0.3, 0.15, 0.3, 0.1])))
+        faster = 1.5 if song.meter == "6/8" else 1.0  # whose beats have three eighths
+        return maybe_rubato(at_tempo(song, faster * float(rng.uniform(0.7, 1.4))), rng)
     return maybe_rubato(at_tempo(song, float(rng.uniform(0.85, 1.25)) if rng.random() < 0.5 else 1.0), rng)
 
 

@@ -148,6 +148,7 @@ class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
         features = self._features((seen + 3.0) / 3.0)
         magnitude = self.magnitude(features).float().clamp(-14.0, 4.0).exp().transpose(1, 2) * level
         high = magnitude * self._directions(low, size, features, first_frame)
+        high[:, 0] = 0  # the bin beside 8 kHz would reach below it
         tilt, width = self.space(features).float().transpose(1, 2).chunk(2, dim=1)
         return Prediction(low, high, magnitude, 0.95 * torch.tanh(tilt), 1.2 * torch.sigmoid(width))
 
@@ -224,9 +225,9 @@ class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
     def _noise_directions(self) -> torch.Tensor:
         """Phases (high bins, NOISE_FRAMES) of a seeded noise that ends where it begins."""
         n_fft, hop = FACTOR * int(self.config.n_fft), FACTOR * int(self.config.hop)
-        generator = torch.Generator().manual_seed(NOISE_SEED)
-        noise = torch.randn(NOISE_FRAMES * hop, generator=generator, dtype=torch.float32)
+        generator = torch.Generator("cpu").manual_seed(NOISE_SEED)
+        noise = torch.randn(NOISE_FRAMES * hop, generator=generator, dtype=torch.float32, device="cpu")
         ring = torch.cat([noise, noise[: n_fft - hop]])
-        window = torch.hann_window(n_fft, dtype=torch.float32)
+        window = torch.hann_window(n_fft, dtype=torch.float32, device="cpu")
         spectrum = torch.stft(ring, n_fft, hop, window=window, center=False, return_complex=True)
         return (spectrum / (spectrum.abs() + QUIET))[self.low_bins :]

@@ -50,8 +50,9 @@ def coherence(tilt: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
 
 def twin_phases(frequencies: int) -> torch.Tensor:
     """The decorrelator: a fixed phase (complex, modulus 1) for every bin."""
-    generator = torch.Generator().manual_seed(PHASE_SEED)
-    turns = torch.rand(frequencies, generator=generator, dtype=torch.float64)
+    # on the CPU wherever tensors go by default: the meta device, on which configs are checked, draws no numbers
+    generator = torch.Generator("cpu").manual_seed(PHASE_SEED)
+    turns = torch.rand(frequencies, generator=generator, dtype=torch.float64, device="cpu")
     return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(torch.complex64)
 
 

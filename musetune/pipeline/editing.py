@@ -1,0 +1,433 @@
+"""Editing a piece: a stretch anew, more before or after, the same once more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from musetune.audio import load_audio, mel_frontend, resample
+from musetune.pipeline.checks import check_counts, check_positive, check_scales, check_shares, reject_arguments
+from musetune.pipeline.edit_options import EditOptions
+from musetune.pipeline.output import MuseTuneOutput
+from musetune.pipeline.request import GenerationRequest, build_request
+from musetune.pipeline.sampler import SourceLatents, check_generators
+from musetune.pipeline.splicing import FADE_S, splice
+from musetune.pipeline.stretches import Stretch, clusters, stretches_of
+from musetune.symbols import Arrangement, Chord, LeadSheet
+from musetune.symbols.spans import ChordSpan
+
+if TYPE_CHECKING:
+    from musetune.evaluation import Report
+
+WORDS = (  # what a call may give beside its prompt
+    "transcription",
+    "prompt_embeds",
+    "negative_prompt_embeds",
+    "generated_prompt_embeds",
+    "negative_generated_prompt_embeds",
+    "attention_mask",
+    "negative_attention_mask",
+    "max_new_tokens",
+)
+LOUDER = 2.0  # a new stretch is matched to the loudness around it by no more than this factor
+
+
+@dataclass(frozen=True)
+class AudioInput:
+    """What is edited.
+
+    Attributes:
+        wave: floats (samples,) or (channels, samples).
+        rate: samples a second.
+        latents: (1, channels, rows, cols) where the piece is a result of the pipeline.
+        lead_sheet: where the piece is a result.
+        arrangement: where the piece is a result that has one.
+    """
+
+    wave: np.ndarray
+    rate: int
+    latents: Tensor | None = None
+    lead_sheet: LeadSheet | None = None
+    arrangement: Arrangement | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return float(self.wave.shape[-1] / self.rate)
+
+    def mono(self, rate: int) -> np.ndarray:
+        """Return one channel (samples,) at ``rate`` Hz."""
+        wave = self.wave if self.wave.ndim == 1 else self.wave.mean(axis=0)
+        return np.asarray(wave if rate == self.rate else resample(wave, self.rate, rate), np.float32)
+
+
+def open_piece(audio: Any, sampling_rate: int | None) -> AudioInput:
+    """Read what a user gives to be edited.
+
+    Raises:
+        ValueError: for an array without sampling rate or of another shape, and for a result that has no audio.
+    """
+    if isinstance(audio, MuseTuneOutput):
+        wave = audio.audios.cpu().numpy() if isinstance(audio.audios, Tensor) else np.asarray(audio.audios)
+        if wave.ndim > 3 or (wave.ndim == 3 and wave.shape[1] > 2):
+            raise ValueError('the result holds latents: decode it, or call without output_type="latent"')
+        latents = None if audio.latents is None else audio.latents[:1]
+        return AudioInput(wave[0], audio.sampling_rate, latents, audio.lead_sheet, audio.arrangement)
+    if isinstance(audio, str | Path):
+        reject_arguments({"sampling_rate": sampling_rate}, f"is the file's own: leave it out beside {audio}")
+        wave, rate = load_audio(audio, mono=False)
+        return AudioInput(wave[0] if len(wave) == 1 else wave, rate)
+    wave = np.asarray(audio)
+    if wave.ndim not in (1, 2) or wave.dtype.kind != "f" or not np.isfinite(wave).all() or wave.shape[-1] == 0:
+        raise ValueError(
+            f"audio of shape {wave.shape} and {wave.dtype} is not finite floats (samples,) or (channels, n)"
+        )
+    if sampling_rate is None:
+        raise ValueError("audio as an array needs sampling_rate=…, in Hz")
+    check_positive("sampling_rate", sampling_rate)
+    return AudioInput(wave, int(sampling_rate))
+
+
+def repaint(
+    pipe: Any,
+    audio: Any,
+    lead_sheet: LeadSheet | None,
+    prompt: str,
+    seconds: Any,
+    bars: Any,
+    progression: str | Sequence[str | Chord] | None,
+    sampling_rate: int | None,
+    options: EditOptions,
+) -> MuseTuneOutput:
+    """Make stretches anew; see ``MuseTunePipeline.repaint``."""
+    piece = open_piece(audio, sampling_rate)
+    sheet, notes = _music_of(piece, lead_sheet, options, stays=progression is None)
+    stretches = stretches_of(sheet, piece.duration_s, seconds, bars)
+    if progression is not None:
+        for start, end in stretches:
+            sheet = put_chords(sheet, start, end, progression)
+    return _make_anew(pipe, piece, sheet, notes, prompt, stretches, options)
+
+
+def extend(
+    pipe: Any,
+    audio: Any,
+    lead_sheet: LeadSheet,
+    prompt: str,
+    before_s: float,
+    after_s: float,
+    sampling_rate: int | None,
+    options: EditOptions,
+) -> MuseTuneOutput:
+    """Play on at either end; see ``MuseTunePipeline.extend``."""
+    for name, value in (("before_seconds", before_s), ("after_seconds", after_s)):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name}={value} is below 0 or not finite")
+    if before_s == after_s == 0:
+        raise ValueError("say how much to play on: before_seconds=4 or after_seconds=8, or both")
+    piece = open_piece(audio, sampling_rate)
+    whole_s = before_s + piece.duration_s + after_s
+    if lead_sheet.duration_s < whole_s - 60 / lead_sheet.bpm:
+        raise ValueError(
+            f"the lead sheet lasts {lead_sheet.duration_s:.2f} s, the whole {whole_s:.2f} s: give the sheet of the "
+            "piece with what comes before and after it"
+        )
+    rate = piece.rate
+    before, after = round(before_s * rate), round(after_s * rate)
+    # the piece begins on a latent row: what is put in front for that is cut off again
+    spare = round(-before_s % pipe.row_s * rate) if before else 0
+    spare = 0 if math.isclose(spare, pipe.row_s * rate, abs_tol=1) else spare
+    pads = [(0, 0)] * (piece.wave.ndim - 1) + [(spare + before, after)]
+    latents = piece.latents
+    if latents is not None:
+        rows = math.ceil((spare + before + piece.wave.shape[-1] + after) / rate / pipe.row_s - 1e-6)
+        front = round((spare + before) / rate / pipe.row_s)
+        kept = latents[:, :, : piece.wave.shape[-1] * pipe._rate // rate // _row_samples(pipe)]
+        latents = torch.nn.functional.pad(kept, (0, 0, front, max(0, rows - front - kept.shape[2])))
+    sheet, notes = lead_sheet, options.get("arrangement")
+    if spare:
+        sheet = sheet.crop(-spare / rate, sheet.duration_s + spare / rate)
+        notes = None if notes is None else notes.shift(spare / rate)
+    wider = replace(piece, wave=np.pad(piece.wave, pads, mode="symmetric"), latents=latents)
+    first, last = (spare + before) / rate, (spare + before + piece.wave.shape[-1]) / rate
+    ends = [(0.0, first)] * (before > 0) + [(last, wider.duration_s)] * (after > 0)
+    made = _make_anew(pipe, wider, sheet, notes, prompt, ends, options)
+    return replace(
+        made,
+        audios=made.audios[..., spare:],
+        lead_sheet=lead_sheet,
+        lead_sheets=(lead_sheet,),
+        arrangement=options.get("arrangement"),
+        latents=None if spare else made.latents,
+    )
+
+
+def vary(
+    pipe: Any,
+    audio: Any,
+    lead_sheet: LeadSheet | None,
+    prompt: str,
+    amount: float,
+    sampling_rate: int | None,
+    options: EditOptions,
+) -> MuseTuneOutput:
+    """Take a piece again; see ``MuseTunePipeline.vary``."""
+    check_shares(amount=amount)
+    piece = open_piece(audio, sampling_rate)
+    sheet, notes = _music_of(piece, lead_sheet, options, stays=True)
+    seconds = piece.duration_s
+    rows = pipe._rows(seconds)
+    known = _encode(pipe, piece, 0, rows)
+    request = _request(pipe, sheet.crop(0.0, seconds), notes, prompt, seconds, options)
+    source = SourceLatents(known, first_step=round((1 - amount) * request.steps))
+    latents = _generate(pipe, request, prompt, options, source)
+    with pipe.adapter_manager.playing(request.strength, music=True):
+        audios = pipe._decode(latents, round(seconds * pipe._rate))
+    pipe.maybe_free_model_hooks()
+    reports = _reports(audios[0], pipe._rate, sheet, [(0.0, seconds)], options)
+    return MuseTuneOutput(audios, pipe._rate, sheet, reports, notes, None, (sheet,), latents)
+
+
+def put_chords(sheet: LeadSheet, start_s: float, end_s: float, progression: str | Sequence[str | Chord]) -> LeadSheet:
+    """Put chords between two times in place of the sheet's, sharing its beats evenly; a chart with bars keeps its own.
+
+    Args:
+        sheet: the piece's.
+        start_s: seconds; the nearest half beat counts.
+        end_s: seconds; the nearest half beat counts.
+        progression: "Dm7 G7", Roman numerals of the key there, a chart "| C | F G |" or a list.
+
+    Example:
+        >>> sheet = LeadSheet.parse("| C | F | G | C |", bpm=120)
+        >>> put_chords(sheet, 2.0, 4.0, "Dm7 G7").chord_labels
+        ['C:maj', 'D:min7', 'G:7', 'G:maj', 'C:maj']
+    """
+    from musetune.symbols import Key
+
+    half = [Fraction(round(2 * float(sheet.grid.beat_at(time))), 2) for time in (start_s, end_s)]
+    start, end = max(half[0], Fraction(0)), min(half[1], sheet.length)
+    if end <= start:
+        raise ValueError(f"stretch {start_s:g}–{end_s:g} s holds no half beat of the lead sheet: make it longer")
+    key: Key = sheet.key_at(start)
+    read = (
+        LeadSheet.parse(progression, key=str(key), time_signature=str(sheet.meter))
+        if isinstance(progression, str)
+        else LeadSheet.from_progression(progression, key=str(key), time_signature=str(sheet.meter))
+    )
+    ratio = (end - start) / read.length
+    new = [ChordSpan(start + span.start * ratio, span.beats * ratio, span.chord) for span in read.chords]
+    spans: list[ChordSpan] = []
+    for span in sheet.chords:
+        if span.start < start:
+            spans.append(replace(span, beats=min(span.end, start) - span.start))
+    spans += new
+    for span in sheet.chords:
+        if span.end > end:
+            spans.append(replace(span, start=max(span.start, end), beats=span.end - max(span.start, end)))
+    return replace(sheet, chords=tuple(spans))
+
+
+# -- what all kinds share ----------------------------------------------------------------------------------------------
+
+
+def _music_of(
+    piece: AudioInput, lead_sheet: LeadSheet | None, options: EditOptions, *, stays: bool
+) -> tuple[LeadSheet, Arrangement | None]:
+    """Return sheet and notes: the given ones, else the result's own, else what analysis finds.
+
+    A result's notes are left out where its chords do not stay.
+    """
+    notes = options.get("arrangement")
+    if lead_sheet is not None:
+        return lead_sheet, notes
+    if piece.lead_sheet is not None:
+        return piece.lead_sheet, notes if notes is not None or not stays else piece.arrangement
+    from musetune.analysis import analyze
+
+    return analyze(piece.wave, piece.rate).lead_sheet, notes
+
+
+def _request(
+    pipe: Any, sheet: LeadSheet, notes: Arrangement | None, prompt: str, seconds: float, options: EditOptions
+) -> GenerationRequest:
+    scales = {name: options.get(name) for name in ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")}
+    check_scales(**scales)  # type: ignore[arg-type]
+    check_shares(strength=options.get("strength"))
+    check_counts(num_inference_steps=options.get("num_inference_steps"))
+    check_generators(options.get("generator"))
+    request = build_request(
+        [prompt],
+        lead_sheet=sheet,
+        harmonic_progression=None,
+        settings={},
+        seconds=None,
+        default_seconds=seconds,
+        arrangement=notes,
+        adapter=pipe.adapter,
+        song=True,
+        follow=None,
+        follow_seconds=None,
+        guidance_rescale=None,
+        guidance_interval=None,
+        music_guidance_interval=None,
+        window_seconds=None,
+        steps=options.get("num_inference_steps"),
+        waveforms=1,
+        strength=options.get("strength"),
+        stems=False,
+        **scales,  # type: ignore[arg-type]
+    )
+    return replace(request, seconds=seconds)
+
+
+def _generate(
+    pipe: Any, request: GenerationRequest, prompt: str, options: EditOptions, source: SourceLatents
+) -> Tensor:
+    """Return latents (1, channels, rows, cols)."""
+    words = dict.fromkeys(WORDS) | {"negative_prompt": options.get("negative_prompt")}
+    sampling = {"eta": 0.0, "cross_attention_kwargs": None, "on_step": None}
+    with pipe.adapter_manager.playing(request.strength, music=True):
+        return pipe._generate(request, [prompt], words, options.get("generator"), None, source, **sampling)
+
+
+def _row_samples(pipe: Any) -> int:
+    """Samples of a latent row at the pipeline's rate."""
+    return round(pipe.row_s * pipe._rate)
+
+
+def _mel(pipe: Any, piece: AudioInput, first: int, rows: int) -> Tensor:
+    """Return the spectrogram (1, 1, frames, bins) of some rows of a recording; silence after its end."""
+    size = _row_samples(pipe)
+    wave = piece.mono(pipe._rate)[first * size : (first + rows) * size]
+    wave = np.pad(wave, (0, rows * size - len(wave)))
+    frontend = mel_frontend(pipe).to(pipe._execution_device)
+    mel = frontend(torch.from_numpy(wave)[None].to(pipe._execution_device))
+    return mel[:, :, : rows * pipe.vae_scale_factor].to(pipe.vae.dtype)
+
+
+def _encode(pipe: Any, piece: AudioInput, first: int, rows: int) -> Tensor:
+    """Return latents (1, channels, rows, cols) of some rows: the result's own, else the base's encoder's."""
+    if piece.latents is not None:
+        known = piece.latents[:, :, first : first + rows].to(pipe._execution_device, pipe.unet.dtype)
+        return torch.nn.functional.pad(known, (0, 0, 0, rows - known.shape[2]))
+    latents = pipe.vae.encode(_mel(pipe, piece, first, rows)).latent_dist.mode() * pipe.vae.config.scaling_factor
+    return latents.to(pipe.unet.dtype)
+
+
+def _make_anew(
+    pipe: Any,
+    piece: AudioInput,
+    sheet: LeadSheet,
+    notes: Arrangement | None,
+    prompt: str,
+    stretches: list[Stretch],
+    options: EditOptions,
+) -> MuseTuneOutput:
+    """Make ``stretches`` anew, each with what is around it, and put them into the waveform."""
+    if sheet.duration_s < stretches[-1][1] - 60 / sheet.bpm:
+        raise ValueError(
+            f"the lead sheet ends at {sheet.duration_s:.2f} s, the stretch at {stretches[-1][1]:.2f} s: give the sheet "
+            "of the whole piece"
+        )
+    window_s, row_s = pipe.unet.config.sample_size * pipe.row_s, pipe.row_s
+    wave, latents = piece.wave, None if piece.latents is None else piece.latents.clone()
+    for start_s, end_s in clusters(stretches, window_s / 4, piece.duration_s, min(window_s, piece.duration_s)):
+        first = math.floor(start_s / row_s + 1e-6)
+        rows = max(8, math.ceil(end_s / row_s - 1e-6) - first)
+        origin_s = first * row_s
+        inside = [(a - origin_s, b - origin_s) for a, b in stretches if a < end_s and b > start_s]
+        known = _encode(pipe, piece, first, rows)
+        kept = torch.ones(rows, dtype=torch.bool, device=known.device)
+        for a, b in inside:
+            kept[math.floor(a / row_s + 1e-6) : math.ceil(b / row_s - 1e-6)] = False
+        length = min(rows * row_s, sheet.duration_s - origin_s)
+        cut = sheet.crop(origin_s, length) if first or sheet.duration_s > length else sheet
+        own_notes = None if notes is None else notes.shift(-origin_s)
+        request = _request(pipe, cut, own_notes, prompt, rows * row_s, options)
+        made = _generate(pipe, request, prompt, options, SourceLatents(known, kept))
+        new = _vocode(pipe, piece, latents, known, made, first, inside)
+        wave = _put(pipe, wave, new, piece.rate, first, [(a + origin_s, b + origin_s) for a, b in inside])
+        if latents is not None:
+            span = min(rows, latents.shape[2] - first)
+            latents[:, :, first : first + span] = made[:, :, :span].to(latents)
+    pipe.maybe_free_model_hooks()
+    reports = _reports(wave, piece.rate, sheet, stretches, options)
+    return MuseTuneOutput(wave[None], piece.rate, sheet, reports, notes, None, (sheet,), latents)
+
+
+def _vocode(
+    pipe: Any, piece: AudioInput, latents: Tensor | None, known: Tensor, made: Tensor, first: int, inside: list[Stretch]
+) -> np.ndarray:
+    """Return audio (samples,) from row ``first`` on: new frames in the stretches, the piece's own around them.
+
+    The vocoder's phases run from its first frame on. So a result is vocoded from its beginning, as it was before: what
+    is kept comes out as it was, and new meets old in phase.
+    """
+
+    def decode(rows: Tensor) -> Tensor:
+        return pipe.vae.decode(rows.to(pipe.vae.dtype) / pipe.vae.config.scaling_factor).sample
+
+    frame_s = pipe.row_s / pipe.vae_scale_factor
+    mel = _mel(pipe, piece, first, known.shape[2]) if latents is None else decode(known)
+    new = decode(made)
+    for a, b in inside:
+        span = slice(round(a / frame_s), round(b / frame_s))
+        mel[:, :, span] = new[:, :, span]
+    if latents is not None and first:
+        before = latents[:, :, :first].to(known)
+        mel = torch.cat([decode(before), mel], dim=2)
+    audio = pipe.mel_spectrogram_to_waveform(mel)[0].float().cpu().numpy()
+    return audio[first * _row_samples(pipe) :] if latents is not None else audio
+
+
+def _put(pipe: Any, wave: np.ndarray, new: np.ndarray, rate: int, first: int, stretches: list[Stretch]) -> np.ndarray:
+    """Return ``wave`` (…, samples) with the stretches of ``new`` (samples,), which begins at row ``first``."""
+    if rate != pipe._rate:
+        new = resample(new, pipe._rate, rate)
+    begin = round(first * pipe.row_s * rate)
+    count = min(len(new), wave.shape[-1] - begin)
+    old, new = wave[..., begin : begin + count], new[:count]
+    spans = [(round(a * rate) - begin, min(round(b * rate) - begin, count)) for a, b in stretches]
+    around = np.ones(count, dtype=bool)
+    for start, end in spans:
+        around[max(0, start - rate // 10) : end + rate // 10] = False
+    new = new * _loudness_ratio(old[..., around], new[around])
+    full = np.broadcast_to(new, old.shape).astype(wave.dtype)
+    fade = int(FADE_S * rate)
+    for start, end in spans:
+        peak = float(np.abs(full[..., max(0, start - fade) : end + fade]).max(initial=0.0))
+        old = splice(old, full / max(1.0, peak / 0.99), start, end, fade)
+    out = wave.copy()
+    out[..., begin : begin + count] = old
+    return out
+
+
+def _loudness_ratio(old: np.ndarray, new: np.ndarray) -> float:
+    """Return how much louder the piece is than its own sound through the codec, within a factor of LOUDER."""
+    if new.shape[-1] == 0:
+        return 1.0
+    was, now = (float(np.sqrt(np.square(x, dtype=float).mean())) for x in (old, new))
+    return float(np.clip(was / now, 1 / LOUDER, LOUDER)) if was > 0 and now > 0 else 1.0
+
+
+def _reports(
+    wave: np.ndarray, rate: int, sheet: LeadSheet, stretches: list[Stretch], options: EditOptions
+) -> list[Report] | None:
+    """Return a report of each stretch, where asked."""
+    if not options.get("return_report"):
+        return None
+    from musetune.evaluation import report
+
+    mono = wave if wave.ndim == 1 else wave.mean(axis=0)
+    return [
+        report(mono[round(a * rate) : round(b * rate)], rate, sheet.crop(a, min(b, sheet.duration_s) - a))
+        for a, b in stretches
+    ]

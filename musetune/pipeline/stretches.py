@@ -1,0 +1,100 @@
+"""Stretches of a piece, in seconds or in bars, and which of them are made anew together. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from musetune.pipeline.checks import pair, reject_arguments
+from musetune.symbols import LeadSheet
+
+Stretch = tuple[float, float]
+
+
+def stretches_of(
+    sheet: LeadSheet, duration_s: float, seconds: Any, bars: Any, shortest_s: float = 0.1
+) -> list[Stretch]:
+    """Read what is to be made anew.
+
+    Args:
+        sheet: it says where bars are.
+        duration_s: length of the audio.
+        seconds: (start, end), or a list of them.
+        bars: (first, last), counted from 1, the last one included; or a list of them.
+        shortest_s: a stretch is no shorter.
+
+    Returns:
+        (start, end) in seconds, in order, those that touch joined.
+
+    Raises:
+        ValueError: where neither or both are given, or a stretch lies outside the audio.
+
+    Example:
+        >>> stretches_of(LeadSheet.parse("| C | F | G | C |", bpm=120), 8.0, None, (2, 3))
+        [(2.0, 6.0)]
+    """
+    if seconds is None and bars is None:
+        raise ValueError("say what to make anew: seconds=(4, 8) or bars=(3, 4), or a list of such pairs")
+    if seconds is not None:
+        reject_arguments({"bars": bars}, "and seconds: give one of them")
+        found = [pair("seconds", one) for one in _pairs(seconds)]
+    else:
+        found = [_bar_stretch(sheet, pair("bars", one)) for one in _pairs(bars)]
+    for start, end in found:
+        if not 0 <= start < end <= duration_s + 0.01 or end - start < shortest_s:
+            raise ValueError(
+                f"stretch {start:g}–{end:g} s is not inside the audio's 0–{duration_s:.2f} s, or is shorter than "
+                f"{shortest_s:g} s"
+            )
+    joined: list[Stretch] = []
+    for start, end in sorted((start, min(end, duration_s)) for start, end in found):
+        if joined and start <= joined[-1][1] + shortest_s:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def clusters(stretches: Sequence[Stretch], context_s: float, duration_s: float, least_s: float) -> list[Stretch]:
+    """Return the pieces of the audio, (start, end) in seconds, that stretches are made in with what is around them.
+
+    Args:
+        stretches: in order, apart.
+        context_s: what is heard before and after.
+        duration_s: length of the audio.
+        least_s: a piece is no shorter where the audio allows it.
+
+    Example:
+        >>> clusters([(20.0, 22.0), (24.0, 25.0), (50.0, 51.0)], 2.0, 60.0, 10.0)
+        [(17.5, 27.5), (45.5, 55.5)]
+    """
+    pieces: list[list[float]] = []
+    for start, end in stretches:
+        if pieces and start - context_s <= pieces[-1][1]:
+            pieces[-1][1] = end + context_s
+        else:
+            pieces.append([start - context_s, end + context_s])
+    widened: list[Stretch] = []
+    for start, end in pieces:
+        lacking = max(0.0, least_s - (end - start)) / 2
+        start, end = start - lacking, end + lacking
+        shift = max(0.0, -start) - max(0.0, end - duration_s)
+        start, end = max(0.0, start + shift), min(duration_s, end + shift)
+        if widened and start < widened[-1][1]:
+            start, end = widened.pop()[0], max(end, start)
+        widened.append((start, end))
+    return widened
+
+
+def _pairs(value: Any) -> list[Any]:
+    """Return one pair, or several, as a list."""
+    several = isinstance(value, Sequence) and len(value) > 0 and all(isinstance(one, Sequence) for one in value)
+    return list(value) if several else [value]
+
+
+def _bar_stretch(sheet: LeadSheet, bars: tuple[float, float]) -> Stretch:
+    lines = [float(time) for time in sheet.downbeats_s]
+    first, last = bars
+    if not (first.is_integer() and last.is_integer() and 1 <= first <= last <= len(lines)):
+        raise ValueError(f"bars={first:g}–{last:g} are not whole bars within 1–{len(lines)}, which the lead sheet has")
+    return lines[int(first) - 1], lines[int(last)] if int(last) < len(lines) else sheet.duration_s
