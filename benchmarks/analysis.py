@@ -105,9 +105,10 @@ IN_THE_GAME = (
 )
 
 
-def all_sets(args: argparse.Namespace, odd: bool = False) -> list[ListeningSet]:
-    """Every set; nothing is rendered before its songs are asked for. `odd`: other songs, for tuning."""
-    sound, folder = HeldOutSound.find(args.materials), args.data / "pop909"
+def all_sets(args: argparse.Namespace, odd: bool = False, sound: HeldOutSound | None = None) -> list[ListeningSet]:
+    """Every set; nothing is rendered before its songs are asked for. `odd`: other songs, for tuning; `sound`:
+    plays them instead of the sound that is held out."""
+    sound, folder = sound or HeldOutSound.find(args.materials), args.data / "pop909"
 
     def pop(font: Path) -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
         return ((song, render(song, font), 1.0) for song in pop909(folder, args.songs, args.seconds, odd))
@@ -126,7 +127,7 @@ def all_sets(args: argparse.Namespace, odd: bool = False) -> list[ListeningSet]:
 
     def meters() -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:
         names = tuple(args.meters.split(","))
-        for song in meter_songs(folder, args.recast, args.seconds, names):
+        for song in meter_songs(folder, args.recast, args.seconds, names, odd):
             yield song, sound.render(song), 1.0
 
     def recorded() -> Iterator[tuple[AnnotatedSong, np.ndarray, float]]:

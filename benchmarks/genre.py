@@ -29,10 +29,10 @@ from musetune.analysis import analyze
 from musetune.analysis.genre.classifier import UNSURE, genre_analysis
 from musetune.audio import load_audio
 from musetune.audio.source import RATE
+from musetune.datasets.genre_hearing import hear_part, hear_recordings, stored_rows
 from musetune.datasets.recordings import SOUNDS, STEMS, find_recordings
 from musetune.datasets.rendering.genres import NO_GENRE
 from musetune.symbols import GENRES, LeadSheet
-from recipes.analyzer.train_genre import Config, hear_part, hear_recordings, stored_rows
 
 BINS = 10
 KNOWN, UNKNOWN, RECORDED = "known players", "unknown players", "recordings"
@@ -123,10 +123,9 @@ def heard(row: dict[str, Any]) -> Verdict:
 
 def measure(work: Path, materials: Path | None, judges: Path | None, count: int) -> None:
     """Print the tables."""
-    cfg = Config(work=str(work))
     train, test = (stored_rows(work, part) for part in ("train", "test"))
     sounds = {(one["font"], one.get("kit")) for one in train}
-    test = hear_part("test", test[:count], cfg)
+    test = hear_part("test", test[:count], work)
     sets = {
         KNOWN: [one for one in test if one["font"] in {font for font, _ in sounds}],
         UNKNOWN: [one for one in test if one["font"] not in {font for font, _ in sounds}],
@@ -135,7 +134,7 @@ def measure(work: Path, materials: Path | None, judges: Path | None, count: int)
     recordings = [one for one in find_recordings(materials) if not one.set.calibrates] if materials else []
     stated = [one for one in recordings if one.set.genre is not None]
     if recordings:
-        sets[RECORDED] = hear_recordings(stated, cfg)
+        sets[RECORDED] = hear_recordings(stated, work)
     said = {"MuseTune": {name: [heard(one) for one in rows] for name, rows in sets.items()}}
     if judges:
         clips = [(f"test/{name}", *load_audio(path)) for name, path in waves.items()]
@@ -164,7 +163,7 @@ def measure(work: Path, materials: Path | None, judges: Path | None, count: int)
         print(f"\nMuseTune, {name}:\n{confusions(said['MuseTune'][name], [one['genre'] for one in rows])}")
     unstated = [one for one in recordings if one.set.genre is None]
     if unstated:
-        verdicts = [heard(one) for one in hear_recordings(unstated, cfg)]
+        verdicts = [heard(one) for one in hear_recordings(unstated, work)]
         tally = Counter(verdict.named or UNSURE for verdict in verdicts)
         print(f"\nRecordings of which no genre is stated, {len(verdicts)} excerpts: {dict(tally.most_common())}")
 

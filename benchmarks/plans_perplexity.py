@@ -91,11 +91,12 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("collected", type=Path, metavar="SONGS.jsonl")
     parser.add_argument("--openewld", type=Path)
     parser.add_argument("--charts", type=Path)
+    parser.add_argument("--planner", default="nano", help='"nano", or a folder that recipes/planner/train.py wrote')
     parser.add_argument("--songs", type=int, default=20, help="held-out songs of each group at most")
     parser.add_argument("--out", type=Path, default=Path("plans_perplexity.json"))
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    planner = Planner.from_pretrained("nano")
+    planner = Planner.from_pretrained(args.planner)
     report = {}
     for name, songs in tqdm(sorted(groups(args.collected, args.openewld, args.charts).items()), unit="group"):
         if len(songs) >= LEAST and (row := perplexity(planner, planner_songs(songs), WORDS[name], args.songs)):

@@ -153,13 +153,16 @@ def pop909(
         yield load_pop909(path, start_s, seconds)
 
 
-def meter_songs(folder: Path, count: int, seconds: float, meters: tuple[str, ...]) -> Iterator[AnnotatedSong]:
+def meter_songs(
+    folder: Path, count: int, seconds: float, meters: tuple[str, ...], odd: bool = False
+) -> Iterator[AnnotatedSong]:
     """`count` songs in each of `meters`, each recast from another song in 4/4 that no training hears.
 
-    POP909 songs whose number ends in 5, the tens even, then those that end in 0.
+    POP909 songs whose number ends in 5, the tens even, then those that end in 0; `odd`, for tuning: those with
+    odd tens.
     """
-    folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == 0]
-    folders += [f for f in sorted(folder.iterdir()) if f.name[-1] == "0"]
+    folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == odd]
+    folders += [f for f in sorted(folder.iterdir()) if f.name[-1] == "0" and not odd]
     fours = (song for song in (load_pop909(path, 20.0, seconds) for path in folders) if song.meter == "4/4")
     for number in range(count):
         for meter in meters:

@@ -313,8 +313,9 @@ def listening_tables(record: dict[str, Any]) -> list[str]:
             table(["played", *record["meters"]], rows),
         ]
         parts[-1] = parts[-1].rstrip()
-    rows = [[name, f"{error:.3f}"] for name, error in record["calibration"].items()]
-    parts += ["**Expected calibration error of MuseTune's confidence**", table(["", "error"], rows).rstrip()]
+    if record.get("calibration"):
+        rows = [[name, f"{error:.3f}"] for name, error in record["calibration"].items()]
+        parts += ["**Expected calibration error of MuseTune's confidence**", table(["", "error"], rows).rstrip()]
     truths = [f"{name}: {record['sets'][name]['songs']} clips; {record['sets'][name]['truth']}." for name in order]
     return [*parts, "How sure the truth is:", "\n".join(wrapped(sentence, "- ") for sentence in truths)]
 

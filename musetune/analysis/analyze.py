@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from musetune.analysis.build import assemble
-from musetune.analysis.certainty import meter_certainty
+from musetune.analysis.certainty import certainty
 from musetune.analysis.from_symbols import analyze_symbols
 from musetune.analysis.listening.beats import SHORTEST_S, BeatTrack, bar_lines, bars_by_harmony, beats_at, track_beats
 from musetune.analysis.listening.chords import (
@@ -84,8 +84,11 @@ def analyze(
     else:
         beat_track = track_beats(levels, notes, tempo_hint=tempo_hint)
         if beat_track is not None:
-            sure = meter_certainty().probability(beat_track.meter_confidence)
-            beat_track = replace(beat_track, meter_confidence=sure)
+            beat_track = replace(
+                beat_track,
+                confidence=float(certainty().tempo.probability(beat_track.confidence)),
+                meter_confidence=float(certainty().meter.probability(beat_track.meter_confidence)),
+            )
     if beat_track is None:
         name = source.file or "the array"
         raise ValueError(
@@ -96,6 +99,7 @@ def analyze(
     beat_track = bars_by_harmony(beat_track, changes(scores, edges, np.arange(len(beat_track.times_s))))
     track = _chords(scores, edges_s, edges, beat_track)
     keys = find_keys(track, scores, edges, bar_lines(beat_track, edges))
+    keys = replace(keys, confidence=float(certainty().key.probability(keys.confidence)))
     return assemble(source, levels, beat_track, track, scores, keys, edges, conventions)
 
 
@@ -187,7 +191,10 @@ def _listen(owned_features: list[SpectralFeatures]) -> tuple[np.ndarray, ChordFr
 def _chords(
     scores: ChordScores, edges_s: np.ndarray, edges_beat: np.ndarray, beat_track: BeatTrack | None
 ) -> ChordTrack:
-    """The likeliest chords of the half beats, which change most readily on the bar lines of `beat_track`."""
+    """The likeliest chords of the half beats, which change most readily on the bar lines of `beat_track`; how likely
+    each is right.
+    """
     downbeats = bar_lines(beat_track, edges_beat) if beat_track else None
     path = decode(scores.chord, change_costs(edges_beat, downbeats))
-    return spans_of(path, scores, edges_s, edges_beat)
+    track = spans_of(path, scores, edges_s, edges_beat)
+    return replace(track, confidence=certainty().chord.probability(track.confidence))

@@ -9,7 +9,8 @@ The confidence of a bar is a calibrated probability: of the bars with confidence
 It is the product of two logistic functions: of the log-odds of the chords' confidence (the mean over the bar's time,
 and the least of its chords'), and of the log-odds of the tempo's confidence. Where the bar lines stand is not part of
 it: POP909's own jump by half a bar inside a quarter of its songs. The weights lie in bar_confidence.json, where that
-benchmark writes them.
+benchmark writes them. They weigh the shares that confidences had before their own calibration (certainty.py), so that
+one calibration can be learned without the other.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musetune.analysis.certainty import certainty
 from musetune.symbols.lead_sheet import LeadSheet
 
 CALIBRATION = Path(__file__).with_name("bar_confidence.json")
@@ -84,7 +86,9 @@ def bar_confidence(
     chords = np.ones(len(starts))
     if chord_confidence is not None:
         chords = probability(CHORDS, *chord_evidence(sheet, chord_confidence))
-    beats = 1.0 if tempo_confidence is None else float(probability(BEATS, np.array([tempo_confidence]))[0])
+    beats = (
+        1.0 if tempo_confidence is None else float(probability(BEATS, certainty().tempo.share([tempo_confidence]))[0])
+    )
     return tuple(
         BarConfidence(float(start), float(end), float(sure), beats)
         for start, end, sure in zip(starts, ends, chords, strict=True)
@@ -99,8 +103,9 @@ def bar_edges(sheet: LeadSheet) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chord_evidence(sheet: LeadSheet, chord_confidence: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """(bars,) the mean over each bar's time of its chords' confidence, and the least; 0 where it has no chord."""
-    intervals, sure = np.asarray(sheet.chord_intervals_s, float).reshape(-1, 2), np.asarray(chord_confidence, float)
+    """(bars,) the mean over each bar's time of its chords' shares, and the least; 0 where it has no chord."""
+    intervals = np.asarray(sheet.chord_intervals_s, float).reshape(-1, 2)
+    sure = certainty().chord.share(np.asarray(chord_confidence, float))
     means, least = [], []
     for start, end in zip(*bar_edges(sheet), strict=True):
         seconds = np.maximum(np.minimum(intervals[:, 1], end) - np.maximum(intervals[:, 0], start), 0.0)

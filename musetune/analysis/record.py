@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from musetune.analysis.bar_confidence import BarConfidence, bar_confidence
-from musetune.analysis.certainty import meter_certainty
+from musetune.analysis.certainty import certainty
 from musetune.analysis.genre.classifier import UNSURE
 from musetune.audio.source import MusicSource
 from musetune.symbols import Chord, Key, LeadSheet, Meter
@@ -26,10 +26,10 @@ class Analysis:
     Attributes:
         source: File, duration in seconds, sampling rate, channels and hash of what was analysed.
         lead_sheet: Chords, keys, meter, beat times and sections.
-        bpm_confidence: 0…1; 1 for what was read from symbols, here and below.
-        key_confidence: 0…1; 0 where nothing tells the key.
+        bpm_confidence: 0…1, the probability that the tempo is right; 1 for what was read from symbols, here and below.
+        key_confidence: 0…1, the probability that the key is right; 0 where nothing tells it.
         meter_confidence: 0…1, the probability that the meter is right.
-        chord_confidence: 0…1 for each chord span of the lead sheet.
+        chord_confidence: 0…1 for each chord span of the lead sheet, the probability that it is right.
         harmonic_analysis: Numerals, functions, patterns, cadences, voice leading, modulations, complexity.
         rhythmic_analysis: Syncopation, complexity, hierarchy, polyrhythm, swing, stability of the tempo.
         genre_analysis: Genre, its confidence, scores of all genres, and reasons.
@@ -58,7 +58,7 @@ class Analysis:
 
         The lead sheet and its bars have the likeliest meter all the same.
         """
-        return self.lead_sheet.meter if self.meter_confidence >= meter_certainty().stated_from else None
+        return self.lead_sheet.meter if self.meter_confidence >= certainty().meter_stated_from else None
 
     @property
     def genre(self) -> str | None:

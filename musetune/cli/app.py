@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | analyze | prepare | train | evaluate | compare | push | pull | adapters |
-info`: the command line, thin over the package.
+"""`musetune generate | plan | compose | repaint | extend | vary | analyze | prepare | train | evaluate | compare |
+push | pull | adapters | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ import typer
 from musetune.cli import analyze as cli_analyze
 from musetune.cli import compare as cli_compare
 from musetune.cli import compose as cli_compose
+from musetune.cli import edit as cli_edit
 from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
 from musetune.cli import prepare as cli_prepare
+from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
 from musetune.cli.lists import ListsCommand
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
+from musetune.cli.sound import audio_kind, load_pipeline
 from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
@@ -40,7 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Make AudioLDM 2 play the chords, the key and the beat that you ask for.",
 )
-FORMATS = ("wav", "flac", "mp3")
 GENERATE_HELP = """Generate audio that follows chords.
 
 Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . |
@@ -135,6 +137,7 @@ def generate(
     ] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
+    midi: Annotated[bool, typer.Option("--midi", help="also write the lead sheet as MIDI, chords as notes")] = False,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
@@ -144,20 +147,26 @@ def generate(
     from musetune.pipeline.request import MUSIC_GUIDANCE
 
     check_text("PROMPT", prompt)
-    kind = _kind(out, format)
+    kind = audio_kind(out, format)
     check_loudness(lufs)
     lead_sheet = _lead_sheet(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
     partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
     music = {"music_guidance_scale": music_guidance, "strength": strength, **partial}
-    _check(lead_sheet, music, {"--adapter": adapter, "--report": report or None, "--plot": plot or None})
+    _check(
+        lead_sheet,
+        music,
+        {"--adapter": adapter, "--report": report or None, "--plot": plot or None, "--midi": midi or None},
+    )
+    if midi and sheet is not None and sheet.resolve() == out.with_suffix(".mid").resolve():
+        raise ValueError(f"--midi would overwrite --sheet {sheet}: give the audio another name")
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
-    pictures = {".json": report, ".png": plot}
+    pictures = {".json": report, ".png": plot, ".mid": midi}
     check_new([out, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
     torch_device = pick_device(device)
     quiet()
-    pipe, adapter = _load(base, adapter, torch_device, lead_sheet is not None)
+    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call["num_waveforms_per_prompt"] = candidates
     if lead_sheet is not None:
@@ -169,20 +178,9 @@ def generate(
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **call}
     settings |= {"stereo": not mono16, "lufs": lufs}
     summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
+    if midi and lead_sheet is not None:
+        summary["midi"] = str(lead_sheet.save(out.with_suffix(".mid")))
     typer.echo(json.dumps(summary, indent=2) if as_json else _lines(summary))
-
-
-def _kind(out: Path, format: str | None) -> str:
-    """The audio format that the options mean."""
-    suffix = out.suffix.lstrip(".").lower()
-    kind = (format or suffix or "wav").lower()
-    if kind not in FORMATS:
-        raise ValueError(f"format={kind!r} is not one of {', '.join(FORMATS)}")
-    if suffix and suffix != kind:
-        raise ValueError(
-            f"--format {kind} contradicts -o {out}: write -o {out.with_suffix('.' + kind)} or leave --format out"
-        )
-    return kind
 
 
 def _lead_sheet(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
@@ -225,18 +223,6 @@ def _check(lead_sheet: LeadSheet | None, music: dict[str, Any], others: dict[str
         from musetune.pipeline.condition_mask import condition_mask
 
         condition_mask(lead_sheet, music["follow"], music["follow_seconds"])
-
-
-def _load(base: str, adapter: str | None, device: str, music: bool) -> tuple[MuseTunePipeline, str | None]:
-    """The pipeline, and the name of the adapter in it where there shall be music."""
-    from musetune.pipeline.pipeline import MuseTunePipeline
-
-    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
-    if music and adapter is None:
-        adapter = "theory" if pipe.adapter is None else "the base's own"
-        if pipe.adapter is None:
-            pipe.load_adapter(adapter)
-    return pipe.to(device), adapter
 
 
 def _make(
@@ -296,17 +282,21 @@ def _lines(summary: dict[str, Any]) -> str:
     stereo = ", stereo" if summary["channels"] == 2 else ""
     lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz{stereo}"]
     lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []
-    return "\n".join(lines + ([summary["plot"]] if "plot" in summary else []))
+    return "\n".join(lines + [summary[name] for name in ("plot", "midi") if name in summary])
 
 
 app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
 app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
+app.command(help=cli_edit.REPAINT_HELP)(cli_edit.repaint)
+app.command(help=cli_edit.EXTEND_HELP)(cli_edit.extend)
+app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
 app.command(help=cli_compare.HELP)(cli_compare.compare)
 app.command(help=cli_ui.HELP)(cli_ui.ui)
+app.command(help=cli_serve.HELP)(cli_serve.serve)
 app.command(help=cli_prepare.HELP, cls=ListsCommand)(cli_prepare.prepare)
 app.command(help=cli_train.HELP)(cli_train.train)
 app.command(help=cli_evaluate.HELP, cls=ListsCommand)(cli_evaluate.evaluate)

@@ -10,7 +10,7 @@ from torch import Tensor
 from musetune.adapter import MusicAdapter, MusicInputs
 from musetune.conditioning import STEM_STREAMS, MusicTokens, tokenize
 from musetune.pipeline.request import GenerationRequest
-from musetune.pipeline.windows import window_starts
+from musetune.pipeline.windows import circular_starts, window_starts
 
 
 @dataclass
@@ -58,7 +58,13 @@ class Conditions:
 
 
 def prepare_windows(
-    adapter: MusicAdapter, request: GenerationRequest, rows: int, window_rows: int, row_s: float, device: torch.device
+    adapter: MusicAdapter,
+    request: GenerationRequest,
+    rows: int,
+    window_rows: int,
+    row_s: float,
+    device: torch.device,
+    circular: bool = False,
 ) -> list[MusicInputs]:
     """Embed what a request follows of its sheets and arrangements, window by window, at all levels.
 
@@ -66,11 +72,12 @@ def prepare_windows(
         rows: latent rows of the whole.
         window_rows: latent rows of a window.
         row_s: seconds of a latent row.
+        circular: the windows are a loop's; the sheets go on into its repetition.
     """
     frame_s, per_row = row_s / adapter.config.frames_per_row, adapter.config.frames_per_row
     length = min(window_rows, rows)
     windows = []
-    for start in window_starts(rows, window_rows, window_rows // 2):
+    for start in circular_starts(rows, length) if circular else window_starts(rows, window_rows, window_rows // 2):
         start_s = start * row_s
         levels: list[list[MusicTokens]] = [[] for _ in range(request.guidance.levels)]
         for music in request.music:

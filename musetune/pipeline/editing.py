@@ -186,9 +186,9 @@ def vary(
     seconds = piece.duration_s
     rows = pipe._rows(seconds)
     known = _encode(pipe, piece, 0, rows)
-    request = _request(pipe, sheet.crop(0.0, seconds), notes, prompt, seconds, options)
+    request = edit_request(pipe, sheet.crop(0.0, seconds), notes, prompt, seconds, options)
     source = SourceLatents(known, first_step=round((1 - amount) * request.steps))
-    latents = _generate(pipe, request, prompt, options, source)
+    latents = generate_latents(pipe, request, prompt, options, source)
     with pipe.adapter_manager.playing(request.strength, music=True):
         audios = pipe._decode(latents, round(seconds * pipe._rate))
     pipe.maybe_free_model_hooks()
@@ -255,9 +255,10 @@ def _music_of(
     return analyze(piece.wave, piece.rate).lead_sheet, notes
 
 
-def _request(
+def edit_request(
     pipe: Any, sheet: LeadSheet, notes: Arrangement | None, prompt: str, seconds: float, options: EditOptions
 ) -> GenerationRequest:
+    """Check the options, and return the request of one waveform of so many seconds."""
     scales = {name: options.get(name) for name in ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")}
     check_scales(**scales)  # type: ignore[arg-type]
     check_shares(strength=options.get("strength"))
@@ -288,14 +289,19 @@ def _request(
     return replace(request, seconds=seconds)
 
 
-def _generate(
-    pipe: Any, request: GenerationRequest, prompt: str, options: EditOptions, source: SourceLatents
+def generate_latents(
+    pipe: Any,
+    request: GenerationRequest,
+    prompt: str,
+    options: EditOptions,
+    source: SourceLatents | None = None,
+    circular: bool = False,
 ) -> Tensor:
     """Return latents (1, channels, rows, cols)."""
     words = dict.fromkeys(WORDS) | {"negative_prompt": options.get("negative_prompt")}
     sampling = {"eta": 0.0, "cross_attention_kwargs": None, "on_step": None}
     with pipe.adapter_manager.playing(request.strength, music=True):
-        return pipe._generate(request, [prompt], words, options.get("generator"), None, source, **sampling)
+        return pipe._generate(request, [prompt], words, options.get("generator"), None, source, circular, **sampling)
 
 
 def _row_samples(pipe: Any) -> int:
@@ -351,8 +357,8 @@ def _make_anew(
         length = min(rows * row_s, sheet.duration_s - origin_s)
         cut = sheet.crop(origin_s, length) if first or sheet.duration_s > length else sheet
         own_notes = None if notes is None else notes.shift(-origin_s)
-        request = _request(pipe, cut, own_notes, prompt, rows * row_s, options)
-        made = _generate(pipe, request, prompt, options, SourceLatents(known, kept))
+        request = edit_request(pipe, cut, own_notes, prompt, rows * row_s, options)
+        made = generate_latents(pipe, request, prompt, options, SourceLatents(known, kept))
         new = _vocode(pipe, piece, latents, known, made, first, inside)
         wave = _put(pipe, wave, new, piece.rate, first, [(a + origin_s, b + origin_s) for a, b in inside])
         if latents is not None:
@@ -389,17 +395,22 @@ def _vocode(
 
 
 def _put(pipe: Any, wave: np.ndarray, new: np.ndarray, rate: int, first: int, stretches: list[Stretch]) -> np.ndarray:
-    """Return ``wave`` (…, samples) with the stretches of ``new`` (samples,), which begins at row ``first``."""
-    if rate != pipe._rate:
+    """Return ``wave`` (…, samples) with the stretches of ``new`` (samples,), which begins at row ``first``.
+
+    A stereo piece at 48 kHz gets its stretches in stereo where the pipeline has an upsampler.
+    """
+    if pipe.upsampler is not None and wave.ndim == 2 and len(wave) == 2 and rate == 48000:
+        new = pipe.to_stereo(new)
+    elif rate != pipe._rate:
         new = resample(new, pipe._rate, rate)
     begin = round(first * pipe.row_s * rate)
-    count = min(len(new), wave.shape[-1] - begin)
-    old, new = wave[..., begin : begin + count], new[:count]
+    count = min(new.shape[-1], wave.shape[-1] - begin)
+    old, new = wave[..., begin : begin + count], new[..., :count]
     spans = [(round(a * rate) - begin, min(round(b * rate) - begin, count)) for a, b in stretches]
     around = np.ones(count, dtype=bool)
     for start, end in spans:
         around[max(0, start - rate // 10) : end + rate // 10] = False
-    new = new * _loudness_ratio(old[..., around], new[around])
+    new = new * _loudness_ratio(old[..., around], new[..., around])
     full = np.broadcast_to(new, old.shape).astype(wave.dtype)
     fade = int(FADE_S * rate)
     for start, end in spans:

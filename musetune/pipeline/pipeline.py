@@ -508,6 +508,30 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         return editing.vary(self, audio, lead_sheet, prompt, amount, sampling_rate, options)
 
+    @torch.no_grad()
+    def loop(
+        self, lead_sheet: LeadSheet, prompt: str = "", *, loops: int = 1, **options: Unpack[EditOptions]
+    ) -> MuseTuneOutput:
+        """Generate loops: the last bar flows into the first, and each lasts the sheet's bars to the sample.
+
+        The denoising windows lie in a circle, across the seam as across any other place.
+
+        Args:
+            lead_sheet: whole bars of one meter, from a downbeat at time 0.
+            prompt: words.
+            loops: how many takes of the sheet; they are equally long and fit each other.
+            options: as of ``repaint``, but for arrangement.
+
+        Returns:
+            Mono audio (loops, samples) at the pipeline's own sampling rate.
+
+        Raises:
+            ValueError: where the sheet is not whole bars, and for values out of range.
+        """
+        from musetune.pipeline import looping
+
+        return looping.make_loops(self, lead_sheet, prompt, loops, options)
+
     # -- the call
     # ----------------------------------------------------------------------------------------------------------
 
@@ -853,6 +877,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         generator: Generators,
         latents: Tensor | None,
         source: SourceLatents | None = None,
+        circular: bool = False,
         **sampling: Unpack[SamplingOptions],
     ) -> Tensor:
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
@@ -861,7 +886,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             self.unet.config.sample_size if request.window_seconds is None else self._rows(request.window_seconds)
         )
         noise = self._noise(request, generator, latents)
-        windows = prepare_windows(self.adapter, request, rows, window_rows, self.row_s, self._execution_device)
+        windows = prepare_windows(
+            self.adapter, request, rows, window_rows, self.row_s, self._execution_device, circular
+        )
         text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels)
         conditions = Conditions(request.batch_size, request.guidance.levels, text, generated, windows)
         return sample(
@@ -876,6 +903,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             generator=generator,
             progress=self.progress_bar,
             source=source,
+            circular=circular,
             **sampling,
         )
 

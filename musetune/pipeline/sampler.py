@@ -77,6 +77,7 @@ def sample(
     progress: Callable[[Any], Iterable[Any]] = iter,
     on_step: OnStep | None = None,
     source: SourceLatents | None = None,
+    circular: bool = False,
 ) -> Tensor:
     """Denoise ``latents`` under ``conditions``.
 
@@ -93,6 +94,7 @@ def sample(
         on_step: called with (step, timestep, latents) after each step; returns the latents to go on with, or None to
             stop there.
         source: latents to start from or to keep in part.
+        circular: the last row is followed by the first.
 
     Returns:
         (B, channels, rows, cols) latents.
@@ -116,7 +118,7 @@ def sample(
             ).sample
             return guide(predicted, scales, guidance.rescale)
 
-        predicted = blend(scheduler.scale_model_input(latents, t), window_rows, window_rows // 2, predict)
+        predicted = blend(scheduler.scale_model_input(latents, t), window_rows, window_rows // 2, predict, circular)
         latents = scheduler.step(predicted, t, latents, **step_options).prev_sample
         if source is not None:
             latents = source.hold(scheduler, noise, latents, step + 1)

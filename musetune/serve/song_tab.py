@@ -153,7 +153,9 @@ class SongTab:
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
         gr.on([self.plan_button.click, self.prompt.submit], self.plan, order, planned, **work)
         self.apply_button.click(self.apply, [self.chart, self.header, *order], planned, **work)
-        self.notes_button.click(self.notes, [self.chart, self.header, self.prompt, self.seed], after_notes, **work)
+        self.notes_button.click(
+            self.notes, [self.chart, self.header, self.prompt, self.seed, self.styles], after_notes, **work
+        )
         self.audio_button.click(
             self.sound, [self.song, self.first_bar, self.steps, self.seed], [*bar, self.song, self.audio], **work
         )
@@ -199,13 +201,19 @@ class SongTab:
         yield from self._work(start, self._planned, request)
 
     def notes(
-        self, chart: str, header: PlanHeader | None, title: str, seed: int, request: gr.Request | None = None
+        self,
+        chart: str,
+        header: PlanHeader | None,
+        title: str,
+        seed: int,
+        styles: str | None = None,
+        request: gr.Request | None = None,
     ) -> Iterator[Update]:
-        """Write the players' notes for the chart: how far it is, and at last their rolls."""
+        """Write the players' notes for the chart, after own styles too: how far it is, and at last their rolls."""
 
         def start() -> Callable[[Errand[Song]], Song]:
             sheet = song_work.read_plan(chart, header or PlanHeader())
-            return lambda errand: song_work.write_notes(sheet, title, seed, self.studio.folder, errand)
+            return lambda errand: song_work.write_notes(sheet, title, seed, self.studio.folder, errand, styles or None)
 
         yield from self._work(start, lambda song: self._written(song, NO_AUDIO), request)
 

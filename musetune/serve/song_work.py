@@ -132,7 +132,11 @@ class SongAudio:
 
 @dataclass(frozen=True)
 class Song:
-    """A plan with its players' notes, and their files by name; ``versions``: how often a player was written anew."""
+    """A plan with its players' notes, and their files by name.
+
+    ``versions``: how often a player was written anew. ``styles``: path of the YAML file of own
+    styles by which it was written.
+    """
 
     sheet: LeadSheet
     arrangement: Arrangement
@@ -141,6 +145,7 @@ class Song:
     seed: int = 0
     versions: Mapping[str, int] = field(default_factory=dict)
     audio: SongAudio | None = None
+    styles: str | None = None
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
@@ -234,15 +239,25 @@ def _check_length(sheet: LeadSheet) -> None:
 # -- the notes ---------------------------------------------------------------------------------------------------------
 
 
-def write_notes(sheet: LeadSheet, title: str, seed: int, folder: Path, errand: Errand[Song] | None = None) -> Song:
+def write_notes(
+    sheet: LeadSheet,
+    title: str,
+    seed: int,
+    folder: Path,
+    errand: Errand[Song] | None = None,
+    styles: str | None = None,
+) -> Song:
     """Write every player's notes for a plan, and the song's files into a new folder under ``folder``.
 
+    ``styles``: path of a YAML file of own styles, whose grooves and instruments go before the package's.
+
     Raises:
+        ValueError: for a file of styles that cannot be read.
         StoppedError: where nobody waits any more.
     """
     check_number("Seed", seed, 0, 2**31 - 1)
-    notes = _arranged(sheet, errand, seed=int(seed))
-    return _with_files(Song(sheet, notes, title.strip() or "Song", {}, int(seed)), folder, errand)
+    notes = _arranged(sheet, errand, seed=int(seed), styles=styles)
+    return _with_files(Song(sheet, notes, title.strip() or "Song", {}, int(seed), styles=styles), folder, errand)
 
 
 def rewrite_player(song: Song, player: str, folder: Path, errand: Errand[Song] | None = None) -> Song:
@@ -262,6 +277,7 @@ def rewrite_player(song: Song, player: str, folder: Path, errand: Errand[Song] |
         stems=(player,),
         given=replace(song.arrangement, stems=others),
         seed=(song.seed + version * ANEW) % 2**31,
+        styles=song.styles,
     )
     stems = {name: arrangement.stems[name] if name == player else stem for name, stem in song.arrangement.stems.items()}
     anew = replace(

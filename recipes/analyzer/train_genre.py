@@ -23,12 +23,10 @@ quarter of an hour on one core; measure with benchmarks/genre.py.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import warnings
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,8 +38,6 @@ from omegaconf import MISSING
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-import musetune.analysis
-from musetune.analysis import analyze
 from musetune.analysis.genre.classifier import (
     GROUPS,
     KINDS,
@@ -52,12 +48,11 @@ from musetune.analysis.genre.classifier import (
     weights,
 )
 from musetune.analysis.genre.traits import FEATURE_NAMES, features
-from musetune.analysis.listening.features import mel_levels
-from musetune.analysis.listening.timbre import timbre_features
 from musetune.audio import load_audio, save_audio
-from musetune.audio.source import RATE, listen
+from musetune.audio.source import RATE
+from musetune.datasets.genre_hearing import hear_part, hear_recordings, remember, stored_rows, timbre_of
 from musetune.datasets.materials import find_held_out, reject_held_out, select
-from musetune.datasets.recordings import Recording, find_recordings
+from musetune.datasets.recordings import find_recordings
 from musetune.datasets.rendering.genres import NO_GENRE, PARTS, draw_sheet, find_songs, make_clip, reproduce
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import GENRES, LeadSheet
@@ -173,28 +168,6 @@ def render_part(part: str, cfg: Config) -> list[dict[str, Any]]:
     return [rows[f"{index:05d}.flac"] for index in range(getattr(cfg, part))]
 
 
-def stored_rows(work: Path, part: str) -> list[dict[str, Any]]:
-    """Rows of work/PART/metadata.jsonl in the order of their clips' numbers."""
-    lines = (work / part / "metadata.jsonl").read_text().splitlines()
-    return sorted(map(json.loads, lines), key=lambda row: str(row["file_name"]))
-
-
-def fingerprint() -> str:
-    """Eight letters that change with the analyser's code and weights, the genre's own files left out."""
-    room = Path(musetune.analysis.__file__).parent
-    files = [path for path in sorted(room.rglob("*")) if path.suffix in (".py", ".npz", ".safetensors")]
-    content = [
-        path.read_bytes() for path in files if "genre" not in path.relative_to(room).parts
-    ]  # training again does not mean hearing again
-    return hashlib.sha256(b"".join(content)).hexdigest()[:8]
-
-
-def hear_part(part: str, rows: list[dict[str, Any]], cfg: Config) -> list[dict[str, Any]]:
-    """The rows with what the analyser hears: heard_sheet, rhythm, timbre; None where it hears no music."""
-    folder = Path(cfg.work) / part
-    return remember(rows, folder / f"heard-{fingerprint()}.jsonl", lambda name: hear(*load_audio(folder / name), name))
-
-
 def measure_timbres(rows: list[dict[str, Any]], cfg: Config) -> list[dict[str, Any]]:
     """The training rows with `timbres`: of the clip and of `views` further productions of it."""
     folder = Path(cfg.work) / "train"
@@ -206,38 +179,6 @@ def measure_timbres(rows: list[dict[str, Any]], cfg: Config) -> list[dict[str, A
         return {"timbres": [timbre_of(view, rate) for view in waves]}
 
     return remember(rows, folder / f"timbres-{cfg.views}.jsonl", measure)
-
-
-def remember(rows: list[dict[str, Any]], stored: Path, find: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with what is found of each `file_name`, which is kept in a file."""
-    known = (
-        {row["file_name"]: row for row in map(json.loads, stored.read_text().splitlines())} if stored.is_file() else {}
-    )
-    with stored.open("a") as file:
-        for row in tqdm(rows, desc=stored.stem, unit="clip"):
-            name = row["file_name"]
-            if name not in known:
-                known[name] = {"file_name": name, **find(name)}
-                file.write(json.dumps(known[name]) + "\n")
-                file.flush()
-    return [{**row, **known[row["file_name"]]} for row in rows]
-
-
-def hear(wave: np.ndarray, rate: int, name: str) -> dict[str, Any]:
-    """The analyser's lead sheet and rhythm, and the timbre of a sound."""
-    row: dict[str, Any] = {"heard_sheet": None, "rhythm": {}, "timbre": timbre_of(wave, rate)}
-    try:
-        record = analyze(wave, rate)
-    except ValueError as error:
-        print(f"{name}: {error}")
-        return row
-    return row | {"heard_sheet": record.lead_sheet.to_json(), "rhythm": record.rhythmic_analysis}
-
-
-def timbre_of(wave: np.ndarray, rate: int) -> list[float]:
-    """Values of `TIMBRE_NAMES`."""
-    values: list[float] = timbre_features(mel_levels(listen(wave, rate).wave)).round(5).tolist()
-    return values
 
 
 Examples = tuple[np.ndarray, np.ndarray]  # features (n, FEATURE_NAMES), genre (n,)
@@ -363,23 +304,6 @@ def accuracy(w: dict[str, np.ndarray], part: Examples) -> float:
     return float((share.argmax(axis=1) == truth).mean())
 
 
-def hear_recordings(recordings: list[Recording], cfg: Config) -> list[dict[str, Any]]:
-    """Rows, as of `hear_part`, of the recordings' excerpts, with `name` and what is stated as `genre`; kept in
-    work/recordings-*.jsonl.
-    """
-    stored, rows = Path(cfg.work) / f"recordings-{fingerprint()}.jsonl", []
-    known = {row["name"]: row for row in map(json.loads, stored.read_text().splitlines())} if stored.is_file() else {}
-    with stored.open("a") as file:
-        for one in tqdm(recordings, desc="recordings"):
-            for name, wave, rate in one.excerpts():
-                if name not in known:
-                    known[name] = {"name": name, **hear(wave(), rate, name)}
-                    file.write(json.dumps(known[name]) + "\n")
-                    file.flush()
-                rows.append({**known[name], "genre": one.set.genre})
-    return rows
-
-
 def make_analyser_run() -> None:
     """Untrained weights, to which all genres are alike, where there are none of today's shape.
 
@@ -416,10 +340,10 @@ def main() -> None:
     cfg = complete(command_line(lambda words: read(Config, words), Config, __doc__))
     make_analyser_run()
     w = train(cfg) if cfg.fresh else dict(weights())
-    parts = {part: hear_part(part, render_part(part, cfg), cfg) for part in PARTS[1:]}
+    parts = {part: hear_part(part, render_part(part, cfg), Path(cfg.work)) for part in PARTS[1:]}
     recordings = [one for one in find_recordings(Path(cfg.materials)) if one.set.calibrates] if cfg.materials else []
     silent = examples(parts["calibration"], "heard")
-    sound = examples(parts["calibration"] + hear_recordings(recordings, cfg), "sound")
+    sound = examples(parts["calibration"] + hear_recordings(recordings, Path(cfg.work)), "sound")
     w["weight"], none = calibrate(w, silent, sound)
     w["none"] = np.array(none)
     w["sure"] = np.array([naming_threshold(w, silent), naming_threshold(w, sound)])

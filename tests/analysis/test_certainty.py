@@ -14,7 +14,7 @@ import musetune.datasets.metadata as metadata
 import musetune.evaluation.obedience as obedience
 import musetune.serve.work as work
 from musetune.analysis import Analysis, analyze
-from musetune.analysis.certainty import FILE, MeterCertainty, meter_certainty
+from musetune.analysis.certainty import FILE, Calibration, certainty, uncalibrated
 from musetune.analysis.export import KINDS, exports
 from musetune.analysis.genre.classifier import UNSURE
 from musetune.analysis.service.cache import StoredAnalysis
@@ -118,14 +118,32 @@ def test_what_is_read_from_symbols_is_certain(tmp_path: Path, sure: Analysis) ->
     assert (record["time_signature"], record["time_signature_confidence"]) == ("4/4", 1.0)
 
 
-def test_a_probability_rises_with_the_share_and_stays_within_0_and_1() -> None:
-    certainty = MeterCertainty(slope=0.6, intercept=-0.5, stated_from=0.7)
-    sure = [certainty.probability(share) for share in (0.0, 0.2, 0.5, 0.9, 1.0)]
-    assert sure == sorted(sure)
+def test_a_probability_rises_with_the_share_and_leads_back() -> None:
+    line = Calibration(slope=0.6, intercept=-0.5)
+    share = np.array([0.001, 0.2, 0.5, 0.9, 0.999])
+    sure = line.probability(share)
+    assert (np.diff(sure) > 0).all()
     assert sure[2] == pytest.approx(1 / (1 + np.exp(0.5)))
-    assert all(0 < value < 1 for value in sure)
+    assert line.share(sure) == pytest.approx(share)
+    assert line.probability([0.0, 1.0]).tolist() == line.share([0.0, 1.0]).tolist() == [0, 1]
 
 
 def test_the_shipped_numbers_are_those_of_the_file() -> None:
-    assert asdict(meter_certainty()) == json.loads(FILE.read_text())["meter"]
-    assert 0 < meter_certainty().stated_from < 1
+    assert asdict(certainty()) == json.loads(FILE.read_text())
+    assert 0 < certainty().meter_stated_from < 1
+    assert min(getattr(certainty(), name).slope for name in ("chord", "tempo", "meter", "key")) > 0
+
+
+def test_what_is_heard_has_probabilities_and_uncalibrated_the_shares(sure: Analysis) -> None:
+    with uncalibrated():
+        raw = analyze(song(["Bb:maj", "F:maj", "G:min", "Eb:maj"] * 2, 112), SR)
+    assert certainty().chord.probability(raw.chord_confidence) == pytest.approx(sure.chord_confidence)
+    assert certainty().tempo.probability(raw.bpm_confidence) == pytest.approx(sure.bpm_confidence)
+    assert certainty().key.probability(raw.key_confidence) == pytest.approx(sure.key_confidence)
+
+
+def test_bars_are_as_sure_with_and_without_calibration(sure: Analysis) -> None:
+    with uncalibrated():
+        raw = analyze(song(["Bb:maj", "F:maj", "G:min", "Eb:maj"] * 2, 112), SR)
+        bars = [bar.confidence for bar in raw.bars]
+    assert [bar.confidence for bar in sure.bars] == pytest.approx(bars, abs=1e-6)

@@ -73,8 +73,9 @@ def test_a_sheet_is_cut_to_the_seconds_that_were_asked_for(tiny_base: Path, adap
     part = ["--follow", "chords", "--follow", "key", "--follow-seconds", "0", "1", "--window-seconds", "1.5"]
     pushed = ["--guidance-interval", "0", "0.8", "--music-guidance-interval", "0.2", "1"]
     out = tmp_path / "d.WAV"
-    done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, *part, *pushed, "-o", out)
+    done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, *part, *pushed, "--midi", "-o", out)
     assert done.returncode == 0, done.stderr
+    assert LeadSheet.load(out.with_suffix(".mid")).chord_labels == ["C:maj"]
     assert f"{out}: 2.00 s at 48000 Hz, stereo" in done.stdout
     assert soundfile.info(out).channels == 2
     report = json.loads(out.with_suffix(".json").read_text())

@@ -230,7 +230,7 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
     assert bars == {"audio", "audio of bass (1 of 1)"}
     assert "3/3" in " ".join(err)
     assert (code, out.splitlines()[-2:]) == (0, ["dub.wav", "dub.bass.wav"])
-    assert not Path("dub.mid").exists()
+    assert Path("dub.mid").is_file()
     prompt, adapter, seed, call = calls[0]
     assert (prompt, adapter, seed, call["num_inference_steps"]) == ("dub", "theory", 7, 3)
     assert list(call["arrangement"].stems) == ["bass"]
@@ -308,3 +308,11 @@ def test_the_shipped_models_compose_from_a_sentence(run) -> None:  # type: ignor
     assert (credits["drums"], credits["bass"]) == ("by rule jazz_waltz", "by rule walking")
     assert sum(stem["notes"] for stem in told["stems"]) > 40
     assert load_arrangement("waltz.mid").stems["bass"].notes
+
+
+def test_notes_are_written_beside_audio_unless_others_are_asked_for(tmp_path: Path) -> None:
+    from musetune.cli.song import output_of
+
+    beside = output_of(tmp_path / "song.wav", set(), False, False, False)
+    assert (beside.suffixes, beside.audio) == ((".mid",), True)
+    assert output_of(tmp_path / "song", {"jams"}, False, True, False).suffixes == (".jams",)

@@ -199,3 +199,16 @@ def test_chords_put_into_a_sheet_keep_their_neighbours() -> None:
         ("A:7", 9.5, 13),
         ("C:maj", 13, 16),
     ]
+
+
+def test_a_stereo_result_gets_its_stretch_in_stereo(pipe: MuseTunePipeline) -> None:
+    pipe.load_upsampler()
+    try:
+        take = pipe("pop", lead_sheet=SHEET, generator=seeded(), stereo=True, **QUICK)
+        made = pipe.repaint(take, seconds=(1, 2), generator=seeded(4), **QUICK)
+    finally:
+        pipe.register_modules(upsampler=None)
+    assert (made.sampling_rate, made.audios.shape) == (48000, (1, 2, 4 * 48000))
+    kept_and_changed(take.audios[0], made.audios[0], 48000, (1, 2))
+    left, right = made.audios[0][:, 50000:90000]
+    assert not np.array_equal(left, right)

@@ -221,3 +221,20 @@ def test_a_style_is_chosen_and_played_from_the_chart(tmp_path: Path) -> None:
     own = tmp_path / "mine.yaml"
     own.write_text("style: zouk\ntempo: [90, 94]\n")
     assert 89.9 < write_plan(SongOrder("a short zouk, 4 bars", styles=str(own))).bpm < 94.1
+
+
+@pytest.mark.slow
+def test_a_file_of_own_styles_reaches_the_notes_and_the_players_written_anew(tmp_path: Path) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text(
+        "style: zouk\ngrooves: {drums: one_drop, bass: pedal, keys: none}\ninstruments: {bass: upright bass}\n"
+    )
+    sheet = read_plan("| Am | F | C | G |", PlanHeader("A minor", 92, "4/4", "pop", "zouk"))
+    song = write_notes(sheet, "mine", 1, tmp_path, styles=str(own))
+    assert song.arrangement.stems["drums"].credit == "by rule one_drop"
+    assert song.arrangement.stems["bass"].credit == "by rule pedal"
+    assert song.arrangement.stems["bass"].program == 32
+    anew = rewrite_player(song, "bass", tmp_path)
+    assert anew.arrangement.stems["bass"].credit == "by rule pedal"
+    plain = write_notes(sheet, "mine", 1, tmp_path)
+    assert plain.arrangement.stems["drums"].credit != "by rule one_drop"

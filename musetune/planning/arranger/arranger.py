@@ -88,7 +88,8 @@ class Arranger:
 
         Where the sheet or ``style`` names a style (docs/reference/styles.md), its grooves
         (docs/reference/grooves.md) are played by the rules of these names, the transformer writes the other players
-        after them, and all have the style's feel, its sections' dynamics and human timing. ``Stem.writers`` says who
+        after them, and all have the style's feel, its sections' dynamics and human timing; sections that come back
+        are ornamented (``musetune.planning.rules.variation``). ``Stem.writers`` says who
         wrote which section.
 
         Args:

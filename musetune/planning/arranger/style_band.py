@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 
@@ -13,8 +13,9 @@ from musetune.planning.rules.band import BandBar, band_bars, play, resting
 from musetune.planning.rules.expression import SwingFeel, perform
 from musetune.planning.rules.grooves.catalogue import MODEL
 from musetune.planning.rules.instruments import lead_range, program_called
+from musetune.planning.rules.variation import vary_repeats
 from musetune.symbols import LeadSheet
-from musetune.symbols.arrangement import SILENCE, STEMS, Stem, Writer
+from musetune.symbols.arrangement import SILENCE, STEMS, Stem, StemNote, Writer
 from musetune.symbols.names import suggest
 
 
@@ -87,26 +88,32 @@ def write_by_rule(sheet: LeadSheet, band: StyleBand, players: tuple[str, ...], s
 def finish(
     sheet: LeadSheet, band: StyleBand, stems: Mapping[str, Stem], *, humanize: bool, seed: int
 ) -> dict[str, Stem]:
-    """Stems with feel, dynamics and hands; who rests in a section is silent there; each section says its writer."""
+    """Stems with varied repeats, feel, dynamics and hands.
+
+    Who rests in a section is silent there; each section says its writer.
+    """
     bars = band_bars(sheet)
-    sounding = {}
+    sounding: dict[str, Sequence[StemNote]] = {}
     for player, stem in stems.items():
         silent = [place for place in bars if resting(player, place, band.grooves)]
         spans = [(float(place.start), float(place.end)) for place in silent]
         sounding[player] = [n for n in stem.notes if not any(a - 1e-6 <= n.start < b - 1e-6 for a, b in spans)]
-    played = perform(sheet, bars, sounding, feel=band.feel, humanize=humanize, seed=seed)
+    varied = vary_repeats(sheet, bars, sounding, band.grooves, seed)
+    played = perform(sheet, bars, varied, feel=band.feel, humanize=humanize, seed=seed)
     return {
         player: replace(
             stem,
             program=band.programs.get(player, stem.program),
             notes=played[player],
-            writers=tuple(_writers(player, stem, bars, band, sounding[player])),
+            writers=tuple(_writers(player, stem, bars, band, varied[player])),
         )
         for player, stem in stems.items()
     }
 
 
-def _writers(player: str, stem: Stem, bars: list[BandBar], band: StyleBand, notes: list) -> Iterator[Writer]:
+def _writers(
+    player: str, stem: Stem, bars: list[BandBar], band: StyleBand, notes: Sequence[StemNote]
+) -> Iterator[Writer]:
     """A writer for each section: the rule's name, or that the player rests."""
     starts = [place for index, place in enumerate(bars) if not index or bars[index - 1].section != place.section]
     ends = [float(place.start) for place in starts[1:]] + [float("inf")]

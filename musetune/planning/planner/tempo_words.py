@@ -12,7 +12,7 @@ Tempi = tuple[int, int]  # fewest and most beats a minute
 
 NAMED_TEMPO = re.compile(
     r"\b(?:slow\w*|fast\w*|quick\w*|rapid|speedy|swift|brisk|lively|(?:up|mid|down)-?tempo|up-?beat|medium|moderate\w*|"
-    r"leisurely|unhurried|relaxed|laid-?back|easy-?going|crawling|dragging|sluggish|rushing|racing|hurried|frantic|"
+    r"leisurely|unhurried|relaxed|laid[ -]?back|easy-?going|crawling|dragging|sluggish|rushing|racing|hurried|frantic|"
     r"galloping|energetic|high-energy|breakneck|steady|snappy|walking[ -]pace|chilled|tempo|pace|largo|grave|lento|"
     r"larghetto|adagi\w+|andant\w+|moderato|allegr\w+|vivace|vivo|prest\w+|"
     r"blistering\w*|blazing\w*|insanely|furious\w*)\b",

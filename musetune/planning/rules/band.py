@@ -28,6 +28,8 @@ PICK_UPS = {  # bass grooves that lead into the next section
     "root_eighths", "root_quarters", "root_syncopated", "root_fifth", "motown_line", "triad_walk", "two_feel",
     "root_whole",
 }  # fmt: skip
+SUNG_GENRES = ("pop", "rock")  # whose melodies are silent in a quarter of their bars (POP909); jazz tunes in few
+BREATH = 0.5
 CRASHES = 0.7  # density from which a section begins with a cymbal
 
 
@@ -213,6 +215,7 @@ def _lead(sheet: LeadSheet, bars: list[BandBar], name: str, span: tuple[int, int
             seed=f"{seed}:lead:{places[0].label}",
             height=shape.height,
             density=shape.density_at(0.5),
+            breath=BREATH if sheet.genre in SUNG_GENRES else 0.0,
         )
         for index, strike in LEAD[name](section):
             yield from _notes(places[index], [strike])

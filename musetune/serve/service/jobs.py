@@ -175,6 +175,9 @@ class JobStore(Protocol):
     def counts(self) -> dict[tuple[str, str], int]:
         """How many jobs there are by kind and state."""
 
+    def ended(self, since: float) -> list[Job]:
+        """Jobs that ended after a time, seconds since 1970."""
+
     def expire(self, seconds: float, max_bytes: int | None = None) -> list[str]:
         """Forget jobs that ended so long ago, and the oldest ended ones while all results are larger than they may.
 

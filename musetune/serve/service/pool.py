@@ -138,18 +138,22 @@ class WorkerPool:
         self.restarts += 1
         self._not_before[name] = time.monotonic() + (0 if again or failed else PAUSE_S)
 
-    def stop(self, seconds: float) -> bool:
-        """Let every worker finish its job and end; kill those that have not after so many seconds.
-
-        Returns:
-            Whether all ended by themselves. What others were doing is in the queue for the next start.
-        """
+    def end_watch(self) -> None:
+        """Ask every worker to end after its job, and start none anew."""
         self._end.set()
         if self._thread.ident is not None:
             self._thread.join()
         for process in self._processes.values():
             if process.is_alive():
                 process.terminate()
+
+    def stop(self, seconds: float) -> bool:
+        """Let every worker finish its job and end; kill those that have not after so many seconds.
+
+        Returns:
+            Whether all ended by themselves. What others were doing is in the queue for the next start.
+        """
+        self.end_watch()
         until = time.monotonic() + seconds
         for process in self._processes.values():
             process.join(max(0.0, until - time.monotonic()))

@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     UNIQUE (owner, idempotency_key)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, kind, place);
+CREATE INDEX IF NOT EXISTS jobs_by_end ON jobs (finished);
 CREATE TABLE IF NOT EXISTS events (
     job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,
@@ -334,6 +335,11 @@ class SQLiteJobStore:
         """How many jobs there are by kind and state."""
         rows = self._connection().execute("SELECT kind, state, count(*) FROM jobs GROUP BY kind, state")
         return {(kind, state): count for kind, state, count in rows}
+
+    def ended(self, since: float) -> list[Job]:
+        """Jobs that ended after a time, seconds since 1970."""
+        query = f"SELECT {COLUMNS} FROM jobs WHERE finished > ? ORDER BY finished"
+        return [_job(row) for row in self._connection().execute(query, (since,))]
 
     def expire(self, seconds: float, max_bytes: int | None = None) -> list[str]:
         """Forget jobs that ended so long ago, and the oldest ended ones while all results are larger than they may."""

@@ -18,6 +18,7 @@ from musetune.planning.planner.tempo_words import tempo_range
         ("slow", [(100, 200)], (80, 120)),
         ("slow", [(50, 80)], (50, 62)),
         ("laid-back", [(100, 200)], (100, 150)),
+        ("laid back", [(100, 200)], (100, 150)),
         ("medium", [(100, 200)], (115, 160)),
         ("not too fast", [(100, 200)], (100, 150)),
         ("not too slow", [(100, 200)], (150, 200)),

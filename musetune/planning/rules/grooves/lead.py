@@ -42,6 +42,7 @@ class LeadSection:
         seed: What random choices follow from; equal in sections that come back.
         height: 0–1, where in the range it lies: a chorus above a verse.
         density: How much is played, 0–1.
+        breath: Share of the phrases that close a bar early and rest in their last bar, 0–1.
     """
 
     bars: tuple[GrooveBar, ...]
@@ -51,6 +52,7 @@ class LeadSection:
     seed: str = "0"
     height: float = 0.45
     density: float = 0.7
+    breath: float = 0.0
 
     @property
     def middle(self) -> float:
@@ -80,6 +82,8 @@ def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
         bars = section.bars[start : start + PHRASE]
         final = start + PHRASE >= len(section.bars)
         last = (last + section.middle) / 2 + chance.choice((-2, 0, 2)) if start else last
+        if section.breath and len(bars) == PHRASE and chance.random() < section.breath:
+            bars = bars[:-1]
         for offset, bar in enumerate(bars):
             closes = offset == len(bars) - 1
             name = "close" if closes else plan[offset]

@@ -1,0 +1,222 @@
+"""`musetune repaint | extend | vary`: change a part of a piece, play on, take it again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musetune.cli.hub import complete_adapter, complete_base
+from musetune.cli.outputs import Force, check_new
+from musetune.cli.song import check_text
+from musetune.cli.sound import audio_kind, load_pipeline
+
+if TYPE_CHECKING:
+    from musetune.symbols import LeadSheet
+
+REPAINT_HELP = """Make a stretch of a recording anew, under other chords or words; the rest stays as it is.
+
+AUDIO is any recording. The stretch is --seconds START-END or --bars FIRST-LAST (counted from 1, LAST included), more
+than once where several stretches shall change. Beyond 30 ms around a stretch every sample is the recording's own, at
+its rate and in its channels.
+
+--chords says what is played there: Roman, pop or Harte names, or a chart with bars; they share the stretch evenly.
+--sheet is the lead sheet of the whole recording; without it the recording is analysed first (`musetune analyze` shows
+what is found, and -o saves it to be corrected).
+
+Examples:
+
+  musetune repaint song.wav --bars 3-4 --chords "Dm7 G7" -o better.wav
+
+  musetune repaint song.wav --seconds 12-16 --prompt "distorted guitar solo" --seed 3 -o solo.wav
+
+  musetune repaint song.wav --sheet song.json --bars 1-2 --bars 7-8 -o song2.wav
+"""
+EXTEND_HELP = """Play on after the end of a recording, or into its beginning.
+
+--sheet is the lead sheet of the whole: what is put in front (--before seconds), the recording, and what is put behind
+(--after seconds). Without it the recording is analysed, and --chords, repeated, are what comes after it, in its own
+tempo and key; --before needs --sheet. The recording itself stays as it is, but for 30 ms at a joint.
+
+Examples:
+
+  musetune extend intro.wav --after 8 --chords "vi IV I V" -o longer.wav
+
+  musetune extend verse.wav --before 4 --after 4 --sheet whole.json --prompt "warm pop" -o whole.wav
+"""
+VARY_HELP = """Take a recording again, near or far.
+
+--amount 0 is the recording through the model's codec, 1 a new take of the same chords, tempo and key that keeps
+nothing of its sound; between them lies how much of it shines through. Without --sheet the recording is analysed first.
+
+Examples:
+
+  musetune vary loop.wav --amount 0.4 --seed 1 -o loop-b.wav
+
+  musetune vary sketch.wav --amount 0.8 --prompt "late-night jazz trio" -o trio.wav
+"""
+
+Audio = Annotated[
+    Path, typer.Argument(help="recording: WAV, FLAC, OGG, MP3", exists=True, dir_okay=False, show_default=False)
+]
+Prompt = Annotated[str, typer.Option(help="words for what is new")]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(help="lead sheet: .json, .mid, .musicxml, .mxl, .jams; default: analyse the recording", exists=True),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)]
+Base = Annotated[str, typer.Option(help="nano, a folder, or a Hub id", autocompletion=complete_base)]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        help="bundled name, folder or Hub id; default the base's own, else theory", autocompletion=complete_adapter
+    ),
+]
+Steps = Annotated[int, typer.Option(help="denoising steps", min=1)]
+Seed = Annotated[int, typer.Option(help="same seed, same audio")]
+Device = Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")]
+Json = Annotated[bool, typer.Option("--json", help="say what was written, for programs")]
+
+
+def repaint(
+    audio: Audio,
+    seconds: Annotated[list[str] | None, typer.Option(help="start and end of a stretch as 4-8, more than once")] = None,
+    bars: Annotated[
+        list[str] | None, typer.Option(help="first and last bar of a stretch as 3-4, or one bar, more than once")
+    ] = None,
+    chords: Annotated[str | None, typer.Option(help="what is played in each stretch; default: as it was")] = None,
+    sheet: Sheet = None,
+    prompt: Prompt = "",
+    base: Base = "nano",
+    adapter: Adapter = None,
+    steps: Steps = 20,
+    seed: Seed = 0,
+    device: Device = None,
+    out: Out = Path("out.wav"),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    if not seconds and not bars:
+        raise ValueError("say what to make anew: --seconds 4-8 or --bars 3-4")
+    if seconds and bars:
+        raise ValueError("give --seconds or --bars, not both")
+    stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
+    given = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
+    own = {"lead_sheet": _load_sheet(sheet)}
+    _edit("repaint", audio, prompt, given | own, base, adapter, steps, seed, device, out, force, as_json)
+
+
+def extend(
+    audio: Audio,
+    before: Annotated[float, typer.Option(help="seconds to put in front", min=0)] = 0.0,
+    after: Annotated[float, typer.Option(help="seconds to put behind", min=0)] = 0.0,
+    chords: Annotated[str | None, typer.Option(help="what comes after the recording, without --sheet")] = None,
+    sheet: Sheet = None,
+    prompt: Prompt = "",
+    base: Base = "nano",
+    adapter: Adapter = None,
+    steps: Steps = 20,
+    seed: Seed = 0,
+    device: Device = None,
+    out: Out = Path("out.wav"),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    if not before and not after:
+        raise ValueError("say how much to play on: --before 4 or --after 8, or both")
+    if sheet is not None and chords is not None:
+        raise ValueError("give --sheet, which has the chords of the whole, or --chords of what comes after, not both")
+    if sheet is None and (before or chords is None):
+        raise ValueError("without --sheet only --after works, and needs --chords: what is played there")
+    whole = _load_sheet(sheet) if chords is None else _continued(audio, chords, after)
+    given = {"lead_sheet": whole, "before_seconds": before, "after_seconds": after}
+    _edit("extend", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+
+
+def vary(
+    audio: Audio,
+    amount: Annotated[float, typer.Option(help="0 the recording through the codec, 1 a new take", min=0, max=1)] = 0.4,
+    sheet: Sheet = None,
+    prompt: Prompt = "",
+    base: Base = "nano",
+    adapter: Adapter = None,
+    steps: Steps = 20,
+    seed: Seed = 0,
+    device: Device = None,
+    out: Out = Path("out.wav"),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    given = {"lead_sheet": _load_sheet(sheet), "amount": amount}
+    _edit("vary", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+
+
+def _stretches(option: str, words: list[str] | None, kind: type[float]) -> list[tuple[float, float]] | None:
+    """Read stretches such as 4-8, or 3 for one bar."""
+    stretches = []
+    for word in words or ():
+        first, dash, last = word.partition("-")
+        try:
+            stretches.append((kind(first), kind(last if dash or kind is float else first)))
+        except ValueError:
+            raise ValueError(f"{option} {word!r} is no stretch: give its start and its end as 4-8") from None
+    return stretches or None
+
+
+def _load_sheet(path: Path | None) -> LeadSheet | None:
+    from musetune.symbols import LeadSheet
+
+    return None if path is None else LeadSheet.load(path)
+
+
+def _continued(audio: Path, chords: str, after_s: float) -> LeadSheet:
+    """Return what is heard in a recording, played on under ``chords``."""
+    from musetune.analysis import analyze
+    from musetune.pipeline.continuing import continue_sheet
+
+    heard = analyze(audio)
+    return continue_sheet(heard.lead_sheet, heard.source.duration_s, chords, after_s)
+
+
+def _edit(
+    kind: str,
+    audio: Path,
+    prompt: str,
+    given: dict[str, Any],
+    base: str,
+    adapter: str | None,
+    steps: int,
+    seed: int,
+    device: str | None,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Load the pipeline, edit, write the audio, say so."""
+    import torch
+
+    from musetune.audio import save_audio
+    from musetune.pipeline.loading import pick_device, quiet
+
+    check_text("--prompt", prompt)
+    file_format = audio_kind(out, None)
+    if out.exists() and out.samefile(audio):
+        raise ValueError(f"-o {out} is the recording that is read: give another name")
+    check_new([out], force)
+    quiet()
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
+    generator = torch.Generator().manual_seed(seed)
+    output = getattr(pipe, kind)(audio, prompt=prompt, generator=generator, num_inference_steps=steps, **given)
+    wave, rate = output.audios[0], output.sampling_rate
+    save_audio(out, wave, rate, file_format)
+    seconds = wave.shape[-1] / rate
+    summary = {
+        "audio": str(out),
+        "seconds": seconds,
+        "sampling_rate": rate,
+        "channels": 1 if wave.ndim == 1 else len(wave),
+        "sheet": output.lead_sheet.to_json(),
+    }
+    typer.echo(json.dumps(summary, indent=2) if as_json else f"{out}: {seconds:.2f} s at {rate} Hz")

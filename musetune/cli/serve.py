@@ -1,0 +1,123 @@
+"""`musetune serve`: the HTTP service."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musetune.cli.ui import check_port
+
+HELP = """Serve generation and analysis over HTTP, for programs.
+
+POST a request to /v1/generations or /v1/analyses and get a job; ask /v1/jobs/ID how far it is; fetch
+/v1/jobs/ID/audio, report, chart, midi, musicxml. /openapi.json describes all of it, `musetune.client` speaks it,
+docs/how-to/serve.md explains it.
+
+Jobs and results lie in --folder and outlive a crash: at the next start the queue goes on where it was.
+
+It is served to this machine alone. To let others in, give it keys: MUSETUNE_API_KEYS=name:KEY,… or --keys FILE with
+the SHA-256 of a key a line; then say --host 0.0.0.0, and put a proxy with TLS before it.
+
+Ctrl+C or SIGTERM: what runs is finished, for up to --drain seconds, what waits stays in the folder.
+
+Needs the extra \\[serve]: pip install "musetune\\[serve]"
+
+Examples:
+
+  musetune serve
+
+  curl -s localhost:8000/v1/generations -H 'Content-Type: application/json' -d '{"prompt": "jazz trio",
+  "harmonic_progression": "ii7 V7 Imaj7", "key": "F major"}'
+
+  MUSETUNE_API_KEYS=me:$(openssl rand -hex 24) musetune serve --host 0.0.0.0 --workers 2 --rate 60/minute
+"""
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="address to serve on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to serve on", min=1, max=65535)] = 8000,
+    folder: Annotated[Path, typer.Option(help="where jobs and results are kept")] = Path("out/service"),
+    base: Annotated[str, typer.Option(help="nano, a folder, or a Hub id such as cvssp/audioldm2")] = "nano",
+    adapter: Annotated[
+        str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    workers: Annotated[int, typer.Option(help="processes that generate, each with its models", min=1, max=64)] = 1,
+    analysers: Annotated[int, typer.Option(help="processes that analyse", min=1, max=64)] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="processor threads of each; default torch's choice", min=1)
+    ] = None,
+    queue: Annotated[int, typer.Option(help="jobs that may wait; one more is refused with 429", min=1)] = 64,
+    max_seconds: Annotated[float, typer.Option(help="longest audio of one generation", min=1)] = 120.0,
+    job_seconds: Annotated[float, typer.Option(help="longest time of one job", min=1)] = 1800.0,
+    upload_mb: Annotated[int, typer.Option(help="largest song, in MB", min=1)] = 256,
+    disk_mb: Annotated[int, typer.Option(help="all results together, in MB; the oldest go", min=1)] = 20480,
+    keep_hours: Annotated[float, typer.Option(help="how long results are kept", min=0.01)] = 24.0,
+    rate: Annotated[str, typer.Option(help="requests of each key, such as 60/minute; none: no limit")] = "300/minute",
+    keys: Annotated[Path | None, typer.Option(help="file with a SHA-256, or NAME:SHA-256, a line")] = None,
+    drain: Annotated[float, typer.Option(help="seconds that running jobs get to end when it is stopped", min=0)] = 60.0,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="a further name by which it is reached, such as a proxy's; more than once")
+    ] = None,
+) -> None:
+    check_port(host, port)
+    try:
+        import uvicorn
+
+        from musetune.serve.service.access import KEYS_VARIABLE, ApiKeys, RateLimit
+        from musetune.serve.service.app import build_app
+        from musetune.serve.service.monitoring import set_up_logs
+        from musetune.serve.service.service import JobService
+        from musetune.serve.service.settings import MEGABYTE, ServiceSettings
+    except ImportError as error:
+        raise ImportError(f'the service needs its extra: pip install "musetune[serve]" ({error})') from error
+    api_keys = ApiKeys.load(keys)
+    if not api_keys and not _is_loopback(host):
+        raise ValueError(
+            f"--host {host} lets other machines in, and there are no keys: set {KEYS_VARIABLE} or give --keys FILE, or "
+            "serve on 127.0.0.1"
+        )
+    limit = None if rate.lower() == "none" else rate
+    RateLimit(limit)
+    settings = ServiceSettings(
+        folder=folder.resolve(),
+        base=base,
+        adapter=adapter,
+        device=device,
+        workers=workers,
+        analysers=analysers,
+        threads=threads,
+        max_queue=queue,
+        max_seconds=max_seconds,
+        max_job_seconds=job_seconds,
+        max_upload=upload_mb * MEGABYTE,
+        max_bytes=disk_mb * MEGABYTE,
+        keep_seconds=keep_hours * 3600,
+        rate=limit,
+        drain_seconds=drain,
+        allow_hosts=tuple(allow_host or ()),
+    )
+    service = JobService(settings)
+    set_up_logs()
+    typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True)
+    uvicorn.run(
+        build_app(service, api_keys, host),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=512,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether an address reaches this machine alone."""
+    addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)

@@ -1,0 +1,154 @@
+"""The service without HTTP: its store, its workers, what it removes in time, and what it starts and ends with."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import shutil
+import threading
+import time
+from functools import partial
+from typing import IO, Any
+
+from musetune.serve.service.analysis import AnalysisRunner
+from musetune.serve.service.generation import generation_factory
+from musetune.serve.service.jobs import Job, JobStore
+from musetune.serve.service.monitoring import ServiceMetrics, set_up_logs
+from musetune.serve.service.pool import WorkerPool, WorkerSetup
+from musetune.serve.service.settings import ServiceSettings
+from musetune.serve.service.sqlite_store import SQLiteJobStore
+
+TEND_S = 1.0  # how often ended jobs are counted
+CLEAN_S = 30.0  # how often old results are removed
+
+log = logging.getLogger(__name__)
+
+
+class JobService:
+    """Store, workers and what tends them. Its folder is its own while it is open.
+
+    Args:
+        settings: What it is set to.
+
+    Raises:
+        OSError: Another service uses the folder.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(settings)
+        self.store: JobStore = SQLiteJobStore(settings.database, settings.max_queue)
+        self.metrics = ServiceMetrics(self.store)
+        self.draining = False
+        shutil.rmtree(settings.notices, ignore_errors=True)
+        open_store = partial(SQLiteJobStore, settings.database, settings.max_queue)
+        make = generation_factory(
+            settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices
+        )
+        common = {"folder": settings.folder, "max_seconds": settings.max_job_seconds, "begin": set_up_logs}
+        generation = WorkerSetup(open_store, make, threads=settings.threads, **common)  # type: ignore[arg-type]
+        analysis = WorkerSetup(open_store, partial(AnalysisRunner, settings.notices), **common)  # type: ignore[arg-type]
+        self.pools = {
+            "generation": WorkerPool(generation, settings.workers, "generation", self.store),
+            "analysis": WorkerPool(analysis, settings.analysers, "analysis", self.store),
+        }
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._tend, name="tending", daemon=True)
+
+    def start(self) -> None:
+        """Go on where the last service on this folder was, and start the workers."""
+        again, failed = self.store.recover(None, "the service ended in the middle of it")
+        if again or failed:
+            log.warning("%d job(s) that ran when the last service ended start again, %d fail", len(again), len(failed))
+        self.sweep()
+        for pool in self.pools.values():
+            pool.start()
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """Let running jobs end, for as long as the settings say, and stop; what waits goes on at the next start."""
+        self.draining = True
+        self._end.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        for pool in self.pools.values():
+            pool.end_watch()
+        ended = [pool.stop(self.settings.drain_seconds) for pool in self.pools.values()]
+        self.close()
+        return all(ended)
+
+    def close(self) -> None:
+        """Give back the store and the folder."""
+        self.store.close()
+        self._lock.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker lives and has loaded its models."""
+        return not self.draining and all(
+            len(pool.pids) == len(pool.names) and all(self.notice(pid) is not None for pid in pool.pids.values())
+            for pool in self.pools.values()
+        )
+
+    def notice(self, pid: int) -> dict[str, Any] | None:
+        """What a worker process says that it has loaded; None while it loads."""
+        try:
+            return dict(json.loads((self.settings.notices / f"{pid}.json").read_text()))
+        except FileNotFoundError:
+            return None
+
+    def loaded(self) -> dict[str, Any] | None:
+        """What the workers that generate have loaded; None while they load."""
+        notices = (self.notice(pid) for pid in self.pools["generation"].pids.values())
+        return next((notice for notice in notices if notice is not None), None)
+
+    def workers_of(self, kind: str) -> int:
+        """How many processes do jobs of a kind."""
+        return len(self.pools[kind].names)
+
+    def sweep(self) -> None:
+        """Forget jobs whose time is over, and remove files that belong to no job."""
+        self.store.expire(self.settings.keep_seconds, self.settings.max_bytes)
+        known = self.store.ids()
+        for kind in ("results", "uploads"):
+            folder = self.settings.folder / kind
+            for place in folder.iterdir() if folder.is_dir() else ():
+                young = time.time() - place.stat().st_mtime < CLEAN_S  # an upload whose job is not submitted yet
+                if place.name not in known and not young:
+                    shutil.rmtree(place, ignore_errors=True)
+        for job_id in known:
+            job = self.store.get(job_id)
+            if job is not None and job.final:  # the song is not needed any more
+                shutil.rmtree(self.settings.folder / "uploads" / job_id, ignore_errors=True)
+
+    def ended_jobs(self) -> list[Job]:
+        """Jobs that ended since the last call, counted."""
+        for kind, pool in self.pools.items():
+            self.metrics.workers.labels(kind).set(len(pool.pids))
+            self.metrics.restarts.labels(kind).set(pool.restarts)
+        return self.metrics.observe_ended()
+
+    def _tend(self) -> None:
+        cleaned = time.monotonic()
+        while not self._end.wait(TEND_S):
+            try:
+                for job in self.ended_jobs():
+                    log.info("job %s of kind %s: %s", job.id, job.kind, job.state)
+                if time.monotonic() - cleaned > CLEAN_S:
+                    cleaned = time.monotonic()
+                    self.sweep()
+            except Exception:  # a full disk: this thread must go on, since it is what makes room
+                log.exception("old jobs cannot be tended now")
+
+
+def _lock(settings: ServiceSettings) -> IO[str]:
+    """The folder's lock, held until it is closed or the process ends."""
+    file = (settings.folder / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise OSError(f"another musetune serve uses {settings.folder}: end that, or give --folder another") from error
+    return file

@@ -1,0 +1,63 @@
+"""What the service is set to; `musetune serve` fills it from its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """Settings of one service.
+
+    Attributes:
+        folder: Where jobs, uploads and results lie; one service at a time uses it.
+        base: "nano", a folder, or a Hub id.
+        adapter: A theory adapter; None: the base's own, else "theory".
+        device: Such as cpu or cuda:1; None: cuda where there is one.
+        workers: Processes that generate.
+        analysers: Processes that analyse.
+        threads: Threads of each worker; None: torch's own choice.
+        max_queue: Jobs that may wait.
+        max_seconds: The longest audio of a generation.
+        max_job_seconds: The longest time of a job.
+        max_upload: Bytes of a song.
+        max_body: Bytes of any other request.
+        max_bytes: Bytes of all results together; the oldest go.
+        keep_seconds: How long a job and its results stay after its end.
+        max_wait: The longest time that a request may wait for its job to end.
+        rate: How many requests each key may send, such as "120/minute"; None: as many as it likes.
+        drain_seconds: How long a stopping service waits for running jobs.
+        allow_hosts: Further names by which the service may be reached.
+    """
+
+    folder: Path
+    base: str = "nano"
+    adapter: str | None = None
+    device: str | None = None
+    workers: int = 1
+    analysers: int = 1
+    threads: int | None = None
+    max_queue: int = 64
+    max_seconds: float = 120.0
+    max_job_seconds: float = 1800.0
+    max_upload: int = 256 * MEGABYTE
+    max_body: int = 8 * MEGABYTE
+    max_bytes: int = 20 * 1024 * MEGABYTE
+    keep_seconds: float = 24 * 3600.0
+    max_wait: float = 60.0
+    rate: str | None = "300/minute"
+    drain_seconds: float = 60.0
+    allow_hosts: tuple[str, ...] = ()
+
+    @property
+    def database(self) -> Path:
+        """The file of jobs."""
+        return self.folder / "jobs.sqlite3"
+
+    @property
+    def notices(self) -> Path:
+        """Where workers say that they are ready."""
+        return self.folder / "workers"

@@ -1,0 +1,85 @@
+"""`musetune repaint | extend | vary`: files keep what they should keep, mistakes are said before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from small_pipe import make_pipe
+from typer.testing import CliRunner
+
+from musetune import LeadSheet
+from musetune.audio import save_audio
+from musetune.cli.app import app
+from musetune.pipeline.continuing import continue_sheet
+
+SHEET = LeadSheet.parse("| C | F | G | C |", bpm=240)
+
+
+@pytest.fixture(scope="module")
+def given(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A stereo recording of 4 s at 44.1 kHz; the options of its sheet, of a small base and its adapter."""
+    folder = tmp_path_factory.mktemp("edit")
+    rng = np.random.default_rng(0)
+    song = save_audio(folder / "song.wav", 0.3 * rng.uniform(-1, 1, size=(2, 4 * 44100)), 44100)
+    adapter = make_pipe(tiny_base).save_adapter(folder / "adapter")
+    sheet = SHEET.save(folder / "song.json")
+    return song, ["--sheet", str(sheet), "--base", str(tiny_base), "--adapter", str(adapter), "--steps", "1"]
+
+
+def test_a_file_is_repainted_and_played_on(given: tuple[Path, list[str]], tmp_path: Path) -> None:
+    song, options = given
+    out = tmp_path / "new.wav"
+    command = ["repaint", str(song), "--bars", "1-1", "--bars", "3", "--chords", "Dm7 G7", "-o", str(out)]
+    done = CliRunner().invoke(app, [*command, *options, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    summary = json.loads(done.stdout[done.stdout.index("{") :])
+    assert (summary["channels"], summary["sampling_rate"], summary["seconds"]) == (2, 44100, 4.0)
+    assert LeadSheet.from_json(summary["sheet"]).chord_labels == ["D:min7", "G:7", "F:maj", "D:min7", "G:7", "C:maj"]
+    before, after = (soundfile.read(path, dtype="int16")[0] for path in (song, out))
+    edge = round(0.05 * 44100)
+    for start, end in ((44100 + edge, 2 * 44100 - edge), (3 * 44100 + edge, None)):
+        assert np.array_equal(before[start:end], after[start:end])
+    assert not np.array_equal(before[:44100], after[:44100])
+    longer, whole = tmp_path / "longer.wav", SHEET.save(tmp_path / "whole.json")
+    continue_sheet(SHEET, 4.0, "| F |", 1.0).save(whole)
+    command = ["extend", str(song), "--after", "1", "-o", str(longer), "--sheet", str(whole), *options[2:]]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    assert len(soundfile.read(longer)[0]) == 5 * 44100
+    command = ["vary", str(song), "--amount", "0.5", "-o", str(tmp_path / "near.wav"), *options]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    assert soundfile.info(tmp_path / "near.wav").duration == pytest.approx(4)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["repaint"], "--seconds 4-8 or --bars 3-4"),
+        (["repaint", "--seconds", "0-1", "--bars", "1"], "not both"),
+        (["repaint", "--seconds", "4"], "give its start and its end as 4-8"),
+        (["extend"], "--before 4 or --after 8"),
+        (["extend", "--after", "4"], "needs --chords"),
+        (["vary", "-o", "out.txt"], "'txt' is not one of wav, flac, mp3"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_loaded(
+    given: tuple[Path, list[str]], command: list[str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        CliRunner().invoke(app, [command[0], str(given[0]), *command[1:]], catch_exceptions=False)
+
+
+def test_the_recording_itself_is_not_written_over(given: tuple[Path, list[str]]) -> None:
+    song, options = given
+    command = ["vary", str(song), "-o", str(song), "--force", *options]
+    with pytest.raises(ValueError, match="give another name"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+
+
+def test_a_sheet_goes_on_from_where_the_sound_ends() -> None:
+    longer = continue_sheet(SHEET, 3.02, "Am F", 1.5)
+    assert longer.chord_labels == ["C:maj", "F:maj", "G:maj", "A:min", "F:maj"]
+    assert longer.duration_s >= 4.5
