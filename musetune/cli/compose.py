@@ -49,7 +49,7 @@ and lead are then written on it, sections that come back with the notes that the
 each player who wrote the notes: the model, a rule (a fixed pattern, where the model has none), or you.
 
 Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams,
---parts and --plan, and without such a suffix in -o, --midi is meant, beside --audio too.
+--parts and --plan, and without such a suffix in -o, --midi is meant, beside --audio too where NAME.mid is not there.
 
 Examples:
 

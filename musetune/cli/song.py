@@ -194,13 +194,13 @@ class Output:
 
 
 def output_of(out: Path, kinds: set[str], parts: bool, audio: bool, stems_audio: bool) -> Output:
-    """What -o and the flags mean; MIDI where they say nothing of notes, beside audio too."""
+    """What -o and the flags mean; MIDI where they say nothing of notes, beside audio too unless NAME.mid is there."""
     suffixes = [suffix for kind, suffix in KINDS.items() if kind in kinds]
     tail = out.suffix.lower()
     tail = {".midi": ".mid", ".xml": ".musicxml"}.get(tail, tail)
     if tail in (*KINDS.values(), ".wav"):
         out, audio = out.with_suffix(""), audio or tail == ".wav"
         suffixes += [tail] if tail != ".wav" and tail not in suffixes else []
-    if not suffixes and not parts:
+    if not suffixes and not parts and not (audio and out.with_name(f"{out.name}.mid").exists()):
         suffixes = [".mid"]
     return Output(out, tuple(suffixes), parts, audio, stems_audio)
