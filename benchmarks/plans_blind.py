@@ -1,7 +1,7 @@
 """A folder of pairs that a person judges blindly in the page's Compare tab: a plan beside a real song of its style.
 
     python benchmarks/plans_blind.py SONGS.jsonl FOLDER [--openewld FOLDER] [--charts JazzStandards.json] [--pairs 40]
-    musetune demo            then open the folder in the tab Compare
+    musetune ui --compare FOLDER      the pairs in the tab Compare
 
 Prompts of the test half whose style has songs (plans_data.py) are planned. The other side is a song of the style, drawn
 by the seed among those that the planner did not learn from, in the same meter and mode: its chords and sections, moved

@@ -29,6 +29,8 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
     there = {
         "musetune/py.typed",
         "musetune/models/bases/nano/model_index.json",
+        "musetune/models/upsampler/weights/config.json",
+        "musetune/models/upsampler/weights/diffusion_pytorch_model.safetensors",
         "musetune/_adapters/theory/config.json",
         "musetune/_adapters/theory/diffusion_pytorch_model.safetensors",
         "musetune/_adapters/theory/lora/adapter_model.safetensors",

@@ -37,6 +37,7 @@ PAGES = {
     "adapter": "What each part of the adapter is worth",
     "songs": "Plans, notes and players",
     "analysis": "Analysis",
+    "sound": "48 kHz stereo",
     "cost": "Time, memory and size",
 }
 MEASURES = {

@@ -34,7 +34,7 @@ class Calibration:
         >>> round(float(Calibration(1.0, 0.0).probability(0.8)), 6)
         0.8
         >>> doubtful = Calibration(slope=0.5, intercept=-0.2)
-        >>> 0.5 < doubtful.probability(0.8) < 0.8
+        >>> bool(0.5 < doubtful.probability(0.8) < 0.8)
         True
         >>> round(float(doubtful.share(doubtful.probability(0.8))), 6)
         0.8

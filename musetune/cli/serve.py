@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -104,6 +106,7 @@ def serve(
     service = JobService(settings)
     set_up_logs()
     typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn drains first, then raises the signal once more
     uvicorn.run(
         build_app(service, api_keys, host),
         host=host,

@@ -86,8 +86,8 @@ def test_prompts_of_both_halves_are_whole_and_differ() -> None:
     styles = plans.read_styles()
     halves = [plans.read_prompts(half, styles) for half in ("dev", "test")]
     texts = [row["prompt"] for half in halves for row in half]
-    assert [len(half) for half in halves] == [100, 100]
-    assert len(set(texts)) == 200
+    assert [len(half) for half in halves] == [200, 100]
+    assert len(set(texts)) == 300
     for row in (row for half in halves for row in half):
         assert {str(Meter.parse(meter)) for meter in row["meters"]} == set(row["meters"])
         assert all(low < high for low, high in row["bpm"])

@@ -68,7 +68,7 @@ def test_generate_tells_programs_what_it_wrote(musetune: Callable, tiny_base: Pa
     out = tmp_path / "out.wav"
     done = musetune("generate", "x", "--base", tiny_base, "--steps", "1", "--seconds", "2", "-o", out, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"audio": str(out), "seconds": 2.0, "sampling_rate": 16000}
+    assert json.loads(done.stdout) == {"audio": str(out), "seconds": 2.0, "sampling_rate": 48000, "channels": 2}
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_candidates_of_a_batch_have_their_own_reports(pipe: MuseTunePipeline) ->
 
 
 def test_a_generator_for_each_waveform(pipe: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MuseTunePipeline, "_rank", lambda self, audios, request: (audios, []))
+    monkeypatch.setattr(MuseTunePipeline, "_rank", lambda self, audios, request: (audios, [], [0, 1]))
     both = short(pipe, num_waveforms_per_prompt=2, generator=[seeded(1), seeded(5)]).audios
     for i, seed in enumerate((1, 5)):
         np.testing.assert_allclose(both[i], short(pipe, generator=seeded(seed)).audios[0], atol=2e-3)

@@ -104,7 +104,7 @@ def test_thirty_seconds_in_windows_without_seams(pipe: MuseTunePipeline, monkeyp
     pipe.vae.fit(smooth)
     mels, decode = [], pipe.vae.decode
 
-    def disagree(latents, size, hop, denoise):  # type: ignore[no-untyped-def]
+    def disagree(latents, size, hop, denoise, circular):  # type: ignore[no-untyped-def]
         return join(latents, size, hop, lambda window, index: denoise(window, index) + 12.0 * (-1) ** index)
 
     def keep(latents):  # type: ignore[no-untyped-def]

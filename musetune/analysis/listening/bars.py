@@ -127,7 +127,7 @@ def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
     Example:
         >>> strength = np.zeros(400)
         >>> strength[::20] = 3.0
-        >>> triple_ratio(strength, np.arange(0, 400, 60)) > 3 > -3 > triple_ratio(strength, np.arange(0, 400, 40))
+        >>> triple_ratio(strength, np.arange(0, 400, 60)) > 2 > -2 > triple_ratio(strength, np.arange(0, 400, 40))
         True
     """
     if len(beats) < 4:

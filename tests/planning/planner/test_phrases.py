@@ -114,7 +114,7 @@ def test_instruments_do_not_go_before_styles() -> None:
     assert blues.form == (("A", 12),)
     assert read_everyday_words("upbeat pop song with piano").meters == ("4/4",)
     assert dict(read_everyday_words("smoky jazz ballad").style.vocabulary)["sevenths"][0] > 0.6
-    assert read_everyday_words("bebop head at breakneck speed").bpm == (240, 270)
+    assert read_everyday_words("bebop head at breakneck speed").bpm == (248, 270)
 
 
 def test_what_prompts_tell_of_the_length_is_pinned() -> None:
