@@ -41,6 +41,17 @@ PASSED = (  # on to the pipeline as they come
     "follow_seconds",
     "strength",
 )
+MUSIC_ONLY = (  # without a sheet the stock call refuses them
+    "music_guidance_scale",
+    "stem_guidance_scale",
+    "guidance_interval",
+    "music_guidance_interval",
+    "guidance_rescale",
+    "window_seconds",
+    "follow",
+    "follow_seconds",
+    "strength",
+)
 SETTINGS = ("key", "bpm", "time_signature", "genre")
 
 
@@ -73,6 +84,7 @@ def check_generation(body: GenerationBody, has_upload: bool, max_seconds: float)
         ValueError: As the library says it.
     """
     from musetune.pipeline.checks import check_intervals, check_positive, check_scales, check_shares, reject_arguments
+    from musetune.pipeline.request import NEEDS_MUSIC
 
     scales = ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")
     check_scales(**{name: getattr(body, name) for name in scales})
@@ -93,7 +105,8 @@ def check_generation(body: GenerationBody, has_upload: bool, max_seconds: float)
         sheet = resolve_music(body, None)
         music = sheet is not None
         if not music and body.duration_seconds is None:
-            reject_arguments({"arrange": body.arrange or None}, "needs music: give harmonic_progression='I V vi IV'")
+            music_only = {name: getattr(body, name) for name in (*SETTINGS, *MUSIC_ONLY)}
+            reject_arguments(music_only | {"arrange": body.arrange or None}, NEEDS_MUSIC)
         seconds = sheet.duration_s if sheet is not None else body.duration_seconds or DEFAULT_SECONDS
     check_length(seconds, max_seconds)
     steps = body.num_inference_steps or (DEFAULT_STEPS if music or body.duration_seconds else PLAIN_STEPS)

@@ -270,7 +270,7 @@ def test_a_killed_service_goes_on_and_a_stopped_one_finishes(full_base: Path, tm
         last = client.generate("c", harmonic_progression="I V", duration_seconds=8, num_inference_steps=60)
         wait_until(lambda: client.job(last.id).state == "running")
         process.terminate()
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(PATIENCE_S) in (0, -signal.SIGTERM), "uvicorn ends by the signal that it was sent"
     from musetune.serve.service.sqlite_store import SQLiteJobStore
 
     store = SQLiteJobStore(folder / "jobs.sqlite3")
