@@ -296,7 +296,7 @@ def standing(record: dict[str, Any]) -> list[str]:
 def listening_tables(record: dict[str, Any]) -> list[str]:
     """The overview, a table for each quantity, what was heard of each meter, and how sure the truth of each set is."""
     order, means = unknown_first(record), record["means"]
-    parts = ["MuseTune, and in brackets the best of the others:", beside_best(record)]
+    parts = ["MuseTune, and in brackets the best other of those asked:", beside_best(record)]
     heads = [f"{name} ({'known' if record['sets'][name]['known'] else 'unknown'})" for name in order]
     for column, words in QUANTITIES.items():
         rows = [
@@ -348,7 +348,7 @@ def short_listening() -> str:
         raise SystemExit(
             "analyser.json has no means: run python benchmarks/analysis.py --out docs/results/analyser.json"
         )
-    about = "`analyze` on songs that no training heard ([more](docs/results/analysis.md)); in brackets the best of the others:"
+    about = "`analyze` on songs unheard in training ([more](docs/results/analysis.md)); in brackets the best other of those asked:"
     mine = record["means"][OURS]
     rows = []
     for column, words in SHORT_QUANTITIES.items():

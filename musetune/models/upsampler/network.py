@@ -55,8 +55,8 @@ class Prediction:
 class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
     """Waveforms (batch, samples) at 16 kHz → (batch, 2, 3 · samples) at 48 kHz.
 
-    The mean of both channels, brought back to 16 kHz, is the input. Weights may be in half precision; spectra and
-    waveforms are float32 always.
+    The mean of both channels, brought back to 16 kHz, is the input up to 7.9 kHz. Weights may be in half precision;
+    spectra and waveforms are float32 always.
 
     Args:
         dim: Channels of the network.

@@ -2,8 +2,7 @@
 
 A first chorus is played as it is written. In each further one, leads split, leave out or move a note, keys and
 guitar strike again, earlier, or in another inversion, a bass leaps an octave, a drummer adds a stroke or leaves one
-out. Equal seeds give equal
-variations.
+out. Equal seeds give equal variations.
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ def resolve_music(body: GenerationBody, upload: Path | None) -> LeadSheet | None
     elif upload is not None:
         sheet = LeadSheet.load(upload)
     settings = {name: getattr(body, name) for name in SETTINGS}
+    if sheet is None and body.harmonic_progression is None:
+        return None  # with duration_seconds the settings pin the plan of the prompt
     return resolve_lead_sheet(sheet, body.harmonic_progression, body.duration_seconds, DEFAULT_SECONDS, settings)
 
 
