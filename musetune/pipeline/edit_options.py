@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from musetune.pipeline.pieces import StyleAudio
     from musetune.pipeline.sampler import Generators
     from musetune.symbols import Arrangement
 
@@ -24,3 +25,5 @@ class EditOptions(TypedDict, total=False):
     strength: float | None
     arrangement: Arrangement | None
     return_report: bool
+    style_audio: StyleAudio | None
+    style_strength: float | None

@@ -10,40 +10,45 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musetune.pipeline.checks import check_counts, reject_arguments
-from musetune.pipeline.edit_options import EditOptions
-from musetune.pipeline.editing import edit_request, generate_latents
-from musetune.pipeline.output import MuseTuneOutput
+from musetune.models.upsampler.network import FACTOR, RATE
+from musetune.pipeline.checks import reject_arguments
+from musetune.pipeline.request import GenerationRequest
 from musetune.pipeline.splicing import FADE_S, crossfade
-from musetune.symbols import BeatGrid, LeadSheet
+from musetune.symbols import Arrangement, BeatGrid, LeadSheet
 
 AROUND = 64  # spectrogram frames of the loop's other end that the vocoder hears beyond either end
 
 
-def make_loops(pipe: Any, sheet: LeadSheet, prompt: str, loops: int, options: EditOptions) -> MuseTuneOutput:
-    """Generate loops; see ``MuseTunePipeline.loop``.
+def loop_request(request: GenerationRequest, row_s: float) -> GenerationRequest:
+    """Return the request of a loop: what it asks for, played in a circle.
 
     Latent rows do not fit bars. So the sheet is played a little faster or slower, in whole rows, and the spectrogram
     is stretched back in time, which leaves pitches alone; what then lacks to the sample, less than a frame, is made by
     resampling the periodic waveform.
-    """
-    check_counts(loops=loops)
-    reject_arguments({"arrangement": options.get("arrangement")}, "cannot be looped: give the lead sheet alone")
-    check_loop(sheet)
-    rows = max(8, round(sheet.duration_s / pipe.row_s))
-    seconds = rows * pipe.row_s
-    twice = repeat_sheet(sheet, seconds / sheet.duration_s)
-    request = edit_request(pipe, twice, None, prompt, seconds, options)
-    latents = torch.cat([generate_latents(pipe, request, prompt, options, circular=True) for _ in range(loops)])
-    samples = round(sheet.duration_s * pipe.vocoder.config.sampling_rate)
-    audios = np.stack([vocode_loop(pipe, one[None], samples) for one in latents])
-    pipe.maybe_free_model_hooks()
-    reports = None
-    if options.get("return_report"):
-        from musetune.evaluation import report
 
-        reports = [report(audio, pipe.vocoder.config.sampling_rate, sheet) for audio in audios]
-    return MuseTuneOutput(audios, pipe.vocoder.config.sampling_rate, sheet, reports, lead_sheets=(sheet,))
+    Args:
+        request: of whole bars.
+        row_s: seconds of a latent row.
+
+    Raises:
+        ValueError: where a sheet is not whole bars, or a stretch of it is asked for alone.
+    """
+    for music in request.music:
+        check_loop(music.lead_sheet)
+        reject_arguments({"follow_seconds": music.mask.stretch_s}, "has no meaning in a loop: leave it out")
+    length_s = request.music[0].lead_sheet.duration_s
+    seconds = max(8, round(length_s / row_s)) * row_s
+    music = tuple(
+        replace(
+            one,
+            lead_sheet=repeat_sheet(one.lead_sheet, seconds / length_s),
+            arrangement=None
+            if one.arrangement is None
+            else repeat_notes(one.arrangement, one.lead_sheet, seconds / length_s),
+        )
+        for one in request.music
+    )
+    return replace(request, music=music, seconds=seconds, loop_seconds=length_s)
 
 
 def check_loop(sheet: LeadSheet) -> None:
@@ -85,6 +90,25 @@ def repeat_sheet(sheet: LeadSheet, ratio: float) -> LeadSheet:
     )
 
 
+def repeat_notes(arrangement: Arrangement, sheet: LeadSheet, ratio: float) -> Arrangement:
+    """Play the notes of a sheet's players twice, ``ratio`` times as slow; a note that begins past its end is left out.
+
+    Example:
+        >>> from musetune.symbols.arrangement import Stem, StemNote
+        >>> sheet = LeadSheet.parse("| C |", bpm=120)
+        >>> band = Arrangement(sheet.grid, {"bass": Stem(33, (StemNote(0.0, 1.0, 36),))})
+        >>> [note.start for note in repeat_notes(band, sheet, 1.0).stems["bass"].notes]
+        [0.0, 4.0]
+    """
+    beats = float(sheet.length)
+    stems = {}
+    for name, stem in arrangement.stems.items():
+        notes = tuple(note for note in stem.notes if 0 <= note.start < beats)
+        again = tuple(replace(note, start=note.start + beats) for note in notes)
+        stems[name] = replace(stem, notes=notes + again, writers=())
+    return Arrangement(repeat_sheet(sheet, ratio).grid, stems)
+
+
 def vocode_loop(pipe: Any, latents: Tensor, samples: int) -> np.ndarray:
     """Return a loop of so many samples, (samples,) float32, of latents (1, channels, rows, cols) that are one."""
     rows, scale = latents.shape[2], pipe.vae_scale_factor
@@ -102,11 +126,40 @@ def vocode_loop(pipe: Any, latents: Tensor, samples: int) -> np.ndarray:
     fade = min(len(body), int(FADE_S * pipe.vocoder.config.sampling_rate))
     after = audio[(AROUND + frames) * hop :][:fade]
     body[:fade] = crossfade(after, body[:fade])
-    if len(body) != samples:
-        import scipy.signal
-
-        body = scipy.signal.resample(body, samples)
+    body = resample_circle(body, samples)
     return np.asarray(body / max(1.0, np.abs(body).max() / 0.99), np.float32)
+
+
+def stereo_loop(pipe: Any, wave: np.ndarray, seconds: float) -> np.ndarray:
+    """Make 48 kHz stereo of a loop, which stays one.
+
+    The upsampler hears the loop's end before its beginning and its beginning after its end; its noise above 8 kHz,
+    which does not recur, is crossfaded at the seam.
+
+    Args:
+        wave: (samples,) at 16 kHz.
+        seconds: what the loop lasts.
+
+    Returns:
+        Float32 (2, n), ``seconds`` to the sample.
+    """
+    network = pipe.upsampler
+    margin = int(network.context * network.config.hop)
+    fade = min(len(wave), int(FADE_S * RATE))
+    wide = pipe.to_stereo(wave[np.arange(-margin, len(wave) + fade + margin) % len(wave)])
+    first, last = FACTOR * margin, FACTOR * (margin + len(wave))
+    body, fade = wide[:, first:last].copy(), FACTOR * fade
+    body[:, :fade] = crossfade(wide[:, last : last + fade], body[:, :fade])
+    return np.asarray(resample_circle(body, round(seconds * FACTOR * RATE)), np.float32)
+
+
+def resample_circle(wave: np.ndarray, samples: int) -> np.ndarray:
+    """Resample a periodic waveform (…, n) to a period of ``samples``, by its Fourier series."""
+    if wave.shape[-1] == samples:
+        return wave
+    import scipy.signal
+
+    return np.asarray(scipy.signal.resample(wave, samples, axis=-1))
 
 
 def stretch_circle(mel: Tensor, frames: int) -> Tensor:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
     from musetune.pipeline.condition_mask import ConditionMask
     from musetune.pipeline.guidance import Guidance, Interval
+    from musetune.pipeline.style import StyleReference
 
 # The defaults (benchmarks/guidance.py, development sheets): 2 and 4 obey as well within the intervals; equal scales
 # need two passes a step, others three
@@ -51,6 +52,9 @@ class GenerationRequest:
         waveforms: candidates a prompt.
         strength: of all adapters, 0–1.
         stems: each player's audio too, whose sum is the waveform.
+        style: a clip whose sound is told to the base in place of the words, or mixed with them.
+        loop_seconds: of a loop its length, to the sample; ``music`` then is played twice, to ``seconds`` each time,
+            a whole number of latent rows. None: no loop.
     """
 
     music: tuple[MusicRequest, ...]
@@ -61,6 +65,8 @@ class GenerationRequest:
     waveforms: int = 1
     strength: float = 1.0
     stems: bool = False
+    style: StyleReference | None = None
+    loop_seconds: float | None = None
 
     @property
     def batch_size(self) -> int:

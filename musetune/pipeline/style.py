@@ -1,0 +1,169 @@
+"""A clip as a style: its sound by the base's own CLAP in place of the words, or mixed with them.
+
+AudioLDM 2 tells GPT-2 of a prompt twice: by one CLAP embedding and by T5's. CLAP embeds sound and words in one space
+(Wu et al., arXiv 2211.06687), so a clip's embedding can stand where that of the words does. The two kinds lie apart in
+that space by a gap (Liang et al., "Mind the gap", arXiv 2203.02053), and GPT-2 has learned from words alone; so the clip
+is told as the captions that it is nearest to (as DeCap does, arXiv 2303.03032): the mean of their embeddings, weighted
+by likeness. T5 goes on hearing the prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from musetune.audio import resample
+from musetune.pipeline.checks import check_shares, or_default, reject_arguments
+from musetune.pipeline.pieces import open_piece
+
+if TYPE_CHECKING:
+    from musetune.pipeline.pieces import StyleAudio
+    from musetune.pipeline.request import GenerationRequest
+
+TEMPERATURE = 0.05  # of the likeness of a clip to captions
+
+
+@dataclass(frozen=True)
+class StyleReference:
+    """A clip's sound for the base.
+
+    Attributes:
+        embedding: (width,), of unit length, among CLAP's embeddings of words.
+        strength: 0–1: 0 the prompt's own embedding, 1 the clip's in its place.
+    """
+
+    embedding: Tensor
+    strength: float
+
+
+def load_style(pipe: Any, style_audio: StyleAudio | None, strength: float | None) -> StyleReference | None:
+    """Return what a call's ``style_audio`` and ``style_strength`` mean; None without a clip.
+
+    Args:
+        style_audio: a path, a result, or floats (samples,) or (channels, samples) with their rate in Hz.
+        strength: 0–1; 1.
+
+    Raises:
+        ValueError: for a strength outside 0–1 or without a clip, and for a clip that is none or silent.
+    """
+    if style_audio is None:
+        reject_arguments({"style_strength": strength}, "needs style_audio: the clip whose sound is meant")
+        return None
+    check_shares(style_strength=strength)
+    wave, rate = style_audio if isinstance(style_audio, tuple) else (style_audio, None)
+    piece = open_piece(wave, rate)
+    if float(np.abs(piece.wave).max()) < 1e-4:
+        raise ValueError("style_audio is silent: give a clip with the sound that is meant")
+    heard = audio_embedding(pipe, piece.mono(piece.rate), piece.rate)
+    return StyleReference(among_words(heard, caption_embeddings(pipe)), or_default(strength, 1.0))
+
+
+def audio_embedding(pipe: Any, wave: np.ndarray, rate: int) -> Tensor:
+    """Return what the base's CLAP makes of a mono clip (samples,), (width,) of unit length.
+
+    Of a clip that is longer than CLAP hears at once, the mean of its pieces.
+    """
+    extractor, clap = pipe.feature_extractor, pipe.text_encoder
+    sound = resample(wave, rate, extractor.sampling_rate) if rate != extractor.sampling_rate else wave
+    most = int(extractor.sampling_rate * extractor.max_length_s)
+    count = max(1, -(-len(sound) // most))
+    pieces = [np.asarray(part, np.float32) for part in np.array_split(sound, count)]
+    features = extractor(pieces, sampling_rate=extractor.sampling_rate, return_tensors="pt").input_features
+    heard = clap.get_audio_features(input_features=features.to(pipe._execution_device, clap.dtype))
+    heard = getattr(heard, "pooler_output", heard)
+    return normalize(heard.float().mean(dim=0), dim=0)
+
+
+def word_embeddings(pipe: Any, prompts: list[str]) -> Tensor:
+    """Return what the base's CLAP makes of each text, (n, width) of unit length, as ``encode_prompt`` asks it."""
+    rows = []
+    for prompt in prompts:
+        tokens = pipe.tokenizer(
+            prompt,
+            padding="max_length",
+            max_length=pipe.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        ).to(pipe._execution_device)
+        row = pipe.text_encoder.get_text_features(tokens.input_ids, attention_mask=tokens.attention_mask)
+        rows.append(getattr(row, "pooler_output", row).float())
+    return normalize(torch.cat(rows), dim=1)
+
+
+@lru_cache(maxsize=1)
+def captions() -> tuple[str, ...]:
+    """Return captions of our genres and the instruments that play in them.
+
+    Example:
+        >>> "jazz music with vibraphone" in captions()
+        True
+    """
+    from musetune.planning.rules.styles import PROGRAM_NAMES, STYLES
+
+    pairs = {
+        (genre, PROGRAM_NAMES[program])
+        for genre, style in STYLES.items()
+        for program in (*style.bass_programs, *style.keys_programs, *style.guitar_programs, *style.lead_programs)
+    }
+    return tuple(f"{genre} music with {name}" for genre, name in sorted(pairs))
+
+
+def caption_embeddings(pipe: Any) -> Tensor:
+    """Return ``word_embeddings`` of ``captions``; kept with the CLAP that made them."""
+    clap = pipe.text_encoder
+    known = getattr(clap, "_musetune_captions", None)
+    if known is None or known.device != clap.device:
+        known = word_embeddings(pipe, list(captions()))
+        clap._musetune_captions = known
+    return known
+
+
+def among_words(heard: Tensor, words: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """Return the mean of the embeddings of words (n, width), weighted by exp(likeness to ``heard`` / temperature).
+
+    Example:
+        >>> words = torch.eye(3)
+        >>> among_words(words[1], words).argmax().item()
+        1
+    """
+    weights = ((words @ heard.to(words)) / temperature).softmax(dim=0)
+    return normalize(weights @ words, dim=0)
+
+
+def steer(
+    pipe: Any, prompt: str, request: GenerationRequest, encoded: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mix the request's style into a prompt.
+
+    Args:
+        prompt: the words.
+        request: one with a style.
+        encoded: what ``encode_prompt`` returned of the prompt: embeddings, masks and GPT-2's embeddings, rows without
+            words before rows with them, ``request.waveforms`` each.
+
+    Returns:
+        The same, with other GPT-2's embeddings in the rows with words.
+    """
+    style = request.style
+    assert style is not None  # the caller saw to it
+    embeds, mask, generated = encoded
+    without, told = generated.chunk(2)
+    own_embeds, own_mask = embeds.chunk(2)[1][:1], mask.chunk(2)[1][:1]
+    (own,) = word_embeddings(pipe, [prompt])
+    mixed = normalize((1 - style.strength) * own + style.strength * style.embedding.to(own), dim=0)
+    found = pipe.projection_model(
+        hidden_states=mixed[None, None].to(own_embeds.dtype),
+        hidden_states_1=own_embeds,
+        attention_mask=own_mask.new_ones((1, 1)),
+        attention_mask_1=own_mask,
+    )
+    heard = pipe.generate_language_model(
+        found.hidden_states, attention_mask=found.attention_mask, max_new_tokens=told.shape[1]
+    )
+    return embeds, mask, torch.cat([without, heard.to(told).expand(request.waveforms, -1, -1)])
