@@ -39,6 +39,8 @@ def cover(
     names = check_keep(keep)
     if genre is not None and genre not in GENRES:
         raise ValueError(f"genre={genre!r} is not one of {', '.join(GENRES)}{suggest(genre, GENRES)}")
+    if "melody" in names and (pipe.adapter is None or pipe.adapter.stems is None):
+        raise ValueError("this adapter reads no melody: load one that does, such as 'theory', or leave it out of keep")
     piece = open_piece(audio, sampling_rate)
     heard = lead_sheet or piece.lead_sheet or analyze_piece(piece)
     sheet = replace(heard, genre=genre) if genre is not None or "chords" not in names else heard

@@ -19,7 +19,7 @@ from musetune.pipeline.edit_request import edit_request, generate_latents
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.pieces import AudioInput, fit_sound, open_piece
 from musetune.pipeline.sampler import SourceLatents
-from musetune.pipeline.splicing import FADE_S, splice
+from musetune.pipeline.splicing import REACH_S, splice
 from musetune.pipeline.stretches import Stretch, clusters, stretches_of
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
@@ -263,10 +263,9 @@ def _put(pipe: Any, wave: np.ndarray, new: np.ndarray, rate: int, first: int, st
         around[max(0, start - rate // 10) : end + rate // 10] = False
     new = new * _loudness_ratio(old[..., around], new[..., around])
     full = new.astype(wave.dtype)
-    fade = int(FADE_S * rate)
     for start, end in spans:
-        peak = float(np.abs(full[..., max(0, start - fade) : end + fade]).max(initial=0.0))
-        old = splice(old, full / max(1.0, peak / 0.99), start, end, fade)
+        peak = float(np.abs(full[..., max(0, start - round(REACH_S * rate)) : end]).max(initial=0.0))
+        old = splice(old, full / max(1.0, peak / 0.99), max(0, start), end, rate)
     out = wave.copy()
     out[..., begin : begin + count] = old
     return out

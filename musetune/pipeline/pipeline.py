@@ -553,6 +553,36 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         return covering.cover(self, audio, prompt, genre, keep, lead_sheet, sampling_rate, options)
 
     @torch.no_grad()
+    def replay(
+        self,
+        take: MuseTuneOutput,
+        player: str,
+        prompt: str | None = None,
+        *,
+        rewrite: bool = False,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Let one player of a take play again; the others stay, sample for sample.
+
+        Args:
+            take: a result of ``stems=True``.
+            player: "drums", "bass", "guitar", "keys" or "lead".
+            prompt: words for this player; default as ``stems=True`` has them, such as "solo electric bass, jazz".
+            rewrite: write the player new notes first, after those of the others; the generator's seed is theirs.
+            options: as of ``repaint``; ``arrangement`` holds the notes in place of the take's.
+
+        Returns:
+            The take with the player's new sound, as loud as the old one, softer only where the sum would clip; the
+            mix is the sum of the players, as before.
+
+        Raises:
+            ValueError: where the take has no players' audio or no notes of this player.
+        """
+        from musetune.pipeline import replaying
+
+        return replaying.replay(self, take, player, prompt, rewrite, options)
+
+    @torch.no_grad()
     def loop(
         self,
         lead_sheet: LeadSheet,
@@ -685,7 +715,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             return_report: listen to each waveform and report what was obeyed.
             stereo: return 48 kHz stereo, (n, 2, samples), by the upsampler; reports are of the mono sound before it.
             loop: the last bar flows into the first, and the audio lasts whole bars to the sample; the sheet is whole
-                bars of one meter from a downbeat at time 0.
+                bars of one meter from a downbeat at time 0. A progression is played once where no length is given.
             style_audio: a clip whose sound is meant: a path, a result, or floats (samples,) or (channels, samples)
                 with their rate in Hz. The base's CLAP hears it in place of the words; T5 goes on reading the prompt.
             style_strength: 0–1, the clip's share beside the words in CLAP's embedding; 1.
@@ -738,7 +768,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 "stems": stems or None,
                 "stereo": stereo or None,
                 "loop": loop or None,
-                "style_audio": None if style_audio is None else "…",
+                "style_audio": style_audio is not None or None,
                 "style_strength": style_strength,
             }
             if duration_seconds is not None:
@@ -773,7 +803,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type={output_type!r} is not one of {', '.join(OUTPUT_TYPES)}")
         if prompt_embeds is not None:
-            told = {"prompt": prompt, "transcription": transcription, "style_audio": None if style_audio is None else "…"}
+            told = {"prompt": prompt, "transcription": transcription, "style_audio": style_audio is not None or None}
             reject_arguments(told, "and prompt_embeds: give one of them")
             prompts = [None] * len(prompt_embeds)
         request = build_request(
@@ -782,7 +812,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             harmonic_progression=harmonic_progression,
             settings=settings,
             seconds=or_default(duration_seconds, audio_length_in_s),
-            default_seconds=self._default_seconds,
+            default_seconds=None if loop else self._default_seconds,
             arrangement=arrangement,
             adapter=self.adapter,
             song=song,
@@ -801,8 +831,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             stems=stems,
         )
         request = replace(request, style=load_style(self, style_audio, style_strength))
-        if loop:
-            reject_arguments({"output_type": output_type if output_type == "latent" else None}, "cannot be a loop")
+        reject_arguments(
+            {"loop": (loop and output_type == "latent") or None}, "and output_type='latent': give np or pt"
+        )
         played = loop_request(request, self.row_s) if loop else request
         sheets = tuple(music.lead_sheet for music in request.music)
         words = {

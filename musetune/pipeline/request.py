@@ -81,7 +81,7 @@ def build_request(
     harmonic_progression: str | Sequence[str | Chord] | None,
     settings: Mapping[str, object],
     seconds: float | None,
-    default_seconds: float,
+    default_seconds: float | None,
     arrangement: Arrangement | list[Arrangement] | None,
     adapter: MusicAdapter | None,
     song: bool,
@@ -190,7 +190,7 @@ def resolve_lead_sheet(
     lead_sheet: LeadSheet | None,
     progression: str | Sequence[str | Chord] | None,
     seconds: float | None,
-    default_seconds: float,
+    default_seconds: float | None,
     settings: Mapping[str, object],
 ) -> LeadSheet | None:
     """Return the one lead sheet that the arguments mean, cut to ``seconds`` where given; None for a call without music.
@@ -199,7 +199,7 @@ def resolve_lead_sheet(
         lead_sheet: as the call got it; it has key, tempo, meter and genre itself.
         progression: chords to be read in ``settings``, repeated until ``seconds``.
         seconds: length of the audio, above 0.
-        default_seconds: length of a progression where ``seconds`` is None.
+        default_seconds: length of a progression where ``seconds`` is None; None: it is played once.
         settings: key, bpm, time_signature, genre; None where not given.
 
     Raises:
@@ -217,8 +217,7 @@ def resolve_lead_sheet(
     if progression is None:
         reject_arguments(settings, NEEDS_MUSIC)
         return None
-    arguments = given_arguments(**settings)
-    arguments["duration_seconds"] = or_default(seconds, default_seconds)
+    arguments = given_arguments(**settings, duration_seconds=default_seconds if seconds is None else seconds)
     if isinstance(progression, str):
         return LeadSheet.parse(progression, **arguments)
     return LeadSheet.from_progression(progression, **arguments)

@@ -1,16 +1,12 @@
 """A clip as a style: its sound by the base's own CLAP in place of the words, or mixed with them.
 
 AudioLDM 2 tells GPT-2 of a prompt twice: by one CLAP embedding and by T5's. CLAP embeds sound and words in one space
-(Wu et al., arXiv 2211.06687), so a clip's embedding can stand where that of the words does. The two kinds lie apart in
-that space by a gap (Liang et al., "Mind the gap", arXiv 2203.02053), and GPT-2 has learned from words alone; so the clip
-is told as the captions that it is nearest to (as DeCap does, arXiv 2303.03032): the mean of their embeddings, weighted
-by likeness. T5 goes on hearing the prompt.
+(Wu et al., arXiv 2211.06687), so a clip's embedding stands where that of the words does. T5 goes on reading the prompt.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,15 +22,13 @@ if TYPE_CHECKING:
     from musetune.pipeline.pieces import StyleAudio
     from musetune.pipeline.request import GenerationRequest
 
-TEMPERATURE = 0.05  # of the likeness of a clip to captions
-
 
 @dataclass(frozen=True)
 class StyleReference:
     """A clip's sound for the base.
 
     Attributes:
-        embedding: (width,), of unit length, among CLAP's embeddings of words.
+        embedding: (width,), of unit length, CLAP's of the clip.
         strength: 0–1: 0 the prompt's own embedding, 1 the clip's in its place.
     """
 
@@ -60,8 +54,7 @@ def load_style(pipe: Any, style_audio: StyleAudio | None, strength: float | None
     piece = open_piece(wave, rate)
     if float(np.abs(piece.wave).max()) < 1e-4:
         raise ValueError("style_audio is silent: give a clip with the sound that is meant")
-    heard = audio_embedding(pipe, piece.mono(piece.rate), piece.rate)
-    return StyleReference(among_words(heard, caption_embeddings(pipe)), or_default(strength, 1.0))
+    return StyleReference(audio_embedding(pipe, piece.mono(piece.rate), piece.rate), or_default(strength, 1.0))
 
 
 def audio_embedding(pipe: Any, wave: np.ndarray, rate: int) -> Tensor:
@@ -80,60 +73,17 @@ def audio_embedding(pipe: Any, wave: np.ndarray, rate: int) -> Tensor:
     return normalize(heard.float().mean(dim=0), dim=0)
 
 
-def word_embeddings(pipe: Any, prompts: list[str]) -> Tensor:
-    """Return what the base's CLAP makes of each text, (n, width) of unit length, as ``encode_prompt`` asks it."""
-    rows = []
-    for prompt in prompts:
-        tokens = pipe.tokenizer(
-            prompt,
-            padding="max_length",
-            max_length=pipe.tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        ).to(pipe._execution_device)
-        row = pipe.text_encoder.get_text_features(tokens.input_ids, attention_mask=tokens.attention_mask)
-        rows.append(getattr(row, "pooler_output", row).float())
-    return normalize(torch.cat(rows), dim=1)
-
-
-@lru_cache(maxsize=1)
-def captions() -> tuple[str, ...]:
-    """Return captions of our genres and the instruments that play in them.
-
-    Example:
-        >>> "jazz music with vibraphone" in captions()
-        True
-    """
-    from musetune.planning.rules.styles import PROGRAM_NAMES, STYLES
-
-    pairs = {
-        (genre, PROGRAM_NAMES[program])
-        for genre, style in STYLES.items()
-        for program in (*style.bass_programs, *style.keys_programs, *style.guitar_programs, *style.lead_programs)
-    }
-    return tuple(f"{genre} music with {name}" for genre, name in sorted(pairs))
-
-
-def caption_embeddings(pipe: Any) -> Tensor:
-    """Return ``word_embeddings`` of ``captions``; kept with the CLAP that made them."""
-    clap = pipe.text_encoder
-    known = getattr(clap, "_musetune_captions", None)
-    if known is None or known.device != clap.device:
-        known = word_embeddings(pipe, list(captions()))
-        clap._musetune_captions = known
-    return known
-
-
-def among_words(heard: Tensor, words: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """Return the mean of the embeddings of words (n, width), weighted by exp(likeness to ``heard`` / temperature).
-
-    Example:
-        >>> words = torch.eye(3)
-        >>> among_words(words[1], words).argmax().item()
-        1
-    """
-    weights = ((words @ heard.to(words)) / temperature).softmax(dim=0)
-    return normalize(weights @ words, dim=0)
+def word_embedding(pipe: Any, prompt: str) -> Tensor:
+    """Return what the base's CLAP makes of a text, (width,) of unit length, as ``encode_prompt`` asks it."""
+    tokens = pipe.tokenizer(
+        prompt,
+        padding="max_length",
+        max_length=pipe.tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).to(pipe._execution_device)
+    told = pipe.text_encoder.get_text_features(tokens.input_ids, attention_mask=tokens.attention_mask)
+    return normalize(getattr(told, "pooler_output", told)[0].float(), dim=0)
 
 
 def steer(
@@ -155,7 +105,7 @@ def steer(
     embeds, mask, generated = encoded
     without, told = generated.chunk(2)
     own_embeds, own_mask = embeds.chunk(2)[1][:1], mask.chunk(2)[1][:1]
-    (own,) = word_embeddings(pipe, [prompt])
+    own = word_embedding(pipe, prompt)
     mixed = normalize((1 - style.strength) * own + style.strength * style.embedding.to(own), dim=0)
     found = pipe.projection_model(
         hidden_states=mixed[None, None].to(own_embeds.dtype),

@@ -8,6 +8,7 @@ time: of voices that sing together the more prominent and the higher one counts.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -106,7 +107,7 @@ def _leading(salience: np.ndarray) -> np.ndarray:
 def _notes(path: np.ndarray) -> Iterator[tuple[float, float, int]]:
     """Yield the notes of a path, those that last long enough."""
     edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
-    for start, end in zip(edges, edges[1:]):
+    for start, end in itertools.pairwise(edges):
         pitch = LOWEST + int(path[start])
         if pitch <= HIGHEST and (end - start) * HOP / RATE >= SHORTEST_S:
             yield start * HOP / RATE, end * HOP / RATE, pitch
