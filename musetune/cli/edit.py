@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPAINT_HELP = """Make a stretch of a recording anew, under other chords or words; the rest stays as it is.
 
 AUDIO is any recording. The stretch is --seconds START-END or --bars FIRST-LAST (counted from 1, LAST included), more
-than once where several stretches shall change. Beyond 30 ms around a stretch every sample is the recording's own, at
+than once where several stretches shall change. Beyond the 50 ms before its ends every sample is the recording's own, at
 its rate and in its channels.
 
 --chords says what is played there: Roman, pop or Harte names, or a chart with bars; they share the stretch evenly.
@@ -38,7 +38,7 @@ EXTEND_HELP = """Play on after the end of a recording, or into its beginning.
 
 --sheet is the lead sheet of the whole: what is put in front (--before seconds), the recording, and what is put behind
 (--after seconds). Without it the recording is analysed, and --chords, repeated, are what comes after it, in its own
-tempo and key; --before needs --sheet. The recording itself stays as it is, but for 30 ms at a joint.
+tempo and key; --before needs --sheet. The recording itself stays as it is, but for 50 ms before a joint.
 
 Examples:
 

@@ -419,8 +419,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     ) -> MuseTuneOutput:
         """Make stretches of a piece anew under other chords, notes or words; all else stays, sample for sample.
 
-        Beyond a crossfade of 30 ms on either side of a stretch the waveform is the input's. The model hears the rest
-        of the piece while it works: the kept latents are held at every denoising step.
+        Beyond the 50 ms before either end of a stretch, in which crossfades of 20 ms lie, the waveform is the input's.
+        The model hears the rest of the piece while it works: the kept latents are held at every denoising step.
 
         Args:
             audio: a result of this pipeline (its latents are used), a recording as floats (samples,) or (channels,
@@ -472,7 +472,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             options: as of ``repaint``.
 
         Returns:
-            The longer piece; but for a crossfade of 30 ms at a joint the input is in it, sample for sample.
+            The longer piece; but for the 50 ms before a joint the input is in it, sample for sample.
 
         Raises:
             ValueError: where neither is above 0 or the sheet ends before the whole does.
