@@ -176,13 +176,15 @@ def test_a_pair_is_written_for_the_compare_tab(tmp_path: Path, monkeypatch: pyte
     (pair,) = PairBatch(tmp_path / "batch").pairs().values()
     assert [side.origin["name"] for side in pair.sides] == ["plan", "song"]
     assert all(side.audio.is_file() and side.midi for side in pair.sides)
-    # a person judges it in the tab Compare: two takes with charts under names that tell nothing, then the count by origin
+    # a person judges it in the tab Compare: two takes with charts under names that tell nothing, then the summary
     desk = CompareDesk(PairBatch(tmp_path / "batch"), tmp_path / "shown")
     dealt = desk.deal("anna")
     assert dealt is not None
     assert all(side.sheet is not None and side.sheet.style is not None for side in dealt.sides)
     assert [side.sound.stem for side in dealt.sides] == ["A", "B"]
-    plan_is = next(letter for letter, side in zip("AB", dealt.comparison[1:3], strict=True) if side.origin["name"] == "plan")
+    plan_is = next(
+        letter for letter, side in zip("AB", dealt.comparison[1:3], strict=True) if side.origin["name"] == "plan"
+    )
     desk.judge(dealt.token, plan_is)
     assert desk.deal("anna") is None
     counted = summarise(read_verdicts(tmp_path / "batch/preferences.jsonl"))["origins"]
