@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import secrets
@@ -23,6 +22,7 @@ from musetune.serve.service.jobs import (
     JobLostError,
     QueueFullError,
     State,
+    request_digest,
 )
 
 BUSY_S = 30.0  # how long a statement waits for another process's transaction
@@ -158,7 +158,7 @@ class SQLiteJobStore:
     ) -> tuple[Job, bool]:
         """Put a job into the queue; see `JobStore.submit`."""
         text = json.dumps(request, sort_keys=True, allow_nan=False)
-        digest = hashlib.sha256(f"{kind} {text}".encode()).hexdigest()
+        digest = request_digest(kind, request)
         with self._transaction() as db:
             if idempotency_key is not None:
                 row = db.execute(
