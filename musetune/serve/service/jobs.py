@@ -69,7 +69,8 @@ def request_digest(kind: str, request: Mapping[str, Any]) -> str:
     """The SHA-256 of what a request asks for, by which a store tells whether an idempotency key means the same again.
 
     Example:
-        >>> request_digest("analysis", {"song": 1}) == request_digest("analysis", {"song": 1, TRACE: {"traceparent": "x"}})
+        >>> same_song = {"song": 1, TRACE: {"traceparent": "x"}}
+        >>> request_digest("analysis", {"song": 1}) == request_digest("analysis", same_song)
         True
     """
     asked = {name: value for name, value in request.items() if name != TRACE}

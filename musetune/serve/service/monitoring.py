@@ -72,9 +72,7 @@ class ServiceMetrics:
         self.stages = histogram("job_stage_seconds", "Seconds of a stage of a job that succeeded", "kind", "stage")
         self.whole = histogram("job_seconds", "Seconds from submission to end", "kind", "state")
         self.factor = histogram("real_time_factor", "Seconds of work a second of sound", "kind")
-        self.adherence = histogram(
-            "adherence", "Overall score of what was generated, 0 to 1", buckets=SHARES
-        )
+        self.adherence = histogram("adherence", "Overall score of what was generated, 0 to 1", buckets=SHARES)
         self.parts = histogram(
             "adherence_part", "Score of a part of what was asked for, 0 to 1", "part", buckets=SHARES
         )
@@ -89,7 +87,9 @@ class ServiceMetrics:
         self.restarts = gauge("worker_restarts", "Workers started in place of dead ones", "kind")
         self.ready = gauge("ready", "1 where every worker has loaded its models, else 0")
         self.disk_free = gauge("disk_free_bytes", "Bytes that are free where jobs and results lie")
-        self.memory = gauge("process_memory_bytes", "Memory of a process, its part of what is shared included", "process")
+        self.memory = gauge(
+            "process_memory_bytes", "Memory of a process, its part of what is shared included", "process"
+        )
         gauge("build_info", "1, for this version", "version").labels(musetune.__version__).set(1)
 
     def observe_ended(self) -> list[Job]:

@@ -47,8 +47,8 @@ def read_timeline(events: Sequence[JobEvent]) -> list[AttemptTime]:
         events: All events of one job, in their order. Kinds that are unknown here are passed over.
 
     Example:
-        >>> kinds = [("queued", {}), ("running", {"attempt": 1}), ("progress", {"stage": "denoising"}), ("succeeded", {})]
-        >>> events = [JobEvent(number, float(number), kind, data) for number, (kind, data) in enumerate(kinds, 1)]
+        >>> kinds = ["queued", "running", "progress", "succeeded"]
+        >>> events = [JobEvent(at, float(at), kind, {"stage": "denoising"}) for at, kind in enumerate(kinds, 1)]
         >>> [attempt] = read_timeline(events)
         >>> attempt.started - attempt.queued, [(stage.name, stage.end - stage.start) for stage in attempt.stages]
         (1.0, [('denoising', 1.0)])

@@ -48,7 +48,7 @@ def exporter_name(environment: Mapping[str, str] = os.environ) -> str:
     protocol = next(filter(None, (environment.get(variable) for variable in PROTOCOLS)), "http/protobuf")
     if name == "otlp" and protocol != "http/protobuf":
         raise ValueError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol!r}: traces are sent by http/protobuf, to port 4318 of most collectors"
+            f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol!r}: traces go by http/protobuf, to port 4318 of most collectors"
         )
     return name
 
@@ -83,7 +83,9 @@ class Tracing:
                 f'the environment asks for traces, which need their extra: pip install "musetune[otel]" ({error}); '
                 "OTEL_TRACES_EXPORTER=none goes without"
             ) from error
-        named = environment.get("OTEL_SERVICE_NAME") or "service.name=" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
+        named = environment.get("OTEL_SERVICE_NAME") or "service.name=" in environment.get(
+            "OTEL_RESOURCE_ATTRIBUTES", ""
+        )
         provider = TracerProvider(resource=Resource.create({} if named else {"service.name": NAME}))
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter() if name == "otlp" else ConsoleSpanExporter()))
         return Tracing(provider)
