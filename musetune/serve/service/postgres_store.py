@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from musetune.serve.service.database import SCHEMA, Cursor
 from musetune.serve.service.jobs import StoreUnavailableError
-from musetune.serve.service.sql_store import SCHEMA, Cursor, SQLJobStore
+from musetune.serve.service.sql_store import SQLJobStore
 
 CONNECTIONS = 8  # of one process at most; PostgreSQL's own default takes 100 of all together
 PATIENCE_S = 10.0  # how long a thread waits for a connection, and a statement for another's transaction

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+from musetune.serve.service.database import SCHEMA
 from musetune.serve.service.jobs import StoreUnavailableError
-from musetune.serve.service.sql_store import SCHEMA, SQLJobStore
+from musetune.serve.service.sql_store import SQLJobStore
 
 BUSY_S = 30.0  # how long a statement waits for another process's transaction
 SCHEMA_VERSION = 1
