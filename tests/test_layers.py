@@ -46,6 +46,7 @@ DISTRIBUTIONS = {  # import name → name on the registry
     "yaml": "pyyaml",
     "starlette": "gradio",
     "opentelemetry": "opentelemetry_sdk",
+    "psycopg_pool": "psycopg",
 }
 JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
