@@ -27,9 +27,7 @@ KEYS = [f"{tonic} major" for tonic in TONICS] + [f"{tonic} minor" for tonic in M
 ANY = "any"  # no genre asked for
 TAB = "generate"  # the id of the tab, for gr.Tabs(selected=...)
 UNITS = ("bars", "seconds")
-CHORDS_INFO = (
-    "Roman (ii7 V7), pop (Am7 C/E) or Harte (A:min7); in bars '.' holds a chord, '%' repeats the bar."
-)
+CHORDS_INFO = "Roman (ii7 V7), pop (Am7 C/E) or Harte (A:min7); in bars '.' holds a chord, '%' repeats the bar."
 FIRST = Order("I V vi IV", prompt="bright pop song with piano and drums", bars=4, ending=ENDINGS[0])
 CLICKS = """
 const send = (event, values) => trigger('click', {

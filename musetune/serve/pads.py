@@ -87,7 +87,7 @@ class PadBoard:
         chart = self._chart(*header)
         if isinstance(bpm, int | float) and BPM_RANGE[0] <= bpm <= BPM_RANGE[1]:
             return gr.skip(), *self._write(*header, chart._replace(bpm=float(bpm)))
-        if _reads(Key.parse, key):
+        if isinstance(key, str) and _reads(Key.parse, key):
             return gr.skip(), *self._write(*header, chart._replace(key=key))
         if not isinstance(semitones, int) or abs(semitones) > 12 or len(text or "") > self.most:
             return gr.skip(), *(gr.skip() for _ in header)

@@ -107,7 +107,9 @@ def test_chords_are_moved_by_mouse_and_keyboard_and_bars_stay(page: Any) -> None
     chip(page, 1).focus()
     page.keyboard.press("Alt+ArrowLeft")
     reads(page, "| G | F . C | Am |")
-    page.wait_for_function("() => document.activeElement.matches('.mt-chip') && document.activeElement.innerText[0] === 'G'")
+    page.wait_for_function(
+        "() => document.activeElement.matches('.mt-chip') && document.activeElement.innerText[0] === 'G'"
+    )
     assert "chord 1 of 4" in page.locator("#chords-tools .mt-say").inner_text()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Delete")
@@ -144,7 +146,8 @@ def test_tapping_sets_the_tempo(page: Any) -> None:
     page.evaluate(
         "() => { const clock = performance.now.bind(performance); let taps = 0;"  # taps that come exactly in time
         " const button = document.querySelector('#chords-tools [data-tool=tap]'); const start = clock();"
-        " performance.now = () => start + 500 * taps; for (; taps < 5; taps++) button.click(); performance.now = clock; }"
+        " performance.now = () => start + 500 * taps; for (; taps < 5; taps++) button.click();"
+        " performance.now = clock; }"
     )
     page.wait_for_function("() => document.querySelector('#bpm input').value === '120'")
     assert "120 beats" in page.locator("#chords-tools .mt-say").inner_text()

@@ -79,10 +79,12 @@ def test_words_are_buttons_with_notes_and_what_is_wrong_is_marked() -> None:
 def test_pads_are_the_palette_of_the_key() -> None:
     html = pads_html(Key("Eb"))
     groups = palette(Key("Eb"))
-    numerals = [one.numeral for group in ("triads", "sevenths", "dominants", "borrowed") for one in getattr(groups, group)]
+    numerals = [
+        one.numeral for group in ("triads", "sevenths", "dominants", "borrowed") for one in getattr(groups, group)
+    ]
     assert re.findall(r'data-numeral="([^"]*)"', html) == [*numerals, "N.C."]
     sounding = [[int(note) for note in notes.split()] for notes in re.findall(r'data-notes="([^"]*)"', html)]
-    assert all(24 <= min(notes) and max(notes) < 96 for notes in sounding[:-1])
+    assert all(min(notes) >= 24 and max(notes) < 96 for notes in sounding[:-1])
     assert sounding[-1] == []
 
 
