@@ -43,7 +43,7 @@ def cover(
         raise ValueError("this adapter reads no melody: load one that does, such as 'theory', or leave it out of keep")
     piece = open_piece(audio, sampling_rate)
     heard = lead_sheet or piece.lead_sheet or analyze_piece(piece)
-    sheet = replace(heard, genre=genre) if genre is not None or "chords" not in names else heard
+    sheet = heard if genre is None else replace(heard, genre=genre)
     melody, notes = None, options.get("arrangement")
     if "melody" in names and notes is None:
         notes, melody = hear_lead(piece, sheet)

@@ -75,10 +75,13 @@ def test_what_is_not_kept_is_left_to_the_model(pipe: MuseTunePipeline, monkeypat
     assert requests[1].music[0].arrangement is mine
 
 
-def test_an_adapter_without_players_says_so(pipe: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipe.adapter, "stems", None)
-    with pytest.raises(ValueError, match="reads no melody"):
-        pipe.cover(tune(16000, 60), lead_sheet=SHEET, sampling_rate=16000)
+def test_an_adapter_without_players_says_so(pipe: MuseTunePipeline) -> None:
+    branch, pipe.adapter.stems = pipe.adapter.stems, None
+    try:
+        with pytest.raises(ValueError, match="reads no melody"):
+            pipe.cover(tune(16000, 60), lead_sheet=SHEET, sampling_rate=16000)
+    finally:
+        pipe.adapter.stems = branch
 
 
 def test_a_recording_is_analysed(pipe: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,6 @@ def test_what_is_no_whole_number_of_bars_is_refused(pipe: MuseTunePipeline) -> N
     with pytest.raises(ValueError, match="names no loop"):
         pipe.loop(SHEET, [])
     with pytest.raises(ValueError, match="follow_seconds"):
-        play(pipe, lead_sheet=SHEET, harmonic_progression=None, bpm=None, loop=True, follow_seconds=(0, 1))
+        pipe("pop", lead_sheet=SHEET, loop=True, follow_seconds=(0, 1))
     with pytest.raises(ValueError, match="loop and latents"):
         play(pipe, loop=True, output_type="latent")
