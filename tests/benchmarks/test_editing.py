@@ -36,7 +36,7 @@ def test_a_click_at_a_cut_is_told_from_a_beat() -> None:
 
 def test_the_table_counts_cuts_below_the_percentile() -> None:
     one = {"majmin": 0.5, "fade": [0.5, 1.5], "beat": [0.9, 0.8], "touched": 0}
-    text = editing.table([{kind: one for kind in ("clip", "before", "latents", "audio", "loop")}] * 3)
+    text = editing.table([dict.fromkeys(("clip", "before", "latents", "audio", "loop"), one)] * 3)
     assert "| made anew from audio | 50.0 (50–50) | 50 % | 1.00 | 100 % | 0.85 | 0 |" in text
 
 
