@@ -15,6 +15,7 @@ from musetune.audio import mel_frontend
 from musetune.pipeline.checks import check_shares
 from musetune.pipeline.continuing import put_chords
 from musetune.pipeline.edit_options import EditOptions
+from musetune.pipeline.edit_request import WORDS as WORDS
 from musetune.pipeline.edit_request import edit_request, generate_latents
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.pieces import AudioInput, fit_sound, open_piece

@@ -59,7 +59,7 @@ from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
-from musetune.pipeline.style import load_style, steer
+from musetune.pipeline.style import StyleReference, load_style, steer
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
 if TYPE_CHECKING:
@@ -993,7 +993,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         windows = prepare_windows(
             self.adapter, request, rows, window_rows, self.row_s, self._execution_device, circular
         )
-        text, generated = self._encode_words(prompts, words, request)
+        text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels, request.style)
         conditions = Conditions(request.batch_size, request.guidance.levels, text, generated, windows)
         return sample(
             self.unet,
@@ -1059,7 +1059,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         return max(8, math.ceil(seconds / self.row_s - 1e-6))
 
     def _encode_words(
-        self, prompts: list[str | None], words: dict[str, Any], request: GenerationRequest
+        self,
+        prompts: list[str | None],
+        words: dict[str, Any],
+        waveforms: int,
+        levels: int,
+        style: StyleReference | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the U-Net's arguments of the T5 stream, and GPT-2's embeddings: rows of no words, and of words at
         every other level.
@@ -1067,7 +1072,6 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         Prompts are encoded one by one: padding would leak into the language model.
         """
         device, dtype = self._execution_device, self.unet.dtype
-        waveforms, levels = request.waveforms, request.guidance.levels
         if words["prompt_embeds"] is not None:
             parts = [self.encode_prompt(None, device, waveforms, True, **words)]
         else:
@@ -1082,8 +1086,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 )
                 for prompt, script, negative in zip(prompts, *lists, strict=True)
             ]
-        if request.style is not None:
-            parts = [steer(self, prompt or "", request, part) for prompt, part in zip(prompts, parts, strict=True)]
+        if style is not None:
+            parts = [steer(self, prompt or "", style, part) for prompt, part in zip(prompts, parts, strict=True)]
         longest = max(mask.shape[1] for _, mask, _ in parts)
         halves: list[list[list[Tensor]]] = [
             [[], []],

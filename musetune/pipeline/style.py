@@ -20,7 +20,6 @@ from musetune.pipeline.pieces import open_piece
 
 if TYPE_CHECKING:
     from musetune.pipeline.pieces import StyleAudio
-    from musetune.pipeline.request import GenerationRequest
 
 
 @dataclass(frozen=True)
@@ -87,21 +86,19 @@ def word_embedding(pipe: Any, prompt: str) -> Tensor:
 
 
 def steer(
-    pipe: Any, prompt: str, request: GenerationRequest, encoded: tuple[Tensor, Tensor, Tensor]
+    pipe: Any, prompt: str, style: StyleReference, encoded: tuple[Tensor, Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Mix the request's style into a prompt.
+    """Mix a style into a prompt.
 
     Args:
         prompt: the words.
-        request: one with a style.
+        style: what is mixed in.
         encoded: what ``encode_prompt`` returned of the prompt: embeddings, masks and GPT-2's embeddings, rows without
-            words before rows with them, ``request.waveforms`` each.
+            words before equally many rows with them.
 
     Returns:
         The same, with other GPT-2's embeddings in the rows with words.
     """
-    style = request.style
-    assert style is not None  # the caller saw to it
     embeds, mask, generated = encoded
     without, told = generated.chunk(2)
     own_embeds, own_mask = embeds.chunk(2)[1][:1], mask.chunk(2)[1][:1]
@@ -116,4 +113,4 @@ def steer(
     heard = pipe.generate_language_model(
         found.hidden_states, attention_mask=found.attention_mask, max_new_tokens=told.shape[1]
     )
-    return embeds, mask, torch.cat([without, heard.to(told).expand(request.waveforms, -1, -1)])
+    return embeds, mask, torch.cat([without, heard.to(told).expand_as(told)])
