@@ -33,18 +33,16 @@ def loop_request(request: GenerationRequest, row_s: float) -> GenerationRequest:
     Raises:
         ValueError: where a sheet is not whole bars, or a stretch of it is asked for alone.
     """
-    for music in request.music:
-        check_loop(music.lead_sheet)
-        reject_arguments({"follow_seconds": music.mask.stretch_s}, "has no meaning in a loop: leave it out")
+    for one in request.music:
+        check_loop(one.lead_sheet)
+        reject_arguments({"follow_seconds": one.mask.stretch_s}, "has no meaning in a loop: leave it out")
     length_s = request.music[0].lead_sheet.duration_s
     seconds = max(8, round(length_s / row_s)) * row_s
     music = tuple(
         replace(
             one,
             lead_sheet=repeat_sheet(one.lead_sheet, seconds / length_s),
-            arrangement=None
-            if one.arrangement is None
-            else repeat_notes(one.arrangement, one.lead_sheet, seconds / length_s),
+            arrangement=one.arrangement and repeat_notes(one.arrangement, one.lead_sheet, seconds / length_s),
         )
         for one in request.music
     )
