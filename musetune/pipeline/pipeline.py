@@ -558,9 +558,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 StopIteration. A new lead sheet begins at the next bar line; all else counts from the next chunk on.
             prompt: words, until the source gives others.
             stereo: 48 kHz stereo; needs an upsampler (``load_upsampler``). Else the vocoder's mono.
-            options: generator, num_inference_steps (10), guidance_scale, music_guidance_scale, negative_prompt,
-                strength, chunk_seconds (a longer bar is played in parts, 1.1) and window_seconds (what the model hears
-                and makes at once, 5.12).
+            options: generator, num_inference_steps (8; words and music are pushed in the first half of them),
+                guidance_scale, music_guidance_scale, negative_prompt, strength, chunk_seconds (a longer bar is played
+                in parts, 2.2) and window_seconds (what the model hears and makes at once, 5.12).
 
         Returns:
             An iterator of StreamChunk. Its memory does not grow.

@@ -181,9 +181,10 @@ class StreamScore:
         return join_sheets(pieces).crop(start_s - self._past[0].start_s, seconds)
 
     def _on_bar_line(self) -> bool:
-        return self._place is None or self._place.sheet.slice(
-            self._place.beat, self._place.sheet.length
-        ).first_downbeat == 0
+        return (
+            self._place is None
+            or self._place.sheet.slice(self._place.beat, self._place.sheet.length).first_downbeat == 0
+        )
 
     def _read(self) -> bool:
         """Take up what the source says; False at its end."""

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -25,8 +25,9 @@ from musetune.pipeline.splicing import crossfade
 from musetune.pipeline.stream_score import Passage, SheetSource, StreamScore
 from musetune.symbols.remarks import collected, remark
 
-STEPS = 10
-CHUNK_S = 1.1  # a bar of 4/4 at 120 in two
+STEPS = 8
+GUIDED = (0.0, 0.5)  # share of the steps in which words and music are pushed; the others take half the time
+CHUNK_S = 2.2  # a bar of 4/4 from 110 on
 WINDOW_S = 5.12  # what the model hears and makes at once; nano learned from crops of this length
 AHEAD_S = 0.64  # made beyond a chunk and again with the next one: what its last sounds need of the future
 BEHIND_S = 1.0  # decoded once more before a chunk, for the decoders' sake
@@ -122,7 +123,7 @@ class Painter:
         first = max(0, kept_rows - (rows - needed))
         request = self._request(passage, first * row_s, rows * row_s)
         shape = (1, pipe.unet.config.in_channels, rows, pipe.adapter.config.cols)
-        generator, device = self.options.get("generator"), pipe._execution_device
+        generator, device = self.options.get("generator"), pipe.unet.device
         noise = randn_tensor(shape, generator=generator, device=device, dtype=pipe.unet.dtype)
         manager = pipe.adapter_manager
         with manager.mixing(passage.mix), manager.playing(request.strength, music=True):
@@ -152,7 +153,8 @@ class Painter:
             if text not in self._said:
                 self._said.append(text)
                 remark(text)
-        return request
+        guidance = replace(request.guidance, text_interval=GUIDED, music_interval=GUIDED)
+        return replace(request, guidance=guidance)
 
     def _encode(self, prompt: str, request: GenerationRequest) -> tuple[dict[str, Tensor], Tensor]:
         """Return the words' embeddings, kept while they stay the same."""

@@ -166,7 +166,7 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         ).T[:frames]
 
     def _white_ring(self, first: int, frames: int, device: torch.device) -> torch.Tensor:
-        """Return the STFT (frames, frequencies), from frame ``first`` on, of a seeded sequence that goes in a circle."""
+        """Return the STFT (frames, frequencies), from frame ``first`` on, of a seeded noise that goes in a circle."""
         if self._ring is None:
             generator = torch.Generator("cpu").manual_seed(NOISE_SEED)
             noise = torch.randn(NOISE_FRAMES * self.hop, generator=generator, dtype=torch.float32, device="cpu")
