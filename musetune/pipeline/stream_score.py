@@ -63,6 +63,10 @@ class StreamPosition:
         seconds: from the stream's beginning.
         bar: bars begun before it, and 1; a change of the lead sheet is heard where this grows.
         beat: beats since the bar line.
+
+    Example:
+        >>> StreamPosition(seconds=4.0, bar=3, beat=Fraction(0)).bar
+        3
     """
 
     seconds: float
@@ -75,13 +79,17 @@ SheetSource = LeadSheet | StreamInput | Iterable[StreamInput | LeadSheet] | Sour
 
 
 @dataclass(frozen=True)
-class Passage:
+class StreamPassage:
     """A bar, or a part of one, and how it is to sound.
 
     Attributes:
         sheet: its beats alone, time 0 at its beginning.
         start_s: where it begins in the stream.
         prompt, mix, loudness_db: see ``StreamInput``.
+
+    Example:
+        >>> StreamPassage(LeadSheet.parse("| C |", bpm=120), 6.0, "pop", None, 0.0).end_s
+        8.0
     """
 
     sheet: LeadSheet
@@ -138,9 +146,9 @@ class StreamScore:
         self._place: _Place | None = None
         self._waiting: LeadSheet | None = None  # a sheet that begins at the next bar line
         self._seconds, self._bar, self._beat = 0.0, 0, Fraction(0)
-        self._past: deque[Passage] = deque()
+        self._past: deque[StreamPassage] = deque()
 
-    def next(self) -> Passage | None:
+    def next(self) -> StreamPassage | None:
         """Return the next passage; None at the end of the source.
 
         Raises:
@@ -157,7 +165,7 @@ class StreamScore:
         prompt, loudness_db = self._now.prompt, self._now.loudness_db
         assert prompt is not None  # __init__ saw to it
         assert loudness_db is not None
-        passage = Passage(sheet, self._seconds, prompt, self._now.mix, loudness_db)
+        passage = StreamPassage(sheet, self._seconds, prompt, self._now.mix, loudness_db)
         if self._on_bar_line():
             self._bar, self._beat = self._bar + 1, Fraction(0)
         self._beat += sheet.length

@@ -22,7 +22,7 @@ from musetune.pipeline.editing import WORDS, edit_request
 from musetune.pipeline.request import GenerationRequest
 from musetune.pipeline.sampler import Generators, SourceLatents, sample
 from musetune.pipeline.splicing import crossfade
-from musetune.pipeline.stream_score import Passage, SheetSource, StreamScore
+from musetune.pipeline.stream_score import SheetSource, StreamPassage, StreamScore
 from musetune.symbols.remarks import collected, remark
 
 STEPS = 8
@@ -59,12 +59,19 @@ class StreamChunk:
             lacks; the first one at 0.
         passage: what is played: its lead sheet and where that begins.
         made_in_s: seconds that it took.
+
+    Example:
+        >>> from musetune.symbols import LeadSheet
+        >>> passage = StreamPassage(LeadSheet.parse("| C |", bpm=120), 0.0, "pop", None, 0.0)
+        >>> chunk = StreamChunk(np.zeros((2, 95040), np.float32), 48000, 0.0, passage, 0.8)
+        >>> round(chunk.passage.end_s - chunk.audio.shape[1] / chunk.sampling_rate, 3)  # 20 ms come with the next chunk
+        0.02
     """
 
     audio: np.ndarray
     sampling_rate: int
     start_s: float
-    passage: Passage
+    passage: StreamPassage
     made_in_s: float
 
 
@@ -114,7 +121,7 @@ class Painter:
         self._words: tuple[tuple[str, int], tuple[dict[str, Tensor], Tensor]] | None = None
         self._said: deque[str] = deque(maxlen=50)
 
-    def paint(self, passage: Passage) -> tuple[Tensor, int]:
+    def paint(self, passage: StreamPassage) -> tuple[Tensor, int]:
         """Return latents (1, channels, rows, cols) of a passage and of what is around it, and their first row."""
         pipe, row_s = self.pipe, self.pipe.row_s
         kept_rows = math.floor(passage.start_s / row_s + 1e-6)  # rows of the stream that stay as they are
@@ -144,7 +151,7 @@ class Painter:
         self._first, self._known = first, latents[:, :, : math.floor(passage.end_s / row_s + 1e-6) - first].clone()
         return latents, first
 
-    def _request(self, passage: Passage, start_s: float, seconds: float) -> GenerationRequest:
+    def _request(self, passage: StreamPassage, start_s: float, seconds: float) -> GenerationRequest:
         """Return what is asked for in a window; what the model cannot name is said once."""
         with collected() as remarks:
             sheet = self.score.window(start_s, seconds)
@@ -194,7 +201,7 @@ class ChunkDecoder:
         self._gain = 1.0
         self._limiter = PeakLimiter(2 if stereo else 1, self.fade)
 
-    def decode(self, passage: Passage, latents: Tensor, first_row: int) -> tuple[float, np.ndarray]:
+    def decode(self, passage: StreamPassage, latents: Tensor, first_row: int) -> tuple[float, np.ndarray]:
         """Return where a passage's audio begins in the stream, seconds, and the audio."""
         row_s = self.pipe.row_s
         kept_rows = math.floor(passage.start_s / row_s + 1e-6)
@@ -211,7 +218,7 @@ class ChunkDecoder:
         self.tail = after
         return start / self.rate, self._finish(audio, after, 10 ** (passage.loudness_db / 20))
 
-    def end(self, passage: Passage) -> tuple[float, np.ndarray]:
+    def end(self, passage: StreamPassage) -> tuple[float, np.ndarray]:
         """Return the end of the last passage's audio, and where it begins."""
         assert self.tail is not None  # a passage came before
         silence = np.zeros_like(self.tail)
