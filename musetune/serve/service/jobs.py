@@ -133,6 +133,20 @@ class JobStore(Protocol):
     def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
         """Begin the oldest queued job of these kinds; None where there is none."""
 
+    def claim_alike(self, job: Job, most: int) -> list[Job]:
+        """Begin, for the worker of a job that has just been begun, queued ones that can run together with it.
+
+        Those are of its kind and have its ``request["batch"]``. A job that is begun again runs alone: one that costs
+        its worker's life shall not take others with it.
+
+        Args:
+            job: As `claim` gave it.
+            most: How many at most.
+
+        Returns:
+            The oldest of them; none where the job's request has no "batch".
+        """
+
     def report(self, job: Job, progress: Mapping[str, Any]) -> None:
         """Say how far a running job is.
 

@@ -240,6 +240,26 @@ class SQLiteJobStore:
             _note(db, job.id, "running", {"attempt": job.attempt})
             return job
 
+    def claim_alike(self, job: Job, most: int) -> list[Job]:
+        """Begin queued jobs that can run together with one that has just been begun; see `JobStore.claim_alike`."""
+        batch = job.request.get("batch")
+        if batch is None or job.attempt > 1 or most < 1:
+            return []
+        alike = (
+            "SELECT place FROM jobs WHERE state = 'queued' AND kind = ? AND attempt = 0 AND "
+            "json_extract(request, '$.batch') = ? ORDER BY place LIMIT ?"
+        )
+        with self._transaction() as db:
+            rows = db.execute(
+                "UPDATE jobs SET state = 'running', attempt = attempt + 1, started = ?, worker = ?, progress = '{}' "
+                f"WHERE place IN ({alike}) RETURNING {COLUMNS}",
+                (time.time(), job.worker, job.kind, batch, most),
+            ).fetchall()
+            jobs = sorted(map(_job, rows), key=lambda one: one.created)
+            for one in jobs:
+                _note(db, one.id, "running", {"attempt": one.attempt})
+            return jobs
+
     def check(self, job: Job) -> None:
         """Raise JobCancelledError or JobLostError where this attempt is to stop."""
         query = "SELECT state, attempt, cancelling FROM jobs WHERE id = ?"
