@@ -41,7 +41,12 @@ ROOMS = (
     "cli",
 )
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
-DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml", "starlette": "gradio"}  # import name → name on the registry
+DISTRIBUTIONS = {
+    "mir_eval": "mir_eval",
+    "yaml": "pyyaml",
+    "starlette": "gradio",
+    "psycopg_pool": "psycopg",
+}  # import name → name on the registry
 JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
 

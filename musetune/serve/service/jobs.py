@@ -1,4 +1,6 @@
-"""Jobs of the service, and what a store of jobs must be able to do. One machine keeps them in SQLite."""
+"""Jobs of the service, and what a store of jobs must be able to do. One machine keeps them in SQLite, several in
+PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -86,11 +88,16 @@ class JobLostError(Exception):
     """The job is not this worker's any more: it was given to another, or is over."""
 
 
+class StoreUnavailableError(Exception):
+    """The store cannot be reached or written to now: its disk is full, its server restarts, another holds its lock."""
+
+
 class JobStore(Protocol):
     """A queue of jobs that processes share and that outlives all of them.
 
     A job is claimed by one worker at a time, first come, first served. What a worker reports counts only while the job
     runs under the attempt that this worker began: a worker that was given up for dead and lives changes nothing.
+    Every method raises StoreUnavailableError where the store cannot be reached or written to now.
     """
 
     def submit(
@@ -130,22 +137,17 @@ class JobStore(Protocol):
     def seconds_left(self, job: Job, workers: int) -> float | None:
         """How long a job is likely to take from now on; None where no job of its kind has been done yet."""
 
-    def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
-        """Begin the oldest queued job of these kinds; None where there is none."""
+    def claim(self, worker: str, kinds: Collection[str], job_id: str | None = None) -> Job | None:
+        """Begin the oldest queued job of these kinds, or the one that is named; None where there is none."""
 
-    def claim_alike(self, job: Job, most: int) -> list[Job]:
-        """Begin, for the worker of a job that has just been begun, queued ones that can run together with it.
+    def queued(self, kinds: Collection[str], limit: int) -> list[Job]:
+        """The jobs of these kinds that wait, the oldest first, and so many at most."""
 
-        Those are of its kind and have its ``request["batch"]``. A job that is begun again runs alone: one that costs
-        its worker's life shall not take others with it.
+    def renew(self, worker: str) -> None:
+        """Say that a worker lives. A claim says so too."""
 
-        Args:
-            job: As `claim` gave it.
-            most: How many at most.
-
-        Returns:
-            The oldest of them; none where the job's request has no "batch".
-        """
+    def silent(self, seconds: float) -> list[str]:
+        """Workers that do a job and have not said for so long that they live: their machine is gone, or cut off."""
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> None:
         """Say how far a running job is.
@@ -159,7 +161,11 @@ class JobStore(Protocol):
         """Raise as `report` does, and say nothing."""
 
     def succeed(self, job: Job, result: Mapping[str, Any], size: int = 0) -> None:
-        """End a job with its result, whose files have ``size`` bytes. Raises JobLostError."""
+        """End a job with its result, whose files have ``size`` bytes; the same words again change nothing.
+
+        Raises:
+            JobLostError: It is not this attempt's any more.
+        """
 
     def fail(self, job: Job, error: Mapping[str, Any]) -> None:
         """End a job with what went wrong. Raises JobLostError."""

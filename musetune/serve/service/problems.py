@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from musetune.client.wire import Problem
 from musetune.serve.service.access import SlowClientError
+from musetune.serve.service.jobs import StoreUnavailableError
 
 MEGABYTE = 2**20
 MEDIA_TYPE = "application/problem+json"
@@ -32,6 +34,7 @@ TITLES = {
     504: "Too slow",
     507: "Insufficient storage",
 }
+log: Any = structlog.get_logger("musetune.serve")
 CODES = {404: "no-such-path", 405: "method"}  # of what the framework itself refuses
 
 
@@ -57,6 +60,13 @@ def body_problem(error: Exception, limit: int) -> ProblemError:
     return ProblemError(413, "too-large", text, {"Connection": "close"})
 
 
+def disk_full(error: Exception) -> ProblemError:
+    """What is said where nothing can be written."""
+    log.error("the folder or the job store cannot be written to", error=str(error))
+    text = "the service's disk is full, or its job store cannot be reached: ask again later"
+    return ProblemError(507, "disk-full", text, {"Retry-After": "60"})
+
+
 def answer(problem: ProblemError, request_id: str | None, path: str, errors: Any = None) -> JSONResponse:
     """A problem as the answer of HTTP."""
     body = Problem(
@@ -80,6 +90,10 @@ def add_problems(app: FastAPI) -> None:
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
         return reply(request, error)
+
+    @app.exception_handler(StoreUnavailableError)
+    async def on_unavailable(request: Request, error: StoreUnavailableError) -> JSONResponse:
+        return reply(request, disk_full(error))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:

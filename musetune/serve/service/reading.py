@@ -14,14 +14,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import structlog
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from musetune.serve.service.jobs import Job
-from musetune.serve.service.problems import ProblemError, explain
+from musetune.serve.service.problems import ProblemError, disk_full, explain
 from musetune.serve.service.service import JobService
 from musetune.serve.service.tasks import Task
 from musetune.serve.service.worker import result_folder, upload_folder
@@ -33,7 +32,6 @@ SOURCES = {  # fields that name a job → kinds of its files that are put beside
     "source_job": {"audio.wav": "audio", "plan": "source_sheet", "song": "source_song", "latents": "source_latents"},
 }
 NEEDED = {"lead_sheet_job": ("plan",), "arrangement_job": ("song",), "source_job": ("audio.wav",)}
-log: Any = structlog.get_logger("musetune.serve")
 
 
 @asynccontextmanager
@@ -135,12 +133,6 @@ async def _keep(service: JobService, upload: UploadFile, job_id: str, name: str)
         shutil.rmtree(place, ignore_errors=True)
         raise disk_full(error) from error
     return digest.hexdigest()
-
-
-def disk_full(error: Exception) -> ProblemError:
-    """What is said where nothing can be written."""
-    log.error("the folder cannot be written to", error=str(error))
-    return ProblemError(507, "disk-full", "the service's disk is full: ask again later", {"Retry-After": "60"})
 
 
 def link_sources(service: JobService, body: BaseModel, owner: str, job_id: str) -> None:

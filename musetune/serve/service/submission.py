@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -19,9 +18,9 @@ from starlette.datastructures import UploadFile
 from musetune.client.wire import JobStatus
 from musetune.serve.service.batching import batch_key
 from musetune.serve.service.job_status import owned_job, status_of
-from musetune.serve.service.jobs import IdempotencyError, Job, QueueFullError
-from musetune.serve.service.problems import ProblemError, documented
-from musetune.serve.service.reading import disk_full, keep_files, link_sources, media_types, read_request
+from musetune.serve.service.jobs import IdempotencyError, Job, QueueFullError, StoreUnavailableError
+from musetune.serve.service.problems import ProblemError, disk_full, documented
+from musetune.serve.service.reading import keep_files, link_sources, media_types, read_request
 from musetune.serve.service.service import JobService
 from musetune.serve.service.tasks import TASKS, Task
 from musetune.serve.service.worker import upload_folder
@@ -140,7 +139,7 @@ def _put(
         raise ProblemError(429, "queue-full", str(error), {"Retry-After": str(error.retry_after)}) from error
     except IdempotencyError as error:
         raise ProblemError(409, "idempotency", str(error)) from error
-    except sqlite3.OperationalError as error:
+    except StoreUnavailableError as error:
         raise disk_full(error) from error
     except ValueError as error:  # a number that is not finite, deep in a lead sheet
         raise ProblemError(422, "invalid-request", str(error)) from error

@@ -6,7 +6,6 @@ import errno
 import logging
 import secrets
 import shutil
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,21 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore
+from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore, StoreUnavailableError
 
 POLL_S = 0.05  # how often an idle worker looks for a job
 REPORT_S = 0.25  # how often progress is written at most
 RETRY_S = 0.5  # between two trials to write to the store
-PASSING = (  # what a store says that may say otherwise later
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-)
-
+LOOKED_AT = 64  # queued jobs, of which those that fit together are chosen
 log = logging.getLogger(__name__)
 
 
@@ -108,7 +98,7 @@ class JobRunner(Protocol):
 
 @runtime_checkable
 class BatchRunner(Protocol):
-    """What can also do some jobs together, up to ``batch`` of those that `JobStore.claim_alike` finds."""
+    """What can also do some jobs together, up to ``batch`` of those that `claim_alike` finds."""
 
     batch: int
 
@@ -155,7 +145,7 @@ def work(
         began = time.monotonic()
         jobs = [job]
         if isinstance(runner, BatchRunner) and runner.batch > 1:
-            jobs += _persist(partial(store.claim_alike, job, runner.batch - 1), end) or []
+            jobs += _persist(partial(claim_alike, store, job, runner.batch - 1), end) or []
         outcomes = (
             [perform(store, runner, folder, job, max_seconds)]
             if len(jobs) == 1
@@ -163,6 +153,29 @@ def work(
         )
         for job, outcome in zip(jobs, outcomes, strict=True):
             observe(job, outcome, time.monotonic() - began)
+
+
+def claim_alike(store: JobStore, job: Job, most: int) -> list[Job]:
+    """Begin, for the worker of a job that has just been begun, queued ones that can run together with it.
+
+    Those are of its kind and have its ``request["batch"]``. A job that is begun again runs alone: one that costs its
+    worker's life shall not take others with it.
+
+    Args:
+        store: Where they are.
+        job: As `JobStore.claim` gave it.
+        most: How many at most.
+
+    Returns:
+        The oldest of them; none where the job's request has no "batch".
+    """
+    batch = job.request.get("batch")
+    if batch is None or job.attempt > 1 or job.worker is None:
+        return []
+    waiting = store.queued([job.kind], LOOKED_AT)
+    alike = [one for one in waiting if one.attempt == 0 and one.request.get("batch") == batch][:most]
+    claims = (store.claim(job.worker, [job.kind], one.id) for one in alike)
+    return [claim for claim in claims if claim is not None]
 
 
 def perform(store: JobStore, runner: JobRunner, folder: Path, job: Job, max_seconds: float) -> str:
@@ -272,13 +285,11 @@ def _end(write: Callable[[], None], outcome: str) -> str:
 
 
 def _persist(act: Callable[[], Any], stop: threading.Event | None = None) -> Any:
-    """Do something with the store, again and again while its disk is full or its file is locked."""
+    """Do something with the store, again and again while it cannot be reached or written to."""
     while True:
         try:
             return act()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in PASSING:
-                raise
+        except StoreUnavailableError as error:
             if stop is not None and stop.is_set():
                 return None
             log.error("the job store cannot be written to (%s); trying again", error)

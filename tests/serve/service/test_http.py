@@ -237,7 +237,9 @@ def test_the_client_for_asyncio(served: Program, tmp_path: Path) -> None:
             sheet = await client.save(job.id, "plan", tmp_path / "sheet.json")
             edits = [
                 await client.repaint(take, lead_sheet_file=sheet, seconds=[[0, 1]], num_inference_steps=1),
-                await client.extend(source_job=job.id, after_seconds=1, harmonic_progression="I", num_inference_steps=1),
+                await client.extend(
+                    source_job=job.id, after_seconds=1, harmonic_progression="I", num_inference_steps=1
+                ),
                 await client.vary(source_job=job.id, num_inference_steps=1),
             ]
             for edit in edits:
