@@ -18,6 +18,7 @@ from musetune.serve.service.problems import add_problems
 from musetune.serve.service.service import JobService
 from musetune.serve.service.state_routes import add_state
 from musetune.serve.service.submission import add_submission
+from musetune.serve.service.tracing import TraceRequests
 
 DESCRIPTION = """Music that follows chords. Submit a job, watch it, fetch what it made.
 
@@ -43,6 +44,8 @@ def build_app(service: JobService, keys: ApiKeys, host: str = "127.0.0.1") -> Fa
         title="MuseTune", version="1", description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.add_middleware(Gate, service=service, keys=keys, host=host)
+    if service.tracing is not None:
+        app.add_middleware(TraceRequests, tracing=service.tracing)
     add_problems(app)
     add_state(app, service)
     add_submission(app, service)

@@ -90,14 +90,11 @@ def generate_together(
     steps = steps_of(first)
 
     def on_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        for number, context in enumerate(contexts):
-            if number not in ended:
-                try:
-                    context.step("denoising", step + 1, steps)
-                except Exception as error:
-                    ended[number] = error
+        _tell(contexts, ended, "denoising", step + 1, steps)
         if len(ended) == len(contexts):
             raise ended[0]
+        if step + 1 == steps:
+            _tell(contexts, ended, "decoding")
         return tensors
 
     prompts = [body.prompt for body in bodies]
@@ -121,6 +118,18 @@ def generate_together(
         return {**made, "batch": len(contexts)}
 
     return [write(number) for number in range(len(contexts))]
+
+
+def _tell(
+    contexts: Sequence[JobContext], ended: dict[int, Exception], stage: str, step: int = 0, steps: int = 0
+) -> None:
+    """Tell how far several jobs are; those that are to stop are put into ``ended`` with what stops them."""
+    for number, context in enumerate(contexts):
+        if number not in ended:
+            try:
+                context.step(stage, step, steps)
+            except Exception as error:
+                ended[number] = error
 
 
 def _common_arguments(
@@ -183,6 +192,8 @@ def stepper(pipe: MuseTunePipeline, context: JobContext, body: Any, steps: int, 
                 listener = Previewer(pipe, preview_steps(body.previews, steps), seconds, context.folder)
             if (path := listener.after_step(step + 1, latents)) is not None:
                 context.show(path, step + 1, steps)
+        if done == steps * calls:
+            context.step("decoding")
         return tensors
 
     return on_step

@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile
 from musetune.client.wire import JobStatus
 from musetune.serve.service.batching import batch_key
 from musetune.serve.service.job_status import owned_job, status_of
-from musetune.serve.service.jobs import IdempotencyError, Job, QueueFullError, StoreUnavailableError
+from musetune.serve.service.jobs import TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
 from musetune.serve.service.problems import ProblemError, disk_full, documented
 from musetune.serve.service.reading import keep_files, link_sources, media_types, read_request
 from musetune.serve.service.service import JobService
@@ -99,6 +99,8 @@ async def _submit(
         asked |= await keep_files(service, files, task, job_id)
         if (key := batch_key(task.name, body, files)) is not None:
             asked["batch"] = key
+        if service.tracing is not None:
+            asked[TRACE] = service.tracing.context()
         job, new = await run_in_threadpool(_put, service, request, task, asked, cost, job_id)
     finally:
         if not new:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served import KEY, OTHER, Program, program
+from service_server import KEY, OTHER, Program, program
 from starlette.testclient import TestClient
 
 from musetune.client import ServiceClient

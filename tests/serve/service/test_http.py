@@ -12,7 +12,7 @@ import httpx
 import pytest
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
-from served import KEY, OTHER, PATIENCE_S, Program, program
+from service_server import KEY, OTHER, PATIENCE_S, Program, program
 
 from musetune import LeadSheet
 from musetune.client import AsyncServiceClient, ServiceClient, ServiceError
