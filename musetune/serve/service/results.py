@@ -53,7 +53,7 @@ def finish_sound(
         if pipe.upsampler is None:
             pipe.load_upsampler()
         players = {name: pipe.to_stereo(stem) for name, stem in players.items()}
-        audio = mix_stems(players) if players else pipe.to_stereo(audio)
+        audio = mix_stems(players)[0] if players else pipe.to_stereo(audio)
         rate = STEREO_RATE
     before = float(abs(audio).max(initial=0.0))
     if lufs is not None:

@@ -67,6 +67,11 @@ class GenerationRunner:
         """Do generations of one batch key in one call."""
         return generation.generate_together(self.pipe, contexts, self.max_seconds)
 
+    def close(self) -> None:
+        """Stop the processes that read and hear for it."""
+        self.reader.close()
+        self.analyser.close()
+
 
 def load_pipeline(base: str, adapter: str | None, device: str | None) -> MuseTunePipeline:
     """The pipeline with all adapters, and with the network that makes stereo where the base's sound can be made so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from musetune.client.bodies import GenerationBody
 from musetune.serve.service.batching import EACH_ITS_OWN, batch_key
 from musetune.serve.service.jobs import Job
+from musetune.serve.service.runner import GenerationRunner
 from musetune.serve.service.sqlite_store import SQLiteJobStore
 from musetune.serve.service.worker import JobContext, claim_alike, perform_together, result_folder, upload_folder
 
@@ -130,13 +131,19 @@ def test_each_of_a_batch_ends_by_itself_and_a_broken_batch_is_done_one_by_one(
     assert not list(result_folder(tmp_path, jobs[0].id).rglob("half.wav"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("more", [{}, {"num_waveforms_per_prompt": 2}, {"arrange": True, "adapters": {}}])
-def test_together_as_alone(full_base: Path, store: SQLiteJobStore, tmp_path: Path, more: dict[str, Any]) -> None:
-    """The same audio within rounding, report, sheet and files; one that is cancelled on the way leaves the others."""
-    from musetune.serve.service.runner import GenerationRunner
+@pytest.fixture(scope="module")
+def runner(full_base: Path) -> Iterator[GenerationRunner]:
+    made = GenerationRunner(str(full_base), device="cpu", batch=4)
+    yield made
+    made.close()
 
-    runner = GenerationRunner(str(full_base), device="cpu", batch=4)
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [{"num_waveforms_per_prompt": 2}, {"arrange": True}])
+def test_together_as_alone(
+    runner: GenerationRunner, store: SQLiteJobStore, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """The same audio within rounding, report, sheet and files; one that is cancelled on the way leaves the others."""
     requests = [{"seed": 1, "mono16": True}, {"seed": 2, "prompt": "rock", "harmonic_progression": "| Am | F |"}]
     requests.append({"seed": 3, "negative_prompt": "noise"})
     jobs = queue(store, *(fields | more for fields in requests))
