@@ -130,9 +130,9 @@ def begin(spectrograms: np.ndarray, cfg: Config) -> tuple[PatchAutoencoder, Nano
         folder = Path(find_base(cfg.start))
         vae = PatchAutoencoder.from_pretrained(folder / "vae", torch_dtype=torch.float32)
         before = NanoVocoder.from_pretrained(folder / "vocoder", torch_dtype=torch.float32)
-        former = before.config.loudest
-        loudest = None if former is None else [max(pair) for pair in zip(former, loudest, strict=True)]
-        vocoder = NanoVocoder.from_config({**before.config, "loudest": loudest})
+        former = before.config.loudest  # None: no bin has a limit, and none gets one
+        limits = former and [max(pair) for pair in zip(former, loudest, strict=True)]
+        vocoder = NanoVocoder.from_config({**before.config, "loudest": limits})
         vocoder.load_state_dict(before.state_dict())
         return vae.to(cfg.device), vocoder.to(cfg.device)
     vae = PatchAutoencoder(latent_channels=cfg.latent_channels).to(cfg.device)
