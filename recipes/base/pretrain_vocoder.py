@@ -37,6 +37,7 @@ class Config:
     batch: int = 12  # crops a step
     frames: int = 128  # frames a crop: 2.05 s
     learning_rate: float = 6e-4  # peak; cosine to a twentieth
+    warmup: int = 200  # steps in which it rises to the peak
     start: str | None = None  # a base, or OUT of another run, whose vocoder is trained on and whose autoencoder is kept
     latent_channels: int = 16  # principal components kept of each 8×8 patch
     coded_share: float = 0.75  # crops whose spectrogram has passed the autoencoder
@@ -100,7 +101,7 @@ def main() -> None:
     began, bar, mean = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
         done = max(step / cfg.steps, (time.time() - began) / (60 * cfg.minutes) if cfg.minutes else 0.0)
-        warm = min(1.0, (step + 1) / 200)
+        warm = min(1.0, (step + 1) / max(1, cfg.warmup))
         optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * min(done, 1)))
         x, y = draw(waves, spectrograms, vae, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16):
