@@ -34,6 +34,7 @@ from editing import flux, majmin, near, seeded
 from tqdm import tqdm
 
 from musetune import LeadSheet, MuseTunePipeline
+from musetune.audio import resample
 from musetune.evaluation import TestSheet, load_test_sheets
 from musetune.pipeline.loading import pick_device, quiet
 from musetune.pipeline.stream_score import join_sheets
@@ -96,7 +97,7 @@ def measure(pipe: MuseTunePipeline, test: TestSheet, seconds: float, steps: int 
     length = len(audio) / rate
     clip = pipe(test.prompt, lead_sheet=test.sheet, generator=seeded(test.seed))
     quarters = [(i * length / 4, (i + 1) * length / 4) for i in range(4)]
-    change = flux(audio, rate)
+    change = flux(resample(audio, rate, clip.sampling_rate), clip.sampling_rate)
     own = flux(clip.audios[0], clip.sampling_rate)
     loudness = [float(np.sqrt(np.mean(audio[round(a * rate) : round(b * rate)] ** 2))) for a, b in quarters]
     seams = [near(change, time_s) / float(np.percentile(change, 95)) for time_s in ends[:-1]]
