@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from musetune.pipeline.pieces import StyleAudio
@@ -27,3 +28,4 @@ class EditOptions(TypedDict, total=False):
     return_report: bool
     style_audio: StyleAudio | None
     style_strength: float | None
+    callback_on_step_end: Callable[..., dict[str, Any] | None] | None

@@ -113,5 +113,5 @@ def test_what_is_no_whole_number_of_bars_is_refused(pipe: MuseTunePipeline) -> N
         pipe.loop(SHEET, [])
     with pytest.raises(ValueError, match="follow_seconds"):
         pipe("pop", lead_sheet=SHEET, loop=True, follow_seconds=(0, 1))
-    with pytest.raises(ValueError, match="loop and latents"):
+    with pytest.raises(ValueError, match="loop and output_type"):
         play(pipe, loop=True, output_type="latent")
