@@ -31,6 +31,7 @@ class ServiceSettings:
         rate: How many requests each key may send, such as "120/minute"; None: as many as it likes.
         drain_seconds: How long a stopping service waits for running jobs.
         allow_hosts: Further names by which the service may be reached.
+        store: PostgreSQL's URL, where several machines share the jobs; None: SQLite in ``folder``.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class ServiceSettings:
     rate: str | None = "300/minute"
     drain_seconds: float = 60.0
     allow_hosts: tuple[str, ...] = ()
+    store: str | None = None
 
     @property
     def database(self) -> Path:
