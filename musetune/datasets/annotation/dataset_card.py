@@ -21,7 +21,7 @@ bytes.
 import json
 from datasets import load_dataset
 
-songs = load_dataset("{place}", split="train")
+songs = load_dataset("this/data-set", split="train")  # its name on the Hub, or its folder
 record = json.loads(songs[0]["record"])  # all that was heard, with confidences
 ```
 
@@ -64,14 +64,14 @@ def dataset_card(folder: Path, info: JsonObject) -> str:
         fields = [json.loads(text) for text in table["metadata"].to_pylist()]
         licences.update(str(one.get("licence") or one.get("license") or UNKNOWN) for one in fields)
         rows += table.num_rows
-    one_licence = normal(next(iter(licences))) if len(licences) == 1 else ("other" if licences else UNKNOWN)
+    known = UNKNOWN not in licences and bool(licences)
+    one_licence = UNKNOWN if not known else normal(next(iter(licences))) if len(licences) == 1 else "other"
     latents = ""
     if info.get("latents") is not None:
         latents = LATENTS.format(seconds=info["clip_seconds"], base=info["latents"])
     body = TEXT.format(
         rows=rows,
         hours=seconds / 3600,
-        place=folder.name,
         latents=latents,
         analyser=info["analyser"],
         licences=", ".join(f"{name} ({count:,})" for name, count in licences.most_common()) or "none",

@@ -171,7 +171,7 @@ def build_application(settings: ServiceSettings, keys: ApiKeys, host: str) -> An
                 "upscale_delay_s": 5,
                 "downscale_delay_s": 300,
             },
-            ray_actor_options={"num_cpus": settings.threads or 1, "num_gpus": gpus, "max_restarts": 0},
+            ray_actor_options={"num_cpus": settings.threads or 1, "num_gpus": gpus},
             graceful_shutdown_timeout_s=settings.drain_seconds + STOP_S,
             health_check_period_s=5,
             health_check_timeout_s=60,  # a replica that loads or computes may answer late

@@ -31,7 +31,7 @@ def test_json_lines_and_parquet_say_the_same(music: Path) -> None:
 
     digest = hashlib.sha256(b"one").hexdigest()
     rows = [
-        {"file_name": "a.flac", "licence": "CC0-1.0", "sha256": digest},
+        {"file_name": "a.flac", "licence": "CC0-1.0", "text": None, "sha256": digest},
         {"file_name": "deep/../deep/b.mp3", "text": "calm", "licence": None, "sha256": None},
         {"file_name": "a.flac", "licence": "later rows of one file are left out", "sha256": None},
     ]
