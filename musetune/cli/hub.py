@@ -62,9 +62,7 @@ Token = Annotated[str | None, typer.Option(help="default: HF_TOKEN, or what `hf 
 
 
 def push(
-    folder: Annotated[
-        Path, typer.Argument(help="an adapter's, a pipeline's, or a data set's", exists=True, file_okay=False)
-    ],
+    folder: Annotated[Path, typer.Argument(help="adapter's, pipeline's or data set's", exists=True, file_okay=False)],
     repo: Annotated[str, typer.Argument(help="owner/name on the Hub")],
     revision: Annotated[str | None, typer.Option(help="branch, made where there is none; default main")] = None,
     private: Annotated[bool, typer.Option("--private", help="a new repository that only you see")] = False,

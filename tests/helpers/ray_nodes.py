@@ -23,6 +23,8 @@ SETTINGS = {
     "RAY_health_check_failure_threshold": "3",
     "RAY_enable_metrics_collection": "0",
     "RAY_prestart_worker_first_driver": "0",
+    "RAY_gcs_server_request_timeout_seconds": "170",  # on a busy machine
+    "RAY_raylet_start_wait_time_s": "170",
     "OMP_NUM_THREADS": "1",
 }
 

@@ -32,6 +32,7 @@ LARGE = (
 LICENCES = {
     "apache-2.0",
     "mit",
+    "cc0-1.0",
     "cc-by-4.0",
     "cc-by-sa-4.0",
     "cc-by-nc-4.0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from musetune.hub.licences import UNKNOWN, normal
 from musetune.symbols.json_values import JsonObject
 
+HUB_NAMES = re.compile(r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-\d\.\d|mit|apache-2\.0|pddl|odc-by|odbl")  # of licences of data
 TEXT = """# Annotations of {rows:,} songs
 
 Chords, keys, beats, meter, form and genre of {rows:,} songs, {hours:.1f} hours of music, as the analyser of
@@ -19,6 +21,7 @@ bytes.
 
 ```python
 import json
+import re
 from datasets import load_dataset
 
 songs = load_dataset("this/data-set", split="train")  # its name on the Hub, or its folder
@@ -65,7 +68,10 @@ def dataset_card(folder: Path, info: JsonObject) -> str:
         licences.update(str(one.get("licence") or one.get("license") or UNKNOWN) for one in fields)
         rows += table.num_rows
     known = UNKNOWN not in licences and bool(licences)
-    one_licence = UNKNOWN if not known else normal(next(iter(licences))) if len(licences) == 1 else "other"
+    names = {normal(name) for name in licences} if known else {UNKNOWN}
+    one_licence = names.pop() if len(names) == 1 else "other"
+    if one_licence != UNKNOWN and not HUB_NAMES.fullmatch(one_licence):
+        one_licence = "other"
     latents = ""
     if info.get("latents") is not None:
         latents = LATENTS.format(seconds=info["clip_seconds"], base=info["latents"])

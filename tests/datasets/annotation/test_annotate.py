@@ -169,6 +169,48 @@ def test_what_is_killed_goes_on_and_ends_alike(annotated: Path, collection: Path
         assert contents(out)[name] == data, name
 
 
+@pytest.mark.heavy
+def test_ray_makes_the_same_data_set_though_an_actor_is_killed(
+    annotated: Path, collection: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    base = json.loads((annotated / "annotations.json").read_text())["latents"]
+    out = tmp_path / "ray"
+    words = (collection, out, "--latents", base, "--clip-seconds", "5.12", "--shard-size", "2")
+    process = begin(*words, "--engine", "ray", "--workers", "2")
+    try:
+        wait_until(lambda: process.poll() is not None or bool(actors(process.pid)))
+        os.kill(actors(process.pid)[0], signal.SIGKILL)
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert contents(out).keys() == contents(annotated).keys()
+    for name, data in contents(annotated).items():
+        assert contents(out)[name] == data, name
+
+
+def actors(driver: int) -> list[int]:
+    """Process ids of the actors of a driver's own cluster that have an analyser's process: they are at work."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(path.name)] = int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+
+    def descends(pid: int) -> bool:
+        while pid in parents:
+            pid = parents[pid]
+            if pid == driver:
+                return True
+        return False
+
+    workers = [pid for pid in parents if descends(pid) and analysers(pid)]
+    return [pid for pid in workers if pid != driver]
+
+
 def analysers(driver: int) -> list[int]:
     """Process ids of a driver's children that analyse."""
     found = []
