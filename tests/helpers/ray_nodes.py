@@ -18,8 +18,8 @@ STORE_BYTES = 80 * 2**20  # the least that Ray takes
 PROGRAM = "import sys; from ray.scripts.scripts import main; sys.argv[0] = 'ray'; main()"
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_health_check_period_ms": "500",  # a dead node is known within seconds
-    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_period_ms": "500",  # a dead node refuses each question at once
+    "RAY_health_check_timeout_ms": "60000",  # a busy one answers late
     "RAY_health_check_failure_threshold": "3",
     "RAY_enable_metrics_collection": "0",
     "RAY_prestart_worker_first_driver": "0",
@@ -32,25 +32,20 @@ SETTINGS = {
 class RayNodes:
     """Nodes of a cluster; the first is its head.
 
-    Args:
-        cpus: How many cores each node says that it has.
-
     Attributes:
         address: Where programs join.
         nodes: The processes, each with a group of its own.
     """
 
-    def __init__(self, cpus: list[int]) -> None:
+    def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # the names of its sockets must be short
         self.address = f"127.0.0.1:{free_port()}"
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self._environment = os.environ | SETTINGS | {"PYTHONPATH": path}
         self.nodes: list[subprocess.Popen] = []
-        for count in cpus:
-            self.add(count)
 
     def add(self, cpus: int) -> subprocess.Popen:
-        """Start a node and wait until it has joined."""
+        """Start a node, which says that it has so many cores, and wait until it has joined."""
         port = self.address.partition(":")[2]
         joining = ["--address", self.address] if self.nodes else ["--head", "--port", port, "--include-dashboard=false"]
         command = [sys.executable, "-c", PROGRAM, "start", "--block", "--disable-usage-stats", *joining]
@@ -86,9 +81,11 @@ class RayNodes:
 
 @contextmanager
 def ray_nodes(cpus: list[int]) -> Iterator[RayNodes]:
-    """A cluster that is killed at the end."""
-    nodes = RayNodes(cpus)
+    """A cluster with so many cores on each node; it is killed at the end."""
+    nodes = RayNodes()
     try:
+        for count in cpus:
+            nodes.add(count)
         yield nodes
     finally:
         nodes.close()
