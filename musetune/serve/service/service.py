@@ -14,14 +14,15 @@ from functools import partial
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
-from musetune.serve.service.generation import generation_factory
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import Pool, WorkerPool, WorkerSetup
+from musetune.serve.service.runner import generation_factory
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.stores import open_store
 from musetune.serve.service.timeline import AttemptTime
 from musetune.serve.service.tracing import Tracing
+from musetune.serve.service.upload_room import UploadRoom
 from musetune.serve.service.worker import JobRunner
 
 TEND_S = 1.0  # how often ended jobs are counted
@@ -54,6 +55,7 @@ class JobService:
         self.store: JobStore = open_store(settings)
         traces: list[Observer] = [] if tracing is None else [tracing.trace_job]
         self.metrics = ServiceMetrics(self.store, [_log_end, *traces], self._refresh)
+        self.uploads = UploadRoom(settings.folder / "uploads", settings.max_uploads)
         self.draining = False
         self._alone = make_pools is None
         if self._alone:
@@ -132,6 +134,7 @@ class JobService:
             job = self.store.get(job_id)
             if job is not None and job.final:  # the song is not needed any more
                 shutil.rmtree(self.settings.folder / "uploads" / job_id, ignore_errors=True)
+        self.uploads.measure()
 
     def _refresh(self) -> None:
         """Set the gauges that only the service knows."""
@@ -168,7 +171,7 @@ def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
 def runner_factories(settings: ServiceSettings) -> dict[str, Callable[[], JobRunner]]:
     """What makes the runner of each kind of jobs, in the process that does them."""
     generation = generation_factory(
-        settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices
+        settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices, settings.batch
     )
     return {"generation": generation, "analysis": partial(AnalysisRunner, settings.notices)}
 
@@ -177,6 +180,7 @@ def local_pools(settings: ServiceSettings, store: JobStore) -> dict[str, WorkerP
     """Processes of this machine for each kind of jobs."""
     counts = {"generation": settings.workers, "analysis": settings.analysers}
     threads = {"generation": settings.threads, "analysis": None}
+    memory = {"generation": settings.memory, "analysis": None}
     return {
         kind: WorkerPool(
             WorkerSetup(
@@ -185,7 +189,8 @@ def local_pools(settings: ServiceSettings, store: JobStore) -> dict[str, WorkerP
                 settings.folder,
                 settings.max_job_seconds,
                 threads[kind],
-                begin=set_up_logs,
+                memory[kind],
+                set_up_logs,
             ),
             counts[kind],
             kind,
