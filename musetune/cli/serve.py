@@ -141,8 +141,10 @@ def serve(
     )
     check_store(settings.store)
     if engine == "ray":
-        from musetune.serve.service.ray_engine import ClusterSettings, run
-
+        try:
+            from musetune.serve.service.ray_engine import ClusterSettings, run
+        except ImportError as error:
+            raise ImportError(f'--engine ray needs its extra: pip install "musetune[ray]" ({error})') from error
         place = ClusterSettings(address, host, port, every_node)
         run(settings, api_keys, place, lambda: typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True))
         return

@@ -15,7 +15,7 @@ from musetune.analysis.service.batch import cores
 from musetune.analysis.service.cache import analyser_version
 from musetune.datasets.annotation.annotator import Annotation, AnnotationOptions, Annotator
 from musetune.datasets.annotation.dataset_card import dataset_card
-from musetune.datasets.annotation.manifest import Song, hash_songs, read_manifest
+from musetune.datasets.annotation.manifest import ManifestSong, hash_songs, read_manifest
 from musetune.datasets.annotation.shards import QUARANTINE, SCHEMA, AnnotationFolder
 from musetune.datasets.engines import Engine, check_engine, map_items
 from musetune.symbols.json_values import JsonObject
@@ -83,13 +83,15 @@ def annotate(
     return folder.folder
 
 
-def _hash(songs: list[Song], folder: AnnotationFolder, threads: int) -> tuple[dict[str, Song], list[JsonObject]]:
+def _hash(
+    songs: list[ManifestSong], folder: AnnotationFolder, threads: int
+) -> tuple[dict[str, ManifestSong], list[JsonObject]]:
     """Songs by hash, the first of equal ones; and the files that cannot be read."""
-    present: dict[str, Song] = {}
+    present: dict[str, ManifestSong] = {}
     unreadable: list[JsonObject] = []
     looked = hash_songs(songs, folder.known_hashes, threads)
     for one in tqdm(looked, total=len(songs), unit="file", desc="reading", disable=len(songs) < 2):
-        if isinstance(one, Song):
+        if isinstance(one, ManifestSong):
             present.setdefault(str(one.sha256), one)
         else:
             unreadable.append({"file": one[0].file, "reason": one[1]})
@@ -98,7 +100,7 @@ def _hash(songs: list[Song], folder: AnnotationFolder, threads: int) -> tuple[di
 
 def _annotate_shards(
     folder: AnnotationFolder,
-    present: dict[str, Song],
+    present: dict[str, ManifestSong],
     make: partial[Annotator],
     engine: Engine,
     workers: int,
@@ -108,7 +110,7 @@ def _annotate_shards(
     shards = folder.shards()
     todo = {shard: songs for shard, songs in shards.items() if folder.mark(shard) is None}
     answers: dict[int, dict[int, Annotation]] = {shard: {} for shard in todo}
-    work: list[tuple[int, int, Song]] = []
+    work: list[tuple[int, int, ManifestSong]] = []
     for shard, songs in todo.items():
         for place, song in enumerate(songs):
             if song.sha256 in present:
@@ -126,14 +128,14 @@ def _annotate_shards(
             bar.update(1)
 
 
-def _as_planned(song: Song, present: dict[str, Song]) -> Song:
+def _as_planned(song: ManifestSong, present: dict[str, ManifestSong]) -> ManifestSong:
     """The song with the name and the fields that it was planned with, at the path where its bytes are now."""
-    return Song(present[str(song.sha256)].path, song.file, song.fields, song.sha256, song.bytes, song.mtime_ns)
+    return ManifestSong(present[str(song.sha256)].path, song.file, song.fields, song.sha256, song.bytes, song.mtime_ns)
 
 
 def _write_whole(
     folder: AnnotationFolder,
-    todo: dict[int, list[Song]],
+    todo: dict[int, list[ManifestSong]],
     answers: dict[int, dict[int, Annotation]],
     shards: Iterable[int],
     bar: tqdm,

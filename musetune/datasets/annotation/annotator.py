@@ -14,7 +14,7 @@ import numpy as np
 from musetune.analysis.service.batch import reason
 from musetune.analysis.service.cache import StoredAnalysis
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, WorkerDeath
-from musetune.datasets.annotation.manifest import Song
+from musetune.datasets.annotation.manifest import ManifestSong
 
 if TYPE_CHECKING:
     from musetune.datasets.prepare import LatentEncoder
@@ -64,7 +64,7 @@ class Annotator:
     def __init__(self, options: AnnotationOptions) -> None:
         self.options, self.worker = options, AnalysisWorker()
 
-    def __call__(self, song: Song) -> Annotation:
+    def __call__(self, song: ManifestSong) -> Annotation:
         """Annotate a song; what is wrong with it becomes the annotation's fault."""
         try:
             stored = self._analyse(song)
@@ -82,7 +82,7 @@ class Annotator:
             more, tensors = encode_song(_encoder(self.options), song, stored, self.options.clip_seconds)
         return Annotation(row | more, tensors)
 
-    def _analyse(self, song: Song) -> StoredAnalysis:
+    def _analyse(self, song: ManifestSong) -> StoredAnalysis:
         for trial in range(TRIALS):
             try:
                 return self.worker.run(AnalysisJob(song.path, self.options.beats)).result
@@ -110,7 +110,7 @@ def _encoder(options: AnnotationOptions) -> LatentEncoder:
     return LatentEncoder(options.latents, options.clip_seconds, options.device)
 
 
-def row_of(song: Song, stored: StoredAnalysis) -> dict[str, Any]:
+def row_of(song: ManifestSong, stored: StoredAnalysis) -> dict[str, Any]:
     """A song's row without clips: the columns of `shards.COLUMNS`."""
     record: Mapping[str, Any] = stored.record
     genre = record.get("genre_analysis") or {}

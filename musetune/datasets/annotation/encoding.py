@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from musetune.analysis.service.cache import StoredAnalysis
-from musetune.datasets.annotation.manifest import Song
+from musetune.datasets.annotation.manifest import ManifestSong
 from musetune.datasets.captions import caption, surely_heard
 from musetune.datasets.clips import clip_starts, cut, rms_db
 from musetune.datasets.prepare import NOTHING, SAMPLE_RATE, SILENCE_DB, LatentEncoder, SliceJob, decode
 
 
 def encode_song(
-    encoder: LatentEncoder, song: Song, stored: StoredAnalysis, clip_seconds: float
+    encoder: LatentEncoder, song: ManifestSong, stored: StoredAnalysis, clip_seconds: float
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The clips of one song, cut on its downbeats.
 

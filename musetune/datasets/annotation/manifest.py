@@ -21,7 +21,7 @@ HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Song:
+class ManifestSong:
     """One file of a collection.
 
     Attributes:
@@ -45,7 +45,7 @@ class Song:
         return self.path, self.bytes, self.mtime_ns
 
 
-def read_manifest(source: str | os.PathLike) -> list[Song]:
+def read_manifest(source: str | os.PathLike) -> list[ManifestSong]:
     """The songs of a manifest, or of a folder at any depth.
 
     Args:
@@ -67,13 +67,13 @@ def read_manifest(source: str | os.PathLike) -> list[Song]:
     source = Path(source)
     if source.is_dir():
         pairs = find_files([source])
-        return [Song(os.path.abspath(path), readable(path.relative_to(source))) for path, _ in pairs]
+        return [ManifestSong(os.path.abspath(path), readable(path.relative_to(source))) for path, _ in pairs]
     if not source.exists():
         raise FileNotFoundError(f"no such manifest or folder: {source}")
     readers = {".jsonl": _json_rows, ".parquet": _parquet_rows}
     if source.suffix.lower() not in readers:
         raise ValueError(f"{source}: a manifest is {' or '.join(readers)}, or give a folder of music")
-    songs: dict[str, Song] = {}
+    songs: dict[str, ManifestSong] = {}
     for place, row in readers[source.suffix.lower()](source):
         song = _song(source, place, row)
         songs.setdefault(song.path, song)
@@ -105,7 +105,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:
             yield f"{path}, row {number}", row
 
 
-def _song(source: Path, place: str, row: JsonObject) -> Song:
+def _song(source: Path, place: str, row: JsonObject) -> ManifestSong:
     """The song of a row. Raises ValueError with its place."""
     fields = {name: value for name, value in row.items() if value is not None}
     name, sha256 = fields.pop(COLUMN, None), fields.pop("sha256", None)
@@ -118,21 +118,21 @@ def _song(source: Path, place: str, row: JsonObject) -> Song:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{place}: a value cannot be kept as JSON: {error}") from error
     path = os.path.abspath(source.parent / name)
-    return Song(path, readable(Path(os.path.normpath(name))), fields, sha256)
+    return ManifestSong(path, readable(Path(os.path.normpath(name))), fields, sha256)
 
 
 def hash_songs(
-    songs: Iterable[Song], known: Mapping[tuple[str, int, int], str], threads: int
-) -> Iterator[Song | tuple[Song, str]]:
+    songs: Iterable[ManifestSong], known: Mapping[tuple[str, int, int], str], threads: int
+) -> Iterator[ManifestSong | tuple[ManifestSong, str]]:
     """Songs with their hashes, in order; or a song and why it cannot be read.
 
     Args:
         songs: With or without hashes.
-        known: Hashes of files that were read before, by `Song.mark`.
+        known: Hashes of files that were read before, by `ManifestSong.mark`.
         threads: Files that are read at once.
     """
 
-    def look(song: Song) -> Song | tuple[Song, str]:
+    def look(song: ManifestSong) -> ManifestSong | tuple[ManifestSong, str]:
         try:
             check_file(Path(song.path))
             state = os.stat(song.path)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from musetune.datasets.annotation.annotator import Annotation
-from musetune.datasets.annotation.manifest import Song
+from musetune.datasets.annotation.manifest import ManifestSong
 from musetune.symbols.json_values import JsonObject
 
 SCHEMA = 1
@@ -72,13 +72,13 @@ class AnnotationFolder:
 
     @property
     def known_hashes(self) -> dict[tuple[str, int, int], str]:
-        """Hashes of the planned files, by `Song.mark`."""
+        """Hashes of the planned files, by `ManifestSong.mark`."""
         return {(row["path"], row["bytes"], row["mtime_ns"]): row["sha256"] for row in self.plan}
 
-    def extend_plan(self, songs: Iterable[Song], shard_size: int) -> None:
+    def extend_plan(self, songs: Iterable[ManifestSong], shard_size: int) -> None:
         """Plan songs whose bytes are not planned yet, in order, in new shards; equal bytes are planned once."""
         known = {row["sha256"] for row in self.plan}
-        new: dict[str, Song] = {}
+        new: dict[str, ManifestSong] = {}
         for song in songs:
             if song.sha256 not in known:
                 new.setdefault(str(song.sha256), song)
@@ -90,11 +90,11 @@ class AnnotationFolder:
             os.fsync(file.fileno())
         self.plan += rows
 
-    def shards(self) -> dict[int, list[Song]]:
+    def shards(self) -> dict[int, list[ManifestSong]]:
         """The songs of each shard, in order."""
-        shards: dict[int, list[Song]] = defaultdict(list)
+        shards: dict[int, list[ManifestSong]] = defaultdict(list)
         for row in self.plan:
-            shards[row["shard"]].append(Song(**{name: row[name] for name in row if name != "shard"}))
+            shards[row["shard"]].append(ManifestSong(**{name: row[name] for name in row if name != "shard"}))
         return dict(shards)
 
     def mark(self, shard: int) -> JsonObject | None:
@@ -111,7 +111,7 @@ class AnnotationFolder:
             self._mark_path(shard).unlink()
         return len(faulty)
 
-    def write_shard(self, shard: int, songs: Sequence[Song], annotations: Sequence[Annotation]) -> None:
+    def write_shard(self, shard: int, songs: Sequence[ManifestSong], annotations: Sequence[Annotation]) -> None:
         """Write a shard's files and then its mark."""
         good = [(song, one) for song, one in zip(songs, annotations, strict=True) if one.fault is None]
         digests: dict[str, str] = {}

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ray import serve
+
 from musetune.datasets.engines import ray_cluster
 from musetune.serve.service.access import ApiKeys
 from musetune.serve.service.jobs import JobStore
@@ -80,33 +82,31 @@ class AdapterMix:
         self.unload()
 
 
-class Generation:
+class GenerationDeployment:
     """A replica that generates. A request names a job, and Serve knows which adapters it needs."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         from musetune.serve.work import genres_of
 
         self.replica = make_replica(settings, "generation")
+        self._pipe = self.replica.runner.pipe  # type: ignore[attr-defined]
         self._users: dict[str, int] = {}
-        pipe = self.replica.runner.pipe  # type: ignore[attr-defined]
-        for name in genres_of(pipe):  # each comes with the first request for it
-            pipe.unload_adapter(name)
+        for name in genres_of(self._pipe):  # each comes with the first request for it
+            self._pipe.unload_adapter(name)
 
-    async def adapters(self, names: str) -> AdapterMix:
+    @serve.multiplexed(max_num_models_per_replica=LOADED_ADAPTERS)
+    async def load(self, names: str) -> AdapterMix:
         """Load the adapters of a request; Serve calls it once for each mix that it routes here."""
-        pipe = self.replica.runner.pipe  # type: ignore[attr-defined]
-        return await asyncio.to_thread(AdapterMix, pipe, names.split("+"), self._users)
+        return await asyncio.to_thread(AdapterMix, self._pipe, names.split("+"), self._users)
 
     async def perform(self, job_id: str) -> str:
         """Do a job."""
-        from ray import serve
-
         if names := serve.get_multiplexed_model_id():
-            await self.adapters(names)
+            await self.load(names)
         return await asyncio.to_thread(self.replica.perform, job_id)
 
 
-class Analysis:
+class AnalysisDeployment:
     """A replica that analyses."""
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -155,7 +155,6 @@ def build_application(settings: ServiceSettings, keys: ApiKeys, host: str) -> An
         keys: Who may use it.
         host: The address that it is served on.
     """
-    from ray import serve
 
     def scaled(body: Callable[..., Any], name: str, most: int, gpus: int = 0) -> Any:
         return serve.deployment(
@@ -178,9 +177,8 @@ def build_application(settings: ServiceSettings, keys: ApiKeys, host: str) -> An
         )
 
     gpus = int((settings.device or "").startswith("cuda"))
-    Generation.adapters = serve.multiplexed(Generation.adapters, max_num_models_per_replica=LOADED_ADAPTERS)  # type: ignore[method-assign]
-    generation = scaled(Generation, "generation", settings.workers, gpus)
-    analysis = scaled(Analysis, "analysis", settings.analysers)
+    generation = scaled(GenerationDeployment, "generation", settings.workers, gpus)
+    analysis = scaled(AnalysisDeployment, "analysis", settings.analysers)
     api: Any = serve.deployment(
         serve.ingress()(ServiceApi),
         name="api",
@@ -207,8 +205,6 @@ def run(settings: ServiceSettings, keys: ApiKeys, cluster: ClusterSettings, read
     """
     end = threading.Event()
     with ray_cluster(cluster.address, os.cpu_count()):
-        from ray import serve
-
         location = "EveryNode" if cluster.every_node else "HeadOnly"
         options = {"host": cluster.host, "port": cluster.port}
         serve.start(proxy_location=location, http_options=options)

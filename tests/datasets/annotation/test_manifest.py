@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from musetune.datasets.annotation.manifest import Song, hash_songs, read_manifest
+from musetune.datasets.annotation.manifest import ManifestSong, hash_songs, read_manifest
 
 
 @pytest.fixture
@@ -73,17 +73,17 @@ def test_what_is_no_manifest_is_refused(music: Path) -> None:
 
 
 def test_a_file_that_nobody_touched_is_read_once(music: Path) -> None:
-    songs = [*read_manifest(music), Song(str(music / "gone.wav"), "gone.wav")]
+    songs = [*read_manifest(music), ManifestSong(str(music / "gone.wav"), "gone.wav")]
     first, _, gone = hash_songs(songs, {}, 2)
-    assert isinstance(first, Song)
+    assert isinstance(first, ManifestSong)
     assert first.sha256 == hashlib.sha256(b"one").hexdigest()
     assert isinstance(gone, tuple)
     assert gone[1] == "no such file: gone.wav"
     known = {first.mark: "0" * 64}
     again = next(iter(hash_songs(songs, known, 1)))
-    assert isinstance(again, Song)
+    assert isinstance(again, ManifestSong)
     assert again.sha256 == "0" * 64, "size and time are those that were seen"
     Path(first.path).write_bytes(b"another")
     changed = next(iter(hash_songs(songs, known, 1)))
-    assert isinstance(changed, Song)
+    assert isinstance(changed, ManifestSong)
     assert changed.sha256 == hashlib.sha256(b"another").hexdigest()
