@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from musetune.pipeline.sampler import Generators
     from musetune.symbols import Arrangement
 
@@ -24,3 +27,4 @@ class EditOptions(TypedDict, total=False):
     strength: float | None
     arrangement: Arrangement | None
     return_report: bool
+    callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None] | None
