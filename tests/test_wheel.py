@@ -38,6 +38,8 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         "musetune/_adapters/jazz/musetune.json",
         "musetune/serve/page.css",
         "musetune/serve/page.js",
+        "musetune/serve/edit.css",
+        "musetune/serve/edit.js",
         "musetune/serve/pads.css",
         "musetune/serve/pads.js",
         "musetune/serve/synth.js",

@@ -261,9 +261,7 @@ def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
     if order.stretches.strip():
         numbers, _ = read_stretches(order.stretches)
         if numbers is None or len(numbers) != 1:
-            raise ValueError(
-                f"Stretch: {order.stretches.strip()!r}: a loop is bars that follow each other, such as 3-6"
-            )
+            raise ValueError(f"Stretch: {order.stretches.strip()!r}: a loop is bars in a row, such as 3-6")
         first, last = int(numbers[0][0]), int(numbers[0][1])
     check_number("Bars of the loop", first, 1, len(bars))
     check_number("Bars of the loop", last, first, len(bars))

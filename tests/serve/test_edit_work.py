@@ -121,7 +121,7 @@ def test_stereo_stays_stereo(pipe: Any, source: EditSource, tmp_path: Path) -> N
         ({"kind": "extend"}, "how much to play on"),
         ({"kind": "extend", "after": 99}, "Bars after"),
         ({"kind": "vary", "amount": 2}, "Amount"),
-        ({"kind": "loop", "stretches": "1-2, 4"}, "follow each other"),
+        ({"kind": "loop", "stretches": "1-2, 4"}, "bars in a row"),
         ({"kind": "loop", "stretches": "3-5"}, "Bars of the loop"),
         ({"kind": "loop", "loops": 99}, "Loops"),
         ({"kind": "vary", "steps": None}, "Steps"),
