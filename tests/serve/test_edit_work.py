@@ -154,7 +154,8 @@ def test_work_that_nobody_waits_for_stops_at_the_next_step(
     gone = Gone()
     with pytest.raises(StoppedError):
         edit(pipe, source, EditOrder(kind, "1" if kind == "repaint" else "", after=1, steps=9), tmp_path, gone)
-    assert (gone.checks, gone.progress) == (1, "1/9 steps")
+    assert gone.checks == 1
+    assert gone.progress == ("6/9 steps" if kind == "vary" else "1/9 steps")  # near: the last steps alone
 
 
 def test_stretches_are_read() -> None:
