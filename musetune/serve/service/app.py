@@ -31,8 +31,9 @@ from musetune.serve.guard import Guard
 from musetune.serve.service.access import ApiKeys, BodyTooLargeError, RateLimit, SlowClientError, bounded
 from musetune.serve.service.analysis import SONG_STEM
 from musetune.serve.service.generation import AUDIO_FORMATS, SHEET_STEM, check_generation
-from musetune.serve.service.jobs import IdempotencyError, Job, QueueFullError, StoreUnavailableError
+from musetune.serve.service.jobs import TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
 from musetune.serve.service.service import JobService
+from musetune.serve.service.tracing import TraceRequests
 from musetune.serve.service.worker import result_folder, upload_folder
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -103,6 +104,8 @@ def build_app(service: JobService, keys: ApiKeys, host: str = "127.0.0.1") -> Fa
         title="MuseTune", version="1", description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.add_middleware(Gate, service=service, keys=keys, host=host)
+    if service.tracing is not None:
+        app.add_middleware(TraceRequests, tracing=service.tracing)
     _add_problems(app)
     _add_state(app, service)
     _add_submission(app, service)
@@ -470,6 +473,9 @@ async def _submit(
     if key is not None and not 1 <= len(key) <= 200:
         shutil.rmtree(place, ignore_errors=True)
         raise ProblemError(400, "idempotency", "Idempotency-Key takes 1 to 200 characters")
+
+    if service.tracing is not None:
+        asked = asked | {TRACE: service.tracing.context()}
 
     def submit() -> tuple[Job, bool]:
         if service.draining:

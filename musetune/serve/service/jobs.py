@@ -4,12 +4,15 @@ PostgreSQL.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
+TRACE = "trace"  # in a job's request: the trace context that it came with, which is no part of what is asked for
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,19 @@ class JobEvent:
     at: float
     kind: str
     data: Mapping[str, Any]
+
+
+def request_digest(kind: str, request: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a request asks for, by which a store tells whether an idempotency key means the same again.
+
+    Example:
+        >>> same_song = {"song": 1, TRACE: {"traceparent": "x"}}
+        >>> request_digest("analysis", {"song": 1}) == request_digest("analysis", same_song)
+        True
+    """
+    asked = {name: value for name, value in request.items() if name != TRACE}
+    text = json.dumps(asked, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(f"{kind} {text}".encode()).hexdigest()
 
 
 class QueueFullError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import secrets
@@ -18,6 +17,7 @@ from musetune.serve.service.jobs import (
     JobLostError,
     QueueFullError,
     State,
+    request_digest,
 )
 
 RECENT = 20  # jobs whose time says how long the next ones take
@@ -62,7 +62,7 @@ class SQLJobStore:
     ) -> tuple[Job, bool]:
         """Put a job into the queue; see `JobStore.submit`."""
         text = json.dumps(request, sort_keys=True, allow_nan=False)
-        digest = hashlib.sha256(f"{kind} {text}".encode()).hexdigest()
+        digest = request_digest(kind, request)
         now, name = self.database.now(), job_id or secrets.token_hex(16)
         with self.database.transaction() as db:
             if idempotency_key is not None:

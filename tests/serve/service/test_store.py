@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -312,4 +313,21 @@ def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     assert store.ids() == {job.id}
     db.execute("PRAGMA max_page_count = 100000")
     assert store.submit("song", {"text": "x" * 100_000})[1]
+    store.close()
+
+
+def test_a_copy_made_while_it_is_written_to_is_whole(tmp_path: Path) -> None:
+    """docs/how-to/serve.md: VACUUM INTO, which reads what still lies in the write-ahead log too."""
+    store = SQLiteJobStore(tmp_path / "jobs.sqlite3")
+    store.submit("a", {"n": 1})
+    running = store.claim("one", ["a"])
+    store.submit("a", {"n": 2})
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as other:
+        other.execute("VACUUM INTO ?", (str(tmp_path / "copy.sqlite3"),))
+    store.succeed(running, {"files": {}})
+    copy = SQLiteJobStore(tmp_path / "copy.sqlite3")
+    assert copy.get(running.id).state == "running"
+    copy.recover()
+    assert [copy.claim("two", ["a"]).request["n"] for _ in range(2)] == [1, 2]
+    copy.close()
     store.close()
