@@ -53,10 +53,11 @@ class EditTab:
         self.studio, self.generate, self.tabs = studio, generate, tabs
         self.running: WeakValueDictionary[str | None, Errand[Any]] = WeakValueDictionary()  # by gradio's session
         self.source, self.result = gr.State(None), gr.State(None)  # EditSource, and the Take that came of it
+        self.header = gr.State(None)  # the piece's ChartHeader, for the pads
         with gr.Row(elem_classes="mt-columns"):
             with gr.Column(min_width=320):
                 self.recording = gr.File(
-                    label="A recording: audio", file_types=["audio"], type="filepath", elem_id="edit-file", height=90
+                    label="A recording: audio", file_types=["audio"], type="filepath", elem_id="edit-file", height=130
                 )
                 self.piece = gr.HTML(NO_SOURCE, elem_id="edit-piece")
                 self._order_fields()
@@ -100,7 +101,7 @@ class EditTab:
                 max_lines=4,
                 max_length=CHORDS,
             )
-            self.board = PadBoard(self.chords, [self.source], _header, lambda source, chart: (gr.skip(),), most=CHORDS)
+            self.board = PadBoard(self.chords, [self.header], _chart_header, lambda *_: (gr.skip(),), most=CHORDS)
         self.prompt = gr.Textbox("", label="Words for what is new", elem_id="edit-prompt", max_length=WORDS)
         with gr.Accordion("Seed and steps", open=False, elem_id="edit-more"), gr.Row():
             self.seed = gr.Number(0, label="Seed", precision=0, elem_id="edit-seed", min_width=110)
@@ -109,7 +110,7 @@ class EditTab:
 
     def _wire(self) -> None:
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
-        shown = [self.source, self.piece, self.start, self.stretches, self.prompt, self.seed, self.steps]
+        shown = [self.source, self.header, self.piece, self.start, self.stretches, self.prompt, self.seed, self.steps]
         parts = [self.stretches, self.more_fields, self.amount, self.loops, self.chords_part]
         self.kind.change(self.show_fields, self.kind, parts, show_progress="hidden", **PRIVATE)
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
@@ -147,13 +148,13 @@ class EditTab:
         number = data.get("number")
         one = history.get(number) if data.get("action") == "edit" and isinstance(number, int) else None
         if one is None:
-            return tuple(gr.skip() for _ in range(8))
+            return tuple(gr.skip() for _ in range(9))
         return *self._shown(source_of_take(one)).values(), gr.update(selected=TAB)
 
     def continue_from(self, source: EditSource | None, take: Take | None) -> tuple[Any, ...]:
         """What came of an edit as what is edited next."""
         if source is None or take is None:
-            return tuple(gr.skip() for _ in range(7))
+            return tuple(gr.skip() for _ in range(8))
         name = source.name if source.name.endswith(", edited") else f"{source.name}, edited"
         return tuple(self._shown(EditSource(name, take.files["WAV"], take.sheet, take.order)).values())
 
@@ -230,6 +231,7 @@ class EditTab:
         """A piece to be edited: its bars, and fields with what it was made of."""
         return {
             self.source: source,
+            self.header: ChartHeader(str(source.sheet.key), str(source.sheet.meter), source.sheet.bpm),
             self.piece: edit_markup.source_html(source),
             self.start: gr.update(interactive=True),
             self.stretches: "",
@@ -264,8 +266,6 @@ class EditTab:
             yield {self.status: markup.wrong(markup.SURPRISE)} | off
 
 
-def _header(source: EditSource | None) -> ChartHeader:
+def _chart_header(header: tuple[Any, ...] | None) -> ChartHeader:
     """What the pads take from a piece; the usual where there is none yet."""
-    if source is None:
-        return ChartHeader()
-    return ChartHeader(str(source.sheet.key), str(source.sheet.meter), source.sheet.bpm)
+    return ChartHeader(*header) if header else ChartHeader()

@@ -108,9 +108,11 @@ class EditOrder:
     def title(self) -> str:
         """What a take of it is called."""
         stretches = f" {self.stretches}" if self.stretches.strip() else ""
-        unit = "" if stretches.endswith("s") or not stretches else " bars"
+        unit = "" if stretches.endswith("s") or not stretches else " bar" if stretches.strip().isdecimal() else " bars"
         more = ", ".join(
-            f"{int(count)} bars {where}" for count, where in ((self.before, "before"), (self.after, "after")) if count
+            f"{int(count)} bar{'s' * (count != 1)} {where}"
+            for count, where in ((self.before, "before"), (self.after, "after"))
+            if count
         )
         return {
             "repaint": f"anew:{unit}{stretches}",

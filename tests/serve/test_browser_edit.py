@@ -92,7 +92,7 @@ def test_the_piece_becomes_longer_and_the_takes_are_in_the_list(page: Any) -> No
     page.get_by_label("Longer", exact=True).check()
     fill(page, "edit-after", "1")
     page.locator("#edit-start").click()
-    page.locator("#edit-result .mt-side", has_text="longer: 1 bars after").wait_for()
+    page.locator("#edit-result .mt-side", has_text="longer: 1 bar after").wait_for()
     assert page.locator('#edit-result [data-side="A"] .mt-measure').count() == 5
     page.get_by_role("tab", name="Generate").click()
     assert page.locator("#takes li").count() == 3

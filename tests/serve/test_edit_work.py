@@ -186,7 +186,7 @@ def test_the_tab_takes_over_a_take_and_gives_takes(pipe: Any, source: EditSource
     tab, order = page.edit, Order(CHORDS, bpm=160, bars=4, ending="stops", steps=1)
     history = TakeHistory().add(play(pipe, order, page.studio.folder))
     assert 'data-action="edit" data-number="1"' in markup.takes_html(history)
-    piece, html, start, *_, tabs = tab.take_over(history, SimpleNamespace(_data={"action": "edit", "number": 1}))
+    piece, _, html, start, *_, tabs = tab.take_over(history, SimpleNamespace(_data={"action": "edit", "number": 1}))
     assert html.count("mt-pick ") + html.count('mt-pick"') == 4
     assert (start["interactive"], tabs["selected"]) == (True, "edit")
     assert all(
@@ -194,7 +194,7 @@ def test_the_tab_takes_over_a_take_and_gives_takes(pipe: Any, source: EditSource
     )
     fields = ("repaint", "2", "Dm", "", 0, 4, 0.4, 1, 0, 1)
     *_, last = tab.make(piece, history, *fields)
-    assert [one.name.split(" · ")[-1] for one in last[page.generate.history].takes][1:] == ["anew: bars 2"]
+    assert [one.name.split(" · ")[-1] for one in last[page.generate.history].takes][1:] == ["anew: bar 2"]
     assert "mt-compare" in last[tab.view]
     assert tab.continue_from(piece, last[tab.result])[0].sheet.chord_labels[1] == "D:min"
     assert "no piece yet" in _last(tab.make(None, history, *fields))[tab.status]
