@@ -40,6 +40,8 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         "musetune/serve/page.js",
         "musetune/serve/edit.css",
         "musetune/serve/edit.js",
+        "musetune/serve/live.css",
+        "musetune/serve/live.js",
         "musetune/serve/pads.css",
         "musetune/serve/pads.js",
         "musetune/serve/synth.js",
