@@ -198,7 +198,7 @@ def test_the_tab_takes_over_a_take_and_gives_takes(pipe: Any, source: EditSource
     assert "mt-compare" in last[tab.view]
     assert tab.continue_from(piece, last[tab.result])[0].sheet.chord_labels[1] == "D:min"
     assert "no piece yet" in _last(tab.make(None, history, *fields))[tab.status]
-    assert "'Hm'" in _last(tab.make(piece, history, "repaint", "2", "Hm", "", 0, 4, 0.4, 1, 0, 1))[tab.status]
+    assert "is not a chord" in _last(tab.make(piece, history, "repaint", "2", "Hm", "", 0, 4, 0.4, 1, 0, 1))[tab.status]
 
 
 def _last(answers: Iterator[Any]) -> Any:
