@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from musetune.pipeline.sampler import Generators
     from musetune.symbols import Arrangement
 
@@ -27,4 +25,4 @@ class EditOptions(TypedDict, total=False):
     strength: float | None
     arrangement: Arrangement | None
     return_report: bool
-    callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor] | None] | None
+    callback_on_step_end: Callable[..., dict[str, Any] | None] | None
