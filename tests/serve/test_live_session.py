@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from musetune.pipeline.stream_score import StreamPosition, StreamScore
 
+from musetune.pipeline.stream_score import StreamPosition, StreamScore
 from musetune.serve.live_session import ABSENCE_S, BusyError, LiveSession, LiveSettings, LiveStage
 from musetune.serve.work import load
 
