@@ -183,6 +183,8 @@ def edit(
     import torch
 
     order.check()
+    if not hasattr(pipe, order.kind):
+        raise ValueError("Edit needs a pipeline on this machine: start musetune ui without --server")
     calls: dict[str, Callable[..., MuseTuneOutput]] = {
         "repaint": _repaint, "extend": _extend, "vary": _vary, "loop": _loop,
     }  # fmt: skip

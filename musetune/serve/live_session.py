@@ -226,6 +226,8 @@ class LiveStage:
             BusyError: while the pipeline is at work.
             ValueError: for settings that cannot be played.
         """
+        if not hasattr(self.pipe, "stream"):
+            raise ValueError("Live needs a pipeline on this machine: start musetune ui without --server")
         session = LiveSession(self.pipe, settings)
         if not self._turn.acquire(blocking=False):
             raise BusyError(BUSY)
