@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetune.cli import analyze as cli_analyze
+from musetune.cli import annotate as cli_annotate
 from musetune.cli import compare as cli_compare
 from musetune.cli import compose as cli_compose
 from musetune.cli import edit as cli_edit
@@ -340,6 +341,7 @@ app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
 app.command(help=cli_edit.COVER_HELP)(cli_edit.cover)
 app.command(help=cli_replay.HELP)(cli_replay.replay)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
+app.command(help=cli_annotate.HELP)(cli_annotate.annotate)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)
