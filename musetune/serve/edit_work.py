@@ -29,17 +29,19 @@ from musetune.serve.work import (
     hand_over,
     listen,
     save_take,
+    style_options,
 )
-from musetune.symbols import BeatGrid, LeadSheet
+from musetune.symbols import GENRES, BeatGrid, LeadSheet
 
 if TYPE_CHECKING:
     from musetune.pipeline.output import MuseTuneOutput
     from musetune.pipeline.pipeline import MuseTunePipeline
 
-KINDS = ("repaint", "extend", "vary", "loop")
+KINDS = ("repaint", "extend", "vary", "cover", "loop")
 MORE_BARS = (0, 32)  # that are put in front or behind at once
 LOOPS = (1, 8)
 LONGEST_S = 600.0  # of a recording
+KEPT = ("chords", "beats", "melody", "loudness")  # of a cover
 STRETCHES = 200  # characters
 Pairs = list[tuple[float, float]]
 
@@ -73,9 +75,13 @@ class EditOrder:
         before: bars to put in front.
         after: bars to put behind.
         amount: 0–1, how far a variation goes.
+        genre: of a cover; None: what is heard.
+        keep: what a cover keeps: of chords, beats, melody, loudness.
         loops: how many loops.
         seed: same seed, same audio.
         steps: of denoising.
+        style: a clip whose sound is meant beside the words; None: words alone.
+        style_share: 0–1, how much of it.
     """
 
     kind: str
@@ -88,6 +94,10 @@ class EditOrder:
     loops: float = 1
     seed: float = 0
     steps: float = 20
+    genre: str | None = None
+    keep: tuple[str, ...] = KEPT
+    style: str | None = None
+    style_share: float = 1.0
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
@@ -104,6 +114,11 @@ class EditOrder:
         check_whole("Loops", self.loops, *LOOPS)
         check_whole("Seed", self.seed, 0, 2**31 - 1)
         check_whole("Steps", self.steps, *STEPS)
+        if self.genre is not None and self.genre not in GENRES:
+            raise ValueError(f"Genre: {str(self.genre)[:NAME]!r} is not one of {', '.join(GENRES)}")
+        if self.kind == "cover" and not set(self.keep) & {"chords", "beats", "melody"}:
+            raise ValueError("Keep: a cover keeps something of what is played: chords, beats or melody")
+        check_number("Share of the clip", self.style_share, 0, 1)
 
     def title(self) -> str:
         """What a take of it is called."""
@@ -118,8 +133,17 @@ class EditOrder:
             "repaint": f"anew:{unit}{stretches}",
             "extend": f"longer: {more}",
             "vary": f"varied by {self.amount:g}",
+            "cover": f"cover{f', {self.genre}' if self.genre else ''}",
             "loop": f"loop:{unit or ' all bars'}{stretches}",
         }[self.kind]
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What came of an edit: takes, and a sentence about them, which may be empty."""
+
+    takes: tuple[Take, ...]
+    note: str = ""
 
 
 def source_of_take(one: NamedTake) -> EditSource:
@@ -173,7 +197,7 @@ def read_stretches(text: str) -> tuple[Pairs | None, Pairs | None]:
 
 def edit(
     pipe: MuseTunePipeline, source: EditSource, order: EditOrder, folder: Path, errand: Errand[Any] | None = None
-) -> list[Take]:
+) -> EditResult:
     """Do what is asked with a piece, and write what comes of it as takes into new folders under ``folder``.
 
     Raises:
@@ -186,7 +210,7 @@ def edit(
     if not hasattr(pipe, order.kind):
         raise ValueError("Edit needs a pipeline on this machine: start musetune ui without --server")
     calls: dict[str, Callable[..., MuseTuneOutput]] = {
-        "repaint": _repaint, "extend": _extend, "vary": _vary, "loop": _loop,
+        "repaint": _repaint, "extend": _extend, "vary": _vary, "cover": _cover, "loop": _loop,
     }  # fmt: skip
 
     def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +225,7 @@ def edit(
         "generator": torch.Generator().manual_seed(int(order.seed)),
         "num_inference_steps": int(order.steps),
         "callback_on_step_end": after_step,
-    }
+    } | style_options(order.style, order.style_share)
     output = calls[order.kind](pipe, source, order, options)
     sheet = output.lead_sheet
     assert sheet is not None  # every call was given one
@@ -211,11 +235,15 @@ def edit(
         prompt=order.prompt,
         seed=int(order.seed),
         steps=int(order.steps),
+        style=order.style,
+        style_share=order.style_share,
         seconds=sheet.duration_s,
         bars=None,
         ending="loops" if order.kind == "loop" else "stops",
     )
-    return [save_take(made, sheet, audio, output.sampling_rate, folder, errand) for audio in output.audios]
+    takes = tuple(save_take(made, sheet, audio, output.sampling_rate, folder, errand) for audio in output.audios)
+    note = output.reports[0].summary if order.kind == "cover" and output.reports else ""
+    return EditResult(takes, note)
 
 
 def _repaint(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
@@ -259,6 +287,20 @@ def _vary(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
     return output
 
 
+def _cover(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
+    wave, rate = _sound(source)
+    output: MuseTuneOutput = pipe.cover(
+        wave,
+        order.prompt,
+        genre=order.genre,
+        keep=order.keep,
+        lead_sheet=source.sheet,
+        sampling_rate=rate,
+        **options,
+    )
+    return output
+
+
 def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
     bars = bars_of_song(source.sheet)
     first, last = 1, len(bars)
@@ -270,7 +312,8 @@ def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
     check_number("Bars of the loop", first, 1, len(bars))
     check_number("Bars of the loop", last, first, len(bars))
     sheet = source.sheet.slice(bars[first - 1][0], bars[last - 1][1])
-    output: MuseTuneOutput = pipe.loop(sheet, order.prompt, loops=int(order.loops), **options)
+    stereo = pipe.upsampler is not None
+    output: MuseTuneOutput = pipe.loop(sheet, order.prompt, loops=int(order.loops), stereo=stereo, **options)
     return output
 
 

@@ -48,6 +48,8 @@ class Order:
         ending: What comes after the length, one of ENDINGS. "rings out": the last chord is held and fades. "loops": the
             audio is ``bars`` long to the sample, and its end leads into its beginning. "stops": nothing.
         mix: A weight, 0…1, for each genre adapter.
+        style: Path of a clip whose sound is meant beside the words; None: the words alone.
+        style_share: How much of it, 0…1.
     """
 
     chords: str
@@ -62,6 +64,8 @@ class Order:
     mix: Mapping[str, float] = field(default_factory=dict)
     bars: int | None = None
     ending: str = "stops"
+    style: str | None = None
+    style_share: float = 1.0
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
@@ -91,6 +95,7 @@ class Order:
         check_whole("Seed", self.seed, 0, 2**63 - 1)
         for name, weight in self.mix.items():
             check_number(f"Weight of {name}", weight, 0, 1)
+        check_number("Share of the clip", self.style_share, 0, 1)
 
     def sheet(self) -> LeadSheet:
         """The lead sheet, repeated to the length. Raises ValueError that names what is wrong."""
@@ -206,6 +211,11 @@ def genres_of(pipe: MuseTunePipeline) -> list[str]:
     return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
 
 
+def style_options(style: str | None, share: float) -> dict[str, Any]:
+    """What the pipeline is told of a clip whose sound is meant; nothing where there is none."""
+    return {"style_audio": str(style), "style_strength": float(share)} if style else {}
+
+
 def check_number(name: str, value: float | None, low: float, high: float) -> None:
     """Raise ValueError for what is no number from ``low`` to ``high``."""
     if value is None or value == "":
@@ -293,6 +303,7 @@ def generate(
         num_inference_steps=int(order.steps),
         generator=torch.Generator().manual_seed(int(order.seed)),
         callback_on_step_end=after_step,
+        **style_options(order.style, order.style_share),
     )
     rate = output.sampling_rate
     return finish(output.audios[0], rate, order.sheet().duration_s, order.ending), rate
@@ -353,6 +364,8 @@ def save_take(
         if name != "WAV":
             sheet.save(file)
     settings = {"prompt": order.prompt, "seed": order.seed, "steps": order.steps, "mix": dict(order.mix)}
+    if order.style:
+        settings["style"] = {"clip": Path(order.style).name, "share": order.style_share}
     record = obeyed.to_json(settings | {"bars": order.bars, "ending": order.ending})
     (take_folder / "report.json").write_text(json.dumps(record, indent=1))
     return Take(order, sheet, audio.shape[-1] / rate, record, files)
