@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="*", default=[1, 8, 64], help="numbers of clients; none: no load")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each number of clients")
     parser.add_argument("--faults", nargs="*", default=list(FAULTS), choices=[*FAULTS, "none"])
-    parser.add_argument("--kills", type=int, default=20, help="of the worker")
+    parser.add_argument("--kills", type=int, default=20, help="of workers, at random moments of their jobs")
     parser.add_argument("--restarts", type=int, default=3, help="of the server")
     parser.add_argument("--gone", type=int, default=30, help="clients of each kind that leave")
     parser.add_argument("--sockets", type=int, default=200, help="slow connections")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import io
 import os
 import random
 import shutil
@@ -11,15 +11,16 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
+import soundfile
 from serving_program import Ledger, ServedProgram, random_song, wait_until
-
-from musetune import LeadSheet
 
 CLIP = {"prompt": "jazz trio", "harmonic_progression": "ii7 V7 Imaj7", "duration_seconds": 2, "num_inference_steps": 4}
 DISK_MB = 48
@@ -36,56 +37,64 @@ class FaultOutcome:
 
 
 @contextmanager
-def feeding(ledger: Ledger, queue: int) -> Iterator[None]:
-    """Keep about ``queue`` clips in the service, whatever happens to it, until the end of the block."""
+def feeding(ledger: Ledger, queue: int, kinds: Sequence[str] = ("generation",)) -> Iterator[None]:
+    """Keep about ``queue`` jobs of each kind in the service, whatever happens to it, until the end of the block."""
     end = threading.Event()
+    song = real_song()
 
-    def feed() -> None:
-        with httpx.Client(base_url=ledger.program.url, trust_env=False, timeout=30) as http:
+    def feed(kind: str) -> None:
+        with httpx.Client(base_url=ledger.program.url, trust_env=False, timeout=60) as http:
             while not end.wait(0.2):
-                if len(ledger.program.open_jobs()) >= queue:
+                if len(ledger.program.open_jobs(kind)) >= queue:
                     continue
                 try:
-                    ledger.note(http.post("/v1/generations", json=CLIP))
+                    if kind == "generation":
+                        ledger.note(http.post("/v1/generations", json=CLIP))
+                    else:
+                        ledger.note(http.post("/v1/analyses", files={"file": ("song.wav", song)}))
                 except httpx.TransportError:
                     ledger.broken += 1
 
-    thread = threading.Thread(target=feed, daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=feed, args=(kind,), daemon=True) for kind in kinds]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         end.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
-def busy_generator(program: ServedProgram) -> int:
-    """The process that generates, once it is in the middle of a clip."""
-    found: list[int] = []
+def busy_worker(program: ServedProgram, kinds: Sequence[str] = ("generation",)) -> tuple[str, int]:
+    """Kind and process of a worker that is in the middle of a job."""
+    found: list[tuple[str, int]] = []
 
     def look() -> bool:
-        if (pid := program.busy_generator()) is not None:
-            found.append(pid)
+        found.extend((kind, pid) for kind in kinds if (pid := program.busy_worker(kind)) is not None)
         return bool(found)
 
-    wait_until(look, "a clip is being made")
+    wait_until(look, "a job is being done")
     return found[0]
 
 
 def kill_workers(program: ServedProgram, times: int, generator: random.Random) -> FaultOutcome:
-    """Kill -9 a worker that generates, at a random moment of its job, again and again."""
-    ledger = Ledger(program)
-    with feeding(ledger, 4):
+    """Kill -9 a worker at a random moment of its job, again and again: those that generate and those that analyse."""
+    ledger, kinds, killed = Ledger(program), ["generation", "analysis"], Counter[str]()
+    with feeding(ledger, 3, kinds):
         for _ in range(times):
-            pid = busy_generator(program)
-            time.sleep(generator.uniform(0, 1.5))
+            generator.shuffle(kinds)
+            kind, pid = busy_worker(program, kinds)
+            time.sleep(generator.uniform(0, 1.0))
             os.kill(pid, 9)
+            killed[kind] += 1
             wait_until(lambda pid=pid: pid not in program.pids(), "the killed worker is gone")
         began = time.monotonic()
         wait_until(program.ready, "the service is ready again")
         seconds = time.monotonic() - began
     states = ledger.settle()
-    seen = f"all workers ready {seconds:.0f} s after the last; {codes(program)}"
+    whom = ", ".join(f"{count} of kind {kind}" for kind, count in sorted(killed.items()))
+    seen = f"{whom}; all workers ready {seconds:.0f} s after the last; {codes(program)}"
     return FaultOutcome(f"worker killed −9, {times} times", ledger, states, seen)
 
 
@@ -94,7 +103,7 @@ def kill_server(program: ServedProgram, times: int, generator: random.Random) ->
     ledger, slowest = Ledger(program), 0.0
     with feeding(ledger, 4):
         for _ in range(times):
-            busy_generator(program)
+            busy_worker(program)
             time.sleep(generator.uniform(0, 1.5))
             family = program.pids()[1:]
             program.kill()
@@ -117,7 +126,7 @@ def fill_disk(program: ServedProgram, clips: int) -> FaultOutcome:
     with httpx.Client(base_url=program.url, trust_env=False, timeout=60) as http:
         for _ in range(clips):
             ledger.note(http.post("/v1/generations", json=CLIP))
-        busy_generator(program)
+        busy_worker(program)
         with filler.open("wb", buffering=0) as file:
             try:
                 while True:
@@ -253,7 +262,7 @@ def corrupt(program: ServedProgram, uploads: int, generator: random.Random) -> F
                 time.sleep(min(2.0, float(response.headers["retry-after"])))
             ledger.note(response)
         states = ledger.settle()
-        real = {"file": ("song.json", real_song())}
+        real = {"file": ("song.wav", real_song())}
         last = http.post("/v1/analyses", files=real, params={"wait_seconds": 60})
         ledger.note(last)
     fine = "well" if last.json().get("state") == "succeeded" else "badly"
@@ -262,8 +271,14 @@ def corrupt(program: ServedProgram, uploads: int, generator: random.Random) -> F
 
 
 def real_song() -> bytes:
-    """A lead sheet as a file."""
-    return json.dumps(LeadSheet.parse("| C | F | G7 | C |", bpm=120).to_json()).encode()
+    """Eight seconds of C, F, G and C, struck on every beat at 120 beats a minute, as a WAV file."""
+    rate, beat = 22050, np.arange(11025) / 22050
+    chords = [(60, 64, 67), (60, 65, 69), (59, 62, 67), (60, 64, 67)]
+    struck = [sum(np.sin(2 * np.pi * 440 * 2 ** ((note - 69) / 12) * beat) for note in chord) for chord in chords]
+    sound = np.concatenate([0.2 * np.exp(-6 * beat) * wave for wave in struck for _ in range(4)])
+    file = io.BytesIO()
+    soundfile.write(file, sound, rate, format="WAV")
+    return file.getvalue()
 
 
 def codes(program: ServedProgram) -> str:

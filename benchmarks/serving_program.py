@@ -95,20 +95,22 @@ class ServedProgram:
         with closing(sqlite3.connect(self.folder / "jobs.sqlite3", timeout=60)) as db:
             return db.execute(statement).fetchall()
 
-    def open_jobs(self) -> set[str]:
-        """Ids of jobs that have not ended."""
-        return {row[0] for row in self.query("SELECT id FROM jobs WHERE state IN ('queued', 'running')")}
+    def open_jobs(self, kind: str | None = None) -> set[str]:
+        """Ids of jobs that have not ended, of one kind or of all."""
+        rows = self.query("SELECT id, kind FROM jobs WHERE state IN ('queued', 'running')")
+        return {row[0] for row in rows if kind in (None, row[1])}
 
-    def busy_generator(self) -> int | None:
-        """The process that generates, while a clip is being made; None between two."""
-        if not self.query("SELECT 1 FROM jobs WHERE state = 'running' AND kind = 'generation'"):
+    def busy_worker(self, kind: str) -> int | None:
+        """A process that does jobs of a kind, while one of them is being done; None between two."""
+        if not self.query(f"SELECT 1 FROM jobs WHERE state = 'running' AND kind = '{kind}'"):
             return None
         for pid in self.pids()[1:]:
             try:
-                if '"model"' in (self.folder / "workers" / f"{pid}.json").read_text():  # what it says it has loaded
-                    return pid
+                notice = (self.folder / "workers" / f"{pid}.json").read_text()
             except FileNotFoundError:
                 continue
+            if ('"model"' in notice) == (kind == "generation"):  # what it says it has loaded
+                return pid
         return None
 
     def open_files(self) -> int:
