@@ -17,6 +17,8 @@ import asyncio
 import json
 import os
 import random
+import re
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -94,34 +96,31 @@ def fault_row(outcome: FaultOutcome) -> list[Any]:
     return [outcome.fault, len(ledger.ids), *counts, *ledger.classes(), outcome.seen]
 
 
-def break_it(args: argparse.Namespace, folder: Path) -> list[list[Any]]:
-    """A row of FAULT for each fault that was chosen."""
-    generator, rows = random.Random(args.seed), []
-    with small_disk(folder / "small") as mounted:
-        for name in args.faults:
-            if name == "disk" and not mounted:
-                print("disk: this user may mount no tmpfs, so that the disk cannot be filled; the fault is left out\n")
-                continue
-            place = folder / "small" / "service" if name == "disk" else folder / f"faults-{name}"
-            workers = "2" if name == "workers" else "1"
-            program = ServedProgram(place, args.base, "--queue", str(QUEUE), "--workers", workers)
-            program.log = folder / f"{name}.log"
-            arguments: dict[str, tuple[Any, ...]] = {
-                "workers": (args.kills, generator),
-                "server": (args.restarts, generator),
-                "disk": (4,),
-                "gone": (args.gone,),
-                "loris": (args.sockets, 60.0),
-                "corrupt": (args.uploads, generator),
-            }
-            try:
-                program.start()
-                rows.append(fault_row(FAULTS[name](program, *arguments[name])))
-                print(table(FAULT, rows[-1:]), flush=True)
-                program.stop()
-            finally:
-                program.end()
-    return rows
+def break_it(args: argparse.Namespace, name: str, folder: Path, mounted: bool) -> list[Any] | None:
+    """A row of FAULT for a fault; None where this user cannot cause it."""
+    if name == "disk" and not mounted:
+        print("disk: this user may mount no tmpfs, so that no disk can be filled; the fault is left out\n")
+        return None
+    place = folder / "small" / "service" if name == "disk" else folder / f"faults-{name}"
+    workers = "2" if name == "workers" else "1"
+    program = ServedProgram(place, args.base, "--queue", str(QUEUE), "--workers", workers)
+    program.log = folder / f"{name}.log"
+    generator = random.Random(args.seed)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "workers": (args.kills, generator),
+        "server": (args.restarts, generator),
+        "disk": (4,),
+        "gone": (args.gone,),
+        "loris": (args.sockets, 60.0),
+        "corrupt": (args.uploads, generator),
+    }
+    try:
+        program.start()
+        outcome = FAULTS[name](program, *arguments[name])
+        program.stop()
+    finally:
+        program.end()
+    return fault_row(outcome)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -131,12 +130,18 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], machine: str) -> None:
-    """Put rows into a file of docs/results/, whose words stay."""
+    """Put rows into a file of docs/results/, whose words stay; one that was measured before gives way to the new one."""
     record = json.loads(path.read_text())
-    record |= {"machine": machine, "columns": list(columns)}
+    kept = {key(row): row for row in record["rows"] if len(row) == len(columns)} | {key(row): list(row) for row in rows}
+    record |= {"machine": machine, "columns": list(columns), "rows": []}
     head = json.dumps({name: value for name, value in record.items() if name != "rows"}, indent=1, ensure_ascii=False)
-    lines = ",\n".join("  " + json.dumps(list(row), ensure_ascii=False) for row in rows)
+    lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in kept.values())
     path.write_text(head[:-2] + ',\n "rows": [\n' + lines + "\n ]\n}\n")
+
+
+def key(row: Sequence[Any]) -> str:
+    """What a row is about: the number of clients, or a fault without how often it was done."""
+    return re.split("[,:(]", str(row[0]))[0].strip()
 
 
 def main() -> None:
@@ -156,32 +161,45 @@ def main() -> None:
     )
     args = parser.parse_args()
     args.faults = [name for name in args.faults if name != "none"]
-    busy = [os.getloadavg()[0]]
+    rows, faults, stuck, busy = list[list[Any]](), list[list[Any]](), list[str](), [os.getloadavg()[0]]
+
+    def show(name: str, columns: Sequence[str], measured: list[list[Any]]) -> None:
+        """Print the last row, and bring the file up to date: what was measured is kept whatever comes next."""
+        busy.append(os.getloadavg()[0])
+        print(table(columns, measured[-1:]), flush=True)
+        if args.out:
+            write(args.out / name, columns, measured, machine(busy))
+
     with tempfile.TemporaryDirectory(prefix="musetune-serving-") as scratch:
-        folder, rows = Path(scratch), list[list[Any]]()
+        folder = Path(scratch)
         if args.clients:
             program = ServedProgram(folder / "load", args.base, "--queue", str(QUEUE))
             try:
                 program.start()
                 for clients in args.clients:
                     rows.append(load(program, clients, args.seconds))
-                    print(table(LOAD, rows[-1:]), flush=True)
-                    busy.append(os.getloadavg()[0])
+                    show("serving.json", LOAD, rows)
                 program.stop()
             finally:
                 program.end()
-        faults = break_it(args, folder)
-    busy.append(os.getloadavg()[0])
-    machine = (
-        f"{os.cpu_count()} cores; processes that wanted to run, benchmark included (load average): {min(busy):.0f} to "
-        f"{max(busy):.0f}"
-    )
-    print(table(LOAD, rows) if rows else "", table(FAULT, faults) if faults else "", machine, sep="\n")
-    if args.out:
-        if rows:
-            write(args.out / "serving.json", LOAD, rows, machine)
-        if faults:
-            write(args.out / "serving_faults.json", FAULT, faults, machine)
+        with small_disk(folder / "small") as mounted:
+            for name in args.faults:
+                try:
+                    row = break_it(args, name, folder, mounted)
+                except (TimeoutError, RuntimeError, httpx.HTTPError) as error:
+                    stuck.append(f"{name}: {error}")
+                    print(f"{stuck[-1]}\n", flush=True)
+                    continue
+                if row is not None:
+                    faults.append(row)
+                    show("serving_faults.json", FAULT, faults)
+    print(table(LOAD, rows) if rows else "", table(FAULT, faults) if faults else "", machine(busy), sep="\n")
+    sys.exit("\n".join(stuck) or 0)
+
+
+def machine(busy: Sequence[float]) -> str:
+    """The machine, and how busy it was."""
+    return f"{os.cpu_count()} cores; load average from {min(busy):.0f} to {max(busy):.0f}, the benchmark's own included"
 
 
 if __name__ == "__main__":

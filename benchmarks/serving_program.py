@@ -40,13 +40,14 @@ class ServedProgram:
         self.command = [sys.executable, "-m", "musetune.cli", "serve", "--port", str(port), "--folder", str(folder)]
         self.command += ["--base", base, "--threads", "1", "--rate", "none", *options]
         self.process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=self.url, trust_env=False, verify=False, timeout=30)
 
     def start(self) -> float:
         """Start it and wait until it is ready; the seconds that that took."""
         began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, start_new_session=True)
-        wait_until(self.ready, "the service is ready")
+        wait_until(self.ready, "the service is ready", pause=0.5)
         return time.monotonic() - began
 
     def ready(self) -> bool:
@@ -54,7 +55,7 @@ class ServedProgram:
         if self.process is None or self.process.poll() is not None:
             raise RuntimeError(f"musetune serve has ended; the end of {self.log}:\n{self.log.read_text()[-2000:]}")
         try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False, timeout=30).is_success
+            return self.http.get("/readyz").is_success
         except httpx.TransportError:
             return False
 
@@ -193,13 +194,13 @@ class Ledger:
         return count(200, 300), self.statuses[429], count(400, 500) - self.statuses[429], count(500, 600)
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S, *, pause: float = 0.1) -> None:
     """Wait for a condition. Raises TimeoutError, which says what did not come."""
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
             raise TimeoutError(f"after {seconds:g} s it is still not so that {what}")
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def percentile(values: list[float], share: float) -> float:
