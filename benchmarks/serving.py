@@ -130,7 +130,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], machine: str) -> None:
-    """Put rows into a file of docs/results/, whose words stay; one that was measured before gives way to the new one."""
+    """Put rows into a file of docs/results/, whose words stay; what was measured before gives way to the new."""
     record = json.loads(path.read_text())
     kept = {key(row): row for row in record["rows"] if len(row) == len(columns)} | {key(row): list(row) for row in rows}
     record |= {"machine": machine, "columns": list(columns), "rows": []}

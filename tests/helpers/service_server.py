@@ -48,7 +48,7 @@ def program(
     def ready() -> bool:
         assert process.poll() is None, Path(log.name).read_text()[-3000:]
         try:
-            return httpx.get(f"{url}/readyz", trust_env=False, verify=False).is_success
+            return httpx.get(f"{url}/readyz", trust_env=False).is_success
         except httpx.TransportError:
             return False
 
