@@ -429,7 +429,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             harmonic_progression: chords that share the beats of each stretch evenly, in place of the sheet's there.
             sampling_rate: Hz, of an array.
             options: generator, num_inference_steps, guidance_scale, music_guidance_scale, stem_guidance_scale,
-                negative_prompt, strength, arrangement (notes of the whole piece), return_report (one a stretch).
+                negative_prompt, strength, arrangement (notes of the whole piece), return_report (one a stretch),
+                callback_on_step_end (as of a call; what it raises ends the edit).
 
         Returns:
             The whole piece at the input's sampling rate and channels, (1, samples) or (1, channels, samples).

@@ -2,9 +2,10 @@
 
     python recipes/base/pretrain_upsampler.py music/ runs/upsampler minutes=40
 
-FOLDER holds stereo recordings at 44.1 or 48 kHz in any depth (FLAC, WAV, OGG, MP3), or what render_stereo.py wrote, or
-both. They are decoded once into FOLDER/.upsampler. OUT gets checkpoints and, under upsampler/, the averaged weights in
-half precision, as MuseTunePipeline loads them. Stop it at any time; the same command goes on from the last checkpoint.
+FOLDER holds stereo recordings at 44.1 or 48 kHz in any depth (FLAC, WAV, OGG, MP3), or what render_songs.py wrote with
+stereo=true, or both. They are decoded once into FOLDER/.upsampler. OUT gets checkpoints and, under upsampler/, the
+averaged weights in half precision, as MuseTunePipeline loads them. Stop it at any time; the same command goes on from
+the last checkpoint.
 """
 
 from __future__ import annotations
