@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 POLL_S = 0.5  # how often a job is asked for: 120 requests a minute, of the 300 that a key has by default
 BUSY = ("rate", "queue-full")  # codes of refusals that pass
+RATE = 16000  # Hz: of bases whose sound a service makes 48 kHz stereo
 LOCAL_ONLY = (
     "Song's audio, new pairs in Compare, and edits need a pipeline on this machine: start musetune ui without --server"
 )
@@ -122,8 +123,11 @@ class RemotePipeline:
         self.adapters = {
             row["name"]: RemoteAdapter(row["name"], row["kind"]) for row in queue.ask(queue.client.adapters)
         }
-        self.base_name = str(queue.ask(queue.client.models)[0]["name"])
+        model = queue.ask(queue.client.models)[0]
+        self.base_name = str(model["name"])
+        self.upsampler = self if model["sampling_rate"] == RATE else None  # as a pipeline says whether it makes stereo
         self._weights: dict[str, float] = {}
+        self._wide: tuple[np.ndarray, np.ndarray] | None = None  # a clip, mono, and its stereo
 
     def __getattr__(self, name: str) -> NoReturn:
         raise NeedsPipelineError(LOCAL_ONLY)
@@ -168,18 +172,39 @@ class RemotePipeline:
                 num_inference_steps=num_inference_steps,
                 seed=generator.initial_seed(),
                 adapters=weights,
+                mono16=self.upsampler is None,
             )
         )
         job = self.queue.follow(job, check)
-        return RemoteOutput(*read_wave(self.queue.ask(lambda: client.file(job.id, "audio", "wav"))))
+        audio, rate = read_wave(self.queue.ask(lambda: client.file(job.id, "audio", "wav")))
+        if len(audio) == 1:
+            return RemoteOutput([audio[0]], rate)
+        from musetune.audio import resample
+
+        mono = resample(audio.mean(axis=0), rate, RATE)
+        self._wide = mono, audio
+        return RemoteOutput([mono], RATE)
+
+    def to_stereo(self, mono: np.ndarray) -> np.ndarray:
+        """The stereo, (2, samples) at 48 kHz, that the service made with the last clip.
+
+        Args:
+            mono: That clip, the very array.
+
+        Raises:
+            ValueError: It is any other sound.
+        """
+        if self._wide is None or self._wide[0] is not mono:
+            raise NeedsPipelineError(LOCAL_ONLY)
+        return self._wide[1]
 
 
-def read_wave(content: bytes) -> tuple[list[np.ndarray], int]:
-    """The clip of a WAV file, mono samples (n,), in a list; and its rate in Hz."""
+def read_wave(content: bytes) -> tuple[np.ndarray, int]:
+    """The sound of a WAV file, (channels, n), and its rate in Hz."""
     import soundfile
 
     samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    return [samples.mean(axis=1)], int(rate)
+    return samples.T.copy(), int(rate)
 
 
 class RemoteAnalyser:
