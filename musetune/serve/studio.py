@@ -42,7 +42,7 @@ class Studio:
     def __init__(
         self, pipe: MuseTunePipeline | RemotePipeline, folder: Path, analyser: RemoteAnalyser | None = None
     ) -> None:
-        self.pipe: Any = pipe
+        self.pipe: Any = pipe  # either kind, for those who ask it for more than both can do
         self.folder, self.genres = folder, genres_of(self.pipe)
         self.turn, self.analyser = threading.Lock(), analyser or AnalysisWorker()
         self.audience = Audience()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from musetune.pipeline.pipeline import MuseTunePipeline
-    from musetune.serve.remote import RemoteAnalyser
+    from musetune.serve.remote import RemoteAnalyser, RemotePipeline
 
 log = logging.getLogger(__name__)
 SECONDS = (2.0, 60.0)  # what the page makes
@@ -202,7 +202,7 @@ def stack(pipe: MuseTunePipeline, folders: Iterable[Path]) -> list[str]:
     return names
 
 
-def genres_of(pipe: MuseTunePipeline) -> list[str]:
+def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     """Names of the resident genre adapters."""
     return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
 
