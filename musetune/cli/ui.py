@@ -20,7 +20,7 @@ HELP = """Open the web page: type chords, generate, watch them go by; listen to 
 compare takes, blind.
 
 --server URL lets a running `musetune serve` generate and analyse; this machine then loads no models. A key, where the
-service asks for one, comes in MUSETUNE_API_KEY. Song's audio, Compare's new pairs and edits need a pipeline here.
+service asks for one, comes in MUSETUNE_API_KEY. Edit, Live, Song's audio and Compare's new pairs need a pipeline here.
 
 It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a
 proxy with another name add --allow-host NAME.

@@ -15,6 +15,7 @@ from gradio.context import LocalContext
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.errand import Errand
 from musetune.serve.guard import Audience
+from musetune.serve.live_session import LiveStage
 from musetune.serve.work import genres_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Studio:
         genres: names of the genre adapters, in the order of their sliders.
         turn: the lock that every long piece of work holds.
         analyser: what analyses songs: a process, or a service.
+        stage: where somebody plays live, who then has the turn.
         audience: who can be told how far the work is; the server fills it.
     """
 
@@ -45,6 +47,7 @@ class Studio:
         self.pipe: Any = pipe  # either kind, for those who ask it for more than both can do
         self.folder, self.genres = folder, genres_of(self.pipe)
         self.turn, self.analyser = threading.Lock(), analyser or AnalysisWorker()
+        self.stage = LiveStage(self.pipe, self.turn)
         self.audience = Audience()
         self._tickets, self._cancelled = itertools.count(1), set[int]()
         self._at_work: WeakValueDictionary[int, Errand[Any]] = WeakValueDictionary()
@@ -88,6 +91,8 @@ class Studio:
         session, event = getattr(request, "session_hash", None), LocalContext.event_id.get(None)
         present = (lambda: True) if session is None else (lambda: self.audience.has(session, event))
         errand = Errand(work, self.turn, present)
+        if self.stage.busy:
+            errand.progress = "waiting until Live stops"
         if ticket is not None:
             self._at_work[ticket] = errand
         return errand

@@ -131,7 +131,7 @@ def test_what_only_a_pipeline_here_can_do_says_so(remote: Any) -> None:
 
     with pytest.raises(NeedsPipelineError, match="need a pipeline on this machine: start musetune ui without --server"):
         _ = remote[0].adapter
-    with pytest.raises(ValueError, match="new pairs in Compare"):
+    with pytest.raises(ValueError, match="Compare's new pairs"):
         make_pairs(remote[0], ORDER, ANOTHER_SEED, 1, SimpleNamespace(pairs=dict), "nano")
     assert not hasattr(remote[0], "upsample")
 
