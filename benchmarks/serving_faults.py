@@ -109,8 +109,9 @@ def kill_server(program: ServedProgram, times: int, generator: random.Random) ->
             program.kill()
             wait_until(lambda family=family: not any(map(_lives, family)), "its workers ended with it", 60)
             slowest = max(slowest, program.start())
-    seen = f"its workers ended with it; ready again after {slowest:.0f} s at most"
-    return FaultOutcome(f"server killed −9 and started again, {times} times", ledger, ledger.settle(), seen)
+    states = ledger.settle()
+    seen = f"its workers ended with it; ready again after {slowest:.0f} s at most; {codes(program)}"
+    return FaultOutcome(f"server killed −9 and started again, {times} times", ledger, states, seen)
 
 
 def _lives(pid: int) -> bool:

@@ -27,7 +27,10 @@ Answer = TypeVar("Answer")
 POLL_S = 0.5  # how often a job is asked for: 120 requests a minute, of the 300 that a key has by default
 BUSY = ("rate", "queue-full")  # codes of refusals that pass
 RATE = 16000  # Hz: of bases whose sound a service makes 48 kHz stereo
-LOCAL_ONLY = "Edit, Live, Song's audio and Compare's new pairs need a pipeline on this machine: start musetune ui without --server"
+LOCAL_ONLY = (
+    "Edit, Live, Song's audio and Compare's new pairs need a pipeline on this machine: start musetune ui without "
+    "--server"
+)
 
 
 class NeedsPipelineError(ValueError, AttributeError):

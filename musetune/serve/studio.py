@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import gradio as gr
@@ -47,7 +47,7 @@ class Studio:
         self.pipe: Any = pipe  # either kind, for those who ask it for more than both can do
         self.folder, self.genres = folder, genres_of(self.pipe)
         self.turn, self.analyser = threading.Lock(), analyser or AnalysisWorker()
-        self.stage = LiveStage(self.pipe, self.turn)
+        self.stage = LiveStage(cast("MuseTunePipeline", pipe), self.turn)  # which asks whether it can stream
         self.audience = Audience()
         self._tickets, self._cancelled = itertools.count(1), set[int]()
         self._at_work: WeakValueDictionary[int, Errand[Any]] = WeakValueDictionary()
