@@ -36,6 +36,7 @@ from musetune.symbols import GENRES, BeatGrid, LeadSheet
 if TYPE_CHECKING:
     from musetune.pipeline.output import MuseTuneOutput
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.serve.remote import RemoteAnalyser
 
 KINDS = ("repaint", "extend", "vary", "cover", "loop")
 MORE_BARS = (0, 32)  # that are put in front or behind at once
@@ -151,7 +152,9 @@ def source_of_take(one: NamedTake) -> EditSource:
     return EditSource(one.name, one.take.files["WAV"], one.take.sheet, one.take.order)
 
 
-def source_of_recording(path: str | Path, worker: AnalysisWorker, errand: Errand[Any] | None = None) -> EditSource:
+def source_of_recording(
+    path: str | Path, worker: AnalysisWorker | RemoteAnalyser, errand: Errand[Any] | None = None
+) -> EditSource:
     """A recording as what is edited; its lead sheet is what the analysis hears.
 
     Raises:
