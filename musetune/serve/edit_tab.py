@@ -13,18 +13,8 @@ import gradio as gr
 from musetune.analysis.service.worker import WorkerDeath
 from musetune.serve import edit_markup, markup
 from musetune.serve.choice import choice
-from musetune.serve.edit_work import (
-    KEPT,
-    KINDS,
-    LOOPS,
-    STRETCHES,
-    EditOrder,
-    EditResult,
-    EditSource,
-    edit,
-    source_of_recording,
-    source_of_take,
-)
+from musetune.serve.edit_order import KEPT, KINDS, LOOPS, STRETCHES, EditOrder
+from musetune.serve.edit_work import EditResult, EditSource, edit, source_of_recording, source_of_take
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import GenerateTab, clip_fields
 from musetune.serve.history import TakeHistory

@@ -335,6 +335,7 @@ def save_take(
     rate: int,
     folder: Path,
     errand: Errand[Any] | None = None,
+    depth: str | None = None,
 ) -> Take:
     """Listen to what was made, and write it with its files into a new folder under ``folder``.
 
@@ -345,6 +346,7 @@ def save_take(
         rate: samples a second.
         folder: where takes lie.
         errand: who waits for it.
+        depth: of the WAV file's samples, as `save_audio` has it.
 
     Raises:
         StoppedError: where nobody waits any more.
@@ -360,7 +362,7 @@ def save_take(
     take_folder = new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
-    save_audio(files["WAV"], audio, rate)
+    save_audio(files["WAV"], audio, rate, depth=depth)
     for name, file in files.items():
         if name != "WAV":
             sheet.save(file)
