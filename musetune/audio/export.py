@@ -90,18 +90,24 @@ def export(
         if not np.isfinite(wave).all():
             raise ValueError("the audio has values that are not finite: infinity or NaN cannot be written")
     gain = loudness_gain(waves[""], rate, lufs)
-    gain *= SPARE * peak_gain(gain * max(map(true_peak, waves.values())))
+    gain *= _share(gain * max(map(true_peak, waves.values())))
     kind = (format or files[""].suffix.lstrip(".")).lower()
     if kind not in LOSSY:
         _save(files, waves, gain, rate, kind)
         return
     for _ in range(ROUNDS):
         _save(files, waves, gain, rate, kind)
-        share = min(peak_gain(true_peak(load_audio(file, mono=False)[0])) for file in files.values())
+        share = _share(max(true_peak(load_audio(file, mono=False)[0]) for file in files.values()))
         if share == 1:
             return
-        gain *= SPARE * share
+        gain *= share
     raise ValueError(f"{files['']}: {kind} peaks higher than −1 dBTP after {ROUNDS} attempts; take wav or flac")
+
+
+def _share(peak: float) -> float:
+    """What a true peak is to be multiplied by, 1 where it keeps the limit."""
+    gain = peak_gain(peak)
+    return 1.0 if gain == 1 else SPARE * gain
 
 
 def _save(files: Mapping[str, Path], waves: Mapping[str, np.ndarray], gain: float, rate: int, kind: str) -> None:

@@ -11,7 +11,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import audio_kind, load_pipeline
+from musetune.cli.sound import Lufs, Mono16, audio_kind, load_pipeline, prepare_stereo
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -23,6 +23,9 @@ than once where several stretches shall change. Beyond 30 ms around a stretch ev
 its rate and in its channels.
 
 --chords says what is played there: Roman, pop or Harte names, or a chart with bars; they share the stretch evenly.
+New stretches of a stereo recording are stereo. Its own samples stay: with --lufs, and in MP3 and OGG, all is scaled
+alike where that is needed.
+
 --sheet is the lead sheet of the whole recording; without it the recording is analysed first (`musetune analyze` shows
 what is found, and -o saves it to be corrected).
 
@@ -49,7 +52,8 @@ Examples:
 VARY_HELP = """Take a recording again, near or far.
 
 --amount 0 is the recording through the model's codec, 1 a new take of the same chords, tempo and key that keeps
-nothing of its sound; between them lies how much of it shines through. Without --sheet the recording is analysed first.
+nothing of its sound; between them lies how much of it shines through. What is written is 48 kHz stereo. Without --sheet
+the recording is analysed first.
 
 Examples:
 
@@ -94,6 +98,8 @@ def repaint(
     steps: Steps = 20,
     seed: Seed = 0,
     device: Device = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
@@ -105,7 +111,7 @@ def repaint(
     stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
     given = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
     own = {"lead_sheet": _load_sheet(sheet)}
-    _edit("repaint", audio, prompt, given | own, base, adapter, steps, seed, device, out, force, as_json)
+    _edit("repaint", audio, prompt, given | own, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
 
 
 def extend(
@@ -120,6 +126,8 @@ def extend(
     steps: Steps = 20,
     seed: Seed = 0,
     device: Device = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
@@ -132,7 +140,7 @@ def extend(
         raise ValueError("without --sheet only --after works, and needs --chords: what is played there")
     whole = _load_sheet(sheet) if chords is None else _continued(audio, chords, after)
     given = {"lead_sheet": whole, "before_seconds": before, "after_seconds": after}
-    _edit("extend", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+    _edit("extend", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
 
 
 def vary(
@@ -145,12 +153,14 @@ def vary(
     steps: Steps = 20,
     seed: Seed = 0,
     device: Device = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     given = {"lead_sheet": _load_sheet(sheet), "amount": amount}
-    _edit("vary", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+    _edit("vary", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
 
 
 def _stretches(option: str, words: list[str] | None, kind: type[float]) -> list[tuple[float, float]] | None:
@@ -190,6 +200,8 @@ def _edit(
     steps: int,
     seed: int,
     device: str | None,
+    mono16: bool,
+    lufs: float | None,
     out: Path,
     force: bool,
     as_json: bool,
@@ -198,19 +210,29 @@ def _edit(
     import torch
 
     from musetune.audio import save_audio
+    from musetune.audio.export import export_audio
+    from musetune.audio.loudness import check_loudness
     from musetune.pipeline.loading import pick_device, quiet
 
     check_text("--prompt", prompt)
     file_format = audio_kind(out, None)
+    check_loudness(lufs)
     if out.exists() and out.samefile(audio):
         raise ValueError(f"-o {out} is the recording that is read: give another name")
     check_new([out], force)
     quiet()
     pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
+    if not mono16:  # new stretches of a stereo recording are stereo too
+        prepare_stereo(pipe)
     generator = torch.Generator().manual_seed(seed)
     output = getattr(pipe, kind)(audio, prompt=prompt, generator=generator, num_inference_steps=steps, **given)
     wave, rate = output.audios[0], output.sampling_rate
-    save_audio(out, wave, rate, file_format)
+    if kind == "vary" and not mono16 and wave.ndim == 1:
+        wave, rate = pipe.to_stereo(wave), 48000
+    if kind != "vary" and lufs is None and file_format in ("wav", "flac"):
+        save_audio(out, wave, rate, file_format)  # to the sample: what is kept is the recording's own
+    else:
+        export_audio(out, wave, rate, file_format, lufs)
     seconds = wave.shape[-1] / rate
     summary = {
         "audio": str(out),
