@@ -1,8 +1,8 @@
 """Players at their places: pan, level, mute and solo, and the file that keeps them beside the players' audio.
 
-A pan never changes the mono sum. With M = (L + R)/2 and S = (L − R)/2 a pan p, −1 (left) to 1 (right), keeps M and makes
-S (1 − |p|) · S − p · M of the side: at p = 1 all of it is right, at twice the level (the linear pan law, −6 dB in the
-middle). So a mix that is folded down is the sum of the players folded down, wherever they stand.
+A pan never changes the mono sum. With M = (L + R)/2 and S = (L − R)/2 a pan p, −1 (left) to 1 (right), keeps M and puts
+(1 − |p|) · S − p · M in the place of S: at p = 1 all of it is right, at twice the level (the linear pan law, −6 dB in
+the middle). So a mix that is folded down is the sum of the players folded down, wherever they stand.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Seat:
                 raise ValueError(f"{name}={value} is outside of {low:g} to {high:g}")
 
 
-def place(wave: np.ndarray, seat: Seat, recorded_at: Seat = Seat()) -> np.ndarray:  # noqa: B008 it is immutable
+def place(wave: np.ndarray, seat: Seat, recorded_at: Seat = Seat()) -> np.ndarray:
     """Put a player at a seat.
 
     Args:
@@ -144,10 +144,10 @@ class Mix:
                 if name not in players:
                     raise ValueError(f"{name!r} is not one of the players: {', '.join(players)}")
                 one = players[name]
-                moved = column in ("level_db", "pan")
-                players[name] = (
-                    replace(one, seat=replace(one.seat, **{column: value})) if moved else replace(one, **{column: value})
-                )
+                if column in ("level_db", "pan"):
+                    players[name] = replace(one, seat=replace(one.seat, **{column: value}))
+                else:
+                    players[name] = replace(one, **{column: value})
         return replace(self, players=players)
 
     def audible(self) -> list[str]:

@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | mix | repaint | extend | vary | analyze | prepare | train | evaluate | compare |
-push | pull | adapters | info`: the command line, thin over the package.
+"""`musetune generate | plan | compose | mix | repaint | extend | vary | analyze | prepare | train | evaluate |
+compare | push | pull | adapters | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ def ui(
     compare: Annotated[
         Path, typer.Option(help="folder of the Compare tab's pairs and verdicts; made when there is something in it")
     ] = Path("out/compare"),
+    mono16: Annotated[
+        bool, typer.Option("--mono16", help="play and write the base's own 16 kHz mono instead of 48 kHz stereo")
+    ] = False,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
 ) -> None:
     check_port(host, port)
@@ -47,7 +50,7 @@ def ui(
         raise ImportError(f'the web page needs gradio: pip install "musetune[ui]" ({error})') from error
     from musetune.serve.work import load
 
-    pipe = load(base, adapter, device)
+    pipe = load(base, adapter, device, mono16=mono16)
     with tempfile.TemporaryDirectory(prefix="musetune-ui-") as folder:
         takes = Path(folder) / "takes"
         takes.mkdir()

@@ -61,7 +61,7 @@ class MeasuredSpace(NamedTuple):
 
 
 def measured_space(network: StereoUpsampler, found: Prediction, stereo: torch.Tensor) -> MeasuredSpace:
-    """What a recording has of level difference and coherence, beside what was predicted; arguments as of `band_loss`."""
+    """Level difference and coherence of a recording, beside what was predicted; arguments as of `band_loss`."""
     n_fft, hop = FACTOR * network.config.n_fft, FACTOR * network.config.hop
     left, right = (
         torch.stft(stereo[:, i], n_fft, hop, window=network.wide_window, return_complex=True, pad_mode="constant")

@@ -41,7 +41,9 @@ def test_a_codec_alone_would_pass_the_limit(tmp_path: Path) -> None:
     """The measure after the codec is needed: a file scaled to −1 dBTP before it peaks higher after it."""
     wave = loud()
     scaled = wave * peak_gain(true_peak(wave))
-    over = {kind: true_peak(load_audio(save_audio(tmp_path / f"b.{kind}", scaled, RATE), mono=False)[0]) for kind in FORMATS}
+    over = {
+        kind: true_peak(load_audio(save_audio(tmp_path / f"b.{kind}", scaled, RATE), mono=False)[0]) for kind in FORMATS
+    }
     assert over["wav"] <= LIMIT + 1e-4
     assert max(over["mp3"], over["ogg"]) > 1.05 * LIMIT
 

@@ -310,7 +310,21 @@ def test_players_of_a_call_come_apart_and_can_be_mixed(tiny_base: Path, tmp_path
     reader = tmp_path / "reader"
     MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8, stem_hidden=8).save_pretrained(reader)
     out = tmp_path / "band.wav"
-    options = ["--base", tiny_base, "--adapter", reader, "--steps", "1", "--device", "cpu", "--json", "--bpm", "120", "--seconds", "4"]
+    options = [
+        "--base",
+        tiny_base,
+        "--adapter",
+        reader,
+        "--steps",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+        "--bpm",
+        "120",
+        "--seconds",
+        "4",
+    ]
     done = musetune("generate", "band", "--chords", "I V", *options, "--stems", "--lufs", "-20", "-o", out)
     assert done.returncode == 0, done.stderr
     files = [Path(name) for name in json.loads(done.stdout)["stems"]]

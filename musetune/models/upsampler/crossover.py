@@ -1,4 +1,4 @@
-"""The crossover at 8 kHz: below it the input itself, above it what the network adds, and neither in the other's band."""
+"""The crossover at 8 kHz: below it the input itself, above it what the network adds, neither in the other's band."""
 
 from __future__ import annotations
 
