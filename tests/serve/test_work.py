@@ -209,7 +209,7 @@ def test_genre_adapters_are_stacked_silent_and_mixed_by_the_order(pipe: Any, tmp
     def call(*args: Any, **options: Any) -> Any:
         return pipe(*args, **options)
 
-    stand_in = SimpleNamespace(adapters=stacked.adapters, set_adapter=stacked.set_adapter)
+    stand_in = SimpleNamespace(adapters=stacked.adapters, set_adapter=stacked.set_adapter, upsampler=None)
     mixing = type("Mixing", (), {"__call__": staticmethod(call), **vars(stand_in)})()
     play(mixing, Order("I", seconds=2.0, steps=1, mix={"blues": 0.0, "jazz": 0.4}), tmp_path)
     play(mixing, Order("I", seconds=2.0, steps=1), tmp_path)
