@@ -25,7 +25,7 @@ endif
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
 LIGHT := not recipe and not heavy and not browser and not real_size
 
-.PHONY: install soundfont browser demo quick test pytest fuzz check lint docs clean
+.PHONY: install soundfont browser prometheus postgresql demo quick test pytest fuzz check lint docs clean
 
 install: $(VENV)/.installed
 
@@ -38,13 +38,19 @@ soundfont:
 browser:
 	@tools/debian.sh "chromium-headless-shell fonts-dejavu-core" $(CACHE)/chromium || echo "going on without; the tests of the web page use a Chromium on the PATH or at MUSETUNE_CHROMIUM"
 
+prometheus:
+	@tools/debian.sh prometheus $(CACHE)/prometheus || echo "going on without; the tests of monitoring use a prometheus and a promtool on the PATH or in the folder MUSETUNE_PROMETHEUS"
+
+postgresql:
+	@tools/debian.sh postgresql $(CACHE)/postgresql || echo "going on without; the tests of the service's store for several machines use a PostgreSQL of the system or at MUSETUNE_POSTGRESQL"
+
 demo: install
 	$(RUN) recipes/demo.py $(if $(SONG),--song "$(SONG)")
 
 quick: install
 	$(PYTEST) --dist worksteal -m "not slow and not judge and not browser and not recipe and not real_size"
 
-test: install soundfont browser
+test: install soundfont browser prometheus postgresql
 	@$(MAKE) --no-print-directory pytest
 
 # Turns keep all processes together under 3 GB: a process of the tests grows with what it has tested, so that the rooms are

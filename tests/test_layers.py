@@ -41,7 +41,13 @@ ROOMS = (
     "cli",
 )
 HANDOVER = PACKAGE / "symbols" / "handover.py"  # the one file that reaches up, by name
-DISTRIBUTIONS = {"mir_eval": "mir_eval", "yaml": "pyyaml", "starlette": "gradio"}  # import name → name on the registry
+DISTRIBUTIONS = {  # import name → name on the registry
+    "mir_eval": "mir_eval",
+    "yaml": "pyyaml",
+    "starlette": "gradio",
+    "opentelemetry": "opentelemetry_sdk",
+    "psycopg_pool": "psycopg",
+}
 JUDGES = {"vamp", "chord_extractor", "madmom", "essentia", "basic_pitch"}  # by `make`: docs/design/decisions.md
 PLAYER = {"tinysoundfont"}  # installed without its dependency pyaudio
 

@@ -5,7 +5,7 @@ set -eu
 venv=$1
 judges=${JUDGES:-yes}
 export PIP_CONSTRAINT="$PWD/constraints.txt" PIP_DISABLE_PIP_VERSION_CHECK=1
-steps=5 extras=train,ui,serve,docs,dev
+steps=5 extras=train,ui,serve,otel,ray,docs,dev
 [ "$judges" = no ] || { steps=7 extras=$extras,judge; }
 log=$(mktemp) step=0 began=$(date +%s) pid=
 trap 'rm -f "$log"' EXIT
@@ -58,7 +58,7 @@ install() {
     "$venv/bin/python" -m pip install --progress-bar off "$@"
 }
 
-echo "MuseTune installs into the folder $venv: 2.1 GB for MuseTune and PyTorch, 0.7 GB for page, tests, documentation and judges."
+echo "MuseTune installs into the folder $venv: 2.1 GB for MuseTune and PyTorch, 1.1 GB for page, Ray, tests, documentation and judges."
 if [ -x "$venv/bin/python" ]; then
     run "virtual environment: it is there" true
 else
@@ -68,7 +68,7 @@ fi
 # torch first and by its exact version, so that no other package's range chooses a larger build
 run "PyTorch, the largest part" install torch==2.13.0
 run "what the judges compile with" install "setuptools<81" wheel numpy cython
-run "MuseTune and what it needs: some 170 packages" install --editable ".[$extras]"
+run "MuseTune and what it needs: some 210 packages" install --editable ".[$extras]"
 # tinysoundfont asks for pyaudio, which only playback needs and which does not build without portaudio
 run "the player of MIDI files" install --no-deps tinysoundfont
 if [ "$judges" != no ]; then

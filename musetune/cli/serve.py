@@ -26,6 +26,8 @@ the SHA-256 of a key a line; then say --host 0.0.0.0, and put a proxy with TLS b
 
 Ctrl+C or SIGTERM: what runs is finished, for up to --drain seconds, what waits stays in the folder.
 
+/metrics speaks to Prometheus. OTEL_EXPORTER_OTLP_ENDPOINT=URL sends traces (extra \\[otel]).
+
 Needs the extra \\[serve]: pip install "musetune\\[serve]"
 
 Examples:
@@ -75,6 +77,7 @@ def serve(
         from musetune.serve.service.monitoring import set_up_logs
         from musetune.serve.service.service import JobService
         from musetune.serve.service.settings import MEGABYTE, ServiceSettings
+        from musetune.serve.service.tracing import Tracing
     except ImportError as error:
         raise ImportError(f'the service needs its extra: pip install "musetune[serve]" ({error})') from error
     api_keys = ApiKeys.load(keys)
@@ -103,7 +106,7 @@ def serve(
         drain_seconds=drain,
         allow_hosts=tuple(allow_host or ()),
     )
-    service = JobService(settings)
+    service = JobService(settings, Tracing.from_environment())
     set_up_logs()
     typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn drains first, then raises the signal once more

@@ -21,7 +21,7 @@ element.addEventListener('change', () => { props.value = select().value; show();
 """
 
 
-def choice(label: str, choices: Sequence[str], value: str, elem_id: str) -> gr.HTML:
+def choice(label: str, choices: Sequence[str], value: str, elem_id: str, render: bool = True) -> gr.HTML:
     """A component whose value is one of ``choices``; `chosen` updates it.
 
     Args:
@@ -29,6 +29,7 @@ def choice(label: str, choices: Sequence[str], value: str, elem_id: str) -> gr.H
         choices: what can be chosen, plain text.
         value: what is chosen at first.
         elem_id: its id in the page.
+        render: whether it stands here; else where its ``render`` is called.
     """
     return gr.HTML(
         value,
@@ -40,6 +41,7 @@ def choice(label: str, choices: Sequence[str], value: str, elem_id: str) -> gr.H
         elem_id=elem_id,
         elem_classes="mt-choice-block",
         apply_default_css=False,
+        render=render,
     )
 
 

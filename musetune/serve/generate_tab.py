@@ -14,6 +14,7 @@ from musetune.serve import markup
 from musetune.serve.choice import choice, chosen
 from musetune.serve.errand import StoppedError
 from musetune.serve.history import TakeHistory
+from musetune.serve.pads import ChartHeader, PadBoard
 from musetune.serve.player import percent, url
 from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
 from musetune.serve.work import CHORDS, ENDINGS, STEPS, WORDS, Order, play
@@ -26,10 +27,7 @@ KEYS = [f"{tonic} major" for tonic in TONICS] + [f"{tonic} minor" for tonic in M
 ANY = "any"  # no genre asked for
 TAB = "generate"  # the id of the tab, for gr.Tabs(selected=...)
 UNITS = ("bars", "seconds")
-CHORDS_INFO = (
-    "Roman (ii7 V7), pop (Am7 C/E) or Harte (A:min7). Bars with |; in a bar '.' holds a chord, '%' repeats the bar, "
-    "N.C. is no chord."
-)
+CHORDS_INFO = "Roman (ii7 V7), pop (Am7 C/E) or Harte (A:min7); in bars '.' holds a chord, '%' repeats the bar."
 FIRST = Order("I V vi IV", prompt="bright pop song with piano and drums", bars=4, ending=ENDINGS[0])
 CLICKS = """
 const send = (event, values) => trigger('click', {
@@ -81,11 +79,21 @@ class GenerateTab:
             max_lines=8,
             max_length=CHORDS,
         )
+        self.key = choice("Key", KEYS, FIRST.key, "key", render=False)
+        self.meter = choice("Meter", METERS, FIRST.meter, "meter", render=False)
+        self.bpm = gr.Number(FIRST.bpm, label="Tempo", elem_id="bpm", min_width=110, render=False)
+        self.board = PadBoard(
+            self.chords,
+            [self.key, self.meter, self.bpm],
+            ChartHeader,
+            lambda key, meter, bpm, chart: (chosen(chart.key, KEYS), gr.skip(), chart.bpm),
+            most=CHORDS,
+        )
         self.reading = gr.HTML(markup.right(FIRST), elem_id="reading")
         with gr.Row(elem_classes="mt-fields"):
-            self.key = choice("Key", KEYS, FIRST.key, "key")
-            self.meter = choice("Meter", METERS, FIRST.meter, "meter")
-            self.bpm = gr.Number(FIRST.bpm, label="Tempo", elem_id="bpm", min_width=110)
+            self.key.render()
+            self.meter.render()
+            self.bpm.render()
         with gr.Row(elem_classes="mt-fields"):
             self.length = gr.Number(FIRST.bars, label="Length", elem_id="length", min_width=90)
             self.unit = gr.Radio(list(UNITS), value=UNITS[0], label="Length in", elem_id="unit", min_width=180)
@@ -95,19 +103,20 @@ class GenerateTab:
             self.prompt = gr.Textbox(
                 FIRST.prompt, label="Prompt: instruments, mood", elem_id="prompt", max_length=WORDS, min_width=200
             )
-        with gr.Accordion("Genre mix", open=False, visible=bool(self.studio.genres), elem_id="mix"):
-            gr.Markdown("How strongly each genre adapter plays, 0 to 1; all 0: only the base and the prompt.")
-            with gr.Row():
-                self.mix = [
-                    gr.Slider(0, 1, value=0, step=0.05, label=name, min_width=140) for name in self.studio.genres
-                ]
-        with gr.Accordion("Seed and steps", open=False, elem_id="more"), gr.Row():
-            self.seed = gr.Number(0, label="Seed", info="same seed, same audio", elem_id="seed", min_width=120)
-            self.dice = gr.Button("Another seed", size="sm", elem_id="dice")
-            low, high = STEPS
-            self.steps = gr.Number(
-                20, label="Steps", info=f"{low}–{high}; more is finer and slower", elem_id="steps", min_width=120
-            )
+        with gr.Row(elem_classes="mt-fields mt-folds"):
+            with gr.Accordion("Genre mix", open=False, visible=bool(self.studio.genres), elem_id="mix"):
+                gr.Markdown("How strongly each genre adapter plays, 0 to 1; all 0: only the base and the prompt.")
+                with gr.Row():
+                    self.mix = [
+                        gr.Slider(0, 1, value=0, step=0.05, label=name, min_width=140) for name in self.studio.genres
+                    ]
+            with gr.Accordion("Seed and steps", open=False, elem_id="more"), gr.Row():
+                self.seed = gr.Number(0, label="Seed", info="same seed, same audio", elem_id="seed", min_width=120)
+                self.dice = gr.Button("Another seed", size="sm", elem_id="dice")
+                low, high = STEPS
+                self.steps = gr.Number(
+                    20, label="Steps", info=f"{low}–{high}; more is finer and slower", elem_id="steps", min_width=120
+                )
 
     def _wire(self) -> None:
         fields = [self.chords, self.key, self.bpm, self.meter, self.length, self.unit, self.ending]

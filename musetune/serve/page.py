@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "sans-serif"]
 TITLE = '<div class="mt-title"><h1>MuseTune</h1><p>Music that plays your chords.</p></div>'
+STYLES = ("page.css", "song.css", "compare.css", "pads.css")
+SCRIPTS = ("page.js", "song.js", "synth.js", "pads.js")
 UPLOADS_KEPT_S = 3600  # a song that was uploaded stays for so long, and less where many are
 
 
@@ -96,8 +98,8 @@ def launch(
         ssr_mode=False,
         footer_links=[],
         run_history=False,
-        css_paths=[HERE / "page.css", HERE / "song.css", HERE / "compare.css"],
-        head="".join(f"<script>{(HERE / name).read_text()}</script>" for name in ("page.js", "song.js")),
+        css_paths=[HERE / name for name in STYLES],
+        head="".join(f"<script>{(HERE / name).read_text()}</script>" for name in SCRIPTS),
         theme=_theme(),
     )
     return address

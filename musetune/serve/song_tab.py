@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -14,6 +15,7 @@ from musetune.serve import markup, song_markup, song_work
 from musetune.serve.choice import choice
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import KEYS
+from musetune.serve.pads import ChartHeader, PadBoard
 from musetune.serve.song_mix import TEXT
 from musetune.serve.song_work import AUDIO_S, CHART, FORM, PlanHeader, Song, SongOrder
 from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
@@ -114,6 +116,7 @@ class SongTab:
             max_length=CHART,
             elem_id="song-chart",
         )
+        self.board = PadBoard(self.chart, [self.header], _chart_header, _with_chart_header, most=CHART)
         self.reading = gr.HTML(NO_PLAN, elem_id="song-reading")
 
     def _results(self) -> None:
@@ -147,7 +150,8 @@ class SongTab:
         planned = [*bar, self.chart, self.header, self.reading, self.notes_button, self.apply_button]
         after_notes = [*bar, self.song, self.cast, self.first_bar, self.audio_button, self.audio, self.reading]
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
-        self.chart.change(
+        gr.on(
+            [self.chart.change, self.header.change],
             self.check,
             [self.chart, self.header, self.song],
             [self.reading, self.notes_button, self.apply_button],
@@ -349,6 +353,17 @@ class SongTab:
             self.audio: audio,
             self.reading: song_markup.plan_html(song.sheet),
         }
+
+
+def _chart_header(header: PlanHeader | None) -> ChartHeader:
+    """What the pads take from a plan's header; the usual where there is no plan yet."""
+    header = header or PlanHeader()
+    return ChartHeader(header.key, header.meter, header.bpm)
+
+
+def _with_chart_header(header: PlanHeader | None, chart: ChartHeader) -> tuple[PlanHeader]:
+    """A plan's header with the key and the tempo of the pads."""
+    return (replace(header or PlanHeader(), key=chart.key, bpm=chart.bpm or PlanHeader().bpm),)
 
 
 def _pin(value: str | None) -> str | None:

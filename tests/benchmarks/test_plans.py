@@ -16,7 +16,8 @@ import plans_parts
 import pytest
 
 from musetune import LeadSheet
-from musetune.evaluation.preferences import PairBatch
+from musetune.evaluation.preferences import PairBatch, read_verdicts, summarise
+from musetune.serve.compare_work import CompareDesk
 from musetune.symbols import Key, Meter, Section
 from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
@@ -175,3 +176,16 @@ def test_a_pair_is_written_for_the_compare_tab(tmp_path: Path, monkeypatch: pyte
     (pair,) = PairBatch(tmp_path / "batch").pairs().values()
     assert [side.origin["name"] for side in pair.sides] == ["plan", "song"]
     assert all(side.audio.is_file() and side.midi for side in pair.sides)
+    # a person judges it in the tab Compare: two takes with charts under names that tell nothing, then the summary
+    desk = CompareDesk(PairBatch(tmp_path / "batch"), tmp_path / "shown")
+    dealt = desk.deal("anna")
+    assert dealt is not None
+    assert all(side.sheet is not None and side.sheet.style is not None for side in dealt.sides)
+    assert [side.sound.stem for side in dealt.sides] == ["A", "B"]
+    plan_is = next(
+        letter for letter, side in zip("AB", dealt.comparison[1:3], strict=True) if side.origin["name"] == "plan"
+    )
+    desk.judge(dealt.token, plan_is)
+    assert desk.deal("anna") is None
+    counted = summarise(read_verdicts(tmp_path / "batch/preferences.jsonl"))["origins"]
+    assert [(row["origin"], row["wins"]) for row in counted] == [("plan", 1), ("song", 0)]

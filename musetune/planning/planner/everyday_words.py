@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from os import PathLike
@@ -39,6 +40,11 @@ PHRASE = 4  # bars of which sections hold a whole number
 ROUND = ("jazz", "blues", "electronic")  # genres whose songs may end as they go round, where no style says
 CLASSICAL_METERS = ("4/4", "3/4", "6/8")
 USUAL_HOLD = 4  # most bars on one chord, where no style says
+USUAL_FORMS = (  # and their weights, of prompts that name neither a style nor a form nor a length
+    ("A:8 A:8 B:8 A:8", 2.0),
+    ("intro:4 A:8 B:8 A:8 B:8 outro:4", 2.0),
+    ("A:8 A:8 B:8 A:8 C:8 A:8", 1.0),
+)
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
 MOST_STYLES = 8  # styles of a prompt that its plan names
 USUAL = {  # keys that musicians write: no D# minor, whose scale has a double sharp
@@ -105,7 +111,7 @@ DENSE = _any("chorales?|hymns?|baroque|fugue|bach|choral|organ prelude|counterpo
 NAMED_METER = re.compile(
     r"<meter:|<0><0><\d>[ -]<0><[01]><\d>|<0><0><\d> beats|\bin <0><[01]><\d>(?!<| bars| seconds| bpm)|"
     r"\b(?:met(?:er|re)|time signature|triple|compound|duple|(?:common|cut|march|polka) time|alla breve|"
-    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|shuffle|four-on-the-floor)\b"
+    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|four-on-the-floor)\b"
 )
 IN_A_MODE = re.compile(  # "in a minor key" is not A minor
     r"<tonic:A> <mode:(\w+)>(?= (?:key|mode|mood|feel|hit|sound|vibe|tonality|scale)\b)"
@@ -207,6 +213,8 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
         genres = tuple(genre for genre in genres or GENRES if genre not in excluded)
     classical = NAMED_CLASSICAL.search(text) is not None or genres == CLASSICAL
     usual_meters = tuple(meter for meter, _ in style.meters) or (CLASSICAL_METERS if classical else FOUR)
+    if re.search(r"\bshuffle\b", text) and "4/4" in usual_meters and "12/8" not in usual_meters:
+        usual_meters += ("12/8",)  # a shuffle is written in either
     mode_named = any(mode in text for mode in ("<mode:", *(f"{name}>m" for name in TONICS))) or (
         NAMED_MODE.search(text) is not None or len({key.tonic for key in keys}) > 1
     )
@@ -359,7 +367,7 @@ def _rests_on_sevenths(style: SongStyle) -> bool:
 
 
 def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
-    """``pins`` with the form that the prompt words or, where no length is named, one of the style's.
+    """``pins`` with the form that the prompt words or, where no length is named, one of the style's or a usual one.
 
     A form that what is pinned cannot hold is left out.
     """
@@ -368,8 +376,10 @@ def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random
     sections = _worded_sections(pins, reading, rng)
     style = reading.style
     open_length = pins.bars is None and pins.seconds is None
-    if not sections and open_length and not reading.length_named and style.forms:
-        drawn = rng.choices([form for form, _ in style.forms], [weight for _, weight in style.forms])[0]
+    unstyled = not style.style and reading.genres == OPEN and not pins.has_content
+    forms = style.forms or (USUAL_FORMS if unstyled else ())
+    if not sections and open_length and not reading.length_named and forms:
+        drawn = rng.choices([form for form, _ in forms], [weight for _, weight in forms])[0]
         sections = tuple((one, None) if isinstance(one, str) else (one[0], int(one[1])) for one in _pairs(drawn))
     if not sections:
         return pins
@@ -382,9 +392,10 @@ def _worded_sections(pins: PlanConstraints, reading: PromptReading, rng: random.
     """The sections that the prompt words; of a style that is one progression again and again, as many as it says."""
     worded = reading.form
     bars = pins.bars or worded.bars
-    unit = _chorus_bars(reading.style)
-    if unit and bars and bars % unit == 0 and not worded.loop and not worded.sections and pins.seconds is None:
-        return (("A", unit),) * (bars // unit)
+    if bars and not worded.loop and not worded.sections and pins.seconds is None:
+        fitting = [unit for unit in _chorus_lengths(reading.style) if bars % unit == 0]
+        if fitting:
+            return (("A", fitting[0]),) * (bars // fitting[0])
     if pins.bars is not None or pins.seconds is not None:
         sections = tuple((name, None) for name, _ in worded.sections)
         return sections if worded.loop else repeat(sections, pins.bars, pins.seconds)
@@ -398,6 +409,15 @@ def _chorus_bars(style: SongStyle) -> int:
         if len(set(pairs)) == 1 and not isinstance(pairs[0], str):
             return int(pairs[0][1])
     return 0
+
+
+def _chorus_lengths(style: SongStyle) -> list[int]:
+    """Bars of such a style's section, and of its other progressions (eight bars of blues), the longest last."""
+    unit = _chorus_bars(style)
+    if not unit:
+        return []
+    texts = [text for _, several in style.progressions for text in several]
+    return [unit, *sorted({text.count("|") + 1 for text in texts} - {unit})]
 
 
 def _pairs(form: str) -> list[str | tuple[str, int]]:
@@ -435,6 +455,14 @@ def _is_home(bar: PlanBar) -> bool:
     return bool(bar) and bar[-1].degree == 0
 
 
+def _nearest_length(progressions: Sequence[Sequence[PlanBar]], bars: int | None) -> Sequence[PlanBar]:
+    """The first progression as long as a section, else the first that fits in whole times, else the first."""
+    if bars is None:
+        return progressions[0]
+    whole = [one for one in progressions if bars % len(one) == 0]
+    return next((one for one in whole if len(one) == bars), whole[0] if whole else progressions[0])
+
+
 def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random.Random) -> PlanConstraints:
     """``pins`` with progressions of the style in some sections, unless the caller has pinned chords."""
     style = reading.style
@@ -456,7 +484,10 @@ def _with_progressions(pins: PlanConstraints, reading: PromptReading, rng: rando
             ]
         out: dict[tuple[str, int], PlanBar] = {}
         for index, label in enumerate(chosen if progressions else ()):
-            bars = progressions[0 if always or reading.palette else index % len(progressions)]
+            if always:
+                bars = _nearest_length(progressions, lengths.get(label))
+            else:
+                bars = progressions[0 if reading.palette else index % len(progressions)]
             out |= {(label, bar): bars[bar % len(bars)] for bar in range(lengths.get(label) or MOST_SECTION)}
         _free_static(out, pins.form, style.hold)
         if last is not None and last[1] is not None and not loops and not _is_home(out.get((last[0], last[1] - 1), ())):

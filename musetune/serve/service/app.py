@@ -8,7 +8,6 @@ import json
 import re
 import secrets
 import shutil
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,8 +31,9 @@ from musetune.serve.guard import Guard
 from musetune.serve.service.access import ApiKeys, BodyTooLargeError, RateLimit, SlowClientError, bounded
 from musetune.serve.service.analysis import SONG_STEM
 from musetune.serve.service.generation import AUDIO_FORMATS, SHEET_STEM, check_generation
-from musetune.serve.service.jobs import IdempotencyError, Job, QueueFullError
+from musetune.serve.service.jobs import TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
 from musetune.serve.service.service import JobService
+from musetune.serve.service.tracing import TraceRequests
 from musetune.serve.service.worker import result_folder, upload_folder
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -104,6 +104,8 @@ def build_app(service: JobService, keys: ApiKeys, host: str = "127.0.0.1") -> Fa
         title="MuseTune", version="1", description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.add_middleware(Gate, service=service, keys=keys, host=host)
+    if service.tracing is not None:
+        app.add_middleware(TraceRequests, tracing=service.tracing)
     _add_problems(app)
     _add_state(app, service)
     _add_submission(app, service)
@@ -219,6 +221,10 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(ProblemError)
     async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
         return answer(request, error)
+
+    @app.exception_handler(StoreUnavailableError)
+    async def on_unavailable(request: Request, error: StoreUnavailableError) -> JSONResponse:
+        return answer(request, _full(error))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -442,8 +448,9 @@ async def _keep(service: JobService, upload: UploadFile, job_id: str, name: str)
 
 
 def _full(error: Exception) -> ProblemError:
-    log.error("the folder cannot be written to", error=str(error))
-    return ProblemError(507, "disk-full", "the service's disk is full: ask again later", {"Retry-After": "60"})
+    log.error("the folder or the job store cannot be written to", error=str(error))
+    text = "the service's disk is full, or its job store cannot be reached: ask again later"
+    return ProblemError(507, "disk-full", text, {"Retry-After": "60"})
 
 
 async def _submit(
@@ -467,6 +474,9 @@ async def _submit(
         shutil.rmtree(place, ignore_errors=True)
         raise ProblemError(400, "idempotency", "Idempotency-Key takes 1 to 200 characters")
 
+    if service.tracing is not None:
+        asked = asked | {TRACE: service.tracing.context()}
+
     def submit() -> tuple[Job, bool]:
         if service.draining:
             raise ProblemError(503, "not-ready", "the service stops: ask again later", {"Retry-After": "30"})
@@ -482,7 +492,7 @@ async def _submit(
         raise ProblemError(429, "queue-full", str(error), {"Retry-After": str(error.retry_after)}) from error
     except IdempotencyError as error:
         raise ProblemError(409, "idempotency", str(error)) from error
-    except sqlite3.OperationalError as error:
+    except StoreUnavailableError as error:
         raise _full(error) from error
     finally:
         if not new:

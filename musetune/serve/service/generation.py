@@ -168,6 +168,8 @@ class GenerationRunner:
             nonlocal done
             done += 1
             context.step("denoising", done, max(done, steps * players))
+            if done == steps * players:
+                context.step("decoding")
             return tensors
 
         output = self.pipe(body.prompt, callback_on_step_end=on_step, **call)

@@ -1,13 +1,18 @@
-"""Jobs of the service, and what a store of jobs must be able to do. One machine keeps them in SQLite."""
+"""Jobs of the service, and what a store of jobs must be able to do. One machine keeps them in SQLite, several in
+PostgreSQL.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
+TRACE = "trace"  # in a job's request: the trace context that it came with, which is no part of what is asked for
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,19 @@ class JobEvent:
     data: Mapping[str, Any]
 
 
+def request_digest(kind: str, request: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a request asks for, by which a store tells whether an idempotency key means the same again.
+
+    Example:
+        >>> same_song = {"song": 1, TRACE: {"traceparent": "x"}}
+        >>> request_digest("analysis", {"song": 1}) == request_digest("analysis", same_song)
+        True
+    """
+    asked = {name: value for name, value in request.items() if name != TRACE}
+    text = json.dumps(asked, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(f"{kind} {text}".encode()).hexdigest()
+
+
 class QueueFullError(Exception):
     """The queue holds as many jobs as it may.
 
@@ -86,11 +104,16 @@ class JobLostError(Exception):
     """The job is not this worker's any more: it was given to another, or is over."""
 
 
+class StoreUnavailableError(Exception):
+    """The store cannot be reached or written to now: its disk is full, its server restarts, another holds its lock."""
+
+
 class JobStore(Protocol):
     """A queue of jobs that processes share and that outlives all of them.
 
     A job is claimed by one worker at a time, first come, first served. What a worker reports counts only while the job
     runs under the attempt that this worker began: a worker that was given up for dead and lives changes nothing.
+    Every method raises StoreUnavailableError where the store cannot be reached or written to now.
     """
 
     def submit(
@@ -130,8 +153,17 @@ class JobStore(Protocol):
     def seconds_left(self, job: Job, workers: int) -> float | None:
         """How long a job is likely to take from now on; None where no job of its kind has been done yet."""
 
-    def claim(self, worker: str, kinds: Collection[str]) -> Job | None:
-        """Begin the oldest queued job of these kinds; None where there is none."""
+    def claim(self, worker: str, kinds: Collection[str], job_id: str | None = None) -> Job | None:
+        """Begin the oldest queued job of these kinds, or the one that is named; None where there is none."""
+
+    def queued(self, kinds: Collection[str], limit: int) -> list[Job]:
+        """The jobs of these kinds that wait, the oldest first, and so many at most."""
+
+    def renew(self, worker: str) -> None:
+        """Say that a worker lives. A claim says so too."""
+
+    def silent(self, seconds: float) -> list[str]:
+        """Workers that do a job and have not said for so long that they live: their machine is gone, or cut off."""
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> None:
         """Say how far a running job is.
@@ -145,7 +177,11 @@ class JobStore(Protocol):
         """Raise as `report` does, and say nothing."""
 
     def succeed(self, job: Job, result: Mapping[str, Any], size: int = 0) -> None:
-        """End a job with its result, whose files have ``size`` bytes. Raises JobLostError."""
+        """End a job with its result, whose files have ``size`` bytes; the same words again change nothing.
+
+        Raises:
+            JobLostError: It is not this attempt's any more.
+        """
 
     def fail(self, job: Job, error: Mapping[str, Any]) -> None:
         """End a job with what went wrong. Raises JobLostError."""

@@ -5,19 +5,23 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import os
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
 from musetune.serve.service.generation import generation_factory
 from musetune.serve.service.jobs import Job, JobStore
-from musetune.serve.service.monitoring import ServiceMetrics, set_up_logs
+from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import WorkerPool, WorkerSetup
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.sqlite_store import SQLiteJobStore
+from musetune.serve.service.timeline import AttemptTime
+from musetune.serve.service.tracing import Tracing
 
 TEND_S = 1.0  # how often ended jobs are counted
 CLEAN_S = 30.0  # how often old results are removed
@@ -30,17 +34,19 @@ class JobService:
 
     Args:
         settings: What it is set to.
+        tracing: Makes traces of requests and jobs; None: nothing does.
 
     Raises:
         OSError: Another service uses the folder.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: ServiceSettings, tracing: Tracing | None = None) -> None:
+        self.settings, self.tracing = settings, tracing
         settings.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(settings)
         self.store: JobStore = SQLiteJobStore(settings.database, settings.max_queue)
-        self.metrics = ServiceMetrics(self.store)
+        traces: list[Observer] = [] if tracing is None else [tracing.trace_job]
+        self.metrics = ServiceMetrics(self.store, [_log_end, *traces], self._refresh)
         self.draining = False
         shutil.rmtree(settings.notices, ignore_errors=True)
         open_store = partial(SQLiteJobStore, settings.database, settings.max_queue)
@@ -76,12 +82,15 @@ class JobService:
         for pool in self.pools.values():
             pool.end_watch()
         ended = [pool.stop(self.settings.drain_seconds) for pool in self.pools.values()]
+        self.metrics.observe_ended()
         self.close()
         return all(ended)
 
     def close(self) -> None:
-        """Give back the store and the folder."""
+        """Give back the store and the folder, and send the traces that are left."""
         self.store.close()
+        if self.tracing is not None:
+            self.tracing.close()
         self._lock.close()
 
     @property
@@ -123,24 +132,36 @@ class JobService:
             if job is not None and job.final:  # the song is not needed any more
                 shutil.rmtree(self.settings.folder / "uploads" / job_id, ignore_errors=True)
 
-    def ended_jobs(self) -> list[Job]:
-        """Jobs that ended since the last call, counted."""
+    def _refresh(self) -> None:
+        """Set the gauges that only the service knows."""
+        metrics = self.metrics
+        pids = {"server": os.getpid()}
         for kind, pool in self.pools.items():
-            self.metrics.workers.labels(kind).set(len(pool.pids))
-            self.metrics.restarts.labels(kind).set(pool.restarts)
-        return self.metrics.observe_ended()
+            metrics.workers.labels(kind).set(len(pool.pids))
+            metrics.restarts.labels(kind).set(pool.restarts)
+            pids |= pool.pids
+        metrics.memory.clear()
+        for name, pid in pids.items():
+            if (size := memory_of(pid)) is not None:
+                metrics.memory.labels(name).set(size)
+        metrics.ready.set(self.ready)
+        metrics.queue_limit.set(self.settings.max_queue)
+        metrics.disk_free.set(shutil.disk_usage(self.settings.folder).free)
 
     def _tend(self) -> None:
         cleaned = time.monotonic()
         while not self._end.wait(TEND_S):
             try:
-                for job in self.ended_jobs():
-                    log.info("job %s of kind %s: %s", job.id, job.kind, job.state)
+                self.metrics.observe_ended()
                 if time.monotonic() - cleaned > CLEAN_S:
                     cleaned = time.monotonic()
                     self.sweep()
             except Exception:  # a full disk: this thread must go on, since it is what makes room
                 log.exception("old jobs cannot be tended now")
+
+
+def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
+    log.info("job %s of kind %s: %s after %d attempt(s)", job.id, job.kind, job.state, len(attempts))
 
 
 def _lock(settings: ServiceSettings) -> IO[str]:

@@ -6,7 +6,6 @@ import errno
 import logging
 import secrets
 import shutil
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -14,21 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore
+from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore, StoreUnavailableError
 
 POLL_S = 0.05  # how often an idle worker looks for a job
 REPORT_S = 0.25  # how often progress is written at most
 RETRY_S = 0.5  # between two trials to write to the store
-PASSING = (  # what a store says that may say otherwise later
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-)
-
 log = logging.getLogger(__name__)
 
 
@@ -204,13 +193,11 @@ def _end(write: Callable[[], None], outcome: str) -> str:
 
 
 def _persist(act: Callable[[], Any], stop: threading.Event | None = None) -> Any:
-    """Do something with the store, again and again while its disk is full or its file is locked."""
+    """Do something with the store, again and again while it cannot be reached or written to."""
     while True:
         try:
             return act()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in PASSING:
-                raise
+        except StoreUnavailableError as error:
             if stop is not None and stop.is_set():
                 return None
             log.error("the job store cannot be written to (%s); trying again", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,27 @@ def test_prompts_of_musicians(seed: int) -> None:
     assert [section.label for section in sections] == ["verse", "chorus", "verse", "chorus", "bridge", "chorus"]
     by_name = {section.label: section.beats for section in sections}
     assert all(section.beats == by_name[section.label] for section in sections)
+
+
+@shipped
+@pytest.mark.parametrize("prompt", ["minor blues, 8 bars", "blues shuffle, 16 bars", "slow blues, 8 bars"])
+def test_a_blues_of_eight_bars_is_whole(prompt: str) -> None:
+    """Eight bars have a dominant and a subdominant, not the first eight of twelve; sixteen have them twice."""
+    for seed in range(3):
+        blues = Planner.from_pretrained("nano").plan(prompt, seed=seed)
+        assert {int(section.beats / blues.meter.beats_per_bar) for section in blues.sections} == {8}
+        first = blues.slice(Fraction(0), blues.meter.beats_per_bar * 8)
+        degrees = {
+            (span.chord.root_pc - blues.key.tonic_pc) % 12 for span in first.chords if span.chord.root is not None
+        }
+        assert {0, 5, 7} <= degrees
+
+
+@shipped
+def test_a_prompt_without_style_gets_sections_that_come_back() -> None:
+    for prompt in ("something nice in G", "happy music", "120 bpm, C minor"):
+        labels = [section.label for section in Planner.from_pretrained("nano").plan(prompt, seed=1).sections]
+        assert len(set(labels)) < len(labels)
 
 
 @shipped

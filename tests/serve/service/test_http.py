@@ -6,62 +6,20 @@ import asyncio
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from service_server import PATIENCE_S, program, wait_until
 
 from musetune import LeadSheet
 from musetune.client import AsyncServiceClient, ServiceClient, ServiceError
 
 pytestmark = [pytest.mark.slow, pytest.mark.heavy]
-PATIENCE_S = 180
 KEY, OTHER = "the-first-secret-key", "another-secret-key"
 CLIP = {"harmonic_progression": "I V", "duration_seconds": 2, "num_inference_steps": 2}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.1)
-
-
-@contextmanager
-def program(folder: Path, base: Path, *options: str, keys: str = "") -> Iterator[tuple[subprocess.Popen, str]]:
-    """`musetune serve` on a free port, ready; killed at the end where it still runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    environment = os.environ | {"PYTHONPATH": path, "MUSETUNE_API_KEYS": keys}
-    command = [sys.executable, "-m", "musetune.cli", "serve", "--port", str(port), "--folder", str(folder)]
-    command += ["--base", str(base), "--threads", "1", *options]
-    with (folder.parent / f"log-{port}.txt").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    url = f"http://127.0.0.1:{port}"
-
-    def ready() -> bool:
-        assert process.poll() is None, Path(log.name).read_text()[-3000:]
-        try:
-            return httpx.get(f"{url}/readyz", trust_env=False).is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        wait_until(ready)
-        yield process, url
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 @pytest.fixture(scope="module")

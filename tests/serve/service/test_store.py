@@ -6,9 +6,11 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from postgres import postgres
 
 from musetune.serve.service.jobs import (
     IdempotencyError,
@@ -16,30 +18,54 @@ from musetune.serve.service.jobs import (
     JobCancelledError,
     JobLostError,
     QueueFullError,
+    StoreUnavailableError,
 )
-from musetune.serve.service.sqlite_store import MAX_ATTEMPTS, SQLiteJobStore
+from musetune.serve.service.sql_store import MAX_ATTEMPTS, SQLJobStore
+from musetune.serve.service.sqlite_store import SQLiteDatabase, SQLiteJobStore
 
 KINDS = ("song",)
+DATABASES = ["sqlite", pytest.param("postgres", marks=[pytest.mark.slow, pytest.mark.heavy])]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SQLiteJobStore]:
-    made = SQLiteJobStore(tmp_path / "new" / "jobs.sqlite3", max_queue=3)
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres() as running:
+        yield running.url
+
+
+@pytest.fixture(params=DATABASES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SQLJobStore]:
+    """A store that takes three jobs, empty: every test that asks for it holds for both databases."""
+    if request.param == "sqlite":
+        made: SQLJobStore = SQLiteJobStore(tmp_path / "new" / "jobs.sqlite3", max_queue=3)
+    else:
+        pytest.importorskip("psycopg_pool")
+        from musetune.serve.service.postgres_store import PostgresJobStore
+
+        made = PostgresJobStore(request.getfixturevalue("server"), max_queue=3)
     yield made
+    for table in ("events", "jobs", "workers"):
+        write(made, f"DELETE FROM {table}")
     made.close()
 
 
-def submit(store: SQLiteJobStore, number: int = 0, **options: object) -> Job:
+def write(store: SQLJobStore, statement: str, *values: object) -> None:
+    """Change what no method of a store changes."""
+    with store.database.transaction() as db:
+        db.execute(statement, values)
+
+
+def submit(store: SQLJobStore, number: int = 0, **options: object) -> Job:
     return store.submit("song", {"number": number}, **options)[0]
 
 
-def claim(store: SQLiteJobStore, worker: str = "w") -> Job:
+def claim(store: SQLJobStore, worker: str = "w") -> Job:
     job = store.claim(worker, KINDS)
     assert job is not None
     return job
 
 
-def test_first_come_first_served_and_each_kind_by_itself(store: SQLiteJobStore) -> None:
+def test_first_come_first_served_and_each_kind_by_itself(store: SQLJobStore) -> None:
     jobs = [submit(store, number) for number in range(2)]
     other = store.submit("analysis", {})[0]
     assert [store.position(job) for job in (*jobs, other)] == [0, 1, 0]
@@ -50,7 +76,7 @@ def test_first_come_first_served_and_each_kind_by_itself(store: SQLiteJobStore) 
     assert store.claim("w", ("analysis",)).id == other.id
 
 
-def test_a_full_queue_refuses_and_says_when_to_come_back(store: SQLiteJobStore) -> None:
+def test_a_full_queue_refuses_and_says_when_to_come_back(store: SQLJobStore) -> None:
     for number in range(3):
         submit(store, number)
     with pytest.raises(QueueFullError, match="holds 3 jobs") as caught:
@@ -60,7 +86,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(store: SQLiteJobStore) 
     assert submit(store, 3).state == "queued"
 
 
-def test_an_idempotency_key_gives_the_job_that_is_there(store: SQLiteJobStore) -> None:
+def test_an_idempotency_key_gives_the_job_that_is_there(store: SQLJobStore) -> None:
     first, new = store.submit("song", {"a": 1, "b": 2}, owner="me", idempotency_key="k")
     again, second = store.submit("song", {"b": 2, "a": 1}, owner="me", idempotency_key="k")
     assert (new, second) == (True, False)
@@ -72,7 +98,7 @@ def test_an_idempotency_key_gives_the_job_that_is_there(store: SQLiteJobStore) -
     assert store.submit("song", {"a": 2}, owner="you", idempotency_key="k")[1], "keys are each owner's own"
 
 
-def test_only_the_attempt_that_runs_may_speak(store: SQLiteJobStore) -> None:
+def test_only_the_attempt_that_runs_may_speak(store: SQLJobStore) -> None:
     submit(store)
     dead = claim(store, "dead")
     again, failed = store.recover("dead", "by signal SIGKILL")
@@ -90,7 +116,7 @@ def test_only_the_attempt_that_runs_may_speak(store: SQLiteJobStore) -> None:
     assert store.get(alive.id).result == {"by": "the living"}
 
 
-def test_a_recovered_job_goes_first_and_other_workers_keep_theirs(store: SQLiteJobStore) -> None:
+def test_a_recovered_job_goes_first_and_other_workers_keep_theirs(store: SQLJobStore) -> None:
     first, second, third = (submit(store, number) for number in range(3))
     claim(store, "dead")
     claim(store, "alive")
@@ -100,7 +126,7 @@ def test_a_recovered_job_goes_first_and_other_workers_keep_theirs(store: SQLiteJ
     assert claim(store).id == third.id
 
 
-def test_a_job_may_cost_so_many_workers_and_no_more(store: SQLiteJobStore) -> None:
+def test_a_job_may_cost_so_many_workers_and_no_more(store: SQLJobStore) -> None:
     job = submit(store)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         assert claim(store).attempt == attempt
@@ -113,7 +139,7 @@ def test_a_job_may_cost_so_many_workers_and_no_more(store: SQLiteJobStore) -> No
     assert "SIGKILL" in after.error["message"]
 
 
-def test_cancelling(store: SQLiteJobStore) -> None:
+def test_cancelling(store: SQLJobStore) -> None:
     running, queued = submit(store, 0), submit(store, 1)
     mine = claim(store)
     assert store.cancel(queued.id).state == "cancelled"
@@ -128,7 +154,7 @@ def test_cancelling(store: SQLiteJobStore) -> None:
     assert store.cancel(running.id).state == "cancelled", "again changes nothing"
 
 
-def test_a_job_whose_worker_died_while_it_was_cancelled_is_over(store: SQLiteJobStore) -> None:
+def test_a_job_whose_worker_died_while_it_was_cancelled_is_over(store: SQLJobStore) -> None:
     job = submit(store)
     claim(store)
     store.cancel(job.id)
@@ -136,7 +162,7 @@ def test_a_job_whose_worker_died_while_it_was_cancelled_is_over(store: SQLiteJob
     assert store.get(job.id).state == "cancelled"
 
 
-def test_events_are_numbered_and_read_on(store: SQLiteJobStore) -> None:
+def test_events_are_numbered_and_read_on(store: SQLJobStore) -> None:
     job = submit(store)
     mine = claim(store)
     store.report(mine, {"stage": "denoising", "step": 1, "steps": 20})
@@ -148,12 +174,11 @@ def test_events_are_numbered_and_read_on(store: SQLiteJobStore) -> None:
     assert store.events("nobody") == []
 
 
-def test_time_left_follows_from_what_the_last_ones_took(store: SQLiteJobStore, tmp_path: Path) -> None:
+def test_time_left_follows_from_what_the_last_ones_took(store: SQLJobStore) -> None:
     job = submit(store, cost=10)
     assert store.seconds_left(job, 1) is None
     store.succeed(claim(store), {})
-    with sqlite3.connect(tmp_path / "new" / "jobs.sqlite3") as db:
-        db.execute("UPDATE jobs SET started = 100, finished = 120")  # two seconds a unit
+    write(store, "UPDATE jobs SET started = 100, finished = 120")  # two seconds a unit
     ahead, last = submit(store, 1, cost=3), submit(store, 2, cost=5)
     assert store.seconds_left(ahead, 1) == pytest.approx(6)
     assert store.seconds_left(last, 1) == pytest.approx(16)
@@ -161,16 +186,15 @@ def test_time_left_follows_from_what_the_last_ones_took(store: SQLiteJobStore, t
     assert store.seconds_left(store.get(job.id), 1) == 0
 
 
-def test_ended_jobs_expire_and_the_oldest_make_room(store: SQLiteJobStore, tmp_path: Path) -> None:
+def test_ended_jobs_expire_and_the_oldest_make_room(store: SQLJobStore) -> None:
     jobs = []
     for number in range(3):
         jobs.append(submit(store, number, idempotency_key=str(number)))
         store.succeed(claim(store), {}, size=100)
     waiting = submit(store, 9)
-    with sqlite3.connect(tmp_path / "new" / "jobs.sqlite3") as db:
-        for number, job in enumerate(jobs):
-            db.execute("UPDATE jobs SET finished = ? WHERE id = ?", (number + 1, job.id))
-        db.execute("UPDATE jobs SET created = 0")
+    for number, job in enumerate(jobs):
+        write(store, "UPDATE jobs SET finished = ? WHERE id = ?", number + 1.0, job.id)
+    write(store, "UPDATE jobs SET created = 0")
     assert store.expire(seconds=1e12, max_bytes=300) == []
     assert store.expire(seconds=1e12, max_bytes=250) == [jobs[0].id]
     assert store.events(jobs[0].id) == [], "events go with their job"
@@ -180,8 +204,8 @@ def test_ended_jobs_expire_and_the_oldest_make_room(store: SQLiteJobStore, tmp_p
 
 
 @pytest.mark.slow
-def test_many_threads_claim_each_job_once(tmp_path: Path) -> None:
-    store = SQLiteJobStore(tmp_path / "jobs.sqlite3", max_queue=1000)
+def test_many_threads_claim_each_job_once(store: SQLJobStore) -> None:
+    store.max_queue = 1000
     for number in range(60):
         submit(store, number)
     claims: list[str] = []
@@ -199,7 +223,7 @@ def test_many_threads_claim_each_job_once(tmp_path: Path) -> None:
     assert max(Counter(claims).values()) == 1
     assert len(claims) == 60
     assert store.counts() == {("song", "succeeded"): 60}
-    store.close()
+    assert all([event.number for event in store.events(name)] == [1, 2, 3] for name in store.ids())
 
 
 def test_another_versions_file_is_refused(tmp_path: Path) -> None:
@@ -209,14 +233,101 @@ def test_another_versions_file_is_refused(tmp_path: Path) -> None:
         SQLiteJobStore(tmp_path / "jobs.sqlite3")
 
 
-def test_a_full_disk_changes_nothing(store: SQLiteJobStore, tmp_path: Path) -> None:
+def test_a_named_job_is_claimed_out_of_turn(store: SQLJobStore) -> None:
+    first, second = submit(store, 0), submit(store, 1)
+    assert [job.id for job in store.queued(KINDS, 10)] == [first.id, second.id]
+    assert [job.id for job in store.queued(KINDS, 1)] == [first.id]
+    assert store.queued(("analysis",), 10) == []
+    mine = store.claim("w", KINDS, second.id)
+    assert mine is not None
+    assert mine.id == second.id
+    assert store.claim("other", KINDS, second.id) is None, "it is done already"
+    assert store.claim("other", ("analysis",), first.id) is None, "it is of another kind"
+    assert [job.id for job in store.queued(KINDS, 10)] == [first.id]
+
+
+def test_a_worker_that_says_nothing_is_named(store: SQLJobStore) -> None:
+    submit(store, 0)
+    submit(store, 1)
+    claim(store, "alive")
+    claim(store, "dead")
+    assert store.silent(60) == []
+    write(store, "UPDATE workers SET seen = seen - 100")
+    assert sorted(store.silent(60)) == ["alive", "dead"]
+    store.renew("alive")
+    assert store.silent(60) == ["dead"]
+    again, _ = store.recover("dead")
+    assert len(again) == 1
+    assert store.silent(60) == []
+
+
+def test_an_end_said_twice_counts_once(store: SQLJobStore) -> None:
+    """A connection may break before the answer of a transaction comes: the worker says it again."""
+    submit(store, 0)
+    mine = claim(store)
+    for _ in range(2):
+        store.succeed(mine, {"files": {"audio.wav": "1/audio.wav"}}, size=10)
+    with pytest.raises(JobLostError):
+        store.fail(mine, {"code": "internal", "status": 500, "message": "a word"})
+    assert [event.kind for event in store.events(mine.id)] == ["queued", "running", "succeeded"]
+
+
+def test_no_id_is_an_error(store: SQLJobStore) -> None:
+    for name in ("", "a\0b", "x" * 10_000, "'; DROP TABLE jobs; --", "%s ? {}"):
+        assert store.get(name) is None
+        assert store.cancel(name) is None
+        assert store.events(name) == []
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_a_database_that_restarts_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker has to say is said when the server is back; in between the store says that it cannot be reached."""
+    pytest.importorskip("psycopg_pool")
+    from musetune.serve.service import postgres_store
+
+    monkeypatch.setattr(postgres_store, "PATIENCE_S", 1.0)
+    with postgres() as server:
+        store = postgres_store.PostgresJobStore(server.url)
+        job = submit(store)
+        mine = claim(store)
+        server.stop()
+        with pytest.raises(StoreUnavailableError):
+            store.check(mine)
+        server.start()
+        store.succeed(mine, {"files": {}})
+        assert store.get(job.id).state == "succeeded"
+        store.close()
+
+
+def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
     """SQLite's own limit on a file's pages stands for the disk's end."""
+    store = SQLiteJobStore(tmp_path / "jobs.sqlite3")
     job = submit(store)
-    db = store._connection()
+    assert isinstance(store.database, SQLiteDatabase)
+    db = store.database.connection()
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(sqlite3.OperationalError, match="full"):
+    with pytest.raises(StoreUnavailableError, match="full"):
         store.submit("song", {"text": "x" * 100_000})
     assert store.ids() == {job.id}
     db.execute("PRAGMA max_page_count = 100000")
     assert store.submit("song", {"text": "x" * 100_000})[1]
+    store.close()
+
+
+def test_a_copy_made_while_it_is_written_to_is_whole(tmp_path: Path) -> None:
+    """docs/how-to/serve.md: VACUUM INTO, which reads what still lies in the write-ahead log too."""
+    store = SQLiteJobStore(tmp_path / "jobs.sqlite3")
+    store.submit("a", {"n": 1})
+    running = store.claim("one", ["a"])
+    store.submit("a", {"n": 2})
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as other:
+        other.execute("VACUUM INTO ?", (str(tmp_path / "copy.sqlite3"),))
+    store.succeed(running, {"files": {}})
+    copy = SQLiteJobStore(tmp_path / "copy.sqlite3")
+    assert copy.get(running.id).state == "running"
+    copy.recover()
+    assert [copy.claim("two", ["a"]).request["n"] for _ in range(2)] == [1, 2]
+    copy.close()
+    store.close()
