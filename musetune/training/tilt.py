@@ -32,10 +32,10 @@ def fit_tilt(network: StereoUpsampler, mono: torch.Tensor, stereo: torch.Tensor)
     for one, truth in zip(mono, stereo, strict=True):
         found = network.predict(one[None])
         measured = measured_space(network, found, truth[None])
-        weights += measured.heard.sum((0, 2))
+        weights += measured.heard.sum((0, 2)).cpu()
         for row in range(STEPS):
             levels = level_difference(measured.tilt * (row / (STEPS - 1)), measured.width)
-            errors[row] += ((levels - measured.levels_db).abs() * measured.heard).sum((0, 2))
+            errors[row] += ((levels - measured.levels_db).abs() * measured.heard).sum((0, 2)).cpu()
     errors = errors / weights.clamp_min(1)
     return errors.argmin(0) / (STEPS - 1), errors
 
