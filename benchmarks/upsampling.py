@@ -247,11 +247,9 @@ def fold_down(stereo: np.ndarray, mono: np.ndarray) -> float:
     """SNR in dB of the mean of both channels at 16 kHz against the input, by Fourier, the ends left out."""
     import scipy.signal
 
-    middle = scipy.signal.resample(stereo.mean(0).astype(np.float64), len(mono))[EDGE:-EDGE]
-    error = middle - mono[EDGE:-EDGE]
-    return float(
-        min(99.0, 10 * np.log10((mono[EDGE:-EDGE].astype(np.float64) ** 2).sum() / max((error**2).sum(), 1e-20)))
-    )
+    wanted = mono[EDGE:-EDGE].astype(np.float64)
+    error = scipy.signal.resample(stereo.mean(0).astype(np.float64), len(mono))[EDGE:-EDGE] - wanted
+    return float(min(99.0, 10 * np.log10((wanted**2).sum() / max((error**2).sum(), 1e-20))))
 
 
 def table(found: dict[str, dict[str, list[list[float]]]], speed: dict[str, float], size: float) -> str:
