@@ -81,12 +81,15 @@ class YamNet:
 
     def scores(self, wave: np.ndarray, rate: int) -> np.ndarray:
         """(7,): of each of `CLASSES` the score of the likeliest of its AudioSet genres, mean over time."""
+        mean = (1 / (1 + np.exp(-self.logits(wave, rate)))).mean(axis=0)
+        return np.array([mean[columns].max() for columns in self.columns])
+
+    def logits(self, wave: np.ndarray, rate: int) -> np.ndarray:
+        """(n, 521): what speaks for each class of AudioSet, every 0.48 s."""
         patches = yamnet_patches(resample(wave, rate, RATE), self.filters)
         bytes_in = np.clip(np.round(patches / YAMNET_IN[0] + YAMNET_IN[1]), 0, 255).astype(np.uint8)
         bytes_out = np.concatenate([self.session.run(None, {"audio": patch[None, None]})[0] for patch in bytes_in])
-        logits = YAMNET_OUT[0] * (bytes_out.astype(float) - YAMNET_OUT[1])
-        mean = (1 / (1 + np.exp(-logits))).mean(axis=0)
-        return np.array([mean[columns].max() for columns in self.columns])
+        return YAMNET_OUT[0] * (bytes_out.astype(float) - YAMNET_OUT[1])
 
 
 def mel_filters() -> np.ndarray:

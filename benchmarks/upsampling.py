@@ -19,7 +19,7 @@ ICC and IID: mean error of coherence and of level difference (dB, at most 24) ov
 recording sounds. Fold-down: SNR in dB, at most 99, of both channels' mean, brought back to 16 kHz by Fourier, against
 the input. Loudness: difference in LU (EBU R128). ViSQOL: MOS of the mean of both channels in audio mode, 1 to 5, where
 visqol-python is installed (pip install --no-deps visqol-python==3.8.0 libsvm-official==3.37.0). × real time: processor
-time on one thread. --judges: of so many clips of each set, how much of what Chordino (majmin) and madmom (beats, F) hear
+time on one thread. --judges: of so many clips of each set, how much of what Chordino (majmin) and madmom (beats) hear
 in the mono input they hear in the mean of both channels, and in the left one alone. Prints tables.
 
 No weights of peers come in a package: audiosr, audiosronnx, audio-super-resolution and hifi-gan-bwe on PyPI are code

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BLOCK = 64  # samples: events land within 4 ms at 16 kHz
 DRUM_CHANNEL = 9
+OPEN_SOUNDFONTS = 8  # that a process keeps, each rate apart: a large one takes seconds to open and up to 0.8 GB
 SOUNDFONTS = (
     "/usr/share/sounds/sf3/FluidR3Mono_GM.sf3",
     "/usr/share/sounds/sf2/FluidR3_GM.sf2",
@@ -44,7 +45,7 @@ def find_soundfont(path: str | Path | None = None) -> Path:
     )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=OPEN_SOUNDFONTS)
 def _synth(sample_rate: int, soundfont: Path):  # type: ignore[no-untyped-def]
     import tinysoundfont
 

@@ -1,8 +1,12 @@
 """Train nano's autoencoder (one fit) and vocoder on rendered music.
 
     python recipes/base/pretrain_vocoder.py rendered/ runs/vocoder steps=20000 batch=12
+    python recipes/base/pretrain_vocoder.py rendered/ runs/timbres recipes/configs/timbres.yaml start=nano
 
-The vocoder sees spectrograms that have passed the autoencoder, as it will when it sings what the U-Net dreams.
+The vocoder sees spectrograms that have passed the autoencoder, as it will when it sings what the U-Net dreams. The
+second line goes on with a base's vocoder and keeps its autoencoder as it is: latents mean what they meant, so that
+adapters and data sets made with that base still fit. OUT/vocoder then replaces the base's folder of that name.
+
 Stop it at any time; the same command goes on from the last checkpoint.
 """
 
@@ -10,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +23,7 @@ import torch
 from tqdm import tqdm
 
 from musetune.datasets.rendering.folder import read_spectrograms, read_waves
+from musetune.hub.locate import find_base
 from musetune.models.nano import NanoVocoder, PatchAutoencoder
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import folders_and_config
@@ -31,24 +37,27 @@ class Config:
     batch: int = 12  # crops a step
     frames: int = 128  # frames a crop: 2.05 s
     learning_rate: float = 6e-4  # peak; cosine to a twentieth
+    warmup: int = 200  # steps in which it rises to the peak
+    start: str | None = None  # a base, or OUT of another run, whose vocoder is trained on and whose autoencoder is kept
     latent_channels: int = 16  # principal components kept of each 8×8 patch
     coded_share: float = 0.75  # crops whose spectrogram has passed the autoencoder
+    resolutions: int = 4  # of the loss's four STFT lengths, how many are drawn a step: fewer are faster and noisier
     ema: float = 0.999  # averaging of the weights that are kept
     save_every: int = 250
     seed: int = 0
     device: str = "cpu"
     threads: int = 0  # 0: torch decides
-    minutes: float = 0.0  # stop after this time; 0: never
+    minutes: float = 0.0  # stop after this time, and let the learning rate fall with it; 0: never
 
 
 HEADROOM = 1.0  # log magnitude, 8.7 dB: so much louder than the loudest rendering a bin may sound
 N_FFTS = (512, 1024, 2048, 4096)
 
 
-def spectral_loss(output: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+def spectral_loss(output: torch.Tensor, real: torch.Tensor, n_ffts: Sequence[int] = N_FFTS) -> torch.Tensor:
     """Multi-resolution STFT loss: L1 of log magnitudes plus L1 of square roots, relative (arXiv 1910.11480)."""
     total = output.new_zeros(())
-    for n_fft in N_FFTS:
+    for n_fft in n_ffts:
         window = torch.hann_window(n_fft, device=output.device)
         a, b = (
             torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() * (2 / window.sum())
@@ -57,7 +66,7 @@ def spectral_loss(output: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         total = total + ((a + 3e-4).log() - (b + 3e-4).log()).abs().mean()
         root_a, root_b = (a + 1e-7).sqrt(), (b + 1e-7).sqrt()
         total = total + 2 * (root_a - root_b).abs().sum() / root_b.sum()
-    return total / len(N_FFTS)
+    return total / len(n_ffts)
 
 
 def draw(
@@ -83,28 +92,22 @@ def main() -> None:
         torch.set_num_threads(cfg.threads)
     torch.manual_seed(cfg.seed)
     waves, spectrograms = read_waves(folder), read_spectrograms(folder)
-    vae = PatchAutoencoder(latent_channels=cfg.latent_channels).to(cfg.device)
-    figures = vae.fit(
-        torch.from_numpy(spectrograms[:: max(1, len(spectrograms) // 400)].astype(np.float32))[:, None].to(cfg.device)
-    )
-    print(f"autoencoder: {cfg.latent_channels} of 64 components keep {figures:.4f} of the variance")
-    loudest = [round(float(x), 2) for x in spectrograms.max(axis=(0, 1)) + HEADROOM]
-    vocoder = NanoVocoder(loudest=loudest).to(cfg.device)
-    average = NanoVocoder(loudest=loudest).to(cfg.device).requires_grad_(False)
+    vae, vocoder = begin(spectrograms, cfg)
+    average = NanoVocoder.from_config(vocoder.config).to(cfg.device).requires_grad_(False)
     average.load_state_dict(vocoder.state_dict())
     optimizer = torch.optim.AdamW(vocoder.parameters(), lr=cfg.learning_rate, betas=(0.8, 0.99), weight_decay=0.01)
     named, averages = dict(vocoder.named_parameters()), list(average.parameters())
     step = resume_latest(out, named, optimizer, averages).get("step", 0)
     began, bar, mean = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
     while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
-        warm = min(1.0, (step + 1) / 200)
-        optimizer.param_groups[0]["lr"] = (
-            cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
-        )
+        done = max(step / cfg.steps, (time.time() - began) / (60 * cfg.minutes) if cfg.minutes else 0.0)
+        warm = min(1.0, (step + 1) / max(1, cfg.warmup))
+        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * min(done, 1)))
         x, y = draw(waves, spectrograms, vae, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16):
             output = vocoder(x)
-        loss = spectral_loss(output.float()[:, 512:-512], y[:, 512:-512])
+        n_ffts = np.random.default_rng([cfg.seed, step, 1]).permutation(N_FFTS)[: cfg.resolutions]
+        loss = spectral_loss(output.float()[:, 512:-512], y[:, 512:-512], n_ffts.tolist())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vocoder.parameters(), 5.0)
@@ -119,6 +122,25 @@ def main() -> None:
         if step % cfg.save_every == 0:
             save(out, step, vocoder, average, optimizer, vae)
     save(out, step, vocoder, average, optimizer, vae)
+
+
+def begin(spectrograms: np.ndarray, cfg: Config) -> tuple[PatchAutoencoder, NanoVocoder]:
+    """The autoencoder, which stays as it is, and the vocoder to train, of spectrograms (clips, frames, bins)."""
+    loudest = [round(float(x), 2) for x in spectrograms.max(axis=(0, 1)) + HEADROOM]
+    if cfg.start:
+        folder = Path(find_base(cfg.start))
+        vae = PatchAutoencoder.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+        before = NanoVocoder.from_pretrained(folder / "vocoder", torch_dtype=torch.float32)
+        former = before.config.loudest  # None: no bin has a limit, and none gets one
+        limits = former and [max(pair) for pair in zip(former, loudest, strict=True)]
+        vocoder = NanoVocoder.from_config({**before.config, "loudest": limits})
+        vocoder.load_state_dict(before.state_dict())
+        return vae.to(cfg.device), vocoder.to(cfg.device)
+    vae = PatchAutoencoder(latent_channels=cfg.latent_channels).to(cfg.device)
+    some = torch.from_numpy(spectrograms[:: max(1, len(spectrograms) // 400)].astype(np.float32))
+    share = vae.fit(some[:, None].to(cfg.device))
+    print(f"autoencoder: {cfg.latent_channels} of 64 components keep {share:.4f} of the variance")
+    return vae, NanoVocoder(loudest=loudest).to(cfg.device)
 
 
 def save(

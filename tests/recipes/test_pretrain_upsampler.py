@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from musetune.audio import load_audio, save_audio
+from musetune.audio import save_audio
 from musetune.datasets.upsampling import read_recordings
 from musetune.models.upsampler import BANDS, StereoUpsampler
-from musetune.symbols import LeadSheet
 from musetune.training.checkpoint import load_checkpoint
 from musetune.training.config import read
 from musetune.training.tilt import fit_tilt, scale_tilt
@@ -117,18 +116,3 @@ def test_training_goes_on_and_the_weights_load(folder: Path, tmp_path: Path) -> 
 def test_the_shipped_settings_are_options_of_the_recipe() -> None:
     options = read(importlib.import_module("recipes.base.pretrain_upsampler").Config, [str(SETTINGS)])
     assert (options.minutes, options.threads, options.dim) == (37, 1, 160)
-
-
-@pytest.mark.recipe
-def test_songs_are_rendered_in_stereo(tmp_path: Path) -> None:
-    (tmp_path / "songs").mkdir()
-    LeadSheet.parse("| C | G/B | Am7 | F |", key="C major", bpm=100, duration_seconds=60).save(
-        tmp_path / "songs/a.json"
-    )
-    for name in ("one", "two"):
-        run("render_stereo", tmp_path / "songs", tmp_path / name, "clips=1", "seconds=3", "workers=1")
-    (first, rate), (again, _) = (load_audio(tmp_path / n / "000" / "000000.flac", mono=False) for n in ("one", "two"))
-    assert rate == 48000
-    assert first.shape == (2, 144000)
-    assert np.abs(first[0] - first[1]).max() > 0.01
-    assert np.array_equal(first, again)

@@ -15,8 +15,10 @@ import numpy as np
 import pretty_midi
 import pytest
 import torch
+from kit_folder import write_kit
 
-from musetune.audio import load_audio
+from musetune.audio import find_soundfont, load_audio
+from musetune.models.nano import NanoVocoder
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import LeadSheet
 from musetune.training.checkpoint import load_checkpoint
@@ -76,6 +78,83 @@ def test_rendering_is_a_function_of_the_seed(rendered: Path, tmp_path: Path) -> 
     assert again == first[:2]
     name = json.loads(again[0])["file_name"]
     assert np.array_equal(load_audio(rendered / name)[0], load_audio(tmp_path / "again" / name)[0])
+
+
+@pytest.fixture
+def materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like that of recipes/analyzer/materials.py: the soundfont at hand, under a name that training may hear,
+    one kit for training and one for measuring."""
+    from musetune.datasets import materials as listing
+
+    monkeypatch.setattr(listing, "HELD_OUT_DIGESTS", set())  # the soundfont at hand may be the one that pretty_midi has
+    places = {m.name: m.locate(tmp_path / "materials") for m in listing.MATERIALS}
+    for name in ("FluidR3Mono_GM", listing.HELD_OUT_SOUNDFONT):
+        places[name].parent.mkdir(parents=True, exist_ok=True)
+        places[name].symlink_to(find_soundfont())
+    for name in ("Audiophob", listing.HELD_OUT_KIT):
+        places[name].parent.mkdir(parents=True, exist_ok=True)
+        write_kit(places[name])
+    return tmp_path / "materials"
+
+
+def test_players_of_many_sounds_are_mixed_and_a_cut_run_goes_on(materials: Path, tmp_path: Path) -> None:
+    songs, out = write_songs(tmp_path / "songs"), tmp_path / "mixed"
+    words = (songs, out, f"materials={materials}", "clips=3", "seconds=3", "workers=0", "kit_share=1", "plain_share=0")
+    run("render_songs", *words)
+    settings = json.loads((out / "render.json").read_text())
+    assert settings["soundfonts"] == ["FluidR3Mono_GM.sf3"]
+    assert settings["kits"] == ["Audiophob"]
+    first, rate = load_audio(out / "000/000001.flac")
+    assert (rate, len(first)) == (16000, 48000)
+    (out / "000/000001.flac").unlink()
+    (out / "000/000002.flac.part").write_bytes(b"cut short")
+    run("render_songs", *words)
+    assert np.array_equal(load_audio(out / "000/000001.flac")[0], first)
+    rows = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
+    run("render_songs", songs, tmp_path / "plain", "clips=3", "seconds=3", "workers=0")
+    plain = [json.loads(line) for line in (tmp_path / "plain/metadata.jsonl").read_text().splitlines()]
+    assert rows == plain  # sounds, unevenness and mix leave what is asked for as it was written
+    assert not np.allclose(load_audio(tmp_path / "plain/000/000001.flac")[0], first, atol=1e-2)
+    with pytest.raises(SystemExit, match="rendered with another kit_share: give another folder"):
+        run("render_songs", *words[:-2], "kit_share=0.5", "plain_share=0")
+
+
+def test_stereo_and_what_is_only_for_measuring(materials: Path, tmp_path: Path) -> None:
+    for name in ("001", "005"):
+        write_song_folder(tmp_path / "songs" / name, OURS)
+    words = ("clips=1", "seconds=3", "workers=0", "stereo=true", "only_held_out=true")
+    out = tmp_path / "test"
+    run("render_songs", tmp_path / "songs", out, f"materials={materials}", *words, "unknown_sounds=true", "kit_share=1")
+    settings = json.loads((out / "render.json").read_text())
+    assert (settings["soundfonts"], settings["kits"]) == (["TimGM6mb.sf2"], ["ForzeeStereo"])
+    assert json.loads((out / "metadata.jsonl").read_text())["source"] == "005"
+    wave, rate = load_audio(out / "000/000000.flac", mono=False)
+    assert (rate, wave.shape) == (48000, (2, 144000))
+    assert np.abs(wave[0] - wave[1]).max() > 0.01
+    with pytest.raises(SystemExit, match="unknown_sounds measures alone"):
+        run("render_songs", tmp_path / "songs", out, f"materials={materials}", "unknown_sounds=true")
+    font = next((materials / "timgm6mb-soundfont").rglob("*.sf2"))
+    with pytest.raises(SystemExit, match="is held out: the benchmarks measure with"):
+        run("render_songs", tmp_path / "songs", tmp_path / "no", f"soundfonts=[{font}]", "clips=1")
+
+
+def test_lead_sheets_of_a_collection_are_held_out_by_their_path(tmp_path: Path) -> None:
+    from musetune.datasets.rendering import songs as recipe
+    from musetune.datasets.song_split import for_tests
+
+    sheet, root = LeadSheet.parse("| C | F |", key="C major", bpm=100), tmp_path / "books" / "one"
+    names = [f"deep/{index}.json" for index in range(24)]
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(root / name)
+    (root / "index.csv").write_text("path\n")
+    held = {name for name in names if for_tests(name, "openewld")}
+    assert held
+    kept, only = (
+        {path.relative_to(root).as_posix() for path in recipe.find_songs(tmp_path, "5", sheets=True, only=only)}
+        for only in (False, True)
+    )
+    assert (kept, only) == (set(names) - held, held)
 
 
 OURS = ("chords.txt", "beats.txt", "key.txt", "arrangement.mid")
@@ -139,6 +218,18 @@ def test_vocoder_clap_and_base_train_and_resume(rendered: Path, tmp_path: Path) 
     run(*vocoder, "steps=2")
     after, _ = load_checkpoint(tmp_path / "vocoder" / "checkpoint-2")
     assert {int(after[name]) - int(before[name]) for name in after if name.endswith(".step")} == {1}
+
+    further = ("pretrain_vocoder", rendered, tmp_path / "further", "batch=2", "frames=64", "resolutions=1")
+    run(*further, "steps=1", f"start={tmp_path / 'vocoder'}", "learning_rate=1e-6")
+    codes = [
+        (tmp_path / name / "vae/diffusion_pytorch_model.safetensors").read_bytes() for name in ("vocoder", "further")
+    ]
+    assert codes[0] == codes[1]  # latents mean what they meant
+    start, end = (NanoVocoder.from_pretrained(tmp_path / name / "vocoder") for name in ("vocoder", "further"))
+    assert start.config.loudest == end.config.loudest
+    changes = [float((a - b).detach().abs().max()) for a, b in zip(start.parameters(), end.parameters(), strict=True)]
+    assert 0 < max(changes) < 1e-4
+
     clap = ("pretrain_clap", rendered, tmp_path / "clap", "batch=4", "held_out=2", "save_every=1", "workers=1")
     run(*clap, "steps=1")
     run(*clap, "steps=2")

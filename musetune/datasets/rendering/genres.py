@@ -24,10 +24,11 @@ from musetune.datasets.effects import produce
 from musetune.datasets.oscillators import play_drum_machine, play_oscillators
 from musetune.datasets.rendering import songs as render_songs
 from musetune.datasets.rendering.excerpts import SHARP, excerpt
+from musetune.datasets.rendering.performance import perform
 from musetune.datasets.rendering.settings import RenderingConfig
 from musetune.planning.rules.orchestrate import orchestrate, recolour
 from musetune.planning.rules.styles import STYLES
-from musetune.symbols import GENRES, BeatGrid, LeadSheet
+from musetune.symbols import GENRES, LeadSheet
 from musetune.symbols.arrangement import Arrangement, Stem
 
 PARTS = ("train", "calibration", "test")
@@ -89,7 +90,6 @@ IDIOMS: dict[str, tuple[str, ...]] = {  # one chord a bar, or two bars, or half 
 }
 CHORD_BARS = {"pop": (1, 1, 0.5), "rock": (1, 1, 2), "jazz": (1, 1, 0.5), "blues": (1,), "classical": (1, 0.5, 0.5),
               "electronic": (1, 1, 2)}  # fmt: skip
-RUBATO = {"classical": 0.06, "jazz": 0.015, "blues": 0.015, "pop": 0.008, "rock": 0.01, "electronic": 0.0}  # of a beat
 LABELS = {"jazz": ("Jazz",), "pop": ("Pop", "Rock"), "rock": ("Rock",), "blues": ("Blues",)}  # OpenEWLD's words
 DISTORTED = (29, 30)  # General MIDI programs that are played through an amplifier
 NO_GENRE = "none"  # what a clip is called that is in none of the six
@@ -190,29 +190,6 @@ def idiom(genre: str, seconds: float, rng: random.Random) -> LeadSheet:
 def in_minor(loop: str) -> bool:
     """Whether the tonic of a progression is a minor chord."""
     return any(chord.rstrip("7") == "i" for chord in loop.split())
-
-
-def perform(arrangement: Arrangement, genre: str, rng: np.random.Generator) -> Arrangement:
-    """The arrangement by hand: rubato, uneven onsets and velocities, parts that rest for a while."""
-    spacing = np.diff(arrangement.grid.times_s)
-    drift = np.convolve(rng.normal(0, 1, len(spacing) + 7), np.hanning(10)[1:-1] / 2, "valid")[: len(spacing)]
-    times = np.concatenate([[0.0], np.cumsum(spacing * np.exp(RUBATO[genre] * rng.uniform(0, 1.5) * drift))])
-    loose = 0.0 if genre == "electronic" else rng.uniform(0.0, 0.014) / spacing.mean()
-    stems = {}
-    for name, stem in arrangement.stems.items():
-        loud, shift = rng.uniform(0.6, 1.1), rng.normal(0, 0.3, len(stem.notes))
-        rests = rng.uniform(0, len(times), 2) if rng.random() < 0.25 and name != "bass" else np.full(2, np.inf)
-        notes = tuple(
-            replace(
-                note,
-                start=max(0.0, note.start + loose * float(rng.normal())),
-                velocity=int(np.clip(note.velocity * loud + 20 * move, 20, 127)),
-            )
-            for note, move in zip(stem.notes, shift, strict=True)
-            if not (np.abs(note.start - rests) < 4).any()
-        )
-        stems[name] = replace(stem, notes=notes)
-    return Arrangement(BeatGrid(tuple(times.tolist())), stems)
 
 
 def estrange(arrangement: Arrangement, rng: np.random.Generator) -> Arrangement:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import random
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from musetune.audio import save_audio, synthesize
+from musetune.audio import resample, save_audio, synthesize
 from musetune.datasets.rendering.excerpts import excerpt
+from musetune.datasets.rendering.performance import perform
 from musetune.datasets.rendering.players import free, solo
 from musetune.datasets.rendering.settings import RenderingConfig
+from musetune.datasets.rendering.stereo import mix_in_stereo
+from musetune.datasets.song_split import for_tests
+from musetune.evaluation.references import limit_peak
 from musetune.formats.files import SUFFIXES
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Note
+from musetune.symbols.arrangement import Arrangement
 
+MIX_RATE, MONO_RATE = 48000, 16000  # Hz: at which players are mixed; of files in mono
 PARTS = {  # of a song folder; the second name is that of POP909 as its authors publish it, {} the folder's own
     "chords": ("chords.txt", "chord_midi.txt"),
     "beats": ("beats.txt", "beat_midi.txt"),
@@ -28,13 +34,27 @@ PARTS = {  # of a song folder; the second name is that of POP909 as its authors 
 }
 
 
-def find_songs(source: Path, held_out: str) -> list[Path]:
-    """Song folders not held out, then the lead sheets that lie in no song folder, each in order of path."""
+def find_songs(source: Path, held_out: str, *, sheets: bool = False, only: bool = False) -> list[Path]:
+    """Song folders, then the lead sheets that lie in no song folder, each in order of path.
+
+    Args:
+        source: Holds them in any depth.
+        held_out: Song folders whose names end in one of these digits are left for tests.
+        sheets: Whether lead sheets are left for tests too, those that `song_split.for_tests` names by their path below
+            their collection (the folder that has an index.csv; otherwise `source`).
+        only: What is left for tests instead of the others.
+    """
     chord_files = sorted(path for name in PARTS["chords"] for path in source.rglob(name))
     folders = list(dict.fromkeys(path.parent for path in chord_files))
     inside = set(folders)
     files = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES and inside.isdisjoint(p.parents)]
-    return [f for f in folders if f.name[-1] not in held_out] + [f for f in files if has_chords(f)]
+    files = [f for f in files if (sheets and _sheet_for_tests(f, source)) == only]
+    return [f for f in folders if (f.name[-1] in held_out) == only] + [f for f in files if has_chords(f)]
+
+
+def _sheet_for_tests(path: Path, source: Path) -> bool:
+    root = next((folder for folder in path.parents if (folder / "index.csv").is_file()), source)
+    return for_tests(path.relative_to(root).as_posix(), "sheets")
 
 
 def has_chords(path: Path) -> bool:
@@ -103,8 +123,9 @@ def render(index: int, cfg: RenderingConfig, songs: list[Path], out: Path) -> di
             take = other(take, sheet, rng)
     name = f"{index // 1000:03d}/{index:06d}.flac"
     if not (out / name).is_file():
-        wave = synthesize(take.arrangement.to_pretty_midi(), 16000, duration_s=cfg.seconds, soundfont=cfg.soundfont)
-        save_audio(out / name, wave, 16000)
+        wave, rate = play(take.arrangement, sheet.genre or "pop", cfg, index)
+        part = save_audio(out / f"{name}.part", limit_peak(wave), rate, "flac")
+        part.rename(out / name)  # a file that is there is whole, wherever the run was stopped
     sheet = replace(sheet.crop(0.0, cfg.seconds), melody=())
     return {
         "file_name": name,
@@ -118,13 +139,41 @@ def render(index: int, cfg: RenderingConfig, songs: list[Path], out: Path) -> di
     }
 
 
+def play(arrangement: Arrangement, genre: str, cfg: RenderingConfig, index: int) -> tuple[np.ndarray, int]:
+    """The sound of clip ``index`` and its rate: (2, samples) at 48 kHz where ``cfg.stereo``, or (samples,) at 16 kHz.
+
+    By one soundfont as written, or by players drawn from several, performed and mixed.
+    """
+    choice, mixing = np.random.default_rng([cfg.seed, index, 1]), np.random.default_rng([cfg.seed, index])
+    plain, performed, kit, compressed = choice.random(4) < (
+        cfg.plain_share if cfg.soundfonts else 1.0, cfg.perform_share, cfg.kit_share, cfg.compression_share
+    )  # fmt: skip
+    if plain:
+        midi = arrangement.to_pretty_midi()
+        rate = MIX_RATE if cfg.stereo else MONO_RATE
+        return synthesize(midi, rate, duration_s=cfg.seconds, soundfont=cfg.soundfont, stereo=cfg.stereo), rate
+    if performed:
+        arrangement = perform(arrangement, genre, choice, free=False)
+    wave = mix_in_stereo(
+        arrangement.to_pretty_midi(),
+        [Path(font) for font in cfg.soundfonts],
+        mixing,
+        kit=Path(cfg.kits[int(choice.integers(len(cfg.kits)))]) if kit and cfg.kits else None,
+        compressed=bool(compressed),
+        rate=MIX_RATE,
+        seconds=cfg.seconds,
+    )
+    return (wave, MIX_RATE) if cfg.stereo else (resample(wave.mean(axis=0), MIX_RATE, MONO_RATE), MONO_RATE)
+
+
 def remember(out: Path, now: dict) -> None:
     """Write the settings beside the clips.
 
-    Refuse to go on among clips that others made (more clips and workers are no others).
+    Refuse to go on among clips that others made (more clips and workers are no others). An option that a folder does
+    not know had its default.
     """
     path = out / "render.json"
-    before = json.loads(path.read_text()) if path.is_file() else now
+    before = asdict(RenderingConfig()) | json.loads(path.read_text()) if path.is_file() else now
     other = [k for k in now if k not in ("clips", "workers") and before.get(k) != now[k]]
     if other:
         raise SystemExit(f"{out} was rendered with another {', '.join(other)}: give another folder, or remove it")

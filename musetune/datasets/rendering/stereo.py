@@ -1,4 +1,6 @@
-"""Players mixed in stereo: each at its place, with its own instrument, level, equaliser and share of the room."""
+"""Players mixed in stereo: each at its place, with its own instrument, level, equaliser and share of the room; then
+all through a compressor.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musetune.audio import synthesize
+from musetune.datasets.drum_kits import load_kit, play_kit
 from musetune.datasets.effects.colour import boost_peak
+from musetune.datasets.effects.dynamics import compress
 from musetune.datasets.effects.space import impulse_response, reverberate
 
 if TYPE_CHECKING:
     import pretty_midi
 
 CENTRE = 32  # General MIDI programs 32 to 39 are basses: they stay near the middle, as drums do
+KIT_LEVEL = 0.4  # brings a kit's samples to the level of a soundfont's drums
 
 
 def mix_in_stereo(
@@ -23,6 +28,8 @@ def mix_in_stereo(
     soundfonts: Sequence[Path],
     rng: np.random.Generator,
     *,
+    kit: Path | None = None,
+    compressed: bool = False,
     rate: int = 48000,
     seconds: float = 10.24,
 ) -> np.ndarray:
@@ -32,6 +39,8 @@ def mix_in_stereo(
         midi: The players, one instrument each.
         soundfonts: Stereo soundfonts; each player is drawn from one of them.
         rng: Draws everything; the same state gives the same sound.
+        kit: A folder of a drum kit of Hydrogen's that plays the drums; None: a soundfont does.
+        compressed: Whether loud passages of the whole are made quieter.
         rate: Hz.
         seconds: Length.
 
@@ -54,7 +63,11 @@ def mix_in_stereo(
     dry, wet = np.zeros((2, samples), np.float32), np.zeros((2, samples), np.float32)
     send = float(rng.uniform(0.0, 0.5))
     for player in midi.instruments:
-        wave = _play_alone(player, soundfonts[int(rng.integers(len(soundfonts)))], rate, seconds)
+        soundfont = soundfonts[int(rng.integers(len(soundfonts)))]
+        if kit is not None and player.is_drum:
+            wave = KIT_LEVEL * play_kit(load_kit(kit, rate), player.notes, samples)
+        else:
+            wave = _play_alone(player, soundfont, rate, seconds)
         for _ in range(int(rng.integers(0, 3))):
             hz = float(np.exp(rng.uniform(np.log(80), np.log(16000))))
             wave = boost_peak(wave, rate, hz, float(rng.uniform(-8, 8)), float(rng.uniform(0.5, 2)))
@@ -65,6 +78,9 @@ def mix_in_stereo(
         wet += wave * np.float32(rng.uniform(0, 1))
     if rng.random() < 0.7:
         dry = dry + send * (reverberate(wet, room, 1.0) - wet)
+    if compressed:
+        ratio, threshold_db = float(rng.uniform(1.5, 6)), float(rng.uniform(-12, 3))
+        dry = compress(dry, rate, ratio, threshold_db, float(np.exp(rng.uniform(np.log(0.008), np.log(0.2)))))
     peak = float(np.abs(dry).max(initial=0.0))
     return np.asarray(dry * (rng.uniform(0.2, 0.95) / peak if peak else 1.0), np.float32)
 
