@@ -2,20 +2,14 @@
 
     python recipes/base/pretrain_upsampler.py music/ runs/upsampler recipes/configs/upsampler.yaml held_out=more_music/
 
-<<<<<<< HEAD
-FOLDER holds stereo recordings at 44.1 or 48 kHz in any depth (FLAC, WAV, OGG, MP3), or what render_songs.py stereo=true wrote, or
-both. They are decoded once into FOLDER/.upsampler. OUT gets checkpoints and, under upsampler/, the averaged weights in
-half precision, as MuseTunePipeline loads them. Stop it at any time; the same command goes on from the last checkpoint.
-
-`held_out` is a folder of other recordings: when training ends, each band's level difference is scaled by how far it can
-be believed on them (`musetune/training/tilt.py`). Without it the network moves players more often than it is right.
-recipes/configs/upsampler.yaml has the settings of the shipped weights.
-=======
 FOLDER holds stereo recordings at 44.1 or 48 kHz in any depth (FLAC, WAV, OGG, MP3), or what render_songs.py wrote with
 stereo=true, or both. They are decoded once into FOLDER/.upsampler. OUT gets checkpoints and, under upsampler/, the
 averaged weights in half precision, as MuseTunePipeline loads them. Stop it at any time; the same command goes on from
 the last checkpoint.
->>>>>>> main
+
+`held_out` is a folder of other recordings: when training ends, each band's level difference is scaled by how far it can
+be believed on them (`musetune/training/tilt.py`). Without it the network moves players more often than it is right.
+recipes/configs/upsampler.yaml has the settings of the shipped weights.
 """
 
 from __future__ import annotations
