@@ -181,9 +181,9 @@ def opinion(truth: np.ndarray, stereo: np.ndarray) -> float:
     """ViSQOL's mean opinion score of the mean of both channels, 1 to 5; NaN where it is not installed."""
     if importlib.util.find_spec("visqol") is None:
         return NAN
-    from visqol import VisqolApi
+    visqol = importlib.import_module("visqol")
 
-    api = VisqolApi()
+    api = visqol.VisqolApi()
     api.create(mode="audio")
     waves = [np.asarray(wave.mean(0), np.float64) for wave in (truth, stereo)]
     return float(api.measure_from_arrays(*waves, RATE).moslqo)

@@ -222,9 +222,9 @@ def compose(
 
     flags = {"midi": midi, "musicxml": musicxml, "mxl": mxl, "jams": jams, "plan": plan}
     check_loudness(lufs)
-    rendered = {"kind": audio_format, "mono16": mono16, "lufs": lufs}
     kinds = {kind for kind, on in flags.items() if on}
-    output = output_of(out, kinds, parts, audio or stems_audio, stems_audio, **rendered)
+    audio = audio or stems_audio
+    output = output_of(out, kinds, parts, audio, stems_audio, kind=audio_format, mono16=mono16, lufs=lufs)
     output.check(given, from_)
     check_new(output.paths(), force)
     sound = {"base": base, "adapter": adapter, "steps": steps}
