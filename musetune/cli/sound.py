@@ -49,9 +49,13 @@ def load_pipeline(base: str, adapter: str | None, device: str, music: bool) -> t
     return pipe.to(device), adapter
 
 
-def widen(pipe: MuseTunePipeline, mono: np.ndarray) -> np.ndarray:
-    """48 kHz stereo (2, samples) of the base's own mono (samples,)."""
+def widen(pipe: MuseTunePipeline, mono: np.ndarray, loop_s: float | None = None) -> np.ndarray:
+    """48 kHz stereo (2, samples) of the base's own mono (samples,); of a loop of so many seconds, a loop."""
     prepare_stereo(pipe)
+    if loop_s is not None:
+        from musetune.pipeline.looping import stereo_loop
+
+        return stereo_loop(pipe, mono, loop_s)
     return pipe.to_stereo(mono)
 
 

@@ -322,21 +322,44 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         ValueError: as the pipeline does.
         StoppedError: where nobody waits any more.
     """
+    sheet = order.sheet()
+    wide, rate = widen(pipe, *generate(pipe, order, errand))
+    audio = finish(wide, rate, sheet.duration_s, order.ending)
+    return save_take(order, sheet, audio, rate, folder, errand)
+
+
+def save_take(
+    order: Order,
+    sheet: LeadSheet,
+    audio: np.ndarray,
+    rate: int,
+    folder: Path,
+    errand: Errand[Any] | None = None,
+) -> Take:
+    """Listen to what was made, and write it with its files into a new folder under ``folder``.
+
+    Args:
+        order: what was asked for.
+        sheet: what is played; the audio may ring on after its end.
+        audio: samples (n,) or (channels, n).
+        rate: samples a second.
+        folder: where takes lie.
+        errand: who waits for it.
+
+    Raises:
+        StoppedError: where nobody waits any more.
+    """
     from musetune.audio.export import export_audio
     from musetune.evaluation import report
 
-    sheet = order.sheet()
-    mono, mono_rate = generate(pipe, order, errand)
-    audio = finish(mono, mono_rate, sheet.duration_s, order.ending)
     if errand is not None:
         errand.progress, errand.share = "listening to it", None
         errand.check()
-    obeyed = report(audio[: round(sheet.duration_s * mono_rate)], mono_rate, sheet)
+    mono = audio if audio.ndim == 1 else audio.mean(axis=0)
+    obeyed = report(mono[: round(sheet.duration_s * rate)], rate, sheet)
     if errand is not None:
         errand.progress = "writing files"
         errand.check()
-    wide, rate = widen(pipe, mono, mono_rate)
-    audio = finish(wide, rate, sheet.duration_s, order.ending)
     take_folder = new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
