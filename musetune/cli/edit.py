@@ -315,6 +315,7 @@ def _edit(
     }
     lines = [f"{out}: {seconds:.2f} s at {rate} Hz"]
     if kind == "cover":
-        summary |= output.reports[0].to_json()
+        found = output.reports[0].to_json()
+        summary |= {"kept": found.pop("kept"), "loudness_db": found.pop("loudness_db"), "report": found}
         lines.append(output.reports[0].summary)
     typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join(lines))
