@@ -16,7 +16,18 @@ from musetune.serve.edit_order import EditOrder, read_stretches
 from musetune.serve.errand import Errand
 from musetune.serve.history import NamedTake
 from musetune.serve.listen_work import bars_of_song
-from musetune.serve.work import NAME, Order, Take, check_number, genres_of, hand_over, listen, save_take, style_options
+from musetune.serve.work import (
+    NAME,
+    Order,
+    Take,
+    check_local,
+    check_number,
+    genres_of,
+    hand_over,
+    listen,
+    save_take,
+    style_options,
+)
 from musetune.symbols import BeatGrid, LeadSheet
 
 if TYPE_CHECKING:
@@ -89,8 +100,7 @@ def edit(
     from musetune.audio import bit_depth
 
     order.check()
-    if not hasattr(pipe, order.kind):
-        raise ValueError("Edit needs a pipeline on this machine: start musetune ui without --server")
+    check_local(pipe, order.kind, "Edit")
     calls: dict[str, Callable[..., MuseTuneOutput]] = {
         "repaint": _repaint, "extend": _extend, "vary": _vary, "cover": _cover, "loop": _loop,
     }  # fmt: skip

@@ -218,6 +218,12 @@ def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
 
 
+def check_local(pipe: Any, method: str, what: str) -> None:
+    """Raise ValueError where a pipeline, such as a service's, does not have what is needed."""
+    if not hasattr(pipe, method):
+        raise ValueError(f"{what} needs a pipeline on this machine: start musetune ui without --server")
+
+
 def style_options(style: str | None, share: float) -> dict[str, Any]:
     """What the pipeline is told of a clip whose sound is meant; nothing where there is none."""
     return {"style_audio": str(style), "style_strength": float(share)} if style else {}
@@ -308,6 +314,8 @@ def generate(
             errand.check()
         return tensors
 
+    if order.style:
+        check_local(pipe, "repaint", "Sound like a clip")
     if genres_of(pipe):
         pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
     output = pipe(
