@@ -28,9 +28,16 @@ class CopyrightNotice:
     authors: tuple[str, ...]
     licence: str
 
-    def covers(self, name: str) -> bool:
-        """Whether it holds for a file of this name, whose folder may be another than in the source package."""
-        return any(pattern == "*" or fnmatch(name, pattern.rsplit("/", 1)[-1]) for pattern in self.patterns)
+    def covers(self, path: str) -> bool:
+        """Whether it holds for a file, whose outer folders may be others than in the source package."""
+        return any(pattern == "*" or _fits(path, pattern) for pattern in self.patterns)
+
+
+def _fits(path: str, pattern: str) -> bool:
+    """Whether the end of a path is that of a pattern, a file's name at least; of ``folder/*`` the folder too."""
+    parts = pattern.split("/")
+    ends = ["/".join(parts[first:]) for first in range(len(parts)) if parts[first:] != ["*"]]
+    return any(fnmatch(f"/{path}", f"*/{end}") for end in ends)
 
 
 def read_notices(text: str) -> list[CopyrightNotice]:
@@ -65,9 +72,9 @@ def read_notices(text: str) -> list[CopyrightNotice]:
     ]
 
 
-def find_notice(notices: list[CopyrightNotice], name: str) -> CopyrightNotice | None:
+def find_notice(notices: list[CopyrightNotice], path: str) -> CopyrightNotice | None:
     """The notice that holds for a file: the last that covers it, as the format has it; None for none."""
-    return next((notice for notice in reversed(notices) if notice.covers(name)), None)
+    return next((notice for notice in reversed(notices) if notice.covers(path)), None)
 
 
 def package_notices(root: Path, package: str) -> list[CopyrightNotice]:

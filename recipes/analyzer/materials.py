@@ -85,7 +85,7 @@ def credits(cache: Path) -> str:
     rows: dict[tuple[str, str, str], list[str]] = {}
     notices = {package: package_notices(cache / package, package) for package in FOLDERS}
     for one in find_recordings(cache):
-        found = find_notice(notices[one.set.package], one.stems[0].name)
+        found = find_notice(notices[one.set.package], one.stems[0].as_posix())
         authors = "; ".join(found.authors) if found else "not stated"
         key = (one.set.package, found.licence if found else one.set.licence, authors)
         rows.setdefault(key, []).append(one.name.rsplit("/", 1)[-1])

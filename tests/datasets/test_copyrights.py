@@ -23,6 +23,10 @@ Copyright:
  David Reeves (Destructavator)
 License: CC-BY-3.0
 
+Files: sounds/*
+Copyright: Brett
+License: CC-BY-SA-4.0
+
 License: CC-BY-3.0
  The licence's text.
  Files: none of it is a field.
@@ -43,14 +47,15 @@ License
 @pytest.mark.parametrize(
     ("name", "licence", "author"),
     [
-        ("van_theme.ogg", "CC-BY-3.0", "Manuel"),
-        ("David01.ogg", "CC-BY-3.0", "David Reeves"),
-        ("other.ogg", "GPL-2+", "The Team"),
+        ("usr/base/0music.unpacked/music/van_theme.ogg", "CC-BY-3.0", "Manuel"),
+        ("usr/base/music/David01.ogg", "CC-BY-3.0", "David Reeves"),
+        ("usr/base/music/other.ogg", "GPL-2+", "The Team"),
+        ("usr/share/sounds/click.ogg", "CC-BY-SA-4.0", "Brett"),
     ],
 )
 def test_the_last_notice_that_covers_a_file_holds(name: str, licence: str, author: str) -> None:
     notices = read_notices(MACHINE)
-    assert len(notices) == 2
+    assert len(notices) == 3
     found = find_notice(notices, name)
     assert found is not None
     assert found.licence == licence
