@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.serve.remote import RemoteAnalyser, RemotePipeline
 
 log = logging.getLogger(__name__)
 SECONDS = (2.0, 60.0)  # what the page makes
@@ -201,7 +202,7 @@ def stack(pipe: MuseTunePipeline, folders: Iterable[Path]) -> list[str]:
     return names
 
 
-def genres_of(pipe: MuseTunePipeline) -> list[str]:
+def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     """Names of the resident genre adapters."""
     return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
 
@@ -360,7 +361,7 @@ def save_take(
 
 def listen(
     path: str | Path,
-    worker: AnalysisWorker | None = None,
+    worker: AnalysisWorker | RemoteAnalyser | None = None,
     errand: Errand[Any] | None = None,
     *,
     outputs: tuple[str, ...] = (),
@@ -393,7 +394,7 @@ def listen(
     return result.record, replace(result.lead_sheet, genre=genre if genre in GENRES else None)
 
 
-def _answer(worker: AnalysisWorker, job: AnalysisJob, errand: Errand[Any] | None) -> JobResult:
+def _answer(worker: AnalysisWorker | RemoteAnalyser, job: AnalysisJob, errand: Errand[Any] | None) -> JobResult:
     """What the worker says to a job; it is killed when the time is up or nobody waits any more."""
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
