@@ -40,6 +40,7 @@ class GenerationRunner:
         max_seconds: The longest audio that it makes.
         notices: A folder in which it says what it has loaded, under the worker's process id.
         batch: How many generations it does at once where they fit together.
+        pipe: A pipeline that is loaded already, as `load_pipeline` loads it.
     """
 
     kinds: Collection[str] = ("generation",)
@@ -52,8 +53,10 @@ class GenerationRunner:
         max_seconds: float = 300.0,
         notices: Path | None = None,
         batch: int = 1,
+        pipe: MuseTunePipeline | None = None,
     ) -> None:
-        self.pipe, self.max_seconds, self.batch = load_pipeline(base, adapter, device), max_seconds, batch
+        self.pipe = load_pipeline(base, adapter, device) if pipe is None else pipe
+        self.max_seconds, self.batch = max_seconds, batch
         self.reader, self.analyser = FileReader(), AnalysisWorker()
         if notices is not None:
             write_notice(notices, loaded(self.pipe))

@@ -9,15 +9,16 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
+from musetune.serve.service.fork_server import can_fork
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import WorkerPool, WorkerSetup
-from musetune.serve.service.runner import generation_factory
+from musetune.serve.service.runner import generation_factory, load_pipeline
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.sqlite_store import SQLiteJobStore
 from musetune.serve.service.timeline import AttemptTime
@@ -56,7 +57,9 @@ class JobService:
             settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices, settings.batch
         )
         common = {"folder": settings.folder, "max_seconds": settings.max_job_seconds, "begin": set_up_logs}
-        generation = WorkerSetup(open_store, make, threads=settings.threads, memory=settings.memory, **common)  # type: ignore[arg-type]
+        generation = WorkerSetup(
+            open_store, make, threads=settings.threads, memory=settings.memory, load=_shared_base(settings), **common
+        )  # type: ignore[arg-type]
         analysis = WorkerSetup(open_store, partial(AnalysisRunner, settings.notices), **common)  # type: ignore[arg-type]
         self.pools = {
             "generation": WorkerPool(generation, settings.workers, "generation", self.store),
@@ -161,6 +164,11 @@ class JobService:
                     self.sweep()
             except Exception:  # a full disk: this thread must go on, since it is what makes room
                 log.exception("old jobs cannot be tended now")
+
+
+def _shared_base(settings: ServiceSettings) -> Callable[[], Any] | None:
+    """What loads the base that all workers share; None where each has to load its own."""
+    return partial(load_pipeline, settings.base, settings.adapter, "cpu") if can_fork(settings.device) else None
 
 
 def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
