@@ -1,13 +1,13 @@
-"""What sharing saves in `musetune serve`: one base for all workers, batches, adapters that stay, previews on the way.
+"""What sharing saves in `musetune serve`: one base for all workers, batches, adapters that stay; what previews cost.
 
-    python benchmarks/serving_batches.py [--base nano] [--workers 1 2 3] [--sizes 1 2 4 8] [--seconds 10.24] [--repeats 3]
+    python benchmarks/serving_batches.py [--base nano] [--workers 1 2 3] [--sizes 1 2 4 8] [--repeats 3]
 
 Memory: for each number of workers a service is started, and each worker generates once. Pss counts a page that n
 processes share as an nth of it, so the sum over the processes that generate is what they take. "apart" is the same with
 workers that each load their own, as on an accelerator.
 
-Batches: requests of one length, alone and together, by the processor's time of one thread. Adapters: seconds of a request
-to mix other genre adapters than the one before. Previews: the processor's time of one, and of the clip it belongs to.
+Batches: requests of one length, alone and together, by the processor's time of one thread. Adapters: what a request
+takes to mix other genre adapters than the one before. Previews: the processor's time of one, and of its clip.
 
 Ratios hold on a busy machine; seconds are this machine's. ``--json FILE`` writes all figures.
 """
@@ -191,9 +191,9 @@ def main() -> None:
         for together in (True, False)
     ]
     for row in figures["memory"]:
-        how = "shared" if row["shared"] else "apart "
-        print(f"{row['workers']} worker(s), {how}: ready after {row['ready_s']:.0f} s; Pss {row['pss_loaded_mb']:.0f} MB loaded, "
-              f"{row['pss_after_mb']:.0f} MB after clips (Rss {row['rss_after_mb']:.0f})")  # fmt: skip
+        how, pss = "shared" if row["shared"] else "apart ", f"{row['pss_loaded_mb']:.0f} MB loaded"
+        pss += f", {row['pss_after_mb']:.0f} MB after clips (Rss {row['rss_after_mb']:.0f})"
+        print(f"{row['workers']} worker(s), {how}: ready after {row['ready_s']:.0f} s; Pss {pss}")
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args.base, Path(folder), args.seconds, args.steps)
         bench.measure_batch(1)  # warms up
@@ -208,13 +208,12 @@ def main() -> None:
         }
         for size, row in figures["batches"].items():
             print(
-                f"batch of {size}: {row['clip_s']:.2f} s of one processor a clip, {row['denoising_s']:.2f} s to its latents"
+                f"batch of {size}: {row['clip_s']:.2f} s of one processor a clip, {row['denoising_s']:.2f} s to latents"
             )
         if swaps := bench.measure_swaps(200):
-            figures["swap_ms"] = {"median": 1000 * median(swaps), "worst": 1000 * max(swaps)}
-            print(
-                f"adapters: {figures['swap_ms']['median']:.1f} ms a change, at worst {figures['swap_ms']['worst']:.1f} ms"
-            )
+            typical, worst = 1000 * median(swaps), 1000 * max(swaps)
+            figures["swap_ms"] = {"median": typical, "worst": worst}
+            print(f"adapters: {typical:.1f} ms a change, at worst {worst:.1f} ms")
         preview, clip = map(median, zip(*(bench.measure_preview() for _ in range(args.repeats)), strict=True))
         figures["preview"] = {"preview_s": preview, "clip_s": clip}
         print(f"preview: {preview:.2f} s beside {clip:.2f} s of its clip ({preview / clip:.1%})")

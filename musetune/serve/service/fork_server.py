@@ -160,7 +160,7 @@ def _serve(load: Callable[[], Any], run: Callable[[str, Any], None], connection:
 
 
 def _load_with_one_thread(load: Callable[[], Any]) -> Any:
-    """What ``load`` gives, torch's pool of threads never having been started: a copy of the process would wait for it."""
+    """What ``load`` gives, and torch's own choice of threads; their pool is not started, which no copy would have."""
     import torch
 
     threads = torch.get_num_threads()

@@ -54,7 +54,14 @@ class WorkerSetup:
 
 
 def run_worker(setup: WorkerSetup, name: str, parent: int, *shared: Any) -> None:
-    """A worker process: SIGTERM lets it finish its job and end; it ends with its parent. ``shared``: what was loaded."""
+    """A worker process: SIGTERM lets it finish its job and end; it ends with its parent.
+
+    Args:
+        setup: What it is made of.
+        name: Its name.
+        parent: The process with which it ends.
+        shared: What was loaded for all of them, where something was.
+    """
     end_with_parent(parent, lasting=False)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

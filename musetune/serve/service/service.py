@@ -18,7 +18,7 @@ from musetune.serve.service.fork_server import can_fork
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import WorkerPool, WorkerSetup
-from musetune.serve.service.runner import generation_factory, load_pipeline
+from musetune.serve.service.runner import generation_factory, load_warm
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.sqlite_store import SQLiteJobStore
 from musetune.serve.service.timeline import AttemptTime
@@ -168,7 +168,7 @@ class JobService:
 
 def _shared_base(settings: ServiceSettings) -> Callable[[], Any] | None:
     """What loads the base that all workers share; None where each has to load its own."""
-    return partial(load_pipeline, settings.base, settings.adapter, "cpu") if can_fork(settings.device) else None
+    return partial(load_warm, settings.base, settings.adapter) if can_fork(settings.device) else None
 
 
 def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
