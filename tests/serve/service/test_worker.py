@@ -140,8 +140,8 @@ def test_workers_that_share_what_is_loaded_live_and_die_one_by_one(store: SQLite
     pool = WorkerPool(shared_setup(tmp_path), 2, "worker", store)
     pool.start()
     try:
-        for number in range(40):
-            store.submit("diary", {"number": number, "steps": 10, "pause": 0.01})
+        for number in range(6):
+            store.submit("diary", {"number": number, "steps": 40, "pause": 0.01})
         wait_until(lambda: all(store.running(name) for name in pool.names))
         victim, parent = pool.pids["worker-1"], pool._forks._process.pid
         os.kill(victim, signal.SIGKILL)
@@ -149,7 +149,7 @@ def test_workers_that_share_what_is_loaded_live_and_die_one_by_one(store: SQLite
         assert pool._forks._process.pid == parent
         os.kill(parent, signal.SIGKILL)
         wait_until(lambda: pool.restarts >= 3 and len(pool.pids) == 2)
-        wait_until(lambda: store.counts().get(("diary", "succeeded")) == 40)
+        wait_until(lambda: store.counts().get(("diary", "succeeded")) == 6)
         children = list(pool.pids.values())
     finally:
         assert pool.stop(60)
