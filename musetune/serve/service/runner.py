@@ -28,6 +28,7 @@ MAKERS: dict[str, Maker] = {
     "repaint": edits.repaint,
     "extend": edits.extend,
     "vary": edits.vary,
+    "cover": edits.cover,
     "loop": edits.loop,
     "plan": writing.plan,
     "arrangement": writing.arrange,
