@@ -86,8 +86,9 @@ def cover(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_secon
     """Play a recording with another sound."""
     body = CoverBody.model_validate(context.job.request["body"])
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
-    keep = {} if body.keep is None else {"keep": body.keep}
-    output = pipe.cover(**_given(piece, sheet), prompt=body.prompt, genre=body.genre, **keep, **options)
+    if body.keep is not None:
+        options["keep"] = body.keep
+    output = pipe.cover(**_given(piece, sheet), prompt=body.prompt, genre=body.genre, **options)
     return _write(context, body, output, began)
 
 
