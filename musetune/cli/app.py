@@ -1,4 +1,4 @@
-"""`musetune generate | plan | compose | repaint | extend | vary | analyze | prepare | train | evaluate | compare |
+"""`musetune generate | plan | compose | repaint | extend | vary | live | watch | analyze | prepare | train | evaluate | compare |
 push | pull | adapters | info`: the command line, thin over the package.
 """
 
@@ -22,6 +22,7 @@ from musetune.cli import edit as cli_edit
 from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
+from musetune.cli import live as cli_live
 from musetune.cli import prepare as cli_prepare
 from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
@@ -290,6 +291,7 @@ app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
 app.command(help=cli_edit.REPAINT_HELP)(cli_edit.repaint)
 app.command(help=cli_edit.EXTEND_HELP)(cli_edit.extend)
 app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
+app.command(help=cli_live.HELP)(cli_live.live)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
