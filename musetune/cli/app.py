@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | repaint | extend | vary | live | watch | analyze | prepare | train | evaluate | compare |
-push | pull | adapters | info`: the command line, thin over the package.
+"""`musetune generate | plan | compose | repaint | extend | vary | live | watch | analyze | prepare | train | evaluate |
+compare | push | pull | adapters | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from musetune.cli import prepare as cli_prepare
 from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
+from musetune.cli import watch as cli_watch
 from musetune.cli.lists import ListsCommand
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
@@ -292,6 +293,7 @@ app.command(help=cli_edit.REPAINT_HELP)(cli_edit.repaint)
 app.command(help=cli_edit.EXTEND_HELP)(cli_edit.extend)
 app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
 app.command(help=cli_live.HELP)(cli_live.live)
+app.command(help=cli_watch.HELP)(cli_watch.watch)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)

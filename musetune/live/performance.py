@@ -100,9 +100,7 @@ def perform(
                 waiting.clear()
                 if sink.underruns > underruns:
                     underruns = sink.underruns
-                    say(
-                        f"underrun {underruns} at {chunk.passage.start_s:.1f} s: making a chunk took {chunk.made_in_s:.1f} s"
-                    )
+                    say(f"underrun {underruns} at {chunk.passage.start_s:.1f} s: a chunk took {chunk.made_in_s:.1f} s")
                 lead_s = MARGIN * max(making, default=chunk.made_in_s)
                 while sink.buffered_s() > lead_s and not stopped() and not done:
                     time.sleep(0.01)
