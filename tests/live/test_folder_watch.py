@@ -1,4 +1,4 @@
-"""A watched folder: what appears is rendered whole and once, what is wrong is said, and its own files are left alone."""
+"""A watched folder: what appears is rendered whole and once, what is wrong is said, its own files are left alone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from small_pipe import make_pipe
 from typer.testing import CliRunner
 
 from musetune import LeadSheet
+from musetune.audio import mel_frontend
 from musetune.cli.app import app
 from musetune.live.folder_watch import FolderWatch
 
@@ -132,7 +133,10 @@ def test_half_a_file_is_not_read_and_own_files_start_nothing(tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("stems", [False, True])
 def test_the_command_writes_audio_and_midi(tiny_base: Path, tmp_path: Path, stems: bool) -> None:
-    adapter = make_pipe(tiny_base).save_adapter(tmp_path / "adapter")
+    pipe = make_pipe(tiny_base)
+    if stems:
+        pipe.adapter.add_stems(16, 8, mel_frontend(pipe).frequencies)
+    adapter = pipe.save_adapter(tmp_path / "adapter")
     folder = tmp_path / "songs"
     folder.mkdir()
     SHEET.save(folder / "song.mid")
