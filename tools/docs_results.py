@@ -39,6 +39,7 @@ PAGES = {
     "analysis": "Analysis",
     "sound": "48 kHz stereo",
     "cost": "Time, memory and size",
+    "serving": "The service under load and faults",
 }
 MEASURES = {
     "root": "chord roots",
@@ -497,6 +498,7 @@ def section(path: Path, record: dict[str, Any]) -> str:
     """One table with its command before it and its reading after it."""
     lines = [f"## {record['title']} {{ #{path.stem} }}", wrapped(record["about"])]
     lines += [] if "command" in record.get("columns", ()) else [f"Command: `{record['command']}`"]
+    lines += [wrapped(f"Machine: {record['machine']}.")] if "machine" in record else []
     if "means" in record:
         lines += listening_tables(record)
         reading = [*standing(record), *record.get("reading", [])]

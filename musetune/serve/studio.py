@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import gradio as gr
@@ -15,10 +15,12 @@ from gradio.context import LocalContext
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.errand import Errand
 from musetune.serve.guard import Audience
+from musetune.serve.live_session import LiveStage
 from musetune.serve.work import genres_of
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.serve.remote import RemoteAnalyser, RemotePipeline
 
 Result = TypeVar("Result")
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "work"}  # for every event that works long
@@ -30,17 +32,22 @@ class Studio:
     """The pipeline, the folder of takes, and what keeps long work one at a time.
 
     Attributes:
-        pipe: the pipeline that generates.
+        pipe: the pipeline that generates, here or at a service.
         folder: where takes are written; the page may give away every file in it.
         genres: names of the genre adapters, in the order of their sliders.
         turn: the lock that every long piece of work holds.
-        analyser: the process that analyses songs.
+        analyser: what analyses songs: a process, or a service.
+        stage: where somebody plays live, who then has the turn.
         audience: who can be told how far the work is; the server fills it.
     """
 
-    def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
-        self.pipe, self.folder, self.genres = pipe, folder, genres_of(pipe)
-        self.turn, self.analyser = threading.Lock(), AnalysisWorker()
+    def __init__(
+        self, pipe: MuseTunePipeline | RemotePipeline, folder: Path, analyser: RemoteAnalyser | None = None
+    ) -> None:
+        self.pipe: Any = pipe  # either kind, for those who ask it for more than both can do
+        self.folder, self.genres = folder, genres_of(self.pipe)
+        self.turn, self.analyser = threading.Lock(), analyser or AnalysisWorker()
+        self.stage = LiveStage(cast("MuseTunePipeline", pipe), self.turn)  # which asks whether it can stream
         self.audience = Audience()
         self._tickets, self._cancelled = itertools.count(1), set[int]()
         self._at_work: WeakValueDictionary[int, Errand[Any]] = WeakValueDictionary()
@@ -84,6 +91,8 @@ class Studio:
         session, event = getattr(request, "session_hash", None), LocalContext.event_id.get(None)
         present = (lambda: True) if session is None else (lambda: self.audience.has(session, event))
         errand = Errand(work, self.turn, present)
+        if self.stage.busy:
+            errand.progress = "waiting until Live stops"
         if ticket is not None:
             self._at_work[ticket] = errand
         return errand

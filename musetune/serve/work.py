@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.serve.remote import RemoteAnalyser, RemotePipeline
 
 log = logging.getLogger(__name__)
 SECONDS = (2.0, 60.0)  # what the page makes
@@ -201,7 +202,7 @@ def stack(pipe: MuseTunePipeline, folders: Iterable[Path]) -> list[str]:
     return names
 
 
-def genres_of(pipe: MuseTunePipeline) -> list[str]:
+def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     """Names of the resident genre adapters."""
     return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
 
@@ -311,15 +312,40 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         ValueError: as the pipeline does.
         StoppedError: where nobody waits any more.
     """
+    sheet = order.sheet()
+    audio, rate = generate(pipe, order, errand)
+    return save_take(order, sheet, audio, rate, folder, errand)
+
+
+def save_take(
+    order: Order,
+    sheet: LeadSheet,
+    audio: np.ndarray,
+    rate: int,
+    folder: Path,
+    errand: Errand[Any] | None = None,
+) -> Take:
+    """Listen to what was made, and write it with its files into a new folder under ``folder``.
+
+    Args:
+        order: what was asked for.
+        sheet: what is played; the audio may ring on after its end.
+        audio: samples (n,) or (channels, n).
+        rate: samples a second.
+        folder: where takes lie.
+        errand: who waits for it.
+
+    Raises:
+        StoppedError: where nobody waits any more.
+    """
     from musetune.audio import save_audio
     from musetune.evaluation import report
 
-    sheet = order.sheet()
-    audio, rate = generate(pipe, order, errand)
     if errand is not None:
         errand.progress, errand.share = "listening to it", None
         errand.check()
-    obeyed = report(audio[: round(sheet.duration_s * rate)], rate, sheet)
+    mono = audio if audio.ndim == 1 else audio.mean(axis=0)
+    obeyed = report(mono[: round(sheet.duration_s * rate)], rate, sheet)
     take_folder = new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
@@ -330,12 +356,12 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
     settings = {"prompt": order.prompt, "seed": order.seed, "steps": order.steps, "mix": dict(order.mix)}
     record = obeyed.to_json(settings | {"bars": order.bars, "ending": order.ending})
     (take_folder / "report.json").write_text(json.dumps(record, indent=1))
-    return Take(order, sheet, len(audio) / rate, record, files)
+    return Take(order, sheet, audio.shape[-1] / rate, record, files)
 
 
 def listen(
     path: str | Path,
-    worker: AnalysisWorker | None = None,
+    worker: AnalysisWorker | RemoteAnalyser | None = None,
     errand: Errand[Any] | None = None,
     *,
     outputs: tuple[str, ...] = (),
@@ -368,7 +394,7 @@ def listen(
     return result.record, replace(result.lead_sheet, genre=genre if genre in GENRES else None)
 
 
-def _answer(worker: AnalysisWorker, job: AnalysisJob, errand: Errand[Any] | None) -> JobResult:
+def _answer(worker: AnalysisWorker | RemoteAnalyser, job: AnalysisJob, errand: Errand[Any] | None) -> JobResult:
     """What the worker says to a job; it is killed when the time is up or nobody waits any more."""
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
