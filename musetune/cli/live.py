@@ -26,20 +26,21 @@ HELP = """Play live: an endless band that follows your chords.
 PROMPT says what it sounds like. The chart (--chords, or --sheet FILE) goes round and round; your hands go before it:
 
 \b
-  on the computer keyboard, in a terminal (C major is shown; --key changes them):
-    1 2 3 4 5 6 7     I ii iii IV V vi viio          triads of the key
-    q w e r t y u     Imaj7 ii7 iii7 IVmaj7 V7 …     sevenths
-    a s d f g         V7/ii V7/iii V7/IV V7/V V7/vi  dominants of its degrees
-    z x c v b n m ,   i iio bIII iv v bVI bVII bII   borrowed chords
-    space chart   - no chord   [ ] softer, louder   < > slower, faster   Esc end
-  on a MIDI keyboard (--midi NAME, or --midi any): hold three notes or more; the chord is named from them,
-    whatever its inversion, and goes on until you hold another.
+  in a terminal, on the computer keyboard (here C major; as --key says):
+    1 2 3 4 5 6 7    I ii iii IV V vi viio          triads
+    q w e r t y u    Imaj7 ii7 iii7 IVmaj7 V7 …     sevenths
+    a s d f g        V7/ii V7/iii V7/IV V7/V V7/vi  dominants
+    z x c v b n m ,  i iio bIII iv v bVI bVII bII   borrowed chords
+    space  chart again   -  no chord   Esc  end
+    [ ]  softer, louder  < >  slower, faster
+  on a MIDI keyboard (--midi NAME, or --midi any): hold three notes or more;
+    the chord is named from them and goes on until you hold another
 
 A change is heard at the next bar line if it comes before the look-ahead, which is printed at the end: the time that
 a bar takes to make, and the sound card's latency. Where the machine is too slow, underruns are counted and said;
 --steps 6 or --mono16 help. Bars that last longer than --chunk-seconds are made in parts.
 
-Sound goes to the sound card (pip install "musetune[live]"), with --out live.wav to a file, with --out - as WAV to
+Sound goes to the sound card (MuseTune installed with its extra live), with --out live.wav to a file, with --out - as WAV to
 standard output, for another program. --clock NAME sends MIDI clock (24 a quarter note, start and stop) in time with
 what is heard. Words go to standard error.
 

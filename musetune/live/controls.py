@@ -16,7 +16,7 @@ from musetune.symbols.spans import ChordSpan
 
 
 @dataclass(frozen=True)
-class LiveSettings:
+class ControlSettings:
     """What holds at the moment.
 
     Attributes:
@@ -55,11 +55,11 @@ class LiveControls:
         self._bars = [Fraction(0), *(line for line in chart.downbeats() if line > 0), chart.length]
         self._bar = 0
         self._lock = threading.Lock()
-        self._settings = LiveSettings(chart.bpm)
+        self._settings = ControlSettings(chart.bpm)
         self._stopped = False
 
     @property
-    def settings(self) -> LiveSettings:
+    def settings(self) -> ControlSettings:
         """What holds now."""
         return self._settings
 
@@ -99,7 +99,7 @@ class LiveControls:
             self._bar = (self._bar + 1) % (len(self._bars) - 1)
         return StreamInput(sheet, self._prompt, settings.mix, settings.loudness_db)
 
-    def _bar_sheet(self, settings: LiveSettings) -> LeadSheet:
+    def _bar_sheet(self, settings: ControlSettings) -> LeadSheet:
         """Return the chart's bar that is due, at the player's tempo and with the chord that is held."""
         bar = self._chart.slice(self._bars[self._bar], self._bars[self._bar + 1])
         if settings.bpm != self._chart.bpm:
