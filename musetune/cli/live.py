@@ -41,8 +41,8 @@ a bar takes to make, and the sound card's latency. Where the machine is too slow
 --steps 6 or --mono16 help. Bars that last longer than --chunk-seconds are made in parts.
 
 Sound goes to the sound card (MuseTune installed with its extra live), with --out live.wav to a file, with --out - as
-WAV to standard output, for another program. --clock NAME sends MIDI clock (24 a quarter note, start and stop) in time with
-what is heard. Words go to standard error.
+WAV to standard output, for another program. --clock NAME sends MIDI clock (24 a quarter note, start and stop) in time
+with what is heard. Words go to standard error.
 
 Examples:
 
