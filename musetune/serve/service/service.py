@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
+from musetune.serve.service.fork_server import can_fork
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import Pool, WorkerPool, WorkerSetup
-from musetune.serve.service.runner import generation_factory
+from musetune.serve.service.runner import generation_factory, load_warm
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.stores import open_store
 from musetune.serve.service.timeline import AttemptTime
@@ -166,6 +167,11 @@ class JobService:
                 log.exception("old jobs cannot be tended now")
 
 
+def _shared_base(settings: ServiceSettings) -> Callable[[], Any] | None:
+    """What loads the base that all workers share; None where each has to load its own."""
+    return partial(load_warm, settings.base, settings.adapter) if can_fork(settings.device) else None
+
+
 def _remove_other_attempts(folder: Path, job: Job) -> None:
     """Remove what attempts at an ended job wrote whose workers died before they could remove it."""
     kept = {str(path).partition("/")[0] for path in (job.result or {}).get("files", {}).values()}
@@ -191,6 +197,7 @@ def local_pools(settings: ServiceSettings, store: JobStore) -> dict[str, WorkerP
     counts = {"generation": settings.workers, "analysis": settings.analysers}
     threads = {"generation": settings.threads, "analysis": None}
     memory = {"generation": settings.memory, "analysis": None}
+    load = {"generation": _shared_base(settings), "analysis": None}
     return {
         kind: WorkerPool(
             WorkerSetup(
@@ -201,6 +208,7 @@ def local_pools(settings: ServiceSettings, store: JobStore) -> dict[str, WorkerP
                 threads[kind],
                 memory[kind],
                 set_up_logs,
+                load[kind],
             ),
             counts[kind],
             kind,
