@@ -15,9 +15,9 @@ from musetune.cli.ui import check_port
 
 HELP = """Serve generation and analysis over HTTP, for programs.
 
-POST a request to /v1/generations or /v1/analyses and get a job; ask /v1/jobs/ID how far it is; fetch
-/v1/jobs/ID/audio, report, chart, midi, musicxml. /openapi.json describes all of it, `musetune.client` speaks it,
-docs/how-to/serve.md explains it.
+POST a request to /v1/generations, repaints, extensions, variations, loops, plans, arrangements or analyses and get a
+job; ask /v1/jobs/ID how far it is; fetch /v1/jobs/ID/audio, report, chart, midi, musicxml. /openapi.json describes all
+of it, `musetune.client` speaks it, docs/how-to/serve.md explains it.
 
 Jobs and results lie in --folder and outlive a crash: at the next start the queue goes on where it was.
 
@@ -59,8 +59,17 @@ def serve(
     max_seconds: Annotated[float, typer.Option(help="longest audio of one generation", min=1)] = 120.0,
     job_seconds: Annotated[float, typer.Option(help="longest time of one job", min=1)] = 1800.0,
     upload_mb: Annotated[int, typer.Option(help="largest song, in MB", min=1)] = 256,
+    uploads_mb: Annotated[
+        int, typer.Option(help="all that clients send and jobs wait for, together, in MB", min=1)
+    ] = 4096,
     disk_mb: Annotated[int, typer.Option(help="all results together, in MB; the oldest go", min=1)] = 20480,
     keep_hours: Annotated[float, typer.Option(help="how long results are kept", min=0.01)] = 24.0,
+    batch: Annotated[
+        int, typer.Option(help="how many requests that fit together a worker generates at once", min=1, max=64)
+    ] = 4,
+    memory_mb: Annotated[
+        int | None, typer.Option(help="what a worker may take for itself, in MB; a job that needs more fails", min=256)
+    ] = None,
     rate: Annotated[str, typer.Option(help="requests of each key, such as 60/minute; none: no limit")] = "300/minute",
     keys: Annotated[Path | None, typer.Option(help="file with a SHA-256, or NAME:SHA-256, a line")] = None,
     drain: Annotated[float, typer.Option(help="seconds that running jobs get to end when it is stopped", min=0)] = 60.0,
@@ -70,10 +79,9 @@ def serve(
 ) -> None:
     check_port(host, port)
     try:
-        import uvicorn
-
         from musetune.serve.service.access import KEYS_VARIABLE, ApiKeys, RateLimit
         from musetune.serve.service.app import build_app
+        from musetune.serve.service.http_server import run_server
         from musetune.serve.service.monitoring import set_up_logs
         from musetune.serve.service.service import JobService
         from musetune.serve.service.settings import MEGABYTE, ServiceSettings
@@ -100,6 +108,9 @@ def serve(
         max_seconds=max_seconds,
         max_job_seconds=job_seconds,
         max_upload=upload_mb * MEGABYTE,
+        max_uploads=uploads_mb * MEGABYTE,
+        batch=batch,
+        memory=None if memory_mb is None else memory_mb * MEGABYTE,
         max_bytes=disk_mb * MEGABYTE,
         keep_seconds=keep_hours * 3600,
         rate=limit,
@@ -110,17 +121,7 @@ def serve(
     set_up_logs()
     typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn drains first, then raises the signal once more
-    uvicorn.run(
-        build_app(service, api_keys, host),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=5,
-        limit_concurrency=512,
-    )
+    run_server(build_app(service, api_keys, host), host, port)
 
 
 def _is_loopback(host: str) -> bool:

@@ -225,6 +225,24 @@ class AdapterManager:
                     self._merged.close()
 
     @contextmanager
+    def mixing(self, mix: Mapping[str, float] | None) -> Iterator[None]:
+        """A context in which the genre LoRAs count as ``mix`` says, None as they do anyway; after it as before.
+
+        Raises:
+            ValueError: as ``set`` does.
+        """
+        with self._lock():
+            if mix is None:
+                yield
+                return
+            before = dict(self._mix())
+            self.set(mix)
+            try:
+                yield
+            finally:
+                self.set(before)
+
+    @contextmanager
     def _merge(self, strength: float, music: bool) -> Iterator[None]:
         """A context in which the LoRAs that count lie in the U-Net's weights."""
         adapter = self.pipe.adapter

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from musetune.pipeline.sampler import Generators
@@ -24,3 +25,4 @@ class EditOptions(TypedDict, total=False):
     strength: float | None
     arrangement: Arrangement | None
     return_report: bool
+    callback_on_step_end: Callable[..., dict[str, Any] | None] | None

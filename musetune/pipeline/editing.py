@@ -299,7 +299,8 @@ def generate_latents(
 ) -> Tensor:
     """Return latents (1, channels, rows, cols)."""
     words = dict.fromkeys(WORDS) | {"negative_prompt": options.get("negative_prompt")}
-    sampling = {"eta": 0.0, "cross_attention_kwargs": None, "on_step": None}
+    on_step = pipe._on_step(None, 1, options.get("callback_on_step_end"))
+    sampling = {"eta": 0.0, "cross_attention_kwargs": None, "on_step": on_step}
     with pipe.adapter_manager.playing(request.strength, music=True):
         return pipe._generate(request, [prompt], words, options.get("generator"), None, source, circular, **sampling)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
@@ -62,6 +62,8 @@ from musetune.symbols import Arrangement, Chord, LeadSheet
 if TYPE_CHECKING:
     from musetune.evaluation import Report
     from musetune.pipeline.edit_options import EditOptions
+    from musetune.pipeline.stream_score import SheetSource
+    from musetune.pipeline.streaming import StreamChunk, StreamOptions
 
 OUTPUT_TYPES = ("np", "pt", "latent")
 Callback = Callable[[int, Tensor, Tensor], None]  # step, timestep, latents
@@ -429,7 +431,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             harmonic_progression: chords that share the beats of each stretch evenly, in place of the sheet's there.
             sampling_rate: Hz, of an array.
             options: generator, num_inference_steps, guidance_scale, music_guidance_scale, stem_guidance_scale,
-                negative_prompt, strength, arrangement (notes of the whole piece), return_report (one a stretch).
+                negative_prompt, strength, arrangement (notes of the whole piece), return_report (one a stretch),
+                callback_on_step_end (as of a call; what it raises ends the edit).
 
         Returns:
             The whole piece at the input's sampling rate and channels, (1, samples) or (1, channels, samples).
@@ -531,6 +534,52 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         from musetune.pipeline import looping
 
         return looping.make_loops(self, lead_sheet, prompt, loops, options)
+
+    # -- live
+    # --------------------------------------------------------------------------------------------------------------
+
+    def stream(
+        self,
+        sheet_source: SheetSource,
+        prompt: str = "",
+        *,
+        stereo: bool = True,
+        **options: Unpack[StreamOptions],
+    ) -> Iterator[StreamChunk]:
+        """Play without end, a bar or a part of one at a time, while chords, tempo, genres, loudness and words change.
+
+        Each chunk is painted on from the latents of the last ones. A chunk is made when it is asked for: what the
+        source says then is heard in it, a new lead sheet from the next bar line on. So the delay of a change is what
+        lies ready unheard, the time that a chunk takes (``StreamChunk.made_in_s``) and the way to the bar line.
+
+        Args:
+            sheet_source: a LeadSheet, which goes round and round; an iterable of LeadSheet or StreamInput, each
+                played once to its end; or a function of a StreamPosition, called before every chunk, that returns a
+                LeadSheet, a StreamInput, or None for no change. The function ends the stream by raising
+                StopIteration. A new lead sheet begins at the next bar line; all else counts from the next chunk on.
+            prompt: words, until the source gives others.
+            stereo: 48 kHz stereo; needs an upsampler (``load_upsampler``). Else the vocoder's mono.
+            options: generator, num_inference_steps (8; words and music are pushed in the first half of them),
+                guidance_scale, music_guidance_scale, negative_prompt, strength, chunk_seconds (a longer bar is played
+                in parts, 2.2) and window_seconds (what the model hears and makes at once, 5.12).
+
+        Returns:
+            An iterator of StreamChunk. Its memory does not grow.
+
+        Raises:
+            ValueError: for options out of range, without an adapter, and for what a source says and cannot be played.
+            TypeError: for a source that is none.
+
+        Example:
+            >>> pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")  # doctest: +SKIP
+            >>> sheet = LeadSheet.parse("| C | F | G | C |", bpm=120)  # doctest: +SKIP
+            >>> for chunk in pipe.stream(sheet, "bright pop", stereo=False):  # doctest: +SKIP
+            ...     play(chunk.audio, chunk.sampling_rate)
+        """
+        from musetune.pipeline import streaming
+
+        self._check_stereo(stereo)
+        return streaming.stream(self, sheet_source, prompt, stereo, options)
 
     # -- the call
     # ----------------------------------------------------------------------------------------------------------

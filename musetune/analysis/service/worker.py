@@ -7,33 +7,21 @@ or is stopped takes nothing with it, and two threads took 15 % more processor ti
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
 
 from musetune.analysis.listening.engines import beats_of
 from musetune.analysis.numerals.reader import Reader
 from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
+from musetune.analysis.service.process import LineProcess, ProcessDeath, answer_lines, check_answer
 from musetune.audio.source import SYMBOLS, sha256_of, text_name
 from musetune.symbols.json_values import JsonObject
 
 PATIENCE_S = 7200.0  # a file may take so long; then its process is stopped
 PROGRAM = "from musetune.analysis.service.worker import main; main()"
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # one each: the cores are shared by processes
-BUILTIN: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (ValueError, FileNotFoundError, PermissionError, OSError, ImportError, MemoryError)
-}
 
 
 @dataclass(frozen=True)
@@ -143,120 +131,43 @@ def _notes() -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """The process's side: answers on what was standard output, where nothing else may write from now on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and closes the pipe
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = perform(AnalysisJob(**request | {"outputs": tuple(request["outputs"])}))
-            reply = {
-                "result": answer.result.pack(),
-                "cached": answer.cached,
-                "files": answer.files,
-                "notes": answer.notes,
-                "existing": answer.existing,
-            }
-        except Exception as error:  # the files after this one go on
-            reply = {"error": _nearest(error), "message": _message(error)}
-        answers.write(json.dumps(reply) + "\n")
-        answers.flush()
+    """The process's side."""
+    answer_lines(_answer)
 
 
-def _nearest(error: Exception) -> str | None:
-    return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in BUILTIN), None)
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__ if _nearest(error) else f"{type(error).__name__}: {error}"
+def _answer(request: JsonObject) -> JsonObject:
+    """The answer to a job, as plain values."""
+    outputs = tuple(request["outputs"])  # type: ignore[arg-type]
+    answer = perform(AnalysisJob(**request | {"outputs": outputs}))  # type: ignore[arg-type]
+    return {
+        "result": answer.result.pack(),
+        "cached": answer.cached,
+        "files": list(answer.files),
+        "notes": list(answer.notes),
+        "existing": list(answer.existing),
+    }
 
 
 class AnalysisWorker:
     """The caller's side. The process starts with the first job and again after it died."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self._lock = threading.Lock()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 what the process says beside its answers; for `_cause_of_death`
+        self._process = LineProcess(PROGRAM, PATIENCE_S)
 
     def run(self, job: AnalysisJob) -> JobResult:
         """Do `job` there, and wait. Raises what `perform` raises (RuntimeError for a fault of the analyser itself), and
         WorkerDeath."""
-        started = time.monotonic()
         try:
-            requests, answers = self._pipes()
-            watchdog = threading.Timer(PATIENCE_S, self.kill)
-            watchdog.start()
-            try:
-                requests.write(json.dumps(asdict(job)) + "\n")
-                requests.flush()
-                line = answers.readline()
-            finally:
-                watchdog.cancel()
-        except OSError:  # the pipe broke
-            line = ""
-        if not line.endswith("\n"):
-            raise WorkerDeath(f"{job.path}: {self._cause_of_death(time.monotonic() - started)}")
-        reply = json.loads(line)
-        if "message" in reply:
-            raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
+            reply = check_answer(self._process.ask(asdict(job)))
+        except ProcessDeath as error:
+            raise WorkerDeath(f"{job.path}: {error}") from None
         lists = (tuple(reply[name]) for name in ("files", "notes", "existing"))
         return JobResult(StoredAnalysis.unpack(reply["result"]), reply["cached"], *lists)
 
     def kill(self) -> None:
         """Stop the process in whatever it does: `run`, in its thread, raises WorkerDeath."""
-        with self._lock:
-            if self._process is not None:
-                self._process.kill()
+        self._process.kill()
 
     def close(self) -> None:
         """Stop the process for good and wait for its end."""
-        self.kill()
-        with self._lock:
-            if self._process is not None:
-                self._bury(self._process)
-                self._process = None
-            self._errors.close()
-
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
-        with self._lock:
-            if self._process is None:
-                command = [sys.executable, "-P", "-c", PROGRAM]  # -P: no module of the current folder gets in between
-                folders = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": folders}
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=self._errors,
-                    env=environment,
-                    text=True,
-                    encoding="utf-8",
-                )
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            return self._process.stdin, self._process.stdout
-
-    def _cause_of_death(self, seconds: float) -> str:
-        """How the process ended, and its last words."""
-        with self._lock:
-            process, self._process = self._process, None
-        code = None if process is None else self._bury(process)
-        how = f"by signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
-        self._errors.seek(0)
-        words = self._errors.read().decode(errors="replace").strip().splitlines()
-        self._errors.truncate(0)
-        return f"the process that analysed it ended after {seconds:.1f} s {how}" + (f": {words[-1]}" if words else "")
-
-    @staticmethod
-    def _bury(process: subprocess.Popen[str]) -> int:
-        process.kill()
-        code = process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):  # a job that was being written to it
-                    pipe.close()
-        return code
+        self._process.close()

@@ -21,6 +21,7 @@ from musetune.models.nano.spectrogram import ExactBuffers, LogSpectrogram
 from musetune.models.sizes import check_sizes
 
 NOISE_SEED = 7
+NOISE_FRAMES = 1024  # of a stream: after so many its noise begins again, 16.4 s
 
 
 class ConvNeXtBlock(nn.Module):
@@ -98,17 +99,32 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         self.register_buffer("to_pitches", _interpolation(centres, hertz), persistent=False)
         grid = torch.arange(frequencies, dtype=torch.float32) * sampling_rate / n_fft
         self.register_buffer("to_grid", _interpolation(centres, grid.clamp_min(20.0)), persistent=False)
+        self._ring: torch.Tensor | None = None  # a stream's noise, made when it is first needed
 
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Waves (B, samples) of spectrograms (B, frames, bins); (samples,) of one (frames, bins)."""
         single = spectrogram.dim() == 2
-        x = spectrogram[None] if single else spectrogram
+        wave = self._waves(spectrogram[None] if single else spectrogram, None)
+        return wave[0] if single else wave
+
+    def stream(self, spectrogram: torch.Tensor, first_frame: int) -> torch.Tensor:
+        """Waves (B, samples) of a piece of a stream, spectrograms (B, frames, bins).
+
+        Phases and noise count from the stream's beginning, so that overlapping pieces fit each other.
+
+        Args:
+            spectrogram: natural-log magnitudes.
+            first_frame: how many frames of the stream came before.
+        """
+        return self._waves(spectrogram, first_frame)
+
+    def _waves(self, x: torch.Tensor, first_frame: int | None) -> torch.Tensor:
         if self.ceiling is not None:
             x = torch.minimum(x, self.ceiling.to(x.dtype))
         features = self.features(x)
-        spectrum = self._tones(x, features) + self._noise(x, features) + self._residual(x, features)
-        wave = self._istft(spectrum)
-        return wave[0] if single else wave
+        spectrum = self._tones(x, features, first_frame or 0)
+        spectrum = spectrum + self._noise(x, features, first_frame) + self._residual(x, features)
+        return self._istft(spectrum)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return features (batch, frames, dim) of spectrograms (batch, frames, bins)."""
@@ -118,19 +134,21 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
             h = block(h)
         return self.final_norm(h.transpose(1, 2))
 
-    def _tones(self, x: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    def _tones(self, x: torch.Tensor, features: torch.Tensor, first: int) -> torch.Tensor:
         """Complex (batch, frames, frequencies): every pitch's running phase, scaled."""
         level = (x.float() @ self.to_pitches).exp()
         real, imaginary = self.tones(features).float().chunk(2, dim=-1)
-        phase = torch.remainder(torch.arange(x.shape[1], device=x.device)[:, None] * self.omega, 2 * math.pi).float()
+        frames = torch.arange(first, first + x.shape[1], device=x.device)
+        phase = torch.remainder(frames[:, None] * self.omega, 2 * math.pi).float()
         amplitude = level * torch.complex(real + 0.5, imaginary) * torch.polar(torch.ones_like(phase), phase)
         return amplitude @ torch.view_as_complex(self.tone_kernel)
 
-    def _noise(self, x: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    def _noise(self, x: torch.Tensor, features: torch.Tensor, first: int | None) -> torch.Tensor:
         """White noise, shaped by the input's magnitudes times a learned gain."""
         level = (x.float() @ self.to_grid).exp()
         gain = torch.exp(self.noise(features).float().clamp(-8, 3))
-        return level * gain * self._white(x.shape[1], x.device)
+        white = self._white(x.shape[1], x.device) if first is None else self._white_ring(first, x.shape[1], x.device)
+        return level * gain * white
 
     def _residual(self, x: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Vocos' head: magnitude and phase for every time and frequency."""
@@ -146,6 +164,20 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         return torch.stft(
             noise, self.config.n_fft, self.hop, window=self.window, return_complex=True, pad_mode="constant"
         ).T[:frames]
+
+    def _white_ring(self, first: int, frames: int, device: torch.device) -> torch.Tensor:
+        """Return the STFT (frames, frequencies), from frame ``first`` on, of a seeded noise that goes in a circle."""
+        if self._ring is None:
+            generator = torch.Generator("cpu").manual_seed(NOISE_SEED)
+            noise = torch.randn(NOISE_FRAMES * self.hop, generator=generator, dtype=torch.float32, device="cpu")
+            half = self.config.n_fft // 2
+            circle = torch.cat([noise[-half:], noise, noise[:half]])  # frames are centred on their first sample
+            spectrum = torch.stft(
+                circle, self.config.n_fft, self.hop, window=self.window.cpu(), center=False, return_complex=True
+            )
+            self._ring = spectrum.T[:NOISE_FRAMES]
+        places = (torch.arange(frames) + first) % NOISE_FRAMES
+        return self._ring[places].to(device)
 
     def _istft(self, spectrum: torch.Tensor) -> torch.Tensor:
         samples = spectrum.shape[1] * self.hop

@@ -22,6 +22,7 @@ Receive = Callable[[], Awaitable[Message]]
 KEYS_VARIABLE = "MUSETUNE_API_KEYS"
 HASH = re.compile(r"(?:(?P<name>[\w.@-]+):)?(?P<digest>[0-9a-f]{64})")
 SLOW_S = 20.0  # a client may wait so long between two pieces of a body
+SLOWEST = 4096  # bytes a second that a body has to come with after that: no client holds a place for hours
 
 
 def hash_key(key: str) -> str:
@@ -124,11 +125,13 @@ class SlowClientError(Exception):
     """A client sends its body too slowly."""
 
 
-def bounded(receive: Receive, limit: int, slow_s: float = SLOW_S) -> Receive:
+def bounded(
+    receive: Receive, limit: int, slow_s: float = SLOW_S, count: Callable[[int], None] = lambda size: None
+) -> Receive:
     """``receive`` that raises BodyTooLargeError after ``limit`` bytes, and SlowClientError where the next piece of a
-    body does not come in time.
+    body does not come in time, or the whole comes at less than SLOWEST bytes a second; ``count`` is told of each piece.
     """
-    so_far, whole = 0, False
+    so_far, whole, began = 0, False, time.monotonic()
 
     async def receive_bounded() -> Message:
         nonlocal so_far, whole
@@ -139,9 +142,13 @@ def bounded(receive: Receive, limit: int, slow_s: float = SLOW_S) -> Receive:
         except TimeoutError:
             raise SlowClientError from None
         whole = not message.get("more_body", False)
-        so_far += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        so_far += size
         if so_far > limit:
             raise BodyTooLargeError
+        if not whole and time.monotonic() - began > slow_s + so_far / SLOWEST:
+            raise SlowClientError
+        count(size)
         return message
 
     return receive_bounded

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 import zipfile
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDeath
-from musetune.client.wire import AnalysisBody
+from musetune.client.bodies import AnalysisBody
 from musetune.formats.chart_text import chart_text
-from musetune.serve.service.generation import write_notice
+from musetune.serve.service.inputs import run_apart
+from musetune.serve.service.runner import write_notice
 from musetune.serve.service.worker import JobContext
 
-SONG_STEM = "song"  # of the file that comes with a request
+SONG_STEM = "file"  # of the file that comes with a request
 OUTPUTS = ("json", "jams", "lab", "midi", "musicxml")
 FILES = {"record": ".json", "jams": ".jams", "midi": ".mid", "musicxml": ".musicxml"}
-BEAT_S = 0.2  # how often a running analysis is asked whether it is still wanted
 
 
 class AnalysisRunner:
@@ -66,14 +65,4 @@ class AnalysisRunner:
 
     def _run(self, job: AnalysisJob, context: JobContext) -> JobResult:
         """What the analyser says; its process is stopped when the job is cancelled or takes too long."""
-        with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(self.worker.run, job)
-            try:
-                context.step("listening")
-                while not wait([future], BEAT_S).done:
-                    context.step("listening")
-            except BaseException:
-                while not wait([future], 0.05).done:  # again and again: it may just be starting
-                    self.worker.kill()
-                raise
-            return future.result()
+        return run_apart(context, lambda: self.worker.run(job), self.worker.kill, "listening")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import threading
 import time
@@ -34,6 +35,7 @@ class WorkerSetup:
         folder: The service's folder.
         max_seconds: How long a job may take.
         threads: Threads of torch in each process; None: torch's own choice.
+        memory: Bytes that each process may take for itself (RLIMIT_DATA); None: no limit.
         begin: Called first in each process.
     """
 
@@ -42,6 +44,7 @@ class WorkerSetup:
     folder: Path
     max_seconds: float = float("inf")
     threads: int | None = None
+    memory: int | None = None
     begin: Callable[[], None] | None = None
 
 
@@ -53,6 +56,8 @@ def run_worker(setup: WorkerSetup, name: str, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the parent says what follows
     if setup.begin is not None:
         setup.begin()
+    if setup.memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (setup.memory, setup.memory))
     if setup.threads is not None:
         import torch
 

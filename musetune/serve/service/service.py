@@ -14,14 +14,15 @@ from functools import partial
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
-from musetune.serve.service.generation import generation_factory
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import WorkerPool, WorkerSetup
+from musetune.serve.service.runner import generation_factory
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.sqlite_store import SQLiteJobStore
 from musetune.serve.service.timeline import AttemptTime
 from musetune.serve.service.tracing import Tracing
+from musetune.serve.service.upload_room import UploadRoom
 
 TEND_S = 1.0  # how often ended jobs are counted
 CLEAN_S = 30.0  # how often old results are removed
@@ -47,14 +48,15 @@ class JobService:
         self.store: JobStore = SQLiteJobStore(settings.database, settings.max_queue)
         traces: list[Observer] = [] if tracing is None else [tracing.trace_job]
         self.metrics = ServiceMetrics(self.store, [_log_end, *traces], self._refresh)
+        self.uploads = UploadRoom(settings.folder / "uploads", settings.max_uploads)
         self.draining = False
         shutil.rmtree(settings.notices, ignore_errors=True)
         open_store = partial(SQLiteJobStore, settings.database, settings.max_queue)
         make = generation_factory(
-            settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices
+            settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices, settings.batch
         )
         common = {"folder": settings.folder, "max_seconds": settings.max_job_seconds, "begin": set_up_logs}
-        generation = WorkerSetup(open_store, make, threads=settings.threads, **common)  # type: ignore[arg-type]
+        generation = WorkerSetup(open_store, make, threads=settings.threads, memory=settings.memory, **common)  # type: ignore[arg-type]
         analysis = WorkerSetup(open_store, partial(AnalysisRunner, settings.notices), **common)  # type: ignore[arg-type]
         self.pools = {
             "generation": WorkerPool(generation, settings.workers, "generation", self.store),
@@ -131,6 +133,7 @@ class JobService:
             job = self.store.get(job_id)
             if job is not None and job.final:  # the song is not needed any more
                 shutil.rmtree(self.settings.folder / "uploads" / job_id, ignore_errors=True)
+        self.uploads.measure()
 
     def _refresh(self) -> None:
         """Set the gauges that only the service knows."""

@@ -25,10 +25,13 @@ class ServiceSettings:
         max_job_seconds: The longest time of a job.
         max_upload: Bytes of a song.
         max_body: Bytes of any other request.
+        max_uploads: Bytes of all requests under way and of all uploads that jobs wait for, together.
         max_bytes: Bytes of all results together; the oldest go.
         keep_seconds: How long a job and its results stay after its end.
         max_wait: The longest time that a request may wait for its job to end.
         rate: How many requests each key may send, such as "120/minute"; None: as many as it likes.
+        batch: How many requests that can run together a worker does together.
+        memory: Bytes that a worker may take for itself; a job that needs more fails. None: no limit.
         drain_seconds: How long a stopping service waits for running jobs.
         allow_hosts: Further names by which the service may be reached.
     """
@@ -45,10 +48,13 @@ class ServiceSettings:
     max_job_seconds: float = 1800.0
     max_upload: int = 256 * MEGABYTE
     max_body: int = 8 * MEGABYTE
+    max_uploads: int = 4096 * MEGABYTE
     max_bytes: int = 20 * 1024 * MEGABYTE
     keep_seconds: float = 24 * 3600.0
     max_wait: float = 60.0
     rate: str | None = "300/minute"
+    batch: int = 4
+    memory: int | None = None
     drain_seconds: float = 60.0
     allow_hosts: tuple[str, ...] = ()
 

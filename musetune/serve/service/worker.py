@@ -8,16 +8,18 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore, StoreUnavailableError
 
 POLL_S = 0.05  # how often an idle worker looks for a job
 REPORT_S = 0.25  # how often progress is written at most
 RETRY_S = 0.5  # between two trials to write to the store
+LOOKED_AT = 64  # queued jobs, of which those that fit together are chosen
 log = logging.getLogger(__name__)
 
 
@@ -73,6 +75,17 @@ class JobContext:
             progress |= {"step": step, "steps": steps}
         self.store.report(self.job, progress)
 
+    def show(self, path: Path, step: int, steps: int) -> None:
+        """Tell of a file that lets hear what a step came to; raises as `step` does.
+
+        Args:
+            path: The file, in ``folder``.
+            step: How many steps are done.
+            steps: How many there are.
+        """
+        name = path.relative_to(self.folder.parent).as_posix()
+        self.store.report(self.job, {"stage": "denoising", "step": step, "steps": steps, "preview": name})
+
 
 class JobRunner(Protocol):
     """What does the jobs of some kinds."""
@@ -81,6 +94,16 @@ class JobRunner(Protocol):
 
     def __call__(self, context: JobContext) -> Mapping[str, Any]:
         """Do a job; its result, whose ``files`` maps names to paths below the context's folder."""
+
+
+@runtime_checkable
+class BatchRunner(Protocol):
+    """What can also do some jobs together, up to ``batch`` of those that `claim_alike` finds."""
+
+    batch: int
+
+    def together(self, contexts: Sequence[JobContext]) -> list[Mapping[str, Any] | Exception]:
+        """Do several jobs; of each its result, or what ended it alone. Raises what none of them came through."""
 
 
 def upload_folder(folder: Path, job_id: str) -> Path:
@@ -120,8 +143,39 @@ def work(
             end.wait(POLL_S)
             continue
         began = time.monotonic()
-        outcome = perform(store, runner, folder, job, max_seconds)
-        observe(job, outcome, time.monotonic() - began)
+        jobs = [job]
+        if isinstance(runner, BatchRunner) and runner.batch > 1:
+            jobs += _persist(partial(claim_alike, store, job, runner.batch - 1), end) or []
+        outcomes = (
+            [perform(store, runner, folder, job, max_seconds)]
+            if len(jobs) == 1
+            else perform_together(store, runner, folder, jobs, max_seconds)
+        )
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            observe(job, outcome, time.monotonic() - began)
+
+
+def claim_alike(store: JobStore, job: Job, most: int) -> list[Job]:
+    """Begin, for the worker of a job that has just been begun, queued ones that can run together with it.
+
+    Those are of its kind and have its ``request["batch"]``. A job that is begun again runs alone: one that costs its
+    worker's life shall not take others with it.
+
+    Args:
+        store: Where they are.
+        job: As `JobStore.claim` gave it.
+        most: How many at most.
+
+    Returns:
+        The oldest of them; none where the job's request has no "batch".
+    """
+    batch = job.request.get("batch")
+    if batch is None or job.attempt > 1 or job.worker is None:
+        return []
+    waiting = store.queued([job.kind], LOOKED_AT)
+    alike = [one for one in waiting if one.attempt == 0 and one.request.get("batch") == batch][:most]
+    claims = (store.claim(job.worker, [job.kind], one.id) for one in alike)
+    return [claim for claim in claims if claim is not None]
 
 
 def perform(store: JobStore, runner: JobRunner, folder: Path, job: Job, max_seconds: float) -> str:
@@ -130,11 +184,49 @@ def perform(store: JobStore, runner: JobRunner, folder: Path, job: Job, max_seco
     Returns:
         succeeded, failed, cancelled or lost.
     """
+    context = _context(store, folder, job, max_seconds)
+    return _conclude(context, folder, lambda: runner(context))
+
+
+def perform_together(store: JobStore, runner: Any, folder: Path, jobs: Sequence[Job], max_seconds: float) -> list[str]:
+    """Do several jobs at once and write the end of each; where that fails as a whole, do one after the other.
+
+    Returns:
+        The outcome of each, as of `perform`.
+    """
+    contexts = [_context(store, folder, job, max_seconds) for job in jobs]
+    try:
+        for context in contexts:
+            context.folder.mkdir(parents=True)
+        results: list[Mapping[str, Any] | Exception] = runner.together(contexts)
+    except Exception as error:
+        log.warning("%d jobs do not run together (%s): one after the other", len(jobs), describe(error)["message"])
+        for context in contexts:
+            shutil.rmtree(context.folder, ignore_errors=True)
+        return [perform(store, runner, folder, job, max_seconds) for job in jobs]
+    return [
+        _conclude(context, folder, partial(_given, result)) for context, result in zip(contexts, results, strict=True)
+    ]
+
+
+def _given(result: Mapping[str, Any] | Exception) -> Mapping[str, Any]:
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _context(store: JobStore, folder: Path, job: Job, max_seconds: float) -> JobContext:
     # a random part: what a worker writes that was given up for dead and lives gets in nobody's way
     place = result_folder(folder, job.id) / f"{job.attempt}-{secrets.token_hex(4)}"
+    return JobContext(job, place, upload_folder(folder, job.id), store, max_seconds)
+
+
+def _conclude(context: JobContext, folder: Path, act: Callable[[], Mapping[str, Any]]) -> str:
+    """Do what gives a job's result, and write its end to the store, whatever happens."""
+    job, store, place = context.job, context.store, context.folder
     try:
-        place.mkdir(parents=True)
-        result = dict(runner(JobContext(job, place, upload_folder(folder, job.id), store, max_seconds)))
+        place.mkdir(parents=True, exist_ok=True)
+        result = dict(act())
         prefix = place.relative_to(result_folder(folder, job.id)).as_posix()
         result["files"] = {name: f"{prefix}/{path}" for name, path in result.get("files", {}).items()}
         size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
@@ -178,7 +270,7 @@ def describe(error: Exception) -> dict[str, Any]:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, of the machine or of the accelerator, did not suffice."""
-    words = ("can't allocate memory", "out of memory", "not enough memory")
+    words = ("can't allocate memory", "out of memory", "not enough memory", "could not create a primitive")
     name = type(error).__name__ == "OutOfMemoryError"  # torch's, which is not imported for this
     return isinstance(error, MemoryError) or name or any(word in str(error) for word in words)
 

@@ -1,0 +1,141 @@
+"""Requests as httpx sends them and answers as it gets them: what both clients share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from musetune.client.bodies import (
+    AnalysisBody,
+    ArrangementBody,
+    ExtendBody,
+    GenerationBody,
+    LoopBody,
+    PlanBody,
+    RepaintBody,
+    VaryBody,
+)
+from musetune.client.wire import JobStatus, JobUpdate, Problem
+
+TIMEOUT_S = 60.0
+POLL_S = 0.2
+BODIES: dict[str, type[BaseModel]] = {
+    "/v1/generations": GenerationBody,
+    "/v1/repaints": RepaintBody,
+    "/v1/extensions": ExtendBody,
+    "/v1/variations": VaryBody,
+    "/v1/loops": LoopBody,
+    "/v1/plans": PlanBody,
+    "/v1/arrangements": ArrangementBody,
+    "/v1/analyses": AnalysisBody,
+}
+FilePath = str | Path | None
+
+
+class ServiceError(Exception):
+    """The service refused a request, or a job failed.
+
+    Attributes:
+        problem: What went wrong, as the service says it.
+        retry_after: Seconds after which to ask again; None where that does not help.
+    """
+
+    def __init__(self, problem: Problem, retry_after: float | None = None) -> None:
+        super().__init__(problem.detail)
+        self.problem, self.retry_after = problem, retry_after
+
+
+def authorization(api_key: str | None) -> dict[str, str]:
+    """The header of a key."""
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+
+def submission(
+    path: str,
+    fields: Mapping[str, Any],
+    files: Mapping[str, FilePath],
+    idempotency_key: str | None = None,
+    wait_seconds: float = 0,
+) -> dict[str, Any]:
+    """Arguments of `httpx.Client.request` that submit a job.
+
+    Args:
+        path: Where to, one of BODIES.
+        fields: Of its body; checked here, before anything is sent.
+        files: Parts that are files, None where there is none.
+        idempotency_key: The same key again gives the same job.
+        wait_seconds: Let the service answer once the job has ended, or after so long.
+
+    Raises:
+        pydantic.ValidationError: A field is unknown or out of range.
+    """
+    values = BODIES[path](**fields).model_dump(mode="json", exclude_defaults=True)
+    common: dict[str, Any] = {
+        "method": "POST",
+        "url": path,
+        "headers": {"Idempotency-Key": idempotency_key} if idempotency_key else {},
+        "params": {"wait_seconds": wait_seconds} if wait_seconds else {},
+    }
+    given = {name: Path(file) for name, file in files.items() if file is not None}
+    if not given:
+        return common | {"json": values}
+    parts = {name: (file.name, file.read_bytes()) for name, file in given.items()}
+    return common | {"data": {"request": json.dumps(values)}, "files": parts}
+
+
+def file_request(job_id: str, kind: str, format: str | None) -> dict[str, Any]:
+    """Arguments of `httpx.Client.request` that fetch a file of a job."""
+    return {"method": "GET", "url": f"/v1/jobs/{job_id}/{kind}", "params": {} if format is None else {"format": format}}
+
+
+def check(response: httpx.Response) -> httpx.Response:
+    """Return a response that is none of a failure. Raises ServiceError."""
+    if response.is_success:
+        return response
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        text = response.text[:500] or response.reason_phrase
+        problem = Problem(title=response.reason_phrase, status=response.status_code, detail=text, code="http")
+    after = response.headers.get("retry-after", "")
+    raise ServiceError(problem, float(after) if after.isdecimal() else None)
+
+
+def job_of(response: httpx.Response) -> JobStatus:
+    """The job that a response tells of. Raises ServiceError."""
+    return JobStatus.model_validate_json(check(response).content)
+
+
+def success_of(job: JobStatus) -> JobStatus:
+    """Return a job that succeeded. Raises ServiceError for one that did not."""
+    if job.state == "succeeded":
+        return job
+    if job.error is not None:
+        raise ServiceError(job.error)
+    raise ServiceError(Problem(title="Cancelled", status=409, detail=f"job {job.id} was cancelled", code="cancelled"))
+
+
+def waited_too_long(job: JobStatus, seconds: float) -> TimeoutError:
+    """What is raised where a job has not ended in time."""
+    return TimeoutError(f"job {job.id} is still {job.state} after {seconds:g} s; wait longer, or cancel it")
+
+
+class EventLines:
+    """Puts the lines of a stream of server-sent events together."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def update(self, line: str) -> JobUpdate | None:
+        """The update that ends with this line; None in the midst of one, and after a comment."""
+        if line:
+            self._lines.append(line)
+            return None
+        data = [one.removeprefix("data:").strip() for one in self._lines if one.startswith("data:")]
+        self._lines = []
+        return JobUpdate.model_validate_json("\n".join(data)) if data else None

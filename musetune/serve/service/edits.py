@@ -1,0 +1,158 @@
+"""Edits and loops: a stretch anew, more before or after, another take, and what flows back into its beginning."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from musetune.client.bodies import EditBody, ExtendBody, LoopBody, RepaintBody, VaryBody
+from musetune.serve.service.checks import check_length, loop_sheet, steps_of
+from musetune.serve.service.generation import stepper, write_generation
+from musetune.serve.service.inputs import Inputs, adapter_mix
+from musetune.serve.service.results import (
+    check_stereo,
+    finish_sound,
+    write_audio,
+    write_latents,
+    write_report,
+    write_sheet,
+    write_zip,
+)
+from musetune.serve.service.worker import JobContext
+
+if TYPE_CHECKING:
+    from musetune.pipeline.editing import AudioInput
+    from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.symbols import LeadSheet
+
+OPTIONS = (
+    "negative_prompt",
+    "num_inference_steps",
+    "guidance_scale",
+    "music_guidance_scale",
+    "stem_guidance_scale",
+    "strength",
+)
+
+
+def repaint(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
+    """Make stretches of a recording anew."""
+    body = RepaintBody.model_validate(context.job.request["body"])
+    began, piece, sheet, options = _prepare(pipe, context, inputs, body)
+    output = pipe.repaint(
+        **_given(piece, sheet),
+        prompt=body.prompt,
+        seconds=body.seconds,
+        bars=body.bars,
+        harmonic_progression=body.harmonic_progression,
+        **options,
+    )
+    return _write(context, body, output, began)
+
+
+def extend(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
+    """Play on after a recording's end or before its beginning."""
+    from musetune.pipeline.continuing import continue_sheet
+
+    body = ExtendBody.model_validate(context.job.request["body"])
+    began, piece, sheet, options = _prepare(pipe, context, inputs, body)
+    check_length(piece.duration_s + body.before_seconds + body.after_seconds, max_seconds)
+    if body.harmonic_progression is not None:
+        sheet = continue_sheet(sheet, piece.duration_s, body.harmonic_progression, body.after_seconds)
+    output = pipe.extend(
+        **_given(piece, sheet) | {"lead_sheet": sheet},
+        prompt=body.prompt,
+        before_seconds=body.before_seconds,
+        after_seconds=body.after_seconds,
+        **options,
+    )
+    return _write(context, body, output, began)
+
+
+def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
+    """Take a recording again."""
+    body = VaryBody.model_validate(context.job.request["body"])
+    check_stereo(pipe, body.mono16)
+    began, piece, sheet, options = _prepare(pipe, context, inputs, body)
+    output = pipe.vary(**_given(piece, sheet), prompt=body.prompt, amount=body.amount, **options)
+    return write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
+
+
+def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
+    """Generate loops: the first is the audio, all of them are in a zip."""
+    from musetune.pipeline.looping import check_loop
+
+    began = time.perf_counter()
+    body = LoopBody.model_validate(context.job.request["body"])
+    check_stereo(pipe, body.mono16)
+    sheet = loop_sheet(body, inputs.sheet(body))
+    check_loop(sheet)
+    check_length(sheet.duration_s * body.loops, max_seconds)
+    context.step("preparing")
+    adapter_mix(pipe, body.adapters)
+    options = _options(pipe, context, body, body.loops)
+    output = pipe.loop(sheet, body.prompt, loops=body.loops, **options)
+    result = write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
+    if body.loops > 1:
+        takes = [finish_sound(pipe, audio, None, body.mono16, body.lufs) for audio in output.audios]
+        named = {f"{number}": audio for number, (audio, _, _) in enumerate(takes, start=1)}
+        return {**result, "files": {**result["files"], **write_zip(context.folder, "loops", named, takes[0][2])}}
+    return result
+
+
+def _prepare(
+    pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, body: EditBody
+) -> tuple[float, AudioInput, LeadSheet, dict[str, Any]]:
+    """When the work began, the recording, its lead sheet, and the edit's options."""
+    began = time.perf_counter()
+    piece = inputs.source()
+    sheet = inputs.sheet(body) or piece.lead_sheet or inputs.heard_sheet()
+    context.step("preparing")
+    adapter_mix(pipe, body.adapters)
+    options = _options(pipe, context, body)
+    notes = inputs.notes()
+    if notes is not None:
+        options["arrangement"] = notes
+    return began, piece, sheet, options
+
+
+def _options(pipe: MuseTunePipeline, context: JobContext, body: Any, calls: int = 1) -> dict[str, Any]:
+    """Options that every edit takes."""
+    import torch
+
+    options = {name: value for name in OPTIONS if (value := getattr(body, name)) is not None}
+    on_step = stepper(pipe, context, body, steps_of(body), calls)
+    generator = torch.Generator().manual_seed(body.seed)
+    return options | {"generator": generator, "callback_on_step_end": on_step, "return_report": True}
+
+
+def _given(piece: AudioInput, sheet: LeadSheet) -> dict[str, Any]:
+    """The recording and its lead sheet as the pipeline takes them: a result with its latents, or samples."""
+    from musetune.pipeline.output import MuseTuneOutput
+
+    if piece.latents is None:
+        return {"audio": piece.wave, "sampling_rate": piece.rate, "lead_sheet": sheet}
+    notes = piece.arrangement if sheet is piece.lead_sheet else None  # its notes are not those of another sheet
+    return {
+        "audio": MuseTuneOutput(
+            piece.wave[None], piece.rate, sheet, arrangement=notes, lead_sheets=(sheet,), latents=piece.latents
+        )
+    }
+
+
+def _write(context: JobContext, body: EditBody, output: Any, began: float) -> Mapping[str, Any]:
+    """Write the edited recording at its own rate and channels; what came out as plain values."""
+    context.step("writing")
+    made, folder = time.perf_counter(), context.folder
+    audio, rate = output.audios[0], output.sampling_rate
+    length = audio.shape[-1] / rate
+    files = write_audio(folder, "audio", audio, rate) | write_sheet(folder, output.lead_sheet, output.arrangement)
+    files |= write_latents(folder, output.latents)
+    result = {"seconds": length, "sampling_rate": rate, "seed": body.seed}
+    result["channels"] = 1 if audio.ndim == 1 else len(audio)
+    if output.reports:
+        kept, shown = write_report(folder, output.reports[0], body.model_dump(mode="json", exclude_defaults=True))
+        files, result = files | kept, result | shown
+    seconds = {"generate": made - began, "write": time.perf_counter() - made}
+    return result | {"stages": seconds, "real_time_factor": seconds["generate"] / length, "files": files}

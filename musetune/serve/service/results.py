@@ -1,0 +1,120 @@
+"""What a job made, as files: audio in every format, stems, the lead sheet with the players' notes, the report."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musetune.symbols import LeadSheet
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from musetune.evaluation import Report
+    from musetune.pipeline.pipeline import MuseTunePipeline
+
+AUDIO_FORMATS = ("wav", "flac", "mp3", "ogg")
+SUFFIXES = {"midi": ".mid", "musicxml": ".musicxml", "jams": ".jams"}
+STEREO_RATE = 48000
+
+
+def check_stereo(pipe: MuseTunePipeline, mono16: bool) -> None:
+    """Raise ValueError where stereo is asked for and the base's sound cannot be made stereo."""
+    from musetune.models.upsampler.network import RATE
+
+    rate = int(pipe.vocoder.config.sampling_rate)
+    if not mono16 and rate != RATE:
+        raise ValueError(f"stereo is made of {RATE} Hz, and this base gives {rate} Hz: ask for mono16=true")
+
+
+def finish_sound(
+    pipe: MuseTunePipeline, audio: np.ndarray, stems: Mapping[str, np.ndarray] | None, mono16: bool, lufs: float | None
+) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
+    """Bring the base's sound to the format that was asked for, as `musetune generate` does.
+
+    Args:
+        pipe: What made it.
+        audio: Mono samples (n,) at the base's rate.
+        stems: Each player's, whose sum ``audio`` is.
+        mono16: Whether it stays so, instead of 48 kHz stereo.
+        lufs: Its loudness; None: as it came.
+
+    Returns:
+        Samples (n,) or (2, n) within ±0.99, stems whose sum they are, and their rate in Hz.
+    """
+    from musetune.audio.loudness import set_loudness
+    from musetune.pipeline.songs import mix_stems
+
+    players = dict(stems or {})
+    rate = int(pipe.vocoder.config.sampling_rate)
+    if not mono16:
+        if pipe.upsampler is None:
+            pipe.load_upsampler()
+        players = {name: pipe.to_stereo(stem) for name, stem in players.items()}
+        audio = mix_stems(players)[0] if players else pipe.to_stereo(audio)
+        rate = STEREO_RATE
+    before = float(abs(audio).max(initial=0.0))
+    if lufs is not None:
+        audio = set_loudness(audio, rate, lufs)
+    audio = audio / max(1.0, float(abs(audio).max(initial=0.0)) / 0.99)  # a prompt alone may clip
+    gain = float(abs(audio).max(initial=0.0)) / before if before else 1.0
+    return audio, {name: stem * gain for name, stem in players.items()}, rate
+
+
+def write_audio(
+    folder: Path, stem: str, audio: np.ndarray, rate: int, formats: Collection[str] = AUDIO_FORMATS
+) -> dict[str, str]:
+    """Write audio in several formats; names of files by stem and format."""
+    from musetune.audio import save_audio
+
+    peak = float(abs(audio).max()) if audio.size else 0.0
+    audio = audio / max(1.0, peak / 0.99)
+    return {f"{stem}.{kind}": save_audio(folder / f"{stem}.{kind}", audio, rate).name for kind in formats}
+
+
+def write_zip(folder: Path, name: str, sounds: Mapping[str, np.ndarray], rate: int) -> dict[str, str]:
+    """Write several sounds as FLAC into one zip; its name by its kind."""
+    with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
+        for one, audio in sounds.items():
+            path = folder / write_audio(folder, f"{name}-{one}", audio, rate, ("flac",))[f"{name}-{one}.flac"]
+            archive.write(path, f"{one}.flac")
+            path.unlink()
+    return {name: f"{name}.zip"}
+
+
+def write_sheet(folder: Path, sheet: LeadSheet, arrangement: Any = None) -> dict[str, str]:
+    """Write a lead sheet, or the players' notes where there are some, as chart, MIDI, MusicXML and JAMS."""
+    from musetune.formats.chart_text import chart_text
+    from musetune.formats.songs import save_song
+
+    (folder / "chart.txt").write_text(chart_text(sheet) + "\n")
+    files = {"chart": "chart.txt", "plan": sheet.save(folder / "plan.json").name}
+    if arrangement is not None:
+        files["song"] = save_song(sheet, arrangement, folder / "song.json").name
+    for kind, suffix in SUFFIXES.items():
+        path = folder / f"music{suffix}"
+        files[kind] = (sheet.save(path) if arrangement is None else save_song(sheet, arrangement, path)).name
+    return files
+
+
+def write_latents(folder: Path, latents: Any) -> dict[str, str]:
+    """Write a result's latents (1, channels, rows, cols), which edits of it go on from."""
+    from safetensors.torch import save_file
+
+    if latents is None:
+        return {}
+    save_file({"latents": latents[:1].float().cpu().contiguous()}, folder / "latents.safetensors")
+    return {"latents": "latents.safetensors"}
+
+
+def write_report(folder: Path, report: Report, settings: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Write a report; its file by kind, and what is shown of it: score, summary, parts."""
+    (folder / "report.json").write_text(report.dumps(dict(settings)))
+    parts = {name: _number(value) for name, value in report.parts.items()}
+    return {"report": "report.json"}, {"score": _number(report.score), "summary": report.summary, "parts": parts}
+
+
+def _number(value: float) -> float | None:
+    return None if value is None or value != value else float(value)

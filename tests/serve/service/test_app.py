@@ -1,0 +1,200 @@
+"""The application without workers: what is refused and how, what OpenAPI says, what is queued, what is kept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from musetune import LeadSheet
+from musetune.client.requests import BODIES
+from musetune.client.wire import JobStatus, JobUpdate, Problem
+from musetune.serve.service.jobs import Job
+from musetune.serve.service.service import JobService
+from musetune.serve.service.tasks import TASKS
+from musetune.serve.service.worker import upload_folder
+
+CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "words"),
+    [
+        ("generations", {"harmonic_progression": "I H", "key": "C major"}, "H"),
+        ("generations", {"harmonic_progression": "I", "bpm": 500}, "bpm=500 is outside 30–300"),
+        ("generations", {"key": "C major"}, "needs music"),
+        ("generations", {"strength": 0.5}, "needs music"),
+        ("generations", {"harmonic_progression": "I", "duration_seconds": 1000}, "more than the 20 s"),
+        ("generations", {"harmonic_progression": "I", "strength": 7}, "strength=7.0 is outside 0–1"),
+        ("generations", {"harmonic_progression": "I", "stems": True}, "give arrange=true"),
+        ("generations", {"harmonic_progression": "I", "lufs": 3}, "lufs=3 is outside of -40 to -5"),
+        ("generations", {"lead_sheet_job": "0" * 32}, "lead_sheet_job: there is no job 0000"),
+        ("generations", {"lead_sheet_job": "../../etc/passwd"}, "lead_sheet_job: String should match"),
+        ("generations", {"adapters": {"jazz": 3}, **CLIP}, "'jazz' has the weight 3, which is outside 0–2"),
+        ("generations", {"tempo": 3}, "tempo: Extra inputs are not permitted"),
+        ("repaints", {"seconds": [[1, 2]]}, "say what to edit: source_job, or a file audio"),
+        ("repaints", {"source_job": "0" * 32}, "say what to make anew"),
+        ("extensions", {"source_job": "0" * 32}, "say how much to play on"),
+        ("extensions", {"source_job": "0" * 32, "after_seconds": 2}, "needs harmonic_progression"),
+        ("extensions", {"source_job": "0" * 32, "after_seconds": 99}, "more than the 20 s"),
+        ("variations", {"source_job": "0" * 32, "amount": 2}, "amount: Input should be less than or equal to 1"),
+        ("variations", {"source_job": "0" * 32}, "source_job: there is no job"),
+        ("loops", {}, "a loop needs music"),
+        ("loops", {"harmonic_progression": "| C | F |", "loops": 8}, "more than the 20 s"),
+        ("plans", {}, "say what song in prompt"),
+        ("plans", {"prompt": "x", "form": "verse:0"}, "'verse:0' is not like verse:8"),
+        ("plans", {"prompt": "x", "bars": 4, "duration_seconds": 9}, "both say how long"),
+        ("plans", {"prompt": "x", "style": "basso nova"}, "bossa nova"),
+        ("arrangements", {}, "an arrangement needs music"),
+        ("arrangements", {"harmonic_progression": "I", "stems": ["tuba"]}, "stems.0: Input should be 'drums'"),
+    ],
+)
+def test_the_librarys_messages_reach_the_client(http: TestClient, path: str, fields: dict, words: str) -> None:
+    answer = http.post(f"/v1/{path}", json=fields)
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+
+
+def test_every_refusal_is_a_problem(http: TestClient) -> None:
+    plain = {"content-type": "text/plain"}
+    answers = {
+        422: http.post("/v1/generations", json={"tempo": 3}),
+        415: http.post("/v1/generations", content=b"x", headers=plain),
+        404: http.get("/v1/jobs/../../etc/passwd"),
+        405: http.put("/v1/generations"),
+        413: http.post("/v1/generations", content=b" " * (9 << 20), headers={"content-type": "application/json"}),
+        403: http.get("/v1/models", headers={"origin": "https://example.org"}),
+        401: http.get("/v1/models", headers={"Authorization": "Bearer wrong"}),
+        503: http.get("/v1/models"),
+        400: http.post("/v1/plans", json={"prompt": "x"}, headers={"Idempotency-Key": "x" * 300}),
+    }
+    more = [
+        http.get(f"/v1/jobs/{'0' * 32}"),
+        http.get(f"/v1/jobs/{'0' * 32}/previews/first"),
+        http.post("/v1/generations?wait_seconds=soon", json=CLIP),
+        http.post("/v1/generations?wait_seconds=1e9", json=CLIP),
+        http.post("/v1/generations", content=b'{"bpm": NaN}', headers={"content-type": "application/json"}),
+        http.post("/v1/generations", content=b"{" * 5000, headers={"content-type": "application/json"}),
+        http.post("/v1/generations", json={"lead_sheet": {"version": 1}}),
+        http.post("/v1/analyses", content=b"x", headers={"content-type": "multipart/form-data"}),
+        http.post("/v1/analyses", data={"request": "{}"}, files={"other": ("a.mid", b"x")}),
+        http.post("/v1/analyses", data={"file": "no file"}, files={"x": b""}),
+        http.post("/v1/repaints", content=b"", headers={"content-type": "multipart/form-data; boundary=x"}),
+    ]
+    for status, answer in [*answers.items(), *((None, one) for one in more)]:
+        assert answer.headers["content-type"] == "application/problem+json", answer.text
+        problem = Problem.model_validate_json(json.dumps({k: v for k, v in answer.json().items() if k != "errors"}))
+        assert problem.status == answer.status_code
+        assert status in (None, answer.status_code)
+        assert 400 <= answer.status_code < 500 or answer.status_code == 503
+        assert problem.request_id == answer.headers["x-request-id"]
+        assert "access-control-allow-origin" not in answer.headers
+        assert problem.detail
+
+
+def test_a_body_without_a_length_is_bounded_too(http: TestClient, idle_service: JobService) -> None:
+    def pieces() -> Any:
+        for _ in range(9):
+            yield b" " * (1 << 20)
+
+    answer = http.post("/v1/plans", content=pieces(), headers={"content-type": "application/json"})
+    assert answer.status_code in (413, 507), "longer than a body may be, or than all uploads together"
+    assert idle_service.uploads.used == 0
+
+
+def test_uploads_are_bounded_together(http: TestClient, idle_service: JobService) -> None:
+    """A megabyte is the room of all of them: what waits counts, and counts no more when its job is over."""
+    song = b"RIFF" + bytes(600_000)
+    first = http.post("/v1/analyses", files={"file": ("a.wav", song)})
+    assert first.status_code == 202
+    refused = http.post("/v1/analyses", files={"file": ("b.wav", song)})
+    assert (refused.status_code, refused.json()["code"]) == (507, "uploads-full")
+    assert refused.headers["retry-after"]
+    assert http.post("/v1/plans", json={"prompt": "what is small is taken"}).status_code == 202
+    http.delete(f"/v1/jobs/{first.json()['id']}")
+    idle_service.sweep()
+    assert http.post("/v1/analyses", files={"file": ("b.wav", song)}).status_code == 202
+    assert len(list((idle_service.settings.folder / "uploads").iterdir())) == 1
+
+
+def test_no_name_from_a_request_reaches_the_file_system(http: TestClient, idle_service: JobService) -> None:
+    names = ["../../../tmp/evil.mid", "/etc/passwd.mid", "a\x00b.mid", "..%2f..%2fx.mid", ".mid.mid"]
+    for name in names[:4]:
+        answer = http.post("/v1/generations", data={"request": "{}"}, files={"lead_sheet": (name, b"MThd")})
+        assert answer.status_code == 202
+        folder = upload_folder(idle_service.settings.folder, answer.json()["id"])
+        assert [path.name for path in folder.iterdir()] == ["lead_sheet.mid"]
+    bad = http.post("/v1/generations", data={"request": "{}"}, files={"lead_sheet": ("sheet.docx", b"x")})
+    assert (bad.status_code, bad.json()["code"]) == (415, "media-type")
+
+
+def finish(service: JobService, job_id: str, files: dict[str, str]) -> Job:
+    """Do a job by hand."""
+    job = service.store.claim("hand", ("generation",))
+    assert job is not None
+    assert job.id == job_id
+    folder = service.settings.folder / "results" / job_id
+    folder.mkdir(parents=True)
+    for name in files.values():
+        (folder / name).write_text(json.dumps(LeadSheet.parse("| C |").to_json()))
+    service.store.succeed(job, {"files": files})
+    return job
+
+
+def test_a_jobs_files_stay_for_the_job_that_goes_out_from_it(http: TestClient, idle_service: JobService) -> None:
+    plan = http.post("/v1/plans", json={"prompt": "x"}).json()["id"]
+    early = http.post("/v1/generations", json={"lead_sheet_job": plan})
+    assert early.json()["code"] == "not-done"
+    finish(idle_service, plan, {"plan": "plan.json"})
+    later = http.post("/v1/generations", json={"lead_sheet_job": plan})
+    assert later.status_code == 202
+    idle_service.store.expire(-1)
+    idle_service.sweep()
+    assert http.get(f"/v1/jobs/{plan}").status_code == 404
+    kept = list(upload_folder(idle_service.settings.folder, later.json()["id"]).iterdir())
+    assert [path.name for path in kept] == ["job-lead_sheet.json"]
+    assert LeadSheet.load(kept[0]).chord_labels == ["C:maj"]
+
+
+def test_openapi_describes_every_path_with_examples_that_hold(http: TestClient) -> None:
+    schema = http.get("/openapi.json").json()
+    assert schema["openapi"].startswith("3.1")
+    models = {"JobStatus": JobStatus, "JobUpdate": JobUpdate, "Problem": Problem}
+    assert {task.path for task in TASKS} <= set(schema["paths"])
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"]
+            success = next(iter(status for status in operation["responses"] if status.startswith("2")))
+            for kind, content in operation["responses"][success].get("content", {}).items():
+                reference = content["schema"].get("$ref", "").rpartition("/")[2]
+                named = schema["components"]["schemas"].get(reference, {})
+                binary = content["schema"].get("format") == "binary"
+                assert binary or content.get("examples") or named.get("examples"), (path, kind)
+                for example in named.get("examples", ()) if reference in models else ():
+                    models[reference].model_validate(example)
+            for status, response in operation["responses"].items():
+                if int(status) >= 400 and status != "416":
+                    assert set(response["content"]) == {"application/problem+json"}
+    for path, body in BODIES.items():
+        content = schema["paths"][path]["post"]["requestBody"]["content"]
+        for example in content.get("application/json", {"examples": {}})["examples"].values():
+            body.model_validate(example["value"])
+        assert content.get("application/json", {}).get("examples") or "file" in str(content)
+
+
+def test_the_client_has_a_method_for_every_path(http: TestClient) -> None:
+    from musetune.client import AsyncServiceClient, ServiceClient
+
+    assert set(BODIES) == {task.path for task in TASKS}
+    assert {BODIES[task.path] for task in TASKS} == {task.body for task in TASKS}
+    methods = {name for name in vars(ServiceClient) if not name.startswith("_")}
+    assert methods == {name for name in vars(AsyncServiceClient) if not name.startswith("_")}
+
+
+def test_more_requests_at_once_than_there_may_be(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("musetune.serve.service.gate.MOST_REQUESTS", 0)
+    answer = http.get("/v1/models")
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert http.get("/healthz").status_code == 200
