@@ -1,15 +1,20 @@
-"""Is an edited piece whole: is the rest untouched, are the new chords played, is the seam heard?
+"""Is an edited piece whole: is the rest untouched, are the new chords played, is a seam heard, does a loop have one?
 
-    python benchmarks/editing.py [--sheets FOLDER] [--base nano] [--adapter theory] [--limit 24] [--out out/editing]
+    python benchmarks/editing.py [--sheets FOLDER] [--base nano] [--adapter theory] [--limit 24] [--seconds 8]
+                                 [--steps 20] [--out out/editing]
 
-Each sheet is generated; then its second quarter to its third is made anew under its own chords a fourth higher, once
-from the result's latents and once from its audio alone, as any recording is. OUT holds a JSON record a sheet and the
-table; killed, the same command goes on where it was.
+Of each sheet whole bars of about 8 s are generated; then its second quarter to its third is made anew under its own
+chords a fourth higher, once from the result's latents and once from its audio alone, as any recording is; and it is
+generated as a loop. OUT holds a JSON record a sheet and the table; killed, the same command goes on where it was.
 
 Untouched: samples that differ farther than 50 ms from the stretch. Chords: majmin by Chordino, an unrelated recogniser,
-of the new stretch against the new chords, of that stretch before against the old ones, and of whole clips. Seam:
-spectral flux (rise of the log-mel spectrum) at both cuts, the largest within 30 ms, beside the 95th percentile within
-the clip as it was generated, and beside the flux at the same places before: cuts are on beats, where music begins anew.
+of the new stretch against the new chords, of that stretch before against the old ones, of whole clips and of loops.
+
+Seam: spectral flux, the rise of the log-mel spectrum from frame to frame of 10 ms. Cuts lie on beats, where music
+begins anew, and the crossfades in the 50 ms before them. So two things are held apart: the crossfade, the highest flux
+from 60 to 20 ms before a cut, beside the 95th percentile of all frames of the clip as it was generated; and the beat,
+the highest within 30 ms of a cut, beside the 95th percentile of the clip's other beats. Of a loop the seam is where its
+end meets its beginning, and the beats are its own. "Before" are the same places in the untouched clip.
 """
 
 from __future__ import annotations
@@ -36,8 +41,9 @@ from musetune.symbols.estimate import Estimate
 
 HOP_S = 0.01
 NEAR_S = 0.03
+FADE_S = (0.06, 0.02)  # before a cut: where the crossfade lies and the attack of the beat does not reach
 SAFE_S = 0.05
-SOURCES = ("result", "audio")
+SOURCES = {"latents": "made anew from latents", "audio": "made anew from audio"}
 
 
 def main() -> None:
@@ -46,6 +52,7 @@ def main() -> None:
     parser.add_argument("--base", default="nano")
     parser.add_argument("--adapter", default="theory")
     parser.add_argument("--limit", type=int, default=24, help="sheets")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of a clip; whole bars nearest to it")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--device")
     parser.add_argument("--out", type=Path, default=Path("out/editing"))
@@ -58,7 +65,7 @@ def main() -> None:
     for test in tqdm(load_test_sheets(args.sheets)[: args.limit], unit="sheet"):
         path = args.out / f"{test.id}.json"
         if not path.exists():
-            path.write_text(json.dumps(measure(pipe, test, args.steps), indent=1))
+            path.write_text(json.dumps(measure(pipe, test, args.seconds, args.steps), indent=1))
         records.append(json.loads(path.read_text()))
     text = f"{len(records)} lead sheets; % with 95 % bootstrap intervals.\n\n" + table(records)
     (args.out / "editing.md").write_text(text)
@@ -66,42 +73,64 @@ def main() -> None:
     print(text)
 
 
-def measure(pipe: MuseTunePipeline, test: TestSheet, steps: int) -> dict[str, Any]:
-    """Generate a clip, make its middle anew from latents and from audio, and measure all three."""
+def measure(pipe: MuseTunePipeline, test: TestSheet, seconds: float, steps: int) -> dict[str, Any]:
+    """Generate a clip, make its middle anew from latents and from audio, generate a loop, and measure all four."""
     options: dict[str, Any] = {"num_inference_steps": steps}
-    clip = pipe(test.prompt, lead_sheet=test.sheet, generator=seeded(test.seed), **options)
+    sheet = whole_bars(test.sheet, seconds)
+    clip = pipe(test.prompt, lead_sheet=sheet, generator=seeded(test.seed), **options)
     rate, old = clip.sampling_rate, clip.audios[0]
-    start, end = middle(test.sheet)
-    new_sheet = in_another_key(test.sheet, start, end, 5)
-    stretch_s = (float(test.sheet.grid.time_at(start)), float(test.sheet.grid.time_at(end)))
-    flux_before = flux(old, rate)
+    start, end = middle(sheet)
+    new_sheet = in_another_key(sheet, start, end, 5)
+    cuts = (float(sheet.grid.time_at(start)), float(sheet.grid.time_at(end)))
     record: dict[str, Any] = {
         "id": test.id,
-        "stretch_s": stretch_s,
-        "whole": majmin(old, rate, test.sheet, (0.0, test.sheet.duration_s)),
-        "before": majmin(old, rate, test.sheet, stretch_s),
-        "flux_p95": float(np.percentile(flux_before, 95)),
-        "flux_before": [near(flux_before, time) for time in stretch_s],
+        "stretch_s": cuts,
+        "clip": {"majmin": majmin(old, rate, sheet, (0.0, sheet.duration_s))},
+        "before": {"majmin": majmin(old, rate, sheet, cuts)} | seams(old, old, rate, sheet, cuts),
     }
     for source in SOURCES:
-        given = {"audio": clip} if source == "result" else {"audio": old, "sampling_rate": rate}
+        given = {"audio": clip} if source == "latents" else {"audio": old, "sampling_rate": rate}
         edit = pipe.repaint(
             lead_sheet=new_sheet,
             prompt=test.prompt,
-            seconds=stretch_s,
+            seconds=cuts,
             generator=seeded(test.seed + 1000),
             **given,
             **options,
         )
         new = edit.audios[0]
         times = np.arange(len(new)) / rate
-        outside = (times < stretch_s[0] - SAFE_S) | (times > stretch_s[1] + SAFE_S)
+        outside = (times < cuts[0] - SAFE_S) | (times > cuts[1] + SAFE_S)
         record[source] = {
             "touched": int((old[outside] != new[outside]).sum()),
-            "majmin": majmin(new, rate, new_sheet, stretch_s),
-            "flux": [near(flux(new, rate), time) for time in stretch_s],
-        }
+            "majmin": majmin(new, rate, new_sheet, cuts),
+        } | seams(new, old, rate, sheet, cuts)
+    loop = pipe(test.prompt, lead_sheet=sheet, loop=True, generator=seeded(test.seed + 2000), **options).audios[0]
+    turns = np.concatenate([loop, loop])
+    record["loop"] = {
+        "majmin": majmin(loop, rate, sheet, (0.0, sheet.duration_s)),
+        "samples_off": len(loop) - round(sheet.duration_s * rate),
+    } | seams(turns, loop, rate, sheet, (sheet.duration_s,))
     return record
+
+
+def whole_bars(sheet: LeadSheet, seconds: float) -> LeadSheet:
+    """The first whole bars of a sheet, as many as come nearest to so many seconds; two at least."""
+    lines = sheet.downbeats()
+    times = [float(sheet.grid.time_at(line)) - float(sheet.grid.time_at(lines[0])) for line in lines]
+    last = min(range(min(2, len(lines) - 1), len(lines)), key=lambda i: abs(times[i] - seconds))
+    return sheet.slice(lines[0], lines[last])
+
+
+def seams(wave: np.ndarray, own: np.ndarray, rate: int, sheet: LeadSheet, cuts: tuple[float, ...]) -> dict[str, Any]:
+    """Flux of a wave before and at its cuts, each divided by a 95th percentile in the wave that it is held against."""
+    new, old = flux(wave, rate), flux(own, rate)
+    beats = [float(time) for time in sheet.beats_s if 0.1 < time < sheet.duration_s - 0.1]
+    others = [near(old, time) for time in beats if min(abs(time - cut) for cut in cuts) > 0.1]
+    return {
+        "fade": [between(new, cut - FADE_S[0], cut - FADE_S[1]) / float(np.percentile(old, 95)) for cut in cuts],
+        "beat": [near(new, cut) / float(np.percentile(others, 95)) for cut in cuts],
+    }
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -144,30 +173,28 @@ def flux(wave: np.ndarray, rate: int) -> np.ndarray:
 
 
 def near(values: np.ndarray, time_s: float) -> float:
-    first, last = round((time_s - NEAR_S) / HOP_S), round((time_s + NEAR_S) / HOP_S)
+    return between(values, time_s - NEAR_S, time_s + NEAR_S)
+
+
+def between(values: np.ndarray, start_s: float, end_s: float) -> float:
+    first, last = round(start_s / HOP_S), round(end_s / HOP_S)
     return float(values[max(0, first) : last + 1].max())
 
 
 def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Figures over all sheets; intervals by sheet."""
-    rows: dict[str, Any] = {
-        "whole clips": {"majmin": [r["whole"] for r in records]},
-        "the stretch before": {"majmin": [r["before"] for r in records], "flux": [r["flux_before"] for r in records]},
-    }
-    for source in SOURCES:
-        rows[f"made anew from {'latents' if source == 'result' else 'audio'}"] = {
-            "majmin": [r[source]["majmin"] for r in records],
-            "flux": [r[source]["flux"] for r in records],
-            "touched": sum(r[source]["touched"] for r in records),
-        }
-    for row in rows.values():
-        row["text"] = cell(bootstrap_mean(row["majmin"]))
-        if "flux" in row:
-            quiet_cuts = [[f <= r["flux_p95"] for f in fluxes] for fluxes, r in zip(row["flux"], records, strict=True)]
-            row["cuts_below_p95"] = float(np.mean(quiet_cuts))
-            row["flux_over_p95"] = float(
-                np.median([f / r["flux_p95"] for fluxes, r in zip(row["flux"], records, strict=True) for f in fluxes])
-            )
+    names = {"clip": "whole clips", "before": "the stretch before", **SOURCES, "loop": "loops"}
+    rows: dict[str, Any] = {}
+    for key, name in names.items():
+        own = [record[key] for record in records]
+        row: dict[str, Any] = {"majmin": cell(bootstrap_mean([one["majmin"] for one in own]))}
+        for kind in ("fade", "beat"):
+            if kind in own[0]:
+                values = np.array([value for one in own for value in one[kind]])
+                row[kind] = {"below": float((values <= 1).mean()), "median": float(np.median(values))}
+        if "touched" in own[0]:
+            row["touched"] = sum(one["touched"] for one in own)
+        rows[name] = row
     return rows
 
 
@@ -176,15 +203,18 @@ def table(records: list[dict[str, Any]]) -> str:
     heads = (
         "",
         "majmin, Chordino",
-        "cuts below the 95th percentile",
-        "flux at cuts ÷ 95th percentile",
+        "crossfades below the 95th percentile of frames",
+        "median of their flux ÷ it",
+        "cuts below the 95th percentile of beats",
+        "median of their flux ÷ it",
         "samples touched",
     )
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name, row in summary(records).items():
-        below = f"{100 * row['cuts_below_p95']:.0f} %" if "flux" in row else ""
-        over = f"{row['flux_over_p95']:.2f}" if "flux" in row else ""
-        lines.append(f"| {name} | {row['text']} | {below} | {over} | {row.get('touched', '')} |")
+        cells = [row["majmin"]]
+        for kind in ("fade", "beat"):
+            cells += [f"{100 * row[kind]['below']:.0f} %", f"{row[kind]['median']:.2f}"] if kind in row else ["", ""]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {row.get('touched', '')} |")
     return "\n".join(lines) + "\n"
 
 

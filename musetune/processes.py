@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -79,6 +79,35 @@ def parallel_map(function: Callable[[Item], Answer], items: Iterable[Item], work
         if answer is None:
             raise RuntimeError(f"{item} killed the process that worked on it: give it more memory, or leave it out")
         yield answer[0]
+
+
+class CrashSafeWorker(Generic[Item, Answer]):
+    """One process of its own for one item after another; an item that kills it twice gives None.
+
+    Args:
+        function: Can be pickled; what it raises is raised here.
+    """
+
+    def __init__(self, function: Callable[[Item], Answer]) -> None:
+        self.function = function
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __call__(self, item: Item, /) -> Answer | None:
+        """function(item); None where the process died, and another that tried again."""
+        for _ in range(2):
+            if self._pool is None:
+                self._pool = _new_pool(1)
+            try:
+                return self._pool.submit(self.function, item).result()
+            except BrokenProcessPool:
+                self.close()
+        return None
+
+    def close(self) -> None:
+        """End the process."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
 
 def _box(function: Callable[[Item], Answer], item: Item) -> tuple[Answer]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from musetune.processes import crash_safe_map, parallel_map
+from musetune.processes import CrashSafeWorker, crash_safe_map, parallel_map
 
 HERE = Path(__file__).parent
 
@@ -35,6 +35,15 @@ def leave_a_mark_and_wait(folder: str) -> None:
 @pytest.mark.slow
 def test_crash_costs_only_its_item() -> None:
     assert list(crash_safe_map(work, [2, -1, 3], 1)) == [(2, 4), (-1, None), (3, 9)]
+
+
+@pytest.mark.slow
+def test_a_worker_of_ones_own_outlives_its_process() -> None:
+    worker = CrashSafeWorker(work)
+    try:
+        assert [worker(item) for item in (2, -1, 3)] == [4, None, 9]
+    finally:
+        worker.close()
 
 
 def test_without_processes() -> None:

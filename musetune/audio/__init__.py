@@ -1,9 +1,9 @@
 """Waveforms: files, resampling, spectrograms, MIDI to audio. No decisions about music."""
 
-from musetune.audio.io import load_audio, resample, save_audio
+from musetune.audio.io import bit_depth, load_audio, resample, save_audio
 from musetune.audio.synth import find_soundfont, synthesize
 
-__all__ = ["find_soundfont", "load_audio", "resample", "save_audio", "synthesize"]
+__all__ = ["bit_depth", "find_soundfont", "load_audio", "resample", "save_audio", "synthesize"]
 
 
 def __getattr__(name: str):  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ import numpy as np
 from musetune.audio.decode import open_decoder
 
 FORMATS = ("wav", "flac", "mp3", "ogg")
+DEPTHS = {"wav": ("PCM_16", "PCM_24", "FLOAT"), "flac": ("PCM_16", "PCM_24")}  # that float32 samples fill exactly
 
 
 def load_audio(path: str | Path, sr: int | None = None, mono: bool = True) -> tuple[np.ndarray, int]:
@@ -63,20 +64,40 @@ def resample(audio: np.ndarray, rate: int, sr: int) -> np.ndarray:
     return np.asarray(soxr.resample(np.asarray(audio, np.float32).T, rate, sr).T, dtype=np.float32)
 
 
-def save_audio(path: str | Path, audio: np.ndarray, sr: int, format: str | None = None) -> Path:
-    """Write an audio file; WAV and FLAC are 16 bit.
+def bit_depth(path: str | Path) -> str:
+    """Return the depth of a WAV or FLAC file's samples, "PCM_16", "PCM_24" or "FLOAT"; "PCM_16" of any other.
+
+    Example:
+        >>> import numpy as np
+        >>> bit_depth(save_audio("tone.wav", np.zeros(16000), 16000, depth="PCM_24"))
+        'PCM_24'
+    """
+    import soundfile
+
+    try:
+        found = soundfile.info(str(path))
+    except soundfile.LibsndfileError:  # one of the formats that ffmpeg reads
+        return "PCM_16"
+    return found.subtype if found.subtype in DEPTHS.get(found.format.lower(), ()) else "PCM_16"
+
+
+def save_audio(
+    path: str | Path, audio: np.ndarray, sr: int, format: str | None = None, depth: str | None = None
+) -> Path:
+    """Write an audio file; WAV and FLAC are 16 bit where nothing else is asked for.
 
     Args:
         path: The file; missing folders are made.
         audio: Floats (samples,) or (channels, samples) in −1…1.
         sr: Sampling rate in Hz.
         format: "wav", "flac", "mp3" or "ogg"; None: as the suffix says.
+        depth: "PCM_16", "PCM_24" or, of WAV, "FLOAT"; None: 16 bit. MP3 and OGG have none.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: The format is another, or values are not finite or beyond ±1.
+        ValueError: The format or the depth is another, or values are not finite or beyond ±1.
 
     Example:
         >>> import numpy as np
@@ -95,6 +116,9 @@ def save_audio(path: str | Path, audio: np.ndarray, sr: int, format: str | None 
             f"audio must be finite and within −1…1 (peak {np.abs(data).max():.3g}); scale it before saving"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    subtype = "PCM_16" if kind in ("wav", "flac") else None
+    depths = DEPTHS.get(kind, ())
+    if depth is not None and depths and depth not in depths:
+        raise ValueError(f"depth={depth!r} is not one of {', '.join(depths)}, which {kind} has")
+    subtype = (depth or "PCM_16") if depths else None
     soundfile.write(str(path), data.T, sr, format=kind.upper(), subtype=subtype)
     return path

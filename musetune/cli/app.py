@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | repaint | extend | vary | analyze | prepare | train | evaluate | compare |
-push | pull | adapters | info`: the command line, thin over the package.
+"""`musetune generate | plan | compose | repaint | extend | vary | cover | replay | analyze | prepare | train |
+evaluate | compare | push | pull | adapters | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetune.cli import analyze as cli_analyze
+from musetune.cli import annotate as cli_annotate
 from musetune.cli import compare as cli_compare
 from musetune.cli import compose as cli_compose
 from musetune.cli import edit as cli_edit
@@ -23,10 +24,12 @@ from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
 from musetune.cli import prepare as cli_prepare
+from musetune.cli import replay as cli_replay
 from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
 from musetune.cli.lists import ListsCommand
+from musetune.cli.loops import loop_files, write_loops
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
 from musetune.cli.sound import audio_kind, load_pipeline
@@ -54,6 +57,10 @@ Examples:
   musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav
 
   musetune generate "slow piano" --chords - --bpm 70 < chart.txt
+
+  musetune generate "deep house drums" --chords "i VI III VII" --bpm 124 --also "deep house bass" --loops 4 -o set.wav
+
+  musetune generate "pop" --chords "I V vi IV" --style-audio reference.wav --style-strength 0.7 -o like-it.wav
 """
 
 
@@ -125,6 +132,15 @@ def generate(
     ] = None,
     strength: Annotated[float | None, typer.Option(help="of the adapter; default 1", min=0, max=1)] = None,
     candidates: Annotated[int, typer.Option(help="make so many and keep the most obedient", min=1)] = 1,
+    style_audio: cli_edit.StyleAudio = None,
+    style_strength: cli_edit.StyleStrength = None,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="the last bar flows into the first; chords are played once, in whole bars")
+    ] = False,
+    loops: Annotated[
+        int | None, typer.Option(help="a set of so many that fit each other: NAME-1.wav and so on", min=1)
+    ] = None,
+    also: Annotated[list[str] | None, typer.Option(help="prompt of a further loop of the set, more than once")] = None,
     seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
@@ -142,33 +158,49 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
     from musetune.audio.loudness import check_loudness
-    from musetune.pipeline.checks import or_default
+    from musetune.pipeline.checks import or_default, reject_arguments
     from musetune.pipeline.loading import pick_device, quiet
+    from musetune.pipeline.loop_sheets import check_loop
     from musetune.pipeline.request import MUSIC_GUIDANCE
 
     check_text("PROMPT", prompt)
     kind = audio_kind(out, format)
     check_loudness(lufs)
-    lead_sheet = _lead_sheet(chords, sheet, seconds, key=key, bpm=bpm, meter=meter, genre=genre)
+    loop = loop or loops is not None or bool(also)
+    lead_sheet = _lead_sheet(chords, sheet, seconds, loop, key=key, bpm=bpm, meter=meter, genre=genre)
     pushed = {"guidance_interval": guidance_interval, "music_guidance_interval": music_guidance_interval}
     partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
     music = {"music_guidance_scale": music_guidance, "strength": strength, **partial}
+    style = cli_edit.style_of(style_audio, style_strength)
     _check(
         lead_sheet,
         music,
-        {"--adapter": adapter, "--report": report or None, "--plot": plot or None, "--midi": midi or None},
+        {"--adapter": adapter, "--report": report or None, "--plot": plot or None, "--midi": midi or None}
+        | {"--style-audio": style.get("style_audio"), "--loop": loop or None},
     )
+    if loop and lead_sheet is not None:
+        check_loop(lead_sheet)
+    many = loops is not None or bool(also)
+    if many:
+        flags = {
+            "--report": report or None,
+            "--plot": plot or None,
+            "--candidates": candidates if candidates > 1 else None,
+        }
+        reject_arguments(flags, "is of one loop: leave it out of a set")
     if midi and sheet is not None and sheet.resolve() == out.with_suffix(".mid").resolve():
         raise ValueError(f"--midi would overwrite --sheet {sheet}: give the audio another name")
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
     pictures = {".json": report, ".png": plot, ".mid": midi}
-    check_new([out, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
+    prompts = [prompt, *(also or [])]
+    takes = loop_files(out, loops or len(prompts)) if many else [out]
+    check_new([*takes, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
     torch_device = pick_device(device)
     quiet()
     pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
-    call["num_waveforms_per_prompt"] = candidates
+    call |= {"num_waveforms_per_prompt": candidates, **style} | ({"loop": True} if loop else {})
     if lead_sheet is not None:
         call |= {name: value for name, value in partial.items() if value is not None}
         call |= {
@@ -177,14 +209,22 @@ def generate(
         }
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **call}
     settings |= {"stereo": not mono16, "lufs": lufs}
-    summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
+    if many and lead_sheet is not None:
+        summary = write_loops(pipe, lead_sheet, prompts, call, takes, kind, seed, not mono16, lufs)
+    else:
+        summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
     if midi and lead_sheet is not None:
         summary["midi"] = str(lead_sheet.save(out.with_suffix(".mid")))
     typer.echo(json.dumps(summary, indent=2) if as_json else _lines(summary))
 
 
-def _lead_sheet(chords: str | None, sheet: Path | None, seconds: float | None, **options: Any) -> LeadSheet | None:
-    """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone."""
+def _lead_sheet(
+    chords: str | None, sheet: Path | None, seconds: float | None, loop: bool, **options: Any
+) -> LeadSheet | None:
+    """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone.
+
+    A ``loop`` plays a progression once where no length is given.
+    """
     from musetune.pipeline.checks import check_positive, reject_arguments
     from musetune.pipeline.request import resolve_lead_sheet
     from musetune.symbols import LeadSheet
@@ -203,7 +243,7 @@ def _lead_sheet(chords: str | None, sheet: Path | None, seconds: float | None, *
     chords = stdin_text() if chords == "-" else chords
     with stdin_file() if sheet == DASH else nullcontext(sheet) as source:
         loaded = None if source is None else LeadSheet.load(source)
-    return resolve_lead_sheet(loaded, chords, seconds, 10.24, options)
+    return resolve_lead_sheet(loaded, chords, seconds, None if loop else 10.24, options)
 
 
 def _check(lead_sheet: LeadSheet | None, music: dict[str, Any], others: dict[str, Any]) -> None:
@@ -244,7 +284,8 @@ def _make(
     music: dict[str, Any] = {} if sheet is None else {"lead_sheet": sheet, "return_report": report or plot}
     output = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
     mono, mono_rate = output.audios[0], pipe.vocoder.config.sampling_rate
-    audio, rate = (_widen(pipe, mono), 48000) if settings["stereo"] else (mono, mono_rate)
+    loop_s = sheet.duration_s if sheet is not None and call.get("loop") else None
+    audio, rate = (_widen(pipe, mono, loop_s), 48000) if settings["stereo"] else (mono, mono_rate)
     if settings["lufs"] is not None:
         audio = set_loudness(audio, rate, settings["lufs"])
     audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
@@ -270,15 +311,22 @@ def _make(
     return summary
 
 
-def _widen(pipe: MuseTunePipeline, mono: np.ndarray) -> np.ndarray:
-    """48 kHz stereo (2, samples) by the base's own upsampler, else the one that MuseTune ships."""
+def _widen(pipe: MuseTunePipeline, mono: np.ndarray, loop_s: float | None = None) -> np.ndarray:
+    """48 kHz stereo (2, samples) by the base's own upsampler, else the one that MuseTune ships; of a loop, one."""
     if pipe.upsampler is None:
         pipe.load_upsampler()
+    if loop_s is not None:
+        from musetune.pipeline.looping import stereo_loop
+
+        return stereo_loop(pipe, mono, loop_s)
     return pipe.to_stereo(mono)
 
 
 def _lines(summary: dict[str, Any]) -> str:
     """A line for each file that was written."""
+    if "loops" in summary:
+        each = f"{summary['seconds']:.3f} s at {summary['sampling_rate']} Hz"
+        return "\n".join([*(f"{one['audio']}: {one['prompt']}" for one in summary["loops"]), f"each {each}"])
     stereo = ", stereo" if summary["channels"] == 2 else ""
     lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz{stereo}"]
     lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []
@@ -290,7 +338,10 @@ app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
 app.command(help=cli_edit.REPAINT_HELP)(cli_edit.repaint)
 app.command(help=cli_edit.EXTEND_HELP)(cli_edit.extend)
 app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
+app.command(help=cli_edit.COVER_HELP)(cli_edit.cover)
+app.command(help=cli_replay.HELP)(cli_replay.replay)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)
+app.command(help=cli_annotate.HELP)(cli_annotate.annotate)
 app.command(help=cli_hub.PUSH_HELP)(cli_hub.push)
 app.command(help=cli_hub.PULL_HELP)(cli_hub.pull)
 app.command(help=cli_hub.ADAPTERS_HELP)(cli_hub.adapters)

@@ -1,4 +1,4 @@
-"""`musetune repaint | extend | vary`: change a part of a piece, play on, take it again."""
+"""`musetune repaint | extend | vary | cover`: change a part of a piece, play on, take it again, cover it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musetune.cli.hub import complete_adapter, complete_base
+from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
 from musetune.cli.sound import audio_kind, load_pipeline
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPAINT_HELP = """Make a stretch of a recording anew, under other chords or words; the rest stays as it is.
 
 AUDIO is any recording. The stretch is --seconds START-END or --bars FIRST-LAST (counted from 1, LAST included), more
-than once where several stretches shall change. Beyond 30 ms around a stretch every sample is the recording's own, at
+than once where several stretches shall change. Beyond the 50 ms before its ends every sample is the recording's own, at
 its rate and in its channels.
 
 --chords says what is played there: Roman, pop or Harte names, or a chart with bars; they share the stretch evenly.
@@ -38,7 +38,7 @@ EXTEND_HELP = """Play on after the end of a recording, or into its beginning.
 
 --sheet is the lead sheet of the whole: what is put in front (--before seconds), the recording, and what is put behind
 (--after seconds). Without it the recording is analysed, and --chords, repeated, are what comes after it, in its own
-tempo and key; --before needs --sheet. The recording itself stays as it is, but for 30 ms at a joint.
+tempo and key; --before needs --sheet. The recording itself stays as it is, but for 50 ms before a joint.
 
 Examples:
 
@@ -56,6 +56,20 @@ Examples:
   musetune vary loop.wav --amount 0.4 --seed 1 -o loop-b.wav
 
   musetune vary sketch.wav --amount 0.8 --prompt "late-night jazz trio" -o trio.wav
+"""
+COVER_HELP = """Play a recording with another sound: what it plays is heard and kept, its waveform is not.
+
+--keep says what: chords (with the key), beats, melody, loudness; all of them where it is left out. Chords, key and
+beats are what `musetune analyze` finds; give --sheet where you corrected it. How well each was kept is printed, as our
+own analyser hears it. Songs of minutes take minutes: about as long as `musetune generate --seconds` of that length.
+
+Examples:
+
+  musetune cover song.mp3 --genre jazz -o jazz.wav
+
+  musetune cover demo.wav --prompt "slow strings and harp" --keep chords --keep loudness -o strings.flac
+
+  musetune cover riff.wav --sheet riff.json --keep beats --genre electronic --seed 4 -o club.wav
 """
 
 Audio = Annotated[
@@ -77,6 +91,12 @@ Adapter = Annotated[
 Steps = Annotated[int, typer.Option(help="denoising steps", min=1)]
 Seed = Annotated[int, typer.Option(help="same seed, same audio")]
 Device = Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")]
+StyleAudio = Annotated[
+    Path | None, typer.Option(help="clip whose sound is meant, in place of the prompt's", exists=True, dir_okay=False)
+]
+StyleStrength = Annotated[
+    float | None, typer.Option(help="share of --style-audio beside the prompt, 0–1; default 1", min=0, max=1)
+]
 Json = Annotated[bool, typer.Option("--json", help="say what was written, for programs")]
 
 
@@ -93,6 +113,8 @@ def repaint(
     adapter: Adapter = None,
     steps: Steps = 20,
     seed: Seed = 0,
+    style_audio: StyleAudio = None,
+    style_strength: StyleStrength = None,
     device: Device = None,
     out: Out = Path("out.wav"),
     force: Force = False,
@@ -104,8 +126,8 @@ def repaint(
         raise ValueError("give --seconds or --bars, not both")
     stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
     given = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
-    own = {"lead_sheet": _load_sheet(sheet)}
-    _edit("repaint", audio, prompt, given | own, base, adapter, steps, seed, device, out, force, as_json)
+    given |= {"lead_sheet": _load_sheet(sheet)} | style_of(style_audio, style_strength)
+    _edit("repaint", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
 
 
 def extend(
@@ -119,6 +141,8 @@ def extend(
     adapter: Adapter = None,
     steps: Steps = 20,
     seed: Seed = 0,
+    style_audio: StyleAudio = None,
+    style_strength: StyleStrength = None,
     device: Device = None,
     out: Out = Path("out.wav"),
     force: Force = False,
@@ -132,6 +156,7 @@ def extend(
         raise ValueError("without --sheet only --after works, and needs --chords: what is played there")
     whole = _load_sheet(sheet) if chords is None else _continued(audio, chords, after)
     given = {"lead_sheet": whole, "before_seconds": before, "after_seconds": after}
+    given |= style_of(style_audio, style_strength)
     _edit("extend", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
 
 
@@ -144,13 +169,57 @@ def vary(
     adapter: Adapter = None,
     steps: Steps = 20,
     seed: Seed = 0,
+    style_audio: StyleAudio = None,
+    style_strength: StyleStrength = None,
     device: Device = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    given = {"lead_sheet": _load_sheet(sheet), "amount": amount}
+    given = {"lead_sheet": _load_sheet(sheet), "amount": amount} | style_of(style_audio, style_strength)
     _edit("vary", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+
+
+def cover(
+    audio: Audio,
+    genre: Annotated[
+        str | None,
+        typer.Option(
+            help="pop, rock, jazz, blues, classical or electronic; default: as heard", autocompletion=complete_genre
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="chords, beats, melody or loudness, more than once; default: all")
+    ] = None,
+    sheet: Sheet = None,
+    prompt: Annotated[str, typer.Option(help="words for the new sound; default '<genre> music'")] = "",
+    base: Base = "nano",
+    adapter: Adapter = None,
+    steps: Steps = 20,
+    seed: Seed = 0,
+    style_audio: StyleAudio = None,
+    style_strength: StyleStrength = None,
+    device: Device = None,
+    out: Out = Path("out.wav"),
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    from musetune.pipeline.covering import KEPT, check_keep
+
+    kept = check_keep(keep or KEPT)
+    given = {"lead_sheet": _load_sheet(sheet), "genre": genre, "keep": kept}
+    given |= style_of(style_audio, style_strength)
+    _edit("cover", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+
+
+def style_of(audio: Path | None, strength: float | None) -> dict[str, Any]:
+    """Return the arguments that --style-audio and --style-strength mean; none where there is no clip."""
+    from musetune.pipeline.checks import given_arguments, reject_arguments
+
+    if audio is None:
+        reject_arguments({"--style-strength": strength}, "needs --style-audio: the clip whose sound is meant")
+        return {}
+    return given_arguments(style_audio=str(audio), style_strength=strength)
 
 
 def _stretches(option: str, words: list[str] | None, kind: type[float]) -> list[tuple[float, float]] | None:
@@ -197,7 +266,7 @@ def _edit(
     """Load the pipeline, edit, write the audio, say so."""
     import torch
 
-    from musetune.audio import save_audio
+    from musetune.audio import bit_depth, save_audio
     from musetune.pipeline.loading import pick_device, quiet
 
     check_text("--prompt", prompt)
@@ -207,10 +276,12 @@ def _edit(
     check_new([out], force)
     quiet()
     pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
+    if pipe.upsampler is None:
+        pipe.load_upsampler()  # what is new in a stereo recording, or in one above 16 kHz, is to be so too
     generator = torch.Generator().manual_seed(seed)
     output = getattr(pipe, kind)(audio, prompt=prompt, generator=generator, num_inference_steps=steps, **given)
     wave, rate = output.audios[0], output.sampling_rate
-    save_audio(out, wave, rate, file_format)
+    save_audio(out, wave, rate, file_format, bit_depth(audio))
     seconds = wave.shape[-1] / rate
     summary = {
         "audio": str(out),
@@ -219,4 +290,8 @@ def _edit(
         "channels": 1 if wave.ndim == 1 else len(wave),
         "sheet": output.lead_sheet.to_json(),
     }
-    typer.echo(json.dumps(summary, indent=2) if as_json else f"{out}: {seconds:.2f} s at {rate} Hz")
+    lines = [f"{out}: {seconds:.2f} s at {rate} Hz"]
+    if kind == "cover":
+        summary |= output.reports[0].to_json()
+        lines.append(output.reports[0].summary)
+    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join(lines))

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from musetune.hub import ListedAdapter
 
-PUSH_HELP = """Put an adapter's folder on the Hugging Face Hub, in one commit.
+PUSH_HELP = """Put an adapter's folder, or a data set of musetune annotate, on the Hugging Face Hub, in one commit.
 
 FOLDER is what training or pipe.save_adapter wrote, or a whole pipeline's; only safetensors, JSON, Markdown, PNG
 and audio are sent, and their list is shown first. Links and what looks like a secret are refused. Where it has no
@@ -62,7 +62,7 @@ Token = Annotated[str | None, typer.Option(help="default: HF_TOKEN, or what `hf 
 
 
 def push(
-    folder: Annotated[Path, typer.Argument(help="an adapter's, or a whole pipeline's", exists=True, file_okay=False)],
+    folder: Annotated[Path, typer.Argument(help="adapter's, pipeline's or data set's", exists=True, file_okay=False)],
     repo: Annotated[str, typer.Argument(help="owner/name on the Hub")],
     revision: Annotated[str | None, typer.Option(help="branch, made where there is none; default main")] = None,
     private: Annotated[bool, typer.Option("--private", help="a new repository that only you see")] = False,
@@ -75,18 +75,22 @@ def push(
     as_json: Json = False,
 ) -> None:
     from musetune import hub
+    from musetune.hub.dataset_transfer import dataset_card_to_push, is_dataset
 
-    names = hub.files_to_push(folder)
+    made = is_dataset(folder)
+    names = hub.dataset_files(folder) if made else hub.files_to_push(folder)
     typer.echo(f"{'would push' if dry_run else 'pushing'} to {repo}: {', '.join(names)}", err=not dry_run)
+    if dry_run and made:
+        typer.echo(f"\n{dataset_card_to_push(folder, licence)}")
+        return
     if dry_run:
         if "model_index.json" not in names:  # a whole pipeline's card is its own
             typer.echo(f"\n{hub.card_to_push(folder, repo, revision, licence)}")
             if why := hub.why_unlicensed(folder, licence):
                 typer.echo(f"a push would stop here: {why}", err=True)
         return
-    url = hub.push(
-        folder, repo, token=token, revision=revision, private=private or None, message=message, license=licence
-    )
+    send = hub.push_dataset if made else hub.push
+    url = send(folder, repo, token=token, revision=revision, private=private or None, message=message, license=licence)
     typer.echo(json.dumps({"repo": repo, "commit": url}, indent=2) if as_json else url)
 
 

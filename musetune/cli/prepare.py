@@ -54,6 +54,12 @@ def prepare(
     shard_size: Annotated[int, typer.Option(help="clips a file of latents; a kill costs as many", min=1)] = 256,
     frames_per_row: Annotated[int, typer.Option(help="of the adapter to train", min=1)] = 4,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    engine: Annotated[
+        str, typer.Option(help="who decodes and analyses: local processes, or ray: actors of a cluster")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="of Ray's cluster; default RAY_ADDRESS, else one is started here")
+    ] = None,
 ) -> None:
     from musetune.datasets.bar_weights import MIN_CONFIDENCE
     from musetune.datasets.prepare import prepare as make
@@ -74,6 +80,8 @@ def prepare(
         shard_size=shard_size,
         frames_per_row=frames_per_row,
         device=device,
+        engine=engine,  # type: ignore[arg-type]
+        address=address,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -13,6 +14,8 @@ import typer
 
 from musetune.cli.ui import check_port
 
+ENGINES = ("local", "ray")
+STORE_VARIABLE = "MUSETUNE_STORE"
 HELP = """Serve generation and analysis over HTTP, for programs.
 
 POST a request to /v1/generations, repaints, extensions, variations, loops, plans, arrangements or analyses and get a
@@ -28,7 +31,11 @@ Ctrl+C or SIGTERM: what runs is finished, for up to --drain seconds, what waits 
 
 /metrics speaks to Prometheus. OTEL_EXPORTER_OTLP_ENDPOINT=URL sends traces (extra \\[otel]).
 
-Needs the extra \\[serve]: pip install "musetune\\[serve]"
+--engine ray runs the same service on all machines of a Ray cluster: --workers and --analysers are then the most
+replicas, of which there are as many as the queue needs. --folder must lie where each machine sees it, and the jobs in
+PostgreSQL (--store). docs/how-to/service-and-ray.md explains it.
+
+Needs the extra \\[serve], with --engine ray \\[ray]: pip install "musetune\\[serve]"
 
 Examples:
 
@@ -73,11 +80,24 @@ def serve(
     rate: Annotated[str, typer.Option(help="requests of each key, such as 60/minute; none: no limit")] = "300/minute",
     keys: Annotated[Path | None, typer.Option(help="file with a SHA-256, or NAME:SHA-256, a line")] = None,
     drain: Annotated[float, typer.Option(help="seconds that running jobs get to end when it is stopped", min=0)] = 60.0,
+    engine: Annotated[str, typer.Option(help="local: this machine; ray: a cluster, with Ray Serve")] = "local",
+    store: Annotated[
+        str | None, typer.Option(help="PostgreSQL's URL, for several machines; default MUSETUNE_STORE, else SQLite")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="of Ray's cluster; default RAY_ADDRESS, else one is started here")
+    ] = None,
+    every_node: Annotated[
+        bool, typer.Option("--every-node", help="with --engine ray: every machine answers, not its head alone")
+    ] = False,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="a further name by which it is reached, such as a proxy's; more than once")
     ] = None,
 ) -> None:
-    check_port(host, port)
+    if engine not in ENGINES:
+        raise ValueError(f"--engine {engine} is not one of {', '.join(ENGINES)}")
+    if engine == "local":
+        check_port(host, port)
     try:
         from musetune.serve.service.access import KEYS_VARIABLE, ApiKeys, RateLimit
         from musetune.serve.service.app import build_app
@@ -85,6 +105,7 @@ def serve(
         from musetune.serve.service.monitoring import set_up_logs
         from musetune.serve.service.service import JobService
         from musetune.serve.service.settings import MEGABYTE, ServiceSettings
+        from musetune.serve.service.stores import check_store
         from musetune.serve.service.tracing import Tracing
     except ImportError as error:
         raise ImportError(f'the service needs its extra: pip install "musetune[serve]" ({error})') from error
@@ -116,7 +137,17 @@ def serve(
         rate=limit,
         drain_seconds=drain,
         allow_hosts=tuple(allow_host or ()),
+        store=store or os.environ.get(STORE_VARIABLE),
     )
+    check_store(settings.store)
+    if engine == "ray":
+        try:
+            from musetune.serve.service.ray_engine import ClusterSettings, run
+        except ImportError as error:
+            raise ImportError(f'--engine ray needs its extra: pip install "musetune[ray]" ({error})') from error
+        place = ClusterSettings(address, host, port, every_node)
+        run(settings, api_keys, place, lambda: typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True))
+        return
     service = JobService(settings, Tracing.from_environment())
     set_up_logs()
     typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True)

@@ -12,8 +12,9 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,14 @@ from musetune.datasets.bar_weights import MIN_CONFIDENCE, SURE_SHARE, check_conf
 from musetune.datasets.captions import caption as describe
 from musetune.datasets.captions import surely_heard
 from musetune.datasets.clips import clip_starts, cut, rms_db
+from musetune.datasets.engines import Engine, check_engine, map_items
 from musetune.datasets.fingerprint import fingerprint
 from musetune.datasets.latent_dataset import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
 from musetune.datasets.metadata import MetadataRow, MusicFindings, arrangement, findings, genre_fault, scan_metadata
 from musetune.datasets.tokens import load_tokens
 from musetune.datasets.versions import library_versions
 from musetune.formats.json_object import read_json_object
-from musetune.processes import crash_safe_map
+from musetune.processes import CrashSafeWorker, crash_safe_map
 from musetune.symbols.json_values import JsonObject
 
 AUDIO = {".mp3", ".wav", ".flac", ".ogg"}
@@ -102,6 +104,8 @@ def prepare(
     shard_size: int = 256,
     frames_per_row: int = 4,
     device: str | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
 ) -> Path:
     """Make a data set of cached latents from a folder of music, or go on with one.
 
@@ -121,6 +125,9 @@ def prepare(
         shard_size: Clips a file of latents; a kill costs as many.
         frames_per_row: Of the adapter to train: for the cache of its tokens.
         device: Such as cpu or cuda:1; None: cuda where there is one.
+        engine: Who decodes and analyses: "local" for processes of this machine, "ray" for actors of a cluster, on which
+            every machine sees `source` under the same path. The clips are the same, their order may differ.
+        address: Of Ray's cluster, such as "auto"; None: $RAY_ADDRESS, else one that is started here.
 
     Returns:
         The folder `out`.
@@ -132,6 +139,7 @@ def prepare(
     if genre is not None and (fault := genre_fault(genre)):
         raise ValueError(fault)
     check_confidence(min_confidence)
+    check_engine(engine, max(1, workers))
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise ValueError(f"{source} is no folder: give one with {', '.join(sorted(AUDIO | MIDI))} in it")
@@ -165,7 +173,7 @@ def prepare(
             if name not in writer.done
         ]
         unsure = 0
-        results = crash_safe_map(slice_or_reason, jobs, workers)
+        results = slice_files(jobs, workers, engine, address)
         for job, result in tqdm(results, total=len(files), initial=len(files) - len(jobs), unit="file"):
             if result is None or result.reason is not None:
                 reason = result.reason if result else "killed the process that read it"
@@ -285,6 +293,18 @@ def summary_of(found: MusicFindings, seconds: float) -> JsonObject:
         "genre_confidence": found.confidence,
         "duration_s": round(seconds, 2),
     }
+
+
+def slice_files(
+    jobs: list[SliceJob], workers: int, engine: Engine, address: str | None
+) -> Iterator[tuple[SliceJob, SlicedFile | None]]:
+    """(job, its clips; None where it killed the process that read it) as they come."""
+    if engine == "local":
+        yield from crash_safe_map(slice_or_reason, jobs, workers)
+        return
+    make = partial(CrashSafeWorker[SliceJob, SlicedFile], slice_or_reason)
+    for index, result in map_items(make, jobs, engine, max(1, workers), address):
+        yield jobs[index], result
 
 
 def slice_or_reason(job: SliceJob) -> SlicedFile:

@@ -66,13 +66,13 @@ def push(
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    folder, repo_id = Path(folder), _check_repo_id(repo_id)
+    folder, repo_id = Path(folder), check_repo_id(repo_id)
     names = files_to_push(folder)
     if PIPELINE not in names and (why := why_unlicensed(folder, license)):
         raise ValueError(why)
     added = [CommitOperationAdd(name, _content(folder, name, repo_id, revision, license)) for name in names]
     api = HfApi(token=token)
-    with _explain_errors(repo_id, revision, "push"):
+    with explain_errors(repo_id, revision, "push"):
         api.create_repo(repo_id, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
@@ -215,11 +215,11 @@ def pull(
     """
     from huggingface_hub import constants, snapshot_download
 
-    repo_id = _check_repo_id(repo_id)
+    repo_id = check_repo_id(repo_id)
     if out is not None and Path(out).exists() and (not Path(out).is_dir() or any(Path(out).iterdir())):
         raise FileExistsError(f"{out} is there already and not empty: name a new folder")
     fetch: dict[str, Any] = {"revision": revision, "token": token}
-    with _explain_errors(repo_id, revision, "pull"), _asking(local_files_only) as fetch["local_files_only"]:
+    with explain_errors(repo_id, revision, "pull"), _asking(local_files_only) as fetch["local_files_only"]:
         folder = Path(snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=PATTERNS, **fetch))
         if (folder / PIPELINE).is_file():
             snapshot_download(repo_id, cache_dir=cache_dir, allow_patterns=[*PATTERNS, *PIPELINE_FILES], **fetch)
@@ -249,7 +249,7 @@ def check_cache(repo_id: str, name: str, *, revision: str | None = None, **hub: 
     """
     from huggingface_hub import hf_hub_download
 
-    with _explain_errors(repo_id, revision, "pull"), _asking(bool(hub.get("local_files_only"))) as cached:
+    with explain_errors(repo_id, revision, "pull"), _asking(bool(hub.get("local_files_only"))) as cached:
         if cached:
             hf_hub_download(repo_id, name, revision=revision, cache_dir=hub.get("cache_dir"), local_files_only=True)
     return {"local_files_only": True} if cached else {}
@@ -302,7 +302,7 @@ def _copy(folder: Path, names: list[str], out: Path) -> Path:
     return out
 
 
-def _check_repo_id(repo_id: str) -> str:
+def check_repo_id(repo_id: str) -> str:
     """Return ``repo_id`` where it is one. Raises ValueError."""
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
@@ -316,7 +316,7 @@ def _check_repo_id(repo_id: str) -> str:
 
 
 @contextmanager
-def _explain_errors(repo_id: str, revision: str | None, doing: str) -> Iterator[None]:
+def explain_errors(repo_id: str, revision: str | None, doing: str) -> Iterator[None]:
     """A context that turns errors of huggingface_hub into HubError, and leaves others as they are."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Lead sheets that go on after their end. No torch."""
+"""Lead sheets with other chords in a stretch, and such that go on after their end. No torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from musetune.symbols import BeatGrid, Chord, LeadSheet
+from musetune.symbols.spans import ChordSpan
 
 
 def continue_sheet(
@@ -51,3 +52,40 @@ def continue_sheet(
         times += 1
     grid = BeatGrid(tuple(np.asarray(sheet.grid.time_at(np.arange(int(end) + 1, dtype=float))).tolist()))
     return replace(sheet, chords=tuple(chords), grid=grid, length=end, sections=(), melody=())
+
+
+def put_chords(sheet: LeadSheet, start_s: float, end_s: float, progression: str | Sequence[str | Chord]) -> LeadSheet:
+    """Put chords between two times in place of the sheet's, sharing its beats evenly; a chart with bars keeps its own.
+
+    Args:
+        sheet: the piece's.
+        start_s: seconds; the nearest half beat counts.
+        end_s: seconds; the nearest half beat counts.
+        progression: "Dm7 G7", Roman numerals of the key there, a chart "| C | F G |" or a list.
+
+    Example:
+        >>> sheet = LeadSheet.parse("| C | F | G | C |", bpm=120)
+        >>> put_chords(sheet, 2.0, 4.0, "Dm7 G7").chord_labels
+        ['C:maj', 'D:min7', 'G:7', 'G:maj', 'C:maj']
+    """
+    half = [Fraction(round(2 * float(sheet.grid.beat_at(time))), 2) for time in (start_s, end_s)]
+    start, end = max(half[0], Fraction(0)), min(half[1], sheet.length)
+    if end <= start:
+        raise ValueError(f"stretch {start_s:g}–{end_s:g} s holds no half beat of the lead sheet: make it longer")
+    key = sheet.key_at(start)
+    read = (
+        LeadSheet.parse(progression, key=str(key), time_signature=str(sheet.meter))
+        if isinstance(progression, str)
+        else LeadSheet.from_progression(progression, key=str(key), time_signature=str(sheet.meter))
+    )
+    ratio = (end - start) / read.length
+    new = [ChordSpan(start + span.start * ratio, span.beats * ratio, span.chord) for span in read.chords]
+    spans: list[ChordSpan] = []
+    for span in sheet.chords:
+        if span.start < start:
+            spans.append(replace(span, beats=min(span.end, start) - span.start))
+    spans += new
+    for span in sheet.chords:
+        if span.end > end:
+            spans.append(replace(span, start=max(span.start, end), beats=span.end - max(span.start, end)))
+    return replace(sheet, chords=tuple(spans))

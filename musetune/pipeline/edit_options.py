@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from musetune.pipeline.pieces import StyleAudio
     from musetune.pipeline.sampler import Generators
     from musetune.symbols import Arrangement
 
@@ -25,4 +26,6 @@ class EditOptions(TypedDict, total=False):
     strength: float | None
     arrangement: Arrangement | None
     return_report: bool
+    style_audio: StyleAudio | None
+    style_strength: float | None
     callback_on_step_end: Callable[..., dict[str, Any] | None] | None

@@ -4,96 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from musetune.audio import load_audio, mel_frontend, resample
-from musetune.pipeline.checks import check_counts, check_positive, check_scales, check_shares, reject_arguments
+from musetune.audio import mel_frontend
+from musetune.pipeline.checks import check_shares
+from musetune.pipeline.continuing import put_chords
 from musetune.pipeline.edit_options import EditOptions
+from musetune.pipeline.edit_request import WORDS as WORDS
+from musetune.pipeline.edit_request import edit_request, generate_latents
 from musetune.pipeline.output import MuseTuneOutput
-from musetune.pipeline.request import GenerationRequest, build_request
-from musetune.pipeline.sampler import SourceLatents, check_generators
-from musetune.pipeline.splicing import FADE_S, splice
+from musetune.pipeline.pieces import AudioInput, fit_sound, open_piece
+from musetune.pipeline.sampler import SourceLatents
+from musetune.pipeline.splicing import REACH_S, splice
 from musetune.pipeline.stretches import Stretch, clusters, stretches_of
 from musetune.symbols import Arrangement, Chord, LeadSheet
-from musetune.symbols.spans import ChordSpan
 
 if TYPE_CHECKING:
     from musetune.evaluation import Report
 
-WORDS = (  # what a call may give beside its prompt
-    "transcription",
-    "prompt_embeds",
-    "negative_prompt_embeds",
-    "generated_prompt_embeds",
-    "negative_generated_prompt_embeds",
-    "attention_mask",
-    "negative_attention_mask",
-    "max_new_tokens",
-)
 LOUDER = 2.0  # a new stretch is matched to the loudness around it by no more than this factor
-
-
-@dataclass(frozen=True)
-class AudioInput:
-    """What is edited.
-
-    Attributes:
-        wave: floats (samples,) or (channels, samples).
-        rate: samples a second.
-        latents: (1, channels, rows, cols) where the piece is a result of the pipeline.
-        lead_sheet: where the piece is a result.
-        arrangement: where the piece is a result that has one.
-    """
-
-    wave: np.ndarray
-    rate: int
-    latents: Tensor | None = None
-    lead_sheet: LeadSheet | None = None
-    arrangement: Arrangement | None = None
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds."""
-        return float(self.wave.shape[-1] / self.rate)
-
-    def mono(self, rate: int) -> np.ndarray:
-        """Return one channel (samples,) at ``rate`` Hz."""
-        wave = self.wave if self.wave.ndim == 1 else self.wave.mean(axis=0)
-        return np.asarray(wave if rate == self.rate else resample(wave, self.rate, rate), np.float32)
-
-
-def open_piece(audio: Any, sampling_rate: int | None) -> AudioInput:
-    """Read what a user gives to be edited.
-
-    Raises:
-        ValueError: for an array without sampling rate or of another shape, and for a result that has no audio.
-    """
-    if isinstance(audio, MuseTuneOutput):
-        wave = audio.audios.cpu().numpy() if isinstance(audio.audios, Tensor) else np.asarray(audio.audios)
-        if wave.ndim > 3 or (wave.ndim == 3 and wave.shape[1] > 2):
-            raise ValueError('the result holds latents: decode it, or call without output_type="latent"')
-        latents = None if audio.latents is None else audio.latents[:1]
-        return AudioInput(wave[0], audio.sampling_rate, latents, audio.lead_sheet, audio.arrangement)
-    if isinstance(audio, str | Path):
-        reject_arguments({"sampling_rate": sampling_rate}, f"is the file's own: leave it out beside {audio}")
-        wave, rate = load_audio(audio, mono=False)
-        return AudioInput(wave[0] if len(wave) == 1 else wave, rate)
-    wave = np.asarray(audio)
-    if wave.ndim not in (1, 2) or wave.dtype.kind != "f" or not np.isfinite(wave).all() or wave.shape[-1] == 0:
-        raise ValueError(
-            f"audio of shape {wave.shape} and {wave.dtype} is not finite floats (samples,) or (channels, n)"
-        )
-    if sampling_rate is None:
-        raise ValueError("audio as an array needs sampling_rate=…, in Hz")
-    check_positive("sampling_rate", sampling_rate)
-    return AudioInput(wave, int(sampling_rate))
 
 
 def repaint(
@@ -193,46 +127,16 @@ def vary(
         audios = pipe._decode(latents, round(seconds * pipe._rate))
     pipe.maybe_free_model_hooks()
     reports = _reports(audios[0], pipe._rate, sheet, [(0.0, seconds)], options)
-    return MuseTuneOutput(audios, pipe._rate, sheet, reports, notes, None, (sheet,), latents)
+    take = fit_piece(pipe, audios[0], piece)
+    return MuseTuneOutput(take[None], piece.rate, sheet, reports, notes, None, (sheet,), latents)
 
 
-def put_chords(sheet: LeadSheet, start_s: float, end_s: float, progression: str | Sequence[str | Chord]) -> LeadSheet:
-    """Put chords between two times in place of the sheet's, sharing its beats evenly; a chart with bars keeps its own.
-
-    Args:
-        sheet: the piece's.
-        start_s: seconds; the nearest half beat counts.
-        end_s: seconds; the nearest half beat counts.
-        progression: "Dm7 G7", Roman numerals of the key there, a chart "| C | F G |" or a list.
-
-    Example:
-        >>> sheet = LeadSheet.parse("| C | F | G | C |", bpm=120)
-        >>> put_chords(sheet, 2.0, 4.0, "Dm7 G7").chord_labels
-        ['C:maj', 'D:min7', 'G:7', 'G:maj', 'C:maj']
-    """
-    from musetune.symbols import Key
-
-    half = [Fraction(round(2 * float(sheet.grid.beat_at(time))), 2) for time in (start_s, end_s)]
-    start, end = max(half[0], Fraction(0)), min(half[1], sheet.length)
-    if end <= start:
-        raise ValueError(f"stretch {start_s:g}–{end_s:g} s holds no half beat of the lead sheet: make it longer")
-    key: Key = sheet.key_at(start)
-    read = (
-        LeadSheet.parse(progression, key=str(key), time_signature=str(sheet.meter))
-        if isinstance(progression, str)
-        else LeadSheet.from_progression(progression, key=str(key), time_signature=str(sheet.meter))
-    )
-    ratio = (end - start) / read.length
-    new = [ChordSpan(start + span.start * ratio, span.beats * ratio, span.chord) for span in read.chords]
-    spans: list[ChordSpan] = []
-    for span in sheet.chords:
-        if span.start < start:
-            spans.append(replace(span, beats=min(span.end, start) - span.start))
-    spans += new
-    for span in sheet.chords:
-        if span.end > end:
-            spans.append(replace(span, start=max(span.start, end), beats=span.end - max(span.start, end)))
-    return replace(sheet, chords=tuple(spans))
+def fit_piece(pipe: Any, wave: np.ndarray, piece: AudioInput) -> np.ndarray:
+    """Bring a new take (samples,) of a whole piece to its rate, channels and length; scaled where it would clip."""
+    channels = None if piece.wave.ndim == 1 else len(piece.wave)
+    sound = fit_sound(pipe, wave, piece.rate, channels)[..., : piece.wave.shape[-1]]
+    sound = np.pad(sound, [(0, 0)] * (sound.ndim - 1) + [(0, piece.wave.shape[-1] - sound.shape[-1])])
+    return np.asarray(sound / max(1.0, float(np.abs(sound).max(initial=0.0)) / 0.99), np.float32)
 
 
 # -- what all kinds share ----------------------------------------------------------------------------------------------
@@ -253,56 +157,6 @@ def _music_of(
     from musetune.analysis import analyze
 
     return analyze(piece.wave, piece.rate).lead_sheet, notes
-
-
-def edit_request(
-    pipe: Any, sheet: LeadSheet, notes: Arrangement | None, prompt: str, seconds: float, options: EditOptions
-) -> GenerationRequest:
-    """Check the options, and return the request of one waveform of so many seconds."""
-    scales = {name: options.get(name) for name in ("guidance_scale", "music_guidance_scale", "stem_guidance_scale")}
-    check_scales(**scales)  # type: ignore[arg-type]
-    check_shares(strength=options.get("strength"))
-    check_counts(num_inference_steps=options.get("num_inference_steps"))
-    check_generators(options.get("generator"))
-    request = build_request(
-        [prompt],
-        lead_sheet=sheet,
-        harmonic_progression=None,
-        settings={},
-        seconds=None,
-        default_seconds=seconds,
-        arrangement=notes,
-        adapter=pipe.adapter,
-        song=True,
-        follow=None,
-        follow_seconds=None,
-        guidance_rescale=None,
-        guidance_interval=None,
-        music_guidance_interval=None,
-        window_seconds=None,
-        steps=options.get("num_inference_steps"),
-        waveforms=1,
-        strength=options.get("strength"),
-        stems=False,
-        **scales,  # type: ignore[arg-type]
-    )
-    return replace(request, seconds=seconds)
-
-
-def generate_latents(
-    pipe: Any,
-    request: GenerationRequest,
-    prompt: str,
-    options: EditOptions,
-    source: SourceLatents | None = None,
-    circular: bool = False,
-) -> Tensor:
-    """Return latents (1, channels, rows, cols)."""
-    words = dict.fromkeys(WORDS) | {"negative_prompt": options.get("negative_prompt")}
-    on_step = pipe._on_step(None, 1, options.get("callback_on_step_end"))
-    sampling = {"eta": 0.0, "cross_attention_kwargs": None, "on_step": on_step}
-    with pipe.adapter_manager.playing(request.strength, music=True):
-        return pipe._generate(request, [prompt], words, options.get("generator"), None, source, circular, **sampling)
 
 
 def _row_samples(pipe: Any) -> int:
@@ -398,12 +252,9 @@ def _vocode(
 def _put(pipe: Any, wave: np.ndarray, new: np.ndarray, rate: int, first: int, stretches: list[Stretch]) -> np.ndarray:
     """Return ``wave`` (…, samples) with the stretches of ``new`` (samples,), which begins at row ``first``.
 
-    A stereo piece at 48 kHz gets its stretches in stereo where the pipeline has an upsampler.
+    Where the pipeline has an upsampler a stereo piece gets its stretches in stereo.
     """
-    if pipe.upsampler is not None and wave.ndim == 2 and len(wave) == 2 and rate == 48000:
-        new = pipe.to_stereo(new)
-    elif rate != pipe._rate:
-        new = resample(new, pipe._rate, rate)
+    new = fit_sound(pipe, new, rate, None if wave.ndim == 1 else len(wave))
     begin = round(first * pipe.row_s * rate)
     count = min(new.shape[-1], wave.shape[-1] - begin)
     old, new = wave[..., begin : begin + count], new[..., :count]
@@ -412,11 +263,10 @@ def _put(pipe: Any, wave: np.ndarray, new: np.ndarray, rate: int, first: int, st
     for start, end in spans:
         around[max(0, start - rate // 10) : end + rate // 10] = False
     new = new * _loudness_ratio(old[..., around], new[..., around])
-    full = np.broadcast_to(new, old.shape).astype(wave.dtype)
-    fade = int(FADE_S * rate)
+    full = new.astype(wave.dtype)
     for start, end in spans:
-        peak = float(np.abs(full[..., max(0, start - fade) : end + fade]).max(initial=0.0))
-        old = splice(old, full / max(1.0, peak / 0.99), start, end, fade)
+        peak = float(np.abs(full[..., max(0, start - round(REACH_S * rate)) : end]).max(initial=0.0))
+        old = splice(old, full / max(1.0, peak / 0.99), max(0, start), end, rate)
     out = wave.copy()
     out[..., begin : begin + count] = old
     return out

@@ -10,79 +10,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musetune.pipeline.checks import check_counts, reject_arguments
-from musetune.pipeline.edit_options import EditOptions
-from musetune.pipeline.editing import edit_request, generate_latents
-from musetune.pipeline.output import MuseTuneOutput
+from musetune.models.upsampler.network import FACTOR, RATE
+from musetune.pipeline.checks import reject_arguments
+from musetune.pipeline.loop_sheets import check_loop, repeat_notes, repeat_sheet
+from musetune.pipeline.request import GenerationRequest
 from musetune.pipeline.splicing import FADE_S, crossfade
-from musetune.symbols import BeatGrid, LeadSheet
 
 AROUND = 64  # spectrogram frames of the loop's other end that the vocoder hears beyond either end
 
 
-def make_loops(pipe: Any, sheet: LeadSheet, prompt: str, loops: int, options: EditOptions) -> MuseTuneOutput:
-    """Generate loops; see ``MuseTunePipeline.loop``.
+def loop_request(request: GenerationRequest, row_s: float) -> GenerationRequest:
+    """Return the request of a loop: what it asks for, played in a circle.
 
     Latent rows do not fit bars. So the sheet is played a little faster or slower, in whole rows, and the spectrogram
     is stretched back in time, which leaves pitches alone; what then lacks to the sample, less than a frame, is made by
     resampling the periodic waveform.
+
+    Args:
+        request: of whole bars.
+        row_s: seconds of a latent row.
+
+    Raises:
+        ValueError: where a sheet is not whole bars, or a stretch of it is asked for alone.
     """
-    check_counts(loops=loops)
-    reject_arguments({"arrangement": options.get("arrangement")}, "cannot be looped: give the lead sheet alone")
-    check_loop(sheet)
-    rows = max(8, round(sheet.duration_s / pipe.row_s))
-    seconds = rows * pipe.row_s
-    twice = repeat_sheet(sheet, seconds / sheet.duration_s)
-    request = edit_request(pipe, twice, None, prompt, seconds, options)
-    latents = torch.cat([generate_latents(pipe, request, prompt, options, circular=True) for _ in range(loops)])
-    samples = round(sheet.duration_s * pipe.vocoder.config.sampling_rate)
-    audios = np.stack([vocode_loop(pipe, one[None], samples) for one in latents])
-    pipe.maybe_free_model_hooks()
-    reports = None
-    if options.get("return_report"):
-        from musetune.evaluation import report
-
-        reports = [report(audio, pipe.vocoder.config.sampling_rate, sheet) for audio in audios]
-    return MuseTuneOutput(audios, pipe.vocoder.config.sampling_rate, sheet, reports, lead_sheets=(sheet,))
-
-
-def check_loop(sheet: LeadSheet) -> None:
-    """Raise ValueError where a sheet is not whole bars of one meter from a downbeat at time 0."""
-    bar = sheet.meter.beats_per_bar
-    if len(sheet.meters) > 1 or sheet.first_downbeat != 0 or abs(float(sheet.grid.time_at(0))) > 1e-6:
-        raise ValueError("a loop needs one meter and a first downbeat at time 0: use sheet.slice(bar line, bar line)")
-    if sheet.length % bar or sheet.length.denominator != 1:
-        raise ValueError(
-            f"the lead sheet lasts {sheet.length} beats, no whole number of bars of {bar}: use "
-            f"sheet.slice(0, {math.floor(sheet.length / bar) * bar or bar})"
+    for one in request.music:
+        check_loop(one.lead_sheet)
+        reject_arguments({"follow_seconds": one.mask.stretch_s}, "has no meaning in a loop: leave it out")
+    length_s = request.music[0].lead_sheet.duration_s
+    seconds = max(8, round(length_s / row_s)) * row_s
+    music = tuple(
+        replace(
+            one,
+            lead_sheet=repeat_sheet(one.lead_sheet, seconds / length_s),
+            arrangement=one.arrangement and repeat_notes(one.arrangement, one.lead_sheet, seconds / length_s),
         )
-
-
-def repeat_sheet(sheet: LeadSheet, ratio: float) -> LeadSheet:
-    """Play a sheet twice, ``ratio`` times as slow.
-
-    Example:
-        >>> twice = repeat_sheet(LeadSheet.parse("| C | F |", bpm=120), 1.5)
-        >>> twice.chord_labels, twice.duration_s
-        (['C:maj', 'F:maj', 'C:maj', 'F:maj'], 12.0)
-    """
-    beats = int(sheet.length)
-    once = np.asarray(sheet.grid.time_at(np.arange(beats + 1, dtype=float)))
-    times = np.concatenate([once, once[1:] + once[-1]]) * ratio
-
-    def again(spans: Any) -> tuple[Any, ...]:
-        return (*spans, *(replace(span, start=span.start + beats) for span in spans))
-
-    keys = sheet.keys if len(sheet.keys) == 1 else again(sheet.keys)
-    return replace(
-        sheet,
-        chords=again(sheet.chords),
-        keys=keys,
-        melody=again(sheet.melody),
-        sections=(),
-        grid=BeatGrid(tuple(times.tolist())),
-        length=sheet.length * 2,
+        for one in request.music
     )
+    return replace(request, music=music, seconds=seconds, loop_seconds=length_s)
 
 
 def vocode_loop(pipe: Any, latents: Tensor, samples: int) -> np.ndarray:
@@ -102,11 +66,40 @@ def vocode_loop(pipe: Any, latents: Tensor, samples: int) -> np.ndarray:
     fade = min(len(body), int(FADE_S * pipe.vocoder.config.sampling_rate))
     after = audio[(AROUND + frames) * hop :][:fade]
     body[:fade] = crossfade(after, body[:fade])
-    if len(body) != samples:
-        import scipy.signal
-
-        body = scipy.signal.resample(body, samples)
+    body = resample_circle(body, samples)
     return np.asarray(body / max(1.0, np.abs(body).max() / 0.99), np.float32)
+
+
+def stereo_loop(pipe: Any, wave: np.ndarray, seconds: float) -> np.ndarray:
+    """Make 48 kHz stereo of a loop, which stays one.
+
+    The upsampler hears the loop's end before its beginning and its beginning after its end; its noise above 8 kHz,
+    which does not recur, is crossfaded at the seam.
+
+    Args:
+        wave: (samples,) at 16 kHz.
+        seconds: what the loop lasts.
+
+    Returns:
+        Float32 (2, n), ``seconds`` to the sample.
+    """
+    network = pipe.upsampler
+    margin = int(network.context * network.config.hop)
+    fade = min(len(wave), int(FADE_S * RATE))
+    wide = pipe.to_stereo(wave[np.arange(-margin, len(wave) + fade + margin) % len(wave)])
+    first, last = FACTOR * margin, FACTOR * (margin + len(wave))
+    body, fade = wide[:, first:last].copy(), FACTOR * fade
+    body[:, :fade] = crossfade(wide[:, last : last + fade], body[:, :fade])
+    return np.asarray(resample_circle(body, round(seconds * FACTOR * RATE)), np.float32)
+
+
+def resample_circle(wave: np.ndarray, samples: int) -> np.ndarray:
+    """Resample a periodic waveform (…, n) to a period of ``samples``, by its Fourier series."""
+    if wave.shape[-1] == samples:
+        return wave
+    import scipy.signal
+
+    return np.asarray(scipy.signal.resample(wave, samples, axis=-1))
 
 
 def stretch_circle(mel: Tensor, frames: int) -> Tensor:

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
@@ -53,15 +54,18 @@ from musetune.pipeline.folders import (
 )
 from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
+from musetune.pipeline.looping import loop_request, stereo_loop, vocode_loop
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
+from musetune.pipeline.style import StyleReference, load_style, steer
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
 if TYPE_CHECKING:
     from musetune.evaluation import Report
     from musetune.pipeline.edit_options import EditOptions
+    from musetune.pipeline.pieces import StyleAudio
     from musetune.pipeline.stream_score import SheetSource
     from musetune.pipeline.streaming import StreamChunk, StreamOptions
 
@@ -417,8 +421,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     ) -> MuseTuneOutput:
         """Make stretches of a piece anew under other chords, notes or words; all else stays, sample for sample.
 
-        Beyond a crossfade of 30 ms on either side of a stretch the waveform is the input's. The model hears the rest
-        of the piece while it works: the kept latents are held at every denoising step.
+        Beyond the 50 ms before either end of a stretch, in which crossfades of 20 ms lie, the waveform is the input's.
+        The model hears the rest of the piece while it works: the kept latents are held at every denoising step.
 
         Args:
             audio: a result of this pipeline (its latents are used), a recording as floats (samples,) or (channels,
@@ -432,7 +436,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             sampling_rate: Hz, of an array.
             options: generator, num_inference_steps, guidance_scale, music_guidance_scale, stem_guidance_scale,
                 negative_prompt, strength, arrangement (notes of the whole piece), return_report (one a stretch),
-                callback_on_step_end (as of a call; what it raises ends the edit).
+                style_audio, style_strength, callback_on_step_end (as of a call; what it raises ends the edit).
 
         Returns:
             The whole piece at the input's sampling rate and channels, (1, samples) or (1, channels, samples).
@@ -470,7 +474,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             options: as of ``repaint``.
 
         Returns:
-            The longer piece; but for a crossfade of 30 ms at a joint the input is in it, sample for sample.
+            The longer piece; but for the 50 ms before a joint the input is in it, sample for sample.
 
         Raises:
             ValueError: where neither is above 0 or the sheet ends before the whole does.
@@ -502,7 +506,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             options: as of ``repaint``.
 
         Returns:
-            Mono audio at the pipeline's own sampling rate.
+            The take at the input's sampling rate and channels.
 
         Raises:
             ValueError: for values out of range.
@@ -512,28 +516,106 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         return editing.vary(self, audio, lead_sheet, prompt, amount, sampling_rate, options)
 
     @torch.no_grad()
-    def loop(
-        self, lead_sheet: LeadSheet, prompt: str = "", *, loops: int = 1, **options: Unpack[EditOptions]
+    def cover(
+        self,
+        audio: MuseTuneOutput | np.ndarray | str | Path,
+        prompt: str = "",
+        *,
+        genre: str | None = None,
+        keep: Sequence[str] = ("chords", "beats", "melody", "loudness"),
+        lead_sheet: LeadSheet | None = None,
+        sampling_rate: int | None = None,
+        **options: Unpack[EditOptions],
     ) -> MuseTuneOutput:
-        """Generate loops: the last bar flows into the first, and each lasts the sheet's bars to the sample.
+        """Play a piece with another sound: what it plays is heard and kept, nothing of its waveform is.
 
-        The denoising windows lie in a circle, across the seam as across any other place.
+        Songs of minutes are made in overlapping windows. Chords, key and beats are told by ``musetune.analyze``, the
+        melody by ``musetune.analysis.listening.melody.hear_melody``; the loudness is brought to the piece's course
+        afterwards.
+
+        Args:
+            audio: as of ``repaint``.
+            prompt: words for the new sound; default "<genre> music".
+            genre: one of musetune's genres; default what is heard.
+            keep: which of chords (with the key), beats, melody, loudness; what is left out is left to the model.
+            lead_sheet: in place of the one that is heard, where that was corrected.
+            sampling_rate: Hz, of an array.
+            options: as of ``repaint``; ``arrangement`` holds notes, such as a melody, in place of the one that is
+                heard. ``return_report`` is on.
+
+        Returns:
+            The cover at the input's sampling rate and channels; in ``reports`` one
+            ``musetune.evaluation.likeness.LikenessReport``: how well each was kept.
+
+        Raises:
+            ValueError: where nothing is kept of what is played, for an unknown name and for values out of range.
+        """
+        from musetune.pipeline import covering
+
+        return covering.cover(self, audio, prompt, genre, keep, lead_sheet, sampling_rate, options)
+
+    @torch.no_grad()
+    def replay(
+        self,
+        take: MuseTuneOutput,
+        player: str,
+        prompt: str | None = None,
+        *,
+        rewrite: bool = False,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Let one player of a take play again; the others stay, sample for sample.
+
+        Args:
+            take: a result of ``stems=True``.
+            player: "drums", "bass", "guitar", "keys" or "lead".
+            prompt: words for this player; default as ``stems=True`` has them, such as "solo electric bass, jazz".
+            rewrite: write the player new notes first, after those of the others; the generator's seed is theirs.
+            options: as of ``repaint``; ``arrangement`` holds the notes in place of the take's.
+
+        Returns:
+            The take with the player's new sound, as loud as the old one, softer only where the sum would clip; the
+            mix is the sum of the players, as before.
+
+        Raises:
+            ValueError: where the take has no players' audio or no notes of this player.
+        """
+        from musetune.pipeline import replaying
+
+        return replaying.replay(self, take, player, prompt, rewrite, options)
+
+    @torch.no_grad()
+    def loop(
+        self,
+        lead_sheet: LeadSheet,
+        prompt: str | Sequence[str] = "",
+        *,
+        loops: int | None = None,
+        stereo: bool = False,
+        **options: Unpack[EditOptions],
+    ) -> MuseTuneOutput:
+        """Generate a set of loops that fit each other: of one sheet, equally long to the sample and equally loud.
+
+        Each flows from its last bar into its first, as ``pipe(…, loop=True)`` makes one.
 
         Args:
             lead_sheet: whole bars of one meter, from a downbeat at time 0.
-            prompt: words.
-            loops: how many takes of the sheet; they are equally long and fit each other.
-            options: as of ``repaint``, but for arrangement.
+            prompt: words, or a list of them: one for each loop, in turn.
+            loops: how many; default one for each prompt.
+            stereo: 48 kHz stereo, by the upsampler.
+            options: as of ``repaint``; with ``arrangement`` its players' notes are looped. ``generator`` may be a list
+                of one for each loop.
 
         Returns:
-            Mono audio (loops, samples) at the pipeline's own sampling rate.
+            Audio (loops, samples) at the pipeline's own sampling rate, or (loops, 2, samples) at 48 kHz.
 
         Raises:
             ValueError: where the sheet is not whole bars, and for values out of range.
         """
-        from musetune.pipeline import looping
+        from musetune.pipeline import loop_sets
 
-        return looping.make_loops(self, lead_sheet, prompt, loops, options)
+        self._check_stereo(stereo)
+        return loop_sets.make_loops(self, lead_sheet, prompt, loops, stereo, options)
 
     # -- live
     # --------------------------------------------------------------------------------------------------------------
@@ -636,6 +718,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         strength: float | None = None,
         return_report: bool = False,
         stereo: bool = False,
+        loop: bool = False,
+        style_audio: StyleAudio | None = None,
+        style_strength: float | None = None,
         callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
@@ -677,6 +762,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             strength: of the adapters, 0–1; 1.
             return_report: listen to each waveform and report what was obeyed.
             stereo: return 48 kHz stereo, (n, 2, samples), by the upsampler; reports are of the mono sound before it.
+            loop: the last bar flows into the first, and the audio lasts whole bars to the sample; the sheet is whole
+                bars of one meter from a downbeat at time 0. A progression is played once where no length is given.
+            style_audio: a clip whose sound is meant: a path, a result, or floats (samples,) or (channels, samples)
+                with their rate in Hz. The base's CLAP hears it in place of the words; T5 goes on reading the prompt.
+            style_strength: 0–1, the clip's share beside the words in CLAP's embedding; 1.
             callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
                 returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
@@ -725,6 +815,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 "return_report": return_report or None,
                 "stems": stems or None,
                 "stereo": stereo or None,
+                "loop": loop or None,
+                "style_audio": style_audio is not None or None,
+                "style_strength": style_strength,
             }
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
@@ -758,7 +851,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if output_type not in OUTPUT_TYPES:
             raise ValueError(f"output_type={output_type!r} is not one of {', '.join(OUTPUT_TYPES)}")
         if prompt_embeds is not None:
-            reject_arguments({"prompt": prompt, "transcription": transcription}, "and prompt_embeds: give one of them")
+            told = {"prompt": prompt, "transcription": transcription, "style_audio": style_audio is not None or None}
+            reject_arguments(told, "and prompt_embeds: give one of them")
             prompts = [None] * len(prompt_embeds)
         request = build_request(
             prompts,
@@ -766,7 +860,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             harmonic_progression=harmonic_progression,
             settings=settings,
             seconds=or_default(duration_seconds, audio_length_in_s),
-            default_seconds=self._default_seconds,
+            default_seconds=None if loop else self._default_seconds,
             arrangement=arrangement,
             adapter=self.adapter,
             song=song,
@@ -784,6 +878,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             strength=strength,
             stems=stems,
         )
+        request = replace(request, style=load_style(self, style_audio, style_strength))
+        reject_arguments(
+            {"loop": (loop and output_type == "latent") or None}, "and output_type='latent': give np or pt"
+        )
+        played = loop_request(request, self.row_s) if loop else request
         sheets = tuple(music.lead_sheet for music in request.music)
         words = {
             "transcription": transcription,
@@ -801,11 +900,11 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         )
         with self.adapter_manager.playing(request.strength, music=True):
             if stems:
-                solos = self._generate_solos(request, words, generator, latents, **sampling)
+                solos = self._generate_solos(played, words, generator, latents, **sampling)
                 audios, latents = mix_stems(solos), None
             else:
                 solos = None
-                output = self._generate(request, prompts, words, generator, latents, **sampling)
+                output = self._generate(played, prompts, words, generator, latents, **sampling)
                 if output_type == "latent":
                     self.maybe_free_model_hooks()
                     return (
@@ -813,13 +912,13 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                         if return_dict
                         else (output,)
                     )
-                audios, latents = self._decode(output, round(request.seconds * self._rate)), output
+                audios, latents = self._sound(output, played), None if loop else output
         self.maybe_free_model_hooks()
         reports: list[Report] | None = None
         if return_report or waveforms > 1:
             audios, reports, order = self._rank(audios, request)
             latents = None if latents is None else latents[order]
-        audios, solos, rate = self._spread(audios, solos, stereo)
+        audios, solos, rate = self._spread(audios, solos, stereo, played.loop_seconds)
         result = torch.from_numpy(audios) if output_type == "pt" else audios
         if not return_dict:
             return (result,)
@@ -835,15 +934,19 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         )
 
     def _spread(
-        self, audios: np.ndarray, solos: dict[str, np.ndarray] | None, stereo: bool
+        self, audios: np.ndarray, solos: dict[str, np.ndarray] | None, stereo: bool, loop_s: float | None = None
     ) -> tuple[np.ndarray, dict[str, np.ndarray] | None, int]:
-        """Return waveforms, players and their rate, in stereo where asked; the players' sum stays the waveform."""
+        """Return waveforms, players and their rate, in stereo where asked; the players' sum stays the waveform.
+
+        ``loop_s``: the length of what is a loop.
+        """
         if not stereo:
             return audios, solos, self._rate
+        widen = self.to_stereo if loop_s is None else partial(stereo_loop, self, seconds=loop_s)
         if solos is None:
-            wide = self.to_stereo(audios)
+            wide = np.stack([widen(audio) for audio in audios])
             return wide / np.maximum(1.0, np.abs(wide).max(axis=(1, 2), keepdims=True) / 0.99), None, FACTOR * RATE
-        solos = {name: self.to_stereo(solo) for name, solo in solos.items()}
+        solos = {name: widen(solo) for name, solo in solos.items()}
         return mix_stems(solos), solos, FACTOR * RATE
 
     def _check_stereo(self, stereo: bool, output_type: str | None = "np") -> None:
@@ -926,10 +1029,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         generator: Generators,
         latents: Tensor | None,
         source: SourceLatents | None = None,
-        circular: bool = False,
         **sampling: Unpack[SamplingOptions],
     ) -> Tensor:
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
+        circular = request.loop_seconds is not None
         rows = self._rows(request.seconds)
         window_rows = (
             self.unet.config.sample_size if request.window_seconds is None else self._rows(request.window_seconds)
@@ -938,7 +1041,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         windows = prepare_windows(
             self.adapter, request, rows, window_rows, self.row_s, self._execution_device, circular
         )
-        text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels)
+        text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels, request.style)
         conditions = Conditions(request.batch_size, request.guidance.levels, text, generated, windows)
         return sample(
             self.unet,
@@ -986,18 +1089,30 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             prompt = solo_prompt(alone.stems[name], music.lead_sheet.genre)
             own = replace(request, music=(replace(music, arrangement=alone),))
             solo = self._generate(own, [prompt], words, generator, noise, **sampling)
-            solos[name] = self._decode(solo, round(request.seconds * self._rate))[0]
+            solos[name] = self._sound(solo, request)[0]
         if not solos:
             raise ValueError("stems=True, and no player of the arrangement has a note")
         peak = float(np.abs(mix_stems(solos)).max())
         return {name: audio / max(1.0, peak / 0.99) for name, audio in solos.items()}
+
+    def _sound(self, latents: Tensor, request: GenerationRequest) -> np.ndarray:
+        """Return audio (B, samples) of a request's latents, as long as it asks."""
+        if request.loop_seconds is None:
+            return self._decode(latents, round(request.seconds * self._rate))
+        samples = round(request.loop_seconds * self._rate)
+        return np.stack([vocode_loop(self, one[None], samples) for one in latents])
 
     def _rows(self, seconds: float) -> int:
         """Latent rows that hold so many seconds, 8 at least."""
         return max(8, math.ceil(seconds / self.row_s - 1e-6))
 
     def _encode_words(
-        self, prompts: list[str | None], words: dict[str, Any], waveforms: int, levels: int
+        self,
+        prompts: list[str | None],
+        words: dict[str, Any],
+        waveforms: int,
+        levels: int,
+        style: StyleReference | None = None,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the U-Net's arguments of the T5 stream, and GPT-2's embeddings: rows of no words, and of words at
         every other level.
@@ -1019,6 +1134,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 )
                 for prompt, script, negative in zip(prompts, *lists, strict=True)
             ]
+        if style is not None:
+            parts = [steer(self, prompt or "", style, part) for prompt, part in zip(prompts, parts, strict=True)]
         longest = max(mask.shape[1] for _, mask, _ in parts)
         halves: list[list[list[Tensor]]] = [
             [[], []],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
     from musetune.pipeline.condition_mask import ConditionMask
     from musetune.pipeline.guidance import Guidance, Interval
+    from musetune.pipeline.style import StyleReference
 
 # The defaults (benchmarks/guidance.py, development sheets): 2 and 4 obey as well within the intervals; equal scales
 # need two passes a step, others three
@@ -51,6 +52,9 @@ class GenerationRequest:
         waveforms: candidates a prompt.
         strength: of all adapters, 0–1.
         stems: each player's audio too, whose sum is the waveform.
+        style: a clip whose sound is told to the base in place of the words, or mixed with them.
+        loop_seconds: of a loop its length, to the sample; ``music`` then is played twice, to ``seconds`` each time,
+            a whole number of latent rows. None: no loop.
     """
 
     music: tuple[MusicRequest, ...]
@@ -61,6 +65,8 @@ class GenerationRequest:
     waveforms: int = 1
     strength: float = 1.0
     stems: bool = False
+    style: StyleReference | None = None
+    loop_seconds: float | None = None
 
     @property
     def batch_size(self) -> int:
@@ -75,7 +81,7 @@ def build_request(
     harmonic_progression: str | Sequence[str | Chord] | None,
     settings: Mapping[str, object],
     seconds: float | None,
-    default_seconds: float,
+    default_seconds: float | None,
     arrangement: Arrangement | list[Arrangement] | None,
     adapter: MusicAdapter | None,
     song: bool,
@@ -184,7 +190,7 @@ def resolve_lead_sheet(
     lead_sheet: LeadSheet | None,
     progression: str | Sequence[str | Chord] | None,
     seconds: float | None,
-    default_seconds: float,
+    default_seconds: float | None,
     settings: Mapping[str, object],
 ) -> LeadSheet | None:
     """Return the one lead sheet that the arguments mean, cut to ``seconds`` where given; None for a call without music.
@@ -193,7 +199,7 @@ def resolve_lead_sheet(
         lead_sheet: as the call got it; it has key, tempo, meter and genre itself.
         progression: chords to be read in ``settings``, repeated until ``seconds``.
         seconds: length of the audio, above 0.
-        default_seconds: length of a progression where ``seconds`` is None.
+        default_seconds: length of a progression where ``seconds`` is None; None: it is played once.
         settings: key, bpm, time_signature, genre; None where not given.
 
     Raises:
@@ -211,8 +217,7 @@ def resolve_lead_sheet(
     if progression is None:
         reject_arguments(settings, NEEDS_MUSIC)
         return None
-    arguments = given_arguments(**settings)
-    arguments["duration_seconds"] = or_default(seconds, default_seconds)
+    arguments = given_arguments(**settings, duration_seconds=default_seconds if seconds is None else seconds)
     if isinstance(progression, str):
         return LeadSheet.parse(progression, **arguments)
     return LeadSheet.from_progression(progression, **arguments)

@@ -267,6 +267,8 @@ class GenerateTab:
         """
         data = event._data if isinstance(event._data, dict) else {}
         action, number, name = data.get("action"), data.get("number"), str(data.get("name", ""))
+        if action == "edit":  # the Edit tab's own
+            return gr.skip(), gr.skip(), gr.skip(), ""
         if action != "zip" and (not isinstance(number, int) or history.get(number) is None):
             return history, gr.skip(), gr.skip(), ""
         saved = ""

@@ -133,7 +133,7 @@ def _take_row(one: NamedTake, history: TakeHistory) -> str:
         f'<li{current}><span class="mt-number">{one.number}</span><input type="text" data-action="rename" '
         f'data-number="{one.number}" value="{name}" maxlength="{NAME}" aria-label="Name of take {one.number}">'
         f'<span class="mt-overall">{percent(one.take.report["overall"])}</span>'
-        f"{button('show', 'Show', 'Show', ' disabled' if visible else '')}{compare}"
+        f"{button('show', 'Show', 'Show', ' disabled' if visible else '')}{compare}{button('edit', 'Edit', 'Edit')}"
         f"{button('delete', '✕', 'Delete')}</li>"
     )
 

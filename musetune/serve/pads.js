@@ -11,7 +11,10 @@
   const tools = (board) => board.querySelector(".mt-tools");
   const words = (board) => board.querySelector(".mt-words");
   const chips = (board) => [...board.querySelectorAll(".mt-chip")];
-  const field = (board) => document.querySelector(`#${tools(board).dataset.field} textarea, #${tools(board).dataset.field} input`);
+  const field = (board) => {
+    const name = tools(board)?.dataset.field;
+    return name ? document.querySelector(`#${name} textarea, #${name} input`) : null;
+  };
   const notes = (element) => element.dataset.notes.split(" ").filter(Boolean).map(Number);
   const say = (board, text) => { tools(board).querySelector(".mt-say").textContent = text; };
 
@@ -138,7 +141,7 @@
 
   const same = (one, other) => one?.text === other?.text && one?.key === other?.key;
   const remember = (board) => {
-    if (!words(board) || words(board).dataset.text !== field(board).value) return;
+    if (!words(board) || words(board).dataset.text !== field(board)?.value) return;
     const state = stateOf(board), is = { text: field(board).value, key: words(board).dataset.key };
     if (state.until > performance.now() && !same(is, state.now)) return; // what was undone is still on its way
     state.until = 0;

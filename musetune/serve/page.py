@@ -11,11 +11,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from musetune.evaluation.preferences import PairBatch
-from musetune.serve import compare_tab, generate_tab
+from musetune.serve import compare_tab, edit_tab, generate_tab
 from musetune.serve.compare_tab import CompareTab
+from musetune.serve.edit_tab import EditTab
 from musetune.serve.generate_tab import GenerateTab
 from musetune.serve.guard import UPLOAD, Guard
 from musetune.serve.listen_tab import ListenTab
+from musetune.serve.live_routes import LiveRoutes
+from musetune.serve.live_tab import LiveTab
 from musetune.serve.song_tab import SongTab
 from musetune.serve.studio import Studio
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "sans-serif"]
 TITLE = '<div class="mt-title"><h1>MuseTune</h1><p>Music that plays your chords.</p></div>'
-STYLES = ("page.css", "song.css", "compare.css", "pads.css")
-SCRIPTS = ("page.js", "song.js", "synth.js", "pads.js")
+STYLES = ("page.css", "song.css", "compare.css", "pads.css", "edit.css", "live.css")
+SCRIPTS = ("page.js", "song.js", "synth.js", "pads.js", "edit.js", "live.js")
 UPLOADS_KEPT_S = 3600  # a song that was uploaded stays for so long, and less where many are
 
 
@@ -56,6 +59,10 @@ class Page:
             with gr.Tabs() as self.tabs:
                 with gr.Tab("Generate", id=generate_tab.TAB):
                     self.generate = GenerateTab(self.studio)
+                with gr.Tab("Edit", id=edit_tab.TAB):
+                    self.edit = EditTab(self.studio, self.generate, self.tabs)
+                with gr.Tab("Live", id="live-tab"):
+                    self.live = LiveTab(self.studio)
                 with gr.Tab("Song", id="song-tab"):
                     self.song = SongTab(self.studio)
                 with gr.Tab("Listen", id="listen"):
@@ -94,7 +101,7 @@ def launch(
         show_error=True,
         allowed_paths=[str(page.studio.folder), str(page.pairs)],
         max_file_size=UPLOAD,
-        app_kwargs={"middleware": [middleware]},
+        app_kwargs={"middleware": [middleware], "routes": LiveRoutes(page.studio.stage).routes()},
         ssr_mode=False,
         footer_links=[],
         run_history=False,

@@ -15,6 +15,7 @@ from gradio.context import LocalContext
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.errand import Errand
 from musetune.serve.guard import Audience
+from musetune.serve.live_session import LiveStage
 from musetune.serve.work import genres_of
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ class Studio:
         genres: names of the genre adapters, in the order of their sliders.
         turn: the lock that every long piece of work holds.
         analyser: the process that analyses songs.
+        stage: where somebody plays live, who then has the turn.
         audience: who can be told how far the work is; the server fills it.
     """
 
     def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
         self.pipe, self.folder, self.genres = pipe, folder, genres_of(pipe)
         self.turn, self.analyser = threading.Lock(), AnalysisWorker()
+        self.stage = LiveStage(pipe, self.turn)
         self.audience = Audience()
         self._tickets, self._cancelled = itertools.count(1), set[int]()
         self._at_work: WeakValueDictionary[int, Errand[Any]] = WeakValueDictionary()
@@ -84,6 +87,8 @@ class Studio:
         session, event = getattr(request, "session_hash", None), LocalContext.event_id.get(None)
         present = (lambda: True) if session is None else (lambda: self.audience.has(session, event))
         errand = Errand(work, self.turn, present)
+        if self.stage.busy:
+            errand.progress = "waiting until Live stops"
         if ticket is not None:
             self._at_work[ticket] = errand
         return errand

@@ -311,15 +311,40 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         ValueError: as the pipeline does.
         StoppedError: where nobody waits any more.
     """
+    sheet = order.sheet()
+    audio, rate = generate(pipe, order, errand)
+    return save_take(order, sheet, audio, rate, folder, errand)
+
+
+def save_take(
+    order: Order,
+    sheet: LeadSheet,
+    audio: np.ndarray,
+    rate: int,
+    folder: Path,
+    errand: Errand[Any] | None = None,
+) -> Take:
+    """Listen to what was made, and write it with its files into a new folder under ``folder``.
+
+    Args:
+        order: what was asked for.
+        sheet: what is played; the audio may ring on after its end.
+        audio: samples (n,) or (channels, n).
+        rate: samples a second.
+        folder: where takes lie.
+        errand: who waits for it.
+
+    Raises:
+        StoppedError: where nobody waits any more.
+    """
     from musetune.audio import save_audio
     from musetune.evaluation import report
 
-    sheet = order.sheet()
-    audio, rate = generate(pipe, order, errand)
     if errand is not None:
         errand.progress, errand.share = "listening to it", None
         errand.check()
-    obeyed = report(audio[: round(sheet.duration_s * rate)], rate, sheet)
+    mono = audio if audio.ndim == 1 else audio.mean(axis=0)
+    obeyed = report(mono[: round(sheet.duration_s * rate)], rate, sheet)
     take_folder = new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
@@ -330,7 +355,7 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
     settings = {"prompt": order.prompt, "seed": order.seed, "steps": order.steps, "mix": dict(order.mix)}
     record = obeyed.to_json(settings | {"bars": order.bars, "ending": order.ending})
     (take_folder / "report.json").write_text(json.dumps(record, indent=1))
-    return Take(order, sheet, len(audio) / rate, record, files)
+    return Take(order, sheet, audio.shape[-1] / rate, record, files)
 
 
 def listen(

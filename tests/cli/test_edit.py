@@ -54,9 +54,31 @@ def test_a_file_is_repainted_and_played_on(given: tuple[Path, list[str]], tmp_pa
     assert soundfile.info(tmp_path / "near.wav").duration == pytest.approx(4)
 
 
+def test_a_recording_of_24_bits_is_covered_and_stays_so(given: tuple[Path, list[str]], tmp_path: Path) -> None:
+    _, options = given
+    song, out = tmp_path / "deep.flac", tmp_path / "jazz.flac"
+    wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(4 * 32000) / 32000)
+    save_audio(song, np.stack([wave, wave]), 32000, depth="PCM_24")
+    command = ["cover", str(song), "--genre", "jazz", "--keep", "chords", "--keep", "loudness", "-o", str(out)]
+    done = CliRunner().invoke(app, [*command, *options, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    summary = json.loads(done.stdout[done.stdout.index("{") :])
+    assert (summary["channels"], summary["sampling_rate"], summary["seconds"]) == (2, 32000, 4.0)
+    assert set(summary["kept"]) == {"chords"}  # the loudness of a tone has no course to be kept
+    assert soundfile.info(out).subtype == "PCM_24"
+    left, right = soundfile.read(out)[0].T
+    assert not np.array_equal(left, right)
+    part = ["repaint", str(song), "--bars", "2", "-o", str(tmp_path / "part.flac"), *options]
+    assert CliRunner().invoke(app, part, catch_exceptions=False).exit_code == 0
+    before, after = (soundfile.read(path, dtype="int32")[0] for path in (song, tmp_path / "part.flac"))
+    assert np.array_equal(before[2 * 32000 :], after[2 * 32000 :])
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
+        (["cover", "--keep", "loudness"], "keeps nothing of what is played"),
+        (["vary", "--style-strength", "0.5"], "needs --style-audio"),
         (["repaint"], "--seconds 4-8 or --bars 3-4"),
         (["repaint", "--seconds", "0-1", "--bars", "1"], "not both"),
         (["repaint", "--seconds", "4"], "give its start and its end as 4-8"),

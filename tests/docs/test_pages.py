@@ -29,6 +29,7 @@ PIPES = ("cat", "printf")  # what begins a pipe into musetune
 STEPS = 1
 FEWER = {
     "musetune generate": f"--steps {STEPS}",
+    "musetune replay": f"--steps {STEPS}",
     "musetune compare mine --pairs": f"--pairs 1 --steps {STEPS} --seconds 2",
     "python recipes/prepare.py": "--workers 0 --transpose",
     "python recipes/finetune.py": "max_train_steps=1 train_batch_size=2 lr_warmup_steps=1 mixed_precision=no "
@@ -43,13 +44,18 @@ logging.disable_progress_bar()
 
 def shorten():
     from musetune import MuseTunePipeline
-    call = MuseTunePipeline.__call__
 
-    def shorter(self, *args, **options):
-        options["num_inference_steps"] = STEPS
-        return call(self, *args, **options)
+    def shorter(name):
+        call = getattr(MuseTunePipeline, name)
 
-    MuseTunePipeline.__call__ = shorter
+        def short(self, *args, **options):
+            options["num_inference_steps"] = STEPS
+            return call(self, *args, **options)
+
+        setattr(MuseTunePipeline, name, short)
+
+    for name in ("__call__", "repaint", "extend", "vary", "cover", "loop", "replay"):
+        shorter(name)
 
 def shell(line):
     # a line with a pipe, by the shell

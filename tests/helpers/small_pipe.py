@@ -15,6 +15,7 @@ __all__ = [
     "seeded",
     "quiet",
     "make_pipe",
+    "read_stems",
     "play",
     "genre_folders",
     "words",
@@ -42,6 +43,17 @@ def make_pipe(base: Path) -> MuseTunePipeline:
     torch.manual_seed(3)
     with torch.no_grad():
         for p in adapter.trainable_parameters():
+            p.normal_(std=0.1)
+    return pipe
+
+
+def read_stems(pipe: MuseTunePipeline) -> MuseTunePipeline:
+    """With a branch for stems of random weights."""
+    from musetune.audio import mel_frontend
+
+    torch.manual_seed(4)
+    with torch.no_grad():
+        for p in pipe.adapter.add_stems(16, 8, mel_frontend(pipe).frequencies).parameters():
             p.normal_(std=0.1)
     return pipe
 

@@ -21,10 +21,18 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
-LARGE = (".safetensors", ".flac", ".wav", ".png", ".bin")  # what .gitattributes of a new repository sends to LFS
+LARGE = (
+    ".safetensors",
+    ".parquet",
+    ".flac",
+    ".wav",
+    ".png",
+    ".bin",
+)  # what .gitattributes of a new repository sends to LFS
 LICENCES = {
     "apache-2.0",
     "mit",
+    "cc0-1.0",
     "cc-by-4.0",
     "cc-by-sa-4.0",
     "cc-by-nc-4.0",
@@ -139,15 +147,15 @@ class Handler(BaseHTTPRequestHandler):
             r"/api/whoami-v2": self.whoami,
             r"/api/repos/create": self.create,
             r"/api/validate-yaml": self.validate,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)": self.info,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)/revision/(?P<rev>[^/]+)": self.info,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)/tree/(?P<rev>[^/]+)": self.tree,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)/refs": self.refs,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)/branch/(?P<rev>[^/]+)": self.branch,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)/preupload/(?P<rev>[^/]+)": self.preupload,
-            r"/api/models/(?P<repo>[^/]+/[^/]+)/commit/(?P<rev>[^/]+)": self.commit,
-            r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/(?P<what>batch|verify)": self.lfs,
-            r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<file>.+)": self.resolve,
+            r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)": self.info,
+            r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)/revision/(?P<rev>[^/]+)": self.info,
+            r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)/tree/(?P<rev>[^/]+)": self.tree,
+            r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)/refs": self.refs,
+            r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)/branch/(?P<rev>[^/]+)": self.branch,
+            r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)/preupload/(?P<rev>[^/]+)": self.preupload,
+            r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)/commit/(?P<rev>[^/]+)": self.commit,
+            r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/(?P<what>batch|verify)": self.lfs,
+            r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<file>.+)": self.resolve,
         }
         for pattern, act in routes.items():
             if match := re.fullmatch(pattern, path):

@@ -12,9 +12,9 @@ from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import save_audio
-from musetune.pipeline.editing import put_chords
+from musetune.pipeline.continuing import put_chords
 from musetune.pipeline.output import MuseTuneOutput
-from musetune.pipeline.splicing import FADE_S, crossfade, splice
+from musetune.pipeline.splicing import FADE_S, crossfade, least_flux, splice
 from musetune.pipeline.stretches import clusters, stretches_of
 
 SHEET = LeadSheet.parse("| C | F | G | C |", bpm=240)  # bars of 1 s
@@ -185,9 +185,17 @@ def test_a_crossfade_keeps_the_loudness_of_like_and_unlike_signals() -> None:
     one, other = rng.normal(size=(2, 4000))
     np.testing.assert_allclose(crossfade(one, one), one)
     assert crossfade(one, other).std() == pytest.approx(1, abs=0.05)
-    joined = splice(one, other, 1000, 2000, int(FADE_S * 16000))
-    assert np.array_equal(joined[:520], one[:520])
-    assert np.array_equal(joined[1000:2000], other[1000:2000])
+    joined = splice(one, other, 1000, 3000, 16000)
+    assert np.array_equal(joined[:200], one[:200])
+    assert np.array_equal(joined[1000:2200], other[1000:2200])
+    assert np.array_equal(joined[3000:], one[3000:])
+
+
+def test_a_crossfade_evades_an_attack() -> None:
+    old, new = np.zeros((2, 8000))
+    old[4000 - 800 : 4000 - 700] = 0.5  # struck 50 to 44 ms before the cut: not cut through
+    at = least_flux(old, new, 4000, 16000)
+    assert 4000 - 700 <= at <= 4000 - round(FADE_S * 16000)
 
 
 def test_chords_put_into_a_sheet_keep_their_neighbours() -> None:

@@ -179,7 +179,7 @@ def check_vary(body: VaryBody, files: Collection[str], max_seconds: float) -> fl
 
 def check_loop(body: LoopBody, files: Collection[str], max_seconds: float) -> float:
     """Check loops; their cost as of `check_generation`."""
-    from musetune.pipeline.looping import check_loop as check_whole_bars
+    from musetune.pipeline.loop_sheets import check_loop as check_whole_bars
 
     check_sound(body)
     own = check_sheet(body, files)

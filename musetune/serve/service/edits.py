@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from musetune.client.bodies import EditBody, ExtendBody, LoopBody, RepaintBody, VaryBody
@@ -22,7 +23,7 @@ from musetune.serve.service.results import (
 from musetune.serve.service.worker import JobContext
 
 if TYPE_CHECKING:
-    from musetune.pipeline.editing import AudioInput
+    from musetune.pipeline.pieces import AudioInput
     from musetune.pipeline.pipeline import MuseTunePipeline
     from musetune.symbols import LeadSheet
 
@@ -75,13 +76,15 @@ def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     body = VaryBody.model_validate(context.job.request["body"])
     check_stereo(pipe, body.mono16)
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
+    rate = int(pipe.vocoder.config.sampling_rate)
+    piece = replace(piece, wave=piece.mono(rate), rate=rate)  # the take is new: its format is what was asked for
     output = pipe.vary(**_given(piece, sheet), prompt=body.prompt, amount=body.amount, **options)
     return write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
 
 
 def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
     """Generate loops: the first is the audio, all of them are in a zip."""
-    from musetune.pipeline.looping import check_loop
+    from musetune.pipeline.loop_sheets import check_loop
 
     began = time.perf_counter()
     body = LoopBody.model_validate(context.job.request["body"])
@@ -93,9 +96,10 @@ def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     adapter_mix(pipe, body.adapters)
     options = _options(pipe, context, body, body.loops)
     output = pipe.loop(sheet, body.prompt, loops=body.loops, **options)
-    result = write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
+    seconds = {"generate": time.perf_counter() - began}
+    result = write_generation(pipe, context, body, output, 0, seconds, loop_s=sheet.duration_s)
     if body.loops > 1:
-        takes = [finish_sound(pipe, audio, None, body.mono16, body.lufs) for audio in output.audios]
+        takes = [finish_sound(pipe, audio, None, body.mono16, body.lufs, sheet.duration_s) for audio in output.audios]
         named = {f"{number}": audio for number, (audio, _, _) in enumerate(takes, start=1)}
         return {**result, "files": {**result["files"], **write_zip(context.folder, "loops", named, takes[0][2])}}
     return result

@@ -208,6 +208,7 @@ def write_generation(
     seconds: dict[str, float],
     sheet: LeadSheet | None = None,
     notes: Any = None,
+    loop_s: float | None = None,
 ) -> Mapping[str, Any]:
     """Write an output's files; what came out as plain values.
 
@@ -220,11 +221,12 @@ def write_generation(
         seconds: Of the stages before.
         sheet: The waveform's lead sheet; the output's own where it is one prompt's.
         notes: The like of the players' notes.
+        loop_s: Seconds of what is a loop.
     """
     context.step("writing")
     began, folder = time.perf_counter(), context.folder
     stems = getattr(output, "stems", None)
-    audio, players, rate = finish_sound(pipe, output.audios[place], stems, body.mono16, body.lufs)
+    audio, players, rate = finish_sound(pipe, output.audios[place], stems, body.mono16, body.lufs, loop_s)
     upsampled = time.perf_counter()
     length = audio.shape[-1] / rate
     files = write_audio(folder, "audio", audio, rate)

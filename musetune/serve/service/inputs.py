@@ -15,7 +15,7 @@ from musetune.serve.service.worker import JobContext
 from musetune.symbols import Arrangement, LeadSheet
 
 if TYPE_CHECKING:
-    from musetune.pipeline.editing import AudioInput
+    from musetune.pipeline.pieces import AudioInput
 
 Answer = TypeVar("Answer")
 BEAT_S = 0.2  # how often a job is asked whether it is still wanted while another process works for it
@@ -58,7 +58,7 @@ class Inputs:
 
         from musetune.audio import load_audio
         from musetune.formats.songs import load_arrangement
-        from musetune.pipeline.editing import AudioInput
+        from musetune.pipeline.pieces import AudioInput
 
         if (path := self._find("audio")) is not None:
             wave, rate = self._apart(lambda: self.reader.sound(path, self.max_seconds), self.reader.kill)

@@ -162,6 +162,9 @@ class JobStore(Protocol):
     def renew(self, worker: str) -> None:
         """Say that a worker lives. A claim says so too."""
 
+    def live(self, prefix: str, seconds: float) -> list[str]:
+        """Workers whose names begin so and who have said within so many seconds that they live."""
+
     def silent(self, seconds: float) -> list[str]:
         """Workers that do a job and have not said for so long that they live: their machine is gone, or cut off."""
 

@@ -8,11 +8,12 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Protocol
 
 from musetune.processes import end_with_parent
 from musetune.serve.service.jobs import Job, JobStore
@@ -23,6 +24,29 @@ GRACE_S = 10.0  # beyond its time a job has so long to end itself before its wor
 PAUSE_S = 2.0  # before a worker is started anew that died without a job
 
 log = logging.getLogger(__name__)
+
+
+class Pool(Protocol):
+    """What does the jobs of one kind, wherever it is."""
+
+    restarts: int
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The workers that there are to be."""
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, of those that live."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def end_watch(self) -> None:
+        """Ask every worker to end after its job, and begin no other."""
+
+    def stop(self, seconds: float) -> bool:
+        """Let workers finish, for so many seconds; whether all did."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +114,17 @@ class WorkerPool:
         on_failure: Callable[[Job], None] = lambda job: None,
     ) -> None:
         self.setup, self.store, self.on_failure = setup, store, on_failure
-        self.names = [f"{name}-{number}" for number in range(1, count + 1)]
+        self._names = [f"{name}-{number}" for number in range(1, count + 1)]
         self.restarts = 0  # workers that were started in place of dead ones
         self._processes: dict[str, BaseProcess] = {}
         self._not_before: dict[str, float] = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"pool of {name}", daemon=True)
+
+    @property
+    def names(self) -> list[str]:
+        """The workers' names."""
+        return self._names
 
     def start(self) -> None:
         """Start the processes and the thread that watches them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,12 @@ def check_stereo(pipe: MuseTunePipeline, mono16: bool) -> None:
 
 
 def finish_sound(
-    pipe: MuseTunePipeline, audio: np.ndarray, stems: Mapping[str, np.ndarray] | None, mono16: bool, lufs: float | None
+    pipe: MuseTunePipeline,
+    audio: np.ndarray,
+    stems: Mapping[str, np.ndarray] | None,
+    mono16: bool,
+    lufs: float | None,
+    loop_s: float | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
     """Bring the base's sound to the format that was asked for, as `musetune generate` does.
 
@@ -40,11 +46,13 @@ def finish_sound(
         stems: Each player's, whose sum ``audio`` is.
         mono16: Whether it stays so, instead of 48 kHz stereo.
         lufs: Its loudness; None: as it came.
+        loop_s: Seconds of what is a loop, and stays one; None: it is none.
 
     Returns:
         Samples (n,) or (2, n) within ±0.99, stems whose sum they are, and their rate in Hz.
     """
     from musetune.audio.loudness import set_loudness
+    from musetune.pipeline.looping import stereo_loop
     from musetune.pipeline.songs import mix_stems
 
     players = dict(stems or {})
@@ -52,8 +60,9 @@ def finish_sound(
     if not mono16:
         if pipe.upsampler is None:
             pipe.load_upsampler()
-        players = {name: pipe.to_stereo(stem) for name, stem in players.items()}
-        audio = mix_stems(players)[0] if players else pipe.to_stereo(audio)
+        widen = pipe.to_stereo if loop_s is None else partial(stereo_loop, pipe, seconds=loop_s)
+        players = {name: widen(stem) for name, stem in players.items()}
+        audio = mix_stems(players)[0] if players else widen(audio)
         rate = STEREO_RATE
     before = float(abs(audio).max(initial=0.0))
     if lufs is not None:

@@ -9,20 +9,21 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
-from musetune.serve.service.pool import WorkerPool, WorkerSetup
+from musetune.serve.service.pool import Pool, WorkerPool, WorkerSetup
 from musetune.serve.service.runner import generation_factory
 from musetune.serve.service.settings import ServiceSettings
-from musetune.serve.service.sqlite_store import SQLiteJobStore
+from musetune.serve.service.stores import open_store
 from musetune.serve.service.timeline import AttemptTime
 from musetune.serve.service.tracing import Tracing
 from musetune.serve.service.upload_room import UploadRoom
+from musetune.serve.service.worker import JobRunner
 
 TEND_S = 1.0  # how often ended jobs are counted
 CLEAN_S = 30.0  # how often old results are removed
@@ -36,40 +37,40 @@ class JobService:
     Args:
         settings: What it is set to.
         tracing: Makes traces of requests and jobs; None: nothing does.
+        make_pools: Makes what does the jobs, by kind; None: processes of this machine.
 
     Raises:
         OSError: Another service uses the folder.
     """
 
-    def __init__(self, settings: ServiceSettings, tracing: Tracing | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        tracing: Tracing | None = None,
+        make_pools: Callable[[JobStore], Mapping[str, Pool]] | None = None,
+    ) -> None:
         self.settings, self.tracing = settings, tracing
         settings.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(settings)
-        self.store: JobStore = SQLiteJobStore(settings.database, settings.max_queue)
+        self.store: JobStore = open_store(settings)
         traces: list[Observer] = [] if tracing is None else [tracing.trace_job]
         self.metrics = ServiceMetrics(self.store, [_log_end, *traces], self._refresh)
         self.uploads = UploadRoom(settings.folder / "uploads", settings.max_uploads)
         self.draining = False
-        shutil.rmtree(settings.notices, ignore_errors=True)
-        open_store = partial(SQLiteJobStore, settings.database, settings.max_queue)
-        make = generation_factory(
-            settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices, settings.batch
-        )
-        common = {"folder": settings.folder, "max_seconds": settings.max_job_seconds, "begin": set_up_logs}
-        generation = WorkerSetup(open_store, make, threads=settings.threads, memory=settings.memory, **common)  # type: ignore[arg-type]
-        analysis = WorkerSetup(open_store, partial(AnalysisRunner, settings.notices), **common)  # type: ignore[arg-type]
-        self.pools = {
-            "generation": WorkerPool(generation, settings.workers, "generation", self.store),
-            "analysis": WorkerPool(analysis, settings.analysers, "analysis", self.store),
-        }
+        self._alone = make_pools is None
+        if self._alone:
+            shutil.rmtree(settings.notices, ignore_errors=True)
+        self.pools = local_pools(settings, self.store) if make_pools is None else make_pools(self.store)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._tend, name="tending", daemon=True)
 
     def start(self) -> None:
         """Go on where the last service on this folder was, and start the workers."""
-        again, failed = self.store.recover(None, "the service ended in the middle of it")
-        if again or failed:
-            log.warning("%d job(s) that ran when the last service ended start again, %d fail", len(again), len(failed))
+        if self._alone:  # on a cluster replicas may live that a service before this one started: leases tell
+            again, failed = self.store.recover(None, "the service ended in the middle of it")
+            if again or failed:
+                text = "%d job(s) that ran when the last service ended start again, %d fail"
+                log.warning(text, len(again), len(failed))
         self.sweep()
         for pool in self.pools.values():
             pool.start()
@@ -142,7 +143,7 @@ class JobService:
         for kind, pool in self.pools.items():
             metrics.workers.labels(kind).set(len(pool.pids))
             metrics.restarts.labels(kind).set(pool.restarts)
-            pids |= pool.pids
+            pids |= pool.pids if self._alone else {}  # those of a cluster are other machines'
         metrics.memory.clear()
         for name, pid in pids.items():
             if (size := memory_of(pid)) is not None:
@@ -165,6 +166,38 @@ class JobService:
 
 def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
     log.info("job %s of kind %s: %s after %d attempt(s)", job.id, job.kind, job.state, len(attempts))
+
+
+def runner_factories(settings: ServiceSettings) -> dict[str, Callable[[], JobRunner]]:
+    """What makes the runner of each kind of jobs, in the process that does them."""
+    generation = generation_factory(
+        settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices, settings.batch
+    )
+    return {"generation": generation, "analysis": partial(AnalysisRunner, settings.notices)}
+
+
+def local_pools(settings: ServiceSettings, store: JobStore) -> dict[str, WorkerPool]:
+    """Processes of this machine for each kind of jobs."""
+    counts = {"generation": settings.workers, "analysis": settings.analysers}
+    threads = {"generation": settings.threads, "analysis": None}
+    memory = {"generation": settings.memory, "analysis": None}
+    return {
+        kind: WorkerPool(
+            WorkerSetup(
+                partial(open_store, settings),
+                make,
+                settings.folder,
+                settings.max_job_seconds,
+                threads[kind],
+                memory[kind],
+                set_up_logs,
+            ),
+            counts[kind],
+            kind,
+            store,
+        )
+        for kind, make in runner_factories(settings).items()
+    }
 
 
 def _lock(settings: ServiceSettings) -> IO[str]:

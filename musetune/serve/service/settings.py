@@ -34,6 +34,7 @@ class ServiceSettings:
         memory: Bytes that a worker may take for itself; a job that needs more fails. None: no limit.
         drain_seconds: How long a stopping service waits for running jobs.
         allow_hosts: Further names by which the service may be reached.
+        store: PostgreSQL's URL, where several machines share the jobs; None: SQLite in ``folder``.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class ServiceSettings:
     memory: int | None = None
     drain_seconds: float = 60.0
     allow_hosts: tuple[str, ...] = ()
+    store: str | None = None
 
     @property
     def database(self) -> Path:

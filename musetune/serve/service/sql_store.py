@@ -154,6 +154,12 @@ class SQLJobStore:
         with self.database.transaction() as db:
             db.execute(SEEN, (worker, now))
 
+    def live(self, prefix: str, seconds: float) -> list[str]:
+        """Workers whose names begin so and who have said within so many seconds that they live."""
+        query = "SELECT name FROM workers WHERE substr(name, 1, length(?)) = ? AND seen >= ? ORDER BY name"
+        values = (prefix, prefix, self.database.now() - seconds)
+        return [name for (name,) in self.database.read(query, values)]
+
     def silent(self, seconds: float) -> list[str]:
         """Workers that do a job and have not said for so long that they live; see `JobStore.silent`."""
         query = (

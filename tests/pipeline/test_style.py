@@ -1,0 +1,88 @@
+"""A clip's sound stands in place of the words in CLAP's embedding, or beside them; T5 goes on reading the prompt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_pipe import make_pipe, play, seeded
+
+from musetune import LeadSheet, MuseTunePipeline
+from musetune.audio import save_audio
+from musetune.pipeline.style import audio_embedding
+
+QUICK: dict[str, Any] = {"num_inference_steps": 1, "duration_seconds": 1.28}
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_base: Path) -> MuseTunePipeline:
+    return make_pipe(tiny_base)
+
+
+def clip(seed: int, seconds: float = 1.0) -> np.ndarray:
+    return (0.2 * np.random.default_rng(seed).normal(size=round(16000 * seconds))).astype(np.float32)
+
+
+def test_strength_goes_from_the_words_to_the_clip(pipe: MuseTunePipeline, tmp_path: Path) -> None:
+    words = play(pipe, **QUICK).audios
+    path = save_audio(tmp_path / "clip.wav", clip(0), 16000)
+    none, half, full = (play(pipe, style_audio=path, style_strength=s, **QUICK).audios for s in (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(none, words, atol=1e-5)
+    assert np.abs(half - words).max() > 0
+    assert not np.array_equal(half, full)
+    again = play(pipe, style_audio=path, **QUICK).audios  # 1 is the default
+    assert np.array_equal(full, again)
+
+
+def test_the_clip_is_heard_by_clap_and_words_by_t5(pipe: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[torch.Tensor, torch.Tensor]] = []
+    project = pipe.projection_model.forward
+
+    def watched(hidden_states: torch.Tensor, hidden_states_1: torch.Tensor, **rest: Any) -> Any:
+        told.append((hidden_states, hidden_states_1))
+        return project(hidden_states=hidden_states, hidden_states_1=hidden_states_1, **rest)
+
+    monkeypatch.setattr(pipe.projection_model, "forward", watched)
+    play(pipe, style_audio=(clip(1), 16000), num_waveforms_per_prompt=1, **QUICK)
+    (words, t5), _, (heard, same) = told
+    with torch.no_grad():
+        torch.testing.assert_close(heard[0, 0], audio_embedding(pipe, clip(1), 16000))
+    assert torch.equal(t5, same)
+    assert not torch.equal(words, heard)
+
+
+def test_a_long_clip_is_heard_in_pieces_and_always_alike(pipe: MuseTunePipeline) -> None:
+    wave = np.concatenate([clip(2, 12.0), clip(3, 12.0)])
+    with torch.no_grad():
+        one, again = (audio_embedding(pipe, wave, 16000) for _ in range(2))
+    assert torch.equal(one, again)
+    assert float(one.norm()) == pytest.approx(1, abs=1e-5)
+
+
+def test_prompts_and_edits_take_a_style(pipe: MuseTunePipeline) -> None:
+    sheet = LeadSheet.parse("| C | F |", bpm=240)
+    both = pipe(["a", "bright pop"], lead_sheet=sheet, style_audio=(clip(4), 16000), generator=seeded(), **QUICK)
+    assert both.audios.shape[0] == 2
+    options: dict[str, Any] = {"generator": seeded(), "num_inference_steps": 1}
+    plain = pipe.vary(clip(5), sheet, amount=1.0, sampling_rate=16000, **options)
+    options["generator"] = seeded()
+    styled = pipe.vary(clip(5), sheet, amount=1.0, sampling_rate=16000, style_audio=(clip(4), 16000), **options)
+    assert not np.array_equal(plain.audios, styled.audios)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"style_strength": 0.5}, "needs style_audio"),
+        ({"style_audio": (clip(0), 16000), "style_strength": 1.5}, r"style_strength=1\.5 is outside 0–1"),
+        ({"style_audio": (np.zeros(800, np.float32), 16000)}, "style_audio is silent"),
+        ({"style_audio": (clip(0), 16000), "harmonic_progression": None, "bpm": None}, "style_audio needs music"),
+    ],
+)
+def test_what_is_no_style_is_said(pipe: MuseTunePipeline, arguments: dict[str, Any], message: str) -> None:
+    request: dict[str, Any] = {"harmonic_progression": "I V vi IV", "bpm": 120} | arguments
+    with pytest.raises(ValueError, match=message):
+        pipe("warm pop", audio_length_in_s=1.28, num_inference_steps=1, **request)

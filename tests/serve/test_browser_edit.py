@@ -1,0 +1,130 @@
+"""The Edit tab in a real headless browser: bars of a take are clicked and made anew, and compared with what was.
+
+Screenshots: out/ui-edit-*.png.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import REPOSITORY, fill, find_chromium, missing, served
+
+WAIT_MS = 120_000
+SIZES = {"wide": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def page(full_base: Path) -> Iterator[Any]:
+    """The page after four bars were generated, and Edit was pressed beside the take."""
+    pytest.importorskip("gradio", reason="the page is of the extra ui")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright drives the browser: pip install -e '.[dev]'")
+    program, environment = find_chromium()
+    with served("--base", str(full_base)) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, env=environment)
+        page = browser.new_page(viewport=SIZES["wide"])
+        page.set_default_timeout(WAIT_MS)
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("console", lambda line: page.faults.append(line.text) if line.type == "error" else None)
+        page.goto(address)
+        page.locator("#chords-words .mt-chip").first.wait_for()
+        fill(page, "chords", "| C | Am | F | G |")
+        fill(page, "bpm", "160")
+        page.get_by_text("Seed and steps").click()
+        fill(page, "steps", "2")
+        page.locator("#generate").click()
+        page.get_by_role("button", name="Edit: ").click()
+        page.locator("#edit-piece .mt-pick").first.wait_for()
+        yield page
+        browser.close()
+
+
+def pick(page: Any, bar: int) -> Any:
+    return page.locator(f'#edit-piece .mt-pick[data-bar="{bar}"]')
+
+
+def picked(page: Any) -> list[str]:
+    return page.locator('#edit-piece .mt-pick[aria-pressed="true"] i').all_inner_texts()
+
+
+def test_bars_are_clicked_or_written(page: Any) -> None:
+    stretch = page.locator("#edit-stretch textarea, #edit-stretch input")
+    pick(page, 2).click()
+    assert stretch.input_value() == "2"
+    pick(page, 4).click(modifiers=["Shift"])
+    assert stretch.input_value() == "2-4"
+    pick(page, 3).click()
+    assert (stretch.input_value(), picked(page)) == ("2, 4", ["2", "4"])
+    stretch.fill("1-2")
+    page.wait_for_function("() => document.querySelectorAll('.mt-pick[aria-pressed=true]').length === 2")
+    assert picked(page) == ["1", "2"]
+
+
+def test_bars_are_made_anew_and_compared_with_what_was(page: Any) -> None:
+    fill(page, "edit-stretch", "3")
+    page.locator("#edit-chords textarea, #edit-chords input").fill("Dm7")
+    page.locator('#edit-chords-pads .mt-pad[data-numeral="V"]').click()
+    page.wait_for_function(
+        "() => document.querySelector('#edit-chords textarea, #edit-chords input').value === 'Dm7 G'"
+    )
+    page.locator("#edit-start").click()
+    page.locator("#edit-result .mt-side").first.wait_for()
+    after = page.locator('#edit-result [data-side="A"] .mt-chart .mt-chord b')
+    assert after.all_inner_texts() == ["C", "Am", "Dm7", "G", "G"]
+    page.locator("#edit-result .mt-side", has_text="Before").click()
+    assert page.locator("#edit-result audio >> visible=true").count() == 1
+    before = page.locator('#edit-result [data-side="B"] .mt-chart .mt-chord b')
+    assert before.all_inner_texts() == ["C", "Am", "F", "G"]
+    page.locator("#edit-on").click()
+    page.locator("#edit-piece h2", has_text=", edited").wait_for()
+    assert pick(page, 3).locator("b").inner_text() == "Dm7 G"
+
+
+def test_the_piece_becomes_longer_and_the_takes_are_in_the_list(page: Any) -> None:
+    page.get_by_label("Longer", exact=True).check()
+    fill(page, "edit-after", "1")
+    page.locator("#edit-start").click()
+    page.locator("#edit-result .mt-side", has_text="longer: 1 bar after").wait_for()
+    assert page.locator('#edit-result [data-side="A"] .mt-measure').count() == 5
+    page.get_by_role("tab", name="Generate").click()
+    assert page.locator("#takes li").count() == 3
+    page.get_by_role("tab", name="Edit").click()
+
+
+def test_what_is_wrong_is_said(page: Any) -> None:
+    page.get_by_label("Bars anew", exact=True).check()
+    fill(page, "edit-stretch", "9")
+    page.locator("#edit-start").click()
+    page.locator("#edit-status .mt-wrong", has_text="within 1–4").wait_for()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_tab_fits_and_has_no_barriers(page: Any, size: str) -> None:
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ImportError:
+        missing("axe-core looks for barriers: pip install -e '.[dev]'")
+    pictures = REPOSITORY / "out"
+    pictures.mkdir(exist_ok=True)
+    page.set_viewport_size(SIZES[size])
+    for theme in ("light", "dark"):
+        page.evaluate(f"() => document.body.classList.toggle('dark', {str(theme == 'dark').lower()})")
+        page.wait_for_timeout(600)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= SIZES[size]["width"]
+        page.screenshot(path=pictures / f"ui-edit-{theme}-{size}.png", full_page=True)
+    page.evaluate("() => document.body.classList.remove('dark')")
+    page.set_viewport_size(SIZES["wide"])
+
+
+def test_no_script_failed(page: Any) -> None:
+    assert not page.faults
