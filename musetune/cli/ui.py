@@ -7,19 +7,31 @@ import os
 import socket
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from musetune.pipeline.pipeline import MuseTunePipeline
+
+KEY_VARIABLE = "MUSETUNE_API_KEY"
+
 HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew;
 compare takes, blind.
+
+--server URL lets a running `musetune serve` generate and analyse; this machine then loads no models. A key, where the
+service asks for one, comes in MUSETUNE_API_KEY. Edit, Live, Song's audio and Compare's new pairs need a pipeline here.
 
 It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a
 proxy with another name add --allow-host NAME.
 
 Needs the extra \\[ui]: pip install "musetune\\[ui]"
 
-Example: musetune ui --port 7861 --no-open
+Examples:
+
+  musetune ui --port 7861 --no-open
+
+  MUSETUNE_API_KEY=$KEY musetune ui --server http://studio.example.org:8000
 """
 
 
@@ -31,12 +43,18 @@ def ui(
         str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
     ] = None,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="a musetune serve that generates and analyses, such as http://127.0.0.1:8000")
+    ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="a further name by which the page may be opened, more than once")
     ] = None,
     compare: Annotated[
         Path, typer.Option(help="folder of the Compare tab's pairs and verdicts; made when there is something in it")
     ] = Path("out/compare"),
+    mono16: Annotated[
+        bool, typer.Option("--mono16", help="play and write the base's own 16 kHz mono instead of 48 kHz stereo")
+    ] = False,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
 ) -> None:
     check_port(host, port)
@@ -45,14 +63,24 @@ def ui(
         from musetune.serve.page import Page, launch
     except ImportError as error:
         raise ImportError(f'the web page needs gradio: pip install "musetune[ui]" ({error})') from error
+    from musetune.serve.remote import RemoteAnalyser, RemotePipeline, connect
     from musetune.serve.work import load
 
-    pipe = load(base, adapter, device)
+    pipe: MuseTunePipeline | RemotePipeline
+    analyser: RemoteAnalyser | None = None
+    if server is None:
+        pipe = load(base, adapter, device, mono16=mono16)
+    elif base == "nano" and adapter is None and device is None and not mono16:
+        pipe, analyser = connect(server, os.environ.get(KEY_VARIABLE))
+    else:
+        raise ValueError("--server has its own models: leave --base, --adapter, --device and --mono16 out")
     with tempfile.TemporaryDirectory(prefix="musetune-ui-") as folder:
         takes = Path(folder) / "takes"
         takes.mkdir()
         typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)")
-        launch(Page(pipe, takes, compare), host, port, open_browser=open_browser, allow_hosts=allow_host or [])
+        launch(
+            Page(pipe, takes, compare, analyser), host, port, open_browser=open_browser, allow_hosts=allow_host or []
+        )
 
 
 def check_port(host: str, port: int) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mir_eval
 import numpy as np
@@ -53,11 +53,16 @@ class LikenessReport:
         words = ", ".join(f"{name} {100 * value:.0f} %" for name, value in self.parts.items())
         return f"kept: {words or 'nothing that can be told'}"
 
-    def to_json(self) -> JsonObject:
-        """Plain values for json.dumps; "report" is the chord by chord one."""
+    @property
+    def sheet(self) -> LeadSheet:
+        """Lead sheet of the original."""
+        return self.report.sheet
+
+    def to_json(self, settings: Mapping[str, Any] | None = None) -> JsonObject:
+        """Plain values for json.dumps: those of ``report``, "kept" and "loudness_db"."""
         parts = {name: round(value, 4) for name, value in self.parts.items()}
         loudness = None if self.loudness_db is None else round(self.loudness_db, 2)
-        return {"kept": parts, "loudness_db": loudness, "report": self.report.to_json()}
+        return self.report.to_json(settings) | {"kept": parts, "loudness_db": loudness}
 
 
 def likeness(

@@ -35,6 +35,7 @@ from musetune.symbols import BeatGrid, LeadSheet
 if TYPE_CHECKING:
     from musetune.pipeline.output import MuseTuneOutput
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.serve.remote import RemoteAnalyser
 
 KINDS = ("repaint", "extend", "vary", "loop")
 MORE_BARS = (0, 32)  # that are put in front or behind at once
@@ -127,7 +128,9 @@ def source_of_take(one: NamedTake) -> EditSource:
     return EditSource(one.name, one.take.files["WAV"], one.take.sheet, one.take.order)
 
 
-def source_of_recording(path: str | Path, worker: AnalysisWorker, errand: Errand[Any] | None = None) -> EditSource:
+def source_of_recording(
+    path: str | Path, worker: AnalysisWorker | RemoteAnalyser, errand: Errand[Any] | None = None
+) -> EditSource:
     """A recording as what is edited; its lead sheet is what the analysis hears.
 
     Raises:

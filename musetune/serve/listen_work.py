@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.errand import Errand
@@ -15,6 +15,9 @@ from musetune.serve.song_work import clock
 from musetune.serve.work import SECONDS, Order, check_number, hand_over, listen, new_folder
 from musetune.symbols import GENRES, LeadSheet
 from musetune.symbols.json_values import JsonObject
+
+if TYPE_CHECKING:
+    from musetune.serve.remote import RemoteAnalyser
 
 WHOLE = "all of it"
 OUTPUTS = ("json", "jams", "lab", "midi", "musicxml")  # what the analysis writes
@@ -58,7 +61,10 @@ class SongPassage:
 
 
 def analyse_song(
-    path: str | Path, folder: Path, worker: AnalysisWorker | None = None, errand: Errand[Any] | None = None
+    path: str | Path,
+    folder: Path,
+    worker: AnalysisWorker | RemoteAnalyser | None = None,
+    errand: Errand[Any] | None = None,
 ) -> SongAnalysis:
     """Analyse a song and write what was recognised as files, in a new folder under ``folder``.
 

@@ -11,7 +11,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from musetune.evaluation.preferences import PairBatch
-from musetune.serve import compare_tab, edit_tab, generate_tab
+from musetune.serve import compare_tab, edit_tab, generate_tab, markup
 from musetune.serve.compare_tab import CompareTab
 from musetune.serve.edit_tab import EditTab
 from musetune.serve.generate_tab import GenerateTab
@@ -19,6 +19,7 @@ from musetune.serve.guard import UPLOAD, Guard
 from musetune.serve.listen_tab import ListenTab
 from musetune.serve.live_routes import LiveRoutes
 from musetune.serve.live_tab import LiveTab
+from musetune.serve.remote import RemoteAnalyser, RemotePipeline, note_of
 from musetune.serve.song_tab import SongTab
 from musetune.serve.studio import Studio
 
@@ -41,10 +42,17 @@ class Page:
         folder: where takes are written.
         compare: folder of the Compare tab's pairs and verdicts; made when there is something in it;
             None: beside the takes.
+        analyser: what analyses songs; None: a process of this machine.
     """
 
-    def __init__(self, pipe: MuseTunePipeline, folder: Path, compare: Path | None = None) -> None:
-        self.studio = Studio(pipe, folder)
+    def __init__(
+        self,
+        pipe: MuseTunePipeline | RemotePipeline,
+        folder: Path,
+        compare: Path | None = None,
+        analyser: RemoteAnalyser | None = None,
+    ) -> None:
+        self.studio = Studio(pipe, folder, analyser)
         self.uploads = folder.with_name(f"{folder.name}-uploads")
         self.uploads.mkdir(exist_ok=True)
         self.pairs = folder.with_name(f"{folder.name}-pairs")  # the sounds that the Compare tab shows
@@ -56,6 +64,8 @@ class Page:
             title="MuseTune", analytics_enabled=False, delete_cache=cleaning, fill_width=True
         ) as self.blocks:
             gr.HTML(TITLE)
+            if (note := note_of(pipe)) != "":
+                gr.HTML(markup.note(note), elem_id="service-note")
             with gr.Tabs() as self.tabs:
                 with gr.Tab("Generate", id=generate_tab.TAB):
                     self.generate = GenerateTab(self.studio)

@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import gradio as gr
@@ -20,6 +20,7 @@ from musetune.serve.work import genres_of
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.serve.remote import RemoteAnalyser, RemotePipeline
 
 Result = TypeVar("Result")
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "work"}  # for every event that works long
@@ -31,19 +32,22 @@ class Studio:
     """The pipeline, the folder of takes, and what keeps long work one at a time.
 
     Attributes:
-        pipe: the pipeline that generates.
+        pipe: the pipeline that generates, here or at a service.
         folder: where takes are written; the page may give away every file in it.
         genres: names of the genre adapters, in the order of their sliders.
         turn: the lock that every long piece of work holds.
-        analyser: the process that analyses songs.
+        analyser: what analyses songs: a process, or a service.
         stage: where somebody plays live, who then has the turn.
         audience: who can be told how far the work is; the server fills it.
     """
 
-    def __init__(self, pipe: MuseTunePipeline, folder: Path) -> None:
-        self.pipe, self.folder, self.genres = pipe, folder, genres_of(pipe)
-        self.turn, self.analyser = threading.Lock(), AnalysisWorker()
-        self.stage = LiveStage(pipe, self.turn)
+    def __init__(
+        self, pipe: MuseTunePipeline | RemotePipeline, folder: Path, analyser: RemoteAnalyser | None = None
+    ) -> None:
+        self.pipe: Any = pipe  # either kind, for those who ask it for more than both can do
+        self.folder, self.genres = folder, genres_of(self.pipe)
+        self.turn, self.analyser = threading.Lock(), analyser or AnalysisWorker()
+        self.stage = LiveStage(cast("MuseTunePipeline", pipe), self.turn)  # which asks whether it can stream
         self.audience = Audience()
         self._tickets, self._cancelled = itertools.count(1), set[int]()
         self._at_work: WeakValueDictionary[int, Errand[Any]] = WeakValueDictionary()

@@ -59,6 +59,7 @@ def test_a_stereo_recording_is_covered(pipe: MuseTunePipeline, monkeypatch: pyte
     assert set(report.parts) <= {"chords", "beats", "melody", "loudness"}
     assert report.parts["loudness"] > 0.9
     assert report.loudness_db < 3
+    assert report.summary in made._repr_html_()
     assert report.to_json()["kept"] == {name: round(value, 4) for name, value in report.parts.items()}
 
 

@@ -49,6 +49,7 @@ class AnalysisRunner:
             # the message names the file by the path that it has here
             raise ValueError(str(error).replace(str(song), name).replace(song.name, name)) from error
         (context.folder / "song.json").write_text(stored.dumps())
+        stored.lead_sheet.save(context.folder / "plan.json")
         (context.folder / "chart.txt").write_text(chart_text(stored.lead_sheet) + "\n")
         with zipfile.ZipFile(context.folder / "labels.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(context.folder.glob("*.lab")):
@@ -56,7 +57,7 @@ class AnalysisRunner:
                 file.unlink()
         record: Mapping[str, Any] = stored.record
         files = {kind: f"song{suffix}" for kind, suffix in FILES.items()}
-        files |= {"chart": "chart.txt", "labels": "labels.zip"}
+        files |= {"chart": "chart.txt", "labels": "labels.zip", "plan": "plan.json"}
         summary = {name: record.get(name) for name in ("key", "bpm")}
         seconds = time.perf_counter() - began
         length = stored.lead_sheet.duration_s
