@@ -1,6 +1,6 @@
 """16 kHz mono → 48 kHz stereo: how near StereoUpsampler and three simpler ways come to the recording itself.
 
-    python benchmarks/upsampling.py --set rendered=FOLDER --set recordings=FOLDER [--weights FOLDER]
+    python benchmarks/upsampling.py --set rendered=FOLDER --set recordings=FOLDER [--weights FOLDER] [--judges 4]
 
 Each set is a folder of stereo recordings; of each, ten seconds from its middle are folded down to 16 kHz mono and
 brought back to 48 kHz stereo by
@@ -8,20 +8,31 @@ brought back to 48 kHz stereo by
 - sinc: band-limited resampling, both channels alike;
 - copies: the same, and the band 4–8 kHz copied to 8–12, 12–16 and 16–20 kHz, 10, 20 and 30 dB softer;
 - delay: sinc, the right channel 10 ms late and at 0.8 of the level;
-- StereoUpsampler.
+- StereoUpsampler;
+- told: sinc, each of 24 bands moved as far as the recording's own is on average. No way hears that in mono: it bounds
+  what one could reach that knew where everybody stands.
+
+A set called "noise" is white noise, which has no recording to come near to: only the fold-down is measured.
 
 LSD: log-spectral distance of both channels from 8 to 20 kHz (decades of power, frames of 2048 samples, floor −100 dB).
 ICC and IID: mean error of coherence and of level difference (dB, at most 24) over 50 ms windows and 24 bands, where the
-recording sounds. Fold-down: SNR in dB of both channels' mean, brought back to 16 kHz, against the input. Loudness:
-difference in LU (EBU R128). × real time: on one thread. Prints a table.
+recording sounds. Fold-down: SNR in dB, at most 99, of both channels' mean, brought back to 16 kHz by Fourier, against
+the input. Loudness: difference in LU (EBU R128). ViSQOL: MOS of the mean of both channels in audio mode, 1 to 5, where
+visqol-python is installed (pip install --no-deps visqol-python==3.8.0 libsvm-official==3.37.0). × real time: processor
+time on one thread. --judges: of so many clips of each set, how much of what Chordino (majmin) and madmom (beats) hear
+in the mono input they hear in the mean of both channels, and in the left one alone. Prints tables.
+
+No weights of peers come in a package: audiosr, audiosronnx, audio-super-resolution and hifi-gan-bwe on PyPI are code
+that downloads them; AP-BWE, FlashSR, FLowHigh and NovaSR are not on PyPI.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +49,12 @@ from musetune.models.upsampler.space import band_filters
 RATE = 48000
 WINDOW = 2400  # samples: 50 ms
 FLOOR = 1e-5  # magnitude, −100 dB below a full-scale sine
-COLUMNS = ("LSD", "ICC error", "IID error", "fold-down SNR", "loudness error")
-Way = Callable[[np.ndarray], np.ndarray]  # (samples,) at 16 kHz → (2, 3 · samples) at 48 kHz
+EDGE = 4000  # samples of 16 kHz at both ends that Fourier, which takes the end to precede the beginning, spoils
+NOISE = "noise"
+COLUMNS = ("LSD", "ICC error", "IID error", "fold-down SNR", "loudness error", "ViSQOL")
+HEARD = ("chords, mean", "beats, mean", "chords, left", "beats, left")
+NAN = float("nan")
+Way = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (samples,) at 16 kHz, the truth → (2, 3 · samples) at 48 kHz
 
 
 def main() -> None:
@@ -48,43 +63,61 @@ def main() -> None:
     parser.add_argument("--weights", help="a folder of StereoUpsampler; default: the shipped weights")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--limit", type=int, default=24, help="recordings of each set, spread over it")
+    parser.add_argument("--visqol", type=int, default=4, help="clips of each set that ViSQOL judges")
+    parser.add_argument("--judges", type=int, default=0, help="clips of each set that Chordino and madmom judge")
     parser.add_argument("--out", default="out/upsampling")
     args = parser.parse_args()
     torch.set_num_threads(1)
     network = StereoUpsampler.from_pretrained(args.weights) if args.weights else load_upsampler()
     ways: dict[str, Way] = {
-        "sinc": lambda x: np.stack([sinc(x)] * 2),
-        "copies": lambda x: np.stack([copies(x)] * 2),
-        "delay": delay,
-        "StereoUpsampler": lambda x: network.upsample(torch.from_numpy(x)).numpy(),
+        "sinc": lambda x, _: np.stack([sinc(x)] * 2),
+        "copies": lambda x, _: np.stack([copies(x)] * 2),
+        "delay": lambda x, _: delay(x),
+        "StereoUpsampler": lambda x, _: network.upsample(torch.from_numpy(x)).numpy(),
+        "told": told,
     }
     found: dict[str, dict[str, list[list[float]]]] = {}
-    spent = dict.fromkeys(ways, 0.0)
-    heard = 0.0
+    heard: dict[str, list[list[float]]] = {}
+    spent, seconds = dict.fromkeys(ways, 0.0), 0.0
     for name, folder in (word.split("=", 1) for word in args.set):
-        files = sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES and ".upsampler" not in p.parts)
-        files = files if len(files) <= args.limit else [files[i * len(files) // args.limit] for i in range(args.limit)]
-        found[name] = {way: [] for way in ways}
-        for path in tqdm(files, desc=name, unit="recording", mininterval=5):
-            truth = middle(load_audio(path, RATE, mono=False)[0], args.seconds)
-            if truth is None:
-                print(f"left out {path}: it is mono, silent, or shorter than a second")
-                continue
-            mono = resample(truth.mean(0), RATE, 16000)[: truth.shape[1] // 3]
-            heard += len(mono) / 16000
-            for way, make in ways.items():
+        found[name], heard[name] = {way: [] for way in ways if name != NOISE or way != "told"}, []
+        for number, (truth, mono) in enumerate(clips(name, folder, args.limit, args.seconds)):
+            seconds += len(mono) / 16000
+            for way in found[name]:
                 began = time.process_time()
-                stereo = make(mono)
+                stereo = ways[way](mono, truth)
                 spent[way] += time.process_time() - began
-                found[name][way].append(measures(truth[:, : stereo.shape[1]], stereo, mono))
+                row = [NAN] * 3 + [fold_down(stereo, mono), NAN, NAN]
+                if name != NOISE:
+                    row = measures(truth[:, : stereo.shape[1]], stereo, mono, visqol=number < args.visqol)
+                found[name][way].append(row)
+                if way == "StereoUpsampler" and name != NOISE and number < args.judges:
+                    heard[name].append(agreement(mono, stereo))
     size = sum(weight.numel() * 2 for weight in network.parameters()) / 1e6
-    speed = {way: heard / max(seconds, 1e-9) for way, seconds in spent.items()}
+    speed = {way: seconds / max(time_s, 1e-9) for way, time_s in spent.items()}
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "upsampling.json").write_text(
-        json.dumps({"settings": vars(args), "scores": found, "speed": speed}, indent=1)
-    )
+    record = {"settings": vars(args), "scores": found, "heard": heard, "speed": speed}
+    (out / "upsampling.json").write_text(json.dumps(record, indent=1))
     print(table(found, speed, size))
+    print(heard_table(heard))
+
+
+def clips(name: str, folder: str, limit: int, seconds: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(truth (2, 3 · samples) at 48 kHz, mono (samples,) at 16 kHz) of a set's recordings."""
+    if name == NOISE:
+        for seed in range(min(limit, 4)):
+            mono = 0.1 * np.random.default_rng(seed).normal(size=round(16000 * seconds)).astype(np.float32)
+            yield np.zeros((2, 3 * len(mono)), np.float32), mono
+        return
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES and ".upsampler" not in p.parts)
+    files = files if len(files) <= limit else [files[i * len(files) // limit] for i in range(limit)]
+    for path in tqdm(files, desc=name, unit="recording", mininterval=5):
+        truth = middle(load_audio(path, RATE, mono=False)[0], seconds)
+        if truth is None:
+            print(f"left out {path}: it is mono, silent, or shorter than a second")
+            continue
+        yield truth, resample(truth.mean(0), RATE, 16000)[: truth.shape[1] // 3]
 
 
 def middle(wave: np.ndarray, seconds: float) -> np.ndarray | None:
@@ -120,12 +153,65 @@ def delay(mono: np.ndarray) -> np.ndarray:
     return np.stack([wave, 0.8 * late])
 
 
-def measures(truth: np.ndarray, stereo: np.ndarray, mono: np.ndarray) -> list[float]:
+def told(mono: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Both channels alike but for each band's level difference, which is the recording's median."""
+    levels, sounds = band_levels(truth)
+    medians = np.array(
+        [np.median(levels[sounds[:, i], i]) if sounds[:, i].any() else 0.0 for i in range(len(levels[0]))]
+    )
+    ratio = 10 ** (medians / 20)
+    tilt = torch.from_numpy(((ratio - 1) / (ratio + 1)).astype(np.float32))
+    window = torch.hann_window(2048)
+    spectrum = torch.stft(torch.from_numpy(sinc(mono)), 2048, 512, window=window, return_complex=True)
+    side = (band_filters(1025, RATE).T @ tilt)[:, None] * spectrum
+    waves = [torch.istft(x, 2048, 512, window=window, length=3 * len(mono)) for x in (spectrum + side, spectrum - side)]
+    return torch.stack(waves).numpy()
+
+
+def measures(truth: np.ndarray, stereo: np.ndarray, mono: np.ndarray, visqol: bool = False) -> list[float]:
     """The columns' values of one clip."""
     coherence_error, level_error = space_errors(truth, stereo)
     meter = pyloudnorm.Meter(RATE)
     loudness = abs(meter.integrated_loudness(stereo.T) - meter.integrated_loudness(truth.T))
-    return [spectral_distance(truth, stereo), coherence_error, level_error, fold_down(stereo, mono), loudness]
+    distance, quality = spectral_distance(truth, stereo), opinion(truth, stereo) if visqol else NAN
+    return [distance, coherence_error, level_error, fold_down(stereo, mono), loudness, quality]
+
+
+def opinion(truth: np.ndarray, stereo: np.ndarray) -> float:
+    """ViSQOL's mean opinion score of the mean of both channels, 1 to 5; NaN where it is not installed."""
+    if importlib.util.find_spec("visqol") is None:
+        return NAN
+    visqol = importlib.import_module("visqol")
+
+    api = visqol.VisqolApi()
+    api.create(mode="audio")
+    waves = [np.asarray(wave.mean(0), np.float64) for wave in (truth, stereo)]
+    return float(api.measure_from_arrays(*waves, RATE).moslqo)
+
+
+def agreement(mono: np.ndarray, stereo: np.ndarray) -> list[float]:
+    """How much of what the judges hear in the mono input they hear in the stereo: the columns of HEARD, 0 to 1."""
+    import mir_eval
+
+    from musetune.evaluation.judges import chordino, madmom_beats
+
+    intervals, labels = chordino(mono, 16000)
+    rows: list[float] = []
+    beats = np.asarray(madmom_beats(mono, 16000)[0][0])
+    for wave in (stereo.mean(0), stereo[0]):
+        other, names = chordino(wave, RATE)
+        chords = mir_eval.chord.evaluate(intervals, labels, other, names)["majmin"]
+        rows += [float(chords), float(mir_eval.beat.f_measure(beats, np.asarray(madmom_beats(wave, RATE)[0][0])))]
+    return rows
+
+
+def band_levels(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Level differences in dB (windows, bands), at most 24, and where the wave sounds."""
+    filters = band_filters(WINDOW // 2 + 1, RATE).numpy()
+    windows = wave[:, : wave.shape[1] // WINDOW * WINDOW].reshape(2, -1, WINDOW) * np.hanning(WINDOW)
+    left, right = (np.abs(np.fft.rfft(channel, axis=-1)) ** 2 @ filters.T for channel in windows)
+    levels = np.clip(10 * np.log10((left + 1e-12) / (right + 1e-12)), -24, 24)
+    return levels, left + right > (1e-4 * WINDOW / 4) ** 2
 
 
 def spectral_distance(truth: np.ndarray, stereo: np.ndarray) -> float:
@@ -158,11 +244,12 @@ def space_errors(truth: np.ndarray, stereo: np.ndarray) -> tuple[float, float]:
 
 
 def fold_down(stereo: np.ndarray, mono: np.ndarray) -> float:
-    """SNR in dB; the input has passed the same resampler, whose edge is no fault of what is measured."""
-    middle, reference = resample(stereo.mean(0), RATE, 16000), resample(resample(mono, 16000, RATE), RATE, 16000)
-    samples = min(len(middle), len(reference))
-    error = middle[:samples] - reference[:samples]
-    return float(min(99.0, 10 * np.log10((reference[:samples] ** 2).sum() / max((error**2).sum(), 1e-20))))
+    """SNR in dB of the mean of both channels at 16 kHz against the input, by Fourier, the ends left out."""
+    import scipy.signal
+
+    wanted = mono[EDGE:-EDGE].astype(np.float64)
+    error = scipy.signal.resample(stereo.mean(0).astype(np.float64), len(mono))[EDGE:-EDGE] - wanted
+    return float(min(99.0, 10 * np.log10((wanted**2).sum() / max((error**2).sum(), 1e-20))))
 
 
 def table(found: dict[str, dict[str, list[list[float]]]], speed: dict[str, float], size: float) -> str:
@@ -172,11 +259,21 @@ def table(found: dict[str, dict[str, list[list[float]]]], speed: dict[str, float
         for way, rows in ways.items():
             cells = []
             for i in range(len(COLUMNS)):
-                mean = bootstrap_mean([row[i] for row in rows])
+                mean = bootstrap_mean([row[i] for row in rows if not np.isnan(row[i])])
                 cells.append("—" if mean is None else f"{mean.mean:.2f} ({mean.low:.2f}–{mean.high:.2f})")
             megabytes = f"{size:.1f}" if way == "StereoUpsampler" else "—"
             lines.append(f"| {name} | {way} | {len(rows)} | {' | '.join(cells)} | {speed[way]:.0f} | {megabytes} |")
     return "\n".join(lines)
+
+
+def heard_table(heard: dict[str, list[list[float]]]) -> str:
+    """Markdown: per cent of what the judges hear in the mono input; "" where they were not asked."""
+    lines = ["", f"| set | n | {' | '.join(HEARD)} |", "|" + "---|" * (len(HEARD) + 2)]
+    for name, rows in heard.items():
+        if rows:
+            cells = [f"{100 * np.mean([row[i] for row in rows]):.1f}" for i in range(len(HEARD))]
+            lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 3 else ""
 
 
 if __name__ == "__main__":

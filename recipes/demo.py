@@ -6,7 +6,8 @@ judge.
 Without --song it fetches three real recordings from Debian's package asc-music (GPL-2+; unpacked into .cache, never
 shipped); where Debian cannot be asked it plays three songs of its own on a synthesiser instead, and says so. Leaves in
 OUT: song.json (what was heard in the song), demo.wav, demo.png and demo.json (I V vi IV in C at 120 bpm by the shipped
-adapter, what was asked and what the judges heard), finetuned.wav (the same by the adapter that was just trained).
+adapter, what was asked and what the judges heard), finetuned.wav (the same by the adapter that was just trained). Both
+are 48 kHz stereo; --mono16 gives the base's own 16 kHz mono.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from pathlib import Path
 
 from musetune.audio import load_audio, save_audio
+from musetune.audio.export import export_audio
 from musetune.display.evaluation_charts import draw_chart
 from musetune.evaluation import missing_judges, report
 from musetune.symbols import LeadSheet
@@ -68,6 +70,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--train-steps", type=int, default=30)
     parser.add_argument("--steps", type=int, default=20, help="denoising steps")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--mono16", action="store_true", help="the base's own 16 kHz mono instead of 48 kHz stereo")
     return parser.parse_args(arguments)
 
 
@@ -183,6 +186,7 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
         ["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=10.24, genre="pop"
     )
     pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
+    pipe.load_upsampler()
     listener = "musetune" if missing_judges() else "judges"
     for name in ("demo", "finetuned"):
         if name == "finetuned":
@@ -190,7 +194,10 @@ def generate(args: argparse.Namespace, out: Path, trained: Path) -> None:
         generator = torch.Generator().manual_seed(args.seed)
         output = pipe(PROMPT, lead_sheet=sheet, num_inference_steps=args.steps, generator=generator)
         wave, rate = output.audios[0], output.sampling_rate
-        save_audio(out / f"{name}.wav", wave, rate)
+        if args.mono16:
+            export_audio(out / f"{name}.wav", wave, rate)
+        else:
+            export_audio(out / f"{name}.wav", pipe.to_stereo(wave), 48000)
         judged = report(wave, rate, sheet, listener=listener)
         print(f"{out / name}.wav: asked {' '.join(sheet.chord_labels)}")
         print(

@@ -191,7 +191,9 @@ GALLERY_PAGE = """{generated}
 # Gallery
 
 `{chords}` in {key} at {bpm:g} beats a minute, played by nano with each genre adapter on the theory adapter. All clips
-have seed {seed}. Nothing was picked. The charts show the chords and beats as requested and as recognised.
+have seed {seed}. Nothing was picked. The clips are 48 kHz stereo: nano's 16 kHz mono through
+[StereoUpsampler](../how-to/stereo.md). The first picture shows the chords and beats as requested and as recognised. The
+second shows both channels up to 24 kHz, and which of them is louder.
 
 Command: `python recipes/evaluation/gallery.py`
 
@@ -209,7 +211,8 @@ def gallery() -> str:
             f"## {genre.capitalize()}\n\n"
             f'<audio controls aria-label="I V vi IV, {genre}" src="../assets/gallery/{genre}.ogg"></audio>\n\n'
             f"Major and minor chords: {chords:.0f} %. Beats, F: {beats:.0f} %. Judged by {record['listener']}.\n\n"
-            f"![{genre}: spectrogram, requested and recognised chords and beats](../assets/gallery/{genre}.png)"
+            f"![{genre}: spectrogram, requested and recognised chords and beats](../assets/gallery/{genre}.png)\n\n"
+            f"![{genre}: left and right up to 24 kHz](../assets/gallery/{genre}-channels.png)"
         )
     return GALLERY_PAGE.format(**record | {"generated": GENERATED, "clips": "\n\n".join(clips)})
 

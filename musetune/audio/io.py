@@ -88,7 +88,7 @@ def save_audio(
 
     Args:
         path: The file; missing folders are made.
-        audio: Floats (samples,) or (channels, samples) in −1…1.
+        audio: Floats (samples,) or (channels, samples) in −1…1; or int16, which WAV and FLAC hold as they are.
         sr: Sampling rate in Hz.
         format: "wav", "flac", "mp3" or "ogg"; None: as the suffix says.
         depth: "PCM_16", "PCM_24" or, of WAV, "FLOAT"; None: 16 bit. MP3 and OGG have none.
@@ -110,8 +110,9 @@ def save_audio(
     kind = (format or path.suffix.lstrip(".")).lower()
     if kind not in FORMATS:
         raise ValueError(f"format={kind!r} is not one of {', '.join(FORMATS)}")
-    data = np.asarray(audio, dtype=np.float32)
-    if not np.isfinite(data).all() or np.abs(data).max(initial=0.0) > 1.0001:
+    data = np.asarray(audio)
+    data = data if data.dtype == np.int16 else data.astype(np.float32)
+    if data.dtype != np.int16 and (not np.isfinite(data).all() or np.abs(data).max(initial=0.0) > 1.0001):
         raise ValueError(
             f"audio must be finite and within −1…1 (peak {np.abs(data).max():.3g}); scale it before saving"
         )

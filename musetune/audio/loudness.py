@@ -8,6 +8,8 @@ PEAK_DB = -1.0  # dBTP: the highest true peak that platforms take
 LOUDNESS = (-40.0, -5.0)  # LUFS that can be asked for
 OVERSAMPLING = 4  # as BS.1770 measures true peaks
 SHORTEST_S = 0.4  # a block of the measure
+BLOCK = 2**18  # samples that are oversampled at once, so that an hour of audio needs no more memory than seconds
+REACH = 64  # samples to either side that a value between two samples depends on
 
 
 def true_peak(audio: np.ndarray) -> float:
@@ -28,8 +30,56 @@ def true_peak(audio: np.ndarray) -> float:
 
     if not audio.size:
         return 0.0
-    between = resample_poly(np.asarray(audio, np.float64), OVERSAMPLING, 1, axis=-1)
-    return float(max(np.abs(audio).max(), np.abs(between).max()))
+    peak = float(np.abs(audio).max())
+    for start in range(0, audio.shape[-1], BLOCK):
+        first = max(0, start - REACH)
+        block = np.asarray(audio[..., first : start + BLOCK + REACH], np.float64)
+        between = resample_poly(block, OVERSAMPLING, 1, axis=-1)
+        inside = between[..., (start - first) * OVERSAMPLING :][..., : BLOCK * OVERSAMPLING]
+        peak = max(peak, float(np.abs(inside).max(initial=0.0)))
+    return peak
+
+
+def loudness_gain(audio: np.ndarray, rate: int, lufs: float | None) -> float:
+    """Factor that brings audio to a loudness, whatever its peaks then are.
+
+    Args:
+        audio: Floats (samples,) or (channels, samples).
+        rate: Sampling rate in Hz.
+        lufs: Integrated loudness, −40 to −5; None: as it is.
+
+    Returns:
+        1.0 for silence and for None.
+
+    Raises:
+        ValueError: `lufs` lies outside of its range, or the audio lasts less than 0.4 s.
+
+    Example:
+        >>> loudness_gain(np.zeros((2, 48000)), 48000, -14.0)
+        1.0
+    """
+    import pyloudnorm
+
+    check_loudness(lufs)
+    if lufs is None:
+        return 1.0
+    if audio.shape[-1] < SHORTEST_S * rate:
+        raise ValueError(f"the audio lasts {audio.shape[-1] / rate:.2f} s; loudness needs at least {SHORTEST_S} s")
+    if not np.any(audio):
+        return 1.0
+    before = pyloudnorm.Meter(rate).integrated_loudness(np.asarray(audio, np.float64).T)
+    return float(10 ** ((lufs - before) / 20)) if np.isfinite(before) else 1.0
+
+
+def peak_gain(peak: float) -> float:
+    """Factor, at most 1, that brings a true peak (1.0: full scale) to −1 dBTP at most.
+
+    Example:
+        >>> peak_gain(0.5), round(peak_gain(2.0), 3)
+        (1.0, 0.446)
+    """
+    limit = 10 ** (PEAK_DB / 20)
+    return min(1.0, limit / peak) if peak > 0 else 1.0
 
 
 def check_loudness(lufs: float | None) -> None:
@@ -59,14 +109,5 @@ def set_loudness(audio: np.ndarray, rate: int, lufs: float) -> np.ndarray:
         >>> bool(np.abs(louder).max() > 5 * np.abs(tone).max())
         True
     """
-    import pyloudnorm
-
-    check_loudness(lufs)
-    if audio.shape[-1] < SHORTEST_S * rate:
-        raise ValueError(f"the audio lasts {audio.shape[-1] / rate:.2f} s; loudness needs at least {SHORTEST_S} s")
-    peak = true_peak(audio)
-    before = pyloudnorm.Meter(rate).integrated_loudness(np.asarray(audio, np.float64).T) if peak else -np.inf
-    if not np.isfinite(before):
-        return np.asarray(audio, np.float32)
-    gain = min(10 ** ((lufs - before) / 20), 10 ** (PEAK_DB / 20) / peak)
-    return np.asarray(audio * gain, np.float32)
+    gain = loudness_gain(audio, rate, lufs)
+    return np.asarray(audio * (gain * peak_gain(gain * true_peak(audio))), np.float32)

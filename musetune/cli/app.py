@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | repaint | extend | vary | cover | replay | analyze | prepare | train |
-evaluate | compare | push | pull | adapters | info`: the command line, thin over the package.
+"""`musetune generate | plan | compose | mix | repaint | extend | vary | cover | replay | live | watch | analyze |
+prepare | train | evaluate | compare | push | pull | adapters | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from musetune.cli import edit as cli_edit
 from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
+from musetune.cli import live as cli_live
+from musetune.cli import mix as cli_mix
 from musetune.cli import prepare as cli_prepare
 from musetune.cli import replay as cli_replay
 from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
+from musetune.cli import watch as cli_watch
 from musetune.cli.lists import ListsCommand
 from musetune.cli.loops import loop_files, write_loops
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import audio_kind, load_pipeline
+from musetune.cli.sound import Lufs, Mono16, audio_kind, load_pipeline, mix_path, save_players, stem_path, widen
 from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from musetune.pipeline.pipeline import MuseTunePipeline
     from musetune.symbols import LeadSheet
 
@@ -57,6 +58,8 @@ Examples:
   musetune generate "warm jazz trio" --chords "ii7 V7 Imaj7 Imaj7" --key "Bb major" --bpm 132 --genre jazz -o out.wav
 
   musetune generate "slow piano" --chords - --bpm 70 < chart.txt
+
+  musetune generate "funk" --chords "i7 IV7" --key "E minor" --genre pop --stems --lufs -14 -o funk.flac
 
   musetune generate "deep house drums" --chords "i VI III VII" --bpm 124 --also "deep house bass" --loops 4 -o set.wav
 
@@ -144,13 +147,13 @@ def generate(
     seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
-    format: Annotated[str | None, typer.Option(help="wav, flac or mp3; default: the file's suffix")] = None,
-    mono16: Annotated[
-        bool, typer.Option("--mono16", help="the base's own 16 kHz mono instead of 48 kHz stereo")
+    format: Annotated[str | None, typer.Option(help="wav, flac, mp3 or ogg; default: the file's suffix")] = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
+    stems: Annotated[
+        bool,
+        typer.Option("--stems", help="have players' notes written and each player's audio too: out.bass.wav, …"),
     ] = False,
-    lufs: Annotated[
-        float | None, typer.Option(help="loudness such as -14, by EBU R128; its true peak stays below -1 dB")
-    ] = None,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
     midi: Annotated[bool, typer.Option("--midi", help="also write the lead sheet as MIDI, chords as notes")] = False,
@@ -162,6 +165,7 @@ def generate(
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.loop_sheets import check_loop
     from musetune.pipeline.request import MUSIC_GUIDANCE
+    from musetune.symbols.arrangement import STEMS
 
     check_text("PROMPT", prompt)
     kind = audio_kind(out, format)
@@ -176,8 +180,10 @@ def generate(
         lead_sheet,
         music,
         {"--adapter": adapter, "--report": report or None, "--plot": plot or None, "--midi": midi or None}
-        | {"--style-audio": style.get("style_audio"), "--loop": loop or None},
+        | {"--style-audio": style.get("style_audio"), "--loop": loop or None, "--stems": stems or None},
     )
+    if stems and candidates > 1:
+        raise ValueError(f"--candidates {candidates} and --stems: players are generated once; leave one of them out")
     if loop and lead_sheet is not None:
         check_loop(lead_sheet)
     many = loops is not None or bool(also)
@@ -185,6 +191,7 @@ def generate(
         flags = {
             "--report": report or None,
             "--plot": plot or None,
+            "--stems": stems or None,
             "--candidates": candidates if candidates > 1 else None,
         }
         reject_arguments(flags, "is of one loop: leave it out of a set")
@@ -193,21 +200,25 @@ def generate(
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
     pictures = {".json": report, ".png": plot, ".mid": midi}
+    beside = [mix_path(out), *(stem_path(out, name) for name in STEMS)] if stems else []
     prompts = [prompt, *(also or [])]
     takes = loop_files(out, loops or len(prompts)) if many else [out]
-    check_new([*takes, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on)], force)
+    check_new([*takes, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on), *beside], force)
     torch_device = pick_device(device)
     quiet()
     pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call |= {"num_waveforms_per_prompt": candidates, **style} | ({"loop": True} if loop else {})
+    if stems and lead_sheet is not None:
+        call |= {"arrangement": pipe.arrange(lead_sheet, seed=seed % 2**31), "stems": True}
     if lead_sheet is not None:
         call |= {name: value for name, value in partial.items() if value is not None}
         call |= {
             "music_guidance_scale": or_default(music_guidance, MUSIC_GUIDANCE),
             "strength": or_default(strength, 1.0),
         }
-    settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **call}
+    plain = {name: value for name, value in call.items() if name != "arrangement"}
+    settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **plain}
     settings |= {"stereo": not mono16, "lufs": lufs}
     if many and lead_sheet is not None:
         summary = write_loops(pipe, lead_sheet, prompts, call, takes, kind, seed, not mono16, lufs)
@@ -278,20 +289,22 @@ def _make(
     """Generate; write the audio, and the report and the chart beside it. What was written."""
     import torch
 
-    from musetune.audio import save_audio
-    from musetune.audio.loudness import set_loudness
+    from musetune.audio.export import export_audio
+    from musetune.pipeline.songs import place_players
 
     music: dict[str, Any] = {} if sheet is None else {"lead_sheet": sheet, "return_report": report or plot}
     output = pipe(settings["prompt"], generator=torch.Generator().manual_seed(settings["seed"]), **call, **music)
     mono, mono_rate = output.audios[0], pipe.vocoder.config.sampling_rate
     loop_s = sheet.duration_s if sheet is not None and call.get("loop") else None
-    audio, rate = (_widen(pipe, mono, loop_s), 48000) if settings["stereo"] else (mono, mono_rate)
-    if settings["lufs"] is not None:
-        audio = set_loudness(audio, rate, settings["lufs"])
-    audio = audio / max(1.0, abs(audio).max() / 0.99)  # a prompt alone may clip
-    save_audio(out, audio, rate, kind)
+    stereo, rate = settings["stereo"], 48000 if settings["stereo"] else mono_rate
+    stems = getattr(output, "stems", None)
     seconds = len(mono) / mono_rate
-    summary = {"audio": str(out), "seconds": seconds, "sampling_rate": rate, "channels": 2 if audio.ndim > 1 else 1}
+    summary = {"audio": str(out), "seconds": seconds, "sampling_rate": rate, "channels": 2 if stereo else 1}
+    if stems is None:
+        export_audio(out, widen(pipe, mono, loop_s) if stereo else mono, rate, kind, settings["lufs"])
+    else:
+        players = place_players({name: widen(pipe, wave, loop_s) for name, wave in stems.items()}) if stereo else stems
+        summary["stems"] = [str(path) for path in save_players(out, players, rate, settings["lufs"], kind)][1:]
     if report:
         path, own_report = out.with_suffix(".json"), output.reports[0]
         path.write_text(own_report.dumps(settings | {"duration_seconds": seconds}))
@@ -311,17 +324,6 @@ def _make(
     return summary
 
 
-def _widen(pipe: MuseTunePipeline, mono: np.ndarray, loop_s: float | None = None) -> np.ndarray:
-    """48 kHz stereo (2, samples) by the base's own upsampler, else the one that MuseTune ships; of a loop, one."""
-    if pipe.upsampler is None:
-        pipe.load_upsampler()
-    if loop_s is not None:
-        from musetune.pipeline.looping import stereo_loop
-
-        return stereo_loop(pipe, mono, loop_s)
-    return pipe.to_stereo(mono)
-
-
 def _lines(summary: dict[str, Any]) -> str:
     """A line for each file that was written."""
     if "loops" in summary:
@@ -330,14 +332,18 @@ def _lines(summary: dict[str, Any]) -> str:
     stereo = ", stereo" if summary["channels"] == 2 else ""
     lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz{stereo}"]
     lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []
+    lines += summary.get("stems", [])
     return "\n".join(lines + [summary[name] for name in ("plot", "midi") if name in summary])
 
 
 app.command(help=cli_compose.PLAN_HELP)(cli_compose.plan)
 app.command(help=cli_compose.COMPOSE_HELP)(cli_compose.compose)
+app.command(help=cli_mix.HELP)(cli_mix.mix)
 app.command(help=cli_edit.REPAINT_HELP)(cli_edit.repaint)
 app.command(help=cli_edit.EXTEND_HELP)(cli_edit.extend)
 app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
+app.command(help=cli_live.HELP)(cli_live.live)
+app.command(help=cli_watch.HELP)(cli_watch.watch)
 app.command(help=cli_edit.COVER_HELP)(cli_edit.cover)
 app.command(help=cli_replay.HELP)(cli_replay.replay)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)

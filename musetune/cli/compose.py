@@ -16,6 +16,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import given_notes, like, output_of, pins_of, stem_names
+from musetune.cli.sound import Lufs, Mono16
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -51,6 +52,9 @@ each player who wrote the notes: the model, a rule (a fixed pattern, where the m
 Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams,
 --parts and --plan, and without such a suffix in -o, --midi is meant, beside --audio too where NAME.mid is not there.
 
+Audio is 48 kHz stereo; its true peak stays below -1 dB. With --stems-audio each player stands at its place, and
+`musetune mix` changes level, pan, mute and solo afterwards.
+
 Examples:
 
   musetune compose "a sad waltz for piano and strings" --midi --musicxml -o waltz
@@ -61,7 +65,7 @@ Examples:
 
   musetune compose --given song.json --stems bass --plan -o take2    another bass
 
-  musetune compose "lo-fi beats" --seconds 30 --audio --stems-audio -o lofi
+  musetune compose "lo-fi beats" --seconds 30 --audio --stems-audio --lufs -14 -o lofi.flac
 """
 
 Prompt = Annotated[str, typer.Argument(help="what song: genre, mood, tempo, key, length, …", show_default=False)]
@@ -185,6 +189,11 @@ def compose(
         bool,
         typer.Option("--stems-audio", help="and each player alone: NAME.bass.wav and so on; their sum is NAME.wav"),
     ] = False,
+    audio_format: Annotated[
+        str | None, typer.Option(help="of the audio: wav, flac, mp3 or ogg; default the suffix of -o, else wav")
+    ] = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     base: Annotated[
         str | None,
         typer.Option(help="of the audio: a folder or a Hub id; default nano", autocompletion=complete_base),
@@ -206,17 +215,22 @@ def compose(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
+    from musetune.audio.loudness import check_loudness
     from musetune.display.plan_chart import chart
     from musetune.pipeline.checks import reject_arguments
     from musetune.symbols.arrangement import STEMS
 
     flags = {"midi": midi, "musicxml": musicxml, "mxl": mxl, "jams": jams, "plan": plan}
-    output = output_of(out, {kind for kind, on in flags.items() if on}, parts, audio or stems_audio, stems_audio)
+    check_loudness(lufs)
+    kinds = {kind for kind, on in flags.items() if on}
+    audio = audio or stems_audio
+    output = output_of(out, kinds, parts, audio, stems_audio, kind=audio_format, mono16=mono16, lufs=lufs)
     output.check(given, from_)
     check_new(output.paths(), force)
     sound = {"base": base, "adapter": adapter, "steps": steps}
     if not output.audio:
-        reject_arguments({f"--{name}": value for name, value in sound.items()}, "needs --audio")
+        wanted = sound | {"audio-format": audio_format, "mono16": mono16 or None, "lufs": lufs}
+        reject_arguments({f"--{name}": value for name, value in wanted.items()}, "needs --audio")
     stem_choice = () if stems is None else stem_names(stems)
     yours, source = given_notes(given, from_, stem_choice)
     pins = pins_of(

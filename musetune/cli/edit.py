@@ -11,7 +11,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import audio_kind, load_pipeline
+from musetune.cli.sound import Lufs, Mono16, audio_kind, load_pipeline, prepare_stereo
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -23,6 +23,9 @@ than once where several stretches shall change. Beyond the 50 ms before its ends
 its rate and in its channels.
 
 --chords says what is played there: Roman, pop or Harte names, or a chart with bars; they share the stretch evenly.
+New stretches of a stereo recording are stereo. Its own samples stay: with --lufs, and in MP3 and OGG, all is scaled
+alike where that is needed.
+
 --sheet is the lead sheet of the whole recording; without it the recording is analysed first (`musetune analyze` shows
 what is found, and -o saves it to be corrected).
 
@@ -49,7 +52,8 @@ Examples:
 VARY_HELP = """Take a recording again, near or far.
 
 --amount 0 is the recording through the model's codec, 1 a new take of the same chords, tempo and key that keeps
-nothing of its sound; between them lies how much of it shines through. Without --sheet the recording is analysed first.
+nothing of its sound; between them lies how much of it shines through. What is written is 48 kHz stereo. Without --sheet
+the recording is analysed first.
 
 Examples:
 
@@ -116,6 +120,8 @@ def repaint(
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
     device: Device = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
@@ -127,7 +133,7 @@ def repaint(
     stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
     given = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
     given |= {"lead_sheet": _load_sheet(sheet)} | style_of(style_audio, style_strength)
-    _edit("repaint", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+    _edit("repaint", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
 
 
 def extend(
@@ -144,6 +150,8 @@ def extend(
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
     device: Device = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
@@ -157,7 +165,7 @@ def extend(
     whole = _load_sheet(sheet) if chords is None else _continued(audio, chords, after)
     given = {"lead_sheet": whole, "before_seconds": before, "after_seconds": after}
     given |= style_of(style_audio, style_strength)
-    _edit("extend", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+    _edit("extend", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
 
 
 def vary(
@@ -172,12 +180,14 @@ def vary(
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
     device: Device = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     given = {"lead_sheet": _load_sheet(sheet), "amount": amount} | style_of(style_audio, style_strength)
-    _edit("vary", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+    _edit("vary", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
 
 
 def cover(
@@ -200,6 +210,8 @@ def cover(
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
     device: Device = None,
+    mono16: Mono16 = False,
+    lufs: Lufs = None,
     out: Out = Path("out.wav"),
     force: Force = False,
     as_json: Json = False,
@@ -209,7 +221,7 @@ def cover(
     kept = check_keep(keep or KEPT)
     given = {"lead_sheet": _load_sheet(sheet), "genre": genre, "keep": kept}
     given |= style_of(style_audio, style_strength)
-    _edit("cover", audio, prompt, given, base, adapter, steps, seed, device, out, force, as_json)
+    _edit("cover", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
 
 
 def style_of(audio: Path | None, strength: float | None) -> dict[str, Any]:
@@ -259,6 +271,8 @@ def _edit(
     steps: int,
     seed: int,
     device: str | None,
+    mono16: bool,
+    lufs: float | None,
     out: Path,
     force: bool,
     as_json: bool,
@@ -267,21 +281,30 @@ def _edit(
     import torch
 
     from musetune.audio import bit_depth, save_audio
+    from musetune.audio.export import export_audio
+    from musetune.audio.loudness import check_loudness
     from musetune.pipeline.loading import pick_device, quiet
 
     check_text("--prompt", prompt)
     file_format = audio_kind(out, None)
+    check_loudness(lufs)
     if out.exists() and out.samefile(audio):
         raise ValueError(f"-o {out} is the recording that is read: give another name")
     check_new([out], force)
     quiet()
     pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
-    if pipe.upsampler is None:
-        pipe.load_upsampler()  # what is new in a stereo recording, or in one above 16 kHz, is to be so too
+    if not mono16:  # what is new in a stereo recording, or in one above 16 kHz, is to be so too
+        prepare_stereo(pipe)
     generator = torch.Generator().manual_seed(seed)
     output = getattr(pipe, kind)(audio, prompt=prompt, generator=generator, num_inference_steps=steps, **given)
     wave, rate = output.audios[0], output.sampling_rate
-    save_audio(out, wave, rate, file_format, bit_depth(audio))
+    whole = kind in ("vary", "cover")  # all of it is new
+    if whole and not mono16 and wave.ndim == 1 and rate == pipe.vocoder.config.sampling_rate:
+        wave, rate = pipe.to_stereo(wave), 48000
+    if not whole and lufs is None and file_format in ("wav", "flac"):
+        save_audio(out, wave, rate, file_format, bit_depth(audio))  # to the sample: what is kept is the recording's own
+    else:
+        export_audio(out, wave, rate, file_format, lufs)
     seconds = wave.shape[-1] / rate
     summary = {
         "audio": str(out),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musetune.cli.sound import FORMATS, audio_kind, prepare_stereo, save_players
+
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
     from musetune.symbols.arrangement import Arrangement
@@ -108,6 +110,11 @@ def like(notes_file: Path, pins: dict[str, Any]) -> dict[str, Any]:
 class Output:
     """Which files: NAME with ``suffixes``, a folder of ``parts``, ``audio``, each player's too where
     ``stems_audio``.
+
+    Attributes:
+        kind: format of the audio.
+        mono16: whether it is the base's own 16 kHz mono.
+        lufs: loudness of the audio; None: as it is.
     """
 
     name: Path
@@ -115,6 +122,9 @@ class Output:
     parts: bool
     audio: bool
     stems_audio: bool
+    kind: str = "wav"
+    mono16: bool = False
+    lufs: float | None = None
 
     def path(self, suffix: str) -> Path:
         """NAME with ``suffix``; a dot in the name is part of it."""
@@ -122,15 +132,17 @@ class Output:
 
     def paths(self) -> Iterator[Path]:
         """All files and folders that may be written."""
+        from musetune.audio.mixing import SUFFIX
         from musetune.symbols.arrangement import STEMS
 
         yield from map(self.path, self.suffixes)
         if self.parts:
             yield self.path(".parts")
         if self.audio:
-            yield self.path(".wav")
+            yield self.path(f".{self.kind}")
         if self.stems_audio:
-            yield from (self.path(f".{name}.wav") for name in STEMS)
+            yield from (self.path(f".{name}.{self.kind}") for name in STEMS)
+            yield self.path(SUFFIX)
 
     def check(self, *sources: Path | None) -> None:
         """Raise ValueError where a file would be written over one that is read, or into a folder that is not there."""
@@ -157,7 +169,7 @@ class Output:
         import torch
         from tqdm import tqdm
 
-        from musetune.audio import save_audio
+        from musetune.audio.export import export_audio
         from musetune.pipeline.loading import pick_device, quiet
         from musetune.pipeline.pipeline import MuseTunePipeline
 
@@ -165,6 +177,8 @@ class Output:
         pipe = MuseTunePipeline.from_pretrained(sound.get("base", "nano"), adapter=sound.get("adapter"))
         if pipe.adapter is None:
             pipe.load_adapter("theory")
+        if not self.mono16:
+            prepare_stereo(pipe)
         pipe.to(pick_device(None))
         pipe.set_progress_bar_config(disable=True)  # one bar for all players instead of one each
         players = [name for name, stem in song.stems.items() if stem.notes] if self.stems_audio else [""]
@@ -183,24 +197,42 @@ class Output:
                 lead_sheet=sheet,
                 arrangement=song,
                 stems=self.stems_audio,
+                stereo=not self.mono16,
                 generator=torch.Generator().manual_seed(seed),
                 num_inference_steps=steps,
                 callback_on_step_end=progress,
             )
-        takes = {"": output.audios[0]} | {f".{name}": take for name, take in (output.stems or {}).items()}
-        for name, take in takes.items():
-            save_audio(self.path(f"{name}.wav"), take, output.sampling_rate, "wav")
-            yield self.path(f"{name}.wav")
+        path, rate = self.path(f".{self.kind}"), output.sampling_rate
+        if output.stems is None:
+            yield export_audio(path, output.audios[0], rate, self.kind, self.lufs)
+        else:
+            yield from save_players(path, output.stems, rate, self.lufs, self.kind)
 
 
-def output_of(out: Path, kinds: set[str], parts: bool, audio: bool, stems_audio: bool) -> Output:
-    """What -o and the flags mean; MIDI where they say nothing of notes, beside audio too unless NAME.mid is there."""
-    suffixes = [suffix for kind, suffix in KINDS.items() if kind in kinds]
+def output_of(
+    out: Path,
+    kinds: set[str],
+    parts: bool,
+    audio: bool,
+    stems_audio: bool,
+    *,
+    kind: str | None = None,
+    mono16: bool = False,
+    lufs: float | None = None,
+) -> Output:
+    """What -o and the flags mean; MIDI where they say nothing of notes, beside audio too unless NAME.mid is there.
+
+    Raises:
+        ValueError: ``kind`` is no format of audio, or contradicts the suffix of ``out``.
+    """
+    suffixes = [suffix for name, suffix in KINDS.items() if name in kinds]
     tail = out.suffix.lower()
     tail = {".midi": ".mid", ".xml": ".musicxml"}.get(tail, tail)
-    if tail in (*KINDS.values(), ".wav"):
-        out, audio = out.with_suffix(""), audio or tail == ".wav"
-        suffixes += [tail] if tail != ".wav" and tail not in suffixes else []
+    sounding = tail.removeprefix(".") in FORMATS
+    kind = audio_kind(out if sounding else out.with_name(out.name + (f".{kind}" if kind else ".wav")), kind)
+    if tail in KINDS.values() or sounding:
+        out, audio = out.with_suffix(""), audio or sounding
+        suffixes += [tail] if not sounding and tail not in suffixes else []
     if not suffixes and not parts and not (audio and out.with_name(f"{out.name}.mid").exists()):
         suffixes = [".mid"]
-    return Output(out, tuple(suffixes), parts, audio, stems_audio)
+    return Output(out, tuple(suffixes), parts, audio, stems_audio, kind, mono16, lufs)

@@ -1,14 +1,23 @@
-"""What commands that make audio share: the file's format, and the pipeline."""
+"""What commands that make audio share: options, the file's format, the pipeline, players' files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from musetune.pipeline.pipeline import MuseTunePipeline
 
-FORMATS = ("wav", "flac", "mp3")
+FORMATS = ("wav", "flac", "mp3", "ogg")
+Mono16 = Annotated[bool, typer.Option("--mono16", help="the base's own 16 kHz mono instead of 48 kHz stereo")]
+Lufs = Annotated[
+    float | None, typer.Option(help="loudness such as -14, by EBU R128; softer where a true peak of -1 dB forbids more")
+]
 
 
 def audio_kind(out: Path, format: str | None) -> str:
@@ -38,3 +47,57 @@ def load_pipeline(base: str, adapter: str | None, device: str, music: bool) -> t
         if pipe.adapter is None:
             pipe.load_adapter(adapter)
     return pipe.to(device), adapter
+
+
+def widen(pipe: MuseTunePipeline, mono: np.ndarray, loop_s: float | None = None) -> np.ndarray:
+    """48 kHz stereo (2, samples) of the base's own mono (samples,); of a loop of so many seconds, a loop."""
+    prepare_stereo(pipe)
+    if loop_s is not None:
+        from musetune.pipeline.looping import stereo_loop
+
+        return stereo_loop(pipe, mono, loop_s)
+    return pipe.to_stereo(mono)
+
+
+def prepare_stereo(pipe: MuseTunePipeline) -> None:
+    """Load an upsampler where the base has none of its own: the one that MuseTune ships.
+
+    Raises:
+        ValueError: The base does not give 16 kHz, which the upsampler takes.
+    """
+    from musetune.models.upsampler.network import RATE
+
+    rate = pipe.vocoder.config.sampling_rate
+    if rate != RATE:
+        raise ValueError(f"this base gives {rate} Hz, and 48 kHz stereo is made of {RATE} Hz: give --mono16")
+    if pipe.upsampler is None:
+        pipe.load_upsampler()
+
+
+def stem_path(audio: Path, player: str) -> Path:
+    """Where a player's audio lies beside the mix: song.wav, song.bass.wav."""
+    return audio.with_name(f"{audio.stem}.{player}{audio.suffix}")
+
+
+def mix_path(audio: Path) -> Path:
+    """Where levels and pans of a mix's players are kept: song.wav, song.mix.json."""
+    from musetune.audio.mixing import SUFFIX
+
+    return audio.with_name(audio.stem + SUFFIX)
+
+
+def save_players(
+    audio: Path, players: Mapping[str, np.ndarray], rate: int, lufs: float | None, kind: str
+) -> Iterator[Path]:
+    """Write the mix, each player and what `musetune mix` reads; yield their paths."""
+    from musetune.audio.export import export_mix
+    from musetune.audio.mixing import Channel, Mix, Seat
+    from musetune.pipeline.songs import seat_of
+
+    files = {name: stem_path(audio, name) for name in players}
+    export_mix(audio, files, players, rate, kind, lufs)
+    yield audio
+    yield from files.values()
+    seats = {name: seat_of(name) if wave.ndim == 2 else Seat() for name, wave in players.items()}
+    channels = {name: Channel(files[name].name, seat, seat) for name, seat in seats.items()}
+    yield Mix(audio.name, channels, lufs).save(mix_path(audio))

@@ -52,6 +52,9 @@ def ui(
     compare: Annotated[
         Path, typer.Option(help="folder of the Compare tab's pairs and verdicts; made when there is something in it")
     ] = Path("out/compare"),
+    mono16: Annotated[
+        bool, typer.Option("--mono16", help="play and write the base's own 16 kHz mono instead of 48 kHz stereo")
+    ] = False,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
 ) -> None:
     check_port(host, port)
@@ -66,11 +69,11 @@ def ui(
     pipe: MuseTunePipeline | RemotePipeline
     analyser: RemoteAnalyser | None = None
     if server is None:
-        pipe = load(base, adapter, device)
-    elif base == "nano" and adapter is None and device is None:
+        pipe = load(base, adapter, device, mono16=mono16)
+    elif base == "nano" and adapter is None and device is None and not mono16:
         pipe, analyser = connect(server, os.environ.get(KEY_VARIABLE))
     else:
-        raise ValueError("--server has its own models: leave --base, --adapter and --device out")
+        raise ValueError("--server has its own models: leave --base, --adapter, --device and --mono16 out")
     with tempfile.TemporaryDirectory(prefix="musetune-ui-") as folder:
         takes = Path(folder) / "takes"
         takes.mkdir()

@@ -23,8 +23,8 @@ class MuseTuneOutput:
         lead_sheet: the sheet that was asked for or written; of a batch the first.
         reports: one a waveform, with ``return_report=True``.
         arrangement: the players' notes, where there are some; of a batch the first.
-        stems: with ``stems=True`` audio of each player, (samples,) or (2, samples) float32; their sum is the one
-            waveform of ``audios``.
+        stems: with ``stems=True`` audio of each player, (samples,) or, at its place, (2, samples) float32; their sum is
+            the one waveform of ``audios``.
         lead_sheets: one a prompt.
         latents: of each waveform, (n, channels, rows, cols), which ``repaint`` and its like go on from; None of stems.
 

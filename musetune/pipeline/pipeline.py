@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ from musetune.pipeline.looping import loop_request, stereo_loop, vocode_loop
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
-from musetune.pipeline.songs import mix_stems, solo_arrangements, solo_prompt
+from musetune.pipeline.songs import mix_stems, place_players, solo_arrangements, solo_prompt
 from musetune.pipeline.style import StyleReference, load_style, steer
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
@@ -627,7 +627,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         *,
         stereo: bool = True,
         **options: Unpack[StreamOptions],
-    ) -> Iterator[StreamChunk]:
+    ) -> Generator[StreamChunk, None, None]:
         """Play without end, a bar or a part of one at a time, while chords, tempo, genres, loudness and words change.
 
         Each chunk is painted on from the latents of the last ones. A chunk is made when it is asked for: what the
@@ -751,7 +751,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 count; default all.
             follow_seconds: (start, end) of the stretch in which they do; the rest is left to the model.
             arrangement: the players' notes.
-            stems: each player's audio too, their sum instead of one take.
+            stems: each player's audio too, their sum instead of one take; with ``stereo`` each at its place
+                (``musetune.pipeline.songs.SEATS``).
             music_guidance_scale: how hard the music is pushed beside the words; 3, with notes 2.5.
             stem_guidance_scale: how hard the notes are pushed; 2.5.
             guidance_interval: (start, end) of the steps, 0–1, in which words are pushed at all; the other steps are
@@ -946,7 +947,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         if solos is None:
             wide = np.stack([widen(audio) for audio in audios])
             return wide / np.maximum(1.0, np.abs(wide).max(axis=(1, 2), keepdims=True) / 0.99), None, FACTOR * RATE
-        solos = {name: widen(solo) for name, solo in solos.items()}
+        solos = place_players({name: widen(solo) for name, solo in solos.items()})
         return mix_stems(solos), solos, FACTOR * RATE
 
     def _check_stereo(self, stereo: bool, output_type: str | None = "np") -> None:

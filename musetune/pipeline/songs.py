@@ -1,10 +1,28 @@
-"""Players of a song: each alone, their sum, and the words for one."""
+"""Players of a song: each alone, where each stands, their sum, and the words for one."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from musetune.audio.mixing import Seat, place
 from musetune.symbols.arrangement import Arrangement, Stem
+
+SEATS = {"guitar": Seat(pan=-0.4), "keys": Seat(pan=0.4)}  # of a stereo mix; the others stand in the middle
+
+
+def seat_of(player: str) -> Seat:
+    """Return where a player stands in stereo.
+
+    Example:
+        >>> seat_of("guitar").pan, seat_of("bass").pan
+        (-0.4, 0.0)
+    """
+    return SEATS.get(player, Seat())
+
+
+def place_players(stems: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the players' stereo audio, (2, samples) each, with each at its seat; their mono sum stays."""
+    return {name: place(wave, seat_of(name)) for name, wave in stems.items()}
 
 
 def solo_arrangements(arrangement: Arrangement) -> dict[str, Arrangement]:

@@ -22,7 +22,7 @@ from musetune.evaluation.preferences import (
     retract,
 )
 from musetune.serve.errand import Errand
-from musetune.serve.work import Order, check_whole, generate
+from musetune.serve.work import Order, check_whole, finish, generate, widen
 from musetune.suites.pairs import PairRequest, add_pair, origin_name, pair_id, take_origin, weights_of
 from musetune.symbols import LeadSheet
 
@@ -218,10 +218,11 @@ def make_pairs(
         id = pair_id(request, origins)
         if id in batch.pairs():
             continue
-        takes = [
-            generate(pipe, one, errand, f"pair {number} of {len(orders)}, take {take} of 2, ")
-            for take, one in enumerate(both, 1)
-        ]
+        takes = []
+        for take, one in enumerate(both, 1):
+            mono = generate(pipe, one, errand, f"pair {number} of {len(orders)}, take {take} of 2, ")
+            audio, rate = widen(pipe, *mono)
+            takes.append((finish(audio, rate, one.sheet().duration_s, one.ending), rate))
         add_pair(batch, id, request, takes, origins)
         new += 1
     return new

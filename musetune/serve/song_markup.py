@@ -28,14 +28,15 @@ def plan_html(sheet: LeadSheet, note: str = "") -> str:
 def cast_html(song: Song) -> str:
     """The players, each with notes, buttons and piano roll; and the song's files.
 
-    The buttons Mute and Solo act on the audio in the browser; New presses the button ``#anew-PLAYER``.
+    Level, Pan, Mute and Solo act on the audio in the browser; New presses the button ``#anew-PLAYER``.
     """
     sheet, seconds = song.sheet, song.sheet.duration_s
     lines = [float(line) for line in sheet.downbeats_s]
     rows = "".join(
         f'<div class="mt-cast-row" data-player="{escape(name)}"><div class="mt-cast-name"><b>{escape(name)}</b>'
         f"<small>{len(stem.notes)} notes {escape(stem.credit)}</small></div>"
-        f'<div class="mt-cast-buttons">{_toggle("Mute", name)}{_toggle("Solo", name)}'
+        f'<div class="mt-cast-buttons">{_fader("Level", name)}{_fader("Pan", name)}'
+        f"{_toggle('Mute', name)}{_toggle('Solo', name)}"
         f'<button type="button" class="mt-cast-button" data-act="anew" aria-label="Write new notes for {escape(name)}">'
         f"New</button></div>"
         f'<div class="mt-cast-roll">{player_svg(stem, sheet.grid, seconds, lines, name=escape(name))}</div></div>'
@@ -58,12 +59,16 @@ def audio_html(audio: SongAudio, whole: LeadSheet) -> str:
         if cut
         else "The whole song."
     )
-    addresses = escape(json.dumps({name: url(file) for name, file in audio.stems.items()}), quote=True)
+    mix = audio.mix
+    stems = {name: {"file": url(file), "pan": mix.pans[name]} for name, file in mix.stems.items()}
+    addresses = escape(json.dumps(stems), quote=True)
+    whole_mix = mix.sounds["WAV"]
     request_cells, sheet = asked_cells(audio.sheet), audio.sheet
-    player = player_html(audio.mix, sheet, {"asked": request_cells}, sheet.duration_s, title="Song")
-    files = {"WAV": audio.mix, "Stems (zip)": audio.archive}
+    player = player_html(whole_mix, sheet, {"asked": request_cells}, sheet.duration_s, title="Song")
+    files = {**mix.sounds, "Stems (zip)": mix.archive}
     return (
-        f'<div class="mt-mix mt-take" data-stems="{addresses}" data-whole="{escape(url(audio.mix))}" '
+        f'<div class="mt-mix mt-take" data-stems="{addresses}" data-whole="{escape(url(whole_mix))}" '
+        f'data-mixed="{escape(mix.faders, quote=True)}" '
         f'data-from="{audio.from_s:.3f}">'
         f'{player}{chart_that_follows(sheet, request_cells)}<div class="mt-fact">{escape(part)} '
         '<span class="mt-heard" role="status"></span></div>'
@@ -79,6 +84,16 @@ def _form(sheet: LeadSheet) -> str:
         f'<span style="flex:{float(part.beats):g} 1 0">{escape(part.label)}</span>' for part in sheet.sections
     )
     return f'<div class="mt-cast-row"><div class="mt-cast-form">{cells}</div></div>'
+
+
+def _fader(word: str, player: str) -> str:
+    """A slider: decibels for "Level", −1 (left) to 1 (right) for "Pan"; song.js puts it where the player stands."""
+    low, high, step, unit = (-30, 12, 0.5, "dB") if word == "Level" else (-1, 1, 0.05, "left to right")
+    return (
+        f'<input type="range" class="mt-fader" data-act="{word.lower()}" min="{low}" max="{high}" step="{step}" '
+        'value="0" '
+        f'aria-label="{word} of {escape(player)}, {unit}" title="{word} of {escape(player)}, {unit}" disabled>'
+    )
 
 
 def _toggle(word: str, player: str) -> str:

@@ -16,6 +16,7 @@ from musetune.serve.choice import choice
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import KEYS
 from musetune.serve.pads import ChartHeader, PadBoard
+from musetune.serve.song_mix import TEXT
 from musetune.serve.song_work import AUDIO_S, CHART, FORM, PlanHeader, Song, SongOrder
 from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
 from musetune.serve.work import NAME, STEPS, WORDS
@@ -32,6 +33,7 @@ NO_PLAN = (
 )
 NO_NOTES = '<div class="mt-hint mt-next">2 writes notes for drums, bass, guitar, keys and lead.</div>'
 NO_AUDIO = '<div class="mt-hint mt-next">3 lets you hear them, each player alone or together.</div>'
+FADERS = "(song, _) => [song, JSON.stringify(window.mtFaders())]"  # song.js tells where they stand
 EARLIER = "The notes below belong to the chart before your edit: press 2 to write them anew."
 
 
@@ -138,6 +140,8 @@ class SongTab:
         )
         self.audio_button = gr.Button("3 Make the audio", variant="primary", interactive=False, elem_id="song-audio")
         self.audio = gr.HTML(NO_AUDIO, elem_id="song-sound")
+        self.faders = gr.Textbox("{}", elem_id="song-faders", elem_classes="mt-hidden", max_length=TEXT)
+        self.mix_button = gr.Button("Write the mix", size="sm", visible=False, elem_id="song-mix")
 
     def _wire(self) -> None:
         order = [self.prompt, self.key, self.bpm, self.meter, self.genre, self.form, self.bars, self.seed]
@@ -161,8 +165,12 @@ class SongTab:
             self.notes, [self.chart, self.header, self.prompt, self.seed, self.styles], after_notes, **work
         )
         self.audio_button.click(
-            self.sound, [self.song, self.first_bar, self.steps, self.seed], [*bar, self.song, self.audio], **work
+            self.sound,
+            [self.song, self.first_bar, self.steps, self.seed],
+            [*bar, self.song, self.audio, self.mix_button],
+            **work,
         )
+        self.mix_button.click(self.mix, [self.song, self.faders], [*bar, self.song, self.audio], js=FADERS, **work)
         for player, button in self.anew_buttons.items():
             button.click(self._rewriter(player), self.song, after_notes, **work)
         self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
@@ -246,6 +254,21 @@ class SongTab:
 
         def show(new: Song) -> Update:
             assert new.audio is not None  # render gives it
+            shown = song_markup.audio_html(new.audio, new.sheet)
+            return {self.song: new, self.audio: shown, self.mix_button: gr.update(visible=True)}
+
+        yield from self._work(start, show, request)
+
+    def mix(self, song: Song | None, faders: str, request: gr.Request | None = None) -> Iterator[Update]:
+        """Write the mix with the faders as they stand: at last a player with its files."""
+
+        def start() -> Callable[[Errand[Song]], Song]:
+            if song is None:
+                raise ValueError("there are no notes yet: press 2 first")
+            return lambda errand: song_work.mix_anew(song, faders)
+
+        def show(new: Song) -> Update:
+            assert new.audio is not None  # mix_anew gives it
             return {self.song: new, self.audio: song_markup.audio_html(new.audio, new.sheet)}
 
         yield from self._work(start, show, request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from musetune.formats.chart_text import chart_text
 from musetune.planning.planner.section_purposes import section_purposes
 from musetune.serve.errand import Errand
+from musetune.serve.song_mix import MixFiles, mix_players, remix
 from musetune.serve.work import NAME, SECONDS, STEPS, WORDS, check_number, genres_of, new_folder
 from musetune.symbols import Arrangement, LeadSheet
 
@@ -115,18 +115,14 @@ class SongAudio:
         sheet: the stretch, its time 0 at its first bar.
         from_s: where it begins in the song, seconds.
         settings: what else the audio depends on: first bar, steps, seed.
-        mix: the file of all players together.
-        stems: the file of each player; their sum is the mix.
-        archive: a zip of ``stems``.
+        mix: the files of all players together and of each.
         raw: each player as it was generated, before all were scaled alike, with the notes that it plays.
     """
 
     sheet: LeadSheet
     from_s: float
     settings: tuple[int, int, int]
-    mix: Path
-    stems: Mapping[str, Path]
-    archive: Path
+    mix: MixFiles
     raw: Mapping[str, tuple[Stem, Path]]
 
 
@@ -355,8 +351,6 @@ def render(
         ValueError: for numbers out of range and for an adapter that reads no notes.
         StoppedError: where nobody waits any more.
     """
-    import numpy as np
-
     from musetune.audio import load_audio, save_audio
     from musetune.pipeline.songs import solo_arrangements
 
@@ -388,15 +382,15 @@ def render(
             save_audio(file, *_played(pipe, sheet, part, name, steps, seed, on_step))
         raw[name] = (stem, file)
         sounds[name], rate = load_audio(file)
-    total = np.sum(list(sounds.values()), axis=0)
-    peak = max(1.0, float(np.abs(total).max()) / 0.99)
-    stems = {name: save_audio(place / f"{name}.wav", sound / peak, rate) for name, sound in sounds.items()}
-    mix = save_audio(place / "song.wav", total / peak, rate)
-    archive = place / "stems.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
-        for file in stems.values():
-            files.write(file, file.name)
-    return replace(song, audio=SongAudio(sheet, from_s, settings, mix, stems, archive, raw))
+    _say(errand, "Step 3 of 3, audio: mixing, writing files", 1.0)
+    return replace(song, audio=SongAudio(sheet, from_s, settings, mix_players(pipe, sounds, rate, place), raw))
+
+
+def mix_anew(song: Song, faders: str) -> Song:
+    """Write the mix again with other levels, pans, mutes and solos; as `remix`."""
+    if song.audio is None:
+        raise ValueError("there is no audio yet: press 3 first")
+    return replace(song, audio=replace(song.audio, mix=remix(song.audio.mix, faders)))
 
 
 def _played(

@@ -37,7 +37,8 @@ STEPS = (1, 50)
 CHORDS, WORDS, NAME = 2000, 1000, 40  # characters of chords, of a prompt, of a key or a meter
 LISTENING_S = 900.0  # an analysis may take so long
 KEPT = 40  # takes whose files stay
-FILES = {"WAV": "wav", "MIDI": "mid", "MusicXML": "musicxml", "JAMS": "jams"}
+SOUNDS = {"WAV": "wav", "FLAC": "flac", "MP3": "mp3", "OGG": "ogg"}
+FILES = SOUNDS | {"MIDI": "mid", "MusicXML": "musicxml", "JAMS": "jams"}
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Take:
-    """One answer to an order: its sheet, the report's JSON (`evaluation.Report.to_json`), and files by name.
-
-    WAV, MIDI, MusicXML, JAMS.
+    """One answer to an order: its sheet, the report's JSON (`evaluation.Report.to_json`), and files by name, as FILES
+    has them.
     """
 
     order: Order
@@ -158,10 +158,12 @@ class Take:
     files: Mapping[str, Path]
 
 
-def load(base: str, adapter: str | None, device: str | None = None) -> MuseTunePipeline:
+def load(base: str, adapter: str | None, device: str | None = None, *, mono16: bool = False) -> MuseTunePipeline:
     """The pipeline with a theory adapter (default: the base's own, else "theory") and, silent, the bundled genre
-    adapters that fit.
+    adapters that fit; and with an upsampler, the base's own or MuseTune's, unless ``mono16`` or the base's rate
+    forbids it.
     """
+    from musetune.models.upsampler.network import RATE
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.pipeline import MuseTunePipeline
 
@@ -171,6 +173,10 @@ def load(base: str, adapter: str | None, device: str | None = None) -> MuseTuneP
     if pipe.adapter is None:
         pipe.load_adapter("theory")
     stack(pipe, genre_folders())
+    if mono16 or pipe.vocoder.config.sampling_rate != RATE:
+        pipe.register_modules(upsampler=None)
+    elif pipe.upsampler is None:
+        pipe.load_upsampler()
     return pipe.to(place)
 
 
@@ -231,14 +237,14 @@ def finish(audio: np.ndarray, rate: int, seconds: float, ending: str) -> np.ndar
     """Cut what was generated to its length and give it its ending.
 
     Args:
-        audio: Mono samples (n,), longer than ``seconds`` by what `Order.played` adds.
+        audio: Samples (n,) or (channels, n), longer than ``seconds`` by what `Order.played` adds.
         rate: Sampling rate in Hz.
         seconds: Length of the bars.
         ending: One of ENDINGS.
 
     Returns:
-        Samples (m,): with a fade after ``seconds`` where it rings out; else ``seconds`` long to the sample. Where it
-        loops, its first LOOP_FADE_S come in while what follows the last bar goes out, at equal power.
+        Samples (m,) or (channels, m): with a fade after ``seconds`` where it rings out; else ``seconds`` long to the
+        sample. Where it loops, its first LOOP_FADE_S come in while what follows the last bar goes out, at equal power.
 
     Example:
         >>> import numpy as np
@@ -247,17 +253,23 @@ def finish(audio: np.ndarray, rate: int, seconds: float, ending: str) -> np.ndar
     """
     import numpy as np
 
-    length = min(round(seconds * rate), len(audio))
-    rest = audio[length:]
+    length = min(round(seconds * rate), audio.shape[-1])
+    rest = audio[..., length:]
     if ending == "rings out":
-        fade = np.cos(np.linspace(0, np.pi / 2, max(len(rest), 1))) ** 2
-        return np.concatenate([audio[:length], rest * fade[: len(rest)]]).astype(audio.dtype)
-    body = audio[:length].copy()
+        fade = np.cos(np.linspace(0, np.pi / 2, max(rest.shape[-1], 1))) ** 2
+        faded = rest * fade[: rest.shape[-1]]
+        return np.concatenate([audio[..., :length], faded], axis=-1).astype(audio.dtype)
+    body = audio[..., :length].copy()
     if ending == "loops":
-        n = min(round(LOOP_FADE_S * rate), len(rest), length)
+        n = min(round(LOOP_FADE_S * rate), rest.shape[-1], length)
         angle = np.linspace(0, np.pi / 2, n, endpoint=False)
-        body[:n] = rest[:n] * np.cos(angle) + body[:n] * np.sin(angle)
+        body[..., :n] = rest[..., :n] * np.cos(angle) + body[..., :n] * np.sin(angle)
     return body
+
+
+def widen(pipe: MuseTunePipeline, mono: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
+    """The sound that the page plays, and its rate in Hz: 48 kHz stereo (2, n) where the pipeline has an upsampler."""
+    return (mono, rate) if pipe.upsampler is None else (pipe.to_stereo(mono), 48000)
 
 
 def generate(
@@ -272,7 +284,7 @@ def generate(
         label: what stands before the steps in the report.
 
     Returns:
-        Mono samples (n,) and their rate in Hz.
+        Mono samples (n,), longer than the order by what `Order.played` adds, and their rate in Hz; `finish` cuts them.
 
     Raises:
         ValueError: as the pipeline does.
@@ -295,8 +307,7 @@ def generate(
         generator=torch.Generator().manual_seed(int(order.seed)),
         callback_on_step_end=after_step,
     )
-    rate = output.sampling_rate
-    return finish(output.audios[0], rate, order.sheet().duration_s, order.ending), rate
+    return output.audios[0], output.sampling_rate
 
 
 def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take] | None = None) -> Take:
@@ -313,7 +324,8 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         StoppedError: where nobody waits any more.
     """
     sheet = order.sheet()
-    audio, rate = generate(pipe, order, errand)
+    wide, rate = widen(pipe, *generate(pipe, order, errand))
+    audio = finish(wide, rate, sheet.duration_s, order.ending)
     return save_take(order, sheet, audio, rate, folder, errand)
 
 
@@ -338,7 +350,7 @@ def save_take(
     Raises:
         StoppedError: where nobody waits any more.
     """
-    from musetune.audio import save_audio
+    from musetune.audio.export import export_audio
     from musetune.evaluation import report
 
     if errand is not None:
@@ -346,12 +358,16 @@ def save_take(
         errand.check()
     mono = audio if audio.ndim == 1 else audio.mean(axis=0)
     obeyed = report(mono[: round(sheet.duration_s * rate)], rate, sheet)
+    if errand is not None:
+        errand.progress = "writing files"
+        errand.check()
     take_folder = new_folder(folder)
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
-    save_audio(files["WAV"], audio, rate)
     for name, file in files.items():
-        if name != "WAV":
+        if name in SOUNDS:
+            export_audio(file, audio, rate)
+        else:
             sheet.save(file)
     settings = {"prompt": order.prompt, "seed": order.seed, "steps": order.steps, "mix": dict(order.mix)}
     record = obeyed.to_json(settings | {"bars": order.bars, "ending": order.ending})

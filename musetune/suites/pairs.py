@@ -243,14 +243,14 @@ def add_pair(
         batch: Where to.
         id: Of `pair_id`.
         request: What both answer.
-        takes: Samples (n,) and rate in Hz of each.
+        takes: Samples (n,) or (channels, n) and rate in Hz of each.
         origins: Of `take_origin`, one for each.
     """
-    from musetune.audio import save_audio
+    from musetune.audio.export import export_audio
 
     with tempfile.TemporaryDirectory() as scratch:
         sides = [
-            Side(save_audio(Path(scratch, f"{number}.wav"), audio, rate), origin)
+            Side(export_audio(Path(scratch, f"{number}.wav"), audio, rate), origin)
             for number, ((audio, rate), origin) in enumerate(zip(takes, origins, strict=True))
         ]
         batch.add(id, sides[0], sides[1], {"prompt": request.prompt, "sheet": request.sheet.to_json()})

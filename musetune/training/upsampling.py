@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from musetune.models.upsampler.network import FACTOR, Prediction, StereoUpsampler
@@ -40,11 +42,26 @@ def band_loss(network: StereoUpsampler, found: Prediction, stereo: torch.Tensor)
     return total / len(N_FFTS)
 
 
-def space_loss(network: StereoUpsampler, found: Prediction, stereo: torch.Tensor) -> torch.Tensor:
-    """Distance of level difference (6 dB count as 1) and coherence by band, where the truth is no silence.
+class MeasuredSpace(NamedTuple):
+    """Level differences and coherence by band, each (batch, bands, frames), the frames at both ends left out.
 
-    Arguments as of `band_loss`.
+    Attributes:
+        levels_db: How much louder left is in the recording, dB, at most 24.
+        coherence: Of the recording's channels.
+        heard: 1 where the recording sounds, else 0.
+        tilt: What was predicted, over the same frames.
+        width: The same.
     """
+
+    levels_db: torch.Tensor
+    coherence: torch.Tensor
+    heard: torch.Tensor
+    tilt: torch.Tensor
+    width: torch.Tensor
+
+
+def measured_space(network: StereoUpsampler, found: Prediction, stereo: torch.Tensor) -> MeasuredSpace:
+    """Level difference and coherence of a recording, beside what was predicted; arguments as of `band_loss`."""
     n_fft, hop = FACTOR * network.config.n_fft, FACTOR * network.config.hop
     left, right = (
         torch.stft(stereo[:, i], n_fft, hop, window=network.wide_window, return_complex=True, pad_mode="constant")
@@ -57,10 +74,20 @@ def space_loss(network: StereoUpsampler, found: Prediction, stereo: torch.Tensor
     scale = network.wide_window.sum() / 2
     heard = (left_power + right_power > (FLOOR * scale) ** 2 * 10).float()
     tilt, width = (_smooth(x)[..., EDGE : frames - EDGE] for x in (found.tilt, found.width))
-    truth = 10 * ((left_power + 1e-12) / (right_power + 1e-12)).log10().clamp(-2.4, 2.4)
-    levels = (level_difference(tilt, width) - truth).abs() / 6
-    likeness = (coherence(tilt, width) - product / (left_power * right_power + 1e-20).sqrt()).abs()
-    distance: torch.Tensor = ((levels + 2 * likeness) * heard).sum() / heard.sum().clamp_min(1)
+    levels = 10 * ((left_power + 1e-12) / (right_power + 1e-12)).log10().clamp(-2.4, 2.4)
+    likeness = product / (left_power * right_power + 1e-20).sqrt()
+    return MeasuredSpace(levels, likeness, heard, tilt, width)
+
+
+def space_loss(network: StereoUpsampler, found: Prediction, stereo: torch.Tensor) -> torch.Tensor:
+    """Distance of level difference (6 dB count as 1) and coherence by band, where the truth is no silence.
+
+    Arguments as of `band_loss`.
+    """
+    truth = measured_space(network, found, stereo)
+    levels = (level_difference(truth.tilt, truth.width) - truth.levels_db).abs() / 6
+    likeness = (coherence(truth.tilt, truth.width) - truth.coherence).abs()
+    distance: torch.Tensor = ((levels + 2 * likeness) * truth.heard).sum() / truth.heard.sum().clamp_min(1)
     return distance
 
 

@@ -1,15 +1,20 @@
 """Train StereoUpsampler (16 kHz mono → 48 kHz stereo) on a folder of stereo audio.
 
-    python recipes/base/pretrain_upsampler.py music/ runs/upsampler minutes=40
+    python recipes/base/pretrain_upsampler.py music/ runs/upsampler recipes/configs/upsampler.yaml held_out=more_music/
 
 FOLDER holds stereo recordings at 44.1 or 48 kHz in any depth (FLAC, WAV, OGG, MP3), or what render_songs.py wrote with
 stereo=true, or both. They are decoded once into FOLDER/.upsampler. OUT gets checkpoints and, under upsampler/, the
 averaged weights in half precision, as MuseTunePipeline loads them. Stop it at any time; the same command goes on from
 the last checkpoint.
+
+`held_out` is a folder of other recordings: when training ends, each band's level difference is scaled by how far it can
+be believed on them (`musetune/training/tilt.py`). Without it the network moves players more often than it is right.
+recipes/configs/upsampler.yaml has the settings of the shipped weights.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from dataclasses import dataclass
@@ -23,6 +28,7 @@ from musetune.datasets.upsampling import Recordings, read_recordings
 from musetune.models.upsampler import StereoUpsampler
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import folders_and_config
+from musetune.training.tilt import fit_tilt, scale_tilt
 from musetune.training.upsampling import band_loss, space_loss
 
 
@@ -44,6 +50,8 @@ class Config:
     device: str = "cpu"
     threads: int = 0  # 0: torch decides
     minutes: float = 0.0  # stop after this time, and let the learning rate fall with it; 0: never
+    held_out: str = ""  # a folder of recordings by which level differences are scaled; none: they stay as learned
+    held_out_clips: int = 40  # clips of 10 s, spread over it
 
 
 def draw(recordings: Recordings, cfg: Config, step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,6 +98,22 @@ def main() -> None:
         if step % cfg.save_every == 0:
             save(out, step, network, average, optimizer)
     save(out, step, network, average, optimizer)
+    if cfg.held_out:  # of a copy: the checkpoint keeps what was learned, so that training can go on
+        tempered = copy.deepcopy(average)
+        temper(tempered, Path(cfg.held_out), cfg.held_out_clips)
+        save_half(tempered, out)
+
+
+def temper(network: StereoUpsampler, folder: Path, clips: int) -> None:
+    """Scale each band's level difference by how far it can be believed on recordings of a folder; say so."""
+    recordings = read_recordings(folder)
+    samples = min(10 * 16000, len(recordings.mono)) // 128 * 128
+    places = np.linspace(0, len(recordings.mono) - samples, clips).astype(np.int64)
+    mono, stereo = recordings.crops(places, samples)
+    factors, errors = fit_tilt(network, mono.to(network.device), stereo.to(network.device))
+    scale_tilt(network, factors)
+    print(f"level differences scaled by {' '.join(f'{factor:.2f}' for factor in factors)}")
+    print(f"their error: {errors[-1].mean():.2f} dB before, {errors.min(0).values.mean():.2f} dB after")
 
 
 def save(
@@ -98,8 +122,13 @@ def save(
     """Write the checkpoint, and the averaged weights in half precision."""
     state = pack_state(dict(network.named_parameters()), optimizer, list(average.parameters()))
     save_checkpoint(out, step, state, {"step": step}, total_limit=1)
-    half = StereoUpsampler.from_config(average.config)
-    half.load_state_dict(average.state_dict())
+    save_half(average, out)
+
+
+def save_half(network: StereoUpsampler, out: Path) -> None:
+    """Write the weights in half precision."""
+    half = StereoUpsampler.from_config(network.config)
+    half.load_state_dict(network.state_dict())
     half.half().save_pretrained(out / "upsampler")
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
@@ -301,3 +302,34 @@ def test_help_teaches() -> None:
     done = musetune("generate", "--help")
     assert done.returncode == 0
     assert "I V vi IV" in done.stdout
+
+
+@pytest.mark.slow
+def test_players_of_a_call_come_apart_and_can_be_mixed(tiny_base: Path, tmp_path: Path) -> None:
+    unet = MuseTunePipeline.from_pretrained(tiny_base).unet
+    reader = tmp_path / "reader"
+    MusicAdapter.for_unet(unet, dim=32, hidden=16, map_channels=8, stem_hidden=8).save_pretrained(reader)
+    out = tmp_path / "band.wav"
+    options = [
+        "--base",
+        tiny_base,
+        "--adapter",
+        reader,
+        "--steps",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+        "--bpm",
+        "120",
+        "--seconds",
+        "4",
+    ]
+    done = musetune("generate", "band", "--chords", "I V", *options, "--stems", "--lufs", "-20", "-o", out)
+    assert done.returncode == 0, done.stderr
+    files = [Path(name) for name in json.loads(done.stdout)["stems"]]
+    assert files[-1].name == "band.mix.json"
+    waves = [load_audio(path, mono=False)[0] for path in (out, *files[:-1])]
+    assert np.array_equal(waves[0], np.sum(waves[1:], axis=0))
+    assert waves[0].shape == (2, 4 * 48000)
+    assert musetune("mix", tmp_path, "--mute", files[0].suffixes[0].strip(".")).returncode == 0

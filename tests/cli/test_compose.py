@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import mido
 import numpy as np
 import pytest
+import soundfile
 from music21 import converter
 
 from musetune import LeadSheet, MuseTunePipeline, cli
@@ -204,7 +205,11 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
     calls = []
 
     class Pipe:
-        adapter = None
+        adapter = upsampler = None
+        vocoder = SimpleNamespace(config=SimpleNamespace(sampling_rate=16000))
+
+        def load_upsampler(self) -> None:
+            self.upsampler = True
 
         def load_adapter(self, name: str) -> None:
             self.adapter = name
@@ -220,8 +225,13 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
                 for step in range(call["num_inference_steps"]):
                     call["callback_on_step_end"](self, step, 0, {})
             calls.append((prompt, self.adapter, call["generator"].initial_seed(), call))
-            stems = {"bass": np.zeros(1600, np.float32)} if call["stems"] else None
-            return SimpleNamespace(audios=np.zeros((1, 1600), np.float32), sampling_rate=16000, stems=stems)
+            assert self.upsampler is (True if call["stereo"] else None)
+            wave = 0.5 * np.sin(np.arange(48000) / 9).astype(np.float32)
+            wave = np.stack([wave, 0.8 * wave]) if call["stereo"] else wave
+            rate = 48000 if call["stereo"] else 16000
+            return SimpleNamespace(
+                audios=wave[None], sampling_rate=rate, stems={"bass": wave} if call["stems"] else None
+            )
 
     monkeypatch.setattr(MuseTunePipeline, "from_pretrained", lambda base, adapter=None: Pipe())
     asked = ["--bars", "2", "--stems", "bass", "--seed", "7", "--steps", "3", *models]
@@ -229,13 +239,21 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
     bars = {line.split(":")[0] for line in "\n".join(err).replace("\r", "\n").splitlines() if "step" in line}
     assert bars == {"audio", "audio of bass (1 of 1)"}
     assert "3/3" in " ".join(err)
-    assert (code, out.splitlines()[-2:]) == (0, ["dub.wav", "dub.bass.wav"])
+    assert (code, out.splitlines()[-2:]) == (0, ["dub.bass.wav", "dub.mix.json"])
+    assert out.splitlines()[-3] == "dub.wav"
+    assert soundfile.info("dub.wav").channels == soundfile.info("dub.bass.wav").channels == 2
     assert Path("dub.mid").is_file()
     prompt, adapter, seed, call = calls[0]
     assert (prompt, adapter, seed, call["num_inference_steps"]) == ("dub", "theory", 7, 3)
     assert list(call["arrangement"].stems) == ["bass"]
     assert call["arrangement"].grid == call["lead_sheet"].grid
     assert Path("dub.bass.wav").stat().st_size > 3000
+    plain = ["--audio", "--mono16", "--lufs", "-20", "-o", "plain.ogg"]
+    assert run("compose", "dub", *asked, *plain)[0] == 0
+    assert (soundfile.info("plain.ogg").channels, soundfile.info("plain.ogg").samplerate) == (1, 16000)
+    assert Path("plain.mid").is_file()
+    assert run("compose", "dub", *asked, "--audio", "--audio-format", "flac", "-o", "some.thing")[0] == 0
+    assert soundfile.info("some.thing.flac").samplerate == 48000
 
 
 @pytest.mark.parametrize(
@@ -263,6 +281,9 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
         (["compose", "x", "--stems", ","], "names nobody"),
         (["compose", "x", "--steps", "5"], "--steps=5 needs --audio"),
         (["compose", "x", "--base", "nano"], "--base='nano' needs --audio"),
+        (["compose", "x", "--mono16"], "--mono16 needs --audio"),
+        (["compose", "x", "--audio", "--lufs", "3"], "lufs=3 is outside of -40 to -5"),
+        (["compose", "x", "-o", "x.wav", "--audio-format", "mp3"], "--format mp3 contradicts -o x.wav"),
         (["compose", "x", "-o", "no/where"], "there is no folder no; make it first"),
         (
             ["compose", "x", "--given", "good.json"],

@@ -51,7 +51,12 @@ def test_a_file_is_repainted_and_played_on(given: tuple[Path, list[str]], tmp_pa
     assert len(soundfile.read(longer)[0]) == 5 * 44100
     command = ["vary", str(song), "--amount", "0.5", "-o", str(tmp_path / "near.wav"), *options]
     assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
-    assert soundfile.info(tmp_path / "near.wav").duration == pytest.approx(4)
+    near = soundfile.info(tmp_path / "near.wav")
+    assert (near.duration, near.samplerate, near.channels) == (pytest.approx(4), 48000, 2)
+    command = ["vary", str(song), "--amount", "0.5", "--mono16", "--lufs", "-20", "-o", str(tmp_path / "near.ogg")]
+    assert CliRunner().invoke(app, [*command, *options], catch_exceptions=False).exit_code == 0
+    plain = soundfile.info(tmp_path / "near.ogg")
+    assert (plain.samplerate, plain.channels) == (16000, 1)
 
 
 def test_a_recording_of_24_bits_is_covered_and_stays_so(given: tuple[Path, list[str]], tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ def classes(html: str) -> list[str]:
     class Walk(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             found.extend((dict(attrs).get("class") or "").split())
-            if tag not in ("br", "rect", "path"):
+            if tag not in ("br", "rect", "path", "input"):
                 open_tags.append(tag)
 
         def handle_endtag(self, tag: str) -> None:
-            if tag not in ("br", "rect", "path"):
+            if tag not in ("br", "rect", "path", "input"):
                 assert open_tags.pop() == tag
 
     Walk().feed(html)

@@ -53,9 +53,12 @@ def common(models: Path) -> list[str]:
 
 def test_gallery(models: Path, tmp_path: Path) -> None:
     gallery.main([*common(models), "--seconds", "2.56", "--out", str(tmp_path)])
-    waves = [load_audio(tmp_path / f"{genre}.ogg")[0] for genre in ("jazz", "rock")]
-    assert all(abs(len(wave) / 16000 - 2.56) < 0.05 for wave in waves)
-    assert abs(waves[0] - waves[1]).max() > 0.01
+    (jazz, rate), (rock, _) = (load_audio(tmp_path / f"{genre}.ogg", mono=False) for genre in ("jazz", "rock"))
+    assert rate == 48000
+    assert jazz.shape[0] == rock.shape[0] == 2
+    assert abs(jazz.shape[1] / 48000 - 2.56) < 0.05
+    assert abs(jazz - rock).max() > 0.01
+    assert all((tmp_path / f"{genre}-channels.png").stat().st_size > 10_000 for genre in ("jazz", "rock"))
     assert all((tmp_path / f"{genre}.png").stat().st_size > 10_000 for genre in ("jazz", "rock"))
     record = json.loads((tmp_path / "gallery.json").read_text())
     assert (record["chords"], record["bpm"], record["seed"]) == ("I V vi IV", 110, 7)

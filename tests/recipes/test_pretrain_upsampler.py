@@ -12,10 +12,13 @@ import torch
 
 from musetune.audio import save_audio
 from musetune.datasets.upsampling import read_recordings
-from musetune.models.upsampler import StereoUpsampler
+from musetune.models.upsampler import BANDS, StereoUpsampler
 from musetune.training.checkpoint import load_checkpoint
+from musetune.training.config import read
+from musetune.training.tilt import fit_tilt, scale_tilt
 from musetune.training.upsampling import band_loss, space_loss
 
+SETTINGS = Path(__file__).parents[2] / "recipes" / "configs" / "upsampler.yaml"
 SMALL = ("batch=2", "seconds=0.8", "dim=16", "hidden=32", "layers=1", "threads=1")
 
 
@@ -70,13 +73,46 @@ def test_losses_are_small_for_the_truth_and_grow_with_the_distance() -> None:
         assert float(space_loss(network, found, own)) < 0.5 * float(space_loss(network, found, other))
 
 
+def test_tilts_are_scaled_to_how_far_they_can_be_believed() -> None:
+    """Where the recording leans as predicted a band keeps its tilt, where it leans the other way it loses it."""
+    torch.manual_seed(0)
+    network = StereoUpsampler(dim=16, hidden=32, layers=1)
+    with torch.no_grad():
+        network.space.bias[: network.space.bias.shape[0] // 2] = 0.4
+    mono = 0.1 * torch.randn(2, 16384)
+    with torch.no_grad():
+        own = network(mono)
+    factors, errors = fit_tilt(network, mono, own)
+    low = slice(4, 16)  # bands in which white noise and the network both sound
+    assert float(factors[low].mean()) > 0.7
+    mirrored, worse = fit_tilt(network, mono, own.flip(1))
+    assert float(mirrored[low].max()) == 0
+    assert float(worse[-1, low].mean()) > float(errors[-1, low].mean()) + 3
+    before = network.space.bias.clone()
+    scale_tilt(network, torch.full((BANDS,), 0.5))
+    torch.testing.assert_close(network.space.bias[:BANDS], before[:BANDS] / 2)
+    assert torch.equal(network.space.bias[BANDS:], before[BANDS:])
+
+
 @pytest.mark.recipe
 def test_training_goes_on_and_the_weights_load(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     run("pretrain_upsampler", folder, out, *SMALL, "steps=2")
     before, _ = load_checkpoint(out / "checkpoint-2")
-    run("pretrain_upsampler", folder, out, *SMALL, "steps=3")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("steps: 3\nheld_out_clips: 2\n")
+    run("pretrain_upsampler", folder, out, settings, *SMALL, f"held_out={folder}")
     after, _ = load_checkpoint(out / "checkpoint-3")
     assert {int(after[name]) - int(before[name]) for name in after if name.endswith(".step")} == {1}
     network = StereoUpsampler.from_pretrained(out / "upsampler")
     assert network.upsample(torch.randn(1600)).shape == (2, 4800)
+    # the checkpoint keeps level differences as they were learned
+    run("pretrain_upsampler", folder, out, settings, *SMALL)
+    untempered = StereoUpsampler.from_pretrained(out / "upsampler")
+    assert not torch.equal(untempered.space.weight[:BANDS], network.space.weight[:BANDS])
+    assert torch.equal(untempered.space.weight[BANDS:], network.space.weight[BANDS:])
+
+
+def test_the_shipped_settings_are_options_of_the_recipe() -> None:
+    options = read(importlib.import_module("recipes.base.pretrain_upsampler").Config, [str(SETTINGS)])
+    assert (options.minutes, options.threads, options.dim) == (37, 1, 160)

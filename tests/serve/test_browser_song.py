@@ -141,7 +141,11 @@ def test_mute_and_solo_act_on_the_audio_without_generating(rendered: Any, tmp_pa
     page = rendered
     whole = sound(page)
     with zipfile.ZipFile(saved(page, "#song-sound", "Stems (zip)", tmp_path)) as archive:
-        stems = {Path(name).stem: soundfile.read(io.BytesIO(archive.read(name)))[0] for name in archive.namelist()}
+        stems = {
+            Path(name).stem: soundfile.read(io.BytesIO(archive.read(name)))[0]
+            for name in archive.namelist()
+            if name.endswith(".wav")
+        }
     assert np.abs(np.sum(list(stems.values()), axis=0) - whole).max() < 1e-3
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url) if "/queue/" in request.url else None)
@@ -160,6 +164,31 @@ def test_mute_and_solo_act_on_the_audio_without_generating(rendered: Any, tmp_pa
     page.wait_for_function("() => !document.querySelector('#song-sound audio').src.startsWith('blob:')")
     assert np.array_equal(sound(page), whole)
     assert not requests
+
+
+def test_faders_are_heard_at_once_and_the_mix_is_written(rendered: Any, tmp_path: Path) -> None:
+    page = rendered
+    whole = sound(page)
+    page.get_by_role("slider", name="Pan of bass, left to right").fill("1")
+    page.get_by_role("slider", name="Level of bass, dB").fill("-12")
+    page.get_by_role("button", name="Solo bass").click()
+    page.locator(".mt-heard", has_text="“Write the mix” makes the other files of it").wait_for()
+    page.wait_for_timeout(500)
+    browser = sound(page)
+    assert np.abs(browser[:, 0]).max() < 1e-3 < np.abs(browser[:, 1]).max()
+    page.get_by_role("button", name="Write the mix").click()
+    page.wait_for_function("() => !document.querySelector('#song-sound audio').src.startsWith('blob:')")
+    page.locator("#song-cancel").wait_for(state="hidden")
+    assert np.abs(sound(page) - browser).max() < 2e-3
+    written, rate = soundfile.read(saved(page, "#song-sound", "FLAC", tmp_path))
+    assert rate == 48000
+    assert np.abs(written - browser).max() < 2e-3
+    page.get_by_role("button", name="Solo bass").click()
+    page.get_by_role("slider", name="Pan of bass, left to right").fill("0")
+    page.get_by_role("slider", name="Level of bass, dB").fill("0")
+    page.wait_for_function("() => document.querySelector('#song-sound audio').src.startsWith('blob:')")
+    page.wait_for_timeout(500)
+    assert np.abs(sound(page) - whole).max() < 2e-3
 
 
 def test_cancel_ends_the_work_and_the_next_begins(rendered: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from dataclasses import replace
@@ -18,6 +19,7 @@ from musetune import LeadSheet
 from musetune.formats.songs import load_arrangement
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.serve import song_markup
+from musetune.serve.song_mix import read_faders
 from musetune.serve.song_work import (
     AUDIO_S,
     BARS,
@@ -26,6 +28,7 @@ from musetune.serve.song_work import (
     Song,
     SongOrder,
     apply_pins,
+    mix_anew,
     plan_text,
     read_plan,
     render,
@@ -168,14 +171,15 @@ def test_stems_add_up_to_the_mix_and_only_new_notes_are_generated_again(pipe: An
     counting: Any = Counting()
     first = render(counting, song, tmp_path, steps=1, seed=4)
     assert first.audio is not None
-    players = list(first.audio.stems)
+    players = list(first.audio.mix.stems)
     assert generated == players
-    read = {name: soundfile.read(file)[0] for name, file in first.audio.stems.items()}
-    mix, rate = soundfile.read(first.audio.mix)
+    read = {name: soundfile.read(file)[0] for name, file in first.audio.mix.stems.items()}
+    mix, rate = soundfile.read(first.audio.mix.sounds["WAV"])
+    assert (rate, mix.shape[1]) == (48000, 2)
     assert len(mix) / rate == pytest.approx(song.sheet.duration_s, abs=0.01)
-    assert np.abs(np.sum(list(read.values()), axis=0) - mix).max() < len(players) / 32000
-    with zipfile.ZipFile(first.audio.archive) as archive:
-        assert archive.namelist() == [f"{name}.wav" for name in players]
+    assert np.array_equal(np.sum(list(read.values()), axis=0), mix)
+    with zipfile.ZipFile(first.audio.mix.archive) as archive:
+        assert archive.namelist() == [*(f"{name}.wav" for name in players), "song.mix.json"]
     generated.clear()
     bass = song.arrangement.stems["bass"]
     notes = replace(first.arrangement, stems={**first.arrangement.stems, "bass": replace(bass, notes=bass.notes[:1])})
@@ -185,6 +189,47 @@ def test_stems_add_up_to_the_mix_and_only_new_notes_are_generated_again(pipe: An
     generated.clear()
     render(counting, second, tmp_path, steps=1, seed=5)
     assert generated == players
+
+
+def test_faders_write_the_mix_again_without_generating(pipe: Any, song: Song, tmp_path: Path) -> None:
+    first = render(pipe, song, tmp_path, steps=1, seed=4)
+    assert first.audio is not None
+    bass = soundfile.read(first.audio.mix.stems["bass"])[0]
+    faders = {name: {"level_db": 0, "pan": 0, "mute": False, "solo": name == "bass"} for name in first.audio.mix.stems}
+    faders["bass"] |= {"level_db": -6, "pan": 1}
+    text = json.dumps(faders)
+    second = mix_anew(first, text)
+    assert second.audio is not None
+    assert (second.audio.mix.heard, second.audio.mix.faders) == (("bass",), text)
+    for name, file in second.audio.mix.sounds.items():
+        wave, rate = soundfile.read(file)
+        assert rate == 48000
+        limit = 2e-3 if name in ("WAV", "FLAC") else 0.5
+        assert np.abs(wave[:, 0]).max() <= limit * max(1e-3, np.abs(wave[:, 1]).max()) + 1e-4
+        assert np.abs(wave[: len(bass), 1] - 10 ** (-6 / 20) * bass.sum(axis=1)).max() < limit
+    assert first.audio.mix.sounds["WAV"].is_file()
+    html = song_markup.audio_html(second.audio, second.sheet)
+    assert "&quot;solo&quot;: true" in html
+    assert second.audio.mix.sounds["FLAC"].name in html
+    with pytest.raises(ValueError, match="no audio yet"):
+        mix_anew(song, text)
+
+
+@pytest.mark.parametrize(
+    ("faders", "message"),
+    [
+        ("[1", "is no table of players"),
+        ("[]", "is no table of players"),
+        ('{"bass": 3}', "is no table of players"),
+        ('{"bass": {"tilt": 3}}', "'tilt' is not one of level_db, pan, mute, solo"),
+        ('{"bass": {"mute": 1}}', "mute of bass is '1'"),
+        ('{"bass": {"pan": true}}', "pan of bass is 'True'"),
+        ("x" * 5000, "is no table of players"),
+    ],
+)
+def test_faders_that_are_none_are_refused(faders: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_faders(faders)
 
 
 def test_an_adapter_that_reads_no_notes_is_named(song: Song, tmp_path: Path) -> None:
@@ -207,7 +252,7 @@ def test_html_is_whole_escaped_and_labelled(pipe: Any, song: Song, tmp_path: Pat
     assert made.audio.from_s == pytest.approx(4.0)
     text = song_markup.audio_html(made.audio, made.sheet)
     assert "Bars 3–4: 0:04 of 0:08" in text
-    assert classes(text).count("mt-download") == 2
+    assert classes(text).count("mt-download") == 5
 
 
 def test_a_style_is_chosen_and_played_from_the_chart(tmp_path: Path) -> None:

@@ -21,7 +21,20 @@ from musetune.evaluation.adherence import adherence
 from musetune.evaluation.reports import Report
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.serve import markup
-from musetune.serve.work import FILES, KEPT, Order, Take, finish, genres_of, hand_over, listen, load, play, stack
+from musetune.serve.work import (
+    FILES,
+    KEPT,
+    SOUNDS,
+    Order,
+    Take,
+    finish,
+    genres_of,
+    hand_over,
+    listen,
+    load,
+    play,
+    stack,
+)
 from musetune.symbols.estimate import Estimate
 
 
@@ -39,12 +52,15 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_audio(tmp_path_factory.mktemp("song") / "a song.wav", wave, 16000)
 
 
-def test_a_take_has_what_was_asked_and_four_files(pipe: Any, tmp_path: Path) -> None:
+def test_a_take_has_what_was_asked_and_its_files(pipe: Any, tmp_path: Path) -> None:
     order = Order("| C | G/B Am7 |", bpm=100, genre="jazz", prompt="warm trio", seconds=4.0, seed=3, steps=2)
     take = play(pipe, order, tmp_path)
     asked = LeadSheet.parse(order.chords, bpm=100, genre="jazz", duration_seconds=4.0)
     assert take.sheet == asked
-    assert soundfile.info(take.files["WAV"]).duration == pytest.approx(4.0, abs=0.01)
+    for name in SOUNDS:
+        info = soundfile.info(take.files[name])
+        assert info.duration == pytest.approx(4.0, abs=0.05)
+        assert (info.samplerate, info.channels) == (48000, 2)
     for name in ("MIDI", "MusicXML", "JAMS"):
         assert LeadSheet.load(take.files[name]) == asked
     assert json.loads((take.files["WAV"].parent / "report.json").read_text())["settings"]["seed"] == 3
@@ -53,7 +69,7 @@ def test_a_take_has_what_was_asked_and_four_files(pipe: Any, tmp_path: Path) -> 
     found = classes(markup.take_html(take))
     assert found.count("mt-cell") == 2 * len(asked.chords)
     assert found.count("mt-chord") == len(asked.chords)
-    assert found.count("mt-download") == 4
+    assert found.count("mt-download") == 7
     assert found.count("mt-bar") == len(asked.downbeats_s)
 
 
@@ -63,9 +79,9 @@ def test_bars_end_as_asked_to_the_sample(pipe: Any, tmp_path: Path, bpm: float, 
     take = play(pipe, Order("| C | 3/4 F | N.C. |", bpm=bpm, bars=4, ending=ending, steps=1), tmp_path)
     beats = 4 + 3 + 3 + 4  # after three bars the chart begins again
     frames = soundfile.info(take.files["WAV"]).frames
-    bars = round(beats * 60 / bpm * 16000)
+    bars = round(beats * 60 / bpm * 48000)
     assert take.sheet.length == beats
-    assert frames == bars if ending == "loops" else frames >= bars + 2 * 16000
+    assert frames == bars if ending == "loops" else frames >= bars + 2 * 48000
     assert LeadSheet.load(take.files["MIDI"]) == take.sheet
     assert all(row["end_s"] <= take.sheet.duration_s + 1e-3 for row in take.report["chords"])
 
@@ -112,7 +128,7 @@ def test_any_sheet_goes_through_page_and_files(tmp_path: Path, sheet: LeadSheet)
     found = classes(markup.take_html(Take(order, sheet, sheet.duration_s, record, files)))
     assert found.count("mt-chord") == len(sheet.chords)
     assert found.count("mt-cell") == len(sheet.chords) + len(record["chords"])
-    for file in (path for name, path in files.items() if name != "WAV"):
+    for file in (path for name, path in files.items() if name not in SOUNDS):
         assert LeadSheet.load(sheet.save(file)) == sheet
 
 
@@ -193,7 +209,7 @@ def test_genre_adapters_are_stacked_silent_and_mixed_by_the_order(pipe: Any, tmp
     def call(*args: Any, **options: Any) -> Any:
         return pipe(*args, **options)
 
-    stand_in = SimpleNamespace(adapters=stacked.adapters, set_adapter=stacked.set_adapter)
+    stand_in = SimpleNamespace(adapters=stacked.adapters, set_adapter=stacked.set_adapter, upsampler=None)
     mixing = type("Mixing", (), {"__call__": staticmethod(call), **vars(stand_in)})()
     play(mixing, Order("I", seconds=2.0, steps=1, mix={"blues": 0.0, "jazz": 0.4}), tmp_path)
     play(mixing, Order("I", seconds=2.0, steps=1), tmp_path)

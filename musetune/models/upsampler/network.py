@@ -1,9 +1,10 @@
 """StereoUpsampler: any 16 kHz mono waveform → 48 kHz stereo.
 
-The spectrum of the input, frame by frame, is the lower third of the output's spectrum: it is copied. A ConvNeXt over
-the frames (after AP-BWE, arXiv 2401.06387) gives the magnitudes of the upper two thirds; their phases are those of the
-input's own images (what a resampler would filter away: they keep the attacks) mixed with fixed noise. It also gives a
-tilt and a width for each band of the side signal; see `musetune.models.upsampler.space`.
+The lower third of the output's spectrum is the input itself, interpolated (`musetune.models.upsampler.crossover`). A
+ConvNeXt over the frames of the input's spectrum (after AP-BWE, arXiv 2401.06387) gives the magnitudes of the upper two
+thirds; their phases are those of the input's own images (what a resampler would filter away: they keep the attacks)
+mixed with fixed noise. It also gives a tilt and a width for each band of the side signal; see
+`musetune.models.upsampler.space`.
 
 Everything is measured against the input's loudness of the last and next quarter second, so a quieter input gives the
 same output, quieter, and silence gives silence.
@@ -23,7 +24,8 @@ from torch import nn
 from musetune.models.nano.spectrogram import ExactBuffers
 from musetune.models.nano.vocoder import ConvNeXtBlock
 from musetune.models.sizes import check_sizes
-from musetune.models.upsampler.space import BANDS, band_filters, decorrelate, twin_phases
+from musetune.models.upsampler.crossover import REACH, join_bands, low_pass
+from musetune.models.upsampler.space import BANDS, band_filters, decorrelate, twin_signs
 
 RATE = 16000  # Hz, of the input
 FACTOR = 3  # output samples an input sample
@@ -55,7 +57,7 @@ class Prediction:
 class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
     """Waveforms (batch, samples) at 16 kHz → (batch, 2, 3 · samples) at 48 kHz.
 
-    The mean of both channels, brought back to 16 kHz, is the input up to 7.9 kHz. Weights may be in half precision;
+    The mean of both channels, brought back to 16 kHz, is the input, up to 8 kHz. Weights may be in half precision;
     spectra and waveforms are float32 always.
 
     Args:
@@ -110,7 +112,8 @@ class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
         self.register_buffer("bell", (bell / bell.sum())[None, None], persistent=False)
         bands = band_filters(self.all_bins, FACTOR * RATE)
         self.register_buffer("bands", bands, persistent=False)
-        self.register_buffer("twin", torch.view_as_real(twin_phases(self.all_bins)), persistent=False)
+        self.register_buffer("twin", twin_signs(self.all_bins), persistent=False)
+        self.register_buffer("kernel", low_pass(FACTOR, RATE), persistent=False)
         self.register_buffer("noise", torch.view_as_real(self._noise_directions()), persistent=False)
         gates = torch.arange(high, dtype=torch.int64) * GATES // high
         self.register_buffer("gate_of_bin", gates, persistent=False)
@@ -118,7 +121,8 @@ class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
     @property
     def context(self) -> int:
         """Frames to either side of a frame that its output depends on, and some to spare."""
-        return int(self.config.level_frames + 3 * (self.config.layers + 1) + self.config.n_fft // self.config.hop + 7)
+        network = self.config.level_frames + 3 * (self.config.layers + 1) + self.config.n_fft // self.config.hop
+        return int(network + math.ceil(REACH / self.config.hop) + 7)
 
     def forward(self, wave: torch.Tensor, first_frame: int = 0) -> torch.Tensor:
         """Stereo (batch, 2, 3 · samples) of mono waves (batch, samples).
@@ -131,7 +135,8 @@ class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
         found = self.predict(wave, first_frame)
         middle = torch.cat([found.low, found.high], dim=1)
         side = self.side(middle, found.tilt, found.width)
-        mid, off = self.to_wave(middle, samples), self.to_wave(side, samples)
+        high = self.to_wave(torch.cat([torch.zeros_like(found.low), found.high], dim=1), samples)
+        mid, off = join_bands(wave.float(), high, self.kernel), self.to_wave(side, samples)
         return torch.stack([mid + off, mid - off], dim=1)
 
     def predict(self, wave: torch.Tensor, first_frame: int = 0) -> Prediction:
@@ -155,7 +160,7 @@ class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
     def side(self, middle: torch.Tensor, tilt: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
         """The side signal's spectrum of the middle's (batch, frequencies, frames) and each band's tilt and width."""
         tilt, width = (self.bands.T @ tilt, self.bands.T @ width)
-        return tilt * middle + width * decorrelate(middle, torch.view_as_complex(self.twin))
+        return tilt * middle + width * decorrelate(middle, self.twin)
 
     @torch.no_grad()
     def upsample(self, wave: torch.Tensor, block_s: float = 20.0) -> torch.Tensor:

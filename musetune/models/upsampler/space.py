@@ -6,12 +6,11 @@ R = M − S: the tilt moves a band to one side, the width makes the channels unl
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 BANDS = 24  # from 0 to 24 kHz, equally far apart on the ear's scale
-PHASE_SEED = 11
+SIGN_SEED = 11
+GROUP = 4  # bins, 125 Hz: a twin's echoes stay within 8 ms
 
 
 def band_filters(frequencies: int, rate: int, bands: int = BANDS) -> torch.Tensor:
@@ -48,18 +47,18 @@ def coherence(tilt: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
     return (1 - tilt**2 - width**2) / (left * right + 1e-9).sqrt()
 
 
-def twin_phases(frequencies: int) -> torch.Tensor:
-    """The decorrelator: a fixed phase (complex, modulus 1) for every bin."""
+def twin_signs(frequencies: int) -> torch.Tensor:
+    """The decorrelator: for every bin 1 or −1, the same for GROUP neighbours, drawn once and for all."""
     # on the CPU wherever tensors go by default: the meta device, on which configs are checked, draws no numbers
-    generator = torch.Generator("cpu").manual_seed(PHASE_SEED)
-    turns = torch.rand(frequencies, generator=generator, dtype=torch.float64, device="cpu")
-    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(torch.complex64)
+    generator = torch.Generator("cpu").manual_seed(SIGN_SEED)
+    signs = torch.randint(0, 2, (frequencies // GROUP + 1,), generator=generator, device="cpu") * 2 - 1
+    return signs.repeat_interleave(GROUP)[:frequencies].float()
 
 
-def decorrelate(spectrum: torch.Tensor, phases: torch.Tensor) -> torch.Tensor:
-    """The twin of a spectrum (batch, frequencies, frames): each bin turned, odd ones a frame late, even ones two."""
-    late = torch.nn.functional.pad(torch.view_as_real(spectrum), (0, 0, 2, 0))
-    late = torch.view_as_complex(late.contiguous())
-    frames = spectrum.shape[-1]
-    odd = (torch.arange(spectrum.shape[1], device=spectrum.device) % 2 == 1)[:, None]
-    return torch.where(odd, late[..., 1 : frames + 1], late[..., :frames]) * phases[:, None]
+def decorrelate(spectrum: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
+    """The twin of a spectrum (batch, frequencies, frames): each bin a quarter turn on, or back, as its sign says.
+
+    At a right angle to its bin a twin makes left and right unlike but nowhere louder than each other: |M + i·w·M| is
+    |M − i·w·M|. One of any other phase would draw partials to either side at random.
+    """
+    return torch.complex(-spectrum.imag * signs[:, None], spectrum.real * signs[:, None])

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
@@ -23,7 +24,7 @@ from musetune.serve.service.stores import open_store
 from musetune.serve.service.timeline import AttemptTime
 from musetune.serve.service.tracing import Tracing
 from musetune.serve.service.upload_room import UploadRoom
-from musetune.serve.service.worker import JobRunner
+from musetune.serve.service.worker import JobRunner, result_folder
 
 TEND_S = 1.0  # how often ended jobs are counted
 CLEAN_S = 30.0  # how often old results are removed
@@ -132,8 +133,9 @@ class JobService:
                     shutil.rmtree(place, ignore_errors=True)
         for job_id in known:
             job = self.store.get(job_id)
-            if job is not None and job.final:  # the song is not needed any more
+            if job is not None and job.final:  # the song is not needed any more, nor what dead workers left
                 shutil.rmtree(self.settings.folder / "uploads" / job_id, ignore_errors=True)
+                _remove_other_attempts(result_folder(self.settings.folder, job_id), job)
         self.uploads.measure()
 
     def _refresh(self) -> None:
@@ -162,6 +164,14 @@ class JobService:
                     self.sweep()
             except Exception:  # a full disk: this thread must go on, since it is what makes room
                 log.exception("old jobs cannot be tended now")
+
+
+def _remove_other_attempts(folder: Path, job: Job) -> None:
+    """Remove what attempts at an ended job wrote whose workers died before they could remove it."""
+    kept = {str(path).partition("/")[0] for path in (job.result or {}).get("files", {}).values()}
+    for place in folder.iterdir() if folder.is_dir() else ():
+        if place.name not in kept:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:

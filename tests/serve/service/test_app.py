@@ -143,6 +143,21 @@ def finish(service: JobService, job_id: str, files: dict[str, str]) -> Job:
     return job
 
 
+def test_what_a_dead_worker_left_goes_and_the_result_stays(http: TestClient, idle_service: JobService) -> None:
+    ids = [http.post("/v1/plans", json={"prompt": "x"}).json()["id"] for _ in range(2)]
+    places = [idle_service.settings.folder / "results" / job_id for job_id in ids]
+    for place in places:
+        for attempt in ("1-dead", "2-alive"):
+            (place / attempt).mkdir(parents=True)
+            (place / attempt / "plan.json").write_text("{}")
+    job = idle_service.store.claim("hand", ("generation",))
+    idle_service.store.succeed(job, {"files": {"plan": "2-alive/plan.json"}})
+    idle_service.store.claim("hand", ("generation",))
+    idle_service.sweep()
+    assert [path.name for path in places[0].iterdir()] == ["2-alive"]
+    assert len(list(places[1].iterdir())) == 2, "of a job that is being done nothing is touched"
+
+
 def test_a_jobs_files_stay_for_the_job_that_goes_out_from_it(http: TestClient, idle_service: JobService) -> None:
     plan = http.post("/v1/plans", json={"prompt": "x"}).json()["id"]
     early = http.post("/v1/generations", json={"lead_sheet_job": plan})
