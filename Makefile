@@ -1,4 +1,5 @@
 # make demo    hear it: analyses a real song (SONG=file.mp3 for one of yours), trains an adapter for a short while, generates I V vi IV; leaves out/
+# make recordings  fetches 590 MB of produced music by package name into .cache, for tests and for your own adapters; lists licences and authors
 # make quick   what one runs between edits: no judges, browser, recipes or slow tests; under 2 minutes on two cores
 # make test    everything; under 25 minutes on two cores
 # make check   ruff and mypy, then the tests
@@ -25,7 +26,7 @@ endif
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
 LIGHT := not recipe and not heavy and not browser and not real_size
 
-.PHONY: install soundfont browser prometheus postgresql demo quick test pytest fuzz check lint docs clean
+.PHONY: install soundfont browser prometheus postgresql recordings demo quick test pytest fuzz check lint docs clean
 
 install: $(VENV)/.installed
 
@@ -43,6 +44,9 @@ prometheus:
 
 postgresql:
 	@tools/debian.sh postgresql $(CACHE)/postgresql || echo "going on without; the tests of the service's store for several machines use a PostgreSQL of the system or at MUSETUNE_POSTGRESQL"
+
+recordings: install
+	$(RUN) recipes/analyzer/materials.py cache=$(CACHE)/materials recordings=true materials=false
 
 demo: install
 	$(RUN) recipes/demo.py $(if $(SONG),--song "$(SONG)")

@@ -1,7 +1,7 @@
 """What a collection takes to annotate and an adapter to train, computed from what was measured, at your own prices.
 
     python benchmarks/resources.py [--songs 10000 100000] [--minutes 4] [--cores 16] [--core-hour 0.05]
-        [--gpu-hour 2] [--peak-tflops 312] [--utilisation 0.2] [--gb-month 0.02]
+        [--gpu-hour 2] [--peak-tflops 165] [--utilisation 0.2] [--gb-month 0.02]
 
 Every figure is an argument; `--help` lists them with where they come from. Nothing here is measured on a GPU.
 """
@@ -27,6 +27,7 @@ class Measured:
         latent_kb: Kilobytes of a clip's latents on AudioLDM 2, 8 × 256 × 16 numbers in half precision.
         clip_seconds: Length of a clip.
         tflop_a_clip: Arithmetic of a training step for a clip on AudioLDM 2; `benchmarks/cached_training.py`.
+        encoding_tflop: Arithmetic of encoding a clip and its prompt once; what training from waveforms adds, the same.
     """
 
     music_per_core: float = 100.0
@@ -36,6 +37,7 @@ class Measured:
     latent_kb: float = 64.0
     clip_seconds: float = 10.24
     tflop_a_clip: float = 0.398
+    encoding_tflop: float = 0.441
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def annotation_needs(
 
 
 @dataclass(frozen=True)
-class TrainingNeeds:
-    """What a training takes."""
+class GpuNeeds:
+    """What some arithmetic takes on GPUs."""
 
     pflop: float
     gpu_hours: float
@@ -118,7 +120,7 @@ def training_needs(
     gpus: int,
     measured: Measured,
     prices: Prices,
-) -> TrainingNeeds:
+) -> GpuNeeds:
     """GPU hours = steps × clips × TFLOP a clip / (peak × utilisation) / 3600; n GPUs divide the hours by n at best.
 
     Args:
@@ -136,9 +138,13 @@ def training_needs(
     check_positive(steps=steps, clips_a_step=clips_a_step, peak_tflops=peak_tflops, utilisation=utilisation, gpus=gpus)
     if utilisation > 1:
         raise ValueError(f"utilisation={utilisation:g} is more than 1: give a share, such as 0.3")
-    tflop = steps * clips_a_step * measured.tflop_a_clip
+    return gpu_needs(steps * clips_a_step * measured.tflop_a_clip, peak_tflops, utilisation, gpus, prices)
+
+
+def gpu_needs(tflop: float, peak_tflops: float, utilisation: float, gpus: int, prices: Prices) -> GpuNeeds:
+    """GPU hours = TFLOP / (peak × utilisation) / 3600."""
     gpu_hours = tflop / (peak_tflops * utilisation) / SECONDS
-    return TrainingNeeds(tflop / 1000, gpu_hours, gpu_hours / gpus, gpu_hours * prices.gpu_hour)
+    return GpuNeeds(tflop / 1000, gpu_hours, gpu_hours / gpus, gpu_hours * prices.gpu_hour)
 
 
 def steps_for(clips: int, passes: float, clips_a_step: int) -> int:
@@ -184,24 +190,19 @@ def annotation_table(songs: list[int], minutes: float, cores: int, measured: Mea
 def training_table(songs: list[int], minutes: float, asked: argparse.Namespace, measured: Measured) -> str:
     """The configuration that ships, and a pass count over each collection."""
     prices = Prices(asked.core_hour, asked.gpu_hour, asked.gb_month)
-    trainings = [(f"{asked.steps:,} steps, as `audioldm2.yaml`", asked.steps)]
+    place = (asked.peak_tflops, asked.utilisation, asked.gpus)
+    rows: list[tuple[str, int, GpuNeeds | None]] = [(f"{asked.steps:,} steps, as `audioldm2.yaml`", asked.steps, None)]
     for count in songs:
         clips = round(count * minutes * 60 / measured.clip_seconds)
-        trainings.append((f"{asked.passes:g} × {count:,} songs", steps_for(clips, asked.passes, asked.clips)))
-    rows = []
-    for name, steps in trainings:
-        needs = training_needs(steps, asked.clips, asked.peak_tflops, asked.utilisation, asked.gpus, measured, prices)
-        rows.append(
-            [
-                name,
-                f"{steps:,}",
-                f"{needs.pflop:,.0f}",
-                f"{needs.gpu_hours:,.1f}",
-                f"{needs.hours:,.1f}",
-                f"{needs.cost:,.0f}",
-            ]
-        )
-    return table(["training", "steps", "PFLOP", "GPU hours", f"hours on {asked.gpus} GPU", "price"], rows)
+        encoding = gpu_needs(clips * measured.encoding_tflop, *place, prices)
+        rows.append((f"encoding {count:,} songs once", 0, encoding))
+        rows.append((f"{asked.passes:g} × {count:,} songs", steps_for(clips, asked.passes, asked.clips), None))
+    lines = []
+    for name, steps, known in rows:
+        needs = known or training_needs(steps, asked.clips, *place, measured, prices)
+        figures = (f"{needs.pflop:,.0f}", f"{needs.gpu_hours:,.1f}", f"{needs.hours:,.1f}", f"{needs.cost:,.0f}")
+        lines.append([name, f"{steps:,}" if steps else "—", *figures])
+    return table(["what", "steps", "PFLOP", "GPU hours", f"hours on {asked.gpus} GPU", "price"], lines)
 
 
 def main() -> None:
@@ -213,7 +214,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50_000, help="of recipes/configs/audioldm2.yaml")
     parser.add_argument("--clips", type=int, default=16, help="a step sees, on all GPUs together")
     parser.add_argument("--passes", type=float, default=10.0, help="how often a training on a collection sees a clip")
-    parser.add_argument("--peak-tflops", type=float, default=312.0, help="of a GPU; its maker's figure for bf16")
+    parser.add_argument("--peak-tflops", type=float, default=165.0, help="of a GPU; its maker's figure for bf16")
     parser.add_argument("--utilisation", type=float, default=0.2, help="share of that which training reaches")
     for kind in (Measured, Prices):
         for one in fields(kind):

@@ -33,6 +33,7 @@ ROOMS = (
     "adapter",
     "hub",
     "pipeline",
+    "live",
     "datasets",
     "training",
     "suites",

@@ -1,5 +1,5 @@
-"""`musetune generate | plan | compose | mix | repaint | extend | vary | cover | replay | analyze | prepare | train |
-evaluate | compare | push | pull | adapters | info`: the command line, thin over the package.
+"""`musetune generate | plan | compose | mix | repaint | extend | vary | cover | replay | live | watch | analyze |
+prepare | train | evaluate | compare | push | pull | adapters | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from musetune.cli import edit as cli_edit
 from musetune.cli import evaluate as cli_evaluate
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
+from musetune.cli import live as cli_live
 from musetune.cli import mix as cli_mix
 from musetune.cli import prepare as cli_prepare
 from musetune.cli import replay as cli_replay
 from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
+from musetune.cli import watch as cli_watch
 from musetune.cli.lists import ListsCommand
 from musetune.cli.loops import loop_files, write_loops
 from musetune.cli.outputs import Force, check_new
@@ -340,6 +342,8 @@ app.command(help=cli_mix.HELP)(cli_mix.mix)
 app.command(help=cli_edit.REPAINT_HELP)(cli_edit.repaint)
 app.command(help=cli_edit.EXTEND_HELP)(cli_edit.extend)
 app.command(help=cli_edit.VARY_HELP)(cli_edit.vary)
+app.command(help=cli_live.HELP)(cli_live.live)
+app.command(help=cli_watch.HELP)(cli_watch.watch)
 app.command(help=cli_edit.COVER_HELP)(cli_edit.cover)
 app.command(help=cli_replay.HELP)(cli_replay.replay)
 app.command(help=cli_analyze.HELP)(cli_analyze.analyze)

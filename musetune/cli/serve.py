@@ -18,9 +18,9 @@ ENGINES = ("local", "ray")
 STORE_VARIABLE = "MUSETUNE_STORE"
 HELP = """Serve generation and analysis over HTTP, for programs.
 
-POST a request to /v1/generations, repaints, extensions, variations, loops, plans, arrangements or analyses and get a
-job; ask /v1/jobs/ID how far it is; fetch /v1/jobs/ID/audio, report, chart, midi, musicxml. /openapi.json describes all
-of it, `musetune.client` speaks it, docs/how-to/serve.md explains it.
+POST a request to /v1/generations, repaints, extensions, variations, covers, loops, plans, arrangements or analyses and
+get a job; ask /v1/jobs/ID how far it is; fetch /v1/jobs/ID/audio, report, chart, midi, musicxml. /openapi.json
+describes all of it, `musetune.client` speaks it and docs/how-to/serve.md explains it.
 
 Jobs and results lie in --folder and outlive a crash: at the next start the queue goes on where it was.
 

@@ -4,6 +4,7 @@ from musetune.client.async_client import AsyncServiceClient
 from musetune.client.bodies import (
     AnalysisBody,
     ArrangementBody,
+    CoverBody,
     ExtendBody,
     GenerationBody,
     LoopBody,
@@ -23,6 +24,7 @@ __all__ = [
     "RepaintBody",
     "ExtendBody",
     "VaryBody",
+    "CoverBody",
     "LoopBody",
     "PlanBody",
     "ArrangementBody",

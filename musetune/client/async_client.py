@@ -57,6 +57,7 @@ class AsyncServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
@@ -67,10 +68,11 @@ class AsyncServiceClient:
             prompt: What it should sound like.
             lead_sheet_file: A lead sheet as JSON, MIDI, MusicXML or JAMS.
             arrangement_file: Players' notes as MIDI, or as the JSON that MuseTune writes.
+            style_audio_file: A clip whose sound is meant.
             idempotency_key, wait_seconds: As of every submission.
             fields: Those of `GenerationBody`.
         """
-        files = {"lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = {"lead_sheet": lead_sheet_file, "arrangement": arrangement_file, "style_audio": style_audio_file}
         return await self._submit("/v1/generations", {"prompt": prompt, **fields}, files, idempotency_key, wait_seconds)
 
     async def repaint(
@@ -125,6 +127,20 @@ class AsyncServiceClient:
         """Submit a recording, or a job, to take again; files as of `repaint`, ``fields`` those of `VaryBody`."""
         files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
         return await self._submit("/v1/variations", fields, files, idempotency_key, wait_seconds)
+
+    async def cover(
+        self,
+        audio_file: FilePath = None,
+        *,
+        lead_sheet_file: FilePath = None,
+        arrangement_file: FilePath = None,
+        idempotency_key: str | None = None,
+        wait_seconds: float = 0,
+        **fields: Any,
+    ) -> JobStatus:
+        """Submit a recording, or a job, to play with another sound; ``fields`` are those of `CoverBody`."""
+        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        return await self._submit("/v1/covers", fields, files, idempotency_key, wait_seconds)
 
     async def loop(
         self,

@@ -94,6 +94,10 @@ class GenerationBody(SheetBody, SoundBody, FormatBody):
         None, description="which of chords, beats, key, genre, function … count; all"
     )
     follow_seconds: Stretch | None = Field(None, description="the stretch in which they do")
+    loop: bool = Field(False, description="the last bar flows into the first, whole bars to the sample")
+    style_strength: float | None = Field(
+        None, ge=0, le=1, description="how much of the sound of a clip is meant that comes as a file `style_audio`; 1"
+    )
     eta: float = Field(0, ge=0, le=1, description="of DDIM schedulers: 0 is deterministic")
     max_new_tokens: int | None = Field(None, ge=1, le=512, description="of the language model; the base's own")
 
@@ -142,6 +146,17 @@ class VaryBody(EditBody, FormatBody):
     model_config = body_config({"source_job": "0" * 32, "amount": 0.4, "seed": 1})
 
     amount: float = Field(0.4, ge=0, le=1, description="0 the recording through the codec, 1 a new take")
+
+
+class CoverBody(EditBody):
+    """A recording to play with another sound: what it plays is heard and kept."""
+
+    model_config = body_config({"source_job": "0" * 32, "genre": "jazz", "keep": ["chords", "beats", "melody"]})
+
+    genre: str | None = Field(None, max_length=40, description="of the new sound; what is heard")
+    keep: list[Literal["chords", "beats", "melody", "loudness"]] | None = Field(
+        None, min_length=1, description="what is kept; all of it"
+    )
 
 
 class LoopBody(SheetBody, SoundBody, FormatBody):

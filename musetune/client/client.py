@@ -66,6 +66,7 @@ class ServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
@@ -76,10 +77,11 @@ class ServiceClient:
             prompt: What it should sound like.
             lead_sheet_file: A lead sheet as JSON, MIDI, MusicXML or JAMS.
             arrangement_file: Players' notes as MIDI, or as the JSON that MuseTune writes.
+            style_audio_file: A clip whose sound is meant.
             idempotency_key, wait_seconds: As of every submission.
             fields: Those of `GenerationBody`.
         """
-        files = {"lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = {"lead_sheet": lead_sheet_file, "arrangement": arrangement_file, "style_audio": style_audio_file}
         return self._submit("/v1/generations", {"prompt": prompt, **fields}, files, idempotency_key, wait_seconds)
 
     def repaint(
@@ -134,6 +136,20 @@ class ServiceClient:
         """Submit a recording, or a job, to take again; files as of `repaint`, ``fields`` those of `VaryBody`."""
         files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
         return self._submit("/v1/variations", fields, files, idempotency_key, wait_seconds)
+
+    def cover(
+        self,
+        audio_file: FilePath = None,
+        *,
+        lead_sheet_file: FilePath = None,
+        arrangement_file: FilePath = None,
+        idempotency_key: str | None = None,
+        wait_seconds: float = 0,
+        **fields: Any,
+    ) -> JobStatus:
+        """Submit a recording, or a job, to play with another sound; ``fields`` are those of `CoverBody`."""
+        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        return self._submit("/v1/covers", fields, files, idempotency_key, wait_seconds)
 
     def loop(
         self,
@@ -259,7 +275,7 @@ class ServiceClient:
         return list(check(self._http.get("/v1/models")).json()["models"])
 
     def healthy(self) -> bool:
-        """Whether the service answers."""
+        """Whether it answers."""
         return self._http.get("/healthz").is_success
 
     def ready(self) -> bool:

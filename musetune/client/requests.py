@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from musetune.client.bodies import (
     AnalysisBody,
     ArrangementBody,
+    CoverBody,
     ExtendBody,
     GenerationBody,
     LoopBody,
@@ -29,6 +30,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "/v1/repaints": RepaintBody,
     "/v1/extensions": ExtendBody,
     "/v1/variations": VaryBody,
+    "/v1/covers": CoverBody,
     "/v1/loops": LoopBody,
     "/v1/plans": PlanBody,
     "/v1/arrangements": ArrangementBody,

@@ -23,6 +23,7 @@ Engine = Literal["local", "ray"]
 AHEAD = 2  # items a worker that are handed out before their turn
 BLOCK = 4  # items that an actor is given at once; what a killed actor had of them is done again by another
 BLOCKS_A_WORKER = 8  # and at least so many turns, where there are enough items
+START_S = "170"  # a node of Ray may take so long to start on a busy machine
 OBJECT_STORE_BYTES = 256 * 2**20  # of a cluster that is started here; answers are written down as they come
 
 
@@ -164,6 +165,8 @@ def ray_cluster(address: str | None = None, cores: int | None = None) -> Iterato
         ConnectionError: There is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", START_S)
+    os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", START_S)
     try:
         import ray
     except ImportError as error:

@@ -44,6 +44,16 @@ class RecordingSet:
     calibrates: bool = False
 
 
+MEGABYTES = {  # of the packages' downloads
+    "singularity-music": 52,
+    "nexuiz-music": 84,
+    "fretsonfire-songs-muldjord": 29,
+    "fretsonfire-songs-sectoid": 29,
+    "hyperrogue-music": 64,
+    "drascula-music": 36,
+    "warzone2100-music": 86,
+    "ufoai-music": 210,
+}
 FOLDERS = {  # package → folder of its music, below the unpacked package's root
     "singularity-music": "usr/share/games/singularity/music",
     "nexuiz-music": "usr/share/games/nexuiz",
@@ -116,11 +126,16 @@ def _mix(stems: tuple[Path, ...], start_s: float, seconds: float) -> np.ndarray:
 
 
 def unpack_archives(root: Path) -> None:
-    """Unpack the .pk3 files (zip) that game engines read music from, beside them."""
+    """Unpack the .pk3 files (zip) that game engines read music from, beside them; those that are unpacked are left."""
     for path in sorted(root.rglob("*.pk3")):
+        target = path.with_suffix(".unpacked")
+        if target.is_dir():
+            continue
+        part = path.with_suffix(".part")  # a folder that is whole or not there, wherever this is stopped
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.lower().endswith(SOUNDS)]
-            archive.extractall(path.with_suffix(".unpacked"), names)
+            archive.extractall(part, names)
+        part.rename(target)
 
 
 def find_recordings(cache: Path) -> Iterator[Recording]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -627,7 +627,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         *,
         stereo: bool = True,
         **options: Unpack[StreamOptions],
-    ) -> Iterator[StreamChunk]:
+    ) -> Generator[StreamChunk, None, None]:
         """Play without end, a bar or a part of one at a time, while chords, tempo, genres, loudness and words change.
 
         Each chunk is painted on from the latents of the last ones. A chunk is made when it is asked for: what the

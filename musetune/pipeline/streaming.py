@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
@@ -78,7 +78,7 @@ class StreamChunk:
 @torch.no_grad()
 def stream(
     pipe: Any, sheet_source: SheetSource, prompt: str, stereo: bool, options: StreamOptions
-) -> Iterator[StreamChunk]:
+) -> Generator[StreamChunk, None, None]:
     """Yield chunks; see ``MuseTunePipeline.stream``."""
     chunk_s = or_default(options.get("chunk_seconds"), CHUNK_S)
     window_s = or_default(options.get("window_seconds"), WINDOW_S)

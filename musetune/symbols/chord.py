@@ -120,6 +120,27 @@ class Chord:
         return Chord(root, nearest_quality(tones), bass, tones)
 
     @staticmethod
+    def from_notes(notes: Iterable[int], key: Key | None = None) -> Chord:
+        """Chord that sounds when these notes do, as a hand on a keyboard holds them; the lowest is the bass.
+
+        The root is the note above which the others are nearest to a quality of the vocabulary; of equals the bass,
+        then one of the key: C E G A is C6, A C E G is Am7.
+
+        Args:
+            notes: MIDI notes 0–127; none is no chord.
+            key: Key that the root is spelled for.
+
+        Raises:
+            ValueError: For notes outside these.
+
+        Example:
+            >>> [str(Chord.from_notes(notes)) for notes in ([52, 60, 67], [60, 64, 67, 69], [57, 60, 64, 67])]
+            ['C:maj/3', 'C:maj6', 'A:min7']
+        """
+        chord: Chord = upstairs("name_notes")(notes, key)
+        return chord
+
+    @staticmethod
     def parse(text: str, key: Key | None = None) -> Chord:
         """Chord that ``text`` names: Harte, pop, Nashville or ``N.C.``; with a ``key`` also a Roman numeral.
 

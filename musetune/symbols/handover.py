@@ -14,6 +14,7 @@ from typing import Any
 
 UPSTAIRS = {
     "resolve_roman": "musetune.theory.numerals.roman",
+    "name_notes": "musetune.theory.harmony.chord_naming",
     "from_progression": "musetune.formats.chart_text",
     "parse_chart": "musetune.formats.chart_text",
     "to_json": "musetune.formats.sheet_json",

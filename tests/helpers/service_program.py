@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,22 @@ from service_jobs import DiaryRunner
 
 from musetune.serve.service.pool import WorkerPool, WorkerSetup
 from musetune.serve.service.sqlite_store import SQLiteJobStore
+
+
+def load_shared() -> list[int]:
+    """What workers share in tests: the process that loaded it."""
+    return [os.getpid()]
+
+
+def make_shared(diary: Path, shared: list[int]) -> DiaryRunner:
+    runner = DiaryRunner(diary)
+    runner.note(f"worker {os.getpid()} of {shared[0]}")
+    return runner
+
+
+def shared_setup(folder: Path) -> WorkerSetup:
+    """Workers that are copies of one process."""
+    return replace(setup_of(folder), make_runner=partial(make_shared, folder / "diary.txt"), load=load_shared)
 
 
 def setup_of(folder: Path) -> WorkerSetup:

@@ -32,7 +32,7 @@ def batch_key(task: str, body: BaseModel, files: Collection[str] = ()) -> str | 
     """What two generations have in common that can run together; None for a request that runs alone.
 
     Alone run requests without chords in them, those whose music comes from files or other jobs, those for each player's
-    stem, and those that are listened to on their way.
+    stem, loops, and those that are listened to on their way.
 
     Example:
         >>> one = GenerationBody(prompt="jazz", harmonic_progression="ii7 V7", duration_seconds=8, seed=1)
@@ -42,7 +42,9 @@ def batch_key(task: str, body: BaseModel, files: Collection[str] = ()) -> str | 
     """
     if task != "generation" or not isinstance(body, GenerationBody) or files:
         return None
-    if body.lead_sheet_job or body.arrangement_job or body.stems or body.previews:
+    if body.lead_sheet_job or body.arrangement_job or body.stems or body.previews or body.loop:
+        return None
+    if body.style_strength is not None:
         return None
     own = None if body.lead_sheet is None else LeadSheet.from_json(body.lead_sheet)
     sheet = resolve_music(body, own)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from musetune.client.bodies import (
     AnalysisBody,
     ArrangementBody,
+    CoverBody,
     EditBody,
     ExtendBody,
     GenerationBody,
@@ -107,6 +108,8 @@ def check_generation(body: GenerationBody, files: Collection[str], max_seconds: 
     check_intervals(guidance_interval=body.guidance_interval, music_guidance_interval=body.music_guidance_interval)
     if body.duration_seconds is not None:
         check_positive("duration_seconds", body.duration_seconds)
+    if body.style_strength is not None and "style_audio" not in files:
+        raise ValueError("style_strength needs style_audio: a file, the clip whose sound is meant")
     has_notes = body.arrangement_job is not None or "arrangement" in files
     if body.arrange and has_notes:
         raise ValueError("arrange=true writes notes, and there are some already: leave one of them out")
@@ -175,6 +178,17 @@ def check_extend(body: ExtendBody, files: Collection[str], max_seconds: float) -
 def check_vary(body: VaryBody, files: Collection[str], max_seconds: float) -> float:
     """Check a variation; see `check_edit`."""
     return max(1.0, body.amount * check_edit(body, files, max_seconds))
+
+
+def check_cover(body: CoverBody, files: Collection[str], max_seconds: float) -> float:
+    """Check what of a recording is to be kept; see `check_edit`."""
+    from musetune.pipeline.covering import check_keep
+    from musetune.planning.planner.constraints_from_arguments import check_genre
+
+    check_genre(body.genre)
+    if body.keep is not None:
+        check_keep(body.keep)
+    return check_edit(body, files, max_seconds)
 
 
 def check_loop(body: LoopBody, files: Collection[str], max_seconds: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from musetune.client.bodies import EditBody, ExtendBody, LoopBody, RepaintBody, VaryBody
+from musetune.client.bodies import CoverBody, EditBody, ExtendBody, LoopBody, RepaintBody, VaryBody
 from musetune.serve.service.checks import check_length, loop_sheet, steps_of
 from musetune.serve.service.generation import stepper, write_generation
 from musetune.serve.service.inputs import Inputs, adapter_mix
@@ -80,6 +80,16 @@ def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     piece = replace(piece, wave=piece.mono(rate), rate=rate)  # the take is new: its format is what was asked for
     output = pipe.vary(**_given(piece, sheet), prompt=body.prompt, amount=body.amount, **options)
     return write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
+
+
+def cover(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
+    """Play a recording with another sound."""
+    body = CoverBody.model_validate(context.job.request["body"])
+    began, piece, sheet, options = _prepare(pipe, context, inputs, body)
+    if body.keep is not None:
+        options["keep"] = body.keep
+    output = pipe.cover(**_given(piece, sheet), prompt=body.prompt, genre=body.genre, **options)
+    return _write(context, body, output, began)
 
 
 def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:

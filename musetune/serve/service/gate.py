@@ -65,7 +65,8 @@ class Gate:
                 self.service.metrics.requests.labels(scope["method"], route, str(status)).inc()
             await asyncio.wait_for(send(message), SLOW_READER_S)
 
-        limit = self.service.settings.max_upload if scope["path"] in UPLOADING else self.service.settings.max_body
+        songs = scope["path"] in UPLOADING and headers.get("content-type", "").lower().startswith("multipart/")
+        limit = self.service.settings.max_upload if songs else self.service.settings.max_body
         self.requests += 1
         try:
             self._check(scope, headers, limit)

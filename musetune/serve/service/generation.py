@@ -68,12 +68,17 @@ def generate(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_se
             notes = pipe.arrange(sheet, seed=body.seed % 2**31)
         if notes is not None:
             call |= {"arrangement": notes, "stems": body.stems}
+    if (style := inputs.style()) is not None:
+        call |= {"style_audio": style, "style_strength": body.style_strength}
+    if body.loop:
+        call["loop"] = True
     music = sheet is not None or body.duration_seconds is not None
     players = len(notes.stems) if body.stems and notes is not None else 1
     on_step = stepper(pipe, context, body, steps_of(body, music), players)
     output = pipe(body.prompt, callback_on_step_end=on_step, **call)
     seconds = {"adapters": swap, "generate": time.perf_counter() - began - swap}
-    return write_generation(pipe, context, body, output, 0, seconds)
+    loop_s = output.lead_sheet.duration_s if body.loop else None
+    return write_generation(pipe, context, body, output, 0, seconds, loop_s=loop_s)
 
 
 def generate_together(

@@ -15,6 +15,8 @@ from musetune.serve.service.worker import JobContext
 from musetune.symbols import Arrangement, LeadSheet
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from musetune.pipeline.pieces import AudioInput
 
 Answer = TypeVar("Answer")
@@ -75,6 +77,12 @@ class Inputs:
             None if sheet is None else LeadSheet.load(sheet),
             None if song is None else load_arrangement(song),
         )
+
+    def style(self) -> tuple[np.ndarray, int] | None:
+        """The clip whose sound is meant, and its rate in Hz; None where none came along. Raises ValueError."""
+        if (path := self._find("style_audio")) is None:
+            return None
+        return self._apart(lambda: self.reader.sound(path, self.max_seconds), self.reader.kill)
 
     def heard_sheet(self) -> LeadSheet:
         """The lead sheet of the recording that came along, as the analyser hears it in a process of its own."""

@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from musetune.processes import end_with_parent
+from musetune.serve.service.fork_server import ForkedWorker, ForkServer
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.worker import JobRunner, work
 
@@ -55,25 +57,34 @@ class WorkerSetup:
 
     Attributes:
         open_store: Opens the store.
-        make_runner: Makes what does the jobs; called once in each process.
+        make_runner: Makes what does the jobs; called once in each process, with what ``load`` gave where that is set.
         folder: The service's folder.
         max_seconds: How long a job may take.
         threads: Threads of torch in each process; None: torch's own choice.
         memory: Bytes that each process may take for itself (RLIMIT_DATA); None: no limit.
         begin: Called first in each process.
+        load: Loads what all processes share; they are then copies of the one that called it (`ForkServer`).
     """
 
     open_store: Callable[[], JobStore]
-    make_runner: Callable[[], JobRunner]
+    make_runner: Callable[..., JobRunner]
     folder: Path
     max_seconds: float = float("inf")
     threads: int | None = None
     memory: int | None = None
     begin: Callable[[], None] | None = None
+    load: Callable[[], Any] | None = None
 
 
-def run_worker(setup: WorkerSetup, name: str, parent: int) -> None:
-    """A worker process: SIGTERM lets it finish its job and end; it ends with its parent."""
+def run_worker(setup: WorkerSetup, name: str, parent: int, *shared: Any) -> None:
+    """A worker process: SIGTERM lets it finish its job and end; it ends with its parent.
+
+    Args:
+        setup: What it is made of.
+        name: Its name.
+        parent: The process with which it ends.
+        shared: What was loaded for all of them, where something was.
+    """
     end_with_parent(parent, lasting=False)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -86,7 +97,7 @@ def run_worker(setup: WorkerSetup, name: str, parent: int) -> None:
         import torch
 
         torch.set_num_threads(setup.threads)
-    runner = setup.make_runner()
+    runner = setup.make_runner(*shared)
     store = setup.open_store()
     try:
         work(store, runner, setup.folder, name, stop, setup.max_seconds)
@@ -116,7 +127,10 @@ class WorkerPool:
         self.setup, self.store, self.on_failure = setup, store, on_failure
         self._names = [f"{name}-{number}" for number in range(1, count + 1)]
         self.restarts = 0  # workers that were started in place of dead ones
-        self._processes: dict[str, BaseProcess] = {}
+        self._processes: dict[str, BaseProcess | ForkedWorker] = {}
+        self._forks = (
+            None if setup.load is None else ForkServer(setup.load, partial(_run_copy, setup), f"base of {name}")
+        )
         self._not_before: dict[str, float] = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"pool of {name}", daemon=True)
@@ -139,6 +153,9 @@ class WorkerPool:
         return {name: process.pid for name, process in processes.items() if process.pid and process.is_alive()}
 
     def _start(self, name: str) -> None:
+        if self._forks is not None:
+            self._processes[name] = self._forks.start(name)
+            return
         process = get_context("spawn").Process(target=run_worker, args=(self.setup, name, os.getpid()), name=name)
         process.start()
         self._processes[name] = process
@@ -194,11 +211,18 @@ class WorkerPool:
         left = [process for process in self._processes.values() if process.is_alive()]
         for process in left:
             process.kill()
-            process.join()
+            process.join(GRACE_S)
+        if self._forks is not None:
+            self._forks.close()
         for name in self.names:
             self.store.recover(name, "the service was stopped")
         self._processes.clear()
         return not left
+
+
+def _run_copy(setup: WorkerSetup, name: str, shared: Any) -> None:
+    """A worker that is a copy of the process that loaded what it shares."""
+    run_worker(setup, name, os.getppid(), shared)
 
 
 def _cause(code: int | None) -> str:

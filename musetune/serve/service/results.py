@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from musetune.evaluation import Report
+    from musetune.evaluation.likeness import LikenessReport
     from musetune.pipeline.pipeline import MuseTunePipeline
 
 AUDIO_FORMATS = ("wav", "flac", "mp3", "ogg")
@@ -118,9 +120,14 @@ def write_latents(folder: Path, latents: Any) -> dict[str, str]:
     return {"latents": "latents.safetensors"}
 
 
-def write_report(folder: Path, report: Report, settings: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+def write_report(
+    folder: Path, report: Report | LikenessReport, settings: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Write a report; its file by kind, and what is shown of it: score, summary, parts."""
-    (folder / "report.json").write_text(report.dumps(dict(settings)))
+    from musetune.evaluation import Report
+
+    text = report.dumps(dict(settings)) if isinstance(report, Report) else json.dumps(report.to_json(), indent=1)
+    (folder / "report.json").write_text(text)
     parts = {name: _number(value) for name, value in report.parts.items()}
     return {"report": "report.json"}, {"score": _number(report.score), "summary": report.summary, "parts": parts}
 

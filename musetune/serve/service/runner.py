@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,17 +14,21 @@ from musetune.analysis.service.file_reader import FileReader
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.service import edits, generation, writing
 from musetune.serve.service.inputs import Inputs
+from musetune.serve.service.results import write_audio, write_report, write_sheet
 from musetune.serve.service.worker import JobContext
+from musetune.symbols import LeadSheet
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
 
 Maker = Callable[["MuseTunePipeline", JobContext, Inputs, float], Mapping[str, Any]]
+WARM_S = 2.56  # of the clip that a process makes before workers become copies of it
 MAKERS: dict[str, Maker] = {
     "generation": generation.generate,
     "repaint": edits.repaint,
     "extend": edits.extend,
     "vary": edits.vary,
+    "cover": edits.cover,
     "loop": edits.loop,
     "plan": writing.plan,
     "arrangement": writing.arrange,
@@ -40,6 +45,7 @@ class GenerationRunner:
         max_seconds: The longest audio that it makes.
         notices: A folder in which it says what it has loaded, under the worker's process id.
         batch: How many generations it does at once where they fit together.
+        pipe: A pipeline that is loaded already, as `load_pipeline` loads it.
     """
 
     kinds: Collection[str] = ("generation",)
@@ -52,8 +58,10 @@ class GenerationRunner:
         max_seconds: float = 300.0,
         notices: Path | None = None,
         batch: int = 1,
+        pipe: MuseTunePipeline | None = None,
     ) -> None:
-        self.pipe, self.max_seconds, self.batch = load_pipeline(base, adapter, device), max_seconds, batch
+        self.pipe = load_pipeline(base, adapter, device) if pipe is None else pipe
+        self.max_seconds, self.batch = max_seconds, batch
         self.reader, self.analyser = FileReader(), AnalysisWorker()
         if notices is not None:
             write_notice(notices, loaded(self.pipe))
@@ -82,6 +90,21 @@ def load_pipeline(base: str, adapter: str | None, device: str | None) -> MuseTun
     if pipe.upsampler is None and pipe.vocoder.config.sampling_rate == RATE:
         pipe.load_upsampler()
     pipe.set_progress_bar_config(disable=True)  # its log is lines of JSON
+    return pipe
+
+
+def load_warm(base: str, adapter: str | None) -> MuseTunePipeline:
+    """The pipeline on the processor after a first clip: workers that are copies of this process share what that imports
+    too.
+    """
+    pipe = load_pipeline(base, adapter, "cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        sheet = LeadSheet.parse("I V", duration_seconds=WARM_S)
+        stereo = pipe.upsampler is not None
+        output = pipe("", lead_sheet=sheet, num_inference_steps=1, return_report=True, stereo=stereo)
+        write_audio(Path(folder), "audio", output.audios[0], output.sampling_rate)
+        write_sheet(Path(folder), sheet)
+        write_report(Path(folder), output.reports[0], {})
     return pipe
 
 

@@ -11,19 +11,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
+from musetune.serve.service.fork_server import can_fork
 from musetune.serve.service.jobs import Job, JobStore
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import Pool, WorkerPool, WorkerSetup
-from musetune.serve.service.runner import generation_factory
+from musetune.serve.service.runner import generation_factory, load_warm
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.stores import open_store
 from musetune.serve.service.timeline import AttemptTime
 from musetune.serve.service.tracing import Tracing
 from musetune.serve.service.upload_room import UploadRoom
-from musetune.serve.service.worker import JobRunner
+from musetune.serve.service.worker import JobRunner, result_folder
 
 TEND_S = 1.0  # how often ended jobs are counted
 CLEAN_S = 30.0  # how often old results are removed
@@ -132,8 +134,9 @@ class JobService:
                     shutil.rmtree(place, ignore_errors=True)
         for job_id in known:
             job = self.store.get(job_id)
-            if job is not None and job.final:  # the song is not needed any more
+            if job is not None and job.final:  # the song is not needed any more, nor what dead workers left
                 shutil.rmtree(self.settings.folder / "uploads" / job_id, ignore_errors=True)
+                _remove_other_attempts(result_folder(self.settings.folder, job_id), job)
         self.uploads.measure()
 
     def _refresh(self) -> None:
@@ -164,6 +167,19 @@ class JobService:
                 log.exception("old jobs cannot be tended now")
 
 
+def _shared_base(settings: ServiceSettings) -> Callable[[], Any] | None:
+    """What loads the base that all workers share; None where each has to load its own."""
+    return partial(load_warm, settings.base, settings.adapter) if can_fork(settings.device) else None
+
+
+def _remove_other_attempts(folder: Path, job: Job) -> None:
+    """Remove what attempts at an ended job wrote whose workers died before they could remove it."""
+    kept = {str(path).partition("/")[0] for path in (job.result or {}).get("files", {}).values()}
+    for place in folder.iterdir() if folder.is_dir() else ():
+        if place.name not in kept:
+            shutil.rmtree(place, ignore_errors=True)
+
+
 def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
     log.info("job %s of kind %s: %s after %d attempt(s)", job.id, job.kind, job.state, len(attempts))
 
@@ -181,6 +197,7 @@ def local_pools(settings: ServiceSettings, store: JobStore) -> dict[str, WorkerP
     counts = {"generation": settings.workers, "analysis": settings.analysers}
     threads = {"generation": settings.threads, "analysis": None}
     memory = {"generation": settings.memory, "analysis": None}
+    load = {"generation": _shared_base(settings), "analysis": None}
     return {
         kind: WorkerPool(
             WorkerSetup(
@@ -191,6 +208,7 @@ def local_pools(settings: ServiceSettings, store: JobStore) -> dict[str, WorkerP
                 threads[kind],
                 memory[kind],
                 set_up_logs,
+                load[kind],
             ),
             counts[kind],
             kind,

@@ -15,6 +15,7 @@ from musetune.analysis.service.batch import AUDIO
 from musetune.client.bodies import (
     AnalysisBody,
     ArrangementBody,
+    CoverBody,
     ExtendBody,
     GenerationBody,
     LoopBody,
@@ -30,6 +31,7 @@ Check = Callable[[Any, Collection[str], float], float]
 SHEET = {"lead_sheet": SUFFIXES}
 NOTES = {"arrangement": READ}
 SONG = {"audio": AUDIO}
+STYLE = {"style_audio": AUDIO}
 ANY_SONG = {"file": (*AUDIO, *SUFFIXES)}
 
 
@@ -60,7 +62,7 @@ class Task:
     @property
     def sound(self) -> bool:
         """Whether recordings may come with it."""
-        return bool({"audio", "file"} & set(self.files))
+        return bool({"audio", "file", "style_audio"} & set(self.files))
 
 
 TASKS = (
@@ -70,7 +72,7 @@ TASKS = (
         GenerationBody,
         checks.check_generation,
         "Submit a clip to generate: words, chords, a lead sheet, players' notes.",
-        SHEET | NOTES,
+        SHEET | NOTES | STYLE,
     ),
     Task(
         "repaint",
@@ -94,6 +96,14 @@ TASKS = (
         VaryBody,
         checks.check_vary,
         "Submit a recording to take again, near or far.",
+        SONG | SHEET | NOTES,
+    ),
+    Task(
+        "cover",
+        "/v1/covers",
+        CoverBody,
+        checks.check_cover,
+        "Submit a recording to play with another sound: chords, beats, melody and loudness stay.",
         SONG | SHEET | NOTES,
     ),
     Task(

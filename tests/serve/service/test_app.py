@@ -33,6 +33,7 @@ CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
         ("generations", {"lead_sheet_job": "0" * 32}, "lead_sheet_job: there is no job 0000"),
         ("generations", {"lead_sheet_job": "../../etc/passwd"}, "lead_sheet_job: String should match"),
         ("generations", {"adapters": {"jazz": 3}, **CLIP}, "'jazz' has the weight 3, which is outside 0–2"),
+        ("generations", {"style_strength": 0.5, **CLIP}, "style_strength needs style_audio"),
         ("generations", {"tempo": 3}, "tempo: Extra inputs are not permitted"),
         ("repaints", {"seconds": [[1, 2]]}, "say what to edit: source_job, or a file audio"),
         ("repaints", {"source_job": "0" * 32}, "say what to make anew"),
@@ -41,6 +42,8 @@ CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
         ("extensions", {"source_job": "0" * 32, "after_seconds": 99}, "more than the 20 s"),
         ("variations", {"source_job": "0" * 32, "amount": 2}, "amount: Input should be less than or equal to 1"),
         ("variations", {"source_job": "0" * 32}, "source_job: there is no job"),
+        ("covers", {"source_job": "0" * 32, "keep": ["loudness"]}, "keeps nothing of what is played"),
+        ("covers", {"source_job": "0" * 32, "genre": "jaz"}, "genre='jaz' is not one of"),
         ("loops", {}, "a loop needs music"),
         ("loops", {"harmonic_progression": "| C | F |", "loops": 8}, "more than the 20 s"),
         ("plans", {}, "say what song in prompt"),
@@ -141,6 +144,21 @@ def finish(service: JobService, job_id: str, files: dict[str, str]) -> Job:
         (folder / name).write_text(json.dumps(LeadSheet.parse("| C |").to_json()))
     service.store.succeed(job, {"files": files})
     return job
+
+
+def test_what_a_dead_worker_left_goes_and_the_result_stays(http: TestClient, idle_service: JobService) -> None:
+    ids = [http.post("/v1/plans", json={"prompt": "x"}).json()["id"] for _ in range(2)]
+    places = [idle_service.settings.folder / "results" / job_id for job_id in ids]
+    for place in places:
+        for attempt in ("1-dead", "2-alive"):
+            (place / attempt).mkdir(parents=True)
+            (place / attempt / "plan.json").write_text("{}")
+    job = idle_service.store.claim("hand", ("generation",))
+    idle_service.store.succeed(job, {"files": {"plan": "2-alive/plan.json"}})
+    idle_service.store.claim("hand", ("generation",))
+    idle_service.sweep()
+    assert [path.name for path in places[0].iterdir()] == ["2-alive"]
+    assert len(list(places[1].iterdir())) == 2, "of a job that is being done nothing is touched"
 
 
 def test_a_jobs_files_stay_for_the_job_that_goes_out_from_it(http: TestClient, idle_service: JobService) -> None:

@@ -39,7 +39,14 @@ OTHERS = {
     "max_new_tokens": 3,
     "transcription": "la la",
 }
-ALONE = {"stems": True, "previews": 2, "lead_sheet_job": "0" * 32, "arrangement_job": "0" * 32}
+ALONE = {
+    "stems": True,
+    "loop": True,
+    "style_strength": 0.5,
+    "previews": 2,
+    "lead_sheet_job": "0" * 32,
+    "arrangement_job": "0" * 32,
+}
 
 
 def key(**fields: Any) -> str | None:

@@ -134,6 +134,15 @@ def test_edits_of_a_job_and_of_a_recording(client: ServiceClient, tmp_path: Path
     assert (caught.value.problem.status, str(tmp_path.parent) in str(caught.value)) == (422, False)
 
 
+def test_the_sound_of_a_clip_and_a_loop_of_its_own(client: ServiceClient, served: Program, tmp_path: Path) -> None:
+    import numpy as np
+
+    soundfile.write(tmp_path / "style.wav", np.random.default_rng(0).normal(0, 0.1, 16000), 16000)
+    fields = {"harmonic_progression": "| Am |", "duration_seconds": 2, "num_inference_steps": 1, "loop": True}
+    job = client.generate("x", style_audio_file=tmp_path / "style.wav", style_strength=0.5, **fields)
+    assert client.wait(job.id, PATIENCE_S).result["seconds"] == 2.0
+
+
 def test_loops(client: ServiceClient) -> None:
     job = client.loop("house", harmonic_progression="| Am |", bpm=120, loops=2, num_inference_steps=1)
     done = client.wait(job.id, PATIENCE_S)
@@ -241,9 +250,10 @@ def test_the_client_for_asyncio(served: Program, tmp_path: Path) -> None:
                     source_job=job.id, after_seconds=1, harmonic_progression="I", num_inference_steps=1
                 ),
                 await client.vary(source_job=job.id, num_inference_steps=1),
+                await client.cover(source_job=job.id, genre="rock", keep=["chords", "beats"], num_inference_steps=1),
             ]
             for edit in edits:
-                assert (await client.wait(edit.id, PATIENCE_S)).task in ("repaint", "extend", "vary")
+                assert (await client.wait(edit.id, PATIENCE_S)).task in ("repaint", "extend", "vary", "cover")
             rest = [
                 await client.loop("x", harmonic_progression="| C |", num_inference_steps=1),
                 await client.plan("a song", bars=1),

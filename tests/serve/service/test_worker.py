@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from service_jobs import DiaryRunner
-from service_program import setup_of
+from service_program import setup_of, shared_setup
 
 from musetune.serve.service.jobs import Job
 from musetune.serve.service.pool import WorkerPool
@@ -132,6 +132,31 @@ def test_a_worker_that_is_killed_again_and_again_loses_nothing(store: SQLiteJobS
             )
         else:
             assert job.attempt == 3
+
+
+@pytest.mark.slow
+def test_workers_that_share_what_is_loaded_live_and_die_one_by_one(store: SQLiteJobStore, tmp_path: Path) -> None:
+    """Copies of one process: a killed one is made again at once, and where that process dies all are made again."""
+    pool = WorkerPool(shared_setup(tmp_path), 2, "worker", store)
+    pool.start()
+    try:
+        for number in range(6):
+            store.submit("diary", {"number": number, "steps": 40, "pause": 0.01})
+        wait_until(lambda: all(store.running(name) for name in pool.names))
+        victim, parent = pool.pids["worker-1"], pool._forks._process.pid
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: pool.pids.get("worker-1", victim) != victim)
+        assert pool._forks._process.pid == parent
+        os.kill(parent, signal.SIGKILL)
+        wait_until(lambda: pool.restarts >= 3 and len(pool.pids) == 2)
+        wait_until(lambda: store.counts().get(("diary", "succeeded")) == 6)
+        children = list(pool.pids.values())
+    finally:
+        assert pool.stop(60)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    lines = (tmp_path / "diary.txt").read_text().split("\n")
+    parents = {line.split()[-1] for line in lines if line.startswith("worker")}
+    assert len(parents) == 2, "what is shared was loaded twice: at first, and after its process was killed"
 
 
 @pytest.mark.slow
