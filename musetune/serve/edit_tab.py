@@ -189,21 +189,22 @@ class EditTab:
         request: gr.Request | None = None,
     ) -> Iterator[Update]:
         """Edit: how far it is, and at last what came of it, which is a take like any other."""
-        counts = (before, after) if kind == "extend" else (0, 0)
+        extends = kind == "extend"
         order = EditOrder(
             kind,
-            stretches if kind in ("repaint", "loop") else "",
-            chords if kind in ("repaint", "extend") else "",
-            prompt,
-            *counts,
-            amount,
-            loops,
-            seed,
-            steps,
-            None if genre == HEARD else genre,
-            tuple(keep or ()),
-            style,
-            style_share,
+            stretches=stretches if kind in ("repaint", "loop") else "",
+            chords=chords if extends or kind == "repaint" else "",
+            prompt=prompt,
+            before=before if extends else 0,
+            after=after if extends else 0,
+            amount=amount,
+            loops=loops,
+            seed=seed,
+            steps=steps,
+            genre=None if genre == HEARD else genre,
+            keep=tuple(keep or ()),
+            style=style,
+            style_share=style_share,
         )
 
         def start() -> Callable[[Errand[EditResult]], EditResult]:
