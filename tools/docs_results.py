@@ -417,8 +417,8 @@ A test fails where a page and its figures differ.
 
 How to read a cell: `90.0 (88–92)` is a mean in per cent with its 95 % bootstrap interval over the lead sheets.
 
-All music behind these figures is arranged by rule and rendered with one soundfont. The figures do not say how an
-adapter fares on recordings.
+The music behind the figures of nano and its adapters is arranged by rule and rendered with one soundfont; they do not
+say how an adapter fares on recordings. The pages on analysis and on sound name their own music.
 
 ## Does nano obey? {{ #obedience }}
 
@@ -447,7 +447,7 @@ What falls short:
 
 - The key was to reach 90 %. The judge finds it in no more of the renderings: ten seconds often leave a key open.
 - The timbre stays further from the synthesiser's than the codec alone puts it (Fréchet distance of MFCC statistics).
-- Best of four gains a little in chords and key, and nothing in beats and bar lines.
+- Best of four gains a little in chords and key; beats, bar lines and tempo come out lower, within the intervals.
 - All of it is rule-made music on one soundfont.
 
 ![A chart: the log-mel spectrogram of a generated clip, its chords and beats as requested and as recognised](../assets/theory-chart.png)
