@@ -154,7 +154,7 @@ class MuseTuneRepaint:
 
     CATEGORY, FUNCTION = CATEGORY, "repaint"
     RETURN_TYPES, RETURN_NAMES = ("AUDIO",), ("audio",)
-    DESCRIPTION = "Beyond 30 ms around the bars every sample is the input's. Of a batch the first is taken."
+    DESCRIPTION = "Beyond the 50 ms before either end every sample is the input's. Of a batch the first is taken."
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -23,8 +23,8 @@ than once where several stretches shall change. Beyond the 50 ms before its ends
 its rate and in its channels.
 
 --chords says what is played there: Roman, pop or Harte names, or a chart with bars; they share the stretch evenly.
-New stretches of a stereo recording are stereo. Its own samples stay: with --lufs, and in MP3 and OGG, all is scaled
-alike where that is needed.
+New stretches of a stereo recording are stereo. Its own samples stay: with --lufs, in MP3 and OGG, and where the
+recording itself passes full scale, all is scaled alike as far as that is needed.
 
 --sheet is the lead sheet of the whole recording; without it the recording is analysed first (`musetune analyze` shows
 what is found, and -o saves it to be corrected).
@@ -52,8 +52,8 @@ Examples:
 VARY_HELP = """Take a recording again, near or far.
 
 --amount 0 is the recording through the model's codec, 1 a new take of the same chords, tempo and key that keeps
-nothing of its sound; between them lies how much of it shines through. What is written is 48 kHz stereo. Without --sheet
-the recording is analysed first.
+nothing of its sound; between them lies how much of it shines through. What is written has the recording's rate and
+channels; of 16 kHz mono it is 48 kHz stereo. Without --sheet the recording is analysed first.
 
 Examples:
 
@@ -301,8 +301,11 @@ def _edit(
     whole = kind in ("vary", "cover")  # all of it is new
     if whole and not mono16 and wave.ndim == 1 and rate == pipe.vocoder.config.sampling_rate:
         wave, rate = pipe.to_stereo(wave), 48000
-    if not whole and lufs is None and file_format in ("wav", "flac"):
-        save_audio(out, wave, rate, file_format, bit_depth(audio))  # to the sample: what is kept is the recording's own
+    fits = float(abs(wave).max(initial=0.0)) <= 1.0  # decoded MP3s may pass full scale
+    if not whole and lufs is None and file_format in ("wav", "flac") and fits:
+        depth = bit_depth(audio)
+        depth = "PCM_24" if depth == "FLOAT" and file_format == "flac" else depth
+        save_audio(out, wave, rate, file_format, depth)  # to the sample: what is kept is the recording's own
     else:
         export_audio(out, wave, rate, file_format, lufs)
     seconds = wave.shape[-1] / rate

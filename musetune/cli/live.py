@@ -117,10 +117,10 @@ def live(
     controls = LiveControls(chart, prompt)
     quiet()
     pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
-    for name in weights:
-        pipe.load_adapter(name, name)
-    pipe.set_adapter(None)
-    controls.set_mix(weights)
+    if weights:  # without --mix what --adapter names counts as it is
+        for name in weights:
+            pipe.load_adapter(name, name)
+        controls.set_mix(weights)
     if not mono16 and pipe.upsampler is None:
         pipe.load_upsampler()
     with ExitStack() as stack:

@@ -63,7 +63,8 @@ def write_loops(
     audios, rate = made.audios, made.sampling_rate
     if lufs is not None:
         loud = [set_loudness(audio, rate, lufs) for audio in audios]
-        gain = min(abs(after).max() / max(abs(before).max(), 1e-9) for after, before in zip(loud, audios, strict=True))
+        heard = [(after, before) for after, before in zip(loud, audios, strict=True) if abs(before).max() > 0]
+        gain = min((abs(after).max() / abs(before).max() for after, before in heard), default=1.0)
         audios = audios * gain  # one gain for all: they stay equally loud
     for path, audio in zip(files, audios, strict=True):
         save_audio(path, audio, rate, kind)

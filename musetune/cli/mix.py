@@ -69,7 +69,8 @@ def mix(
     if after != before or out is not None:
         wave, rate = after.render(path.parent)
         export_audio(target, wave, rate, kind, after.lufs)
-        after.save(path)
+        if out is None:  # another file's settings are not those of the mix beside it
+            after.save(path)
     summary = _summary(after, target)
     typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join(_lines(summary)))
 

@@ -59,12 +59,16 @@ def replay(
     (name,) = stem_names(player)
     sheet, notes = LeadSheet.load(song), load_arrangement(song)
     stem = song.with_suffix("")
-    waves = {one: stem.with_name(f"{stem.name}.{one}.wav") for one in STEMS}
-    there = {one: path for one, path in waves.items() if path.is_file()}
-    if not there:
-        raise FileNotFoundError(f"no {stem.name}.drums.wav or other player beside {song}: compose with --stems-audio")
-    files = {one: out.with_name(f"{out.name}.{one}.wav") for one in {*there, name}}
-    more = [out.with_name(f"{out.name}{suffix}") for suffix in (".wav", ".json", ".mid")]
+    for kind in ("wav", "flac"):
+        waves = {one: stem.with_name(f"{stem.name}.{one}.{kind}") for one in STEMS}
+        if there := {one: path for one, path in waves.items() if path.is_file()}:
+            break
+    else:
+        raise FileNotFoundError(
+            f"no {stem.name}.drums.wav, .flac or other player beside {song}: compose with --stems-audio, as wav or flac"
+        )
+    files = {one: out.with_name(f"{out.name}.{one}.{kind}") for one in {*there, name}}
+    more = [out.with_name(f"{out.name}{suffix}") for suffix in (f".{kind}", ".json", ".mid")]
     if any(path.exists() and path.samefile(song) for path in more):
         raise ValueError(f"-o {out} would overwrite {song}, which is read: give another name")
     check_new([*files.values(), *more], force)
@@ -95,10 +99,10 @@ def replay(
     depth = bit_depth(next(iter(there.values())))
     for one, path in files.items():
         if one == name:
-            save_audio(path, made.stems[one], rate, "wav", depth)
+            save_audio(path, made.stems[one], rate, kind, depth)
         else:
             shutil.copyfile(there[one], path)
-    save_audio(more[0], made.audios[0], rate, "wav", depth)
+    save_audio(more[0], made.audios[0], rate, kind, depth)
     for path in more[1:]:
         save_song(sheet, made.arrangement, path, title=out.name)
     written = [str(more[0]), *(str(files[one]) for one in STEMS if one in files), *map(str, more[1:])]

@@ -140,6 +140,10 @@ def serve(
         store=store or os.environ.get(STORE_VARIABLE),
     )
     check_store(settings.store)
+    if engine == "local" and settings.store is not None:
+        raise ValueError(
+            "--store shares jobs between the machines of a cluster: give --engine ray too, or leave --store out"
+        )
     if engine == "ray":
         try:
             from musetune.serve.service.ray_engine import ClusterSettings, run

@@ -16,10 +16,12 @@ from musetune.client.requests import (
     TIMEOUT_S,
     EventLines,
     FilePath,
+    ServiceError,
     authorization,
     check,
     file_request,
     job_of,
+    pause_after,
     submission,
     success_of,
     waited_too_long,
@@ -45,6 +47,7 @@ class AsyncServiceClient:
         timeout: float = TIMEOUT_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._timeout = timeout
         self._http = httpx.AsyncClient(
             base_url=url, headers=authorization(api_key), timeout=timeout, transport=transport, trust_env=False
         )
@@ -197,7 +200,9 @@ class AsyncServiceClient:
         idempotency_key: str | None,
         wait_seconds: float,
     ) -> JobStatus:
-        return job_of(await self._http.request(**submission(path, fields, files, idempotency_key, wait_seconds)))
+        patience = httpx.Timeout(self._timeout, read=self._timeout + wait_seconds)  # it may answer at the last moment
+        asked = submission(path, fields, files, idempotency_key, wait_seconds)
+        return job_of(await self._http.request(**asked, timeout=patience))
 
     # -- jobs
 
@@ -217,11 +222,17 @@ class AsyncServiceClient:
             TimeoutError: It has not ended after so many seconds.
         """
         until = time.monotonic() + seconds
-        while not (job := await self.job(job_id)).final:
+        while True:
+            try:
+                job, pause = await self.job(job_id), POLL_S
+            except ServiceError as error:
+                pause = pause_after(error)
+            else:
+                if job.final:
+                    return success_of(job)
             if time.monotonic() > until:
-                raise waited_too_long(job, seconds)
-            await asyncio.sleep(POLL_S)
-        return success_of(job)
+                raise waited_too_long(job_id, seconds)
+            await asyncio.sleep(pause)
 
     async def events(self, job_id: str, after: int = 0) -> AsyncIterator[JobUpdate]:
         """What happens to a job, until it ends; ``after`` is the number of the last one that is known already."""

@@ -24,7 +24,8 @@ from musetune.client.bodies import (
 from musetune.client.wire import JobStatus, JobUpdate, Problem
 
 TIMEOUT_S = 60.0
-POLL_S = 0.2
+POLL_S = 0.5  # 120 requests a minute, of the 300 that a key has by default
+PASSING = ("rate", "busy")  # refusals after which asking again helps
 BODIES: dict[str, type[BaseModel]] = {
     "/v1/generations": GenerationBody,
     "/v1/repaints": RepaintBody,
@@ -122,9 +123,16 @@ def success_of(job: JobStatus) -> JobStatus:
     raise ServiceError(Problem(title="Cancelled", status=409, detail=f"job {job.id} was cancelled", code="cancelled"))
 
 
-def waited_too_long(job: JobStatus, seconds: float) -> TimeoutError:
+def waited_too_long(job_id: str, seconds: float) -> TimeoutError:
     """What is raised where a job has not ended in time."""
-    return TimeoutError(f"job {job.id} is still {job.state} after {seconds:g} s; wait longer, or cancel it")
+    return TimeoutError(f"job {job_id} has not ended after {seconds:g} s; wait longer, or cancel it")
+
+
+def pause_after(error: ServiceError) -> float:
+    """Seconds after which to ask for a job again. Raises the error where asking again does not help."""
+    if error.problem.code not in PASSING:
+        raise error
+    return error.retry_after or POLL_S
 
 
 class EventLines:

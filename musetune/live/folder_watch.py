@@ -17,6 +17,7 @@ MARK = ".musetune."  # in the name of every file that is written here; such a fi
 SUFFIXES = (".json", ".mid", ".midi", ".musicxml", ".xml", ".mxl", ".jams")
 SETTLE_S = 0.3  # a file that did not change for so long is whole
 LONGEST_WRITE_S = 60.0
+ROUND_MS = 500  # the watch looks up so often, changed or not
 
 
 class Renderer(Protocol):
@@ -49,7 +50,7 @@ class FolderWatch:
         say: Callable[[str], None] = lambda text: None,
         settle_s: float = SETTLE_S,
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).resolve()  # watchfiles names files by their whole paths
         if not self.folder.is_dir():
             raise ValueError(f"{folder} is no folder: make it first, then put lead sheets into it")
         self._render, self._say, self._settle_s = render, say, settle_s
@@ -62,10 +63,19 @@ class FolderWatch:
         def wanted(change: object, path: str) -> bool:
             return is_source(Path(path))
 
-        changes = watch(self.folder, watch_filter=wanted, stop_event=stop, recursive=False, raise_interrupt=False)
-        self.update(self.waiting())
-        for batch in changes:
-            self.update(sorted({Path(path) for _, path in batch}))
+        first = True  # watching begins with the first round, so that nothing is missed while the folder is read
+        for batch in watch(
+            self.folder,
+            watch_filter=wanted,
+            stop_event=stop,
+            recursive=False,
+            raise_interrupt=False,
+            yield_on_timeout=True,
+            rust_timeout=ROUND_MS,
+        ):
+            changed = {Path(path) for _, path in batch}
+            self.update(sorted(changed | set(self.waiting()) if first else changed))
+            first = False
             if stop.is_set():
                 break
 

@@ -155,7 +155,7 @@ class SoundCard:
     def close(self) -> None:
         """Play what lies ready, and end."""
         self.queue.end()
-        while self.queue.ready:
+        while self.queue.ready and self._stream.active:  # a card that is gone takes nothing more
             time.sleep(0.02)
         time.sleep(self.latency_s)
         self._stream.stop()

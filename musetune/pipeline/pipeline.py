@@ -948,6 +948,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             wide = np.stack([widen(audio) for audio in audios])
             return wide / np.maximum(1.0, np.abs(wide).max(axis=(1, 2), keepdims=True) / 0.99), None, FACTOR * RATE
         solos = place_players({name: widen(solo) for name, solo in solos.items()})
+        loudest = max(float(np.abs(wave).max()) for wave in (mix_stems(solos), *solos.values()))
+        solos = {name: wave / np.float32(max(1.0, loudest / 0.99)) for name, wave in solos.items()}
         return mix_stems(solos), solos, FACTOR * RATE
 
     def _check_stereo(self, stereo: bool, output_type: str | None = "np") -> None:

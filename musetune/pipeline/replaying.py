@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from musetune.pipeline.edit_options import EditOptions
 from musetune.pipeline.edit_request import edit_request, generate_latents
@@ -17,6 +18,7 @@ from musetune.symbols.names import suggest
 
 LOUDER = 4.0  # a new player is matched to the old one's loudness by no more than this factor
 PEAK = 0.99
+REACH = 961  # samples over which it turns down where the sum would clip; odd
 
 
 def replay(
@@ -80,7 +82,8 @@ def beside(new: np.ndarray, old: np.ndarray | None, others: list[np.ndarray]) ->
     if old is not None and own > 0 and (was := float(np.sqrt(np.square(old, dtype=float).mean()))) > 0:
         gain = float(np.clip(was / own, 1 / LOUDER, LOUDER))
     rest = np.sum(others, axis=0) if others else np.zeros_like(new)
-    with np.errstate(divide="ignore", invalid="ignore"):  # how much of the new one fits at each sample
-        room = (PEAK - np.sign(new) * rest) / np.abs(new)
-    fits = room[(np.abs(new) > 0) & (np.abs(rest) < PEAK)]
-    return np.asarray(new * min(gain, float(fits.min(initial=np.inf))), np.float32)
+    level = new * gain
+    room = (PEAK - np.sign(level) * rest) / np.maximum(np.abs(level), 1e-9)  # how much of it fits at each sample
+    share = np.clip(room, 0.0, 1.0).reshape(-1, new.shape[-1]).min(axis=0)
+    share = uniform_filter1d(minimum_filter1d(share, REACH), REACH)  # smooth, and never above what a sample needs
+    return np.asarray(level * share, np.float32)

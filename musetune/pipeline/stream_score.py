@@ -191,6 +191,7 @@ class StreamScore:
     def _on_bar_line(self) -> bool:
         return (
             self._place is None
+            or self._place.beat == 0  # a sheet's beginning counts as one, also where it is a pick-up
             or self._place.sheet.slice(self._place.beat, self._place.sheet.length).first_downbeat == 0
         )
 

@@ -61,7 +61,7 @@ class LiveRoutes:
             return JSONResponse({"error": str(error)}, 400)
         except BusyError as error:
             return JSONResponse({"error": str(error)}, 409)
-        frames = self._frames(token, session, request)
+        frames = self._frames(token, session, request, self._play(token, session))
         return StreamingResponse(frames, media_type="application/octet-stream", headers=HEADERS)
 
     async def control(self, request: Request) -> Response:
@@ -89,8 +89,11 @@ class LiveRoutes:
             return JSONResponse({"error": str(error)}, 400)
         return HTMLResponse(await run_in_threadpool(pads_html, key, "Live pads"))
 
-    async def _frames(self, token: str, session: LiveSession, request: Request) -> AsyncIterator[bytes]:
-        """Frames of a session; when the connection is gone, the session stops before its next chunk."""
+    def _play(self, token: str, session: LiveSession) -> asyncio.Queue[LiveChunk | str]:
+        """Let a session play in a thread of its own, listener or not; what it makes comes by the queue.
+
+        It gives the pipeline back at its end, which a listener that never came brings, too.
+        """
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[LiveChunk | str]()
 
         def tell(item: LiveChunk | str) -> None:
@@ -111,7 +114,17 @@ class LiveRoutes:
                 self.stage.close(token)
                 tell(reason)
 
-        threading.Thread(target=work, name="live", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="live", daemon=True).start()
+        except RuntimeError:  # no thread to be had
+            self.stage.close(token)
+            raise
+        return queue
+
+    async def _frames(
+        self, token: str, session: LiveSession, request: Request, queue: asyncio.Queue[LiveChunk | str]
+    ) -> AsyncIterator[bytes]:
+        """Frames of a session; when the connection is gone, the session stops before its next chunk."""
         try:
             yield _frame({"token": token})
             while True:

@@ -79,7 +79,11 @@ class Annotator:
         from musetune.datasets.annotation.encoding import encode_song
 
         with _ENCODING:
-            more, tensors = encode_song(_encoder(self.options), song, stored, self.options.clip_seconds)
+            encoder = _encoder(self.options)  # a base that cannot be loaded ends the run
+            try:
+                more, tensors = encode_song(encoder, song, stored, self.options.clip_seconds)
+            except (ValueError, OSError, EOFError, LookupError) as error:  # as decoders and readers of MIDI raise them
+                return Annotation(fault=reason(error).replace(song.path, song.file))
         return Annotation(row | more, tensors)
 
     def _analyse(self, song: ManifestSong) -> StoredAnalysis:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -29,6 +30,7 @@ from musetune.symbols.json_values import JsonObject
 
 SCHEMA = 1
 INFO, PLAN, QUARANTINE, CARD = "annotations.json", "plan.jsonl", "quarantine.jsonl", "README.md"
+OWN = re.compile(r"\.?(train-\d{5}\.parquet|\d{5}\.safetensors)(\.part)?")  # names of files that a run leaves
 COLUMNS = {
     "sha256": "string",
     "file": "string",
@@ -56,11 +58,15 @@ class AnnotationFolder:
         info: What all annotations share, as plain values.
 
     Raises:
-        ValueError: The folder was begun with something else.
+        ValueError: The folder was begun with something else, or holds files of something else.
     """
 
     def __init__(self, folder: str | os.PathLike, info: JsonObject) -> None:
         self.folder = Path(folder)
+        taken = [name for name in ("data", "latents", "done") if any((self.folder / name).glob("*"))]
+        taken += [name for name in (PLAN, CARD) if (self.folder / name).exists()]
+        if taken and not (self.folder / INFO).exists():
+            raise ValueError(f"{self.folder} holds {', '.join(taken)} of something else: give a new folder")
         for name in ("data", "done"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         path = self.folder / INFO
@@ -168,7 +174,7 @@ class AnnotationFolder:
         known = {self.folder / name for mark in marks for name in mark["files"]}
         for name in ("data", "latents"):
             for path in (self.folder / name).glob("*"):
-                if path not in known:
+                if path not in known and path.is_file() and OWN.fullmatch(path.name):
                     path.unlink()
         _write(self.folder / CARD, card.encode())
         return sum(mark["rows"] for mark in marks), len(aside)

@@ -18,6 +18,7 @@ from musetune.serve.service.service import JobService
 from musetune.serve.service.tasks import TASKS
 from musetune.serve.service.upload_room import UploadsFullError
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OPEN = ("/healthz", "/readyz", "/metrics")  # without a key
 SLOW_READER_S = 60.0  # a client may leave a piece of an answer unread for so long
 MOST_REQUESTS = 256  # at once; one more is asked to come again
@@ -62,7 +63,8 @@ class Gate:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
                 route = getattr(scope.get("route"), "path", "none")
                 self.service.metrics.latency.labels(route).observe(time.perf_counter() - began)
-                self.service.metrics.requests.labels(scope["method"], route, str(status)).inc()
+                method = scope["method"] if scope["method"] in METHODS else "other"  # a client may send any word
+                self.service.metrics.requests.labels(method, route, str(status)).inc()
             await asyncio.wait_for(send(message), SLOW_READER_S)
 
         songs = scope["path"] in UPLOADING and headers.get("content-type", "").lower().startswith("multipart/")

@@ -73,7 +73,8 @@ class AdapterMix:
 
     def unload(self) -> None:
         """Drop the adapters that no other mix needs."""
-        for name in self.names:
+        names, self.names = getattr(self, "names", []), []  # Serve calls it, and the collector once more
+        for name in names:
             self.users[name] -= 1
             if not self.users[name] and name in self.pipe.adapters:
                 self.pipe.unload_adapter(name)

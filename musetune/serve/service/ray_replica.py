@@ -13,7 +13,7 @@ from pathlib import Path
 
 from musetune.serve.service.jobs import Job, JobStore, StoreUnavailableError
 from musetune.serve.service.pool import GRACE_S
-from musetune.serve.service.worker import JobRunner, perform
+from musetune.serve.service.worker import JobRunner, claim_one, perform
 
 LEASE_S = 15.0  # a worker that says nothing for so long is given up for dead
 RENEW_S = 3.0  # how often it says that it lives
@@ -59,7 +59,7 @@ class JobReplica:
         Returns:
             succeeded, failed, cancelled or lost; "taken" where it does not wait any more.
         """
-        job = self.store.claim(self.name, self.kinds, job_id)
+        job = claim_one(self.store, self.name, self.kinds, job_id)
         if job is None:
             return "taken"
         self._job = (job, time.monotonic())

@@ -10,13 +10,14 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from musetune.serve.service.analysis import AnalysisRunner
 from musetune.serve.service.fork_server import can_fork
-from musetune.serve.service.jobs import Job, JobStore
+from musetune.serve.service.jobs import Job, JobStore, StoreUnavailableError
 from musetune.serve.service.monitoring import Observer, ServiceMetrics, memory_of, set_up_logs
 from musetune.serve.service.pool import Pool, WorkerPool, WorkerSetup
 from musetune.serve.service.runner import generation_factory, load_warm
@@ -86,8 +87,15 @@ class JobService:
             self._thread.join()
         for pool in self.pools.values():
             pool.end_watch()
-        ended = [pool.stop(self.settings.drain_seconds) for pool in self.pools.values()]
-        self.metrics.observe_ended()
+        until, ended = time.monotonic() + self.settings.drain_seconds, []
+        for kind, pool in self.pools.items():
+            try:
+                ended.append(pool.stop(max(0.0, until - time.monotonic())))
+            except StoreUnavailableError as error:  # the next start takes back what ran
+                log.error("%s workers are stopped while the job store is away: %s", kind, error)
+                ended.append(False)
+        with suppress(StoreUnavailableError):  # they are counted at the next start
+            self.metrics.observe_ended()
         self.close()
         return all(ended)
 

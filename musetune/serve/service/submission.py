@@ -92,18 +92,22 @@ async def _submit(
         text = f"lead_sheet has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise ProblemError(422, "invalid-request", text) from error
     job_id = secrets.token_hex(16)
-    new = False
+    keep = False
     try:
         asked: dict[str, Any] = {"task": task.name, "body": body.model_dump(mode="json", exclude_defaults=True)}
         await run_in_threadpool(link_sources, service, body, request.state.owner, job_id)
         asked |= await keep_files(service, files, task, job_id)
-        if (key := batch_key(task.name, body, files)) is not None:
+        if (key := await run_in_threadpool(batch_key, task.name, body, files)) is not None:
             asked["batch"] = key
         if service.tracing is not None:
             asked[TRACE] = service.tracing.context()
         job, new = await run_in_threadpool(_put, service, request, task, asked, cost, job_id)
+        keep = new
+    except ProblemError as error:
+        keep = isinstance(error.__cause__, StoreUnavailableError)  # it may be in the queue: the sweep will know
+        raise
     finally:
-        if not new:
+        if not keep:
             shutil.rmtree(upload_folder(service.settings.folder, job_id), ignore_errors=True)
     log.info("job submitted", job=job.id, task=task.name, new=new)
     until = time.monotonic() + wait_seconds

@@ -18,6 +18,7 @@ from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, Jo
 
 POLL_S = 0.05  # how often an idle worker looks for a job
 REPORT_S = 0.25  # how often progress is written at most
+AWAY_S = 5.0  # after a word that did not reach the store the work goes on for so long without another
 RETRY_S = 0.5  # between two trials to write to the store
 LOOKED_AT = 64  # queued jobs, of which those that fit together are chosen
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class JobContext:
     _began: float = field(default_factory=time.monotonic)
     _told: float = -float("inf")
     _stage: str = ""
+    _quiet_until: float = -float("inf")
 
     def step(self, stage: str, step: int = 0, steps: int = 0) -> None:
         """Say how far the work is; call it between any two denoising steps.
@@ -67,13 +69,13 @@ class JobContext:
                 f"the job took longer than {self.max_seconds:g} s: ask for less at once (seconds, steps, candidates)"
             )
         if stage == self._stage and step != steps and now - self._told < REPORT_S:
-            self.store.check(self.job)
+            self._speak(lambda: self.store.check(self.job))
             return
         self._stage, self._told = stage, now
         progress: dict[str, Any] = {"stage": stage}
         if steps:
             progress |= {"step": step, "steps": steps}
-        self.store.report(self.job, progress)
+        self._speak(lambda: self.store.report(self.job, progress))
 
     def show(self, path: Path, step: int, steps: int) -> None:
         """Tell of a file that lets hear what a step came to; raises as `step` does.
@@ -84,7 +86,18 @@ class JobContext:
             steps: How many there are.
         """
         name = path.relative_to(self.folder.parent).as_posix()
-        self.store.report(self.job, {"stage": "denoising", "step": step, "steps": steps, "preview": name})
+        progress = {"stage": "denoising", "step": step, "steps": steps, "preview": name}
+        self._speak(lambda: self.store.report(self.job, progress))
+
+    def _speak(self, act: Callable[[], None]) -> None:
+        """Tell or ask the store; while it is away the work goes on."""
+        if time.monotonic() < self._quiet_until:
+            return
+        try:
+            act()
+        except StoreUnavailableError as error:
+            self._quiet_until = time.monotonic() + AWAY_S
+            log.warning("the job store cannot be reached (%s); job %s goes on", error, self.job.id)
 
 
 class JobRunner(Protocol):
@@ -138,7 +151,7 @@ def work(
     """
     end = stop or threading.Event()
     while not end.is_set():
-        job = _persist(lambda: store.claim(worker, runner.kinds), end)
+        job = _persist(lambda: claim_one(store, worker, runner.kinds), end)
         if job is None:
             end.wait(POLL_S)
             continue
@@ -174,8 +187,38 @@ def claim_alike(store: JobStore, job: Job, most: int) -> list[Job]:
         return []
     waiting = store.queued([job.kind], LOOKED_AT)
     alike = [one for one in waiting if one.attempt == 0 and one.request.get("batch") == batch][:most]
-    claims = (store.claim(job.worker, [job.kind], one.id) for one in alike)
-    return [claim for claim in claims if claim is not None]
+    claims: list[Job] = []
+    for one in alike:
+        try:
+            claim = store.claim(job.worker, [job.kind], one.id)
+        except StoreUnavailableError as error:  # what is claimed already is not forgotten
+            log.warning("no further job is taken along (%s)", error)
+            break
+        if claim is not None:
+            claims.append(claim)
+    return claims
+
+
+def claim_one(store: JobStore, worker: str, kinds: Collection[str], job_id: str | None = None) -> Job | None:
+    """Claim a job for a worker that does nothing now.
+
+    Args:
+        store: Where jobs are.
+        worker: Its name.
+        kinds: Of jobs that it does.
+        job_id: The job; None: the oldest.
+
+    Returns:
+        The job; None where none waits.
+
+    Raises:
+        StoreUnavailableError: The store broke off; a job that it gave unheard goes back to the queue.
+    """
+    try:
+        return store.claim(worker, kinds, job_id)
+    except StoreUnavailableError:
+        _persist(lambda: store.recover(worker, "the store broke off in the middle of a claim"))
+        raise
 
 
 def perform(store: JobStore, runner: JobRunner, folder: Path, job: Job, max_seconds: float) -> str:
