@@ -22,7 +22,12 @@ PCM = 32768  # steps of 16 bit in full scale
 
 
 def export_audio(
-    path: str | Path, audio: np.ndarray, rate: int, format: str | None = None, lufs: float | None = None
+    path: str | Path,
+    audio: np.ndarray,
+    rate: int,
+    format: str | None = None,
+    lufs: float | None = None,
+    depth: str | None = None,
 ) -> Path:
     """Write audio that nobody needs to turn down.
 
@@ -32,6 +37,7 @@ def export_audio(
         rate: Sampling rate in Hz.
         format: "wav", "flac", "mp3" or "ogg"; None: as the suffix says.
         lufs: Integrated loudness, −40 to −5 (EBU R128); None: as it is. It stays softer where the peak forbids more.
+        depth: As of `save_audio`; None: 16 bit.
 
     Returns:
         The path. The file's true peak, decoded, is −1 dBTP at most.
@@ -45,7 +51,7 @@ def export_audio(
         >>> bool(true_peak(decoded) <= 10 ** (-1 / 20))
         True
     """
-    export({"": Path(path)}, {"": audio}, rate, format, lufs)
+    export({"": Path(path)}, {"": audio}, rate, format, lufs, depth)
     return Path(path)
 
 
@@ -83,7 +89,12 @@ def export_mix(
 
 
 def export(
-    files: Mapping[str, Path], waves: Mapping[str, np.ndarray], rate: int, format: str | None, lufs: float | None
+    files: Mapping[str, Path],
+    waves: Mapping[str, np.ndarray],
+    rate: int,
+    format: str | None,
+    lufs: float | None,
+    depth: str | None = None,
 ) -> None:
     """Write waves by one gain; that called "" has its loudness set and is, where there are others, their sum."""
     for wave in waves.values():
@@ -93,7 +104,7 @@ def export(
     gain *= _share(gain * max(map(true_peak, waves.values())))
     kind = (format or files[""].suffix.lstrip(".")).lower()
     if kind not in LOSSY:
-        _save(files, waves, gain, rate, kind)
+        _save(files, waves, gain, rate, kind, depth)
         return
     for _ in range(ROUNDS):
         _save(files, waves, gain, rate, kind)
@@ -110,10 +121,17 @@ def _share(peak: float) -> float:
     return 1.0 if gain == 1 else SPARE * gain
 
 
-def _save(files: Mapping[str, Path], waves: Mapping[str, np.ndarray], gain: float, rate: int, kind: str) -> None:
+def _save(
+    files: Mapping[str, Path],
+    waves: Mapping[str, np.ndarray],
+    gain: float,
+    rate: int,
+    kind: str,
+    depth: str | None = None,
+) -> None:
     if kind in LOSSY or len(waves) == 1:
         for name, file in files.items():
-            save_audio(file, waves[name] * gain, rate, kind)
+            save_audio(file, waves[name] * gain, rate, kind, depth)
         return
     steps = {name: np.rint(wave * (gain * PCM)).astype(np.int16) for name, wave in waves.items() if name}
     steps[""] = sum_waves(steps.values()).astype(np.int16)  # float32 holds sums of 16 bit exactly

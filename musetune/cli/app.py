@@ -230,7 +230,7 @@ def generate(
 
 
 def _lead_sheet(
-    chords: str | None, sheet: Path | None, seconds: float | None, loop: bool, **options: Any
+    chords: str | None, sheet: Path | None, seconds: float | None, loop: bool = False, **options: Any
 ) -> LeadSheet | None:
     """The lead sheet that the options mean, checked before anything heavy is loaded; None for a prompt alone.
 

@@ -301,13 +301,13 @@ def _edit(
     whole = kind in ("vary", "cover")  # all of it is new
     if whole and not mono16 and wave.ndim == 1 and rate == pipe.vocoder.config.sampling_rate:
         wave, rate = pipe.to_stereo(wave), 48000
+    depth = bit_depth(audio) if file_format in ("wav", "flac") else None
+    depth = "PCM_24" if depth == "FLOAT" and file_format == "flac" else depth
     fits = float(abs(wave).max(initial=0.0)) <= 1.0  # decoded MP3s may pass full scale
     if not whole and lufs is None and file_format in ("wav", "flac") and fits:
-        depth = bit_depth(audio)
-        depth = "PCM_24" if depth == "FLOAT" and file_format == "flac" else depth
         save_audio(out, wave, rate, file_format, depth)  # to the sample: what is kept is the recording's own
     else:
-        export_audio(out, wave, rate, file_format, lufs)
+        export_audio(out, wave, rate, file_format, lufs, depth)
     seconds = wave.shape[-1] / rate
     summary = {
         "audio": str(out),

@@ -82,7 +82,10 @@ def serve(
     drain: Annotated[float, typer.Option(help="seconds that running jobs get to end when it is stopped", min=0)] = 60.0,
     engine: Annotated[str, typer.Option(help="local: this machine; ray: a cluster, with Ray Serve")] = "local",
     store: Annotated[
-        str | None, typer.Option(help="PostgreSQL's URL, for several machines; default MUSETUNE_STORE, else SQLite")
+        str | None,
+        typer.Option(
+            help="with --engine ray: PostgreSQL's URL, for several machines; default MUSETUNE_STORE, else SQLite"
+        ),
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="of Ray's cluster; default RAY_ADDRESS, else one is started here")

@@ -52,7 +52,7 @@ def test_a_file_is_repainted_and_played_on(given: tuple[Path, list[str]], tmp_pa
     command = ["vary", str(song), "--amount", "0.5", "-o", str(tmp_path / "near.wav"), *options]
     assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
     near = soundfile.info(tmp_path / "near.wav")
-    assert (near.duration, near.samplerate, near.channels) == (pytest.approx(4), 48000, 2)
+    assert (near.duration, near.samplerate, near.channels) == (pytest.approx(4), 44100, 2)
     command = ["vary", str(song), "--amount", "0.5", "--mono16", "--lufs", "-20", "-o", str(tmp_path / "near.ogg")]
     assert CliRunner().invoke(app, [*command, *options], catch_exceptions=False).exit_code == 0
     plain = soundfile.info(tmp_path / "near.ogg")

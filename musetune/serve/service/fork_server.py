@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 LOOK_S = 0.05  # how often ended workers are looked for
+LAST_BREATH_S = 5.0  # how long a killed process may take to be gone
 ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd")  # a process that has opened one cannot be copied
 log = logging.getLogger(__name__)
 
@@ -129,7 +131,21 @@ class ForkServer:
                     workers[name].end(number)
         for worker in list(workers.values()):
             if worker.is_alive():
+                if worker.pid is not None:
+                    _kill(worker.pid)
                 worker.end(-int(signal.SIGKILL))
+
+
+def _kill(pid: int) -> None:
+    """Kill a worker whose parent died, and wait until it takes no job any more."""
+    until = time.monotonic() + LAST_BREATH_S
+    with suppress(OSError):  # it has gone
+        os.kill(pid, signal.SIGKILL)
+        while time.monotonic() < until:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state in "ZX":  # dead, and not waited for
+                return
+            time.sleep(LOOK_S)
 
 
 def _serve(load: Callable[[], Any], run: Callable[[str, Any], None], connection: Connection, parent: int) -> None:
