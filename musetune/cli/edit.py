@@ -280,7 +280,7 @@ def _edit(
     """Load the pipeline, edit, write the audio, say so."""
     import torch
 
-    from musetune.audio import bit_depth, save_audio
+    from musetune.audio import bit_depth, resample, save_audio
     from musetune.audio.export import export_audio
     from musetune.audio.loudness import check_loudness
     from musetune.pipeline.loading import pick_device, quiet
@@ -299,7 +299,10 @@ def _edit(
     output = getattr(pipe, kind)(audio, prompt=prompt, generator=generator, num_inference_steps=steps, **given)
     wave, rate = output.audios[0], output.sampling_rate
     whole = kind in ("vary", "cover")  # all of it is new
-    if whole and not mono16 and wave.ndim == 1 and rate == pipe.vocoder.config.sampling_rate:
+    own_rate = pipe.vocoder.config.sampling_rate
+    if whole and mono16:
+        wave, rate = resample(wave.reshape(-1, wave.shape[-1]).mean(0), rate, own_rate), own_rate
+    elif whole and wave.ndim == 1 and rate == own_rate:
         wave, rate = pipe.to_stereo(wave), 48000
     depth = bit_depth(audio) if file_format in ("wav", "flac") else None
     depth = "PCM_24" if depth == "FLOAT" and file_format == "flac" else depth
