@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -129,7 +130,23 @@ class ForkServer:
                     workers[name].end(number)
         for worker in list(workers.values()):
             if worker.is_alive():
+                if worker.pid is not None:
+                    _kill_orphan(worker.pid)
                 worker.end(-int(signal.SIGKILL))
+
+
+def _kill_orphan(pid: int) -> None:
+    """Kill a worker whose parent has died, and wait until it can do nothing more: it may claim jobs until then."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    while True:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:  # it is gone
+            return
+        if state in "ZX":
+            return
+        time.sleep(LOOK_S / 10)
 
 
 def _serve(load: Callable[[], Any], run: Callable[[str, Any], None], connection: Connection, parent: int) -> None:
