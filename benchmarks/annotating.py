@@ -94,6 +94,7 @@ def watched() -> Iterator[Usage]:
 @contextmanager
 def nodes(count: int) -> Iterator[str]:
     """So many nodes of Ray on this machine, one core each; the address of their head."""
+    os.environ["RAY_AUTH_MODE"] = "disabled"  # a token in the home folder is another cluster's
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -79,7 +79,13 @@ def rhythmic_analysis_of_layers(
         },
         "swing_ratio": None if meter.compound else swing_ratio(layers),
         "tempo_stability": None if beats_s is None else tempo_stability(beats_s),
+        "onsets_per_second": None if beats_s is None else onset_density(layers, beats_s),
     }
+
+
+def onset_density(layers: Mapping[str, np.ndarray], beats_s: np.ndarray) -> float | None:
+    """Onsets of all layers together over the seconds from the first beat to the last; None under two beats."""
+    return round(sum(map(len, layers.values())) / float(beats_s[-1] - beats_s[0]), 3) if len(beats_s) > 1 else None
 
 
 def beat_layers(track: BeatTrack) -> dict[str, np.ndarray]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -122,9 +124,10 @@ def _observations(sheet: LeadSheet) -> dict[str, list[tuple]]:
     stops = [s.start for s in sheet.keys[1:]] + [sheet.length]
     early = int(np.sum(np.asarray(sheet.grid.times_s) < 0))  # a reader needs two beats from 0 on
     beats = range(max(math.ceil(sheet.length) + 1, early + 2))
+    lines = sorted(sheet.downbeats())
     return {
         "chord": [(at(s.start), at(s.end), s.chord.harte) for s in sheet.chords],
-        "beat": [(at(b), at(b), _position(sheet, b)) for b in beats],
+        "beat": [(at(b), at(b), _position(sheet, b, lines)) for b in beats],
         "key_mode": [(at(s.start), at(e), f"{s.key.tonic}:{s.key.mode}") for s, e in zip(sheet.keys, stops)],
         "tempo": [(0.0, sheet.duration_s, sheet.bpm)],
         "segment_open": [(at(s.start), at(s.start + s.beats), s.label) for s in sheet.sections],
@@ -132,10 +135,13 @@ def _observations(sheet: LeadSheet) -> dict[str, list[tuple]]:
     }
 
 
-def _position(sheet: LeadSheet, beat: int) -> int:
-    """1 for the beat at a bar line or the first after it, then counted on; a pickup ends with the bar's last beat."""
+def _position(sheet: LeadSheet, beat: int, lines: Sequence[Fraction]) -> int:
+    """1 for the beat at a bar line or the first after it, then counted on; a pickup ends with the bar's last beat.
+
+    ``lines`` are the sheet's downbeats in order.
+    """
     before = sheet.first_downbeat - sheet.meter.beats_per_bar * max(math.ceil(sheet.first_downbeat), 0)
-    line = max([before, *(d for d in sheet.downbeats() if d <= beat)])
+    line = max([before, *lines[: bisect_right(lines, beat)][-1:]])
     length = [s.meter for s in sheet.meters if s.start <= max(line, sheet.meters[0].start)][-1].beats_per_bar
     return math.floor(beat - line) % length + 1
 

@@ -84,12 +84,12 @@ def perform(
     """
     making: deque[float] = deque(maxlen=RECENT)
     waiting: list[StreamChunk] = []
-    heard_s = made_s = timed_s = lead_s = 0.0
+    heard_s = made_s = timed_s = all_s = lead_s = 0.0
     count = underruns = 0
     try:
         for chunk in pipe.stream(source, prompt, stereo=stereo, **options):
             length_s = chunk.audio.shape[-1] / chunk.sampling_rate
-            heard_s, count = heard_s + length_s, count + 1
+            heard_s, all_s, count = heard_s + length_s, all_s + chunk.made_in_s, count + 1
             if count > FIRST:
                 making.append(chunk.made_in_s)
                 made_s, timed_s = made_s + chunk.made_in_s, timed_s + length_s
@@ -111,7 +111,7 @@ def perform(
         sink.close()
         if clock is not None:
             clock.close()
-    ratio = timed_s / made_s if made_s else float("nan")
+    ratio = timed_s / made_s if made_s else heard_s / all_s if all_s else 0.0  # of a short one, the first count too
     return Performance(heard_s, count, sink.underruns, lead_s + sink.latency_s, ratio)
 
 

@@ -54,7 +54,8 @@ def least_flux(leaving: np.ndarray, entering: np.ndarray, cut: int, rate: int) -
         rate: Hz.
     """
     fade, reach = round(FADE_S * rate), round(REACH_S * rate)
-    places = range(max(0, cut - reach), max(1, cut - fade + 1), max(1, round(STEP_S * rate)))
+    earliest = max(0, cut - reach + 1)  # not a sample before the 50 ms, however the cut was rounded
+    places = range(earliest, max(earliest + 1, cut - fade + 1), max(1, round(STEP_S * rate)))
     found = []
     for at in places:
         first, last = max(0, at - reach), min(leaving.shape[-1], at + fade + reach)

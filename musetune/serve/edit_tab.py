@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -12,27 +12,22 @@ import gradio as gr
 
 from musetune.analysis.service.worker import WorkerDeath
 from musetune.serve import edit_markup, markup
-from musetune.serve.edit_work import (
-    KINDS,
-    LOOPS,
-    STRETCHES,
-    EditOrder,
-    EditSource,
-    edit,
-    source_of_recording,
-    source_of_take,
-)
+from musetune.serve.choice import choice
+from musetune.serve.edit_order import KEPT, KINDS, LOOPS, STRETCHES, EditOrder
+from musetune.serve.edit_work import EditResult, EditSource, edit, source_of_recording, source_of_take
 from musetune.serve.errand import Errand, StoppedError
-from musetune.serve.generate_tab import GenerateTab
+from musetune.serve.generate_tab import GenerateTab, clip_fields
 from musetune.serve.history import TakeHistory
 from musetune.serve.pads import ChartHeader, PadBoard
 from musetune.serve.studio import ONE_AT_A_TIME, PRIVATE, Studio
 from musetune.serve.work import CHORDS, STEPS, WORDS, Take
+from musetune.symbols import GENRES
 
 Result = TypeVar("Result")
 Update = dict[Any, Any]  # component → what it shows now
 TAB = "edit"  # the id of the tab, for gr.Tabs(selected=...)
-LABELS = {"repaint": "Bars anew", "extend": "Longer", "vary": "Another take", "loop": "Loops"}
+LABELS = {"repaint": "Bars anew", "extend": "Longer", "vary": "Another take", "cover": "Cover", "loop": "Loops"}
+HEARD = "as heard"  # a cover's genre
 NO_SOURCE = markup.hint(
     "Press Edit beside a take in Generate, or drop a recording here: its bars appear, to be clicked."
 )
@@ -90,6 +85,9 @@ class EditTab:
             0, 1, value=0.4, step=0.05, label="How far", info="0 the same through the codec, 1 a new take",
             visible=False, elem_id="edit-amount",
         )  # fmt: skip
+        with gr.Row(visible=False, elem_classes="mt-fields") as self.cover_fields:
+            self.genre = choice("Genre", [HEARD, *GENRES], HEARD, "edit-genre")
+            self.keep = gr.CheckboxGroup(list(KEPT), value=list(KEPT), label="Keep", elem_id="edit-keep", min_width=240)
         self.loops = gr.Slider(*LOOPS, value=1, step=1, label="How many", visible=False, elem_id="edit-loops")
         with gr.Column(elem_id="edit-chords-part") as self.chords_part:
             self.chords = gr.Textbox(
@@ -103,6 +101,8 @@ class EditTab:
             )
             self.board = PadBoard(self.chords, [self.header], _chart_header, lambda *_: (gr.skip(),), most=CHORDS)
         self.prompt = gr.Textbox("", label="Words for what is new", elem_id="edit-prompt", max_length=WORDS)
+        with gr.Accordion("Sound like a clip", open=False, elem_id="edit-clip"):
+            self.style, self.style_share = clip_fields("edit-clip")
         with gr.Accordion("Seed and steps", open=False, elem_id="edit-more"), gr.Row():
             self.seed = gr.Number(0, label="Seed", precision=0, elem_id="edit-seed", min_width=110)
             self.dice = gr.Button("Another seed", size="sm", elem_id="edit-dice")
@@ -111,7 +111,7 @@ class EditTab:
     def _wire(self) -> None:
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
         shown = [self.source, self.header, self.piece, self.start, self.stretches, self.prompt, self.seed, self.steps]
-        parts = [self.stretches, self.more_fields, self.amount, self.loops, self.chords_part]
+        parts = [self.stretches, self.more_fields, self.amount, self.cover_fields, self.loops, self.chords_part]
         self.kind.change(self.show_fields, self.kind, parts, show_progress="hidden", **PRIVATE)
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         self.generate.takes.click(
@@ -123,7 +123,8 @@ class EditTab:
         self.start.click(
             self.make,
             [self.source, self.generate.history, self.kind, self.stretches, self.chords, self.prompt, self.before,
-             self.after, self.amount, self.loops, self.seed, self.steps],
+             self.after, self.amount, self.loops, self.seed, self.steps, self.genre, self.keep, self.style,
+             self.style_share],
             outcome,
             **work,
         )  # fmt: skip
@@ -138,6 +139,7 @@ class EditTab:
             gr.update(visible=kind in ("repaint", "loop")),
             gr.update(visible=kind == "extend"),
             gr.update(visible=kind == "vary"),
+            gr.update(visible=kind == "cover"),
             gr.update(visible=kind == "loop"),
             gr.update(visible=kind in ("repaint", "extend")),
         )
@@ -180,35 +182,46 @@ class EditTab:
         loops: float,
         seed: float,
         steps: float,
+        genre: str = HEARD,
+        keep: Sequence[str] = KEPT,
+        style: str | None = None,
+        style_share: float = 1.0,
         request: gr.Request | None = None,
     ) -> Iterator[Update]:
         """Edit: how far it is, and at last what came of it, which is a take like any other."""
-        counts = (before, after) if kind == "extend" else (0, 0)
+        extends = kind == "extend"
         order = EditOrder(
             kind,
-            stretches if kind in ("repaint", "loop") else "",
-            chords if kind in ("repaint", "extend") else "",
-            prompt,
-            *counts,
-            amount,
-            loops,
-            seed,
-            steps,
+            stretches=stretches if kind in ("repaint", "loop") else "",
+            chords=chords if extends or kind == "repaint" else "",
+            prompt=prompt,
+            before=before if extends else 0,
+            after=after if extends else 0,
+            amount=amount,
+            loops=loops,
+            seed=seed,
+            steps=steps,
+            genre=None if genre == HEARD else genre,
+            keep=tuple(keep or ()),
+            style=style,
+            style_share=style_share,
         )
 
-        def start() -> Callable[[Errand[list[Take]]], list[Take]]:
+        def start() -> Callable[[Errand[EditResult]], EditResult]:
             if source is None:
                 raise ValueError("there is no piece yet: press Edit beside a take, or drop a recording")
             order.check()
             return lambda errand: edit(self.studio.pipe, source, order, self.studio.folder, errand)
 
-        def show(takes: list[Take]) -> Update:
+        def show(result: EditResult) -> Update:
             assert source is not None  # start saw to it
+            takes = result.takes
             kept = history or TakeHistory()
             for take in takes:
                 kept = kept.add(take)
                 kept = kept.rename(kept.made, f"{source.name.split(' · ')[0]} · {order.title()}")
             return {
+                self.status: markup.note(result.note) if result.note else "",
                 self.view: edit_markup.results_html(source, takes, order.title()),
                 self.result: takes[0] if len(takes) == 1 else None,
                 self.go_on: gr.update(visible=len(takes) == 1),

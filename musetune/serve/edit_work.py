@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,22 +12,21 @@ import numpy as np
 
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.formats.chart_text import chart_text
+from musetune.serve.edit_order import EditOrder, read_stretches
 from musetune.serve.errand import Errand
 from musetune.serve.history import NamedTake
 from musetune.serve.listen_work import bars_of_song
 from musetune.serve.work import (
-    CHORDS,
     NAME,
-    STEPS,
-    WORDS,
     Order,
     Take,
+    check_local,
     check_number,
-    check_whole,
     genres_of,
     hand_over,
     listen,
     save_take,
+    style_options,
 )
 from musetune.symbols import BeatGrid, LeadSheet
 
@@ -37,12 +35,7 @@ if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
     from musetune.serve.remote import RemoteAnalyser
 
-KINDS = ("repaint", "extend", "vary", "loop")
-MORE_BARS = (0, 32)  # that are put in front or behind at once
-LOOPS = (1, 8)
 LONGEST_S = 600.0  # of a recording
-STRETCHES = 200  # characters
-Pairs = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -63,64 +56,11 @@ class EditSource:
 
 
 @dataclass(frozen=True)
-class EditOrder:
-    """What shall change.
+class EditResult:
+    """What came of an edit: takes, and a sentence about them, which may be empty."""
 
-    Attributes:
-        kind: one of KINDS.
-        stretches: what is made anew, or looped: bars "3-4, 7" or seconds "1.5-4 s"; "" loops all of it.
-        chords: what is played there; "": what was played, which "extend" goes on with.
-        prompt: words for what is new.
-        before: bars to put in front.
-        after: bars to put behind.
-        amount: 0–1, how far a variation goes.
-        loops: how many loops.
-        seed: same seed, same audio.
-        steps: of denoising.
-    """
-
-    kind: str
-    stretches: str = ""
-    chords: str = ""
-    prompt: str = ""
-    before: float = 0
-    after: float = 0
-    amount: float = 0.4
-    loops: float = 1
-    seed: float = 0
-    steps: float = 20
-
-    def check(self) -> None:
-        """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
-        if self.kind not in KINDS:
-            raise ValueError(f"What to do: {str(self.kind)[:NAME]!r} is none of {', '.join(KINDS)}")
-        texts = (("Stretch", self.stretches, STRETCHES), ("Chords", self.chords, CHORDS), ("Words", self.prompt, WORDS))
-        for name, text, most in texts:
-            if not isinstance(text, str) or len(text) > most:
-                size = f"{len(text):,} characters" if isinstance(text, str) else f"{str(text)[:NAME]} is no text"
-                raise ValueError(f"{name}: {size}; the page takes up to {most:,} characters")
-        check_whole("Bars before", self.before, *MORE_BARS)
-        check_whole("Bars after", self.after, *MORE_BARS)
-        check_number("Amount", self.amount, 0, 1)
-        check_whole("Loops", self.loops, *LOOPS)
-        check_whole("Seed", self.seed, 0, 2**31 - 1)
-        check_whole("Steps", self.steps, *STEPS)
-
-    def title(self) -> str:
-        """What a take of it is called."""
-        stretches = f" {self.stretches}" if self.stretches.strip() else ""
-        unit = "" if stretches.endswith("s") or not stretches else " bar" if stretches.strip().isdecimal() else " bars"
-        more = ", ".join(
-            f"{int(count)} bar{'s' * (count != 1)} {where}"
-            for count, where in ((self.before, "before"), (self.after, "after"))
-            if count
-        )
-        return {
-            "repaint": f"anew:{unit}{stretches}",
-            "extend": f"longer: {more}",
-            "vary": f"varied by {self.amount:g}",
-            "loop": f"loop:{unit or ' all bars'}{stretches}",
-        }[self.kind]
+    takes: tuple[Take, ...]
+    note: str = ""
 
 
 def source_of_take(one: NamedTake) -> EditSource:
@@ -146,37 +86,9 @@ def source_of_recording(
     return EditSource(Path(path).name[:NAME], Path(path), sheet, hand_over(sheet))
 
 
-def read_stretches(text: str) -> tuple[Pairs | None, Pairs | None]:
-    """Read bars such as "3-4, 7" or seconds such as "1.5-4 s".
-
-    Returns:
-        Bars, then seconds, of which one is None.
-
-    Raises:
-        ValueError: that names what cannot be read.
-
-    Example:
-        >>> read_stretches("3-4, 7"), read_stretches("1.5-4 s")
-        (([(3, 4), (7, 7)], None), (None, [(1.5, 4.0)]))
-    """
-    in_seconds = text.rstrip().endswith("s")
-    pairs: Pairs = []
-    for word in re.split(r"[,;]", text.replace("s", "").replace("–", "-")):
-        match = re.fullmatch(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*(?:-\s*(\d{1,5}(?:\.\d{1,3})?))?\s*", word)
-        numbers = (match[1], match[2] or match[1]) if match else ("", "")
-        whole = all(number.isdecimal() for number in numbers)
-        if match is None or not (whole or in_seconds) or (in_seconds and match[2] is None):
-            raise ValueError(
-                f"Stretch: {word.strip()[:NAME]!r} is none: click bars in the chart, or write bars such as 3-4, 7, or "
-                f"seconds such as 1.5-4 s"
-            )
-        pairs.append((float(numbers[0]), float(numbers[1])) if in_seconds else (int(numbers[0]), int(numbers[1])))
-    return (None, pairs) if in_seconds else (pairs, None)
-
-
 def edit(
     pipe: MuseTunePipeline, source: EditSource, order: EditOrder, folder: Path, errand: Errand[Any] | None = None
-) -> list[Take]:
+) -> EditResult:
     """Do what is asked with a piece, and write what comes of it as takes into new folders under ``folder``.
 
     Raises:
@@ -185,11 +97,12 @@ def edit(
     """
     import torch
 
+    from musetune.audio import bit_depth
+
     order.check()
-    if not hasattr(pipe, order.kind):
-        raise ValueError("Edit needs a pipeline on this machine: start musetune ui without --server")
+    check_local(pipe, order.kind, "Edit")
     calls: dict[str, Callable[..., MuseTuneOutput]] = {
-        "repaint": _repaint, "extend": _extend, "vary": _vary, "loop": _loop,
+        "repaint": _repaint, "extend": _extend, "vary": _vary, "cover": _cover, "loop": _loop,
     }  # fmt: skip
 
     def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +117,7 @@ def edit(
         "generator": torch.Generator().manual_seed(int(order.seed)),
         "num_inference_steps": int(order.steps),
         "callback_on_step_end": after_step,
-    }
+    } | style_options(order.style, order.style_share)
     output = calls[order.kind](pipe, source, order, options)
     sheet = output.lead_sheet
     assert sheet is not None  # every call was given one
@@ -214,11 +127,16 @@ def edit(
         prompt=order.prompt,
         seed=int(order.seed),
         steps=int(order.steps),
+        style=order.style,
+        style_share=order.style_share,
         seconds=sheet.duration_s,
         bars=None,
         ending="loops" if order.kind == "loop" else "stops",
     )
-    return [save_take(made, sheet, audio, output.sampling_rate, folder, errand) for audio in output.audios]
+    rate, depth = output.sampling_rate, None if order.kind == "loop" else bit_depth(source.sound)
+    takes = tuple(save_take(made, sheet, audio, rate, folder, errand, depth) for audio in output.audios)
+    note = output.reports[0].summary if order.kind == "cover" and output.reports else ""
+    return EditResult(takes, note)
 
 
 def _repaint(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
@@ -262,6 +180,20 @@ def _vary(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
     return output
 
 
+def _cover(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
+    wave, rate = _sound(source)
+    output: MuseTuneOutput = pipe.cover(
+        wave,
+        order.prompt,
+        genre=order.genre,
+        keep=order.keep,
+        lead_sheet=source.sheet,
+        sampling_rate=rate,
+        **options,
+    )
+    return output
+
+
 def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
     bars = bars_of_song(source.sheet)
     first, last = 1, len(bars)
@@ -273,7 +205,8 @@ def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
     check_number("Bars of the loop", first, 1, len(bars))
     check_number("Bars of the loop", last, first, len(bars))
     sheet = source.sheet.slice(bars[first - 1][0], bars[last - 1][1])
-    output: MuseTuneOutput = pipe.loop(sheet, order.prompt, loops=int(order.loops), **options)
+    stereo = pipe.upsampler is not None
+    output: MuseTuneOutput = pipe.loop(sheet, order.prompt, loops=int(order.loops), stereo=stereo, **options)
     return output
 
 

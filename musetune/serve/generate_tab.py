@@ -110,6 +110,8 @@ class GenerateTab:
                     self.mix = [
                         gr.Slider(0, 1, value=0, step=0.05, label=name, min_width=140) for name in self.studio.genres
                     ]
+            with gr.Accordion("Sound like a clip", open=False, elem_id="clip"):
+                self.style, self.style_share = clip_fields("clip")
             with gr.Accordion("Seed and steps", open=False, elem_id="more"), gr.Row():
                 self.seed = gr.Number(0, label="Seed", info="same seed, same audio", elem_id="seed", min_width=120)
                 self.dice = gr.Button("Another seed", size="sm", elem_id="dice")
@@ -176,7 +178,7 @@ class GenerateTab:
     def fields(self) -> list[Any]:
         """The components whose values `order` takes, in its order."""
         head = [self.chords, self.key, self.bpm, self.meter, self.length, self.unit, self.ending]
-        return [*head, self.genre, self.prompt, self.seed, self.steps, *self.mix]
+        return [*head, self.genre, self.prompt, self.seed, self.steps, *self.mix, self.style, self.style_share]
 
     def order(
         self,
@@ -191,13 +193,18 @@ class GenerateTab:
         prompt: str,
         seed: int,
         steps: int,
-        *mix: float,
+        *more: Any,
     ) -> Order:
-        """What the fields ask for; ``mix``: a weight for each of the genres of the studio."""
-        weights = dict(zip(self.studio.genres, mix, strict=True))
+        """What the fields ask for.
+
+        ``more``: a weight for each of the genres of the studio; then, where there is one, a clip and its share.
+        """
+        genres = self.studio.genres
+        weights = dict(zip(genres, more[: len(genres)], strict=True))
+        clip, share = more[len(genres) :] or (None, 1.0)
         style = None if genre == ANY else genre
-        more = {"seed": seed, "steps": steps, "mix": weights, "ending": ending, **_length(length, unit)}
-        return Order(chords, key, bpm, meter, style, prompt, **more)
+        options = {"seed": seed, "steps": steps, "mix": weights, "ending": ending, **_length(length, unit)}
+        return Order(chords, key, bpm, meter, style, prompt, style=clip, style_share=share, **options)
 
     def begin(self) -> tuple[Any, ...]:
         """What the bar shows at once, Generate off, Cancel on; and a ticket by which the work can be cancelled."""
@@ -226,14 +233,14 @@ class GenerateTab:
         prompt: str,
         seed: int,
         steps: int,
-        *mix: float,
+        *more: Any,
     ) -> Iterator[tuple[Any, ...]]:
         """Generate: what the bar says, Generate and Cancel on or off, and at last the take, the list, the history.
 
-        A generator, so that gradio lets go of it when its client leaves; the work then stops at the next step. ``mix``:
-        a weight for each of the genres of the studio. ``request``: by gradio. ``ticket``: of `begin`.
+        A generator, so that gradio lets go of it when its client leaves; the work then stops at the next step.
+        ``more``: as of `order`. ``request``: by gradio. ``ticket``: of `begin`.
         """
-        order = self.order(chords, key, bpm, meter, length, unit, ending, genre, prompt, seed, steps, *mix)
+        order = self.order(chords, key, bpm, meter, length, unit, ending, genre, prompt, seed, steps, *more)
         unchanged = (gr.skip(), gr.skip(), gr.skip())
         if self.studio.is_cancelled(ticket):
             yield *unchanged, *unchanged
@@ -280,6 +287,22 @@ class GenerateTab:
             history = getattr(history, action)(number)
         view = gr.skip() if action in ("zip", "rename") else markup.shown_html(history)
         return history, view, gr.skip() if action == "zip" else markup.takes_html(history), saved
+
+
+def clip_fields(elem_id: str) -> tuple[gr.File, gr.Slider]:
+    """Where a clip is dropped whose sound is meant, and how much of it counts."""
+    clip = gr.File(
+        label="A clip whose sound is meant",
+        file_types=["audio"],
+        type="filepath",
+        elem_id=f"{elem_id}-file",
+        height=130,
+    )
+    share = gr.Slider(
+        0, 1, value=1, step=0.05, label="How much of it", info="0 the words alone, 1 the clip in their place",
+        elem_id=f"{elem_id}-share",
+    )  # fmt: skip
+    return clip, share
 
 
 def _length(length: float, unit: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from musetune.serve.work import NAME
 from musetune.symbols import Key
 
 log = logging.getLogger(__name__)
+BEAT_S = 0.5  # how often it is looked whether the connection is still there
 HEADERS = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}  # nothing on the way keeps it back
 
 
@@ -60,7 +61,8 @@ class LiveRoutes:
             return JSONResponse({"error": str(error)}, 400)
         except BusyError as error:
             return JSONResponse({"error": str(error)}, 409)
-        return StreamingResponse(self._frames(token, session), media_type="application/octet-stream", headers=HEADERS)
+        frames = self._frames(token, session, request)
+        return StreamingResponse(frames, media_type="application/octet-stream", headers=HEADERS)
 
     async def control(self, request: Request) -> Response:
         """Note what was heard (``heard_s``), change the ``settings``, or ``stop``; 404 where the session has ended."""
@@ -87,8 +89,8 @@ class LiveRoutes:
             return JSONResponse({"error": str(error)}, 400)
         return HTMLResponse(await run_in_threadpool(pads_html, key, "Live pads"))
 
-    async def _frames(self, token: str, session: LiveSession) -> AsyncIterator[bytes]:
-        """Frames of a session; when nobody takes them any more, the session stops before its next chunk."""
+    async def _frames(self, token: str, session: LiveSession, request: Request) -> AsyncIterator[bytes]:
+        """Frames of a session; when the connection is gone, the session stops before its next chunk."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[LiveChunk | str]()
 
         def tell(item: LiveChunk | str) -> None:
@@ -112,9 +114,17 @@ class LiveRoutes:
         threading.Thread(target=work, name="live", daemon=True).start()
         try:
             yield _frame({"token": token})
-            while isinstance(item := await queue.get(), LiveChunk):
+            while True:
+                try:
+                    item = await asyncio.wait_for(queue.get(), BEAT_S)
+                except TimeoutError:
+                    if await request.is_disconnected():
+                        return
+                    continue
+                if not isinstance(item, LiveChunk):
+                    yield _frame({"end": item})
+                    return
                 yield _chunk_frame(item)
-            yield _frame({"end": item})
         finally:
             session.stop()
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musetune.formats.chart_text import pop_name
-from musetune.serve.work import CHORDS, NAME, WORDS, check_number, genres_of
+from musetune.serve.work import CHORDS, NAME, WORDS, check_local, check_number, genres_of
 from musetune.symbols import BPM_RANGE, LeadSheet
 
 if TYPE_CHECKING:
@@ -226,8 +226,7 @@ class LiveStage:
             BusyError: while the pipeline is at work.
             ValueError: for settings that cannot be played.
         """
-        if not hasattr(self.pipe, "stream"):
-            raise ValueError("Live needs a pipeline on this machine: start musetune ui without --server")
+        check_local(self.pipe, "stream", "Live")
         session = LiveSession(self.pipe, settings)
         if not self._turn.acquire(blocking=False):
             raise BusyError(BUSY)

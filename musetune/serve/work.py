@@ -50,6 +50,8 @@ class Order:
         ending: What comes after the length, one of ENDINGS. "rings out": the last chord is held and fades. "loops": the
             audio is ``bars`` long to the sample, and its end leads into its beginning. "stops": nothing.
         mix: A weight, 0…1, for each genre adapter.
+        style: Path of a clip whose sound is meant beside the words; None: the words alone.
+        style_share: How much of it, 0…1.
     """
 
     chords: str
@@ -64,6 +66,8 @@ class Order:
     mix: Mapping[str, float] = field(default_factory=dict)
     bars: int | None = None
     ending: str = "stops"
+    style: str | None = None
+    style_share: float = 1.0
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
@@ -93,6 +97,7 @@ class Order:
         check_whole("Seed", self.seed, 0, 2**63 - 1)
         for name, weight in self.mix.items():
             check_number(f"Weight of {name}", weight, 0, 1)
+        check_number("Share of the clip", self.style_share, 0, 1)
 
     def sheet(self) -> LeadSheet:
         """The lead sheet, repeated to the length. Raises ValueError that names what is wrong."""
@@ -213,6 +218,17 @@ def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
 
 
+def check_local(pipe: Any, method: str, what: str) -> None:
+    """Raise ValueError where a pipeline, such as a service's, does not have what is needed."""
+    if not hasattr(pipe, method):
+        raise ValueError(f"{what} needs a pipeline on this machine: start musetune ui without --server")
+
+
+def style_options(style: str | None, share: float) -> dict[str, Any]:
+    """What the pipeline is told of a clip whose sound is meant; nothing where there is none."""
+    return {"style_audio": str(style), "style_strength": float(share)} if style else {}
+
+
 def check_number(name: str, value: float | None, low: float, high: float) -> None:
     """Raise ValueError for what is no number from ``low`` to ``high``."""
     if value is None or value == "":
@@ -298,6 +314,8 @@ def generate(
             errand.check()
         return tensors
 
+    if order.style:
+        check_local(pipe, "repaint", "Sound like a clip")
     if genres_of(pipe):
         pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
     output = pipe(
@@ -306,6 +324,7 @@ def generate(
         num_inference_steps=int(order.steps),
         generator=torch.Generator().manual_seed(int(order.seed)),
         callback_on_step_end=after_step,
+        **style_options(order.style, order.style_share),
     )
     return output.audios[0], output.sampling_rate
 
@@ -336,6 +355,7 @@ def save_take(
     rate: int,
     folder: Path,
     errand: Errand[Any] | None = None,
+    depth: str | None = None,
 ) -> Take:
     """Listen to what was made, and write it with its files into a new folder under ``folder``.
 
@@ -346,10 +366,13 @@ def save_take(
         rate: samples a second.
         folder: where takes lie.
         errand: who waits for it.
+        depth: of the samples of WAV and FLAC, as `save_audio` has it, which are then written as they are; None: no
+            file peaks above −1 dBTP.
 
     Raises:
         StoppedError: where nobody waits any more.
     """
+    from musetune.audio import save_audio
     from musetune.audio.export import export_audio
     from musetune.evaluation import report
 
@@ -365,11 +388,15 @@ def save_take(
     stem = take_folder / f"musetune-{order.seed}"
     files = {name: stem.with_suffix(f".{suffix}") for name, suffix in FILES.items()}
     for name, file in files.items():
-        if name in SOUNDS:
+        if depth is not None and name in ("WAV", "FLAC"):
+            save_audio(file, audio, rate, depth="PCM_24" if (name, depth) == ("FLAC", "FLOAT") else depth)
+        elif name in SOUNDS:
             export_audio(file, audio, rate)
         else:
             sheet.save(file)
     settings = {"prompt": order.prompt, "seed": order.seed, "steps": order.steps, "mix": dict(order.mix)}
+    if order.style:
+        settings["style"] = {"clip": Path(order.style).name, "share": order.style_share}
     record = obeyed.to_json(settings | {"bars": order.bars, "ending": order.ending})
     (take_folder / "report.json").write_text(json.dumps(record, indent=1))
     return Take(order, sheet, audio.shape[-1] / rate, record, files)

@@ -3,6 +3,7 @@
 from musetune.symbols.arrangement import Arrangement, Stem, StemNote, Writer
 from musetune.symbols.beat_grid import BPM_RANGE, BeatGrid
 from musetune.symbols.chord import NO_CHORD, Chord
+from musetune.symbols.expression import Expression
 from musetune.symbols.key import Key
 from musetune.symbols.lead_sheet import GENRES, LeadSheet
 from musetune.symbols.meter import Meter
@@ -19,6 +20,7 @@ __all__ = [
     "BeatGrid",
     "Chord",
     "ChordSpan",
+    "Expression",
     "Key",
     "KeySpan",
     "LeadSheet",

@@ -62,6 +62,7 @@ def test_every_field_of_the_schema(analysis: Analysis) -> None:
         "polyrhythm",
         "swing_ratio",
         "tempo_stability",
+        "onsets_per_second",
     }
     assert set(record["genre_analysis"]) == {"primary_genre", "confidence", "scores", "reasons"}
 

@@ -29,6 +29,7 @@ FIELDS = {
     "polyrhythm",
     "swing_ratio",
     "tempo_stability",
+    "onsets_per_second",
 }
 
 
@@ -150,7 +151,14 @@ def test_silence_says_nothing() -> None:
     assert (
         said["syncopation_index"] is said["complexity_score"] is said["swing_ratio"] is said["tempo_stability"] is None
     )
+    assert said["onsets_per_second"] is None
     assert said["polyrhythm"]["present"] is False
+
+
+def test_onsets_a_second_of_all_layers() -> None:
+    kick, hat = np.arange(0.0, 16.0), np.arange(0.0, 16.0, 0.5)
+    said = rhythmic_analysis_of_layers({"kick": kick, "hat": hat}, Meter(4, 4), beats_s=np.arange(17) * 0.5)
+    assert said["onsets_per_second"] == 6.0
 
 
 def test_tempo_stability() -> None:

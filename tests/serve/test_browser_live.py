@@ -115,9 +115,11 @@ def test_one_plays_at_a_time_and_who_leaves_is_missed(page: Any, context: Any) -
 
 
 def test_a_wrong_progression_is_said_and_the_music_goes_on(page: Any) -> None:
-    page.wait_for_timeout(2000)  # the session of the test before has ended by now
-    page.locator('[data-live="start"]').click()
-    page.wait_for_function("() => mtLive.session?.scheduled > 0")
+    page.wait_for_function(  # the session of the test before may not have ended yet
+        "() => { if (!mtLive.session) document.querySelector('[data-live=start]').click();"
+        " return mtLive.session?.scheduled > 0 }",
+        polling=1000,
+    )
     page.locator('[data-live="progression"]').fill("I Hm")
     page.locator('[data-live="round"]').click()
     page.locator('[data-live="problem"]', has_text="'Hm'").wait_for()

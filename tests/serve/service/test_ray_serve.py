@@ -13,7 +13,7 @@ from service_server import program, wait_until
 pytest.importorskip("ray")
 pytest.importorskip("psycopg_pool")
 
-from ray_nodes import RayNodes, ray_nodes
+from ray_nodes import SETTINGS, RayNodes, ray_nodes
 
 from musetune.client import ServiceClient
 from musetune.serve.service.jobs import Job
@@ -50,7 +50,8 @@ def client(
 ) -> Iterator[ServiceClient]:
     folder = tmp_path_factory.mktemp("cluster") / "service"
     options = ("--engine", "ray", "--store", database.url, "--address", nodes.address)
-    with program(folder, Path("nano"), *options) as (_, url), ServiceClient(url) as opened:
+    variables = {"RAY_AUTH_MODE": SETTINGS["RAY_AUTH_MODE"]}
+    with program(folder, Path("nano"), *options, variables=variables) as (_, url), ServiceClient(url) as opened:
         yield opened
 
 
