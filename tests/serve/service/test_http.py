@@ -271,6 +271,18 @@ def test_the_client_for_asyncio(served: Program, tmp_path: Path) -> None:
     asyncio.run(ask())
 
 
+def test_a_job_that_needs_more_memory_than_a_worker_may_take_fails_alone(full_base: Path, tmp_path: Path) -> None:
+    """The worker's own limit refuses the memory: the same process does the next job."""
+    options = ("--memory-mb", "1200", "--max-seconds", "900", "--analysers", "1")
+    with program(tmp_path / "service", full_base, *options) as service, ServiceClient(service.url) as client:
+        large = {"duration_seconds": 900, "num_waveforms_per_prompt": 16, "num_inference_steps": 1}
+        with pytest.raises(ServiceError) as caught:
+            client.wait(client.generate("a", harmonic_progression="I V", **large).id, PATIENCE_S)
+        assert (caught.value.problem.status, caught.value.problem.code) == (507, "out-of-memory")
+        assert client.wait(client.generate("b", **CLIP).id, PATIENCE_S).attempt == 1
+        assert 'musetune_worker_restarts{kind="generation"} 0.0' in client.metrics()
+
+
 def test_a_killed_service_goes_on_and_a_stopped_one_finishes(full_base: Path, tmp_path: Path) -> None:
     folder = tmp_path / "service"
     with program(folder, full_base) as service, ServiceClient(service.url) as client:
