@@ -27,7 +27,7 @@ from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.guard import Guard, make_room
 
 FIELDS = ["C G", "C major", 120, "4/4", 4.0, "seconds", "stops"]
-ORDER = [None, None, *FIELDS, "any", "words", 0, 50]  # ticket and history first
+ORDER = [None, None, *FIELDS, "any", "words", 0, 50, None, 1.0]  # ticket and history first; no clip at last
 WORDS, STEPS = 10, 12
 STEP_S = 0.1
 
