@@ -190,7 +190,7 @@ def test_the_list_of_takes_does_what_is_clicked(page: Any) -> None:
     assert "my &lt;first&gt; one" in takes
     history, _, _, saved = click(history, "zip", 0)
     with ZipFile(next(page.studio.folder.glob("take-all-*/*.zip"))) as archive:
-        assert len(archive.namelist()) == 16  # of two takes four kinds of audio and four of notes and chords
+        assert len(archive.namelist()) == 16  # two takes, four kinds of audio and of notes
     assert "musetune-takes.zip" in saved
     files = history.get(1).take.files
     history, shown, takes, _ = click(history, "delete", 1)
@@ -239,7 +239,17 @@ def test_analysis_and_hand_over(page: Any, tmp_path: Path) -> None:
 
 def test_one_piece_of_work_at_a_time(page: Any) -> None:
     heavy = [fn for fn in page.blocks.fns.values() if fn.concurrency_id == "work"]
-    assert {fn.name for fn in heavy} == {"generate", "analyse", "plan", "apply", "notes", "anew", "sound", "mix", "make"}
+    assert {fn.name for fn in heavy} == {
+        "generate",
+        "analyse",
+        "plan",
+        "apply",
+        "notes",
+        "anew",
+        "sound",
+        "mix",
+        "make",
+    }
     assert all(fn.concurrency_limit == 1 for fn in heavy)
 
 
