@@ -4,6 +4,7 @@
 # make test    everything; under 25 minutes on two cores
 # make check   ruff and mypy, then the tests
 # make docs    the site into build/site; a broken link or a missing page is an error
+# make cluster the service and annotate on clusters of Ray that are started here; some three minutes
 # make fuzz    hostile input to every reader for hours: rounds of FUZZ_EXAMPLES inputs a reader until FUZZ_SECONDS have passed
 # Each makes its own environment in .venv at the versions of constraints.txt. PYTHON=python3.12 picks the interpreter;
 # JUDGES=no leaves out the recognisers that are compiled, and the tests that need them are skipped.
@@ -24,9 +25,9 @@ endif
 endif
 # a process for each core, of one thread each: the nets of the tests are too small for more
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
-LIGHT := not recipe and not heavy and not browser and not real_size
+LIGHT := not recipe and not heavy and not browser and not cluster and not real_size
 
-.PHONY: install soundfont browser prometheus postgresql recordings demo quick test pytest fuzz check lint docs clean
+.PHONY: install soundfont browser prometheus postgresql recordings demo quick test pytest cluster fuzz check lint docs clean
 
 install: $(VENV)/.installed
 
@@ -52,20 +53,24 @@ demo: install
 	$(RUN) recipes/demo.py $(if $(SONG),--song "$(SONG)")
 
 quick: install
-	$(PYTEST) --dist worksteal -m "not slow and not judge and not browser and not recipe and not real_size"
+	$(PYTEST) --dist worksteal -m "not slow and not judge and not browser and not recipe and not cluster and not real_size"
 
 test: install soundfont browser prometheus postgresql
 	@$(MAKE) --no-print-directory pytest
 
 # Turns keep all processes together under 3 GB: a process of the tests grows with what it has tested, so that the rooms are
-# tested in two halves; what starts further processes (recipes and notebooks, then the page in a browser) runs one after the
-# other, and the networks of the real size come last and alone.
+# tested in two halves; what starts further processes (recipes and notebooks) runs one after the other, beside it the page
+# in a browser; the networks of the real size come last and alone.
 pytest:
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(recipe or heavy) and not browser"
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m browser
+	@mkdir -p $(CACHE); OMP_NUM_THREADS=1 $(RUN) -m pytest -m browser >$(CACHE)/browser.log 2>&1 & page=$$!; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(recipe or heavy) and not browser and not cluster"; rest=$$?; \
+	wait $$page; page=$$?; cat $(CACHE)/browser.log; exit $$((rest + page))
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m real_size
+
+cluster: install postgresql
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m cluster
 
 fuzz: install
 	@export MUSETUNE_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES); end=$$(($$(date +%s) + $(FUZZ_SECONDS))); round=0; \

@@ -79,6 +79,7 @@ class GenerateTab:
             max_lines=8,
             max_length=CHORDS,
         )
+        self.reading = gr.HTML(markup.right(FIRST), elem_id="reading")
         self.key = choice("Key", KEYS, FIRST.key, "key", render=False)
         self.meter = choice("Meter", METERS, FIRST.meter, "meter", render=False)
         self.bpm = gr.Number(FIRST.bpm, label="Tempo", elem_id="bpm", min_width=110, render=False)
@@ -89,7 +90,6 @@ class GenerateTab:
             lambda key, meter, bpm, chart: (chosen(chart.key, KEYS), gr.skip(), chart.bpm),
             most=CHORDS,
         )
-        self.reading = gr.HTML(markup.right(FIRST), elem_id="reading")
         with gr.Row(elem_classes="mt-fields"):
             self.key.render()
             self.meter.render()

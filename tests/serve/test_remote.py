@@ -167,7 +167,7 @@ def test_the_command_serves_a_page_that_works_there(service: str, monkeypatch: p
         client = gradio_client.Client(address, verbose=False)
         try:
             fields = ("I V", "C major", 120, "4/4", 2, "seconds", "stops", "any", "x", 5, 1)
-            *_, answer = client.submit(*fields, *genre_weights(client), api_name="/generate")
+            *_, answer = client.submit(*fields, *genre_weights(client), None, 1.0, api_name="/generate")
             assert "Take 1 is ready" in str(answer)
         finally:
             client.close()

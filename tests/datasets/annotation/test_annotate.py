@@ -169,7 +169,7 @@ def test_what_is_killed_goes_on_and_ends_alike(annotated: Path, collection: Path
         assert contents(out)[name] == data, name
 
 
-@pytest.mark.heavy
+@pytest.mark.cluster
 def test_ray_makes_the_same_data_set_though_an_actor_is_killed(
     annotated: Path, collection: Path, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from musetune.serve.service.jobs import Job
 from musetune.serve.service.postgres_store import PostgresJobStore
 from musetune.serve.service.sql_store import SQLJobStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.heavy]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 CLIP = {"harmonic_progression": "I V", "duration_seconds": 2, "mono16": True}
 
 
