@@ -20,11 +20,13 @@ from musetune.adapter import MusicAdapter, lora
 from musetune.adapter.lora_files import Lora, read_lora, with_name
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
 from musetune.adapter.mixing import LoraMixer
+from musetune.adapter.sampling import Sampling
 from musetune.hub.locate import find_adapter, is_lora
 from musetune.hub.options import HubOptions
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
     from torch import nn
 
 THEORY = "theory"  # the name of an adapter without metadata
@@ -69,6 +71,7 @@ class AdapterHost(Protocol):
     unet: AudioLDM2UNet2DConditionModel
     adapter: MusicAdapter | None
     loras: LoraMixer | None
+    scheduler: SchedulerMixin
     base_name: str
 
     def register_modules(self, **modules: object) -> None:
@@ -95,6 +98,11 @@ class AdapterManager:
     def unet(self) -> AudioLDM2UNet2DConditionModel:
         """The pipeline's U-Net itself, also where ``torch.compile`` wraps it."""
         return getattr(self.pipe.unet, "_orig_mod", self.pipe.unet)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How the LoRA of few steps that counts is to be sampled; None where none does."""
+        return None if self.pipe.loras is None else self.pipe.loras.sampling
 
     # -- what is loaded
     # ----------------------------------------------------------------------------------------------------
@@ -184,7 +192,7 @@ class AdapterManager:
         new.check(self.unet)
         loras = pipe.loras or torch.nn.Module.to(LoraMixer(), self.unet.device, self.unet.dtype)
         loras.put(name, with_name(new, name))
-        loras.set({name: 1.0})
+        loras.set(loras.beside(name))
         pipe.register_modules(loras=loras)
         self._remember(name, folder)
 
@@ -216,6 +224,7 @@ class AdapterManager:
                 self._setting = (strength, music)
                 self._merged = ExitStack()
                 self._merged.enter_context(self._merge(strength, music))
+                self._merged.enter_context(self._matching_scheduler())
             self._playing += 1
             try:
                 yield
@@ -223,6 +232,22 @@ class AdapterManager:
                 self._playing -= 1
                 if not self._playing:
                     self._merged.close()
+
+    @contextmanager
+    def _matching_scheduler(self) -> Iterator[None]:
+        """A context in which the pipeline has the scheduler that a LoRA of few steps was distilled for, if one counts;
+        after it its own.
+        """
+        sampling = self.sampling
+        if sampling is None:
+            yield
+            return
+        own = self.pipe.scheduler
+        self.pipe.scheduler = sampling.scheduler(own.config)
+        try:
+            yield
+        finally:
+            self.pipe.scheduler = own
 
     @contextmanager
     def mixing(self, mix: Mapping[str, float] | None) -> Iterator[None]:
