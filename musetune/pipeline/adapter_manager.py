@@ -55,6 +55,7 @@ class AdapterInfo:
         base: the base that it was made for, None where it does not say.
         parameters: how many numbers it holds.
         weight: 0 is resident but silent, 1 as trained; up to 2.
+        steps: denoising steps of an adapter for few steps, None of any other.
     """
 
     name: str
@@ -63,6 +64,7 @@ class AdapterInfo:
     base: str | None
     parameters: int
     weight: float
+    steps: int | None = None
 
 
 class AdapterHost(Protocol):
@@ -418,4 +420,5 @@ def _name_of(adapter: MusicAdapter) -> str:
 
 def _info(name: str, kind: str, metadata: AdapterMetadata | None, parameters: int, weight: float) -> AdapterInfo:
     genre, base = (None, None) if metadata is None else (metadata.genre, metadata.base)
-    return AdapterInfo(name, kind, genre, base, parameters, weight)
+    sampling = None if metadata is None else metadata.sampling
+    return AdapterInfo(name, kind, genre, base, parameters, weight, None if sampling is None else sampling.steps)
