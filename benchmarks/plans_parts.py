@@ -130,7 +130,9 @@ def files_of(mma: Path) -> dict[str, list[Groove]]:
                 own = [by_name.pop(name) for name in sorted(names) if name in by_name]
                 out[f"{index.parent.name}/{Path(path).stem}"] = own
     if not out:
-        raise SystemExit(f"{mma} holds no usr/share/mma/lib/*/.mmaDB: give the folder of the unpacked package, after mma -G")
+        raise SystemExit(
+            f"{mma} holds no usr/share/mma/lib/*/.mmaDB: give the folder of the unpacked package, after mma -G"
+        )
     return out
 
 
