@@ -39,6 +39,7 @@ from musetune.cli.sound import (
     Fast,
     Lufs,
     Mono16,
+    Quantization,
     audio_kind,
     default_steps,
     load_pipeline,
@@ -162,6 +163,7 @@ def generate(
     also: Annotated[list[str] | None, typer.Option(help="prompt of a further loop of the set, more than once")] = None,
     seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    quantization: Quantization = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
     format: Annotated[str | None, typer.Option(help="wav, flac, mp3 or ogg; default: the file's suffix")] = None,
     mono16: Mono16 = False,
@@ -222,7 +224,7 @@ def generate(
     check_new([*takes, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on), *beside], force)
     torch_device = pick_device(device)
     quiet()
-    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None, fast)
+    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None, quantization, fast)
     steps, few_steps = default_steps(pipe, steps), pipe.adapter_manager.sampling is not None
     guidance = or_default(guidance, UNGUIDED if few_steps else TEXT_GUIDANCE)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}

@@ -25,6 +25,12 @@ Fast = Annotated[
 FAST = "fast"  # the bundled adapter for few steps
 
 
+Quantization = Annotated[
+    str | None,
+    typer.Option(help="hold the base's matrices in fewer bits, which saves memory: int8, int8-dynamic, fp8 or int4"),
+]
+
+
 def audio_kind(out: Path, format: str | None) -> str:
     """Return the audio format that the options mean.
 
@@ -43,14 +49,14 @@ def audio_kind(out: Path, format: str | None) -> str:
 
 
 def load_pipeline(
-    base: str, adapter: str | None, device: str, music: bool, fast: bool = False
+    base: str, adapter: str | None, device: str, music: bool, quantization: str | None = None, fast: bool = False
 ) -> tuple[MuseTunePipeline, str | None]:
     """Load the pipeline, with ``fast`` the adapter for few steps too; say which adapter is in it where there shall be
     music.
     """
     from musetune.pipeline.pipeline import MuseTunePipeline
 
-    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter, quantization=quantization)
     if music and adapter is None:
         adapter = "theory" if pipe.adapter is None else "the base's own"
         if pipe.adapter is None:

@@ -55,7 +55,7 @@ WHAT = {
         "key, meter and beats."
     ),
     "few steps": (
-        "Lets {base} with the theory adapter {theory} play in {steps} steps of one pass, without guidance, what otherwise "
+        "Lets {base} with the theory adapter {theory} play in {steps} steps of one pass, without guidance, what else "
         "takes 20 of two or three; stacked beside any genre adapter. Scheduler and steps are set while it is loaded."
     ),
 }
