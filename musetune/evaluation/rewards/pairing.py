@@ -7,26 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def best_and_worst(rewards: Sequence[float], margin: float) -> tuple[int, int] | None:
-    """Places of the best and the worst of a request's takes; None where they are no more than `margin` apart.
+def best_and_worst(rewards: Sequence[float], margin: float, pairs: int = 1) -> list[tuple[int, int]]:
+    """Places of the best and the worst of a request's takes, of the second best and the second worst, and so on.
 
     Args:
         rewards: Of each take, 0…1.
-        margin: At least 0: what is nearer is noise of the recognisers.
+        margin: At least 0: takes that are no further apart are no pair, since recognisers err.
+        pairs: How many at most, at least 1. No take is in two pairs.
 
     Raises:
-        ValueError: `margin` is below 0.
+        ValueError: A value is outside its range.
 
     Example:
         >>> best_and_worst([0.5, 0.9, 0.4], 0.1), best_and_worst([0.5, 0.55], 0.1)
-        ((1, 2), None)
+        ([(1, 2)], [])
     """
-    if margin < 0:
-        raise ValueError(f"margin={margin} must be at least 0")
-    if not len(rewards):
-        return None
-    best, worst = int(np.argmax(rewards)), int(np.argmin(rewards))
-    return (best, worst) if rewards[best] - rewards[worst] > margin else None
+    if margin < 0 or pairs < 1:
+        raise ValueError(f"margin={margin} must be at least 0, and pairs={pairs} at least 1")
+    order = [int(place) for place in np.argsort(-np.asarray(rewards, dtype=float), kind="stable")]
+    ends = list(zip(order, reversed(order)))[: min(pairs, len(order) // 2)]
+    return [(best, worst) for best, worst in ends if rewards[best] - rewards[worst] > margin]
 
 
 def advantages(rewards: Sequence[float], scale: float | None = None) -> np.ndarray:

@@ -50,7 +50,7 @@ def test_notes_are_worth_what_is_played_of_them() -> None:
         place = round(float(second) * SR)
         drums[place : place + 400] += np.exp(-np.arange(400) / 60)[: len(drums[place : place + 400])]
     only = type(arrangement)(stems={"drums": arrangement.stems["drums"]}, grid=arrangement.grid)
-    late = np.roll(drums, round(0.09 * SR))
+    late = np.roll(drums, round(0.0625 * SR))  # half a sixteenth
     played, missed = (REWARDS["notes"](Take(wave, SR, SHEET, arrangement=only)) for wave in (drums, late))
     assert played > 0.6 > missed  # type: ignore[operator]
     assert REWARDS["notes"](take()) is None  # no notes were asked for
@@ -105,9 +105,10 @@ def test_a_mean_of_what_has_a_value() -> None:
 
 
 def test_best_and_worst_beyond_a_margin() -> None:
-    assert best_and_worst([0.2, 0.9, 0.5], 0.3) == (1, 0)
-    assert best_and_worst([0.2, 0.5, 0.5], 0.3) is None  # no further apart than the margin
-    assert best_and_worst([], 0.0) is None
+    assert best_and_worst([0.2, 0.9, 0.5], 0.3) == [(1, 0)]
+    assert best_and_worst([0.2, 0.5, 0.5], 0.3) == []  # no further apart than the margin
+    assert best_and_worst([0.1, 0.9, 0.5, 0.3], 0.1, pairs=3) == [(1, 0), (2, 3)]  # no take twice
+    assert best_and_worst([], 0.0) == []
     with pytest.raises(ValueError, match="margin"):
         best_and_worst([0.1], -0.1)
 
