@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +170,39 @@ def draw_candidates(
     return LatentDataset(folder)
 
 
+def score_again(
+    encoder: LatentEncoder, source: LatentDataset, folder: Path, rewards: Mapping[str, Reward]
+) -> LatentDataset:
+    """Measure other rewards of takes that were drawn before, into a data set of their own; nothing is drawn.
+
+    Args:
+        encoder: Whose pipeline decodes the takes.
+        source: The takes, as `draw_candidates` left them.
+        folder: The new data set's.
+        rewards: What is measured of every take.
+    """
+    rate = int(encoder.pipe.vocoder.config.sampling_rate)
+    with DatasetWriter(folder, source.info) as writer:
+        for place, clip in enumerate(tqdm(source.clips, unit="take", desc=folder.name)):
+            if clip.id in writer.done:
+                continue
+            sheet, latents = LeadSheet.from_json(clip.lead_sheet), source.latents[place : place + 1]
+            wave = decode_latents(encoder.pipe, latents.float())[0, : round(clip.duration_s * rate)]
+            notes = None if clip.arrangement is None else Arrangement.from_json(clip.arrangement, sheet.grid)
+            cosine = float(clap_similarity(encoder.pipe, [clip.text], [wave], rate)[0])
+            values = measure_rewards(Take(wave, rate, sheet, clip.text, notes, cosine), rewards)
+            scored = replace(
+                clip, file=clip.id, provenance={**clip.provenance, "request": request_of(clip), "rewards": values}
+            )
+            writer.add([scored], latents, {text: source.texts[text] for text in ("", clip.text)})
+    return LatentDataset(folder)
+
+
+def request_of(clip: Clip) -> str:
+    """Name of the request that a take answers."""
+    return str(clip.provenance.get("request", clip.file))
+
+
 def prefer(
     encoder: LatentEncoder,
     data: LatentDataset,
@@ -195,9 +228,9 @@ def prefer(
     """
     values = [dict(clip.provenance["rewards"]) for clip in data.clips]
     if weights.get(REALNESS):
-        numbers = {name: n for n, name in enumerate(dict.fromkeys(clip.file for clip in data.clips))}
+        numbers = {name: n for n, name in enumerate(dict.fromkeys(map(request_of, data.clips)))}
         real = rendered_latents(encoder, data, seed, soundfont)
-        asked = [numbers[clip.file] for clip in data.clips]
+        asked = [numbers[request_of(clip)] for clip in data.clips]
         for value, real_enough in zip(
             values, realness(data.latents, asked, real, range(len(real)), seed=seed).tolist(), strict=True
         ):
@@ -205,7 +238,7 @@ def prefer(
     totals = [weighted_mean(value, weights) for value in values]
     groups: dict[str, list[int]] = {}
     for place, clip in enumerate(data.clips):
-        groups.setdefault(clip.file, []).append(place)
+        groups.setdefault(request_of(clip), []).append(place)
     pairs, optimality, best = [], {}, []
     for places in groups.values():
         own = [totals[place] for place in places]
@@ -232,7 +265,7 @@ def rendered_latents(encoder: LatentEncoder, data: LatentDataset, seed: int, sou
     """Latents (requests, channels, rows, cols) of one rendering of each request: its notes, else its sheet by rule."""
     firsts: dict[str, Clip] = {}
     for clip in data.clips:
-        firsts.setdefault(clip.file, clip)
+        firsts.setdefault(request_of(clip), clip)
     waves = []
     for number, clip in enumerate(firsts.values()):
         sheet = LeadSheet.from_json(clip.lead_sheet)

@@ -2,10 +2,12 @@
 
     python recipes/align/prefer.py recipes/configs/prefer.yaml output_dir=runs/preferences
     python recipes/align/prefer.py people=mine output_dir=runs/mine
+    python recipes/align/prefer.py takes=runs/preferences output_dir=runs/others mine.yaml
 
 The first plays `requests` lead sheets, `candidates` times each, by the present adapter, and lets a weighted sum of
 rewards choose the best and the worst take of each. The second reads the verdicts of a batch that `musetune compare` or
-the page's Compare tab made. Both write a data set with preferences.json. Killed, the same command goes on where it was.
+the page's Compare tab made. The third lets other rewards choose among takes that are there. All write a data set with
+preferences.json. Killed, the same command goes on where it was.
 
 Options: YAML files and `key=value` overrides. Where rewards are named, only those count. One of your own, in YAML:
 `rewards: {"mymodule:myfunction": 1.0}`, a function that takes a musetune.evaluation.rewards.Take and returns 0…1.
@@ -20,6 +22,7 @@ from pathlib import Path
 import torch
 from omegaconf import MISSING
 
+from musetune.datasets.latent_dataset import LatentDataset
 from musetune.datasets.peoples_preferences import take_verdicts
 from musetune.datasets.prepare import LatentEncoder
 from musetune.evaluation.provenance import remember
@@ -32,6 +35,7 @@ from musetune.suites.candidates import (
     load_policy,
     plan_candidate_requests,
     prefer,
+    score_again,
 )
 from musetune.suites.pairs import weights_of
 from musetune.training.config import command_line, read, run_command
@@ -46,6 +50,7 @@ class Config:
     adapter: str = "theory"  # the policy: bundled name, folder or Hub id
     theory_adapter: str | None = None  # where `adapter` is a LoRA: what it stacks on
     people: str | None = None  # a batch of pairs with people's verdicts; nothing is drawn then
+    takes: str | None = None  # takes that prefer.py drew before, to be scored by other rewards; nothing is drawn then
     seconds: float = 5.12  # of a take; a whole number of the base's latent rows
     # what is played
     requests: int = 64
@@ -70,8 +75,7 @@ LATER = ("output_dir", "requests", "rewards", "margin", "pairs_a_request", "soun
 def make_preferences(config: Config) -> Path:
     """Draw, score and choose as `config` says; returns the data set's folder."""
     out, device = Path(config.output_dir), "cuda" if torch.cuda.is_available() and not config.cpu else "cpu"
-    weights = config.rewards or DEFAULT_WEIGHTS
-    rewards = find_rewards(weights)
+    rewards = find_rewards(config.rewards or DEFAULT_WEIGHTS)
     settings = {name: value for name, value in asdict(config).items() if name not in LATER}
     remember(out, settings | {"rewards": sorted(rewards)})
     quiet()
@@ -80,6 +84,9 @@ def make_preferences(config: Config) -> Path:
         counts = take_verdicts(config.people, out, encoder, config.seconds)
         print(f"{out}: {counts.pairs} pairs of {counts.verdicts} verdicts; {counts.undecided} said equal or both bad")
         return out
+    if config.takes is not None:
+        data = score_again(encoder, LatentDataset(config.takes), out, rewards)
+        return choose(config, encoder, data)
     pipe = load_policy(encoder, config.adapter, config.theory_adapter)
     data = draw_candidates(
         encoder,
@@ -91,9 +98,15 @@ def make_preferences(config: Config) -> Path:
         steps=config.num_inference_steps,
         about={"adapter": Path(config.adapter).name, "weights": weights_of(pipe, pipe.loras.mix if pipe.loras else {})},
     )
+    return choose(config, encoder, data)
+
+
+def choose(config: Config, encoder: LatentEncoder, data: LatentDataset) -> Path:
+    """Let the rewards choose among the takes; returns the data set's folder."""
+    weights = config.rewards or DEFAULT_WEIGHTS
     figures = prefer(encoder, data, weights, config.margin, config.seed, config.soundfont, config.pairs_a_request)
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
-    return out
+    return data.folder
 
 
 def requests_of(config: Config, encoder: LatentEncoder) -> list[CandidateRequest]:

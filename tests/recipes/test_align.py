@@ -243,5 +243,10 @@ def test_recognisers_choose_and_a_killed_run_goes_on(playing: Path, tmp_path: Pa
     assert len(one.data) == 4
     for better, worse in one.pairs:
         assert rewards[one.data.clips[better].id]["all"] > rewards[one.data.clips[worse].id]["all"]
+    other = [word.replace(str(tmp_path), str(tmp_path / "other")) for word in words if "rewards" not in word]
+    prefer.make_preferences(prefer.load_config([*other, f"takes={tmp_path}", "rewards={clipping: 1.0}"]))
+    again = PreferenceSet(tmp_path / "other")
+    assert torch.equal(again.data.latents, one.data.latents)
+    assert [set(clip.provenance["rewards"]) for clip in again.data.clips] == [{"clipping"}] * 4
     with pytest.raises(ValueError, match="made with another candidates"):
         prefer.make_preferences(prefer.load_config([*words, "candidates=3"]))
