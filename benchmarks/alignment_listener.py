@@ -5,9 +5,10 @@
     python benchmarks/alignment_listener.py check ADAPTER [--lora] [--pairs 40] [--out out/listener]
 
 The listener is a program with a fixed preference that the tuning never sees: darker (a lower spectral centroid) and
-sparser (fewer strokes). `pairs` makes a batch of takes that recipes/align/prefer.py drew. `judge` hears pairs of a page that `musetune ui --compare BATCH` serves and gives its verdicts
-by the page's own API, as blind as a person. `check` plays fresh planned sheets, each at one seed, by the adapter before
-and the tuned one, and says how often the listener prefers the tuned one (Wilson's 95 % interval).
+sparser (fewer strokes). `pairs` makes a batch of takes that recipes/align/prefer.py drew. `judge` hears pairs of a page
+that `musetune ui --compare BATCH` serves and gives its verdicts by the page's own API, as blind as a person. `check`
+plays fresh planned sheets, each at one seed, by the adapter before and the tuned one, and says how often the listener
+prefers the tuned one (Wilson's 95 % interval).
 """
 
 from __future__ import annotations

@@ -68,6 +68,16 @@ class PreferenceSet:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def items(self, method: str) -> list[tuple[int, ...]]:
+        """What a method of `musetune.training.preference_loss` learns from, as places in `data`.
+
+        Pairs, the better take first; for `nft` single takes that have an optimality, for `supervised` the better take
+        of each pair.
+        """
+        if method == "nft":
+            return [(place,) for place in self.optimality]
+        return [(better,) for better, _ in self.pairs] if method == "supervised" else list(self.pairs)
+
 
 def write_preferences(
     folder: str | Path,

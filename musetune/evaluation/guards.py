@@ -101,7 +101,7 @@ def paired_difference(before: Mapping[str, float], after: Mapping[str, float]) -
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TuningVerdict:
     """Whether the tuned adapter takes the old one's place, and why.
 
     Attributes:
@@ -122,7 +122,7 @@ class Verdict:
         return self.reward.mean > 0 and self.judges is not None and self.judges.mean < 0
 
 
-def decide(reward: Mean, judges: Mean | None, objections: Sequence[str]) -> Verdict:
+def decide(reward: Mean, judges: Mean | None, objections: Sequence[str]) -> TuningVerdict:
     """The verdict on a tuned adapter.
 
     Args:
@@ -140,11 +140,13 @@ def decide(reward: Mean, judges: Mean | None, objections: Sequence[str]) -> Verd
             f"the reward rose by {100 * reward.mean:.1f} points and the judges' score fell by "
             f"{-100 * judges.mean:.1f}: the reward was hacked"
         )
-        return Verdict(False, reason, reward, judges)
+        return TuningVerdict(False, reason, reward, judges)
     if objections:
-        return Verdict(False, "; ".join(objections), reward, judges)
+        return TuningVerdict(False, "; ".join(objections), reward, judges)
     if judges is None:
-        return Verdict(False, "the judges are not installed, so nobody without a part in it has heard it", reward, None)
+        return TuningVerdict(
+            False, "the judges are not installed, so nobody without a part in it has heard it", reward, None
+        )
     if judges.mean < 0:
-        return Verdict(False, f"the judges' score fell by {-100 * judges.mean:.1f} points", reward, judges)
-    return Verdict(True, f"the judges' score did not fall ({100 * judges.mean:+.1f} points)", reward, judges)
+        return TuningVerdict(False, f"the judges' score fell by {-100 * judges.mean:.1f} points", reward, judges)
+    return TuningVerdict(True, f"the judges' score did not fall ({100 * judges.mean:+.1f} points)", reward, judges)

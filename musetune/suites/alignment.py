@@ -21,7 +21,7 @@ from musetune.evaluation import adherence, judge, missing_judges
 from musetune.evaluation.audio_similarity import timbre, timbre_distance
 from musetune.evaluation.bootstrap import Mean
 from musetune.evaluation.diversity import DIVERSITIES, diversity
-from musetune.evaluation.guards import GuardLimits, PolicyFigures, Verdict, decide, paired_difference, vetoes
+from musetune.evaluation.guards import GuardLimits, PolicyFigures, TuningVerdict, decide, paired_difference, vetoes
 from musetune.evaluation.notes import note_scores
 from musetune.evaluation.rewards import Reward, measure_rewards, weighted_mean
 from musetune.evaluation.transcription import missing_transcribers, transcribe
@@ -144,7 +144,7 @@ def keep_better_adapter(
     requests: Sequence[CandidateRequest],
     seeds: Sequence[int],
     limits: GuardLimits,
-) -> Verdict:
+) -> TuningVerdict:
     """Let B compare the tuned adapter with the one that was there before; the better one is written to adapter/.
 
     Writes report.json and prints the verdict, in red where the tuned adapter is refused.
@@ -179,7 +179,7 @@ def keep_better_adapter(
     return verdict
 
 
-def verdict_text(verdict: Verdict, name: str) -> str:
+def verdict_text(verdict: TuningVerdict, name: str) -> str:
     """The verdict in a line; in red, for a terminal, where the tuned adapter is refused."""
     text = f"A's reward {_points(verdict.reward)}, the judges' score {_points(verdict.judges)}: {verdict.reason}"
     if verdict.accepted:

@@ -39,7 +39,7 @@ class RealnessClassifier(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         """Logits (B,): of means and standard deviations over time and frequency."""
         features = self.net(latents)
-        pooled = torch.cat([features.mean((2, 3)), features.flatten(2).std(2)], 1)
+        pooled = torch.cat([features.mean((2, 3)), features.flatten(2).std(2, correction=0)], 1)
         logits: Tensor = self.head(pooled)[:, 0]
         return logits
 

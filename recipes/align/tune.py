@@ -33,19 +33,12 @@ from tqdm import tqdm
 
 from musetune.datasets.fingerprint import check_base
 from musetune.datasets.preference_set import PreferenceSet
-from musetune.datasets.prepare import LatentEncoder
 from musetune.evaluation.guards import GuardLimits, PolicyFigures, vetoes
 from musetune.evaluation.rewards import DEFAULT_WEIGHTS, find_rewards
 from musetune.hub.locate import find_adapter, find_base
 from musetune.pipeline.loading import quiet
-from musetune.suites.alignment import FIGURES, keep_better_adapter, listen_to_policy, read_figures
-from musetune.suites.candidates import (
-    CandidateRequest,
-    draw_candidates,
-    load_policy,
-    plan_candidate_requests,
-    prefer,
-)
+from musetune.suites.alignment import keep_better_adapter, read_figures
+from musetune.suites.policy import PolicyPlayer, PolicySettings
 from musetune.training import Dropout, TokenTable, draw_batch, load_tokens, seeding
 from musetune.training.checkpoint import find_checkpoint
 from musetune.training.config import command_line, read, run_command
@@ -53,6 +46,7 @@ from musetune.training.denoiser import Denoiser
 from musetune.training.frozen_copy import FrozenCopy
 from musetune.training.loss import add_noise, target
 from musetune.training.memory import enable_gradient_checkpointing
+from musetune.training.preference_batches import choose_set
 from musetune.training.preference_loss import (
     METHODS,
     crpo_loss,
@@ -82,8 +76,6 @@ from musetune.training.state import (
     stop_where_nothing_is_finite,
 )
 
-DEVELOPMENT = 900_000  # seeds from here on plan the development sheets; rounds draw from below
-ROUND = 10_000  # requests of a round have seeds of their own
 WEIGHTS = "trained.safetensors"  # of a round: the parameters that learned, averaged
 # What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
 RECORDS = (
@@ -195,19 +187,19 @@ def tune(config: Config) -> Path:
         accelerator.init_trackers("align", {k: str(v) for k, v in asdict(config).items()})
     given = [PreferenceSet(folder) for folder in config.preferences]
     people = [one for one in given if one.kind == "person"]
-    encoder = None
+    player = None
     if drawing and accelerator.is_main_process:
-        encoder = LatentEncoder(config.pretrained_model_name_or_path, config.seconds, str(accelerator.device))
-    before = hear(config, accelerator, encoder, None, out / "before")
+        player = PolicyPlayer(settings_of(config), str(accelerator.device))
+    before = hear(config, accelerator, player, None, out / "before")
     best, best_figures, objections = None, before, []
     for number in range(1, config.rounds + 1):
         folder = out / f"round-{number}"
         if number == 1 and given:
             sets = given
         else:
-            sets = [*people, draw(config, accelerator, encoder, best, folder / "candidates", number)]
+            sets = [*people, draw(config, accelerator, player, best, folder / "candidates", number)]
         train(config, accelerator, best, folder, sets)
-        figures = hear(config, accelerator, encoder, folder, folder)
+        figures = hear(config, accelerator, player, folder, folder)
         if before is None or figures is None or best_figures is None:  # no development sheets: no guard, no early end
             best = folder
             continue
@@ -248,8 +240,8 @@ def train(config: Config, accelerator: Accelerator, start: Path | None, out: Pat
         torch.manual_seed(seeding.integer(config.seed, state.step, f"process {rank}"))  # for dropout layers
         losses, margins, names = [], [], []
         for micro in range(micros):
-            chosen = choose_set(config, run.sets, state.step * micros + micro)
-            items = items_of(run.sets[chosen], config.method)
+            chosen = choose_set(run.sets, config.method, config.people_share, config.seed, state.step * micros + micro)
+            items = run.sets[chosen].items(config.method)
             places = seeding.stream(len(items), config.seed, (state.step * micros + micro) * per_batch, per_batch)
             names += [f"{run.sets[chosen].folder.name} {items[place]}" for place in places]
             mine = range(rank * config.train_batch_size, (rank + 1) * config.train_batch_size)
@@ -326,29 +318,12 @@ def preference_loss(
     return crpo_loss(error, reference_error, config.beta, config.winner_weight), margin
 
 
-def choose_set(config: Config, sets: list[PreferenceSet], count: int) -> int:
-    """Which set the `count`-th micro-batch is from: people's with `people_share` where there are both kinds."""
-    generator = seeding.generator(config.seed, count, "set")
-    kinds = sorted({one.kind for one in sets})
-    people = bool(torch.rand((), generator=generator) < config.people_share)
-    kind = kinds[0] if len(kinds) == 1 else ("person" if people else "recogniser")
-    sizes = [float(len(items_of(one, config.method))) * (one.kind == kind) for one in sets]
-    return int(torch.multinomial(torch.tensor(sizes), 1, generator=generator))
-
-
-def items_of(one: PreferenceSet, method: str) -> list[tuple[int, ...]]:
-    """What one learns from: pairs; for nft every take that was scored, for supervised the better one of each pair."""
-    if method == "nft":
-        return [(place,) for place in one.optimality]
-    return [(better,) for better, _ in one.pairs] if method == "supervised" else list(one.pairs)
-
-
 def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: list[PreferenceSet]) -> Round:
     """Everything before a round's first step: model, what learns of it, its frozen copy, and what is preferred."""
     base = find_base(config.pretrained_model_name_or_path)
     for one in sets:
         check_base(base, one.data.info.base_fingerprint, one.data.info.base, one.folder)
-        if not items_of(one, config.method):
+        if not one.items(config.method):
             raise ValueError(f"{one.folder} holds no pairs: draw more requests, or give a smaller margin")
     info, noise_schedule = sets[0].data.info, load_noise_schedule(base)
     set_seed(config.seed)
@@ -403,85 +378,64 @@ def save(config: Config, run: Round, out: Path) -> None:
 
 
 def draw(
-    config: Config,
-    accelerator: Accelerator,
-    encoder: LatentEncoder | None,
-    best: Path | None,
-    folder: Path,
-    number: int,
+    config: Config, accelerator: Accelerator, player: PolicyPlayer | None, best: Path | None, folder: Path, number: int
 ) -> PreferenceSet:
     """The candidates of a round, drawn from the adapter of `best` and chosen among by the rewards."""
-    if encoder is not None:
-        use(config, encoder, best)
-        seed = config.seed + number * ROUND
-        data = draw_candidates(
-            encoder,
-            requests_of(config, config.requests, seed),
+    if player is not None:
+        figures = player.draw(
+            best,
             folder,
-            find_rewards(config.rewards),
+            number,
+            requests=config.requests,
             candidates=config.candidates,
-            seed=config.seed,
-            steps=config.num_inference_steps,
-            about={"policy": "before" if best is None else best.name},
+            margin=config.margin,
+            pairs_a_request=config.pairs_a_request,
         )
-        print(prefer(encoder, data, config.rewards, config.margin, seed, config.soundfont, config.pairs_a_request))
+        print(f"round {number}: {figures}")
     accelerator.wait_for_everyone()
     return PreferenceSet(folder)
 
 
 def hear(
-    config: Config, accelerator: Accelerator, encoder: LatentEncoder | None, policy: Path | None, folder: Path
+    config: Config, accelerator: Accelerator, player: PolicyPlayer | None, policy: Path | None, folder: Path
 ) -> PolicyFigures | None:
     """What A hears of a policy on the development sheets; None where there are none."""
     if not config.development_sheets:
         return None
-    if encoder is not None and not (folder / FIGURES).exists():
-        use(config, encoder, policy)
-        listen_to_policy(
-            encoder,
-            requests_of(config, config.development_sheets, config.seed + DEVELOPMENT),
-            folder,
-            find_rewards(config.rewards),
-            config.rewards,
-            seeds=development_seeds(config),
-            steps=config.num_inference_steps,
-            soundfont=config.soundfont,
-        )
+    if player is not None:
+        player.hear(policy, folder)
     accelerator.wait_for_everyone()
     return read_figures(folder)
 
 
-def use(config: Config, encoder: LatentEncoder, policy: Path | None) -> None:
-    """Let the encoder's pipeline play with the adapter of a round, or with the one that was there before."""
-    if policy is None:
-        load_policy(encoder, config.adapter)
-    else:
-        load_policy(encoder, str(policy / "adapter"), config.adapter if config.rank else None)
-
-
 def finish(config: Config, best: Path | None, before: PolicyFigures | None, after: PolicyFigures | None) -> None:
     """Write adapter/ and report.json: with development sheets by the judges' verdict, else what was trained."""
-    out, old = Path(config.output_dir), find_adapter(config.adapter)
+    out, old, settings = Path(config.output_dir), find_adapter(config.adapter), settings_of(config)
     assert best is not None  # at least one round was trained
     if before is None or after is None:
         shutil.copytree(best / "adapter", out / "adapter", dirs_exist_ok=True)
         print("no development sheets: nobody has compared this adapter with the one before")
         return
-    requests = requests_of(config, config.development_sheets, config.seed + DEVELOPMENT)
-    judged = development_seeds(config)[: config.judged_seeds]
-    keep_better_adapter(out, old, best, before, after, requests, judged, limits(config))
+    judged = settings.development_seeds[: config.judged_seeds]
+    keep_better_adapter(out, old, best, before, after, settings.development, judged, limits(config))
 
 
-def requests_of(config: Config, count: int, seed: int) -> list[CandidateRequest]:
-    """Planned requests; other seeds, other songs."""
-    return list(
-        plan_candidate_requests(count, config.seconds, seed, prompts=config.prompts, notes_share=config.notes_share)
+def settings_of(config: Config) -> PolicySettings:
+    """What every policy of the run plays."""
+    return PolicySettings(
+        base=config.pretrained_model_name_or_path,
+        adapter=config.adapter,
+        stacked=config.rank > 0,
+        seconds=config.seconds,
+        prompts=config.prompts,
+        notes_share=config.notes_share,
+        steps=config.num_inference_steps,
+        rewards=config.rewards,
+        soundfont=config.soundfont,
+        seed=config.seed,
+        sheets=config.development_sheets,
+        takes=config.development_seeds,
     )
-
-
-def development_seeds(config: Config) -> list[int]:
-    """Of the takes of each development sheet; no candidate has them."""
-    return list(range(config.seed + DEVELOPMENT, config.seed + DEVELOPMENT + config.development_seeds))
 
 
 def limits(config: Config) -> GuardLimits:

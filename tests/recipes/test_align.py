@@ -19,6 +19,7 @@ from musetune.evaluation.bootstrap import Mean
 from musetune.evaluation.guards import decide
 from musetune.models.nano import build_nano
 from musetune.suites import alignment
+from musetune.training.preference_batches import choose_set
 from musetune.training.setup import load_unet
 from recipes.align import prefer, tune
 
@@ -145,10 +146,9 @@ def test_a_lora_on_top_learns_while_the_adapter_stays(
 def test_people_and_recognisers_are_mixed_as_asked(preferred: Path, tmp_path: Path) -> None:
     sets = [PreferenceSet(preferred), PreferenceSet(preference_set(tmp_path, "person"))]
     for share in (0.0, 0.25, 1.0):
-        config = tune.Config(people_share=share)
-        drawn = [tune.choose_set(config, sets, count) for count in range(200)]
+        drawn = [choose_set(sets, "dpo", share, 0, count) for count in range(200)]
         assert np.mean(drawn) == pytest.approx(share, abs=0.08)
-    assert {tune.choose_set(tune.Config(people_share=0.0), sets[1:], count) for count in range(5)} == {0}
+    assert {choose_set(sets[1:], "dpo", 0.0, 0, count) for count in range(5)} == {0}
 
 
 def test_wrong_options_end_before_any_work(base: Path, adapter: Path, preferred: Path, tmp_path: Path) -> None:

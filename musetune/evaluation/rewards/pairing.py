@@ -42,7 +42,7 @@ def advantages(rewards: Sequence[float], scale: float | None = None) -> np.ndarr
         (n,), 0…1; 0.5 where all are alike.
 
     Example:
-        >>> advantages([0.2, 0.4, 0.6], scale=0.2).tolist()
+        >>> advantages([0.2, 0.4, 0.6], scale=0.2).round(3).tolist()
         [0.0, 0.5, 1.0]
     """
     values = np.asarray(rewards, dtype=float)
