@@ -66,7 +66,7 @@ def compare(
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--import", help="table of pairs from elsewhere, .csv or .jsonl, or a folder with one"),
+        typer.Option("--import", help="table from elsewhere, .csv or .jsonl, or its folder"),
     ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="say what the verdicts amount to")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="say it for programs")] = False,
