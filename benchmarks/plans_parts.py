@@ -129,6 +129,10 @@ def files_of(mma: Path) -> dict[str, list[Groove]]:
             for path, names in pickle.load(file).items():  # an index that MMA itself made on this machine
                 own = [by_name.pop(name) for name in sorted(names) if name in by_name]
                 out[f"{index.parent.name}/{Path(path).stem}"] = own
+    if not out:
+        raise SystemExit(
+            f"{mma} holds no usr/share/mma/lib/*/.mmaDB: give the folder of the unpacked package, after mma -G"
+        )
     return out
 
 

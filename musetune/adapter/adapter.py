@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
 from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
+from musetune.adapter.merging import merged
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
@@ -315,7 +316,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
 
         It is as fast as none there, with the same sound but for rounding; not for training.
         """
-        return lora.merged(self.unet) if self._lora_config is not None else nullcontext()
+        return merged(self.unet) if self._lora_config is not None else nullcontext()
 
     # -- feed
     # --------------------------------------------------------------------------------------------------------------

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -131,41 +128,6 @@ def plain_weights(unet: nn.Module) -> dict[str, nn.Parameter]:
         (name.replace(".base_layer.", "."), weight) for name, weight in unet.named_parameters() if ".lora_" not in name
     )
     return {name.replace("conv_in.conv.", "conv_in.", 1): weight for name, weight in names}
-
-
-@contextmanager
-def merged(unet: nn.Module, beside: Mapping[str, Sequence[LoraDelta]] | None = None) -> Iterator[None]:
-    """Inside, every LoRA that is on is added into the weights that it adapts, so that it costs nothing.
-
-    After it they are what they were, bit for bit. Takes as much memory as those weights. What is merged already, or
-    offloaded (on ``meta``), stays as it is. beside: parts that come on top, by the plain name of their weight; they
-    cannot do without, so an offloaded weight raises ValueError.
-    """
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    layers: list[Any] = [
-        m for m in unet.modules() if isinstance(m, BaseTunerLayer) and not m.merged and not m.disable_adapters
-    ]
-    layers = [m for m in layers if not m.get_base_layer().weight.is_meta and any(map(m.scaling.get, m.active_adapters))]
-    weights = plain_weights(unet) if beside else {}
-    extra = [(weights[name], parts) for name, parts in (beside or {}).items()]
-    if any(weight.is_meta for weight, _ in extra):
-        raise ValueError("a LoRA cannot be added to weights that are offloaded: use enable_model_cpu_offload instead")
-    touched = {id(weight): weight for weight in [m.get_base_layer().weight for m in layers] + [w for w, _ in extra]}
-    backup = [(weight, weight.detach().clone()) for weight in touched.values()]
-    try:
-        for layer in layers:
-            layer.merge()
-        with torch.no_grad():
-            for weight, parts in extra:
-                weight.copy_(reduce(lambda sum_, part: part.added_to(sum_), parts, weight.detach()))
-        yield
-    finally:
-        for layer in layers:
-            layer.merged_adapters.clear()  # peft's `unmerge` would first subtract, which rounds
-        with torch.no_grad():
-            for weight, before in backup:
-                weight.copy_(before)
 
 
 def parameters(unet: nn.Module, name: str) -> list[nn.Parameter]:

@@ -85,7 +85,7 @@ def export_mix(
         >>> bool(np.array_equal(song, bass + lead))
         True
     """
-    export({"": Path(mix), **files}, {"": sum_waves(players.values()), **players}, rate, format, lufs)
+    export({"": Path(mix), **files}, {"": sum_waves(players.values()), **players}, rate, format, lufs, mix=True)
 
 
 def export(
@@ -95,8 +95,12 @@ def export(
     format: str | None,
     lufs: float | None,
     depth: str | None = None,
+    mix: bool = False,
 ) -> None:
-    """Write waves by one gain; that called "" has its loudness set and is, where there are others, their sum."""
+    """Write waves by one gain: it sets the loudness of that called "", and every peak keeps the limit.
+
+    With ``mix`` that called "" is written as the sum of the other files' samples, where the codec keeps samples.
+    """
     for wave in waves.values():
         if not np.isfinite(wave).all():
             raise ValueError("the audio has values that are not finite: infinity or NaN cannot be written")
@@ -104,7 +108,7 @@ def export(
     gain *= _share(gain * max(map(true_peak, waves.values())))
     kind = (format or files[""].suffix.lstrip(".")).lower()
     if kind not in LOSSY:
-        _save(files, waves, gain, rate, kind, depth)
+        _save(files, waves, gain, rate, kind, depth, mix)
         return
     for _ in range(ROUNDS):
         _save(files, waves, gain, rate, kind)
@@ -128,8 +132,9 @@ def _save(
     rate: int,
     kind: str,
     depth: str | None = None,
+    mix: bool = False,
 ) -> None:
-    if kind in LOSSY or len(waves) == 1:
+    if not mix or kind in LOSSY:
         for name, file in files.items():
             save_audio(file, waves[name] * gain, rate, kind, depth)
         return

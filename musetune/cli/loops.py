@@ -47,10 +47,11 @@ def write_loops(
     Raises:
         ValueError: for an option of the call that a set does not take.
     """
+    import numpy as np
     import torch
 
-    from musetune.audio import save_audio
-    from musetune.audio.loudness import set_loudness
+    from musetune.audio.export import export
+    from musetune.audio.loudness import loudness_gain
     from musetune.pipeline.checks import reject_arguments
 
     others = {f"--{name.replace('_', '-')}": call[name] for name in call if name not in (*OWN, *TAKES)}
@@ -61,13 +62,10 @@ def write_loops(
     options = {name: call[name] for name in TAKES if name in call}
     made = pipe.loop(sheet, prompts, loops=len(files), stereo=stereo, generator=generators, **options)
     audios, rate = made.audios, made.sampling_rate
-    if lufs is not None:
-        loud = [set_loudness(audio, rate, lufs) for audio in audios]
-        heard = [(after, before) for after, before in zip(loud, audios, strict=True) if abs(before).max() > 0]
-        gain = min((abs(after).max() / abs(before).max() for after, before in heard), default=1.0)
-        audios = audios * gain  # one gain for all: they stay equally loud
-    for path, audio in zip(files, audios, strict=True):
-        save_audio(path, audio, rate, kind)
+    # One gain for all, by the loudest: they stay as loud beside each other as they were made.
+    loudest = int(np.argmin([loudness_gain(audio, rate, lufs) if audio.any() else np.inf for audio in audios]))
+    names = ["" if index == loudest else str(index) for index in range(len(files))]
+    export(dict(zip(names, files, strict=True)), dict(zip(names, audios, strict=True)), rate, kind, lufs)
     return {
         "loops": [
             {"audio": str(path), "prompt": prompts[index % len(prompts)], "seed": seed + index}

@@ -51,7 +51,7 @@ def watch(
     seed: Annotated[int, typer.Option(help="same seed and same sheet, same audio")] = 0,
     lufs: Annotated[
         float | None,
-        typer.Option(help="loudness such as -14, by EBU R128; not with --stems, whose sum it would change"),
+        typer.Option(help="loudness such as -14, by EBU R128; with --stems that of the sum"),
     ] = None,
     mono16: Annotated[
         bool, typer.Option("--mono16", help="the base's own 16 kHz mono instead of 48 kHz stereo")
@@ -72,8 +72,6 @@ def watch(
 
     check_text("--prompt", prompt)
     check_loudness(lufs)
-    if stems and lufs is not None:
-        raise ValueError(f"--lufs {lufs:g} and --stems: the players' sum would no longer be the whole; leave one out")
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: make it first, then put lead sheets into it")
     if not once:
@@ -97,8 +95,7 @@ def renderer(
     """What makes audio and MIDI of a sheet, with ``stems`` each player's too."""
     import torch
 
-    from musetune.audio import save_audio
-    from musetune.audio.loudness import set_loudness
+    from musetune.audio.export import export_audio, export_mix
     from musetune.formats.songs import save_song
 
     def render(sheet: LeadSheet, folder: Path, name: str) -> list[Path]:
@@ -112,12 +109,18 @@ def renderer(
             num_inference_steps=steps,
             generator=torch.Generator().manual_seed(seed),
         )
-        rate = output.sampling_rate
-        audio = output.audios[0] if lufs is None else set_loudness(output.audios[0], rate, lufs)
-        takes = {"": audio} | {f".{player}": take for player, take in (output.stems or {}).items()}
-        files = [save_audio(folder / f"{name}{player}.wav", take, rate) for player, take in takes.items()]
+        mix, players = folder / f"{name}.wav", output.stems or {}
+        files = {player: folder / f"{name}.{player}.wav" for player in players}
+        if players:
+            export_mix(mix, files, players, output.sampling_rate, lufs=lufs)
+        else:
+            export_audio(mix, output.audios[0], output.sampling_rate, lufs=lufs)
         midi = folder / f"{name}.mid"
-        return [*files, sheet.save(midi) if song is None else save_song(sheet, song, midi, title=name.split(".")[0])]
+        return [
+            mix,
+            *files.values(),
+            sheet.save(midi) if song is None else save_song(sheet, song, midi, title=name.split(".")[0]),
+        ]
 
     return render
 

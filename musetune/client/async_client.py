@@ -19,6 +19,7 @@ from musetune.client.requests import (
     ServiceError,
     authorization,
     check,
+    edit_files,
     file_request,
     job_of,
     pause_after,
@@ -84,6 +85,7 @@ class AsyncServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
@@ -94,10 +96,11 @@ class AsyncServiceClient:
             audio_file: The recording.
             lead_sheet_file: Of the whole piece; else the job's own, or what is heard in the recording.
             arrangement_file: Notes of the whole piece.
+            style_audio_file: A clip whose sound is meant.
             idempotency_key, wait_seconds: As of every submission.
             fields: Those of `RepaintBody`: seconds or bars, harmonic_progression, prompt, …
         """
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return await self._submit("/v1/repaints", fields, files, idempotency_key, wait_seconds)
 
     async def extend(
@@ -106,6 +109,7 @@ class AsyncServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
@@ -114,7 +118,7 @@ class AsyncServiceClient:
 
         Files and ``source_job`` as of `repaint`; the sheet is of the whole. ``fields`` are those of `ExtendBody`.
         """
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return await self._submit("/v1/extensions", fields, files, idempotency_key, wait_seconds)
 
     async def vary(
@@ -123,12 +127,13 @@ class AsyncServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
     ) -> JobStatus:
         """Submit a recording, or a job, to take again; files as of `repaint`, ``fields`` those of `VaryBody`."""
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return await self._submit("/v1/variations", fields, files, idempotency_key, wait_seconds)
 
     async def cover(
@@ -137,12 +142,13 @@ class AsyncServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
     ) -> JobStatus:
         """Submit a recording, or a job, to play with another sound; ``fields`` are those of `CoverBody`."""
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return await self._submit("/v1/covers", fields, files, idempotency_key, wait_seconds)
 
     async def loop(
@@ -150,14 +156,14 @@ class AsyncServiceClient:
         prompt: str = "",
         *,
         lead_sheet_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
     ) -> JobStatus:
         """Submit loops to generate; ``fields`` are those of `LoopBody`."""
-        return await self._submit(
-            "/v1/loops", {"prompt": prompt, **fields}, {"lead_sheet": lead_sheet_file}, idempotency_key, wait_seconds
-        )
+        files = {"lead_sheet": lead_sheet_file, "style_audio": style_audio_file}
+        return await self._submit("/v1/loops", {"prompt": prompt, **fields}, files, idempotency_key, wait_seconds)
 
     async def plan(
         self,

@@ -36,6 +36,9 @@ class SoundBody(BaseModel):
     adapters: dict[str, float] = Field(
         default_factory=dict, description="genre adapters and their weights, 0–2, as /v1/adapters names them"
     )
+    style_strength: float | None = Field(
+        None, ge=0, le=1, description="how much of the sound of a clip is meant that comes as a file `style_audio`; 1"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="same seed, same audio")
 
 
@@ -95,9 +98,6 @@ class GenerationBody(SheetBody, SoundBody, FormatBody):
     )
     follow_seconds: Stretch | None = Field(None, description="the stretch in which they do")
     loop: bool = Field(False, description="the last bar flows into the first, whole bars to the sample")
-    style_strength: float | None = Field(
-        None, ge=0, le=1, description="how much of the sound of a clip is meant that comes as a file `style_audio`; 1"
-    )
     eta: float = Field(0, ge=0, le=1, description="of DDIM schedulers: 0 is deterministic")
     max_new_tokens: int | None = Field(None, ge=1, le=512, description="of the language model; the base's own")
 

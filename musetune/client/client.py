@@ -18,6 +18,7 @@ from musetune.client.requests import (
     ServiceError,
     authorization,
     check,
+    edit_files,
     file_request,
     job_of,
     pause_after,
@@ -93,6 +94,7 @@ class ServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
@@ -103,10 +105,11 @@ class ServiceClient:
             audio_file: The recording.
             lead_sheet_file: Of the whole piece; else the job's own, or what is heard in the recording.
             arrangement_file: Notes of the whole piece.
+            style_audio_file: A clip whose sound is meant.
             idempotency_key, wait_seconds: As of every submission.
             fields: Those of `RepaintBody`: seconds or bars, harmonic_progression, prompt, …
         """
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return self._submit("/v1/repaints", fields, files, idempotency_key, wait_seconds)
 
     def extend(
@@ -115,6 +118,7 @@ class ServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
@@ -123,7 +127,7 @@ class ServiceClient:
 
         Files and ``source_job`` as of `repaint`; the sheet is of the whole. ``fields`` are those of `ExtendBody`.
         """
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return self._submit("/v1/extensions", fields, files, idempotency_key, wait_seconds)
 
     def vary(
@@ -132,12 +136,13 @@ class ServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
     ) -> JobStatus:
         """Submit a recording, or a job, to take again; files as of `repaint`, ``fields`` those of `VaryBody`."""
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return self._submit("/v1/variations", fields, files, idempotency_key, wait_seconds)
 
     def cover(
@@ -146,12 +151,13 @@ class ServiceClient:
         *,
         lead_sheet_file: FilePath = None,
         arrangement_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
     ) -> JobStatus:
         """Submit a recording, or a job, to play with another sound; ``fields`` are those of `CoverBody`."""
-        files = {"audio": audio_file, "lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
+        files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return self._submit("/v1/covers", fields, files, idempotency_key, wait_seconds)
 
     def loop(
@@ -159,14 +165,14 @@ class ServiceClient:
         prompt: str = "",
         *,
         lead_sheet_file: FilePath = None,
+        style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
         **fields: Any,
     ) -> JobStatus:
         """Submit loops to generate; ``fields`` are those of `LoopBody`."""
-        return self._submit(
-            "/v1/loops", {"prompt": prompt, **fields}, {"lead_sheet": lead_sheet_file}, idempotency_key, wait_seconds
-        )
+        files = {"lead_sheet": lead_sheet_file, "style_audio": style_audio_file}
+        return self._submit("/v1/loops", {"prompt": prompt, **fields}, files, idempotency_key, wait_seconds)
 
     def plan(
         self,

@@ -91,6 +91,11 @@ def submission(
     return common | {"data": {"request": json.dumps(values)}, "files": parts}
 
 
+def edit_files(audio: FilePath, sheet: FilePath, notes: FilePath, style: FilePath) -> dict[str, FilePath]:
+    """The files of an edit by the names of their parts: recording, lead sheet, notes, a clip whose sound is meant."""
+    return {"audio": audio, "lead_sheet": sheet, "arrangement": notes, "style_audio": style}
+
+
 def file_request(job_id: str, kind: str, format: str | None) -> dict[str, Any]:
     """Arguments of `httpx.Client.request` that fetch a file of a job."""
     return {"method": "GET", "url": f"/v1/jobs/{job_id}/{kind}", "params": {} if format is None else {"format": format}}

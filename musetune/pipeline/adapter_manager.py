@@ -18,6 +18,7 @@ import torch
 
 from musetune.adapter import MusicAdapter, lora
 from musetune.adapter.lora_files import Lora, read_lora, with_name
+from musetune.adapter.merging import MergedWeights
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, is_lora
@@ -90,6 +91,7 @@ class AdapterManager:
         self._playing = 0  # contexts of `playing` that are open, all of the thread that holds the lock
         self._setting = (1.0, True)  # their strength and music
         self._merged = ExitStack()  # what the first of them merged
+        self.merged_weights = MergedWeights()
 
     @property
     def unet(self) -> AudioLDM2UNet2DConditionModel:
@@ -116,6 +118,7 @@ class AdapterManager:
         ``MuseTunePipeline.load_adapter``.
         """
         with self._changing(), torch.random.fork_rng(devices=[]):  # the caller's generator is left alone
+            self.merged_weights.clear()
             if isinstance(adapter, MusicAdapter):
                 self._attach(adapter, name)
                 return
@@ -128,6 +131,7 @@ class AdapterManager:
     def unload(self, name: str | None = None) -> None:
         """Forget the adapter ``name``, theory or genre; None: all of them."""
         with self._changing():
+            self.merged_weights.clear()
             pipe = self.pipe
             adapter = pipe.adapter
             if theory := adapter is not None and name in (None, _name_of(adapter)):
@@ -256,7 +260,7 @@ class AdapterManager:
             with self.unfused():
                 if adapter is not None:
                     adapter.strength = strength if music else 0.0
-                with lora.merged(self.unet, self._deltas(strength)):
+                with self.merged_weights.playing(self.unet, self._deltas(strength)):
                     yield
         finally:
             if adapter is not None:
@@ -280,7 +284,7 @@ class AdapterManager:
         if adapter is not None:
             adapter.strength = 1.0
         fused = ExitStack()
-        fused.enter_context(lora.merged(self.unet, self._deltas(1.0)))
+        fused.enter_context(self.merged_weights.playing(self.unet, self._deltas(1.0)))
         self._fused = fused
 
     def _unfuse(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -56,6 +57,7 @@ from musetune.pipeline.guidance import Interval
 from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.looping import loop_request, stereo_loop, vocode_loop
 from musetune.pipeline.output import MuseTuneOutput
+from musetune.pipeline.prompt_cache import ENCODERS, PromptCache
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, place_players, solo_arrangements, solo_prompt
@@ -133,6 +135,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.register_modules(adapter=adapter, loras=loras, upsampler=upsampler)
         self.base_name = "unknown"
         self.base_revision: str | None = None
+        self.prompt_cache = PromptCache()
         self.adapter_manager = AdapterManager(self)
         if loras is not None:
             loras.check(self.adapter_manager.unet)
@@ -665,6 +668,21 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     # -- the call
     # ----------------------------------------------------------------------------------------------------------
+
+    def encode_prompt(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode words as ``AudioLDM2Pipeline.encode_prompt`` does; ``prompt_cache`` keeps what it made of the last
+        ones.
+
+        Args:
+            args, kwargs: as of ``AudioLDM2Pipeline.encode_prompt``.
+
+        Returns:
+            T5's states (rows, tokens, width), their mask (rows, tokens), GPT-2's embeddings (rows, 8, width).
+        """
+        stock = super().encode_prompt
+        asked = inspect.signature(stock).bind(*args, **kwargs).arguments
+        encoders = [part for name in ENCODERS if (part := getattr(self, name, None)) is not None]
+        return self.prompt_cache.get(asked, encoders, lambda: stock(*args, **kwargs))
 
     @property
     def row_s(self) -> float:

@@ -16,7 +16,7 @@ from musetune.serve.errand import StoppedError
 from musetune.serve.history import TakeHistory
 from musetune.serve.pads import ChartHeader, PadBoard
 from musetune.serve.player import percent, url
-from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
+from musetune.serve.studio import ONE_AT_A_TIME, PRIVATE, Studio, while_typing
 from musetune.serve.work import CHORDS, ENDINGS, STEPS, WORDS, Order, play
 from musetune.symbols import GENRES
 from musetune.symbols.meter import METERS
@@ -123,7 +123,7 @@ class GenerateTab:
     def _wire(self) -> None:
         fields = [self.chords, self.key, self.bpm, self.meter, self.length, self.unit, self.ending]
         checked = [self.reading, self.start, self.problem]
-        gr.on([part.change for part in fields], self.check, fields, checked, api_name="check", **LIVE)
+        while_typing([part.change for part in fields], self.check, fields, checked, api_name="check")
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         outputs = [self.status, self.start, self.stop, self.take, self.takes, self.history]
         buttons = [self.status, self.start, self.stop]

@@ -23,7 +23,7 @@ from musetune.serve.listen_work import (
     passage_text,
     sections_of_song,
 )
-from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
+from musetune.serve.studio import ONE_AT_A_TIME, PRIVATE, Studio, while_typing
 from musetune.symbols import GENRES, LeadSheet
 
 AUDIO = ["audio", ".wav", ".mp3", ".flac", ".ogg", ".m4a", *SUFFIXES]
@@ -80,14 +80,8 @@ class ListenTab:
         self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
         bars = [self.song_sheet, self.first, self.last]
         self.section.change(self.choose, [self.song_sheet, self.section], [self.first, self.last], **PRIVATE)
-        gr.on(
-            [self.first.change, self.last.change],
-            self.explain,
-            bars,
-            [self.chosen, self.hand],
-            api_visibility="private",
-            **LIVE,
-        )
+        changes = [self.first.change, self.last.change]
+        while_typing(changes, self.explain, bars, [self.chosen, self.hand], api_visibility="private")
         self.hand.click(
             self.take_over,
             [*bars, self.genre],

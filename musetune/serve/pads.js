@@ -237,6 +237,7 @@
     if (tool === "remove") remove(board, state.selected);
     if (tool === "hear") hear(board);
     if (tool === "tap") tap(board);
+    if (tool === "raise" || tool === "lower") remember(board); // the server moves it; what it moves is what undo brings back
     if (tool === "sevenths") {
       const on = board.classList.toggle("mt-with-sevenths");
       tools(board).querySelector("[data-tool=sevenths]").setAttribute("aria-pressed", String(on));

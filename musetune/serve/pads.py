@@ -9,7 +9,7 @@ import gradio as gr
 
 from musetune.serve.chart_words import transpose_chart
 from musetune.serve.pads_markup import pads_html, tools_html, words_html
-from musetune.serve.studio import LIVE, PRIVATE
+from musetune.serve.studio import PRIVATE, while_typing
 from musetune.serve.work import NAME
 from musetune.symbols import BPM_RANGE, Key
 from musetune.symbols.meter import Meter
@@ -60,9 +60,8 @@ class PadBoard:
             self.tools = gr.HTML(tools_html(name), elem_id=f"{name}-tools", js_on_load=MOVES, **PLAIN)
             self.pads = gr.HTML(self.show_pads(*values), elem_id=f"{name}-pads", **PLAIN)
         fields, changes = [text, *header], [part.change for part in header]
-        live = {"api_visibility": "private", **LIVE}
-        gr.on([text.change, *changes], self.show, fields, self.words, **live)
-        gr.on(changes, self.show_pads, header, self.pads, **live)
+        while_typing([text.change, *changes], self.show, fields, self.words, api_visibility="private")
+        while_typing(changes, self.show_pads, header, self.pads, api_visibility="private")
         self.tools.click(self.act, fields, fields, show_progress="hidden", **PRIVATE)
 
     # -- what the parts do; each can be called without a browser

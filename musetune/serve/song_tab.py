@@ -18,7 +18,7 @@ from musetune.serve.generate_tab import KEYS
 from musetune.serve.pads import ChartHeader, PadBoard
 from musetune.serve.song_mix import TEXT
 from musetune.serve.song_work import AUDIO_S, CHART, FORM, PlanHeader, Song, SongOrder
-from musetune.serve.studio import LIVE, ONE_AT_A_TIME, PRIVATE, Studio
+from musetune.serve.studio import ONE_AT_A_TIME, PRIVATE, Studio, while_typing
 from musetune.serve.work import NAME, STEPS, WORDS
 from musetune.symbols import GENRES, LeadSheet
 from musetune.symbols.arrangement import STEMS
@@ -150,13 +150,12 @@ class SongTab:
         planned = [*bar, self.chart, self.header, self.reading, self.notes_button, self.apply_button]
         after_notes = [*bar, self.song, self.cast, self.first_bar, self.audio_button, self.audio, self.reading]
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
-        gr.on(
+        while_typing(
             [self.chart.change, self.header.change],
             self.check,
             [self.chart, self.header, self.song],
             [self.reading, self.notes_button, self.apply_button],
             api_visibility="private",
-            **LIVE,
         )
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
         gr.on([self.plan_button.click, self.prompt.submit], self.plan, order, planned, **work)

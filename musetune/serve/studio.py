@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakValueDictionary
@@ -25,7 +25,25 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "work"}  # for every event that works long
 PRIVATE: dict[str, Any] = {"queue": False, "api_visibility": "private"}  # for an event that only fills fields
-LIVE: dict[str, Any] = {"queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}  # while one types
+
+
+def while_typing(changes: Sequence[Any], answer: Callable[..., Any], inputs: Any, outputs: Any, **options: Any) -> None:
+    """Answer every change of fields; of the changes that come while an answer is on its way, only the last.
+
+    The browser hears the change with a step of its own, and asks the server in a second one. Gradio tells *all* that
+    hear an event of its repetition: two answers to one field, each waiting for the last change, would call each other
+    without end.
+
+    Args:
+        changes: the ``change`` of each field.
+        answer: what the server does; takes the values of ``inputs`` and gives those of ``outputs``.
+        inputs: components.
+        outputs: components.
+        options: more arguments of a Gradio event, such as ``api_name``.
+    """
+    quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
+    heard = gr.on(changes, None, js="() => []", trigger_mode="multiple", api_visibility="private", **quiet)
+    heard.then(answer, inputs, outputs, trigger_mode="always_last", **quiet, **options)
 
 
 class Studio:

@@ -19,11 +19,12 @@ from torch import nn
 
 from musetune.adapter import lora
 from musetune.adapter.lora_files import DIFFUSERS, PEFT, Lora, from_unet, read_lora
+from musetune.adapter.merging import merged
 from musetune.models.lora_config import check_lora_config, pattern_value
 
 
 def merged_run(unet: nn.Module, one: Lora) -> torch.Tensor:
-    with lora.merged(unet, {f"{name}.weight": [part] for name, part in one.parts.items()}):
+    with merged(unet, {f"{name}.weight": [part] for name, part in one.parts.items()}):
         return run(unet, noise())
 
 
@@ -131,7 +132,7 @@ def test_parts_are_merged_beside_the_theory_lora_and_leave_no_trace() -> None:
     beside = {f"{name}.weight": [part] for name, part in one.parts.items()}
     before = {name: weight.clone() for name, weight in unet.state_dict().items()}
     alone = run(unet, x, adapter, tokens())
-    with lora.merged(unet, beside):
+    with merged(unet, beside):
         both = run(unet, x, adapter, tokens())
     assert all(torch.equal(weight, before[name]) for name, weight in unet.state_dict().items())
     assert not torch.allclose(both, alone, atol=1e-3)
@@ -146,7 +147,7 @@ def test_offloaded_weights_are_refused_not_forgotten() -> None:
     one = random_lora(unet, 1)
     with (
         pytest.raises(ValueError, match="weights that are offloaded"),
-        lora.merged(unet.to("meta"), {f"{name}.weight": [part] for name, part in one.parts.items()}),
+        merged(unet.to("meta"), {f"{name}.weight": [part] for name, part in one.parts.items()}),
     ):
         raise AssertionError("never here")
 

@@ -12,7 +12,8 @@ from small_pipe import make_pipe, read_stems
 from typer.testing import CliRunner
 
 from musetune import LeadSheet
-from musetune.audio import save_audio
+from musetune.audio import load_audio, save_audio
+from musetune.audio.loudness import true_peak
 from musetune.cli.app import app
 from musetune.formats.songs import load_arrangement, save_song
 from musetune.planning.rules.orchestrate import orchestrate
@@ -38,7 +39,9 @@ def test_a_loop_and_a_set_of_loops(options: list[str], tmp_path: Path) -> None:
     style = save_audio(tmp_path / "like.wav", 0.1 * np.random.default_rng(0).normal(size=8000), 16000)
     run("generate", "pop", *chords, "--loop", "--style-audio", str(style), "-o", str(tmp_path / "one.wav"))
     assert soundfile.info(tmp_path / "one.wav").frames == PERIOD
-    made = run("generate", "drums", "--also", "bass", "--loops", "3", *chords, "-o", str(tmp_path / "set.flac"))
+    made = run(
+        "generate", "drums", "--also", "bass", "--loops", "3", "--lufs", "-5", *chords, "-o", str(tmp_path / "set.flac")
+    )
     assert [(Path(one["audio"]).name, one["prompt"], one["seed"]) for one in made["loops"]] == [
         ("set-1.flac", "drums", 0),
         ("set-2.flac", "bass", 1),
@@ -46,6 +49,8 @@ def test_a_loop_and_a_set_of_loops(options: list[str], tmp_path: Path) -> None:
     ]
     infos = [soundfile.info(one["audio"]) for one in made["loops"]]
     assert {(info.frames, info.samplerate, info.channels) for info in infos} == {(PERIOD, 48000, 2)}
+    peaks = [true_peak(load_audio(one["audio"], mono=False)[0]) for one in made["loops"]]
+    assert max(peaks) == pytest.approx(10 ** (-1 / 20), rel=2e-3)  # asked louder than the peak allows
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,18 @@ def test_the_keyboard_chooses_from_a_list(page: Any) -> None:
     assert page.get_by_role("textbox", name=re.compile("^Chords")).count() == 1
 
 
+def test_changes_one_after_the_other_are_answered_and_then_it_is_still(page: Any) -> None:
+    key = page.get_by_label("Key", exact=True)
+    key.focus()
+    for press, tonic in (("ArrowDown", "Db"), ("ArrowUp", "C")) * 3:
+        page.keyboard.press(press)
+        page.wait_for_function(f"() => document.querySelector('#reading').innerText.startsWith('{tonic} major')")
+    page.wait_for_timeout(3000)  # what was on its way is answered
+    before = len(page.asked)
+    page.wait_for_timeout(1000)
+    assert page.asked[before:] == []
+
+
 def test_cancel_stops_the_work_and_another_can_begin(page: Any) -> None:
     fill(page, "length", "60")
     page.get_by_label("seconds", exact=True).check()

@@ -64,7 +64,7 @@ def test_bars_are_clicked_or_written(page: Any) -> None:
     pick(page, 3).click()
     assert (stretch.input_value(), picked(page)) == ("2, 4", ["2", "4"])
     stretch.fill("1-2")
-    page.wait_for_function("() => document.querySelectorAll('.mt-pick[aria-pressed=true]').length === 2")
+    page.locator('#edit-piece .mt-pick[data-bar="1"][aria-pressed="true"]').wait_for()
     assert picked(page) == ["1", "2"]
 
 

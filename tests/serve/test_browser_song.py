@@ -5,6 +5,7 @@ Screenshots: out/ui-song-*.png, out/ui-listen-*.png.
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import zipfile
@@ -82,11 +83,13 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sound(page: Any) -> np.ndarray:
     """What the player of the Song tab plays now, (samples,)."""
-    bytes_ = page.evaluate(
-        "async () => Array.from(new Uint8Array(await (await fetch(document.querySelector('#song-sound audio').src))"
-        ".arrayBuffer()))"
+    text = page.evaluate(
+        "async () => { const reader = new FileReader();"
+        " const done = new Promise((resolve) => { reader.onload = () => resolve(reader.result); });"
+        " reader.readAsDataURL(await (await fetch(document.querySelector('#song-sound audio').src)).blob());"
+        " return (await done).split(',')[1]; }"
     )
-    return soundfile.read(io.BytesIO(bytes(bytes_)))[0]
+    return soundfile.read(io.BytesIO(base64.b64decode(text)))[0]
 
 
 def saved(page: Any, place: str, name: str, folder: Path) -> Path:

@@ -176,4 +176,4 @@ def test_the_command_serves_a_page_that_works_there(service: str, monkeypatch: p
 def genre_weights(client: Any) -> list[float]:
     """A weight of 0 for each genre of the page."""
     parameters = client.view_api(return_format="dict")["named_endpoints"]["/generate"]["parameters"]
-    return [0.0] * (len(parameters) - 11)
+    return [0.0] * (len(parameters) - 13)  # eleven fields before them, a clip and its share after

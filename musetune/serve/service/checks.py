@@ -66,7 +66,7 @@ def check_sheet(body: SheetBody, files: Collection[str]) -> LeadSheet | None:
     return None if body.lead_sheet is None else LeadSheet.from_json(body.lead_sheet)
 
 
-def check_sound(body: SoundBody) -> None:
+def check_sound(body: SoundBody, files: Collection[str]) -> None:
     """Check what all that makes sound takes."""
     from musetune.audio.loudness import check_loudness
     from musetune.pipeline.checks import check_scales, check_shares
@@ -75,6 +75,8 @@ def check_sound(body: SoundBody) -> None:
     check_scales(**{name: getattr(body, name) for name in scales})
     check_shares(strength=body.strength)
     check_loudness(getattr(body, "lufs", None))
+    if body.style_strength is not None and "style_audio" not in files:
+        raise ValueError("style_strength needs style_audio: a file, the clip whose sound is meant")
     for name, weight in body.adapters.items():
         if not 0 <= weight <= 2:
             raise ValueError(f"adapters: {name[:40]!r} has the weight {weight:g}, which is outside 0–2")
@@ -103,13 +105,11 @@ def check_generation(body: GenerationBody, files: Collection[str], max_seconds: 
     from musetune.pipeline.checks import check_intervals, check_positive, check_shares, reject_arguments
     from musetune.pipeline.request import NEEDS_MUSIC
 
-    check_sound(body)
+    check_sound(body, files)
     check_shares(guidance_rescale=body.guidance_rescale)
     check_intervals(guidance_interval=body.guidance_interval, music_guidance_interval=body.music_guidance_interval)
     if body.duration_seconds is not None:
         check_positive("duration_seconds", body.duration_seconds)
-    if body.style_strength is not None and "style_audio" not in files:
-        raise ValueError("style_strength needs style_audio: a file, the clip whose sound is meant")
     has_notes = body.arrangement_job is not None or "arrangement" in files
     if body.arrange and has_notes:
         raise ValueError("arrange=true writes notes, and there are some already: leave one of them out")
@@ -142,7 +142,7 @@ def steps_of(body: SoundBody, music: bool = True) -> int:
 
 def check_edit(body: EditBody, files: Collection[str], max_seconds: float) -> float:
     """Check an edit as all edits are checked; its cost, the recording's length being unknown."""
-    check_sound(body)
+    check_sound(body, files)
     check_sheet(body, files)
     if (body.source_job is not None) == ("audio" in files):
         raise ValueError("say what to edit: source_job, or a file audio, one of them")
@@ -195,7 +195,7 @@ def check_loop(body: LoopBody, files: Collection[str], max_seconds: float) -> fl
     """Check loops; their cost as of `check_generation`."""
     from musetune.pipeline.loop_sheets import check_loop as check_whole_bars
 
-    check_sound(body)
+    check_sound(body, files)
     own = check_sheet(body, files)
     elsewhere = body.lead_sheet_job is not None or "lead_sheet" in files
     if elsewhere and body.harmonic_progression is not None:

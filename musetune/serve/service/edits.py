@@ -104,7 +104,7 @@ def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     check_length(sheet.duration_s * body.loops, max_seconds)
     context.step("preparing")
     adapter_mix(pipe, body.adapters)
-    options = _options(pipe, context, body, body.loops)
+    options = _options(pipe, context, inputs, body, body.loops)
     output = pipe.loop(sheet, body.prompt, loops=body.loops, **options)
     seconds = {"generate": time.perf_counter() - began}
     result = write_generation(pipe, context, body, output, 0, seconds, loop_s=sheet.duration_s)
@@ -124,18 +124,20 @@ def _prepare(
     sheet = inputs.sheet(body) or piece.lead_sheet or inputs.heard_sheet()
     context.step("preparing")
     adapter_mix(pipe, body.adapters)
-    options = _options(pipe, context, body)
+    options = _options(pipe, context, inputs, body)
     notes = inputs.notes()
     if notes is not None:
         options["arrangement"] = notes
     return began, piece, sheet, options
 
 
-def _options(pipe: MuseTunePipeline, context: JobContext, body: Any, calls: int = 1) -> dict[str, Any]:
+def _options(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, body: Any, calls: int = 1) -> dict[str, Any]:
     """Options that every edit takes."""
     import torch
 
     options = {name: value for name in OPTIONS if (value := getattr(body, name)) is not None}
+    if (style := inputs.style()) is not None:
+        options |= {"style_audio": style, "style_strength": body.style_strength}
     on_step = stepper(pipe, context, body, steps_of(body), calls)
     generator = torch.Generator().manual_seed(body.seed)
     return options | {"generator": generator, "callback_on_step_end": on_step, "return_report": True}

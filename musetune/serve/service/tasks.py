@@ -80,7 +80,7 @@ TASKS = (
         RepaintBody,
         checks.check_repaint,
         "Submit stretches of a recording to make anew under other chords or words.",
-        SONG | SHEET | NOTES,
+        SONG | SHEET | NOTES | STYLE,
     ),
     Task(
         "extend",
@@ -88,7 +88,7 @@ TASKS = (
         ExtendBody,
         checks.check_extend,
         "Submit a recording to play on after its end or before its beginning.",
-        SONG | SHEET | NOTES,
+        SONG | SHEET | NOTES | STYLE,
     ),
     Task(
         "vary",
@@ -96,7 +96,7 @@ TASKS = (
         VaryBody,
         checks.check_vary,
         "Submit a recording to take again, near or far.",
-        SONG | SHEET | NOTES,
+        SONG | SHEET | NOTES | STYLE,
     ),
     Task(
         "cover",
@@ -104,7 +104,7 @@ TASKS = (
         CoverBody,
         checks.check_cover,
         "Submit a recording to play with another sound: chords, beats, melody and loudness stay.",
-        SONG | SHEET | NOTES,
+        SONG | SHEET | NOTES | STYLE,
     ),
     Task(
         "loop",
@@ -112,7 +112,7 @@ TASKS = (
         LoopBody,
         checks.check_loop,
         "Submit loops to generate, whose last bar flows into the first.",
-        SHEET,
+        SHEET | STYLE,
     ),
     Task(
         "plan",

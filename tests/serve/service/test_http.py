@@ -137,10 +137,15 @@ def test_edits_of_a_job_and_of_a_recording(client: ServiceClient, tmp_path: Path
 def test_the_sound_of_a_clip_and_a_loop_of_its_own(client: ServiceClient, served: Program, tmp_path: Path) -> None:
     import numpy as np
 
-    soundfile.write(tmp_path / "style.wav", np.random.default_rng(0).normal(0, 0.1, 16000), 16000)
+    style = tmp_path / "style.wav"
+    soundfile.write(style, np.random.default_rng(0).normal(0, 0.1, 16000), 16000)
     fields = {"harmonic_progression": "| Am |", "duration_seconds": 2, "num_inference_steps": 1, "loop": True}
-    job = client.generate("x", style_audio_file=tmp_path / "style.wav", style_strength=0.5, **fields)
+    job = client.generate("x", style_audio_file=style, style_strength=0.5, **fields)
     assert client.wait(job.id, PATIENCE_S).result["seconds"] == 2.0
+    anew = {"source_job": job.id, "amount": 1.0, "num_inference_steps": 1, "mono16": True}
+    jobs = [client.vary(**anew), client.vary(style_audio_file=style, **anew)]  # one seed, one sheet
+    one, other = (client.file(client.wait(each.id, PATIENCE_S).id) for each in jobs)
+    assert one != other
 
 
 def test_loops(client: ServiceClient) -> None:

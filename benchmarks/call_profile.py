@@ -1,0 +1,151 @@
+"""Where the time of a call goes: milliseconds of each part, the first call and one that finds prompts and merged
+weights in the caches.
+
+    python benchmarks/call_profile.py [--base nano] [--genre jazz] [--steps 20] [--repeats 5] [--threads 2]
+
+A clip of 10.24 s in 48 kHz stereo with a lead sheet, a genre and a report. Each part is timed where the pipeline enters
+it; `everything else` is the rest of the call. Medians by the clock, and by the processor's time, which does not see
+what else the machine does. Columns: `first` has empty caches, `again` is the same call once more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from typing import Any
+
+import torch
+from realsize import Time, table
+
+import musetune.evaluation
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.symbols import LeadSheet
+
+SECONDS = 10.24
+REST, WHOLE = "everything else", "whole call"
+COLUMNS = ("part", "first, ms", "again, ms", "first, processor ms", "again, processor ms", "share of again")
+
+
+class Stopwatch:
+    """Adds up the time that is spent in functions, of an inner one not what it calls of the outer."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, Time] = {}
+        self._inner = [Time(0.0, 0.0)]
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        """Count what happens inside as ``name``, without what is counted under other names there."""
+        self._inner.append(Time(0.0, 0.0))
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            spent = Time(time.perf_counter() - wall, time.process_time() - cpu)
+            inner = self._inner.pop()
+            outer = self._inner[-1]
+            self._inner[-1] = Time(outer.wall_s + spent.wall_s, outer.cpu_s + spent.cpu_s)
+            before = self.times.get(name, Time(0.0, 0.0))
+            self.times[name] = Time(
+                before.wall_s + spent.wall_s - inner.wall_s, before.cpu_s + spent.cpu_s - inner.cpu_s
+            )
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function`` with its time counted as ``name``."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with self.timing(name):
+                return function(*args, **kwargs)
+
+        return timed
+
+
+@contextmanager
+def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
+    """A context in which ``watch`` counts the parts of the pipeline's calls."""
+    places: list[tuple[str, object, str]] = [
+        ("text encoder CLAP", pipe.text_encoder, "get_text_features"),
+        ("text encoder T5", pipe.text_encoder_2, "forward"),
+        ("GPT-2", pipe, "generate_language_model"),
+        ("music: conditioner, keys, FiLM", pipe.adapter, "prepare"),
+        ("LoRAs into the weights", pipe.adapter_manager.merged_weights, "prepare"),
+        ("U-Net", pipe.unet, "forward"),
+        ("scheduler", pipe.scheduler, "step"),
+        ("autoencoder", pipe.vae, "decode"),
+        ("vocoder", pipe.vocoder, "forward"),
+        ("upsampler", pipe.upsampler, "upsample"),
+        ("report", musetune.evaluation, "report"),
+    ]
+    with ExitStack() as undo:
+        for name, owner, attribute in places:
+            if owner is None:
+                continue
+            function, own = getattr(owner, attribute), attribute in vars(owner)
+            setattr(owner, attribute, watch.around(name, function))
+            undo.callback(setattr, owner, attribute, function) if own else undo.callback(delattr, owner, attribute)
+            watch.times[name] = Time(0.0, 0.0)
+        yield
+
+
+def profile(pipe: MuseTunePipeline, call: Callable[[], object], repeats: int) -> dict[str, list[dict[str, Time]]]:
+    """Times of each part in every call, of ``first`` calls and of calls ``again``."""
+    found: dict[str, list[dict[str, Time]]] = {"first": [], "again": []}
+    call()  # warm up
+    for _ in range(repeats):
+        pipe.prompt_cache.clear()
+        pipe.adapter_manager.merged_weights.clear()
+        for kind in found:
+            watch = Stopwatch()
+            with watched(pipe, watch), watch.timing(REST):
+                call()
+            total = [sum(times) for times in zip(*watch.times.values(), strict=True)]
+            found[kind].append({**watch.times, WHOLE: Time(*total)})
+    return found
+
+
+def rows_of(found: dict[str, list[dict[str, Time]]]) -> list[list[object]]:
+    """The table: medians in milliseconds, and what share of a call again each part is."""
+    rows: list[list[object]] = [list(COLUMNS)]
+    middle = {
+        (kind, part): [1e3 * median(one[part][i] for one in calls) for i in range(2)]
+        for kind, calls in found.items()
+        for part in calls[0]
+    }
+    whole = middle["again", WHOLE][0]
+    for part in found["again"][0]:
+        first, again = middle["first", part], middle["again", part]
+        cells = [f"{x:.1f}" for x in (first[0], again[0], first[1], again[1])]
+        rows.append([part, *cells, f"{100 * again[0] / whole:.0f} %"])
+    return rows
+
+
+def main() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default="nano")
+    parser.add_argument("--adapter", default="theory")
+    parser.add_argument("--genre", default="jazz", help="a genre adapter; none: without")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
+    pipe.load_upsampler()
+    if args.genre != "none":
+        pipe.load_adapter(args.genre)
+    pipe.set_progress_bar_config(disable=True)
+    sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=SECONDS)
+    found = profile(
+        pipe,
+        lambda: pipe("pop", lead_sheet=sheet, num_inference_steps=args.steps, stereo=True, return_report=True),
+        args.repeats,
+    )
+    print(table(rows_of(found)))
+
+
+if __name__ == "__main__":
+    main()

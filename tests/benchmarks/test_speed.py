@@ -1,0 +1,46 @@
+"""What the benchmarks of speed count is right. No clock is judged."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import call_profile
+import pytest
+from realsize import Time
+from small_pipe import make_pipe, music
+
+
+def test_inner_parts_are_taken_from_outer_ones_and_all_add_up() -> None:
+    watch = call_profile.Stopwatch()
+    inner = watch.around("inner", lambda: time.sleep(0.02))
+
+    def outer() -> None:
+        inner()
+        inner()
+
+    began = time.perf_counter()
+    with watch.timing("rest"):
+        watch.around("outer", outer)()
+    whole = time.perf_counter() - began
+    assert watch.times["inner"].wall_s >= 0.04
+    assert watch.times["outer"].wall_s < watch.times["inner"].wall_s
+    assert sum(part.wall_s for part in watch.times.values()) == pytest.approx(whole, rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_profile_has_every_part_and_leaves_the_pipeline_alone(tiny_base: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    own = {name: set(vars(part)) for name, part in pipe.components.items() if hasattr(part, "__dict__")}
+    found = call_profile.profile(pipe, lambda: music(pipe, return_report=True), 1)
+    (first,), (again,) = found["first"], found["again"]
+    asked = ("text encoder CLAP", "text encoder T5", "GPT-2")
+    assert all(first[part].wall_s > 0 for part in (*asked, "U-Net", "autoencoder", "vocoder", "report"))
+    assert all(again[part] == Time(0.0, 0.0) for part in asked)
+    assert again["U-Net"].wall_s > 0
+    for calls in found.values():
+        parts = [times.wall_s for name, times in calls[0].items() if name != call_profile.WHOLE]
+        assert sum(parts) == pytest.approx(calls[0][call_profile.WHOLE].wall_s)
+    assert {name: set(vars(part)) for name, part in pipe.components.items() if hasattr(part, "__dict__")} == own
+    assert "upsampler" not in first  # this pipeline has none
+    assert len(call_profile.rows_of(found)) == len(first) + 1
