@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from musetune.audio import load_audio
-from musetune.datasets.latent_dataset import Clip, DatasetWriter
+from musetune.datasets.latent_dataset import Clip, DatasetWriter, TextEmbedding
 from musetune.datasets.preference_set import PreferencePair, write_preferences
 from musetune.datasets.prepare import SAMPLE_RATE, LatentEncoder
 from musetune.evaluation.preferences import PairBatch, Verdict, read_verdicts
@@ -107,7 +108,7 @@ def _encoded(
     sheet: LeadSheet,
     encoder: LatentEncoder,
     seconds: float,
-) -> tuple[list[Clip], object, dict[str, object]] | None:
+) -> tuple[list[Clip], Tensor, dict[str, TextEmbedding]] | None:
     """What a writer adds of one take; None where its sound is shorter than a clip."""
     assert side is not None
     wave, _ = load_audio(folder / side["audio"], SAMPLE_RATE, mono=True)

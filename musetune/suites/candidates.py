@@ -239,7 +239,9 @@ def prefer(
     groups: dict[str, list[int]] = {}
     for place, clip in enumerate(data.clips):
         groups.setdefault(request_of(clip), []).append(place)
-    pairs, optimality, best = [], {}, []
+    pairs: list[PreferencePair] = []
+    optimality: dict[str, float] = {}
+    best: list[float] = []
     for places in groups.values():
         own = [totals[place] for place in places]
         best.append(max(own))

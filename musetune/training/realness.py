@@ -112,6 +112,6 @@ def realness(
     for half in range(FOLDS):
         model = train_classifier(real[real_fold != half], generated[fold != half], steps=steps, seed=seed + half)
         with torch.no_grad():
-            logits = torch.cat([model(part) for part in generated[fold == half].split(64)])
+            logits = torch.cat([model(part) for part in torch.split(generated[fold == half], 64)])
         values[fold == half] = torch.sigmoid((logits - logits.mean()) / (logits.std(correction=0) + 1e-6))
     return values
