@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from musetune.datasets import LatentDataset
 from musetune.evaluation.preferences.summary import wilson
-from musetune.evaluation.rewards import Take
+from musetune.evaluation.rewards import RequestedTake
 from musetune.evaluation.rewards.music import stroke_times
 from musetune.suites.pairs import Player, TakeSetup, plan_requests
 
@@ -41,7 +41,7 @@ def darkness_and_sparseness(wave: np.ndarray, rate: int) -> float:
     return -(centroid / CENTROID_HZ + strokes / STROKES)
 
 
-def stillness(take: Take) -> float:
+def stillness(take: RequestedTake) -> float:
     """A reward that can be hacked: how alike neighbouring moments sound, 0…1. Music that does not move is perfect.
 
     A chord's coherence rewarded alone makes songs of one chord (GAPT); this is its plainest form.

@@ -13,13 +13,13 @@ from musetune.evaluation.rewards.music import stroke_times
 from musetune.theory.harmony.comparison import longest
 
 if TYPE_CHECKING:
-    from musetune.evaluation.rewards import Take
+    from musetune.evaluation.rewards import RequestedTake
 
 STEPS_A_BEAT = 4
 DIVERSITIES = ("chords", "onsets", "timbre")
 
 
-def diversity(takes: Sequence[Take]) -> dict[str, float]:
+def diversity(takes: Sequence[RequestedTake]) -> dict[str, float]:
     """How much the takes of one request differ, of other seeds each.
 
     Args:
@@ -36,8 +36,8 @@ def diversity(takes: Sequence[Take]) -> dict[str, float]:
 
     Example:
         >>> from musetune import LeadSheet
-        >>> from musetune.evaluation.rewards import Take
-        >>> silence = Take(np.zeros(64000), 16000, LeadSheet.parse("| C | F |", bpm=120))
+        >>> from musetune.evaluation.rewards import RequestedTake
+        >>> silence = RequestedTake(np.zeros(64000), 16000, LeadSheet.parse("| C | F |", bpm=120))
         >>> diversity([silence, silence])["onsets"]
         0.0
     """
@@ -53,14 +53,14 @@ def diversity(takes: Sequence[Take]) -> dict[str, float]:
     }
 
 
-def distinct_chords(take: Take) -> int:
+def distinct_chords(take: RequestedTake) -> int:
     """How many distinct chords are heard, the longest of each asked beat; silence is none."""
     edges = [*(float(s) for s in take.sheet.beats_s), take.sheet.duration_s]
     heard = {longest(take.report.estimate, a, b)[0] for a, b in itertools.pairwise(edges) if b > a}
     return len(heard - {"N"})
 
 
-def onset_pattern(take: Take) -> np.ndarray:
+def onset_pattern(take: RequestedTake) -> np.ndarray:
     """Whether something is struck at each sixteenth of the asked beats, (beats · 4,) bool."""
     beats = np.append(take.sheet.beats_s, take.sheet.duration_s)
     positions = np.interp(stroke_times(take.wave, take.rate), beats, np.arange(len(beats)), left=-1, right=-1)

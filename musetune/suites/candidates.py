@@ -18,8 +18,8 @@ from musetune.datasets.preference_set import PreferencePair, write_preferences
 from musetune.datasets.prepare import SAMPLE_RATE, LatentEncoder
 from musetune.evaluation.audio_similarity import clap_similarity
 from musetune.evaluation.rewards import (
+    RequestedTake,
     Reward,
-    Take,
     advantages,
     best_and_worst,
     measure_rewards,
@@ -89,7 +89,7 @@ def load_policy(encoder: LatentEncoder, adapter: str, theory: str | None = None)
 
 def draw_takes(
     pipe: MuseTunePipeline, request: CandidateRequest, seeds: Sequence[int], steps: int
-) -> tuple[Tensor, list[Take]]:
+) -> tuple[Tensor, list[RequestedTake]]:
     """Latents (K, channels, rows, cols) and takes of one request, one a seed, in the seeds' order."""
     output = pipe(
         request.prompt,
@@ -105,7 +105,7 @@ def draw_takes(
     waves = decode_latents(pipe, latents)[:, : round(request.sheet.duration_s * rate)]
     words = clap_similarity(pipe, [request.prompt] * len(seeds), list(waves), rate)
     return latents, [
-        Take(wave, rate, request.sheet, request.prompt, request.arrangement, float(cosine))
+        RequestedTake(wave, rate, request.sheet, request.prompt, request.arrangement, float(cosine))
         for wave, cosine in zip(waves, words, strict=True)
     ]
 
@@ -190,7 +190,7 @@ def score_again(
             wave = decode_latents(encoder.pipe, latents.float())[0, : round(clip.duration_s * rate)]
             notes = None if clip.arrangement is None else Arrangement.from_json(clip.arrangement, sheet.grid)
             cosine = float(clap_similarity(encoder.pipe, [clip.text], [wave], rate)[0])
-            values = measure_rewards(Take(wave, rate, sheet, clip.text, notes, cosine), rewards)
+            values = measure_rewards(RequestedTake(wave, rate, sheet, clip.text, notes, cosine), rewards)
             scored = replace(
                 clip, file=clip.id, provenance={**clip.provenance, "request": request_of(clip), "rewards": values}
             )

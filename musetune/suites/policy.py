@@ -66,7 +66,7 @@ class PolicySettings:
 
     @property
     def development_seeds(self) -> list[int]:
-        """Of the takes of each development sheet; no candidate has them."""
+        """Seeds of the takes of each development sheet; no candidate has them."""
         return list(range(self.seed + DEVELOPMENT, self.seed + DEVELOPMENT + self.takes))
 
 

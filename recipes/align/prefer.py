@@ -10,7 +10,7 @@ the page's Compare tab made. The third lets other rewards choose among takes tha
 preferences.json. Killed, the same command goes on where it was.
 
 Options: YAML files and `key=value` overrides. Where rewards are named, only those count. One of your own, in YAML:
-`rewards: {"mymodule:myfunction": 1.0}`, a function that takes a musetune.evaluation.rewards.Take and returns 0…1.
+`rewards: {"mymodule:myfunction": 1.0}`, a function of a musetune.evaluation.rewards.RequestedTake that returns 0…1.
 """
 
 from __future__ import annotations

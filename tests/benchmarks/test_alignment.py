@@ -14,7 +14,7 @@ from small import SR, tones
 from musetune import LeadSheet
 from musetune.datasets import Clip, DatasetInfo, DatasetWriter, TextEmbedding
 from musetune.evaluation.preferences import PairBatch
-from musetune.evaluation.rewards import Take
+from musetune.evaluation.rewards import RequestedTake
 
 SHEET = LeadSheet.parse("| C | F |", bpm=120, duration_seconds=4.0)
 
@@ -52,7 +52,7 @@ def test_the_listener_likes_it_dark_and_sparse() -> None:
 
 def test_stillness_is_best_where_nothing_moves() -> None:
     still, moving = LeadSheet.parse("| C | C |", bpm=120, duration_seconds=4.0), SHEET
-    values = [listener.stillness(Take(tones(sheet, 4.0, clicks=0.0), SR, sheet)) for sheet in (still, moving)]
+    values = [listener.stillness(RequestedTake(tones(sheet, 4.0, clicks=0.0), SR, sheet)) for sheet in (still, moving)]
     assert 1 >= values[0] > values[1] > 0
 
 

@@ -10,7 +10,7 @@ from musetune import LeadSheet
 from musetune.evaluation.bootstrap import Mean
 from musetune.evaluation.diversity import diversity, onset_pattern
 from musetune.evaluation.guards import GuardLimits, PolicyFigures, decide, paired_difference, vetoes
-from musetune.evaluation.rewards import Take
+from musetune.evaluation.rewards import RequestedTake
 
 BEFORE = PolicyFigures({"a": 0.5, "b": 0.7}, {"chords": 3.0, "onsets": 0.4, "timbre": 2.0}, 0.6, 100.0)
 UP, DOWN = Mean(0.1, 0.05, 0.15, 12), Mean(-0.05, -0.1, -0.01, 12)
@@ -57,12 +57,12 @@ def test_differences_are_of_the_same_requests() -> None:
 @pytest.mark.slow
 def test_takes_that_are_alike_have_no_diversity() -> None:
     sheet = LeadSheet.parse("| C | F | G | C |", bpm=120, duration_seconds=8.0)
-    same = Take(tones(sheet, 8.0), SR, sheet)
+    same = RequestedTake(tones(sheet, 8.0), SR, sheet)
     alike = diversity([same, same])
     assert alike["onsets"] == alike["timbre"] == 0
     assert alike["chords"] >= 3
     still = LeadSheet.parse("| C | C | C | C |", bpm=120, duration_seconds=8.0)
-    collapsed = Take(tones(still, 8.0, clicks=0.0), SR, sheet)
+    collapsed = RequestedTake(tones(still, 8.0, clicks=0.0), SR, sheet)
     other = diversity([same, collapsed])
     assert other["chords"] < alike["chords"]
     assert other["onsets"] > 0

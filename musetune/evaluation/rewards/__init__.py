@@ -6,13 +6,13 @@ They come from our analyser, the base's CLAP and a classifier that we train. Wha
 
 from musetune.evaluation.rewards.choice import DEFAULT_WEIGHTS, REWARDS, find_rewards, measure_rewards, weighted_mean
 from musetune.evaluation.rewards.pairing import advantages, best_and_worst
-from musetune.evaluation.rewards.take import Reward, Take
+from musetune.evaluation.rewards.take import RequestedTake, Reward
 
 __all__ = [
     "DEFAULT_WEIGHTS",
     "REWARDS",
     "Reward",
-    "Take",
+    "RequestedTake",
     "advantages",
     "best_and_worst",
     "find_rewards",

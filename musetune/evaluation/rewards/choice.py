@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from musetune.evaluation.rewards import music, sound
-from musetune.evaluation.rewards.take import Reward, Take
+from musetune.evaluation.rewards.take import RequestedTake, Reward
 
 REALNESS = "sound"  # learned anew from each round's takes, so no function of a take alone
 REWARDS: dict[str, Reward] = {
@@ -39,7 +39,7 @@ def find_rewards(weights: Mapping[str, float]) -> dict[str, Reward]:
 
     Args:
         weights: Weight of each, at least 0: names of `REWARDS`, `sound`, or `module:function` of your own, which takes
-            a `Take` and returns 0…1, the higher the better, or None where nothing was asked.
+            a `RequestedTake` and returns 0…1, the higher the better, or None where nothing was asked.
 
     Returns:
         Function by name, without `sound`, which is learned from all takes of a round, and without what weighs nothing.
@@ -84,7 +84,7 @@ def _own(name: str) -> Reward:
     return reward
 
 
-def measure_rewards(take: Take, rewards: Mapping[str, Reward]) -> dict[str, float | None]:
+def measure_rewards(take: RequestedTake, rewards: Mapping[str, Reward]) -> dict[str, float | None]:
     """Value of each reward of a take.
 
     Raises:
@@ -93,7 +93,8 @@ def measure_rewards(take: Take, rewards: Mapping[str, Reward]) -> dict[str, floa
     Example:
         >>> import numpy as np
         >>> from musetune import LeadSheet
-        >>> measure_rewards(Take(np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120)), {"chords": music.chords})
+        >>> take = RequestedTake(np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120))
+        >>> measure_rewards(take, {"chords": music.chords})
         {'chords': 0.0}
     """
     values: dict[str, float | None] = {}

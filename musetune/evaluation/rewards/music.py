@@ -12,30 +12,30 @@ from musetune.audio.source import RATE
 from musetune.evaluation.adherence import chords_as_asked
 from musetune.evaluation.likeness import melody_likeness
 from musetune.evaluation.notes import notes_of, onset_f, strokes_of
-from musetune.evaluation.rewards.take import Take
+from musetune.evaluation.rewards.take import RequestedTake
 
 
-def chords(take: Take) -> float | None:
+def chords(take: RequestedTake) -> float | None:
     """Share of the time with a chord in the sheet in which all that its symbol asks for is heard, 0…1."""
     return chords_as_asked(take.sheet, take.report.estimate)
 
 
-def beats(take: Take) -> float | None:
+def beats(take: RequestedTake) -> float | None:
     """F-measure of the beats at ±70 ms, 0…1."""
     return take.report.scores["beat_f"]
 
 
-def bars(take: Take) -> float | None:
+def bars(take: RequestedTake) -> float | None:
     """F-measure of the bar lines at ±70 ms, 0…1."""
     return take.report.scores["downbeat_f"]
 
 
-def key(take: Take) -> float | None:
+def key(take: RequestedTake) -> float | None:
     """MIREX weighted score of the key, 0…1."""
     return take.report.scores["key"]
 
 
-def notes(take: Take) -> float | None:
+def notes(take: RequestedTake) -> float | None:
     """Mean of the drums' strokes (F-measure at ±50 ms) and the lead's pitch classes (share of its time), 0…1.
 
     Each only where the arrangement has the player; None where it has neither. By our own onset detector and

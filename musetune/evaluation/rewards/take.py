@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Take:
+class RequestedTake:
     """A take and its request.
 
     Attributes:
@@ -30,7 +30,7 @@ class Take:
 
     Example:
         >>> from musetune import LeadSheet
-        >>> Take(np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120)).report.score
+        >>> RequestedTake(np.zeros(32000), 16000, LeadSheet.parse("| C |", bpm=120)).report.score
         0.0
     """
 
@@ -47,4 +47,4 @@ class Take:
         return report(self.wave, self.rate, self.sheet)
 
 
-Reward: TypeAlias = Callable[[Take], float | None]  # 0…1, the higher the better; None where nothing was asked
+Reward: TypeAlias = Callable[[RequestedTake], float | None]  # 0…1, the higher the better; None where nothing was asked

@@ -13,7 +13,7 @@ from musetune import LeadSheet
 from musetune.evaluation.rewards import (
     DEFAULT_WEIGHTS,
     REWARDS,
-    Take,
+    RequestedTake,
     advantages,
     best_and_worst,
     find_rewards,
@@ -27,8 +27,8 @@ SHEET = LeadSheet.parse("| C | F | G | C |", key="C major", bpm=120, duration_se
 OTHER = LeadSheet.parse("| Ebm | Bbm | Abm | Ebm |", key="Eb minor", bpm=97, duration_seconds=8.0)
 
 
-def take(sheet: LeadSheet = SHEET, **changes) -> Take:  # type: ignore[no-untyped-def]
-    return Take(tones(SHEET, 8.0), SR, sheet, "pop", **changes)
+def take(sheet: LeadSheet = SHEET, **changes) -> RequestedTake:  # type: ignore[no-untyped-def]
+    return RequestedTake(tones(SHEET, 8.0), SR, sheet, "pop", **changes)
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_notes_are_worth_what_is_played_of_them() -> None:
         drums[place : place + 400] += np.exp(-np.arange(400) / 60)[: len(drums[place : place + 400])]
     only = type(arrangement)(stems={"drums": arrangement.stems["drums"]}, grid=arrangement.grid)
     late = np.roll(drums, round(0.0625 * SR))  # half a sixteenth
-    played, missed = (REWARDS["notes"](Take(wave, SR, SHEET, arrangement=only)) for wave in (drums, late))
+    played, missed = (REWARDS["notes"](RequestedTake(wave, SR, SHEET, arrangement=only)) for wave in (drums, late))
     assert played > 0.6 > missed  # type: ignore[operator]
     assert REWARDS["notes"](take()) is None  # no notes were asked for
 
@@ -65,7 +65,9 @@ def test_strokes_are_heard_where_they_are() -> None:
 
 def test_loudness_and_clipping() -> None:
     sine = np.sin(np.arange(SR) / 10)
-    right, faint, square = (Take(wave, SR, SHEET) for wave in (0.3 * sine, 1e-3 * sine, (10 * sine).clip(-1, 1)))
+    right, faint, square = (
+        RequestedTake(wave, SR, SHEET) for wave in (0.3 * sine, 1e-3 * sine, (10 * sine).clip(-1, 1))
+    )
     assert REWARDS["loudness"](right) == 1
     assert REWARDS["loudness"](faint) == 0
     assert REWARDS["clipping"](right) == 1
@@ -81,7 +83,7 @@ def test_a_reward_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "my_taste", raising=False)
     rewards = find_rewards({"my_taste:quiet": 1.0, "chords": 0.0, "sound": 0.5})
-    assert measure_rewards(Take(np.full(SR, 0.25), SR, SHEET), rewards) == {"my_taste:quiet": 0.75}
+    assert measure_rewards(RequestedTake(np.full(SR, 0.25), SR, SHEET), rewards) == {"my_taste:quiet": 0.75}
     with pytest.raises(ValueError, match="my_taste:wild gives 7: it has to lie in 0…1"):
         measure_rewards(take(), find_rewards({"my_taste:wild": 1.0}))
     for name, message in (("my_taste:none", "cannot be found"), ("my_taste:number", "a int, not a function")):
