@@ -8,9 +8,11 @@ loss, backward, clipping, AdamW, average of the weights; adapter and LoRA are th
 words are random, since neither memory nor time depends on them; there are 128 event tokens.
 
 Every combination runs in a process of its own, so that its peak is its own: the most memory that the process ever had
-resident (`VmHWM` on Linux), or on cuda the most that torch had allocated. `before` is what it held when the first step
-began: weights, optimiser, libraries. Seconds are medians by the clock; `CPU seconds`, the processor's own, leave out
-what else the machine did meanwhile. A combination that the system kills for its memory is reported as such.
+resident (`VmHWM` on Linux), or on cuda the most that torch had allocated. `before` is what it held
+when the first step began: weights, optimiser, libraries. Seconds are medians by the clock; `CPU seconds`, the
+processor's own, leave out what else the machine did meanwhile. A combination that the system kills for its memory is
+reported as such. `--quantization int8` rounds the frozen U-Net's matrices after they were made, so that the peak of a
+small batch may be that of making them.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ from tqdm import tqdm
 
 from musetune.conditioning import MusicTokens
 from musetune.datasets import TextEmbedding
+from musetune.pipeline.quantization import quantize_unet
 from musetune.training.denoiser import Denoiser
 from musetune.training.loss import add_noise, diffusion_loss, snr, target
 from musetune.training.memory import enable_gradient_checkpointing
@@ -58,12 +61,22 @@ EVENTS = 128
 class Learner:
     """The recipe's adapter on a base with random weights, and one step of the recipe's training."""
 
-    def __init__(self, base: Base, *, checkpointing: bool, device: str, mixed_precision: str = "no") -> None:
+    def __init__(
+        self,
+        base: Base,
+        *,
+        checkpointing: bool,
+        device: str,
+        mixed_precision: str = "no",
+        quantization: str | None = None,
+    ) -> None:
         recipe = recipe_of(base.name)
         unet = unet_of(base)
         if device == "cpu":
             unet.set_attn_processor(AttnProcessor())  # as finetune.py does: on CPUs faster in training
         self.base_parameters = count(unet)
+        if quantization is not None:
+            quantize_unet(unet, quantization)
         self.adapter = adapter_of(unet, base, recipe, recipe.rank)
         if checkpointing:
             enable_gradient_checkpointing(unet)
@@ -101,6 +114,7 @@ class Trial(NamedTuple):
     device: str = "cpu"
     threads: int = 2
     mixed_precision: str = "no"
+    quantization: str | None = None
 
 
 def measure(trial: Trial) -> dict[str, Any]:
@@ -108,13 +122,17 @@ def measure(trial: Trial) -> dict[str, Any]:
     torch.set_num_threads(trial.threads)
     base = base_of(trial.base)
     learner = Learner(
-        base, checkpointing=trial.checkpointing, device=trial.device, mixed_precision=trial.mixed_precision
+        base,
+        checkpointing=trial.checkpointing,
+        device=trial.device,
+        mixed_precision=trial.mixed_precision,
+        quantization=trial.quantization,
     )
     rows = trial.rows or base.rows
     latents = torch.randn(trial.batch, base.unet["in_channels"], rows, base.cols, device=trial.device)
     tokens = tokens_of(EVENTS, base, rows, learner.adapter, trial.batch).to(trial.device)
     text = TextEmbedding(*(x.to(trial.device) for x in words_of(base, trial.batch)))
-    before = peak(trial.device)
+    before = held(trial.device)
     losses: list[float] = []
     times = [timed(lambda: losses.append(learner.step(latents, tokens, text))) for _ in range(1 + trial.steps)][1:]
     own = count(learner.adapter)
@@ -143,6 +161,16 @@ def peak(device: str) -> int:
         return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def held(device: str) -> int:
+    """The bytes of now: resident in this process, or on cuda allocated by torch; the most so far where the system does
+    not tell.
+    """
+    if device != "cpu":
+        return torch.cuda.memory_allocated(device)
+    status = Path("/proc/self/status")
+    return 1024 * int(status.read_text().split("VmRSS:")[1].split()[0]) if status.is_file() else peak(device)
 
 
 def alone(trial: Trial) -> dict[str, Any]:
@@ -209,14 +237,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="that count, after one that does not; default: 2")
     parser.add_argument("--device", default="cpu", help="cpu or cuda; default: cpu")
     parser.add_argument("--mixed-precision", choices=["no", "bf16"], default="no", help="default: no")
+    parser.add_argument("--quantization", choices=["int8"], help="of the frozen U-Net's matrices; default: none")
     args = parser.parse_args()
+    how = (args.device, args.threads, args.mixed_precision, args.quantization)
     trials = [
-        Trial(name, batch, again == "yes", args.steps, args.rows, args.device, args.threads, args.mixed_precision)
+        Trial(name, batch, again == "yes", args.steps, args.rows, *how)
         for name, batch, again in product(args.base, args.batch, args.checkpointing)
     ]
     rows = [alone(trial) for trial in tqdm(trials, unit="process")]
     print(
-        f"{rows[0]['device']}, {args.threads} threads, {args.mixed_precision} mixed precision\n\n{table(lines(rows))}"
+        f"{rows[0]['device']}, {args.threads} threads, {args.mixed_precision} mixed precision, "
+        f"quantization {args.quantization or 'none'}\n\n{table(lines(rows))}"
     )
     finish(rows, args.json)
 

@@ -133,6 +133,7 @@ class Config:
     use_ema: bool = True
     ema_decay: float = 0.999
     mixed_precision: str | None = None  # no or bf16; null: what accelerate launch says, else no
+    quantization: str | None = None  # of the frozen base's matrices: int8 (needs torchao) saves memory; null: none
     gradient_checkpointing: bool = False
     cpu: bool = False  # even where there is a GPU
     max_bad_steps: int = 5  # stop after so many steps in a row without a finite loss
@@ -306,7 +307,7 @@ def set_up(config: Config) -> Setup:
 
 def build(config: Config, base: str, data: LatentDataset) -> Denoiser:
     """The frozen base with an adapter on it; what shall learn has requires_grad."""
-    unet = load_unet(base, data.info.channels, cpu=config.cpu)
+    unet = load_unet(base, data.info.channels, cpu=config.cpu, quantization=config.quantization)
     adapter = attach_adapter(
         unet,
         data.info.cols,

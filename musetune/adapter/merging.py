@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import reduce
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from musetune.adapter.lora import LoraDelta, plain_weights
+from musetune.models.quantized import is_quantized
 
 _Extra = tuple[nn.Parameter, Sequence[LoraDelta]]  # a weight and the LoRAs that come on top
 
@@ -44,7 +46,7 @@ class MergedWeights:
         """A context in which every LoRA that is on lies in the weights that it adapts, so that it costs nothing.
 
         After it the weights are what they were, bit for bit. What is merged already, or offloaded (on ``meta``), stays
-        as it is.
+        as it is. LoRAs on quantised weights are added to the outputs instead, and cost their own arithmetic.
 
         Args:
             unet: with peft's LoRAs in it, or without.
@@ -55,17 +57,22 @@ class MergedWeights:
         """
         layers = _layers_of(unet)
         weights = plain_weights(unet) if beside else {}
-        extra = [(weights[name], parts) for name, parts in (beside or {}).items()]
+        all_extra = [(weights[name], parts) for name, parts in (beside or {}).items()]
+        extra = [(weight, parts) for weight, parts in all_extra if not is_quantized(weight)]
+        rounded = [(weight, parts) for weight, parts in all_extra if is_quantized(weight)]
         if any(weight.is_meta for weight, _ in extra):
             raise ValueError(
                 "a LoRA cannot be added to weights that are offloaded: use enable_model_cpu_offload instead"
             )
         touched = list({id(w): w for w in [m.get_base_layer().weight for m in layers] + [w for w, _ in extra]}.values())
         own = [weight.data for weight in touched]
+        added = ExitStack()
         try:
             self.prepare(touched, layers, extra)
+            added.enter_context(_added_to_outputs(unet, rounded))
             yield
         finally:
+            added.close()
             for layer in layers:
                 layer.merged_adapters.clear()  # peft's `unmerge` would subtract, which rounds
             # where the U-Net was moved or cast meanwhile, its own weights follow
@@ -136,6 +143,7 @@ def _layers_of(unet: nn.Module) -> list[Any]:
     layers: list[Any] = [
         m for m in unet.modules() if isinstance(m, BaseTunerLayer) and not m.merged and not m.disable_adapters
     ]
+    layers = [m for m in layers if not is_quantized(m.get_base_layer().weight)]
     return [m for m in layers if not m.get_base_layer().weight.is_meta and any(map(m.scaling.get, m.active_adapters))]
 
 
@@ -152,6 +160,26 @@ def _merge(layers: list[Any], extra: list[_Extra]) -> None:
     for weight, parts in extra:
         # not copy_, which would count as a change of the base's own weight
         weight.data = reduce(lambda sum_, part: part.added_to(sum_), parts, weight.detach()).to(weight.dtype)
+
+
+@contextmanager
+def _added_to_outputs(unet: nn.Module, extra: list[_Extra]) -> Iterator[None]:
+    """A context in which LoRAs are added to what the matrices make of their input, instead of to the matrices."""
+    modules = {id(m.weight): m for m in unet.modules() if isinstance(m, nn.Linear)} if extra else {}
+    handles = [modules[id(weight)].register_forward_hook(partial(_add, parts)) for weight, parts in extra]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _add(parts: Sequence[LoraDelta], _: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+    """Return output (…, out) + Σ scale · up · down · input (…, in)."""
+    for part in parts:
+        down, up = (matrix.flatten(1).to(output) for matrix in (part.down, part.up))
+        output = output + part.scale * linear(linear(inputs[0], down), up)
+    return output
 
 
 def merged(unet: nn.Module, beside: Mapping[str, Sequence[LoraDelta]] | None = None) -> AbstractContextManager[None]:

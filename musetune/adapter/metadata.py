@@ -14,6 +14,7 @@ from torch import nn
 
 from musetune.adapter.lora import plain_weights
 from musetune.formats.json_object import number_field, object_field, read_json_object, text_field
+from musetune.models.quantized import is_quantized, plain
 
 if TYPE_CHECKING:
     from typing import Self
@@ -69,8 +70,8 @@ class AdapterMetadata:
         who = f"the adapter {self.name!r} was made for another U-Net, that of {self.base!r}: "
         if shapes_of(unet) != self.shapes:
             raise ValueError(f"{who}names or shapes of the weights differ; load that base")
-        here = weight_fingerprint(unet)
-        if here and (apart := _distance(self.sketch, here)) > SAME_BASE:
+        here, exact = weight_fingerprint(unet), [not is_quantized(weight) for weight in _samples(unet)]
+        if here and (apart := _distance(self.sketch, here, exact)) > SAME_BASE:
             raise ValueError(
                 f"{who}its shapes are this one's, its weights differ by {100 * apart:.0f} %; load that base"
             )
@@ -123,18 +124,26 @@ def shapes_of(unet: nn.Module) -> str:
 
 def weight_fingerprint(unet: nn.Module) -> tuple[float, ...]:
     """Return the middle value of 64 matrices, evenly spread over the U-Net by name; () where weights are offloaded."""
-    matrices = [weight for _, weight in sorted(plain_weights(unet).items()) if weight.ndim > 1]
-    samples = [matrices[i * len(matrices) // SAMPLES] for i in range(SAMPLES)]
+    samples = _samples(unet)
     if any(weight.is_meta for weight in samples):
         return ()
-    values = torch.stack([w.detach().flatten()[w.numel() // 2].float().cpu() for w in samples])
+    values = torch.stack([plain(w).flatten()[w.numel() // 2].float().cpu() for w in samples])
     return tuple(float(f"{value:.6g}") for value in values.tolist())
 
 
-def _distance(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Return the distance relative to the first; 0 where that was not taken."""
-    a, b = torch.tensor(one), torch.tensor(other)
-    return float((a - b).norm() / a.norm().clamp(min=1e-12)) if one else 0.0
+def _samples(unet: nn.Module) -> list[nn.Parameter]:
+    matrices = [weight for _, weight in sorted(plain_weights(unet).items()) if weight.ndim > 1]
+    return [matrices[i * len(matrices) // SAMPLES] for i in range(SAMPLES)]
+
+
+def _distance(one: tuple[float, ...], other: tuple[float, ...], exact: list[bool]) -> float:
+    """Return the distance relative to the first, by what is exact (quantised weights are rounded); 0 where that was
+    not taken.
+    """
+    if not one:
+        return 0.0
+    a, b = torch.tensor(one)[exact], torch.tensor(other)[exact]
+    return float((a - b).norm() / a.norm().clamp(min=1e-12))
 
 
 def short_name(name_or_path: str | Path) -> str:

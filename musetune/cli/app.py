@@ -35,7 +35,17 @@ from musetune.cli.lists import ListsCommand
 from musetune.cli.loops import loop_files, write_loops
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import Lufs, Mono16, audio_kind, load_pipeline, mix_path, save_players, stem_path, widen
+from musetune.cli.sound import (
+    Lufs,
+    Mono16,
+    Quantization,
+    audio_kind,
+    load_pipeline,
+    mix_path,
+    save_players,
+    stem_path,
+    widen,
+)
 from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
@@ -146,6 +156,7 @@ def generate(
     also: Annotated[list[str] | None, typer.Option(help="prompt of a further loop of the set, more than once")] = None,
     seed: Annotated[int, typer.Option(help="same seed, same audio")] = 0,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
+    quantization: Quantization = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)] = Path("out.wav"),
     format: Annotated[str | None, typer.Option(help="wav, flac, mp3 or ogg; default: the file's suffix")] = None,
     mono16: Mono16 = False,
@@ -206,7 +217,7 @@ def generate(
     check_new([*takes, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on), *beside], force)
     torch_device = pick_device(device)
     quiet()
-    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None)
+    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None, quantization)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call |= {"num_waveforms_per_prompt": candidates, **style} | ({"loop": True} if loop else {})
     if stems and lead_sheet is not None:

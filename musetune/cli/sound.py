@@ -20,6 +20,12 @@ Lufs = Annotated[
 ]
 
 
+Quantization = Annotated[
+    str | None,
+    typer.Option(help="hold the base's matrices in fewer bits, which saves memory: int8, int8-dynamic, fp8 or int4"),
+]
+
+
 def audio_kind(out: Path, format: str | None) -> str:
     """Return the audio format that the options mean.
 
@@ -37,11 +43,13 @@ def audio_kind(out: Path, format: str | None) -> str:
     return kind
 
 
-def load_pipeline(base: str, adapter: str | None, device: str, music: bool) -> tuple[MuseTunePipeline, str | None]:
+def load_pipeline(
+    base: str, adapter: str | None, device: str, music: bool, quantization: str | None = None
+) -> tuple[MuseTunePipeline, str | None]:
     """Load the pipeline, and say which adapter is in it where there shall be music."""
     from musetune.pipeline.pipeline import MuseTunePipeline
 
-    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter, quantization=quantization)
     if music and adapter is None:
         adapter = "theory" if pipe.adapter is None else "the base's own"
         if pipe.adapter is None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from musetune.formats.json_object import JSON_BYTES
+from musetune.models.quantized import plain
 from musetune.symbols.limits import read_bytes
 
 SHARD = re.compile(r"[\w.-]+\.safetensors")
@@ -18,10 +19,11 @@ SHARD = re.compile(r"[\w.-]+\.safetensors")
 
 def check_finite(owner: str, weights: Mapping[str, Tensor]) -> None:
     """Raise ValueError, which names ``owner`` and the weight, where one of ``weights`` holds NaN or infinity."""
-    for name, weight in weights.items():
+    for name, stored in weights.items():
+        weight = plain(stored)
         if not weight.is_floating_point() or weight.is_meta or not weight.numel() or weight.element_size() < 2:
             continue
-        if not all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(weight.detach())):  # NaN is both of them
+        if not all(bool(torch.isfinite(extreme)) for extreme in torch.aminmax(weight)):  # NaN is both of them
             raise ValueError(f"{owner} is damaged: {name} holds NaN or infinity; get it anew or train it again")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Unpack
 
 if TYPE_CHECKING:
@@ -70,9 +71,11 @@ def pick_device(name: str | None) -> str:
 
 def quiet() -> None:
     """No bars and notices while weights are loaded; the bar of denoising stays."""
+    for chatty in ("torchao", "torch.utils._pytree"):  # of parts for GPUs, when diffusers imports torchao
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
 
-    for logging in (of_diffusers, of_transformers):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+    for library in (of_diffusers, of_transformers):
+        library.set_verbosity_error()
+        library.disable_progress_bar()

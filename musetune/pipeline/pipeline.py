@@ -58,6 +58,7 @@ from musetune.pipeline.loading import language_model, resolve_dtype
 from musetune.pipeline.looping import loop_request, stereo_loop, vocode_loop
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.prompt_cache import ENCODERS, PromptCache
+from musetune.pipeline.quantization import finish_quantization, quantization_options, without_advice
 from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, place_players, solo_arrangements, solo_prompt
@@ -135,6 +136,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.register_modules(adapter=adapter, loras=loras, upsampler=upsampler)
         self.base_name = "unknown"
         self.base_revision: str | None = None
+        self.quantization: str | None = None
         self.prompt_cache = PromptCache()
         self.adapter_manager = AdapterManager(self)
         if loras is not None:
@@ -151,6 +153,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         base: str | Path,
         adapter: str | Path | MusicAdapter | None = None,
         adapter_revision: str | None = None,
+        quantization: str | None = None,
         **options: Any,
     ) -> MuseTunePipeline:
         """Load a base ("nano", a folder, a Hub id such as cvssp/audioldm2) and an adapter (folder, bundled name, Hub
@@ -161,6 +164,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         DiffusionPipeline.from_pretrained's; token, cache_dir and local_files_only also serve a Hub adapter, whose
         revision is ``adapter_revision``, by default ``revision`` where the base is not from the Hub. Warns where
         remote code is asked for that is not pinned to a commit.
+
+        ``quantization``: "int8", "int8-dynamic", "fp8" or "int4" holds the matrices of U-Net, text encoders and GPT-2
+        in so many bits (``musetune.pipeline.quantization``; extra ``quantization``); adapters stay in the precision
+        of ``torch_dtype``, float32 where none is given. It saves memory, and speed on some machines only.
         """
         name_or_path = find_base(base)
         warn_of_remote_code(name_or_path, options)
@@ -174,13 +181,16 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             folder = find_adapter(adapter, **access, **given_arguments(revision=adapter_revision))
             adapter, name = folder, lora_name(adapter, folder) if is_lora(folder) else None
         options.setdefault("use_safetensors", True)
+        quantizing = quantization_options(quantization, options)  # a misspelt name is found before the base is loaded
         options |= {name: resolve_dtype(options[name]) for name in ("dtype", "torch_dtype") if name in options}
         hub = access | given_arguments(revision=options.get("revision"))
         index = read_index(name_or_path, **hub)
         check_index(index, name_or_path, trusted=bool(options.get("trust_remote_code")))
         name_or_path, theory = fetch(name_or_path, index, **hub), theory_of(adapter, index, **access)
         if (reference := read_reference(index, name_or_path, **access)) is not None:
-            pipe = cls.from_pretrained(reference.name, **options | {"revision": reference.revision})
+            pipe = cls.from_pretrained(
+                reference.name, quantization=quantization, **options | {"revision": reference.revision}
+            )
             load_adapters(name_or_path, index, pipe)
         else:
             if not Path(name_or_path).is_dir() and "custom_pipeline" not in options:
@@ -195,8 +205,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 dtype = options.get("dtype", options.get("torch_dtype"))
                 model = language_model(name_or_path, index, dtype, options.get("variant"), **hub)
                 options |= given_arguments(language_model=model)
-            with without_adapters(name_or_path, index, options.get("variant")) as plain:
-                pipe = super().from_pretrained(plain, **options)
+            with without_adapters(name_or_path, index, options.get("variant")) as plain, without_advice():
+                pipe = super().from_pretrained(plain, **quantizing | options)
+            finish_quantization(pipe, quantization, skip=brought)
             check_components(pipe.components, name_or_path, skip=brought)
             if plain != name_or_path:
                 load_adapters(name_or_path, index, pipe)
@@ -219,6 +230,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         pipe = super().from_pipe(pipeline, **parts | options)
         pipe.base_name = getattr(pipeline, "base_name", pipe.base_name)
         pipe.base_revision = getattr(pipeline, "base_revision", None)
+        pipe.quantization = getattr(pipeline, "quantization", None)
         return pipe
 
     def push_adapter_to_hub(
@@ -370,8 +382,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             options: as of ``DiffusionPipeline.save_pretrained``; none with ``reference``.
 
         Raises:
-            ValueError: where ``reference`` is a folder, which nobody else could find.
+            ValueError: where ``reference`` is a folder, which nobody else could find; where the base is quantised and
+                not only named.
         """
+        if self.quantization is not None and not reference:
+            raise ValueError(
+                f"this base was loaded with quantization={self.quantization!r}, which rounds its weights: save the "
+                "pipeline that was loaded without, or give reference=True"
+            )
         with self.adapter_manager.detached():
             if reference:
                 reject_arguments(options, "means nothing with reference=…: push the folder with musetune push")

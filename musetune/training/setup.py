@@ -24,9 +24,11 @@ from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
 from musetune.models.weight_checks import check_finite, check_weight_indices
 from musetune.pipeline.folders import check_index
+from musetune.pipeline.quantization import unet_config, without_advice
 
 GENRE = "genre"  # what the LoRA on a frozen theory adapter is called while it is trained
 PRECISIONS = ("no", "bf16")
+TRAINABLE = "int8"  # the quantisation that gradients pass through
 
 
 def resolve_mixed_precision(name: str | None) -> str:
@@ -95,24 +97,30 @@ def load_noise_schedule(base: str) -> DDPMScheduler:
     return schedule
 
 
-def load_unet(base: str, channels: int, *, cpu: bool) -> AudioLDM2UNet2DConditionModel:
+def load_unet(base: str, channels: int, *, cpu: bool, quantization: str | None = None) -> AudioLDM2UNet2DConditionModel:
     """The base's U-Net, frozen, in float32.
 
     Args:
         base: Its folder or Hub id.
         channels: Of the data set's latents.
         cpu: It will train on a CPU.
+        quantization: Of its matrices: int8, or None.
 
     Raises:
-        ValueError: It reads latents of other channels, or its config asks for more than its weights hold.
+        ValueError: It reads latents of other channels, its config asks for more than its weights hold, or no gradient
+            passes through such a quantisation.
     """
+    if quantization not in (None, TRAINABLE):
+        raise ValueError(f"quantization={quantization!r}: only {TRAINABLE} lets gradients through; give it, or null")
+    rounding = {} if quantization is None else {"quantization_config": unet_config(quantization)}
     access = {} if Path(base).is_dir() else check_cache(base, "unet/config.json")
     if Path(base).is_dir():
         check_weight_indices(Path(base) / "unet")
         check_base_configs(base, {"unet": ["diffusers", "AudioLDM2UNet2DConditionModel"]})
-    unet = AudioLDM2UNet2DConditionModel.from_pretrained(
-        base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32, **access
-    ).requires_grad_(False)
+    with without_advice():
+        unet = AudioLDM2UNet2DConditionModel.from_pretrained(
+            base, subfolder="unet", use_safetensors=True, torch_dtype=torch.float32, **access, **rounding
+        ).requires_grad_(False)
     check_finite(f"the U-Net of {base}", unet.state_dict())
     if cpu or not torch.cuda.is_available():
         unet.set_attn_processor(AttnProcessor())  # on CPUs a third faster in training than the fused kernel

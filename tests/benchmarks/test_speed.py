@@ -7,6 +7,8 @@ from pathlib import Path
 
 import call_profile
 import pytest
+import quantization
+import torch
 from realsize import Time
 from small_pipe import make_pipe, music
 
@@ -44,3 +46,17 @@ def test_a_profile_has_every_part_and_leaves_the_pipeline_alone(tiny_base: Path)
     assert {name: set(vars(part)) for name, part in pipe.components.items() if hasattr(part, "__dict__")} == own
     assert "upsampler" not in first  # this pipeline has none
     assert len(call_profile.rows_of(found)) == len(first) + 1
+
+
+@pytest.mark.slow
+def test_quantised_steps_are_smaller_and_near_the_exact_ones(tiny_base: Path) -> None:
+    pytest.importorskip("torchao")
+    threads = torch.get_num_threads()
+    exact, rounded = (
+        quantization.steps_of(str(tiny_base), str(tiny_base / "unet"), kind, 1, threads) for kind in ("float32", "int8")
+    )
+    assert rounded["mb"] < exact["mb"]
+    apart = torch.from_numpy(rounded["output"] - exact["output"]).norm() / torch.from_numpy(exact["output"]).norm()
+    assert 0 < apart < 0.1
+    rows = [{**row, "moved": 0.0, "ratio": 1.0} for row in (exact, rounded)]
+    assert {len(line) for line in quantization.step_lines(rows)} == {len(quantization.STEP_COLUMNS)}

@@ -414,6 +414,7 @@ ELSEWHERE = {
     "max_train_minutes",
     "cpu",
     "gradient_checkpointing",
+    "quantization",
     "max_bad_steps",
     "checkpointing_steps",
     "checkpoints_total_limit",
@@ -470,6 +471,26 @@ def test_gradient_checkpointing_changes_nothing(base: Path, data: Path, tmp_path
         [json.loads(s)["grad_norm"] for s in (p / "loss.jsonl").read_text().splitlines()] for p in (plain, saving)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_an_adapter_trains_on_a_rounded_base_and_fits_the_exact_one(base: Path, data: Path, tmp_path: Path) -> None:
+    from diffusers import AudioLDM2UNet2DConditionModel
+
+    from musetune.adapter.metadata import read_adapter_metadata
+
+    pytest.importorskip("torchao")
+    exact = train_here(base, data, tmp_path / "exact", "max_train_steps=2", "rank=2")
+    made = train_here(base, data, tmp_path / "rounded", "max_train_steps=2", "rank=2", "quantization=int8")
+    logs = [
+        [json.loads(line)["loss"] for line in (p.parent / "loss.jsonl").read_text().splitlines()] for p in (exact, made)
+    ]
+    assert logs[0] == pytest.approx(logs[1], rel=0.01)
+    assert logs[0] != logs[1]
+    metadata = read_adapter_metadata(made)
+    assert metadata is not None
+    metadata.check(AudioLDM2UNet2DConditionModel.from_pretrained(base, subfolder="unet"))
+    with pytest.raises(ValueError, match="only int8 lets gradients through"):
+        train_here(base, data, tmp_path / "fp8", "quantization=fp8")
 
 
 def test_records(base: Path, data: Path, tmp_path: Path) -> None:

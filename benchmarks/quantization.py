@@ -1,0 +1,200 @@
+"""What fewer bits a weight buy and cost: megabytes, peak memory, seconds of a step, and how far the output moves.
+
+    python benchmarks/quantization.py steps [--base audioldm2 nano] [--steps 2] [--threads 1]
+    python benchmarks/quantization.py sheets [--limit 6] [--threads 1]
+
+`steps`: the U-Net alone, each kind in a process of its own, which loads it from a folder as `from_pretrained` does and
+takes guided steps (two rows). AudioLDM 2's weights are random, since cost follows from shapes. `moved` is the relative
+distance of a step's output from float32's. `sheets`: nano with the theory adapter plays lead sheets of the test set
+from the same noise; chords and beats as the report hears them, `moved` the relative distance of the final latents from
+float32's. Another seed moves them by about 1.4: a quantised model plays *another* take once `moved` comes near that.
+
+Kinds: float32, bfloat16, and those of `MuseTunePipeline.from_pretrained(…, quantization=…)`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from adapter_training import peak
+from realsize import base_of, finish, medians, table, timed, unet_of, words_of
+from torch import Tensor
+from tqdm import tqdm
+
+from musetune.evaluation import load_test_sheets, report
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.pipeline.quantization import unet_config, without_advice
+
+KINDS = ("float32", "bfloat16", "int8", "int8-dynamic", "fp8")
+STEP_COLUMNS = ("base", "weights", "MB", "peak, MB", "seconds a step", "processor s", "of float32", "moved")
+SHEET_COLUMNS = ("weights", "majmin", "beat_f", "downbeat_f", "moved", "processor s a clip", "of float32")
+
+
+def options_of(kind: str) -> dict[str, Any]:
+    """What ``from_pretrained`` of a U-Net takes for a kind."""
+    if kind in ("float32", "bfloat16"):
+        return {"torch_dtype": getattr(torch, kind)}
+    return {"torch_dtype": torch.float32, "quantization_config": unet_config(kind)}
+
+
+def megabytes(module: torch.nn.Module) -> float:
+    """What a module's weights take, in 10⁶ bytes; of torchao's tensors the numbers and their scales."""
+    total = 0
+    for weight in module.parameters():
+        parts = getattr(weight.data, "tensor_data_names", None)
+        total += sum(getattr(weight.data, name).nbytes for name in parts) if parts else weight.nbytes
+    return total / 1e6
+
+
+@torch.no_grad()
+def steps_of(name: str, folder: str, kind: str, steps: int, threads: int) -> dict[str, Any]:
+    """Size, peak and times of a kind, and what a step returns; in a process of its own."""
+    from diffusers import AudioLDM2UNet2DConditionModel
+
+    torch.set_num_threads(threads)
+    base = base_of(name)
+    with without_advice():
+        unet = AudioLDM2UNet2DConditionModel.from_pretrained(folder, **options_of(kind)).eval()
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randn(2, base.unet["in_channels"], base.rows, base.cols, generator=generator).to(unet.dtype)
+    torch.manual_seed(0)
+    states, mask, generated = words_of(base, 2)
+    words = {"encoder_hidden_states_1": states.to(unet.dtype), "encoder_attention_mask_1": mask}
+    output: list[Tensor] = []
+
+    def step() -> None:
+        output[:] = [unet(sample, 500, encoder_hidden_states=generated.to(unet.dtype), **words).sample.float()]
+
+    step()
+    time = medians([timed(step) for _ in range(steps)])
+    return {
+        "base": base.name,
+        "kind": kind,
+        "mb": megabytes(unet),
+        "peak_mb": peak("cpu") / 1e6,
+        "wall_s": time.wall_s,
+        "cpu_s": time.cpu_s,
+        "output": output[0].numpy(),
+    }
+
+
+def measure_steps(name: str, steps: int, threads: int) -> list[dict[str, Any]]:
+    """A row a kind."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        unet_of(base_of(name)).save_pretrained(folder)
+        for kind in tqdm(KINDS, unit="kind"):
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                rows.append(pool.submit(steps_of, name, folder, kind, steps, threads).result())
+    exact = torch.from_numpy(rows[0]["output"])
+    for row in rows:
+        output = torch.from_numpy(row.pop("output"))
+        row["moved"] = float((output - exact).norm() / exact.norm())
+        row["ratio"] = row["cpu_s"] / rows[0]["cpu_s"]
+    return rows
+
+
+def step_lines(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """The table of ``steps``."""
+    body = [
+        [
+            row["base"],
+            row["kind"],
+            f"{row['mb']:.0f}",
+            f"{row['peak_mb']:.0f}",
+            f"{row['wall_s']:.2f}",
+            f"{row['cpu_s']:.2f}",
+            f"{row['ratio']:.2f}",
+            f"{row['moved']:.3f}",
+        ]
+        for row in rows
+    ]
+    return [list(STEP_COLUMNS), *body]
+
+
+def pipe_of(kind: str, base: str, adapter: str) -> MuseTunePipeline:
+    """The pipeline with weights of a kind."""
+    exact = kind in ("float32", "bfloat16")
+    options: dict[str, Any] = {"dtype": getattr(torch, kind)} if exact else {"quantization": kind}
+    pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter, **options)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def measure_sheets(base: str, adapter: str, limit: int, steps: int) -> list[dict[str, Any]]:
+    """A row a kind: means over the sheets."""
+    tests = load_test_sheets(None)[:limit]
+    exact: list[Tensor] = []
+    rows = []
+    for kind in KINDS:
+        pipe = pipe_of(kind, base, adapter)
+        scores, moved, times = [], [], []
+        for i, test in enumerate(tqdm(tests, unit="sheet", desc=kind)):
+            outputs: list[Any] = []
+
+            def call(i: int = i, test: Any = test, outputs: list[Any] = outputs, pipe: MuseTunePipeline = pipe) -> None:
+                generator = torch.Generator().manual_seed(i)
+                options = {"num_inference_steps": steps, "generator": generator, "lead_sheet": test.sheet}
+                outputs.append(pipe(test.prompt, **options))
+
+            times.append(timed(call).cpu_s)
+            latents = outputs[0].latents.float()
+            if kind == KINDS[0]:
+                exact.append(latents)
+            moved.append(float((latents - exact[i]).norm() / exact[i].norm()))
+            scores.append(report(outputs[0].audios[0], outputs[0].sampling_rate, test.sheet).scores)
+        rows.append(
+            {
+                "kind": kind,
+                "moved": mean(moved),
+                "cpu_s": mean(times),
+                "scores": {name: mean(one[name] for one in scores) for name in SHEET_COLUMNS[1:4]},
+            }
+        )
+    return rows
+
+
+def sheet_lines(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """The table of ``sheets``."""
+    body = [
+        [
+            row["kind"],
+            *(f"{100 * row['scores'][name]:.1f}" for name in SHEET_COLUMNS[1:4]),
+            f"{row['moved']:.2f}",
+            f"{row['cpu_s']:.2f}",
+            f"{row['cpu_s'] / rows[0]['cpu_s']:.2f}",
+        ]
+        for row in rows
+    ]
+    return [list(SHEET_COLUMNS), *body]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("steps", "sheets"))
+    parser.add_argument("--base", nargs="+", default=["audioldm2", "nano"])
+    parser.add_argument("--adapter", default="theory")
+    parser.add_argument("--steps", type=int, help="timed steps of `steps` (2), denoising steps of `sheets` (20)")
+    parser.add_argument("--limit", type=int, default=6, help="lead sheets of `sheets`")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="also write every figure to this file")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.what == "steps":
+        rows = [row for name in args.base for row in measure_steps(name, args.steps or 2, args.threads)]
+        print(table(step_lines(rows)))
+    else:
+        rows = measure_sheets("nano", args.adapter, args.limit, args.steps or 20)
+        print(table(sheet_lines(rows)))
+    finish(rows, args.json)
+
+
+if __name__ == "__main__":
+    main()
