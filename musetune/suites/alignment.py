@@ -18,12 +18,12 @@ from tqdm import tqdm
 from musetune.audio import load_audio, save_audio, synthesize
 from musetune.datasets.prepare import LatentEncoder
 from musetune.evaluation import adherence, judge, missing_judges
-from musetune.evaluation.audio_similarity import timbre, timbre_distance
+from musetune.evaluation.audio_similarity import clap_similarity, timbre, timbre_distance
 from musetune.evaluation.bootstrap import Mean
 from musetune.evaluation.diversity import DIVERSITIES, diversity
 from musetune.evaluation.guards import GuardLimits, PolicyFigures, TuningVerdict, decide, paired_difference, vetoes
 from musetune.evaluation.notes import note_scores
-from musetune.evaluation.rewards import Reward, measure_rewards, weighted_mean
+from musetune.evaluation.rewards import RequestedTake, Reward, measure_rewards, weighted_mean
 from musetune.evaluation.transcription import missing_transcribers, transcribe
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.suites.candidates import CandidateRequest, draw_takes
@@ -45,7 +45,7 @@ def listen_to_policy(
     steps: int,
     soundfont: str | None = None,
 ) -> PolicyFigures:
-    """Play each request at each seed and say what A hears.
+    """Play each request at each seed and say what A hears; takes that are there already are read.
 
     Args:
         encoder: Whose pipeline is the policy.
@@ -63,9 +63,8 @@ def listen_to_policy(
     ours: list[np.ndarray] = []
     theirs: list[np.ndarray] = []
     for number, request in enumerate(tqdm(requests, unit="sheet", desc=f"{folder.parent.name} heard")):
-        _, takes = draw_takes(encoder.pipe, request, seeds, steps)
+        takes = development_takes(encoder, request, folder, seeds, steps)
         for seed, take in zip(seeds, takes, strict=True):
-            save_audio(audio_path(folder, request, seed), take.wave, take.rate)
             ours.append(timbre(take.wave, take.rate))
             theirs.append(timbre(rendering(request, number + seed, take.rate, soundfont), take.rate))
         means[request.name] = float(np.mean([weighted_mean(measure_rewards(take, rewards), weights) for take in takes]))
@@ -79,6 +78,27 @@ def listen_to_policy(
     )
     (folder / FIGURES).write_text(json.dumps(vars(figures), indent=1, allow_nan=False), encoding="utf-8")
     return figures
+
+
+def development_takes(
+    encoder: LatentEncoder, request: CandidateRequest, folder: Path, seeds: Sequence[int], steps: int
+) -> list[RequestedTake]:
+    """The policy's takes of one development sheet; those of a run that was killed are read."""
+    paths = [audio_path(folder, request, seed) for seed in seeds]
+    if not all(path.exists() for path in paths):
+        _, takes = draw_takes(encoder.pipe, request, seeds, steps)
+        for path, take in zip(paths, takes, strict=True):
+            scratch = path.with_suffix(".partial")
+            save_audio(scratch, take.wave, take.rate, "wav")
+            scratch.replace(path)
+        return takes
+    waves = [load_audio(path)[0] for path in paths]
+    rate = int(encoder.pipe.vocoder.config.sampling_rate)
+    words = clap_similarity(encoder.pipe, [request.prompt] * len(waves), waves, rate)
+    return [
+        RequestedTake(wave, rate, request.sheet, request.prompt, request.arrangement, float(cosine))
+        for wave, cosine in zip(waves, words, strict=True)
+    ]
 
 
 def rendering(request: CandidateRequest, seed: int, rate: int, soundfont: str | None) -> np.ndarray:
