@@ -5,9 +5,9 @@
 
 A round draws candidates from the present adapter and lets the rewards choose (as recipes/align/prefer.py does), trains
 on the pairs, and hears development sheets. `preferences` names data sets that prefer.py made: a recognisers' one is the
-first round's, people's count in every round. Rounds end early where A's reward on the development sheets no longer
-rises or a guard objects. Then judges that had no part compare the best round with the adapter that was there before:
-report.json, and in adapter/ the tuned adapter or, where they object, the old one.
+first round's, people's count in every round, alone with people_share=1. Rounds end early where A's reward on the
+development sheets no longer rises or a guard objects. Then judges that had no part compare the best round with the
+adapter that was there before: report.json, and in adapter/ the tuned adapter or, where they object, the old one.
 
 Options: YAML files and `key=value` overrides. A run that was killed goes on with `resume_from_checkpoint=latest`, and
 ends with the weights that it would have had.
@@ -178,7 +178,7 @@ def tune(config: Config) -> Path:
     precision = resolve_mixed_precision(config.mixed_precision)
     config = replace(config, mixed_precision=precision, rewards=config.rewards or dict(DEFAULT_WEIGHTS))
     check(config)
-    out, drawing = Path(config.output_dir), config.rounds > 1 or config.development_sheets or not config.preferences
+    out = Path(config.output_dir)
     quiet()
     accelerator = start_accelerator(
         config.mixed_precision or "no", cpu=config.cpu, report_to=config.report_to, logs=out / "logs"
@@ -186,15 +186,17 @@ def tune(config: Config) -> Path:
     if config.report_to:
         accelerator.init_trackers("align", {k: str(v) for k, v in asdict(config).items()})
     given = [PreferenceSet(folder) for folder in config.preferences]
-    people = [one for one in given if one.kind == "person"]
+    people, ready = ([one for one in given if one.kind == kind] for kind in ("person", "recogniser"))
+    people_alone = bool(people) and not ready and config.people_share == 1
+    drawing = not people_alone and (config.rounds > 1 or not ready)
     player = None
-    if drawing and accelerator.is_main_process:
+    if (drawing or config.development_sheets) and accelerator.is_main_process:
         player = PolicyPlayer(settings_of(config), str(accelerator.device))
     before = hear(config, accelerator, player, None, out / "before")
     best, best_figures, objections = None, before, []
     for number in range(1, config.rounds + 1):
         folder = out / f"round-{number}"
-        if number == 1 and given:
+        if people_alone or (number == 1 and ready):
             sets = given
         else:
             sets = [*people, draw(config, accelerator, player, best, folder / "candidates", number)]
