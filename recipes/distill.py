@@ -18,6 +18,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,8 +32,10 @@ from omegaconf import MISSING
 from torch import Tensor
 from tqdm import tqdm
 
-from musetune.adapter import MusicAdapter, lora
+from musetune.adapter import MusicAdapter
+from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_files import Lora, read_lora
+from musetune.adapter.merging import merged
 from musetune.adapter.sampling import Sampling
 from musetune.conditioning import STEM_STREAMS
 from musetune.datasets import LatentDataset
@@ -60,6 +63,7 @@ from musetune.training.setup import (
     merge_lora,
     resolve_mixed_precision,
     start_accelerator,
+    without_lora,
 )
 from musetune.training.state import (
     TrainingState,
@@ -166,7 +170,7 @@ def train(config: Config) -> Path:
         number = batch_number(config, state.step)
         batch, beside = draw(config, run, number)
         states = teach(config, run, number, batch, beside)  # of the teacher, (teacher_steps + 1, B, …)
-        with lora.merged(run.student.denoiser.unet, beside):
+        with merged(run.student.denoiser.unet, beside):
             per_sample = LOSSES[config.method](config, run, batch, states.to(device))  # (B,)
             accelerator.backward(per_sample.mean())
         grad_norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm).item()
@@ -246,7 +250,7 @@ class Setup(NamedTuple):
 
     timesteps, (teacher_steps,), and alphas, (teacher_steps + 1,): of the teacher's states; model: the student as it is
     trained, perhaps in DDP's wrapper; genres: the LoRAs that lie under some batches; factor: step → factor of the
-    learning rate; cache: where the teacher's batches are kept.
+    learning rate; cache: where the teacher's batches are kept; theory_lora: the theory adapter's LoRA, merged.
     """
 
     accelerator: Accelerator
@@ -263,6 +267,7 @@ class Setup(NamedTuple):
     state: TrainingState
     factor: Callable[[int], float]
     cache: Path
+    theory_lora: ExitStack
 
 
 def check(config: Config) -> None:
@@ -303,7 +308,7 @@ def set_up(config: Config) -> Setup:
     set_seed(config.seed)
     unet = load_unet(base, data.info.channels, cpu=config.cpu)
     adapter = MusicAdapter.from_pretrained(find_adapter(config.theory_adapter)).requires_grad_(False).attach(unet)
-    merge_lora(adapter)
+    theory_lora = merge_lora(adapter)
     student = LoraStudent(Denoiser(unet, adapter, data.info.row_s).eval(), config.rank)
     genres = [read_lora(find_adapter(name)) for name in config.genre_adapters]
     for genre in genres:
@@ -350,10 +355,11 @@ def set_up(config: Config) -> Setup:
         state,
         factor,
         out / f"trajectories-{teaching(config, facts)}",
+        theory_lora,
     )
 
 
-def draw(config: Config, run: Setup, number: int) -> tuple[Batch, dict[str, list[lora.LoraDelta]]]:
+def draw(config: Config, run: Setup, number: int) -> tuple[Batch, dict[str, list[LoraDelta]]]:
     """The conditions of batch `number` of this process, and the genre LoRA that lies under it, if any."""
     first = (number * run.accelerator.num_processes + run.accelerator.process_index) * config.train_batch_size
     indices = seeding.stream(len(run.data), config.seed, first, config.train_batch_size)
@@ -386,7 +392,7 @@ def draw(config: Config, run: Setup, number: int) -> tuple[Batch, dict[str, list
     return replace(batch, latents=noise), beside
 
 
-def teach(config: Config, run: Setup, number: int, batch: Batch, beside: dict[str, list[lora.LoraDelta]]) -> Tensor:
+def teach(config: Config, run: Setup, number: int, batch: Batch, beside: dict[str, list[LoraDelta]]) -> Tensor:
     """The teacher's states of batch `number`: kept from before, or made."""
     path = run.cache / f"{number:09d}-{run.accelerator.process_index}.safetensors"
     if not path.exists():
@@ -394,7 +400,7 @@ def teach(config: Config, run: Setup, number: int, batch: Batch, beside: dict[st
         scale = config.played_guidance_scale if played else config.guidance_scale
         guidance = Guidance(scale, scale, config.guidance_rescale, stems=scale if played else None)
         wordless = run.data.collate_texts([""])
-        with lora.merged(run.student.denoiser.unet, beside), run.accelerator.autocast():
+        with merged(run.student.denoiser.unet, beside), run.accelerator.autocast():
             states = trajectory(
                 run.student.denoiser,
                 run.scheduler,
@@ -432,7 +438,7 @@ def validate(config: Config, run: Setup, path: Path) -> None:
         scheduler.set_timesteps(config.num_inference_steps)
         latents, generator = batch.latents, torch.Generator().manual_seed(config.seed)
         options = {"generator": generator} if config.method == "consistency" else {}
-        with lora.merged(run.student.denoiser.unet, beside), run.accelerator.autocast():
+        with merged(run.student.denoiser.unet, beside), run.accelerator.autocast():
             for t in scheduler.timesteps:
                 averages = average_of(run.state.parameters, run.state.averages)
                 times = t.to(latents.device).expand(len(latents))
@@ -461,7 +467,9 @@ def save(config: Config, run: Setup, folder: Path) -> None:
     """Write the averaged LoRA in half precision, as the Hub holds it."""
     music = describe_music(run.data, config.data_license)
     info = {"config": asdict(config), "data": asdict(run.data.info) | music, "step": run.state.step}
-    metadata = replace(describe_adapter(run.student.denoiser.unet, "lora", folder, info), sampling=sampling_of(config))
+    with without_lora(run.student.denoiser.adapter, run.theory_lora):
+        metadata = describe_adapter(run.student.denoiser.unet, "lora", folder, info)
+    metadata = replace(metadata, sampling=sampling_of(config))
     with with_averages(run.state.parameters, run.state.averages):
         parts = {
             name: part._replace(down=part.down.detach().half().cpu(), up=part.up.detach().half().cpu())

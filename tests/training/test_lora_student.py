@@ -8,7 +8,7 @@ from diffusers import AudioLDM2UNet2DConditionModel
 from small import COLS, GPT2, ROW_S, ROWS, T5, make_base
 
 from musetune import LeadSheet, MusicAdapter
-from musetune.adapter import lora
+from musetune.adapter.merging import merged
 from musetune.conditioning import MusicTokens, tokenize
 from musetune.datasets import TextEmbedding
 from musetune.training.denoiser import Denoiser
@@ -58,7 +58,7 @@ def test_what_it_learned_is_what_a_pipeline_merges(denoiser: Denoiser, inputs: I
         up.normal_(std=0.1)
     learned = student(*inputs)
     beside = {f"{name}.weight": [part] for name, part in student.parts().items()}
-    with lora.merged(denoiser.unet, beside):
+    with merged(denoiser.unet, beside):
         torch.testing.assert_close(denoiser(*inputs), learned)
 
 
