@@ -308,11 +308,11 @@ def set_up(config: Config) -> Setup:
     set_seed(config.seed)
     unet = load_unet(base, data.info.channels, cpu=config.cpu)
     adapter = MusicAdapter.from_pretrained(find_adapter(config.theory_adapter)).requires_grad_(False).attach(unet)
-    theory_lora = merge_lora(adapter)
-    student = LoraStudent(Denoiser(unet, adapter, data.info.row_s).eval(), config.rank)
     genres = [read_lora(find_adapter(name)) for name in config.genre_adapters]
     for genre in genres:
         genre.check(unet)
+    theory_lora = merge_lora(adapter)  # from here on the U-Net's weights are no longer the base's
+    student = LoraStudent(Denoiser(unet, adapter, data.info.row_s).eval(), config.rank)
     model = accelerator.prepare(student)
     with accelerator.main_process_first():
         write = accelerator.is_main_process

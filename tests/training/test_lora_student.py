@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
@@ -18,7 +20,7 @@ Inputs = tuple[torch.Tensor, torch.Tensor, MusicTokens, TextEmbedding]
 
 
 @pytest.fixture(scope="module")
-def denoiser(tmp_path_factory: pytest.TempPathFactory) -> Denoiser:
+def denoiser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Denoiser]:
     """With a music adapter whose own LoRA is merged."""
     folder = make_base(tmp_path_factory.mktemp("base"))
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(folder / "unet")
@@ -27,8 +29,8 @@ def denoiser(tmp_path_factory: pytest.TempPathFactory) -> Denoiser:
     with torch.no_grad():
         for p in adapter.trainable_parameters():
             p.normal_(std=0.1, generator=torch.Generator().manual_seed(3))
-    adapter.merged().__enter__()
-    return Denoiser(unet, adapter, ROW_S).eval()
+    with adapter.merged():
+        yield Denoiser(unet, adapter, ROW_S).eval()
 
 
 @pytest.fixture(scope="module")
