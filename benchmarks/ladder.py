@@ -114,7 +114,7 @@ def rungs_of(base: Base, names: Sequence[str], folder: Path, undo: ExitStack, th
     }
     if "compiled" in names:
         compiled = copy.deepcopy(halved)
-        compiled[0].compile(dynamic=True)
+        compiled[0].compile(dynamic=True)  # the first step takes minutes
         rungs["bfloat16, compiled"] = Rung(HALF, 4, 1, step_of(*compiled, base, 1, torch.bfloat16), torch.bfloat16)
     if "int8" in names:
         quantize_unet(rounded[0], "int8")

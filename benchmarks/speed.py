@@ -98,7 +98,11 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=("ladder", "calls"), default=["ladder", "calls"])
     parser.add_argument("--ladder", nargs="+", default=["nano"], help="bases of the ladder; audioldm2: random weights")
     parser.add_argument(
-        "--rungs", nargs="*", choices=OPTIONAL, default=list(OPTIONAL), help="the optional ones; default all"
+        "--rungs",
+        nargs="*",
+        choices=OPTIONAL,
+        default=list(OPTIONAL[1:]),
+        help="the optional ones; default all but compiled, which takes minutes",
     )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

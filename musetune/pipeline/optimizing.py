@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 GAIN = 1.1  # what changes the sound a little, or takes a minute to compile, has to be so much faster
 HALVES = (torch.bfloat16, torch.float16)
-COMPILED = ("unet", "vocoder", "upsampler")
 
 
 @dataclass
@@ -26,7 +25,7 @@ class Optimization:
 
     Attributes:
         dtype: of the U-Net's arithmetic now.
-        compiled: whether U-Net, vocoder and upsampler are compiled.
+        compiled: whether the U-Net is compiled.
         seconds: of a guided step of the U-Net, by what was tried; the fastest of two.
         reasons: why something was not tried.
     """
@@ -43,7 +42,7 @@ class Optimization:
 
 
 @torch.no_grad()
-def optimize(pipe: MuseTunePipeline, *, half: bool | None = None, compile: bool | None = None) -> Optimization:
+def optimize(pipe: MuseTunePipeline, *, half: bool | None = None, compile: bool = False) -> Optimization:
     """Let ``pipe`` be as fast as this machine allows; see ``MuseTunePipeline.optimize``."""
     pipe.adapter_manager.check_changeable()
     found = Optimization(pipe.unet.dtype, False)
@@ -52,8 +51,10 @@ def optimize(pipe: MuseTunePipeline, *, half: bool | None = None, compile: bool 
     best = found.seconds[name] = seconds_of(step)
     if half is not False:
         best = _try_halves(pipe, found, step, best, forced=half is True)
-    if compile is not False:
-        _try_compiling(pipe, found, step, best, forced=compile is True)
+    if compile:
+        _try_compiling(pipe, found, step, best)
+    else:
+        found.reasons.append("torch.compile was not tried: compile=True does")
     return found
 
 
@@ -80,21 +81,18 @@ def _try_halves(
     return best
 
 
-def _try_compiling(
-    pipe: MuseTunePipeline, found: Optimization, step: Callable[[], object], best: float, forced: bool
-) -> None:
-    """Compile the networks where that pays."""
+def _try_compiling(pipe: MuseTunePipeline, found: Optimization, step: Callable[[], object], best: float) -> None:
+    """Compile the U-Net where that is possible and pays."""
     if (missing := why_not_compile(pipe)) is not None:
-        if forced:
-            raise ValueError(f"compile=True: {missing}")
         found.reasons.append(f"nothing was compiled: {missing}")
         return
-    compile_networks(pipe)
+    unet = pipe.adapter_manager.unet
+    unet.compile(dynamic=True)  # lengths and numbers of words and events are symbols
     step()  # compiles
     found.seconds["compiled"] = seconds_of(step)
-    found.compiled = forced or best / found.seconds["compiled"] >= GAIN
+    found.compiled = best / found.seconds["compiled"] >= GAIN
     if not found.compiled:
-        undo_compiling(pipe)
+        unet._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
 
 
 def why_not_compile(pipe: MuseTunePipeline) -> str | None:
@@ -104,30 +102,6 @@ def why_not_compile(pipe: MuseTunePipeline) -> str | None:
     if pipe.quantization is not None:
         return "the base is quantised"
     return None
-
-
-def compile_networks(pipe: MuseTunePipeline, backend: str = "inductor") -> None:
-    """Compile what a call computes with, in place: for any length, sheet and mix alike.
-
-    Batch, rows, words and events are symbols in what is compiled. LoRAs lie in the weights, to which what is compiled
-    points: another mix needs no compiling.
-
-    Args:
-        pipe: whose U-Net, vocoder and upsampler are compiled.
-        backend: of ``torch.compile``.
-    """
-    for name in COMPILED:
-        network = getattr(pipe, name)
-        if network is not None:
-            network.compile(dynamic=True, backend=backend)
-
-
-def undo_compiling(pipe: MuseTunePipeline) -> None:
-    """Let the networks run as they are written again."""
-    for name in COMPILED:
-        network = getattr(pipe, name)
-        if network is not None:
-            network._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
 
 
 def cast(pipe: MuseTunePipeline, dtype: torch.dtype) -> None:
@@ -141,13 +115,17 @@ def cast(pipe: MuseTunePipeline, dtype: torch.dtype) -> None:
 def casting(pipe: MuseTunePipeline, dtype: torch.dtype) -> Iterator[None]:
     """A context in which U-Net and adapter are in another precision; after it their own numbers are back, exactly."""
     parts = [part for part in (pipe.adapter_manager.unet, pipe.adapter, pipe.loras) if part is not None]
-    own = [(tensor, tensor.data) for part in parts for tensor in (*part.parameters(), *part.buffers())]
+    own = [(weight, weight.data) for part in parts for weight in part.parameters()]
+    # casting replaces buffers by others, where it only points parameters to other numbers
+    buffers = [(module, dict(module._buffers)) for part in parts for module in part.modules()]
     cast(pipe, dtype)
     try:
         yield
     finally:
-        for tensor, data in own:
-            tensor.data = data
+        for weight, data in own:
+            weight.data = data
+        for module, before in buffers:
+            module._buffers.update(before)
 
 
 def guided_step(pipe: MuseTunePipeline) -> Callable[[], object]:

@@ -363,23 +363,22 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         self.exported_unet = None if folder is None else ExportedUNet(folder, engine, threads)
 
-    def optimize(self, *, half: bool | None = None, compile: bool | None = None) -> Optimization:
-        """Make calls as fast as this machine allows: what pays is tried and measured here, and kept where it does.
+    def optimize(self, *, half: bool | None = None, compile: bool = False) -> Optimization:
+        """Make calls as fast as this machine allows: what may pay is tried and measured here, and kept where it does.
 
-        Tried are the U-Net in half precision (bfloat16, on GPUs float16 too) and ``torch.compile`` of U-Net, vocoder
-        and upsampler, for any length, sheet and mix. Each is kept where a step becomes 1.1 times as fast. Half
-        precision moves the sound a little; compiling takes a minute or more at the first call. Adapters that are
-        loaded later fit.
+        Tried is the U-Net in half precision (bfloat16, on GPUs float16 too), and with ``compile`` the compiled U-Net.
+        Each is kept where a step becomes 1.1 times as fast. Half precision moves the sound a little; compiling takes
+        minutes. Adapters that are loaded later fit.
 
         Args:
             half: True or False instead of measuring.
-            compile: True or False instead of measuring.
+            compile: also try ``torch.compile``, which needs a C++ compiler on processors.
 
         Returns:
-            What was tried, how long a step took, and what is in force; ``print`` shows it.
+            What was tried, how long a step took, what is in force, and why something was not tried; ``print`` shows it.
 
         Raises:
-            ValueError: where ``compile=True`` and this machine cannot, and while the pipeline generates.
+            ValueError: while the pipeline generates or adapters are fused.
         """
         from musetune.pipeline.optimizing import optimize
 
