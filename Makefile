@@ -58,15 +58,17 @@ quick: install
 test: install soundfont browser prometheus postgresql
 	@$(MAKE) --no-print-directory pytest
 
-# Turns keep all processes together under 3 GB: a process of the tests grows with what it has tested, so that the rooms are
-# tested in two halves; what starts further processes (recipes and notebooks) runs one after the other, beside it the page
-# in a browser; the networks of the real size come last and alone.
+# A process of the tests grows with what it has tested, so the rooms are tested in two halves. What starts further processes
+# runs in two rows beside each other: the service and the page in a browser; recipes, documentation and the README. The
+# networks of the real size come last and alone.
+SERVICE := tests/serve tests/datasets
 pytest:
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
-	@mkdir -p $(CACHE); OMP_NUM_THREADS=1 $(RUN) -m pytest -m browser >$(CACHE)/browser.log 2>&1 & page=$$!; \
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(recipe or heavy) and not browser and not cluster"; rest=$$?; \
-	wait $$page; page=$$?; cat $(CACHE)/browser.log; exit $$((rest + page))
+	@mkdir -p $(CACHE); \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(browser or heavy) and not cluster" $(SERVICE) >$(CACHE)/service.log 2>&1 & service=$$!; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(recipe or heavy) and not cluster" $(SERVICE:%=--ignore=%); rest=$$?; \
+	wait $$service; service=$$?; cat $(CACHE)/service.log; exit $$((rest + service))
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m real_size
 
 cluster: install postgresql

@@ -20,8 +20,8 @@ BATCH is a folder. Each pair is one lead sheet played twice: with two seeds, or,
 adapters. Then musetune ui --compare BATCH plays the pairs in its Compare tab, also while they are still being made, and
 --summary says who won. Killed, the same command goes on where it was; another command adds further pairs.
 
---import takes pairs from elsewhere: a table (.csv or .jsonl) beside sounds; docs/reference/preferences.md lists its
-columns.
+--import takes pairs from elsewhere: a table (.csv or .jsonl) beside sounds, or the folder that holds both;
+docs/reference/preferences.md lists its columns.
 
 Examples:
 
@@ -65,7 +65,8 @@ def compare(
     seed: Annotated[int, typer.Option(help="of the first pair", min=0)] = 0,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     table: Annotated[
-        Path | None, typer.Option("--import", help="table of pairs from elsewhere, .csv or .jsonl", dir_okay=False)
+        Path | None,
+        typer.Option("--import", help="table from elsewhere, .csv or .jsonl, or its folder"),
     ] = None,
     summary: Annotated[bool, typer.Option("--summary", help="say what the verdicts amount to")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="say it for programs")] = False,

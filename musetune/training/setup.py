@@ -170,11 +170,8 @@ def attach_adapter(
     """
     if theory_adapter and init_adapter:
         raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
-    adapter: MusicAdapter
     if theory_adapter or init_adapter:
-        adapter = MusicAdapter.from_pretrained(find_adapter(theory_adapter or init_adapter or ""))
-        adapter.requires_grad_(not theory_adapter)
-        return adapter.attach(unet)
+        return attach_present_adapter(unet, theory_adapter or init_adapter or "", frozen=bool(theory_adapter))
     adapter = MusicAdapter.for_unet(
         unet,
         cols=cols,
@@ -189,6 +186,19 @@ def attach_adapter(
         event_s=event_s,
         hidden_streams=hidden_streams,
     )
+    return adapter.attach(unet)
+
+
+def attach_present_adapter(unet: AudioLDM2UNet2DConditionModel, name: str, *, frozen: bool) -> MusicAdapter:
+    """An adapter that exists on the U-Net, all of it to go on training, or all of it frozen.
+
+    Args:
+        unet: Gets the adapter.
+        name: Of the adapter, or its folder or Hub id.
+        frozen: Whether it stays as it is.
+    """
+    adapter: MusicAdapter = MusicAdapter.from_pretrained(find_adapter(name))
+    adapter.requires_grad_(not frozen)
     return adapter.attach(unet)
 
 

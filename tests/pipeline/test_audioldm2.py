@@ -6,6 +6,9 @@ It loads, trains a step, generates a step.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,10 @@ from memory import give_back
 from musetune import LeadSheet, MuseTunePipeline, MusicAdapter
 from musetune.adapter.lora import ATTENTION
 from musetune.conditioning import tokenize
+from musetune.datasets import Clip, DatasetInfo, DatasetWriter, TextEmbedding
+from musetune.datasets.preference_set import PreferencePair, write_preferences
 
+REPOSITORY = Path(__file__).parents[2]
 CONFIGS = Path(__file__).parents[1] / "data" / "audioldm2"
 SMALL = 64  # width of the text encoders whose size does not matter here
 
@@ -91,3 +97,47 @@ def test_the_real_thing_loads_trains_and_plays(folder: Path) -> None:
         "warm pop", num_inference_steps=1, audio_length_in_s=0.64, generator=torch.Generator().manual_seed(0)
     ).audios
     assert (again == plain).all()
+
+
+# Runs a recipe and says how much memory its process held at most.
+METER = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.real_size
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux' /proc")
+def test_preference_tuning_of_the_real_thing_fits_in_8_gb(folder: Path, tmp_path: Path) -> None:
+    from diffusers import AudioLDM2UNet2DConditionModel
+
+    with torch.device("meta"):  # shapes alone
+        unet = AudioLDM2UNet2DConditionModel.from_config(config("unet"))
+    MusicAdapter.for_unet(unet, cols=16, frames_per_row=2).save_pretrained(tmp_path / "adapter")
+    sheet = LeadSheet.parse("I V", bpm=120, duration_seconds=2.56).to_json()
+    text = TextEmbedding(torch.randn(4, 1024), torch.ones(4, dtype=torch.long), torch.randn(8, 768))
+    with DatasetWriter(tmp_path / "takes", DatasetInfo("audioldm2", "", 8, 64, 16, 0.04)) as writer:
+        clips = [Clip(f"take{i}", "a request", "", 0.0, 2.56, "pop", sheet) for i in range(2)]
+        writer.add(clips, torch.randn(2, 8, 64, 16), {"": text, "pop": text})
+    write_preferences(tmp_path / "takes", "recogniser", [PreferencePair("take0", "take1")], {}, {})
+    options = [f"pretrained_model_name_or_path={folder}", f"adapter={tmp_path / 'adapter'}", "rank=8", "rounds=1"]
+    options += [f"preferences=[{tmp_path / 'takes'}]", f"output_dir={tmp_path / 'run'}", "development_sheets=0"]
+    options += ["max_train_steps=2", "train_batch_size=1", "gradient_checkpointing=true", "cpu=true", "report_to=null"]
+    recipe = REPOSITORY / "recipes" / "align" / "tune.py"
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-c", METER, str(recipe), *options],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout.split()[-2]) < 8e6  # kB
+    steps = [json.loads(line) for line in (tmp_path / "run" / "round-1" / "loss.jsonl").read_text().splitlines()]
+    assert [step["step"] for step in steps] == [1, 2]
+    assert all(step["loss"] > 0 for step in steps)
+    assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").is_file()

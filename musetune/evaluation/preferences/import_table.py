@@ -50,7 +50,7 @@ def import_pairs(table: str | Path, folder: str | Path) -> ImportCounts:
     Nothing is taken before all rows are right. Rows that were imported before are passed over.
 
     Args:
-        table: A .csv or .jsonl file; paths in it are relative to where it lies.
+        table: A .csv or .jsonl file, or a folder that holds one; paths in it are relative to where it lies.
         folder: The batch.
 
     Returns:
@@ -66,7 +66,7 @@ def import_pairs(table: str | Path, folder: str | Path) -> ImportCounts:
         Traceback (most recent call last):
         ValueError: pairs.csv: column origin_b is missing; audio_a, audio_b, origin_a, origin_b are needed
     """
-    path = Path(table)
+    path = _table_of(Path(table))
     rows = list(_rows(path))
     batch = PairBatch(folder)
     present = batch.pairs()
@@ -104,6 +104,17 @@ def import_pairs(table: str | Path, folder: str | Path) -> ImportCounts:
     for verdict in new:
         verdict.append(batch.preferences)
     return ImportCounts(len(fresh), len(new), len(ids) - len(fresh))
+
+
+def _table_of(path: Path) -> Path:
+    """The table itself; of a folder the one that it holds."""
+    if not path.is_dir():
+        return path
+    found = sorted(one for one in path.iterdir() if one.suffix.lower() in (".csv", ".jsonl"))
+    if len(found) != 1:
+        names = ", ".join(one.name for one in found) or "none"
+        raise ValueError(f"{path} holds {names} of the tables (.csv, .jsonl) to import: name the table itself")
+    return found[0]
 
 
 def _rows(path: Path) -> Iterator[_Row]:

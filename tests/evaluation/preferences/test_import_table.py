@@ -123,3 +123,11 @@ def test_what_is_no_table_is_said(tmp_path: Path, name: str, content: bytes, mes
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         import_pairs(tmp_path / name, tmp_path / "batch")
+
+
+def test_a_folder_with_one_table_is_taken(table: Callable[..., Path], tmp_path: Path) -> None:
+    path = table(HEAD, "x.wav,y.wav,old,new")
+    assert import_pairs(path.parent, tmp_path / "batch") == (1, 0, 0)
+    path.with_suffix(".jsonl").write_text("{}\n")
+    with pytest.raises(ValueError, match=r"pairs\.csv, pairs\.jsonl of the tables"):
+        import_pairs(path.parent, tmp_path / "batch")

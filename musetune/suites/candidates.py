@@ -1,0 +1,280 @@
+"""Takes for recognisers to choose among: N requests, K candidates each from one policy, scored by our rewards."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from musetune.audio import synthesize
+from musetune.datasets.latent_dataset import Clip, DatasetWriter, LatentDataset
+from musetune.datasets.preference_set import PreferencePair, write_preferences
+from musetune.datasets.prepare import SAMPLE_RATE, LatentEncoder
+from musetune.evaluation.audio_similarity import clap_similarity
+from musetune.evaluation.rewards import (
+    RequestedTake,
+    Reward,
+    advantages,
+    best_and_worst,
+    measure_rewards,
+    weighted_mean,
+)
+from musetune.evaluation.rewards.choice import REALNESS
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.suites.pairs import PROMPTS
+from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement
+from musetune.training.realness import realness
+
+LONGER = (1.5, 2.0, 3.0)  # times the clip: plans fill whole phrases, and are cut
+
+
+@dataclass(frozen=True)
+class CandidateRequest:
+    """What all candidates of a request answer; its name is unique in a data set. arrangement None: the sheet alone."""
+
+    name: str
+    prompt: str
+    sheet: LeadSheet
+    arrangement: Arrangement | None = None
+
+
+def plan_candidate_requests(
+    count: int, seconds: float, seed: int, *, prompts: Sequence[str] | None = None, notes_share: float = 0.0
+) -> Iterator[CandidateRequest]:
+    """Requests of one length, their lead sheets written by the planner, the prompts in turn.
+
+    Args:
+        count: How many.
+        seconds: Length of each, to the sample.
+        seed: Of the first; those that follow have the seeds that follow. Other seeds give other songs.
+        prompts: Words; None: six genres.
+        notes_share: Share of the requests, 0…1, that come with players' notes by rule.
+
+    Raises:
+        ValueError: `notes_share` is outside that range, or the planner writes nothing as long as `seconds`.
+    """
+    from musetune.planning.planner.planner import plan
+
+    if not 0 <= notes_share <= 1:
+        raise ValueError(f"notes_share={notes_share} is outside 0–1")
+    for number, prompt in zip(range(count), itertools.cycle(prompts or PROMPTS)):
+        plans = (plan(prompt, duration_seconds=longer * seconds, seed=seed + number) for longer in LONGER)
+        sheet = next((sheet for sheet in plans if sheet.duration_s >= seconds), None)
+        if sheet is None:
+            raise ValueError(f"the planner writes no {seconds:g} s for {prompt!r} at seed {seed + number}")
+        sheet = sheet.crop(0.0, seconds)
+        with_notes = int((number + 1) * notes_share) > int(number * notes_share)
+        notes = orchestrate(sheet, seed=seed + number).arrangement if with_notes else None
+        yield CandidateRequest(f"request-{seed + number}", prompt, sheet, notes)
+
+
+def load_policy(encoder: LatentEncoder, adapter: str, theory: str | None = None) -> MuseTunePipeline:
+    """The encoder's pipeline with an adapter to draw from: `adapter`, on top of `theory` where it is a LoRA of it."""
+    if theory is not None:
+        encoder.pipe.load_adapter(theory)
+    encoder.pipe.load_adapter(adapter)
+    if theory is None and encoder.pipe.loras is not None:
+        encoder.pipe.set_adapter(None)  # those of an earlier round
+    encoder.pipe.set_progress_bar_config(disable=True)
+    return encoder.pipe
+
+
+def draw_takes(
+    pipe: MuseTunePipeline, request: CandidateRequest, seeds: Sequence[int], steps: int
+) -> tuple[Tensor, list[RequestedTake]]:
+    """Latents (K, channels, rows, cols) and takes of one request, one a seed, in the seeds' order."""
+    output = pipe(
+        request.prompt,
+        lead_sheet=request.sheet,
+        arrangement=request.arrangement,
+        num_inference_steps=steps,
+        num_waveforms_per_prompt=len(seeds),
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+        output_type="latent",
+    )
+    latents: Tensor = output.audios.float().cpu()
+    rate = int(pipe.vocoder.config.sampling_rate)
+    waves = decode_latents(pipe, latents)[:, : round(request.sheet.duration_s * rate)]
+    words = clap_similarity(pipe, [request.prompt] * len(seeds), list(waves), rate)
+    return latents, [
+        RequestedTake(wave, rate, request.sheet, request.prompt, request.arrangement, float(cosine))
+        for wave, cosine in zip(waves, words, strict=True)
+    ]
+
+
+@torch.no_grad()
+def decode_latents(pipe: MuseTunePipeline, latents: Tensor) -> np.ndarray:
+    """Waves (K, samples) of latents (K, channels, rows, cols), scaled down where they would clip."""
+    mel = pipe.vae.decode(latents.to(pipe.device, pipe.vae.dtype) / pipe.vae.config.scaling_factor).sample
+    audio = pipe.mel_spectrogram_to_waveform(mel).float().cpu().numpy()
+    return np.asarray(audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99))
+
+
+def draw_candidates(
+    encoder: LatentEncoder,
+    requests: Sequence[CandidateRequest],
+    folder: Path,
+    rewards: Mapping[str, Reward],
+    *,
+    candidates: int,
+    seed: int,
+    steps: int,
+    about: Mapping[str, object],
+) -> LatentDataset:
+    """Draw and score all candidates into a data set; those that are there are passed over, so a killed run goes on.
+
+    Args:
+        encoder: Whose pipeline is the policy.
+        requests: What is played; all as long as the encoder's clips.
+        folder: The data set's.
+        rewards: What is measured of every take.
+        candidates: K, a request.
+        seed: Of the first candidate of each request; those that follow have the seeds that follow.
+        steps: Denoising steps.
+        about: The policy, for each clip's provenance.
+    """
+    with (
+        DatasetWriter(folder, encoder.info, shard_size=candidates) as writer,  # a shard a request: a kill costs one
+        tqdm(total=len(requests) * candidates, unit="take", desc=folder.name) as progress,
+    ):
+        for request in requests:
+            if request.name not in writer.done:
+                seeds = range(seed, seed + candidates)
+                latents, takes = draw_takes(encoder.pipe, request, seeds, steps)
+                seconds = encoder.info.rows * encoder.info.row_s
+                clips = [
+                    Clip(
+                        f"{request.name}#{one}",
+                        request.name,
+                        "",
+                        0.0,
+                        seconds,
+                        request.prompt,
+                        request.sheet.to_json(),
+                        genre=request.sheet.genre,
+                        provenance={**about, "seed": one, "rewards": measure_rewards(take, rewards)},
+                        arrangement=None if request.arrangement is None else request.arrangement.to_json(),
+                    )
+                    for one, take in zip(seeds, takes, strict=True)
+                ]
+                writer.add(clips, latents, {text: encoder.text(text) for text in ("", request.prompt)})
+            progress.update(candidates)
+    return LatentDataset(folder)
+
+
+def score_again(
+    encoder: LatentEncoder, source: LatentDataset, folder: Path, rewards: Mapping[str, Reward]
+) -> LatentDataset:
+    """Measure other rewards of takes that were drawn before, into a data set of their own; nothing is drawn.
+
+    Args:
+        encoder: Whose pipeline decodes the takes.
+        source: The takes, as `draw_candidates` left them.
+        folder: The new data set's.
+        rewards: What is measured of every take.
+    """
+    rate = int(encoder.pipe.vocoder.config.sampling_rate)
+    with DatasetWriter(folder, source.info) as writer:
+        for place, clip in enumerate(tqdm(source.clips, unit="take", desc=folder.name)):
+            if clip.id in writer.done:
+                continue
+            sheet, latents = LeadSheet.from_json(clip.lead_sheet), source.latents[place : place + 1]
+            wave = decode_latents(encoder.pipe, latents.float())[0, : round(clip.duration_s * rate)]
+            notes = None if clip.arrangement is None else Arrangement.from_json(clip.arrangement, sheet.grid)
+            cosine = float(clap_similarity(encoder.pipe, [clip.text], [wave], rate)[0])
+            values = measure_rewards(RequestedTake(wave, rate, sheet, clip.text, notes, cosine), rewards)
+            scored = replace(
+                clip, file=clip.id, provenance={**clip.provenance, "request": request_of(clip), "rewards": values}
+            )
+            writer.add([scored], latents, {text: source.texts[text] for text in ("", clip.text)})
+    return LatentDataset(folder)
+
+
+def request_of(clip: Clip) -> str:
+    """Name of the request that a take answers."""
+    return str(clip.provenance.get("request", clip.file))
+
+
+def prefer(
+    encoder: LatentEncoder,
+    data: LatentDataset,
+    weights: Mapping[str, float],
+    margin: float,
+    seed: int,
+    soundfont: str | None = None,
+    pairs_a_request: int = 1,
+) -> dict[str, float]:
+    """Let the rewards choose the best and the worst take of each request; writes the data set's preferences.json.
+
+    Args:
+        encoder: For the renderings that the realness classifier learns from; a fresh one is trained on these takes.
+        data: Takes with their rewards, as `draw_candidates` left them.
+        weights: Of the rewards.
+        margin: Pairs whose rewards are no further apart are left out.
+        seed: Of the renderings and the classifier.
+        soundfont: Of the renderings; None: what `musetune.audio.find_soundfont` finds.
+        pairs_a_request: At most; of `best_and_worst`.
+
+    Returns:
+        Figures for the log: pairs, requests, the mean reward, the mean of the best, and the mean of each reward.
+    """
+    values = [dict(clip.provenance["rewards"]) for clip in data.clips]
+    if weights.get(REALNESS):
+        numbers = {name: n for n, name in enumerate(dict.fromkeys(map(request_of, data.clips)))}
+        real = rendered_latents(encoder, data, seed, soundfont)
+        asked = [numbers[request_of(clip)] for clip in data.clips]
+        for value, real_enough in zip(
+            values, realness(data.latents, asked, real, range(len(real)), seed=seed).tolist(), strict=True
+        ):
+            value[REALNESS] = real_enough
+    totals = [weighted_mean(value, weights) for value in values]
+    groups: dict[str, list[int]] = {}
+    for place, clip in enumerate(data.clips):
+        groups.setdefault(request_of(clip), []).append(place)
+    pairs: list[PreferencePair] = []
+    optimality: dict[str, float] = {}
+    best: list[float] = []
+    for places in groups.values():
+        own = [totals[place] for place in places]
+        best.append(max(own))
+        optimality |= {data.clips[p].id: float(r) for p, r in zip(places, advantages(own), strict=True)}
+        for best_one, worst_one in best_and_worst(own, margin, pairs_a_request):
+            first, last = places[best_one], places[worst_one]
+            pairs.append(PreferencePair(data.clips[first].id, data.clips[last].id, totals[first] - totals[last]))
+    names = sorted({name for value in values for name in value})
+    means = {n: float(np.mean([v[n] for v in values if v.get(n) is not None] or [0.0])) for n in names}
+    figures = {"requests": float(len(groups)), "pairs": float(len(pairs)), "reward": float(np.mean(totals))}
+    figures |= {"best": float(np.mean(best)), **means}
+    about = {
+        "weights": dict(weights),
+        "margin": margin,
+        "figures": figures,
+        "rewards": {clip.id: value | {"all": total} for clip, value, total in zip(data.clips, values, totals)},
+    }
+    write_preferences(data.folder, "recogniser", pairs, optimality, about)
+    return figures
+
+
+def rendered_latents(encoder: LatentEncoder, data: LatentDataset, seed: int, soundfont: str | None) -> Tensor:
+    """Latents (requests, channels, rows, cols) of one rendering of each request: its notes, else its sheet by rule."""
+    firsts: dict[str, Clip] = {}
+    for clip in data.clips:
+        firsts.setdefault(request_of(clip), clip)
+    waves = []
+    for number, clip in enumerate(firsts.values()):
+        sheet = LeadSheet.from_json(clip.lead_sheet)
+        if clip.arrangement is None:
+            notes = orchestrate(sheet, seed=seed + number).arrangement
+        else:
+            notes = Arrangement.from_json(clip.arrangement, sheet.grid)
+        waves.append(synthesize(notes.to_pretty_midi(), SAMPLE_RATE, duration_s=clip.duration_s, soundfont=soundfont))
+    shortest = min(map(len, waves))
+    return encoder.latents(np.stack([wave[:shortest] for wave in waves]).astype(np.float32))

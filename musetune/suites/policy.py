@@ -1,0 +1,136 @@
+"""One policy after the other on one base: it draws a round's candidates, and plays the development sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from musetune.datasets.prepare import LatentEncoder
+from musetune.evaluation.rewards import find_rewards
+from musetune.suites.alignment import FIGURES, listen_to_policy
+from musetune.suites.candidates import (
+    CandidateRequest,
+    draw_candidates,
+    load_policy,
+    plan_candidate_requests,
+    prefer,
+)
+
+DEVELOPMENT = 900_000  # seeds from here on plan the development sheets; rounds draw from below
+ROUND = 10_000  # requests of a round have seeds of their own
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """What every policy of a run plays, and what is rewarded.
+
+    Attributes:
+        base: Bundled name, folder or Hub id.
+        adapter: The adapter that was there before: bundled name, folder or Hub id.
+        stacked: Whether the tuned ones are LoRAs on top of it, else they take its place.
+        seconds: Of a take.
+        prompts: Words that lead sheets are planned for; None: six genres in turn.
+        notes_share: Share of the requests with players' notes, 0…1.
+        steps: Denoising steps.
+        rewards: Weight of each, by name.
+        soundfont: Of renderings; None: what is found.
+        seed: Other songs with another one.
+        sheets: Development sheets; 0: none.
+        takes: Of each of them, at least 2.
+    """
+
+    base: str
+    adapter: str
+    stacked: bool
+    seconds: float
+    prompts: Sequence[str] | None
+    notes_share: float
+    steps: int
+    rewards: Mapping[str, float]
+    soundfont: str | None
+    seed: int
+    sheets: int
+    takes: int
+
+    def requests(self, count: int, seed: int) -> list[CandidateRequest]:
+        """Planned requests; other seeds, other songs."""
+        return list(
+            plan_candidate_requests(count, self.seconds, seed, prompts=self.prompts, notes_share=self.notes_share)
+        )
+
+    @property
+    def development(self) -> list[CandidateRequest]:
+        """Requests that nothing is trained on."""
+        return self.requests(self.sheets, self.seed + DEVELOPMENT)
+
+    @property
+    def development_seeds(self) -> list[int]:
+        """Seeds of the takes of each development sheet; no candidate has them."""
+        return list(range(self.seed + DEVELOPMENT, self.seed + DEVELOPMENT + self.takes))
+
+
+class PolicyPlayer:
+    """The base with one adapter on it.
+
+    A policy is the folder of a round, with adapter/ in it; None is the adapter that was there before.
+
+    Args:
+        settings: What is played.
+        device: Such as cpu or cuda:1.
+    """
+
+    def __init__(self, settings: PolicySettings, device: str) -> None:
+        self.settings = settings
+        self.encoder = LatentEncoder(settings.base, settings.seconds, device)
+
+    def _use(self, policy: Path | None) -> None:
+        if policy is None:
+            load_policy(self.encoder, self.settings.adapter)
+        else:
+            theory = self.settings.adapter if self.settings.stacked else None
+            load_policy(self.encoder, str(policy / "adapter"), theory)
+
+    def draw(
+        self,
+        policy: Path | None,
+        folder: Path,
+        number: int,
+        *,
+        requests: int,
+        candidates: int,
+        margin: float,
+        pairs_a_request: int,
+    ) -> dict[str, float]:
+        """Draw a round's candidates into a data set and let the rewards choose; returns the figures of `prefer`."""
+        self._use(policy)
+        settings = self.settings
+        seed = settings.seed + number * ROUND
+        data = draw_candidates(
+            self.encoder,
+            settings.requests(requests, seed),
+            folder,
+            find_rewards(settings.rewards),
+            candidates=candidates,
+            seed=settings.seed,
+            steps=settings.steps,
+            about={"policy": "before" if policy is None else policy.name},
+        )
+        return prefer(self.encoder, data, settings.rewards, margin, seed, settings.soundfont, pairs_a_request)
+
+    def hear(self, policy: Path | None, folder: Path) -> None:
+        """Play the development sheets into a folder, and write what A hears there; nothing where that is done."""
+        if (folder / FIGURES).exists():
+            return
+        self._use(policy)
+        settings = self.settings
+        listen_to_policy(
+            self.encoder,
+            settings.development,
+            folder,
+            find_rewards(settings.rewards),
+            settings.rewards,
+            seeds=settings.development_seeds,
+            steps=settings.steps,
+            soundfont=settings.soundfont,
+        )

@@ -1,0 +1,96 @@
+"""What is preferred, on disk; people's verdicts as such a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import SR, make_dataset, tones
+
+from musetune import LeadSheet
+from musetune.audio import save_audio
+from musetune.datasets.peoples_preferences import take_verdicts
+from musetune.datasets.preference_set import FILE, PreferencePair, PreferenceSet, write_preferences
+from musetune.datasets.prepare import LatentEncoder
+from musetune.evaluation.preferences import Judge, PairBatch, Side, Verdict
+from musetune.evaluation.preferences.verdicts import retract
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    make_dataset(tmp_path, 4)
+    with pytest.raises(FileNotFoundError, match=r"no preferences\.json"):
+        PreferenceSet(tmp_path)
+    write_preferences(tmp_path, "recogniser", [PreferencePair("clip2", "clip0", 0.1)], {"clip2": 0.9, "clip0": 0.1}, {})
+    one = PreferenceSet(tmp_path)
+    assert (one.kind, one.pairs, one.optimality, len(one)) == ("recogniser", [(2, 0)], {2: 0.9, 0: 0.1}, 1)
+
+
+def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+    make_dataset(tmp_path, 2)
+    with pytest.raises(ValueError, match="kind='dog' is none of"):
+        write_preferences(tmp_path, "dog", [], {}, {})
+    with pytest.raises(ValueError, match="outside of 0…1"):
+        write_preferences(tmp_path, "person", [], {"clip0": 2.0}, {})
+    write_preferences(tmp_path, "person", [PreferencePair("clip0", "gone")], {}, {})
+    with pytest.raises(ValueError, match="not there: gone"):
+        PreferenceSet(tmp_path)
+    (tmp_path / FILE).write_text(json.dumps({"schema": 99, "kind": "person"}))
+    with pytest.raises(ValueError, match="schema 99"):
+        PreferenceSet(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_base: Path) -> LatentEncoder:
+    return LatentEncoder(str(tiny_base), 2.048, "cpu")
+
+
+def batch_of(folder: Path, verdicts: list[str], seconds: float = 3.0, sheet: bool = True) -> PairBatch:
+    """A batch with a pair for each verdict, which anna gave."""
+    batch = PairBatch(folder / "batch")
+    chart = LeadSheet.parse("| C | F |", bpm=120, duration_seconds=3.0)
+    for i, said in enumerate(verdicts):
+        sides = []
+        for name in ("x", "y"):
+            wave = tones(chart, seconds) + np.float32(0.01 * i + (name == "y") * 0.05)
+            sides.append(Side(save_audio(folder / f"{i}{name}.wav", wave, SR), {"name": name}))
+        request = {"prompt": "pop"} | ({"sheet": chart.to_json()} if sheet else {})
+        pair = batch.add(str(i), *sides, request)
+        a, b = (side.to_json(batch.folder) for side in pair.sides)
+        Verdict(str(i), Judge("person", "anna"), said, a, b, request=request).append(batch.preferences)
+    return batch
+
+
+@pytest.mark.slow
+def test_verdicts_become_pairs_of_latents(tmp_path: Path, encoder: LatentEncoder) -> None:
+    batch = batch_of(tmp_path, ["A", "B", "equal", "both bad"])
+    counts = take_verdicts(batch.folder, tmp_path / "set", encoder, 2.048)
+    assert counts == (4, 2, 2, 0, 0)
+    one = PreferenceSet(tmp_path / "set")
+    assert one.kind == "person"
+    assert len(one) == 2
+    assert len(one.data) == 4
+    sides = [batch.pairs()[name].sides for name in "01"]
+    better = [sides[0][0].sha256[:20], sides[1][1].sha256[:20]]
+    assert [one.data.clips[winner].id for winner, _ in one.pairs] == better
+    assert sorted(one.optimality.values()) == [0.0, 0.0, 1.0, 1.0]
+    assert one.data.clips[0].duration_s == 2.048
+    take_verdicts(batch.folder, tmp_path / "set", encoder, 2.048)  # again: nothing twice
+    assert len(PreferenceSet(tmp_path / "set").data) == 4
+
+
+@pytest.mark.slow
+def test_verdicts_that_teach_nothing(tmp_path: Path, encoder: LatentEncoder) -> None:
+    cases = {"equal": {"verdicts": ["equal"]}, "short": {"verdicts": ["A"], "seconds": 1.0}}
+    cases |= {"sheetless": {"verdicts": ["A"], "sheet": False}}
+    for name, case in cases.items():
+        (tmp_path / name).mkdir()
+        batch = batch_of(tmp_path / name, **case)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="nothing to learn from: 1 verdicts"):
+            take_verdicts(batch.folder, tmp_path / name / "set", encoder, 2.048)
+    batch = batch_of(tmp_path, ["A", "B"])
+    from musetune.evaluation.preferences import read_verdicts
+
+    retract(batch.preferences, read_verdicts(batch.preferences)[0])
+    assert take_verdicts(batch.folder, tmp_path / "set", encoder, 2.048).pairs == 1
