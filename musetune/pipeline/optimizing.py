@@ -76,6 +76,7 @@ def _try_halves(
     fastest = min(HALVES, key=lambda dtype: times.get(dtype, float("inf")))
     if forced or best / times[fastest] >= GAIN:
         cast(pipe, fastest)
+        unet.register_forward_pre_hook(cast_inputs, with_kwargs=True)
         found.dtype = fastest
         return times[fastest]
     return best
@@ -109,6 +110,22 @@ def cast(pipe: MuseTunePipeline, dtype: torch.dtype) -> None:
     for part in (pipe.adapter_manager.unet, pipe.adapter, pipe.loras):
         if part is not None:
             nn.Module.to(part, dtype=dtype)
+
+
+def cast_inputs(
+    unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a U-Net's arguments with latents and words in its precision: the stock call has them in the encoders'.
+
+    The time step stays, which half precision would round.
+    """
+    dtype = next(unet.parameters()).dtype
+    words = {
+        name: kwargs[name] for name in ("sample", "encoder_hidden_states", "encoder_hidden_states_1") if name in kwargs
+    }
+    words = {name: value.to(dtype) for name, value in words.items() if isinstance(value, Tensor)}
+    sample = tuple(value.to(dtype) if isinstance(value, Tensor) else value for value in args[:1])
+    return (*sample, *args[1:]), {**kwargs, **words}
 
 
 @contextmanager
