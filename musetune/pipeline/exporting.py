@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
 
     from musetune.models.upsampler import StereoUpsampler
-    from musetune.pipeline.pipeline import MuseTunePipeline
     from musetune.symbols import LeadSheet
 
 LAYOUT = "layout.json"  # in the exported folder: what the files take and give
@@ -216,7 +215,7 @@ class _Named(nn.Module):
         return self.network(sample, timestep, generated, states, mask, dict(zip(self.names, music, strict=True)))
 
 
-def other_parts(pipe: MuseTunePipeline, rows: int) -> dict[str, Part]:
+def other_parts(pipe: Any, rows: int) -> dict[str, Part]:
     """Return decoder, vocoder and, where there is one, upsampler, each for any length."""
     shape = pipe.unet.config
     latents = torch.randn(1, shape.in_channels, rows, pipe.adapter.config.cols)
@@ -234,7 +233,7 @@ def other_parts(pipe: MuseTunePipeline, rows: int) -> dict[str, Part]:
 
 @torch.no_grad()
 def export_onnx(
-    pipe: MuseTunePipeline, folder: str | Path, *, seconds: float | None = None, names: Sequence[str] | None = None
+    pipe: Any, folder: str | Path, *, seconds: float | None = None, names: Sequence[str] | None = None
 ) -> dict[str, Path]:
     """Write the networks as ONNX, with everything that is active merged into the U-Net's weights.
 
@@ -279,7 +278,7 @@ def export_onnx(
 
 
 @contextmanager
-def evaluating(pipe: MuseTunePipeline) -> Iterator[None]:
+def evaluating(pipe: Any) -> Iterator[None]:
     """A context in which modules are in evaluation mode, as an export wants them; after it as before."""
     modules = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
     trained = [module for module in modules if module.training]

@@ -7,13 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from musetune.pipeline.pipeline import MuseTunePipeline
 
 GAIN = 1.1  # what changes the sound a little, or takes a minute to compile, has to be so much faster
 HALVES = (torch.bfloat16, torch.float16)
@@ -42,7 +39,7 @@ class Optimization:
 
 
 @torch.no_grad()
-def optimize(pipe: MuseTunePipeline, *, half: bool | None = None, compile: bool = False) -> Optimization:
+def optimize(pipe: Any, *, half: bool | None = None, compile: bool = False) -> Optimization:
     """Let ``pipe`` be as fast as this machine allows; see ``MuseTunePipeline.optimize``."""
     pipe.adapter_manager.check_changeable()
     found = Optimization(pipe.unet.dtype, False)
@@ -58,9 +55,7 @@ def optimize(pipe: MuseTunePipeline, *, half: bool | None = None, compile: bool 
     return found
 
 
-def _try_halves(
-    pipe: MuseTunePipeline, found: Optimization, step: Callable[[], object], best: float, forced: bool
-) -> float:
+def _try_halves(pipe: Any, found: Optimization, step: Callable[[], object], best: float, forced: bool) -> float:
     """Cast the U-Net to the fastest half precision where one pays; return the seconds of a step then."""
     unet = pipe.adapter_manager.unet
     if pipe.quantization is not None:
@@ -82,7 +77,7 @@ def _try_halves(
     return best
 
 
-def _try_compiling(pipe: MuseTunePipeline, found: Optimization, step: Callable[[], object], best: float) -> None:
+def _try_compiling(pipe: Any, found: Optimization, step: Callable[[], object], best: float) -> None:
     """Compile the U-Net where that is possible and pays."""
     if (missing := why_not_compile(pipe)) is not None:
         found.reasons.append(f"nothing was compiled: {missing}")
@@ -96,7 +91,7 @@ def _try_compiling(pipe: MuseTunePipeline, found: Optimization, step: Callable[[
         unet._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
 
 
-def why_not_compile(pipe: MuseTunePipeline) -> str | None:
+def why_not_compile(pipe: Any) -> str | None:
     """Return why ``torch.compile`` cannot be used here, None where it can."""
     if pipe.unet.device.type == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
         return "this machine has no C++ compiler, which torch.compile needs on processors: install g++"
@@ -105,7 +100,7 @@ def why_not_compile(pipe: MuseTunePipeline) -> str | None:
     return None
 
 
-def cast(pipe: MuseTunePipeline, dtype: torch.dtype) -> None:
+def cast(pipe: Any, dtype: torch.dtype) -> None:
     """Cast U-Net, adapter and LoRAs' place; all else stays in its precision."""
     for part in (pipe.adapter_manager.unet, pipe.adapter, pipe.loras):
         if part is not None:
@@ -129,7 +124,7 @@ def cast_inputs(
 
 
 @contextmanager
-def casting(pipe: MuseTunePipeline, dtype: torch.dtype) -> Iterator[None]:
+def casting(pipe: Any, dtype: torch.dtype) -> Iterator[None]:
     """A context in which U-Net and adapter are in another precision; after it their own numbers are back, exactly."""
     parts = [part for part in (pipe.adapter_manager.unet, pipe.adapter, pipe.loras) if part is not None]
     own = [(weight, weight.data) for part in parts for weight in part.parameters()]
@@ -145,7 +140,7 @@ def casting(pipe: MuseTunePipeline, dtype: torch.dtype) -> Iterator[None]:
             module._buffers.update(before)
 
 
-def guided_step(pipe: MuseTunePipeline) -> Callable[[], object]:
+def guided_step(pipe: Any) -> Callable[[], object]:
     """Return a step of words and music: three rows of the base's own length, by the adapter where there is one."""
     from musetune.pipeline.exporting import prepare_music
     from musetune.symbols import LeadSheet
