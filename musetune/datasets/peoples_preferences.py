@@ -10,12 +10,15 @@ import numpy as np
 from torch import Tensor
 
 from musetune.audio import load_audio
+from musetune.datasets.clips import cut
 from musetune.datasets.latent_dataset import Clip, DatasetWriter, TextEmbedding
 from musetune.datasets.preference_set import PreferencePair, write_preferences
 from musetune.datasets.prepare import SAMPLE_RATE, LatentEncoder
 from musetune.evaluation.preferences import PairBatch, Verdict, read_verdicts
 from musetune.symbols import LeadSheet
 from musetune.symbols.json_values import JsonObject
+
+SLACK_S = 0.05  # by which a sound or a sheet may be shorter than a clip, as in `prepare`
 
 
 class VerdictCounts(NamedTuple):
@@ -59,7 +62,7 @@ def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder,
         known = set(writer.done)
         for verdict in decided:
             sheet = sheet_of(verdict, source.folder)
-            if sheet is None or sheet.duration_s < seconds:
+            if sheet is None or sheet.duration_s < seconds - SLACK_S:
                 fate["without_sheet"] += 1
                 continue
             ids = [take_id(side) for side in (verdict.winner, verdict.loser)]
@@ -112,13 +115,13 @@ def _encoded(
     """What a writer adds of one take; None where its sound is shorter than a clip."""
     assert side is not None
     wave, _ = load_audio(folder / side["audio"], SAMPLE_RATE, mono=True)
-    samples = round(seconds * SAMPLE_RATE)
-    if len(wave) < samples:
+    if len(wave) < (seconds - SLACK_S) * SAMPLE_RATE:
         return None
+    wave = cut(wave, SAMPLE_RATE, 0.0, seconds)
     prompt = str((verdict.request or {}).get("prompt", ""))
-    sheet = sheet.crop(0.0, seconds)
+    sheet = sheet.crop(0.0, min(seconds, sheet.duration_s))
     clip = Clip(
         id, id, str(side["sha256"]), 0.0, seconds, prompt, sheet.to_json(), sheet.genre, provenance=side["origin"]
     )
-    latents = encoder.latents(np.asarray(wave[None, :samples], np.float32))
+    latents = encoder.latents(np.asarray(wave[None], np.float32))
     return [clip], latents, {text: encoder.text(text) for text in ("", prompt)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -77,25 +78,34 @@ def staff(
 
     sign: music21's name of the clef.
     """
-    from music21 import clef, key
+    from music21 import clef, key, note
 
     signs = [(at, key.Key(flat(k.tonic), k.mode)) for at, k in page.keys]
+    marks = deque(sorted([*signs, *above], key=lambda mark: mark[0]))
     first, before = page.bars[0], None
     pickup = len(page.bars) > 1 and first[1] - first[0] < _full(first[2])
     for number, ((start, stop, meter), pieces) in enumerate(
         zip(page.bars, content, strict=True), start=0 if pickup else 1
     ):
-        bar = _measure(number, stop - start, meter, with_signature=meter != before)
-        for offset, item in [*signs, *above]:
-            if start <= offset < stop:
-                bar.insert(offset - start, item)
+        bar = _measure(number, stop - start, meter)
+        while marks and marks[0][0] < stop:
+            offset, mark = marks.popleft()
+            if offset >= start:
+                bar.insert(offset - start, mark)
         for piece in pieces:
-            bar.insert(piece.start - start, draw(piece, page.key_at(piece.start)))
+            item = draw(piece, page.key_at(piece.start))
+            if isinstance(item, note.Rest):  # else music21 looks for the meter of each rest among all bars
+                item.fullMeasure = piece.length == _full(meter)
+            bar.insert(piece.start - start, item)
+        bar.insert(0, getattr(clef, sign)())
+        bar.makeBeams(inPlace=True)  # in a bar with clef and meter: music21 would look for them among all bars
+        if before is not None:
+            bar.removeByClass("Clef")
+        if meter == before:
+            bar.removeByClass("TimeSignature")
         part.append(bar)
         before = meter
-    part.getElementsByClass("Measure")[0].insert(0, getattr(clef, sign)())
     part.makeAccidentals(inPlace=True)
-    part.makeBeams(inPlace=True)
     return part
 
 
@@ -108,14 +118,13 @@ def flat(name: str) -> str:
     return name[0] + name[1:].replace("b", "-")
 
 
-def _measure(number: int, quarters: Fraction, meter: Meter, with_signature: bool) -> stream.Measure:
+def _measure(number: int, quarters: Fraction, meter: Meter) -> stream.Measure:
     """An empty bar, of fewer ``quarters`` than its ``meter`` where it is a pickup."""
     from music21 import stream
     from music21.meter import TimeSignature
 
     bar = stream.Measure(number=number)
-    if with_signature:
-        bar.insert(0, TimeSignature(str(meter)))
+    bar.insert(0, TimeSignature(str(meter)))
     if quarters < _full(meter):
         bar.paddingLeft, bar.showNumber = _full(meter) - quarters, stream.enums.ShowNumber.NEVER
     return bar

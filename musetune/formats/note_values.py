@@ -5,7 +5,8 @@ Fractions of a quarter note only.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -73,7 +74,7 @@ def notate(
     sounds = (one_voice if single else separate)(snap(sounds, cells))
     edges = sorted({edge for sound in sounds for edge in sound[:2]})
     marks = sorted(cuts)
-    return [_bar(bar, [c for c in cells if bar[0] <= c.start < bar[1]], sounds, edges, marks) for bar in bars]
+    return _in_bars(bars, cells, sounds, edges, marks)
 
 
 def notate_hits(sounds: Iterable[Sound], bars: Sequence[Bar]) -> list[list[Piece]]:
@@ -86,7 +87,7 @@ def notate_hits(sounds: Iterable[Sound], bars: Sequence[Bar]) -> list[list[Piece
     stops = {a: min(b, cells[bisect_right(starts, a) - 1].end) for a, b in pairwise([*places, bars[-1][1]])}
     lengths = sorted((a, stops[a], pitch, velocity) for (a, pitch), velocity in hits.items() if a in stops)
     edges = sorted({edge for sound in lengths for edge in sound[:2]})
-    return [_bar(bar, [c for c in cells if bar[0] <= c.start < bar[1]], lengths, edges, []) for bar in bars]
+    return _in_bars(bars, cells, lengths, edges, [])
 
 
 # -- the grid ----------------------------------------------------------------------------------------------------------
@@ -190,12 +191,27 @@ def one_voice(sounds: Iterable[Sound]) -> list[Sound]:
 # -- the pieces --------------------------------------------------------------------------------------------------------
 
 
-def _bar(bar: Bar, cells: list[Cell], sounds: list[Sound], edges: list[Fraction], marks: list[Fraction]) -> list[Piece]:
+def _in_bars(
+    bars: Sequence[Bar], cells: list[Cell], sounds: list[Sound], edges: list[Fraction], marks: list[Fraction]
+) -> list[list[Piece]]:
+    """The pieces of every bar, of ``sounds`` in the order of their starts."""
+    starts, waiting, here, out = [cell.start for cell in cells], deque(sounds), list[Sound](), []
+    for bar in bars:
+        start, stop, _ = bar
+        while waiting and waiting[0][0] < stop:
+            here.append(waiting.popleft())
+        here = [sound for sound in here if sound[1] > start]
+        beats = cells[bisect_left(starts, start) : bisect_left(starts, stop)]
+        inside = marks[bisect_right(marks, start) : bisect_left(marks, stop)]
+        out.append(_bar(bar, beats, here, edges, inside))
+    return out
+
+
+def _bar(bar: Bar, cells: list[Cell], here: list[Sound], edges: list[Fraction], marks: list[Fraction]) -> list[Piece]:
     """One bar: cut where a note begins or ends, then into values that can be written."""
     start, stop, meter = bar
-    here = [sound for sound in sounds if sound[0] < stop and sound[1] > start]
     lines = {start, stop, *edges[bisect_right(edges, start) : bisect_right(edges, stop)]}
-    silent = {m for m in marks if start < m < stop and _on_grid(m, cells) and not any(a <= m < b for a, b, *_ in here)}
+    silent = {m for m in marks if _on_grid(m, cells) and not any(a <= m < b for a, b, *_ in here)}
     pieces: list[Piece] = []
     for low, high in pairwise(sorted(lines | silent)):
         heads = [sound for sound in here if sound[0] <= low < sound[1]]

@@ -82,7 +82,10 @@ def make_preferences(config: Config) -> Path:
     encoder = LatentEncoder(config.pretrained_model_name_or_path, config.seconds, device)
     if config.people is not None:
         counts = take_verdicts(config.people, out, encoder, config.seconds)
-        print(f"{out}: {counts.pairs} pairs of {counts.verdicts} verdicts; {counts.undecided} said equal or both bad")
+        print(
+            f"{out}: {counts.pairs} pairs of {counts.verdicts} verdicts; {counts.undecided} said equal or both bad, "
+            f"{counts.without_sheet} have no lead sheet of {config.seconds:g} s, {counts.too_short} a shorter sound"
+        )
         return out
     if config.takes is not None:
         data = score_again(encoder, LatentDataset(config.takes), out, rewards)

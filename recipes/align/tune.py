@@ -412,7 +412,7 @@ def hear(
 
 def finish(config: Config, best: Path | None, before: PolicyFigures | None, after: PolicyFigures | None) -> None:
     """Write adapter/ and report.json: with development sheets by the judges' verdict, else what was trained."""
-    out, old, settings = Path(config.output_dir), find_adapter(config.adapter), settings_of(config)
+    out, old, settings = Path(config.output_dir), Path(find_adapter(config.adapter)), settings_of(config)
     assert best is not None  # at least one round was trained
     if before is None or after is None:
         shutil.copytree(best / "adapter", out / "adapter", dirs_exist_ok=True)

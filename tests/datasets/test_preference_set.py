@@ -78,6 +78,9 @@ def test_verdicts_become_pairs_of_latents(tmp_path: Path, encoder: LatentEncoder
     assert one.data.clips[0].duration_s == 2.048
     take_verdicts(batch.folder, tmp_path / "set", encoder, 2.048)  # again: nothing twice
     assert len(PreferenceSet(tmp_path / "set").data) == 4
+    (tmp_path / "almost").mkdir()
+    almost = batch_of(tmp_path / "almost", ["A"], seconds=2.02)  # a rounded length loses nothing
+    assert take_verdicts(almost.folder, tmp_path / "almost set", encoder, 2.048).pairs == 1
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from cProfile import Profile
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -180,3 +181,14 @@ def test_repeats_are_played_out_or_stand_once() -> None:
         played, once = read_score(path), read_score(path, repeats=False)
     assert played.length > once.length
     assert [n.pitch for n in once.voices[0]][:8] == [n.pitch for n in played.voices[0]][:8]
+
+
+def test_the_work_for_a_score_grows_with_its_bars_not_with_their_square(tmp_path: Path) -> None:
+    def calls(bars: int) -> int:
+        sheet = LeadSheet.parse("| C | N.C. |" * (bars // 2), bpm=240)
+        profile = Profile()
+        profile.runcall(sheet.save, tmp_path / "sheet.musicxml")
+        return sum(entry.callcount for entry in profile.getstats())
+
+    calls(4)  # what is imported and made once
+    assert calls(400) < 2.2 * calls(200)
