@@ -20,7 +20,7 @@ ENGINES = ("onnxruntime", "openvino")
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
-class Prediction(NamedTuple):
+class UNetPrediction(NamedTuple):
     """What a U-Net returns.
 
     sample: (B, channels, rows, cols).
@@ -67,7 +67,7 @@ class ExportedUNet:
         encoder_hidden_states_1: Tensor,
         encoder_attention_mask_1: Tensor,
         cross_attention_kwargs: dict[str, Any] | None = None,
-    ) -> Prediction:
+    ) -> UNetPrediction:
         """Predict row by row; arguments as of ``AudioLDM2UNet2DConditionModel``.
 
         Raises:
@@ -99,7 +99,7 @@ class ExportedUNet:
             self.run({name: array if name in shared else array[i : i + 1] for name, array in arrays.items()})
             for i in range(len(sample))
         ]
-        return Prediction(torch.from_numpy(np.concatenate(rows)).to(sample.device))
+        return UNetPrediction(torch.from_numpy(np.concatenate(rows)).to(sample.device))
 
 
 def load_engine(path: Path, engine: str, threads: int = 0) -> Run:

@@ -81,7 +81,7 @@ class MusicUNet(nn.Module):
         return prediction
 
 
-class Decoder(nn.Module):
+class LatentDecoder(nn.Module):
     """The autoencoder's way out: latents (B, channels, rows, cols) to a log spectrogram."""
 
     def __init__(self, vae: nn.Module) -> None:
@@ -222,7 +222,7 @@ def other_parts(pipe: Any, rows: int) -> dict[str, Part]:
     bins, frames = pipe.vocoder.config.model_in_dim, rows * pipe.vae_scale_factor
     vocoder = VocoderNetwork(pipe.vocoder) if isinstance(pipe.vocoder, NanoVocoder) else pipe.vocoder
     parts = {
-        "decoder": Part(Decoder(pipe.vae), {"latents": latents}, {"latents": {2: "rows"}}),
+        "decoder": Part(LatentDecoder(pipe.vae), {"latents": latents}, {"latents": {2: "rows"}}),
         "vocoder": Part(vocoder, {"spectrogram": torch.randn(1, frames, bins)}, {"spectrogram": {1: "frames"}}),
     }
     if pipe.upsampler is not None:
