@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from musetune.adapter.lora import plain_weights
+from musetune.adapter.sampling import Sampling
 from musetune.formats.json_object import number_field, object_field, read_json_object, text_field
 from musetune.models.quantized import is_quantized, plain
 
@@ -31,7 +32,7 @@ class AdapterMetadata:
     """What an adapter is and what it fits.
 
     kind: theory (a MusicAdapter) or lora. base: the name or Hub id that it was made for. theory: the adapter that a
-    LoRA was trained on.
+    LoRA was trained on. sampling: scheduler and steps of a LoRA that was distilled for few steps, else None.
 
     shapes: hash of the names and shapes of the plain U-Net; sketch: 64 of its weights, by which single and half
     precision of one base agree while another base of the same shapes differs.
@@ -44,17 +45,27 @@ class AdapterMetadata:
     sketch: tuple[float, ...]
     genre: str | None = None
     theory: str | None = None
+    sampling: Sampling | None = None
 
     @classmethod
-    def of(cls, unet: nn.Module, kind: str, name: str, base: str, **about: str | None) -> Self:
-        """Build the metadata for ``unet``, whatever is attached to it. about: genre, theory."""
+    def of(
+        cls,
+        unet: nn.Module,
+        kind: str,
+        name: str,
+        base: str,
+        *,
+        genre: str | None = None,
+        theory: str | None = None,
+    ) -> Self:
+        """Build the metadata for ``unet``, whatever is attached to it."""
         if kind not in KINDS:
             raise ValueError(f"kind={kind!r} is not one of {', '.join(KINDS)}")
-        return cls(kind, name, base, shapes_of(unet), weight_fingerprint(unet), **about)
+        return cls(kind, name, base, shapes_of(unet), weight_fingerprint(unet), genre, theory)
 
     def write(self, folder: str | Path) -> None:
         """Write ``folder``/musetune.json."""
-        text = {
+        text: dict[str, Any] = {
             "schema": SCHEMA,
             "kind": self.kind,
             "name": self.name,
@@ -62,7 +73,9 @@ class AdapterMetadata:
             "base": self.base,
             "theory": self.theory,
         }
-        text["unet"] = {"shapes": self.shapes, "sketch": list(self.sketch)}  # type: ignore[assignment]
+        text["unet"] = {"shapes": self.shapes, "sketch": list(self.sketch)}
+        if self.sampling is not None:
+            text["sampling"] = self.sampling.to_json()
         (Path(folder) / FILE).write_text(json.dumps(text, indent=2) + "\n")
 
     def check(self, unet: nn.Module) -> None:
@@ -102,12 +115,15 @@ def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
         numbers = [number_field({"sketch": value}, "sketch", FILE) for value in sketch]
         if kind not in KINDS or None in numbers:
             raise ValueError(f"kind={kind!r} must be one of {', '.join(KINDS)}, and sketch {SAMPLES} numbers")
+        sampling = None
+        if values.get("sampling") is not None:
+            sampling = Sampling.from_json(object_field(values, "sampling", FILE), FILE)
     except KeyError as error:
         raise ValueError(f"{path} is no adapter's metadata: it has no {error}") from error
     except ValueError as error:
         raise ValueError(f"{path} is no adapter's metadata: {error}") from error
     fingerprint = tuple(float(value) for value in numbers if value is not None)
-    return AdapterMetadata(kind, name, base, shapes, fingerprint, genre, theory)
+    return AdapterMetadata(kind, name, base, shapes, fingerprint, genre, theory, sampling)
 
 
 def _require(values: Mapping[str, Any], key: str) -> str:

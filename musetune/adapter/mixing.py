@@ -15,6 +15,7 @@ from torch import nn
 
 from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_files import Lora, read_lora
+from musetune.adapter.sampling import Sampling
 from musetune.formats.json_object import object_field
 
 MAX_WEIGHT = 2.0
@@ -47,15 +48,40 @@ class LoraMixer(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ty
         del self.loras[name], self.mix[name]
 
     def set(self, weights: Mapping[str, float]) -> None:
-        """Let each LoRA count so much, 0–2, and those not named nothing.
+        """Let each LoRA count so much, 0–2, and those not named nothing, but for one of few steps: that stays as it is.
 
-        Raises ValueError, and changes nothing, for others.
+        Raises ValueError, and changes nothing, for others, and where two LoRAs of few steps would count.
         """
         for name, weight in weights.items():
             self.get(name)
             if not (isinstance(weight, Real) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
                 raise ValueError(f"the weight {name}={weight!r} is outside 0–{MAX_WEIGHT:g}: 0 is silent, 1 as trained")
-        self.mix = {name: float(weights.get(name, 0.0)) for name in self.loras}
+        kept = {name: self.mix[name] for name in self.loras if self._sampling(name)}
+        mix = {name: float(weights.get(name, kept.get(name, 0.0))) for name in self.loras}
+        if len(several := [name for name in kept if mix[name]]) > 1:
+            raise ValueError(
+                f"{' and '.join(several)} each set the steps and the scheduler: let one of them count, such as "
+                f"{{{several[1]!r}: 0}}"
+            )
+        self.mix = mix
+
+    def beside(self, name: str) -> dict[str, float]:
+        """Return how much each LoRA counts once ``name`` has come: a genre's alone, one of few steps beside what there
+        is, in the place of another of few steps.
+        """
+        others = self.mix if self._sampling(name) else {}
+        return {other: 0.0 if self._sampling(other) else weight for other, weight in others.items()} | {name: 1.0}
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How the LoRA of few steps that counts is to be sampled; None where none does."""
+        return next(
+            (self._sampling(name) for name, weight in self.mix.items() if weight and self._sampling(name)), None
+        )
+
+    def _sampling(self, name: str) -> Sampling | None:
+        metadata = self.loras[name].metadata
+        return None if metadata is None else metadata.sampling
 
     def get(self, name: str) -> Lora:
         """Return the LoRA ``name``. Raises ValueError where there is none."""

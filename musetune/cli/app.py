@@ -37,10 +37,12 @@ from musetune.cli.loops import loop_files, write_loops
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
 from musetune.cli.sound import (
+    Fast,
     Lufs,
     Mono16,
     Quantization,
     audio_kind,
+    default_steps,
     load_pipeline,
     mix_path,
     save_players,
@@ -126,9 +128,14 @@ def generate(
             autocompletion=cli_hub.complete_adapter,
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
-    guidance: Annotated[float, typer.Option(help="how hard the words push", min=0)] = 3.0,
-    music_guidance: Annotated[float | None, typer.Option(help="how hard the music pushes; default 3", min=0)] = None,
+    steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)] = None,
+    fast: Fast = False,
+    guidance: Annotated[
+        float | None, typer.Option(help="how hard the words push; default 3, with --fast 1", min=0)
+    ] = None,
+    music_guidance: Annotated[
+        float | None, typer.Option(help="how hard the music pushes; default 3, with --fast 1", min=0)
+    ] = None,
     follow: Annotated[
         list[str] | None, typer.Option(help="chords, beats, key, genre or function, more than once; default all")
     ] = None,
@@ -176,7 +183,7 @@ def generate(
     from musetune.pipeline.checks import or_default, reject_arguments
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.loop_sheets import check_loop
-    from musetune.pipeline.request import MUSIC_GUIDANCE
+    from musetune.pipeline.request import MUSIC_GUIDANCE, TEXT_GUIDANCE, UNGUIDED
     from musetune.symbols.arrangement import STEMS
 
     check_text("PROMPT", prompt)
@@ -218,7 +225,9 @@ def generate(
     check_new([*takes, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on), *beside], force)
     torch_device = pick_device(device)
     quiet()
-    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None, quantization)
+    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None, quantization, fast)
+    steps, few_steps = default_steps(pipe, steps), pipe.adapter_manager.sampling is not None
+    guidance = or_default(guidance, UNGUIDED if few_steps else TEXT_GUIDANCE)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}
     call |= {"num_waveforms_per_prompt": candidates, **style} | ({"loop": True} if loop else {})
     if stems and lead_sheet is not None:
@@ -226,7 +235,7 @@ def generate(
     if lead_sheet is not None:
         call |= {name: value for name, value in partial.items() if value is not None}
         call |= {
-            "music_guidance_scale": or_default(music_guidance, MUSIC_GUIDANCE),
+            "music_guidance_scale": or_default(music_guidance, UNGUIDED if few_steps else MUSIC_GUIDANCE),
             "strength": or_default(strength, 1.0),
         }
     plain = {name: value for name, value in call.items() if name != "arrangement"}

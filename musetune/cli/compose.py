@@ -16,7 +16,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import given_notes, like, output_of, pins_of, stem_names
-from musetune.cli.sound import Lufs, Mono16
+from musetune.cli.sound import Fast, Lufs, Mono16
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -204,7 +204,10 @@ def compose(
             help="bundled name, folder or Hub id; default the base's own, else theory", autocompletion=complete_adapter
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="denoising steps of the audio; default 20", min=1)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="denoising steps of the audio; default 20, with --fast 4", min=1)
+    ] = None,
+    fast: Fast = False,
     style: Style = None,
     styles: Styles = None,
     on_grid: Annotated[
@@ -227,7 +230,7 @@ def compose(
     output = output_of(out, kinds, parts, audio, stems_audio, kind=audio_format, mono16=mono16, lufs=lufs)
     output.check(given, from_)
     check_new(output.paths(), force)
-    sound = {"base": base, "adapter": adapter, "steps": steps}
+    sound = {"base": base, "adapter": adapter, "steps": steps, "fast": fast or None}
     if not output.audio:
         wanted = sound | {"audio-format": audio_format, "mono16": mono16 or None, "lufs": lufs}
         reject_arguments({f"--{name}": value for name, value in wanted.items()}, "needs --audio")

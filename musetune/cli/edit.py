@@ -11,7 +11,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import Lufs, Mono16, audio_kind, load_pipeline, prepare_stereo
+from musetune.cli.sound import Fast, Lufs, Mono16, audio_kind, default_steps, load_pipeline, prepare_stereo
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -92,7 +92,7 @@ Adapter = Annotated[
         help="bundled name, folder or Hub id; default the base's own, else theory", autocompletion=complete_adapter
     ),
 ]
-Steps = Annotated[int, typer.Option(help="denoising steps", min=1)]
+Steps = Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)]
 Seed = Annotated[int, typer.Option(help="same seed, same audio")]
 Device = Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")]
 StyleAudio = Annotated[
@@ -115,7 +115,8 @@ def repaint(
     prompt: Prompt = "",
     base: Base = "nano",
     adapter: Adapter = None,
-    steps: Steps = 20,
+    steps: Steps = None,
+    fast: Fast = False,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -133,7 +134,7 @@ def repaint(
     stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
     given = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
     given |= {"lead_sheet": _load_sheet(sheet)} | style_of(style_audio, style_strength)
-    _edit("repaint", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
+    _edit("repaint", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
 
 
 def extend(
@@ -145,7 +146,8 @@ def extend(
     prompt: Prompt = "",
     base: Base = "nano",
     adapter: Adapter = None,
-    steps: Steps = 20,
+    steps: Steps = None,
+    fast: Fast = False,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -165,7 +167,7 @@ def extend(
     whole = _load_sheet(sheet) if chords is None else _continued(audio, chords, after)
     given = {"lead_sheet": whole, "before_seconds": before, "after_seconds": after}
     given |= style_of(style_audio, style_strength)
-    _edit("extend", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
+    _edit("extend", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
 
 
 def vary(
@@ -175,7 +177,8 @@ def vary(
     prompt: Prompt = "",
     base: Base = "nano",
     adapter: Adapter = None,
-    steps: Steps = 20,
+    steps: Steps = None,
+    fast: Fast = False,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -187,7 +190,7 @@ def vary(
     as_json: Json = False,
 ) -> None:
     given = {"lead_sheet": _load_sheet(sheet), "amount": amount} | style_of(style_audio, style_strength)
-    _edit("vary", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
+    _edit("vary", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
 
 
 def cover(
@@ -205,7 +208,8 @@ def cover(
     prompt: Annotated[str, typer.Option(help="words for the new sound; default '<genre> music'")] = "",
     base: Base = "nano",
     adapter: Adapter = None,
-    steps: Steps = 20,
+    steps: Steps = None,
+    fast: Fast = False,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -221,7 +225,7 @@ def cover(
     kept = check_keep(keep or KEPT)
     given = {"lead_sheet": _load_sheet(sheet), "genre": genre, "keep": kept}
     given |= style_of(style_audio, style_strength)
-    _edit("cover", audio, prompt, given, base, adapter, steps, seed, device, mono16, lufs, out, force, as_json)
+    _edit("cover", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
 
 
 def style_of(audio: Path | None, strength: float | None) -> dict[str, Any]:
@@ -268,7 +272,8 @@ def _edit(
     given: dict[str, Any],
     base: str,
     adapter: str | None,
-    steps: int,
+    steps: int | None,
+    fast: bool,
     seed: int,
     device: str | None,
     mono16: bool,
@@ -292,7 +297,8 @@ def _edit(
         raise ValueError(f"-o {out} is the recording that is read: give another name")
     check_new([out], force)
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast)
+    steps = default_steps(pipe, steps)
     if not mono16:  # what is new in a stereo recording, or in one above 16 kHz, is to be so too
         prepare_stereo(pipe)
     generator = torch.Generator().manual_seed(seed)

@@ -15,7 +15,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import load_pipeline
+from musetune.cli.sound import Fast, load_pipeline
 
 if TYPE_CHECKING:
     from musetune.live.sinks import Sink
@@ -78,7 +78,8 @@ def live(
     sound: Annotated[str | None, typer.Option(help="sound card: a part of its name; default the system's")] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="WAV file, or - for standard output")] = None,
     seconds: Annotated[float | None, typer.Option(help="end after so long")] = None,
-    steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 8,
+    steps: Annotated[int | None, typer.Option(help="denoising steps; default 8, with --fast 4", min=1)] = None,
+    fast: Fast = False,
     chunk_seconds: Annotated[float, typer.Option(help="a longer bar is made in parts")] = 2.2,
     base: Annotated[str, typer.Option(help="nano, a folder, or a Hub id", autocompletion=complete_base)] = "nano",
     adapter: Annotated[
@@ -116,7 +117,7 @@ def live(
         raise ValueError("nothing here can end it: give --seconds, or run it in a terminal, where Esc does")
     controls = LiveControls(chart, prompt)
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast)
     if weights:  # without --mix what --adapter names counts as it is
         for name in weights:
             pipe.load_adapter(name, name)

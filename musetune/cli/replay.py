@@ -12,6 +12,7 @@ import typer
 from musetune.cli.edit import Adapter, Base, Device, Json, Seed, Steps, StyleAudio, StyleStrength, style_of
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text, stem_names
+from musetune.cli.sound import Fast
 
 HELP = """Let one player of a song play again, and keep the others sample for sample.
 
@@ -39,7 +40,8 @@ def replay(
     style_strength: StyleStrength = None,
     base: Base = "nano",
     adapter: Adapter = None,
-    steps: Steps = 20,
+    steps: Steps = None,
+    fast: Fast = False,
     seed: Seed = 0,
     device: Device = None,
     force: Force = False,
@@ -48,7 +50,7 @@ def replay(
     import torch
 
     from musetune.audio import bit_depth, load_audio, save_audio
-    from musetune.cli.sound import load_pipeline
+    from musetune.cli.sound import default_steps, load_pipeline
     from musetune.formats.songs import load_arrangement, save_song
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.output import MuseTuneOutput
@@ -80,7 +82,7 @@ def replay(
     ((shape, rate),) = shapes
     audio = {one: wave[0] if len(wave) == 1 else wave for one, (wave, _) in stems.items()}
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast)
     if shape[0] > 1 and pipe.upsampler is None:
         pipe.load_upsampler()
     mix = sum(audio.values())
@@ -91,7 +93,7 @@ def replay(
         prompt,
         rewrite=rewrite,
         generator=torch.Generator().manual_seed(seed),
-        num_inference_steps=steps,
+        num_inference_steps=default_steps(pipe, steps),
         **style,
     )
     assert made.stems is not None

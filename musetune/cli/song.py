@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musetune.cli.sound import FORMATS, audio_kind, prepare_stereo, save_players
+from musetune.cli.sound import FAST, FORMATS, audio_kind, default_steps, prepare_stereo, save_players
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -165,7 +165,7 @@ class Output:
     def render(
         self, prompt: str, sheet: LeadSheet, song: Arrangement, sound: dict[str, Any], seed: int
     ) -> Iterator[Path]:
-        """Audio as files; ``sound``: base, adapter and steps where they are not the defaults."""
+        """Audio as files; ``sound``: base, adapter, steps and fast where they are not the defaults."""
         import torch
         from tqdm import tqdm
 
@@ -177,12 +177,14 @@ class Output:
         pipe = MuseTunePipeline.from_pretrained(sound.get("base", "nano"), adapter=sound.get("adapter"))
         if pipe.adapter is None:
             pipe.load_adapter("theory")
+        if sound.get("fast"):
+            pipe.load_adapter(FAST)
         if not self.mono16:
             prepare_stereo(pipe)
         pipe.to(pick_device(None))
         pipe.set_progress_bar_config(disable=True)  # one bar for all players instead of one each
         players = [name for name, stem in song.stems.items() if stem.notes] if self.stems_audio else [""]
-        steps = sound.get("steps", 20)
+        steps = default_steps(pipe, sound.get("steps"))
         with tqdm(total=steps * len(players), desc="audio", unit="step", file=sys.stderr) as bar:
 
             def progress(_pipe: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:

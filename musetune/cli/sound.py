@@ -19,6 +19,11 @@ Lufs = Annotated[
     float | None, typer.Option(help="loudness such as -14, by EBU R128; softer where a true peak of -1 dB forbids more")
 ]
 
+Fast = Annotated[
+    bool, typer.Option("--fast", help="a few steps of one pass, by the adapter fast; as good as its card says")
+]
+FAST = "fast"  # the bundled adapter for few steps
+
 
 Quantization = Annotated[
     str | None,
@@ -44,9 +49,11 @@ def audio_kind(out: Path, format: str | None) -> str:
 
 
 def load_pipeline(
-    base: str, adapter: str | None, device: str, music: bool, quantization: str | None = None
+    base: str, adapter: str | None, device: str, music: bool, quantization: str | None = None, fast: bool = False
 ) -> tuple[MuseTunePipeline, str | None]:
-    """Load the pipeline, and say which adapter is in it where there shall be music."""
+    """Load the pipeline, with ``fast`` the adapter for few steps too; say which adapter is in it where there shall be
+    music.
+    """
     from musetune.pipeline.pipeline import MuseTunePipeline
 
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter, quantization=quantization)
@@ -54,7 +61,19 @@ def load_pipeline(
         adapter = "theory" if pipe.adapter is None else "the base's own"
         if pipe.adapter is None:
             pipe.load_adapter(adapter)
+    if fast:
+        pipe.load_adapter(FAST)
     return pipe.to(device), adapter
+
+
+def default_steps(pipe: MuseTunePipeline, steps: int | None) -> int:
+    """Return the denoising steps that are meant: where none are given 20, or what an adapter for few steps says."""
+    from musetune.pipeline.request import STEPS_WITH_MUSIC
+
+    if steps is not None:
+        return steps
+    sampling = pipe.adapter_manager.sampling
+    return STEPS_WITH_MUSIC if sampling is None else sampling.steps
 
 
 def widen(pipe: MuseTunePipeline, mono: np.ndarray, loop_s: float | None = None) -> np.ndarray:

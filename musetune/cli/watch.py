@@ -10,7 +10,7 @@ import typer
 
 from musetune.cli.hub import complete_adapter, complete_base
 from musetune.cli.song import check_text
-from musetune.cli.sound import load_pipeline
+from musetune.cli.sound import Fast, load_pipeline
 
 if TYPE_CHECKING:
     from musetune.live.folder_watch import Renderer
@@ -47,7 +47,8 @@ def watch(
     stems: Annotated[
         bool, typer.Option("--stems", help="write notes for players, and each player's audio too")
     ] = False,
-    steps: Annotated[int, typer.Option(help="denoising steps", min=1)] = 20,
+    steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)] = None,
+    fast: Fast = False,
     seed: Annotated[int, typer.Option(help="same seed and same sheet, same audio")] = 0,
     lufs: Annotated[
         float | None,
@@ -77,7 +78,7 @@ def watch(
     if not once:
         _check_watchfiles()
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast)
     pipe.set_progress_bar_config(disable=True)
     if not mono16 and pipe.upsampler is None:
         pipe.load_upsampler()
@@ -90,7 +91,7 @@ def watch(
 
 
 def renderer(
-    pipe: MuseTunePipeline, prompt: str, steps: int, seed: int, stems: bool, stereo: bool, lufs: float | None
+    pipe: MuseTunePipeline, prompt: str, steps: int | None, seed: int, stems: bool, stereo: bool, lufs: float | None
 ) -> Renderer:
     """What makes audio and MIDI of a sheet, with ``stems`` each player's too."""
     import torch

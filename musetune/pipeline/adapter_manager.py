@@ -21,11 +21,13 @@ from musetune.adapter.lora_files import Lora, read_lora, with_name
 from musetune.adapter.merging import MergedWeights
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
 from musetune.adapter.mixing import LoraMixer
+from musetune.adapter.sampling import Sampling
 from musetune.hub.locate import find_adapter, is_lora
 from musetune.hub.options import HubOptions
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
+    from diffusers.schedulers.scheduling_utils import SchedulerMixin
     from torch import nn
 
 THEORY = "theory"  # the name of an adapter without metadata
@@ -54,6 +56,7 @@ class AdapterInfo:
         base: the base that it was made for, None where it does not say.
         parameters: how many numbers it holds.
         weight: 0 is resident but silent, 1 as trained; up to 2.
+        steps: denoising steps of an adapter for few steps, None of any other.
     """
 
     name: str
@@ -62,6 +65,7 @@ class AdapterInfo:
     base: str | None
     parameters: int
     weight: float
+    steps: int | None = None
 
 
 class AdapterHost(Protocol):
@@ -70,6 +74,7 @@ class AdapterHost(Protocol):
     unet: AudioLDM2UNet2DConditionModel
     adapter: MusicAdapter | None
     loras: LoraMixer | None
+    scheduler: SchedulerMixin
     base_name: str
 
     def register_modules(self, **modules: object) -> None:
@@ -97,6 +102,11 @@ class AdapterManager:
     def unet(self) -> AudioLDM2UNet2DConditionModel:
         """The pipeline's U-Net itself, also where ``torch.compile`` wraps it."""
         return getattr(self.pipe.unet, "_orig_mod", self.pipe.unet)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How the LoRA of few steps that counts is to be sampled; None where none does."""
+        return None if self.pipe.loras is None else self.pipe.loras.sampling
 
     # -- what is loaded
     # ----------------------------------------------------------------------------------------------------
@@ -188,7 +198,7 @@ class AdapterManager:
         new.check(self.unet)
         loras = pipe.loras or torch.nn.Module.to(LoraMixer(), self.unet.device, self.unet.dtype)
         loras.put(name, with_name(new, name))
-        loras.set({name: 1.0})
+        loras.set(loras.beside(name))
         pipe.register_modules(loras=loras)
         self._remember(name, folder)
 
@@ -220,6 +230,7 @@ class AdapterManager:
                 self._setting = (strength, music)
                 self._merged = ExitStack()
                 self._merged.enter_context(self._merge(strength, music))
+                self._merged.enter_context(self._matching_scheduler())
             self._playing += 1
             try:
                 yield
@@ -227,6 +238,22 @@ class AdapterManager:
                 self._playing -= 1
                 if not self._playing:
                     self._merged.close()
+
+    @contextmanager
+    def _matching_scheduler(self) -> Iterator[None]:
+        """A context in which the pipeline has the scheduler that a LoRA of few steps was distilled for, if one counts;
+        after it its own.
+        """
+        sampling = self.sampling
+        if sampling is None:
+            yield
+            return
+        own = self.pipe.scheduler
+        self.pipe.scheduler = sampling.scheduler(own.config)
+        try:
+            yield
+        finally:
+            self.pipe.scheduler = own
 
     @contextmanager
     def mixing(self, mix: Mapping[str, float] | None) -> Iterator[None]:
@@ -402,4 +429,5 @@ def _name_of(adapter: MusicAdapter) -> str:
 
 def _info(name: str, kind: str, metadata: AdapterMetadata | None, parameters: int, weight: float) -> AdapterInfo:
     genre, base = (None, None) if metadata is None else (metadata.genre, metadata.base)
-    return AdapterInfo(name, kind, genre, base, parameters, weight)
+    sampling = None if metadata is None else metadata.sampling
+    return AdapterInfo(name, kind, genre, base, parameters, weight, None if sampling is None else sampling.steps)

@@ -65,6 +65,7 @@ def edit_request(
         waveforms=1,
         strength=options.get("strength"),
         stems=False,
+        sampling=pipe.adapter_manager.sampling,
         **scales,  # type: ignore[arg-type]
     )
     style = load_style(pipe, options.get("style_audio"), options.get("style_strength"))

@@ -59,7 +59,13 @@ from musetune.pipeline.looping import loop_request, stereo_loop, vocode_loop
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.prompt_cache import ENCODERS, PromptCache
 from musetune.pipeline.quantization import finish_quantization, quantization_options, without_advice
-from musetune.pipeline.request import NEEDS_MUSIC, GenerationRequest, build_request
+from musetune.pipeline.request import (
+    NEEDS_MUSIC,
+    UNGUIDED,
+    GenerationRequest,
+    build_request,
+    remark_on_few_steps,
+)
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, place_players, solo_arrangements, solo_prompt
 from musetune.pipeline.style import StyleReference, load_style, steer
@@ -285,6 +291,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """Attach a theory adapter in place of the present one, or add a genre LoRA, which is active alone then; the
         base stays loaded.
 
+        A LoRA of few steps, such as "fast", goes beside any genre: while it counts, calls have its scheduler, its steps
+        by default, and no guidance, which is in it.
+
         Args:
             adapter: a folder, a bundled name, a Hub id, or a MusicAdapter. A genre LoRA: ours, or any for this U-Net
                 by peft or diffusers.
@@ -301,7 +310,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     def set_adapter(self, mix: str | Mapping[str, float] | None) -> None:
         """Let genre LoRAs count: one, several with weights 0–2 such as {"jazz": 0.7, "blues": 0.3}, or None: the
-        theory adapter alone.
+        theory adapter alone. A LoRA of few steps stays as it is where ``mix`` does not name it; {"fast": 0} silences
+        it.
 
         Raises:
             ValueError: for a name that is not loaded or a weight outside 0–2, and changes nothing.
@@ -811,8 +821,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         Args:
             prompt: words, or a list of them: a batch, with one lead sheet (and arrangement) for each, or one for all.
             audio_length_in_s: seconds; with a lead sheet or a progression the same as ``duration_seconds``.
-            num_inference_steps: denoising steps; default 200, with music 20.
-            guidance_scale: how hard the words are pushed; default 3.5, with music 3, with notes 2.5.
+            num_inference_steps: denoising steps; default 200, with music 20, with an adapter for few steps what that
+                was distilled for.
+            guidance_scale: how hard the words are pushed; default 3.5, with music 3, with notes 2.5; 1 with an adapter
+                for few steps, as of the scales below.
             num_waveforms_per_prompt: candidates; with music the one whose triads and beats follow best comes first.
             generator: one for all, or a list of one for each waveform.
             lead_sheet: the music; it has key, tempo, meter and genre itself and is cut to ``duration_seconds``.
@@ -902,7 +914,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
             reject_arguments(flags | settings | scales | partial | intervals | other, NEEDS_MUSIC)
-            stock = given_arguments(num_inference_steps=num_inference_steps, guidance_scale=guidance_scale)
+            stock = self._stock_settings(num_inference_steps, guidance_scale)
             with self.adapter_manager.playing(1.0, music=False):
                 return self._stock_call(
                     callback_on_step_end,
@@ -957,6 +969,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             waveforms=waveforms,
             strength=strength,
             stems=stems,
+            sampling=self.adapter_manager.sampling,
         )
         request = replace(request, style=load_style(self, style_audio, style_strength))
         reject_arguments(
@@ -975,16 +988,16 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             "negative_attention_mask": negative_attention_mask,
             "max_new_tokens": max_new_tokens,
         }
-        sampling = SamplingOptions(
+        options = SamplingOptions(
             eta=eta, cross_attention_kwargs=cross_attention_kwargs, on_step=self._stoppable(on_step)
         )
         with self.adapter_manager.playing(request.strength, music=True):
             if stems:
-                solos = self._generate_solos(played, words, generator, latents, **sampling)
+                solos = self._generate_solos(played, words, generator, latents, **options)
                 audios, latents = mix_stems(solos), None
             else:
                 solos = None
-                output = self._generate(played, prompts, words, generator, latents, **sampling)
+                output = self._generate(played, prompts, words, generator, latents, **options)
                 if output_type == "latent":
                     self.maybe_free_model_hooks()
                     return (
@@ -1051,6 +1064,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     def _default_seconds(self) -> float:
         """The base's own length."""
         return float(self.unet.config.sample_size * self.row_s)
+
+    def _stock_settings(self, steps: int | None, guidance_scale: float | None) -> dict[str, Any]:
+        """Return steps and scale as the stock pipeline takes them, those of a LoRA of few steps where one counts."""
+        sampling = self.adapter_manager.sampling
+        if sampling is not None:
+            remark_on_few_steps(sampling, steps, guidance_scale)
+            steps, guidance_scale = or_default(steps, sampling.steps), or_default(guidance_scale, UNGUIDED)
+        return given_arguments(num_inference_steps=steps, guidance_scale=guidance_scale)
 
     def _stock_call(self, callback_on_step_end: StepEndCallback | None, **arguments: Any) -> Any:
         """Call the stock pipeline, which has no ``callback_on_step_end``."""

@@ -12,6 +12,7 @@ from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
+    from musetune.adapter.sampling import Sampling
     from musetune.pipeline.condition_mask import ConditionMask
     from musetune.pipeline.guidance import Guidance, Interval
     from musetune.pipeline.style import StyleReference
@@ -25,6 +26,7 @@ TEXT_GUIDANCE = 3.0
 PLAYED_GUIDANCE = 2.5
 GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
 STEPS_WITH_MUSIC = 20
+UNGUIDED = 1.0  # a LoRA of few steps was distilled from the guided model: it needs one pass
 NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_sheet"
 
 
@@ -98,6 +100,7 @@ def build_request(
     waveforms: int,
     strength: float | None,
     stems: bool,
+    sampling: Sampling | None = None,
 ) -> GenerationRequest:
     """Build the request of a call with music, checked as a whole; single values are checked by then.
 
@@ -106,6 +109,7 @@ def build_request(
         adapter: the pipeline's; it says whether notes can be read.
         song: whether sheet and arrangement were written for this call: then notes that the adapter cannot read are no
             mistake.
+        sampling: of a LoRA of few steps that counts: its steps are the default then, and nothing is pushed.
 
     Raises:
         ValueError: for what a call with music cannot do.
@@ -143,13 +147,17 @@ def build_request(
         check_positive("window_seconds", window_seconds)
     notes = [None if adapter.stems is None else one for one in arrangements]
     has_notes = any(one is not None for one in notes)
+    scales = (TEXT_GUIDANCE, MUSIC_GUIDANCE) if not has_notes else (PLAYED_GUIDANCE, PLAYED_GUIDANCE)
+    if sampling is not None:
+        remark_on_few_steps(sampling, steps, guidance_scale, music_guidance_scale, stem_guidance_scale)
+        scales = (UNGUIDED, UNGUIDED)
     guidance = Guidance(
-        or_default(guidance_scale, PLAYED_GUIDANCE if has_notes else TEXT_GUIDANCE),
-        or_default(music_guidance_scale, PLAYED_GUIDANCE if has_notes else MUSIC_GUIDANCE),
+        or_default(guidance_scale, scales[0]),
+        or_default(music_guidance_scale, scales[1]),
         or_default(guidance_rescale, GUIDANCE_RESCALE),
         or_default(guidance_interval, ALWAYS),
         or_default(music_guidance_interval, ALWAYS),
-        or_default(stem_guidance_scale, PLAYED_GUIDANCE) if has_notes else None,
+        or_default(stem_guidance_scale, PLAYED_GUIDANCE if sampling is None else UNGUIDED) if has_notes else None,
     )
     for sheet in sheets:
         remark_on_vocabulary(sheet)
@@ -161,11 +169,25 @@ def build_request(
         guidance=guidance,
         seconds=or_default(seconds, sheets[0].duration_s),
         window_seconds=window_seconds,
-        steps=or_default(steps, STEPS_WITH_MUSIC),
+        steps=or_default(steps, STEPS_WITH_MUSIC if sampling is None else sampling.steps),
         waveforms=waveforms,
         strength=or_default(strength, 1.0),
         stems=stems,
     )
+
+
+def remark_on_few_steps(sampling: Sampling, steps: int | None, *scales: float | None) -> None:
+    """Say where steps or guidance scales, None where not given, do not fit the LoRA of few steps that counts."""
+    if steps is not None and not sampling.fits(steps):
+        remark(
+            f"num_inference_steps={steps}: the adapter for few steps was distilled for {sampling.steps}; give "
+            f"{sampling.fewest}–{sampling.most}, or unload_adapter it"
+        )
+    if any(scale not in (None, UNGUIDED) for scale in scales):
+        remark(
+            "the adapter for few steps has guidance in it: a scale other than 1 pushes once more and costs a pass; "
+            "leave the scales out, or unload_adapter it"
+        )
 
 
 def remark_on_vocabulary(sheet: LeadSheet) -> None:

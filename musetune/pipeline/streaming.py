@@ -114,7 +114,9 @@ class Painter:
 
     def __init__(self, pipe: Any, score: StreamScore, window_s: float, options: StreamOptions) -> None:
         self.pipe, self.score = pipe, score
-        self.options = options | {"num_inference_steps": or_default(options.get("num_inference_steps"), STEPS)}
+        sampling = pipe.adapter_manager.sampling
+        steps = or_default(options.get("num_inference_steps"), STEPS if sampling is None else sampling.steps)
+        self.options = options | {"num_inference_steps": steps}
         self.rows = 8 * math.ceil(window_s / pipe.row_s / 8 - 1e-6)  # the U-Net halves rows
         self._first = 0  # row of the stream where ``_known`` begins
         self._known: Tensor | None = None  # (1, channels, rows, cols), what stays of the last window

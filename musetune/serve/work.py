@@ -186,11 +186,15 @@ def load(base: str, adapter: str | None, device: str | None = None, *, mono16: b
 
 
 def genre_folders() -> list[Path]:
-    """The genre adapters that come with MuseTune."""
+    """The genre adapters that come with MuseTune; not the one for few steps."""
+    from musetune.adapter.metadata import read_adapter_metadata
     from musetune.hub.locate import BUNDLED_ADAPTERS, is_lora
 
+    loras = (folder for place in BUNDLED_ADAPTERS for folder in sorted(place.glob("*")) if is_lora(folder))
     folders = {
-        folder.name: folder for place in BUNDLED_ADAPTERS for folder in sorted(place.glob("*")) if is_lora(folder)
+        folder.name: folder
+        for folder in loras
+        if (metadata := read_adapter_metadata(folder)) is None or metadata.sampling is None
     }
     return [folders[name] for name in sorted(folders)]
 
@@ -215,7 +219,9 @@ def stack(pipe: MuseTunePipeline, folders: Iterable[Path]) -> list[str]:
 
 def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     """Names of the resident genre adapters."""
-    return [info.name for info in pipe.adapters.values() if info.kind == "lora"]
+    return [
+        info.name for info in pipe.adapters.values() if info.kind == "lora" and getattr(info, "steps", None) is None
+    ]
 
 
 def check_local(pipe: Any, method: str, what: str) -> None:

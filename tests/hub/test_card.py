@@ -205,3 +205,15 @@ def test_a_damaged_weights_file_is_named(make_folder: Make) -> None:
     weights.write_bytes(weights.read_bytes()[:20])
     with pytest.raises(ValueError, match=r"adapter_model\.safetensors is not a whole safetensors file"):
         card(folder)
+
+
+def test_an_adapter_for_few_steps_says_so(make_folder: Make) -> None:
+    folder = make_folder()
+    path = folder / "musetune.json"
+    metadata = json.loads(path.read_text()) | {"name": "fast", "genre": None}
+    metadata["sampling"] = {"scheduler": {"_class_name": "DDIMScheduler"}, "steps": 4, "fewest": 4, "most": 8}
+    path.write_text(json.dumps(metadata))
+    text = card(folder)
+    assert "# fast: a MuseTune adapter for few steps" in text
+    assert "play in 4 steps of one pass, without guidance" in text
+    assert "genre adapter\n" not in text

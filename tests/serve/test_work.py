@@ -201,6 +201,21 @@ class Stackable:
         self.mixes.append(mix)
 
 
+def test_an_adapter_for_few_steps_is_no_genre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from musetune.adapter.metadata import AdapterMetadata
+    from musetune.adapter.sampling import Sampling
+    from musetune.serve.work import genre_folders
+
+    for name, sampling in (("jazz", None), ("fast", Sampling({"_class_name": "DDIMScheduler"}, 4, 4, 8))):
+        (tmp_path / name).mkdir()
+        AdapterMetadata("lora", name, "nano", "abc", (), sampling=sampling).write(tmp_path / name)
+        (tmp_path / name / "adapter_config.json").write_text("{}")
+    monkeypatch.setattr("musetune.hub.locate.BUNDLED_ADAPTERS", (tmp_path,))
+    assert [folder.name for folder in genre_folders()] == ["jazz"]
+    infos = {name: SimpleNamespace(name=name, kind="lora", steps=n) for name, n in (("jazz", None), ("fast", 4))}
+    assert genres_of(SimpleNamespace(adapters=infos)) == ["jazz"]  # type: ignore[arg-type]
+
+
 def test_genre_adapters_are_stacked_silent_and_mixed_by_the_order(pipe: Any, tmp_path: Path) -> None:
     stacked = Stackable()
     assert stack(stacked, [Path("blues"), Path("foreign"), Path("jazz")]) == ["blues", "jazz"]

@@ -1,0 +1,191 @@
+"""Few steps against many: an adapter for few steps beside the guided model, at several numbers of steps.
+
+    python benchmarks/fast.py [--fast fast] [--slow-steps 4 8 20] [--fast-steps 1 2 4 8] [--limit 24] [--out out/fast]
+    python benchmarks/fast.py --kinds sheet chords beats words notes jazz mix long --fast-steps 4 --slow-steps 20
+
+Clips of the test sheets, or with --sheets of others, at each sheet's own seed, judged by recognisers that we did not
+train. Kinds: sheet, the whole sheet; chords or beats, that alone; words, the whole sheet without a prompt; notes, with
+an arrangement by rule; jazz, that genre's LoRA on top; mix, half jazz and half blues; long, sheets in 30 s windows, by
+going round three times; text, the prompt alone, without a sheet. Scores of what was not asked for show chance.
+
+processor: seconds of processor time that a call takes until 16 kHz mono, median, all threads together; wall: seconds
+on the clock. majmin, beat F, downbeat F: Chordino and madmom, %. clap: of the prompt and the sound, by the base's CLAP.
+Fréchet: of MFCC statistics, to renderings of the sheets by each --soundfont; near: the same to the slow clips of most
+steps. 95 % bootstrap intervals. Killed, it goes on where it was; the table is OUT/fast.md, the figures are in
+OUT/fast.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from guidance import MEASURES, cosine, distance, heard_in, listen
+from tqdm import tqdm
+
+from musetune.evaluation import TestSheet, adherence, bootstrap_mean, load_test_sheets
+from musetune.evaluation.audio_similarity import clap_similarity, timbre
+from musetune.evaluation.bootstrap import cell
+from musetune.evaluation.provenance import hash_of, provenance, remember
+from musetune.evaluation.references import render_sheet
+from musetune.hub.locate import find_adapter
+from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.pipeline.stream_score import join_sheets
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.symbols import LeadSheet
+
+KINDS = ("sheet", "chords", "beats", "words", "notes", "jazz", "mix", "long", "text")
+MIXES = {"jazz": {"jazz": 1.0}, "mix": {"jazz": 0.5, "blues": 0.5}}
+HEADS = ("kind", "model", "steps", "processor", "wall", *MEASURES, "clap", "Fréchet", "near")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is asked for, of which model, in how many steps."""
+
+    kind: str
+    fast: bool
+    steps: int
+    weights: str  # a hash of the adapter for few steps where that counts
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.weights or 'slow'}-{self.steps}"
+
+
+def main() -> None:
+    args = parse()
+    every, out = load_test_sheets(args.sheets), Path(args.out)
+    tests = every[: args.limit]
+    pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")
+    pipe.set_progress_bar_config(disable=True)
+    for genre in ("jazz", "blues"):
+        pipe.load_adapter(genre)
+    if args.fast_steps:
+        pipe.load_adapter(args.fast, "fast")
+    remember(out, {"sheets": hash_of(repr(every).encode()), **provenance(pipe, None)})
+    models = [(False, n) for n in args.slow_steps] + [(True, n) for n in args.fast_steps]
+    folder = Path(find_adapter(args.fast)) if args.fast_steps else None
+    weights = hash_of((folder / "adapter_model.safetensors").read_bytes()) if folder else ""
+    settings = [Setting(k, fast, n, weights if fast else "") for k, (fast, n) in product(args.kinds, models)]
+    clips: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in settings}
+    with tqdm(total=len(settings) * len(tests), unit="clip") as progress:
+        for test, setting in product(tests, settings):
+            clips[setting].append(take(pipe, out / "clips" / setting.name / f"{test.id}.json", test, setting))
+            progress.update()
+    rate = pipe.vocoder.config.sampling_rate
+    played = [
+        np.concatenate([timbre(render_sheet(t.sheet, rate, seed=t.seed, soundfont=font), rate) for t in tests])
+        for font in args.soundfont
+    ]
+    rows = [row(setting, clips, tests, played) for setting in settings]
+    text = f"{len(tests)} lead sheets, {torch.get_num_threads()} threads; % with 95 % bootstrap intervals.\n\n" + table(
+        rows
+    )
+    (out / "fast.md").write_text(text)
+    (out / "fast.json").write_text(json.dumps(rows, indent=1, allow_nan=False, default=vars))
+    print(text)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fast", default="fast", help="bundled name or folder of the adapter for few steps")
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=["sheet"])
+    parser.add_argument("--slow-steps", type=int, nargs="*", default=[1, 2, 4, 8, 20, 50])
+    parser.add_argument("--fast-steps", type=int, nargs="*", default=[1, 2, 4, 8, 20, 50])
+    parser.add_argument("--sheets", help="folder of lead sheets; default the test set")
+    parser.add_argument("--limit", type=int, help="only the first so many lead sheets")
+    parser.add_argument("--soundfont", nargs="*", default=[None], help="of the renderings; default: what is found")
+    parser.add_argument("--out", default="out/fast")
+    return parser.parse_args()
+
+
+def take(pipe: MuseTunePipeline, path: Path, test: TestSheet, setting: Setting) -> dict[str, Any]:
+    """What was heard in a clip, its timbre, CLAP similarity and seconds; read where it was made before."""
+    if not path.exists():
+        pipe.set_adapter(
+            MIXES.get(setting.kind, {}) | ({"fast": float(setting.fast)} if "fast" in pipe.adapters else {})
+        )
+        prompt, call = request(test, setting.kind)
+        generator = torch.Generator().manual_seed(test.seed)
+        began, processor = time.perf_counter(), time.process_time()
+        wave = pipe(prompt, generator=generator, num_inference_steps=setting.steps, **call).audios[0]
+        seconds, busy = time.perf_counter() - began, time.process_time() - processor
+        rate = pipe.vocoder.config.sampling_rate
+        clap = float(clap_similarity(pipe, [test.prompt], [wave], rate)[0])
+        heard = listen(wave, rate, call.get("lead_sheet", test.sheet))
+        record = {"seconds": seconds, "processor": busy, "clap": clap, **heard}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".partial").write_text(json.dumps(record))
+        path.with_suffix(".partial").replace(path)
+    record = json.loads(path.read_text())
+    return record | {"scores": adherence(sheet_of(test, setting.kind), heard_in(record))}
+
+
+def request(test: TestSheet, kind: str) -> tuple[str, dict[str, Any]]:
+    """Prompt and arguments of a call."""
+    if kind == "text":
+        return test.prompt, {"audio_length_in_s": test.sheet.duration_s}
+    call: dict[str, Any] = {"lead_sheet": sheet_of(test, kind)}
+    if kind in ("chords", "beats"):
+        call["follow"] = kind
+    if kind == "notes":
+        call["arrangement"] = orchestrate(test.sheet, seed=test.seed).arrangement
+    return "" if kind == "words" else test.prompt, call
+
+
+def sheet_of(test: TestSheet, kind: str) -> LeadSheet:
+    """The sheet, for long ones three times round."""
+    return test.sheet if kind != "long" else around(test.sheet, 3)
+
+
+def around(sheet: LeadSheet, times: int) -> LeadSheet:
+    """The whole bars of a sheet, so many times."""
+    bar = sheet.meter.beats_per_bar
+    whole = sheet.slice(sheet.first_downbeat, sheet.first_downbeat + (sheet.length - sheet.first_downbeat) // bar * bar)
+    return join_sheets([whole] * times)
+
+
+def row(
+    setting: Setting, clips: dict[Setting, list[dict[str, Any]]], tests: list[TestSheet], played: list[np.ndarray]
+) -> dict[str, Any]:
+    """Means of the measures with their intervals, Fréchet distances, seconds."""
+    records = clips[setting]
+    timbres = [record["timbre"] for record in records]
+    slow = max((s for s in clips if s.kind == setting.kind and not s.fast), key=lambda s: s.steps, default=None)
+    near = None
+    if slow not in (None, setting):
+        near = distance(timbres, np.concatenate([np.array(record["timbre"]) for record in clips[slow]]))
+    return {
+        **vars(setting),
+        **{name: bootstrap_mean([record["scores"][name] for record in records]) for name in MEASURES},
+        "clap": bootstrap_mean([record["clap"] for record in records]),
+        "frechet": [distance(timbres, reference) for reference in played],
+        "near": near,
+        "processor": median(record["processor"] for record in records),
+        "seconds": median(record["seconds"] for record in records),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, one line a setting."""
+    lines = ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|"]
+    for one in rows:
+        far = " / ".join("—" if value is None else f"{value:.0f}" for value in one["frechet"])
+        near = "—" if one["near"] is None else f"{one['near']:.0f}"
+        cells = [one["kind"], "fast" if one["fast"] else "slow", str(one["steps"])]
+        cells += [f"{one['processor']:.2f}", f"{one['seconds']:.2f}", *(cell(one[name]) for name in MEASURES)]
+        lines.append("| " + " | ".join([*cells, cosine(one["clap"]), far, near]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
