@@ -58,7 +58,7 @@ install() {
     "$venv/bin/python" -m pip install --progress-bar off "$@"
 }
 
-echo "MuseTune installs into the folder $venv: 2.1 GB for MuseTune and PyTorch, 1.1 GB for page, Ray, tests, documentation and judges."
+echo "MuseTune installs into the folder $venv: 2.1 GB for MuseTune and PyTorch, 1.4 GB for page, Ray, engines, tests, documentation and judges."
 if [ -x "$venv/bin/python" ]; then
     run "virtual environment: it is there" true
 else
