@@ -5,7 +5,7 @@ set -eu
 venv=$1
 judges=${JUDGES:-yes}
 export PIP_CONSTRAINT="$PWD/constraints.txt" PIP_DISABLE_PIP_VERSION_CHECK=1
-steps=5 extras=train,quantization,ui,serve,otel,ray,docs,dev
+steps=5 extras=train,quantization,export,ui,serve,otel,ray,docs,dev
 [ "$judges" = no ] || { steps=7 extras=$extras,judge; }
 log=$(mktemp) step=0 began=$(date +%s) pid=
 trap 'rm -f "$log"' EXIT
