@@ -1,6 +1,11 @@
-"""How fast nano is here: seconds for a clip, clips a second in training, with the adapter and without, as ratios.
+"""How fast a clip is made here: every rung of the ladder against the one before; then whole calls and training steps.
 
     python benchmarks/speed.py [--base nano] [--adapter theory] [--threads 2] [--repeats 5]
+    python benchmarks/speed.py --parts ladder --ladder nano audioldm2 --repeats 1
+
+The ladder (`ladder.py`): 200 DDIM steps as the stock pipeline has them, 20 steps with music, the LoRA merged, few steps
+of one pass, bfloat16, compiled, int8, ONNX Runtime, OpenVINO; the arithmetic limit beside. Calls and training: seconds
+for a clip, clips a second in training, with the adapter and without, as ratios.
 
 A and B alternate in one run, so that whatever else the machine does falls on both; the table shows medians.
 """
@@ -14,6 +19,8 @@ from statistics import median
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor
+from ladder import OPTIONAL, climb, lines
+from realsize import table as markdown
 
 from musetune.adapter import MusicAdapter
 from musetune.conditioning import tokenize
@@ -88,8 +95,22 @@ def main() -> None:
     parser.add_argument("--adapter", default="theory")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", choices=("ladder", "calls"), default=["ladder", "calls"])
+    parser.add_argument("--ladder", nargs="+", default=["nano"], help="bases of the ladder; audioldm2: random weights")
+    parser.add_argument(
+        "--rungs",
+        nargs="*",
+        choices=OPTIONAL,
+        default=list(OPTIONAL[1:]),
+        help="the optional ones; default all but compiled, which takes minutes",
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if "ladder" in args.parts:
+        rows = [row for name in args.ladder for row in climb(name, args.rungs, args.repeats, args.threads)]
+        print(markdown(lines(rows)), flush=True)
+    if "calls" not in args.parts:
+        return
     pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
     pipe.set_progress_bar_config(disable=True)
     print(f"| {args.threads} threads | seconds | ratio | clips of 5.12 s a second |\n|---|---|---|---|")

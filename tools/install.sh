@@ -5,7 +5,7 @@ set -eu
 venv=$1
 judges=${JUDGES:-yes}
 export PIP_CONSTRAINT="$PWD/constraints.txt" PIP_DISABLE_PIP_VERSION_CHECK=1
-steps=5 extras=train,quantization,ui,serve,otel,ray,docs,dev
+steps=5 extras=train,quantization,export,ui,serve,otel,ray,docs,dev
 [ "$judges" = no ] || { steps=7 extras=$extras,judge; }
 log=$(mktemp) step=0 began=$(date +%s) pid=
 trap 'rm -f "$log"' EXIT
@@ -58,7 +58,7 @@ install() {
     "$venv/bin/python" -m pip install --progress-bar off "$@"
 }
 
-echo "MuseTune installs into the folder $venv: 2.1 GB for MuseTune and PyTorch, 1.1 GB for page, Ray, tests, documentation and judges."
+echo "MuseTune installs into the folder $venv: 2.1 GB for MuseTune and PyTorch, 1.4 GB for page, Ray, engines, tests, documentation and judges."
 if [ -x "$venv/bin/python" ]; then
     run "virtual environment: it is there" true
 else

@@ -1,5 +1,5 @@
 """`musetune generate | plan | compose | mix | repaint | extend | vary | cover | replay | live | watch | analyze |
-prepare | train | evaluate | compare | push | pull | adapters | info`: the command line, thin over the package.
+prepare | train | evaluate | compare | push | pull | adapters | export | info`: the command line, thin over the package.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from musetune.cli import compare as cli_compare
 from musetune.cli import compose as cli_compose
 from musetune.cli import edit as cli_edit
 from musetune.cli import evaluate as cli_evaluate
+from musetune.cli import export as cli_export
 from musetune.cli import hub as cli_hub
 from musetune.cli import info as cli_info
 from musetune.cli import live as cli_live
@@ -377,6 +378,7 @@ app.command(help=cli_serve.HELP)(cli_serve.serve)
 app.command(help=cli_prepare.HELP, cls=ListsCommand)(cli_prepare.prepare)
 app.command(help=cli_train.HELP)(cli_train.train)
 app.command(help=cli_evaluate.HELP, cls=ListsCommand)(cli_evaluate.evaluate)
+app.command(help=cli_export.HELP)(cli_export.export)
 app.command()(cli_info.info)
 
 

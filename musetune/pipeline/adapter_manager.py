@@ -356,6 +356,11 @@ class AdapterManager:
                 raise ValueError("the adapters are fused into the U-Net's weights: unfuse_adapter() first")
             yield
 
+    def check_changeable(self) -> None:
+        """Raise ValueError while something plays or is fused: weights may not be cast then."""
+        with self._changing():
+            pass
+
     def _check_idle(self) -> None:
         if self._playing:
             raise ValueError("the pipeline is generating: change adapters after the call, not from its callback")

@@ -74,6 +74,8 @@ from musetune.symbols import Arrangement, Chord, LeadSheet
 if TYPE_CHECKING:
     from musetune.evaluation import Report
     from musetune.pipeline.edit_options import EditOptions
+    from musetune.pipeline.exported_unet import ExportedUNet
+    from musetune.pipeline.optimizing import Optimization
     from musetune.pipeline.pieces import StyleAudio
     from musetune.pipeline.stream_score import SheetSource
     from musetune.pipeline.streaming import StreamChunk, StreamOptions
@@ -143,6 +145,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.base_name = "unknown"
         self.base_revision: str | None = None
         self.quantization: str | None = None
+        self.exported_unet: ExportedUNet | None = None
         self.prompt_cache = PromptCache()
         self.adapter_manager = AdapterManager(self)
         if loras is not None:
@@ -350,6 +353,46 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """
         network = load_upsampler() if source is None else StereoUpsampler.from_pretrained(source, **hub)
         self.register_modules(upsampler=network.float().eval().to(self.unet.device))
+
+    def load_engine(self, folder: str | Path | None, engine: str = "openvino", threads: int = 0) -> None:
+        """Let an exported U-Net make calls with music: what ``musetune export onnx`` wrote, in another engine.
+
+        It plays the adapters, the mix and the length that were exported; longer audio is made in windows of that
+        length. Calls without music and everything but the U-Net stay in torch.
+
+        Args:
+            folder: of the export; None: torch again.
+            engine: "openvino" or "onnxruntime".
+            threads: of the processor; 0: as many as the engine likes.
+
+        Raises:
+            ValueError: for a folder without an exported U-Net and an engine that is not installed. Calls raise it
+                where they ask for another length or mix than was exported.
+        """
+        from musetune.pipeline.exported_unet import ExportedUNet
+
+        self.exported_unet = None if folder is None else ExportedUNet(folder, engine, threads)
+
+    def optimize(self, *, half: bool | None = None, compile: bool = False) -> Optimization:
+        """Make calls as fast as this machine allows: what may pay is tried and measured here, and kept where it does.
+
+        Tried is the U-Net in half precision (bfloat16, on GPUs float16 too), and with ``compile`` the compiled U-Net.
+        Each is kept where a step becomes 1.1 times as fast. Half precision moves the sound a little; compiling takes
+        minutes. Adapters that are loaded later fit.
+
+        Args:
+            half: True or False instead of measuring.
+            compile: also try ``torch.compile``, which needs a C++ compiler on processors.
+
+        Returns:
+            What was tried, how long a step took, what is in force, and why something was not tried; ``print`` shows it.
+
+        Raises:
+            ValueError: while the pipeline generates or adapters are fused.
+        """
+        from musetune.pipeline.optimizing import optimize
+
+        return optimize(self, half=half, compile=compile)
 
     @torch.no_grad()
     def to_stereo(self, audios: np.ndarray) -> np.ndarray:
@@ -1103,8 +1146,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         )
         text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels, request.style)
         conditions = Conditions(request.batch_size, request.guidance.levels, text, generated, windows)
+        if self.exported_unet is not None:
+            self.exported_unet.check(self.adapter_manager.unet)
         return sample(
-            self.unet,
+            self.unet if self.exported_unet is None else self.exported_unet,
             self.adapter,
             self.scheduler,
             conditions,

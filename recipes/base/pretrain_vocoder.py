@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from musetune.hub.locate import find_base
 from musetune.models.nano import NanoVocoder, PatchAutoencoder
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import folders_and_config
+from musetune.training.spectral_loss import N_FFTS, spectral_loss
 
 
 @dataclass
@@ -51,22 +51,6 @@ class Config:
 
 
 HEADROOM = 1.0  # log magnitude, 8.7 dB: so much louder than the loudest rendering a bin may sound
-N_FFTS = (512, 1024, 2048, 4096)
-
-
-def spectral_loss(output: torch.Tensor, real: torch.Tensor, n_ffts: Sequence[int] = N_FFTS) -> torch.Tensor:
-    """Multi-resolution STFT loss: L1 of log magnitudes plus L1 of square roots, relative (arXiv 1910.11480)."""
-    total = output.new_zeros(())
-    for n_fft in n_ffts:
-        window = torch.hann_window(n_fft, device=output.device)
-        a, b = (
-            torch.stft(x, n_fft, n_fft // 4, window=window, return_complex=True).abs() * (2 / window.sum())
-            for x in (output, real)
-        )
-        total = total + ((a + 3e-4).log() - (b + 3e-4).log()).abs().mean()
-        root_a, root_b = (a + 1e-7).sqrt(), (b + 1e-7).sqrt()
-        total = total + 2 * (root_a - root_b).abs().sum() / root_b.sum()
-    return total / len(n_ffts)
 
 
 def draw(

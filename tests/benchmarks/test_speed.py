@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import call_profile
+import ladder
 import pytest
 import quantization
+import realsize
 import torch
 from realsize import Time
 from small_pipe import make_pipe, music
@@ -60,3 +64,20 @@ def test_quantised_steps_are_smaller_and_near_the_exact_ones(tiny_base: Path) ->
     assert 0 < apart < 0.1
     rows = [{**row, "moved": 0.0, "ratio": 1.0} for row in (exact, rounded)]
     assert {len(line) for line in quantization.step_lines(rows)} == {len(quantization.STEP_COLUMNS)}
+
+
+@pytest.mark.slow
+def test_the_ladder_has_its_rungs_and_they_say_what_they_should(tiny_base: Path, tmp_path: Path) -> None:
+    base = realsize.base_of(str(tiny_base))
+    with ExitStack() as undo:
+        rungs = ladder.rungs_of(base, ("int8",) if importlib.util.find_spec("torchao") else (), tmp_path, undo, 1)
+        outputs = {name: rung.step() for name, rung in rungs.items()}
+        assert list(rungs)[:3] == list(ladder.PLAIN)
+        assert all(rung.against in (None, *rungs) for rung in rungs.values())
+        beside, merged = (outputs[name] for name in ladder.PLAIN[1:])
+        torch.testing.assert_close(beside, merged, atol=1e-4, rtol=1e-3)  # a merged LoRA says the same
+        few, half = outputs[ladder.FAST], outputs[ladder.HALF]
+        assert half.dtype == torch.bfloat16
+        torch.testing.assert_close(half.float(), few, atol=0.1, rtol=0.1)
+        one, three = (ladder.flops_of(rungs[name].step) for name in (ladder.FAST, ladder.PLAIN[2]))
+        assert three == 3 * one > 0

@@ -1,0 +1,152 @@
+"""ExportedUNet: an exported U-Net in the place of the pipeline's, run by ONNX Runtime or OpenVINO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from musetune.adapter.attention import MusicStream
+from musetune.adapter.metadata import weight_fingerprint
+from musetune.pipeline.exporting import LAYOUT, flatten_music
+
+SAME_WEIGHTS = 1e-4  # relative distance of sketches: another mix moves them by a hundred times as much
+ENGINES = ("onnxruntime", "openvino")
+Run = Callable[[dict[str, np.ndarray]], np.ndarray]
+
+
+class UNetPrediction(NamedTuple):
+    """What a U-Net returns.
+
+    sample: (B, channels, rows, cols).
+    """
+
+    sample: Tensor
+
+
+class ExportedUNet:
+    """Calls ``unet.onnx`` as the sampler calls a U-Net; ``pipe.load_engine`` puts it there.
+
+    Args:
+        folder: that ``export_onnx`` wrote.
+        engine: "onnxruntime" or "openvino".
+        threads: of the processor; 0: as many as the engine likes.
+
+    Raises:
+        ValueError: for another engine, one that is not installed, and a folder without an exported U-Net.
+    """
+
+    def __init__(self, folder: str | Path, engine: str = "onnxruntime", threads: int = 0) -> None:
+        path = Path(folder)
+        if not (path / "unet.onnx").is_file() or not (path / LAYOUT).is_file():
+            raise ValueError(f"{path} holds no exported U-Net: write one with musetune export onnx {path}")
+        self.layout = json.loads((path / LAYOUT).read_text())
+        self.folder = path
+        self.run = load_engine(path / "unet.onnx", engine, threads)
+
+    def check(self, unet: nn.Module) -> None:
+        """Raise ValueError where ``unet``, with what is active in its weights, is not the one that was exported."""
+        here, exported = (torch.tensor(sketch) for sketch in (weight_fingerprint(unet), self.layout["sketch"]))
+        if here.shape != exported.shape or float((here - exported).norm()) > SAME_WEIGHTS * float(exported.norm()):
+            raise ValueError(
+                f"{self.folder} was exported from another base, adapter or mix: export this one, play that mix, or "
+                "load_engine(None)"
+            )
+
+    def __call__(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        *,
+        encoder_hidden_states: tuple[Tensor, MusicStream],
+        encoder_hidden_states_1: Tensor,
+        encoder_attention_mask_1: Tensor,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+    ) -> UNetPrediction:
+        """Predict row by row; arguments as of ``AudioLDM2UNet2DConditionModel``.
+
+        Raises:
+            ValueError: for latents of another length than was exported, another strength, and
+                ``cross_attention_kwargs``.
+        """
+        generated, stream = encoder_hidden_states
+        if cross_attention_kwargs:
+            raise ValueError("cross_attention_kwargs have no meaning for an exported U-Net: leave them out")
+        if sample.shape[2] != self.layout["rows"]:
+            raise ValueError(
+                f"{sample.shape[2]} latent rows were asked for, and {self.layout['rows']} were exported: export that "
+                "length (seconds=…), or load_engine(None)"
+            )
+        if stream.strength != self.layout["strength"]:
+            raise ValueError(f"strength={stream.strength} was asked for, and {self.layout['strength']} was exported")
+        music, _ = flatten_music(stream)
+        shared = {"timestep"} | {name for name in music if name.startswith(("cos", "sin"))}
+        tensors = {
+            "sample": sample,
+            "timestep": timestep.long().reshape(()),
+            "generated": generated,
+            "states": encoder_hidden_states_1,
+            "mask": encoder_attention_mask_1.long(),
+            **music,
+        }
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+        rows = [
+            self.run({name: array if name in shared else array[i : i + 1] for name, array in arrays.items()})
+            for i in range(len(sample))
+        ]
+        return UNetPrediction(torch.from_numpy(np.concatenate(rows)).to(sample.device))
+
+
+def load_engine(path: Path, engine: str, threads: int = 0) -> Run:
+    """Return a function of named arrays that runs an ONNX file and returns its output.
+
+    Args:
+        path: the file.
+        engine: one of ENGINES.
+        threads: 0: as many as the engine likes.
+
+    Raises:
+        ValueError: for another engine, and one that is not installed.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine={engine!r} is not one of {', '.join(ENGINES)}")
+    try:
+        return _onnxruntime(path, threads) if engine == "onnxruntime" else _openvino(path, threads)
+    except ImportError as error:
+        raise ValueError(f"{engine} is not installed: pip install 'musetune[export]'") from error
+
+
+def _onnxruntime(path: Path, threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = {one.name for one in session.get_inputs()}  # what a graph does not need is not in it
+
+    def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(session.run(None, {name: array for name, array in arrays.items() if name in names})[0])
+
+    return run
+
+
+def _openvino(path: Path, threads: int) -> Run:
+    import openvino
+
+    # float32 as it was exported; by default OpenVINO computes in bfloat16 where the processor can
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    model = openvino.Core().compile_model(str(path), "CPU", settings)
+    names = {one.get_any_name() for one in model.inputs}
+
+    def run(arrays: dict[str, np.ndarray]) -> np.ndarray:
+        found = model({name: np.asarray(array, order="C") for name, array in arrays.items() if name in names})
+        return np.array(found[0])
+
+    return run

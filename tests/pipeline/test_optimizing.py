@@ -1,0 +1,65 @@
+"""What makes a pipeline faster leaves it the same pipeline. No clock is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_pipe import make_pipe, music, words
+
+from musetune.pipeline import optimizing
+
+
+def test_casting_for_a_trial_leaves_every_number(tiny_base: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    parts = [part for part in (pipe.unet, pipe.adapter) for part in (part.state_dict(), dict(part.named_buffers()))]
+    before = [{name: tensor.clone() for name, tensor in part.items()} for part in parts]
+    wanted = music(pipe)
+    with optimizing.casting(pipe, torch.bfloat16):
+        assert pipe.unet.dtype == pipe.adapter.dtype == torch.bfloat16
+        halved = music(pipe)
+    assert pipe.unet.dtype == torch.float32
+    assert np.array_equal(music(pipe), wanted)
+    parts = [part for part in (pipe.unet, pipe.adapter) for part in (part.state_dict(), dict(part.named_buffers()))]
+    assert all(torch.equal(now[name], was[name]) for now, was in zip(parts, before) for name in was)
+    assert 0 < np.linalg.norm(halved - wanted) / np.linalg.norm(wanted) < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [0.5, 1.05])
+def test_what_pays_is_kept_and_reported(tiny_base: Path, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """With a clock that says how fast half precision is."""
+    pipe = make_pipe(tiny_base)
+
+    def seconds(step) -> float:  # type: ignore[no-untyped-def]
+        step()
+        return factor if pipe.unet.dtype == torch.bfloat16 else 1.0
+
+    monkeypatch.setattr(optimizing, "seconds_of", seconds)
+    monkeypatch.setattr(optimizing.shutil, "which", lambda _: None)
+    found = pipe.optimize(compile=True)
+    assert found.seconds == {"float32": 1.0, "bfloat16": factor}
+    assert found.dtype == pipe.unet.dtype == (torch.bfloat16 if factor < 0.9 else torch.float32)
+    assert not found.compiled
+    assert "no C++ compiler" in str(found)
+    assert str(found.dtype).removeprefix("torch.") in str(found)
+    assert np.isfinite(music(pipe)).all()
+    assert np.isfinite(words(pipe)).all()
+    assert "torch.compile was not tried" in str(pipe.optimize(half=False))
+
+
+def test_it_is_refused_while_weights_are_others(tiny_base: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    pipe.fuse_adapter()
+    with pytest.raises(ValueError, match=r"unfuse_adapter\(\) first"):
+        pipe.optimize()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_plays_on_a_gpu(tiny_base: Path, dtype: torch.dtype) -> None:
+    pipe = make_pipe(tiny_base).to("cuda")
+    optimizing.cast(pipe, dtype)
+    assert np.isfinite(music(pipe)).all()

@@ -1,0 +1,65 @@
+"""prune.py end to end: a narrower U-Net that learns, and goes on where it was killed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AudioLDM2UNet2DConditionModel
+from safetensors.torch import load_file
+from small import make_base, make_dataset
+
+from recipes import prune
+
+
+def run(base: Path, data: Path, out: Path, *overrides: str) -> Path:
+    options = {
+        "pretrained_model_name_or_path": base,
+        "train_data_dir": data,
+        "output_dir": out,
+        "ratio": 0.5,
+        "held_out_clips": 3,
+        "importance_batches": 2,
+        "train_batch_size": 3,
+        "max_train_steps": 6,
+        "lr_warmup_steps": 1,
+        "checkpointing_steps": 2,
+        "cpu": "true",
+    }
+    arguments = [f"{name}={value}" for name, value in options.items()]
+    return prune.train(prune.read(prune.Config, [*arguments, *overrides]))
+
+
+def test_a_narrow_unet_learns_and_a_killed_run_repeats_itself(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    base, data = make_base(tmp_path / "base"), make_dataset(tmp_path / "data", 10)
+    made = run(base, data, tmp_path / "a")
+    unet = AudioLDM2UNet2DConditionModel.from_pretrained(made)
+    assert list(unet.config.block_out_channels) == [8, 16]
+    record = json.loads((tmp_path / "a" / "results.json").read_text())
+    assert record["wide"]["distance"] == 0 < record["after"]["distance"] < record["before"]["distance"]
+
+    saved, save = [], prune.save_checkpoint
+
+    def die(*args, **kwargs):  # type: ignore[no-untyped-def]
+        save(*args, **kwargs)
+        saved.append(args[1])
+        if args[1] == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(prune, "save_checkpoint", die)
+    try:
+        run(base, data, tmp_path / "b")
+    except KeyboardInterrupt:
+        monkeypatch.setattr(prune, "save_checkpoint", save)
+    assert saved == [2, 4]
+    again = run(base, data, tmp_path / "b")
+    one, other = (load_file(folder / "diffusion_pytorch_model.safetensors") for folder in (made, again))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (tmp_path / "a" / "loss.jsonl").read_text() == (tmp_path / "b" / "loss.jsonl").read_text()
+
+    scratch = run(base, data, tmp_path / "c", "scratch=true")
+    assert (
+        AudioLDM2UNet2DConditionModel.from_pretrained(scratch).config.block_out_channels
+        == unet.config.block_out_channels
+    )
