@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from musetune.symbols import BeatGrid, Chord, Key, LeadSheet, Meter
 
 __version__ = "0.1.0"
+
+# Where torchao is installed, diffusers imports it, and five lines tell of parts for GPUs that nobody asked for.
+for _chatty in ("torchao", "torch.utils._pytree", "diffusers.quantizers.torchao.torchao_quantizer"):
+    logging.getLogger(_chatty).setLevel(logging.ERROR)
 
 # Loaded when first asked for: `import musetune` must not wait for torch.
 _HOMES = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Unpack
 
 if TYPE_CHECKING:
@@ -71,8 +70,6 @@ def pick_device(name: str | None) -> str:
 
 def quiet() -> None:
     """No bars and notices while weights are loaded; the bar of denoising stays."""
-    for chatty in ("torchao", "torch.utils._pytree"):  # of parts for GPUs, when diffusers imports torchao
-        logging.getLogger(chatty).setLevel(logging.ERROR)
     from diffusers.utils import logging as of_diffusers
     from transformers.utils import logging as of_transformers
 
