@@ -115,10 +115,11 @@ def cast_inputs(
     The time step stays, which half precision would round.
     """
     dtype = next(unet.parameters()).dtype
-    words = {
-        name: kwargs[name] for name in ("sample", "encoder_hidden_states", "encoder_hidden_states_1") if name in kwargs
+    words: dict[str, Any] = {
+        name: value.to(dtype)
+        for name in ("sample", "encoder_hidden_states", "encoder_hidden_states_1")
+        if isinstance(value := kwargs.get(name), Tensor)
     }
-    words = {name: value.to(dtype) for name, value in words.items() if isinstance(value, Tensor)}
     sample = tuple(value.to(dtype) if isinstance(value, Tensor) else value for value in args[:1])
     return (*sample, *args[1:]), {**kwargs, **words}
 

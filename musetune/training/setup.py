@@ -172,7 +172,7 @@ def attach_adapter(
         raise ValueError("theory_adapter is frozen, init_adapter trains: give one of them")
     if theory_adapter or init_adapter:
         return attach_present_adapter(unet, theory_adapter or init_adapter or "", frozen=bool(theory_adapter))
-    adapter = MusicAdapter.for_unet(
+    adapter: MusicAdapter = MusicAdapter.for_unet(
         unet,
         cols=cols,
         frames_per_row=frames_per_row,
