@@ -32,7 +32,7 @@ from omegaconf import MISSING
 from torch import Tensor
 from tqdm import tqdm
 
-from musetune.adapter import MusicAdapter
+from musetune.adapter import MusicAdapter, lora
 from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_files import Lora, read_lora
 from musetune.adapter.merging import merged
@@ -311,6 +311,7 @@ def set_up(config: Config) -> Setup:
     genres = [read_lora(find_adapter(name)) for name in config.genre_adapters]
     for genre in genres:
         genre.check(unet)
+    adapters = adapters_digest(unet, adapter, genres)
     theory_lora = merge_lora(adapter)  # from here on the U-Net's weights are no longer the base's
     student = LoraStudent(Denoiser(unet, adapter, data.info.row_s).eval(), config.rank)
     model = accelerator.prepare(student)
@@ -331,6 +332,7 @@ def set_up(config: Config) -> Setup:
     facts: dict[str, str | int] = {
         "clips": len(data),
         "clips' digest": data.digest(),
+        "adapters' digest": adapters,
         "processes": accelerator.num_processes,
     }
     changed = []
@@ -357,6 +359,18 @@ def set_up(config: Config) -> Setup:
         out / f"trajectories-{teaching(config, facts)}",
         theory_lora,
     )
+
+
+def adapters_digest(unet: torch.nn.Module, adapter: MusicAdapter, genres: list[Lora]) -> str:
+    """A name for the weights of the theory adapter and the genre LoRAs: trained anew, they teach otherwise."""
+    digest = hashlib.blake2b(digest_size=8)
+    weights = [*sorted(adapter.state_dict().items()), *sorted(lora.state(unet, "music").items())]
+    weights += [
+        (name, half) for one in genres for name, part in sorted(one.parts.items()) for half in (part.down, part.up)
+    ]
+    for name, weight in weights:
+        digest.update(name.encode() + weight.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def draw(config: Config, run: Setup, number: int) -> tuple[Batch, dict[str, list[LoraDelta]]]:

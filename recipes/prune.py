@@ -160,10 +160,17 @@ def train(config: Config) -> Path:
     widths = narrow_widths(teacher, config.ratio)
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
+    if config.scratch and (out / "pruned").is_dir():
+        raise ValueError(f"{out} holds a network that was pruned: give scratch=true another output_dir")
     if config.scratch:
         student = AudioLDM2UNet2DConditionModel.from_config({**teacher.config, "block_out_channels": widths})
     elif (out / "pruned").is_dir():  # of a run that goes on
         student = AudioLDM2UNet2DConditionModel.from_pretrained(out / "pruned", use_safetensors=True)
+        if tuple(student.config.block_out_channels) != tuple(widths):
+            raise ValueError(
+                f"{out}/pruned has the widths {student.config.block_out_channels}, ratio={config.ratio} means "
+                f"{widths}: give another output_dir"
+            )
     else:
         student = prune_unet(teacher, widths, measure_importance(teacher, source, config.importance_batches))
         student.save_pretrained(out / "pruned")
@@ -178,6 +185,7 @@ def train(config: Config) -> Path:
         if results.is_file() and step
         else {"before": held_out_loss(student.eval(), source, teacher)}
     )
+    results.write_text(json.dumps(record, indent=1) + "\n")  # a run that goes on does not measure it again
     student.train()
     began, bar = time.process_time(), tqdm(total=config.max_train_steps, initial=step, unit="step")
     while step < config.max_train_steps:

@@ -63,7 +63,8 @@ def write_loops(
     made = pipe.loop(sheet, prompts, loops=len(files), stereo=stereo, generator=generators, **options)
     audios, rate = made.audios, made.sampling_rate
     # One gain for all, by the loudest: they stay as loud beside each other as they were made.
-    loudest = int(np.argmin([loudness_gain(audio, rate, lufs) if audio.any() else np.inf for audio in audios]))
+    gains = np.array([loudness_gain(audio, rate, lufs) for audio in audios])
+    loudest = int(np.argmin(np.where(gains == 1.0, np.inf, gains)))  # 1.0: too soft to be measured
     names = ["" if index == loudest else str(index) for index in range(len(files))]
     export(dict(zip(names, files, strict=True)), dict(zip(names, audios, strict=True)), rate, kind, lufs)
     return {

@@ -14,7 +14,7 @@ from musetune.datasets.clips import cut
 from musetune.datasets.latent_dataset import Clip, DatasetWriter, TextEmbedding
 from musetune.datasets.preference_set import PreferencePair, write_preferences
 from musetune.datasets.prepare import SAMPLE_RATE, LatentEncoder
-from musetune.evaluation.preferences import PairBatch, Verdict, read_verdicts
+from musetune.evaluation.preferences import Judge, PairBatch, Verdict, read_verdicts
 from musetune.symbols import LeadSheet
 from musetune.symbols.json_values import JsonObject
 
@@ -23,7 +23,7 @@ SLACK_S = 0.05  # by which a sound or a sheet may be shorter than a clip, as in 
 
 class VerdictCounts(NamedTuple):
     """What became of a batch's verdicts: verdicts read, pairs made, said equal or both bad, without a lead sheet, with
-    a sound that is shorter than a clip.
+    a sound that is shorter than a clip; and lines of the file that recognisers wrote, which are no people.
     """
 
     verdicts: int
@@ -31,6 +31,7 @@ class VerdictCounts(NamedTuple):
     undecided: int
     without_sheet: int
     too_short: int
+    by_recognisers: int
 
 
 def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder, seconds: float) -> VerdictCounts:
@@ -52,9 +53,12 @@ def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder,
         ValueError: There is no verdict that one can learn from; the message says why.
     """
     source = PairBatch(batch)
-    first: dict[tuple[str, str], Verdict] = {}
-    for verdict in read_verdicts(source.preferences):
-        first.setdefault((verdict.judge.name, verdict.pair), verdict)
+    first: dict[tuple[Judge, str], Verdict] = {}
+    said = list(read_verdicts(source.preferences))
+    for verdict in said:
+        if verdict.judge.kind == "person":
+            first.setdefault((verdict.judge, verdict.pair), verdict)
+    by_recognisers = sum(verdict.judge.kind != "person" for verdict in said)
     decided = [verdict for verdict in first.values() if verdict.winner is not None]
     pairs: list[PreferencePair] = []
     fate: Counter[str] = Counter()
@@ -74,12 +78,14 @@ def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder,
                 pairs.append(PreferencePair(ids[0], ids[1]))
             else:
                 fate["too_short"] += 1
-    counts = VerdictCounts(len(first), len(pairs), len(first) - len(decided), fate["without_sheet"], fate["too_short"])
+    undecided = len(first) - len(decided)
+    counts = VerdictCounts(len(first), len(pairs), undecided, fate["without_sheet"], fate["too_short"], by_recognisers)
     if not pairs:
         raise ValueError(
             f"{source.preferences} holds nothing to learn from: {counts.verdicts} verdicts, of which "
             f"{counts.undecided} say equal or both bad, {counts.without_sheet} have no lead sheet of {seconds:g} s and "
-            f"{counts.too_short} a shorter sound; judge more pairs, or give fewer seconds"
+            f"{counts.too_short} a shorter sound; {counts.by_recognisers} more are recognisers'. Judge more pairs, or "
+            "give fewer seconds"
         )
     won, heard = (Counter(ids) for ids in ((p.winner for p in pairs), (i for p in pairs for i in (p.winner, p.loser))))
     judges = sorted({verdict.judge.name for verdict in decided})

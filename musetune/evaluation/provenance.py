@@ -63,7 +63,9 @@ def remember(out: Path, now: JsonObject) -> None:
     path = out / "settings.json"
     if path.exists() and (before := json.loads(path.read_text())) != now:
         differing = [key for key in sorted(now.keys() | before.keys()) if before.get(key) != now.get(key)]
-        raise ValueError(f"{out} holds audio made with another {', '.join(differing)}; give another --out or remove it")
+        raise ValueError(
+            f"{out} holds audio made with another {', '.join(differing)}; give another folder or remove it"
+        )
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(now, indent=1))
 

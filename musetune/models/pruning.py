@@ -206,7 +206,7 @@ def prune_unet(
         weight = weights[name]
         for axis, spaces in enumerate(found.axes[name]):
             if spaces is not None:
-                weight = weight.index_select(axis, _indices(found, spaces, chosen))
+                weight = weight.index_select(axis, _indices(found, spaces, chosen).to(weight.device))
         target.copy_(weight)
     return narrow.to(unet.dtype).train(unet.training)
 

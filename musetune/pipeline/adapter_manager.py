@@ -227,10 +227,10 @@ class AdapterManager:
                     "the pipeline is generating with another strength or without music: let that call end first"
                 )
             if not self._playing:
-                self._setting = (strength, music)
-                self._merged = ExitStack()
-                self._merged.enter_context(self._merge(strength, music))
-                self._merged.enter_context(self._matching_scheduler())
+                with ExitStack() as opening:  # closed again where one of them fails
+                    opening.enter_context(self._merge(strength, music))
+                    opening.enter_context(self._matching_scheduler())
+                    self._setting, self._merged = (strength, music), opening.pop_all()
             self._playing += 1
             try:
                 yield

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from musetune.adapter.attention import MusicStream
-from musetune.adapter.metadata import weight_fingerprint
-from musetune.pipeline.exporting import LAYOUT, flatten_music
+from musetune.pipeline.exporting import LAYOUT, export_sketch, flatten_music
+
+if TYPE_CHECKING:
+    from diffusers import AudioLDM2UNet2DConditionModel
+
+    from musetune.adapter import MusicAdapter
 
 SAME_WEIGHTS = 1e-4  # relative distance of sketches: another mix moves them by a hundred times as much
 ENGINES = ("onnxruntime", "openvino")
@@ -49,9 +53,16 @@ class ExportedUNet:
         self.folder = path
         self.run = load_engine(path / "unet.onnx", engine, threads)
 
-    def check(self, unet: nn.Module) -> None:
-        """Raise ValueError where ``unet``, with what is active in its weights, is not the one that was exported."""
-        here, exported = (torch.tensor(sketch) for sketch in (weight_fingerprint(unet), self.layout["sketch"]))
+    def check(self, unet: AudioLDM2UNet2DConditionModel, adapter: MusicAdapter) -> None:
+        """Raise ValueError where U-Net and adapter, with what is active in their weights, are not those that were
+        exported.
+        """
+        if unet.dtype != torch.float32:
+            raise ValueError(
+                f"the U-Net is in {unet.dtype}, the export in float32: load the pipeline in float32, or "
+                "load_engine(None)"
+            )
+        here, exported = (torch.tensor(sketch) for sketch in (export_sketch(unet, adapter), self.layout["sketch"]))
         if here.shape != exported.shape or float((here - exported).norm()) > SAME_WEIGHTS * float(exported.norm()):
             raise ValueError(
                 f"{self.folder} was exported from another base, adapter or mix: export this one, play that mix, or "

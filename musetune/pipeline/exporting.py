@@ -198,8 +198,16 @@ def unet_part(
     dynamic |= {"event_mask": {1: "events"}}
     dynamic |= {name: {2: "events"} for name in tensors if name.startswith(("keys", "values"))}
     layout |= {"rows": rows, "cols": adapter.config.cols, "channels": shape.in_channels}
-    layout["sketch"] = list(weight_fingerprint(unet))
+    layout["sketch"] = export_sketch(unet, adapter)
     return Part(_Named(MusicUNet(unet, layout), list(tensors)), example, dynamic), layout
+
+
+def export_sketch(unet: nn.Module, adapter: MusicAdapter) -> list[float]:
+    """Return numbers that tell one exported network from another: of the U-Net's weights with all that is active in
+    them, and of the adapter's layers at its sites, which are not among these.
+    """
+    norms = [float(weight.detach().float().norm()) for _, weight in sorted(adapter.sites.named_parameters())]
+    return [*weight_fingerprint(unet), *norms]
 
 
 class _Named(nn.Module):
@@ -249,7 +257,8 @@ def export_onnx(
         The files by part.
 
     Raises:
-        ValueError: without a theory adapter; for a quantised pipeline; where onnx is not installed; for other names.
+        ValueError: without a theory adapter; for a quantised pipeline and another precision; where onnx is not
+            installed; for other names.
     """
     from musetune.symbols import LeadSheet
 
@@ -257,6 +266,8 @@ def export_onnx(
         raise ValueError("there is no theory adapter to export: load_adapter(…) first")
     if pipe.quantization is not None:
         raise ValueError(f"quantization={pipe.quantization!r} cannot be exported: load the pipeline without")
+    if pipe.unet.dtype != torch.float32 or pipe.unet.device.type != "cpu":
+        raise ValueError(f"the U-Net is in {pipe.unet.dtype} on {pipe.unet.device}: export it in float32 on the CPU")
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
@@ -273,7 +284,8 @@ def export_onnx(
         files = {name: target / f"{name}.onnx" for name in parts if names is None or name in names}
         for name, path in files.items():
             write_onnx(parts[name], path)
-    (target / LAYOUT).write_text(json.dumps(layout, indent=1) + "\n")
+            if name == "unet":
+                (target / LAYOUT).write_text(json.dumps(layout, indent=1) + "\n")
     return files
 
 

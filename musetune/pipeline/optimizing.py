@@ -84,8 +84,13 @@ def _try_compiling(pipe: Any, found: Optimization, step: Callable[[], object], b
         return
     unet = pipe.adapter_manager.unet
     unet.compile(dynamic=True)  # lengths and numbers of words and events are symbols
-    step()  # compiles
-    found.seconds["compiled"] = seconds_of(step)
+    try:
+        step()  # compiles
+        found.seconds["compiled"] = seconds_of(step)
+    except Exception as error:  # a compiler raises what it likes
+        unet._compiled_call_impl = None
+        found.reasons.append(f"nothing was compiled: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+        return
     found.compiled = best / found.seconds["compiled"] >= GAIN
     if not found.compiled:
         unet._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
@@ -161,6 +166,8 @@ def guided_step(pipe: Any) -> Callable[[], object]:
         draw(batch, 8, t5),
     )
 
+    mask = torch.ones(batch, 8, dtype=torch.long, device=unet.device)
+
     def step() -> Any:
         dtype = unet.dtype
         sample, hidden = latents.to(dtype), generated.to(dtype)
@@ -168,9 +175,9 @@ def guided_step(pipe: Any) -> Callable[[], object]:
             sample, hidden = pipe.adapter.inputs(
                 sample, hidden, prepare_music(pipe.adapter, sheet, rows, batch, pipe.row_s)
             )
-        return pipe.unet(
-            sample, torch.tensor(500), encoder_hidden_states=hidden, encoder_hidden_states_1=states.to(dtype)
-        )
+        words = {"encoder_hidden_states_1": states.to(dtype), "encoder_attention_mask_1": mask}
+        with pipe.adapter_manager.playing(1.0, music=pipe.adapter is not None):  # as a call has it
+            return pipe.unet(sample, torch.tensor(500), encoder_hidden_states=hidden, **words)
 
     return step
 

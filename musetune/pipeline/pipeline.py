@@ -65,6 +65,7 @@ from musetune.pipeline.request import (
     GenerationRequest,
     build_request,
     remark_on_few_steps,
+    remark_on_idle_guidance,
 )
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, place_players, solo_arrangements, solo_prompt
@@ -378,7 +379,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         Tried is the U-Net in half precision (bfloat16, on GPUs float16 too), and with ``compile`` the compiled U-Net.
         Each is kept where a step becomes 1.1 times as fast. Half precision moves the sound a little; compiling takes
-        minutes. Adapters that are loaded later fit.
+        minutes. Adapters that are loaded later fit. What is saved afterwards has the weights in that precision: save
+        before.
 
         Args:
             half: True or False instead of measuring.
@@ -1137,9 +1139,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
         circular = request.loop_seconds is not None
         rows = self._rows(request.seconds)
-        window_rows = (
-            self.unet.config.sample_size if request.window_seconds is None else self._rows(request.window_seconds)
-        )
+        own_rows = self.unet.config.sample_size if self.exported_unet is None else self.exported_unet.layout["rows"]
+        window_rows = own_rows if request.window_seconds is None else self._rows(request.window_seconds)
+        if self.adapter_manager.sampling is not None and request.guidance.text == UNGUIDED:
+            remark_on_idle_guidance(negative_prompt=any(words.get("negative_prompt") or ()) or None)
         noise = self._noise(request, generator, latents)
         windows = prepare_windows(
             self.adapter, request, rows, window_rows, self.row_s, self._execution_device, circular
@@ -1147,7 +1150,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels, request.style)
         conditions = Conditions(request.batch_size, request.guidance.levels, text, generated, windows)
         if self.exported_unet is not None:
-            self.exported_unet.check(self.adapter_manager.unet)
+            self.exported_unet.check(self.adapter_manager.unet, self.adapter)
         return sample(
             self.unet if self.exported_unet is None else self.exported_unet,
             self.adapter,

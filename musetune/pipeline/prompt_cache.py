@@ -51,7 +51,8 @@ class PromptCache:
         words = _words_of(arguments)
         if words is None or not self.size or torch.is_grad_enabled() or any(one.training for one in encoders):
             return encode()
-        key = (words, torch.is_inference_mode_enabled(), tuple(map(_state_of, encoders)))
+        casts = tuple((torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cpu", "cuda"))
+        key = (words, torch.is_inference_mode_enabled(), casts, tuple(map(_state_of, encoders)))
         with self._lock:
             kept = self._encodings.get(key)
             if kept is not None:

@@ -150,6 +150,12 @@ def build_request(
     scales = (TEXT_GUIDANCE, MUSIC_GUIDANCE) if not has_notes else (PLAYED_GUIDANCE, PLAYED_GUIDANCE)
     if sampling is not None:
         remark_on_few_steps(sampling, steps, guidance_scale, music_guidance_scale, stem_guidance_scale)
+        if all(scale in (None, UNGUIDED) for scale in (guidance_scale, music_guidance_scale, stem_guidance_scale)):
+            remark_on_idle_guidance(
+                guidance_rescale=guidance_rescale,
+                guidance_interval=guidance_interval,
+                music_guidance_interval=music_guidance_interval,
+            )
         scales = (UNGUIDED, UNGUIDED)
     guidance = Guidance(
         or_default(guidance_scale, scales[0]),
@@ -187,6 +193,15 @@ def remark_on_few_steps(sampling: Sampling, steps: int | None, *scales: float | 
         remark(
             "the adapter for few steps has guidance in it: a scale other than 1 pushes once more and costs a pass; "
             "leave the scales out, or unload_adapter it"
+        )
+
+
+def remark_on_idle_guidance(**arguments: object) -> None:
+    """Say which arguments of guidance, None where not given, do nothing in one pass."""
+    if idle := [name for name, value in arguments.items() if value is not None]:
+        remark(
+            f"{', '.join(idle)}: the adapter for few steps plays in one pass, in which this has no meaning; leave it "
+            "out, or unload_adapter it"
         )
 
 

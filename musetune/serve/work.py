@@ -178,6 +178,9 @@ def load(base: str, adapter: str | None, device: str | None = None, *, mono16: b
     if pipe.adapter is None:
         pipe.load_adapter("theory")
     stack(pipe, genre_folders())
+    if few := {name: 0.0 for name, info in pipe.adapters.items() if info.steps is not None and info.weight}:
+        log.warning("%s is for few steps: page and service play without it", ", ".join(few))
+        pipe.set_adapter(few)
     if mono16 or pipe.vocoder.config.sampling_rate != RATE:
         pipe.register_modules(upsampler=None)
     elif pipe.upsampler is None:

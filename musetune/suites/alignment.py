@@ -91,7 +91,6 @@ def development_takes(
             scratch = path.with_suffix(".partial")
             save_audio(scratch, take.wave, take.rate, "wav")
             scratch.replace(path)
-        return takes
     waves = [load_audio(path)[0] for path in paths]
     rate = int(encoder.pipe.vocoder.config.sampling_rate)
     words = clap_similarity(encoder.pipe, [request.prompt] * len(waves), waves, rate)
@@ -182,6 +181,8 @@ def keep_better_adapter(
     judged = [judge_policy(folder, requests, seeds) for folder in (out / "before", tuned)]
     theirs = None if judged[0] is None or judged[1] is None else paired_difference(judged[0], judged[1])
     objections = vetoes(before, after, limits)
+    if before.frechet is None or after.frechet is None:
+        print("too little audio for a Fréchet distance, which therefore vetoes nothing: give more development sheets")
     verdict = decide(paired_difference(before.reward, after.reward), theirs, objections)
     shutil.rmtree(out / "adapter", ignore_errors=True)
     shutil.copytree(tuned / "adapter" if verdict.accepted else old, out / "adapter")

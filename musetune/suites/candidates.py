@@ -26,6 +26,7 @@ from musetune.evaluation.rewards import (
     weighted_mean,
 )
 from musetune.evaluation.rewards.choice import REALNESS
+from musetune.hub.locate import find_adapter, is_lora
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.suites.pairs import PROMPTS
@@ -74,6 +75,12 @@ def plan_candidate_requests(
         with_notes = int((number + 1) * notes_share) > int(number * notes_share)
         notes = orchestrate(sheet, seed=seed + number).arrangement if with_notes else None
         yield CandidateRequest(f"request-{seed + number}", prompt, sheet, notes)
+
+
+def check_policy(adapter: str, theory: str | None) -> None:
+    """Raise ValueError for an adapter that is not there, and for a LoRA without what it lies on."""
+    if is_lora(find_adapter(adapter)) and theory is None:
+        raise ValueError(f"adapter={adapter} is a LoRA: give the theory adapter that it lies on, theory_adapter=…")
 
 
 def load_policy(encoder: LatentEncoder, adapter: str, theory: str | None = None) -> MuseTunePipeline:
@@ -149,6 +156,7 @@ def draw_candidates(
             if request.name not in writer.done:
                 seeds = range(seed, seed + candidates)
                 latents, takes = draw_takes(encoder.pipe, request, seeds, steps)
+                latents = latents[:, :, : encoder.info.rows]  # a sheet may end within the row that follows
                 seconds = encoder.info.rows * encoder.info.row_s
                 clips = [
                     Clip(

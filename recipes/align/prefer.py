@@ -22,15 +22,18 @@ from pathlib import Path
 import torch
 from omegaconf import MISSING
 
+from musetune.datasets.fingerprint import check_base
 from musetune.datasets.latent_dataset import LatentDataset
 from musetune.datasets.peoples_preferences import take_verdicts
 from musetune.datasets.prepare import LatentEncoder
 from musetune.evaluation.provenance import remember
 from musetune.evaluation.rewards import DEFAULT_WEIGHTS, find_rewards
 from musetune.evaluation.testset import load_test_sheets
+from musetune.hub.locate import find_base
 from musetune.pipeline.loading import quiet
 from musetune.suites.candidates import (
     CandidateRequest,
+    check_policy,
     draw_candidates,
     load_policy,
     plan_candidate_requests,
@@ -76,6 +79,12 @@ def make_preferences(config: Config) -> Path:
     """Draw, score and choose as `config` says; returns the data set's folder."""
     out, device = Path(config.output_dir), "cuda" if torch.cuda.is_available() and not config.cpu else "cpu"
     rewards = find_rewards(config.rewards or DEFAULT_WEIGHTS)
+    for name in ("people", "takes"):
+        folder = getattr(config, name)
+        if folder is not None and not Path(folder).is_dir():
+            raise ValueError(f"{name}={folder} is no folder: give what `musetune compare` (people) or this recipe made")
+    if config.people is None and config.takes is None:
+        check_policy(config.adapter, config.theory_adapter)
     settings = {name: value for name, value in asdict(config).items() if name not in LATER}
     remember(out, settings | {"rewards": sorted(rewards)})
     quiet()
@@ -88,8 +97,12 @@ def make_preferences(config: Config) -> Path:
         )
         return out
     if config.takes is not None:
-        data = score_again(encoder, LatentDataset(config.takes), out, rewards)
-        return choose(config, encoder, data)
+        source, base = LatentDataset(config.takes), find_base(config.pretrained_model_name_or_path)
+        check_base(base, source.info.base_fingerprint, source.info.base, source.folder)
+        if source.info.rows != encoder.info.rows:
+            seconds = source.info.rows * source.info.row_s
+            raise ValueError(f"the takes last {seconds:g} s, not seconds={config.seconds:g}: give seconds={seconds:g}")
+        return choose(config, encoder, score_again(encoder, source, out, rewards))
     pipe = load_policy(encoder, config.adapter, config.theory_adapter)
     data = draw_candidates(
         encoder,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -34,8 +35,11 @@ from tqdm import tqdm
 from musetune.datasets.fingerprint import check_base
 from musetune.datasets.preference_set import PreferenceSet
 from musetune.evaluation.guards import GuardLimits, PolicyFigures, vetoes
+from musetune.evaluation.judges import missing_judges
+from musetune.evaluation.provenance import hash_of, remember
 from musetune.evaluation.rewards import DEFAULT_WEIGHTS, find_rewards
-from musetune.hub.locate import find_adapter, find_base
+from musetune.evaluation.transcription import missing_transcribers
+from musetune.hub.locate import find_adapter, find_base, is_lora
 from musetune.pipeline.loading import quiet
 from musetune.suites.alignment import keep_better_adapter, read_figures
 from musetune.suites.policy import PolicyPlayer, PolicySettings
@@ -85,6 +89,24 @@ RECORDS = (
     "checkpointing_steps",
     "checkpoints_total_limit",
     "name",
+)
+
+
+# What takes and figures depend on: another value needs another folder
+HEARD = (
+    "pretrained_model_name_or_path",
+    "adapter",
+    "rank",
+    "seed",
+    "seconds",
+    "prompts",
+    "notes_share",
+    "num_inference_steps",
+    "rewards",
+    "soundfont",
+    "candidates",
+    "development_sheets",
+    "development_seeds",
 )
 
 
@@ -186,6 +208,9 @@ def tune(config: Config) -> Path:
     if config.report_to:
         accelerator.init_trackers("align", {k: str(v) for k, v in asdict(config).items()})
     given = [PreferenceSet(folder) for folder in config.preferences]
+    if accelerator.is_main_process:
+        remember(out, {name: value for name, value in asdict(config).items() if name in HEARD})
+        warn_of_missing_judges(config)
     people, ready = ([one for one in given if one.kind == kind] for kind in ("person", "recogniser"))
     people_alone = bool(people) and not ready and config.people_share == 1
     drawing = not people_alone and (config.rounds > 1 or not ready)
@@ -199,7 +224,13 @@ def tune(config: Config) -> Path:
         if people_alone or (number == 1 and ready):
             sets = given
         else:
-            sets = [*people, draw(config, accelerator, player, best, folder / "candidates", number)]
+            fresh = draw(config, accelerator, player, best, folder / "candidates", number)
+            if number > 1 and not fresh.items(config.method):
+                accelerator.print(
+                    f"round {number} is left out: no takes are further apart than margin={config.margin:g}"
+                )
+                break
+            sets = [*people, fresh]
         train(config, accelerator, best, folder, sets)
         figures = hear(config, accelerator, player, folder, folder)
         if before is None or figures is None or best_figures is None:  # no development sheets: no guard, no early end
@@ -218,6 +249,17 @@ def tune(config: Config) -> Path:
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return out / "adapter"
+
+
+def warn_of_missing_judges(config: Config) -> None:
+    """Say before the work that there will be no verdict, where judges are missing."""
+    absent = [*missing_judges(), *(missing_transcribers() if config.notes_share else [])]
+    if config.development_sheets and absent:
+        print(
+            f"{', '.join(absent)} not installed: there will be no verdict, so that adapter/ is the old one; run "
+            "`make install`, or give development_sheets=0 and decide yourself",
+            file=sys.stderr,
+        )
 
 
 def train(config: Config, accelerator: Accelerator, start: Path | None, out: Path, sets: list[PreferenceSet]) -> None:
@@ -326,7 +368,9 @@ def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: l
     for one in sets:
         check_base(base, one.data.info.base_fingerprint, one.data.info.base, one.folder)
         if not one.items(config.method):
-            raise ValueError(f"{one.folder} holds no pairs: draw more requests, or give a smaller margin")
+            raise ValueError(
+                f"{one.folder} holds no pairs: draw more requests, or give a smaller margin than {config.margin:g}"
+            )
     info, noise_schedule = sets[0].data.info, load_noise_schedule(base)
     set_seed(config.seed)
     unet = load_unet(base, info.channels, cpu=config.cpu)
@@ -355,7 +399,11 @@ def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: l
     with accelerator.main_process_first():
         write, shape = accelerator.is_main_process, adapter.config
         tokens = [load_tokens(s.data, shape.frames_per_row, shape.event_s, write=write, quiet=True) for s in sets]
-    facts: dict[str, str | int] = {f"takes of {one.folder.name}": one.data.digest() for one in sets}
+    facts: dict[str, str | int] = {}
+    for place, one in enumerate(sets):
+        facts[f"takes of set {place} ({one.folder.name})"] = one.data.digest()
+        said = repr((one.kind, one.pairs, sorted(one.optimality.items())))
+        facts[f"preferences of set {place} ({one.folder.name})"] = hash_of(said.encode())
     facts["processes"] = accelerator.num_processes
     alphas, kind = noise_schedule.alphas_cumprod.to(accelerator.device), noise_schedule.config.prediction_type
     reference = FrozenCopy(denoiser, state.named)
@@ -451,6 +499,10 @@ def check(config: Config) -> None:
         raise ValueError(f"method={config.method!r} is none of {', '.join(METHODS)}")
     if config.rounds < 1 or config.max_train_steps < 1:
         raise ValueError(f"rounds={config.rounds} and max_train_steps={config.max_train_steps} must be at least 1")
+    if is_lora(find_adapter(config.adapter)):
+        raise ValueError(
+            f"adapter={config.adapter} is a LoRA: give the theory adapter that it lies on, and rank=8 for a new LoRA"
+        )
     if not 0 <= config.people_share <= 1:
         raise ValueError(f"people_share={config.people_share} is outside 0–1")
     if config.development_sheets and config.development_seeds < max(2, config.judged_seeds):

@@ -72,7 +72,9 @@ def decoder_for(pipe: MuseTunePipeline, dim: int, layers: int) -> TinyDecoder:
 def teach(pipe: AudioLDM2Pipeline, latents: Tensor) -> Tensor:
     """The waves (B, samples) that the base makes of latents (B, channels, rows, cols)."""
     spectrogram = pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample
-    waves: Tensor = pipe.mel_spectrogram_to_waveform(spectrogram).float()
+    waves: Tensor = (
+        pipe.mel_spectrogram_to_waveform(spectrogram).float().to(latents.device)
+    )  # it returns them on the CPU
     return waves
 
 

@@ -92,7 +92,7 @@ def test_a_sweep_goes_on_where_it_was(tiny_base: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(guidance, "listen", None)  # what is there is read
     guidance.main()
     monkeypatch.setattr(sys, "argv", [*map(str, command), "2"])
-    with pytest.raises(ValueError, match="holds audio made with another steps; give another --out or remove it"):
+    with pytest.raises(ValueError, match="holds audio made with another steps; give another folder or remove it"):
         guidance.main()
     LeadSheet.parse("C F", duration_seconds=2.5).save(tmp_path / "sheets" / "b.json")
     monkeypatch.setattr(sys, "argv", [*map(str, command), "1"])

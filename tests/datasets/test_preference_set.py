@@ -65,8 +65,10 @@ def batch_of(folder: Path, verdicts: list[str], seconds: float = 3.0, sheet: boo
 @pytest.mark.slow
 def test_verdicts_become_pairs_of_latents(tmp_path: Path, encoder: LatentEncoder) -> None:
     batch = batch_of(tmp_path, ["A", "B", "equal", "both bad"])
+    a, b = (side.to_json(batch.folder) for side in batch.pairs()["2"].sides)
+    Verdict("2", Judge("recogniser", "anna"), "A", a, b, request={}).append(batch.preferences)  # no person
     counts = take_verdicts(batch.folder, tmp_path / "set", encoder, 2.048)
-    assert counts == (4, 2, 2, 0, 0)
+    assert counts == (4, 2, 2, 0, 0, 1)
     one = PreferenceSet(tmp_path / "set")
     assert one.kind == "person"
     assert len(one) == 2

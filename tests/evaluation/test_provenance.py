@@ -43,5 +43,5 @@ def test_provenance_covers_all_that_audio_and_figures_depend_on(pipe, monkeypatc
 def test_a_folder_of_other_settings_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     provenance.remember(tmp_path / "out", {"steps": 20, "judges": {"madmom": "1"}})
     provenance.remember(tmp_path / "out", {"steps": 20, "judges": {"madmom": "1"}})
-    with pytest.raises(ValueError, match="made with another judges, more; give another --out"):
+    with pytest.raises(ValueError, match="made with another judges, more; give another folder"):
         provenance.remember(tmp_path / "out", {"steps": 20, "judges": {"madmom": "2"}, "more": 1})

@@ -240,6 +240,7 @@ def test_recognisers_choose_and_a_killed_run_goes_on(playing: Path, tmp_path: Pa
     one = PreferenceSet(tmp_path)
     rewards = json.loads((tmp_path / "preferences.json").read_text())["about"]["rewards"]
     assert len(one.data) == 4
+    assert one.pairs
     for better, worse in one.pairs:
         assert rewards[one.data.clips[better].id]["all"] > rewards[one.data.clips[worse].id]["all"]
     other = [word.replace(str(tmp_path), str(tmp_path / "other")) for word in words if "rewards" not in word]
