@@ -59,9 +59,9 @@ test: install soundfont browser prometheus postgresql
 	@$(MAKE) --no-print-directory pytest
 
 # A process of the tests grows with what it has tested, so the rooms are tested in two halves. What starts further processes
-# runs in two rows beside each other: the service and the page in a browser; recipes, documentation and the README. The
-# networks of the real size come last and alone.
-SERVICE := tests/serve tests/datasets
+# runs in two rows beside each other: service, page in a browser and documentation; recipes and the README. The networks of
+# the real size come last and alone.
+SERVICE := tests/serve tests/datasets tests/docs
 pytest:
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
