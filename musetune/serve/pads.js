@@ -2,10 +2,11 @@
 // The text is the truth. The server says which words it has and what they sound like; here they are only put elsewhere.
 (() => {
   const SYNC_MS = 5000; // how long a change waits for the server to have read the text before it
+  const HALF_MS = 1500; // how long text and key of a transposition may follow each other
   const states = new WeakMap(); // board → its selection, history, and what waits
 
   const stateOf = (board) => {
-    if (!states.has(board)) states.set(board, { selected: -1, past: [], future: [], now: null, until: 0, queue: Promise.resolve() });
+    if (!states.has(board)) states.set(board, { selected: -1, past: [], future: [], now: null, until: 0, moving: 0, queue: Promise.resolve() });
     return states.get(board);
   };
   const tools = (board) => board.querySelector(".mt-tools");
@@ -145,7 +146,10 @@
     const state = stateOf(board), is = { text: field(board).value, key: words(board).dataset.key };
     if (state.until > performance.now() && !same(is, state.now)) return; // what was undone is still on its way
     state.until = 0;
+    const half = state.now && (is.text === state.now.text) !== (is.key === state.now.key);
+    if (half && state.moving > performance.now()) return; // the server may read a moved text in the old key first
     if (state.now && !same(is, state.now)) {
+      state.moving = 0;
       state.past.push(state.now);
       state.past.splice(0, state.past.length - 200);
       state.future = [];
@@ -162,6 +166,7 @@
     }
   };
   const goBack = (board, from, to) => {
+    stateOf(board).moving = 0;
     remember(board);
     const state = stateOf(board), there = state[from].pop();
     if (!there) return;
@@ -237,7 +242,10 @@
     if (tool === "remove") remove(board, state.selected);
     if (tool === "hear") hear(board);
     if (tool === "tap") tap(board);
-    if (tool === "raise" || tool === "lower") remember(board); // the server moves it; what it moves is what undo brings back
+    if (tool === "raise" || tool === "lower") { // the server moves text and key; what it moves is what undo brings back
+      remember(board);
+      state.moving = performance.now() + HALF_MS;
+    }
     if (tool === "sevenths") {
       const on = board.classList.toggle("mt-with-sevenths");
       tools(board).querySelector("[data-tool=sevenths]").setAttribute("aria-pressed", String(on));
