@@ -6,7 +6,7 @@
   const states = new WeakMap(); // board → its selection, history, and what waits
 
   const stateOf = (board) => {
-    if (!states.has(board)) states.set(board, { selected: -1, past: [], future: [], now: null, until: 0, moving: 0, queue: Promise.resolve() });
+    if (!states.has(board)) states.set(board, { selected: -1, past: [], future: [], now: null, from: null, until: 0, moving: 0, queue: Promise.resolve() });
     return states.get(board);
   };
   const tools = (board) => board.querySelector(".mt-tools");
@@ -144,7 +144,8 @@
   const remember = (board) => {
     if (!words(board) || words(board).dataset.text !== field(board)?.value) return;
     const state = stateOf(board), is = { text: field(board).value, key: words(board).dataset.key };
-    if (state.until > performance.now() && !same(is, state.now)) return; // what was undone is still on its way
+    const stale = [state.now?.text, state.from?.text].includes(is.text); // what was undone is still on its way
+    if (state.until > performance.now() && !same(is, state.now) && stale) return;
     state.until = 0;
     const half = state.now && (is.text === state.now.text) !== (is.key === state.now.key);
     if (half && state.moving > performance.now()) return; // the server may read a moved text in the old key first
@@ -171,6 +172,7 @@
     const state = stateOf(board), there = state[from].pop();
     if (!there) return;
     state[to].push(state.now);
+    state.from = state.now;
     state.now = there;
     state.until = performance.now() + SYNC_MS;
     state.selected = -1;
