@@ -14,9 +14,9 @@ band recast in 6/8, 3/4 and 4/4; and `recordings`, eight songs of Frets on Fire 
 training may hear the timbre: weights trained before FluidR3 was let in (until 2026-11-29) do not know it.
 
 Every listener hears the same samples in the same run, each on one core; scores by mir_eval in per cent (beats at ±70 ms
-without trimming; level: tempo within a quarter of an octave, so neither half nor double; meter: the analyser's by name,
-a peer's by how many beats its bars have), and how much faster than real time (by processor time). `recast` and
-`recordings` are heard by the peers that hear bars. Peers: see peers.py; those that cannot run are named as absent. Then
+without trimming; chords weigh as long as they are known; level: tempo within a quarter of an octave, so neither half
+nor double; meter: the analyser's by name, a peer's by how many beats its bars have), and how much faster than real time
+(by processor time). `recast` and `recordings` are heard by the peers that hear bars. Peers: see peers.py; those that cannot run are named as absent. Then
 how far the analyser's confidences can be believed, on known and on unknown music: expected calibration error (Guo et
 al., ICML 2017) over ten bins, and the reliability table. `--out` writes all of it for tools/docs_results.py; sets that
 were not heard this time stay there as they were.
@@ -65,6 +65,8 @@ COLUMNS = (
     "root", "majmin", "sevenths", "inversions", "beat F", "AMLt", "downbeat F", "tempo", "level", "meter", "key",
     "× real time",
 )  # fmt: skip
+CHORD_COLUMNS = ("root", "majmin", "sevenths", "inversions")
+KNOWN_S = "known s"  # in a song's row: seconds whose chord is known
 FIELDS = ("intervals", "labels", "beats", "downbeats", "bpm", "key")
 BINS = 10
 BAR_PEERS = ("madmom", "BeatNet")  # they hear bars; the only ones that hear the sets without chords
@@ -194,6 +196,8 @@ def score(song: AnnotatedSong, said: dict) -> dict[str, float]:
             found = mir_eval.chord.evaluate(song.intervals_s, song.labels, said["intervals"], list(said["labels"]))
             row |= {name: found[name] for name in ("root", "majmin", "sevenths")}
             row["inversions"] = found["majmin_inv"]
+        spans = zip(song.intervals_s, song.labels, strict=True)
+        row[KNOWN_S] = float(sum(end - start for (start, end), label in spans if label != "X"))
         for column, field, truth in (("beat F", "beats", song.beats_s), ("downbeat F", "downbeats", song.downbeats_s)):
             if said.get(field) is not None and len(truth):
                 row[column] = mir_eval.beat.f_measure(truth, np.asarray(said[field], float))
@@ -281,12 +285,17 @@ def reliability_text(rows: list[tuple[float, float, float]]) -> str:
     return f"expected calibration error {error:.3f}\n       said       was     share\n" + "\n".join(lines)
 
 
+def mean_of(rows: list[dict[str, float]], column: str) -> float:
+    """Of a set's songs; chords weigh as long as they are known, as MIREX has it; NaN where no song has the column."""
+    some = [row for row in rows if column in row]
+    weights = [row.get(KNOWN_S, 1.0) if column in CHORD_COLUMNS else 1.0 for row in some]
+    return float(np.average([row[column] for row in some], weights=weights)) if sum(weights) else float("nan")
+
+
 def cell(rows: list[dict[str, float]], column: str) -> str:
     """Mean of a set's songs, as 93.8."""
-    values = [row[column] for row in rows if column in row]
-    if not values:
-        return "—"
-    return f"{np.mean(values):.0f}" if column.startswith("×") else f"{np.mean(values):.1f}"
+    mean = mean_of(rows, column)
+    return "—" if np.isnan(mean) else f"{mean:.0f}" if column.startswith("×") else f"{mean:.1f}"
 
 
 def tables(sets: list[ListeningSet], rows: dict[str, dict[str, list[dict[str, float]]]]) -> Iterator[str]:
@@ -358,10 +367,7 @@ class Findings:
         for name, per in self.rows.items():
             for of, rows in per.items():
                 columns = [column for column in COLUMNS if any(column in row for row in rows)]
-                means.setdefault(name, {})[of] = {
-                    column: round(float(np.mean([row[column] for row in rows if column in row])), 2)
-                    for column in columns
-                }
+                means.setdefault(name, {})[of] = {column: round(mean_of(rows, column), 2) for column in columns}
         calibration = {
             f"{name}, {'known' if known else 'unknown'} timbre": round(reliability(rows)[0], 3)
             for known, belief in self.beliefs.items()

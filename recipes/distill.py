@@ -493,12 +493,7 @@ def save(config: Config, run: Setup, folder: Path) -> None:
     save_run_info(folder, info)
 
 
-def load_config(arguments: list[str]) -> Config:
-    """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
-    config = read(Config, arguments)
-    if config.mixed_precision == "False":  # YAML reads a bare `no` as false
-        config.mixed_precision = "no"
-    return config
+load_config = partial(read, Config)  # of `[file.yaml …] [key=value …]`
 
 
 if __name__ == "__main__":

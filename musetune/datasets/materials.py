@@ -96,6 +96,7 @@ MATERIALS = (
     _kit("TR808EmulationKit", "GPL-2+", package="hydrogen-data"),
     _kit("ForzeeStereo", "GPL-2"),
     Material("freedoom", "freedoom", "usr/share/games/doom", "midi", "BSD-3-Clause", True, 24),
+    Material("simutrans", "simutrans-data", "usr/share/games/simutrans/music", "midi", "Artistic-1.0", True, 2),
     Material("openmsx", "openttd-openmsx", "usr/share/games/openttd/baseset/openmsx", "midi", "GPL-2", False, 1),
     _songs("sectoid", "MIT"),
     _songs("muldjord", "CC-BY-SA-3.0"),

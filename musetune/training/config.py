@@ -45,9 +45,12 @@ def read(kind: type[ConfigType], arguments: list[str]) -> ConfigType:
         merged = OmegaConf.merge(OmegaConf.structured(kind), overrides)
         if missing := sorted(OmegaConf.missing_keys(merged)):
             raise ValueError("give " + " and ".join(f"{name}=…" for name in missing) + "; --help says what they are")
-        return cast(ConfigType, OmegaConf.to_object(merged))
+        config = cast(ConfigType, OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ValueError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+    if getattr(config, "mixed_precision", None) == "False":  # YAML reads a bare `no` as false
+        config.mixed_precision = "no"  # type: ignore[attr-defined]
+    return config
 
 
 def manual(text: str | None, kind: type) -> str:

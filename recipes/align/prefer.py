@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -144,9 +145,7 @@ def requests_of(config: Config, encoder: LatentEncoder) -> list[CandidateRequest
     ]
 
 
-def load_config(arguments: list[str]) -> Config:
-    """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
-    return read(Config, arguments)
+load_config = partial(read, Config)  # of `[file.yaml …] [key=value …]`
 
 
 if __name__ == "__main__":

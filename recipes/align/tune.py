@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -514,12 +515,7 @@ def check(config: Config) -> None:
         raise ValueError("the reward sound alone says nothing of development sheets: let another one count too")
 
 
-def load_config(arguments: list[str]) -> Config:
-    """`[file.yaml …] [key=value …]` → Config; an unknown key or a value of the wrong type raises."""
-    config = read(Config, arguments)
-    if config.mixed_precision == "False":  # YAML reads a bare `no` as false
-        config.mixed_precision = "no"
-    return config
+load_config = partial(read, Config)  # of `[file.yaml …] [key=value …]`
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from omegaconf import MISSING
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from musetune.analysis.listening.networks import WEIGHTS, BeatNet, ChordNet
@@ -69,6 +69,8 @@ class Config:
     chord_width: int = 192  # channels of the chord network
     chord_planes: int = 32  # of its first layers
     beat_width: int = 64  # channels of the beat network
+    learning_rate: float = 2e-3  # the highest of a cycle
+    start: str | None = None  # weights to go on from, of the same widths; null: random ones
 
 
 def run(cfg: Config) -> None:
@@ -112,7 +114,7 @@ def plan(cfg: Config) -> list[ExampleJob]:
     songs = sorted(folder for folder in Path(cfg.songs).iterdir() if folder.is_dir() and folder.name[-1] not in "05")
     sheets = list(lead_sheets(Path(cfg.sheets), Path(cfg.work) / "sheets"))
     midi = list(usable_midi(gather(cfg, "midi", cfg.midi))) if cfg.shares.get("midi") else []
-    sources: dict[str, list] = {"study": [None], "vamp": [None], "sheet": sheets, "midi": midi}
+    sources: dict[str, list] = {"study": [None], "vamp": [None], "sheet": sheets, "style": sheets, "midi": midi}
     shares = {kind: share for kind, share in cfg.shares.items() if share > 0 and (kind != "midi" or midi)}
     if empty := [kind for kind in shares if not sources.get(kind, songs)]:
         raise ValueError(f"no songs for {', '.join(empty)}: look at songs={cfg.songs} and sheets={cfg.sheets}")
@@ -228,6 +230,11 @@ def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
     make, loss_of, frames, size = (
         (chord_batch, chord_loss, 320, 8) if name == "chord" else (beat_batch, beat_loss, 2000, 8)
     )
+    if cfg.start:
+        stored = load_file(cfg.start)
+        net.load_state_dict(
+            {k.removeprefix(f"{name}."): v.float() for k, v in stored.items() if k.startswith(f"{name}.")}
+        )
     torch.manual_seed(0)
     programs = (
         ("notes", "level", "intervals_s", "chord", "key")
@@ -238,7 +245,7 @@ def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
     cycle = OneCycle(
         net,
         steps,
-        learning_rate=2e-3,
+        learning_rate=cfg.learning_rate,
         warm_up=0.15,
         memory=0.998,
         folder=Path(cfg.work) / name,

@@ -20,6 +20,7 @@ from musetune.analysis.listening.vocabulary import METERS, N_CHORDS, N_KEYS
 
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 CHANNELS = 4  # three spectrum bins a semitone, and the salience of the note
+SHIFTS = (-1, 0, 1)  # semitones: the network is not quite as good in every key, and a mean of three is better in all
 CHUNK_S, OVERLAP_S = 60.0, 25.0  # long sounds are read in stretches; the overlap exceeds what the networks see
 
 
@@ -101,7 +102,7 @@ def networks() -> tuple[ChordNet, BeatNet]:
 
 def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log-probabilities (frames, …) float16 of chord, bass and key from `notes` (frames, N_NOTES, CHANNELS), `level`
-    (frames,).
+    (frames,): of what the network hears in the sound and in the sound moved by SHIFTS, the geometric mean.
     """
     net = networks()[0]
     pieces = _stretches(len(notes), CHORD_FPS)
@@ -109,11 +110,30 @@ def hear_chords(notes: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.nd
     with torch.inference_mode():
         for low, high, inner in pieces:
             some = torch.from_numpy(notes[low:high].astype(np.float32))[None]
-            out = net(some, torch.from_numpy(level[low:high].astype(np.float32))[None])
-            for rows, logits in zip(outputs, out, strict=True):
-                rows[low + inner.start : low + inner.stop] = F.log_softmax(logits[0, inner], -1).numpy()
+            loud = torch.from_numpy(level[low:high].astype(np.float32))[None]
+            heard = [_moved_back(net(_moved(some, shift), loud), shift, inner) for shift in SHIFTS]
+            for rows, shares in zip(outputs, zip(*heard, strict=True), strict=True):
+                mean = torch.stack(shares).mean(dim=0)
+                rows[low + inner.start : low + inner.stop] = F.log_softmax(mean, -1).numpy()
     chord, bass, key = outputs
     return chord, bass, key
+
+
+def _moved(notes: Tensor, shift: int) -> Tensor:
+    """`notes` (1, frames, N_NOTES, CHANNELS) `shift` semitones up; what leaves the range is lost."""
+    size = N_NOTES - abs(shift)
+    moved = torch.zeros_like(notes)
+    moved[:, :, max(shift, 0) :][:, :, :size] = notes[:, :, max(-shift, 0) :][:, :, :size]
+    return moved
+
+
+def _moved_back(logits: tuple[Tensor, Tensor, Tensor], shift: int, inner: slice) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities (frames, …) of the frames `inner`, each root `shift` semitones down."""
+    chord, bass, key = (F.log_softmax(rows[0, inner], -1) for rows in logits)
+    frames = len(chord)
+    roots = chord[:, :-1].reshape(frames, 12, -1).roll(-shift, 1).reshape(frames, -1)
+    keys = key.reshape(frames, 2, 12).roll(-shift, 2).reshape(frames, -1)
+    return torch.cat([roots, chord[:, -1:]], 1), torch.cat([bass[:, :12].roll(-shift, 1), bass[:, 12:]], 1), keys
 
 
 def hear_beats(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

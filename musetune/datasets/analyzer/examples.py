@@ -2,15 +2,14 @@
 the truth.
 
 Songs: POP909 as written, with another band, in other meters, with a wandering tempo; lead sheets of OpenEWLD
-arranged in six genres; MIDI files that others arranged; made-up chord studies and vamps on one chord; all of them at
-times rearranged (`arrangements`). Sound: players from several soundfonts, oscillators, a voice-like lead, drum kits,
-any tuning, a production (`effects`).
+arranged in six genres or played by the band of a style; MIDI files that others arranged; made-up chord studies and
+vamps on one chord; all of them at times rearranged (`arrangements`). Sound: players from several soundfonts,
+oscillators, a voice-like lead, drum kits, any tuning, a production (`effects`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import mir_eval
@@ -23,6 +22,7 @@ from musetune.analysis.listening.vocabulary import FOLDED, METERS, N_KEYS, NO_BA
 from musetune.audio import synthesize
 from musetune.audio.source import RATE, listen
 from musetune.datasets.analyzer.batches import UNSURE
+from musetune.datasets.analyzer.sheet_songs import arrange_sheet, play_in_style
 from musetune.datasets.arrangements import rearrange
 from musetune.datasets.band import with_band
 from musetune.datasets.chord_studies import study
@@ -33,7 +33,9 @@ from musetune.datasets.midi_songs import load_midi_song
 from musetune.datasets.oscillators import play_oscillators
 
 DRUMS_ALONE = 0.04  # examples without a chord, as a share of the others
-KINDS = {"plain": 0.2, "band": 0.2, "meter": 0.12, "study": 0.11, "vamp": 0.05, "sheet": 0.17, "midi": 0.15}
+KINDS = {
+    "plain": 0.16, "band": 0.16, "meter": 0.12, "study": 0.08, "vamp": 0.04, "sheet": 0.12, "midi": 0.16, "style": 0.16
+}  # fmt: skip
 TUNING_CENTS = 50.0
 SUNG, OSCILLATORS = 0.2, 0.15  # songs whose melody is sung; players that are oscillators
 
@@ -113,6 +115,8 @@ def song_of(job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
         return maybe_rubato(load_midi_song(job.source, float(rng.uniform(0, 90)), job.seconds)[0], rng)
     if job.kind == "sheet":
         return maybe_rubato(arrange_sheet(job.source, job.seconds, rng), rng)
+    if job.kind == "style":
+        return maybe_rubato(play_in_style(job.source, job.seconds, rng), rng)
     start = min(float(rng.uniform(0, 100)), max(0.0, last_beat(job.source) - job.seconds))
     song = load_pop909(job.source, start_s=start, duration_s=job.seconds)
     if job.kind == "meter" and song.meter == "4/4" and len(song.beats_s) > 16:
@@ -140,48 +144,6 @@ def maybe_rubato(song: AnnotatedSong, rng: np.random.Generator) -> AnnotatedSong
     return rubato(song, rng, float(rng.choice([0.02, 0.05, 0.12]))) if rng.random() < 0.3 else song
 
 
-def arrange_sheet(path: Path, seconds: float, rng: np.random.Generator) -> AnnotatedSong:
-    """A stretch of a lead sheet, arranged by rule in a genre drawn at random."""
-    import random
-
-    from musetune.planning.rules.orchestrate import orchestrate, recolour
-    from musetune.planning.rules.styles import STYLES
-    from musetune.symbols import BeatGrid, LeadSheet
-
-    sheet = LeadSheet.load(path)
-    meter = str(sheet.meter)
-    genres = [name for name, style in STYLES.items() if style.swing] if sheet.meter.compound else list(STYLES)
-    genre = str(rng.choice(genres))
-    bpm = float(rng.uniform(*STYLES[genre].tempo)) * (0.6 if sheet.meter.compound else 1.0)
-    beats = min(int(seconds * bpm / 60), int(sheet.length))
-    start = int(rng.integers(0, int(sheet.length) - beats + 1)) // sheet.meter.beats_per_bar * sheet.meter.beats_per_bar
-    sheet = sheet.slice(
-        Fraction(start) + sheet.first_downbeat % sheet.meter.beats_per_bar, min(Fraction(start + beats), sheet.length)
-    )
-    sheet = replace(
-        sheet,
-        genre=genre,
-        grid=BeatGrid.constant(bpm, int(sheet.length) + 1, float(rng.uniform(0, 0.5))),
-        first_downbeat=Fraction(0),
-    )
-    chance = random.Random(int(rng.integers(2**31)))
-    if rng.random() < STYLES[genre].sevenths * 0.4:
-        sheet = recolour(sheet, chance)
-    midi = orchestrate(sheet, seed=chance.randrange(2**31)).arrangement.to_pretty_midi()
-    labels = [span.chord.simplify().harte for span in sheet.chords]
-    return AnnotatedSong(
-        path.stem,
-        midi,
-        np.array(sheet.chord_intervals_s),
-        labels,
-        np.array(sheet.beats_s),
-        np.array(sheet.downbeats_s),
-        str(sheet.keys[0].key).replace(" ", ":"),
-        float(sheet.grid.time_at(sheet.length)),
-        meter,
-    )
-
-
 def record(song: AnnotatedSong, job: ExampleJob, rng: np.random.Generator) -> tuple[AnnotatedSong, np.ndarray, float]:
     """What is played and recorded.
 
@@ -206,7 +168,7 @@ def record(song: AnnotatedSong, job: ExampleJob, rng: np.random.Generator) -> tu
 def with_players(song: AnnotatedSong, job: ExampleJob, rng: np.random.Generator) -> AnnotatedSong:
     """The song as its own players play it, or with a band."""
     complete = job.kind != "study" and any(part.is_drum for part in song.midi.instruments)
-    plain = complete or job.kind == "midi" or (song.meter == "4/4" and rng.random() < 0.35)
+    plain = complete or job.kind in ("midi", "style") or (song.meter == "4/4" and rng.random() < 0.35)
     share = 0.6 if song.meter in ("3/4", "4/4") else 0.9
     return song if plain else replace(song, midi=with_band(song, rng, drums=share))
 

@@ -23,7 +23,7 @@ def chord_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
 def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
     """Binary cross-entropy, beats weighing three times and bar lines six times as much as the frames between.
 
-    A tenth of the cross-entropy of the meter at each frame.
+    A quarter of the cross-entropy of the meter at each frame.
     """
     x, target, mask, meter = batch
     with torch.autocast("cpu", torch.bfloat16):
@@ -32,4 +32,4 @@ def beat_loss(net: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         beat.float(), target, pos_weight=torch.tensor([3.0, 6.0]), reduction="none"
     )
     of_meter = F.cross_entropy(kind.float().transpose(1, 2), meter[:, None].expand(-1, x.shape[1]), reduction="none")
-    return ((each.sum(2) + 0.1 * of_meter) * mask).sum() / mask.sum()
+    return ((each.sum(2) + 0.25 * of_meter) * mask).sum() / mask.sum()
