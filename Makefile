@@ -24,7 +24,7 @@ export MUSETUNE_SOUNDFONT := $(abspath $(SOUNDFONT))
 endif
 endif
 # a process for each core, of one thread each: the nets of the tests are too small for more
-PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 --numprocesses auto --maxprocesses 4
 LIGHT := not recipe and not heavy and not browser and not cluster and not real_size
 
 .PHONY: install soundfont browser prometheus postgresql recordings demo quick test pytest cluster fuzz check lint docs clean
@@ -60,16 +60,16 @@ test: install soundfont browser prometheus postgresql
 
 # A process of the tests grows with what it has tested, so the rooms are tested in two halves. What starts further processes
 # runs in two rows beside each other: service, page in a browser and documentation; recipes and the README. The networks of
-# the real size come last and alone.
+# the real size come last and alone, with a thread for each core.
 SERVICE := tests/serve tests/datasets tests/docs
 pytest:
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
 	@mkdir -p $(CACHE); \
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(browser or heavy) and not cluster" $(SERVICE) >$(CACHE)/service.log 2>&1 & service=$$!; \
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "(recipe or heavy) and not cluster" $(SERVICE:%=--ignore=%); rest=$$?; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 -m "(browser or heavy) and not cluster" $(SERVICE) >$(CACHE)/service.log 2>&1 & service=$$!; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 -m "(recipe or heavy) and not cluster" $(SERVICE:%=--ignore=%); rest=$$?; \
 	wait $$service; service=$$?; cat $(CACHE)/service.log; exit $$((rest + service))
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m real_size
+	$(RUN) -m pytest -m real_size
 
 cluster: install postgresql
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m cluster

@@ -16,10 +16,10 @@ training may hear the timbre: weights trained before FluidR3 was let in (until 2
 Every listener hears the same samples in the same run, each on one core; scores by mir_eval in per cent (beats at ±70 ms
 without trimming; chords weigh as long as they are known; level: tempo within a quarter of an octave, so neither half
 nor double; meter: the analyser's by name, a peer's by how many beats its bars have), and how much faster than real time
-(by processor time). `recast` and `recordings` are heard by the peers that hear bars. Peers: see peers.py; those that cannot run are named as absent. Then
-how far the analyser's confidences can be believed, on known and on unknown music: expected calibration error (Guo et
-al., ICML 2017) over ten bins, and the reliability table. `--out` writes all of it for tools/docs_results.py; sets that
-were not heard this time stay there as they were.
+(by processor time). `recast` and `recordings` are heard by the peers that hear bars. Peers: see peers.py; those that
+cannot run are named as absent. Then how far the analyser's confidences can be believed, on known and on unknown music:
+expected calibration error (Guo et al., ICML 2017) over ten bins, and the reliability table. `--out` writes all of it
+for tools/docs_results.py; sets that were not heard this time stay there as they were.
 """
 
 from __future__ import annotations
