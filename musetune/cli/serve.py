@@ -69,7 +69,10 @@ def serve(
     uploads_mb: Annotated[
         int, typer.Option(help="all that clients send and jobs wait for, together, in MB", min=1)
     ] = 4096,
-    disk_mb: Annotated[int, typer.Option(help="all results together, in MB; the oldest go", min=1)] = 20480,
+    disk_mb: Annotated[int, typer.Option(help="all requests and results, in MB; the oldest go", min=1)] = 20480,
+    free_mb: Annotated[
+        int, typer.Option(help="of the disk, in MB, that stay free; below that requests get 507", min=0)
+    ] = 256,
     keep_hours: Annotated[float, typer.Option(help="how long results are kept", min=0.01)] = 24.0,
     batch: Annotated[
         int, typer.Option(help="how many requests that fit together a worker generates at once", min=1, max=64)
@@ -106,6 +109,7 @@ def serve(
         from musetune.serve.service.app import build_app
         from musetune.serve.service.http_server import run_server
         from musetune.serve.service.monitoring import set_up_logs
+        from musetune.serve.service.reading import spool_into
         from musetune.serve.service.service import JobService
         from musetune.serve.service.settings import MEGABYTE, ServiceSettings
         from musetune.serve.service.stores import check_store
@@ -136,6 +140,7 @@ def serve(
         batch=batch,
         memory=None if memory_mb is None else memory_mb * MEGABYTE,
         max_bytes=disk_mb * MEGABYTE,
+        min_free=free_mb * MEGABYTE,
         keep_seconds=keep_hours * 3600,
         rate=limit,
         drain_seconds=drain,
@@ -157,9 +162,10 @@ def serve(
         return
     service = JobService(settings, Tracing.from_environment())
     set_up_logs()
+    spool_into(service.settings.spool)
     typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn drains first, then raises the signal once more
-    run_server(build_app(service, api_keys, host), host, port)
+    run_server(build_app(service, api_keys, host), service, host, port)
 
 
 def _is_loopback(host: str) -> bool:

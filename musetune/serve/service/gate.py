@@ -73,10 +73,16 @@ class Gate:
         try:
             self._check(scope, headers, limit)
             with self.service.uploads.body() as count:
+                scope["state"]["end_body"] = count.end
                 await self.app(scope, bounded(receive, limit, count=count), send_with_id)
         except (ProblemError, BodyTooLargeError, SlowClientError, UploadsFullError) as error:
             if not started:
                 await answer(_problem(error, limit), request_id, scope["path"])(scope, receive, send_with_id)
+        except asyncio.CancelledError:  # the server ends, and does not wait any longer
+            if not started:
+                problem = ProblemError(503, "not-ready", "the service stops: ask again later", {"Retry-After": "30"})
+                await answer(problem, request_id, scope["path"])(scope, receive, send_with_id)
+            raise
         except TimeoutError:  # the client reads nothing: uvicorn closes what was begun and not ended
             log.warning("client does not read", path=scope["path"])
         except Exception:

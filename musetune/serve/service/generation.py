@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from musetune.client.bodies import GenerationBody
 from musetune.serve.service.checks import SETTINGS, check_length, resolve_music, steps_of
 from musetune.serve.service.inputs import Inputs, adapter_mix
+from musetune.serve.service.jobs import JobCancelledError
 from musetune.serve.service.previews import Previewer, preview_steps
 from musetune.serve.service.results import (
     check_stereo,
@@ -135,6 +136,8 @@ def _tell(
                 context.step(stage, step, steps)
             except Exception as error:
                 ended[number] = error
+                if isinstance(error, JobCancelledError):
+                    context.finish_cancel()
 
 
 def _common_arguments(

@@ -59,7 +59,8 @@ class JobService:
         traces: list[Observer] = [] if tracing is None else [tracing.trace_job]
         self.metrics = ServiceMetrics(self.store, [_log_end, *traces], self._refresh)
         self.uploads = UploadRoom(settings.folder / "uploads", settings.max_uploads)
-        self.draining = False
+        self.draining = False  # what runs may end, nothing begins
+        self.drained = False  # and nothing runs any more
         self._alone = make_pools is None
         if self._alone:
             shutil.rmtree(settings.notices, ignore_errors=True)
@@ -70,7 +71,7 @@ class JobService:
     def start(self) -> None:
         """Go on where the last service on this folder was, and start the workers."""
         if self._alone:  # on a cluster replicas may live that a service before this one started: leases tell
-            again, failed = self.store.recover(None, "the service ended in the middle of it")
+            again, failed = self.store.recover(None, "the service ended in the middle of it", death=False)
             if again or failed:
                 text = "%d job(s) that ran when the last service ended start again, %d fail"
                 log.warning(text, len(again), len(failed))
@@ -79,8 +80,13 @@ class JobService:
             pool.start()
         self._thread.start()
 
-    def stop(self) -> bool:
-        """Let running jobs end, for as long as the settings say, and stop; what waits goes on at the next start."""
+    def drain(self) -> bool:
+        """Take no more jobs, and let running ones end for as long as the settings say; what waits goes on at the next
+        start. The service can still be asked for its jobs.
+
+        Returns:
+            Whether all that ran has ended.
+        """
         self.draining = True
         self._end.set()
         if self._thread.ident is not None:
@@ -94,10 +100,20 @@ class JobService:
             except StoreUnavailableError as error:  # the next start takes back what ran
                 log.error("%s workers are stopped while the job store is away: %s", kind, error)
                 ended.append(False)
+        self.drained = True
+        return all(ended)
+
+    def stop(self) -> None:
+        """Drain, where that was not done before, and give back all that the service holds."""
+        if not self.drained:
+            self.drain()
         with suppress(StoreUnavailableError):  # they are counted at the next start
             self.metrics.observe_ended()
         self.close()
-        return all(ended)
+
+    def leaves(self, job: Job) -> bool:
+        """Whether nothing will happen to a job any more before the next start of the service."""
+        return self.drained or (self.draining and job.state == "queued")
 
     def close(self) -> None:
         """Give back the store and the folder, and send the traces that are left."""

@@ -26,7 +26,8 @@ class ServiceSettings:
         max_upload: Bytes of a song.
         max_body: Bytes of any other request.
         max_uploads: Bytes of all requests under way and of all uploads that jobs wait for, together.
-        max_bytes: Bytes of all results together; the oldest go.
+        max_bytes: Bytes of all requests and results together; the oldest go.
+        min_free: Bytes of the disk that stay free; nothing is taken below that.
         keep_seconds: How long a job and its results stay after its end.
         max_wait: The longest time that a request may wait for its job to end.
         rate: How many requests each key may send, such as "120/minute"; None: as many as it likes.
@@ -51,6 +52,7 @@ class ServiceSettings:
     max_body: int = 8 * MEGABYTE
     max_uploads: int = 4096 * MEGABYTE
     max_bytes: int = 20 * 1024 * MEGABYTE
+    min_free: int = 256 * MEGABYTE
     keep_seconds: float = 24 * 3600.0
     max_wait: float = 60.0
     rate: str | None = "300/minute"
@@ -64,6 +66,11 @@ class ServiceSettings:
     def database(self) -> Path:
         """The file of jobs."""
         return self.folder / "jobs.sqlite3"
+
+    @property
+    def spool(self) -> Path:
+        """Where parts of requests lie while they come."""
+        return self.folder / "spool"
 
     @property
     def notices(self) -> Path:

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -68,7 +69,7 @@ class JobContext:
             raise JobTimeoutError(
                 f"the job took longer than {self.max_seconds:g} s: ask for less at once (seconds, steps, candidates)"
             )
-        if stage == self._stage and step != steps and now - self._told < REPORT_S:
+        if stage == self._stage and (not steps or (step != steps and now - self._told < REPORT_S)):
             self._speak(lambda: self.store.check(self.job))
             return
         self._stage, self._told = stage, now
@@ -88,6 +89,11 @@ class JobContext:
         name = path.relative_to(self.folder.parent).as_posix()
         progress = {"stage": "denoising", "step": step, "steps": steps, "preview": name}
         self._speak(lambda: self.store.report(self.job, progress))
+
+    def finish_cancel(self) -> None:
+        """Say that a job that was cancelled is over, while others that are done together with it go on."""
+        with suppress(JobLostError):  # the worker hears it when it ends the job itself
+            self._speak(lambda: self.store.finish_cancel(self.job))
 
     def _speak(self, act: Callable[[], None]) -> None:
         """Tell or ask the store; while it is away the work goes on."""
@@ -217,7 +223,7 @@ def claim_one(store: JobStore, worker: str, kinds: Collection[str], job_id: str 
     try:
         return store.claim(worker, kinds, job_id)
     except StoreUnavailableError:
-        _persist(lambda: store.recover(worker, "the store broke off in the middle of a claim"))
+        _persist(lambda: store.recover(worker, "the store broke off in the middle of a claim", death=False))
         raise
 
 
@@ -232,10 +238,11 @@ def perform(store: JobStore, runner: JobRunner, folder: Path, job: Job, max_seco
 
 
 def perform_together(store: JobStore, runner: Any, folder: Path, jobs: Sequence[Job], max_seconds: float) -> list[str]:
-    """Do several jobs at once and write the end of each; where that fails as a whole, do one after the other.
+    """Do several jobs at once and write the end of each. Where that fails as a whole, each goes back to the queue, where
+    its turn comes again alone: with its own time and, if it is what kills the worker, at the cost of no other.
 
     Returns:
-        The outcome of each, as of `perform`.
+        The outcome of each, as of `perform`; "queued" where it went back.
     """
     contexts = [_context(store, folder, job, max_seconds) for job in jobs]
     try:
@@ -243,10 +250,11 @@ def perform_together(store: JobStore, runner: Any, folder: Path, jobs: Sequence[
             context.folder.mkdir(parents=True)
         results: list[Mapping[str, Any] | Exception] = runner.together(contexts)
     except Exception as error:
-        log.warning("%d jobs do not run together (%s): one after the other", len(jobs), describe(error)["message"])
+        log.warning("%d jobs do not run together (%s): each alone", len(jobs), describe(error)["message"])
         for context in contexts:
             shutil.rmtree(context.folder, ignore_errors=True)
-        return [perform(store, runner, folder, job, max_seconds) for job in jobs]
+        cause = "it could not be done together with others"
+        return [_end(partial(store.give_back, job, cause), "queued") for job in jobs]
     return [
         _conclude(context, folder, partial(_given, result)) for context, result in zip(contexts, results, strict=True)
     ]
