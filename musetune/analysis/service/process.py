@@ -125,7 +125,7 @@ def answer_lines(answer: Any) -> None:
         try:
             reply = answer(json.loads(line))
         except Exception as error:
-            reply = {"error": _nearest(error), "message": _message(error)}
+            reply = {"error": _nearest(error), "message": _message(error), "errno": getattr(error, "errno", None)}
         answers.write(json.dumps(reply) + "\n")
         answers.flush()
 
@@ -136,10 +136,15 @@ BUILTIN: dict[str, type[Exception]] = {
 
 
 def check_answer(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An answer that is none of an error. Raises what the process raised, RuntimeError for a fault of its own."""
-    if "message" in reply:
-        raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
-    return reply
+    """An answer that is none of an error. Raises what the process raised, with its errno, RuntimeError for a fault of
+    its own.
+    """
+    if "message" not in reply:
+        return reply
+    error = BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
+    if isinstance(error, OSError):
+        error.errno = reply.get("errno")
+    raise error
 
 
 def _nearest(error: Exception) -> str | None:

@@ -68,7 +68,7 @@ class JobResult:
     existing: tuple[str, ...] = ()
 
 
-class WorkerDeath(RuntimeError):
+class WorkerDeath(ProcessDeath):
     """The process ended in the middle of a file: a crash in a decoder, no memory, or it was stopped."""
 
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 import time
+from collections import Counter
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OPEN = ("/healthz", "/readyz", "/metrics")  # without a key
 SLOW_READER_S = 60.0  # a client may leave a piece of an answer unread for so long
 MOST_REQUESTS = 256  # at once; one more is asked to come again
+MOST_OF_A_KEY = 64  # of them: no key shuts out the others
 UPLOADING = {task.path for task in TASKS if task.sound}  # paths whose bodies may hold a song
 log: Any = structlog.get_logger("musetune.serve")
 
@@ -42,6 +44,7 @@ class Gate:
         self.rate = RateLimit(service.settings.rate)
         self.guard = Guard(app, [host, *service.settings.allow_hosts])  # type: ignore[arg-type]
         self.requests = 0  # under way
+        self.of_key = Counter[str]()  # the same by key; nothing where no key is needed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass the request on; log and count it."""
@@ -70,8 +73,9 @@ class Gate:
         songs = scope["path"] in UPLOADING and headers.get("content-type", "").lower().startswith("multipart/")
         limit = self.service.settings.max_upload if songs else self.service.settings.max_body
         self.requests += 1
+        owner = ""
         try:
-            self._check(scope, headers, limit)
+            owner = self._check(scope, headers, limit)
             with self.service.uploads.body() as count:
                 scope["state"]["end_body"] = count.end
                 await self.app(scope, bounded(receive, limit, count=count), send_with_id)
@@ -92,16 +96,19 @@ class Gate:
                 await answer(problem, request_id, scope["path"])(scope, receive, send_with_id)
         finally:
             self.requests -= 1
+            if owner:
+                self.of_key[owner] -= 1
+                self.of_key += Counter()  # forgets who has none under way
             seconds = round(time.perf_counter() - began, 4)
             log.info("request", method=scope["method"], path=scope["path"], status=status, seconds=seconds)
             structlog.contextvars.clear_contextvars()
 
-    def _check(self, scope: Scope, headers: dict[str, str], limit: int) -> None:
-        """Raise ProblemError for a request that is not to be answered."""
+    def _check(self, scope: Scope, headers: dict[str, str], limit: int) -> str:
+        """Raise ProblemError for a request that is not to be answered; else whose it is, which is counted."""
         if (problem := self.guard.stranger(headers, scope["method"])) is not None:
             raise ProblemError(403, "forbidden", problem.replace("musetune ui", "musetune serve"))
         if scope["path"] in OPEN:
-            return
+            return ""
         if self.requests > MOST_REQUESTS:
             self.service.metrics.rejected.labels("requests").inc()
             text = f"more than {MOST_REQUESTS} requests at once: ask again in a second"
@@ -115,9 +122,16 @@ class Gate:
             self.service.metrics.rejected.labels("rate").inc()
             text = f"more than {self.service.settings.rate} of this key: ask again in {seconds} s"
             raise ProblemError(429, "rate", text, {"Retry-After": str(seconds)})
+        if owner and self.of_key[owner] >= MOST_OF_A_KEY:
+            self.service.metrics.rejected.labels("requests").inc()
+            text = f"more than {MOST_OF_A_KEY} requests of this key at once, open event streams included: end some"
+            raise ProblemError(429, "busy", text, {"Retry-After": "1"})
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             raise body_problem(BodyTooLargeError(), limit)
+        if owner:
+            self.of_key[owner] += 1
+        return owner
 
 
 def _problem(error: Exception, limit: int) -> ProblemError:

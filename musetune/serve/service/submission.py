@@ -17,6 +17,7 @@ from starlette.datastructures import UploadFile
 
 from musetune.client.wire import JobStatus
 from musetune.serve.service.batching import batch_key
+from musetune.serve.service.inputs import no_such_adapter
 from musetune.serve.service.job_status import owned_job, status_of
 from musetune.serve.service.jobs import TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
 from musetune.serve.service.problems import MEGABYTE, ProblemError, disk_full, documented
@@ -90,6 +91,7 @@ async def _submit(
     """Check a request and put its job into the queue."""
     try:
         cost = await run_in_threadpool(task.check, body, set(files), service.settings.max_seconds)
+        await run_in_threadpool(_check_adapters, service, body)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         text = f"lead_sheet has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise ProblemError(422, "invalid-request", text) from error
@@ -133,6 +135,18 @@ def _check_waiting(service: JobService, request: Request, wait_seconds: float) -
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= 200:
         raise ProblemError(400, "idempotency", "Idempotency-Key takes 1 to 200 characters")
+
+
+def _check_adapters(service: JobService, body: BaseModel) -> None:
+    """Raise ValueError for a genre adapter that the workers say there is not; what they have not said yet the job says.
+
+    A worker of a cluster holds those alone that its requests named: what there are is what the workers began with.
+    """
+    asked, notice = getattr(body, "adapters", None), service.loaded()
+    if asked and notice is not None:
+        names = {one["name"] for one in notice["adapters"] if one["kind"] == "lora"}
+        if unknown := sorted(set(asked) - names):
+            raise no_such_adapter(unknown[0], names)
 
 
 def _check_disk(service: JobService) -> None:

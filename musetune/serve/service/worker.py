@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from musetune.analysis.service.process import ProcessDeath
 from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore, StoreUnavailableError
 
 POLL_S = 0.05  # how often an idle worker looks for a job
@@ -311,12 +312,19 @@ def describe(error: Exception) -> dict[str, Any]:
         return {"code": "out-of-memory", "status": 507, "message": f"{text} ({message[:200]})"}
     if isinstance(error, JobTimeoutError):
         return {"code": "timeout", "status": 504, "message": message}
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, ProcessDeath):
+        return {"code": "worker-died", "status": 500, "message": message}
+    if disk_is_full(error):
         return {"code": "disk-full", "status": 507, "message": "the service's disk is full: ask again later"}
     if isinstance(error, ValueError):
         return {"code": "invalid-request", "status": 422, "message": message}
     text = f"{type(error).__name__}: a fault of the service, which its log says more about"
     return {"code": "internal", "status": 500, "message": text}
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room on a disk, or none of what this user may take of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -11,12 +12,16 @@ import threading
 import time
 from typing import Any
 
+import httpx
 import pytest
+from service_server import KEY, OTHER
 from starlette.testclient import TestClient
 
 from musetune import LeadSheet
 from musetune.client.requests import BODIES
 from musetune.client.wire import JobStatus, JobUpdate, Problem
+from musetune.serve.service.access import ApiKeys, hash_key
+from musetune.serve.service.app import build_app
 from musetune.serve.service.jobs import Job
 from musetune.serve.service.reading import spool_into
 from musetune.serve.service.service import JobService
@@ -346,3 +351,27 @@ def test_more_requests_at_once_than_there_may_be(http: TestClient, monkeypatch: 
     answer = http.get("/v1/models")
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert http.get("/healthz").status_code == 200
+
+
+def test_no_key_shuts_out_the_others(idle_service: JobService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open event streams count: a key that holds as many as it may is refused, another is served."""
+    monkeypatch.setattr("musetune.serve.service.gate.MOST_OF_A_KEY", 2)
+    app = build_app(idle_service, ApiKeys({hash_key(KEY): "me", hash_key(OTHER): "you"}))
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            mine, yours = ({"Authorization": f"Bearer {key}"} for key in (KEY, OTHER))
+            job = (await client.post("/v1/plans", json={"prompt": "x"}, headers=mine)).json()["id"]
+            streams = [
+                asyncio.create_task(client.get(f"/v1/jobs/{job}/events", headers=mine, timeout=30)) for _ in range(2)
+            ]
+            await asyncio.sleep(0.3)
+            refused = await client.get(f"/v1/jobs/{job}", headers=mine)
+            assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (429, "busy", "1")
+            assert (await client.post("/v1/plans", json={"prompt": "x"}, headers=yours)).status_code == 202
+            idle_service.draining = True  # ends the streams
+            await asyncio.gather(*streams)
+            assert (await client.get(f"/v1/jobs/{job}", headers=mine)).status_code == 200
+
+    asyncio.run(ask())
