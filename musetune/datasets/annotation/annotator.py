@@ -1,4 +1,4 @@
-"""What is done with one song: analysed in a process of the analyser's own, and on demand encoded in clips in another."""
+"""What is done with one song: analysed in a process of the analyser's own, and on demand encoded in another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base's encoders in a process of their own: a song that crashes a decoder there costs neither a run nor an actor."""
+"""The base's encoders in a process of their own: a song that crashes a decoder there costs no run and no actor."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def _encoder(base: str, clip_seconds: float, device: str) -> LatentEncoder:
 
 
 class EncodingProcess:
-    """The caller's side. All of these in one process share one process with the encoders, which takes one song at a time
-    and ends with the last of them.
+    """The caller's side. All of these in one process share the one with the encoders, which takes one song at a time and
+    ends with the last of them.
 
     Args:
         function: What is done there; can be pickled.

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 SCHEMA_VERSION = 2
-SINCE = {2: "ALTER TABLE jobs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0"}  # version → what makes it of the one before
+SINCE = {2: "ALTER TABLE jobs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0"}  # what makes each of the one before
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     place {place},  -- order of submission

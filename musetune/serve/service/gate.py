@@ -70,6 +70,10 @@ class Gate:
                 self.service.metrics.requests.labels(method, route, str(status)).inc()
             await asyncio.wait_for(send(message), SLOW_READER_S)
 
+        async def refuse(problem: ProblemError) -> None:
+            if not started:  # else nothing can be said any more
+                await answer(problem, request_id, scope["path"])(scope, receive, send_with_id)
+
         songs = scope["path"] in UPLOADING and headers.get("content-type", "").lower().startswith("multipart/")
         limit = self.service.settings.max_upload if songs else self.service.settings.max_body
         self.requests += 1
@@ -80,25 +84,18 @@ class Gate:
                 scope["state"]["end_body"] = count.end
                 await self.app(scope, bounded(receive, limit, count=count), send_with_id)
         except (ProblemError, BodyTooLargeError, SlowClientError, UploadsFullError) as error:
-            if not started:
-                await answer(_problem(error, limit), request_id, scope["path"])(scope, receive, send_with_id)
+            await refuse(_problem(error, limit))
         except asyncio.CancelledError:  # the server ends, and does not wait any longer
-            if not started:
-                problem = ProblemError(503, "not-ready", "the service stops: ask again later", {"Retry-After": "30"})
-                await answer(problem, request_id, scope["path"])(scope, receive, send_with_id)
+            await refuse(ProblemError(503, "not-ready", "the service stops: ask again later", {"Retry-After": "30"}))
             raise
         except TimeoutError:  # the client reads nothing: uvicorn closes what was begun and not ended
             log.warning("client does not read", path=scope["path"])
         except Exception:
             log.exception("request failed", method=scope["method"], path=scope["path"])
-            if not started:
-                problem = ProblemError(500, "internal", "a fault of the service, which its log says more about")
-                await answer(problem, request_id, scope["path"])(scope, receive, send_with_id)
+            await refuse(ProblemError(500, "internal", "a fault of the service, which its log says more about"))
         finally:
             self.requests -= 1
-            if owner:
-                self.of_key[owner] -= 1
-                self.of_key += Counter()  # forgets who has none under way
+            self.of_key -= Counter([owner])  # who has none under way is forgotten
             seconds = round(time.perf_counter() - began, 4)
             log.info("request", method=scope["method"], path=scope["path"], status=status, seconds=seconds)
             structlog.contextvars.clear_contextvars()
@@ -129,8 +126,7 @@ class Gate:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             raise body_problem(BodyTooLargeError(), limit)
-        if owner:
-            self.of_key[owner] += 1
+        self.of_key[owner] += 1
         return owner
 
 

@@ -28,9 +28,9 @@ MOST_CONNECTIONS = 512
 class TimedProtocol(H11Protocol):
     """One connection, which is closed where the head of a request has begun, or is due, and does not end in time.
 
-    There are ``most`` connections at once. One more takes the place of the one that has waited longest for a request, so
-    that clients who open connections and say nothing shut out nobody; where all are at work it is refused. Problems that
-    no application sees are problem details too.
+    There are ``most`` connections at once. One more takes the place of the one that has waited longest for a request,
+    so that clients who open connections and say nothing shut out nobody; where all are at work it is refused. Problems
+    that no application sees are problem details too.
     """
 
     head_s, most = HEAD_S, MOST_CONNECTIONS

@@ -197,9 +197,7 @@ class JobStore(Protocol):
     def finish_cancel(self, job: Job) -> None:
         """End a job that was cancelled while it ran. Raises JobLostError."""
 
-    def recover(
-        self, worker: str | None = None, cause: str = "", *, death: bool = True
-    ) -> tuple[list[Job], list[Job]]:
+    def recover(self, worker: str | None = None, cause: str = "", *, death: bool = True) -> tuple[list[Job], list[Job]]:
         """Give back to the queue, at its head, what a worker was doing when it ended; None: what all of them were.
 
         A job that has cost as many workers their lives as it may is failed instead, with the last ``cause``; one that

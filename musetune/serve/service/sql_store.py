@@ -230,9 +230,7 @@ class SQLJobStore:
             db.execute("UPDATE jobs SET cancelling = 1 WHERE id = ? AND state = 'running'", (job_id,))
         return self.get(job_id)
 
-    def recover(
-        self, worker: str | None = None, cause: str = "", *, death: bool = True
-    ) -> tuple[list[Job], list[Job]]:
+    def recover(self, worker: str | None = None, cause: str = "", *, death: bool = True) -> tuple[list[Job], list[Job]]:
         """Give what a worker was doing back to the queue, or fail it after MAX_DEATHS; see `JobStore.recover`."""
         again, failed, now = [], [], self.database.now()
         which, values = ("", ()) if worker is None else (" AND worker = ?", (worker,))

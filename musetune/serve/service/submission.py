@@ -155,8 +155,8 @@ def _check_disk(service: JobService) -> None:
     if free < least:
         service.metrics.rejected.labels("disk").inc()
         text = (
-            f"the service's disk has {free // MEGABYTE} MB left, and {least // MEGABYTE} MB are to stay free: ask again "
-            "later"
+            f"the service's disk has {free // MEGABYTE} MB left, and {least // MEGABYTE} MB are to stay free: ask "
+            "again later"
         )
         raise ProblemError(507, "disk-full", text, {"Retry-After": "60"})
 

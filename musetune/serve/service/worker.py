@@ -239,7 +239,7 @@ def perform(store: JobStore, runner: JobRunner, folder: Path, job: Job, max_seco
 
 
 def perform_together(store: JobStore, runner: Any, folder: Path, jobs: Sequence[Job], max_seconds: float) -> list[str]:
-    """Do several jobs at once and write the end of each. Where that fails as a whole, each goes back to the queue, where
+    """Do several jobs at once and write the end of each. Where that fails as a whole, each goes back to the queue, and
     its turn comes again alone: with its own time and, if it is what kills the worker, at the cost of no other.
 
     Returns:

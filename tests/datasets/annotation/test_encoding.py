@@ -31,12 +31,13 @@ def test_whatever_a_decoder_raises_is_the_songs_fault(monkeypatch: pytest.Monkey
     monkeypatch.setattr(encoding_process, "_encoder", lambda *_: None)
 
     def fail(*_: object) -> None:
-        raise error
+        raise errors.pop(0)
 
     monkeypatch.setattr(encoding, "encode_song", fail)
-    for error in (KeySignatureError("f8 00"), RuntimeError("a word"), EOFError(), AssertionError()):
+    errors: list[Exception] = [KeySignatureError("f8 00"), RuntimeError("a word"), EOFError(), AssertionError()]
+    for _ in range(4):
         assert encode(job_of()).fault
-    error = MemoryError()
+    errors.append(MemoryError())
     with pytest.raises(MemoryError):
         encode(job_of())
 

@@ -28,6 +28,7 @@ from musetune.serve.service.service import JobService
 from musetune.serve.service.tasks import TASKS
 from musetune.serve.service.worker import upload_folder
 
+SHEET = LeadSheet.parse("| C |").to_json()
 CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
 
 
@@ -46,7 +47,7 @@ CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
         ("generations", {"lead_sheet_job": "../../etc/passwd"}, "lead_sheet_job: String should match"),
         ("generations", {"adapters": {"jazz": 3}, **CLIP}, "'jazz' has the weight 3, which is outside 0–2"),
         ("generations", {"style_strength": 0.5, **CLIP}, "style_strength needs style_audio"),
-        ("generations", {"lead_sheet": LeadSheet.parse("| C |").to_json() | {"junk": 1}}, "lead_sheet has no field 'junk'"),
+        ("generations", {"lead_sheet": SHEET | {"junk": 1}}, "lead_sheet has no field 'junk'; its fields are beats_s"),
         ("generations", {"tempo": 3}, "tempo: Extra inputs are not permitted"),
         ("repaints", {"seconds": [[1, 2]]}, "say what to edit: source_job, or a file audio"),
         ("repaints", {"source_job": "0" * 32}, "say what to make anew"),

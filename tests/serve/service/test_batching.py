@@ -154,9 +154,7 @@ def test_each_of_a_batch_ends_by_itself_and_a_broken_batch_goes_back_to_the_queu
 def test_a_job_that_is_cancelled_is_over_while_the_batch_goes_on(store: SQLiteJobStore, tmp_path: Path) -> None:
     jobs = queue(store, {"seed": 1}, {"seed": 2})
     first = store.claim("w", ["generation"])
-    contexts = [
-        JobContext(job, tmp_path, tmp_path, store) for job in (first, *claim_alike(store, first, 3))
-    ]
+    contexts = [JobContext(job, tmp_path, tmp_path, store) for job in (first, *claim_alike(store, first, 3))]
     ended: dict[int, Exception] = {}
     _tell(contexts, ended, "denoising", 1, 20)
     store.cancel(jobs[1].id)

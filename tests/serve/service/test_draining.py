@@ -62,14 +62,26 @@ def stopping(tmp_path: Path) -> Iterator[SimpleNamespace]:
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)
-    url = "http://127.0.0.1:%d" % server.servers[0].sockets[0].getsockname()[1]
+    port = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
     with ServiceClient(url) as client:
         running = client.plan("the one that runs")
         job = service.store.claim("hand", ("generation",))
         assert job is not None
         assert job.id == running.id
         waiting = client.plan("the one that waits")
-        yield SimpleNamespace(**vars(), stop=lambda: server.handle_exit(signal.SIGTERM, None))
+        yield SimpleNamespace(
+            service=service,
+            server=server,
+            thread=thread,
+            pool=pool,
+            url=url,
+            client=client,
+            running=running,
+            job=job,
+            waiting=waiting,
+            stop=lambda: server.handle_exit(signal.SIGTERM, None),
+        )
     pool.finish.set()
     server.handle_exit(signal.SIGTERM, None)
     thread.join(PATIENCE_S)

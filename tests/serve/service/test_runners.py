@@ -52,6 +52,7 @@ def analyse(store: SQLiteJobStore, folder: Path, *acts: Callable[[Any], Any]) ->
     uploads.mkdir(parents=True)
     (uploads / "file.mid").write_bytes(b"MThd")
     runner = AnalysisRunner()
+    runner.worker.close()
     runner.worker = Analyser(*acts)  # type: ignore[assignment]
     running = store.claim("w", ["analysis"])
     assert running is not None
