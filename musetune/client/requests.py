@@ -158,7 +158,7 @@ class EventPlace:
         self._broken_since: float | None = None
 
     def headers(self) -> dict[str, str]:
-        """Of the next connection."""
+        """Headers of the next connection."""
         self._lines = EventLines()
         return {"Last-Event-ID": str(self.after)}
 

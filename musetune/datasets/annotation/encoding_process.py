@@ -84,7 +84,7 @@ def _encoder(base: str, clip_seconds: float, device: str) -> LatentEncoder:
 
 
 class EncodingProcess:
-    """The caller's side. All of these in one process share the one with the encoders, which takes one song at a time and
+    """The caller's side. All of these in a process share the one with the encoders, which takes one song at a time and
     ends with the last of them.
 
     Args:
