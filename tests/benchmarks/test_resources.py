@@ -70,18 +70,8 @@ def test_the_page_shows_what_the_command_prints(
 
 
 def test_options_are_sums_of_the_rest() -> None:
-    asked = argparse.Namespace(
-        **{
-            "minutes": 4,
-            "cores": 1,
-            "clips": 16,
-            "passes": 10,
-            "steps": 50_000,
-            "peak_tflops": 100,
-            "utilisation": 0.25,
-        },
-        **vars(PRICES),
-    )
+    place = {"cores": 1, "peak_tflops": 100, "utilisation": 0.25}
+    asked = argparse.Namespace(minutes=4, clips=16, passes=10, steps=50_000, **place, **vars(PRICES))
     rows = [line.strip("| ").split(" | ") for line in options_table(asked, MEASURED).splitlines()[2:]]
     assert [row[0][:5] for row in rows] == ["**A**", "**B**", "**C**", "**D**"]
     annotating, gpu = 10_000 * 240 / 50 / 3600, (320_000 + 234_375 * MEASURED.encoding_tflop) / 25 / 3600

@@ -6,10 +6,10 @@ What the process read it writes anew, as our own JSON and as numpy's plain array
 from __future__ import annotations
 
 import logging
-import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musetune.analysis.service.isolation import isolate
 from musetune.analysis.service.process import LineProcess, ProcessDeath, answer_lines, check_answer
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class FileReader:
 
 def main() -> None:
     """The process's side."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    isolate(MEMORY, network=False)
     answer_lines(_answer)
 
 

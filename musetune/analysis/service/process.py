@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any
 
+from musetune.analysis.service.isolation import without_secrets
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # one each: the cores are shared by processes
 
 
@@ -74,7 +76,7 @@ class LineProcess:
             if self._process is None:
                 command = [sys.executable, "-P", "-c", self.program]  # -P: no module of the current folder gets in
                 folders = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": folders}
+                environment = dict.fromkeys(THREADS, "1") | without_secrets(os.environ) | {"PYTHONPATH": folders}
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,

@@ -16,6 +16,7 @@ from musetune.serve.service.inputs import run_apart
 from musetune.serve.service.runner import write_notice
 from musetune.serve.service.worker import JobContext, disk_is_full
 
+MEMORY = 8 * 2**30  # bytes that a process which hears a song may take for itself
 SONG_STEM = "file"  # of the file that comes with a request
 OUTPUTS = ("json", "jams", "lab", "midi", "musicxml")
 FILES = {"record": ".json", "jams": ".jams", "midi": ".mid", "musicxml": ".musicxml"}
@@ -31,7 +32,7 @@ class AnalysisRunner:
     kinds: Collection[str] = ("analysis",)
 
     def __init__(self, notices: Path | None = None) -> None:
-        self.worker = AnalysisWorker()
+        self.worker = AnalysisWorker(MEMORY)
         if notices is not None:
             write_notice(notices, {})
 

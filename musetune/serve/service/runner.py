@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from musetune.analysis.service.file_reader import FileReader
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.service import edits, generation, writing
+from musetune.serve.service.analysis import MEMORY
 from musetune.serve.service.inputs import Inputs
 from musetune.serve.service.results import write_audio, write_report, write_sheet
 from musetune.serve.service.worker import JobContext
@@ -62,7 +63,7 @@ class GenerationRunner:
     ) -> None:
         self.pipe = load_pipeline(base, adapter, device) if pipe is None else pipe
         self.max_seconds, self.batch = max_seconds, batch
-        self.reader, self.analyser = FileReader(), AnalysisWorker()
+        self.reader, self.analyser = FileReader(), AnalysisWorker(MEMORY)
         if notices is not None:
             write_notice(notices, loaded(self.pipe))
 
