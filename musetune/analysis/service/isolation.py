@@ -1,5 +1,5 @@
-"""What a process may not that reads what strangers send: it knows no secrets, takes so much memory, disk and files and no
-more, gains no rights, and where the system allows it has no network.
+"""What a process may not that reads what strangers send: it knows no secrets, takes so much memory, disk and files and
+no more, gains no rights, and where the system allows it has no network.
 """
 
 from __future__ import annotations

@@ -12,11 +12,10 @@ from musetune.analysis.service.process import ProcessDeath
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult
 from musetune.client.bodies import AnalysisBody
 from musetune.formats.chart_text import chart_text
-from musetune.serve.service.inputs import run_apart
+from musetune.serve.service.inputs import ANALYSIS_MEMORY, run_apart
 from musetune.serve.service.runner import write_notice
 from musetune.serve.service.worker import JobContext, disk_is_full
 
-MEMORY = 8 * 2**30  # bytes that a process which hears a song may take for itself
 SONG_STEM = "file"  # of the file that comes with a request
 OUTPUTS = ("json", "jams", "lab", "midi", "musicxml")
 FILES = {"record": ".json", "jams": ".jams", "midi": ".mid", "musicxml": ".musicxml"}
@@ -32,7 +31,7 @@ class AnalysisRunner:
     kinds: Collection[str] = ("analysis",)
 
     def __init__(self, notices: Path | None = None) -> None:
-        self.worker = AnalysisWorker(MEMORY)
+        self.worker = AnalysisWorker(ANALYSIS_MEMORY)
         if notices is not None:
             write_notice(notices, {})
 

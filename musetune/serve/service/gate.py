@@ -102,6 +102,8 @@ class Gate:
 
     def _check(self, scope: Scope, headers: dict[str, str], limit: int) -> str:
         """Raise ProblemError for a request that is not to be answered; else whose it is, which is counted."""
+        if headers.get("origin") in self.service.settings.cors_origins:
+            headers = {name: value for name, value in headers.items() if name != "origin"} | {"sec-fetch-site": "none"}
         if (problem := self.guard.stranger(headers, scope["method"])) is not None:
             raise ProblemError(403, "forbidden", problem.replace("musetune ui", "musetune serve"))
         if scope["path"] in OPEN:

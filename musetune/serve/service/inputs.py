@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
+ANALYSIS_MEMORY = 8 * 2**30  # bytes that a process which hears a song may take for itself
 BEAT_S = 0.2  # how often a job is asked whether it is still wanted while another process works for it
 
 

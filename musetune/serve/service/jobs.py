@@ -12,7 +12,9 @@ from typing import Any, Literal, Protocol
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
-TRACE = "trace"  # in a job's request: the trace context that it came with, which is no part of what is asked for
+TRACE = "trace"  # in a job's request: the trace context that it came with
+REQUEST_ID = "request_id"  # and the id of the HTTP request
+BESIDE = (TRACE, REQUEST_ID)  # neither is a part of what is asked for
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ def request_digest(kind: str, request: Mapping[str, Any]) -> str:
     """The SHA-256 of what a request asks for, by which a store tells whether an idempotency key means the same again.
 
     Example:
-        >>> same_song = {"song": 1, TRACE: {"traceparent": "x"}}
+        >>> same_song = {"song": 1, TRACE: {"traceparent": "x"}, REQUEST_ID: "0123456789abcdef"}
         >>> request_digest("analysis", {"song": 1}) == request_digest("analysis", same_song)
         True
     """
-    asked = {name: value for name, value in request.items() if name != TRACE}
+    asked = {name: value for name, value in request.items() if name not in BESIDE}
     text = json.dumps(asked, sort_keys=True, allow_nan=False)
     return hashlib.sha256(f"{kind} {text}".encode()).hexdigest()
 

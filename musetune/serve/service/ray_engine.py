@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +60,17 @@ class AdapterMix:
         pipe: The replica's pipeline.
         names: The adapters.
         users: How many mixes need each adapter, shared by all mixes of the replica.
+        loras: Adapters of one's own, by name and folder.
     """
 
-    def __init__(self, pipe: Any, names: list[str], users: dict[str, int]) -> None:
+    def __init__(
+        self, pipe: Any, names: list[str], users: dict[str, int], loras: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        from musetune.serve.service.runner import load_loras
         from musetune.serve.work import genre_folders, stack
 
         self.pipe, self.users = pipe, users
+        load_loras(pipe, [one for one in loras if one[0] in names])
         stack(pipe, [folder for folder in genre_folders() if folder.name in names])
         self.names = [name for name in names if name in pipe.adapters]
         for name in self.names:
@@ -92,13 +97,14 @@ class GenerationDeployment:
         self.replica = make_replica(settings, "generation")
         self._pipe = self.replica.runner.pipe  # type: ignore[attr-defined]
         self._users: dict[str, int] = {}
+        self._loras = settings.loras
         for name in genres_of(self._pipe):  # each comes with the first request for it
             self._pipe.unload_adapter(name)
 
     @serve.multiplexed(max_num_models_per_replica=LOADED_ADAPTERS)
     async def load(self, names: str) -> AdapterMix:
         """Load the adapters of a request; Serve calls it once for each mix that it routes here."""
-        return await asyncio.to_thread(AdapterMix, self._pipe, names.split("+"), self._users)
+        return await asyncio.to_thread(AdapterMix, self._pipe, names.split("+"), self._users, self._loras)
 
     async def perform(self, job_id: str) -> str:
         """Do a job."""

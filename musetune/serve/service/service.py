@@ -26,7 +26,7 @@ from musetune.serve.service.stores import open_store
 from musetune.serve.service.timeline import AttemptTime
 from musetune.serve.service.tracing import Tracing
 from musetune.serve.service.upload_room import UploadRoom
-from musetune.serve.service.worker import JobRunner, result_folder
+from musetune.serve.service.worker import JobRunner, job_words, result_folder
 
 TEND_S = 1.0  # how often ended jobs are counted
 CLEAN_S = 30.0  # how often old results are removed
@@ -193,7 +193,7 @@ class JobService:
 
 def _shared_base(settings: ServiceSettings) -> Callable[[], Any] | None:
     """What loads the base that all workers share; None where each has to load its own."""
-    return partial(load_warm, settings.base, settings.adapter) if can_fork(settings.device) else None
+    return partial(load_warm, settings.base, settings.adapter, settings.loras) if can_fork(settings.device) else None
 
 
 def _remove_other_attempts(folder: Path, job: Job) -> None:
@@ -205,13 +205,20 @@ def _remove_other_attempts(folder: Path, job: Job) -> None:
 
 
 def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
-    log.info("job %s of kind %s: %s after %d attempt(s)", job.id, job.kind, job.state, len(attempts))
+    with job_words(job):
+        log.info("job %s of kind %s: %s after %d attempt(s)", job.id, job.kind, job.state, len(attempts))
 
 
 def runner_factories(settings: ServiceSettings) -> dict[str, Callable[[], JobRunner]]:
     """What makes the runner of each kind of jobs, in the process that does them."""
     generation = generation_factory(
-        settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices, settings.batch
+        settings.base,
+        settings.adapter,
+        settings.device,
+        settings.max_seconds,
+        settings.notices,
+        settings.batch,
+        settings.loras,
     )
     return {"generation": generation, "analysis": partial(AnalysisRunner, settings.notices)}
 

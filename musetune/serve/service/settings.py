@@ -16,6 +16,7 @@ class ServiceSettings:
         folder: Where jobs, uploads and results lie; one service at a time uses it.
         base: "nano", a folder, or a Hub id.
         adapter: A theory adapter; None: the base's own, else "theory".
+        loras: Genre adapters of your own beside the bundled ones: names and folders or Hub ids.
         device: Such as cpu or cuda:1; None: cuda where there is one.
         workers: Processes that generate.
         analysers: Processes that analyse.
@@ -35,12 +36,14 @@ class ServiceSettings:
         memory: Bytes that a worker may take for itself; a job that needs more fails. None: no limit.
         drain_seconds: How long a stopping service waits for running jobs.
         allow_hosts: Further names by which the service may be reached.
+        cors_origins: Sites whose pages may use the service, such as https://music.example.org.
         store: PostgreSQL's URL, where several machines share the jobs; None: SQLite in ``folder``.
     """
 
     folder: Path
     base: str = "nano"
     adapter: str | None = None
+    loras: tuple[tuple[str, str], ...] = ()
     device: str | None = None
     workers: int = 1
     analysers: int = 1
@@ -60,6 +63,7 @@ class ServiceSettings:
     memory: int | None = None
     drain_seconds: float = 60.0
     allow_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     store: str | None = None
 
     @property

@@ -19,7 +19,7 @@ from musetune.client.wire import JobStatus
 from musetune.serve.service.batching import batch_key
 from musetune.serve.service.inputs import no_such_adapter
 from musetune.serve.service.job_status import owned_job, status_of
-from musetune.serve.service.jobs import TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
+from musetune.serve.service.jobs import REQUEST_ID, TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
 from musetune.serve.service.problems import MEGABYTE, ProblemError, disk_full, documented
 from musetune.serve.service.reading import keep_files, link_sources, media_types, read_request
 from musetune.serve.service.service import JobService
@@ -100,6 +100,7 @@ async def _submit(
     keep = False
     try:
         asked: dict[str, Any] = {"task": task.name, "body": body.model_dump(mode="json", exclude_defaults=True)}
+        asked[REQUEST_ID] = request.state.request_id
         await run_in_threadpool(link_sources, service, body, request.state.owner, job_id)
         asked |= await keep_files(service, files, task, job_id)
         if (key := await run_in_threadpool(batch_key, task.name, body, files)) is not None:

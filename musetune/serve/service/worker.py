@@ -15,8 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import structlog
+
 from musetune.analysis.service.process import ProcessDeath
-from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore, StoreUnavailableError
+from musetune.serve.service.jobs import (
+    REQUEST_ID,
+    Job,
+    JobCancelledError,
+    JobLostError,
+    JobStore,
+    StoreUnavailableError,
+)
 
 POLL_S = 0.05  # how often an idle worker looks for a job
 REPORT_S = 0.25  # how often progress is written at most
@@ -275,6 +284,17 @@ def _context(store: JobStore, folder: Path, job: Job, max_seconds: float) -> Job
 
 def _conclude(context: JobContext, folder: Path, act: Callable[[], Mapping[str, Any]]) -> str:
     """Do what gives a job's result, and write its end to the store, whatever happens."""
+    with job_words(context.job):
+        return _conclude_job(context, folder, act)
+
+
+def job_words(job: Job) -> Any:
+    """A context whose lines of log name a job and the request that it came with."""
+    words = {"job": job.id, REQUEST_ID: job.request.get(REQUEST_ID)}
+    return structlog.contextvars.bound_contextvars(**{name: word for name, word in words.items() if word})
+
+
+def _conclude_job(context: JobContext, folder: Path, act: Callable[[], Mapping[str, Any]]) -> str:
     job, store, place = context.job, context.store, context.folder
     try:
         place.mkdir(parents=True, exist_ok=True)

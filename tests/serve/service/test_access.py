@@ -84,6 +84,21 @@ def test_the_command_refuses_to_open_to_others_without_keys() -> None:
     assert "there are no keys" in str(result.exception)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--lora", "house", "give NAME=FOLDER"),
+        ("--lora", "house=.", "holds no genre adapter"),
+        ("--cors-origin", "*", "give scheme and host"),
+        ("--cors-origin", "https://a.example.org/page", "no path"),
+    ],
+)
+def test_options_that_are_none_are_refused(tmp_path: Path, option: str, value: str, words: str) -> None:
+    command = ["serve", "--port", "18472", "--folder", str(tmp_path / "service"), option, value]
+    result = CliRunner().invoke(app, command, env={"MUSETUNE_API_KEYS": ""})
+    assert words in str(result.exception)
+
+
 def test_help_teaches() -> None:
     text = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).output
     for word in ("/v1/generations", "MUSETUNE_API_KEYS", "curl", "musetune.client"):

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ from musetune.serve.service.app import build_app
 from musetune.serve.service.jobs import Job
 from musetune.serve.service.reading import spool_into
 from musetune.serve.service.service import JobService
+from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.tasks import TASKS
 from musetune.serve.service.worker import upload_folder
 
@@ -376,3 +378,44 @@ def test_no_key_shuts_out_the_others(idle_service: JobService, monkeypatch: pyte
             assert (await client.get(f"/v1/jobs/{job}", headers=mine)).status_code == 200
 
     asyncio.run(ask())
+
+
+def test_no_other_site_may_use_it_but_those_that_are_named(tmp_path: Path) -> None:
+    """Closed by default, as `test_every_refusal_is_a_problem` holds; opened for one origin."""
+    site = "https://music.example.org"
+    service = JobService(ServiceSettings(folder=tmp_path / "service", cors_origins=(site,)))
+    http = TestClient(build_app(service, ApiKeys({})), base_url="http://127.0.0.1")
+    asks = {"origin": site, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    preflight = http.options("/v1/plans", headers=asks)
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, site)
+    answer = http.post("/v1/plans", json={"prompt": "x"}, headers={"origin": site, "sec-fetch-site": "cross-site"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, site)
+    assert "location" in answer.headers["access-control-expose-headers"].lower()
+    refused = http.post("/v1/plans", json={"prompt": "x"}, headers={"origin": "https://other.example.org"})
+    assert refused.status_code == 403
+    assert "access-control-allow-origin" not in refused.headers
+    service.close()
+
+
+def test_an_adapter_that_there_is_not_is_refused_before_the_queue(
+    http: TestClient, idle_service: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters = [
+        {"name": "theory", "kind": "theory"},
+        {"name": "jazz", "kind": "lora"},
+        {"name": "mine", "kind": "lora"},
+    ]
+    monkeypatch.setattr(idle_service, "loaded", lambda: {"adapters": adapters})
+    refused = http.post("/v1/generations", json=CLIP | {"adapters": {"jazz": 1, "polka": 0.5}})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "adapters: there is no 'polka' here; there are: jazz, mine"
+    assert http.post("/v1/generations", json=CLIP | {"adapters": {"mine": 1}}).status_code == 202
+
+
+def test_a_job_keeps_the_id_of_its_request(http: TestClient, idle_service: JobService) -> None:
+    """And a request that comes again under the same idempotency key is the same, though its id is another."""
+    key = {"Idempotency-Key": "once"}
+    first = http.post("/v1/plans", json={"prompt": "x"}, headers=key | {"X-Request-ID": "first-request"})
+    again = http.post("/v1/plans", json={"prompt": "x"}, headers=key | {"X-Request-ID": "second-request"})
+    assert first.json()["id"] == again.json()["id"]
+    assert idle_service.store.get(first.json()["id"]).request["request_id"] == "first-request"

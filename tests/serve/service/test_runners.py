@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,3 +132,27 @@ def test_stems_of_words_with_a_length_are_made(store: SQLiteJobStore, tmp_path: 
     assert pipe.call["arrangement"] is not None
     assert "duration_seconds" not in pipe.call
     assert "key" not in pipe.call
+
+
+def test_adapters_of_ones_own_are_loaded_beside_ours_and_silent() -> None:
+    from musetune.serve.service.runner import load_loras
+
+    class Adapters:
+        def __init__(self) -> None:
+            self.adapters: dict[str, Any] = {"jazz": SimpleNamespace(kind="lora")}
+            self.active: Any = "jazz"
+
+        def load_adapter(self, place: str, name: str) -> None:
+            self.adapters[name if "theory" not in place else "theory"] = SimpleNamespace(kind="lora", place=place)
+            self.active = name
+
+        def set_adapter(self, mix: Any) -> None:
+            self.active = mix
+
+    pipe: Any = Adapters()
+    load_loras(pipe, [("house", "/mine/house"), ("jazz", "/mine/jazz")])
+    assert pipe.adapters["house"].place == "/mine/house"
+    assert not hasattr(pipe.adapters["jazz"], "place"), "what is loaded stays"
+    assert pipe.active is None
+    with pytest.raises(ValueError, match="is no genre adapter: give --adapter"):
+        load_loras(pipe, [("wrong", "/mine/theory")])
