@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray import serve
 
 from musetune.datasets.engines import ray_cluster
@@ -24,7 +25,7 @@ from musetune.serve.service.access import ApiKeys
 from musetune.serve.service.jobs import JobStore
 from musetune.serve.service.monitoring import set_up_logs
 from musetune.serve.service.ray_pool import RayPool
-from musetune.serve.service.ray_replica import JobReplica
+from musetune.serve.service.ray_replica import JobReplica, gpus_of_replica
 from musetune.serve.service.service import JobService, runner_factories
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.stores import open_store
@@ -154,13 +155,14 @@ class ServiceApi:
         return {kind: RayPool(kind, handle, store, counts[kind]) for kind, handle in self.handles.items()}
 
 
-def build_application(settings: ServiceSettings, keys: ApiKeys, host: str) -> Any:
+def build_application(settings: ServiceSettings, keys: ApiKeys, host: str, gpus: int = 0) -> Any:
     """The deployments, bound to each other.
 
     Args:
         settings: Of the service; ``workers`` and ``analysers`` are the most replicas that there may be.
         keys: Who may use it.
         host: The address that it is served on.
+        gpus: That each replica which generates has for itself.
     """
 
     def scaled(body: Callable[..., Any], name: str, most: int, gpus: int = 0) -> Any:
@@ -183,7 +185,6 @@ def build_application(settings: ServiceSettings, keys: ApiKeys, host: str) -> An
             health_check_timeout_s=60,  # a replica that loads or computes may answer late
         )
 
-    gpus = int((settings.device or "").startswith("cuda"))
     generation = scaled(GenerationDeployment, "generation", settings.workers, gpus)
     analysis = scaled(AnalysisDeployment, "analysis", settings.analysers)
     api: Any = serve.deployment(
@@ -209,14 +210,17 @@ def run(settings: ServiceSettings, keys: ApiKeys, cluster: ClusterSettings, read
     Raises:
         ImportError: Ray is not installed.
         ConnectionError: There is no cluster at the address.
+        ValueError: The settings name one GPU of one machine.
     """
+    gpus_of_replica(settings.device, 0)  # before anything is started
     end = threading.Event()
     with ray_cluster(cluster.address, os.cpu_count()):
         location = "EveryNode" if cluster.every_node else "HeadOnly"
         options = {"host": cluster.host, "port": cluster.port}
         serve.start(proxy_location=location, http_options=options)
         try:
-            serve.run(build_application(settings, keys, cluster.host), name=APPLICATION, route_prefix="/")
+            gpus = gpus_of_replica(settings.device, ray.cluster_resources().get("GPU", 0))
+            serve.run(build_application(settings, keys, cluster.host, gpus), name=APPLICATION, route_prefix="/")
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: end.set())
             ready()
