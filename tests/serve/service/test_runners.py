@@ -98,6 +98,7 @@ class Pipe:
     def __init__(self) -> None:
         self.adapters: dict[str, Any] = {}
         self.upsampler = None
+        self.vocoder = SimpleNamespace(config=SimpleNamespace(sampling_rate=16000))
         self.plans: list[tuple[Any, Any]] = []
         self.call: dict[str, Any] = {}
 
