@@ -71,6 +71,7 @@ class Config:
     beat_width: int = 64  # channels of the beat network
     learning_rate: float = 2e-3  # the highest of a cycle
     start: str | None = None  # weights to go on from, of the same widths; null: random ones
+    start_share: float = 0.0  # of these in the mean that is written, 0…1 (Wortsman et al., CVPR 2022, arXiv:2109.01903)
 
 
 def run(cfg: Config) -> None:
@@ -230,11 +231,9 @@ def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
     make, loss_of, frames, size = (
         (chord_batch, chord_loss, 320, 8) if name == "chord" else (beat_batch, beat_loss, 2000, 8)
     )
-    if cfg.start:
-        stored = load_file(cfg.start)
-        net.load_state_dict(
-            {k.removeprefix(f"{name}."): v.float() for k, v in stored.items() if k.startswith(f"{name}.")}
-        )
+    start = start_weights(cfg, name)
+    if start:
+        net.load_state_dict(start)
     torch.manual_seed(0)
     programs = (
         ("notes", "level", "intervals_s", "chord", "key")
@@ -255,7 +254,22 @@ def train(cfg: Config, paths: list[Path], name: str) -> dict[str, np.ndarray]:
         rng = np.random.default_rng((7, step))
         batch = [examples[index] for index in rng.choice(len(examples), size, replace=False)]
         cycle.learn(loss_of(net.train(), make(batch, frames, rng)))
-    return {f"{name}.{key}": value.half().contiguous().numpy() for key, value in cycle.mean.state_dict().items()}
+    final = cycle.mean.state_dict()
+    if start:
+        final = {key: torch.lerp(value, start[key], cfg.start_share) for key, value in final.items()}
+    return {f"{name}.{key}": value.half().contiguous().numpy() for key, value in final.items()}
+
+
+def start_weights(cfg: Config, name: str) -> dict[str, torch.Tensor]:
+    """Those of a network in the file that `start` names; empty where it names none.
+
+    Raises:
+        ValueError: `start_share` is outside 0…1, or there is nothing to share with.
+    """
+    if not 0 <= cfg.start_share <= 1 or (cfg.start_share and not cfg.start):
+        raise ValueError(f"start_share={cfg.start_share} is a share, 0…1, of the weights that start= names")
+    stored = load_file(cfg.start) if cfg.start else {}
+    return {key.removeprefix(f"{name}."): row.float() for key, row in stored.items() if key.startswith(f"{name}.")}
 
 
 if __name__ == "__main__":

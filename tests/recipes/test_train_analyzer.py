@@ -254,6 +254,39 @@ def test_a_training_that_was_cut_goes_on_exactly(tmp_path: Path, monkeypatch: py
     assert [path.name for path in (tmp_path / "cut" / "chord").iterdir()] == ["checkpoint-5"]
 
 
+def test_it_goes_on_from_other_weights_and_keeps_a_share_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from torch import nn
+
+    old = {"chord.weight": torch.full((1, 3), 5.0), "chord.bias": torch.full((1,), -2.0)}
+    save_file(old | {"beat.weight": torch.zeros(1)}, tmp_path / "old.safetensors")
+    monkeypatch.setattr(recipe, "ChordNet", lambda width, planes: nn.Linear(3, 1))
+    monkeypatch.setattr(recipe, "chord_batch", lambda *_: None)
+    monkeypatch.setattr(recipe, "chord_loss", lambda net, batch: net(torch.ones(1, 3)).square().mean())
+    monkeypatch.setattr(recipe, "load_examples", lambda paths, names: list(range(8)))
+
+    def trained(share: float) -> dict[str, np.ndarray]:
+        words = {
+            "start": str(tmp_path / "old.safetensors"),
+            "start_share": share,
+            "chord_steps": 3,
+            "learning_rate": 2.0,
+        }
+        return recipe.train(recipe.Config(work=str(tmp_path / str(share)), workers=1, **words), [], "chord")
+
+    none, half, all_of_it = (trained(share) for share in (0.0, 0.5, 1.0))
+    assert np.allclose(all_of_it["chord.weight"], 5) and np.allclose(all_of_it["chord.bias"], -2)
+    assert 4 < none["chord.weight"].max() < 5  # it began there
+    np.testing.assert_allclose(half["chord.weight"], (none["chord.weight"] + 5) / 2, atol=2e-3)
+    with pytest.raises(ValueError, match=r"start_share=1.5 is a share"):
+        trained(1.5)
+    with pytest.raises(ValueError, match="start_share=0.5"):
+        recipe.train(recipe.Config(work=str(tmp_path / "none"), start_share=0.5, workers=1), [], "chord")
+
+
 def test_examples_carry_the_truth_of_what_is_played(data: Path) -> None:
     from musetune.datasets.analyzer.examples import ExampleJob, song_of
 
