@@ -278,12 +278,13 @@ def test_it_goes_on_from_other_weights_and_keeps_a_share_of_them(
         return recipe.train(recipe.Config(work=str(tmp_path / str(share)), workers=1, **words), [], "chord")
 
     none, half, all_of_it = (trained(share) for share in (0.0, 0.5, 1.0))
-    assert np.allclose(all_of_it["chord.weight"], 5) and np.allclose(all_of_it["chord.bias"], -2)
-    assert 4 < none["chord.weight"].max() < 5  # it began there
+    assert np.allclose(all_of_it["chord.weight"], 5)
+    assert np.allclose(all_of_it["chord.bias"], -2)
+    assert 2 < none["chord.weight"].max() < 4.9  # it began there
     np.testing.assert_allclose(half["chord.weight"], (none["chord.weight"] + 5) / 2, atol=2e-3)
-    with pytest.raises(ValueError, match=r"start_share=1.5 is a share"):
+    with pytest.raises(ValueError, match=r"start_share=1\.5 is a share"):
         trained(1.5)
-    with pytest.raises(ValueError, match="start_share=0.5"):
+    with pytest.raises(ValueError, match=r"start_share=0\.5"):
         recipe.train(recipe.Config(work=str(tmp_path / "none"), start_share=0.5, workers=1), [], "chord")
 
 
