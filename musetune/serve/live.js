@@ -117,12 +117,12 @@ window.mtLive = (() => {
     timer = setTimeout(async () => {
       if (!session) return;
       if (!session.token) { timer = setTimeout(change, 100); return; }
-      const answer = await post(`musetune/live/${session.token}`, { heard_s: heard(), settings: settings() });
+      const answer = await post(`musetune/live/${session.token}`, { heard_s: heard(), gaps: session.gaps, settings: settings() });
       problem(answer.ok ? "" : (await answer.json()).error);
     }, 30);
   };
   setInterval(() => {
-    if (session?.token) post(`musetune/live/${session.token}`, { heard_s: heard() }).catch(() => {});
+    if (session?.token) post(`musetune/live/${session.token}`, { heard_s: heard(), gaps: session.gaps }).catch(() => {});
   }, BEAT_MS);
 
   // -- recording: what is played from here on, as a file

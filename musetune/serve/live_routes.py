@@ -65,14 +65,15 @@ class LiveRoutes:
         return StreamingResponse(frames, media_type="application/octet-stream", headers=HEADERS)
 
     async def control(self, request: Request) -> Response:
-        """Note what was heard (``heard_s``), change the ``settings``, or ``stop``; 404 where the session has ended."""
+        """Note what was heard (``heard_s``, and how many ``gaps`` there were), change the ``settings``, or ``stop``; 404 where the session has ended."""
         session = self.stage.session(request.path_params["token"])
         if session is None:
             return JSONResponse({"error": "this session has ended"}, 404)
         try:
             data = await _object(request)
             heard = data.get("heard_s")
-            session.hear(float(heard) if isinstance(heard, int | float) else 0.0)
+            gaps = data.get("gaps")
+            session.hear(float(heard) if isinstance(heard, int | float) else 0.0, gaps if isinstance(gaps, int) else 0)
             if "settings" in data:
                 session.change(await run_in_threadpool(LiveSettings.of, data["settings"]))
         except ValueError as error:

@@ -77,6 +77,32 @@ def test_errors_are_said_beside_the_file_and_go_when_it_is_right(tmp_path: Path)
     assert not [name for name in names(tmp_path) if name.startswith(".")]
 
 
+def test_what_failed_is_tried_again_when_it_is_saved_again(tmp_path: Path) -> None:
+    writer = Writer()
+    watch = FolderWatch(tmp_path, writer, settle_s=0.01)
+    SHEET.save(tmp_path / "song.json")
+    SHEET.save(tmp_path / "song.mid")
+    watch.update([tmp_path / "song.mid"])
+    assert "song.musetune.error.txt" in names(tmp_path)
+    (tmp_path / "song.json").unlink()
+    watch.update([tmp_path / "song.json"])  # gone
+    SHEET.save(tmp_path / "song.mid")  # the same as before
+    watch.update([tmp_path / "song.mid"])
+    assert writer.seen == [["C:maj", "A:min"]]
+    assert names(tmp_path) == {"song.mid", "song.musetune.wav", "song.musetune.mid"}
+
+
+def test_every_kind_of_lead_sheet_is_rendered_and_levels_of_a_mix_are_none(tmp_path: Path) -> None:
+    writer = Writer()
+    watch = FolderWatch(tmp_path, writer, settle_s=0.01)
+    for name in ("one.musicxml", "two.jams", "three.json"):
+        SHEET.save(tmp_path / name)
+    (tmp_path / "song.mix.json").write_text("{}")  # beside the audio of generate --stems
+    watch.update(watch.waiting())
+    assert writer.seen == 3 * [["C:maj", "A:min"]]
+    assert not [name for name in names(tmp_path) if name.endswith("error.txt")]
+
+
 def test_what_was_there_stays_until_the_new_is_whole(tmp_path: Path) -> None:
     SHEET.save(tmp_path / "song.json")
     (tmp_path / "song.musetune.wav").write_text("old")
