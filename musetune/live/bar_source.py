@@ -1,4 +1,4 @@
-"""A chart that goes round and round and may change at any time, bar by bar, for a stream that asks before each chunk."""
+"""A chart that goes round and round and may change at any time, handed out bar by bar to a stream that asks."""
 
 from __future__ import annotations
 

@@ -91,8 +91,8 @@ def stream(
     longest_s = pipe.unet.config.sample_size * pipe.row_s
     if not least_s - 1e-6 <= window_s <= longest_s + 1e-6:
         raise ValueError(
-            f"window_seconds={window_s:g} is outside {least_s:g}–{longest_s:g}: chunks of {least_s - AHEAD_S - BEHIND_S:g}"
-            f" s at least with {AHEAD_S + BEHIND_S:g} s around them, up to the base's own length"
+            f"window_seconds={window_s:g} is outside {least_s:g}–{longest_s:g}: chunks of "
+            f"{or_default(given_s, LEAST_S):g} s with {AHEAD_S + BEHIND_S:g} s around them, up to the base's own length"
         )
     chunk_s = or_default(given_s, window_s - AHEAD_S - BEHIND_S)  # all that the window holds
     score = StreamScore(sheet_source, prompt, chunk_s, opening_s)

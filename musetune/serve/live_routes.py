@@ -65,7 +65,10 @@ class LiveRoutes:
         return StreamingResponse(frames, media_type="application/octet-stream", headers=HEADERS)
 
     async def control(self, request: Request) -> Response:
-        """Note what was heard (``heard_s``, and how many ``gaps`` there were), change the ``settings``, or ``stop``; 404 where the session has ended."""
+        """Note what was heard (``heard_s``, and how many ``gaps``), change the ``settings``, or ``stop``.
+
+        404 where the session has ended.
+        """
         session = self.stage.session(request.path_params["token"])
         if session is None:
             return JSONResponse({"error": "this session has ended"}, 404)

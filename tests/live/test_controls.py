@@ -14,11 +14,11 @@ from mido import Message
 from mido.ports import EchoPort
 
 from musetune import Chord, Key, LeadSheet
-from musetune.symbols import BeatGrid
 from musetune.live.controls import LiveControls
 from musetune.live.keys import chord_keys, key_map, press, read_keys
 from musetune.live.midi import HeldNotes, MidiClock, clock_times
 from musetune.pipeline.stream_score import StreamPassage, StreamPosition, StreamScore
+from musetune.symbols import BeatGrid
 
 CHART = LeadSheet.parse("| C | F G |", bpm=120)
 

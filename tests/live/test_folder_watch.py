@@ -160,17 +160,21 @@ def test_half_a_file_is_not_read_and_own_files_start_nothing(tmp_path: Path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stems", [False, True])
-def test_the_command_writes_audio_and_midi(tiny_base: Path, tmp_path: Path, stems: bool) -> None:
+@pytest.mark.parametrize(
+    ("reads_stems", "given", "stems"), [(False, [], False), (True, [], True), (True, ["--no-stems"], False)]
+)
+def test_the_command_writes_audio_and_midi(
+    tiny_base: Path, tmp_path: Path, reads_stems: bool, given: list[str], stems: bool
+) -> None:
     pipe = make_pipe(tiny_base)
-    if stems:
+    if reads_stems:
         pipe.adapter.add_stems(16, 8, mel_frontend(pipe).frequencies)
     adapter = pipe.save_adapter(tmp_path / "adapter")
     folder = tmp_path / "songs"
     folder.mkdir()
     SHEET.save(folder / "song.mid")
     options = ["--base", str(tiny_base), "--adapter", str(adapter), "--steps", "1", "--once", "--lufs", "-5"]
-    options += ["--stems"] * stems
+    options += given
     done = CliRunner().invoke(app, ["watch", str(folder), *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     wave, rate = soundfile.read(folder / "song.musetune.wav")
