@@ -267,7 +267,9 @@ def main() -> None:
             gaps = DRIVERS[name](player, args.seconds)
             records.append(record(name, player, gaps))
             print(row(records[-1]), flush=True)
-    print(f"\n{args.clock} clock, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads\n")
+    print(
+        f"\n{args.clock} clock, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads\n"
+    )
     print(table(records))
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -178,7 +178,7 @@ window.mtLive = (() => {
     if (!session || !panel()) return;
     const { context, gaps, made } = session, card = Math.round(1000 * (context.baseLatency + (context.outputLatency || 0)));
     part("facts").textContent = session.scheduled
-      ? `${ready().toFixed(1)} s lie ready: a change is heard at the first bar line after that. The last chunk took ${made.toFixed(1)} s; `
+      ? `${ready().toFixed(1)} s lie ready: a change is heard at the next bar line, or soon after one that is nearer. The last chunk took ${made.toFixed(1)} s; `
         + `sound card ${card} ms; gaps: ${gaps}.` + (session.record ? " Recording." : "")
       : "The first bar is being made …";
   };

@@ -17,8 +17,8 @@ from musetune.symbols.meter import METERS
 
 FIRST_KEY = "C major"
 HINT = (
-    "Start, then press pads: the chord changes at the next bar line. Tempo changes there too; genres, loudness and "
-    "words at the next chunk."
+    "Start, then press pads: the chord changes at the next bar line or, where you press too late for it, within that "
+    "bar. Key, meter and tempo change there too; genres, loudness and words at the next chunk."
 )
 
 
