@@ -245,7 +245,7 @@ def main() -> None:
     parser.add_argument("--driver", nargs="+", choices=DRIVERS, default=list(DRIVERS))
     parser.add_argument("--bars", nargs="+", type=float, default=[1.0, 1.3, 2.0, 2.3, 3.0], help="seconds")
     parser.add_argument("--seconds", type=float, default=40, help="of music for each")
-    parser.add_argument("--fast", action=argparse.BooleanOptionalAction, default=True, help="the adapter for few steps")
+    parser.add_argument("--fast", action=argparse.BooleanOptionalAction, default=True, help="with the adapter fast")
     parser.add_argument("--clock", choices=("processor", "wall"), default="processor")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device")
@@ -267,9 +267,8 @@ def main() -> None:
             gaps = DRIVERS[name](player, args.seconds)
             records.append(record(name, player, gaps))
             print(row(records[-1]), flush=True)
-    print(
-        f"\n{args.clock} clock, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads\n"
-    )
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads"
+    print(f"\n{args.clock} clock, {machine}\n")
     print(table(records))
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

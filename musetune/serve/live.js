@@ -159,7 +159,7 @@ window.mtLive = (() => {
     mark();
   };
   const mark = () => {
-    for (const pad of panel().querySelectorAll(".mt-pad"))
+    for (const pad of part("pads").querySelectorAll(".mt-pad"))
       pad.setAttribute("aria-pressed", String(Boolean(session) && pad.dataset.numeral === chord));
   };
   const follow = () => {
@@ -185,7 +185,7 @@ window.mtLive = (() => {
   setInterval(facts, 250);
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.(".mt-live [data-live]"), pad = event.target.closest?.(".mt-live .mt-pad");
+    const button = event.target.closest?.(".mt-live [data-live]"), pad = event.target.closest?.('.mt-live [data-live="pads"] .mt-pad');
     if (pad) {
       chord = pad.dataset.numeral;
       mark();

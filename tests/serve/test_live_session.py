@@ -219,6 +219,44 @@ def frames(body: bytes) -> list[dict[str, Any]]:
     return out
 
 
+def test_a_progression_is_read_and_moved_for_its_board() -> None:
+    testclient = pytest.importorskip("starlette.testclient", reason="needs httpx")
+    from starlette.applications import Starlette
+
+    from musetune.serve.live_routes import LiveRoutes
+
+    stage = LiveStage(Drummer(), threading.Lock())  # type: ignore[arg-type]
+    client = testclient.TestClient(Starlette(routes=LiveRoutes(stage).routes()))
+    chart = {"text": "| C | V7/V |", "key": "C major"}
+    words = client.get("/musetune/words", params=chart | {"meter": "3/4", "bpm": "90"}).text
+    assert 'data-text="| C | V7/V |"' in words
+    assert 'data-bpm="90"' in words
+    moved = client.get("/musetune/transposed", params=chart | {"semitones": "2"})
+    assert moved.json() == {"text": "| D | V7/V |", "key": "D major"}
+    assert (
+        'aria-label="Chord pads, D major"'
+        in client.get("/musetune/pads", params={"key": "D", "name": "Chord pads"}).text
+    )
+    for address, wrong in (
+        ("words", {"key": "H"}),
+        ("words", {"bpm": "9"}),
+        ("words", {"meter": "4/0"}),
+        ("words", {"text": "C " * 2000}),
+        ("transposed", {"semitones": "13"}),
+        ("transposed", {"semitones": "much"}),
+    ):
+        assert client.get(f"/musetune/{address}", params=chart | {"semitones": "1"} | wrong).status_code == 400, wrong
+
+
+def test_the_live_tab_has_a_board_for_its_progression() -> None:
+    from musetune.serve.live_tab import live_html
+
+    html = live_html(["jazz"], 48000)
+    assert 'data-field="live-progression"' in html
+    assert 'id="live-progression"' in html
+    assert html.count('class="mt-pads"') == 2  # those that play, and those that write
+
+
 def test_the_routes_play_change_and_stop(full_base: Path) -> None:
     """With the real stream of a small pipeline."""
     httpx = pytest.importorskip("httpx", reason="the client of starlette's tests")
