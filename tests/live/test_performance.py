@@ -177,7 +177,9 @@ def run_live(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
     pipe = SimpleNamespace(upsampler=object(), adapters={}, load_adapter=lambda *names: given["adapters"].append(names))
 
     def play(pipe: Any, source: Any, sink: Any, **more: Any) -> performance.Performance:
-        given.update(more, source=source, sink=sink)
+        for note in (60, 64, 67) if "receive" in given else ():
+            given["receive"](Message("note_on", note=note))
+        given.update(more, sink=sink, due=source(StreamPosition(0.0, 1, Fraction(0))))
         sink.close()
         return performance.Performance(1.0, 1, 0, 0.5, 2.0)
 
@@ -186,7 +188,7 @@ def run_live(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
         return pipe, None
 
     def open_port(name: str | None, receive: Any = None) -> Any:
-        given["receive"] = receive
+        given.update({} if receive is None else {"receive": receive})
         return contextlib.nullcontext(SimpleNamespace(send=given["sent"].append))
 
     monkeypatch.setattr("musetune.cli.live.load_pipeline", load)
@@ -213,9 +215,7 @@ def test_a_sheet_a_mix_and_a_keyboard_reach_the_stream(monkeypatch: pytest.Monke
     assert given["adapters"] == ["few", ("jazz", "jazz")]
     assert given["output"][:4] == b"RIFF"
     assert given["sink"]._in_time
-    for note in (60, 64, 67):
-        given["receive"](Message("note_on", note=note))
-    due = given["source"](StreamPosition(0.0, 1, Fraction(0)))
+    due = given["due"]
     assert (due.lead_sheet.chord_labels, due.lead_sheet.bpm, due.mix) == (["C:maj"], pytest.approx(90), {"jazz": 0.5})
 
 
