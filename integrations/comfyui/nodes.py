@@ -197,6 +197,7 @@ class MuseTuneRepaint:
             sampling_rate=rate,
             generator=torch.Generator().manual_seed(seed),
             num_inference_steps=steps,
+            callback_on_step_end=_progress(steps),
         )
         return (_to_comfy(output.audios, output.sampling_rate),)
 

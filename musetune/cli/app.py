@@ -53,7 +53,7 @@ from musetune.cli.stdin import DASH, stdin_file, stdin_text
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
-    from musetune.symbols import LeadSheet
+    from musetune.symbols import Arrangement, LeadSheet
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +65,9 @@ GENERATE_HELP = """Generate audio that follows chords.
 Chords are Roman ("I V vi IV"), pop ("Am7 F C/E G"), Harte ("A:min7 F:maj") or a chart with bars ("| C | G/B . Am7 . |
 % |": the chords of a bar share it, '.' holds, '%' repeats the bar). They repeat until the end. Without --chords the
 prompt alone decides.
+
+OUT.mid beside the audio is for a music program: the chords as notes, or with --stems what every player plays, which
+`musetune replay OUT.mid bass -o NAME` lets play again.
 
 Examples:
 
@@ -175,7 +178,14 @@ def generate(
     ] = False,
     report: Annotated[bool, typer.Option(help="also write what was recognised beside what was asked, as JSON")] = False,
     plot: Annotated[bool, typer.Option(help="also draw it, as PNG")] = False,
-    midi: Annotated[bool, typer.Option("--midi", help="also write the lead sheet as MIDI, chords as notes")] = False,
+    midi: Annotated[
+        bool | None,
+        typer.Option(
+            "--midi/--no-midi",
+            help="MIDI beside the audio: chords as notes, with --stems every player's notes; default where there are "
+            "chords",
+        ),
+    ] = None,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="say what was written, for programs")] = False,
 ) -> None:
@@ -214,11 +224,13 @@ def generate(
             "--candidates": candidates if candidates > 1 else None,
         }
         reject_arguments(flags, "is of one loop: leave it out of a set")
-    if midi and sheet is not None and sheet.resolve() == out.with_suffix(".mid").resolve():
-        raise ValueError(f"--midi would overwrite --sheet {sheet}: give the audio another name")
+    own_midi = sheet is not None and sheet.resolve() == out.with_suffix(".mid").resolve()
+    if own_midi and (midi or (stems and midi is None)):
+        raise ValueError(f"MIDI would overwrite --sheet {sheet}: give the audio another name, or --no-midi")
+    writes_midi = lead_sheet is not None and midi is not False and not own_midi
     if report and sheet is not None and sheet.resolve() == out.with_suffix(".json").resolve():
         raise ValueError(f"--report would overwrite --sheet {sheet}: give the audio another name")
-    pictures = {".json": report, ".png": plot, ".mid": midi}
+    pictures = {".json": report, ".png": plot, ".mid": writes_midi}
     beside = [mix_path(out), *(stem_path(out, name) for name in STEMS)] if stems else []
     prompts = [prompt, *(also or [])]
     takes = loop_files(out, loops or len(prompts)) if many else [out]
@@ -245,8 +257,8 @@ def generate(
         summary = write_loops(pipe, lead_sheet, prompts, call, takes, kind, seed, not mono16, lufs)
     else:
         summary = _make(pipe, lead_sheet, settings, call, out, kind, report, plot)
-    if midi and lead_sheet is not None:
-        summary["midi"] = str(lead_sheet.save(out.with_suffix(".mid")))
+    if writes_midi and lead_sheet is not None:
+        summary["midi"] = str(_write_midi(lead_sheet, call.get("arrangement"), out.with_suffix(".mid")))
     typer.echo(json.dumps(summary, indent=2) if as_json else _lines(summary))
 
 
@@ -345,11 +357,19 @@ def _make(
     return summary
 
 
+def _write_midi(sheet: LeadSheet, notes: Arrangement | None, path: Path) -> Path:
+    """Write the players' notes where there are any, else the sheet's chords as notes."""
+    from musetune.formats.songs import save_song
+
+    return sheet.save(path) if notes is None else save_song(sheet, notes, path, title=path.stem)
+
+
 def _lines(summary: dict[str, Any]) -> str:
     """A line for each file that was written."""
     if "loops" in summary:
         each = f"{summary['seconds']:.3f} s at {summary['sampling_rate']} Hz"
-        return "\n".join([*(f"{one['audio']}: {one['prompt']}" for one in summary["loops"]), f"each {each}"])
+        loops = [f"{one['audio']}: {one['prompt']}" for one in summary["loops"]]
+        return "\n".join([*loops, f"each {each}", *([summary["midi"]] if "midi" in summary else [])])
     stereo = ", stereo" if summary["channels"] == 2 else ""
     lines = [f"{summary['audio']}: {summary['seconds']:.2f} s at {summary['sampling_rate']} Hz{stereo}"]
     lines += [f"{summary['report']}: {summary['summary']}"] if "report" in summary else []

@@ -49,8 +49,8 @@ PROMPT and the options of `musetune plan` decide the plan, --from goes on from o
 and lead are then written on it, sections that come back with the notes that they had. What is printed says of
 each player who wrote the notes: the model, a rule (a fixed pattern, where the model has none), or you.
 
-Files are NAME.mid, NAME.musicxml and so on, NAME being -o. Without any of --midi, --musicxml, --mxl, --jams,
---parts and --plan, and without such a suffix in -o, --midi is meant, beside --audio too where NAME.mid is not there.
+Files are NAME.mid, NAME.musicxml and so on, NAME being -o. NAME.mid is written beside --audio, and without any of
+--midi, --musicxml, --mxl, --jams, --parts and --plan and without such a suffix in -o.
 
 Audio is 48 kHz stereo; its true peak stays below -1 dB. With --stems-audio each player stands at its place, and
 `musetune mix` changes level, pan, mute and solo afterwards.

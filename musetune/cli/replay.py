@@ -16,22 +16,22 @@ from musetune.cli.sound import Fast
 
 HELP = """Let one player of a song play again, and keep the others sample for sample.
 
-SONG.json is what `musetune compose --plan --stems-audio` wrote; SONG.drums.wav and so on lie beside it. The player's
-new sound, all others, and their sum are written as -o, with the notes as .json and .mid. --rewrite writes the player
-other notes first, after those of the others.
+SONG is the .mid that `musetune compose --stems-audio` or `musetune generate --stems` wrote, or the .json of --plan;
+SONG.drums.wav and so on lie beside it. The player's new sound, all others, and their sum are written as -o, with the
+notes as .json and .mid. --rewrite writes the player other notes first, after those of the others.
 
 Examples:
 
-  musetune compose "funky rock at 110 bpm" --plan --stems-audio -o groove
+  musetune compose "funky rock at 110 bpm" --stems-audio -o groove
 
-  musetune replay groove.json bass --seed 3 -o groove2
+  musetune replay groove.mid bass --seed 3 -o groove2
 
-  musetune replay groove.json lead --rewrite --prompt "solo tenor sax" -o groove3
+  musetune replay groove.mid lead --rewrite --prompt "solo tenor sax" -o groove3
 """
 
 
 def replay(
-    song: Annotated[Path, typer.Argument(help="SONG.json of compose --plan", exists=True, dir_okay=False)],
+    song: Annotated[Path, typer.Argument(help="notes: .mid, or .json of compose --plan", exists=True, dir_okay=False)],
     player: Annotated[str, typer.Argument(help="drums, bass, guitar, keys or lead")],
     out: Annotated[Path, typer.Option("--out", "-o", help="name of all files")],
     prompt: Annotated[str | None, typer.Option(help="words; default such as 'solo electric bass, jazz'")] = None,
@@ -67,7 +67,8 @@ def replay(
             break
     else:
         raise FileNotFoundError(
-            f"no {stem.name}.drums.wav, .flac or other player beside {song}: compose with --stems-audio, as wav or flac"
+            f"no {stem.name}.drums.wav, .flac or other player beside {song}: compose with --stems-audio, or generate "
+            "with --stems, as wav or flac"
         )
     files = {one: out.with_name(f"{out.name}.{one}.{kind}") for one in {*there, name}}
     more = [out.with_name(f"{out.name}{suffix}") for suffix in (f".{kind}", ".json", ".mid")]

@@ -222,7 +222,7 @@ def output_of(
     mono16: bool = False,
     lufs: float | None = None,
 ) -> Output:
-    """What -o and the flags mean; MIDI where they say nothing of notes, beside audio too unless NAME.mid is there.
+    """What -o and the flags mean; MIDI beside audio, and where they say nothing of notes.
 
     Raises:
         ValueError: ``kind`` is no format of audio, or contradicts the suffix of ``out``.
@@ -235,6 +235,6 @@ def output_of(
     if tail in KINDS.values() or sounding:
         out, audio = out.with_suffix(""), audio or sounding
         suffixes += [tail] if not sounding and tail not in suffixes else []
-    if not suffixes and not parts and not (audio and out.with_name(f"{out.name}.mid").exists()):
-        suffixes = [".mid"]
+    if ".mid" not in suffixes and (audio or not (suffixes or parts)):
+        suffixes = [".mid", *suffixes]
     return Output(out, tuple(suffixes), parts, audio, stems_audio, kind, mono16, lufs)

@@ -28,7 +28,7 @@ class LikenessReport:
     """How well each thing was kept, 0…1, and the chord by chord report.
 
     The listener is our own analyser, which also told what was to be kept: it forgives in the copy what it misheard in
-    the original. For claims, judge with others (`benchmarks/editing.py`).
+    the original. For claims, judge with others (`benchmarks/covers.py`).
 
     Attributes:
         parts: "chords" (share of the time in which both have the same root and mode), "beats" (F-measure at ±70 ms),

@@ -10,7 +10,7 @@ import numpy as np
 
 from musetune.pipeline.edit_options import EditOptions
 from musetune.pipeline.edit_request import edit_request, generate_latents
-from musetune.pipeline.editing import fit_piece
+from musetune.pipeline.editing import check_covers, fit_piece
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.pieces import AudioInput, open_piece
 from musetune.symbols import GENRES, Arrangement, LeadSheet
@@ -42,6 +42,8 @@ def cover(
     if "melody" in names and (pipe.adapter is None or pipe.adapter.stems is None):
         raise ValueError("this adapter reads no melody: load one that does, such as 'theory', or leave it out of keep")
     piece = open_piece(audio, sampling_rate)
+    if lead_sheet is not None:
+        check_covers(lead_sheet, piece.duration_s)
     heard = lead_sheet or piece.lead_sheet or analyze_piece(piece)
     sheet = heard if genre is None else replace(heard, genre=genre)
     melody, notes = None, options.get("arrangement")
@@ -88,10 +90,11 @@ def check_keep(keep: Sequence[str]) -> tuple[str, ...]:
 
 
 def analyze_piece(piece: AudioInput) -> LeadSheet:
-    """Return the lead sheet that is heard in a recording."""
+    """Return the lead sheet that is heard in a recording, with the genre where one is heard that adapters know."""
     from musetune.analysis import analyze
 
-    return analyze(piece.wave, piece.rate).lead_sheet
+    heard = analyze(piece.wave, piece.rate)
+    return replace(heard.lead_sheet, genre=heard.genre if heard.genre in GENRES else None)
 
 
 def hear_lead(piece: AudioInput, sheet: LeadSheet) -> tuple[Arrangement | None, np.ndarray]:

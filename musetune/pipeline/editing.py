@@ -116,6 +116,8 @@ def vary(
     """Take a piece again; see ``MuseTunePipeline.vary``."""
     check_shares(amount=amount)
     piece = open_piece(audio, sampling_rate)
+    if lead_sheet is not None:
+        check_covers(lead_sheet, piece.duration_s)
     sheet, notes = _music_of(piece, lead_sheet, options, stays=True)
     seconds = piece.duration_s
     rows = pipe._rows(seconds)
@@ -140,6 +142,19 @@ def fit_piece(pipe: Any, wave: np.ndarray, piece: AudioInput) -> np.ndarray:
 
 
 # -- what all kinds share ----------------------------------------------------------------------------------------------
+
+
+def check_covers(sheet: LeadSheet, end_s: float, what: str = "audio") -> None:
+    """Raise ValueError where a sheet ends more than a beat before ``end_s``: what comes after it would follow nothing.
+
+    Example:
+        >>> check_covers(LeadSheet.parse("| C | F |", bpm=120), 4.4)
+    """
+    if sheet.duration_s < end_s - 60 / sheet.bpm:
+        raise ValueError(
+            f"the lead sheet ends at {sheet.duration_s:.2f} s, the {what} at {end_s:.2f} s: give the sheet of the "
+            "whole piece"
+        )
 
 
 def _music_of(
@@ -193,11 +208,7 @@ def _make_anew(
     options: EditOptions,
 ) -> MuseTuneOutput:
     """Make ``stretches`` anew, each with what is around it, and put them into the waveform."""
-    if sheet.duration_s < stretches[-1][1] - 60 / sheet.bpm:
-        raise ValueError(
-            f"the lead sheet ends at {sheet.duration_s:.2f} s, the stretch at {stretches[-1][1]:.2f} s: give the sheet "
-            "of the whole piece"
-        )
+    check_covers(sheet, stretches[-1][1], "stretch")
     window_s, row_s = pipe.unet.config.sample_size * pipe.row_s, pipe.row_s
     wave, latents = piece.wave, None if piece.latents is None else piece.latents.clone()
     for start_s, end_s in clusters(stretches, window_s / 4, piece.duration_s, min(window_s, piece.duration_s)):

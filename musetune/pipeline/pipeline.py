@@ -612,7 +612,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         Args:
             audio: as of ``repaint``.
             prompt: words for the new sound; default "<genre> music".
-            genre: one of musetune's genres; default what is heard.
+            genre: one of musetune's genres; default the sheet's own, or what is heard where the piece is analysed.
             keep: which of chords (with the key), beats, melody, loudness; what is left out is left to the model.
             lead_sheet: in place of the one that is heard, where that was corrected.
             sampling_rate: Hz, of an array.

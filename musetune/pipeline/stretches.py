@@ -20,7 +20,8 @@ def stretches_of(
         sheet: it says where bars are.
         duration_s: length of the audio.
         seconds: (start, end), or a list of them.
-        bars: (first, last), counted from 1, the last one included; or a list of them.
+        bars: (first, last), counted from 1, the last one included; or a list of them. A last bar that the audio ends
+            in goes to the audio's end.
         shortest_s: a stretch is no shorter.
 
     Returns:
@@ -39,7 +40,7 @@ def stretches_of(
         reject_arguments({"bars": bars}, "and seconds: give one of them")
         found = [pair("seconds", one) for one in _pairs(seconds)]
     else:
-        found = [_bar_stretch(sheet, pair("bars", one)) for one in _pairs(bars)]
+        found = [_bar_stretch(sheet, duration_s, pair("bars", one)) for one in _pairs(bars)]
     for start, end in found:
         if not 0 <= start < end <= duration_s + 0.01 or end - start < shortest_s:
             raise ValueError(
@@ -48,7 +49,7 @@ def stretches_of(
             )
     joined: list[Stretch] = []
     for start, end in sorted((start, min(end, duration_s)) for start, end in found):
-        if joined and start <= joined[-1][1] + shortest_s:
+        if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))
@@ -92,9 +93,10 @@ def _pairs(value: Any) -> list[Any]:
     return list(value) if several else [value]
 
 
-def _bar_stretch(sheet: LeadSheet, bars: tuple[float, float]) -> Stretch:
+def _bar_stretch(sheet: LeadSheet, duration_s: float, bars: tuple[float, float]) -> Stretch:
     lines = [float(time) for time in sheet.downbeats_s]
     first, last = bars
     if not (first.is_integer() and last.is_integer() and 1 <= first <= last <= len(lines)):
         raise ValueError(f"bars={first:g}–{last:g} are not whole bars within 1–{len(lines)}, which the lead sheet has")
-    return lines[int(first) - 1], lines[int(last)] if int(last) < len(lines) else sheet.duration_s
+    end = lines[int(last)] if int(last) < len(lines) else sheet.duration_s
+    return lines[int(first) - 1], min(end, duration_s) if lines[int(last) - 1] < duration_s else end

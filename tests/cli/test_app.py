@@ -13,10 +13,13 @@ import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 from musetune import LeadSheet, MuseTunePipeline, MusicAdapter, __version__, cli
 from musetune.audio import load_audio
 from musetune.audio.loudness import true_peak
+from musetune.cli.app import app
+from musetune.formats.songs import load_arrangement
 
 
 def musetune(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -74,7 +77,7 @@ def test_a_sheet_is_cut_to_the_seconds_that_were_asked_for(tiny_base: Path, adap
     part = ["--follow", "chords", "--follow", "key", "--follow-seconds", "0", "1", "--window-seconds", "1.5"]
     pushed = ["--guidance-interval", "0", "0.8", "--music-guidance-interval", "0.2", "1"]
     out = tmp_path / "d.WAV"
-    done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, *part, *pushed, "--midi", "-o", out)
+    done = musetune("generate", "x", "--sheet", sheet, "--seconds", "2", *options, *part, *pushed, "-o", out)
     assert done.returncode == 0, done.stderr
     assert LeadSheet.load(out.with_suffix(".mid")).chord_labels == ["C:maj"]
     assert f"{out}: 2.00 s at 48000 Hz, stereo" in done.stdout
@@ -333,3 +336,8 @@ def test_players_of_a_call_come_apart_and_can_be_mixed(tiny_base: Path, tmp_path
     assert np.array_equal(waves[0], np.sum(waves[1:], axis=0))
     assert waves[0].shape == (2, 4 * 48000)
     assert musetune("mix", tmp_path, "--mute", files[0].suffixes[0].strip(".")).returncode == 0
+    notes = load_arrangement(out.with_suffix(".mid"))  # what the players play, not the chords
+    assert {name for name, stem in notes.stems.items() if stem.notes} == {path.suffixes[0][1:] for path in files[:-1]}
+    command = ["replay", str(out.with_suffix(".mid")), "bass", "-o", str(tmp_path / "again"), *map(str, options[:8])]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    assert np.array_equal(*(load_audio(tmp_path / f"{name}.drums.wav")[0] for name in ("band", "again")))

@@ -252,6 +252,9 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
     assert run("compose", "dub", *asked, *plain)[0] == 0
     assert (soundfile.info("plain.ogg").channels, soundfile.info("plain.ogg").samplerate) == (1, 16000)
     assert Path("plain.mid").is_file()
+    Path("plain.mid").write_bytes(b"another song's")
+    assert run("compose", "dub", *asked, *plain, "--force")[0] == 0
+    assert list(load_arrangement("plain.mid").stems) == ["bass"]
     assert run("compose", "dub", *asked, "--audio", "--audio-format", "flac", "-o", "some.thing")[0] == 0
     assert soundfile.info("some.thing.flac").samplerate == 48000
 
@@ -331,9 +334,22 @@ def test_the_shipped_models_compose_from_a_sentence(run) -> None:  # type: ignor
     assert load_arrangement("waltz.mid").stems["bass"].notes
 
 
-def test_notes_are_written_beside_audio_unless_others_are_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "kinds", "parts", "audio", "suffixes"),
+    [
+        ("song.wav", set(), False, False, (".mid",)),
+        ("song", {"plan"}, False, True, (".mid", ".json")),
+        ("song", {"jams"}, True, True, (".mid", ".jams")),
+        ("song", {"jams"}, False, False, (".jams",)),
+        ("song", set(), True, False, ()),
+        ("song.mid", set(), False, True, (".mid",)),
+    ],
+)
+def test_midi_is_written_beside_audio_and_where_nothing_else_is_asked_for(
+    tmp_path: Path, name: str, kinds: set[str], parts: bool, audio: bool, suffixes: tuple[str, ...]
+) -> None:
     from musetune.cli.song import output_of
 
-    beside = output_of(tmp_path / "song.wav", set(), False, False, False)
-    assert (beside.suffixes, beside.audio) == ((".mid",), True)
-    assert output_of(tmp_path / "song", {"jams"}, False, True, False).suffixes == (".jams",)
+    (tmp_path / "song.mid").touch()  # of another song
+    asked = output_of(tmp_path / name, kinds, parts, audio, False)
+    assert (asked.suffixes, asked.audio) == (suffixes, audio or name == "song.wav")

@@ -39,9 +39,11 @@ def test_a_loop_and_a_set_of_loops(options: list[str], tmp_path: Path) -> None:
     style = save_audio(tmp_path / "like.wav", 0.1 * np.random.default_rng(0).normal(size=8000), 16000)
     run("generate", "pop", *chords, "--loop", "--style-audio", str(style), "-o", str(tmp_path / "one.wav"))
     assert soundfile.info(tmp_path / "one.wav").frames == PERIOD
+    assert LeadSheet.load(tmp_path / "one.mid").chord_labels == ["C:maj", "F:maj"]
     made = run(
         "generate", "drums", "--also", "bass", "--loops", "3", "--lufs", "-5", *chords, "-o", str(tmp_path / "set.flac")
     )
+    assert made["midi"] == str(tmp_path / "set.mid")
     assert [(Path(one["audio"]).name, one["prompt"], one["seed"]) for one in made["loops"]] == [
         ("set-1.flac", "drums", 0),
         ("set-2.flac", "bass", 1),
@@ -58,11 +60,15 @@ def test_a_loop_and_a_set_of_loops(options: list[str], tmp_path: Path) -> None:
     [
         (["--loop", "--chords", "C F", "--seconds", "3"], "no whole number of bars"),
         (["--loop"], "--loop needs"),
+        (["--sheet", "SHEET.mid", "--midi"], "MIDI would overwrite"),
+        (["--sheet", "SHEET.mid", "--stems"], "give the audio another name, or --no-midi"),
         (["--loops", "2", "--chords", "C F", "--report"], "--report is of one loop"),
         (["--chords", "C F", "--style-strength", "0.5"], "needs --style-audio"),
     ],
 )
 def test_what_is_no_loop_is_said_before_anything_is_loaded(command: list[str], message: str, tmp_path: Path) -> None:
+    sheet = str(SHEET.save(tmp_path / "a.mid"))
+    command = [word.replace("SHEET.mid", sheet) for word in command]
     with pytest.raises(ValueError, match=message):
         CliRunner().invoke(app, ["generate", "pop", *command, "-o", str(tmp_path / "a.wav")], catch_exceptions=False)
 

@@ -18,6 +18,8 @@ import pytest
 import torch
 from small_pipe import make_pipe
 
+from musetune import LeadSheet
+
 FOLDER = Path(__file__).parents[2] / "integrations" / "comfyui"
 WIDGETS = {"STRING": str, "INT": int, "FLOAT": float, "BOOLEAN": bool}
 
@@ -129,6 +131,33 @@ def test_steps_are_shown_and_stopped_inside_comfyui(pack: ModuleType, monkeypatc
     with pytest.raises(RuntimeError, match="interrupted"):
         on_step(None, 2, None, {})
     assert shown == [1, 1]
+
+
+def test_stop_stops_a_repaint_between_two_steps(
+    pack: ModuleType, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+
+    def check() -> None:
+        if len(shown) == 2:
+            raise RuntimeError("interrupted")
+
+    monkeypatch.setitem(sys.modules, "comfy", ModuleType("comfy"))
+    management = SimpleNamespace(throw_exception_if_processing_interrupted=check)
+    monkeypatch.setitem(sys.modules, "comfy.model_management", management)
+    bar = SimpleNamespace(update=shown.append)
+    monkeypatch.setitem(sys.modules, "comfy.utils", SimpleNamespace(ProgressBar=lambda steps: bar))
+    wave = 0.1 * torch.randn(1, 2, 4 * 16000, generator=torch.Generator().manual_seed(0))
+    audio, sheet = {"waveform": wave, "sample_rate": 16000}, LeadSheet.parse("| C | F |", bpm=120)
+    repaint = pack.NODE_CLASS_MAPPINGS["MuseTuneRepaint"]().repaint
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="interrupted"):  # as ComfyUI runs nodes
+        repaint(make_pipe(tiny_base), audio, sheet, 2, 2, "", "pop", 0, 5)
+    assert shown == [1, 1]
+    shown.clear()
+    with torch.inference_mode():
+        (made,) = repaint(make_pipe(tiny_base), audio, sheet, 2, 2, "Dm7 G7", "pop", 0, 1)
+    assert shown == [1]
+    assert torch.equal(made["waveform"][..., : 2 * 16000 - 800], wave[..., : 2 * 16000 - 800])
 
 
 def test_audio_goes_through_unchanged(pack: ModuleType) -> None:

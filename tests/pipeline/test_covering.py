@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from small_pipe import make_pipe, read_stems, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio.dynamics import loudness_curve
-from musetune.symbols.arrangement import Arrangement
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
 SHEET = LeadSheet.parse("| C | F | G | C |", bpm=240, genre="pop")
 QUICK: dict[str, Any] = {"num_inference_steps": 1}
@@ -89,12 +90,37 @@ def test_a_recording_is_analysed(pipe: MuseTunePipeline, monkeypatch: pytest.Mon
     from musetune import analysis
 
     class Found:
-        lead_sheet = SHEET
+        lead_sheet = replace(SHEET, genre=None)  # a lead sheet that was heard has none
+        genre: str | None = "blues"
 
     monkeypatch.setattr(analysis, "analyze", lambda wave, rate: Found())
-    made = pipe.cover(tune(16000, 60, 64, 67, 72), sampling_rate=16000, keep="chords", **QUICK)
-    assert made.lead_sheet == SHEET
+    requests = watch(pipe, monkeypatch)
+    wave = tune(16000, 60, 64, 67, 72)
+    made = pipe.cover(wave, sampling_rate=16000, keep="chords", **QUICK)
+    assert made.lead_sheet == replace(SHEET, genre="blues")  # as heard
+    assert requests[0].music[0].mask.streams[-1] == "genre"
     assert set(made.reports[0].parts) == {"chords"}
+    for heard in ("world", None):  # what adapters do not know, and what the analyser is not sure of
+        Found.genre = heard
+        plain = pipe.cover(wave, sampling_rate=16000, keep="chords", return_report=False, **QUICK)
+        assert plain.lead_sheet.genre is None
+        assert "genre" not in requests[-1].music[0].mask.streams
+
+
+def test_a_result_keeps_its_own_lead_over_several_windows(
+    pipe: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 1.7 * pipe.unet.config.sample_size * pipe.row_s
+    sheet = LeadSheet.parse("C F", bpm=180, genre="pop", duration_seconds=seconds)
+    band = Arrangement(
+        sheet.grid, {"lead": Stem(73, (StemNote(0.0, 2.0, 65),)), "bass": Stem(33, (StemNote(0.0, 1.0, 36),))}
+    )
+    take = pipe("pop", lead_sheet=sheet, arrangement=band, generator=seeded(), **QUICK)
+    requests = watch(pipe, monkeypatch)
+    made = pipe.cover(take, genre="jazz", return_report=False, generator=seeded(), **QUICK)
+    assert requests[0].music[0].arrangement.stems == {"lead": band.stems["lead"]}
+    assert made.audios.shape == take.audios.shape
+    assert made.lead_sheet.genre == "jazz"
 
 
 @pytest.mark.parametrize(
@@ -103,8 +129,9 @@ def test_a_recording_is_analysed(pipe: MuseTunePipeline, monkeypatch: pytest.Mon
         ({"keep": ("chords", "melodie")}, "did you mean 'melody'"),
         ({"keep": ("loudness",)}, "keeps nothing of what is played"),
         ({"genre": "jass"}, "did you mean 'jazz'"),
+        ({"audio": tune(16000, 60, 60, 60, 60, 60)}, r"ends at 4\.00 s, the audio at 5\.00 s"),
     ],
 )
 def test_what_cannot_be_covered_is_said(pipe: MuseTunePipeline, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pipe.cover(tune(16000, 60), lead_sheet=SHEET, sampling_rate=16000, **arguments)
+        pipe.cover(**{"audio": tune(16000, 60), "lead_sheet": SHEET, "sampling_rate": 16000} | arguments)

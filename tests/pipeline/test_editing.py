@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_pipe import make_pipe, play, seeded
+from small_pipe import make_pipe, play, read_stems, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import save_audio
@@ -16,6 +16,7 @@ from musetune.pipeline.continuing import put_chords
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.splicing import FADE_S, crossfade, least_flux, splice
 from musetune.pipeline.stretches import clusters, stretches_of
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
 SHEET = LeadSheet.parse("| C | F | G | C |", bpm=240)  # bars of 1 s
 QUICK: dict[str, Any] = {"num_inference_steps": 1}
@@ -146,6 +147,7 @@ def test_vary_goes_from_the_codec_to_a_new_take(pipe: MuseTunePipeline, result: 
         ({"seconds": (3, 9)}, r"0–4\.00 s"),
         ({"bars": (4, 5)}, "1–4"),
         ({"seconds": (1, 2), "lead_sheet": SHEET.slice(0, 2)}, r"ends at 0\.50 s"),
+        ({"audio": recording(16000, 2.9), "bars": (3, 4)}, r"0–2\.90 s"),
         ({"seconds": (1, 2), "sampling_rate": None}, "needs sampling_rate"),
         ({"seconds": (1, 2), "num_inference_steps": 0}, "num_inference_steps=0"),
     ],
@@ -159,10 +161,62 @@ def test_what_cannot_be_repainted_is_said(pipe: MuseTunePipeline, arguments: dic
 def test_amounts_and_lengths_out_of_range(pipe: MuseTunePipeline, result: MuseTuneOutput) -> None:
     with pytest.raises(ValueError, match=r"amount=1\.5"):
         pipe.vary(result, amount=1.5)
+    with pytest.raises(ValueError, match=r"ends at 2\.00 s, the audio at 4\.00 s: give the sheet of the whole piece"):
+        pipe.vary(result, SHEET.slice(0, 8))
     with pytest.raises(ValueError, match="before_seconds=4 or after_seconds"):
         pipe.extend(result, SHEET)
     with pytest.raises(ValueError, match=r"lasts 4\.00 s, the whole 8\.00 s"):
         pipe.extend(result, SHEET, after_seconds=4)
+
+
+def test_stretches_that_nearly_touch_stay_two_and_what_lies_between_them_stays(pipe: MuseTunePipeline) -> None:
+    assert stretches_of(SHEET, 4.0, [(2.08, 3), (1, 2)], None) == [(1, 2), (2.08, 3)]
+    assert stretches_of(SHEET, 4.0, [(1, 2), (2, 3)], None) == [(1, 3)]
+    wave = recording(16000)
+    made = pipe.repaint(wave, SHEET, seconds=[(1, 2), (2.08, 3)], sampling_rate=16000, generator=seeded(), **QUICK)
+    kept_and_changed(wave, made.audios[0], 16000, (1, 2), (2.08, 3))
+    between = slice(2 * 16000, round(2.03 * 16000))
+    assert np.array_equal(wave[:, between], made.audios[0][:, between])
+
+
+def test_a_cut_may_lie_nearer_to_an_end_than_a_crossfade_reaches(pipe: MuseTunePipeline) -> None:
+    wave = recording(16000)
+    made = pipe.repaint(wave, SHEET, seconds=(0.03, 3.98), sampling_rate=16000, generator=seeded(), **QUICK)
+    assert np.isfinite(made.audios).all()
+    assert np.array_equal(wave[:, -320:], made.audios[0][:, -320:])
+    assert not np.array_equal(wave[:, 480:-1200], made.audios[0][:, 480:-1200])
+
+
+def test_a_last_bar_that_the_audio_ends_in_goes_to_its_end(pipe: MuseTunePipeline) -> None:
+    assert stretches_of(SHEET, 3.9, None, (4, 4)) == [(3.0, 3.9)]
+    wave = recording(16000, 3.9)
+    made = pipe.repaint(wave, SHEET, bars=(4, 4), sampling_rate=16000, generator=seeded(), **QUICK)
+    kept_and_changed(wave, made.audios[0], 16000, (3.0, 3.9))
+
+
+def test_new_notes_are_heeded_by_a_stretch_and_by_what_comes_after(tiny_base: Path) -> None:
+    band, wave = read_stems(make_pipe(tiny_base)), recording(16000, channels=1)[0]
+    longer = LeadSheet.parse("| C | F | G | C | F |", bpm=240)
+    calls: dict[str, dict[str, Any]] = {
+        "repaint": {"lead_sheet": SHEET, "bars": (2, 2)},
+        "extend": {"lead_sheet": longer, "after_seconds": 1.0},
+    }
+    for kind, call in calls.items():
+        own = [
+            getattr(band, kind)(
+                wave, sampling_rate=16000, arrangement=lead_of(longer, pitch), generator=seeded(), **call, **QUICK
+            )
+            for pitch in (60, 67)
+        ]
+        new = slice(16000, 2 * 16000) if kind == "repaint" else slice(4 * 16000, None)
+        assert not np.array_equal(own[0].audios[0][new], own[1].audios[0][new]), kind
+        assert own[1].arrangement == lead_of(longer, 67)
+
+
+def lead_of(sheet: LeadSheet, pitch: int) -> Arrangement:
+    """A note a bar."""
+    notes = tuple(StemNote(float(beat), 4.0, pitch) for beat in range(0, int(sheet.length), 4))
+    return Arrangement(sheet.grid, {"lead": Stem(73, notes)})
 
 
 def test_pieces_hold_their_stretches_and_do_not_overlap() -> None:
@@ -220,3 +274,13 @@ def test_a_stereo_result_gets_its_stretch_in_stereo(pipe: MuseTunePipeline) -> N
     kept_and_changed(take.audios[0], made.audios[0], 48000, (1, 2))
     left, right = made.audios[0][:, 50000:90000]
     assert not np.array_equal(left, right)
+
+
+def test_a_long_stereo_recording_is_varied_in_several_windows(pipe: MuseTunePipeline) -> None:
+    seconds = 2.5 * pipe.unet.config.sample_size * pipe.row_s
+    sheet, wave = LeadSheet.parse("C F", bpm=180, duration_seconds=seconds), recording(16000, seconds)
+    made = pipe.vary(wave, sheet, amount=1.0, sampling_rate=16000, generator=seeded(), **QUICK)
+    assert made.audios.shape == (1, *wave.shape)
+    third = wave.shape[-1] // 3
+    for start in (0, third, 2 * third):
+        assert np.abs(made.audios[0][:, start : start + third]).max() > 1e-3
