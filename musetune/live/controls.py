@@ -46,8 +46,8 @@ class LiveControls:
         >>> controls(StreamPosition(0.0, 1, Fraction(0))).lead_sheet.chord_labels
         ['C:maj', 'F:maj']
         >>> controls.hold(Chord.parse("Am7"))
-        >>> controls(StreamPosition(2.0, 2, Fraction(0))).lead_sheet.chord_labels
-        ['A:min7']
+        >>> controls(StreamPosition(2.0, 2, Fraction(0))).lead_sheet.chord_labels  # this bar and the next
+        ['A:min7', 'A:min7']
     """
 
     def __init__(self, chart: LeadSheet, prompt: str = "") -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LOUDNESS_DB = (-30.0, 6.0)
 MIX = (0.0, 1.0)
-MARGIN_S = 0.15  # of sound that lies ready beyond what the next chunk may take: the way to the client is in it
+MARGIN_S = 0.1  # of sound that lies ready beyond what the next chunk may take: the way to the client and back is in it
 AT_FIRST = 2  # chunks that are made at once
 ABSENCE_S = 4.0  # who has not said for so long what was heard is gone
 BEAT_S = 0.02  # how often it is looked whether the next chunk is due
