@@ -1,5 +1,5 @@
-"""How soon a change is heard, with a pipeline that takes a known time for a chunk: what the benchmark measures, and what
-playing live promises, from the command line and in the page.
+"""How soon a change is heard, with a pipeline that takes a known time for a chunk: what the benchmark measures, and
+what playing live promises, from the command line and in the page.
 """
 
 from __future__ import annotations
