@@ -167,6 +167,7 @@ class StreamScore:
         self._place: _Place | None = None
         self._waiting: LeadSheet | None = None  # a sheet that begins at the next bar line, or
         self._at_once = False  # with the next passage
+        self.sheets = 0  # how many the source has given so far that were begun
         self._seconds, self._bar, self._beat = 0.0, 0, Fraction(0)
         self._past: deque[StreamPassage] = deque()
 
@@ -182,6 +183,7 @@ class StreamScore:
         begins_bar = self._on_bar_line()
         if self._waiting is not None and (begins_bar or self._at_once):
             self._place, self._waiting = _Place(self._waiting, Fraction(0)), None
+            self.sheets += 1
         if self._place is None:
             raise ValueError("the source gives no lead sheet to begin with: give one in its first answer")
         sheet, after = self._place.passage(self._longest_s, self._opening_s if begins_bar else None)
@@ -195,6 +197,13 @@ class StreamScore:
         self._place, self._seconds = after, passage.end_s
         self._past.append(passage)
         return passage
+
+    @property
+    def bar_end_s(self) -> float:
+        """Where in the stream the bar ends of which the last passage was a part, as far as is known."""
+        if self._place is None or self._on_bar_line():
+            return self._seconds
+        return self._seconds + self._place.passage(math.inf)[0].duration_s
 
     def window(self, start_s: float, seconds: float) -> LeadSheet:
         """Return what was and, as far as is known, will be played from ``start_s`` on, time 0 there.
@@ -240,7 +249,8 @@ class StreamScore:
 def join_sheets(sheets: Iterable[LeadSheet]) -> LeadSheet:
     """Play sheets of whole beats one after the other; genre and style are the last one's.
 
-    A sheet that begins on a bar line begins a bar, also where the bar before is not full.
+    A sheet that begins on a bar line begins a bar, also where the bar before is not full. Where one begins within
+    a bar, a chord that goes on is one chord.
 
     Args:
         sheets: at least one.
@@ -257,7 +267,10 @@ def join_sheets(sheets: Iterable[LeadSheet]) -> LeadSheet:
     times, length = [0.0], Fraction(0)
     every = list(sheets)
     for sheet in every:
-        chords += (replace(span, start=span.start + length) for span in sheet.chords)
+        begun = [replace(span, start=span.start + length) for span in sheet.chords]
+        if chords and sheet.first_downbeat != 0 and chords[-1].chord == begun[0].chord:
+            chords[-1] = replace(chords[-1], beats=chords[-1].beats + begun.pop(0).beats)
+        chords += begun
         keys += (replace(span, start=span.start + length) for span in sheet.keys)
         if not meters or sheet.first_downbeat == 0:
             meters.append(MeterSpan(length, sheet.meter))

@@ -111,6 +111,9 @@ def stream(
 class Painter:
     """Makes latents of a stream, passage by passage, amid the latents that came before.
 
+    What the window holds of a bar is made with its first passage; the others take it as it is where nothing has changed
+    meanwhile.
+
     Args:
         pipe: the pipeline.
         score: what is played.
@@ -124,14 +127,29 @@ class Painter:
         self.rows = 8 * math.ceil(window_s / pipe.row_s / 8 - 1e-6)  # the U-Net halves rows
         self._first = 0  # row of the stream where ``_known`` begins
         self._known: Tensor | None = None  # (1, channels, rows, cols), what stays of the last window
+        self._window: tuple[tuple[object, ...], Tensor] | None = None  # of what it was made, and all of it
         self._words: tuple[tuple[str, int], tuple[dict[str, Tensor], Tensor]] | None = None
         self._said: deque[str] = deque(maxlen=50)
 
     def paint(self, passage: StreamPassage) -> tuple[Tensor, int]:
         """Return latents (1, channels, rows, cols) of a passage and of what is around it, and their first row."""
+        row_s = self.pipe.row_s
+        made_of = (self.score.sheets, passage.prompt, None if passage.mix is None else dict(passage.mix))
+        end_row = math.ceil((passage.end_s + AHEAD_S) / row_s - 1e-6)
+        if self._window is None or self._window[0] != made_of or end_row > self._first + self._window[1].shape[2]:
+            latents, first = self._paint(passage)
+            self._first, self._window = first, (made_of, latents)
+        latents = self._window[1]
+        self._known = latents[:, :, : math.floor(passage.end_s / row_s + 1e-6) - self._first].clone()
+        return latents, self._first
+
+    def _paint(self, passage: StreamPassage) -> tuple[Tensor, int]:
+        """Denoise a window that ends behind the passage, or behind its bar where it holds that."""
         pipe, row_s = self.pipe, self.pipe.row_s
         kept_rows = math.floor(passage.start_s / row_s + 1e-6)  # rows of the stream that stay as they are
-        needed = math.ceil((passage.end_s + AHEAD_S) / row_s - 1e-6) - kept_rows
+        bar_end_s, room_s = self.score.bar_end_s, self.rows * row_s - AHEAD_S - BEHIND_S
+        end_s = bar_end_s if bar_end_s - passage.start_s <= room_s else passage.end_s
+        needed = math.ceil((end_s + AHEAD_S) / row_s - 1e-6) - kept_rows
         rows = max(self.rows, 8 * math.ceil((needed + BEHIND_S / row_s) / 8))
         first = max(0, kept_rows - (rows - needed))
         shape = (1, pipe.unet.config.in_channels, rows, pipe.adapter.config.cols)
@@ -156,7 +174,6 @@ class Painter:
                 generator=generator,
                 source=self._source(noise, kept_rows, first),
             )
-        self._first, self._known = first, latents[:, :, : math.floor(passage.end_s / row_s + 1e-6) - first].clone()
         return latents, first
 
     def _request(self, passage: StreamPassage, start_s: float, seconds: float) -> GenerationRequest:

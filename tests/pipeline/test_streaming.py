@@ -82,6 +82,30 @@ def test_seams_are_no_steps(pipe: MuseTunePipeline) -> None:
 
 
 @pytest.mark.slow
+def test_the_rest_of_a_bar_is_made_with_its_opening_unless_something_changes(pipe: MuseTunePipeline) -> None:
+    passes: list[int] = []
+    hook = pipe.unet.register_forward_pre_hook(lambda module, args: passes.append(1))
+    made, changed = [], StreamInput(SHEET.slice(0, 8).slice(1, 8), at_once=True)
+
+    def source(position: StreamPosition) -> StreamInput:
+        made.append(len(passes))
+        if position.beat == 0:
+            return StreamInput(SHEET)
+        return changed if position.bar == 4 else StreamInput()
+
+    try:
+        chunks = take(pipe, 8, source, opening_seconds=0.3)
+    finally:
+        hook.remove()
+    labels = [chunk.passage.sheet.chord_labels[0] for chunk in chunks]
+    assert labels == ["C:maj", "C:maj", "F:maj", "F:maj", "G:maj", "G:maj", "A:min", "C:maj"]
+    painted = [after > before for before, after in itertools.pairwise([*made, len(passes)])]
+    assert painted == [True, False, False, False, True, False, True, True]  # the first window holds two bars
+    whole = take(pipe, 1)[0].audio  # the same music, seed and window: the opening is its beginning
+    assert np.allclose(chunks[0].audio[:, :9600], whole[:, :9600], atol=1e-4)
+
+
+@pytest.mark.slow
 def test_an_iterator_ends_the_stream_to_the_sample(pipe: MuseTunePipeline) -> None:
     chunks = take(pipe, 99, [SHEET.slice(0, 4), StreamInput(SHEET.slice(4, 8), loudness_db=-60.0)], stereo=False)
     assert len(chunks) == 3
@@ -190,6 +214,17 @@ def test_a_sheet_at_once_begins_within_the_bar_and_begins_none() -> None:
     assert [p.sheet.chord_labels for p in passages] == [["C:maj"], ["G:maj"], ["C:maj"], ["G:maj"]]
     assert [(p.bar, p.beat) for p in asked] == [(1, 0), (1, 2), (2, 0), (2, 2)]
     assert score.window(0.0, 3.2).downbeats_s == pytest.approx([0.0, 1.6])
+
+
+def test_a_bar_that_is_cut_is_asked_for_as_if_it_were_whole() -> None:
+    whole, cut = StreamScore(SHEET, longest_s=2.0), StreamScore(SHEET, longest_s=2.0, opening_s=0.3)
+    whole.next()
+    for _ in range(2):
+        cut.next()
+        assert cut.bar_end_s == pytest.approx(1.6)
+        window, expected = cut.window(0.0, 4.0), whole.window(0.0, 4.0)
+        assert window.chords == expected.chords
+        assert window.beats_s == pytest.approx(expected.beats_s)
 
 
 def test_the_window_knows_the_past_and_what_is_to_come() -> None:
