@@ -64,12 +64,15 @@ class Performance:
 class Pace:
     """How long before it is due a chunk must be begun, as the last ones tell.
 
+    The first one of a stream encodes its words too, and the second may be the rest of its bar, which takes little: the
+    first counts only until there are others enough.
+
     Args:
         margin_s: seconds beyond what the next chunk may take.
 
     Example:
         >>> pace = Pace(margin_s=0.1)
-        >>> for made_in_s in (0.3, 0.5, 0.4):
+        >>> for made_in_s in (0.9, 0.3, 0.5, 0.4):
         ...     pace.add(made_in_s)
         >>> round(pace.lead_s(), 2)
         0.65
@@ -80,23 +83,24 @@ class Pace:
 
     def __init__(self, margin_s: float = MARGIN_S) -> None:
         self._margin_s = margin_s
+        self._first_s: float | None = None
         self._making: deque[float] = deque(maxlen=RECENT)
 
     def add(self, made_in_s: float) -> None:
         """Take in how long a chunk took."""
-        self._making.append(made_in_s)
+        if self._first_s is None:
+            self._first_s = made_in_s
+        else:
+            self._making.append(made_in_s)
 
     def widen(self, times: int = 1) -> None:
         """Begin earlier from now on: the listener had to wait so many times."""
         self._margin_s = min(max(WIDEST_S, self._margin_s), self._margin_s + times * WIDENING_S)
 
-    def lead_s(self, first_s: float = 0.0) -> float:
-        """Return seconds of sound that must lie ready when the next chunk is begun.
-
-        Args:
-            first_s: what a chunk takes as long as none was taken in.
-        """
-        return self._margin_s + SLOWER * max(self._making, default=first_s)
+    def lead_s(self) -> float:
+        """Return seconds of sound that must lie ready when the next chunk is begun."""
+        first_s = self._first_s or 0.0
+        return self._margin_s + SLOWER * max([*self._making, first_s if len(self._making) < FIRST else 0.0])
 
 
 def perform(
@@ -137,9 +141,9 @@ def perform(
     try:
         for chunk in pipe.stream(source, prompt, stereo=stereo, **options):
             length_s = chunk.audio.shape[-1] / chunk.sampling_rate
+            pace.add(chunk.made_in_s)
             heard_s, all_s, count = heard_s + length_s, all_s + chunk.made_in_s, count + 1
             if count > FIRST:
-                pace.add(chunk.made_in_s)
                 made_s, timed_s = made_s + chunk.made_in_s, timed_s + length_s
             waiting.append(chunk)
             done = seconds is not None and chunk.passage.end_s >= seconds
@@ -150,7 +154,7 @@ def perform(
                     pace.widen(sink.underruns - underruns)
                     underruns = sink.underruns
                     say(f"underrun {underruns} at {chunk.passage.start_s:.1f} s: a chunk took {chunk.made_in_s:.1f} s")
-                lead_s = pace.lead_s(chunk.made_in_s)
+                lead_s = pace.lead_s()
                 while sink.buffered_s() > lead_s and not stopped() and not done:
                     time.sleep(0.01)
             if done:

@@ -195,8 +195,7 @@ class LiveSession:
             for number in range(2**62):
                 if not self._due(number) or (chunk := next(stream, None)) is None:
                     return
-                if number:  # the first one encodes the words and merges adapters
-                    self._pace.add(chunk.made_in_s)
+                self._pace.add(chunk.made_in_s)
                 passage = chunk.passage
                 audio = np.atleast_2d(np.asarray(chunk.audio)).T
                 sent = np.ascontiguousarray(np.round(audio.clip(-1, 1) * 32767).astype("<i2"))
