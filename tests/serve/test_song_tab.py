@@ -67,8 +67,13 @@ def test_wrong_pins_are_told_and_nothing_is_planned(tab: Any, at: int, value: An
 
 
 def test_steps_before_their_time_say_which_comes_first(tab: Any) -> None:
-    for work in (tab.sound(None, 1, 1, 0), tab.anew("bass", None)):
+    from musetune.serve.song_work import Song
+
+    for work in (tab.sound(None, 1, 1, 0), tab.anew("bass", None), tab.resound("bass", None, "", 1, 1, 0)):
         assert "press 2 first" in last(work)[tab.status]
+    sheet = LeadSheet.parse("| C | F |")
+    song = Song(sheet, orchestrate(sheet, seed=0).arrangement, "x", {})
+    assert "press 3 first" in last(tab.resound("bass", song, "", 1, 1, 0))[tab.status]
     assert "type chords" in last(tab.notes("", None, "x", 0))[tab.status]
 
 
