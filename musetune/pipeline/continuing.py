@@ -76,7 +76,7 @@ def precede_sheet(sheet: LeadSheet, progression: str | Sequence[str | Chord], se
         sheet,
         chords=(*chords, *later(sheet.chords)),
         keys=(replace(sheet.keys[0], start=Fraction(0)), *later(sheet.keys[1:])),
-        meters=(replace(sheet.meters[0], start=line), *later(sheet.meters[1:])),
+        meters=(replace(sheet.meters[0], start=Fraction(0)), *later(sheet.meters[1:])),
         melody=later(sheet.melody),
         sections=later(sheet.sections),
         grid=BeatGrid((*before.tolist(), *known.tolist())),

@@ -185,10 +185,7 @@ class SongTab:
             button.click(self._rewriter(player), self.song, after_notes, **work)
         for player, button in self.resound_buttons.items():
             button.click(
-                self._resounder(player),
-                [self.song, self.words, self.first_bar, self.steps, self.seed],
-                [*bar, self.song, self.audio, self.mix_button],
-                **work,
+                self._resounder(player), [self.song, self.words], [*bar, self.song, self.audio, self.mix_button], **work
             )
         self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
 
@@ -272,21 +269,19 @@ class SongTab:
         yield from self._work(start, self._sounding, request)
 
     def resound(
-        self,
-        player: str,
-        song: Song | None,
-        words: str,
-        first_bar: int,
-        steps: int,
-        seed: int,
-        request: gr.Request | None = None,
+        self, player: str, song: Song | None, words: str, request: gr.Request | None = None
     ) -> Iterator[Update]:
-        """Generate one player alone with another sound of the same notes: at last a player with the audio's files."""
+        """Generate one player alone with another sound of the same notes: at last a player with the audio's files.
+
+        Bars, steps and seed stay those of the audio, so no other player is generated.
+        """
 
         def start() -> Callable[[Errand[Song]], Song]:
             if song is None:
                 raise ValueError("there are no notes yet: press 2 first")
             other = song_work.resound_player(song, player, words)
+            assert other.audio is not None  # resound_player saw to it
+            first_bar, steps, seed = other.audio.settings
             options = {"first_bar": first_bar, "steps": steps, "seed": seed}
             return lambda errand: song_work.render(
                 self.studio.pipe, other, self.studio.folder, errand=errand, **options
@@ -347,10 +342,8 @@ class SongTab:
     def _resounder(self, player: str) -> Callable[..., Iterator[Update]]:
         """`resound` of one player, a generator function as gradio wants one."""
 
-        def resound(
-            song: Song | None, words: str, first_bar: int, steps: int, seed: int, request: gr.Request | None = None
-        ) -> Iterator[Update]:
-            yield from self.resound(player, song, words, first_bar, steps, seed, request)
+        def resound(song: Song | None, words: str, request: gr.Request | None = None) -> Iterator[Update]:
+            yield from self.resound(player, song, words, request)
 
         return resound
 

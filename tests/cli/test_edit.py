@@ -11,7 +11,7 @@ import soundfile
 from small_pipe import make_pipe, read_stems
 from typer.testing import CliRunner
 
-from musetune import LeadSheet
+from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import save_audio
 from musetune.cli.app import app
 from musetune.formats.songs import save_song
@@ -30,6 +30,12 @@ def given(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     adapter = make_pipe(tiny_base).save_adapter(folder / "adapter")
     sheet = SHEET.save(folder / "song.json")
     return song, ["--sheet", str(sheet), "--base", str(tiny_base), "--adapter", str(adapter), "--steps", "1"]
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_base: Path) -> MuseTunePipeline:
+    """A small pipeline that reads notes."""
+    return read_stems(make_pipe(tiny_base))
 
 
 def test_a_file_is_repainted_and_played_on(given: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -82,7 +88,7 @@ def test_a_recording_of_24_bits_is_covered_and_stays_so(given: tuple[Path, list[
 
 
 def test_without_a_sheet_the_recording_is_analysed(
-    given: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    given: tuple[Path, list[str]], reader: MuseTunePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from musetune import analysis
 
@@ -90,7 +96,7 @@ def test_without_a_sheet_the_recording_is_analysed(
         lead_sheet, genre = SHEET, "blues"
 
     monkeypatch.setattr(analysis, "analyze", lambda wave, rate: Found())
-    song, options = given
+    monkeypatch.setattr("musetune.cli.edit.load_pipeline", lambda *base, **options: (reader, "theory"))
     commands = {
         "repaint": (["--bars", "2"], 4.0, ["C:maj", "F:maj", "G:maj", "C:maj"]),
         "vary": ([], 4.0, ["C:maj", "F:maj", "G:maj", "C:maj"]),
@@ -98,8 +104,8 @@ def test_without_a_sheet_the_recording_is_analysed(
         "extend": (["--before", "1", "--after", "1", "--chords", "| Am |"], 6.0, ["A:min", "C:maj", "F:maj"]),
     }
     for kind, (more, seconds, chords) in commands.items():
-        out = ["--mono16", "-o", str(tmp_path / f"{kind}.wav"), "--json"]
-        done = CliRunner().invoke(app, [kind, str(song), *more, *options[2:], *out], catch_exceptions=False)
+        out = ["--steps", "1", "--mono16", "-o", str(tmp_path / f"{kind}.wav"), "--json"]
+        done = CliRunner().invoke(app, [kind, str(given[0]), *more, *out], catch_exceptions=False)
         assert done.exit_code == 0, kind
         summary = json.loads(done.stdout[done.stdout.index("{") :])
         sheet = LeadSheet.from_json(summary["sheet"])
@@ -107,15 +113,16 @@ def test_without_a_sheet_the_recording_is_analysed(
         assert sheet.genre == ("blues" if kind == "cover" else None)
 
 
-def test_a_stretch_is_played_from_given_notes(given: tuple[Path, list[str]], tiny_base: Path, tmp_path: Path) -> None:
+def test_a_stretch_is_played_from_given_notes(
+    given: tuple[Path, list[str]], reader: MuseTunePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musetune.cli.edit.load_pipeline", lambda *base, **options: (reader, "theory"))
     song, options = given
-    reader = read_stems(make_pipe(tiny_base)).save_adapter(tmp_path / "reader")
     waves = []
     for pitch in (48, 67):
         notes = Arrangement(SHEET.grid, {"lead": Stem(73, (StemNote(4.0, 4.0, pitch),))})
         midi, out = save_song(SHEET, notes, tmp_path / f"{pitch}.mid"), tmp_path / f"{pitch}.wav"
         command = ["repaint", str(song), "--bars", "2", "--given", str(midi), "--mono16", "-o", str(out), *options]
-        command[command.index("--adapter") + 1] = str(reader)
         assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
         waves.append(soundfile.read(out, dtype="int16")[0])
     assert np.array_equal(waves[0][: 44100 - 2300], waves[1][: 44100 - 2300])

@@ -132,14 +132,22 @@ def test_a_take_is_edited_from_its_latents(
         edit_takes(pipe, replace(again, latents=None), EditOrder("vary", steps=2), tmp_path)
 
 
-def test_notes_of_a_file_are_played_in_a_stretch(pipe: Any, source: EditSource, tmp_path: Path) -> None:
-    order, files = EditOrder("repaint", "2", steps=1), []
-    for pitch in (48, 72):
-        notes = Arrangement(source.sheet.grid, {"lead": Stem(73, (StemNote(4.0, 4.0, pitch),))})
-        asked = replace(order, notes=str(save_song(source.sheet, notes, tmp_path / f"{pitch}.mid")))
-        (tmp_path / "takes").mkdir(exist_ok=True)
-        files.append(edit_takes(pipe, source, asked, tmp_path / "takes")[0].files["WAV"].read_bytes())
-    assert files[0] != files[1]
+def test_notes_of_a_file_reach_the_pipeline(
+    pipe: Any, source: EditSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Arrangement(source.sheet.grid, {"lead": Stem(73, (StemNote(4.0, 4.0, 72),))})
+    midi, asked = save_song(source.sheet, notes, tmp_path / "notes.mid"), []
+
+    def repaint(**options: Any) -> Any:  # whether they are heard is tested where a stretch is made
+        asked.append(options["arrangement"])
+        raise StoppedError
+
+    monkeypatch.setattr(pipe, "repaint", repaint)
+    with pytest.raises(StoppedError):
+        edit(pipe, source, EditOrder("repaint", "2", notes=str(midi)), tmp_path)
+    assert asked == [notes]
+    with pytest.raises(ValueError, match="stems are read from"):
+        edit(pipe, source, EditOrder("repaint", "2", notes=str(source.sound)), tmp_path)
 
 
 def test_stereo_stays_stereo_and_24_bits_stay_24(pipe: Any, source: EditSource, tmp_path: Path) -> None:

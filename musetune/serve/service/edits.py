@@ -113,9 +113,7 @@ def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     result = write_generation(pipe, context, body, output, 0, seconds, loop_s=sheet.duration_s)
     if body.loops > 1:
         takes = [finish_sound(pipe, audio, None, body.mono16, body.lufs, sheet.duration_s) for audio in output.audios]
-        level = level_loops(
-            np.stack([audio for audio, _, _ in takes]), takes[0][2]
-        )  # what a peak forbade one, all lack
+        level = level_loops(np.stack([audio for audio, _, _ in takes]), takes[0][2])  # peaks may have softened one
         named = {f"{number}": audio for number, audio in enumerate(level, start=1)}
         return {**result, "files": {**result["files"], **write_zip(context.folder, "loops", named, takes[0][2])}}
     return result
