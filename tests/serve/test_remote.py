@@ -191,7 +191,7 @@ def test_a_loop_is_asked_of_the_service_as_one() -> None:
 
     client = SimpleNamespace(
         adapters=list,
-        models=lambda: [{"name": "nano", "sampling_rate": 48000}],
+        models=lambda: [{"name": "nano", "sampling_rate": 16000}],
         loop=submit("loop"),
         generate=submit("generate"),
         file=lambda *place: sound.getvalue(),
