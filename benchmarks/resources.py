@@ -28,16 +28,20 @@ class Measured:
         clip_seconds: Length of a clip.
         tflop_a_clip: Arithmetic of a training step for a clip on AudioLDM 2; `benchmarks/cached_training.py`.
         encoding_tflop: Arithmetic of encoding a clip and its prompt once; what training from waveforms adds, the same.
+        genre_step_s: Seconds of a step of `recipes/configs/genre.yaml` on nano, on two cores.
+        theory_step_s: The same of `recipes/configs/theory.yaml`.
     """
 
-    music_per_core: float = 100.0
+    music_per_core: float = 59.9
     efficiency: float = 1.0
-    row_kb: float = 20.0
+    row_kb: float = 9.8
     row_mb_in_flight: float = 2.0
     latent_kb: float = 64.0
     clip_seconds: float = 10.24
     tflop_a_clip: float = 0.398
     encoding_tflop: float = 0.441
+    genre_step_s: float = 1.2
+    theory_step_s: float = 1.08
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,9 @@ def check_positive(**figures: float) -> None:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+    """Rows as Markdown."""
+    lines = ["| " + " | ".join(row) + " |" for row in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 def annotation_table(songs: list[int], minutes: float, cores: int, measured: Measured, prices: Prices) -> str:
@@ -205,6 +211,65 @@ def training_table(songs: list[int], minutes: float, asked: argparse.Namespace, 
     return table(["what", "steps", "PFLOP", "GPU hours", f"hours on {asked.gpus} GPU", "price"], lines)
 
 
+def preparing_table(minutes: float, copies: int) -> str:
+    """What `musetune prepare --engine ray` has in the object store: waves of 16 kHz as 32-bit floats."""
+    song = minutes * 60 * 16_000 * 4 * (1 + copies) / 1e6
+    row = [f"{copies}", *(f"{song * songs:,.0f}" for songs in (1, 4, 8))]
+    return table(["transposed copies", "a song, MB", "a block of four, MB", "two blocks of a worker, MB"], [row])
+
+
+@dataclass(frozen=True)
+class Option:
+    """A way to an adapter of one's own.
+
+    Attributes:
+        name: What it is called.
+        music: What it learns from.
+        songs: That are annotated; 0 where the truth is known.
+        steps: Of training.
+        step_s: Seconds of a step on two cores; 0 where GPUs train.
+        gpus: That train, and encode the songs before.
+    """
+
+    name: str
+    music: str
+    songs: int
+    steps: int
+    step_s: float = 0.0
+    gpus: int = 0
+
+
+def options(asked: argparse.Namespace, measured: Measured) -> list[Option]:
+    """Options A to D of the roadmap."""
+    clips = round(100_000 * asked.minutes * 60 / measured.clip_seconds)
+    passes = steps_for(clips, asked.passes, asked.clips)
+    return [
+        Option("**A** your records on nano", "20 songs", 20, 300, measured.genre_step_s),
+        Option("**B** a theory adapter on nano", "10,000 rendered clips", 0, 4_000, measured.theory_step_s),
+        Option("**C** AudioLDM 2, one GPU", "10,000 songs", 10_000, asked.steps, gpus=1),
+        Option("**D** AudioLDM 2, four GPUs", "100,000 songs", 100_000, passes, gpus=4),
+    ]
+
+
+def options_table(asked: argparse.Namespace, measured: Measured) -> str:
+    """A row an option: hours of cores and GPUs, encoding included, and the price of both."""
+    prices, rows = Prices(asked.core_hour, asked.gpu_hour, asked.gb_month), []
+    for option in options(asked, measured):
+        annotating = annotation_needs(option.songs, asked.minutes, asked.cores, measured, prices).core_hours
+        training = option.steps * option.step_s * 2 / SECONDS  # two cores
+        gpu = 0.0
+        if option.gpus:
+            clips = round(option.songs * asked.minutes * 60 / measured.clip_seconds)
+            tflop = option.steps * asked.clips * measured.tflop_a_clip + clips * measured.encoding_tflop
+            gpu = gpu_needs(tflop, asked.peak_tflops, asked.utilisation, option.gpus, prices).gpu_hours
+        hours = training / 2 if option.step_s else gpu / option.gpus
+        price = (annotating + training) * prices.core_hour + gpu * prices.gpu_hour
+        figures = [f"{annotating:,.2f}", f"{option.steps:,}", f"{training:,.1f}", f"{gpu:,.1f}", f"{hours:,.1f}"]
+        rows.append([option.name, option.music, *figures, f"{price:,.2f}"])
+    head = ["option", "music", "annotating, core hours", "steps", "training, core hours", "GPU hours", "hours in all"]
+    return table([*head, "price"], rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--songs", type=int, nargs="+", default=[10_000, 100_000], help="sizes of collections")
@@ -216,6 +281,7 @@ def main() -> None:
     parser.add_argument("--passes", type=float, default=10.0, help="how often a training on a collection sees a clip")
     parser.add_argument("--peak-tflops", type=float, default=165.0, help="of a GPU; its maker's figure for bf16")
     parser.add_argument("--utilisation", type=float, default=0.2, help="share of that which training reaches")
+    parser.add_argument("--copies", type=int, default=2, help="transposed ones of a song that musetune prepare makes")
     for kind in (Measured, Prices):
         for one in fields(kind):
             flag = "--" + one.name.replace("_", "-")
@@ -224,7 +290,9 @@ def main() -> None:
     measured = Measured(**{one.name: getattr(asked, one.name) for one in fields(Measured)})
     prices = Prices(**{one.name: getattr(asked, one.name) for one in fields(Prices)})
     print(annotation_table(asked.songs, asked.minutes, asked.cores, measured, prices), end="\n\n")
-    print(training_table(asked.songs, asked.minutes, asked, measured))
+    print(preparing_table(asked.minutes, asked.copies), end="\n\n")
+    print(training_table(asked.songs, asked.minutes, asked, measured), end="\n\n")
+    print(options_table(asked, measured))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class ServedProgram:
             port = probe.getsockname()[1]
         self.port, self.url = port, f"http://127.0.0.1:{port}"
         self.command = [sys.executable, "-m", "musetune.cli", "serve", "--port", str(port), "--folder", str(folder)]
-        self.command += ["--base", base, "--threads", "1", "--rate", "none", *options]
+        self.command += ["--base", base, "--threads", "1", "--rate", "none", "--free-mb", "0", *options]
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=self.url, trust_env=False, verify=False, timeout=30)
 

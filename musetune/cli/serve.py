@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from musetune.cli.ui import check_port
+from musetune.hub.locate import is_lora
 
 ENGINES = ("local", "ray")
 STORE_VARIABLE = "MUSETUNE_STORE"
@@ -56,6 +58,10 @@ def serve(
     adapter: Annotated[
         str | None, typer.Option(help="bundled name, folder or Hub id; default the base's own, else theory")
     ] = None,
+    lora: Annotated[
+        list[str] | None,
+        typer.Option(help="a genre adapter of your own, NAME=FOLDER or NAME=HUB/ID, beside ours; more than once"),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     workers: Annotated[int, typer.Option(help="processes that generate, each with its models", min=1, max=64)] = 1,
     analysers: Annotated[int, typer.Option(help="processes that analyse", min=1, max=64)] = 1,
@@ -69,7 +75,10 @@ def serve(
     uploads_mb: Annotated[
         int, typer.Option(help="all that clients send and jobs wait for, together, in MB", min=1)
     ] = 4096,
-    disk_mb: Annotated[int, typer.Option(help="all results together, in MB; the oldest go", min=1)] = 20480,
+    disk_mb: Annotated[int, typer.Option(help="all requests and results, in MB; the oldest go", min=1)] = 20480,
+    free_mb: Annotated[
+        int, typer.Option(help="of the disk, in MB, that stay free; below that requests get 507", min=0)
+    ] = 256,
     keep_hours: Annotated[float, typer.Option(help="how long results are kept", min=0.01)] = 24.0,
     batch: Annotated[
         int, typer.Option(help="how many requests that fit together a worker generates at once", min=1, max=64)
@@ -96,6 +105,10 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="a further name by which it is reached, such as a proxy's; more than once")
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="a site whose pages may use it, such as https://music.example.org; more than once"),
+    ] = None,
 ) -> None:
     if engine not in ENGINES:
         raise ValueError(f"--engine {engine} is not one of {', '.join(ENGINES)}")
@@ -106,6 +119,7 @@ def serve(
         from musetune.serve.service.app import build_app
         from musetune.serve.service.http_server import run_server
         from musetune.serve.service.monitoring import set_up_logs
+        from musetune.serve.service.reading import spool_into
         from musetune.serve.service.service import JobService
         from musetune.serve.service.settings import MEGABYTE, ServiceSettings
         from musetune.serve.service.stores import check_store
@@ -124,6 +138,7 @@ def serve(
         folder=folder.resolve(),
         base=base,
         adapter=adapter,
+        loras=tuple(map(_named_folder, lora or ())),
         device=device,
         workers=workers,
         analysers=analysers,
@@ -136,10 +151,12 @@ def serve(
         batch=batch,
         memory=None if memory_mb is None else memory_mb * MEGABYTE,
         max_bytes=disk_mb * MEGABYTE,
+        min_free=free_mb * MEGABYTE,
         keep_seconds=keep_hours * 3600,
         rate=limit,
         drain_seconds=drain,
         allow_hosts=tuple(allow_host or ()),
+        cors_origins=tuple(map(_origin, cors_origin or ())),
         store=store or os.environ.get(STORE_VARIABLE),
     )
     check_store(settings.store)
@@ -157,9 +174,31 @@ def serve(
         return
     service = JobService(settings, Tracing.from_environment())
     set_up_logs()
+    spool_into(service.settings.spool)
     typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn drains first, then raises the signal once more
-    run_server(build_app(service, api_keys, host), host, port)
+    run_server(build_app(service, api_keys, host), service, host, port)
+
+
+def _named_folder(text: str) -> tuple[str, str]:
+    """Name and place of an adapter. Raises ValueError."""
+    name, _, place = text.partition("=")
+    if not re.fullmatch(r"[\w.-]{1,40}", name) or not place:
+        raise ValueError(f"--lora {text[:80]!r}: give NAME=FOLDER, such as house=out/house/adapter")
+    if not Path(place).is_dir():
+        return name, place  # on the Hub
+    if not is_lora(Path(place)):
+        raise ValueError(f"--lora {text[:200]}: the folder holds no genre adapter, as `musetune train` makes one")
+    return name, str(Path(place).resolve())
+
+
+def _origin(text: str) -> str:
+    """A site as browsers name it. Raises ValueError."""
+    if not re.fullmatch(r"https?://[\w.-]+(:\d+)?", text):
+        raise ValueError(
+            f"--cors-origin {text[:80]!r}: give scheme and host, such as https://music.example.org; no path"
+        )
+    return text.lower()
 
 
 def _is_loopback(host: str) -> bool:

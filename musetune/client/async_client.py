@@ -14,7 +14,7 @@ import httpx
 from musetune.client.requests import (
     POLL_S,
     TIMEOUT_S,
-    EventLines,
+    EventPlace,
     FilePath,
     ServiceError,
     authorization,
@@ -241,16 +241,24 @@ class AsyncServiceClient:
             await asyncio.sleep(pause)
 
     async def events(self, job_id: str, after: int = 0) -> AsyncIterator[JobUpdate]:
-        """What happens to a job, until it ends; ``after`` is the number of the last one that is known already."""
-        headers = {"Last-Event-ID": str(after)}
-        async with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
-            if not response.is_success:
-                await response.aread()
-            check(response)
-            lines = EventLines()
-            async for line in response.aiter_lines():
-                if (update := lines.update(line)) is not None:
-                    yield update
+        """What happens to a job, until it ends; ``after`` is the number of the last one that is known already.
+
+        A connection that breaks is made anew for up to a minute, and goes on where it was: a service may restart.
+        """
+        place = EventPlace(after)
+        while not place.ended:
+            try:
+                async with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=place.headers()) as response:
+                    if not response.is_success:
+                        await response.aread()
+                    check(response)
+                    async for line in response.aiter_lines():
+                        if (update := place.update(line)) is not None:
+                            yield update
+                pause = 0.0 if place.ended else place.pause_before_next((await self.job(job_id)).final)
+            except (httpx.TransportError, ServiceError) as error:
+                pause = place.pause_after(error)
+            await asyncio.sleep(pause)
 
     async def preview(self, job_id: str, step: int) -> bytes:
         """What a job was going to be after a step, as OGG; its events of kind "preview" say which steps there are."""

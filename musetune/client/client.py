@@ -13,7 +13,7 @@ import httpx
 from musetune.client.requests import (
     POLL_S,
     TIMEOUT_S,
-    EventLines,
+    EventPlace,
     FilePath,
     ServiceError,
     authorization,
@@ -250,16 +250,24 @@ class ServiceClient:
             time.sleep(pause)
 
     def events(self, job_id: str, after: int = 0) -> Iterator[JobUpdate]:
-        """What happens to a job, until it ends; ``after`` is the number of the last one that is known already."""
-        headers = {"Last-Event-ID": str(after)}
-        with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
-            if not response.is_success:
-                response.read()
-            check(response)
-            lines = EventLines()
-            for line in response.iter_lines():
-                if (update := lines.update(line)) is not None:
-                    yield update
+        """What happens to a job, until it ends; ``after`` is the number of the last one that is known already.
+
+        A connection that breaks is made anew for up to a minute, and goes on where it was: a service may restart.
+        """
+        place = EventPlace(after)
+        while not place.ended:
+            try:
+                with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=place.headers()) as response:
+                    if not response.is_success:
+                        response.read()
+                    check(response)
+                    for line in response.iter_lines():
+                        if (update := place.update(line)) is not None:
+                            yield update
+                pause = 0.0 if place.ended else place.pause_before_next(self.job(job_id).final)
+            except (httpx.TransportError, ServiceError) as error:
+                pause = place.pause_after(error)
+            time.sleep(pause)
 
     def preview(self, job_id: str, step: int) -> bytes:
         """What a job was going to be after a step, as OGG; its events of kind "preview" say which steps there are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from musetune.client.bodies import (
 from musetune.client.wire import JobStatus, JobUpdate, Problem
 
 TIMEOUT_S = 60.0
+PATIENCE_S = 60.0  # how long a service that restarts is looked for
+FINAL = ("succeeded", "failed", "cancelled")  # kinds of events after which none comes
 POLL_S = 0.5  # 120 requests a minute, of the 300 that a key has by default
 PASSING = ("rate", "busy")  # refusals after which asking again helps
 BODIES: dict[str, type[BaseModel]] = {
@@ -138,6 +141,54 @@ def pause_after(error: ServiceError) -> float:
     if error.problem.code not in PASSING:
         raise error
     return error.retry_after or POLL_S
+
+
+class EventPlace:
+    """Where a client is in a job's events: a connection that breaks, or that the service closes because it stops, is
+    followed by another that goes on behind the last event.
+
+    Args:
+        after: The number of the last event that is known already.
+    """
+
+    def __init__(self, after: int = 0) -> None:
+        self.after, self.ended = after, False
+        self._lines = EventLines()
+        self._final = False  # whether the job had ended before the present connection
+        self._broken_since: float | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Headers of the next connection."""
+        self._lines = EventLines()
+        return {"Last-Event-ID": str(self.after)}
+
+    def update(self, line: str) -> JobUpdate | None:
+        """The update that ends with a line; None where none does."""
+        update = self._lines.update(line)
+        if update is not None:
+            self._broken_since, self.after = None, max(self.after, update.number)
+            self.ended = update.kind in FINAL
+        return update
+
+    def pause_before_next(self, final: bool) -> float:
+        """Seconds until the next connection, the last one having ended in order.
+
+        Args:
+            final: Whether the job has ended.
+        """
+        self.ended = self.ended or self._final  # nothing came of a job that had ended before: all is known
+        self._final = final
+        return 0.0 if final or self.ended else POLL_S
+
+    def pause_after(self, error: httpx.TransportError | ServiceError) -> float:
+        """Seconds until the next connection, the last one having broken. Raises the error where that is long ago."""
+        if isinstance(error, ServiceError):
+            return pause_after(error)
+        now = time.monotonic()
+        self._broken_since = self._broken_since or now
+        if now - self._broken_since > PATIENCE_S:
+            raise error
+        return POLL_S
 
 
 class EventLines:

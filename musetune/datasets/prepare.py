@@ -389,7 +389,9 @@ def decode(job: SliceJob, semitones: int) -> np.ndarray:
     if job.path.suffix.lower() in MIDI:
         import pretty_midi
 
-        midi = pretty_midi.PrettyMIDI(str(job.path))
+        from musetune.formats.smf import read_midi
+
+        midi = pretty_midi.PrettyMIDI(mido_object=read_midi(job.path))  # which mends what its own reader refuses
         for note in (note for i in midi.instruments if not i.is_drum for note in i.notes):
             note.pitch += semitones
         wave = synthesize(midi, SAMPLE_RATE)

@@ -6,10 +6,10 @@ What the process read it writes anew, as our own JSON and as numpy's plain array
 from __future__ import annotations
 
 import logging
-import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musetune.analysis.service.isolation import isolate
 from musetune.analysis.service.process import LineProcess, ProcessDeath, answer_lines, check_answer
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class FileReader:
-    """The caller's side. The process starts with the first file and again after it died.
+    """The caller's side. The process starts with the first file and again after it died, which `ProcessDeath` says.
 
     Example:
         >>> from musetune import LeadSheet
@@ -81,10 +81,10 @@ class FileReader:
         try:
             return dict(check_answer(self._process.ask(request)))
         except ProcessDeath as error:
-            raise ValueError(f"{path.name} cannot be read: {error}") from None
+            raise ProcessDeath(f"{path.name} cannot be read: {error}") from None
 
     def kill(self) -> None:
-        """Stop the process in whatever it does: who waits for it gets a ValueError."""
+        """Stop the process in whatever it does: who waits for it gets a ProcessDeath."""
         self._process.kill()
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class FileReader:
 
 def main() -> None:
     """The process's side."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    isolate(MEMORY, network=False)
     answer_lines(_answer)
 
 

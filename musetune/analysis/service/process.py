@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO, Any
 
+from musetune.analysis.service.isolation import without_secrets
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # one each: the cores are shared by processes
 
 
@@ -74,7 +76,7 @@ class LineProcess:
             if self._process is None:
                 command = [sys.executable, "-P", "-c", self.program]  # -P: no module of the current folder gets in
                 folders = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-                environment = dict.fromkeys(THREADS, "1") | os.environ | {"PYTHONPATH": folders}
+                environment = dict.fromkeys(THREADS, "1") | without_secrets(os.environ) | {"PYTHONPATH": folders}
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
@@ -125,7 +127,7 @@ def answer_lines(answer: Any) -> None:
         try:
             reply = answer(json.loads(line))
         except Exception as error:
-            reply = {"error": _nearest(error), "message": _message(error)}
+            reply = {"error": _nearest(error), "message": _message(error), "errno": getattr(error, "errno", None)}
         answers.write(json.dumps(reply) + "\n")
         answers.flush()
 
@@ -136,10 +138,15 @@ BUILTIN: dict[str, type[Exception]] = {
 
 
 def check_answer(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An answer that is none of an error. Raises what the process raised, RuntimeError for a fault of its own."""
-    if "message" in reply:
-        raise BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
-    return reply
+    """An answer that is none of an error. Raises what the process raised, with its errno, RuntimeError for a fault of
+    its own.
+    """
+    if "message" not in reply:
+        return reply
+    error = BUILTIN.get(reply["error"], RuntimeError)(reply["message"])
+    if isinstance(error, OSError):
+        error.errno = reply.get("errno")
+    raise error
 
 
 def _nearest(error: Exception) -> str | None:

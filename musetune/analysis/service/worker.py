@@ -16,6 +16,7 @@ from pathlib import Path
 from musetune.analysis.listening.engines import beats_of
 from musetune.analysis.numerals.reader import Reader
 from musetune.analysis.service.cache import AnalysisCache, StoredAnalysis
+from musetune.analysis.service.isolation import isolate
 from musetune.analysis.service.process import LineProcess, ProcessDeath, answer_lines, check_answer
 from musetune.audio.source import SYMBOLS, sha256_of, text_name
 from musetune.symbols.json_values import JsonObject
@@ -68,7 +69,7 @@ class JobResult:
     existing: tuple[str, ...] = ()
 
 
-class WorkerDeath(RuntimeError):
+class WorkerDeath(ProcessDeath):
     """The process ended in the middle of a file: a crash in a decoder, no memory, or it was stopped."""
 
 
@@ -130,8 +131,9 @@ def _notes() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def main() -> None:
-    """The process's side."""
+def main(memory: int | None = None) -> None:
+    """The process's side; ``memory`` is what it may take for itself, in bytes."""
+    isolate(memory)
     answer_lines(_answer)
 
 
@@ -149,10 +151,15 @@ def _answer(request: JsonObject) -> JsonObject:
 
 
 class AnalysisWorker:
-    """The caller's side. The process starts with the first job and again after it died."""
+    """The caller's side. The process starts with the first job and again after it died.
 
-    def __init__(self) -> None:
-        self._process = LineProcess(PROGRAM, PATIENCE_S)
+    Args:
+        memory: Bytes that the process may take for itself; a file that needs more fails; None: no limit.
+    """
+
+    def __init__(self, memory: int | None = None) -> None:
+        program = PROGRAM if memory is None else PROGRAM.replace("main()", f"main({memory})")
+        self._process = LineProcess(program, PATIENCE_S)
 
     def run(self, job: AnalysisJob) -> JobResult:
         """Do `job` there, and wait. Raises what `perform` raises (RuntimeError for a fault of the analyser itself), and

@@ -16,8 +16,10 @@ from musetune.analysis.service.cache import analyser_version
 from musetune.datasets.annotation.annotator import Annotation, AnnotationOptions, Annotator
 from musetune.datasets.annotation.dataset_card import dataset_card
 from musetune.datasets.annotation.manifest import ManifestSong, hash_songs, read_manifest
-from musetune.datasets.annotation.shards import QUARANTINE, SCHEMA, AnnotationFolder
+from musetune.datasets.annotation.shards import FINGERPRINT, QUARANTINE, SCHEMA, AnnotationFolder
 from musetune.datasets.engines import Engine, check_engine, map_items
+from musetune.datasets.fingerprint import fingerprint
+from musetune.hub.locate import find_base
 from musetune.symbols.json_values import JsonObject
 
 
@@ -69,14 +71,15 @@ def annotate(
     songs = read_manifest(source)
     options = AnnotationOptions(beats, latents, clip_seconds, device or "cpu")
     info: JsonObject = {"schema": SCHEMA, "analyser": analyser_version(), "beats": beats, "latents": latents}
-    info |= {} if latents is None else {"clip_seconds": clip_seconds}
+    if latents is not None:
+        info |= {"clip_seconds": clip_seconds, FINGERPRINT: fingerprint(find_base(latents))}
     folder = AnnotationFolder(out, info)
     present, unreadable = _hash(songs, folder, workers)
     folder.extend_plan(present.values(), shard_size)
     if retry:
         folder.forget_quarantined()
     _annotate_shards(folder, present, partial(Annotator, options), engine, workers, address)
-    rows, aside = folder.finish(unreadable, dataset_card(folder.folder, info))
+    rows, aside = folder.finish(unreadable, dataset_card(folder.folder, info, len(unreadable)))
     print(f"{rows} songs annotated in {folder.folder}")
     if aside:
         print(f"{aside} files could not be used: see {folder.folder / QUARANTINE}", file=sys.stderr)

@@ -1,23 +1,19 @@
-"""What is done with one song: analysed in a process of the analyser's own, and on demand encoded in clips."""
+"""What is done with one song: analysed in a process of the analyser's own, and on demand encoded in another."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from musetune.analysis.service.batch import reason
 from musetune.analysis.service.cache import StoredAnalysis
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, WorkerDeath
+from musetune.datasets.annotation.encoding_process import EncodingJob, EncodingProcess
 from musetune.datasets.annotation.manifest import ManifestSong
-
-if TYPE_CHECKING:
-    from musetune.datasets.prepare import LatentEncoder
 
 TRIALS = 2  # of a song whose process died: another may have killed it, or the memory was short
 
@@ -55,7 +51,8 @@ class Annotation:
 
 
 class Annotator:
-    """Annotates song after song; it holds an analyser's process and, where latents are asked for, the base's encoders.
+    """Annotates song after song; it holds an analyser's process and, where latents are asked for, the one with the
+    base's encoders, which all annotators of this process share. A song that kills either twice is set aside.
 
     Args:
         options: What is asked for.
@@ -63,6 +60,7 @@ class Annotator:
 
     def __init__(self, options: AnnotationOptions) -> None:
         self.options, self.worker = options, AnalysisWorker()
+        self.encoding = None if options.latents is None else EncodingProcess()
 
     def __call__(self, song: ManifestSong) -> Annotation:
         """Annotate a song; what is wrong with it becomes the annotation's fault."""
@@ -74,17 +72,14 @@ class Annotator:
         if heard != song.sha256:
             return Annotation(fault=f"its bytes are others than the manifest says: sha256 is {heard}")
         row = row_of(song, stored.with_file(song.file))
-        if self.options.latents is None:
+        if self.encoding is None:
             return Annotation(row)
-        from musetune.datasets.annotation.encoding import encode_song
-
-        with _ENCODING:
-            encoder = _encoder(self.options)  # a base that cannot be loaded ends the run
-            try:
-                more, tensors = encode_song(encoder, song, stored, self.options.clip_seconds)
-            except (ValueError, OSError, EOFError, LookupError) as error:  # as decoders and readers of MIDI raise them
-                return Annotation(fault=reason(error).replace(song.path, song.file))
-        return Annotation(row | more, tensors)
+        options = self.options
+        assert options.latents is not None
+        encoded = self.encoding(EncodingJob(song, stored, options.latents, options.clip_seconds, options.device))
+        if encoded.fault is not None:
+            return Annotation(fault=encoded.fault.replace(song.path, song.file))
+        return Annotation(row | dict(encoded.columns), encoded.tensors)
 
     def _analyse(self, song: ManifestSong) -> StoredAnalysis:
         for trial in range(TRIALS):
@@ -96,22 +91,10 @@ class Annotator:
         raise AssertionError("TRIALS is at least 1")
 
     def close(self) -> None:
-        """End the analyser's process."""
+        """End the analyser's process, and with the last annotator the one with the encoders."""
         self.worker.close()
-
-
-_ENCODING = threading.Lock()  # the encoders of one process serve one song at a time
-
-
-@lru_cache(maxsize=1)
-def _encoder(options: AnnotationOptions) -> LatentEncoder:
-    """The encoders that all annotators of this process share."""
-    from musetune.datasets.prepare import LatentEncoder
-    from musetune.pipeline.loading import quiet
-
-    quiet()
-    assert options.latents is not None
-    return LatentEncoder(options.latents, options.clip_seconds, options.device)
+        if self.encoding is not None:
+            self.encoding.close()
 
 
 def row_of(song: ManifestSong, stored: StoredAnalysis) -> dict[str, Any]:

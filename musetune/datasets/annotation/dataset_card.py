@@ -50,12 +50,13 @@ its caption.
 """
 
 
-def dataset_card(folder: Path, info: JsonObject) -> str:
+def dataset_card(folder: Path, info: JsonObject, unreadable: int = 0) -> str:
     """The README.md of a data set whose shards are written.
 
     Args:
         folder: The data set's.
         info: What all annotations share.
+        unreadable: Files that could not even be read, and so belong to no shard.
     """
     import pyarrow.parquet
 
@@ -81,7 +82,7 @@ def dataset_card(folder: Path, info: JsonObject) -> str:
         latents=latents,
         analyser=info["analyser"],
         licences=", ".join(f"{name} ({count:,})" for name, count in licences.most_common()) or "none",
-        aside=sum(len(mark["quarantine"]) for mark in marks),
+        aside=unreadable + sum(len(mark["quarantine"]) for mark in marks),
     )
     head = {
         "license": one_licence,

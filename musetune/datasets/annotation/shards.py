@@ -29,6 +29,7 @@ from musetune.datasets.annotation.manifest import ManifestSong
 from musetune.symbols.json_values import JsonObject
 
 SCHEMA = 1
+FINGERPRINT = "latents_fingerprint"  # of the base: its name may come to mean another; "" where it does not lie here
 INFO, PLAN, QUARANTINE, CARD = "annotations.json", "plan.jsonl", "quarantine.jsonl", "README.md"
 OWN = re.compile(r"\.?(train-\d{5}\.parquet|\d{5}\.safetensors)(\.part)?")  # names of files that a run leaves
 COLUMNS = {
@@ -184,6 +185,8 @@ def _check_info(path: Path, info: JsonObject) -> None:
     """Raise ValueError where a folder was begun with something else."""
     begun = json.loads(path.read_text())
     for name, now in info.items():
+        if name == FINGERPRINT and not (begun.get(name) and now):
+            continue  # it is not known of one of the two
         if begun.get(name) != now:
             raise ValueError(
                 f"{path.parent} was begun with {name}={begun.get(name)!r}, not {now!r}: go on with that, or write to "

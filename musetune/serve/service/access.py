@@ -35,6 +35,16 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def name_of(digest: str) -> str:
+    """What a key without a name is called: its jobs stay its own wherever it stands among the others.
+
+    Example:
+        >>> name_of(hash_key("secret"))
+        'key-2bb80d537b1d'
+    """
+    return f"key-{digest[:12]}"
+
+
 class ApiKeys:
     """The keys that open the service: a name by the hash of each. Without keys everybody may use it.
 
@@ -67,7 +77,8 @@ class ApiKeys:
                     f"{KEYS_VARIABLE}: key {number} has {len(key)} characters; give each 16 or more, such as "
                     "`openssl rand -hex 24` makes"
                 )
-            names[hash_key(key)] = name or f"key-{number}"
+            digest = hash_key(key)
+            names[digest] = name or name_of(digest)
         for number, line in enumerate([] if file is None else file.read_text().splitlines(), 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
@@ -76,7 +87,7 @@ class ApiKeys:
                 raise ValueError(
                     f"{file}, line {number}: not a SHA-256, or NAME:SHA-256; `printf %s KEY | sha256sum` makes one"
                 )
-            names[match["digest"]] = match["name"] or f"line-{number}"
+            names[match["digest"]] = match["name"] or name_of(match["digest"])
         return ApiKeys(names)
 
     def owner(self, authorization: str | None) -> str | None:

@@ -8,12 +8,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult, WorkerDeath
+from musetune.analysis.service.process import ProcessDeath
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult
 from musetune.client.bodies import AnalysisBody
 from musetune.formats.chart_text import chart_text
-from musetune.serve.service.inputs import run_apart
+from musetune.serve.service.inputs import ANALYSIS_MEMORY, run_apart
 from musetune.serve.service.runner import write_notice
-from musetune.serve.service.worker import JobContext
+from musetune.serve.service.worker import JobContext, disk_is_full
 
 SONG_STEM = "file"  # of the file that comes with a request
 OUTPUTS = ("json", "jams", "lab", "midi", "musicxml")
@@ -30,7 +31,7 @@ class AnalysisRunner:
     kinds: Collection[str] = ("analysis",)
 
     def __init__(self, notices: Path | None = None) -> None:
-        self.worker = AnalysisWorker()
+        self.worker = AnalysisWorker(ANALYSIS_MEMORY)
         if notices is not None:
             write_notice(notices, {})
 
@@ -45,9 +46,12 @@ class AnalysisRunner:
         )
         try:
             stored = self._run(job, context).result.with_file(name)
-        except (WorkerDeath, ValueError, OSError) as error:
+        except (ProcessDeath, ValueError, OSError) as error:
+            if disk_is_full(error):
+                raise
+            kind = ProcessDeath if isinstance(error, ProcessDeath) else ValueError
             # the message names the file by the path that it has here
-            raise ValueError(str(error).replace(str(song), name).replace(song.name, name)) from error
+            raise kind(str(error).replace(str(song), name).replace(song.name, name)) from error
         (context.folder / "song.json").write_text(stored.dumps())
         stored.lead_sheet.save(context.folder / "plan.json")
         (context.folder / "chart.txt").write_text(chart_text(stored.lead_sheet) + "\n")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 
@@ -44,6 +45,14 @@ def build_app(service: JobService, keys: ApiKeys, host: str = "127.0.0.1") -> Fa
         title="MuseTune", version="1", description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.add_middleware(Gate, service=service, keys=keys, host=host)
+    if service.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.cors_origins,
+            allow_methods=("GET", "HEAD", "POST", "DELETE"),
+            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-ID"),
+            expose_headers=("Location", "Retry-After", "X-Request-ID", "Content-Range", "Content-Disposition"),
+        )
     if service.tracing is not None:
         app.add_middleware(TraceRequests, tracing=service.tracing)
     add_problems(app)

@@ -63,7 +63,13 @@ def check_sheet(body: SheetBody, files: Collection[str]) -> LeadSheet | None:
     given += ["a file lead_sheet"] * ("lead_sheet" in files)
     if len(given) > 1:
         raise ValueError(f"give one of {' and '.join(given)}, not both")
-    return None if body.lead_sheet is None else LeadSheet.from_json(body.lead_sheet)
+    if body.lead_sheet is None:
+        return None
+    sheet = LeadSheet.from_json(body.lead_sheet)
+    known = {*sheet.to_json(), "style"}
+    if unknown := sorted(set(body.lead_sheet) - known):
+        raise ValueError(f"lead_sheet has no field {unknown[0][:40]!r}; its fields are {', '.join(sorted(known))}")
+    return sheet
 
 
 def check_sound(body: SoundBody, files: Collection[str]) -> None:

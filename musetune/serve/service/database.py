@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+SCHEMA_VERSION = 2
+SINCE = {2: "ALTER TABLE jobs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0"}  # what makes each of the one before
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     place {place},  -- order of submission
@@ -16,6 +18,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     request TEXT NOT NULL,
     cost {real} NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0,
+    deaths INTEGER NOT NULL DEFAULT 0,
     created {real} NOT NULL,
     started {real},
     finished {real},
@@ -44,6 +47,24 @@ CREATE TABLE IF NOT EXISTS workers (
     seen {real} NOT NULL  -- when it last said that it lives
 ) {options}
 """.replace("BIGINT_", "{integer}")
+
+
+def steps_from(version: int, place: str) -> list[str]:
+    """The statements that bring a database of an older version to this one.
+
+    Args:
+        version: Its own.
+        place: Its name, for the message.
+
+    Raises:
+        ValueError: A version after this one wrote it.
+    """
+    if not 1 <= version <= SCHEMA_VERSION:
+        raise ValueError(
+            f"{place} was written by another version of MuseTune (schema {version}, this one reads "
+            f"{SCHEMA_VERSION}): take another folder or database, or remove it and with it the jobs"
+        )
+    return [statement for number, statement in sorted(SINCE.items()) if number > version]
 
 
 class Cursor(Protocol):

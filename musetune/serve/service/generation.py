@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from musetune.client.bodies import GenerationBody
 from musetune.serve.service.checks import SETTINGS, check_length, resolve_music, steps_of
 from musetune.serve.service.inputs import Inputs, adapter_mix
+from musetune.serve.service.jobs import JobCancelledError
 from musetune.serve.service.previews import Previewer, preview_steps
 from musetune.serve.service.results import (
     check_stereo,
@@ -55,6 +56,8 @@ def generate(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_se
     sheet, notes = resolve_music(body, inputs.sheet(body)), inputs.notes()
     if sheet is not None:
         check_length(sheet.duration_s, max_seconds)
+    elif body.arrange:  # the request was checked: it says how long the song of its words is
+        sheet = plan_words(pipe, body)
     check_stereo(pipe, body.mono16)
     context.step("preparing")
     swap = adapter_mix(pipe, body.adapters)
@@ -79,6 +82,12 @@ def generate(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_se
     seconds = {"adapters": swap, "generate": time.perf_counter() - began - swap}
     loop_s = output.lead_sheet.duration_s if body.loop else None
     return write_generation(pipe, context, body, output, 0, seconds, loop_s=loop_s)
+
+
+def plan_words(pipe: MuseTunePipeline, body: GenerationBody) -> LeadSheet:
+    """The song that words, a length and what is pinned mean, as the pipeline would write it for the same seed."""
+    pins = {name: value for name in SETTINGS if (value := getattr(body, name)) is not None}
+    return pipe.plan(body.prompt, duration_seconds=body.duration_seconds, seed=body.seed % 2**31, **pins)
 
 
 def generate_together(
@@ -135,6 +144,8 @@ def _tell(
                 context.step(stage, step, steps)
             except Exception as error:
                 ended[number] = error
+                if isinstance(error, JobCancelledError):
+                    context.finish_cancel()
 
 
 def _common_arguments(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from musetune.analysis.service.file_reader import FileReader
-from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, WorkerDeath
+from musetune.analysis.service.process import ProcessDeath
+from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker
 from musetune.client.bodies import SheetBody
-from musetune.serve.service.worker import JobContext
+from musetune.serve.service.worker import JobContext, disk_is_full
 from musetune.symbols import Arrangement, LeadSheet
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from musetune.pipeline.pieces import AudioInput
 
 Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
+ANALYSIS_MEMORY = 8 * 2**30  # bytes that a process which hears a song may take for itself
 BEAT_S = 0.2  # how often a job is asked whether it is still wanted while another process works for it
 
 
@@ -90,7 +94,9 @@ class Inputs:
         job = AnalysisJob(str(path), force=True)
         try:
             return self._apart(lambda: self.analyser.run(job), self.analyser.kill).result.lead_sheet
-        except (WorkerDeath, ValueError, OSError) as error:
+        except (ValueError, OSError) as error:
+            if disk_is_full(error):
+                raise
             raise ValueError(
                 f"the recording's chords cannot be heard, so give its lead sheet: {self._hide(str(error))}"
             ) from None
@@ -102,8 +108,9 @@ class Inputs:
         """What another process answers; it is stopped when the job is cancelled or takes too long."""
         try:
             return run_apart(self.context, act, kill)
-        except ValueError as error:
-            raise ValueError(self._hide(str(error))) from None
+        except (ValueError, ProcessDeath) as error:
+            kind = ValueError if isinstance(error, ValueError) else ProcessDeath
+            raise kind(self._hide(str(error))) from None
 
     def _hide(self, text: str) -> str:
         """A message without the paths that files have here."""
@@ -113,9 +120,20 @@ class Inputs:
 def run_apart(
     context: JobContext, act: Callable[[], Answer], kill: Callable[[], None], stage: str = "reading"
 ) -> Answer:
-    """What ``act``, which waits for another process, gives; ``kill`` stops that one when the job is cancelled or takes
-    too long.
+    """What ``act``, which waits for another process, gives. ``kill`` stops that one when the job is cancelled or takes
+    too long. One that dies by itself is tried once more: the memory may have been short, or someone killed it.
+
+    Raises:
+        ProcessDeath: It died twice.
     """
+    try:
+        return _run_once(context, act, kill, stage)
+    except ProcessDeath as error:
+        log.warning("job %s is tried once more: %s", context.job.id, error)
+        return _run_once(context, act, kill, stage)
+
+
+def _run_once(context: JobContext, act: Callable[[], Answer], kill: Callable[[], None], stage: str) -> Answer:
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(act)
         try:
@@ -140,6 +158,11 @@ def stages(**began: float) -> dict[str, float]:
     return {name: end - start for (name, start), end in zip(began.items(), ends, strict=True)}
 
 
+def no_such_adapter(name: str, names: Collection[str]) -> ValueError:
+    """What is said of a genre adapter that is not among those that there are."""
+    return ValueError(f"adapters: there is no {name[:40]!r} here; there are: {', '.join(sorted(names)) or 'none'}")
+
+
 def adapter_mix(pipe: Any, adapters: dict[str, float]) -> float:
     """Let the genre adapters of a request count, and no others; the seconds that it took.
 
@@ -150,7 +173,7 @@ def adapter_mix(pipe: Any, adapters: dict[str, float]) -> float:
 
     began, names = time.perf_counter(), genres_of(pipe)
     if unknown := sorted(set(adapters) - set(names)):
-        raise ValueError(f"adapters: there is no {unknown[0][:40]!r} here; there are: {', '.join(names) or 'none'}")
+        raise no_such_adapter(unknown[0], names)
     if names:
         pipe.set_adapter({name: weight for name, weight in adapters.items() if weight > 0} or None)
     return time.perf_counter() - began

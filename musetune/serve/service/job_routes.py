@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
 from musetune.client.wire import UPDATE_EXAMPLE, JobStatus
 from musetune.serve.service.job_status import INNER, owned_job, status_of
@@ -64,8 +67,7 @@ def add_jobs(app: FastAPI, service: JobService) -> None:
     files: dict[int | str, dict[str, Any]] = {
         200: {"description": "the file", "content": SENT},
         206: {"description": "the range of it that was asked for"},
-        416: {"description": "no such range"},
-    }
+    } | documented(400, 416)
 
     @app.get("/v1/jobs/{job_id}", tags=["jobs"], response_model=JobStatus, responses=problems)
     def job(request: Request, job_id: str) -> JobStatus:
@@ -95,6 +97,7 @@ def add_jobs(app: FastAPI, service: JobService) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
+    @app.head("/v1/jobs/{job_id}/previews/{step}", include_in_schema=False)
     @app.get(
         "/v1/jobs/{job_id}/previews/{step}", tags=["jobs"], response_class=FileResponse, responses=files | problems
     )
@@ -107,6 +110,7 @@ def add_jobs(app: FastAPI, service: JobService) -> None:
             raise ProblemError(404, "no-such-file", f"job {job_id} has no preview of step {step}")
         return _send(service, found, paths[-1])
 
+    @app.head("/v1/jobs/{job_id}/{kind}", include_in_schema=False)
     @app.get("/v1/jobs/{job_id}/{kind}", tags=["jobs"], response_class=FileResponse, responses=files | problems)
     def file(request: Request, job_id: str, kind: str, format: str = "wav") -> FileResponse:
         """A file that a job made: audio (format=wav, flac, mp3 or ogg), report, chart, midi, musicxml, jams, plan,
@@ -135,4 +139,21 @@ def _send(service: JobService, job: Job, path: str) -> FileResponse:
     if not place.is_file():
         raise ProblemError(404, "no-such-file", f"the files of job {job.id} are not kept any more")
     media = MEDIA_TYPES[place.suffix]
-    return FileResponse(place, media_type=media, filename=f"musetune-{job.id[:8]}-{place.name}", headers=FILE_HEADERS)
+    return RangedFile(place, media_type=media, filename=f"musetune-{job.id[:8]}-{place.name}", headers=FILE_HEADERS)
+
+
+class RangedFile(FileResponse):
+    """A file or a range of it; a range that it has not is refused with a problem, as all else is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises ProblemError."""
+
+        async def send_or_refuse(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                asked = Headers(scope=scope).get("range", "")[:80]
+                size = Path(self.path).stat().st_size
+                text = f"Range {asked!r}: the file has {size} bytes; ask for some of them, such as bytes=0-{size - 1}"
+                raise ProblemError(message["status"], "range", text, {"Content-Range": f"bytes */{size}"})
+            await send(message)
+
+        await super().__call__(scope, receive, send_or_refuse)

@@ -12,7 +12,9 @@ from typing import Any, Literal, Protocol
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
-TRACE = "trace"  # in a job's request: the trace context that it came with, which is no part of what is asked for
+TRACE = "trace"  # in a job's request: the trace context that it came with
+REQUEST_ID = "request_id"  # and the id of the HTTP request
+BESIDE = (TRACE, REQUEST_ID)  # neither is a part of what is asked for
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Job:
         error: What went wrong, as plain values.
         cancelling: Whether somebody asked a running job to stop.
         worker: Who does it.
+        deaths: How many workers it has cost their lives.
     """
 
     id: str
@@ -50,6 +53,7 @@ class Job:
     error: Mapping[str, Any] | None = None
     cancelling: bool = False
     worker: str | None = None
+    deaths: int = 0
 
     @property
     def final(self) -> bool:
@@ -71,11 +75,11 @@ def request_digest(kind: str, request: Mapping[str, Any]) -> str:
     """The SHA-256 of what a request asks for, by which a store tells whether an idempotency key means the same again.
 
     Example:
-        >>> same_song = {"song": 1, TRACE: {"traceparent": "x"}}
+        >>> same_song = {"song": 1, TRACE: {"traceparent": "x"}, REQUEST_ID: "0123456789abcdef"}
         >>> request_digest("analysis", {"song": 1}) == request_digest("analysis", same_song)
         True
     """
-    asked = {name: value for name, value in request.items() if name != TRACE}
+    asked = {name: value for name, value in request.items() if name not in BESIDE}
     text = json.dumps(asked, sort_keys=True, allow_nan=False)
     return hashlib.sha256(f"{kind} {text}".encode()).hexdigest()
 
@@ -195,15 +199,23 @@ class JobStore(Protocol):
     def finish_cancel(self, job: Job) -> None:
         """End a job that was cancelled while it ran. Raises JobLostError."""
 
-    def recover(self, worker: str | None = None, cause: str = "") -> tuple[list[Job], list[Job]]:
-        """Give back to the queue, at its head, what a worker was doing when it died; None: what all of them were.
+    def recover(self, worker: str | None = None, cause: str = "", *, death: bool = True) -> tuple[list[Job], list[Job]]:
+        """Give back to the queue, at its head, what a worker was doing when it ended; None: what all of them were.
 
         A job that has cost as many workers their lives as it may is failed instead, with the last ``cause``; one that
         was being cancelled is over.
 
+        Args:
+            worker: Whose jobs.
+            cause: Why it ended.
+            death: Whether its job may have killed it; not where the service was stopped.
+
         Returns:
             The jobs in the queue again, and those that failed.
         """
+
+    def give_back(self, job: Job, cause: str) -> None:
+        """Put a running job back into the queue, at its head: nothing is wrong with its worker. Raises JobLostError."""
 
     def running(self, worker: str) -> Job | None:
         """What a worker is doing; None where it waits."""
@@ -218,7 +230,8 @@ class JobStore(Protocol):
         """Jobs that ended after a time, seconds since 1970."""
 
     def expire(self, seconds: float, max_bytes: int | None = None) -> list[str]:
-        """Forget jobs that ended so long ago, and the oldest ended ones while all results are larger than they may.
+        """Forget jobs that ended so long ago, and the oldest ended ones while requests and results, all together, are
+        larger than they may be.
 
         Returns:
             Their ids, whose files are to be removed.
@@ -226,6 +239,9 @@ class JobStore(Protocol):
 
     def ids(self) -> set[str]:
         """Ids of all jobs that there are."""
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock of the store, by which its jobs are dated."""
 
     def close(self) -> None:
         """Give back what the store holds of this process."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ class ServiceMetrics:
         self._add_histograms()
         self._add_gauges()
         ProcessCollector(registry=self.registry)
-        self._began = self._since = time.time()
+        self._began = self._since = store.now()
         self._seen: dict[str, float] = {}
         self._lock = threading.Lock()
 

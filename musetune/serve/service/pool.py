@@ -215,7 +215,7 @@ class WorkerPool:
         if self._forks is not None:
             self._forks.close()
         for name in self.names:
-            self.store.recover(name, "the service was stopped")
+            self.store.recover(name, "the service was stopped", death=False)
         self._processes.clear()
         return not left
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from musetune.serve.service.database import SCHEMA, Cursor
+from musetune.serve.service.database import SCHEMA, SCHEMA_VERSION, Cursor, steps_from
 from musetune.serve.service.jobs import StoreUnavailableError
 from musetune.serve.service.sql_store import SQLJobStore
 
@@ -58,11 +58,24 @@ class PostgresDatabase:
         try:
             self._pool.open()
             with self.transaction() as db:
+                self._bring_up_to_date(db)
                 for statement in schema.split(";"):
                     db.execute(statement)
         except BaseException:
             self._pool.close()
             raise
+
+    @staticmethod
+    def _bring_up_to_date(db: PostgresTransaction) -> None:
+        """Make the tables of an older version those of this. Raises ValueError where a newer one wrote them."""
+        db.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+        row = db.execute("SELECT version FROM schema_version").fetchone()
+        old = db.execute("SELECT to_regclass('jobs') IS NOT NULL").fetchone()[0]  # version 1 did not say which it was
+        if row is not None or old:
+            for statement in steps_from(row[0] if row is not None else 1, "the database of --store"):
+                db.execute(statement)
+        db.execute("DELETE FROM schema_version")
+        db.execute("INSERT INTO schema_version (version) VALUES (?)", (SCHEMA_VERSION,))
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresTransaction]:

@@ -27,6 +27,7 @@ TITLES = {
     409: "Conflict",
     413: "Too large",
     415: "Unsupported media type",
+    416: "No such range",
     422: "Invalid request",
     429: "Too many requests",
     500: "Fault of the service",

@@ -13,10 +13,11 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray import serve
 
 from musetune.datasets.engines import ray_cluster
@@ -24,7 +25,7 @@ from musetune.serve.service.access import ApiKeys
 from musetune.serve.service.jobs import JobStore
 from musetune.serve.service.monitoring import set_up_logs
 from musetune.serve.service.ray_pool import RayPool
-from musetune.serve.service.ray_replica import JobReplica
+from musetune.serve.service.ray_replica import JobReplica, gpus_of_replica
 from musetune.serve.service.service import JobService, runner_factories
 from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.stores import open_store
@@ -60,12 +61,17 @@ class AdapterMix:
         pipe: The replica's pipeline.
         names: The adapters.
         users: How many mixes need each adapter, shared by all mixes of the replica.
+        loras: Adapters of one's own, by name and folder.
     """
 
-    def __init__(self, pipe: Any, names: list[str], users: dict[str, int]) -> None:
+    def __init__(
+        self, pipe: Any, names: list[str], users: dict[str, int], loras: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        from musetune.serve.service.runner import load_loras
         from musetune.serve.work import genre_folders, stack
 
         self.pipe, self.users = pipe, users
+        load_loras(pipe, [one for one in loras if one[0] in names])
         stack(pipe, [folder for folder in genre_folders() if folder.name in names])
         self.names = [name for name in names if name in pipe.adapters]
         for name in self.names:
@@ -92,13 +98,14 @@ class GenerationDeployment:
         self.replica = make_replica(settings, "generation")
         self._pipe = self.replica.runner.pipe  # type: ignore[attr-defined]
         self._users: dict[str, int] = {}
+        self._loras = settings.loras
         for name in genres_of(self._pipe):  # each comes with the first request for it
             self._pipe.unload_adapter(name)
 
     @serve.multiplexed(max_num_models_per_replica=LOADED_ADAPTERS)
     async def load(self, names: str) -> AdapterMix:
         """Load the adapters of a request; Serve calls it once for each mix that it routes here."""
-        return await asyncio.to_thread(AdapterMix, self._pipe, names.split("+"), self._users)
+        return await asyncio.to_thread(AdapterMix, self._pipe, names.split("+"), self._users, self._loras)
 
     async def perform(self, job_id: str) -> str:
         """Do a job."""
@@ -148,13 +155,14 @@ class ServiceApi:
         return {kind: RayPool(kind, handle, store, counts[kind]) for kind, handle in self.handles.items()}
 
 
-def build_application(settings: ServiceSettings, keys: ApiKeys, host: str) -> Any:
+def build_application(settings: ServiceSettings, keys: ApiKeys, host: str, gpus: int = 0) -> Any:
     """The deployments, bound to each other.
 
     Args:
         settings: Of the service; ``workers`` and ``analysers`` are the most replicas that there may be.
         keys: Who may use it.
         host: The address that it is served on.
+        gpus: That each replica which generates has for itself.
     """
 
     def scaled(body: Callable[..., Any], name: str, most: int, gpus: int = 0) -> Any:
@@ -177,7 +185,6 @@ def build_application(settings: ServiceSettings, keys: ApiKeys, host: str) -> An
             health_check_timeout_s=60,  # a replica that loads or computes may answer late
         )
 
-    gpus = int((settings.device or "").startswith("cuda"))
     generation = scaled(GenerationDeployment, "generation", settings.workers, gpus)
     analysis = scaled(AnalysisDeployment, "analysis", settings.analysers)
     api: Any = serve.deployment(
@@ -203,14 +210,17 @@ def run(settings: ServiceSettings, keys: ApiKeys, cluster: ClusterSettings, read
     Raises:
         ImportError: Ray is not installed.
         ConnectionError: There is no cluster at the address.
+        ValueError: The settings name one GPU of one machine.
     """
+    gpus_of_replica(settings.device, 0)  # before anything is started
     end = threading.Event()
     with ray_cluster(cluster.address, os.cpu_count()):
         location = "EveryNode" if cluster.every_node else "HeadOnly"
         options = {"host": cluster.host, "port": cluster.port}
         serve.start(proxy_location=location, http_options=options)
         try:
-            serve.run(build_application(settings, keys, cluster.host), name=APPLICATION, route_prefix="/")
+            gpus = gpus_of_replica(settings.device, ray.cluster_resources().get("GPU", 0))
+            serve.run(build_application(settings, keys, cluster.host, gpus), name=APPLICATION, route_prefix="/")
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: end.set())
             ready()

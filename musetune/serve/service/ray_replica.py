@@ -21,6 +21,25 @@ RENEW_S = 3.0  # how often it says that it lives
 log = logging.getLogger(__name__)
 
 
+def gpus_of_replica(device: str | None, there_are: float) -> int:
+    """How many GPUs a replica that generates asks the cluster for.
+
+    Args:
+        device: Such as cpu or cuda; None: cuda where there is one.
+        there_are: GPUs of the cluster.
+
+    Raises:
+        ValueError: It names one GPU of one machine.
+
+    Example:
+        >>> gpus_of_replica("cuda", 4), gpus_of_replica(None, 4), gpus_of_replica(None, 0), gpus_of_replica("cpu", 4)
+        (1, 1, 0, 0)
+    """
+    if device is not None and device.startswith("cuda:"):
+        raise ValueError(f"--device {device} names one GPU of one machine: say cuda, and each replica gets its own")
+    return int(device == "cuda" or (device is None and there_are >= 1))
+
+
 class JobReplica:
     """Does the jobs that it is named, one at a time.
 

@@ -6,9 +6,11 @@ system.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +28,7 @@ from musetune.serve.service.tasks import Task
 from musetune.serve.service.worker import result_folder, upload_folder
 
 CHUNK = 2**20
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 SOURCES = {  # fields that name a job → kinds of its files that are put beside the new one's, and as what
     "lead_sheet_job": {"plan": "lead_sheet"},
     "arrangement_job": {"song": "arrangement"},
@@ -55,7 +58,11 @@ async def read_request(
     if kind != "multipart/form-data" or not task.files:
         text = f"Content-Type {kind[:80]!r}: send {' or '.join(media_types(task))}"
         raise ProblemError(415, "media-type", text)
-    async with request.form(max_files=len(task.files), max_fields=4, max_part_size=most) as form:
+    try:
+        form = await request.form(max_files=len(task.files), max_fields=4, max_part_size=most)
+    except OSError as error:  # parts larger than a megabyte wait in files of the folder for temporary ones
+        raise disk_full(error) from error
+    try:
         if unknown := sorted(set(form) - {"request", *task.files}):
             known = ", ".join(["request", *task.files])
             raise ProblemError(422, "invalid-request", f"{unknown[0][:40]!r} is no part of this request: {known}")
@@ -64,6 +71,17 @@ async def read_request(
         for name, upload in files.items():
             suffix_of(upload, task.files[name])
         yield body, files
+    finally:
+        await form.close()
+
+
+def spool_into(folder: Path) -> None:
+    """Let large parts of requests, and all temporary files of this process, lie in a folder, emptied at first: on the
+    disk that the service's limits are for, not in a small /tmp.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tempfile.tempdir = str(folder)
 
 
 def media_types(task: Task) -> list[str]:
@@ -130,7 +148,6 @@ async def _keep(service: JobService, upload: UploadFile, job_id: str, name: str)
                 await run_in_threadpool(file.write, chunk)
                 service.uploads.keep(len(chunk))
     except OSError as error:
-        shutil.rmtree(place, ignore_errors=True)
         raise disk_full(error) from error
     return digest.hexdigest()
 
@@ -156,11 +173,21 @@ def link_sources(service: JobService, body: BaseModel, owner: str, job_id: str) 
             if kind not in files:
                 continue
             try:
-                os.link(path, place / f"job-{stem}{path.suffix}")
+                _link(path, place / f"job-{stem}{path.suffix}")
             except FileNotFoundError as error:
                 raise ProblemError(422, "no-such-file", f"{field}: its files are not kept any more") from error
             except OSError as error:
                 raise disk_full(error) from error
+
+
+def _link(path: Path, place: Path) -> None:
+    """Give a file a second name, or a copy where its file system knows no second names."""
+    try:
+        os.link(path, place)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copyfile(path, place)
 
 
 def made_files(job: Job, field: str) -> Mapping[str, str]:

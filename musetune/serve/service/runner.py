@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from musetune.analysis.service.file_reader import FileReader
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.serve.service import edits, generation, writing
-from musetune.serve.service.inputs import Inputs
+from musetune.serve.service.inputs import ANALYSIS_MEMORY, Inputs
 from musetune.serve.service.results import write_audio, write_report, write_sheet
 from musetune.serve.service.worker import JobContext
 from musetune.symbols import LeadSheet
@@ -21,6 +21,7 @@ from musetune.symbols import LeadSheet
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
 
+Loras = Sequence[tuple[str, str]]  # name and folder or Hub id
 Maker = Callable[["MuseTunePipeline", JobContext, Inputs, float], Mapping[str, Any]]
 WARM_S = 2.56  # of the clip that a process makes before workers become copies of it
 MAKERS: dict[str, Maker] = {
@@ -45,6 +46,7 @@ class GenerationRunner:
         max_seconds: The longest audio that it makes.
         notices: A folder in which it says what it has loaded, under the worker's process id.
         batch: How many generations it does at once where they fit together.
+        loras: Names and folders of genre adapters beside the bundled ones.
         pipe: A pipeline that is loaded already, as `load_pipeline` loads it.
     """
 
@@ -58,11 +60,12 @@ class GenerationRunner:
         max_seconds: float = 300.0,
         notices: Path | None = None,
         batch: int = 1,
+        loras: Loras = (),
         pipe: MuseTunePipeline | None = None,
     ) -> None:
-        self.pipe = load_pipeline(base, adapter, device) if pipe is None else pipe
+        self.pipe = load_pipeline(base, adapter, device, loras) if pipe is None else pipe
         self.max_seconds, self.batch = max_seconds, batch
-        self.reader, self.analyser = FileReader(), AnalysisWorker()
+        self.reader, self.analyser = FileReader(), AnalysisWorker(ANALYSIS_MEMORY)
         if notices is not None:
             write_notice(notices, loaded(self.pipe))
 
@@ -81,23 +84,39 @@ class GenerationRunner:
         self.analyser.close()
 
 
-def load_pipeline(base: str, adapter: str | None, device: str | None) -> MuseTunePipeline:
-    """The pipeline with all adapters, and with the network that makes stereo where the base's sound can be made so."""
+def load_pipeline(base: str, adapter: str | None, device: str | None, loras: Loras = ()) -> MuseTunePipeline:
+    """The pipeline with all adapters, and with the network that makes stereo where the base's sound can be made so.
+
+    Raises:
+        ValueError: A genre adapter of one's own was made for another base, or is none.
+    """
     from musetune.models.upsampler.network import RATE
     from musetune.serve.work import load
 
     pipe = load(base, adapter, device)
     if pipe.upsampler is None and pipe.vocoder.config.sampling_rate == RATE:
         pipe.load_upsampler()
+    load_loras(pipe, loras)
     pipe.set_progress_bar_config(disable=True)  # its log is lines of JSON
     return pipe
 
 
-def load_warm(base: str, adapter: str | None) -> MuseTunePipeline:
+def load_loras(pipe: MuseTunePipeline, loras: Loras) -> None:
+    """Load genre adapters, silent; those that are loaded stay as they are. Raises ValueError for what is none."""
+    for name, place in loras:
+        if name not in pipe.adapters:
+            pipe.load_adapter(place, name)
+            if name not in pipe.adapters or pipe.adapters[name].kind != "lora":
+                raise ValueError(f"--lora {name}={place} is no genre adapter: give --adapter {place}")
+    if loras:
+        pipe.set_adapter(None)
+
+
+def load_warm(base: str, adapter: str | None, loras: Loras = ()) -> MuseTunePipeline:
     """The pipeline on the processor after a first clip: workers that are copies of this process share what that imports
     too.
     """
-    pipe = load_pipeline(base, adapter, "cpu")
+    pipe = load_pipeline(base, adapter, "cpu", loras)
     with tempfile.TemporaryDirectory() as folder:
         sheet = LeadSheet.parse("I V", duration_seconds=WARM_S)
         stereo = pipe.upsampler is not None
@@ -129,7 +148,13 @@ def write_notice(folder: Path, notice: Mapping[str, Any]) -> None:
 
 
 def generation_factory(
-    base: str, adapter: str | None, device: str | None, max_seconds: float, notices: Path, batch: int = 1
+    base: str,
+    adapter: str | None,
+    device: str | None,
+    max_seconds: float,
+    notices: Path,
+    batch: int = 1,
+    loras: Loras = (),
 ) -> partial[GenerationRunner]:
-    """What makes the runner in each worker process."""
-    return partial(GenerationRunner, base, adapter, device, max_seconds, notices, batch)
+    """What makes the runner in each worker process; a pipeline that is loaded already may be given to it."""
+    return partial(GenerationRunner, base, adapter, device, max_seconds, notices, batch, loras)

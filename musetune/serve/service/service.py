@@ -26,7 +26,7 @@ from musetune.serve.service.stores import open_store
 from musetune.serve.service.timeline import AttemptTime
 from musetune.serve.service.tracing import Tracing
 from musetune.serve.service.upload_room import UploadRoom
-from musetune.serve.service.worker import JobRunner, result_folder
+from musetune.serve.service.worker import JobRunner, job_words, result_folder
 
 TEND_S = 1.0  # how often ended jobs are counted
 CLEAN_S = 30.0  # how often old results are removed
@@ -59,7 +59,8 @@ class JobService:
         traces: list[Observer] = [] if tracing is None else [tracing.trace_job]
         self.metrics = ServiceMetrics(self.store, [_log_end, *traces], self._refresh)
         self.uploads = UploadRoom(settings.folder / "uploads", settings.max_uploads)
-        self.draining = False
+        self.draining = False  # what runs may end, nothing begins
+        self.drained = False  # and nothing runs any more
         self._alone = make_pools is None
         if self._alone:
             shutil.rmtree(settings.notices, ignore_errors=True)
@@ -70,7 +71,7 @@ class JobService:
     def start(self) -> None:
         """Go on where the last service on this folder was, and start the workers."""
         if self._alone:  # on a cluster replicas may live that a service before this one started: leases tell
-            again, failed = self.store.recover(None, "the service ended in the middle of it")
+            again, failed = self.store.recover(None, "the service ended in the middle of it", death=False)
             if again or failed:
                 text = "%d job(s) that ran when the last service ended start again, %d fail"
                 log.warning(text, len(again), len(failed))
@@ -79,8 +80,13 @@ class JobService:
             pool.start()
         self._thread.start()
 
-    def stop(self) -> bool:
-        """Let running jobs end, for as long as the settings say, and stop; what waits goes on at the next start."""
+    def drain(self) -> bool:
+        """Take no more jobs, and let running ones end for as long as the settings say; what waits goes on at the next
+        start. The service can still be asked for its jobs.
+
+        Returns:
+            Whether all that ran has ended.
+        """
         self.draining = True
         self._end.set()
         if self._thread.ident is not None:
@@ -94,10 +100,20 @@ class JobService:
             except StoreUnavailableError as error:  # the next start takes back what ran
                 log.error("%s workers are stopped while the job store is away: %s", kind, error)
                 ended.append(False)
+        self.drained = True
+        return all(ended)
+
+    def stop(self) -> None:
+        """Drain, where that was not done before, and give back all that the service holds."""
+        if not self.drained:
+            self.drain()
         with suppress(StoreUnavailableError):  # they are counted at the next start
             self.metrics.observe_ended()
         self.close()
-        return all(ended)
+
+    def leaves(self, job: Job) -> bool:
+        """Whether nothing will happen to a job any more before the next start of the service."""
+        return self.drained or (self.draining and job.state == "queued")
 
     def close(self) -> None:
         """Give back the store and the folder, and send the traces that are left."""
@@ -177,7 +193,7 @@ class JobService:
 
 def _shared_base(settings: ServiceSettings) -> Callable[[], Any] | None:
     """What loads the base that all workers share; None where each has to load its own."""
-    return partial(load_warm, settings.base, settings.adapter) if can_fork(settings.device) else None
+    return partial(load_warm, settings.base, settings.adapter, settings.loras) if can_fork(settings.device) else None
 
 
 def _remove_other_attempts(folder: Path, job: Job) -> None:
@@ -189,13 +205,20 @@ def _remove_other_attempts(folder: Path, job: Job) -> None:
 
 
 def _log_end(job: Job, attempts: Sequence[AttemptTime]) -> None:
-    log.info("job %s of kind %s: %s after %d attempt(s)", job.id, job.kind, job.state, len(attempts))
+    with job_words(job):
+        log.info("job %s of kind %s: %s after %d attempt(s)", job.id, job.kind, job.state, len(attempts))
 
 
 def runner_factories(settings: ServiceSettings) -> dict[str, Callable[[], JobRunner]]:
     """What makes the runner of each kind of jobs, in the process that does them."""
     generation = generation_factory(
-        settings.base, settings.adapter, settings.device, settings.max_seconds, settings.notices, settings.batch
+        settings.base,
+        settings.adapter,
+        settings.device,
+        settings.max_seconds,
+        settings.notices,
+        settings.batch,
+        settings.loras,
     )
     return {"generation": generation, "analysis": partial(AnalysisRunner, settings.notices)}
 

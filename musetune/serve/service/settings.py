@@ -16,6 +16,7 @@ class ServiceSettings:
         folder: Where jobs, uploads and results lie; one service at a time uses it.
         base: "nano", a folder, or a Hub id.
         adapter: A theory adapter; None: the base's own, else "theory".
+        loras: Genre adapters of your own beside the bundled ones: names and folders or Hub ids.
         device: Such as cpu or cuda:1; None: cuda where there is one.
         workers: Processes that generate.
         analysers: Processes that analyse.
@@ -26,7 +27,8 @@ class ServiceSettings:
         max_upload: Bytes of a song.
         max_body: Bytes of any other request.
         max_uploads: Bytes of all requests under way and of all uploads that jobs wait for, together.
-        max_bytes: Bytes of all results together; the oldest go.
+        max_bytes: Bytes of all requests and results together; the oldest go.
+        min_free: Bytes of the disk that stay free; nothing is taken below that.
         keep_seconds: How long a job and its results stay after its end.
         max_wait: The longest time that a request may wait for its job to end.
         rate: How many requests each key may send, such as "120/minute"; None: as many as it likes.
@@ -34,12 +36,14 @@ class ServiceSettings:
         memory: Bytes that a worker may take for itself; a job that needs more fails. None: no limit.
         drain_seconds: How long a stopping service waits for running jobs.
         allow_hosts: Further names by which the service may be reached.
+        cors_origins: Sites whose pages may use the service, such as https://music.example.org.
         store: PostgreSQL's URL, where several machines share the jobs; None: SQLite in ``folder``.
     """
 
     folder: Path
     base: str = "nano"
     adapter: str | None = None
+    loras: tuple[tuple[str, str], ...] = ()
     device: str | None = None
     workers: int = 1
     analysers: int = 1
@@ -51,6 +55,7 @@ class ServiceSettings:
     max_body: int = 8 * MEGABYTE
     max_uploads: int = 4096 * MEGABYTE
     max_bytes: int = 20 * 1024 * MEGABYTE
+    min_free: int = 256 * MEGABYTE
     keep_seconds: float = 24 * 3600.0
     max_wait: float = 60.0
     rate: str | None = "300/minute"
@@ -58,12 +63,18 @@ class ServiceSettings:
     memory: int | None = None
     drain_seconds: float = 60.0
     allow_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     store: str | None = None
 
     @property
     def database(self) -> Path:
         """The file of jobs."""
         return self.folder / "jobs.sqlite3"
+
+    @property
+    def spool(self) -> Path:
+        """Where parts of requests lie while they come."""
+        return self.folder / "spool"
 
     @property
     def notices(self) -> Path:

@@ -21,10 +21,11 @@ from musetune.serve.service.jobs import (
 )
 
 RECENT = 20  # jobs whose time says how long the next ones take
-MAX_ATTEMPTS = 3  # workers that a job may cost
+MAX_DEATHS = 3  # workers that a job may cost their lives
+MAX_ATTEMPTS = 20  # how often it may be begun at all: a job may take the whole service down with it, which nobody sees
 COLUMNS = (
     "id, kind, owner, state, request, cost, attempt, created, started, finished, progress, result, error, cancelling, "
-    "worker"
+    "worker, deaths"
 )
 SEEN = "INSERT INTO workers (name, seen) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
 RATE = (  # of the last jobs of a kind that succeeded: the seconds that they took, and their cost
@@ -83,9 +84,9 @@ class SQLJobStore:
                     f"the queue holds {queued} jobs, as many as it may; ask again later", self._retry_after(db, kind)
                 )
             db.execute(
-                "INSERT INTO jobs (id, kind, owner, state, request, cost, created, idempotency_key, digest) "
-                "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
-                (name, kind, owner, text, float(cost), now, idempotency_key, digest),
+                "INSERT INTO jobs (id, kind, owner, state, request, cost, created, size, idempotency_key, digest) "
+                "VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+                (name, kind, owner, text, float(cost), now, len(text), idempotency_key, digest),
             )
             _note(db, now, name, "queued", {})
             return _job(db.execute(f"SELECT {COLUMNS} FROM jobs WHERE id = ?", (name,)).fetchone()), True
@@ -194,7 +195,7 @@ class SQLJobStore:
     def succeed(self, job: Job, result: Mapping[str, Any], size: int = 0) -> None:
         """End a job with its result, whose files have ``size`` bytes. Raises JobLostError."""
         text = json.dumps(result, allow_nan=False)
-        self._end(job, "succeeded", "result = ?, size = ?", text, size)
+        self._end(job, "succeeded", "result = ?, size = size + ?", text, size + len(text))
 
     def fail(self, job: Job, error: Mapping[str, Any]) -> None:
         """End a job with what went wrong. Raises JobLostError."""
@@ -229,10 +230,8 @@ class SQLJobStore:
             db.execute("UPDATE jobs SET cancelling = 1 WHERE id = ? AND state = 'running'", (job_id,))
         return self.get(job_id)
 
-    def recover(self, worker: str | None = None, cause: str = "") -> tuple[list[Job], list[Job]]:
-        """Give what a dead worker was doing back to the queue, or fail it after MAX_ATTEMPTS; see
-        `JobStore.recover`.
-        """
+    def recover(self, worker: str | None = None, cause: str = "", *, death: bool = True) -> tuple[list[Job], list[Job]]:
+        """Give what a worker was doing back to the queue, or fail it after MAX_DEATHS; see `JobStore.recover`."""
         again, failed, now = [], [], self.database.now()
         which, values = ("", ()) if worker is None else (" AND worker = ?", (worker,))
         with self.database.transaction() as db:
@@ -242,24 +241,34 @@ class SQLJobStore:
                 if job.cancelling:
                     _change(db, job, "state = 'cancelled', cancelling = 0, finished = ?", now)
                     _note(db, now, job.id, "cancelled", {})
-                elif job.attempt >= MAX_ATTEMPTS:
+                elif (deaths := job.deaths + death) >= MAX_DEATHS or job.attempt >= MAX_ATTEMPTS:
+                    what = f"{deaths} workers died while they did this job"
+                    if deaths < MAX_DEATHS:
+                        what = f"this job was begun {job.attempt} times and never ended"
                     message = (
-                        f"{job.attempt} workers died while they did this job ({cause or 'stopped from outside'}): ask "
-                        "for less at once, or give the service more memory"
+                        f"{what} ({cause or 'stopped from outside'}): ask for less at once, or give the service more "
+                        "memory"
                     )
                     error = json.dumps({"code": "worker-died", "status": 500, "message": message})
                     _change(db, job, "state = 'failed', error = ?, finished = ?", error, now)
                     _note(db, now, job.id, "failed", {})
                     failed.append(job)
                 else:
-                    _change(db, job, "state = 'queued', started = NULL, worker = NULL")
+                    _change(db, job, "state = 'queued', started = NULL, worker = NULL, deaths = ?", deaths)
                     _note(db, now, job.id, "queued", {"cause": cause} if cause else {})
                     again.append(job)
         return again, failed
 
+    def give_back(self, job: Job, cause: str) -> None:
+        """Put a running job back into the queue, at its head. Raises JobLostError."""
+        now = self.database.now()
+        with self.database.transaction() as db:
+            _change(db, job, "state = 'queued', started = NULL, worker = NULL")
+            _note(db, now, job.id, "queued", {"cause": cause})
+
     def running(self, worker: str) -> Job | None:
         """What a worker is doing; None where it waits."""
-        query = f"SELECT {COLUMNS} FROM jobs WHERE state = 'running' AND worker = ?"
+        query = f"SELECT {COLUMNS} FROM jobs WHERE state = 'running' AND worker = ? ORDER BY place"
         rows = self.database.read(query, (worker,))
         return _job(rows[0]) if rows else None
 
@@ -282,7 +291,9 @@ class SQLJobStore:
         return [_job(row) for row in self.database.read(query, (since,))]
 
     def expire(self, seconds: float, max_bytes: int | None = None) -> list[str]:
-        """Forget jobs that ended so long ago, and the oldest ended ones while all results are larger than they may."""
+        """Forget jobs that ended so long ago, and the oldest ended ones while requests and results are larger than they
+        may be.
+        """
         before = self.database.now() - seconds
         with self.database.transaction() as db:
             db.execute(
@@ -301,6 +312,10 @@ class SQLJobStore:
                     gone.append(name)
                     total -= size
         return gone
+
+    def now(self) -> float:
+        """Seconds since 1970 by the database's clock."""
+        return self.database.now()
 
     def ids(self) -> set[str]:
         """Ids of all jobs that there are."""

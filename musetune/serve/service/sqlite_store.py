@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
-from musetune.serve.service.database import SCHEMA
+from musetune.serve.service.database import SCHEMA, SCHEMA_VERSION, steps_from
 from musetune.serve.service.jobs import StoreUnavailableError
 from musetune.serve.service.sql_store import SQLJobStore
 
 BUSY_S = 30.0  # how long a statement waits for another process's transaction
-SCHEMA_VERSION = 1
 PASSING = (  # what SQLite says that it may not say later
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -41,16 +40,23 @@ class SQLiteDatabase:
         self._lock = threading.Lock()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = self.connection()
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
+        try:
+            self._bring_up_to_date()
+        except ValueError:
             self.close()
-            raise ValueError(
-                f"{self.path} was written by another version of MuseTune (schema {version}, this one reads "
-                f"{SCHEMA_VERSION}): take another folder, or remove the file and with it the jobs"
-            )
+            raise
         place = "INTEGER PRIMARY KEY AUTOINCREMENT"
         connection.executescript(SCHEMA.format(place=place, real="REAL", integer="INTEGER", options="STRICT"))
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _bring_up_to_date(self) -> None:
+        """Make a file of an older version one of this; several processes may open it at once."""
+        if self.connection().execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+            return
+        with self.transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            for statement in steps_from(version, str(self.path)) if version else ():  # 0: a new file
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""

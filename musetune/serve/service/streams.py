@@ -39,7 +39,7 @@ async def stream_events(service: JobService, request: Request, job_id: str, afte
             else:
                 after = update.number
             yield event_lines(None if update.kind == "queue" else update.number, update.model_dump())
-        if job is None or job.final or service.draining:
+        if job is None or job.final or service.leaves(job):
             return
         if time.monotonic() - told > ALIVE_S:
             told = time.monotonic()

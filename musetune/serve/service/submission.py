@@ -17,13 +17,13 @@ from starlette.datastructures import UploadFile
 
 from musetune.client.wire import JobStatus
 from musetune.serve.service.batching import batch_key
+from musetune.serve.service.inputs import no_such_adapter
 from musetune.serve.service.job_status import owned_job, status_of
-from musetune.serve.service.jobs import TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
-from musetune.serve.service.problems import ProblemError, disk_full, documented
+from musetune.serve.service.jobs import REQUEST_ID, TRACE, IdempotencyError, Job, QueueFullError, StoreUnavailableError
+from musetune.serve.service.problems import MEGABYTE, ProblemError, disk_full, documented
 from musetune.serve.service.reading import keep_files, link_sources, media_types, read_request
 from musetune.serve.service.service import JobService
 from musetune.serve.service.tasks import TASKS, Task
-from musetune.serve.service.worker import upload_folder
 
 POLL_S = 0.2  # how often a request that waits looks at its job
 log: Any = structlog.get_logger("musetune.serve")
@@ -50,8 +50,14 @@ def add_submission(app: FastAPI, service: JobService) -> None:
 
 def _endpoint(service: JobService, task: Task) -> Callable[..., Awaitable[JobStatus]]:
     async def submit_task(request: Request, response: Response, wait_seconds: float = 0) -> JobStatus:
+        _check_waiting(service, request, wait_seconds)
         async with read_request(request, task, service.settings.max_body) as (body, files):
-            return await _submit(service, request, response, task, body, files, wait_seconds)
+            job = await _submit(service, request, task, body, files)
+        request.state.end_body()  # what came is a job's now, and its files are counted as such
+        job = await _wait_for_end(service, request, job, wait_seconds)
+        response.status_code = 200 if job.final else 202
+        response.headers["Location"] = f"/v1/jobs/{job.id}"
+        return await run_in_threadpool(status_of, service, job)
 
     submit_task.__doc__ = (task.body.__doc__ or "").partition("\n\n    Example:")[0]
     return submit_task
@@ -78,23 +84,23 @@ def _schema(task: Task) -> dict[str, Any]:
 async def _submit(
     service: JobService,
     request: Request,
-    response: Response,
     task: Task,
     body: BaseModel,
     files: Mapping[str, UploadFile],
-    wait_seconds: float,
-) -> JobStatus:
-    """Check a request, put its job into the queue, and wait for its end where the request says so."""
-    _check_waiting(service, request, wait_seconds)
+) -> Job:
+    """Check a request and put its job into the queue."""
     try:
         cost = await run_in_threadpool(task.check, body, set(files), service.settings.max_seconds)
+        await run_in_threadpool(_check_adapters, service, body)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         text = f"lead_sheet has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise ProblemError(422, "invalid-request", text) from error
+    await run_in_threadpool(_check_disk, service)
     job_id = secrets.token_hex(16)
     keep = False
     try:
         asked: dict[str, Any] = {"task": task.name, "body": body.model_dump(mode="json", exclude_defaults=True)}
+        asked[REQUEST_ID] = request.state.request_id
         await run_in_threadpool(link_sources, service, body, request.state.owner, job_id)
         asked |= await keep_files(service, files, task, job_id)
         if (key := await run_in_threadpool(batch_key, task.name, body, files)) is not None:
@@ -108,15 +114,18 @@ async def _submit(
         raise
     finally:
         if not keep:
-            shutil.rmtree(upload_folder(service.settings.folder, job_id), ignore_errors=True)
+            service.uploads.remove(job_id)
     log.info("job submitted", job=job.id, task=task.name, new=new)
-    until = time.monotonic() + wait_seconds
-    while not job.final and time.monotonic() < until and not await request.is_disconnected():
+    return job
+
+
+async def _wait_for_end(service: JobService, request: Request, job: Job, seconds: float) -> Job:
+    """A job when it has ended, or as it is after so many seconds, or when the service stops and leaves it."""
+    until = time.monotonic() + seconds
+    while not (job.final or service.leaves(job) or time.monotonic() > until or await request.is_disconnected()):
         await asyncio.sleep(POLL_S)
         job = await run_in_threadpool(owned_job, service, request, job.id)
-    response.status_code = 200 if job.final else 202
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return await run_in_threadpool(status_of, service, job)
+    return job
 
 
 def _check_waiting(service: JobService, request: Request, wait_seconds: float) -> None:
@@ -127,6 +136,30 @@ def _check_waiting(service: JobService, request: Request, wait_seconds: float) -
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= 200:
         raise ProblemError(400, "idempotency", "Idempotency-Key takes 1 to 200 characters")
+
+
+def _check_adapters(service: JobService, body: BaseModel) -> None:
+    """Raise ValueError for a genre adapter that the workers say there is not; what they have not said yet the job says.
+
+    A worker of a cluster holds those alone that its requests named: what there are is what the workers began with.
+    """
+    asked, notice = getattr(body, "adapters", None), service.loaded()
+    if asked and notice is not None:
+        names = {one["name"] for one in notice["adapters"] if one["kind"] == "lora"}
+        if unknown := sorted(set(asked) - names):
+            raise no_such_adapter(unknown[0], names)
+
+
+def _check_disk(service: JobService) -> None:
+    """Raise ProblemError where the disk has less left than is to stay free."""
+    free, least = shutil.disk_usage(service.settings.folder).free, service.settings.min_free
+    if free < least:
+        service.metrics.rejected.labels("disk").inc()
+        text = (
+            f"the service's disk has {free // MEGABYTE} MB left, and {least // MEGABYTE} MB are to stay free: ask "
+            "again later"
+        )
+        raise ProblemError(507, "disk-full", text, {"Retry-After": "60"})
 
 
 def _put(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,32 +56,50 @@ class UploadRoom:
         with self._lock:
             self._kept += size
 
+    def remove(self, job_id: str) -> None:
+        """Remove the files of a job that there is not going to be; the room is free at once."""
+        place = self.folder / job_id
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+            self.measure()
+
     @contextmanager
-    def body(self) -> Iterator[Callable[[int], None]]:
-        """A context of one request: what it gives counts bytes of the body that have come.
-
-        What it gives raises UploadsFullError where there is no room for them.
-        """
-        own = 0
-
-        def count(size: int) -> None:
-            nonlocal own
-            if own + size > SMALL:
-                with self._lock:
-                    if self._under_way + self._kept + size > self.limit:
-                        raise UploadsFullError(
-                            f"uploads fill the {self.limit / MEGABYTE:g} MB that there are for them: ask again when "
-                            "some jobs have ended"
-                        )
-            with self._lock:
-                own += size
-                self._under_way += size
-
+    def body(self) -> Iterator[BodyCount]:
+        """A context of one request, whose body counts until the context or the count ends."""
+        count = BodyCount(self)
         try:
             yield count
         finally:
-            with self._lock:
-                self._under_way -= own
+            count.end()
+
+
+class BodyCount:
+    """Counts the bytes of one body as they come.
+
+    Args:
+        room: Where they count.
+    """
+
+    def __init__(self, room: UploadRoom) -> None:
+        self.room, self._own = room, 0
+
+    def __call__(self, size: int) -> None:
+        """Count bytes that have come. Raises UploadsFullError where there is no room for them."""
+        room = self.room
+        with room._lock:
+            if self._own + size > SMALL and room.used + size > room.limit:
+                raise UploadsFullError(
+                    f"uploads fill the {room.limit / MEGABYTE:g} MB that there are for them: ask again when some jobs "
+                    "have ended"
+                )
+            self._own += size
+            room._under_way += size
+
+    def end(self) -> None:
+        """Count them no more: the body is read and let go."""
+        with self.room._lock:
+            self.room._under_way -= self._own
+            self._own = 0
 
 
 def _size(file: Path) -> int:

@@ -9,12 +9,23 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from musetune.serve.service.jobs import Job, JobCancelledError, JobLostError, JobStore, StoreUnavailableError
+import structlog
+
+from musetune.analysis.service.process import ProcessDeath
+from musetune.serve.service.jobs import (
+    REQUEST_ID,
+    Job,
+    JobCancelledError,
+    JobLostError,
+    JobStore,
+    StoreUnavailableError,
+)
 
 POLL_S = 0.05  # how often an idle worker looks for a job
 REPORT_S = 0.25  # how often progress is written at most
@@ -68,7 +79,7 @@ class JobContext:
             raise JobTimeoutError(
                 f"the job took longer than {self.max_seconds:g} s: ask for less at once (seconds, steps, candidates)"
             )
-        if stage == self._stage and step != steps and now - self._told < REPORT_S:
+        if stage == self._stage and (not steps or (step != steps and now - self._told < REPORT_S)):
             self._speak(lambda: self.store.check(self.job))
             return
         self._stage, self._told = stage, now
@@ -88,6 +99,11 @@ class JobContext:
         name = path.relative_to(self.folder.parent).as_posix()
         progress = {"stage": "denoising", "step": step, "steps": steps, "preview": name}
         self._speak(lambda: self.store.report(self.job, progress))
+
+    def finish_cancel(self) -> None:
+        """Say that a job that was cancelled is over, while others that are done together with it go on."""
+        with suppress(JobLostError):  # the worker hears it when it ends the job itself
+            self._speak(lambda: self.store.finish_cancel(self.job))
 
     def _speak(self, act: Callable[[], None]) -> None:
         """Tell or ask the store; while it is away the work goes on."""
@@ -217,7 +233,7 @@ def claim_one(store: JobStore, worker: str, kinds: Collection[str], job_id: str 
     try:
         return store.claim(worker, kinds, job_id)
     except StoreUnavailableError:
-        _persist(lambda: store.recover(worker, "the store broke off in the middle of a claim"))
+        _persist(lambda: store.recover(worker, "the store broke off in the middle of a claim", death=False))
         raise
 
 
@@ -232,10 +248,11 @@ def perform(store: JobStore, runner: JobRunner, folder: Path, job: Job, max_seco
 
 
 def perform_together(store: JobStore, runner: Any, folder: Path, jobs: Sequence[Job], max_seconds: float) -> list[str]:
-    """Do several jobs at once and write the end of each; where that fails as a whole, do one after the other.
+    """Do several jobs at once and write the end of each. Where that fails as a whole, each goes back to the queue, and
+    its turn comes again alone: with its own time and, if it is what kills the worker, at the cost of no other.
 
     Returns:
-        The outcome of each, as of `perform`.
+        The outcome of each, as of `perform`; "queued" where it went back.
     """
     contexts = [_context(store, folder, job, max_seconds) for job in jobs]
     try:
@@ -243,10 +260,11 @@ def perform_together(store: JobStore, runner: Any, folder: Path, jobs: Sequence[
             context.folder.mkdir(parents=True)
         results: list[Mapping[str, Any] | Exception] = runner.together(contexts)
     except Exception as error:
-        log.warning("%d jobs do not run together (%s): one after the other", len(jobs), describe(error)["message"])
+        log.warning("%d jobs do not run together (%s): each alone", len(jobs), describe(error)["message"])
         for context in contexts:
             shutil.rmtree(context.folder, ignore_errors=True)
-        return [perform(store, runner, folder, job, max_seconds) for job in jobs]
+        cause = "it could not be done together with others"
+        return [_end(partial(store.give_back, job, cause), "queued") for job in jobs]
     return [
         _conclude(context, folder, partial(_given, result)) for context, result in zip(contexts, results, strict=True)
     ]
@@ -266,6 +284,17 @@ def _context(store: JobStore, folder: Path, job: Job, max_seconds: float) -> Job
 
 def _conclude(context: JobContext, folder: Path, act: Callable[[], Mapping[str, Any]]) -> str:
     """Do what gives a job's result, and write its end to the store, whatever happens."""
+    with job_words(context.job):
+        return _conclude_job(context, folder, act)
+
+
+def job_words(job: Job) -> Any:
+    """A context whose lines of log name a job and the request that it came with."""
+    words = {"job": job.id, REQUEST_ID: job.request.get(REQUEST_ID)}
+    return structlog.contextvars.bound_contextvars(**{name: word for name, word in words.items() if word})
+
+
+def _conclude_job(context: JobContext, folder: Path, act: Callable[[], Mapping[str, Any]]) -> str:
     job, store, place = context.job, context.store, context.folder
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -303,12 +332,19 @@ def describe(error: Exception) -> dict[str, Any]:
         return {"code": "out-of-memory", "status": 507, "message": f"{text} ({message[:200]})"}
     if isinstance(error, JobTimeoutError):
         return {"code": "timeout", "status": 504, "message": message}
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, ProcessDeath):
+        return {"code": "worker-died", "status": 500, "message": message}
+    if disk_is_full(error):
         return {"code": "disk-full", "status": 507, "message": "the service's disk is full: ask again later"}
     if isinstance(error, ValueError):
         return {"code": "invalid-request", "status": 422, "message": message}
     text = f"{type(error).__name__}: a fault of the service, which its log says more about"
     return {"code": "internal", "status": 500, "message": text}
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room on a disk, or none of what this user may take of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def out_of_memory(error: BaseException) -> bool:

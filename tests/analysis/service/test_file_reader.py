@@ -11,6 +11,7 @@ import soundfile
 
 from musetune import LeadSheet
 from musetune.analysis.service.file_reader import PROGRAM, FileReader
+from musetune.analysis.service.process import ProcessDeath
 from musetune.formats.songs import save_song
 from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
@@ -65,7 +66,7 @@ def test_a_file_that_takes_the_process_down_costs_itself_alone(tmp_path: Path) -
     reader._process.program = crash + PROGRAM
     for name in ("bad.wav", "good.wav"):
         soundfile.write(tmp_path / name, np.zeros(100), 8000)
-    with pytest.raises(ValueError, match=r"bad\.wav cannot be read: .* by signal SIGSEGV"):
+    with pytest.raises(ProcessDeath, match=r"bad\.wav cannot be read: .* by signal SIGSEGV"):
         reader.sound(tmp_path / "bad.wav", 1.0)
     assert reader.sound(tmp_path / "good.wav", 1.0)[1] == 8000
     reader.close()

@@ -27,10 +27,17 @@ def test_keys_come_from_the_environment_and_from_a_file_of_hashes(tmp_path: Path
     keys = ApiKeys.load(file, {"MUSETUNE_API_KEYS": f"me:{KEY}"})
     assert keys.owner(f"Bearer {KEY}") == "me"
     assert keys.owner("bearer studio-key") == "studio"
-    assert keys.owner("Bearer bare-key") == "line-4"
+    assert keys.owner("Bearer bare-key") == f"key-{hash_key('bare-key')[:12]}"
     for wrong in (None, "", KEY, f"Basic {KEY}", "Bearer ", f"Bearer {KEY}x", f"Bearer {hash_key(KEY)}"):
         assert keys.owner(wrong) is None
     assert ApiKeys.load(None, {}).owner(None) == ""
+
+
+def test_a_key_without_a_name_keeps_its_jobs_where_another_goes() -> None:
+    first, second = "a" * 16, "b" * 16
+    both = ApiKeys.load(None, {"MUSETUNE_API_KEYS": f"{first},{second}"})
+    one = ApiKeys.load(None, {"MUSETUNE_API_KEYS": second})
+    assert both.owner(f"Bearer {first}") != both.owner(f"Bearer {second}") == one.owner(f"Bearer {second}")
 
 
 def test_keys_that_are_none_are_refused(tmp_path: Path) -> None:
@@ -75,6 +82,21 @@ def test_the_command_refuses_to_open_to_others_without_keys() -> None:
     result = CliRunner().invoke(app, ["serve", "--host", "0.0.0.0", "--port", "18471"], env={"MUSETUNE_API_KEYS": ""})
     assert isinstance(result.exception, ValueError)
     assert "there are no keys" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--lora", "house", "give NAME=FOLDER"),
+        ("--lora", "house=.", "holds no genre adapter"),
+        ("--cors-origin", "*", "give scheme and host"),
+        ("--cors-origin", "https://a.example.org/page", "no path"),
+    ],
+)
+def test_options_that_are_none_are_refused(tmp_path: Path, option: str, value: str, words: str) -> None:
+    command = ["serve", "--port", "18472", "--folder", str(tmp_path / "service"), option, value]
+    result = CliRunner().invoke(app, command, env={"MUSETUNE_API_KEYS": ""})
+    assert words in str(result.exception)
 
 
 def test_help_teaches() -> None:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from service_server import KEY, OTHER
 from starlette.testclient import TestClient
 
 from musetune import LeadSheet
 from musetune.client.requests import BODIES
 from musetune.client.wire import JobStatus, JobUpdate, Problem
+from musetune.serve.service.access import ApiKeys, hash_key
+from musetune.serve.service.app import build_app
 from musetune.serve.service.jobs import Job
+from musetune.serve.service.reading import spool_into
 from musetune.serve.service.service import JobService
+from musetune.serve.service.settings import ServiceSettings
 from musetune.serve.service.tasks import TASKS
 from musetune.serve.service.worker import upload_folder
 
+SHEET = LeadSheet.parse("| C |").to_json()
 CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
 
 
@@ -34,6 +49,7 @@ CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
         ("generations", {"lead_sheet_job": "../../etc/passwd"}, "lead_sheet_job: String should match"),
         ("generations", {"adapters": {"jazz": 3}, **CLIP}, "'jazz' has the weight 3, which is outside 0–2"),
         ("generations", {"style_strength": 0.5, **CLIP}, "style_strength needs style_audio"),
+        ("generations", {"lead_sheet": SHEET | {"junk": 1}}, "lead_sheet has no field 'junk'; its fields are beats_s"),
         ("generations", {"tempo": 3}, "tempo: Extra inputs are not permitted"),
         ("repaints", {"seconds": [[1, 2]]}, "say what to edit: source_job, or a file audio"),
         ("repaints", {"source_job": "0" * 32}, "say what to make anew"),
@@ -176,6 +192,128 @@ def test_a_jobs_files_stay_for_the_job_that_goes_out_from_it(http: TestClient, i
     assert LeadSheet.load(kept[0]).chord_labels == ["C:maj"]
 
 
+def test_ranges_and_heads_of_a_file(http: TestClient, idle_service: JobService) -> None:
+    plan = http.post("/v1/plans", json={"prompt": "x"}).json()["id"]
+    finish(idle_service, plan, {"plan": "plan.json"})
+    url = f"/v1/jobs/{plan}/plan"
+    whole = http.get(url).content
+    part = http.get(url, headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, whole[2:6])
+    head = http.head(url)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(whole)))
+    for asked, status in (("bytes=99999-", 416), ("bytes=abc", 400), ("bytes=5-2", 400)):
+        answer = http.get(url, headers={"Range": asked})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert answer.json()["code"] == "range"
+        assert f"the file has {len(whole)} bytes" in answer.json()["detail"]
+        assert answer.headers["content-range"] == f"bytes */{len(whole)}"
+
+
+def test_every_kind_of_file_has_its_content_type(http: TestClient, idle_service: JobService) -> None:
+    plan = http.post("/v1/plans", json={"prompt": "x"}).json()["id"]
+    types = {
+        "stems": ("stems.zip", "application/zip"),
+        "midi": ("song.mid", "audio/midi"),
+        "musicxml": ("song.musicxml", "application/vnd.recordare.musicxml+xml"),
+        "jams": ("song.jams", "application/json"),
+        "chart": ("chart.txt", "text/plain; charset=utf-8"),
+        "audio.flac": ("audio.flac", "audio/flac"),
+    }
+    finish(idle_service, plan, {kind: name for kind, (name, _) in types.items()})
+    for kind, (_, media) in types.items():
+        name, _, suffix = kind.partition(".")
+        answer = http.get(f"/v1/jobs/{plan}/{name}", params={"format": suffix} if suffix else {})
+        assert answer.headers["content-type"] == media
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_disk_that_is_nearly_full_takes_nothing_more(http: TestClient, idle_service: JobService) -> None:
+    object.__setattr__(idle_service.settings, "min_free", 2**60)
+    refused = http.post("/v1/plans", json={"prompt": "x"})
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (507, "disk-full", "60")
+    assert "MB are to stay free" in refused.json()["detail"]
+    assert not idle_service.store.ids()
+    assert http.get("/healthz").status_code == 200
+
+
+def test_a_sweep_keeps_requests_and_results_within_the_disks_limit(http: TestClient, idle_service: JobService) -> None:
+    object.__setattr__(idle_service.settings, "max_bytes", 3000)
+    plans = []
+    for _ in range(3):
+        plans.append(http.post("/v1/plans", json={"prompt": "x" * 800}).json()["id"])
+        finish(idle_service, plans[-1], {"plan": "plan.json"})
+    results = idle_service.settings.folder / "results"
+    for place in results.iterdir():
+        os.utime(place, (0, 0))
+    idle_service.sweep()
+    assert [http.get(f"/v1/jobs/{plan}").status_code for plan in plans] == [200, 200, 200]
+    object.__setattr__(idle_service.settings, "max_bytes", 2000)
+    idle_service.sweep()
+    assert [http.get(f"/v1/jobs/{plan}").status_code for plan in plans] == [404, 200, 200]
+    assert {place.name for place in results.iterdir()} == set(plans[1:])
+
+
+def test_a_refused_upload_leaves_its_room_at_once(http: TestClient, idle_service: JobService) -> None:
+    """The queue is full: songs that are refused for that must not keep later ones out."""
+    for number in range(5):
+        assert http.post("/v1/plans", json={"prompt": str(number)}).status_code == 202
+    for _ in range(3):
+        refused = http.post("/v1/analyses", files={"file": ("a.wav", b"RIFF" + bytes(400_000))})
+        assert (refused.status_code, refused.json()["code"]) == (429, "queue-full")
+    assert idle_service.uploads.used == 0
+
+
+def test_a_body_counts_no_more_once_it_is_read(http: TestClient, idle_service: JobService) -> None:
+    """While a request waits for its job's end its song counts once, as the job's file."""
+    song, answers = b"RIFF" + bytes(200_000), []
+
+    def post() -> None:
+        answers.append(http.post("/v1/analyses?wait_seconds=30", files={"file": ("a.wav", song)}))
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    until = time.monotonic() + 20
+    while not idle_service.store.counts() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    used = idle_service.uploads.used
+    idle_service.draining = True
+    thread.join(20)
+    assert used == len(song)
+    assert answers[0].status_code == 202
+
+
+def test_a_song_of_some_megabytes_waits_below_the_services_folder(
+    http: TestClient, idle_service: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no memory holds lies in files on the service's own disk; where that is full the answer is 507."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    object.__setattr__(idle_service.settings, "max_uploads", 2**30)
+    idle_service.uploads.limit = 2**30
+    spool_into(idle_service.settings.spool)
+    song = {"file": ("a.wav", b"RIFF" + bytes(3 << 20))}
+    assert http.post("/v1/analyses", files=song).status_code == 202
+    shutil.rmtree(idle_service.settings.spool)  # as a disk refuses a new file
+    refused = http.post("/v1/analyses", files=song)
+    assert (refused.status_code, refused.json()["code"]) == (507, "disk-full")
+
+
+def test_files_are_copied_where_a_file_system_knows_no_second_names(
+    http: TestClient, idle_service: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = http.post("/v1/plans", json={"prompt": "x"}).json()["id"]
+    finish(idle_service, plan, {"plan": "plan.json"})
+
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", link)
+    later = http.post("/v1/generations", json={"lead_sheet_job": plan})
+    assert later.status_code == 202
+    (copy,) = upload_folder(idle_service.settings.folder, later.json()["id"]).iterdir()
+    assert LeadSheet.load(copy).chord_labels == ["C:maj"]
+
+
 def test_openapi_describes_every_path_with_examples_that_hold(http: TestClient) -> None:
     schema = http.get("/openapi.json").json()
     assert schema["openapi"].startswith("3.1")
@@ -193,7 +331,7 @@ def test_openapi_describes_every_path_with_examples_that_hold(http: TestClient) 
                 for example in named.get("examples", ()) if reference in models else ():
                     models[reference].model_validate(example)
             for status, response in operation["responses"].items():
-                if int(status) >= 400 and status != "416":
+                if int(status) >= 400:
                     assert set(response["content"]) == {"application/problem+json"}
     for path, body in BODIES.items():
         content = schema["paths"][path]["post"]["requestBody"]["content"]
@@ -216,3 +354,68 @@ def test_more_requests_at_once_than_there_may_be(http: TestClient, monkeypatch: 
     answer = http.get("/v1/models")
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert http.get("/healthz").status_code == 200
+
+
+def test_no_key_shuts_out_the_others(idle_service: JobService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open event streams count: a key that holds as many as it may is refused, another is served."""
+    monkeypatch.setattr("musetune.serve.service.gate.MOST_OF_A_KEY", 2)
+    app = build_app(idle_service, ApiKeys({hash_key(KEY): "me", hash_key(OTHER): "you"}))
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            mine, yours = ({"Authorization": f"Bearer {key}"} for key in (KEY, OTHER))
+            job = (await client.post("/v1/plans", json={"prompt": "x"}, headers=mine)).json()["id"]
+            streams = [
+                asyncio.create_task(client.get(f"/v1/jobs/{job}/events", headers=mine, timeout=30)) for _ in range(2)
+            ]
+            await asyncio.sleep(0.3)
+            refused = await client.get(f"/v1/jobs/{job}", headers=mine)
+            assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (429, "busy", "1")
+            assert (await client.post("/v1/plans", json={"prompt": "x"}, headers=yours)).status_code == 202
+            idle_service.draining = True  # ends the streams
+            await asyncio.gather(*streams)
+            assert (await client.get(f"/v1/jobs/{job}", headers=mine)).status_code == 200
+
+    asyncio.run(ask())
+
+
+def test_no_other_site_may_use_it_but_those_that_are_named(tmp_path: Path) -> None:
+    """Closed by default, as `test_every_refusal_is_a_problem` holds; opened for one origin."""
+    site = "https://music.example.org"
+    service = JobService(ServiceSettings(folder=tmp_path / "service", cors_origins=(site,)))
+    http = TestClient(build_app(service, ApiKeys({})), base_url="http://127.0.0.1")
+    asks = {"origin": site, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    preflight = http.options("/v1/plans", headers=asks)
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, site)
+    answer = http.post("/v1/plans", json={"prompt": "x"}, headers={"origin": site, "sec-fetch-site": "cross-site"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, site)
+    assert "location" in answer.headers["access-control-expose-headers"].lower()
+    refused = http.post("/v1/plans", json={"prompt": "x"}, headers={"origin": "https://other.example.org"})
+    assert refused.status_code == 403
+    assert "access-control-allow-origin" not in refused.headers
+    service.close()
+
+
+def test_an_adapter_that_there_is_not_is_refused_before_the_queue(
+    http: TestClient, idle_service: JobService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters = [
+        {"name": "theory", "kind": "theory"},
+        {"name": "jazz", "kind": "lora"},
+        {"name": "mine", "kind": "lora"},
+    ]
+    monkeypatch.setattr(idle_service, "loaded", lambda: {"adapters": adapters})
+    refused = http.post("/v1/generations", json=CLIP | {"adapters": {"jazz": 1, "polka": 0.5}})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "adapters: there is no 'polka' here; there are: jazz, mine"
+    assert http.post("/v1/generations", json=CLIP | {"adapters": {"mine": 1}}).status_code == 202
+
+
+def test_a_job_keeps_the_id_of_its_request(http: TestClient, idle_service: JobService) -> None:
+    """And a request that comes again under the same idempotency key is the same, though its id is another."""
+    key = {"Idempotency-Key": "once"}
+    first = http.post("/v1/plans", json={"prompt": "x"}, headers=key | {"X-Request-ID": "first-request"})
+    again = http.post("/v1/plans", json={"prompt": "x"}, headers=key | {"X-Request-ID": "second-request"})
+    assert first.json()["id"] == again.json()["id"]
+    assert idle_service.store.get(first.json()["id"]).request["request_id"] == "first-request"

@@ -14,10 +14,18 @@ from hypothesis import strategies as st
 
 from musetune.client.bodies import GenerationBody
 from musetune.serve.service.batching import EACH_ITS_OWN, batch_key
+from musetune.serve.service.generation import _tell
 from musetune.serve.service.jobs import Job
 from musetune.serve.service.runner import GenerationRunner
 from musetune.serve.service.sqlite_store import SQLiteJobStore
-from musetune.serve.service.worker import JobContext, claim_alike, perform_together, result_folder, upload_folder
+from musetune.serve.service.worker import (
+    JobContext,
+    claim_alike,
+    perform,
+    perform_together,
+    result_folder,
+    upload_folder,
+)
 
 CLIP = {"prompt": "jazz", "harmonic_progression": "I V", "duration_seconds": 2, "num_inference_steps": 2}
 OTHERS = {
@@ -114,7 +122,7 @@ class Together:
         return self.act(contexts)
 
 
-def test_each_of_a_batch_ends_by_itself_and_a_broken_batch_is_done_one_by_one(
+def test_each_of_a_batch_ends_by_itself_and_a_broken_batch_goes_back_to_the_queue(
     store: SQLiteJobStore, tmp_path: Path
 ) -> None:
     def run(act: Callable[[list[JobContext]], list[Any]]) -> tuple[list[str], list[Job]]:
@@ -133,9 +141,30 @@ def test_each_of_a_batch_ends_by_itself_and_a_broken_batch_is_done_one_by_one(
         raise MemoryError
 
     outcomes, jobs = run(break_down)
-    assert outcomes == ["succeeded", "succeeded"]
-    assert jobs[0].result["alone"]
+    assert outcomes == [job.state for job in jobs] == ["queued", "queued"]
+    assert [job.deaths for job in jobs] == [0, 0]
     assert not list(result_folder(tmp_path, jobs[0].id).rglob("half.wav"))
+    for job in jobs:  # each with its own time, and alone
+        again = store.claim("w", ["generation"])
+        assert (again.id, claim_alike(store, again, 3)) == (job.id, [])
+        assert perform(store, Together(break_down), tmp_path, again, 1e9) == "succeeded"
+        assert store.get(job.id).result["alone"]
+
+
+def test_a_job_that_is_cancelled_is_over_while_the_batch_goes_on(store: SQLiteJobStore, tmp_path: Path) -> None:
+    jobs = queue(store, {"seed": 1}, {"seed": 2})
+    first = store.claim("w", ["generation"])
+    contexts = [JobContext(job, tmp_path, tmp_path, store) for job in (first, *claim_alike(store, first, 3))]
+    ended: dict[int, Exception] = {}
+    _tell(contexts, ended, "denoising", 1, 20)
+    store.cancel(jobs[1].id)
+    contexts[1]._told = -float("inf")
+    _tell(contexts, ended, "denoising", 2, 20)
+    assert list(ended) == [1]
+    assert [store.get(job.id).state for job in jobs] == ["running", "cancelled"]
+    _tell(contexts, ended, "denoising", 3, 20)
+    store.finish_cancel(contexts[1].job)  # as the worker does at the end: it has been said
+    assert [event.kind for event in store.events(jobs[1].id)].count("cancelled") == 1
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from service_jobs import DiaryRunner
 from musetune.serve.service import ray_pool, ray_replica
 from musetune.serve.service.jobs import StoreUnavailableError
 from musetune.serve.service.ray_pool import RayPool
-from musetune.serve.service.ray_replica import JobReplica
+from musetune.serve.service.ray_replica import JobReplica, gpus_of_replica
 from musetune.serve.service.sqlite_store import SQLiteJobStore
 
 PATIENCE_S = 60
@@ -141,3 +141,11 @@ def test_a_store_that_was_away_costs_no_replica_its_job(
     assert store.running("diary-elsewhere-4711-beef") is not None, "its lease counts from now on"
     wait_until(lambda: store.counts() == {("diary", "succeeded"): 1})
     assert pool.stop(PATIENCE_S)
+
+
+def test_a_replica_has_a_gpu_for_itself_where_there_are_some() -> None:
+    """Without --device too: else all replicas of a machine would share its first one."""
+    asked = [(None, 2.0), (None, 0.0), ("cuda", 0.0), ("cpu", 2.0)]
+    assert [gpus_of_replica(device, there_are) for device, there_are in asked] == [1, 0, 1, 0]
+    with pytest.raises(ValueError, match="say cuda, and each replica gets its own"):
+        gpus_of_replica("cuda:1", 2)

@@ -22,8 +22,12 @@ class Impatient(TimedProtocol):
     head_s = 0.3
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[tuple[str, int]]:
+class Narrow(TimedProtocol):
+    most = 2
+
+
+@pytest.fixture(scope="module", params=[Impatient])
+def address(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
     app = FastAPI()
 
     @app.get("/")
@@ -31,7 +35,7 @@ def address() -> Iterator[tuple[str, int]]:
         await asyncio.sleep(seconds)
         return "here"
 
-    server = Server(Config(app, port=0, http=Impatient, log_config=None))
+    server = Server(Config(app, port=0, http=request.param, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -75,6 +79,28 @@ def test_a_whole_request_is_answered_however_long_that_takes(address: tuple[str,
     answer = talk(address, b"GET /?seconds=0.8 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b'"here"')
+
+
+@pytest.mark.parametrize("address", [Narrow], indirect=True)
+def test_connections_that_say_nothing_shut_nobody_out(address: tuple[str, int]) -> None:
+    """The one that has waited longest goes; where all are at work the new one is refused, with a problem."""
+    silent = [socket.create_connection(address, timeout=3) for _ in range(2)]
+    time.sleep(0.1)
+    whole = b"GET /?seconds=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    first, second = (socket.create_connection(address, timeout=3) for _ in range(2))
+    for connection in (first, second):
+        connection.sendall(whole)
+    for connection in silent:
+        assert b" 503 " in connection.recv(4096)
+    time.sleep(0.1)
+    third = talk(address, b"")
+    assert third.startswith(b"HTTP/1.1 503")
+    assert b"application/problem+json" in third
+    assert b'"code": "busy"' in third
+    for connection in (first, second):
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    for connection in (*silent, first, second):
+        connection.close()
 
 
 def test_what_is_not_http_is_a_problem(address: tuple[str, int]) -> None:

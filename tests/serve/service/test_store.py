@@ -20,7 +20,7 @@ from musetune.serve.service.jobs import (
     QueueFullError,
     StoreUnavailableError,
 )
-from musetune.serve.service.sql_store import MAX_ATTEMPTS, SQLJobStore
+from musetune.serve.service.sql_store import MAX_ATTEMPTS, MAX_DEATHS, SQLJobStore
 from musetune.serve.service.sqlite_store import SQLiteDatabase, SQLiteJobStore
 
 KINDS = ("song",)
@@ -128,7 +128,7 @@ def test_a_recovered_job_goes_first_and_other_workers_keep_theirs(store: SQLJobS
 
 def test_a_job_may_cost_so_many_workers_and_no_more(store: SQLJobStore) -> None:
     job = submit(store)
-    for attempt in range(1, MAX_ATTEMPTS + 1):
+    for attempt in range(1, MAX_DEATHS + 1):
         assert claim(store).attempt == attempt
         again, failed = store.recover("w", "by signal SIGKILL")
         assert len(again) + len(failed) == 1
@@ -137,6 +137,42 @@ def test_a_job_may_cost_so_many_workers_and_no_more(store: SQLJobStore) -> None:
     assert after.state == "failed"
     assert "3 workers died" in after.error["message"]
     assert "SIGKILL" in after.error["message"]
+
+
+def test_an_orderly_stop_costs_a_job_nothing(store: SQLJobStore) -> None:
+    """A job that is longer than the service's drain starts again as often as the service is stopped."""
+    job = submit(store)
+    for attempt in range(1, 6):
+        assert claim(store).attempt == attempt
+        again, failed = store.recover("w", "the service was stopped", death=False)
+        assert ([one.id for one in again], failed) == ([job.id], [])
+    for _ in range(MAX_DEATHS - 1):
+        claim(store)
+        store.recover("w", "by signal SIGKILL")
+    assert store.get(job.id).state == "queued"
+    assert store.get(job.id).deaths == MAX_DEATHS - 1
+    claim(store)
+    assert len(store.recover("w", "by signal SIGKILL")[1]) == 1
+
+
+def test_a_job_that_takes_the_service_with_it_ends_in_the_end(store: SQLJobStore) -> None:
+    job = submit(store)
+    for _ in range(MAX_ATTEMPTS):
+        claim(store)
+        store.recover(None, "the service ended in the middle of it", death=False)
+    message = store.get(job.id).error["message"]
+    assert message.startswith("this job was begun 20 times and never ended (the service ended in the middle of it)")
+
+
+def test_a_job_that_is_given_back_goes_first_and_its_worker_goes_on(store: SQLJobStore) -> None:
+    first, second = submit(store, 0), submit(store, 1)
+    mine = claim(store)
+    store.give_back(mine, "it could not be done together with others")
+    with pytest.raises(JobLostError):
+        store.succeed(mine, {})
+    assert (store.get(first.id).state, store.get(first.id).deaths) == ("queued", 0)
+    assert claim(store).id == first.id
+    assert claim(store).id == second.id
 
 
 def test_cancelling(store: SQLJobStore) -> None:
@@ -195,12 +231,22 @@ def test_ended_jobs_expire_and_the_oldest_make_room(store: SQLJobStore) -> None:
     for number, job in enumerate(jobs):
         write(store, "UPDATE jobs SET finished = ? WHERE id = ?", number + 1.0, job.id)
     write(store, "UPDATE jobs SET created = 0")
-    assert store.expire(seconds=1e12, max_bytes=300) == []
-    assert store.expire(seconds=1e12, max_bytes=250) == [jobs[0].id]
+    texts = 4 * len('{"number": 0}') + 3 * len("{}")  # of the requests, the waiting one's included, and the results
+    assert store.expire(seconds=1e12, max_bytes=300 + texts) == []
+    assert store.expire(seconds=1e12, max_bytes=299 + texts) == [jobs[0].id]
     assert store.events(jobs[0].id) == [], "events go with their job"
     assert sorted(store.expire(seconds=3600)) == sorted(job.id for job in jobs[1:])
     assert store.ids() == {waiting.id}, "what waits is never too old"
     assert store.submit("song", {"number": 0}, idempotency_key="0")[1], "a forgotten job's key is free"
+
+
+def test_requests_count_as_much_as_results(store: SQLJobStore) -> None:
+    """A request of megabytes that fails at once made no file, and lies on the disk all the same."""
+    jobs = [store.submit("song", {"junk": "x" * 10_000})[0] for _ in range(2)]
+    for _ in jobs:
+        store.fail(claim(store), {"code": "invalid-request", "status": 422, "message": "a word"})
+    assert store.expire(seconds=1e12, max_bytes=30_000) == []
+    assert store.expire(seconds=1e12, max_bytes=15_000) == [jobs[0].id]
 
 
 @pytest.mark.slow
@@ -231,6 +277,61 @@ def test_another_versions_file_is_refused(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(ValueError, match="schema 99"):
         SQLiteJobStore(tmp_path / "jobs.sqlite3")
+
+
+VERSION_1 = """
+CREATE TABLE jobs (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, owner TEXT NOT NULL,
+    state TEXT NOT NULL, request TEXT NOT NULL, cost REAL NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL, started REAL, finished REAL, progress TEXT NOT NULL DEFAULT '{}', result TEXT, error TEXT,
+    cancelling INTEGER NOT NULL DEFAULT 0, worker TEXT, size INTEGER NOT NULL DEFAULT 0, idempotency_key TEXT,
+    digest TEXT NOT NULL, UNIQUE (owner, idempotency_key)
+) STRICT;
+CREATE TABLE events (
+    job TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (job, number)
+) STRICT;
+CREATE TABLE workers (name TEXT PRIMARY KEY, seen REAL NOT NULL) STRICT;
+INSERT INTO jobs (id, kind, owner, state, request, cost, attempt, created, digest)
+VALUES ('a', 'song', '', 'queued', '{}', 1.0, 2, 0.0, '');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_version_before_goes_on(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as db:
+        db.executescript(VERSION_1)
+    for _ in range(2):  # brought up to date, and as it is then
+        store = SQLiteJobStore(tmp_path / "jobs.sqlite3")
+        job = store.get("a")
+        assert (job.attempt, job.deaths) == (2, 0)
+        store.close()
+    store = SQLiteJobStore(tmp_path / "jobs.sqlite3")
+    assert claim(store).attempt == 3
+    assert store.recover("w", "by signal SIGKILL")[0][0].id == "a", "what earlier versions counted is no death"
+    store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.heavy
+def test_another_versions_tables_in_postgresql_are_refused(server: str) -> None:
+    pytest.importorskip("psycopg_pool")
+    import psycopg
+
+    from musetune.serve.service.postgres_store import PostgresJobStore
+
+    store = PostgresJobStore(server)
+    write(store, "ALTER TABLE jobs DROP COLUMN deaths")
+    write(store, "DROP TABLE schema_version")
+    store.close()
+    store = PostgresJobStore(server)  # as the version before left it
+    assert submit(store).deaths == 0
+    write(store, "UPDATE schema_version SET version = 99")
+    store.close()
+    with pytest.raises(ValueError, match="schema 99"):
+        PostgresJobStore(server)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP TABLE events, jobs, workers, schema_version")
 
 
 def test_a_named_job_is_claimed_out_of_turn(store: SQLJobStore) -> None:

@@ -17,10 +17,10 @@ import pytest
 from service_jobs import DiaryRunner
 from service_program import setup_of, shared_setup
 
-from musetune.serve.service.jobs import Job
+from musetune.serve.service.jobs import Job, JobCancelledError
 from musetune.serve.service.pool import WorkerPool
 from musetune.serve.service.sqlite_store import SQLiteJobStore
-from musetune.serve.service.worker import describe, perform, result_folder
+from musetune.serve.service.worker import JobContext, describe, perform, result_folder
 
 PATIENCE_S = 120  # how long a test waits for what must come before it gives up
 
@@ -85,6 +85,22 @@ def test_a_job_that_takes_too_long_fails(store: SQLiteJobStore, tmp_path: Path) 
     job, _ = do(store, tmp_path, steps=1000, max_seconds=0.05)
     assert job.error["code"] == "timeout"
     assert "0.05 s" in job.error["message"]
+
+
+def test_a_stage_without_steps_is_told_once(store: SQLiteJobStore, tmp_path: Path) -> None:
+    """An analysis says "listening" five times a second: that is one event, and a question whether to go on."""
+    name = store.submit("diary", {"number": 1})[0].id
+    job = store.claim("here", DiaryRunner.kinds)
+    context = JobContext(job, tmp_path, tmp_path, store)
+    for _ in range(20):
+        context.step("listening")
+        context._told = -float("inf")  # as if time went by
+    context.step("writing")
+    stages = [event.data["stage"] for event in store.events(name) if event.kind == "progress"]
+    assert stages == ["listening", "writing"]
+    store.cancel(name)
+    with pytest.raises(JobCancelledError):
+        context.step("writing")
 
 
 def test_cancelling_stops_between_two_steps(store: SQLiteJobStore, tmp_path: Path) -> None:
@@ -231,9 +247,11 @@ def test_a_pool_that_stops_finishes_what_it_began(store: SQLiteJobStore, tmp_pat
 
 @pytest.mark.slow
 def test_a_pool_that_may_not_wait_gives_its_job_back(store: SQLiteJobStore, tmp_path: Path) -> None:
+    """And the job is not blamed for it."""
     pool = WorkerPool(setup_of(tmp_path), 1, "worker", store)
     job = store.submit("diary", {"number": 0, "steps": 100_000, "pause": 0.01})[0]
     pool.start()
     wait_until(lambda: store.get(job.id).state == "running")
     assert not pool.stop(0)
-    assert store.get(job.id).state == "queued"
+    after = store.get(job.id)
+    assert (after.state, after.attempt, after.deaths) == ("queued", 1, 0)
