@@ -730,9 +730,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 StopIteration. A new lead sheet begins at the next bar line; all else counts from the next chunk on.
             prompt: words, until the source gives others.
             stereo: 48 kHz stereo; needs an upsampler (``load_upsampler``). Else the vocoder's mono.
-            options: generator, num_inference_steps (8; words and music are pushed in the first half of them),
-                guidance_scale, music_guidance_scale, negative_prompt, strength, chunk_seconds (a longer bar is played
-                in parts, 2.2) and window_seconds (what the model hears and makes at once, 5.12).
+            options: generator, num_inference_steps (8, of which words and music are pushed in the first half; the
+                fewest of an adapter for few steps that counts),
+                guidance_scale, music_guidance_scale, negative_prompt, strength, window_seconds (what the model hears
+                and makes at once, 5.12), chunk_seconds (a longer bar is played in parts; as much as the window holds,
+                3.48) and opening_seconds (a bar's first chunk is as short as that where the rest lasts so long too;
+                None: bars are not cut for that).
 
         Returns:
             An iterator of StreamChunk. Its memory does not grow.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult
 from musetune.formats.chart_text import chart_text
+from musetune.live.few_steps import few_steps_of, load_few_steps
 from musetune.serve.errand import BEAT_S, Errand
 from musetune.symbols import BPM_RANGE, GENRES, ChordSpan, LeadSheet
 
@@ -171,10 +172,12 @@ class Take:
     latents: Path | None = None
 
 
-def load(base: str, adapter: str | None, device: str | None = None, *, mono16: bool = False) -> MuseTunePipeline:
+def load(
+    base: str, adapter: str | None, device: str | None = None, *, mono16: bool = False, few_steps: bool = False
+) -> MuseTunePipeline:
     """The pipeline with a theory adapter (default: the base's own, else "theory") and, silent, the bundled genre
     adapters that fit; and with an upsampler, the base's own or MuseTune's, unless ``mono16`` or the base's rate
-    forbids it.
+    forbids it. With ``few_steps`` the bundled adapter for few steps is there too, silent, for Live.
     """
     from musetune.models.upsampler.network import RATE
     from musetune.pipeline.loading import pick_device, quiet
@@ -186,8 +189,10 @@ def load(base: str, adapter: str | None, device: str | None = None, *, mono16: b
     if pipe.adapter is None:
         pipe.load_adapter("theory")
     stack(pipe, genre_folders())
+    if few_steps and few_steps_of(pipe) is None and (name := load_few_steps(pipe)) is not None:
+        pipe.set_adapter({name: 0.0})
     if few := {name: 0.0 for name, info in pipe.adapters.items() if info.steps is not None and info.weight}:
-        log.warning("%s is for few steps: page and service play without it", ", ".join(few))
+        log.warning("%s is for few steps: page and service play without it, but for Live", ", ".join(few))
         pipe.set_adapter(few)
     if mono16 or pipe.vocoder.config.sampling_rate != RATE:
         pipe.register_modules(upsampler=None)
