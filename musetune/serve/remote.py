@@ -234,7 +234,8 @@ class RemoteAnalyser:
             if self._killed.is_set():
                 raise WorkerDeath(f"the analysis of {path.name} was stopped")
 
-        sent = self.queue.ask(lambda: client.analyse(path, beats=job.beats, tempo_hint=job.tempo_hint))
+        fields: dict[str, Any] = {"beats": job.beats, "tempo_hint": job.tempo_hint}
+        sent = self.queue.ask(lambda: client.analyse(path, **fields))
         done = self.queue.follow(sent, check)
         record = json.loads(self.queue.ask(lambda: client.file(done.id, "record")))
         sheet = LeadSheet.from_json(json.loads(self.queue.ask(lambda: client.file(done.id, "plan"))))
