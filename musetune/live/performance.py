@@ -64,15 +64,15 @@ class Performance:
 class Pace:
     """How long before it is due a chunk must be begun, as the last ones tell.
 
-    The first one of a stream encodes its words too, and the second may be the rest of its bar, which takes little: the
-    first counts only until there are others enough.
+    The first one of a stream counts, although it encodes the words too: those after it may take little, as long as its
+    window holds them.
 
     Args:
         margin_s: seconds beyond what the next chunk may take.
 
     Example:
         >>> pace = Pace(margin_s=0.1)
-        >>> for made_in_s in (0.9, 0.3, 0.5, 0.4):
+        >>> for made_in_s in (0.5, 0.1, 0.1, 0.4):
         ...     pace.add(made_in_s)
         >>> round(pace.lead_s(), 2)
         0.65
@@ -83,15 +83,11 @@ class Pace:
 
     def __init__(self, margin_s: float = MARGIN_S) -> None:
         self._margin_s = margin_s
-        self._first_s: float | None = None
         self._making: deque[float] = deque(maxlen=RECENT)
 
     def add(self, made_in_s: float) -> None:
         """Take in how long a chunk took."""
-        if self._first_s is None:
-            self._first_s = made_in_s
-        else:
-            self._making.append(made_in_s)
+        self._making.append(made_in_s)
 
     def widen(self, times: int = 1) -> None:
         """Begin earlier from now on: the listener had to wait so many times."""
@@ -99,8 +95,7 @@ class Pace:
 
     def lead_s(self) -> float:
         """Return seconds of sound that must lie ready when the next chunk is begun."""
-        first_s = self._first_s or 0.0
-        return self._margin_s + SLOWER * max([*self._making, first_s if len(self._making) < FIRST else 0.0])
+        return self._margin_s + SLOWER * max(self._making, default=0.0)
 
 
 def perform(

@@ -134,7 +134,8 @@ class Painter:
     def paint(self, passage: StreamPassage) -> tuple[Tensor, int]:
         """Return latents (1, channels, rows, cols) of a passage and of what is around it, and their first row."""
         row_s = self.pipe.row_s
-        made_of = (self.score.sheets, passage.prompt, None if passage.mix is None else dict(passage.mix))
+        mixes = (passage.mix, None if self.pipe.loras is None else self.pipe.loras.mix)  # asked for, set
+        made_of = (self.score.sheets, passage.prompt, *(None if mix is None else dict(mix) for mix in mixes))
         end_row = math.ceil((passage.end_s + AHEAD_S) / row_s - 1e-6)
         if self._window is None or self._window[0] != made_of or end_row > self._first + self._window[1].shape[2]:
             latents, first = self._paint(passage)
