@@ -350,14 +350,16 @@ def generate(
         check_local(pipe, "repaint", "Sound like a clip")
     if genres_of(pipe):
         pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
+    options = style_options(order.style, order.style_share)
+    if order.is_circle():
+        options["loop"] = True
     return pipe(
         order.prompt,
         lead_sheet=order.played(),
         num_inference_steps=int(order.steps),
         generator=torch.Generator().manual_seed(int(order.seed)),
         callback_on_step_end=after_step,
-        **({"loop": True} if order.is_circle() else {}),
-        **style_options(order.style, order.style_share),
+        **options,
     )
 
 

@@ -212,7 +212,7 @@ def test_a_clip_changes_the_sound_in_edits_and_in_generate(pipe: Any, source: Ed
     assert styled.report["settings"]["style"] == {"clip": source.sound.name, "share": 1.0}
 
 
-@pytest.mark.parametrize("kind", ["repaint", "extend", "vary", "loop"])
+@pytest.mark.parametrize("kind", ["repaint", "extend", "vary", "loop", "cover"])
 def test_work_that_nobody_waits_for_stops_at_the_next_step(
     pipe: Any, source: EditSource, tmp_path: Path, kind: str
 ) -> None:
@@ -228,9 +228,9 @@ def test_work_that_nobody_waits_for_stops_at_the_next_step(
             self.checks += 1
             raise StoppedError("gone")
 
-    gone = Gone()
+    gone, stretch = Gone(), "1" if kind == "repaint" else ""
     with pytest.raises(StoppedError):
-        edit(pipe, source, EditOrder(kind, "1" if kind == "repaint" else "", after=1, steps=9), tmp_path, gone)
+        edit(pipe, source, EditOrder(kind, stretch, after=1, steps=9, keep=("chords",)), tmp_path, gone)
     assert gone.checks == 1
     assert gone.progress == ("6/9 steps" if kind == "vary" else "1/9 steps")  # near: the last steps alone
 
