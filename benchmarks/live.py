@@ -2,10 +2,13 @@
 
     python benchmarks/live.py [--sheets FOLDER] [--limit 4] [--seconds 120] [--memory-minutes 30] [--out out/live]
 
-Speed and chords: each sheet goes round and round for SECONDS at 48 kHz stereo. Ratio: seconds of audio a second, by the
-clock and by the processor's time, of all chunks but the first two. Look-ahead: the time that 95 of 100 chunks take at
-most; a change that comes earlier before a bar line is heard at it. Chords: majmin by Chordino over the whole, and
-within its quarters, beside clips of the same sheets, prompts and seeds that a call makes with its own defaults.
+Speed and chords: each sheet goes round and round for SECONDS at 48 kHz stereo, in chunks as `musetune live` and the
+page make them: with the adapter fast in 2 steps (--no-fast: without it, in 8), a bar's first half second apart
+(--opening 0: bars are whole). Ratio: seconds of audio a second, by the clock and by the processor's time, of all
+chunks but the first two. Chunk: the time that 95 of 100 take at most, by the processor. Chords: majmin
+by Chordino over the whole, and within its quarters, beside clips of the same sheets, prompts and seeds that a call
+without fast makes with its own defaults.
+How soon a change is heard: benchmarks/live_changes.py.
 
 Seams: spectral flux (rise of the log-mel spectrum), the largest within 30 ms of where chunks meet, over the 95th
 percentile of the whole; beside it the same at bar lines of clips, where there is no seam. Loudness: of the last
@@ -36,6 +39,8 @@ from tqdm import tqdm
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import resample
 from musetune.evaluation import TestSheet, load_test_sheets
+from musetune.live.few_steps import load_few_steps
+from musetune.live.performance import OPENING_S
 from musetune.pipeline.loading import pick_device, quiet
 from musetune.pipeline.stream_score import join_sheets
 
@@ -50,7 +55,11 @@ def main() -> None:
     parser.add_argument("--adapter", default="theory")
     parser.add_argument("--limit", type=int, default=4, help="sheets")
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--fast", action=argparse.BooleanOptionalAction, default=True, help="with the adapter fast")
     parser.add_argument("--steps", type=int, help="denoising steps of the stream; default its own")
+    parser.add_argument(
+        "--opening", type=float, default=OPENING_S, help="seconds of a bar's first chunk; 0: none apart"
+    )
     parser.add_argument("--memory-minutes", type=float, default=30, help="0 leaves it out")
     parser.add_argument("--memory-steps", type=int, default=1)
     parser.add_argument("--device")
@@ -61,11 +70,13 @@ def main() -> None:
     pipe.load_upsampler()
     pipe.set_progress_bar_config(disable=True)
     args.out.mkdir(parents=True, exist_ok=True)
+    few = load_few_steps(pipe) if args.fast else None
     records = []
     for test in tqdm(load_test_sheets(args.sheets)[: args.limit], unit="sheet"):
         path = args.out / f"{test.id}.json"
         if not path.exists():
-            path.write_text(json.dumps(measure(pipe, test, args.seconds, args.steps), indent=1))
+            record = measure(pipe, test, few, args.seconds, args.steps, args.opening or None)
+            path.write_text(json.dumps(record, indent=1))
         records.append(json.loads(path.read_text()))
     if records:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {torch.get_num_threads()} threads\n")
@@ -74,14 +85,17 @@ def main() -> None:
         print(memory_table(memory(pipe, args.memory_minutes, args.memory_steps)))
 
 
-def measure(pipe: MuseTunePipeline, test: TestSheet, seconds: float, steps: int | None) -> dict[str, Any]:
-    """Stream a sheet and generate its clip, and listen to both."""
+def measure(
+    pipe: MuseTunePipeline, test: TestSheet, few: str | None, seconds: float, steps: int | None, opening_s: float | None
+) -> dict[str, Any]:
+    """Stream a sheet, by the adapter ``few`` where there is one, and generate its clip without; listen to both."""
     sheet = whole_beats(test.sheet)
+    options: dict[str, Any] = {"num_inference_steps": steps, "opening_seconds": opening_s}
     wall, processor, heard, ends = [], [], [], []
     pieces: list[np.ndarray] = []
     passages: list[LeadSheet] = []
     began = time.process_time()
-    for chunk in pipe.stream(sheet, test.prompt, generator=seeded(test.seed), num_inference_steps=steps):
+    for chunk in pipe.stream(sheet, test.prompt, generator=seeded(test.seed), **options):
         now = time.process_time()
         wall.append(chunk.made_in_s)
         processor.append(now - began)
@@ -95,7 +109,11 @@ def measure(pipe: MuseTunePipeline, test: TestSheet, seconds: float, steps: int 
     audio, rate = np.concatenate(pieces, axis=1).mean(axis=0), chunk.sampling_rate
     played = join_sheets(passages)
     length = len(audio) / rate
+    if few is not None:
+        pipe.set_adapter({few: 0.0})
     clip = pipe(test.prompt, lead_sheet=test.sheet, generator=seeded(test.seed))
+    if few is not None:
+        pipe.set_adapter({few: 1.0})
     quarters = [(i * length / 4, (i + 1) * length / 4) for i in range(4)]
     change = flux(resample(audio, rate, clip.sampling_rate), clip.sampling_rate)
     own = flux(clip.audios[0], clip.sampling_rate)
@@ -129,13 +147,13 @@ def whole_beats(sheet: LeadSheet) -> LeadSheet:
 
 def table(records: list[dict[str, Any]]) -> str:
     """One row for all sheets together, and one a sheet."""
-    heads = ("sheet", "seconds", "ratio, clock", "ratio, processor", "look-ahead, s", "majmin", "quarters", "clip")
+    heads = ("sheet", "seconds", "ratio, clock", "ratio, processor", "chunk, s (95th)", "majmin", "quarters", "clip")
     heads += ("flux at seams ÷ p95", "at bar lines of clips", "last quarter, dB")
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name, own in [*((r["id"], [r]) for r in records), ("all", records)]:
         heard = sum(sum(r["heard"][WARM_UP:]) for r in own)
         wall, processor = (sum(sum(r[key][WARM_UP:]) for r in own) for key in ("wall", "processor"))
-        ahead = np.percentile([value for r in own for value in r["wall"][WARM_UP:]], 95)
+        ahead = np.percentile([value for r in own for value in r["processor"][WARM_UP:]], 95)
         quarters = " ".join(f"{100 * np.mean([r['quarters'][i] for r in own]):.0f}" for i in range(4))
         cells = [name, f"{sum(r['seconds'] for r in own):.0f}", f"{heard / wall:.2f}", f"{heard / processor:.2f}"]
         cells += [f"{ahead:.2f}", f"{100 * np.mean([r['majmin'] for r in own]):.1f}", quarters]

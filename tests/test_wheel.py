@@ -42,6 +42,7 @@ def test_wheel_holds_everything_and_little_else(wheel: Path) -> None:
         "musetune/serve/edit.js",
         "musetune/serve/live.css",
         "musetune/serve/live.js",
+        "musetune/serve/live_board.js",
         "musetune/serve/pads.css",
         "musetune/serve/pads.js",
         "musetune/serve/synth.js",

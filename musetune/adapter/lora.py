@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,7 +81,7 @@ def activate(unet: nn.Module, active: list[str]) -> None:
     """Turn on the LoRAs ``active``, and only them."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for module in unet.modules():
+    for _, module in walk(unet):
         if isinstance(module, BaseTunerLayer):
             module.set_adapter([name for name in active if name in module.lora_A])  # type: ignore[union-attr, operator]
 
@@ -104,9 +105,32 @@ def remove(unet: nn.Module, name: str) -> None:
 
 def set_strength(unet: nn.Module, name: str, strength: float) -> None:
     """Scale the LoRA ``name``; 1 is as trained, 0 adds exactly nothing."""
-    for module in unet.modules():
-        if name in getattr(module, "lora_A", {}):
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for _, module in walk(unet):
+        if isinstance(module, BaseTunerLayer) and name in getattr(module, "lora_A", {}):
             module.set_scale(name, strength)  # type: ignore[operator]
+
+
+def walk(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield what ``root.named_modules()`` does, each module once and in its order, in a fraction of the time.
+
+    torch's own nests a generator in each level of modules; a U-Net's take longer than a tenth of a denoising step.
+
+    Example:
+        >>> [name for name, _ in walk(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))]
+        ['', '0', '1']
+    """
+    waiting, seen = [("", root)], set()
+    while waiting:
+        name, module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        yield name, module
+        prefix = f"{name}." if name else ""
+        children = [(prefix + child, one) for child, one in module._modules.items() if one is not None]
+        waiting += reversed(children)
 
 
 class LoraDelta(NamedTuple):
@@ -124,9 +148,14 @@ class LoraDelta(NamedTuple):
 
 def plain_weights(unet: nn.Module) -> dict[str, nn.Parameter]:
     """Return the weights of the U-Net under the names that they have without adapter and LoRA."""
-    names = (
-        (name.replace(".base_layer.", "."), weight) for name, weight in unet.named_parameters() if ".lora_" not in name
-    )
+    own = {
+        f"{path}.{name}".lstrip("."): weight
+        for path, module in walk(unet)
+        if ".lora_" not in path
+        for name, weight in module._parameters.items()
+        if weight is not None
+    }
+    names = ((name.replace(".base_layer.", "."), weight) for name, weight in own.items())
     return {name.replace("conv_in.conv.", "conv_in.", 1): weight for name, weight in names}
 
 

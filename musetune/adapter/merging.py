@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from musetune.adapter.lora import LoraDelta, plain_weights
+from musetune.adapter.lora import LoraDelta, plain_weights, walk
 from musetune.models.quantized import is_quantized
 
 _Extra = tuple[nn.Parameter, Sequence[LoraDelta]]  # a weight and the LoRAs that come on top
@@ -141,7 +141,7 @@ def _layers_of(unet: nn.Module) -> list[Any]:
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     layers: list[Any] = [
-        m for m in unet.modules() if isinstance(m, BaseTunerLayer) and not m.merged and not m.disable_adapters
+        m for _, m in walk(unet) if isinstance(m, BaseTunerLayer) and not m.merged and not m.disable_adapters
     ]
     layers = [m for m in layers if not is_quantized(m.get_base_layer().weight)]
     return [m for m in layers if not m.get_base_layer().weight.is_meta and any(map(m.scaling.get, m.active_adapters))]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from diffusers.models.attention_processor import Attention
 from torch import nn
 
+from musetune.adapter.lora import walk
+
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
 
@@ -18,8 +20,8 @@ def music_sites(unet: AudioLDM2UNet2DConditionModel) -> list[Attention]:
     GPT-2's, and all of its layers are sites.
     """
     sites: list[Attention] = []
-    for block in unet.modules():
-        transformers = getattr(block, "attentions", None)
+    for _, block in walk(unet):
+        transformers = block._modules.get("attentions")
         if transformers is None:
             continue
         streams = len(block.cross_attention_dim)  # type: ignore[arg-type]
@@ -43,4 +45,4 @@ def site_levels(unet: AudioLDM2UNet2DConditionModel) -> tuple[int, ...]:
 
 
 def _cross_attentions(module: nn.Module) -> list[Attention]:
-    return [m for m in module.modules() if isinstance(m, Attention) and m.is_cross_attention]
+    return [m for _, m in walk(module) if isinstance(m, Attention) and m.is_cross_attention]

@@ -23,6 +23,7 @@ than once where several stretches shall change. Beyond the 50 ms before its ends
 its rate and in its channels.
 
 --chords says what is played there: Roman, pop or Harte names, or a chart with bars; they share the stretch evenly.
+--given says what players play there, note for note: MIDI of the whole recording, or the .json of `musetune compose`.
 New stretches of a stereo recording are stereo. Its own samples stay: with --lufs, in MP3 and OGG, and where the
 recording itself passes full scale, all is scaled alike as far as that is needed.
 
@@ -36,16 +37,21 @@ Examples:
   musetune repaint song.wav --seconds 12-16 --prompt "distorted guitar solo" --seed 3 -o solo.wav
 
   musetune repaint song.wav --sheet song.json --bars 1-2 --bars 7-8 -o song2.wav
+
+  musetune repaint song.wav --bars 5-6 --given edited.mid -o song3.wav
 """
 EXTEND_HELP = """Play on after the end of a recording, or into its beginning.
 
 --sheet is the lead sheet of the whole: what is put in front (--before seconds), the recording, and what is put behind
-(--after seconds). Without it the recording is analysed, and --chords, repeated, are what comes after it, in its own
-tempo and key; --before needs --sheet. The recording itself stays as it is, but for 50 ms before a joint.
+(--after seconds). Without it the recording is analysed, and --chords, repeated, are what comes before and after it, in
+its own tempo and key, bars laid back from its first bar line; without --chords its own go round. --given, with --sheet,
+says what players play in the whole, note for note. The recording itself stays as it is, but for 50 ms before a joint.
 
 Examples:
 
   musetune extend intro.wav --after 8 --chords "vi IV I V" -o longer.wav
+
+  musetune extend verse.wav --before 4 -o with-intro.wav
 
   musetune extend verse.wav --before 4 --after 4 --sheet whole.json --prompt "warm pop" -o whole.wav
 """
@@ -84,6 +90,14 @@ Sheet = Annotated[
     Path | None,
     typer.Option(help="lead sheet: .json, .mid, .musicxml, .mxl, .jams; default: analyse the recording", exists=True),
 ]
+Given = Annotated[
+    Path | None,
+    typer.Option(
+        help="players' notes of the whole: .mid, or .json of compose --plan; the adapter must read notes",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="audio file to write", dir_okay=False)]
 Base = Annotated[str, typer.Option(help="nano, a folder, or a Hub id", autocompletion=complete_base)]
 Adapter = Annotated[
@@ -112,6 +126,7 @@ def repaint(
     ] = None,
     chords: Annotated[str | None, typer.Option(help="what is played in each stretch; default: as it was")] = None,
     sheet: Sheet = None,
+    given: Given = None,
     prompt: Prompt = "",
     base: Base = "nano",
     adapter: Adapter = None,
@@ -132,17 +147,20 @@ def repaint(
     if seconds and bars:
         raise ValueError("give --seconds or --bars, not both")
     stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
-    given = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
-    given |= {"lead_sheet": _load_sheet(sheet)} | style_of(style_audio, style_strength)
-    _edit("repaint", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
+    what = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
+    what |= {"lead_sheet": _load_sheet(sheet)} | _notes(given) | style_of(style_audio, style_strength)
+    _edit("repaint", audio, prompt, what, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
 
 
 def extend(
     audio: Audio,
     before: Annotated[float, typer.Option(help="seconds to put in front", min=0)] = 0.0,
     after: Annotated[float, typer.Option(help="seconds to put behind", min=0)] = 0.0,
-    chords: Annotated[str | None, typer.Option(help="what comes after the recording, without --sheet")] = None,
+    chords: Annotated[
+        str | None, typer.Option(help="what comes before and after, without --sheet; default: the recording's own")
+    ] = None,
     sheet: Sheet = None,
+    given: Given = None,
     prompt: Prompt = "",
     base: Base = "nano",
     adapter: Adapter = None,
@@ -161,13 +179,12 @@ def extend(
     if not before and not after:
         raise ValueError("say how much to play on: --before 4 or --after 8, or both")
     if sheet is not None and chords is not None:
-        raise ValueError("give --sheet, which has the chords of the whole, or --chords of what comes after, not both")
-    if sheet is None and (before or chords is None):
-        raise ValueError("without --sheet only --after works, and needs --chords: what is played there")
-    whole = _load_sheet(sheet) if chords is None else _continued(audio, chords, after)
-    given = {"lead_sheet": whole, "before_seconds": before, "after_seconds": after}
-    given |= style_of(style_audio, style_strength)
-    _edit("extend", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
+        raise ValueError("give --sheet, which has the chords of the whole, or --chords of what is new, not both")
+    if given is not None and sheet is None:
+        raise ValueError("--given holds notes of the whole: give its --sheet too")
+    what = {"lead_sheet": _load_sheet(sheet), "before_seconds": before, "after_seconds": after}
+    what |= {"harmonic_progression": chords} | _notes(given) | style_of(style_audio, style_strength)
+    _edit("extend", audio, prompt, what, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
 
 
 def vary(
@@ -256,13 +273,11 @@ def _load_sheet(path: Path | None) -> LeadSheet | None:
     return None if path is None else LeadSheet.load(path)
 
 
-def _continued(audio: Path, chords: str, after_s: float) -> LeadSheet:
-    """Return what is heard in a recording, played on under ``chords``."""
-    from musetune.analysis import analyze
-    from musetune.pipeline.continuing import continue_sheet
+def _notes(path: Path | None) -> dict[str, Any]:
+    """Return the argument that --given means; none where there is no file."""
+    from musetune.formats.songs import load_arrangement
 
-    heard = analyze(audio)
-    return continue_sheet(heard.lead_sheet, heard.source.duration_s, chords, after_s)
+    return {} if path is None else {"arrangement": load_arrangement(path)}
 
 
 def _edit(

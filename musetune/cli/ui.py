@@ -69,7 +69,7 @@ def ui(
     pipe: MuseTunePipeline | RemotePipeline
     analyser: RemoteAnalyser | None = None
     if server is None:
-        pipe = load(base, adapter, device, mono16=mono16)
+        pipe = load(base, adapter, device, mono16=mono16, few_steps=True)
     elif base == "nano" and adapter is None and device is None and not mono16:
         pipe, analyser = connect(server, os.environ.get(KEY_VARIABLE))
     else:

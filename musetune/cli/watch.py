@@ -24,18 +24,19 @@ theirs. Of song.mid are written
 
 \b
   song.musetune.wav          48 kHz stereo
-  song.musetune.mid          chords as notes; with --stems every player's notes
-  song.musetune.drums.wav    with --stems each player alone; their sum is song.musetune.wav
+  song.musetune.mid          every player's notes; with --no-stems chords as notes
+  song.musetune.drums.wav    and so on: each player alone; their sum is song.musetune.wav
   song.musetune.error.txt    what is wrong, where something is; it goes when the file is right
 
-Files take their places at once, when all is made; what has .musetune. in its name is never read. What was rendered
+Players' files are left out with --no-stems, which is quicker, and where the adapter reads no stems. Files take their
+places at once, when all is made; what has .musetune. in its name is never read. What was rendered
 already is left alone until it changes. Ctrl-C ends it. docs/how-to/daw.md shows it with Reaper.
 
 Examples:
 
   musetune watch ~/songs --prompt "warm lo-fi, electric piano"
 
-  musetune watch sketches --stems --seed 7
+  musetune watch sketches --no-stems --seed 7
 
   musetune watch sketches --once
 """
@@ -45,14 +46,18 @@ def watch(
     folder: Annotated[Path, typer.Argument(help="folder to watch, without its subfolders", show_default=False)],
     prompt: Annotated[str, typer.Option(help="what it should sound like: genre, instruments, mood")] = "",
     stems: Annotated[
-        bool, typer.Option("--stems", help="write notes for players, and each player's audio too")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--stems/--no-stems",
+            help="write notes for players, and each player's audio too; default where the adapter reads stems",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)] = None,
     fast: Fast = False,
     seed: Annotated[int, typer.Option(help="same seed and same sheet, same audio")] = 0,
     lufs: Annotated[
         float | None,
-        typer.Option(help="loudness such as -14, by EBU R128; with --stems that of the sum"),
+        typer.Option(help="loudness such as -14, by EBU R128; of players that of their sum"),
     ] = None,
     mono16: Annotated[
         bool, typer.Option("--mono16", help="the base's own 16 kHz mono instead of 48 kHz stereo")
@@ -82,6 +87,8 @@ def watch(
     pipe.set_progress_bar_config(disable=True)
     if not mono16 and pipe.upsampler is None:
         pipe.load_upsampler()
+    if stems is None:
+        stems = pipe.adapter is not None and pipe.adapter.stems is not None
     watched = FolderWatch(folder, renderer(pipe, prompt, steps, seed, stems, not mono16, lufs), typer.echo)
     if once:
         watched.update(watched.waiting())

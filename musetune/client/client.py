@@ -6,10 +6,21 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import httpx
 
+from musetune.client.fields import (
+    AnalysisFields,
+    ArrangementFields,
+    CoverFields,
+    ExtendFields,
+    GenerationFields,
+    LoopFields,
+    PlanFields,
+    RepaintFields,
+    VaryFields,
+)
 from musetune.client.requests import (
     POLL_S,
     TIMEOUT_S,
@@ -73,7 +84,7 @@ class ServiceClient:
         style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[GenerationFields],
     ) -> JobStatus:
         """Submit a generation.
 
@@ -97,7 +108,7 @@ class ServiceClient:
         style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[RepaintFields],
     ) -> JobStatus:
         """Submit stretches of a recording, or of a job (``source_job=``), to make anew.
 
@@ -121,7 +132,7 @@ class ServiceClient:
         style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[ExtendFields],
     ) -> JobStatus:
         """Submit a recording, or a job, to play on at either end.
 
@@ -139,7 +150,7 @@ class ServiceClient:
         style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[VaryFields],
     ) -> JobStatus:
         """Submit a recording, or a job, to take again; files as of `repaint`, ``fields`` those of `VaryBody`."""
         files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
@@ -154,7 +165,7 @@ class ServiceClient:
         style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[CoverFields],
     ) -> JobStatus:
         """Submit a recording, or a job, to play with another sound; ``fields`` are those of `CoverBody`."""
         files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
@@ -168,7 +179,7 @@ class ServiceClient:
         style_audio_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[LoopFields],
     ) -> JobStatus:
         """Submit loops to generate; ``fields`` are those of `LoopBody`."""
         files = {"lead_sheet": lead_sheet_file, "style_audio": style_audio_file}
@@ -181,7 +192,7 @@ class ServiceClient:
         lead_sheet_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[PlanFields],
     ) -> JobStatus:
         """Submit words of which a song's plan is written; ``fields`` are those of `PlanBody`."""
         return self._submit(
@@ -195,14 +206,19 @@ class ServiceClient:
         arrangement_file: FilePath = None,
         idempotency_key: str | None = None,
         wait_seconds: float = 0,
-        **fields: Any,
+        **fields: Unpack[ArrangementFields],
     ) -> JobStatus:
         """Submit a lead sheet for which every player's notes are written; ``fields`` are those of `ArrangementBody`."""
         files = {"lead_sheet": lead_sheet_file, "arrangement": arrangement_file}
         return self._submit("/v1/arrangements", fields, files, idempotency_key, wait_seconds)
 
     def analyse(
-        self, song: str | Path, *, idempotency_key: str | None = None, wait_seconds: float = 0, **fields: Any
+        self,
+        song: str | Path,
+        *,
+        idempotency_key: str | None = None,
+        wait_seconds: float = 0,
+        **fields: Unpack[AnalysisFields],
     ) -> JobStatus:
         """Upload a song and submit its analysis; ``fields`` are those of `AnalysisBody`."""
         return self._submit("/v1/analyses", fields, {"file": song}, idempotency_key, wait_seconds)
@@ -210,7 +226,7 @@ class ServiceClient:
     def _submit(
         self,
         path: str,
-        fields: dict[str, Any],
+        fields: Mapping[str, Any],
         files: dict[str, FilePath],
         idempotency_key: str | None,
         wait_seconds: float,

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from musetune.live.bar_source import BarSource
 from musetune.pipeline.stream_score import LOUDNESS_DB, StreamInput, StreamPosition
 from musetune.symbols import BeatGrid, Chord, Key, LeadSheet
 from musetune.symbols.beat_grid import BPM_RANGE
@@ -43,17 +44,16 @@ class LiveControls:
         >>> controls = LiveControls(LeadSheet.parse("| C | F |", bpm=120))
         >>> from fractions import Fraction
         >>> controls(StreamPosition(0.0, 1, Fraction(0))).lead_sheet.chord_labels
-        ['C:maj']
+        ['C:maj', 'F:maj']
         >>> controls.hold(Chord.parse("Am7"))
-        >>> controls(StreamPosition(2.0, 2, Fraction(0))).lead_sheet.chord_labels
-        ['A:min7']
+        >>> controls(StreamPosition(2.0, 2, Fraction(0))).lead_sheet.chord_labels  # this bar and the next
+        ['A:min7', 'A:min7']
     """
 
     def __init__(self, chart: LeadSheet, prompt: str = "") -> None:
         self.key: Key = chart.key
         self._chart, self._prompt = chart, prompt
-        self._bars = [Fraction(0), *(line for line in chart.downbeats() if line > 0), chart.length]
-        self._bar = 0
+        self._bars = BarSource()
         self._lock = threading.Lock()
         self._settings = ControlSettings(chart.bpm)
         self._stopped = False
@@ -69,11 +69,14 @@ class LiveControls:
         return self._stopped
 
     def hold(self, chord: Chord | None) -> None:
-        """Play a chord from the next bar line on; None goes back to the chart, where it would be by now."""
+        """Play a chord from the next bar line on; None goes back to the chart, where it would be by now.
+
+        What comes too late for the bar line counts from the next chunk on, where one begins within the bar.
+        """
         self._change(chord=chord)
 
     def set_bpm(self, bpm: float) -> None:
-        """Set the tempo from the next bar line on; it stays within 30–300."""
+        """Set the tempo, as ``hold`` sets the chord; it stays within 30–300."""
         self._change(bpm=float(min(max(bpm, BPM_RANGE[0]), BPM_RANGE[1])))
 
     def set_loudness(self, loudness_db: float) -> None:
@@ -93,21 +96,18 @@ class LiveControls:
         if self._stopped:
             raise StopIteration
         settings = self._settings
-        sheet = None
-        if position.beat == 0:
-            sheet = self._bar_sheet(settings)
-            self._bar = (self._bar + 1) % (len(self._bars) - 1)
-        return StreamInput(sheet, self._prompt, settings.mix, settings.loudness_db)
+        due = self._bars.take(position, self._played(settings))
+        return replace(due, prompt=self._prompt, mix=settings.mix, loudness_db=settings.loudness_db)
 
-    def _bar_sheet(self, settings: ControlSettings) -> LeadSheet:
-        """Return the chart's bar that is due, at the player's tempo and with the chord that is held."""
-        bar = self._chart.slice(self._bars[self._bar], self._bars[self._bar + 1])
-        if settings.bpm != self._chart.bpm:
-            times = np.asarray(bar.grid.times_s) * (self._chart.bpm / settings.bpm)
-            bar = replace(bar, grid=BeatGrid(tuple(times.tolist())))
+    def _played(self, settings: ControlSettings) -> LeadSheet:
+        """Return the chart at the player's tempo and with the chord that is held."""
+        chart = self._chart
+        if settings.bpm != chart.bpm:
+            times = np.asarray(chart.grid.times_s) * (chart.bpm / settings.bpm)
+            chart = replace(chart, grid=BeatGrid(tuple(times.tolist())))
         if settings.chord is None:
-            return bar
-        return replace(bar, chords=(ChordSpan(Fraction(0), bar.length, settings.chord),))
+            return chart
+        return replace(chart, chords=(ChordSpan(Fraction(0), chart.length, settings.chord),))
 
     def _change(self, **values: object) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from musetune.audio.mixing import SUFFIX as MIX_SUFFIX
 from musetune.symbols import LeadSheet
 
 MARK = ".musetune."  # in the name of every file that is written here; such a file is never read
@@ -100,6 +101,7 @@ class FolderWatch:
                     raise
                 continue  # it was taken away
             except Exception as error:
+                self._seen.pop(path, None)  # saved again it is tried again, also where it holds the same as before
                 self._complain(path, error)
             else:
                 output(path, "error.txt").unlink(missing_ok=True)
@@ -151,13 +153,16 @@ class FolderWatch:
 
 
 def is_source(path: Path) -> bool:
-    """Whether a file is a lead sheet by its name, and none that was written here.
+    """Whether a file is a lead sheet by its name, and none that was written here, nor the levels of a mix.
 
     Example:
         >>> [is_source(Path(name)) for name in ("song.mid", "song.musetune.mid", ".song.mid", "song.wav")]
         [True, False, False, False]
+        >>> is_source(Path("song.mix.json"))  # which `musetune mix` reads
+        False
     """
-    return path.suffix.lower() in SUFFIXES and MARK not in path.name and not path.name.startswith(".")
+    name = path.name.lower()
+    return name.endswith(SUFFIXES) and MARK not in name and not name.startswith(".") and not name.endswith(MIX_SUFFIX)
 
 
 def output(path: Path, ending: str) -> Path:

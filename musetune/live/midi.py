@@ -14,18 +14,21 @@ from musetune.pipeline.stream_score import StreamPassage
 from musetune.symbols import Chord
 
 TICKS = 24  # of the clock, a quarter note
-FEWEST = 3  # notes that are a chord
+FEWEST, FEWEST_CLASSES = 3, 2  # notes that are a chord, and pitch classes among them: C G C is one, C C C none
+SETTLE_S = 0.06  # fingers of one hand leave the keys within this time
 
 
 class HeldNotes:
     """Names the chord that is held on a MIDI keyboard, and plays it.
 
-    From three notes on a chord is named, anew with each note that is pressed. When the hand goes up the chord stays,
-    as a band would go on, until another comes.
+    From three notes of two pitch classes on, a chord is named: anew with each note that is pressed, and where notes
+    are let go and three stay held, SETTLE_S later, as in legato. When the hand goes up the chord stays, as a band would
+    go on, until another comes.
 
     Args:
         controls: told of every chord.
         say: told its name.
+        settle_s: seconds after the last note that is let go until what stays held is named.
 
     Example:
         >>> from mido import Message
@@ -38,21 +41,45 @@ class HeldNotes:
         'A:min'
     """
 
-    def __init__(self, controls: LiveControls, say: Callable[[str], None] = lambda text: None) -> None:
-        self._controls, self._say = controls, say
+    def __init__(
+        self, controls: LiveControls, say: Callable[[str], None] = lambda text: None, settle_s: float = SETTLE_S
+    ) -> None:
+        self._controls, self._say, self._settle_s = controls, say, settle_s
         self._notes: set[int] = set()
+        self._lock = threading.Lock()  # the port's thread and the timer's
+        self._timer: threading.Timer | None = None
 
     def receive(self, message: Any) -> None:
         """Take in a message of mido; what is neither note on nor off is passed over."""
-        if message.type == "note_on" and message.velocity > 0:
-            self._notes.add(message.note)
-            if len(self._notes) >= FEWEST:
-                chord = Chord.from_notes(self._notes, self._controls.key)
-                if chord != self._controls.settings.chord:
-                    self._controls.hold(chord)
-                    self._say(str(chord))
-        elif message.type in ("note_on", "note_off"):
+        if message.type not in ("note_on", "note_off"):
+            return
+        pressed = message.type == "note_on" and message.velocity > 0
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if pressed:
+                self._notes.add(message.note)
+                self._name()
+                return
             self._notes.discard(message.note)
+            if len(self._notes) >= FEWEST:  # else the hand is going up
+                self._timer = threading.Timer(self._settle_s, self._name_later)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _name_later(self) -> None:
+        with self._lock:
+            self._name()
+
+    def _name(self) -> None:
+        """Name what is held and play it, where it is a chord."""
+        if len(self._notes) < FEWEST or len({note % 12 for note in self._notes}) < FEWEST_CLASSES:
+            return
+        chord = Chord.from_notes(self._notes, self._controls.key)
+        if chord != self._controls.settings.chord:
+            self._controls.hold(chord)
+            self._say(str(chord))
 
 
 def clock_times(passage: StreamPassage) -> np.ndarray:

@@ -1,4 +1,9 @@
-"""A stream that is heard: chunks are made just in time, so that what a player does is heard soon."""
+"""A stream that is heard: chunks are made just in time, so that what a player does is heard soon.
+
+A change counts from the next bar line on whose chunk is not begun. A bar's first chunk is short (OPENING_S), and what
+came too late for the bar line is in the bar's second chunk. So a change is heard at the next bar line, or LEAD and a
+short chunk later: below a second where a chunk is made in less than half of one and a beat is no longer than that.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,12 @@ from musetune.pipeline.stream_score import SheetSource
 if TYPE_CHECKING:
     from musetune.pipeline.streaming import StreamChunk, StreamOptions
 
-MARGIN = 1.5  # a chunk is begun when so many times its making lies ready
-RECENT = 8  # chunks that say how long the next one will take
+SLOWER = 1.1  # so much longer than the slowest of the last chunks the next one may take
+MARGIN_S = 0.05  # of sound that lies ready beyond that when a chunk is begun
+WIDENING_S = 0.05  # more of it after each underrun: the machine is busier than it looks
+WIDEST_S = 1.0
+RECENT = 16  # chunks that say how long the next one will take
+OPENING_S = 0.5  # the first chunk of a bar, where the rest lasts so long too
 FIRST = 2  # chunks that are made before anything is heard
 
 
@@ -52,6 +61,43 @@ class Performance:
         return f"{self.seconds:.0f} s in {self.chunks} chunks, {pace}, {count}"
 
 
+class Pace:
+    """How long before it is due a chunk must be begun, as the last ones tell.
+
+    The first one of a stream counts, although it encodes the words too: those after it may take little, as long as its
+    window holds them.
+
+    Args:
+        margin_s: seconds beyond what the next chunk may take.
+
+    Example:
+        >>> pace = Pace(margin_s=0.1)
+        >>> for made_in_s in (0.5, 0.1, 0.1, 0.4):
+        ...     pace.add(made_in_s)
+        >>> round(pace.lead_s(), 2)
+        0.65
+        >>> pace.widen(2)
+        >>> round(pace.lead_s(), 2)
+        0.75
+    """
+
+    def __init__(self, margin_s: float = MARGIN_S) -> None:
+        self._margin_s = margin_s
+        self._making: deque[float] = deque(maxlen=RECENT)
+
+    def add(self, made_in_s: float) -> None:
+        """Take in how long a chunk took."""
+        self._making.append(made_in_s)
+
+    def widen(self, times: int = 1) -> None:
+        """Begin earlier from now on: the listener had to wait so many times."""
+        self._margin_s = min(max(WIDEST_S, self._margin_s), self._margin_s + times * WIDENING_S)
+
+    def lead_s(self) -> float:
+        """Return seconds of sound that must lie ready when the next chunk is begun."""
+        return self._margin_s + SLOWER * max(self._making, default=0.0)
+
+
 def perform(
     pipe: Any,
     source: SheetSource,
@@ -77,21 +123,22 @@ def perform(
         seconds: end after the passage that reaches it.
         stopped: whether to end before the next chunk.
         say: told of underruns as they happen.
-        options: as of ``pipe.stream``.
+        options: as of ``pipe.stream``; of them ``opening_seconds`` is OPENING_S where it is not given.
 
     Returns:
         How it went.
     """
-    making: deque[float] = deque(maxlen=RECENT)
+    options.setdefault("opening_seconds", OPENING_S)
+    pace = Pace()
     waiting: list[StreamChunk] = []
     heard_s = made_s = timed_s = all_s = lead_s = 0.0
     count = underruns = 0
     try:
         for chunk in pipe.stream(source, prompt, stereo=stereo, **options):
             length_s = chunk.audio.shape[-1] / chunk.sampling_rate
+            pace.add(chunk.made_in_s)
             heard_s, all_s, count = heard_s + length_s, all_s + chunk.made_in_s, count + 1
             if count > FIRST:
-                making.append(chunk.made_in_s)
                 made_s, timed_s = made_s + chunk.made_in_s, timed_s + length_s
             waiting.append(chunk)
             done = seconds is not None and chunk.passage.end_s >= seconds
@@ -99,9 +146,10 @@ def perform(
                 _write(waiting, sink, clock)
                 waiting.clear()
                 if sink.underruns > underruns:
+                    pace.widen(sink.underruns - underruns)
                     underruns = sink.underruns
                     say(f"underrun {underruns} at {chunk.passage.start_s:.1f} s: a chunk took {chunk.made_in_s:.1f} s")
-                lead_s = MARGIN * max(making, default=chunk.made_in_s)
+                lead_s = pace.lead_s()
                 while sink.buffered_s() > lead_s and not stopped() and not done:
                     time.sleep(0.01)
             if done:

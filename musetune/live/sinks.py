@@ -122,9 +122,12 @@ class SoundCard:
                 "to a file with --out live.wav, to a pipe with --out -"
             ) from None
         self.queue, self._rate = AudioQueue(channels), rate
+        self._block = (0.0, 0, 0)  # when the card took its last block, and frames of sound taken before and after it
 
         def play(out: np.ndarray, frames: int, times: object, status: object) -> None:
+            before, now = self.queue.taken, time.monotonic()
             out[:] = self.queue.take(frames)
+            self._block = (now, before, self.queue.taken)
 
         try:
             self._stream = sounddevice.OutputStream(
@@ -149,8 +152,13 @@ class SoundCard:
         return self.queue.ready / self._rate
 
     def heard_s(self) -> float:
-        """Return seconds of the stream that were played, less the card's latency."""
-        return self.queue.taken / self._rate - self.latency_s
+        """Return seconds of the stream that were played, less the card's latency.
+
+        The card takes sound in blocks of some 20 ms; between two of them this goes on with the clock, through the
+        last block and no further.
+        """
+        then, before, after = self._block
+        return min(before / self._rate + time.monotonic() - then, after / self._rate) - self.latency_s
 
     def close(self) -> None:
         """Play what lies ready, and end."""

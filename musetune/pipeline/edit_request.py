@@ -45,6 +45,10 @@ def edit_request(
     check_shares(strength=options.get("strength"))
     check_counts(num_inference_steps=options.get("num_inference_steps"))
     check_generators(options.get("generator"))
+    if options.get("arrangement") is not None and (pipe.adapter is None or pipe.adapter.stems is None):
+        raise ValueError(
+            "this adapter reads no notes: load one that does, such as 'theory', or leave the arrangement out"
+        )
     request = build_request(
         [prompt],
         lead_sheet=sheet,

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from musetune.audio import mel_frontend
-from musetune.pipeline.checks import check_shares
-from musetune.pipeline.continuing import put_chords
+from musetune.formats.chart_text import chart_text
+from musetune.pipeline.checks import check_shares, reject_arguments
+from musetune.pipeline.continuing import continue_sheet, precede_sheet, put_chords
 from musetune.pipeline.edit_options import EditOptions
 from musetune.pipeline.edit_request import WORDS as WORDS
 from musetune.pipeline.edit_request import edit_request, generate_latents
@@ -54,10 +55,11 @@ def repaint(
 def extend(
     pipe: Any,
     audio: Any,
-    lead_sheet: LeadSheet,
+    lead_sheet: LeadSheet | None,
     prompt: str,
     before_s: float,
     after_s: float,
+    progression: str | Sequence[str | Chord] | None,
     sampling_rate: int | None,
     options: EditOptions,
 ) -> MuseTuneOutput:
@@ -67,8 +69,15 @@ def extend(
             raise ValueError(f"{name}={value} is below 0 or not finite")
     if before_s == after_s == 0:
         raise ValueError("say how much to play on: before_seconds=4 or after_seconds=8, or both")
+    if lead_sheet is not None:
+        reject_arguments({"harmonic_progression": progression}, "is in the lead sheet of the whole: leave one out")
     piece = open_piece(audio, sampling_rate)
     whole_s = before_s + piece.duration_s + after_s
+    if lead_sheet is None:
+        own, _ = _music_of(piece, None, options, stays=False)
+        chords = chart_text(own) if progression is None else progression
+        lead_sheet = continue_sheet(own, piece.duration_s, chords, after_s) if after_s else own
+        lead_sheet = precede_sheet(lead_sheet, chords, before_s) if before_s else lead_sheet
     if lead_sheet.duration_s < whole_s - 60 / lead_sheet.bpm:
         raise ValueError(
             f"the lead sheet lasts {lead_sheet.duration_s:.2f} s, the whole {whole_s:.2f} s: give the sheet of the "

@@ -530,11 +530,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     def extend(
         self,
         audio: MuseTuneOutput | np.ndarray | str | Path,
-        lead_sheet: LeadSheet,
+        lead_sheet: LeadSheet | None = None,
         prompt: str = "",
         *,
         before_seconds: float = 0.0,
         after_seconds: float = 0.0,
+        harmonic_progression: str | Sequence[str | Chord] | None = None,
         sampling_rate: int | None = None,
         **options: Unpack[EditOptions],
     ) -> MuseTuneOutput:
@@ -542,10 +543,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         Args:
             audio: as of ``repaint``.
-            lead_sheet: of the whole: what comes before, the piece, and what comes after.
+            lead_sheet: of the whole: what comes before, the piece, and what comes after. Default the result's own, else
+                what ``musetune.analyze`` finds, played on under ``harmonic_progression``.
             prompt: words for what is new.
-            before_seconds: seconds to be put in front.
+            before_seconds: seconds to be put in front; without a lead sheet bars are laid back from the first bar line.
             after_seconds: seconds to be put behind.
+            harmonic_progression: without a lead sheet, chords of what is new, repeated; default the piece's own.
             sampling_rate: Hz, of an array.
             options: as of ``repaint``.
 
@@ -553,11 +556,21 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             The longer piece; but for the 50 ms before a joint the input is in it, sample for sample.
 
         Raises:
-            ValueError: where neither is above 0 or the sheet ends before the whole does.
+            ValueError: where neither is above 0, the sheet ends before the whole does, or chords come with it.
         """
         from musetune.pipeline import editing
 
-        return editing.extend(self, audio, lead_sheet, prompt, before_seconds, after_seconds, sampling_rate, options)
+        return editing.extend(
+            self,
+            audio,
+            lead_sheet,
+            prompt,
+            before_seconds,
+            after_seconds,
+            harmonic_progression,
+            sampling_rate,
+            options,
+        )
 
     @torch.no_grad()
     def vary(
@@ -717,9 +730,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 StopIteration. A new lead sheet begins at the next bar line; all else counts from the next chunk on.
             prompt: words, until the source gives others.
             stereo: 48 kHz stereo; needs an upsampler (``load_upsampler``). Else the vocoder's mono.
-            options: generator, num_inference_steps (8; words and music are pushed in the first half of them),
-                guidance_scale, music_guidance_scale, negative_prompt, strength, chunk_seconds (a longer bar is played
-                in parts, 2.2) and window_seconds (what the model hears and makes at once, 5.12).
+            options: generator, num_inference_steps (8, of which words and music are pushed in the first half; the
+                fewest of an adapter for few steps that counts),
+                guidance_scale, music_guidance_scale, negative_prompt, strength, window_seconds (what the model hears
+                and makes at once, 5.12), chunk_seconds (a longer bar is played in parts; as much as the window holds,
+                3.48) and opening_seconds (a bar's first chunk is as short as that where the rest lasts so long too;
+                None: bars are not cut for that).
 
         Returns:
             An iterator of StreamChunk. Its memory does not grow.

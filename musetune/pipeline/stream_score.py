@@ -25,6 +25,8 @@ class StreamInput:
         prompt: words.
         mix: weights 0–2 of loaded genre LoRAs, as ``set_adapter`` takes them; {} lets none count.
         loudness_db: gain in dB, −60 to 12; 0 is as the model plays.
+        at_once: the lead sheet begins with the next chunk, where that is within a bar too: it then begins with what is
+            left of the bar. Else it waits for the bar line.
 
     Raises:
         ValueError: for a sheet that is not whole beats, and for a gain outside the range.
@@ -38,6 +40,7 @@ class StreamInput:
     prompt: str | None = None
     mix: Mapping[str, float] | None = None
     loudness_db: float | None = None
+    at_once: bool = False
 
     def __post_init__(self) -> None:
         low, high = LOUDNESS_DB
@@ -45,6 +48,8 @@ class StreamInput:
             raise ValueError(f"loudness_db={self.loudness_db} is outside {low:g} to {high:g} dB")
         sheet = self.lead_sheet
         if sheet is None:
+            if self.at_once:
+                raise ValueError("at_once=True says when a lead sheet begins, and there is none: give lead_sheet too")
             return
         if not isinstance(sheet, LeadSheet):
             raise TypeError(f"lead_sheet={sheet!r:.80} is a {type(sheet).__name__}, not a LeadSheet")
@@ -61,7 +66,7 @@ class StreamPosition:
 
     Attributes:
         seconds: from the stream's beginning.
-        bar: bars begun before it, and 1; a change of the lead sheet is heard where this grows.
+        bar: bars begun before it, and 1; a change of the lead sheet is heard where this grows (but for ``at_once``).
         beat: beats since the bar line.
 
     Example:
@@ -111,14 +116,25 @@ class _Place:
     sheet: LeadSheet
     beat: Fraction
 
-    def passage(self, longest_s: float) -> tuple[LeadSheet, _Place]:
-        """Return what comes up to the next bar line, or as much of it as ``longest_s`` holds, and the place after."""
+    def passage(self, longest_s: float, opening_s: float | None = None) -> tuple[LeadSheet, _Place]:
+        """Return what comes up to the next bar line, or a part of it, and the place after.
+
+        Args:
+            longest_s: more than this is cut into equal parts, as far as beats allow it.
+            opening_s: the first part is as short as that where both parts last so long; None: it is not.
+        """
         lines = [line for line in self.sheet.downbeats() if line > self.beat]
         end = min(lines[0] if lines else self.sheet.length, self.sheet.length)
         beats = int(end - self.beat)
-        seconds = float(self.sheet.grid.time_at(end)) - float(self.sheet.grid.time_at(self.beat))
-        parts = min(beats, math.ceil(seconds / longest_s - 1e-6))
-        end = self.beat + math.ceil(beats / max(1, parts))
+        times = np.asarray(self.sheet.grid.time_at(float(self.beat) + np.arange(beats + 1)))
+        times -= times[0]
+        parts = min(beats, math.ceil(times[-1] / longest_s - 1e-6))
+        count = math.ceil(beats / max(1, parts))
+        if opening_s is not None:
+            first = int(np.searchsorted(times, opening_s - 1e-6))  # beats that last so long
+            if first < count and times[-1] - times[first] >= opening_s - 1e-6:
+                count = first
+        end = self.beat + count
         after = end if end < self.sheet.length else Fraction(0)
         return self.sheet.slice(self.beat, end), _Place(self.sheet, after)
 
@@ -130,6 +146,8 @@ class StreamScore:
         source: see ``MuseTunePipeline.stream``.
         prompt: words until the source says others.
         longest_s: seconds that a passage lasts at most where beats allow it.
+        opening_s: the first passage of a bar lasts about so long, where the rest of the bar does too: what comes too
+            late for the bar line can be played soon after it. None: bars are not cut for that.
 
     Example:
         >>> score = StreamScore(LeadSheet.parse("| C | F |", bpm=120), longest_s=2.0)
@@ -137,14 +155,19 @@ class StreamScore:
         [['C:maj'], ['F:maj'], ['C:maj']]
     """
 
-    def __init__(self, source: SheetSource, prompt: str = "", longest_s: float = 2.0) -> None:
-        if longest_s <= 0:
-            raise ValueError(f"chunks of {longest_s} s; they need more than 0")
-        self._longest_s = longest_s
+    def __init__(
+        self, source: SheetSource, prompt: str = "", longest_s: float = 2.0, opening_s: float | None = None
+    ) -> None:
+        for seconds in (longest_s, longest_s if opening_s is None else opening_s):
+            if seconds <= 0:
+                raise ValueError(f"chunks of {seconds} s; they need more than 0")
+        self._longest_s, self._opening_s = longest_s, opening_s
         self._ask, self._once = _reader(source)
         self._now = StreamInput(prompt=prompt, loudness_db=0.0)
         self._place: _Place | None = None
-        self._waiting: LeadSheet | None = None  # a sheet that begins at the next bar line
+        self._waiting: LeadSheet | None = None  # a sheet that begins at the next bar line, or
+        self._at_once = False  # with the next passage
+        self.sheets = 0  # how many the source has given so far that were begun
         self._seconds, self._bar, self._beat = 0.0, 0, Fraction(0)
         self._past: deque[StreamPassage] = deque()
 
@@ -157,21 +180,30 @@ class StreamScore:
         at_start = self._place is None or self._place.beat == 0
         if (at_start or not self._once) and not self._read():
             return None
-        if self._waiting is not None and (self._place is None or at_start or self._on_bar_line()):
+        begins_bar = self._on_bar_line()
+        if self._waiting is not None and (begins_bar or self._at_once):
             self._place, self._waiting = _Place(self._waiting, Fraction(0)), None
+            self.sheets += 1
         if self._place is None:
             raise ValueError("the source gives no lead sheet to begin with: give one in its first answer")
-        sheet, after = self._place.passage(self._longest_s)
+        sheet, after = self._place.passage(self._longest_s, self._opening_s if begins_bar else None)
         prompt, loudness_db = self._now.prompt, self._now.loudness_db
         assert prompt is not None  # __init__ saw to it
         assert loudness_db is not None
         passage = StreamPassage(sheet, self._seconds, prompt, self._now.mix, loudness_db)
-        if self._on_bar_line():
+        if begins_bar:
             self._bar, self._beat = self._bar + 1, Fraction(0)
         self._beat += sheet.length
         self._place, self._seconds = after, passage.end_s
         self._past.append(passage)
         return passage
+
+    @property
+    def bar_end_s(self) -> float:
+        """Where in the stream the bar ends of which the last passage was a part, as far as is known."""
+        if self._place is None or self._on_bar_line():
+            return self._seconds
+        return self._seconds + self._place.passage(math.inf)[0].duration_s
 
     def window(self, start_s: float, seconds: float) -> LeadSheet:
         """Return what was and, as far as is known, will be played from ``start_s`` on, time 0 there.
@@ -210,14 +242,15 @@ class StreamScore:
         self._now = replace(self._now, **{name: value for name, value in said.items() if value is not None})
         sheet = answer.lead_sheet
         if sheet is not None and (self._place is None or self._once or sheet != (self._waiting or self._place.sheet)):
-            self._waiting = sheet
+            self._waiting, self._at_once = sheet, answer.at_once
         return True
 
 
 def join_sheets(sheets: Iterable[LeadSheet]) -> LeadSheet:
     """Play sheets of whole beats one after the other; genre and style are the last one's.
 
-    A sheet that begins on a bar line begins a bar, also where the bar before is not full.
+    A sheet that begins on a bar line begins a bar, also where the bar before is not full. Where one begins within
+    a bar, a chord that goes on is one chord.
 
     Args:
         sheets: at least one.
@@ -234,7 +267,10 @@ def join_sheets(sheets: Iterable[LeadSheet]) -> LeadSheet:
     times, length = [0.0], Fraction(0)
     every = list(sheets)
     for sheet in every:
-        chords += (replace(span, start=span.start + length) for span in sheet.chords)
+        begun = [replace(span, start=span.start + length) for span in sheet.chords]
+        if chords and sheet.first_downbeat != 0 and chords[-1].chord == begun[0].chord:
+            chords[-1] = replace(chords[-1], beats=chords[-1].beats + begun.pop(0).beats)
+        chords += begun
         keys += (replace(span, start=span.start + length) for span in sheet.keys)
         if not meters or sheet.first_downbeat == 0:
             meters.append(MeterSpan(length, sheet.meter))

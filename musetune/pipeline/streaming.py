@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
@@ -27,10 +28,10 @@ from musetune.symbols.remarks import collected, remark
 
 STEPS = 8
 GUIDED = (0.0, 0.5)  # share of the steps in which words and music are pushed; the others take half the time
-CHUNK_S = 2.2  # a bar of 4/4 from 110 on
 WINDOW_S = 5.12  # what the model hears and makes at once; nano learned from crops of this length
 AHEAD_S = 0.64  # made beyond a chunk and again with the next one: what its last sounds need of the future
 BEHIND_S = 1.0  # decoded once more before a chunk, for the decoders' sake
+LEAST_S = 0.5  # a window holds a chunk of so many seconds at least
 FADE_S = 0.02  # a chunk crosses into the next just before the next begins
 GAIN_S = 0.05  # a new loudness is reached after so long
 
@@ -46,6 +47,7 @@ class StreamOptions(TypedDict, total=False):
     strength: float | None
     window_seconds: float | None
     chunk_seconds: float | None
+    opening_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,20 @@ def stream(
     pipe: Any, sheet_source: SheetSource, prompt: str, stereo: bool, options: StreamOptions
 ) -> Generator[StreamChunk, None, None]:
     """Yield chunks; see ``MuseTunePipeline.stream``."""
-    chunk_s = or_default(options.get("chunk_seconds"), CHUNK_S)
     window_s = or_default(options.get("window_seconds"), WINDOW_S)
-    check_positive("chunk_seconds", chunk_s)
-    least_s, longest_s = AHEAD_S + BEHIND_S + chunk_s, pipe.unet.config.sample_size * pipe.row_s
+    given_s, opening_s = options.get("chunk_seconds"), options.get("opening_seconds")
+    for name, value in (("chunk_seconds", given_s), ("opening_seconds", opening_s)):
+        if value is not None:
+            check_positive(name, value)
+    least_s = AHEAD_S + BEHIND_S + or_default(given_s, LEAST_S)
+    longest_s = pipe.unet.config.sample_size * pipe.row_s
     if not least_s - 1e-6 <= window_s <= longest_s + 1e-6:
         raise ValueError(
-            f"window_seconds={window_s:g} is outside {least_s:g}–{longest_s:g}: chunk_seconds={chunk_s:g} with "
-            f"{AHEAD_S + BEHIND_S:g} s around it, up to the base's own length"
+            f"window_seconds={window_s:g} is outside {least_s:g}–{longest_s:g}: chunks of "
+            f"{or_default(given_s, LEAST_S):g} s with {AHEAD_S + BEHIND_S:g} s around them, up to the base's own length"
         )
-    score = StreamScore(sheet_source, prompt, chunk_s)
+    chunk_s = or_default(given_s, window_s - AHEAD_S - BEHIND_S)  # all that the window holds
+    score = StreamScore(sheet_source, prompt, chunk_s, opening_s)
     painter, decoder = Painter(pipe, score, window_s, options), ChunkDecoder(pipe, stereo)
     began = time.perf_counter()
     while (passage := score.next()) is not None:
@@ -105,6 +111,9 @@ def stream(
 class Painter:
     """Makes latents of a stream, passage by passage, amid the latents that came before.
 
+    What the window holds of a bar is made with its first passage; the others take it as it is where nothing has changed
+    meanwhile.
+
     Args:
         pipe: the pipeline.
         score: what is played.
@@ -114,28 +123,44 @@ class Painter:
 
     def __init__(self, pipe: Any, score: StreamScore, window_s: float, options: StreamOptions) -> None:
         self.pipe, self.score = pipe, score
-        sampling = pipe.adapter_manager.sampling
-        steps = or_default(options.get("num_inference_steps"), STEPS if sampling is None else sampling.steps)
-        self.options = options | {"num_inference_steps": steps}
+        self.options = options
         self.rows = 8 * math.ceil(window_s / pipe.row_s / 8 - 1e-6)  # the U-Net halves rows
         self._first = 0  # row of the stream where ``_known`` begins
         self._known: Tensor | None = None  # (1, channels, rows, cols), what stays of the last window
+        self._window: tuple[tuple[object, ...], Tensor] | None = None  # of what it was made, and all of it
         self._words: tuple[tuple[str, int], tuple[dict[str, Tensor], Tensor]] | None = None
         self._said: deque[str] = deque(maxlen=50)
 
     def paint(self, passage: StreamPassage) -> tuple[Tensor, int]:
         """Return latents (1, channels, rows, cols) of a passage and of what is around it, and their first row."""
+        row_s = self.pipe.row_s
+        mixes = (passage.mix, None if self.pipe.loras is None else self.pipe.loras.mix)  # asked for, set
+        made_of = (self.score.sheets, passage.prompt, *(None if mix is None else dict(mix) for mix in mixes))
+        end_row = math.ceil((passage.end_s + AHEAD_S) / row_s - 1e-6)
+        if self._window is None or self._window[0] != made_of or end_row > self._first + self._window[1].shape[2]:
+            latents, first = self._paint(passage)
+            self._first, self._window = first, (made_of, latents)
+        latents = self._window[1]
+        self._known = latents[:, :, : math.floor(passage.end_s / row_s + 1e-6) - self._first].clone()
+        return latents, self._first
+
+    def _paint(self, passage: StreamPassage) -> tuple[Tensor, int]:
+        """Denoise a window that ends behind the passage, or behind its bar where it holds that."""
         pipe, row_s = self.pipe, self.pipe.row_s
         kept_rows = math.floor(passage.start_s / row_s + 1e-6)  # rows of the stream that stay as they are
-        needed = math.ceil((passage.end_s + AHEAD_S) / row_s - 1e-6) - kept_rows
+        bar_end_s, room_s = self.score.bar_end_s, self.rows * row_s - AHEAD_S - BEHIND_S
+        end_s = bar_end_s if bar_end_s - passage.start_s <= room_s else passage.end_s
+        needed = math.ceil((end_s + AHEAD_S) / row_s - 1e-6) - kept_rows
         rows = max(self.rows, 8 * math.ceil((needed + BEHIND_S / row_s) / 8))
         first = max(0, kept_rows - (rows - needed))
-        request = self._request(passage, first * row_s, rows * row_s)
         shape = (1, pipe.unet.config.in_channels, rows, pipe.adapter.config.cols)
         generator, device = self.options.get("generator"), pipe.unet.device
         noise = randn_tensor(shape, generator=generator, device=device, dtype=pipe.unet.dtype)
         manager = pipe.adapter_manager
-        with manager.mixing(passage.mix), manager.playing(request.strength, music=True):
+        with ExitStack() as playing:
+            playing.enter_context(manager.mixing(passage.mix))
+            request = self._request(passage, first * row_s, rows * row_s)  # of the adapters that count now
+            playing.enter_context(manager.playing(request.strength, music=True))
             windows = prepare_windows(pipe.adapter, request, rows, rows, row_s, device)
             text, generated = self._encode(passage.prompt, request)
             latents = sample(
@@ -150,14 +175,16 @@ class Painter:
                 generator=generator,
                 source=self._source(noise, kept_rows, first),
             )
-        self._first, self._known = first, latents[:, :, : math.floor(passage.end_s / row_s + 1e-6) - first].clone()
         return latents, first
 
     def _request(self, passage: StreamPassage, start_s: float, seconds: float) -> GenerationRequest:
         """Return what is asked for in a window; what the model cannot name is said once."""
         with collected() as remarks:
             sheet = self.score.window(start_s, seconds)
-            request = edit_request(self.pipe, sheet, None, passage.prompt, seconds, self.options)  # type: ignore[arg-type]
+            sampling = self.pipe.adapter_manager.sampling
+            steps = or_default(self.options.get("num_inference_steps"), STEPS if sampling is None else sampling.fewest)
+            options = self.options | {"num_inference_steps": steps}
+            request = edit_request(self.pipe, sheet, None, passage.prompt, seconds, options)  # type: ignore[arg-type]
         for text in remarks:
             if text not in self._said:
                 self._said.append(text)

@@ -82,13 +82,14 @@ def _is_absolute(name: str) -> bool:
     return True
 
 
-def transpose_chart(text: str, key: Key, semitones: int) -> tuple[str, Key]:
+def transpose_chart(text: str, key: Key, semitones: int, *, key_stays: bool = False) -> tuple[str, Key]:
     """Move a chart and its key; degrees stay as they are, since the key moves under them.
 
     Args:
         text: the chart; all but its chords stays as written.
         key: what it stands in.
         semitones: how far up; below 0 down.
+        key_stays: move the chords alone; degrees become names of chords.
 
     Returns:
         The chart, and the key that it stands in now.
@@ -99,10 +100,10 @@ def transpose_chart(text: str, key: Key, semitones: int) -> tuple[str, Key]:
     """
     out, at = [], 0
     for word in chart_words(text, key):
-        if word.chord is None or word.relative or word.chord.root is None:
+        if word.chord is None or (word.relative and not key_stays) or word.chord.root is None:
             continue
         moved = word.chord.transpose(semitones, key)
         name = moved.harte if ":" in word.text else pop_name(moved)
         out += [text[at : word.start], name + "?" * word.text.endswith("?")]
         at = word.end
-    return "".join([*out, text[at:]]), key.transpose(semitones)
+    return "".join([*out, text[at:]]), key if key_stays else key.transpose(semitones)

@@ -22,7 +22,7 @@ from musetune.evaluation.preferences import (
     retract,
 )
 from musetune.serve.errand import Errand
-from musetune.serve.work import Order, check_whole, finish, generate, widen
+from musetune.serve.work import Order, check_whole, finish_order, generate
 from musetune.suites.pairs import PairRequest, add_pair, origin_name, pair_id, take_origin, weights_of
 from musetune.symbols import LeadSheet
 
@@ -220,9 +220,8 @@ def make_pairs(
             continue
         takes = []
         for take, one in enumerate(both, 1):
-            mono = generate(pipe, one, errand, f"pair {number} of {len(orders)}, take {take} of 2, ")
-            audio, rate = widen(pipe, *mono)
-            takes.append((finish(audio, rate, one.sheet().duration_s, one.ending), rate))
+            output = generate(pipe, one, errand, f"pair {number} of {len(orders)}, take {take} of 2, ")
+            takes.append(finish_order(pipe, one, output))
         add_pair(batch, id, request, takes, origins)
         new += 1
     return new

@@ -35,6 +35,7 @@ class EditOrder:
         steps: of denoising.
         style: a clip whose sound is meant beside the words; None: words alone.
         style_share: 0–1, how much of it.
+        notes: of "repaint", a file with the players' notes of the whole piece, .mid or .json; None: none are given.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class EditOrder:
     keep: tuple[str, ...] = KEPT
     style: str | None = None
     style_share: float = 1.0
+    notes: str | None = None
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""

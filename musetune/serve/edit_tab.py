@@ -99,7 +99,14 @@ class EditTab:
                 max_lines=4,
                 max_length=CHORDS,
             )
-            self.board = PadBoard(self.chords, [self.header], _chart_header, lambda *_: (gr.skip(),), most=CHORDS)
+            self.notes = gr.File(
+                label="Notes there: MIDI of the whole piece, a track a player",
+                file_types=[".mid", ".midi", ".json"],
+                type="filepath",
+                height=90,
+                elem_id="edit-notes",
+            )
+            self.board = PadBoard(self.chords, [self.header], _chart_header, None, most=CHORDS)
         self.prompt = gr.Textbox("", label="Words for what is new", elem_id="edit-prompt", max_length=WORDS)
         with gr.Accordion("Sound like a clip", open=False, elem_id="edit-clip"):
             self.style, self.style_share = clip_fields("edit-clip")
@@ -112,6 +119,7 @@ class EditTab:
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
         shown = [self.source, self.header, self.piece, self.start, self.stretches, self.prompt, self.seed, self.steps]
         parts = [self.stretches, self.more_fields, self.amount, self.cover_fields, self.loops, self.chords_part]
+        parts.append(self.notes)
         self.kind.change(self.show_fields, self.kind, parts, show_progress="hidden", **PRIVATE)
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         self.generate.takes.click(
@@ -124,7 +132,7 @@ class EditTab:
             self.make,
             [self.source, self.generate.history, self.kind, self.stretches, self.chords, self.prompt, self.before,
              self.after, self.amount, self.loops, self.seed, self.steps, self.genre, self.keep, self.style,
-             self.style_share],
+             self.style_share, self.notes],
             outcome,
             **work,
         )  # fmt: skip
@@ -142,6 +150,7 @@ class EditTab:
             gr.update(visible=kind == "cover"),
             gr.update(visible=kind == "loop"),
             gr.update(visible=kind in ("repaint", "extend")),
+            gr.update(visible=kind == "repaint"),
         )
 
     def take_over(self, history: TakeHistory, event: gr.EventData) -> tuple[Any, ...]:
@@ -158,7 +167,7 @@ class EditTab:
         if source is None or take is None:
             return tuple(gr.skip() for _ in range(8))
         name = source.name if source.name.endswith(", edited") else f"{source.name}, edited"
-        return tuple(self._shown(EditSource(name, take.files["WAV"], take.sheet, take.order)).values())
+        return tuple(self._shown(EditSource(name, take.files["WAV"], take.sheet, take.order, take.latents)).values())
 
     def analyse(self, path: str, request: gr.Request | None = None) -> Iterator[Update]:
         """Hear a recording: how far it is, and at last its bars."""
@@ -186,6 +195,7 @@ class EditTab:
         keep: Sequence[str] = KEPT,
         style: str | None = None,
         style_share: float = 1.0,
+        notes: str | None = None,
         request: gr.Request | None = None,
     ) -> Iterator[Update]:
         """Edit: how far it is, and at last what came of it, which is a take like any other."""
@@ -205,6 +215,7 @@ class EditTab:
             keep=tuple(keep or ()),
             style=style,
             style_share=style_share,
+            notes=notes if kind == "repaint" else None,
         )
 
         def start() -> Callable[[Errand[EditResult]], EditResult]:

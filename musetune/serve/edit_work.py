@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from musetune.analysis.service.worker import AnalysisWorker
 from musetune.formats.chart_text import chart_text
@@ -28,7 +25,7 @@ from musetune.serve.work import (
     save_take,
     style_options,
 )
-from musetune.symbols import BeatGrid, LeadSheet
+from musetune.symbols import LeadSheet
 
 if TYPE_CHECKING:
     from musetune.pipeline.output import MuseTuneOutput
@@ -47,12 +44,14 @@ class EditSource:
         sound: its audio file.
         sheet: its lead sheet; the audio may ring on after its end.
         order: what it was made of; of a recording, what would make the like of it.
+        latents: the file of a take's latents, which edits go on from; None: the base's encoder hears the sound.
     """
 
     name: str
     sound: Path
     sheet: LeadSheet
     order: Order
+    latents: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class EditResult:
 
 def source_of_take(one: NamedTake) -> EditSource:
     """A take as what is edited."""
-    return EditSource(one.name, one.take.files["WAV"], one.take.sheet, one.take.order)
+    return EditSource(one.name, one.take.files["WAV"], one.take.sheet, one.take.order, one.take.latents)
 
 
 def source_of_recording(
@@ -98,6 +97,7 @@ def edit(
     import torch
 
     from musetune.audio import bit_depth
+    from musetune.audio.loudness import peak_gain, true_peak
 
     order.check()
     check_local(pipe, order.kind, "Edit")
@@ -134,7 +134,10 @@ def edit(
         ending="loops" if order.kind == "loop" else "stops",
     )
     rate, depth = output.sampling_rate, None if order.kind == "loop" else bit_depth(source.sound)
-    takes = tuple(save_take(made, sheet, audio, rate, folder, errand, depth) for audio in output.audios)
+    audios, latents = output.audios, None if order.kind == "loop" else output.latents
+    if order.kind == "loop":  # one gain for all: they stay as loud beside each other as they were made
+        audios = audios * peak_gain(max(map(true_peak, audios)))
+    takes = tuple(save_take(made, sheet, audio, rate, folder, errand, depth, latents) for audio in audios)
     note = output.reports[0].summary if order.kind == "cover" and output.reports else ""
     return EditResult(takes, note)
 
@@ -142,54 +145,50 @@ def edit(
 def _repaint(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
     if not order.stretches.strip():
         raise ValueError("Stretch: say which bars shall be made anew; click them in the chart")
+    from musetune.formats.songs import load_arrangement
+
     bars, seconds = read_stretches(order.stretches)
     chords = order.chords.strip() or None
+    notes = {"arrangement": load_arrangement(order.notes)} if order.notes else {}
     output: MuseTuneOutput = pipe.repaint(
-        str(source.sound),
-        source.sheet,
-        order.prompt,
+        **_piece(source, whole=True),
+        lead_sheet=source.sheet,
+        prompt=order.prompt,
         bars=bars,
         seconds=seconds,
         harmonic_progression=chords,
+        **notes,
         **options,
     )
     return output
 
 
 def _extend(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
-    from musetune.pipeline.continuing import continue_sheet
+    from musetune.pipeline.continuing import continue_sheet, precede_sheet
 
-    wave, rate = _sound(source)
+    piece = _piece(source)
     sheet, chords = source.sheet, order.chords.strip() or chart_text(source.sheet)
     bar_s = sheet.meter.beats_per_bar * 60 / sheet.bpm
     before_s, after_s = order.before * bar_s, order.after * bar_s
-    whole = continue_sheet(sheet, wave.shape[-1] / rate, chords, after_s) if after_s else sheet
+    whole = continue_sheet(sheet, _seconds(piece), chords, after_s) if after_s else sheet
     if before_s:
-        whole = put_in_front(whole, chords, int(order.before))
+        whole = precede_sheet(whole, chords, before_s)
     output: MuseTuneOutput = pipe.extend(
-        wave, whole, order.prompt, before_seconds=before_s, after_seconds=after_s, sampling_rate=rate, **options
+        **piece, lead_sheet=whole, prompt=order.prompt, before_seconds=before_s, after_seconds=after_s, **options
     )
     return output
 
 
 def _vary(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
-    wave, rate = _sound(source)
     output: MuseTuneOutput = pipe.vary(
-        wave, source.sheet, order.prompt, amount=order.amount, sampling_rate=rate, **options
+        **_piece(source), lead_sheet=source.sheet, prompt=order.prompt, amount=order.amount, **options
     )
     return output
 
 
 def _cover(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
-    wave, rate = _sound(source)
     output: MuseTuneOutput = pipe.cover(
-        wave,
-        order.prompt,
-        genre=order.genre,
-        keep=order.keep,
-        lead_sheet=source.sheet,
-        sampling_rate=rate,
-        **options,
+        **_piece(source), prompt=order.prompt, genre=order.genre, keep=order.keep, lead_sheet=source.sheet, **options
     )
     return output
 
@@ -210,50 +209,26 @@ def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
     return output
 
 
-def _sound(source: EditSource) -> tuple[np.ndarray, int]:
-    """Samples (n,) or (channels, n) of a piece up to the end of its lead sheet, and their rate: what rings is left."""
+def _piece(source: EditSource, whole: bool = False) -> dict[str, Any]:
+    """A piece as the pipeline takes it: a result where its latents are kept, else samples and their rate.
+
+    Not ``whole``: up to the end of its lead sheet; what rings on is left.
+    """
     from musetune.audio import load_audio
+    from musetune.pipeline.output import MuseTuneOutput
 
     wave, rate = load_audio(source.sound, mono=False)
-    return wave[..., : round(source.sheet.duration_s * rate)].squeeze(), rate
+    wave = wave if whole else wave[..., : round(source.sheet.duration_s * rate)]
+    wave = wave[0] if len(wave) == 1 else wave
+    if source.latents is None:
+        return {"audio": wave, "sampling_rate": rate}
+    from safetensors.torch import load_file
+
+    return {"audio": MuseTuneOutput(wave[None], rate, source.sheet, latents=load_file(source.latents)["latents"])}
 
 
-def put_in_front(sheet: LeadSheet, chords: str, bars: int) -> LeadSheet:
-    """A sheet with bars before it, in its tempo, key and meter.
+def _seconds(piece: dict[str, Any]) -> float:
+    """How long a piece is, as `_piece` gives it."""
+    from musetune.pipeline.pieces import open_piece
 
-    Args:
-        sheet: what comes after; its first beat is at time 0.
-        chords: what is played before, repeated to so many bars.
-        bars: 1 or more.
-
-    Raises:
-        ValueError: for a sheet that does not begin with a bar line at time 0.
-
-    Example:
-        >>> put_in_front(LeadSheet.parse("| C | F |", bpm=120), "| G |", 2).chord_labels
-        ['G:maj', 'G:maj', 'C:maj', 'F:maj']
-    """
-    if sheet.first_downbeat != 0 or abs(float(sheet.grid.time_at(0))) > 1e-6 or sheet.length.denominator != 1:
-        raise ValueError(
-            "Bars before: the piece does not begin with a bar line, so nothing can be put in front of it; extend after"
-        )
-    beats = bars * sheet.meter.beats_per_bar
-    seconds = float(beats * 60 / sheet.bpm)
-    key, meter = str(sheet.key_at(Fraction(0))), str(sheet.meter)
-    front = LeadSheet.parse(chords, key=key, bpm=sheet.bpm, time_signature=meter, duration_seconds=seconds)
-    times = np.asarray(sheet.grid.time_at(np.arange(1, int(sheet.length) + 1, dtype=float))) + seconds
-    new = np.arange(int(beats) + 1) * seconds / int(beats)
-
-    def later(spans: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(replace(span, start=span.start + beats) for span in spans)
-
-    return replace(
-        sheet,
-        chords=(*front.chords, *later(sheet.chords)),
-        keys=(*front.keys, *later(sheet.keys)),
-        meters=(*front.meters, *later(sheet.meters)),
-        melody=later(sheet.melody),
-        sections=later(sheet.sections),
-        grid=BeatGrid((*new.tolist(), *times.tolist())),
-        length=sheet.length + beats,
-    )
+    return open_piece(piece["audio"], piece.get("sampling_rate")).duration_s

@@ -117,12 +117,12 @@ window.mtLive = (() => {
     timer = setTimeout(async () => {
       if (!session) return;
       if (!session.token) { timer = setTimeout(change, 100); return; }
-      const answer = await post(`musetune/live/${session.token}`, { heard_s: heard(), settings: settings() });
+      const answer = await post(`musetune/live/${session.token}`, { heard_s: heard(), gaps: session.gaps, settings: settings() });
       problem(answer.ok ? "" : (await answer.json()).error);
     }, 30);
   };
   setInterval(() => {
-    if (session?.token) post(`musetune/live/${session.token}`, { heard_s: heard() }).catch(() => {});
+    if (session?.token) post(`musetune/live/${session.token}`, { heard_s: heard(), gaps: session.gaps }).catch(() => {});
   }, BEAT_MS);
 
   // -- recording: what is played from here on, as a file
@@ -159,7 +159,7 @@ window.mtLive = (() => {
     mark();
   };
   const mark = () => {
-    for (const pad of panel().querySelectorAll(".mt-pad"))
+    for (const pad of part("pads").querySelectorAll(".mt-pad"))
       pad.setAttribute("aria-pressed", String(Boolean(session) && pad.dataset.numeral === chord));
   };
   const follow = () => {
@@ -178,14 +178,14 @@ window.mtLive = (() => {
     if (!session || !panel()) return;
     const { context, gaps, made } = session, card = Math.round(1000 * (context.baseLatency + (context.outputLatency || 0)));
     part("facts").textContent = session.scheduled
-      ? `${ready().toFixed(1)} s lie ready: a change is heard at the first bar line after that. The last chunk took ${made.toFixed(1)} s; `
+      ? `${ready().toFixed(1)} s lie ready: a change is heard at the next bar line, or soon after one that is nearer. The last chunk took ${made.toFixed(1)} s; `
         + `sound card ${card} ms; gaps: ${gaps}.` + (session.record ? " Recording." : "")
       : "The first bar is being made …";
   };
   setInterval(facts, 250);
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.(".mt-live [data-live]"), pad = event.target.closest?.(".mt-live .mt-pad");
+    const button = event.target.closest?.(".mt-live [data-live]"), pad = event.target.closest?.('.mt-live [data-live="pads"] .mt-pad');
     if (pad) {
       chord = pad.dataset.numeral;
       mark();

@@ -22,11 +22,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from musetune.serve.chart_words import transpose_chart
 from musetune.serve.live_session import BusyError, LiveChunk, LiveSession, LiveSettings, LiveStage
 from musetune.serve.markup import SURPRISE
-from musetune.serve.pads_markup import pads_html
-from musetune.serve.work import NAME
-from musetune.symbols import Key
+from musetune.serve.pads_markup import pads_html, words_html
+from musetune.serve.work import CHORDS, NAME, check_number, check_whole
+from musetune.symbols import BPM_RANGE, Key
+from musetune.symbols.meter import Meter
 
 log = logging.getLogger(__name__)
 BEAT_S = 0.5  # how often it is looked whether the connection is still there
@@ -49,6 +51,8 @@ class LiveRoutes:
             Route("/musetune/live", self.start, methods=["POST"]),
             Route("/musetune/live/{token}", self.control, methods=["POST"]),
             Route("/musetune/pads", self.pads, methods=["GET"]),
+            Route("/musetune/words", self.words, methods=["GET"]),
+            Route("/musetune/transposed", self.transposed, methods=["GET"]),
         ]
 
     async def start(self, request: Request) -> Response:
@@ -65,14 +69,18 @@ class LiveRoutes:
         return StreamingResponse(frames, media_type="application/octet-stream", headers=HEADERS)
 
     async def control(self, request: Request) -> Response:
-        """Note what was heard (``heard_s``), change the ``settings``, or ``stop``; 404 where the session has ended."""
+        """Note what was heard (``heard_s``, and how many ``gaps``), change the ``settings``, or ``stop``.
+
+        404 where the session has ended.
+        """
         session = self.stage.session(request.path_params["token"])
         if session is None:
             return JSONResponse({"error": "this session has ended"}, 404)
         try:
             data = await _object(request)
             heard = data.get("heard_s")
-            session.hear(float(heard) if isinstance(heard, int | float) else 0.0)
+            gaps = data.get("gaps")
+            session.hear(float(heard) if isinstance(heard, int | float) else 0.0, gaps if isinstance(gaps, int) else 0)
             if "settings" in data:
                 session.change(await run_in_threadpool(LiveSettings.of, data["settings"]))
         except ValueError as error:
@@ -82,12 +90,35 @@ class LiveRoutes:
         return JSONResponse({"ready_s": session.ready_s, "enough_s": session.enough_s})
 
     async def pads(self, request: Request) -> Response:
-        """The pads of a key as HTML."""
+        """The pads of a key as HTML, called ``name``."""
         try:
-            key = Key.parse(request.query_params.get("key", "")[:NAME])
+            key, _ = _chart(request)
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
-        return HTMLResponse(await run_in_threadpool(pads_html, key, "Live pads"))
+        name = request.query_params.get("name", "Live pads")[:NAME]
+        return HTMLResponse(await run_in_threadpool(pads_html, key, name))
+
+    async def words(self, request: Request) -> Response:
+        """The words of a progression as HTML: ``text``, ``key``, ``meter`` and ``bpm``; 400 for what cannot be read."""
+        try:
+            key, text = _chart(request)
+            meter = str(Meter.parse(request.query_params.get("meter", "4/4")[:NAME]))
+            bpm = float(request.query_params.get("bpm", "120"))
+            check_number("Tempo", bpm, *BPM_RANGE)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return HTMLResponse(await run_in_threadpool(words_html, text, key, meter, bpm))
+
+    async def transposed(self, request: Request) -> Response:
+        """A progression (``text``, ``key``) so many ``semitones`` higher: its text and key as JSON."""
+        try:
+            key, text = _chart(request)
+            semitones = int(request.query_params.get("semitones", ""))
+            check_whole("Semitones", semitones, -12, 12)
+            moved, there = await run_in_threadpool(transpose_chart, text, key, semitones)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse({"text": moved, "key": str(there)})
 
     def _play(self, token: str, session: LiveSession) -> asyncio.Queue[LiveChunk | str]:
         """Let a session play in a thread of its own, listener or not; what it makes comes by the queue.
@@ -140,6 +171,14 @@ class LiveRoutes:
                 yield _chunk_frame(item)
         finally:
             session.stop()
+
+
+def _chart(request: Request) -> tuple[Key, str]:
+    """The key and the text that a question names. Raises ValueError for what is none or too long."""
+    text = request.query_params.get("text", "")
+    if len(text) > CHORDS:
+        raise ValueError(f"a progression has up to {CHORDS:,} characters; this one has {len(text):,}")
+    return Key.parse(request.query_params.get("key", "")[:NAME]), text
 
 
 async def _object(request: Request) -> dict[str, Any]:

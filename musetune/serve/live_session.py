@@ -1,7 +1,8 @@
 """Music that goes on while somebody changes chords, tempo, genres and loudness. No gradio and no HTTP here.
 
-A chunk is made as late as it can be, so that a change is heard at the next bar line: when what lies ready unheard has
-become so short that the next chunk takes nearly as long to make.
+A chunk is made as late as it can be, so that a change is heard at the next bar line, or, where it came too late for
+that, in the bar's second chunk: when what lies ready unheard has become so short that the next chunk takes nearly as
+long to make (`musetune.live.performance`).
 """
 
 from __future__ import annotations
@@ -10,29 +11,31 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from musetune.formats.chart_text import pop_name
+from musetune.live.bar_source import BarSource
+from musetune.live.few_steps import few_steps_of
+from musetune.live.performance import OPENING_S, Pace
 from musetune.serve.work import CHORDS, NAME, WORDS, check_local, check_number, genres_of
 from musetune.symbols import BPM_RANGE, LeadSheet
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.pipeline.stream_score import StreamInput, StreamPosition
 
 log = logging.getLogger(__name__)
 LOUDNESS_DB = (-30.0, 6.0)
 MIX = (0.0, 1.0)
-MARGIN_S = 0.35  # of sound that lies ready beyond what the next chunk takes to make
-SLOWER = 1.25  # so much longer than the slowest of the last chunks the next one may take
+MARGIN_S = 0.1  # of sound that lies ready beyond what the next chunk may take: the way to the client and back is in it
 AT_FIRST = 2  # chunks that are made at once
 ABSENCE_S = 4.0  # who has not said for so long what was heard is gone
 BEAT_S = 0.02  # how often it is looked whether the next chunk is due
-LONGEST_S = 3600.0  # a session ends after so much music
+UNATTENDED_S = 3600.0  # a session in which nothing was changed for so long gives way to the next client
 BUSY = (
     "The pipeline is at work: somebody plays live, or a take is being made. One at a time; try again when it is done, "
     "or press Stop or Cancel there."
@@ -125,30 +128,47 @@ class LiveSession:
     def __init__(
         self, pipe: MuseTunePipeline, settings: LiveSettings, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        settings.sheet()
-        self.pipe, self._settings, self._clock = pipe, settings, clock
-        self._genres = genres_of(pipe)
+        self.pipe, self._clock = pipe, clock
+        self._playing = (settings, settings.sheet())
+        self._bars = BarSource()
+        self._genres, self._few_steps = genres_of(pipe), few_steps_of(pipe)
         self._left = threading.Event()
-        self._seen = clock()
+        self._seen = self._changed = clock()
         self._heard: tuple[float, float] | None = None  # seconds that were heard, and when that was said
-        self._sent_s = 0.0
-        self._made: deque[float] = deque(maxlen=8)
+        self._sent_s, self._gaps = 0.0, 0
+        self._pace = Pace(MARGIN_S)
 
     def change(self, settings: LiveSettings) -> None:
-        """Play something else: chords and tempo from the next bar line on, the rest from the next chunk on."""
-        settings.sheet()
-        self._settings = settings
+        """Play something else: chords and tempo from the next bar line on, the rest from the next chunk on.
 
-    def hear(self, seconds: float) -> None:
-        """Note what the client has heard so far; it is there as long as this is called every ABSENCE_S."""
+        Other chords begin at their first bar; a new tempo or key changes nothing of where in them the music is.
+        """
+        sheet = settings.sheet()
+        if settings.chords != self._playing[0].chords:
+            self._bars.restart()
+        self._playing, self._changed = (settings, sheet), self._clock()
+
+    def hear(self, seconds: float, gaps: int = 0) -> None:
+        """Note what the client has heard so far; it is there as long as this is called every ABSENCE_S.
+
+        ``gaps``: how many times it had to wait; chunks are begun earlier after each.
+        """
         now = self._clock()
         self._seen = now
+        if gaps > self._gaps:
+            self._pace.widen(gaps - self._gaps)
+            self._gaps = gaps
         if math.isfinite(seconds) and seconds > 0:
             self._heard = (min(seconds, self._sent_s), now)
 
     def stop(self) -> None:
         """End the stream before its next chunk."""
         self._left.set()
+
+    @property
+    def unattended(self) -> bool:
+        """Whether nothing was changed for so long that another client comes first."""
+        return self._clock() - self._changed > UNATTENDED_S
 
     @property
     def ready_s(self) -> float:
@@ -161,22 +181,21 @@ class LiveSession:
     @property
     def enough_s(self) -> float:
         """Seconds that must lie ready when the next chunk is begun."""
-        return MARGIN_S + SLOWER * max(self._made, default=0.0)
+        return self._pace.lead_s()
 
     def chunks(self) -> Iterator[LiveChunk]:
-        """Chunks, each when it is due, until `stop`, an absence of the client, or LONGEST_S of music.
+        """Chunks, each when it is due, until `stop` or an absence of the client.
 
         Raises:
             ValueError: as `MuseTunePipeline.stream` does.
         """
-        stream = self.pipe.stream(
-            self._ask, self._settings.prompt, stereo=getattr(self.pipe, "upsampler", None) is not None
-        )
+        stereo = getattr(self.pipe, "upsampler", None) is not None
+        stream = self.pipe.stream(self._ask, self._playing[0].prompt, stereo=stereo, opening_seconds=OPENING_S)
         try:
             for number in range(2**62):
                 if not self._due(number) or (chunk := next(stream, None)) is None:
                     return
-                self._made.append(chunk.made_in_s)
+                self._pace.add(chunk.made_in_s)
                 passage = chunk.passage
                 audio = np.atleast_2d(np.asarray(chunk.audio)).T
                 sent = np.ascontiguousarray(np.round(audio.clip(-1, 1) * 32767).astype("<i2"))
@@ -191,20 +210,22 @@ class LiveSession:
     def _due(self, number: int) -> bool:
         """Wait until the next chunk is due; whether it is still wanted."""
         while not self._left.wait(0 if number < AT_FIRST else BEAT_S):
-            if self._clock() - self._seen > ABSENCE_S or self._sent_s > LONGEST_S:
+            if self._clock() - self._seen > ABSENCE_S:
                 return False
             if number < AT_FIRST or self.ready_s <= self.enough_s:
                 return True
         return False
 
-    def _ask(self, _: Any) -> Any:
+    def _ask(self, position: StreamPosition) -> StreamInput:
         """What the pipeline shall play now."""
-        from musetune.pipeline.stream_score import StreamInput
-
-        settings = self._settings
+        settings, sheet = self._playing
         mix = {name: float(settings.mix.get(name, 0.0)) for name in self._genres}
         loud = {name: weight for name, weight in mix.items() if weight > 0}
-        return StreamInput(settings.sheet(), settings.prompt, loud if self._genres else None, settings.loudness_db)
+        if self._few_steps is not None:
+            loud[self._few_steps] = 1.0
+        due = self._bars.take(position, sheet)
+        counts = loud if self._genres or self._few_steps else None
+        return replace(due, prompt=settings.prompt, mix=counts, loudness_db=settings.loudness_db)
 
 
 class LiveStage:
@@ -229,6 +250,7 @@ class LiveStage:
         check_local(self.pipe, "stream", "Live")
         session = LiveSession(self.pipe, settings)
         if not self._turn.acquire(blocking=False):
+            self.give_way()
             raise BusyError(BUSY)
         self._sessions[token] = session
         return session
@@ -237,6 +259,12 @@ class LiveStage:
         """Let the pipeline go; the session's chunks have ended."""
         if self._sessions.pop(token, None) is not None:
             self._turn.release()
+
+    def give_way(self) -> None:
+        """End a session that nobody attends to, because somebody else wants the pipeline."""
+        for session in list(self._sessions.values()):
+            if session.unattended:
+                session.stop()
 
     @property
     def busy(self) -> bool:

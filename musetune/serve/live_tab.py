@@ -9,16 +9,17 @@ import gradio as gr
 
 from musetune.serve.generate_tab import KEYS
 from musetune.serve.live_session import LOUDNESS_DB, MIX
-from musetune.serve.pads_markup import pads_html
+from musetune.serve.pads_markup import pads_html, tools_html, words_html
 from musetune.serve.studio import Studio
 from musetune.serve.work import CHORDS, WORDS
 from musetune.symbols import BPM_RANGE, Key
 from musetune.symbols.meter import METERS
 
-FIRST_KEY = "C major"
+FIRST_KEY, FIRST_BPM, FIRST_CHORDS = "C major", 110, "I V vi IV"
+BOARD = "live-progression"  # the id of the progression's field, by which its board finds it
 HINT = (
-    "Start, then press pads: the chord changes at the next bar line. Tempo changes there too; genres, loudness and "
-    "words at the next chunk."
+    "Start, then press pads: the chord changes at the next bar line or, where you press too late for it, within that "
+    "bar. Key, meter and tempo change there too; genres, loudness and words at the next chunk."
 )
 
 
@@ -57,13 +58,23 @@ def live_html(genres: Sequence[str], rate: int) -> str:
         f'data-live="problem"></div><div data-live="pads">{pads_html(Key.parse(FIRST_KEY), "Live pads")}</div>'
         '<div class="mt-live-fields">'
         f"{_choice('key', 'Key', KEYS, FIRST_KEY)}{_choice('meter', 'Meter', METERS, '4/4')}"
-        f"{_fader('bpm', 'Tempo', *BPM_RANGE, 1, 110)}"
+        f"{_fader('bpm', 'Tempo', *BPM_RANGE, 1, FIRST_BPM)}"
         f"{_fader('loudness_db', 'Loudness, dB', *LOUDNESS_DB, 1, 0)}{faders}</div>"
         f'<label class="mt-live-field mt-live-wide">Words<input type="text" data-setting="prompt" maxlength="{WORDS}" '
         'value="bright pop with piano and drums"></label>'
-        '<div class="mt-live-round"><label class="mt-live-field mt-live-wide">Progression that goes round'
-        f'<input type="text" data-live="progression" maxlength="{CHORDS}" value="I V vi IV"></label>'
-        '<button type="button" class="mt-tool" data-live="round">Play it</button></div></div>'
+        f"{_board_html()}</div>"
+    )
+
+
+def _board_html() -> str:
+    """The progression that goes round: its text, its words, tools, and pads that write."""
+    key = Key.parse(FIRST_KEY)
+    return (
+        f'<div class="mt-board"><div class="mt-live-round"><label class="mt-live-field mt-live-wide" id="{BOARD}">'
+        f'Progression that goes round<input type="text" data-live="progression" maxlength="{CHORDS}" '
+        f'value="{FIRST_CHORDS}"></label><button type="button" class="mt-tool" data-live="round">Play it</button></div>'
+        f'<div data-live="words">{words_html(FIRST_CHORDS, key, bpm=FIRST_BPM)}</div>{tools_html(BOARD)}'
+        f'<details><summary>Pads that write</summary><div data-live="board">{pads_html(key)}</div></details></div>'
     )
 
 

@@ -39,7 +39,8 @@ class PadBoard:
         text: the field with the chords; its ``elem_id`` names the board's parts.
         header: components that say key, meter and tempo.
         read: what the values of ``header`` say.
-        write: updates of ``header`` for another key or tempo, from its values and what they shall say.
+        write: updates of ``header`` for another key or tempo, from its values and what they shall say; None where both
+            are the piece's own: transposing moves the chords alone, and no tempo is tapped.
         most: characters that the text may have.
     """
 
@@ -48,7 +49,7 @@ class PadBoard:
         text: gr.Textbox,
         header: Sequence[Any],
         read: Callable[..., ChartHeader],
-        write: Callable[..., tuple[Any, ...]],
+        write: Callable[..., tuple[Any, ...]] | None,
         *,
         most: int,
     ) -> None:
@@ -57,7 +58,9 @@ class PadBoard:
         values = [part.value for part in header]
         with gr.Column(elem_id=f"{name}-board", elem_classes="mt-board"):
             self.words = gr.HTML(self.show(str(text.value or ""), *values), elem_id=f"{name}-words", **PLAIN)
-            self.tools = gr.HTML(tools_html(name), elem_id=f"{name}-tools", js_on_load=MOVES, **PLAIN)
+            self.tools = gr.HTML(
+                tools_html(name, tempo=write is not None), elem_id=f"{name}-tools", js_on_load=MOVES, **PLAIN
+            )
             self.pads = gr.HTML(self.show_pads(*values), elem_id=f"{name}-pads", **PLAIN)
         fields, changes = [text, *header], [part.change for part in header]
         while_typing([text.change, *changes], self.show, fields, self.words, api_visibility="private")
@@ -84,6 +87,11 @@ class PadBoard:
         data = event._data if isinstance(event._data, dict) else {}
         semitones, bpm, key = data.get("semitones"), data.get("bpm"), data.get("key")
         chart = self._chart(*header)
+        if self._write is None:
+            if not isinstance(semitones, int) or abs(semitones) > 12 or len(text or "") > self.most:
+                return tuple(gr.skip() for _ in (text, *header))
+            moved, _ = transpose_chart(text or "", Key.parse(chart.key), semitones, key_stays=True)
+            return moved, *(gr.skip() for _ in header)
         if isinstance(bpm, int | float) and BPM_RANGE[0] <= bpm <= BPM_RANGE[1]:
             return gr.skip(), *self._write(*header, chart._replace(bpm=float(bpm)))
         if isinstance(key, str) and _reads(Key.parse, key):

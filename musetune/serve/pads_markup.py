@@ -34,6 +34,7 @@ TOOLS = (  # tool, sign, name
     ("remove", "✕", "Remove the selected chord"),
     ("hear", "▶", "Hear the progression"),
 )
+TAP = '<button type="button" class="mt-tool" data-tool="tap" title="Tap the beat here to set the tempo">Tap</button>'
 HELP = "Drag a chord, or Alt+← →, to move it; Delete removes it; a pad follows the selected chord."
 
 
@@ -42,16 +43,18 @@ def notes_of(chord: Chord) -> list[int]:
     return [pitch + OCTAVE for pitch in voicing(chord)]
 
 
-def tools_html(field: str) -> str:
-    """The tools of a board; ``field``: the id of the text that holds the chords."""
+def tools_html(field: str, *, tempo: bool = True) -> str:
+    """The tools of a board.
+
+    ``field``: the id of the text that holds the chords; ``tempo``: whether a tempo can be tapped.
+    """
     buttons = "".join(
         f'<button type="button" class="mt-tool" data-tool="{tool}" aria-label="{name}" title="{name}">{sign}</button>'
         for tool, sign, name in TOOLS
     )
     return (
         f'<div class="mt-tools" role="group" aria-label="Tools for the chords" data-field="{escape(field)}">'
-        f"{buttons}"
-        '<button type="button" class="mt-tool" data-tool="tap" title="Tap the beat here to set the tempo">Tap</button>'
+        f"{buttons}{TAP if tempo else ''}"
         '<button type="button" class="mt-tool" data-tool="sevenths" aria-pressed="false" '
         'title="Chords of the key with sevenths">7ths</button><span class="mt-say" role="status"></span></div>'
     )

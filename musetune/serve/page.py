@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "DejaVu Sans", "sans-serif"]
 TITLE = '<div class="mt-title"><h1>MuseTune</h1><p>Music that plays your chords.</p></div>'
 STYLES = ("page.css", "song.css", "compare.css", "pads.css", "edit.css", "live.css")
-SCRIPTS = ("page.js", "song.js", "synth.js", "pads.js", "edit.js", "live.js")
+SCRIPTS = ("page.js", "song.js", "synth.js", "pads.js", "edit.js", "live.js", "live_board.js")
 UPLOADS_KEPT_S = 3600  # a song that was uploaded stays for so long, and less where many are
 
 

@@ -145,6 +145,7 @@ class RemotePipeline:
         num_inference_steps: int,
         generator: torch.Generator,
         callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]] | None = None,
+        loop: bool = False,
     ) -> RemoteOutput:
         """Let the service generate a clip.
 
@@ -155,6 +156,7 @@ class RemotePipeline:
             generator: Whose seed the service takes: the same audio as from a pipeline with the same models.
             callback_on_step_end: Called as the pipeline calls it, about twice a second, with −1 until the first step
                 is done; what it raises cancels the job.
+            loop: Whether the last bar flows into the first; the sheet is whole bars of one meter.
 
         Raises:
             ValueError: The service refuses, in its own words.
@@ -167,7 +169,7 @@ class RemotePipeline:
 
         client, weights = self.queue.client, dict(self._weights)
         job = self.queue.ask(
-            lambda: client.generate(
+            lambda: (client.loop if loop else client.generate)(
                 prompt,
                 lead_sheet=lead_sheet.to_json(),
                 num_inference_steps=num_inference_steps,
@@ -232,7 +234,8 @@ class RemoteAnalyser:
             if self._killed.is_set():
                 raise WorkerDeath(f"the analysis of {path.name} was stopped")
 
-        sent = self.queue.ask(lambda: client.analyse(path, beats=job.beats, tempo_hint=job.tempo_hint))
+        fields: dict[str, Any] = {"beats": job.beats, "tempo_hint": job.tempo_hint}
+        sent = self.queue.ask(lambda: client.analyse(path, **fields))
         done = self.queue.follow(sent, check)
         record = json.loads(self.queue.ask(lambda: client.file(done.id, "record")))
         sheet = LeadSheet.from_json(json.loads(self.queue.ask(lambda: client.file(done.id, "plan"))))

@@ -99,7 +99,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".mt-cast-button"), player = button?.closest(".mt-cast-row").dataset.player;
     if (!button) return;
-    if (button.dataset.act === "anew") return document.querySelector(`#anew-${player}`)?.click();
+    if (["anew", "resound"].includes(button.dataset.act)) return document.querySelector(`#${button.dataset.act}-${player}`)?.click();
     const set = on[button.dataset.act];
     set.has(player) ? set.delete(player) : set.add(player);
     show();

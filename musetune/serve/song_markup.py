@@ -28,7 +28,8 @@ def plan_html(sheet: LeadSheet, note: str = "") -> str:
 def cast_html(song: Song) -> str:
     """The players, each with notes, buttons and piano roll; and the song's files.
 
-    Level, Pan, Mute and Solo act on the audio in the browser; New presses the button ``#anew-PLAYER``.
+    Level, Pan, Mute and Solo act on the audio in the browser; New and Sound press the buttons ``#anew-PLAYER`` and
+    ``#resound-PLAYER``.
     """
     sheet, seconds = song.sheet, song.sheet.duration_s
     lines = [float(line) for line in sheet.downbeats_s]
@@ -38,7 +39,8 @@ def cast_html(song: Song) -> str:
         f'<div class="mt-cast-buttons">{_fader("Level", name)}{_fader("Pan", name)}'
         f"{_toggle('Mute', name)}{_toggle('Solo', name)}"
         f'<button type="button" class="mt-cast-button" data-act="anew" aria-label="Write new notes for {escape(name)}">'
-        f"New</button></div>"
+        f'New</button><button type="button" class="mt-cast-button" data-act="resound" '
+        f'aria-label="Another sound for {escape(name)}">Sound</button></div>'
         f'<div class="mt-cast-roll">{player_svg(stem, sheet.grid, seconds, lines, name=escape(name))}</div></div>'
         for name, stem in song.arrangement.stems.items()
     )

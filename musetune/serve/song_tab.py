@@ -130,6 +130,17 @@ class SongTab:
         self.anew_buttons = {
             player: gr.Button(f"New {player}", elem_id=f"anew-{player}", elem_classes="mt-hidden") for player in STEMS
         }
+        self.resound_buttons = {
+            player: gr.Button(f"Another sound for {player}", elem_id=f"resound-{player}", elem_classes="mt-hidden")
+            for player in STEMS
+        }
+        self.words = gr.Textbox(
+            "",
+            label="Words for “Sound”",
+            info="how a player's next sound shall be, such as solo tenor sax; empty: as its instrument sounds",
+            max_length=WORDS,
+            elem_id="song-words",
+        )
         self.first_bar = gr.Number(
             1,
             label="From bar",
@@ -172,6 +183,10 @@ class SongTab:
         self.mix_button.click(self.mix, [self.song, self.faders], [*bar, self.song, self.audio], js=FADERS, **work)
         for player, button in self.anew_buttons.items():
             button.click(self._rewriter(player), self.song, after_notes, **work)
+        for player, button in self.resound_buttons.items():
+            button.click(
+                self._resounder(player), [self.song, self.words], [*bar, self.song, self.audio, self.mix_button], **work
+            )
         self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
 
     # -- what the fields do; each can be called without a browser
@@ -251,12 +266,28 @@ class SongTab:
             options = {"first_bar": first_bar, "steps": steps, "seed": seed}
             return lambda errand: song_work.render(self.studio.pipe, song, self.studio.folder, errand=errand, **options)
 
-        def show(new: Song) -> Update:
-            assert new.audio is not None  # render gives it
-            shown = song_markup.audio_html(new.audio, new.sheet)
-            return {self.song: new, self.audio: shown, self.mix_button: gr.update(visible=True)}
+        yield from self._work(start, self._sounding, request)
 
-        yield from self._work(start, show, request)
+    def resound(
+        self, player: str, song: Song | None, words: str, request: gr.Request | None = None
+    ) -> Iterator[Update]:
+        """Generate one player alone with another sound of the same notes: at last a player with the audio's files.
+
+        Bars, steps and seed stay those of the audio, so no other player is generated.
+        """
+
+        def start() -> Callable[[Errand[Song]], Song]:
+            if song is None:
+                raise ValueError("there are no notes yet: press 2 first")
+            other = song_work.resound_player(song, player, words)
+            assert other.audio is not None  # resound_player saw to it
+            first_bar, steps, seed = other.audio.settings
+            options = {"first_bar": first_bar, "steps": steps, "seed": seed}
+            return lambda errand: song_work.render(
+                self.studio.pipe, other, self.studio.folder, errand=errand, **options
+            )
+
+        yield from self._work(start, self._sounding, request)
 
     def mix(self, song: Song | None, faders: str, request: gr.Request | None = None) -> Iterator[Update]:
         """Write the mix with the faders as they stand: at last a player with its files."""
@@ -307,6 +338,19 @@ class SongTab:
 
         rewrite.__name__ = "anew"
         return rewrite
+
+    def _resounder(self, player: str) -> Callable[..., Iterator[Update]]:
+        """`resound` of one player, a generator function as gradio wants one."""
+
+        def resound(song: Song | None, words: str, request: gr.Request | None = None) -> Iterator[Update]:
+            yield from self.resound(player, song, words, request)
+
+        return resound
+
+    def _sounding(self, song: Song) -> Update:
+        assert song.audio is not None  # render gives it
+        shown = song_markup.audio_html(song.audio, song.sheet)
+        return {self.song: song, self.audio: shown, self.mix_button: gr.update(visible=True)}
 
     def _work(
         self,

@@ -108,6 +108,15 @@ class PlanHeader:
 
 
 @dataclass(frozen=True)
+class PlayerRequest:
+    """What one player's audio is made of: its notes, the seed of its noise, its words ("": the instrument's own)."""
+
+    stem: Stem
+    seed: int
+    words: str
+
+
+@dataclass(frozen=True)
 class SongAudio:
     """A song, or a stretch of it, as audio.
 
@@ -116,21 +125,22 @@ class SongAudio:
         from_s: where it begins in the song, seconds.
         settings: what else the audio depends on: first bar, steps, seed.
         mix: the files of all players together and of each.
-        raw: each player as it was generated, before all were scaled alike, with the notes that it plays.
+        raw: each player as it was generated, before all were scaled alike, with what it is made of.
     """
 
     sheet: LeadSheet
     from_s: float
     settings: tuple[int, int, int]
     mix: MixFiles
-    raw: Mapping[str, tuple[Stem, Path]]
+    raw: Mapping[str, tuple[PlayerRequest, Path]]
 
 
 @dataclass(frozen=True)
 class Song:
     """A plan with its players' notes, and their files by name.
 
-    ``versions``: how often a player was written anew. ``styles``: path of the YAML file of own
+    ``versions``: how often a player was written anew. ``sounds``: how often a player got another sound, and its words.
+    ``styles``: path of the YAML file of own
     styles by which it was written.
     """
 
@@ -140,6 +150,7 @@ class Song:
     files: Mapping[str, Path]
     seed: int = 0
     versions: Mapping[str, int] = field(default_factory=dict)
+    sounds: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     audio: SongAudio | None = None
     styles: str | None = None
 
@@ -303,6 +314,27 @@ def _with_files(song: Song, folder: Path, errand: Errand[Song] | None) -> Song:
     return replace(song, files=files)
 
 
+def resound_player(song: Song, player: str, words: str = "") -> Song:
+    """Ask for another sound of one player, whose notes stay: `render` then generates that player alone.
+
+    Args:
+        song: with audio.
+        player: one that plays.
+        words: such as "solo tenor sax"; "": those of its instrument.
+
+    Raises:
+        ValueError: for a player that the song does not have, before there is audio, and for too many words.
+    """
+    if player not in song.arrangement.stems:
+        raise ValueError(f"{player!r} is not one of the players: {', '.join(song.arrangement.stems)}")
+    if song.audio is None:
+        raise ValueError("there is no audio yet: press 3 first")
+    if not isinstance(words, str) or len(words) > WORDS:
+        raise ValueError(f"Words for another sound: the page takes a text of up to {WORDS:,} characters")
+    version, _ = song.sounds.get(player, (0, ""))
+    return replace(song, sounds={**song.sounds, player: (version + 1, words.strip())})
+
+
 # -- the audio ---------------------------------------------------------------------------------------------------------
 
 
@@ -336,7 +368,7 @@ def render(
 ) -> Song:
     """Generate each player of a song alone, and their sum.
 
-    What was generated before of the same notes with the same settings is taken from there.
+    What was generated before of the same notes, seed and words with the same settings is taken from there.
 
     Args:
         pipe: the pipeline, with an adapter that reads notes.
@@ -369,18 +401,21 @@ def render(
     if not alone:
         raise ValueError(f"no player has a note from bar {first_bar} on")
     before = song.audio
-    earlier = before.raw if before is not None and (before.sheet, before.settings) == (sheet, settings) else {}
+    same = before is not None and (before.sheet, before.settings[:2]) == (sheet, settings[:2])
+    earlier = before.raw if before is not None and same else {}
     place = new_folder(folder)
-    raw: dict[str, tuple[Stem, Path]] = {}
+    raw: dict[str, tuple[PlayerRequest, Path]] = {}
     sounds: dict[str, np.ndarray] = {}
     for number, (name, part) in enumerate(alone.items(), start=1):
-        stem, file = notes.stems[name], place / f"raw-{name}.wav"
-        if name in earlier and earlier[name][0] == stem and earlier[name][1].is_file():
+        version, words = song.sounds.get(name, (0, ""))
+        own = PlayerRequest(notes.stems[name], (int(seed) + version * ANEW) % 2**31, words)
+        file = place / f"raw-{name}.wav"
+        if name in earlier and earlier[name][0] == own and earlier[name][1].is_file():
             file.write_bytes(earlier[name][1].read_bytes())
         else:
             on_step = partial(_say_step, errand, name, number, len(alone), steps)
-            save_audio(file, *_played(pipe, sheet, part, name, steps, seed, on_step))
-        raw[name] = (stem, file)
+            save_audio(file, *_played(pipe, sheet, part, name, own, steps, on_step))
+        raw[name] = (own, file)
         sounds[name], rate = load_audio(file)
     _say(errand, "Step 3 of 3, audio: mixing, writing files", 1.0)
     return replace(song, audio=SongAudio(sheet, from_s, settings, mix_players(pipe, sounds, rate, place), raw))
@@ -398,8 +433,8 @@ def _played(
     sheet: LeadSheet,
     part: Arrangement,
     name: str,
+    own: PlayerRequest,
     steps: int,
-    seed: int,
     on_step: Callable[[int], None],
 ) -> tuple[np.ndarray, int]:
     """One player alone, (samples,), and the rate in Hz; ``on_step`` is told how many steps are done."""
@@ -413,15 +448,15 @@ def _played(
     if genres_of(pipe):
         pipe.set_adapter(None)
     output = pipe(
-        "",
+        own.words,
         lead_sheet=sheet,
         arrangement=part,
-        stems=True,
+        stems=not own.words,  # which would take the instrument's words
         num_inference_steps=int(steps),
-        generator=torch.Generator().manual_seed(int(seed)),
+        generator=torch.Generator().manual_seed(own.seed),
         callback_on_step_end=after_step,
     )
-    return output.stems[name], output.sampling_rate
+    return output.audios[0] if own.words else output.stems[name], output.sampling_rate
 
 
 def clock(seconds: float) -> str:

@@ -110,6 +110,7 @@ class Studio:
         present = (lambda: True) if session is None else (lambda: self.audience.has(session, event))
         errand = Errand(work, self.turn, present)
         if self.stage.busy:
+            self.stage.give_way()
             errand.progress = "waiting until Live stops"
         if ticket is not None:
             self._at_work[ticket] = errand

@@ -18,21 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobResult
 from musetune.formats.chart_text import chart_text
+from musetune.live.few_steps import few_steps_of, load_few_steps
 from musetune.serve.errand import BEAT_S, Errand
 from musetune.symbols import BPM_RANGE, GENRES, ChordSpan, LeadSheet
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
+    from musetune.pipeline.output import MuseTuneOutput
     from musetune.pipeline.pipeline import MuseTunePipeline
-    from musetune.serve.remote import RemoteAnalyser, RemotePipeline
+    from musetune.serve.remote import RemoteAnalyser, RemoteOutput, RemotePipeline
 
 log = logging.getLogger(__name__)
 SECONDS = (2.0, 60.0)  # what the page makes
 BARS = (1, 128)
 ENDINGS = ("rings out", "loops", "stops")
 RING_S = 2.0  # how long a last chord rings at least, after the bars
-LOOP_FADE_S = 0.2  # how long the end of a loop is faded into its beginning; at most a beat at the fastest tempo
+LOOP_FADE_S = 0.2  # how long a loop that changes its meter is crossfaded; at most a beat at the fastest tempo
 STEPS = (1, 50)
 CHORDS, WORDS, NAME = 2000, 1000, 40  # characters of chords, of a prompt, of a key or a meter
 LISTENING_S = 900.0  # an analysis may take so long
@@ -123,10 +126,11 @@ class Order:
     def played(self) -> LeadSheet:
         """The lead sheet with what the ending needs after it.
 
-        The last chord goes on for RING_S where it rings out; where it loops, the first one comes again for a beat.
+        The last chord goes on for RING_S where it rings out; where it loops and is no circle, the first one comes again
+        for a beat.
         """
         sheet = self.sheet()
-        if self.ending == "stops":
+        if self.ending == "stops" or self.is_circle():
             return sheet
         last, first = sheet.chords[-1], sheet.chord_at(Fraction(0))
         if self.ending == "loops":
@@ -137,6 +141,10 @@ class Order:
         return replace(
             sheet, chords=(*sheet.chords[:-1], replace(last, beats=last.beats + more)), length=sheet.length + more
         )
+
+    def is_circle(self) -> bool:
+        """Whether it is a loop that the model plays in a circle: one of a single meter. Others are crossfaded."""
+        return self.ending == "loops" and len(self.sheet().meters) == 1
 
     def _read(self, seconds: float | None) -> LeadSheet:
         self.check()
@@ -152,8 +160,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Take:
-    """One answer to an order: its sheet, the report's JSON (`evaluation.Report.to_json`), and files by name, as FILES
-    has them.
+    """One answer to an order: its sheet, the report's JSON (`evaluation.Report.to_json`), files by name, as FILES has
+    them, and the file of the latents that edits go on from, where there are any.
     """
 
     order: Order
@@ -161,12 +169,15 @@ class Take:
     seconds: float
     report: dict[str, Any]
     files: Mapping[str, Path]
+    latents: Path | None = None
 
 
-def load(base: str, adapter: str | None, device: str | None = None, *, mono16: bool = False) -> MuseTunePipeline:
+def load(
+    base: str, adapter: str | None, device: str | None = None, *, mono16: bool = False, few_steps: bool = False
+) -> MuseTunePipeline:
     """The pipeline with a theory adapter (default: the base's own, else "theory") and, silent, the bundled genre
     adapters that fit; and with an upsampler, the base's own or MuseTune's, unless ``mono16`` or the base's rate
-    forbids it.
+    forbids it. With ``few_steps`` the bundled adapter for few steps is there too, silent, for Live.
     """
     from musetune.models.upsampler.network import RATE
     from musetune.pipeline.loading import pick_device, quiet
@@ -178,8 +189,10 @@ def load(base: str, adapter: str | None, device: str | None = None, *, mono16: b
     if pipe.adapter is None:
         pipe.load_adapter("theory")
     stack(pipe, genre_folders())
+    if few_steps and few_steps_of(pipe) is None and (name := load_few_steps(pipe)) is not None:
+        pipe.set_adapter({name: 0.0})
     if few := {name: 0.0 for name, info in pipe.adapters.items() if info.steps is not None and info.weight}:
-        log.warning("%s is for few steps: page and service play without it", ", ".join(few))
+        log.warning("%s is for few steps: page and service play without it, but for Live", ", ".join(few))
         pipe.set_adapter(few)
     if mono16 or pipe.vocoder.config.sampling_rate != RATE:
         pipe.register_modules(upsampler=None)
@@ -292,14 +305,23 @@ def finish(audio: np.ndarray, rate: int, seconds: float, ending: str) -> np.ndar
     return body
 
 
-def widen(pipe: MuseTunePipeline, mono: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
-    """The sound that the page plays, and its rate in Hz: 48 kHz stereo (2, n) where the pipeline has an upsampler."""
-    return (mono, rate) if pipe.upsampler is None else (pipe.to_stereo(mono), 48000)
+def widen(pipe: MuseTunePipeline, mono: np.ndarray, rate: int, loop_s: float | None = None) -> tuple[np.ndarray, int]:
+    """The sound that the page plays, and its rate in Hz: 48 kHz stereo (2, n) where the pipeline has an upsampler.
+
+    ``loop_s``: seconds of what is a circle, and stays one.
+    """
+    if pipe.upsampler is None:
+        return mono, rate
+    if loop_s is not None and hasattr(pipe, "loop"):  # a service widens its loops itself
+        from musetune.pipeline.looping import stereo_loop
+
+        return stereo_loop(pipe, mono, loop_s), 48000
+    return pipe.to_stereo(mono), 48000
 
 
 def generate(
     pipe: MuseTunePipeline, order: Order, errand: Errand[Any] | None = None, label: str = ""
-) -> tuple[np.ndarray, int]:
+) -> MuseTuneOutput | RemoteOutput:
     """Generate the sound that ``order`` asks for.
 
     Args:
@@ -309,7 +331,8 @@ def generate(
         label: what stands before the steps in the report.
 
     Returns:
-        Mono samples (n,), longer than the order by what `Order.played` adds, and their rate in Hz; `finish` cuts them.
+        What the pipeline made: one waveform, mono, longer than the order by what `Order.played` adds; `widen` and
+        `finish` make of it what is heard.
 
     Raises:
         ValueError: as the pipeline does.
@@ -327,15 +350,17 @@ def generate(
         check_local(pipe, "repaint", "Sound like a clip")
     if genres_of(pipe):
         pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
-    output = pipe(
+    options = style_options(order.style, order.style_share)
+    if order.is_circle():
+        options["loop"] = True
+    return pipe(
         order.prompt,
         lead_sheet=order.played(),
         num_inference_steps=int(order.steps),
         generator=torch.Generator().manual_seed(int(order.seed)),
         callback_on_step_end=after_step,
-        **style_options(order.style, order.style_share),
+        **options,
     )
-    return output.audios[0], output.sampling_rate
 
 
 def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take] | None = None) -> Take:
@@ -351,10 +376,17 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
         ValueError: as the pipeline does.
         StoppedError: where nobody waits any more.
     """
-    sheet = order.sheet()
-    wide, rate = widen(pipe, *generate(pipe, order, errand))
-    audio = finish(wide, rate, sheet.duration_s, order.ending)
-    return save_take(order, sheet, audio, rate, folder, errand)
+    output = generate(pipe, order, errand)
+    audio, rate = finish_order(pipe, order, output)
+    return save_take(order, order.sheet(), audio, rate, folder, errand, latents=getattr(output, "latents", None))
+
+
+def finish_order(pipe: MuseTunePipeline, order: Order, output: MuseTuneOutput | RemoteOutput) -> tuple[np.ndarray, int]:
+    """The sound that is heard of what `generate` made, (n,) or (2, n), and its rate in Hz."""
+    seconds = order.sheet().duration_s
+    loop_s = seconds if order.is_circle() else None
+    wide, rate = widen(pipe, output.audios[0], output.sampling_rate, loop_s)
+    return finish(wide, rate, seconds, order.ending), rate
 
 
 def save_take(
@@ -365,6 +397,7 @@ def save_take(
     folder: Path,
     errand: Errand[Any] | None = None,
     depth: str | None = None,
+    latents: Tensor | None = None,
 ) -> Take:
     """Listen to what was made, and write it with its files into a new folder under ``folder``.
 
@@ -377,6 +410,7 @@ def save_take(
         errand: who waits for it.
         depth: of the samples of WAV and FLAC, as `save_audio` has it, which are then written as they are; None: no
             file peaks above −1 dBTP.
+        latents: (1, channels, rows, cols) of the pipeline, where there are any: the next edit goes on from them.
 
     Raises:
         StoppedError: where nobody waits any more.
@@ -408,7 +442,13 @@ def save_take(
         settings["style"] = {"clip": Path(order.style).name, "share": order.style_share}
     record = obeyed.to_json(settings | {"bars": order.bars, "ending": order.ending})
     (take_folder / "report.json").write_text(json.dumps(record, indent=1))
-    return Take(order, sheet, audio.shape[-1] / rate, record, files)
+    if latents is None:
+        return Take(order, sheet, audio.shape[-1] / rate, record, files)
+    from safetensors.torch import save_file
+
+    kept = take_folder / "latents.safetensors"
+    save_file({"latents": latents[:1].detach().cpu().contiguous()}, kept)
+    return Take(order, sheet, audio.shape[-1] / rate, record, files, kept)
 
 
 def listen(

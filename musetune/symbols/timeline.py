@@ -34,8 +34,12 @@ def until_next(marks: Sequence[tuple[Fraction, T]], length: Fraction) -> list[tu
 
 
 def quarters_of(meters: Sequence[MeterSpan]) -> Callable[[Fraction], Fraction]:
-    """Beats → quarter notes; every meter's beats have their own length."""
-    return _travel([(span.start, span.meter.beat_quarters) for span in meters])
+    """Beats → quarter notes; every meter's beats have their own length.
+
+    The first meter holds from beat 0 on, also where it is written at the first bar line, as in sheets that were heard.
+    """
+    first, *later = [(span.start, span.meter.beat_quarters) for span in meters]
+    return _travel([(min(first[0], Fraction(0)), first[1]), *later])
 
 
 def beats_of(meters: Sequence[tuple[Fraction, Meter]]) -> Callable[[Fraction], Fraction]:

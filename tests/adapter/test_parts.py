@@ -10,6 +10,7 @@ import torch
 from small_unet import ROW_S, make_adapter, make_unet, noise, run, tokens
 
 from musetune.adapter import MusicAdapter
+from musetune.adapter.lora import plain_weights, walk
 from musetune.adapter.sites import site_levels
 from musetune.symbols import LeadSheet
 
@@ -20,6 +21,15 @@ PARTS = {
     "entry": {"attended": (), "map_modulation": False},
     "modulation": {"attended": (), "map_entry": False},
 }
+
+
+def test_a_walk_meets_what_torch_names_in_its_order() -> None:
+    unet = make_unet()
+    expected = {name: id(weight) for name, weight in unet.named_parameters()}
+    make_adapter(unet).add_lora(rank=2)
+    assert list(walk(unet)) == list(unet.named_modules())
+    found = plain_weights(unet)
+    assert {name: id(found[name]) for name in expected} == expected
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS.keys())

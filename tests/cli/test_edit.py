@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from small_pipe import make_pipe
+from small_pipe import make_pipe, read_stems
 from typer.testing import CliRunner
 
-from musetune import LeadSheet
+from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import save_audio
 from musetune.cli.app import app
+from musetune.formats.songs import save_song
 from musetune.pipeline.continuing import continue_sheet
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
 SHEET = LeadSheet.parse("| C | F | G | C |", bpm=240)
 
@@ -28,6 +30,12 @@ def given(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     adapter = make_pipe(tiny_base).save_adapter(folder / "adapter")
     sheet = SHEET.save(folder / "song.json")
     return song, ["--sheet", str(sheet), "--base", str(tiny_base), "--adapter", str(adapter), "--steps", "1"]
+
+
+@pytest.fixture(scope="module")
+def reader(tiny_base: Path) -> MuseTunePipeline:
+    """A small pipeline that reads notes."""
+    return read_stems(make_pipe(tiny_base))
 
 
 def test_a_file_is_repainted_and_played_on(given: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -79,6 +87,48 @@ def test_a_recording_of_24_bits_is_covered_and_stays_so(given: tuple[Path, list[
     assert np.array_equal(before[2 * 32000 :], after[2 * 32000 :])
 
 
+def test_without_a_sheet_the_recording_is_analysed(
+    given: tuple[Path, list[str]], reader: MuseTunePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from musetune import analysis
+
+    class Found:
+        lead_sheet, genre = SHEET, "blues"
+
+    monkeypatch.setattr(analysis, "analyze", lambda wave, rate: Found())
+    monkeypatch.setattr("musetune.cli.edit.load_pipeline", lambda *base, **options: (reader, "theory"))
+    commands = {
+        "repaint": (["--bars", "2"], 4.0, ["C:maj", "F:maj", "G:maj", "C:maj"]),
+        "vary": ([], 4.0, ["C:maj", "F:maj", "G:maj", "C:maj"]),
+        "cover": (["--keep", "chords"], 4.0, ["C:maj", "F:maj", "G:maj", "C:maj"]),
+        "extend": (["--before", "1", "--after", "1", "--chords", "| Am |"], 6.0, ["A:min", "C:maj", "F:maj"]),
+    }
+    for kind, (more, seconds, chords) in commands.items():
+        out = ["--steps", "1", "--mono16", "-o", str(tmp_path / f"{kind}.wav"), "--json"]
+        done = CliRunner().invoke(app, [kind, str(given[0]), *more, *out], catch_exceptions=False)
+        assert done.exit_code == 0, kind
+        summary = json.loads(done.stdout[done.stdout.index("{") :])
+        sheet = LeadSheet.from_json(summary["sheet"])
+        assert (summary["seconds"], sheet.chord_labels[: len(chords)]) == (pytest.approx(seconds), chords), kind
+        assert sheet.genre == ("blues" if kind == "cover" else None)
+
+
+def test_a_stretch_is_played_from_given_notes(
+    given: tuple[Path, list[str]], reader: MuseTunePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musetune.cli.edit.load_pipeline", lambda *base, **options: (reader, "theory"))
+    song, options = given
+    waves = []
+    for pitch in (48, 67):
+        notes = Arrangement(SHEET.grid, {"lead": Stem(73, (StemNote(4.0, 4.0, pitch),))})
+        midi, out = save_song(SHEET, notes, tmp_path / f"{pitch}.mid"), tmp_path / f"{pitch}.wav"
+        command = ["repaint", str(song), "--bars", "2", "--given", str(midi), "--mono16", "-o", str(out), *options]
+        assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+        waves.append(soundfile.read(out, dtype="int16")[0])
+    assert np.array_equal(waves[0][: 44100 - 2300], waves[1][: 44100 - 2300])
+    assert not np.array_equal(waves[0][44100 : 2 * 44100], waves[1][44100 : 2 * 44100])
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
@@ -88,13 +138,15 @@ def test_a_recording_of_24_bits_is_covered_and_stays_so(given: tuple[Path, list[
         (["repaint", "--seconds", "0-1", "--bars", "1"], "not both"),
         (["repaint", "--seconds", "4"], "give its start and its end as 4-8"),
         (["extend"], "--before 4 or --after 8"),
-        (["extend", "--after", "4"], "needs --chords"),
+        (["extend", "--after", "4", "--given", "NOTES"], "give its --sheet too"),
+        (["repaint", "--bars", "1", "--given", "NOTES"], "stems are read from .json, .mid"),
         (["vary", "-o", "out.txt"], "'txt' is not one of wav, flac, mp3"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_loaded(
     given: tuple[Path, list[str]], command: list[str], message: str
 ) -> None:
+    command = [word.replace("NOTES", str(given[0])) for word in command]  # no notes at all
     with pytest.raises(ValueError, match=message):
         CliRunner().invoke(app, [command[0], str(given[0]), *command[1:]], catch_exceptions=False)
 

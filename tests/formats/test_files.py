@@ -256,3 +256,17 @@ def test_a_beat_beyond_midi_tempo_is_refused(tmp_path: Path) -> None:
     slow = replace(LeadSheet.parse("C"), grid=BeatGrid((0.0, 1.0, 21.0, 22.0, 23.0)))
     with pytest.raises(ValueError, match=r"beat 1 lasts 20\.0 s.*16\.7"):
         slow.save(tmp_path / "sheet.mid")
+
+
+@pytest.mark.parametrize("suffix", [".mid", ".musicxml", ".jams", ".json"])
+def test_a_sheet_that_was_heard_from_within_a_bar_is_saved(suffix: str, tmp_path: Path) -> None:
+    sheet = LeadSheet.parse("| C | F | G | C |", bpm=240)
+    heard = replace(  # as the analyser writes it: the meter is written at the first bar line
+        sheet,
+        grid=sheet.grid.shift(0.2),
+        meters=(replace(sheet.meters[0], start=Fraction(1)),),
+        first_downbeat=Fraction(1),
+    )
+    saved = heard.save(tmp_path / f"heard{suffix}")
+    assert LeadSheet.load(saved).downbeats_s == pytest.approx(heard.downbeats_s)
+    assert LeadSheet.load(saved).chord_labels == heard.chord_labels

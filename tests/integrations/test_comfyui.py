@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_pipe import make_pipe
+from small_pipe import genre_folders, make_pipe
 
 from musetune import LeadSheet
 
@@ -131,6 +131,17 @@ def test_steps_are_shown_and_stopped_inside_comfyui(pack: ModuleType, monkeypatc
     with pytest.raises(RuntimeError, match="interrupted"):
         on_step(None, 2, None, {})
     assert shown == [1, 1]
+
+
+def test_a_genre_adapter_is_loaded_with_its_weight(
+    pack: ModuleType, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = make_pipe(tiny_base).save_adapter(tmp_path / "adapter")
+    genre_folders(tiny_base, tmp_path / "genres")
+    monkeypatch.setattr("musetune.hub.locate.BUNDLED_ADAPTERS", (tmp_path / "genres",))
+    (pipe,) = pack.NODE_CLASS_MAPPINGS["MuseTuneLoad"]().load(str(tiny_base), str(adapter), "jazz", 0.5)
+    assert pipe.adapters["jazz"].weight == 0.5
+    assert pipe.upsampler is not None
 
 
 def test_stop_stops_a_repaint_between_two_steps(

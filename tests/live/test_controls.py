@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +18,7 @@ from musetune.live.controls import LiveControls
 from musetune.live.keys import chord_keys, key_map, press, read_keys
 from musetune.live.midi import HeldNotes, MidiClock, clock_times
 from musetune.pipeline.stream_score import StreamPassage, StreamPosition, StreamScore
+from musetune.symbols import BeatGrid
 
 CHART = LeadSheet.parse("| C | F G |", bpm=120)
 
@@ -27,8 +29,8 @@ def bars(controls: LiveControls, count: int) -> list[LeadSheet]:
 
 
 def test_the_chart_goes_on_under_what_is_held_and_comes_back_where_it_is_by_then() -> None:
-    controls = LiveControls(CHART)
-    score = StreamScore(controls, longest_s=1.0)
+    controls = LiveControls(replace(CHART, grid=BeatGrid.constant(60, 8)))
+    score = StreamScore(controls, longest_s=2.0)  # half bars
     assert score.next().sheet.chord_labels == ["C:maj"]
     controls.hold(Chord.parse("Am7"))  # within the bar: it waits
     assert score.next().sheet.chord_labels == ["C:maj"]
@@ -36,6 +38,55 @@ def test_the_chart_goes_on_under_what_is_held_and_comes_back_where_it_is_by_then
     assert score.next().sheet.chord_labels == ["A:min7"]
     controls.hold(None)
     assert [score.next().sheet.chord_labels for _ in range(4)] == [["C:maj"], ["C:maj"], ["F:maj"], ["G:maj"]]
+
+
+def test_what_comes_too_late_for_the_bar_line_is_in_the_second_chunk_of_the_bar() -> None:
+    controls = LiveControls(CHART)
+    score = StreamScore(controls, longest_s=3.0, opening_s=0.5)
+    heard = []
+
+    def listen(count: int) -> None:
+        for _ in range(count):
+            passage = score.next()
+            labels = [str(span.chord) for span in passage.sheet.chords]
+            heard.append((round(passage.start_s, 6), labels, round(passage.sheet.duration_s, 6)))
+
+    listen(1)
+    controls.hold(Chord.parse("Am7"))
+    listen(1)
+    controls.hold(Chord.parse("Dm7"))  # in time
+    listen(2)
+    controls.set_bpm(240)  # in time
+    listen(3)
+    controls.hold(None)  # too late: it counts from the second chunk on, where the chart is by then
+    listen(2)
+    assert heard == [
+        (0.0, ["C:maj"], 0.5),
+        (0.5, ["A:min7"], 1.5),
+        (2.0, ["D:min7"], 0.5),
+        (2.5, ["D:min7"], 1.5),
+        (4.0, ["D:min7"], 0.5),
+        (4.5, ["D:min7"], 0.5),
+        (5.0, ["D:min7"], 0.5),
+        (5.5, ["G:maj"], 0.5),
+        (6.0, ["C:maj"], 0.5),
+    ]
+    assert score._bar == 5  # a change within a bar begins none
+
+
+def test_a_bar_is_made_for_the_one_that_follows_it() -> None:
+    score = StreamScore(LiveControls(CHART), longest_s=3.0)
+    score.next()
+    assert score.window(0.0, 3.0).chord_labels == ["C:maj", "F:maj"]
+
+
+def test_a_change_early_in_a_long_bar_waits_for_the_bar_line() -> None:
+    controls = LiveControls(replace(CHART, grid=BeatGrid.constant(60, 8)))
+    score = StreamScore(controls, longest_s=1.5, opening_s=0.5)
+    score.next()
+    score.next()
+    controls.hold(Chord.parse("Am7"))  # the bar's third chunk comes three seconds after the bar line
+    assert [score.next().sheet.chord_labels for _ in range(2)] == [["C:maj"], ["A:min7"]]
 
 
 def test_tempo_and_loudness_stay_in_their_ranges() -> None:
@@ -101,6 +152,38 @@ def test_chords_are_named_as_the_hand_holds_them() -> None:
     for note in (64, 67, 70, 72):
         keyboard.receive(Message("note_on", note=note))
     assert said == ["Bb:maj", "E:dim", "C:7/3"]
+
+
+def wait_for_chord(controls: LiveControls, name: str) -> None:
+    deadline = time.monotonic() + 30
+    while str(controls.settings.chord) != name and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert str(controls.settings.chord) == name
+
+
+def test_a_chord_into_which_the_hand_glides_is_named_once_the_old_keys_are_up() -> None:
+    controls = LiveControls(CHART)
+    keyboard = HeldNotes(controls, settle_s=0.02)
+    for note in (60, 64, 67, 65, 69, 72):
+        keyboard.receive(Message("note_on", note=note))
+    assert str(controls.settings.chord) == "F:maj9/5"
+    for note in (60, 64, 67):
+        keyboard.receive(Message("note_off", note=note))
+    wait_for_chord(controls, "F:maj")
+    for note in (65, 69, 72):
+        keyboard.receive(Message("note_off", note=note))
+    time.sleep(0.1)
+    assert str(controls.settings.chord) == "F:maj"  # the hand went up
+
+
+def test_one_note_in_three_octaves_is_no_chord() -> None:
+    controls = LiveControls(CHART)
+    keyboard = HeldNotes(controls)
+    for note in (60, 72, 84):
+        keyboard.receive(Message("note_on", note=note))
+    assert controls.settings.chord is None
+    keyboard.receive(Message("note_on", note=67))
+    assert str(controls.settings.chord) == "C:5"
 
 
 def test_messages_of_a_port_bring_chords() -> None:

@@ -77,6 +77,32 @@ def test_errors_are_said_beside_the_file_and_go_when_it_is_right(tmp_path: Path)
     assert not [name for name in names(tmp_path) if name.startswith(".")]
 
 
+def test_what_failed_is_tried_again_when_it_is_saved_again(tmp_path: Path) -> None:
+    writer = Writer()
+    watch = FolderWatch(tmp_path, writer, settle_s=0.01)
+    SHEET.save(tmp_path / "song.json")
+    SHEET.save(tmp_path / "song.mid")
+    watch.update([tmp_path / "song.mid"])
+    assert "song.musetune.error.txt" in names(tmp_path)
+    (tmp_path / "song.json").unlink()
+    watch.update([tmp_path / "song.json"])  # gone
+    SHEET.save(tmp_path / "song.mid")  # the same as before
+    watch.update([tmp_path / "song.mid"])
+    assert writer.seen == [["C:maj", "A:min"]]
+    assert names(tmp_path) == {"song.mid", "song.musetune.wav", "song.musetune.mid"}
+
+
+def test_every_kind_of_lead_sheet_is_rendered_and_levels_of_a_mix_are_none(tmp_path: Path) -> None:
+    writer = Writer()
+    watch = FolderWatch(tmp_path, writer, settle_s=0.01)
+    for name in ("one.musicxml", "two.jams", "three.json"):
+        SHEET.save(tmp_path / name)
+    (tmp_path / "song.mix.json").write_text("{}")  # beside the audio of generate --stems
+    watch.update(watch.waiting())
+    assert writer.seen == 3 * [["C:maj", "A:min"]]
+    assert not [name for name in names(tmp_path) if name.endswith("error.txt")]
+
+
 def test_what_was_there_stays_until_the_new_is_whole(tmp_path: Path) -> None:
     SHEET.save(tmp_path / "song.json")
     (tmp_path / "song.musetune.wav").write_text("old")
@@ -134,17 +160,21 @@ def test_half_a_file_is_not_read_and_own_files_start_nothing(tmp_path: Path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stems", [False, True])
-def test_the_command_writes_audio_and_midi(tiny_base: Path, tmp_path: Path, stems: bool) -> None:
+@pytest.mark.parametrize(
+    ("reads_stems", "given", "stems"), [(False, [], False), (True, [], True), (True, ["--no-stems"], False)]
+)
+def test_the_command_writes_audio_and_midi(
+    tiny_base: Path, tmp_path: Path, reads_stems: bool, given: list[str], stems: bool
+) -> None:
     pipe = make_pipe(tiny_base)
-    if stems:
+    if reads_stems:
         pipe.adapter.add_stems(16, 8, mel_frontend(pipe).frequencies)
     adapter = pipe.save_adapter(tmp_path / "adapter")
     folder = tmp_path / "songs"
     folder.mkdir()
     SHEET.save(folder / "song.mid")
     options = ["--base", str(tiny_base), "--adapter", str(adapter), "--steps", "1", "--once", "--lufs", "-5"]
-    options += ["--stems"] * stems
+    options += given
     done = CliRunner().invoke(app, ["watch", str(folder), *options], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     wave, rate = soundfile.read(folder / "song.musetune.wav")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,26 @@ def test_one_player_anew(pipe: MuseTunePipeline) -> None:
     take = pipe("pop", lead_sheet=SHEET, arrangement=notes, stems=True, generator=seeded(), **QUICK)
     made = pipe.replay(take, "bass", generator=seeded(3), **QUICK)
     assert [name for name in take.stems if not np.array_equal(take.stems[name], made.stems[name])] == ["bass"]
+
+
+def test_more_at_both_ends_another_take_and_a_set_of_loops(pipe: MuseTunePipeline) -> None:
+    take = pipe("pop", lead_sheet=SHEET, generator=seeded(), **QUICK)
+    longer = pipe.extend(
+        take, before_seconds=1.0, after_seconds=1.0, harmonic_progression="G", generator=seeded(), **QUICK
+    )
+    rate = take.sampling_rate
+    assert longer.lead_sheet.chord_labels == ["G:maj", "C:maj", "F:maj", "G:maj"]
+    kept = slice(round(0.05 * rate), round(1.95 * rate))
+    assert np.array_equal(longer.audios[0][rate:][kept], take.audios[0][kept])
+    near = pipe.vary(take, amount=0.5, generator=seeded(2), num_inference_steps=2)
+    assert near.audios.shape == take.audios.shape
+    assert not np.array_equal(near.audios, take.audios)
+    loops = pipe.loop(LeadSheet.parse("| C |", bpm=251), ["drums", "bass"], generator=seeded(), **QUICK)
+    assert loops.audios.shape == (2, round(4 * 60 / 251 * rate))
+
+
+def test_a_stream(pipe: MuseTunePipeline) -> None:
+    chunks = list(itertools.islice(pipe.stream(SHEET, "pop", stereo=False, generator=seeded(), **QUICK), 3))
+    assert not hasattr(pipe.vocoder, "stream")  # nano's has a fast one of its own
+    assert all(np.isfinite(chunk.audio).all() and np.abs(chunk.audio).max() > 0 for chunk in chunks)
+    assert sum(chunk.audio.shape[-1] for chunk in chunks) == pytest.approx(3 * chunks[0].sampling_rate, rel=0.05)

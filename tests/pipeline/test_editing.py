@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from small_pipe import make_pipe, play, read_stems, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import save_audio
-from musetune.pipeline.continuing import put_chords
+from musetune.pipeline.continuing import precede_sheet, put_chords
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.splicing import FADE_S, crossfade, least_flux, splice
 from musetune.pipeline.stretches import clusters, stretches_of
@@ -128,6 +130,40 @@ def test_a_longer_piece_holds_the_whole_input(
         assert len(new) == 0 or np.abs(new).max() > 1e-3
 
 
+def test_a_recording_without_a_sheet_is_analysed_and_played_on_at_both_ends(
+    pipe: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from musetune import analysis
+
+    class Found:
+        lead_sheet = replace(SHEET, grid=SHEET.grid.shift(0.1), first_downbeat=Fraction(2))
+
+    monkeypatch.setattr(analysis, "analyze", lambda wave, rate: Found())
+    wave = recording(16000, 4.1)
+    options: dict[str, Any] = {"sampling_rate": 16000, "generator": seeded(), **QUICK}
+    made = pipe.extend(wave, before_seconds=1.0, after_seconds=1.0, harmonic_progression="| Dm | G7 |", **options)
+    assert made.audios.shape == (1, 2, round(6.1 * 16000))
+    assert made.lead_sheet.chord_labels == ["G:7", "D:min", "C:maj", "F:maj", "G:maj", "C:maj", "D:min"]
+    assert made.lead_sheet.downbeats_s[:2] == pytest.approx([0.6, 1.6])
+    assert np.array_equal(made.audios[0][:, 16800:80000], wave[:, 800:64000])
+    own = pipe.extend(wave, after_seconds=1.0, **options)  # its own chords go round, from its first bar line on
+    assert own.lead_sheet.chord_labels == ["C:maj", "F:maj", "G:maj", "C:maj", "C:maj", "F:maj"]
+    with pytest.raises(ValueError, match="is in the lead sheet of the whole"):
+        pipe.extend(wave, SHEET, after_seconds=1.0, harmonic_progression="F", **options)
+
+
+@pytest.mark.parametrize(("first", "shift", "seconds"), [(0, 0.0, 2.0), (1, 0.13, 4.0), (-2, 0.4, 1.0), (3, 0.02, 0.1)])
+def test_bars_are_laid_back_from_the_first_bar_line(first: int, shift: float, seconds: float) -> None:
+    sheet = replace(SHEET, grid=SHEET.grid.shift(shift), first_downbeat=Fraction(first))
+    longer = precede_sheet(sheet, "Dm G7", seconds)
+    assert longer.duration_s == pytest.approx(sheet.duration_s + seconds)
+    old, new = sheet.downbeats_s + seconds, longer.downbeats_s
+    np.testing.assert_allclose(new[len(new) - len(old) :], old)
+    np.testing.assert_allclose(np.diff(new), 1.0)
+    assert 0 <= longer.beats_s[0] < 0.25
+    assert longer.chord_labels[-4:] == SHEET.chord_labels
+
+
 def test_vary_goes_from_the_codec_to_a_new_take(pipe: MuseTunePipeline, result: MuseTuneOutput) -> None:
     options: dict[str, Any] = {"num_inference_steps": 4}
     near = pipe.vary(result, amount=0.0, generator=seeded(3), **options)
@@ -211,6 +247,9 @@ def test_new_notes_are_heeded_by_a_stretch_and_by_what_comes_after(tiny_base: Pa
         new = slice(16000, 2 * 16000) if kind == "repaint" else slice(4 * 16000, None)
         assert not np.array_equal(own[0].audios[0][new], own[1].audios[0][new]), kind
         assert own[1].arrangement == lead_of(longer, 67)
+    band.adapter.stems = None
+    with pytest.raises(ValueError, match="reads no notes"):
+        band.repaint(wave, SHEET, bars=(2, 2), sampling_rate=16000, arrangement=lead_of(longer, 60), **QUICK)
 
 
 def lead_of(sheet: LeadSheet, pitch: int) -> Arrangement:

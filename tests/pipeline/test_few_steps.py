@@ -17,15 +17,19 @@ from small_pipe import genre_folders, make_pipe, play, random_lora, seeded
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.adapter.metadata import AdapterMetadata
 from musetune.adapter.sampling import Sampling
+from musetune.live.few_steps import load_few_steps
+from musetune.pipeline.stream_score import StreamInput
 from musetune.symbols.remarks import collected
 
 pytestmark = pytest.mark.slow
 DDIM = {"_class_name": "DDIMScheduler", "timestep_spacing": "trailing", "set_alpha_to_one": True, "clip_sample": False}
 
 
-def few_steps(pipe: MuseTunePipeline, folder: Path, name: str = "fast", seed: int = 21) -> Path:
+def few_steps(
+    pipe: MuseTunePipeline, folder: Path, name: str = "fast", seed: int = 21, theory: str | None = None
+) -> Path:
     """A LoRA for 2 steps, 2 to 3, of random weights."""
-    about = AdapterMetadata.of(pipe.unet, "lora", name, "tiny")
+    about = AdapterMetadata.of(pipe.unet, "lora", name, "tiny", theory=theory)
     replace(random_lora(pipe.unet, seed), metadata=replace(about, sampling=Sampling(DDIM, 2, 2, 3))).write(folder)
     return folder
 
@@ -131,6 +135,28 @@ def test_a_saved_folder_is_fast_again_and_its_base_is_the_bases(pipe: MuseTunePi
     assert type(again.scheduler) is type(pipe.scheduler) is not DDIMScheduler
     assert np.array_equal(play(again, num_inference_steps=2).audios, play(pipe, num_inference_steps=2).audios)
     assert calls(again) == [("DDIMScheduler", 1)] * 2
+
+
+def test_a_stream_may_name_it_in_its_mix(pipe: MuseTunePipeline) -> None:
+    pipe.set_adapter({"fast": 0})
+    played = StreamInput(LeadSheet.parse("| C |", bpm=240), mix={"fast": 1.0})
+    with watched(pipe) as passes:
+        next(pipe.stream(played, stereo=False, generator=seeded()))
+    assert passes == 2 * [("DDIMScheduler", 1)]
+    assert pipe.adapters["fast"].weight == 0
+
+
+def test_live_takes_the_bundled_one_where_it_fits(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = make_pipe(tiny_base)
+    assert load_few_steps(pipe) is None  # nano's
+    for theory, expected in (("other", None), ("theory", "fast")):
+        few_steps(pipe, tmp_path / "fast", theory=theory)
+        monkeypatch.setattr("musetune.hub.locate.BUNDLED_ADAPTERS", (tmp_path,))
+        assert load_few_steps(pipe) == expected
+    assert pipe.adapters["fast"].weight == 1
+    assert load_few_steps(pipe) == "fast"  # it is there
 
 
 def test_streams_and_edits_are_fast_too(pipe: MuseTunePipeline) -> None:

@@ -82,6 +82,30 @@ def test_seams_are_no_steps(pipe: MuseTunePipeline) -> None:
 
 
 @pytest.mark.slow
+def test_the_rest_of_a_bar_is_made_with_its_opening_unless_something_changes(pipe: MuseTunePipeline) -> None:
+    passes: list[int] = []
+    hook = pipe.unet.register_forward_pre_hook(lambda module, args: passes.append(1))
+    made, changed = [], StreamInput(SHEET.slice(0, 8).slice(1, 8), at_once=True)
+
+    def source(position: StreamPosition) -> StreamInput:
+        made.append(len(passes))
+        if position.beat == 0:
+            return StreamInput(SHEET)
+        return changed if position.bar == 4 else StreamInput()
+
+    try:
+        chunks = take(pipe, 8, source, opening_seconds=0.3)
+    finally:
+        hook.remove()
+    labels = [chunk.passage.sheet.chord_labels[0] for chunk in chunks]
+    assert labels == ["C:maj", "C:maj", "F:maj", "F:maj", "G:maj", "G:maj", "A:min", "C:maj"]
+    painted = [after > before for before, after in itertools.pairwise([*made, len(passes)])]
+    assert painted == [True, False, False, False, True, False, True, True]  # the first window holds two bars
+    whole = take(pipe, 1)[0].audio  # the same music, seed and window: the opening is its beginning
+    assert np.allclose(chunks[0].audio[:, :9600], whole[:, :9600], atol=1e-4)
+
+
+@pytest.mark.slow
 def test_an_iterator_ends_the_stream_to_the_sample(pipe: MuseTunePipeline) -> None:
     chunks = take(pipe, 99, [SHEET.slice(0, 4), StreamInput(SHEET.slice(4, 8), loudness_db=-60.0)], stereo=False)
     assert len(chunks) == 3
@@ -121,8 +145,14 @@ def test_a_mix_counts_in_its_chunks_alone(pipe: MuseTunePipeline, tmp_path: Path
 
 
 def test_what_cannot_be_streamed_is_refused(pipe: MuseTunePipeline) -> None:
-    with pytest.raises(ValueError, match=r"window_seconds=2 is outside 3\.84–"):
+    with pytest.raises(ValueError, match=r"window_seconds=2 is outside 2\.14–"):
         take(pipe, 1, window_seconds=2.0)
+    with pytest.raises(ValueError, match=r"window_seconds=3 is outside 3\.64–"):
+        take(pipe, 1, window_seconds=3.0, chunk_seconds=2.0)
+    with pytest.raises(ValueError, match="opening_seconds"):
+        take(pipe, 1, opening_seconds=-1.0)
+    with pytest.raises(ValueError, match="there is none: give lead_sheet too"):
+        StreamInput(at_once=True)
     with pytest.raises(TypeError, match="sheet_source=7"):
         take(pipe, 1, 7)
     with pytest.raises(ValueError, match="no lead sheet to begin with"):
@@ -157,6 +187,44 @@ def test_a_new_sheet_waits_for_the_bar_line_and_all_else_does_not() -> None:
         (pytest.approx(4.2), "D:min", "then"),
     ]
     assert [(p.bar, p.beat) for p in asked[:5]] == [(1, 0), (1, 2), (2, 0), (2, 2), (3, 0)]
+
+
+def test_a_bar_that_fits_the_window_is_whole_and_one_with_an_opening_begins_short() -> None:
+    slow = LeadSheet.parse("| C |", bpm=108)  # bars of 2.2 s
+    whole, opened = StreamScore(slow, longest_s=3.48), StreamScore(slow, longest_s=3.48, opening_s=0.5)
+    assert [whole.next().sheet.length for _ in range(2)] == [4, 4]
+    assert [opened.next().sheet.length for _ in range(4)] == [1, 3, 1, 3]
+    fast = StreamScore(LeadSheet.parse("| C |", bpm=240), longest_s=3.48, opening_s=0.5)
+    assert [fast.next().sheet.length for _ in range(3)] == [2, 2, 2]
+    faster = StreamScore(LeadSheet.parse("| C |", bpm=300), longest_s=3.48, opening_s=0.5)
+    assert [faster.next().sheet.length for _ in range(2)] == [4, 4]  # two parts would not last so long
+
+
+def test_a_sheet_at_once_begins_within_the_bar_and_begins_none() -> None:
+    asked: list[StreamPosition] = []
+
+    def source(position: StreamPosition) -> StreamInput:
+        asked.append(position)
+        if position.beat == 0:
+            return StreamInput(SHEET.slice(0, 8))
+        return StreamInput(SHEET.slice(8, 16).slice(2, 8), at_once=True)  # what is left of G, then Am
+
+    score = StreamScore(source, longest_s=0.9)
+    passages = [score.next() for _ in range(4)]
+    assert [p.sheet.chord_labels for p in passages] == [["C:maj"], ["G:maj"], ["C:maj"], ["G:maj"]]
+    assert [(p.bar, p.beat) for p in asked] == [(1, 0), (1, 2), (2, 0), (2, 2)]
+    assert score.window(0.0, 3.2).downbeats_s == pytest.approx([0.0, 1.6])
+
+
+def test_a_bar_that_is_cut_is_asked_for_as_if_it_were_whole() -> None:
+    whole, cut = StreamScore(SHEET, longest_s=2.0), StreamScore(SHEET, longest_s=2.0, opening_s=0.3)
+    whole.next()
+    for _ in range(2):
+        cut.next()
+        assert cut.bar_end_s == pytest.approx(1.6)
+        window, expected = cut.window(0.0, 4.0), whole.window(0.0, 4.0)
+        assert window.chords == expected.chords
+        assert window.beats_s == pytest.approx(expected.beats_s)
 
 
 def test_the_window_knows_the_past_and_what_is_to_come() -> None:

@@ -72,9 +72,12 @@ def test_bars_are_made_anew_and_compared_with_what_was(page: Any) -> None:
     fill(page, "edit-stretch", "3")
     page.locator("#edit-chords textarea, #edit-chords input").fill("Dm7")
     page.locator('#edit-chords-pads .mt-pad[data-numeral="V"]').click()
-    page.wait_for_function(
-        "() => document.querySelector('#edit-chords textarea, #edit-chords input').value === 'Dm7 G'"
-    )
+    chords = "document.querySelector('#edit-chords textarea, #edit-chords input').value"
+    page.wait_for_function(f"() => {chords} === 'Dm7 G'")
+    for tool, moved in (("raise", "Ebm7 Ab"), ("lower", "Dm7 G")):  # the chords alone: key and tempo are the piece's
+        page.locator(f"#edit-chords-tools [data-tool={tool}]").click()
+        page.wait_for_function(f"() => {chords} === '{moved}'")
+    assert page.locator("#edit-chords-tools [data-tool=tap]").count() == 0
     page.locator("#edit-start").click()
     page.locator("#edit-result .mt-side").first.wait_for()
     after = page.locator('#edit-result [data-side="A"] .mt-chart .mt-chord b')
@@ -97,6 +100,17 @@ def test_the_piece_becomes_longer_and_the_takes_are_in_the_list(page: Any) -> No
     page.get_by_role("tab", name="Generate").click()
     assert page.locator("#takes li").count() == 3
     page.get_by_role("tab", name="Edit").click()
+
+
+def test_another_take_and_a_loop_of_it(page: Any) -> None:
+    page.get_by_label("Another take", exact=True).check()
+    page.locator("#edit-start").click()
+    page.locator("#edit-result .mt-side", has_text="varied by 0.4").wait_for()
+    page.get_by_label("Loops", exact=True).check()
+    fill(page, "edit-stretch", "1-2")
+    page.locator("#edit-start").click()
+    page.locator("#edit-result .mt-side", has_text="loop: bars 1-2").wait_for()
+    assert page.locator("#edit-result audio[loop]").count() == 1
 
 
 def test_what_is_wrong_is_said(page: Any) -> None:

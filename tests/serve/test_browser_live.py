@@ -80,7 +80,7 @@ def test_it_plays_changes_at_pads_records_and_stops(page: Any) -> None:
     sounds(page, "F")
     page.locator('.mt-live [data-setting="key"]').select_option("D major")
     sounds(page, "G")  # IV of D
-    page.locator('.mt-live .mt-pads[aria-label*="D major"]').wait_for()
+    page.locator('[data-live="pads"] .mt-pads[aria-label*="D major"]').wait_for()
     facts = page.locator('[data-live="facts"]').inner_text()
     assert "lie ready" in facts
     assert "gaps:" in facts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,14 +15,18 @@ import pytest
 import soundfile
 from html_check import classes
 
-from musetune import LeadSheet
 from musetune.audio import save_audio
+from musetune.audio.loudness import true_peak
+from musetune.formats.songs import save_song
+from musetune.pipeline.loop_sets import level_loops
+from musetune.pipeline.output import MuseTuneOutput
 from musetune.serve import edit_markup, markup
 from musetune.serve.edit_order import EditOrder, read_stretches
-from musetune.serve.edit_work import EditSource, edit, put_in_front, source_of_take
+from musetune.serve.edit_work import EditSource, edit, source_of_take
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.history import TakeHistory
 from musetune.serve.work import Order, Take, load, play
+from musetune.symbols.arrangement import Arrangement, Stem, StemNote
 
 CHORDS = "| C | Am | F | G |"
 
@@ -98,6 +103,53 @@ def test_a_variation_and_loops_are_takes_too(pipe: Any, source: EditSource, tmp_
     assert classes(edit_markup.results_html(source, loops, "x")).count("mt-player") == 2
 
 
+def test_a_set_of_loops_stays_equally_loud_in_its_files(
+    pipe: Any, source: EditSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = np.arange(48000) / 48000
+    waves = np.array([np.sin(2 * np.pi * 997 * time), np.sin(2 * np.pi * 997 * time) ** 9], np.float32)
+    level = np.repeat(level_loops(0.99 * waves[:, None], 48000), 2, axis=1)  # equally loud, one with higher peaks
+    made = MuseTuneOutput(level, 48000, source.sheet.slice(0, 4))
+    monkeypatch.setattr(pipe, "loop", lambda *arguments, **options: made)
+    takes = edit_takes(pipe, source, EditOrder("loop", "1", loops=2, steps=1), tmp_path)
+    files = [soundfile.read(one.files["WAV"])[0].T for one in takes]
+    assert true_peak(files[1]) == pytest.approx(10 ** (-1 / 20), rel=1e-3)
+    loudness = [np.sqrt(np.mean(wave**2) / np.mean(before**2)) for wave, before in zip(files, level, strict=True)]
+    assert loudness[0] == pytest.approx(loudness[1], rel=1e-3)
+
+
+def test_a_take_is_edited_from_its_latents(
+    pipe: Any, source: EditSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipe.vae, "encode", None)  # nobody hears the sound again
+    assert source.latents is not None
+    (take,) = edit_takes(pipe, source, EditOrder("repaint", "2", steps=1), tmp_path)
+    again = EditSource("again", take.files["WAV"], take.sheet, take.order, take.latents)
+    (longer,) = edit_takes(pipe, again, EditOrder("extend", after=1, steps=1), tmp_path)
+    assert soundfile.info(longer.files["WAV"]).duration == pytest.approx(7.5, abs=1e-3)
+    edit_takes(pipe, again, EditOrder("vary", steps=2), tmp_path)
+    with pytest.raises(TypeError):
+        edit_takes(pipe, replace(again, latents=None), EditOrder("vary", steps=2), tmp_path)
+
+
+def test_notes_of_a_file_reach_the_pipeline(
+    pipe: Any, source: EditSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Arrangement(source.sheet.grid, {"lead": Stem(73, (StemNote(4.0, 4.0, 72),))})
+    midi, asked = save_song(source.sheet, notes, tmp_path / "notes.mid"), []
+
+    def repaint(**options: Any) -> Any:  # whether they are heard is tested where a stretch is made
+        asked.append(options["arrangement"])
+        raise StoppedError
+
+    monkeypatch.setattr(pipe, "repaint", repaint)
+    with pytest.raises(StoppedError):
+        edit(pipe, source, EditOrder("repaint", "2", notes=str(midi)), tmp_path)
+    assert asked == [notes]
+    with pytest.raises(ValueError, match="stems are read from"):
+        edit(pipe, source, EditOrder("repaint", "2", notes=str(source.sound)), tmp_path)
+
+
 def test_stereo_stays_stereo_and_24_bits_stay_24(pipe: Any, source: EditSource, tmp_path: Path) -> None:
     wave = np.random.default_rng(0).uniform(-0.3, 0.3, (2, 6 * 44100)).astype(np.float32)
     song = replace(source, sound=save_audio(tmp_path / "song.wav", wave, 44100, depth="PCM_24"))
@@ -160,7 +212,7 @@ def test_a_clip_changes_the_sound_in_edits_and_in_generate(pipe: Any, source: Ed
     assert styled.report["settings"]["style"] == {"clip": source.sound.name, "share": 1.0}
 
 
-@pytest.mark.parametrize("kind", ["repaint", "extend", "vary", "loop"])
+@pytest.mark.parametrize("kind", ["repaint", "extend", "vary", "loop", "cover"])
 def test_work_that_nobody_waits_for_stops_at_the_next_step(
     pipe: Any, source: EditSource, tmp_path: Path, kind: str
 ) -> None:
@@ -176,9 +228,9 @@ def test_work_that_nobody_waits_for_stops_at_the_next_step(
             self.checks += 1
             raise StoppedError("gone")
 
-    gone = Gone()
+    gone, stretch = Gone(), "1" if kind == "repaint" else ""
     with pytest.raises(StoppedError):
-        edit(pipe, source, EditOrder(kind, "1" if kind == "repaint" else "", after=1, steps=9), tmp_path, gone)
+        edit(pipe, source, EditOrder(kind, stretch, after=1, steps=9, keep=("chords",)), tmp_path, gone)
     assert gone.checks == 1
     assert gone.progress == ("6/9 steps" if kind == "vary" else "1/9 steps")  # near: the last steps alone
 
@@ -191,12 +243,18 @@ def test_stretches_are_read() -> None:
             read_stretches(wrong)
 
 
-def test_nothing_is_put_in_front_of_an_upbeat() -> None:
-    sheet = LeadSheet.parse("| C | F |", bpm=120)
-    assert put_in_front(sheet, "G Am", 3).chord_labels == ["G:maj", "A:min", "G:maj", "C:maj", "F:maj"]
-    assert put_in_front(sheet, "V", 1).duration_s == pytest.approx(6.0)
-    with pytest.raises(ValueError, match="does not begin with a bar line"):
-        put_in_front(replace(sheet, first_downbeat=1), "G", 1)  # type: ignore[arg-type]
+def test_bars_are_put_in_front_of_a_recording_that_begins_within_a_bar(
+    pipe: Any, source: EditSource, tmp_path: Path
+) -> None:
+    heard = replace(source.sheet, grid=source.sheet.grid.shift(0.2), first_downbeat=Fraction(1))
+    order = EditOrder("extend", chords="| Dm | G7 |", before=2, steps=1)
+    (take,) = edit_takes(pipe, replace(source, sheet=heard), order, tmp_path)
+    assert take.sheet.chord_labels[:4] == ["G:7", "D:min", "G:7", "C:maj"]  # from its first beat on, and two bars
+    assert take.sheet.downbeats_s[:3] == pytest.approx([0.575, 2.075, 3.575])
+    before, rate = sound(source.sound)
+    after, _ = sound(take.files["WAV"])
+    kept = slice(round(0.05 * rate), round(5.9 * rate))
+    assert np.array_equal(before[kept], after[round(3.0 * rate) :][kept])
 
 
 def test_the_tab_takes_over_a_take_and_gives_takes(pipe: Any, source: EditSource, tmp_path: Path) -> None:

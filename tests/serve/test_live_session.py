@@ -7,6 +7,7 @@ import json
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from musetune.pipeline.stream_score import StreamPosition, StreamScore
-from musetune.serve.live_session import ABSENCE_S, BusyError, LiveSession, LiveSettings, LiveStage
+from musetune.serve.live_session import ABSENCE_S, UNATTENDED_S, BusyError, LiveSession, LiveSettings, LiveStage
 from musetune.serve.work import load
 
 BAR = LiveSettings("I", bpm=120.0)  # bars of two seconds
@@ -28,8 +29,14 @@ class Drummer:
         self.adapters: dict[str, Any] = {}
         self.made_in_s, self.upsampler, self.closed = made_in_s, None, False
 
-    def stream(self, source: Any, prompt: str, *, stereo: bool) -> Iterator[Any]:
-        score, rate = StreamScore(source, prompt, 2.2), 8000
+    def stream(self, source: Any, prompt: str, *, stereo: bool, opening_seconds: float) -> Iterator[Any]:
+        self.asked: list[Any] = []
+
+        def ask(position: StreamPosition) -> Any:
+            self.asked.append(source(position))
+            return self.asked[-1]
+
+        score, rate = StreamScore(ask, prompt, 3.48, opening_seconds), 8000
         try:
             while (passage := score.next()) is not None:
                 audio = np.zeros(round(passage.sheet.duration_s * rate), np.float32)
@@ -51,20 +58,86 @@ class Clock:
         return self.now
 
 
-def test_a_chunk_is_made_late_and_a_change_is_in_the_next_bar() -> None:
+def listen(session: LiveSession, clock: Clock, changes: dict[int, LiveSettings], count: int) -> list[tuple[float, str]]:
+    """Play ``count`` chunks to a client that hears all in time; make each change before the chunk of that number."""
+    played, started = [], None
+    for number, chunk in enumerate(session.chunks(), start=1):
+        started = clock.now if started is None else started
+        played += [(round(at, 3), name) for at, name in chunk.chords]
+        session.hear(max(0.01, clock.now - started))
+        if number >= 2:
+            assert session.ready_s - len(chunk.audio) / chunk.rate <= session.enough_s + 0.2
+        if number in changes:
+            session.change(changes[number])
+        if number == count:
+            session.stop()
+    return played
+
+
+def test_a_chunk_is_made_late_and_a_change_is_heard_at_the_bar_line_or_soon_after_it() -> None:
     clock = Clock(0.05)
     session = LiveSession(Drummer(), BAR, clock)  # type: ignore[arg-type]
-    ready, played = [], []
-    for number, chunk in enumerate(session.chunks()):
-        ready.append(session.ready_s)
-        played += [name for _, name in chunk.chords]
-        session.hear(max(0.01, 2.0 * number - 1.0))  # it began a second after the first chunk came
-        if number == 3:
-            session.change(LiveSettings("IV V", bpm=120.0))
-        if number == 6:
-            session.stop()
-    assert played == ["C", "C", "C", "C", "F", "G", "F"]
-    assert all(before - 2.0 <= session.enough_s + 0.2 for before in ready[2:]), ready
+    played = listen(session, clock, {4: replace(BAR, chords="IV V"), 7: replace(BAR, chords="vi")}, 8)
+    assert played == [
+        (0.0, "C"),
+        (0.5, "C"),
+        (2.0, "C"),
+        (2.5, "C"),
+        (4.0, "F"),  # in time
+        (4.5, "F"),
+        (6.0, "G"),
+        (6.5, "Am"),  # too late for the bar line: with the bar's second chunk
+    ]
+
+
+def test_a_new_tempo_or_key_leaves_a_progression_where_it_is() -> None:
+    clock, going_round = Clock(0.05), LiveSettings("| I | V | vi | IV |", bpm=120.0)
+    session = LiveSession(Drummer(), going_round, clock)  # type: ignore[arg-type]
+    faster = replace(going_round, bpm=240.0)
+    played = listen(session, clock, {4: faster, 6: replace(faster, key="D major")}, 10)
+    assert [name for _, name in played[::2]] == ["C", "G", "Am", "G", "D"]  # the last two are IV and I of D
+
+
+def test_a_fader_sends_no_music_anew() -> None:
+    clock, drummer = Clock(0.05), Drummer()
+    drummer.adapters = {"jazz": SimpleNamespace(name="jazz", kind="lora", steps=None)}
+    session = LiveSession(drummer, BAR, clock)  # type: ignore[arg-type]
+    assert {name for _, name in listen(session, clock, {3: replace(BAR, mix={"jazz": 0.5}, loudness_db=-6.0)}, 5)} == {
+        "C"
+    }
+    assert [(said.mix, said.loudness_db) for said in drummer.asked[2:4]] == [({}, 0.0), ({"jazz": 0.5}, -6.0)]
+    assert drummer.asked[3].lead_sheet is None
+
+
+def test_the_adapter_for_few_steps_counts_beside_the_genres() -> None:
+    drummer, clock = Drummer(), Clock(0.05)
+    drummer.adapters = {
+        "jazz": SimpleNamespace(name="jazz", kind="lora", steps=None),
+        "fast": SimpleNamespace(name="fast", kind="lora", steps=4),
+    }
+    session = LiveSession(drummer, replace(BAR, mix={"jazz": 0.5}), clock)  # type: ignore[arg-type]
+    listen(session, clock, {}, 2)
+    assert drummer.asked[0].mix == {"jazz": 0.5, "fast": 1.0}
+
+
+def test_who_hears_gaps_gets_chunks_earlier() -> None:
+    session = LiveSession(Drummer(), BAR)  # type: ignore[arg-type]
+    before = session.enough_s
+    session.hear(1.0, gaps=2)
+    session.hear(1.5, gaps=2)
+    assert session.enough_s == pytest.approx(before + 2 * 0.05)
+
+
+def test_a_session_that_nobody_attends_to_gives_way() -> None:
+    stage = LiveStage(Drummer(), threading.Lock())  # type: ignore[arg-type]
+    session = stage.open("a", BAR)
+    now = session._clock()
+    for passed_s, stopped in ((UNATTENDED_S - 60, False), (UNATTENDED_S + 60, True)):
+        session._clock = lambda passed_s=passed_s: now + passed_s
+        assert not session._left.is_set()
+        with pytest.raises(BusyError):
+            stage.open("b", BAR)
+        assert session._left.is_set() == stopped
 
 
 def test_meter_tempo_loudness_and_genres_reach_the_stream() -> None:
@@ -72,7 +145,7 @@ def test_meter_tempo_loudness_and_genres_reach_the_stream() -> None:
     drummer.adapters = {"jazz": SimpleNamespace(name="jazz", kind="lora")}
     asked: list[Any] = []
 
-    def stream(source: Any, prompt: str, *, stereo: bool) -> Iterator[Any]:
+    def stream(source: Any, prompt: str, **options: Any) -> Iterator[Any]:
         asked.append(source(StreamPosition(0.0, 1, 0)))  # type: ignore[arg-type]
         yield from ()
 
@@ -83,7 +156,7 @@ def test_meter_tempo_loudness_and_genres_reach_the_stream() -> None:
     )
     assert list(LiveSession(drummer, settings).chunks()) == []  # type: ignore[arg-type]
     (said,) = asked
-    assert (said.lead_sheet.duration_s, said.lead_sheet.chord_labels) == (2.0, ["A:min"])
+    assert (said.lead_sheet.duration_s, said.lead_sheet.chord_labels) == (4.0, 2 * ["A:min"])  # and the next bar
     assert (said.prompt, dict(said.mix), said.loudness_db) == ("x", {"jazz": 0.5}, -6)
 
 
@@ -144,6 +217,44 @@ def frames(body: bytes) -> list[dict[str, Any]]:
         out.append(head | {"sound": np.frombuffer(body[4 + size : end], "<i2")})
         body = body[end:]
     return out
+
+
+def test_a_progression_is_read_and_moved_for_its_board() -> None:
+    testclient = pytest.importorskip("starlette.testclient", reason="needs httpx")
+    from starlette.applications import Starlette
+
+    from musetune.serve.live_routes import LiveRoutes
+
+    stage = LiveStage(Drummer(), threading.Lock())  # type: ignore[arg-type]
+    client = testclient.TestClient(Starlette(routes=LiveRoutes(stage).routes()))
+    chart = {"text": "| C | V7/V |", "key": "C major"}
+    words = client.get("/musetune/words", params=chart | {"meter": "3/4", "bpm": "90"}).text
+    assert 'data-text="| C | V7/V |"' in words
+    assert 'data-bpm="90"' in words
+    moved = client.get("/musetune/transposed", params=chart | {"semitones": "2"})
+    assert moved.json() == {"text": "| D | V7/V |", "key": "D major"}
+    assert (
+        'aria-label="Chord pads, D major"'
+        in client.get("/musetune/pads", params={"key": "D", "name": "Chord pads"}).text
+    )
+    for address, wrong in (
+        ("words", {"key": "H"}),
+        ("words", {"bpm": "9"}),
+        ("words", {"meter": "4/0"}),
+        ("words", {"text": "C " * 2000}),
+        ("transposed", {"semitones": "13"}),
+        ("transposed", {"semitones": "much"}),
+    ):
+        assert client.get(f"/musetune/{address}", params=chart | {"semitones": "1"} | wrong).status_code == 400, wrong
+
+
+def test_the_live_tab_has_a_board_for_its_progression() -> None:
+    from musetune.serve.live_tab import live_html
+
+    html = live_html(["jazz"], 48000)
+    assert 'data-field="live-progression"' in html
+    assert 'id="live-progression"' in html
+    assert html.count('class="mt-pads"') == 2  # those that play, and those that write
 
 
 def test_the_routes_play_change_and_stop(full_base: Path) -> None:

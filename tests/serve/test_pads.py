@@ -118,3 +118,21 @@ def test_what_is_too_long_is_not_read(board: Any) -> None:
     assert "mt-chip" not in board.show("C " * 200, "C major", "4/4", 120)
     assert board.show(None, None, None, None).count("mt-chip") == 0
     assert 'data-bpm="120"' in board.show("C", "C major", "4/4", -3)
+
+
+def test_where_key_and_tempo_are_the_pieces_own_the_chords_alone_move() -> None:
+    gr = pytest.importorskip("gradio", reason="the page is of the extra ui")
+    from musetune.serve.pads import ChartHeader, PadBoard
+
+    async def made() -> Any:
+        with gr.Blocks():
+            header = gr.State(("C major", "4/4", 100.0))
+            return PadBoard(gr.Textbox("", elem_id="there"), [header], lambda one: ChartHeader(*one), None, most=50)
+
+    board, header = asyncio.run(made()), ("C major", "4/4", 100.0)
+    assert 'data-tool="raise"' in board.tools.value
+    assert 'data-tool="tap"' not in board.tools.value
+    for text, moved in (("| C  A:min7 |", "| Db  Bb:min7 |"), ("I . V7/V", "Db . Eb7"), ("N.C. x9", "N.C. x9")):
+        assert board.act(SimpleNamespace(_data={"semitones": 1}), text, header) == (moved, gr.skip())
+    for data in ({"bpm": 90}, {"key": "A minor"}, {"semitones": 99}):
+        assert board.act(SimpleNamespace(_data=data), "C F", header) == (gr.skip(), gr.skip())

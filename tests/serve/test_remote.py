@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from musetune.client import ServiceClient
 from musetune.serve import listen_work
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.remote import NeedsPipelineError, RemoteAnalyser, RemotePipeline, ServiceQueue, connect
-from musetune.serve.work import Order, genres_of, load, play
+from musetune.serve.work import Order, finish_order, generate, genres_of, load, play
 
 pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 KEY = "the-page-has-this-key"
@@ -177,3 +178,29 @@ def genre_weights(client: Any) -> list[float]:
     """A weight of 0 for each genre of the page."""
     parameters = client.view_api(return_format="dict")["named_endpoints"]["/generate"]["parameters"]
     return [0.0] * (len(parameters) - 13)  # eleven fields before them, a clip and its share after
+
+
+def test_a_loop_is_asked_of_the_service_as_one() -> None:
+    asked: list[str] = []
+    sound = io.BytesIO()
+    wave = 0.1 * np.random.default_rng(0).normal(size=(96000, 2))
+    soundfile.write(sound, wave, 48000, format="WAV", subtype="FLOAT")
+
+    def submit(kind: str) -> Any:
+        return lambda prompt, **fields: asked.append(kind) or SimpleNamespace(id=kind)
+
+    client = SimpleNamespace(
+        adapters=list,
+        models=lambda: [{"name": "nano", "sampling_rate": 16000}],
+        loop=submit("loop"),
+        generate=submit("generate"),
+        file=lambda *place: sound.getvalue(),
+    )
+    queue = SimpleNamespace(client=client, ask=lambda question: question(), follow=lambda job, check: job)
+    pipe: Any = RemotePipeline(queue)  # type: ignore[arg-type]
+    for ending in ("loops", "stops"):
+        order = Order("| C |", bpm=120, bars=1, ending=ending, steps=1)
+        heard, rate = finish_order(pipe, order, generate(pipe, order))
+        assert (rate, heard.shape) == (48000, (2, 96000))
+        np.testing.assert_allclose(heard, wave.T, atol=1e-6)  # as the service made it
+    assert asked == ["loop", "generate"]

@@ -67,8 +67,13 @@ def test_wrong_pins_are_told_and_nothing_is_planned(tab: Any, at: int, value: An
 
 
 def test_steps_before_their_time_say_which_comes_first(tab: Any) -> None:
-    for work in (tab.sound(None, 1, 1, 0), tab.anew("bass", None)):
+    from musetune.serve.song_work import Song
+
+    for work in (tab.sound(None, 1, 1, 0), tab.anew("bass", None), tab.resound("bass", None, "")):
         assert "press 2 first" in last(work)[tab.status]
+    sheet = LeadSheet.parse("| C | F |")
+    song = Song(sheet, orchestrate(sheet, seed=0).arrangement, "x", {})
+    assert "press 3 first" in last(tab.resound("bass", song, ""))[tab.status]
     assert "type chords" in last(tab.notes("", None, "x", 0))[tab.status]
 
 
@@ -89,3 +94,11 @@ def test_from_a_sentence_to_audio(tab: Any) -> None:
     assert "mt-mix" in answers[-1][tab.audio]
     assert not answers[-1][tab.cancel]["visible"]
     assert "From bar" in last(tab.sound(song, 99, 1, 1))[tab.status]
+    played = answers[-1][tab.song]
+    other = last(tab.resound("bass", played, "solo tuba"))[tab.song]
+    changed = {
+        name
+        for name, (_, file) in other.audio.raw.items()
+        if file.read_bytes() != played.audio.raw[name][1].read_bytes()
+    }
+    assert changed == {"bass"}

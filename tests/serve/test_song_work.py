@@ -32,6 +32,7 @@ from musetune.serve.song_work import (
     plan_text,
     read_plan,
     render,
+    resound_player,
     rewrite_player,
     stretch,
     write_notes,
@@ -186,6 +187,22 @@ def test_stems_add_up_to_the_mix_and_only_new_notes_are_generated_again(pipe: An
     second = render(counting, replace(first, arrangement=notes), tmp_path, steps=1, seed=4)
     assert generated == ["bass"]
     assert second.audio is not None
+    generated.clear()
+    other = render(counting, resound_player(second, "bass"), tmp_path, steps=1, seed=4)
+    again = render(counting, resound_player(other, "bass", "solo tuba"), tmp_path, steps=1, seed=4)
+    assert generated == ["bass", "bass"]  # the same notes with another sound, the others as they were
+    assert again.arrangement == second.arrangement
+    assert second.audio is not None
+    takes = [one.audio.raw for one in (second, other, again)]  # type: ignore[union-attr]
+    sounds = [soundfile.read(raw["bass"][1])[0] for raw in takes]
+    assert not np.array_equal(sounds[0], sounds[1])
+    assert not np.array_equal(sounds[1], sounds[2])
+    assert len({raw["drums"][1].read_bytes() for raw in takes}) == 1
+    for wrong, said in ((("flute",), "'flute' is not one"), (("bass", "x" * 1001), "up to 1,000")):
+        with pytest.raises(ValueError, match=said):
+            resound_player(second, *wrong)
+    with pytest.raises(ValueError, match="no audio yet"):
+        resound_player(song, "bass")
     generated.clear()
     render(counting, second, tmp_path, steps=1, seed=5)
     assert generated == players

@@ -107,9 +107,32 @@ def test_a_last_chord_is_held_and_a_first_one_comes_again(bpm: float) -> None:
     order = Order("| C | G Am |", bpm=bpm, bars=6, ending="rings out")
     assert order.played().chord_labels == order.sheet().chord_labels
     assert order.played().duration_s - order.sheet().duration_s >= 2
-    loop = replace(order, ending="loops").played()
-    assert loop.chord_labels == [*order.sheet().chord_labels, "C:maj"]
-    assert loop.length == order.sheet().length + 1
+    assert replace(order, ending="loops").played() == order.sheet()  # played in a circle
+    changing = replace(order, chords="| C | 3/4 G Am |", ending="loops")
+    assert changing.played().chord_labels == [*changing.sheet().chord_labels, "C:maj"]
+    assert changing.played().length == changing.sheet().length + 1
+
+
+def test_a_loop_of_one_meter_is_played_in_a_circle(pipe: Any, tmp_path: Path) -> None:
+    bpm = 133.7
+    calls: list[dict[str, Any]] = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(pipe, name)
+
+        def __call__(self, *words: Any, **options: Any) -> Any:
+            calls.append(options)
+            return pipe(*words, **options)
+
+    watched: Any = Watched()
+    take = play(watched, Order("| C | F G |", bpm=bpm, bars=2, ending="loops", steps=1), tmp_path)
+    assert calls[0]["loop"] is True
+    wave, rate = soundfile.read(take.files["WAV"])
+    assert (rate, wave.shape) == (48000, (round(8 * 60 / bpm * 48000), 2))
+    seam = np.abs(wave[0] - wave[-1]).max()
+    assert seam <= np.percentile(np.abs(np.diff(wave, axis=0)), 99.5)
+    assert take.latents is None
 
 
 @pytest.mark.slow

@@ -94,6 +94,9 @@ def cover(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_secon
 
 def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
     """Generate loops: the first is the audio, all of them are in a zip."""
+    import numpy as np
+
+    from musetune.pipeline.loop_sets import level_loops
     from musetune.pipeline.loop_sheets import check_loop
 
     began = time.perf_counter()
@@ -110,7 +113,8 @@ def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     result = write_generation(pipe, context, body, output, 0, seconds, loop_s=sheet.duration_s)
     if body.loops > 1:
         takes = [finish_sound(pipe, audio, None, body.mono16, body.lufs, sheet.duration_s) for audio in output.audios]
-        named = {f"{number}": audio for number, (audio, _, _) in enumerate(takes, start=1)}
+        level = level_loops(np.stack([audio for audio, _, _ in takes]), takes[0][2])  # peaks may have softened one
+        named = {f"{number}": audio for number, audio in enumerate(level, start=1)}
         return {**result, "files": {**result["files"], **write_zip(context.folder, "loops", named, takes[0][2])}}
     return result
 

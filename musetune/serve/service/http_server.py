@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from types import FrameType
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -21,7 +21,7 @@ from musetune.serve.service.service import JobService
 HEAD_S = 20.0  # a request's head has to be there after so long
 KEEP_ALIVE_S = 15  # an idle connection is closed after so long
 GRACE_S = 5  # requests that are under way when nothing runs any more have so long to end
-TICK_S = 0.5
+TICK_S = 0.1
 MOST_CONNECTIONS = 512
 
 
@@ -122,9 +122,10 @@ class DrainingServer(Server):
     async def main_loop(self) -> None:
         """Serve until a signal comes, and on until nothing runs any more; only then the listening socket is closed."""
         await super().main_loop()
-        draining = asyncio.ensure_future(run_in_threadpool(self.service.drain))
-        while not draining.done() and not self.force_exit:
-            await asyncio.wait([draining], timeout=TICK_S)
+        draining = threading.Thread(target=self.service.drain, name="draining", daemon=True)
+        draining.start()
+        while draining.is_alive() and not self.force_exit:
+            await asyncio.sleep(TICK_S)
             await self.on_tick(0)  # the date that answers carry
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from musetune.analysis.service.process import ProcessDeath
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker
 from musetune.client.bodies import SheetBody
 from musetune.serve.service.worker import JobContext, disk_is_full
-from musetune.symbols import Arrangement, LeadSheet
+from musetune.symbols import GENRES, Arrangement, LeadSheet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,17 +90,22 @@ class Inputs:
         return self._apart(lambda: self.reader.sound(path, self.max_seconds), self.reader.kill)
 
     def heard_sheet(self) -> LeadSheet:
-        """The lead sheet of the recording that came along, as the analyser hears it in a process of its own."""
+        """The lead sheet of the recording that came along, as the analyser hears it in a process of its own.
+
+        With the genre that is heard, where it is one that adapters know.
+        """
         path = self._find("audio") or self._find("job-audio")
         job = AnalysisJob(str(path), force=True)
         try:
-            return self._apart(lambda: self.analyser.run(job), self.analyser.kill).result.lead_sheet
+            heard = self._apart(lambda: self.analyser.run(job), self.analyser.kill).result
         except (ValueError, OSError) as error:
             if disk_is_full(error):
                 raise
             raise ValueError(
                 f"the recording's chords cannot be heard, so give its lead sheet: {self._hide(str(error))}"
             ) from None
+        genre = heard.record["genre_analysis"].get("primary_genre")
+        return replace(heard.lead_sheet, genre=genre if genre in GENRES else None)
 
     def _find(self, stem: str) -> Path | None:
         return next((path for path in sorted(self.context.uploads.glob(f"{stem}.*"))), None)

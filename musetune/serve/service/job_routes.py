@@ -64,10 +64,11 @@ def add_jobs(app: FastAPI, service: JobService) -> None:
             },
         }
     }
-    files: dict[int | str, dict[str, Any]] = {
+    sent: dict[int | str, dict[str, Any]] = {
         200: {"description": "the file", "content": SENT},
         206: {"description": "the range of it that was asked for"},
-    } | documented(400, 416)
+    }
+    files = sent | documented(400, 416)
 
     @app.get("/v1/jobs/{job_id}", tags=["jobs"], response_model=JobStatus, responses=problems)
     def job(request: Request, job_id: str) -> JobStatus:

@@ -113,7 +113,7 @@ class ServiceMetrics:
         for attempt in attempts:
             if attempt.started is not None:
                 self.waited.labels(job.kind).observe(attempt.started - attempt.queued)
-            if attempt.outcome == "queued":
+            if attempt.died:
                 self.lost.labels(job.kind).inc()
             for stage in attempt.stages if attempt.outcome == "succeeded" else ():
                 self.stages.labels(job.kind, stage.name).observe(stage.end - stage.start)

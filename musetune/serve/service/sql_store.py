@@ -255,7 +255,7 @@ class SQLJobStore:
                     failed.append(job)
                 else:
                     _change(db, job, "state = 'queued', started = NULL, worker = NULL, deaths = ?", deaths)
-                    _note(db, now, job.id, "queued", {"cause": cause} if cause else {})
+                    _note(db, now, job.id, "queued", {"death": death} | ({"cause": cause} if cause else {}))
                     again.append(job)
         return again, failed
 
@@ -264,7 +264,7 @@ class SQLJobStore:
         now = self.database.now()
         with self.database.transaction() as db:
             _change(db, job, "state = 'queued', started = NULL, worker = NULL")
-            _note(db, now, job.id, "queued", {"cause": cause})
+            _note(db, now, job.id, "queued", {"death": False, "cause": cause})
 
     def running(self, worker: str) -> Job | None:
         """What a worker is doing; None where it waits."""

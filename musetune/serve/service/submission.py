@@ -143,8 +143,8 @@ def _check_adapters(service: JobService, body: BaseModel) -> None:
 
     A worker of a cluster holds those alone that its requests named: what there are is what the workers began with.
     """
-    asked, notice = getattr(body, "adapters", None), service.loaded()
-    if asked and notice is not None:
+    asked = getattr(body, "adapters", None)
+    if asked and (notice := service.loaded()) is not None:
         names = {one["name"] for one in notice["adapters"] if one["kind"] == "lora"}
         if unknown := sorted(set(asked) - names):
             raise no_such_adapter(unknown[0], names)

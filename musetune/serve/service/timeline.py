@@ -26,9 +26,10 @@ class AttemptTime:
         queued: When the wait began, seconds since 1970; so are ``started`` and ``ended``.
         started: When a worker began; None where none did.
         ended: When it was over.
-        outcome: succeeded, failed or cancelled; "queued" where its worker died and the job went back to the queue.
-        cause: What ended the worker, where it died.
+        outcome: succeeded, failed or cancelled; "queued" where the job went back to the queue.
+        cause: Why it did.
         stages: What the worker did, in order.
+        died: Whether its worker died, and was not stopped in order.
     """
 
     number: int
@@ -38,6 +39,7 @@ class AttemptTime:
     outcome: str
     cause: str = ""
     stages: tuple[StageTime, ...] = field(default=())
+    died: bool = False
 
 
 def read_timeline(events: Sequence[JobEvent]) -> list[AttemptTime]:
@@ -68,6 +70,7 @@ def read_timeline(events: Sequence[JobEvent]) -> list[AttemptTime]:
             stages = tuple(StageTime(name, at, end) for (name, at), end in zip(begun, ends))
             cause = str(event.data.get("cause", ""))
             counted = number if started is not None else 0
-            attempts.append(AttemptTime(counted, queued, started, event.at, event.kind, cause, stages))
+            died = event.kind == "queued" and bool(event.data.get("death", True))
+            attempts.append(AttemptTime(counted, queued, started, event.at, event.kind, cause, stages, died))
             queued, started, begun = event.at, None, []
     return attempts

@@ -145,7 +145,7 @@ class Tracing:
             span("queue", whole, attempt.queued, attempt.started or attempt.ended)
             if attempt.started is None:
                 continue
-            lost = f"the worker ended {attempt.cause}" if attempt.outcome == "queued" else ""
+            lost = f"the worker ended {attempt.cause}" if attempt.died else ""
             inner = {"musetune.job.attempt": attempt.number, "musetune.job.state": attempt.outcome}
             inside = span("attempt", whole, attempt.started, attempt.ended, lost, **inner)
             for stage in attempt.stages:

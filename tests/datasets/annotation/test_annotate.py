@@ -191,6 +191,32 @@ def test_ray_makes_the_same_data_set_though_an_actor_is_killed(
         assert contents(out)[name] == data, name
 
 
+@pytest.mark.cluster
+def test_a_driver_that_is_killed_on_ray_goes_on_at_the_next_shard(
+    annotated: Path, collection: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    base = json.loads((annotated / "annotations.json").read_text())["latents"]
+    out = tmp_path / "ray"
+    words = (collection, out, "--latents", base, "--clip-seconds", "5.12", "--shard-size", "2", "--engine", "ray")
+    process = begin(*words, "--workers", "1")
+    try:
+        wait_until(lambda: process.poll() is not None or any((out / "done").glob("0*.json")))
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    first = {path.name: path.stat().st_mtime_ns for path in (out / "done").glob("0*.json")}
+    assert len(first) < len(list((annotated / "done").iterdir())), "it was killed in the middle"
+    process = begin(*words, "--workers", "1")
+    assert process.wait(PATIENCE_S) == 0
+    assert {name: (out / "done" / name).stat().st_mtime_ns for name in first} == first, (
+        "what was done is not done again"
+    )
+    assert contents(out).keys() == contents(annotated).keys()
+    for name, data in contents(annotated).items():
+        assert contents(out)[name] == data, name
+
+
 def actors(driver: int) -> list[int]:
     """Process ids of the actors of a driver's own cluster that have an analyser's process: they are at work."""
     parents = {}

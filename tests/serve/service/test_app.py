@@ -19,6 +19,7 @@ from service_server import KEY, OTHER
 from starlette.testclient import TestClient
 
 from musetune import LeadSheet
+from musetune.client import fields
 from musetune.client.requests import BODIES
 from musetune.client.wire import JobStatus, JobUpdate, Problem
 from musetune.serve.service.access import ApiKeys, hash_key
@@ -347,6 +348,14 @@ def test_the_client_has_a_method_for_every_path(http: TestClient) -> None:
     assert {BODIES[task.path] for task in TASKS} == {task.body for task in TASKS}
     methods = {name for name in vars(ServiceClient) if not name.startswith("_")}
     assert methods == {name for name in vars(AsyncServiceClient) if not name.startswith("_")}
+
+
+def test_the_clients_keywords_are_the_fields_of_the_bodies() -> None:
+    """For type checkers: what a method takes as keywords beside its files and its prompt."""
+    for path, body in BODIES.items():
+        keywords = getattr(fields, body.__name__.replace("Body", "Fields")).__annotations__
+        apart = {"prompt"} if path in ("/v1/generations", "/v1/loops", "/v1/plans") else set()
+        assert set(keywords) == set(body.model_fields) - apart, path
 
 
 def test_more_requests_at_once_than_there_may_be(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

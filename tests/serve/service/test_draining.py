@@ -160,3 +160,15 @@ def test_a_request_that_outlasts_the_end_is_told(stopping: SimpleNamespace, monk
     stopping.stop()
     thread.join(PATIENCE_S)
     assert (answers[0].status_code, answers[0].json()["code"]) == (503, "not-ready")
+
+
+def test_a_second_interrupt_ends_the_wait(stopping: SimpleNamespace) -> None:
+    stopping.server.handle_exit(signal.SIGINT, None)
+    wait_until(lambda: stopping.service.draining)
+    stopping.server.handle_exit(signal.SIGINT, None)
+    stopping.thread.join(PATIENCE_S)
+    assert not stopping.thread.is_alive()
+    assert not stopping.service.drained, "what runs had not ended"
+    stopping.pool.finish.set()
+    wait_until(lambda: stopping.service.drained)
+    stopping.service.close()

@@ -206,6 +206,20 @@ def test_a_full_queue_says_when_to_come_back_and_cancelling_stops(client: Servic
     assert [client.wait(job.id, PATIENCE_S).result["batch"] for job in waiting[1:]] == [2, 2]
 
 
+def test_one_of_a_running_batch_is_cancelled_at_once_and_the_other_ends(client: ServiceClient, served: Program) -> None:
+    before = client.generate("before", harmonic_progression="I V", duration_seconds=20, num_inference_steps=1000)
+    served.wait_until(lambda: client.job(before.id).progress is not None)
+    steps = {"num_inference_steps": 150}
+    first, second = (client.generate(str(number), seed=number, **CLIP | steps) for number in range(2))
+    client.cancel(before.id)
+    served.wait_until(lambda: (client.job(second.id).progress or second).model_dump().get("stage") == "denoising")
+    client.cancel(second.id)
+    done = client.wait(first.id, PATIENCE_S)
+    cancelled = client.job(second.id)
+    assert (done.result["batch"], cancelled.state) == (2, "cancelled")
+    assert cancelled.finished < done.finished, "it did not wait for the other"
+
+
 def test_a_running_edit_is_cancelled(client: ServiceClient, served: Program, tmp_path: Path) -> None:
     import numpy as np
 

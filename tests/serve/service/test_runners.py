@@ -157,3 +157,13 @@ def test_adapters_of_ones_own_are_loaded_beside_ours_and_silent() -> None:
     assert pipe.active is None
     with pytest.raises(ValueError, match="is no genre adapter: give --adapter"):
         load_loras(pipe, [("wrong", "/mine/theory")])
+
+
+@pytest.mark.parametrize(("heard", "genre"), [("blues", "blues"), ("unsure", None), ("world", None)])
+def test_a_recording_is_heard_with_a_genre_that_adapters_know(heard: str, genre: str | None, tmp_path: Path) -> None:
+    (tmp_path / "audio.wav").touch()
+    record = {"genre_analysis": {"primary_genre": heard}}
+    result = SimpleNamespace(lead_sheet=LeadSheet.parse("| C | F |"), record=record)
+    analyser = SimpleNamespace(run=lambda job: SimpleNamespace(result=result), kill=lambda: None)
+    context = SimpleNamespace(uploads=tmp_path, step=lambda name: None)
+    assert Inputs(context, None, analyser, 20).heard_sheet().genre == genre  # type: ignore[arg-type]

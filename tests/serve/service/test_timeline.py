@@ -55,6 +55,9 @@ def test_metrics_count_each_ended_job_once_with_its_stages(tmp_path: Path) -> No
     job = store.claim("one", ["generation"])
     store.report(job, {"stage": "denoising"})
     assert store.recover("one", "by signal SIGKILL")[0]
+    store.claim("two", ["generation"])
+    assert store.recover("two", "the service was stopped", death=False)[0]
+    store.give_back(store.claim("two", ["generation"]), "it could not be done together with others")
     job = store.claim("two", ["generation"])
     store.report(job, {"stage": "denoising"})
     store.succeed(job, {"score": 0.75, "parts": {"chords": 0.5, "key": None}, "real_time_factor": 2.0, "files": {}})
@@ -68,8 +71,8 @@ def test_metrics_count_each_ended_job_once_with_its_stages(tmp_path: Path) -> No
     }
     assert told == ["succeeded"]
     assert samples["musetune_jobs_ended_total", "generation", "succeeded"] == 1
-    assert samples["musetune_attempts_lost_total", "generation"] == 1
-    assert samples["musetune_job_wait_seconds_count", "generation"] == 2
+    assert samples["musetune_attempts_lost_total", "generation"] == 1, "an orderly stop is none, nor a batch that fails"
+    assert samples["musetune_job_wait_seconds_count", "generation"] == 4
     assert samples["musetune_job_stage_seconds_count", "denoising", "generation"] == 1, "of the attempt that succeeded"
     assert samples["musetune_adherence_part_sum", "chords"] == 0.5
     assert ("musetune_adherence_part_sum", "key") not in samples
