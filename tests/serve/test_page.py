@@ -246,6 +246,7 @@ def test_one_piece_of_work_at_a_time(page: Any) -> None:
         "apply",
         "notes",
         "anew",
+        "resound",
         "sound",
         "mix",
         "make",
