@@ -2,7 +2,8 @@
 // The text is the truth. The server says which words it has and what they sound like; here they are only put elsewhere.
 (() => {
   const SYNC_MS = 5000; // how long a change waits for the server to have read the text before it
-  const HALF_MS = 1500; // how long text and key of a transposition may follow each other
+  const HALF_MS = 10000; // how long text and key of a transposition may follow each other on a busy machine
+  const BACK_MS = 20000; // how long what was undone may still come from the server
   const states = new WeakMap(); // board → its selection, history, and what waits
 
   const stateOf = (board) => {
@@ -174,7 +175,7 @@
     state[to].push(state.now);
     state.from = state.now;
     state.now = there;
-    state.until = performance.now() + SYNC_MS;
+    state.until = performance.now() + BACK_MS;
     state.selected = -1;
     write(board, there.text);
     if (words(board).dataset.key !== there.key) tell(board, { key: there.key });
