@@ -178,7 +178,7 @@
     state.until = performance.now() + BACK_MS;
     state.selected = -1;
     write(board, there.text);
-    if (words(board).dataset.key !== there.key) tell(board, { key: there.key });
+    if ([words(board).dataset.key, state.from.key].some((key) => key !== there.key)) tell(board, { key: there.key }); // the words may lag
     say(board, from === "past" ? "Undone." : "Redone.");
   };
   setInterval(() => { for (const board of document.querySelectorAll(".mt-board")) remember(board); }, 200);
