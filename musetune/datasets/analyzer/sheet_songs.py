@@ -47,12 +47,12 @@ def play_in_style(path: Path, seconds: float, rng: np.random.Generator) -> Annot
     Grooves, instruments, tempo and feel are the style's.
 
     Args:
-        path: A lead sheet as JSON; its meter and, where the style has no progression, its chords are played.
+        path: A lead sheet as JSON; OWN_PROGRESSION of the songs play a progression of the style instead.
         seconds: How long it lasts at most, about.
         rng: Draws the style and all that it leaves open.
 
     Raises:
-        ValueError: No style is in the sheet's meter.
+        ValueError: The sheet is to be played, and no style is in its meter.
     """
     sheet, seed = LeadSheet.load(path), int(rng.integers(2**31))
     own = rng.random() < OWN_PROGRESSION
