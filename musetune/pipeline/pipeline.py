@@ -25,6 +25,7 @@ from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
+from musetune.models.style_projection import StyleProjection
 from musetune.models.upsampler import StereoUpsampler, load_upsampler
 from musetune.models.upsampler.network import FACTOR, RATE
 from musetune.models.weight_checks import check_weight_indices
@@ -104,13 +105,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         adapter: a theory adapter; it is attached to ``unet``.
         loras: the resident genre LoRAs.
         upsampler: makes 48 kHz stereo of the vocoder's 16 kHz, where a call asks for it.
+        style_projection: tells the U-Net of ``style_audio`` where T5 tells it of words.
 
     Example:
         >>> pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")  # doctest: +SKIP
         >>> pipe("bright pop song", harmonic_progression="I V vi IV", key="C major", bpm=120)  # doctest: +SKIP
     """
 
-    _optional_components: ClassVar = ["adapter", "loras", "upsampler"]
+    _optional_components: ClassVar = ["adapter", "loras", "upsampler", "style_projection"]
 
     def __init__(  # type: ignore[no-untyped-def]
         self,
@@ -128,6 +130,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         adapter: MusicAdapter | None = None,
         loras: LoraMixer | None = None,
         upsampler: StereoUpsampler | None = None,
+        style_projection: StyleProjection | None = None,
     ) -> None:
         super().__init__(
             vae,
@@ -142,7 +145,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             scheduler,
             vocoder,
         )
-        self.register_modules(adapter=adapter, loras=loras, upsampler=upsampler)
+        self.register_modules(
+            adapter=adapter, loras=loras, upsampler=upsampler, style_projection=style_projection
+        )
         self.base_name = "unknown"
         self.base_revision: str | None = None
         self.quantization: str | None = None

@@ -1,7 +1,9 @@
 """A clip as a style: its sound by the base's own CLAP in place of the words, or mixed with them.
 
-AudioLDM 2 tells GPT-2 of a prompt twice: by one CLAP embedding and by T5's. CLAP embeds sound and words in one space
-(Wu et al., arXiv 2211.06687), so a clip's embedding stands where that of the words does. T5 goes on reading the prompt.
+AudioLDM 2's U-Net reads a prompt twice: by GPT-2, which hears CLAP's one embedding and T5's states, and by T5's states
+alone. CLAP embeds sound and words in one space (Wu et al., arXiv 2211.06687), so for GPT-2 a clip's embedding stands
+where that of the words does. For T5's place a base may bring a ``style_projection``, which makes states of the
+embedding; with a base that has none T5 goes on reading the prompt.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from musetune.audio import resample
 from musetune.pipeline.checks import check_shares, or_default, reject_arguments
@@ -93,11 +95,12 @@ def steer(
     Args:
         prompt: the words.
         style: what is mixed in.
-        encoded: what ``encode_prompt`` returned of the prompt: embeddings, masks and GPT-2's embeddings, rows without
+        encoded: what ``encode_prompt`` returned of the prompt: T5's states, masks and GPT-2's embeddings, rows without
             words before equally many rows with them.
 
     Returns:
-        The same, with other GPT-2's embeddings in the rows with words.
+        The same; rows with words have others of GPT-2's embeddings. Where the base brings a ``style_projection``, its
+        states stand after T5's, and at a strength of 1 in their place.
     """
     embeds, mask, generated = encoded
     without, told = generated.chunk(2)
@@ -113,4 +116,23 @@ def steer(
     heard = pipe.generate_language_model(
         found.hidden_states, attention_mask=found.attention_mask, max_new_tokens=told.shape[1]
     )
+    if pipe.style_projection is not None and style.strength > 0:
+        states = pipe.style_projection(mixed[None].to(pipe.style_projection.dtype)).to(embeds)
+        embeds, mask = _with_states(embeds, mask, states, alone=style.strength == 1)
     return embeds, mask, torch.cat([without, heard.to(told).expand_as(told)])
+
+
+def _with_states(embeds: Tensor, mask: Tensor, states: Tensor, *, alone: bool) -> tuple[Tensor, Tensor]:
+    """T5's states (2n, length, width) and their mask with ``states`` (1, tokens, width) after the last n rows' own, or
+    ``alone`` in their place.
+    """
+    rows, (empty, words) = len(embeds) // 2, embeds.chunk(2)
+    empty_mask, words_mask = mask.chunk(2)
+    states, heard = states.expand(rows, -1, -1), mask.new_ones(rows, states.shape[1])
+    told, told_mask = (
+        (states, heard) if alone else (torch.cat([words, states], dim=1), torch.cat([words_mask, heard], dim=1))
+    )
+    longest = max(empty.shape[1], told.shape[1])
+    both = [pad(part, (0, 0, 0, longest - part.shape[1])) for part in (empty, told)]
+    masks = [pad(part, (0, longest - part.shape[1])) for part in (empty_mask, told_mask)]
+    return torch.cat(both), torch.cat(masks)

@@ -1,4 +1,6 @@
-"""A clip's sound stands in place of the words in CLAP's embedding, or beside them; T5 goes on reading the prompt."""
+"""A clip's sound stands in place of the words, or beside them: in CLAP's embedding, and in T5's states where the base
+has a style_projection.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.audio import save_audio
+from musetune.models.style_projection import StyleProjection
 from musetune.pipeline.style import audio_embedding
 
 QUICK: dict[str, Any] = {"num_inference_steps": 1, "duration_seconds": 1.28}
@@ -72,6 +75,56 @@ def test_prompts_and_edits_take_a_style(pipe: MuseTunePipeline) -> None:
     options["generator"] = seeded()
     styled = pipe.vary(clip(5), sheet, amount=1.0, sampling_rate=16000, style_audio=(clip(4), 16000), **options)
     assert not np.array_equal(plain.audios, styled.audios)
+
+
+@pytest.fixture(scope="module")
+def projecting(tiny_base: Path) -> MuseTunePipeline:
+    """A pipeline whose base has a style_projection, of random weights."""
+    torch.manual_seed(0)
+    pipe = make_pipe(tiny_base)
+    widths = pipe.text_encoder.config.projection_dim, pipe.text_encoder_2.config.d_model
+    pipe.register_modules(style_projection=StyleProjection(*widths, tokens=3, hidden=8).eval())
+    return pipe
+
+
+@pytest.mark.parametrize(("strength", "further"), [(0.0, 0), (0.5, 3), (1.0, None)])
+def test_a_projection_tells_the_unet_beside_t5_or_in_its_place(
+    projecting: MuseTunePipeline, monkeypatch: pytest.MonkeyPatch, strength: float, further: int | None
+) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    forward = projecting.unet.forward
+
+    def watched(*inputs: Any, **rest: Any) -> Any:
+        seen.append((rest["encoder_hidden_states_1"], rest["encoder_attention_mask_1"]))
+        return forward(*inputs, **rest)
+
+    monkeypatch.setattr(projecting.unet, "forward", watched)
+    play(projecting, num_waveforms_per_prompt=1, **QUICK)
+    (words, words_mask), *_ = seen
+    seen.clear()
+    play(projecting, style_audio=(clip(1), 16000), style_strength=strength, num_waveforms_per_prompt=1, **QUICK)
+    (states, mask), *_ = seen
+    assert torch.equal(states[0][mask[0] > 0], words[0][words_mask[0] > 0])  # no words are no words
+    told, own = states[-1][mask[-1] > 0], words[-1][words_mask[-1] > 0]
+    if further is None:
+        assert len(told) == 3
+    else:
+        assert len(told) == len(own) + further
+        torch.testing.assert_close(told[: len(own)], own)
+
+
+def test_a_projection_is_saved_and_loaded_with_the_pipeline(projecting: MuseTunePipeline, tmp_path: Path) -> None:
+    projecting.save_pretrained(tmp_path)
+    again = MuseTunePipeline.from_pretrained(tmp_path)
+    for name, weight in projecting.style_projection.state_dict().items():
+        assert torch.equal(again.style_projection.state_dict()[name], weight)
+    one, other = (play(pipe, style_audio=(clip(1), 16000), **QUICK).audios for pipe in (projecting, again))
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_projection_of_other_sizes_is_named() -> None:
+    with pytest.raises(ValueError, match="StyleProjection: tokens=0 is not a whole number from 1"):
+        StyleProjection(8, 8, tokens=0)
 
 
 @pytest.mark.parametrize(
