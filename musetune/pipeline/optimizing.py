@@ -83,9 +83,8 @@ def _try_compiling(pipe: Any, found: Optimization, step: Callable[[], object], b
         found.reasons.append(f"nothing was compiled: {missing}")
         return
     unet = pipe.adapter_manager.unet
-    unet.compile(dynamic=True)  # lengths and numbers of words and events are symbols
     try:
-        step()  # compiles
+        compile_unet(pipe)
         found.seconds["compiled"] = seconds_of(step)
     except Exception as error:  # a compiler raises what it likes
         unet._compiled_call_impl = None
@@ -94,6 +93,19 @@ def _try_compiling(pipe: Any, found: Optimization, step: Callable[[], object], b
     found.compiled = best / found.seconds["compiled"] >= GAIN
     if not found.compiled:
         unet._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
+
+
+@torch.no_grad()
+def compile_unet(pipe: Any, backend: str | Callable[..., Any] = "inductor") -> None:
+    """Compile the U-Net for calls with music of any length, sheet and mix of adapters, now and not at the first call.
+
+    Sizes are symbols, also where two are equal today: a clip of 10.24 s has as many rows as nano's first layer has
+    channels. The first call whose rows do not halve evenly at each level compiles once more, since the U-Net takes
+    another way there, and so does the first of one row, such as a few-step LoRA's, or of several.
+    """
+    pipe.adapter_manager.unet.compile(dynamic=True, backend=backend)
+    with torch.fx.experimental._config.patch(use_duck_shape=False):
+        guided_step(pipe)()
 
 
 def why_not_compile(pipe: Any) -> str | None:
@@ -147,12 +159,14 @@ def casting(pipe: Any, dtype: torch.dtype) -> Iterator[None]:
 
 
 def guided_step(pipe: Any) -> Callable[[], object]:
-    """Return a step of words and music: three rows of the base's own length, by the adapter where there is one."""
+    """Return a step as a call of the base's own length has it, by the adapter where there is one: of words and music
+    three rows at once, of a LoRA of few steps one.
+    """
     from musetune.pipeline.exporting import prepare_music
     from musetune.symbols import LeadSheet
 
     unet, rows = pipe.adapter_manager.unet, int(pipe.unet.config.sample_size)
-    (_, gpt2, t5), batch = unet.config.cross_attention_dim[0], 3
+    (_, gpt2, t5), batch = unet.config.cross_attention_dim[0], 3 if pipe.adapter_manager.sampling is None else 1
     cols = pipe.vocoder.config.model_in_dim // pipe.vae_scale_factor
     sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], duration_seconds=rows * pipe.row_s)
     generator = torch.Generator().manual_seed(0)

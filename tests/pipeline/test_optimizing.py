@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_pipe import make_pipe, music, words
+from small_pipe import genre_folders, make_pipe, music, seeded, words
 
+from musetune import LeadSheet
 from musetune.pipeline import optimizing
 
 
@@ -48,6 +49,44 @@ def test_what_pays_is_kept_and_reported(tiny_base: Path, monkeypatch: pytest.Mon
     assert np.isfinite(music(pipe)).all()
     assert np.isfinite(words(pipe)).all()
     assert "torch.compile was not tried" in str(pipe.optimize(half=False))
+
+
+@pytest.mark.slow
+def test_a_compiled_unet_serves_every_length_sheet_and_mix(tiny_base: Path, tmp_path: Path) -> None:
+    """Graphs are counted by a backend that runs them as they are."""
+    pipe, graphs = make_pipe(tiny_base), []
+    for name in ("jazz", "rock"):
+        pipe.load_adapter(genre_folders(tiny_base, tmp_path) / name)
+    pipe.set_adapter(None)
+
+    def counting(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    requests: list[tuple[str, float, dict[str, float] | None]] = [
+        ("| C | F | G |", 5.12, None),
+        ("| C7 Dm | Am |", 2.56, None),
+        ("| C | F | G |", 5.12, {"jazz": 1.0}),
+        ("| C | F | G |", 5.12, {"jazz": 0.4, "rock": 0.5}),
+        ("| Am | E7/G# | Fmaj7 | E |", 3.9, None),  # rows that do not halve evenly
+        ("| Am | D7 |", 2.4, {"jazz": 0.4, "rock": 0.5}),
+    ]
+
+    def sound(chords: str, seconds: float, mix: dict[str, float] | None) -> np.ndarray:
+        pipe.set_adapter(mix)
+        sheet = LeadSheet.parse(chords, bpm=120, duration_seconds=seconds)
+        return pipe("pop", lead_sheet=sheet, num_inference_steps=1, generator=seeded()).audios
+
+    wanted = [sound(*request) for request in requests]
+    pipe.set_adapter(None)
+    optimizing.compile_unet(pipe, counting)
+    made = []
+    for request, audio in zip(requests, wanted, strict=True):
+        np.testing.assert_allclose(sound(*request), audio, atol=1e-4)
+        made.append(len(graphs))
+    assert made[:4] == [1, 1, 1, 1]
+    assert made[4] > 1  # another way through the U-Net
+    assert made[5] == made[4]
 
 
 def test_it_is_refused_while_weights_are_others(tiny_base: Path) -> None:
