@@ -100,12 +100,21 @@ def compile_unet(pipe: Any, backend: str | Callable[..., Any] = "inductor") -> N
     """Compile the U-Net for calls with music of any length, sheet and mix of adapters, now and not at the first call.
 
     Sizes are symbols, also where two are equal today: a clip of 10.24 s has as many rows as nano's first layer has
-    channels. The first call whose rows do not halve evenly at each level compiles once more, since the U-Net takes
-    another way there, and so does the first of one row, such as a few-step LoRA's, or of several.
+    channels. Two short calls are made, since the U-Net takes another way where rows do not halve evenly at each level.
+    The first call of one row, such as a few-step LoRA's, or of several prompts may compile once more.
     """
-    pipe.adapter_manager.unet.compile(dynamic=True, backend=backend)
+    from musetune.symbols import LeadSheet
+
+    unet = pipe.adapter_manager.unet
+    unet.compile(dynamic=True, backend=backend)
+    rows, options = int(unet.config.sample_size), {"num_inference_steps": 1}
     with torch.fx.experimental._config.patch(use_duck_shape=False):
-        guided_step(pipe)()
+        for length in (rows, rows - 1):
+            seconds = length * pipe.row_s
+            if pipe.adapter is not None:
+                options["lead_sheet"] = LeadSheet.from_progression(["I", "V", "vi", "IV"], duration_seconds=seconds)
+            generator = torch.Generator().manual_seed(0)
+            pipe("music", audio_length_in_s=seconds, generator=generator, **options)
 
 
 def why_not_compile(pipe: Any) -> str | None:

@@ -145,9 +145,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             scheduler,
             vocoder,
         )
-        self.register_modules(
-            adapter=adapter, loras=loras, upsampler=upsampler, style_projection=style_projection
-        )
+        self.register_modules(adapter=adapter, loras=loras, upsampler=upsampler, style_projection=style_projection)
         self.base_name = "unknown"
         self.base_revision: str | None = None
         self.quantization: str | None = None

@@ -80,13 +80,11 @@ def test_a_compiled_unet_serves_every_length_sheet_and_mix(tiny_base: Path, tmp_
     wanted = [sound(*request) for request in requests]
     pipe.set_adapter(None)
     optimizing.compile_unet(pipe, counting)
-    made = []
+    made = len(graphs)
+    assert made > 1
     for request, audio in zip(requests, wanted, strict=True):
         np.testing.assert_allclose(sound(*request), audio, atol=1e-4)
-        made.append(len(graphs))
-    assert made[:4] == [1, 1, 1, 1]
-    assert made[4] > 1  # another way through the U-Net
-    assert made[5] == made[4]
+    assert len(graphs) == made  # nothing is compiled again
 
 
 def test_it_is_refused_while_weights_are_others(tiny_base: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretty_midi
 import pytest
 import torch
 from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
-from musetune.audio import save_audio
+from musetune.audio import save_audio, synthesize
 from musetune.models.style_projection import StyleProjection
 from musetune.pipeline.style import audio_embedding
 
@@ -120,6 +121,32 @@ def test_a_projection_is_saved_and_loaded_with_the_pipeline(projecting: MuseTune
         assert torch.equal(again.style_projection.state_dict()[name], weight)
     one, other = (play(pipe, style_audio=(clip(1), 16000), **QUICK).audios for pipe in (projecting, again))
     np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_nano_plays_with_the_sound_of_the_clip() -> None:
+    """By its own CLAP; benchmarks/style.py asks a stranger."""
+    pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")
+    pipe.set_progress_bar_config(disable=True)
+    sheet = LeadSheet.parse("| C | Am | F | G |", bpm=112, duration_seconds=5.12)
+    clips = [rendered(programs) for programs in ((11, 32, 26), (48, 43, 68))]  # vibraphone trio; strings with oboe
+    options: dict[str, Any] = {"lead_sheet": sheet, "num_inference_steps": 8}
+    takes = [pipe("", style_audio=(clip, 16000), generator=seeded(3), **options).audios[0] for clip in clips]
+    with torch.no_grad():
+        heard, meant = (torch.stack([audio_embedding(pipe, wave, 16000) for wave in waves]) for waves in (takes, clips))
+    likeness = heard @ meant.T  # (takes, clips)
+    assert bool((likeness.argmax(dim=0) == torch.arange(2)).all()), likeness
+
+
+def rendered(programs: tuple[int, ...]) -> np.ndarray:
+    """Ten seconds of a chord by General MIDI's instruments, each in its octave, (samples,) at 16 kHz."""
+    band = pretty_midi.PrettyMIDI()
+    for program, pitches in zip(programs, ((60, 64, 67), (36,), (72, 76)), strict=True):
+        player = pretty_midi.Instrument(program)
+        beats = np.arange(0, 10, 0.5)
+        player.notes = [pretty_midi.Note(90, pitch, t, t + 0.45) for t in beats for pitch in pitches]
+        band.instruments.append(player)
+    return synthesize(band, 16000, duration_s=10.0)
 
 
 def test_a_projection_of_other_sizes_is_named() -> None:
