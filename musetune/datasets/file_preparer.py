@@ -94,7 +94,7 @@ class Preparers:
         self._process: EncodingProcess | None = None
         if engine == "local" and workers < 1:
             self._encoder = new_encoder(options)
-            self.info = self._encoder.info
+            self.info: DatasetInfo = self._encoder.info
             return
         self._process = EncodingProcess()
         if engine == "ray":  # the actors have GPUs, this machine need not
@@ -108,7 +108,7 @@ class Preparers:
             self.close()
         if info is None:
             raise RuntimeError(f"base {options.base}: the process that loads it died twice: give it more memory")
-        self.info: DatasetInfo = info
+        self.info = info
 
     def __call__(self, jobs: Sequence[SliceJob]) -> Generator[tuple[SliceJob, PreparedFile], None, None]:
         """Prepare files: a job and what came of it, in their order."""
