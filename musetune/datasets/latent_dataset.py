@@ -182,7 +182,8 @@ class DatasetWriter:
             raise ValueError(f"no text embedding given for {sorted(missing)}")
         self._clips += clips
         self._latents.append(latents.to(torch.float16))
-        self._texts.update({text: texts[text] for text in {"", *(c.text for c in clips)} if text in texts})
+        used = dict.fromkeys(["", *(c.text for c in clips)])  # in this order: a shard's bytes depend on it
+        self._texts.update({text: texts[text] for text in used if text in texts})
         self.done |= {c.file for c in clips}
         if len(self._clips) >= self.shard_size:
             self.flush()

@@ -78,7 +78,7 @@ def annotate(
     folder.extend_plan(present.values(), shard_size)
     if retry:
         folder.forget_quarantined()
-    _annotate_shards(folder, present, partial(Annotator, options), engine, workers, address)
+    _annotate_shards(folder, present, options, engine, workers, address)
     rows, aside = folder.finish(unreadable, dataset_card(folder.folder, info, len(unreadable)))
     print(f"{rows} songs annotated in {folder.folder}")
     if aside:
@@ -104,7 +104,7 @@ def _hash(
 def _annotate_shards(
     folder: AnnotationFolder,
     present: dict[str, ManifestSong],
-    make: partial[Annotator],
+    options: AnnotationOptions,
     engine: Engine,
     workers: int,
     address: str | None,
@@ -124,7 +124,9 @@ def _annotate_shards(
     done = total - sum(map(len, todo.values()))
     with tqdm(total=total, initial=done, unit="song", desc="annotating") as bar:
         _write_whole(folder, todo, answers, todo, bar)
-        for index, answer in map_items(make, [song for _, _, song in work], engine, workers, address):
+        make, missing = partial(Annotator, options), [song for _, _, song in work]
+        device = "cpu" if options.latents is None else options.device
+        for index, answer in map_items(make, missing, engine, workers, address, device=device):
             shard, place, _ = work[index]
             answers[shard][place] = answer
             _write_whole(folder, todo, answers, [shard], bar)
