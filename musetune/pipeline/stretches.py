@@ -15,7 +15,7 @@ LEAST_ROWS = 8  # that are denoised at once
 
 
 @dataclass(frozen=True)
-class Section:
+class EditSection:
     """A piece of the audio in which stretches are made anew in one call, with what is around them.
 
     Attributes:
@@ -30,7 +30,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Extension:
+class PieceExtension:
     """What is put around a piece that is played on, in samples.
 
     Attributes:
@@ -59,7 +59,7 @@ class Extension:
         return [(0.0, first)] * (self.before > 0) + [(last, self.duration_s)] * (self.after > 0)
 
 
-def extension_of(samples: int, rate: int, before_s: float, after_s: float, row_s: float) -> Extension:
+def extension_of(samples: int, rate: int, before_s: float, after_s: float, row_s: float) -> PieceExtension:
     """What is put around a piece.
 
     Args:
@@ -76,10 +76,10 @@ def extension_of(samples: int, rate: int, before_s: float, after_s: float, row_s
     before = round(before_s * rate)
     spare = round(-before_s % row_s * rate) if before else 0
     spare = 0 if math.isclose(spare, row_s * rate, abs_tol=1) else spare
-    return Extension(spare, before, samples, round(after_s * rate), rate)
+    return PieceExtension(spare, before, samples, round(after_s * rate), rate)
 
 
-def sections_of(stretches: Sequence[Stretch], duration_s: float, row_s: float, window_s: float) -> list[Section]:
+def sections_of(stretches: Sequence[Stretch], duration_s: float, row_s: float, window_s: float) -> list[EditSection]:
     """The sections in which stretches are made, with a quarter of a window around them, and no shorter than a window
     where the audio allows it.
 
@@ -91,14 +91,14 @@ def sections_of(stretches: Sequence[Stretch], duration_s: float, row_s: float, w
 
     Example:
         >>> sections_of([(20.0, 22.0)], duration_s=60.0, row_s=0.25, window_s=4.0)
-        [Section(first=76, rows=16, stretches=((1.0, 3.0),))]
+        [EditSection(first=76, rows=16, stretches=((1.0, 3.0),))]
     """
     sections = []
     for start, end in clusters(stretches, window_s / 4, duration_s, min(window_s, duration_s)):
         first = math.floor(start / row_s + 1e-6)
         rows = max(LEAST_ROWS, math.ceil(end / row_s - 1e-6) - first)
         inside = tuple((a - first * row_s, b - first * row_s) for a, b in stretches if a < end and b > start)
-        sections.append(Section(first, rows, inside))
+        sections.append(EditSection(first, rows, inside))
     return sections
 
 
