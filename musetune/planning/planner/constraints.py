@@ -142,15 +142,15 @@ class PlanConstraints:
 
     ``keys``: those to choose from. ``bars`` or ``seconds``: the length, of which one may be given. ``form``: (label,
     bars or None) of the first sections; ``closed``: there are no others. ``content(key, meter, sections)``: bars by
-    (label, number), in a song of these sections. ``unit``: bars of a progression of which the first section shall hold a whole number, where its length is
-    free.
+    (label, number), in a song of these sections. ``unit``: bars of a progression of which the first section shall hold
+    a whole number, where its length is free.
 
     What a prompt's everyday words mean narrows what is free: ``genres`` and ``meters`` to choose from (empty: any),
     ``tempo``: fewest and most beats a minute, ``chords``: most in a bar that is written, ``least_open``: fewest bars of
     a song whose length nobody named, ``phrase``: bars of which sections that the model makes up hold a whole number
     where they can, ``names``: what the labels of ``form`` are called, ``prior``: what the style wants, ``style``: its
-    name, or several parted by commas, ``near``: whether a form's whole phrases go before its length in seconds, ``usual``: (label,
-    bars) of the sections of ``form`` whose bars are open, near which they stay where the song's length allows it.
+    name, or several parted by commas, ``near``: whether a form's whole phrases go before its length in seconds,
+    ``usual``: (label, bars) of the sections of ``form`` whose bars are open, near which they stay where they can.
     """
 
     genre: str | None = None

@@ -118,7 +118,8 @@ def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) 
 def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random, exactly: bool) -> PlanConstraints:
     """``pins`` with the form that the prompt words, or one of the style's, or a usual one.
 
-    ``exactly``: the caller pins the seconds; those that a prompt tells give way to whole choruses. A form that what is pinned cannot hold is left out.
+    ``exactly``: the caller pins the seconds; those that a prompt tells give way to whole choruses. A form that what is
+    pinned cannot hold is left out.
     """
     if pins.form:
         return pins
@@ -140,7 +141,7 @@ def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random
 def _with_form_of_length(
     pins: PlanConstraints, reading: PromptReading, rng: random.Random, exactly: bool
 ) -> PlanConstraints:
-    """``pins`` with a form of the style, or a usual one, that is about as long as the bars or seconds that are pinned."""
+    """``pins`` with a form of the style, or a usual one, that is about as long as the pinned bars or seconds."""
     if reading.dense:
         return pins
     bars = pins.bars or _bars_about(pins, reading)

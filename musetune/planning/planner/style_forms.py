@@ -125,7 +125,7 @@ def _cost(variant: LabelledBars, form: LabelledBars, bars: int) -> float:
     return stretch + extra + (0.0 if len(variant) <= 2 * MOST_NAMED else 1.0)
 
 
-# -- styles of one section again and again ------------------------------------------------------------------------------
+# -- styles of one section again and again -----------------------------------------------------------------------------
 
 
 def chorus_bars(style: SongStyle) -> int:

@@ -6,6 +6,7 @@ and where a chord would go on for too long into the next section, its bars are l
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -68,7 +69,10 @@ def with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random
     order = {mode: rng.sample(texts, len(texts)) for mode, texts in style.progressions}
 
     def content(key: Key, meter: Meter, sections: LabelledBars) -> Bars:
-        progressions = [progression_bars(text, key.mode, meter) for text in order.get(key.mode, ())]
+        texts = order.get(key.mode, ())
+        progressions: list[Sequence[PlanBar]] = [progression_bars(text, key.mode, meter) for text in texts]
+            progression_bars(text, key.mode, meter) for text in order.get(key.mode, ())
+        ]
         if reading.palette:
             progressions = _within_palette(progressions, reading.palette)
         lengths: dict[str, int | None] = dict(sections or pins.form)
@@ -126,7 +130,7 @@ def _release_static(bars: Bars, sections: LabelledBars, hold: int, home: bool) -
     if home:
         known.setdefault(song[-1], (PlanChord(0, 0, "maj"),))
     while run := next((run for run in _runs(known, song) if len(run) > hold), None):
-        ends = [place for place, after in zip(run, run[1:], strict=False) if after[1] == 0]
+        ends = [place for place, after in itertools.pairwise(run) if after[1] == 0]
         place = run[-1] if home and ends[0] == song[-1] else ends[0]
         known.pop(place)
         bars.pop(place, None)

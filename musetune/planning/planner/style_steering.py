@@ -41,6 +41,7 @@ SLASH_PULL = 30.0  # the same for chords over another bass, which are rare
 RHYTHM_PULL = 5.0  # nats for each chord that is lacking
 CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
 HOME = 16.0  # nats for a tonic in a song's last bar, where the song comes home
+ROUND_END = 10.0  # nats for a tonic or dominant there, where the song goes round
 LEAD_HOME = 8.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
 PATIENCE = 4.0  # nats against a tonic there that goes on for too long: the song ends at home all the same
 PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
@@ -266,7 +267,7 @@ class StyleSteering:
         if last and ends:
             out += HOME * home
         elif last:
-            out += CLOSE * (home + half)
+            out += (ROUND_END if self.label == self.form[-1] else CLOSE) * (home + half)
         elif bar == count - 2 and ends and self.prior.approaches:
             out += LEAD_HOME * _leading_home(self.prior.approaches[self.mode], self.mode)
         elif (bar + 1) % PHRASE_BARS == 0:
