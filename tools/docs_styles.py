@@ -111,7 +111,7 @@ the package, and one of the same name takes its place. Several styles in a file 
 | `genre` | one or several of pop, rock, jazz, blues, classical, electronic |
 | `meters` | time signatures with weights |
 | `tempo` | fewest and most beats a minute, 30–300; in 6/8 of dotted quarters |
-| `mode` | `major` or `minor` |
+| `mode` | `major` or `minor`, or both with weights |
 | `feel` | `straight`, `swing` or `shuffle`; or a mapping: `kind` one of these, `ratio` 0.5–0.75 the share of a unit that its first half lasts (straight 0.5, else 2/3), `unit` 8 or 16, the notes that are long and short |
 | `chords_a_bar` | chord changes in a bar: first quartile, median, third quartile of songs of the style |
 | `hold` | most bars on one chord |
