@@ -69,8 +69,32 @@ print(chorus.purpose)
 | `loop`, `riff`, `vamp` | one section of 4 or 8 bars, or as long as you say |
 | `12-bar blues`, `blues, 24 bars` | one or several choruses |
 
+"No bridge" or "without a chorus" leaves a section out of the style's form.
+
 Section names are intro, verse, pre-chorus, chorus, refrain, hook, bridge, middle eight, solo, interlude, break, breakdown,
 build, drop, vamp, outro and coda. `three chords` limits a plan to chords on three roots.
+
+## Players in words
+
+| words | meaning |
+|---|---|
+| `no drums`, `without bass or guitar`, `drumless` | these players are silent |
+| `solo piano`, `unaccompanied cello`, `only guitar` | one instrument: a piano is bass, chords and melody |
+| `with horns`, `for flute and strings`, `banjo` | the player of such an instrument plays on it, and plays where the style has it silent |
+
+They stand behind the styles in the plan's `style`, and may be given there: `--style "waltz, no drums, lead on flute"`. The
+players are drums, bass, guitar, keys and lead.
+
+```python
+trio = plan("gypsy waltz without drums, with accordion, 8 bars", seed=1)
+print(trio.style)
+```
+
+## Chords, keys and meters in words
+
+Chords that a prompt writes out, three in a row or two that it calls chords, are the progression of the first section:
+`a song with Am F C G`, `pop with the chords I V vi IV in D`. A meter in numbers goes before the style's. Church modes are
+read as the mode that has their third, and a misspelled style as the one that it is nearest to; remarks say so.
 
 ## A file of your own
 

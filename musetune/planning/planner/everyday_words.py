@@ -96,7 +96,7 @@ DENSE = _any("chorales?|hymns?|baroque|fugue|bach|choral|organ prelude|counterpo
 NAMED_METER = re.compile(
     r"<meter:|<0><0><\d>[ -]<0><[01]><\d>|<0><0><\d> beats|\bin <0><[01]><\d>(?!<| bars| seconds| bpm)|"
     r"\b(?:met(?:er|re)|time signature|triple|compound|duple|(?:common|cut|march|polka) time|alla breve|"
-    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|four-on-the-floor)\b"
+    r"polonaise|siciliana|barcarolle|gigue|sarabande|four-on-the-floor)\b"
 )
 IN_A_MODE = re.compile(  # "in a minor key" is not A minor
     r"<tonic:A> <mode:(\w+)>(?= (?:key|mode|mood|feel|hit|sound|vibe|tonality|scale)\b)"

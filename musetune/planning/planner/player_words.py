@@ -25,8 +25,8 @@ WORDS = {  # for a player whom a prompt excludes
 INSTRUMENTS = {  # words, player, and what it plays on; longer words go first
     "guitar": (
         "nylon guitar|classical guitar:nylon guitar|spanish guitar:nylon guitar|acoustic guitar|jazz guitar|"
-        "clean guitar|muted guitar|overdriven guitar|distorted guitar|distortion guitar:distorted guitar|electric guitar|"
-        "banjo|mandolin|ukulele|sitar"
+        "clean guitar|muted guitar|overdriven guitar|distorted guitar|distortion guitar:distorted guitar|"
+        "electric guitar|banjo|mandolin|ukulele|sitar"
     ),
     "bass": (
         "upright bass|double bass|acoustic bass|electric bass|bass guitar:electric bass|picked bass|fretless bass|"

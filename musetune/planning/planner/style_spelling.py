@@ -60,6 +60,8 @@ def respell(text: str, found: Sequence[SongStyle], file: str | PathLike | None =
                 continue
             for match in difflib.get_close_matches(plain, squeezed, n=1, cutoff=ALIKE):
                 ratio = difflib.SequenceMatcher(None, plain, match).ratio()
+                if plain.startswith(match) and plain != match:  # "bluesy", "swings": a colour, not a slip
+                    continue
                 if match[0] == plain[0] and spelled != squeezed[match] and (best is None or ratio > best[0]):
                     best = ratio, start, end, squeezed[match]
     if best is None:

@@ -46,7 +46,15 @@ def test_misspelled_styles_are_read_with_a_remark(prompt: str, style: str) -> No
 
 @pytest.mark.parametrize(
     "prompt",
-    ["house of cards", "a trap door", "my soul is tired", "the horse in the rain", "a song", "pop, verse chorus"],
+    [
+        "house of cards",
+        "a trap door",
+        "my soul is tired",
+        "the horse in the rain",
+        "a song",
+        "bluesy rock",
+        "pop, verse chorus",
+    ],
 )
 def test_what_only_sounds_like_a_style_is_none(prompt: str) -> None:
     reading = read_everyday_words(prompt)
