@@ -193,7 +193,8 @@ def _chords(bars: list[BandBar], name: str, player: str, ending: bool) -> Iterat
     groove = CHORDS[name]
     before: tuple[int, ...] = ()
     for index, place in enumerate(bars):
-        bar = replace(place.bar, before=before, span=GUITAR if player == "guitar" else KEYS)
+        low, high = GUITAR if player == "guitar" else KEYS
+        bar = replace(place.bar, before=before, span=(low + place.shape.lift, high + place.shape.lift))
         strikes = list(groove(bar))
         if ending and index == len(bars) - 1 and strikes:
             first = [s for s in strikes if s.step == strikes[0].step]

@@ -27,6 +27,8 @@ SUNG = {
 MOVES = {0: 2.6, 1: 2.7, -1: 3.0, 2: 1.2, -2: 1.2, 3: 0.8, -3: 0.5, 4: 0.6, -4: 0.3}  # scale steps from note to note
 LEANING = 0.45  # share of notes that may lean
 PASSING = 0.5  # share of a fast line's beats after the first that may have any tone of the scale
+CANDIDATES = 6  # motifs of which the one is sung that has nearest to as many notes as the section's density asks
+FEWEST, MORE = 0.3, 1.05  # notes a pulse at density 0, and what density 1 adds
 PLANS = ("abac", "aabc", "abbc", "abcd")  # motifs of a phrase's bars; the last one closes
 
 
@@ -76,20 +78,23 @@ def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     """Four-bar phrases of two or three motifs, closed by a long note and a breath."""
     chance = random.Random(f"{section.seed}:phrases")
     plan = chance.choice(PLANS)
+    breath = section.breath * min(2 * (1.3 - section.density), 1.2)  # a full section leaves out fewer bars
     motifs: dict[tuple[str, int], Motif] = {}
     last: float = section.middle
     for start in range(0, len(section.bars), PHRASE):
         bars = section.bars[start : start + PHRASE]
         final = start + PHRASE >= len(section.bars)
         last = (last + section.middle) / 2 + chance.choice((-2, 0, 2)) if start else last
-        if section.breath and len(bars) == PHRASE and chance.random() < section.breath:
+        rests = chance.random() < breath
+        if rests and len(bars) == PHRASE:
             bars = bars[:-1]
         for offset, bar in enumerate(bars):
             closes = offset == len(bars) - 1
             name = "close" if closes else plan[offset]
             key = (name + ("!" if closes and final else ""), len(bar.pulses))
             if key not in motifs:
-                motifs[key] = _closing(bar, chance, final) if closes else _motif(bar, chance, section.density)
+                own = random.Random(f"{section.seed}:{key}")
+                motifs[key] = _closing(bar, own, final) if closes else _motif(bar, own, section.density)
             for strike in _sing(section, start + offset, motifs[key], last):
                 last = strike.pitch
                 yield start + offset, strike
@@ -100,7 +105,11 @@ def riff(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     chance = random.Random(f"{section.seed}:riff")
     bars = section.bars
     size = chance.choice((1, 2, 2))
-    figures = {(i, n): _figure(bar, chance) for i in range(size) for n, bar in {len(b.pulses): b for b in bars}.items()}
+    figures = {
+        (i, n): _nearest([_figure(bar, chance) for _ in range(CANDIDATES)], bar, section.density)
+        for i in range(size)
+        for n, bar in {len(b.pulses): b for b in bars}.items()
+    }
     answers = {n: _closing(bar, chance, False) for n, bar in {len(b.pulses): b for b in bars}.items()}
     for index, bar in enumerate(bars):
         answer = index % PHRASE == PHRASE - 1
@@ -111,18 +120,19 @@ def riff(section: LeadSection) -> Iterator[tuple[int, Strike]]:
 
 def bebop_line(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     """Lines of eighths over two or three bars: chord tones on most beats, steps between; then a rest."""
-    chance = random.Random(f"{section.seed}:bebop")
+    chance, rhythm = random.Random(f"{section.seed}:bebop"), random.Random(f"{section.seed}:bebop lines")
     last, index, direction = section.middle, 0, -1
     while index < len(section.bars):
-        length = min(chance.choice((2, 2, 3)), len(section.bars) - index)
+        length = min(rhythm.choice((2, 2, 3)), len(section.bars) - index)
         for offset in range(length):
             bar = section.bars[index + offset]
             final = offset == length - 1
             places = [pulse.start + half for pulse in bar.pulses for half in (0, pulse.steps - 2)]
             if offset == 0:
-                places = places[chance.choice((0, 1, 2, 3)) :]
+                places = places[rhythm.choice((0, 1, 2, 3)) :]
             if final:
-                places = places[: max(2, len(places) // 2 + chance.choice((-1, 0, 1)))]
+                going = round(len(places) * (0.1 + 0.6 * section.density))
+                places = places[: max(2, going + rhythm.choice((-1, 0, 1)))]
             for at, step in enumerate(places):
                 chord = bar.chord_at(step)
                 if chord is None or chord.root is None:
@@ -161,7 +171,7 @@ def call_and_response(section: LeadSection) -> Iterator[tuple[int, Strike]]:
                 if place == 1
                 else _tail(bar, chance)
                 if name == "fill"
-                else _motif(bar, chance, 0.75)
+                else _motif(bar, random.Random(f"{section.seed}:{key}"), section.density)
             )
         for strike in _sing(section, index, motifs[key], section.middle, blues=True):
             yield index, strike
@@ -189,17 +199,22 @@ def _draw_moves(count: int, chance: random.Random) -> tuple[int, ...]:
 
 
 def _motif(bar: GrooveBar, chance: random.Random, density: float) -> Motif:
-    """A bar that moves: at least two notes, none of them alone in a busy bar."""
-    weights = {
-        cell: weight * (1.0 if cell in "qs" else 1.6 - density if cell == "-" else 0.4 + density)
-        for cell, (_, weight) in SUNG.items()
-    }
-    while True:
+    """A bar that moves: of several with at least two notes the one that has nearest to as many as the density asks."""
+    weights = {cell: weight for cell, (_, weight) in SUNG.items()}
+    drawn: list[Motif] = []
+    while len(drawn) < CANDIDATES:
         cells = chance.choices(list(weights), list(weights.values()), k=len(bar.pulses))
         places = _places(bar, cells)
         if len(places) >= min(2, len(bar.pulses)) and (places[0] <= 4 or len(bar.pulses) == 1):
             leaning = tuple(chance.random() < LEANING for _ in places[:-1])
-            return Motif(places, _draw_moves(len(places), chance), leaning)
+            drawn.append(Motif(places, _draw_moves(len(places), chance), leaning))
+    return _nearest(drawn, bar, density)
+
+
+def _nearest(motifs: Sequence[Motif], bar: GrooveBar, density: float) -> Motif:
+    """The motif whose number of notes is nearest to what a density asks for; of two the one with more."""
+    wanted = len(bar.pulses) * (FEWEST + MORE * density)
+    return min(motifs, key=lambda motif: (abs(len(motif.places) - wanted), -len(motif.places)))
 
 
 def _closing(bar: GrooveBar, chance: random.Random, final: bool) -> Motif:
