@@ -126,7 +126,8 @@ def play(
     out = {}
     for player, name in grooves.items():
         check_groove(player, name)
-        own = [replace(b, bar=replace(b.bar, seed=f"{seed}:{player}:{b.label}")) for b in bars]
+        kept = f"{seed}:{player}" if player in ("drums", "bass") else ""  # one pattern for the song, more or less full
+        own = [replace(b, bar=replace(b.bar, seed=f"{seed}:{player}:{b.label}", song=kept)) for b in bars]
         if player == "drums":
             notes = list(_drums(own, name, ending)) if name in DRUMS else []
         elif player == "bass":

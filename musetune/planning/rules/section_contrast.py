@@ -131,7 +131,8 @@ def _thin(section: _Section, most: float, sheet: LeadSheet) -> None:
         end = max(note.start + note.beats for note in group)
         before = groups[at - 1]
         touching = max(note.start + note.beats for note in before) >= group[0].start - 0.1
-        groups[at - 1] = [replace(note, beats=end - note.start) for note in before] if touching else before
+        if touching:
+            before[:] = [replace(note, beats=end - note.start) for note in before]
         del groups[at]
 
 

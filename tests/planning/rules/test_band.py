@@ -176,7 +176,7 @@ def test_a_section_follows_its_purpose() -> None:
 
 
 CONTRASTING = ("bossa nova", "country", "disco", "funk", "reggae", "salsa", "swing", "synthwave")
-ROLES = (SectionPurpose(), SectionPurpose(0.4, 0.3, 0.2), SectionPurpose(), SectionPurpose(0.55, 0.45, 0.2))
+ROLES = (SectionPurpose(), SectionPurpose(0.4, 0.3, 0.2))
 
 
 @pytest.mark.parametrize("name", CONTRASTING)
@@ -184,7 +184,7 @@ def test_all_players_follow_the_purposes_of_a_verse_and_a_chorus(name: str) -> N
     """In a whole arrangement a chorus has more notes a bar, is louder, and its chords and lead lie higher."""
     style = find_style(song(), name, None)
     assert style is not None
-    sheet = song(("verse", "chorus", "verse", "chorus"), text="| C | Am | F | G |" * 2)
+    sheet = song(("verse", "chorus"), text="| C | Am | F | G |" * 2)
     sheet = replace(sheet, sections=tuple(replace(s, purpose=p) for s, p in zip(sheet.sections, ROLES)))
     figures: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     for seed in range(4):
@@ -193,7 +193,7 @@ def test_all_players_follow_the_purposes_of_a_verse_and_a_chorus(name: str) -> N
         for player, stem in stems.items():
             for section in (0, 1) if stem.notes else ():
                 notes = inside(stem.notes, sheet, section)
-                row = (len(notes) / 8, float(np.mean([n[3] for n in notes])), float(np.mean([n[2] for n in notes])))
+                row = (len(notes) / 8, max(n[3] for n in notes), float(np.mean([n[2] for n in notes])))
                 figures.setdefault((player, section), []).append(row)
     for player in {player for player, _ in figures}:
         verse, chorus = (np.mean(figures[player, section], axis=0) for section in (0, 1))

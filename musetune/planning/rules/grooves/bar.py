@@ -74,6 +74,7 @@ class GrooveBar:
         count: Bars of the section.
         density: How much is played, 0–1.
         seed: What random choices follow from; equal in sections that come back.
+        song: What the choice of a pattern follows from where a player keeps one for all sections.
         before: Pitches that the player struck last.
         span: Lowest and highest MIDI pitch of a player of chords.
     """
@@ -85,6 +86,7 @@ class GrooveBar:
     count: int = 4
     density: float = 0.8
     seed: str = "0"
+    song: str = ""
     before: tuple[int, ...] = ()
     span: tuple[int, int] = (48, 79)
 
@@ -116,8 +118,8 @@ class GrooveBar:
 
     @property
     def theme(self) -> random.Random:
-        """Chance that is equal in all bars of a section."""
-        return random.Random(self.seed)
+        """Chance that is equal in all bars of a section, or of the song where ``song`` says so."""
+        return random.Random(self.song or self.seed)
 
     @property
     def chance(self) -> random.Random:

@@ -230,8 +230,9 @@ def broken(bar: GrooveBar, order: tuple[int, ...], size: int, loudness: float = 
             pitch = voices[tone % len(voices)] + 12 * (tone // len(voices))
             pitch -= 12 * (pitch > bar.span[1] + 7)
             yield Strike(step, lengths * 1.5, pitch, loudness + (0.1 if step == 0 else 0))
-            if bar.full and any(step == pulse.start for pulse in bar.pulses) and pitch != voices[0]:
-                yield Strike(step, lengths * 1.5, voices[0], loudness)
+            other = voices[-1] if pitch == voices[0] else voices[0]
+            if bar.full and other != pitch and any(step == pulse.start for pulse in bar.pulses):
+                yield Strike(step, lengths * 1.5, other, loudness)
 
 
 def arpeggio(bar: GrooveBar) -> Iterator[Strike]:

@@ -6,6 +6,7 @@ nearest tone of the chord that sounds.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from musetune.symbols import Chord, Key
 from musetune.symbols.key import SCALES
 
 PHRASE = 4  # bars
+SCALE_STEP = 12 / 7  # semitones
 # What a pulse of four steps sings, by how many notes it has, and how often; a pulse of six stretches it
 SUNG = {
     "-": ((), 1.0),  # the note before goes on
@@ -27,6 +29,7 @@ SUNG = {
 MOVES = {0: 2.6, 1: 2.7, -1: 3.0, 2: 1.2, -2: 1.2, 3: 0.8, -3: 0.5, 4: 0.6, -4: 0.3}  # scale steps from note to note
 LEANING = 0.45  # share of notes that may lean
 PASSING = 0.5  # share of a fast line's beats after the first that may have any tone of the scale
+PULL = 0.4  # how far each bar goes back to where its motif lies in the middle; a phrase begins there
 CANDIDATES = 6  # motifs of which the one is sung that has nearest to as many notes as the section's density asks
 FEWEST, MORE = 0.3, 1.05  # notes a pulse at density 0, and what density 1 adds
 PLANS = ("abac", "aabc", "abbc", "abcd")  # motifs of a phrase's bars; the last one closes
@@ -59,7 +62,7 @@ class LeadSection:
     @property
     def middle(self) -> float:
         """The pitch around which it moves."""
-        return self.low + (self.high - self.low) * (0.26 + 0.42 * self.height)
+        return self.low + (self.high - self.low) * (0.22 + 0.52 * self.height)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ class Motif:
     moves: tuple[int, ...]
     leaning: tuple[bool, ...] = ()
 
+    @property
+    def rise(self) -> float:
+        """Semitones by which its notes lie above where it comes from, in the mean."""
+        return SCALE_STEP * sum(itertools.accumulate(self.moves)) / max(len(self.moves), 1)
+
 
 def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     """Four-bar phrases of two or three motifs, closed by a long note and a breath."""
@@ -84,7 +92,6 @@ def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     for start in range(0, len(section.bars), PHRASE):
         bars = section.bars[start : start + PHRASE]
         final = start + PHRASE >= len(section.bars)
-        last = (last + section.middle) / 2 + chance.choice((-2, 0, 2)) if start else last
         rests = chance.random() < breath
         if rests and len(bars) == PHRASE:
             bars = bars[:-1]
@@ -95,6 +102,8 @@ def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
             if key not in motifs:
                 own = random.Random(f"{section.seed}:{key}")
                 motifs[key] = _closing(bar, own, final) if closes else _motif(bar, own, section.density)
+            away = section.middle - motifs[key].rise - last
+            last += away * (PULL if offset else 1)
             for strike in _sing(section, start + offset, motifs[key], last):
                 last = strike.pitch
                 yield start + offset, strike
@@ -114,7 +123,7 @@ def riff(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     for index, bar in enumerate(bars):
         answer = index % PHRASE == PHRASE - 1
         motif = answers[len(bar.pulses)] if answer else figures[index % size, len(bar.pulses)]
-        for strike in _sing(section, index, motif, section.middle, pentatonic=True):
+        for strike in _sing(section, index, motif, section.middle - motif.rise, pentatonic=True):
             yield index, strike
 
 
@@ -173,7 +182,7 @@ def call_and_response(section: LeadSection) -> Iterator[tuple[int, Strike]]:
                 if name == "fill"
                 else _motif(bar, random.Random(f"{section.seed}:{key}"), section.density)
             )
-        for strike in _sing(section, index, motifs[key], section.middle, blues=True):
+        for strike in _sing(section, index, motifs[key], section.middle - motifs[key].rise, blues=True):
             yield index, strike
 
 
