@@ -14,7 +14,7 @@ from musetune.analysis.service.worker import WorkerDeath
 from musetune.serve import edit_markup, markup
 from musetune.serve.choice import choice
 from musetune.serve.edit_order import KEPT, KINDS, LOOPS, STRETCHES, EditOrder
-from musetune.serve.edit_work import EditResult, EditSource, edit, source_of_recording, source_of_take
+from musetune.serve.edit_work import EditResult, EditSource, edit, source_of_recording
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import GenerateTab, clip_fields
 from musetune.serve.history import TakeHistory
@@ -160,14 +160,14 @@ class EditTab:
         one = history.get(number) if data.get("action") == "edit" and isinstance(number, int) else None
         if one is None:
             return tuple(gr.skip() for _ in range(9))
-        return *self._shown(source_of_take(one)).values(), gr.update(selected=TAB)
+        return *self._shown(EditSource.of_take(one.name, one.take)).values(), gr.update(selected=TAB)
 
     def continue_from(self, source: EditSource | None, take: Take | None) -> tuple[Any, ...]:
         """What came of an edit as what is edited next."""
         if source is None or take is None:
             return tuple(gr.skip() for _ in range(8))
         name = source.name if source.name.endswith(", edited") else f"{source.name}, edited"
-        return tuple(self._shown(EditSource(name, take.files["WAV"], take.sheet, take.order, take.latents)).values())
+        return tuple(self._shown(EditSource.of_take(name, take)).values())
 
     def analyse(self, path: str, request: gr.Request | None = None) -> Iterator[Update]:
         """Hear a recording: how far it is, and at last its bars."""

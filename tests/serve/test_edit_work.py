@@ -22,7 +22,7 @@ from musetune.pipeline.loop_sets import level_loops
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.serve import edit_markup, markup
 from musetune.serve.edit_order import EditOrder, read_stretches
-from musetune.serve.edit_work import EditSource, edit, source_of_take
+from musetune.serve.edit_work import EditSource, edit
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.history import TakeHistory
 from musetune.serve.work import Order, Take, load, play
@@ -43,7 +43,7 @@ def source(pipe: Any, tmp_path_factory: pytest.TempPathFactory) -> EditSource:
     """Four bars of 1.5 s, which ring out."""
     order = Order(CHORDS, bpm=160, prompt="pop", bars=4, ending="rings out", steps=1, seed=2)
     take = play(pipe, order, tmp_path_factory.mktemp("takes"))
-    return source_of_take(TakeHistory().add(take).takes[0])
+    return EditSource.of_take("take", take)
 
 
 def edit_takes(*arguments: Any) -> tuple[Take, ...]:

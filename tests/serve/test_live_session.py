@@ -203,8 +203,6 @@ def test_one_plays_at_a_time() -> None:
     with pytest.raises(ValueError, match="'Hm'"):
         stage.open("d", LiveSettings("Hm"))
     assert not turn.locked()
-    with pytest.raises(ValueError, match="without --server"):
-        LiveStage(SimpleNamespace(), turn).open("e", BAR)  # type: ignore[arg-type]
 
 
 def frames(body: bytes) -> list[dict[str, Any]]:
