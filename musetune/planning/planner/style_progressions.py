@@ -71,8 +71,6 @@ def with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random
     def content(key: Key, meter: Meter, sections: LabelledBars) -> Bars:
         texts = order.get(key.mode, ())
         progressions: list[Sequence[PlanBar]] = [progression_bars(text, key.mode, meter) for text in texts]
-            progression_bars(text, key.mode, meter) for text in order.get(key.mode, ())
-        ]
         if reading.palette:
             progressions = _within_palette(progressions, reading.palette)
         lengths: dict[str, int | None] = dict(sections or pins.form)
