@@ -3,9 +3,9 @@
     python benchmarks/plans.py [--half dev] [--seeds 3] [--out plans.json] [--sheets FILE] [--timed 3]
 
 plans_prompts_dev.jsonl is for development (200 prompts), plans_prompts_test.jsonl and plans_prompts_fresh.jsonl (100
-each, of the latter more than half with a length) for measuring alone, written in the manner in which people ask. A row names a style of plans_styles.yaml, which says what public descriptions of that
-style expect, and what the prompt's own words add: tempo, meter, key, form, length. Nothing here reads the planner's own
-table of styles.
+each, of the latter more than half with a length) for measuring alone, written in the manner in which people ask. A row
+names a style of plans_styles.yaml, which says what public descriptions of that style expect, and what the prompt's own
+words add: tempo, meter, key, form, length. Nothing here reads the planner's own table of styles.
 
 - meter: is one of the style's, or the one that is worded
 - tempo: lies in the style's ranges, or in those of the words
