@@ -20,8 +20,8 @@ words add: tempo, meter, key, form, length. Nothing here reads the planner's own
 - sections close: share of the sections that end on the tonic, its relative or a dominant, lead by a fifth or semitone
   to what follows, or are loops
 - ending: the last chord is the tonic, or turns around to the beginning, as the style wants it
-- cadence: a plan that ends on the tonic comes there from V, IV or vii°, or from the ♭VII or ♭II of styles that do not end
-  on cadences alone; where the style ends on cadences, a plan that ends elsewhere has none
+- cadence: a plan that ends on the tonic comes there from V, IV or vii°, or from the ♭VII or ♭II of styles that do not
+  end on cadences alone; where the style ends on cadences, a plan that ends elsewhere has none
 - chords: the share of the time with sevenths, dominant sevenths or triads lies between the 5th and 95th percentile of
   the style's songs, or in the range of the descriptions
 
