@@ -45,6 +45,7 @@ CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
 HOME = 16.0  # nats for a tonic in a song's last bar, where the song comes home
 ROUND_END = 10.0  # nats for a tonic or dominant there, where the song goes round
 LEAD_HOME = 8.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
+LEAD_ROUND = 4.0  # the same where the song goes round
 PATIENCE = 4.0  # nats against a tonic there that goes on for too long: the song ends at home all the same
 PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
 APPROACH = 0.8  # nats for chords that lead to these in the bar before
@@ -291,8 +292,8 @@ class StyleSteering:
             out += HOME * home
         elif last:
             out += (ROUND_END if self.label == self.form[-1] else CLOSE) * (home + half)
-        elif bar == count - 2 and ends and self.prior.approaches:
-            out += LEAD_HOME * _leading_home(self.prior.approaches[self.mode], self.mode)
+        elif bar == count - 2 and self.label == self.form[-1] and self.prior.approaches:
+            out += (LEAD_HOME if ends else LEAD_ROUND) * _leading_home(self.prior.approaches[self.mode], self.mode)
         elif (bar + 1) % PHRASE_BARS == 0:
             out += PHRASE_CLOSE * (home + half)
         elif bar == count - 2:
