@@ -25,12 +25,16 @@ from musetune.symbols.qualities import FLAT_DEGREES, degree_semitones
 
 
 class PlanChord(NamedTuple):
-    """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root."""
+    """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root.
+
+    ``intervals`` are those of `Chord` where the words of the plan language, which have qualities alone, do not say them.
+    """
 
     step: int
     degree: int
     quality: str
     bass: int = 0
+    intervals: tuple[int, ...] = ()
 
 
 PlanBar = tuple[PlanChord, ...]
@@ -141,7 +145,8 @@ def absolute(chord: PlanChord, key: Key) -> Chord:
     """The chord in ``key``, spelled as the key does."""
     if chord.quality == "N":
         return Chord(None, "N")
-    return Chord(key.name_of((key.tonic_pc + chord.degree) % 12), chord.quality, FLAT_DEGREES[chord.bass])
+    root = key.name_of((key.tonic_pc + chord.degree) % 12)
+    return Chord(root, chord.quality, FLAT_DEGREES[chord.bass], chord.intervals)
 
 
 def relative(chord: Chord, key: Key, step: int) -> PlanChord:
