@@ -27,7 +27,7 @@ from musetune.symbols.qualities import FLAT_DEGREES, degree_semitones
 class PlanChord(NamedTuple):
     """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root.
 
-    ``intervals`` are those of `Chord` where the words of the plan language, which have qualities alone, do not say them.
+    ``intervals`` are those of `Chord` where the words of the plan language, which have qualities alone, lack them.
     """
 
     step: int
