@@ -237,7 +237,7 @@ def test_what_is_pinned_or_worded_goes_before_the_style() -> None:
     assert (same.genre, same.meter, same.keys, same.bpm) == ("jazz", Meter(3, 4), (Key("D", "minor"),), 150.0)
     assert (same.form, same.genres, same.meters, same.tempo) == ((("A", 4),), (), (), None)
     worded = narrow(PlanConstraints(), "techno in 3/4 at 90 bpm, AABA")
-    assert (worded.meters, worded.tempo) == ((), None)
+    assert (worded.meters, worded.tempo) == (("3/4",), None)
     assert [label for label, _ in worded.form] == list("AABA")
     chords = PlanConstraints(content=lambda _key, _meter, _sections: {})
     assert narrow(chords, "techno").content is chords.content
