@@ -56,6 +56,18 @@ assert chorus.purpose is not None and chorus.purpose.dynamics > 0
 print(chorus.purpose)
 ```
 
+`plan_expression` says the same as an `Expression`: a curve of loudness in LUFS (a section as loud as usual lies at -16;
+harder strokes and more notes add to it), the swing of the style at the tempo, and harmonic complexity; of an arrangement
+also onsets a second and syncopation. `musetune plan --json` and `musetune compose --json` print it under `expression`. No
+network follows it yet.
+
+```python
+from musetune.planning.arranger.plan_expression import plan_expression
+
+expression = plan_expression(song)
+print(expression.loudness_db[:2], expression.swing)
+```
+
 ## Forms in words
 
 | words | form |

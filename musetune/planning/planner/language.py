@@ -31,12 +31,16 @@ ODD_NAMES = ("B#", "E#", "Cb", "Fb")
 
 
 class PlanChord(NamedTuple):
-    """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root."""
+    """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root.
+
+    ``intervals`` are those of `Chord` where the words of the plan language, which have qualities alone, lack them.
+    """
 
     step: int
     degree: int
     quality: str
     bass: int = 0
+    intervals: tuple[int, ...] = ()
 
 
 PlanBar = tuple[PlanChord, ...]
@@ -158,7 +162,7 @@ def absolute(chord: PlanChord, key: Key) -> Chord:
     scale = SCALES[key.mode]
     if len(name) > 2 or (name in ODD_NAMES and chord.degree not in scale):
         name = (FLATS if key.uses_flats else SHARPS)[pc]
-    return Chord(name, chord.quality, FLAT_DEGREES[chord.bass])
+    return Chord(name, chord.quality, FLAT_DEGREES[chord.bass], chord.intervals)
 
 
 def relative(chord: Chord, key: Key, step: int) -> PlanChord:

@@ -157,6 +157,7 @@ class Planner:
         """
         import torch
 
+        from musetune.planning.planner.altered_chords import with_altered_chords
         from musetune.planning.planner.constrained_decoding import PlanGrammar
         from musetune.planning.planner.grammar import parse
         from musetune.planning.planner.prompt_constraints import narrow
@@ -193,7 +194,7 @@ class Planner:
                 **drawing,
             )
         words = [[grammar.word_of_token.get(token, END) for token in row] for row in out[:, 1:].tolist()]
-        return [parse(row, one) for row, one in zip(words, pins, strict=True)]
+        return [with_altered_chords(parse(row, one), one) for row, one in zip(words, pins, strict=True)]
 
 
 def _remark_length(plan: Plan) -> None:

@@ -267,6 +267,8 @@ def _pattern(style: SongStyle) -> re.Pattern[str]:
 def progression_bars(text: str, mode: str, meter: Meter) -> tuple[PlanBar, ...]:
     """The bars of a progression that is written in C major or A minor; two chords share a bar by its beats.
 
+    Chords keep their alterations (``PlanChord.intervals``).
+
     Raises:
         ValueError: For a bar without a chord or with more than two, and for what is no chord.
 
@@ -282,8 +284,8 @@ def progression_bars(text: str, mode: str, meter: Meter) -> tuple[PlanBar, ...]:
         middle = (meter.beats_per_bar + 1) // 2 * steps_per_beat(meter)
         bars.append(
             tuple(
-                relative(Chord.parse(name), TONICS[mode], 0 if index == 0 else middle)
-                for index, name in enumerate(names)
+                relative(chord, TONICS[mode], 0 if index == 0 else middle)._replace(intervals=chord.intervals)
+                for index, chord in enumerate(map(Chord.parse, names))
             )
         )
     return tuple(bars)
