@@ -20,6 +20,7 @@ from musetune.planning.planner.vocabulary import LETTERS, MOST_SECTION
 from musetune.symbols import Key, Meter
 
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
+POWER_PROGRESSIONS = 0.75  # in styles with power chords, which the transformer hardly knows
 CADENCES = (7, 5)  # degrees, semitones above the tonic, that lead home everywhere: V and IV
 WEAK = {"major": (0, 2, 4, 9), "minor": (0, 3, 8)}  # that share too much with the tonic, or lead to V instead
 OPEN_END = (0, 5, 7)  # degrees on which a song that goes round may stop: I, IV, V
@@ -65,7 +66,8 @@ def with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random
         return pins
     always = chorus_bars(style) > 0
     labels = list(dict.fromkeys(label for label, _ in pins.form)) or list(LETTERS[:FREE_LETTERS])
-    chosen = [label for label in labels if rng.random() < (1 if always or reading.palette else PROGRESSIONS)]
+    share = POWER_PROGRESSIONS if dict(style.vocabulary).get("power", (0, 0))[1] > 0 else PROGRESSIONS
+    chosen = [label for label in labels if rng.random() < (1 if always or reading.palette else share)]
     order = {mode: rng.sample(texts, len(texts)) for mode, texts in style.progressions}
 
     def content(key: Key, meter: Meter, sections: LabelledBars) -> Bars:
@@ -85,7 +87,7 @@ def with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random
             out |= {(label, bar): bars[bar % len(bars)] for bar in range(lengths.get(label) or MOST_SECTION)}
         home = bool(sections) and (prior.home or sections[-1][0] == "outro")
         if sections and not always and not reading.form.loop:
-            _release_ending(out, sections, prior.approaches[key.mode] if home else None)
+            _release_ending(out, sections, prior.approaches[key.mode], home)
         if style.hold is not None:
             _release_static(out, sections, style.hold, home and style.hold > 1)
         return out
@@ -155,16 +157,16 @@ def _runs(bars: Bars, song: Sequence[tuple[str, int]]) -> Iterator[list[tuple[st
         yield run
 
 
-def _release_ending(bars: Bars, sections: LabelledBars, leading: Sequence[int] | None) -> None:
+def _release_ending(bars: Bars, sections: LabelledBars, leading: Sequence[int], home: bool) -> None:
     """Leave to the transformer the bars in which a song must end otherwise than its progression goes.
 
-    ``leading``: degrees from which the song comes home; None: it may go round.
+    ``leading``: degrees from which the song comes home; ``home``: whether it does, or may go round.
     """
     label, count = sections[-1]
     last, before = (label, count - 1), (label, count - 2)
     end = [chord.degree for chord in bars.get(last, ())]
-    if leading is None:
-        if end and end[-1] not in OPEN_END:
+    if not home and end and end[-1] != 0:
+        if end[-1] not in OPEN_END:
             bars.pop(last)
         return
     if end and end[-1] != 0:

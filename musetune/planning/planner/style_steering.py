@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from musetune.planning.planner.chord_roles import closing, dominant_degrees, group_starts, leading_home, of_kind
 from musetune.planning.planner.constraints import Content, StylePrior
-from musetune.planning.planner.language import PlanChord, steps_per_beat
+from musetune.planning.planner.language import PlanChord
 from musetune.planning.planner.song_styles import chord_kinds
 from musetune.planning.planner.vocabulary import (
     FIRST,
@@ -43,6 +43,7 @@ CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
 HOME = 16.0  # nats for a tonic in a song's last bar, where the song comes home
 ROUND_END = 10.0  # nats for a tonic or dominant there, where the song goes round
 LEAD_HOME = 8.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
+LEAD_ROUND = 4.0  # the same where the song goes round
 PATIENCE = 4.0  # nats against a tonic there that goes on for too long: the song ends at home all the same
 PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
 APPROACH = 0.8  # nats for chords that lead to these in the bar before
@@ -50,6 +51,7 @@ RESOLVE = 2.0  # nats for the chord a fifth below a dominant seventh, half of it
 ALIKE = 1.5  # nats for the chord of the phrase before, in the same bar of it
 STEP_BASS, STRANGE_BASS = 1.5, 3.0  # nats for a bass by step, and against one that is no chord tone
 PHRASE_BARS = 4
+ONE_TEXTURE = 0.95  # share of power chords in a section that begins with one
 OFF_BEAT = 6.0  # nats against a chord between two beats
 SMOOTHING = 2.0  # chords of the wanted share that count as written at the start
 LEARNED = {"sevenths": 0.35, "outside": 0.15, "slash": 0.1}  # shares in the songs that the transformer learned from
@@ -59,48 +61,6 @@ _STEPS = range(RANGE["step"][0], RANGE["step"][-1] + 1)
 _BASSES = range(RANGE["bass"][0], RANGE["bass"][-1] + 1)
 _METERS = range(RANGE["meter"][0], RANGE["meter"][-1] + 1)
 _LABELS = range(RANGE["label"][0], RANGE["label"][-1] + 1)
-
-
-@lru_cache(maxsize=2)
-def _closing(mode: str) -> tuple[Tensor, Tensor, Tensor]:
-    """(words,) each, 1 where a word is a tonic, a chord to stay open on, or one that leads to these."""
-    home, half, leads = (torch.zeros(len(TOKENS) + 1) for _ in range(3))
-    for word in _CHORDS:
-        degree, quality = chord_at(word)
-        tones = set(QUALITY_INTERVALS[quality])
-        third = 4 if mode == "major" else 3
-        home[word] = degree == 0 and (third in tones or tones == {0, 7}) and not ({4, 10} <= tones)
-        half[word] = degree == 7 and not tones & {3, 11}  # no V with a major seventh, which leads nowhere
-        leads[word] = half[word] or degree in (2, 5)
-    return home, half, leads
-
-
-@lru_cache(maxsize=16)
-def _leading_home(degrees: tuple[int, ...], mode: str) -> Tensor:
-    """(words,) 1 where a word is a chord on one of the degrees that leads home: triads and their sevenths."""
-    out = torch.zeros(len(TOKENS) + 1)
-    _, half, _ = _closing(mode)
-    for word in _CHORDS:
-        degree, quality = chord_at(word)
-        plain = not {6, 8} & set(QUALITY_INTERVALS[quality])  # neither diminished nor augmented
-        out[word] = degree in degrees and plain and (degree != 7 or bool(half[word]))
-    return out
-
-
-@lru_cache(maxsize=1)
-def _dominant_degree() -> dict[int, int]:
-    """Words of dominant sevenths and their degrees."""
-    words = {word: chord_at(word) for word in _CHORDS}
-    return {w: degree for w, (degree, quality) in words.items() if {4, 10} <= set(QUALITY_INTERVALS[quality])}
-
-
-@lru_cache(maxsize=8)
-def _of_kind(kind: str, mode: str) -> Tensor:
-    """(words,) 1 where a word is a chord of the kind, else 0."""
-    out = torch.zeros(len(TOKENS) + 1)
-    for word in _CHORDS:
-        out[word] = kind in chord_kinds(PlanChord(0, *chord_at(word)), mode)
-    return out
 
 
 class StyleSteering:
@@ -178,7 +138,7 @@ class StyleSteering:
         self.last, self.run = self.ends[self.form[first - 1]] if first else (None, 0)
 
     def _observe_chord(self, word: int) -> None:
-        same = word == self.last
+        same = word == self.last or (self._has_power() and chord_at(word)[0] == self._last_root())
         if not self.in_step:
             self.written.append(word)
         self.bars += not self.in_step
@@ -192,6 +152,13 @@ class StyleSteering:
         self.last, self.in_step = word, False
         self.before_bass, self.bass = self.bass, chord_at(word)[0]
         self.ends[self.label] = word, self.run
+
+    def _has_power(self) -> bool:
+        """Whether the style has power chords, so that C5 and C are one chord."""
+        return self.prior.shares.get("power", 0.0) > 0
+
+    def _last_root(self) -> int | None:
+        return None if self.last is None else chord_at(self.last)[0]
 
     def shift(self, scores: Tensor, choices: tuple[int, ...]) -> Tensor:
         """Shift scores.
@@ -245,7 +212,7 @@ class StyleSteering:
             self._set_power(scores)
         for kind in ("sevenths", "outside"):
             if kind in self.prior.shares:
-                scores += self._share_shift(kind) * _of_kind(kind, self.mode)
+                scores += self._share_shift(kind) * of_kind(kind, self.mode)
         if self.prior.closes:
             scores += self._phrase_shift()
         if self.last is not None:
@@ -261,21 +228,21 @@ class StyleSteering:
         out = torch.zeros(len(TOKENS) + 1)
         count = self.counts.get(self.label, 0)
         bar = len(self.written) - self.in_step  # that the chord is in
-        home, half, leads = _closing(self.mode)
+        home, half, leads = closing(self.mode)
         last = bar == count - 1
         ends = self.label == self.form[-1] and self._comes_home()
         if last and ends:
             out += HOME * home
         elif last:
             out += (ROUND_END if self.label == self.form[-1] else CLOSE) * (home + half)
-        elif bar == count - 2 and ends and self.prior.approaches:
-            out += LEAD_HOME * _leading_home(self.prior.approaches[self.mode], self.mode)
+        elif bar == count - 2 and self.label == self.form[-1] and self.prior.approaches:
+            out += (LEAD_HOME if ends else LEAD_ROUND) * leading_home(self.prior.approaches[self.mode], self.mode)
         elif (bar + 1) % PHRASE_BARS == 0:
             out += PHRASE_CLOSE * (home + half)
         elif bar == count - 2:
             out += APPROACH * leads
-        if self.prior.resolves and not last and self.last in _dominant_degree():
-            degree = _dominant_degree()[self.last]
+        if self.prior.resolves and not last and self.last in dominant_degrees():
+            degree = dominant_degrees()[self.last]
             for word in _CHORDS:
                 out[word] += RESOLVE * {5: 1.0, 11: 0.5}.get((chord_at(word)[0] - degree) % 12, 0.0)
         if not self.in_step and bar >= PHRASE_BARS and bar < count - 1:
@@ -300,13 +267,14 @@ class StyleSteering:
 
     def _longest_run(self, degree: int, bar: int) -> int:
         """Bars for which a root would sound in a row, wherever the bar that is written comes in the song."""
-        longest = 1
-        for place in self.places[self.label, bar]:
+        longest, here = 1, (self.label, bar)
+        known = self.roots | {here: [*(self.roots.get(here, ()) if self.in_step else ()), degree]}
+        for place in self.places[here]:
             run = 1
             earlier = self.song[:place][::-1] if not self.in_step else []
             for around, far in ((earlier, -1), (self.song[place + 1 :], 0)):
                 for other in around:
-                    roots = self.roots.get(other)
+                    roots = known.get(other)
                     if not roots or roots[far] != degree:
                         break
                     run += 1
@@ -319,6 +287,8 @@ class StyleSteering:
         """Power chords, which the transformer has hardly seen, are as likely as triads on their root times odds."""
         wanted = self.prior.shares["power"]
         share = min(max(2 * wanted - self._share("power", wanted), 0.02), 0.98) if 0 < wanted < 1 else wanted
+        if 0 < wanted < 1 and self.written:  # one texture a section, that of its first chord
+            share = ONE_TEXTURE if chord_at(self.written[0])[1] == "5" else 1 - ONE_TEXTURE
         for degree in range(12):
             triads = scores[[chord_index(degree, "maj"), chord_index(degree, "min")]].logsumexp(0)
             odds = math.log(share / (1 - share)) if 0 < share < 1 else math.copysign(NEVER, share - 0.5)
@@ -346,7 +316,7 @@ class StyleSteering:
     def _step_shift(self, word: int) -> float:
         if self._is_closed():
             return -2 * NEVER
-        off = (word - _STEPS[0] + 1) % steps_per_beat(self.meter) != 0
+        off = word - _STEPS[0] + 1 not in group_starts(str(self.meter))
         rhythm = 0.0 if self.prior.changes is None else RHYTHM_PULL * min(self._lacking(self.bars), 1.0)
         return rhythm - off * OFF_BEAT
 
@@ -354,7 +324,7 @@ class StyleSteering:
         """Whether the chord that sounds closes its section; the song's last bar may lead home first."""
         if not self.prior.closes or self.last is None or len(self.written) != self.counts.get(self.label):
             return False
-        home, half, _ = _closing(self.mode)
+        home, half, _ = closing(self.mode)
         final = self.label == self.form[-1] and self._comes_home()
         return bool(home[self.last]) or bool(half[self.last] and not final)
 
