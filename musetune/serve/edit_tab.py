@@ -31,6 +31,10 @@ HEARD = "as heard"  # a cover's genre
 NO_SOURCE = markup.hint(
     "Press Edit beside a take in Generate, or drop a recording here: its bars appear, to be clicked."
 )
+NOTES_HINT = markup.hint(
+    "A file of the whole piece as it will be, new bars included, with a track for each player: as Song and musetune "
+    "compose write it. Its notes are played where something is new."
+)
 NO_RESULT = markup.hint("What comes of it plays here, beside what was.")
 log = logging.getLogger(__name__)
 
@@ -52,7 +56,7 @@ class EditTab:
         with gr.Row(elem_classes="mt-columns"):
             with gr.Column(min_width=320):
                 self.recording = gr.File(
-                    label="A recording: audio", file_types=["audio"], type="filepath", elem_id="edit-file", height=130
+                    label="A recording", file_types=["audio"], type="filepath", elem_id="edit-file", height=130
                 )
                 self.piece = gr.HTML(NO_SOURCE, elem_id="edit-piece")
                 self._order_fields()
@@ -99,14 +103,16 @@ class EditTab:
                 max_lines=4,
                 max_length=CHORDS,
             )
-            self.notes = gr.File(
-                label="Notes there: MIDI of the whole piece, a track a player",
-                file_types=[".mid", ".midi", ".json"],
-                type="filepath",
-                height=90,
-                elem_id="edit-notes",
-            )
             self.board = PadBoard(self.chords, [self.header], _chart_header, None, most=CHORDS)
+            with gr.Accordion("Notes there, from a MIDI file", open=False, elem_id="edit-notes-part"):
+                gr.HTML(NOTES_HINT)
+                self.notes = gr.File(
+                    label="Notes",
+                    file_types=[".mid", ".midi", ".json"],
+                    type="filepath",
+                    height=130,
+                    elem_id="edit-notes",
+                )
         self.prompt = gr.Textbox("", label="Words for what is new", elem_id="edit-prompt", max_length=WORDS)
         with gr.Accordion("Sound like a clip", open=False, elem_id="edit-clip"):
             self.style, self.style_share = clip_fields("edit-clip")
@@ -119,7 +125,6 @@ class EditTab:
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
         shown = [self.source, self.header, self.piece, self.start, self.stretches, self.prompt, self.seed, self.steps]
         parts = [self.stretches, self.more_fields, self.amount, self.cover_fields, self.loops, self.chords_part]
-        parts.append(self.notes)
         self.kind.change(self.show_fields, self.kind, parts, show_progress="hidden", **PRIVATE)
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         self.generate.takes.click(
@@ -150,7 +155,6 @@ class EditTab:
             gr.update(visible=kind == "cover"),
             gr.update(visible=kind == "loop"),
             gr.update(visible=kind in ("repaint", "extend")),
-            gr.update(visible=kind == "repaint"),
         )
 
     def take_over(self, history: TakeHistory, event: gr.EventData) -> tuple[Any, ...]:
@@ -215,7 +219,7 @@ class EditTab:
             keep=tuple(keep or ()),
             style=style,
             style_share=style_share,
-            notes=notes if kind == "repaint" else None,
+            notes=notes if kind in ("repaint", "extend") else None,
         )
 
         def start() -> Callable[[Errand[EditResult]], EditResult]:

@@ -138,14 +138,15 @@ def test_notes_of_a_file_reach_the_pipeline(
     notes = Arrangement(source.sheet.grid, {"lead": Stem(73, (StemNote(4.0, 4.0, 72),))})
     midi, asked = save_song(source.sheet, notes, tmp_path / "notes.mid"), []
 
-    def repaint(**options: Any) -> Any:  # whether they are heard is tested where a stretch is made
+    def stop(**options: Any) -> Any:  # whether they are heard is tested where a stretch is made
         asked.append(options["arrangement"])
         raise StoppedError
 
-    monkeypatch.setattr(pipe, "repaint", repaint)
-    with pytest.raises(StoppedError):
-        edit(pipe, source, EditOrder("repaint", "2", notes=str(midi)), tmp_path)
-    assert asked == [notes]
+    for order in (EditOrder("repaint", "2", notes=str(midi)), EditOrder("extend", after=1, notes=str(midi))):
+        monkeypatch.setattr(pipe, order.kind, stop)
+        with pytest.raises(StoppedError):
+            edit(pipe, source, order, tmp_path)
+    assert asked == [notes, notes]
     with pytest.raises(ValueError, match="stems are read from"):
         edit(pipe, source, EditOrder("repaint", "2", notes=str(source.sound)), tmp_path)
 
@@ -193,7 +194,7 @@ def test_a_cover_keeps_what_is_asked_and_says_how_well(pipe: Any, source: EditSo
     result = edit(pipe, source, order, tmp_path)
     (take,) = result.takes
     assert (take.sheet.chord_labels, take.sheet.genre) == (source.sheet.chord_labels, "jazz")
-    assert result.note.startswith("kept: ")
+    assert result.note.startswith("As MuseTune's own listener hears it, kept: ")
     assert order.title() == "cover, jazz"
 
 
