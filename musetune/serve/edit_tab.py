@@ -11,10 +11,11 @@ from weakref import WeakValueDictionary
 import gradio as gr
 
 from musetune.analysis.service.worker import WorkerDeath
+from musetune.formats.files import SUFFIXES
 from musetune.serve import edit_markup, markup
 from musetune.serve.choice import choice
 from musetune.serve.edit_order import KEPT, KINDS, LOOPS, STRETCHES, EditOrder
-from musetune.serve.edit_work import EditResult, EditSource, edit, source_of_recording
+from musetune.serve.edit_work import EditResult, EditSource, correct_source, edit, source_of_recording
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import GenerateTab, clip_fields
 from musetune.serve.history import TakeHistory
@@ -28,6 +29,7 @@ Update = dict[Any, Any]  # component → what it shows now
 TAB = "edit"  # the id of the tab, for gr.Tabs(selected=...)
 LABELS = {"repaint": "Bars anew", "extend": "Longer", "vary": "Another take", "cover": "Cover", "loop": "Loops"}
 HEARD = "as heard"  # a cover's genre
+NO_PIECE = "there is no piece yet: press Edit beside a take, or drop a recording"
 NO_SOURCE = markup.hint(
     "Press Edit beside a take in Generate, or drop a recording here: its bars appear, to be clicked."
 )
@@ -59,6 +61,14 @@ class EditTab:
                     label="A recording", file_types=["audio"], type="filepath", elem_id="edit-file", height=130
                 )
                 self.piece = gr.HTML(NO_SOURCE, elem_id="edit-piece")
+                with gr.Accordion("Heard wrong? Give its lead sheet", open=False, elem_id="edit-sheet-part"):
+                    self.sheet = gr.File(
+                        label="Lead sheet",
+                        file_types=list(SUFFIXES),
+                        type="filepath",
+                        elem_id="edit-sheet",
+                        height=130,
+                    )
                 self._order_fields()
             with gr.Column(min_width=320):
                 with gr.Row(elem_id="edit-work"):
@@ -131,6 +141,7 @@ class EditTab:
             self.take_over, self.generate.history, [*shown, self.tabs], show_progress="hidden", **PRIVATE
         )
         self.recording.upload(self.analyse, self.recording, [*shown, self.status, self.cancel], **work)
+        self.sheet.upload(self.correct, [self.sheet, self.source], [*shown, self.status, self.cancel], **work)
         outcome = [self.status, self.cancel, self.start, self.view, self.result, self.go_on]
         outcome += [self.generate.history, self.generate.take, self.generate.takes]
         self.start.click(
@@ -181,6 +192,16 @@ class EditTab:
 
         yield from self._work(start, self._shown, request)
 
+    def correct(self, path: str, source: EditSource | None, request: gr.Request | None = None) -> Iterator[Update]:
+        """Put a lead sheet in place of the piece's: how far it is, and at last its bars."""
+
+        def start() -> Callable[[Errand[EditSource]], EditSource]:
+            if source is None:
+                raise ValueError(NO_PIECE)
+            return lambda errand: correct_source(source, path, self.studio.analyser, errand)
+
+        yield from self._work(start, self._shown, request)
+
     def make(
         self,
         source: EditSource | None,
@@ -224,7 +245,7 @@ class EditTab:
 
         def start() -> Callable[[Errand[EditResult]], EditResult]:
             if source is None:
-                raise ValueError("there is no piece yet: press Edit beside a take, or drop a recording")
+                raise ValueError(NO_PIECE)
             order.check()
             return lambda errand: edit(self.studio.pipe, source, order, self.studio.folder, errand)
 

@@ -87,6 +87,30 @@ def source_of_recording(
     return EditSource(Path(path).name[:NAME], Path(path), sheet, hand_over(sheet))
 
 
+def correct_source(
+    source: EditSource, path: str | Path, worker: AnalysisWorker | RemoteAnalyser, errand: Errand[Any] | None = None
+) -> EditSource:
+    """A piece under a lead sheet of its own, in place of the one that was heard or asked for.
+
+    Args:
+        source: the piece.
+        path: its lead sheet, .json, .mid, .musicxml, .mxl or .jams, which is read in a process of its own.
+        worker: the process.
+        errand: who waits for it.
+
+    Raises:
+        ValueError: for what cannot be read, and for a sheet that ends more than a beat before the piece's own.
+        StoppedError: where nobody waits any more.
+    """
+    from musetune.pipeline.editing import check_covers
+
+    _, sheet = listen(path, worker, errand)
+    check_covers(sheet, source.sheet.duration_s, "piece")
+    before = source.order
+    order = replace(hand_over(sheet), prompt=before.prompt, seed=before.seed, steps=before.steps, mix=before.mix)
+    return replace(source, sheet=sheet, order=order)
+
+
 def edit(
     pipe: MuseTunePipeline | RemotePipeline,
     source: EditSource,
