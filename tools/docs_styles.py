@@ -30,13 +30,15 @@ print([section.label for section in song.sections])
 
 A style does not replace the structure transformer. Its meters, harmonic rhythm and kinds of chords shift how likely each
 word of the plan is; the shares aimed at are drawn anew from the style's ranges for each seed. About half of the sections
-take one of the style's progressions, the transformer writes the others. Where a prompt names no length, the form is one
-of the style's. Of several styles ("gospel ballad") each says what the ones before it in the file leave open.
+take one of the style's progressions, the transformer writes the others. The form is one of the style's: where a length is
+named, whole sections come again or are left out until the form is about as long, then its sections are stretched by
+phrases. Of several styles ("gospel ballad") each says what the ones before it in the file leave open.
 `--style NAME` of `musetune plan` and `musetune compose`, `style=` of `plan` and the page's field name styles that go
 before those of the prompt. The plan keeps their names (`LeadSheet.style`), and the arranger plays by them.
 
 Sections are whole phrases of four bars where nothing else is asked for. Their last bar comes home to the tonic or
-stays open on the dominant; the song's last bar comes home unless its style goes round. Dominant sevenths lead on
+stays open on the dominant. The song comes home unless its style goes round, and always after an outro: over V or IV, or
+over a chord from which the style's own progressions reach the tonic, such as the ♭VII of rock. Dominant sevenths lead on
 where they do not rest as in blues, basses under a chord are chord tones that move by step, and no root lasts longer
 than the style's `hold`. A length in seconds chooses a tempo that fills whole phrases, where the tempo is open. Where
 a prompt words both a form and a length that no whole phrases fill, the phrases stay whole and a remark says how long

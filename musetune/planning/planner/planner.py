@@ -153,8 +153,8 @@ class Planner:
         import torch
 
         from musetune.planning.planner.constrained_decoding import PlanGrammar
-        from musetune.planning.planner.everyday_words import narrow
         from musetune.planning.planner.grammar import parse
+        from musetune.planning.planner.prompt_constraints import narrow
         from musetune.planning.planner.prompt_text import check_prompt
         from musetune.planning.planner.tokenizer import read_prompts
         from musetune.planning.planner.vocabulary import END

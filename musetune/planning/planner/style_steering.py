@@ -10,7 +10,6 @@ longest across sections.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 from functools import lru_cache
@@ -41,7 +40,10 @@ SHARE_PULL = 12.0  # nats for each unit of share that is lacking
 SLASH_PULL = 30.0  # the same for chords over another bass, which are rare
 RHYTHM_PULL = 5.0  # nats for each chord that is lacking
 CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
-HOME = 10.0  # nats for a tonic in a song's last bar, where the style comes home
+HOME = 16.0  # nats for a tonic in a song's last bar, where the song comes home
+ROUND_END = 10.0  # nats for a tonic or dominant there, where the song goes round
+LEAD_HOME = 8.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
+PATIENCE = 4.0  # nats against a tonic there that goes on for too long: the song ends at home all the same
 PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
 APPROACH = 0.8  # nats for chords that lead to these in the bar before
 RESOLVE = 2.0  # nats for the chord a fifth below a dominant seventh, half of it for the one a semitone below
@@ -68,9 +70,21 @@ def _closing(mode: str) -> tuple[Tensor, Tensor, Tensor]:
         tones = set(QUALITY_INTERVALS[quality])
         third = 4 if mode == "major" else 3
         home[word] = degree == 0 and (third in tones or tones == {0, 7}) and not ({4, 10} <= tones)
-        half[word] = degree == 7 and 3 not in tones
-        leads[word] = (degree == 7 and 3 not in tones) or degree in (2, 5)
+        half[word] = degree == 7 and not tones & {3, 11}  # no V with a major seventh, which leads nowhere
+        leads[word] = half[word] or degree in (2, 5)
     return home, half, leads
+
+
+@lru_cache(maxsize=16)
+def _leading_home(degrees: tuple[int, ...], mode: str) -> Tensor:
+    """(words,) 1 where a word is a chord on one of the degrees that leads home: triads and their sevenths."""
+    out = torch.zeros(len(TOKENS) + 1)
+    _, half, _ = _closing(mode)
+    for word in _CHORDS:
+        degree, quality = chord_at(word)
+        plain = not {6, 8} & set(QUALITY_INTERVALS[quality])  # neither diminished nor augmented
+        out[word] = degree in degrees and plain and (degree != 7 or bool(half[word]))
+    return out
 
 
 @lru_cache(maxsize=1)
@@ -107,14 +121,14 @@ class StyleSteering:
         self.label = 0  # word of the section that is written
         self.written: list[int] = []  # words of the first chords of its bars
         self.bass: int | None = None  # of the chord that sounds, semitones above the tonic
-        self.starts: dict[int, tuple[int, int]] = {}  # first chord of each section and how many bars it lasts
         self.ends: dict[int, tuple[int, int]] = {}  # last chord of each and how long it has lasted
         self.bars = self.changes = self.chords = self.run = 0
         self.last: int | None = None  # word of the chord that sounds; None at the start of a section
         self.kinds: Counter[str] = Counter()
         self.before_bass: int | None = None  # of the chord before
-        self.root: int | None = None  # of the chord that sounds, and how many bars
-        self.root_run = 0
+        self.song: list[tuple[int, int]] = []  # sections' words and numbers of bars, in order
+        self.places: dict[tuple[int, int], list[int]] = {}  # where each of them comes in the song
+        self.roots: dict[tuple[int, int], list[int]] = {}  # degrees in each bar that is known
         self.palette: set[int] = set()  # degrees of the chords so far
 
     def observe(self, word: int) -> None:
@@ -144,14 +158,18 @@ class StyleSteering:
             self._observe_chord(word)
 
     def _read_pinned(self) -> None:
-        """Take account of the chords on which sections begin whose first bars are pinned."""
-        bars = {} if self.content is None else self.content(Key(self.tonic, self.mode), self.meter)
-        for label in self.counts:
-            name = LABELS[label - FIRST["label"]]
-            if (name, 0) in bars:
-                words = [{chord_index(*one[1:3]) for one in bars.get((name, i), ())} for i in range(self.counts[label])]
-                first = chord_index(*bars[name, 0][0][1:3])
-                self.starts[label] = first, sum(1 for _ in itertools.takewhile(lambda w: w == {first}, words))  # noqa: B023
+        """Take account of the form, and of the bars that are pinned in it."""
+        self.song = [(label, number) for label in self.form for number in range(self.counts[label])]
+        for index, place in enumerate(self.song):
+            self.places.setdefault(place, []).append(index)
+        names = {label: LABELS[label - FIRST["label"]] for label in self.counts}
+        sections = tuple((names[label], self.counts[label]) for label in self.form)
+        bars = {} if self.content is None else self.content(Key(self.tonic, self.mode), self.meter, sections)
+        for label, number in self.places:
+            if bar := bars.get((names[label], number)):
+                self.roots[label, number] = [chord.degree for chord in bar]
+        if self._comes_home() and self.prior.closes and (self.prior.hold or 0) > 1:
+            self.roots.setdefault(self.song[-1], [0])  # what follows the last section elsewhere leaves room for it
 
     def _begin_section(self, label: int) -> None:
         """Go on from the section that stands before the first one of this label in the song."""
@@ -166,16 +184,13 @@ class StyleSteering:
         self.bars += not self.in_step
         self.changes += not same
         self.run = self.run + (not self.in_step) if same else 1
-        root = chord_at(word)[0]
-        self.root_run = self.root_run + (not self.in_step) if root == self.root else 1
-        self.root = root
+        place = self.label, len(self.written) - 1
+        self.roots[place] = [*(self.roots.get(place, ()) if self.in_step else ()), chord_at(word)[0]]
         self.chords += 1
         self.kinds.update(chord_kinds(PlanChord(0, *chord_at(word)), self.mode))
         self.palette.add(chord_at(word)[0])
         self.last, self.in_step = word, False
         self.before_bass, self.bass = self.bass, chord_at(word)[0]
-        if all(other == word for other in self.written):
-            self.starts[self.label] = word, len(self.written)
         self.ends[self.label] = word, self.run
 
     def shift(self, scores: Tensor, choices: tuple[int, ...]) -> Tensor:
@@ -248,10 +263,13 @@ class StyleSteering:
         bar = len(self.written) - self.in_step  # that the chord is in
         home, half, leads = _closing(self.mode)
         last = bar == count - 1
-        if last and self.prior.home and self.label == self.form[-1]:
+        ends = self.label == self.form[-1] and self._comes_home()
+        if last and ends:
             out += HOME * home
         elif last:
-            out += CLOSE * (home + half)
+            out += (ROUND_END if self.label == self.form[-1] else CLOSE) * (home + half)
+        elif bar == count - 2 and ends and self.prior.approaches:
+            out += LEAD_HOME * _leading_home(self.prior.approaches[self.mode], self.mode)
         elif (bar + 1) % PHRASE_BARS == 0:
             out += PHRASE_CLOSE * (home + half)
         elif bar == count - 2:
@@ -265,21 +283,37 @@ class StyleSteering:
             out[self.written[bar - earlier]] += ALIKE
         return out
 
-    def _forbid_static(self, scores: Tensor) -> None:
-        """No root for longer than the style's longest, and in a section's last bar no chord that goes on too long.
+    def _comes_home(self) -> bool:
+        """Whether the song ends on the tonic: as its style does, and wherever there is an outro."""
+        return self.prior.home or self.form[-1] == FIRST["label"] + LABELS.index("outro")
 
-        It goes on into a section that follows and whose beginning is known.
-        """
-        hold, count = self.prior.hold, self.counts.get(self.label, 0)
-        if hold is not None and self.root is not None and self.root_run >= hold:
-            scores[[word for word in _CHORDS if chord_at(word)[0] == self.root]] -= 2 * NEVER  # C5 and C are one chord
-        if hold is None or len(self.written) - self.in_step != count - 1:
+    def _forbid_static(self, scores: Tensor) -> None:
+        """No root for longer than the style's longest, in any place of the song where this bar comes."""
+        if self.prior.hold is None:
             return
-        for after in {b for a, b in itertools.pairwise(self.form) if a == self.label and b in self.starts}:
-            word, bars = self.starts[after]
-            run = (self.run if word == self.last else 0) + (word != self.last or not self.in_step)
-            if run + bars > hold:
-                scores[word] -= 2 * NEVER
+        bar = len(self.written) - self.in_step
+        final = self._comes_home() and self.prior.closes and (self.label, bar) == self.song[-1]
+        for degree in range(12):
+            if self._longest_run(degree, bar) > self.prior.hold:
+                words = [word for word in _CHORDS if chord_at(word)[0] == degree]  # C5 and C are one chord
+                scores[words] -= PATIENCE if final and degree == 0 else 2 * NEVER
+
+    def _longest_run(self, degree: int, bar: int) -> int:
+        """Bars for which a root would sound in a row, wherever the bar that is written comes in the song."""
+        longest = 1
+        for place in self.places[self.label, bar]:
+            run = 1
+            earlier = self.song[:place][::-1] if not self.in_step else []
+            for around, far in ((earlier, -1), (self.song[place + 1 :], 0)):
+                for other in around:
+                    roots = self.roots.get(other)
+                    if not roots or roots[far] != degree:
+                        break
+                    run += 1
+                    if any(root != degree for root in roots):
+                        break
+            longest = max(longest, run)
+        return longest
 
     def _set_power(self, scores: Tensor) -> None:
         """Power chords, which the transformer has hardly seen, are as likely as triads on their root times odds."""
@@ -302,21 +336,27 @@ class StyleSteering:
 
     def _stay_shift(self) -> float:
         """How much likelier the chord that sounds begins the next bar; never in the middle of a bar."""
-        if self.in_step or (self.prior.hold is not None and self.run >= self.prior.hold):
+        if self.in_step:
             return -2 * NEVER
-        return 0.0 if self.prior.changes is None else -RHYTHM_PULL * self._lacking(self.bars + 1)
+        count = self.counts.get(self.label, 0)
+        if self.prior.changes is None or (self.prior.closes and len(self.written) == count - 1):
+            return 0.0  # what closes a section is no matter of the rhythm
+        return -RHYTHM_PULL * self._lacking(self.bars + 1)
 
     def _step_shift(self, word: int) -> float:
-        if self.prior.home and self.prior.closes and self._in_last_bar() and _closing(self.mode)[0][self.last or 0]:
-            return -2 * NEVER  # the song is at home
+        if self._is_closed():
+            return -2 * NEVER
         off = (word - _STEPS[0] + 1) % steps_per_beat(self.meter) != 0
         rhythm = 0.0 if self.prior.changes is None else RHYTHM_PULL * min(self._lacking(self.bars), 1.0)
         return rhythm - off * OFF_BEAT
 
-    def _in_last_bar(self) -> bool:
-        """Whether the bar that is written is the song's last."""
-        last = bool(self.form) and self.label == self.form[-1]
-        return last and len(self.written) == self.counts.get(self.label)
+    def _is_closed(self) -> bool:
+        """Whether the chord that sounds closes its section; the song's last bar may lead home first."""
+        if not self.prior.closes or self.last is None or len(self.written) != self.counts.get(self.label):
+            return False
+        home, half, _ = _closing(self.mode)
+        final = self.label == self.form[-1] and self._comes_home()
+        return bool(home[self.last]) or bool(half[self.last] and not final)
 
     def _lacking(self, bars: int) -> float:
         """Chords that the first so many bars lack."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from musetune.planning.planner.constraints import PlanConstraints
-from musetune.planning.planner.everyday_words import narrow, read_everyday_words
+from musetune.planning.planner.everyday_words import read_everyday_words
 from musetune.planning.planner.planner import NANO, Planner
+from musetune.planning.planner.prompt_constraints import narrow
 from musetune.symbols import Key, LeadSheet, Meter
 
 shipped = pytest.mark.skipif(

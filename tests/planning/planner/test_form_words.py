@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetune.planning.planner.constraints import PlanConstraints
-from musetune.planning.planner.everyday_words import narrow
 from musetune.planning.planner.form_words import NAMES, read_form, sections_as_labels
 from musetune.planning.planner.grammar import song
+from musetune.planning.planner.prompt_constraints import narrow
 
 
 @pytest.mark.parametrize(

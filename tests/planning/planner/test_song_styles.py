@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetune.planning.planner.constraints import PlanConstraints
-from musetune.planning.planner.everyday_words import named_style, narrow
+from musetune.planning.planner.everyday_words import named_style
 from musetune.planning.planner.language import Plan
 from musetune.planning.planner.planner import NANO, Planner
+from musetune.planning.planner.prompt_constraints import narrow
 from musetune.planning.planner.song_styles import (
     BUILT_IN,
     PLAYERS,
@@ -195,7 +196,7 @@ def test_what_is_pinned_or_worded_goes_before_the_style() -> None:
     worded = narrow(PlanConstraints(), "techno in 3/4 at 90 bpm, AABA")
     assert (worded.meters, worded.tempo) == ((), None)
     assert [label for label, _ in worded.form] == list("AABA")
-    chords = PlanConstraints(content=lambda _key, _meter: {})
+    chords = PlanConstraints(content=lambda _key, _meter, _sections: {})
     assert narrow(chords, "techno").content is chords.content
 
 
