@@ -126,7 +126,8 @@ def play(
     out = {}
     for player, name in grooves.items():
         check_groove(player, name)
-        own = [replace(b, bar=replace(b.bar, seed=f"{seed}:{player}:{b.label}")) for b in bars]
+        kept = f"{seed}:{player}" if player in ("drums", "bass") else ""  # one pattern for the song, more or less full
+        own = [replace(b, bar=replace(b.bar, seed=f"{seed}:{player}:{b.label}", song=kept)) for b in bars]
         if player == "drums":
             notes = list(_drums(own, name, ending)) if name in DRUMS else []
         elif player == "bass":
@@ -193,7 +194,8 @@ def _chords(bars: list[BandBar], name: str, player: str, ending: bool) -> Iterat
     groove = CHORDS[name]
     before: tuple[int, ...] = ()
     for index, place in enumerate(bars):
-        bar = replace(place.bar, before=before, span=GUITAR if player == "guitar" else KEYS)
+        low, high = GUITAR if player == "guitar" else KEYS
+        bar = replace(place.bar, before=before, span=(low + place.shape.lift, high + place.shape.lift))
         strikes = list(groove(bar))
         if ending and index == len(bars) - 1 and strikes:
             first = [s for s in strikes if s.step == strikes[0].step]

@@ -117,7 +117,7 @@ def _ornamented(
         after = groups[index + 1][0].start if index + 1 < len(groups) else float(place.end)
         room = after - start
         what = _drawn(odds, chance)
-        if what == "drop" and not fixed and (not onbeat or len(groups) > 3):
+        if what == "drop" and not fixed and not place.bar.full and (not onbeat or len(groups) > 3):
             continue
         held = start - eighth >= begin - 1e-6 and not _changes(sheet, start - eighth / 2, eighth / 2)
         if what == "early" and not fixed and held and start - free >= 2 * eighth - 1e-6:
