@@ -88,7 +88,7 @@ class EditTab:
         self.stretches = gr.Textbox(
             "",
             label="Stretch",
-            info="click bars, or write bars 3-4, 7 or seconds 1.5-4 s",
+            info="click bars above, or write bars such as 3-4, 7, or seconds such as 1.5-4 s",
             elem_id="edit-stretch",
             max_length=STRETCHES,
         )
@@ -96,7 +96,7 @@ class EditTab:
             self.before = gr.Number(0, label="Bars before", precision=0, elem_id="edit-before", min_width=100)
             self.after = gr.Number(4, label="Bars after", precision=0, elem_id="edit-after", min_width=100)
         self.amount = gr.Slider(
-            0, 1, value=0.4, step=0.05, label="How far", info="0 the same through the codec, 1 a new take",
+            0, 1, value=0.4, step=0.05, label="How far", info="0 nearly as it was, 1 a new take",
             visible=False, elem_id="edit-amount",
         )  # fmt: skip
         with gr.Row(visible=False, elem_classes="mt-fields") as self.cover_fields:
