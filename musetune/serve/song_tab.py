@@ -72,10 +72,10 @@ class SongTab:
                 self.genre = choice("Genre", [FREE, *GENRES], FREE, "song-genre")
             self.style = choice("Style", [FREE, *STYLES], FREE, "song-style")
             self.styles = gr.File(
-                label="Styles of your own (YAML)",
+                label="Own styles (YAML)",
                 file_types=[".yaml", ".yml"],
                 type="filepath",
-                height=90,
+                height=130,
                 elem_id="song-styles",
             )
             gr.HTML(
