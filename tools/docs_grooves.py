@@ -82,8 +82,10 @@ style whose sections have a purpose.
 SHAPES
 
 In songs of several sections drums end each with a fill where the groove has one. Machines roll in a `build` and leave its
-last beat empty; rock grooves begin a full section with a cymbal; plain basses lead into the next section by a step. A song
-of eight bars or more that ends on its tonic ends there on a held chord.
+last beat empty; rock grooves begin a full section with a cymbal. Basses lead into the next section: some walk up in two
+steps of the scale, others have an eighth before the bar line, and some do so in every bar or not at all; leads that sing
+have pick-ups of two or three notes (`musetune.planning.rules.lead_ins`). A song of eight bars or more that ends on its
+tonic ends there on a held chord.
 
 ## Feel and hands
 

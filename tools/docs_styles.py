@@ -56,6 +56,18 @@ assert chorus.purpose is not None and chorus.purpose.dynamics > 0
 print(chorus.purpose)
 ```
 
+`plan_expression` says the same as an `Expression`: a curve of loudness in LUFS (a section as loud as usual lies at -16;
+harder strokes and more notes add to it), the swing of the style at the tempo, and harmonic complexity; of an arrangement
+also onsets a second and syncopation. `musetune plan --json` and `musetune compose --json` print it under `expression`. No
+network follows it yet.
+
+```python
+from musetune.planning.arranger.plan_expression import plan_expression
+
+expression = plan_expression(song)
+print(expression.loudness_db[:2], expression.swing)
+```
+
 ## Forms in words
 
 | words | form |
@@ -69,8 +81,32 @@ print(chorus.purpose)
 | `loop`, `riff`, `vamp` | one section of 4 or 8 bars, or as long as you say |
 | `12-bar blues`, `blues, 24 bars` | one or several choruses |
 
+"No bridge" or "without a chorus" leaves a section out of the style's form.
+
 Section names are intro, verse, pre-chorus, chorus, refrain, hook, bridge, middle eight, solo, interlude, break, breakdown,
 build, drop, vamp, outro and coda. `three chords` limits a plan to chords on three roots.
+
+## Players in words
+
+| words | meaning |
+|---|---|
+| `no drums`, `without bass or guitar`, `drumless` | these players are silent |
+| `solo piano`, `unaccompanied cello`, `only guitar` | one instrument: a piano is bass, chords and melody |
+| `with horns`, `for flute and strings`, `banjo` | the player of such an instrument plays on it, and plays where the style has it silent |
+
+They stand behind the styles in the plan's `style`, and may be given there: `--style "waltz, no drums, lead on flute"`. The
+players are drums, bass, guitar, keys and lead.
+
+```python
+trio = plan("gypsy waltz without drums, with accordion, 8 bars", seed=1)
+print(trio.style)
+```
+
+## Chords, keys and meters in words
+
+Chords that a prompt writes out, three in a row or two that it calls chords, are the progression of the first section:
+`a song with Am F C G`, `pop with the chords I V vi IV in D`. A meter in numbers goes before the style's. Church modes are
+read as the mode that has their third, and a misspelled style as the one that it is nearest to; remarks say so.
 
 ## A file of your own
 
@@ -111,7 +147,7 @@ the package, and one of the same name takes its place. Several styles in a file 
 | `genre` | one or several of pop, rock, jazz, blues, classical, electronic |
 | `meters` | time signatures with weights |
 | `tempo` | fewest and most beats a minute, 30–300; in 6/8 of dotted quarters |
-| `mode` | `major` or `minor` |
+| `mode` | `major` or `minor`, or both with weights |
 | `feel` | `straight`, `swing` or `shuffle`; or a mapping: `kind` one of these, `ratio` 0.5–0.75 the share of a unit that its first half lasts (straight 0.5, else 2/3), `unit` 8 or 16, the notes that are long and short |
 | `chords_a_bar` | chord changes in a bar: first quartile, median, third quartile of songs of the style |
 | `hold` | most bars on one chord |

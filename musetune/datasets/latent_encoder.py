@@ -16,6 +16,8 @@ from musetune.datasets.latent_dataset import DatasetInfo, TextEmbedding
 from musetune.datasets.slicing import SAMPLE_RATE
 from musetune.datasets.versions import library_versions
 
+TEXTS = 64  # embeddings that are kept: every song of a collection may have words of its own
+
 
 @dataclass(frozen=True)
 class EncoderOptions:
@@ -80,7 +82,11 @@ class LatentEncoder:
     @torch.no_grad()
     def text(self, prompt: str) -> TextEmbedding:
         """The embeddings of one prompt, by itself: padding would leak into the language model."""
-        if prompt not in self.texts:
+        if prompt in self.texts:
+            self.texts[prompt] = self.texts.pop(prompt)  # the last one that was used goes last
+        else:
+            while len(self.texts) >= TEXTS:
+                del self.texts[next(iter(self.texts))]
             states, mask, generated = self.pipe.encode_prompt(prompt, self.device, 1, False)
             self.texts[prompt] = TextEmbedding(states[0].cpu(), mask[0].cpu(), generated[0].cpu())
         return self.texts[prompt]

@@ -124,7 +124,7 @@ def prepare(
                 unsure += result.unsure
                 writer.add(result.clips, torch.from_numpy(result.latents), result.embeddings())
     if (out / "clips.jsonl").exists():
-        dataset = LatentDataset(out)
+        dataset = LatentDataset(out, clips_alone=True)
         load_tokens(dataset, frames_per_row)
         print(f"{len(dataset)} clips of {preparers.info.rows * preparers.info.row_s:.2f} s in {out}")
     if unsure:

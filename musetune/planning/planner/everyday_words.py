@@ -13,8 +13,12 @@ from dataclasses import dataclass, replace
 from os import PathLike
 
 from musetune.planning.planner.form_words import WordedForm, read_form
+from musetune.planning.planner.mode_words import church_modes, plain_modes
+from musetune.planning.planner.player_words import player_words, players_called
 from musetune.planning.planner.prompt_text import normalise, shared_words
 from musetune.planning.planner.song_styles import SongStyle, join_styles, plain_genres, styles_called, styles_in
+from musetune.planning.planner.style_forms import sections_of
+from musetune.planning.planner.style_spelling import respell
 from musetune.planning.planner.tempo_words import tempo_range
 from musetune.planning.planner.vocabulary import MODES, TONICS
 from musetune.symbols import GENRES, Key
@@ -72,18 +76,27 @@ COLOUR = re.compile(  # "bluesy rock" is rock
     r"\b(?:bluesy|jazzy|poppy|rocky)\b(?=.*?\b(pop|rock|jazz|blues|electronic)\b)", re.IGNORECASE
 )
 OPEN = ("pop", "rock", "jazz", "electronic")  # where no word tells the genre
-NOT_MEANT = re.compile(  # "an old house", "not a waltz", "no drums", "in March"
-    r"\b(?:an?|the|my|our|your|his|her|old|empty|haunted|big|little|coffee) house\b"
-    r"(?! (?:track|beat|music|song|tune|banger|groove|loop|anthem))|"
-    r"\bin march\b(?! (?:time|tempo|style))|"
-    r"\b(?:not|no|without|never|isn't|anything but)(?! (?:too|so|very)\b)(?: an?| the| any)? \w+",
+NOT_MEANT = (
+    re.compile(  # "an old house", "house of cards", "trap door", "my soul", "not a waltz", "no drums", "in March"
+        r"\bhouse of \w+\b|\btrap ?doors?\b|"
+        r"\b(?:my|your|his|her|our|their|the) souls?\b(?! (?:music|song|track|tune|band|record))|"
+        r"\b(?:an?|the|my|our|your|his|her|old|empty|haunted|big|little|coffee) house\b"
+        r"(?! (?:track|beat|music|song|tune|banger|groove|loop|anthem))|"
+        r"\bin march\b(?! (?:time|tempo|style))|"
+        r"\b(?:not|no|without|never|isn't|anything but)(?! (?:too|so|very)\b)(?: an?| the| any)? \w+",
+        re.IGNORECASE,
+    )
+)
+NOT_MEANT_IN_FORM = re.compile(  # "no bridge" leaves a section out
+    rf"(?!\b(?:no|without(?: an?| any)?) (?:pre|verse|chorus|refrain|hook|bridge|intro|outro|coda|drop|build|break|"
+    rf"solo|interlude))(?:{NOT_MEANT.pattern})",
     re.IGNORECASE,
 )
 DENSE = _any("chorales?|hymns?|baroque|fugue|bach|choral|organ prelude|counterpoint")  # a chord on every beat
 NAMED_METER = re.compile(
     r"<meter:|<0><0><\d>[ -]<0><[01]><\d>|<0><0><\d> beats|\bin <0><[01]><\d>(?!<| bars| seconds| bpm)|"
     r"\b(?:met(?:er|re)|time signature|triple|compound|duple|(?:common|cut|march|polka) time|alla breve|"
-    r"mazurka|polonaise|siciliana|barcarolle|gigue|sarabande|four-on-the-floor)\b"
+    r"polonaise|siciliana|barcarolle|gigue|sarabande|four-on-the-floor)\b"
 )
 IN_A_MODE = re.compile(  # "in a minor key" is not A minor
     r"<tonic:A> <mode:(\w+)>(?= (?:key|mode|mood|feel|hit|sound|vibe|tonality|scale)\b)"
@@ -93,6 +106,10 @@ PALETTE = re.compile(r"<0><0>(?=<\d>)<(\d)>(?:[ -]different)?[ -]chords?\b")
 BLUES_FORM = re.compile(  # of other styles than blues
     r"<0>(?:<1><2> bars(?: blues)?|<0><8> bars blues) (?:form|structure|changes|progression|pattern)\b"
 )
+TWELVE_BAR = re.compile(
+    r"\b(?:12|twelve)[- ]bar\b(?! (?:intro|outro|verse|chorus|bridge|solo|loop|section))", re.IGNORECASE
+)
+KEY_CHANGE = re.compile(r"\b(?:key change|change of key|modulat(?:es?|ing|ion)|truck driver)\b", re.IGNORECASE)
 STATED_BPM = re.compile(r"<(\d)><(\d)><(\d)> bpm")
 BEATS = re.compile(r"\bbeats? (?:per|a|each|every|in|to)\b")  # of a bar, no style
 PLAIN_GENRE = _any(*GENRES)
@@ -135,6 +152,8 @@ class PromptReading:
         form: The form that it words.
         palette: Most different chords ("three chords"); None: any.
         dense: Whether it names music with a chord on every beat.
+        mode_named: Whether it names a mode, in a word or by a mood.
+        remarks: What it says that cannot be had as it stands, or is read as something else.
         stated_bpm: Beats a minute that it states as a number; None: none.
     """
 
@@ -153,6 +172,8 @@ class PromptReading:
     palette: int | None = None
     dense: bool = False
     stated_bpm: int | None = None
+    mode_named: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinned: str | None = None) -> PromptReading:
@@ -170,12 +191,16 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
         >>> read_everyday_words("jazz waltz in F minor at 140 bpm, 32 bars").bpm is None
         True
     """
-    shared = plain_genres(shared_words(normalise(RNB.sub("rnb", prompt))))
+    shared = plain_modes(plain_genres(shared_words(normalise(RNB.sub("rnb", prompt)))))
     text = NOT_MEANT.sub(" ", shared)
     left_out = " ".join(NOT_MEANT.findall(shared)).lower()
     given = () if pinned is None else styles_called(pinned, styles)
-    found, mood = tuple(dict.fromkeys((*given, *styles_in(BEATS.sub(" ", text), styles)))), _mood(text)
-    style = _with_blues_form(join_styles(found), text, styles)
+    in_text = styles_in(BEATS.sub(" ", text), styles)
+    text, remarks = respell(text, in_text, styles)
+    if remarks:
+        in_text = styles_in(BEATS.sub(" ", text), styles)
+    found, mood = tuple(dict.fromkeys((*given, *in_text))), _mood(text)
+    style = _with_blues_form(join_styles(found), text, prompt, styles)
     tempi = [style.tempo] if given else [one.tempo for one in found]
     tempi = tempi if style.tempo else [mood.bpm]
     genre_named, keys = NAMED_GENRE.search(text) is not None, _keys(text)
@@ -198,11 +223,13 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
         modes = ("major",)
     palette = PALETTE.search(text)
     dense = DENSE.search(text) is not None
+    meters = tuple(dict.fromkeys(re.findall(r"<meter:(\d+/\d+)>", text)))
+    players = dict.fromkeys((*players_called(pinned or ""), *player_words(shared.lower(), text.lower())))
     most = None if style.chords_a_bar is None else max(1, math.ceil(style.chords_a_bar[2]))
     length_named = NAMED_LENGTH.search(text) is not None
     return PromptReading(
         genres=genres,
-        meters=() if NAMED_METER.search(text) else usual_meters,
+        meters=meters if len(meters) == 1 else () if NAMED_METER.search(text) else usual_meters,
         bpm=tempo_range(text, tempi),
         modes=modes,
         genre_named=genre_named,
@@ -210,13 +237,29 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
         chords=None if dense else most or mood.chords,
         least_bars=0 if length_named else SONG_BARS,
         style=style,
-        styled=", ".join(style.style for style in found[:MOST_STYLES]),
+        styled=", ".join((*(style.style for style in found[:MOST_STYLES]), *players)),
         length_named=length_named,
-        form=read_form(NOT_MEANT.sub(" ", prompt)),
+        form=read_form(NOT_MEANT_IN_FORM.sub(" ", prompt)),
         palette=int(palette[1]) if palette and int(palette[1]) > 0 else None,
         dense=dense,
         stated_bpm=int("".join(bpm.groups())) if (bpm := STATED_BPM.search(text)) else None,
+        mode_named=mode_named,
+        remarks=(*remarks, *church_modes(prompt), *_contradictions(text, style, meters)),
     )
+
+
+def _contradictions(text: str, style: SongStyle, meters: tuple[str, ...]) -> tuple[str, ...]:
+    """What a prompt asks for that its style or a plan does not have."""
+    out = []
+    if len(meters) == 1 and style.meters and meters[0] not in dict(style.meters):
+        usual = " or ".join(meter for meter, _ in style.meters)
+        out.append(f"{style.style} is in {usual}; the prompt's {meters[0]} goes before it")
+    if KEY_CHANGE.search(text):
+        out.append(
+            "a plan has one key, so that the change of key that the prompt asks for is left out: transpose sections of "
+            "the lead sheet afterwards"
+        )
+    return tuple(out)
 
 
 def named_style(prompt: str, styles: str | PathLike | None = None) -> SongStyle | None:
@@ -231,12 +274,16 @@ def named_style(prompt: str, styles: str | PathLike | None = None) -> SongStyle 
     return reading.style if reading.styled else None
 
 
-def _with_blues_form(style: SongStyle, text: str, file: str | PathLike | None) -> SongStyle:
-    """A style, over the changes of the blues of 12 or 8 bars where a prompt's shared words ask for their form."""
+def _with_blues_form(style: SongStyle, text: str, prompt: str, file: str | PathLike | None) -> SongStyle:
+    """A style, over the changes of the blues of 12 or 8 bars where a prompt or its shared words ask for their form.
+
+    "12-bar" alone is enough where the style has sections of 12 bars.
+    """
     match = BLUES_FORM.search(text)
-    if match is None:
+    twelve = any(bars == 12 for form, _ in style.forms for _, bars in sections_of(form))
+    if match is None and not (twelve and TWELVE_BAR.search(prompt)):
         return style
-    rows = styles_called("8-bar blues" if "<8>" in match[0] else "12-bar blues, minor blues", file)
+    rows = styles_called("8-bar blues" if match and "<8>" in match[0] else "12-bar blues, minor blues", file)
     progressions: dict[str, tuple[str, ...]] = {}
     for row in rows:
         progressions = dict(row.progressions) | progressions

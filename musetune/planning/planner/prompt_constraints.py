@@ -11,16 +11,19 @@ from musetune.planning.planner.everyday_words import OPEN, TWO, PromptReading, r
 from musetune.planning.planner.form_words import BARS, USUAL_BARS, Sections, repeat, sections_as_labels
 from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import bars_in
+from musetune.planning.planner.song_styles import SongStyle
 from musetune.planning.planner.style_forms import (
     USUAL_FORMS,
     chorus_lengths,
     choruses,
     draw_form,
     draw_form_of_length,
+    sections_of,
 )
 from musetune.planning.planner.style_progressions import approaches, rests_on_sevenths, with_progressions
 from musetune.symbols import Key, Meter
 from musetune.symbols.meter import METERS
+from musetune.symbols.remarks import remark
 
 PHRASE = 4  # bars of which sections hold a whole number
 ROUND = ("jazz", "blues", "electronic")  # genres whose songs may end as they go round, where no style says
@@ -48,10 +51,12 @@ def narrow(
     """
     exactly = pins.seconds is not None
     reading, rng = read_everyday_words(prompt, styles, pins.style), random.Random(f"{seed}:{prompt}")
+    for said in reading.remarks:
+        remark(said)
     if pins.bars is None and pins.seconds is None and not pins.form:
         pins = _with_length(pins, reading)
     meters = tuple(m for m in reading.meters if pins.meter is None and pins.tempi(Meter.parse(m)))
-    usual = tuple(Key(name, mode) for mode in reading.modes or USUAL for name in USUAL[mode])
+    usual = tuple(Key(name, mode) for mode in _modes(reading, rng) for name in USUAL[mode])
     plain = TWO if pins.genre is None and not reading.genre_named else None
     free = pins.bars is None and pins.seconds is None and not pins.form
     pins = replace(
@@ -59,7 +64,7 @@ def narrow(
         genres=reading.genres if pins.genre is None else (),
         meters=meters,
         tempo=reading.bpm if pins.bpm is None else None,
-        keys=pins.keys or reading.keys or usual,
+        keys=_keys(pins, reading) or usual,
         chords=reading.chords or plain,
         least_open=reading.least_bars if free else 0,
         phrase=PHRASE,
@@ -67,6 +72,21 @@ def narrow(
         style=reading.styled or None,
     )
     return with_progressions(_with_form(pins, reading, rng, exactly), reading, rng)
+
+
+def _modes(reading: PromptReading, rng: random.Random) -> tuple[str, ...]:
+    """Modes to choose from where no key is told: one that is drawn, where the style says how often each is meant."""
+    if reading.modes or reading.mode_named or not reading.style.modes:
+        return reading.modes or tuple(USUAL)
+    modes, weights = zip(*reading.style.modes, strict=True)
+    return (rng.choices(modes, weights)[0],)
+
+
+def _keys(pins: PlanConstraints, reading: PromptReading) -> tuple[Key, ...]:
+    """The keys that are pinned, of several those that the prompt leaves open, else the prompt's."""
+    pinned = pins.keys or ()
+    both = tuple(key for key in pinned if key in reading.keys)
+    return both if len(pinned) > 1 and both else pinned or reading.keys
 
 
 def _with_length(pins: PlanConstraints, reading: PromptReading) -> PlanConstraints:
@@ -124,7 +144,8 @@ def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random
     if pins.form:
         return pins
     sections = _worded_sections(pins, reading, rng)
-    style = reading.style
+    style = _without_sections(reading.style, reading.form.left_out)
+    reading = replace(reading, style=style)
     if not sections and (pins.bars is not None or pins.seconds is not None):
         return _with_form_of_length(pins, reading, rng, exactly)
     unstyled = not style.style and reading.genres == OPEN and not pins.has_content
@@ -136,6 +157,16 @@ def _with_form(pins: PlanConstraints, reading: PromptReading, rng: random.Random
     usual = {name: next(iter(BARS.get(name, USUAL_BARS))) for name, _ in sections}
     formed = _formed(pins, sections, usual, near=pins.seconds is not None)
     return formed if _fits(formed) else pins
+
+
+def _without_sections(style: SongStyle, names: tuple[str, ...]) -> SongStyle:
+    """A style with forms without sections of these names; a form that has no other is left as it is."""
+    forms: dict[str, float] = {}
+    for form, weight in style.forms if names else ():
+        kept = [(name, bars) for name, bars in sections_of(form) if name not in names]
+        text = " ".join(f"{name}:{bars}" for name, bars in kept) or form
+        forms[text] = forms.get(text, 0.0) + weight
+    return replace(style, forms=tuple(forms.items())) if forms else style
 
 
 def _with_form_of_length(

@@ -20,6 +20,7 @@ from musetune.planning.planner.vocabulary import LETTERS, MOST_SECTION
 from musetune.symbols import Key, Meter
 
 PROGRESSIONS = 0.5  # share of sections that take a progression of the style; the transformer writes the others
+POWER_PROGRESSIONS = 0.75  # in styles with power chords, which the transformer hardly knows
 CADENCES = (7, 5)  # degrees, semitones above the tonic, that lead home everywhere: V and IV
 WEAK = {"major": (0, 2, 4, 9), "minor": (0, 3, 8)}  # that share too much with the tonic, or lead to V instead
 OPEN_END = (0, 5, 7)  # degrees on which a song that goes round may stop: I, IV, V
@@ -65,7 +66,8 @@ def with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random
         return pins
     always = chorus_bars(style) > 0
     labels = list(dict.fromkeys(label for label, _ in pins.form)) or list(LETTERS[:FREE_LETTERS])
-    chosen = [label for label in labels if rng.random() < (1 if always or reading.palette else PROGRESSIONS)]
+    share = POWER_PROGRESSIONS if dict(style.vocabulary).get("power", (0, 0))[1] > 0 else PROGRESSIONS
+    chosen = [label for label in labels if rng.random() < (1 if always or reading.palette else share)]
     order = {mode: rng.sample(texts, len(texts)) for mode, texts in style.progressions}
 
     def content(key: Key, meter: Meter, sections: LabelledBars) -> Bars:

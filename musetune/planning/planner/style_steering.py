@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from fractions import Fraction
 from functools import lru_cache
 
 import torch
@@ -31,6 +32,7 @@ from musetune.planning.planner.vocabulary import (
     chord_at,
     chord_index,
 )
+from musetune.planning.rules.grooves.bar import pulses_of
 from musetune.symbols import Key, Meter
 from musetune.symbols.meter import METERS
 from musetune.symbols.qualities import QUALITY_INTERVALS
@@ -50,6 +52,7 @@ RESOLVE = 2.0  # nats for the chord a fifth below a dominant seventh, half of it
 ALIKE = 1.5  # nats for the chord of the phrase before, in the same bar of it
 STEP_BASS, STRANGE_BASS = 1.5, 3.0  # nats for a bass by step, and against one that is no chord tone
 PHRASE_BARS = 4
+ONE_TEXTURE = 0.95  # share of power chords in a section that begins with one
 OFF_BEAT = 6.0  # nats against a chord between two beats
 SMOOTHING = 2.0  # chords of the wanted share that count as written at the start
 LEARNED = {"sevenths": 0.35, "outside": 0.15, "slash": 0.1}  # shares in the songs that the transformer learned from
@@ -101,6 +104,19 @@ def _of_kind(kind: str, mode: str) -> Tensor:
     for word in _CHORDS:
         out[word] = kind in chord_kinds(PlanChord(0, *chord_at(word)), mode)
     return out
+
+
+@lru_cache(maxsize=16)
+def _group_starts(meter: str) -> frozenset[int]:
+    """Steps of a bar on which its beats begin; in 5/8 and 7/8 the groups of eighths that one counts."""
+    parsed = Meter.parse(meter)
+    per_beat, starts, at = steps_per_beat(parsed), set(), Fraction(0)
+    if parsed.compound or parsed.denominator < 8:
+        return frozenset(range(0, parsed.beats_per_bar * per_beat, per_beat))
+    for pulse in pulses_of(parsed):
+        starts.add(int(at))
+        at += Fraction(pulse.steps * parsed.beats_per_bar * per_beat, sum(one.steps for one in pulses_of(parsed)))
+    return frozenset(starts)
 
 
 class StyleSteering:
@@ -178,7 +194,7 @@ class StyleSteering:
         self.last, self.run = self.ends[self.form[first - 1]] if first else (None, 0)
 
     def _observe_chord(self, word: int) -> None:
-        same = word == self.last
+        same = word == self.last or (self._has_power() and chord_at(word)[0] == self._last_root())
         if not self.in_step:
             self.written.append(word)
         self.bars += not self.in_step
@@ -192,6 +208,13 @@ class StyleSteering:
         self.last, self.in_step = word, False
         self.before_bass, self.bass = self.bass, chord_at(word)[0]
         self.ends[self.label] = word, self.run
+
+    def _has_power(self) -> bool:
+        """Whether the style has power chords, so that C5 and C are one chord."""
+        return self.prior.shares.get("power", 0.0) > 0
+
+    def _last_root(self) -> int | None:
+        return None if self.last is None else chord_at(self.last)[0]
 
     def shift(self, scores: Tensor, choices: tuple[int, ...]) -> Tensor:
         """Shift scores.
@@ -300,13 +323,14 @@ class StyleSteering:
 
     def _longest_run(self, degree: int, bar: int) -> int:
         """Bars for which a root would sound in a row, wherever the bar that is written comes in the song."""
-        longest = 1
-        for place in self.places[self.label, bar]:
+        longest, here = 1, (self.label, bar)
+        known = self.roots | {here: [*(self.roots.get(here, ()) if self.in_step else ()), degree]}
+        for place in self.places[here]:
             run = 1
             earlier = self.song[:place][::-1] if not self.in_step else []
             for around, far in ((earlier, -1), (self.song[place + 1 :], 0)):
                 for other in around:
-                    roots = self.roots.get(other)
+                    roots = known.get(other)
                     if not roots or roots[far] != degree:
                         break
                     run += 1
@@ -319,6 +343,8 @@ class StyleSteering:
         """Power chords, which the transformer has hardly seen, are as likely as triads on their root times odds."""
         wanted = self.prior.shares["power"]
         share = min(max(2 * wanted - self._share("power", wanted), 0.02), 0.98) if 0 < wanted < 1 else wanted
+        if 0 < wanted < 1 and self.written:  # one texture a section, that of its first chord
+            share = ONE_TEXTURE if chord_at(self.written[0])[1] == "5" else 1 - ONE_TEXTURE
         for degree in range(12):
             triads = scores[[chord_index(degree, "maj"), chord_index(degree, "min")]].logsumexp(0)
             odds = math.log(share / (1 - share)) if 0 < share < 1 else math.copysign(NEVER, share - 0.5)
@@ -346,7 +372,7 @@ class StyleSteering:
     def _step_shift(self, word: int) -> float:
         if self._is_closed():
             return -2 * NEVER
-        off = (word - _STEPS[0] + 1) % steps_per_beat(self.meter) != 0
+        off = word - _STEPS[0] + 1 not in _group_starts(str(self.meter))
         rhythm = 0.0 if self.prior.changes is None else RHYTHM_PULL * min(self._lacking(self.bars), 1.0)
         return rhythm - off * OFF_BEAT
 

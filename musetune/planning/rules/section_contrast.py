@@ -11,11 +11,11 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 from musetune.planning.rules.band import BandBar
 from musetune.planning.rules.grooves.bar import SPARSE
 from musetune.planning.rules.grooves.chords import MOST_VOICES
+from musetune.planning.rules.sheet_bars import chord_changes
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import StemNote
 
@@ -121,7 +121,7 @@ def _thin(section: _Section, most: float, sheet: LeadSheet) -> None:
         for group in groups[1:]:
             step = (group[0].start - float(place.start)) * place.per_beat
             rank = _strength(place, step)
-            if not _changes(sheet, group[0].start):
+            if not chord_changes(sheet, group[0].start):
                 weakest.append((rank, -group[0].start, index, group))
     for _, _, index, group in sorted(weakest, key=lambda row: row[:3]):
         if section.rate <= most:
@@ -232,10 +232,3 @@ def _turned(group: Group, lift: int) -> Group:
     if lift <= LOWER and high >= CHORD_BOTTOM and high not in pitches:
         return [replace(ordered[-1], pitch=high), *ordered[:-1]]
     return group
-
-
-def _changes(sheet: LeadSheet, beat: float) -> bool:
-    """Whether another chord sounds just before a beat than just after."""
-    last = sheet.length - Fraction(1, 960)
-    before, after = (Fraction(max(at, 0.0)).limit_denominator(960) for at in (beat - 1e-3, beat + 1e-3))
-    return sheet.chord_at(min(before, last)) != sheet.chord_at(min(after, last))

@@ -45,7 +45,7 @@ def repaint(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_sec
     body = RepaintBody.model_validate(context.job.request["body"])
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     stretches = stretches_of(sheet, piece.duration_s, body.seconds, body.bars)
-    listen(pipe, context, body, options, section_calls(pipe, body, stretches, piece.duration_s))
+    options |= listening(pipe, context, body, section_calls(pipe, body, stretches, piece.duration_s))
     output = pipe.repaint(
         **_given(piece, sheet),
         prompt=body.prompt,
@@ -68,7 +68,7 @@ def extend(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seco
     if body.harmonic_progression is not None:
         sheet = continue_sheet(sheet, piece.duration_s, body.harmonic_progression, body.after_seconds)
     around = extension_of(piece.wave.shape[-1], piece.rate, body.before_seconds, body.after_seconds, pipe.row_s)
-    listen(pipe, context, body, options, section_calls(pipe, body, around.stretches, around.duration_s))
+    options |= listening(pipe, context, body, section_calls(pipe, body, around.stretches, around.duration_s))
     output = pipe.extend(
         **_given(piece, sheet) | {"lead_sheet": sheet},
         prompt=body.prompt,
@@ -87,7 +87,7 @@ def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     rate = int(pipe.vocoder.config.sampling_rate)
     piece = replace(piece, wave=piece.mono(rate), rate=rate)  # the take is new: its format is what was asked for
     steps = steps_of(body)
-    listen(pipe, context, body, options, [DenoisingCall(steps, first=round((1 - body.amount) * steps))])
+    options |= listening(pipe, context, body, [DenoisingCall(steps, first=round((1 - body.amount) * steps))])
     output = pipe.vary(**_given(piece, sheet), prompt=body.prompt, amount=body.amount, **options)
     return write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
 
@@ -98,7 +98,7 @@ def cover(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_secon
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     if body.keep is not None:
         options["keep"] = body.keep
-    listen(pipe, context, body, options, [DenoisingCall(steps_of(body))])
+    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body))])
     output = pipe.cover(**_given(piece, sheet), prompt=body.prompt, genre=body.genre, **options)
     return _write(context, body, output, began)
 
@@ -116,7 +116,7 @@ def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     context.step("preparing")
     adapter_mix(pipe, body.adapters)
     options = _options(inputs, body)
-    listen(pipe, context, body, options, [DenoisingCall(steps_of(body))] * body.loops)
+    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body))] * body.loops)
     output = pipe.loop(sheet, body.prompt, loops=body.loops, **options)
     seconds = {"generate": time.perf_counter() - began}
     context.step("writing")
@@ -154,15 +154,11 @@ def _options(inputs: Inputs, body: Any) -> dict[str, Any]:
     return options | {"generator": torch.Generator().manual_seed(body.seed), "return_report": True}
 
 
-def listen(
-    pipe: MuseTunePipeline,
-    context: JobContext,
-    body: EditBody | LoopBody,
-    options: dict[str, Any],
-    calls: Sequence[DenoisingCall],
-) -> None:
-    """Have the pipeline tell of each step of the calls that it is going to make: an option is put to the others."""
-    options["callback_on_step_end"] = stepper(pipe, context, body.previews, calls)
+def listening(
+    pipe: MuseTunePipeline, context: JobContext, body: EditBody | LoopBody, calls: Sequence[DenoisingCall]
+) -> dict[str, Any]:
+    """The option by which the pipeline tells of each step of the calls that it is going to make."""
+    return {"callback_on_step_end": stepper(pipe, context, body.previews, calls)}
 
 
 def section_calls(

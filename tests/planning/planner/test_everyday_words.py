@@ -78,7 +78,8 @@ def test_everyday_prompts_become_what_they_say(seed: int) -> None:
 @pytest.mark.parametrize(
     ("prompt", "field", "value"),
     [
-        ("reggae in 3/4", "meters", ()),
+        ("reggae in 3/4", "meters", ("3/4",)),
+        ("from 3/4 to 4/4", "meters", ()),
         ("reggae waltz", "meters", ("3/4",)),
         ("disco in three", "meters", ()),
         ("reggae at 120 bpm", "bpm", None),

@@ -140,7 +140,36 @@ def test_a_bass_leads_into_the_next_section() -> None:
     sheet = song(("verse", "chorus"))
     last = inside(play(sheet, {"bass": "root_eighths"})["bass"], sheet, 0)[-1]
     assert last[0] == 15.5
-    assert last[2] % 12 in (10, 2), "a whole tone from C"
+    assert last[2] % 12 in (11, 2), "a step of the scale from C"
+
+
+def test_a_bass_walks_up_on_the_last_two_beats() -> None:
+    sheet = song(("verse", "chorus"), text="| C | F | G | G |")
+    bar = [n for n in inside(play(sheet, {"bass": "root_fifth"})["bass"], sheet, 0) if n[0] >= 12]
+    assert [n[0] for n in bar] == [12, 14, 15]
+    assert [n[2] % 12 for n in bar] == [7, 9, 11], "g, then a and b, to c"
+
+
+def test_a_lead_has_a_pick_up_into_most_sections() -> None:
+    sheet = song(("verse", "chorus", "verse", "bridge"))
+    there = 0
+    for seed in range(12):
+        notes = play(sheet, {"lead": "phrases"}, seed=seed)["lead"]
+        for section in (1, 2, 3):
+            start = float(sheet.sections[section].start)
+            first = next(n for n in notes if n.start >= start)
+            before = [n for n in notes if start - 1 <= n.start < start]
+            there += len(before) == 2 and 0 < abs(before[-1].pitch - first.pitch) <= 2
+        assert not [n for n in notes if n.start >= 63], "none at the end of the song"
+    assert there > 16
+
+
+def test_no_pick_up_leads_into_a_section_in_which_the_lead_rests() -> None:
+    into = {"chorus": 0, "interlude": 0}
+    for label, seed in itertools.product(into, range(8)):
+        notes = play(song(("verse", label)), {"lead": "phrases"}, seed=seed)["lead"]
+        into[label] += len([n for n in notes if 15 <= n.start < 16])
+    assert into["interlude"] == 0 < into["chorus"]
 
 
 def test_a_song_that_ends_on_its_tonic_ends_there() -> None:

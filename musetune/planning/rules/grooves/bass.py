@@ -35,26 +35,26 @@ def pattern(
 def root_whole(bar: GrooveBar) -> Iterator[Strike]:
     """One long root a chord."""
     return pattern(bar, "R-------R-------", "R-----R-----",
-                  ("        2       ", "      2     "))  # fmt: skip
+                       ("        2       ", "      2     "))  # fmt: skip
 
 
 def root_quarters(bar: GrooveBar) -> Iterator[Strike]:
     """The root on every beat."""
     return pattern(bar, "R---R---R---R-R-", "R---R-",
-                  ("    1       1 2 ", "    2 "))  # fmt: skip
+                       ("    1       1 2 ", "    2 "))  # fmt: skip
 
 
 def root_eighths(bar: GrooveBar) -> Iterator[Strike]:
     """The root in eighths: rock, punk, new wave."""
     return pattern(bar, "R-R-R-R-R-R-R-RR", "R-R-R-",
-                  ("  1   1   1   12", "  1 1 "))  # fmt: skip
+                       ("  1   1   1   12", "  1 1 "))  # fmt: skip
 
 
 def root_syncopated(bar: GrooveBar) -> Iterator[Strike]:
     """A dotted quarter, an eighth tied over 3, and a way back to 1."""
     end = bar.theme.choice(("5-R-", "R-5-", "--R-"))
     return pattern(bar, f"R---R-R-R---{end}", "R---R-",
-                  ("    2 1     1 1 ", "    1 "))  # fmt: skip
+                        ("    2 1     1 1 ", "    1 "))  # fmt: skip
 
 
 def root_fifth(bar: GrooveBar) -> Iterator[Strike]:
@@ -131,25 +131,25 @@ def two_feel(bar: GrooveBar) -> Iterator[Strike]:
     """Jazz in two: root and fifth in halves, a swung pick-up to the next bar at times."""
     ends = bar.chance.choice(("5-------", "5-----R-", "5-------"))
     return pattern(bar, f"R-----R-{ends}", "R-----5---R-",
-                  ("      2       1 ", "          1 "))  # fmt: skip
+                        ("      2       1 ", "          1 "))  # fmt: skip
 
 
 def bossa_two(bar: GrooveBar) -> Iterator[Strike]:
     """Bossa nova: root on 1, fifth on 3, each led to by a short eighth."""
     return pattern(bar, "R-----5-5---R-R-", "R---R-5---5-",
-                  ("      1     2 1 ", "    1     1 "))  # fmt: skip
+                       ("      1     2 1 ", "    1     1 "))  # fmt: skip
 
 
 def samba(bar: GrooveBar) -> Iterator[Strike]:
     """Dotted eighth and sixteenth on each beat, root and fifth in turns."""
     return pattern(bar, "R--55--55--RR--R", "R---5-5---R-",
-                  ("   1   1   1   1", "    1     1 "))  # fmt: skip
+                       ("   1   1   1   1", "    1     1 "))  # fmt: skip
 
 
 def tresillo(bar: GrooveBar) -> Iterator[Strike]:
     """Three, three and two eighths: son, mambo, New Orleans."""
     return pattern(bar, "R-----5-----8-R-", "R--5--8-----",
-                  ("      1       2 ", "   1        "))  # fmt: skip
+                       ("      1       2 ", "   1        "))  # fmt: skip
 
 
 def tumbao(bar: GrooveBar) -> Iterator[Strike]:
@@ -165,25 +165,25 @@ def tumbao(bar: GrooveBar) -> Iterator[Strike]:
 def offbeat_octaves(bar: GrooveBar) -> Iterator[Strike]:
     """Disco: root on the beat, octave between."""
     return pattern(bar, "R-8-R-8-R-8-R-88", "R-8-8-",
-                  ("  1   1   1   12", "  1 1 "))  # fmt: skip
+                       ("  1   1   1   12", "  1 1 "))  # fmt: skip
 
 
 def octaves(bar: GrooveBar) -> Iterator[Strike]:
     """Root and octave in turns, two eighths each: synth pop."""
     return pattern(bar, "R-R-8-8-R-R-8-88", "R-R-8-",
-                  ("  1   1   1   12", "  1   "))  # fmt: skip
+                       ("  1   1   1   12", "  1   "))  # fmt: skip
 
 
 def offbeats(bar: GrooveBar) -> Iterator[Strike]:
     """House and trance: the bass answers each kick between the beats."""
     return pattern(bar, "..R-..R-..R-..RR", "..R-R-",
-                  ("      1       12", "    1 "))  # fmt: skip
+                       ("      1       12", "    1 "))  # fmt: skip
 
 
 def rolling_sixteenths(bar: GrooveBar) -> Iterator[Strike]:
     """Techno and trance: three sixteenths after each kick."""
     return pattern(bar, ".RRR.RRR.RRR.R8R", ".RR.RR",
-                  (" 1 1 1 1 1 1 1 1", " 1  1 "), 0.68)  # fmt: skip
+                       (" 1 1 1 1 1 1 1 1", " 1  1 "), 0.68)  # fmt: skip
 
 
 def techno_pulse(bar: GrooveBar) -> Iterator[Strike]:
@@ -251,13 +251,13 @@ def motown_line(bar: GrooveBar) -> Iterator[Strike]:
 def gallop(bar: GrooveBar) -> Iterator[Strike]:
     """Metal: an eighth and two sixteenths on each beat."""
     return pattern(bar, "R-RRR-RRR-RRRRRR", "R-R-RR",
-                  ("   1   1   1 2 1", "     1"))  # fmt: skip
+                       ("   1   1   1 2 1", "     1"))  # fmt: skip
 
 
 def dembow(bar: GrooveBar) -> Iterator[Strike]:
     """Reggaeton: root on 1, then with the snare."""
     return pattern(bar, "R--R--R-R--R--58", "R---R-",
-                  ("           1  12", "    1 "))  # fmt: skip
+                       ("           1  12", "    1 "))  # fmt: skip
 
 
 def habanera(bar: GrooveBar) -> Iterator[Strike]:
@@ -265,13 +265,13 @@ def habanera(bar: GrooveBar) -> Iterator[Strike]:
     if bar.meter.denominator < 4:
         return pattern(bar, "R--58-5-R--58-5-", "R--55-", ("   1  1    1  1 ", "    1 "))
     return pattern(bar, "R--5--..8---5-8-", "R--55-",
-                  ("   1          2 ", "    1 "))  # fmt: skip
+                       ("   1          2 ", "    1 "))  # fmt: skip
 
 
 def marcato(bar: GrooveBar) -> Iterator[Strike]:
     """Tango: every beat struck short, root and fifth in turns."""
     return pattern(bar, "R--.5--.R--.5-R.", "R---..5---R.",
-                  ("    1       1 2 ", "          2 "), 0.82)  # fmt: skip
+                       ("    1       1 2 ", "          2 "), 0.82)  # fmt: skip
 
 
 def pedal(bar: GrooveBar) -> Iterator[Strike]:

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from musetune.planning.rules import fills
-from musetune.planning.rules.band import PICK_UPS
 from musetune.planning.rules.grooves.bar import BarChord, GrooveBar, Hit, Strike, pulses_of
 from musetune.planning.rules.grooves.catalogue import BASS, CHORDS, DRUMS, GROOVES, check_groove, describe_groove
 from musetune.planning.rules.grooves.drums import KIT
 from musetune.planning.rules.grooves.lead import LeadSection
 from musetune.planning.rules.grooves.voicing import GUITAR
+from musetune.planning.rules.lead_ins import OWN_WAY, PICK_UPS, WALK_UPS
 from musetune.symbols import Chord, Key, Meter
 from musetune.symbols.meter import METERS
 
@@ -213,7 +213,7 @@ def test_no_groove_is_without_its_signs() -> None:
 def test_fills_cymbals_and_pick_ups_are_of_grooves_that_exist() -> None:
     assert DRUMS.keys() >= fills.MACHINES | fills.JAZZ | fills.QUIET | fills.LATIN | fills.CRASHING
     assert not (fills.QUIET & fills.CRASHING)
-    assert BASS.keys() >= PICK_UPS
+    assert sorted(BASS) == sorted((*WALK_UPS, *PICK_UPS, *OWN_WAY)), "each bass leads on in one way"
 
 
 @pytest.mark.parametrize("name", CHORDS)
