@@ -19,6 +19,10 @@ With --songs and --sheets the leads stand beside melodies of held-out songs (POP
 or none, OpenEWLD's jazz for jazz): density, chord tones, leaps, share of bars without an onset, divergence of the
 intervals and of the grid; and keys and lead of POP909 tell how alike bars are within a section, between sections of one
 label and between labels (share of onset places that two bars have in common, Jaccard).
+
+--table chooses what is printed: "summary", or the tables of docs/results, which `tools/docs_results.py --take` reads:
+"styles" has every style and player, "sections" the leads' figures and how alike bars are. --report prints what an
+earlier run's --out holds and measures nothing.
 """
 
 from __future__ import annotations
@@ -325,12 +329,40 @@ def _merge(into: Part, part: Part) -> None:
     into.empty += part.empty
 
 
+def lead_rows(
+    styles: dict[str, StyleParts], data: dict[str, list[PlayedSong]], groups: dict[str, str]
+) -> list[dict[str, Any]]:
+    """The lead of each style beside the melodies of its group's held-out songs."""
+    people: dict[str, Part] = defaultdict(Part)
+    for kind, songs in data.items():
+        for song in songs:
+            for where in positions_of(song.sheet):
+                people[kind].add(events_in(played(song).stems["lead"], "lead", where), where, "lead")
+    out = []
+    for name, one in styles.items():
+        songs_part, ours = people[groups[name]], one.plan["lead"]
+        if songs_part.grid and ours.grid:
+            meters = {place[0] for place in ours.grid}
+            grid = Counter({place: n for place, n in songs_part.grid.items() if place[0] in meters})
+            out.append(
+                {
+                    "style": name,
+                    "songs": groups[name],
+                    "grid": divergence(ours.grid, grid) if grid else None,
+                    "intervals": divergence(ours.steps, songs_part.steps),
+                    "figures": {"plans": ours.figures(False), "songs": songs_part.figures(False)},
+                }
+            )
+    return out
+
+
 def similarity(styles: dict[str, StyleParts], songs: Sequence[PlayedSong]) -> dict[str, Any]:
-    """How alike bars are in plans' parts and in POP909's, with intervals over songs."""
+    """How alike bars are in plans' parts and in POP909's, with intervals over songs; of each style as well."""
+    own = {name: [alike(sheet, song, ("keys", "lead")) for sheet, song in one.songs] for name, one in styles.items()}
     rows = {
-        "plans": [alike(sheet, song, ("keys", "lead")) for one in styles.values() for sheet, song in one.songs],
+        "plans": [one for values in own.values() for one in values],
         "songs": [alike(song.sheet, played(song), ("keys", "lead")) for song in songs],
-    }
+    } | {f"style {name}": values for name, values in own.items()}
     out: dict[str, Any] = {}
     for who, values in rows.items():
         for name in ("within", "same label", "other label"):
@@ -378,6 +410,40 @@ def tables(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def style_table(report: dict[str, Any]) -> str:
+    """Every style and player: plans / the style's grooves, and for leads plans / held-out songs."""
+    lines = [
+        "| style | player | grid, bits: plans / other styles / grooves | notes a bar | chord tones, % | leaps, % |"
+    ]
+    lines += ["|---|---|---|---|---|---|"]
+    for row in sorted((*report["grids"], *report["lead styles"]), key=lambda row: row["style"]):
+        other = "songs" if "songs" in row else "grooves"
+        player = f"lead ({row['songs']})" if "songs" in row else row["player"]
+        grids = [row["grid"], row.get("other styles"), row.get("grooves")]
+        cells = [" / ".join(_number(value, 2) for value in grids)]
+        for name in ("density", "chord tones", "leaps"):
+            cells.append(" / ".join(_number(row["figures"][who][name], 1) for who in ("plans", other)))
+        lines.append(f"| {row['style']} | {player} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def section_table(report: dict[str, Any]) -> str:
+    """How alike bars are in all plans, in held-out songs, and in each style's plans."""
+    names = ("within", "same label", "other label")
+    lines = ["| bars of | within a section | sections of one label | two labels |", "|---|---|---|---|"]
+    found = report["similarity"]
+    order = ["songs", "plans", *sorted(who for who in found["within"] if who.startswith("style "))]
+    for who in order:
+        cells = [_triple(found[name].get(who)) for name in names]
+        title = {"songs": "held-out songs (POP909)", "plans": "all plans"}.get(who, who.removeprefix("style "))
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "–" if value is None else f"{value:.{decimals}f}"
+
+
 def _cell(mean: Any, decimals: int) -> str:
     return "—" if mean is None else _triple({"mean": mean.mean, "low": mean.low, "high": mean.high}, decimals)
 
@@ -388,10 +454,15 @@ def _triple(value: dict[str, float] | None, decimals: int = 2) -> str:
     return f"{value['mean']:.{decimals}f} ({value['low']:.{decimals}f}–{value['high']:.{decimals}f})"
 
 
+PRINTED = {"summary": tables, "styles": style_table, "sections": section_table}
+
+
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure what the arguments say; the report that --out gets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mma", type=Path, required=True)
+    parser.add_argument("--mma", type=Path)
+    parser.add_argument("--report", type=Path, help="print what this report holds")
+    parser.add_argument("--table", choices=PRINTED, default="summary")
     parser.add_argument("--songs", type=Path, help="POP909's folder")
     parser.add_argument("--sheets", type=Path, help="OpenEWLD's folder")
     parser.add_argument("--half", choices=("dev", "test"), default="dev")
@@ -400,6 +471,12 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("plans_parts.json"))
     args = parser.parse_args(arguments)
+    if (args.mma is None) == (args.report is None):
+        parser.error("give --mma, to measure, or --report, to print")
+    if args.report is not None:
+        report = json.loads(args.report.read_text())
+        print(PRINTED[args.table](report))
+        return report
     torch.set_num_threads(1)
     known = plans.read_styles()
     rows = [row for row in plans.read_prompts(args.half, known) if row.get("grooves")][: args.prompts]
@@ -412,10 +489,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "sources": dict(sum((one.sources for one in styles.values()), Counter())),
         "grids": beside(styles),
         "leads": leads(styles, data, groups),
+        "lead styles": lead_rows(styles, data, groups),
         "similarity": similarity(styles, data["pop"]),
     }
     args.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    print(tables(report))
+    print(PRINTED[args.table](report))
     return report
 
 

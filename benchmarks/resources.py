@@ -211,10 +211,11 @@ def training_table(songs: list[int], minutes: float, asked: argparse.Namespace, 
     return table(["what", "steps", "PFLOP", "GPU hours", f"hours on {asked.gpus} GPU", "price"], lines)
 
 
-def preparing_table(minutes: float, copies: int) -> str:
-    """What `musetune prepare --engine ray` has in the object store: waves of 16 kHz as 32-bit floats."""
-    song = minutes * 60 * 16_000 * 4 * (1 + copies) / 1e6
-    row = [f"{copies}", *(f"{song * songs:,.0f}" for songs in (1, 4, 8))]
+def preparing_table(minutes: float, copies: int, measured: Measured) -> str:
+    """What `musetune prepare --engine ray` has in the object store: latents of a song and its transposed copies."""
+    clips = minutes * 60 / measured.clip_seconds * (1 + copies)
+    song = clips * measured.latent_kb * 1024 / 1e6
+    row = [f"{copies}", *(f"{song * songs:,.1f}" for songs in (1, 4, 8))]
     return table(["transposed copies", "a song, MB", "a block of four, MB", "two blocks of a worker, MB"], [row])
 
 
@@ -290,7 +291,7 @@ def main() -> None:
     measured = Measured(**{one.name: getattr(asked, one.name) for one in fields(Measured)})
     prices = Prices(**{one.name: getattr(asked, one.name) for one in fields(Prices)})
     print(annotation_table(asked.songs, asked.minutes, asked.cores, measured, prices), end="\n\n")
-    print(preparing_table(asked.minutes, asked.copies), end="\n\n")
+    print(preparing_table(asked.minutes, asked.copies, measured), end="\n\n")
     print(training_table(asked.songs, asked.minutes, asked, measured), end="\n\n")
     print(options_table(asked, measured))
 

@@ -156,11 +156,11 @@ class Bench:
         """Processor seconds of a preview, and of the clip."""
         pipe, spent = self.runner.pipe, []
         with tempfile.TemporaryDirectory() as folder:
-            listener = Previewer(pipe, (self.steps // 2,), self.seconds, Path(folder))
+            listener = Previewer(pipe, (self.steps // 2,), 0.0, Path(folder))
 
             def on_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
                 began = time.process_time()
-                listener.after_step(step + 1, tensors["latents"])
+                listener.after_step(step + 1, tensors["latents"], step + 1)
                 spent.append(time.process_time() - began)
                 return tensors
 

@@ -66,15 +66,26 @@ An unknown name stops the command with a line that lists the names that there ar
 
 ## Sections
 
-The label of a section says what it is for. Loudness and density go from the first to the second value over the section;
-density 1 plays all strokes, below 0.3 only the accents are left. Sections of one label are played alike. Where the section
-has a purpose (`Section.purpose`: dynamics, density, register), as plans have, that says how loud, full and high it is.
+The label of a section says what it is for. Loudness and density go from the first to the second value over the section.
+Sections of one label are played alike. Where the section has a purpose (`Section.purpose`: dynamics, density, register),
+as plans have, that says how loud, full and high it is.
+
+Every groove has strokes that sections below density 0.5 leave out, ghosts from 0.68 on, and strokes for sections from 0.75
+on; only a `pedal` is one note in all of them. Full sections double the lowest tone of close chords an octave higher, a
+walking bass skips, leads sing fuller motifs and rest in fewer bars. Guitar and keys move by up to six semitones with the
+height of the lead.
+
+What the stem transformer writes knows no purposes. Its sections are brought into their order: sparse ones lose strikes at
+weak places, fuller ones strike again what is long, higher ones turn chords upwards. That also holds for sheets without a
+style whose sections have a purpose.
 
 SHAPES
 
 In songs of several sections drums end each with a fill where the groove has one. Machines roll in a `build` and leave its
-last beat empty; rock grooves begin a full section with a cymbal; plain basses lead into the next section by a step. A song
-of eight bars or more that ends on its tonic ends there on a held chord.
+last beat empty; rock grooves begin a full section with a cymbal. Basses lead into the next section: some walk up in two
+steps of the scale, others have an eighth before the bar line, and some do so in every bar or not at all; leads that sing
+have pick-ups of two or three notes (`musetune.planning.rules.lead_ins`). A song of eight bars or more that ends on its
+tonic ends there on a held chord.
 
 ## Feel and hands
 

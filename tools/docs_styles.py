@@ -30,13 +30,15 @@ print([section.label for section in song.sections])
 
 A style does not replace the structure transformer. Its meters, harmonic rhythm and kinds of chords shift how likely each
 word of the plan is; the shares aimed at are drawn anew from the style's ranges for each seed. About half of the sections
-take one of the style's progressions, the transformer writes the others. Where a prompt names no length, the form is one
-of the style's. Of several styles ("gospel ballad") each says what the ones before it in the file leave open.
+take one of the style's progressions, the transformer writes the others. The form is one of the style's: where a length is
+named, whole sections come again or are left out until the form is about as long, then its sections are stretched by
+phrases. Of several styles ("gospel ballad") each says what the ones before it in the file leave open.
 `--style NAME` of `musetune plan` and `musetune compose`, `style=` of `plan` and the page's field name styles that go
 before those of the prompt. The plan keeps their names (`LeadSheet.style`), and the arranger plays by them.
 
 Sections are whole phrases of four bars where nothing else is asked for. Their last bar comes home to the tonic or
-stays open on the dominant; the song's last bar comes home unless its style goes round. Dominant sevenths lead on
+stays open on the dominant. The song comes home unless its style goes round, and always after an outro: over V or IV, or
+over a chord from which the style's own progressions reach the tonic, such as the ♭VII of rock. Dominant sevenths lead on
 where they do not rest as in blues, basses under a chord are chord tones that move by step, and no root lasts longer
 than the style's `hold`. A length in seconds chooses a tempo that fills whole phrases, where the tempo is open. Where
 a prompt words both a form and a length that no whole phrases fill, the phrases stay whole and a remark says how long
@@ -54,6 +56,18 @@ assert chorus.purpose is not None and chorus.purpose.dynamics > 0
 print(chorus.purpose)
 ```
 
+`plan_expression` says the same as an `Expression`: a curve of loudness in LUFS (a section as loud as usual lies at -16;
+harder strokes and more notes add to it), the swing of the style at the tempo, and harmonic complexity; of an arrangement
+also onsets a second and syncopation. `musetune plan --json` and `musetune compose --json` print it under `expression`. No
+network follows it yet.
+
+```python
+from musetune.planning.arranger.plan_expression import plan_expression
+
+expression = plan_expression(song)
+print(expression.loudness_db[:2], expression.swing)
+```
+
 ## Forms in words
 
 | words | form |
@@ -67,8 +81,32 @@ print(chorus.purpose)
 | `loop`, `riff`, `vamp` | one section of 4 or 8 bars, or as long as you say |
 | `12-bar blues`, `blues, 24 bars` | one or several choruses |
 
+"No bridge" or "without a chorus" leaves a section out of the style's form.
+
 Section names are intro, verse, pre-chorus, chorus, refrain, hook, bridge, middle eight, solo, interlude, break, breakdown,
 build, drop, vamp, outro and coda. `three chords` limits a plan to chords on three roots.
+
+## Players in words
+
+| words | meaning |
+|---|---|
+| `no drums`, `without bass or guitar`, `drumless` | these players are silent |
+| `solo piano`, `unaccompanied cello`, `only guitar` | one instrument: a piano is bass, chords and melody |
+| `with horns`, `for flute and strings`, `banjo` | the player of such an instrument plays on it, and plays where the style has it silent |
+
+They stand behind the styles in the plan's `style`, and may be given there: `--style "waltz, no drums, lead on flute"`. The
+players are drums, bass, guitar, keys and lead.
+
+```python
+trio = plan("gypsy waltz without drums, with accordion, 8 bars", seed=1)
+print(trio.style)
+```
+
+## Chords, keys and meters in words
+
+Chords that a prompt writes out, three in a row or two that it calls chords, are the progression of the first section:
+`a song with Am F C G`, `pop with the chords I V vi IV in D`. A meter in numbers goes before the style's. Church modes are
+read as the mode that has their third, and a misspelled style as the one that it is nearest to; remarks say so.
 
 ## A file of your own
 
@@ -109,7 +147,7 @@ the package, and one of the same name takes its place. Several styles in a file 
 | `genre` | one or several of pop, rock, jazz, blues, classical, electronic |
 | `meters` | time signatures with weights |
 | `tempo` | fewest and most beats a minute, 30–300; in 6/8 of dotted quarters |
-| `mode` | `major` or `minor` |
+| `mode` | `major` or `minor`, or both with weights |
 | `feel` | `straight`, `swing` or `shuffle`; or a mapping: `kind` one of these, `ratio` 0.5–0.75 the share of a unit that its first half lasts (straight 0.5, else 2/3), `unit` 8 or 16, the notes that are long and short |
 | `chords_a_bar` | chord changes in a bar: first quartile, median, third quartile of songs of the style |
 | `hold` | most bars on one chord |

@@ -143,7 +143,7 @@ def plan(
     sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "style": style, "styles": styles})
     files = [] if out is None else [str(sheet.save(out))]
     played = describe_style(sheet, styles)
-    summary = describe(sheet) | {"prompt": prompt, "style": played, "seed": seed, "files": files}
+    summary = describe(sheet, styles=styles) | {"prompt": prompt, "style": played, "seed": seed, "files": files}
     typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), *_style_line(played), *files]))
 
 
@@ -250,7 +250,7 @@ def compose(
         rendering = {name: value for name, value in sound.items() if value is not None}
         files += output.render(prompt, sheet, song, rendering, seed)
     names = [str(file) for file in files]
-    summary = describe(sheet) | {"prompt": prompt, "seed": seed, "stems": players(song), "files": names}
+    summary = describe(sheet, song, styles) | {"prompt": prompt, "seed": seed, "stems": players(song), "files": names}
     typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join([*chart(sheet), "", *_cast(song), "", *names]))
 
 
@@ -285,9 +285,12 @@ def _arrange_stems(sheet: LeadSheet, arranger: str, options: dict[str, Any]) -> 
 # -- what is printed ---------------------------------------------------------------------------------------------------
 
 
-def describe(sheet: LeadSheet) -> dict[str, Any]:
-    """The plan for programs: what it is, its sections with their charts, and all of it under "sheet"."""
+def describe(sheet: LeadSheet, song: Arrangement | None = None, styles: Path | None = None) -> dict[str, Any]:
+    """The plan for programs: what it is, its sections with their charts, how it is played under "expression", and all
+    of it under "sheet".
+    """
     from musetune.display.plan_chart import sections_of
+    from musetune.planning.arranger.plan_expression import plan_expression
 
     return {
         "key": str(sheet.key),
@@ -297,6 +300,7 @@ def describe(sheet: LeadSheet) -> dict[str, Any]:
         "seconds": sheet.duration_s,
         "bars": len(sheet.downbeats()),
         "sections": list(sections_of(sheet)),
+        "expression": plan_expression(sheet, song, styles=styles).to_json(),
         "sheet": sheet.to_json(),
     }
 

@@ -11,11 +11,13 @@ HELP = """Make a data set of cached latents from a folder of music.
 
 SRC holds MP3, WAV, FLAC, OGG or MIDI files (MIDI is rendered), in any depth. Each file is decoded, analysed, cut on
 downbeats into clips, and encoded by the base's autoencoder and text encoders; OUT then is all that recipes/finetune.py
-needs, on that same base. Each file goes in thrice, also two semitones lower and three higher, sound, chords and key
-together: an adapter that has heard a song in one key only learns the key with the chords. `--transpose` with other
-semitones changes that, with none leaves it out. An AudioFolder metadata.jsonl or metadata.csv in SRC overrides what
-analysis finds: file_name and any of text, genre, licence, bpm, time_signature, key, chords, lead_sheet, arrangement.
-`--genre`, `--caption` and `--data-license` say the same of all files, where metadata does not.
+needs, on that same base. OUT is the same, byte for byte, on either engine and with any number of workers.
+
+Each file goes in thrice, also two semitones lower and three higher, sound, chords and key together: an adapter that has
+heard a song in one key only learns the key with the chords. `--transpose` with other semitones changes that, with none
+leaves it out. An AudioFolder metadata.jsonl or metadata.csv in SRC overrides what analysis finds: file_name and any of
+text, genre, licence, bpm, time_signature, key, chords, lead_sheet, arrangement. `--genre`, `--caption` and
+`--data-license` say the same of all files, where metadata does not.
 
 Each clip carries how surely each of its bars was analysed, 0 to 1 (1 where metadata says what is played). A clip with
 less than half of its time in bars of at least `--min-confidence` is left out, and recipes/finetune.py lets the unsure
@@ -50,12 +52,12 @@ def prepare(
         float | None,
         typer.Option(help="bars analysed less surely count less, or go; 0: trust all; default 0.5", min=0, max=1),
     ] = None,
-    workers: Annotated[int, typer.Option(help="processes that decode and analyse; 0: this one", min=0)] = 2,
+    workers: Annotated[int, typer.Option(help="processes that decode and analyse, or actors; 0: this one", min=0)] = 2,
     shard_size: Annotated[int, typer.Option(help="clips a file of latents; a kill costs as many", min=1)] = 256,
     frames_per_row: Annotated[int, typer.Option(help="of the adapter to train", min=1)] = 4,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     engine: Annotated[
-        str, typer.Option(help="who decodes and analyses: local processes, or ray: actors of a cluster")
+        str, typer.Option(help="who does the work: local processes, or ray: actors of a cluster, which encode too")
     ] = "local",
     address: Annotated[
         str | None, typer.Option(help="of Ray's cluster; default RAY_ADDRESS, else one is started here")

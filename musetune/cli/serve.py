@@ -102,6 +102,9 @@ def serve(
     every_node: Annotated[
         bool, typer.Option("--every-node", help="with --engine ray: every machine answers, not its head alone")
     ] = False,
+    idle: Annotated[
+        float, typer.Option(help="with --engine ray: seconds until a replica that is not needed goes", min=1)
+    ] = 300.0,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="a further name by which it is reached, such as a proxy's; more than once")
     ] = None,
@@ -169,7 +172,7 @@ def serve(
             from musetune.serve.service.ray_engine import ClusterSettings, run
         except ImportError as error:
             raise ImportError(f'--engine ray needs its extra: pip install "musetune[ray]" ({error})') from error
-        place = ClusterSettings(address, host, port, every_node)
+        place = ClusterSettings(address, host, port, every_node, idle)
         run(settings, api_keys, place, lambda: typer.echo(f"http://{host}:{port}  (Ctrl+C ends it)", err=True))
         return
     service = JobService(settings, Tracing.from_environment())

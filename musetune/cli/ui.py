@@ -19,8 +19,8 @@ KEY_VARIABLE = "MUSETUNE_API_KEY"
 HELP = """Open the web page: type chords, generate, watch them go by; listen to a song and play its progression anew;
 compare takes, blind.
 
---server URL lets a running `musetune serve` generate and analyse; this machine then loads no models. A key, where the
-service asks for one, comes in MUSETUNE_API_KEY. Edit, Live, Song's audio and Compare's new pairs need a pipeline here.
+--server URL lets a running `musetune serve` generate, edit and analyse; this machine then loads no models. A key, where
+the service asks for one, comes in MUSETUNE_API_KEY. Live alone needs a pipeline here.
 
 It is served to this machine alone; --host 0.0.0.0 lets others in, by this machine's name or number; behind a
 proxy with another name add --allow-host NAME.
@@ -44,7 +44,7 @@ def ui(
     ] = None,
     device: Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")] = None,
     server: Annotated[
-        str | None, typer.Option(help="a musetune serve that generates and analyses, such as http://127.0.0.1:8000")
+        str | None, typer.Option(help="a musetune serve that does the work, such as http://127.0.0.1:8000")
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="a further name by which the page may be opened, more than once")
@@ -63,7 +63,8 @@ def ui(
         from musetune.serve.page import Page, launch
     except ImportError as error:
         raise ImportError(f'the web page needs gradio: pip install "musetune[ui]" ({error})') from error
-    from musetune.serve.remote import RemoteAnalyser, RemotePipeline, connect
+    from musetune.serve.remote import RemoteAnalyser, connect
+    from musetune.serve.remote_pipeline import RemotePipeline
     from musetune.serve.work import load
 
     pipe: MuseTunePipeline | RemotePipeline

@@ -42,14 +42,19 @@ class SoundBody(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63, description="same seed, same audio")
 
 
-class FormatBody(BaseModel):
-    """How new sound is finished."""
+class ListeningBody(BaseModel):
+    """How loud sound becomes, and how often it is heard on its way."""
 
-    mono16: bool = Field(False, description="the base's own 16 kHz mono instead of 48 kHz stereo")
     lufs: float | None = Field(None, description="loudness, −40 to −5, by EBU R128; the true peak stays below −1 dB")
     previews: int = Field(
         0, ge=0, le=8, description="how often its events let hear, while it is denoised, what it will be"
     )
+
+
+class FormatBody(ListeningBody):
+    """How new sound is finished."""
+
+    mono16: bool = Field(False, description="the base's own 16 kHz mono instead of 48 kHz stereo")
 
 
 class GenerationBody(SheetBody, SoundBody, FormatBody):
@@ -102,8 +107,11 @@ class GenerationBody(SheetBody, SoundBody, FormatBody):
     max_new_tokens: int | None = Field(None, ge=1, le=512, description="of the language model; the base's own")
 
 
-class EditBody(SheetBody, SoundBody):
-    """What all edits take beside their recording, which is an earlier job's or, as multipart, a file `audio`."""
+class EditBody(SheetBody, SoundBody, ListeningBody):
+    """What all edits take beside their recording, which is an earlier job's or, as multipart, a file `audio`.
+
+    A loudness is that of the whole edited recording, what is kept of it included.
+    """
 
     source_job: str | None = Field(None, pattern=JOB_ID, description="id of a job whose sound is edited")
     arrangement_job: str | None = Field(
@@ -116,7 +124,7 @@ class RepaintBody(EditBody):
 
     model_config = body_config(
         {"source_job": "0" * 32, "bars": [[3, 4]], "harmonic_progression": "Dm7 G7", "prompt": "warm jazz trio"},
-        {"seconds": [[12, 16]], "prompt": "distorted guitar solo", "seed": 3},
+        {"seconds": [[12, 16]], "prompt": "distorted guitar solo", "seed": 3, "previews": 2, "lufs": -14},
     )
 
     seconds: list[Stretch] | None = Field(None, min_length=1, max_length=64, description="starts and ends of stretches")
@@ -132,7 +140,7 @@ class ExtendBody(EditBody):
     """
 
     model_config = body_config(
-        {"source_job": "0" * 32, "after_seconds": 8, "harmonic_progression": "vi IV I V"},
+        {"source_job": "0" * 32, "after_seconds": 8, "harmonic_progression": "vi IV I V", "previews": 2},
     )
 
     before_seconds: Seconds = Field(0, description="seconds to put in front; needs a lead sheet of the whole")
@@ -143,7 +151,7 @@ class ExtendBody(EditBody):
 class VaryBody(EditBody, FormatBody):
     """A recording to take again, near or far."""
 
-    model_config = body_config({"source_job": "0" * 32, "amount": 0.4, "seed": 1})
+    model_config = body_config({"source_job": "0" * 32, "amount": 0.4, "seed": 1, "lufs": -16})
 
     amount: float = Field(0.4, ge=0, le=1, description="0 the recording through the codec, 1 a new take")
 
@@ -151,7 +159,9 @@ class VaryBody(EditBody, FormatBody):
 class CoverBody(EditBody):
     """A recording to play with another sound: what it plays is heard and kept."""
 
-    model_config = body_config({"source_job": "0" * 32, "genre": "jazz", "keep": ["chords", "beats", "melody"]})
+    model_config = body_config(
+        {"source_job": "0" * 32, "genre": "jazz", "keep": ["chords", "beats", "melody"], "previews": 3, "lufs": -14}
+    )
 
     genre: str | None = Field(None, max_length=40, description="of the new sound; what is heard")
     keep: list[Literal["chords", "beats", "melody", "loudness"]] | None = Field(

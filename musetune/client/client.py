@@ -118,7 +118,7 @@ class ServiceClient:
             arrangement_file: Notes of the whole piece.
             style_audio_file: A clip whose sound is meant.
             idempotency_key, wait_seconds: As of every submission.
-            fields: Those of `RepaintBody`: seconds or bars, harmonic_progression, prompt, …
+            fields: Those of `RepaintBody`: seconds or bars, harmonic_progression, prompt, previews, …
         """
         files = edit_files(audio_file, lead_sheet_file, arrangement_file, style_audio_file)
         return self._submit("/v1/repaints", fields, files, idempotency_key, wait_seconds)

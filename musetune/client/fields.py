@@ -30,12 +30,17 @@ class SoundFields(TypedDict, total=False):
     seed: int
 
 
-class FormatFields(TypedDict, total=False):
+class ListeningFields(TypedDict, total=False):
+    """Fields that say how loud sound becomes, and how often it is heard on its way."""
+
+    lufs: float | None
+    previews: int
+
+
+class FormatFields(ListeningFields, total=False):
     """Fields that say how new sound is finished."""
 
     mono16: bool
-    lufs: float | None
-    previews: int
 
 
 class GenerationFields(SheetFields, SoundFields, FormatFields, total=False):
@@ -63,7 +68,7 @@ class GenerationFields(SheetFields, SoundFields, FormatFields, total=False):
     max_new_tokens: int | None
 
 
-class EditFields(SheetFields, SoundFields, total=False):
+class EditFields(SheetFields, SoundFields, ListeningFields, total=False):
     """Fields of all edits."""
 
     prompt: str

@@ -1,15 +1,16 @@
 """Who works through many items: threads with processes of this machine, or actors of Ray on many machines.
 
 A worker is made once in each place and keeps what is costly to load. Both engines give an answer for each item, in any
-order; what a worker raises is raised here.
+order or in that of the items; what a worker raises is raised here.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from queue import SimpleQueue
@@ -21,6 +22,7 @@ AnyItem = TypeVar("AnyItem")
 AnyAnswer = TypeVar("AnyAnswer")
 Engine = Literal["local", "ray"]
 AHEAD = 2  # items a worker that are handed out before their turn
+ORDERED_AHEAD = 8  # where answers are to come in order, and may wait for an older one
 BLOCK = 4  # items that an actor is given at once; what a killed actor had of them is done again by another
 BLOCKS_A_WORKER = 8  # and at least so many turns, where there are enough items
 START_S = "170"  # a node of Ray may take so long to start on a busy machine
@@ -51,7 +53,10 @@ def map_items(
     engine: Engine,
     workers: int,
     address: str | None = None,
-) -> Iterator[tuple[int, AnyAnswer]]:
+    *,
+    ordered: bool = False,
+    device: str | None = "cpu",
+) -> Generator[tuple[int, AnyAnswer], None, None]:
     """Have workers answer items.
 
     Args:
@@ -61,25 +66,55 @@ def map_items(
         workers: How many.
         address: Of Ray's cluster, such as "auto" or "10.0.0.1:6379"; None: $RAY_ADDRESS, else one that is started here
             and ends with this call.
+        ordered: Whether answers come in the order of the items; one that is late keeps back those after it.
+        device: Where workers compute, such as cpu or cuda; None: cuda where there is one. On a cluster they get their
+            shares of its GPUs by that.
 
     Yields:
-        (index of an item, its answer) as they come.
+        (index of an item, its answer), as they come or in order.
 
     Raises:
-        ValueError: There is no such engine, or no worker.
+        ValueError: There is no such engine, no worker, or no such device on the cluster.
         ImportError: Ray is not installed.
     """
     check_engine(engine, workers)
-    if not items:
-        return iter(())
-    return _local_map(make, items, workers) if engine == "local" else _ray_map(make, items, workers, address)
+    if engine == "local" or not items:
+        return _local_map(make, items, workers, ordered)
+    return _ray_map(make, items, workers, address, ordered, device)
+
+
+def gpu_share(device: str | None, gpus: float, workers: int) -> float:
+    """How much of a GPU each worker on a cluster asks for: all of one, or an equal part where there are too few.
+
+    Args:
+        device: Such as cpu or cuda; None: cuda where there is one.
+        gpus: Of the cluster.
+        workers: How many.
+
+    Raises:
+        ValueError: The cluster has no GPU, or the device names one GPU of one machine.
+
+    Example:
+        >>> gpu_share("cuda", 4, 2), gpu_share(None, 4, 16), gpu_share(None, 0, 16), gpu_share("cpu", 4, 2)
+        (1.0, 0.25, 0.0, 0.0)
+    """
+    if device is not None and device.startswith("cuda:"):
+        raise ValueError(f"device={device} names one GPU of one machine: say cuda, and Ray gives out the cluster's")
+    if device == "cuda" and gpus < 1:
+        raise ValueError("device=cuda, and the cluster has no GPU: say cpu, or add a machine with one")
+    if gpus < 1 or device not in (None, "cuda"):
+        return 0.0
+    return 1.0 if workers <= gpus else 1 / math.ceil(workers / int(gpus))
 
 
 def _local_map(
-    make: Callable[[], ItemWorker[AnyItem, AnyAnswer]], items: Sequence[AnyItem], workers: int
-) -> Iterator[tuple[int, AnyAnswer]]:
+    make: Callable[[], ItemWorker[AnyItem, AnyAnswer]], items: Sequence[AnyItem], workers: int, ordered: bool
+) -> Generator[tuple[int, AnyAnswer], None, None]:
     """A thread for each worker: a worker that is to use a core by itself has a process of its own."""
+    if not items:
+        return
     crew = [make() for _ in range(min(workers, len(items)))]
+    ahead = (ORDERED_AHEAD if ordered else AHEAD) * len(crew)
     idle: SimpleQueue[ItemWorker[AnyItem, AnyAnswer]] = SimpleQueue()
     for worker in crew:
         idle.put(worker)
@@ -95,10 +130,11 @@ def _local_map(
     threads = ThreadPoolExecutor(len(crew))
     with closing(_Crew(crew, threads)):
         while waiting or running:
-            while waiting and len(running) < AHEAD * len(crew):
+            while waiting and len(running) < ahead:
                 index = waiting.popleft()
                 running[threads.submit(answer, items[index])] = index
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            awaited = list(running)[:1] if ordered else running
+            for future in wait(awaited, return_when=FIRST_COMPLETED).done:
                 yield running.pop(future), future.result()
 
 
@@ -128,23 +164,33 @@ class _RayWorker(Generic[AnyItem, AnyAnswer]):
 
 
 def _ray_map(
-    make: Callable[[], ItemWorker[AnyItem, AnyAnswer]], items: Sequence[AnyItem], workers: int, address: str | None
-) -> Iterator[tuple[int, AnyAnswer]]:
+    make: Callable[[], ItemWorker[AnyItem, AnyAnswer]],
+    items: Sequence[AnyItem],
+    workers: int,
+    address: str | None,
+    ordered: bool,
+    device: str | None,
+) -> Generator[tuple[int, AnyAnswer], None, None]:
     """`map_batches` over actors. Ray starts an actor anew that dies, and gives what it had to another."""
     with ray_cluster(address, workers):
         import ray.data
 
+        actors = min(workers, len(items))
+        gpus = gpu_share(device, ray.cluster_resources().get("GPU", 0), actors)
+
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # the caller counts files, not blocks
         context.max_errored_blocks = 0
+        context.execution_options.preserve_order = ordered
         rows = [{"index": index, "item": pickle.dumps(item)} for index, item in enumerate(items)]
         block = max(1, min(BLOCK, len(rows) // (BLOCKS_A_WORKER * workers)))
         dataset = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // block)).map_batches(
             _RayWorker,
             fn_constructor_args=(make,),
             batch_size=None,  # a block as it is
-            compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows)), max_tasks_in_flight_per_actor=AHEAD),
+            compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=AHEAD),
             num_cpus=1,
+            num_gpus=gpus,
             max_restarts=-1,
             max_task_retries=-1,
         )

@@ -182,7 +182,8 @@ class DatasetWriter:
             raise ValueError(f"no text embedding given for {sorted(missing)}")
         self._clips += clips
         self._latents.append(latents.to(torch.float16))
-        self._texts.update({text: texts[text] for text in {"", *(c.text for c in clips)} if text in texts})
+        used = dict.fromkeys(["", *(c.text for c in clips)])  # in this order: a shard's bytes depend on it
+        self._texts.update({text: texts[text] for text in used if text in texts})
         self.done |= {c.file for c in clips}
         if len(self._clips) >= self.shard_size:
             self.flush()
@@ -228,11 +229,12 @@ class LatentDataset:
         transposed: Take copies in other keys too.
         genre: Take this genre's clips alone; None: all.
         held_out: Leave out these source files, and clips given as `file@seconds`, in every transposition.
+        clips_alone: Read neither latents nor embeddings, which may be larger than the memory.
 
     Attributes:
         info: What all clips share.
         clips: n of them.
-        latents: (n, channels, rows, cols), fp16.
+        latents: (n, channels, rows, cols), fp16; of none with `clips_alone`.
         texts: Embeddings by prompt.
 
     Raises:
@@ -247,6 +249,7 @@ class LatentDataset:
         transposed: bool = True,
         genre: str | None = None,
         held_out: Collection[str] = (),
+        clips_alone: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.info = _read_info(self.folder)
@@ -262,8 +265,11 @@ class LatentDataset:
             raise ValueError(_without_clips(self.folder, records, genre))
         names = {f.name for f in fields(Clip)}
         self.clips = [Clip(**{k: v for k, v in r.items() if k in names}) for r in rows]
-        self.latents = torch.empty(len(rows), self.info.channels, self.info.rows, self.info.cols, dtype=torch.float16)
+        count, size = 0 if clips_alone else len(rows), (self.info.channels, self.info.rows, self.info.cols)
+        self.latents = torch.empty(count, *size, dtype=torch.float16)
         self.texts: dict[str, TextEmbedding] = {}
+        if clips_alone:
+            return
         places: dict[str, list[tuple[int, int]]] = {}
         for i, record in enumerate(rows):
             places.setdefault(record["shard"], []).append((i, record["index"]))

@@ -12,8 +12,9 @@ from torch import Tensor
 from musetune.audio import load_audio
 from musetune.datasets.clips import cut
 from musetune.datasets.latent_dataset import Clip, DatasetWriter, TextEmbedding
+from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.datasets.preference_set import PreferencePair, write_preferences
-from musetune.datasets.prepare import SAMPLE_RATE, LatentEncoder
+from musetune.datasets.slicing import SAMPLE_RATE
 from musetune.evaluation.preferences import Judge, PairBatch, Verdict, read_verdicts
 from musetune.symbols import LeadSheet
 from musetune.symbols.json_values import JsonObject

@@ -22,7 +22,7 @@ from musetune.pipeline.output import MuseTuneOutput
 from musetune.pipeline.pieces import AudioInput, fit_sound, open_piece
 from musetune.pipeline.sampler import SourceLatents
 from musetune.pipeline.splicing import REACH_S, splice
-from musetune.pipeline.stretches import Stretch, clusters, stretches_of
+from musetune.pipeline.stretches import Stretch, extension_of, sections_of, stretches_of
 from musetune.symbols import Arrangement, Chord, LeadSheet
 
 if TYPE_CHECKING:
@@ -84,15 +84,13 @@ def extend(
             "piece with what comes before and after it"
         )
     rate = piece.rate
-    before, after = round(before_s * rate), round(after_s * rate)
-    # the piece begins on a latent row: what is put in front for that is cut off again
-    spare = round(-before_s % pipe.row_s * rate) if before else 0
-    spare = 0 if math.isclose(spare, pipe.row_s * rate, abs_tol=1) else spare
-    pads = [(0, 0)] * (piece.wave.ndim - 1) + [(spare + before, after)]
+    around = extension_of(piece.wave.shape[-1], rate, before_s, after_s, pipe.row_s)
+    spare = around.spare
+    pads = [(0, 0)] * (piece.wave.ndim - 1) + [(spare + around.before, around.after)]
     latents = piece.latents
     if latents is not None:
-        rows = math.ceil((spare + before + piece.wave.shape[-1] + after) / rate / pipe.row_s - 1e-6)
-        front = round((spare + before) / rate / pipe.row_s)
+        rows = math.ceil(around.duration_s / pipe.row_s - 1e-6)
+        front = round((spare + around.before) / rate / pipe.row_s)
         kept = latents[:, :, : piece.wave.shape[-1] * pipe._rate // rate // _row_samples(pipe)]
         latents = torch.nn.functional.pad(kept, (0, 0, front, max(0, rows - front - kept.shape[2])))
     sheet, notes = lead_sheet, options.get("arrangement")
@@ -100,9 +98,7 @@ def extend(
         sheet = sheet.crop(-spare / rate, sheet.duration_s + spare / rate)
         notes = None if notes is None else notes.shift(spare / rate)
     wider = replace(piece, wave=np.pad(piece.wave, pads, mode="symmetric"), latents=latents)
-    first, last = (spare + before) / rate, (spare + before + piece.wave.shape[-1]) / rate
-    ends = [(0.0, first)] * (before > 0) + [(last, wider.duration_s)] * (after > 0)
-    made = _make_anew(pipe, wider, sheet, notes, prompt, ends, options)
+    made = _make_anew(pipe, wider, sheet, notes, prompt, around.stretches, options)
     return replace(
         made,
         audios=made.audios[..., spare:],
@@ -220,11 +216,9 @@ def _make_anew(
     check_covers(sheet, stretches[-1][1], "stretch")
     window_s, row_s = pipe.unet.config.sample_size * pipe.row_s, pipe.row_s
     wave, latents = piece.wave, None if piece.latents is None else piece.latents.clone()
-    for start_s, end_s in clusters(stretches, window_s / 4, piece.duration_s, min(window_s, piece.duration_s)):
-        first = math.floor(start_s / row_s + 1e-6)
-        rows = max(8, math.ceil(end_s / row_s - 1e-6) - first)
+    for section in sections_of(stretches, piece.duration_s, row_s, window_s):
+        first, rows, inside = section.first, section.rows, list(section.stretches)
         origin_s = first * row_s
-        inside = [(a - origin_s, b - origin_s) for a, b in stretches if a < end_s and b > start_s]
         known = _encode(pipe, piece, first, rows)
         kept = torch.ones(rows, dtype=torch.bool, device=known.device)
         for a, b in inside:

@@ -2,13 +2,104 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from musetune.pipeline.checks import pair, reject_arguments
 from musetune.symbols import LeadSheet
 
 Stretch = tuple[float, float]
+LEAST_ROWS = 8  # that are denoised at once
+
+
+@dataclass(frozen=True)
+class EditSection:
+    """A piece of the audio in which stretches are made anew in one call, with what is around them.
+
+    Attributes:
+        first: latent row that it begins with.
+        rows: how many it has.
+        stretches: (start, end) in seconds from its first row on.
+    """
+
+    first: int
+    rows: int
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True)
+class PieceExtension:
+    """What is put around a piece that is played on, in samples.
+
+    Attributes:
+        spare: in front of all, so that the piece begins on a latent row; it is cut off again.
+        before: in front of the piece.
+        samples: of the piece.
+        after: behind it.
+        rate: samples a second.
+    """
+
+    spare: int
+    before: int
+    samples: int
+    after: int
+    rate: int
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the whole, what is cut off again included."""
+        return (self.spare + self.before + self.samples + self.after) / self.rate
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """The ends that are made, in seconds of that whole."""
+        first, last = (self.spare + self.before) / self.rate, (self.spare + self.before + self.samples) / self.rate
+        return [(0.0, first)] * (self.before > 0) + [(last, self.duration_s)] * (self.after > 0)
+
+
+def extension_of(samples: int, rate: int, before_s: float, after_s: float, row_s: float) -> PieceExtension:
+    """What is put around a piece.
+
+    Args:
+        samples: of the piece.
+        rate: samples a second.
+        before_s: seconds to play before it.
+        after_s: seconds to play after it.
+        row_s: seconds of a latent row.
+
+    Example:
+        >>> extension_of(16000, 16000, before_s=0.5, after_s=1.0, row_s=0.128).stretches
+        [(0.0, 0.512), (1.512, 2.512)]
+    """
+    before = round(before_s * rate)
+    spare = round(-before_s % row_s * rate) if before else 0
+    spare = 0 if math.isclose(spare, row_s * rate, abs_tol=1) else spare
+    return PieceExtension(spare, before, samples, round(after_s * rate), rate)
+
+
+def sections_of(stretches: Sequence[Stretch], duration_s: float, row_s: float, window_s: float) -> list[EditSection]:
+    """The sections in which stretches are made, with a quarter of a window around them, and no shorter than a window
+    where the audio allows it.
+
+    Args:
+        stretches: in order, apart.
+        duration_s: length of the audio.
+        row_s: seconds of a latent row.
+        window_s: seconds that the base was trained on.
+
+    Example:
+        >>> sections_of([(20.0, 22.0)], duration_s=60.0, row_s=0.25, window_s=4.0)
+        [EditSection(first=76, rows=16, stretches=((1.0, 3.0),))]
+    """
+    sections = []
+    for start, end in clusters(stretches, window_s / 4, duration_s, min(window_s, duration_s)):
+        first = math.floor(start / row_s + 1e-6)
+        rows = max(LEAST_ROWS, math.ceil(end / row_s - 1e-6) - first)
+        inside = tuple((a - first * row_s, b - first * row_s) for a, b in stretches if a < end and b > start)
+        sections.append(EditSection(first, rows, inside))
+    return sections
 
 
 def stretches_of(

@@ -22,6 +22,7 @@ from musetune.evaluation.preferences import (
     retract,
 )
 from musetune.serve.errand import Errand
+from musetune.serve.remote_pipeline import RemotePipeline
 from musetune.serve.work import Order, check_whole, finish_order, generate
 from musetune.suites.pairs import PairRequest, add_pair, origin_name, pair_id, take_origin, weights_of
 from musetune.symbols import LeadSheet
@@ -183,7 +184,7 @@ def other_takes(genres: Sequence[str]) -> list[str]:
 
 
 def make_pairs(
-    pipe: MuseTunePipeline,
+    pipe: MuseTunePipeline | RemotePipeline,
     order: Order,
     other: str,
     count: int,
@@ -194,7 +195,7 @@ def make_pairs(
     """Generate pairs of one order into a batch.
 
     Args:
-        pipe: The pipeline.
+        pipe: The pipeline, here or at a service.
         order: What both takes answer; its seed is the first pair's, those that follow have the seeds that follow.
         other: What the second take is, one of `other_takes`.
         count: How many pairs, 1…MANY.
@@ -242,12 +243,17 @@ def _two_orders(order: Order, other: str, number: int) -> tuple[Order, Order]:
     return first, replace(first, mix=mix)
 
 
-def _origin(pipe: MuseTunePipeline, order: Order, base: str) -> dict[str, Any]:
+def _origin(pipe: MuseTunePipeline | RemotePipeline, order: Order, base: str) -> dict[str, Any]:
+    """Where a take comes from; one of a service names its address in place of hashes of its weights."""
     theory = next((info.name for info in pipe.adapters.values() if info.kind == "theory"), "base")
     mix = {name: weight for name, weight in order.mix.items() if weight}
+    weights = {} if isinstance(pipe, RemotePipeline) else weights_of(pipe, mix)
     origin = take_origin(
-        origin_name(theory, mix), int(order.seed), int(order.steps), base, {theory: 1.0, **mix}, weights_of(pipe, mix)
+        origin_name(theory, mix), int(order.seed), int(order.steps), base, {theory: 1.0, **mix}, weights
     )
+    if isinstance(pipe, RemotePipeline):
+        del origin["versions"]  # the service's libraries are its own
+        origin["service"] = pipe.queue.url
     return origin | {"ending": order.ending}
 
 

@@ -11,13 +11,12 @@ from musetune.analysis.service.worker import AnalysisWorker
 from musetune.formats.chart_text import chart_text
 from musetune.serve.edit_order import EditOrder, read_stretches
 from musetune.serve.errand import Errand
-from musetune.serve.history import NamedTake
 from musetune.serve.listen_work import bars_of_song
+from musetune.serve.remote_pipeline import RemoteOutput
 from musetune.serve.work import (
     NAME,
     Order,
     Take,
-    check_local,
     check_number,
     genres_of,
     hand_over,
@@ -25,12 +24,13 @@ from musetune.serve.work import (
     save_take,
     style_options,
 )
-from musetune.symbols import LeadSheet
+from musetune.symbols import Arrangement, LeadSheet
 
 if TYPE_CHECKING:
     from musetune.pipeline.output import MuseTuneOutput
     from musetune.pipeline.pipeline import MuseTunePipeline
     from musetune.serve.remote import RemoteAnalyser
+    from musetune.serve.remote_pipeline import RemotePipeline
 
 LONGEST_S = 600.0  # of a recording
 
@@ -45,6 +45,7 @@ class EditSource:
         sheet: its lead sheet; the audio may ring on after its end.
         order: what it was made of; of a recording, what would make the like of it.
         latents: the file of a take's latents, which edits go on from; None: the base's encoder hears the sound.
+        job: of a take that a service made, its job, which has the latents.
     """
 
     name: str
@@ -52,6 +53,12 @@ class EditSource:
     sheet: LeadSheet
     order: Order
     latents: Path | None = None
+    job: str | None = None
+
+    @staticmethod
+    def of_take(name: str, take: Take) -> EditSource:
+        """A take as what is edited."""
+        return EditSource(name, take.files["WAV"], take.sheet, take.order, take.latents, take.job)
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,6 @@ class EditResult:
 
     takes: tuple[Take, ...]
     note: str = ""
-
-
-def source_of_take(one: NamedTake) -> EditSource:
-    """A take as what is edited."""
-    return EditSource(one.name, one.take.files["WAV"], one.take.sheet, one.take.order, one.take.latents)
 
 
 def source_of_recording(
@@ -85,8 +87,36 @@ def source_of_recording(
     return EditSource(Path(path).name[:NAME], Path(path), sheet, hand_over(sheet))
 
 
+def correct_source(
+    source: EditSource, path: str | Path, worker: AnalysisWorker | RemoteAnalyser, errand: Errand[Any] | None = None
+) -> EditSource:
+    """A piece under a lead sheet of its own, in place of the one that was heard or asked for.
+
+    Args:
+        source: the piece.
+        path: its lead sheet, .json, .mid, .musicxml, .mxl or .jams, which is read in a process of its own.
+        worker: the process.
+        errand: who waits for it.
+
+    Raises:
+        ValueError: for what cannot be read, and for a sheet that ends more than a beat before the piece's own.
+        StoppedError: where nobody waits any more.
+    """
+    from musetune.pipeline.editing import check_covers
+
+    _, sheet = listen(path, worker, errand)
+    check_covers(sheet, source.sheet.duration_s, "piece")
+    before = source.order
+    order = replace(hand_over(sheet), prompt=before.prompt, seed=before.seed, steps=before.steps, mix=before.mix)
+    return replace(source, sheet=sheet, order=order)
+
+
 def edit(
-    pipe: MuseTunePipeline, source: EditSource, order: EditOrder, folder: Path, errand: Errand[Any] | None = None
+    pipe: MuseTunePipeline | RemotePipeline,
+    source: EditSource,
+    order: EditOrder,
+    folder: Path,
+    errand: Errand[Any] | None = None,
 ) -> EditResult:
     """Do what is asked with a piece, and write what comes of it as takes into new folders under ``folder``.
 
@@ -100,8 +130,7 @@ def edit(
     from musetune.audio.loudness import peak_gain, true_peak
 
     order.check()
-    check_local(pipe, order.kind, "Edit")
-    calls: dict[str, Callable[..., MuseTuneOutput]] = {
+    calls: dict[str, Callable[..., MuseTuneOutput | RemoteOutput]] = {
         "repaint": _repaint, "extend": _extend, "vary": _vary, "cover": _cover, "loop": _loop,
     }  # fmt: skip
 
@@ -138,32 +167,31 @@ def edit(
     if order.kind == "loop":  # one gain for all: they stay as loud beside each other as they were made
         audios = audios * peak_gain(max(map(true_peak, audios)))
     takes = tuple(save_take(made, sheet, audio, rate, folder, errand, depth, latents) for audio in audios)
-    note = output.reports[0].summary if order.kind == "cover" and output.reports else ""
+    takes = tuple(replace(take, job=getattr(output, "job", None)) for take in takes)
+    kept = output.reports[0].summary if order.kind == "cover" and output.reports else ""
+    note = f"As MuseTune's own listener hears it, {kept}." if kept else ""
     return EditResult(takes, note)
 
 
-def _repaint(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
+def _repaint(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput | RemoteOutput:
     if not order.stretches.strip():
         raise ValueError("Stretch: say which bars shall be made anew; click them in the chart")
-    from musetune.formats.songs import load_arrangement
-
     bars, seconds = read_stretches(order.stretches)
     chords = order.chords.strip() or None
-    notes = {"arrangement": load_arrangement(order.notes)} if order.notes else {}
-    output: MuseTuneOutput = pipe.repaint(
+    output: MuseTuneOutput | RemoteOutput = pipe.repaint(
         **_piece(source, whole=True),
         lead_sheet=source.sheet,
         prompt=order.prompt,
         bars=bars,
         seconds=seconds,
         harmonic_progression=chords,
-        **notes,
+        **_notes(order),
         **options,
     )
     return output
 
 
-def _extend(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
+def _extend(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput | RemoteOutput:
     from musetune.pipeline.continuing import continue_sheet, precede_sheet
 
     piece = _piece(source)
@@ -173,27 +201,33 @@ def _extend(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, 
     whole = continue_sheet(sheet, _seconds(piece), chords, after_s) if after_s else sheet
     if before_s:
         whole = precede_sheet(whole, chords, before_s)
-    output: MuseTuneOutput = pipe.extend(
-        **piece, lead_sheet=whole, prompt=order.prompt, before_seconds=before_s, after_seconds=after_s, **options
+    output: MuseTuneOutput | RemoteOutput = pipe.extend(
+        **piece,
+        lead_sheet=whole,
+        prompt=order.prompt,
+        before_seconds=before_s,
+        after_seconds=after_s,
+        **_notes(order),
+        **options,
     )
     return output
 
 
-def _vary(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
-    output: MuseTuneOutput = pipe.vary(
+def _vary(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput | RemoteOutput:
+    output: MuseTuneOutput | RemoteOutput = pipe.vary(
         **_piece(source), lead_sheet=source.sheet, prompt=order.prompt, amount=order.amount, **options
     )
     return output
 
 
-def _cover(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
-    output: MuseTuneOutput = pipe.cover(
+def _cover(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput | RemoteOutput:
+    output: MuseTuneOutput | RemoteOutput = pipe.cover(
         **_piece(source), prompt=order.prompt, genre=order.genre, keep=order.keep, lead_sheet=source.sheet, **options
     )
     return output
 
 
-def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput:
+def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput | RemoteOutput:
     bars = bars_of_song(source.sheet)
     first, last = 1, len(bars)
     if order.stretches.strip():
@@ -205,8 +239,17 @@ def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
     check_number("Bars of the loop", last, first, len(bars))
     sheet = source.sheet.slice(bars[first - 1][0], bars[last - 1][1])
     stereo = pipe.upsampler is not None
-    output: MuseTuneOutput = pipe.loop(sheet, order.prompt, loops=int(order.loops), stereo=stereo, **options)
+    output: MuseTuneOutput | RemoteOutput = pipe.loop(
+        sheet, order.prompt, loops=int(order.loops), stereo=stereo, **options
+    )
     return output
+
+
+def _notes(order: EditOrder) -> dict[str, Arrangement]:
+    """The players' notes as the pipeline takes them; nothing where none are given."""
+    from musetune.formats.songs import load_arrangement
+
+    return {"arrangement": load_arrangement(order.notes)} if order.notes else {}
 
 
 def _piece(source: EditSource, whole: bool = False) -> dict[str, Any]:
@@ -217,9 +260,12 @@ def _piece(source: EditSource, whole: bool = False) -> dict[str, Any]:
     from musetune.audio import load_audio
     from musetune.pipeline.output import MuseTuneOutput
 
-    wave, rate = load_audio(source.sound, mono=False)
-    wave = wave if whole else wave[..., : round(source.sheet.duration_s * rate)]
+    file, rate = load_audio(source.sound, mono=False)
+    wave = file if whole else file[..., : round(source.sheet.duration_s * rate)]
+    uncut = wave.shape == file.shape
     wave = wave[0] if len(wave) == 1 else wave
+    if source.job is not None and uncut:  # the service has the sound that rings on too, and would go on after that
+        return {"audio": RemoteOutput([wave], rate, source.sheet, job=source.job)}
     if source.latents is None:
         return {"audio": wave, "sampling_rate": rate}
     from safetensors.torch import load_file
@@ -229,6 +275,6 @@ def _piece(source: EditSource, whole: bool = False) -> dict[str, Any]:
 
 def _seconds(piece: dict[str, Any]) -> float:
     """How long a piece is, as `_piece` gives it."""
-    from musetune.pipeline.pieces import open_piece
-
-    return open_piece(piece["audio"], piece.get("sampling_rate")).duration_s
+    audio = piece["audio"]
+    wave, rate = (audio.audios[0], audio.sampling_rate) if hasattr(audio, "audios") else (audio, piece["sampling_rate"])
+    return float(wave.shape[-1] / rate)

@@ -21,7 +21,8 @@ from musetune.formats.chart_text import pop_name
 from musetune.live.bar_source import BarSource
 from musetune.live.few_steps import few_steps_of
 from musetune.live.performance import OPENING_S, Pace
-from musetune.serve.work import CHORDS, NAME, WORDS, check_local, check_number, genres_of
+from musetune.serve.remote_pipeline import LOCAL_ONLY, RemotePipeline
+from musetune.serve.work import CHORDS, NAME, WORDS, check_number, genres_of
 from musetune.symbols import BPM_RANGE, LeadSheet
 
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ class LiveStage:
             BusyError: while the pipeline is at work.
             ValueError: for settings that cannot be played.
         """
-        check_local(self.pipe, "stream", "Live")
+        if isinstance(self.pipe, RemotePipeline):
+            raise ValueError(LOCAL_ONLY)
         session = LiveSession(self.pipe, settings)
         if not self._turn.acquire(blocking=False):
             self.give_way()

@@ -1,4 +1,7 @@
-"""The Live tab: its HTML. Sound and settings do not go through gradio but through `live_routes`; live.js plays."""
+"""The Live tab: its HTML. Sound and settings do not go through gradio but through `live_routes`; live.js plays.
+
+Where a service makes the page's sound there is no Live, and the tab says why and what to do.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import gradio as gr
 from musetune.serve.generate_tab import KEYS
 from musetune.serve.live_session import LOUDNESS_DB, MIX
 from musetune.serve.pads_markup import pads_html, tools_html, words_html
+from musetune.serve.remote_pipeline import RemotePipeline
 from musetune.serve.studio import Studio
 from musetune.serve.work import CHORDS, WORDS
 from musetune.symbols import BPM_RANGE, Key
@@ -32,9 +36,29 @@ class LiveTab:
 
     def __init__(self, studio: Studio) -> None:
         pipe = studio.pipe
-        stereo = getattr(pipe, "upsampler", None) is not None
-        rate = 48000 if stereo else int(getattr(pipe, "_rate", 16000))
-        self.panel = gr.HTML(live_html(studio.genres, rate), elem_id="live", apply_default_css=False, padding=False)
+        if isinstance(pipe, RemotePipeline):
+            html = absent_html(pipe.queue.url)
+        else:
+            stereo = getattr(pipe, "upsampler", None) is not None
+            html = live_html(studio.genres, 48000 if stereo else int(getattr(pipe, "_rate", 16000)))
+        self.panel = gr.HTML(html, elem_id="live", apply_default_css=False, padding=False)
+
+
+def absent_html(url: str) -> str:
+    """Why there is no Live on a page whose sound a service makes, and how to get it.
+
+    Args:
+        url: where the service is.
+    """
+    return (
+        '<section class="mt-live-absent" aria-label="Live"><h2>Live is not on this page</h2>'
+        f"<p>The service at {escape(url)} makes the sound of this page, and it makes whole pieces. Live is one sound "
+        "that goes on while you change its chords, so the models must run where the page does.</p><p>To play live, "
+        "start the page without <code>--server</code>; two processor cores are enough for nano:</p>"
+        "<pre><code>musetune ui</code></pre><p>Or play in the terminal, by letters or a MIDI keyboard:</p>"
+        "<pre><code>musetune live</code></pre><p>Everything else on this page works with the service. The chord pads "
+        "in Generate, Edit and Song sound here too.</p></section>"
+    )
 
 
 def live_html(genres: Sequence[str], rate: int) -> str:
@@ -48,6 +72,8 @@ def live_html(genres: Sequence[str], rate: int) -> str:
         _fader(f"mix-{escape(name)}", f"{escape(name)}", *MIX, 0.05, 0, f'data-genre="{escape(name)}"')
         for name in genres
     )
+    mix = f'<fieldset class="mt-live-mix"><legend>Genre mix: how much of each genre</legend>{faders}</fieldset>'
+    mix = mix if genres else ""
     return (
         f'<div class="mt-live" data-rate="{rate}">'
         '<div class="mt-live-head"><button type="button" class="mt-live-start" data-live="start">▶ Start</button>'
@@ -59,7 +85,7 @@ def live_html(genres: Sequence[str], rate: int) -> str:
         '<div class="mt-live-fields">'
         f"{_choice('key', 'Key', KEYS, FIRST_KEY)}{_choice('meter', 'Meter', METERS, '4/4')}"
         f"{_fader('bpm', 'Tempo', *BPM_RANGE, 1, FIRST_BPM)}"
-        f"{_fader('loudness_db', 'Loudness, dB', *LOUDNESS_DB, 1, 0)}{faders}</div>"
+        f"{_fader('loudness_db', 'Loudness, dB', *LOUDNESS_DB, 1, 0)}</div>{mix}"
         f'<label class="mt-live-field mt-live-wide">Words<input type="text" data-setting="prompt" maxlength="{WORDS}" '
         'value="bright pop with piano and drums"></label>'
         f"{_board_html()}</div>"

@@ -19,7 +19,8 @@ from musetune.serve.guard import UPLOAD, Guard
 from musetune.serve.listen_tab import ListenTab
 from musetune.serve.live_routes import LiveRoutes
 from musetune.serve.live_tab import LiveTab
-from musetune.serve.remote import RemoteAnalyser, RemotePipeline, note_of
+from musetune.serve.remote import RemoteAnalyser, note_of
+from musetune.serve.remote_pipeline import RemotePipeline
 from musetune.serve.song_tab import SongTab
 from musetune.serve.studio import Studio
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from musetune.pipeline.pipeline import MuseTunePipeline
+    from musetune.serve.remote_pipeline import RemotePipeline
 
 DESK = "song.mix.json"
 TEXT = 4000  # characters of faders as the browser sends them
@@ -41,12 +42,14 @@ class MixFiles:
     faders: str = ""
 
 
-def mix_players(pipe: MuseTunePipeline, players: Mapping[str, np.ndarray], rate: int, folder: Path) -> MixFiles:
+def mix_players(
+    pipe: MuseTunePipeline | RemotePipeline, players: Mapping[str, np.ndarray], rate: int, folder: Path
+) -> MixFiles:
     """Write players and their sum: 48 kHz stereo, each at its seat, where the pipeline has an upsampler.
 
     Args:
         pipe: Has the upsampler.
-        players: Mono samples (n,) of each.
+        players: Samples of each: mono (n,), or 48 kHz stereo (2, n) already.
         rate: Theirs, Hz.
         folder: Where to.
     """
@@ -54,7 +57,7 @@ def mix_players(pipe: MuseTunePipeline, players: Mapping[str, np.ndarray], rate:
     from musetune.audio.mixing import Channel, Mix, Seat
     from musetune.pipeline.songs import place_players, seat_of
 
-    wide = {name: widen(pipe, wave, rate) for name, wave in players.items()}
+    wide = {name: widen(pipe, wave, rate) if wave.ndim == 1 else (wave, rate) for name, wave in players.items()}
     rate = next(iter(wide.values()))[1]
     waves = {name: wave for name, (wave, _) in wide.items()}
     stereo = pipe.upsampler is not None

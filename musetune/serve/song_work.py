@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from musetune.formats.chart_text import chart_text
 from musetune.planning.planner.section_purposes import section_purposes
 from musetune.serve.errand import Errand
+from musetune.serve.remote_pipeline import RemotePipeline
 from musetune.serve.song_mix import MixFiles, mix_players, remix
-from musetune.serve.work import NAME, SECONDS, STEPS, WORDS, check_number, genres_of, new_folder
+from musetune.serve.work import NAME, SECONDS, STEPS, WORDS, check_number, genres_of, new_folder, widen
 from musetune.symbols import Arrangement, LeadSheet
 
 if TYPE_CHECKING:
@@ -357,7 +358,7 @@ def stretch(sheet: LeadSheet, first_bar: int) -> tuple[Fraction, Fraction]:
 
 
 def render(
-    pipe: MuseTunePipeline,
+    pipe: MuseTunePipeline | RemotePipeline,
     song: Song,
     folder: Path,
     *,
@@ -371,7 +372,7 @@ def render(
     What was generated before of the same notes, seed and words with the same settings is taken from there.
 
     Args:
-        pipe: the pipeline, with an adapter that reads notes.
+        pipe: the pipeline, with an adapter that reads notes, here or at a service, which says itself where it has none.
         song: the song.
         folder: where takes lie.
         first_bar: where the audio begins; it ends after AUDIO_S at the latest.
@@ -388,7 +389,7 @@ def render(
 
     check_number("Steps", steps, *STEPS)
     check_number("Seed", seed, 0, 2**31 - 1)
-    if pipe.adapter is None or pipe.adapter.stems is None:
+    if not isinstance(pipe, RemotePipeline) and (pipe.adapter is None or pipe.adapter.stems is None):
         raise ValueError(
             "the adapter of this page plays chords, not players' notes; open the page with one that reads notes: "
             "musetune ui --adapter theory"
@@ -416,7 +417,8 @@ def render(
             on_step = partial(_say_step, errand, name, number, len(alone), steps)
             save_audio(file, *_played(pipe, sheet, part, name, own, steps, on_step))
         raw[name] = (own, file)
-        sounds[name], rate = load_audio(file)
+        wave, rate = load_audio(file, mono=False)
+        sounds[name] = wave[0] if len(wave) == 1 else wave
     _say(errand, "Step 3 of 3, audio: mixing, writing files", 1.0)
     return replace(song, audio=SongAudio(sheet, from_s, settings, mix_players(pipe, sounds, rate, place), raw))
 
@@ -429,7 +431,7 @@ def mix_anew(song: Song, faders: str) -> Song:
 
 
 def _played(
-    pipe: MuseTunePipeline,
+    pipe: MuseTunePipeline | RemotePipeline,
     sheet: LeadSheet,
     part: Arrangement,
     name: str,
@@ -437,7 +439,10 @@ def _played(
     steps: int,
     on_step: Callable[[int], None],
 ) -> tuple[np.ndarray, int]:
-    """One player alone, (samples,), and the rate in Hz; ``on_step`` is told how many steps are done."""
+    """One player alone, and the rate in Hz; ``on_step`` is told how many steps are done.
+
+    (samples,), or (2, samples) of a service, which makes its sound wide at once.
+    """
     import torch
 
     def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
@@ -456,7 +461,8 @@ def _played(
         generator=torch.Generator().manual_seed(own.seed),
         callback_on_step_end=after_step,
     )
-    return output.audios[0] if own.words else output.stems[name], output.sampling_rate
+    mono, rate = output.audios[0] if output.stems is None else output.stems[name], output.sampling_rate
+    return widen(pipe, mono, rate) if isinstance(pipe, RemotePipeline) else (mono, rate)
 
 
 def clock(seconds: float) -> str:

@@ -20,7 +20,8 @@ from musetune.serve.work import genres_of
 
 if TYPE_CHECKING:
     from musetune.pipeline.pipeline import MuseTunePipeline
-    from musetune.serve.remote import RemoteAnalyser, RemotePipeline
+    from musetune.serve.remote import RemoteAnalyser
+    from musetune.serve.remote_pipeline import RemotePipeline
 
 Result = TypeVar("Result")
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "work"}  # for every event that works long

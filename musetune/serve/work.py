@@ -20,6 +20,7 @@ from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, JobRes
 from musetune.formats.chart_text import chart_text
 from musetune.live.few_steps import few_steps_of, load_few_steps
 from musetune.serve.errand import BEAT_S, Errand
+from musetune.serve.remote_pipeline import RemotePipeline
 from musetune.symbols import BPM_RANGE, GENRES, ChordSpan, LeadSheet
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
     from musetune.pipeline.output import MuseTuneOutput
     from musetune.pipeline.pipeline import MuseTunePipeline
-    from musetune.serve.remote import RemoteAnalyser, RemoteOutput, RemotePipeline
+    from musetune.serve.remote import RemoteAnalyser
+    from musetune.serve.remote_pipeline import RemoteOutput
 
 log = logging.getLogger(__name__)
 SECONDS = (2.0, 60.0)  # what the page makes
@@ -161,7 +163,7 @@ class Order:
 @dataclass(frozen=True)
 class Take:
     """One answer to an order: its sheet, the report's JSON (`evaluation.Report.to_json`), files by name, as FILES has
-    them, and the file of the latents that edits go on from, where there are any.
+    them, and what edits go on from, where there is any: the file of its latents, or the service's job that has them.
     """
 
     order: Order
@@ -170,6 +172,7 @@ class Take:
     report: dict[str, Any]
     files: Mapping[str, Path]
     latents: Path | None = None
+    job: str | None = None
 
 
 def load(
@@ -240,12 +243,6 @@ def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     ]
 
 
-def check_local(pipe: Any, method: str, what: str) -> None:
-    """Raise ValueError where a pipeline, such as a service's, does not have what is needed."""
-    if not hasattr(pipe, method):
-        raise ValueError(f"{what} needs a pipeline on this machine: start musetune ui without --server")
-
-
 def style_options(style: str | None, share: float) -> dict[str, Any]:
     """What the pipeline is told of a clip whose sound is meant; nothing where there is none."""
     return {"style_audio": str(style), "style_strength": float(share)} if style else {}
@@ -305,14 +302,16 @@ def finish(audio: np.ndarray, rate: int, seconds: float, ending: str) -> np.ndar
     return body
 
 
-def widen(pipe: MuseTunePipeline, mono: np.ndarray, rate: int, loop_s: float | None = None) -> tuple[np.ndarray, int]:
+def widen(
+    pipe: MuseTunePipeline | RemotePipeline, mono: np.ndarray, rate: int, loop_s: float | None = None
+) -> tuple[np.ndarray, int]:
     """The sound that the page plays, and its rate in Hz: 48 kHz stereo (2, n) where the pipeline has an upsampler.
 
     ``loop_s``: seconds of what is a circle, and stays one.
     """
     if pipe.upsampler is None:
         return mono, rate
-    if loop_s is not None and hasattr(pipe, "loop"):  # a service widens its loops itself
+    if loop_s is not None and not isinstance(pipe, RemotePipeline):  # a service widens its loops itself
         from musetune.pipeline.looping import stereo_loop
 
         return stereo_loop(pipe, mono, loop_s), 48000
@@ -320,7 +319,7 @@ def widen(pipe: MuseTunePipeline, mono: np.ndarray, rate: int, loop_s: float | N
 
 
 def generate(
-    pipe: MuseTunePipeline, order: Order, errand: Errand[Any] | None = None, label: str = ""
+    pipe: MuseTunePipeline | RemotePipeline, order: Order, errand: Errand[Any] | None = None, label: str = ""
 ) -> MuseTuneOutput | RemoteOutput:
     """Generate the sound that ``order`` asks for.
 
@@ -346,8 +345,6 @@ def generate(
             errand.check()
         return tensors
 
-    if order.style:
-        check_local(pipe, "repaint", "Sound like a clip")
     if genres_of(pipe):
         pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
     options = style_options(order.style, order.style_share)
@@ -363,7 +360,9 @@ def generate(
     )
 
 
-def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take] | None = None) -> Take:
+def play(
+    pipe: MuseTunePipeline | RemotePipeline, order: Order, folder: Path, errand: Errand[Take] | None = None
+) -> Take:
     """Generate what ``order`` asks for into a new folder under ``folder``.
 
     Args:
@@ -378,10 +377,14 @@ def play(pipe: MuseTunePipeline, order: Order, folder: Path, errand: Errand[Take
     """
     output = generate(pipe, order, errand)
     audio, rate = finish_order(pipe, order, output)
-    return save_take(order, order.sheet(), audio, rate, folder, errand, latents=getattr(output, "latents", None))
+    take = save_take(order, order.sheet(), audio, rate, folder, errand, latents=output.latents)
+    cut = order.ending == "loops" and not order.is_circle()  # no longer as long as the service's own
+    return replace(take, job=None if cut else getattr(output, "job", None))
 
 
-def finish_order(pipe: MuseTunePipeline, order: Order, output: MuseTuneOutput | RemoteOutput) -> tuple[np.ndarray, int]:
+def finish_order(
+    pipe: MuseTunePipeline | RemotePipeline, order: Order, output: MuseTuneOutput | RemoteOutput
+) -> tuple[np.ndarray, int]:
     """The sound that is heard of what `generate` made, (n,) or (2, n), and its rate in Hz."""
     seconds = order.sheet().duration_s
     loop_s = seconds if order.is_circle() else None

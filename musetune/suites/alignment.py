@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from musetune.audio import load_audio, save_audio, synthesize
-from musetune.datasets.prepare import LatentEncoder
+from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.evaluation import adherence, judge, missing_judges
 from musetune.evaluation.audio_similarity import clap_similarity, timbre, timbre_distance
 from musetune.evaluation.bootstrap import Mean

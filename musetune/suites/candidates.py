@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from musetune.audio import synthesize
 from musetune.datasets.latent_dataset import Clip, DatasetWriter, LatentDataset
+from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.datasets.preference_set import PreferencePair, write_preferences
-from musetune.datasets.prepare import SAMPLE_RATE, LatentEncoder
+from musetune.datasets.slicing import SAMPLE_RATE
 from musetune.evaluation.audio_similarity import clap_similarity
 from musetune.evaluation.rewards import (
     RequestedTake,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetune.datasets.prepare import LatentEncoder
+from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.evaluation.rewards import find_rewards
 from musetune.suites.alignment import FIGURES, listen_to_policy
 from musetune.suites.candidates import (

@@ -25,8 +25,8 @@ from omegaconf import MISSING
 
 from musetune.datasets.fingerprint import check_base
 from musetune.datasets.latent_dataset import LatentDataset
+from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.datasets.peoples_preferences import take_verdicts
-from musetune.datasets.prepare import LatentEncoder
 from musetune.evaluation.provenance import remember
 from musetune.evaluation.rewards import DEFAULT_WEIGHTS, find_rewards
 from musetune.evaluation.testset import load_test_sheets

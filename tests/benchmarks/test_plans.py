@@ -16,6 +16,7 @@ import plans_parts
 import pytest
 
 from musetune import LeadSheet
+from musetune.datasets.arranger.songs import PlayedSong
 from musetune.evaluation.preferences import PairBatch, read_verdicts, summarise
 from musetune.serve.compare_work import CompareDesk
 from musetune.symbols import Key, Meter, Section
@@ -77,6 +78,21 @@ def test_phrases_and_endings() -> None:
     assert measures.ending(sheet_of("| C | Em |" * 4), "loop")
 
 
+def test_cadences_lead_home() -> None:
+    plagal, weak, open_end = (sheet_of(f"| C | Am | {last} |") for last in ("F | C", "Em | C", "C | G"))
+    assert [measures.cadence(sheet, "cadence") for sheet in (plagal, weak, open_end)] == [True, False, False]
+    assert measures.cadence(open_end, "either") is None
+    flat = sheet_of("| C | F | Bb | C |")
+    assert [measures.cadence(flat, kind) for kind in ("either", "cadence")] == [True, False]
+
+
+def test_a_form_has_sections_that_come_back() -> None:
+    bars = "| C | F | G | C |" * 8
+    assert measures.has_form(sheet_of(bars, "A:8 B:8 A:8 C:8"))
+    assert not measures.has_form(sheet_of(bars, "A:8 B:8 C:8 D:8"))
+    assert not measures.has_form(sheet_of(bars, " ".join(f"{label}:4" for label in "ABCDEFGH")))
+
+
 def test_a_share_has_its_interval() -> None:
     share = measures.wilson(0.5, 100)
     assert share.low == pytest.approx(0.404, abs=1e-3)
@@ -85,10 +101,11 @@ def test_a_share_has_its_interval() -> None:
 
 def test_prompts_of_both_halves_are_whole_and_differ() -> None:
     styles = plans.read_styles()
-    halves = [plans.read_prompts(half, styles) for half in ("dev", "test")]
+    halves = [plans.read_prompts(half, styles) for half in ("dev", "test", "fresh")]
     texts = [row["prompt"] for half in halves for row in half]
-    assert [len(half) for half in halves] == [200, 100]
-    assert len(set(texts)) == 300
+    assert [len(half) for half in halves] == [200, 100, 100]
+    assert len(set(texts)) == 400
+    assert sum(bool({"bars", "seconds"} & row.keys()) for row in halves[2]) >= 33
     for row in (row for half in halves for row in half):
         assert {str(Meter.parse(meter)) for meter in row["meters"]} == set(row["meters"])
         assert all(low < high for low, high in row["bpm"])
@@ -149,6 +166,27 @@ def test_what_is_counted_of_a_player() -> None:
     figures = band["lead"].figures(drums=False)
     assert figures == {"density": 1.5, "chord tones": pytest.approx(200 / 3), "leaps": 50.0, "empty bars": 50.0}
     assert band["lead"].grid == {("4/4", 0): 1, ("4/4", 12): 1, ("4/4", 24): 1}
+
+
+def test_leads_and_bars_of_each_style_stand_beside_held_out_songs(tmp_path: Path) -> None:
+    sheet = sheet_of("| C | C | F | F |" * 2, "A:4 B:4")
+    lead = tuple((float(beat), beat + 1.0, 60 + beat % 5) for beat in range(0, 32, 2))
+    song = PlayedSong("one", "pop909", sheet, {"lead": lead})
+    styles = {"disco": plans_parts.StyleParts()}
+    arranged = plans_parts.played(song)
+    plans_parts.count(styles["disco"].plan, arranged, sheet)
+    styles["disco"].songs.append((sheet, arranged))
+    rows = plans_parts.lead_rows(styles, {"pop": [song], "jazz": []}, {"disco": "pop"})
+    assert [(row["style"], row["songs"], row["grid"], row["intervals"]) for row in rows] == [("disco", "pop", 0, 0)]
+    assert rows[0]["figures"]["plans"] == rows[0]["figures"]["songs"]
+    report = {"grids": [], "lead styles": rows, "similarity": plans_parts.similarity(styles, [song])}
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(report))
+    assert plans_parts.main(["--report", str(file), "--table", "styles"]) == json.loads(file.read_text())
+    assert "| disco | lead (pop) | 0.00 / – / – | 2.0 / 2.0 |" in plans_parts.style_table(report)
+    assert "| disco | 1.00 (1.00–1.00)" in plans_parts.section_table(report)
+    with pytest.raises(SystemExit):
+        plans_parts.main([])
 
 
 # -- the blind table ---------------------------------------------------------------------------------------------------

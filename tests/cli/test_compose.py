@@ -22,6 +22,7 @@ from music21 import converter
 from musetune import LeadSheet, MuseTunePipeline, cli
 from musetune.cli import compose as cli_compose
 from musetune.formats.songs import load_arrangement, save_song
+from musetune.symbols import Expression
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
 
 PLANNING = Path(cli.__file__).parents[1] / "planning"
@@ -118,6 +119,7 @@ def test_an_edited_plan_goes_on(run, models) -> None:  # type: ignore[no-untyped
     assert sheet.chord_labels[:4] == ["D:maj", "B:min7", "G:maj", "A:maj"]
     assert all(sheet.chord_at(4 * bar).root for bar in range(8))
     assert sum(part["bars"] for part in told["sections"]) == 8
+    assert Expression.from_json(told["expression"]).harmonic_complexity is not None
 
 
 def test_the_same_seed_the_same_song(run, models) -> None:  # type: ignore[no-untyped-def]

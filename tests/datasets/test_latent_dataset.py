@@ -45,6 +45,11 @@ def test_round_trip(tmp_path: Path) -> None:
     assert text.attention_mask.sum(1).tolist() == [1, 7]
     assert text.prompt_embeds[0, 1:].abs().sum() == 0
     assert text.generated_prompt_embeds[1, 0, 0] == 7
+    for shard in (tmp_path / "shards").iterdir():
+        shard.unlink()
+    alone = LatentDataset(tmp_path, clips_alone=True)
+    assert alone.clips == data.clips
+    assert (len(alone), len(alone.latents), alone.texts) == (6, 0, {})
 
 
 def test_bars_are_kept_and_older_data_sets_have_none(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from small import SR, make_dataset, tones
 
 from musetune import LeadSheet
 from musetune.audio import save_audio
+from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.datasets.peoples_preferences import take_verdicts
 from musetune.datasets.preference_set import FILE, PreferencePair, PreferenceSet, write_preferences
-from musetune.datasets.prepare import LatentEncoder
 from musetune.evaluation.preferences import Judge, PairBatch, Side, Verdict
 from musetune.evaluation.preferences.verdicts import retract
 

@@ -22,10 +22,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from musetune.audio import save_audio
 from musetune.cli import main
 from musetune.cli.prepare import semitones
-from musetune.datasets import LatentDataset
+from musetune.datasets import LatentDataset, file_preparer
 from musetune.datasets import prepare as recipe
 from musetune.datasets.bar_weights import SURE_SHARE, sure_share
+from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.datasets.metadata import MetadataRow
+from musetune.datasets.music_files import find_music
+from musetune.datasets.slicing import NOTHING, SlicedFile, SliceJob, slice_or_reason
 from musetune.models.nano import build_nano
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import LeadSheet
@@ -122,7 +125,7 @@ def test_analysis_fills_what_nobody_told(prepared: Path) -> None:
 
 def test_latents_and_embeddings_are_the_bases(prepared: Path, source: Path, base: Path) -> None:
     data = LatentDataset(prepared)
-    encoder = recipe.LatentEncoder(str(base), 5.12, "cpu")
+    encoder = LatentEncoder(str(base), 5.12, "cpu")
     i, clip = next((i, c) for i, c in enumerate(data.clips) if c.file == "told.flac" and c.offset_s > 1)
     from musetune.audio import load_audio
 
@@ -155,9 +158,9 @@ def test_running_again_adds_nothing_and_tokens_are_stored(prepared: Path, source
         recipe.prepare(source, prepared, base=str(base))
 
 
-def job(path: Path, metadata: dict | None = None, transpose: tuple[int, ...] = ()) -> recipe.SliceJob:
+def job(path: Path, metadata: dict | None = None, transpose: tuple[int, ...] = ()) -> SliceJob:
     row = MetadataRow(metadata or {}, "metadata.jsonl, line 1")
-    return recipe.SliceJob(path, path.name, row, clip_seconds=5.12, transpose=transpose, licence=None)
+    return SliceJob(path, path.name, row, clip_seconds=5.12, transpose=transpose, licence=None)
 
 
 def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
@@ -166,7 +169,7 @@ def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
     sheet = LeadSheet.from_progression(["I", "IV"], key="C major", bpm=120, duration_seconds=18)
     save_audio(tmp_path / "chords.wav", tones(sheet, 18, clicks=0.0), SR)
     told = job(tmp_path / "chords.wav", metadata={"lead_sheet": sheet.to_json()}, transpose=(-3,))
-    result = recipe.slice_or_reason(told)
+    result = slice_or_reason(told)
     assert result.reason is None
     plain = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == 0]
     moved = [(c, w) for c, w in zip(result.clips, result.waves, strict=True) if c.transpose == -3]
@@ -194,7 +197,7 @@ def test_transposed_copies_move_sound_chords_and_key(tmp_path: Path) -> None:
     ids=["key", "genre", "bpm", "progression", "chords", "meter"],
 )
 def test_metadata_overrides_analysis(source: Path, metadata: dict, check) -> None:  # type: ignore[no-untyped-def]
-    result = recipe.slice_or_reason(job(source / "told.flac", metadata=metadata))
+    result = slice_or_reason(job(source / "told.flac", metadata=metadata))
     assert result.reason is None
     assert all(check(LeadSheet.from_json(clip.lead_sheet)) for clip in result.clips)
 
@@ -227,7 +230,7 @@ def test_silent_stretches_are_left_out(tmp_path: Path) -> None:
     wave = tones(sheet, 18)
     wave[6 * SR : 12 * SR] = 0
     save_audio(tmp_path / "gap.wav", wave, SR)
-    result = recipe.slice_or_reason(job(tmp_path / "gap.wav", metadata={"lead_sheet": sheet.to_json()}))
+    result = slice_or_reason(job(tmp_path / "gap.wav", metadata={"lead_sheet": sheet.to_json()}))
     assert [c.offset_s for c in result.clips] == pytest.approx([0, 12])
 
 
@@ -241,16 +244,15 @@ def test_interrupted_and_run_again_is_the_same(
 
     run(tmp_path / "whole")
     done: list[str] = []
-    real = recipe.slice_or_reason
 
-    def stop_at_third(job: recipe.SliceJob) -> recipe.SlicedFile:
+    def stop_at_third(job: SliceJob) -> SlicedFile:
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(job.file)
-        return real(job)
+        return slice_or_reason(job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipe, "slice_or_reason", stop_at_third)
+        patch.setattr(file_preparer, "slice_or_reason", stop_at_third)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "twice")
     run(tmp_path / "twice")
@@ -376,7 +378,7 @@ def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    files, remarks = recipe.find_music(source)
+    files, remarks = find_music(source)
     assert list(files) == ["a.wav"]
     assert len(remarks) == 1
     assert "left out the folder" in remarks[0]
@@ -456,7 +458,7 @@ def test_what_is_said_of_all_files_yields_to_metadata(tmp_path: Path) -> None:
         ({"genre": "rock", "text": "loud", "licence": "CC0"}, "rock", "loud", "CC0"),
     ):
         row = MetadataRow(known | said, "metadata.jsonl, line 1")
-        result = recipe.slice_or_reason(recipe.SliceJob(tmp_path / "a.wav", "a.wav", row, **general))
+        result = slice_or_reason(SliceJob(tmp_path / "a.wav", "a.wav", row, **general))
         assert result.reason is None
         assert {(c.genre, c.text, c.licence) for c in result.clips} == {(genre, text, licence)}
         findings = result.clips[0].provenance["findings"]
@@ -466,8 +468,8 @@ def test_what_is_said_of_all_files_yields_to_metadata(tmp_path: Path) -> None:
 def test_bars_carry_how_surely_they_are_heard_and_unsure_clips_are_left_out(tmp_path: Path) -> None:
     sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=22)
     save_audio(tmp_path / "a.wav", tones(sheet, 22), SR)
-    job = recipe.SliceJob(tmp_path / "a.wav", "a.wav", recipe.NOTHING, 5.12, (), None, min_confidence=0.0)
-    heard = recipe.slice_or_reason(job)
+    job = SliceJob(tmp_path / "a.wav", "a.wav", NOTHING, 5.12, (), None, min_confidence=0.0)
+    heard = slice_or_reason(job)
     assert heard.reason is None
     confidence = [sure for clip in heard.clips for _, _, sure in clip.bars or []]
     assert len(heard.clips) >= 3
@@ -477,15 +479,15 @@ def test_bars_carry_how_surely_they_are_heard_and_unsure_clips_are_left_out(tmp_
         assert clip.bars[0][0] == 0
         assert clip.bars[-1][1] <= 5.12
         assert all(before[1] == after[0] for before, after in zip(clip.bars, clip.bars[1:]))
-    strict = recipe.slice_or_reason(replace(job, min_confidence=1.0))
+    strict = slice_or_reason(replace(job, min_confidence=1.0))
     assert strict.reason is not None
     assert "heard too unsurely: none of its" in strict.reason
     assert "--min-confidence" in strict.reason
     shares = [sure_share(clip.bars or [], middle) for clip in heard.clips for middle in [float(np.median(confidence))]]
-    some = recipe.slice_or_reason(replace(job, min_confidence=float(np.median(confidence))))
+    some = slice_or_reason(replace(job, min_confidence=float(np.median(confidence))))
     assert len(some.clips) == sum(share >= SURE_SHARE for share in shares)
     assert some.unsure == len(heard.clips) - len(some.clips)
-    told = recipe.MetadataRow({"lead_sheet": sheet.to_json()}, "metadata.jsonl, line 1")
-    known = recipe.slice_or_reason(replace(job, row=told, min_confidence=1.0))
+    told = MetadataRow({"lead_sheet": sheet.to_json()}, "metadata.jsonl, line 1")
+    known = slice_or_reason(replace(job, row=told, min_confidence=1.0))
     assert {sure for clip in known.clips for _, _, sure in clip.bars or []} == {1.0}
     assert known.unsure == 0

@@ -19,6 +19,7 @@ from musetune.datasets.annotation.manifest import ManifestSong, hash_songs, read
 from musetune.datasets.annotation.shards import FINGERPRINT, QUARANTINE, SCHEMA, AnnotationFolder
 from musetune.datasets.engines import Engine, check_engine, map_items
 from musetune.datasets.fingerprint import fingerprint
+from musetune.datasets.latent_encoder import absolute_base
 from musetune.hub.locate import find_base
 from musetune.symbols.json_values import JsonObject
 
@@ -69,7 +70,8 @@ def annotate(
     if shard_size < 1:
         raise ValueError(f"shard_size={shard_size} is less than 1: give the songs of a shard, such as 64")
     songs = read_manifest(source)
-    options = AnnotationOptions(beats, latents, clip_seconds, device or "cpu")
+    base = None if latents is None else absolute_base(latents)
+    options = AnnotationOptions(beats, base, clip_seconds, device or "cpu")
     info: JsonObject = {"schema": SCHEMA, "analyser": analyser_version(), "beats": beats, "latents": latents}
     if latents is not None:
         info |= {"clip_seconds": clip_seconds, FINGERPRINT: fingerprint(find_base(latents))}
@@ -78,7 +80,7 @@ def annotate(
     folder.extend_plan(present.values(), shard_size)
     if retry:
         folder.forget_quarantined()
-    _annotate_shards(folder, present, partial(Annotator, options), engine, workers, address)
+    _annotate_shards(folder, present, options, engine, workers, address)
     rows, aside = folder.finish(unreadable, dataset_card(folder.folder, info, len(unreadable)))
     print(f"{rows} songs annotated in {folder.folder}")
     if aside:
@@ -104,7 +106,7 @@ def _hash(
 def _annotate_shards(
     folder: AnnotationFolder,
     present: dict[str, ManifestSong],
-    make: partial[Annotator],
+    options: AnnotationOptions,
     engine: Engine,
     workers: int,
     address: str | None,
@@ -124,7 +126,9 @@ def _annotate_shards(
     done = total - sum(map(len, todo.values()))
     with tqdm(total=total, initial=done, unit="song", desc="annotating") as bar:
         _write_whole(folder, todo, answers, todo, bar)
-        for index, answer in map_items(make, [song for _, _, song in work], engine, workers, address):
+        make, missing = partial(Annotator, options), [song for _, _, song in work]
+        device = "cpu" if options.latents is None else options.device
+        for index, answer in map_items(make, missing, engine, workers, address, device=device):
             shard, place, _ = work[index]
             answers[shard][place] = answer
             _write_whole(folder, todo, answers, [shard], bar)

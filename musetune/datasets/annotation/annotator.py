@@ -12,8 +12,10 @@ import numpy as np
 from musetune.analysis.service.batch import reason
 from musetune.analysis.service.cache import StoredAnalysis
 from musetune.analysis.service.worker import AnalysisJob, AnalysisWorker, WorkerDeath
-from musetune.datasets.annotation.encoding_process import EncodingJob, EncodingProcess
+from musetune.datasets.annotation.encoding import Encoding, EncodingJob, encode
 from musetune.datasets.annotation.manifest import ManifestSong
+from musetune.datasets.encoding_process import DEATH, EncodingProcess
+from musetune.datasets.latent_encoder import EncoderOptions
 
 TRIALS = 2  # of a song whose process died: another may have killed it, or the memory was short
 
@@ -76,7 +78,8 @@ class Annotator:
             return Annotation(row)
         options = self.options
         assert options.latents is not None
-        encoded = self.encoding(EncodingJob(song, stored, options.latents, options.clip_seconds, options.device))
+        encoders = EncoderOptions(options.latents, options.clip_seconds, options.device)
+        encoded = self.encoding(encode, EncodingJob(song, stored, encoders)) or Encoding(fault=DEATH)
         if encoded.fault is not None:
             return Annotation(fault=encoded.fault.replace(song.path, song.file))
         return Annotation(row | dict(encoded.columns), encoded.tensors)

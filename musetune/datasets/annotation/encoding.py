@@ -2,19 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from musetune.analysis.service.batch import reason
 from musetune.analysis.service.cache import StoredAnalysis
 from musetune.datasets.annotation.manifest import ManifestSong
 from musetune.datasets.captions import caption, surely_heard
 from musetune.datasets.clips import clip_starts, cut, rms_db
-from musetune.datasets.prepare import NOTHING, SAMPLE_RATE, SILENCE_DB, LatentEncoder, SliceJob, decode
+from musetune.datasets.latent_encoder import EncoderOptions, LatentEncoder, loaded_encoder, one_thread
+from musetune.datasets.slicing import NOTHING, SAMPLE_RATE, SILENCE_DB, SliceJob, decode
+
+
+@dataclass(frozen=True)
+class EncodingJob:
+    """One song to encode.
+
+    Attributes:
+        song: Where it lies.
+        stored: What was heard in it.
+        options: Which encoders.
+    """
+
+    song: ManifestSong
+    stored: StoredAnalysis
+    options: EncoderOptions
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What `encode_song` gave, or why it gave nothing.
+
+    Attributes:
+        columns: Of the song's row.
+        tensors: Arrays by name.
+        fault: What is wrong with the song; None where nothing is.
+    """
+
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fault: str | None = None
+
+
+def encode(job: EncodingJob) -> Encoding:
+    """Encode a song, in this process.
+
+    Raises:
+        ValueError: The base cannot be loaded, or does not fit the clips: no song can be encoded with it.
+        MemoryError: The memory does not suffice, which is not the song's fault.
+    """
+    encoder = loaded_encoder(job.options)
+    try:
+        return Encoding(*encode_song(encoder, job.song, job.stored, job.options.clip_seconds))
+    except Exception as error:  # any decoder may raise anything
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, of an accelerator
+            raise
+        return Encoding(fault=reason(error))
 
 
 def encode_song(
@@ -46,7 +94,7 @@ def encode_song(
     genre = (stored.record.get("genre_analysis") or {}).get("primary_genre")
     named = genre if genre != "unsure" else None
     words = song.fields.get("text") or caption(stored.lead_sheet, song.file, named, surely_heard(wave, SAMPLE_RATE))
-    with _one_thread():
+    with one_thread():
         latents = encoder.latents(np.stack([piece for _, piece in pieces]))
         text = encoder.text(str(words))
     tensors = {
@@ -57,14 +105,3 @@ def encode_song(
     }
     arrays = {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}
     return {"caption": str(words), "clip_starts_s": [float(start) for start, _ in pieces]}, arrays
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread of torch: sums in another order would change the last bits from machine to machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

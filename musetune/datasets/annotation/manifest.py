@@ -13,7 +13,7 @@ from pathlib import Path
 from musetune.analysis.service.batch import find_files
 from musetune.analysis.service.worker import check_file
 from musetune.audio.source import sha256_of
-from musetune.datasets.prepare import readable
+from musetune.datasets.music_files import readable
 from musetune.symbols.json_values import JsonObject
 
 COLUMN = "file_name"  # as in AudioFolder's metadata

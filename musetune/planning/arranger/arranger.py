@@ -19,7 +19,7 @@ from musetune.planning.arranger.language import STEPS, Passage, StemEvent, hit_o
 from musetune.planning.arranger.notes import stem_notes
 from musetune.planning.arranger.passages import cuts, known_meters, nearest_step, passage_at
 from musetune.planning.arranger.rule_stems import program_of, rule_stems
-from musetune.planning.arranger.style_band import find_style, finish, style_band, write_by_rule
+from musetune.planning.arranger.style_band import find_style, finish, follow_purposes, style_band, write_by_rule
 from musetune.planning.rules.sheet_bars import SheetBar, bars_of
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
@@ -90,7 +90,8 @@ class Arranger:
         (docs/reference/grooves.md) are played by the rules of these names, the transformer writes the other players
         after them, and all have the style's feel, its sections' dynamics and human timing; sections that come back
         are ornamented (``musetune.planning.rules.variation``). ``Stem.writers`` says who
-        wrote which section.
+        wrote which section. Without a style, sections that have a purpose (``Section.purpose``) are as loud, full and
+        high as it says.
 
         Args:
             sheet: What is played.
@@ -126,6 +127,8 @@ class Arranger:
             new_stems = self._write(sheet, free, heard, seed, temperature or GREEDY, progress)
         if band is not None:
             new_stems = finish(sheet, band, ruled | new_stems, humanize=humanize, seed=seed)
+        else:
+            new_stems = follow_purposes(sheet, new_stems)
         order = [s for s in STEMS if s in new_stems or s in given_by_name]
         return Arrangement(sheet.grid, {s: given_by_name[s] if s in given_by_name else new_stems[s] for s in order})
 

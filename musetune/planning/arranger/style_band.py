@@ -13,6 +13,7 @@ from musetune.planning.rules.band import BandBar, band_bars, play, resting
 from musetune.planning.rules.expression import SwingFeel, perform
 from musetune.planning.rules.grooves.catalogue import MODEL
 from musetune.planning.rules.instruments import lead_range, program_called
+from musetune.planning.rules.section_contrast import follow_sections
 from musetune.planning.rules.variation import vary_repeats
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import SILENCE, STEMS, Stem, StemNote, Writer
@@ -98,6 +99,8 @@ def finish(
         silent = [place for place in bars if resting(player, place, band.grooves)]
         spans = [(float(place.start), float(place.end)) for place in silent]
         sounding[player] = [n for n in stem.notes if not any(a - 1e-6 <= n.start < b - 1e-6 for a, b in spans)]
+    free = {player: notes for player, notes in sounding.items() if stems[player].source == MODEL}
+    sounding |= follow_sections(sheet, bars, free)
     varied = vary_repeats(sheet, bars, sounding, band.grooves, seed)
     played = perform(sheet, bars, varied, feel=band.feel, humanize=humanize, seed=seed)
     return {
@@ -109,6 +112,19 @@ def finish(
         )
         for player, stem in stems.items()
     }
+
+
+def follow_purposes(sheet: LeadSheet, stems: Mapping[str, Stem]) -> dict[str, Stem]:
+    """Stems of a song without a style, as loud, full and high as its sections' purposes say.
+
+    Sections without a purpose have none to follow: a sheet that has no other sections leaves the stems as they are.
+    """
+    if not any(section.purpose is not None for section in sheet.sections):
+        return dict(stems)
+    bars = band_bars(sheet)
+    parts = follow_sections(sheet, bars, {player: stem.notes for player, stem in stems.items()})
+    played = perform(sheet, bars, parts, humanize=False)
+    return {player: replace(stem, notes=played[player]) for player, stem in stems.items()}
 
 
 def _writers(

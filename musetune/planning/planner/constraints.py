@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from musetune.planning.planner.language import PlanBar, bars_in
 from musetune.planning.planner.vocabulary import MOST_SECTION
@@ -16,6 +17,8 @@ WRITTEN = 96  # bars that are written out, unless a form is pinned: what is long
 FREE_LETTERS = 8  # sections that a model may make up
 SHORTEST, LONGEST = 4, 32  # bars of a section that it makes up; a rest that is shorter may be one too
 INTRO = 16  # most bars of an intro
+FOUR_BARS = 4  # bars of the phrase of which sections hold two, four or eight
+FITTING = 0.3  # share of the tempi at which a song of so many seconds keeps nearest to the usual bars of its sections
 FULL = 60  # bars of a section whose length follows from the song's, so that all can be made to add up
 
 
@@ -49,10 +52,59 @@ def whole_phrases(order: Sequence[str], bars: int, phrase: int) -> dict[str, int
     return out if max(out.values()) <= MOST_SECTION else None
 
 
-Content = Callable[[Key, Meter], dict[tuple[str, int], PlanBar]]
+@lru_cache(maxsize=64)
+def _phrases_near(
+    order: tuple[str, ...], phrase: int, usual: tuple[tuple[str, int], ...]
+) -> dict[int, tuple[int, tuple[int, ...]]]:
+    """All bars that the labels of ``order`` can have together in whole phrases → how far off, phrases of each label."""
+    near = dict(usual)
+    table: dict[int, tuple[int, tuple[int, ...]]] = {0: (0, ())}
+    for label in dict.fromkeys(order):
+        times, wanted = order.count(label), max(1, round(near.get(label, 2 * phrase) / phrase))
+        grown: dict[int, tuple[int, tuple[int, ...]]] = {}
+        for length in range(1, MOST_SECTION // phrase + 1):
+            uneven = (
+                phrase == FOUR_BARS and length > 1 and length % 2 == 1 != wanted % 2
+            )  # 12 or 20 bars in place of 16
+            cost = times * ((length - wanted) ** 2 + uneven)
+            for bars, (off, lengths) in table.items():
+                total = bars + times * length * phrase
+                if total <= MOST_BARS and (total not in grown or off + cost < grown[total][0]):
+                    grown[total] = off + cost, (*lengths, length)
+        table = grown
+    return table
 
 
-def _nothing(_key: Key, _meter: Meter) -> dict[tuple[str, int], PlanBar]:
+def phrases_near(
+    order: Sequence[str], bars: int, phrase: int, usual: Sequence[tuple[str, int]]
+) -> dict[str, int] | None:
+    """Lengths of the labels of ``order``, multiples of ``phrase``, that add up to ``bars``, as near to the usual ones
+    as can be.
+
+    Args:
+        order: Labels of sections in order.
+        bars: Bars of all of them.
+        phrase: Bars of which each length is a multiple.
+        usual: Label and usual bars; a label that is missing has two phrases.
+
+    Returns:
+        Bars of each label, at most MOST_SECTION; None where no such lengths add up.
+
+    Example:
+        >>> phrases_near(["intro", "A", "B", "A"], 32, 4, [("intro", 4), ("A", 8), ("B", 8)])
+        {'intro': 8, 'A': 8, 'B': 8}
+    """
+    found = _phrases_near(tuple(order), phrase, tuple(usual)).get(bars)
+    if found is None:
+        return None
+    return {label: length * phrase for label, length in zip(dict.fromkeys(order), found[1], strict=True)}
+
+
+LabelledBars = tuple[tuple[str, int], ...]  # labels of a song's sections in order, and their bars
+Content = Callable[[Key, Meter, LabelledBars], dict[tuple[str, int], PlanBar]]
+
+
+def _nothing(_key: Key, _meter: Meter, _sections: LabelledBars) -> dict[tuple[str, int], PlanBar]:
     return {}
 
 
@@ -70,6 +122,7 @@ class StylePrior:
         closes: Whether sections close and phrases are alike, as `StyleSteering` says; not so in chorales, whose phrases
             the transformer knows.
         resolves: Whether dominant sevenths lead on to the chord a fifth below; not so in blues, where they rest.
+        approaches: Degrees, semitones above the tonic, of the chords that lead home at the end of a song, by mode.
     """
 
     meters: tuple[tuple[str, float], ...] = ()
@@ -80,6 +133,7 @@ class StylePrior:
     home: bool = False
     closes: bool = True
     resolves: bool = True
+    approaches: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,15 +141,16 @@ class PlanConstraints:
     """What is given.
 
     ``keys``: those to choose from. ``bars`` or ``seconds``: the length, of which one may be given. ``form``: (label,
-    bars or None) of the first sections; ``closed``: there are no others. ``content(key, meter)``: bars by (label,
-    number). ``unit``: bars of a progression of which the first section shall hold a whole number, where its length is
-    free.
+    bars or None) of the first sections; ``closed``: there are no others. ``content(key, meter, sections)``: bars by
+    (label, number), in a song of these sections. ``unit``: bars of a progression of which the first section shall hold
+    a whole number, where its length is free.
 
     What a prompt's everyday words mean narrows what is free: ``genres`` and ``meters`` to choose from (empty: any),
     ``tempo``: fewest and most beats a minute, ``chords``: most in a bar that is written, ``least_open``: fewest bars of
     a song whose length nobody named, ``phrase``: bars of which sections that the model makes up hold a whole number
     where they can, ``names``: what the labels of ``form`` are called, ``prior``: what the style wants, ``style``: its
-    name, or several parted by commas, ``near``: whether a form's whole phrases go before its length in seconds.
+    name, or several parted by commas, ``near``: whether a form's whole phrases go before its length in seconds,
+    ``usual``: (label, bars) of the sections of ``form`` whose bars are open, near which they stay where they can.
     """
 
     genre: str | None = None
@@ -118,6 +173,7 @@ class PlanConstraints:
     prior: StylePrior | None = None
     style: str | None = None
     near: bool = False
+    usual: LabelledBars = ()
 
     @property
     def has_content(self) -> bool:
@@ -134,6 +190,11 @@ class PlanConstraints:
         """Most bars that the song can have: the sections of a closed form are not longer than FULL."""
         return min(MOST_BARS, sum(count or FULL for _, count in self.form)) if self.closed else MOST_BARS
 
+    @property
+    def approximate(self) -> bool:
+        """Whether a form of sections with their bars goes before the seconds that are asked for."""
+        return self.near and self.closed and all(count for _, count in self.form)
+
     def tempi(self, meter: Meter) -> Sequence[int]:
         """Beats a minute to choose from in ``meter``.
 
@@ -142,18 +203,31 @@ class PlanConstraints:
         low, high = map(int, BPM_RANGE)
         least, most = max(1, self.least), self.most
         if self.bpm is not None:
-            fits = self.seconds is None or least <= bars_in(self.seconds, self.bpm, meter) <= most
+            fits = self.seconds is None or self.approximate or least <= bars_in(self.seconds, self.bpm, meter) <= most
             return range(round(self.bpm), round(self.bpm) + 1) if fits else range(0)
-        if self.seconds is not None:
+        if self.seconds is not None and not self.approximate:
             bar = meter.beats_per_bar * 60 / self.seconds  # the tempo at which the song is one bar long
             low = max(low, math.ceil((least - 0.49) * bar)) if least > 1 else low
             high = min(high, int((most + 0.49) * bar))
         if self.tempo is not None and max(low, self.tempo[0]) <= min(high, self.tempo[1]):
             low, high = max(low, self.tempo[0]), min(high, self.tempo[1])
         tempi = range(low, high + 1)
-        if self.seconds is None or not self.phrase or self.tempo is None:  # a prompt may tell the tempo itself
+        if (
+            self.seconds is None or not self.phrase or self.tempo is None or self.approximate
+        ):  # a prompt may tell the tempo itself
             return tempi
-        return [bpm for bpm in tempi if self.holds_phrases(bars_in(self.seconds, bpm, meter))] or tempi
+        whole = [bpm for bpm in tempi if self.holds_phrases(bars_in(self.seconds, bpm, meter))]
+        if not self.usual or not whole:
+            return whole or tempi
+        costs = {bpm: self._unusual(bars_in(self.seconds, bpm, meter)) for bpm in whole}
+        most = sorted(costs.values())[int(FITTING * (len(costs) - 1))]
+        return [bpm for bpm in whole if costs[bpm] <= most]
+
+    def _unusual(self, bars: int) -> int:
+        """How far the open sections of whole phrases are from their usual bars in a song of ``bars``."""
+        labels = tuple(label for label, count in self.form if count is None)
+        rest = bars - sum(count or 0 for _, count in self.form)
+        return _phrases_near(labels, self.phrase or 1, self.usual)[rest][0] if labels else 0
 
     def holds_phrases(self, bars: int) -> bool:
         """Whether sections of whole phrases can have so many bars."""
@@ -161,4 +235,6 @@ class PlanConstraints:
         rest = bars - sum(count or 0 for _, count in self.form)
         if not self.closed or not open_labels:
             return rest % (self.phrase or 1) == 0
+        if self.usual:
+            return phrases_near(open_labels, rest, self.phrase or 1, self.usual) is not None
         return whole_phrases(open_labels, rest, self.phrase or 1) is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from numbers import Integral, Real
 
-from musetune.planning.planner.constraints import MOST_BARS, PlanConstraints
+from musetune.planning.planner.constraints import MOST_BARS, LabelledBars, PlanConstraints
 from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import Plan, PlanBar, bars_of
 from musetune.planning.planner.vocabulary import LETTERS, MODES, MOST_SECTION, TONICS
@@ -252,7 +252,7 @@ def with_chords(pins: PlanConstraints, chords: str | Sequence[str | Chord], key:
     if len(own_bars) > MOST_SECTION:
         raise ValueError(f"chords has {len(own_bars)} bars; a section has at most {MOST_SECTION}: give them as a sheet")
 
-    def content(key: Key, meter: Meter) -> dict[tuple[str, int], PlanBar]:
+    def content(key: Key, meter: Meter, _sections: LabelledBars) -> dict[tuple[str, int], PlanBar]:
         progression = bars(key, meter)
         return {
             position: progression[index % len(progression)]

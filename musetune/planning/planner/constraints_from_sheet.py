@@ -59,7 +59,7 @@ def request_from_sheet(sheet: LeadSheet, arguments: PlanArguments) -> PlanReques
         bars=total,
         closed=total == len(bars),
         form=tuple((label, len(stretch)) for label, stretch in form),
-        content=lambda _key, _meter: content,
+        content=lambda _key, _meter, _sections: content,
         style=sheet.style,
     )
 

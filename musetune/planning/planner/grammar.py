@@ -18,6 +18,7 @@ from musetune.planning.planner.constraints import (
     SHORTEST,
     WRITTEN,
     PlanConstraints,
+    phrases_near,
     whole_phrases,
 )
 from musetune.planning.planner.language import Plan, PlanBar, PlanChord, bar_words, bars_in, digits, steps_per_beat
@@ -67,7 +68,8 @@ def song(pins: PlanConstraints = FREE) -> Generator[Words, int, Plan]:
     bpm = float(tempo) if pins.bpm is None else pins.bpm
     length, total = yield from _length(pins, bpm, meter)
     form, counts = yield from _sections(pins, total)
-    content = yield from _body(counts, pins.content(key, meter), meter, pins.chords)
+    fixed_bars = pins.content(key, meter, tuple((label, counts[label]) for label in form))
+    content = yield from _body(counts, fixed_bars, meter, pins.chords)
     return Plan(genre, meter, key, bpm, length, form, content, pins.names, pins.style)
 
 
@@ -158,14 +160,19 @@ class _Form:
         if (self.form and self.form[-1] == "outro") or self.left <= 0:
             return []
         letters = [label for label in self.counts if label in LETTERS]
-        out = [label for label in letters if self.counts[label] <= self.left]
+        out = [label for label in letters if self.leaves_room(self.counts[label])]
         if len(letters) < FREE_LETTERS and self.lengths(self.new_letter()):
             out.append(self.new_letter())
-        if not self.form and self.left > SHORTEST and not self.unit:
+        if not self.form and self.left > SHORTEST and not self.unit and self.lengths("intro"):
             out.append("intro")
         if letters and self.lengths("outro"):
             out.append("outro")
-        return out
+        return out or [label for label in letters if self.counts[label] <= self.left]
+
+    def leaves_room(self, count: int) -> bool:
+        """Whether ``count`` bars end the song or leave, where sections are phrases, as many as one has at least."""
+        rest = self.left - count
+        return rest == 0 or rest >= (SHORTEST if self.exact and self.phrase > 1 else 1)
 
     def new_letter(self) -> str:
         return next(letter for letter in LETTERS if letter not in self.counts)
@@ -175,9 +182,11 @@ class _Form:
         if label == "outro":
             return [self.left] if self.exact and self.left <= LONGEST else [] if self.exact else list(range(1, 17))
         if label == "intro":
-            return list(range(1, min(INTRO, self.left - 1) + 1))
+            every = [n for n in range(1, min(INTRO, self.left - 1) + 1) if self.leaves_room(n)]
+            return [n for n in every if n % self.phrase == 0]
         room = min(self.left, LONGEST, WRITTEN - sum(self.counts.values()))
-        out = [n for n in range(1, room + 1) if n >= SHORTEST or n == self.left]
+        every = [n for n in range(1, room + 1) if n >= SHORTEST or n == self.left]
+        out = [n for n in every if self.leaves_room(n)] or every
         if self.unit and not self.form:
             whole = [n for n in out if n % self.unit == 0]
             return whole or [min(self.left, self.unit, MOST_SECTION)]
@@ -227,6 +236,8 @@ def _given_lengths(pins: PlanConstraints, total: int | None) -> dict[str, int]:
     if not free or total is None or not pins.closed:
         return lengths
     room = total - sum(lengths.get(label, 0) for label, _ in pins.form)
+    if pins.usual and (near := _usual_lengths(pins, free, room)):
+        return lengths | near
     for change in range(NEAR * len(free) + 1 if pins.near else 1):  # whole phrases, as near to the length as they come
         for bars in (room - change, room + change):
             if pins.phrase and (shares := whole_phrases(free, bars, pins.phrase)):
@@ -236,6 +247,17 @@ def _given_lengths(pins: PlanConstraints, total: int | None) -> dict[str, int]:
             if shares := share(free, bars):
                 return lengths | shares
     raise ValueError(f"{total} bars do not hold the sections {' '.join(label for label, _ in pins.form)}: ask for more")
+
+
+def _usual_lengths(pins: PlanConstraints, free: Sequence[str], room: int) -> dict[str, int] | None:
+    """Lengths near the usual ones that add up to ``room``, or nearly so where whole phrases go before the length."""
+    phrase = pins.phrase or 1
+    if pins.near:
+        totals = [bars for change in range(NEAR * len(free) + 1) for bars in (room - change, room + change)]
+        shares = (phrases_near(free, bars, phrase, pins.usual) for bars in totals)
+    else:
+        shares = (phrases_near(free, room, part, pins.usual) for part in sorted({phrase, 2, 1}, reverse=True))
+    return next((one for one in shares if one), None)
 
 
 def share(order: Sequence[str], bars: int) -> dict[str, int] | None:

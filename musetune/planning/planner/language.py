@@ -21,16 +21,26 @@ from typing import NamedTuple
 from musetune.planning.planner.section_purposes import section_purposes
 from musetune.planning.planner.vocabulary import FIRST, LABELS, LENGTHS, RANGE, chord_index, word_index
 from musetune.symbols import BeatGrid, Chord, ChordSpan, Key, KeySpan, LeadSheet, Meter, MeterSpan, Section
+from musetune.symbols.key import SCALES
+from musetune.symbols.names import FLATS, SHARPS, spell
 from musetune.symbols.qualities import FLAT_DEGREES, degree_semitones
+
+RAISED = ("dim", "dim7", "hdim7")  # qualities of chords that lead a semitone up
+RAISED_STEPS = {1: 0, 3: 1, 6: 3, 8: 4}  # degrees between two of major, and letters above the tonic of the lower one
+ODD_NAMES = ("B#", "E#", "Cb", "Fb")
 
 
 class PlanChord(NamedTuple):
-    """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root."""
+    """A chord from ``step`` of a bar on: ``degree`` 0–11 semitones above the tonic, ``bass`` 0–11 above the root.
+
+    ``intervals`` are those of `Chord` where the words of the plan language, which have qualities alone, lack them.
+    """
 
     step: int
     degree: int
     quality: str
     bass: int = 0
+    intervals: tuple[int, ...] = ()
 
 
 PlanBar = tuple[PlanChord, ...]
@@ -138,10 +148,21 @@ def step_beats(meter: Meter) -> Fraction:
 
 
 def absolute(chord: PlanChord, key: Key) -> Chord:
-    """The chord in ``key``, spelled as the key does."""
+    """The chord in ``key``, spelled as the key does.
+
+    A diminished chord between two degrees of major is the lower one raised, from which it leads up: C#dim7 to Dm. A
+    root outside of the key with a name that nobody reads gives way to the plain one: C5, not B#5.
+    """
     if chord.quality == "N":
         return Chord(None, "N")
-    return Chord(key.name_of((key.tonic_pc + chord.degree) % 12), chord.quality, FLAT_DEGREES[chord.bass])
+    pc = (key.tonic_pc + chord.degree) % 12
+    name = key.name_of(pc)
+    if chord.quality in RAISED and key.mode == "major" and chord.degree in RAISED_STEPS:
+        name = spell(key.tonic, RAISED_STEPS[chord.degree], pc)
+    scale = SCALES[key.mode]
+    if len(name) > 2 or (name in ODD_NAMES and chord.degree not in scale):
+        name = (FLATS if key.uses_flats else SHARPS)[pc]
+    return Chord(name, chord.quality, FLAT_DEGREES[chord.bass], chord.intervals)
 
 
 def relative(chord: Chord, key: Key, step: int) -> PlanChord:

@@ -105,7 +105,8 @@ class Planner:
             time_signature: Such as "6/8".
             genre: One of `musetune.symbols.GENRES`.
             chords: A progression or chart in any notation (Roman, Nashville, pop, Harte), for the first section,
-                again and again, cut where it ends; absolute chords also choose the key.
+                again and again, cut where it ends; absolute chords also choose the key. Where neither they nor a sheet
+                are given, those that the prompt writes out are taken: "a song with Am F C G".
             sections: "AABA", "verse chorus verse" or [("verse", 8), ("chorus", 8)]; a label that comes back has the
                 same bars. Where `bars` or `duration_seconds` ask for more than these lengths, the song goes on
                 freely.
@@ -128,8 +129,12 @@ class Planner:
             ValueError: An argument cannot be, or two contradict each other.
             FileNotFoundError: There is no such file of styles.
         """
+        from musetune.planning.planner.chord_words import chords_in
+        from musetune.planning.planner.prompt_text import check_prompt
         from musetune.planning.planner.song_styles import check_styles
 
+        if chords is None and sheet is None:
+            chords = chords_in(check_prompt(prompt))
         arguments = PlanArguments(key, bpm, time_signature, genre, chords, sections, bars, duration_seconds)
         request = request_from_arguments(arguments) if sheet is None else request_from_sheet(sheet, arguments)
         pins = request.pins if style is None else replace(request.pins, style=check_styles(style, styles))
@@ -152,9 +157,10 @@ class Planner:
         """
         import torch
 
+        from musetune.planning.planner.altered_chords import with_altered_chords
         from musetune.planning.planner.constrained_decoding import PlanGrammar
-        from musetune.planning.planner.everyday_words import narrow
         from musetune.planning.planner.grammar import parse
+        from musetune.planning.planner.prompt_constraints import narrow
         from musetune.planning.planner.prompt_text import check_prompt
         from musetune.planning.planner.tokenizer import read_prompts
         from musetune.planning.planner.vocabulary import END
@@ -188,7 +194,7 @@ class Planner:
                 **drawing,
             )
         words = [[grammar.word_of_token.get(token, END) for token in row] for row in out[:, 1:].tolist()]
-        return [parse(row, one) for row, one in zip(words, pins, strict=True)]
+        return [with_altered_chords(parse(row, one), one) for row, one in zip(words, pins, strict=True)]
 
 
 def _remark_length(plan: Plan) -> None:

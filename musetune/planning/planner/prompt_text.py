@@ -19,7 +19,7 @@ LONGEST = 5000  # characters of a prompt
 _METER = re.compile(r"\b0(\d\d)[ /-]0(\d\d)\b")
 _KIND = r"m?[ -]?(?:major|minor|maj|min|dur|moll)\b"
 _NOTE = re.compile(
-    rf"\b(?:[A-G][#b]?(?=m?(?![\w#]))|[A-G]B(?=(?i:{_KIND}))|[a-g][#b]?(?={_KIND})|[a-g][#b](?=m?(?![\w#]))|[b-g](?=m\b))"
+    rf"\b(?:[A-G][#b]?(?=m?(?![\w#]))|[A-G]B(?=(?i:{_KIND}))|[a-g][#b]?(?=(?i:{_KIND}))|[a-g][#b](?=m?(?![\w#]))|[b-g](?=m\b))"
 )
 _MODE = re.compile(r"\b(?:major|maj|dur|minor|min|moll)\b", re.IGNORECASE)
 _GENRE = re.compile(rf"\b(?:{'|'.join(GENRES)})\b", re.IGNORECASE)

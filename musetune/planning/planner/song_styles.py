@@ -16,7 +16,9 @@ from pathlib import Path
 from musetune.formats.plain_yaml import check_fields, read_documents, read_range, short
 from musetune.planning.planner.constraints_from_arguments import form_of, read_sections
 from musetune.planning.planner.language import PlanBar, PlanChord, relative, steps_per_beat
+from musetune.planning.planner.player_words import is_player_words, players_called, with_players
 from musetune.planning.planner.prompt_text import normalise, shared_words
+from musetune.planning.planner.vocabulary import MODES
 from musetune.planning.rules.grooves.catalogue import check_groove
 from musetune.symbols import BPM_RANGE, GENRES, Chord, Key, Meter
 from musetune.symbols.meter import METERS
@@ -86,7 +88,8 @@ class SongStyle:
         genre: The genres of `musetune.symbols.GENRES` to choose from.
         meters: Time signatures and how often each is meant.
         tempo: Fewest and most beats a minute, in compound meters of dotted beats.
-        mode: "major" or "minor".
+        mode: "major" or "minor"; None where both occur.
+        modes: Both modes and how often each is meant.
         feel: Straight or long and short notes.
         chords_a_bar: Chord changes in a bar: first quartile, median and third quartile of songs of this style.
         hold: Most bars on one chord.
@@ -104,6 +107,7 @@ class SongStyle:
     meters: tuple[tuple[str, float], ...] = ()
     tempo: tuple[int, int] | None = None
     mode: str | None = None
+    modes: tuple[tuple[str, float], ...] = ()
     feel: Feel | None = None
     chords_a_bar: tuple[float, float, float] | None = None
     hold: int | None = None
@@ -182,6 +186,7 @@ def style_called(names: str | None, file: str | PathLike | None = None) -> SongS
 
     Args:
         names: Names parted by commas, as in `musetune.symbols.LeadSheet.style`; each says what those before left open.
+            "no drums", "with guitar" and "lead on flute" among them say who plays, before all styles.
         file: A user's file of styles, which go first.
 
     Returns:
@@ -192,18 +197,22 @@ def style_called(names: str | None, file: str | PathLike | None = None) -> SongS
         >>> style.groove("bass"), style.instrument("lead"), style.feel.kind
         (('bossa_two',), 'flute', 'straight')
     """
-    called = styles_called(names or "", file)
-    return join_styles(called) if called else None
+    called, players = styles_called(names or "", file), players_called(names or "")
+    if not called and not players:
+        return None
+    joined = join_styles(called)
+    grooves, instruments = with_players(joined.grooves, joined.instruments, players)
+    return replace(joined, grooves=grooves, instruments=instruments)
 
 
 def styles_called(names: str, file: str | PathLike | None = None) -> tuple[SongStyle, ...]:
-    """The styles of these names, parted by commas, in the names' order; unknown ones are left out."""
+    """The styles of these names, parted by commas, in the names' order; other names are left out."""
     known = {style.style.lower(): style for style in all_styles(file)}
     return tuple(known[name.strip().lower()] for name in names.split(",") if name.strip().lower() in known)
 
 
 def check_styles(names: str, file: str | PathLike | None = None) -> str:
-    """Names of styles, parted by commas, as the table has them.
+    """Names of styles, and what is said of players, parted by commas, as the table has them.
 
     Raises:
         ValueError: For a name that is none, and for what is no text; the message names one that is like it.
@@ -214,6 +223,9 @@ def check_styles(names: str, file: str | PathLike | None = None) -> str:
     out = []
     for name in names.split(","):
         plain = name.strip().lower()
+        if is_player_words(plain):
+            out.append(plain)
+            continue
         if plain not in known:
             raise ValueError(
                 f"style={short(name.strip())} is not one of the {len(known)} styles of docs/reference/styles.md"
@@ -255,6 +267,8 @@ def _pattern(style: SongStyle) -> re.Pattern[str]:
 def progression_bars(text: str, mode: str, meter: Meter) -> tuple[PlanBar, ...]:
     """The bars of a progression that is written in C major or A minor; two chords share a bar by its beats.
 
+    Chords keep their alterations (``PlanChord.intervals``).
+
     Raises:
         ValueError: For a bar without a chord or with more than two, and for what is no chord.
 
@@ -270,8 +284,8 @@ def progression_bars(text: str, mode: str, meter: Meter) -> tuple[PlanBar, ...]:
         middle = (meter.beats_per_bar + 1) // 2 * steps_per_beat(meter)
         bars.append(
             tuple(
-                relative(Chord.parse(name), TONICS[mode], 0 if index == 0 else middle)
-                for index, name in enumerate(names)
+                relative(chord, TONICS[mode], 0 if index == 0 else middle)._replace(intervals=chord.intervals)
+                for index, chord in enumerate(map(Chord.parse, names))
             )
         )
     return tuple(bars)
@@ -311,7 +325,8 @@ def _style(row: object, where: str) -> SongStyle:
         _choices([genre] if isinstance(genre, str) else genre, "genre", GENRES, where),
         _weights(row.get("meters", {}), "meters", where, _check_meter),
         _tempo(row, where),
-        _one(row, "mode", ("major", "minor"), where),
+        None if isinstance(row.get("mode"), dict) else _one(row, "mode", MODES, where),
+        _weights(row["mode"], "mode", where, _check_mode) if isinstance(row.get("mode"), dict) else (),
         _feel(row, where),
         _quartiles(row, where),
         _hold(row, where),
@@ -376,6 +391,10 @@ def _weights(value: object, field: str, where: str, check: object) -> tuple[tupl
 def _check_meter(name: object, where: str) -> None:
     if name not in METERS:
         raise ValueError(f"{where}: meters has {short(name)}; allowed are {', '.join(METERS)}")
+
+
+def _check_mode(name: object, where: str) -> None:
+    _choices([name], "mode", MODES, where)
 
 
 def _check_form(name: object, where: str) -> None:

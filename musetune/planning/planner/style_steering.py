@@ -10,16 +10,15 @@ longest across sections.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from musetune.planning.planner.chord_roles import closing, dominant_degrees, group_starts, leading_home, of_kind
 from musetune.planning.planner.constraints import Content, StylePrior
-from musetune.planning.planner.language import PlanChord, steps_per_beat
+from musetune.planning.planner.language import PlanChord
 from musetune.planning.planner.song_styles import chord_kinds
 from musetune.planning.planner.vocabulary import (
     FIRST,
@@ -41,13 +40,18 @@ SHARE_PULL = 12.0  # nats for each unit of share that is lacking
 SLASH_PULL = 30.0  # the same for chords over another bass, which are rare
 RHYTHM_PULL = 5.0  # nats for each chord that is lacking
 CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
-HOME = 10.0  # nats for a tonic in a song's last bar, where the style comes home
+HOME = 16.0  # nats for a tonic in a song's last bar, where the song comes home
+ROUND_END = 10.0  # nats for a tonic or dominant there, where the song goes round
+LEAD_HOME = 8.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
+LEAD_ROUND = 4.0  # the same where the song goes round
+PATIENCE = 4.0  # nats against a tonic there that goes on for too long: the song ends at home all the same
 PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
 APPROACH = 0.8  # nats for chords that lead to these in the bar before
 RESOLVE = 2.0  # nats for the chord a fifth below a dominant seventh, half of it for the one a semitone below
 ALIKE = 1.5  # nats for the chord of the phrase before, in the same bar of it
 STEP_BASS, STRANGE_BASS = 1.5, 3.0  # nats for a bass by step, and against one that is no chord tone
 PHRASE_BARS = 4
+ONE_TEXTURE = 0.95  # share of power chords in a section that begins with one
 OFF_BEAT = 6.0  # nats against a chord between two beats
 SMOOTHING = 2.0  # chords of the wanted share that count as written at the start
 LEARNED = {"sevenths": 0.35, "outside": 0.15, "slash": 0.1}  # shares in the songs that the transformer learned from
@@ -57,36 +61,6 @@ _STEPS = range(RANGE["step"][0], RANGE["step"][-1] + 1)
 _BASSES = range(RANGE["bass"][0], RANGE["bass"][-1] + 1)
 _METERS = range(RANGE["meter"][0], RANGE["meter"][-1] + 1)
 _LABELS = range(RANGE["label"][0], RANGE["label"][-1] + 1)
-
-
-@lru_cache(maxsize=2)
-def _closing(mode: str) -> tuple[Tensor, Tensor, Tensor]:
-    """(words,) each, 1 where a word is a tonic, a chord to stay open on, or one that leads to these."""
-    home, half, leads = (torch.zeros(len(TOKENS) + 1) for _ in range(3))
-    for word in _CHORDS:
-        degree, quality = chord_at(word)
-        tones = set(QUALITY_INTERVALS[quality])
-        third = 4 if mode == "major" else 3
-        home[word] = degree == 0 and (third in tones or tones == {0, 7}) and not ({4, 10} <= tones)
-        half[word] = degree == 7 and 3 not in tones
-        leads[word] = (degree == 7 and 3 not in tones) or degree in (2, 5)
-    return home, half, leads
-
-
-@lru_cache(maxsize=1)
-def _dominant_degree() -> dict[int, int]:
-    """Words of dominant sevenths and their degrees."""
-    words = {word: chord_at(word) for word in _CHORDS}
-    return {w: degree for w, (degree, quality) in words.items() if {4, 10} <= set(QUALITY_INTERVALS[quality])}
-
-
-@lru_cache(maxsize=8)
-def _of_kind(kind: str, mode: str) -> Tensor:
-    """(words,) 1 where a word is a chord of the kind, else 0."""
-    out = torch.zeros(len(TOKENS) + 1)
-    for word in _CHORDS:
-        out[word] = kind in chord_kinds(PlanChord(0, *chord_at(word)), mode)
-    return out
 
 
 class StyleSteering:
@@ -107,14 +81,14 @@ class StyleSteering:
         self.label = 0  # word of the section that is written
         self.written: list[int] = []  # words of the first chords of its bars
         self.bass: int | None = None  # of the chord that sounds, semitones above the tonic
-        self.starts: dict[int, tuple[int, int]] = {}  # first chord of each section and how many bars it lasts
         self.ends: dict[int, tuple[int, int]] = {}  # last chord of each and how long it has lasted
         self.bars = self.changes = self.chords = self.run = 0
         self.last: int | None = None  # word of the chord that sounds; None at the start of a section
         self.kinds: Counter[str] = Counter()
         self.before_bass: int | None = None  # of the chord before
-        self.root: int | None = None  # of the chord that sounds, and how many bars
-        self.root_run = 0
+        self.song: list[tuple[int, int]] = []  # sections' words and numbers of bars, in order
+        self.places: dict[tuple[int, int], list[int]] = {}  # where each of them comes in the song
+        self.roots: dict[tuple[int, int], list[int]] = {}  # degrees in each bar that is known
         self.palette: set[int] = set()  # degrees of the chords so far
 
     def observe(self, word: int) -> None:
@@ -144,14 +118,18 @@ class StyleSteering:
             self._observe_chord(word)
 
     def _read_pinned(self) -> None:
-        """Take account of the chords on which sections begin whose first bars are pinned."""
-        bars = {} if self.content is None else self.content(Key(self.tonic, self.mode), self.meter)
-        for label in self.counts:
-            name = LABELS[label - FIRST["label"]]
-            if (name, 0) in bars:
-                words = [{chord_index(*one[1:3]) for one in bars.get((name, i), ())} for i in range(self.counts[label])]
-                first = chord_index(*bars[name, 0][0][1:3])
-                self.starts[label] = first, sum(1 for _ in itertools.takewhile(lambda w: w == {first}, words))  # noqa: B023
+        """Take account of the form, and of the bars that are pinned in it."""
+        self.song = [(label, number) for label in self.form for number in range(self.counts[label])]
+        for index, place in enumerate(self.song):
+            self.places.setdefault(place, []).append(index)
+        names = {label: LABELS[label - FIRST["label"]] for label in self.counts}
+        sections = tuple((names[label], self.counts[label]) for label in self.form)
+        bars = {} if self.content is None else self.content(Key(self.tonic, self.mode), self.meter, sections)
+        for label, number in self.places:
+            if bar := bars.get((names[label], number)):
+                self.roots[label, number] = [chord.degree for chord in bar]
+        if self._comes_home() and self.prior.closes and (self.prior.hold or 0) > 1:
+            self.roots.setdefault(self.song[-1], [0])  # what follows the last section elsewhere leaves room for it
 
     def _begin_section(self, label: int) -> None:
         """Go on from the section that stands before the first one of this label in the song."""
@@ -160,23 +138,27 @@ class StyleSteering:
         self.last, self.run = self.ends[self.form[first - 1]] if first else (None, 0)
 
     def _observe_chord(self, word: int) -> None:
-        same = word == self.last
+        same = word == self.last or (self._has_power() and chord_at(word)[0] == self._last_root())
         if not self.in_step:
             self.written.append(word)
         self.bars += not self.in_step
         self.changes += not same
         self.run = self.run + (not self.in_step) if same else 1
-        root = chord_at(word)[0]
-        self.root_run = self.root_run + (not self.in_step) if root == self.root else 1
-        self.root = root
+        place = self.label, len(self.written) - 1
+        self.roots[place] = [*(self.roots.get(place, ()) if self.in_step else ()), chord_at(word)[0]]
         self.chords += 1
         self.kinds.update(chord_kinds(PlanChord(0, *chord_at(word)), self.mode))
         self.palette.add(chord_at(word)[0])
         self.last, self.in_step = word, False
         self.before_bass, self.bass = self.bass, chord_at(word)[0]
-        if all(other == word for other in self.written):
-            self.starts[self.label] = word, len(self.written)
         self.ends[self.label] = word, self.run
+
+    def _has_power(self) -> bool:
+        """Whether the style has power chords, so that C5 and C are one chord."""
+        return self.prior.shares.get("power", 0.0) > 0
+
+    def _last_root(self) -> int | None:
+        return None if self.last is None else chord_at(self.last)[0]
 
     def shift(self, scores: Tensor, choices: tuple[int, ...]) -> Tensor:
         """Shift scores.
@@ -230,7 +212,7 @@ class StyleSteering:
             self._set_power(scores)
         for kind in ("sevenths", "outside"):
             if kind in self.prior.shares:
-                scores += self._share_shift(kind) * _of_kind(kind, self.mode)
+                scores += self._share_shift(kind) * of_kind(kind, self.mode)
         if self.prior.closes:
             scores += self._phrase_shift()
         if self.last is not None:
@@ -246,18 +228,21 @@ class StyleSteering:
         out = torch.zeros(len(TOKENS) + 1)
         count = self.counts.get(self.label, 0)
         bar = len(self.written) - self.in_step  # that the chord is in
-        home, half, leads = _closing(self.mode)
+        home, half, leads = closing(self.mode)
         last = bar == count - 1
-        if last and self.prior.home and self.label == self.form[-1]:
+        ends = self.label == self.form[-1] and self._comes_home()
+        if last and ends:
             out += HOME * home
         elif last:
-            out += CLOSE * (home + half)
+            out += (ROUND_END if self.label == self.form[-1] else CLOSE) * (home + half)
+        elif bar == count - 2 and self.label == self.form[-1] and self.prior.approaches:
+            out += (LEAD_HOME if ends else LEAD_ROUND) * leading_home(self.prior.approaches[self.mode], self.mode)
         elif (bar + 1) % PHRASE_BARS == 0:
             out += PHRASE_CLOSE * (home + half)
         elif bar == count - 2:
             out += APPROACH * leads
-        if self.prior.resolves and not last and self.last in _dominant_degree():
-            degree = _dominant_degree()[self.last]
+        if self.prior.resolves and not last and self.last in dominant_degrees():
+            degree = dominant_degrees()[self.last]
             for word in _CHORDS:
                 out[word] += RESOLVE * {5: 1.0, 11: 0.5}.get((chord_at(word)[0] - degree) % 12, 0.0)
         if not self.in_step and bar >= PHRASE_BARS and bar < count - 1:
@@ -265,26 +250,45 @@ class StyleSteering:
             out[self.written[bar - earlier]] += ALIKE
         return out
 
-    def _forbid_static(self, scores: Tensor) -> None:
-        """No root for longer than the style's longest, and in a section's last bar no chord that goes on too long.
+    def _comes_home(self) -> bool:
+        """Whether the song ends on the tonic: as its style does, and wherever there is an outro."""
+        return self.prior.home or self.form[-1] == FIRST["label"] + LABELS.index("outro")
 
-        It goes on into a section that follows and whose beginning is known.
-        """
-        hold, count = self.prior.hold, self.counts.get(self.label, 0)
-        if hold is not None and self.root is not None and self.root_run >= hold:
-            scores[[word for word in _CHORDS if chord_at(word)[0] == self.root]] -= 2 * NEVER  # C5 and C are one chord
-        if hold is None or len(self.written) - self.in_step != count - 1:
+    def _forbid_static(self, scores: Tensor) -> None:
+        """No root for longer than the style's longest, in any place of the song where this bar comes."""
+        if self.prior.hold is None:
             return
-        for after in {b for a, b in itertools.pairwise(self.form) if a == self.label and b in self.starts}:
-            word, bars = self.starts[after]
-            run = (self.run if word == self.last else 0) + (word != self.last or not self.in_step)
-            if run + bars > hold:
-                scores[word] -= 2 * NEVER
+        bar = len(self.written) - self.in_step
+        final = self._comes_home() and self.prior.closes and (self.label, bar) == self.song[-1]
+        for degree in range(12):
+            if self._longest_run(degree, bar) > self.prior.hold:
+                words = [word for word in _CHORDS if chord_at(word)[0] == degree]  # C5 and C are one chord
+                scores[words] -= PATIENCE if final and degree == 0 else 2 * NEVER
+
+    def _longest_run(self, degree: int, bar: int) -> int:
+        """Bars for which a root would sound in a row, wherever the bar that is written comes in the song."""
+        longest, here = 1, (self.label, bar)
+        known = self.roots | {here: [*(self.roots.get(here, ()) if self.in_step else ()), degree]}
+        for place in self.places[here]:
+            run = 1
+            earlier = self.song[:place][::-1] if not self.in_step else []
+            for around, far in ((earlier, -1), (self.song[place + 1 :], 0)):
+                for other in around:
+                    roots = known.get(other)
+                    if not roots or roots[far] != degree:
+                        break
+                    run += 1
+                    if any(root != degree for root in roots):
+                        break
+            longest = max(longest, run)
+        return longest
 
     def _set_power(self, scores: Tensor) -> None:
         """Power chords, which the transformer has hardly seen, are as likely as triads on their root times odds."""
         wanted = self.prior.shares["power"]
         share = min(max(2 * wanted - self._share("power", wanted), 0.02), 0.98) if 0 < wanted < 1 else wanted
+        if 0 < wanted < 1 and self.written:  # one texture a section, that of its first chord
+            share = ONE_TEXTURE if chord_at(self.written[0])[1] == "5" else 1 - ONE_TEXTURE
         for degree in range(12):
             triads = scores[[chord_index(degree, "maj"), chord_index(degree, "min")]].logsumexp(0)
             odds = math.log(share / (1 - share)) if 0 < share < 1 else math.copysign(NEVER, share - 0.5)
@@ -302,21 +306,27 @@ class StyleSteering:
 
     def _stay_shift(self) -> float:
         """How much likelier the chord that sounds begins the next bar; never in the middle of a bar."""
-        if self.in_step or (self.prior.hold is not None and self.run >= self.prior.hold):
+        if self.in_step:
             return -2 * NEVER
-        return 0.0 if self.prior.changes is None else -RHYTHM_PULL * self._lacking(self.bars + 1)
+        count = self.counts.get(self.label, 0)
+        if self.prior.changes is None or (self.prior.closes and len(self.written) == count - 1):
+            return 0.0  # what closes a section is no matter of the rhythm
+        return -RHYTHM_PULL * self._lacking(self.bars + 1)
 
     def _step_shift(self, word: int) -> float:
-        if self.prior.home and self.prior.closes and self._in_last_bar() and _closing(self.mode)[0][self.last or 0]:
-            return -2 * NEVER  # the song is at home
-        off = (word - _STEPS[0] + 1) % steps_per_beat(self.meter) != 0
+        if self._is_closed():
+            return -2 * NEVER
+        off = word - _STEPS[0] + 1 not in group_starts(str(self.meter))
         rhythm = 0.0 if self.prior.changes is None else RHYTHM_PULL * min(self._lacking(self.bars), 1.0)
         return rhythm - off * OFF_BEAT
 
-    def _in_last_bar(self) -> bool:
-        """Whether the bar that is written is the song's last."""
-        last = bool(self.form) and self.label == self.form[-1]
-        return last and len(self.written) == self.counts.get(self.label)
+    def _is_closed(self) -> bool:
+        """Whether the chord that sounds closes its section; the song's last bar may lead home first."""
+        if not self.prior.closes or self.last is None or len(self.written) != self.counts.get(self.label):
+            return False
+        home, half, _ = closing(self.mode)
+        final = self.label == self.form[-1] and self._comes_home()
+        return bool(home[self.last]) or bool(half[self.last] and not final)
 
     def _lacking(self, bars: int) -> float:
         """Chords that the first so many bars lack."""

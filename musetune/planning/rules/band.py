@@ -15,8 +15,8 @@ from musetune.planning.rules.grooves.bar import BarChord, GrooveBar, Hit, Strike
 from musetune.planning.rules.grooves.catalogue import BASS, CHORDS, DRUMS, LEAD, check_groove
 from musetune.planning.rules.grooves.drums import KIT
 from musetune.planning.rules.grooves.lead import LeadSection
-from musetune.planning.rules.grooves.voicing import BASS as BASS_RANGE
 from musetune.planning.rules.grooves.voicing import GUITAR, KEYS
+from musetune.planning.rules.lead_ins import SUNG, lead_bass_on, lead_in
 from musetune.planning.rules.section_shapes import SectionShape, shape_of_section
 from musetune.planning.rules.sheet_bars import bars_of
 from musetune.symbols import Chord, LeadSheet, Meter
@@ -24,10 +24,6 @@ from musetune.symbols.arrangement import StemNote
 
 LONG_SECTION = 12  # bars; a longer one also has a fill after every eight
 ENDING_BARS = 8  # a song of so many bars ends on a held chord
-PICK_UPS = {  # bass grooves that lead into the next section
-    "root_eighths", "root_quarters", "root_syncopated", "root_fifth", "motown_line", "triad_walk", "two_feel",
-    "root_whole",
-}  # fmt: skip
 SUNG_GENRES = ("pop", "rock")  # whose melodies are silent in a quarter of their bars (POP909); jazz tunes in few
 BREATH = 0.5
 CRASHES = 0.7  # density from which a section begins with a cymbal
@@ -126,11 +122,12 @@ def play(
     out = {}
     for player, name in grooves.items():
         check_groove(player, name)
-        own = [replace(b, bar=replace(b.bar, seed=f"{seed}:{player}:{b.label}")) for b in bars]
+        kept = f"{seed}:{player}" if player in ("drums", "bass") else ""  # one pattern for the song, more or less full
+        own = [replace(b, bar=replace(b.bar, seed=f"{seed}:{player}:{b.label}", song=kept)) for b in bars]
         if player == "drums":
             notes = list(_drums(own, name, ending)) if name in DRUMS else []
         elif player == "bass":
-            notes = list(_bass(own, name, ending)) if name in BASS else []
+            notes = list(_bass(sheet, own, name, ending)) if name in BASS else []
         elif player == "lead":
             notes = list(_lead(sheet, own, name, lead_range, seed)) if name in LEAD else []
         else:
@@ -173,7 +170,7 @@ def _drums(bars: list[BandBar], name: str, ending: bool) -> Iterator[StemNote]:
                 yield StemNote(place.beat(hit.step), 0.25, KIT[hit.drum], _velocity(hit.loudness))
 
 
-def _bass(bars: list[BandBar], name: str, ending: bool) -> Iterator[StemNote]:
+def _bass(sheet: LeadSheet, bars: list[BandBar], name: str, ending: bool) -> Iterator[StemNote]:
     groove = BASS[name]
     before: tuple[int, ...] = ()
     for index, place in enumerate(bars):
@@ -181,8 +178,8 @@ def _bass(bars: list[BandBar], name: str, ending: bool) -> Iterator[StemNote]:
         strikes = list(groove(bar))
         if ending and index == len(bars) - 1:
             strikes = _held(strikes[:1], bar)
-        elif name in PICK_UPS and bar.last and index + 1 < len(bars) and bar.density > 0.5:
-            strikes = _lead_on(strikes, bar)
+        elif bar.last and index + 1 < len(bars) and not bar.sparse:
+            strikes = lead_bass_on(name, strikes, bar, sheet.key_at(place.end))
         yield from _notes(place, strikes)
         if strikes:
             first = before[:1] if name == "pedal" and before and bar.number else (strikes[0].pitch,)
@@ -193,7 +190,8 @@ def _chords(bars: list[BandBar], name: str, player: str, ending: bool) -> Iterat
     groove = CHORDS[name]
     before: tuple[int, ...] = ()
     for index, place in enumerate(bars):
-        bar = replace(place.bar, before=before, span=GUITAR if player == "guitar" else KEYS)
+        low, high = GUITAR if player == "guitar" else KEYS
+        bar = replace(place.bar, before=before, span=(low + place.shape.lift, high + place.shape.lift))
         strikes = list(groove(bar))
         if ending and index == len(bars) - 1 and strikes:
             first = [s for s in strikes if s.step == strikes[0].step]
@@ -205,6 +203,7 @@ def _chords(bars: list[BandBar], name: str, player: str, ending: bool) -> Iterat
 
 
 def _lead(sheet: LeadSheet, bars: list[BandBar], name: str, span: tuple[int, int], seed: int) -> Iterator[StemNote]:
+    before: tuple[BandBar, list[Strike]] | None = None  # the bar before a section, and what is sung in it
     for _, group in itertools.groupby(bars, key=lambda b: b.section):
         places = list(group)
         shape = places[0].shape
@@ -217,8 +216,14 @@ def _lead(sheet: LeadSheet, bars: list[BandBar], name: str, span: tuple[int, int
             density=shape.density_at(0.5),
             breath=BREATH if sheet.genre in SUNG_GENRES else 0.0,
         )
-        for index, strike in LEAD[name](section):
+        sung = list(LEAD[name](section))
+        if before is not None and sung and name in SUNG and sung[0][0] == 0 and "lead" not in places[0].shape.resting:
+            last, strikes = before
+            way = f"{seed}:lead in:{last.label}:{places[0].label}"
+            yield from _notes(last, lead_in(strikes, last.bar, sung[0][1].pitch, section.keys[0], span, way))
+        for index, strike in sung:
             yield from _notes(places[index], [strike])
+        before = places[-1], [strike for index, strike in sung if index == len(places) - 1]
 
 
 def _notes(place: BandBar, strikes: list[Strike]) -> Iterator[StemNote]:
@@ -236,18 +241,6 @@ def _velocity(loudness: float) -> int:
 def _held(strikes: list[Strike], bar: GrooveBar) -> list[Strike]:
     """The strikes at the bar line, until its end."""
     return [replace(strike, step=0, steps=bar.steps) for strike in strikes]
-
-
-def _lead_on(strikes: list[Strike], bar: GrooveBar) -> list[Strike]:
-    """The bar with an eighth before the next bar line, a step from where the bass goes."""
-    if bar.following is None or bar.following.bass_pc is None or not strikes:
-        return strikes
-    last, place = strikes[-1].pitch, bar.steps - 2
-    low, high = BASS_RANGE
-    target = min((p for p in range(low, high + 1) if p % 12 == bar.following.bass_pc), key=lambda p: (abs(p - last), p))
-    step = 2 if target - 2 >= low and last <= target else -2 if target + 2 <= high else 2
-    kept = [replace(s, steps=min(s.steps, place - s.step)) for s in strikes if s.step < place]
-    return [*kept, Strike(place, 2, target - step, 0.7)]
 
 
 def _has_ending(sheet: LeadSheet, bars: list[BandBar]) -> bool:

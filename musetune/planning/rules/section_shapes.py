@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from musetune.symbols import Section
 
+USUAL_HEIGHT, LIFT = 0.45, 10  # semitones from the lowest to the highest
+
 
 @dataclass(frozen=True)
 class SectionShape:
@@ -15,14 +17,19 @@ class SectionShape:
     Attributes:
         level: Loudness at its beginning and its end; 1 is as the players play by themselves.
         density: How much is played at its beginning and its end, 0–1.
-        height: Where in its range the lead lies, 0–1.
+        height: Where in its range the lead lies, 0–1; guitar and keys go along (`lift`).
         resting: Players who do not play.
     """
 
     level: tuple[float, float] = (0.95, 0.98)
     density: tuple[float, float] = (0.72, 0.72)
-    height: float = 0.45
+    height: float = USUAL_HEIGHT
     resting: tuple[str, ...] = ()
+
+    @property
+    def lift(self) -> int:
+        """Semitones by which guitar and keys lie higher than usual, -4 to 6."""
+        return round(LIFT * (self.height - USUAL_HEIGHT))
 
     def level_at(self, part: float) -> float:
         """Loudness after a part, 0–1, of the section."""

@@ -31,3 +31,10 @@ def bars_of(sheet: LeadSheet) -> list[SheetBar]:
         inside = [i for i, s in enumerate(sheet.sections) if s.start <= at < s.start + s.beats]
         out.append(SheetBar(line, str(span.meter), inside[-1] if inside else None))
     return out
+
+
+def chord_changes(sheet: LeadSheet, beat: float, reach: float = 1e-3) -> bool:
+    """Whether another chord sounds just before a beat than just after."""
+    before, after = (Fraction(max(at, 0.0)).limit_denominator(960) for at in (beat - reach, beat + reach))
+    last = sheet.length - Fraction(1, 960)
+    return sheet.chord_at(min(before, last)) != sheet.chord_at(min(after, last))

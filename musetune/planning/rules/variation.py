@@ -16,6 +16,7 @@ from fractions import Fraction
 from musetune.planning.rules.band import BandBar
 from musetune.planning.rules.fills import MACHINES, QUIET
 from musetune.planning.rules.grooves.bar import STEPS
+from musetune.planning.rules.sheet_bars import chord_changes
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import StemNote
 from musetune.symbols.key import SCALES
@@ -112,14 +113,14 @@ def _ornamented(
     for index, group in enumerate(groups):
         start = group[0].start
         step = (start - begin) * per_beat
-        fixed = abs(step) < 1e-6 or _changes(sheet, start)
+        fixed = abs(step) < 1e-6 or chord_changes(sheet, start)
         onbeat = any(abs(step - pulse.start) < 1e-6 for pulse in place.bar.pulses)
         after = groups[index + 1][0].start if index + 1 < len(groups) else float(place.end)
         room = after - start
         what = _drawn(odds, chance)
-        if what == "drop" and not fixed and (not onbeat or len(groups) > 3):
+        if what == "drop" and not fixed and not place.bar.full and (not onbeat or len(groups) > 3):
             continue
-        held = start - eighth >= begin - 1e-6 and not _changes(sheet, start - eighth / 2, eighth / 2)
+        held = start - eighth >= begin - 1e-6 and not chord_changes(sheet, start - eighth / 2, eighth / 2)
         if what == "early" and not fixed and held and start - free >= 2 * eighth - 1e-6:
             group = [replace(note, start=start - eighth, beats=note.beats + eighth) for note in group]
         elif what == "late" and room >= 2 * eighth - 1e-6 and not fixed:
@@ -139,13 +140,6 @@ def _ornamented(
         free = min(note.start for note in group)
         out += group
     return out
-
-
-def _changes(sheet: LeadSheet, beat: float, reach: float = 1e-3) -> bool:
-    """Whether another chord sounds just before a beat than just after."""
-    before, after = (Fraction(max(at, 0.0)).limit_denominator(960) for at in (beat - reach, beat + reach))
-    last = sheet.length - Fraction(1, 960)
-    return sheet.chord_at(min(before, last)) != sheet.chord_at(min(after, last))
 
 
 def _drawn(odds: Mapping[str, float], chance: random.Random) -> str:

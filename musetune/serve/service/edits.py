@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,10 @@ from musetune.client.bodies import CoverBody, EditBody, ExtendBody, LoopBody, Re
 from musetune.serve.service.checks import check_length, loop_sheet, steps_of
 from musetune.serve.service.generation import stepper, write_generation
 from musetune.serve.service.inputs import Inputs, adapter_mix
+from musetune.serve.service.previews import LEAD_IN_S, DenoisingCall
 from musetune.serve.service.results import (
     check_stereo,
-    finish_sound,
+    finish_loops,
     write_audio,
     write_latents,
     write_report,
@@ -39,8 +40,12 @@ OPTIONS = (
 
 def repaint(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
     """Make stretches of a recording anew."""
+    from musetune.pipeline.stretches import stretches_of
+
     body = RepaintBody.model_validate(context.job.request["body"])
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
+    stretches = stretches_of(sheet, piece.duration_s, body.seconds, body.bars)
+    options |= listening(pipe, context, body, section_calls(pipe, body, stretches, piece.duration_s))
     output = pipe.repaint(
         **_given(piece, sheet),
         prompt=body.prompt,
@@ -55,12 +60,15 @@ def repaint(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_sec
 def extend(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
     """Play on after a recording's end or before its beginning."""
     from musetune.pipeline.continuing import continue_sheet
+    from musetune.pipeline.stretches import extension_of
 
     body = ExtendBody.model_validate(context.job.request["body"])
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     check_length(piece.duration_s + body.before_seconds + body.after_seconds, max_seconds)
     if body.harmonic_progression is not None:
         sheet = continue_sheet(sheet, piece.duration_s, body.harmonic_progression, body.after_seconds)
+    around = extension_of(piece.wave.shape[-1], piece.rate, body.before_seconds, body.after_seconds, pipe.row_s)
+    options |= listening(pipe, context, body, section_calls(pipe, body, around.stretches, around.duration_s))
     output = pipe.extend(
         **_given(piece, sheet) | {"lead_sheet": sheet},
         prompt=body.prompt,
@@ -78,6 +86,8 @@ def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     rate = int(pipe.vocoder.config.sampling_rate)
     piece = replace(piece, wave=piece.mono(rate), rate=rate)  # the take is new: its format is what was asked for
+    steps = steps_of(body)
+    options |= listening(pipe, context, body, [DenoisingCall(steps, first=round((1 - body.amount) * steps))])
     output = pipe.vary(**_given(piece, sheet), prompt=body.prompt, amount=body.amount, **options)
     return write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
 
@@ -88,15 +98,13 @@ def cover(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_secon
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     if body.keep is not None:
         options["keep"] = body.keep
+    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body))])
     output = pipe.cover(**_given(piece, sheet), prompt=body.prompt, genre=body.genre, **options)
     return _write(context, body, output, began)
 
 
 def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
     """Generate loops: the first is the audio, all of them are in a zip."""
-    import numpy as np
-
-    from musetune.pipeline.loop_sets import level_loops
     from musetune.pipeline.loop_sheets import check_loop
 
     began = time.perf_counter()
@@ -107,15 +115,16 @@ def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     check_length(sheet.duration_s * body.loops, max_seconds)
     context.step("preparing")
     adapter_mix(pipe, body.adapters)
-    options = _options(pipe, context, inputs, body, body.loops)
+    options = _options(inputs, body)
+    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body))] * body.loops)
     output = pipe.loop(sheet, body.prompt, loops=body.loops, **options)
     seconds = {"generate": time.perf_counter() - began}
-    result = write_generation(pipe, context, body, output, 0, seconds, loop_s=sheet.duration_s)
+    context.step("writing")
+    loops, rate = finish_loops(pipe, output.audios, body.mono16, body.lufs, sheet.duration_s)
+    result = write_generation(pipe, context, body, output, 0, seconds, sound=(loops[0], {}, rate))
     if body.loops > 1:
-        takes = [finish_sound(pipe, audio, None, body.mono16, body.lufs, sheet.duration_s) for audio in output.audios]
-        level = level_loops(np.stack([audio for audio, _, _ in takes]), takes[0][2])  # peaks may have softened one
-        named = {f"{number}": audio for number, audio in enumerate(level, start=1)}
-        return {**result, "files": {**result["files"], **write_zip(context.folder, "loops", named, takes[0][2])}}
+        named = {f"{number}": audio for number, audio in enumerate(loops, start=1)}
+        return {**result, "files": {**result["files"], **write_zip(context.folder, "loops", named, rate)}}
     return result
 
 
@@ -128,23 +137,41 @@ def _prepare(
     sheet = inputs.sheet(body) or piece.lead_sheet or inputs.heard_sheet()
     context.step("preparing")
     adapter_mix(pipe, body.adapters)
-    options = _options(pipe, context, inputs, body)
+    options = _options(inputs, body)
     notes = inputs.notes()
     if notes is not None:
         options["arrangement"] = notes
     return began, piece, sheet, options
 
 
-def _options(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, body: Any, calls: int = 1) -> dict[str, Any]:
+def _options(inputs: Inputs, body: Any) -> dict[str, Any]:
     """Options that every edit takes."""
     import torch
 
     options = {name: value for name in OPTIONS if (value := getattr(body, name)) is not None}
     if (style := inputs.style()) is not None:
         options |= {"style_audio": style, "style_strength": body.style_strength}
-    on_step = stepper(pipe, context, body, steps_of(body), calls)
-    generator = torch.Generator().manual_seed(body.seed)
-    return options | {"generator": generator, "callback_on_step_end": on_step, "return_report": True}
+    return options | {"generator": torch.Generator().manual_seed(body.seed), "return_report": True}
+
+
+def listening(
+    pipe: MuseTunePipeline, context: JobContext, body: EditBody | LoopBody, calls: Sequence[DenoisingCall]
+) -> dict[str, Any]:
+    """The option by which the pipeline tells of each step of the calls that it is going to make."""
+    return {"callback_on_step_end": stepper(pipe, context, body.previews, calls)}
+
+
+def section_calls(
+    pipe: MuseTunePipeline, body: EditBody, stretches: Sequence[tuple[float, float]], duration_s: float
+) -> list[DenoisingCall]:
+    """The calls in which stretches are made anew, each listened to from shortly before its first one on."""
+    from musetune.pipeline.stretches import sections_of
+
+    window_s = pipe.unet.config.sample_size * pipe.row_s
+    return [
+        DenoisingCall(steps_of(body), begin_s=max(0.0, section.stretches[0][0] - LEAD_IN_S))
+        for section in sections_of(stretches, duration_s, pipe.row_s, window_s)
+    ]
 
 
 def _given(piece: AudioInput, sheet: LeadSheet) -> dict[str, Any]:
@@ -163,9 +190,13 @@ def _given(piece: AudioInput, sheet: LeadSheet) -> dict[str, Any]:
 
 def _write(context: JobContext, body: EditBody, output: Any, began: float) -> Mapping[str, Any]:
     """Write the edited recording at its own rate and channels; what came out as plain values."""
+    from musetune.audio.loudness import set_loudness
+
     context.step("writing")
     made, folder = time.perf_counter(), context.folder
     audio, rate = output.audios[0], output.sampling_rate
+    if body.lufs is not None:
+        audio = set_loudness(audio, rate, body.lufs)
     length = audio.shape[-1] / rate
     files = write_audio(folder, "audio", audio, rate) | write_sheet(folder, output.lead_sheet, output.arrangement)
     files |= write_latents(folder, output.latents)

@@ -10,7 +10,7 @@ from musetune.client.bodies import GenerationBody
 from musetune.serve.service.checks import SETTINGS, check_length, resolve_music, steps_of
 from musetune.serve.service.inputs import Inputs, adapter_mix
 from musetune.serve.service.jobs import JobCancelledError
-from musetune.serve.service.previews import Previewer, preview_steps
+from musetune.serve.service.previews import DenoisingCall, Previewer, preview_steps
 from musetune.serve.service.results import (
     check_stereo,
     finish_sound,
@@ -23,6 +23,7 @@ from musetune.serve.service.results import (
 from musetune.serve.service.worker import JobContext
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from musetune.pipeline.pipeline import MuseTunePipeline
@@ -77,7 +78,7 @@ def generate(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_se
         call["loop"] = True
     music = sheet is not None or body.duration_seconds is not None
     players = len(notes.stems) if body.stems and notes is not None else 1
-    on_step = stepper(pipe, context, body, steps_of(body, music), players)
+    on_step = stepper(pipe, context, body.previews, [DenoisingCall(steps_of(body, music))] * players)
     output = pipe(body.prompt, callback_on_step_end=on_step, **call)
     seconds = {"adapters": swap, "generate": time.perf_counter() - began - swap}
     loop_s = output.lead_sheet.duration_s if body.loop else None
@@ -184,31 +185,33 @@ def _arguments(body: GenerationBody) -> dict[str, Any]:
     return call | {"generator": _generator(body)} | ({"eta": body.eta} if body.eta else {})
 
 
-def stepper(pipe: MuseTunePipeline, context: JobContext, body: Any, steps: int, calls: int = 1) -> OnStep:
+def stepper(pipe: MuseTunePipeline, context: JobContext, previews: int, calls: Sequence[DenoisingCall]) -> OnStep:
     """What the pipeline calls after each denoising step: it tells how far the job is, lets hear it where previews are
     asked for, and stops where the job is not wanted any more.
 
     Args:
         pipe: What generates.
         context: The job's.
-        body: A request with ``previews``.
-        steps: Denoising steps of a call.
-        calls: How often so many are done.
+        previews: How often one listens.
+        calls: The job's calls that denoise, in order; those that come beyond them are as the last.
     """
-    done, listener = 0, None
+    marks = preview_steps(previews, calls)
+    total, done, index, listener = sum(call.steps - call.first for call in calls), 0, 0, None
 
     def on_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        nonlocal done, listener
+        nonlocal done, index, listener
         done += 1
-        context.step("denoising", done, max(done, steps * calls))
-        if getattr(body, "previews", 0) and calls == 1:
+        context.step("denoising", done, max(done, total))
+        if previews:
             latents: Tensor = tensors["latents"]
             if listener is None:
-                seconds = latents.shape[2] * pipe.row_s
-                listener = Previewer(pipe, preview_steps(body.previews, steps), seconds, context.folder)
-            if (path := listener.after_step(step + 1, latents)) is not None:
-                context.show(path, step + 1, steps)
-        if done == steps * calls:
+                own = [mark for call, mark in marks if call == index]
+                listener = Previewer(pipe, own, calls[min(index, len(calls) - 1)].begin_s, context.folder)
+            if (path := listener.after_step(step + 1, latents, done)) is not None:
+                context.show(path, done, max(done, total))
+        if step + 1 == calls[min(index, len(calls) - 1)].steps:
+            index, listener = index + 1, None
+        if done == total:
             context.step("decoding")
         return tensors
 
@@ -225,6 +228,7 @@ def write_generation(
     sheet: LeadSheet | None = None,
     notes: Any = None,
     loop_s: float | None = None,
+    sound: tuple[np.ndarray, dict[str, np.ndarray], int] | None = None,
 ) -> Mapping[str, Any]:
     """Write an output's files; what came out as plain values.
 
@@ -238,11 +242,14 @@ def write_generation(
         sheet: The waveform's lead sheet; the output's own where it is one prompt's.
         notes: The like of the players' notes.
         loop_s: Seconds of what is a loop.
+        sound: The waveform as `finish_sound` gives it, where it is finished already.
     """
     context.step("writing")
     began, folder = time.perf_counter(), context.folder
-    stems = getattr(output, "stems", None)
-    audio, players, rate = finish_sound(pipe, output.audios[place], stems, body.mono16, body.lufs, loop_s)
+    if sound is None:
+        stems = getattr(output, "stems", None)
+        sound = finish_sound(pipe, output.audios[place], stems, body.mono16, body.lufs, loop_s)
+    audio, players, rate = sound
     upsampled = time.perf_counter()
     length = audio.shape[-1] / rate
     files = write_audio(folder, "audio", audio, rate)

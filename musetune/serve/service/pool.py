@@ -176,7 +176,8 @@ class WorkerPool:
             return
         if process.is_alive():
             job = self.store.running(name)
-            if job is not None and time.time() - (job.started or time.time()) > self.setup.max_seconds + GRACE_S:
+            limit = self.setup.max_seconds + GRACE_S
+            if job is not None and job.started is not None and self.store.now() - job.started > limit:
                 log.error("job %s does not end; its worker %s is killed", job.id, name)
                 process.kill()
             return

@@ -46,12 +46,14 @@ class ClusterSettings:
         host: Address that the proxies serve on.
         port: Their port.
         every_node: Whether every machine has a proxy, or the head alone.
+        idle_seconds: How long there must be too little to do for a replica until it goes.
     """
 
     address: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     every_node: bool = False
+    idle_seconds: float = 300.0
 
 
 class AdapterMix:
@@ -155,13 +157,13 @@ class ServiceApi:
         return {kind: RayPool(kind, handle, store, counts[kind]) for kind, handle in self.handles.items()}
 
 
-def build_application(settings: ServiceSettings, keys: ApiKeys, host: str, gpus: int = 0) -> Any:
+def build_application(settings: ServiceSettings, keys: ApiKeys, cluster: ClusterSettings, gpus: int = 0) -> Any:
     """The deployments, bound to each other.
 
     Args:
         settings: Of the service; ``workers`` and ``analysers`` are the most replicas that there may be.
         keys: Who may use it.
-        host: The address that it is served on.
+        cluster: Where it is served, and how long idle replicas stay.
         gpus: That each replica which generates has for itself.
     """
 
@@ -177,7 +179,7 @@ def build_application(settings: ServiceSettings, keys: ApiKeys, host: str, gpus:
                 "metrics_interval_s": 1,
                 "look_back_period_s": 5,
                 "upscale_delay_s": 5,
-                "downscale_delay_s": 300,
+                "downscale_delay_s": cluster.idle_seconds,
             },
             ray_actor_options={"num_cpus": settings.threads or 1, "num_gpus": gpus},
             graceful_shutdown_timeout_s=settings.drain_seconds + STOP_S,
@@ -195,7 +197,7 @@ def build_application(settings: ServiceSettings, keys: ApiKeys, host: str, gpus:
         ray_actor_options={"num_cpus": 0, "resources": {HEAD: 0.001}},
         graceful_shutdown_timeout_s=settings.drain_seconds + STOP_S,
     )
-    return api.bind(settings, keys, host, generation.bind(settings), analysis.bind(settings))
+    return api.bind(settings, keys, cluster.host, generation.bind(settings), analysis.bind(settings))
 
 
 def run(settings: ServiceSettings, keys: ApiKeys, cluster: ClusterSettings, ready: Callable[[], None]) -> None:
@@ -220,7 +222,7 @@ def run(settings: ServiceSettings, keys: ApiKeys, cluster: ClusterSettings, read
         serve.start(proxy_location=location, http_options=options)
         try:
             gpus = gpus_of_replica(settings.device, ray.cluster_resources().get("GPU", 0))
-            serve.run(build_application(settings, keys, cluster.host, gpus), name=APPLICATION, route_prefix="/")
+            serve.run(build_application(settings, keys, cluster, gpus), name=APPLICATION, route_prefix="/")
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: end.set())
             ready()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,35 @@ def finish_sound(
     audio = audio / max(1.0, float(abs(audio).max(initial=0.0)) / 0.99)  # a prompt alone may clip
     gain = float(abs(audio).max(initial=0.0)) / before if before else 1.0
     return audio, {name: stem * gain for name, stem in players.items()}, rate
+
+
+def finish_loops(
+    pipe: MuseTunePipeline, audios: Sequence[np.ndarray], mono16: bool, lufs: float | None, loop_s: float
+) -> tuple[np.ndarray, int]:
+    """Bring loops that are played together to the format that was asked for: equally loud, under one gain.
+
+    Args:
+        pipe: What made them.
+        audios: Mono samples (n,) of each at the base's rate.
+        mono16: Whether they stay so, instead of 48 kHz stereo.
+        lufs: The loudness of each; all stay softer where the true peak of one would pass −1 dB. None: as they came.
+        loop_s: Seconds of a loop.
+
+    Returns:
+        Samples (loops, n) or (loops, 2, n) within ±0.99, and their rate in Hz.
+    """
+    import numpy as np
+
+    from musetune.audio.loudness import loudness_gain, peak_gain, true_peak
+    from musetune.pipeline.loop_sets import level_loops
+
+    sounds = [finish_sound(pipe, audio, None, mono16, None, loop_s) for audio in audios]
+    rate = sounds[0][2]
+    level = level_loops(np.stack([audio for audio, _, _ in sounds]), rate)
+    if lufs is not None:
+        gain = loudness_gain(np.concatenate(level, axis=-1), rate, lufs)
+        level = level * np.float32(gain * peak_gain(gain * max(true_peak(audio) for audio in level)))
+    return level, rate
 
 
 def write_audio(

@@ -68,7 +68,7 @@ def _news(service: JobService, job_id: str, after: int, place: int) -> tuple[Job
     if job is not None and job.state == "queued" and (position := service.store.position(job)) != place:
         data = {"position": position, "seconds_left": seconds_left(service, job)}
         number = updates[-1].number if updates else after
-        updates.append(JobUpdate(number=number, at=time.time(), kind="queue", data=data))
+        updates.append(JobUpdate(number=number, at=service.store.now(), kind="queue", data=data))
     return job, updates
 
 

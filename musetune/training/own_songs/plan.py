@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from musetune.datasets.prepare import MIDI
+from musetune.datasets.music_files import MIDI
 
 LITTLE_MINUTES = 10.0  # less music than this gets a smaller adapter and more transposed copies
 HEARINGS = 30  # how often each second of the music is trained on, copies counted

@@ -18,7 +18,9 @@ import torch
 from musetune.datasets import LatentDataset
 from musetune.datasets.clips import cut
 from musetune.datasets.metadata import genre_fault, scan_metadata
-from musetune.datasets.prepare import AUDIO, MIDI, NOTHING, SAMPLE_RATE, SliceJob, decode, find_music, prepare
+from musetune.datasets.music_files import AUDIO, MIDI, find_music
+from musetune.datasets.prepare import prepare
+from musetune.datasets.slicing import NOTHING, SAMPLE_RATE, SliceJob, decode
 from musetune.display.listen_page import listen_page
 from musetune.hub import why_unlicensed
 from musetune.hub.locate import find_adapter, find_base

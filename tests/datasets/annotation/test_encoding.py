@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from musetune.datasets.annotation import encoding, encoding_process
+from musetune.datasets.annotation import encoding
 from musetune.datasets.annotation.annotator import AnnotationOptions, Annotator
-from musetune.datasets.annotation.encoding_process import DEATH, Encoding, EncodingJob, EncodingProcess, encode
+from musetune.datasets.annotation.encoding import Encoding, EncodingJob, encode
 from musetune.datasets.annotation.manifest import ManifestSong
-from musetune.datasets.prepare import NOTHING, SliceJob, decode
+from musetune.datasets.encoding_process import DEATH, EncodingProcess
+from musetune.datasets.latent_encoder import EncoderOptions
+from musetune.datasets.slicing import NOTHING, SliceJob, decode
 from musetune.symbols import LeadSheet
 
 
@@ -24,11 +26,11 @@ class KeySignatureError(Exception):
 
 def job_of(name: str = "a.mid") -> EncodingJob:
     stored: Any = SimpleNamespace(record={"source": {"sha256": "0"}}, lead_sheet=None)
-    return EncodingJob(ManifestSong(name, name, {}, "0", 1, 1), stored, "nano", 5.12, "cpu")
+    return EncodingJob(ManifestSong(name, name, {}, "0", 1, 1), stored, EncoderOptions("nano", 5.12, "cpu"))
 
 
 def test_whatever_a_decoder_raises_is_the_songs_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding_process, "_encoder", lambda *_: None)
+    monkeypatch.setattr(encoding, "loaded_encoder", lambda *_: None)
 
     def fail(*_: object) -> None:
         raise errors.pop(0)
@@ -46,7 +48,7 @@ def test_a_base_that_cannot_be_loaded_ends_the_run(monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> None:
         raise ValueError("no such base")
 
-    monkeypatch.setattr(encoding_process, "_encoder", refuse)
+    monkeypatch.setattr(encoding, "loaded_encoder", refuse)
     with pytest.raises(ValueError, match="no such base"):
         encode(job_of())
 
@@ -75,12 +77,14 @@ def crash(job: EncodingJob) -> Encoding:
 @pytest.mark.slow
 @pytest.mark.heavy
 def test_a_song_that_kills_the_process_twice_is_set_aside_and_the_others_go_on() -> None:
-    first, second = EncodingProcess(crash), EncodingProcess(crash)
-    assert first(job_of("poison.mid")).fault == DEATH
-    assert second(job_of("good.mid")).columns == {"caption": "good.mid"}
+    first, second = EncodingProcess(), EncodingProcess()
+    assert first(crash, job_of("poison.mid")) is None
+    good = second(crash, job_of("good.mid"))
+    assert good is not None
+    assert good.columns == {"caption": "good.mid"}
     first.close()
     first.close()
-    assert second(job_of("good.mid")).fault is None, "the other still needs it"
+    assert second(crash, job_of("good.mid")) == good, "the other still needs it"
     second.close()
     assert EncodingProcess._worker is None
 
@@ -92,7 +96,8 @@ def test_an_annotation_says_why_there_are_no_latents(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(annotator, "_analyse", lambda song: stored)
     assert annotator.encoding is not None
     annotator.encoding.close()
-    annotator.encoding = lambda job: Encoding(fault=f"{job.song.path}: {DEATH}")  # type: ignore[assignment,union-attr]
     song = ManifestSong("/music/a.mid", "a.mid", {}, "0", 1, 1)
-    assert annotator(song).fault == f"a.mid: {DEATH}"
+    for answer, fault in ((Encoding(fault=f"{song.path}: no chord"), "a.mid: no chord"), (None, DEATH)):
+        annotator.encoding = lambda function, job, answer=answer: answer  # type: ignore[assignment]
+        assert annotator(song).fault == fault
     annotator.worker.close()

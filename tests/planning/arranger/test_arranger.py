@@ -21,7 +21,7 @@ from musetune.planning.arranger.arranger import SHIPPED, Arranger, arrange, posi
 from musetune.planning.arranger.exact_chords import voice_exactly
 from musetune.planning.arranger.language import METERS, STEM_RANGES
 from musetune.planning.arranger.model import StemTransformer
-from musetune.symbols import GENRES, Key, KeySpan, LeadSheet, Note, Section
+from musetune.symbols import GENRES, Key, KeySpan, LeadSheet, Note, Section, SectionPurpose
 from musetune.symbols.arrangement import STEMS, Arrangement, Stem, StemNote
 
 
@@ -114,6 +114,16 @@ def test_other_chords_under_the_same_label_are_written_anew(tiny: Arranger) -> N
     last = replace(sheet.chords[-1], chord=sheet.chords[0].chord)
     made = tiny.arrange(replace(sheet, chords=(*sheet.chords[:-1], last)))
     assert shifted(made.stems["drums"], 0, 16) != shifted(made.stems["drums"], 16, 32)
+
+
+def test_sections_of_a_song_without_a_style_follow_their_purposes(tiny: Arranger) -> None:
+    sheet = song(16, "AB")
+    purposes = (SectionPurpose(-0.3, -0.2, 0.0), SectionPurpose(0.6, 0.5, 0.0))
+    sheet = replace(sheet, sections=tuple(replace(s, purpose=p) for s, p in zip(sheet.sections, purposes)))
+    for name, stem in tiny.arrange(sheet, seed=3).stems.items():
+        soft, loud = ([n for n in stem.notes if (n.start >= 32) == late] for late in (False, True))
+        assert len(loud) > len(soft), name
+        assert max(n.velocity for n in loud) > max(n.velocity for n in soft), name
 
 
 def test_given_stems_stay_and_are_heard(tiny: Arranger) -> None:

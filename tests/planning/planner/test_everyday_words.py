@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from musetune.planning.planner.constraints import PlanConstraints
-from musetune.planning.planner.everyday_words import narrow, read_everyday_words
+from musetune.planning.planner.everyday_words import read_everyday_words
 from musetune.planning.planner.planner import NANO, Planner
+from musetune.planning.planner.prompt_constraints import narrow
 from musetune.symbols import Key, LeadSheet, Meter
 
 shipped = pytest.mark.skipif(
@@ -77,7 +78,8 @@ def test_everyday_prompts_become_what_they_say(seed: int) -> None:
 @pytest.mark.parametrize(
     ("prompt", "field", "value"),
     [
-        ("reggae in 3/4", "meters", ()),
+        ("reggae in 3/4", "meters", ("3/4",)),
+        ("from 3/4 to 4/4", "meters", ()),
         ("reggae waltz", "meters", ("3/4",)),
         ("disco in three", "meters", ()),
         ("reggae at 120 bpm", "bpm", None),

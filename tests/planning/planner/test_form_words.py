@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetune.planning.planner.constraints import PlanConstraints
-from musetune.planning.planner.everyday_words import narrow
 from musetune.planning.planner.form_words import NAMES, read_form, sections_as_labels
 from musetune.planning.planner.grammar import song
+from musetune.planning.planner.prompt_constraints import narrow
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,17 @@ from musetune.planning.planner.grammar import song
         ("rock song with a bridge", "verse chorus verse chorus bridge chorus"),
         ("EDM drop in F minor", "drop"),
         ("the chorus of a pop hit", "chorus"),
+        ("32 bar AABA in Eb, with an intro and a coda", "intro A A B A outro"),
+        ("jazz, aaba", "A A B A"),
+        ("verse, pre chorus, chorus", "verse pre-chorus chorus"),
+        ("verse 16 chorus 8", "verse chorus"),
+        ("verse 1, chorus, verse 2, chorus", "verse chorus verse chorus"),
+        ("3 verses and 3 choruses", "verse chorus verse chorus verse chorus"),
+        ("folk, 4 verses, no chorus", "verse verse verse verse"),
+        ("(verse chorus) x 3", "verse chorus verse chorus verse chorus"),
+        ("quiet verse loud chorus", "verse chorus verse chorus"),
+        ("metal with a breakdown", "verse chorus verse chorus breakdown chorus"),
+        ("looped beat", "A"),
         ("metal riff", "A"),
         ("a drum loop", "A"),
     ],
@@ -48,6 +59,8 @@ def test_words_for_forms_are_sections(prompt: str, names: str) -> None:
         "a break-up song",
         "drop the bass",
         "builds up slowly",
+        "techno, builds up slowly",
+        "folk with a drop",
         "16 bars of funk",
         "my hometown has a bridge",
         "",
@@ -64,6 +77,8 @@ def test_what_is_no_form_is_none(prompt: str) -> None:
         ("verse (12 bars), chorus (4 bars), verse", [12, 4, 12]),
         ("intro: 4 bars, verse: 8 bars", [4, 8]),
         ("16-bar loop", [16]),
+        ("verse 16 chorus 8", [16, 8]),
+        ("32 bar AABA with an intro", [4, 8, 8, 8, 8]),
     ],
 )
 def test_bars_of_sections_are_as_told(prompt: str, bars: list[int]) -> None:
@@ -116,3 +131,16 @@ def test_no_form_contradicts_what_is_pinned(prompt: str, bars: int | None, secon
 )
 def test_parts_that_a_prompt_asks_for_choose_the_form(prompt: str, form: str) -> None:
     assert " ".join(name for name, _ in read_form(prompt).sections) == form
+
+
+def test_sections_that_a_prompt_excludes_are_left_out_of_the_styles_form() -> None:
+    for length in ("", ", 2 minutes"):
+        for seed in range(4):
+            pins = narrow(PlanConstraints(), f"pop song without a bridge{length}", seed)
+            assert "bridge" not in dict(pins.names).values()
+            assert "chorus" in dict(pins.names).values()
+
+
+def test_twelve_bars_of_a_style_that_has_them_are_the_blues() -> None:
+    assert narrow(PlanConstraints(), "rock'n'roll 12-bar in A").form == (("A", 12),)
+    assert narrow(PlanConstraints(), "12-bar blues, 2 minutes").form == (("A", 12),) * 4

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetune.planning.planner.constraints import PlanConstraints
-from musetune.planning.planner.everyday_words import named_style, narrow
+from musetune.planning.planner.everyday_words import named_style
 from musetune.planning.planner.language import Plan
 from musetune.planning.planner.planner import NANO, Planner
+from musetune.planning.planner.prompt_constraints import narrow
 from musetune.planning.planner.song_styles import (
     BUILT_IN,
     PLAYERS,
@@ -24,7 +25,7 @@ from musetune.planning.planner.song_styles import (
     read_styles,
     style_called,
 )
-from musetune.symbols import Key, LeadSheet, Meter
+from musetune.symbols import Chord, Key, LeadSheet, Meter
 
 shipped = pytest.mark.skipif(
     not (NANO / "model.safetensors").is_file(), reason="the planner's weights are not in this checkout"
@@ -35,6 +36,9 @@ NAMED = [
     "synthwave", "metal", "punk", "indie", "grunge", "rock'n'roll", "12-bar blues", "8-bar blues", "minor blues",
     "tango", "samba", "salsa", "flamenco", "lullaby", "march", "film score", "chorale", "minuet", "waltz",
 ]  # fmt: skip
+TOLD = (
+    "genre", "meters", "tempo", "feel", "chords_a_bar", "hold", "vocabulary", "progressions", "forms", "grooves",
+)  # fmt: skip
 STYLES = {style.style: style for style in read_styles(BUILT_IN)}
 
 
@@ -43,6 +47,24 @@ def test_names_that_people_use_are_styles(name: str) -> None:
     style = named_style(f"{name} in G")
     assert style is not None
     assert style.meters or style.genre
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_rows_of_these_names_are_complete(name: str) -> None:
+    """Every field, a groove or silence for each player, and an instrument for each who plays."""
+    style = named_style(f"{name} in G")
+    assert style is not None
+    assert [field for field in TOLD[:-1] if not getattr(style, field)] == []
+    assert {kind for kind, _ in style.vocabulary} >= {"sevenths", "outside", "slash"}
+    assert dict(style.grooves).keys() == set(PLAYERS)
+    playing = {player for player, names in style.grooves if names != ("none",)}
+    assert playing <= dict(style.instruments).keys()
+
+
+def test_a_style_without_a_field_leaves_it_to_others_on_purpose() -> None:
+    """Words that others colour: a ballad is slow in any style, three beats make any style a waltz."""
+    open_rows = {name for name, style in STYLES.items() if not all(getattr(style, field) for field in TOLD)}
+    assert open_rows == {"ballad", "waltz time", "song"}
 
 
 @pytest.mark.parametrize("name", STYLES)
@@ -73,12 +95,34 @@ def test_players_read_feel_grooves_and_instruments() -> None:
     lofi = style_called("lo-fi")
     assert lofi is not None
     assert (lofi.feel, lofi.groove("drums")) == (Feel("swing", 0.6, 16), ("lofi",))
-    joined = style_called("waltz, Jazz")
+    joined = style_called("waltz time, Jazz")
     assert joined is not None
-    assert (joined.style, joined.groove("bass"), joined.instrument("bass")) == ("waltz", ("waltz",), "upright bass")
+    assert (joined.style, joined.groove("bass"), joined.instrument("bass")) == (
+        "waltz time",
+        ("waltz",),
+        "upright bass",
+    )
     assert style_called("no such style") is style_called(None) is None
     for style in STYLES.values():
         assert not style.grooves or dict(style.grooves).keys() == set(PLAYERS), style.style
+
+
+@shipped
+def test_alterations_of_a_progression_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "style: zouk\ngenre: jazz\nmeters: {4/4: 1}\nhold: 1\n"
+        "progressions: {minor: [Dm11 | G7#5#9 | C7#9 | F7b5 E7b9]}\nforms: {'A:8 A:8': 1}\n"
+    )
+    heard: set[str] = set()
+    planner = Planner.from_pretrained("nano")
+    for seed in range(2):
+        sheet = planner.plan("zouk", key="A minor", seed=seed, styles=file)
+        heard |= {str(span.chord) for span in sheet.chords}
+        assert len(sheet.downbeats()) == 16
+    wanted = {str(Chord.parse(name)) for name in ("Dm11", "G7#5#9", "C7#9", "F7b5", "E7b9")}
+    assert wanted <= heard
+    assert Chord.parse("C7#9").pitch_classes != Chord.parse("C7").pitch_classes
 
 
 # -- a user's file -----------------------------------------------------------------------------------------------------
@@ -193,9 +237,9 @@ def test_what_is_pinned_or_worded_goes_before_the_style() -> None:
     assert (same.genre, same.meter, same.keys, same.bpm) == ("jazz", Meter(3, 4), (Key("D", "minor"),), 150.0)
     assert (same.form, same.genres, same.meters, same.tempo) == ((("A", 4),), (), (), None)
     worded = narrow(PlanConstraints(), "techno in 3/4 at 90 bpm, AABA")
-    assert (worded.meters, worded.tempo) == ((), None)
+    assert (worded.meters, worded.tempo) == (("3/4",), None)
     assert [label for label, _ in worded.form] == list("AABA")
-    chords = PlanConstraints(content=lambda _key, _meter: {})
+    chords = PlanConstraints(content=lambda _key, _meter, _sections: {})
     assert narrow(chords, "techno").content is chords.content
 
 

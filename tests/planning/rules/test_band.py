@@ -140,7 +140,36 @@ def test_a_bass_leads_into_the_next_section() -> None:
     sheet = song(("verse", "chorus"))
     last = inside(play(sheet, {"bass": "root_eighths"})["bass"], sheet, 0)[-1]
     assert last[0] == 15.5
-    assert last[2] % 12 in (10, 2), "a whole tone from C"
+    assert last[2] % 12 in (11, 2), "a step of the scale from C"
+
+
+def test_a_bass_walks_up_on_the_last_two_beats() -> None:
+    sheet = song(("verse", "chorus"), text="| C | F | G | G |")
+    bar = [n for n in inside(play(sheet, {"bass": "root_fifth"})["bass"], sheet, 0) if n[0] >= 12]
+    assert [n[0] for n in bar] == [12, 14, 15]
+    assert [n[2] % 12 for n in bar] == [7, 9, 11], "g, then a and b, to c"
+
+
+def test_a_lead_has_a_pick_up_into_most_sections() -> None:
+    sheet = song(("verse", "chorus", "verse", "bridge"))
+    there = 0
+    for seed in range(12):
+        notes = play(sheet, {"lead": "phrases"}, seed=seed)["lead"]
+        for section in (1, 2, 3):
+            start = float(sheet.sections[section].start)
+            first = next(n for n in notes if n.start >= start)
+            before = [n for n in notes if start - 1 <= n.start < start]
+            there += len(before) == 2 and 0 < abs(before[-1].pitch - first.pitch) <= 2
+        assert not [n for n in notes if n.start >= 63], "none at the end of the song"
+    assert there > 16
+
+
+def test_no_pick_up_leads_into_a_section_in_which_the_lead_rests() -> None:
+    into = {"chorus": 0, "interlude": 0}
+    for label, seed in itertools.product(into, range(8)):
+        notes = play(song(("verse", label)), {"lead": "phrases"}, seed=seed)["lead"]
+        into[label] += len([n for n in notes if 15 <= n.start < 16])
+    assert into["interlude"] == 0 < into["chorus"]
 
 
 def test_a_song_that_ends_on_its_tonic_ends_there() -> None:
@@ -151,7 +180,7 @@ def test_a_song_that_ends_on_its_tonic_ends_there() -> None:
         assert {n.start for n in final} == {28}, player
         assert player == "drums" or {n.beats for n in final} == {4}
     open_end = play(song(("verse", "chorus")), {"bass": "root_eighths"})["bass"]
-    assert len([n for n in open_end if n.start >= 28]) == 8
+    assert len([n for n in open_end if n.start >= 28]) == 9, "eighths, and in a chorus a push to the bar line"
 
 
 def test_shapes_are_found_by_name() -> None:
@@ -173,6 +202,33 @@ def test_a_section_follows_its_purpose() -> None:
     assert max(n[3] for n in first) > max(n[3] for n in second) + 20
     high, low = (np.mean([n[2] for n in inside(notes["lead"], sheet, i)]) for i in (0, 1))
     assert high > low + 2
+
+
+CONTRASTING = ("bossa nova", "country", "disco", "funk", "reggae", "salsa", "swing", "synthwave")
+ROLES = (SectionPurpose(), SectionPurpose(0.4, 0.3, 0.2))
+
+
+@pytest.mark.parametrize("name", CONTRASTING)
+def test_all_players_follow_the_purposes_of_a_verse_and_a_chorus(name: str) -> None:
+    """In a whole arrangement a chorus has more notes a bar, is louder, and its chords and lead lie higher."""
+    style = find_style(song(), name, None)
+    assert style is not None
+    sheet = song(("verse", "chorus"), text="| C | Am | F | G |" * 2)
+    sheet = replace(sheet, sections=tuple(replace(s, purpose=p) for s, p in zip(sheet.sections, ROLES)))
+    figures: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+    for seed in range(4):
+        band = style_band(style, seed)
+        stems = finish(sheet, band, write_by_rule(sheet, band, STEMS, seed), humanize=False, seed=seed)
+        for player, stem in stems.items():
+            for section in (0, 1) if stem.notes else ():
+                notes = inside(stem.notes, sheet, section)
+                row = (len(notes) / 8, max(n[3] for n in notes), float(np.mean([n[2] for n in notes])))
+                figures.setdefault((player, section), []).append(row)
+    for player in {player for player, _ in figures}:
+        verse, chorus = (np.mean(figures[player, section], axis=0) for section in (0, 1))
+        assert chorus[0] > verse[0], f"{player}: notes a bar"
+        assert chorus[1] > verse[1] + 2, f"{player}: velocity"
+        assert player in ("drums", "bass") or chorus[2] > verse[2] + 0.5, f"{player}: register"
 
 
 def test_one_section_alone_is_played_in_full() -> None:

@@ -210,22 +210,33 @@ def test_ranges_and_heads_of_a_file(http: TestClient, idle_service: JobService) 
         assert answer.headers["content-range"] == f"bytes */{len(whole)}"
 
 
-def test_every_kind_of_file_has_its_content_type(http: TestClient, idle_service: JobService) -> None:
+def test_every_kind_of_file_has_its_content_type_and_ranges(http: TestClient, idle_service: JobService) -> None:
     plan = http.post("/v1/plans", json={"prompt": "x"}).json()["id"]
     types = {
         "stems": ("stems.zip", "application/zip"),
+        "loops": ("loops.zip", "application/zip"),
         "midi": ("song.mid", "audio/midi"),
         "musicxml": ("song.musicxml", "application/vnd.recordare.musicxml+xml"),
         "jams": ("song.jams", "application/json"),
+        "report": ("report.json", "application/json"),
         "chart": ("chart.txt", "text/plain; charset=utf-8"),
+        "audio.wav": ("audio.wav", "audio/wav"),
         "audio.flac": ("audio.flac", "audio/flac"),
+        "audio.mp3": ("audio.mp3", "audio/mpeg"),
+        "audio.ogg": ("audio.ogg", "audio/ogg"),
     }
     finish(idle_service, plan, {kind: name for kind, (name, _) in types.items()})
     for kind, (_, media) in types.items():
         name, _, suffix = kind.partition(".")
-        answer = http.get(f"/v1/jobs/{plan}/{name}", params={"format": suffix} if suffix else {})
+        url, query = f"/v1/jobs/{plan}/{name}", {"format": suffix} if suffix else {}
+        answer = http.get(url, params=query)
         assert answer.headers["content-type"] == media
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["accept-ranges"] == "bytes"
+        part = http.get(url, params=query, headers={"Range": "bytes=-2"})
+        assert (part.status_code, part.content, part.headers["content-type"]) == (206, answer.content[-2:], media)
+        size = len(answer.content)
+        assert part.headers["content-range"] == f"bytes {size - 2}-{size - 1}/{size}"
 
 
 def test_a_disk_that_is_nearly_full_takes_nothing_more(http: TestClient, idle_service: JobService) -> None:

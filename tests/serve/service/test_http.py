@@ -6,9 +6,12 @@ import asyncio
 import json
 import os
 import signal
+import zipfile
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pyloudnorm
 import pytest
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
@@ -71,8 +74,6 @@ def test_equal_requests_give_equal_audio_and_one_key_one_job(client: ServiceClie
 
 
 def test_the_bases_own_sound_and_a_loudness(client: ServiceClient, tmp_path: Path) -> None:
-    import pyloudnorm
-
     job = client.wait(client.generate("a", mono16=True, lufs=-30, **CLIP).id, PATIENCE_S)
     wave, rate = soundfile.read(client.save(job.id, "audio", tmp_path / "take.wav"))
     assert (rate, wave.ndim) == (16000, 1)
@@ -124,6 +125,17 @@ def test_edits_of_a_job_and_of_a_recording(client: ServiceClient, tmp_path: Path
     assert "G7" in client.file(repaint.id, "chart").decode()
     assert client.wait(second.id, PATIENCE_S).result["seconds"] == pytest.approx(3, abs=0.01)
     assert client.wait(third.id, PATIENCE_S).result["sampling_rate"] == 16000
+    heard = [client.repaint(source_job=source.id, bars=[[2, 2]], previews=1, lufs=-30, num_inference_steps=4)]
+    heard += [client.extend(source_job=source.id, after_seconds=1, harmonic_progression="G", previews=1, lufs=-30,
+                            num_inference_steps=4)]  # fmt: skip
+    heard += [client.cover(source_job=source.id, keep=["chords"], previews=1, lufs=-30, num_inference_steps=4)]
+    heard += [client.vary(source_job=source.id, amount=0.5, previews=1, lufs=-30, num_inference_steps=8)]
+    for job in heard:
+        (preview,) = [update for update in client.events(job.id) if update.kind == "preview"]
+        assert (preview.data["step"], preview.data["steps"]) == (2, 4), "of vary's eight steps four are left out"
+        assert client.preview(job.id, 2).startswith(b"OggS")
+        wave, rate = soundfile.read(client.save(client.wait(job.id, PATIENCE_S).id, "audio", tmp_path / "soft.wav"))
+        assert pyloudnorm.Meter(rate).integrated_loudness(wave) == pytest.approx(-30, abs=0.5)
     whole = LeadSheet.parse("| C | F |", bpm=240).save(tmp_path / "whole.mid")
     job = client.repaint(tmp_path / "after.wav", lead_sheet_file=whole, seconds=[[0, 0.5]], **steps)
     assert client.wait(job.id, PATIENCE_S).result["channels"] == 2
@@ -135,8 +147,6 @@ def test_edits_of_a_job_and_of_a_recording(client: ServiceClient, tmp_path: Path
 
 
 def test_the_sound_of_a_clip_and_a_loop_of_its_own(client: ServiceClient, served: Program, tmp_path: Path) -> None:
-    import numpy as np
-
     style = tmp_path / "style.wav"
     soundfile.write(style, np.random.default_rng(0).normal(0, 0.1, 16000), 16000)
     fields = {"harmonic_progression": "| Am |", "duration_seconds": 2, "num_inference_steps": 1, "loop": True}
@@ -148,11 +158,21 @@ def test_the_sound_of_a_clip_and_a_loop_of_its_own(client: ServiceClient, served
     assert one != other
 
 
-def test_loops(client: ServiceClient) -> None:
-    job = client.loop("house", harmonic_progression="| Am |", bpm=120, loops=2, num_inference_steps=1)
+def test_loops_are_one_set(client: ServiceClient, tmp_path: Path) -> None:
+    """Equally loud under one gain, and the job's audio is the first of them."""
+    fields = {"harmonic_progression": "| Am |", "bpm": 120, "loops": 2, "num_inference_steps": 3, "lufs": -30}
+    job = client.loop("house", previews=2, **fields)
+    shown = [update.data["step"] for update in client.events(job.id) if update.kind == "preview"]
+    assert shown == [2, 5], "each loop is heard once"
     done = client.wait(job.id, PATIENCE_S)
     assert done.result["seconds"] == 2.0
-    assert client.file(done.id, "loops").startswith(b"PK")
+    first, rate = soundfile.read(client.save(done.id, "audio", tmp_path / "first.flac", "flac"))
+    with zipfile.ZipFile(client.save(done.id, "loops", tmp_path / "loops.zip")) as archive:
+        archive.extractall(tmp_path)
+    loops = [soundfile.read(tmp_path / f"{number}.flac")[0] for number in (1, 2)]
+    assert (loops[0] == first).all()
+    levels = [pyloudnorm.Meter(rate).integrated_loudness(np.concatenate([loop, loop])) for loop in loops]
+    assert levels == pytest.approx([-30, -30], abs=0.3)
 
 
 def test_an_upload_is_analysed_and_a_corrupt_one_fails_alone(client: ServiceClient, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from postgres import PostgresServer, postgres
-from service_server import program, wait_until
+from service_server import PATIENCE_S, program, wait_until
 
 pytest.importorskip("ray")
 pytest.importorskip("psycopg_pool")
@@ -18,6 +18,7 @@ from ray_nodes import SETTINGS, RayNodes, ray_nodes
 from musetune.client import ServiceClient
 from musetune.serve.service.jobs import Job
 from musetune.serve.service.postgres_store import PostgresJobStore
+from musetune.serve.service.ray_replica import LEASE_S
 from musetune.serve.service.sql_store import SQLJobStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
@@ -49,7 +50,7 @@ def client(
     nodes: RayNodes, database: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceClient]:
     folder = tmp_path_factory.mktemp("cluster") / "service"
-    options = ("--engine", "ray", "--store", database.url, "--address", nodes.address)
+    options = ("--engine", "ray", "--store", database.url, "--address", nodes.address, "--workers", "2", "--idle", "5")
     variables = {"RAY_AUTH_MODE": SETTINGS["RAY_AUTH_MODE"]}
     with program(folder, Path("nano"), *options, variables=variables) as (_, url), ServiceClient(url) as opened:
         yield opened
@@ -88,6 +89,28 @@ def test_a_clip_with_a_genre_adapter_from_request_to_file(client: ServiceClient,
     assert kinds[-1] == "succeeded"
     client.save(job.id, "audio", tmp_path / "take.wav")
     assert (tmp_path / "take.wav").stat().st_size > 10_000
+
+
+def test_a_queue_brings_a_second_replica_and_quiet_sends_it_away(client: ServiceClient, store: SQLJobStore) -> None:
+    def replicas() -> list[str]:
+        return store.live("generation-", LEASE_S)
+
+    assert len(replicas()) == 1
+    ids = [client.generate("a waltz", seed=number, num_inference_steps=1000, **CLIP).id for number in range(3)]
+
+    def running() -> set[str | None]:
+        jobs = [store.get(name) for name in ids]
+        assert not any(job.final for job in jobs if job is not None), "one was over before a second replica was there"
+        return {job.worker for job in jobs if job is not None and job.state == "running"}
+
+    wait_until(lambda: len(running()) == 2)
+    assert len(replicas()) == 2, "there are no more than --workers"
+    for name in ids:
+        client.cancel(name)
+    wait_until(lambda: all(finished(store, name) for name in ids))
+    wait_until(lambda: len(replicas()) == 1)
+    job = client.wait(client.generate("a waltz", num_inference_steps=2, **CLIP).id, PATIENCE_S)
+    assert job.state == "succeeded"
 
 
 def test_a_node_that_is_killed_in_mid_job_loses_nothing(

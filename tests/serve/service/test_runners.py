@@ -7,16 +7,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pyloudnorm
 import pytest
 
 from musetune import LeadSheet
 from musetune.analysis.service.process import ProcessDeath, check_answer
+from musetune.audio.loudness import true_peak
 from musetune.client.bodies import GenerationBody
 from musetune.serve.service.analysis import AnalysisRunner
 from musetune.serve.service.checks import check_generation
 from musetune.serve.service.generation import generate
 from musetune.serve.service.inputs import Inputs, run_apart
 from musetune.serve.service.jobs import Job
+from musetune.serve.service.results import finish_loops
 from musetune.serve.service.sqlite_store import SQLiteJobStore
 from musetune.serve.service.worker import JobContext, perform, upload_folder
 
@@ -167,3 +171,19 @@ def test_a_recording_is_heard_with_a_genre_that_adapters_know(heard: str, genre:
     analyser = SimpleNamespace(run=lambda job: SimpleNamespace(result=result), kill=lambda: None)
     context = SimpleNamespace(uploads=tmp_path, step=lambda name: None)
     assert Inputs(context, None, analyser, 20).heard_sheet().genre == genre  # type: ignore[arg-type]
+
+
+def test_loops_of_a_set_get_one_gain() -> None:
+    """The second has peaks that let no more through: the whole set stays softer, and equally loud."""
+    pipe: Any = SimpleNamespace(vocoder=SimpleNamespace(config=SimpleNamespace(sampling_rate=16000)))
+    time = np.arange(32000) / 16000
+    smooth = 0.3 * np.sin(2 * np.pi * 220 * time)
+    spiky = 0.02 * np.sin(2 * np.pi * 220 * time)
+    spiky[::4000] = 0.9
+    loops, rate = finish_loops(pipe, [smooth, spiky], True, -8.0, 2.0)
+    levels = [pyloudnorm.Meter(rate).integrated_loudness(np.concatenate([loop] * 2).astype(float)) for loop in loops]
+    assert levels[0] == pytest.approx(levels[1], abs=0.1)
+    assert levels[0] < -9, "they cannot be so loud"
+    assert max(true_peak(loop) for loop in loops) == pytest.approx(10 ** (-1 / 20), abs=1e-3)
+    soft, _ = finish_loops(pipe, [smooth], True, -30.0, 2.0)
+    assert pyloudnorm.Meter(rate).integrated_loudness(soft[0].astype(float)) == pytest.approx(-30, abs=0.1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from musetune.serve.service.jobs import (
     QueueFullError,
     StoreUnavailableError,
 )
+from musetune.serve.service.monitoring import ServiceMetrics
 from musetune.serve.service.sql_store import MAX_ATTEMPTS, MAX_DEATHS, SQLJobStore
 from musetune.serve.service.sqlite_store import SQLiteDatabase, SQLiteJobStore
 
@@ -208,6 +211,24 @@ def test_events_are_numbered_and_read_on(store: SQLJobStore) -> None:
     assert [event.number for event in store.events(job.id, after=2)] == [3, 4]
     assert store.events(job.id)[2].data["step"] == 1
     assert store.events("nobody") == []
+
+
+def test_jobs_are_dated_by_the_stores_own_clock(store: SQLJobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of PostgreSQL's machine, whatever the one says that asks; metrics look for what ended by it too."""
+    ticks = count(1000.0, 0.001)
+    monkeypatch.setattr(time, "time", lambda: next(ticks))
+    metrics = ServiceMetrics(store)
+    job = submit(store)
+    store.succeed(claim(store), {})
+    ended = store.get(job.id)
+    assert ended.created == pytest.approx(store.now(), abs=60)
+    assert ended.created <= ended.started <= ended.finished
+    assert (ended.created < 2000) == isinstance(store, SQLiteJobStore)
+    assert [one.id for one in metrics.observe_ended()] == [job.id]
+    assert store.live("w", 30) == ["w"]
+    assert store.expire(seconds=60) == []
+    monkeypatch.setattr(SQLiteDatabase, "now", lambda _: 1100.0)
+    assert store.expire(seconds=60) == ([job.id] if isinstance(store, SQLiteJobStore) else [])
 
 
 def test_time_left_follows_from_what_the_last_ones_took(store: SQLJobStore) -> None:

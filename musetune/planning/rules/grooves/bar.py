@@ -16,10 +16,11 @@ from musetune.symbols import Chord, Meter
 
 STEPS = 4  # of a quarter
 BAR_STEPS = 16  # of a pattern of one bar
-STRUCK, ACCENT, GHOST = "x", "X", "g"
-LOUDNESS = {ACCENT: 0.95, STRUCK: 0.72, GHOST: 0.38}
-# Least density at which each sign is played: a sparse section keeps the accents
-LEAST_DENSITY = {ACCENT: 0.0, STRUCK: 0.3, GHOST: 0.65}
+SPARSE, GHOSTS, FULL = 0.5, 0.68, 0.75  # densities: below the first a section is sparse, from the last on full
+# Signs of strokes: an accent, one that sparse sections keep too, one that they leave out, a ghost, one of full sections
+LOUDNESS = {"X": 0.95, "o": 0.72, "x": 0.72, "g": 0.38, "f": 0.58}
+LEAST_DENSITY = {"X": 0.0, "o": 0.0, "x": SPARSE, "g": GHOSTS, "f": FULL}
+LEVELS = {"1": SPARSE, "2": FULL}  # the same for signs of pitches, written in a line below them
 # Which quarter of a 4/4 pattern each pulse of a group plays, by the group's pulses; a second group of two is 3 and 4
 QUARTERS = {1: (0,), 2: (0, 1), 3: (0, 1, 3), 4: (0, 1, 2, 3)}
 
@@ -73,6 +74,7 @@ class GrooveBar:
         count: Bars of the section.
         density: How much is played, 0–1.
         seed: What random choices follow from; equal in sections that come back.
+        song: What the choice of a pattern follows from where a player keeps one for all sections.
         before: Pitches that the player struck last.
         span: Lowest and highest MIDI pitch of a player of chords.
     """
@@ -84,6 +86,7 @@ class GrooveBar:
     count: int = 4
     density: float = 0.8
     seed: str = "0"
+    song: str = ""
     before: tuple[int, ...] = ()
     span: tuple[int, int] = (48, 79)
 
@@ -104,9 +107,19 @@ class GrooveBar:
         return self.number == self.count - 1
 
     @property
+    def sparse(self) -> bool:
+        """Whether only what makes the groove is played."""
+        return self.density < SPARSE
+
+    @property
+    def full(self) -> bool:
+        """Whether players add to what is usual."""
+        return self.density >= FULL
+
+    @property
     def theme(self) -> random.Random:
-        """Chance that is equal in all bars of a section."""
-        return random.Random(self.seed)
+        """Chance that is equal in all bars of a section, or of the song where ``song`` says so."""
+        return random.Random(self.song or self.seed)
 
     @property
     def chance(self) -> random.Random:
@@ -133,15 +146,42 @@ class GrooveBar:
         return signs
 
     def hits(self, compound: Mapping[str, str] | None = None, /, **patterns: str) -> Iterator[Hit]:
-        """Strokes of patterns by drum: ``X`` an accent, ``x`` a stroke, ``g`` a ghost that a sparse bar leaves out."""
+        """Strokes of patterns by drum.
+
+        ``X`` is an accent and ``o`` a stroke of every bar, ``x`` a stroke that a sparse bar leaves out, ``g`` a ghost,
+        ``f`` a stroke of full bars alone.
+        """
         for drum, pattern in patterns.items():
             for step, sign in enumerate(self.line(pattern, (compound or {}).get(drum))):
                 if sign in LOUDNESS and self.density >= LEAST_DENSITY[sign]:
                     yield Hit(step, drum, LOUDNESS[sign])
 
-    def places(self, pattern: str, compound: str | None = None) -> Iterator[tuple[float, float, str, Chord]]:
-        """(step, steps, sign, chord) of every sign: ``-`` holds it, and a change of harmony strikes it again."""
-        line = self.line(pattern, compound)
+    def heard(self, pattern: str, compound: str | None = None, levels: tuple[str, str] = ("", "")) -> str:
+        """A pattern laid into this bar, without the signs for which it is too sparse: the note before goes on.
+
+        Args:
+            pattern: As of `line`.
+            compound: As of `line`.
+            levels: Below pattern and compound: 1 under a sign that sparse bars leave out, 2 under one of full bars.
+        """
+        line, below = self.line(pattern, compound), " " * self.steps
+        if levels[0]:
+            below = self.line(levels[0], levels[1] or " " * 6)
+        out = ""
+        for sign, level in zip(line, below, strict=True):
+            silent = not out or out[-1] == "."
+            if sign == "-" and silent:
+                sign = "."
+            elif sign not in ".-" and self.density < max(LEAST_DENSITY.get(sign, 0.0), LEVELS.get(level, 0.0)):
+                sign = "." if silent else "-"
+            out += sign
+        return out
+
+    def places(
+        self, pattern: str, compound: str | None = None, levels: tuple[str, str] = ("", "")
+    ) -> Iterator[tuple[float, float, str, Chord]]:
+        """(step, steps, sign, chord) of every sign heard: ``-`` holds it, and a change of harmony strikes it again."""
+        line = self.heard(pattern, compound, levels)
         for step, sign in enumerate(line):
             if sign in ".-":
                 continue

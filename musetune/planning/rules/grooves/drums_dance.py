@@ -39,14 +39,20 @@ def trance(bar: GrooveBar) -> Iterator[Hit]:
 def disco(bar: GrooveBar) -> Iterator[Hit]:
     """Kick on every beat, snare on 2 and 4, the hi-hat opened on each off-beat between sixteenths."""
     return bar.hits(
-        {"kick": "X.....", "open": "...X.."}, kick=EACH, snare="....X.......X...", hat="Xx..Xx..Xx..Xx..", open=OFFBEATS
+        {"kick": "X.....", "open": "...X.."},
+        kick=EACH,
+        snare="....X.......X...",
+        hat="Xx..Xx..Xx..Xx..",
+        open=OFFBEATS,
+        tambourine="f.f.f.f.f.f.f.f.",
     )
 
 
 def synth_backbeat(bar: GrooveBar) -> Iterator[Hit]:
     """Machine drums of the eighties: a big snare on 2 and 4, toms before the bar line, eighths."""
     toms = "............x.xx" if bar.number % 4 == 3 else "................"
-    return bar.hits(kick="X...x...X...x...", snare="....X.......X...", hat="X.x.X.x.X.x.X.x.", mid_tom=toms)
+    return bar.hits(kick="X...x...X...x...", snare="....X.......X...", hat="X.x.X.x.X.x.X.x.", mid_tom=toms,
+                    clap="....f.......f...")  # fmt: skip
 
 
 def breakbeat(bar: GrooveBar) -> Iterator[Hit]:
@@ -57,7 +63,7 @@ def breakbeat(bar: GrooveBar) -> Iterator[Hit]:
 
 def two_step(bar: GrooveBar) -> Iterator[Hit]:
     """Garage: the kick leaves the third beat out, the hi-hat shuffles in sixteenths."""
-    return bar.hits(kick="X.........x..x..", snare="....X.......X...", hat="..x..xx...x..xx.")
+    return bar.hits(kick="X.........x..x..", snare="....X.......X...", hat="..X..xX...X..xX.", rim="...f......f.....")
 
 
 def dubstep(bar: GrooveBar) -> Iterator[Hit]:
@@ -65,19 +71,19 @@ def dubstep(bar: GrooveBar) -> Iterator[Hit]:
     return bar.hits(
         kick="X.........x...x." if bar.number % 2 else "X.....x.........",
         snare="........X.......",
-        hat="..x...x...x..xx.",
+        hat="..xf..xf..xf.xxf",
     )
 
 
 def half_time_trap(bar: GrooveBar) -> Iterator[Hit]:
     """Trap: a clap on 3 alone, a sparse low kick, eighths of the hi-hat broken by rolls of 32nds and triplets."""
-    kick = bar.theme.choice(("X.....x...x.....", "X..x......x..x..", "X......x..x....."))
+    kick = bar.theme.choice(("X.....x...x...f.", "X..x..f...x..x..", "X......x..x...f."))
     yield from bar.hits({"kick": "X.....", "clap": "......X....."}, kick=kick)
     strong = bar.pulses[len(bar.pulses) // 2] if len(bar.pulses) > 1 else bar.pulses[0]
     yield Hit(strong.start, "clap", 0.95)
     yield Hit(strong.start, "snare", 0.8)
     roll = None
-    if bar.density > 0.45 and bar.number % 2:
+    if not bar.sparse and bar.number % 2:
         roll = bar.chance.choice([pulse for pulse in bar.pulses if pulse.start]) if len(bar.pulses) > 1 else None
     for pulse in bar.pulses:
         if pulse is roll:
@@ -85,7 +91,7 @@ def half_time_trap(bar: GrooveBar) -> Iterator[Hit]:
             for i in range(count):
                 yield Hit(pulse.start + pulse.steps * i / count, "hat", 0.45 + 0.4 * i / count)
         else:
-            for step in range(0, pulse.steps, 2):
+            for step in range(0, 1 if bar.sparse else pulse.steps, 2):
                 yield Hit(pulse.start + step, "hat", 0.75 if step == 0 else 0.55)
 
 
@@ -97,18 +103,19 @@ def boom_bap(bar: GrooveBar) -> Iterator[Hit]:
 
 def lofi(bar: GrooveBar) -> Iterator[Hit]:
     """Boom bap played softly: rim with the snare, no accents on the hi-hat."""
-    return bar.hits(kick="X......x..x.....", snare="....x.......x...", rim="....x.......x...", hat="x.x.x.x.x.x.x.x.")
+    return bar.hits(kick="X......x..x...f.", snare="....o.......o...", rim="....o.......o...", hat="o.x.o.x.o.x.o.x.")
 
 
 def dembow(bar: GrooveBar) -> Iterator[Hit]:
     """Reggaeton: kick on every beat, the snare on 3 + 3 + 2 sixteenths."""
-    return bar.hits({"kick": "X.....", "snare": "...X.X"}, kick=EACH, snare="...X..X....X..X.", hat="x.x.x.x.x.x.x.x.")
+    return bar.hits({"kick": "X.....", "snare": "...X.X"}, kick=EACH, snare="...X..X....X..X.", hat="o.xfo.xfo.xfo.xf")
 
 
 def soft_pulse(bar: GrooveBar) -> Iterator[Hit]:
     """Ambient: a soft low stroke at the start of each second bar, a shaker that one hardly hears."""
     if bar.number % 2 == 0:
         yield Hit(0, "kick", 0.35)
-    if bar.density > 0.6:
-        for pulse in bar.pulses:
-            yield Hit(pulse.start + 2, "shaker", 0.25)
+    for pulse in () if bar.sparse else bar.pulses:
+        yield Hit(pulse.start + 2, "shaker", 0.25)
+        if bar.full:
+            yield Hit(pulse.start, "shaker", 0.2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from musetune.planning.rules.grooves.bar import GrooveBar, Hit
-from musetune.planning.rules.grooves.drums import EIGHTHS, OFFBEATS
+from musetune.planning.rules.grooves.drums import EIGHTHS
 
 
 def one_drop(bar: GrooveBar) -> Iterator[Hit]:
@@ -19,29 +19,33 @@ def one_drop(bar: GrooveBar) -> Iterator[Hit]:
 def steppers(bar: GrooveBar) -> Iterator[Hit]:
     """Reggae that walks: kick on every beat, rim on 3, off-beats of the hi-hat."""
     return bar.hits(
-        {"kick": "X.....", "rim": "......X....."}, kick="X...X...X...X...", rim="........X.......", hat=OFFBEATS
+        {"kick": "X.....", "rim": "......X....."},
+        kick="X...X...X...X...",
+        rim="........X.......",
+        hat="g.X.g.X.g.X.g.X.",
     )
 
 
 def ska(bar: GrooveBar) -> Iterator[Hit]:
     """Kick and snare together on 2 and 4, hi-hat on every off-beat."""
-    return bar.hits(kick="....X.......X...", snare="....X.......X...", hat="x.X.x.X.x.X.x.X.")
+    return bar.hits(kick="....X.......X...", snare="....X.......X.f.", hat="x.X.x.X.x.X.x.X.")
 
 
 def bossa_clave(bar: GrooveBar) -> Iterator[Hit]:
     """Bossa nova: the clave on the rim over two bars, kick on 1 and before 2, even eighths of the hi-hat."""
     return bar.hits(
-        {"rim": "X..x..", "kick": "X...x.", "hat": "x.x.x."},
+        {"rim": "X..x..", "kick": "X...x.", "hat": "x.x.x.", "shaker": "f.f.f."},
         rim="X.....X.....X.......X.....X.....",
         kick="X.....x.X.....x.",
         hat="X.x.X.x.X.x.X.x.",
+        shaker="f.f.f.f.f.f.f.f.",
     )
 
 
 def samba(bar: GrooveBar) -> Iterator[Hit]:
     """Samba: the low surdo heavy on each second beat, the kick's dotted pulse, sixteenths of a shaker, agogô."""
     return bar.hits(
-        kick="x..xx..xx..xx..x",
+        kick="o..xo..xo..xo..x",
         surdo="....X.......X...",
         shaker="XgxXXgxXXgxXXgxX",
         agogo="X..x....x.x.....",
@@ -53,9 +57,9 @@ def salsa(bar: GrooveBar) -> Iterator[Hit]:
     """Salsa: clave of three and two over two bars, cáscara on the timbale's shell, congas that open on 4."""
     return bar.hits(
         claves="X.....X.....X.......X...X.......",
-        block="X...X.X...X.X.X.X.X...X.X...X.X.",
+        block="X...x.X...x.X.x.X.x...X.x...X.x.",
         conga_slap="....x.......x...",
-        conga="............X.X.",
+        conga="......f.....X.X.",
         cowbell="X...x...X...x...",
     )
 
@@ -66,7 +70,7 @@ def cha_cha(bar: GrooveBar) -> Iterator[Hit]:
         cowbell="X...X...X...X...",
         guiro="X...x.x.X...x.x.",
         conga_slap="....X...........",
-        conga="............X.X.",
+        conga="......f.....X.X.",
     )
 
 
@@ -74,7 +78,7 @@ def bolero(bar: GrooveBar) -> Iterator[Hit]:
     """Slow: maracas in eighths, a low conga on 1, high ones on 4."""
     return bar.hits(
         shaker=EIGHTHS,
-        low_conga="X...............",
+        low_conga="X.......f.......",
         conga="............X.x.",
         conga_slap="....x...........",
     )
@@ -82,24 +86,27 @@ def bolero(bar: GrooveBar) -> Iterator[Hit]:
 
 def cumbia(bar: GrooveBar) -> Iterator[Hit]:
     """The scraper's long and two short on each beat, a drum on the off-beats."""
-    return bar.hits(guiro="X.xxX.xxX.xxX.xx", kick="X.......X.......", conga="..X...X...X...X.")
+    return bar.hits(
+        guiro="X.xxX.xxX.xxX.xx", kick="X.......X.......", conga="..X...X...X...X.", cowbell="f...f...f...f..."
+    )
 
 
 def tango(bar: GrooveBar) -> Iterator[Hit]:
     """Tango has no kit: a block marks the beats, and the drag before the bar line."""
     yield from bar.hits(
-        {"block": "X.....X.....", "rim": ".....g.....g"}, block="X...x...X...x...", rim="..............gx"
+        {"block": "X.....X.....", "rim": ".....g.....g"}, block="X...x...X...x...", rim="......f.......gx"
     )
 
 
 def tresillo(bar: GrooveBar) -> Iterator[Hit]:
     """Three, three and two sixteenths or eighths against the bar, on kick and rim: habanera's cousin."""
-    return bar.hits({"kick": "X....."}, kick="X.......X.......", rim="X.....X.....X...", shaker="x.x.x.x.x.x.x.x.")
+    return bar.hits({"kick": "X....."}, kick="X.......X.....f.", rim="X.....X.....X...", shaker="o.x.o.x.o.x.o.x.")
 
 
 def habanera(bar: GrooveBar) -> Iterator[Hit]:
     """A dotted beat, its sixteenth and two even ones: long, short, long, long."""
-    return bar.hits({"low_conga": "X...X.", "conga": "...x.."}, low_conga="X..x....X..x....", conga="....X.x.....X.x.")
+    return bar.hits({"low_conga": "X...X.", "conga": "...x.."}, low_conga="X..x....X..x....", conga="....X.x.....X.x.",
+                    shaker="f.f.f.f.f.f.f.f.")  # fmt: skip
 
 
 def palmas(bar: GrooveBar) -> Iterator[Hit]:
@@ -107,7 +114,7 @@ def palmas(bar: GrooveBar) -> Iterator[Hit]:
     return bar.hits(
         {"clap": "X.x.X.", "kick": "X.....", "rim": "...x.x"},
         clap="..X.X.X...X.X.Xx",
-        kick="X......xX.......",
+        kick="X......xX.....f.",
         rim="....x..x....x.xx",
     )
 
@@ -115,5 +122,9 @@ def palmas(bar: GrooveBar) -> Iterator[Hit]:
 def afrobeat(bar: GrooveBar) -> Iterator[Hit]:
     """Hi-hat and kick interlock, the snare speaks off the beat, a shaker runs on."""
     return bar.hits(
-        kick="X..x..x.X..x....", snare="....x..x....x..x", hat="X.xxX.xxX.xxX.xx", shaker="XxxxXxxxXxxxXxxx"
+        kick="X..x..x.X..x....",
+        snare="....x..x....x..x",
+        hat="X.xxX.xxX.xxX.xx",
+        shaker="XxxxXxxxXxxxXxxx",
+        agogo="f..f..f...f..f..",
     )

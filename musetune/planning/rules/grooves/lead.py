@@ -6,6 +6,7 @@ nearest tone of the chord that sounds.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from musetune.symbols import Chord, Key
 from musetune.symbols.key import SCALES
 
 PHRASE = 4  # bars
+SCALE_STEP = 12 / 7  # semitones
 # What a pulse of four steps sings, by how many notes it has, and how often; a pulse of six stretches it
 SUNG = {
     "-": ((), 1.0),  # the note before goes on
@@ -27,6 +29,9 @@ SUNG = {
 MOVES = {0: 2.6, 1: 2.7, -1: 3.0, 2: 1.2, -2: 1.2, 3: 0.8, -3: 0.5, 4: 0.6, -4: 0.3}  # scale steps from note to note
 LEANING = 0.45  # share of notes that may lean
 PASSING = 0.5  # share of a fast line's beats after the first that may have any tone of the scale
+PULL = 0.4  # how far each bar goes back to where its motif lies in the middle; a phrase begins there
+CANDIDATES = 6  # motifs of which the one is sung that has nearest to as many notes as the section's density asks
+FEWEST, MORE = 0.3, 1.05  # notes a pulse at density 0, and what density 1 adds
 PLANS = ("abac", "aabc", "abbc", "abcd")  # motifs of a phrase's bars; the last one closes
 
 
@@ -57,7 +62,7 @@ class LeadSection:
     @property
     def middle(self) -> float:
         """The pitch around which it moves."""
-        return self.low + (self.high - self.low) * (0.26 + 0.42 * self.height)
+        return self.low + (self.high - self.low) * (0.22 + 0.52 * self.height)
 
 
 @dataclass(frozen=True)
@@ -71,25 +76,34 @@ class Motif:
     moves: tuple[int, ...]
     leaning: tuple[bool, ...] = ()
 
+    @property
+    def rise(self) -> float:
+        """Semitones by which its notes lie above where it comes from, in the mean."""
+        return SCALE_STEP * sum(itertools.accumulate(self.moves)) / max(len(self.moves), 1)
+
 
 def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     """Four-bar phrases of two or three motifs, closed by a long note and a breath."""
     chance = random.Random(f"{section.seed}:phrases")
     plan = chance.choice(PLANS)
+    breath = section.breath * min(2 * (1.3 - section.density), 1.2)  # a full section leaves out fewer bars
     motifs: dict[tuple[str, int], Motif] = {}
     last: float = section.middle
     for start in range(0, len(section.bars), PHRASE):
         bars = section.bars[start : start + PHRASE]
         final = start + PHRASE >= len(section.bars)
-        last = (last + section.middle) / 2 + chance.choice((-2, 0, 2)) if start else last
-        if section.breath and len(bars) == PHRASE and chance.random() < section.breath:
+        rests = chance.random() < breath
+        if rests and len(bars) == PHRASE:
             bars = bars[:-1]
         for offset, bar in enumerate(bars):
             closes = offset == len(bars) - 1
             name = "close" if closes else plan[offset]
             key = (name + ("!" if closes and final else ""), len(bar.pulses))
             if key not in motifs:
-                motifs[key] = _closing(bar, chance, final) if closes else _motif(bar, chance, section.density)
+                own = random.Random(f"{section.seed}:{key}")
+                motifs[key] = _closing(bar, own, final) if closes else _motif(bar, own, section.density)
+            away = section.middle - motifs[key].rise - last
+            last += away * (PULL if offset else 1)
             for strike in _sing(section, start + offset, motifs[key], last):
                 last = strike.pitch
                 yield start + offset, strike
@@ -100,29 +114,34 @@ def riff(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     chance = random.Random(f"{section.seed}:riff")
     bars = section.bars
     size = chance.choice((1, 2, 2))
-    figures = {(i, n): _figure(bar, chance) for i in range(size) for n, bar in {len(b.pulses): b for b in bars}.items()}
+    figures = {
+        (i, n): _nearest([_figure(bar, chance) for _ in range(CANDIDATES)], bar, section.density)
+        for i in range(size)
+        for n, bar in {len(b.pulses): b for b in bars}.items()
+    }
     answers = {n: _closing(bar, chance, False) for n, bar in {len(b.pulses): b for b in bars}.items()}
     for index, bar in enumerate(bars):
         answer = index % PHRASE == PHRASE - 1
         motif = answers[len(bar.pulses)] if answer else figures[index % size, len(bar.pulses)]
-        for strike in _sing(section, index, motif, section.middle, pentatonic=True):
+        for strike in _sing(section, index, motif, section.middle - motif.rise, pentatonic=True):
             yield index, strike
 
 
 def bebop_line(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     """Lines of eighths over two or three bars: chord tones on most beats, steps between; then a rest."""
-    chance = random.Random(f"{section.seed}:bebop")
+    chance, rhythm = random.Random(f"{section.seed}:bebop"), random.Random(f"{section.seed}:bebop lines")
     last, index, direction = section.middle, 0, -1
     while index < len(section.bars):
-        length = min(chance.choice((2, 2, 3)), len(section.bars) - index)
+        length = min(rhythm.choice((2, 2, 3)), len(section.bars) - index)
         for offset in range(length):
             bar = section.bars[index + offset]
             final = offset == length - 1
             places = [pulse.start + half for pulse in bar.pulses for half in (0, pulse.steps - 2)]
             if offset == 0:
-                places = places[chance.choice((0, 1, 2, 3)) :]
+                places = places[rhythm.choice((0, 1, 2, 3)) :]
             if final:
-                places = places[: max(2, len(places) // 2 + chance.choice((-1, 0, 1)))]
+                going = round(len(places) * (0.1 + 0.6 * section.density))
+                places = places[: max(2, going + rhythm.choice((-1, 0, 1)))]
             for at, step in enumerate(places):
                 chord = bar.chord_at(step)
                 if chord is None or chord.root is None:
@@ -161,9 +180,9 @@ def call_and_response(section: LeadSection) -> Iterator[tuple[int, Strike]]:
                 if place == 1
                 else _tail(bar, chance)
                 if name == "fill"
-                else _motif(bar, chance, 0.75)
+                else _motif(bar, random.Random(f"{section.seed}:{key}"), section.density)
             )
-        for strike in _sing(section, index, motifs[key], section.middle, blues=True):
+        for strike in _sing(section, index, motifs[key], section.middle - motifs[key].rise, blues=True):
             yield index, strike
 
 
@@ -189,17 +208,22 @@ def _draw_moves(count: int, chance: random.Random) -> tuple[int, ...]:
 
 
 def _motif(bar: GrooveBar, chance: random.Random, density: float) -> Motif:
-    """A bar that moves: at least two notes, none of them alone in a busy bar."""
-    weights = {
-        cell: weight * (1.0 if cell in "qs" else 1.6 - density if cell == "-" else 0.4 + density)
-        for cell, (_, weight) in SUNG.items()
-    }
-    while True:
+    """A bar that moves: of several with at least two notes the one that has nearest to as many as the density asks."""
+    weights = {cell: weight for cell, (_, weight) in SUNG.items()}
+    drawn: list[Motif] = []
+    while len(drawn) < CANDIDATES:
         cells = chance.choices(list(weights), list(weights.values()), k=len(bar.pulses))
         places = _places(bar, cells)
         if len(places) >= min(2, len(bar.pulses)) and (places[0] <= 4 or len(bar.pulses) == 1):
             leaning = tuple(chance.random() < LEANING for _ in places[:-1])
-            return Motif(places, _draw_moves(len(places), chance), leaning)
+            drawn.append(Motif(places, _draw_moves(len(places), chance), leaning))
+    return _nearest(drawn, bar, density)
+
+
+def _nearest(motifs: Sequence[Motif], bar: GrooveBar, density: float) -> Motif:
+    """The motif whose number of notes is nearest to what a density asks for; of two the one with more."""
+    wanted = len(bar.pulses) * (FEWEST + MORE * density)
+    return min(motifs, key=lambda motif: (abs(len(motif.places) - wanted), -len(motif.places)))
 
 
 def _closing(bar: GrooveBar, chance: random.Random, final: bool) -> Motif:

@@ -8,6 +8,7 @@ from musetune.symbols import Chord
 
 # MIDI pitches: E1–D3, A2–A4, C3–G5
 BASS, GUITAR, KEYS = (28, 50), (45, 69), (48, 79)
+PULL = 0.3  # how far each chord goes back from where the hand is to the middle of its range
 
 
 def pitch_near(pitch_class: int, near: float, low: int, high: int) -> int:
@@ -45,7 +46,7 @@ def close_near(chord: Chord, near: Sequence[int], low: int, high: int, voices: i
         if len(classes) > voices and leaving in classes:
             classes.remove(leaving)
     classes = classes[:voices] if len(classes) > voices else classes
-    middle = sum(near) / len(near) if near else (low + high) / 2 - 2
+    middle = _middle(near, (low + high) / 2 - 2)
     best: list[int] = []
     for lowest in classes:
         for start in range(low + (lowest - low) % 12, high - 10, 12):
@@ -53,6 +54,11 @@ def close_near(chord: Chord, near: Sequence[int], low: int, high: int, voices: i
             if pitches[-1] <= high and (not best or _travel(pitches, middle) < _travel(best, middle)):
                 best = pitches
     return best
+
+
+def _middle(near: Sequence[int], usual: float) -> float:
+    """Where the next chord's middle goes: near to the chord before, a little back to the usual."""
+    return (1 - PULL) * sum(near) / len(near) + PULL * usual if near else usual
 
 
 def _travel(pitches: Sequence[int], middle: float) -> float:
@@ -66,7 +72,7 @@ def shell(chord: Chord, near: Sequence[int], low: int, high: int) -> list[int]:
     fifth = (root + 7) % 12
     rest = [pc for pc in classes if pc != fifth]
     kept = rest if len(rest) >= 3 else classes if len(classes) >= 3 else list(dict.fromkeys(chord.pitch_classes))
-    middle = sum(near) / len(near) if near else (low + high) / 2
+    middle = _middle(near, (low + high) / 2)
     voicings = [
         sorted(start + (pc - start) % 12 for pc in kept[:5])
         for lowest in kept

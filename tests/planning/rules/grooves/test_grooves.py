@@ -9,16 +9,17 @@ from dataclasses import replace
 import pytest
 
 from musetune.planning.rules import fills
-from musetune.planning.rules.band import PICK_UPS
 from musetune.planning.rules.grooves.bar import BarChord, GrooveBar, Hit, Strike, pulses_of
 from musetune.planning.rules.grooves.catalogue import BASS, CHORDS, DRUMS, GROOVES, check_groove, describe_groove
 from musetune.planning.rules.grooves.drums import KIT
+from musetune.planning.rules.grooves.lead import LeadSection
 from musetune.planning.rules.grooves.voicing import GUITAR
-from musetune.symbols import Chord, Meter
+from musetune.planning.rules.lead_ins import OWN_WAY, PICK_UPS, WALK_UPS
+from musetune.symbols import Chord, Key, Meter
 from musetune.symbols.meter import METERS
 
 C, G7 = Chord.parse("C"), Chord.parse("G7")
-FULL = GrooveBar(Meter(4, 4), (BarChord(0, 16, C),), G7, density=0.8, seed="1")
+FULL = GrooveBar(Meter(4, 4), (BarChord(0, 16, C),), G7, density=0.7, seed="1")
 BEATS, OFFBEATS, EIGHTHS, BACK = (0, 4, 8, 12), (2, 6, 10, 14), (0, 2, 4, 6, 8, 10, 12, 14), (4, 12)
 
 # Strokes in the first bar of 4/4 that make the groove: drum → steps; then strokes that are never there
@@ -212,7 +213,7 @@ def test_no_groove_is_without_its_signs() -> None:
 def test_fills_cymbals_and_pick_ups_are_of_grooves_that_exist() -> None:
     assert DRUMS.keys() >= fills.MACHINES | fills.JAZZ | fills.QUIET | fills.LATIN | fills.CRASHING
     assert not (fills.QUIET & fills.CRASHING)
-    assert BASS.keys() >= PICK_UPS
+    assert sorted(BASS) == sorted((*WALK_UPS, *PICK_UPS, *OWN_WAY)), "each bass leads on in one way"
 
 
 @pytest.mark.parametrize("name", CHORDS)
@@ -311,6 +312,47 @@ def test_pulses_fill_every_meter(meter: str) -> None:
     assert pulses[0].start == 0
     assert all(a.start + a.steps == b.start for a, b in itertools.pairwise(pulses))
     assert pulses[0].quarter == 0
+
+
+DENSITIES = (0.0, 0.35, 0.5, 0.65, 0.7, 0.75, 0.86, 1.0)
+AS_EVER = {"pedal": "a drone is one note, however full the section is"}
+
+
+def notes_in_eight_bars(player: str, name: str, density: float, meter: str, seed: str) -> int:
+    """How many notes a groove has on two chords in turns."""
+    steps = pulses_of(Meter.parse(meter))[-1].start + pulses_of(Meter.parse(meter))[-1].steps
+    bars = tuple(
+        GrooveBar(Meter.parse(meter), (BarChord(0, steps, (C, G7)[n % 2]),), (G7, C)[n % 2], n, 8, density, seed)
+        for n in range(8)
+    )
+    if player == "lead":
+        section = LeadSection(bars, (Key("C"),) * 8, seed=seed, density=density, breath=0.5)
+        return len(list(GROOVES["lead"][name](section)))
+    return sum(len(list(GROOVES[player][name](bar))) for bar in bars)
+
+
+@pytest.mark.parametrize("meter", ["4/4", "3/4", "6/8"])
+@pytest.mark.parametrize("player", ["drums", "bass", "keys", "lead"])
+def test_a_fuller_section_never_has_fewer_notes(player: str, meter: str) -> None:
+    for name, seed in itertools.product(GROOVES[player], SEEDS):
+        counts = [notes_in_eight_bars(player, name, density, meter, seed) for density in DENSITIES]
+        assert counts == sorted(counts), (name, seed)
+
+
+@pytest.mark.parametrize("player", ["drums", "bass", "keys", "lead"])
+def test_a_full_section_has_more_notes_than_a_sparse_one(player: str) -> None:
+    for name in GROOVES[player]:
+        sparse, full = (
+            sum(notes_in_eight_bars(player, name, density, "4/4", seed) for seed in SEEDS) for density in (0.35, 0.86)
+        )
+        assert (full == sparse) if name in AS_EVER else (full > sparse), name
+
+
+def test_a_note_goes_on_where_a_sparse_bar_leaves_the_next_one_out() -> None:
+    bar = replace(FULL, density=0.3)
+    assert bar.heard("R-R-.5--", None, ("  1  2  ", "")).startswith("R---....")
+    line = list(BASS["root_eighths"](bar))
+    assert [(note.step, note.steps) for note in line] == [(0, 4), (4, 4), (8, 4), (12, 4)]
 
 
 def test_a_sparse_bar_keeps_the_accents() -> None:
