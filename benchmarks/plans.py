@@ -2,10 +2,10 @@
 
     python benchmarks/plans.py [--half dev] [--seeds 3] [--out plans.json] [--sheets FILE] [--timed 3]
 
-plans_prompts_dev.jsonl is for development (200 prompts), plans_prompts_test.jsonl for measuring alone (100), written in
-the manner in which people ask. A row names a style of plans_styles.yaml, which says what public descriptions of that
-style expect, and what the prompt's own words add: tempo, meter, key, form, length. Nothing here reads the planner's own
-table of styles.
+plans_prompts_dev.jsonl is for development (200 prompts), plans_prompts_test.jsonl and plans_prompts_fresh.jsonl (100
+each, of the latter more than half with a length) for measuring alone, written in the manner in which people ask. A row
+names a style of plans_styles.yaml, which says what public descriptions of that style expect, and what the prompt's own
+words add: tempo, meter, key, form, length. Nothing here reads the planner's own table of styles.
 
 - meter: is one of the style's, or the one that is worded
 - tempo: lies in the style's ranges, or in those of the words
@@ -14,10 +14,14 @@ table of styles.
   no songs, in the range of the descriptions. Half of all real songs lie between their own quartiles.
 - form as worded: everything that is worded holds: sections, letters, bars, seconds, blues, loop, number of chords
 - sections recur: sections of one name have the same chords, but for the last bar
+- form of a length: where bars or seconds are worded and make 32 bars or more, sections come back, and there are no more
+  than seven different ones
 - phrase lengths: sections have 2 bars or multiples of 4 (the last one may be cut where seconds are worded)
 - sections close: share of the sections that end on the tonic, its relative or a dominant, lead by a fifth or semitone
   to what follows, or are loops
 - ending: the last chord is the tonic, or turns around to the beginning, as the style wants it
+- cadence: a plan that ends on the tonic comes there from V, IV or vii°, or from the ♭VII or ♭II of styles that do not
+  end on cadences alone; where the style ends on cadences, a plan that ends elsewhere has none
 - chords: the share of the time with sevenths, dominant sevenths or triads lies between the 5th and 95th percentile of
   the style's songs, or in the range of the descriptions
 
@@ -47,6 +51,7 @@ from musetune.planning.arranger.arranger import arrange
 from musetune.planning.planner.planner import plan
 from musetune.symbols import Key, LeadSheet
 
+SONG = 32  # bars from which a song has sections that come back
 HERE = Path(__file__).parent
 KIND = {"sevenths": "sevenths", "dominants": "dominants", "triads": "triads", "mixed": "sevenths"}
 MEASURES = {  # and what is aimed at, %
@@ -56,9 +61,11 @@ MEASURES = {  # and what is aimed at, %
     "harmonic rhythm": 90,
     "form as worded": 98,
     "sections recur": 98,
+    "form of a length": 98,
     "phrase lengths": 98,
     "sections close": 95,
     "ending": 95,
+    "cadence": 95,
     "chords": 95,
 }
 
@@ -94,6 +101,10 @@ def judge(row: dict[str, Any], sheet: LeadSheet) -> dict[str, float]:
         "ending": measures.ending(sheet, row.get("end", "either")),
         "chords": within(share, row["share"]),
     }
+    if (comes_home := measures.cadence(sheet, row.get("end", "either"))) is not None:
+        out["cadence"] = comes_home
+    if {"bars", "seconds"} & row.keys() and "loop" not in row and len(measures.bars_of(sheet)) >= SONG:
+        out["form of a length"] = measures.has_form(sheet)
     if measures.has_recurring(sheet):
         out["sections recur"] = measures.recurs(sheet)
     if free:
@@ -180,7 +191,7 @@ def table_of(report: dict[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Measure what the arguments say; the report that --out gets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=("dev", "test"), default="dev")
+    parser.add_argument("--half", choices=("dev", "test", "fresh"), default="dev")
     parser.add_argument("--prompts", type=int, help="only the first so many")
     parser.add_argument("--seeds", type=int, default=3, help="plans of each prompt")
     parser.add_argument("--sheets", type=Path, help="judge these instead of planning")

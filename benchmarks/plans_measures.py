@@ -14,6 +14,9 @@ PERIODS = (1, 2, 4, 8)  # bars of a loop
 LEADING = (1, 2, 5, 7, 11)  # semitones by which a last root rises to a first one: ♭II or vii° to I, ♭VII, V, IV
 HOME = {"major": (0, 9), "minor": (0, 3)}  # roots above the tonic on which a phrase comes home: tonic and relative
 HALF = (1, 7, 10, 11)  # on which it stays open: ♭II, V, ♭VII, vii°
+CADENCES = (5, 7, 11)  # roots above the tonic from which a song comes home: IV, V, vii°
+OWN_CADENCES = (1, 10)  # and those of some styles: ♭II of flamenco and jazz, ♭VII of rock
+MOST_NAMES = 7  # different sections of a song: intro, verse, pre-chorus, chorus, bridge, solo, outro
 Bar = tuple[tuple[Fraction, Chord], ...]  # (beat within the bar, chord) of what begins or goes on there
 
 
@@ -145,6 +148,26 @@ def ending(sheet: LeadSheet, kind: str) -> bool:
     whole = sections(sheet)
     loop = period(whole[-1][1]) is not None or (len(whole) == 1 and len(whole[0][1]) in PERIODS)
     return home or (kind != "cadence" and back) or (kind == "loop" and loop)
+
+
+def cadence(sheet: LeadSheet, kind: str) -> bool | None:
+    """Whether the song comes home from a chord that leads there: V, IV or vii°, and where the style does not end on
+    cadences alone (``kind`` other than ``cadence``) ♭VII and ♭II too; or goes round in a loop where it may.
+
+    None where the last chord is no tonic and need not be one.
+    """
+    roots = [(chord.root_pc - sheet.key.tonic_pc) % 12 for chord in changes(sheet)]  # type: ignore[operator]
+    if not roots or roots[-1] != 0:
+        return False if kind == "cadence" or not roots else None
+    if kind == "loop" and period(sections(sheet)[-1][1]) is not None:
+        return True
+    before = next((root for root in reversed(roots) if root != 0), None)
+    return before in CADENCES or (kind != "cadence" and before in OWN_CADENCES)
+
+
+def has_form(sheet: LeadSheet) -> bool:
+    """Whether sections come back, and no more than MOST_NAMES different ones are in the song."""
+    return has_recurring(sheet) and len({section.label for section in sheet.sections}) <= MOST_NAMES
 
 
 def letters(labels: Sequence[str]) -> str:

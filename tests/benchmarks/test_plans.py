@@ -78,6 +78,21 @@ def test_phrases_and_endings() -> None:
     assert measures.ending(sheet_of("| C | Em |" * 4), "loop")
 
 
+def test_cadences_lead_home() -> None:
+    plagal, weak, open_end = (sheet_of(f"| C | Am | {last} |") for last in ("F | C", "Em | C", "C | G"))
+    assert [measures.cadence(sheet, "cadence") for sheet in (plagal, weak, open_end)] == [True, False, False]
+    assert measures.cadence(open_end, "either") is None
+    flat = sheet_of("| C | F | Bb | C |")
+    assert [measures.cadence(flat, kind) for kind in ("either", "cadence")] == [True, False]
+
+
+def test_a_form_has_sections_that_come_back() -> None:
+    bars = "| C | F | G | C |" * 8
+    assert measures.has_form(sheet_of(bars, "A:8 B:8 A:8 C:8"))
+    assert not measures.has_form(sheet_of(bars, "A:8 B:8 C:8 D:8"))
+    assert not measures.has_form(sheet_of(bars, " ".join(f"{label}:4" for label in "ABCDEFGH")))
+
+
 def test_a_share_has_its_interval() -> None:
     share = measures.wilson(0.5, 100)
     assert share.low == pytest.approx(0.404, abs=1e-3)
@@ -86,10 +101,11 @@ def test_a_share_has_its_interval() -> None:
 
 def test_prompts_of_both_halves_are_whole_and_differ() -> None:
     styles = plans.read_styles()
-    halves = [plans.read_prompts(half, styles) for half in ("dev", "test")]
+    halves = [plans.read_prompts(half, styles) for half in ("dev", "test", "fresh")]
     texts = [row["prompt"] for half in halves for row in half]
-    assert [len(half) for half in halves] == [200, 100]
-    assert len(set(texts)) == 300
+    assert [len(half) for half in halves] == [200, 100, 100]
+    assert len(set(texts)) == 400
+    assert sum(bool({"bars", "seconds"} & row.keys()) for row in halves[2]) >= 33
     for row in (row for half in halves for row in half):
         assert {str(Meter.parse(meter)) for meter in row["meters"]} == set(row["meters"])
         assert all(low < high for low, high in row["bpm"])

@@ -87,7 +87,7 @@ def with_progressions(pins: PlanConstraints, reading: PromptReading, rng: random
             out |= {(label, bar): bars[bar % len(bars)] for bar in range(lengths.get(label) or MOST_SECTION)}
         home = bool(sections) and (prior.home or sections[-1][0] == "outro")
         if sections and not always and not reading.form.loop:
-            _release_ending(out, sections, prior.approaches[key.mode] if home else None)
+            _release_ending(out, sections, prior.approaches[key.mode], home)
         if style.hold is not None:
             _release_static(out, sections, style.hold, home and style.hold > 1)
         return out
@@ -157,16 +157,16 @@ def _runs(bars: Bars, song: Sequence[tuple[str, int]]) -> Iterator[list[tuple[st
         yield run
 
 
-def _release_ending(bars: Bars, sections: LabelledBars, leading: Sequence[int] | None) -> None:
+def _release_ending(bars: Bars, sections: LabelledBars, leading: Sequence[int], home: bool) -> None:
     """Leave to the transformer the bars in which a song must end otherwise than its progression goes.
 
-    ``leading``: degrees from which the song comes home; None: it may go round.
+    ``leading``: degrees from which the song comes home; ``home``: whether it does, or may go round.
     """
     label, count = sections[-1]
     last, before = (label, count - 1), (label, count - 2)
     end = [chord.degree for chord in bars.get(last, ())]
-    if leading is None:
-        if end and end[-1] not in OPEN_END:
+    if not home and end and end[-1] != 0:
+        if end[-1] not in OPEN_END:
             bars.pop(last)
         return
     if end and end[-1] != 0:

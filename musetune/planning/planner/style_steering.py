@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from fractions import Fraction
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from musetune.planning.planner.chord_roles import closing, dominant_degrees, group_starts, leading_home, of_kind
 from musetune.planning.planner.constraints import Content, StylePrior
-from musetune.planning.planner.language import PlanChord, steps_per_beat
+from musetune.planning.planner.language import PlanChord
 from musetune.planning.planner.song_styles import chord_kinds
 from musetune.planning.planner.vocabulary import (
     FIRST,
@@ -32,7 +31,6 @@ from musetune.planning.planner.vocabulary import (
     chord_at,
     chord_index,
 )
-from musetune.planning.rules.grooves.bar import pulses_of
 from musetune.symbols import Key, Meter
 from musetune.symbols.meter import METERS
 from musetune.symbols.qualities import QUALITY_INTERVALS
@@ -45,6 +43,7 @@ CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
 HOME = 16.0  # nats for a tonic in a song's last bar, where the song comes home
 ROUND_END = 10.0  # nats for a tonic or dominant there, where the song goes round
 LEAD_HOME = 8.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
+LEAD_ROUND = 4.0  # the same where the song goes round
 PATIENCE = 4.0  # nats against a tonic there that goes on for too long: the song ends at home all the same
 PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
 APPROACH = 0.8  # nats for chords that lead to these in the bar before
@@ -62,61 +61,6 @@ _STEPS = range(RANGE["step"][0], RANGE["step"][-1] + 1)
 _BASSES = range(RANGE["bass"][0], RANGE["bass"][-1] + 1)
 _METERS = range(RANGE["meter"][0], RANGE["meter"][-1] + 1)
 _LABELS = range(RANGE["label"][0], RANGE["label"][-1] + 1)
-
-
-@lru_cache(maxsize=2)
-def _closing(mode: str) -> tuple[Tensor, Tensor, Tensor]:
-    """(words,) each, 1 where a word is a tonic, a chord to stay open on, or one that leads to these."""
-    home, half, leads = (torch.zeros(len(TOKENS) + 1) for _ in range(3))
-    for word in _CHORDS:
-        degree, quality = chord_at(word)
-        tones = set(QUALITY_INTERVALS[quality])
-        third = 4 if mode == "major" else 3
-        home[word] = degree == 0 and (third in tones or tones == {0, 7}) and not ({4, 10} <= tones)
-        half[word] = degree == 7 and not tones & {3, 11}  # no V with a major seventh, which leads nowhere
-        leads[word] = half[word] or degree in (2, 5)
-    return home, half, leads
-
-
-@lru_cache(maxsize=16)
-def _leading_home(degrees: tuple[int, ...], mode: str) -> Tensor:
-    """(words,) 1 where a word is a chord on one of the degrees that leads home: triads and their sevenths."""
-    out = torch.zeros(len(TOKENS) + 1)
-    _, half, _ = _closing(mode)
-    for word in _CHORDS:
-        degree, quality = chord_at(word)
-        plain = not {6, 8} & set(QUALITY_INTERVALS[quality])  # neither diminished nor augmented
-        out[word] = degree in degrees and plain and (degree != 7 or bool(half[word]))
-    return out
-
-
-@lru_cache(maxsize=1)
-def _dominant_degree() -> dict[int, int]:
-    """Words of dominant sevenths and their degrees."""
-    words = {word: chord_at(word) for word in _CHORDS}
-    return {w: degree for w, (degree, quality) in words.items() if {4, 10} <= set(QUALITY_INTERVALS[quality])}
-
-
-@lru_cache(maxsize=8)
-def _of_kind(kind: str, mode: str) -> Tensor:
-    """(words,) 1 where a word is a chord of the kind, else 0."""
-    out = torch.zeros(len(TOKENS) + 1)
-    for word in _CHORDS:
-        out[word] = kind in chord_kinds(PlanChord(0, *chord_at(word)), mode)
-    return out
-
-
-@lru_cache(maxsize=16)
-def _group_starts(meter: str) -> frozenset[int]:
-    """Steps of a bar on which its beats begin; in 5/8 and 7/8 the groups of eighths that one counts."""
-    parsed = Meter.parse(meter)
-    per_beat, starts, at = steps_per_beat(parsed), set(), Fraction(0)
-    if parsed.compound or parsed.denominator < 8:
-        return frozenset(range(0, parsed.beats_per_bar * per_beat, per_beat))
-    for pulse in pulses_of(parsed):
-        starts.add(int(at))
-        at += Fraction(pulse.steps * parsed.beats_per_bar * per_beat, sum(one.steps for one in pulses_of(parsed)))
-    return frozenset(starts)
 
 
 class StyleSteering:
@@ -268,7 +212,7 @@ class StyleSteering:
             self._set_power(scores)
         for kind in ("sevenths", "outside"):
             if kind in self.prior.shares:
-                scores += self._share_shift(kind) * _of_kind(kind, self.mode)
+                scores += self._share_shift(kind) * of_kind(kind, self.mode)
         if self.prior.closes:
             scores += self._phrase_shift()
         if self.last is not None:
@@ -284,21 +228,21 @@ class StyleSteering:
         out = torch.zeros(len(TOKENS) + 1)
         count = self.counts.get(self.label, 0)
         bar = len(self.written) - self.in_step  # that the chord is in
-        home, half, leads = _closing(self.mode)
+        home, half, leads = closing(self.mode)
         last = bar == count - 1
         ends = self.label == self.form[-1] and self._comes_home()
         if last and ends:
             out += HOME * home
         elif last:
             out += (ROUND_END if self.label == self.form[-1] else CLOSE) * (home + half)
-        elif bar == count - 2 and ends and self.prior.approaches:
-            out += LEAD_HOME * _leading_home(self.prior.approaches[self.mode], self.mode)
+        elif bar == count - 2 and self.label == self.form[-1] and self.prior.approaches:
+            out += (LEAD_HOME if ends else LEAD_ROUND) * leading_home(self.prior.approaches[self.mode], self.mode)
         elif (bar + 1) % PHRASE_BARS == 0:
             out += PHRASE_CLOSE * (home + half)
         elif bar == count - 2:
             out += APPROACH * leads
-        if self.prior.resolves and not last and self.last in _dominant_degree():
-            degree = _dominant_degree()[self.last]
+        if self.prior.resolves and not last and self.last in dominant_degrees():
+            degree = dominant_degrees()[self.last]
             for word in _CHORDS:
                 out[word] += RESOLVE * {5: 1.0, 11: 0.5}.get((chord_at(word)[0] - degree) % 12, 0.0)
         if not self.in_step and bar >= PHRASE_BARS and bar < count - 1:
@@ -372,7 +316,7 @@ class StyleSteering:
     def _step_shift(self, word: int) -> float:
         if self._is_closed():
             return -2 * NEVER
-        off = word - _STEPS[0] + 1 not in _group_starts(str(self.meter))
+        off = word - _STEPS[0] + 1 not in group_starts(str(self.meter))
         rhythm = 0.0 if self.prior.changes is None else RHYTHM_PULL * min(self._lacking(self.bars), 1.0)
         return rhythm - off * OFF_BEAT
 
@@ -380,7 +324,7 @@ class StyleSteering:
         """Whether the chord that sounds closes its section; the song's last bar may lead home first."""
         if not self.prior.closes or self.last is None or len(self.written) != self.counts.get(self.label):
             return False
-        home, half, _ = _closing(self.mode)
+        home, half, _ = closing(self.mode)
         final = self.label == self.form[-1] and self._comes_home()
         return bool(home[self.last]) or bool(half[self.last] and not final)
 

@@ -116,11 +116,14 @@ def test_a_style_comes_home_from_its_own_chords() -> None:
 def test_the_last_two_bars_are_left_open_where_they_are_no_cadence() -> None:
     sections = (("A", 4), ("B", 4))
     bars = {("B", index): bar for index, bar in enumerate((TONIC, DOMINANT, SIXTH, TONIC))}
-    _release_ending(bars, sections, (7, 5))
+    _release_ending(bars, sections, (7, 5), home=True)
     assert sorted(bars) == [("B", 0), ("B", 1), ("B", 3)]
     bars = {("B", index): bar for index, bar in enumerate((TONIC, SIXTH, DOMINANT, SIXTH))}
-    _release_ending(bars, sections, (7, 5))
+    _release_ending(bars, sections, (7, 5), home=True)
     assert sorted(bars) == [("B", 0), ("B", 1), ("B", 2)]
+    bars = {("B", index): bar for index, bar in enumerate((TONIC, SIXTH, SIXTH, DOMINANT))}
+    _release_ending(bars, sections, (7, 5), home=False)
+    assert len(bars) == 4
 
 
 def test_no_root_goes_on_too_long_from_section_to_section() -> None:
