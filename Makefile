@@ -4,7 +4,7 @@
 # make test    everything; some 30 minutes on two cores
 # make check   ruff and mypy, then the tests
 # make docs    the site into build/site; a broken link or a missing page is an error
-# make cluster the service and annotate on clusters of Ray that are started here; some seven minutes
+# make cluster the service and annotate on clusters of Ray that are started here; some ten minutes
 # make fuzz    hostile input to every reader for hours: rounds of FUZZ_EXAMPLES inputs a reader until FUZZ_SECONDS have passed
 # Each makes its own environment in .venv at the versions of constraints.txt. PYTHON=python3.12 picks the interpreter;
 # JUDGES=no leaves out the recognisers that are compiled, and the tests that need them are skipped.

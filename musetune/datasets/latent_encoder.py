@@ -92,6 +92,18 @@ class LatentEncoder:
         return self.texts[prompt]
 
 
+def absolute_base(base: str) -> str:
+    """A base's folder as processes find it that work elsewhere; names and Hub ids as they are.
+
+    Raises:
+        FileNotFoundError: It looks like a folder and is none.
+    """
+    from musetune.hub.locate import find_base
+
+    bundled = find_base(base) != base
+    return base if bundled or not Path(base).is_dir() else str(Path(base).absolute())
+
+
 def new_encoder(options: EncoderOptions) -> LatentEncoder:
     """Load encoders."""
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -20,7 +20,7 @@ from musetune.datasets.bar_weights import MIN_CONFIDENCE, check_confidence
 from musetune.datasets.engines import Engine, check_engine
 from musetune.datasets.file_preparer import Preparers
 from musetune.datasets.latent_dataset import DatasetWriter, LatentDataset
-from musetune.datasets.latent_encoder import EncoderOptions
+from musetune.datasets.latent_encoder import EncoderOptions, absolute_base
 from musetune.datasets.metadata import MetadataRow, genre_fault, scan_metadata
 from musetune.datasets.music_files import AUDIO, MIDI, find_music
 from musetune.datasets.slicing import NOTHING, SliceJob, provenance_of
@@ -81,7 +81,7 @@ def prepare(
         raise ValueError(fault)
     check_confidence(min_confidence)
     check_engine(engine, max(1, workers))
-    source, out = Path(source), Path(out)
+    source, out = Path(source).absolute(), Path(out)  # an actor may work in another folder
     if not source.is_dir():
         raise ValueError(f"{source} is no folder: give one with {', '.join(sorted(AUDIO | MIDI))} in it")
     files, remarks = find_music(source)
@@ -93,7 +93,7 @@ def prepare(
     for remark in [*remarks, *faults]:
         print(remark, file=sys.stderr)
     with (
-        Preparers(EncoderOptions(base, clip_seconds, device), workers, engine, address) as preparers,
+        Preparers(EncoderOptions(absolute_base(base), clip_seconds, device), workers, engine, address) as preparers,
         DatasetWriter(out, preparers.info, shard_size) as writer,
     ):
         settings: JsonObject = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}

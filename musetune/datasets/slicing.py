@@ -76,7 +76,8 @@ def slice_or_reason(job: SliceJob) -> SlicedFile:
         clips, waves, unsure = slice_file(job)
         return SlicedFile(clips, np.stack(waves), unsure)
     except Exception as error:  # any decoder may raise anything: the reason is recorded, the other files go on
-        return SlicedFile([], np.empty(0), reason=f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}".replace(str(job.path), job.file)  # wherever the folder lies
+        return SlicedFile([], np.empty(0), reason=reason)
 
 
 def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray], int]:

@@ -60,7 +60,7 @@ document.addEventListener("keydown", (event) => {
 
 let news = ""; // of the work that makes pairs: where none is shown, the first that is ready is
 setInterval(() => {
-  const now = document.querySelector("#compare-status")?.textContent.match(/pair \d+|new pairs/)?.[0] ?? "";
+  const now = document.querySelector("#compare-status")?.textContent.match(/pair \d+|new pairs?/)?.[0] ?? "";
   if (now === news) return;
   news = now;
   if (now && !pair()) document.querySelector("#compare-next")?.click();

@@ -167,7 +167,9 @@ class CompareTab:
                     yield status, gr.update(interactive=False), gr.update(interactive=True)
                 else:
                     old = int(count) - new
-                    words = f"{new} new pairs." + (f" {old} were there: take another seed in Generate." if old else "")
+                    words = f"{new} new pair{'s' * (new != 1)}."
+                    if old:
+                        words += f" {old} were there: take another seed in Generate."
                     yield markup.status(words, 1), *_ready()
         except StoppedError:
             yield markup.status("Cancelled; pairs that were whole are kept.", 1), *_ready()

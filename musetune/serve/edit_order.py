@@ -35,7 +35,8 @@ class EditOrder:
         steps: of denoising.
         style: a clip whose sound is meant beside the words; None: words alone.
         style_share: 0–1, how much of it.
-        notes: of "repaint", a file with the players' notes of the whole piece, .mid or .json; None: none are given.
+        notes: of "repaint" and "extend", a file with the players' notes of the whole that comes of it, .mid or .json;
+            None: none are given.
     """
 
     kind: str

@@ -11,10 +11,11 @@ from weakref import WeakValueDictionary
 import gradio as gr
 
 from musetune.analysis.service.worker import WorkerDeath
+from musetune.formats.files import SUFFIXES
 from musetune.serve import edit_markup, markup
 from musetune.serve.choice import choice
 from musetune.serve.edit_order import KEPT, KINDS, LOOPS, STRETCHES, EditOrder
-from musetune.serve.edit_work import EditResult, EditSource, edit, source_of_recording
+from musetune.serve.edit_work import EditResult, EditSource, correct_source, edit, source_of_recording
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.generate_tab import GenerateTab, clip_fields
 from musetune.serve.history import TakeHistory
@@ -28,8 +29,13 @@ Update = dict[Any, Any]  # component → what it shows now
 TAB = "edit"  # the id of the tab, for gr.Tabs(selected=...)
 LABELS = {"repaint": "Bars anew", "extend": "Longer", "vary": "Another take", "cover": "Cover", "loop": "Loops"}
 HEARD = "as heard"  # a cover's genre
+NO_PIECE = "there is no piece yet: press Edit beside a take, or drop a recording"
 NO_SOURCE = markup.hint(
     "Press Edit beside a take in Generate, or drop a recording here: its bars appear, to be clicked."
+)
+NOTES_HINT = markup.hint(
+    "A file of the whole piece as it will be, new bars included, with a track for each player: as Song and musetune "
+    "compose write it. Its notes are played where something is new."
 )
 NO_RESULT = markup.hint("What comes of it plays here, beside what was.")
 log = logging.getLogger(__name__)
@@ -52,9 +58,17 @@ class EditTab:
         with gr.Row(elem_classes="mt-columns"):
             with gr.Column(min_width=320):
                 self.recording = gr.File(
-                    label="A recording: audio", file_types=["audio"], type="filepath", elem_id="edit-file", height=130
+                    label="A recording", file_types=["audio"], type="filepath", elem_id="edit-file", height=130
                 )
                 self.piece = gr.HTML(NO_SOURCE, elem_id="edit-piece")
+                with gr.Accordion("Heard wrong? Give its lead sheet", open=False, elem_id="edit-sheet-part"):
+                    self.sheet = gr.File(
+                        label="Lead sheet",
+                        file_types=list(SUFFIXES),
+                        type="filepath",
+                        elem_id="edit-sheet",
+                        height=130,
+                    )
                 self._order_fields()
             with gr.Column(min_width=320):
                 with gr.Row(elem_id="edit-work"):
@@ -74,7 +88,7 @@ class EditTab:
         self.stretches = gr.Textbox(
             "",
             label="Stretch",
-            info="click bars, or write bars 3-4, 7 or seconds 1.5-4 s",
+            info="click bars above, or write bars such as 3-4, 7, or seconds such as 1.5-4 s",
             elem_id="edit-stretch",
             max_length=STRETCHES,
         )
@@ -82,7 +96,7 @@ class EditTab:
             self.before = gr.Number(0, label="Bars before", precision=0, elem_id="edit-before", min_width=100)
             self.after = gr.Number(4, label="Bars after", precision=0, elem_id="edit-after", min_width=100)
         self.amount = gr.Slider(
-            0, 1, value=0.4, step=0.05, label="How far", info="0 the same through the codec, 1 a new take",
+            0, 1, value=0.4, step=0.05, label="How far", info="0 nearly as it was, 1 a new take",
             visible=False, elem_id="edit-amount",
         )  # fmt: skip
         with gr.Row(visible=False, elem_classes="mt-fields") as self.cover_fields:
@@ -99,14 +113,16 @@ class EditTab:
                 max_lines=4,
                 max_length=CHORDS,
             )
-            self.notes = gr.File(
-                label="Notes there: MIDI of the whole piece, a track a player",
-                file_types=[".mid", ".midi", ".json"],
-                type="filepath",
-                height=90,
-                elem_id="edit-notes",
-            )
             self.board = PadBoard(self.chords, [self.header], _chart_header, None, most=CHORDS)
+            with gr.Accordion("Notes there, from a MIDI file", open=False, elem_id="edit-notes-part"):
+                gr.HTML(NOTES_HINT)
+                self.notes = gr.File(
+                    label="Notes",
+                    file_types=[".mid", ".midi", ".json"],
+                    type="filepath",
+                    height=130,
+                    elem_id="edit-notes",
+                )
         self.prompt = gr.Textbox("", label="Words for what is new", elem_id="edit-prompt", max_length=WORDS)
         with gr.Accordion("Sound like a clip", open=False, elem_id="edit-clip"):
             self.style, self.style_share = clip_fields("edit-clip")
@@ -119,13 +135,13 @@ class EditTab:
         work: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", **ONE_AT_A_TIME}
         shown = [self.source, self.header, self.piece, self.start, self.stretches, self.prompt, self.seed, self.steps]
         parts = [self.stretches, self.more_fields, self.amount, self.cover_fields, self.loops, self.chords_part]
-        parts.append(self.notes)
         self.kind.change(self.show_fields, self.kind, parts, show_progress="hidden", **PRIVATE)
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         self.generate.takes.click(
             self.take_over, self.generate.history, [*shown, self.tabs], show_progress="hidden", **PRIVATE
         )
         self.recording.upload(self.analyse, self.recording, [*shown, self.status, self.cancel], **work)
+        self.sheet.upload(self.correct, [self.sheet, self.source], [*shown, self.status, self.cancel], **work)
         outcome = [self.status, self.cancel, self.start, self.view, self.result, self.go_on]
         outcome += [self.generate.history, self.generate.take, self.generate.takes]
         self.start.click(
@@ -150,7 +166,6 @@ class EditTab:
             gr.update(visible=kind == "cover"),
             gr.update(visible=kind == "loop"),
             gr.update(visible=kind in ("repaint", "extend")),
-            gr.update(visible=kind == "repaint"),
         )
 
     def take_over(self, history: TakeHistory, event: gr.EventData) -> tuple[Any, ...]:
@@ -174,6 +189,16 @@ class EditTab:
 
         def start() -> Callable[[Errand[EditSource]], EditSource]:
             return lambda errand: source_of_recording(path, self.studio.analyser, errand)
+
+        yield from self._work(start, self._shown, request)
+
+    def correct(self, path: str, source: EditSource | None, request: gr.Request | None = None) -> Iterator[Update]:
+        """Put a lead sheet in place of the piece's: how far it is, and at last its bars."""
+
+        def start() -> Callable[[Errand[EditSource]], EditSource]:
+            if source is None:
+                raise ValueError(NO_PIECE)
+            return lambda errand: correct_source(source, path, self.studio.analyser, errand)
 
         yield from self._work(start, self._shown, request)
 
@@ -215,12 +240,12 @@ class EditTab:
             keep=tuple(keep or ()),
             style=style,
             style_share=style_share,
-            notes=notes if kind == "repaint" else None,
+            notes=notes if kind in ("repaint", "extend") else None,
         )
 
         def start() -> Callable[[Errand[EditResult]], EditResult]:
             if source is None:
-                raise ValueError("there is no piece yet: press Edit beside a take, or drop a recording")
+                raise ValueError(NO_PIECE)
             order.check()
             return lambda errand: edit(self.studio.pipe, source, order, self.studio.folder, errand)
 

@@ -24,7 +24,7 @@ from musetune.serve.work import (
     save_take,
     style_options,
 )
-from musetune.symbols import LeadSheet
+from musetune.symbols import Arrangement, LeadSheet
 
 if TYPE_CHECKING:
     from musetune.pipeline.output import MuseTuneOutput
@@ -87,6 +87,30 @@ def source_of_recording(
     return EditSource(Path(path).name[:NAME], Path(path), sheet, hand_over(sheet))
 
 
+def correct_source(
+    source: EditSource, path: str | Path, worker: AnalysisWorker | RemoteAnalyser, errand: Errand[Any] | None = None
+) -> EditSource:
+    """A piece under a lead sheet of its own, in place of the one that was heard or asked for.
+
+    Args:
+        source: the piece.
+        path: its lead sheet, .json, .mid, .musicxml, .mxl or .jams, which is read in a process of its own.
+        worker: the process.
+        errand: who waits for it.
+
+    Raises:
+        ValueError: for what cannot be read, and for a sheet that ends more than a beat before the piece's own.
+        StoppedError: where nobody waits any more.
+    """
+    from musetune.pipeline.editing import check_covers
+
+    _, sheet = listen(path, worker, errand)
+    check_covers(sheet, source.sheet.duration_s, "piece")
+    before = source.order
+    order = replace(hand_over(sheet), prompt=before.prompt, seed=before.seed, steps=before.steps, mix=before.mix)
+    return replace(source, sheet=sheet, order=order)
+
+
 def edit(
     pipe: MuseTunePipeline | RemotePipeline,
     source: EditSource,
@@ -144,18 +168,16 @@ def edit(
         audios = audios * peak_gain(max(map(true_peak, audios)))
     takes = tuple(save_take(made, sheet, audio, rate, folder, errand, depth, latents) for audio in audios)
     takes = tuple(replace(take, job=getattr(output, "job", None)) for take in takes)
-    note = output.reports[0].summary if order.kind == "cover" and output.reports else ""
+    kept = output.reports[0].summary if order.kind == "cover" and output.reports else ""
+    note = f"As MuseTune's own listener hears it, {kept}." if kept else ""
     return EditResult(takes, note)
 
 
 def _repaint(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, Any]) -> MuseTuneOutput | RemoteOutput:
     if not order.stretches.strip():
         raise ValueError("Stretch: say which bars shall be made anew; click them in the chart")
-    from musetune.formats.songs import load_arrangement
-
     bars, seconds = read_stretches(order.stretches)
     chords = order.chords.strip() or None
-    notes = {"arrangement": load_arrangement(order.notes)} if order.notes else {}
     output: MuseTuneOutput | RemoteOutput = pipe.repaint(
         **_piece(source, whole=True),
         lead_sheet=source.sheet,
@@ -163,7 +185,7 @@ def _repaint(pipe: Any, source: EditSource, order: EditOrder, options: dict[str,
         bars=bars,
         seconds=seconds,
         harmonic_progression=chords,
-        **notes,
+        **_notes(order),
         **options,
     )
     return output
@@ -180,7 +202,13 @@ def _extend(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, 
     if before_s:
         whole = precede_sheet(whole, chords, before_s)
     output: MuseTuneOutput | RemoteOutput = pipe.extend(
-        **piece, lead_sheet=whole, prompt=order.prompt, before_seconds=before_s, after_seconds=after_s, **options
+        **piece,
+        lead_sheet=whole,
+        prompt=order.prompt,
+        before_seconds=before_s,
+        after_seconds=after_s,
+        **_notes(order),
+        **options,
     )
     return output
 
@@ -215,6 +243,13 @@ def _loop(pipe: Any, source: EditSource, order: EditOrder, options: dict[str, An
         sheet, order.prompt, loops=int(order.loops), stereo=stereo, **options
     )
     return output
+
+
+def _notes(order: EditOrder) -> dict[str, Arrangement]:
+    """The players' notes as the pipeline takes them; nothing where none are given."""
+    from musetune.formats.songs import load_arrangement
+
+    return {"arrangement": load_arrangement(order.notes)} if order.notes else {}
 
 
 def _piece(source: EditSource, whole: bool = False) -> dict[str, Any]:

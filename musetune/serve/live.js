@@ -195,7 +195,11 @@ window.mtLive = (() => {
     }
     if (button?.dataset.live === "start") session ? stop() : start();
     if (button?.dataset.live === "record") record();
-    if (button?.dataset.live === "round") { chord = part("progression").value; mark(); change(); }
+    if (button?.dataset.live === "round") {
+      chord = part("progression").value;
+      mark();
+      if (session) change(); else start();
+    }
   });
   document.addEventListener("input", (event) => {
     if (!event.target.closest?.(".mt-live")) return;

@@ -72,6 +72,8 @@ def live_html(genres: Sequence[str], rate: int) -> str:
         _fader(f"mix-{escape(name)}", f"{escape(name)}", *MIX, 0.05, 0, f'data-genre="{escape(name)}"')
         for name in genres
     )
+    mix = f'<fieldset class="mt-live-mix"><legend>Genre mix: how much of each genre</legend>{faders}</fieldset>'
+    mix = mix if genres else ""
     return (
         f'<div class="mt-live" data-rate="{rate}">'
         '<div class="mt-live-head"><button type="button" class="mt-live-start" data-live="start">▶ Start</button>'
@@ -83,7 +85,7 @@ def live_html(genres: Sequence[str], rate: int) -> str:
         '<div class="mt-live-fields">'
         f"{_choice('key', 'Key', KEYS, FIRST_KEY)}{_choice('meter', 'Meter', METERS, '4/4')}"
         f"{_fader('bpm', 'Tempo', *BPM_RANGE, 1, FIRST_BPM)}"
-        f"{_fader('loudness_db', 'Loudness, dB', *LOUDNESS_DB, 1, 0)}{faders}</div>"
+        f"{_fader('loudness_db', 'Loudness, dB', *LOUDNESS_DB, 1, 0)}</div>{mix}"
         f'<label class="mt-live-field mt-live-wide">Words<input type="text" data-setting="prompt" maxlength="{WORDS}" '
         'value="bright pop with piano and drums"></label>'
         f"{_board_html()}</div>"

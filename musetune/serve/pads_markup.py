@@ -65,7 +65,7 @@ def pads_html(key: Key, name: str = "Chord pads") -> str:
     """Pads of a key's chords, in groups; sevenths stand in the place of triads when they are asked for."""
     groups = palette(key)
     parts = "".join(
-        f'<div class="mt-pad-group mt-{group}" role="group" aria-label="{title}">'
+        f'<div class="mt-pad-group mt-{group}" role="group" aria-label="{title}" title="{title}">'
         f"{''.join(_pad(one, look) for one in getattr(groups, group))}</div>"
         for group, title, look in GROUPS
     )

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn, Required, TypedDict, Unpack
+from typing import Any, NoReturn, Unpack
 
 import numpy as np
 
 from musetune.client import JobStatus, ServiceError
-from musetune.serve.remote_sound import fit_take, keep_rest, read_sound
+from musetune.serve.remote_jobs import RemoteJobs, SoundOptions
+from musetune.serve.remote_sound import fit_take, keep_rest
 from musetune.serve.service_queue import GONE, ServiceQueue
 from musetune.symbols import LeadSheet
-
-if TYPE_CHECKING:
-    import torch
-
-    from musetune.symbols import Arrangement
 
 RATE = 16000  # Hz: of bases whose sound a service makes 48 kHz stereo
 LOCAL_ONLY = (
@@ -33,27 +24,6 @@ LOCAL_ONLY = (
 
 class NeedsPipelineError(ValueError, AttributeError):
     """A tab asks for what only a pipeline on this machine can do."""
-
-
-class SoundOptions(TypedDict, total=False):
-    """What everything that makes sound takes, as `MuseTunePipeline` names it.
-
-    Attributes:
-        generator: Whose seed the service takes: the same audio as from a pipeline with the same models.
-        num_inference_steps: Denoising steps.
-        callback_on_step_end: Called as the pipeline calls it, about twice a second, with −1 until the first step is
-            done; what it raises cancels the job.
-        arrangement: Players' notes.
-        style_audio: Path of a clip whose sound is meant.
-        style_strength: How much of it, 0…1.
-    """
-
-    generator: Required[torch.Generator]
-    num_inference_steps: Required[int]
-    callback_on_step_end: Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]] | None
-    arrangement: Arrangement | None
-    style_audio: str
-    style_strength: float
 
 
 @dataclass(frozen=True)
@@ -108,7 +78,7 @@ class RemotePipeline:
         model = queue.ask(queue.client.models)[0]
         self.base_name = str(model["name"])
         self.upsampler = self if model["sampling_rate"] == RATE else None  # as a pipeline says whether it makes stereo
-        self._weights: dict[str, float] = {}
+        self._jobs = RemoteJobs(queue)
         self._wide: tuple[np.ndarray, np.ndarray] | None = None  # a clip, mono, and its stereo
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -116,7 +86,7 @@ class RemotePipeline:
 
     def set_adapter(self, weights: Mapping[str, float] | None) -> None:
         """Genre adapters and their weights for the next calls; None: none of them."""
-        self._weights = dict(weights or {})
+        self._jobs.weights = dict(weights or {})
 
     def __call__(
         self,
@@ -142,12 +112,14 @@ class RemotePipeline:
         client = self.queue.client
         fields: dict[str, Any] = {"prompt": prompt, "lead_sheet": lead_sheet.to_json()}
         fields["mono16"] = self.upsampler is None
-        job = self._make(client.loop if loop else client.generate, options, fields | ({"stems": True} if stems else {}))
+        job = self._jobs.make(
+            client.loop if loop else client.generate, options, fields | ({"stems": True} if stems else {})
+        )
         if stems:
-            players = {name: self._remember(*sound) for name, sound in self._zip(job, "stems").items()}
+            players = {name: self._remember(*sound) for name, sound in self._jobs.archive(job, "stems").items()}
             clips = {name: mono for name, (mono, _) in players.items()}
             return RemoteOutput([], next(iter(players.values()))[1], lead_sheet, stems=clips)
-        mono, rate = self._remember(*self._sound(job))
+        mono, rate = self._remember(*self._jobs.sound(job))
         return RemoteOutput([mono], rate, lead_sheet, job=job.id)
 
     def to_stereo(self, mono: np.ndarray) -> np.ndarray:
@@ -185,7 +157,7 @@ class RemotePipeline:
             kept[max(0, round((start - REACH_S) * rate)) : round(end * rate)] = False
         fields = {"seconds": seconds, "bars": bars, "harmonic_progression": harmonic_progression, "prompt": prompt}
         job = self._edit(self.queue.client.repaint, audio, rate, lead_sheet, fields, options)
-        return self._edited(job, keep_rest(self._sound(job)[0], wave, kept), rate)
+        return self._edited(job, keep_rest(self._jobs.sound(job)[0], wave, kept), rate)
 
     def extend(
         self,
@@ -204,7 +176,7 @@ class RemotePipeline:
         wave, rate = _samples(audio, sampling_rate)
         fields = {"before_seconds": before_seconds, "after_seconds": after_seconds, "prompt": prompt}
         job = self._edit(self.queue.client.extend, audio, rate, lead_sheet, fields, options)
-        made = self._sound(job)[0]
+        made = self._jobs.sound(job)[0]
         front = round(before_seconds * rate)
         back = max(0, made.shape[-1] - front - wave.shape[-1])
         whole = np.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(front, back)])
@@ -226,7 +198,7 @@ class RemotePipeline:
         wave, rate = _samples(audio, sampling_rate)
         fields = {"amount": amount, "prompt": prompt, "mono16": self.upsampler is None}
         job = self._edit(self.queue.client.vary, audio, rate, lead_sheet, fields, options)
-        made, own_rate = self._sound(job)
+        made, own_rate = self._jobs.sound(job)
         output = self._edited(job, fit_take(made, own_rate, wave, rate), rate)
         return output if (own_rate, made.shape) == (rate, wave.shape) else replace(output, job=None)  # another sound
 
@@ -245,7 +217,7 @@ class RemotePipeline:
         wave, rate = _samples(audio, sampling_rate)
         fields = {"genre": genre, "keep": list(keep), "prompt": prompt}
         job = self._edit(self.queue.client.cover, audio, rate, lead_sheet, fields, options)
-        return self._edited(job, fit_take(*self._sound(job), wave, rate), rate)
+        return self._edited(job, fit_take(*self._jobs.sound(job), wave, rate), rate)
 
     def loop(
         self,
@@ -258,8 +230,8 @@ class RemotePipeline:
     ) -> RemoteOutput:
         """Let the service generate a set of loops that fit each other; as `MuseTunePipeline.loop`."""
         fields = {"prompt": prompt, "lead_sheet": lead_sheet.to_json(), "loops": loops, "mono16": not stereo}
-        job = self._make(self.queue.client.loop, options, fields)
-        clips = list(self._zip(job, "loops").values()) if loops > 1 else [self._sound(job)]
+        job = self._jobs.make(self.queue.client.loop, options, fields)
+        clips = list(self._jobs.archive(job, "loops").values()) if loops > 1 else [self._jobs.sound(job)]
         return RemoteOutput(np.stack([clip for clip, _ in clips]), clips[0][1], lead_sheet)
 
     # -- what all of these share
@@ -277,60 +249,17 @@ class RemotePipeline:
         fields = {name: value for name, value in fields.items() if value is not None} | {"lead_sheet": sheet.to_json()}
         if isinstance(audio, RemoteOutput) and audio.job is not None:
             try:
-                return self._make(submit, options, fields | {"source_job": audio.job})
+                return self._jobs.make(submit, options, fields | {"source_job": audio.job})
             except ValueError as error:
                 cause = error.__cause__
                 if not (isinstance(cause, ServiceError) and cause.problem.code in GONE):
                     raise
-        return self._make(submit, options, fields, _samples(audio, rate))
-
-    def _make(
-        self,
-        submit: Callable[..., JobStatus],
-        options: SoundOptions,
-        fields: Mapping[str, Any],
-        piece: tuple[np.ndarray, int] | None = None,
-    ) -> JobStatus:
-        """Submit a job with its files and wait until it has succeeded."""
-        from musetune.audio import save_audio
-        from musetune.formats.songs import save_song
-
-        steps, notes, clip = options["num_inference_steps"], options.get("arrangement"), options.get("style_audio")
-        on_step = options.get("callback_on_step_end")
-        asked = dict(fields) | {"num_inference_steps": steps, "seed": options["generator"].initial_seed()}
-        asked["adapters"] = dict(self._weights)
-        if clip is not None:
-            asked |= {"style_audio_file": clip, "style_strength": options.get("style_strength")}
-
-        def check(job: JobStatus) -> None:
-            if on_step is not None:
-                done = job.progress.step if job.progress is not None and job.progress.step else 0
-                on_step(self, (done - 1) % steps if done else -1, None, {})  # a set of loops begins again for each
-
-        with tempfile.TemporaryDirectory(prefix="musetune-remote-") as folder:
-            if piece is not None:  # 24 bits hold what WAV and FLAC files have
-                asked["audio_file"] = save_audio(Path(folder, "piece.flac"), *piece, depth="PCM_24")
-            if notes is not None:
-                sheet = LeadSheet.from_json(asked["lead_sheet"])
-                asked["arrangement_file"] = save_song(sheet, notes, Path(folder, "notes.json"))
-            job = self.queue.ask(lambda: submit(**asked))
-        return self.queue.follow(job, check)
+        return self._jobs.make(submit, options, fields, _samples(audio, rate))
 
     def _edited(self, job: JobStatus, audio: np.ndarray, rate: int) -> RemoteOutput:
         """The output of an edit whose sound is ``audio``."""
-        sheet = LeadSheet.from_json(json.loads(self.queue.ask(lambda: self.queue.client.file(job.id, "plan"))))
         summary = (job.result or {}).get("summary", "")
-        return RemoteOutput([audio], rate, sheet, [SimpleNamespace(summary=summary)], job=job.id)
-
-    def _sound(self, job: JobStatus) -> tuple[np.ndarray, int]:
-        """A job's sound, (samples,) or (2, samples), and its rate in Hz."""
-        return read_sound(self.queue.ask(lambda: self.queue.client.file(job.id, "audio", "wav")))
-
-    def _zip(self, job: JobStatus, kind: str) -> dict[str, tuple[np.ndarray, int]]:
-        """Sounds of a job's zip file by their names, each with its rate."""
-        content = self.queue.ask(lambda: self.queue.client.file(job.id, kind))
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return {Path(name).stem: read_sound(archive.read(name)) for name in archive.namelist()}
+        return RemoteOutput([audio], rate, self._jobs.sheet(job), [SimpleNamespace(summary=summary)], job=job.id)
 
     def _remember(self, audio: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
         """A clip in mono at the base's rate, and that rate; `to_stereo` gives back the stereo that it came in."""

@@ -79,6 +79,9 @@
       row.classList.toggle("mt-silent", !audible(player));
       for (const button of row.querySelectorAll("[aria-pressed]"))
         button.setAttribute("aria-pressed", on[button.dataset.act].has(player));
+      const sound = row.querySelector('[data-act="resound"]');
+      sound.disabled = !(player in seats);
+      sound.title = sound.disabled ? "Another sound, once there is audio" : "Another sound of the same notes";
       for (const fader of row.querySelectorAll(".mt-fader")) {
         fader.disabled = !(player in seats);
         if (!fader.disabled) fader.value = seats[player][fader.dataset.act === "level" ? "level_db" : "pan"];

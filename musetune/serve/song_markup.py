@@ -28,8 +28,8 @@ def plan_html(sheet: LeadSheet, note: str = "") -> str:
 def cast_html(song: Song) -> str:
     """The players, each with notes, buttons and piano roll; and the song's files.
 
-    Level, Pan, Mute and Solo act on the audio in the browser; New and Sound press the buttons ``#anew-PLAYER`` and
-    ``#resound-PLAYER``.
+    Level, Pan, Mute and Solo act on the audio in the browser; New and, once there is audio, Sound press the buttons
+    ``#anew-PLAYER`` and ``#resound-PLAYER``.
     """
     sheet, seconds = song.sheet, song.sheet.duration_s
     lines = [float(line) for line in sheet.downbeats_s]
@@ -40,7 +40,8 @@ def cast_html(song: Song) -> str:
         f"{_toggle('Mute', name)}{_toggle('Solo', name)}"
         f'<button type="button" class="mt-cast-button" data-act="anew" aria-label="Write new notes for {escape(name)}">'
         f'New</button><button type="button" class="mt-cast-button" data-act="resound" '
-        f'aria-label="Another sound for {escape(name)}">Sound</button></div>'
+        f'aria-label="Another sound for {escape(name)}" title="Another sound, once there is audio" disabled>'
+        "Sound</button></div>"
         f'<div class="mt-cast-roll">{player_svg(stem, sheet.grid, seconds, lines, name=escape(name))}</div></div>'
         for name, stem in song.arrangement.stems.items()
     )
@@ -92,9 +93,10 @@ def _fader(word: str, player: str) -> str:
     """A slider: decibels for "Level", −1 (left) to 1 (right) for "Pan"; song.js puts it where the player stands."""
     low, high, step, unit = (-30, 12, 0.5, "dB") if word == "Level" else (-1, 1, 0.05, "left to right")
     return (
+        f'<label class="mt-fader-field"><small aria-hidden="true">{word}</small>'
         f'<input type="range" class="mt-fader" data-act="{word.lower()}" min="{low}" max="{high}" step="{step}" '
         'value="0" '
-        f'aria-label="{word} of {escape(player)}, {unit}" title="{word} of {escape(player)}, {unit}" disabled>'
+        f'aria-label="{word} of {escape(player)}, {unit}" title="{word} of {escape(player)}, {unit}" disabled></label>'
     )
 
 

@@ -72,10 +72,10 @@ class SongTab:
                 self.genre = choice("Genre", [FREE, *GENRES], FREE, "song-genre")
             self.style = choice("Style", [FREE, *STYLES], FREE, "song-style")
             self.styles = gr.File(
-                label="Styles of your own (YAML)",
+                label="Own styles (YAML)",
                 file_types=[".yaml", ".yml"],
                 type="filepath",
-                height=90,
+                height=130,
                 elem_id="song-styles",
             )
             gr.HTML(
@@ -139,6 +139,7 @@ class SongTab:
             label="Words for “Sound”",
             info="how a player's next sound shall be, such as solo tenor sax; empty: as its instrument sounds",
             max_length=WORDS,
+            visible=False,
             elem_id="song-words",
         )
         self.first_bar = gr.Number(
@@ -160,6 +161,8 @@ class SongTab:
         bar = [self.status, self.cancel]
         planned = [*bar, self.chart, self.header, self.reading, self.notes_button, self.apply_button]
         after_notes = [*bar, self.song, self.cast, self.first_bar, self.audio_button, self.audio, self.reading]
+        after_notes.append(self.words)
+        after_audio = [*bar, self.song, self.audio, self.mix_button, self.words]
         self.dice.click(lambda: secrets.randbelow(2**31), None, self.seed, show_progress="hidden", **PRIVATE)
         while_typing(
             [self.chart.change, self.header.change],
@@ -174,19 +177,12 @@ class SongTab:
         self.notes_button.click(
             self.notes, [self.chart, self.header, self.prompt, self.seed, self.styles], after_notes, **work
         )
-        self.audio_button.click(
-            self.sound,
-            [self.song, self.first_bar, self.steps, self.seed],
-            [*bar, self.song, self.audio, self.mix_button],
-            **work,
-        )
+        self.audio_button.click(self.sound, [self.song, self.first_bar, self.steps, self.seed], after_audio, **work)
         self.mix_button.click(self.mix, [self.song, self.faders], [*bar, self.song, self.audio], js=FADERS, **work)
         for player, button in self.anew_buttons.items():
             button.click(self._rewriter(player), self.song, after_notes, **work)
         for player, button in self.resound_buttons.items():
-            button.click(
-                self._resounder(player), [self.song, self.words], [*bar, self.song, self.audio, self.mix_button], **work
-            )
+            button.click(self._resounder(player), [self.song, self.words], after_audio, **work)
         self.cancel.click(self.stop, None, None, show_progress="hidden", **PRIVATE)
 
     # -- what the fields do; each can be called without a browser
@@ -350,7 +346,8 @@ class SongTab:
     def _sounding(self, song: Song) -> Update:
         assert song.audio is not None  # render gives it
         shown = song_markup.audio_html(song.audio, song.sheet)
-        return {self.song: song, self.audio: shown, self.mix_button: gr.update(visible=True)}
+        seen = gr.update(visible=True)
+        return {self.song: song, self.audio: shown, self.mix_button: seen, self.words: seen}
 
     def _work(
         self,
@@ -394,6 +391,7 @@ class SongTab:
             self.first_bar: gr.update(visible=song.sheet.duration_s > AUDIO_S),
             self.audio_button: gr.update(interactive=True),
             self.audio: audio,
+            self.words: gr.update(visible=song.audio is not None),
             self.reading: song_markup.plan_html(song.sheet),
         }
 

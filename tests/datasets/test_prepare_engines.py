@@ -57,19 +57,24 @@ def whole(music: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def command(music: Path, out: Path, base: Path, *words: str) -> list[str]:
-    recipe = [sys.executable, str(REPOSITORY / "recipes" / "prepare.py"), str(music), str(out), "--base", str(base)]
+    source, base = (Path(os.path.relpath(place, out.parent)) for place in (music, base))  # as users give them
+    recipe = [sys.executable, str(REPOSITORY / "recipes" / "prepare.py"), str(source), out.name, "--base", str(base)]
     return [*recipe, "--clip-seconds", "5.12", "--transpose", "2", "--shard-size", "1", *words]
 
 
 @pytest.mark.slow
 @pytest.mark.heavy
-def test_processes_make_what_one_makes(whole: Path, music: Path, tiny_base: Path, tmp_path: Path) -> None:
+def test_processes_make_what_one_makes(
+    whole: Path, music: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = LatentDataset(whole)
     assert {clip.file for clip in data.clips} == {"a-song.flac", "c-score.mid", "e-known.wav"}
     assert sum(clip.file == "a-song.flac" for clip in data.clips) == 4, "two clips, and two of the copy"
-    out = tmp_path / "out"
-    prepare(music, out, base=str(tiny_base), clip_seconds=5.12, transpose=(2,), workers=1, shard_size=1)
-    assert contents(out) == contents(whole)
+    monkeypatch.chdir(tmp_path)
+    source, base = (os.path.relpath(place) for place in (music, tiny_base))
+    prepare(source, "out", base=base, clip_seconds=5.12, transpose=(2,), workers=1, shard_size=1)
+    assert contents(tmp_path / "out") == contents(whole)
+    assert str(music) not in (whole / "quarantine.jsonl").read_text(), "where the music lies is nobody's business"
 
 
 @pytest.mark.slow
@@ -80,7 +85,7 @@ def test_actors_make_it_too_though_the_run_is_killed(whole: Path, music: Path, t
     out = tmp_path / "out"
     words = command(music, out, tiny_base, "--engine", "ray", "--workers", "1", "--device", "cpu")
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-    run = subprocess.Popen(words, env=environment, start_new_session=True)
+    run = subprocess.Popen(words, env=environment, start_new_session=True, cwd=tmp_path)
     until = time.monotonic() + PATIENCE_S
     try:
         while not (out / "clips.jsonl").exists():
@@ -91,7 +96,7 @@ def test_actors_make_it_too_though_the_run_is_killed(whole: Path, music: Path, t
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
     first = (out / "shards" / "00000.safetensors").stat().st_mtime_ns
-    assert subprocess.run(words, env=environment, timeout=PATIENCE_S).returncode == 0
+    assert subprocess.run(words, env=environment, timeout=PATIENCE_S, cwd=tmp_path).returncode == 0
     assert (out / "shards" / "00000.safetensors").stat().st_mtime_ns == first, "what is done is not done again"
     assert contents(out) == contents(whole)
 

@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 from browser import REPOSITORY, fill, find_chromium, missing, served
 
+from musetune import LeadSheet
+from musetune.audio import save_audio, synthesize
+from musetune.planning.rules.orchestrate import orchestrate
+
 WAIT_MS = 120_000
 SIZES = {"wide": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
 
@@ -111,6 +115,33 @@ def test_another_take_and_a_loop_of_it(page: Any) -> None:
     page.locator("#edit-start").click()
     page.locator("#edit-result .mt-side", has_text="loop: bars 1-2").wait_for()
     assert page.locator("#edit-result audio[loop]").count() == 1
+
+
+def test_a_song_is_covered_and_it_is_said_what_was_kept(page: Any, tmp_path: Path) -> None:
+    sheet = LeadSheet.parse("| C | Am | F | G |", bpm=120, genre="pop")
+    notes = orchestrate(sheet, seed=3).arrangement.to_pretty_midi()
+    song = save_audio(tmp_path / "my song.wav", synthesize(notes, 16000, duration_s=sheet.duration_s), 16000)
+    page.locator("#edit-file input[type=file]").set_input_files(song)
+    page.locator("#edit-piece h2", has_text="my song").wait_for()
+    page.locator("#edit-sheet-part > button").click()
+    own = LeadSheet.parse("| C | Am7 | F | G7 |", key="C major", bpm=120).save(tmp_path / "own.json")
+    page.locator("#edit-sheet input[type=file]").set_input_files(own)
+    page.locator('#edit-piece .mt-pick[data-bar="4"] b', has_text="G7").wait_for()
+    page.get_by_label("Cover", exact=True).check()
+    page.locator("#edit-genre select").select_option("jazz")
+    page.locator("#edit-more > button").click()
+    fill(page, "edit-steps", "1")
+    fill(page, "edit-seed", "5")
+    page.locator("#edit-start").click()
+    page.locator("#edit-status", has_text="kept: chords").wait_for()
+    kept = page.locator("#edit-status").inner_text()
+    assert all(word in kept for word in ("beats", "melody", "loudness"))
+    page.locator("#edit-result .mt-side", has_text="cover, jazz").wait_for()
+    sound = "document.querySelector('#edit-result [data-side=\"A\"] audio')"
+    assert page.evaluate(f"() => {sound}.play().then(() => true)")
+    page.wait_for_function(f"() => {sound}.currentTime > 0.3")
+    assert page.evaluate(f"() => {sound}.duration") == pytest.approx(8.0, abs=0.3)
+    page.evaluate(f"() => {sound}.pause()")
 
 
 def test_what_is_wrong_is_said(page: Any) -> None:

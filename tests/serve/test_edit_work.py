@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 import soundfile
 from html_check import classes
 
+from musetune import LeadSheet
+from musetune.analysis.service.worker import AnalysisWorker
 from musetune.audio import save_audio
 from musetune.audio.loudness import true_peak
 from musetune.formats.songs import save_song
@@ -22,7 +25,7 @@ from musetune.pipeline.loop_sets import level_loops
 from musetune.pipeline.output import MuseTuneOutput
 from musetune.serve import edit_markup, markup
 from musetune.serve.edit_order import EditOrder, read_stretches
-from musetune.serve.edit_work import EditSource, edit
+from musetune.serve.edit_work import EditSource, correct_source, edit
 from musetune.serve.errand import Errand, StoppedError
 from musetune.serve.history import TakeHistory
 from musetune.serve.work import Order, Take, load, play
@@ -138,14 +141,15 @@ def test_notes_of_a_file_reach_the_pipeline(
     notes = Arrangement(source.sheet.grid, {"lead": Stem(73, (StemNote(4.0, 4.0, 72),))})
     midi, asked = save_song(source.sheet, notes, tmp_path / "notes.mid"), []
 
-    def repaint(**options: Any) -> Any:  # whether they are heard is tested where a stretch is made
+    def stop(**options: Any) -> Any:  # whether they are heard is tested where a stretch is made
         asked.append(options["arrangement"])
         raise StoppedError
 
-    monkeypatch.setattr(pipe, "repaint", repaint)
-    with pytest.raises(StoppedError):
-        edit(pipe, source, EditOrder("repaint", "2", notes=str(midi)), tmp_path)
-    assert asked == [notes]
+    for order in (EditOrder("repaint", "2", notes=str(midi)), EditOrder("extend", after=1, notes=str(midi))):
+        monkeypatch.setattr(pipe, order.kind, stop)
+        with pytest.raises(StoppedError):
+            edit(pipe, source, order, tmp_path)
+    assert asked == [notes, notes]
     with pytest.raises(ValueError, match="stems are read from"):
         edit(pipe, source, EditOrder("repaint", "2", notes=str(source.sound)), tmp_path)
 
@@ -193,7 +197,7 @@ def test_a_cover_keeps_what_is_asked_and_says_how_well(pipe: Any, source: EditSo
     result = edit(pipe, source, order, tmp_path)
     (take,) = result.takes
     assert (take.sheet.chord_labels, take.sheet.genre) == (source.sheet.chord_labels, "jazz")
-    assert result.note.startswith("kept: ")
+    assert result.note.startswith("As MuseTune's own listener hears it, kept: ")
     assert order.title() == "cover, jazz"
 
 
@@ -255,6 +259,19 @@ def test_bars_are_put_in_front_of_a_recording_that_begins_within_a_bar(
     after, _ = sound(take.files["WAV"])
     kept = slice(round(0.05 * rate), round(5.9 * rate))
     assert np.array_equal(before[kept], after[round(3.0 * rate) :][kept])
+
+
+def test_a_lead_sheet_takes_the_place_of_what_was_heard(pipe: Any, source: EditSource, tmp_path: Path) -> None:
+    sheet = LeadSheet.parse("| C | Dm | F | G |", key="C major", bpm=160)
+    (tmp_path / "takes").mkdir()
+    with closing(AnalysisWorker()) as worker:
+        own = correct_source(source, sheet.save(tmp_path / "own.json"), worker)
+        with pytest.raises(ValueError, match="give the sheet of the whole"):
+            correct_source(source, sheet.slice(0, 8).save(tmp_path / "half.json"), worker)
+    assert own.sheet.chord_labels == ["C:maj", "D:min", "F:maj", "G:maj"]
+    assert (own.sound, own.latents, own.order.prompt) == (source.sound, source.latents, source.order.prompt)
+    (take,) = edit_takes(pipe, own, EditOrder("repaint", "3", steps=1), tmp_path / "takes")
+    assert take.sheet.chord_labels == own.sheet.chord_labels
 
 
 def test_the_tab_takes_over_a_take_and_gives_takes(pipe: Any, source: EditSource, tmp_path: Path) -> None:

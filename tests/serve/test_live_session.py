@@ -277,6 +277,8 @@ def test_the_routes_play_change_and_stop(full_base: Path) -> None:
             (token,) = stage._sessions
             busy = await client.post("/musetune/live", json={})
             wrong = await client.post(f"/musetune/live/{token}", json={"settings": {"chords": "Hm"}})
+            while not stage._sessions[token]._sent_s:  # what it began with is on its way
+                await asyncio.sleep(0.01)
             for heard in range(1, 400):
                 changed = await client.post(
                     f"/musetune/live/{token}", json={"heard_s": heard, "settings": {"chords": "V", "bpm": 240}}

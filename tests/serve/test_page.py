@@ -242,6 +242,7 @@ def test_one_piece_of_work_at_a_time(page: Any) -> None:
     assert {fn.name for fn in heavy} == {
         "generate",
         "analyse",
+        "correct",
         "plan",
         "apply",
         "notes",

@@ -106,7 +106,7 @@ def test_a_take_is_the_one_that_this_machine_makes(mono: RemotePipeline, here: A
         EditOrder("repaint", "2", "Dm7 G7", "dark jazz", seed=5, steps=2),
         EditOrder("extend", chords="ii7", before=1, after=1, steps=1),
         EditOrder("vary", amount=0.5, seed=3, steps=2),
-        EditOrder("cover", genre="jazz", keep=("chords", "melody", "loudness"), steps=1),
+        EditOrder("cover", genre="jazz", keep=("chords", "loudness"), steps=1),
         EditOrder("loop", "1-2", loops=2, steps=1),
     ],
     ids=lambda order: order.kind,
@@ -119,7 +119,7 @@ def test_an_edit_is_the_one_that_this_machine_makes(
     for one, other in zip(ours.takes, theirs.takes, strict=True):
         assert_same_sound(one.files["WAV"], other.files["WAV"], rounding=3)
         assert one.sheet == other.sheet
-    assert theirs.note.startswith("kept: ") == (order.kind == "cover")
+    assert ("kept: " in theirs.note) == (order.kind == "cover")
     assert [word for word in theirs.note.split() if word.isalpha()] == [w for w in ours.note.split() if w.isalpha()]
 
 

@@ -19,6 +19,7 @@ from musetune.datasets.annotation.manifest import ManifestSong, hash_songs, read
 from musetune.datasets.annotation.shards import FINGERPRINT, QUARANTINE, SCHEMA, AnnotationFolder
 from musetune.datasets.engines import Engine, check_engine, map_items
 from musetune.datasets.fingerprint import fingerprint
+from musetune.datasets.latent_encoder import absolute_base
 from musetune.hub.locate import find_base
 from musetune.symbols.json_values import JsonObject
 
@@ -69,7 +70,8 @@ def annotate(
     if shard_size < 1:
         raise ValueError(f"shard_size={shard_size} is less than 1: give the songs of a shard, such as 64")
     songs = read_manifest(source)
-    options = AnnotationOptions(beats, latents, clip_seconds, device or "cpu")
+    base = None if latents is None else absolute_base(latents)
+    options = AnnotationOptions(beats, base, clip_seconds, device or "cpu")
     info: JsonObject = {"schema": SCHEMA, "analyser": analyser_version(), "beats": beats, "latents": latents}
     if latents is not None:
         info |= {"clip_seconds": clip_seconds, FINGERPRINT: fingerprint(find_base(latents))}

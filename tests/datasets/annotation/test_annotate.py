@@ -217,6 +217,33 @@ def test_a_driver_that_is_killed_on_ray_goes_on_at_the_next_shard(
         assert contents(out)[name] == data, name
 
 
+@pytest.mark.cluster
+def test_a_node_that_is_killed_leaves_its_songs_to_the_others(
+    annotated: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 of one of three nodes with an actor at work, though nowhere is a core free for another actor."""
+    pytest.importorskip("ray")
+    from ray_nodes import SETTINGS, ray_nodes
+
+    monkeypatch.setenv("RAY_AUTH_MODE", SETTINGS["RAY_AUTH_MODE"])
+    base = json.loads((annotated / "annotations.json").read_text())["latents"]
+    out = tmp_path / "ray"
+    words = (collection, out, "--latents", base, "--clip-seconds", "5.12", "--shard-size", "2", "--engine", "ray")
+    with ray_nodes([0, 1, 1]) as nodes:
+        process = begin(*words, "--workers", "2", "--address", nodes.address)
+        try:
+            wait_until(lambda: process.poll() is not None or all(actors(node.pid) for node in nodes.nodes[1:]))
+            nodes.kill(nodes.nodes[2])
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    assert contents(out).keys() == contents(annotated).keys()
+    for name, data in contents(annotated).items():
+        assert contents(out)[name] == data, name
+
+
 def actors(driver: int) -> list[int]:
     """Process ids of the actors of a driver's own cluster that have an analyser's process: they are at work."""
     parents = {}
