@@ -428,13 +428,15 @@ def style_table(report: dict[str, Any]) -> str:
 
 
 def section_table(report: dict[str, Any]) -> str:
-    """How alike bars are in all plans, in held-out songs, and in each style's plans."""
+    """How alike bars are in held-out songs, in all plans, and, as means, in each style's plans."""
     names = ("within", "same label", "other label")
     lines = ["| bars of | within a section | sections of one label | two labels |", "|---|---|---|---|"]
     found = report["similarity"]
     order = ["songs", "plans", *sorted(who for who in found["within"] if who.startswith("style "))]
     for who in order:
-        cells = [_triple(found[name].get(who)) for name in names]
+        values = [found[name].get(who) for name in names]
+        few = who.startswith("style ")  # a song or two, of which no interval speaks
+        cells = [_number(v and v["mean"], 2) if few else _triple(v) for v in values]
         title = {"songs": "held-out songs (POP909)", "plans": "all plans"}.get(who, who.removeprefix("style "))
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)

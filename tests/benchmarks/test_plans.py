@@ -184,7 +184,8 @@ def test_leads_and_bars_of_each_style_stand_beside_held_out_songs(tmp_path: Path
     file.write_text(json.dumps(report))
     assert plans_parts.main(["--report", str(file), "--table", "styles"]) == json.loads(file.read_text())
     assert "| disco | lead (pop) | 0.00 / – / – | 2.0 / 2.0 |" in plans_parts.style_table(report)
-    assert "| disco | 1.00 (1.00–1.00)" in plans_parts.section_table(report)
+    assert "| all plans | 1.00 (1.00–1.00) |" in plans_parts.section_table(report)
+    assert "| disco | 1.00 | – |" in plans_parts.section_table(report)
     with pytest.raises(SystemExit):
         plans_parts.main([])
 

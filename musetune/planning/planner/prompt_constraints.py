@@ -121,7 +121,7 @@ def _prior(reading: PromptReading, meters: tuple[str, ...], rng: random.Random) 
     prior = StylePrior(
         tuple((meter, weights[meter]) for meter in meters if meter in weights),
         changes,
-        None if reading.dense or reading.palette == 1 else style.hold or USUAL_HOLD,
+        None if reading.palette == 1 else style.hold or (None if reading.dense else USUAL_HOLD),
         shares,
         reading.palette,
         home=(style.ending or ("turnaround" if style.genre and style.genre[0] in ROUND else "home")) == "home",

@@ -26,6 +26,7 @@ ALIKE = 0.02  # densities this near ask for nothing
 EIGHTH, LEAST = 2, 4  # steps; the shortest note that is struck twice
 HIGHER, LOWER = 2, -2  # semitones of lift from which chords are turned
 SLACK = 1e-6
+TOUCHING = 0.1  # beats of silence over which a note goes on where the next one is left out
 HAT, TAMBOURINE = 42, 54
 CYMBALS = (42, 46, 51, 70, 44)
 LEAD_TOP, CHORD_TOP, CHORD_BOTTOM = 88, 83, 45  # MIDI pitches within which sections move
@@ -130,8 +131,7 @@ def _thin(section: _Section, most: float, sheet: LeadSheet) -> None:
         at = next(i for i, other in enumerate(groups) if other is group)
         end = max(note.start + note.beats for note in group)
         before = groups[at - 1]
-        touching = max(note.start + note.beats for note in before) >= group[0].start - 0.1
-        if touching:
+        if max(note.start + note.beats for note in before) >= group[0].start - TOUCHING:
             before[:] = [replace(note, beats=end - note.start) for note in before]
         del groups[at]
 
@@ -147,7 +147,7 @@ def _strength(place: BandBar, step: float) -> int:
 def _thicken(player: str, section: _Section, least: float) -> None:
     """Strike again what is long, the longest first, until a bar has ``least`` notes in the mean or all are short."""
     if player in ("keys", "guitar") and section.rate < least - SLACK:
-        section.groups = [[_doubled(group) for group in bar] for bar in section.groups]
+        section.groups = [[_with_octave(group) for group in bar] for bar in section.groups]
     while section.rate < least - SLACK:
         if player == "drums":
             if not _stroke(section):
@@ -171,15 +171,12 @@ def _thicken(player: str, section: _Section, least: float) -> None:
         groups[at : at + 1] = [[replace(note, beats=away) for note in group], again]
 
 
-def _doubled(group: Group) -> Group:
+def _with_octave(group: Group) -> Group:
     """A chord with its lowest note an octave higher as well, where the hand has room."""
     low = min(group, key=lambda note: note.pitch)
-    room = 2 < len(group) < MOST_VOICES and low.pitch + 12 <= CHORD_TOP
-    return (
-        [*group, replace(low, pitch=low.pitch + 12)]
-        if room and low.pitch + 12 not in {n.pitch for n in group}
-        else group
-    )
+    high = low.pitch + 12
+    room = 2 < len(group) < MOST_VOICES and high <= CHORD_TOP and high not in {note.pitch for note in group}
+    return [*group, replace(low, pitch=high)] if room else group
 
 
 def _stroke(section: _Section) -> bool:
@@ -212,7 +209,7 @@ def _move(player: str, sections: Sequence[_Section]) -> None:
     for one in sections:
         lift = one.bars[0].shape.lift
         if player in ("keys", "guitar"):
-            one.groups = [[_turned(group, lift) for group in bar] for bar in one.groups]
+            one.groups = [[_next_inversion(group, lift) for group in bar] for bar in one.groups]
         elif player == "lead" and one.rate:
             lower = [s.height for s in sections if s.rate and s.bars[0].shape.lift < lift - 1]
             top = max(note.pitch for bar in one.groups for group in bar for note in group)
@@ -220,7 +217,7 @@ def _move(player: str, sections: Sequence[_Section]) -> None:
                 one.groups = [[[replace(n, pitch=n.pitch + 12) for n in group] for group in bar] for bar in one.groups]
 
 
-def _turned(group: Group, lift: int) -> Group:
+def _next_inversion(group: Group, lift: int) -> Group:
     """A chord in its next inversion above or below; one or two notes stay as they are."""
     if len(group) < 3:
         return group

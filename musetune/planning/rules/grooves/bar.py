@@ -156,7 +156,7 @@ class GrooveBar:
                 if sign in LOUDNESS and self.density >= LEAST_DENSITY[sign]:
                     yield Hit(step, drum, LOUDNESS[sign])
 
-    def heard(self, pattern: str, compound: str | None = None, levels: tuple[str, str] = ("", "")) -> str:
+    def sounding_line(self, pattern: str, compound: str | None = None, levels: tuple[str, str] = ("", "")) -> str:
         """A pattern laid into this bar, without the signs for which it is too sparse: the note before goes on.
 
         Args:
@@ -181,7 +181,7 @@ class GrooveBar:
         self, pattern: str, compound: str | None = None, levels: tuple[str, str] = ("", "")
     ) -> Iterator[tuple[float, float, str, Chord]]:
         """(step, steps, sign, chord) of every sign heard: ``-`` holds it, and a change of harmony strikes it again."""
-        line = self.heard(pattern, compound, levels)
+        line = self.sounding_line(pattern, compound, levels)
         for step, sign in enumerate(line):
             if sign in ".-":
                 continue

@@ -24,7 +24,7 @@ def pattern(
     loudness: float = 0.75,
 ) -> Iterator[Strike]:
     """One bar of signs; a change of harmony inside a held note strikes the new bass."""
-    line = bar.heard(signs, compound, levels)
+    line = bar.sounding_line(signs, compound, levels)
     for step, steps, sign, chord in bar.places(signs, compound, levels):
         struck = line[int(step)] == sign and step == int(step)
         pitch = bass_note(chord) + degree(chord, sign if struck else "R")

@@ -18,10 +18,10 @@ MOST_VOICES, ABOVE = 5, 7  # notes of a hand; semitones above its range that the
 
 
 def _close(bar: GrooveBar) -> Voicing:
-    return lambda chord: _doubled(bar, close_near(chord, bar.before, *bar.span))
+    return lambda chord: _with_octave(bar, close_near(chord, bar.before, *bar.span))
 
 
-def _doubled(bar: GrooveBar, voices: list[int]) -> list[int]:
+def _with_octave(bar: GrooveBar, voices: list[int]) -> list[int]:
     """A close chord, in a full bar with its lowest tone an octave higher where the hand has room."""
     high = voices[0] + 12
     room = len(voices) < MOST_VOICES and high not in voices and high <= bar.span[1] + ABOVE

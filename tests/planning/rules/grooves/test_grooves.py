@@ -350,7 +350,7 @@ def test_a_full_section_has_more_notes_than_a_sparse_one(player: str) -> None:
 
 def test_a_note_goes_on_where_a_sparse_bar_leaves_the_next_one_out() -> None:
     bar = replace(FULL, density=0.3)
-    assert bar.heard("R-R-.5--", None, ("  1  2  ", "")).startswith("R---....")
+    assert bar.sounding_line("R-R-.5--", None, ("  1  2  ", "")).startswith("R---....")
     line = list(BASS["root_eighths"](bar))
     assert [(note.step, note.steps) for note in line] == [(0, 4), (4, 4), (8, 4), (12, 4)]
 
