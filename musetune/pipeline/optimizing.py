@@ -107,8 +107,8 @@ def compile_unet(pipe: Any, backend: str | Callable[..., Any] = "inductor") -> N
 
     unet = pipe.adapter_manager.unet
     unet.compile(dynamic=True, backend=backend)
-    rows, options = int(unet.config.sample_size), {"num_inference_steps": 1}
-    with torch.fx.experimental._config.patch(use_duck_shape=False):
+    rows, options = int(unet.config.sample_size), dict[str, Any](num_inference_steps=1)
+    with torch.fx.experimental._config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # made at run time
         for length in (rows, rows - 1):
             seconds = length * pipe.row_s
             if pipe.adapter is not None:

@@ -71,6 +71,10 @@ class FileReader:
         place.unlink()
         return (wave[0] if len(wave) == 1 else wave), int(reply["rate"])
 
+    def depth(self, path: Path) -> str:
+        """How a recording's samples are held, as `bit_depth` says. Raises ValueError as that does."""
+        return str(self._reply("depth", path, path)["depth"])
+
     def _ask(self, what: str, path: Path, place: Path) -> Path:
         for remark in self._reply(what, path, place)["remarks"]:
             log.warning("%s", remark)
@@ -105,6 +109,10 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     path, place = Path(request["path"]), Path(request["place"])
     if request["what"] == "sound":
         return {"rate": _decode(path, place, request["max_seconds"])}
+    if request["what"] == "depth":
+        from musetune.audio import bit_depth
+
+        return {"depth": bit_depth(path)}
     with collected() as remarks:
         if request["what"] == "sheet":
             from musetune.symbols import LeadSheet

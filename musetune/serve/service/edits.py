@@ -54,7 +54,7 @@ def repaint(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_sec
         harmonic_progression=body.harmonic_progression,
         **options,
     )
-    return _write(context, body, output, began)
+    return _write(context, body, output, began, inputs.depth())
 
 
 def extend(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
@@ -76,7 +76,7 @@ def extend(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seco
         after_seconds=body.after_seconds,
         **options,
     )
-    return _write(context, body, output, began)
+    return _write(context, body, output, began, inputs.depth())
 
 
 def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
@@ -188,8 +188,13 @@ def _given(piece: AudioInput, sheet: LeadSheet) -> dict[str, Any]:
     }
 
 
-def _write(context: JobContext, body: EditBody, output: Any, began: float) -> Mapping[str, Any]:
-    """Write the edited recording at its own rate and channels; what came out as plain values."""
+def _write(
+    context: JobContext, body: EditBody, output: Any, began: float, depth: str | None = None
+) -> Mapping[str, Any]:
+    """Write the edited recording at its own rate, channels and depth; what came out as plain values.
+
+    What the edit keeps stays as loud as it was, up to full scale.
+    """
     from musetune.audio.loudness import set_loudness
 
     context.step("writing")
@@ -198,7 +203,9 @@ def _write(context: JobContext, body: EditBody, output: Any, began: float) -> Ma
     if body.lufs is not None:
         audio = set_loudness(audio, rate, body.lufs)
     length = audio.shape[-1] / rate
-    files = write_audio(folder, "audio", audio, rate) | write_sheet(folder, output.lead_sheet, output.arrangement)
+    most = 1.0 if body.lufs is None else 0.99
+    files = write_audio(folder, "audio", audio, rate, most=most, depth=depth)
+    files |= write_sheet(folder, output.lead_sheet, output.arrangement)
     files |= write_latents(folder, output.latents)
     result = {"seconds": length, "sampling_rate": rate, "seed": body.seed}
     result["channels"] = 1 if audio.ndim == 1 else len(audio)

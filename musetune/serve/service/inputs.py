@@ -83,6 +83,11 @@ class Inputs:
             None if song is None else load_arrangement(song),
         )
 
+    def depth(self) -> str | None:
+        """How the recording's samples are held, "PCM_16", "PCM_24" or "FLOAT"; None where it is another job's."""
+        path = self._find("audio")
+        return None if path is None else self._apart(lambda: self.reader.depth(path), self.reader.kill)
+
     def style(self) -> tuple[np.ndarray, int] | None:
         """The clip whose sound is meant, and its rate in Hz; None where none came along. Raises ValueError."""
         if (path := self._find("style_audio")) is None:

@@ -104,14 +104,33 @@ def finish_loops(
 
 
 def write_audio(
-    folder: Path, stem: str, audio: np.ndarray, rate: int, formats: Collection[str] = AUDIO_FORMATS
+    folder: Path,
+    stem: str,
+    audio: np.ndarray,
+    rate: int,
+    formats: Collection[str] = AUDIO_FORMATS,
+    *,
+    most: float = 0.99,
+    depth: str | None = None,
 ) -> dict[str, str]:
-    """Write audio in several formats; names of files by stem and format."""
+    """Write audio in several formats; names of files by stem and format.
+
+    Args:
+        folder: Where to.
+        stem: Of the files' names.
+        audio: Samples (n,) or (channels, n).
+        rate: Theirs, Hz.
+        formats: WAV, FLAC, MP3, OGG.
+        most: The highest peak; louder sound is turned down to it as a whole.
+        depth: Of WAV, and as far as it can of FLAC, as of `save_audio`; None: 16 bit.
+    """
     from musetune.audio import save_audio
 
     peak = float(abs(audio).max()) if audio.size else 0.0
-    audio = audio / max(1.0, peak / 0.99)
-    return {f"{stem}.{kind}": save_audio(folder / f"{stem}.{kind}", audio, rate).name for kind in formats}
+    audio = audio / max(1.0, peak / most)
+    depths = {"wav": depth, "flac": "PCM_24" if depth == "FLOAT" else depth}
+    paths = {kind: folder / f"{stem}.{kind}" for kind in formats}
+    return {path.name: save_audio(path, audio, rate, kind, depths.get(kind)).name for kind, path in paths.items()}
 
 
 def write_zip(folder: Path, name: str, sounds: Mapping[str, np.ndarray], rate: int) -> dict[str, str]:

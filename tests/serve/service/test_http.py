@@ -137,8 +137,14 @@ def test_edits_of_a_job_and_of_a_recording(client: ServiceClient, tmp_path: Path
         wave, rate = soundfile.read(client.save(client.wait(job.id, PATIENCE_S).id, "audio", tmp_path / "soft.wav"))
         assert pyloudnorm.Meter(rate).integrated_loudness(wave) == pytest.approx(-30, abs=0.5)
     whole = LeadSheet.parse("| C | F |", bpm=240).save(tmp_path / "whole.mid")
-    job = client.repaint(tmp_path / "after.wav", lead_sheet_file=whole, seconds=[[0, 0.5]], **steps)
+    fine = tmp_path / "fine.wav"
+    soundfile.write(fine, after / abs(after).max(), rate, subtype="PCM_24")
+    job = client.repaint(fine, lead_sheet_file=whole, seconds=[[0, 0.5]], **steps)
     assert client.wait(job.id, PATIENCE_S).result["channels"] == 2
+    edited = client.save(job.id, "audio", tmp_path / "edited.wav")
+    assert soundfile.info(edited).subtype == "PCM_24"
+    (own, _), (kept, _) = (soundfile.read(path, dtype="int32", start=int(0.6 * rate)) for path in (fine, edited))
+    assert (own == kept).all(), "24 bits, and as loud as they were"
     noise = tmp_path / "noise.mp3"
     noise.write_bytes(os.urandom(3000))
     with pytest.raises(ServiceError, match=r"audio\.mp3") as caught:
