@@ -132,7 +132,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]], machine: str) -> None:
     """Put rows into a file of docs/results/, whose words stay; what was measured before gives way to the new."""
     record = json.loads(path.read_text()) if path.exists() else {}
-    kept = {key(row): row for row in record.get("rows", []) if len(row) == len(columns)} | {key(row): list(row) for row in rows}
+    old = [row for row in record.get("rows", []) if len(row) == len(columns)]
+    kept = {key(row): row for row in old} | {key(row): list(row) for row in rows}
     record |= {"machine": machine, "columns": list(columns), "rows": []}
     head = json.dumps({name: value for name, value in record.items() if name != "rows"}, indent=1, ensure_ascii=False)
     lines = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in kept.values())

@@ -878,8 +878,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             loop: the last bar flows into the first, and the audio lasts whole bars to the sample; the sheet is whole
                 bars of one meter from a downbeat at time 0. A progression is played once where no length is given.
             style_audio: a clip whose sound is meant: a path, a result, or floats (samples,) or (channels, samples)
-                with their rate in Hz. The base's CLAP hears it in place of the words; T5 goes on reading the prompt.
-            style_strength: 0–1, the clip's share beside the words in CLAP's embedding; 1.
+                with their rate in Hz. The base's CLAP hears it in place of the words; T5 goes on reading the prompt,
+                unless the base has a ``style_projection``.
+            style_strength: 0–1, the clip's share beside the words; 1: nothing else is heard of the words by CLAP, nor,
+                with a ``style_projection``, by T5.
             callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
                 returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.

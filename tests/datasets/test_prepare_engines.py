@@ -72,7 +72,7 @@ def test_processes_make_what_one_makes(
     assert sum(clip.file == "a-song.flac" for clip in data.clips) == 4, "two clips, and two of the copy"
     monkeypatch.chdir(tmp_path)
     source, base = (os.path.relpath(place) for place in (music, tiny_base))
-    prepare(source, "out", base=base, clip_seconds=5.12, transpose=(2,), workers=1, shard_size=1)
+    prepare(source, "out", base=base, clip_seconds=5.12, transpose=(2,), workers=2, shard_size=1)
     assert contents(tmp_path / "out") == contents(whole)
     assert str(music) not in (whole / "quarantine.jsonl").read_text(), "where the music lies is nobody's business"
 
@@ -83,7 +83,7 @@ def test_actors_make_it_too_though_the_run_is_killed(whole: Path, music: Path, t
     """kill -9 of the driver with all that it started, once a shard is there; the next run goes on."""
     pytest.importorskip("ray")
     out = tmp_path / "out"
-    words = command(music, out, tiny_base, "--engine", "ray", "--workers", "1", "--device", "cpu")
+    words = command(music, out, tiny_base, "--engine", "ray", "--workers", "2", "--device", "cpu")
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     run = subprocess.Popen(words, env=environment, start_new_session=True, cwd=tmp_path)
     until = time.monotonic() + PATIENCE_S

@@ -84,9 +84,13 @@ class Inputs:
         )
 
     def depth(self) -> str | None:
-        """How the recording's samples are held, "PCM_16", "PCM_24" or "FLOAT"; None where it is another job's."""
-        path = self._find("audio")
-        return None if path is None else self._apart(lambda: self.reader.depth(path), self.reader.kill)
+        """How the recording's samples are held: "PCM_16", "PCM_24" or "FLOAT"."""
+        from musetune.audio import bit_depth
+
+        if (path := self._find("audio")) is not None:
+            return self._apart(lambda: self.reader.depth(path), self.reader.kill)
+        own = self._find("job-audio")  # the service wrote it
+        return None if own is None else bit_depth(own)
 
     def style(self) -> tuple[np.ndarray, int] | None:
         """The clip whose sound is meant, and its rate in Hz; None where none came along. Raises ValueError."""

@@ -145,6 +145,9 @@ def test_edits_of_a_job_and_of_a_recording(client: ServiceClient, tmp_path: Path
     assert soundfile.info(edited).subtype == "PCM_24"
     (own, _), (kept, _) = (soundfile.read(path, dtype="int32", start=int(0.6 * rate)) for path in (fine, edited))
     assert (own == kept).all(), "24 bits, and as loud as they were"
+    again = client.repaint(source_job=job.id, lead_sheet_file=whole, seconds=[[0, 0.5]], **steps)
+    twice = client.save(client.wait(again.id, PATIENCE_S).id, "audio", tmp_path / "twice.wav")
+    assert soundfile.info(twice).subtype == "PCM_24"
     noise = tmp_path / "noise.mp3"
     noise.write_bytes(os.urandom(3000))
     with pytest.raises(ServiceError, match=r"audio\.mp3") as caught:
