@@ -31,9 +31,9 @@ def chords_in(prompt: str) -> str | None:
         >>> chords_in("A B A form"), chords_in("I want I don't know what") is None
         (None, True)
     """
-    for pattern in _ROWS:
-        for match in pattern.finditer(prompt):
-            chords = [chord for chord in re.split(_GAP, match[0]) if chord]
+    for one, row in zip((_NAME, _NUMERAL), _ROWS, strict=True):
+        for match in row.finditer(prompt):
+            chords = re.findall(one, match[0])
             if not _is_progression(chords, prompt[max(0, match.start() - 40) : match.start()], prompt[match.end() :]):
                 continue
             text = " ".join(chords).replace("♯", "#").replace("♭", "b")
@@ -51,6 +51,10 @@ def _is_progression(chords: list[str], before: str, after: str) -> bool:
     called = _CALLED.search(before) is not None or re.match(r"\s*(?:chords?|progression|changes|loop|vamp)\b", after)
     if len(chords) < (2 if called else LEAST):
         return False
+    if re.match(r"\s+(?:major|minor|maj|min|sharp|flat)\b", after) or re.search(r"\b(?:part|movement|act)s? $", before):
+        return False
+    if len(chords) == 2 and chords[0] == "A" and re.search(r"(?:^|[.!?]\s*)$", before):
+        return False  # "A G chord vamp" has one
     if all(_FORM.fullmatch(chord) for chord in chords):
         new = list(dict.fromkeys(chords))
         form = new == [chr(ord("A") + index) for index in range(len(new))] or re.match(

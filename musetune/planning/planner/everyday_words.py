@@ -22,6 +22,8 @@ from musetune.planning.planner.style_spelling import respell
 from musetune.planning.planner.tempo_words import tempo_range
 from musetune.planning.planner.vocabulary import MODES, TONICS
 from musetune.symbols import GENRES, Key
+from musetune.symbols.arrangement import STEMS
+from musetune.symbols.meter import METERS
 
 SONG_BARS = 16  # fewest bars of a song whose length nobody named
 TWO = 2  # most chords in a bar
@@ -44,7 +46,7 @@ class MoodWords:
     chords: int | None = None
 
 
-POP, CLASSICAL, FOUR = ("pop",), ("classical",), ("4/4",)
+CLASSICAL, FOUR = ("classical",), ("4/4",)
 MOODS = (  # tempi of moods, where neither number nor word tells the tempo
     MoodWords(r"bang(?:er|ing)|hype|pumping|party|energetic|workout", (118, 140)),
     MoodWords(r"angry|furious|rage|aggressive|frantic|chase", (116, 176)),
@@ -87,6 +89,10 @@ NOT_MEANT = (
         re.IGNORECASE,
     )
 )
+NOT_IN = re.compile(  # "not in 4/4"
+    r"\b(?:not|no|never|isn't|without|anything but)(?: in)?(?: an?| the| any)? <meter:(\d+/\d+)>", re.IGNORECASE
+)
+NEGATED = re.compile(r"(?:not|no|without|never|isn't|anything)\b", re.IGNORECASE)
 NOT_MEANT_IN_FORM = re.compile(  # "no bridge" leaves a section out
     rf"(?!\b(?:no|without(?: an?| any)?) (?:pre|verse|chorus|refrain|hook|bridge|intro|outro|coda|drop|build|break|"
     rf"solo|interlude))(?:{NOT_MEANT.pattern})",
@@ -109,7 +115,10 @@ BLUES_FORM = re.compile(  # of other styles than blues
 TWELVE_BAR = re.compile(
     r"\b(?:12|twelve)[- ]bar\b(?! (?:intro|outro|verse|chorus|bridge|solo|loop|section))", re.IGNORECASE
 )
-KEY_CHANGE = re.compile(r"\b(?:key change|change of key|modulat(?:es?|ing|ion)|truck driver)\b", re.IGNORECASE)
+KEY_CHANGE = re.compile(
+    r"\b(?:key change|change of key|modulat(?:es?|ing|ion) (?:up|to|into)|truck[- ]driver'?s? (?:gear|modulation))\b",
+    re.IGNORECASE,
+)
 STATED_BPM = re.compile(r"<(\d)><(\d)><(\d)> bpm")
 BEATS = re.compile(r"\bbeats? (?:per|a|each|every|in|to)\b")  # of a bar, no style
 PLAIN_GENRE = _any(*GENRES)
@@ -118,8 +127,8 @@ NOT_HAPPY = _any(
     "sad", "dark", "melanchol\\w+", "bitter\\w*", "but", "then", "tense", "creepy", "spooky", "moody", "wistful"
 )
 NAMED_LENGTH = _any(
-    r"bars?|seconds|minutes?|loops?|riffs?|licks?|jingles?|short\w*|brief|tiny|little|snippet|intro|outro|cue|vamp|phrase|sting",
-    r"idea|sketch|[a-d]{3,6}|verse|chorus|bridge|form",
+    r"bars?|seconds|minutes?|loops?|riffs?|licks?|jingles?|short\w*|brief|tiny|snippet|intro|outro|cue|vamp|phrase|sting",
+    r"little (?:tune|piece|ditty)|idea|sketch|a[ab][a-d]{1,4}|verse|chorus|bridge|form",
 )
 NAMED_MODE = _any(
     "major|minor|sad|melanchol\\w+|dark|gloomy|sorrowful|mournful|tragic|brooding|wistful|lonely|tearful|bleak|ominous|sombre",
@@ -192,11 +201,13 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
         True
     """
     shared = plain_modes(plain_genres(shared_words(normalise(RNB.sub("rnb", prompt)))))
+    excluded_meters = set(NOT_IN.findall(shared))
+    shared = NOT_IN.sub(" ", shared)
     text = NOT_MEANT.sub(" ", shared)
-    left_out = " ".join(NOT_MEANT.findall(shared)).lower()
+    left_out = " ".join(match for match in NOT_MEANT.findall(shared) if NEGATED.match(match)).lower()
     given = () if pinned is None else styles_called(pinned, styles)
     in_text = styles_in(BEATS.sub(" ", text), styles)
-    text, remarks = respell(text, in_text, styles)
+    text, remarks = respell(text, (*given, *in_text), styles)
     if remarks:
         in_text = styles_in(BEATS.sub(" ", text), styles)
     found, mood = tuple(dict.fromkeys((*given, *in_text))), _mood(text)
@@ -215,6 +226,10 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
     usual_meters = tuple(meter for meter, _ in style.meters) or (CLASSICAL_METERS if classical else FOUR)
     if re.search(r"\bshuffle\b", text) and "4/4" in usual_meters and "12/8" not in usual_meters:
         usual_meters += ("12/8",)  # a shuffle is written in either
+    if excluded_meters:
+        usual_meters = tuple(meter for meter in usual_meters if meter not in excluded_meters) or tuple(
+            meter for meter in METERS if meter not in excluded_meters
+        )
     mode_named = any(mode in text for mode in ("<mode:", *(f"{name}>m" for name in TONICS))) or (
         NAMED_MODE.search(text) is not None or len({key.tonic for key in keys}) > 1
     )
@@ -224,7 +239,10 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
     palette = PALETTE.search(text)
     dense = DENSE.search(text) is not None
     meters = tuple(dict.fromkeys(re.findall(r"<meter:(\d+/\d+)>", text)))
-    players = dict.fromkeys((*players_called(pinned or ""), *player_words(shared.lower(), text.lower())))
+    own = players_called(pinned or "")
+    pinned_players = {player for player in STEMS if any(player in name.split()[:2] for name in own)}
+    worded = player_words(shared.lower(), text.lower())
+    players = dict.fromkeys((*own, *(name for name in worded if not pinned_players & set(name.split()[:2]))))
     most = None if style.chords_a_bar is None else max(1, math.ceil(style.chords_a_bar[2]))
     length_named = NAMED_LENGTH.search(text) is not None
     return PromptReading(
@@ -260,18 +278,6 @@ def _contradictions(text: str, style: SongStyle, meters: tuple[str, ...]) -> tup
             "the lead sheet afterwards"
         )
     return tuple(out)
-
-
-def named_style(prompt: str, styles: str | PathLike | None = None) -> SongStyle | None:
-    """What the styles that a prompt names say together, under the first one's name; None where it names none.
-
-    Example:
-        >>> style = named_style("a slow bossa nova in D minor")
-        >>> style.style, style.feel.kind, style.instrument('lead')
-        ('bossa nova', 'straight', 'flute')
-    """
-    reading = read_everyday_words(prompt, styles)
-    return reading.style if reading.styled else None
 
 
 def _with_blues_form(style: SongStyle, text: str, prompt: str, file: str | PathLike | None) -> SongStyle:

@@ -148,7 +148,8 @@ def read_form(prompt: str) -> WordedForm:
     bars, seconds = totals.get("bars"), totals.get("seconds")
     letters = _letters(prompt)
     if letters and (edges := _edges(text)) and all(name in EDGES for name, _ in names):
-        return WordedForm(_with_edges(letters, edges, bars), None if bars else bars, seconds, left_out=left_out)
+        edged = _with_edges(letters, edges, bars)
+        return WordedForm(edged, None if all(count for _, count in edged) else bars, seconds, left_out=left_out)
     sections = names or letters or _known(text) or _one_part(text) or _with_part(text)
     sections = tuple(section for section in sections if section[0] not in left_out)
     if sections and sum(count or 1 for _, count in sections) > (bars or 10**6):

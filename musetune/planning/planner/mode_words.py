@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 MODES = {
+    "phrygian dominant": "major",
     "ionian": "major",
     "lydian": "major",
     "mixolydian": "major",

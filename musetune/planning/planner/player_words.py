@@ -16,7 +16,7 @@ from musetune.symbols.arrangement import SILENCE, STEMS
 ByPlayer = tuple[tuple[str, str], ...]
 
 WORDS = {  # for a player whom a prompt excludes
-    "drums": r"drums?(?: ?(?:kit|machine|track)s?)?|drummers?|percussion|beats?|kick",
+    "drums": r"drums?(?: ?(?:kit|track)s?)?|drummers?|percussion|beats?|kick",
     "bass": r"bass(?:es| ?guitars?| ?lines?)?|basslines?",
     "guitar": r"guitars?",
     "keys": r"keys|keyboards?|pianos?|organs?|synths?|synthesi[sz]ers?",
@@ -51,15 +51,22 @@ _TABLE = {
 }
 _PLAYER = "|".join(WORDS.values())
 _LIST = rf"(?:(?:any|a|an|the) )?(?:{_PLAYER})(?:(?:,|,? and|,? or|,? nor|/)(?: no| any| the)? ?(?:{_PLAYER}))*"
-_EXCLUDED = re.compile(rf"\b(?:no|without|minus|w/o|neither) (?P<players>{_LIST})\b")
+_EXCLUDED = re.compile(  # "no drum fills", "no bass drum" silence nobody
+    rf"\b(?:no|without|minus|w/o|neither) (?P<players>{_LIST})\b"
+    r"(?!-| (?:solo|fill|roll|break|drop|machine|vocal|singer|voice|sample|loop|intro|outro|drum|bass|guitar|kick)s?\b)"
+)
 _DRUMLESS = re.compile(r"\b(?:drum|beat|percussion)-?less\b")
 _NAMES = "|".join(
     sorted({name.partition(":")[0] for names in INSTRUMENTS.values() for name in names.split("|")}, key=len)[::-1]
 )
+_BESIDE = ("with", "and", "featuring", "plus", "then", "over")  # what follows plays among others
 _ALONE = re.compile(
-    rf"(?<!with )(?<!with a )(?<!and )(?<!and a )\b(?:solo|unaccompanied|just (?:an? )?|only (?:an? )?)[ -]?"
-    rf"(?P<first>{_NAMES}|guitar)s?\b(?! (?:and|&|,))|\b(?P<second>{_NAMES}|guitar) (?:only|alone)\b"
+    "".join(rf"(?<!\b{word} )(?<!\b{word} a )" for word in _BESIDE)
+    + r"\b(?:solo|unaccompanied|just (?:an? )?|only (?:an? )?)[ -]?"
+    rf"(?P<first>{_NAMES}|guitar)s?\b(?!,? (?:(?:and|with|over|plus)\b|&)|, ?(?:{_NAMES}|{_PLAYER})\b)"
+    rf"|\b(?P<second>{_NAMES}|guitar) (?:only|alone)\b"
 )
+_NOT_NAMED = re.compile(rf"\b(?:no|without)(?: any| an?)? (?:{_NAMES})s?\b")
 _PLAIN_GUITAR = re.compile(r"(?<![\w-])guitars?(?! (?:solo|break|hero))(?![\w-])")
 _PRESENT = re.compile(r"(?P<present>no|with) (?P<player>drums|bass|guitar|keys|lead)")
 _ON = re.compile(r"(?P<player>bass|guitar|keys|lead) on (?P<instrument>[\w' -]{1,40})")
@@ -71,7 +78,7 @@ def player_words(prompt: str, meant: str) -> tuple[str, ...]:
 
     Args:
         prompt: Its words in small letters.
-        meant: These without what it says is not meant.
+        meant: These without what it says is not meant, such as negated words.
 
     Example:
         >>> player_words("acoustic pop without drums or bass", "acoustic pop")
@@ -81,6 +88,8 @@ def player_words(prompt: str, meant: str) -> tuple[str, ...]:
         >>> player_words("solo cello", "solo cello")
         ('no drums', 'no bass', 'no guitar', 'no keys', 'lead on cello')
     """
+    if _NOT_NAMED.search(prompt):  # "no electric guitar": `meant` has lost the first of both words
+        meant = _NOT_NAMED.sub(" ", prompt)
     if alone := _ALONE.search(meant):
         return _alone(alone["first"] or alone["second"])
     silent = {player for match in _EXCLUDED.finditer(prompt) for player in _players_in(match["players"])}

@@ -202,7 +202,7 @@ def style_called(names: str | None, file: str | PathLike | None = None) -> SongS
         return None
     joined = join_styles(called)
     grooves, instruments = with_players(joined.grooves, joined.instruments, players)
-    return replace(joined, grooves=grooves, instruments=instruments)
+    return replace(joined, style=joined.style or ", ".join(players), grooves=grooves, instruments=instruments)
 
 
 def styles_called(names: str, file: str | PathLike | None = None) -> tuple[SongStyle, ...]:

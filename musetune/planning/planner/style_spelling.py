@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from os import PathLike
 
 from musetune.planning.planner.song_styles import SongStyle, all_styles
@@ -13,18 +12,31 @@ from musetune.planning.planner.song_styles import SongStyle, all_styles
 SHORTEST = 5  # letters of a word that may be a name misspelled
 ALIKE = 0.83  # share of letters that it has in common with the name
 PLAIN = ("song", "pop", "rock")  # styles beside which another one may be meant
+OCCASIONS = frozenset(  # whose names are near everyday words: "music" is no slip of "musical"
+    (
+        "musical", "classical", "film score", "horror", "noir", "lounge", "funeral", "acoustic music", "piano piece",
+        "orchestral", "workout music", "boss fight", "video game", "party", "halloween", "wedding", "christmas",
+        "children's song", "summer", "love song", "anime", "jingle", "break-up song", "show tune", "riff", "beat",
+    )
+)  # fmt: skip
+NO_SLIPS = frozenset(  # words of their own beside a style's name
+    (
+        "music", "classic", "singing", "singer", "break", "breaks", "breaking", "mental", "heartbeat", "minute",
+        "phrase", "phrases", "trail", "thrill", "county", "trace", "trash", "grudge", "strike", "strive", "coral", "sewing",
+        "counter", "horse", "house", "mouse",
+    )
+)  # fmt: skip
 MOST_WORDS = 4  # of a name
 MOST_READ = 60  # words of a prompt that are looked at
 _WORD = re.compile(r"(?<![<\w:/])[a-z&'-]+(?![\w>:/])")
 
 
-@lru_cache(maxsize=8)
-def _names(file: str | None) -> tuple[str, ...]:
+def _names(file: str | PathLike | None) -> tuple[str, ...]:
     """Names of the styles that say how music goes, occasions left out."""
     return tuple(
         name.lower()
         for style in all_styles(file)
-        if style.meters and style.progressions and style.style not in PLAIN
+        if style.meters and style.progressions and style.style not in PLAIN and style.style not in OCCASIONS
         for name in (style.style, *style.also)
         if "*" not in name and len(name) >= SHORTEST
     )
@@ -49,14 +61,13 @@ def respell(text: str, found: Sequence[SongStyle], file: str | PathLike | None =
         return text, ()
     words = list(_WORD.finditer(text))[:MOST_READ]
     best: tuple[float, int, int, str] | None = None
-    names = _names(None if file is None else str(file))
-    squeezed = {name.replace(" ", "").replace("-", ""): name for name in names}
+    squeezed = {name.replace(" ", "").replace("-", ""): name for name in _names(file)}
     for size in range(MOST_WORDS, 0, -1):
         for first in range(len(words) - size + 1):
             start, end = words[first].start(), words[first + size - 1].end()
             spelled = text[start:end]
             plain = re.sub(r"[ '-]", "", spelled)
-            if len(plain) < SHORTEST or re.search(r"[<>,.;]", spelled):
+            if len(plain) < SHORTEST or spelled in NO_SLIPS or re.search(r"[<>,.;]", spelled):
                 continue
             for match in difflib.get_close_matches(plain, squeezed, n=1, cutoff=ALIKE):
                 ratio = difflib.SequenceMatcher(None, plain, match).ratio()

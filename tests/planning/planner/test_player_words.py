@@ -8,6 +8,7 @@ import pytest
 
 from musetune.planning.arranger.style_band import style_band
 from musetune.planning.planner.constraints import PlanConstraints
+from musetune.planning.planner.everyday_words import read_everyday_words
 from musetune.planning.planner.planner import NANO, Planner
 from musetune.planning.planner.player_words import player_words
 from musetune.planning.planner.prompt_constraints import narrow
@@ -39,6 +40,37 @@ shipped = pytest.mark.skipif(
 )
 def test_words_for_players(prompt: str, players: str) -> None:
     assert ", ".join(player_words(prompt, prompt.replace("no drums and no guitar", ""))) == players
+
+
+@pytest.mark.parametrize(
+    ("prompt", "players"),
+    [
+        ("rock ballad, no guitar solo", ""),
+        ("pop, no lead vocals", ""),
+        ("live jazz, no drum machine", ""),
+        ("techno, no drum fills", ""),
+        ("jazz, no bass drum", ""),
+        ("folk, no electric guitar", ""),
+        ("just piano, bass and drums", "keys on piano"),
+        ("film score featuring solo violin", "lead on violin"),
+        ("strings, then a solo trumpet", "keys on strings, lead on trumpet"),
+    ],
+)
+def test_words_that_silence_nobody(prompt: str, players: str) -> None:
+    styled = read_everyday_words(prompt).styled.split(", ")
+    assert ", ".join(name for name in styled if name.startswith("no ") or " on " in name) == players
+
+
+def test_pinned_players_go_before_those_of_the_prompt() -> None:
+    styled = read_everyday_words("with horns and guitar", pinned="bossa nova, no guitar, lead on flute").styled
+    assert styled.startswith("bossa nova, ")
+    assert styled.endswith(", no guitar, lead on flute")
+
+
+def test_players_alone_are_named() -> None:
+    style = style_called("lead on flute")
+    assert style is not None
+    assert (style.style, style.instrument("lead")) == ("lead on flute", "flute")
 
 
 def test_a_plan_carries_the_players_and_the_band_plays_them() -> None:

@@ -54,6 +54,21 @@ def test_misspelled_styles_are_read_with_a_remark(prompt: str, style: str) -> No
         "a song",
         "bluesy rock",
         "pop, verse chorus",
+        "happy music",
+        "classic pop song",
+        "birds singing in the morning",
+        "break my heart",
+        "she breaks my heart",
+        "a mental state",
+        "my heartbeat",
+        "every minute of it",
+        "a phrase on a trail",
+        "a thrill in the county",
+        "trash without a trace",
+        "a grudge, a strike",
+        "coral reef",
+        "a song about a truck driver",
+        "slow lfo modulation",
     ],
 )
 def test_what_only_sounds_like_a_style_is_none(prompt: str) -> None:
@@ -63,18 +78,34 @@ def test_what_only_sounds_like_a_style_is_none(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "keys"),
+    ("prompt", "keys", "remarked"),
     [
-        ("A mixolydian rock", ["A major"]),
-        ("flamenco in E phrygian", ["E minor"]),
-        ("a ballad in d-Moll", ["D minor"]),
-        ("Es ist C-Dur", ["C major"]),
+        ("A mixolydian rock", ["A major"], True),
+        ("flamenco in E phrygian", ["E minor"], True),
+        ("metal in E phrygian dominant", ["E major"], True),
+        ("a ballad in d-Moll", ["D minor"], False),
+        ("Es ist C-Dur", ["C major"], False),
     ],
 )
-def test_church_modes_and_german_keys(prompt: str, keys: list[str]) -> None:
+def test_church_modes_and_german_keys(prompt: str, keys: list[str], remarked: bool) -> None:
     reading = read_everyday_words(prompt)
     assert [str(key) for key in reading.keys] == keys
-    assert bool(reading.remarks) == ("-" not in prompt)
+    assert bool(reading.remarks) == remarked
+
+
+@pytest.mark.parametrize("prompt", ["prog rock, not in 4/4", "anything but 4/4", "rock, no 4/4"])
+def test_a_meter_that_is_not_meant_is_left_out(prompt: str) -> None:
+    meters = read_everyday_words(prompt).meters
+    assert meters
+    assert "4/4" not in meters
+
+
+def test_words_that_are_no_length_leave_the_styles_form() -> None:
+    for prompt in ("country song about a bad day", "a little love song for my dad"):
+        assert narrow(PlanConstraints(), prompt).form
+    form = read_everyday_words("AABA with an intro, 30 bars").form
+    assert form.bars == 30
+    assert [name for name, _ in form.sections] == ["intro", "A", "A", "B", "A"]
 
 
 def test_a_change_of_key_is_not_left_out_in_silence() -> None:
@@ -100,6 +131,10 @@ def test_modes_are_drawn_as_the_style_weighs_them(style: str) -> None:
         ("jazz, ii7–V7–Imaj7, 120 bpm", "ii7 V7 Imaj7"),
         ("funk over Em7 A7", "Em7 A7"),
         ("blues on C7#9, F7, G7#9", "C7#9 F7 G7#9"),
+        ("jazz, C-7 F7 Bbmaj7", "C-7 F7 Bbmaj7"),
+        ("A G chord vamp", None),
+        ("getting over it. A D minor ballad", None),
+        ("symphony, parts I, II, III", None),
         ("AABA, A B A", None),
         ("in C or G", None),
         ("I want I don't know what", None),

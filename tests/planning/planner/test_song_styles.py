@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musetune.planning.planner.constraints import PlanConstraints
-from musetune.planning.planner.everyday_words import named_style
+from musetune.planning.planner.everyday_words import read_everyday_words
 from musetune.planning.planner.language import Plan
 from musetune.planning.planner.planner import NANO, Planner
 from musetune.planning.planner.prompt_constraints import narrow
@@ -44,16 +44,14 @@ STYLES = {style.style: style for style in read_styles(BUILT_IN)}
 
 @pytest.mark.parametrize("name", NAMED)
 def test_names_that_people_use_are_styles(name: str) -> None:
-    style = named_style(f"{name} in G")
-    assert style is not None
+    style = read_everyday_words(f"{name} in G").style
     assert style.meters or style.genre
 
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_rows_of_these_names_are_complete(name: str) -> None:
     """Every field, a groove or silence for each player, and an instrument for each who plays."""
-    style = named_style(f"{name} in G")
-    assert style is not None
+    style = read_everyday_words(f"{name} in G").style
     assert [field for field in TOLD[:-1] if not getattr(style, field)] == []
     assert {kind for kind, _ in style.vocabulary} >= {"sevenths", "outside", "slash"}
     assert dict(style.grooves).keys() == set(PLAYERS)
