@@ -25,6 +25,9 @@ endif
 endif
 # a process for each core, of one thread each: the nets of the tests are too small for more
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 --numprocesses auto --maxprocesses 4
+# what numba compiles for librosa is kept on disk: several test processes that write it at once may break it
+WARM := import librosa, numpy as np; y = np.random.default_rng(0).normal(size=44100); \
+	librosa.feature.chroma_stft(y=y); librosa.beat.beat_track(y=y)
 LIGHT := not recipe and not heavy and not browser and not cluster and not real_size
 
 .PHONY: install soundfont browser prometheus postgresql recordings demo quick test pytest cluster fuzz check lint docs clean
@@ -63,6 +66,7 @@ test: install soundfont browser prometheus postgresql
 # the real size come last and alone, with a thread for each core.
 SERVICE := tests/serve tests/datasets tests/docs
 pytest:
+	@$(RUN) -c "$(WARM)"
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
 	@mkdir -p $(CACHE); \

@@ -21,8 +21,8 @@ intervals and of the grid; and keys and lead of POP909 tell how alike bars are w
 label and between labels (share of onset places that two bars have in common, Jaccard).
 
 --table chooses what is printed: "summary", or the tables of docs/results, which `tools/docs_results.py --take` reads:
-"styles" has every style and player, leads among them, "sections" how alike bars are. --report prints what an
-earlier run's --out holds and measures nothing.
+"styles" has every style and player, leads among them, "sections" how alike bars are. --report prints what an earlier
+run's --out holds and measures nothing.
 """
 
 from __future__ import annotations

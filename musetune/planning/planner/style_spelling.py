@@ -22,8 +22,8 @@ OCCASIONS = frozenset(  # whose names are near everyday words: "music" is no sli
 NO_SLIPS = frozenset(  # words of their own beside a style's name
     (
         "music", "classic", "singing", "singer", "break", "breaks", "breaking", "mental", "heartbeat", "minute",
-        "phrase", "phrases", "trail", "thrill", "county", "trace", "trash", "grudge", "strike", "strive", "coral", "sewing",
-        "counter", "horse", "house", "mouse",
+        "phrase", "phrases", "trail", "thrill", "county", "trace", "trash", "grudge", "strike", "strive", "coral",
+        "sewing", "counter", "horse", "house", "mouse",
     )
 )  # fmt: skip
 MOST_WORDS = 4  # of a name
