@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -26,6 +27,19 @@ PASSING = (  # what SQLite says that it may not say later
 )
 
 
+class ThreadConnection:
+    """A thread's connection, closed when the thread has ended: a server's threads come and go.
+
+    The connection itself would not be: its cache of statements refers to it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class SQLiteDatabase:
     """A `Database` in one file.
 
@@ -36,7 +50,7 @@ class SQLiteDatabase:
     def __init__(self, path: str | PathLike) -> None:
         self.path = Path(path)
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._open: weakref.WeakSet[ThreadConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = self.connection()
@@ -60,16 +74,16 @@ class SQLiteDatabase:
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
+        held: ThreadConnection | None = getattr(self._local, "held", None)
+        if held is None:
             connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # what was accepted is on the disk
             connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
+            held = self._local.held = ThreadConnection(connection)
             with self._lock:
-                self._open.append(connection)
-        return connection
+                self._open.add(held)
+        return held.connection
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -97,8 +111,8 @@ class SQLiteDatabase:
     def close(self) -> None:
         """Close the connections of all threads of this process."""
         with self._lock:
-            for connection in self._open:
-                connection.close()
+            for held in list(self._open):
+                held.connection.close()
             self._open.clear()
         self._local = threading.local()
 

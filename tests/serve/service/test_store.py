@@ -456,3 +456,20 @@ def test_a_copy_made_while_it_is_written_to_is_whole(tmp_path: Path) -> None:
     assert [copy.claim("two", ["a"]).request["n"] for _ in range(2)] == [1, 2]
     copy.close()
     store.close()
+
+
+def test_connections_end_with_their_threads(tmp_path: Path) -> None:
+    """A server's threads come and go: after ten seconds without work they end, and the next request has a new one."""
+    with closing(SQLiteJobStore(tmp_path / "jobs.sqlite3")) as store:
+
+        def descriptors() -> int:
+            links = Path("/proc/self/fd").iterdir()
+            return sum(str(tmp_path) in str(link.readlink()) for link in links if link.is_symlink())
+
+        before = descriptors()
+        for _ in range(20):
+            thread = threading.Thread(target=store.get, args=("none",))
+            thread.start()
+            thread.join()
+        assert before > 0
+        assert descriptors() <= before + 2  # SQLite keeps one for the next connection
