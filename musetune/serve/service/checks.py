@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from musetune.client.bodies import (
     AnalysisBody,
@@ -19,6 +20,9 @@ from musetune.client.bodies import (
     VaryBody,
 )
 from musetune.symbols import LeadSheet
+
+if TYPE_CHECKING:
+    from musetune.pipeline import MuseTunePipeline
 
 DEFAULT_SECONDS, DEFAULT_STEPS, PLAIN_STEPS = 10.24, 20, 200
 STEM_PLAYERS = 5  # that a request for stems generates one by one
@@ -141,9 +145,17 @@ def check_generation(body: GenerationBody, files: Collection[str], max_seconds: 
     return seconds * steps * body.num_waveforms_per_prompt * (STEM_PLAYERS if body.stems else 1)
 
 
-def steps_of(body: SoundBody, music: bool = True) -> int:
-    """Denoising steps of a request."""
-    return body.num_inference_steps or (DEFAULT_STEPS if music else PLAIN_STEPS)
+def steps_of(body: SoundBody, music: bool = True, pipe: MuseTunePipeline | None = None) -> int:
+    """Denoising steps of a request.
+
+    Args:
+        body: The request.
+        music: Whether it has chords, a lead sheet or notes.
+        pipe: What makes it; where a LoRA of few steps counts in it, that one says how many are usual.
+    """
+    sampling = None if pipe is None else pipe.adapter_manager.sampling
+    usual = DEFAULT_STEPS if sampling is None else sampling.steps
+    return body.num_inference_steps or (usual if music else PLAIN_STEPS)
 
 
 def check_edit(body: EditBody, files: Collection[str], max_seconds: float) -> float:

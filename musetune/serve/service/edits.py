@@ -86,7 +86,7 @@ def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     rate = int(pipe.vocoder.config.sampling_rate)
     piece = replace(piece, wave=piece.mono(rate), rate=rate)  # the take is new: its format is what was asked for
-    steps = steps_of(body)
+    steps = steps_of(body, pipe=pipe)
     options |= listening(pipe, context, body, [DenoisingCall(steps, first=round((1 - body.amount) * steps))])
     output = pipe.vary(**_given(piece, sheet), prompt=body.prompt, amount=body.amount, **options)
     return write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
@@ -98,7 +98,7 @@ def cover(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_secon
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     if body.keep is not None:
         options["keep"] = body.keep
-    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body))])
+    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body, pipe=pipe))])
     output = pipe.cover(**_given(piece, sheet), prompt=body.prompt, genre=body.genre, **options)
     return _write(context, body, output, began)
 
@@ -116,7 +116,7 @@ def loop(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_second
     context.step("preparing")
     adapter_mix(pipe, body.adapters)
     options = _options(inputs, body)
-    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body))] * body.loops)
+    options |= listening(pipe, context, body, [DenoisingCall(steps_of(body, pipe=pipe))] * body.loops)
     output = pipe.loop(sheet, body.prompt, loops=body.loops, **options)
     seconds = {"generate": time.perf_counter() - began}
     context.step("writing")
@@ -169,7 +169,7 @@ def section_calls(
 
     window_s = pipe.unet.config.sample_size * pipe.row_s
     return [
-        DenoisingCall(steps_of(body), begin_s=max(0.0, section.stretches[0][0] - LEAD_IN_S))
+        DenoisingCall(steps_of(body, pipe=pipe), begin_s=max(0.0, section.stretches[0][0] - LEAD_IN_S))
         for section in sections_of(stretches, duration_s, pipe.row_s, window_s)
     ]
 

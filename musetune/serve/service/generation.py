@@ -78,7 +78,7 @@ def generate(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_se
         call["loop"] = True
     music = sheet is not None or body.duration_seconds is not None
     players = len(notes.stems) if body.stems and notes is not None else 1
-    on_step = stepper(pipe, context, body.previews, [DenoisingCall(steps_of(body, music))] * players)
+    on_step = stepper(pipe, context, body.previews, [DenoisingCall(steps_of(body, music, pipe))] * players)
     output = pipe(body.prompt, callback_on_step_end=on_step, **call)
     seconds = {"adapters": swap, "generate": time.perf_counter() - began - swap}
     loop_s = output.lead_sheet.duration_s if body.loop else None
@@ -102,7 +102,7 @@ def generate_together(
     check_length(sheets[0].duration_s, max_seconds)
     swap = adapter_mix(pipe, first.adapters)
     call = _common_arguments(pipe, bodies, sheets)
-    steps = steps_of(first)
+    steps = steps_of(first, pipe=pipe)
 
     def on_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         _tell(contexts, ended, "denoising", step + 1, steps)

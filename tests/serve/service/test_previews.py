@@ -12,7 +12,9 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
+from musetune.client.bodies import GenerationBody
 from musetune.serve.service import previews
+from musetune.serve.service.checks import DEFAULT_STEPS, PLAIN_STEPS, steps_of
 from musetune.serve.service.generation import stepper
 from musetune.serve.service.previews import DenoisingCall, predicted_latents, preview_steps
 
@@ -115,3 +117,12 @@ def test_a_preview_becomes_the_result(full_base: Path, tmp_path: Path) -> None:
         for step in (2, 6)
     ]
     assert errors[1] < errors[0]
+
+
+def test_a_lora_of_few_steps_says_how_many_there_are() -> None:
+    few: Any = SimpleNamespace(adapter_manager=SimpleNamespace(sampling=SimpleNamespace(steps=4)))
+    other: Any = SimpleNamespace(adapter_manager=SimpleNamespace(sampling=None))
+    body = GenerationBody(prompt="x", harmonic_progression="I V")
+    assert [steps_of(body, pipe=pipe) for pipe in (few, other, None)] == [4, DEFAULT_STEPS, DEFAULT_STEPS]
+    assert steps_of(body, music=False, pipe=few) == PLAIN_STEPS
+    assert steps_of(body.model_copy(update={"num_inference_steps": 8}), pipe=few) == 8
