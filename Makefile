@@ -25,9 +25,10 @@ endif
 endif
 # a process for each core, of one thread each: the nets of the tests are too small for more
 PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 --numprocesses auto --maxprocesses 4
-# what numba compiles for librosa is kept on disk: several test processes that write it at once may break it
+# what numba compiles for librosa is kept on disk: test processes that write it at once break it, and all crash then
 WARM := import librosa, numpy as np; y = np.random.default_rng(0).normal(size=44100); \
-	librosa.feature.chroma_stft(y=y); librosa.beat.beat_track(y=y)
+	librosa.feature.chroma_stft(y=y); librosa.beat.beat_track(y=y); librosa.onset.onset_detect(y=y); \
+	librosa.zero_crossings(y); librosa.util.localmax(y); librosa.util.localmin(y)
 LIGHT := not recipe and not heavy and not browser and not cluster and not real_size
 
 .PHONY: install soundfont browser prometheus postgresql recordings demo quick test pytest cluster fuzz check lint docs clean
