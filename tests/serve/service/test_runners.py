@@ -99,6 +99,8 @@ def test_what_waits_for_a_process_that_dies_asks_it_once_more(store: SQLiteJobSt
 class Pipe:
     """Stands for the pipeline: keeps what it is asked to plan, to arrange and to play, and plays nothing."""
 
+    adapter_manager = SimpleNamespace(sampling=None)
+
     def __init__(self) -> None:
         self.adapters: dict[str, Any] = {}
         self.upsampler = None
