@@ -24,11 +24,12 @@ from musetune.adapter.mixing import LoraMixer
 from musetune.hub.locate import find_adapter, find_base, is_lora, read_index
 from musetune.hub.options import HubOptions
 from musetune.models.config_limits import component_class
+from musetune.models.style_projection import StyleProjection
 from musetune.models.weight_checks import check_finite
 from musetune.symbols.json_values import JsonObject
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
-OURS = ("adapter", "loras", "upsampler")
+OURS = ("adapter", "loras", "upsampler", "style_projection")
 LIBRARIES = ("diffusers", "transformers", "musetune")
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -59,6 +60,9 @@ def load_adapters(folder: str | Path, index: JsonObject, pipe: Any) -> None:
         pipe.register_modules(loras=loras)
     if holds(index, "upsampler"):
         pipe.load_upsampler(Path(folder) / "upsampler")
+    if holds(index, "style_projection"):
+        style = StyleProjection.from_pretrained(Path(folder) / "style_projection").eval()
+        pipe.register_modules(style_projection=torch.nn.Module.to(style, pipe.unet.device, pipe.unet.dtype))
 
 
 def read_reference(index: JsonObject, source: str, **hub: Unpack[HubOptions]) -> Reference | None:

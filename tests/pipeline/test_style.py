@@ -114,8 +114,11 @@ def test_a_projection_tells_the_unet_beside_t5_or_in_its_place(
         torch.testing.assert_close(told[: len(own)], own)
 
 
-def test_a_projection_is_saved_and_loaded_with_the_pipeline(projecting: MuseTunePipeline, tmp_path: Path) -> None:
-    projecting.save_pretrained(tmp_path)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_projection_is_saved_and_loaded_with_the_pipeline(
+    projecting: MuseTunePipeline, tiny_base: Path, tmp_path: Path, whole: bool
+) -> None:
+    projecting.save_pretrained(tmp_path, **({} if whole else {"reference": str(tiny_base)}))
     again = MuseTunePipeline.from_pretrained(tmp_path)
     for name, weight in projecting.style_projection.state_dict().items():
         assert torch.equal(again.style_projection.state_dict()[name], weight)
