@@ -39,6 +39,7 @@ def test_a_table_heard_by_other_networks_is_refused(tmp_path: Path, monkeypatch:
     record.pop("superseded", None)
     path.write_text(json.dumps(record))
     assert docs_results.heard_by_others() == ["certainty"]
+    monkeypatch.setattr(docs_results, "pages", dict)  # none is stale
     assert docs_results.main(["--check"]) == 1
     assert "Heard by earlier networks" in docs_results.section(path, record)
     path.write_text(json.dumps(record | {"superseded": "they were the first that could be measured"}))
