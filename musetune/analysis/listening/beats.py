@@ -65,7 +65,7 @@ def track_beats(levels: np.ndarray, notes: NoteSalience, *, tempo_hint: float | 
         return None
     activation, meters = _network_output(levels, notes)
     span = BPM_RANGE if tempo_hint is None else (tempo_hint / HINT_WIDTH, tempo_hint * HINT_WIDTH)
-    bars = point(activation, meters, span, hinted=tempo_hint is not None, strength=strength)
+    bars = point(activation, meters, span, hinted=tempo_hint is not None, onsets=(strength, bands))
     if len(bars.beats) < 3:
         return None
     times, added = cover(_refine(strength, bars.beats) / FPS, *sounding_range(levels))

@@ -165,9 +165,34 @@ def test_how_beats_are_divided_tells_six_eighths_from_two_quarters(parts: int, m
     activation[beats[::2]] = 0.9
     strength[np.arange(30, 2400, 60 // parts)] = 3.0
     opinion = np.log([0.4, 0.05, 0.1, 0.025, 0.4, 0.025])
-    bars = point(activation, opinion, (50, 215), strength=strength)
+    bars = point(activation, opinion, (50, 215), onsets=(strength, np.zeros((2400, 3))))
     assert bars.meter == meter
     assert bars.confidence > 0.5
+
+
+@pytest.mark.parametrize(("accents", "meter"), [((0, 3), "6/8"), ((0, 2, 4), "3/4")])
+def test_accents_tell_two_threes_from_three_twos(accents: tuple[int, ...], meter: str) -> None:
+    """The same six eighths sound in every bar, beats are heard on all that could be one, and only accents differ."""
+    activation, strength, bands = np.full((2400, 2), 0.02), np.zeros(2400), np.zeros((2400, 3))
+    for eighth in range(6):
+        at = np.arange(30 + 20 * eighth, 2400, 120)
+        strength[at] = 3.0
+        bands[at, :2] = 3.0 if eighth in accents else 0.5
+        if eighth in (0, 2, 3, 4):
+            activation[at, 0] = 0.5
+    activation[30::120] = 0.9
+    opinion = np.log([0.05, 0.4, 0.05, 0.05, 0.4, 0.05])
+    assert point(activation, opinion, (50, 215), onsets=(strength, bands)).meter == meter
+
+
+def test_every_second_dotted_quarter_is_a_bar_line_and_no_half_of_a_beat() -> None:
+    activation = np.full((2400, 2), 0.02)
+    beats = np.arange(30, 2400, 60)
+    activation[beats, 0] = np.where(np.arange(len(beats)) % 2, 0.25, 0.9)
+    activation[beats[::2], 1] = 0.9
+    found = point(activation, np.log([0.02, 0.02, 0.02, 0.02, 0.9, 0.02]), (50, 215))
+    assert (found.meter, found.first) == ("6/8", 0)
+    assert np.median(np.diff(found.beats)) == pytest.approx(60, abs=1)
 
 
 def test_one_loud_click_does_not_hide_the_onsets() -> None:
