@@ -16,6 +16,8 @@ import torch
 from realsize import Time
 from small_pipe import make_pipe, music
 
+from musetune.pipeline import optimizing
+
 
 def test_inner_parts_are_taken_from_outer_ones_and_all_add_up() -> None:
     watch = call_profile.Stopwatch()
@@ -79,5 +81,13 @@ def test_the_ladder_has_its_rungs_and_they_say_what_they_should(tiny_base: Path,
         few, half = outputs[ladder.FAST], outputs[ladder.HALF]
         assert half.dtype == torch.bfloat16
         torch.testing.assert_close(half.float(), few, atol=0.1, rtol=0.1)
-        one, three = (ladder.flops_of(rungs[name].step) for name in (ladder.FAST, ladder.PLAIN[2]))
-        assert three == 3 * one > 0
+        one, guided = (ladder.flops_of(rungs[name].step) for name in (ladder.FAST, ladder.PLAIN[2]))
+        assert guided == rungs[ladder.PLAIN[2]].passes * one > 0
+
+    pipe, rows = make_pipe(tiny_base), []  # and a call by the defaults has these steps of these passes
+    pipe.unet.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    music(pipe, num_inference_steps=None)
+    assert rows == [rungs[ladder.PLAIN[2]].passes] * rungs[ladder.PLAIN[2]].steps
+    rows.clear()
+    optimizing.guided_step(pipe)()
+    assert rows == [rungs[ladder.PLAIN[2]].passes]
