@@ -60,6 +60,30 @@ def frame_samples(pipe: Any) -> int:
     return int(pipe.tiny_decoder.config.hop)
 
 
+def decoder_for(pipe: Any, dim: int = 384, layers: int = 8) -> TinyDecoder:
+    """Return a new decoder of a base's shapes: its latents in, its rate and length out; random weights.
+
+    Args:
+        pipe: with autoencoder and vocoder.
+        dim: width of its blocks; inside they are three times as wide.
+        layers: blocks.
+    """
+    vocoder = pipe.vocoder.config
+    hop = math.prod(vocoder.upsample_rates)
+    return TinyDecoder(
+        latent_channels=pipe.unet.config.in_channels,
+        cols=vocoder.model_in_dim // pipe.vae_scale_factor,
+        frames_per_row=pipe.vae_scale_factor,
+        hop=hop,
+        n_fft=4 * hop,
+        dim=dim,
+        hidden=3 * dim,
+        layers=layers,
+        sampling_rate=vocoder.sampling_rate,
+        scaling_factor=pipe.vae.config.scaling_factor,
+    )
+
+
 def check_decoder(pipe: Any, decoder: TinyDecoder) -> None:
     """Raise ValueError that says what differs where ``decoder`` was made for other latents or another rate.
 

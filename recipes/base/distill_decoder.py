@@ -27,7 +27,7 @@ from tqdm import tqdm
 from musetune.datasets import LatentDataset
 from musetune.datasets.fingerprint import check_base
 from musetune.hub.locate import find_base
-from musetune.models.tiny_decoder import TinyDecoder
+from musetune.pipeline.decoding import decoder_for
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.training import seeding
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
@@ -52,24 +52,6 @@ class Config:
     save_every: int = 1000
     seed: int = 0
     device: str = "cpu"
-
-
-def decoder_for(pipe: MuseTunePipeline, dim: int, layers: int) -> TinyDecoder:
-    """A new decoder of the base's shapes: its latents in, its rate and length out."""
-    vocoder, vae = pipe.vocoder.config, pipe.vae.config
-    hop = math.prod(vocoder.upsample_rates)
-    return TinyDecoder(
-        latent_channels=pipe.unet.config.in_channels,
-        cols=vocoder.model_in_dim // pipe.vae_scale_factor,
-        frames_per_row=pipe.vae_scale_factor,
-        hop=hop,
-        n_fft=4 * hop,
-        dim=dim,
-        hidden=3 * dim,
-        layers=layers,
-        sampling_rate=vocoder.sampling_rate,
-        scaling_factor=vae.scaling_factor,
-    )
 
 
 @torch.no_grad()

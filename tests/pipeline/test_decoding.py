@@ -11,8 +11,8 @@ from small_pipe import make_pipe, play, quiet, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
 from musetune.models.tiny_decoder import TinyDecoder
+from musetune.pipeline.decoding import decoder_for
 from musetune.pipeline.looping import vocode_loop
-from recipes.base.distill_decoder import decoder_for
 
 
 def decoder_of(pipe: MuseTunePipeline, **changes: float) -> TinyDecoder:
