@@ -62,7 +62,7 @@ class LeadSection:
 
     @property
     def fullness(self) -> float:
-        """How much it plays in the bars in which it does not rest, 0–1 and more: lines that rest sing more in between."""
+        """How much it plays in bars in which it does not rest: lines that rest sing more in between."""
         return self.density * (1 + FULLER * self.breath)
 
     @property
