@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from musetune.pipeline.compiling import compile_sound, compile_unet, parts_of, uncompile, why_not_compile
+
+if TYPE_CHECKING:
+    from musetune.pipeline.exported_unet import ExportedUNet
 
 GAIN = 1.1  # what changes the sound a little, or takes a minute to compile, has to be so much faster
 HALVES = (torch.bfloat16, torch.float16)
@@ -82,11 +85,11 @@ def optimize(
 
 def _load_engines(
     pipe: Any, found: Optimization, folder: str | Path, threads: int, half: bool | None
-) -> dict[str, Callable[..., Any]]:
+) -> dict[str, ExportedUNet]:
     """Return the exported U-Net in each engine that is installed, where it is this pipeline's."""
     from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, is_installed
 
-    exported: dict[str, Callable[..., Any]] = {}
+    exported: dict[str, ExportedUNet] = {}
     if half is True:
         found.reasons.append("engines were not tried: they compute in float32, and half=True was asked for")
         return exported

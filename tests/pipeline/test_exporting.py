@@ -13,8 +13,11 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from small_pipe import genre_folder, make_pipe, seeded
+from typer.testing import CliRunner
 
 from musetune import LeadSheet, MuseTunePipeline
+from musetune.cli import sound
+from musetune.cli.app import app
 from musetune.models.nano.vocoder import NanoVocoder
 from musetune.pipeline import optimizing
 from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, load_engine
@@ -127,6 +130,30 @@ def test_optimize_takes_the_engine_where_it_pays(
     pipe.unload_adapter("jazz")
     assert found.engine is pipe.exported_unet is None
     assert "was exported from another base, adapter or mix" in str(found)
+
+
+@pytest.mark.heavy
+def test_the_command_line_plays_an_export(
+    pipe: MuseTunePipeline, folder: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = str(pipe.save_adapter(tmp_path / "theory", "theory"))
+    loaded, _ = sound.load_pipeline(str(tiny_base), adapter, "cpu", music=True, engine=folder)
+    with loaded.adapter_manager.playing(1.0, music=True):
+        loaded.exported_unet.check(loaded.unet, loaded.adapter)
+    with pytest.raises(ValueError, match="--engine needs --chords or --sheet"):
+        sound.load_pipeline(str(tiny_base), adapter, "cpu", music=False, engine=folder)
+    with pytest.raises(ValueError, match="holds no exported U-Net: write one with musetune export onnx"):
+        sound.load_pipeline(str(tiny_base), adapter, "cpu", music=True, engine=tmp_path)
+    monkeypatch.setattr("musetune.pipeline.exported_unet.is_installed", lambda name: name == "onnxruntime")
+    assert sound.pick_engine(folder, True) == "onnxruntime"
+
+    asked: list[object] = []
+    monkeypatch.setattr(sound, "load_pipeline", lambda *base, **options: (asked.append(options), (pipe, ""))[1])
+    monkeypatch.setattr("musetune.pipeline.exporting.export_onnx", lambda pipe, out, seconds: asked.append(out) or {})
+    for flags, fast in ((["--fast"], True), ([], False)):
+        done = CliRunner().invoke(app, ["export", "onnx", str(tmp_path / "onnx"), *flags])
+        assert done.exit_code == 0, done.output
+        assert asked[-2:] == [{"music": True, "fast": fast}, tmp_path / "onnx"]
 
 
 def genre_folders_of(pipe: MuseTunePipeline, folder: Path) -> Path:
