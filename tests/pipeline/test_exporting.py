@@ -13,6 +13,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from small_pipe import genre_folder, make_pipe, seeded
+from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 from typer.testing import CliRunner
 
 from musetune import LeadSheet, MuseTunePipeline
@@ -21,7 +22,7 @@ from musetune.cli.app import app
 from musetune.models.nano.vocoder import NanoVocoder
 from musetune.pipeline import optimizing
 from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, load_engine
-from musetune.pipeline.exporting import VocoderNetwork, export_onnx, other_parts
+from musetune.pipeline.exporting import Part, VocoderNetwork, export_onnx, other_parts, write_onnx
 
 pytest.importorskip("onnxscript")
 ROWS = 10
@@ -78,6 +79,24 @@ def test_every_network_is_the_same_to_a_thousandth(pipe: MuseTunePipeline, folde
     finally:
         pipe.load_engine(None)
     assert np.array_equal(pipe("warm pop", generator=seeded(), **request).audios, wanted)
+
+
+@pytest.mark.heavy
+def test_hifigan_is_exported_whole(tmp_path: Path) -> None:
+    """AudioLDM 2's vocoder at small widths: waves come out, of any length."""
+    pytest.importorskip("onnxruntime")
+    shape = {"model_in_dim": 16, "upsample_initial_channel": 16, "upsample_rates": [4, 4]}
+    shape |= {"upsample_kernel_sizes": [8, 8], "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]]}
+    torch.manual_seed(0)
+    vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**shape)).eval()
+    example = {"spectrogram": torch.randn(1, 20, 16)}
+    write_onnx(Part(vocoder, example, {"spectrogram": {1: "frames"}}), tmp_path / "vocoder.onnx")
+    longer = torch.randn(1, 33, 16)
+    with torch.no_grad():
+        wanted = vocoder(longer).numpy()
+    found = load_engine(tmp_path / "vocoder.onnx", "onnxruntime", 1)({"spectrogram": longer.numpy()})
+    assert wanted.shape == (1, 33 * 16)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 def test_the_layout_says_what_sound_is_made_of(pipe: MuseTunePipeline, folder: Path) -> None:
