@@ -34,6 +34,7 @@ def frechet_change(
     real: Sequence[np.ndarray],
     *,
     components: int | None = None,
+    points_a_dimension: int = POINTS_A_DIMENSION,
     replicates: int = 500,
     seed: int = 0,
 ) -> FrechetChange | None:
@@ -44,11 +45,12 @@ def frechet_change(
         after: By the second one, of the same requests.
         real: Of real clips of the same requests.
         components: Distances are taken in so many of the real clips' principal components; None: in all dimensions.
+        points_a_dimension: Least size of each set, for each dimension of the embedding.
         replicates: How often requests are drawn again, with replacement: the same ones for all three.
         seed: Of the drawing.
 
     Returns:
-        The change; None where a set has fewer than ten points a dimension, or the distance before is zero.
+        The change; None where a set has fewer points than that, or the distance before is zero.
 
     Raises:
         ValueError: The numbers of requests differ.
@@ -64,7 +66,7 @@ def frechet_change(
         axes = np.linalg.svd(whole - centre, full_matrices=False)[2][:components].T
         sets = [[(points - centre) @ axes for points in clips] for clips in sets]
     dimensions = sets[0][0].shape[1]
-    if min(sum(map(len, clips)) for clips in sets) < POINTS_A_DIMENSION * dimensions:
+    if min(sum(map(len, clips)) for clips in sets) < points_a_dimension * dimensions:
         return None
     sums = [_Sums(clips) for clips in sets]
     ones = np.ones(len(real))

@@ -69,13 +69,14 @@ def check_development(rewards: Mapping[str, float], *, sheets: int, seeds: int, 
 
     Args:
         rewards: Weight by name.
-        sheets: At least 0; 0: none, and nothing is checked.
+        sheets: At least 0; 0: none, and the rewards alone are checked.
         seeds: Takes of each, at least 2.
         judged_seeds: Of those, what the judges hear; 0…seeds, 0: nobody judges.
 
     Example:
         >>> check_development({"chords": 1.0}, sheets=12, seeds=8, judged_seeds=2)
     """
+    counted = find_rewards(rewards)
     if sheets < 0:
         raise ValueError(f"development_sheets={sheets} must be at least 0; 0: none")
     if not sheets:
@@ -85,7 +86,7 @@ def check_development(rewards: Mapping[str, float], *, sheets: int, seeds: int, 
             f"development_seeds={seeds} must be at least 2, to tell diversity, and judged_seeds={judged_seeds} "
             f"in 0–{seeds}"
         )
-    if not find_rewards(rewards):
+    if not counted:
         raise ValueError("the reward sound alone says nothing of development sheets: let another one count too")
 
 

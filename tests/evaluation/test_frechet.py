@@ -40,7 +40,7 @@ def test_components_are_those_of_what_is_real() -> None:
     whole, reduced = frechet_change(before, aside, real), frechet_change(before, aside, real, components=2)
     assert whole is not None
     assert reduced is not None
-    assert whole.rise.low > 1 > 0.1 > abs(reduced.rise.mean)
+    assert whole.rise.low > 0.5 > 0.1 > abs(reduced.rise.mean)
 
 
 def test_few_points_tell_nothing() -> None:

@@ -12,6 +12,7 @@ from musetune.audio.source import RATE
 from musetune.evaluation.adherence import chords_as_asked
 from musetune.evaluation.likeness import melody_likeness
 from musetune.evaluation.notes import notes_of, onset_f, strokes_of
+from musetune.evaluation.rewards.players import bass_share, drum_contrasts
 from musetune.evaluation.rewards.take import RequestedTake
 
 
@@ -36,17 +37,22 @@ def key(take: RequestedTake) -> float | None:
 
 
 def notes(take: RequestedTake) -> float | None:
-    """Mean of the drums' strokes (F-measure at ±50 ms) and the lead's pitch classes (share of its time), 0…1.
+    """Mean of what is heard of the players, 0…1.
 
-    Each only where the arrangement has the player; None where it has neither. By our own onset detector and
-    `hear_melody`.
+    Strokes of any drum (F-measure at ±50 ms); kick and snare, each told from the other strokes; the bass's and the
+    lead's pitch classes (share of their time). Each only where the arrangement has it; None where it has none. By our
+    own onset detector, the analyser's spectra and `hear_melody`.
     """
     if take.arrangement is None:
         return None
     seconds = len(take.wave) / take.rate
-    strokes = onset_f(strokes_of(take.arrangement, seconds)["all"], stroke_times(take.wave, take.rate))
-    lead = notes_of(take.arrangement, "lead", seconds)
-    parts = [strokes, melody_likeness(lead, hear_melody(take.wave, take.rate)) if len(lead) else None]
+    asked = strokes_of(take.arrangement, seconds)
+    bass, lead = (notes_of(take.arrangement, player, seconds) for player in ("bass", "lead"))
+    parts = [onset_f(asked["all"], stroke_times(take.wave, take.rate))]
+    if len(asked["all"]):
+        parts += drum_contrasts(asked, take.wave, take.rate).values()
+    parts.append(bass_share(bass, take.wave, take.rate) if len(bass) else None)
+    parts.append(melody_likeness(lead, hear_melody(take.wave, take.rate)) if len(lead) else None)
     told = [part for part in parts if part is not None]
     return float(np.mean(told)) if told else None
 
