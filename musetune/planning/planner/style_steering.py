@@ -42,7 +42,7 @@ RHYTHM_PULL = 5.0  # nats for each chord that is lacking
 CLOSE = 5.0  # nats for a tonic or dominant in a section's last bar
 HOME = 16.0  # nats for a tonic in a song's last bar, where the song comes home
 ROUND_END = 10.0  # nats for a tonic or dominant there, where the song goes round
-LEAD_HOME = 8.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
+LEAD_HOME = 12.0  # nats in the bar before for a chord from which the style comes home: V, IV, or its own
 LEAD_ROUND = 4.0  # the same where the song goes round
 PATIENCE = 4.0  # nats against a tonic there that goes on for too long: the song ends at home all the same
 PHRASE_CLOSE = 1.5  # nats for them at the end of a phrase inside a section
@@ -195,13 +195,13 @@ class StyleSteering:
         if self.last is not None and self.prior.closes:
             tones = set(QUALITY_INTERVALS[chord_at(self.last)[1]])
             root = chord_at(self.last)[0]
-            close = len(self.written) == self.counts.get(self.label)  # nothing ends on an inversion
             for word in _BASSES:
                 tone = word - _BASSES[0] + 1
                 scores[word] -= STRANGE_BASS * (tone not in tones)
                 if self.before_bass is not None and (root + tone - self.before_bass) % 12 in (1, 2, 10, 11):
                     scores[word] += STEP_BASS
-            mass -= NEVER * close
+        if len(self.written) == self.counts.get(self.label) and (self.prior.closes or self._is_closed()):
+            mass -= NEVER  # nothing ends on an inversion
         scores[basses] += mass - scores[basses].logsumexp(0)
         if "slash" in self.prior.shares:
             scores[basses] += self._share_shift("slash")
@@ -215,6 +215,8 @@ class StyleSteering:
                 scores += self._share_shift(kind) * of_kind(kind, self.mode)
         if self.prior.closes:
             scores += self._phrase_shift()
+        elif self._is_final() and self._comes_home():  # chorales, too, end at home
+            scores += HOME * closing(self.mode)[0]
         if self.last is not None:
             scores[self.last] += self._stay_shift()
         self._forbid_static(scores)
@@ -235,7 +237,7 @@ class StyleSteering:
             out += HOME * home
         elif last:
             out += (ROUND_END if self.label == self.form[-1] else CLOSE) * (home + half)
-        elif bar == count - 2 and self.label == self.form[-1] and self.prior.approaches:
+        elif self._is_before_the_end(bar):
             out += (LEAD_HOME if ends else LEAD_ROUND) * leading_home(self.prior.approaches[self.mode], self.mode)
         elif (bar + 1) % PHRASE_BARS == 0:
             out += PHRASE_CLOSE * (home + half)
@@ -249,6 +251,14 @@ class StyleSteering:
             earlier = 2 * PHRASE_BARS if bar >= 2 * PHRASE_BARS else PHRASE_BARS
             out[self.written[bar - earlier]] += ALIKE
         return out
+
+    def _is_final(self) -> bool:
+        """Whether the bar that is written is the song's last."""
+        return self.label == self.form[-1] and len(self.written) - self.in_step == self.counts.get(self.label, 0) - 1
+
+    def _is_before_the_end(self, bar: int) -> bool:
+        """Whether a bar of the section that is written is the song's last but one, in which a chord leads home."""
+        return bar == self.counts.get(self.label, 0) - 2 and self.label == self.form[-1] and bool(self.prior.approaches)
 
     def _comes_home(self) -> bool:
         """Whether the song ends on the tonic: as its style does, and wherever there is an outro."""
@@ -311,7 +321,10 @@ class StyleSteering:
         count = self.counts.get(self.label, 0)
         if self.prior.changes is None or (self.prior.closes and len(self.written) == count - 1):
             return 0.0  # what closes a section is no matter of the rhythm
-        return -RHYTHM_PULL * self._lacking(self.bars + 1)
+        pull = -RHYTHM_PULL * self._lacking(self.bars + 1)
+        if self.prior.closes and self._is_before_the_end(len(self.written)):
+            return min(pull, 0.0)  # nor is what leads home: nothing goes on there because the plan has changed enough
+        return pull
 
     def _step_shift(self, word: int) -> float:
         if self._is_closed():
@@ -322,10 +335,12 @@ class StyleSteering:
 
     def _is_closed(self) -> bool:
         """Whether the chord that sounds closes its section; the song's last bar may lead home first."""
-        if not self.prior.closes or self.last is None or len(self.written) != self.counts.get(self.label):
+        if self.last is None or len(self.written) != self.counts.get(self.label):
             return False
         home, half, _ = closing(self.mode)
         final = self.label == self.form[-1] and self._comes_home()
+        if not self.prior.closes:
+            return final and bool(home[self.last])
         return bool(home[self.last]) or bool(half[self.last] and not final)
 
     def _lacking(self, bars: int) -> float:
