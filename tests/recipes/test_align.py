@@ -423,6 +423,8 @@ def test_recognisers_choose_and_a_killed_run_goes_on(playing: Path, tmp_path: Pa
     }
     words = [f"{k}={v}" for k, v in options.items()]
     prefer.make_preferences(prefer.load_config([*words, "requests=1"]))
+    with pytest.raises(ValueError, match="candidates=1 must be at least 2"):
+        prefer.make_preferences(prefer.load_config([*words, "candidates=1"]))
     first = (tmp_path / "clips.jsonl").read_text()
     prefer.make_preferences(prefer.load_config([*words, "requests=2"]))
     assert (tmp_path / "clips.jsonl").read_text().startswith(first)  # what was there is not drawn again
