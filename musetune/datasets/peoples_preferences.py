@@ -25,8 +25,8 @@ SLACK_S = 0.05  # by which a sound or a sheet may be shorter than a clip, as in 
 
 class VerdictCounts(NamedTuple):
     """What became of a batch's verdicts: verdicts read, verdicts used, said equal or both bad, without a lead sheet,
-    with a sound that is shorter than a clip; lines of the file that recognisers wrote, which are no people; and pairs of
-    clips made, several of a verdict on longer sounds.
+    with a sound that is shorter than a clip; lines of the file that recognisers wrote, which are no people; and pairs
+    of clips made, several of a verdict on longer sounds.
     """
 
     verdicts: int
@@ -41,8 +41,8 @@ class VerdictCounts(NamedTuple):
 def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder, seconds: float) -> VerdictCounts:
     """Make a data set of the takes that people preferred one to another.
 
-    Each judge counts once for each pair, by the first verdict; "equal" and "both bad" teach nothing. Of a sound that was
-    judged whole all of it is taken, in clips that may overlap (`windows`): a verdict on the end teaches the end.
+    Each judge counts once for each pair, by the first verdict; "equal" and "both bad" teach nothing. Of each sound all
+    is taken that was heard, in clips that may overlap (`windows`): a verdict on the end teaches the end.
 
     Args:
         batch: The folder of pairs and verdicts (`musetune.evaluation.preferences`).
@@ -168,7 +168,7 @@ def _encoded(
     sheet = sheet.crop(start, min(start + seconds, sheet.duration_s))
     clip = Clip(
         sound.clip_id(start),
-        sound.sha256[:20],
+        sound.clip_id(start),
         sound.sha256,
         start,
         seconds,

@@ -133,13 +133,13 @@ def read_guards(before: PolicyFigures, after: PolicyFigures, limits: GuardLimits
         pairs = paired(values, after.diversity[name])
         share = bootstrap_ratio([b for _, b in pairs], [a for a, _ in pairs])
         loss = Mean(1 - share.mean, 1 - share.high, 1 - share.low, share.n)
-        means = (float(np.mean(column)) for column in zip(*pairs, strict=True))
-        readings.append(GuardReading(f"diversity of {name}", *means, loss, 1 - limits.diversity, "share"))
+        old, new = means(pairs)
+        readings.append(GuardReading(f"diversity of {name}", old, new, loss, 1 - limits.diversity, "share"))
     pairs = paired(before.text, after.text)
     text_loss = bootstrap_mean([a - b for a, b in pairs])
     assert text_loss is not None
-    means = (float(np.mean(column)) for column in zip(*pairs, strict=True))
-    readings.append(GuardReading("text similarity", *means, text_loss, limits.text, "difference"))
+    old, new = means(pairs)
+    readings.append(GuardReading("text similarity", old, new, text_loss, limits.text, "difference"))
     if before.timbre:
         names = list(before.timbre)
         change = frechet_change(*([s[n] for n in names] for s in (before.timbre, after.timbre, before.renderings)))
@@ -170,12 +170,11 @@ def read_measures(
     """
     readings = []
     for name in dict.fromkeys(name for scores in before.values() for name in scores):
-        both = [r for r in before if name in before[r] and name in after.get(r, {})]
-        old, new = ([side[r][name] for r in both] for side in (before, after))
-        loss = bootstrap_mean([a - b for a, b in zip(old, new, strict=True)])
+        pairs = [(own[name], after[r][name]) for r, own in before.items() if name in own and name in after.get(r, {})]
+        loss = bootstrap_mean([a - b for a, b in pairs])
         if loss is not None:
-            means = float(np.mean(old)), float(np.mean(new))
-            readings.append(GuardReading(f"judges' {name}", *means, loss, limits.measure, "difference", sure_only=True))
+            old, new = means(pairs)
+            readings.append(GuardReading(f"judges' {name}", old, new, loss, limits.measure, "difference", True))
     return readings
 
 
@@ -194,6 +193,12 @@ def vetoes(before: PolicyFigures, after: PolicyFigures, limits: GuardLimits) -> 
 def objections(readings: Sequence[GuardReading]) -> list[str]:
     """The phrases of those that object."""
     return [reading.text for reading in readings if reading.objects]
+
+
+def means(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Mean before and mean after, of (before, after) pairs."""
+    before, after = np.mean(pairs, axis=0)
+    return float(before), float(after)
 
 
 def paired(before: Mapping[str, float], after: Mapping[str, float]) -> list[tuple[float, float]]:

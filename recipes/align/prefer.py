@@ -97,9 +97,9 @@ def make_preferences(config: Config) -> Path:
     if config.people is not None:
         counts = take_verdicts(config.people, out, encoder, config.seconds)
         print(
-            f"{out}: {counts.pairs} pairs of {counts.used} of {counts.verdicts} verdicts; {counts.undecided} said equal "
-            "or both bad, "
-            f"{counts.without_sheet} have no lead sheet of {config.seconds:g} s, {counts.too_short} a shorter sound"
+            f"{out}: {counts.pairs} pairs of {counts.used} of {counts.verdicts} verdicts; {counts.undecided} said "
+            f"equal or both bad, {counts.without_sheet} have no lead sheet of {config.seconds:g} s, "
+            f"{counts.too_short} a shorter sound"
         )
         return out
     if config.takes is not None:

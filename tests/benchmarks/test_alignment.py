@@ -55,7 +55,7 @@ def test_tuned_arms_are_compared_with_before_and_with_best_of_4() -> None:
     (tuned,) = [line for line in lines if line.startswith("| tuned | +25.0 (+25.0 to +25.0)")]
     shares = changes["tuned", alignment.BEFORE]["MFCC"]
     assert shares is not None
-    assert -1 < shares.rise.low < shares.rise.mean < shares.rise.high < -0.6
+    assert -1 < shares.rise.low < shares.rise.mean < shares.rise.high < -0.5
     assert tuned.endswith(f"| {alignment.cell(shares.rise, sign=True)} | — |")
     at = lines.index("| adapter − best of 4 | together | clap | MFCC, % | YAMNet, % |")
     assert [line.split(" | ")[1] for line in lines[at + 2 :]] == ["+12.5 (+12.5 to +12.5)"]  # the tuned arm alone

@@ -16,14 +16,16 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from small import make_base, make_dataset
 
-from musetune import MusicAdapter
+from musetune import LeadSheet, MusicAdapter
 from musetune.audio import find_soundfont, mel_frontend
 from musetune.datasets.preference_set import PreferencePair, PreferenceSet, write_preferences
 from musetune.evaluation.diversity import DIVERSITIES
 from musetune.evaluation.guards import PolicyFigures
 from musetune.evaluation.whole_files import write_json
 from musetune.models.nano import build_nano
+from musetune.suites import policy
 from musetune.suites.alignment import write_figures
+from musetune.suites.candidates import CandidateRequest
 from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy
 from musetune.suites.verdict import RED
 from musetune.training.preference_batches import choose_set
@@ -195,6 +197,14 @@ def playing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that need no planner."""
+    sheet = LeadSheet.parse("| C | F |", bpm=120, duration_seconds=2.048)
+    requests = [CandidateRequest(f"request-{number}", "pop", sheet) for number in range(2)]
+    monkeypatch.setattr(policy, "plan_candidate_requests", lambda count, seconds, seed, **_: iter(requests[:count]))
+
+
 def scripted_player(rewards: Sequence[float], takes: Path) -> type:
     """A player whose candidates are ready takes and whose figures are scripted: before, then a round each."""
 
@@ -235,6 +245,7 @@ def write_verdicts(out: Path, number: int, settings: PolicySettings, before: flo
 ROUNDS = ("rounds=3", "max_train_steps=2", "development_sheets=2", "development_seeds=2", "seconds=2.048")
 
 
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize(
     ("rewards", "judges", "rank", "best", "starts"),
     [
@@ -295,6 +306,7 @@ def test_the_adapter_that_stays(
     assert (RED in capsys.readouterr().out) == (best is None)
 
 
+@pytest.mark.usefixtures("planned")
 def test_rounds_go_on_where_they_were_stopped(
     base: Path, adapter: Path, preferred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +351,7 @@ def test_rounds_go_on_where_they_were_stopped(
         assert (tmp_path / "straight" / name).read_bytes() == (stopped / name).read_bytes(), name
 
 
+@pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize("main", [True, False])
 def test_one_process_draws_and_hears_and_the_others_wait(main: bool, preferred: Path, tmp_path: Path) -> None:
     waits: list[str] = []
