@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -114,10 +115,11 @@ def audio_path(folder: Path, request: CandidateRequest, seed: int) -> Path:
 def write_figures(folder: Path, figures: PolicyFigures) -> None:
     """Write timbre.npz and, at last, figures.json, each whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {f"takes/{name}": points for name, points in figures.timbre.items()}
+    arrays: dict[str, Any] = {f"takes/{name}": points for name, points in figures.timbre.items()}
     arrays |= {f"renderings/{name}": points for name, points in figures.renderings.items()}
     scratch = folder / "timbre.tmp.npz"
-    np.savez(scratch, **{name: np.asarray(points, np.float32) for name, points in arrays.items()})
+    arrays = {name: np.asarray(points, np.float32) for name, points in arrays.items()}
+    np.savez(scratch, **arrays)
     os.replace(scratch, folder / TIMBRE)
     write_json(folder / FIGURES, figures.summary())
 

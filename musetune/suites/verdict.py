@@ -137,8 +137,8 @@ def compare(
         theirs = paired_difference(*map(total, (judged[0], judged[1])))
         readings += read_measures(judged[0], judged[1], limits)
     if hearing.stranger is not None:
-        sets = [embed_takes(folder, hearing) for folder in (before, after)]
-        change = frechet_change(*sets, embed_renderings(before, hearing), components=COMPONENTS)
+        ours, tuned = (embed_takes(folder, hearing) for folder in (before, after))
+        change = frechet_change(ours, tuned, embed_renderings(before, hearing), components=COMPONENTS)
         readings += frechet_readings("YAMNet", change, limits)
     return decide(paired_difference(figures[0].reward, figures[1].reward), theirs, objections(readings)), readings
 
