@@ -211,23 +211,23 @@ def scripted_player(rewards: Sequence[float], takes: Path) -> type:
 
     class ScriptedPlayer(PolicyPlayer):
         played: ClassVar[list[tuple[str, str | None]]] = []  # (what was done, by which policy), of all runs
-        stop_at: ClassVar[tuple[str, int] | None] = None  # what is interrupted, and the how manieth of its kind
+        stop_at: ClassVar[str] = ""  # what is interrupted
 
-        def _interrupt(self, kind: str) -> None:
-            if self.stop_at == (kind, sum(done == kind for done, _ in self.played)):
+        def _interrupt(self, phase: str) -> None:
+            if self.stop_at == phase:
                 raise KeyboardInterrupt
 
         def draw(self, policy: Path | None, folder: Path, number: int, **choice: object) -> dict[str, float]:
             if not (folder / "preferences.json").exists():
                 self.played.append(("drawn", policy and policy.name))
-                self._interrupt("drawn")
+                self._interrupt(f"draw {number}")
                 shutil.copytree(takes, folder, dirs_exist_ok=True)
             return {}
 
         def hear(self, policy: Path | None, folder: Path) -> None:
             if not (folder / "figures.json").exists():
                 self.played.append(("heard", policy and policy.name))
-                self._interrupt("heard")
+                self._interrupt(f"hear {policy and policy.name}")
                 reward = rewards[0 if policy is None else int(policy.name.removeprefix("round-"))]
                 names = [request.name for request in self.settings.development]
                 flat = dict.fromkeys(names, 0.5)
@@ -319,7 +319,7 @@ def test_rounds_go_on_where_they_were_stopped(
 
     def judge_and_finish(config, outcome, before):  # type: ignore[no-untyped-def]
         write_verdicts(Path(config.output_dir), outcome.to_judge, tune.settings_of(config), 0.5, 0.6)
-        if player.stop_at == ("judged", 1):
+        if player.stop_at == "judge":
             raise KeyboardInterrupt
         finish(config, outcome, before)
 
@@ -331,21 +331,17 @@ def test_rounds_go_on_where_they_were_stopped(
 
     def stop_in_round_2(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         steps.append(1)
-        if len(steps) == 2 and player.stop_at == ("trained", 2):  # the first step of round 2 has a checkpoint
+        if len(steps) == 2 and player.stop_at == "train":  # round 1 is done, round 2's first step has a checkpoint
             raise KeyboardInterrupt
         return step(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", stop_in_round_2)
-    for phase in (("drawn", 2), ("trained", 2), ("heard", 3), ("judged", 1)):
-        player.played.clear()
-        player.played.extend({"drawn": [("drawn", None)], "heard": [("heard", None)] * 2}.get(phase[0], []))
-        if phase[0] == "drawn":
-            player.played.clear()
+    for phase in ("draw 2", "train", "hear round-2", "judge"):
         player.stop_at = phase
         steps.clear()
         with pytest.raises(KeyboardInterrupt):
             tune_here(base, adapter, stopped, *options, resume)
-    player.stop_at = None
+    player.stop_at = ""
     tune_here(base, adapter, stopped, *options, resume)
     weights = "diffusion_pytorch_model.safetensors"
     names = (f"adapter/{weights}", f"round-2/adapter/{weights}", "round-2/loss.jsonl", "report.json")
