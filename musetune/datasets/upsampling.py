@@ -35,15 +35,15 @@ class Recordings:
         """Length of all."""
         return len(self.mono) * FACTOR / RATE
 
-    def places(self, samples: int) -> int:
+    def count_places(self, samples: int) -> int:
         """How many crops of so many samples of ``mono`` there are, each within one file."""
-        return int(self._rooms(samples).sum())
+        return int(self._places_of_files(samples).sum())
 
     def crops(self, numbers: np.ndarray, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Cut crops, each within one file.
 
         Args:
-            numbers: (n,) whole numbers from 0 on; modulo ``places`` they count the crops there are.
+            numbers: (n,) whole numbers from 0 on; modulo ``count_places`` they count the crops there are.
             samples: length in ``mono``.
 
         Returns:
@@ -52,7 +52,7 @@ class Recordings:
         Raises:
             ValueError: No file is as long.
         """
-        rooms = self._rooms(samples)
+        rooms = self._places_of_files(samples)
         ends = np.cumsum(rooms)
         if not ends[-1]:
             raise ValueError(f"no file lasts {samples * FACTOR / RATE:.2f} s: give longer ones, or shorter crops")
@@ -63,8 +63,8 @@ class Recordings:
         cuts = [self.stereo[FACTOR * at : FACTOR * (at + samples)].T for at in places]
         return torch.from_numpy(mono), torch.from_numpy(np.stack(cuts).astype(np.float32) / 32768)
 
-    def _rooms(self, samples: int) -> np.ndarray:
-        """Of each file how many crops begin in it."""
+    def _places_of_files(self, samples: int) -> np.ndarray:
+        """How many crops begin in each file."""
         return np.maximum(np.diff([*self.starts, len(self.mono)]) - samples + 1, 0)
 
 

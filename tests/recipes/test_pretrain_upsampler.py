@@ -49,7 +49,7 @@ def test_a_folder_is_decoded_once_and_stays_aligned(folder: Path, capsys: pytest
     stamp = (folder / ".upsampler" / "mono.raw").stat().st_mtime_ns
     read_recordings(folder)
     assert (folder / ".upsampler" / "mono.raw").stat().st_mtime_ns == stamp
-    own = recordings.places(16384)
+    own = recordings.count_places(16384)
     assert own == 2 * (6 * 16000 - 16384 + 1)  # none begins in one file and ends in the other
     first, last = recordings.crops(np.array([0, own - 1]), 16384)[0]
     assert torch.equal(first, torch.from_numpy(recordings.mono[:16384] / np.float32(32768)))
