@@ -15,16 +15,9 @@ from musetune.planning.planner.everyday_words import read_everyday_words
 from musetune.planning.planner.language import Plan
 from musetune.planning.planner.planner import NANO, Planner
 from musetune.planning.planner.prompt_constraints import narrow
-from musetune.planning.planner.song_styles import (
-    BUILT_IN,
-    PLAYERS,
-    Feel,
-    all_styles,
-    chord_kinds,
-    progression_bars,
-    read_styles,
-    style_called,
-)
+from musetune.planning.planner.song_style import Feel, chord_kinds, progression_bars
+from musetune.planning.planner.song_styles import BUILT_IN, all_styles, read_styles, style_called
+from musetune.planning.planner.style_rows import PLAYERS
 from musetune.symbols import Chord, Key, LeadSheet, Meter
 
 shipped = pytest.mark.skipif(
@@ -257,7 +250,7 @@ def figures(plan: Plan) -> tuple[float, int, dict[str, float]]:
 
 @pytest.mark.slow
 @shipped
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_plans_are_as_their_style_wants(seed: int) -> None:
     """Meter, tempo and the longest stretch on one chord always; harmonic rhythm and vocabulary nearly always."""
     styles = [style for style in STYLES.values() if style.vocabulary and style.style != "song"]
@@ -284,7 +277,7 @@ def test_plans_are_as_their_style_wants(seed: int) -> None:
 
 @pytest.mark.slow
 @shipped
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_prompts_of_musicians(seed: int) -> None:
     planner = Planner.from_pretrained("nano")
 
