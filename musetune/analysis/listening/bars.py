@@ -24,12 +24,9 @@ TEMPO_REACH = 4  # how many steps of the tempo grid it may move at one beat
 BEAT_SHARE = 16  # the first sixteenth of a beat is where its onset is expected
 METER_MARGIN = 5.0  # meters that the network holds this many nats less likely than the best are not tried
 METER_WEIGHT = 2.0  # nats a second that a nat of the network's mean opinion is worth against the pointer's likelihood
-THIRDS_WEIGHT = (
-    6.0  # nats a second for 6/8 that an e-fold of onsets on thirds of its beats over those on halves is worth
-)
-THIRDS_AGAINST_QUARTERS = 2.0  # the same against 4/4, of its own beats
-ACCENT_WEIGHT = 2.0  # for 6/8 of an accent on the fourth of six eighths over those beside it, where thirds are heard
-ACCENT_GATE = 2.0  # with which power of that ratio thirds count less where the fourth is the softer, as in 3/4
+THIRDS_WEIGHT = 6.0  # nats a second for 6/8 that an e-fold of onsets on thirds over halves of its beats is worth
+THIRDS_AGAINST_QUARTERS = 4.0  # the same against 4/4, where thirds of its own beats sound
+ACCENT_GATE = 2.0  # with which power of `accent_ratio` thirds count less where the bar is struck as 3/4 is
 METER_ODDS = (0.0, 0.36)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
 ALTERNATION = 2.5  # where every second beat's activation is this many times the others', only those are beats
 FLOOR = 1e-4  # of an activation
@@ -133,11 +130,9 @@ def division_score(name: str, strength: np.ndarray, bands: np.ndarray, beats: np
         return 0.0
     thirds = triple_ratio(strength, beats) + TRIPLE_BIAS
     if name == "4/4":
-        return -THIRDS_AGAINST_QUARTERS * thirds
-    if thirds <= 0:
-        return THIRDS_WEIGHT * thirds
-    accent = accent_ratio(bands, beats, first)
-    return THIRDS_WEIGHT * thirds * min(1.0, float(np.exp(ACCENT_GATE * accent))) + ACCENT_WEIGHT * accent
+        return -THIRDS_AGAINST_QUARTERS * max(thirds, 0.0)
+    accents = min(1.0, float(np.exp(ACCENT_GATE * accent_ratio(bands, beats, first)))) if thirds > 0 else 1.0
+    return THIRDS_WEIGHT * thirds * accents
 
 
 def _along(pointer: _BarPointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
