@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from musetune.conditioning import STEM_STREAMS, STREAMS, MusicTokens
+from musetune.conditioning import EXPRESSION, STEM_STREAMS, STREAMS, MusicTokens
 from musetune.conditioning.stem_frames import HIDDEN
 from musetune.pipeline.checks import pair
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
 
-TIMED = ("chords", "beats", "function", *STEM_STREAMS)  # what says something of each moment; key and genre hold for all
+# What says something of each moment; key and genre hold for all
+TIMED = ("chords", "beats", "function", *STEM_STREAMS, EXPRESSION)
 MEASURES = {"chords": "majmin", "beats": "beat_f"}  # what candidates are ranked by
 
 
@@ -76,6 +77,7 @@ def hide_outside(tokens: MusicTokens, first: int, last: int, frame_s: float) -> 
         tokens,
         frames=tokens.frames.masked_fill(hidden[:, None], 0),
         stems=tokens.stems.masked_fill(hidden[:, None], HIDDEN),
+        expression=tokens.expression.masked_fill(hidden[:, None], HIDDEN),
         event_mask=tokens.event_mask & inside,
     )
 
