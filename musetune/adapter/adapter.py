@@ -124,9 +124,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         check_sizes(
             OWNER, 1024, map_channels=map_channels, stem_channels=stem_channels, stem_hidden=stem_hidden or None
         )
-        check_sizes(
-            OWNER, 1024, expression_channels=expression_channels, expression_hidden=expression_hidden or None
-        )
+        check_sizes(OWNER, 1024, expression_channels=expression_channels, expression_hidden=expression_hidden or None)
         check_sizes(OWNER, 4096, dim=dim, hidden=hidden, channels=channels, entry_channels=entry_channels)
         check_sizes(OWNER, 4096, text_width=text_width, in_channels=in_channels)
         if site_levels is not None and not (

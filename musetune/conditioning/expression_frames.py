@@ -1,4 +1,4 @@
-"""Expression as frames: how loud, how dense, how syncopated, how swung, how complex, at each moment, for the adapter."""
+"""Expression as frames: how loud, dense, syncopated, swung and complex music is at each moment, for the adapter."""
 
 from __future__ import annotations
 

@@ -105,7 +105,8 @@ class MusicTokens:
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name, flat, as safetensors keep them; ``from_tensors`` is the inverse."""
         names = ("events", "event_chroma", "event_times_s", "event_mask", "frames", "stems", "expression")
-        return {n: getattr(self, n) for n in (*names, "globals", "features")} | {f"present.{k}": v for k, v in self.present.items()}
+        given = {f"present.{k}": v for k, v in self.present.items()}
+        return {n: getattr(self, n) for n in (*names, "globals", "features")} | given
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> MusicTokens:

@@ -99,8 +99,7 @@ def prepare(
     ):
         settings: JsonObject = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}
         settings["min-confidence"] = min_confidence
-        if expression:
-            settings["expression"] = True
+        settings |= {"expression": True} if expression else {}
         for remark in changes(out, settings, writer.provenance, rows):
             print(remark, file=sys.stderr)
         jobs = [

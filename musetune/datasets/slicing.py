@@ -18,6 +18,7 @@ from musetune.datasets.latent_dataset import Clip
 from musetune.datasets.metadata import MetadataRow, MusicFindings, arrangement, findings
 from musetune.datasets.music_files import MIDI
 from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement
 from musetune.symbols.json_values import JsonObject
 
 SAMPLE_RATE = 16_000
@@ -130,7 +131,7 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray], int]:
                     licence=metadata.get("licence"),
                     provenance=provenance,
                     bars=bars,
-                    expression=expression_of(clip_wave, moved) if job.expression else None,
+                    expression=expression_of(clip_wave, moved, notes) if job.expression else None,
                 )
             )
             waves.append(clip_wave)
@@ -142,11 +143,11 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray], int]:
     return clips, waves, len(unsure)
 
 
-def expression_of(wave: np.ndarray, sheet: LeadSheet) -> JsonObject:
+def expression_of(wave: np.ndarray, sheet: LeadSheet, notes: Arrangement | None) -> JsonObject:
     """How a clip (samples,) at 16 kHz is played, as `Clip.expression` has it."""
     from musetune.analysis.expression import hear_expression
 
-    return hear_expression(wave, SAMPLE_RATE, sheet).to_json()
+    return hear_expression(wave, SAMPLE_RATE, sheet, notes).to_json()
 
 
 def decode(job: SliceJob, semitones: int) -> np.ndarray:

@@ -21,6 +21,8 @@ from musetune.symbols.arrangement import Arrangement
 
 # What says something of each moment; key and genre hold for all
 TIMED = ("chords", "beats", "function", *STEM_STREAMS, EXPRESSION)
+# What can be left out of a request by not naming it; expression counts wherever it is given
+FOLLOWED = tuple(name for name in STREAMS if name != EXPRESSION)
 MEASURES = {"chords": "majmin", "beats": "beat_f"}  # what candidates are ranked by
 
 
@@ -39,7 +41,7 @@ class ConditionMask:
         asked for.
         """
         if self.streams is not None:
-            tokens = tokens.drop(set(STREAMS) - set(self.streams))
+            tokens = tokens.drop(set(FOLLOWED) - set(self.streams))
         if self.stretch_s is None:
             return tokens
         first, last = (round((time - start_s) / frame_s) for time in self.stretch_s)
@@ -52,7 +54,7 @@ class ConditionMask:
         The overall score of a report is another figure (`musetune.evaluation.Report.score`). The results of "best of 4"
         were measured with this one, and a seed gives the order of candidates that it always gave.
         """
-        streams = set(STREAMS if self.streams is None else self.streams)
+        streams = set(FOLLOWED if self.streams is None else self.streams)
         streams |= {"chords"} if streams >= {"function", "key"} else set()  # numerals in a key are chords
         names = [name for stream, name in MEASURES.items() if stream in streams] or ["key"] * ("key" in streams)
         values = [value for name in names if (value := scores[name]) is not None]
@@ -98,13 +100,13 @@ def condition_mask(
 
 def _streams(sheet: LeadSheet, follow: str | Iterable[str], arrangement: Arrangement | None) -> tuple[str, ...]:
     if not isinstance(follow, Iterable):
-        raise ValueError(f"follow={follow!r} is not a list of names among {', '.join(STREAMS)}")
+        raise ValueError(f"follow={follow!r} is not a list of names among {', '.join(FOLLOWED)}")
     names = (follow,) if isinstance(follow, str) else tuple(follow)
     for name in names:
-        if name not in STREAMS:
-            near = difflib.get_close_matches(str(name), STREAMS, n=1)
+        if name not in FOLLOWED:
+            near = difflib.get_close_matches(str(name), FOLLOWED, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"follow={name!r} is not one of {', '.join(STREAMS)}{hint}")
+            raise ValueError(f"follow={name!r} is not one of {', '.join(FOLLOWED)}{hint}")
     for name, there in (("chords", bool(sheet.chords)), ("genre", sheet.genre is not None)):
         if name in names and not there:
             raise ValueError(f"follow names {name}, which the lead sheet has not: leave it out, or give the sheet some")

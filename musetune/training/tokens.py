@@ -43,9 +43,7 @@ def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> 
     inside = (times[..., 0] < seconds) & (times[..., 1] > 0)
     mask = tokens.event_mask & inside
     times = times.clamp(max=seconds)
-    return replace(
-        tokens, frames=frames, stems=stems, expression=expression, event_mask=mask, event_times_s=times
-    )
+    return replace(tokens, frames=frames, stems=stems, expression=expression, event_mask=mask, event_times_s=times)
 
 
 def hide_streams(

@@ -123,4 +123,3 @@ def fade(wave: np.ndarray, rate: int, points: tuple[tuple[float, float], ...]) -
     reach = max(1, round(LOOKAHEAD_S * rate))
     limited = PeakLimiter(len(louder), reach).process(louder, np.zeros((len(louder), reach), np.float32))
     return limited.reshape(wave.shape)
-
