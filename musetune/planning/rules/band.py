@@ -25,7 +25,7 @@ from musetune.symbols.arrangement import StemNote
 LONG_SECTION = 12  # bars; a longer one also has a fill after every eight
 ENDING_BARS = 8  # a song of so many bars ends on a held chord
 SUNG_GENRES = ("pop", "rock")  # whose melodies are silent in a quarter of their bars (POP909); jazz tunes in few
-BREATH = 0.5
+BREATH = 0.85
 CRASHES = 0.7  # density from which a section begins with a cymbal
 
 

@@ -44,14 +44,14 @@ def check(plan: Plan) -> LeadSheet:
 
 
 @pytest.mark.slow
-def test_a_thousand_plans_of_a_model_that_knows_nothing_all_add_up():
+def test_hundreds_of_plans_of_a_model_that_knows_nothing_all_add_up():
     planner = small_planner()
     with torch.no_grad():
         planner.model.shared.weight.mul_(3)  # wild opinions instead of none
-    plans = planner.write(["a song"] * 1000, [FREE] * 1000, seed=1, temperature=1.5)
+    plans = planner.write(["a song"] * 300, [FREE] * 300, seed=1, temperature=1.5)
     for plan in plans:
         check(plan)
-    assert len({tuple(plan.words()) for plan in plans}) > 900
+    assert len({tuple(plan.words()) for plan in plans}) > 270
 
 
 def test_reading_undoes_writing():

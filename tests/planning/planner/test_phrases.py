@@ -74,6 +74,27 @@ def test_songs_come_home_and_sections_end_on_no_inversion(planner: Planner) -> N
 
 
 @shipped
+@pytest.mark.parametrize(
+    "prompt", ["heavy dubstep, 140 bpm", "gospel waltz, slow, in F", "slow jazz ballad in A flat, 16 bars"]
+)
+def test_a_chord_leads_home_however_often_chords_have_changed(planner: Planner, prompt: str) -> None:
+    """V, IV, ♭VII or ♭II stand before the last tonic, not what has sounded for bars."""
+    sheet = planner.plan(prompt, seed=0)
+    degrees = [(span.chord.root_pc - sheet.key.tonic_pc) % 12 for span in sheet.chords if span.chord.root is not None]
+    assert degrees[-1] == 0
+    assert next(degree for degree in reversed(degrees) if degree) in (1, 5, 7, 10)
+
+
+@shipped
+def test_chorales_end_on_the_tonic_in_root_position(planner: Planner) -> None:
+    for seed in range(3):
+        sheet = planner.plan("hymn for four voices in D, 16 bars", seed=seed)
+        last = sheet.chords[-1].chord
+        assert last.root_pc == sheet.key.tonic_pc
+        assert last.bass_pc == last.root_pc
+
+
+@shipped
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_no_chord_is_held_too_long_across_sections(planner: Planner, seed: int) -> None:

@@ -26,11 +26,12 @@ SUNG = {
     "d": ((0, 3), 0.5),
     "t": ((0, 2, 3), 0.35),
 }
-MOVES = {0: 2.6, 1: 2.7, -1: 3.0, 2: 1.2, -2: 1.2, 3: 0.8, -3: 0.5, 4: 0.6, -4: 0.3}  # scale steps from note to note
-LEANING = 0.45  # share of notes that may lean
-PASSING = 0.5  # share of a fast line's beats after the first that may have any tone of the scale
+MOVES = {0: 2.6, 1: 2.8, -1: 3.1, 2: 1.2, -2: 1.2, 3: 0.5, -3: 0.35, 4: 0.3, -4: 0.15}  # scale steps from note to note
+LEANING = 0.78  # share of notes that may lean
+PASSING = 0.75  # share of a fast line's beats after the first that may have any tone of the scale
 PULL = 0.4  # how far each bar goes back to where its motif lies in the middle; a phrase begins there
 CANDIDATES = 6  # motifs of which the one is sung that has nearest to as many notes as the section's density asks
+FULLER = 0.6  # how much fuller a line is that rests in between, as a share of its density at a breath of 1
 FEWEST, MORE = 0.3, 1.05  # notes a pulse at density 0, and what density 1 adds
 PLANS = ("abac", "aabc", "abbc", "abcd")  # motifs of a phrase's bars; the last one closes
 
@@ -58,6 +59,11 @@ class LeadSection:
     height: float = 0.45
     density: float = 0.7
     breath: float = 0.0
+
+    @property
+    def fullness(self) -> float:
+        """How much it plays in bars in which it does not rest: lines that rest sing more in between."""
+        return self.density * (1 + FULLER * self.breath)
 
     @property
     def middle(self) -> float:
@@ -101,7 +107,7 @@ def phrases(section: LeadSection) -> Iterator[tuple[int, Strike]]:
             key = (name + ("!" if closes and final else ""), len(bar.pulses))
             if key not in motifs:
                 own = random.Random(f"{section.seed}:{key}")
-                motifs[key] = _closing(bar, own, final) if closes else _motif(bar, own, section.density)
+                motifs[key] = _closing(bar, own, final) if closes else _motif(bar, own, section.fullness)
             away = section.middle - motifs[key].rise - last
             last += away * (PULL if offset else 1)
             for strike in _sing(section, start + offset, motifs[key], last):
@@ -115,13 +121,16 @@ def riff(section: LeadSection) -> Iterator[tuple[int, Strike]]:
     bars = section.bars
     size = chance.choice((1, 2, 2))
     figures = {
-        (i, n): _nearest([_figure(bar, chance) for _ in range(CANDIDATES)], bar, section.density)
+        (i, n): _nearest([_figure(bar, chance) for _ in range(CANDIDATES)], bar, section.fullness)
         for i in range(size)
         for n, bar in {len(b.pulses): b for b in bars}.items()
     }
+    rests = [chance.random() < section.breath for _ in range(0, len(bars), PHRASE)]
     answers = {n: _closing(bar, chance, False) for n, bar in {len(b.pulses): b for b in bars}.items()}
     for index, bar in enumerate(bars):
         answer = index % PHRASE == PHRASE - 1
+        if answer and rests[index // PHRASE]:
+            continue
         motif = answers[len(bar.pulses)] if answer else figures[index % size, len(bar.pulses)]
         for strike in _sing(section, index, motif, section.middle - motif.rise, pentatonic=True):
             yield index, strike
@@ -254,7 +263,7 @@ def _figure(bar: GrooveBar, chance: random.Random) -> Motif:
     if len(cells) > 2 and chance.random() < 0.6:
         cells[-1] = "-"
     places = _places(bar, cells)
-    return Motif(places, _draw_moves(len(places), chance))
+    return Motif(places, _draw_moves(len(places), chance), tuple(chance.random() < LEANING for _ in places[:-1]))
 
 
 # -- pitches -----------------------------------------------------------------------------------------------------------
@@ -301,6 +310,7 @@ def _sing(
             move = -move
         pitch = ladder[min(max(here + (-1 if leaned else move), 0), len(ladder) - 1)]
         leans = at < len(motif.leaning) and motif.leaning[at] and lasting < 8
+        leans = leans and not (blues and at % 2)  # the blues has its own leaning notes
         leaned = important and leans and pitch % 12 not in chord.pitch_classes
         if important and not leaned and pitch % 12 not in chord.pitch_classes:
             own = [p for p in range(section.low, section.high + 1) if p % 12 in chord.pitch_classes]
