@@ -44,7 +44,7 @@ from musetune.symbols.expression import Expression
 
 RATE = 16000
 SCALARS = ("note_density", "syncopation", "swing")
-ASKED = {"loudness": (-36.0, -16.0), "note_density": (4.0, 13.0), "syncopation": (0.0, 0.3), "swing": (0.5, 0.7)}
+ASKED = {"loudness": (-36.0, -16.0), "note_density": (3.5, 11.0), "syncopation": (0.0, 0.3), "swing": (0.5, 0.7)}
 KINDS = ("asked", "absent", "rendered")
 OBEYED = ("majmin", "beat_f")
 REPLICATES = 2000

@@ -56,7 +56,7 @@ class ExpressionConditioner(nn.Module):
             x = block(x)
         x = F.gelu(self.fold(x.unflatten(1, (rows, self.frames_per_row)).flatten(2)))
         frame_map = self.unfold(x).unflatten(2, (self.map_channels, self.cols)).transpose(1, 2)
-        return frame_map, said.any(2).unflatten(1, (rows, self.frames_per_row)).any(2)
+        return frame_map, said.any(2).reshape(-1, rows, self.frames_per_row).any(2)
 
 
 def off_beats(tokens: MusicTokens) -> Tensor:
