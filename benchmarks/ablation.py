@@ -25,12 +25,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from musetune.conditioning import SHEET_STREAMS
 from musetune.evaluation import bootstrap_mean, load_test_sheets
 from musetune.evaluation.adherence import adherence
 from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import judge, versions
 from musetune.evaluation.provenance import fingerprint, hash_of, remember
-from musetune.pipeline.condition_mask import FOLLOWED
 from musetune.pipeline.pipeline import MuseTunePipeline
 
 FINETUNE = Path(__file__).parents[1] / "recipes" / "finetune.py"
@@ -159,7 +159,7 @@ def play(args: argparse.Namespace, name: str) -> dict[str, dict[str, float | Non
     pipe = MuseTunePipeline.from_pretrained(args.base, adapter=folder(args, name) / "adapter")
     pipe.set_progress_bar_config(disable=True)
     hidden = VARIANTS[name].get("hidden_streams", "[]").strip("[]")
-    follow = {"follow": tuple(s for s in FOLLOWED if s != hidden)} if hidden else {}
+    follow = {"follow": tuple(s for s in SHEET_STREAMS if s != hidden)} if hidden else {}
     scores = {}
     for test in tqdm(load_test_sheets(args.sheets), desc=name, unit="sheet"):
         made = pipe(test.prompt, lead_sheet=test.sheet, generator=torch.Generator().manual_seed(test.seed), **follow)

@@ -26,7 +26,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import mir_eval
 import numpy as np
-from analysis import ListeningSet, all_sets, choose, chord_beliefs, reliability_text
+from listening_sets import ListeningSet, all_sets, choose
+from reliability import chord_beliefs, reliability_text
 from scipy.optimize import minimize
 from tqdm import tqdm
 
@@ -194,7 +195,8 @@ def main() -> None:
     parser.add_argument("--materials", type=Path, default=root / ".cache/materials", help="what materials.py unpacked")
     parser.add_argument("--sets", default="pop-fluid,bands,grooves,others", help="names, comma between; '' for all")
     parser.add_argument("--songs", type=int, default=15, help="of POP909")
-    parser.add_argument("--others", type=int, default=10, help="tunes accompanied by MMA, and MIDI files of others")
+    parser.add_argument("--others", type=int, default=10, help="tunes accompanied by MMA")
+    parser.add_argument("--files", type=int, default=10, help="MIDI files of others, at most")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--fit", action="store_true", help="learn the calibration anew instead")
     args = parser.parse_args()

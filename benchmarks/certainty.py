@@ -29,8 +29,9 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
-from analysis import ListeningSet, all_sets, choose, chord_beliefs, judged, reliability
 from bar_confidence import as_estimate
+from listening_sets import ListeningSet, all_sets, choose
+from reliability import chord_beliefs, judged, reliability
 from scipy.optimize import minimize
 from songs import HeldOutSound
 from tqdm import tqdm
@@ -204,7 +205,8 @@ def main() -> None:
     parser.add_argument("--materials", type=Path, default=root / ".cache/materials", help="what materials.py unpacked")
     parser.add_argument("--sets", default="", help="names, comma between; '' for all that measure, or fit")
     parser.add_argument("--songs", type=int, default=15, help="of POP909")
-    parser.add_argument("--others", type=int, default=10, help="tunes accompanied by MMA, and MIDI files of others")
+    parser.add_argument("--others", type=int, default=10, help="tunes accompanied by MMA")
+    parser.add_argument("--files", type=int, default=10, help="MIDI files of others, at most")
     parser.add_argument("--recast", type=int, default=12, help="songs in each of --meters")
     parser.add_argument("--meters", default="6/8,3/4,4/4", help="of the set recast; also 2/4, 5/4, 7/8")
     parser.add_argument("--seconds", type=float, default=60.0)

@@ -2,12 +2,13 @@
 
     python benchmarks/harmonic_tokens.py --base nano --adapter theory --sheets SHEETS --out out/harmonic_tokens
 
-First, cadences: in all twelve keys "I IV V I" and "I IV V vi" are asked for by numerals alone, the chords hidden
-(`follow`), with the key and without. Chordino says what sounds in the last bar: a deceptive cadence that was asked for
-should be heard as one. Second, on SHEETS (development sheets, or the test set): chords and beats as asked with all
-tokens, and with fewer. Prints two tables, per cent with 95 % bootstrap intervals over keys and over sheets, and leaves
-them in OUT/harmonic_tokens.md with the audio beside them; audio that is there is not made again, and OUT/settings.json
-keeps audio of other weights or sheets from being taken for it.
+First, cadences: in all twelve keys "I IV V I" and "I IV V vi" are asked for by numerals alone, the chords hidden from
+the adapter (a call's `follow` refuses that, for what these tables say), with the key and without. Chordino says what
+sounds in the last bar: a deceptive cadence that was asked for should be heard as one. Second, on SHEETS (development
+sheets, or the test set): chords and beats as asked with all tokens, and with fewer. Prints two tables, per cent with
+95 % bootstrap intervals over keys and over sheets, and leaves them in OUT/harmonic_tokens.md with the audio beside
+them; audio that is there is not made again, and OUT/settings.json keeps audio of other weights or sheets from being
+taken for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -30,6 +34,7 @@ from musetune.evaluation.bootstrap import cell
 from musetune.evaluation.judges import chordino, judge
 from musetune.evaluation.provenance import remember
 from musetune.evaluation.testset import TestSheet
+from musetune.pipeline.condition_mask import ConditionMask
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import Chord
 
@@ -138,12 +143,20 @@ def played(
     if not path.exists():
         shown = tuple(s for s in streams if s != "genre" or test.sheet.genre)
         generator = torch.Generator().manual_seed(test.seed)
-        made = pipe(test.prompt, lead_sheet=test.sheet, follow=shown, generator=generator)
+        with shown_alone(shown):
+            made = pipe(test.prompt, lead_sheet=test.sheet, generator=generator)
         begun = path.with_name(f"begun-{path.name}")
         save_audio(begun, made.audios[0], made.sampling_rate)
         begun.replace(path)  # one that is there is whole
     wave, rate = load_audio(path)
     return wave, rate
+
+
+@contextmanager
+def shown_alone(streams: tuple[str, ...]) -> Iterator[None]:
+    """Let calls show the adapter these streams and no others, numerals without chords too."""
+    with patch("musetune.pipeline.condition_mask.condition_mask", lambda *_: ConditionMask(streams)):
+        yield
 
 
 if __name__ == "__main__":

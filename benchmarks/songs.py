@@ -1,8 +1,8 @@
 """The songs that benchmarks/analysis.py plays, all held out of training, and the sound that no training may hear.
 
-POP909 songs (numbers that end in 5) as written, with bands, and with those that end in 0 recast in other meters;
-held-out OpenEWLD tunes accompanied by MMA (Musical MIDI Accompaniment, GPL, `apt install mma`): grooves that nobody
-here wrote; MIDI files that others arranged.
+POP909 songs (numbers that end in 5) as written, with bands, and recast in other meters; held-out OpenEWLD tunes
+accompanied by MMA (Musical MIDI Accompaniment, GPL, `apt install mma`): grooves that nobody here wrote; MIDI files that
+others arranged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import mir_eval
@@ -69,6 +70,7 @@ SUFFIX = {
 
 
 STUDIO_RATE = 44100  # Hz, of what is encoded as MP3
+TUNING = range(10, 24)  # of the MIDI files of others, in turn: constants and calibrations were tuned on these
 DRUMS_DB = -4.0  # of the kit beside the other players
 
 
@@ -114,24 +116,29 @@ def with_bands(songs: Iterator[AnnotatedSong]) -> Iterator[AnnotatedSong]:
         yield replace(song, midi=with_band(song, np.random.default_rng((16, number)), drums=1.0))
 
 
-def others(materials: Path, count: int, seconds: float) -> Iterator[tuple[AnnotatedSong, float]]:
-    """`count` MIDI files that others arranged, in turn from each collection, and the certainty of their chords.
+def others(materials: Path, count: int, seconds: float, odd: bool = False) -> Iterator[tuple[AnnotatedSong, float]]:
+    """At most `count` MIDI files that others arranged, in turn from each collection, and the certainty of their chords.
 
-    Of collections for training only the files that it leaves out; from 20 s on.
+    Of collections for training only the files that it leaves out; from 20 s on. Those at TUNING are for tuning (`odd`),
+    the others measure.
     """
+    files = (pair for number, pair in enumerate(_in_turn(materials, seconds)) if (number in TUNING) == odd)
+    return islice(files, count)
+
+
+def _in_turn(materials: Path, seconds: float) -> Iterator[tuple[AnnotatedSong, float]]:
+    """A readable held-out file of each collection in turn, until none has any."""
     collections = []
     for material in (m for m in MATERIALS if m.kind == "midi"):
         folder = material.locate(materials)
         files = split_midi(folder, held_out=True) + (split_midi(folder, held_out=False) if material.held_out else [])
         collections.append(iter(_readable(files, seconds)))
-    number = 0
-    while collections and number < count:
+    while collections:
         for collection in list(collections):
             pair = next(collection, None)
             if pair is None:
                 collections.remove(collection)
-            elif number < count:
-                number += 1
+            else:
                 yield pair
 
 
@@ -156,17 +163,21 @@ def pop909(
 def meter_songs(
     folder: Path, count: int, seconds: float, meters: tuple[str, ...], odd: bool = False
 ) -> Iterator[AnnotatedSong]:
-    """`count` songs in each of `meters`, each recast from another song in 4/4 that no training hears.
+    """`count` songs in 4/4 that no training hears, each recast in every one of `meters`.
 
-    POP909 songs whose number ends in 5, the tens even, then those that end in 0; `odd`, for tuning: those with
-    odd tens.
+    POP909 songs whose number ends in 5, the tens even; `odd`, for tuning: those with odd tens.
+
+    Raises:
+        ValueError: The folder has fewer such songs.
     """
     folders = [f for f in sorted(folder.iterdir()) if f.name[-1] == "5" and int(f.name[-2]) % 2 == odd]
-    folders += [f for f in sorted(folder.iterdir()) if f.name[-1] == "0" and not odd]
     fours = (song for song in (load_pop909(path, 20.0, seconds) for path in folders) if song.meter == "4/4")
-    for number in range(count):
+    number = -1
+    for number, song in enumerate(islice(fours, count)):
         for meter in meters:
-            yield recast(next(fours), meter, number)
+            yield recast(song, meter, number)
+    if number + 1 < count:
+        raise ValueError(f"{folder} has {number + 1} songs in 4/4 to recast, not {count}")
 
 
 def half_bar_agreement(folder: Path, count: int, seconds: float) -> dict[str, float]:

@@ -4,7 +4,8 @@
         [--weights weights.safetensors | --checkpoint out/analyzer/beat] [METER_WEIGHT=1,2 TRIPLE_WEIGHT=4,6]
 
 POP909 songs whose number ends in 5, the tens odd (no training hears them, no benchmark plays them): as written, and
-recast in 6/8, 3/4 and 4/4 with a band; MIDI files of the training split; all on soundfonts and kits of training. Their
+each recast in 6/8, 3/4 and 4/4 with a band; tunes that MMA accompanies, other ones than the benchmark's (left out where
+mma is not installed); MIDI files of the training split; all on soundfonts and kits of training. Their
 sound is rendered once; what networks say of it is stored for each file of weights. Then every combination of the values
 given for constants of listening/bars.py and listening/beats.py is scored in per cent, the best by the mean of the
 columns last; without any, the constants as they are, with every clip whose meter, tempo or bar line is wrong.
@@ -16,6 +17,7 @@ import argparse
 import hashlib
 import itertools
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import mir_eval
 import numpy as np
-from songs import HeldOutSound, pop909, recast
+from songs import HeldOutSound, accompanied, mma_missing, pop909, recast
 from tqdm import tqdm
 
 from musetune.analysis.listening import bars, beats, networks
@@ -68,17 +70,21 @@ def development_songs(args: argparse.Namespace) -> Iterator[tuple[str, Annotated
         return HeldOutSound(fonts[number % len(fonts)], kits[number % len(kits)])
 
     songs = list(pop909(args.data / "pop909", 99, args.seconds, odd=True, start_s=20.0))
-    fours = [song for song in songs if song.meter == "4/4"]
+    fours = [song for song in songs if song.meter == "4/4"][: args.recast]
     for number, song in enumerate(fours):
-        meter = ("6/8", "3/4", "4/4")[number % 3]
-        yield f"recast {meter} {song.name}", recast(song, meter, 1000 + number // 3), sound(number)
+        for place, meter in enumerate(("6/8", "3/4", "4/4")):
+            yield f"recast {meter} {song.name}", recast(song, meter, 1000 + number), sound(number + place)
+    if mma_missing() is None:
+        for number, tune in enumerate(accompanied(args.data / "openewld", 12, args.seconds, odd=True)):
+            yield f"groove {tune.meter} {number}", tune, sound(number)
     for number, song in enumerate(songs[::2]):
         yield f"plain {song.name}", song, sound(number)
     files = [path for folder in select(args.materials, "midi") for path in split_midi(folder, held_out=False)]
     for number, path in enumerate(files[:: max(1, len(files) // 16)]):
         try:
             song = load_midi_song(path, 20.0, args.seconds)[0]
-        except ValueError:
+        except Exception as error:  # a stranger's file may fail in any way: the others go on
+            print(f"left out {path.name}: {error}", file=sys.stderr)
             continue
         yield f"midi {path.stem}", song, sound(number)
 
@@ -214,6 +220,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="what is rendered and heard is stored here")
     parser.add_argument("--weights", type=Path, default=None)
     parser.add_argument("--checkpoint", type=Path, default=None, help="the folder beat or chord of a training")
+    parser.add_argument("--recast", type=int, default=45, help="songs that are recast in three meters")
     parser.add_argument("--seconds", type=float, default=45.0)
     args = parser.parse_args()
     import torch

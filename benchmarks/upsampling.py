@@ -1,6 +1,6 @@
 """16 kHz mono → 48 kHz stereo: how near StereoUpsampler and three simpler ways come to the recording itself.
 
-    python benchmarks/upsampling.py --set rendered=FOLDER --set recordings=FOLDER [--weights FOLDER] [--judges 4]
+    python benchmarks/upsampling.py --set rendered=FOLDER --set recordings=FOLDER [--weights FOLDER] [--judges 8]
 
 Each set is a folder of stereo recordings; of each, ten seconds from its middle are folded down to 16 kHz mono and
 brought back to 48 kHz stereo by
@@ -16,11 +16,13 @@ A set called "noise" is white noise, which has no recording to come near to: onl
 
 LSD: log-spectral distance of both channels from 8 to 20 kHz (decades of power, frames of 2048 samples, floor −100 dB).
 ICC and IID: mean error of coherence and of level difference (dB, at most 24) over 50 ms windows and 24 bands, where the
-recording sounds. Fold-down: SNR in dB, at most 99, of both channels' mean, brought back to 16 kHz by Fourier, against
-the input. Loudness: difference in LU (EBU R128). ViSQOL: MOS of the mean of both channels in audio mode, 1 to 5, where
-visqol-python is installed (pip install --no-deps visqol-python==3.8.0 libsvm-official==3.37.0). × real time: processor
-time on one thread. --judges: of so many clips of each set, how much of what Chordino (majmin) and madmom (beats) hear
-in the mono input they hear in the mean of both channels, and in the left one alone. Prints tables.
+recording sounds; a band that a way leaves silent has coherence 1, since both channels are alike there. Fold-down: SNR
+in dB, at most 99, of both channels' mean, brought back to 16 kHz by Fourier, against the input. Loudness: difference in
+LU (EBU R128). ViSQOL: MOS of the mean of both channels in audio mode, 1 to 5, where visqol-python is installed (pip
+install --no-deps visqol-python==3.8.0 libsvm-official==3.37.0). × real time: by the clock on --threads threads, and by
+the processor's time, all threads together, which does not mind a busy machine. --judges: of so many clips of each set,
+how much of what Chordino (majmin) and madmom (beats) hear in the mono input they hear in the mean of both channels, and
+in the left one alone. Prints tables. Killed, it goes on where it was.
 
 No weights of peers come in a package: audiosr, audiosronnx, audio-super-resolution and hifi-gan-bwe on PyPI are code
 that downloads them; AP-BWE, FlashSR, FLowHigh and NovaSR are not on PyPI.
@@ -33,7 +35,9 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyloudnorm
@@ -43,6 +47,7 @@ from tqdm import tqdm
 from musetune.audio import load_audio, resample
 from musetune.datasets.upsampling import SUFFIXES
 from musetune.evaluation import bootstrap_mean
+from musetune.evaluation.provenance import fingerprint, remember
 from musetune.models.upsampler import StereoUpsampler, load_upsampler
 from musetune.models.upsampler.space import band_filters
 
@@ -57,17 +62,37 @@ NAN = float("nan")
 Way = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (samples,) at 16 kHz, the truth → (2, 3 · samples) at 48 kHz
 
 
+@dataclass
+class Speed:
+    """How long a way took for how much audio, all in seconds."""
+
+    audio_s: float = 0.0
+    clock_s: float = 0.0
+    processor_s: float = 0.0
+
+    def add(self, audio_s: float, clock_s: float, processor_s: float) -> None:
+        """Count one clip more."""
+        self.audio_s += audio_s
+        self.clock_s += clock_s
+        self.processor_s += processor_s
+
+    def __str__(self) -> str:
+        """Times as fast as real time, by the clock and by the processor."""
+        return " | ".join(f"{self.audio_s / max(spent_s, 1e-9):.0f}" for spent_s in (self.clock_s, self.processor_s))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", action="append", required=True, metavar="NAME=FOLDER", help="may be given repeatedly")
     parser.add_argument("--weights", help="a folder of StereoUpsampler; default: the shipped weights")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--limit", type=int, default=24, help="recordings of each set, spread over it")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--visqol", type=int, default=4, help="clips of each set that ViSQOL judges")
     parser.add_argument("--judges", type=int, default=0, help="clips of each set that Chordino and madmom judge")
     parser.add_argument("--out", default="out/upsampling")
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
     network = StereoUpsampler.from_pretrained(args.weights) if args.weights else load_upsampler()
     ways: dict[str, Way] = {
         "sinc": lambda x, _: np.stack([sinc(x)] * 2),
@@ -76,31 +101,54 @@ def main() -> None:
         "StereoUpsampler": lambda x, _: network.upsample(torch.from_numpy(x)).numpy(),
         "told": told,
     }
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    settings = {"seconds": args.seconds, "limit": args.limit, "threads": args.threads}
+    remember(out, settings | {"weights": fingerprint(network)})
     found: dict[str, dict[str, list[list[float]]]] = {}
     heard: dict[str, list[list[float]]] = {}
-    spent, seconds = dict.fromkeys(ways, 0.0), 0.0
+    speed = {way: Speed() for way in ways}
     for name, folder in (word.split("=", 1) for word in args.set):
         found[name], heard[name] = {way: [] for way in ways if name != NOISE or way != "told"}, []
         for number, (truth, mono) in enumerate(clips(name, folder, args.limit, args.seconds)):
-            seconds += len(mono) / 16000
             for way in found[name]:
-                began = time.process_time()
-                stereo = ways[way](mono, truth)
-                spent[way] += time.process_time() - began
-                row = [NAN] * 3 + [fold_down(stereo, mono), NAN, NAN]
-                if name != NOISE:
-                    row = measures(truth[:, : stereo.shape[1]], stereo, mono, visqol=number < args.visqol)
-                found[name][way].append(row)
-                if way == "StereoUpsampler" and name != NOISE and number < args.judges:
-                    heard[name].append(agreement(mono, stereo))
+                kept = out / "clips" / f"{name}-{number}-{way}.json"
+                with_visqol, with_judges = number < args.visqol, number < args.judges and way == "StereoUpsampler"
+                record = measure(kept, ways[way], truth, mono, name == NOISE, with_visqol, with_judges)
+                found[name][way].append(record["row"])
+                speed[way].add(len(mono) / 16000, record["clock_s"], record["processor_s"])
+                if record["heard"] and with_judges:
+                    heard[name].append(record["heard"])
     size = sum(weight.numel() * 2 for weight in network.parameters()) / 1e6
-    speed = {way: seconds / max(time_s, 1e-9) for way, time_s in spent.items()}
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    record = {"settings": vars(args), "scores": found, "heard": heard, "speed": speed}
+    record = {"settings": vars(args), "scores": found, "heard": heard, "speed": {k: vars(v) for k, v in speed.items()}}
     (out / "upsampling.json").write_text(json.dumps(record, indent=1))
     print(table(found, speed, size))
     print(heard_table(heard))
+
+
+def measure(
+    kept: Path, way: Way, truth: np.ndarray, mono: np.ndarray, noise: bool, visqol: bool, judges: bool
+) -> dict[str, Any]:
+    """What one way makes of one clip: `row` of COLUMNS, `heard` of HEARD or None, its times; what is kept stays."""
+    record: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    wanted = {"row"} | ({"visqol"} if visqol and not noise else set()) | ({"heard"} if judges and not noise else set())
+    if wanted - record.keys():
+        clock, processor = time.perf_counter(), time.process_time()
+        stereo = way(mono, truth)
+        took = {"clock_s": time.perf_counter() - clock, "processor_s": time.process_time() - processor}
+        same = truth[:, : stereo.shape[1]]
+        if "row" not in record:
+            row = [NAN] * 3 + [fold_down(stereo, mono), NAN] if noise else measures(same, stereo, mono)
+            record |= {"row": row, **took}
+        if "visqol" in wanted - record.keys():
+            record["visqol"] = opinion(same, stereo)
+        if "heard" in wanted - record.keys():
+            record["heard"] = agreement(mono, stereo)
+        kept.parent.mkdir(exist_ok=True)
+        begun = kept.with_suffix(".begun")
+        begun.write_text(json.dumps(record))
+        begun.replace(kept)
+    return record | {"row": [*record["row"], record.get("visqol", NAN)], "heard": record.get("heard")}
 
 
 def clips(name: str, folder: str, limit: int, seconds: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -110,7 +158,7 @@ def clips(name: str, folder: str, limit: int, seconds: float) -> Iterator[tuple[
             mono = 0.1 * np.random.default_rng(seed).normal(size=round(16000 * seconds)).astype(np.float32)
             yield np.zeros((2, 3 * len(mono)), np.float32), mono
         return
-    files = sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES and ".upsampler" not in p.parts)
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES and ".upsampler" not in p.parts)
     files = files if len(files) <= limit else [files[i * len(files) // limit] for i in range(limit)]
     for path in tqdm(files, desc=name, unit="recording", mininterval=5):
         truth = middle(load_audio(path, RATE, mono=False)[0], seconds)
@@ -168,13 +216,12 @@ def told(mono: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return torch.stack(waves).numpy()
 
 
-def measures(truth: np.ndarray, stereo: np.ndarray, mono: np.ndarray, visqol: bool = False) -> list[float]:
-    """The columns' values of one clip."""
+def measures(truth: np.ndarray, stereo: np.ndarray, mono: np.ndarray) -> list[float]:
+    """The values of one clip, of all columns but ViSQOL's."""
     coherence_error, level_error = space_errors(truth, stereo)
     meter = pyloudnorm.Meter(RATE)
     loudness = abs(meter.integrated_loudness(stereo.T) - meter.integrated_loudness(truth.T))
-    distance, quality = spectral_distance(truth, stereo), opinion(truth, stereo) if visqol else NAN
-    return [distance, coherence_error, level_error, fold_down(stereo, mono), loudness, quality]
+    return [spectral_distance(truth, stereo), coherence_error, level_error, fold_down(stereo, mono), loudness]
 
 
 def opinion(truth: np.ndarray, stereo: np.ndarray) -> float:
@@ -228,17 +275,17 @@ def spectral_distance(truth: np.ndarray, stereo: np.ndarray) -> float:
 
 
 def space_errors(truth: np.ndarray, stereo: np.ndarray) -> tuple[float, float]:
-    """Mean errors of coherence and of level difference in dB, where the recording sounds."""
+    """Mean errors of coherence and of level difference in dB, where the recording sounds; silence has coherence 1."""
     filters = band_filters(WINDOW // 2 + 1, RATE).numpy()
     coherences, levels, sounds = [], [], None
     for wave in (truth, stereo):
         windows = wave[:, : wave.shape[1] // WINDOW * WINDOW].reshape(2, -1, WINDOW) * np.hanning(WINDOW)
         left, right = np.fft.rfft(windows, axis=-1)
         powers = [np.abs(left) ** 2 @ filters.T, np.abs(right) ** 2 @ filters.T, (left * right.conj()).real @ filters.T]
-        coherences.append(powers[2] / np.sqrt(powers[0] * powers[1] + 1e-20))
+        sounding = powers[0] + powers[1] > (1e-4 * WINDOW / 4) ** 2
+        coherences.append(np.where(sounding, powers[2] / np.sqrt(powers[0] * powers[1] + 1e-20), 1.0))
         levels.append(np.clip(10 * np.log10((powers[0] + 1e-12) / (powers[1] + 1e-12)), -24, 24))
-        if sounds is None:
-            sounds = powers[0] + powers[1] > (1e-4 * WINDOW / 4) ** 2
+        sounds = sounding if sounds is None else sounds
     coherence_error = np.abs(coherences[0] - coherences[1])[sounds].mean()
     return float(coherence_error), float(np.abs(levels[0] - levels[1])[sounds].mean())
 
@@ -252,9 +299,10 @@ def fold_down(stereo: np.ndarray, mono: np.ndarray) -> float:
     return float(min(99.0, 10 * np.log10((wanted**2).sum() / max((error**2).sum(), 1e-20))))
 
 
-def table(found: dict[str, dict[str, list[list[float]]]], speed: dict[str, float], size: float) -> str:
+def table(found: dict[str, dict[str, list[list[float]]]], speed: dict[str, Speed], size: float) -> str:
     """Markdown: a row for each set and way, means with 95 % intervals."""
-    lines = ["", f"| set | way | n | {' | '.join(COLUMNS)} | × real time | MB |", "|" + "---|" * (len(COLUMNS) + 5)]
+    heads = ("set", "way", "n", *COLUMNS, "× real time", "by the processor", "MB")
+    lines = ["", f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for name, ways in found.items():
         for way, rows in ways.items():
             cells = []
@@ -262,7 +310,7 @@ def table(found: dict[str, dict[str, list[list[float]]]], speed: dict[str, float
                 mean = bootstrap_mean([row[i] for row in rows if not np.isnan(row[i])])
                 cells.append("—" if mean is None else f"{mean.mean:.2f} ({mean.low:.2f}–{mean.high:.2f})")
             megabytes = f"{size:.1f}" if way == "StereoUpsampler" else "—"
-            lines.append(f"| {name} | {way} | {len(rows)} | {' | '.join(cells)} | {speed[way]:.0f} | {megabytes} |")
+            lines.append(f"| {name} | {way} | {len(rows)} | {' | '.join(cells)} | {speed[way]} | {megabytes} |")
     return "\n".join(lines)
 
 

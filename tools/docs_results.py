@@ -9,12 +9,18 @@
 Three kinds of sources. `adapters/*/results.json` are what `recipes/evaluate.py` measured, `gallery/gallery.json` is what
 `recipes/evaluation/gallery.py` generated. `docs/results/*.json` hold what a benchmark printed: `page`, `order`, `title`, `command`, `about` (what was done), `columns`, `rows`, `reading` (what
 follows from it); `docs/results/analyser.json`, which `benchmarks/analysis.py --out` writes, has `sets`, `means`,
-`meters` and `calibration` instead of `columns` and `rows`, and its tables show the unknown sets first. A cell is text, a number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
+`meters` and `calibration` instead of `columns` and `rows`, and its tables show the unknown sets first. A cell is text, a
+number, or `{"mean", "low", "high"}`: a mean with its 95 % interval.
+
+The tables of HEARD name the analyser's networks that they were heard with: `weights`, the first twelve digits of SHA-256
+of their file. Where these are not those that ship, the page says so, and `--check` refuses the table unless its
+`superseded` says why it stays.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import sys
@@ -28,6 +34,8 @@ FOLDER = REPOSITORY / "docs" / "results"
 ADAPTERS = REPOSITORY / "adapters"
 GALLERY = REPOSITORY / "gallery" / "gallery.json"
 README = REPOSITORY / "README.md"
+NETWORKS = REPOSITORY / "musetune" / "analysis" / "listening" / "weights.safetensors"
+HEARD = ("analyser", "certainty", "genre", "bar_confidence", "report_agreement")  # what the analyser's networks heard
 MARKS = re.compile("(<!-- results -->\n).*(<!-- /results -->)", re.DOTALL)
 LISTENING_MARKS = re.compile("(<!-- listening -->\n).*(<!-- /listening -->)", re.DOTALL)  # README.md may have them
 GENERATED = "<!-- Written by tools/docs_results.py from the named results.json files: do not edit. -->"
@@ -121,6 +129,9 @@ def take(name: str, printed: str) -> Path:
         raise SystemExit("no Markdown table on standard input: pipe a benchmark's output into this command")
     record = json.loads(path.read_text())
     record["columns"], record["rows"] = tables[0]
+    if name in HEARD:
+        record["weights"] = networks_that_ship()
+        record.pop("superseded", None)
     path.write_text(dumps(record))
     return path
 
@@ -130,6 +141,26 @@ def dumps(record: dict[str, Any]) -> str:
     rows = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in record["rows"])
     head = json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=1, ensure_ascii=False)
     return head[:-2] + ',\n "rows": [\n' + rows + "\n ]\n}\n"
+
+
+def networks_that_ship() -> str:
+    """The digest of the analyser's networks."""
+    return hashlib.sha256(NETWORKS.read_bytes()).hexdigest()[:12]
+
+
+def heard_with(record: dict[str, Any]) -> set[str | None]:
+    """The digests of the networks that a table of HEARD names; None among them where it does not say."""
+    return {some.get("weights") for some in record["sets"].values()} if "sets" in record else {record.get("weights")}
+
+
+def heard_by_others() -> list[str]:
+    """Tables of HEARD that the networks that ship did not hear, and that do not say why they stay."""
+    found = []
+    for name in HEARD:
+        record = json.loads((FOLDER / f"{name}.json").read_text())
+        if heard_with(record) != {networks_that_ship()} and not record.get("superseded"):
+            found.append(name)
+    return found
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------
@@ -240,6 +271,8 @@ QUANTITIES = {
     "majmin": "major and minor chords",
     "sevenths": "chords with sevenths",
     "inversions": "major and minor chords with their bass",
+    "tetrads": "every chord with its seventh",
+    "tetrads with bass": "every chord with its seventh and bass",
     "beat F": "beats, F at ±70 ms",
     "downbeat F": "bar lines, F at ±70 ms",
     "level": "tempo neither halved nor doubled, share of clips",
@@ -297,6 +330,21 @@ def standing(record: dict[str, Any]) -> list[str]:
     return sentences
 
 
+def with_interval(record: dict[str, Any], listener: str, of: str, column: str) -> str:
+    """A listener's mean of a set, as 93.2 (88–96); without an interval where none was stored."""
+    mean = record["means"].get(listener, {}).get(of, {}).get(column)
+    if mean is None:
+        return "—"
+    bounds = record.get("intervals", {}).get(listener, {}).get(of, {}).get(column)
+    return f"{mean:.1f} ({bounds[0]:.0f}–{bounds[1]:.0f})" if bounds else f"{mean:.1f}"
+
+
+def compared(about: dict[str, Any]) -> str:
+    """Such as "; compared: majmin 161 s, sevenths 240 s", where a set says how long its chords could be."""
+    seconds = about.get("seconds") or {}
+    return "; compared: " + ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items()) if seconds else ""
+
+
 def listening_tables(record: dict[str, Any]) -> list[str]:
     """The overview, a table for each quantity, what was heard of each meter, and how sure the truth of each set is."""
     order, means = unknown_first(record), record["means"]
@@ -304,7 +352,7 @@ def listening_tables(record: dict[str, Any]) -> list[str]:
     heads = [f"{name} ({'known' if record['sets'][name]['known'] else 'unknown'})" for name in order]
     for column, words in QUANTITIES.items():
         rows = [
-            [listener, *(f"{per[name][column]:.1f}" if column in per.get(name, {}) else "—" for name in order)]
+            [listener, *(with_interval(record, listener, name, column) for name in order)]
             for listener, per in means.items()
             if any(column in scores for scores in per.values())
         ]
@@ -320,7 +368,10 @@ def listening_tables(record: dict[str, Any]) -> list[str]:
     if record.get("calibration"):
         rows = [[name, f"{error:.3f}"] for name, error in record["calibration"].items()]
         parts += ["**Expected calibration error of MuseTune's confidence**", table(["", "error"], rows).rstrip()]
-    truths = [f"{name}: {record['sets'][name]['songs']} clips; {record['sets'][name]['truth']}." for name in order]
+    truths = [
+        f"{name}: {record['sets'][name]['songs']} clips; {record['sets'][name]['truth']}{compared(record['sets'][name])}."
+        for name in order
+    ]
     return [*parts, "How sure the truth is:", "\n".join(wrapped(sentence, "- ") for sentence in truths)]
 
 
@@ -501,6 +552,10 @@ def section(path: Path, record: dict[str, Any]) -> str:
     """One table with its command before it and its reading after it."""
     lines = [f"## {record['title']} {{ #{path.stem} }}", wrapped(record["about"])]
     lines += [] if "command" in record.get("columns", ()) else [f"Command: `{record['command']}`"]
+    if path.stem in HEARD and heard_with(record) != {networks_that_ship()}:
+        lines.append(
+            wrapped(f"Heard by earlier networks than those that ship: {record.get('superseded', 'measure anew')}.")
+        )
     lines += [wrapped(f"Machine: {record['machine']}.")] if "machine" in record else []
     if "means" in record:
         lines += listening_tables(record)
@@ -524,7 +579,9 @@ def main(arguments: list[str]) -> int:
     if args.check:
         for path in stale:
             print(f"{path.relative_to(REPOSITORY)} differs from its figures: run python tools/docs_results.py")
-        return 1 if stale else 0
+        for name in (others := heard_by_others()):
+            print(f"docs/results/{name}.json was heard by other networks than {networks_that_ship()}: measure it anew")
+        return 1 if stale or others else 0
     for path in stale:
         path.write_text(pages()[path])
         print(path.relative_to(REPOSITORY))

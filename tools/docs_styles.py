@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from musetune.planning.planner.song_styles import BUILT_IN, FEELS, SongStyle, read_styles
+from musetune.planning.planner.song_style import FEELS, SongStyle
+from musetune.planning.planner.song_styles import BUILT_IN, read_styles
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "styles.md"
 HEAD = """<!-- Written by tools/docs_styles.py from musetune/planning/planner/styles.yaml: do not edit. -->

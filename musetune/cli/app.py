@@ -143,7 +143,7 @@ def generate(
         float | None, typer.Option(help="how hard the music pushes; default 3, with --fast 1", min=0)
     ] = None,
     follow: Annotated[
-        list[str] | None, typer.Option(help="chords, beats, key, genre or function, more than once; default all")
+        list[str] | None, typer.Option(help="chords, beats, key or genre, more than once; default all")
     ] = None,
     follow_seconds: Annotated[
         tuple[float, float] | None, typer.Option(help="start and end of the stretch that follows; default all")

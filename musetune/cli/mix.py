@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musetune.cli.outputs import Force, check_new
-from musetune.cli.sound import Lufs, audio_kind
+from musetune.cli.sound import audio_kind
 
 if TYPE_CHECKING:
     from musetune.audio.mixing import Mix
@@ -40,7 +40,9 @@ def mix(
     pan: Annotated[list[str] | None, typer.Option(help="keys=0.4: place of a player, more than once")] = None,
     mute: Annotated[str | None, typer.Option(help="all players that are silent, as drums,keys; or none")] = None,
     solo: Annotated[str | None, typer.Option(help="all players that are heard alone; or none")] = None,
-    lufs: Lufs = None,
+    lufs: Annotated[
+        str | None, typer.Option(help="loudness such as -14, by EBU R128, or none; softer where a peak forbids more")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="wav, flac, mp3 or ogg; default: the mix's own", dir_okay=False)
     ] = None,
@@ -51,14 +53,15 @@ def mix(
     from musetune.audio.loudness import check_loudness
     from musetune.audio.mixing import Mix
 
-    check_loudness(lufs)
+    loudness = _loudness(lufs)
+    check_loudness(loudness)
     path = find_mix(folder)
     before = Mix.load(path)
     changes: dict[str, Mapping[str, Any]] = {"level_db": _numbers("--level", level), "pan": _numbers("--pan", pan)}
     changes |= {name: _switches(f"--{name}", word, before.players) for name, word in (("mute", mute), ("solo", solo))}
     after = before.change(**changes)
     if lufs is not None:
-        after = Mix(after.audio, after.players, lufs)
+        after = Mix(after.audio, after.players, loudness)
     target = path.parent / after.audio if out is None else out
     kind = audio_kind(target, None)
     if out is not None:
@@ -105,6 +108,16 @@ def _numbers(option: str, words: list[str] | None) -> dict[str, float]:
         except ValueError:
             raise ValueError(f"{option} {word!r} is not like bass=-3") from None
     return values
+
+
+def _loudness(word: str | None) -> float | None:
+    """Read --lufs."""
+    if word is None or word.strip() == "none":
+        return None
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"--lufs {word!r} is neither a loudness such as -14 nor none") from None
 
 
 def _switches(option: str, word: str | None, players: Iterable[str]) -> dict[str, bool]:

@@ -98,9 +98,7 @@ class GenerationBody(SheetBody, SoundBody, FormatBody):
     music_guidance_interval: Stretch | None = Field(None, description="the like for music and notes")
     guidance_rescale: float | None = Field(None, description="0–1; 0.8")
     window_seconds: float | None = Field(None, description="longer audio is made in overlapping windows of so much")
-    follow: str | list[str] | None = Field(
-        None, description="which of chords, beats, key, genre, function … count; all"
-    )
+    follow: str | list[str] | None = Field(None, description="which of chords, beats, key, genre, drums … count; all")
     follow_seconds: Stretch | None = Field(None, description="the stretch in which they do")
     expression: dict[str, Any] | None = Field(
         None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from musetune.analysis.listening.vocabulary import BEATS
 from musetune.audio.source import RATE
 from musetune.datasets.corpus import EIGHTHS
 
@@ -80,26 +81,36 @@ def with_band(song: AnnotatedSong, rng: np.random.Generator, drums: float = 0.75
 
 
 def _bass(song: AnnotatedSong, rng: np.random.Generator) -> pretty_midi.Instrument:
-    """The written bass at each change, and on every beat, every half or not again."""
+    """The written bass at each change, and on every beat, every part of a beat, every bar or so, or not again."""
     import mir_eval
     import pretty_midi
 
     part = pretty_midi.Instrument(int(rng.choice(BASS_PROGRAMS)), name="BASS")
-    every = float(rng.choice([0.5, 1, 2, 4]))
-    number = np.arange(0, len(song.beats_s) - 1 + 1e-6, 0.5)
-    times = np.interp(number, np.arange(len(song.beats_s)), song.beats_s)
+    every = _bass_sixths(song.meter, float(rng.choice([0.5, 1, 2, 4])))
+    sixths = np.arange(6 * (len(song.beats_s) - 1) + 1)
+    times = np.interp(sixths / 6, np.arange(len(song.beats_s)), song.beats_s)
     velocity, fifths = int(rng.integers(55, 115)), rng.random() < 0.3
     for (start, end), label in zip(song.intervals_s, song.labels, strict=True):
         root, shape, bass = mir_eval.chord.encode(label)
         if root < 0:
             continue
         pitch = 28 + (root + bass - 4) % 12
-        within = times[(times > start + 0.02) & (times < end - 0.02) & (np.abs(number / every % 1) < 1e-6)]
+        within = times[(times > start + 0.02) & (times < end - 0.02) & (sixths % every == 0)]
         onsets = np.append(start, within)
         for index, (a, b) in enumerate(zip(onsets, np.append(within, end), strict=True)):
             fifth = 7 if fifths and index % 2 and bass == 0 and shape[7] else 0
             part.notes.append(pretty_midi.Note(velocity, int(pitch) + fifth, a, max(b - 0.03, a + 0.05)))
     return part
+
+
+def _bass_sixths(meter: str, beats: float) -> int:
+    """How far apart a bass line's notes are, in sixths of a beat, that in 4/4 are `beats` apart.
+
+    Parts of a dotted quarter are thirds; more than a beat is a whole bar where a bar is not made of pairs of beats.
+    """
+    if beats < 1:
+        return 2 if EIGHTHS[meter] == 3 else 3
+    return 6 * (BEATS[meter] if beats > 1 and BEATS[meter] % 2 else int(beats))
 
 
 def _drums(song: AnnotatedSong, rng: np.random.Generator) -> pretty_midi.Instrument:
@@ -128,7 +139,11 @@ def _drums(song: AnnotatedSong, rng: np.random.Generator) -> pretty_midi.Instrum
 
 
 def _pattern(meter: str, rng: np.random.Generator) -> dict[float, list[tuple[int, int]]]:
-    """(pitch, velocity) hits at eighths (and halves of them) of the bar."""
+    """(pitch, velocity) hits at eighths (and halves of them) of the bar.
+
+    Hats are loudest on quarters; in 6/8 and 7/8 where the bar is felt to begin anew (GROUPS), and of these meters none
+    is played in quarters.
+    """
     bar = BAR[meter]
     strong = GROUPS[meter][int(rng.integers(len(GROUPS[meter])))]
     kicks = {0.0} | {float(at) for at in range(1, bar) if rng.random() < (0.5 if at in strong[1:] else 0.08)}
@@ -145,12 +160,14 @@ def _pattern(meter: str, rng: np.random.Generator) -> dict[float, list[tuple[int
         snares = {float(at) for at in strong[1::2]} | ({float(strong[-1])} if rng.random() < 0.4 else set())
     snare = int(rng.choice([SNARE, SNARE, STICK, CLAP]))
     hat, step = int(rng.choice([HAT, HAT, RIDE, SHAKER])), float(rng.choice([0.5, 1, 1, 1, 2]))
-    step = 1.0 if bar % 2 and step == 2 else step
-    hats, accent = bool(rng.random() < 0.85), int(rng.integers(50, 80))
+    quarters = EIGHTHS[meter] == 2
+    step = step if quarters or step < 2 else 3.0 if meter == "6/8" else 1.0
+    hats, soft = bool(rng.random() < 0.85), int(rng.integers(50, 80))
+    accents = set(range(0, bar, 2)) if quarters else set(strong)
     return {
         at: [(KICK, 100)] * (at in kicks)
         + [(snare, 95)] * (at in snares)
-        + [(hat, 78 if at % 2 == 0 else accent)] * (hats and at % step == 0)
+        + [(hat, 78 if at in accents else soft)] * (hats and at % step == 0)
         for at in np.arange(0, bar, 0.5).tolist()
     }
 

@@ -2,7 +2,9 @@
 
 Only what a file's own tags, its title or a text beside it states counts; nobody here listened and judged. The option
 `recordings` of `recipes/analyzer/materials.py` unpacks them, `benchmarks/genre.py` measures with them. Packages are
-kept apart: what calibrates is never measured with. Nothing of them is part of MuseTune, and no network trains on them.
+kept apart: what calibrates genres never measures them. Nothing of them is part of MuseTune. For other tasks shipped
+weights learned from some: the chord network from thirteen tracks of ufoai-music (`docs/how-to/train-the-analyser.md`),
+the upsampler from these, three more and sectoid (`musetune/models/upsampler/weights/README.md`).
 """
 
 from __future__ import annotations

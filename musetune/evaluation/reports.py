@@ -74,7 +74,7 @@ class Report:
         """
         follow = {"chords", "beats", "key"} if self.follow is None else set(self.follow)
         parts: dict[str, float | None] = {}
-        if "chords" in follow or follow >= {"function", "key"}:  # numerals in a key are chords
+        if "chords" in follow:
             name = "chords with sevenths" if asks_for_sevenths(self.sheet) else "chords"
             parts[name] = chords_as_asked(self.sheet, self.estimate)
         if "beats" in follow:

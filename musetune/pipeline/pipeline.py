@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 import numpy as np
 import torch
 from diffusers import AudioLDM2Pipeline
+from diffusers.pipelines.pipeline_utils import AudioPipelineOutput
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
@@ -861,8 +862,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 (``plan``; key, bpm,
                 time_signature and genre are pinned where given) to the nearest whole bar, arranged (``arrange``),
                 played and reported on.
-            follow: which of chords, beats, key, genre, function and, with an arrangement, drums, bass, comping, lead
-                count; default all.
+            follow: which of chords, beats, key, genre and, with an arrangement, drums, bass, comping, lead count;
+                default all, and the chords' numerals. Numerals alone are not followed: ``function`` without chords is
+                refused.
             follow_seconds: (start, end) of the stretch in which they do; the rest is left to the model.
             arrangement: the players' notes.
             stems: each player's audio too, their sum instead of one take; with ``stereo`` each at its place
@@ -876,7 +878,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             window_seconds: longer audio is made in overlapping windows of so much; default the base's own length.
             strength: of the adapters, 0–1; 1.
             return_report: listen to each waveform and report what was obeyed.
-            stereo: return 48 kHz stereo, (n, 2, samples), by the upsampler; reports are of the mono sound before it.
+            stereo: return 48 kHz stereo, (n, 2, samples), by the upsampler, with music or from words alone; reports are
+                of the mono sound before it.
             loop: the last bar flows into the first, and the audio lasts whole bars to the sample; the sheet is whole
                 bars of one meter from a downbeat at time 0. A progression is played once where no length is given.
             style_audio: a clip whose sound is meant: a path, a result, or floats (samples,) or (channels, samples)
@@ -935,7 +938,6 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             flags: dict[str, object] = {
                 "return_report": return_report or None,
                 "stems": stems or None,
-                "stereo": stereo or None,
                 "loop": loop or None,
                 "style_audio": style_audio is not None or None,
                 "style_strength": style_strength,
@@ -948,6 +950,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             with self.adapter_manager.playing(1.0, music=False):
                 return self._stock_call(
                     callback_on_step_end,
+                    stereo,
                     prompt=prompt,
                     transcription=transcription,
                     audio_length_in_s=or_default(duration_seconds, audio_length_in_s),
@@ -1081,6 +1084,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             return
         if output_type == "latent":
             raise ValueError("stereo=True and output_type='latent': latents have no channels; give np or pt")
+        if output_type not in OUTPUT_TYPES:
+            raise ValueError(f"output_type={output_type!r} has no stereo: give np or pt")
         if self.upsampler is None:
             raise ValueError("stereo needs an upsampler: call pipe.load_upsampler() first")
         if self._rate != RATE:
@@ -1104,8 +1109,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             steps, guidance_scale = or_default(steps, sampling.steps), or_default(guidance_scale, UNGUIDED)
         return given_arguments(num_inference_steps=steps, guidance_scale=guidance_scale)
 
-    def _stock_call(self, callback_on_step_end: StepEndCallback | None, **arguments: Any) -> Any:
-        """Call the stock pipeline, which has no ``callback_on_step_end``."""
+    def _stock_call(self, callback_on_step_end: StepEndCallback | None, stereo: bool, **arguments: Any) -> Any:
+        """Call the stock pipeline, which has no ``callback_on_step_end``; with ``stereo`` its sound is widened."""
         if callback_on_step_end is not None:
             legacy, every = arguments["callback"], arguments["callback_steps"] or 1
 
@@ -1120,7 +1125,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                     legacy(step, t, latents)
 
             arguments |= {"callback": callback, "callback_steps": 1}
-        return super().__call__(**arguments)
+        if not stereo:
+            return super().__call__(**arguments)
+        mono = super().__call__(**(arguments | {"output_type": "np", "return_dict": False}))[0]
+        audios, _, _ = self._spread(np.asarray(mono, np.float32), None, stereo)
+        result = torch.from_numpy(audios) if arguments["output_type"] == "pt" else audios
+        return AudioPipelineOutput(audios=result) if arguments["return_dict"] else (result,)
 
     def _on_step(
         self, callback: Callback | None, callback_steps: int, callback_on_step_end: StepEndCallback | None

@@ -62,7 +62,7 @@ def fetch_all(cfg: Config) -> None:
         print("\n| recordings | package | files | genre stated | evidence | licence | for |\n" + "|---" * 7 + "|")
         tally = Counter(one.set for one in find_recordings(cache))
         for row in RECORDINGS:
-            purpose = "calibrating" if row.calibrates else "measuring"
+            purpose = "calibrating genres" if row.calibrates else "measuring genres"
             cells = (row.package, row.pattern, row.genre or "nothing", row.evidence, row.licence, purpose)
             print(f"| {tally[row]} | " + " | ".join(cells) + " |")
         print(f"\nWho made them:\n{credits(cache)}")

@@ -16,7 +16,6 @@ from the last checkpoint.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from musetune.models.nano import NanoVocoder, PatchAutoencoder, build_nano
 from musetune.models.nano.folder import save_half
 from musetune.training import seeding
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.clock import TrainingClock
 from musetune.training.config import folders_and_config
 from musetune.training.loss import add_noise, target
 from musetune.training.run_info import save_run_info, with_averages
@@ -61,7 +61,7 @@ class Config:
     device: str = "cpu"
     threads: int = 0  # 0: torch decides
     bf16: bool = False  # autocast: faster on accelerators and on CPUs with bf16 instructions, slower on others
-    minutes: float = 0.0  # stop after this time; 0: never
+    minutes: float = 0.0  # stop after this time, over all its continuations; 0: never
 
 
 class TrainableParts(nn.Module):
@@ -144,12 +144,13 @@ def main() -> None:
     named = dict(model.named_parameters())
     averages = [p.detach().clone() for p in named.values()]
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.01, fused=True)
-    step = resume_latest(out, named, optimizer, averages).get("step", 0)
+    begun = resume_latest(out, named, optimizer, averages)
+    step, clock = begun.get("step", 0), TrainingClock(cfg.minutes, begun.get("spent_s", 0.0))
     info = {"config": asdict(cfg), "data": {"clips": len(rows), "rendering": read_rendering(folder)}}
     kind, alphas = pipe.scheduler.config.prediction_type, pipe.scheduler.alphas_cumprod.to(cfg.device)
-    began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
+    bar = tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
     mean = math.nan
-    while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
+    while step < cfg.steps and not clock.is_over:
         rate = min(1.0, (step + 1) / 200) * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
         optimizer.param_groups[0]["lr"] = cfg.learning_rate * rate
         torch.manual_seed(seeding.generator(cfg.seed, step, "model").initial_seed())  # dropout inside the text encoders
@@ -164,10 +165,11 @@ def main() -> None:
         decay = min(cfg.ema, (step + 1) / (step + 10))
         torch._foreach_lerp_(averages, [p.detach() for p in named.values()], 1 - decay)
         step, mean = step + 1, loss.item() if math.isnan(mean) else 0.98 * mean + 0.02 * loss.item()
+        clock.tick()
         bar.update(), bar.set_postfix(loss=f"{mean:.4f}", refresh=False)
         if step % cfg.save_every == 0 and step < cfg.steps:
-            save(out, step, pipe, named, averages, optimizer, info)
-    save(out, step, pipe, named, averages, optimizer, info)
+            save(out, step, clock.spent_s, pipe, named, averages, optimizer, info)
+    save(out, step, clock.spent_s, pipe, named, averages, optimizer, info)
 
 
 def draw(
@@ -188,6 +190,7 @@ def draw(
 def save(
     out: Path,
     step: int,
+    spent_s: float,
     pipe: AudioLDM2Pipeline,
     named: dict[str, nn.Parameter],
     averages: list[Tensor],
@@ -195,7 +198,9 @@ def save(
     info: dict[str, Any],
 ) -> None:
     """Write the checkpoint, and with averaged weights in fp16 the pipeline ``out``/base with its run info."""
-    save_checkpoint(out, step, pack_state(named, optimizer, averages), {"step": step}, total_limit=1)
+    save_checkpoint(
+        out, step, pack_state(named, optimizer, averages), {"step": step, "spent_s": spent_s}, total_limit=1
+    )
     with with_averages(list(named.values()), averages):
         save_half(pipe, out / "base")
     save_run_info(out / "base", info | {"step": step})

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from musetune.models.nano import build_nano
 from musetune.processes import parallel_map
 from musetune.training import seeding
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.clock import TrainingClock
 from musetune.training.config import folders_and_config
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Config:
     threads: int = 0  # 0: torch decides
     bf16: bool = True  # autocast: faster on accelerators and on CPUs with bf16 instructions
     workers: int = 2  # processes that compute spectrograms
-    minutes: float = 0.0  # stop after this time; 0: never
+    minutes: float = 0.0  # stop after this time, over all its continuations; 0: never
 
 
 def features_of(path: Path) -> np.ndarray:
@@ -123,9 +123,10 @@ def main() -> None:
     model, tokenizer = pipe.text_encoder.to(cfg.device).train(), pipe.tokenizer
     optimizer = torch.optim.AdamW(model.parameters(), lr=cfg.learning_rate, weight_decay=0.05)
     named = dict(model.named_parameters())
-    step = resume_latest(out, named, optimizer).get("step", 0)
-    began, mean, bar = time.time(), 0.0, tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
-    while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
+    begun = resume_latest(out, named, optimizer)
+    step, clock = begun.get("step", 0), TrainingClock(cfg.minutes, begun.get("spent_s", 0.0))
+    mean, bar = 0.0, tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
+    while step < cfg.steps and not clock.is_over:
         rate = min(1.0, (step + 1) / 100) * (0.525 + 0.475 * math.cos(math.pi * step / cfg.steps))
         optimizer.param_groups[0]["lr"] = cfg.learning_rate * rate
         clips = sorted(seeding.stream(train, cfg.seed, step * cfg.batch, cfg.batch))
@@ -138,9 +139,12 @@ def main() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step, mean = step + 1, loss.item() if not mean else 0.98 * mean + 0.02 * loss.item()
+        clock.tick()
         bar.update(), bar.set_postfix(loss=f"{mean:.3f}", refresh=False)
-        if step % cfg.save_every == 0 or step == cfg.steps:
-            save_checkpoint(out, step, pack_state(named, optimizer), {"step": step}, total_limit=1)
+        if step % cfg.save_every == 0 or step == cfg.steps or clock.is_over:
+            save_checkpoint(
+                out, step, pack_state(named, optimizer), {"step": step, "spent_s": clock.spent_s}, total_limit=1
+            )
             retrieval = test(model, tokenizer, sounds[train:], texts[train:], cfg)
             tqdm.write(f"step {step}: {retrieval}")
             model.save_pretrained(out / "text_encoder")

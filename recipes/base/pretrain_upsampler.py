@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tqdm import tqdm
 from musetune.datasets.upsampling import Recordings, read_recordings
 from musetune.models.upsampler import StereoUpsampler
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.clock import TrainingClock
 from musetune.training.config import folders_and_config
 from musetune.training.tilt import fit_tilt, scale_tilt
 from musetune.training.upsampling import band_loss, space_loss
@@ -49,7 +49,9 @@ class Config:
     seed: int = 0
     device: str = "cpu"
     threads: int = 0  # 0: torch decides
-    minutes: float = 0.0  # stop after this time, and let the learning rate fall with it; 0: never
+    minutes: float = (
+        0.0  # stop after this time, over all its continuations, and let the learning rate fall with it; 0: never
+    )
     held_out: str = ""  # a folder of recordings by which level differences are scaled; none: they stay as learned
     held_out_clips: int = 40  # clips of 10 s, spread over it
 
@@ -76,13 +78,14 @@ def main() -> None:
     average.requires_grad_(False).load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), lr=cfg.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
     named, averages = dict(network.named_parameters()), list(average.parameters())
-    step = resume_latest(out, named, optimizer, averages).get("step", 0)
-    began, bar = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
+    begun = resume_latest(out, named, optimizer, averages)
+    step, clock = begun.get("step", 0), TrainingClock(cfg.minutes, begun.get("spent_s", 0.0))
+    bar = tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5)
     means: dict[str, float] = {}
-    while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
-        done = max(step / cfg.steps, (time.time() - began) / (60 * cfg.minutes) if cfg.minutes else 0.0)
+    while step < cfg.steps and not clock.is_over:
+        done = clock.share_done(step, cfg.steps)
         warm = min(1.0, (step + 1) / 50)
-        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * min(done, 1)))
+        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * done))
         mono, stereo = draw(recordings, cfg, step)
         found = network.predict(mono)
         band, space = band_loss(network, found, stereo), space_loss(network, found, stereo)
@@ -92,12 +95,13 @@ def main() -> None:
         optimizer.step()
         torch._foreach_lerp_(averages, [p.detach() for p in network.parameters()], 1 - min(cfg.ema, step / (step + 10)))
         step += 1
+        clock.tick()
         for name, value in (("band", band.item()), ("space", space.item())):
             means[name] = 0.98 * means.get(name, value) + 0.02 * value
         bar.update(), bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
         if step % cfg.save_every == 0:
-            save(out, step, network, average, optimizer)
-    save(out, step, network, average, optimizer)
+            save(out, step, clock.spent_s, network, average, optimizer)
+    save(out, step, clock.spent_s, network, average, optimizer)
     if cfg.held_out:  # of a copy: the checkpoint keeps what was learned, so that training can go on
         tempered = copy.deepcopy(average)
         temper(tempered, Path(cfg.held_out), cfg.held_out_clips)
@@ -117,11 +121,16 @@ def temper(network: StereoUpsampler, folder: Path, clips: int) -> None:
 
 
 def save(
-    out: Path, step: int, network: StereoUpsampler, average: StereoUpsampler, optimizer: torch.optim.Optimizer
+    out: Path,
+    step: int,
+    spent_s: float,
+    network: StereoUpsampler,
+    average: StereoUpsampler,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the checkpoint, and the averaged weights in half precision."""
     state = pack_state(dict(network.named_parameters()), optimizer, list(average.parameters()))
-    save_checkpoint(out, step, state, {"step": step}, total_limit=1)
+    save_checkpoint(out, step, state, {"step": step, "spent_s": spent_s}, total_limit=1)
     save_half(average, out)
 
 

@@ -13,7 +13,6 @@ Stop it at any time; the same command goes on from the last checkpoint.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from musetune.datasets.rendering.folder import read_spectrograms, read_waves
 from musetune.hub.locate import find_base
 from musetune.models.nano import NanoVocoder, PatchAutoencoder
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
+from musetune.training.clock import TrainingClock
 from musetune.training.config import folders_and_config
 from musetune.training.spectral_loss import N_FFTS, spectral_loss
 
@@ -47,7 +47,9 @@ class Config:
     seed: int = 0
     device: str = "cpu"
     threads: int = 0  # 0: torch decides
-    minutes: float = 0.0  # stop after this time, and let the learning rate fall with it; 0: never
+    minutes: float = (
+        0.0  # stop after this time, over all its continuations, and let the learning rate fall with it; 0: never
+    )
 
 
 HEADROOM = 1.0  # log magnitude, 8.7 dB: so much louder than the loudest rendering a bin may sound
@@ -81,12 +83,13 @@ def main() -> None:
     average.load_state_dict(vocoder.state_dict())
     optimizer = torch.optim.AdamW(vocoder.parameters(), lr=cfg.learning_rate, betas=(0.8, 0.99), weight_decay=0.01)
     named, averages = dict(vocoder.named_parameters()), list(average.parameters())
-    step = resume_latest(out, named, optimizer, averages).get("step", 0)
-    began, bar, mean = time.time(), tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
-    while step < cfg.steps and not (cfg.minutes and time.time() - began > 60 * cfg.minutes):
-        done = max(step / cfg.steps, (time.time() - began) / (60 * cfg.minutes) if cfg.minutes else 0.0)
+    begun = resume_latest(out, named, optimizer, averages)
+    step, clock = begun.get("step", 0), TrainingClock(cfg.minutes, begun.get("spent_s", 0.0))
+    bar, mean = tqdm(total=cfg.steps, initial=step, unit="step", mininterval=5), 0.0
+    while step < cfg.steps and not clock.is_over:
+        done = clock.share_done(step, cfg.steps)
         warm = min(1.0, (step + 1) / max(1, cfg.warmup))
-        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * min(done, 1)))
+        optimizer.param_groups[0]["lr"] = cfg.learning_rate * warm * (0.525 + 0.475 * math.cos(math.pi * done))
         x, y = draw(waves, spectrograms, vae, cfg, step)
         with torch.autocast(cfg.device, torch.bfloat16):
             output = vocoder(x)
@@ -102,10 +105,11 @@ def main() -> None:
             1 - min(cfg.ema, (step + 1) / (step + 10)),
         )
         step, mean = step + 1, loss.item() if not mean else 0.98 * mean + 0.02 * loss.item()
+        clock.tick()
         bar.update(), bar.set_postfix(loss=f"{mean:.4f}")
         if step % cfg.save_every == 0:
-            save(out, step, vocoder, average, optimizer, vae)
-    save(out, step, vocoder, average, optimizer, vae)
+            save(out, step, clock.spent_s, vocoder, average, optimizer, vae)
+    save(out, step, clock.spent_s, vocoder, average, optimizer, vae)
 
 
 def begin(spectrograms: np.ndarray, cfg: Config) -> tuple[PatchAutoencoder, NanoVocoder]:
@@ -130,6 +134,7 @@ def begin(spectrograms: np.ndarray, cfg: Config) -> tuple[PatchAutoencoder, Nano
 def save(
     out: Path,
     step: int,
+    spent_s: float,
     vocoder: NanoVocoder,
     average: NanoVocoder,
     optimizer: torch.optim.Optimizer,
@@ -137,7 +142,9 @@ def save(
 ) -> None:
     """Write the checkpoint, and the averaged vocoder and the autoencoder as a base has them."""
     named, averages = dict(vocoder.named_parameters()), list(average.parameters())
-    save_checkpoint(out, step, pack_state(named, optimizer, averages), {"step": step}, total_limit=1)
+    save_checkpoint(
+        out, step, pack_state(named, optimizer, averages), {"step": step, "spent_s": spent_s}, total_limit=1
+    )
     average.save_pretrained(out / "vocoder")
     vae.save_pretrained(out / "vae")
 

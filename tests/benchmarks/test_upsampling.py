@@ -36,6 +36,19 @@ def test_a_recording_is_at_no_distance_from_itself(bench) -> None:  # type: igno
     assert level == pytest.approx(6.02, abs=0.05)
 
 
+def test_a_mono_recording_is_told_by_its_coherence(bench) -> None:  # type: ignore[no-untyped-def]
+    """What is brought back to two equal channels is at no distance, though it has no highs; a delay is."""
+    truth = np.repeat(hiss(2, 48000), 2, axis=0)
+    mono = bench.resample(truth.mean(0), 48000, 16000)
+    plain, late = (bench.space_errors(truth, wave)[0] for wave in (np.stack([bench.sinc(mono)] * 2), bench.delay(mono)))
+    assert plain == pytest.approx(0, abs=1e-3)
+    assert late > 0.3
+    wide = hiss(2, 48000, 2)  # nothing in common: two equal channels are as far off as can be, with highs or without
+    sinc, copied = (bench.space_errors(wide, np.stack([way(mono)] * 2))[0] for way in (bench.sinc, bench.copies))
+    assert sinc == pytest.approx(copied, abs=1e-3)
+    assert sinc > 0.9
+
+
 def test_the_simple_ways_do_what_they_are_named_for(bench) -> None:  # type: ignore[no-untyped-def]
     mono = hiss(2, 16000)[0]
     plain, copied, late = bench.sinc(mono), bench.copies(mono), bench.delay(mono)

@@ -76,6 +76,16 @@ def test_formats_and_loudness(song: Path, kind: str) -> None:
     assert soundfile.info(song / f"loud.{kind}").channels == 2
 
 
+def test_a_loudness_can_be_undone(song: Path) -> None:
+    before = read(song / "song.wav")
+    run(song, "--lufs", "-30")
+    assert Mix.load(song / "song.mix.json").lufs == -30
+    assert np.abs(read(song / "song.wav")).max() < 0.9 * np.abs(before).max()
+    run(song, "--lufs", "none")
+    assert Mix.load(song / "song.mix.json").lufs is None
+    assert np.abs(read(song / "song.wav") - before).max() < 2e-4
+
+
 def test_lines_for_readers(song: Path) -> None:
     done = CliRunner().invoke(app, ["mix", str(song), "--solo", "keys"], catch_exceptions=False)
     bass, guitar, keys, _ = done.stdout.splitlines()
@@ -88,6 +98,7 @@ def test_lines_for_readers(song: Path) -> None:
     ("words", "message"),
     [
         (["--level", "bass"], "--level 'bass' is not like bass=-3"),
+        (["--lufs", "loud"], "--lufs 'loud' is neither a loudness such as -14 nor none"),
         (["--pan", "bass=3"], "pan=3.0 is outside of -1 to 1"),
         (["--mute", "drums"], "'drums' is not one of the players: bass, guitar, keys"),
         (["-o", "song.bass.wav"], "is a player's own file"),

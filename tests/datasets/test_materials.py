@@ -45,8 +45,7 @@ def test_there_is_variety_and_one_of_each_kind_is_held_out() -> None:
 def test_copyleft_is_never_permissive() -> None:
     for material in MATERIALS:
         copyleft = ("GPL" in material.licence and "excepted" not in material.licence) or "SA" in material.licence
-        measures = material.kind == "recordings"  # alone, whatever the licence allows
-        assert material.permissive == (not copyleft and not measures), material
+        assert material.permissive == (not copyleft), material
 
 
 @pytest.mark.parametrize("kind", ["soundfont", "kit", "midi"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from musetune.datasets.planner.captions import CaptionFacts, caption
 from musetune.datasets.planner.style_names import fitting_styles
 from musetune.planning.planner.language import Plan
-from musetune.planning.planner.song_styles import progression_bars
+from musetune.planning.planner.song_style import progression_bars
 from musetune.symbols import Key, Meter
 
 BOSSA = Plan(

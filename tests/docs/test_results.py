@@ -29,6 +29,28 @@ def test_a_changed_figure_makes_its_page_stale(tmp_path: Path, monkeypatch: pyte
     assert stale == ["cost.md"]
 
 
+def test_a_table_heard_by_other_networks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in docs_results.FOLDER.iterdir():
+        (tmp_path / path.name).write_text(path.read_text())
+    monkeypatch.setattr(docs_results, "FOLDER", tmp_path)
+    assert docs_results.heard_by_others() == []
+    path = tmp_path / "certainty.json"
+    record = json.loads(path.read_text()) | {"weights": "0" * 12}
+    record.pop("superseded", None)
+    path.write_text(json.dumps(record))
+    assert docs_results.heard_by_others() == ["certainty"]
+    monkeypatch.setattr(docs_results, "pages", dict)  # none is stale
+    assert docs_results.main(["--check"]) == 1
+    assert "Heard by earlier networks" in docs_results.section(path, record)
+    path.write_text(json.dumps(record | {"superseded": "they were the first that could be measured"}))
+    assert docs_results.heard_by_others() == []
+    docs_results.take("certainty", "| a |\n|---|\n| 1 |")
+    assert json.loads(path.read_text())["weights"] == docs_results.networks_that_ship()
+    sets = {"mp3": {"weights": docs_results.networks_that_ship()}, "bands": {}}  # one of them does not say
+    (tmp_path / "analyser.json").write_text(json.dumps({"sets": sets}))
+    assert docs_results.heard_by_others() == ["analyser"]
+
+
 def test_take_refuses_what_holds_no_table() -> None:
     with pytest.raises(SystemExit, match="no Markdown table"):
         docs_results.take("roundtrip", "nothing here")
@@ -59,21 +81,23 @@ def test_listeners_stand_side_by_side_with_the_unknown_sets_first() -> None:
         "title": "Listeners", "about": "About.", "command": "python x.py", "page": "analysis", "order": 1,
         "sets": {
             "known-one": {"known": True, "songs": 2, "truth": "sure"},
-            "strange": {"known": False, "songs": 3, "truth": "unsure"},
+            "strange": {"known": False, "songs": 3, "truth": "unsure", "seconds": {"majmin": 161}},
         },
         "means": {
             "musetune": {"strange": {"majmin": 80.0, "meter": 90.0}, "known-one": {"majmin": 95.0}},
             "a": {"strange": {"majmin": 85.5}, "known-one": {"majmin": 90.0}},
             "b": {"strange": {"majmin": 70.0}},
         },
+        "intervals": {"musetune": {"strange": {"majmin": [71.2, 88.0]}}},
         "meters": {"musetune": {"6/8": {"3/4": 1, "6/8": 2}}},
         "calibration": {"chord, unknown timbre": 0.041},
     }  # fmt: skip
     page = docs_results.section(Path("analyser.json"), record)
     assert "| strange, unknown timbre | 80.0 (a 85.5)" in page
     assert page.index("| strange, unknown") < page.index("| known-one, known")
-    assert "|  | strange (unknown) | known-one (known) |\n|---|---|---|\n| musetune | 80.0 | 95.0 |" in page
+    assert "|  | strange (unknown) | known-one (known) |\n|---|---|---|\n| musetune | 80.0 (71–88) | 95.0 |" in page
     assert "| b | 70.0 | — |" in page
     assert "| 6/8 | 6/8 2, 3/4 1 |" in page
-    assert "- strange: 3 clips; unsure." in page
+    assert "- strange: 3 clips; unsure; compared: majmin 161 s." in page
+    assert "Heard by earlier networks" in page  # the sets do not say by which
     assert "- Major and minor chords: not behind on 0 of 1 unknown sets; behind on strange (a 5.5 ahead)." in page

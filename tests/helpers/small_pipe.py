@@ -77,9 +77,9 @@ def genre_folders(base: Path, out: Path) -> Path:
     return out
 
 
-def words(pipe: MuseTunePipeline):  # type: ignore[no-untyped-def]
+def words(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
     """Audio of words alone, as short as can be."""
-    return pipe("warm pop", num_inference_steps=1, audio_length_in_s=1.28, generator=seeded()).audios
+    return pipe("warm pop", num_inference_steps=1, audio_length_in_s=1.28, generator=seeded(), **settings).audios
 
 
 def music(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]

@@ -124,8 +124,8 @@ def test_windows_of_any_length(pipe: MuseTunePipeline) -> None:
 
 def test_candidates_are_ranked_by_what_is_asked() -> None:
     scores = {"majmin": 0.2, "beat_f": 0.8, "key": 0.5}
-    asked = (None, ("chords", "key"), ("beats",), ("key",), ("genre",))
-    assert [ConditionMask(streams).rank(scores) for streams in asked] == pytest.approx([0.5, 0.2, 0.8, 0.5, 0.0])
+    asked = (None, ("chords", "key"), ("beats",), ("key",), ("genre",), ("function", "key"))
+    assert [ConditionMask(streams).rank(scores) for streams in asked] == pytest.approx([0.5, 0.2, 0.8, 0.5, 0.0, 0.5])
     assert ConditionMask(("chords",)).rank(scores | {"majmin": None}) == 0.0
 
 
@@ -156,10 +156,11 @@ ALONE = {"harmonic_progression": None, "bpm": None, "duration_seconds": None}
     [
         (
             {"follow": "chord"},
-            "follow='chord' is not one of chords, beats, key, genre, function, drums, bass, comping, lead; did you "
-            "mean 'chords'",
+            "follow='chord' is not one of chords, beats, key, genre, drums, bass, comping, lead; did you mean 'chords'",
         ),
         ({"follow": ("chords", "melody")}, "follow='melody' is not one of"),
+        ({"follow": "function"}, "numerals alone are not followed"),
+        ({"follow": ("function", "key")}, "numerals alone are not followed"),
         ({"follow": ("genre",)}, "follow names genre, which the lead sheet has not"),
         ({"follow_seconds": (0, 5)}, r"follow_seconds=0–5 is not a stretch of 0–2\.56 s"),
         ({"follow_seconds": (-1, 2)}, "follow_seconds=-1–2 is not"),

@@ -46,13 +46,33 @@ def test_a_call_says_what_it_returns(tiny_base: Path, small: Path) -> None:
     assert np.array_equal(tensor.numpy(), made.audios)
 
 
+def test_words_alone_give_the_stock_sound_in_stereo(tiny_base: Path, small: Path) -> None:
+    pipe = make_pipe(tiny_base)
+    with pytest.raises(ValueError, match=r"call pipe\.load_upsampler\(\) first"):
+        words(pipe, stereo=True)
+    pipe.load_upsampler(small)
+    for had in (True, False):
+        if not had:
+            pipe.unload_adapter()
+        stock, made = words(pipe), words(pipe, stereo=True)
+        wide = np.stack([pipe.to_stereo(wave) for wave in stock])
+        wide /= np.maximum(1.0, np.abs(wide).max(axis=(1, 2), keepdims=True) / 0.99)
+        assert made.shape == (len(stock), 2, 3 * stock.shape[1])
+        assert np.array_equal(made, wide)
+    tensor = words(pipe, stereo=True, output_type="pt")
+    assert isinstance(tensor, torch.Tensor)
+    assert np.array_equal(tensor.numpy(), made)
+
+
 def test_what_cannot_be_stereo_is_refused(tiny_base: Path, small: Path) -> None:
     pipe = make_pipe(tiny_base)
     pipe.load_upsampler(small)
     with pytest.raises(ValueError, match="latents have no channels"):
         play(pipe, stereo=True, output_type="latent")
-    with pytest.raises(ValueError, match="stereo"):
-        pipe("warm pop", num_inference_steps=1, audio_length_in_s=1.28, stereo=True)
+    with pytest.raises(ValueError, match="output_type='mel' has no stereo"):
+        words(pipe, stereo=True, output_type="mel")
+    with pytest.raises(ValueError, match="loop needs music"):
+        words(pipe, stereo=True, loop=True)
 
 
 @pytest.mark.slow

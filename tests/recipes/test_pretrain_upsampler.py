@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from pathlib import Path
 
@@ -92,6 +93,36 @@ def test_tilts_are_scaled_to_how_far_they_can_be_believed() -> None:
     scale_tilt(network, torch.full((BANDS,), 0.5))
     torch.testing.assert_close(network.space.bias[:BANDS], before[:BANDS] / 2)
     assert torch.equal(network.space.bias[BANDS:], before[BANDS:])
+
+
+@pytest.mark.recipe
+def test_minutes_are_counted_over_continuations(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of 6 s by a clock of our own: one minute is ten steps, however often the run is killed."""
+    recipe, times = importlib.import_module("recipes.base.pretrain_upsampler"), itertools.count(0.0, 6.0)
+    monkeypatch.setattr("musetune.training.clock.monotonic", lambda: next(times))
+    rates: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def watch(self: torch.optim.AdamW) -> None:
+        rates.append(self.param_groups[0]["lr"])
+        step(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watch)
+    settings = (*SMALL, "steps=1000", "minutes=1", "save_every=4")
+    run("pretrain_upsampler", folder, tmp_path / "whole", *settings)
+    whole, rates = rates, []
+    assert len(whole) == 10
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "save_half", lambda *_: sys.exit("killed"))
+        for _ in range(2):
+            with pytest.raises(SystemExit, match="killed"):
+                run("pretrain_upsampler", folder, tmp_path / "killed", *settings)
+    run("pretrain_upsampler", folder, tmp_path / "killed", *settings)
+    assert rates == pytest.approx(whole)
+    run("pretrain_upsampler", folder, tmp_path / "killed", *settings)  # a run that is done stays as it is
+    assert len(rates) == 10
+    (one, _), (other, _) = (load_checkpoint(tmp_path / name / "checkpoint-10") for name in ("whole", "killed"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.recipe

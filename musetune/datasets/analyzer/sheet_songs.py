@@ -12,7 +12,8 @@ import numpy as np
 from musetune.analysis.listening.vocabulary import METERS
 from musetune.datasets.corpus import AnnotatedSong
 from musetune.planning.arranger.style_band import finish, style_band, write_by_rule
-from musetune.planning.planner.song_styles import TONICS, SongStyle, all_styles
+from musetune.planning.planner.song_style import TONICS, SongStyle
+from musetune.planning.planner.song_styles import all_styles
 from musetune.planning.rules.orchestrate import orchestrate, recolour
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols import GENRES, BeatGrid, LeadSheet

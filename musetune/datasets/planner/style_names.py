@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from musetune.planning.planner.language import Plan
-from musetune.planning.planner.song_styles import BUILT_IN, SongStyle, chord_kinds, read_styles
+from musetune.planning.planner.song_style import SongStyle, chord_kinds
+from musetune.planning.planner.song_styles import BUILT_IN, read_styles
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from os import PathLike
 
 from musetune.planning.arranger.rule_stems import program_of
-from musetune.planning.planner.song_styles import SongStyle, all_styles, style_called
+from musetune.planning.planner.song_style import SongStyle
+from musetune.planning.planner.song_styles import all_styles, style_called
 from musetune.planning.rules.band import BandBar, band_bars, play, resting
 from musetune.planning.rules.expression import SwingFeel, perform
 from musetune.planning.rules.grooves.catalogue import MODEL

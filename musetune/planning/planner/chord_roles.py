@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from musetune.planning.planner.language import PlanChord, steps_per_beat
-from musetune.planning.planner.song_styles import chord_kinds
+from musetune.planning.planner.song_style import chord_kinds
 from musetune.planning.planner.vocabulary import RANGE, TOKENS, chord_at
 from musetune.planning.rules.grooves.bar import pulses_of
 from musetune.symbols import Meter

@@ -17,7 +17,7 @@ WRITTEN = 96  # bars that are written out, unless a form is pinned: what is long
 FREE_LETTERS = 8  # sections that a model may make up
 SHORTEST, LONGEST = 4, 32  # bars of a section that it makes up; a rest that is shorter may be one too
 INTRO = 16  # most bars of an intro
-FOUR_BARS = 4  # bars of the phrase of which sections hold two, four or eight
+PHRASE_BARS = 4  # of the phrase of which sections hold two, four or eight
 FITTING = 0.3  # share of the tempi at which a song of so many seconds keeps nearest to the usual bars of its sections
 FULL = 60  # bars of a section whose length follows from the song's, so that all can be made to add up
 
@@ -64,7 +64,7 @@ def _phrases_near(
         grown: dict[int, tuple[int, tuple[int, ...]]] = {}
         for length in range(1, MOST_SECTION // phrase + 1):
             uneven = (
-                phrase == FOUR_BARS and length > 1 and length % 2 == 1 != wanted % 2
+                phrase == PHRASE_BARS and length > 1 and length % 2 == 1 != wanted % 2
             )  # 12 or 20 bars in place of 16
             cost = times * ((length - wanted) ** 2 + uneven)
             for bars, (off, lengths) in table.items():
@@ -116,7 +116,7 @@ class StylePrior:
         meters: Time signatures and their weights.
         changes: Chord changes in a bar; None: as the transformer thinks.
         hold: Most bars on one chord; None: any.
-        shares: Share, 0–1, of chords of a kind (`song_styles.CHORD_SHARES`).
+        shares: Share, 0–1, of chords of a kind (`style_rows.CHORD_SHARES`).
         palette: Most different roots of chords; None: any.
         home: Whether the song's last bar comes to the tonic, or may lead to the beginning instead.
         closes: Whether sections close and phrases are alike, as `StyleSteering` says; not so in chorales, whose phrases

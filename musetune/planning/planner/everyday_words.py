@@ -16,7 +16,8 @@ from musetune.planning.planner.form_words import WordedForm, read_form
 from musetune.planning.planner.mode_words import church_modes, plain_modes
 from musetune.planning.planner.player_words import player_words, players_called
 from musetune.planning.planner.prompt_text import normalise, shared_words
-from musetune.planning.planner.song_styles import SongStyle, join_styles, plain_genres, styles_called, styles_in
+from musetune.planning.planner.song_style import SongStyle, join_styles
+from musetune.planning.planner.song_styles import plain_genres, styles_called, styles_in
 from musetune.planning.planner.style_forms import sections_of
 from musetune.planning.planner.style_spelling import respell
 from musetune.planning.planner.tempo_words import tempo_range

@@ -6,12 +6,12 @@ import random
 from dataclasses import replace
 from os import PathLike
 
-from musetune.planning.planner.constraints import MOST_BARS, LabelledBars, PlanConstraints, StylePrior
+from musetune.planning.planner.constraints import MOST_BARS, PHRASE_BARS, LabelledBars, PlanConstraints, StylePrior
 from musetune.planning.planner.everyday_words import OPEN, TWO, PromptReading, read_everyday_words
 from musetune.planning.planner.form_words import BARS, USUAL_BARS, Sections, repeat, sections_as_labels
 from musetune.planning.planner.grammar import share
 from musetune.planning.planner.language import bars_in
-from musetune.planning.planner.song_styles import SongStyle
+from musetune.planning.planner.song_style import SongStyle
 from musetune.planning.planner.style_forms import (
     USUAL_FORMS,
     chorus_lengths,
@@ -25,7 +25,6 @@ from musetune.symbols import Key, Meter
 from musetune.symbols.meter import METERS
 from musetune.symbols.remarks import remark
 
-PHRASE = 4  # bars of which sections hold a whole number
 ROUND = ("jazz", "blues", "electronic")  # genres whose songs may end as they go round, where no style says
 USUAL_HOLD = 4  # most bars on one chord, where no style says
 USUAL_BPM = 108  # of songs whose tempo neither words nor style tell
@@ -67,7 +66,7 @@ def narrow(
         keys=_keys(pins, reading) or usual,
         chords=reading.chords or plain,
         least_open=reading.least_bars if free else 0,
-        phrase=PHRASE,
+        phrase=PHRASE_BARS,
         prior=_prior(reading, meters, rng),
         style=reading.styled or None,
     )

@@ -7,13 +7,12 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
-from musetune.planning.planner.constraints import LabelledBars, phrases_near
+from musetune.planning.planner.constraints import PHRASE_BARS, LabelledBars, phrases_near
 from musetune.planning.planner.constraints_from_arguments import form_of
 from musetune.planning.planner.form_words import MOST_NAMED, Sections
-from musetune.planning.planner.song_styles import SongStyle
+from musetune.planning.planner.song_style import SongStyle
 
 LETTER_BARS = 8  # of a section of a form that says none
-PHRASE = 4  # bars of which sections hold a whole number
 LEAST = 4  # bars of a section
 SONG = 24  # bars from which sections come back where those of the form do
 # what a form that was cut costs, in octaves of its length: to be out of proportion costs as much as each of these
@@ -77,7 +76,7 @@ def _nearest_variant(form: LabelledBars, bars: int) -> tuple[float, LabelledBars
         if best is not None and cost >= best[0]:
             break
         labels = [label for label, _ in variant]
-        whole = phrases_near(labels, bars, math.gcd(PHRASE, bars), tuple(dict(variant).items())) is not None
+        whole = phrases_near(labels, bars, math.gcd(PHRASE_BARS, bars), tuple(dict(variant).items())) is not None
         cost += 0.0 if whole else BROKEN
         best = (cost, variant) if best is None or cost < best[0] else best
     return best

@@ -14,7 +14,7 @@ from dataclasses import replace
 from musetune.planning.planner.constraints import FREE_LETTERS, LabelledBars, PlanConstraints
 from musetune.planning.planner.everyday_words import PromptReading
 from musetune.planning.planner.language import PlanBar, PlanChord
-from musetune.planning.planner.song_styles import SongStyle, progression_bars
+from musetune.planning.planner.song_style import SongStyle, progression_bars
 from musetune.planning.planner.style_forms import chorus_bars
 from musetune.planning.planner.vocabulary import LETTERS, MOST_SECTION
 from musetune.symbols import Key, Meter

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from os import PathLike
 
-from musetune.planning.planner.song_styles import SongStyle, all_styles
+from musetune.planning.planner.song_style import SongStyle
+from musetune.planning.planner.song_styles import all_styles
 
 SHORTEST = 5  # letters of a word that may be a name misspelled
 ALIKE = 0.83  # share of letters that it has in common with the name

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from musetune.planning.planner.chord_roles import closing, dominant_degrees, group_starts, leading_home, of_kind
-from musetune.planning.planner.constraints import Content, StylePrior
+from musetune.planning.planner.constraints import PHRASE_BARS, Content, StylePrior
 from musetune.planning.planner.language import PlanChord
-from musetune.planning.planner.song_styles import chord_kinds
+from musetune.planning.planner.song_style import chord_kinds
 from musetune.planning.planner.vocabulary import (
     FIRST,
     LABELS,
@@ -50,7 +50,6 @@ APPROACH = 0.8  # nats for chords that lead to these in the bar before
 RESOLVE = 2.0  # nats for the chord a fifth below a dominant seventh, half of it for the one a semitone below
 ALIKE = 1.5  # nats for the chord of the phrase before, in the same bar of it
 STEP_BASS, STRANGE_BASS = 1.5, 3.0  # nats for a bass by step, and against one that is no chord tone
-PHRASE_BARS = 4
 ONE_TEXTURE = 0.95  # share of power chords in a section that begins with one
 OFF_BEAT = 6.0  # nats against a chord between two beats
 SMOOTHING = 2.0  # chords of the wanted share that count as written at the start

@@ -15,16 +15,9 @@ from musetune.planning.planner.everyday_words import read_everyday_words
 from musetune.planning.planner.language import Plan
 from musetune.planning.planner.planner import NANO, Planner
 from musetune.planning.planner.prompt_constraints import narrow
-from musetune.planning.planner.song_styles import (
-    BUILT_IN,
-    PLAYERS,
-    Feel,
-    all_styles,
-    chord_kinds,
-    progression_bars,
-    read_styles,
-    style_called,
-)
+from musetune.planning.planner.song_style import Feel, chord_kinds, progression_bars
+from musetune.planning.planner.song_styles import BUILT_IN, all_styles, read_styles, style_called
+from musetune.planning.planner.style_rows import PLAYERS
 from musetune.symbols import Chord, Key, LeadSheet, Meter
 
 shipped = pytest.mark.skipif(

@@ -13,7 +13,7 @@ from musetune.planning.planner.grammar import song
 from musetune.planning.planner.language import Plan, PlanChord
 from musetune.planning.planner.planner import NANO, Planner
 from musetune.planning.planner.prompt_constraints import narrow
-from musetune.planning.planner.song_styles import SongStyle
+from musetune.planning.planner.song_style import SongStyle
 from musetune.planning.planner.style_forms import choruses, draw_form_of_length, sections_of
 from musetune.planning.planner.style_progressions import _release_ending, _release_static, approaches
 from musetune.symbols import Key, LeadSheet, Meter

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from musetune.planning.planner.constraints import PlanConstraints, StylePrior
 from musetune.planning.planner.language import PlanChord
 from musetune.planning.planner.prompt_constraints import narrow
-from musetune.planning.planner.song_styles import chord_kinds
+from musetune.planning.planner.song_style import chord_kinds
 from musetune.planning.planner.style_steering import StyleSteering
 from musetune.planning.planner.vocabulary import CHORDS, FIRST, RANGE, TOKENS, chord_at, chord_index, word_index
 from musetune.symbols import Key, Meter
