@@ -10,8 +10,10 @@ sevenths where they are asked, beats, bar lines, key). B is Chordino (majmin), m
 (key), `together` their mean without the beats. clap: cosine of prompt and audio. MFCC, YAMNet: Fréchet distances to
 renderings of the same sheets, by MFCC statistics and by a stranger's logits in their first 32 principal components.
 seconds: processor time of a clip. With --notes each sheet comes with players' notes by rule, and B is ADTLib (drums_f,
-snare_f), basic-pitch (bass_pitch, lead_pitch) and madmom (strokes_f). Differences are to `before`, sheet by sheet, with
-95 % bootstrap intervals. OUT holds a WAV and a JSON record a clip; killed, the same command goes on where it was.
+snare_f), basic-pitch (bass_pitch, lead_pitch) and madmom (strokes_f) too. Differences are to `before`, and those of
+tuned adapters to `best of 4`, sheet by sheet, with 95 % bootstrap intervals; those of Fréchet distances are shares of
+the other one's, sheets drawn again together. OUT holds a WAV and a JSON record a clip; killed, the same command goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from genre_judges import YamNet
-from timbres import COMPONENTS, distance, pairs
+from timbres import COMPONENTS, pairs
 from tqdm import tqdm
 
 from musetune import MuseTunePipeline, MusicAdapter
@@ -34,6 +37,7 @@ from musetune.audio import load_audio, save_audio
 from musetune.evaluation import adherence, bootstrap_mean, judge, load_test_sheets, report
 from musetune.evaluation.audio_similarity import clap_similarity, timbre
 from musetune.evaluation.bootstrap import Mean
+from musetune.evaluation.frechet import FrechetChange, frechet_change
 from musetune.evaluation.notes import note_scores
 from musetune.evaluation.references import limit_peak, render_sheet
 from musetune.evaluation.testset import TestSheet
@@ -43,7 +47,8 @@ from musetune.pipeline.condition_mask import ConditionMask
 from musetune.pipeline.loading import pick_device, quiet
 from musetune.planning.rules.orchestrate import orchestrate
 
-BEFORE, BEST = "before", "best of 4"
+BEFORE, BEST, REAL = "before", "best of 4", "renderings"
+KINDS = ("MFCC", "YAMNet")
 MORE_SEEDS = (100_000, 200_000, 300_000)
 OURS = ("A chords", "A beats", "A bar lines", "A key", "A")
 THEIRS = ("majmin", "beat_f", "downbeat_f", "key", "together")
@@ -104,7 +109,7 @@ class Bench:
         if self.notes:
             arrangement = orchestrate(test.sheet, seed=test.seed).arrangement
             scores = note_scores(arrangement, transcribe(wave, self.rate), test.sheet.duration_s)
-            return record | {name: scores[name] for name in NOTES}
+            record |= {name: scores[name] for name in NOTES}
         heard = adherence(test.sheet, judge(wave, self.rate, tempo_hint=test.sheet))
         record |= {name: heard[name] for name in THEIRS if name in heard}
         record["together"] = float(np.mean([heard[n] for n in ("majmin", "downbeat_f", "key") if heard[n] is not None]))
@@ -115,30 +120,48 @@ class Bench:
         return self.out / name.replace(" ", "-") / f"{test.id}.wav"
 
 
-def distances(bench: Bench, names: Sequence[str], tests: Sequence[TestSheet], stranger: YamNet) -> dict[str, Record]:
-    """Fréchet distances of each arm's clips to renderings of the same sheets; None with too little audio."""
-    points: dict[str, dict[str, np.ndarray]] = {}
-    for name in ("renderings", *names):
-        mfcc, logits = [], []
+Points = dict[str, list[np.ndarray]]  # by the embedding's name: (n, d) of each sheet's clip
+Changes = dict[tuple[str, str], dict[str, FrechetChange | None]]  # (arm, other arm) → by the embedding's name
+
+
+def embed(bench: Bench, names: Sequence[str], tests: Sequence[TestSheet], stranger: YamNet) -> dict[str, Points]:
+    """Embeddings of each arm's clips and, under `renderings`, of renderings of the same sheets."""
+    points: dict[str, Points] = {}
+    for name in (REAL, *names):
+        points[name] = {"MFCC": [], "YAMNet": []}
         for test in tests:
-            if name == "renderings":
+            if name == REAL:
                 wave, rate = render_sheet(test.sheet, bench.rate, seed=test.seed), bench.rate
             else:
                 wave, rate = load_audio(bench.wav(name, test))
-            mfcc.append(timbre(wave, rate))
-            logits.append(stranger.logits(wave, rate))
-        points[name] = {"MFCC": np.concatenate(mfcc), "YAMNet": np.concatenate(logits)}
-    real = points.pop("renderings")
-    centre = real["YAMNet"].mean(axis=0)
-    axes = np.linalg.svd(real["YAMNet"] - centre, full_matrices=False)[2][:COMPONENTS].T
-    for kinds in (real, *points.values()):
-        kinds["YAMNet"] = (kinds["YAMNet"] - centre) @ axes
-    return {name: {kind: distance(ours, real[kind]) for kind, ours in kinds.items()} for name, kinds in points.items()}
+            points[name]["MFCC"].append(timbre(wave, rate))
+            points[name]["YAMNet"].append(stranger.logits(wave, rate))
+    return points
 
 
-def difference(records: Sequence[Record], before: Sequence[Record], row: str) -> Mean | None:
-    """Mean of a row's differences to `before`, sheet by sheet, and its paired interval."""
-    both = [(now.get(row), then.get(row)) for now, then in zip(records, before, strict=True)]
+def frechet_changes(points: Mapping[str, Points]) -> Changes:
+    """How much farther from renderings each arm is than `before` and than `best of 4`; None with too little audio."""
+    real = points[REAL]
+    return {
+        (name, other): {
+            kind: frechet_change(
+                points[other][kind],
+                own[kind],
+                real[kind],
+                components=COMPONENTS if kind == "YAMNet" else None,
+                points_a_dimension=4,  # two dozen sheets; the interval tells how little that is
+            )
+            for kind in KINDS
+        }
+        for name, own in points.items()
+        for other in (BEFORE, BEST)
+        if name not in (REAL, BEFORE, other)
+    }
+
+
+def difference(records: Sequence[Record], other: Sequence[Record], row: str) -> Mean | None:
+    """Mean of a row's differences to those of another arm, sheet by sheet, and its paired interval."""
+    both = [(now.get(row), then.get(row)) for now, then in zip(records, other, strict=True)]
     return bootstrap_mean([a - b for a, b in both if a is not None and b is not None])
 
 
@@ -150,22 +173,35 @@ def cell(mean: Mean | None, sign: bool = False) -> str:
     return f"{value:+.1f} ({low:+.1f} to {high:+.1f})" if sign else f"{value:.1f} ({low:.0f}–{high:.0f})"
 
 
-def tables(records: Mapping[str, Sequence[Record]], far: Mapping[str, Record], rows: Sequence[str]) -> str:
-    """Means of each arm, and its differences to `before`, as Markdown."""
-    heads = ["adapter", *rows, "clap", "MFCC", "YAMNet", "seconds"]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+def tables(records: Mapping[str, Sequence[Record]], changes: Changes, rows: Sequence[str]) -> str:
+    """Means of each arm, its differences to `before`, and those of tuned arms to `best of 4`, as Markdown."""
+    lines = head(["adapter", *rows, "clap", *KINDS, "seconds"])
     for name, own in records.items():
         means = [cell(bootstrap_mean([record.get(row) for record in own])) for row in (*rows, "clap")]
-        distant = ["—" if far[name][kind] is None else f"{far[name][kind]:.1f}" for kind in ("MFCC", "YAMNet")]
+        distant = [distance_cell(changes, name, kind) for kind in KINDS]
         seconds = f"{np.mean([record['seconds'] for record in own]):.1f}"
         lines.append("| " + " | ".join([name, *means, *distant, seconds]) + " |")
-    heads = ["adapter − before", *rows, "clap"]
-    lines += ["", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for name, own in records.items():
-        if name != BEFORE:
-            gains = [cell(difference(own, records[BEFORE], row), sign=True) for row in (*rows, "clap")]
-            lines.append("| " + " | ".join([name, *gains]) + " |")
+    for other in (name for name in (BEFORE, BEST) if name in records):
+        lines += ["", *head([f"adapter − {other}", *rows, "clap", *(f"{kind}, %" for kind in KINDS)])]
+        for name, own in records.items():
+            if name not in (BEFORE, other):
+                gains = [cell(difference(own, records[other], row), sign=True) for row in (*rows, "clap")]
+                far = (changes[name, other][kind] for kind in KINDS)
+                gains += [cell(None if change is None else change.rise, sign=True) for change in far]
+                lines.append("| " + " | ".join([name, *gains]) + " |")
     return "\n".join(lines)
+
+
+def head(names: Sequence[str]) -> list[str]:
+    """The two lines above a table's rows."""
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+
+
+def distance_cell(changes: Changes, name: str, kind: str) -> str:
+    """An arm's own distance to renderings; of `before` by way of any other arm."""
+    found = [change.before for (_, other), kinds in changes.items() if other == name and (change := kinds[kind])]
+    found += [change.after for (own, _), kinds in changes.items() if own == name and (change := kinds[kind])]
+    return f"{found[0]:.0f}" if found else "—"
 
 
 def main() -> None:
@@ -187,15 +223,16 @@ def main() -> None:
     tests = [every[i * len(every) // count] for i in range(count)]
     arms = pairs(args.arm, parser)
     bench, stranger = Bench(args, arms), YamNet(args.wheels)
-    names = [BEFORE, *([] if args.notes else [BEST]), *arms]
+    names = [BEFORE, BEST, *arms]
     records: dict[str, list[Record]] = {name: [] for name in names}
     for test in tqdm(tests, unit="sheet"):
         for name in names:
             records[name].append(bench.record(name, test))
-    far = distances(bench, names, tests, stranger)
-    text = tables(records, far, NOTES if args.notes else (*OURS, *THEIRS))
-    text = f"{count} sheets; %, with 95 % bootstrap intervals.\n\n{text}\n"
+    changes = frechet_changes(embed(bench, names, tests, stranger))
+    rows = (*OURS, *THEIRS, *(NOTES if args.notes else ()))
+    text = f"{count} sheets; %, with 95 % bootstrap intervals.\n\n{tables(records, changes, rows)}\n"
     (args.out / "alignment.md").write_text(text)
+    far = {f"{a} − {b}": {k: c and asdict(c) for k, c in kinds.items()} for (a, b), kinds in changes.items()}
     (args.out / "alignment.json").write_text(json.dumps({"records": records, "distances": far}, indent=1))
     print(text)
 

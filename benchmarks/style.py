@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from editing import seeded
-from genre_judges import YAMNET_IN, YAMNET_OUT, YamNet, yamnet_patches
+from genre_judges import YamNet
 from tqdm import tqdm
 
 from musetune import LeadSheet, MuseTunePipeline
@@ -91,10 +91,7 @@ def make(
 
 def embedding(yamnet: YamNet, wave: np.ndarray) -> np.ndarray:
     """(521,): YAMNet's logits, mean over time."""
-    patches = yamnet_patches(wave, yamnet.filters)
-    bytes_in = np.clip(np.round(patches / YAMNET_IN[0] + YAMNET_IN[1]), 0, 255).astype(np.uint8)
-    bytes_out = np.concatenate([yamnet.session.run(None, {"audio": patch[None, None]})[0] for patch in bytes_in])
-    return (YAMNET_OUT[0] * (bytes_out.astype(float) - YAMNET_OUT[1])).mean(axis=0)
+    return yamnet.logits(wave, RATE).mean(axis=0)
 
 
 def ranks(takes: np.ndarray, references: np.ndarray) -> np.ndarray:

@@ -328,6 +328,12 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         """Whether a LoRA belongs to the adapter, loaded or added."""
         return self._lora_config is not None
 
+    def lora_weights(self) -> dict[str, Tensor]:
+        """Return copies of the LoRA's weights under peft's keys, attached or not; empty where there is none."""
+        if self._lora_config is None:
+            return {}
+        return lora.state(self._unet[0], LORA_NAME) if self._unet else dict(self._lora_weights)
+
     @property
     def strength(self) -> float:
         """Scale of everything that the adapter adds: 0 is the base bit for bit, 1 as trained."""
@@ -414,8 +420,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         self.register_to_config(lora=self.has_lora)
         super().save_pretrained(save_directory, safe_serialization=True, **options)
         if self._lora_config is not None:
-            weights = lora.state(self._unet[0], LORA_NAME) if self._unet else self._lora_weights
-            lora.save(weights, self._lora_config, Path(save_directory) / "lora")
+            lora.save(self.lora_weights(), self._lora_config, Path(save_directory) / "lora")
         if self.metadata is not None:
             self.metadata.write(save_directory)
 

@@ -38,6 +38,7 @@ from musetune.cli.loops import loop_files, write_loops
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
 from musetune.cli.sound import (
+    Engine,
     Fast,
     Lufs,
     Mono16,
@@ -136,6 +137,7 @@ def generate(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)] = None,
     fast: Fast = False,
+    engine: Engine = None,
     guidance: Annotated[
         float | None, typer.Option(help="how hard the words push; default 3, with --fast 1", min=0)
     ] = None,
@@ -249,7 +251,7 @@ def generate(
     check_new([*takes, *(out.with_suffix(suffix) for suffix, on in pictures.items() if on), *beside], force)
     torch_device = pick_device(device)
     quiet()
-    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None, quantization, fast)
+    pipe, adapter = load_pipeline(base, adapter, torch_device, lead_sheet is not None, quantization, fast, engine)
     steps, few_steps = default_steps(pipe, steps), pipe.adapter_manager.sampling is not None
     guidance = or_default(guidance, UNGUIDED if few_steps else TEXT_GUIDANCE)
     call: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance, "duration_seconds": seconds}

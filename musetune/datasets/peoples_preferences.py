@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -23,23 +24,25 @@ SLACK_S = 0.05  # by which a sound or a sheet may be shorter than a clip, as in 
 
 
 class VerdictCounts(NamedTuple):
-    """What became of a batch's verdicts: verdicts read, pairs made, said equal or both bad, without a lead sheet, with
-    a sound that is shorter than a clip; and lines of the file that recognisers wrote, which are no people.
+    """What became of a batch's verdicts: verdicts read, verdicts used, said equal or both bad, without a lead sheet,
+    with a sound that is shorter than a clip; lines of the file that recognisers wrote, which are no people; and pairs
+    of clips made, several of a verdict on longer sounds.
     """
 
     verdicts: int
-    pairs: int
+    used: int
     undecided: int
     without_sheet: int
     too_short: int
     by_recognisers: int
+    pairs: int
 
 
 def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder, seconds: float) -> VerdictCounts:
     """Make a data set of the takes that people preferred one to another.
 
-    Each judge counts once for each pair, by the first verdict; "equal" and "both bad" teach nothing. The first
-    `seconds` of each sound are taken.
+    Each judge counts once for each pair, by the first verdict; "equal" and "both bad" teach nothing. Of each sound all
+    is taken that was heard, in clips that may overlap (`windows`): a verdict on the end teaches the end.
 
     Args:
         batch: The folder of pairs and verdicts (`musetune.evaluation.preferences`).
@@ -62,7 +65,7 @@ def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder,
     by_recognisers = sum(verdict.judge.kind != "person" for verdict in said)
     decided = [verdict for verdict in first.values() if verdict.winner is not None]
     pairs: list[PreferencePair] = []
-    fate: Counter[str] = Counter()
+    used, fate = 0, Counter[str]()
     with DatasetWriter(folder, encoder.info) as writer:
         known = set(writer.done)
         for verdict in decided:
@@ -70,17 +73,22 @@ def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder,
             if sheet is None or sheet.duration_s < seconds - SLACK_S:
                 fate["without_sheet"] += 1
                 continue
-            ids = [take_id(side) for side in (verdict.winner, verdict.loser)]
-            for id, side in zip(ids, (verdict.winner, verdict.loser), strict=True):
-                if id not in known and (clip := _encoded(source.folder, side, id, verdict, sheet, encoder, seconds)):
-                    writer.add(*clip)
-                    known.add(id)
-            if known.issuperset(ids):
-                pairs.append(PreferencePair(ids[0], ids[1]))
-            else:
+            better, worse = sounds = [Sound.load(source.folder, side) for side in (verdict.winner, verdict.loser)]
+            length = min(sheet.duration_s, heard_length(verdict), *(sound.seconds for sound in sounds))
+            if min(sound.seconds for sound in sounds) < seconds - SLACK_S:
                 fate["too_short"] += 1
+                continue
+            used += 1
+            for start in windows(length, seconds):
+                for sound in sounds:
+                    if (id := sound.clip_id(start)) not in known:
+                        writer.add(*_encoded(sound, start, verdict, sheet, encoder, seconds))
+                        known.add(id)
+                pairs.append(PreferencePair(better.clip_id(start), worse.clip_id(start)))
     undecided = len(first) - len(decided)
-    counts = VerdictCounts(len(first), len(pairs), undecided, fate["without_sheet"], fate["too_short"], by_recognisers)
+    counts = VerdictCounts(
+        len(first), used, undecided, fate["without_sheet"], fate["too_short"], by_recognisers, len(pairs)
+    )
     if not pairs:
         raise ValueError(
             f"{source.preferences} holds nothing to learn from: {counts.verdicts} verdicts, of which "
@@ -95,10 +103,51 @@ def take_verdicts(batch: str | Path, folder: str | Path, encoder: LatentEncoder,
     return counts
 
 
-def take_id(side: JsonObject | None) -> str:
-    """What a take is called in the data set: by its sound."""
-    assert side is not None
-    return str(side["sha256"])[:20]
+class Sound(NamedTuple):
+    """A take as it was judged: mono samples (samples,) at `SAMPLE_RATE`, the hash of its file, where it comes from."""
+
+    wave: np.ndarray
+    sha256: str
+    origin: JsonObject
+
+    @classmethod
+    def load(cls, folder: Path, side: JsonObject | None) -> Sound:
+        """The sound of a verdict's side."""
+        assert side is not None
+        wave, _ = load_audio(folder / side["audio"], SAMPLE_RATE, mono=True)
+        return cls(np.asarray(wave, np.float32), str(side["sha256"]), side["origin"])
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.wave) / SAMPLE_RATE
+
+    def clip_id(self, start_s: float) -> str:
+        """What the clip that begins at `start_s` is called in the data set: by the sound, and by its beginning."""
+        return self.sha256[:20] + (f"@{start_s:.2f}" if start_s else "")
+
+
+def windows(length_s: float, seconds: float) -> list[float]:
+    """Beginnings of as few clips as cover a sound, evenly spread, the first at 0 and the last at its end.
+
+    Args:
+        length_s: Of the sound. One that is shorter than a clip has one all the same.
+        seconds: Of a clip.
+
+    Example:
+        >>> windows(5.12, 5.12), windows(8.0, 5.12), windows(10.24, 5.12)
+        ([0.0], [0.0, 2.88], [0.0, 5.12])
+    """
+    count = max(1, math.ceil((length_s - SLACK_S) / seconds))
+    if count == 1:
+        return [0.0]
+    step = (length_s - seconds) / (count - 1)
+    return [round(number * step, 2) for number in range(count)]
+
+
+def heard_length(verdict: Verdict) -> float:
+    """Seconds up to which both sounds can have been heard; infinite where nobody counted."""
+    return math.inf if verdict.heard_s is None else min(verdict.heard_s)
 
 
 def sheet_of(verdict: Verdict, folder: Path) -> LeadSheet | None:
@@ -111,24 +160,22 @@ def sheet_of(verdict: Verdict, folder: Path) -> LeadSheet | None:
 
 
 def _encoded(
-    folder: Path,
-    side: JsonObject | None,
-    id: str,
-    verdict: Verdict,
-    sheet: LeadSheet,
-    encoder: LatentEncoder,
-    seconds: float,
-) -> tuple[list[Clip], Tensor, dict[str, TextEmbedding]] | None:
-    """What a writer adds of one take; None where its sound is shorter than a clip."""
-    assert side is not None
-    wave, _ = load_audio(folder / side["audio"], SAMPLE_RATE, mono=True)
-    if len(wave) < (seconds - SLACK_S) * SAMPLE_RATE:
-        return None
-    wave = cut(wave, SAMPLE_RATE, 0.0, seconds)
+    sound: Sound, start: float, verdict: Verdict, sheet: LeadSheet, encoder: LatentEncoder, seconds: float
+) -> tuple[list[Clip], Tensor, dict[str, TextEmbedding]]:
+    """What a writer adds of the clip of a sound that begins at `start` seconds."""
+    wave = cut(sound.wave, SAMPLE_RATE, start, seconds)
     prompt = str((verdict.request or {}).get("prompt", ""))
-    sheet = sheet.crop(0.0, min(seconds, sheet.duration_s))
+    sheet = sheet.crop(start, min(start + seconds, sheet.duration_s))
     clip = Clip(
-        id, id, str(side["sha256"]), 0.0, seconds, prompt, sheet.to_json(), sheet.genre, provenance=side["origin"]
+        sound.clip_id(start),
+        sound.clip_id(start),
+        sound.sha256,
+        start,
+        seconds,
+        prompt,
+        sheet.to_json(),
+        sheet.genre,
+        provenance=sound.origin,
     )
     latents = encoder.latents(np.asarray(wave[None], np.float32))
     return [clip], latents, {text: encoder.text(text) for text in ("", prompt)}

@@ -7,12 +7,12 @@ A folder as `LatentDataset` reads it, and beside it preferences.json: `pairs` of
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from musetune.datasets.latent_dataset import LatentDataset
+from musetune.evaluation.whole_files import write_json
 from musetune.symbols.json_values import JsonObject
 
 SCHEMA = 1
@@ -112,8 +112,10 @@ def write_preferences(
         "optimality": dict(optimality),
         "about": dict(about),
     }
+    return write_json(Path(folder) / FILE, record)
+
+
+def read_about(folder: str | Path) -> JsonObject | None:
+    """What else is to be known of a data set's preferences, as it was given; None where there are none yet."""
     path = Path(folder) / FILE
-    scratch = path.with_suffix(".tmp")
-    scratch.write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
-    os.replace(scratch, path)
-    return path
+    return dict(json.loads(path.read_text(encoding="utf-8"))["about"]) if path.is_file() else None

@@ -35,26 +35,53 @@ class Recordings:
         """Length of all."""
         return len(self.mono) * FACTOR / RATE
 
+    def count_places(self, samples: int) -> int:
+        """How many crops of so many samples of ``mono`` there are, each within one file."""
+        return int(self._places_of_files(samples).sum())
+
     def crops(self, numbers: np.ndarray, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mono (n, samples) and stereo (n, 2, 3 · samples) of the places that large random numbers (n,) name."""
-        places = [int(number) % (len(self.mono) - samples + 1) for number in numbers]
+        """Cut crops, each within one file.
+
+        Args:
+            numbers: (n,) whole numbers from 0 on; modulo ``count_places`` they count the crops there are.
+            samples: length in ``mono``.
+
+        Returns:
+            Mono (n, samples) at 16 kHz and stereo (n, 2, 3 · samples) at 48 kHz.
+
+        Raises:
+            ValueError: No file is as long.
+        """
+        rooms = self._places_of_files(samples)
+        ends = np.cumsum(rooms)
+        if not ends[-1]:
+            raise ValueError(f"no file lasts {samples * FACTOR / RATE:.2f} s: give longer ones, or shorter crops")
+        drawn = [int(number) % int(ends[-1]) for number in numbers]
+        files = np.searchsorted(ends, drawn, side="right")
+        places = [self.starts[i] + at - int(ends[i] - rooms[i]) for i, at in zip(files, drawn, strict=True)]
         mono = np.stack([self.mono[at : at + samples] for at in places]).astype(np.float32) / 32768
         cuts = [self.stereo[FACTOR * at : FACTOR * (at + samples)].T for at in places]
         return torch.from_numpy(mono), torch.from_numpy(np.stack(cuts).astype(np.float32) / 32768)
+
+    def _places_of_files(self, samples: int) -> np.ndarray:
+        """How many crops begin in each file."""
+        return np.maximum(np.diff([*self.starts, len(self.mono)]) - samples + 1, 0)
 
 
 def read_recordings(folder: Path) -> Recordings:
     """Decode a folder's stereo audio at 48 kHz, and its mean of channels at 16 kHz, into ``folder/.upsampler``.
 
     Args:
-        folder: Audio files in any depth; mono ones are left out and named. Files that came later are decoded as well.
+        folder: Audio files in any depth; mono ones are left out and named. Where files came, went or changed (by size
+            and time), all are decoded again.
 
     Raises:
         ValueError: There is no stereo audio, or less than 10 seconds.
     """
     cache = folder / ".upsampler"
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and cache not in p.parents)
-    names = [str(path.relative_to(folder)) for path in files]
+    seen = [(path, path.stat()) for path in files]
+    names = [[str(path.relative_to(folder)), about.st_size, about.st_mtime_ns] for path, about in seen]
     index = cache / "index.json"
     if not index.is_file() or json.loads(index.read_text())["files"] != names:
         cache.mkdir(exist_ok=True)

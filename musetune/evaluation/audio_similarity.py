@@ -76,16 +76,28 @@ def frechet_distance(ours: np.ndarray, theirs: np.ndarray) -> float:
 
     Raises ValueError where a set has fewer members than dimensions: its covariance would be singular.
     """
-    from scipy import linalg
-
     for points in (ours, theirs):
         if len(points) <= points.shape[1]:
             raise ValueError(f"{len(points)} embeddings of {points.shape[1]} dimensions are too few; give more audio")
-    first, second = np.cov(ours, rowvar=False), np.cov(theirs, rowvar=False)
-    eigenvalues = linalg.eigvals(first @ second)  # the root's trace is the sum of the roots of these
+    moments = (moment for points in (ours, theirs) for moment in (points.mean(axis=0), np.cov(points, rowvar=False)))
+    return gaussian_distance(*moments)
+
+
+def gaussian_distance(
+    mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray
+) -> float:
+    """Fréchet distance of two Gaussians by their means (d,) and covariances (d, d) (Dowson & Landau 1982).
+
+    Example:
+        >>> round(gaussian_distance(np.zeros(2), np.eye(2), np.ones(2), np.eye(2)), 6)
+        2.0
+    """
+    from scipy import linalg
+
+    eigenvalues = linalg.eigvals(covariance @ other_covariance)  # the root's trace is the sum of the roots of these
     root = np.sqrt(np.clip(eigenvalues.real, 0, None)).sum()
-    shift = ours.mean(axis=0) - theirs.mean(axis=0)
-    return float(shift @ shift + np.trace(first) + np.trace(second) - 2 * root)
+    shift = mean - other_mean
+    return float(shift @ shift + np.trace(covariance) + np.trace(other_covariance) - 2 * root)
 
 
 def timbre_distance(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> float | None:

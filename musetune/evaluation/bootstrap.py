@@ -59,6 +59,35 @@ def bootstrap_mean(values: Sequence[float | None], *, replicates: int = 10_000, 
     return Mean(float(scores.mean()), float(low), float(high), len(scores))
 
 
+def bootstrap_ratio(
+    after: Sequence[float], before: Sequence[float], *, replicates: int = 10_000, seed: int = 0
+) -> Mean:
+    """Ratio of two means over the same clips, with its 95 % interval: clips are drawn again in pairs.
+
+    Args:
+        after: A number for each clip, finite.
+        before: Of the same clips, at least 0. Where all are 0, so that there is no ratio, it counts as 1.
+        replicates: How often clips are drawn again, with replacement.
+        seed: Of the drawing; an equal seed gives an equal interval.
+
+    Raises:
+        ValueError: There are none, or not as many of one as of the other.
+
+    Example:
+        >>> bootstrap_ratio([1.0, 3.0], [2.0, 6.0])
+        Mean(mean=0.5, low=0.5, high=0.5, n=2)
+    """
+    if len(after) != len(before) or not len(before):
+        raise ValueError(f"{len(after)} and {len(before)} values are no pairs")
+    pairs = np.stack([np.asarray(after, dtype=float), np.asarray(before, dtype=float)])
+    draws = np.random.default_rng(seed).integers(0, len(before), (replicates, len(before)))
+    tops, bottoms = pairs[:, draws].mean(axis=2)
+    ratios = np.divide(tops, bottoms, out=np.ones_like(tops), where=bottoms > 0)
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    top, bottom = pairs.mean(axis=1)
+    return Mean(float(top / bottom) if bottom > 0 else 1.0, float(low), float(high), len(before))
+
+
 def reachable_share(floor: np.ndarray, score: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
     """Say where scores stand between a floor and a ceiling: (score − floor) / (ceiling − floor).
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from musetune import __version__, analysis
 from musetune.audio import find_soundfont
 from musetune.evaluation.judges import versions
+from musetune.evaluation.whole_files import write_json
 from musetune.symbols.json_values import JsonObject
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ def remember(out: Path, now: JsonObject) -> None:
         raise ValueError(
             f"{out} holds audio made with another {', '.join(differing)}; give another folder or remove it"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(now, indent=1))
+    write_json(path, now)
 
 
 def _analyser_files() -> list[Path]:

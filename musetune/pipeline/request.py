@@ -13,6 +13,7 @@ from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
     from musetune.adapter import MusicAdapter
+    from musetune.adapter.metadata import AdapterMetadata
     from musetune.adapter.sampling import Sampling
     from musetune.pipeline.condition_mask import ConditionMask
     from musetune.pipeline.guidance import Guidance, Interval
@@ -29,6 +30,19 @@ GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
 STEPS_WITH_MUSIC = 20
 UNGUIDED = 1.0  # a LoRA of few steps was distilled from the guided model: it needs one pass
 NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_sheet"
+
+
+def default_passes() -> int:
+    """Return how many rows of the U-Net a step of a call has for one waveform, where words and music are pushed by the
+    defaults: as equal scales need them.
+
+    Example:
+        >>> default_passes()
+        2
+    """
+    from musetune.pipeline.guidance import Guidance, passes
+
+    return len(passes(Guidance(TEXT_GUIDANCE, MUSIC_GUIDANCE).at(0, STEPS_WITH_MUSIC)))
 
 
 @dataclass(frozen=True)
@@ -225,6 +239,15 @@ def remark_on_few_steps(sampling: Sampling, steps: int | None, *scales: float | 
         remark(
             "the adapter for few steps has guidance in it: a scale other than 1 pushes once more and costs a pass; "
             "leave the scales out, or unload_adapter it"
+        )
+
+
+def remark_on_missing_sheet(few_steps: AdapterMetadata) -> None:
+    """Say that a call without music leaves the theory adapter out, over which a LoRA of few steps was distilled."""
+    if few_steps.theory is not None:
+        remark(
+            f"{few_steps.name!r} was distilled over the theory adapter {few_steps.theory!r}, which a call without "
+            "music leaves out: words count less in it; give chords or a lead sheet, or unload_adapter it"
         )
 
 

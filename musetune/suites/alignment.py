@@ -1,37 +1,30 @@
-"""What a policy does on development sheets: A's reward, diversity, words and sound; and, at the end, B's verdict.
+"""What a policy does on development sheets, as A hears it: reward, diversity, words and timbre.
 
-Both are about the same takes: each sheet at the same seeds, before and after. B (Chordino, madmom, essentia; of
-players' notes basic-pitch and ADTLib) is heard once, when training has ended: it chooses neither pairs nor the end.
+Policies are compared on the same takes: each sheet at the same seeds.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from musetune.audio import load_audio, save_audio, synthesize
 from musetune.datasets.latent_encoder import LatentEncoder
-from musetune.evaluation import adherence, judge, missing_judges
-from musetune.evaluation.audio_similarity import clap_similarity, timbre, timbre_distance
-from musetune.evaluation.bootstrap import Mean
+from musetune.evaluation.audio_similarity import clap_similarity, timbre
 from musetune.evaluation.diversity import DIVERSITIES, diversity
-from musetune.evaluation.guards import GuardLimits, PolicyFigures, TuningVerdict, decide, paired_difference, vetoes
-from musetune.evaluation.notes import note_scores
+from musetune.evaluation.guards import PolicyFigures
 from musetune.evaluation.rewards import RequestedTake, Reward, measure_rewards, weighted_mean
-from musetune.evaluation.transcription import missing_transcribers, transcribe
+from musetune.evaluation.whole_files import write_json
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.suites.candidates import CandidateRequest, draw_takes
 
-JUDGED = ("majmin", "beat_f", "downbeat_f", "key")
-JUDGED_NOTES = ("drums_f", "lead_chroma")
-FIGURES = "figures.json"
-RED, PLAIN = "\033[31m", "\033[0m"
+FIGURES, TIMBRE = "figures.json", "timbre.npz"
 
 
 def listen_to_policy(
@@ -50,7 +43,7 @@ def listen_to_policy(
     Args:
         encoder: Whose pipeline is the policy.
         requests: The development sheets.
-        folder: Gets the audio and figures.json.
+        folder: Gets the audio, timbre.npz and, at last, figures.json.
         rewards: Functions of the rewards.
         weights: Their weights.
         seeds: At least two, the same for each policy that is compared.
@@ -58,25 +51,22 @@ def listen_to_policy(
         soundfont: Of the renderings that the Fréchet distance is to; None: what is found.
     """
     means: dict[str, float] = {}
-    spreads: list[dict[str, float]] = []
-    cosines: list[float] = []
-    ours: list[np.ndarray] = []
-    theirs: list[np.ndarray] = []
-    for number, request in enumerate(tqdm(requests, unit="sheet", desc=f"{folder.parent.name} heard")):
+    spreads: dict[str, dict[str, float]] = {name: {} for name in DIVERSITIES}
+    cosines: dict[str, float] = {}
+    ours: dict[str, np.ndarray] = {}
+    theirs: dict[str, np.ndarray] = {}
+    for number, request in enumerate(tqdm(requests, unit="sheet", desc=f"{folder.name} heard")):
         takes = development_takes(encoder, request, folder, seeds, steps)
-        for seed, take in zip(seeds, takes, strict=True):
-            ours.append(timbre(take.wave, take.rate))
-            theirs.append(timbre(rendering(request, number + seed, take.rate, soundfont), take.rate))
-        means[request.name] = float(np.mean([weighted_mean(measure_rewards(take, rewards), weights) for take in takes]))
-        spreads.append(diversity(takes))
-        cosines += [take.text_similarity or 0.0 for take in takes]
-    figures = PolicyFigures(
-        means,
-        {name: float(np.mean([spread[name] for spread in spreads])) for name in DIVERSITIES},
-        float(np.mean(cosines)),
-        timbre_distance(ours, theirs),
-    )
-    (folder / FIGURES).write_text(json.dumps(vars(figures), indent=1, allow_nan=False), encoding="utf-8")
+        ours[request.name] = np.concatenate([timbre(take.wave, take.rate) for take in takes])
+        real = renderings(request, number, seeds, takes[0].rate, soundfont)
+        theirs[request.name] = np.concatenate([timbre(wave, takes[0].rate) for wave in real])
+        totals = [weighted_mean(measure_rewards(take, rewards), weights) for take in takes]
+        means[request.name] = float(np.mean(totals))
+        for name, value in diversity(takes).items():
+            spreads[name][request.name] = value
+        cosines[request.name] = float(np.mean([take.text_similarity or 0.0 for take in takes]))
+    figures = PolicyFigures(means, spreads, cosines, ours, theirs)
+    write_figures(folder, figures)
     return figures
 
 
@@ -100,10 +90,21 @@ def development_takes(
     ]
 
 
-def rendering(request: CandidateRequest, seed: int, rate: int, soundfont: str | None) -> np.ndarray:
-    """Mono (samples,) of the request's notes, else of its sheet arranged by rule, by a synthesiser."""
-    notes = request.arrangement or orchestrate(request.sheet, seed=seed).arrangement
-    return synthesize(notes.to_pretty_midi(), rate, duration_s=request.sheet.duration_s, soundfont=soundfont)
+def renderings(
+    request: CandidateRequest, number: int, seeds: Sequence[int], rate: int, soundfont: str | None
+) -> Iterator[np.ndarray]:
+    """Mono waves (samples,), one a seed, of the request's notes, else of its sheet arranged by rule, by a synthesiser.
+
+    Args:
+        request: A development sheet.
+        number: Its place among them; the arrangements' seeds follow from it.
+        seeds: Of the takes that they are compared with.
+        rate: In Hz.
+        soundfont: None: what is found.
+    """
+    for seed in seeds:
+        notes = request.arrangement or orchestrate(request.sheet, seed=number + seed).arrangement
+        yield synthesize(notes.to_pretty_midi(), rate, duration_s=request.sheet.duration_s, soundfont=soundfont)
 
 
 def audio_path(folder: Path, request: CandidateRequest, seed: int) -> Path:
@@ -111,104 +112,24 @@ def audio_path(folder: Path, request: CandidateRequest, seed: int) -> Path:
     return folder / "audio" / f"{request.name}-{seed}.wav"
 
 
-def judge_policy(folder: Path, requests: Sequence[CandidateRequest], seeds: Sequence[int]) -> dict[str, float] | None:
-    """B's mean score of each request's takes, 0…1; None where the judges are not installed.
-
-    Args:
-        folder: Where `listen_to_policy` left the audio; gets judged.json.
-        requests: The development sheets.
-        seeds: Whose takes are judged.
-    """
-    if missing_judges() or (any(request.arrangement for request in requests) and missing_transcribers()):
-        return None
-    path = folder / "judged.json"
-    scores: dict[str, dict[str, float | None]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for request in tqdm(requests, unit="sheet", desc=f"{folder.parent.name} judged"):
-        for seed in seeds:
-            name = f"{request.name}-{seed}"
-            if name not in scores:
-                scores[name] = judge_take(*load_audio(audio_path(folder, request, seed)), request)
-        path.write_text(json.dumps(scores, indent=1, allow_nan=False), encoding="utf-8")
-    return {
-        request.name: float(np.mean([_mean(scores[f"{request.name}-{seed}"]) for seed in seeds]))
-        for request in requests
-    }
-
-
-def judge_take(wave: np.ndarray, rate: int, request: CandidateRequest) -> dict[str, float | None]:
-    """B's scores of one take, 0…1 each: `JUDGED`, and of a request with players' notes `JUDGED_NOTES`."""
-    heard = adherence(request.sheet, judge(wave, rate, tempo_hint=request.sheet))
-    scores = {name: heard[name] for name in JUDGED}
-    if request.arrangement is not None:
-        played = note_scores(request.arrangement, transcribe(wave, rate), request.sheet.duration_s)
-        scores |= {name: played[name] for name in JUDGED_NOTES}
-    return scores
-
-
-def _mean(scores: Mapping[str, float | None]) -> float:
-    return float(np.mean([value for value in scores.values() if value is not None] or [0.0]))
+def write_figures(folder: Path, figures: PolicyFigures) -> None:
+    """Write timbre.npz and, at last, figures.json, each whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {f"takes/{name}": points for name, points in figures.timbre.items()}
+    arrays |= {f"renderings/{name}": points for name, points in figures.renderings.items()}
+    scratch = folder / "timbre.tmp.npz"
+    arrays = {name: np.asarray(points, np.float32) for name, points in arrays.items()}
+    np.savez(scratch, **arrays)
+    os.replace(scratch, folder / TIMBRE)
+    write_json(folder / FIGURES, figures.summary())
 
 
 def read_figures(folder: Path) -> PolicyFigures:
-    """What `listen_to_policy` wrote."""
-    return PolicyFigures.from_json(json.loads((folder / FIGURES).read_text(encoding="utf-8")))
-
-
-def keep_better_adapter(
-    out: Path,
-    old: Path,
-    tuned: Path,
-    before: PolicyFigures,
-    after: PolicyFigures,
-    requests: Sequence[CandidateRequest],
-    seeds: Sequence[int],
-    limits: GuardLimits,
-) -> TuningVerdict:
-    """Let B compare the tuned adapter with the one that was there before; the better one is written to adapter/.
-
-    Writes report.json and prints the verdict, in red where the tuned adapter is refused.
-
-    Args:
-        out: The run's folder; before/ in it holds the old adapter's takes.
-        old: Folder of the adapter that was tuned.
-        tuned: Folder of the round, with adapter/ and its takes.
-        before: What A heard of the old one.
-        after: What A heard of the tuned one.
-        requests: The development sheets.
-        seeds: Whose takes B hears.
-        limits: Of the guards.
-    """
-    judged = [judge_policy(folder, requests, seeds) for folder in (out / "before", tuned)]
-    theirs = None if judged[0] is None or judged[1] is None else paired_difference(judged[0], judged[1])
-    objections = vetoes(before, after, limits)
-    if before.frechet is None or after.frechet is None:
-        print("too little audio for a Fréchet distance, which therefore vetoes nothing: give more development sheets")
-    verdict = decide(paired_difference(before.reward, after.reward), theirs, objections)
-    shutil.rmtree(out / "adapter", ignore_errors=True)
-    shutil.copytree(tuned / "adapter" if verdict.accepted else old, out / "adapter")
-    record = {
-        "verdict": asdict(verdict) | {"hacked": verdict.hacked},
-        "round": tuned.name,
-        "objections": objections,
-        "limits": asdict(limits),
-        "before": vars(before) | {"judges": judged[0]},
-        "after": vars(after) | {"judges": judged[1]},
-        "judged by": "Chordino, madmom, essentia; of players' notes basic-pitch, ADTLib",
-    }
-    (out / "report.json").write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
-    print(verdict_text(verdict, tuned.name))
-    return verdict
-
-
-def verdict_text(verdict: TuningVerdict, name: str) -> str:
-    """The verdict in a line; in red, for a terminal, where the tuned adapter is refused."""
-    text = f"A's reward {_points(verdict.reward)}, the judges' score {_points(verdict.judges)}: {verdict.reason}"
-    if verdict.accepted:
-        return f"{text}; adapter/ is that of {name}"
-    return f"{RED}{text}; adapter/ is the old one, the tuned one stays in {name}/adapter{PLAIN}"
-
-
-def _points(mean: Mean | None) -> str:
-    if mean is None:
-        return "unknown"
-    return f"{100 * mean.mean:+.1f} ({100 * mean.low:+.1f} to {100 * mean.high:+.1f}) points"
+    """What `write_figures` wrote."""
+    record = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    with np.load(folder / TIMBRE) as arrays:
+        sides: dict[str, dict[str, np.ndarray]] = {"takes": {}, "renderings": {}}
+        for key in arrays.files:
+            side, _, name = key.partition("/")
+            sides[side][name] = arrays[key]
+    return PolicyFigures(record["reward"], record["diversity"], record["text"], sides["takes"], sides["renderings"])

@@ -21,6 +21,7 @@ from musetune.evaluation.audio_similarity import clap_similarity
 from musetune.evaluation.rewards import (
     RequestedTake,
     Reward,
+    advantage_scale,
     advantages,
     best_and_worst,
     measure_rewards,
@@ -34,6 +35,7 @@ from musetune.suites.pairs import PROMPTS
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
 from musetune.training.realness import realness
+from musetune.training.seeding import integer
 
 LONGER = (1.5, 2.0, 3.0)  # times the clip: plans fill whole phrases, and are cut
 
@@ -145,7 +147,7 @@ def draw_candidates(
         folder: The data set's.
         rewards: What is measured of every take.
         candidates: K, a request.
-        seed: Of the first candidate of each request; those that follow have the seeds that follow.
+        seed: Of the run: the seeds of the candidates follow from it and from the request's name.
         steps: Denoising steps.
         about: The policy, for each clip's provenance.
     """
@@ -155,13 +157,13 @@ def draw_candidates(
     ):
         for request in requests:
             if request.name not in writer.done:
-                seeds = range(seed, seed + candidates)
+                seeds = candidate_seeds(request.name, candidates, seed)
                 latents, takes = draw_takes(encoder.pipe, request, seeds, steps)
                 latents = latents[:, :, : encoder.info.rows]  # a sheet may end within the row that follows
                 seconds = encoder.info.rows * encoder.info.row_s
                 clips = [
                     Clip(
-                        f"{request.name}#{one}",
+                        f"{request.name}#{place}",
                         request.name,
                         "",
                         0.0,
@@ -172,11 +174,26 @@ def draw_candidates(
                         provenance={**about, "seed": one, "rewards": measure_rewards(take, rewards)},
                         arrangement=None if request.arrangement is None else request.arrangement.to_json(),
                     )
-                    for one, take in zip(seeds, takes, strict=True)
+                    for place, (one, take) in enumerate(zip(seeds, takes, strict=True))
                 ]
                 writer.add(clips, latents, {text: encoder.text(text) for text in ("", request.prompt)})
             progress.update(candidates)
     return LatentDataset(folder)
+
+
+def candidate_seeds(request: str, count: int, seed: int) -> list[int]:
+    """Seeds of a request's candidates: other requests, and so other rounds, begin with other noise.
+
+    Args:
+        request: Its name.
+        count: How many.
+        seed: Of the run.
+
+    Example:
+        >>> candidate_seeds("request-1", 2, 0) != candidate_seeds("request-2", 2, 0)
+        True
+    """
+    return [integer(seed, number, request) % 2**31 for number in range(count)]
 
 
 def score_again(
@@ -220,6 +237,8 @@ def prefer(
     seed: int,
     soundfont: str | None = None,
     pairs_a_request: int = 1,
+    *,
+    about: Mapping[str, object] | None = None,
 ) -> dict[str, float]:
     """Let the rewards choose the best and the worst take of each request; writes the data set's preferences.json.
 
@@ -227,10 +246,11 @@ def prefer(
         encoder: For the renderings that the realness classifier learns from; a fresh one is trained on these takes.
         data: Takes with their rewards, as `draw_candidates` left them.
         weights: Of the rewards.
-        margin: Pairs whose rewards are no further apart are left out.
+        margin: Pairs whose rewards are no further apart are left out, and requests in which no two takes are.
         seed: Of the renderings and the classifier.
         soundfont: Of the renderings; None: what `musetune.audio.find_soundfont` finds.
         pairs_a_request: At most; of `best_and_worst`.
+        about: What else preferences.json shall tell.
 
     Returns:
         Figures for the log: pairs, requests, the mean reward, the mean of the best, and the mean of each reward.
@@ -248,13 +268,15 @@ def prefer(
     groups: dict[str, list[int]] = {}
     for place, clip in enumerate(data.clips):
         groups.setdefault(request_of(clip), []).append(place)
+    unit = advantage_scale([[totals[place] for place in places] for places in groups.values()], margin)
     pairs: list[PreferencePair] = []
     optimality: dict[str, float] = {}
     best: list[float] = []
     for places in groups.values():
         own = [totals[place] for place in places]
         best.append(max(own))
-        optimality |= {data.clips[p].id: float(r) for p, r in zip(places, advantages(own), strict=True)}
+        if max(own) - min(own) > margin:  # else recognisers cannot tell them apart
+            optimality |= {data.clips[p].id: float(r) for p, r in zip(places, advantages(own, unit), strict=True)}
         for best_one, worst_one in best_and_worst(own, margin, pairs_a_request):
             first, last = places[best_one], places[worst_one]
             pairs.append(PreferencePair(data.clips[first].id, data.clips[last].id, totals[first] - totals[last]))
@@ -262,13 +284,13 @@ def prefer(
     means = {n: float(np.mean([v[n] for v in values if v.get(n) is not None] or [0.0])) for n in names}
     figures = {"requests": float(len(groups)), "pairs": float(len(pairs)), "reward": float(np.mean(totals))}
     figures |= {"best": float(np.mean(best)), **means}
-    about = {
+    record = dict(about or {}) | {
         "weights": dict(weights),
         "margin": margin,
         "figures": figures,
         "rewards": {clip.id: value | {"all": total} for clip, value, total in zip(data.clips, values, totals)},
     }
-    write_preferences(data.folder, "recogniser", pairs, optimality, about)
+    write_preferences(data.folder, "recogniser", pairs, optimality, record)
     return figures
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
 
 from musetune.datasets.latent_encoder import LatentEncoder
+from musetune.datasets.preference_set import PreferenceSet, read_about
+from musetune.evaluation.guards import PolicyFigures
 from musetune.evaluation.rewards import find_rewards
-from musetune.suites.alignment import FIGURES, listen_to_policy
+from musetune.suites.alignment import FIGURES, listen_to_policy, read_figures
 from musetune.suites.candidates import (
     CandidateRequest,
     draw_candidates,
@@ -71,7 +78,7 @@ class PolicySettings:
 
 
 class PolicyPlayer:
-    """The base with one adapter on it.
+    """The base with one adapter on it, loaded when it has something to play, and freed before training.
 
     A policy is the folder of a round, with adapter/ in it; None is the adapter that was there before.
 
@@ -81,15 +88,30 @@ class PolicyPlayer:
     """
 
     def __init__(self, settings: PolicySettings, device: str) -> None:
-        self.settings = settings
-        self.encoder = LatentEncoder(settings.base, settings.seconds, device)
+        self.settings, self.device = settings, device
+        self._encoder: LatentEncoder | None = None
 
-    def _use(self, policy: Path | None) -> None:
+    @property
+    def loaded(self) -> bool:
+        """Whether a base lies in memory."""
+        return self._encoder is not None
+
+    def free(self) -> None:
+        """Let the base go: beside a model that is trained there is no room for another one."""
+        self._encoder = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _use(self, policy: Path | None) -> LatentEncoder:
+        if self._encoder is None:
+            self._encoder = LatentEncoder(self.settings.base, self.settings.seconds, self.device)
         if policy is None:
-            load_policy(self.encoder, self.settings.adapter)
+            load_policy(self._encoder, self.settings.adapter)
         else:
             theory = self.settings.adapter if self.settings.stacked else None
-            load_policy(self.encoder, str(policy / "adapter"), theory)
+            load_policy(self._encoder, str(policy / "adapter"), theory)
+        return self._encoder
 
     def draw(
         self,
@@ -102,12 +124,17 @@ class PolicyPlayer:
         margin: float,
         pairs_a_request: int,
     ) -> dict[str, float]:
-        """Draw a round's candidates into a data set and let the rewards choose; returns the figures of `prefer`."""
-        self._use(policy)
-        settings = self.settings
-        seed = settings.seed + number * ROUND
+        """Draw a round's candidates into a data set and let the rewards choose; returns the figures of `prefer`.
+
+        What was chosen before a kill, in the same way, is read.
+        """
+        settings, seed = self.settings, self.settings.seed + number * ROUND
+        choice = {"requests": requests, "margin": margin, "pairs_a_request": pairs_a_request}
+        if (present := read_about(folder)) and present.get("choice") == choice:
+            return dict(present["figures"])
+        encoder = self._use(policy)
         data = draw_candidates(
-            self.encoder,
+            encoder,
             settings.requests(requests, seed),
             folder,
             find_rewards(settings.rewards),
@@ -116,16 +143,17 @@ class PolicyPlayer:
             steps=settings.steps,
             about={"policy": "before" if policy is None else policy.name},
         )
-        return prefer(self.encoder, data, settings.rewards, margin, seed, settings.soundfont, pairs_a_request)
+        return prefer(
+            encoder, data, settings.rewards, margin, seed, settings.soundfont, pairs_a_request, about={"choice": choice}
+        )
 
     def hear(self, policy: Path | None, folder: Path) -> None:
         """Play the development sheets into a folder, and write what A hears there; nothing where that is done."""
         if (folder / FIGURES).exists():
             return
-        self._use(policy)
         settings = self.settings
         listen_to_policy(
-            self.encoder,
+            self._use(policy),
             settings.development,
             folder,
             find_rewards(settings.rewards),
@@ -134,3 +162,44 @@ class PolicyPlayer:
             steps=settings.steps,
             soundfont=settings.soundfont,
         )
+
+
+def draw_round(
+    accelerator: Accelerator, player: PolicyPlayer, best: Path | None, folder: Path, number: int, **choice: Any
+) -> PreferenceSet:
+    """The candidates of a round: the main process draws them and chooses, the others wait and read.
+
+    Args:
+        accelerator: The processes.
+        player: Of the main process; the others' is not used.
+        best: The policy.
+        folder: Of the candidates.
+        number: Of the round.
+        choice: As `PolicyPlayer.draw` takes it.
+    """
+    if accelerator.is_main_process:
+        figures = player.draw(best, folder, number, **choice)
+        print(f"round {number}: {figures}")
+    accelerator.wait_for_everyone()
+    return PreferenceSet(folder)
+
+
+def hear_policy(
+    accelerator: Accelerator, player: PolicyPlayer, policy: Path | None, folder: Path
+) -> PolicyFigures | None:
+    """What A hears of a policy on the development sheets, None where there are none.
+
+    The main process plays them, the others wait and read.
+
+    Args:
+        accelerator: The processes.
+        player: Of the main process; the others' is not used.
+        policy: Folder of a round; None: the adapter that was there before.
+        folder: Gets the takes and the figures.
+    """
+    if not player.settings.sheets:
+        return None
+    if accelerator.is_main_process:
+        player.hear(policy, folder)
+    accelerator.wait_for_everyone()
+    return read_figures(folder)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from diffusers import AudioLDM2UNet2DConditionModel, DDPMScheduler, DiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 
@@ -54,7 +55,9 @@ def resolve_mixed_precision(name: str | None) -> str:
     return precision
 
 
-def start_accelerator(mixed_precision: str, *, cpu: bool, report_to: str | None, logs: Path) -> Accelerator:
+def start_accelerator(
+    mixed_precision: str, *, cpu: bool, report_to: str | None, logs: Path, patience: timedelta | None = None
+) -> Accelerator:
     """The processes that train, one or several.
 
     Args:
@@ -62,14 +65,17 @@ def start_accelerator(mixed_precision: str, *, cpu: bool, report_to: str | None,
         cpu: Train on the CPU even where there is a GPU.
         report_to: A tracker such as tensorboard; None: none.
         logs: The tracker's folder.
+        patience: How long processes wait for one another before they give up; None: as long as torch does, which is
+            some minutes.
     """
+    waiting = [] if patience is None else [InitProcessGroupKwargs(timeout=patience)]
     accelerator = Accelerator(
         mixed_precision=mixed_precision,
         cpu=cpu,
         log_with=report_to,
         project_dir=logs,
         # a configuration may leave parts of an adapter without use (attended=[]), which DDP otherwise waits for
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True), *waiting],
     )
     world_size = int(os.environ.get("WORLD_SIZE", 0))
     several = world_size > 1 or (not world_size and {"MASTER_ADDR", "ACCELERATE_MIXED_PRECISION"} <= os.environ.keys())

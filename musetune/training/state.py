@@ -189,7 +189,11 @@ def begin(folder: Path, step: int, changed: list[str]) -> None:
 
 
 def log_step(
-    accelerator: Accelerator, path: Path, record: Mapping[str, object], skipped: Iterable[tuple[str, float]] | None
+    accelerator: Accelerator,
+    path: Path,
+    record: Mapping[str, object],
+    skipped: Iterable[tuple[str, float]] | None,
+    steps_before: int = 0,
 ) -> None:
     """Write one step's figures to the log and the trackers.
 
@@ -199,6 +203,7 @@ def log_step(
         record: Figures by name, `step` among them.
         skipped: Ids and losses of the clips of a step that moved nothing; those without a finite loss are named, or
             all where the gradient overflowed. None where the step was whole.
+        steps_before: Of earlier rounds, so that trackers show one curve after the other.
     """
     if accelerator.is_main_process:
         line = dict(record)
@@ -207,7 +212,7 @@ def log_step(
             line["skipped"] = [clip for clip, loss in clips if not math.isfinite(loss)] or [clip for clip, _ in clips]
         with path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-        accelerator.log(dict(record), record["step"])
+        accelerator.log(dict(record), int(str(record["step"])) + steps_before)
 
 
 def stop_where_nothing_is_finite(state: TrainingState, max_bad_steps: int, log: Path) -> None:

@@ -43,6 +43,7 @@ from musetune.suites.candidates import (
 )
 from musetune.suites.pairs import weights_of
 from musetune.training.config import command_line, read, run_command
+from musetune.training.preference_checks import check_choice
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Config:
     sheets: str | None = None  # folder of lead sheets to play instead of planned ones, each from its start
     notes_share: float = 0.0  # share of the planned requests with players' notes, 0–1
     num_inference_steps: int = 20
-    seed: int = 0  # of the first request and of the first candidate; another seed, other songs
+    seed: int = 0  # of the first request; candidates' seeds follow from it and the request. Another seed, other songs
     # what is preferred
     rewards: dict[str, float] = field(default_factory=dict)  # weight by name; {}: musetune.evaluation.rewards' default
     margin: float = 0.05  # takes that are no further apart are no pair
@@ -84,6 +85,9 @@ def make_preferences(config: Config) -> Path:
         folder = getattr(config, name)
         if folder is not None and not Path(folder).is_dir():
             raise ValueError(f"{name}={folder} is no folder: give what `musetune compare` (people) or this recipe made")
+    if config.people is None:
+        choice = {name: getattr(config, name) for name in ("requests", "candidates", "margin", "pairs_a_request")}
+        check_choice(config.rewards or DEFAULT_WEIGHTS, **choice)
     if config.people is None and config.takes is None:
         check_policy(config.adapter, config.theory_adapter)
     settings = {name: value for name, value in asdict(config).items() if name not in LATER}
@@ -93,8 +97,9 @@ def make_preferences(config: Config) -> Path:
     if config.people is not None:
         counts = take_verdicts(config.people, out, encoder, config.seconds)
         print(
-            f"{out}: {counts.pairs} pairs of {counts.verdicts} verdicts; {counts.undecided} said equal or both bad, "
-            f"{counts.without_sheet} have no lead sheet of {config.seconds:g} s, {counts.too_short} a shorter sound"
+            f"{out}: {counts.pairs} pairs of {counts.used} of {counts.verdicts} verdicts; {counts.undecided} said "
+            f"equal or both bad, {counts.without_sheet} have no lead sheet of {config.seconds:g} s, "
+            f"{counts.too_short} a shorter sound"
         )
         return out
     if config.takes is not None:

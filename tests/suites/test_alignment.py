@@ -12,8 +12,7 @@ from small import SR, tones
 
 from musetune import LeadSheet
 from musetune.audio import save_audio
-from musetune.evaluation.bootstrap import Mean
-from musetune.evaluation.guards import decide
+from musetune.evaluation.guards import PolicyFigures
 from musetune.suites import alignment
 from musetune.suites.candidates import CandidateRequest
 
@@ -40,13 +39,12 @@ def test_takes_of_a_run_that_was_killed_are_read(tmp_path: Path, monkeypatch: py
         alignment.development_takes(encoder, REQUEST, tmp_path, [0, 1, 2], 1)
 
 
-def test_the_verdict_is_red_where_the_tuned_adapter_is_refused() -> None:
-    up, down = Mean(0.031, 0.01, 0.05, 12), Mean(-0.02, -0.05, 0.01, 12)
-    kept = alignment.verdict_text(decide(up, up, []), "round-2")
-    assert alignment.RED not in kept
-    assert "A's reward +3.1 (+1.0 to +5.0) points" in kept
-    assert "adapter/ is that of round-2" in kept
-    refused = alignment.verdict_text(decide(up, down, []), "round-2")
-    assert refused.startswith(alignment.RED)
-    assert "hacked" in refused
-    assert "unknown" in alignment.verdict_text(decide(up, None, []), "round-2")
+def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
+    points = np.arange(6, dtype=np.float32).reshape(3, 2)
+    figures = PolicyFigures({"a": 0.5}, {"chords": {"a": 3.0}}, {"a": 0.4}, {"a": points}, {"a": points + 1})
+    alignment.write_figures(tmp_path, figures)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [alignment.FIGURES, alignment.TIMBRE]
+    read = alignment.read_figures(tmp_path)
+    assert read.summary() == figures.summary()
+    assert (read.timbre["a"] == points).all()
+    assert (read.renderings["a"] == points + 1).all()

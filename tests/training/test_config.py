@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 from small import FINETUNE
@@ -48,3 +49,15 @@ def test_shipped_configs_are_read(name: str) -> None:
     assert cfg.pretrained_model_name_or_path in ("nano", "cvssp/audioldm2-music")
     assert (cfg.max_train_steps, cfg.train_data_dir) == (7, "here")
     assert (cfg.theory_adapter is None) == (name != "genre")
+
+
+def test_configs_of_preference_tuning_are_read() -> None:
+    from musetune.evaluation.rewards import DEFAULT_WEIGHTS
+    from recipes.align import prefer, tune
+
+    configs = FINETUNE.parent / "configs"
+    for name in ("align", "align_nft", "taste"):
+        config = tune.load_config([str(configs / f"{name}.yaml"), "output_dir=out", "preferences=[mine]"])
+        tune.check(replace(config, rewards=config.rewards or DEFAULT_WEIGHTS), draws=True)
+    drawn = prefer.load_config([str(configs / "prefer.yaml"), "output_dir=out"])
+    assert drawn.rewards == tune.load_config([str(configs / "align.yaml"), "output_dir=out"]).rewards

@@ -5,7 +5,7 @@ They come from our analyser, the base's CLAP and a classifier that we train. Wha
 """
 
 from musetune.evaluation.rewards.choice import DEFAULT_WEIGHTS, REWARDS, find_rewards, measure_rewards, weighted_mean
-from musetune.evaluation.rewards.pairing import advantages, best_and_worst
+from musetune.evaluation.rewards.pairing import advantage_scale, advantages, best_and_worst
 from musetune.evaluation.rewards.take import RequestedTake, Reward
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "REWARDS",
     "Reward",
     "RequestedTake",
+    "advantage_scale",
     "advantages",
     "best_and_worst",
     "find_rewards",

@@ -12,6 +12,7 @@ from musetune.audio.source import RATE
 from musetune.evaluation.adherence import chords_as_asked
 from musetune.evaluation.likeness import melody_likeness
 from musetune.evaluation.notes import notes_of, onset_f, strokes_of
+from musetune.evaluation.rewards.players import bass_share, drum_contrasts
 from musetune.evaluation.rewards.take import RequestedTake
 
 
@@ -36,19 +37,33 @@ def key(take: RequestedTake) -> float | None:
 
 
 def notes(take: RequestedTake) -> float | None:
-    """Mean of the drums' strokes (F-measure at ±50 ms) and the lead's pitch classes (share of its time), 0…1.
+    """Mean of what is heard of the players, 0…1.
 
-    Each only where the arrangement has the player; None where it has neither. By our own onset detector and
+    Strokes of any drum (F-measure at ±50 ms), the bass's and the lead's pitch classes (share of their time). Each only
+    where the arrangement has the player; None where it has none. By our own onset detector, the analyser's spectra and
     `hear_melody`.
     """
     if take.arrangement is None:
         return None
     seconds = len(take.wave) / take.rate
     strokes = onset_f(strokes_of(take.arrangement, seconds)["all"], stroke_times(take.wave, take.rate))
-    lead = notes_of(take.arrangement, "lead", seconds)
-    parts = [strokes, melody_likeness(lead, hear_melody(take.wave, take.rate)) if len(lead) else None]
+    bass, lead = (notes_of(take.arrangement, player, seconds) for player in ("bass", "lead"))
+    parts = [
+        strokes,
+        bass_share(bass, take.wave, take.rate) if len(bass) else None,
+        melody_likeness(lead, hear_melody(take.wave, take.rate)) if len(lead) else None,
+    ]
     told = [part for part in parts if part is not None]
     return float(np.mean(told)) if told else None
+
+
+def drums(take: RequestedTake) -> float | None:
+    """Mean of how surely kick and snare are told from the other strokes, 0…1; None where neither was asked for."""
+    if take.arrangement is None:
+        return None
+    asked = strokes_of(take.arrangement, len(take.wave) / take.rate)
+    told = drum_contrasts(asked, take.wave, take.rate) if len(asked["all"]) else {}
+    return float(np.mean(list(told.values()))) if told else None
 
 
 def stroke_times(wave: np.ndarray, rate: int) -> np.ndarray:

@@ -29,14 +29,31 @@ def best_and_worst(rewards: Sequence[float], margin: float, pairs: int = 1) -> l
     return [(best, worst) for best, worst in ends if rewards[best] - rewards[worst] > margin]
 
 
-def advantages(rewards: Sequence[float], scale: float | None = None) -> np.ndarray:
+def advantage_scale(groups: Sequence[Sequence[float]], least: float) -> float:
+    """What one unit of `advantages` is for a whole set: twice the deviation of rewards from their requests' means.
+
+    One scale for all requests, as DiffusionNFT's Z, so that takes that hardly differ hardly count. At least `least`.
+
+    Args:
+        groups: Rewards of each request's takes.
+        least: Such as the margin below which recognisers cannot tell takes apart; at least 0.
+
+    Example:
+        >>> round(advantage_scale([[0.2, 0.8], [0.5, 0.5]], 0.05), 3), advantage_scale([[0.5, 0.501]], 0.05)
+        (0.424, 0.05)
+    """
+    deviations = [value - float(np.mean(own)) for own in groups for value in own]
+    return max(2 * float(np.sqrt(np.mean(np.square(deviations)))) if deviations else 0.0, least)
+
+
+def advantages(rewards: Sequence[float], scale: float) -> np.ndarray:
     """Optimality r of each of a request's takes: 0.5 + 0.5 · clip((reward − mean) / scale, −1, 1).
 
     As DiffusionNFT has it (Zheng et al., arXiv 2509.16117, §3.2).
 
     Args:
         rewards: Of each take.
-        scale: What one unit is; None: twice the standard deviation of these rewards.
+        scale: What one unit is, at least 0: of `advantage_scale`.
 
     Returns:
         (n,), 0…1; 0.5 where all are alike.
@@ -46,6 +63,5 @@ def advantages(rewards: Sequence[float], scale: float | None = None) -> np.ndarr
         [0.0, 0.5, 1.0]
     """
     values = np.asarray(rewards, dtype=float)
-    unit = 2 * float(values.std()) if scale is None else scale
     centred = values - values.mean() if len(values) else values
-    return 0.5 + 0.5 * np.clip(centred / unit, -1, 1) if unit > 1e-9 else np.full(len(values), 0.5)
+    return 0.5 + 0.5 * np.clip(centred / scale, -1, 1) if scale > 1e-9 else np.full(len(values), 0.5)

@@ -42,14 +42,12 @@ class Prediction:
     Attributes:
         low: (batch, frequencies, frames) complex, the input's spectrum.
         high: (batch, frequencies above the input's, frames) complex.
-        magnitude: of ``high``, as the network meant it before images and noise were mixed.
         tilt: (batch, bands, frames), −0.95 to 0.95; left is positive.
         width: (batch, bands, frames), 0 to 1.2.
     """
 
     low: torch.Tensor
     high: torch.Tensor
-    magnitude: torch.Tensor
     tilt: torch.Tensor
     width: torch.Tensor
 
@@ -155,7 +153,7 @@ class StereoUpsampler(ExactBuffers, ModelMixin, ConfigMixin):
         high = magnitude * self._directions(low, size, features, first_frame)
         high[:, 0] = 0  # the bin beside 8 kHz would reach below it
         tilt, width = self.space(features).float().transpose(1, 2).chunk(2, dim=1)
-        return Prediction(low, high, magnitude, 0.95 * torch.tanh(tilt), 1.2 * torch.sigmoid(width))
+        return Prediction(low, high, 0.95 * torch.tanh(tilt), 1.2 * torch.sigmoid(width))
 
     def side(self, middle: torch.Tensor, tilt: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
         """The side signal's spectrum of the middle's (batch, frequencies, frames) and each band's tilt and width."""

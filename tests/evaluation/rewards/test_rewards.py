@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import pytest
 from small import SR, tones
 
 from musetune import LeadSheet
+from musetune.audio import find_soundfont, synthesize
+from musetune.evaluation.notes import DRUM_PITCHES, notes_of, strokes_of
 from musetune.evaluation.rewards import (
     DEFAULT_WEIGHTS,
     REWARDS,
     RequestedTake,
+    advantage_scale,
     advantages,
     best_and_worst,
     find_rewards,
@@ -21,9 +25,11 @@ from musetune.evaluation.rewards import (
     weighted_mean,
 )
 from musetune.evaluation.rewards.music import stroke_times
+from musetune.evaluation.rewards.players import bass_share, drum_contrasts
 from musetune.planning.rules.orchestrate import orchestrate
 
 SHEET = LeadSheet.parse("| C | F | G | C |", key="C major", bpm=120, duration_seconds=8.0)
+TOLD = ("notes", "drums")
 OTHER = LeadSheet.parse("| Ebm | Bbm | Abm | Ebm |", key="Eb minor", bpm=97, duration_seconds=8.0)
 
 
@@ -44,16 +50,38 @@ def test_what_was_asked_is_worth_more_than_another_song() -> None:
 
 @pytest.mark.slow
 def test_notes_are_worth_what_is_played_of_them() -> None:
-    arrangement = orchestrate(SHEET, seed=0).arrangement
-    drums = np.zeros(8 * SR)
-    for second in arrangement.grid.time_at(np.array([note.start for note in arrangement.stems["drums"].notes])):
-        place = round(float(second) * SR)
-        drums[place : place + 400] += np.exp(-np.arange(400) / 60)[: len(drums[place : place + 400])]
-    only = type(arrangement)(stems={"drums": arrangement.stems["drums"]}, grid=arrangement.grid)
-    late = np.roll(drums, round(0.0625 * SR))  # half a sixteenth
-    played, missed = (REWARDS["notes"](RequestedTake(wave, SR, SHEET, arrangement=only)) for wave in (drums, late))
-    assert played > 0.6 > missed  # type: ignore[operator]
-    assert REWARDS["notes"](take()) is None  # no notes were asked for
+    """A rendering, then without snares, with snares and kicks in each other's place, and of another song's bass."""
+    find_soundfont()
+    sheet = LeadSheet.parse("| G | D | Em | C |", bpm=90, duration_seconds=5.12, genre="pop")
+    asked = orchestrate(sheet, seed=4).arrangement
+    drums = asked.stems["drums"].notes
+    kick, snare = DRUM_PITCHES["kick"], DRUM_PITCHES["snare"]
+    swap = dict.fromkeys(kick, 38) | dict.fromkeys(snare, 36)
+    bass = [replace(note, pitch=note.pitch + 1) for note in asked.stems["bass"].notes]
+    versions = {
+        "played": {},
+        "no snare": {"drums": [note for note in drums if note.pitch not in snare]},
+        "exchanged": {"drums": [replace(note, pitch=swap.get(note.pitch, note.pitch)) for note in drums]},
+        "wrong bass": {"bass": bass},
+    }
+    heard = {}
+    for name, other in versions.items():
+        stems = {player: replace(asked.stems[player], notes=tuple(notes)) for player, notes in other.items()}
+        wave = synthesize(replace(asked, stems={**asked.stems, **stems}).to_pretty_midi(), SR, duration_s=5.12)
+        found = drum_contrasts(strokes_of(asked, 5.12), wave, SR)
+        found["bass"] = bass_share(notes_of(asked, "bass", 5.12), wave, SR) or 0.0
+        found |= measure_rewards(RequestedTake(wave, SR, sheet, arrangement=asked), {n: REWARDS[n] for n in TOLD})
+        heard[name] = found
+    played = heard.pop("played")
+    assert all(value > 0.5 for value in played.values()), played
+    assert heard["wrong bass"]["notes"] < played["notes"]
+    assert max(heard["no snare"]["drums"], heard["exchanged"]["drums"]) < played["drums"]
+    assert max(heard["no snare"]["snare"], heard["exchanged"]["snare"]) < 0.5
+    assert heard["exchanged"]["kick"] < played["kick"]
+    assert heard["wrong bass"]["bass"] < 0.2
+    assert [REWARDS[name](take()) for name in TOLD] == [None, None]  # no notes were asked for
+    hats = {"kick": np.zeros(0), "snare": np.zeros(0), "all": np.array([0.5, 1.0])}
+    assert drum_contrasts(hats, np.zeros(2 * SR), SR) == {}  # nothing to be told from the hats
 
 
 def test_strokes_are_heard_where_they_are() -> None:
@@ -116,7 +144,16 @@ def test_best_and_worst_beyond_a_margin() -> None:
 
 
 def test_advantages_are_centred_and_bounded() -> None:
-    values = advantages([0.1, 0.2, 0.9])
+    values = advantages([0.1, 0.2, 0.9], 0.5)
     assert 0 <= values.min() < 0.5 < values.max() <= 1
     assert (np.argsort(values) == [0, 1, 2]).all()
-    assert advantages([0.4, 0.4]).tolist() == [0.5, 0.5]
+    assert advantages([0.4, 0.4], 0.0).tolist() == [0.5, 0.5]
+
+
+def test_takes_that_hardly_differ_hardly_count() -> None:
+    wide, close = [0.2, 0.8], [0.5, 0.503]
+    unit = advantage_scale([wide, close], 0.05)
+    assert advantages(wide, unit)[1] > 0.8
+    assert advantages(close, unit)[1] == pytest.approx(0.5, abs=0.01)
+    assert advantage_scale([close], 0.05) == 0.05  # noise alone is no scale
+    assert advantage_scale([], 0.05) == 0.05

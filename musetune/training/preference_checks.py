@@ -1,0 +1,109 @@
+"""What is wrong with the options of preference tuning, said before minutes of work and not after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from musetune.evaluation.provenance import hash_of
+from musetune.evaluation.rewards import find_rewards
+from musetune.evaluation.rewards.choice import REALNESS
+from musetune.hub.locate import find_adapter, is_lora
+from musetune.training.preference_loss import METHODS
+
+
+def check_choice(
+    rewards: Mapping[str, float], *, requests: int, candidates: int, margin: float, pairs_a_request: int
+) -> None:
+    """Raise ValueError for options by which nothing can be chosen among takes that are drawn.
+
+    Args:
+        rewards: Weight by name.
+        requests: At least 1; two where the reward `sound` counts, which is told across requests.
+        candidates: Of a request, at least 2.
+        margin: At least 0.
+        pairs_a_request: At least 1.
+
+    Example:
+        >>> check_choice({"chords": 1.0}, requests=4, candidates=2, margin=0.05, pairs_a_request=1)
+    """
+    find_rewards(rewards)
+    least = 2 if rewards.get(REALNESS) else 1
+    if requests < least:
+        why = ", since the reward sound is told across requests" if least == 2 else ""
+        raise ValueError(f"requests={requests} must be at least {least}{why}")
+    if candidates < 2:
+        raise ValueError(f"candidates={candidates} must be at least 2: there is nothing to choose among fewer")
+    if margin < 0 or pairs_a_request < 1:
+        raise ValueError(f"margin={margin} must be at least 0, and pairs_a_request={pairs_a_request} at least 1")
+
+
+def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: float) -> None:
+    """Raise ValueError for a method that there is not, and for a strength that its formula does not take.
+
+    Example:
+        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0)
+    """
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is none of {', '.join(METHODS)}")
+    if beta <= 0 or nft_beta <= 0:
+        raise ValueError(f"beta={beta} and nft_beta={nft_beta} must be over 0; 2000 and 1 are usual")
+    if winner_weight < 0:
+        raise ValueError(f"winner_weight={winner_weight} must be at least 0; 1 is usual")
+
+
+def check_rounds(*, rounds: int, max_train_steps: int, people_share: float) -> None:
+    """Raise ValueError for rounds, steps or a share outside of their ranges.
+
+    Example:
+        >>> check_rounds(rounds=2, max_train_steps=120, people_share=0.5)
+    """
+    if rounds < 1 or max_train_steps < 1:
+        raise ValueError(f"rounds={rounds} and max_train_steps={max_train_steps} must be at least 1")
+    if not 0 <= people_share <= 1:
+        raise ValueError(f"people_share={people_share} is outside 0–1")
+
+
+def check_development(rewards: Mapping[str, float], *, sheets: int, seeds: int, judged_seeds: int) -> None:
+    """Raise ValueError for development sheets on which nothing can be told.
+
+    Args:
+        rewards: Weight by name.
+        sheets: At least 0; 0: none, and the rewards alone are checked.
+        seeds: Takes of each, at least 2.
+        judged_seeds: Of those, what the judges hear; 0…seeds, 0: nobody judges.
+
+    Example:
+        >>> check_development({"chords": 1.0}, sheets=12, seeds=8, judged_seeds=2)
+    """
+    counted = find_rewards(rewards)
+    if sheets < 0:
+        raise ValueError(f"development_sheets={sheets} must be at least 0; 0: none")
+    if not sheets:
+        return
+    if seeds < 2 or not 0 <= judged_seeds <= seeds:
+        raise ValueError(
+            f"development_seeds={seeds} must be at least 2, to tell diversity, and judged_seeds={judged_seeds} "
+            f"in 0–{seeds}"
+        )
+    if not counted:
+        raise ValueError("the reward sound alone says nothing of development sheets: let another one count too")
+
+
+def adapter_digest(name: str) -> str:
+    """A hash of an adapter's weights, whatever it is called.
+
+    Args:
+        name: Bundled name, folder or Hub id.
+
+    Raises:
+        ValueError: It is a LoRA, which lies on another adapter.
+    """
+    folder = Path(find_adapter(name))
+    if is_lora(folder):
+        raise ValueError(
+            f"adapter={name} is a LoRA: give the theory adapter that it lies on, and rank=8 for a new LoRA"
+        )
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
+    parts = ((path.relative_to(folder).as_posix().encode(), path.read_bytes()) for path in files)
+    return hash_of(*(part for pair in parts for part in pair))
