@@ -179,8 +179,7 @@ def test_accents_tell_two_threes_from_three_twos(accents: tuple[int, ...], meter
         at = np.arange(30 + 20 * eighth, 2400, 120)
         strength[at] = 3.0
         bands[at, :2] = 3.0 if eighth in accents else 0.5
-        if eighth in (0, 2, 3, 4):
-            activation[at, 0] = 0.5
+        activation[at, 0] = {0: 0.9, 2: 0.5, 3: 0.4, 4: 0.5}.get(eighth, 0.02)
     activation[30::120] = 0.9
     opinion = np.log([0.05, 0.4, 0.05, 0.05, 0.4, 0.05])
     assert point(activation, opinion, (50, 215), onsets=(strength, bands)).meter == meter
