@@ -252,7 +252,6 @@ ROUNDS = ("rounds=3", "max_train_steps=2", "development_sheets=2", "development_
     [
         ((0.5, 0.6, 0.601), (0.5, 0.6), 0, 2, [None, "round-1"]),  # each gains, the judges agree
         ((0.5, 0.6, 0.59), (0.5, 0.6), 2, 1, [None, "round-1"]),  # the last falls; LoRAs
-        ((0.5, 0.501), (0.5, 0.4), 0, None, [None]),  # the judges object
         ((0.5, 0.4), (0.5, 0.6), 2, None, [None]),  # the reward falls, though the judges like it
     ],
 )
