@@ -1,11 +1,16 @@
 """Where the time of a call goes: milliseconds of each part, the first call and one that finds prompts and merged
 weights in the caches.
 
-    python benchmarks/call_profile.py [--base nano] [--genre jazz] [--steps 20] [--repeats 5] [--threads 2]
+    python benchmarks/call_profile.py [--base nano] [--fast] [--genre jazz] [--steps 20] [--repeats 5] [--threads 2]
+    python benchmarks/call_profile.py --base audioldm2 --fast --genre none --repeats 1 [--decoder]
 
 A clip of 10.24 s in 48 kHz stereo with a lead sheet, a genre and a report. Each part is timed where the pipeline enters
 it; `everything else` is the rest of the call. Medians by the clock, and by the processor's time, which does not see
 what else the machine does. Columns: `first` has empty caches, `again` is the same call once more.
+
+`--fast`: in 4 steps of one pass; on nano by the adapter fast, on other bases, for which there is none, with scales of
+1: time does not depend on the weights. `--base audioldm2`: its true shapes with random weights (realsize_pipeline.py).
+`--decoder`: with a tiny decoder of random weights in the place of autoencoder and vocoder.
 """
 
 from __future__ import annotations
@@ -18,12 +23,15 @@ from typing import Any
 
 import torch
 from realsize import Time, table
+from realsize_pipeline import audioldm2
 
 import musetune.evaluation
+from musetune.pipeline.decoding import decoder_for
 from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.pipeline.request import STEPS_WITH_MUSIC
 from musetune.symbols import LeadSheet
 
-SECONDS = 10.24
+SECONDS, FEW = 10.24, 4
 REST, WHOLE = "everything else", "whole call"
 COLUMNS = ("part", "first, ms", "again, ms", "first, processor ms", "again, processor ms", "share of again")
 
@@ -75,6 +83,8 @@ def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
         ("scheduler", pipe.scheduler, "step"),
         ("autoencoder", pipe.vae, "decode"),
         ("vocoder", pipe.vocoder, "forward"),
+        ("tiny decoder", pipe.tiny_decoder, "features"),
+        ("tiny decoder", pipe.tiny_decoder, "waves"),
         ("upsampler", pipe.upsampler, "upsample"),
         ("report", musetune.evaluation, "report"),
     ]
@@ -92,7 +102,8 @@ def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
 def profile(pipe: MuseTunePipeline, call: Callable[[], object], repeats: int) -> dict[str, list[dict[str, Time]]]:
     """Times of each part in every call, of ``first`` calls and of calls ``again``."""
     found: dict[str, list[dict[str, Time]]] = {"first": [], "again": []}
-    call()  # warm up
+    if repeats > 1:
+        call()  # warm up
     for _ in range(repeats):
         pipe.prompt_cache.clear()
         pipe.adapter_manager.merged_weights.clear()
@@ -128,20 +139,32 @@ def main() -> None:
     parser.add_argument("--base", default="nano")
     parser.add_argument("--adapter", default="theory")
     parser.add_argument("--genre", default="jazz", help="a genre adapter; none: without")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, help="default 20, with --fast 4")
+    parser.add_argument("--fast", action="store_true", help="few steps of one pass")
+    parser.add_argument("--decoder", action="store_true", help="a tiny decoder in the place of autoencoder and vocoder")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
+    if args.base == "audioldm2":
+        pipe = audioldm2()
+    else:
+        pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)
     pipe.load_upsampler()
     if args.genre != "none":
         pipe.load_adapter(args.genre)
+    options: dict[str, Any] = {"num_inference_steps": args.steps or (FEW if args.fast else STEPS_WITH_MUSIC)}
+    if args.fast and args.base == "nano":
+        pipe.load_adapter("fast")
+    elif args.fast:
+        options |= {"guidance_scale": 1.0, "music_guidance_scale": 1.0}
+    if args.decoder:
+        pipe.load_decoder(decoder_for(pipe))
     pipe.set_progress_bar_config(disable=True)
     sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=SECONDS)
     found = profile(
         pipe,
-        lambda: pipe("pop", lead_sheet=sheet, num_inference_steps=args.steps, stereo=True, return_report=True),
+        lambda: pipe("pop", lead_sheet=sheet, stereo=True, return_report=True, **options),
         args.repeats,
     )
     print(table(rows_of(found)))

@@ -28,6 +28,7 @@ from musetune.pipeline.exported_unet import ENGINES, ExportedUNet
 from musetune.pipeline.exporting import LAYOUT, prepare_music, unet_part, write_onnx
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.pipeline.quantization import quantize_unet
+from musetune.pipeline.request import STEPS_WITH_MUSIC, default_passes
 from musetune.symbols import LeadSheet
 
 COLUMNS = ("base", "rung", "steps × passes", "loop, s", "processor s", "faster than", "limit, s", "limit / loop")
@@ -105,11 +106,12 @@ def rungs_of(base: Base, names: Sequence[str], folder: Path, undo: ExitStack, th
     undo.enter_context(merging.merged(halved[0]))
     for part in halved:
         torch.nn.Module.to(part, dtype=torch.bfloat16)
+    guided = default_passes()
     rungs = {
-        "stock: 200 DDIM steps, words": Rung(None, 200, 2, step_of(own[0], None, base, 2)),
-        "20 steps, words and music, LoRA beside": Rung("stock: 200 DDIM steps, words", 20, 3, step_of(*own, base, 3)),
-        "LoRA merged": Rung("20 steps, words and music, LoRA beside", 20, 3, step_of(*merged, base, 3)),
-        FAST: Rung("LoRA merged", 4, 1, step_of(*merged, base, 1)),
+        PLAIN[0]: Rung(None, 200, 2, step_of(own[0], None, base, 2)),
+        PLAIN[1]: Rung(PLAIN[0], STEPS_WITH_MUSIC, guided, step_of(*own, base, guided)),
+        PLAIN[2]: Rung(PLAIN[1], STEPS_WITH_MUSIC, guided, step_of(*merged, base, guided)),
+        FAST: Rung(PLAIN[2], 4, 1, step_of(*merged, base, 1)),
         HALF: Rung(FAST, 4, 1, step_of(*halved, base, 1, torch.bfloat16), torch.bfloat16),
     }
     if "compiled" in names:

@@ -1,13 +1,16 @@
 """What fewer bits a weight buy and cost: megabytes, peak memory, seconds of a step, and how far the output moves.
 
     python benchmarks/quantization.py steps [--base audioldm2 nano] [--steps 2] [--threads 1]
+    python benchmarks/quantization.py sizes
     python benchmarks/quantization.py sheets [--limit 6] [--threads 1]
 
 `steps`: the U-Net alone, each kind in a process of its own, which loads it from a folder as `from_pretrained` does and
 takes guided steps (two rows). AudioLDM 2's weights are random, since cost follows from shapes. `moved` is the relative
-distance of a step's output from float32's. `sheets`: nano with the theory adapter plays lead sheets of the test set
-from the same noise; chords and beats as the report hears them, `moved` the relative distance of the final latents from
-float32's. Another seed moves them by about 1.4: a quantised model plays *another* take once `moved` comes near that.
+distance of a step's output from float32's. `sizes`: megabytes of everything that `from_pretrained` rounds, U-Net, CLAP,
+T5 and GPT-2, at AudioLDM 2's true size with random weights. `sheets`: nano with the theory adapter plays lead sheets of
+the test set from the same noise; chords and beats as the report hears them, `moved` the relative distance of the final
+latents from float32's. Another seed moves them by about 1.4: a quantised model plays *another* take once `moved` comes
+near that.
 
 Kinds: float32, bfloat16, and those of `MuseTunePipeline.from_pretrained(…, quantization=…)`.
 """
@@ -16,12 +19,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import realsize_pipeline
 import torch
 from adapter_training import peak
 from realsize import base_of, finish, medians, table, timed, unet_of, words_of
@@ -30,10 +35,18 @@ from tqdm import tqdm
 
 from musetune.evaluation import load_test_sheets, report
 from musetune.pipeline.pipeline import MuseTunePipeline
-from musetune.pipeline.quantization import unet_config, without_advice
+from musetune.pipeline.quantization import (
+    quantize_clap,
+    quantize_language_model,
+    quantize_unet,
+    torchao_config,
+    unet_config,
+    without_advice,
+)
 
 KINDS = ("float32", "bfloat16", "int8", "int8-dynamic", "fp8")
 STEP_COLUMNS = ("base", "weights", "MB", "peak, MB", "seconds a step", "processor s", "of float32", "moved")
+SIZE_COLUMNS = ("kind", "U-Net", "CLAP", "T5", "GPT-2", "all")
 SHEET_COLUMNS = ("weights", "majmin", "beat_f", "downbeat_f", "moved", "processor s a clip", "of float32")
 
 
@@ -119,6 +132,38 @@ def step_lines(rows: list[dict[str, Any]]) -> list[list[str]]:
     return [list(STEP_COLUMNS), *body]
 
 
+def measure_sizes() -> list[dict[str, Any]]:
+    """A row a kind: megabytes of each part that is rounded, one part in memory at a time."""
+    makers: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[torch.nn.Module, str], None]]] = {
+        "U-Net": (lambda: unet_of(base_of("audioldm2")), quantize_unet),
+        "CLAP": (realsize_pipeline.text_encoder, quantize_clap),
+        "T5": (realsize_pipeline.text_encoder_2, quantize_linear),
+        "GPT-2": (realsize_pipeline.language_model, quantize_language_model),
+    }
+    rows: dict[str, dict[str, Any]] = {kind: {"kind": kind} for kind in KINDS}
+    for part, (make, quantize) in tqdm(makers.items(), unit="part"):
+        for kind, row in rows.items():
+            module = make()
+            if kind not in ("float32", "bfloat16"):
+                quantize(module, kind)
+            else:
+                torch.nn.Module.to(module, getattr(torch, kind))
+            row[part] = megabytes(module)
+    return [row | {"all": sum(row[part] for part in makers)} for row in rows.values()]
+
+
+def quantize_linear(module: torch.nn.Module, kind: str) -> None:
+    """As transformers does it with T5 while one is loaded: all ``nn.Linear``."""
+    from torchao.quantization import quantize_
+
+    quantize_(module, torchao_config(kind))
+
+
+def size_lines(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """The table of ``sizes``."""
+    return [list(SIZE_COLUMNS), *([row["kind"], *(f"{row[part]:.0f}" for part in SIZE_COLUMNS[1:])] for row in rows)]
+
+
 def pipe_of(kind: str, base: str, adapter: str) -> MuseTunePipeline:
     """The pipeline with weights of a kind."""
     exact = kind in ("float32", "bfloat16")
@@ -178,7 +223,7 @@ def sheet_lines(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("steps", "sheets"))
+    parser.add_argument("what", choices=("steps", "sizes", "sheets"))
     parser.add_argument("--base", nargs="+", default=["audioldm2", "nano"])
     parser.add_argument("--adapter", default="theory")
     parser.add_argument("--steps", type=int, help="timed steps of `steps` (2), denoising steps of `sheets` (20)")
@@ -190,6 +235,9 @@ def main() -> None:
     if args.what == "steps":
         rows = [row for name in args.base for row in measure_steps(name, args.steps or 2, args.threads)]
         print(table(step_lines(rows)))
+    elif args.what == "sizes":
+        rows = measure_sizes()
+        print(table(size_lines(rows)))
     else:
         rows = measure_sheets("nano", args.adapter, args.limit, args.steps or 20)
         print(table(sheet_lines(rows)))

@@ -44,7 +44,7 @@ def timed(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, flo
 
 
 def generating(pipe: MuseTunePipeline) -> dict[str, Callable[[], object]]:
-    """A clip of 10.24 s in 20 steps by words alone, and by words and music (three passes a step instead of two)."""
+    """A clip of 10.24 s in 20 steps by words alone, and by words and music (two passes a step each)."""
     sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=10.24)
     return {
         "10.24 s clip, words": lambda: pipe("pop", duration_seconds=10.24, num_inference_steps=20),

@@ -37,6 +37,7 @@ from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_files import Lora, read_lora
 from musetune.adapter.merging import merged
 from musetune.adapter.sampling import Sampling
+from musetune.adapter.theory_digest import theory_digest
 from musetune.conditioning import STEM_STREAMS
 from musetune.datasets import LatentDataset
 from musetune.datasets.fingerprint import check_base
@@ -250,7 +251,8 @@ class Setup(NamedTuple):
 
     timesteps, (teacher_steps,), and alphas, (teacher_steps + 1,): of the teacher's states; model: the student as it is
     trained, perhaps in DDP's wrapper; genres: the LoRAs that lie under some batches; factor: step → factor of the
-    learning rate; cache: where the teacher's batches are kept; theory_lora: the theory adapter's LoRA, merged.
+    learning rate; cache: where the teacher's batches are kept; theory_digest: of the theory adapter, for the card;
+    theory_lora: its LoRA, merged.
     """
 
     accelerator: Accelerator
@@ -267,6 +269,7 @@ class Setup(NamedTuple):
     state: TrainingState
     factor: Callable[[int], float]
     cache: Path
+    theory_digest: str
     theory_lora: ExitStack
 
 
@@ -311,7 +314,7 @@ def set_up(config: Config) -> Setup:
     genres = [read_lora(find_adapter(name)) for name in config.genre_adapters]
     for genre in genres:
         genre.check(unet)
-    adapters = adapters_digest(unet, adapter, genres)
+    adapters, digest = adapters_digest(unet, adapter, genres), theory_digest(adapter)
     theory_lora = merge_lora(adapter)  # from here on the U-Net's weights are no longer the base's
     student = LoraStudent(Denoiser(unet, adapter, data.info.row_s).eval(), config.rank)
     model = accelerator.prepare(student)
@@ -357,6 +360,7 @@ def set_up(config: Config) -> Setup:
         state,
         factor,
         out / f"trajectories-{teaching(config, facts)}",
+        digest,
         theory_lora,
     )
 
@@ -483,7 +487,7 @@ def save(config: Config, run: Setup, folder: Path) -> None:
     info = {"config": asdict(config), "data": asdict(run.data.info) | music, "step": run.state.step}
     with without_lora(run.student.denoiser.adapter, run.theory_lora):
         metadata = describe_adapter(run.student.denoiser.unet, "lora", folder, info)
-    metadata = replace(metadata, sampling=sampling_of(config))
+    metadata = replace(metadata, sampling=sampling_of(config), theory_digest=run.theory_digest)
     with with_averages(run.state.parameters, run.state.averages):
         parts = {
             name: part._replace(down=part.down.detach().half().cpu(), up=part.up.detach().half().cpu())

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,13 +27,18 @@ from torch.nn.functional import mse_loss
 from tqdm import tqdm
 
 from musetune.datasets import LatentDataset, TextEmbedding
+from musetune.datasets.fingerprint import check_base
 from musetune.hub.locate import find_base
 from musetune.models.pruning import describe_widths, importance_of, narrow_widths, prune_unet
 from musetune.training import seeding
-from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint, truncate_log
+from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import command_line, read, run_command
 from musetune.training.loss import add_noise, target
 from musetune.training.setup import load_noise_schedule, load_unet
+from musetune.training.state import begin, differences
+
+# What a resumed run may have otherwise and still repeat the uninterrupted one exactly
+RECORDS = ("output_dir", "checkpointing_steps")
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Config:
     scratch: bool = False  # random weights and no teacher instead: what pruning is compared with
     importance_batches: int = 8  # batches on which it is measured how much each channel counts
     teacher_weight: float = 1.0  # of the distance from the wide U-Net's predictions; 0: the data alone
-    held_out_clips: int = 32  # of the data set's end: not trained on, they say how good the result is
+    held_out_clips: int = 32  # at least; the last songs of the data set, not trained on, say how good the result is
     max_train_steps: int = 10_000
     train_batch_size: int = 16
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
@@ -76,20 +82,19 @@ class Source:
     def __init__(self, config: Config, base: str, device: torch.device) -> None:
         self.config, self.device = config, device
         self.data = LatentDataset(config.train_data_dir)
-        if not 0 < config.held_out_clips < len(self.data):
-            raise ValueError(f"held_out_clips={config.held_out_clips} is outside 1–{len(self.data) - 1}")
+        check_base(base, self.data.info.base_fingerprint, self.data.info.base, config.train_data_dir)
+        self.trained, self.held_out = split_songs([clip.file for clip in self.data.clips], config.held_out_clips)
         schedule = load_noise_schedule(base)
         self.alphas = schedule.alphas_cumprod.to(device)
         self.kind = str(schedule.config.prediction_type)
 
     def batch(self, purpose: str, step: int, held_out: bool = False) -> Batch:
         """The batch of a step; ``purpose`` tells draws of one step apart."""
-        config, trained = self.config, len(self.data) - self.config.held_out_clips
-        size = config.train_batch_size
+        config, size = self.config, self.config.train_batch_size
         if held_out:
-            indices = [trained + (step * size + i) % config.held_out_clips for i in range(size)]
+            indices = [self.held_out[(step * size + i) % len(self.held_out)] for i in range(size)]
         else:
-            indices = seeding.stream(trained, config.seed, step * size, size)
+            indices = [self.trained[i] for i in seeding.stream(len(self.trained), config.seed, step * size, size)]
         generators = [seeding.generator(config.seed, step, f"{purpose} {i}") for i in range(size)]
         latents = self.data.latents[indices].float()
         if config.crop_rows is not None:
@@ -106,6 +111,26 @@ class Source:
             *(x.to(self.device) for x in (text.prompt_embeds, text.attention_mask, text.generated_prompt_embeds))
         )
         return Batch(add_noise(latents, noise, self.alphas, t), t, answer, text)
+
+
+def split_songs(songs: Sequence[str], held_out: int) -> tuple[list[int], list[int]]:
+    """Places of the clips that are trained on, and of those that are not: at least ``held_out``, the last songs whole.
+
+    Args:
+        songs: of each clip, the file that it was cut from.
+        held_out: clips that are not trained on, at least.
+
+    Raises:
+        ValueError: where no clip is left on one of both sides.
+    """
+    last = set(songs[max(0, len(songs) - held_out) :]) if held_out > 0 else set()
+    kept = [i for i, song in enumerate(songs) if song not in last]
+    if not kept or not last:
+        raise ValueError(
+            f"held_out_clips={held_out} of {len(songs)} clips of {len(set(songs))} songs leaves none to train on, or "
+            "none to judge by: whole songs are held out; give another number, or data of more songs"
+        )
+    return kept, [i for i, song in enumerate(songs) if song in last]
 
 
 def predict(unet: AudioLDM2UNet2DConditionModel, batch: Batch) -> torch.Tensor:
@@ -140,7 +165,7 @@ def held_out_loss(
     unet: AudioLDM2UNet2DConditionModel, source: Source, teacher: AudioLDM2UNet2DConditionModel
 ) -> dict[str, float]:
     """Mean squared error on clips that were not trained on, and the mean squared distance from the wide U-Net."""
-    count = math.ceil(source.config.held_out_clips / source.config.train_batch_size)
+    count = math.ceil(len(source.held_out) / source.config.train_batch_size)
     pairs = []
     for step in range(count):
         batch = source.batch("held out", step, held_out=True)
@@ -177,8 +202,10 @@ def train(config: Config) -> Path:
     student = student.to(device).requires_grad_(True).train()
     named = dict(student.named_parameters())
     optimizer = torch.optim.AdamW(named.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay)
-    step = int(resume_latest(out, named, optimizer).get("step", 0))
-    truncate_log(out / "loss.jsonl", step)
+    facts = {"clips": len(source.data), "clips' digest": source.data.digest()}
+    meta = resume_latest(out, named, optimizer)
+    step = int(meta.get("step", 0))
+    begin(out, step, differences(meta, config=asdict(config), data=facts, records=RECORDS))
     results = out / "results.json"
     record = (
         json.loads(results.read_text())
@@ -208,7 +235,8 @@ def train(config: Config) -> Path:
             log.write(json.dumps({"step": step, "loss": loss.item()}) + "\n")
         bar.update(), bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
         if step % config.checkpointing_steps == 0 or step == config.max_train_steps:
-            save_checkpoint(out, step, pack_state(named, optimizer), {"step": step}, total_limit=2)
+            record_of = {"step": step, "config": asdict(config), "data": facts}
+            save_checkpoint(out, step, pack_state(named, optimizer), record_of, total_limit=2)
     bar.close()
     student.eval().requires_grad_(False).save_pretrained(out / "unet")
     record |= {"after": held_out_loss(student, source, teacher), "wide": held_out_loss(teacher, source, teacher)}

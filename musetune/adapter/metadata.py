@@ -32,7 +32,8 @@ class AdapterMetadata:
     """What an adapter is and what it fits.
 
     kind: theory (a MusicAdapter) or lora. base: the name or Hub id that it was made for. theory: the adapter that a
-    LoRA was trained on. sampling: scheduler and steps of a LoRA that was distilled for few steps, else None.
+    LoRA was trained on; theory_digest: of that adapter's weights, of a LoRA that was distilled for few steps over them,
+    and sampling: scheduler and steps of such a LoRA; else None.
 
     shapes: hash of the names and shapes of the plain U-Net; sketch: 64 of its weights, by which single and half
     precision of one base agree while another base of the same shapes differs.
@@ -46,6 +47,7 @@ class AdapterMetadata:
     genre: str | None = None
     theory: str | None = None
     sampling: Sampling | None = None
+    theory_digest: str | None = None
 
     @classmethod
     def of(
@@ -73,6 +75,8 @@ class AdapterMetadata:
             "base": self.base,
             "theory": self.theory,
         }
+        if self.theory_digest is not None:
+            text["theory_digest"] = self.theory_digest
         text["unet"] = {"shapes": self.shapes, "sketch": list(self.sketch)}
         if self.sampling is not None:
             text["sampling"] = self.sampling.to_json()
@@ -107,7 +111,7 @@ def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
                 f"or make the adapter again"
             )
         kind, name, base = (_require(values, key) for key in ("kind", "name", "base"))
-        genre, theory = (text_field(values, key, FILE) for key in ("genre", "theory"))
+        genre, theory, digest = (text_field(values, key, FILE) for key in ("genre", "theory", "theory_digest"))
         unet = object_field(values, "unet", FILE)
         shapes, sketch = _require(unet, "shapes"), unet["sketch"]
         if not isinstance(sketch, list) or len(sketch) not in (0, SAMPLES):
@@ -123,7 +127,7 @@ def read_adapter_metadata(folder: str | Path) -> AdapterMetadata | None:
     except ValueError as error:
         raise ValueError(f"{path} is no adapter's metadata: {error}") from error
     fingerprint = tuple(float(value) for value in numbers if value is not None)
-    return AdapterMetadata(kind, name, base, shapes, fingerprint, genre, theory, sampling)
+    return AdapterMetadata(kind, name, base, shapes, fingerprint, genre, theory, sampling, digest)
 
 
 def _require(values: Mapping[str, Any], key: str) -> str:

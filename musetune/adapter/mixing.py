@@ -15,6 +15,7 @@ from torch import nn
 
 from musetune.adapter.lora import LoraDelta
 from musetune.adapter.lora_files import Lora, read_lora
+from musetune.adapter.metadata import AdapterMetadata
 from musetune.adapter.sampling import Sampling
 from musetune.formats.json_object import object_field
 
@@ -50,12 +51,18 @@ class LoraMixer(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ty
     def set(self, weights: Mapping[str, float]) -> None:
         """Let each LoRA count so much, 0–2, and those not named nothing, but for one of few steps: that stays as it is.
 
-        Raises ValueError, and changes nothing, for others, and where two LoRAs of few steps would count.
+        Raises ValueError, and changes nothing, for others, for a share of a LoRA of few steps, and where two of these
+        would count.
         """
         for name, weight in weights.items():
             self.get(name)
             if not (isinstance(weight, Real) and math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
                 raise ValueError(f"the weight {name}={weight!r} is outside 0–{MAX_WEIGHT:g}: 0 is silent, 1 as trained")
+            if weight not in (0, 1) and self._sampling(name):
+                raise ValueError(
+                    f"the weight {name}={weight!r} of a LoRA of few steps is neither 0 nor 1: a part of it plays its "
+                    "few steps with a model that was not distilled for them"
+                )
         kept = {name: self.mix[name] for name in self.loras if self._sampling(name)}
         mix = {name: float(weights.get(name, kept.get(name, 0.0))) for name in self.loras}
         if len(several := [name for name in kept if mix[name]]) > 1:
@@ -73,11 +80,15 @@ class LoraMixer(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ty
         return {other: 0.0 if self._sampling(other) else weight for other, weight in others.items()} | {name: 1.0}
 
     @property
+    def few_steps(self) -> AdapterMetadata | None:
+        """Metadata of the LoRA of few steps that counts; None where none does."""
+        name = next((name for name, weight in self.mix.items() if weight and self._sampling(name)), None)
+        return None if name is None else self.loras[name].metadata
+
+    @property
     def sampling(self) -> Sampling | None:
         """How the LoRA of few steps that counts is to be sampled; None where none does."""
-        return next(
-            (self._sampling(name) for name, weight in self.mix.items() if weight and self._sampling(name)), None
-        )
+        return None if self.few_steps is None else self.few_steps.sampling
 
     def _sampling(self, name: str) -> Sampling | None:
         metadata = self.loras[name].metadata
@@ -92,10 +103,12 @@ class LoraMixer(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers' ty
         return self.loras[name]
 
     def parts(self, strength: float = 1.0) -> dict[str, list[LoraDelta]]:
-        """Return what the mix adds, by the plain name of the weight, in the names' order, scaled by ``strength``."""
+        """Return what the mix adds, by the plain name of the weight, in the names' order, scaled by ``strength``; a
+        LoRA of few steps is not scaled, since its steps and its scheduler are not either.
+        """
         deltas: dict[str, list[LoraDelta]] = {}
         for name in sorted(self.loras):
-            scale = self.mix[name] * strength
+            scale = self.mix[name] * (1.0 if self._sampling(name) else strength)
             for module, part in self.loras[name].parts.items() if scale else ():
                 deltas.setdefault(f"{module}.weight", []).append(part._replace(scale=part.scale * scale))
         return deltas

@@ -15,7 +15,9 @@ Of nano's vocoder and of the upsampler the learnt network is written; the spectr
 
 Example:
 
-  musetune export onnx out/onnx --genre-adapter jazz
+  musetune export onnx out/onnx --genre-adapter jazz --fast
+
+  musetune generate "jazz trio" --chords "ii7 V7 Imaj7" --fast --engine out/onnx
 """
 
 
@@ -30,6 +32,7 @@ def export(
     genre_adapter: Annotated[
         str | None, typer.Option(help="also this genre adapter in the U-Net's weights", autocompletion=complete_adapter)
     ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="also the adapter for few steps, beside a genre's")] = False,
     seconds: Annotated[float | None, typer.Option(help="that the U-Net makes at once; default the base's own")] = None,
 ) -> None:
     from musetune.cli.sound import load_pipeline, prepare_stereo
@@ -42,7 +45,7 @@ def export(
     if seconds is not None:
         check_positive("--seconds", seconds)
     quiet()
-    pipe, _ = load_pipeline(base, adapter, "cpu", music=True)
+    pipe, _ = load_pipeline(base, adapter, "cpu", music=True, fast=fast)
     prepare_stereo(pipe)
     if genre_adapter is not None:
         pipe.load_adapter(genre_adapter)

@@ -22,6 +22,14 @@ Lufs = Annotated[
 Fast = Annotated[
     bool, typer.Option("--fast", help="a few steps of one pass, by the adapter fast; as good as its card says")
 ]
+Engine = Annotated[
+    Path | None,
+    typer.Option(
+        help="folder of musetune export onnx: the U-Net in OpenVINO or ONNX Runtime, with the adapters that it was "
+        "exported with",
+        file_okay=False,
+    ),
+]
 FAST = "fast"  # the bundled adapter for few steps
 
 
@@ -49,11 +57,22 @@ def audio_kind(out: Path, format: str | None) -> str:
 
 
 def load_pipeline(
-    base: str, adapter: str | None, device: str, music: bool, quantization: str | None = None, fast: bool = False
+    base: str,
+    adapter: str | None,
+    device: str,
+    music: bool,
+    quantization: str | None = None,
+    fast: bool = False,
+    engine: Path | None = None,
 ) -> tuple[MuseTunePipeline, str | None]:
-    """Load the pipeline, with ``fast`` the adapter for few steps too; say which adapter is in it where there shall be
-    music.
+    """Load the pipeline, with ``fast`` the adapter for few steps too, with ``engine`` the U-Net of that folder in its
+    place; say which adapter is in it where there shall be music.
+
+    Raises:
+        ValueError: for an engine without music, a folder without an exported U-Net, and where none is installed.
     """
+    if engine is not None:
+        engine_name = pick_engine(engine, music)
     from musetune.pipeline.pipeline import MuseTunePipeline
 
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter, quantization=quantization)
@@ -63,7 +82,28 @@ def load_pipeline(
             pipe.load_adapter(adapter)
     if fast:
         pipe.load_adapter(FAST)
+    if engine is not None:
+        pipe.load_engine(engine, engine_name)
     return pipe.to(device), adapter
+
+
+def pick_engine(folder: Path, music: bool) -> str:
+    """Return the engine that plays an export: OpenVINO where it is installed, which is the faster one, else ONNX
+    Runtime.
+
+    Raises:
+        ValueError: without music, where there is no export, and where none is installed.
+    """
+    from musetune.pipeline.exported_unet import ENGINES, is_installed
+
+    if not music:
+        raise ValueError("--engine needs --chords or --sheet: a prompt alone plays without the exported adapter")
+    if not (folder / "unet.onnx").is_file():
+        raise ValueError(f"{folder} holds no exported U-Net: write one with musetune export onnx {folder}")
+    names = [name for name in reversed(ENGINES) if is_installed(name)]
+    if not names:
+        raise ValueError("--engine needs openvino or onnxruntime: pip install 'musetune[export]'")
+    return names[0]
 
 
 def default_steps(pipe: MuseTunePipeline, steps: int | None) -> int:

@@ -56,7 +56,7 @@ WHAT = {
     ),
     "few steps": (
         "Lets {base} with the theory adapter {theory} play in {steps} steps of one pass, without guidance, what else "
-        "takes 20 of two or three; stacked beside any genre adapter. Scheduler and steps are set while it is loaded."
+        "takes 20 of two; stacked beside any genre adapter. Scheduler and steps are set while it is loaded."
     ),
 }
 KINDS = ("theory", "lora")

@@ -28,6 +28,7 @@ def load_few_steps(pipe: MuseTunePipeline) -> str | None:
         'fast'
     """
     from musetune.adapter.metadata import read_adapter_metadata
+    from musetune.adapter.theory_digest import misfit
     from musetune.hub.locate import find_adapter
 
     if (present := few_steps_of(pipe)) is not None:
@@ -35,7 +36,7 @@ def load_few_steps(pipe: MuseTunePipeline) -> str | None:
     try:
         metadata = read_adapter_metadata(find_adapter(FEW_STEPS))
         theory = next((info.name for info in pipe.adapters.values() if info.kind == "theory"), None)
-        if metadata is None or metadata.theory != theory:
+        if metadata is None or metadata.theory != theory or misfit(metadata, getattr(pipe, "adapter", None)):
             return None
         pipe.load_adapter(FEW_STEPS)
     except (FileNotFoundError, ValueError):  # not in this installation, or made for another base

@@ -207,6 +207,8 @@ def prune_unet(
         for axis, spaces in enumerate(found.axes[name]):
             if spaces is not None:
                 weight = weight.index_select(axis, _indices(found, spaces, chosen).to(weight.device))
+        if name.endswith(".to_q.weight"):  # attention divides by the root of a head's dimensions, now fewer
+            weight = weight * math.sqrt(len(target) / len(weights[name]))
         target.copy_(weight)
     return narrow.to(unet.dtype).train(unet.training)
 

@@ -72,16 +72,32 @@ class TinyDecoder(ExactBuffers, ModelMixin, ConfigMixin):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Return waves (batch, samples), float32, of scaled latents (batch, channels, rows, cols)."""
+        return self.waves(self.features(latents))
+
+    def features(self, latents: Tensor) -> Tensor:
+        """Return features (batch, rows · frames_per_row, dim) of scaled latents (batch, channels, rows, cols).
+
+        They may be stretched in time before they become waves, as a spectrogram may.
+        """
         batch, _, rows, _ = latents.shape
         x = (latents / self.config.scaling_factor).transpose(2, 3).flatten(1, 2).to(self.embed.weight.dtype)
         per_row = self.config.frames_per_row
         h = self.embed(x).unflatten(1, (-1, per_row)).permute(0, 3, 2, 1).reshape(batch, rows * per_row, -1)
-        h = self.norm(h).transpose(1, 2)
+        features: Tensor = self.norm(h)
+        return features
+
+    def waves(self, features: Tensor) -> Tensor:
+        """Return waves (batch, frames · hop), float32, of features (batch, frames, dim)."""
+        h = features.transpose(1, 2)
         for block in self.blocks:
             h = block(h)
         magnitude, phase = self.head(self.final_norm(h.transpose(1, 2))).float().transpose(1, 2).chunk(2, dim=1)
         spectrum = torch.polar(magnitude.clamp(max=math.log(1e2)).exp(), phase)
         closed = torch.cat([spectrum, spectrum[:, :, -1:]], dim=2)  # centred frames: one more than hops
         return torch.istft(
-            closed, self.config.n_fft, self.config.hop, window=self.window, length=rows * self.samples_per_row
+            closed,
+            self.config.n_fft,
+            self.config.hop,
+            window=self.window,
+            length=features.shape[1] * self.config.hop,
         )

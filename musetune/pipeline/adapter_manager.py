@@ -22,8 +22,10 @@ from musetune.adapter.merging import MergedWeights
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata, short_name
 from musetune.adapter.mixing import LoraMixer
 from musetune.adapter.sampling import Sampling
+from musetune.adapter.theory_digest import misfit
 from musetune.hub.locate import find_adapter, is_lora
 from musetune.hub.options import HubOptions
+from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -108,6 +110,11 @@ class AdapterManager:
         """How the LoRA of few steps that counts is to be sampled; None where none does."""
         return None if self.pipe.loras is None else self.pipe.loras.sampling
 
+    @property
+    def few_steps(self) -> AdapterMetadata | None:
+        """Metadata of the LoRA of few steps that counts; None where none does."""
+        return None if self.pipe.loras is None else self.pipe.loras.few_steps
+
     # -- what is loaded
     # ----------------------------------------------------------------------------------------------------
 
@@ -190,6 +197,8 @@ class AdapterManager:
         new.silence()
         pipe.register_modules(adapter=new)
         self._remember(label, folder)
+        for one in () if pipe.loras is None else pipe.loras.loras.values():
+            self._remark_on_theory(one.metadata)
 
     def _stack(self, new: Lora, name: str, folder: Path) -> None:
         pipe = self.pipe
@@ -201,6 +210,12 @@ class AdapterManager:
         loras.set(loras.beside(name))
         pipe.register_modules(loras=loras)
         self._remember(name, folder)
+        self._remark_on_theory(new.metadata)
+
+    def _remark_on_theory(self, metadata: AdapterMetadata | None) -> None:
+        """Say where a LoRA of few steps lies over another theory adapter than it was distilled over."""
+        if metadata is not None and (text := misfit(metadata, self.pipe.adapter)) is not None:
+            remark(text)
 
     def _remember(self, name: str, folder: Path | None) -> None:
         self._folders.pop(name, None)

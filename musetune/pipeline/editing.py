@@ -15,6 +15,7 @@ from musetune.audio import mel_frontend
 from musetune.formats.chart_text import chart_text
 from musetune.pipeline.checks import check_shares, reject_arguments
 from musetune.pipeline.continuing import continue_sheet, precede_sheet, put_chords
+from musetune.pipeline.decoding import frames_per_row, to_frames, to_waves
 from musetune.pipeline.edit_options import EditOptions
 from musetune.pipeline.edit_request import WORDS as WORDS
 from musetune.pipeline.edit_request import edit_request, generate_latents
@@ -24,10 +25,12 @@ from musetune.pipeline.sampler import SourceLatents
 from musetune.pipeline.splicing import REACH_S, splice
 from musetune.pipeline.stretches import Stretch, extension_of, sections_of, stretches_of
 from musetune.symbols import Arrangement, Chord, LeadSheet
+from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
     from musetune.evaluation import Report
 
+COARSE = 0.1  # by how much a variation's amount may be rounded to whole steps unsaid
 LOUDER = 2.0  # a new stretch is matched to the loudness around it by no more than this factor
 
 
@@ -128,7 +131,7 @@ def vary(
     rows = pipe._rows(seconds)
     known = _encode(pipe, piece, 0, rows)
     request = edit_request(pipe, sheet.crop(0.0, seconds), notes, prompt, seconds, options)
-    source = SourceLatents(known, first_step=round((1 - amount) * request.steps))
+    source = SourceLatents(known, first_step=first_step_of(amount, request.steps))
     latents = generate_latents(pipe, request, prompt, options, source)
     with pipe.adapter_manager.playing(request.strength, music=True):
         audios = pipe._decode(latents, round(seconds * pipe._rate))
@@ -136,6 +139,27 @@ def vary(
     reports = _reports(audios[0], pipe._rate, sheet, [(0.0, seconds)], options)
     take = fit_piece(pipe, audios[0], piece)
     return MuseTuneOutput(take[None], piece.rate, sheet, reports, notes, None, (sheet,), latents)
+
+
+def first_step_of(amount: float, steps: int) -> int:
+    """Return from which of ``steps`` on a piece is taken again: of any amount above 0 at least the last one.
+
+    Where an amount is no whole number of steps, and few steps make that matter, it is said which amount is played.
+
+    Example:
+        >>> first_step_of(0.4, 20), first_step_of(0.1, 4)
+        (12, 3)
+    """
+    first = round((1 - amount) * steps)
+    if amount > 0 and first == steps:
+        first = steps - 1
+    played = (steps - first) / steps
+    if abs(played - amount) > COARSE:
+        remark(
+            f"amount={amount:g}: {steps} steps play it as {played:g}, a whole number of them; give multiples of "
+            f"{1 / steps:.3g}, or more steps"
+        )
+    return first
 
 
 def fit_piece(pipe: Any, wave: np.ndarray, piece: AudioInput) -> np.ndarray:
@@ -241,25 +265,23 @@ def _make_anew(
 def _vocode(
     pipe: Any, piece: AudioInput, latents: Tensor | None, known: Tensor, made: Tensor, first: int, inside: list[Stretch]
 ) -> np.ndarray:
-    """Return audio (samples,) from row ``first`` on: new frames in the stretches, the piece's own around them.
+    """Return audio (samples,) from row ``first`` on: new frames in the stretches, the piece's own around them, of a
+    recording its spectrogram, unless a tiny decoder makes the sound, which reads latents alone.
 
     The vocoder's phases run from its first frame on. So a result is vocoded from its beginning, as it was before: what
     is kept comes out as it was, and new meets old in phase.
     """
-
-    def decode(rows: Tensor) -> Tensor:
-        return pipe.vae.decode(rows.to(pipe.vae.dtype) / pipe.vae.config.scaling_factor).sample
-
-    frame_s = pipe.row_s / pipe.vae_scale_factor
-    mel = _mel(pipe, piece, first, known.shape[2]) if latents is None else decode(known)
-    new = decode(made)
+    frame_s = pipe.row_s / frames_per_row(pipe)
+    from_recording = latents is None and pipe.tiny_decoder is None
+    mel = _mel(pipe, piece, first, known.shape[2]) if from_recording else to_frames(pipe, known)
+    new = to_frames(pipe, made)
     for a, b in inside:
         span = slice(round(a / frame_s), round(b / frame_s))
         mel[:, :, span] = new[:, :, span]
     if latents is not None and first:
         before = latents[:, :, :first].to(known)
-        mel = torch.cat([decode(before), mel], dim=2)
-    audio = pipe.mel_spectrogram_to_waveform(mel)[0].float().cpu().numpy()
+        mel = torch.cat([to_frames(pipe, before), mel], dim=2)
+    audio = to_waves(pipe, mel)[0].float().cpu().numpy()
     return audio[first * _row_samples(pipe) :] if latents is not None else audio
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -82,8 +83,8 @@ class ExportedUNet:
         """Predict row by row; arguments as of ``AudioLDM2UNet2DConditionModel``.
 
         Raises:
-            ValueError: for latents of another length than was exported, another strength, and
-                ``cross_attention_kwargs``.
+            ValueError: for latents of another length than was exported, another strength, a timestep between whole
+                ones, and ``cross_attention_kwargs``.
         """
         generated, stream = encoder_hidden_states
         if cross_attention_kwargs:
@@ -95,6 +96,11 @@ class ExportedUNet:
             )
         if stream.strength != self.layout["strength"]:
             raise ValueError(f"strength={stream.strength} was asked for, and {self.layout['strength']} was exported")
+        if float(timestep) != int(timestep):
+            raise ValueError(
+                f"the scheduler asks for timestep {float(timestep):g}, and whole ones were exported: play with a "
+                "scheduler of whole timesteps, such as DDIM or DPM-Solver++, or load_engine(None)"
+            )
         music, _ = flatten_music(stream)
         shared = {"timestep"} | {name for name in music if name.startswith(("cos", "sin"))}
         tensors = {
@@ -111,6 +117,11 @@ class ExportedUNet:
             for i in range(len(sample))
         ]
         return UNetPrediction(torch.from_numpy(np.concatenate(rows)).to(sample.device))
+
+
+def is_installed(engine: str) -> bool:
+    """Return whether an engine can be imported here."""
+    return importlib.util.find_spec(engine) is not None
 
 
 def load_engine(path: Path, engine: str, threads: int = 0) -> Run:

@@ -8,6 +8,7 @@ AudioLDM 2's HiFi-GAN all is.
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from musetune.adapter.attention import MusicStream, RowAngles
 from musetune.adapter.metadata import weight_fingerprint
 from musetune.conditioning import tokenize
 from musetune.models.nano.vocoder import NanoVocoder
+from musetune.models.upsampler.network import FACTOR, RATE
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -95,7 +97,7 @@ class LatentDecoder(nn.Module):
 
 
 class VocoderNetwork(nn.Module):
-    """The learnt part of nano's vocoder."""
+    """The learnt part of nano's vocoder, which hears nothing louder than its ceiling, as the vocoder does not."""
 
     def __init__(self, vocoder: NanoVocoder) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ class VocoderNetwork(nn.Module):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Return tones, noise and residual side by side, (B, frames, numbers), of a spectrogram (B, frames, bins)."""
-        features = self.vocoder.features(spectrogram)
+        features = self.vocoder.features(self.vocoder.clamp(spectrogram))
         heads = (self.vocoder.tones, self.vocoder.noise, self.vocoder.residual)
         return torch.cat([head(features) for head in heads], dim=-1)
 
@@ -210,6 +212,31 @@ def export_sketch(unet: nn.Module, adapter: MusicAdapter) -> list[float]:
     return [*weight_fingerprint(unet), *norms]
 
 
+def sound_layout(pipe: Any) -> dict[str, Any]:
+    """Return what a reader of the files needs to make sound of the U-Net's predictions without this package.
+
+    scaling_factor: latents are divided by it before they are decoded; noise: beta schedule and what the U-Net predicts,
+    as diffusers' schedulers name them; frames_per_row, hop (samples a frame) and sampling_rate of the waves; ceiling:
+    the loudest natural-log magnitude of each bin that nano's vocoder lets pass, null where there is none;
+    upsampled_rate: of the upsampler's waves, null without one.
+    """
+    scheduler, vocoder = pipe.scheduler.config, pipe.vocoder.config
+    noise = {
+        name: scheduler[name]
+        for name in ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "prediction_type")
+        if name in scheduler
+    }
+    return {
+        "scaling_factor": float(pipe.vae.config.scaling_factor),
+        "noise": noise,
+        "frames_per_row": int(pipe.vae_scale_factor),
+        "hop": math.prod(vocoder.upsample_rates),
+        "sampling_rate": int(vocoder.sampling_rate),
+        "ceiling": None if getattr(vocoder, "loudest", None) is None else [float(x) for x in vocoder.loudest],
+        "upsampled_rate": None if pipe.upsampler is None else FACTOR * RATE,
+    }
+
+
 class _Named(nn.Module):
     """MusicUNet with every tensor an argument of its own, as ONNX has them."""
 
@@ -285,7 +312,7 @@ def export_onnx(
         for name, path in files.items():
             write_onnx(parts[name], path)
             if name == "unet":
-                (target / LAYOUT).write_text(json.dumps(layout, indent=1) + "\n")
+                (target / LAYOUT).write_text(json.dumps(layout | sound_layout(pipe), indent=1) + "\n")
     return files
 
 

@@ -29,7 +29,7 @@ from musetune.models.weight_checks import check_finite
 from musetune.symbols.json_values import JsonObject
 
 BASE = "_base"  # in model_index.json: {"name": …, "revision": …} of a base that the folder does not hold
-OURS = ("adapter", "loras", "upsampler", "style_projection")
+OURS = ("adapter", "loras", "upsampler", "style_projection", "tiny_decoder")
 LIBRARIES = ("diffusers", "transformers", "musetune")
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.py")  # of a pipeline on the Hub
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -63,6 +63,8 @@ def load_adapters(folder: str | Path, index: JsonObject, pipe: Any) -> None:
     if holds(index, "style_projection"):
         style = StyleProjection.from_pretrained(Path(folder) / "style_projection").eval()
         pipe.register_modules(style_projection=torch.nn.Module.to(style, pipe.unet.device, pipe.unet.dtype))
+    if holds(index, "tiny_decoder"):
+        pipe.load_decoder(Path(folder) / "tiny_decoder")
 
 
 def read_reference(index: JsonObject, source: str, **hub: Unpack[HubOptions]) -> Reference | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from musetune.models.upsampler.network import FACTOR, RATE
 from musetune.pipeline.checks import reject_arguments
+from musetune.pipeline.decoding import frame_samples, frames_per_row, to_frames, to_waves
 from musetune.pipeline.loop_sheets import check_loop, repeat_notes, repeat_sheet
 from musetune.pipeline.request import GenerationRequest
 from musetune.pipeline.splicing import FADE_S, crossfade
@@ -31,11 +32,13 @@ def loop_request(request: GenerationRequest, row_s: float) -> GenerationRequest:
         row_s: seconds of a latent row.
 
     Raises:
-        ValueError: where a sheet is not whole bars, or a stretch of it is asked for alone.
+        ValueError: where a sheet is not whole bars, a stretch of it is asked for alone, or its loudness changes.
     """
     for one in request.music:
         check_loop(one.lead_sheet)
         reject_arguments({"follow_seconds": one.mask.stretch_s}, "has no meaning in a loop: leave it out")
+        if one.expression is not None and len({level for _, level in one.expression.loudness_db}) > 1:
+            raise ValueError("the loudness of a loop would jump at its seam: give expression one level, ((0, -20),)")
     length_s = request.music[0].lead_sheet.duration_s
     seconds = max(8, round(length_s / row_s)) * row_s
     music = tuple(
@@ -51,17 +54,16 @@ def loop_request(request: GenerationRequest, row_s: float) -> GenerationRequest:
 
 def vocode_loop(pipe: Any, latents: Tensor, samples: int) -> np.ndarray:
     """Return a loop of so many samples, (samples,) float32, of latents (1, channels, rows, cols) that are one."""
-    rows, scale = latents.shape[2], pipe.vae_scale_factor
+    rows, scale = latents.shape[2], frames_per_row(pipe)
     edge = min(8, rows)
     circle = torch.cat([latents[:, :, -edge:], latents, latents[:, :, :edge]], dim=2)
-    mel = pipe.vae.decode(circle.to(pipe.vae.dtype) / pipe.vae.config.scaling_factor).sample
-    mel = mel[:, :, edge * scale : (edge + rows) * scale]
-    hop = math.prod(pipe.vocoder.config.upsample_rates)
+    sound = to_frames(pipe, circle)[:, :, edge * scale : (edge + rows) * scale]
+    hop = frame_samples(pipe)
     frames = max(1, round(samples / hop))
-    mel = stretch_circle(mel, frames)
+    sound = stretch_circle(sound, frames)
     more = math.ceil(FADE_S * pipe.vocoder.config.sampling_rate / hop) + AROUND
-    index = torch.arange(-AROUND, frames + more, device=mel.device) % frames
-    audio = pipe.mel_spectrogram_to_waveform(mel[:, :, index])[0].float().cpu().numpy()
+    index = torch.arange(-AROUND, frames + more, device=sound.device) % frames
+    audio = to_waves(pipe, sound[:, :, index])[0].float().cpu().numpy()
     body = audio[AROUND * hop : (AROUND + frames) * hop].copy()
     fade = min(len(body), int(FADE_S * pipe.vocoder.config.sampling_rate))
     after = audio[(AROUND + frames) * hop :][:fade]
@@ -103,7 +105,7 @@ def resample_circle(wave: np.ndarray, samples: int) -> np.ndarray:
 
 
 def stretch_circle(mel: Tensor, frames: int) -> Tensor:
-    """Stretch a periodic spectrogram (B, 1, n, bins) to ``frames``, linear between neighbours."""
+    """Stretch a periodic spectrogram, or other features, (B, 1, n, bins) to ``frames``, linear between neighbours."""
     count = mel.shape[2]
     place = torch.arange(frames, device=mel.device, dtype=torch.float32) * count / frames
     low = place.floor().long() % count

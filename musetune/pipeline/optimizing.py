@@ -1,16 +1,22 @@
-"""``pipe.optimize()``: what makes the U-Net faster on the machine at hand, tried there, kept where it pays."""
+"""``pipe.optimize()``: what makes calls faster on the machine at hand, tried there, kept where it pays."""
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from musetune.pipeline.compiling import compile_sound, compile_unet, parts_of, uncompile, why_not_compile
+
+if TYPE_CHECKING:
+    from musetune.pipeline.exported_unet import ExportedUNet
 
 GAIN = 1.1  # what changes the sound a little, or takes a minute to compile, has to be so much faster
 HALVES = (torch.bfloat16, torch.float16)
@@ -22,41 +28,92 @@ class Optimization:
 
     Attributes:
         dtype: of the U-Net's arithmetic now.
-        compiled: whether the U-Net is compiled.
-        seconds: of a guided step of the U-Net, by what was tried; the fastest of two.
+        compiled: the parts that are compiled.
+        engine: that makes the U-Net's predictions, None: torch.
+        seconds: of a guided step of the U-Net, or of the part that is named, by what was tried; the fastest of two.
         reasons: why something was not tried.
     """
 
     dtype: torch.dtype
-    compiled: bool
+    compiled: tuple[str, ...] = ()
+    engine: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        kept = [str(self.dtype).removeprefix("torch."), *(["compiled"] if self.compiled else [])]
+        kept = [name_of(self.dtype), *([] if self.engine is None else [self.engine])]
+        kept += [f"{part} compiled" for part in self.compiled]
         tried = ", ".join(f"{name} {seconds:.3f} s" for name, seconds in self.seconds.items())
         return "; ".join([f"{' and '.join(kept)} (a step: {tried})", *self.reasons])
 
 
 @torch.no_grad()
-def optimize(pipe: Any, *, half: bool | None = None, compile: bool = False) -> Optimization:
+def optimize(
+    pipe: Any,
+    *,
+    half: bool | None = None,
+    compile: bool | str | tuple[str, ...] | list[str] = False,
+    engines: str | Path | None = None,
+    threads: int = 0,
+) -> Optimization:
     """Let ``pipe`` be as fast as this machine allows; see ``MuseTunePipeline.optimize``."""
+    parts = parts_of(compile)
     pipe.adapter_manager.check_changeable()
-    found = Optimization(pipe.unet.dtype, False)
-    step = guided_step(pipe)
-    name = str(pipe.unet.dtype).removeprefix("torch.")
-    best = found.seconds[name] = seconds_of(step)
+    found = Optimization(pipe.unet.dtype)
+    pipe.load_engine(None)
+    exported = {} if engines is None else _load_engines(pipe, found, engines, threads, half)
+    rows = next((one.layout["rows"] for one in exported.values()), None)
+    step = guided_step(pipe, rows)
+    best = found.seconds[name_of(pipe.unet.dtype)] = seconds_of(step)
+    for name, engine in exported.items():
+        found.seconds[name] = seconds_of(guided_step(pipe, rows, engine))
+    rival = min((found.seconds[name] for name in exported), default=float("inf"))
     if half is not False:
-        best = _try_halves(pipe, found, step, best, forced=half is True)
-    if compile:
-        _try_compiling(pipe, found, step, best)
-    else:
+        best = _try_halves(pipe, found, step, best, forced=half is True, rival=rival)
+    if exported and best > rival and found.seconds[name_of(torch.float32)] / rival >= GAIN:
+        found.engine = min(exported, key=lambda name: found.seconds[name])
+        pipe.exported_unet = exported[found.engine]
+    if not parts:
         found.reasons.append("torch.compile was not tried: compile=True does")
+    elif (missing := why_not_compile(pipe)) is not None:
+        found.reasons.append(f"nothing was compiled: {missing}")
+    else:
+        for part in parts:
+            _try_compiling(pipe, found, part, step, best)
     return found
 
 
-def _try_halves(pipe: Any, found: Optimization, step: Callable[[], object], best: float, forced: bool) -> float:
-    """Cast the U-Net to the fastest half precision where one pays; return the seconds of a step then."""
+def _load_engines(
+    pipe: Any, found: Optimization, folder: str | Path, threads: int, half: bool | None
+) -> dict[str, ExportedUNet]:
+    """Return the exported U-Net in each engine that is installed, where it is this pipeline's."""
+    from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, is_installed
+
+    exported: dict[str, ExportedUNet] = {}
+    if half is True:
+        found.reasons.append("engines were not tried: they compute in float32, and half=True was asked for")
+        return exported
+    for name in ENGINES:
+        if not is_installed(name):
+            found.reasons.append(f"{name} was not tried: it is not installed")
+            continue
+        engine = ExportedUNet(folder, name, threads)
+        try:
+            with pipe.adapter_manager.playing(1.0, music=True):
+                engine.check(pipe.adapter_manager.unet, pipe.adapter)
+        except ValueError as error:
+            found.reasons.append(f"engines were not tried: {error}")
+            return {}
+        exported[name] = engine
+    return exported
+
+
+def _try_halves(
+    pipe: Any, found: Optimization, step: Callable[[], object], best: float, forced: bool, rival: float
+) -> float:
+    """Cast the U-Net to the fastest half precision where one pays and beats the ``rival``, seconds of a step by other
+    means; return the seconds of a step then.
+    """
     unet = pipe.adapter_manager.unet
     if pipe.quantization is not None:
         found.reasons.append("half precision was not tried: the base is quantised")
@@ -67,9 +124,9 @@ def _try_halves(pipe: Any, found: Optimization, step: Callable[[], object], best
     times = {torch.float32: best}
     for dtype in HALVES if unet.device.type == "cuda" else HALVES[:1]:
         with casting(pipe, dtype):
-            times[dtype] = found.seconds[str(dtype).removeprefix("torch.")] = seconds_of(step)
+            times[dtype] = found.seconds[name_of(dtype)] = seconds_of(step)
     fastest = min(HALVES, key=lambda dtype: times.get(dtype, float("inf")))
-    if forced or best / times[fastest] >= GAIN:
+    if forced or (best / times[fastest] >= GAIN and times[fastest] <= rival):
         cast(pipe, fastest)
         unet.register_forward_pre_hook(cast_inputs, with_kwargs=True)
         found.dtype = fastest
@@ -77,53 +134,45 @@ def _try_halves(pipe: Any, found: Optimization, step: Callable[[], object], best
     return best
 
 
-def _try_compiling(pipe: Any, found: Optimization, step: Callable[[], object], best: float) -> None:
-    """Compile the U-Net where that is possible and pays."""
-    if (missing := why_not_compile(pipe)) is not None:
-        found.reasons.append(f"nothing was compiled: {missing}")
+def _try_compiling(pipe: Any, found: Optimization, part: str, step: Callable[[], object], best: float) -> None:
+    """Compile a part where that is possible and pays."""
+    network = pipe.adapter_manager.unet if part == "unet" else getattr(pipe, part)
+    if network is None:
+        found.reasons.append(f"the {part} was not compiled: there is none")
         return
-    unet = pipe.adapter_manager.unet
+    if part == "unet" and found.engine is not None:
+        found.reasons.append(f"the unet was not compiled: {found.engine} takes its place")
+        return
+    if part != "unet":
+        step = sound_step(pipe, part)
+        best = found.seconds[part] = seconds_of(step)
     try:
-        compile_unet(pipe)
-        found.seconds["compiled"] = seconds_of(step)
+        compile_unet(pipe) if part == "unet" else compile_sound(network)
+        found.seconds[f"{part} compiled"] = seconds_of(step)
     except Exception as error:  # a compiler raises what it likes
-        unet._compiled_call_impl = None
-        found.reasons.append(f"nothing was compiled: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+        uncompile(network)
+        found.reasons.append(f"the {part} was not compiled: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
         return
-    found.compiled = best / found.seconds["compiled"] >= GAIN
-    if not found.compiled:
-        unet._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
+    if best / found.seconds[f"{part} compiled"] >= GAIN:
+        found.compiled += (part,)
+    else:
+        uncompile(network)
 
 
-@torch.no_grad()
-def compile_unet(pipe: Any, backend: str | Callable[..., Any] = "inductor") -> None:
-    """Compile the U-Net for calls with music of any length, sheet and mix of adapters, now and not at the first call.
-
-    Sizes are symbols, also where two are equal today: a clip of 10.24 s has as many rows as nano's first layer has
-    channels. Two short calls are made, since the U-Net takes another way where rows do not halve evenly at each level.
-    The first call of one row, such as a few-step LoRA's, or of several prompts may compile once more.
-    """
-    from musetune.symbols import LeadSheet
-
-    unet = pipe.adapter_manager.unet
-    unet.compile(dynamic=True, backend=backend)
-    rows, options = int(unet.config.sample_size), dict[str, Any](num_inference_steps=1)
-    with torch.fx.experimental._config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # made at run time
-        for length in (rows, rows - 1):
-            seconds = length * pipe.row_s
-            if pipe.adapter is not None:
-                options["lead_sheet"] = LeadSheet.from_progression(["I", "V", "vi", "IV"], duration_seconds=seconds)
-            generator = torch.Generator().manual_seed(0)
-            pipe("music", audio_length_in_s=seconds, generator=generator, **options)
+def sound_step(pipe: Any, part: str) -> Callable[[], object]:
+    """Return what a call of the base's own length has the vocoder or the upsampler do."""
+    rows, generator = int(pipe.unet.config.sample_size), torch.Generator().manual_seed(0)
+    if part == "upsampler":
+        wave = 0.1 * torch.randn(1, round(rows * pipe.row_s * pipe._rate), generator=generator)
+        return partial(pipe.upsampler.upsample, wave)
+    shape = (1, rows * pipe.vae_scale_factor, pipe.vocoder.config.model_in_dim)
+    spectrogram = torch.randn(*shape, generator=generator) - 4.0
+    return partial(pipe.vocoder, spectrogram.to(pipe.vocoder.device, pipe.vocoder.dtype))
 
 
-def why_not_compile(pipe: Any) -> str | None:
-    """Return why ``torch.compile`` cannot be used here, None where it can."""
-    if pipe.unet.device.type == "cpu" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
-        return "this machine has no C++ compiler, which torch.compile needs on processors: install g++"
-    if pipe.quantization is not None:
-        return "the base is quantised"
-    return None
+def name_of(dtype: torch.dtype) -> str:
+    """Return a precision's name, such as "float32"."""
+    return str(dtype).removeprefix("torch.")
 
 
 def cast(pipe: Any, dtype: torch.dtype) -> None:
@@ -167,15 +216,19 @@ def casting(pipe: Any, dtype: torch.dtype) -> Iterator[None]:
             module._buffers.update(before)
 
 
-def guided_step(pipe: Any) -> Callable[[], object]:
-    """Return a step as a call of the base's own length has it, by the adapter where there is one: of words and music
-    three rows at once, of a LoRA of few steps one.
+def guided_step(pipe: Any, rows: int | None = None, exported: Callable[..., Any] | None = None) -> Callable[[], object]:
+    """Return a step as a call of so many latent rows (default the base's own length) has it, by the adapter where there
+    is one: as many rows at once as words and music need by the defaults, one of a LoRA of few steps. ``exported`` takes
+    the U-Net's place.
     """
     from musetune.pipeline.exporting import prepare_music
+    from musetune.pipeline.request import default_passes
     from musetune.symbols import LeadSheet
 
-    unet, rows = pipe.adapter_manager.unet, int(pipe.unet.config.sample_size)
-    (_, gpt2, t5), batch = unet.config.cross_attention_dim[0], 3 if pipe.adapter_manager.sampling is None else 1
+    unet = pipe.adapter_manager.unet
+    rows = int(unet.config.sample_size) if rows is None else rows
+    _, gpt2, t5 = unet.config.cross_attention_dim[0]
+    batch = default_passes() if pipe.adapter_manager.sampling is None else 1
     cols = pipe.vocoder.config.model_in_dim // pipe.vae_scale_factor
     sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], duration_seconds=rows * pipe.row_s)
     generator = torch.Generator().manual_seed(0)
@@ -200,7 +253,7 @@ def guided_step(pipe: Any) -> Callable[[], object]:
             )
         words = {"encoder_hidden_states_1": states.to(dtype), "encoder_attention_mask_1": mask}
         with pipe.adapter_manager.playing(1.0, music=pipe.adapter is not None):  # as a call has it
-            return pipe.unet(sample, torch.tensor(500), encoder_hidden_states=hidden, **words)
+            return (exported or pipe.unet)(sample, torch.tensor(500), encoder_hidden_states=hidden, **words)
 
     return step
 

@@ -27,6 +27,7 @@ from musetune.hub.options import HubOptions
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
 from musetune.models.style_projection import StyleProjection
+from musetune.models.tiny_decoder import TinyDecoder
 from musetune.models.upsampler import StereoUpsampler, load_upsampler
 from musetune.models.upsampler.network import FACTOR, RATE
 from musetune.models.weight_checks import check_weight_indices
@@ -43,6 +44,7 @@ from musetune.pipeline.checks import (
     reject_arguments,
 )
 from musetune.pipeline.conditions import Conditions, prepare_windows
+from musetune.pipeline.decoding import check_decoder, to_frames, to_waves
 from musetune.pipeline.folders import (
     CUSTOM_PIPELINE,
     check_components,
@@ -68,11 +70,13 @@ from musetune.pipeline.request import (
     build_request,
     remark_on_few_steps,
     remark_on_idle_guidance,
+    remark_on_missing_sheet,
 )
 from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_generators, relate_sections, sample
 from musetune.pipeline.songs import mix_stems, place_players, solo_arrangements, solo_prompt
 from musetune.pipeline.style import StyleReference, load_style, steer
 from musetune.symbols import Arrangement, Chord, LeadSheet
+from musetune.symbols.expression import Expression
 
 if TYPE_CHECKING:
     from musetune.evaluation import Report
@@ -107,13 +111,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         loras: the resident genre LoRAs.
         upsampler: makes 48 kHz stereo of the vocoder's 16 kHz, where a call asks for it.
         style_projection: tells the U-Net of ``style_audio`` where T5 tells it of words.
+        tiny_decoder: makes waveforms of latents in the place of autoencoder and vocoder.
 
     Example:
         >>> pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")  # doctest: +SKIP
         >>> pipe("bright pop song", harmonic_progression="I V vi IV", key="C major", bpm=120)  # doctest: +SKIP
     """
 
-    _optional_components: ClassVar = ["adapter", "loras", "upsampler", "style_projection"]
+    _optional_components: ClassVar = ["adapter", "loras", "upsampler", "style_projection", "tiny_decoder"]
 
     def __init__(  # type: ignore[no-untyped-def]
         self,
@@ -132,6 +137,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         loras: LoraMixer | None = None,
         upsampler: StereoUpsampler | None = None,
         style_projection: StyleProjection | None = None,
+        tiny_decoder: TinyDecoder | None = None,
     ) -> None:
         super().__init__(
             vae,
@@ -147,6 +153,9 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             vocoder,
         )
         self.register_modules(adapter=adapter, loras=loras, upsampler=upsampler, style_projection=style_projection)
+        if tiny_decoder is not None:
+            check_decoder(self, tiny_decoder)
+        self.register_modules(tiny_decoder=tiny_decoder)
         self.base_name = "unknown"
         self.base_revision: str | None = None
         self.quantization: str | None = None
@@ -315,11 +324,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     def set_adapter(self, mix: str | Mapping[str, float] | None) -> None:
         """Let genre LoRAs count: one, several with weights 0–2 such as {"jazz": 0.7, "blues": 0.3}, or None: the
-        theory adapter alone. A LoRA of few steps stays as it is where ``mix`` does not name it; {"fast": 0} silences
-        it.
+        theory adapter alone. A LoRA of few steps stays as it is where ``mix`` does not name it; its weight is 1 or 0,
+        {"fast": 0} silences it.
 
         Raises:
-            ValueError: for a name that is not loaded or a weight outside 0–2, and changes nothing.
+            ValueError: for a name that is not loaded, a weight outside 0–2, and a share of a LoRA of few steps; changes
+                nothing then.
         """
         self.adapter_manager.set(mix)
 
@@ -359,6 +369,28 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         network = load_upsampler() if source is None else StereoUpsampler.from_pretrained(source, **hub)
         self.register_modules(upsampler=network.float().eval().to(self.unet.device))
 
+    def load_decoder(self, source: str | Path | TinyDecoder | None, **hub: Unpack[HubOptions]) -> None:
+        """Let a tiny decoder, as ``recipes/base/distill_decoder.py`` makes one, take the place of autoencoder and
+        vocoder where latents become sound.
+
+        Calls with music, loops, edits and streams are decoded by it, and the pipeline's folder holds it from then on.
+        Calls without music stay the stock pipeline's. Recordings are still encoded by the autoencoder.
+
+        Args:
+            source: a TinyDecoder, its folder, or a Hub id; None: the base's own autoencoder and vocoder again.
+            hub: revision, token, cache_dir, local_files_only.
+
+        Raises:
+            ValueError: that says what differs, and changes nothing, where it was made for other latents, another rate
+                or another scaling factor.
+        """
+        if source is None:
+            self.register_modules(tiny_decoder=None)
+            return
+        decoder = source if isinstance(source, TinyDecoder) else TinyDecoder.from_pretrained(source, **hub)
+        check_decoder(self, decoder)
+        self.register_modules(tiny_decoder=decoder.float().eval().to(self.unet.device))
+
     def load_engine(self, folder: str | Path | None, engine: str = "openvino", threads: int = 0) -> None:
         """Let an exported U-Net make calls with music: what ``musetune export onnx`` wrote, in another engine.
 
@@ -378,17 +410,28 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
         self.exported_unet = None if folder is None else ExportedUNet(folder, engine, threads)
 
-    def optimize(self, *, half: bool | None = None, compile: bool = False) -> Optimization:
+    def optimize(
+        self,
+        *,
+        half: bool | None = None,
+        compile: bool | str | Sequence[str] = False,
+        engines: str | Path | None = None,
+        threads: int = 0,
+    ) -> Optimization:
         """Make calls as fast as this machine allows: what may pay is tried and measured here, and kept where it does.
 
-        Tried is the U-Net in half precision (bfloat16, on GPUs float16 too), and with ``compile`` the compiled U-Net.
-        Each is kept where a step becomes 1.1 times as fast. Half precision moves the sound a little; compiling takes
-        minutes. Adapters that are loaded later fit. What is saved afterwards has the weights in that precision: save
-        before.
+        Tried is the U-Net in half precision (bfloat16, on GPUs float16 too), with ``engines`` an export of it in each
+        engine that is installed, and with ``compile`` the compiled U-Net, vocoder and upsampler. Each is kept where a
+        step becomes 1.1 times as fast, of engines and half precision the faster one. Half precision moves the sound a
+        little; an engine plays the mix and the length that were exported; compiling takes minutes. Adapters that are
+        loaded later fit. What is saved afterwards has the weights in that precision: save before.
 
         Args:
             half: True or False instead of measuring.
-            compile: also try ``torch.compile``, which needs a C++ compiler on processors.
+            compile: also try ``torch.compile``, which needs a C++ compiler on processors: True, or which of "unet",
+                "vocoder" and "upsampler".
+            engines: a folder that ``musetune export onnx`` wrote; None: torch alone.
+            threads: of an engine; 0: as many as it likes.
 
         Returns:
             What was tried, how long a step took, what is in force, and why something was not tried; ``print`` shows it.
@@ -398,7 +441,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """
         from musetune.pipeline.optimizing import optimize
 
-        return optimize(self, half=half, compile=compile)
+        names = compile if isinstance(compile, bool | str) else tuple(compile)
+        return optimize(self, half=half, compile=names, engines=engines, threads=threads)
 
     @torch.no_grad()
     def to_stereo(self, audios: np.ndarray) -> np.ndarray:
@@ -832,6 +876,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         loop: bool = False,
         style_audio: StyleAudio | None = None,
         style_strength: float | None = None,
+        expression: Expression | Mapping[str, Any] | list | None = None,
         callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
@@ -874,7 +919,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             music_guidance_interval: the like for music and notes.
             guidance_rescale: 0–1; 0.8; only with music.
             window_seconds: longer audio is made in overlapping windows of so much; default the base's own length.
-            strength: of the adapters, 0–1; 1.
+            strength: of the adapters but for one of few steps, 0–1; 1.
             return_report: listen to each waveform and report what was obeyed.
             stereo: return 48 kHz stereo, (n, 2, samples), by the upsampler, with music or from words alone; reports are
                 of the mono sound before it.
@@ -885,6 +930,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 unless the base has a ``style_projection``.
             style_strength: 0–1, the clip's share beside the words; 1: nothing else is heard of the words by CLAP, nor,
                 with a ``style_projection``, by T5.
+            expression: how it is played, as an Expression or ``{"loudness_db": [(0, -20), (8, -8)], "swing": 0.62}``:
+                loudness over time in LUFS, note_density, syncopation, swing, harmonic_complexity
+                (``musetune.symbols.expression``); needs an adapter with a branch that reads it, and is pushed with the
+                music. A loop has one level.
             callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
                 returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
@@ -935,11 +984,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 "loop": loop or None,
                 "style_audio": style_audio is not None or None,
                 "style_strength": style_strength,
+                "expression": expression,
             }
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
             reject_arguments(flags | settings | scales | partial | intervals | other, NEEDS_MUSIC)
-            stock = self._stock_settings(num_inference_steps, guidance_scale)
+            stock = self._stock_settings(num_inference_steps, guidance_scale, negative_prompt)
             with self.adapter_manager.playing(1.0, music=False):
                 return self._stock_call(
                     callback_on_step_end,
@@ -996,6 +1046,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             strength=strength,
             stems=stems,
             sampling=self.adapter_manager.sampling,
+            expression=expression,
         )
         request = replace(request, style=load_style(self, style_audio, style_strength))
         reject_arguments(
@@ -1093,11 +1144,16 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         """The base's own length."""
         return float(self.unet.config.sample_size * self.row_s)
 
-    def _stock_settings(self, steps: int | None, guidance_scale: float | None) -> dict[str, Any]:
+    def _stock_settings(
+        self, steps: int | None, guidance_scale: float | None, negative_prompt: str | list[str] | None
+    ) -> dict[str, Any]:
         """Return steps and scale as the stock pipeline takes them, those of a LoRA of few steps where one counts."""
-        sampling = self.adapter_manager.sampling
-        if sampling is not None:
+        few_steps = self.adapter_manager.few_steps
+        if few_steps is not None and (sampling := few_steps.sampling) is not None:
             remark_on_few_steps(sampling, steps, guidance_scale)
+            remark_on_missing_sheet(few_steps)
+            if guidance_scale in (None, UNGUIDED):
+                remark_on_idle_guidance(negative_prompt=negative_prompt or None)
             steps, guidance_scale = or_default(steps, sampling.steps), or_default(guidance_scale, UNGUIDED)
         return given_arguments(num_inference_steps=steps, guidance_scale=guidance_scale)
 
@@ -1322,8 +1378,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     def _decode(self, latents: Tensor, samples: int) -> np.ndarray:
         """Return audio (B, samples) float32, scaled down where it would clip."""
-        mel = self.vae.decode(latents.to(self.vae.dtype) / self.vae.config.scaling_factor).sample
-        audio = self.mel_spectrogram_to_waveform(mel)[:, :samples].float().cpu().numpy()
+        audio = to_waves(self, to_frames(self, latents))[:, :samples].float().cpu().numpy()
         return audio / np.maximum(1.0, np.abs(audio).max(axis=1, keepdims=True) / 0.99)
 
     def _rank(self, audios: np.ndarray, request: GenerationRequest) -> tuple[np.ndarray, list[Report], list[int]]:

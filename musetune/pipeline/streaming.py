@@ -19,6 +19,7 @@ from musetune.audio.limiter import PeakLimiter
 from musetune.models.upsampler.network import FACTOR
 from musetune.pipeline.checks import check_positive, or_default
 from musetune.pipeline.conditions import Conditions, prepare_windows
+from musetune.pipeline.decoding import frames_per_row, to_frames, to_waves
 from musetune.pipeline.editing import WORDS, edit_request
 from musetune.pipeline.request import GenerationRequest
 from musetune.pipeline.sampler import Generators, SourceLatents, sample
@@ -258,12 +259,7 @@ class ChunkDecoder:
     def _to_audio(self, latents: Tensor, first_row: int) -> np.ndarray:
         """Return audio (channels, samples) of rows, of which the first is ``first_row`` of the stream."""
         pipe = self.pipe
-        mel = pipe.vae.decode(latents.to(pipe.vae.dtype) / pipe.vae.config.scaling_factor).sample
-        if hasattr(pipe.vocoder, "stream"):
-            wave = pipe.vocoder.stream(mel.squeeze(1), first_row * pipe.vae_scale_factor)
-        else:  # one without phases of its own
-            wave = pipe.mel_spectrogram_to_waveform(mel)
-        wave = wave.float().cpu()
+        wave = to_waves(pipe, to_frames(pipe, latents), first_row * frames_per_row(pipe)).float().cpu()
         if self.stereo:
             upsampler = pipe.upsampler
             first_sample = first_row * round(pipe.row_s * pipe._rate)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from musetune.datasets import LatentDataset
+from musetune.datasets.fingerprint import check_base
 from musetune.hub.locate import find_base
-from musetune.models.tiny_decoder import TinyDecoder
+from musetune.pipeline.decoding import decoder_for
 from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.training import seeding
-from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint, truncate_log
+from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import folders_and_config
 from musetune.training.spectral_loss import spectral_loss
+from musetune.training.state import begin, differences
+
+RECORDS = ("save_every", "device")  # what a resumed run may have otherwise and still go on as if uninterrupted
 
 
 @dataclass
@@ -48,24 +52,6 @@ class Config:
     save_every: int = 1000
     seed: int = 0
     device: str = "cpu"
-
-
-def decoder_for(pipe: MuseTunePipeline, dim: int, layers: int) -> TinyDecoder:
-    """A new decoder of the base's shapes: its latents in, its rate and length out."""
-    vocoder, vae = pipe.vocoder.config, pipe.vae.config
-    hop = math.prod(vocoder.upsample_rates)
-    return TinyDecoder(
-        latent_channels=pipe.unet.config.in_channels,
-        cols=vocoder.model_in_dim // pipe.vae_scale_factor,
-        frames_per_row=pipe.vae_scale_factor,
-        hop=hop,
-        n_fft=4 * hop,
-        dim=dim,
-        hidden=3 * dim,
-        layers=layers,
-        sampling_rate=vocoder.sampling_rate,
-        scaling_factor=vae.scaling_factor,
-    )
 
 
 @torch.no_grad()
@@ -93,6 +79,7 @@ def draw(data: LatentDataset, config: Config, step: int) -> Tensor:
 def train(base: str, data_dir: Path, out: Path, config: Config) -> Path:
     """Distil as `config` says; returns the folder of the decoder."""
     data = LatentDataset(data_dir)
+    check_base(find_base(base), data.info.base_fingerprint, data.info.base, data_dir)
     pipe: Any = MuseTunePipeline.from_pretrained(find_base(base)).to(config.device)
     for part in (pipe.vae, pipe.vocoder):
         part.requires_grad_(False)
@@ -100,9 +87,10 @@ def train(base: str, data_dir: Path, out: Path, config: Config) -> Path:
     pupil = decoder_for(pipe, config.dim, config.layers).to(config.device).train()
     named = dict(pupil.named_parameters())
     optimizer = torch.optim.AdamW(named.values(), lr=config.learning_rate, betas=(0.8, 0.99), weight_decay=0.01)
-    step = int(resume_latest(out, named, optimizer).get("step", 0))
-    out.mkdir(parents=True, exist_ok=True)
-    truncate_log(out / "loss.jsonl", step)
+    facts = {"clips": len(data), "clips' digest": data.digest()}
+    meta = resume_latest(out, named, optimizer)
+    step = int(meta.get("step", 0))
+    begin(out, step, differences(meta, config=asdict(config), data=facts, records=RECORDS))
     began, bar = time.monotonic(), tqdm(total=config.steps, initial=step, unit="step")
     while step < config.steps:
         latents = draw(data, config, step).to(config.device)
@@ -122,7 +110,8 @@ def train(base: str, data_dir: Path, out: Path, config: Config) -> Path:
             log.write(json.dumps({"step": step, "loss": loss.item()}) + "\n")
         bar.update(), bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
         if step % config.save_every == 0 or step == config.steps:
-            save_checkpoint(out, step, pack_state(named, optimizer), {"step": step}, total_limit=2)
+            record = {"step": step, "config": asdict(config), "data": facts}
+            save_checkpoint(out, step, pack_state(named, optimizer), record, total_limit=2)
     bar.close()
     pupil.eval().save_pretrained(out / "decoder")
     print(f"{out / 'decoder'}: {sum(p.numel() for p in named.values()) / 1e6:.1f} M, {time.monotonic() - began:.0f} s")

@@ -8,13 +8,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import call_profile
+import decoders
 import ladder
 import pytest
 import quantization
 import realsize
+import realsize_pipeline
 import torch
 from realsize import Time
 from small_pipe import make_pipe, music
+from transformers.pytorch_utils import Conv1D
+
+from musetune.pipeline import optimizing
+from musetune.pipeline.decoding import decoder_for
 
 
 def test_inner_parts_are_taken_from_outer_ones_and_all_add_up() -> None:
@@ -50,6 +56,38 @@ def test_a_profile_has_every_part_and_leaves_the_pipeline_alone(tiny_base: Path)
     assert {name: set(vars(part)) for name, part in pipe.components.items() if hasattr(part, "__dict__")} == own
     assert "upsampler" not in first  # this pipeline has none
     assert len(call_profile.rows_of(found)) == len(first) + 1
+    pipe.load_decoder(decoder_for(pipe, dim=16, layers=1))
+    ((again,),) = (call_profile.profile(pipe, lambda: music(pipe), 1)["again"],)
+    assert again["tiny decoder"].wall_s > 0
+    assert again["autoencoder"] == again["vocoder"] == Time(0.0, 0.0)
+
+
+def test_sizes_are_of_all_that_is_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At small shapes: a part that a kind does not round keeps its size, and one that it does has a quarter of it."""
+    pytest.importorskip("torchao")
+    for name in ("text_encoder", "text_encoder_2"):
+        monkeypatch.setattr(
+            realsize_pipeline, name, lambda: torch.nn.ModuleDict({"text_model": torch.nn.Linear(512, 512)})
+        )
+    monkeypatch.setattr(realsize_pipeline, "language_model", lambda: torch.nn.ModuleList([Conv1D(512, 512)]))
+    monkeypatch.setattr(
+        quantization, "unet_of", lambda base: torch.nn.ModuleDict({"conv_in": torch.nn.Linear(512, 512)})
+    )
+    rows = {row["kind"]: row for row in quantization.measure_sizes()}
+    whole = 4 * (512 * 512 + 512) / 1e6
+    assert all(rows["float32"][part] == pytest.approx(whole) for part in ("U-Net", "CLAP", "T5", "GPT-2"))
+    assert rows["int8"]["U-Net"] == pytest.approx(whole)  # conv_in is kept
+    assert all(rows["int8"][part] == pytest.approx(whole / 4, rel=0.02) for part in ("CLAP", "T5", "GPT-2"))
+    assert rows["bfloat16"]["all"] == pytest.approx(2 * whole)
+    assert {len(line) for line in quantization.size_lines(list(rows.values()))} == {len(quantization.SIZE_COLUMNS)}
+
+
+@pytest.mark.real_size
+def test_the_tiny_decoder_is_held_against_the_pair() -> None:
+    pair, tiny = rows = decoders.measure(0.32, 1)
+    assert pair["flops"] > 20 * tiny["flops"] > 0
+    assert pair["parameters"] > 5 * tiny["parameters"]
+    assert {len(line) for line in decoders.lines(rows)} == {len(decoders.COLUMNS)}
 
 
 @pytest.mark.slow
@@ -79,5 +117,13 @@ def test_the_ladder_has_its_rungs_and_they_say_what_they_should(tiny_base: Path,
         few, half = outputs[ladder.FAST], outputs[ladder.HALF]
         assert half.dtype == torch.bfloat16
         torch.testing.assert_close(half.float(), few, atol=0.1, rtol=0.1)
-        one, three = (ladder.flops_of(rungs[name].step) for name in (ladder.FAST, ladder.PLAIN[2]))
-        assert three == 3 * one > 0
+        one, guided = (ladder.flops_of(rungs[name].step) for name in (ladder.FAST, ladder.PLAIN[2]))
+        assert guided == rungs[ladder.PLAIN[2]].passes * one > 0
+
+    pipe, rows = make_pipe(tiny_base), []  # and a call by the defaults has these steps of these passes
+    pipe.unet.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    music(pipe, num_inference_steps=None)
+    assert rows == [rungs[ladder.PLAIN[2]].passes] * rungs[ladder.PLAIN[2]].steps
+    rows.clear()
+    optimizing.guided_step(pipe)()
+    assert rows == [rungs[ladder.PLAIN[2]].passes]

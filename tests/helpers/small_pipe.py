@@ -84,4 +84,4 @@ def words(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
 
 def music(pipe: MuseTunePipeline, **settings):  # type: ignore[no-untyped-def]
     """Audio with music, as short as can be."""
-    return play(pipe, num_inference_steps=1, duration_seconds=1.28, **settings).audios
+    return play(pipe, **{"num_inference_steps": 1, "duration_seconds": 1.28, **settings}).audios

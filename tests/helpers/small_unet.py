@@ -16,13 +16,13 @@ SHEETS = [
 ]
 
 
-def make_unet(seed: int = 0, depth: int = 1) -> AudioLDM2UNet2DConditionModel:
+def make_unet(seed: int = 0, depth: int = 1, widths: tuple[int, ...] = (16, 32, 32)) -> AudioLDM2UNet2DConditionModel:
     torch.manual_seed(seed)
     unet = AudioLDM2UNet2DConditionModel(
         sample_size=40,
         in_channels=4,
         out_channels=4,
-        block_out_channels=(16, 32, 32),
+        block_out_channels=widths,
         layers_per_block=1,
         norm_num_groups=8,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),

@@ -1,17 +1,28 @@
-"""Exported networks say what torch's do, to a thousandth, in ONNX Runtime."""
+"""Exported networks say what torch's do, to a thousandth, in ONNX Runtime and OpenVINO."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from small_pipe import make_pipe, seeded
+from diffusers import DDIMScheduler, EulerDiscreteScheduler
+from small_pipe import genre_folder, make_pipe, seeded
+from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
+from typer.testing import CliRunner
 
 from musetune import LeadSheet, MuseTunePipeline
-from musetune.pipeline.exported_unet import ExportedUNet, load_engine
-from musetune.pipeline.exporting import export_onnx, other_parts
+from musetune.cli import sound
+from musetune.cli.app import app
+from musetune.models.nano.vocoder import NanoVocoder
+from musetune.pipeline import optimizing
+from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, load_engine
+from musetune.pipeline.exporting import Part, VocoderNetwork, export_onnx, other_parts, write_onnx
 
 pytest.importorskip("onnxscript")
 ROWS = 10
@@ -34,10 +45,12 @@ def folder(pipe: MuseTunePipeline, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.heavy
-def test_every_network_is_the_same_to_a_thousandth(pipe: MuseTunePipeline, folder: Path) -> None:
-    """At another length than the export's example; a whole call whose U-Net runs in ONNX Runtime, with its LoRA."""
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_network_is_the_same_to_a_thousandth(pipe: MuseTunePipeline, folder: Path, engine: str) -> None:
+    """At another length than the export's example; a whole call whose U-Net runs in that engine, with its LoRA."""
+    pytest.importorskip(engine)
     for name, part in other_parts(pipe, ROWS + 7).items():
-        run = load_engine(folder / f"{name}.onnx", "onnxruntime", 1)
+        run = load_engine(folder / f"{name}.onnx", engine, 1)
         with torch.no_grad():
             wanted = part.module(*part.example.values())
         found = run({key: tensor.numpy() for key, tensor in part.example.items()})
@@ -46,7 +59,7 @@ def test_every_network_is_the_same_to_a_thousandth(pipe: MuseTunePipeline, folde
     sheet = LeadSheet.parse("I V ii7", bpm=100, duration_seconds=SECONDS)
     request = {"lead_sheet": sheet, "num_inference_steps": 2, "output_type": "latent"}
     wanted = pipe("warm pop", generator=seeded(), **request).audios
-    pipe.load_engine(folder, "onnxruntime", threads=1)
+    pipe.load_engine(folder, engine, threads=1)
     calls, run = [], pipe.exported_unet.run
     pipe.exported_unet.run = lambda arrays: (calls.append(arrays["sample"].shape), run(arrays))[1]
     try:
@@ -59,9 +72,112 @@ def test_every_network_is_the_same_to_a_thousandth(pipe: MuseTunePipeline, folde
             pipe("warm pop", duration_seconds=SECONDS / 2, **longer)
         with pytest.raises(ValueError, match="was exported from another base, adapter or mix"):
             pipe("warm pop", **request, strength=0.5)
+        pipe.scheduler, own = EulerDiscreteScheduler.from_config(pipe.scheduler.config), pipe.scheduler
+        with pytest.raises(ValueError, match=r"asks for timestep \d+\.\d+, and whole ones were exported"):
+            pipe("warm pop", **request | {"num_inference_steps": 5})
+        pipe.scheduler = own
     finally:
         pipe.load_engine(None)
     assert np.array_equal(pipe("warm pop", generator=seeded(), **request).audios, wanted)
+
+
+@pytest.mark.heavy
+def test_hifigan_is_exported_whole(tmp_path: Path) -> None:
+    """AudioLDM 2's vocoder at small widths: waves come out, of any length."""
+    pytest.importorskip("onnxruntime")
+    shape = {"model_in_dim": 16, "upsample_initial_channel": 16, "upsample_rates": [4, 4]}
+    shape |= {"upsample_kernel_sizes": [8, 8], "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]]}
+    torch.manual_seed(0)
+    vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(**shape)).eval()
+    example = {"spectrogram": torch.randn(1, 20, 16)}
+    write_onnx(Part(vocoder, example, {"spectrogram": {1: "frames"}}), tmp_path / "vocoder.onnx")
+    longer = torch.randn(1, 33, 16)
+    with torch.no_grad():
+        wanted = vocoder(longer).numpy()
+    found = load_engine(tmp_path / "vocoder.onnx", "onnxruntime", 1)({"spectrogram": longer.numpy()})
+    assert wanted.shape == (1, 33 * 16)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_the_layout_says_what_sound_is_made_of(pipe: MuseTunePipeline, folder: Path) -> None:
+    """With it alone a reader gets from noise to latents, from these to the decoder, from frames to seconds."""
+    layout = json.loads((folder / "layout.json").read_text())
+    assert layout["scaling_factor"] == pipe.vae.config.scaling_factor
+    assert layout["rows"] * layout["frames_per_row"] * layout["hop"] / layout["sampling_rate"] == SECONDS
+    assert layout["upsampled_rate"] == 48000
+    scheduler = DDIMScheduler.from_config(layout["noise"])
+    assert torch.equal(scheduler.alphas_cumprod, pipe.scheduler.alphas_cumprod)
+    assert scheduler.config.prediction_type == pipe.scheduler.config.prediction_type
+    assert layout["ceiling"] is None
+    bins = pipe.vocoder.config.model_in_dim
+    loud = NanoVocoder(**{**vocoder_shape(pipe), "loudest": [0.5] * bins}).eval()
+    loud.load_state_dict(pipe.vocoder.state_dict(), strict=False)
+    x = torch.full((1, 4, bins), 3.0)
+    with torch.no_grad():
+        heard = VocoderNetwork(loud)(x)
+        assert torch.equal(heard, VocoderNetwork(loud)(x.clamp(max=0.5)))
+        assert not torch.equal(heard, VocoderNetwork(pipe.vocoder)(x))
+
+
+def vocoder_shape(pipe: MuseTunePipeline) -> dict[str, Any]:
+    return {name: value for name, value in pipe.vocoder.config.items() if not name.startswith("_")}
+
+
+@pytest.mark.heavy
+def test_optimize_takes_the_engine_where_it_pays(
+    pipe: MuseTunePipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a clock that says which engine, and whether half precision, is fast."""
+    engines = [name for name in ENGINES if importlib.util.find_spec(name)]
+    for speeds, kept in (({"bfloat16": 0.8}, engines[-1]), ({"bfloat16": 2.0, engines[-1]: 0.5}, engines[0])):
+        turn = iter(["float32", *engines, "bfloat16"])
+        fast = {"float32": 1.0, "bfloat16": 1.0, engines[0]: 2.0, engines[-1]: 3.0} | speeds
+
+        def seconds(step: Callable[[], object], turn: Iterator[str] = turn, fast: dict[str, float] = fast) -> float:
+            step()
+            return 1 / fast[next(turn)]
+
+        monkeypatch.setattr(optimizing, "seconds_of", seconds)
+        found = pipe.optimize(engines=folder, threads=1)
+        assert (found.engine, found.dtype) == (kept, torch.float32)
+        assert kept in str(found)
+        assert pipe.exported_unet.layout["rows"] == ROWS
+        pipe.load_engine(None)
+    pipe.load_adapter(genre_folders_of(pipe, folder) / "jazz")
+    monkeypatch.setattr(optimizing, "seconds_of", lambda step: 1.0)
+    found = pipe.optimize(half=False, engines=folder)
+    pipe.unload_adapter("jazz")
+    assert found.engine is pipe.exported_unet is None
+    assert "was exported from another base, adapter or mix" in str(found)
+
+
+@pytest.mark.heavy
+def test_the_command_line_plays_an_export(
+    pipe: MuseTunePipeline, folder: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = str(pipe.save_adapter(tmp_path / "theory", "theory"))
+    loaded, _ = sound.load_pipeline(str(tiny_base), adapter, "cpu", music=True, engine=folder)
+    with loaded.adapter_manager.playing(1.0, music=True):
+        loaded.exported_unet.check(loaded.unet, loaded.adapter)
+    with pytest.raises(ValueError, match="--engine needs --chords or --sheet"):
+        sound.load_pipeline(str(tiny_base), adapter, "cpu", music=False, engine=folder)
+    with pytest.raises(ValueError, match="holds no exported U-Net: write one with musetune export onnx"):
+        sound.load_pipeline(str(tiny_base), adapter, "cpu", music=True, engine=tmp_path)
+    monkeypatch.setattr("musetune.pipeline.exported_unet.is_installed", lambda name: name == "onnxruntime")
+    assert sound.pick_engine(folder, True) == "onnxruntime"
+
+    asked: list[object] = []
+    monkeypatch.setattr(sound, "load_pipeline", lambda *base, **options: (asked.append(options), (pipe, ""))[1])
+    monkeypatch.setattr("musetune.pipeline.exporting.export_onnx", lambda pipe, out, seconds: asked.append(out) or {})
+    for flags, fast in ((["--fast"], True), ([], False)):
+        done = CliRunner().invoke(app, ["export", "onnx", str(tmp_path / "onnx"), *flags])
+        assert done.exit_code == 0, done.output
+        assert asked[-2:] == [{"music": True, "fast": fast}, tmp_path / "onnx"]
+
+
+def genre_folders_of(pipe: MuseTunePipeline, folder: Path) -> Path:
+    genre_folder(pipe.unet, folder / "genres" / "jazz", 11)
+    return folder / "genres"
 
 
 def test_what_cannot_be_exported_is_refused(pipe: MuseTunePipeline, tiny_base: Path, tmp_path: Path) -> None:

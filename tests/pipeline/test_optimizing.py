@@ -10,7 +10,8 @@ import torch
 from small_pipe import genre_folders, make_pipe, music, seeded, words
 
 from musetune import LeadSheet
-from musetune.pipeline import optimizing
+from musetune.models.upsampler import StereoUpsampler
+from musetune.pipeline import compiling, optimizing
 
 
 def test_casting_for_a_trial_leaves_every_number(tiny_base: Path) -> None:
@@ -39,7 +40,7 @@ def test_what_pays_is_kept_and_reported(tiny_base: Path, monkeypatch: pytest.Mon
         return factor if pipe.unet.dtype == torch.bfloat16 else 1.0
 
     monkeypatch.setattr(optimizing, "seconds_of", seconds)
-    monkeypatch.setattr(optimizing.shutil, "which", lambda _: None)
+    monkeypatch.setattr(compiling.shutil, "which", lambda _: None)
     found = pipe.optimize(compile=True)
     assert found.seconds == {"float32": 1.0, "bfloat16": factor}
     assert found.dtype == pipe.unet.dtype == (torch.bfloat16 if factor < 0.9 else torch.float32)
@@ -49,15 +50,18 @@ def test_what_pays_is_kept_and_reported(tiny_base: Path, monkeypatch: pytest.Mon
     assert np.isfinite(music(pipe)).all()
     assert np.isfinite(words(pipe)).all()
     assert "torch.compile was not tried" in str(pipe.optimize(half=False))
+    with pytest.raises(ValueError, match="compile='vae' is not one of unet, vocoder, upsampler"):
+        pipe.optimize(compile=["unet", "vae"])
 
 
 @pytest.mark.slow
-def test_a_compiled_unet_serves_every_length_sheet_and_mix(tiny_base: Path, tmp_path: Path) -> None:
-    """Graphs are counted by a backend that runs them as they are."""
+def test_compiled_networks_serve_every_length_sheet_and_mix(tiny_base: Path, tmp_path: Path) -> None:
+    """U-Net, vocoder and upsampler; graphs are counted by a backend that runs them as they are."""
     pipe, graphs = make_pipe(tiny_base), []
     for name in ("jazz", "rock"):
         pipe.load_adapter(genre_folders(tiny_base, tmp_path) / name)
     pipe.set_adapter(None)
+    pipe.register_modules(upsampler=StereoUpsampler(dim=16, hidden=32, layers=2).eval())
 
     def counting(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> object:
         graphs.append(graph)
@@ -75,16 +79,25 @@ def test_a_compiled_unet_serves_every_length_sheet_and_mix(tiny_base: Path, tmp_
     def sound(chords: str, seconds: float, mix: dict[str, float] | None) -> np.ndarray:
         pipe.set_adapter(mix)
         sheet = LeadSheet.parse(chords, bpm=120, duration_seconds=seconds)
-        return pipe("pop", lead_sheet=sheet, num_inference_steps=1, generator=seeded()).audios
+        return pipe("pop", lead_sheet=sheet, num_inference_steps=1, generator=seeded(), stereo=True).audios
 
     wanted = [sound(*request) for request in requests]
     pipe.set_adapter(None)
-    optimizing.compile_unet(pipe, counting)
+    compiling.compile_unet(pipe, counting)
     made = len(graphs)
     assert made > 1
+    for network in (pipe.vocoder, pipe.upsampler):
+        compiling.compile_sound(network, counting)
+    sound(*requests[0])
+    assert len(graphs) == made + 2  # one for the blocks of each, however many there are
+    made += 2
     for request, audio in zip(requests, wanted, strict=True):
         np.testing.assert_allclose(sound(*request), audio, atol=1e-4)
     assert len(graphs) == made  # nothing is compiled again
+    for network in (pipe.vocoder, pipe.upsampler):
+        compiling.uncompile(network)
+    np.testing.assert_array_equal(pipe.to_stereo(wanted[0][0].mean(0)[::3]).shape, wanted[0][0].shape)
+    assert all(module._compiled_call_impl is None for module in pipe.vocoder.modules())
 
 
 def test_it_is_refused_while_weights_are_others(tiny_base: Path) -> None:

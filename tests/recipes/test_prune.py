@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small import make_base, make_dataset
 
 from recipes import prune
@@ -31,7 +32,24 @@ def run(base: Path, data: Path, out: Path, *overrides: str) -> Path:
     return prune.train(prune.read(prune.Config, [*arguments, *overrides]))
 
 
-def test_a_narrow_unet_learns_and_a_killed_run_repeats_itself(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_songs_are_held_out_whole() -> None:
+    songs = ["a", "b", "a", "c", "c", "b", "c"]
+    assert prune.split_songs(songs, 1) == ([0, 1, 2, 5], [3, 4, 6])
+    assert prune.split_songs(songs, 2) == ([0, 2], [1, 3, 4, 5, 6])
+    for count in (0, 5, 9):
+        with pytest.raises(ValueError, match=f"held_out_clips={count} of 7 clips of 3 songs leaves none"):
+            prune.split_songs(songs, count)
+
+
+def test_data_of_another_autoencoder_is_refused(tmp_path: Path) -> None:
+    base, data = make_base(tmp_path / "base"), make_dataset(tmp_path / "data", 4, made_with="vae=000000000000")
+    (base / "vae").mkdir()
+    save_file({"weight": torch.ones(3)}, base / "vae" / "diffusion_pytorch_model.safetensors")
+    with pytest.raises(ValueError, match="whose vae differ from those of"):
+        run(base, data, tmp_path / "a")
+
+
+def test_a_narrow_unet_learns_and_a_killed_run_repeats_itself(tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
     base, data = make_base(tmp_path / "base"), make_dataset(tmp_path / "data", 10)
     made = run(base, data, tmp_path / "a")
     unet = AudioLDM2UNet2DConditionModel.from_pretrained(made)
@@ -54,9 +72,13 @@ def test_a_narrow_unet_learns_and_a_killed_run_repeats_itself(tmp_path: Path, mo
         monkeypatch.setattr(prune, "save_checkpoint", save)
     assert saved == [2, 4]
     again = run(base, data, tmp_path / "b")
+    assert "resuming with other" not in capsys.readouterr().err
     one, other = (load_file(folder / "diffusion_pytorch_model.safetensors") for folder in (made, again))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert (tmp_path / "a" / "loss.jsonl").read_text() == (tmp_path / "b" / "loss.jsonl").read_text()
+
+    run(base, data, tmp_path / "b", "learning_rate=1e-4")
+    assert "resuming with other learning_rate: not exactly as if uninterrupted" in capsys.readouterr().err
 
     scratch = run(base, data, tmp_path / "c", "scratch=true")
     assert (

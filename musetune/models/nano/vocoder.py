@@ -119,12 +119,15 @@ class NanoVocoder(ExactBuffers, ModelMixin, ConfigMixin):
         return self._waves(spectrogram, first_frame)
 
     def _waves(self, x: torch.Tensor, first_frame: int | None) -> torch.Tensor:
-        if self.ceiling is not None:
-            x = torch.minimum(x, self.ceiling.to(x.dtype))
+        x = self.clamp(x)
         features = self.features(x)
         spectrum = self._tones(x, features, first_frame or 0)
         spectrum = spectrum + self._noise(x, features, first_frame) + self._residual(x, features)
         return self._istft(spectrum)
+
+    def clamp(self, x: torch.Tensor) -> torch.Tensor:
+        """Return spectrograms (batch, frames, bins) without what is louder than ``loudest``."""
+        return x if self.ceiling is None else torch.minimum(x, self.ceiling.to(x.dtype))
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return features (batch, frames, dim) of spectrograms (batch, frames, bins)."""

@@ -82,12 +82,14 @@ def extend(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seco
 def vary(pipe: MuseTunePipeline, context: JobContext, inputs: Inputs, max_seconds: float) -> Mapping[str, Any]:
     """Take a recording again."""
     body = VaryBody.model_validate(context.job.request["body"])
+    from musetune.pipeline.editing import first_step_of
+
     check_stereo(pipe, body.mono16)
     began, piece, sheet, options = _prepare(pipe, context, inputs, body)
     rate = int(pipe.vocoder.config.sampling_rate)
     piece = replace(piece, wave=piece.mono(rate), rate=rate)  # the take is new: its format is what was asked for
     steps = steps_of(body, pipe=pipe)
-    options |= listening(pipe, context, body, [DenoisingCall(steps, first=round((1 - body.amount) * steps))])
+    options |= listening(pipe, context, body, [DenoisingCall(steps, first=first_step_of(body.amount, steps))])
     output = pipe.vary(**_given(piece, sheet), prompt=body.prompt, amount=body.amount, **options)
     return write_generation(pipe, context, body, output, 0, {"generate": time.perf_counter() - began})
 
