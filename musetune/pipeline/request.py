@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from musetune.pipeline.checks import check_positive, given_arguments, one_a_prompt, or_default, reject_arguments
@@ -29,6 +29,8 @@ PLAYED_GUIDANCE = 2.5
 GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
 STEPS_WITH_MUSIC = 20
 UNGUIDED = 1.0  # a LoRA of few steps was distilled from the guided model: it needs one pass
+# Of nano's clips without expression. A branch that is told of swing alone would play as loud as its training's mean
+PLAIN_LUFS = -20.0
 NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_sheet"
 
 
@@ -206,6 +208,8 @@ def resolve_expression(
 ) -> list[Expression | None]:
     """Return how each of so many prompts is played; None where a prompt's expression says nothing.
 
+    Where loudness alone is not said it is PLAIN_LUFS.
+
     Raises:
         ValueError: for features out of range, an adapter without a branch for expression, and players one by one, whose
             loudness and density are not those of the whole.
@@ -216,6 +220,8 @@ def resolve_expression(
         if not (one is None or isinstance(one, (Expression, Mapping))):
             raise TypeError(f"expression={one!r} is no Expression and no dictionary such as {{'swing': 0.62}}")
         how = Expression.from_json(one) if isinstance(one, Mapping) else one
+        if how is not None and how != Expression() and not how.loudness_db:
+            how = replace(how, loudness_db=((0.0, PLAIN_LUFS),))
         given.append(None if how == Expression() else how)
     if any(how is not None for how in given):
         if adapter.expression is None:

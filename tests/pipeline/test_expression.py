@@ -11,6 +11,7 @@ import torch
 from small_pipe import make_pipe, play, seeded
 
 from musetune import LeadSheet, MuseTunePipeline
+from musetune.pipeline.request import PLAIN_LUFS
 from musetune.symbols.expression import Expression
 
 LOUD_AND_SWUNG = {"loudness_db": [(0, -20), (1, -8)], "swing": 0.62}
@@ -38,6 +39,8 @@ def test_expression_is_heard_as_a_dictionary_or_a_value(pipe: MuseTunePipeline) 
     assert not np.array_equal(told, plain)
     assert np.array_equal(audio(pipe, expression=Expression(((0, -20), (1, -8)), swing=0.62)), told)
     assert np.array_equal(audio(pipe, expression={}), plain)
+    level = {"swing": 0.7, "loudness_db": [(0, PLAIN_LUFS)]}
+    assert np.array_equal(audio(pipe, expression={"swing": 0.7}), audio(pipe, expression=level))
     assert not np.array_equal(audio(pipe, expression={"swing": 0.7}), audio(pipe, expression={"swing": 0.5}))
 
 
