@@ -173,13 +173,13 @@ def test_how_beats_are_divided_tells_six_eighths_from_two_quarters(parts: int, m
 
 @pytest.mark.parametrize(("accents", "meter"), [((0, 3), "6/8"), ((0, 2, 4), "3/4")])
 def test_accents_tell_two_threes_from_three_twos(accents: tuple[int, ...], meter: str) -> None:
-    """The same six eighths sound in every bar, beats are heard on all that could be one, and only accents differ."""
+    """The same six eighths sound in every bar, the network hears the same of all, and only accents differ."""
     activation, strength, bands = np.full((2400, 2), 0.02), np.zeros(2400), np.zeros((2400, 3))
     for eighth in range(6):
         at = np.arange(30 + 20 * eighth, 2400, 120)
         strength[at] = 3.0
         bands[at, :2] = 3.0 if eighth in accents else 0.5
-        activation[at, 0] = {0: 0.9, 2: 0.5, 3: 0.4, 4: 0.5}.get(eighth, 0.02)
+        activation[at, 0] = {0: 0.9, 2: 0.8, 3: 0.2, 4: 0.8}.get(eighth, 0.02)
     activation[30::120] = 0.9
     opinion = np.log([0.05, 0.4, 0.05, 0.05, 0.4, 0.05])
     assert point(activation, opinion, (50, 215), onsets=(strength, bands)).meter == meter
