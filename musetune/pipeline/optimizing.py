@@ -60,8 +60,10 @@ def optimize(
     parts = parts_of(compile)
     pipe.adapter_manager.check_changeable()
     found = Optimization(pipe.unet.dtype)
-    pipe.load_engine(None)
-    exported = {} if engines is None else _load_engines(pipe, found, engines, threads, half)
+    exported: dict[str, ExportedUNet] = {}
+    if engines is not None:
+        pipe.load_engine(None)
+        exported = _load_engines(pipe, found, engines, threads, half)
     rows = next((one.layout["rows"] for one in exported.values()), None)
     step = guided_step(pipe, rows)
     best = found.seconds[name_of(pipe.unet.dtype)] = seconds_of(step)
@@ -90,8 +92,9 @@ def _load_engines(
     from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, is_installed
 
     exported: dict[str, ExportedUNet] = {}
-    if half is True:
-        found.reasons.append("engines were not tried: they compute in float32, and half=True was asked for")
+    if half is True or pipe.adapter is None:
+        why = "they compute in float32, and half=True was asked for" if half else "there is no theory adapter"
+        found.reasons.append(f"engines were not tried: {why}")
         return exported
     for name in ENGINES:
         if not is_installed(name):
