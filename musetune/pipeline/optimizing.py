@@ -18,6 +18,7 @@ from musetune.pipeline.compiling import compile_sound, compile_unet, parts_of, u
 if TYPE_CHECKING:
     from musetune.pipeline.exported_unet import ExportedUNet
 
+LITTLE = 8  # latent rows of a short sound
 GAIN = 1.1  # what changes the sound a little, or takes a minute to compile, has to be so much faster
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -150,7 +151,9 @@ def _try_compiling(pipe: Any, found: Optimization, part: str, step: Callable[[],
         step = sound_step(pipe, part)
         best = found.seconds[part] = seconds_of(step)
     try:
-        compile_unet(pipe) if part == "unet" else compile_sound(network)
+        compile_unet(pipe) if part == "unet" else compile_sound(
+            network, lambda: [step(), sound_step(pipe, part, LITTLE)()]
+        )
         found.seconds[f"{part} compiled"] = seconds_of(step)
     except Exception as error:  # a compiler raises what it likes
         uncompile(network)
@@ -162,9 +165,10 @@ def _try_compiling(pipe: Any, found: Optimization, part: str, step: Callable[[],
         uncompile(network)
 
 
-def sound_step(pipe: Any, part: str) -> Callable[[], object]:
-    """Return what a call of the base's own length has the vocoder or the upsampler do."""
-    rows, generator = int(pipe.unet.config.sample_size), torch.Generator().manual_seed(0)
+def sound_step(pipe: Any, part: str, rows: int | None = None) -> Callable[[], object]:
+    """Return what a call of so many latent rows (default the base's own length) has the vocoder or the upsampler do."""
+    rows = int(pipe.unet.config.sample_size) if rows is None else rows
+    generator = torch.Generator().manual_seed(0)
     if part == "upsampler":
         wave = 0.1 * torch.randn(1, round(rows * pipe.row_s * pipe._rate), generator=generator)
         return partial(pipe.upsampler.upsample, wave)
