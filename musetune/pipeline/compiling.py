@@ -46,7 +46,7 @@ def compile_sound(network: nn.Module, use: Callable[[], object], backend: Backen
 
     Args:
         network: its learnt chain of blocks is compiled; where it has none apart, all of it.
-        use: calls that use the network, of little sound and of much: on processors convolutions of less than some 20 000
+        use: calls that use the network, of little sound and of much: on processors convolutions of less than 20 000
             numbers are others. Sizes that are equal in them by chance are not taken for one.
         backend: of ``torch.compile``.
     """
