@@ -137,7 +137,7 @@ def take(
         record = {"clap": clap, **listen(wave, rate, call.get("lead_sheet", test.sheet))}
         if yamnet is not None and test.sheet.genre:
             foremost = CLASSES[int(np.argmax(yamnet.scores(wave, rate)[: len(GENRES)]))]
-            record["yamnet"] = 100.0 * (foremost == test.sheet.genre)
+            record["yamnet"] = float(foremost == test.sheet.genre)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".partial").write_text(json.dumps(record))
         path.with_suffix(".partial").replace(path)

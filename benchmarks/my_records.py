@@ -260,7 +260,11 @@ def report(
     for name, records in clips.items():
         amount = learned.get(name)
         far = {kind: frechet_distance(np.concatenate(sets), truth[kind]) for kind, sets in made[name].items()}
-        change = {kind: relative_change(made[BEFORE][kind], made[name][kind], truth[kind]) for kind in truth}
+        change = (
+            {}
+            if amount is None
+            else {kind: relative_change(made[BEFORE][kind], made[name][kind], truth[kind]) for kind in truth}
+        )
         means = {measure: bootstrap_mean([one["scores"][measure] for one in records]) for measure in MEASURES}
         clap = bootstrap_mean([record["clap"] for record in records])
         known = [str(len(amount.songs)), f"{amount.minutes:.0f}", str(amount.steps)] if amount else ["0", "0", "0"]

@@ -87,10 +87,12 @@ class Config:
     data_license: str | None = None  # of the music, for the card, such as CC-BY-4.0; null: what each clip says
     seed: int = 0
     # what is trained
-    theory_adapter: str | None = None  # an adapter to freeze: only a LoRA (a genre) or its stem branch is trained
+    theory_adapter: str | None = None  # an adapter to freeze: only a LoRA (a genre) or one of its branches is trained
     stem_hidden: int = 0  # width of the branch that reads stems, which the frozen adapter has or gets; 0: a LoRA trains
     stem_channels: int = 48  # of a new such branch: channels of its map
     new_stems: bool = False  # a fresh branch instead of the one that the adapter has
+    expression_hidden: int = 0  # width of the branch that reads expression, which the adapter has or gets
+    expression_channels: int = 24  # of a new such branch: channels of its map
     init_adapter: str | None = None  # an adapter to go on training, with its shape and its LoRA
     rank: int = 0  # of a new LoRA, where the adapter has none; 0 adds none
     frames_per_row: int = 4  # of a new adapter: time steps of beats and chroma in a latent row
@@ -114,7 +116,8 @@ class Config:
     stream_dropout: float = 0.5  # each stream by itself
     stem_dropout: float | None = None  # each stem; null: like every stream
     arrangement_dropout: float = 0.0  # all stems together
-    condition_dropout: float = 0.1  # all streams together
+    expression_dropout: float = 0.25  # each feature of expression, where the data set has it
+    condition_dropout: float = 0.1  # all streams but expression together
     span_dropout: float = 0.1  # a stretch of time of all streams
     # optimisation
     train_batch_size: int = 16  # a process
@@ -269,7 +272,7 @@ def set_up(config: Config) -> Setup:
         tokens = load_tokens(data, adapter.config.frames_per_row, adapter.config.event_s, write=write, quiet=not write)
     if not (config.theory_adapter or config.init_adapter):
         zero_unseen_embeddings(adapter.conditioner, tokens)
-    merged = merge_lora(adapter) if config.theory_adapter and config.stem_hidden else None
+    merged = merge_lora(adapter) if config.theory_adapter and trains_branch(config) else None
     state = make_state(
         denoiser,
         learning_rate=config.learning_rate,
@@ -289,6 +292,7 @@ def set_up(config: Config) -> Setup:
         genre=config.genre_dropout,
         stem=config.stem_dropout,
         arrangement=config.arrangement_dropout,
+        expression=config.expression_dropout,
     )
     weights = row_weights([clip.bars for clip in data.clips], data.info.rows, data.info.row_s, config.min_confidence)
     drawing = Drawing(
@@ -333,16 +337,23 @@ def build(config: Config, base: str, data: LatentDataset) -> Denoiser:
         stem_hidden=config.stem_hidden,
         stem_channels=config.stem_channels,
         new_stems=config.new_stems,
+        expression_hidden=config.expression_hidden,
+        expression_channels=config.expression_channels,
     )
     if config.gradient_checkpointing:
         enable_gradient_checkpointing(unet)
     return Denoiser(unet, adapter, data.info.row_s).train()
 
 
+def trains_branch(config: Config) -> bool:
+    """Whether a branch of the adapter learns, so that the whole adapter is written."""
+    return bool(config.stem_hidden or config.expression_hidden)
+
+
 def validate(config: Config, run: Setup, folder: Path) -> None:
     """Write the adapter as it is now, generate some clips' lead sheets with it, and log how well it follows them."""
     save(config, run, folder / "adapter")
-    theory = None if config.stem_hidden else config.theory_adapter
+    theory = None if trains_branch(config) else config.theory_adapter
     clips = run.data.clips[: config.num_validation_clips]
     scores = generate_and_score(run.base, folder / "adapter", clips, folder, config.seed, theory)
     run.accelerator.log(scores, run.state.step)
@@ -356,7 +367,7 @@ def save(config: Config, run: Setup, folder: Path) -> None:
         "step": run.state.step,
     }
     with without_lora(run.denoiser.adapter, run.merged), with_averages(run.state.parameters, run.state.averages):
-        if config.theory_adapter and not config.stem_hidden:
+        if config.theory_adapter and not trains_branch(config):
             save_lora(run.denoiser.unet, GENRE, folder, info)
         else:
             save_adapter(run.denoiser.adapter, folder, info)

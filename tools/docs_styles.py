@@ -59,8 +59,9 @@ print(chorus.purpose)
 
 `plan_expression` says the same as an `Expression`: a curve of loudness in LUFS (a section as loud as usual lies at -16;
 harder strokes and more notes add to it), the swing of the style at the tempo, and harmonic complexity; of an arrangement
-also onsets a second and syncopation. `musetune plan --json` and `musetune compose --json` print it under `expression`. No
-network follows it yet.
+also onsets a second and syncopation. `musetune plan --json` and `musetune compose --json` print it under `expression`. An
+adapter with a branch for it follows [expression](../how-to/expression.md); give it loudness and swing of this: densities
+counted of notes are others than the analyser's.
 
 ```python
 from musetune.planning.arranger.plan_expression import plan_expression

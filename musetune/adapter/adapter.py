@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from musetune.adapter import lora
 from musetune.adapter.attention import MusicAttention, MusicAttnProcessor, MusicStream, row_angles
+from musetune.adapter.expression_branch import ExpressionBranch
 from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
 from musetune.adapter.merging import merged
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
@@ -75,6 +76,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         stem_hidden: width of the branch that reads stems; 0: no branch.
         stem_channels: width of that branch's map.
         stem_bins: bins of the base's spectrum in a column, for that branch.
+        expression_hidden: width of the branch that reads expression; 0: no branch.
+        expression_channels: width of that branch's map.
         lora: whether it was saved with a LoRA.
 
     Raises:
@@ -111,6 +114,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         stem_hidden: int = 0,
         stem_channels: int = 48,
         stem_bins: int = 8,
+        expression_hidden: int = 0,
+        expression_channels: int = 24,
         lora: bool = False,
     ) -> None:
         super().__init__()
@@ -119,6 +124,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         check_sizes(
             OWNER, 1024, map_channels=map_channels, stem_channels=stem_channels, stem_hidden=stem_hidden or None
         )
+        check_sizes(OWNER, 1024, expression_channels=expression_channels, expression_hidden=expression_hidden or None)
         check_sizes(OWNER, 4096, dim=dim, hidden=hidden, channels=channels, entry_channels=entry_channels)
         check_sizes(OWNER, 4096, text_width=text_width, in_channels=in_channels)
         if site_levels is not None and not (
@@ -153,6 +159,9 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         self.stems: StemBranch | None = None
         if stem_hidden:
             self.stems = self._branch()
+        self.expression: ExpressionBranch | None = None
+        if expression_hidden:
+            self.expression = self._expression_branch()
         self.metadata: AdapterMetadata | None = None
         self._strength = 1.0
         self._unet: list[AudioLDM2UNet2DConditionModel] = []  # a list keeps the base out of this module's parameters
@@ -276,6 +285,38 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
             levels=tuple(shape.site_levels),
         )
 
+    def add_expression(self, hidden: int, channels: int) -> ExpressionBranch:
+        """Add a fresh branch that reads expression.
+
+        It changes nothing until it is trained, and nothing ever where no expression is given.
+
+        Args:
+            hidden: width of its frame network.
+            channels: width of its map.
+
+        Raises:
+            ValueError: for an adapter that has one, or was made without ``site_levels``.
+        """
+        if self.expression is not None:
+            raise ValueError("this adapter reads expression already")
+        if self.config.site_levels is None:
+            raise ValueError("a branch for expression needs site_levels; MusicAdapter.for_unet finds them")
+        self.register_to_config(expression_hidden=hidden, expression_channels=channels)
+        self.expression = self._expression_branch()
+        return self.expression
+
+    def _expression_branch(self) -> ExpressionBranch:
+        shape = self.config
+        return ExpressionBranch(
+            hidden=shape.expression_hidden,
+            map_channels=shape.expression_channels,
+            cols=shape.cols,
+            frames_per_row=shape.frames_per_row,
+            entry_channels=shape.entry_channels,
+            channels=tuple(shape.channels),
+            levels=tuple(shape.site_levels),
+        )
+
     @property
     def card(self) -> AdapterMetadata | None:
         """Former name of `metadata`."""
@@ -344,6 +385,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         entry = None if self.entry is None else self.entry(music.frame_map)
         if self.stems is not None:
             entry, modulation = self.stems.join(entry, modulation, tokens, rows)
+        if self.expression is not None:
+            entry, modulation = self.expression.join(entry, modulation, tokens, rows)
         entry = None if entry is None else entry * self._strength
         return MusicInputs(entry, MusicStream(keys, values, music.mask, angles, self._strength, modulation))
 

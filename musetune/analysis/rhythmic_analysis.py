@@ -90,10 +90,15 @@ def onset_density(layers: Mapping[str, np.ndarray], beats_s: np.ndarray) -> floa
 
 def beat_layers(track: BeatTrack) -> dict[str, np.ndarray]:
     """Onsets in beats of each register in BANDS: maxima within APART_S that are CLEAR."""
-    index = np.arange(len(track.times_s), dtype=float)
-    frames = {name: onset_frames(column) for name, column in zip(BANDS, track.bands.T, strict=True)}
-    inside = {name: at[(at >= track.times_s[0] - APART_S) & (at <= track.times_s[-1])] for name, at in frames.items()}
-    return {name: np.interp(at, track.times_s, index) for name, at in inside.items()}
+    return register_layers(track.times_s, track.bands)
+
+
+def register_layers(times_s: np.ndarray, bands: np.ndarray) -> dict[str, np.ndarray]:
+    """Onsets in beats of each register: onset strengths (frames at FPS, 3) against beats (n,) in seconds."""
+    index = np.arange(len(times_s), dtype=float)
+    frames = {name: onset_frames(column) for name, column in zip(BANDS, bands.T, strict=True)}
+    inside = {name: at[(at >= times_s[0] - APART_S) & (at <= times_s[-1])] for name, at in frames.items()}
+    return {name: np.interp(at, times_s, index) for name, at in inside.items()}
 
 
 def onset_frames(strength: np.ndarray) -> np.ndarray:

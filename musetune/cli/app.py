@@ -32,6 +32,7 @@ from musetune.cli import serve as cli_serve
 from musetune.cli import train as cli_train
 from musetune.cli import ui as cli_ui
 from musetune.cli import watch as cli_watch
+from musetune.cli.expression import Density, Loudness, Swing, Syncopation, expression_of
 from musetune.cli.lists import ListsCommand
 from musetune.cli.loops import loop_files, write_loops
 from musetune.cli.outputs import Force, check_new
@@ -79,6 +80,8 @@ Examples:
   musetune generate "funk" --chords "i7 IV7" --key "E minor" --genre pop --stems --lufs -14 -o funk.flac
 
   musetune generate "deep house drums" --chords "i VI III VII" --bpm 124 --also "deep house bass" --loops 4 -o set.wav
+
+  musetune generate "jazz trio" --chords "ii7 V7 I" --loudness 0:-30,8:-16 --swing 0.62 -o crescendo.wav
 
   musetune generate "pop" --chords "I V vi IV" --style-audio reference.wav --style-strength 0.7 -o like-it.wav
 """
@@ -160,6 +163,10 @@ def generate(
     candidates: Annotated[int, typer.Option(help="make so many and keep the most obedient", min=1)] = 1,
     style_audio: cli_edit.StyleAudio = None,
     style_strength: cli_edit.StyleStrength = None,
+    loudness: Loudness = None,
+    swing: Swing = None,
+    density: Density = None,
+    syncopation: Syncopation = None,
     loop: Annotated[
         bool, typer.Option("--loop", help="the last bar flows into the first; chords are played once, in whole bars")
     ] = False,
@@ -207,14 +214,18 @@ def generate(
     partial = {"follow": follow or None, "follow_seconds": follow_seconds, "window_seconds": window_seconds, **pushed}
     music = {"music_guidance_scale": music_guidance, "strength": strength, **partial}
     style = cli_edit.style_of(style_audio, style_strength)
+    played = expression_of(loudness, swing, density, syncopation)
     _check(
         lead_sheet,
         music,
         {"--adapter": adapter, "--report": report or None, "--plot": plot or None, "--midi": midi or None}
-        | {"--style-audio": style.get("style_audio"), "--loop": loop or None, "--stems": stems or None},
+        | {"--style-audio": style.get("style_audio"), "--loop": loop or None, "--stems": stems or None}
+        | {"--loudness": loudness, "--swing": swing, "--density": density, "--syncopation": syncopation},
     )
     if stems and candidates > 1:
         raise ValueError(f"--candidates {candidates} and --stems: players are generated once; leave one of them out")
+    if stems and played is not None:
+        raise ValueError("--stems plays one player after another, --loudness and the like are of all: leave one out")
     if loop and lead_sheet is not None:
         check_loop(lead_sheet)
     many = loops is not None or bool(also)
@@ -224,6 +235,7 @@ def generate(
             "--plot": plot or None,
             "--stems": stems or None,
             "--candidates": candidates if candidates > 1 else None,
+            "--loudness, --swing, --density, --syncopation": played is not None or None,
         }
         reject_arguments(flags, "is of one loop: leave it out of a set")
     own_midi = sheet is not None and sheet.resolve() == out.with_suffix(".mid").resolve()
@@ -252,6 +264,8 @@ def generate(
             "music_guidance_scale": or_default(music_guidance, UNGUIDED if few_steps else MUSIC_GUIDANCE),
             "strength": or_default(strength, 1.0),
         }
+    if played is not None:
+        call["expression"] = played.to_json()
     plain = {name: value for name, value in call.items() if name != "arrangement"}
     settings = {"prompt": prompt, "seed": seed, "base": base, "adapter": adapter, "device": torch_device, **plain}
     settings |= {"stereo": not mono16, "lufs": lufs}

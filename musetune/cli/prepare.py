@@ -52,6 +52,9 @@ def prepare(
         float | None,
         typer.Option(help="bars analysed less surely count less, or go; 0: trust all; default 0.5", min=0, max=1),
     ] = None,
+    expression: Annotated[
+        bool, typer.Option("--expression", help="measure loudness, density, syncopation and swing of each clip too")
+    ] = False,
     workers: Annotated[int, typer.Option(help="processes that decode and analyse, or actors; 0: this one", min=0)] = 2,
     shard_size: Annotated[int, typer.Option(help="clips a file of latents; a kill costs as many", min=1)] = 256,
     frames_per_row: Annotated[int, typer.Option(help="of the adapter to train", min=1)] = 4,
@@ -78,6 +81,7 @@ def prepare(
         genre=genre,
         caption=caption,
         min_confidence=MIN_CONFIDENCE if min_confidence is None else min_confidence,
+        expression=expression,
         workers=workers,
         shard_size=shard_size,
         frames_per_row=frames_per_row,

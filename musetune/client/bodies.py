@@ -100,6 +100,11 @@ class GenerationBody(SheetBody, SoundBody, FormatBody):
     window_seconds: float | None = Field(None, description="longer audio is made in overlapping windows of so much")
     follow: str | list[str] | None = Field(None, description="which of chords, beats, key, genre, drums … count; all")
     follow_seconds: Stretch | None = Field(None, description="the stretch in which they do")
+    expression: dict[str, Any] | None = Field(
+        None,
+        description="how it is played: loudness_db as [[seconds, LUFS], …], note_density, syncopation, swing, "
+        "harmonic_complexity; needs an adapter that reads it",
+    )
     loop: bool = Field(False, description="the last bar flows into the first, whole bars to the sample")
     eta: float = Field(0, ge=0, le=1, description="of DDIM schedulers: 0 is deterministic")
     max_new_tokens: int | None = Field(None, ge=1, le=512, description="of the language model; the base's own")

@@ -63,6 +63,7 @@ class GenerationFields(SheetFields, SoundFields, FormatFields, total=False):
     window_seconds: float | None
     follow: str | Sequence[str] | None
     follow_seconds: Sequence[float] | None
+    expression: dict[str, Any] | None
     loop: bool
     eta: float
     max_new_tokens: int | None

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from musetune.conditioning.stem_frames import STEM_FIELDS, STEM_STREAMS, stem_frames
+from musetune.conditioning.expression_frames import EXPRESSION, EXPRESSION_FIELDS, expression_frames
+from musetune.conditioning.stem_frames import HIDDEN, STEM_FIELDS, STEM_STREAMS, stem_frames
 from musetune.symbols import GENRES, NO_CHORD, QUALITIES
 from musetune.theory.harmony.conditioning_vocabulary import (
     CONDITIONING_CADENCES,
@@ -25,9 +26,10 @@ from musetune.theory.numerals import scale_degree
 if TYPE_CHECKING:
     from musetune.symbols import Chord, LeadSheet
     from musetune.symbols.arrangement import Arrangement
+    from musetune.symbols.expression import Expression
 
 SHEET_STREAMS = ("chords", "beats", "key", "genre", "function")
-STREAMS = (*SHEET_STREAMS, *STEM_STREAMS)
+STREAMS = (*SHEET_STREAMS, *STEM_STREAMS, EXPRESSION)
 EVENT_FIELDS = ("root", "bass", "quality", "degree", "function", "cadence", "section", "beat_in_bar")
 EVENT_SIZES = (
     13,
@@ -75,6 +77,7 @@ class MusicTokens:
         event_mask: (B, N) bool: False for padding.
         frames: (B, F, 43), columns FRAME_FIELDS, sampled at the frames' centres.
         stems: (B, F, 54), columns STEM_FIELDS: 0 without an arrangement, HIDDEN where nothing is said.
+        expression: (B, F, 5), columns EXPRESSION_FIELDS, 0 to 1; HIDDEN where nothing is said.
         globals: (B, 4) long, columns GLOBAL_FIELDS.
         features: (B, 1): log2(bpm / 120).
         present: for each of STREAMS, (B,) bool: whether the condition is given.
@@ -94,14 +97,16 @@ class MusicTokens:
     event_mask: Tensor
     frames: Tensor
     stems: Tensor
+    expression: Tensor
     globals: Tensor
     features: Tensor
     present: dict[str, Tensor]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name, flat, as safetensors keep them; ``from_tensors`` is the inverse."""
-        names = ("events", "event_chroma", "event_times_s", "event_mask", "frames", "stems", "globals", "features")
-        return {n: getattr(self, n) for n in names} | {f"present.{k}": v for k, v in self.present.items()}
+        names = ("events", "event_chroma", "event_times_s", "event_mask", "frames", "stems", "expression")
+        given = {f"present.{k}": v for k, v in self.present.items()}
+        return {n: getattr(self, n) for n in (*names, "globals", "features")} | given
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> MusicTokens:
@@ -185,6 +190,7 @@ def tokenize(
     duration_s: float | None = None,
     event_s: float | None = None,
     arrangement: Arrangement | None = None,
+    expression: Expression | None = None,
 ) -> MusicTokens:
     """Turn a lead sheet into tokens, one row.
 
@@ -196,6 +202,7 @@ def tokenize(
         event_s: seconds between further events; default: one a beat and one a chord change.
         arrangement: notes of the players, on a grid with the sheet's time 0. All stem
             streams are given with it: a stem that it lacks is silent.
+        expression: how it is played, with the sheet's time 0.
 
     Returns:
         Tokens of batch size 1.
@@ -225,11 +232,15 @@ def tokenize(
     stems = np.zeros((n_frames, len(STEM_FIELDS)), np.float32)
     if arrangement is not None:
         stems = stem_frames(arrangement, centres, KERNEL_S)
+    played = np.full((n_frames, len(EXPRESSION_FIELDS)), HIDDEN, np.float32)
+    if expression is not None:
+        played = expression_frames(expression, centres)
     meter = METERS.index(str(sheet.meter)) if str(sheet.meter) in METERS else len(METERS)
     genre = GENRES.index(sheet.genre) if sheet.genre in GENRES else len(GENRES)
     globals_ = [sheet.key.tonic_pc, int(sheet.key.mode == "minor"), meter, genre]
     present = {s: torch.tensor([True]) for s in SHEET_STREAMS} | {"genre": torch.tensor([sheet.genre is not None])}
     present |= {s: torch.tensor([arrangement is not None]) for s in STEM_STREAMS}
+    present |= {EXPRESSION: torch.tensor([expression is not None])}
     return MusicTokens(
         events=torch.from_numpy(events)[None],
         event_chroma=torch.from_numpy(chroma)[None],
@@ -237,6 +248,7 @@ def tokenize(
         event_mask=torch.ones(1, len(events), dtype=torch.bool),
         frames=torch.from_numpy(frames)[None],
         stems=torch.from_numpy(stems)[None],
+        expression=torch.from_numpy(played)[None],
         globals=torch.tensor([globals_]),
         features=torch.tensor([[float(np.log2(sheet.bpm / 120))]]),
         present=present,

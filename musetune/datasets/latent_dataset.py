@@ -2,7 +2,7 @@
 
     dataset.json          schema, the base and its latent geometry, versions
     clips.jsonl           one line a clip: id, shard and index, file, sha256, offset_s, duration_s, text, genre,
-                          transpose, lead_sheet, licence, provenance, arrangement, bars
+                          transpose, lead_sheet, licence, provenance, arrangement, bars, expression
     shards/*.safetensors  latents fp16 (n, channels, rows, cols), already scaled by the VAE's scaling factor, and the
                           text embeddings of each distinct prompt of the shard
     quarantine.jsonl      files that could not be used, with the reason
@@ -73,6 +73,7 @@ class Clip:
         arrangement: Arrangement JSON on the lead sheet's beats; None where the players' notes are unknown.
         bars: (start_s, end_s, confidence 0…1) of each bar, from the clip's start; None in data sets of before 0.2,
             whose bars all count fully.
+        expression: Expression JSON as it was heard in this clip; None where it was not asked for.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Clip:
     provenance: JsonObject = field(default_factory=dict)
     arrangement: JsonObject | None = None
     bars: list[list[float]] | None = None
+    expression: JsonObject | None = None
 
 
 class DatasetWriter:
@@ -288,6 +290,8 @@ class LatentDataset:
             content = asdict(clip)
             if clip.bars is None:  # the digest of a data set of before 0.2 stays
                 del content["bars"]
+            if clip.expression is None:
+                del content["expression"]
             digest.update(json.dumps(content, sort_keys=True).encode())
             digest.update(self.texts[clip.text].prompt_embeds.contiguous().numpy().tobytes())
         digest.update(self.latents.numpy().tobytes())

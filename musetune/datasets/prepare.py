@@ -40,6 +40,7 @@ def prepare(
     genre: str | None = None,
     caption: str | None = None,
     min_confidence: float = MIN_CONFIDENCE,
+    expression: bool = False,
     workers: int = 2,
     shard_size: int = 256,
     frames_per_row: int = 4,
@@ -98,6 +99,7 @@ def prepare(
     ):
         settings: JsonObject = {"transpose": list(transpose), "licence": licence, "genre": genre, "caption": caption}
         settings["min-confidence"] = min_confidence
+        settings |= {"expression": True} if expression else {}
         for remark in changes(out, settings, writer.provenance, rows):
             print(remark, file=sys.stderr)
         jobs = [
@@ -111,6 +113,7 @@ def prepare(
                 genre,
                 caption,
                 min_confidence,
+                expression,
             )
             for name, path in files.items()
             if name not in writer.done

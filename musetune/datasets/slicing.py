@@ -17,6 +17,8 @@ from musetune.datasets.clips import clip_starts, cut, rms_db
 from musetune.datasets.latent_dataset import Clip
 from musetune.datasets.metadata import MetadataRow, MusicFindings, arrangement, findings
 from musetune.datasets.music_files import MIDI
+from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement
 from musetune.symbols.json_values import JsonObject
 
 SAMPLE_RATE = 16_000
@@ -38,6 +40,7 @@ class SliceJob:
         genre: Where metadata has none.
         caption: The prompt, where metadata has none.
         min_confidence: From which on a bar counts as surely heard, 0…1.
+        expression: Whether loudness, density, syncopation, swing and complexity of each clip are measured.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class SliceJob:
     genre: str | None = None
     caption: str | None = None
     min_confidence: float = MIN_CONFIDENCE
+    expression: bool = False
 
     @property
     def metadata(self) -> JsonObject:
@@ -127,6 +131,7 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray], int]:
                     licence=metadata.get("licence"),
                     provenance=provenance,
                     bars=bars,
+                    expression=expression_of(clip_wave, moved, notes) if job.expression else None,
                 )
             )
             waves.append(clip_wave)
@@ -136,6 +141,13 @@ def slice_file(job: SliceJob) -> tuple[list[Clip], list[np.ndarray], int]:
             f"{job.min_confidence:g}; say in metadata what is played, or give a lower --min-confidence"
         )
     return clips, waves, len(unsure)
+
+
+def expression_of(wave: np.ndarray, sheet: LeadSheet, notes: Arrangement | None) -> JsonObject:
+    """How a clip (samples,) at 16 kHz is played, as `Clip.expression` has it."""
+    from musetune.analysis.expression import hear_expression
+
+    return hear_expression(wave, SAMPLE_RATE, sheet, notes).to_json()
 
 
 def decode(job: SliceJob, semitones: int) -> np.ndarray:

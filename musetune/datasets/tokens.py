@@ -16,6 +16,7 @@ from musetune.conditioning import MusicTokens, tokenize
 from musetune.datasets.latent_dataset import Clip, LatentDataset
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
+from musetune.symbols.expression import Expression
 from musetune.symbols.json_values import JsonObject
 
 _CHUNK = 256
@@ -62,7 +63,8 @@ def load_tokens(
     path = dataset.folder / f"tokens-{_fingerprint(dataset.clips, frame_s, n_frames, event_s)}.safetensors"
     if path.exists():
         return TokenTable(load_file(path))
-    table = tabulate(*_symbols_of(dataset.clips), frame_s, n_frames, event_s, quiet=quiet)
+    sheets, arrangements, expressions = _symbols_of(dataset.clips)
+    table = tabulate(sheets, arrangements, frame_s, n_frames, event_s, expressions=expressions, quiet=quiet)
     if write:
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
         save_file(table.tensors, scratch)
@@ -77,30 +79,40 @@ def tabulate(
     n_frames: int,
     event_s: float | None = None,
     *,
+    expressions: Sequence[JsonObject | None] | None = None,
     quiet: bool = False,
 ) -> TokenTable:
-    """The tokens of lead sheets and their arrangements, where known, given as JSON, each for `n_frames` frames of
-    `frame_s` seconds; `event_s` as in tokenize.
+    """The tokens of lead sheets, their arrangements and how they are played, where known, given as JSON, each for
+    `n_frames` frames of `frame_s` seconds; `event_s` as in tokenize.
     """
-    pairs = list(zip(sheets, arrangements, strict=True))
+    rows = list(zip(sheets, arrangements, expressions or [None] * len(sheets), strict=True))
     chunks = []
-    with tqdm(total=len(pairs), desc="tokens", unit="clip", disable=quiet) as progress:
-        for start in range(0, len(pairs), _CHUNK):
-            part = pairs[start : start + _CHUNK]
+    with tqdm(total=len(rows), desc="tokens", unit="clip", disable=quiet) as progress:
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK]
             chunks.append(_shrunk(MusicTokens.stack(list(_tokens(part, frame_s, n_frames, event_s))).tensors()))
             progress.update(len(part))
     longest = max(chunk["event_mask"].shape[1] for chunk in chunks)
     return TokenTable({k: torch.cat([_pad(k, chunk[k], longest) for chunk in chunks]) for k in chunks[0]})
 
 
-def _symbols_of(clips: Sequence[Clip]) -> tuple[list[JsonObject], list[JsonObject | None]]:
-    return [clip.lead_sheet for clip in clips], [clip.arrangement for clip in clips]
+def _symbols_of(
+    clips: Sequence[Clip],
+) -> tuple[list[JsonObject], list[JsonObject | None], list[JsonObject | None]]:
+    return (
+        [clip.lead_sheet for clip in clips],
+        [clip.arrangement for clip in clips],
+        [clip.expression for clip in clips],
+    )
 
 
 def _tokens(
-    pairs: Sequence[tuple[JsonObject, JsonObject | None]], frame_s: float, n_frames: int, event_s: float | None
+    rows: Sequence[tuple[JsonObject, JsonObject | None, JsonObject | None]],
+    frame_s: float,
+    n_frames: int,
+    event_s: float | None,
 ) -> Iterator[MusicTokens]:
-    for sheet_json, arrangement_json in pairs:
+    for sheet_json, arrangement_json, expression_json in rows:
         sheet = LeadSheet.from_json(sheet_json)
         arrangement = None if arrangement_json is None else Arrangement.from_json(arrangement_json, sheet.grid)
         yield tokenize(
@@ -110,6 +122,7 @@ def _tokens(
             n_frames=n_frames,
             event_s=event_s,
             arrangement=arrangement,
+            expression=None if expression_json is None else Expression.from_json(expression_json),
         )
 
 

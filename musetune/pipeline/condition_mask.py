@@ -13,14 +13,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from musetune.conditioning import STEM_STREAMS, STREAMS, MusicTokens
+from musetune.conditioning import EXPRESSION, STEM_STREAMS, STREAMS, MusicTokens
 from musetune.conditioning.stem_frames import HIDDEN
 from musetune.pipeline.checks import pair
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
 
-TIMED = ("chords", "beats", "function", *STEM_STREAMS)  # what says something of each moment; key and genre hold for all
-NAMES = tuple(name for name in STREAMS if name != "function")  # what `follow` offers
+# What says something of each moment; key and genre hold for all
+TIMED = ("chords", "beats", "function", *STEM_STREAMS, EXPRESSION)
+# What can be left out of a request by not naming it; expression counts wherever it is given
+FOLLOWED = tuple(name for name in STREAMS if name != EXPRESSION)
+NAMES = tuple(name for name in FOLLOWED if name != "function")  # what `follow` offers
 NUMERALS_ALONE = (  # docs/results/cadences.json
     "follow names function without chords, and numerals alone are not followed: a deceptive cadence that was asked for "
     "so came in 14 % of the cases, in 17 % where an authentic one was; name chords, or give the numerals as "
@@ -44,7 +47,7 @@ class ConditionMask:
         asked for.
         """
         if self.streams is not None:
-            tokens = tokens.drop(set(STREAMS) - set(self.streams))
+            tokens = tokens.drop(set(FOLLOWED) - set(self.streams))
         if self.stretch_s is None:
             return tokens
         first, last = (round((time - start_s) / frame_s) for time in self.stretch_s)
@@ -57,7 +60,7 @@ class ConditionMask:
         The overall score of a report is another figure (`musetune.evaluation.Report.score`). The results of "best of 4"
         were measured with this one, and a seed gives the order of candidates that it always gave.
         """
-        streams = set(STREAMS if self.streams is None else self.streams)
+        streams = set(FOLLOWED if self.streams is None else self.streams)
         names = [name for stream, name in MEASURES.items() if stream in streams] or ["key"] * ("key" in streams)
         values = [value for name in names if (value := scores[name]) is not None]
         return sum(values) / len(values) if values else 0.0
@@ -81,6 +84,7 @@ def hide_outside(tokens: MusicTokens, first: int, last: int, frame_s: float) -> 
         tokens,
         frames=tokens.frames.masked_fill(hidden[:, None], 0),
         stems=tokens.stems.masked_fill(hidden[:, None], HIDDEN),
+        expression=tokens.expression.masked_fill(hidden[:, None], HIDDEN),
         event_mask=tokens.event_mask & inside,
     )
 
@@ -104,7 +108,7 @@ def _streams(sheet: LeadSheet, follow: str | Iterable[str], arrangement: Arrange
         raise ValueError(f"follow={follow!r} is not a list of names among {', '.join(NAMES)}")
     names = (follow,) if isinstance(follow, str) else tuple(follow)
     for name in names:
-        if name not in STREAMS:
+        if name not in FOLLOWED:
             near = difflib.get_close_matches(str(name), NAMES, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"follow={name!r} is not one of {', '.join(NAMES)}{hint}")

@@ -85,6 +85,7 @@ def prepare_windows(
             tokens = tokenize(
                 sheet if start == 0 else sheet.crop(start_s, length * row_s),
                 arrangement=None if notes is None else notes.shift(-start_s),
+                expression=None if music.expression is None else music.expression.crop(start_s),
                 frame_s=frame_s,
                 n_frames=length * per_row,
                 event_s=adapter.config.event_s,

@@ -32,11 +32,13 @@ def loop_request(request: GenerationRequest, row_s: float) -> GenerationRequest:
         row_s: seconds of a latent row.
 
     Raises:
-        ValueError: where a sheet is not whole bars, or a stretch of it is asked for alone.
+        ValueError: where a sheet is not whole bars, a stretch of it is asked for alone, or its loudness changes.
     """
     for one in request.music:
         check_loop(one.lead_sheet)
         reject_arguments({"follow_seconds": one.mask.stretch_s}, "has no meaning in a loop: leave it out")
+        if one.expression is not None and len({level for _, level in one.expression.loudness_db}) > 1:
+            raise ValueError("the loudness of a loop would jump at its seam: give expression one level, ((0, -20),)")
     length_s = request.music[0].lead_sheet.duration_s
     seconds = max(8, round(length_s / row_s)) * row_s
     music = tuple(

@@ -76,6 +76,7 @@ from musetune.pipeline.sampler import Generators, OnStep, SourceLatents, check_g
 from musetune.pipeline.songs import mix_stems, place_players, solo_arrangements, solo_prompt
 from musetune.pipeline.style import StyleReference, load_style, steer
 from musetune.symbols import Arrangement, Chord, LeadSheet
+from musetune.symbols.expression import Expression
 
 if TYPE_CHECKING:
     from musetune.evaluation import Report
@@ -876,6 +877,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         loop: bool = False,
         style_audio: StyleAudio | None = None,
         style_strength: float | None = None,
+        expression: Expression | Mapping[str, Any] | list | None = None,
         callback_on_step_end: StepEndCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> Any:
@@ -929,6 +931,10 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 unless the base has a ``style_projection``.
             style_strength: 0–1, the clip's share beside the words; 1: nothing else is heard of the words by CLAP, nor,
                 with a ``style_projection``, by T5.
+            expression: how it is played, as an Expression or ``{"loudness_db": [(0, -20), (8, -8)], "swing": 0.62}``:
+                loudness over time in LUFS, note_density, syncopation, swing, harmonic_complexity
+                (``musetune.symbols.expression``); needs an adapter with a branch that reads it, and is pushed with the
+                music. A loop has one level.
             callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
                 returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
@@ -979,6 +985,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
                 "loop": loop or None,
                 "style_audio": style_audio is not None or None,
                 "style_strength": style_strength,
+                "expression": expression,
             }
             if duration_seconds is not None:
                 check_positive("duration_seconds", duration_seconds)
@@ -1040,6 +1047,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             strength=strength,
             stems=stems,
             sampling=self.adapter_manager.sampling,
+            expression=expression,
         )
         request = replace(request, style=load_style(self, style_audio, style_strength))
         reject_arguments(

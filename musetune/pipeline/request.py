@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from musetune.pipeline.checks import check_positive, given_arguments, one_a_prompt, or_default, reject_arguments
 from musetune.symbols import Arrangement, Chord, LeadSheet
+from musetune.symbols.expression import Expression
 from musetune.symbols.remarks import remark
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ PLAYED_GUIDANCE = 2.5
 GUIDANCE_RESCALE = 0.8  # without it the Fréchet distance doubles
 STEPS_WITH_MUSIC = 20
 UNGUIDED = 1.0  # a LoRA of few steps was distilled from the guided model: it needs one pass
+# Of nano's clips without expression. A branch that is told of swing alone would play as loud as its training's mean
+PLAIN_LUFS = -20.0
 NEEDS_MUSIC = "needs music: give harmonic_progression='I V vi IV' or a lead_sheet"
 
 
@@ -46,13 +49,14 @@ def default_passes() -> int:
 
 @dataclass(frozen=True)
 class MusicRequest:
-    """The music of one prompt: its lead sheet, the players' notes where there are some, and how much of both is to be
-    followed.
+    """The music of one prompt: its lead sheet, the players' notes where there are some, how much of both is to be
+    followed, and how it is played.
     """
 
     lead_sheet: LeadSheet
     arrangement: Arrangement | None
     mask: ConditionMask
+    expression: Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ def build_request(
     strength: float | None,
     stems: bool,
     sampling: Sampling | None = None,
+    expression: Expression | Mapping[str, object] | list | None = None,
 ) -> GenerationRequest:
     """Build the request of a call with music, checked as a whole; single values are checked by then.
 
@@ -124,6 +129,7 @@ def build_request(
         song: whether sheet and arrangement were written for this call: then notes that the adapter cannot read are no
             mistake.
         sampling: of a LoRA of few steps that counts: its steps are the default then, and nothing is pushed.
+        expression: how it is played: one for all prompts, or a list of one for each.
 
     Raises:
         ValueError: for what a call with music cannot do.
@@ -159,6 +165,7 @@ def build_request(
         raise ValueError("stems=True makes one waveform: leave out num_waveforms_per_prompt")
     if window_seconds is not None:
         check_positive("window_seconds", window_seconds)
+    played = resolve_expression(expression, len(prompts), adapter, stems=stems)
     notes = [None if adapter.stems is None else one for one in arrangements]
     has_notes = any(one is not None for one in notes)
     scales = (TEXT_GUIDANCE, MUSIC_GUIDANCE) if not has_notes else (PLAYED_GUIDANCE, PLAYED_GUIDANCE)
@@ -183,8 +190,8 @@ def build_request(
         remark_on_vocabulary(sheet)
     return GenerationRequest(
         music=tuple(
-            MusicRequest(sheet, own, condition_mask(sheet, follow, follow_seconds, own))
-            for sheet, own in zip(sheets, notes, strict=True)
+            MusicRequest(sheet, own, condition_mask(sheet, follow, follow_seconds, own), how)
+            for sheet, own, how in zip(sheets, notes, played, strict=True)
         ),
         guidance=guidance,
         seconds=or_default(seconds, sheets[0].duration_s),
@@ -194,6 +201,37 @@ def build_request(
         strength=or_default(strength, 1.0),
         stems=stems,
     )
+
+
+def resolve_expression(
+    expression: Expression | Mapping[str, object] | list | None, prompts: int, adapter: MusicAdapter, *, stems: bool
+) -> list[Expression | None]:
+    """Return how each of so many prompts is played; None where a prompt's expression says nothing.
+
+    Where loudness alone is not said it is PLAIN_LUFS.
+
+    Raises:
+        ValueError: for features out of range, an adapter without a branch for expression, and players one by one, whose
+            loudness and density are not those of the whole.
+        TypeError: for what is no expression.
+    """
+    given = []
+    for one in one_a_prompt("expression", expression, prompts):
+        if not (one is None or isinstance(one, (Expression, Mapping))):
+            raise TypeError(f"expression={one!r} is no Expression and no dictionary such as {{'swing': 0.62}}")
+        how = Expression.from_json(one) if isinstance(one, Mapping) else one
+        if how is not None and how != Expression() and not how.loudness_db:
+            how = replace(how, loudness_db=((0.0, PLAIN_LUFS),))
+        given.append(None if how == Expression() else how)
+    if any(how is not None for how in given):
+        if adapter.expression is None:
+            raise ValueError(
+                "this adapter reads no expression: load one with a branch for it (recipes/configs/expression.yaml "
+                "trains it), or leave expression out"
+            )
+        if stems:
+            raise ValueError("stems=True plays one player after another, expression is of all together: leave one out")
+    return given
 
 
 def remark_on_few_steps(sampling: Sampling, steps: int | None, *scales: float | None) -> None:

@@ -17,7 +17,7 @@ from musetune.serve.history import TakeHistory
 from musetune.serve.pads import ChartHeader, PadBoard
 from musetune.serve.player import percent, url
 from musetune.serve.studio import ONE_AT_A_TIME, PRIVATE, Studio, while_typing
-from musetune.serve.work import CHORDS, ENDINGS, STEPS, WORDS, Order, play
+from musetune.serve.work import CHORDS, ENDINGS, STEPS, WORDS, Order, play, reads_expression
 from musetune.symbols import GENRES
 from musetune.symbols.meter import METERS
 
@@ -112,6 +112,9 @@ class GenerateTab:
                     ]
             with gr.Accordion("Sound like a clip", open=False, elem_id="clip"):
                 self.style, self.style_share = clip_fields("clip")
+            expressive = reads_expression(self.studio.pipe)
+            with gr.Accordion("How it is played", open=False, visible=expressive, elem_id="expression"):
+                self.expression = expression_fields() if expressive else []
             with gr.Accordion("Seed and steps", open=False, elem_id="more"), gr.Row():
                 self.seed = gr.Number(0, label="Seed", info="same seed, same audio", elem_id="seed", min_width=120)
                 self.dice = gr.Button("Another seed", size="sm", elem_id="dice")
@@ -178,7 +181,8 @@ class GenerateTab:
     def fields(self) -> list[Any]:
         """The components whose values `order` takes, in its order."""
         head = [self.chords, self.key, self.bpm, self.meter, self.length, self.unit, self.ending]
-        return [*head, self.genre, self.prompt, self.seed, self.steps, *self.mix, self.style, self.style_share]
+        more = [*self.mix, self.style, self.style_share, *self.expression]
+        return [*head, self.genre, self.prompt, self.seed, self.steps, *more]
 
     def order(
         self,
@@ -197,13 +201,17 @@ class GenerateTab:
     ) -> Order:
         """What the fields ask for.
 
-        ``more``: a weight for each of the genres of the studio; then, where there is one, a clip and its share.
+        ``more``: a weight for each of the genres of the studio; then, where there is one, a clip and its share; then
+        loudness at the beginning and at the end, swing and density, where the adapter reads them.
         """
         genres = self.studio.genres
         weights = dict(zip(genres, more[: len(genres)], strict=True))
-        clip, share = more[len(genres) :] or (None, 1.0)
+        clip, share, *said = more[len(genres) :] or (None, 1.0)
+        first, last, swing, density = said or (None,) * 4
+        played = {"loudness": (first, last), "swing": swing, "density": density}
         style = None if genre == ANY else genre
         options = {"seed": seed, "steps": steps, "mix": weights, "ending": ending, **_length(length, unit)}
+        options |= played
         return Order(chords, key, bpm, meter, style, prompt, style=clip, style_share=share, **options)
 
     def begin(self) -> tuple[Any, ...]:
@@ -303,6 +311,20 @@ def clip_fields(elem_id: str) -> tuple[gr.File, gr.Slider]:
         elem_id=f"{elem_id}-share",
     )  # fmt: skip
     return clip, share
+
+
+def expression_fields() -> list[gr.Number]:
+    """Loudness at the beginning and at the end, swing and density; each may stay empty."""
+    with gr.Row():
+        return [
+            gr.Number(None, label=label, info=info, elem_id=elem_id, min_width=120)
+            for label, info, elem_id in (
+                ("Loudness first", "LUFS, such as -30; empty: as it comes", "loudness-first"),
+                ("Loudness last", "LUFS, such as -16", "loudness-last"),
+                ("Swing", "0.5 even to 0.7; 0.67 a shuffle", "swing"),
+                ("Density", "onsets a second, such as 8", "density"),
+            )
+        ]
 
 
 def _length(length: float, unit: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from musetune.live.few_steps import few_steps_of, load_few_steps
 from musetune.serve.errand import BEAT_S, Errand
 from musetune.serve.remote_pipeline import RemotePipeline
 from musetune.symbols import BPM_RANGE, GENRES, ChordSpan, LeadSheet
+from musetune.symbols.expression import Expression
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +58,9 @@ class Order:
         mix: A weight, 0…1, for each genre adapter.
         style: Path of a clip whose sound is meant beside the words; None: the words alone.
         style_share: How much of it, 0…1.
+        loudness: LUFS at the beginning and at the end; None: as it comes. One alone holds all the time.
+        swing: Place of the second half of a beat; None: as it comes.
+        density: Onsets a second; None: as it comes.
     """
 
     chords: str
@@ -73,6 +77,9 @@ class Order:
     ending: str = "stops"
     style: str | None = None
     style_share: float = 1.0
+    loudness: tuple[float | None, float | None] = (None, None)
+    swing: float | None = None
+    density: float | None = None
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
@@ -103,6 +110,19 @@ class Order:
         for name, weight in self.mix.items():
             check_number(f"Weight of {name}", weight, 0, 1)
         check_number("Share of the clip", self.style_share, 0, 1)
+        self._expression(1.0)
+
+    def expression(self) -> Expression | None:
+        """How it is to be played; None where nothing is said of that."""
+        if self._expression(1.0) == Expression():
+            return None
+        return self._expression(self.sheet().duration_s)
+
+    def _expression(self, seconds: float) -> Expression:
+        first, last = self.loudness
+        levels = [level for level in (first, last) if level is not None]
+        times = (0.0, seconds)[: len(levels)]
+        return Expression(tuple(zip(times, levels, strict=True)), note_density=self.density, swing=self.swing)
 
     def sheet(self) -> LeadSheet:
         """The lead sheet, repeated to the length. Raises ValueError that names what is wrong."""
@@ -243,6 +263,11 @@ def genres_of(pipe: MuseTunePipeline | RemotePipeline) -> list[str]:
     ]
 
 
+def reads_expression(pipe: MuseTunePipeline | RemotePipeline) -> bool:
+    """Whether the adapter can be told how music is played; a service's is not known here."""
+    return getattr(getattr(pipe, "adapter", None), "expression", None) is not None
+
+
 def style_options(style: str | None, share: float) -> dict[str, Any]:
     """What the pipeline is told of a clip whose sound is meant; nothing where there is none."""
     return {"style_audio": str(style), "style_strength": float(share)} if style else {}
@@ -348,6 +373,8 @@ def generate(
     if genres_of(pipe):
         pipe.set_adapter({name: weight for name, weight in order.mix.items() if weight > 0} or None)
     options = style_options(order.style, order.style_share)
+    if (said := order.expression()) is not None:
+        options["expression"] = said
     if order.is_circle():
         options["loop"] = True
     return pipe(

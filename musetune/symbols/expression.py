@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,18 @@ class Expression:
             raise ValueError("this expression has no loudness: give loudness_db=((0, -20), …)")
         seconds, levels = np.array(self.loudness_db).T
         return np.asarray(np.interp(np.asarray(times_s, float), seconds, levels))
+
+    def crop(self, start_s: float) -> Expression:
+        """What is said from `start_s` seconds on, which become time 0.
+
+        Example:
+            >>> Expression(loudness_db=((0, -20), (8, -8)), swing=0.6).crop(4).loudness_db
+            ((0.0, -14.0), (4.0, -8.0))
+        """
+        if not self.loudness_db or start_s == 0:
+            return self
+        later = tuple((time - start_s, level) for time, level in self.loudness_db if time > start_s)
+        return replace(self, loudness_db=((0.0, float(self.loudness_at([start_s])[0])), *later))
 
     def to_json(self) -> JsonObject:
         """The features that are said, as plain values.

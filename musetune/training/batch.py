@@ -11,7 +11,7 @@ from musetune.conditioning import MusicTokens
 from musetune.datasets.latent_dataset import LatentDataset, TextEmbedding
 from musetune.datasets.tokens import TokenTable
 from musetune.training.seeding import chance
-from musetune.training.tokens import crop, draw_crops, hide_spans, hide_streams
+from musetune.training.tokens import crop, draw_crops, hide_expression, hide_spans, hide_streams
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,12 @@ class Dropout:
     Attributes:
         text: Of the prompt, 0…1 as all of them.
         stream: Of each stream by itself.
-        condition: Of all streams together.
+        condition: Of all streams but expression together.
         span: Of a stretch of time of all streams.
         genre: Of the genre; None: as every stream.
         stem: Of each stem; None: as every stream.
         arrangement: Of all stems together.
+        expression: Of each feature of expression.
     """
 
     text: float = 0.15
@@ -35,6 +36,7 @@ class Dropout:
     genre: float | None = None
     stem: float | None = None
     arrangement: float = 0.0
+    expression: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def draw_batch(
         arrangement_dropout=dropout.arrangement,
     )
     tokens = hide_spans(tokens, generators, frame_s, dropout.span)
+    tokens = hide_expression(tokens, generators, dropout.expression)
     if weights is not None and bool((weights == 1).all()):
         weights = None  # the plain mean then, bit for bit
     return Batch([clip.id for clip in clips], latents, tokens, text, weights)

@@ -217,10 +217,12 @@ def choose_trained_parts(
     stem_hidden: int,
     stem_channels: int,
     new_stems: bool,
+    expression_hidden: int = 0,
+    expression_channels: int = 24,
 ) -> None:
     """Give what shall learn requires_grad.
 
-    On a frozen adapter a LoRA or the branch for stems alone, else all of the adapter.
+    On a frozen adapter a LoRA, the branch for stems or that for expression alone, else all of the adapter.
 
     Args:
         adapter: On its U-Net.
@@ -230,13 +232,23 @@ def choose_trained_parts(
         stem_hidden: Width of the branch for stems; 0: none.
         stem_channels: Channels of a new one's map.
         new_stems: Replace the branch that the adapter has.
+        expression_hidden: Width of the branch for expression; 0: none.
+        expression_channels: Channels of a new one's map.
 
     Raises:
-        ValueError: A frozen adapter with nothing, or two things, to learn.
+        ValueError: A frozen adapter with nothing, or several things, to learn.
     """
     unet = adapter.unet
-    if frozen and bool(rank) == bool(stem_hidden):
-        raise ValueError("theory_adapter is frozen: give rank=8 or so, or stem_hidden=128 or so")
+    if frozen and sum(map(bool, (rank, stem_hidden, expression_hidden))) != 1:
+        raise ValueError(
+            "theory_adapter is frozen: give rank=8 or so, or stem_hidden=128 or so, or expression_hidden=96 or so"
+        )
+    if expression_hidden:
+        expression = adapter.expression or adapter.add_expression(expression_hidden, expression_channels)
+        if frozen:
+            unet.requires_grad_(False)  # the theory adapter's LoRA too
+            expression.requires_grad_(True)
+            return
     if stem_hidden:
         if new_stems:
             adapter.stems = None

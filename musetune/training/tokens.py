@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from musetune.conditioning import SHEET_STREAMS, STEM_STREAMS, MusicConditioner, MusicTokens
+from musetune.conditioning import EXPRESSION, SHEET_STREAMS, STEM_STREAMS, MusicConditioner, MusicTokens
 from musetune.conditioning.stem_frames import HIDDEN
 from musetune.datasets.tokens import TokenTable
 from musetune.training.seeding import chance, integers
@@ -34,12 +34,16 @@ def zero_unseen_embeddings(conditioner: MusicConditioner, table: TokenTable) -> 
 def crop(tokens: MusicTokens, starts: Tensor, n_frames: int, frame_s: float) -> MusicTokens:
     """The tokens of `n_frames` frames from frame `starts` (B,) on; time 0 moves to the crop's start."""
     index = starts[:, None] + torch.arange(n_frames)
-    frames, stems = (x.gather(1, index[..., None].expand(-1, -1, x.shape[2])) for x in (tokens.frames, tokens.stems))
+    frames, stems, expression = (
+        x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
+        for x in (tokens.frames, tokens.stems, tokens.expression)
+    )
     times = tokens.event_times_s - (starts * frame_s)[:, None, None].to(tokens.event_times_s.dtype)
     seconds = n_frames * frame_s
     inside = (times[..., 0] < seconds) & (times[..., 1] > 0)
     mask = tokens.event_mask & inside
-    return replace(tokens, frames=frames, stems=stems, event_mask=mask, event_times_s=times.clamp(max=seconds))
+    times = times.clamp(max=seconds)
+    return replace(tokens, frames=frames, stems=stems, expression=expression, event_mask=mask, event_times_s=times)
 
 
 def hide_streams(
@@ -53,7 +57,8 @@ def hide_streams(
     arrangement_dropout: float = 0.0,
 ) -> MusicTokens:
     """Hide each stream with probability `stream_dropout` (the genre and each stem with their own, where given), all
-    stems together with `arrangement_dropout`, and everything with `condition_dropout`.
+    stems together with `arrangement_dropout`, and everything with `condition_dropout`; expression is left alone
+    (`hide_expression`).
     """
     nothing = chance(generators, condition_dropout)
     often = {"genre": genre_dropout} | dict.fromkeys(STEM_STREAMS, stem_dropout)
@@ -65,6 +70,21 @@ def hide_streams(
         alone = chance(generators, arrangement_dropout)
         present |= {name: present[name] & ~alone for name in STEM_STREAMS}
     return replace(tokens, present=present)
+
+
+def hide_expression(tokens: MusicTokens, generators: list[torch.Generator], dropout: float) -> MusicTokens:
+    """Hide each feature of expression with probability `dropout`, and all of it with half of that.
+
+    Nothing is drawn for rows that have none, so that a run without expression repeats bit for bit.
+    """
+    played, present = tokens.expression.clone(), tokens.present[EXPRESSION].clone()
+    for row in present.nonzero().flatten().tolist():
+        own = [generators[row]]
+        present[row] = ~chance(own, dropout / 2)[0]
+        for feature in range(played.shape[2]):
+            if bool(chance(own, dropout)[0]):
+                played[row, :, feature] = HIDDEN
+    return replace(tokens, expression=played, present=tokens.present | {EXPRESSION: present})
 
 
 def hide_spans(
@@ -86,6 +106,7 @@ def hide_spans(
         tokens,
         frames=tokens.frames.masked_fill(hidden[..., None], 0),
         stems=tokens.stems.masked_fill(hidden[..., None], HIDDEN),
+        expression=tokens.expression.masked_fill(hidden[..., None], HIDDEN),
         event_mask=tokens.event_mask & ~silent,
     )
 

@@ -63,10 +63,11 @@ def make_dataset(
     made_with: str = "0",
     played: bool = False,
     bars: list[list[float]] | None = None,
+    expression: dict[str, object] | None = None,
 ) -> Path:
     """n clips of 2.048 s with random latents, not a number in the poisoned ones; some said to be transposed copies.
 
-    With the players' notes where ``played``; each with these ``bars``.
+    With the players' notes where ``played``; each with these ``bars`` and this ``expression``.
     """
     g = torch.Generator().manual_seed(1)
 
@@ -97,6 +98,7 @@ def make_dataset(
                 genre=genre,
                 transpose=2 if i in transposed else 0,
                 bars=bars,
+                expression=expression,
             )
             writer.add([clip], latents, {"": text(1), prompt: text(2 + i % 3)})
     return folder

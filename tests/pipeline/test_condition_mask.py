@@ -205,4 +205,5 @@ def test_a_stretch_of_less_than_a_frame_asks_for_nothing_timed() -> None:
         "bass": False,
         "comping": False,
         "lead": False,
+        "expression": False,
     }

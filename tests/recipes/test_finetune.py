@@ -574,6 +574,20 @@ def test_a_stem_branch_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_pa
     )
 
 
+def test_a_branch_for_expression_trains_on_a_frozen_adapter(base: Path, data: Path, tmp_path: Path) -> None:
+    said = {"loudness_db": [[0, -30], [5, -10]], "swing": 0.6}
+    played = make_dataset(tmp_path / "played", 6, expression=said)
+    before = train_here(base, data, tmp_path / "before", "rank=2", "max_train_steps=2")
+    options = (f"theory_adapter={before}", "expression_hidden=16", "expression_channels=8", "max_train_steps=2")
+    adapter = train_here(base, played, tmp_path / "expression", *options)
+    old, new = (load_file(f / "diffusion_pytorch_model.safetensors") for f in (before, adapter))
+    assert {name.split(".")[0] for name in new.keys() - old.keys()} == {"expression"}
+    assert all(torch.equal(old[name], new[name]) for name in old)
+    assert new["expression.entry.out.weight"].abs().max() > 0
+    unsaid = train_here(base, data, tmp_path / "unsaid", *options)  # a data set without any
+    assert not load_file(unsaid / "diffusion_pytorch_model.safetensors")["expression.entry.out.weight"].any()
+
+
 def test_a_genre_without_clips_ends_in_one_line_that_says_what_there_is(base: Path, data: Path, tmp_path: Path) -> None:
     run = finetune(base, data, tmp_path / "out", "genre=folk")
     assert run.returncode == 1

@@ -28,14 +28,17 @@ from musetune.serve.work import (
     Order,
     Take,
     finish,
+    generate,
     genres_of,
     hand_over,
     listen,
     load,
     play,
+    reads_expression,
     stack,
 )
 from musetune.symbols.estimate import Estimate
+from musetune.symbols.expression import Expression
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +168,8 @@ def test_any_sheet_goes_through_page_and_files(tmp_path: Path, sheet: LeadSheet)
         ({"bars": 40}, "40 bars last 80 s at this tempo, and the page makes 2 to 60 s: 1 to 30 bars"),
         ({"ending": "loops"}, "a loop is a whole number of bars"),
         ({"ending": "explodes"}, "none of rings out, loops, stops"),
+        ({"swing": 2}, "swing=2 is outside of 0.4 to 0.8"),
+        ({"loudness": (-20, 5)}, "loudness_db=5.0 is outside of -70 to 0"),
     ],
 )
 def test_a_wrong_order_is_refused_before_anything_is_made(
@@ -253,3 +258,22 @@ def test_genre_adapters_are_stacked_silent_and_mixed_by_the_order(pipe: Any, tmp
     play(mixing, Order("I", seconds=2.0, steps=1), tmp_path)
     assert stacked.mixes[1:] == [{"jazz": 0.4}, None]
     assert genres_of(mixing) == ["blues", "jazz"]
+
+
+def test_how_it_is_played_reaches_the_pipeline() -> None:
+    heard: list[dict[str, Any]] = []
+    expressive = SimpleNamespace(expression=object())
+    recorder = type(
+        "Recorder",
+        (),
+        {"__call__": lambda _, *args, **options: heard.append(options), "adapters": {}, "adapter": expressive},
+    )()
+    plain = Order("I V", bpm=120, bars=2, ending="stops")
+    rising = replace(plain, loudness=(-30.0, -16.0), swing=0.62)
+    for order in (plain, rising, replace(plain, loudness=(None, -16.0), density=8.0)):
+        generate(recorder, order)
+    assert "expression" not in heard[0]
+    assert heard[1]["expression"] == Expression(((0, -30), (4, -16)), swing=0.62)
+    assert heard[2]["expression"] == Expression(((0, -16),), note_density=8.0)
+    assert reads_expression(recorder)
+    assert not reads_expression(SimpleNamespace(adapter=SimpleNamespace(expression=None)))  # type: ignore[arg-type]

@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from musetune.conditioning import EVENT_FIELDS, FRAME_FIELDS, STREAMS, MusicConditioner, MusicTokens, tokenize
+from musetune.conditioning import (
+    EVENT_FIELDS,
+    EXPRESSION,
+    FRAME_FIELDS,
+    STREAMS,
+    MusicConditioner,
+    MusicTokens,
+    tokenize,
+)
+from musetune.conditioning.stem_frames import HIDDEN
 from musetune.conditioning.tokens import METERS
 from musetune.datasets import Clip, DatasetInfo, DatasetWriter, LatentDataset, TextEmbedding
 from musetune.datasets import tokens as table_module
@@ -15,11 +24,13 @@ from musetune.datasets.tokens import load_tokens, tabulate
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.symbols import LeadSheet
 from musetune.symbols.arrangement import Arrangement
+from musetune.symbols.expression import Expression
 from musetune.training import Dropout, seeding
 from musetune.training.batch import draw_batch
 from musetune.training.tokens import (
     crop,
     draw_crops,
+    hide_expression,
     hide_spans,
     hide_streams,
     zero_unseen_embeddings,
@@ -117,10 +128,11 @@ def test_crop_is_what_the_cropped_sheet_would_say(i: int, start: int) -> None:
 def test_streams_are_hidden_as_often_as_asked() -> None:
     many = MusicTokens.stack([tokens_of(sheet(0), arrangement=orchestrate(sheet(0)).arrangement)] * 400)
     hidden = hide_streams(many, generators(400), stream_dropout=0.5, condition_dropout=0.2)
-    there = torch.stack([hidden.present[s] for s in STREAMS])
-    assert there.float().mean(1).tolist() == pytest.approx([0.8 * 0.5] * len(STREAMS), abs=0.08)
+    given = [s for s in STREAMS if s != EXPRESSION]
+    there = torch.stack([hidden.present[s] for s in given])
+    assert there.float().mean(1).tolist() == pytest.approx([0.8 * 0.5] * len(given), abs=0.08)
     nothing = (~there).all(0).float().mean().item()
-    assert nothing == pytest.approx(0.2 + 0.8 * 0.5 ** len(STREAMS), abs=0.07)
+    assert nothing == pytest.approx(0.2 + 0.8 * 0.5 ** len(given), abs=0.07)
     kept = hide_streams(many, generators(400), stream_dropout=0, condition_dropout=0)
     assert all(torch.equal(kept.present[s], many.present[s]) for s in STREAMS)
     stems = hide_streams(many, generators(400), stream_dropout=0, condition_dropout=0, stem_dropout=0.3).present
@@ -195,3 +207,36 @@ def test_what_no_clip_has_says_nothing() -> None:
     assert meters.tolist() == [True, *[False] * (len(METERS)), True]
     roots = net.get_parameter("fields.0.weight").abs().sum(1) > 0
     assert roots.nonzero().flatten().tolist() == [0, 7, 13]
+
+
+def expressive(n: int) -> MusicTokens:
+    how = Expression(((0, -30), (SECONDS, -10)), 8.0, 0.2, 0.6, 0.4)
+    one = tokenize(sheet(0), frame_s=FRAME_S, n_frames=ROWS * FRAMES, expression=how)
+    return MusicTokens.stack([one] * n)
+
+
+def test_features_of_expression_are_hidden_one_by_one_and_all_at_once() -> None:
+    hidden = hide_expression(expressive(400), generators(400), 0.4)
+    assert hidden.present[EXPRESSION].float().mean().item() == pytest.approx(0.8, abs=0.08)
+    said = (hidden.expression != HIDDEN).all(1).float().mean(0)
+    assert said.tolist() == pytest.approx([0.6] * 5, abs=0.09)
+    assert torch.equal(hide_expression(expressive(9), generators(9), 0.0).expression, expressive(9).expression)
+
+
+def test_without_expression_nothing_is_drawn() -> None:
+    """A run of before expression repeats bit for bit, whatever stands beside it in the batch."""
+    plain = tokens_of(sheet(0))
+    mixed, own = MusicTokens.stack([plain, expressive(1)]), generators(2)
+    before = [generator.get_state() for generator in own]
+    hide_expression(mixed, own, 0.5)
+    assert torch.equal(own[0].get_state(), before[0])
+    assert not torch.equal(own[1].get_state(), before[1])
+
+
+def test_a_crop_and_a_hidden_span_cut_expression_too() -> None:
+    whole = expressive(2)
+    cut = crop(whole, torch.tensor([0, 40]), 80, FRAME_S)
+    assert torch.equal(cut.expression[1], whole.expression[1, 40:120])
+    spans = hide_spans(whole, generators(2), FRAME_S, 1.0)
+    assert torch.equal(spans.expression == HIDDEN, (spans.stems == HIDDEN)[..., :5])
+    assert bool((spans.expression == HIDDEN).any())

@@ -33,5 +33,6 @@ class RenderingConfig:
     inversion_share: float = 0.15  # clips in which a third of the chords gets its third or fifth as bass
     free_share: float = 0.0  # clips whose players' notes are drawn at random instead of taken from patterns
     solo_share: float = 0.0  # clips in which one player is alone
+    expression_share: float = 0.0  # clips that are swung, thinned and faded otherwise than their genre's patterns
     seed: int = 0
     workers: int = 2

@@ -14,6 +14,7 @@ import numpy as np
 
 from musetune.audio import resample, save_audio, synthesize
 from musetune.datasets.rendering.excerpts import excerpt
+from musetune.datasets.rendering.expression import draw_gain, fade, vary
 from musetune.datasets.rendering.performance import perform
 from musetune.datasets.rendering.players import free, solo
 from musetune.datasets.rendering.settings import RenderingConfig
@@ -121,10 +122,15 @@ def render(index: int, cfg: RenderingConfig, songs: list[Path], out: Path) -> di
     for share, other in ((cfg.free_share, free), (cfg.solo_share, solo)):
         if share and rng.random() < share:  # no draw where there is no share: older renderings come out the same
             take = other(take, sheet, rng)
+    gain: tuple[tuple[float, float], ...] = ()
+    if cfg.expression_share and rng.random() < cfg.expression_share:
+        take = replace(take, arrangement=vary(take.arrangement, sheet, rng))
+        gain = draw_gain(cfg.seconds, rng)
     name = f"{index // 1000:03d}/{index:06d}.flac"
     if not (out / name).is_file():
         wave, rate = play(take.arrangement, sheet.genre or "pop", cfg, index)
-        part = save_audio(out / f"{name}.part", limit_peak(wave), rate, "flac")
+        wave = limit_peak(wave)
+        part = save_audio(out / f"{name}.part", fade(wave, rate, gain) if gain else wave, rate, "flac")
         part.rename(out / name)  # a file that is there is whole, wherever the run was stopped
     sheet = replace(sheet.crop(0.0, cfg.seconds), melody=())
     return {

@@ -20,6 +20,7 @@ from musetune.client.bodies import (
     VaryBody,
 )
 from musetune.symbols import LeadSheet
+from musetune.symbols.expression import Expression
 
 if TYPE_CHECKING:
     from musetune.pipeline import MuseTunePipeline
@@ -38,6 +39,7 @@ MUSIC_ONLY = (  # without a sheet the stock call refuses them
     "window_seconds",
     "follow",
     "follow_seconds",
+    "expression",
     "strength",
 )
 
@@ -120,6 +122,7 @@ def check_generation(body: GenerationBody, files: Collection[str], max_seconds: 
     check_intervals(guidance_interval=body.guidance_interval, music_guidance_interval=body.music_guidance_interval)
     if body.duration_seconds is not None:
         check_positive("duration_seconds", body.duration_seconds)
+    check_expression(body)
     has_notes = body.arrangement_job is not None or "arrangement" in files
     if body.arrange and has_notes:
         raise ValueError("arrange=true writes notes, and there are some already: leave one of them out")
@@ -143,6 +146,17 @@ def check_generation(body: GenerationBody, files: Collection[str], max_seconds: 
     check_length(seconds, max_seconds)
     steps = steps_of(body, music or body.duration_seconds is not None)
     return seconds * steps * body.num_waveforms_per_prompt * (STEM_PLAYERS if body.stems else 1)
+
+
+def check_expression(body: GenerationBody) -> None:
+    """Raise ValueError for an expression that is none, or that stems and loops cannot have."""
+    if body.expression is None:
+        return
+    said = Expression.from_json(body.expression)
+    if body.stems:
+        raise ValueError("stems=True plays one player after another, expression is of all together: leave one out")
+    if body.loop and len({level for _, level in said.loudness_db}) > 1:
+        raise ValueError("the loudness of a loop would jump at its seam: give expression one level, ((0, -20),)")
 
 
 def steps_of(body: SoundBody, music: bool = True, pipe: MuseTunePipeline | None = None) -> int:

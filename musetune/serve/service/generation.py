@@ -44,6 +44,7 @@ PASSED = (  # on to the pipeline as they come
     "window_seconds",
     "follow",
     "follow_seconds",
+    "expression",
     "strength",
     "max_new_tokens",
 )

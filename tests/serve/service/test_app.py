@@ -51,6 +51,12 @@ CLIP = {"harmonic_progression": "I V", "duration_seconds": 2}
         ("generations", {"adapters": {"jazz": 3}, **CLIP}, "'jazz' has the weight 3, which is outside 0–2"),
         ("generations", {"style_strength": 0.5, **CLIP}, "style_strength needs style_audio"),
         ("generations", {"lead_sheet": SHEET | {"junk": 1}}, "lead_sheet has no field 'junk'; its fields are beats_s"),
+        (
+            "generations",
+            {"harmonic_progression": "I", "expression": {"swing": 2}},
+            "swing=2.0 is outside of 0.4 to 0.8",
+        ),
+        ("generations", {"expression": {"swing": 0.6}}, "needs music"),
         ("generations", {"tempo": 3}, "tempo: Extra inputs are not permitted"),
         ("repaints", {"seconds": [[1, 2]]}, "say what to edit: source_job, or a file audio"),
         ("repaints", {"source_job": "0" * 32}, "say what to make anew"),

@@ -38,6 +38,7 @@ OTHERS = {
     "window_seconds": 1.0,
     "follow": ["chords"],
     "follow_seconds": (0.0, 1.0),
+    "expression": {"swing": 0.6},
     "strength": 0.5,
     "adapters": {"jazz": 0.5},
     "arrange": True,
