@@ -9,8 +9,8 @@ calibration error, Guo et al., ICML 2017, over ten bins), and for each `min_conf
 the share of these that are right; last the same of single chords, for the mark of an unsure chord.
 
 `--fit` learns the calibration anew from songs for tuning (POP909's numbers that end in 5, tens odd; the tunes and MIDI
-files between those that measure), all sets alike, and writes it to musetune/analysis/bar_confidence.json. Do so after
-training the analyser's networks, then run it again without.
+files between those that measure), all sets alike, played by the soundfonts and kits that training may hear, and writes
+it to musetune/analysis/bar_confidence.json. Do so after training the analyser's networks, then run it again without.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import numpy as np
 from listening_sets import ListeningSet, all_sets, choose
 from reliability import chord_beliefs, reliability_text
 from scipy.optimize import minimize
+from songs import training_sounds
 from tqdm import tqdm
 
 from musetune.analysis import analyze
@@ -182,9 +183,14 @@ def kept(bars: dict[str, np.ndarray]) -> str:
     return "\n".join(lines)
 
 
-def with_chords(args: argparse.Namespace, odd: bool = False) -> list[ListeningSet]:
-    """The sets of analysis.py that have a truth of their chords."""
-    return [some for some in all_sets(args, odd) if not some.bars_only]
+def sets_of(args: argparse.Namespace) -> list[ListeningSet]:
+    """The sets with a truth of their chords that measure; for --fit the others, by every sound of training."""
+    if not args.fit:
+        sets = [choose(all_sets(args), args.sets)]
+    else:
+        sounds = training_sounds(args.materials)
+        sets = [choose(all_sets(args, odd=True, sound=sound), args.sets) for sound in sounds]
+    return [some for chosen in sets for some in chosen if not some.bars_only]
 
 
 def main() -> None:
@@ -204,12 +210,12 @@ def main() -> None:
 
     torch.set_num_threads(1)
     if args.fit:
-        bars, _ = collect(choose(with_chords(args, odd=True), args.sets))
+        bars, _ = collect(sets_of(args))
         counts = {name: len(rows) for name, rows in bars.items()}
         CALIBRATION.write_text(json.dumps({"weights": fit(bars), "bars": counts}, indent=1) + "\n")
         print(f"wrote {CALIBRATION} from {counts} bars")
         return
-    bars, chords = collect(choose(with_chords(args), args.sets))
+    bars, chords = collect(sets_of(args))
     for name, rows in bars.items():
         right = column(rows, "chords") * column(rows, "beats")
         beliefs = [(float(sure), float(so), 1.0) for sure, so in zip(column(rows, "confidence"), right, strict=True)]

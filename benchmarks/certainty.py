@@ -33,13 +33,12 @@ from bar_confidence import as_estimate
 from listening_sets import ListeningSet, all_sets, choose
 from reliability import chord_beliefs, judged, reliability
 from scipy.optimize import minimize
-from songs import HeldOutSound
+from songs import training_sounds
 from tqdm import tqdm
 
 from musetune.analysis import analyze
 from musetune.analysis.certainty import FILE, Calibration, Certainty, certainty, log_odds, uncalibrated
 from musetune.audio.source import RATE
-from musetune.datasets.materials import select
 
 QUANTITIES = ("chord", "tempo", "meter", "key")
 FITTED = "pop-fluid,mma-fluid,bands,others,mp3,recast"
@@ -164,18 +163,6 @@ def meters_stated(rows: Sequence[Statement], numbers: Certainty) -> str:
         f"meters of unknown timbre: {stated.sum()} of {len(some)} stated (from {numbers.meter_stated_from:g}), "
         f"{int(right[stated].sum())} of these right; of the others {int(right[~stated].sum())}"
     )
-
-
-def training_sounds(materials: Path) -> list[HeldOutSound]:
-    """Soundfonts that training may hear, each with a kit in turn.
-
-    Raises:
-        SystemExit: There is none.
-    """
-    fonts, kits = select(materials, "soundfont"), select(materials, "kit")
-    if not fonts:
-        raise SystemExit(f"no soundfont in {materials}: run recipes/analyzer/materials.py cache={materials}")
-    return [HeldOutSound(font, kits[n % len(kits)] if kits else None) for n, font in enumerate(fonts)]
 
 
 def sets_of(args: argparse.Namespace) -> list[ListeningSet]:

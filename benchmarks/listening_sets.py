@@ -82,7 +82,8 @@ def all_sets(args: argparse.Namespace, odd: bool = False, sound: HeldOutSound | 
         return ((song, wave, 1.0) for song, wave in recordings(args.materials, args.seconds))
 
     pop_truth, chart = (ANNOTATED, ANNOTATED), ("and all are the chart that is played", "by construction")
-    rule, cut = "by half bars from the notes", "by POP909's authors, bars then cut by rule"
+    rule = "by half bars from the notes, by the rule that labels training MIDI too"
+    cut = "by POP909's authors, bars then cut by rule"
     return [
         ListeningSet("pop-fluid", True, *pop_truth, lambda: pop(args.fluid)),
         ListeningSet("pop-timgm", False, *pop_truth, lambda: pop(timgm6mb())),

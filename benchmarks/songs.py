@@ -28,7 +28,7 @@ from musetune.datasets.corpus import AnnotatedSong, at_tempo, in_meter, load_pop
 from musetune.datasets.drum_kits import load_kit, play_kit
 from musetune.datasets.effects.media import mp3_quality, through_codec
 from musetune.datasets.half_bars import label_half_bars
-from musetune.datasets.materials import HELD_OUT_SOUNDFONT, MATERIALS, find_held_out
+from musetune.datasets.materials import HELD_OUT_SOUNDFONT, MATERIALS, find_held_out, select
 from musetune.datasets.midi_songs import CERTAIN, load_midi_song, split_midi
 from musetune.symbols import Chord, LeadSheet
 
@@ -108,6 +108,18 @@ class HeldOutSound:
         if mp3_kbit is not None:
             wave = through_codec(wave, STUDIO_RATE, "mp3", mp3_quality(mp3_kbit, STUDIO_RATE))
         return resample(wave.mean(axis=0), STUDIO_RATE, RATE)
+
+
+def training_sounds(materials: Path) -> list[HeldOutSound]:
+    """Soundfonts that training may hear, each with a kit in turn.
+
+    Raises:
+        SystemExit: There is none.
+    """
+    fonts, kits = select(materials, "soundfont"), select(materials, "kit")
+    if not fonts:
+        raise SystemExit(f"no soundfont in {materials}: run recipes/analyzer/materials.py cache={materials}")
+    return [HeldOutSound(font, kits[n % len(kits)] if kits else None) for n, font in enumerate(fonts)]
 
 
 def with_bands(songs: Iterator[AnnotatedSong]) -> Iterator[AnnotatedSong]:

@@ -57,15 +57,15 @@ class Recordings:
         if not ends[-1]:
             raise ValueError(f"no file lasts {samples * FACTOR / RATE:.2f} s: give longer ones, or shorter crops")
         drawn = [int(number) % int(ends[-1]) for number in numbers]
-        files = np.searchsorted(ends, drawn, side="right")
-        places = [self.starts[i] + at - int(ends[i] - rooms[i]) for i, at in zip(files, drawn, strict=True)]
+        files = [int(np.searchsorted(ends, at, side="right")) for at in drawn]
+        places = [self.starts[i] + int(at - ends[i] + rooms[i]) for i, at in zip(files, drawn, strict=True)]
         mono = np.stack([self.mono[at : at + samples] for at in places]).astype(np.float32) / 32768
         cuts = [self.stereo[FACTOR * at : FACTOR * (at + samples)].T for at in places]
         return torch.from_numpy(mono), torch.from_numpy(np.stack(cuts).astype(np.float32) / 32768)
 
     def _places_of_files(self, samples: int) -> np.ndarray:
         """How many crops begin in each file."""
-        return np.maximum(np.diff([*self.starts, len(self.mono)]) - samples + 1, 0)
+        return np.maximum(np.diff(np.array([*self.starts, len(self.mono)])) - samples + 1, 0)
 
 
 def read_recordings(folder: Path) -> Recordings:

@@ -21,8 +21,8 @@ from musetune.suites.candidates import (
     draw_candidates,
     load_policy,
     plan_candidate_requests,
-    prefer,
 )
+from musetune.suites.choosing import prefer
 
 DEVELOPMENT = 900_000  # seeds from here on plan the development sheets; rounds draw from below
 ROUND = 10_000  # requests of a round have seeds of their own

@@ -38,9 +38,9 @@ from musetune.suites.candidates import (
     draw_candidates,
     load_policy,
     plan_candidate_requests,
-    prefer,
     score_again,
 )
+from musetune.suites.choosing import prefer
 from musetune.suites.pairs import weights_of
 from musetune.training.config import command_line, read, run_command
 from musetune.training.preference_checks import check_choice

@@ -207,7 +207,10 @@ def tune(config: Config) -> Path:
         folder = out / f"round-{number}"
         player.free()  # a second base has no room beside the one that learns
         train(config, accelerator, folder_of(start), folder, sets, steps_before=(number - 1) * config.max_train_steps)
-        return hear_policy(accelerator, player, folder, folder)
+        figures = hear_policy(accelerator, player, folder, folder)
+        if figures is not None:
+            accelerator.log({"development reward": figures.mean_reward}, number * config.max_train_steps)
+        return figures
 
     outcome = run_rounds(
         config.rounds,
@@ -224,7 +227,7 @@ def tune(config: Config) -> Path:
         finish(config, outcome, before)
     accelerator.wait_for_everyone()
     accelerator.end_training()
-    return out / "adapter"
+    return out / "adapter" if (out / "adapter").is_dir() else Path(find_adapter(config.adapter))
 
 
 def train(
@@ -335,7 +338,8 @@ def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: l
 
 def finish(config: Config, outcome: RoundsOutcome, before: PolicyFigures | None) -> None:
     """Write adapter/ and report.json: with development sheets by the judges' verdict, else what was trained."""
-    out, settings, judged = Path(config.output_dir), settings_of(config), out_round(config, outcome)
+    out, settings = Path(config.output_dir), settings_of(config)
+    judged = out / f"round-{outcome.to_judge}"
     if before is None:
         replace_folder(judged / "adapter", out / "adapter")
         print("no development sheets: nobody has compared this adapter with the one before")
@@ -345,11 +349,6 @@ def finish(config: Config, outcome: RoundsOutcome, before: PolicyFigures | None)
     hearing = Hearing(settings.development, seeds, seeds[: config.judged_seeds], stranger, config.soundfont)
     figures, old = (before, read_figures(judged)), Path(find_adapter(config.adapter))
     keep_better_adapter(out, old, figures, outcome, hearing, limits(config), stacked=config.rank > 0)
-
-
-def out_round(config: Config, outcome: RoundsOutcome) -> Path:
-    """Folder of the round that is to be judged."""
-    return Path(config.output_dir) / f"round-{outcome.to_judge}"
 
 
 def settings_of(config: Config) -> PolicySettings:

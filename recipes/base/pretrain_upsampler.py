@@ -111,7 +111,7 @@ def main() -> None:
 def temper(network: StereoUpsampler, folder: Path, clips: int) -> None:
     """Scale each band's level difference by how far it can be believed on recordings of a folder; say so."""
     recordings = read_recordings(folder)
-    samples = min(10 * 16000, int(np.diff([*recordings.starts, len(recordings.mono)]).max())) // 128 * 128
+    samples = min(10 * 16000, int(np.diff(np.array([*recordings.starts, len(recordings.mono)])).max())) // 128 * 128
     places = np.linspace(0, recordings.count_places(samples) - 1, clips).astype(np.int64)
     mono, stereo = recordings.crops(places, samples)
     factors, errors = fit_tilt(network, mono.to(network.device), stereo.to(network.device))

@@ -62,6 +62,14 @@ def test_a_folder_is_decoded_once_and_stays_aligned(folder: Path, capsys: pytest
     assert np.corrcoef(low[0, middle], mono[0, middle])[0, 1] > 0.95
 
 
+def test_a_file_that_changed_is_decoded_again(folder: Path) -> None:
+    assert read_recordings(folder).mono[: 6 * 16000].any()
+    save_audio(folder / "a.flac", np.zeros((2, 6 * 48000)), 48000)  # the same name
+    again = read_recordings(folder).mono
+    assert not again[: 6 * 16000].any()
+    assert again[6 * 16000 :].any()
+
+
 def test_a_folder_without_stereo_is_refused(tmp_path: Path) -> None:
     save_audio(tmp_path / "mono.wav", np.zeros(480000), 48000)
     with pytest.raises(ValueError, match="less than 10 s of stereo audio"):

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from musetune.analysis.listening.divisions import TRIPLE_BIAS, accent_ratio, triple_ratio
 from musetune.analysis.listening.vocabulary import BEATS, METERS
 
 POINTER_FPS = 100
@@ -23,14 +24,13 @@ TEMPO_REACH = 4  # how many steps of the tempo grid it may move at one beat
 BEAT_SHARE = 16  # the first sixteenth of a beat is where its onset is expected
 METER_MARGIN = 5.0  # meters that the network holds this many nats less likely than the best are not tried
 METER_WEIGHT = 2.0  # nats a second that a nat of the network's mean opinion is worth against the pointer's likelihood
-TRIPLE_WEIGHT = (
-    6.0  # nats a second for 6/8 that an e-fold of onsets on thirds of the beat over those on halves is worth
-)
-TRIPLE_BIAS = 1.8  # log ratio of onsets on thirds to those on halves, negated, from which thirds speak for 6/8
-FAINT_ONSET = 0.03  # standard deviations of onset strength, added so that silence between beats speaks for nothing
+THIRDS_WEIGHT = 6.0  # nats a second for 6/8 that an e-fold of onsets on thirds over halves of its beats is worth
+THIRDS_AGAINST_QUARTERS = 4.0  # the same against 4/4, where thirds of its own beats sound
+ACCENT_GATE = 2.0  # with which power of `accent_ratio` thirds count less where the bar is struck as 3/4 is
 METER_ODDS = (0.0, 0.36)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
 ALTERNATION = 2.5  # where every second beat's activation is this many times the others', only those are beats
 FLOOR = 1e-4  # of an activation
+TRIED = ("3/4", "4/4", "6/8")  # even where the network holds them unlikely
 NONE = 127  # no beat before
 FASTER = {"7/8": 1.6, "6/8": 0.7}  # the beats of these are eighths and dotted quarters
 
@@ -51,23 +51,23 @@ def point(
     meters: np.ndarray,
     bpm_range: tuple[float, float],
     hinted: bool = False,
-    strength: np.ndarray | None = None,
+    onsets: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> BarTrack:
     """The likeliest beats, bars and meter.
 
-    A meter's score is the pointer's log-likelihood, what the network thinks of the meter, and of 6/8, whose beats alone
-    have three parts, whether onsets divide them so; the latter two count by the second, as the former does.
+    A meter's score is the pointer's log-likelihood, what the network thinks of the meter, and whether onsets divide
+    beats and bars as it does (`division_score`); all count by the second.
 
     Args:
         activation: (frames, 2) probabilities of beat and bar line at POINTER_FPS.
         meters: (METERS,) log-probabilities of the network.
         bpm_range: Tempi that are looked for, in quarters (see FASTER) unless `hinted`.
         hinted: Whether the range is of beats, whatever they are.
-        strength: (frames,) onset strength at POINTER_FPS in standard deviations; None: how beats are divided is not
-            looked at.
+        onsets: Onset strength at POINTER_FPS in standard deviations, (frames,) of the whole and (frames, 3) of low,
+            middle and high register; None: how beats and bars are divided is not looked at.
     """
     opinion = dict(zip(METERS, np.maximum(meters - meters.max(), -METER_MARGIN).tolist(), strict=True))
-    likely = [name for name in METERS if opinion[name] > -METER_MARGIN or (name == "6/8" and strength is not None)]
+    likely = [name for name in METERS if opinion[name] > -METER_MARGIN or (onsets is not None and name in TRIED)]
     seconds = len(activation) / POINTER_FPS
     runs, scores = {}, {}
     for name in likely:
@@ -76,12 +76,16 @@ def point(
         lengths = np.unique(np.geomspace(shortest, longest, N_TEMPI).round().astype(int))
         likelihood, *runs[name] = _along(_BarPointer(lengths, BEATS[name]), activation)
         scores[name] = likelihood / seconds + METER_WEIGHT * opinion[name]
-        if name == "6/8" and strength is not None:
-            scores[name] += TRIPLE_WEIGHT * (triple_ratio(strength, runs[name][0]) + TRIPLE_BIAS)
+        if onsets is not None and len(runs[name][0]):
+            frames, position = runs[name]
+            scores[name] += division_score(name, *onsets, frames, int((-position[0]) % BEATS[name]))
     best = max(scores, key=lambda name: scores[name])
     frames, position = runs[best]
     slowest = 60 * POINTER_FPS / bpm_range[0] / FASTER.get(best, 1.0)
-    if not hinted and alternation(activation, frames) > ALTERNATION and 2 * np.median(np.diff(frames)) <= slowest:
+    uneven = (
+        not hinted and BEATS[best] > 2 and alternation(activation, frames) > ALTERNATION
+    )  # of two one is a bar line
+    if uneven and 2 * np.median(np.diff(frames)) <= slowest:
         lengths = np.median(np.diff(frames)) * np.geomspace(1.6, 2.5, N_TEMPI // 2)
         twice = _BarPointer(np.unique(np.minimum(lengths, slowest).round().astype(int)), BEATS[best])
         _, frames, position = _along(twice, activation)
@@ -110,38 +114,25 @@ def alternation(activation: np.ndarray, beats: np.ndarray) -> float:
     return max(ratio, 1 / ratio)
 
 
-def triple_ratio(strength: np.ndarray, beats: np.ndarray) -> float:
-    """How much stronger onsets are on the thirds of the beats than on their halves.
+def division_score(name: str, strength: np.ndarray, bands: np.ndarray, beats: np.ndarray, first: int) -> float:
+    """Nats a second by which onsets speak for a meter: how its beats are divided, and its bars accented.
 
-    Of the thirds the weakest counts, of the first and the second of every odd and of every even beat: swing has the
-    second alone, and a bar of 3/4 taken for two beats has one third in each of them.
+    Thirds of its beats speak for 6/8, unless the accents are those of 3/4, and against 4/4; of other meters nothing.
 
     Args:
-        strength: (frames,) onset strength in standard deviations.
-        beats: (n,) frames at which beats begin.
-
-    Returns:
-        A natural logarithm, about −3…3; −TRIPLE_BIAS, which speaks for nothing, for fewer than four beats and where
-        nothing sounds between them.
-
-    Example:
-        >>> strength = np.zeros(400)
-        >>> strength[::20] = 3.0
-        >>> triple_ratio(strength, np.arange(0, 400, 60)) > 2 > -2 > triple_ratio(strength, np.arange(0, 400, 40))
-        True
+        name: The meter.
+        strength: (frames,) onset strength at POINTER_FPS in standard deviations.
+        bands: (frames, 3) of low, middle and high register.
+        beats: (n,) frames at which the beats of the meter begin.
+        first: Index of the first that opens a bar.
     """
-    if len(beats) < 4:
-        return -TRIPLE_BIAS
-    near = np.lib.stride_tricks.sliding_window_view(np.pad(strength, 3), 7).max(axis=1)
-    number = np.arange(len(beats))
-
-    def strengths_at(part: float) -> np.ndarray:
-        frames = np.interp(number[:-1] + part, number, beats).round().astype(int)
-        return near[np.minimum(frames, len(near) - 1)]
-
-    first, second, half = (strengths_at(part) for part in (1 / 3, 2 / 3, 1 / 2))
-    thirds = min(float(some[parity::2].mean()) for some in (first, second) for parity in (0, 1))
-    return float(np.log((thirds + FAINT_ONSET) / (float(half.mean()) + FAINT_ONSET * np.exp(TRIPLE_BIAS))))
+    if name not in ("4/4", "6/8"):
+        return 0.0
+    thirds = triple_ratio(strength, beats) + TRIPLE_BIAS
+    if name == "4/4":
+        return -THIRDS_AGAINST_QUARTERS * max(thirds, 0.0)
+    accents = min(1.0, float(np.exp(ACCENT_GATE * accent_ratio(bands, beats, first)))) if thirds > 0 else 1.0
+    return THIRDS_WEIGHT * thirds * accents
 
 
 def _along(pointer: _BarPointer, activation: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from musetune.analysis.listening.bars import POINTER_FPS, point
+from musetune.analysis.listening.divisions import TRIPLE_BIAS, triple_ratio
 from musetune.analysis.listening.features import FPS
 from musetune.analysis.listening.network_inputs import FEATURE_FPS, beat_features
 from musetune.analysis.listening.onsets import n_onsets, onset_strengths
@@ -19,6 +20,10 @@ from musetune.symbols import Meter
 BPM_RANGE = (48.0, 215.0)
 CHANGE_WEIGHT = 6.0  # nats that a complete change of chord speaks for a bar line, tuned on songs outside the benchmark
 TEMPO_ODDS = (2.2, -0.8)  # log-odds that the tempo is right: 2.2 · mean activation on the beats + 0.8, on those songs
+KNOWN_THIRDS_WEIGHT = (
+    4.0  # log-odds of 6/8 that an e-fold of onsets on thirds of known beats over their halves is worth
+)
+KNOWN_ODDS = (0.93, 0.28)  # log-odds that the meter of known beats is right: a constant, and a factor on its lead
 STAY = 2.0  # nats for what the pointer found
 HINT_WIDTH = 1.4  # a hint settles the octave alone; below 1.5, at which 6/8 in dotted quarters would be heard as 3/4
 SHORTEST_S = 1.5
@@ -65,7 +70,7 @@ def track_beats(levels: np.ndarray, notes: NoteSalience, *, tempo_hint: float | 
         return None
     activation, meters = _network_output(levels, notes)
     span = BPM_RANGE if tempo_hint is None else (tempo_hint / HINT_WIDTH, tempo_hint * HINT_WIDTH)
-    bars = point(activation, meters, span, hinted=tempo_hint is not None, strength=strength)
+    bars = point(activation, meters, span, hinted=tempo_hint is not None, onsets=(strength, bands))
     if len(bars.beats) < 3:
         return None
     times, added = cover(_refine(strength, bars.beats) / FPS, *sounding_range(levels))
@@ -80,21 +85,27 @@ def track_beats(levels: np.ndarray, notes: NoteSalience, *, tempo_hint: float | 
 
 
 def beats_at(times_s: np.ndarray, levels: np.ndarray, notes: NoteSalience) -> BeatTrack:
-    """Beats that are known: only meter and bar lines are looked for, by the mean log-odds of the network at each phase
-    and what it thinks of each meter.
+    """Beats that are known: only meter and bar lines are looked for, by the mean log-odds of the network at each phase,
+    what it thinks of each meter, and for 6/8 whether onsets divide the beats in three.
     """
     activation, meters = _network_output(levels, notes)
     odds = bar_odds(activation, times_s)
+    strength, bands = onset_strengths(levels)
+    frames = np.minimum((times_s * FPS).round().astype(int), len(strength) - 1)
+    thirds = {"6/8": KNOWN_THIRDS_WEIGHT * (triple_ratio(strength, frames) + TRIPLE_BIAS)}
     scores = {
-        (name, first): odds[first :: BEATS[name]].mean() - odds.mean() + meters[METERS.index(name)]
+        (name, first): odds[first :: BEATS[name]].mean()
+        - odds.mean()
+        + meters[METERS.index(name)]
+        + thirds.get(name, 0)
         for name in METERS
         for first in range(min(BEATS[name], len(odds)))
     }
     name, first = max(scores, key=lambda option: scores[option])
     other = max(score for option, score in scores.items() if option[0] != name)
-    sure = float(1 / (1 + np.exp(other - scores[name, first])))
+    sure = float(1 / (1 + np.exp(-KNOWN_ODDS[0] - KNOWN_ODDS[1] * (scores[name, first] - other))))
     meter = Meter.parse(name)
-    return BeatTrack(times_s, tempo(times_s), 1.0, meter, first, sure, odds, *onset_strengths(levels))
+    return BeatTrack(times_s, tempo(times_s), 1.0, meter, first, sure, odds, strength, bands)
 
 
 def bar_odds(activation: np.ndarray, times_s: np.ndarray) -> np.ndarray:

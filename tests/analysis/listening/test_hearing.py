@@ -9,7 +9,8 @@ from made_sounds import SR, song
 
 from musetune.analysis import analyze, hear
 from musetune.analysis.listening.bars import point
-from musetune.analysis.listening.features import extract
+from musetune.analysis.listening.beats import beats_at
+from musetune.analysis.listening.features import N_MELS, extract
 from musetune.analysis.listening.onsets import n_onsets
 from musetune.analysis.listening.spectrum import LOWEST_NOTE, NoteSalience, salience
 from musetune.analysis.listening.vocabulary import METERS
@@ -165,9 +166,51 @@ def test_how_beats_are_divided_tells_six_eighths_from_two_quarters(parts: int, m
     activation[beats[::2]] = 0.9
     strength[np.arange(30, 2400, 60 // parts)] = 3.0
     opinion = np.log([0.4, 0.05, 0.1, 0.025, 0.4, 0.025])
-    bars = point(activation, opinion, (50, 215), strength=strength)
+    bars = point(activation, opinion, (50, 215), onsets=(strength, np.zeros((2400, 3))))
     assert bars.meter == meter
     assert bars.confidence > 0.5
+
+
+@pytest.mark.parametrize(("accents", "meter"), [((0, 3), "6/8"), ((0, 2, 4), "3/4")])
+def test_accents_tell_two_threes_from_three_twos(accents: tuple[int, ...], meter: str) -> None:
+    """The same six eighths sound in every bar, the network hears the same of all, and only accents differ."""
+    activation, strength, bands = np.full((2400, 2), 0.02), np.zeros(2400), np.zeros((2400, 3))
+    for eighth in range(6):
+        at = np.arange(30 + 20 * eighth, 2400, 120)
+        strength[at] = 3.0
+        bands[at, :2] = 3.0 if eighth in accents else 0.5
+        activation[at, 0] = {0: 0.9, 2: 0.8, 3: 0.2, 4: 0.8}.get(eighth, 0.02)
+    activation[30::120] = 0.9
+    opinion = np.log([0.05, 0.4, 0.05, 0.05, 0.4, 0.05])
+    assert point(activation, opinion, (50, 215), onsets=(strength, bands)).meter == meter
+
+
+def test_every_second_dotted_quarter_is_a_bar_line_and_no_half_of_a_beat() -> None:
+    activation = np.full((2400, 2), 0.02)
+    beats = np.arange(30, 2400, 60)
+    activation[beats, 0] = np.where(np.arange(len(beats)) % 2, 0.25, 0.9)
+    activation[beats[::2], 1] = 0.9
+    found = point(activation, np.log([0.02, 0.02, 0.02, 0.02, 0.9, 0.02]), (50, 215))
+    assert (found.meter, found.first) == ("6/8", 0)
+    assert np.median(np.diff(found.beats)) == pytest.approx(60, abs=1)
+
+
+@pytest.mark.parametrize(("parts", "meter"), [(3, "6/8"), (2, "2/4")])
+def test_known_beats_are_two_dotted_quarters_where_thirds_sound(
+    parts: int, meter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opinion = np.log([0.45, 0.05, 0.1, 0.025, 0.35, 0.025])
+    levels = np.zeros((2400, N_MELS), np.float32)
+    for onset in range(30, 2400, 60 // parts):
+        levels[onset : onset + 5] = np.linspace(1.0, 0.2, 5)[:, None]
+    activation = np.full((2400, 2), 0.02)
+    activation[30::120] = 0.9  # every second beat opens a bar
+    monkeypatch.setattr("musetune.analysis.listening.beats._network_output", lambda *_: (activation, opinion))
+    track = beats_at(
+        np.arange(0.3, 23.9, 0.6), levels, NoteSalience(*[np.zeros((0, 0))] * 2, np.zeros(0), np.zeros(0), 0)
+    )
+    assert (str(track.meter), track.first) == (meter, 0)
+    assert 0.5 < track.meter_confidence < 1
 
 
 def test_one_loud_click_does_not_hide_the_onsets() -> None:
