@@ -1,8 +1,8 @@
 """``torch.compile`` of the networks of a call, once for any length, sheet and mix of adapters.
 
-The U-Net is compiled whole. Vocoder and upsampler are synthesisers around a chain of equal blocks: the blocks are
-compiled, one graph for all of them, and complex spectra and seeded noise, which compilers do not take, stay as they
-are. A vocoder without such blocks, AudioLDM 2's HiFi-GAN, is compiled whole.
+The U-Net is compiled whole. nano's vocoder and the upsampler are synthesisers around a learnt chain of blocks: that is
+compiled, and complex spectra and seeded noise, which compilers do not take, stay as they are. AudioLDM 2's HiFi-GAN is
+compiled whole.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 
 import torch
 from torch import nn
-
-from musetune.models.nano.vocoder import ConvNeXtBlock
 
 PARTS = ("unet", "vocoder", "upsampler")  # what can be compiled
 Backend = str | Callable[..., Any]
@@ -42,25 +40,34 @@ def compile_unet(pipe: Any, backend: Backend = "inductor") -> None:
             pipe("music", audio_length_in_s=seconds, generator=generator, **options)
 
 
-def compile_sound(network: nn.Module, backend: Backend = "inductor") -> None:
-    """Compile a vocoder or an upsampler for sound of any length; at its next use.
+@torch.no_grad()
+def compile_sound(network: nn.Module, use: Callable[[], object], backend: Backend = "inductor") -> None:
+    """Compile a vocoder or an upsampler for sound of any length, now.
 
     Args:
-        network: its ConvNeXt blocks are compiled; where it has none, all of it.
+        network: its learnt chain of blocks is compiled; where it has none apart, all of it.
+        use: calls that use the network, of little sound and of much: on processors convolutions of less than 20 000
+            numbers are others. Sizes that are equal in them by chance are not taken for one.
         backend: of ``torch.compile``.
     """
-    for module in _compiled_modules(network):
-        module.compile(dynamic=True, backend=backend)
+    if (name := _chain_of(network)) is None:
+        network.compile(dynamic=True, backend=backend)
+    else:
+        setattr(network, name, torch.compile(getattr(network, name), dynamic=True, backend=backend))
+    with torch.fx.experimental._config.patch(use_duck_shape=False):  # type: ignore[attr-defined]  # made at run time
+        use()
 
 
 def uncompile(network: nn.Module) -> None:
     """Give a network back as it was before it was compiled."""
-    for module in (network, *_compiled_modules(network)):
-        module._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
+    network._compiled_call_impl = None  # what nn.Module.compile sets; there is no public way back
+    if (name := _chain_of(network)) is not None:
+        vars(network).pop(name, None)  # the class's own method is seen again
 
 
-def _compiled_modules(network: nn.Module) -> list[nn.Module]:
-    return [module for module in network.modules() if isinstance(module, ConvNeXtBlock)] or [network]
+def _chain_of(network: nn.Module) -> str | None:
+    """Return the name of the method that is a synthesiser's learnt chain, None where it has none apart."""
+    return next((name for name in ("features", "_features") if hasattr(type(network), name)), None)
 
 
 def why_not_compile(pipe: Any) -> str | None:

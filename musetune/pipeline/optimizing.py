@@ -18,6 +18,7 @@ from musetune.pipeline.compiling import compile_sound, compile_unet, parts_of, u
 if TYPE_CHECKING:
     from musetune.pipeline.exported_unet import ExportedUNet
 
+LITTLE = 8  # latent rows of a short sound
 GAIN = 1.1  # what changes the sound a little, or takes a minute to compile, has to be so much faster
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -60,8 +61,10 @@ def optimize(
     parts = parts_of(compile)
     pipe.adapter_manager.check_changeable()
     found = Optimization(pipe.unet.dtype)
-    pipe.load_engine(None)
-    exported = {} if engines is None else _load_engines(pipe, found, engines, threads, half)
+    exported: dict[str, ExportedUNet] = {}
+    if engines is not None:
+        pipe.load_engine(None)
+        exported = _load_engines(pipe, found, engines, threads, half)
     rows = next((one.layout["rows"] for one in exported.values()), None)
     step = guided_step(pipe, rows)
     best = found.seconds[name_of(pipe.unet.dtype)] = seconds_of(step)
@@ -90,8 +93,9 @@ def _load_engines(
     from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, is_installed
 
     exported: dict[str, ExportedUNet] = {}
-    if half is True:
-        found.reasons.append("engines were not tried: they compute in float32, and half=True was asked for")
+    if half is True or pipe.adapter is None:
+        why = "they compute in float32, and half=True was asked for" if half else "there is no theory adapter"
+        found.reasons.append(f"engines were not tried: {why}")
         return exported
     for name in ENGINES:
         if not is_installed(name):
@@ -147,7 +151,9 @@ def _try_compiling(pipe: Any, found: Optimization, part: str, step: Callable[[],
         step = sound_step(pipe, part)
         best = found.seconds[part] = seconds_of(step)
     try:
-        compile_unet(pipe) if part == "unet" else compile_sound(network)
+        compile_unet(pipe) if part == "unet" else compile_sound(
+            network, lambda: [step(), sound_step(pipe, part, LITTLE)()]
+        )
         found.seconds[f"{part} compiled"] = seconds_of(step)
     except Exception as error:  # a compiler raises what it likes
         uncompile(network)
@@ -159,9 +165,10 @@ def _try_compiling(pipe: Any, found: Optimization, part: str, step: Callable[[],
         uncompile(network)
 
 
-def sound_step(pipe: Any, part: str) -> Callable[[], object]:
-    """Return what a call of the base's own length has the vocoder or the upsampler do."""
-    rows, generator = int(pipe.unet.config.sample_size), torch.Generator().manual_seed(0)
+def sound_step(pipe: Any, part: str, rows: int | None = None) -> Callable[[], object]:
+    """Return what a call of so many latent rows (default the base's own length) has the vocoder or the upsampler do."""
+    rows = int(pipe.unet.config.sample_size) if rows is None else rows
+    generator = torch.Generator().manual_seed(0)
     if part == "upsampler":
         wave = 0.1 * torch.randn(1, round(rows * pipe.row_s * pipe._rate), generator=generator)
         return partial(pipe.upsampler.upsample, wave)

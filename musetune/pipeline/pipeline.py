@@ -437,7 +437,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             What was tried, how long a step took, what is in force, and why something was not tried; ``print`` shows it.
 
         Raises:
-            ValueError: while the pipeline generates or adapters are fused.
+            ValueError: while the pipeline generates or adapters are fused; for other parts to compile, and a folder
+                without an export.
         """
         from musetune.pipeline.optimizing import optimize
 

@@ -87,17 +87,16 @@ def test_compiled_networks_serve_every_length_sheet_and_mix(tiny_base: Path, tmp
     made = len(graphs)
     assert made > 1
     for network in (pipe.vocoder, pipe.upsampler):
-        compiling.compile_sound(network, counting)
-    sound(*requests[0])
-    assert len(graphs) == made + 2  # one for the blocks of each, however many there are
-    made += 2
+        compiling.compile_sound(network, lambda: [sound(*request) for request in requests[:2]], counting)
+    assert made + 2 <= len(graphs) <= made + 4  # of each one, or one for little sound and one for more
+    made = len(graphs)
     for request, audio in zip(requests, wanted, strict=True):
         np.testing.assert_allclose(sound(*request), audio, atol=1e-4)
     assert len(graphs) == made  # nothing is compiled again
     for network in (pipe.vocoder, pipe.upsampler):
         compiling.uncompile(network)
     np.testing.assert_array_equal(pipe.to_stereo(wanted[0][0].mean(0)[::3]).shape, wanted[0][0].shape)
-    assert all(module._compiled_call_impl is None for module in pipe.vocoder.modules())
+    assert "features" not in vars(pipe.vocoder)
 
 
 def test_it_is_refused_while_weights_are_others(tiny_base: Path) -> None:
