@@ -5,29 +5,8 @@ Tempi, moods, genres, meters, nouns, and what else people say in a wish for musi
 
 from __future__ import annotations
 
-ITALIAN = {  # beats a minute that a word allows
-    "largo": (42, 60),
-    "grave": (38, 54),
-    "lento": (46, 64),
-    "larghetto": (56, 68),
-    "adagio": (60, 76),
-    "andante": (74, 100),
-    "andantino": (80, 106),
-    "moderato": (98, 118),
-    "allegretto": (108, 126),
-    "allegro": (120, 156),
-    "allegro moderato": (112, 128),
-    "vivace": (144, 176),
-    "presto": (168, 200),
-    "prestissimo": (196, 240),
-    "allegro vivace": (136, 168),
-    "allegro molto": (130, 168),
-    "adagietto": (68, 84),
-    "andante con moto": (84, 108),
-    "allegro con brio": (130, 168),
-    "allegro ma non troppo": (112, 140),
-    "vivo": (140, 170),
-}
+from musetune.planning.planner.tempo_words import ITALIAN
+
 TEMPO_WORDS: dict[str, tuple[int, int]] = ITALIAN | {
     "slow": (50, 80),
     "very slow": (40, 62),

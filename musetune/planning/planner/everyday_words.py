@@ -219,6 +219,8 @@ def read_everyday_words(prompt: str, styles: str | PathLike | None = None, pinne
     genres = () if genre_named else style.genre or (OPEN if text.strip() else ())
     if genre_named and style.progressions and style.genre and (given or not PLAIN_GENRE.search(text)):
         genres = style.genre
+    if not genres and {word.lower() for word in NAMED_GENRE.findall(text)} & set(GENRES) == set(style.genre):
+        genres = style.genre  # said in so many words, and in no others
     if colour := COLOUR.search(text):
         genres = (colour[1].lower(),)
     if excluded := {genre for genre in GENRES if re.search(rf"\b{genre}\b", left_out)}:

@@ -1,6 +1,7 @@
 """Tempi that a prompt leaves open: its numbers, its words such as fast or laid-back, and what its styles allow.
 
-A word moves the tempo within what is usual for the style: fast bebop is another tempo than a fast waltz.
+A word moves the tempo within what is usual for the style: fast bebop is another tempo than a fast waltz. Italian terms
+have tempi of their own, whatever the style: a presto is one in a waltz, too.
 """
 
 from __future__ import annotations
@@ -46,6 +47,30 @@ HEDGED = re.compile(
 NUMBER = re.compile(  # that may be a tempo: 30–399, of nothing else
     r"<(?:0><[3-9]|[123]><\d)><\d>(?! bars| seconds|/|[ -](?:different )?chord|-?bit\b)"
 )
+ITALIAN = {  # beats a minute that a word allows
+    "largo": (42, 60),
+    "grave": (38, 54),
+    "lento": (46, 64),
+    "larghetto": (56, 68),
+    "adagio": (60, 76),
+    "andante": (74, 100),
+    "andantino": (80, 106),
+    "moderato": (98, 118),
+    "allegretto": (108, 126),
+    "allegro": (120, 156),
+    "allegro moderato": (112, 128),
+    "vivace": (144, 176),
+    "presto": (168, 200),
+    "prestissimo": (196, 240),
+    "allegro vivace": (136, 168),
+    "allegro molto": (130, 168),
+    "adagietto": (68, 84),
+    "andante con moto": (84, 108),
+    "allegro con brio": (130, 168),
+    "allegro ma non troppo": (112, 140),
+    "vivo": (140, 170),
+}
+MARKING = re.compile(rf"\b(?:{'|'.join(sorted(ITALIAN, key=len, reverse=True))})\b", re.IGNORECASE)
 FAST_BPM, SLOW_BPM = (108, 260), (30, 92)  # beats a minute where no style says more
 PART, EXTREME = 0.4, 0.25  # of a style's range is what "fast", "very fast" or, of a slow style, "slow" mean
 BELOW, NEAR = 0.8, 0.2  # slow for a style that is not: from this share of its slowest tempo to this part of its range
@@ -59,8 +84,8 @@ def tempo_range(text: str, ranges: Sequence[Tempi | None]) -> Tempi | None:
         ranges: Fewest and most beats a minute of each of its styles, the one that goes first first.
 
     Returns:
-        The first style's where neither number nor word names the tempo; what a word means of it, "fast" of the fastest
-        style and "slow" of the slowest; None where the transformer reads the tempo.
+        The first style's where neither number nor word names the tempo; an Italian term's own; what a word means of the
+        styles', "fast" of the fastest and "slow" of the slowest; None where the transformer reads the tempo.
 
     Example:
         >>> tempo_range("a fast one", [(120, 180)]), tempo_range("laid-back", [(120, 180)]), tempo_range("fast", [])
@@ -72,6 +97,8 @@ def tempo_range(text: str, ranges: Sequence[Tempi | None]) -> Tempi | None:
         return None
     if NAMED_TEMPO.search(text) is None:
         return usual
+    if markings := {found.lower() for found in MARKING.findall(text)}:
+        return ITALIAN[markings.pop()] if len(markings) == 1 and not HEDGED.search(text) else usual
     fast, slow = FAST.search(text) is not None, SLOW.search(text) is not None
     if HEDGED.search(text) or fast == slow:
         return usual if usual is None else _hedged(text, usual)

@@ -86,11 +86,12 @@ def test_everyday_prompts_become_what_they_say(seed: int) -> None:
         ("fast reggae", "bpm", (82, 92)),
         ("reggae, not too fast", "bpm", (66, 79)),
         ("slow, then fast", "bpm", None),
-        ("andante", "bpm", None),
         ("sad christmas song", "modes", ()),
         ("christmas song in D minor", "modes", ()),
-        ("jazz ballad", "genres", ()),
-        ("rock song with no blues in it", "genres", ("pop", "rock", "jazz", "classical", "electronic")),
+        ("jazz ballad", "genres", ("jazz",)),
+        ("pop with strings, in 3/4", "genres", ("pop",)),
+        ("pop rock ballad", "genres", ()),
+        ("rock song with no blues in it", "genres", ("rock",)),
         ("reggae, 8 bars", "least_bars", 0),
         ("reggae loop", "least_bars", 0),
         ("thirty seconds of reggae", "least_bars", 0),
@@ -98,7 +99,7 @@ def test_everyday_prompts_become_what_they_say(seed: int) -> None:
         ("", "genres", ()),
     ],
 )
-def test_what_the_prompt_says_itself_is_left_to_the_transformer(prompt: str, field: str, value: object) -> None:
+def test_what_the_prompt_says_itself_goes_before_its_style(prompt: str, field: str, value: object) -> None:
     found = getattr(read_everyday_words(prompt), field)
     assert (sorted(found) == sorted(value)) if isinstance(value, tuple) else found == value
 
