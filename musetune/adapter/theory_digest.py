@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 def theory_digest(adapter: MusicAdapter) -> str:
     """Return 16 hexadecimal digits that change with any weight of the adapter and its LoRA, attached or not.
 
+    But for those that read expression: who asks for none plays as without them, bit for bit.
+
     Weights count in bfloat16, so that an adapter has one digest in single precision and in bfloat16. Float16 rounds
     weights that were saved in single precision otherwise: they get another one there.
     """
     digest = hashlib.blake2b(digest_size=8)
     for name, weight in sorted({**adapter.state_dict(), **adapter.lora_weights()}.items()):
+        if name.startswith("expression."):
+            continue
         numbers = weight.detach().to("cpu", torch.bfloat16).contiguous().view(torch.int16)
         digest.update(name.encode() + numbers.numpy().tobytes())
     return digest.hexdigest()

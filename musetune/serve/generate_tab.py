@@ -202,13 +202,13 @@ class GenerateTab:
         """What the fields ask for.
 
         ``more``: a weight for each of the genres of the studio; then, where there is one, a clip and its share; then
-        loudness at the beginning and at the end, swing and density, where the adapter reads them.
+        loudness at the beginning and at the end, and swing, where the adapter reads them.
         """
         genres = self.studio.genres
         weights = dict(zip(genres, more[: len(genres)], strict=True))
         clip, share, *said = more[len(genres) :] or (None, 1.0)
-        first, last, swing, density = said or (None,) * 4
-        played = {"loudness": (first, last), "swing": swing, "density": density}
+        first, last, swing = said or (None,) * 3
+        played = {"loudness": (first, last), "swing": swing}
         style = None if genre == ANY else genre
         options = {"seed": seed, "steps": steps, "mix": weights, "ending": ending, **_length(length, unit)}
         options |= played
@@ -314,15 +314,14 @@ def clip_fields(elem_id: str) -> tuple[gr.File, gr.Slider]:
 
 
 def expression_fields() -> list[gr.Number]:
-    """Loudness at the beginning and at the end, swing and density; each may stay empty."""
+    """Loudness at the beginning and at the end, and swing; each may stay empty."""
     with gr.Row():
         return [
             gr.Number(None, label=label, info=info, elem_id=elem_id, min_width=120)
             for label, info, elem_id in (
                 ("Loudness first", "LUFS, such as -30; empty: as it comes", "loudness-first"),
                 ("Loudness last", "LUFS, such as -16", "loudness-last"),
-                ("Swing", "0.5 even to 0.7; 0.67 a shuffle", "swing"),
-                ("Density", "onsets a second, such as 8", "density"),
+                ("Swing", "0.5 even to 0.7; 0.67 a shuffle; followed loosely", "swing"),
             )
         ]
 

@@ -60,7 +60,6 @@ class Order:
         style_share: How much of it, 0…1.
         loudness: LUFS at the beginning and at the end; None: as it comes. One alone holds all the time.
         swing: Place of the second half of a beat; None: as it comes.
-        density: Onsets a second; None: as it comes.
     """
 
     chords: str
@@ -79,7 +78,6 @@ class Order:
     style_share: float = 1.0
     loudness: tuple[float | None, float | None] = (None, None)
     swing: float | None = None
-    density: float | None = None
 
     def check(self) -> None:
         """Raise ValueError, which names the field, for what the page does not take, before any work is done."""
@@ -122,7 +120,7 @@ class Order:
         first, last = self.loudness
         levels = [level for level in (first, last) if level is not None]
         times = (0.0, seconds)[: len(levels)]
-        return Expression(tuple(zip(times, levels, strict=True)), note_density=self.density, swing=self.swing)
+        return Expression(tuple(zip(times, levels, strict=True)), swing=self.swing)
 
     def sheet(self) -> LeadSheet:
         """The lead sheet, repeated to the length. Raises ValueError that names what is wrong."""

@@ -270,10 +270,10 @@ def test_how_it_is_played_reaches_the_pipeline() -> None:
     )()
     plain = Order("I V", bpm=120, bars=2, ending="stops")
     rising = replace(plain, loudness=(-30.0, -16.0), swing=0.62)
-    for order in (plain, rising, replace(plain, loudness=(None, -16.0), density=8.0)):
+    for order in (plain, rising, replace(plain, loudness=(None, -16.0), swing=0.6)):
         generate(recorder, order)
     assert "expression" not in heard[0]
     assert heard[1]["expression"] == Expression(((0, -30), (4, -16)), swing=0.62)
-    assert heard[2]["expression"] == Expression(((0, -16),), note_density=8.0)
+    assert heard[2]["expression"] == Expression(((0, -16),), swing=0.6)
     assert reads_expression(recorder)
     assert not reads_expression(SimpleNamespace(adapter=SimpleNamespace(expression=None)))  # type: ignore[arg-type]
