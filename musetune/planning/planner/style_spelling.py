@@ -28,6 +28,9 @@ NO_SLIPS = frozenset(  # words of their own beside a style's name
     )
 )  # fmt: skip
 MOST_WORDS = 4  # of a name
+SMALL = frozenset(
+    ("a", "an", "the", "in", "of", "on", "my", "some", "or", "and", "with", "no", "is", "as")
+)  # begin none
 MOST_READ = 60  # words of a prompt that are looked at
 _WORD = re.compile(r"(?<![<\w:/])[a-z&'-]+(?![\w>:/])")
 
@@ -65,6 +68,8 @@ def respell(text: str, found: Sequence[SongStyle], file: str | PathLike | None =
     squeezed = {name.replace(" ", "").replace("-", ""): name for name in _names(file)}
     for size in range(MOST_WORDS, 0, -1):
         for first in range(len(words) - size + 1):
+            if words[first].group() in SMALL:  # "a rock song" is no alt rock
+                continue
             start, end = words[first].start(), words[first + size - 1].end()
             spelled = text[start:end]
             plain = re.sub(r"[ '-]", "", spelled)

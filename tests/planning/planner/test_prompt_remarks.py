@@ -53,6 +53,8 @@ def test_misspelled_styles_are_read_with_a_remark(prompt: str, style: str) -> No
         "the horse in the rain",
         "a song",
         "bluesy rock",
+        "a rock song",
+        "write a rock tune in E",
         "pop, verse chorus",
         "happy music",
         "classic pop song",
