@@ -30,7 +30,7 @@ NO_SLIPS = frozenset(  # words of their own beside a style's name
 MOST_WORDS = 4  # of a name
 SMALL = frozenset(
     ("a", "an", "the", "in", "of", "on", "my", "some", "or", "and", "with", "no", "is", "as")
-)  # begin none
+)  # at no beginning
 MOST_READ = 60  # words of a prompt that are looked at
 _WORD = re.compile(r"(?<![<\w:/])[a-z&'-]+(?![\w>:/])")
 
