@@ -207,11 +207,9 @@ class GenerateTab:
         genres = self.studio.genres
         weights = dict(zip(genres, more[: len(genres)], strict=True))
         clip, share, *said = more[len(genres) :] or (None, 1.0)
-        first, last, swing = said or (None,) * 3
-        played = {"loudness": (first, last), "swing": swing}
         style = None if genre == ANY else genre
         options = {"seed": seed, "steps": steps, "mix": weights, "ending": ending, **_length(length, unit)}
-        options |= played
+        options |= played_as(*said)
         return Order(chords, key, bpm, meter, style, prompt, style=clip, style_share=share, **options)
 
     def begin(self) -> tuple[Any, ...]:
@@ -313,13 +311,23 @@ def clip_fields(elem_id: str) -> tuple[gr.File, gr.Slider]:
     return clip, share
 
 
+def played_as(first: float | None = None, last: float | None = None, swing: float | None = None) -> dict[str, Any]:
+    """What the fields of `expression_fields` say, as `Order` has it; a field that somebody passed through is 0.
+
+    Example:
+        >>> played_as(-30.0, 0, 0)
+        {'loudness': (-30.0, None), 'swing': None}
+    """
+    return {"loudness": (first or None, last or None), "swing": swing or None}
+
+
 def expression_fields() -> list[gr.Number]:
     """Loudness at the beginning and at the end, and swing; each may stay empty."""
     with gr.Row():
         return [
             gr.Number(None, label=label, info=info, elem_id=elem_id, min_width=120)
             for label, info, elem_id in (
-                ("Loudness first", "LUFS, such as -30; empty: as it comes", "loudness-first"),
+                ("Loudness first", "LUFS, such as -30; empty or 0: as it comes", "loudness-first"),
                 ("Loudness last", "LUFS, such as -16", "loudness-last"),
                 ("Swing", "0.5 even to 0.7; 0.67 a shuffle; followed loosely", "swing"),
             )
