@@ -255,8 +255,9 @@ def test_the_live_tab_has_a_board_for_its_progression() -> None:
     assert html.count('class="mt-pads"') == 2  # those that play, and those that write
 
 
-def test_the_routes_play_change_and_stop(full_base: Path) -> None:
-    """With the real stream of a small pipeline."""
+def test_the_routes_play_change_and_stop(full_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real stream of a small pipeline; a busy machine may be slow to say what was heard."""
+    monkeypatch.setattr("musetune.serve.live_session.ABSENCE_S", 120.0)
     httpx = pytest.importorskip("httpx", reason="the client of starlette's tests")
     import asyncio
 
