@@ -426,6 +426,9 @@ ELSEWHERE = {
     "new_stems",
     "stem_dropout",
     "arrangement_dropout",
+    "expression_hidden",
+    "expression_channels",
+    "expression_dropout",
 }
 
 
