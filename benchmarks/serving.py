@@ -169,6 +169,7 @@ def main() -> None:
         busy.append(os.getloadavg()[0])
         print(table(columns, measured[-1:]), flush=True)
         if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
             write(args.out / name, columns, measured, machine(busy))
 
     with tempfile.TemporaryDirectory(prefix="musetune-serving-") as scratch:
