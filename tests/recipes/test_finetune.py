@@ -588,7 +588,9 @@ def test_a_branch_for_expression_trains_on_a_frozen_adapter(base: Path, data: Pa
     assert all(torch.equal(old[name], new[name]) for name in old)
     assert new["expression.entry.out.weight"].abs().max() > 0
     unsaid = train_here(base, data, tmp_path / "unsaid", *options)  # a data set without any
-    assert not load_file(unsaid / "diffusion_pytorch_model.safetensors")["expression.entry.out.weight"].any()
+    hidden = train_here(base, played, tmp_path / "hidden", *options, "expression_dropout=1")
+    for untouched in (unsaid, hidden):
+        assert not load_file(untouched / "diffusion_pytorch_model.safetensors")["expression.entry.out.weight"].any()
 
 
 def test_a_genre_without_clips_ends_in_one_line_that_says_what_there_is(base: Path, data: Path, tmp_path: Path) -> None:
