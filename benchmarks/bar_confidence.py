@@ -67,23 +67,12 @@ def right_chords(song: AnnotatedSong, found: Analysis) -> Iterator[float]:
 
 
 def right_beats(song: AnnotatedSong, found: Analysis) -> Iterator[bool]:
-    """For each bar whether its beats are those of the song, or twice or half as fast ones."""
+    """For each bar whether its beats are those of the song, each of them and no others."""
     heard, truth = found.lead_sheet.beats_s, song.beats_s
     for low, high in zip(*bar_edges(found.lead_sheet), strict=True):
         ours = heard[(heard > low - 1e-3) & (heard < high - 1e-3)]
         theirs = truth[(truth > low - WINDOW_S) & (truth < high - WINDOW_S)]
-        slow = _all_near(ours, truth) and _all_near(theirs, with_halves(heard))
-        fast = _all_near(ours, with_halves(truth)) and _all_near(theirs, heard)
-        yield slow or fast
-
-
-def with_halves(times_s: np.ndarray) -> np.ndarray:
-    """Times (n,), the middles between neighbours, and one more on either side."""
-    if len(times_s) < 2:
-        return times_s
-    first, last = (times_s[1] - times_s[0]) / 2, (times_s[-1] - times_s[-2]) / 2
-    middles = (times_s[1:] + times_s[:-1]) / 2
-    return np.sort(np.concatenate([[times_s[0] - first], times_s, middles, [times_s[-1] + last]]))
+        yield _all_near(ours, truth) and _all_near(theirs, heard)
 
 
 def _all_near(times_s: np.ndarray, others_s: np.ndarray) -> bool:

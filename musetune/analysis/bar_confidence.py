@@ -4,12 +4,10 @@ The confidence of a bar is a calibrated probability: of the bars with confidence
 `benchmarks/bar_confidence.py` measures on songs that no training heard. A bar is right where
 
 - its chords have the right root and third for at least three quarters of its time, and
-- each of its beats lies within 70 ms of a true beat, where a pulse heard twice or half as fast counts as right.
+- its beats are the true ones within 70 ms, each of them and no others: a pulse heard twice as fast is wrong.
 
 It is the product of two logistic functions: of the log-odds of the chords' confidence (the mean over the bar's time,
-and the least of its chords'), and of the log-odds of the tempo's confidence. As fitted, the tempo's confidence weighs
-nothing: since half and double speed count as right, nearly all beats are right (94 %), and it does not know which are
-not. The second factor is then one number for every bar. Where the bar lines stand is not part of
+and the least of its chords'), and of the log-odds of the tempo's confidence. Where the bar lines stand is not part of
 it: POP909's own jump by half a bar inside a quarter of its songs. The weights lie in bar_confidence.json, where that
 benchmark writes them. They weigh the shares that confidences had before their own calibration (certainty.py), so that
 one calibration can be learned without the other.

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-# They measure the analyser and the generator, whose trainings refuse them. The upsampler is another task: it learned
-# from sectoid, and its own benchmark measures with other recordings (musetune/models/upsampler/weights/README.md).
+# They measure the analyser's chords, beats and bars and the generator, whose trainings refuse them. Other tasks may use
+# sectoid: the upsampler learned from it, and one of its songs helps to calibrate genres; other recordings measure these
+# two (musetune/models/upsampler/weights/README.md, musetune/datasets/recordings.py).
 HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI = "TimGM6mb", "ForzeeStereo", "openmsx"
 HELD_OUT_RECORDINGS = ("sectoid", "muldjord")
 HELD_OUT = (HELD_OUT_SOUNDFONT, HELD_OUT_KIT, HELD_OUT_MIDI, *HELD_OUT_RECORDINGS)

@@ -61,6 +61,7 @@ class Config:
     kit_share: float = 0.5  # examples whose drums are a kit's instead of a soundfont's
     out: str | None = None  # the weights; null: the analyser's own
     count: int = 2800  # examples
+    first: int = 0  # number of the first example; other numbers make other examples
     seconds: float = 60.0  # of an example
     chord_steps: int = 6000
     beat_steps: int = 5000
@@ -120,14 +121,16 @@ def plan(cfg: Config) -> list[ExampleJob]:
     if empty := [kind for kind in shares if not sources.get(kind, songs)]:
         raise ValueError(f"no songs for {', '.join(empty)}: look at songs={cfg.songs} and sheets={cfg.sheets}")
     kinds, chances = list(shares), np.array(list(shares.values())) / sum(shares.values())
-    rng, jobs = np.random.default_rng(0), []
+    rng, jobs = np.random.default_rng(cfg.first), []
     for number in range(cfg.count + round(DRUMS_ALONE * cfg.count)):
         kind = "drums" if number >= cfg.count else str(rng.choice(kinds, p=chances))
         choice = [None] if kind == "drums" else sources.get(kind, songs)
         some = rng.permutation(len(fonts))[:2]
         kit = kits[int(rng.integers(len(kits)))] if kits and rng.random() < cfg.kit_share else None
         players = tuple(fonts[int(index)] for index in some)
-        jobs.append(ExampleJob(number, kind, choice[int(rng.integers(len(choice)))], players, cfg.seconds, kit))
+        jobs.append(
+            ExampleJob(cfg.first + number, kind, choice[int(rng.integers(len(choice)))], players, cfg.seconds, kit)
+        )
     return jobs
 
 

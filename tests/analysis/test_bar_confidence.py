@@ -39,8 +39,8 @@ def test_surer_chords_and_tempo_make_a_bar_surer() -> None:
     levels = np.linspace(0.02, 0.98, 25)
     for part, evidence in ((CHORDS, (levels, levels)), (BEATS, (levels,))):
         likely = probability(part, *evidence)
-        assert (np.diff(likely) >= 0).all()
-        assert part == BEATS or likely[-1] > likely[0] + 0.5  # the tempo's confidence weighs nothing, as its page says
+        assert (np.diff(likely) > 0).all()
+        assert likely[-1] > likely[0] + 0.3
         assert likely.min() >= 0
         assert likely.max() < 1
     assert probability(CHORDS, levels, levels)[-1] > 0.8
@@ -48,7 +48,8 @@ def test_surer_chords_and_tempo_make_a_bar_surer() -> None:
     given = bar_confidence(SHEET, None, 0.6)
     heard = bar_confidence(SHEET, (0.6,) * 4, 0.6)
     assert all(known.confidence > unknown.confidence for known, unknown in zip(given, heard))
-    assert {bar.beats for bar in given} == {bar.beats for bar in heard}
+    surer = bar_confidence(SHEET, None, 0.9)
+    assert all(sure.beats > unsure.beats for sure, unsure in zip(surer, given))
 
 
 def test_the_record_has_a_confidence_for_each_bar(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -55,7 +55,7 @@ def decode(heads: dict[str, np.ndarray], may_start: np.ndarray, weights: Decodin
     """(frames,) numbers of numerals in `states`, the likeliest path.
 
     Args:
-        heads: (frames, …) natural logarithms of probabilities, from `log_probabilities`.
+        heads: (frames, …) natural logarithms of probabilities, from `read_numbers`.
         may_start: (frames,) whether a numeral may begin here.
         weights: What counts how much.
     """

@@ -16,9 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from musetune.analysis.numerals.inputs import SIZE
+from musetune.analysis.numerals.inputs import SIGNATURES, SIZE, NumeralInputs, matrix
 from musetune.analysis.numerals.vocabulary import N_INVERSIONS, N_KEYS, QUALITIES, WEIGHTS, n_chords
 
+TRANSPOSITIONS = range(-6, 6)  # fifths upwards: every pitch class once
 DILATIONS = (1, 2, 4, 8, 16, 32, 64)
 HEADS = {
     "key": N_KEYS,
@@ -79,7 +80,25 @@ def load_network(path: Path = WEIGHTS) -> NumeralNet:
 
 
 @torch.inference_mode()
-def log_probabilities(net: NumeralNet, x: np.ndarray) -> dict[str, np.ndarray]:
-    """(frames, SIZE) → natural logarithms (frames, …) of each head."""
-    logits = net(torch.from_numpy(x)[None])
-    return {name: F.log_softmax(value[0].float(), dim=1).numpy() for name, value in logits.items()}
+def read_numbers(net: NumeralNet, inputs: NumeralInputs) -> dict[str, np.ndarray]:
+    """Natural logarithms of probabilities (frames, …) of each head: the geometric mean over what the network reads in
+    the music in each key that `TRANSPOSITIONS` lead to and a signature can write.
+
+    A network that learned in every key is not equally good in each; the mean is better than most.
+    """
+    limit, written = SIGNATURES // 2, inputs.signature or 0
+    keys = [fifths for fifths in TRANSPOSITIONS if abs(written + fifths) <= limit]
+    total: dict[str, np.ndarray] = {}
+    for fifths in keys:
+        logits = net(torch.from_numpy(matrix(inputs, fifths))[None])
+        for name, value in logits.items():
+            rows = _moved_back(name, F.log_softmax(value[0].float(), dim=1).numpy(), 7 * fifths % 12)
+            total[name] = total[name] + rows if name in total else rows
+    return {name: rows / len(keys) for name, rows in total.items()}
+
+
+def _moved_back(head: str, rows: np.ndarray, semitones: int) -> np.ndarray:
+    """(frames, …) of a head, read in music moved up by so many semitones, as the music itself has them."""
+    if head not in ("key", "applied", "root", "bass"):
+        return rows
+    return np.roll(rows.reshape(len(rows), 12, -1), -semitones, axis=1).reshape(rows.shape)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from musetune.analysis.numerals.decode import STANDARD, DecodingWeights, decode
-from musetune.analysis.numerals.inputs import inputs_of, matrix
+from musetune.analysis.numerals.inputs import inputs_of
 from musetune.analysis.numerals.vocabulary import MODES, WEIGHTS, cadential, chords, states
 from musetune.symbols.lead_sheet import LeadSheet
 from musetune.symbols.remarks import remark
@@ -80,9 +80,9 @@ def correct(
     score: Score, frames: ScoreFrames, segments: list[rules.ChordSegment], weights: DecodingWeights
 ) -> list[rules.ChordSegment]:
     """The network's segments instead of those that the rules found."""
-    from musetune.analysis.numerals.network import load_network, log_probabilities
+    from musetune.analysis.numerals.network import load_network, read_numbers
 
-    heads = log_probabilities(load_network(), matrix(inputs_of(score, frames, segments)))
+    heads = read_numbers(load_network(), inputs_of(score, frames, segments))
     path = decode(heads, frames.starts, weights)
     return segments_of(path, segments)
 

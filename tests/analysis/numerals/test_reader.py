@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from musetune import LeadSheet, analyze
 from musetune.analysis.numerals import reader
 from musetune.analysis.numerals.inputs import SIZE, inputs_of, matrix
+from musetune.analysis.numerals.network import read_numbers
 from musetune.analysis.numerals.reader import read_numerals, segments_of
 from musetune.analysis.numerals.vocabulary import N_KEYS, chords, states
 from musetune.formats.scores import read_score
@@ -103,6 +105,25 @@ def test_a_transposed_score_is_shown_as_the_transposition(fifths: int) -> None:
     again = inputs_of(moved, frames, decode(frames, None, CostWeights()))
     hide = {"spelled": False, "signature": False}
     np.testing.assert_allclose(matrix(inputs, fifths, **hide), matrix(again, 0, **hide), atol=1e-6)
+
+
+def test_what_is_read_in_other_keys_is_moved_back() -> None:
+    class Echo(torch.nn.Module):
+        """Says of each head whose classes are pitches what sounds, and of the key its minor."""
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            heard = 9 * x[..., :12]
+            return {"root": heard, "key": torch.stack([0 * heard, heard], 3).flatten(2), "quality": heard[..., :3] * 0}
+
+    score = score_of()
+    frames = frames_of(score)
+    inputs = inputs_of(score, frames, decode(frames, 0, CostWeights()))
+    heads = read_numbers(Echo(), inputs)  # type: ignore[arg-type]
+    expected = torch.log_softmax(9 * torch.from_numpy(inputs.classes), 1).numpy()
+    np.testing.assert_allclose(heads["root"], expected, atol=1e-4)
+    assert (heads["key"].argmax(1) % 2 == 1).all()
+    assert (heads["key"].argmax(1) // 2 == heads["root"].argmax(1)).all()
+    np.testing.assert_allclose(heads["quality"], np.log(1 / 3), atol=1e-6)
 
 
 def test_what_is_hidden_is_not_shown() -> None:
