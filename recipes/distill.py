@@ -7,8 +7,9 @@ noise to latents, for the data set's lead sheets, words and notes, some of them 
 are kept in output_dir/trajectories-… and serve several steps. Genre LoRAs lie under some of them, so that the result
 works below any. `start_from` goes on from a LoRA that was distilled before, such as the shipped one.
 
-Options: the YAML file and `key=value` overrides, the fields of `DistillationConfig` (musetune/training/distillation_config.py). A run that was killed continues with
-`resume_from_checkpoint=latest`, and ends with the weights and the loss log that it would have had.
+Options: the YAML file and `key=value` overrides, all fields of `DistillationConfig`, which is in
+musetune/training/distillation_config.py. A run that was killed continues with `resume_from_checkpoint=latest`, and ends
+with the weights and the loss log that it would have had.
 """
 
 from __future__ import annotations

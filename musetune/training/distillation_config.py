@@ -141,9 +141,8 @@ def teaching_name(config: DistillationConfig, facts: dict[str, str | int]) -> st
     students = ("method", "name", "num_inference_steps", "skipping_steps", "trajectories", "steps_per_trajectory")
     optimisation = list(DistillationConfig.__dataclass_fields__)
     optimisation = optimisation[optimisation.index("max_train_steps") :]
-    apart = {*students, *optimisation, "rank", "output_dir", "data_license", "fitting_steps", "start_from"} - {
-        "mixed_precision"
-    }
+    apart = {*students, *optimisation, "rank", "start_from", "output_dir", "data_license", "fitting_steps"}
+    apart -= {"mixed_precision"}
     told = {name: value for name, value in asdict(config).items() if name not in apart} | facts
     return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
 
