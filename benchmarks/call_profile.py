@@ -17,6 +17,7 @@ scales of 1: time does not depend on the weights. `--base audioldm2`: its true s
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,7 @@ class Stopwatch:
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` with its time counted as ``name``."""
 
+        @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
             with self.timing(name):
                 return function(*args, **kwargs)
@@ -80,6 +82,7 @@ class Stopwatch:
 @contextmanager
 def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
     """A context in which ``watch`` counts the parts of the pipeline's calls."""
+    sampling = pipe.adapter_manager.sampling  # of a LoRA for few steps, which brings its scheduler to each call
     places: list[tuple[str, object, str]] = [
         ("text encoder CLAP", pipe.text_encoder, "get_text_features"),
         ("text encoder T5", pipe.text_encoder_2, "forward"),
@@ -87,7 +90,7 @@ def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
         ("music: conditioner, keys, FiLM", pipe.adapter, "prepare"),
         ("LoRAs into the weights", pipe.adapter_manager.merged_weights, "prepare"),
         ("U-Net", pipe.unet, "forward"),
-        ("scheduler", pipe.scheduler, "step"),
+        ("scheduler", pipe.scheduler if sampling is None else type(sampling.scheduler(pipe.scheduler.config)), "step"),
         ("autoencoder", pipe.vae, "decode"),
         ("vocoder", pipe.vocoder, "forward"),
         ("tiny decoder", pipe.tiny_decoder, "features"),

@@ -173,9 +173,9 @@ class Output:
         from musetune.pipeline.loading import pick_device, quiet
 
         quiet()
-        options = {"fast": bool(sound.get("fast")), "engine": sound.get("engine")}
-        base, adapter = sound.get("base", "nano"), sound.get("adapter")
-        pipe, _ = load_pipeline(base, adapter, pick_device(None), music=True, **options)
+        base, adapter, fast = sound.get("base", "nano"), sound.get("adapter"), bool(sound.get("fast"))
+        engine = sound.get("engine")
+        pipe, _ = load_pipeline(base, adapter, pick_device(None), music=True, fast=fast, engine=engine)
         if not self.mono16:
             prepare_stereo(pipe)
         pipe.set_progress_bar_config(disable=True)  # one bar for all players instead of one each

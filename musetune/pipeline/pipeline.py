@@ -430,7 +430,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
 
     @property
     def _row_multiple(self) -> int:
-        """Of what number latent rows are multiples: 1, or what exported U-Nets take."""
+        """The number of which latent rows are multiples: 1, or what exported U-Nets take."""
         return math.lcm(*(one.row_multiple for one in self.exported_unets))
 
     def optimize(
