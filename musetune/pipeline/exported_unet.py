@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SAME_WEIGHTS = 1e-4  # relative distance of sketches: another mix moves them by a hundred times as much
 ENGINES = ("onnxruntime", "openvino")
+TORCH = "play in torch: load_engine(None), without --engine"
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
@@ -65,14 +66,13 @@ class ExportedUNet:
         """
         if unet.dtype != torch.float32:
             raise ValueError(
-                f"the U-Net is in {unet.dtype}, the export in float32: load the pipeline in float32, or "
-                "load_engine(None)"
+                f"the U-Net is in {unet.dtype}, the export in float32: load the pipeline in float32, or {TORCH}"
             )
         here, exported = (torch.tensor(sketch) for sketch in (export_sketch(unet, adapter), self.layout["sketch"]))
         if here.shape != exported.shape or float((here - exported).norm()) > SAME_WEIGHTS * float(exported.norm()):
             raise ValueError(
                 f"{self.folder} was exported from another base, adapter or mix (it holds {self._adapters()}): export "
-                "this one, play that mix, or load_engine(None)"
+                f"this one, play that mix, or {TORCH}"
             )
 
     def _adapters(self) -> str:
@@ -102,19 +102,19 @@ class ExportedUNet:
         if self.rows is not None and sample.shape[2] != self.rows:
             raise ValueError(
                 f"{sample.shape[2]} latent rows were asked for, and {self.rows} were exported: export without seconds, "
-                "which takes any length, or load_engine(None)"
+                f"which takes any length, or {TORCH}"
             )
         if sample.shape[2] % self.row_multiple:
             raise ValueError(
                 f"{sample.shape[2]} latent rows were asked for, and multiples of {self.row_multiple} were exported: "
-                "ask for such a length, or load_engine(None)"
+                f"ask for such a length, or {TORCH}"
             )
         if stream.strength != self.layout["strength"]:
             raise ValueError(f"strength={stream.strength} was asked for, and {self.layout['strength']} was exported")
         if float(timestep) != int(timestep):
             raise ValueError(
                 f"the scheduler asks for timestep {float(timestep):g}, and whole ones were exported: play with a "
-                "scheduler of whole timesteps, such as DDIM or DPM-Solver++, or load_engine(None)"
+                f"scheduler of whole timesteps, such as DDIM or DPM-Solver++, or {TORCH}"
             )
         music, _ = flatten_music(stream)
         shared = {"timestep"} | {name for name in music if name.startswith(("cos", "sin"))}
