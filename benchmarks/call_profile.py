@@ -2,28 +2,35 @@
 weights in the caches.
 
     python benchmarks/call_profile.py [--base nano] [--fast] [--genre jazz] [--steps 20] [--repeats 5] [--threads 2]
-    python benchmarks/call_profile.py --base audioldm2 --fast --genre none --repeats 1 [--decoder]
+    python benchmarks/call_profile.py --base audioldm2 --fast --genre none --repeats 1 [--decoder] [--out FILE]
 
-A clip of 10.24 s in 48 kHz stereo with a lead sheet, a genre and a report. Each part is timed where the pipeline enters
-it; `everything else` is the rest of the call. Medians by the clock, and by the processor's time, which does not see
-what else the machine does. Columns: `first` has empty caches, `again` is the same call once more.
+A clip of 10.24 s (--seconds) in 48 kHz stereo with a lead sheet, a genre and a report. Each part is timed where the
+pipeline enters it; `everything else` is the rest of the call. Medians by the clock, and by the processor's time, which
+does not see what else the machine does; the share is of the latter. Columns: `first` has empty caches, `again` is the
+same call once more. Of the U-Net it is told how many passes of one row it made, and what one took. Several --steps are
+profiled one after the other; with --out each is written as soon as it is there, and not measured again.
 
-`--fast`: in 4 steps of one pass; on nano by the adapter fast, on other bases, for which there is none, with scales of
-1: time does not depend on the weights. `--base audioldm2`: its true shapes with random weights (realsize_pipeline.py).
-`--decoder`: with a tiny decoder of random weights in the place of autoencoder and vocoder.
+`--fast`: in 2 and in 4 steps of one pass; on nano by the adapter fast, on other bases, for which there is none, with
+scales of 1: time does not depend on the weights. `--base audioldm2`: its true shapes with random weights
+(realsize_pipeline.py). `--decoder`: with a tiny decoder of random weights in the place of autoencoder and vocoder.
 """
 
 from __future__ import annotations
 
+import functools
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from kept_rows import KeptRows
 from realsize import Time, table
 from realsize_pipeline import audioldm2
+from torch import Tensor
 
 import musetune.evaluation
 from musetune.pipeline.decoding import decoder_for
@@ -31,9 +38,9 @@ from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.pipeline.request import STEPS_WITH_MUSIC
 from musetune.symbols import LeadSheet
 
-SECONDS, FEW = 10.24, 4
-REST, WHOLE = "everything else", "whole call"
-COLUMNS = ("part", "first, ms", "again, ms", "first, processor ms", "again, processor ms", "share of again")
+SECONDS, FEW = 10.24, [2, 4]
+REST, WHOLE, PASS = "everything else", "whole call", "one pass of one row"
+COLUMNS = ("steps", "part", "first, ms", "again, ms", "first, processor ms", "again, processor ms", "share of again")
 
 
 class Stopwatch:
@@ -41,6 +48,7 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.times: dict[str, Time] = {}
+        self.passes = 0  # rows that the U-Net predicted
         self._inner = [Time(0.0, 0.0)]
 
     @contextmanager
@@ -63,6 +71,7 @@ class Stopwatch:
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` with its time counted as ``name``."""
 
+        @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
             with self.timing(name):
                 return function(*args, **kwargs)
@@ -73,6 +82,7 @@ class Stopwatch:
 @contextmanager
 def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
     """A context in which ``watch`` counts the parts of the pipeline's calls."""
+    sampling = pipe.adapter_manager.sampling  # of a LoRA for few steps, which brings its scheduler to each call
     places: list[tuple[str, object, str]] = [
         ("text encoder CLAP", pipe.text_encoder, "get_text_features"),
         ("text encoder T5", pipe.text_encoder_2, "forward"),
@@ -80,7 +90,7 @@ def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
         ("music: conditioner, keys, FiLM", pipe.adapter, "prepare"),
         ("LoRAs into the weights", pipe.adapter_manager.merged_weights, "prepare"),
         ("U-Net", pipe.unet, "forward"),
-        ("scheduler", pipe.scheduler, "step"),
+        ("scheduler", pipe.scheduler if sampling is None else type(sampling.scheduler(pipe.scheduler.config)), "step"),
         ("autoencoder", pipe.vae, "decode"),
         ("vocoder", pipe.vocoder, "forward"),
         ("tiny decoder", pipe.tiny_decoder, "features"),
@@ -96,6 +106,12 @@ def watched(pipe: MuseTunePipeline, watch: Stopwatch) -> Iterator[None]:
             setattr(owner, attribute, watch.around(name, function))
             undo.callback(setattr, owner, attribute, function) if own else undo.callback(delattr, owner, attribute)
             watch.times[name] = Time(0.0, 0.0)
+
+        def count(_: object, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
+            watch.passes += len(args[0] if args else kwargs["sample"])
+
+        # the U-Net's forward is replaced above; hooks run around it
+        undo.callback(pipe.unet.register_forward_pre_hook(count, with_kwargs=True).remove)
         yield
 
 
@@ -112,23 +128,24 @@ def profile(pipe: MuseTunePipeline, call: Callable[[], object], repeats: int) ->
             with watched(pipe, watch), watch.timing(REST):
                 call()
             total = [sum(times) for times in zip(*watch.times.values(), strict=True)]
-            found[kind].append({**watch.times, WHOLE: Time(*total)})
+            one = Time(*(seconds / max(1, watch.passes) for seconds in watch.times["U-Net"]))
+            found[kind].append({**watch.times, f"{PASS} of {watch.passes}": one, WHOLE: Time(*total)})
     return found
 
 
-def rows_of(found: dict[str, list[dict[str, Time]]]) -> list[list[object]]:
-    """The table: medians in milliseconds, and what share of a call again each part is."""
-    rows: list[list[object]] = [list(COLUMNS)]
+def rows_of(found: dict[str, list[dict[str, Time]]], steps: int) -> list[list[object]]:
+    """The table's rows: medians in milliseconds, and what share of a call again each part is."""
+    rows: list[list[object]] = []
     middle = {
         (kind, part): [1e3 * median(one[part][i] for one in calls) for i in range(2)]
         for kind, calls in found.items()
         for part in calls[0]
     }
-    whole = middle["again", WHOLE][0]
+    whole = middle["again", WHOLE][1]  # of the processor's time
     for part in found["again"][0]:
         first, again = middle["first", part], middle["again", part]
         cells = [f"{x:.1f}" for x in (first[0], again[0], first[1], again[1])]
-        rows.append([part, *cells, f"{100 * again[0] / whole:.0f} %"])
+        rows.append([steps, part, *cells, f"{100 * again[1] / whole:.0f} %"])
     return rows
 
 
@@ -139,11 +156,13 @@ def main() -> None:
     parser.add_argument("--base", default="nano")
     parser.add_argument("--adapter", default="theory")
     parser.add_argument("--genre", default="jazz", help="a genre adapter; none: without")
-    parser.add_argument("--steps", type=int, help="default 20, with --fast 4")
+    parser.add_argument("--steps", type=int, nargs="+", help="default 20, with --fast 2 4")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of the clip; default 10.24")
     parser.add_argument("--fast", action="store_true", help="few steps of one pass")
     parser.add_argument("--decoder", action="store_true", help="a tiny decoder in the place of autoencoder and vocoder")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="JSON file that keeps what is measured; default: nothing is kept")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.base == "audioldm2":
@@ -153,7 +172,7 @@ def main() -> None:
     pipe.load_upsampler()
     if args.genre != "none":
         pipe.load_adapter(args.genre)
-    options: dict[str, Any] = {"num_inference_steps": args.steps or (FEW if args.fast else STEPS_WITH_MUSIC)}
+    options: dict[str, Any] = {}
     if args.fast and args.base == "nano":
         pipe.load_adapter("fast")
     elif args.fast:
@@ -161,13 +180,19 @@ def main() -> None:
     if args.decoder:
         pipe.load_decoder(decoder_for(pipe))
     pipe.set_progress_bar_config(disable=True)
-    sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=SECONDS)
-    found = profile(
-        pipe,
-        lambda: pipe("pop", lead_sheet=sheet, stereo=True, return_report=True, **options),
-        args.repeats,
-    )
-    print(table(rows_of(found)))
+    sheet = LeadSheet.from_progression(["I", "V", "vi", "IV"], key="C major", bpm=120, duration_seconds=args.seconds)
+    options |= {"lead_sheet": sheet, "stereo": True, "return_report": True}
+    told = {name: value for name, value in vars(args).items() if name not in ("out", "steps")}
+    kept, rows = KeptRows(args.out, **told), [list(COLUMNS)]
+    for steps in args.steps or (FEW if args.fast else [STEPS_WITH_MUSIC]):
+
+        def measure(steps: int = steps) -> dict[str, Any]:
+            print(f"{args.base}, {steps} steps", file=sys.stderr, flush=True)
+            found = profile(pipe, lambda: pipe("pop", num_inference_steps=steps, **options), args.repeats)
+            return {"rows": rows_of(found, steps)}
+
+        rows += kept.row(f"{steps} steps", measure)["rows"]
+    print(table(rows))
 
 
 if __name__ == "__main__":

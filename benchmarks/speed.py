@@ -1,11 +1,13 @@
 """How fast a clip is made here: every rung of the ladder against the one before; then whole calls and training steps.
 
     python benchmarks/speed.py [--base nano] [--adapter theory] [--threads 2] [--repeats 5]
-    python benchmarks/speed.py --parts ladder --ladder nano audioldm2 --repeats 1
+    python benchmarks/speed.py --parts ladder --ladder nano audioldm2 --repeats 1 --out out/ladder.json
 
 The ladder (`ladder.py`): 200 DDIM steps as the stock pipeline has them, 20 steps with music, the LoRA merged, few steps
-of one pass, bfloat16, compiled, int8, ONNX Runtime, OpenVINO; the arithmetic limit beside. Calls and training: seconds
-for a clip, clips a second in training, with the adapter and without, as ratios.
+of one pass, compiled, bfloat16, that compiled, int8, ONNX Runtime, OpenVINO; the arithmetic limit beside. With --out
+each rung is written as soon as it is measured, and not measured again. Calls and training: seconds for a clip, clips a
+second in training, with the adapter and without, as ratios. What compiling brings to the vocoder and the upsampler too
+is told by `compiling.py`.
 
 A and B alternate in one run, so that whatever else the machine does falls on both; the table shows medians.
 """
@@ -15,10 +17,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import torch
 from diffusers.models.attention_processor import AttnProcessor
+from kept_rows import KeptRows
 from ladder import OPTIONAL, climb, lines
 from realsize import table as markdown
 
@@ -101,13 +105,15 @@ def main() -> None:
         "--rungs",
         nargs="*",
         choices=OPTIONAL,
-        default=list(OPTIONAL[1:]),
-        help="the optional ones; default all but compiled, which takes minutes",
+        default=[name for name in OPTIONAL if "compiled" not in name],
+        help="the optional ones; default all but those compiled, which take minutes",
     )
+    parser.add_argument("--out", type=Path, help="JSON file that keeps the ladder's rungs; default: none are kept")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if "ladder" in args.parts:
-        rows = [row for name in args.ladder for row in climb(name, args.rungs, args.repeats, args.threads)]
+        kept = KeptRows(args.out, threads=args.threads, repeats=args.repeats)
+        rows = [row for name in args.ladder for row in climb(name, args.rungs, args.repeats, args.threads, kept)]
         print(markdown(lines(rows)), flush=True)
     if "calls" not in args.parts:
         return

@@ -5,21 +5,21 @@
 The teacher is the base with its music adapter, under guidance, at `teacher_steps` steps of DPM-Solver++: its ways from
 noise to latents, for the data set's lead sheets, words and notes, some of them hidden, are what the LoRA learns. They
 are kept in output_dir/trajectories-… and serve several steps. Genre LoRAs lie under some of them, so that the result
-works below any.
+works below any. `start_from` goes on from a LoRA that was distilled before, such as the shipped one.
 
-Options: the YAML file and `key=value` overrides, all fields of `Config` below. A run that was killed continues with
-`resume_from_checkpoint=latest`, and ends with the weights and the loss log that it would have had.
+Options: the YAML file and `key=value` overrides, all fields of `DistillationConfig`, which is in
+musetune/training/distillation_config.py. A run that was killed continues with `resume_from_checkpoint=latest`, and ends
+with the weights and the loss log that it would have had.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,34 +28,28 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from diffusers import DPMSolverMultistepScheduler
-from omegaconf import MISSING
-from torch import Tensor
 from tqdm import tqdm
 
-from musetune.adapter import MusicAdapter, lora
-from musetune.adapter.lora import LoraDelta
+from musetune.adapter import MusicAdapter
 from musetune.adapter.lora_files import Lora, read_lora
 from musetune.adapter.merging import merged
-from musetune.adapter.sampling import Sampling
 from musetune.adapter.theory_digest import theory_digest
-from musetune.conditioning import STEM_STREAMS
 from musetune.datasets import LatentDataset
 from musetune.datasets.fingerprint import check_base
-from musetune.datasets.latent_dataset import TextEmbedding
 from musetune.hub.locate import find_adapter, find_base
-from musetune.pipeline.guidance import Guidance
-from musetune.pipeline.request import GUIDANCE_RESCALE, PLAYED_GUIDANCE, TEXT_GUIDANCE
-from musetune.training import Batch, Dropout, TokenTable, draw_batch, load_tokens, seeding
+from musetune.training import load_tokens, seeding
 from musetune.training.checkpoint import find_checkpoint
 from musetune.training.config import command_line, read, run_command
 from musetune.training.denoiser import Denoiser
-from musetune.training.distillation import (
-    METHODS,
-    consistency_function,
-    pseudo_huber,
-    split_prediction,
-    trajectory_target,
+from musetune.training.distillation_config import (
+    RECORDS,
+    DistillationConfig,
+    check,
+    sampling_of,
+    teacher_options,
+    teaching_name,
 )
+from musetune.training.distillation_step import DistillationLoss
 from musetune.training.lora_student import LoraStudent, average_of
 from musetune.training.run_info import describe_adapter, describe_music, save_run_info, with_averages
 from musetune.training.setup import (
@@ -77,87 +71,12 @@ from musetune.training.state import (
     save_state,
     stop_where_nothing_is_finite,
 )
-from musetune.training.teacher import keep_states, read_states, trajectory
+from musetune.training.teacher_batches import TeacherBatches, adapters_digest
 
-# What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
-RECORDS = (
-    "output_dir",
-    "resume_from_checkpoint",
-    "max_train_minutes",
-    "report_to",
-    "checkpointing_steps",
-    "checkpoints_total_limit",
-    "validation_steps",
-    "validation_batches",
-    "name",
-    "data_license",
-    "fitting_steps",
-)
 VALIDATION = 1_000_000_000  # number of the first batch that is never trained on
 
 
-@dataclass
-class Config:
-    """Every option, and the only place where it has a default."""
-
-    pretrained_model_name_or_path: str = MISSING  # the base: nano, a folder or a Hub name with unet/ and scheduler/
-    theory_adapter: str = MISSING  # its music adapter, frozen: name, folder or Hub id
-    train_data_dir: str = MISSING  # a data set made by prepare.py
-    output_dir: str = MISSING  # checkpoints, loss.jsonl, logs/, trajectories-…/, and at the end adapter/
-    name: str = "fast"  # of the LoRA
-    data_license: str | None = None  # of the music, for the card, such as CC-BY-4.0; null: what each clip says
-    seed: int = 0
-    # teacher
-    method: str = "trajectory"  # or consistency: musetune/training/distillation.py
-    num_inference_steps: int = 4  # of the student; a divisor of teacher_steps
-    fitting_steps: list[int] = field(default_factory=lambda: [4, 8])  # fewest and most that its card says to fit
-    teacher_steps: int = 20
-    skipping_steps: int = 1  # of the teacher, between the two states that consistency compares
-    guidance_scale: float = TEXT_GUIDANCE  # of words and music, which the student has without guidance
-    played_guidance_scale: float = PLAYED_GUIDANCE  # of words, music and notes where there are notes
-    guidance_rescale: float = GUIDANCE_RESCALE
-    notes_share: float = 0.5  # batches in which the players' notes are told
-    genre_adapters: list[str] = field(default_factory=list)  # genre LoRAs, of which one lies under some batches
-    genre_share: float = 0.3  # how many batches
-    trajectories: int = 400  # batches of the teacher, at most
-    steps_per_trajectory: int = 10  # a new batch of the teacher every so many steps; earlier ones are used again
-    # student
-    rank: int = 16
-    crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
-    # conditions hidden from both, so that partial requests are distilled too
-    text_dropout: float = 0.1
-    genre_dropout: float | None = None
-    stream_dropout: float = 0.1  # each stream by itself
-    stem_dropout: float | None = None
-    condition_dropout: float = 0.05  # all streams together
-    span_dropout: float = 0.05  # a stretch of time of all streams
-    # optimisation
-    train_batch_size: int = 16  # a process
-    max_train_steps: int = 4000
-    max_train_minutes: float | None = None  # stop at a checkpoint then; the schedule still follows max_train_steps
-    learning_rate: float = 1e-3
-    lr_scheduler: str = "cosine"
-    lr_warmup_steps: int = 50
-    adam_beta1: float = 0.9
-    adam_beta2: float = 0.99
-    adam_weight_decay: float = 0.0
-    adam_epsilon: float = 1e-8
-    max_grad_norm: float = 1.0
-    huber_width: float = 0.1  # c of the pseudo-Huber loss
-    ema_decay: float = 0.99  # also of the network that sets consistency's target
-    mixed_precision: str | None = None  # no or bf16; null: what accelerate launch says, else no
-    cpu: bool = False  # even where there is a GPU
-    max_bad_steps: int = 5  # stop after so many steps in a row without a finite loss
-    # records
-    checkpointing_steps: int = 200
-    checkpoints_total_limit: int | None = 2
-    resume_from_checkpoint: str | None = None  # latest, or a checkpoint's name or path
-    report_to: str | None = "tensorboard"
-    validation_steps: int | None = None  # hold student against teacher every so many steps; null never
-    validation_batches: int = 1
-
-
-def train(config: Config) -> Path:
+def train(config: DistillationConfig) -> Path:
     """Distil as `config` says; returns the folder of the finished LoRA."""
     config = replace(config, mixed_precision=resolve_mixed_precision(config.mixed_precision))
     check(config)
@@ -169,10 +88,10 @@ def train(config: Config) -> Path:
     while not ended:
         # all randomness follows from (seed, step, sample), so a resumed run repeats this step exactly
         number = batch_number(config, state.step)
-        batch, beside = draw(config, run, number)
-        states = teach(config, run, number, batch, beside)  # of the teacher, (teacher_steps + 1, B, …)
+        batch, beside = run.teacher.draw(number)
+        states = run.teacher.states(number, batch, beside)  # (teacher_steps + 1, B, …)
         with merged(run.student.denoiser.unet, beside):
-            per_sample = LOSSES[config.method](config, run, batch, states.to(device))  # (B,)
+            per_sample = run.loss(run.model, state, batch, states.to(device))  # (B,)
             accelerator.backward(per_sample.mean())
         grad_norm = torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm).item()
         lr = config.learning_rate * run.factor(state.step)
@@ -203,7 +122,7 @@ def train(config: Config) -> Path:
     return out / "adapter"
 
 
-def batch_number(config: Config, step: int) -> int:
+def batch_number(config: DistillationConfig, step: int) -> int:
     """The teacher's batch of a step: a new one every `steps_per_trajectory`, else one of those that there are."""
     there = min(config.trajectories, 1 + step // config.steps_per_trajectory)
     if step % config.steps_per_trajectory == 0 and there == 1 + step // config.steps_per_trajectory:
@@ -211,89 +130,27 @@ def batch_number(config: Config, step: int) -> int:
     return int(torch.randint(there, (), generator=seeding.generator(config.seed, step, "batch")))
 
 
-def trajectory_loss(config: Config, run: Setup, batch: Batch, states: Tensor) -> Tensor:
-    """One step of the student against several of the teacher: (B,)."""
-    per_step = config.teacher_steps // config.num_inference_steps
-    places = torch.arange(states.shape[1], device=states.device)
-    starts = per_step * ((places + run.state.step) % config.num_inference_steps)  # each of the steps, in turn
-    start, end = states[starts, places], states[starts + per_step, places]
-    t = run.timesteps[starts]
-    wanted = trajectory_target(start, end, run.alphas[starts], run.alphas[starts + per_step], run.prediction_type)
-    return pseudo_huber(run.model(start, t, batch.tokens, batch.text), wanted, config.huber_width)
-
-
-def consistency_loss(config: Config, run: Setup, batch: Batch, states: Tensor) -> Tensor:
-    """The end of the trajectory as the student sees it from a state, against its average from a later one: (B,)."""
-    places = torch.arange(states.shape[1], device=states.device)
-    draws = [seeding.generator(config.seed, run.state.step, f"place {i}") for i in places.tolist()]
-    starts = seeding.timesteps(draws, config.teacher_steps, "stratified").to(states.device)
-    ends = (starts + config.skipping_steps).clamp(max=config.teacher_steps)
-
-    def clean(indices: Tensor, model: Callable[..., Tensor]) -> Tensor:
-        samples, t = states[indices, places], run.timesteps[indices]
-        predicted = model(samples, t, batch.tokens, batch.text)
-        latents, _ = split_prediction(samples, predicted, run.alphas[indices], run.prediction_type)
-        return consistency_function(samples, latents, t)
-
-    with torch.no_grad():
-        averages = average_of(run.state.parameters, run.state.averages)
-        wanted = clean(ends.clamp(max=config.teacher_steps - 1), partial(run.model, values=averages))
-        over = ends == config.teacher_steps  # nothing is left to be predicted there
-        wanted[over] = states[-1][over]
-    return pseudo_huber(clean(starts, run.model), wanted, config.huber_width)
-
-
-LOSSES = {"trajectory": trajectory_loss, "consistency": consistency_loss}
-
-
 class Setup(NamedTuple):
     """What the loop works on.
 
-    timesteps, (teacher_steps,), and alphas, (teacher_steps + 1,): of the teacher's states; model: the student as it is
-    trained, perhaps in DDP's wrapper; genres: the LoRAs that lie under some batches; factor: step → factor of the
-    learning rate; cache: where the teacher's batches are kept; theory_digest: of the theory adapter, for the card;
-    theory_lora: its LoRA, merged.
+    model: the student as it is trained, perhaps in DDP's wrapper; factor: step → factor of the learning rate; facts:
+    what a resumed run must have alike; theory_digest: of the theory adapter, for the card; theory_lora: its LoRA,
+    merged.
     """
 
     accelerator: Accelerator
-    data: LatentDataset
-    tokens: TokenTable
     facts: dict[str, str | int]
-    prediction_type: str
-    scheduler: DPMSolverMultistepScheduler
-    timesteps: Tensor
-    alphas: Tensor
+    teacher: TeacherBatches
+    loss: DistillationLoss
     model: torch.nn.Module
     student: LoraStudent
-    genres: list[Lora]
     state: TrainingState
     factor: Callable[[int], float]
-    cache: Path
     theory_digest: str
     theory_lora: ExitStack
 
 
-def check(config: Config) -> None:
-    """Raise ValueError for options that do not fit each other."""
-    if config.method not in METHODS:
-        raise ValueError(f"method={config.method!r} is not one of {', '.join(METHODS)}")
-    if not 1 <= config.num_inference_steps <= config.teacher_steps or config.teacher_steps % config.num_inference_steps:
-        raise ValueError(
-            f"num_inference_steps={config.num_inference_steps} does not divide teacher_steps={config.teacher_steps}: "
-            "a step of the student takes the place of as many of the teacher's, at each place"
-        )
-    for name in ("notes_share", "genre_share"):
-        if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(f"{name}={getattr(config, name)} is outside 0…1")
-    for name in ("trajectories", "steps_per_trajectory", "skipping_steps", "rank"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name}={getattr(config, name)} must be at least 1")
-    if len(config.fitting_steps) != 2:
-        raise ValueError(f"fitting_steps={config.fitting_steps} are not two, the fewest and the most")
-    sampling_of(config)
-
-
-def set_up(config: Config) -> Setup:
+def set_up(config: DistillationConfig) -> Setup:
     """Everything before the first step: data, teacher, student, and how far a killed run came."""
     out = Path(config.output_dir)
     checkpoint = find_checkpoint(out, config.resume_from_checkpoint)
@@ -317,6 +174,8 @@ def set_up(config: Config) -> Setup:
     adapters, digest = adapters_digest(unet, adapter, genres), theory_digest(adapter)
     theory_lora = merge_lora(adapter)  # from here on the U-Net's weights are no longer the base's
     student = LoraStudent(Denoiser(unet, adapter, data.info.row_s).eval(), config.rank)
+    if config.start_from is not None:
+        student.load(read_lora(find_adapter(config.start_from)).parts)
     model = accelerator.prepare(student)
     with accelerator.main_process_first():
         write = accelerator.is_main_process
@@ -345,114 +204,42 @@ def set_up(config: Config) -> Setup:
         begin(out, state.step, changed)
     if config.report_to:
         accelerator.init_trackers("distill", {k: str(v) for k, v in asdict(config).items()})
-    return Setup(
-        accelerator,
+    teacher = TeacherBatches(
+        teacher_options(config),
+        student.denoiser,
+        scheduler,
         data,
         tokens,
-        facts,
-        noise_schedule.config.prediction_type,
-        scheduler,
+        genres,
+        out / f"trajectories-{teaching_name(config, facts)}",
+        accelerator.process_index,
+        accelerator.num_processes,
+        accelerator.device,
+        accelerator.autocast,
+    )
+    loss = DistillationLoss(
+        config.method,
+        config.num_inference_steps,
+        config.skipping_steps,
+        config.huber_width,
+        config.seed,
         timesteps,
         alphas,
-        model,
-        student,
-        genres,
-        state,
-        factor,
-        out / f"trajectories-{teaching(config, facts)}",
-        digest,
-        theory_lora,
+        noise_schedule.config.prediction_type,
     )
-
-
-def adapters_digest(unet: torch.nn.Module, adapter: MusicAdapter, genres: list[Lora]) -> str:
-    """A name for the weights of the theory adapter and the genre LoRAs: trained anew, they teach otherwise."""
-    digest = hashlib.blake2b(digest_size=8)
-    weights = [*sorted(adapter.state_dict().items()), *sorted(lora.state(unet, "music").items())]
-    weights += [
-        (name, half) for one in genres for name, part in sorted(one.parts.items()) for half in (part.down, part.up)
-    ]
-    for name, weight in weights:
-        digest.update(name.encode() + weight.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def draw(config: Config, run: Setup, number: int) -> tuple[Batch, dict[str, list[LoraDelta]]]:
-    """The conditions of batch `number` of this process, and the genre LoRA that lies under it, if any."""
-    first = (number * run.accelerator.num_processes + run.accelerator.process_index) * config.train_batch_size
-    indices = seeding.stream(len(run.data), config.seed, first, config.train_batch_size)
-    places = zip(indices, range(config.train_batch_size), strict=True)
-    generators = [seeding.generator(config.seed, number, f"{run.data.clips[i].id} {place}") for i, place in places]
-    common = seeding.generator(config.seed, number, "teacher")
-    has_notes, has_genre = torch.rand(2, generator=common) < torch.tensor([config.notes_share, config.genre_share])
-    chosen = int(torch.randint(max(1, len(run.genres)), (), generator=common))
-    batch = draw_batch(
-        run.data,
-        run.tokens,
-        indices,
-        generators,
-        frames_per_row=run.student.denoiser.adapter.config.frames_per_row,
-        crop_rows=config.crop_rows,
-        dropout=Dropout(
-            text=config.text_dropout,
-            stream=config.stream_dropout,
-            condition=config.condition_dropout,
-            span=config.span_dropout,
-            genre=config.genre_dropout,
-            stem=config.stem_dropout,
-            arrangement=0.0 if has_notes else 1.0,
-        ),
-    ).to(run.accelerator.device)
-    beside = {}
-    if has_genre and run.genres:
-        beside = {f"{name}.weight": [part] for name, part in run.genres[chosen].parts.items()}
-    noise = seeding.noise(generators, batch.latents.shape[1:]).to(batch.latents)
-    return replace(batch, latents=noise), beside
-
-
-def teach(config: Config, run: Setup, number: int, batch: Batch, beside: dict[str, list[LoraDelta]]) -> Tensor:
-    """The teacher's states of batch `number`: kept from before, or made."""
-    path = run.cache / f"{number:09d}-{run.accelerator.process_index}.safetensors"
-    if not path.exists():
-        played = bool(torch.stack([batch.tokens.present[name] for name in STEM_STREAMS]).any())
-        scale = config.played_guidance_scale if played else config.guidance_scale
-        guidance = Guidance(scale, scale, config.guidance_rescale, stems=scale if played else None)
-        wordless = run.data.collate_texts([""])
-        with merged(run.student.denoiser.unet, beside), run.accelerator.autocast():
-            states = trajectory(
-                run.student.denoiser,
-                run.scheduler,
-                guidance,
-                batch.tokens,
-                batch.text,
-                TextEmbedding(*(t.to(batch.latents.device) for t in vars(wordless).values())),
-                batch.latents,
-                config.teacher_steps,
-            )
-        keep_states(path, states)
-    return read_states(path)
-
-
-def teaching(config: Config, facts: dict[str, str | int]) -> str:
-    """A name for all that the teacher's batches depend on."""
-    students = ("method", "name", "num_inference_steps", "skipping_steps", "trajectories", "steps_per_trajectory")
-    optimisation = list(Config.__dataclass_fields__)
-    optimisation = optimisation[optimisation.index("max_train_steps") :]
-    apart = {*students, *optimisation, "rank", "output_dir", "data_license", "fitting_steps"} - {"mixed_precision"}
-    told = {name: value for name, value in asdict(config).items() if name not in apart} | facts
-    return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
+    return Setup(accelerator, facts, teacher, loss, model, student, state, factor, digest, theory_lora)
 
 
 @torch.no_grad()
-def validate(config: Config, run: Setup, path: Path) -> None:
+def validate(config: DistillationConfig, run: Setup, path: Path) -> None:
     """Log how far the student's latents are from the teacher's, both from one noise, on batches never trained on: mean
     square, over the variance of the teacher's.
     """
     sampling, errors = sampling_of(config), []
     for number in range(VALIDATION, VALIDATION + config.validation_batches):
-        batch, beside = draw(config, run, number)
-        wanted = teach(config, run, number, batch, beside)[-1].to(batch.latents)
-        scheduler = sampling.scheduler(run.scheduler.config)
+        batch, beside = run.teacher.draw(number)
+        wanted = run.teacher.states(number, batch, beside)[-1].to(batch.latents)
+        scheduler = sampling.scheduler(run.teacher.scheduler.config)
         scheduler.set_timesteps(config.num_inference_steps)
         latents, generator = batch.latents, torch.Generator().manual_seed(config.seed)
         options = {"generator": generator} if config.method == "consistency" else {}
@@ -469,22 +256,11 @@ def validate(config: Config, run: Setup, path: Path) -> None:
     run.accelerator.log({"validation error": record["error"]}, run.state.step)
 
 
-def sampling_of(config: Config) -> Sampling:
-    """What the LoRA's card says of its sampler."""
-    fewest, most = config.fitting_steps
-    if config.method == "trajectory":
-        scheduler = {"_class_name": "DDIMScheduler", "timestep_spacing": "trailing", "steps_offset": 0}
-        scheduler |= {"set_alpha_to_one": True, "clip_sample": False}
-    else:
-        scheduler = {"_class_name": "LCMScheduler", "original_inference_steps": config.teacher_steps}
-        scheduler |= {"set_alpha_to_one": True, "clip_sample": False}
-    return Sampling(scheduler, config.num_inference_steps, fewest, most)
-
-
-def save(config: Config, run: Setup, folder: Path) -> None:
+def save(config: DistillationConfig, run: Setup, folder: Path) -> None:
     """Write the averaged LoRA in half precision, as the Hub holds it."""
-    music = describe_music(run.data, config.data_license)
-    info = {"config": asdict(config), "data": asdict(run.data.info) | music, "step": run.state.step}
+    data = run.teacher.data
+    music = describe_music(data, config.data_license)
+    info = {"config": asdict(config), "data": asdict(data.info) | music, "step": run.state.step}
     with without_lora(run.student.denoiser.adapter, run.theory_lora):
         metadata = describe_adapter(run.student.denoiser.unet, "lora", folder, info)
     metadata = replace(metadata, sampling=sampling_of(config), theory_digest=run.theory_digest)
@@ -497,8 +273,8 @@ def save(config: Config, run: Setup, folder: Path) -> None:
     save_run_info(folder, info)
 
 
-load_config = partial(read, Config)  # of `[file.yaml …] [key=value …]`
+load_config = partial(read, DistillationConfig)  # of `[file.yaml …] [key=value …]`
 
 
 if __name__ == "__main__":
-    run_command(train, command_line(load_config, Config, __doc__))
+    run_command(train, command_line(load_config, DistillationConfig, __doc__))

@@ -16,7 +16,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import given_notes, like, output_of, pins_of, stem_names
-from musetune.cli.sound import Fast, Lufs, Mono16
+from musetune.cli.sound import Engine, Fast, Lufs, Mono16, check_engine
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -208,6 +208,7 @@ def compose(
         int | None, typer.Option(help="denoising steps of the audio; default 20, with --fast 4", min=1)
     ] = None,
     fast: Fast = False,
+    engine: Engine = None,
     style: Style = None,
     styles: Styles = None,
     on_grid: Annotated[
@@ -230,7 +231,9 @@ def compose(
     output = output_of(out, kinds, parts, audio, stems_audio, kind=audio_format, mono16=mono16, lufs=lufs)
     output.check(given, from_)
     check_new(output.paths(), force)
-    sound = {"base": base, "adapter": adapter, "steps": steps, "fast": fast or None}
+    if engine is not None:
+        check_engine(engine, music=True)
+    sound = {"base": base, "adapter": adapter, "steps": steps, "fast": fast or None, "engine": engine}
     if not output.audio:
         wanted = sound | {"audio-format": audio_format, "mono16": mono16 or None, "lufs": lufs}
         reject_arguments({f"--{name}": value for name, value in wanted.items()}, "needs --audio")

@@ -11,7 +11,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import Fast, Lufs, Mono16, audio_kind, default_steps, load_pipeline, prepare_stereo
+from musetune.cli.sound import Engine, Fast, Lufs, Mono16, audio_kind, default_steps, load_pipeline, prepare_stereo
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -132,6 +132,7 @@ def repaint(
     adapter: Adapter = None,
     steps: Steps = None,
     fast: Fast = False,
+    engine: Engine = None,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -149,7 +150,24 @@ def repaint(
     stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
     what = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
     what |= {"lead_sheet": _load_sheet(sheet)} | _notes(given) | style_of(style_audio, style_strength)
-    _edit("repaint", audio, prompt, what, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
+    _edit(
+        "repaint",
+        audio,
+        prompt,
+        what,
+        base,
+        adapter,
+        steps,
+        fast,
+        engine,
+        seed,
+        device,
+        mono16,
+        lufs,
+        out,
+        force,
+        as_json,
+    )
 
 
 def extend(
@@ -166,6 +184,7 @@ def extend(
     adapter: Adapter = None,
     steps: Steps = None,
     fast: Fast = False,
+    engine: Engine = None,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -184,7 +203,24 @@ def extend(
         raise ValueError("--given holds notes of the whole: give its --sheet too")
     what = {"lead_sheet": _load_sheet(sheet), "before_seconds": before, "after_seconds": after}
     what |= {"harmonic_progression": chords} | _notes(given) | style_of(style_audio, style_strength)
-    _edit("extend", audio, prompt, what, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
+    _edit(
+        "extend",
+        audio,
+        prompt,
+        what,
+        base,
+        adapter,
+        steps,
+        fast,
+        engine,
+        seed,
+        device,
+        mono16,
+        lufs,
+        out,
+        force,
+        as_json,
+    )
 
 
 def vary(
@@ -196,6 +232,7 @@ def vary(
     adapter: Adapter = None,
     steps: Steps = None,
     fast: Fast = False,
+    engine: Engine = None,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -207,7 +244,24 @@ def vary(
     as_json: Json = False,
 ) -> None:
     given = {"lead_sheet": _load_sheet(sheet), "amount": amount} | style_of(style_audio, style_strength)
-    _edit("vary", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
+    _edit(
+        "vary",
+        audio,
+        prompt,
+        given,
+        base,
+        adapter,
+        steps,
+        fast,
+        engine,
+        seed,
+        device,
+        mono16,
+        lufs,
+        out,
+        force,
+        as_json,
+    )
 
 
 def cover(
@@ -227,6 +281,7 @@ def cover(
     adapter: Adapter = None,
     steps: Steps = None,
     fast: Fast = False,
+    engine: Engine = None,
     seed: Seed = 0,
     style_audio: StyleAudio = None,
     style_strength: StyleStrength = None,
@@ -242,7 +297,24 @@ def cover(
     kept = check_keep(keep or KEPT)
     given = {"lead_sheet": _load_sheet(sheet), "genre": genre, "keep": kept}
     given |= style_of(style_audio, style_strength)
-    _edit("cover", audio, prompt, given, base, adapter, steps, fast, seed, device, mono16, lufs, out, force, as_json)
+    _edit(
+        "cover",
+        audio,
+        prompt,
+        given,
+        base,
+        adapter,
+        steps,
+        fast,
+        engine,
+        seed,
+        device,
+        mono16,
+        lufs,
+        out,
+        force,
+        as_json,
+    )
 
 
 def style_of(audio: Path | None, strength: float | None) -> dict[str, Any]:
@@ -289,6 +361,7 @@ def _edit(
     adapter: str | None,
     steps: int | None,
     fast: bool,
+    engine: Path | None,
     seed: int,
     device: str | None,
     mono16: bool,
@@ -312,7 +385,7 @@ def _edit(
         raise ValueError(f"-o {out} is the recording that is read: give another name")
     check_new([out], force)
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast, engine=engine)
     steps = default_steps(pipe, steps)
     if not mono16:  # what is new in a stereo recording, or in one above 16 kHz, is to be so too
         prepare_stereo(pipe)

@@ -33,7 +33,9 @@ def export(
         str | None, typer.Option(help="also this genre adapter in the U-Net's weights", autocompletion=complete_adapter)
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="also the adapter for few steps, beside a genre's")] = False,
-    seconds: Annotated[float | None, typer.Option(help="that the U-Net makes at once; default the base's own")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="the only length that the U-Net shall make at once; default any length")
+    ] = None,
 ) -> None:
     from musetune.cli.sound import load_pipeline, prepare_stereo
     from musetune.pipeline.checks import check_positive

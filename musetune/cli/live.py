@@ -15,7 +15,7 @@ import typer
 from musetune.cli.hub import complete_adapter, complete_base, complete_genre
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text
-from musetune.cli.sound import load_pipeline
+from musetune.cli.sound import Engine, load_pipeline
 
 if TYPE_CHECKING:
     from musetune.live.sinks import Sink
@@ -42,7 +42,7 @@ first beat that is half a second from it or more, where the rest of the bar last
 slow, underruns are counted and said; --mono16 helps. Bars that last longer than --chunk-seconds are made in parts.
 
 The adapter fast makes a chunk in two steps of one pass, in less than half the time of eight steps without it
-(--no-fast).
+(--no-fast). With --engine the adapters and the mix that were exported play, and no others: export with --fast.
 
 Sound goes to the sound card (MuseTune installed with its extra live), with --out live.wav to a file, with --out - as
 WAV to standard output, for another program. --clock NAME sends MIDI clock (24 a quarter note, start and stop) in time
@@ -87,6 +87,7 @@ def live(
         bool | None,
         typer.Option("--fast/--no-fast", help="play with the adapter fast; default where it fits base and adapter"),
     ] = None,
+    engine: Engine = None,
     chunk_seconds: Annotated[
         float | None, typer.Option(help="a longer bar is made in parts; default what the model hears at once, 3.48")
     ] = None,
@@ -127,7 +128,7 @@ def live(
         raise ValueError("nothing here can end it: give --seconds, or run it in a terminal, where Esc does")
     controls = LiveControls(chart, prompt)
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast is True)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast is True, engine=engine)
     if fast is None:
         load_few_steps(pipe)
     elif not fast and (name := few_steps_of(pipe)) is not None:  # --adapter named one

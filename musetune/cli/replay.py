@@ -12,7 +12,7 @@ import typer
 from musetune.cli.edit import Adapter, Base, Device, Json, Seed, Steps, StyleAudio, StyleStrength, style_of
 from musetune.cli.outputs import Force, check_new
 from musetune.cli.song import check_text, stem_names
-from musetune.cli.sound import Fast
+from musetune.cli.sound import Engine, Fast
 
 HELP = """Let one player of a song play again, and keep the others sample for sample.
 
@@ -42,6 +42,7 @@ def replay(
     adapter: Adapter = None,
     steps: Steps = None,
     fast: Fast = False,
+    engine: Engine = None,
     seed: Seed = 0,
     device: Device = None,
     force: Force = False,
@@ -83,7 +84,7 @@ def replay(
     ((shape, rate),) = shapes
     audio = {one: wave[0] if len(wave) == 1 else wave for one, (wave, _) in stems.items()}
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast, engine=engine)
     if shape[0] > 1 and pipe.upsampler is None:
         pipe.load_upsampler()
     mix = sum(audio.values())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musetune.cli.sound import FAST, FORMATS, audio_kind, default_steps, prepare_stereo, save_players
+from musetune.cli.sound import FORMATS, audio_kind, default_steps, load_pipeline, prepare_stereo, save_players
 
 if TYPE_CHECKING:
     from musetune.symbols import LeadSheet
@@ -165,23 +165,19 @@ class Output:
     def render(
         self, prompt: str, sheet: LeadSheet, song: Arrangement, sound: dict[str, Any], seed: int
     ) -> Iterator[Path]:
-        """Audio as files; ``sound``: base, adapter, steps and fast where they are not the defaults."""
+        """Audio as files; ``sound``: base, adapter, steps, fast and engine where they are not the defaults."""
         import torch
         from tqdm import tqdm
 
         from musetune.audio.export import export_audio
         from musetune.pipeline.loading import pick_device, quiet
-        from musetune.pipeline.pipeline import MuseTunePipeline
 
         quiet()
-        pipe = MuseTunePipeline.from_pretrained(sound.get("base", "nano"), adapter=sound.get("adapter"))
-        if pipe.adapter is None:
-            pipe.load_adapter("theory")
-        if sound.get("fast"):
-            pipe.load_adapter(FAST)
+        base, adapter, fast = sound.get("base", "nano"), sound.get("adapter"), bool(sound.get("fast"))
+        engine = sound.get("engine")
+        pipe, _ = load_pipeline(base, adapter, pick_device(None), music=True, fast=fast, engine=engine)
         if not self.mono16:
             prepare_stereo(pipe)
-        pipe.to(pick_device(None))
         pipe.set_progress_bar_config(disable=True)  # one bar for all players instead of one each
         players = [name for name, stem in song.stems.items() if stem.notes] if self.stems_audio else [""]
         steps = default_steps(pipe, sound.get("steps"))

@@ -25,7 +25,7 @@ Fast = Annotated[
 Engine = Annotated[
     Path | None,
     typer.Option(
-        help="folder of musetune export onnx: the U-Net in OpenVINO or ONNX Runtime, with the adapters that it was "
+        help="folder of musetune export onnx: the U-Net in OpenVINO, else ONNX Runtime, with the adapters that it was "
         "exported with",
         file_okay=False,
     ),
@@ -71,8 +71,8 @@ def load_pipeline(
     Raises:
         ValueError: for an engine without music, a folder without an exported U-Net, and where none is installed.
     """
-    if engine is not None:
-        engine_name = pick_engine(engine, music)
+    if engine is not None:  # before the base is loaded
+        check_engine(engine, music)
     from musetune.pipeline.pipeline import MuseTunePipeline
 
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter, quantization=quantization)
@@ -83,27 +83,18 @@ def load_pipeline(
     if fast:
         pipe.load_adapter(FAST)
     if engine is not None:
-        pipe.load_engine(engine, engine_name)
+        pipe.load_engine(engine)
     return pipe.to(device), adapter
 
 
-def pick_engine(folder: Path, music: bool) -> str:
-    """Return the engine that plays an export: OpenVINO where it is installed, which is the faster one, else ONNX
-    Runtime.
-
-    Raises:
-        ValueError: without music, where there is no export, and where none is installed.
-    """
-    from musetune.pipeline.exported_unet import ENGINES, is_installed
+def check_engine(folder: Path, music: bool) -> None:
+    """Raise ValueError without music, where there is no export, and where no engine is installed."""
+    from musetune.pipeline.exported_unet import check_export, fastest_engine
 
     if not music:
         raise ValueError("--engine needs --chords or --sheet: a prompt alone plays without the exported adapter")
-    if not (folder / "unet.onnx").is_file():
-        raise ValueError(f"{folder} holds no exported U-Net: write one with musetune export onnx {folder}")
-    names = [name for name in reversed(ENGINES) if is_installed(name)]
-    if not names:
-        raise ValueError("--engine needs openvino or onnxruntime: pip install 'musetune[export]'")
-    return names[0]
+    check_export(folder)
+    fastest_engine()
 
 
 def default_steps(pipe: MuseTunePipeline, steps: int | None) -> int:

@@ -55,6 +55,14 @@ def ui(
     mono16: Annotated[
         bool, typer.Option("--mono16", help="play and write the base's own 16 kHz mono instead of 48 kHz stereo")
     ] = False,
+    engine: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="folder of musetune export onnx: the U-Net in OpenVINO, else ONNX Runtime; more than once, such as "
+            "one that was exported with --fast, for Live, and one without. Other mixes of genres are refused",
+            file_okay=False,
+        ),
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="open it in the browser")] = True,
 ) -> None:
     check_port(host, port)
@@ -70,11 +78,11 @@ def ui(
     pipe: MuseTunePipeline | RemotePipeline
     analyser: RemoteAnalyser | None = None
     if server is None:
-        pipe = load(base, adapter, device, mono16=mono16, few_steps=True)
-    elif base == "nano" and adapter is None and device is None and not mono16:
+        pipe = load(base, adapter, device, mono16=mono16, few_steps=True, engines=engine or ())
+    elif base == "nano" and adapter is None and device is None and not mono16 and not engine:
         pipe, analyser = connect(server, os.environ.get(KEY_VARIABLE))
     else:
-        raise ValueError("--server has its own models: leave --base, --adapter, --device and --mono16 out")
+        raise ValueError("--server has its own models: leave --base, --adapter, --device, --mono16 and --engine out")
     with tempfile.TemporaryDirectory(prefix="musetune-ui-") as folder:
         takes = Path(folder) / "takes"
         takes.mkdir()

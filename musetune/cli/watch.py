@@ -10,7 +10,7 @@ import typer
 
 from musetune.cli.hub import complete_adapter, complete_base
 from musetune.cli.song import check_text
-from musetune.cli.sound import Fast, load_pipeline
+from musetune.cli.sound import Engine, Fast, load_pipeline
 
 if TYPE_CHECKING:
     from musetune.live.folder_watch import Renderer
@@ -54,6 +54,7 @@ def watch(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)] = None,
     fast: Fast = False,
+    engine: Engine = None,
     seed: Annotated[int, typer.Option(help="same seed and same sheet, same audio")] = 0,
     lufs: Annotated[
         float | None,
@@ -83,7 +84,7 @@ def watch(
     if not once:
         _check_watchfiles()
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast)
+    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast, engine=engine)
     pipe.set_progress_bar_config(disable=True)
     if not mono16 and pipe.upsampler is None:
         pipe.load_upsampler()

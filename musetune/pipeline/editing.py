@@ -240,7 +240,7 @@ def _make_anew(
     check_covers(sheet, stretches[-1][1], "stretch")
     window_s, row_s = pipe.unet.config.sample_size * pipe.row_s, pipe.row_s
     wave, latents = piece.wave, None if piece.latents is None else piece.latents.clone()
-    for section in sections_of(stretches, piece.duration_s, row_s, window_s):
+    for section in sections_of(stretches, piece.duration_s, row_s, window_s, pipe._row_multiple):
         first, rows, inside = section.first, section.rows, list(section.stretches)
         origin_s = first * row_s
         known = _encode(pipe, piece, first, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from musetune.adapter.attention import MusicStream
-from musetune.pipeline.exporting import LAYOUT, export_sketch, flatten_music
+from musetune.pipeline.unet_export import LAYOUT, export_sketch, flatten_music
 
 if TYPE_CHECKING:
     from diffusers import AudioLDM2UNet2DConditionModel
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SAME_WEIGHTS = 1e-4  # relative distance of sketches: another mix moves them by a hundred times as much
 ENGINES = ("onnxruntime", "openvino")
+TORCH = "play in torch: load_engine(None), without --engine"
 Run = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
@@ -39,20 +40,25 @@ class ExportedUNet:
 
     Args:
         folder: that ``export_onnx`` wrote.
-        engine: "onnxruntime" or "openvino".
+        engine: "onnxruntime" or "openvino"; None: the faster one of those that are installed, OpenVINO before the
+            other.
         threads: of the processor; 0: as many as the engine likes.
 
     Raises:
         ValueError: for another engine, one that is not installed, and a folder without an exported U-Net.
+
+    Attributes:
+        rows: of the latents, None: any multiple of ``row_multiple``.
     """
 
-    def __init__(self, folder: str | Path, engine: str = "onnxruntime", threads: int = 0) -> None:
+    def __init__(self, folder: str | Path, engine: str | None = None, threads: int = 0) -> None:
         path = Path(folder)
-        if not (path / "unet.onnx").is_file() or not (path / LAYOUT).is_file():
-            raise ValueError(f"{path} holds no exported U-Net: write one with musetune export onnx {path}")
+        check_export(path)
         self.layout = json.loads((path / LAYOUT).read_text())
+        self.rows: int | None = self.layout["rows"]
+        self.row_multiple: int = self.layout.get("row_multiple", 1)
         self.folder = path
-        self.run = load_engine(path / "unet.onnx", engine, threads)
+        self.run = load_engine(path / "unet.onnx", engine or fastest_engine(), threads)
 
     def check(self, unet: AudioLDM2UNet2DConditionModel, adapter: MusicAdapter) -> None:
         """Raise ValueError where U-Net and adapter, with what is active in their weights, are not those that were
@@ -60,15 +66,19 @@ class ExportedUNet:
         """
         if unet.dtype != torch.float32:
             raise ValueError(
-                f"the U-Net is in {unet.dtype}, the export in float32: load the pipeline in float32, or "
-                "load_engine(None)"
+                f"the U-Net is in {unet.dtype}, the export in float32: load the pipeline in float32, or {TORCH}"
             )
         here, exported = (torch.tensor(sketch) for sketch in (export_sketch(unet, adapter), self.layout["sketch"]))
         if here.shape != exported.shape or float((here - exported).norm()) > SAME_WEIGHTS * float(exported.norm()):
             raise ValueError(
-                f"{self.folder} was exported from another base, adapter or mix: export this one, play that mix, or "
-                "load_engine(None)"
+                f"{self.folder} was exported from another base, adapter or mix (it holds {self._adapters()}): export "
+                f"this one, play that mix, or {TORCH}"
             )
+
+    def _adapters(self) -> str:
+        """Say which adapters were active when it was exported."""
+        mix = self.layout.get("mix") or {}
+        return ", ".join(["the theory adapter", *(f"{name} at {weight:g}" for name, weight in mix.items())])
 
     def __call__(
         self,
@@ -89,17 +99,22 @@ class ExportedUNet:
         generated, stream = encoder_hidden_states
         if cross_attention_kwargs:
             raise ValueError("cross_attention_kwargs have no meaning for an exported U-Net: leave them out")
-        if sample.shape[2] != self.layout["rows"]:
+        if self.rows is not None and sample.shape[2] != self.rows:
             raise ValueError(
-                f"{sample.shape[2]} latent rows were asked for, and {self.layout['rows']} were exported: export that "
-                "length (seconds=…), or load_engine(None)"
+                f"{sample.shape[2]} latent rows were asked for, and {self.rows} were exported: export without seconds, "
+                f"which takes any length, or {TORCH}"
+            )
+        if sample.shape[2] % self.row_multiple:
+            raise ValueError(
+                f"{sample.shape[2]} latent rows were asked for, and multiples of {self.row_multiple} were exported: "
+                f"ask for such a length, or {TORCH}"
             )
         if stream.strength != self.layout["strength"]:
             raise ValueError(f"strength={stream.strength} was asked for, and {self.layout['strength']} was exported")
         if float(timestep) != int(timestep):
             raise ValueError(
                 f"the scheduler asks for timestep {float(timestep):g}, and whole ones were exported: play with a "
-                "scheduler of whole timesteps, such as DDIM or DPM-Solver++, or load_engine(None)"
+                f"scheduler of whole timesteps, such as DDIM or DPM-Solver++, or {TORCH}"
             )
         music, _ = flatten_music(stream)
         shared = {"timestep"} | {name for name in music if name.startswith(("cos", "sin"))}
@@ -117,6 +132,43 @@ class ExportedUNet:
             for i in range(len(sample))
         ]
         return UNetPrediction(torch.from_numpy(np.concatenate(rows)).to(sample.device))
+
+
+def check_export(folder: Path) -> None:
+    """Raise ValueError for a folder that holds no exported U-Net."""
+    if not (folder / "unet.onnx").is_file() or not (folder / LAYOUT).is_file():
+        raise ValueError(f"{folder} holds no exported U-Net: write one with musetune export onnx {folder}")
+
+
+def choose_exported(
+    exported: Sequence[ExportedUNet], unet: AudioLDM2UNet2DConditionModel, adapter: MusicAdapter
+) -> ExportedUNet:
+    """Return the one that holds what U-Net and adapter play now.
+
+    Raises:
+        ValueError: where none does; why, of each.
+    """
+    reasons = []
+    for one in exported:
+        try:
+            one.check(unet, adapter)
+        except ValueError as error:
+            reasons.append(str(error))
+        else:
+            return one
+    raise ValueError("; ".join(reasons))
+
+
+def fastest_engine() -> str:
+    """Return the engine to play with: OpenVINO where it is installed, which is the faster one, else ONNX Runtime.
+
+    Raises:
+        ValueError: where neither is installed.
+    """
+    names = [name for name in reversed(ENGINES) if is_installed(name)]
+    if not names:
+        raise ValueError("an exported U-Net needs openvino or onnxruntime: pip install 'musetune[export]'")
+    return names[0]
 
 
 def is_installed(engine: str) -> bool:

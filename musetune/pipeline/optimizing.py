@@ -63,9 +63,9 @@ def optimize(
     found = Optimization(pipe.unet.dtype)
     exported: dict[str, ExportedUNet] = {}
     if engines is not None:
-        pipe.load_engine(None)
+        pipe.load_engine(None)  # what the U-Net itself takes is to be timed
         exported = _load_engines(pipe, found, engines, threads, half)
-    rows = next((one.layout["rows"] for one in exported.values()), None)
+    rows = next((one.rows for one in exported.values()), None)
     step = guided_step(pipe, rows)
     best = found.seconds[name_of(pipe.unet.dtype)] = seconds_of(step)
     for name, engine in exported.items():
@@ -75,7 +75,7 @@ def optimize(
         best = _try_halves(pipe, found, step, best, forced=half is True, rival=rival)
     if exported and best > rival and found.seconds[name_of(torch.float32)] / rival >= GAIN:
         found.engine = min(exported, key=lambda name: found.seconds[name])
-        pipe.exported_unet = exported[found.engine]
+        pipe.exported_unets = (exported[found.engine],)
     if not parts:
         found.reasons.append("torch.compile was not tried: compile=True does")
     elif (missing := why_not_compile(pipe)) is not None:
@@ -228,8 +228,8 @@ def guided_step(pipe: Any, rows: int | None = None, exported: Callable[..., Any]
     is one: as many rows at once as words and music need by the defaults, one of a LoRA of few steps. ``exported`` takes
     the U-Net's place.
     """
-    from musetune.pipeline.exporting import prepare_music
     from musetune.pipeline.request import default_passes
+    from musetune.pipeline.unet_export import prepare_music
     from musetune.symbols import LeadSheet
 
     unet = pipe.adapter_manager.unet

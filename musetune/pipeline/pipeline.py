@@ -159,7 +159,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         self.base_name = "unknown"
         self.base_revision: str | None = None
         self.quantization: str | None = None
-        self.exported_unet: ExportedUNet | None = None
+        self.exported_unets: tuple[ExportedUNet, ...] = ()
         self.prompt_cache = PromptCache()
         self.adapter_manager = AdapterManager(self)
         if loras is not None:
@@ -391,24 +391,47 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         check_decoder(self, decoder)
         self.register_modules(tiny_decoder=decoder.float().eval().to(self.unet.device))
 
-    def load_engine(self, folder: str | Path | None, engine: str = "openvino", threads: int = 0) -> None:
-        """Let an exported U-Net make calls with music: what ``musetune export onnx`` wrote, in another engine.
+    def load_engine(
+        self, folder: str | Path | Sequence[str | Path] | None, engine: str | None = None, threads: int = 0
+    ) -> None:
+        """Let an exported U-Net play wherever there is music: what ``musetune export onnx`` wrote, in another engine.
 
-        It plays the adapters, the mix and the length that were exported; longer audio is made in windows of that
-        length. Calls without music and everything but the U-Net stay in torch.
+        Calls with music, edits, loops and ``stream`` denoise in it; calls without music and everything but the U-Net
+        stay in torch. It plays the adapters and the mix that were exported, and any length: latent rows are rounded up
+        to a multiple of what its levels halve, and what is too much is cut off the sound. An export of one length
+        alone makes longer audio in windows of that length, and nothing shorter.
 
         Args:
-            folder: of the export; None: torch again.
-            engine: "openvino" or "onnxruntime".
+            folder: of the export; None: torch again. Of several, each call takes the first that holds what is active
+                then, such as one with the adapter for few steps and one without.
+            engine: "openvino" or "onnxruntime"; None: the former where it is installed, else the latter.
             threads: of the processor; 0: as many as the engine likes.
 
         Raises:
             ValueError: for a folder without an exported U-Net and an engine that is not installed. Calls raise it
-                where they ask for another length or mix than was exported.
+                where they ask for another mix, strength or length than was exported.
         """
         from musetune.pipeline.exported_unet import ExportedUNet
 
-        self.exported_unet = None if folder is None else ExportedUNet(folder, engine, threads)
+        folders = [] if folder is None else [folder] if isinstance(folder, str | Path) else folder
+        self.exported_unets = tuple(ExportedUNet(one, engine, threads) for one in folders)
+
+    def _denoiser(self) -> Any:
+        """Return what makes predictions for music, while adapters play: the U-Net, or the export that holds them.
+
+        Raises:
+            ValueError: where there are exports and none holds them.
+        """
+        if not self.exported_unets:
+            return self.unet
+        from musetune.pipeline.exported_unet import choose_exported
+
+        return choose_exported(self.exported_unets, self.adapter_manager.unet, self.adapter)
+
+    @property
+    def _row_multiple(self) -> int:
+        """The number of which latent rows are multiples: 1, or what exported U-Nets take."""
+        return math.lcm(*(one.row_multiple for one in self.exported_unets))
 
     def optimize(
         self,
@@ -1226,9 +1249,14 @@ class MuseTunePipeline(AudioLDM2Pipeline):
     ) -> Tensor:
         """Return the latents of all waveforms, (B, channels, rows, cols)."""
         circular = request.loop_seconds is not None
-        rows = self._rows(request.seconds)
-        own_rows = self.unet.config.sample_size if self.exported_unet is None else self.exported_unet.layout["rows"]
+        denoiser = self._denoiser()
+        rows = self._rows(request.seconds, circular=circular)
+        own_rows = getattr(denoiser, "rows", None) or (
+            self.unet.config.sample_size // self._row_multiple * self._row_multiple
+        )
         window_rows = own_rows if request.window_seconds is None else self._rows(request.window_seconds)
+        if circular:  # a loop's rows are its own; windows that lie around it are multiples
+            window_rows = min(window_rows, rows) // self._row_multiple * self._row_multiple
         if self.adapter_manager.sampling is not None and request.guidance.text == UNGUIDED:
             remark_on_idle_guidance(negative_prompt=any(words.get("negative_prompt") or ()) or None)
         noise = self._noise(request, generator, latents)
@@ -1237,10 +1265,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         )
         text, generated = self._encode_words(prompts, words, request.waveforms, request.guidance.levels, request.style)
         conditions = Conditions(request.batch_size, request.guidance.levels, text, generated, windows)
-        if self.exported_unet is not None:
-            self.exported_unet.check(self.adapter_manager.unet, self.adapter)
         return sample(
-            self.unet if self.exported_unet is None else self.exported_unet,
+            denoiser,
             self.adapter,
             self.scheduler,
             conditions,
@@ -1298,9 +1324,12 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         samples = round(request.loop_seconds * self._rate)
         return np.stack([vocode_loop(self, one[None], samples) for one in latents])
 
-    def _rows(self, seconds: float) -> int:
-        """Latent rows that hold so many seconds, 8 at least."""
-        return max(8, math.ceil(seconds / self.row_s - 1e-6))
+    def _rows(self, seconds: float, circular: bool = False) -> int:
+        """Latent rows that hold so many seconds, 8 at least; a multiple of what an exported U-Net takes, unless they
+        are a loop's.
+        """
+        rows, multiple = max(8, math.ceil(seconds / self.row_s - 1e-6)), 1 if circular else self._row_multiple
+        return math.ceil(rows / multiple) * multiple
 
     def _encode_words(
         self,
@@ -1360,7 +1389,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         shape = (
             request.batch_size,
             self.unet.config.in_channels,
-            self._rows(request.seconds),
+            self._rows(request.seconds, circular=request.loop_seconds is not None),
             self.adapter.config.cols,
         )
         if isinstance(generator, list) and len(generator) != shape[0]:

@@ -125,7 +125,8 @@ class Painter:
     def __init__(self, pipe: Any, score: StreamScore, window_s: float, options: StreamOptions) -> None:
         self.pipe, self.score = pipe, score
         self.options = options
-        self.rows = 8 * math.ceil(window_s / pipe.row_s / 8 - 1e-6)  # the U-Net halves rows
+        self.unit = math.lcm(8, pipe._row_multiple)  # the U-Net halves rows
+        self.rows = self.unit * math.ceil(window_s / pipe.row_s / self.unit - 1e-6)
         self._first = 0  # row of the stream where ``_known`` begins
         self._known: Tensor | None = None  # (1, channels, rows, cols), what stays of the last window
         self._window: tuple[tuple[object, ...], Tensor] | None = None  # of what it was made, and all of it
@@ -152,7 +153,7 @@ class Painter:
         bar_end_s, room_s = self.score.bar_end_s, self.rows * row_s - AHEAD_S - BEHIND_S
         end_s = bar_end_s if bar_end_s - passage.start_s <= room_s else passage.end_s
         needed = math.ceil((end_s + AHEAD_S) / row_s - 1e-6) - kept_rows
-        rows = max(self.rows, 8 * math.ceil((needed + BEHIND_S / row_s) / 8))
+        rows = max(self.rows, self.unit * math.ceil((needed + BEHIND_S / row_s) / self.unit))
         first = max(0, kept_rows - (rows - needed))
         shape = (1, pipe.unet.config.in_channels, rows, pipe.adapter.config.cols)
         generator, device = self.options.get("generator"), pipe.unet.device
@@ -165,7 +166,7 @@ class Painter:
             windows = prepare_windows(pipe.adapter, request, rows, rows, row_s, device)
             text, generated = self._encode(passage.prompt, request)
             latents = sample(
-                pipe.unet,
+                pipe._denoiser(),
                 pipe.adapter,
                 pipe.scheduler,
                 Conditions(1, request.guidance.levels, text, generated, windows),

@@ -79,7 +79,9 @@ def extension_of(samples: int, rate: int, before_s: float, after_s: float, row_s
     return PieceExtension(spare, before, samples, round(after_s * rate), rate)
 
 
-def sections_of(stretches: Sequence[Stretch], duration_s: float, row_s: float, window_s: float) -> list[EditSection]:
+def sections_of(
+    stretches: Sequence[Stretch], duration_s: float, row_s: float, window_s: float, multiple: int = 1
+) -> list[EditSection]:
     """The sections in which stretches are made, with a quarter of a window around them, and no shorter than a window
     where the audio allows it.
 
@@ -88,6 +90,8 @@ def sections_of(stretches: Sequence[Stretch], duration_s: float, row_s: float, w
         duration_s: length of the audio.
         row_s: seconds of a latent row.
         window_s: seconds that the base was trained on.
+        multiple: of what number the rows are multiples; what is lacking is taken from before a section as far as there
+            is audio.
 
     Example:
         >>> sections_of([(20.0, 22.0)], duration_s=60.0, row_s=0.25, window_s=4.0)
@@ -97,6 +101,8 @@ def sections_of(stretches: Sequence[Stretch], duration_s: float, row_s: float, w
     for start, end in clusters(stretches, window_s / 4, duration_s, min(window_s, duration_s)):
         first = math.floor(start / row_s + 1e-6)
         rows = max(LEAST_ROWS, math.ceil(end / row_s - 1e-6) - first)
+        lacking = -rows % multiple
+        first, rows = max(0, first - lacking), rows + lacking
         inside = tuple((a - first * row_s, b - first * row_s) for a, b in stretches if a < end and b > start)
         sections.append(EditSection(first, rows, inside))
     return sections

@@ -194,17 +194,31 @@ class Take:
 
 
 def load(
-    base: str, adapter: str | None, device: str | None = None, *, mono16: bool = False, few_steps: bool = False
+    base: str,
+    adapter: str | None,
+    device: str | None = None,
+    *,
+    mono16: bool = False,
+    few_steps: bool = False,
+    engines: Iterable[Path] = (),
 ) -> MuseTunePipeline:
     """The pipeline with a theory adapter (default: the base's own, else "theory") and, silent, the bundled genre
     adapters that fit; and with an upsampler, the base's own or MuseTune's, unless ``mono16`` or the base's rate
     forbids it. With ``few_steps`` the bundled adapter for few steps is there too, silent, for Live.
+
+    ``engines`` are folders of exported U-Nets that play in its place (``MuseTunePipeline.load_engine``).
+
+    Raises:
+        ValueError: for a folder of ``engines`` that holds none, and where no engine is installed.
     """
     from musetune.models.upsampler.network import RATE
+    from musetune.pipeline.exported_unet import check_export
     from musetune.pipeline.loading import pick_device, quiet
     from musetune.pipeline.pipeline import MuseTunePipeline
 
-    place = pick_device(device)
+    place, folders = pick_device(device), list(engines)
+    for folder in folders:  # before the base is loaded
+        check_export(folder)
     quiet()
     pipe = MuseTunePipeline.from_pretrained(base, adapter=adapter)
     if pipe.adapter is None:
@@ -219,6 +233,8 @@ def load(
         pipe.register_modules(upsampler=None)
     elif pipe.upsampler is None:
         pipe.load_upsampler()
+    if folders:
+        pipe.load_engine(folders)
     return pipe.to(place)
 
 

@@ -57,6 +57,30 @@ class LoraStudent(nn.Module):
             up = torch.zeros(len(matrix), r, *[1] * (plain[name].ndim - 2))
             self.down[_key(name)], self.up[_key(name)] = nn.Parameter(down), nn.Parameter(up)
 
+    @torch.no_grad()
+    def load(self, parts: Mapping[str, LoraDelta]) -> None:
+        """Begin with a LoRA that was trained before, as `parts` names it.
+
+        Args:
+            parts: Of the same modules and ranks; scales are multiplied into `up`.
+
+        Raises:
+            ValueError: It adapts other modules, or is of another rank.
+        """
+        own = {name.removesuffix(".weight") for name in self.names}
+        if strange := sorted(own ^ parts.keys()):
+            raise ValueError(
+                f"the LoRA adapts other modules than this student: {strange[0]} and {len(strange) - 1} more"
+            )
+        for name, part in parts.items():
+            down, up = self.down[_key(name)], self.up[_key(name)]
+            if down.shape != part.down.shape:
+                raise ValueError(
+                    f"the LoRA has rank {len(part.down)} at {name}, the student {len(down)}: give rank={len(part.down)}"
+                )
+            down.copy_(part.down)
+            up.copy_(part.scale * part.up)
+
     def parts(self, values: Mapping[int, Tensor] | None = None) -> dict[str, LoraDelta]:
         """The LoRA by the plain names of the modules.
 

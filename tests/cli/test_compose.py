@@ -235,7 +235,7 @@ def test_audio_is_rendered_from_the_notes(run, models, monkeypatch) -> None:  # 
                 audios=wave[None], sampling_rate=rate, stems={"bass": wave} if call["stems"] else None
             )
 
-    monkeypatch.setattr(MuseTunePipeline, "from_pretrained", lambda base, adapter=None: Pipe())
+    monkeypatch.setattr(MuseTunePipeline, "from_pretrained", lambda base, **options: Pipe())
     asked = ["--bars", "2", "--stems", "bass", "--seed", "7", "--steps", "3", *models]
     code, out, err = run("compose", "dub", *asked, "--stems-audio", "-o", "dub")
     bars = {line.split(":")[0] for line in "\n".join(err).replace("\r", "\n").splitlines() if "step" in line}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,17 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 from typer.testing import CliRunner
 
 from musetune import LeadSheet, MuseTunePipeline
+from musetune.audio import save_audio
 from musetune.cli import sound
 from musetune.cli.app import app
+from musetune.formats.songs import save_song
 from musetune.models.nano.vocoder import NanoVocoder
 from musetune.pipeline import exported_unet, optimizing
 from musetune.pipeline.exported_unet import ENGINES, ExportedUNet, load_engine
-from musetune.pipeline.exporting import Part, VocoderNetwork, export_onnx, other_parts, write_onnx
+from musetune.pipeline.exporting import VocoderNetwork, export_onnx, other_parts
+from musetune.pipeline.onnx_file import Part, write_onnx
+from musetune.planning.rules.orchestrate import orchestrate
+from musetune.serve.work import load
 
 pytest.importorskip("onnxscript")
 ROWS = 10
@@ -39,9 +46,20 @@ def pipe(tiny_base: Path) -> MuseTunePipeline:
 
 @pytest.fixture(scope="module")
 def folder(pipe: MuseTunePipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of any length."""
     folder = tmp_path_factory.mktemp("onnx")
-    files = export_onnx(pipe, folder, seconds=SECONDS)
+    files = export_onnx(pipe, folder)
     assert list(files) == ["unet", "decoder", "vocoder", "upsampler"]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def jazz(pipe: MuseTunePipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a genre at 1, and of one length."""
+    folder = tmp_path_factory.mktemp("onnx_jazz")
+    pipe.load_adapter(genre_folders_of(pipe, folder) / "jazz")
+    export_onnx(pipe, folder, seconds=SECONDS, names=["unet"])
+    pipe.unload_adapter("jazz")
     return folder
 
 
@@ -67,21 +85,16 @@ def test_every_network_is_the_same_to_a_thousandth(
         found = run({key: tensor.numpy() for key, tensor in part.example.items()})
         np.testing.assert_allclose(found, wanted.numpy(), atol=1e-3, rtol=1e-3, err_msg=name)
 
-    sheet = LeadSheet.parse("I V ii7", bpm=100, duration_seconds=SECONDS)
+    sheet = LeadSheet.parse("I V ii7", bpm=100, duration_seconds=12 * pipe.row_s)
     request = {"lead_sheet": sheet, "num_inference_steps": 2, "output_type": "latent"}
     wanted = pipe("warm pop", generator=seeded(), **request).audios
     pipe.load_engine(folder, engine, threads=1)
-    calls, run = [], pipe.exported_unet.run
-    pipe.exported_unet.run = lambda arrays: (calls.append(arrays["sample"].shape), run(arrays))[1]
     try:
-        found = pipe("warm pop", generator=seeded(), **request).audios
+        with watching(pipe) as rows:
+            found = pipe("warm pop", generator=seeded(), **request).audios
         np.testing.assert_allclose(found, wanted, atol=1e-3, rtol=1e-3)
-        assert len(calls) >= 2 * request["num_inference_steps"]  # row by row
-        longer = {"harmonic_progression": "I V", "num_inference_steps": 1}
-        pipe("warm pop", duration_seconds=2 * SECONDS, **longer)  # in windows of the exported length
-        with pytest.raises(ValueError, match="latent rows were asked for, and 10 were exported"):
-            pipe("warm pop", duration_seconds=SECONDS / 2, **longer)
-        with pytest.raises(ValueError, match="was exported from another base, adapter or mix"):
+        assert len(rows) >= 2 * request["num_inference_steps"]  # row by row
+        with pytest.raises(ValueError, match=r"another base, adapter or mix \(it holds the theory adapter\)"):
             pipe("warm pop", **request, strength=0.5)
         euler = EulerDiscreteScheduler.from_config(pipe.scheduler.config, timestep_spacing="linspace")
         with monkeypatch.context() as patch:
@@ -91,6 +104,107 @@ def test_every_network_is_the_same_to_a_thousandth(
     finally:
         pipe.load_engine(None)
     assert np.array_equal(pipe("warm pop", generator=seeded(), **request).audios, wanted)
+
+
+@contextmanager
+def watching(pipe: MuseTunePipeline) -> Iterator[list[int]]:
+    """A context in which a list gets the latent rows of each prediction of the first exported U-Net."""
+    (network, *_), rows = pipe.exported_unets, []
+    run = network.run
+    network.run = lambda arrays: (rows.append(arrays["sample"].shape[2]), run(arrays))[1]
+    try:
+        yield rows
+    finally:
+        network.run = run
+
+
+@pytest.mark.heavy
+def test_edits_loops_and_streams_play_in_the_engine(pipe: MuseTunePipeline, folder: Path) -> None:
+    """Whatever has music: the same sound as torch's at the same rows, in an engine alone, at every length."""
+    pytest.importorskip("onnxruntime")
+    unit = 4 * pipe.row_s
+    sheet = LeadSheet.parse("I V ii7", bpm=100, duration_seconds=4 * unit)
+    around = LeadSheet.parse("I V ii7", bpm=100, duration_seconds=6 * unit)
+    piece = pipe("warm pop", lead_sheet=sheet, num_inference_steps=1, generator=seeded())
+    bpm = 8 * 60 / (8 * unit)  # 8 beats in as many units
+    kinds: dict[str, Callable[..., Any]] = {
+        "vary": lambda **few: pipe.vary(piece, prompt="pop", amount=1.0, **few),
+        "repaint": lambda **few: pipe.repaint(piece, prompt="pop", seconds=(1.0, 1.6), **few),
+        "extend": lambda **few: pipe.extend(piece, prompt="pop", after_seconds=2 * unit, lead_sheet=around, **few),
+        "short": lambda **few: pipe("pop", duration_seconds=2 * unit, harmonic_progression="I", **few),
+        "long": lambda **few: pipe("pop", lead_sheet=sheet, window_seconds=3 * unit, **few),
+        "loop": lambda **few: pipe("pop", harmonic_progression="I V", bpm=bpm, loop=True, **few),
+    }
+
+    def stream(**few: Any) -> np.ndarray:
+        chunks = pipe.stream(sheet.slice(0, 3), "pop", stereo=False, window_seconds=5 * unit, **few)
+        return np.concatenate([one.audio for one in itertools.islice(chunks, 2)])
+
+    for name, play in (kinds | {"stream": stream}).items():
+        few = {"num_inference_steps": 2}
+        wanted = play(**few, generator=seeded())
+        pipe.load_engine(folder, "onnxruntime", threads=1)
+        try:
+            with watching(pipe) as rows:
+                found = play(**few, generator=seeded())
+        finally:
+            pipe.load_engine(None)
+        assert rows, name
+        assert all(count % 4 == 0 for count in rows), name
+        if name != "stream":
+            wanted, found = wanted.audios, found.audios
+        np.testing.assert_allclose(found, wanted, atol=2e-3, err_msg=name)
+
+
+@pytest.mark.heavy
+def test_lengths_between_are_rounded_up_and_cut(pipe: MuseTunePipeline, folder: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pipe.load_engine(folder, "onnxruntime", threads=1)
+    call = {"harmonic_progression": "I V", "bpm": 111, "num_inference_steps": 1}
+    try:
+        with watching(pipe) as rows:
+            odd = pipe("pop", **call, duration_seconds=9 * pipe.row_s)
+            assert set(rows) == {12}
+            pipe.repaint(odd, prompt="pop", seconds=(0.4, 0.8), num_inference_steps=1)
+            pipe("pop", **call, loop=True)
+        assert all(count % 4 == 0 for count in rows)
+        assert odd.audios.shape == (1, round(9 * pipe.row_s * 16000))
+        with pytest.raises(ValueError, match="9 latent rows were asked for, and multiples of 4 were exported"):
+            pipe.exported_unets[0](
+                torch.zeros(1, 8, 9, 16),
+                torch.tensor(1),
+                encoder_hidden_states=(torch.zeros(1, 8, 8), None),
+                encoder_hidden_states_1=torch.zeros(1, 1, 8),
+                encoder_attention_mask_1=torch.ones(1, 1),
+            )
+    finally:
+        pipe.load_engine(None)
+
+
+@pytest.mark.heavy
+def test_of_several_exports_the_one_plays_that_holds_the_mix(pipe: MuseTunePipeline, folder: Path, jazz: Path) -> None:
+    """As the page needs it: one for few steps and one without. Of one length: longer in windows, nothing shorter."""
+    pytest.importorskip("onnxruntime")
+    pipe.load_adapter(jazz / "genres" / "jazz")
+    call = {"harmonic_progression": "I V", "num_inference_steps": 1}
+    try:
+        pipe.load_engine([folder, jazz], "onnxruntime", threads=1)
+        with watching(pipe) as rows:
+            pipe("warm pop", **call, duration_seconds=2 * SECONDS)
+            assert not rows  # it was the second
+            with pytest.raises(
+                ValueError, match=f"8 latent rows were asked for, and {ROWS} were exported: export with"
+            ):
+                pipe("warm pop", **call, duration_seconds=SECONDS / 2)
+            pipe.set_adapter({"jazz": 0.0})
+            pipe("warm pop", **call, duration_seconds=SECONDS / 2)
+            assert rows
+        pipe.set_adapter({"jazz": 0.5})
+        with pytest.raises(ValueError, match=r"it holds the theory adapter, jazz at 1\)"):
+            pipe("warm pop", **call)
+    finally:
+        pipe.load_engine(None)
+        pipe.unload_adapter("jazz")
 
 
 @pytest.mark.heavy
@@ -115,7 +229,8 @@ def test_the_layout_says_what_sound_is_made_of(pipe: MuseTunePipeline, folder: P
     """With it alone a reader gets from noise to latents, from these to the decoder, from frames to seconds."""
     layout = json.loads((folder / "layout.json").read_text())
     assert layout["scaling_factor"] == pipe.vae.config.scaling_factor
-    assert layout["rows"] * layout["frames_per_row"] * layout["hop"] / layout["sampling_rate"] == SECONDS
+    assert layout["frames_per_row"] * layout["hop"] / layout["sampling_rate"] == pipe.row_s
+    assert (layout["rows"], layout["row_multiple"], layout["mix"]) == (None, 4, {})
     assert layout["upsampled_rate"] == 48000
     scheduler = DDIMScheduler.from_config(layout["noise"])
     assert torch.equal(scheduler.alphas_cumprod, pipe.scheduler.alphas_cumprod)
@@ -153,13 +268,14 @@ def test_optimize_takes_the_engine_where_it_pays(
         found = pipe.optimize(engines=folder, threads=1)
         assert (found.engine, found.dtype) == (kept, torch.float32)
         assert kept in str(found)
-        assert pipe.exported_unet.layout["rows"] == ROWS
+        assert [one.folder for one in pipe.exported_unets] == [folder]
         pipe.load_engine(None)
     pipe.load_adapter(genre_folders_of(pipe, folder) / "jazz")
     monkeypatch.setattr(optimizing, "seconds_of", lambda step: 1.0)
     found = pipe.optimize(half=False, engines=folder)
     pipe.unload_adapter("jazz")
-    assert found.engine is pipe.exported_unet is None
+    assert found.engine is None
+    assert pipe.exported_unets == ()
     assert "was exported from another base, adapter or mix" in str(found)
 
 
@@ -170,13 +286,17 @@ def test_the_command_line_plays_an_export(
     adapter = str(pipe.save_adapter(tmp_path / "theory", "theory"))
     loaded, _ = sound.load_pipeline(str(tiny_base), adapter, "cpu", music=True, engine=folder)
     with loaded.adapter_manager.playing(1.0, music=True):
-        loaded.exported_unet.check(loaded.unet, loaded.adapter)
+        assert loaded._denoiser() is loaded.exported_unets[0]
     with pytest.raises(ValueError, match="--engine needs --chords or --sheet"):
         sound.load_pipeline(str(tiny_base), adapter, "cpu", music=False, engine=folder)
     with pytest.raises(ValueError, match="holds no exported U-Net: write one with musetune export onnx"):
         sound.load_pipeline(str(tiny_base), adapter, "cpu", music=True, engine=tmp_path)
     monkeypatch.setattr("musetune.pipeline.exported_unet.is_installed", lambda name: name == "onnxruntime")
-    assert sound.pick_engine(folder, True) == "onnxruntime"
+    assert exported_unet.fastest_engine() == "onnxruntime"
+    sound.check_engine(folder, True)
+    monkeypatch.setattr("musetune.pipeline.exported_unet.is_installed", lambda name: False)
+    with pytest.raises(ValueError, match="an exported U-Net needs openvino or onnxruntime: pip install"):
+        sound.check_engine(folder, True)
 
     asked: list[object] = []
     monkeypatch.setattr(sound, "load_pipeline", lambda *base, **options: (asked.append(options), (pipe, ""))[1])
@@ -185,6 +305,39 @@ def test_the_command_line_plays_an_export(
         done = CliRunner().invoke(app, ["export", "onnx", str(tmp_path / "onnx"), *flags])
         assert done.exit_code == 0, done.output
         assert asked[-2:] == [{"music": True, "fast": fast}, tmp_path / "onnx"]
+
+
+def test_every_command_that_makes_sound_takes_an_engine(tmp_path: Path) -> None:
+    """And says before it loads or writes anything that the folder holds none."""
+    audio, sheet, empty = tmp_path / "song.wav", tmp_path / "song.json", tmp_path / "empty"
+    save_audio(audio, np.zeros(16000, np.float32), 16000)
+    LeadSheet.parse("| C |", bpm=240).save(sheet)
+    for player in ("", ".bass"):
+        save_audio(tmp_path / f"notes{player}.wav", np.zeros(16000, np.float32), 16000)
+    chart = LeadSheet.parse("| C |")
+    notes = save_song(chart, orchestrate(chart, seed=3).arrangement, tmp_path / "notes.mid", title="notes")
+    empty.mkdir()
+    out = ["-o", str(tmp_path / "out.wav")]
+    edit = [str(audio), "--sheet", str(sheet)]
+    commands = [
+        ["generate", "pop", "--chords", "C", *out],
+        ["compose", "pop", "--audio", *out],
+        ["repaint", *edit, "--seconds", "0-0.5", *out],
+        ["extend", *edit, "--after", "1", *out],
+        ["vary", *edit, *out],
+        ["cover", *edit, *out],
+        ["replay", str(notes), "bass", "-o", str(tmp_path / "again")],
+        ["watch", str(tmp_path), "--once"],
+        ["live", "pop", "--seconds", "1", *out],
+    ]
+    before = set(tmp_path.iterdir())
+    for command in commands:
+        done = CliRunner().invoke(app, [*command, "--engine", str(empty)])
+        said = done.output + str(done.exception)
+        assert "holds no exported U-Net: write one with musetune export onnx" in said, (command, said)
+    with pytest.raises(ValueError, match="holds no exported U-Net"):
+        load("nano", None, "cpu", engines=[empty])  # the page
+    assert set(tmp_path.iterdir()) == before
 
 
 def genre_folders_of(pipe: MuseTunePipeline, folder: Path) -> Path:

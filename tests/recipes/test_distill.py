@@ -114,6 +114,19 @@ def test_the_lora_is_as_it_says(base: Path, data: Path, theory: Path, tmp_path: 
     assert json.loads((tmp_path / "out" / "validation.jsonl").read_text())["error"] > 0
 
 
+def test_it_goes_on_from_another(base: Path, data: Path, theory: Path, tmp_path: Path) -> None:
+    """The LoRA that it begins with is there to the last number where nothing is learned; another rank is refused."""
+    first = distil(base, data, theory, tmp_path / "first", "max_train_steps=2")
+    options = (f"start_from={first}", "max_train_steps=1", "learning_rate=0", "crop_rows=null")
+    folder = distil(base, data, theory, tmp_path / "second", *options)
+    name = "adapter_model.safetensors"
+    one, other = load_file(first / name), load_file(folder / name)
+    assert all(torch.equal(one[key], other[key]) for key in one | other)
+    assert json.loads((folder / "training.json").read_text())["config"]["start_from"] == first.name
+    with pytest.raises(ValueError, match=r"the LoRA has rank 2 at .*, the student 3: give rank=2"):
+        distil(base, data, theory, tmp_path / "third", f"start_from={first}", "rank=3")
+
+
 @pytest.mark.parametrize(
     ("option", "complaint"),
     [
