@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -150,24 +150,8 @@ def repaint(
     stretches = _stretches("--seconds", seconds, float), _stretches("--bars", bars, int)
     what = {"seconds": stretches[0], "bars": stretches[1], "harmonic_progression": chords}
     what |= {"lead_sheet": _load_sheet(sheet)} | _notes(given) | style_of(style_audio, style_strength)
-    _edit(
-        "repaint",
-        audio,
-        prompt,
-        what,
-        base,
-        adapter,
-        steps,
-        fast,
-        engine,
-        seed,
-        device,
-        mono16,
-        lufs,
-        out,
-        force,
-        as_json,
-    )
+    how = Settings(base, adapter, steps, fast, engine, seed, device, mono16, lufs, out, force, as_json)
+    _edit("repaint", audio, prompt, what, how)
 
 
 def extend(
@@ -203,24 +187,8 @@ def extend(
         raise ValueError("--given holds notes of the whole: give its --sheet too")
     what = {"lead_sheet": _load_sheet(sheet), "before_seconds": before, "after_seconds": after}
     what |= {"harmonic_progression": chords} | _notes(given) | style_of(style_audio, style_strength)
-    _edit(
-        "extend",
-        audio,
-        prompt,
-        what,
-        base,
-        adapter,
-        steps,
-        fast,
-        engine,
-        seed,
-        device,
-        mono16,
-        lufs,
-        out,
-        force,
-        as_json,
-    )
+    how = Settings(base, adapter, steps, fast, engine, seed, device, mono16, lufs, out, force, as_json)
+    _edit("extend", audio, prompt, what, how)
 
 
 def vary(
@@ -244,24 +212,8 @@ def vary(
     as_json: Json = False,
 ) -> None:
     given = {"lead_sheet": _load_sheet(sheet), "amount": amount} | style_of(style_audio, style_strength)
-    _edit(
-        "vary",
-        audio,
-        prompt,
-        given,
-        base,
-        adapter,
-        steps,
-        fast,
-        engine,
-        seed,
-        device,
-        mono16,
-        lufs,
-        out,
-        force,
-        as_json,
-    )
+    how = Settings(base, adapter, steps, fast, engine, seed, device, mono16, lufs, out, force, as_json)
+    _edit("vary", audio, prompt, given, how)
 
 
 def cover(
@@ -297,24 +249,8 @@ def cover(
     kept = check_keep(keep or KEPT)
     given = {"lead_sheet": _load_sheet(sheet), "genre": genre, "keep": kept}
     given |= style_of(style_audio, style_strength)
-    _edit(
-        "cover",
-        audio,
-        prompt,
-        given,
-        base,
-        adapter,
-        steps,
-        fast,
-        engine,
-        seed,
-        device,
-        mono16,
-        lufs,
-        out,
-        force,
-        as_json,
-    )
+    how = Settings(base, adapter, steps, fast, engine, seed, device, mono16, lufs, out, force, as_json)
+    _edit("cover", audio, prompt, given, how)
 
 
 def style_of(audio: Path | None, strength: float | None) -> dict[str, Any]:
@@ -352,24 +288,24 @@ def _notes(path: Path | None) -> dict[str, Any]:
     return {} if path is None else {"arrangement": load_arrangement(path)}
 
 
-def _edit(
-    kind: str,
-    audio: Path,
-    prompt: str,
-    given: dict[str, Any],
-    base: str,
-    adapter: str | None,
-    steps: int | None,
-    fast: bool,
-    engine: Path | None,
-    seed: int,
-    device: str | None,
-    mono16: bool,
-    lufs: float | None,
-    out: Path,
-    force: bool,
-    as_json: bool,
-) -> None:
+class Settings(NamedTuple):
+    """What all edits are told alike, as on the command line."""
+
+    base: str
+    adapter: str | None
+    steps: int | None
+    fast: bool
+    engine: Path | None
+    seed: int
+    device: str | None
+    mono16: bool
+    lufs: float | None
+    out: Path
+    force: bool
+    as_json: bool
+
+
+def _edit(kind: str, audio: Path, prompt: str, given: dict[str, Any], how: Settings) -> None:
     """Load the pipeline, edit, write the audio, say so."""
     import torch
 
@@ -379,43 +315,45 @@ def _edit(
     from musetune.pipeline.loading import pick_device, quiet
 
     check_text("--prompt", prompt)
-    file_format = audio_kind(out, None)
-    check_loudness(lufs)
-    if out.exists() and out.samefile(audio):
-        raise ValueError(f"-o {out} is the recording that is read: give another name")
-    check_new([out], force)
+    file_format = audio_kind(how.out, None)
+    check_loudness(how.lufs)
+    if how.out.exists() and how.out.samefile(audio):
+        raise ValueError(f"-o {how.out} is the recording that is read: give another name")
+    check_new([how.out], how.force)
     quiet()
-    pipe, _ = load_pipeline(base, adapter, pick_device(device), music=True, fast=fast, engine=engine)
-    steps = default_steps(pipe, steps)
-    if not mono16:  # what is new in a stereo recording, or in one above 16 kHz, is to be so too
+    pipe, _ = load_pipeline(
+        how.base, how.adapter, pick_device(how.device), music=True, fast=how.fast, engine=how.engine
+    )
+    steps = default_steps(pipe, how.steps)
+    if not how.mono16:  # what is new in a stereo recording, or in one above 16 kHz, is to be so too
         prepare_stereo(pipe)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(how.seed)
     output = getattr(pipe, kind)(audio, prompt=prompt, generator=generator, num_inference_steps=steps, **given)
     wave, rate = output.audios[0], output.sampling_rate
     whole = kind in ("vary", "cover")  # all of it is new
     own_rate = pipe.vocoder.config.sampling_rate
-    if whole and mono16:
+    if whole and how.mono16:
         wave, rate = resample(wave.reshape(-1, wave.shape[-1]).mean(0), rate, own_rate), own_rate
     elif whole and wave.ndim == 1 and rate == own_rate:
         wave, rate = pipe.to_stereo(wave), 48000
     depth = bit_depth(audio) if file_format in ("wav", "flac") else None
     depth = "PCM_24" if depth == "FLOAT" and file_format == "flac" else depth
     fits = float(abs(wave).max(initial=0.0)) <= 1.0  # decoded MP3s may pass full scale
-    if not whole and lufs is None and file_format in ("wav", "flac") and fits:
-        save_audio(out, wave, rate, file_format, depth)  # to the sample: what is kept is the recording's own
+    if not whole and how.lufs is None and file_format in ("wav", "flac") and fits:
+        save_audio(how.out, wave, rate, file_format, depth)  # to the sample: what is kept is the recording's own
     else:
-        export_audio(out, wave, rate, file_format, lufs, depth)
+        export_audio(how.out, wave, rate, file_format, how.lufs, depth)
     seconds = wave.shape[-1] / rate
     summary = {
-        "audio": str(out),
+        "audio": str(how.out),
         "seconds": seconds,
         "sampling_rate": rate,
         "channels": 1 if wave.ndim == 1 else len(wave),
         "sheet": output.lead_sheet.to_json(),
     }
-    lines = [f"{out}: {seconds:.2f} s at {rate} Hz"]
+    lines = [f"{how.out}: {seconds:.2f} s at {rate} Hz"]
     if kind == "cover":
         found = output.reports[0].to_json()
         summary |= {"kept": found.pop("kept"), "loudness_db": found.pop("loudness_db"), "report": found}
         lines.append(output.reports[0].summary)
-    typer.echo(json.dumps(summary, indent=2) if as_json else "\n".join(lines))
+    typer.echo(json.dumps(summary, indent=2) if how.as_json else "\n".join(lines))
