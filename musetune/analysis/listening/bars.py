@@ -29,6 +29,8 @@ THIRDS_AGAINST_QUARTERS = 4.0  # the same against 4/4, where thirds of its own b
 ACCENT_GATE = 2.0  # with which power of `accent_ratio` thirds count less where the bar is struck as 3/4 is
 METER_ODDS = (0.0, 0.36)  # log-odds that the meter is right: a constant, and a factor on its lead in nats a second
 ALTERNATION = 1.5  # where every second beat's activation is this many times the others', only those are beats
+ALTERNATION_OF_FEW = 2.5  # the same of fewer beats than MANY, which alternate by chance
+MANY = 40
 FLOOR = 1e-4  # of an activation
 TRIED = ("3/4", "4/4", "6/8")  # even where the network holds them unlikely
 NONE = 127  # no beat before
@@ -82,9 +84,8 @@ def point(
     best = max(scores, key=lambda name: scores[name])
     frames, position = runs[best]
     slowest = 60 * POINTER_FPS / bpm_range[0] / FASTER.get(best, 1.0)
-    uneven = (
-        not hinted and BEATS[best] > 2 and alternation(activation, frames) > ALTERNATION
-    )  # of two one is a bar line
+    least = ALTERNATION if len(frames) >= MANY else ALTERNATION_OF_FEW
+    uneven = not hinted and BEATS[best] > 2 and alternation(activation, frames) > least  # of two one is a bar line
     if uneven and 2 * np.median(np.diff(frames)) <= slowest:
         lengths = np.median(np.diff(frames)) * np.geomspace(1.6, 2.5, N_TEMPI // 2)
         twice = _BarPointer(np.unique(np.minimum(lengths, slowest).round().astype(int)), BEATS[best])

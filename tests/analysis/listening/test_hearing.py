@@ -32,7 +32,7 @@ def clip(
     return wave[: int(10.24 * SR)]
 
 
-@pytest.mark.parametrize("bpm", [60, 83, 100, 120, 144])
+@pytest.mark.parametrize("bpm", [60, 83, 100, 120, 160])
 def test_beats_and_strict_tempo(bpm: float) -> None:
     heard = hear(clip(LOOP[:7], bpm, offset_s=0.23), SR)
     assert heard.bpm == pytest.approx(bpm, rel=0.02)
@@ -48,9 +48,9 @@ def test_bar_lines(bpm: float) -> None:
     assert mir_eval.beat.f_measure(truth, heard.downbeats_s) > 0.85
 
 
-@pytest.mark.parametrize("bpm", [66, 132, 160])
+@pytest.mark.parametrize("bpm", [66, 132, 144])
 def test_a_hint_settles_the_octave(bpm: float) -> None:
-    """Without one, 160 in this manner is heard half as fast."""
+    """Without one, 132 and 144 in this manner are heard half as fast."""
     heard = hear(clip(LOOP[:7], bpm), SR, tempo_hint=bpm)
     assert heard.bpm == pytest.approx(bpm, rel=0.03)
     assert mir_eval.beat.f_measure(np.arange(0, heard.intervals_s[-1, 1], 60 / bpm), heard.beats_s) > 0.9
