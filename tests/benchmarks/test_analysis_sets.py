@@ -20,7 +20,8 @@ def analysis(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     import analysis
 
     yield analysis
-    ours = [name for name, module in sys.modules.items() if str(BENCHMARKS) in str(getattr(module, "__file__", ""))]
+    modules = list(sys.modules.items())  # to ask a lazy one for its file may load others
+    ours = [name for name, module in modules if str(BENCHMARKS) in str(getattr(module, "__file__", ""))]
     for name in ours:
         del sys.modules[name]
 
