@@ -143,10 +143,14 @@ def test_the_pointer_overrules_a_slight_opinion() -> None:
     assert point(activation, np.log([0.05, 0.3, 0.5, 0.05, 0.05, 0.05]), (50, 215)).meter == "3/4"
 
 
-@pytest.mark.parametrize(("between", "bpm"), [(0.8, 120), (0.3, 60)])
-def test_weak_beats_between_strong_ones_are_their_halves(between: float, bpm: int) -> None:
-    activation = np.full((2400, 2), 0.02)
-    beats = np.arange(30, 2400, 50)
+@pytest.mark.parametrize(
+    ("between", "frames", "bpm"),
+    [(0.8, 2400, 120), (0.5, 2400, 60), (0.3, 2400, 60), (0.5, 1500, 120), (0.3, 1500, 60)],
+)
+def test_weak_beats_between_strong_ones_are_their_halves(between: float, frames: int, bpm: int) -> None:
+    """Of few beats, 30 here, that alternate moderately each one counts."""
+    activation = np.full((frames, 2), 0.02)
+    beats = np.arange(30, frames, 50)
     activation[beats, 0] = np.where(np.arange(len(beats)) % 2, between, 0.9)
     activation[beats[::8], 1] = 0.85
     activation[beats[4::8], 1] = 0.5
