@@ -15,9 +15,9 @@ fewer among the more, and measurement before and after, at the same sheets, word
 - majmin, beat F, downbeat F: Chordino and madmom, %; clap: of the words and the sound, by the base's own CLAP.
 
 With `--materials CACHE` MUSIC is laid out first from the recordings of `--albums`: `benchmarks/my_records.yaml` (CC-BY,
-MIT, public domain: 74 minutes of six authors) or `benchmarks/my_records_all.yaml` (six hours of all licences, to measure
-with). 95 % bootstrap intervals over the sheets. Killed, it goes on where it was; the table is in OUT/my_records.md, the
-figures in OUT/my_records.json.
+MIT, public domain: 74 minutes of six authors) or `benchmarks/my_records_all.yaml` (six hours of all licences, to
+measure with). 95 % bootstrap intervals over the sheets. Killed, it goes on where it was; the table is in
+OUT/my_records.md, the figures in OUT/my_records.json.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def parse() -> argparse.Namespace:
 
 
 def lay_out(albums: Path, cache: Path, music: Path) -> None:
-    """Put the recordings that `albums` lists into a folder for each album, with their licences; what is there is left."""
+    """Put the recordings of the list `albums` into a folder for each, with their licences; what is there is left."""
     lines = ["file_name,licence"]
     for album, row in yaml.safe_load(albums.read_text(encoding="utf-8")).items():
         for stems in stems_of(cache / row["folder"], row["files"]):
