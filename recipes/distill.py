@@ -219,7 +219,8 @@ def set_up(config: DistillationConfig) -> Setup:
     )
     loss = DistillationLoss(
         config.method,
-        config.num_inference_steps,
+        tuple(config.trained_steps or [config.num_inference_steps]),
+        config.own_share,
         config.skipping_steps,
         config.huber_width,
         config.seed,

@@ -62,6 +62,18 @@ class Batch:
             None if self.row_weights is None else self.row_weights.to(device),
         )
 
+    def part(self, places: Tensor) -> Batch:
+        """Return the samples at ``places`` (n,)."""
+        text = (self.text.prompt_embeds, self.text.attention_mask, self.text.generated_prompt_embeds)
+        tokens = {name: value[places] for name, value in self.tokens.tensors().items()}
+        return Batch(
+            [self.ids[place] for place in places.tolist()],
+            self.latents[places],
+            MusicTokens.from_tensors(tokens),
+            TextEmbedding(*(t[places] for t in text)),
+            None if self.row_weights is None else self.row_weights[places],
+        )
+
 
 def draw_batch(
     dataset: LatentDataset,

@@ -27,6 +27,7 @@ RECORDS = (
     "name",
     "data_license",
     "fitting_steps",
+    "theory_strength",
 )
 
 
@@ -45,7 +46,10 @@ class DistillationConfig:
     # teacher
     method: str = "trajectory"  # or consistency: musetune/training/distillation.py
     num_inference_steps: int = 4  # of the student; a divisor of teacher_steps
+    trained_steps: list[int] | None = None  # numbers of steps that are trained in turn; null: num_inference_steps alone
+    own_share: float = 0.5  # samples of a trajectory that begin where the student's own steps lead, not the teacher's
     fitting_steps: list[int] = field(default_factory=lambda: [4, 8])  # fewest and most that its card says to fit
+    theory_strength: float = 1.0  # of the theory adapter while the LoRA plays, as its card will say
     teacher_steps: int = 20
     skipping_steps: int = 1  # of the teacher, between the two states that consistency compares
     guidance_scale: float = TEXT_GUIDANCE  # of words and music, which the student has without guidance
@@ -96,12 +100,14 @@ def check(config: DistillationConfig) -> None:
     """Raise ValueError for options that do not fit each other."""
     if config.method not in METHODS:
         raise ValueError(f"method={config.method!r} is not one of {', '.join(METHODS)}")
-    if not 1 <= config.num_inference_steps <= config.teacher_steps or config.teacher_steps % config.num_inference_steps:
-        raise ValueError(
-            f"num_inference_steps={config.num_inference_steps} does not divide teacher_steps={config.teacher_steps}: "
-            "a step of the student takes the place of as many of the teacher's, at each place"
-        )
-    for name in ("notes_share", "genre_share"):
+    told = {"num_inference_steps": [config.num_inference_steps], "trained_steps": config.trained_steps or []}
+    for name, steps in ((name, steps) for name, each in told.items() for steps in each):
+        if not 1 <= steps <= config.teacher_steps or config.teacher_steps % steps:
+            raise ValueError(
+                f"{name}={steps} does not divide teacher_steps={config.teacher_steps}: "
+                "a step of the student takes the place of as many of the teacher's, at each place"
+            )
+    for name in ("notes_share", "genre_share", "own_share"):
         if not 0 <= getattr(config, name) <= 1:
             raise ValueError(f"{name}={getattr(config, name)} is outside 0…1")
     for name in ("trajectories", "steps_per_trajectory", "skipping_steps", "rank"):
@@ -138,11 +144,11 @@ def teacher_options(config: DistillationConfig) -> TeacherOptions:
 
 def teaching_name(config: DistillationConfig, facts: dict[str, str | int]) -> str:
     """A name for all that the teacher's batches depend on."""
-    students = ("method", "name", "num_inference_steps", "skipping_steps", "trajectories", "steps_per_trajectory")
+    students = {"method", "num_inference_steps", "trained_steps", "own_share", "skipping_steps", "trajectories"}
+    students |= {"steps_per_trajectory", "rank", "start_from"}
     optimisation = list(DistillationConfig.__dataclass_fields__)
     optimisation = optimisation[optimisation.index("max_train_steps") :]
-    apart = {*students, *optimisation, "rank", "start_from", "output_dir", "data_license", "fitting_steps"}
-    apart -= {"mixed_precision"}
+    apart = {*students, *optimisation, *RECORDS} - {"mixed_precision"}
     told = {name: value for name, value in asdict(config).items() if name not in apart} | facts
     return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=6).hexdigest()
 
@@ -156,4 +162,4 @@ def sampling_of(config: DistillationConfig) -> Sampling:
     else:
         scheduler = {"_class_name": "LCMScheduler", "original_inference_steps": config.teacher_steps}
         scheduler |= {"set_alpha_to_one": True, "clip_sample": False}
-    return Sampling(scheduler, config.num_inference_steps, fewest, most)
+    return Sampling(scheduler, config.num_inference_steps, fewest, most, config.theory_strength)

@@ -22,7 +22,10 @@ class DistillationLoss:
 
     Attributes:
         method: One of `musetune.training.distillation.METHODS`.
-        steps: Of the student, a divisor of the teacher's.
+        schedules: Numbers of steps of the student that are trained in turn, each a divisor of the teacher's.
+        own_share: How many samples begin where the student itself came to by its steps before, and learn to come back
+            to the teacher's way, 0…1; the others begin on that way. Without them the student's errors add up, for it
+            never sees their consequences (arXiv 1011.0686).
         skipping_steps: Of the teacher, between the two states that consistency compares.
         huber_width: c of the pseudo-Huber loss.
         seed: Of the run.
@@ -32,7 +35,8 @@ class DistillationLoss:
     """
 
     method: str
-    steps: int
+    schedules: tuple[int, ...]
+    own_share: float
     skipping_steps: int
     huber_width: float
     seed: int
@@ -54,15 +58,34 @@ class DistillationLoss:
 
     def _trajectory(self, model: nn.Module, state: TrainingState, batch: Batch, states: Tensor) -> Tensor:
         """One step of the student against several of the teacher."""
-        per_step = len(self.timesteps) // self.steps
+        steps = self.schedules[state.step % len(self.schedules)]
+        per_step = len(self.timesteps) // steps
         places = torch.arange(states.shape[1], device=states.device)
-        starts = per_step * ((places + state.step) % self.steps)  # each of the steps, in turn
-        start, end = states[starts, places], states[starts + per_step, places]
-        t = self.timesteps[starts]
-        wanted = trajectory_target(
-            start, end, self.alphas[starts], self.alphas[starts + per_step], self.prediction_type
-        )
-        return pseudo_huber(model(start, t, batch.tokens, batch.text), wanted, self.huber_width)
+        before = (places + state.step // len(self.schedules)) % steps  # each of the steps, in turn
+        starts, ends = per_step * before, per_step * (before + 1)
+        start, end = states[starts, places], states[ends, places]
+        draws = torch.rand(len(places), generator=seeding.generator(self.seed, state.step, "own"))
+        own = (draws < self.own_share).to(start.device) & (before > 0)
+        start[own] = self._walk(model, batch, states[0], torch.where(own, before, 0), per_step)[own]
+        wanted = trajectory_target(start, end, self.alphas[starts], self.alphas[ends], self.prediction_type)
+        predicted = model(start, self.timesteps[starts], batch.tokens, batch.text)
+        return pseudo_huber(predicted, wanted, self.huber_width)
+
+    @torch.no_grad()
+    def _walk(self, model: nn.Module, batch: Batch, noise: Tensor, steps: Tensor, per_step: int) -> Tensor:
+        """Where the student comes to from noise by so many of its steps (B,) of DDIM, each as long as several of the
+        teacher's.
+        """
+        samples = noise.clone()
+        for number in range(int(steps.max())):
+            on = (steps > number).nonzero().flatten()
+            start, end = number * per_step, (number + 1) * per_step
+            some, t = batch.part(on), self.timesteps[start].expand(len(on))
+            alpha, alpha_end = self.alphas[start].expand(len(on)), self.alphas[end]
+            predicted = model(samples[on], t, some.tokens, some.text).float()
+            latents, spread = split_prediction(samples[on], predicted, alpha, self.prediction_type)
+            samples[on] = alpha_end.sqrt() * latents + (1 - alpha_end).sqrt() * spread
+        return samples
 
     def _consistency(self, model: nn.Module, state: TrainingState, batch: Batch, states: Tensor) -> Tensor:
         """The end of the trajectory as the student sees it from a state, against its average from a later one."""

@@ -62,10 +62,11 @@ class LoraStudent(nn.Module):
         """Begin with a LoRA that was trained before, as `parts` names it.
 
         Args:
-            parts: Of the same modules and ranks; scales are multiplied into `up`.
+            parts: Of the same modules, of this rank or a lower one: what is over begins as a fresh LoRA does. Scales
+                are multiplied into `up`.
 
         Raises:
-            ValueError: It adapts other modules, or is of another rank.
+            ValueError: It adapts other modules, or is of a higher rank.
         """
         own = {name.removesuffix(".weight") for name in self.names}
         if strange := sorted(own ^ parts.keys()):
@@ -74,12 +75,11 @@ class LoraStudent(nn.Module):
             )
         for name, part in parts.items():
             down, up = self.down[_key(name)], self.up[_key(name)]
-            if down.shape != part.down.shape:
-                raise ValueError(
-                    f"the LoRA has rank {len(part.down)} at {name}, the student {len(down)}: give rank={len(part.down)}"
-                )
-            down.copy_(part.down)
-            up.copy_(part.scale * part.up)
+            rank = len(part.down)
+            if rank > len(down):
+                raise ValueError(f"the LoRA has rank {rank} at {name}, the student {len(down)}: give rank={rank}")
+            down[:rank].copy_(part.down)
+            up[:, :rank].copy_(part.scale * part.up)
 
     def parts(self, values: Mapping[int, Tensor] | None = None) -> dict[str, LoraDelta]:
         """The LoRA by the plain names of the modules.

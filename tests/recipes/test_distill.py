@@ -115,7 +115,9 @@ def test_the_lora_is_as_it_says(base: Path, data: Path, theory: Path, tmp_path: 
 
 
 def test_it_goes_on_from_another(base: Path, data: Path, theory: Path, tmp_path: Path) -> None:
-    """The LoRA that it begins with is there to the last number where nothing is learned; another rank is refused."""
+    """The LoRA that it begins with is there to the last number where nothing is learned, in a higher rank too; a lower
+    one is refused.
+    """
     first = distil(base, data, theory, tmp_path / "first", "max_train_steps=2")
     options = (f"start_from={first}", "max_train_steps=1", "learning_rate=0", "crop_rows=null")
     folder = distil(base, data, theory, tmp_path / "second", *options)
@@ -123,8 +125,15 @@ def test_it_goes_on_from_another(base: Path, data: Path, theory: Path, tmp_path:
     one, other = load_file(first / name), load_file(folder / name)
     assert all(torch.equal(one[key], other[key]) for key in one | other)
     assert json.loads((folder / "training.json").read_text())["config"]["start_from"] == first.name
-    with pytest.raises(ValueError, match=r"the LoRA has rank 2 at .*, the student 3: give rank=2"):
-        distil(base, data, theory, tmp_path / "third", f"start_from={first}", "rank=3")
+    with pytest.raises(ValueError, match=r"the LoRA has rank 2 at .*, the student 1: give rank=2"):
+        distil(base, data, theory, tmp_path / "third", f"start_from={first}", "rank=1")
+    wider = read_lora(distil(base, data, theory, tmp_path / "wider", *options, "rank=3"))
+    assert max(len(part.down) for part in wider.parts.values()) == 3
+    for module, part in read_lora(first).parts.items():
+        torch.testing.assert_close(
+            wider.parts[module].up.flatten(1).float() @ wider.parts[module].down.flatten(1).float(),
+            part.up.flatten(1).float() @ part.down.flatten(1).float(),
+        )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +141,9 @@ def test_it_goes_on_from_another(base: Path, data: Path, theory: Path, tmp_path:
     [
         ("method=magic", "method='magic' is not one of trajectory, consistency"),
         ("teacher_steps=5", "num_inference_steps=2 does not divide teacher_steps=5"),
+        ("trained_steps=[2,3]", "trained_steps=3 does not divide teacher_steps=4"),
         ("genre_share=1.5", "genre_share=1.5 is outside 0…1"),
+        ("own_share=-1", "own_share=-1.0 is outside 0…1"),
         ("trajectories=0", "trajectories=0 must be at least 1"),
         ("fitting_steps=[3,8]", "fewest=3, steps=2, most=8"),
         ("rank=0", "rank=0 must be at least 1"),
